@@ -10,12 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define EBB_RETURN_IF_ERROR(expression)                   \
-  do {                                                    \
-    if (absl::Status ebb_status_ = (expression);          \
-        !ebb_status_.ok()) {                              \
-      return ebb_status_;                                 \
-    }                                                     \
+#define EBB_RETURN_IF_ERROR(expression)                               \
+  do {                                                                \
+    if (absl::Status ebb_status_ = (expression); !ebb_status_.ok()) { \
+      return ebb_status_;                                             \
+    }                                                                 \
   } while (false)
 
 #define EBB_CONCAT_INNER_(a, b) a##b
