@@ -1,19 +1,52 @@
-# The four functions every CMakeLists.txt of ebb is written with. There are no
+# The functions every CMakeLists.txt of ebb is written with. There are no
 # directory-wide flags: what a target needs, it gets from `ebb_flags`.
 #
 #   ebb_library(NAME SRCS a.cc HDRS a.h DEPS ebb::b absl::status)
 #       A static library `NAME`, alias `ebb::NAME`. Header-only without SRCS.
 #   ebb_test(NAME SRCS a_test.cc DEPS ebb::a [LABEL unit] [TIMEOUT 60] [ARGS ..])
 #       A GoogleTest program, run by ctest. LABEL: unit (default), sim,
-#       integration, stress, lint.
+#       integration, stress, lint; beside it `asan` or `tsan`, for a test that
+#       is not a unit test to run in that sanitizer's tree too. The target
+#       tests_LABEL builds all the tests of one label.
+#   ebb_fuzz_test(NAME SRCS a_fuzz.cc DEPS ebb::a CORPUS dir)
+#       An LLVMFuzzerTestOneInput. ctest runs it over the files of CORPUS
+#       (label fuzz); with the preset `fuzz` it is a libFuzzer program.
+#   ebb_benchmark(NAME SRCS a_benchmark.cc DEPS ebb::a)
+#       A Google Benchmark program in build/benchmarks.
 #   ebb_program(NAME SRCS main.cc DEPS ..)
-#       An executable in build/bin.
+#       An executable in build/bin; the target `programs` builds all of them.
 #   ebb_proto_library(NAME PROTOS a.proto [GRPC])
 #       Generated messages (and stubs), included as "ebb/v1/a.pb.h".
 
 option(EBB_WERROR "Treat warnings as errors" ON)
 set(EBB_SANITIZE "" CACHE STRING
     "Sanitizers, as -fsanitize takes them: address,undefined or thread")
+
+# The kernels that gain from more than -O2 ask for it themselves. Only Release
+# compiles assertions out.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
+
+# Paths below the source folder are hashed relative to the build folder, so a
+# second clone hits what the first one compiled.
+find_program(EBB_CCACHE ccache)
+if(EBB_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${EBB_CCACHE})
+endif()
+
+set(EBB_SANITIZER_FLAGS)
+set(EBB_SANITIZER_ENVIRONMENT)
+if(EBB_SANITIZE)
+  set(EBB_SANITIZER_FLAGS -fsanitize=${EBB_SANITIZE}
+                          -fno-sanitize-recover=all -O1 -g1)
+  # The packaged gRPC and Abseil are not instrumented: without the option TSan
+  # reports races inside them that are none.
+  set(EBB_SANITIZER_ENVIRONMENT
+      TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1
+      ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+      UBSAN_OPTIONS=print_stacktrace=1)
+endif()
 
 add_library(ebb_flags INTERFACE)
 target_include_directories(ebb_flags INTERFACE
@@ -22,11 +55,30 @@ target_compile_options(ebb_flags INTERFACE
   -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
   -Werror=unused-result -Werror=return-type -fno-omit-frame-pointer
   $<$<BOOL:${EBB_WERROR}>:-Werror>
-  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Werror=thread-safety>)
-if(EBB_SANITIZE)
-  target_compile_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE} -g1)
-  target_link_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE})
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Werror=thread-safety>
+  ${EBB_SANITIZER_FLAGS})
+target_compile_definitions(ebb_flags INTERFACE
+  $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>)
+target_link_options(ebb_flags INTERFACE ${EBB_SANITIZER_FLAGS})
+find_program(EBB_LLD ld.lld)
+if(EBB_LLD)
+  target_link_options(ebb_flags INTERFACE -fuse-ld=lld)
 endif()
+
+add_custom_target(programs)
+
+# `target` is built by tests_LABEL, for each of its labels.
+function(ebb_add_to_label_targets target)
+  foreach(label IN LISTS ARGN)
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    add_dependencies(tests_${label} ${target})
+  endforeach()
+endfunction()
+foreach(label unit sim integration stress fuzz asan tsan)
+  add_custom_target(tests_${label})  # Exist even while no test has the label.
+endforeach()
 
 function(ebb_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;HDRS;DEPS" ${ARGN})
@@ -51,37 +103,74 @@ function(ebb_program name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS})
+  add_dependencies(programs ${name})
+endfunction()
+
+function(ebb_benchmark name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/benchmarks)
+  target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS}
+                        benchmark::benchmark_main)
 endfunction()
 
 function(ebb_test name)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SRCS;DEPS;ARGS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LABEL;SRCS;DEPS;ARGS" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  if(EBB_SANITIZE)
+    math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * 5")
+  endif()
   add_executable(${name} ${ARG_SRCS})
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS} GTest::gmock
                         GTest::gtest_main)
+  ebb_add_to_label_targets(${name} ${ARG_LABEL})
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS}
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL}
-                       TIMEOUT ${ARG_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}"
+                       TIMEOUT ${ARG_TIMEOUT}
+                       ENVIRONMENT "${EBB_SANITIZER_ENVIRONMENT}")
   foreach(source IN LISTS ARG_SRCS)
     cmake_path(ABSOLUTE_PATH source NORMALIZE)
     set_property(GLOBAL APPEND PROPERTY EBB_TEST_SOURCES ${source})
   endforeach()
 endfunction()
 
-# Fails the configuration when a *_test.cc belongs to no ebb_test.
+function(ebb_fuzz_test name)
+  cmake_parse_arguments(ARG "" "CORPUS" "SRCS;DEPS" ${ARGN})
+  cmake_path(ABSOLUTE_PATH ARG_CORPUS NORMALIZE)
+  if(EBB_SANITIZE MATCHES fuzzer)
+    add_executable(${name} ${ARG_SRCS})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set(replay -runs=0 ${ARG_CORPUS})
+  else()
+    add_executable(${name} ${ARG_SRCS}
+                   ${PROJECT_SOURCE_DIR}/cmake/fuzz_replay_main.cc)
+    set(replay ${ARG_CORPUS})
+  endif()
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS})
+  ebb_add_to_label_targets(${name} fuzz)
+  add_test(NAME ${name} COMMAND ${name} ${replay})
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 300
+                       ENVIRONMENT "${EBB_SANITIZER_ENVIRONMENT}")
+endfunction()
+
+# Fails the configuration when a *_test.cc belongs to no ebb_test. The glob is
+# not CONFIGURE_DEPENDS, which costs every build a look at the whole tree:
+# registering a test configures anew, and so does ./check.
 function(ebb_require_all_tests_registered)
   get_property(registered GLOBAL PROPERTY EBB_TEST_SOURCES)
   foreach(folder IN LISTS EBB_FOLDERS)
-    file(GLOB_RECURSE found CONFIGURE_DEPENDS
-         ${PROJECT_SOURCE_DIR}/${folder}/*_test.cc)
+    file(GLOB_RECURSE found ${PROJECT_SOURCE_DIR}/${folder}/*_test.cc)
     foreach(source IN LISTS found)
       if(NOT source IN_LIST registered)
         message(FATAL_ERROR "${source} is registered with no ebb_test()")
@@ -111,13 +200,12 @@ function(ebb_proto_library name)
     list(APPEND generated ${products})
   endforeach()
   add_library(${name} STATIC ${generated})
+  set_target_properties(${name} PROPERTIES CXX_CLANG_TIDY "")
   add_library(ebb::${name} ALIAS ${name})
   target_include_directories(${name} SYSTEM PUBLIC $<BUILD_INTERFACE:${out}>)
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
   if(ARG_GRPC)
     target_link_libraries(${name} PUBLIC gRPC::grpc++)
   endif()
-  if(EBB_SANITIZE)
-    target_compile_options(${name} PRIVATE -fsanitize=${EBB_SANITIZE})
-  endif()
+  target_compile_options(${name} PRIVATE ${EBB_SANITIZER_FLAGS})
 endfunction()
