@@ -1,0 +1,419 @@
+// The messages of the protocol as plain structs: what the cores of scheduler,
+// server and client exchange. proto/ebb/v1/ is their public form on the wire,
+// common/rpc/ converts. docs/protocol.md says what they mean together.
+//
+// Every message names its job and generation. Whoever receives one of another
+// generation or term answers with its own, so that both sides converge.
+#ifndef EBB_COMMON_PROTOCOL_MESSAGES_H_
+#define EBB_COMMON_PROTOCOL_MESSAGES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/payload.h"
+#include "common/protocol/ledger.h"
+#include "common/protocol/marks.h"
+#include "common/protocol/plan.h"
+
+namespace ebb {
+
+// --- Worker <-> server: the data plane --------------------------------------
+
+// Who sends, and how far it is: on every pull, push and clock message.
+struct WorkerStamp {
+  SessionId worker;
+  ViewNumber joined;  // The view in which the worker joined; 0 outside SSP.
+  // Batches of this worker that are fully acknowledged.
+  int64_t clock = 0;
+};
+
+enum class Verdict : uint8_t {
+  kApplied,
+  kDuplicate,        // end <= mark: nothing done.
+  kGap,              // begin > mark: nothing done, something is missing.
+  kOverlap,          // begin < mark < end: nothing done.
+  kStale,            // More updates since the pull than the job allows.
+  kNotOpen,          // Rounds: a later round than the open one.
+  kClosed,           // Rounds: a round that is closed on every partition.
+  kWrongPlacement,   // Another term, or the partition is not served here.
+  kWrongGeneration,  // Another generation.
+  kSuperseded,       // A newer incarnation of the worker was met.
+  kBusy,             // No room now; nothing done. Try again.
+  kInvalid,          // Malformed: a bug of the sender. Nothing done.
+};
+absl::string_view VerdictName(Verdict verdict);
+
+// What a range of examples contributes to one partition.
+struct PushSegment {
+  PartitionId partition;
+  Term term;
+  // Updates the partition had applied at the pull (PullSegment::updates).
+  int64_t pulled_updates = 0;
+  // Sum over the examples of the gradient, float32, the partition's whole
+  // dense range; or empty: no dense table is touched.
+  Payload gradient;
+  // JobPlan::oracle_width uint64 sums; empty when the width is 0.
+  Payload oracle;
+};
+
+struct PushRequest {
+  JobId job;
+  Generation generation;
+  WorkerStamp stamp;
+  // Raised by the worker at every step back, reconnect or server restart;
+  // sequence starts at 0 in each and counts this worker's pushes to this
+  // server.
+  int64_t incarnation = 0;
+  int64_t sequence = 0;
+  SessionId server_session;  // For which the two above count; else refused.
+  uint64_t layout_hash = 0;  // JobPlan::layout_hash.
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+  LedgerRow ledger;      // Of the examples really read.
+  double loss_sum = 0;   // Over the examples; 0 when skipped.
+  bool skip = false;     // The scheduler decided to skip [begin, end).
+  std::vector<PushSegment> segments;
+};
+
+struct PushSegmentReply {
+  PartitionId partition;
+  Verdict verdict = Verdict::kApplied;
+  // The partition's mark of the item, in the term of the request's segment;
+  // 0 where the verdict is no judgement by marks.
+  int64_t mark = 0;
+  Term term;              // The server's, or 0 where it serves none.
+};
+
+struct PushReply {
+  JobId job;
+  Generation generation;  // The server's.
+  ServerId server;
+  SessionId server_session;
+  SessionId worker;
+  int64_t incarnation = 0;
+  int64_t sequence = 0;
+  ItemId item;
+  std::vector<PushSegmentReply> segments;
+};
+
+struct PullSegmentRequest {
+  PartitionId partition;
+  Term term;
+};
+
+// Idempotent. Parked while the job's consistency demands it, then answered
+// kWait after PsOptions::pull_park.
+struct PullRequest {
+  JobId job;
+  Generation generation;
+  WorkerStamp stamp;
+  int64_t request = 0;  // Chosen by the worker, echoed.
+  // SSP: answered when every worker in the view has reached target - bound.
+  int64_t target_clock = 0;
+  int64_t round = -1;       // Rounds: the value closed by round - 1.
+  int64_t snapshot = 0;     // An evaluation's snapshot; 0: the live value.
+  std::vector<PullSegmentRequest> segments;
+};
+
+enum class PullResult : uint8_t {
+  kValues,
+  kWait,             // Not yet: ask again.
+  kClosed,           // Rounds: the round is closed on every partition.
+  kNotInView,        // SSP: the worker is in no view; it must join again.
+  kWrongPlacement,
+  kWrongGeneration,
+  kNoSnapshot,       // The snapshot is not (or no longer) held here.
+  kInvalid,
+};
+absl::string_view PullResultName(PullResult result);
+
+struct PullSegment {
+  PartitionId partition;
+  PullResult result = PullResult::kValues;
+  Term term;             // The server's, or 0.
+  int64_t updates = 0;   // Applied by the partition so far.
+  Payload values;        // float32, the partition's whole dense range.
+};
+
+struct PullReply {
+  JobId job;
+  Generation generation;
+  ServerId server;
+  SessionId server_session;
+  SessionId worker;
+  int64_t request = 0;
+  std::vector<PullSegment> segments;
+};
+
+// A waiting worker repeats its clock to every server.
+struct ClockUpdate {
+  JobId job;
+  Generation generation;
+  WorkerStamp stamp;
+};
+
+// --- Server -> scheduler -----------------------------------------------------
+
+struct PartitionRegistration {
+  PartitionId partition;
+  Term term;             // Served; or the highest stored or seen.
+  bool serving = false;
+  std::string marks;     // MarkSet::Encode; empty where unknown.
+  std::string durable_marks;
+};
+
+// Replaces whatever was believed of the partitions it names.
+struct JobRegistration {
+  JobRecordPtr record;
+  Generation generation;
+  RollbackRecord rollback;
+  std::vector<PartitionRegistration> partitions;
+};
+
+struct RegisterServer {
+  ServerId server;
+  SessionId session;
+  std::string address;            // Where workers reach it.
+  int64_t process_id = 0;
+  std::vector<ServerId> known_servers;
+  std::vector<JobRegistration> jobs;
+};
+
+// After a grant was taken (or refused: with what the server knows instead).
+struct RegisterPartitions {
+  SessionId session;
+  JobRegistration job;
+};
+
+struct PartitionMarkReport {
+  PartitionId partition;
+  Term term;
+  std::vector<ItemMark> marks;     // That changed since the last report.
+  std::vector<ItemMark> durable;
+};
+struct MarkReport {
+  SessionId session;
+  JobId job;
+  Generation generation;
+  std::vector<PartitionMarkReport> partitions;
+};
+
+// The server lacks a view that a worker named.
+struct ViewRequest {
+  JobId job;
+};
+
+struct SnapshotReply {
+  JobId job;
+  Generation generation;
+  int64_t snapshot = 0;
+  std::vector<std::pair<PartitionId, Term>> partitions;  // Pinned.
+  // The lowest number of examples below the marks of any of them.
+  int64_t examples = 0;
+};
+
+// What a person wants to know of a server; sent now and then.
+struct ServerStatistics {
+  SessionId session;
+  JobId job;
+  int64_t updates = 0;                   // Pushes applied, all partitions.
+  std::vector<int64_t> staleness;        // Histogram: index is the staleness.
+  double loss_sum = 0;                   // Since the last report.
+  int64_t loss_examples = 0;
+  std::string problem;                   // E.g. "disk full"; empty: none.
+};
+
+// The server is going: it has written its last cut.
+struct ServerGoodbye {
+  SessionId session;
+};
+
+// --- Scheduler -> server -----------------------------------------------------
+
+struct PartitionGrant {
+  PartitionId partition;
+  Term term;
+  Term parent;  // The last term that registered; 0: none.
+};
+// Void in any session but the one named.
+struct Grant {
+  ServerId server;
+  SessionId session;
+  JobRecordPtr record;
+  Generation generation;
+  RollbackRecord rollback;
+  std::vector<PartitionGrant> partitions;
+  // All servers of the cluster: a scheduler that lost its store hears of them
+  // from any one server.
+  std::vector<ServerId> known_servers;
+};
+
+struct ViewMember {
+  SessionId worker;
+  ViewNumber joined;
+  int64_t start_clock = 0;
+};
+struct ViewUpdate {
+  JobId job;
+  Generation generation;
+  ViewNumber number;
+  std::vector<ViewMember> members;
+};
+
+struct RoundStatus {
+  JobId job;
+  Generation generation;
+  int64_t closed_everywhere = 0;   // Rounds below it are closed everywhere.
+  int64_t durable_everywhere = 0;  // … and durable everywhere.
+};
+
+struct CheckpointNow {
+  JobId job;
+};
+struct TakeSnapshot {
+  JobId job;
+  Generation generation;
+  int64_t snapshot = 0;
+};
+struct DropSnapshot {
+  JobId job;
+  int64_t snapshot = 0;
+};
+// The job is complete: every partition keeps its newest durable version for
+// good.
+struct JobCompleted {
+  JobId job;
+  Generation generation;
+};
+// The job is no longer wanted here: the server forgets it and its versions.
+struct ForgetJob {
+  JobId job;
+};
+
+// --- Worker -> scheduler -----------------------------------------------------
+
+struct HeldItem {
+  JobId job;
+  Generation generation;
+  ItemId item;
+};
+struct RegisterWorker {
+  SessionId session;
+  std::string name;
+  int64_t process_id = 0;
+  std::vector<HeldItem> held;  // Leases it works under since before.
+};
+// "I could take `items` more": parked until there are some.
+struct LeaseRequest {
+  SessionId session;
+  int32_t items = 1;
+};
+// Renews leases; sent whenever something advanced, is loading or is parked.
+struct Progress {
+  SessionId session;
+  JobId job;
+  Generation generation;
+  ItemId item;
+  int64_t position = 0;  // Lowest mark of the item.
+  int64_t clock = 0;
+  int64_t examples = 0;  // Computed so far by this session.
+  bool parked = false;   // Waits at a server for other workers.
+};
+enum class LeaseEnd : uint8_t {
+  kDone,       // A hint: every partition answered that the item is full.
+  kReturned,   // Drained; goes on where it stopped.
+  kRefused,    // A round was closed or not open.
+  kFailed,     // The computation failed: counts towards quarantine.
+};
+struct ItemEnd {
+  SessionId session;
+  JobId job;
+  Generation generation;
+  ItemId item;
+  LeaseEnd end = LeaseEnd::kDone;
+  int64_t position = 0;  // kFailed: where the failing batch begins.
+  int64_t failed_end = 0;
+  bool non_finite = false;
+  std::string error;
+};
+struct PlacementRequest {
+  SessionId session;
+  JobId job;
+};
+struct EvaluationResult {
+  SessionId session;
+  JobId job;
+  Generation generation;
+  int64_t snapshot = 0;
+  std::string error;       // Empty: the figures below hold.
+  int64_t examples = 0;
+  double loss_sum = 0;
+  int64_t correct = 0;     // Classification only.
+};
+struct WorkerGoodbye {
+  SessionId session;
+};
+
+// --- Scheduler -> worker -----------------------------------------------------
+
+struct Lease {
+  JobRecordPtr record;
+  Generation generation;
+  ItemId item;
+  absl::Duration ttl;
+  std::vector<int64_t> hints;  // Marks by partition; may be wrong.
+  ViewNumber joined;           // SSP.
+  int64_t start_clock = 0;
+  std::vector<SkippedRange> skipped;  // Of this item.
+};
+struct EvaluationLease {
+  JobRecordPtr record;
+  Generation generation;
+  int64_t snapshot = 0;
+  int32_t epoch = 0;
+};
+// The worker no longer holds the item (its lease ran out, the job ended).
+struct LeaseLost {
+  JobId job;
+  Generation generation;
+  ItemId item;
+};
+
+struct PartitionPlace {
+  PartitionId partition;
+  ServerId server;
+  SessionId server_session;
+  Term term;
+};
+struct ServerAddress {
+  ServerId server;
+  std::string address;
+};
+struct Placement {
+  JobId job;
+  Generation generation;
+  std::vector<PartitionPlace> partitions;  // Those that are served now.
+  std::vector<ServerAddress> servers;
+};
+
+using ServerToScheduler =
+    std::variant<RegisterServer, RegisterPartitions, MarkReport, ViewRequest,
+                 SnapshotReply, ServerStatistics, ServerGoodbye>;
+using SchedulerToServer =
+    std::variant<Grant, ViewUpdate, RoundStatus, CheckpointNow, TakeSnapshot,
+                 DropSnapshot, JobCompleted, ForgetJob>;
+using WorkerToScheduler =
+    std::variant<RegisterWorker, LeaseRequest, Progress, ItemEnd,
+                 PlacementRequest, EvaluationResult, WorkerGoodbye>;
+using SchedulerToWorker =
+    std::variant<Lease, EvaluationLease, LeaseLost, Placement>;
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_PROTOCOL_MESSAGES_H_

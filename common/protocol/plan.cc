@@ -1,0 +1,39 @@
+#include "common/protocol/plan.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb {
+
+absl::Status JobPlan::Validate() const {
+  const auto invalid = [](auto&&... parts) {
+    return absl::InvalidArgumentError(absl::StrCat("job plan: ", parts...));
+  };
+  if (epochs < 1) return invalid("epochs is ", epochs, ", at least 1 needed");
+  if (examples < 1) return invalid("the training data has no examples");
+  if (shard_size < 1) return invalid("shard_size is ", shard_size);
+  if (batch_by_epoch.empty()) return invalid("no batch size");
+  for (int64_t batch : batch_by_epoch) {
+    if (batch < 1) return invalid("batch size ", batch, ", at least 1 needed");
+  }
+  if (parameters < 0) return invalid("parameters is ", parameters);
+  if (block_floats < 1) return invalid("block_floats is ", block_floats);
+  if (partitions < 1 || partitions > 65536) {
+    return invalid("partitions is ", partitions, ", 1 to 65536 possible");
+  }
+  if (items() > int64_t{1} << 32) {
+    return invalid("too many items: ", epochs, " epochs of ", shards(),
+                   " shards; make shards larger");
+  }
+  if (rounds() && consistency.round_items < 1) {
+    return invalid("round_items is ", consistency.round_items);
+  }
+  if (rounds() && consistency.rounds_in_memory < 1) {
+    return invalid("rounds_in_memory is ", consistency.rounds_in_memory);
+  }
+  if (consistency.clock_bound < 0) {
+    return invalid("clock bound is ", consistency.clock_bound);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb

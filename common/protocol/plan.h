@@ -1,0 +1,189 @@
+// JobPlan: what the decision logic needs to know of a job, and nothing else.
+//
+// It is a pure function of the job's specification and its data's index, so
+// every process that knows these has the same plan. All of it is fixed for the
+// life of the job.
+#ifndef EBB_COMMON_PROTOCOL_PLAN_H_
+#define EBB_COMMON_PROTOCOL_PLAN_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/ids.h"
+
+namespace ebb {
+
+enum class ConsistencyKind { kAsp, kSsp, kRounds };
+
+struct ConsistencyPlan {
+  ConsistencyKind kind = ConsistencyKind::kAsp;
+  // SSP: how many clocks the fastest worker may be ahead of the slowest.
+  // BSP is 0.
+  int64_t clock_bound = 0;
+  // Rounds: items per round; the last round of an epoch may have fewer.
+  int32_t round_items = 0;
+  // Rounds: K, how many rounds may be closed but not yet durable.
+  int32_t rounds_in_memory = 2;
+  // Updates a partition may have applied between a push's pull and the push;
+  // -1 is no bound.
+  int64_t max_staleness_updates = -1;
+};
+
+// What becomes of an item that keeps killing workers, or of a batch whose
+// gradient is not finite.
+enum class PoisonPolicy { kPause, kSkip };
+
+struct JobPlan {
+  // --- Data -----------------------------------------------------------------
+  int32_t epochs = 1;
+  int64_t examples = 0;    // In the training data, each seen once per epoch.
+  int64_t shard_size = 0;  // Examples per data shard; the last may be shorter.
+  // Batch size by epoch; the last entry holds for all later epochs.
+  std::vector<int64_t> batch_by_epoch = {1};
+  uint64_t seed = 0;
+  // Hash of (index, order, reader, grid): leases and pushes carry it, and a
+  // mismatch is refused.
+  uint64_t layout_hash = 0;
+
+  // --- Model ----------------------------------------------------------------
+  // Dense tables are concatenated into one flat vector of float32 and cut into
+  // blocks; a partition has an equal run of blocks.
+  int64_t parameters = 0;
+  int64_t block_floats = 16384;  // 64 KiB.
+  int32_t partitions = 1;
+  // 64-bit integer sums per partition, to which every example adds a known
+  // vector (OracleValue): final values can be checked exactly.
+  int32_t oracle_width = 0;
+
+  // --- How ------------------------------------------------------------------
+  ConsistencyPlan consistency;
+  int32_t min_workers = 0;
+  int32_t max_workers = 0;         // 0: no limit.
+  int32_t evaluate_every = 0;      // Epochs; 0: never.
+  int32_t quarantine_after = 3;    // Failed leases of one item.
+  PoisonPolicy on_poison = PoisonPolicy::kPause;
+  PoisonPolicy on_nonfinite = PoisonPolicy::kPause;
+  int64_t checkpoint_interval_ms = 10'000;
+  int32_t checkpoint_keep = 3;     // Versions per partition.
+
+  int32_t shards() const {
+    return static_cast<int32_t>((examples + shard_size - 1) / shard_size);
+  }
+  int64_t items() const { return int64_t{epochs} * shards(); }
+  bool HasItem(ItemId item) const {
+    return item.epoch >= 0 && item.epoch < epochs && item.shard >= 0 &&
+           item.shard < shards();
+  }
+  // Position of an item in the order in which items are leased.
+  int64_t Ordinal(ItemId item) const {
+    return int64_t{item.epoch} * shards() + item.shard;
+  }
+  ItemId ItemAt(int64_t ordinal) const {
+    return {static_cast<int32_t>(ordinal / shards()),
+            static_cast<int32_t>(ordinal % shards())};
+  }
+  int64_t ItemSize(ItemId item) const {
+    return std::min(shard_size, examples - item.shard * shard_size);
+  }
+
+  // --- The batch grid of an item --------------------------------------------
+  int64_t BatchSize(ItemId item) const {
+    const auto last = static_cast<int32_t>(batch_by_epoch.size()) - 1;
+    return batch_by_epoch[std::min(item.epoch, last)];
+  }
+  int64_t BatchEnd(ItemId item, int64_t begin) const {
+    return std::min(begin + BatchSize(item), ItemSize(item));
+  }
+  // Whether [begin, end) is a non-empty run of whole batches of the item.
+  bool OnGrid(ItemId item, int64_t begin, int64_t end) const {
+    const int64_t batch = BatchSize(item);
+    return begin >= 0 && begin < end && end <= ItemSize(item) &&
+           begin % batch == 0 &&
+           (end % batch == 0 || end == ItemSize(item));
+  }
+
+  // --- Rounds ---------------------------------------------------------------
+  bool rounds() const { return consistency.kind == ConsistencyKind::kRounds; }
+  int64_t RoundsPerEpoch() const {
+    return (shards() + consistency.round_items - 1) / consistency.round_items;
+  }
+  int64_t RoundCount() const { return epochs * RoundsPerEpoch(); }
+  int64_t RoundOf(ItemId item) const {
+    return item.epoch * RoundsPerEpoch() +
+           item.shard / consistency.round_items;
+  }
+  // The ordinals [first, second) of the items of a round.
+  std::pair<int64_t, int64_t> RoundItems(int64_t round) const {
+    const int64_t per_epoch = RoundsPerEpoch();
+    const int64_t epoch_first = round / per_epoch * shards();
+    const int64_t first = round % per_epoch * consistency.round_items;
+    return {epoch_first + first,
+            epoch_first +
+                std::min<int64_t>(first + consistency.round_items, shards())};
+  }
+  int64_t RoundExamples(int64_t round) const {
+    const auto [first, last] = RoundItems(round);
+    int64_t sum = 0;
+    for (int64_t i = first; i < last; ++i) sum += ItemSize(ItemAt(i));
+    return sum;
+  }
+
+  // --- Partitions -----------------------------------------------------------
+  int64_t Blocks() const {
+    return (parameters + block_floats - 1) / block_floats;
+  }
+  // The range [first, second) of the flat vector that a partition has.
+  std::pair<int64_t, int64_t> ParameterRange(PartitionId partition) const {
+    const int64_t blocks = Blocks();
+    const int64_t p = partition.value();
+    const int64_t first = blocks * p / partitions * block_floats;
+    const int64_t last = blocks * (p + 1) / partitions * block_floats;
+    return {std::min(first, parameters), std::min(last, parameters)};
+  }
+
+  // InvalidArgument when no job can have this plan.
+  absl::Status Validate() const;
+};
+
+// One contiguous run of examples that an operator decided to skip.
+struct SkippedRange {
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+  friend bool operator==(const SkippedRange&, const SkippedRange&) = default;
+};
+
+// A stored version of a partition. Versions are ordered by (term, sequence).
+struct VersionKey {
+  JobId job;
+  Generation generation;
+  PartitionId partition;
+  Term term;
+  int64_t sequence = 0;
+  friend constexpr auto operator<=>(const VersionKey&,
+                                    const VersionKey&) = default;
+};
+
+// From which versions a generation starts: one durable scheduler write. A
+// partition that is not named starts from its initial values.
+struct RollbackRecord {
+  std::vector<VersionKey> versions;  // At most one per partition.
+};
+
+// A job as every daemon knows it. Immutable; shared.
+struct JobRecord {
+  JobId id;
+  std::string name;
+  JobPlan plan;
+  // The serialized specification and data index, opaque to the cores.
+  std::string specification;
+};
+using JobRecordPtr = std::shared_ptr<const JobRecord>;
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_PROTOCOL_PLAN_H_

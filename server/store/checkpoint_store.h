@@ -1,0 +1,78 @@
+// Where a server keeps the versions of its partitions.
+#ifndef EBB_SERVER_STORE_CHECKPOINT_STORE_H_
+#define EBB_SERVER_STORE_CHECKPOINT_STORE_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+#include "common/protocol/plan.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+
+namespace ebb::server {
+
+// What a server knows of a job beside its values.
+struct StoredJob {
+  JobRecordPtr record;
+  Generation generation;
+  RollbackRecord rollback;
+  std::vector<ServerId> known_servers;
+};
+
+// All that a store holds, as found when it was opened.
+struct Inventory {
+  std::vector<StoredJob> jobs;
+  std::vector<VersionKey> versions;  // Ascending.
+};
+
+struct WriteResult {
+  int64_t blocks_written = 0;
+  int64_t bytes_written = 0;  // Of values; what was stored already is free.
+};
+
+// The seam between a server and its disk. Implementations: RocksDB
+// (rocksdb_store.h) and memory (memory_store.h); one contract test runs
+// through both.
+//
+// Thread-compatible: one thread at a time (the server's storage thread).
+class CheckpointStore {
+ public:
+  virtual ~CheckpointStore() = default;
+
+  // What is stored now. DataLoss never comes from here: a record that cannot
+  // be read is left out and logged.
+  virtual absl::StatusOr<Inventory> List() = 0;
+
+  // Replaces what is known of the job. Durable on return.
+  virtual absl::Status SaveJob(const StoredJob& job) = 0;
+
+  // Writes a version: first the blocks whose contents (content_id) this store
+  // has not stored for the partition yet, then, by one synced write, the
+  // manifest that makes the version visible. On an error the version does not
+  // exist and earlier ones are intact. Errors: ResourceExhausted when the disk
+  // is full, PermissionDenied or Unavailable when it cannot be written,
+  // AlreadyExists when there is a version of this key.
+  virtual absl::StatusOr<WriteResult> Write(const VersionKey& key,
+                                            const Cut& cut) = 0;
+
+  // Reads a version whole, into blocks of `pool`, and checks every checksum.
+  // A later Write of what was loaded stores no block again. Errors: NotFound;
+  // DataLoss naming what is damaged: never a damaged value.
+  virtual absl::StatusOr<Cut> Load(const VersionKey& key,
+                                   BlockPool* pool) = 0;
+
+  // Deletes versions, and the blocks that no other version has. Unknown keys
+  // are no error.
+  virtual absl::Status Delete(std::span<const VersionKey> keys) = 0;
+
+  // Forgets a job and all its versions.
+  virtual absl::Status DeleteJob(JobId job) = 0;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_CHECKPOINT_STORE_H_
