@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Checks that folders include only what their layer may.
+
+This file owns the table of layers. One include root means that CMake's link
+edges do not stop an include; this does.
+
+  check_layers.py              checks the project
+  check_layers.py --self-test  checks the check, on planted violations
+"""
+
+import fnmatch
+import pathlib
+import re
+import sys
+import tempfile
+
+from project_files import ROOT, project_files, read_lines
+
+# Layer -> the other layers it may include. A file's layer is the longest key
+# that is a prefix of its path.
+LAYERS = {
+    "proto": [],
+    "common": [],
+    "common/protocol": ["common"],  # Plain structs of the protocol.
+    "common/rpc": ["common", "common/protocol", "proto"],
+    "data": ["common"],
+    "models": ["common"],
+    "client": ["common", "common/protocol", "common/rpc", "proto", "data"],
+    "server": ["common", "common/protocol", "common/rpc", "proto"],
+    "scheduler": ["common", "common/protocol", "common/rpc", "proto"],
+    "worker": ["common", "common/protocol", "common/rpc", "proto", "client",
+               "data", "models"],
+}
+SIM_MAY = [*LAYERS]
+LAYERS["sim"] = SIM_MAY
+# Those that may include everything.
+TOP = ["tools", "tests", "bench", "python", "examples"]
+for top in TOP:
+    LAYERS[top] = [layer for layer in [*LAYERS, *TOP] if layer != top]
+
+# A test may use the shared helpers of tests/ besides what its folder may.
+TEST_FILES = ["*_test.cc", "*_fuzz.cc", "*_benchmark.cc"]
+TEST_HELPERS = "tests/testing/"
+
+# Include prefix -> (library, paths that may include it).
+EVERYWHERE_ON_TOP = [f"{top}/*" for top in TOP]
+EDGES = ["common/rpc/*", "*_service*", "*_main.cc", *EVERYWHERE_ON_TOP]
+STORES = ["server/store*", "scheduler/store*"]
+LIBRARIES = {
+    "rocksdb/": ("RocksDB", STORES),
+    "grpc/": ("gRPC", EDGES),
+    "grpc++/": ("gRPC", EDGES),
+    "grpcpp/": ("gRPC", EDGES),
+    "google/protobuf/": ("protobuf", EDGES + STORES),
+    "CLI/": ("CLI11", ["*_main.cc", *EVERYWHERE_ON_TOP]),
+}
+
+# What is generated from proto/ is included as "ebb/v1/name.pb.h".
+GENERATED = "ebb/"
+
+INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
+NAMESPACE = re.compile(r"\s*(?:inline\s+)?namespace\s+(?:ebb::)?(\w+)")
+OWN_NAMESPACE = ["data", "models", "client", "server", "scheduler", "worker",
+                 "sim"]
+
+
+def matches(path, patterns):
+    return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
+
+
+def layer_of(path):
+    """The layer of a path, or None outside the table."""
+    best = None
+    for layer in LAYERS:
+        if path.startswith(layer + "/") and len(layer) > len(best or ""):
+            best = layer
+    return best
+
+
+def slashes(layers):
+    return ", ".join(layer + "/" for layer in layers) or "nothing else"
+
+
+def check_include(path, quote, included, exists):
+    """The complaint about one include line, or None."""
+    for prefix, (library, allowed) in LIBRARIES.items():
+        if included.startswith(prefix):
+            if matches(path, allowed):
+                return None
+            return f"{library} may be included only in {', '.join(allowed)}"
+
+    layer = layer_of(path)
+    target = ("proto" if included.startswith(GENERATED)
+              else layer_of(included))
+    if target is None:
+        folder = path.rpartition("/")[0]
+        if quote == '"' and exists(f"{folder}/{included}"):
+            return f'write "{folder}/{included}": includes are root-relative'
+        return None
+    if quote == "<" and exists(included):
+        return f'write "{included}": <> is for the libraries'
+
+    owner, internal, _ = included.partition("/internal/")
+    if (internal and not path.startswith(owner + "/")
+            and not path.startswith("tests/")):
+        return f"only {owner}/ and tests/ may include {owner}/internal/"
+    if layer is None or target == layer or target in LAYERS[layer]:
+        return None
+    if included.startswith(TEST_HELPERS) and matches(path, TEST_FILES):
+        return None
+    return f"{layer}/ may include {slashes(LAYERS[layer])}"
+
+
+def check_namespace(path, name):
+    """The complaint about one opened namespace, or None."""
+    if name not in OWN_NAMESPACE or path.startswith((name + "/", "tests/")):
+        return None
+    return f"only {name}/ defines what is in ebb::{name}"
+
+
+def check(root):
+    """All complaints about the files below `root`."""
+    complaints = []
+    for path in project_files(root, ".h", ".cc", ".cu", ".inc"):
+        for number, line in enumerate(read_lines(root, path), 1):
+            complaint = None
+            if include := INCLUDE.match(line):
+                complaint = check_include(
+                    path, *include.groups(),
+                    lambda name: (pathlib.Path(root) / name).exists())
+            elif namespace := NAMESPACE.match(line):
+                complaint = check_namespace(path, namespace[1])
+            if complaint:
+                complaints.append(
+                    f"{path}:{number}: {line.strip()}: {complaint}")
+    return complaints
+
+
+# Path, line, and what the complaint must say (None: no complaint).
+PLANTED = [
+    ("common/a.h", '#include "common/b.h"', None),
+    ("common/a.h", '#include "absl/time/time.h"', None),
+    ("common/a.h", '#include <vector>', None),
+    ("common/a.h", '#include "common/rpc/channel.h"', "nothing else"),
+    ("common/a.h", '#include "ebb/v1/ps.pb.h"', "common/ may include"),
+    ("common/a.h", '#include <grpcpp/grpcpp.h>', "gRPC may be included only"),
+    ("common/a.h", '#include "a_sibling.h"', 'write "common/a_sibling.h"'),
+    ("common/a.h", '#include <common/a_sibling.h>', "<> is for the libraries"),
+    ("common/rpc/a.h", '#include <grpcpp/grpcpp.h>', None),
+    ("common/rpc/a.h", '#include "ebb/v1/ps.grpc.pb.h"', None),
+    ("common/rpc/a.h", '#include "common/protocol/push.h"', None),
+    ("common/protocol/a.h", '#include "common/ids.h"', None),
+    ("common/protocol/a.h", '#include "ebb/v1/ps.pb.h"', "may include common/"),
+    ("data/a.cc", '#include "common/ids.h"', None),
+    ("data/a.cc", '#include "models/model.h"', "data/ may include common/"),
+    ("models/a.cc", '#include "common/rpc/channel.h"', "models/ may include"),
+    ("models/a.cc", '#include "Eigen/Core"', None),
+    ("client/a.cc", '#include "data/reader.h"', None),
+    ("client/a.cc", '#include "worker/loop.h"', "client/ may include"),
+    ("server/a.cc", '#include "worker/loop.h"', "server/ may include"),
+    ("server/a.cc", '  #  include "scheduler/lease.h"', "server/ may include"),
+    ("scheduler/a.cc", '#include "server/part.h"', "scheduler/ may include"),
+    ("worker/a.cc", '#include "server/part.h"', "worker/ may include"),
+    ("worker/a.cc", '#include "client/client.h"', None),
+    ("server/a.cc", '#include "rocksdb/db.h"', "RocksDB may be included only"),
+    ("server/store/a.cc", '#include "rocksdb/db.h"', None),
+    ("scheduler/store_rocksdb.cc", '#include <rocksdb/db.h>', None),
+    ("worker/store/a.cc", '#include "rocksdb/db.h"', "RocksDB may be"),
+    ("server/ps_service.cc", '#include <grpcpp/grpcpp.h>', None),
+    ("server/ps_main.cc", '#include <grpcpp/grpcpp.h>', None),
+    ("server/ps_main.cc", '#include "CLI/CLI.hpp"', None),
+    ("server/a.cc", '#include "CLI/CLI.hpp"', "CLI11 may be included only"),
+    ("server/a.cc", '#include <grpcpp/grpcpp.h>', "gRPC may be included only"),
+    ("server/a.cc", '#include "server/internal/x.h"', None),
+    ("server/store/a.cc", '#include "server/internal/x.h"', None),
+    ("sim/a.cc", '#include "server/internal/x.h"', "only server/ and tests/"),
+    ("tests/sim/a_test.cc", '#include "server/internal/x.h"', None),
+    ("sim/a.cc", '#include "server/part.h"', None),
+    ("sim/a.cc", '#include "tools/ebb.h"', "sim/ may include"),
+    ("sim/a.cc", '#include "tests/testing/a.h"', "sim/ may include"),
+    ("sim/a_test.cc", '#include "tests/testing/a.h"', None),
+    ("sim/a_test.cc", '#include "tests/sim/a.h"', "sim/ may include"),
+    ("sim/a.cc", "namespace ebb::sim {", None),
+    ("sim/a.cc", "namespace ebb::server {", "only server/ defines"),
+    ("sim/a.cc", "namespace worker {", "only worker/ defines"),
+    ("server/a.cc", "namespace ebb::server {", None),
+    ("server/a.cc", '#include "sim/network.h"', "server/ may include"),
+    ("tools/a.cc", '#include "bench/bench.h"', None),
+    ("tools/a.cc", '#include "sim/network.h"', None),
+    ("bench/a.cc", '#include "server/part.h"', None),
+]
+
+
+def self_test():
+    failures = []
+    for path, line, expected in PLANTED:
+        with tempfile.TemporaryDirectory() as root:
+            file = pathlib.Path(root) / path
+            file.parent.mkdir(parents=True)
+            file.write_text(f"// A file.\n{line}\n")
+            (file.parent / "a_sibling.h").touch()
+            got = check(root)
+        if expected is None:
+            good = not got
+        else:
+            good = (len(got) == 1 and expected in got[0]
+                    and got[0].startswith(f"{path}:2: "))
+        if not good:
+            failures.append(f"{path}: {line}: expected {expected}, got {got}")
+    return failures
+
+
+if __name__ == "__main__":
+    found = self_test() if sys.argv[1:] == ["--self-test"] else check(ROOT)
+    print("\n".join(found) or "layers: clean")
+    sys.exit(1 if found else 0)
