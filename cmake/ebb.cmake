@@ -16,7 +16,8 @@
 #   ebb_program(NAME SRCS main.cc DEPS ..)
 #       An executable in build/bin; the target `programs` builds all of them.
 #   ebb_proto_library(NAME PROTOS a.proto [GRPC])
-#       Generated messages (and stubs), included as "ebb/v1/a.pb.h".
+#       Generated messages (and stubs), included as "ebb/v1/a.pb.h"; the
+#       target generated_sources makes the files of all of them.
 
 option(EBB_WERROR "Treat warnings as errors" ON)
 set(EBB_SANITIZE "" CACHE STRING
@@ -68,6 +69,7 @@ if(EBB_LLD)
 endif()
 
 add_custom_target(programs)
+add_custom_target(generated_sources)
 
 # `target` is built by tests_LABEL, for each of its labels.
 function(ebb_add_to_label_targets target)
@@ -203,6 +205,8 @@ function(ebb_proto_library name)
   endforeach()
   add_library(${name} STATIC ${generated})
   set_target_properties(${name} PROPERTIES CXX_CLANG_TIDY "")
+  add_custom_target(${name}_sources DEPENDS ${generated})
+  add_dependencies(generated_sources ${name}_sources)
   add_library(ebb::${name} ALIAS ${name})
   target_include_directories(${name} SYSTEM PUBLIC $<BUILD_INTERFACE:${out}>)
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
