@@ -1,0 +1,159 @@
+// The few operations that models are made of. Whoever implements them brings
+// models to another kind of machine.
+#ifndef EBB_MODELS_BACKEND_H_
+#define EBB_MODELS_BACKEND_H_
+
+#include <cstdint>
+#include <span>
+
+#include "absl/strings/string_view.h"
+#include "models/batch.h"
+
+namespace ebb::models {
+
+enum class Activation { kIdentity, kRelu, kTanh, kSigmoid };
+
+// The loss of one example with scores s and label y:
+enum class Loss {
+  kSquared,   // (s - y)^2 / 2; one score
+  kLogistic,  // log(1 + exp(-s)) if y > 0, else log(1 + exp(s)); one score
+  kSoftmax,   // log(sum_j exp(s_j)) - s_y; a score per class
+};
+
+struct LossSums {
+  double loss = 0;
+  // Examples whose label the scores predict: the largest score (the first of
+  // equals), or the sign of a single one. None for kSquared.
+  int64_t correct = 0;
+};
+
+// Names the random choices of a batch; row r is `first_position + r`.
+struct DropoutKey {
+  uint64_t seed = 0;
+  int32_t epoch = 0;
+  int32_t shard = 0;
+  int64_t first_position = 0;
+  int32_t layer = 0;
+};
+
+// Arithmetic on matrices of floats stored row after row. Pointers are to the
+// back end's own memory (Allocate), inputs and outputs do not overlap unless
+// a method works in place, and no size is negative. A NaN in an input reaches
+// every output that depends on it. Operations take effect in the order of the
+// calls; those that return a value wait for it. An operation allocates nothing
+// once it has been called with the largest sizes.
+//
+// Not thread-safe: one back end per computing thread. It outlives the models
+// that use it.
+class ComputeBackend {
+ public:
+  virtual ~ComputeBackend() = default;
+
+  // "reference", "eigen-avx2", ...
+  virtual absl::string_view name() const = 0;
+
+  // True when operations work on ordinary memory, so that nothing need be
+  // copied in or out.
+  virtual bool uses_host_memory() const = 0;
+  // Memory aligned to 64 bytes; CHECK-fails when there is none. Freed by
+  // Free (which takes null too) before the back end goes.
+  virtual void* Allocate(int64_t bytes) = 0;
+  virtual void Free(void* memory) = 0;
+  virtual void CopyIn(const void* host, int64_t bytes, void* memory) = 0;
+  virtual void CopyOut(const void* memory, int64_t bytes, void* host) = 0;
+
+  // c(m, n) = a(m, k) b(k, n), plus bias(n) on each row unless it is null.
+  virtual void MatMul(int64_t m, int64_t k, int64_t n, const float* a,
+                      const float* b, const float* bias, float* c) = 0;
+  // c(k, n) = a(m, k)' b(m, n).
+  virtual void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
+                            const float* b, float* c) = 0;
+  // c(m, k) = a(m, n) b(k, n)'.
+  virtual void MatMulTransB(int64_t m, int64_t n, int64_t k, const float* a,
+                            const float* b, float* c) = 0;
+  // MatMul and MatMulTransA for an `a` of m sparse rows with k columns.
+  virtual void SparseMatMul(int64_t m, int64_t n, const CsrView& a,
+                            const float* b, const float* bias, float* c) = 0;
+  virtual void SparseMatMulTransA(int64_t m, int64_t k, int64_t n,
+                                  const CsrView& a, const float* b,
+                                  float* c) = 0;
+  // sums(n) = the sum of the rows of a(m, n).
+  virtual void ColumnSums(int64_t m, int64_t n, const float* a,
+                          float* sums) = 0;
+
+  // x = f(x), in place.
+  virtual void Activate(Activation f, int64_t count, float* x) = 0;
+  // gradient *= f'(x), given y = f(x).
+  virtual void ActivateBackward(Activation f, int64_t count, const float* y,
+                                float* gradient) = 0;
+  // mask(rows, columns) = 0 with probability `rate`, else 1 / (1 - rate): a
+  // function of the key, the row and the column, given by dropout.h.
+  virtual void DropoutMask(const DropoutKey& key, float rate, int64_t rows,
+                           int64_t columns, float* mask) = 0;
+  // z = x * y, element by element; z may be x or y.
+  virtual void Multiply(int64_t count, const float* x, const float* y,
+                        float* z) = 0;
+
+  // The loss of scores(rows, columns), summed over the rows. With `gradient`,
+  // which may be null or `scores`, also the derivative of that sum. Labels
+  // fit the loss.
+  virtual LossSums ComputeLoss(Loss loss, int64_t rows, int64_t columns,
+                               const float* labels, const float* scores,
+                               float* gradient) = 0;
+  // Scores to what a user reads, in place: probabilities of the classes, the
+  // probability of 1, or the value itself.
+  virtual void ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
+                               float* scores) = 0;
+
+  // y += alpha x.
+  virtual void AddScaled(int64_t count, float alpha, const float* x,
+                         float* y) = 0;
+  // x *= alpha.
+  virtual void Scale(int64_t count, float alpha, float* x) = 0;
+  // Added in double precision: finite exactly if every element is.
+  virtual double SumOfSquares(int64_t count, const float* x) = 0;
+};
+
+// An array in a back end's memory that grows as needed and keeps its room.
+class BackendArray {
+ public:
+  explicit BackendArray(ComputeBackend* backend) : backend_(backend) {}
+  ~BackendArray() { backend_->Free(memory_); }
+  BackendArray(BackendArray&& other) noexcept
+      : backend_(other.backend_),
+        memory_(other.memory_),
+        capacity_(other.capacity_) {
+    other.memory_ = nullptr;
+    other.capacity_ = 0;
+  }
+  BackendArray& operator=(BackendArray&&) = delete;
+
+  // Room for `count` elements, whose values are not kept.
+  template <typename T>
+  T* Reserve(int64_t count) {
+    const auto bytes = count * static_cast<int64_t>(sizeof(T));
+    if (bytes > capacity_) {
+      backend_->Free(memory_);
+      memory_ = backend_->Allocate(bytes);
+      capacity_ = bytes;
+    }
+    return static_cast<T*>(memory_);
+  }
+  // `host` where operations can read it: itself, or a copy in this array.
+  template <typename T>
+  std::span<const T> Import(std::span<const T> host) {
+    if (backend_->uses_host_memory() || host.empty()) return host;
+    T* memory = Reserve<T>(host.size());
+    backend_->CopyIn(host.data(), host.size_bytes(), memory);
+    return {memory, host.size()};
+  }
+
+ private:
+  ComputeBackend* backend_;  // Not owned.
+  void* memory_ = nullptr;
+  int64_t capacity_ = 0;
+};
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_BACKEND_H_

@@ -1,0 +1,409 @@
+// What every back end must do, run on each of them.
+#include "models/backend.h"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/reference_backend.h"
+#include "models/testing/all_backends.h"
+
+namespace ebb::models {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::FloatNear;
+using ::testing::IsNan;
+using ::testing::Pointwise;
+
+using Floats = std::vector<float>;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// An array on the back end, from and to vectors.
+class Array {
+ public:
+  Array(ComputeBackend* backend, const Floats& values)
+      : backend_(backend), size_(values.size()), array_(backend) {
+    data_ = array_.Reserve<float>(size_);
+    if (size_ > 0) backend_->CopyIn(values.data(), 4 * size_, data_);
+  }
+  Array(ComputeBackend* backend, int64_t size)
+      : Array(backend, Floats(size, kNan)) {}
+
+  operator float*() { return data_; }
+  Floats Values() const {
+    Floats values(size_);
+    if (size_ > 0) backend_->CopyOut(data_, 4 * size_, values.data());
+    return values;
+  }
+
+ private:
+  ComputeBackend* backend_;
+  int64_t size_;
+  BackendArray array_;
+  float* data_;
+};
+
+// A sparse matrix in ordinary memory, and its import.
+struct Csr {
+  CsrView View() const { return {offsets, columns, values}; }
+  std::vector<int64_t> offsets;
+  std::vector<int32_t> columns;
+  Floats values;
+};
+
+class ImportedCsr {
+ public:
+  ImportedCsr(ComputeBackend* backend, const Csr& csr)
+      : offsets_(backend), columns_(backend), values_(backend) {
+    const CsrView view = csr.View();
+    view_ = {offsets_.Import(view.row_offsets), columns_.Import(view.columns),
+             values_.Import(view.values)};
+  }
+  operator const CsrView&() const { return view_; }
+
+ private:
+  BackendArray offsets_, columns_, values_;
+  CsrView view_;
+};
+
+Floats Random(int64_t count, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  Floats values(count);
+  for (float& value : values) value = uniform(generator);
+  return values;
+}
+
+// (rows, columns) with about a third of the elements set, some twice; row 1
+// is empty.
+Csr RandomCsr(int64_t rows, int64_t columns, uint32_t seed) {
+  std::mt19937 generator(seed);
+  Csr csr;
+  csr.offsets.push_back(0);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t e = 0; r != 1 && e < (columns + 2) / 3; ++e) {
+      csr.columns.push_back(static_cast<int32_t>(generator() % columns));
+    }
+    csr.offsets.push_back(csr.columns.size());
+  }
+  csr.values = Random(csr.columns.size(), seed + 1);
+  return csr;
+}
+
+class BackendTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  Array In(const Floats& values) { return Array(backend_.get(), values); }
+  Array Out(int64_t size) { return Array(backend_.get(), size); }
+
+  std::unique_ptr<ComputeBackend> backend_ = testing::MakeBackend(GetParam());
+  std::unique_ptr<ComputeBackend> reference_ = MakeReferenceBackend();
+};
+
+TEST_P(BackendTest, MatMulMultipliesAndAddsTheBiasToEachRow) {
+  Array a = In({1, 2, 3, 4, 5, 6});   // (2, 3)
+  Array b = In({1, 0, 0, 1, 2, -1});  // (3, 2)
+  Array bias = In({10, 20});
+  Array c = Out(4);
+  backend_->MatMul(2, 3, 2, a, b, bias, c);
+  EXPECT_THAT(c.Values(), ElementsAre(17, 19, 26, 19));
+  backend_->MatMul(2, 3, 2, a, b, nullptr, c);
+  EXPECT_THAT(c.Values(), ElementsAre(7, -1, 16, -1));
+}
+
+TEST_P(BackendTest, MatMulTransAMultipliesTheTransposeOfA) {
+  Array a = In({1, 2, 3, 4, 5, 6});  // (2, 3)
+  Array b = In({1, -1, 0, 2});       // (2, 2)
+  Array c = Out(6);
+  backend_->MatMulTransA(2, 3, 2, a, b, c);
+  EXPECT_THAT(c.Values(), ElementsAre(1, 7, 2, 8, 3, 9));
+}
+
+TEST_P(BackendTest, MatMulTransBMultipliesTheTransposeOfB) {
+  Array a = In({1, 2, 3, 4});         // (2, 2)
+  Array b = In({1, 0, 0, 1, 2, -1});  // (3, 2)
+  Array c = Out(6);
+  backend_->MatMulTransB(2, 2, 3, a, b, c);
+  EXPECT_THAT(c.Values(), ElementsAre(1, 2, 0, 3, 4, 2));
+}
+
+TEST_P(BackendTest, SparseProductsSkipEmptyRowsAndAddRepeatedColumns) {
+  // [0 3 0], [0 0 0], [1 0 4 + 1]
+  const Csr csr = {{0, 1, 1, 4}, {1, 0, 2, 2}, {3, 1, 4, 1}};
+  ImportedCsr a(backend_.get(), csr);
+  Array b = In({1, 2, 3, 4, 5, 6});  // (3, 2)
+  Array bias = In({0, 10});
+  Array c = Out(6);
+  backend_->SparseMatMul(3, 2, a, b, bias, c);
+  EXPECT_THAT(c.Values(), ElementsAre(9, 22, 0, 10, 26, 42));
+  backend_->SparseMatMul(3, 2, a, b, nullptr, c);
+  EXPECT_THAT(c.Values(), ElementsAre(9, 12, 0, 0, 26, 32));
+  backend_->SparseMatMulTransA(3, 3, 2, a, b, c);
+  EXPECT_THAT(c.Values(), ElementsAre(5, 6, 3, 6, 25, 30));
+}
+
+TEST_P(BackendTest, SparseProductsTakeASliceOfALargerMatrix) {
+  // The second row of [9 9], [0 2]: its offsets do not start at 0.
+  const Csr csr = {{2, 3}, {0, 1, 1}, {9, 9, 2}};
+  ImportedCsr a(backend_.get(), csr);
+  Array b = In({5, 7});  // (2, 1)
+  Array c = Out(1);
+  backend_->SparseMatMul(1, 1, a, b, nullptr, c);
+  EXPECT_THAT(c.Values(), ElementsAre(14));
+}
+
+TEST_P(BackendTest, ProductsAgreeWithTheReferenceAtOddSizes) {
+  const int64_t kSizes[][3] = {{1, 1, 1},    {1, 5, 1},     {7, 1, 3},
+                               {3, 17, 5},   {33, 31, 1},   {1, 100, 10},
+                               {16, 16, 16}, {65, 130, 47}, {128, 300, 10},
+                               {5, 1000, 3}, {50, 3, 129}};
+  for (const auto& [m, k, n] : kSizes) {
+    SCOPED_TRACE(::testing::Message() << m << " x " << k << " x " << n);
+    const Floats a = Random(m * k, 1), b = Random(k * n, 2);
+    const Floats d = Random(m * n, 3), bias = Random(n, 4);
+    const Csr csr = RandomCsr(m, k, 5);
+    ImportedCsr sparse(backend_.get(), csr);
+    Array a_in = In(a), b_in = In(b), d_in = In(d), bias_in = In(bias);
+    Array mn = Out(m * n), kn = Out(k * n), mk = Out(m * k);
+    Floats mn_expected(m * n), kn_expected(k * n), mk_expected(m * k);
+    // Each product of two numbers in [-1, 1] is rounded about once.
+    const auto check = [&](Array& got, const Floats& expected, int64_t terms) {
+      EXPECT_THAT(got.Values(),
+                  Pointwise(FloatNear(1e-7f * (2 + terms)), expected));
+    };
+    backend_->MatMul(m, k, n, a_in, b_in, bias_in, mn);
+    reference_->MatMul(m, k, n, a.data(), b.data(), bias.data(),
+                       mn_expected.data());
+    check(mn, mn_expected, k);
+    backend_->MatMulTransA(m, k, n, a_in, d_in, kn);
+    reference_->MatMulTransA(m, k, n, a.data(), d.data(), kn_expected.data());
+    check(kn, kn_expected, m);
+    backend_->MatMulTransB(m, n, k, d_in, b_in, mk);
+    reference_->MatMulTransB(m, n, k, d.data(), b.data(), mk_expected.data());
+    check(mk, mk_expected, n);
+    backend_->SparseMatMul(m, n, sparse, b_in, bias_in, mn);
+    reference_->SparseMatMul(m, n, csr.View(), b.data(), bias.data(),
+                             mn_expected.data());
+    check(mn, mn_expected, k);
+    backend_->SparseMatMulTransA(m, k, n, sparse, d_in, kn);
+    reference_->SparseMatMulTransA(m, k, n, csr.View(), d.data(),
+                                   kn_expected.data());
+    check(kn, kn_expected, m * k);
+  }
+}
+
+TEST_P(BackendTest, EmptyProductsAreTheBiasOrZero) {
+  Array none = Out(0), b = In({1, 2}), bias = In({3, 4}), c = Out(4);
+  backend_->MatMul(2, 0, 2, none, none, bias, c);
+  EXPECT_THAT(c.Values(), ElementsAre(3, 4, 3, 4));
+  Array d = Out(2);
+  backend_->MatMulTransA(0, 2, 1, none, none, d);
+  EXPECT_THAT(d.Values(), ElementsAre(0, 0));
+  Array e = Out(2);
+  backend_->ColumnSums(0, 2, none, e);
+  EXPECT_THAT(e.Values(), ElementsAre(0, 0));
+}
+
+TEST_P(BackendTest, ColumnSumsAddsTheRows) {
+  Array a = In({1, 2, 3, 10, 20, 30});
+  Array sums = Out(3);
+  backend_->ColumnSums(2, 3, a, sums);
+  EXPECT_THAT(sums.Values(), ElementsAre(11, 22, 33));
+}
+
+// The functions at points known by heart, often enough to fill wide registers
+// and leave a rest.
+TEST_P(BackendTest, ActivateComputesEachFunction) {
+  const Floats points = {-100, -2, -0.5f, 0, 0.5f, 2, 100};
+  Floats inputs;
+  for (int i = 0; i < 7; ++i) {
+    inputs.insert(inputs.end(), points.begin(), points.end());
+  }
+  const std::tuple<Activation, Floats> kCases[] = {
+      {Activation::kIdentity, points},
+      {Activation::kRelu, {0, 0, 0, 0, 0.5f, 2, 100}},
+      {Activation::kTanh,
+       {-1, -0.9640276f, -0.4621172f, 0, 0.4621172f, 0.9640276f, 1}},
+      {Activation::kSigmoid,
+       {0, 0.1192029f, 0.3775407f, 0.5f, 0.6224593f, 0.8807971f, 1}}};
+  for (const auto& [f, expected] : kCases) {
+    Array x = In(inputs);
+    backend_->Activate(f, inputs.size(), x);
+    const Floats values = x.Values();
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_NEAR(values[i], expected[i % 7], 3e-7)
+          << "function " << static_cast<int>(f) << " of " << inputs[i];
+    }
+  }
+}
+
+TEST_P(BackendTest, ActivateBackwardMultipliesByTheDerivative) {
+  // By outputs: relu 1 where y > 0; tanh 1 - y^2; sigmoid y (1 - y).
+  const Floats outputs = {0, 0.25f, 0.5f, 1};
+  const std::tuple<Activation, Floats> kCases[] = {
+      {Activation::kIdentity, {2, 2, 2, 2}},
+      {Activation::kRelu, {0, 2, 2, 2}},
+      {Activation::kTanh, {2, 1.875f, 1.5f, 0}},
+      {Activation::kSigmoid, {0, 0.375f, 0.5f, 0}}};
+  for (const auto& [f, expected] : kCases) {
+    Floats many_outputs, many_expected;
+    for (int i = 0; i < 9; ++i) {
+      many_outputs.insert(many_outputs.end(), outputs.begin(), outputs.end());
+      many_expected.insert(many_expected.end(), expected.begin(),
+                           expected.end());
+    }
+    Array y = In(many_outputs);
+    Array gradient = In(Floats(many_outputs.size(), 2));
+    backend_->ActivateBackward(f, many_outputs.size(), y, gradient);
+    EXPECT_EQ(gradient.Values(), many_expected) << static_cast<int>(f);
+  }
+}
+
+TEST_P(BackendTest, NansStayNans) {
+  for (const Activation f : {Activation::kIdentity, Activation::kRelu,
+                             Activation::kTanh, Activation::kSigmoid}) {
+    Array x = In(Floats(37, kNan));
+    backend_->Activate(f, 37, x);
+    EXPECT_THAT(x.Values(), Each(IsNan())) << static_cast<int>(f);
+    Array y = In(Floats(37, 0.5f));
+    backend_->ActivateBackward(f, 37, y, x);
+    EXPECT_THAT(x.Values(), Each(IsNan())) << static_cast<int>(f);
+  }
+  Array a = In({1, kNan, 0, 1}), b = In({0, 1, 0, 1}), c = Out(4);
+  backend_->MatMul(2, 2, 2, a, b, nullptr, c);
+  EXPECT_TRUE(std::isnan(c.Values()[0])) << "0 times NaN is NaN";
+  EXPECT_TRUE(std::isnan(c.Values()[1]));
+  Floats values(70, 1.0f);
+  for (const size_t place : {size_t{0}, size_t{40}, size_t{69}}) {
+    values[place] = kNan;
+    Array x = In(values);
+    EXPECT_TRUE(std::isnan(backend_->SumOfSquares(70, x))) << place;
+    values[place] = 1;
+  }
+}
+
+TEST_P(BackendTest, ElementwiseOperationsComputeInPlace) {
+  Array x = In({1, 2, 3}), y = In({10, 20, 30});
+  backend_->AddScaled(3, 0.5f, x, y);
+  EXPECT_THAT(y.Values(), ElementsAre(10.5f, 21, 31.5f));
+  backend_->Scale(3, 2, y);
+  EXPECT_THAT(y.Values(), ElementsAre(21, 42, 63));
+  Array z = Out(3);
+  backend_->Multiply(3, x, y, z);
+  EXPECT_THAT(z.Values(), ElementsAre(21, 84, 189));
+  backend_->Multiply(3, x, y, y);
+  EXPECT_THAT(y.Values(), ElementsAre(21, 84, 189));
+}
+
+TEST_P(BackendTest, SumOfSquaresIsExactBeyondTheRangeOfFloats) {
+  Array x = In(Floats(100, 3e38f));
+  const double each = double{3e38f} * double{3e38f};
+  EXPECT_DOUBLE_EQ(backend_->SumOfSquares(100, x), 100 * each);
+  Array y = In({std::numeric_limits<float>::infinity()});
+  EXPECT_TRUE(std::isinf(backend_->SumOfSquares(1, y)));
+  EXPECT_EQ(backend_->SumOfSquares(0, x), 0);
+}
+
+// FillDropoutMask is tested by itself; here, that it is what is used.
+TEST_P(BackendTest, DropoutMaskIsTheSpecifiedFunction) {
+  const DropoutKey key = {1, 2, 3, 4, 1};
+  Floats expected(15);
+  reference_->DropoutMask(key, 0.25f, 3, 5, expected.data());
+  Array mask = Out(15);
+  backend_->DropoutMask(key, 0.25f, 3, 5, mask);
+  EXPECT_EQ(mask.Values(), expected);
+}
+
+TEST_P(BackendTest, SquaredLossIsHalfTheSquareOfTheError) {
+  Array labels = In({1, -2}), scores = In({4, -2.5f}), gradient = Out(2);
+  const LossSums sums =
+      backend_->ComputeLoss(Loss::kSquared, 2, 1, labels, scores, gradient);
+  EXPECT_DOUBLE_EQ(sums.loss, 4.5 + 0.125);
+  EXPECT_EQ(sums.correct, 0);
+  EXPECT_THAT(gradient.Values(), ElementsAre(3, -0.5f));
+  backend_->ScoresToOutputs(Loss::kSquared, 2, 1, scores);
+  EXPECT_THAT(scores.Values(), ElementsAre(4, -2.5f));
+}
+
+// log(1 + exp(-2)) = 0.1269280, sigmoid(2) = 0.8807971; labels are 0/1 or
+// -1/+1.
+TEST_P(BackendTest, LogisticLossTakesBothKindsOfLabels) {
+  Array labels = In({1, 0, -1, 1}), scores = In({2, 2, 2, -2});
+  Array gradient = Out(4);
+  const LossSums sums =
+      backend_->ComputeLoss(Loss::kLogistic, 4, 1, labels, scores, gradient);
+  EXPECT_NEAR(sums.loss, 0.1269280 + 3 * 2.1269280, 1e-6);
+  EXPECT_EQ(sums.correct, 1);
+  EXPECT_THAT(gradient.Values(),
+              Pointwise(FloatNear(1e-6f), Floats{-0.1192029f, 0.8807971f,
+                                                 0.8807971f, -0.8807971f}));
+  backend_->ScoresToOutputs(Loss::kLogistic, 4, 1, scores);
+  EXPECT_THAT(scores.Values(),
+              Pointwise(FloatNear(1e-6f), Floats{0.8807971f, 0.8807971f,
+                                                 0.8807971f, 0.1192029f}));
+}
+
+TEST_P(BackendTest, LogisticLossDoesNotOverflow) {
+  Array labels = In({1, 0}), scores = In({-300, 300}), gradient = Out(2);
+  const LossSums sums =
+      backend_->ComputeLoss(Loss::kLogistic, 2, 1, labels, scores, gradient);
+  EXPECT_NEAR(sums.loss, 600, 1e-4);
+  EXPECT_THAT(gradient.Values(), ElementsAre(-1, 1));
+}
+
+// exp of (0, log 2, log 5) is (1, 2, 5) of 8.
+TEST_P(BackendTest, SoftmaxLossIsTheLogarithmOfTheProbability) {
+  const float log2 = std::log(2.0f), log5 = std::log(5.0f);
+  Array labels = In({2, 0}), scores = In({0, log2, log5, 0, log2, log5});
+  Array gradient = Out(6);
+  const LossSums sums =
+      backend_->ComputeLoss(Loss::kSoftmax, 2, 3, labels, scores, gradient);
+  EXPECT_NEAR(sums.loss, std::log(8.0 / 5) + std::log(8.0), 1e-6);
+  EXPECT_EQ(sums.correct, 1);
+  EXPECT_THAT(gradient.Values(),
+              Pointwise(FloatNear(1e-6f), Floats{0.125f, 0.25f, -0.375f,
+                                                 -0.875f, 0.25f, 0.625f}));
+  const LossSums again =
+      backend_->ComputeLoss(Loss::kSoftmax, 2, 3, labels, scores, nullptr);
+  EXPECT_EQ(again.loss, sums.loss);
+  EXPECT_EQ(again.correct, sums.correct);
+  backend_->ComputeLoss(Loss::kSoftmax, 2, 3, labels, scores, scores);
+  EXPECT_EQ(scores.Values(), gradient.Values()) << "in place";
+}
+
+TEST_P(BackendTest, SoftmaxDoesNotOverflowAndKeepsNans) {
+  Array labels = In({0, 1}), scores = In({1000, -1000, 1, kNan});
+  Array gradient = Out(4);
+  const LossSums sums =
+      backend_->ComputeLoss(Loss::kSoftmax, 2, 2, labels, scores, gradient);
+  EXPECT_TRUE(std::isnan(sums.loss));
+  const Floats values = gradient.Values();
+  EXPECT_EQ(values[0], 0);
+  EXPECT_EQ(values[1], 0);
+  EXPECT_TRUE(std::isnan(values[2]));
+  EXPECT_TRUE(std::isnan(values[3]));
+}
+
+TEST_P(BackendTest, ScoresToOutputsGivesProbabilities) {
+  Array scores = In({0, std::log(3.0f), 5, 5});
+  backend_->ScoresToOutputs(Loss::kSoftmax, 2, 2, scores);
+  EXPECT_THAT(scores.Values(),
+              Pointwise(FloatNear(1e-6f), Floats{0.25f, 0.75f, 0.5f, 0.5f}));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BackendTest,
+                         ::testing::ValuesIn(testing::AllBackendNames()),
+                         [](const auto& info) {
+                           return testing::TestName(info.param);
+                         });
+
+}  // namespace
+}  // namespace ebb::models

@@ -1,0 +1,40 @@
+// What a model sees of the examples: a view of somebody else's memory.
+#ifndef EBB_MODELS_BATCH_H_
+#define EBB_MODELS_BATCH_H_
+
+#include <cstdint>
+#include <span>
+
+namespace ebb::models {
+
+// Rows of which only some columns are not zero. The entries of row r are
+// [row_offsets[r], row_offsets[r + 1]) of `columns` and `values`; a column
+// that a row names twice counts with the sum of its values.
+struct CsrView {
+  std::span<const int64_t> row_offsets;  // One more than there are rows.
+  std::span<const int32_t> columns;      // Each in [0, features).
+  std::span<const float> values;
+};
+
+// A run of consecutive examples of one work item. Not owned.
+struct BatchView {
+  bool is_sparse() const { return !sparse.row_offsets.empty(); }
+
+  int64_t rows = 0;
+  int64_t features = 0;
+  // One of the two: (rows, features), row after row, or `sparse`.
+  std::span<const float> dense;
+  CsrView sparse;
+  // One per row: a value, 0/1 or -1/+1, or the number of a class; which,
+  // the model's description says. Predict needs none.
+  std::span<const float> labels;
+  // Where the examples stand in the order of the data; they seed dropout, so
+  // a batch computed twice is computed alike.
+  int32_t epoch = 0;
+  int32_t shard = 0;
+  int64_t first_position = 0;
+};
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_BATCH_H_

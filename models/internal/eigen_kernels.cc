@@ -1,0 +1,236 @@
+// Compiled with EBB_KERNELS_ISA set to Baseline, Avx2 or Avx512 and the flags
+// that go with it; see the header for what this file must not do.
+#include "models/internal/eigen_kernels.h"
+
+#define EBB_CONCAT2_(a, b) a##b
+#define EBB_CONCAT_(a, b) EBB_CONCAT2_(a, b)
+#define EBB_STRING2_(a) #a
+#define EBB_STRING_(a) EBB_STRING2_(a)
+
+// Each copy has an Eigen of its own: otherwise the linker would keep one of
+// three versions of the same template.
+#define Eigen EBB_CONCAT_(EbbEigen, EBB_KERNELS_ISA)
+#define EIGEN_DONT_PARALLELIZE
+#define EIGEN_NO_DEBUG
+#include <Eigen/Core>
+
+namespace ebb::models::internal {
+namespace {
+
+namespace ei = Eigen::internal;
+using Index = Eigen::Index;
+using Array = Eigen::Map<Eigen::ArrayXf>;
+using ConstArray = Eigen::Map<const Eigen::ArrayXf>;
+using Vector = Eigen::Map<Eigen::VectorXf>;
+using ConstVector = Eigen::Map<const Eigen::VectorXf>;
+using ConstMatrix =
+    Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic,
+                                   Eigen::RowMajor>>;
+
+// Eigen's product allocates its packing buffers in each call, and for sizes
+// like ours the system then takes longer to hand out and clear the pages than
+// the product takes. This is the same product with buffers of the caller.
+class Blocking : public ei::level3_blocking<float, float> {
+ public:
+  // For a column-major result of (rows, columns).
+  Blocking(Index rows, Index columns, Index depth, float* scratch) {
+    ei::computeProductBlockingSizes<float, float>(depth, rows, columns,
+                                                  Index{1});
+    m_kc = depth;
+    m_mc = rows;
+    m_nc = columns;
+    if (scratch == nullptr) return;  // Only the size is asked for.
+    m_blockA = scratch;
+    m_blockB = scratch + RoundedSizeA();
+  }
+  int64_t size() const { return RoundedSizeA() + m_kc * m_nc; }
+
+ private:
+  int64_t RoundedSizeA() const { return (m_kc * m_mc + 15) / 16 * 16; }
+};
+
+// Row-major matrices are the transposes of column-major ones, and Eigen's
+// kernel writes column-major results: c' = b' a'.
+int64_t ScratchSize(int64_t m, int64_t n, int64_t k) {
+  if (m == 0 || n == 0 || k == 0) return 0;
+  return Blocking(n, m, k, nullptr).size();
+}
+
+// c(m, n) += a b with sums of k terms. kOrderA and kOrderB say how a and b are
+// stored; strides are the distances between their stored rows.
+template <int kOrderA, int kOrderB>
+void AddProduct(int64_t m, int64_t n, int64_t k, const float* a,
+                int64_t stride_a, const float* b, int64_t stride_b, float* c,
+                float* scratch) {
+  if (m == 0 || n == 0 || k == 0) return;
+  constexpr int kTransposedA =
+      kOrderA == Eigen::RowMajor ? Eigen::ColMajor : Eigen::RowMajor;
+  constexpr int kTransposedB =
+      kOrderB == Eigen::RowMajor ? Eigen::ColMajor : Eigen::RowMajor;
+  Blocking blocking(n, m, k, scratch);
+  ei::general_matrix_matrix_product<Index, float, kTransposedB, false, float,
+                                    kTransposedA, false, Eigen::ColMajor,
+                                    1>::run(n, m, k, b, stride_b, a, stride_a,
+                                            c, 1, n, 1.0f, blocking);
+}
+
+void FillRows(int64_t m, int64_t n, const float* row, float* c) {
+  if (m == 0 || n == 0) return;
+  if (row == nullptr) {
+    __builtin_memset(c, 0, m * n * sizeof(float));
+    return;
+  }
+  for (int64_t i = 0; i < m; ++i) {
+    __builtin_memcpy(c + i * n, row, n * sizeof(float));
+  }
+}
+
+void MatMul(int64_t m, int64_t k, int64_t n, const float* a, const float* b,
+            const float* bias, float* c, float* scratch) {
+  FillRows(m, n, bias, c);
+  if (n == 1) {
+    Vector(c, m).noalias() += ConstMatrix(a, m, k) * ConstVector(b, k);
+    return;
+  }
+  AddProduct<Eigen::RowMajor, Eigen::RowMajor>(m, n, k, a, k, b, n, c, scratch);
+}
+
+void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
+                  const float* b, float* c, float* scratch) {
+  FillRows(k, n, nullptr, c);
+  if (n == 1) {
+    Vector(c, k).noalias() +=
+        ConstMatrix(a, m, k).transpose() * ConstVector(b, m);
+    return;
+  }
+  AddProduct<Eigen::ColMajor, Eigen::RowMajor>(k, n, m, a, k, b, n, c, scratch);
+}
+
+void MatMulTransB(int64_t m, int64_t n, int64_t k, const float* a,
+                  const float* b, float* c, float* scratch) {
+  FillRows(m, k, nullptr, c);
+  AddProduct<Eigen::RowMajor, Eigen::ColMajor>(m, k, n, a, n, b, n, c, scratch);
+}
+
+void SparseMatMul(int64_t m, int64_t n, CsrPointers a, const float* b,
+                  const float* bias, float* c) {
+  FillRows(m, n, bias, c);
+  for (int64_t i = 0; i < m; ++i) {
+    const int64_t end = a.row_offsets[i + 1];
+    float* row = c + i * n;
+    for (int64_t e = a.row_offsets[i]; e < end; ++e) {
+      const float value = a.values[e];
+      const float* b_row = b + a.columns[e] * n;
+      for (int64_t j = 0; j < n; ++j) row[j] += value * b_row[j];
+    }
+  }
+}
+
+void SparseMatMulTransA(int64_t m, int64_t k, int64_t n, CsrPointers a,
+                        const float* b, float* c) {
+  FillRows(k, n, nullptr, c);
+  for (int64_t i = 0; i < m; ++i) {
+    const int64_t end = a.row_offsets[i + 1];
+    const float* row = b + i * n;
+    for (int64_t e = a.row_offsets[i]; e < end; ++e) {
+      const float value = a.values[e];
+      float* c_row = c + a.columns[e] * n;
+      for (int64_t j = 0; j < n; ++j) c_row[j] += value * row[j];
+    }
+  }
+}
+
+void ColumnSums(int64_t m, int64_t n, const float* a, float* sums) {
+  FillRows(1, n, nullptr, sums);
+  for (int64_t i = 0; i < m; ++i) {
+    Array(sums, n) += ConstArray(a + i * n, n);
+  }
+}
+
+void Activate(KernelActivation f, int64_t count, float* x) {
+  Array values(x, count);
+  switch (f) {
+    case KernelActivation::kIdentity:
+      return;
+    case KernelActivation::kRelu:
+      // Comparing, not the maximum, which need not keep a NaN.
+      for (int64_t i = 0; i < count; ++i) x[i] = x[i] < 0 ? 0 : x[i];
+      return;
+    case KernelActivation::kTanh:
+      values = values.tanh();
+      return;
+    case KernelActivation::kSigmoid:
+      values = values.logistic();
+      return;
+  }
+}
+
+void ActivateBackward(KernelActivation f, int64_t count, const float* y,
+                      float* gradient) {
+  const ConstArray outputs(y, count);
+  Array values(gradient, count);
+  switch (f) {
+    case KernelActivation::kIdentity:
+      return;
+    case KernelActivation::kRelu:
+      for (int64_t i = 0; i < count; ++i) {
+        gradient[i] = y[i] <= 0 ? 0 : gradient[i];
+      }
+      return;
+    case KernelActivation::kTanh:
+      values *= 1 - outputs * outputs;
+      return;
+    case KernelActivation::kSigmoid:
+      values *= outputs * (1 - outputs);
+      return;
+  }
+}
+
+void Multiply(int64_t count, const float* x, const float* y, float* z) {
+  Array(z, count) = ConstArray(x, count) * ConstArray(y, count);
+}
+
+void AddScaled(int64_t count, float alpha, const float* x, float* y) {
+  Array(y, count) += alpha * ConstArray(x, count);
+}
+
+void Scale(int64_t count, float alpha, float* x) { Array(x, count) *= alpha; }
+
+double SumOfSquares(int64_t count, const float* x) {
+  // Sums side by side, which the compiler makes into wide registers.
+  constexpr int64_t kLanes = 32;
+  double sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const double value = x[i + lane];
+      sums[lane] += value * value;
+    }
+  }
+  double sum = 0;
+  for (; i < count; ++i) sum += static_cast<double>(x[i]) * x[i];
+  for (int64_t lane = 0; lane < kLanes; ++lane) sum += sums[lane];
+  return sum;
+}
+
+}  // namespace
+
+#define EBB_KERNELS_ EBB_CONCAT_(kEigenKernels, EBB_KERNELS_ISA)
+const EigenKernels EBB_KERNELS_ = {
+    EBB_STRING_(EBB_KERNELS_ISA),
+    ScratchSize,
+    MatMul,
+    MatMulTransA,
+    MatMulTransB,
+    SparseMatMul,
+    SparseMatMulTransA,
+    ColumnSums,
+    Activate,
+    ActivateBackward,
+    Multiply,
+    AddScaled,
+    Scale,
+    SumOfSquares,
+};
+
+}  // namespace ebb::models::internal

@@ -1,0 +1,58 @@
+// The inner loops of the Eigen back end, compiled once for each set of
+// instructions and chosen at run time.
+//
+// The file that implements them is compiled with flags that this machine's
+// processor may not know. So nothing in this header, and nothing in that file,
+// may leave behind a function that the linker could prefer to the same
+// function compiled without the flags: no inline functions, no templates of
+// the standard library, only pointers and numbers. A test looks at the symbols
+// of the object files (check_kernel_symbols.cmake).
+#ifndef EBB_MODELS_INTERNAL_EIGEN_KERNELS_H_
+#define EBB_MODELS_INTERNAL_EIGEN_KERNELS_H_
+
+#include <stdint.h>
+
+namespace ebb::models::internal {
+
+struct CsrPointers {
+  const int64_t* row_offsets;
+  const int32_t* columns;
+  const float* values;
+};
+
+// The order of models::Activation.
+enum class KernelActivation : int { kIdentity, kRelu, kTanh, kSigmoid };
+
+// Operations as in backend.h.
+struct EigenKernels {
+  const char* isa;
+  // The floats of scratch memory, aligned to 64 bytes, that a dense product
+  // needs whose result is (m, n) and whose sums have k terms.
+  int64_t (*scratch_size)(int64_t m, int64_t n, int64_t k);
+  void (*mat_mul)(int64_t m, int64_t k, int64_t n, const float* a,
+                  const float* b, const float* bias, float* c, float* scratch);
+  void (*mat_mul_trans_a)(int64_t m, int64_t k, int64_t n, const float* a,
+                          const float* b, float* c, float* scratch);
+  void (*mat_mul_trans_b)(int64_t m, int64_t n, int64_t k, const float* a,
+                          const float* b, float* c, float* scratch);
+  void (*sparse_mat_mul)(int64_t m, int64_t n, CsrPointers a, const float* b,
+                         const float* bias, float* c);
+  void (*sparse_mat_mul_trans_a)(int64_t m, int64_t k, int64_t n, CsrPointers a,
+                                 const float* b, float* c);
+  void (*column_sums)(int64_t m, int64_t n, const float* a, float* sums);
+  void (*activate)(KernelActivation f, int64_t count, float* x);
+  void (*activate_backward)(KernelActivation f, int64_t count, const float* y,
+                            float* gradient);
+  void (*multiply)(int64_t count, const float* x, const float* y, float* z);
+  void (*add_scaled)(int64_t count, float alpha, const float* x, float* y);
+  void (*scale)(int64_t count, float alpha, float* x);
+  double (*sum_of_squares)(int64_t count, const float* x);
+};
+
+extern const EigenKernels kEigenKernelsBaseline;
+extern const EigenKernels kEigenKernelsAvx2;
+extern const EigenKernels kEigenKernelsAvx512;
+
+}  // namespace ebb::models::internal
+
+#endif  // EBB_MODELS_INTERNAL_EIGEN_KERNELS_H_

@@ -1,0 +1,36 @@
+#include "models/testing/all_backends.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "glog/logging.h"
+#include "models/backends.h"
+#include "models/eigen_backend.h"
+#include "models/testing/device_backend.h"
+
+namespace ebb::models::testing {
+
+std::vector<std::string> AllBackendNames() {
+  std::vector<std::string> names = {"reference", "device"};
+  for (const std::string& isa : EigenInstructionSets()) {
+    names.push_back(absl::StrCat("eigen-", isa));
+  }
+  return names;
+}
+
+std::unique_ptr<ComputeBackend> MakeBackend(absl::string_view name) {
+  if (name == "device") return std::make_unique<DeviceBackend>();
+  BackendOptions options{.kind = std::string(name)};
+  if (absl::ConsumePrefix(&name, "eigen-")) {
+    options = {.kind = "eigen", .isa = std::string(name)};
+  }
+  auto backend = CreateBackend(options);
+  CHECK(backend.ok()) << backend.status();
+  return *std::move(backend);
+}
+
+std::string TestName(absl::string_view name) {
+  return absl::StrReplaceAll(name, {{"-", "_"}});
+}
+
+}  // namespace ebb::models::testing
