@@ -26,6 +26,12 @@ inline void PutFixed64(uint64_t value, std::string* out) {
   }
 }
 
+inline void PutFixed32(uint32_t value, std::string* out) {
+  for (int i = 0; i < 4; ++i) {
+    out->push_back(static_cast<char>(value >> (8 * i)));
+  }
+}
+
 class ByteReader {
  public:
   explicit ByteReader(absl::string_view bytes) : rest_(bytes) {}
@@ -60,6 +66,16 @@ class ByteReader {
     return true;
   }
 
+  [[nodiscard]] bool GetFixed32(uint32_t* value) {
+    if (rest_.size() < 4) return false;
+    *value = 0;
+    for (int i = 0; i < 4; ++i) {
+      *value |= uint32_t{static_cast<unsigned char>(rest_[i])} << (8 * i);
+    }
+    rest_.remove_prefix(4);
+    return true;
+  }
+
   [[nodiscard]] bool GetBytes(size_t n, absl::string_view* bytes) {
     if (rest_.size() < n) return false;
     *bytes = rest_.substr(0, n);
@@ -68,6 +84,8 @@ class ByteReader {
   }
 
   bool done() const { return rest_.empty(); }
+  // Bytes not read yet.
+  size_t remaining() const { return rest_.size(); }
 
  private:
   absl::string_view rest_;

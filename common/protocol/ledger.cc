@@ -16,8 +16,7 @@ LedgerRow ExpectedRow(ItemId item, int64_t begin, int64_t end) {
 }
 
 uint64_t OracleValue(ItemId item, int64_t position, int64_t index) {
-  return HashAppend(ExampleHash(item, position),
-                    static_cast<uint64_t>(index));
+  return HashAppend(ExampleHash(item, position), static_cast<uint64_t>(index));
 }
 
 void Ledger::Add(ItemId item, const LedgerRow& row) {

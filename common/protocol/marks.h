@@ -70,10 +70,10 @@ class MarkSet {
 
   void SetFull(ItemId item);
 
-  const JobPlan* plan_;  // Not owned.
-  int32_t full_epochs_ = 0;              // All earlier epochs are full.
-  std::map<int32_t, Bitmap> bitmaps_;    // By epoch, from full_epochs_ on.
-  std::map<ItemId, int64_t> partial_;    // 0 < mark < size.
+  const JobPlan* plan_;                // Not owned.
+  int32_t full_epochs_ = 0;            // All earlier epochs are full.
+  std::map<int32_t, Bitmap> bitmaps_;  // By epoch, from full_epochs_ on.
+  std::map<ItemId, int64_t> partial_;  // 0 < mark < size.
   int64_t full_items_ = 0;
   int64_t examples_ = 0;
 };

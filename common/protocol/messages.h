@@ -75,9 +75,9 @@ struct PushRequest {
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
-  LedgerRow ledger;      // Of the examples really read.
-  double loss_sum = 0;   // Over the examples; 0 when skipped.
-  bool skip = false;     // The scheduler decided to skip [begin, end).
+  LedgerRow ledger;     // Of the examples really read.
+  double loss_sum = 0;  // Over the examples; 0 when skipped.
+  bool skip = false;    // The scheduler decided to skip [begin, end).
   std::vector<PushSegment> segments;
 };
 
@@ -87,7 +87,7 @@ struct PushSegmentReply {
   // The partition's mark of the item, in the term of the request's segment;
   // 0 where the verdict is no judgement by marks.
   int64_t mark = 0;
-  Term term;              // The server's, or 0 where it serves none.
+  Term term;  // The server's, or 0 where it serves none.
 };
 
 struct PushReply {
@@ -116,19 +116,19 @@ struct PullRequest {
   int64_t request = 0;  // Chosen by the worker, echoed.
   // SSP: answered when every worker in the view has reached target - bound.
   int64_t target_clock = 0;
-  int64_t round = -1;       // Rounds: the value closed by round - 1.
-  int64_t snapshot = 0;     // An evaluation's snapshot; 0: the live value.
+  int64_t round = -1;    // Rounds: the value closed by round - 1.
+  int64_t snapshot = 0;  // An evaluation's snapshot; 0: the live value.
   std::vector<PullSegmentRequest> segments;
 };
 
 enum class PullResult : uint8_t {
   kValues,
-  kWait,             // Not yet: ask again.
-  kClosed,           // Rounds: the round is closed on every partition.
-  kNotInView,        // SSP: the worker is in no view; it must join again.
+  kWait,       // Not yet: ask again.
+  kClosed,     // Rounds: the round is closed on every partition.
+  kNotInView,  // SSP: the worker is in no view; it must join again.
   kWrongPlacement,
   kWrongGeneration,
-  kNoSnapshot,       // The snapshot is not (or no longer) held here.
+  kNoSnapshot,  // The snapshot is not (or no longer) held here.
   kInvalid,
 };
 absl::string_view PullResultName(PullResult result);
@@ -136,9 +136,9 @@ absl::string_view PullResultName(PullResult result);
 struct PullSegment {
   PartitionId partition;
   PullResult result = PullResult::kValues;
-  Term term;             // The server's, or 0.
-  int64_t updates = 0;   // Applied by the partition so far.
-  Payload values;        // float32, the partition's whole dense range.
+  Term term;            // The server's, or 0.
+  int64_t updates = 0;  // Applied by the partition so far.
+  Payload values;       // float32, the partition's whole dense range.
 };
 
 struct PullReply {
@@ -162,9 +162,9 @@ struct ClockUpdate {
 
 struct PartitionRegistration {
   PartitionId partition;
-  Term term;             // Served; or the highest stored or seen.
+  Term term;  // Served; or the highest stored or seen.
   bool serving = false;
-  std::string marks;     // MarkSet::Encode; empty where unknown.
+  std::string marks;  // MarkSet::Encode; empty where unknown.
   std::string durable_marks;
 };
 
@@ -179,7 +179,7 @@ struct JobRegistration {
 struct RegisterServer {
   ServerId server;
   SessionId session;
-  std::string address;            // Where workers reach it.
+  std::string address;  // Where workers reach it.
   int64_t process_id = 0;
   std::vector<ServerId> known_servers;
   std::vector<JobRegistration> jobs;
@@ -194,7 +194,7 @@ struct RegisterPartitions {
 struct PartitionMarkReport {
   PartitionId partition;
   Term term;
-  std::vector<ItemMark> marks;     // That changed since the last report.
+  std::vector<ItemMark> marks;  // That changed since the last report.
   std::vector<ItemMark> durable;
 };
 struct MarkReport {
@@ -222,11 +222,11 @@ struct SnapshotReply {
 struct ServerStatistics {
   SessionId session;
   JobId job;
-  int64_t updates = 0;                   // Pushes applied, all partitions.
-  std::vector<int64_t> staleness;        // Histogram: index is the staleness.
-  double loss_sum = 0;                   // Since the last report.
+  int64_t updates = 0;             // Pushes applied, all partitions.
+  std::vector<int64_t> staleness;  // Histogram: index is the staleness.
+  double loss_sum = 0;             // Since the last report.
   int64_t loss_examples = 0;
-  std::string problem;                   // E.g. "disk full"; empty: none.
+  std::string problem;  // E.g. "disk full"; empty: none.
 };
 
 // The server is going: it has written its last cut.
@@ -308,6 +308,7 @@ struct RegisterWorker {
   std::string name;
   int64_t process_id = 0;
   std::vector<HeldItem> held;  // Leases it works under since before.
+  int64_t clock = 0;
 };
 // "I could take `items` more": parked until there are some.
 struct LeaseRequest {
@@ -324,12 +325,13 @@ struct Progress {
   int64_t clock = 0;
   int64_t examples = 0;  // Computed so far by this session.
   bool parked = false;   // Waits at a server for other workers.
+  bool not_in_view = false;  // A server said so: the worker must join again.
 };
 enum class LeaseEnd : uint8_t {
-  kDone,       // A hint: every partition answered that the item is full.
-  kReturned,   // Drained; goes on where it stopped.
-  kRefused,    // A round was closed or not open.
-  kFailed,     // The computation failed: counts towards quarantine.
+  kDone,      // A hint: every partition answered that the item is full.
+  kReturned,  // Drained; goes on where it stopped.
+  kRefused,   // A round was closed or not open.
+  kFailed,    // The computation failed: counts towards quarantine.
 };
 struct ItemEnd {
   SessionId session;
@@ -351,10 +353,10 @@ struct EvaluationResult {
   JobId job;
   Generation generation;
   int64_t snapshot = 0;
-  std::string error;       // Empty: the figures below hold.
+  std::string error;  // Empty: the figures below hold.
   int64_t examples = 0;
   double loss_sum = 0;
-  int64_t correct = 0;     // Classification only.
+  int64_t correct = 0;  // Classification only.
 };
 struct WorkerGoodbye {
   SessionId session;

@@ -62,13 +62,13 @@ struct JobPlan {
   // --- How ------------------------------------------------------------------
   ConsistencyPlan consistency;
   int32_t min_workers = 0;
-  int32_t max_workers = 0;         // 0: no limit.
-  int32_t evaluate_every = 0;      // Epochs; 0: never.
-  int32_t quarantine_after = 3;    // Failed leases of one item.
+  int32_t max_workers = 0;       // 0: no limit.
+  int32_t evaluate_every = 0;    // Epochs; 0: never.
+  int32_t quarantine_after = 3;  // Failed leases of one item.
   PoisonPolicy on_poison = PoisonPolicy::kPause;
   PoisonPolicy on_nonfinite = PoisonPolicy::kPause;
   int64_t checkpoint_interval_ms = 10'000;
-  int32_t checkpoint_keep = 3;     // Versions per partition.
+  int32_t checkpoint_keep = 3;  // Versions per partition.
 
   int32_t shards() const {
     return static_cast<int32_t>((examples + shard_size - 1) / shard_size);
@@ -102,8 +102,7 @@ struct JobPlan {
   bool OnGrid(ItemId item, int64_t begin, int64_t end) const {
     const int64_t batch = BatchSize(item);
     return begin >= 0 && begin < end && end <= ItemSize(item) &&
-           begin % batch == 0 &&
-           (end % batch == 0 || end == ItemSize(item));
+           begin % batch == 0 && (end % batch == 0 || end == ItemSize(item));
   }
 
   // --- Rounds ---------------------------------------------------------------
@@ -113,8 +112,7 @@ struct JobPlan {
   }
   int64_t RoundCount() const { return epochs * RoundsPerEpoch(); }
   int64_t RoundOf(ItemId item) const {
-    return item.epoch * RoundsPerEpoch() +
-           item.shard / consistency.round_items;
+    return item.epoch * RoundsPerEpoch() + item.shard / consistency.round_items;
   }
   // The ordinals [first, second) of the items of a round.
   std::pair<int64_t, int64_t> RoundItems(int64_t round) const {

@@ -1,0 +1,75 @@
+#include "common/protocol/plan_codec.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "common/protocol/field_codec.h"
+#include "common/protocol/sealed.h"
+#include "common/status_macros.h"
+
+namespace ebb {
+
+namespace {
+
+constexpr absl::string_view kMagic = "EBBJ";
+constexpr uint32_t kVersion = 1;
+
+}  // namespace
+
+// Found by FieldReader through the enums' namespace.
+static ConsistencyKind MaxEnum(ConsistencyKind) {
+  return ConsistencyKind::kRounds;
+}
+static PoisonPolicy MaxEnum(PoisonPolicy) { return PoisonPolicy::kSkip; }
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, ConsistencyPlan>
+void VisitFields(Struct& plan, Visitor&& visit) {
+  auto& [kind, clock_bound, round_items, rounds_in_memory,
+         max_staleness_updates] = plan;
+  visit(kind, clock_bound, round_items, rounds_in_memory,
+        max_staleness_updates);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, JobPlan>
+void VisitFields(Struct& plan, Visitor&& visit) {
+  auto& [epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
+         parameters, block_floats, partitions, oracle_width, consistency,
+         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
+         on_nonfinite, checkpoint_interval_ms, checkpoint_keep] = plan;
+  visit(epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
+        parameters, block_floats, partitions, oracle_width, consistency,
+        min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
+        on_nonfinite, checkpoint_interval_ms, checkpoint_keep);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, JobRecord>
+void VisitFields(Struct& record, Visitor&& visit) {
+  auto& [id, name, plan, specification] = record;
+  visit(id, name, plan, specification);
+}
+
+std::string EncodeJobRecord(const JobRecord& record) {
+  std::string body;
+  FieldWriter writer(&body);
+  VisitFields(record, writer);
+  return Seal(kMagic, kVersion, body);
+}
+
+absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
+  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
+                       Unseal(kMagic, kVersion, "stored job record", bytes));
+  auto record = std::make_shared<JobRecord>();
+  FieldReader reader(body);
+  VisitFields(*record, reader);
+  if (!reader.done()) {
+    return absl::DataLossError("stored job record: its fields do not fit");
+  }
+  EBB_RETURN_IF_ERROR(record->plan.Validate());
+  return record;
+}
+
+}  // namespace ebb

@@ -1,0 +1,230 @@
+#include "common/protocol/plan_codec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "common/protocol/field_codec.h"
+#include "common/protocol/sealed.h"
+
+namespace ebb {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Every field differs from its default and from all the others.
+JobRecord Unusual() {
+  JobRecord record;
+  record.id = JobId(0xfedcba9876543210);
+  record.name = "fashion-mlp";
+  record.specification = std::string("\0\xff yaml", 7);
+  JobPlan& plan = record.plan;
+  plan.epochs = 8;
+  plan.examples = 60'000;
+  plan.shard_size = 1024;
+  plan.batch_by_epoch = {32, 64, 129};
+  plan.seed = 0xffffffffffffffff;
+  plan.layout_hash = 0x8000000000000001;
+  plan.parameters = 235'146;
+  plan.block_floats = 16'385;
+  plan.partitions = 15;
+  plan.oracle_width = 16;
+  plan.consistency = {.kind = ConsistencyKind::kRounds,
+                      .clock_bound = 4,
+                      .round_items = 5,
+                      .rounds_in_memory = 6,
+                      .max_staleness_updates = -1};
+  plan.min_workers = 7;
+  plan.max_workers = 9;
+  plan.evaluate_every = 10;
+  plan.quarantine_after = 11;
+  plan.on_poison = PoisonPolicy::kSkip;
+  plan.on_nonfinite = PoisonPolicy::kPause;
+  plan.checkpoint_interval_ms = 12'345;
+  plan.checkpoint_keep = 13;
+  return record;
+}
+
+void ExpectSame(const JobRecord& a, const JobRecord& b) {
+  EXPECT_EQ(a.id, b.id);
+  EXPECT_EQ(a.name, b.name);
+  EXPECT_EQ(a.specification, b.specification);
+  const JobPlan &p = a.plan, &q = b.plan;
+  EXPECT_EQ(p.epochs, q.epochs);
+  EXPECT_EQ(p.examples, q.examples);
+  EXPECT_EQ(p.shard_size, q.shard_size);
+  EXPECT_EQ(p.batch_by_epoch, q.batch_by_epoch);
+  EXPECT_EQ(p.seed, q.seed);
+  EXPECT_EQ(p.layout_hash, q.layout_hash);
+  EXPECT_EQ(p.parameters, q.parameters);
+  EXPECT_EQ(p.block_floats, q.block_floats);
+  EXPECT_EQ(p.partitions, q.partitions);
+  EXPECT_EQ(p.oracle_width, q.oracle_width);
+  EXPECT_EQ(p.consistency.kind, q.consistency.kind);
+  EXPECT_EQ(p.consistency.clock_bound, q.consistency.clock_bound);
+  EXPECT_EQ(p.consistency.round_items, q.consistency.round_items);
+  EXPECT_EQ(p.consistency.rounds_in_memory, q.consistency.rounds_in_memory);
+  EXPECT_EQ(p.consistency.max_staleness_updates,
+            q.consistency.max_staleness_updates);
+  EXPECT_EQ(p.min_workers, q.min_workers);
+  EXPECT_EQ(p.max_workers, q.max_workers);
+  EXPECT_EQ(p.evaluate_every, q.evaluate_every);
+  EXPECT_EQ(p.quarantine_after, q.quarantine_after);
+  EXPECT_EQ(p.on_poison, q.on_poison);
+  EXPECT_EQ(p.on_nonfinite, q.on_nonfinite);
+  EXPECT_EQ(p.checkpoint_interval_ms, q.checkpoint_interval_ms);
+  EXPECT_EQ(p.checkpoint_keep, q.checkpoint_keep);
+}
+
+TEST(PlanCodecTest, EveryFieldComesBack) {
+  const JobRecord record = Unusual();
+  const auto back = DecodeJobRecord(EncodeJobRecord(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ExpectSame(**back, record);
+}
+
+TEST(PlanCodecTest, StillReadsTheFirstVersion) {
+  // Written by hand from docs/formats/job_record.md, the checksum apart:
+  // job 5 "j", 1 epoch of 2 examples in shards of 2, batches of 1 (signed
+  // numbers are doubled), everything else as small as can be.
+  const std::string body = absl::HexStringToBytes(
+      "05"    // id
+      "016a"  // name
+      "02"
+      "04"
+      "04"  // epochs, examples, shard_size
+      "01"
+      "02"  // batch_by_epoch
+      "07"
+      "09"  // seed, layout_hash
+      "06"
+      "08"
+      "02"  // parameters, block_floats, partitions
+      "00"  // oracle_width
+      "01"
+      "0a"
+      "00"
+      "04"
+      "01"  // SSP, bound 5, 0, 2, -1
+      "00"
+      "00"
+      "00"
+      "06"  // workers, evaluate_every, quarantine_after
+      "00"
+      "01"  // pause, skip
+      "d00f"
+      "06"      // 1000 ms, keep 3
+      "0173");  // specification
+  const auto record = DecodeJobRecord(Seal("EBBJ", 1, body));
+  ASSERT_TRUE(record.ok()) << record.status();
+  const JobPlan& plan = (*record)->plan;
+  EXPECT_EQ((*record)->id, JobId(5));
+  EXPECT_EQ((*record)->name, "j");
+  EXPECT_EQ((*record)->specification, "s");
+  EXPECT_EQ(plan.batch_by_epoch, std::vector<int64_t>{1});
+  EXPECT_EQ(plan.seed, 7u);
+  EXPECT_EQ(plan.layout_hash, 9u);
+  EXPECT_EQ(plan.block_floats, 4);
+  EXPECT_EQ(plan.consistency.kind, ConsistencyKind::kSsp);
+  EXPECT_EQ(plan.consistency.clock_bound, 5);
+  EXPECT_EQ(plan.consistency.max_staleness_updates, -1);
+  EXPECT_EQ(plan.quarantine_after, 3);
+  EXPECT_EQ(plan.on_nonfinite, PoisonPolicy::kSkip);
+  EXPECT_EQ(plan.checkpoint_interval_ms, 1000);
+  EXPECT_EQ(EncodeJobRecord(**record), Seal("EBBJ", 1, body));
+}
+
+TEST(PlanCodecTest, RefusesEveryTruncationAndEveryFlippedByte) {
+  const std::string good = EncodeJobRecord(Unusual());
+  for (size_t n = 0; n < good.size(); ++n) {
+    EXPECT_EQ(DecodeJobRecord(good.substr(0, n)).status().code(),
+              absl::StatusCode::kDataLoss);
+    std::string flipped = good;
+    flipped[n] ^= 0x10;
+    EXPECT_EQ(DecodeJobRecord(flipped).status().code(),
+              absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST(PlanCodecTest, RefusesAPlanThatCannotBe) {
+  JobRecord record = Unusual();
+  record.plan.examples = 0;
+  const auto back = DecodeJobRecord(EncodeJobRecord(record));
+  EXPECT_EQ(back.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(back.status().message(), HasSubstr("no examples"));
+}
+
+TEST(PlanCodecTest, RefusesBytesLeftOver) {
+  const std::string stored = EncodeJobRecord(Unusual());
+  const auto body = Unseal("EBBJ", 1, "", stored);
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 1, std::string(*body) + "x"))
+                .status()
+                .code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(SealedTest, NamesWhatANewerVersionNeeds) {
+  const auto body = Unseal("EBBJ", 1, "stored job record", Seal("EBBJ", 2, ""));
+  EXPECT_EQ(body.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(body.status().message(), HasSubstr("version 2"));
+}
+
+TEST(SealedTest, HeadIsMagicVersionLength) {
+  EXPECT_EQ(absl::BytesToHexString(SealHead("EBBJ", 3, 0x0102030405)),
+            "4542424a"
+            "03000000"
+            "0504030201000000");
+  EXPECT_EQ(Seal("EBBJ", 3, "abc").size(), kSealHeadBytes + 3 + kSealTailBytes);
+}
+
+TEST(SealedTest, AnotherKindOfRecordIsNoneOfThese) {
+  EXPECT_EQ(Unseal("EBBJ", 1, "x", Seal("EBBM", 1, "")).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(FieldCodecTest, ExtremeNumbersComeBack) {
+  std::string bytes;
+  const int64_t low = std::numeric_limits<int64_t>::min();
+  const int64_t high = std::numeric_limits<int64_t>::max();
+  FieldWriter writer(&bytes);
+  writer(low, high, int32_t{-1}, -0.5);
+  int64_t a = 0, b = 0;
+  int32_t c = 0;
+  double d = 0;
+  FieldReader reader(bytes);
+  reader(a, b, c, d);
+  EXPECT_TRUE(reader.done());
+  EXPECT_EQ(a, low);
+  EXPECT_EQ(b, high);
+  EXPECT_EQ(c, -1);
+  EXPECT_EQ(d, -0.5);
+}
+
+TEST(FieldCodecTest, RefusesANumberTooLargeForItsField) {
+  std::string bytes;
+  FieldWriter writer(&bytes);
+  writer(int64_t{1} << 31);
+  int32_t narrow = 7;
+  FieldReader reader(bytes);
+  reader(narrow);
+  EXPECT_FALSE(reader.ok());
+  EXPECT_EQ(narrow, 7);
+}
+
+TEST(FieldCodecTest, ACountOfMoreThanIsThereAllocatesNothing) {
+  std::string bytes;
+  PutVarint(uint64_t{1} << 60, &bytes);
+  std::vector<std::string> list;
+  FieldReader reader(bytes);
+  reader(list);
+  EXPECT_FALSE(reader.ok());
+  EXPECT_TRUE(list.empty());
+}
+
+}  // namespace
+}  // namespace ebb

@@ -1,0 +1,101 @@
+// What the server's core asks of its shell, and how it is set up.
+#ifndef EBB_SERVER_ACTIONS_H_
+#define EBB_SERVER_ACTIONS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "server/memory/block_pool.h"
+#include "server/partition.h"
+#include "server/store/checkpoint_store.h"
+#include "server/update_rule.h"
+
+namespace ebb::server {
+
+// What a job needs to be served: made when its first grant arrives.
+struct JobResources {
+  std::shared_ptr<const UpdateRule> rule;
+  std::shared_ptr<BlockPool> pool;
+};
+
+struct ServerOptions {
+  ServerId id;
+  SessionId session;
+  std::string address;  // Where workers reach this server.
+  int64_t process_id = 0;
+  std::function<absl::StatusOr<JobResources>(const JobRecord&)> resources;
+
+  // A parked pull is answered "wait" after this long.
+  absl::Duration pull_park = absl::Seconds(1);
+  // Pushes of one worker held while an earlier one is missing.
+  int64_t push_window = 32;
+  // Pushes of all workers admitted but not yet answered; more are refused.
+  int64_t push_limit = 1024;
+  // How often changed marks are told to the scheduler.
+  absl::Duration report_interval = absl::Milliseconds(50);
+  absl::Duration statistics_interval = absl::Milliseconds(250);
+};
+
+// --- Actions, to be carried out in their order
+// --------------------------------
+
+struct ReplyPush {
+  uint64_t token;
+  PushReply reply;
+};
+struct ReplyPull {
+  uint64_t token;
+  PullReply reply;
+};
+struct SendScheduler {
+  ServerToScheduler message;
+};
+// Run partition->Compute(update.get()) on any thread, then hand the task to
+// ServerCore::OnUpdateDone.
+struct UpdateTask {
+  JobId job;
+  std::shared_ptr<Partition> partition;
+  std::unique_ptr<Partition::Update> update;
+};
+struct RunUpdate {
+  UpdateTask task;
+};
+// Storage: in their order, one at a time. Then OnVersionWritten, OnLoaded.
+struct SaveJob {
+  StoredJob job;
+};
+struct WriteVersion {
+  VersionKey key;
+  Cut cut;
+};
+struct LoadVersion {
+  VersionKey key;
+  std::shared_ptr<BlockPool> pool;
+};
+struct DeleteVersions {
+  std::vector<VersionKey> keys;
+};
+struct DeleteJob {
+  JobId job;
+};
+// Something an operator should read.
+struct LogEvent {
+  std::string text;
+};
+
+using ServerAction = std::variant<ReplyPush, ReplyPull, SendScheduler,
+                                  RunUpdate, SaveJob, WriteVersion, LoadVersion,
+                                  DeleteVersions, DeleteJob, LogEvent>;
+using ServerActions = std::vector<ServerAction>;
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_ACTIONS_H_

@@ -1,0 +1,834 @@
+#include "server/hosted_job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+
+namespace ebb::server {
+
+namespace {
+
+constexpr size_t kMaxStalenessBucket = 1024;
+
+bool SameVersionLine(const VersionKey& key, Generation generation) {
+  return key.generation == generation;
+}
+
+}  // namespace
+
+HostedJob::HostedJob(const ServerOptions& options, StoredJob job,
+                     const std::vector<VersionKey>& versions)
+    : options_(options),
+      job_(std::move(job)),
+      gate_(plan().consistency.clock_bound) {
+  for (const VersionKey& key : versions) {
+    Hosted& hosted = partitions_[key.partition];
+    hosted.versions.push_back(key);
+    hosted.highest_seen = std::max(hosted.highest_seen, key.term);
+  }
+}
+
+HostedJob::~HostedJob() = default;
+
+const Partition* HostedJob::partition(PartitionId id) const {
+  const auto it = partitions_.find(id);
+  return it == partitions_.end() ? nullptr : it->second.values.get();
+}
+
+Term HostedJob::term(PartitionId id) const {
+  const auto it = partitions_.find(id);
+  return it == partitions_.end() ? Term() : it->second.term;
+}
+
+// --- Grants
+// -------------------------------------------------------------------
+
+bool HostedJob::EnsureResources(ServerActions* out) {
+  if (resources_.rule != nullptr) return true;
+  auto resources = options_.resources(*job_.record);
+  if (!resources.ok()) {
+    problem_ = absl::StrCat("cannot serve job ", job_.record->name, ": ",
+                            resources.status().message());
+    out->push_back(LogEvent{problem_});
+    return false;
+  }
+  resources_ = *std::move(resources);
+  return true;
+}
+
+void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
+                          ServerActions* out) {
+  const bool other_life =
+      grant.server != options_.id || grant.session != options_.session;
+  if (other_life && !EBB_PLANTED(grants_not_tied_to_a_session)) return;
+  if (grant.generation < job_.generation) {
+    // An older scheduler: it adopts what we know.
+    out->push_back(
+        SendScheduler{RegisterPartitions{options_.session, Registration()}});
+    return;
+  }
+  if (grant.generation > job_.generation) AdoptGeneration(grant, out);
+  if (grant.known_servers != job_.known_servers) {
+    job_.known_servers = grant.known_servers;
+    out->push_back(SaveJob{job_});
+  }
+  if (!EnsureResources(out)) return;
+  if (next_checkpoint_ == absl::InfiniteFuture()) {
+    next_checkpoint_ = now + absl::Milliseconds(plan().checkpoint_interval_ms);
+  }
+  for (const PartitionGrant& one : grant.partitions) {
+    if (one.partition.value() < 0 ||
+        one.partition.value() >= plan().partitions) {
+      continue;
+    }
+    GrantOne(one, out);
+  }
+}
+
+void HostedJob::AdoptGeneration(const Grant& grant, ServerActions* out) {
+  job_.record = grant.record;
+  job_.generation = grant.generation;
+  job_.rollback = grant.rollback;
+  for (auto& [id, hosted] : partitions_) {
+    DropPartition(&hosted, out);
+    hosted.term = Term();
+  }
+  resources_.rule = nullptr;  // The specification may have changed.
+  EnsureResources(out);
+  out->push_back(SaveJob{job_});
+}
+
+void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
+  // A running update ends by itself and finds other values here.
+  hosted->values.reset();
+  hosted->to_load.clear();
+  hosted->busy = false;
+  if (hosted->running.push != nullptr) {
+    Answer(hosted->running.push, hosted->running.segment,
+           Verdict::kWrongPlacement, 0, Term(), out);
+    hosted->running = {};
+  }
+  for (const QueuedSegment& queued : std::exchange(hosted->queue, {})) {
+    Answer(queued.push, queued.segment, Verdict::kWrongPlacement, 0, Term(),
+           out);
+  }
+  hosted->base_durable = false;
+  hosted->cut_wanted = false;
+  hosted->durable.reset();
+  hosted->unsaved.clear();
+  hosted->changed.clear();
+  hosted->changed_durable.clear();
+}
+
+void HostedJob::GrantOne(const PartitionGrant& grant, ServerActions* out) {
+  Hosted& hosted = partitions_[grant.partition];
+  if (grant.term <= hosted.highest_seen) {
+    Register({grant.partition}, out);
+    return;
+  }
+  const bool continues =
+      hosted.values != nullptr &&
+      (hosted.term == grant.parent || EBB_PLANTED(goes_on_from_any_memory));
+  hosted.highest_seen = grant.term;
+  hosted.term = grant.term;
+  hosted.next_sequence = 0;
+  if (continues) {
+    // A version of the new term must exist before anything is reported
+    // durable under it: an abandoned term could else be loaded instead.
+    hosted.base_durable = EBB_PLANTED(durable_before_a_version_of_the_term);
+    hosted.cut_wanted = true;
+    hosted.changed.clear();
+    hosted.changed_durable.clear();
+    Register({grant.partition}, out);
+    return;
+  }
+  DropPartition(&hosted, out);
+  for (const VersionKey& key : hosted.versions) {
+    if (SameVersionLine(key, job_.generation) ||
+        EBB_PLANTED(versions_of_dead_generations_count)) {
+      hosted.to_load.push_front(key);  // The newest first.
+    }
+  }
+  for (const VersionKey& key : job_.rollback.versions) {
+    if (key.partition == grant.partition) hosted.to_load.push_back(key);
+  }
+  LoadNext(grant.partition, &hosted, out);
+}
+
+void HostedJob::LoadNext(PartitionId id, Hosted* hosted, ServerActions* out) {
+  if (!hosted->to_load.empty()) {
+    out->push_back(LoadVersion{hosted->to_load.front(), resources_.pool});
+    return;
+  }
+  auto values =
+      Partition::Create(job_.record, id, resources_.rule, resources_.pool);
+  if (!values.ok()) {
+    problem_ =
+        absl::StrCat("partition ", id.value(), " of job ", job_.record->name,
+                     " cannot be created: ", values.status().message());
+    out->push_back(LogEvent{problem_});
+    return;
+  }
+  BeginServing(id, hosted, *std::move(values), out);
+}
+
+void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
+                       ServerActions* out) {
+  Hosted& hosted = partitions_[key.partition];
+  if (hosted.values != nullptr || hosted.to_load.empty() ||
+      hosted.to_load.front() != key) {
+    return;  // Granted anew meanwhile.
+  }
+  absl::StatusOr<std::unique_ptr<Partition>> values = cut.status();
+  if (cut.ok()) {
+    values = Partition::FromCut(job_.record, key.partition, resources_.rule,
+                                resources_.pool, *std::move(cut));
+  }
+  if (!values.ok()) {
+    problem_ = absl::StrCat("partition ", key.partition.value(), ": version (",
+                            key.term.value(), ", ", key.sequence,
+                            ") cannot be used: ", values.status().message(),
+                            "; falling back to the one before");
+    out->push_back(LogEvent{problem_});
+    hosted.to_load.pop_front();
+    LoadNext(key.partition, &hosted, out);
+    return;
+  }
+  BeginServing(key.partition, &hosted, *std::move(values), out);
+}
+
+void HostedJob::BeginServing(PartitionId id, Hosted* hosted,
+                             std::unique_ptr<Partition> values,
+                             ServerActions* out) {
+  hosted->to_load.clear();
+  hosted->values = std::move(values);
+  hosted->cut_wanted = true;  // The first version of this term.
+  Register({id}, out);
+  ReleasePulls(out);
+}
+
+PartitionRegistration HostedJob::RegistrationOf(PartitionId id,
+                                                const Hosted& hosted) const {
+  PartitionRegistration registration;
+  registration.partition = id;
+  registration.serving = hosted.values != nullptr && hosted.term != Term();
+  registration.term = registration.serving ? hosted.term : hosted.highest_seen;
+  if (registration.serving) {
+    registration.marks = hosted.values->marks().Encode();
+    if (EBB_PLANTED(durable_confused_with_applied)) {
+      registration.durable_marks = registration.marks;
+    } else if (hosted.base_durable && hosted.durable.has_value()) {
+      registration.durable_marks = hosted.durable->Encode();
+    }
+  }
+  return registration;
+}
+
+JobRegistration HostedJob::Registration() const {
+  JobRegistration registration;
+  registration.record = job_.record;
+  registration.generation = job_.generation;
+  registration.rollback = job_.rollback;
+  for (const auto& [id, hosted] : partitions_) {
+    registration.partitions.push_back(RegistrationOf(id, hosted));
+  }
+  return registration;
+}
+
+void HostedJob::Register(std::vector<PartitionId> partitions,
+                         ServerActions* out) {
+  RegisterPartitions message;
+  message.session = options_.session;
+  message.job.record = job_.record;
+  message.job.generation = job_.generation;
+  message.job.rollback = job_.rollback;
+  for (const PartitionId id : partitions) {
+    Hosted& hosted = partitions_[id];
+    hosted.changed.clear();
+    hosted.changed_durable.clear();
+    message.job.partitions.push_back(RegistrationOf(id, hosted));
+  }
+  out->push_back(SendScheduler{std::move(message)});
+}
+
+// --- Pushes
+// -------------------------------------------------------------------
+
+void HostedJob::Push(uint64_t token, PushRequest push, ServerActions* out) {
+  auto pending = std::make_shared<PendingPush>();
+  pending->token = token;
+  PushReply& reply = pending->reply;
+  reply.job = push.job;
+  reply.generation = job_.generation;
+  reply.server = options_.id;
+  reply.server_session = options_.session;
+  reply.worker = push.stamp.worker;
+  reply.incarnation = push.incarnation;
+  reply.sequence = push.sequence;
+  reply.item = push.item;
+  reply.segments.resize(push.segments.size());
+  pending->unanswered = push.segments.size();
+  pending->request = std::move(push);
+  const PushRequest& request = pending->request;
+
+  if (request.generation != job_.generation) {
+    AnswerAll(pending, Verdict::kWrongGeneration, out);
+    return;
+  }
+  if (request.server_session != options_.session) {
+    AnswerAll(pending, Verdict::kWrongPlacement, out);
+    return;
+  }
+  const int64_t min_before = gate_.min_clock();
+  gate_.Learn(request.stamp);
+  auto [it, added] =
+      sequencers_.try_emplace(request.stamp.worker, options_.push_window);
+  auto outcome =
+      it->second.Arrive(request.incarnation, request.sequence, pending);
+  for (const PendingPushPtr& old : outcome.superseded) {
+    AnswerAll(old, Verdict::kSuperseded, out);
+  }
+  for (const PendingPushPtr& refused : outcome.refused) {
+    AnswerAll(refused, Verdict::kBusy, out);
+  }
+  for (const PendingPushPtr& ready : outcome.ready) Admit(ready, out);
+  if (gate_.min_clock() != min_before) ReleasePulls(out);
+}
+
+void HostedJob::AnswerAll(const PendingPushPtr& push, Verdict verdict,
+                          ServerActions* out) {
+  if (push->request.segments.empty()) {
+    out->push_back(ReplyPush{push->token, std::move(push->reply)});
+    return;
+  }
+  for (size_t i = 0; i < push->request.segments.size(); ++i) {
+    Answer(push, i, verdict, 0, term(push->request.segments[i].partition), out);
+  }
+}
+
+void HostedJob::Answer(const PendingPushPtr& push, size_t segment,
+                       Verdict verdict, int64_t mark, Term term,
+                       ServerActions* out) {
+  PushSegmentReply& reply = push->reply.segments[segment];
+  reply.partition = push->request.segments[segment].partition;
+  reply.verdict = verdict;
+  reply.mark = mark;
+  reply.term = term;
+  if (--push->unanswered == 0) {
+    out->push_back(ReplyPush{push->token, std::move(push->reply)});
+  }
+}
+
+void HostedJob::Admit(const PendingPushPtr& push, ServerActions* out) {
+  const auto& segments = push->request.segments;
+  if (segments.empty()) {
+    AnswerAll(push, Verdict::kInvalid, out);
+    return;
+  }
+  if (pushes_admitted_ >= options_.push_limit) {
+    AnswerAll(push, Verdict::kBusy, out);
+    return;
+  }
+  // Answering the last segment ends the push, so first all are queued.
+  std::vector<std::pair<PartitionId, Hosted*>> touched;
+  std::vector<size_t> misplaced;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const auto it = partitions_.find(segments[i].partition);
+    if (it == partitions_.end() || it->second.values == nullptr ||
+        it->second.term != segments[i].term) {
+      misplaced.push_back(i);
+      continue;
+    }
+    it->second.queue.push_back({push, i});
+    ++pushes_admitted_;
+    touched.emplace_back(it->first, &it->second);
+  }
+  for (const size_t i : misplaced) {
+    Answer(push, i, Verdict::kWrongPlacement, 0, term(segments[i].partition),
+           out);
+  }
+  for (const auto& [id, hosted] : touched) RunQueue(id, hosted, out);
+}
+
+void HostedJob::RunQueue(PartitionId id, Hosted* hosted, ServerActions* out) {
+  while (!hosted->busy && hosted->values != nullptr) {
+    if (writing_ && writing_->partition == id && !writing_->cut_taken) {
+      TakeWantedCut(id, hosted, out);
+    }
+    if (hosted->queue.empty()) return;
+    const QueuedSegment next = std::move(hosted->queue.front());
+    hosted->queue.pop_front();
+    --pushes_admitted_;
+    hosted->busy = StartUpdate(hosted, next, out);
+  }
+}
+
+// Judges the segment; returns true when its update runs now.
+bool HostedJob::StartUpdate(Hosted* hosted, const QueuedSegment& next,
+                            ServerActions* out) {
+  const PushRequest& push = next.push->request;
+  const PushSegment& segment = push.segments[next.segment];
+  if (segment.term != hosted->term) {
+    Answer(next.push, next.segment, Verdict::kWrongPlacement, 0, hosted->term,
+           out);
+    return false;
+  }
+  const Judgement judgement =
+      hosted->values->Judge(push, segment, rounds_.closed_everywhere);
+  Verdict verdict = judgement.verdict;
+  if (verdict == Verdict::kApplied) {
+    auto update = hosted->values->Prepare(push, segment);
+    if (update.ok()) {
+      const int64_t staleness = std::clamp<int64_t>(
+          hosted->values->updates() - segment.pulled_updates, 0,
+          kMaxStalenessBucket - 1);
+      auto& histogram = statistics_.staleness;
+      if (histogram.size() <= static_cast<size_t>(staleness)) {
+        histogram.resize(staleness + 1);
+      }
+      ++histogram[staleness];
+      hosted->running = next;
+      out->push_back(
+          RunUpdate{{job_.record->id, hosted->values, *std::move(update)}});
+      return true;
+    }
+    verdict = absl::IsInvalidArgument(update.status()) ? Verdict::kInvalid
+                                                       : Verdict::kBusy;
+    problem_ = std::string(update.status().message());
+  }
+  Answer(next.push, next.segment, verdict, judgement.mark, hosted->term, out);
+  return false;
+}
+
+void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
+  const PartitionId id = task.partition->id();
+  Hosted& hosted = partitions_[id];
+  if (hosted.values != task.partition || !hosted.busy) {
+    return;  // Dropped meanwhile; the push has been answered.
+  }
+  const QueuedSegment running = std::exchange(hosted.running, {});
+  const PushRequest& push = running.push->request;
+  const int64_t round_before = hosted.values->open_round();
+  const int64_t mark = hosted.values->Commit(std::move(task.update));
+  hosted.busy = false;
+  hosted.unsaved.insert(push.item);
+  hosted.changed.insert(push.item);
+  ++statistics_.updates;
+  if (!push.skip) {
+    statistics_.loss_sum += push.loss_sum;
+    statistics_.loss_examples += push.end - push.begin;
+  }
+  Answer(running.push, running.segment, Verdict::kApplied, mark,
+         push.segments[running.segment].term, out);
+  if (hosted.values->open_round() != round_before) {
+    report_at_once_ = true;
+    ReleasePulls(out);
+  }
+  // A round waits for its last example, and the job for its last.
+  if (plan().rounds() && hosted.values->marks().Full(push.item)) {
+    report_at_once_ = true;
+  }
+  RunQueue(id, &hosted, out);
+}
+
+// --- Pulls
+// --------------------------------------------------------------------
+
+void HostedJob::Clock(const ClockUpdate& clock, ServerActions* out) {
+  if (clock.generation != job_.generation) return;
+  const int64_t before = gate_.min_clock();
+  gate_.Learn(clock.stamp);
+  if (gate_.min_clock() != before) ReleasePulls(out);
+}
+
+void HostedJob::Pull(uint64_t token, PullRequest pull, absl::Time now,
+                     ServerActions* out) {
+  const int64_t before = gate_.min_clock();
+  gate_.Learn(pull.stamp);
+  // A worker has one pull at a time: its earlier one is not waited for.
+  for (size_t i = 0; i < parked_.size(); ++i) {
+    if (parked_[i].request.stamp.worker != pull.stamp.worker) continue;
+    ReplyWait(parked_[i], out);
+    parked_.erase(parked_.begin() + static_cast<int64_t>(i));
+    break;
+  }
+  if (auto reply = TryPull(pull, out)) {
+    out->push_back(ReplyPull{token, *std::move(reply)});
+  } else {
+    parked_.push_back({token, std::move(pull), now + options_.pull_park});
+  }
+  if (gate_.min_clock() != before) ReleasePulls(out);
+}
+
+namespace {
+
+PullReply EmptyReply(const ServerOptions& options, const StoredJob& job,
+                     const PullRequest& pull) {
+  PullReply reply;
+  reply.job = pull.job;
+  reply.generation = job.generation;
+  reply.server = options.id;
+  reply.server_session = options.session;
+  reply.worker = pull.stamp.worker;
+  reply.request = pull.request;
+  reply.segments.resize(pull.segments.size());
+  for (size_t i = 0; i < pull.segments.size(); ++i) {
+    reply.segments[i].partition = pull.segments[i].partition;
+  }
+  return reply;
+}
+
+PullReply SameResult(PullReply reply, PullResult result) {
+  for (PullSegment& segment : reply.segments) segment.result = result;
+  return reply;
+}
+
+}  // namespace
+
+std::optional<PullReply> HostedJob::TryPull(const PullRequest& pull,
+                                            ServerActions* out) {
+  PullReply reply = EmptyReply(options_, job_, pull);
+  if (pull.generation != job_.generation) {
+    return SameResult(std::move(reply), PullResult::kWrongGeneration);
+  }
+  const bool gated =
+      plan().consistency.kind == ConsistencyKind::kSsp && pull.snapshot == 0;
+  if (gated) {
+    switch (gate_.Ask(pull.stamp, pull.target_clock)) {
+      case SspGate::Answer::kOpen:
+        break;
+      case SspGate::Answer::kClosed:
+        return std::nullopt;
+      case SspGate::Answer::kUnknownView:
+        out->push_back(SendScheduler{ViewRequest{job_.record->id}});
+        return std::nullopt;
+      case SspGate::Answer::kNotInView:
+        return SameResult(std::move(reply), PullResult::kNotInView);
+    }
+  }
+  for (size_t i = 0; i < pull.segments.size(); ++i) {
+    PullSegment& segment = reply.segments[i];
+    segment.term = term(segment.partition);
+    const Partition* values = partition(segment.partition);
+    if (values == nullptr || segment.term != pull.segments[i].term) {
+      segment.result = PullResult::kWrongPlacement;
+      continue;
+    }
+    segment.updates = values->updates();
+    if (!FillPull(pull, &segment)) return std::nullopt;
+  }
+  return reply;
+}
+
+// False: the partition has not closed the round before yet.
+bool HostedJob::FillPull(const PullRequest& pull, PullSegment* segment) const {
+  const Partition& values = *partition(segment->partition);
+  if (pull.snapshot != 0) {
+    auto snapshot = values.SnapshotValues(pull.snapshot);
+    segment->result = snapshot ? PullResult::kValues : PullResult::kNoSnapshot;
+    if (snapshot) segment->values = *std::move(snapshot);
+    return true;
+  }
+  if (!plan().rounds()) {
+    segment->values = values.Values();
+    return true;
+  }
+  if (pull.round < 0 || pull.round >= plan().RoundCount()) {
+    segment->result = PullResult::kInvalid;
+    return true;
+  }
+  if (pull.round < rounds_.closed_everywhere &&
+      !EBB_PLANTED(pull_of_a_closed_round_parks)) {
+    segment->result = PullResult::kClosed;
+    return true;
+  }
+  auto held = values.RoundValues(pull.round);
+  if (held) {
+    segment->values = *std::move(held);
+    return true;
+  }
+  if (pull.round > values.open_round() ||
+      EBB_PLANTED(pull_of_a_closed_round_parks)) {
+    return false;
+  }
+  segment->result = PullResult::kClosed;  // Dropped: closed everywhere.
+  return true;
+}
+
+void HostedJob::ReplyWait(const ParkedPull& parked, ServerActions* out) {
+  out->push_back(ReplyPull{
+      parked.token, SameResult(EmptyReply(options_, job_, parked.request),
+                               PullResult::kWait)});
+}
+
+void HostedJob::ReleasePulls(ServerActions* out) {
+  std::vector<ParkedPull> still;
+  for (ParkedPull& parked : std::exchange(parked_, {})) {
+    if (auto reply = TryPull(parked.request, out)) {
+      out->push_back(ReplyPull{parked.token, *std::move(reply)});
+    } else {
+      still.push_back(std::move(parked));
+    }
+  }
+  parked_ = std::move(still);
+}
+
+void HostedJob::SetView(const ViewUpdate& view, ServerActions* out) {
+  if (view.generation != job_.generation) return;
+  gate_.SetView(view);
+  ReleasePulls(out);
+}
+
+void HostedJob::SetRounds(const RoundStatus& rounds, ServerActions* out) {
+  if (rounds.generation != job_.generation) return;
+  rounds_ = rounds;
+  for (auto& [id, hosted] : partitions_) {
+    if (hosted.values == nullptr) continue;
+    hosted.values->DropRoundValues(EBB_PLANTED(value_dropped_when_closed)
+                                       ? rounds.closed_everywhere
+                                       : rounds.durable_everywhere);
+  }
+  ReleasePulls(out);
+}
+
+// --- Snapshots
+// ----------------------------------------------------------------
+
+void HostedJob::Snapshot(const TakeSnapshot& request, ServerActions* out) {
+  if (request.generation != job_.generation) return;
+  SnapshotReply reply;
+  reply.job = job_.record->id;
+  reply.generation = job_.generation;
+  reply.snapshot = request.snapshot;
+  for (auto& [id, hosted] : partitions_) {
+    if (hosted.values == nullptr) continue;
+    hosted.values->PinSnapshot(request.snapshot);
+    const int64_t examples = hosted.values->marks().examples();
+    reply.examples = reply.partitions.empty()
+                         ? examples
+                         : std::min(reply.examples, examples);
+    reply.partitions.emplace_back(id, hosted.term);
+  }
+  out->push_back(SendScheduler{std::move(reply)});
+}
+
+void HostedJob::DropSnapshot(int64_t snapshot) {
+  for (auto& [id, hosted] : partitions_) {
+    if (hosted.values != nullptr) hosted.values->DropSnapshot(snapshot);
+  }
+}
+
+// --- Versions
+// -----------------------------------------------------------------
+
+void HostedJob::WantCheckpoint() {
+  for (auto& [id, hosted] : partitions_) {
+    if (hosted.values != nullptr && !hosted.unsaved.empty()) {
+      hosted.cut_wanted = true;
+    }
+  }
+}
+
+bool HostedJob::writing() const {
+  // A partition dropped before its cut was taken gives its turn up.
+  return writing_ &&
+         (writing_->cut_taken || partition(writing_->partition) != nullptr);
+}
+
+bool HostedJob::StartWrite(absl::Time now, ServerActions* out) {
+  if (writing() || now < retry_writes_at_) return false;
+  writing_.reset();
+  // The partition that waits longest is the one with the fewest versions of
+  // its term: a first version before a second.
+  PartitionId best;
+  Hosted* chosen = nullptr;
+  for (auto& [id, hosted] : partitions_) {
+    if (!hosted.cut_wanted || hosted.values == nullptr) continue;
+    if (chosen == nullptr || hosted.next_sequence < chosen->next_sequence) {
+      best = id;
+      chosen = &hosted;
+    }
+  }
+  if (chosen == nullptr) return false;
+  writing_.emplace();
+  writing_->partition = best;
+  RunQueue(best, chosen, out);
+  return true;
+}
+
+void HostedJob::TakeWantedCut(PartitionId id, Hosted* hosted,
+                              ServerActions* out) {
+  Writing& writing = *writing_;
+  writing.cut_taken = true;
+  writing.key = {job_.record->id, job_.generation, id, hosted->term,
+                 hosted->next_sequence++};
+  writing.marks = hosted->values->marks();
+  writing.items = std::exchange(hosted->unsaved, {});
+  hosted->cut_wanted = false;
+  out->push_back(WriteVersion{writing.key, hosted->values->TakeCut()});
+}
+
+void HostedJob::VersionWritten(const VersionKey& key,
+                               const absl::Status& status, absl::Time now,
+                               ServerActions* out) {
+  if (!writing_ || !writing_->cut_taken || writing_->key != key) return;
+  Writing written = *std::exchange(writing_, std::nullopt);
+  Hosted& hosted = partitions_[key.partition];
+  const bool current = hosted.values != nullptr && hosted.term == key.term &&
+                       job_.generation == key.generation;
+  if (!status.ok()) {
+    if (problem_ != status.message()) {
+      problem_ = std::string(status.message());
+      out->push_back(LogEvent{absl::StrCat(
+          "checkpoint of partition ", key.partition.value(), " failed: ",
+          problem_, "; the version before is intact, trying again")});
+    }
+    if (hosted.values != nullptr) {
+      hosted.unsaved.merge(written.items);
+      hosted.cut_wanted = true;
+    }
+    retry_writes_at_ = now + absl::Seconds(1);
+    return;
+  }
+  problem_.clear();
+  hosted.versions.push_back(key);
+  std::sort(hosted.versions.begin(), hosted.versions.end());
+  if (!current) {
+    if (hosted.values != nullptr) hosted.unsaved.merge(written.items);
+    return;
+  }
+  hosted.durable = std::move(written.marks);
+  if (!hosted.base_durable) {
+    hosted.base_durable = true;
+    Register({key.partition}, out);
+  } else {
+    hosted.changed_durable.merge(written.items);
+    report_at_once_ =
+        report_at_once_ || plan().rounds() || hosted.durable->Complete();
+  }
+  PruneVersions(&hosted, out);
+}
+
+void HostedJob::PruneVersions(Hosted* hosted, ServerActions* out) {
+  const auto keep = static_cast<size_t>(std::max(1, plan().checkpoint_keep));
+  size_t of_this_line = 0;
+  std::vector<VersionKey> kept, dropped;
+  for (auto it = hosted->versions.rbegin(); it != hosted->versions.rend();
+       ++it) {
+    const bool named =
+        std::find(job_.rollback.versions.begin(), job_.rollback.versions.end(),
+                  *it) != job_.rollback.versions.end();
+    const bool counted =
+        SameVersionLine(*it, job_.generation) && of_this_line < keep;
+    if (counted) ++of_this_line;
+    (counted || named ? kept : dropped).push_back(*it);
+  }
+  if (dropped.empty()) return;
+  std::reverse(kept.begin(), kept.end());
+  hosted->versions = std::move(kept);
+  out->push_back(DeleteVersions{std::move(dropped)});
+}
+
+bool HostedJob::AllDurable() const {
+  for (const auto& [id, hosted] : partitions_) {
+    if (hosted.values == nullptr) continue;
+    if (!hosted.base_durable || !hosted.unsaved.empty() || hosted.busy) {
+      return false;
+    }
+  }
+  return !writing_;
+}
+
+// --- Time
+// ---------------------------------------------------------------------
+
+void HostedJob::Tick(absl::Time now, ServerActions* out) {
+  std::vector<ParkedPull> still;
+  for (ParkedPull& parked : std::exchange(parked_, {})) {
+    if (parked.deadline <= now) {
+      ReplyWait(parked, out);
+    } else {
+      still.push_back(std::move(parked));
+    }
+  }
+  parked_ = std::move(still);
+  if (retry_writes_at_ <= now) retry_writes_at_ = absl::InfinitePast();
+  if (next_checkpoint_ <= now) {
+    next_checkpoint_ = now + absl::Milliseconds(plan().checkpoint_interval_ms);
+    WantCheckpoint();
+  }
+}
+
+absl::Time HostedJob::NextTick() const {
+  absl::Time next = next_checkpoint_;
+  if (retry_writes_at_ != absl::InfinitePast()) {
+    next = std::min(next, retry_writes_at_);
+  }
+  for (const ParkedPull& parked : parked_) {
+    next = std::min(next, parked.deadline);
+  }
+  return next;
+}
+
+// --- Reports
+// ------------------------------------------------------------------
+
+std::optional<MarkReport> HostedJob::TakeReport() {
+  report_at_once_ = false;
+  MarkReport report;
+  report.session = options_.session;
+  report.job = job_.record->id;
+  report.generation = job_.generation;
+  for (auto& [id, hosted] : partitions_) {
+    if (hosted.values == nullptr) continue;
+    if (hosted.changed.empty() && hosted.changed_durable.empty()) continue;
+    PartitionMarkReport& one = report.partitions.emplace_back();
+    one.partition = id;
+    one.term = hosted.term;
+    for (const ItemId item : std::exchange(hosted.changed, {})) {
+      one.marks.push_back({item, hosted.values->marks().mark(item)});
+      if (EBB_PLANTED(durable_confused_with_applied)) {
+        one.durable.push_back(one.marks.back());
+      }
+    }
+    for (const ItemId item : std::exchange(hosted.changed_durable, {})) {
+      one.durable.push_back({item, hosted.durable->mark(item)});
+    }
+  }
+  if (report.partitions.empty()) return std::nullopt;
+  return report;
+}
+
+void HostedJob::ResetReport() {
+  for (auto& [id, hosted] : partitions_) {
+    hosted.changed.clear();
+    hosted.changed_durable.clear();
+  }
+}
+
+ServerStatistics HostedJob::TakeStatistics() {
+  ServerStatistics statistics = std::exchange(statistics_, {});
+  statistics.session = options_.session;
+  statistics.job = job_.record->id;
+  statistics.problem = problem_;
+  return statistics;
+}
+
+void HostedJob::Close(ServerActions* out) {
+  for (auto& [id, hosted] : partitions_) {
+    DropPartition(&hosted, out);
+    hosted.term = Term();
+  }
+  for (auto& [worker, sequencer] : sequencers_) {
+    for (const PendingPushPtr& push : sequencer.Drain()) {
+      AnswerAll(push, Verdict::kWrongPlacement, out);
+    }
+  }
+  for (const ParkedPull& parked : std::exchange(parked_, {})) {
+    ReplyWait(parked, out);
+  }
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,195 @@
+// One job on one server: the partitions it owns here, the order of pushes, the
+// pulls that wait, the versions that are written.
+//
+//   grant ──> loading ──(a version, or initial values)──> serving
+//     ^          |                                            |
+//     |          +──(damaged: the version before)             |
+//     +── a newer term: goes on from memory if it serves exactly the parent,
+//         else drops what it has and loads
+//
+// Decision logic only: messages and time in, actions out. Thread-compatible;
+// the actions RunUpdate and LoadVersion come back as UpdateDone and Loaded.
+#ifndef EBB_SERVER_HOSTED_JOB_H_
+#define EBB_SERVER_HOSTED_JOB_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "server/actions.h"
+#include "server/partition.h"
+#include "server/push_sequencer.h"
+#include "server/ssp_gate.h"
+
+namespace ebb::server {
+
+class HostedJob {
+ public:
+  // `options` outlives the job. `versions` are those found in the store.
+  HostedJob(const ServerOptions& options, StoredJob job,
+            const std::vector<VersionKey>& versions);
+  ~HostedJob();
+
+  // --- From the scheduler ----------------------------------------------------
+  void TakeGrant(const Grant& grant, absl::Time now, ServerActions* out);
+  void SetView(const ViewUpdate& view, ServerActions* out);
+  void SetRounds(const RoundStatus& rounds, ServerActions* out);
+  void WantCheckpoint();
+  void Snapshot(const TakeSnapshot& request, ServerActions* out);
+  void DropSnapshot(int64_t snapshot);
+
+  // --- From workers ----------------------------------------------------------
+  void Push(uint64_t token, PushRequest push, ServerActions* out);
+  void Pull(uint64_t token, PullRequest pull, absl::Time now,
+            ServerActions* out);
+  void Clock(const ClockUpdate& clock, ServerActions* out);
+
+  // --- From the shell --------------------------------------------------------
+  void UpdateDone(UpdateTask task, ServerActions* out);
+  void Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
+              ServerActions* out);
+  void VersionWritten(const VersionKey& key, const absl::Status& status,
+                      absl::Time now, ServerActions* out);
+  // Answers overdue pulls, notices that a checkpoint is due.
+  void Tick(absl::Time now, ServerActions* out);
+  absl::Time NextTick() const;
+
+  // Begins to write the next version that is wanted, if any. The cut follows
+  // at once or when the partition's running update is done.
+  bool StartWrite(absl::Time now, ServerActions* out);
+  // A cut is being written, or waits for its partition's running update.
+  bool writing() const;
+
+  // --- What it is ------------------------------------------------------------
+  JobRegistration Registration() const;
+  // Marks that changed since the last report; nullopt: none.
+  std::optional<MarkReport> TakeReport();
+  bool report_at_once() const { return report_at_once_; }
+  ServerStatistics TakeStatistics();
+  // Forgets what was to be reported: a registration says all of it.
+  void ResetReport();
+  // Answers everything that waits, before the job is forgotten.
+  void Close(ServerActions* out);
+
+  const StoredJob& stored() const { return job_; }
+  const Partition* partition(PartitionId id) const;
+  Term term(PartitionId id) const;
+  // Every change so far is durable, in the present terms.
+  bool AllDurable() const;
+
+ private:
+  struct PendingPush {
+    uint64_t token;
+    PushRequest request;
+    PushReply reply;
+    size_t unanswered = 0;
+  };
+  using PendingPushPtr = std::shared_ptr<PendingPush>;
+
+  struct QueuedSegment {
+    PendingPushPtr push;
+    size_t segment;
+  };
+
+  // A partition this server owns, or once did.
+  struct Hosted {
+    Term term;                          // Owned under; 0: not owned.
+    Term highest_seen;                  // Of all terms, owned or stored.
+    std::shared_ptr<Partition> values;  // Null while loading.
+    std::vector<VersionKey> versions;   // Durable, ascending.
+    std::deque<VersionKey> to_load;     // Candidates, best first.
+
+    // The one writer.
+    bool busy = false;
+    QueuedSegment running;
+    std::deque<QueuedSegment> queue;
+
+    // Versions of the present term.
+    int64_t next_sequence = 0;
+    bool base_durable = false;  // A version of this very term is stored.
+    bool cut_wanted = false;
+    std::set<ItemId> unsaved;  // Changed since the last cut.
+    bool unsaved_rounds = false;
+    std::optional<MarkSet> durable;
+
+    // To be reported.
+    std::set<ItemId> changed;
+    std::set<ItemId> changed_durable;
+  };
+
+  struct Writing {
+    PartitionId partition;
+    VersionKey key;
+    bool cut_taken = false;
+    std::optional<MarkSet> marks;
+    std::set<ItemId> items;  // Changed between the last cut and this one.
+  };
+
+  struct ParkedPull {
+    uint64_t token;
+    PullRequest request;
+    absl::Time deadline;
+  };
+
+  const JobPlan& plan() const { return job_.record->plan; }
+  bool EnsureResources(ServerActions* out);
+  void AdoptGeneration(const Grant& grant, ServerActions* out);
+  void DropPartition(Hosted* hosted, ServerActions* out);
+  void GrantOne(const PartitionGrant& grant, ServerActions* out);
+  void LoadNext(PartitionId id, Hosted* hosted, ServerActions* out);
+  void BeginServing(PartitionId id, Hosted* hosted,
+                    std::unique_ptr<Partition> values, ServerActions* out);
+  PartitionRegistration RegistrationOf(PartitionId id,
+                                       const Hosted& hosted) const;
+  void Register(std::vector<PartitionId> partitions, ServerActions* out);
+
+  void Admit(const PendingPushPtr& push, ServerActions* out);
+  void AnswerAll(const PendingPushPtr& push, Verdict verdict,
+                 ServerActions* out);
+  void Answer(const PendingPushPtr& push, size_t segment, Verdict verdict,
+              int64_t mark, Term term, ServerActions* out);
+  void RunQueue(PartitionId id, Hosted* hosted, ServerActions* out);
+  bool StartUpdate(Hosted* hosted, const QueuedSegment& next,
+                   ServerActions* out);
+  void TakeWantedCut(PartitionId id, Hosted* hosted, ServerActions* out);
+
+  // nullopt: it must wait.
+  std::optional<PullReply> TryPull(const PullRequest& pull, ServerActions* out);
+  bool FillPull(const PullRequest& pull, PullSegment* segment) const;
+  void ReplyWait(const ParkedPull& parked, ServerActions* out);
+  void ReleasePulls(ServerActions* out);
+  void PruneVersions(Hosted* hosted, ServerActions* out);
+
+  const ServerOptions& options_;
+  StoredJob job_;
+  JobResources resources_;  // Empty until the first grant.
+  std::map<PartitionId, Hosted> partitions_;
+
+  absl::flat_hash_map<SessionId, PushSequencer<PendingPushPtr>> sequencers_;
+  int64_t pushes_admitted_ = 0;
+
+  SspGate gate_;
+  RoundStatus rounds_;
+  std::vector<ParkedPull> parked_;
+
+  std::optional<Writing> writing_;
+  absl::Time next_checkpoint_ = absl::InfiniteFuture();
+  absl::Time retry_writes_at_ = absl::InfinitePast();
+
+  bool report_at_once_ = false;
+  ServerStatistics statistics_;
+  std::string problem_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_HOSTED_JOB_H_

@@ -1,0 +1,450 @@
+#include "server/partition.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/plant.h"
+#include "common/status_macros.h"
+
+namespace ebb::server {
+
+namespace {
+
+// Reads runs of float32 out of a payload whose slices end anywhere. A run that
+// lies in one slice is used in place, another is put together first.
+class GradientReader {
+ public:
+  explicit GradientReader(const Payload& payload) : payload_(payload) {}
+
+  // The next `bytes` bytes; valid until the next call.
+  const std::byte* Next(size_t bytes) {
+    const auto& slices = payload_.slices();
+    const auto rest = slices[slice_].bytes.subspan(at_);
+    if (rest.size() >= bytes) {
+      at_ += bytes;
+      if (at_ == slices[slice_].bytes.size()) NextSlice();
+      return rest.data();
+    }
+    scratch_.resize(bytes);
+    for (size_t have = 0; have < bytes;) {
+      const auto part = slices[slice_].bytes.subspan(at_);
+      const size_t take = std::min(part.size(), bytes - have);
+      std::memcpy(scratch_.data() + have, part.data(), take);
+      have += take;
+      at_ += take;
+      if (at_ == slices[slice_].bytes.size()) NextSlice();
+    }
+    return scratch_.data();
+  }
+
+ private:
+  void NextSlice() {
+    ++slice_;
+    at_ = 0;
+  }
+
+  const Payload& payload_;
+  size_t slice_ = 0;
+  size_t at_ = 0;
+  std::vector<std::byte> scratch_;
+};
+
+void AddFloats(const std::byte* values, std::span<float> sum) {
+  for (size_t i = 0; i < sum.size(); ++i) {
+    float value;
+    std::memcpy(&value, values + i * sizeof(float), sizeof(float));
+    sum[i] += value;
+  }
+}
+
+}  // namespace
+
+Partition::Partition(JobRecordPtr record, PartitionId id,
+                     std::shared_ptr<const UpdateRule> rule,
+                     std::shared_ptr<BlockPool> pool)
+    : record_(std::move(record)),
+      plan_(record_->plan),
+      id_(id),
+      rule_(std::move(rule)),
+      pool_(std::move(pool)),
+      oracle_(plan_.oracle_width),
+      marks_(plan_),
+      ledger_(plan_) {
+  std::tie(first_, last_) = plan_.ParameterRange(id);
+}
+
+Partition::~Partition() = default;
+
+int64_t Partition::BlockCount() const {
+  return (floats() + plan_.block_floats - 1) / plan_.block_floats;
+}
+
+// The block's range within the partition.
+std::pair<int64_t, int64_t> Partition::BlockRange(int64_t block) const {
+  const int64_t first = block * plan_.block_floats;
+  return {first, std::min(first + plan_.block_floats, floats())};
+}
+
+absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(
+    JobRecordPtr record, PartitionId id, std::shared_ptr<const UpdateRule> rule,
+    std::shared_ptr<BlockPool> pool) {
+  std::unique_ptr<Partition> partition(
+      new Partition(std::move(record), id, std::move(rule), std::move(pool)));
+  Partition& p = *partition;
+  EBB_ASSIGN_OR_RETURN(p.weights_, p.pool_->AllocateMany(p.BlockCount()));
+  for (int64_t b = 0; b < p.BlockCount(); ++b) {
+    const auto [first, last] = p.BlockRange(b);
+    p.rule_->InitialWeights(
+        p.first_ + first,
+        p.weights_[b].mutable_floats().subspan(0, last - first));
+  }
+  p.slots_.resize(p.rule_->SlotCount());
+  for (int s = 0; s < p.rule_->SlotCount(); ++s) {
+    EBB_ASSIGN_OR_RETURN(p.slots_[s], p.pool_->AllocateMany(p.BlockCount()));
+    for (int64_t b = 0; b < p.BlockCount(); ++b) {
+      const auto [first, last] = p.BlockRange(b);
+      p.rule_->InitialSlot(
+          s, p.slots_[s][b].mutable_floats().subspan(0, last - first));
+    }
+  }
+  return partition;
+}
+
+absl::StatusOr<std::unique_ptr<Partition>> Partition::FromCut(
+    JobRecordPtr record, PartitionId id, std::shared_ptr<const UpdateRule> rule,
+    std::shared_ptr<BlockPool> pool, Cut cut) {
+  std::unique_ptr<Partition> partition(
+      new Partition(std::move(record), id, std::move(rule), std::move(pool)));
+  Partition& p = *partition;
+  EBB_ASSIGN_OR_RETURN(p.marks_, MarkSet::Decode(p.plan_, cut.marks));
+  EBB_ASSIGN_OR_RETURN(p.ledger_, Ledger::Decode(p.plan_, cut.ledger));
+  if (cut.oracle.size() != p.oracle_.size()) {
+    return absl::DataLossError(absl::StrCat(
+        "partition ", id.value(), ": the cut has ", cut.oracle.size(),
+        " oracle values instead of ", p.oracle_.size()));
+  }
+  p.oracle_ = std::move(cut.oracle);
+  p.loss_ = std::move(cut.loss);
+  p.updates_ = cut.updates;
+  if (p.plan_.rounds()) p.open_round_ = p.marks_.first_open_round();
+  EBB_RETURN_IF_ERROR(p.RestoreArrays(cut));
+  return partition;
+}
+
+absl::Status Partition::RestoreArrays(const Cut& cut) {
+  const auto damaged = [&](absl::string_view what) {
+    return absl::DataLossError(
+        absl::StrCat("partition ", id_.value(), ": the cut ", what));
+  };
+  slots_.resize(rule_->SlotCount());
+  for (const auto& [name, array] : cut.arrays) {
+    if (array.floats != floats() ||
+        static_cast<int64_t>(array.blocks.size()) != BlockCount()) {
+      return damaged(absl::StrCat("has ", array.floats, " values of ", name,
+                                  " instead of ", floats()));
+    }
+    const std::vector<absl::string_view> parts = absl::StrSplit(name, ':');
+    int64_t a = 0, b = 0;
+    if (name == "weights") {
+      weights_ = array.blocks;
+    } else if (name == "sum") {
+      round_sum_ = array.blocks;
+    } else if (parts.size() == 2 && parts[0] == "slot" &&
+               absl::SimpleAtoi(parts[1], &a) && a >= 0 &&
+               a < static_cast<int64_t>(slots_.size())) {
+      slots_[a] = array.blocks;
+    } else if (parts.size() == 2 && parts[0] == "value" &&
+               absl::SimpleAtoi(parts[1], &a)) {
+      round_values_[a] = array.blocks;
+    } else if (parts.size() == 3 && parts[0] == "item" &&
+               absl::SimpleAtoi(parts[1], &a) &&
+               absl::SimpleAtoi(parts[2], &b)) {
+      item_sums_[{static_cast<int32_t>(a), static_cast<int32_t>(b)}] =
+          array.blocks;
+    } else {
+      return damaged(absl::StrCat("has an unknown array ", name));
+    }
+  }
+  if (floats() == 0) return absl::OkStatus();
+  if (weights_.empty()) return damaged("has no weights");
+  for (const Blocks& slot : slots_) {
+    if (slot.empty()) return damaged("lacks optimizer slots");
+  }
+  return absl::OkStatus();
+}
+
+Judgement Partition::Judge(const PushRequest& push, const PushSegment& segment,
+                           int64_t closed_rounds) const {
+  if (!plan_.HasItem(push.item) ||
+      !plan_.OnGrid(push.item, push.begin, push.end) ||
+      push.layout_hash != plan_.layout_hash) {
+    return {Verdict::kInvalid, 0};
+  }
+  if (plan_.rounds() && !EBB_PLANTED(marks_do_not_know_rounds)) {
+    const int64_t round = plan_.RoundOf(push.item);
+    if (round > open_round_) return {Verdict::kNotOpen, 0};
+    if (round < closed_rounds) return {Verdict::kClosed, 0};
+  }
+  const int64_t mark = marks_.mark(push.item);
+  if (EBB_PLANTED(mark_not_checked)) return {Verdict::kApplied, mark};
+  if (push.end <= mark) return {Verdict::kDuplicate, mark};
+  if (push.begin > mark && !EBB_PLANTED(gap_accepted)) {
+    return {Verdict::kGap, mark};
+  }
+  if (push.begin < mark) return {Verdict::kOverlap, mark};
+  const int64_t bound = plan_.consistency.max_staleness_updates;
+  if (bound >= 0 && !push.skip && updates_ - segment.pulled_updates > bound) {
+    return {Verdict::kStale, mark};
+  }
+  return {Verdict::kApplied, mark};
+}
+
+absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
+    const PushRequest& push, const PushSegment& segment) {
+  const int64_t bytes = floats() * static_cast<int64_t>(sizeof(float));
+  if (!segment.gradient.empty() && segment.gradient.size() != bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("partition ", id_.value(), ": a gradient of ",
+                     segment.gradient.size(), " bytes instead of ", bytes));
+  }
+  const size_t oracle_bytes = oracle_.size() * sizeof(uint64_t);
+  if (!push.skip &&
+      segment.oracle.size() != static_cast<int64_t>(oracle_bytes)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "partition ", id_.value(), ": oracle sums of ", segment.oracle.size(),
+        " bytes instead of ", oracle_bytes));
+  }
+  auto update = std::make_unique<Update>();
+  update->item = push.item;
+  update->begin = push.begin;
+  update->end = push.end;
+  update->ledger = push.ledger;
+  update->loss_sum = push.loss_sum;
+  update->skip = push.skip;
+  if (!push.skip) {
+    update->gradient = segment.gradient;
+    update->oracle.resize(oracle_.size());
+    segment.oracle.CopyTo(std::as_writable_bytes(std::span(update->oracle)));
+  }
+  if (plan_.rounds()) {
+    EBB_RETURN_IF_ERROR(PrepareRound(push, update.get()));
+  } else if (!update->gradient.empty()) {
+    EBB_RETURN_IF_ERROR(PrepareStep(update.get()));
+  }
+  return update;
+}
+
+absl::StatusOr<Partition::Blocks> Partition::Zeros() const {
+  EBB_ASSIGN_OR_RETURN(Blocks blocks, pool_->AllocateMany(BlockCount()));
+  for (BlockRef& block : blocks) {
+    std::ranges::fill(block.mutable_floats(), 0.0f);
+  }
+  return blocks;
+}
+
+absl::Status Partition::MakeUnique(Blocks* blocks) const {
+  for (BlockRef& block : *blocks) {
+    if (block.Unique()) continue;
+    EBB_ASSIGN_OR_RETURN(block, pool_->CopyForWrite(block));
+  }
+  return absl::OkStatus();
+}
+
+// New blocks for the weights, sole possession of the slots.
+absl::Status Partition::PrepareStep(Update* update) {
+  EBB_ASSIGN_OR_RETURN(update->new_weights, pool_->AllocateMany(BlockCount()));
+  for (Blocks& slot : slots_) EBB_RETURN_IF_ERROR(MakeUnique(&slot));
+  return absl::OkStatus();
+}
+
+absl::Status Partition::PrepareRound(const PushRequest& push, Update* update) {
+  // Anything obtained here and not used, because a later part of the
+  // preparation fails, is zeros that change no sum.
+  auto [it, added] = item_sums_.try_emplace(push.item);
+  if (added) {
+    auto zeros = Zeros();
+    if (!zeros.ok()) {
+      item_sums_.erase(it);
+      return zeros.status();
+    }
+    it->second = *std::move(zeros);
+  }
+  EBB_RETURN_IF_ERROR(MakeUnique(&it->second));
+  if (round_sum_.empty() && floats() > 0) {
+    EBB_ASSIGN_OR_RETURN(round_sum_, Zeros());
+  }
+  EBB_RETURN_IF_ERROR(MakeUnique(&round_sum_));
+  // Items fold in their order: this one when all before it have, and then
+  // those after it that were waiting.
+  const auto [first, last] = plan_.RoundItems(open_round_);
+  for (int64_t ordinal = first; ordinal < last; ++ordinal) {
+    const ItemId item = plan_.ItemAt(ordinal);
+    const bool fills =
+        item == push.item && push.end == plan_.ItemSize(push.item);
+    if (!fills && !marks_.Full(item)) return absl::OkStatus();
+    if (item_sums_.contains(item)) update->folds.push_back(item);
+  }
+  update->closes_round = true;
+  return PrepareStep(update);
+}
+
+void Partition::Step(const StepPlace& place, const Blocks* gradient_sum,
+                     Update* update) {
+  std::optional<GradientReader> reader;
+  if (gradient_sum == nullptr) reader.emplace(update->gradient);
+  std::vector<std::span<float>> slots(slots_.size());
+  for (int64_t b = 0; b < BlockCount(); ++b) {
+    const auto [first, last] = BlockRange(b);
+    const size_t n = last - first;
+    for (size_t s = 0; s < slots_.size(); ++s) {
+      // Sole holder since PrepareStep; nobody reads slots outside a cut.
+      slots[s] = slots_[s][b].mutable_floats().subspan(0, n);
+    }
+    StepRun run;
+    run.first = first_ + first;
+    run.weights = weights_[b].floats().subspan(0, n);
+    run.gradient = reader ? reader->Next(n * sizeof(float))
+                          : reinterpret_cast<const std::byte*>(
+                                (*gradient_sum)[b].floats().data());
+    run.out = update->new_weights[b].mutable_floats().subspan(0, n);
+    run.slots = slots;
+    rule_->Step(place, run);
+  }
+}
+
+void Partition::ComputeRound(Update* update) {
+  // Sole holder of these sums since PrepareRound.
+  Blocks& sum = item_sums_.at(update->item);
+  if (!update->gradient.empty()) {
+    GradientReader reader(update->gradient);
+    for (int64_t b = 0; b < BlockCount(); ++b) {
+      const auto [first, last] = BlockRange(b);
+      const size_t n = last - first;
+      AddFloats(reader.Next(n * sizeof(float)),
+                sum[b].mutable_floats().subspan(0, n));
+    }
+  }
+  for (const ItemId item : update->folds) {
+    const Blocks& part = item_sums_.at(item);
+    for (int64_t b = 0; b < BlockCount(); ++b) {
+      AddFloats(part[b].bytes().data(), round_sum_[b].mutable_floats());
+    }
+  }
+  if (!update->closes_round) return;
+  const int64_t examples = plan_.RoundExamples(open_round_);
+  StepPlace place;
+  place.item = plan_.ItemAt(plan_.RoundItems(open_round_).first);
+  place.gradient_scale = 1.0f / static_cast<float>(examples);
+  place.step = open_round_ + 1;
+  Step(place, &round_sum_, update);
+}
+
+void Partition::Compute(Update* update) {
+  if (plan_.rounds()) {
+    ComputeRound(update);
+  } else if (!update->gradient.empty()) {
+    StepPlace place;
+    place.item = update->item;
+    place.begin = update->begin;
+    place.gradient_scale =
+        1.0f / static_cast<float>(plan_.BatchSize(update->item));
+    place.step = updates_ + 1;
+    Step(place, nullptr, update);
+  }
+}
+
+void Partition::CommitRound(Update* update) {
+  for (const ItemId item : update->folds) item_sums_.erase(item);
+  if (!update->closes_round) return;
+  round_sum_.clear();
+  round_values_[open_round_] = weights_;
+  weights_ = std::move(update->new_weights);
+  // An item of the next round cannot have begun: it was not open.
+  ++open_round_;
+}
+
+int64_t Partition::Commit(std::unique_ptr<Update> update) {
+  ++updates_;
+  if (plan_.rounds()) {
+    CommitRound(update.get());
+  } else if (!update->new_weights.empty() && !EBB_PLANTED(push_half_applied)) {
+    weights_ = std::move(update->new_weights);
+  }
+  for (size_t i = 0; i < update->oracle.size(); ++i) {
+    oracle_[i] += update->oracle[i];
+  }
+  if (update->skip) {
+    ledger_.AddSkipped({update->item, update->begin, update->end},
+                       update->ledger);
+  } else {
+    ledger_.Add(update->item, update->ledger);
+    EpochLoss& loss = loss_[update->item.epoch];
+    loss.loss_sum += update->loss_sum;
+    loss.examples += update->ledger.count;
+  }
+  // Cannot fail: the push was judged on the grid, and begins at the mark.
+  marks_.Raise(update->item, update->end).IgnoreError();
+  return update->end;
+}
+
+Payload Partition::PayloadOf(const Blocks& blocks) const {
+  Payload payload;
+  const auto owner = std::make_shared<const Blocks>(blocks);
+  for (int64_t b = 0; b < BlockCount(); ++b) {
+    const auto [first, last] = BlockRange(b);
+    payload.Append(
+        owner, std::as_bytes((*owner)[b].floats().subspan(0, last - first)));
+  }
+  return payload;
+}
+
+std::optional<Payload> Partition::RoundValues(int64_t round) const {
+  if (round == open_round_ || EBB_PLANTED(round_read_from_the_future)) {
+    return PayloadOf(weights_);
+  }
+  const auto it = round_values_.find(round);
+  if (it == round_values_.end()) return std::nullopt;
+  return PayloadOf(it->second);
+}
+
+void Partition::DropRoundValues(int64_t round) {
+  round_values_.erase(round_values_.begin(), round_values_.lower_bound(round));
+}
+
+std::optional<Payload> Partition::SnapshotValues(int64_t snapshot) const {
+  const auto it = snapshots_.find(snapshot);
+  if (it == snapshots_.end()) return std::nullopt;
+  return PayloadOf(it->second);
+}
+
+Cut Partition::TakeCut() const {
+  Cut cut;
+  cut.marks = marks_.Encode();
+  cut.ledger = ledger_.Encode();
+  cut.updates = updates_;
+  cut.oracle = oracle_;
+  cut.loss = loss_;
+  const auto add = [&](std::string name, const Blocks& blocks) {
+    cut.arrays[std::move(name)] = CutArray{floats(), blocks};
+  };
+  add("weights", weights_);
+  for (size_t s = 0; s < slots_.size(); ++s) {
+    add(absl::StrCat("slot:", s), slots_[s]);
+  }
+  if (!round_sum_.empty()) add("sum", round_sum_);
+  for (const auto& [item, sum] : item_sums_) {
+    add(absl::StrCat("item:", item.epoch, ":", item.shard), sum);
+  }
+  for (const auto& [round, values] : round_values_) {
+    add(absl::StrCat("value:", round), values);
+  }
+  return cut;
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,181 @@
+// A partition: a slice of a job's values, with the marks that say which
+// examples are in them and the ledger that counts them.
+//
+// The marks rule (docs/protocol.md) lives here: a push of examples [begin, end)
+// of an item is applied exactly when `begin` is the item's mark, wholly and
+// together with the new mark, or not at all.
+//
+// Weights are computed out of place into fresh blocks and swapped in with the
+// mark, so that the arithmetic needs no lock:
+//
+//   const Judgement judgement = partition.Judge(push, segment);  // decision
+//   if (judgement.verdict == Verdict::kApplied) {
+//     EBB_ASSIGN_OR_RETURN(auto update, partition.Prepare(push, segment));
+//     partition.Compute(update.get());   // long: no lock, any thread
+//     partition.Commit(std::move(update));                       // decision
+//   }
+//
+// One writer: between Prepare and Commit there is no other Prepare, Commit or
+// TakeCut. Everything but Compute is called under the owner's lock, is short,
+// and may run while Compute does (pulls read the published blocks).
+#ifndef EBB_SERVER_PARTITION_H_
+#define EBB_SERVER_PARTITION_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+#include "common/payload.h"
+#include "common/protocol/ledger.h"
+#include "common/protocol/marks.h"
+#include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+#include "server/update_rule.h"
+
+namespace ebb::server {
+
+struct Judgement {
+  Verdict verdict = Verdict::kApplied;
+  int64_t mark = 0;
+};
+
+class Partition {
+ public:
+  // What a push will change; made by Prepare, all of its memory obtained.
+  struct Update;
+
+  // With initial values. ResourceExhausted when `pool` has no room.
+  static absl::StatusOr<std::unique_ptr<Partition>> Create(
+      JobRecordPtr record, PartitionId id,
+      std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool);
+
+  // With the values of a cut. DataLoss when it is no cut of this partition.
+  static absl::StatusOr<std::unique_ptr<Partition>> FromCut(
+      JobRecordPtr record, PartitionId id,
+      std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
+      Cut cut);
+
+  ~Partition();
+  Partition(const Partition&) = delete;
+  Partition& operator=(const Partition&) = delete;
+
+  // What becomes of a push, by rounds, marks and staleness. `closed_rounds`
+  // are closed on every partition.
+  Judgement Judge(const PushRequest& push, const PushSegment& segment,
+                  int64_t closed_rounds) const;
+
+  // Validates the contribution and obtains all memory that applying it takes.
+  // Changes nothing that can be seen. InvalidArgument for a contribution of
+  // the wrong shape; ResourceExhausted without memory.
+  absl::StatusOr<std::unique_ptr<Update>> Prepare(const PushRequest& push,
+                                                  const PushSegment& segment);
+  void Compute(Update* update);
+  // Swaps the new values in, with the mark and the ledger. Returns the mark.
+  int64_t Commit(std::unique_ptr<Update> update);
+
+  // --- Reading ---------------------------------------------------------------
+
+  // The values a pull gets: references to the published blocks.
+  Payload Values() const { return PayloadOf(weights_); }
+  // Rounds: the value closed by `round - 1`; nullopt when it is not (or no
+  // longer) held.
+  std::optional<Payload> RoundValues(int64_t round) const;
+  // Rounds below it are closed here.
+  int64_t open_round() const { return open_round_; }
+  // Rounds: no pull of a round below `round` will come any more.
+  void DropRoundValues(int64_t round);
+
+  // An evaluation's snapshot: keeps the present values under a number.
+  void PinSnapshot(int64_t snapshot) { snapshots_[snapshot] = weights_; }
+  void DropSnapshot(int64_t snapshot) { snapshots_.erase(snapshot); }
+  std::optional<Payload> SnapshotValues(int64_t snapshot) const;
+
+  Cut TakeCut() const;
+
+  PartitionId id() const { return id_; }
+  const MarkSet& marks() const { return marks_; }
+  const Ledger& ledger() const { return ledger_; }
+  std::span<const uint64_t> oracle() const { return oracle_; }
+  const std::map<int32_t, EpochLoss>& loss() const { return loss_; }
+  // Pushes applied in the life of these values.
+  int64_t updates() const { return updates_; }
+
+ private:
+  // A run of values in blocks, and the sums of gradients in the same shape.
+  using Blocks = std::vector<BlockRef>;
+
+  Partition(JobRecordPtr record, PartitionId id,
+            std::shared_ptr<const UpdateRule> rule,
+            std::shared_ptr<BlockPool> pool);
+
+  int64_t floats() const { return last_ - first_; }
+  int64_t BlockCount() const;
+  std::pair<int64_t, int64_t> BlockRange(int64_t block) const;
+  Payload PayloadOf(const Blocks& blocks) const;
+  absl::StatusOr<Blocks> Zeros() const;
+  // Makes this partition the only holder of each block.
+  absl::Status MakeUnique(Blocks* blocks) const;
+  absl::Status PrepareStep(Update* update);
+  absl::Status PrepareRound(const PushRequest& push, Update* update);
+  void Step(const StepPlace& place, const Blocks* gradient_sum, Update* update);
+  void ComputeRound(Update* update);
+  void CommitRound(Update* update);
+  absl::Status RestoreArrays(const Cut& cut);
+
+  // Constant.
+  const JobRecordPtr record_;
+  const JobPlan& plan_;
+  const PartitionId id_;
+  const std::shared_ptr<const UpdateRule> rule_;
+  const std::shared_ptr<BlockPool> pool_;
+  int64_t first_ = 0;  // [first_, last_) of the flat vector.
+  int64_t last_ = 0;
+
+  Blocks weights_;
+  std::vector<Blocks> slots_;
+  std::vector<uint64_t> oracle_;
+  MarkSet marks_;
+  Ledger ledger_;
+  std::map<int32_t, EpochLoss> loss_;
+  int64_t updates_ = 0;
+  std::map<int64_t, Blocks> snapshots_;
+
+  // Rounds. Sums are kept per item and folded in item order, so that a round's
+  // step is the same to the bit whatever the order of arrival.
+  int64_t open_round_ = 0;
+  Blocks round_sum_;                        // Of the folded items.
+  std::map<ItemId, Blocks> item_sums_;      // Not yet folded.
+  std::map<int64_t, Blocks> round_values_;  // By the round that pulls them.
+};
+
+// Made by Prepare, filled by Compute, swapped in by Commit.
+struct Partition::Update {
+  // What it is, from the push.
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+  LedgerRow ledger;
+  double loss_sum = 0;
+  bool skip = false;
+  Payload gradient;  // Empty: no dense table is touched.
+  std::vector<uint64_t> oracle;
+
+  // The step it takes, if any: the new weights, published by Commit.
+  Blocks new_weights;
+  // Rounds: the items to fold into the round's sum, in order, and whether
+  // that closes the round.
+  std::vector<ItemId> folds;
+  bool closes_round = false;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_PARTITION_H_

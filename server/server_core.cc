@@ -1,0 +1,256 @@
+#include "server/server_core.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace ebb::server {
+
+ServerCore::ServerCore(ServerOptions options, const Inventory& inventory)
+    : options_(std::move(options)) {
+  for (const StoredJob& job : inventory.jobs) {
+    std::vector<VersionKey> versions;
+    for (const VersionKey& key : inventory.versions) {
+      if (key.job == job.record->id) versions.push_back(key);
+    }
+    jobs_.try_emplace(job.record->id, options_, job, versions);
+  }
+}
+
+HostedJob* ServerCore::Find(JobId job) {
+  const auto it = jobs_.find(job);
+  return it == jobs_.end() ? nullptr : &it->second;
+}
+
+void ServerCore::OnSchedulerConnected(absl::Time now, ServerActions* out) {
+  connected_ = true;
+  RegisterServer message;
+  message.server = options_.id;
+  message.session = options_.session;
+  message.address = options_.address;
+  message.process_id = options_.process_id;
+  std::set<ServerId> servers;
+  for (auto& [id, job] : jobs_) {
+    servers.insert(job.stored().known_servers.begin(),
+                   job.stored().known_servers.end());
+    message.jobs.push_back(job.Registration());
+    job.ResetReport();
+  }
+  message.known_servers.assign(servers.begin(), servers.end());
+  out->push_back(SendScheduler{std::move(message)});
+  next_report_ = now + options_.report_interval;
+  next_statistics_ = now + options_.statistics_interval;
+}
+
+void ServerCore::OnSchedulerDisconnected() { connected_ = false; }
+
+void ServerCore::OnScheduler(const SchedulerToServer& message, absl::Time now,
+                             ServerActions* out) {
+  std::visit([&](const auto& typed) { Handle(typed, now, out); }, message);
+  Advance(now, out);
+}
+
+void ServerCore::Handle(const Grant& grant, absl::Time now,
+                        ServerActions* out) {
+  HostedJob* job = Find(grant.record->id);
+  if (job == nullptr) {
+    StoredJob stored{grant.record, grant.generation, grant.rollback,
+                     grant.known_servers};
+    out->push_back(SaveJob{stored});
+    job = &jobs_
+               .try_emplace(grant.record->id, options_, std::move(stored),
+                            std::vector<VersionKey>{})
+               .first->second;
+  }
+  job->TakeGrant(grant, now, out);
+}
+
+void ServerCore::Handle(const ViewUpdate& view, absl::Time now,
+                        ServerActions* out) {
+  if (HostedJob* job = Find(view.job)) job->SetView(view, out);
+}
+
+void ServerCore::Handle(const RoundStatus& rounds, absl::Time now,
+                        ServerActions* out) {
+  if (HostedJob* job = Find(rounds.job)) job->SetRounds(rounds, out);
+}
+
+void ServerCore::Handle(const CheckpointNow& request, absl::Time now,
+                        ServerActions* out) {
+  if (HostedJob* job = Find(request.job)) job->WantCheckpoint();
+}
+
+void ServerCore::Handle(const TakeSnapshot& request, absl::Time now,
+                        ServerActions* out) {
+  if (HostedJob* job = Find(request.job)) job->Snapshot(request, out);
+}
+
+void ServerCore::Handle(const DropSnapshot& request, absl::Time now,
+                        ServerActions* out) {
+  if (HostedJob* job = Find(request.job)) job->DropSnapshot(request.snapshot);
+}
+
+void ServerCore::Handle(const JobCompleted& completed, absl::Time now,
+                        ServerActions* out) {
+  // The newest durable version of each partition is never pruned, and nothing
+  // newer will be written: completion pins it by itself.
+}
+
+void ServerCore::Handle(const ForgetJob& forget, absl::Time now,
+                        ServerActions* out) {
+  HostedJob* job = Find(forget.job);
+  if (job == nullptr) return;
+  job->Close(out);
+  jobs_.erase(forget.job);
+  out->push_back(DeleteJob{forget.job});
+}
+
+namespace {
+
+// A push or pull of a job that is not served here.
+PushReply UnknownJob(const ServerOptions& options, const PushRequest& push) {
+  PushReply reply;
+  reply.job = push.job;
+  reply.generation = push.generation;
+  reply.server = options.id;
+  reply.server_session = options.session;
+  reply.worker = push.stamp.worker;
+  reply.incarnation = push.incarnation;
+  reply.sequence = push.sequence;
+  reply.item = push.item;
+  for (const PushSegment& segment : push.segments) {
+    reply.segments.push_back(
+        {segment.partition, Verdict::kWrongPlacement, 0, Term()});
+  }
+  return reply;
+}
+
+PullReply UnknownJob(const ServerOptions& options, const PullRequest& pull) {
+  PullReply reply;
+  reply.job = pull.job;
+  reply.generation = pull.generation;
+  reply.server = options.id;
+  reply.server_session = options.session;
+  reply.worker = pull.stamp.worker;
+  reply.request = pull.request;
+  for (const PullSegmentRequest& segment : pull.segments) {
+    PullSegment& answer = reply.segments.emplace_back();
+    answer.partition = segment.partition;
+    answer.result = PullResult::kWrongPlacement;
+  }
+  return reply;
+}
+
+}  // namespace
+
+void ServerCore::OnPush(uint64_t token, PushRequest push, absl::Time now,
+                        ServerActions* out) {
+  HostedJob* job = Find(push.job);
+  if (job == nullptr) {
+    out->push_back(ReplyPush{token, UnknownJob(options_, push)});
+    return;
+  }
+  job->Push(token, std::move(push), out);
+  Advance(now, out);
+}
+
+void ServerCore::OnPull(uint64_t token, PullRequest pull, absl::Time now,
+                        ServerActions* out) {
+  HostedJob* job = Find(pull.job);
+  if (job == nullptr) {
+    out->push_back(ReplyPull{token, UnknownJob(options_, pull)});
+    return;
+  }
+  job->Pull(token, std::move(pull), now, out);
+}
+
+void ServerCore::OnClock(const ClockUpdate& clock, absl::Time now,
+                         ServerActions* out) {
+  if (HostedJob* job = Find(clock.job)) job->Clock(clock, out);
+}
+
+void ServerCore::OnUpdateDone(UpdateTask task, absl::Time now,
+                              ServerActions* out) {
+  if (HostedJob* job = Find(task.job)) {
+    job->UpdateDone(std::move(task), out);
+  }
+  Advance(now, out);
+}
+
+void ServerCore::OnVersionWritten(const VersionKey& key,
+                                  const absl::Status& status, absl::Time now,
+                                  ServerActions* out) {
+  if (HostedJob* job = Find(key.job)) {
+    job->VersionWritten(key, status, now, out);
+  }
+  Advance(now, out);
+}
+
+void ServerCore::OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut,
+                          absl::Time now, ServerActions* out) {
+  if (HostedJob* job = Find(key.job)) job->Loaded(key, std::move(cut), out);
+  Advance(now, out);
+}
+
+void ServerCore::OnTick(absl::Time now, ServerActions* out) {
+  for (auto& [id, job] : jobs_) job.Tick(now, out);
+  if (connected_ && next_report_ <= now) {
+    next_report_ = now + options_.report_interval;
+    Report(out);
+  }
+  if (connected_ && next_statistics_ <= now) {
+    next_statistics_ = now + options_.statistics_interval;
+    for (auto& [id, job] : jobs_) {
+      out->push_back(SendScheduler{job.TakeStatistics()});
+    }
+  }
+  Advance(now, out);
+}
+
+absl::Time ServerCore::NextTick() const {
+  absl::Time next = absl::InfiniteFuture();
+  if (connected_) next = std::min(next_report_, next_statistics_);
+  for (const auto& [id, job] : jobs_) next = std::min(next, job.NextTick());
+  return next;
+}
+
+void ServerCore::Report(ServerActions* out) {
+  for (auto& [id, job] : jobs_) {
+    if (auto report = job.TakeReport()) {
+      out->push_back(SendScheduler{*std::move(report)});
+    }
+  }
+}
+
+// One write at a time over all jobs bounds the bytes that cuts pin.
+void ServerCore::Advance(absl::Time now, ServerActions* out) {
+  const auto writing = [](const auto& job) { return job.second.writing(); };
+  if (std::none_of(jobs_.begin(), jobs_.end(), writing)) {
+    for (auto& [id, job] : jobs_) {
+      if (job.StartWrite(now, out)) break;
+    }
+  }
+  if (connected_) {
+    for (auto& [id, job] : jobs_) {
+      if (!job.report_at_once()) continue;
+      if (auto report = job.TakeReport()) {
+        out->push_back(SendScheduler{*std::move(report)});
+      }
+    }
+  }
+  if (draining_ && !said_goodbye_ &&
+      std::all_of(jobs_.begin(), jobs_.end(),
+                  [](const auto& job) { return job.second.AllDurable(); })) {
+    Report(out);
+    out->push_back(SendScheduler{ServerGoodbye{options_.session}});
+    said_goodbye_ = true;
+  }
+}
+
+void ServerCore::Drain(absl::Time now, ServerActions* out) {
+  draining_ = true;
+  for (auto& [id, job] : jobs_) job.WantCheckpoint();
+  Advance(now, out);
+}
+
+}  // namespace ebb::server

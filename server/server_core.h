@@ -1,0 +1,94 @@
+// The parameter server's decisions: which grants to take, what becomes of a
+// push or pull, when a version is written, what the scheduler is told.
+//
+// Messages and time in, actions out; no thread, socket, clock or disk inside.
+// The daemon (server_shell.h) and the simulator run the same class.
+//
+//   ServerCore core(options, inventory);
+//   ServerActions actions;
+//   core.OnSchedulerConnected(now, &actions);   // -> SendScheduler{Register…}
+//   for (ServerAction& action : actions) …      // in their order
+//
+// Thread-compatible: the shell holds one lock around it. UpdateTasks run
+// outside that lock.
+#ifndef EBB_SERVER_SERVER_CORE_H_
+#define EBB_SERVER_SERVER_CORE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "server/actions.h"
+#include "server/hosted_job.h"
+#include "server/store/checkpoint_store.h"
+
+namespace ebb::server {
+
+class ServerCore {
+ public:
+  ServerCore(ServerOptions options, const Inventory& inventory);
+
+  // The session with the scheduler. Nothing sent before a connection broke is
+  // relied upon after it: connecting registers everything anew.
+  void OnSchedulerConnected(absl::Time now, ServerActions* out);
+  void OnSchedulerDisconnected();
+  void OnScheduler(const SchedulerToServer& message, absl::Time now,
+                   ServerActions* out);
+
+  // The tokens come back in ReplyPush and ReplyPull, exactly once each.
+  void OnPush(uint64_t token, PushRequest push, absl::Time now,
+              ServerActions* out);
+  void OnPull(uint64_t token, PullRequest pull, absl::Time now,
+              ServerActions* out);
+  void OnClock(const ClockUpdate& clock, absl::Time now, ServerActions* out);
+
+  void OnUpdateDone(UpdateTask task, absl::Time now, ServerActions* out);
+  void OnVersionWritten(const VersionKey& key, const absl::Status& status,
+                        absl::Time now, ServerActions* out);
+  void OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
+                ServerActions* out);
+
+  // Call at NextTick() or later.
+  void OnTick(absl::Time now, ServerActions* out);
+  absl::Time NextTick() const;
+
+  // Writes everything that is not durable yet; then says goodbye. Drained()
+  // becomes true when both are done (or nothing can be written).
+  void Drain(absl::Time now, ServerActions* out);
+  bool Drained() const { return said_goodbye_; }
+
+  // For inspection: status, audit, the simulator's invariants.
+  const std::map<JobId, HostedJob>& jobs() const { return jobs_; }
+
+ private:
+  void Handle(const Grant& grant, absl::Time now, ServerActions* out);
+  void Handle(const ViewUpdate& view, absl::Time now, ServerActions* out);
+  void Handle(const RoundStatus& rounds, absl::Time now, ServerActions* out);
+  void Handle(const CheckpointNow& request, absl::Time now, ServerActions* out);
+  void Handle(const TakeSnapshot& request, absl::Time now, ServerActions* out);
+  void Handle(const DropSnapshot& request, absl::Time now, ServerActions* out);
+  void Handle(const JobCompleted& completed, absl::Time now,
+              ServerActions* out);
+  void Handle(const ForgetJob& forget, absl::Time now, ServerActions* out);
+
+  HostedJob* Find(JobId job);
+  // After every event: the next write, reports that cannot wait.
+  void Advance(absl::Time now, ServerActions* out);
+  void Report(ServerActions* out);
+
+  const ServerOptions options_;
+  std::map<JobId, HostedJob> jobs_;
+  bool connected_ = false;
+  bool draining_ = false;
+  bool said_goodbye_ = false;
+  absl::Time next_report_ = absl::InfinitePast();
+  absl::Time next_statistics_ = absl::InfinitePast();
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_SERVER_CORE_H_

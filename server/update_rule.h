@@ -1,0 +1,46 @@
+// How the values of a job's partitions begin and change.
+#ifndef EBB_SERVER_UPDATE_RULE_H_
+#define EBB_SERVER_UPDATE_RULE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "common/ids.h"
+
+namespace ebb::server {
+
+// A run of the flat parameter vector, at most a block long.
+struct StepRun {
+  int64_t first = 0;  // Its place in the flat vector.
+  std::span<const float> weights;
+  const std::byte* gradient = nullptr;      // float32 sums, maybe unaligned.
+  std::span<float> out;                     // Gets the new weights; no overlap.
+  std::span<const std::span<float>> slots;  // Change in place.
+};
+
+// Where in the data the examples of a step stand, and their weight.
+struct StepPlace {
+  ItemId item;
+  int64_t begin = 0;
+  // 1 / (the batch size, or the examples of the round): turns sums into means.
+  float gradient_scale = 1;
+  int64_t step = 1;  // Of the partition, from 1.
+};
+
+// The rule of one job: initial values, slots and the optimizer's step. Pure
+// functions of their arguments and of the job's specification. Thread-safe.
+class UpdateRule {
+ public:
+  virtual ~UpdateRule() = default;
+
+  // Arrays of optimizer state, each as long as the weights.
+  virtual int SlotCount() const = 0;
+  virtual void InitialWeights(int64_t first, std::span<float> out) const = 0;
+  virtual void InitialSlot(int slot, std::span<float> out) const = 0;
+  virtual void Step(const StepPlace& place, const StepRun& run) const = 0;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_UPDATE_RULE_H_
