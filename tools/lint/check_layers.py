@@ -22,6 +22,7 @@ LAYERS = {
     "proto": [],
     "common": [],
     "common/protocol": ["common"],  # Plain structs of the protocol.
+    "common/job": ["common", "proto"],  # The job file and its message.
     "common/rpc": ["common", "common/protocol", "proto"],
     "data": ["common"],
     "models": ["common"],
@@ -51,7 +52,7 @@ LIBRARIES = {
     "grpc/": ("gRPC", EDGES),
     "grpc++/": ("gRPC", EDGES),
     "grpcpp/": ("gRPC", EDGES),
-    "google/protobuf/": ("protobuf", EDGES + STORES),
+    "google/protobuf/": ("protobuf", EDGES + STORES + ["common/job/*"]),
     "CLI/": ("CLI11", ["*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 
@@ -151,6 +152,9 @@ PLANTED = [
     ("common/rpc/a.h", '#include "common/protocol/push.h"', None),
     ("common/protocol/a.h", '#include "common/ids.h"', None),
     ("common/protocol/a.h", '#include "ebb/v1/ps.pb.h"', "may include common/"),
+    ("common/job/a.cc", '#include "ebb/v1/job.pb.h"', None),
+    ("common/job/a.cc", '#include <google/protobuf/message.h>', None),
+    ("common/job/a.cc", '#include <grpcpp/grpcpp.h>', "gRPC may be included"),
     ("data/a.cc", '#include "common/ids.h"', None),
     ("data/a.cc", '#include "models/model.h"', "data/ may include common/"),
     ("models/a.cc", '#include "common/rpc/channel.h"', "models/ may include"),
