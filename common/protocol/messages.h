@@ -323,8 +323,8 @@ struct Progress {
   ItemId item;
   int64_t position = 0;  // Lowest mark of the item.
   int64_t clock = 0;
-  int64_t examples = 0;  // Computed so far by this session.
-  bool parked = false;   // Waits at a server for other workers.
+  int64_t examples = 0;      // Computed so far by this session.
+  bool parked = false;       // Waits at a server for other workers.
   bool not_in_view = false;  // A server said so: the worker must join again.
 };
 enum class LeaseEnd : uint8_t {

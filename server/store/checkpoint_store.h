@@ -62,8 +62,7 @@ class CheckpointStore {
   // Reads a version whole, into blocks of `pool`, and checks every checksum.
   // A later Write of what was loaded stores no block again. Errors: NotFound;
   // DataLoss naming what is damaged: never a damaged value.
-  virtual absl::StatusOr<Cut> Load(const VersionKey& key,
-                                   BlockPool* pool) = 0;
+  virtual absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) = 0;
 
   // Deletes versions, and the blocks that no other version has. Unknown keys
   // are no error.
