@@ -1,0 +1,98 @@
+// Learning rates and batch sizes as functions of the place in the data.
+//
+// Never of time, of arrival or of how many updates there were: so whoever
+// computes a batch, and however often, comes to the same rate and size.
+//
+//   LearningRate rate(0.1, {.kind = RateKind::kCosine}, /*epochs=*/8);
+//   rate.At(BatchPosition(item.epoch, first + begin, first + end, examples));
+#ifndef EBB_COMMON_SCHEDULE_H_
+#define EBB_COMMON_SCHEDULE_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb {
+
+// Where a batch is in the data, in epochs: 2.25 is a quarter into the third.
+// It is the middle of the batch's examples [begin, end), counted within the
+// epoch (those of earlier shards included) of `examples`. The middle, so that
+// no batch falls on the zero that a warm-up begins with or a cosine ends in.
+double BatchPosition(int32_t epoch, int64_t begin, int64_t end,
+                     int64_t examples);
+
+enum class RateKind {
+  kConstant,
+  kStep,    // rate * factor^floor(position / step_epochs)
+  kCosine,  // From rate to final_share * rate, by half a wave over the job.
+};
+
+// "constant", "step", "cosine".
+absl::string_view RateKindName(RateKind kind);
+// InvalidArgument, listing the names, for an unknown one.
+absl::StatusOr<RateKind> ParseRateKind(absl::string_view name);
+
+// How the rate goes over the data. Each field says which kinds read it.
+struct RateSchedule {
+  RateKind kind = RateKind::kConstant;
+  // step: epochs between two falls, above 0; need not be whole.
+  double step_epochs = 5;
+  // step: what the rate is multiplied by at a fall, in (0, 1].
+  double factor = 0.1;
+  // cosine: the share of the rate that is left at the end of the last epoch,
+  // in [0, 1].
+  double final_share = 0;
+  // All: the first epochs, over which the rate is multiplied by what grows
+  // linearly from 0 to 1 (Goyal et al. 2017, section 2.2). The schedule proper
+  // runs from position 0 all the same. 0: no warm-up.
+  double warm_up_epochs = 0;
+
+  // InvalidArgument naming the field, its value and what would be right.
+  absl::Status Validate() const;
+
+  friend bool operator==(const RateSchedule&, const RateSchedule&) = default;
+};
+
+// A rate and its schedule; valid by RateSchedule::Validate(). Thread-safe.
+class LearningRate {
+ public:
+  // `epochs`, at least 1, is the length of the job.
+  LearningRate(double rate, const RateSchedule& schedule, int64_t epochs)
+      : rate_(rate), schedule_(schedule), epochs_(epochs) {}
+
+  // The rate at a BatchPosition(). Past the last epoch the cosine stays at its
+  // end.
+  double At(double position) const;
+
+ private:
+  double rate_;
+  RateSchedule schedule_;
+  int64_t epochs_;
+};
+
+// A batch size that may grow with the epochs, which serves like a falling
+// rate and parallelises better (Smith et al. 2018).
+struct BatchSchedule {
+  // Examples per batch in epoch 0; at least 1.
+  int64_t initial = 128;
+  // What it is multiplied by every `every` epochs; at least 1, which is
+  // constant and makes the rest of no effect. Sizes are rounded down.
+  double factor = 1;
+  int64_t every = 5;
+  // Where growing ends; at least `initial`.
+  int64_t max = 1024;
+
+  // InvalidArgument naming the field, its value and what would be right.
+  absl::Status Validate() const;
+  // The size of every batch of an item in `epoch` (its last one may be less).
+  // The same on every machine, as the grid of batches must be.
+  int64_t At(int32_t epoch) const;
+
+  friend bool operator==(const BatchSchedule&, const BatchSchedule&) = default;
+};
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_SCHEDULE_H_
