@@ -1,0 +1,77 @@
+// The loops of the optimizers: one pass over memory each, for the widest
+// vectors the processor has. Formulas: server/optimizer/optimizer.h.
+#ifndef EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_
+#define EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_
+
+#include <cstddef>
+
+namespace ebb::server::internal {
+
+// `count` elements. `weights_in` may be `weights_out`; nothing else overlaps.
+struct KernelRange {
+  size_t count = 0;
+  const float* weights_in = nullptr;
+  const std::byte* gradient = nullptr;  // At any address.
+  float* weights_out = nullptr;
+  float* slots[2] = {};  // As many as the kernel says.
+};
+
+// `scale` below makes the gradient of the pushed sum.
+
+// No slots.
+void SgdKernel(const KernelRange& range, float scale, float rate);
+void AdditiveKernel(const KernelRange& range);
+
+// Slot 0: velocity.
+struct MomentumRule {
+  float scale;
+  float rate;
+  float momentum;
+};
+void MomentumKernel(const KernelRange& range, const MomentumRule& rule);
+void NesterovKernel(const KernelRange& range, const MomentumRule& rule);
+
+// Slot 0: squares.
+struct AdagradRule {
+  float scale;
+  float rate;
+  float epsilon;
+};
+void AdagradKernel(const KernelRange& range, const AdagradRule& rule);
+
+// Slot 0: mean square.
+struct RmsPropRule {
+  float scale;
+  float rate;
+  float epsilon;
+  float decay;
+  float one_minus_decay;
+};
+void RmsPropKernel(const KernelRange& range, const RmsPropRule& rule);
+
+// Slots: first and second moment.
+struct AdamRule {
+  float scale;
+  float rate;        // r / (1 - beta1^t).
+  float root_scale;  // 1 / sqrt(1 - beta2^t).
+  float epsilon;
+  float beta1;
+  float one_minus_beta1;
+  float beta2;
+  float one_minus_beta2;
+};
+void AdamKernel(const KernelRange& range, const AdamRule& rule);
+
+// Slots: z and squares.
+struct FtrlRule {
+  float scale;
+  float inverse_rate;
+  float beta;
+  float l1;
+  float l2;
+};
+void FtrlKernel(const KernelRange& range, const FtrlRule& rule);
+
+}  // namespace ebb::server::internal
+
+#endif  // EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_

@@ -1,0 +1,480 @@
+#include "server/optimizer/optimizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "hwy/targets.h"
+#include "server/optimizer/reference.h"
+
+namespace ebb::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::FloatNear;
+using ::testing::HasSubstr;
+using ::testing::Pointwise;
+
+std::unique_ptr<Optimizer> Make(const OptimizerConfig& config) {
+  auto optimizer = MakeOptimizer(config);
+  EXPECT_TRUE(optimizer.ok()) << optimizer.status();
+  return *std::move(optimizer);
+}
+
+// Weights and slots of some elements under one optimizer.
+struct State {
+  State(const Optimizer& optimizer, std::vector<float> initial)
+      : weights(std::move(initial)),
+        slots(optimizer.SlotCount(), std::vector<float>(weights.size())) {
+    optimizer.InitializeSlots(weights, SlotSpans());
+  }
+
+  std::vector<std::span<float>> SlotSpans() {
+    return {slots.begin(), slots.end()};
+  }
+  void Step(const Optimizer& optimizer, const StepContext& context,
+            GradientView gradient) {
+    std::vector<float> next(weights.size(), -1e30f);
+    optimizer.Step(context, weights, gradient, next, SlotSpans());
+    weights = next;
+  }
+
+  std::vector<float> weights;
+  std::vector<std::vector<float>> slots;
+};
+
+// One weight, from `start`, through updates 1, 2, ... of the gradients.
+State RunSteps(const OptimizerConfig& config, float start,
+               const std::vector<float>& gradients) {
+  const auto optimizer = Make(config);
+  State state(*optimizer, {start});
+  StepContext context = {.rate = static_cast<float>(config.rate)};
+  for (float gradient : gradients) {
+    state.Step(*optimizer, context, std::span(&gradient, 1));
+    ++context.step;
+  }
+  return state;
+}
+
+void ExpectState(const State& state, float weight, std::vector<float> slots) {
+  EXPECT_FLOAT_EQ(state.weights[0], weight);
+  ASSERT_EQ(state.slots.size(), slots.size());
+  for (size_t s = 0; s < slots.size(); ++s) {
+    EXPECT_FLOAT_EQ(state.slots[s][0], slots[s]) << "slot " << s;
+  }
+}
+
+// Two steps of each rule, worked out by hand from the papers.
+
+TEST(SgdTest, TwoStepsByHand) {
+  const OptimizerConfig config = {.kind = OptimizerKind::kSgd, .rate = 0.5};
+  ExpectState(RunSteps(config, 1.0f, {0.4f}), 0.8f, {});
+  ExpectState(RunSteps(config, 1.0f, {0.4f, -0.2f}), 0.9f, {});
+}
+
+TEST(SgdTest, MakesAMeanOfTheSum) {
+  const auto optimizer = Make({.kind = OptimizerKind::kSgd, .rate = 0.5});
+  State state(*optimizer, {2.0f});
+  const float sum = 4.0f;
+  state.Step(*optimizer, {.rate = 0.5f, .gradient_scale = 0.25f},
+             std::span(&sum, 1));
+  EXPECT_FLOAT_EQ(state.weights[0], 1.5f);
+}
+
+TEST(SgdTest, UsesTheScheduledRateNotTheConfigured) {
+  const auto optimizer = Make({.kind = OptimizerKind::kSgd, .rate = 100});
+  State state(*optimizer, {1.0f});
+  const float gradient = 1.0f;
+  state.Step(*optimizer, {.rate = 0.25f}, std::span(&gradient, 1));
+  EXPECT_FLOAT_EQ(state.weights[0], 0.75f);
+}
+
+TEST(MomentumTest, TwoStepsByHand) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kMomentum, .rate = 0.1, .momentum = 0.9};
+  // v = -0.2; then v = 0.9 * -0.2 - 0.1 = -0.28.
+  ExpectState(RunSteps(config, 1.0f, {2.0f}), 0.8f, {-0.2f});
+  ExpectState(RunSteps(config, 1.0f, {2.0f, 1.0f}), 0.52f, {-0.28f});
+}
+
+TEST(NesterovTest, TwoStepsByHand) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kNesterov, .rate = 0.1, .momentum = 0.9};
+  // w = 1 - 0.18 - 0.2; then w = 0.62 - 0.252 - 0.1.
+  ExpectState(RunSteps(config, 1.0f, {2.0f}), 0.62f, {-0.2f});
+  ExpectState(RunSteps(config, 1.0f, {2.0f, 1.0f}), 0.268f, {-0.28f});
+}
+
+// Sutskever et al. 2013, eqs. 3 and 4, on f(theta) = theta^2 / 2, where the
+// gradient is taken at the look-ahead point theta + mu v.
+TEST(NesterovTest, StoresTheLookAheadPointOfThePaper) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kNesterov, .rate = 0.1, .momentum = 0.8};
+  const auto optimizer = Make(config);
+  State state(*optimizer, {1.0f});
+  double theta = 1, v = 0;
+  for (int i = 0; i < 10; ++i) {
+    const float gradient = state.weights[0];
+    state.Step(*optimizer, {.rate = 0.1f}, std::span(&gradient, 1));
+    v = 0.8 * v - 0.1 * (theta + 0.8 * v);
+    theta += v;
+    EXPECT_NEAR(state.weights[0], theta + 0.8 * v, 1e-6);
+  }
+}
+
+TEST(AdagradTest, TwoStepsByHand) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kAdagrad, .rate = 0.5, .initial_accumulator = 0};
+  ExpectState(RunSteps(config, 1.0f, {3.0f}), 0.5f, {9.0f});
+  ExpectState(RunSteps(config, 1.0f, {3.0f, 4.0f}), 0.1f, {25.0f});
+}
+
+TEST(AdagradTest, StartsFromTheInitialAccumulator) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kAdagrad, .rate = 0.5, .initial_accumulator = 7};
+  ExpectState(RunSteps(config, 1.0f, {}), 1.0f, {7.0f});
+  ExpectState(RunSteps(config, 1.0f, {3.0f}), 0.625f, {16.0f});
+}
+
+TEST(AdagradTest, EpsilonIsAddedOutsideTheRoot) {
+  const OptimizerConfig config = {.kind = OptimizerKind::kAdagrad,
+                                  .rate = 0.5,
+                                  .epsilon = 1,
+                                  .initial_accumulator = 0};
+  // 1 - 0.5 * 3 / (3 + 1)
+  ExpectState(RunSteps(config, 1.0f, {3.0f}), 0.625f, {9.0f});
+}
+
+TEST(RmsPropTest, TwoStepsByHand) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kRmsProp, .rate = 0.5, .decay = 0.75};
+  ExpectState(RunSteps(config, 1.0f, {2.0f}), 0.0f, {1.0f});
+  // n = 0.75 + 0.25 * 9 = 3; w = -0.5 * 3 / sqrt(3).
+  ExpectState(RunSteps(config, 1.0f, {2.0f, 3.0f}), -0.8660254f, {3.0f});
+}
+
+TEST(AdamTest, TwoStepsByHand) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kAdam, .rate = 0.1, .beta1 = 0.5, .beta2 = 0.75};
+  // m^ = 1 / 0.5, n^ = 1 / 0.25.
+  ExpectState(RunSteps(config, 1.0f, {2.0f}), 0.9f, {1.0f, 1.0f});
+  // m^ = 2 / 0.75 = 2.6666667; n^ = 3 / 0.4375 = 6.8571429, its root
+  // 2.6186147.
+  ExpectState(RunSteps(config, 1.0f, {2.0f, 3.0f}), 0.79816499f, {2.0f, 3.0f});
+}
+
+TEST(AdamTest, FirstStepIsTheRateWhateverTheGradient) {
+  for (float gradient : {1e-3f, 1.0f, 1e3f}) {
+    const OptimizerConfig config = {.kind = OptimizerKind::kAdam, .rate = 0.01};
+    EXPECT_NEAR(RunSteps(config, 1.0f, {gradient}).weights[0], 0.99f, 1e-6);
+  }
+}
+
+TEST(AdamTest, BiasIsGoneAfterManySteps) {
+  const auto optimizer = Make(
+      {.kind = OptimizerKind::kAdam, .rate = 0.1, .beta1 = 0.5, .beta2 = 0.75});
+  State state(*optimizer, {1.0f});
+  const float gradient = 2.0f;
+  state.Step(*optimizer, {.rate = 0.1f, .step = int64_t{1} << 40},
+             std::span(&gradient, 1));
+  // Without correction: 1 - 0.1 * 1 / 1.
+  EXPECT_FLOAT_EQ(state.weights[0], 0.9f);
+}
+
+TEST(AdamTest, BetasOfZeroMakeItTheSignOfTheGradient) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kAdam, .rate = 0.1, .beta1 = 0, .beta2 = 0};
+  ExpectState(RunSteps(config, 1.0f, {-5.0f}), 1.1f, {-5.0f, 25.0f});
+}
+
+// McMahan et al. 2013, algorithm 1.
+TEST(FtrlTest, TwoStepsByHand) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kFtrl, .rate = 0.5, .beta = 1, .l1 = 1, .l2 = 0.5};
+  // w = -(3 - 1) / (4 / 0.5 + 0.5)
+  ExpectState(RunSteps(config, 0.0f, {3.0f}), -0.23529412f, {3.0f, 9.0f});
+  // sigma = (5 - 3) / 0.5 = 4; z = 3 + 4 + 4 * 0.23529412;
+  // w = -(z - 1) / (6 / 0.5 + 0.5)
+  ExpectState(RunSteps(config, 0.0f, {3.0f, 4.0f}), -0.55529412f,
+              {7.9411765f, 25.0f});
+}
+
+TEST(FtrlTest, SmallGradientsLeaveExactZero) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kFtrl, .rate = 0.5, .l1 = 1};
+  ExpectState(RunSteps(config, 0.0f, {0.5f}), 0.0f, {0.5f, 0.25f});
+  ExpectState(RunSteps(config, 0.0f, {0.0f}), 0.0f, {0.0f, 0.0f});
+  ExpectState(RunSteps(config, 0.0f, {-1.0f}), 0.0f, {-1.0f, 1.0f});
+}
+
+TEST(FtrlTest, NothingIsNotANumberWithoutBetaAndPenalties) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kFtrl, .rate = 0.5, .beta = 0};
+  ExpectState(RunSteps(config, 0.0f, {0.0f, 0.0f}), 0.0f, {0.0f, 0.0f});
+  // w = -2 / (2 / 0.5)
+  ExpectState(RunSteps(config, 0.0f, {0.0f, 2.0f}), -0.5f, {2.0f, 4.0f});
+}
+
+TEST(FtrlTest, StartsFromTheWeightsItIsGiven) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kFtrl, .rate = 0.5, .beta = 1, .l1 = 1, .l2 = 0.5};
+  // z = -(0.25 * (1 / 0.5 + 0.5) + 1)
+  ExpectState(RunSteps(config, 0.25f, {}), 0.25f, {-1.625f, 0.0f});
+  ExpectState(RunSteps(config, 0.25f, {0.0f}), 0.25f, {-1.625f, 0.0f});
+  ExpectState(RunSteps(config, -0.25f, {0.0f}), -0.25f, {1.625f, 0.0f});
+}
+
+TEST(FtrlTest, IgnoresAScheduledRate) {
+  const auto optimizer = Make({.kind = OptimizerKind::kFtrl, .rate = 0.5});
+  State state(*optimizer, {0.0f});
+  const float gradient = 3.0f;
+  state.Step(*optimizer, {.rate = 123.0f}, std::span(&gradient, 1));
+  EXPECT_FLOAT_EQ(state.weights[0], -0.375f);  // -3 / (4 / 0.5)
+}
+
+TEST(AdditiveTest, AddsTheSumAsItIs) {
+  const auto optimizer = Make({.kind = OptimizerKind::kAdditive});
+  State state(*optimizer, {1.5f});
+  const float gradient = 2.25f;
+  state.Step(*optimizer, {.rate = 9.0f, .gradient_scale = 9.0f},
+             std::span(&gradient, 1));
+  EXPECT_EQ(state.weights[0], 3.75f);
+}
+
+TEST(OptimizerTest, NamesTheSlotsOfEachKind) {
+  const auto names = [](OptimizerKind kind) {
+    const auto optimizer = Make({.kind = kind});
+    const auto span = optimizer->SlotNames();
+    EXPECT_EQ(optimizer->SlotCount(), static_cast<int>(span.size()));
+    return std::vector<std::string>(span.begin(), span.end());
+  };
+  EXPECT_THAT(names(OptimizerKind::kSgd), ElementsAre());
+  EXPECT_THAT(names(OptimizerKind::kMomentum), ElementsAre("velocity"));
+  EXPECT_THAT(names(OptimizerKind::kNesterov), ElementsAre("velocity"));
+  EXPECT_THAT(names(OptimizerKind::kAdagrad), ElementsAre("squares"));
+  EXPECT_THAT(names(OptimizerKind::kRmsProp), ElementsAre("mean_square"));
+  EXPECT_THAT(names(OptimizerKind::kAdam),
+              ElementsAre("first_moment", "second_moment"));
+  EXPECT_THAT(names(OptimizerKind::kFtrl), ElementsAre("z", "squares"));
+  EXPECT_THAT(names(OptimizerKind::kAdditive), ElementsAre());
+}
+
+TEST(OptimizerTest, RefusesABadConfiguration) {
+  EXPECT_EQ(MakeOptimizer({.rate = -1}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+// What follows holds for every kind, on every instruction set at hand.
+
+OptimizerConfig TypicalConfig(OptimizerKind kind) {
+  OptimizerConfig config = {.kind = kind, .rate = 0.05};
+  if (kind == OptimizerKind::kFtrl) config.l1 = 0.3, config.l2 = 0.01;
+  return config;
+}
+
+class EveryOptimizerTest
+    : public testing::TestWithParam<std::tuple<OptimizerKind, int64_t>> {
+ protected:
+  EveryOptimizerTest() {
+    hwy::SetSupportedTargetsForTest(std::get<1>(GetParam()));
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
+  ~EveryOptimizerTest() override {
+    hwy::SetSupportedTargetsForTest(0);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
+
+  // Magnitudes from 1e-4 to 10, both signs, and zeros.
+  std::vector<float> Values(size_t count) {
+    std::uniform_real_distribution<double> exponent(-4, 1);
+    std::vector<float> values(count);
+    for (float& value : values) {
+      value = static_cast<float>(std::pow(10, exponent(random_)));
+      if (random_() % 2 == 0) value = -value;
+      if (random_() % 16 == 0) value = 0;
+    }
+    return values;
+  }
+
+  const OptimizerConfig config_ = TypicalConfig(std::get<0>(GetParam()));
+  const std::unique_ptr<Optimizer> optimizer_ = Make(config_);
+  StepContext context_ = {.rate = 0.05f, .gradient_scale = 0.125f};
+  std::mt19937 random_{20240229};
+};
+
+std::vector<int64_t> TargetsHere() {
+  std::vector<int64_t> targets;
+  for (int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0;
+       left &= left - 1) {
+    targets.push_back(left & -left);
+  }
+  return targets;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kind, EveryOptimizerTest,
+    testing::Combine(testing::ValuesIn(AllOptimizerKinds().begin(),
+                                       AllOptimizerKinds().end()),
+                     testing::ValuesIn(TargetsHere())),
+    [](const auto& test) {
+      return std::string(OptimizerKindName(std::get<0>(test.param))) + "_" +
+             hwy::TargetName(std::get<1>(test.param));
+    });
+
+// The bound that optimizer.h promises.
+void ExpectWithinBound(float got, const ReferenceValue& exact,
+                       double own_rounding) {
+  constexpr double kUlp = std::numeric_limits<float>::epsilon();
+  EXPECT_NEAR(got, exact.value,
+              4 * kUlp * exact.largest_term +
+                  own_rounding * kUlp * std::abs(exact.value) +
+                  std::numeric_limits<float>::min());
+}
+
+TEST_P(EveryOptimizerTest, AgreesWithTheReferenceAtEverySizeAndAlignment) {
+  for (size_t count :
+       {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 1000}) {
+    State state(*optimizer_, Values(count));
+    for (context_.step = 1; context_.step <= 6; ++context_.step) {
+      SCOPED_TRACE(testing::Message()
+                   << count << " elements, step " << context_.step);
+      const std::vector<float> sum = Values(count);
+      // At addresses 0, 1, 2, 3, ... modulo the size of a float.
+      const size_t shift = static_cast<size_t>(context_.step - 1);
+      std::vector<std::byte> bytes(shift + count * sizeof(float));
+      std::memcpy(bytes.data() + shift, sum.data(), count * sizeof(float));
+
+      const State before = state;
+      state.Step(*optimizer_, context_,
+                 GradientView::FromBytes(std::span(bytes).subspan(shift)));
+
+      for (size_t i = 0; i < count; ++i) {
+        std::array<float, Optimizer::kMaxSlots> slots = {};
+        for (size_t s = 0; s < before.slots.size(); ++s) {
+          slots[s] = before.slots[s][i];
+        }
+        const ReferenceResult exact =
+            ReferenceStep(config_, context_, before.weights[i], sum[i], slots);
+        ExpectWithinBound(state.weights[i], exact.weight, 0.5);
+        for (size_t s = 0; s < before.slots.size(); ++s) {
+          ExpectWithinBound(state.slots[s][i], exact.slots[s], 0);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryOptimizerTest, CuttingARangeDoesNotChangeABit) {
+  constexpr size_t kCount = 77;
+  const std::vector<float> weights = Values(kCount);
+  const std::vector<float> first = Values(kCount);
+  const std::vector<float> second = Values(kCount);
+  State whole(*optimizer_, weights);
+  whole.Step(*optimizer_, context_, first);
+  State cut = whole;
+
+  context_.step = 2;
+  whole.Step(*optimizer_, context_, second);
+  std::vector<float> next(kCount);
+  for (size_t begin = 0, size = 1; begin < kCount; begin += size, ++size) {
+    size = std::min(size, kCount - begin);
+    std::vector<std::span<float>> slots;
+    for (auto& slot : cut.slots) {
+      slots.push_back(std::span(slot).subspan(begin, size));
+    }
+    optimizer_->Step(context_, std::span(cut.weights).subspan(begin, size),
+                     std::span(second).subspan(begin, size),
+                     std::span(next).subspan(begin, size), slots);
+  }
+
+  EXPECT_EQ(next, whole.weights);
+  EXPECT_EQ(cut.slots, whole.slots);
+}
+
+TEST_P(EveryOptimizerTest, WeightsMayBeUpdatedInPlace) {
+  const std::vector<float> gradient = Values(37);
+  State apart(*optimizer_, Values(37));
+  State in_place = apart;
+  apart.Step(*optimizer_, context_, gradient);
+  optimizer_->Step(context_, in_place.weights, std::span(gradient),
+                   in_place.weights, in_place.SlotSpans());
+  EXPECT_EQ(in_place.weights, apart.weights);
+  EXPECT_EQ(in_place.slots, apart.slots);
+}
+
+TEST_P(EveryOptimizerTest, TakesAGradientInSlicesCutAnywhere) {
+  constexpr size_t kCount = 40;
+  const std::vector<float> gradient = Values(kCount);
+  State whole(*optimizer_, Values(kCount));
+  State sliced = whole;
+  whole.Step(*optimizer_, context_, gradient);
+
+  Payload payload;
+  const auto bytes = std::as_bytes(std::span(gradient));
+  size_t at = 0;
+  for (size_t size : {5, 1, 1, 2, 23, 64, 3, 61}) {
+    payload.Append(nullptr, bytes.subspan(at, size));
+    at += size;
+  }
+  ASSERT_EQ(at, bytes.size());
+  GradientCursor cursor(payload);
+  std::vector<float> next(kCount);
+  // Two blocks, one after the other.
+  for (size_t begin : {0, 24}) {
+    const size_t size = begin == 0 ? 24 : 16;
+    std::vector<std::span<float>> slots;
+    for (auto& slot : sliced.slots) {
+      slots.push_back(std::span(slot).subspan(begin, size));
+    }
+    optimizer_->Step(context_, std::span(sliced.weights).subspan(begin, size),
+                     cursor, std::span(next).subspan(begin, size), slots);
+  }
+
+  EXPECT_EQ(next, whole.weights);
+  EXPECT_EQ(sliced.slots, whole.slots);
+  EXPECT_EQ(cursor.remaining(), 0u);
+}
+
+TEST_P(EveryOptimizerTest, MinimizesAParabola) {
+  if (config_.kind == OptimizerKind::kAdditive) return;  // Not its business.
+  OptimizerConfig config = config_;
+  config.rate = 0.1;
+  config.l1 = config.l2 = 0;
+  const auto optimizer = Make(config);
+  State state(*optimizer, {1.0f, -1.0f, 0.0f});
+  for (StepContext context = {.rate = 0.1f}; context.step <= 4000;
+       ++context.step) {
+    // As common: a rate that falls.
+    context.rate = 0.1f / (1.0f + 0.01f * static_cast<float>(context.step));
+    std::vector<float> gradient;
+    for (float w : state.weights) gradient.push_back(w - 0.5f);
+    state.Step(*optimizer, context, gradient);
+  }
+  EXPECT_THAT(state.weights, Pointwise(FloatNear(0.02f), {0.5f, 0.5f, 0.5f}));
+}
+
+TEST(OptimizerDeathTest, SizesThatDisagreeAreABug) {
+  const auto optimizer = Make({.kind = OptimizerKind::kMomentum});
+  std::vector<float> four(4), five(5);
+  const std::vector<std::span<float>> none, good = {four}, bad = {five};
+  const GradientView gradient = four;
+  const StepContext context;
+  EXPECT_DEATH(optimizer->Step(context, five, gradient, five, bad),
+               "gradient_sum");
+  EXPECT_DEATH(optimizer->Step(context, four, gradient, five, good),
+               "weights_out");
+  EXPECT_DEATH(optimizer->Step(context, four, gradient, four, none),
+               "SlotCount");
+  EXPECT_DEATH(optimizer->Step(context, four, gradient, four, bad), "slots");
+}
+
+}  // namespace
+}  // namespace ebb::server

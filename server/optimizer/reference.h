@@ -1,0 +1,31 @@
+// The formulas of optimizer.h, one element at a time, in double and as plain
+// as they are written: the oracle of the vector kernels. For tests.
+#ifndef EBB_SERVER_OPTIMIZER_REFERENCE_H_
+#define EBB_SERVER_OPTIMIZER_REFERENCE_H_
+
+#include <array>
+
+#include "server/optimizer/config.h"
+#include "server/optimizer/optimizer.h"
+
+namespace ebb::server {
+
+// A result, and the largest term of the sums that made it: rounding errors
+// are relative to that, not to a result in which terms may have cancelled.
+struct ReferenceValue {
+  double value = 0;
+  double largest_term = 0;
+};
+
+struct ReferenceResult {
+  ReferenceValue weight;
+  std::array<ReferenceValue, Optimizer::kMaxSlots> slots;
+};
+
+ReferenceResult ReferenceStep(
+    const OptimizerConfig& config, const StepContext& context, float weight,
+    float gradient_sum, const std::array<float, Optimizer::kMaxSlots>& slots);
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_OPTIMIZER_REFERENCE_H_
