@@ -1,0 +1,108 @@
+// A whole source in memory, ready to be cut into batches in any order.
+//
+//   EBB_ASSIGN_OR_RETURN(Dataset train, Dataset::Load(spec));
+//   EBB_ASSIGN_OR_RETURN(Dataset test,
+//                        Dataset::LoadLike(test_spec, train.index()));
+//   ExampleBatch batch;  // Reused: its memory is allocated once.
+//   EBB_RETURN_IF_ERROR(train.Gather(indices, &batch));
+#ifndef EBB_DATA_DATASET_H_
+#define EBB_DATA_DATASET_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "data/byte_source.h"
+#include "data/index.h"
+#include "data/reader.h"
+#include "data/source.h"
+
+namespace ebb::data {
+
+// Examples as models take them: dense, or sparse in compressed rows.
+struct ExampleBatch {
+  int64_t rows = 0;
+  int64_t features = 0;
+  bool sparse = false;
+  // (rows): the number of the class, or the real label; empty without labels.
+  std::vector<float> labels;
+  // Dense: (rows, features), row by row. Sparse: one for each of `ids`.
+  std::vector<float> values;
+  // Sparse only. Row r has the features ids[offsets[r], offsets[r + 1]),
+  // ascending, with the values at the same places.
+  std::vector<int32_t> ids;
+  std::vector<int64_t> offsets;
+};
+
+// Immutable once loaded, so any number of threads may use it at once. Holds
+// bytes as bytes, text as floats and sparse rows compressed; a file, compressed
+// or not, is read once.
+class Dataset {
+ public:
+  // All three block on the disk and return the errors of OpenReader() and
+  // Reader::Next(), with kInvalidArgument also where there are no examples.
+
+  // Training data: finds classes, means and deviations in it.
+  static absl::StatusOr<Dataset> Load(const SourceSpec& spec,
+                                      const OpenBytes& open = OpenFile);
+
+  // Data to test or predict with: takes these constants from the index of the
+  // training data. kInvalidArgument where the two do not fit: another width, a
+  // class that training never saw.
+  static absl::StatusOr<Dataset> LoadLike(const SourceSpec& spec,
+                                          const Index& training,
+                                          const OpenBytes& open = OpenFile);
+
+  // A source that has been indexed, by either of the above, perhaps on another
+  // machine: takes the constants from its index. kFailedPrecondition when the
+  // files or the options are not those of the index, naming both.
+  static absl::StatusOr<Dataset> LoadIndexed(const SourceSpec& spec,
+                                             const Index& index,
+                                             const OpenBytes& open = OpenFile);
+
+  const Index& index() const { return index_; }
+  int64_t examples() const { return index_.examples; }
+  int64_t features() const { return index_.features; }
+  bool sparse() const { return layout_ == Layout::kSparse; }
+  bool has_labels() const { return !labels_.empty(); }
+
+  // Makes `*out` the examples with these numbers, in this order, scaled,
+  // standardised, without gaps. Does not block. kInvalidArgument when there is
+  // no such example; `*out` is then unspecified.
+  absl::Status Gather(std::span<const int64_t> examples,
+                      ExampleBatch* out) const;
+
+ private:
+  Dataset() = default;
+
+  static absl::StatusOr<Dataset> Load(const SourceSpec& spec,
+                                      const Index* constants,
+                                      const OpenBytes& open);
+  // Reads all examples; where `constants` are set already, refuses those that
+  // do not fit them, else finds the classes.
+  absl::Status ReadAll(Reader& reader, const SourceSpec& spec, bool constants);
+  absl::Status FindMoments(const SourceSpec& spec);
+  // Fills gaps, and standardises where the spec says so.
+  void Finish(const SourceSpec& spec);
+
+  void GatherDense(std::span<const int64_t> examples, ExampleBatch* out) const;
+  void GatherSparse(std::span<const int64_t> examples, ExampleBatch* out) const;
+
+  Index index_;
+  Layout layout_ = Layout::kDense;
+  std::vector<float> labels_;     // (examples), or empty.
+  std::vector<uint8_t> bytes_;    // kBytes: (examples, features).
+  std::vector<float> values_;     // kDense: the same; kSparse: as in a batch.
+  std::vector<int32_t> ids_;      // kSparse.
+  std::vector<int64_t> offsets_;  // kSparse.
+  // kBytes: a feature is byte * factor + term. Either one number for all
+  // features (and no term), or one for each of them.
+  std::vector<float> factor_;
+  std::vector<float> term_;
+};
+
+}  // namespace ebb::data
+
+#endif  // EBB_DATA_DATASET_H_

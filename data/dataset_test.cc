@@ -1,0 +1,347 @@
+#include "data/dataset.h"
+
+#include <cmath>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "data/internal/testing.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data {
+namespace {
+
+using internal::Gzip;
+using internal::Idx;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+SourceSpec CsvSpec(const std::string& path = "a.csv") {
+  return {.kind = SourceKind::kCsv, .path = path};
+}
+
+SourceSpec LibsvmSpec(const std::string& path = "a.svm") {
+  return {.kind = SourceKind::kLibsvm, .path = path};
+}
+
+Dataset MustLoad(const SourceSpec& spec, const OpenBytes& open) {
+  auto data = Dataset::Load(spec, open);
+  EXPECT_TRUE(data.ok()) << data.status();
+  return *std::move(data);
+}
+
+ExampleBatch Gather(const Dataset& data, std::vector<int64_t> examples) {
+  ExampleBatch batch;
+  const absl::Status status = data.Gather(examples, &batch);
+  EXPECT_TRUE(status.ok()) << status;
+  return batch;
+}
+
+TEST(DatasetTest, NumbersClassesInAscendingOrder) {
+  const Dataset data = MustLoad(
+      CsvSpec(), OpenMemory({{"a.csv", "1,2,9\n3,4,-1\n5,6,9\n7,8,4\n"}}));
+  EXPECT_EQ(data.examples(), 4);
+  EXPECT_EQ(data.features(), 2);
+  EXPECT_THAT(data.index().classes, ElementsAre(-1, 4, 9));
+  const ExampleBatch batch = Gather(data, {3, 0, 1, 0});
+  EXPECT_EQ(batch.rows, 4);
+  EXPECT_EQ(batch.features, 2);
+  EXPECT_FALSE(batch.sparse);
+  EXPECT_THAT(batch.values, ElementsAre(7, 8, 1, 2, 3, 4, 1, 2));
+  EXPECT_THAT(batch.labels, ElementsAre(1, 2, 0, 2));
+}
+
+TEST(DatasetTest, KeepsRealLabels) {
+  SourceSpec spec = CsvSpec();
+  spec.label_kind = LabelKind::kReal;
+  const Dataset data = MustLoad(spec, OpenMemory({{"a.csv", "1,2.5\n3,-4\n"}}));
+  EXPECT_THAT(data.index().classes, IsEmpty());
+  EXPECT_THAT(Gather(data, {1, 0}).labels, ElementsAre(-4, 2.5));
+}
+
+TEST(DatasetTest, ScalesBytesIntoBatches) {
+  const OpenBytes open =
+      OpenMemory({{"t-images-idx3-ubyte", Idx({2, 1, 3}, "\x08\x10\x20@Pp")},
+                  {"t-labels-idx1-ubyte.gz", Gzip(Idx({2}, "\x07\x05"))}});
+  const Dataset data = MustLoad(
+      {.kind = SourceKind::kIdx, .path = "t", .scale = 1.0 / 16}, open);
+  const ExampleBatch batch = Gather(data, {1, 0});
+  EXPECT_THAT(batch.values, ElementsAre(4, 5, 7, 0.5, 1, 2));
+  EXPECT_THAT(batch.labels, ElementsAre(0, 1));
+}
+
+TEST(DatasetTest, GathersSparseRows) {
+  const Dataset data = MustLoad(
+      LibsvmSpec(), OpenMemory({{"a.svm", "-1 1:5 4:2\n+1\n+1 2:3\n"}}));
+  EXPECT_EQ(data.features(), 4);
+  EXPECT_TRUE(data.sparse());
+  const ExampleBatch batch = Gather(data, {2, 1, 0});
+  EXPECT_TRUE(batch.sparse);
+  EXPECT_THAT(batch.labels, ElementsAre(1, 1, 0));
+  EXPECT_THAT(batch.offsets, ElementsAre(0, 1, 1, 3));
+  EXPECT_THAT(batch.ids, ElementsAre(1, 0, 3));
+  EXPECT_THAT(batch.values, ElementsAre(3, 5, 2));
+  EXPECT_THAT(data.index().mean, IsEmpty());
+}
+
+TEST(DatasetTest, FindsMeanAndDeviationOfEachColumn) {
+  // (1, 3, 5, 7): mean 4, deviation sqrt(5). 0.1 four times: exactly constant.
+  const Dataset data =
+      MustLoad(CsvSpec(),
+               OpenMemory({{"a.csv", "1,0.1,0\n3,0.1,0\n5,0.1,1\n7,0.1,1\n"}}));
+  EXPECT_DOUBLE_EQ(data.index().mean[0], 4);
+  EXPECT_DOUBLE_EQ(data.index().stddev[0], std::sqrt(5.0));
+  EXPECT_EQ(data.index().mean[1], 0.1f);
+  EXPECT_EQ(data.index().stddev[1], 0);
+}
+
+TEST(DatasetTest, FindsTheDeviationOfLargeNumbersThatDifferLittle) {
+  // Summing squares in the naive way would leave nothing of it.
+  std::string text;
+  for (int i = 0; i < 1000; ++i) {
+    absl::StrAppend(&text, i % 2 == 0 ? 16000000 : 16000001, ",0\n");
+  }
+  const Dataset data = MustLoad(CsvSpec(), OpenMemory({{"a.csv", text}}));
+  EXPECT_NEAR(data.index().mean[0], 16000000.5, 1e-6);
+  EXPECT_NEAR(data.index().stddev[0], 0.5, 1e-9);
+}
+
+TEST(DatasetTest, StandardisesText) {
+  SourceSpec spec = CsvSpec();
+  spec.standardise = true;
+  const Dataset data =
+      MustLoad(spec, OpenMemory({{"a.csv", "1,8,0\n3,8,1\n"}}));
+  // Mean 2, deviation 1; a constant column becomes 0.
+  EXPECT_THAT(Gather(data, {0, 1}).values, ElementsAre(-1, 0, 1, 0));
+}
+
+TEST(DatasetTest, StandardisesBytes) {
+  const OpenBytes open =
+      OpenMemory({{"i", Idx({2, 1, 2}, "\x02\x09\x06\x09")}});
+  const Dataset data = MustLoad({.kind = SourceKind::kIdx,
+                                 .has_labels = false,
+                                 .scale = -0.5,
+                                 .standardise = true,
+                                 .idx = {.images = "i"}},
+                                open);
+  EXPECT_THAT(data.index().mean, ElementsAre(-2, -4.5));
+  EXPECT_THAT(data.index().stddev, ElementsAre(1, 0));
+  EXPECT_THAT(Gather(data, {0, 1}).values, ElementsAre(1, 0, -1, 0));
+}
+
+TEST(DatasetTest, FillsGapsWithTheMeanOfTheTrainingData) {
+  SourceSpec spec = CsvSpec();
+  spec.csv.missing = CsvOptions::Missing::kMean;
+  const OpenBytes open =
+      OpenMemory({{"a.csv", "1,?,0\n3,6,1\n,8,1\n"}, {"b.csv", ",,0\n"}});
+  const Dataset train = MustLoad(spec, open);
+  EXPECT_THAT(Gather(train, {0, 2}).values, ElementsAre(1, 7, 2, 8));
+  spec.path = "b.csv";
+  const auto test = Dataset::LoadLike(spec, train.index(), open);
+  ASSERT_TRUE(test.ok()) << test.status();
+  EXPECT_THAT(Gather(*test, {0}).values, ElementsAre(2, 7));
+}
+
+TEST(DatasetTest, StandardisesGapsToZero) {
+  SourceSpec spec = CsvSpec();
+  spec.csv.missing = CsvOptions::Missing::kMean;
+  spec.standardise = true;
+  const Dataset data =
+      MustLoad(spec, OpenMemory({{"a.csv", "1,0\n3,1\n,1\n"}}));
+  EXPECT_THAT(Gather(data, {0, 1, 2}).values, ElementsAre(-1, 1, 0));
+}
+
+TEST(DatasetTest, RefusesAColumnWithoutAnyValue) {
+  SourceSpec spec = CsvSpec();
+  spec.csv.missing = CsvOptions::Missing::kMean;
+  const auto data =
+      Dataset::Load(spec, OpenMemory({{"a.csv", "1,,0\n3,,1\n"}}));
+  EXPECT_EQ(data.status().message(),
+            "a.csv: feature 2 of 2 has no value at all, so no mean; ignore "
+            "its column");
+}
+
+TEST(DatasetTest, TestDataTakesTheConstantsOfTheTrainingData) {
+  SourceSpec spec = CsvSpec();
+  spec.standardise = true;
+  const OpenBytes open =
+      OpenMemory({{"a.csv", "1,8,3\n3,8,7\n"}, {"b.csv", "4,9,7\n"}});
+  const Dataset train = MustLoad(spec, open);
+  spec.path = "b.csv";
+  const auto test = Dataset::LoadLike(spec, train.index(), open);
+  ASSERT_TRUE(test.ok()) << test.status();
+  EXPECT_EQ(test->examples(), 1);
+  EXPECT_EQ(test->index().mean, train.index().mean);
+  EXPECT_NE(test->index().files, train.index().files);
+  const ExampleBatch batch = Gather(*test, {0});
+  EXPECT_THAT(batch.values, ElementsAre(2, 0));
+  EXPECT_THAT(batch.labels, ElementsAre(1));
+}
+
+TEST(DatasetTest, PredictsFromDataWithoutLabels) {
+  const OpenBytes open =
+      OpenMemory({{"a.csv", "1,8,3\n3,8,7\n"}, {"b.csv", "4,9\n"}});
+  const Dataset train = MustLoad(CsvSpec(), open);
+  SourceSpec spec = CsvSpec("b.csv");
+  spec.has_labels = false;
+  const auto data = Dataset::LoadLike(spec, train.index(), open);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_FALSE(data->has_labels());
+  EXPECT_THAT(data->index().classes, ElementsAre(3, 7));
+  EXPECT_THAT(Gather(*data, {0}).labels, IsEmpty());
+}
+
+TEST(DatasetTest, RefusesTestDataThatDoesNotFit) {
+  const OpenBytes open = OpenMemory({{"a.csv", "1,8,3\n3,8,7\n"},
+                                     {"a.svm", "3 1:1\n7 2:1\n"},
+                                     {"wide.csv", "1,2,3,7\n"},
+                                     {"class.csv", "1,2,7\n1,2,5\n"},
+                                     {"wide.svm", "3 1:1\n7 3:1\n"}});
+  const Index dense = MustLoad(CsvSpec(), open).index();
+  const Index sparse = MustLoad(LibsvmSpec(), open).index();
+  const auto error = [&](const SourceSpec& spec, const Index& training) {
+    const auto data = Dataset::LoadLike(spec, training, open);
+    EXPECT_EQ(data.status().code(), absl::StatusCode::kInvalidArgument);
+    return std::string(data.status().message());
+  };
+  EXPECT_EQ(error(CsvSpec("wide.csv"), dense),
+            "wide.csv has 3 features, but the training data has 2");
+  EXPECT_EQ(error(CsvSpec("class.csv"), dense),
+            "class.csv:2: label 5 is none of the 2 classes of the training "
+            "data, 3 to 7");
+  EXPECT_EQ(error(LibsvmSpec("wide.svm"), sparse),
+            "wide.svm:2: the highest feature id is number 3, but the training "
+            "data has 2 features; say the number of features for both");
+  EXPECT_EQ(error(CsvSpec(), sparse),
+            "a.csv is dense, but the training data is not");
+  SourceSpec real = CsvSpec();
+  real.label_kind = LabelKind::kReal;
+  EXPECT_EQ(error(real, dense),
+            "the labels of a.csv are real, but those of the training data are "
+            "not");
+}
+
+TEST(DatasetTest, RefusesDataWithoutExamplesOrFeatures) {
+  EXPECT_EQ(Dataset::Load(CsvSpec(), OpenMemory({{"a.csv", "a,b\n"}}))
+                .status()
+                .message(),
+            "a.csv has no examples");
+  EXPECT_EQ(Dataset::Load(LibsvmSpec(), OpenMemory({{"a.svm", "1\n0\n"}}))
+                .status()
+                .message(),
+            "a.svm has no features");
+  SourceSpec split = CsvSpec();
+  split.split =
+      Split{.test_fraction = 1e-9, .seed = 1, .part = Split::Part::kTest};
+  EXPECT_EQ(
+      Dataset::Load(split, OpenMemory({{"a.csv", "1,0\n"}})).status().message(),
+      "a.csv has no examples in this part of its split");
+}
+
+TEST(DatasetTest, RefusesTooManyClasses) {
+  std::string text;
+  for (int i = 0; i <= 65536; ++i) absl::StrAppend(&text, "1,", i, "\n");
+  const auto data = Dataset::Load(CsvSpec(), OpenMemory({{"a.csv", text}}));
+  EXPECT_EQ(data.status().message(),
+            "a.csv:65537: label 65536 makes more than 65536 classes; if the "
+            "label is a number to predict, say that it is real");
+}
+
+TEST(DatasetTest, LoadsWhatWasIndexed) {
+  const std::string text = "1,8,3\n3,8,7\n";
+  const Index index =
+      MustLoad(CsvSpec(), OpenMemory({{"a.csv", text}})).index();
+  // Compressed on the other machine; the index came through the scheduler.
+  const auto stored = Index::Decode(index.Encode());
+  ASSERT_TRUE(stored.ok());
+  const auto data = Dataset::LoadIndexed(CsvSpec(), *stored,
+                                         OpenMemory({{"a.csv", Gzip(text)}}));
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->index(), index);
+  EXPECT_THAT(Gather(*data, {1}).labels, ElementsAre(1));
+}
+
+TEST(DatasetTest, RefusesAFileThatIsNotTheIndexedOne) {
+  const Index index =
+      MustLoad(CsvSpec(), OpenMemory({{"a.csv", "1,2,3\n"}})).index();
+  // Another value, a new class, another width, and no CSV at all.
+  for (const char* text : {"1,1,3\n", "1,2,4\n", "1,3\n", "x\"y\n1,2,3\n"}) {
+    const auto data =
+        Dataset::LoadIndexed(CsvSpec(), index, OpenMemory({{"a.csv", text}}));
+    EXPECT_EQ(data.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(data.status().message(),
+                HasSubstr("a.csv is not the file that was indexed: expected 6 "
+                          "bytes, hash ecebf578672aec28176c0c5b71488d0c, "
+                          "found "));
+  }
+}
+
+TEST(DatasetTest, RefusesOtherOptionsThanTheIndexedOnes) {
+  const OpenBytes open = OpenMemory({{"a.csv", "1,2,3\n4,5,6\n"}});
+  const Index index = MustLoad(CsvSpec(), open).index();
+  SourceSpec spec = CsvSpec();
+  spec.csv.label = "1";
+  const auto data = Dataset::LoadIndexed(spec, index, open);
+  EXPECT_EQ(data.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(data.status().message(), HasSubstr("label='1'"));
+}
+
+TEST(DatasetTest, RefusesExamplesThatAreNotThere) {
+  const Dataset data =
+      MustLoad(CsvSpec(), OpenMemory({{"a.csv", "1,2,3\n4,5,6\n"}}));
+  ExampleBatch batch;
+  for (const int64_t example : {int64_t{-1}, int64_t{2}}) {
+    const absl::Status status =
+        data.Gather(std::vector<int64_t>{0, example}, &batch);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.message(), absl::StrCat("there is no example ", example,
+                                             "; the data has 2, counted from "
+                                             "0"));
+  }
+}
+
+TEST(DatasetTest, ReusesTheMemoryOfABatch) {
+  const Dataset data = MustLoad(
+      LibsvmSpec(), OpenMemory({{"a.svm", "0 1:1 2:2 3:3\n1 1:1\n1 2:2\n"}}));
+  ExampleBatch batch = Gather(data, {0, 1, 2});
+  const float* const values = batch.values.data();
+  const int32_t* const ids = batch.ids.data();
+  ASSERT_TRUE(data.Gather(std::vector<int64_t>{2, 0}, &batch).ok());
+  EXPECT_EQ(batch.values.data(), values);
+  EXPECT_EQ(batch.ids.data(), ids);
+  EXPECT_THAT(batch.ids, ElementsAre(1, 0, 1, 2));
+}
+
+TEST(DatasetTest, ABatchMayComeFromSparseAndThenFromDenseData) {
+  const OpenBytes open =
+      OpenMemory({{"a.csv", "1,2,3\n4,5,6\n"}, {"a.svm", "0 9:1\n"}});
+  ExampleBatch batch = Gather(MustLoad(LibsvmSpec(), open), {0});
+  const Dataset dense = MustLoad(CsvSpec(), open);
+  ASSERT_TRUE(dense.Gather(std::vector<int64_t>{1}, &batch).ok());
+  EXPECT_FALSE(batch.sparse);
+  EXPECT_THAT(batch.values, ElementsAre(4, 5));
+  EXPECT_THAT(batch.ids, IsEmpty());
+  EXPECT_THAT(batch.offsets, IsEmpty());
+}
+
+TEST(DatasetTest, GathersInSeveralThreadsAtOnce) {
+  const Dataset data = MustLoad(
+      LibsvmSpec(), OpenMemory({{"a.svm", "0 1:1 2:2 3:3\n1 1:1\n1 2:2\n"}}));
+  std::vector<std::thread> threads;
+  std::vector<ExampleBatch> batches(4);
+  for (ExampleBatch& batch : batches) {
+    threads.emplace_back([&data, &batch] {
+      for (int i = 0; i < 100; ++i) batch = Gather(data, {2, 0});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const ExampleBatch& batch : batches) {
+    EXPECT_THAT(batch.ids, ElementsAre(1, 0, 1, 2));
+  }
+}
+
+}  // namespace
+}  // namespace ebb::data

@@ -1,0 +1,162 @@
+#include "data/index.h"
+
+#include <xxhash.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/protocol/codec.h"
+#include "data/internal/text.h"
+
+namespace ebb::data {
+namespace {
+
+constexpr absl::string_view kMagic = "EBBINDEX";
+constexpr uint64_t kVersion = 1;
+
+void PutDoubles(const std::vector<double>& values, std::string* out) {
+  for (const double value : values) {
+    PutFixed64(std::bit_cast<uint64_t>(value), out);
+  }
+}
+
+// False at the end of the bytes or at a number that is not finite. A damaged
+// `count` costs no memory: each number is there before it is stored.
+bool GetDoubles(ByteReader& in, uint64_t count, std::vector<double>* values) {
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t bits;
+    if (!in.GetFixed64(&bits)) return false;
+    values->push_back(std::bit_cast<double>(bits));
+    if (!std::isfinite(values->back())) return false;
+  }
+  return true;
+}
+
+// False unless `values` is what Encode() makes of ascending floats.
+bool ToClasses(const std::vector<double>& values, std::vector<float>* classes) {
+  for (const double value : values) {
+    const auto label = static_cast<float>(value);
+    if (label != value) return false;
+    if (!classes->empty() && label <= classes->back()) return false;
+    classes->push_back(label);
+  }
+  return true;
+}
+
+bool DecodePayload(absl::string_view payload, Index* index) {
+  ByteReader in(payload);
+  uint64_t count;
+  absl::string_view meaning;
+  if (!in.GetFixed64(&count) || !in.GetBytes(count, &meaning)) return false;
+  index->meaning = std::string(meaning);
+
+  if (!in.GetFixed64(&count)) return false;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t bytes;
+    FileFingerprint file;
+    if (!in.GetFixed64(&bytes) || !in.GetFixed64(&file.hash_high) ||
+        !in.GetFixed64(&file.hash_low)) {
+      return false;
+    }
+    file.bytes = static_cast<int64_t>(bytes);
+    index->files.push_back(file);
+  }
+
+  uint64_t examples;
+  uint64_t features;
+  if (!in.GetFixed64(&examples) || !in.GetFixed64(&features)) return false;
+  index->examples = static_cast<int64_t>(examples);
+  index->features = static_cast<int64_t>(features);
+  if (index->examples < 0 || features > internal::kMaxFeatures) return false;
+
+  std::vector<double> classes;
+  if (!in.GetFixed64(&count) || !GetDoubles(in, count, &classes) ||
+      !ToClasses(classes, &index->classes)) {
+    return false;
+  }
+  if (!in.GetFixed64(&count) || (count != 0 && count != features) ||
+      !GetDoubles(in, count, &index->mean) ||
+      !GetDoubles(in, count, &index->stddev)) {
+    return false;
+  }
+  for (const double stddev : index->stddev) {
+    if (stddev < 0) return false;
+  }
+  return in.done();
+}
+
+}  // namespace
+
+std::string Index::Encode() const {
+  std::string payload;
+  PutFixed64(meaning.size(), &payload);
+  payload += meaning;
+  PutFixed64(files.size(), &payload);
+  for (const FileFingerprint& file : files) {
+    PutFixed64(static_cast<uint64_t>(file.bytes), &payload);
+    PutFixed64(file.hash_high, &payload);
+    PutFixed64(file.hash_low, &payload);
+  }
+  PutFixed64(static_cast<uint64_t>(examples), &payload);
+  PutFixed64(static_cast<uint64_t>(features), &payload);
+  PutFixed64(classes.size(), &payload);
+  PutDoubles(std::vector<double>(classes.begin(), classes.end()), &payload);
+  PutFixed64(mean.size(), &payload);
+  PutDoubles(mean, &payload);
+  PutDoubles(stddev, &payload);
+
+  std::string bytes(kMagic);
+  PutFixed64(kVersion, &bytes);
+  PutFixed64(payload.size(), &bytes);
+  bytes += payload;
+  PutFixed64(XXH64(bytes.data(), bytes.size(), 0), &bytes);
+  return bytes;
+}
+
+absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
+  ByteReader in(bytes);
+  absl::string_view magic;
+  uint64_t version;
+  uint64_t length;
+  absl::string_view payload;
+  uint64_t checksum;
+  if (!in.GetBytes(kMagic.size(), &magic) || magic != kMagic ||
+      !in.GetFixed64(&version)) {
+    return absl::DataLossError(absl::StrCat(
+        bytes.size(), " bytes are no data index: they do not begin with ",
+        kMagic, " and a version"));
+  }
+  if (version != kVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data index has version ", version,
+                     " of the format; this program reads version ", kVersion,
+                     ", so use the release that wrote it, or index anew"));
+  }
+  if (!in.GetFixed64(&length) || !in.GetBytes(length, &payload) ||
+      !in.GetFixed64(&checksum) || !in.done()) {
+    return absl::DataLossError(absl::StrCat(
+        "the data index is cut or too long at ", bytes.size(), " bytes"));
+  }
+  Index index;
+  const absl::string_view covered = bytes.substr(0, bytes.size() - 8);
+  if (XXH64(covered.data(), covered.size(), 0) != checksum ||
+      !DecodePayload(payload, &index)) {
+    return absl::DataLossError(
+        absl::StrCat("the data index of ", bytes.size(),
+                     " bytes is damaged: its checksum or its content is "
+                     "wrong; index the data anew"));
+  }
+  return index;
+}
+
+uint64_t Index::Hash() const {
+  const std::string bytes = Encode();
+  return XXH64(bytes.data(), bytes.size(), 0);
+}
+
+}  // namespace ebb::data

@@ -1,0 +1,47 @@
+// What is to be known about a source without reading it again: built once,
+// stored by the scheduler with the job, checked by every worker.
+#ifndef EBB_DATA_INDEX_H_
+#define EBB_DATA_INDEX_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "data/fingerprint.h"
+
+namespace ebb::data {
+
+struct Index {
+  // SourceSpec::Meaning() of the source, and its files in the order read.
+  std::string meaning;
+  std::vector<FileFingerprint> files;
+  // Of the source (of its part, where it is split).
+  int64_t examples = 0;
+  // The rest are constants of the *training* data: an index of test data has
+  // them from the training index.
+  int64_t features = 0;
+  // The labels, ascending: class c of a data set is classes[c] in its files.
+  // Empty without labels or where they are real.
+  std::vector<float> classes;
+  // Of each feature, scaled, without missing values; the standard deviation is
+  // that of the population, and exactly 0 when all values are equal. Both
+  // empty for sparse data.
+  std::vector<double> mean;
+  std::vector<double> stddev;
+
+  // The bytes of docs/formats/data-index.md.
+  std::string Encode() const;
+  // kDataLoss when they are damaged, kFailedPrecondition when written in a
+  // later version of the format.
+  static absl::StatusOr<Index> Decode(absl::string_view bytes);
+  // Names the index: equal for equal indexes, on every machine.
+  uint64_t Hash() const;
+
+  friend bool operator==(const Index&, const Index&) = default;
+};
+
+}  // namespace ebb::data
+
+#endif  // EBB_DATA_INDEX_H_

@@ -1,0 +1,120 @@
+#include "data/index.h"
+
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What the golden file holds; it was written by another program.
+Index Golden() {
+  return {.meaning = "csv reader=1",
+          .files = {{.bytes = 1000,
+                     .hash_high = 0x0123456789abcdef,
+                     .hash_low = 0xfedcba9876543210},
+                    {.bytes = 7, .hash_high = 1, .hash_low = 2}},
+          .examples = 150,
+          .features = 3,
+          .classes = {-1, 2},
+          .mean = {5.5, -0.25, 1e-3},
+          .stddev = {0.5, 0, 2}};
+}
+
+std::string GoldenBytes() {
+  std::ifstream file("tests/golden/data_index_v1.bin", std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+TEST(IndexTest, ReadsAndWritesVersion1) {
+  const std::string bytes = GoldenBytes();
+  ASSERT_EQ(bytes.size(), 204u);
+  const auto index = Index::Decode(bytes);
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index, Golden());
+  EXPECT_EQ(Golden().Encode(), bytes);
+}
+
+TEST(IndexTest, HashIsThatOfTheSpecification) {
+  EXPECT_EQ(Golden().Hash(), 0xb1cd22f6a4f5e20fu);
+}
+
+TEST(IndexTest, HashDependsOnEveryField) {
+  const uint64_t hash = Golden().Hash();
+  Index index = Golden();
+  index.meaning += " ";
+  EXPECT_NE(index.Hash(), hash);
+  index = Golden();
+  ++index.files[1].hash_low;
+  EXPECT_NE(index.Hash(), hash);
+  index = Golden();
+  ++index.examples;
+  EXPECT_NE(index.Hash(), hash);
+  index = Golden();
+  index.classes.pop_back();
+  EXPECT_NE(index.Hash(), hash);
+  index = Golden();
+  index.stddev[2] = 3;
+  EXPECT_NE(index.Hash(), hash);
+}
+
+TEST(IndexTest, AnIndexOfSparseDataHasNoMoments) {
+  Index index = Golden();
+  index.mean.clear();
+  index.stddev.clear();
+  const auto decoded = Index::Decode(index.Encode());
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(*decoded, index);
+}
+
+TEST(IndexTest, RefusesEveryFlippedBit) {
+  const std::string bytes = GoldenBytes();
+  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    std::string damaged = bytes;
+    damaged[bit / 8] ^= static_cast<char>(1 << bit % 8);
+    EXPECT_FALSE(Index::Decode(damaged).ok()) << bit;
+  }
+}
+
+TEST(IndexTest, RefusesEveryOtherLength) {
+  const std::string bytes = GoldenBytes();
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_EQ(Index::Decode(bytes.substr(0, length)).status().code(),
+              absl::StatusCode::kDataLoss)
+        << length;
+  }
+  EXPECT_EQ(Index::Decode(bytes + "x").status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(IndexTest, NamesALaterVersion) {
+  std::string bytes = GoldenBytes();
+  bytes[8] = 2;
+  const absl::Status status = Index::Decode(bytes).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("version 2 of the format"));
+}
+
+TEST(IndexTest, RefusesContentThatContradictsItself) {
+  // Each has a right checksum.
+  Index index = Golden();
+  index.features = 4;
+  EXPECT_FALSE(Index::Decode(index.Encode()).ok());
+  index = Golden();
+  index.classes = {2, 2};
+  EXPECT_FALSE(Index::Decode(index.Encode()).ok());
+  index = Golden();
+  index.stddev[0] = -1;
+  EXPECT_FALSE(Index::Decode(index.Encode()).ok());
+  index = Golden();
+  index.examples = -1;
+  EXPECT_FALSE(Index::Decode(index.Encode()).ok());
+}
+
+}  // namespace
+}  // namespace ebb::data

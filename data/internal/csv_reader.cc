@@ -1,0 +1,316 @@
+// CSV as RFC 4180 has it, but a quoted field ends on its line.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/status_macros.h"
+#include "data/internal/readers.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+namespace {
+
+using Header = CsvOptions::Header;
+using Missing = CsvOptions::Missing;
+
+// How other programs write that there is no value.
+bool IsMissing(absl::string_view field) {
+  if (field.empty()) return true;
+  if (field[0] != '?' && field[0] != 'N' && field[0] != 'n') return false;
+  constexpr std::array<absl::string_view, 8> kWords = {
+      "?", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL"};
+  return std::find(kWords.begin(), kWords.end(), field) != kWords.end();
+}
+
+bool IsNumber(absl::string_view text) {
+  double ignored;
+  return ParseNumber(text, &ignored);
+}
+
+class CsvReader : public Reader {
+ public:
+  CsvReader(const SourceSpec& spec, Input file)
+      : spec_(spec),
+        delimiter_(Delimiter(spec.csv, spec.path)),
+        file_(std::move(file)) {}
+
+  // Reads the first line and settles what each column is. Called once, before
+  // anything else.
+  absl::Status Start();
+
+  absl::StatusOr<bool> Next(Example* example) override;
+
+  Layout layout() const override { return Layout::kDense; }
+  int64_t features() const override {
+    return static_cast<int64_t>(features_.size());
+  }
+  std::string Where() const override {
+    return absl::StrCat(file_.path(), ":", file_.line_number());
+  }
+  std::vector<FileFingerprint> Fingerprints() const override {
+    return {file_.Fingerprint()};
+  }
+
+ private:
+  template <typename... Args>
+  absl::Status Bad(const Args&... args) const {
+    return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
+  }
+
+  // Sets fields_ to those of the next line that is not empty.
+  absl::StatusOr<bool> ReadFields();
+  absl::Status Split(absl::string_view line);
+  // Takes the field that `*rest` begins with, without its delimiter.
+  absl::Status TakeQuoted(absl::string_view* rest);
+  absl::StatusOr<bool> FirstLineIsHeader() const;
+  // The index of the column that an option names.
+  absl::StatusOr<size_t> Resolve(const std::string& column) const;
+  absl::StatusOr<float> Feature(size_t column) const;
+  // "column 3 ('petal length')".
+  std::string Describe(size_t column) const;
+
+  const SourceSpec spec_;
+  const char delimiter_;
+  Input file_;
+  std::vector<std::string> names_;  // Empty without a header.
+  size_t width_ = 0;                // In columns.
+  std::vector<size_t> features_;    // Their columns.
+  size_t label_ = 0;                // Its column.
+  // The fields of the current line: views of file_'s buffer or unescaped_.
+  std::vector<absl::string_view> fields_;
+  std::string unescaped_;
+  bool pending_ = false;  // fields_ is an example not given out yet.
+  std::vector<float> values_;
+};
+
+absl::Status CsvReader::Start() {
+  EBB_ASSIGN_OR_RETURN(const bool any, ReadFields());
+  if (!any) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file_.path(), ": is empty; a line for each example is needed"));
+  }
+  width_ = fields_.size();
+  EBB_ASSIGN_OR_RETURN(const bool header, FirstLineIsHeader());
+  pending_ = !header;
+  if (header) {
+    for (const absl::string_view name : fields_) names_.emplace_back(name);
+  }
+
+  std::vector<bool> used(width_, true);
+  for (const std::string& column : spec_.csv.ignore) {
+    EBB_ASSIGN_OR_RETURN(const size_t index, Resolve(column));
+    used[index] = false;
+  }
+  if (spec_.has_labels) {
+    label_ = width_ - 1;
+    if (!spec_.csv.label.empty()) {
+      EBB_ASSIGN_OR_RETURN(label_, Resolve(spec_.csv.label));
+    }
+    if (!used[label_]) {
+      return Bad("the label, ", Describe(label_), ", is also ignored");
+    }
+    used[label_] = false;
+  }
+  for (size_t i = 0; i < width_; ++i) {
+    if (used[i]) features_.push_back(i);
+  }
+  if (features_.empty()) {
+    return Bad("of ", width_, " columns none is left as a feature; is ",
+               Excerpt(absl::string_view(&delimiter_, 1)),
+               " the right delimiter?");
+  }
+  values_.resize(features_.size());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> CsvReader::FirstLineIsHeader() const {
+  if (spec_.csv.header != Header::kAuto) {
+    return spec_.csv.header == Header::kYes;
+  }
+  const auto is_name = [](const std::string& column) {
+    return !column.empty() && !IsNumber(column);
+  };
+  const std::vector<std::string>& ignore = spec_.csv.ignore;
+  if ((spec_.has_labels && is_name(spec_.csv.label)) ||
+      std::any_of(ignore.begin(), ignore.end(), is_name)) {
+    return true;
+  }
+  std::string word;  // The first one, as the message names it.
+  std::string number;
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    const bool ignored = std::find(ignore.begin(), ignore.end(),
+                                   absl::StrCat(i + 1)) != ignore.end();
+    if (ignored || IsMissing(fields_[i])) continue;
+    std::string& first = IsNumber(fields_[i]) ? number : word;
+    if (!first.empty()) continue;
+    first = absl::StrCat(Excerpt(fields_[i]), " in column ", i + 1);
+  }
+  if (!word.empty() && !number.empty()) {
+    return Bad("the first line has words (", word, ") and numbers (", number,
+               "); say whether it is a header");
+  }
+  return !word.empty();
+}
+
+absl::StatusOr<size_t> CsvReader::Resolve(const std::string& column) const {
+  const auto named = std::find(names_.begin(), names_.end(), column);
+  if (named != names_.end()) {
+    if (std::find(named + 1, names_.end(), column) != names_.end()) {
+      return Bad("column ", Excerpt(column),
+                 " is in the header twice; use its number, from 1");
+    }
+    return static_cast<size_t>(named - names_.begin());
+  }
+  int64_t number;
+  if (absl::SimpleAtoi(column, &number)) {
+    if (number >= 1 && number <= static_cast<int64_t>(width_)) {
+      return static_cast<size_t>(number - 1);
+    }
+    return Bad("there is no column ", number, "; they count from 1 to ",
+               width_);
+  }
+  if (names_.empty()) {
+    return Bad("column ", Excerpt(column),
+               " goes by a name, but there is no header; use its number, "
+               "from 1");
+  }
+  constexpr size_t kListed = 12;
+  const auto listed = names_.begin() + std::min(kListed, names_.size());
+  return Bad("there is no column ", Excerpt(column), " among ",
+             absl::StrJoin(names_.begin(), listed, ", ",
+                           [](std::string* out, const std::string& name) {
+                             absl::StrAppend(out, Excerpt(name));
+                           }),
+             listed == names_.end() ? "" : ", ...");
+}
+
+absl::StatusOr<bool> CsvReader::ReadFields() {
+  absl::string_view line;
+  do {
+    EBB_ASSIGN_OR_RETURN(const bool more, file_.ReadLine(&line));
+    if (!more) return false;
+  } while (line.empty());
+  EBB_RETURN_IF_ERROR(Split(line));
+  return true;
+}
+
+absl::Status CsvReader::Split(absl::string_view line) {
+  fields_.clear();
+  unescaped_.clear();
+  unescaped_.reserve(line.size());  // So that views of it stay valid.
+  for (;;) {
+    if (delimiter_ != ' ') {
+      line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+    }
+    if (!line.empty() && line.front() == '"') {
+      EBB_RETURN_IF_ERROR(TakeQuoted(&line));
+    } else {
+      const size_t end = std::min(line.find(delimiter_), line.size());
+      fields_.push_back(
+          absl::StripTrailingAsciiWhitespace(line.substr(0, end)));
+      line.remove_prefix(end);
+    }
+    if (line.empty()) return absl::OkStatus();
+    line.remove_prefix(1);
+  }
+}
+
+absl::Status CsvReader::TakeQuoted(absl::string_view* rest) {
+  const size_t start = unescaped_.size();
+  rest->remove_prefix(1);
+  for (;;) {
+    const size_t quote = rest->find('"');
+    if (quote == absl::string_view::npos) {
+      return Bad("column ", fields_.size() + 1,
+                 " begins with a quote that the line does not close");
+    }
+    unescaped_.append(rest->data(), quote);
+    rest->remove_prefix(quote + 1);
+    if (rest->empty() || rest->front() != '"') break;
+    unescaped_.push_back('"');
+    rest->remove_prefix(1);
+  }
+  fields_.push_back(absl::string_view(unescaped_).substr(start));
+  const size_t end = std::min(rest->find(delimiter_), rest->size());
+  if (!absl::StripAsciiWhitespace(rest->substr(0, end)).empty()) {
+    return Bad("column ", fields_.size(), " goes on with ",
+               Excerpt(rest->substr(0, end)),
+               " after its closing quote; double the quotes inside a field");
+  }
+  rest->remove_prefix(end);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<float> CsvReader::Feature(size_t column) const {
+  const absl::string_view field = fields_[column];
+  if (!IsMissing(field)) {
+    absl::StatusOr<float> value = ParseFeature(field, spec_.scale);
+    if (value.ok()) return value;
+    return Bad(Describe(column), ": ", value.status().message());
+  }
+  switch (spec_.csv.missing) {
+    case Missing::kError:
+      break;
+    case Missing::kConstant:
+      return static_cast<float>(spec_.csv.missing_value * spec_.scale);
+    case Missing::kMean:
+      return std::numeric_limits<float>::quiet_NaN();
+  }
+  return Bad(Describe(column), " is missing (", Excerpt(field),
+             "); ignore the column, or let missing values read as a constant "
+             "or as the mean");
+}
+
+absl::StatusOr<bool> CsvReader::Next(Example* example) {
+  if (pending_) {
+    pending_ = false;
+  } else {
+    EBB_ASSIGN_OR_RETURN(const bool more, ReadFields());
+    if (!more) return false;
+  }
+  if (fields_.size() != width_) {
+    return Bad("the line has ", fields_.size(), " fields, but the first one ",
+               width_);
+  }
+  float label = 0;
+  if (spec_.has_labels) {
+    const absl::StatusOr<float> parsed =
+        ParseLabel(fields_[label_], spec_.label_kind);
+    if (!parsed.ok()) {
+      return Bad("label, ", Describe(label_), ": ", parsed.status().message());
+    }
+    label = *parsed;
+  }
+  for (size_t i = 0; i < features_.size(); ++i) {
+    EBB_ASSIGN_OR_RETURN(values_[i], Feature(features_[i]));
+  }
+  *example = {.label = label, .values = values_};
+  return true;
+}
+
+std::string CsvReader::Describe(size_t column) const {
+  if (names_.empty()) return absl::StrCat("column ", column + 1);
+  return absl::StrCat("column ", column + 1, " (", Excerpt(names_[column]),
+                      ")");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenCsvReader(const SourceSpec& spec,
+                                                      Input file) {
+  auto reader = std::make_unique<CsvReader>(spec, std::move(file));
+  EBB_RETURN_IF_ERROR(reader->Start());
+  return reader;
+}
+
+}  // namespace ebb::data::internal

@@ -1,0 +1,268 @@
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "data/byte_source.h"
+#include "data/internal/testing.h"
+#include "data/reader.h"
+#include "data/source.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data::internal {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kPath[] = "train.csv";
+
+SourceSpec Csv(const CsvOptions& options = {}) {
+  return {.kind = SourceKind::kCsv, .path = kPath, .csv = options};
+}
+
+std::vector<ReadExample> Read(const std::string& text,
+                              const SourceSpec& spec = Csv()) {
+  auto all = ReadAll(spec, OpenMemory({{spec.path, text}}));
+  EXPECT_TRUE(all.ok()) << all.status();
+  return all.ok() ? *std::move(all) : std::vector<ReadExample>();
+}
+
+std::string ErrorOf(const std::string& text, const SourceSpec& spec = Csv()) {
+  const auto all = ReadAll(spec, OpenMemory({{spec.path, text}}));
+  EXPECT_EQ(all.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(all.status().message());
+}
+
+TEST(CsvReaderTest, TakesTheLastColumnAsTheLabel) {
+  const auto all = Read("1,2.5,0\n-3e1,.25,7\n");
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_THAT(all[0].values, ElementsAre(1, 2.5));
+  EXPECT_EQ(all[0].label, 0);
+  EXPECT_THAT(all[1].values, ElementsAre(-30, 0.25));
+  EXPECT_EQ(all[1].label, 7);
+}
+
+TEST(CsvReaderTest, RecognisesAHeader) {
+  const auto all = Read("length,width,class\n1,2,0\n");
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_THAT(all[0].values, ElementsAre(1, 2));
+}
+
+TEST(CsvReaderTest, AsksWhetherAMixedFirstLineIsAHeader) {
+  EXPECT_EQ(ErrorOf("1.5,abc,0\n1,2,0\n"),
+            "train.csv:1: the first line has words ('abc' in column 2) and "
+            "numbers ('1.5' in column 1); say whether it is a header");
+}
+
+TEST(CsvReaderTest, ObeysWhatIsSaidAboutTheHeader) {
+  const CsvOptions yes = {.header = CsvOptions::Header::kYes};
+  EXPECT_THAT(Read("2019,2020,0\n1,2,0\n", Csv(yes)), testing::SizeIs(1));
+  const CsvOptions no = {.header = CsvOptions::Header::kNo};
+  EXPECT_THAT(ErrorOf("a,b,c\n1,2,0\n", Csv(no)),
+              HasSubstr("train.csv:1: label, column 3: 'c' is not a number"));
+}
+
+TEST(CsvReaderTest, FindsTheLabelByNameOrNumber) {
+  const std::string text = "class,a,b\n4,1,2\n";
+  for (const char* label : {"class", "1"}) {
+    const auto all = Read(text, Csv({.label = label}));
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].label, 4);
+    EXPECT_THAT(all[0].values, ElementsAre(1, 2));
+  }
+}
+
+TEST(CsvReaderTest, ANameThatIsANumberWinsOverTheNumber) {
+  const CsvOptions options = {.header = CsvOptions::Header::kYes, .label = "1"};
+  const auto all = Read("7,8,1\n0,0,5\n", Csv(options));
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].label, 5);
+}
+
+TEST(CsvReaderTest, RefusesColumnsThatAreNotThere) {
+  EXPECT_EQ(ErrorOf("a,b,c\n1,2,0\n", Csv({.label = "klass"})),
+            "train.csv:1: there is no column 'klass' among 'a', 'b', 'c'");
+  EXPECT_EQ(ErrorOf("1,2,0\n", Csv({.label = "0"})),
+            "train.csv:1: there is no column 0; they count from 1 to 3");
+  EXPECT_EQ(ErrorOf("1,2,0\n", Csv({.label = "4"})),
+            "train.csv:1: there is no column 4; they count from 1 to 3");
+  const CsvOptions headless = {.header = CsvOptions::Header::kNo,
+                               .label = "target"};
+  EXPECT_EQ(ErrorOf("1,2,0\n", Csv(headless)),
+            "train.csv:1: column 'target' goes by a name, but there is no "
+            "header; use its number, from 1");
+  EXPECT_THAT(ErrorOf("a,a,c\n1,2,0\n", Csv({.label = "a"})),
+              HasSubstr("column 'a' is in the header twice"));
+}
+
+TEST(CsvReaderTest, IgnoresColumns) {
+  const auto all = Read("id,a,b,y\nx17,1,2,0\n", Csv({.ignore = {"id", "3"}}));
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_THAT(all[0].values, ElementsAre(1));
+}
+
+TEST(CsvReaderTest, LooksForAHeaderOnlyInColumnsThatAreUsed) {
+  const auto all = Read("x17,1,0\nx18,2,1\n", Csv({.ignore = {"1"}}));
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_THAT(all[0].values, ElementsAre(1));
+}
+
+TEST(CsvReaderTest, RefusesAnIgnoredLabelAndNoFeatures) {
+  EXPECT_THAT(ErrorOf("a,b\n1,2\n", Csv({.label = "b", .ignore = {"2"}})),
+              HasSubstr("the label, column 2 ('b'), is also ignored"));
+  EXPECT_EQ(ErrorOf("1;2;0\n3;4;1\n", Csv({.header = CsvOptions::Header::kNo})),
+            "train.csv:1: of 1 columns none is left as a feature; is ',' the "
+            "right delimiter?");
+}
+
+TEST(CsvReaderTest, TakesEveryColumnAsAFeatureWithoutLabels) {
+  SourceSpec spec = Csv();
+  spec.has_labels = false;
+  const auto all = Read("1,2,3\n", spec);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_THAT(all[0].values, ElementsAre(1, 2, 3));
+  EXPECT_EQ(all[0].label, 0);
+}
+
+TEST(CsvReaderTest, SplitsAtTabsInATsvFile) {
+  SourceSpec spec = Csv();
+  spec.path = "train.tsv.gz";
+  EXPECT_THAT(Read("1\t2\t0\n", spec)[0].values, ElementsAre(1, 2));
+}
+
+TEST(CsvReaderTest, KeepsEmptyFieldsBetweenTabs) {
+  SourceSpec spec =
+      Csv({.missing = CsvOptions::Missing::kConstant, .missing_value = -1});
+  spec.path = "train.tsv";
+  EXPECT_THAT(Read("1\t2\t3\t0\n\t\t3\t0\n", spec)[1].values,
+              ElementsAre(-1, -1, 3));
+}
+
+TEST(CsvReaderTest, SplitsAtTheDelimiterThatIsNamed) {
+  EXPECT_THAT(Read("1;2;0\n", Csv({.delimiter = ';'}))[0].values,
+              ElementsAre(1, 2));
+  EXPECT_THAT(Read("1 2 0\n", Csv({.delimiter = ' '}))[0].values,
+              ElementsAre(1, 2));
+}
+
+TEST(CsvReaderTest, ReadsQuotedFields) {
+  const auto all = Read("\"a \"\"b\"\", c\",\"d\" , e\n \"1\" ,2, \"0\"\n",
+                        Csv({.label = "a \"b\", c"}));
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].label, 1);
+  EXPECT_THAT(all[0].values, ElementsAre(2, 0));
+}
+
+TEST(CsvReaderTest, RefusesBadQuotes) {
+  EXPECT_EQ(ErrorOf("1,2,0\n1,\"2,0\n"),
+            "train.csv:2: column 2 begins with a quote that the line does not "
+            "close");
+  EXPECT_THAT(ErrorOf("1,2,0\n1,\"2\"x,0\n"),
+              HasSubstr("train.csv:2: column 2 goes on with 'x' after its "
+                        "closing quote"));
+}
+
+TEST(CsvReaderTest, TakesAnyLineEndsMarksAndEmptyLines) {
+  const auto all = Read(
+      "\xef\xbb\xbf"
+      "1,2,0\r\n\r\n 3 , +4 ,1");
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_THAT(all[1].values, ElementsAre(3, 4));
+  EXPECT_EQ(all[1].label, 1);
+}
+
+TEST(CsvReaderTest, RefusesALineOfAnotherWidth) {
+  EXPECT_EQ(ErrorOf("1,2,0\n1,2,3,0\n"),
+            "train.csv:2: the line has 4 fields, but the first one 3");
+  EXPECT_EQ(ErrorOf("1,2,0\n\n1,0\n"),
+            "train.csv:3: the line has 2 fields, but the first one 3");
+}
+
+TEST(CsvReaderTest, RefusesWhatIsNoNumber) {
+  EXPECT_EQ(ErrorOf("a,b,c\n1,12x,0\n"),
+            "train.csv:2: column 2 ('b'): '12x' is not a number");
+  EXPECT_THAT(ErrorOf("a,b,c\n1,+-2,0\n"), HasSubstr("'+-2' is not a number"));
+  EXPECT_THAT(ErrorOf("a,b,c\n1,0x1p3,0\n"), HasSubstr("is not a number"));
+  EXPECT_THAT(ErrorOf("1,1,0\n1,inf,0\n"),
+              HasSubstr("'inf' is not a finite number"));
+  EXPECT_THAT(ErrorOf("1,1,0\n1,1e999,0\n"),
+              HasSubstr("'1e999' is not a finite number"));
+  EXPECT_THAT(ErrorOf("1,1,0\n1,1e39,0\n"),
+              HasSubstr("'1e39' does not fit a 32-bit float"));
+}
+
+TEST(CsvReaderTest, ReadsNumbersTooSmallForAFloatAsZero) {
+  EXPECT_THAT(Read("1e-999,1e-60,0\n")[0].values, ElementsAre(0, 0));
+}
+
+TEST(CsvReaderTest, EscapesWhatItQuotes) {
+  EXPECT_THAT(ErrorOf("1,1,0\n1,\x01\xff,0\n"),
+              HasSubstr("'\\x01\\xff' is not a number"));
+}
+
+TEST(CsvReaderTest, RefusesMissingValuesByDefault) {
+  EXPECT_EQ(ErrorOf("a,b,c\n1,,0\n"),
+            "train.csv:2: column 2 ('b') is missing (an empty field); ignore "
+            "the column, or let missing values read as a constant or as the "
+            "mean");
+  EXPECT_THAT(ErrorOf("1,1,0\nNA,1,0\n"),
+              HasSubstr("column 1 is missing ('NA')"));
+}
+
+TEST(CsvReaderTest, ReadsMissingValuesAsAConstantOrMarksThem) {
+  SourceSpec spec =
+      Csv({.missing = CsvOptions::Missing::kConstant, .missing_value = 4});
+  spec.scale = 0.5;
+  EXPECT_THAT(Read("2,?,,null,NaN,0\n", spec)[0].values,
+              ElementsAre(1, 2, 2, 2, 2));
+  spec.csv.missing = CsvOptions::Missing::kMean;
+  const auto all = Read("2,?,0\n", spec);
+  EXPECT_EQ(all[0].values[0], 1);
+  EXPECT_TRUE(std::isnan(all[0].values[1]));
+}
+
+TEST(CsvReaderTest, RefusesAMissingLabel) {
+  EXPECT_EQ(
+      ErrorOf("1,2,0\n1,2,\n", Csv({.missing = CsvOptions::Missing::kMean})),
+      "train.csv:2: label, column 3: an empty field is not a number");
+}
+
+TEST(CsvReaderTest, RefusesAClassThatIsNotWhole) {
+  EXPECT_EQ(ErrorOf("1,2,0.5\n"),
+            "train.csv:1: label, column 3: class '0.5' is not a whole number "
+            "of at most 16777216; if the label is a number to predict, say "
+            "that it is real");
+  SourceSpec real = Csv();
+  real.label_kind = LabelKind::kReal;
+  EXPECT_EQ(Read("1,2,0.5\n", real)[0].label, 0.5);
+}
+
+TEST(CsvReaderTest, RefusesAnEmptyFile) {
+  EXPECT_EQ(ErrorOf("\n\n"),
+            "train.csv: is empty; a line for each example is needed");
+}
+
+TEST(CsvReaderTest, AHeaderAloneIsNoExample) {
+  EXPECT_THAT(Read("a,b,c\n"), IsEmpty());
+}
+
+TEST(CsvReaderTest, RefusesALineThatIsTooLong) {
+  const std::string text = "1,2,0\n" + std::string((16 << 20) + 1, '1');
+  EXPECT_EQ(ErrorOf(text),
+            "train.csv:2: the line is longer than 16 MiB; is this text, with "
+            "one example a line?");
+}
+
+TEST(CsvReaderTest, ReadsALineLongerThanTheBuffer) {
+  std::string text = "1,2,0\n3,";
+  text += std::string(1 << 20, ' ') + "4,1\n5,6,0\n";
+  const auto all = Read(text);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_THAT(all[1].values, ElementsAre(3, 4));
+  EXPECT_THAT(all[2].values, ElementsAre(5, 6));
+}
+
+}  // namespace
+}  // namespace ebb::data::internal

@@ -1,0 +1,37 @@
+// What the tests of the readers share.
+#ifndef EBB_DATA_INTERNAL_TESTING_H_
+#define EBB_DATA_INTERNAL_TESTING_H_
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "data/byte_source.h"
+#include "data/source.h"
+
+namespace ebb::data::internal {
+
+// `bytes` as gzip writes them.
+std::string Gzip(absl::string_view bytes);
+
+// An IDX file of unsigned bytes.
+std::string Idx(std::initializer_list<uint32_t> dimensions,
+                absl::string_view bytes);
+
+// A copy of an Example that outlives its reader.
+struct ReadExample {
+  float label = 0;
+  std::vector<uint8_t> bytes;
+  std::vector<float> values;
+  std::vector<int32_t> ids;
+};
+
+absl::StatusOr<std::vector<ReadExample>> ReadAll(const SourceSpec& spec,
+                                                 const OpenBytes& open);
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_TESTING_H_

@@ -1,0 +1,88 @@
+#include "data/internal/text.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <system_error>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/status_macros.h"
+
+namespace ebb::data::internal {
+namespace {
+
+absl::StatusOr<double> ParseFinite(absl::string_view text) {
+  double value;
+  if (!ParseNumber(text, &value)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Excerpt(text), " is not a number"));
+  }
+  if (!std::isfinite(value)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Excerpt(text), " is not a finite number"));
+  }
+  return value;
+}
+
+absl::StatusOr<float> ToFloat(absl::string_view text, double value) {
+  if (std::fabs(value) > std::numeric_limits<float>::max()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Excerpt(text), " does not fit a 32-bit float"));
+  }
+  return static_cast<float>(value);
+}
+
+}  // namespace
+
+std::string Excerpt(absl::string_view text) {
+  constexpr size_t kLongest = 40;
+  if (text.empty()) return "an empty field";
+  return absl::StrCat("'", absl::CHexEscape(text.substr(0, kLongest)),
+                      text.size() > kLongest ? "...'" : "'");
+}
+
+bool ParseNumber(absl::string_view text, double* value) {
+  const char* begin = text.data();
+  const char* const end = begin + text.size();
+  // from_chars takes no plus sign; "+-1" stays wrong.
+  if (text.size() > 1 && *begin == '+' && begin[1] != '-') ++begin;
+  const auto [rest, error] = std::from_chars(begin, end, *value);
+  if (rest != end || error == std::errc::invalid_argument) return false;
+  // from_chars does not say whether it is too large or too small; this does.
+  if (error == std::errc::result_out_of_range) {
+    return absl::SimpleAtod(text, value);
+  }
+  return true;
+}
+
+absl::StatusOr<float> ParseFeature(absl::string_view text, double scale) {
+  EBB_ASSIGN_OR_RETURN(const double value, ParseFinite(text));
+  return ToFloat(text, value * scale);
+}
+
+absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind) {
+  EBB_ASSIGN_OR_RETURN(const double value, ParseFinite(text));
+  // Beyond it, neighbouring whole numbers become the same float.
+  constexpr double kLargestClass = 1 << 24;
+  if (kind == LabelKind::kClass &&
+      (std::trunc(value) != value || std::fabs(value) > kLargestClass)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("class ", Excerpt(text),
+                     " is not a whole number of at most 16777216; if the "
+                     "label is a number to predict, say that it is real"));
+  }
+  return ToFloat(text, value + 0.0);  // -0 is 0.
+}
+
+char Delimiter(const CsvOptions& csv, absl::string_view path) {
+  if (csv.delimiter.has_value()) return *csv.delimiter;
+  return absl::EndsWith(absl::StripSuffix(path, ".gz"), ".tsv") ? '\t' : ',';
+}
+
+}  // namespace ebb::data::internal

@@ -1,0 +1,36 @@
+// What the readers of text share: numbers, labels and words about them.
+#ifndef EBB_DATA_INTERNAL_TEXT_H_
+#define EBB_DATA_INTERNAL_TEXT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "data/source.h"
+
+namespace ebb::data::internal {
+
+// Ids and widths fit 32 bits, as matrix libraries want them.
+inline constexpr int64_t kMaxFeatures = (int64_t{1} << 31) - 1;
+
+// `text` for an error message: quoted, escaped, cut to a readable length.
+std::string Excerpt(absl::string_view text);
+
+// Whether all of `text` is a decimal number, perhaps nan or infinite; its
+// value in `*value`.
+bool ParseNumber(absl::string_view text, double* value);
+
+// A number times `scale` as a finite float. The error says what is wrong with
+// `text`, not where it stands.
+absl::StatusOr<float> ParseFeature(absl::string_view text, double scale);
+
+// The same for a label: a class is a whole number that float holds exactly.
+absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind);
+
+// The delimiter of the options, or the one that suits the file's name.
+char Delimiter(const CsvOptions& csv, absl::string_view path);
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_TEXT_H_

@@ -1,0 +1,82 @@
+// Reading the examples of a source, one after another.
+//
+//   EBB_ASSIGN_OR_RETURN(auto reader, OpenReader(spec));
+//   Example example;
+//   for (;;) {
+//     EBB_ASSIGN_OR_RETURN(bool more, reader->Next(&example));
+//     if (!more) break;
+//     Use(example);
+//   }
+#ifndef EBB_DATA_READER_H_
+#define EBB_DATA_READER_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/byte_source.h"
+#include "data/fingerprint.h"
+#include "data/source.h"
+
+namespace ebb::data {
+
+// How a source's examples stand in memory.
+//   kBytes   unsigned bytes, one a feature, to be multiplied by the scale (IDX)
+//   kDense   floats, one a feature (CSV)
+//   kSparse  floats beside the ids of their features (LIBSVM)
+enum class Layout { kBytes, kDense, kSparse };
+
+// One example; its spans point into the reader.
+struct Example {
+  // As the file has it; 0 without labels.
+  float label = 0;
+  std::span<const uint8_t> bytes;  // kBytes.
+  // kDense and kSparse: scaled, and finite; but a missing field that is to
+  // become its column's mean is a NaN.
+  std::span<const float> values;
+  std::span<const int32_t> ids;  // kSparse: from 0, ascending.
+};
+
+// The examples of one source from the first to the last. Not thread safe.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+
+  // Sets `*example`, valid until the next call; false at the end. Blocks on
+  // the disk. Errors name file and line (or byte), what was found, and what
+  // would be right: kInvalidArgument for the content, kDataLoss for a damaged
+  // compressed file, kUnavailable for the medium. After one, the reader is
+  // finished with.
+  virtual absl::StatusOr<bool> Next(Example* example) = 0;
+
+  virtual Layout layout() const = 0;
+  // The width of every example; for kSparse without a stated width, one more
+  // than the highest id so far.
+  virtual int64_t features() const = 0;
+  // Where the last example stands, for messages: "a.csv:17".
+  virtual std::string Where() const = 0;
+  // Of the files in the order read, once Next() has returned false.
+  virtual std::vector<FileFingerprint> Fingerprints() const = 0;
+};
+
+// The examples that `spec` describes, its split included. Reads headers, so
+// the width of dense data is known. The errors of SourceSpec::Validate(),
+// OpenBytes and Reader::Next().
+absl::StatusOr<std::unique_ptr<Reader>> OpenReader(
+    const SourceSpec& spec, const OpenBytes& open = OpenFile);
+
+struct NamedFingerprint {
+  std::string path;
+  FileFingerprint fingerprint;
+};
+
+// The files of `spec` and what they hold, whether or not it can be parsed.
+absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(
+    const SourceSpec& spec, const OpenBytes& open = OpenFile);
+
+}  // namespace ebb::data
+
+#endif  // EBB_DATA_READER_H_

@@ -1,0 +1,167 @@
+#include "data/source.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/example_hash.h"
+#include "common/status_macros.h"
+#include "data/internal/text.h"
+
+namespace ebb::data {
+namespace {
+
+// Raised when a reader comes to read other values from the same bytes: indexes
+// of the older one are then refused.
+constexpr int kReaderVersion = 1;
+
+template <typename... Args>
+absl::Status Wrong(const Args&... args) {
+  return absl::InvalidArgumentError(absl::StrCat(args...));
+}
+
+// Seventeen digits name every double exactly.
+std::string Exact(double value) { return absl::StrFormat("%.17g", value); }
+
+std::string Quoted(absl::string_view text) {
+  return absl::StrCat("'", absl::CHexEscape(text), "'");
+}
+
+absl::Status ValidateIdx(const SourceSpec& spec) {
+  const bool named = !spec.idx.images.empty() || !spec.idx.labels.empty();
+  if (named == !spec.path.empty()) {
+    return Wrong(
+        "an IDX source needs either a path, the common front of its two "
+        "files' names, or images and labels, the files themselves");
+  }
+  if (!named) return absl::OkStatus();
+  if (spec.idx.images.empty()) {
+    return Wrong("the IDX source names no images file beside the labels ",
+                 spec.idx.labels);
+  }
+  if (spec.has_labels && spec.idx.labels.empty()) {
+    return Wrong("the IDX source names no labels file beside the images ",
+                 spec.idx.images, "; name it, or say that it has no labels");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateCsv(const SourceSpec& spec) {
+  if (spec.csv.delimiter.has_value()) {
+    const char c = *spec.csv.delimiter;
+    if (absl::ascii_isalnum(c) || strchr("\"\r\n+-.", c) != nullptr) {
+      return Wrong("delimiter ", Quoted(absl::string_view(&c, 1)),
+                   " can be part of a field; use a comma, semicolon, tab, "
+                   "bar or space");
+    }
+  }
+  if (!std::isfinite(spec.csv.missing_value)) {
+    return Wrong("missing value ", spec.csv.missing_value,
+                 " is not a finite number");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateLibsvm(const SourceSpec& spec) {
+  const int64_t features = spec.libsvm.features;
+  if (features < 0 || features > internal::kMaxFeatures) {
+    return Wrong("features ", features, " is not between 0 (as found) and ",
+                 internal::kMaxFeatures);
+  }
+  if (spec.standardise) {
+    return Wrong(
+        "standardise would fill in the zeros of LIBSVM data; leave it out, or "
+        "give the data as CSV");
+  }
+  return absl::OkStatus();
+}
+
+std::string Meaning(const CsvOptions& csv, absl::string_view path) {
+  constexpr const char* kHeader[] = {"auto", "yes", "no"};
+  std::string missing = "error";
+  if (csv.missing == CsvOptions::Missing::kMean) missing = "mean";
+  if (csv.missing == CsvOptions::Missing::kConstant) {
+    missing = Exact(csv.missing_value);
+  }
+  const char delimiter = internal::Delimiter(csv, path);
+  return absl::StrCat(
+      " delimiter=", Quoted(absl::string_view(&delimiter, 1)),
+      " header=", kHeader[static_cast<int>(csv.header)],
+      " label=", Quoted(csv.label), " ignore=[",
+      absl::StrJoin(csv.ignore, ",",
+                    [](std::string* out, const std::string& column) {
+                      absl::StrAppend(out, Quoted(column));
+                    }),
+      "] missing=", missing);
+}
+
+}  // namespace
+
+bool Selects(const Split& split, int64_t example) {
+  constexpr uint64_t kSplitVersion = 2;  // 1 is the order's.
+  const uint64_t hash =
+      HashAppend(HashAppend(HashAppend(0, kSplitVersion), split.seed),
+                 static_cast<uint64_t>(example));
+  // The upper 53 bits as a number in [0, 1), exactly.
+  const bool test =
+      std::ldexp(static_cast<double>(hash >> 11), -53) < split.test_fraction;
+  return test == (split.part == Split::Part::kTest);
+}
+
+absl::Status SourceSpec::Validate() const {
+  switch (kind) {
+    case SourceKind::kIdx:
+      EBB_RETURN_IF_ERROR(ValidateIdx(*this));
+      break;
+    case SourceKind::kCsv:
+      EBB_RETURN_IF_ERROR(ValidateCsv(*this));
+      break;
+    case SourceKind::kLibsvm:
+      EBB_RETURN_IF_ERROR(ValidateLibsvm(*this));
+      break;
+  }
+  if (kind != SourceKind::kIdx && path.empty()) {
+    return Wrong("the data source has no path; name the file to read");
+  }
+  if (!std::isfinite(scale) || scale == 0 ||
+      std::fabs(scale) > std::numeric_limits<float>::max()) {
+    return Wrong("scale ", scale, " is not a finite number other than 0");
+  }
+  if (split.has_value() &&
+      !(split->test_fraction > 0 && split->test_fraction < 1)) {
+    return Wrong("the test fraction of the split is ", split->test_fraction,
+                 "; it lies between 0 and 1, for example 0.2");
+  }
+  return absl::OkStatus();
+}
+
+std::string SourceSpec::Meaning() const {
+  constexpr const char* kKind[] = {"idx", "csv", "libsvm"};
+  std::string text = absl::StrCat(
+      kKind[static_cast<int>(kind)], " reader=", kReaderVersion, " labels=",
+      !has_labels                       ? "none"
+      : label_kind == LabelKind::kClass ? "class"
+                                        : "real",
+      " scale=", Exact(scale), " standardise=", standardise ? "yes" : "no");
+  if (split.has_value()) {
+    absl::StrAppend(
+        &text, " split=", split->part == Split::Part::kTrain ? "train" : "test",
+        "/", Exact(split->test_fraction), "/", split->seed);
+  }
+  if (kind == SourceKind::kCsv) {
+    absl::StrAppend(&text, data::Meaning(csv, path));
+  }
+  if (kind == SourceKind::kLibsvm) {
+    absl::StrAppend(&text, " features=", libsvm.features,
+                    " zero_based=", libsvm.zero_based ? "yes" : "no");
+  }
+  return text;
+}
+
+}  // namespace ebb::data

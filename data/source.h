@@ -1,0 +1,102 @@
+// One data set, as a job names it: where it is and what its bytes mean.
+#ifndef EBB_DATA_SOURCE_H_
+#define EBB_DATA_SOURCE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace ebb::data {
+
+enum class SourceKind { kIdx, kCsv, kLibsvm };
+
+// kClass: labels are whole numbers that name classes; kReal: numbers to
+// predict (regression).
+enum class LabelKind { kClass, kReal };
+
+// One part of a file of which some examples are kept for testing. Which ones
+// is a function of the seed and the example's number (docs/data-order.md), so
+// the two parts are disjoint and the same on every machine.
+struct Split {
+  enum class Part { kTrain, kTest };
+  // The share of examples in the test part; between 0 and 1, exclusive.
+  double test_fraction = 0.2;
+  uint64_t seed = 0;
+  Part part = Part::kTrain;
+};
+
+// Whether the part holds the example with this number, counted from 0.
+bool Selects(const Split& split, int64_t example);
+
+struct IdxOptions {
+  // The two files, where they have not the usual names (see
+  // SourceSpec::path). `labels` is not read without labels.
+  std::string images;
+  std::string labels;
+};
+
+struct CsvOptions {
+  // kAuto: the first line is a header when none of its used fields is a
+  // number; a mixture is an error.
+  enum class Header { kAuto, kYes, kNo };
+  // What happens to a field that is empty, ?, NA, N/A, NaN or null.
+  // kConstant: it reads as `missing_value`. kMean: as the mean of its column
+  // over the training data. A missing label is always an error.
+  enum class Missing { kError, kConstant, kMean };
+
+  // Between fields. Absent: tab when the name ends in .tsv or .tsv.gz, else
+  // comma. Fields may be quoted ("a ""b"" c"), but not span lines.
+  std::optional<char> delimiter;
+  Header header = Header::kAuto;
+  // Columns go by their name in the header or by their number, from 1; a name
+  // wins. The label's column; empty is the last. Not used without labels.
+  std::string label;
+  // Columns that are not features.
+  std::vector<std::string> ignore;
+  Missing missing = Missing::kError;
+  double missing_value = 0;
+};
+
+struct LibsvmOptions {
+  // The number of features; 0 is the highest id found. Name it where the test
+  // data has ids that the training data has not.
+  int64_t features = 0;
+  // Whether ids count from 0 instead of 1.
+  bool zero_based = false;
+};
+
+struct SourceSpec {
+  SourceKind kind = SourceKind::kCsv;
+  // The file, plain or gzip. For IDX the common front of two:
+  // PATH-images-idx3-ubyte and PATH-labels-idx1-ubyte, each perhaps with .gz.
+  std::string path;
+  // Data to predict from has none. LIBSVM lines may keep theirs: it is
+  // skipped.
+  bool has_labels = true;
+  LabelKind label_kind = LabelKind::kClass;
+  // Each feature is multiplied by it; 1/255 brings pixels to [0, 1].
+  double scale = 1;
+  // Features become (x - mean) / stddev of their column in the training data;
+  // a column that is constant there becomes 0. Not for LIBSVM, whose zeros it
+  // would fill.
+  bool standardise = false;
+  std::optional<Split> split;
+  IdxOptions idx;
+  CsvOptions csv;
+  LibsvmOptions libsvm;
+
+  // kInvalidArgument, naming the field, its value and what would be right.
+  absl::Status Validate() const;
+
+  // Everything here but the paths, as one line of text: two sources with equal
+  // files and equal meaning hold the same examples. Stored in the index, so
+  // that an index is not used with other options than it was built with.
+  std::string Meaning() const;
+};
+
+}  // namespace ebb::data
+
+#endif  // EBB_DATA_SOURCE_H_

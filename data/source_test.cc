@@ -1,0 +1,126 @@
+#include "data/source.h"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+SourceSpec Csv() { return {.kind = SourceKind::kCsv, .path = "a.csv"}; }
+
+std::string ErrorOf(const SourceSpec& spec) {
+  const absl::Status status = spec.Validate();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  return std::string(status.message());
+}
+
+TEST(SourceSpecTest, RefusesPathsThatDoNotSuitTheKind) {
+  EXPECT_TRUE(Csv().Validate().ok());
+  EXPECT_THAT(ErrorOf({.kind = SourceKind::kLibsvm}), HasSubstr("no path"));
+  EXPECT_THAT(ErrorOf({.kind = SourceKind::kIdx}),
+              HasSubstr("needs either a path"));
+  EXPECT_THAT(
+      ErrorOf({.kind = SourceKind::kIdx, .path = "x", .idx = {.images = "y"}}),
+      HasSubstr("needs either a path"));
+  EXPECT_THAT(ErrorOf({.kind = SourceKind::kIdx, .idx = {.images = "y"}}),
+              HasSubstr("no labels file beside the images y"));
+  EXPECT_THAT(ErrorOf({.kind = SourceKind::kIdx, .idx = {.labels = "y"}}),
+              HasSubstr("no images file beside the labels y"));
+}
+
+TEST(SourceSpecTest, RefusesNumbersOutOfRange) {
+  SourceSpec spec = Csv();
+  spec.scale = 0;
+  EXPECT_THAT(ErrorOf(spec), HasSubstr("scale 0 is not a finite number"));
+  spec.scale = std::nan("");
+  EXPECT_THAT(ErrorOf(spec), HasSubstr("scale nan"));
+  spec = Csv();
+  spec.split = Split{.test_fraction = 1};
+  EXPECT_EQ(ErrorOf(spec),
+            "the test fraction of the split is 1; it lies between 0 and 1, "
+            "for example 0.2");
+  spec.split = Split{.test_fraction = std::nan("")};
+  EXPECT_THAT(ErrorOf(spec), HasSubstr("split is nan"));
+  spec = Csv();
+  spec.csv.missing_value = std::numeric_limits<double>::infinity();
+  EXPECT_THAT(ErrorOf(spec), HasSubstr("missing value inf"));
+  EXPECT_THAT(ErrorOf({.kind = SourceKind::kLibsvm,
+                       .path = "a",
+                       .libsvm = {.features = -1}}),
+              HasSubstr("features -1 is not between 0"));
+}
+
+TEST(SourceSpecTest, RefusesDelimitersThatFieldsMayHold) {
+  for (const char c : {'1', 'a', '.', '-', '"', '\n', '\0'}) {
+    SourceSpec spec = Csv();
+    spec.csv.delimiter = c;
+    EXPECT_THAT(ErrorOf(spec), HasSubstr("can be part of a field"));
+  }
+}
+
+TEST(SourceSpecTest, RefusesToStandardiseSparseData) {
+  const SourceSpec spec = {
+      .kind = SourceKind::kLibsvm, .path = "a9a", .standardise = true};
+  EXPECT_THAT(ErrorOf(spec), HasSubstr("would fill in the zeros"));
+}
+
+TEST(SourceSpecTest, MeaningNamesAllButThePaths) {
+  const SourceSpec idx = {
+      .kind = SourceKind::kIdx, .path = "d/train", .scale = 0.5};
+  EXPECT_EQ(idx.Meaning(),
+            "idx reader=1 labels=class scale=0.5 standardise=no");
+  const SourceSpec libsvm = {.kind = SourceKind::kLibsvm,
+                             .path = "a9a",
+                             .has_labels = false,
+                             .libsvm = {.features = 123, .zero_based = true}};
+  EXPECT_EQ(libsvm.Meaning(),
+            "libsvm reader=1 labels=none scale=1 standardise=no features=123 "
+            "zero_based=yes");
+  const SourceSpec csv = {.kind = SourceKind::kCsv,
+                          .path = "a.tsv",
+                          .label_kind = LabelKind::kReal,
+                          .scale = 0.1,
+                          .standardise = true,
+                          .split = Split{.seed = 7, .part = Split::Part::kTest},
+                          .csv = {.label = "it's",
+                                  .ignore = {"a", "3"},
+                                  .missing = CsvOptions::Missing::kMean}};
+  EXPECT_EQ(csv.Meaning(),
+            "csv reader=1 labels=real scale=0.10000000000000001 "
+            "standardise=yes split=test/0.20000000000000001/7 delimiter='\\t' "
+            "header=auto label='it\\'s' ignore=['a','3'] missing=mean");
+}
+
+TEST(SplitTest, MatchesTheVectorsOfTheSpecification) {
+  const Split split = {
+      .test_fraction = 0.25, .seed = 1, .part = Split::Part::kTest};
+  std::vector<int64_t> test;
+  for (int64_t example = 0; example < 32; ++example) {
+    if (Selects(split, example)) test.push_back(example);
+  }
+  EXPECT_THAT(test, ElementsAre(8, 11, 17, 20, 21, 22, 23, 30));
+}
+
+TEST(SplitTest, EachExampleIsInOnePart) {
+  Split train = {.test_fraction = 0.2, .seed = 1};
+  Split test = train;
+  test.part = Split::Part::kTest;
+  int64_t tested = 0;
+  for (int64_t example = 0; example < 1797; ++example) {
+    EXPECT_NE(Selects(train, example), Selects(test, example));
+    tested += Selects(test, example) ? 1 : 0;
+  }
+  EXPECT_EQ(tested, 336);  // As the program of the specification counts.
+}
+
+}  // namespace
+}  // namespace ebb::data
