@@ -1,0 +1,378 @@
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/rpc/convert.h"
+#include "common/rpc/internal/check.h"
+#include "common/status_macros.h"
+
+namespace ebb::rpc {
+
+using internal::AtMost;
+using internal::InRange;
+using internal::IsPartition;
+using internal::IsSize;
+using internal::Named;
+using internal::NotNegative;
+using internal::Present;
+using internal::UnknownEnum;
+
+namespace {
+
+v1::Verdict ToProto(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kApplied:
+      return v1::VERDICT_APPLIED;
+    case Verdict::kDuplicate:
+      return v1::VERDICT_DUPLICATE;
+    case Verdict::kGap:
+      return v1::VERDICT_GAP;
+    case Verdict::kOverlap:
+      return v1::VERDICT_OVERLAP;
+    case Verdict::kStale:
+      return v1::VERDICT_STALE;
+    case Verdict::kNotOpen:
+      return v1::VERDICT_NOT_OPEN;
+    case Verdict::kClosed:
+      return v1::VERDICT_CLOSED;
+    case Verdict::kWrongPlacement:
+      return v1::VERDICT_WRONG_PLACEMENT;
+    case Verdict::kWrongGeneration:
+      return v1::VERDICT_WRONG_GENERATION;
+    case Verdict::kSuperseded:
+      return v1::VERDICT_SUPERSEDED;
+    case Verdict::kBusy:
+      return v1::VERDICT_BUSY;
+    case Verdict::kInvalid:
+      return v1::VERDICT_INVALID;
+  }
+  return v1::VERDICT_UNSPECIFIED;
+}
+
+absl::StatusOr<Verdict> FromProto(v1::Verdict verdict) {
+  switch (verdict) {
+    case v1::VERDICT_APPLIED:
+      return Verdict::kApplied;
+    case v1::VERDICT_DUPLICATE:
+      return Verdict::kDuplicate;
+    case v1::VERDICT_GAP:
+      return Verdict::kGap;
+    case v1::VERDICT_OVERLAP:
+      return Verdict::kOverlap;
+    case v1::VERDICT_STALE:
+      return Verdict::kStale;
+    case v1::VERDICT_NOT_OPEN:
+      return Verdict::kNotOpen;
+    case v1::VERDICT_CLOSED:
+      return Verdict::kClosed;
+    case v1::VERDICT_WRONG_PLACEMENT:
+      return Verdict::kWrongPlacement;
+    case v1::VERDICT_WRONG_GENERATION:
+      return Verdict::kWrongGeneration;
+    case v1::VERDICT_SUPERSEDED:
+      return Verdict::kSuperseded;
+    case v1::VERDICT_BUSY:
+      return Verdict::kBusy;
+    case v1::VERDICT_INVALID:
+      return Verdict::kInvalid;
+    default:
+      return UnknownEnum("PushSegmentResponse.verdict", verdict);
+  }
+}
+
+v1::PullResult ToProto(PullResult result) {
+  switch (result) {
+    case PullResult::kValues:
+      return v1::PULL_RESULT_VALUES;
+    case PullResult::kWait:
+      return v1::PULL_RESULT_WAIT;
+    case PullResult::kClosed:
+      return v1::PULL_RESULT_CLOSED;
+    case PullResult::kNotInView:
+      return v1::PULL_RESULT_NOT_IN_VIEW;
+    case PullResult::kWrongPlacement:
+      return v1::PULL_RESULT_WRONG_PLACEMENT;
+    case PullResult::kWrongGeneration:
+      return v1::PULL_RESULT_WRONG_GENERATION;
+    case PullResult::kNoSnapshot:
+      return v1::PULL_RESULT_NO_SNAPSHOT;
+    case PullResult::kInvalid:
+      return v1::PULL_RESULT_INVALID;
+  }
+  return v1::PULL_RESULT_UNSPECIFIED;
+}
+
+absl::StatusOr<PullResult> FromProto(v1::PullResult result) {
+  switch (result) {
+    case v1::PULL_RESULT_VALUES:
+      return PullResult::kValues;
+    case v1::PULL_RESULT_WAIT:
+      return PullResult::kWait;
+    case v1::PULL_RESULT_CLOSED:
+      return PullResult::kClosed;
+    case v1::PULL_RESULT_NOT_IN_VIEW:
+      return PullResult::kNotInView;
+    case v1::PULL_RESULT_WRONG_PLACEMENT:
+      return PullResult::kWrongPlacement;
+    case v1::PULL_RESULT_WRONG_GENERATION:
+      return PullResult::kWrongGeneration;
+    case v1::PULL_RESULT_NO_SNAPSHOT:
+      return PullResult::kNoSnapshot;
+    case v1::PULL_RESULT_INVALID:
+      return PullResult::kInvalid;
+    default:
+      return UnknownEnum("PullSegment.result", result);
+  }
+}
+
+v1::WorkerStamp ToProto(const WorkerStamp& stamp) {
+  v1::WorkerStamp message;
+  message.set_worker(stamp.worker.value());
+  message.set_joined(stamp.joined.value());
+  message.set_clock(stamp.clock);
+  return message;
+}
+
+absl::StatusOr<WorkerStamp> FromProto(const v1::WorkerStamp& message) {
+  EBB_RETURN_IF_ERROR(Named("WorkerStamp.worker", message.worker()));
+  EBB_RETURN_IF_ERROR(NotNegative("WorkerStamp.clock", message.clock()));
+  return WorkerStamp{SessionId(message.worker()), ViewNumber(message.joined()),
+                     message.clock()};
+}
+
+}  // namespace
+
+// --- Push --------------------------------------------------------------------
+
+v1::PushRequest HeaderToProto(const PushRequest& request) {
+  v1::PushRequest message;
+  message.set_job(request.job.value());
+  message.set_generation(request.generation.value());
+  *message.mutable_stamp() = ToProto(request.stamp);
+  message.set_incarnation(request.incarnation);
+  message.set_sequence(request.sequence);
+  message.set_layout_hash(request.layout_hash);
+  *message.mutable_item() = ToProto(request.item);
+  message.set_begin(request.begin);
+  message.set_end(request.end);
+  *message.mutable_ledger() = ToProto(request.ledger);
+  message.set_loss_sum(request.loss_sum);
+  message.set_skip(request.skip);
+  for (const PushSegment& segment : request.segments) {
+    v1::PushSegment* to = message.add_segments();
+    to->set_partition(segment.partition.value());
+    to->set_term(segment.term.value());
+    to->set_pulled_updates(segment.pulled_updates);
+    to->set_gradient_bytes(segment.gradient.size());
+    to->set_oracle_bytes(segment.oracle.size());
+  }
+  return message;
+}
+
+absl::StatusOr<PushRequest> HeaderFromProto(const v1::PushRequest& message) {
+  EBB_RETURN_IF_ERROR(Named("PushRequest.job", message.job()));
+  EBB_RETURN_IF_ERROR(Present("PushRequest.stamp", message.has_stamp()));
+  EBB_RETURN_IF_ERROR(Present("PushRequest.item", message.has_item()));
+  EBB_RETURN_IF_ERROR(Present("PushRequest.ledger", message.has_ledger()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("PushRequest.incarnation", message.incarnation()));
+  EBB_RETURN_IF_ERROR(NotNegative("PushRequest.sequence", message.sequence()));
+  EBB_RETURN_IF_ERROR(NotNegative("PushRequest.begin", message.begin()));
+  EBB_RETURN_IF_ERROR(
+      InRange("PushRequest.end", message.end(), message.begin(), INT64_MAX));
+  EBB_RETURN_IF_ERROR(
+      AtMost("PushRequest.segments", message.segments_size(), kMaxPartitions));
+  PushRequest request;
+  request.job = JobId(message.job());
+  request.generation = Generation(message.generation());
+  EBB_ASSIGN_OR_RETURN(request.stamp, FromProto(message.stamp()));
+  request.incarnation = message.incarnation();
+  request.sequence = message.sequence();
+  request.layout_hash = message.layout_hash();
+  EBB_ASSIGN_OR_RETURN(request.item, FromProto(message.item()));
+  request.begin = message.begin();
+  request.end = message.end();
+  EBB_ASSIGN_OR_RETURN(request.ledger, FromProto(message.ledger()));
+  request.loss_sum = message.loss_sum();
+  request.skip = message.skip();
+  request.segments.reserve(message.segments_size());
+  for (const v1::PushSegment& from : message.segments()) {
+    EBB_RETURN_IF_ERROR(IsPartition("PushSegment.partition", from.partition()));
+    EBB_RETURN_IF_ERROR(
+        NotNegative("PushSegment.pulled_updates", from.pulled_updates()));
+    EBB_RETURN_IF_ERROR(IsSize("PushSegment.gradient_bytes",
+                               from.gradient_bytes(), sizeof(float)));
+    EBB_RETURN_IF_ERROR(IsSize("PushSegment.oracle_bytes", from.oracle_bytes(),
+                               sizeof(uint64_t)));
+    PushSegment segment;
+    segment.partition = PartitionId(from.partition());
+    segment.term = Term(from.term());
+    segment.pulled_updates = from.pulled_updates();
+    request.segments.push_back(std::move(segment));
+  }
+  return request;
+}
+
+v1::PushResponse ToProto(const PushReply& reply) {
+  v1::PushResponse message;
+  message.set_job(reply.job.value());
+  message.set_generation(reply.generation.value());
+  message.set_server(reply.server.value());
+  message.set_server_session(reply.server_session.value());
+  message.set_worker(reply.worker.value());
+  message.set_incarnation(reply.incarnation);
+  message.set_sequence(reply.sequence);
+  *message.mutable_item() = ToProto(reply.item);
+  for (const PushSegmentReply& segment : reply.segments) {
+    v1::PushSegmentResponse* to = message.add_segments();
+    to->set_partition(segment.partition.value());
+    to->set_verdict(ToProto(segment.verdict));
+    to->set_mark(segment.mark);
+    to->set_term(segment.term.value());
+  }
+  return message;
+}
+
+absl::StatusOr<PushReply> FromProto(const v1::PushResponse& message) {
+  EBB_RETURN_IF_ERROR(Named("PushResponse.job", message.job()));
+  EBB_RETURN_IF_ERROR(NotNegative("PushResponse.server", message.server()));
+  EBB_RETURN_IF_ERROR(Present("PushResponse.item", message.has_item()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("PushResponse.incarnation", message.incarnation()));
+  EBB_RETURN_IF_ERROR(NotNegative("PushResponse.sequence", message.sequence()));
+  EBB_RETURN_IF_ERROR(
+      AtMost("PushResponse.segments", message.segments_size(), kMaxPartitions));
+  PushReply reply;
+  reply.job = JobId(message.job());
+  reply.generation = Generation(message.generation());
+  reply.server = ServerId(message.server());
+  reply.server_session = SessionId(message.server_session());
+  reply.worker = SessionId(message.worker());
+  reply.incarnation = message.incarnation();
+  reply.sequence = message.sequence();
+  EBB_ASSIGN_OR_RETURN(reply.item, FromProto(message.item()));
+  reply.segments.reserve(message.segments_size());
+  for (const v1::PushSegmentResponse& from : message.segments()) {
+    EBB_RETURN_IF_ERROR(
+        IsPartition("PushSegmentResponse.partition", from.partition()));
+    EBB_RETURN_IF_ERROR(NotNegative("PushSegmentResponse.mark", from.mark()));
+    EBB_ASSIGN_OR_RETURN(Verdict verdict, FromProto(from.verdict()));
+    reply.segments.push_back({PartitionId(from.partition()), verdict,
+                              from.mark(), Term(from.term())});
+  }
+  return reply;
+}
+
+// --- Pull --------------------------------------------------------------------
+
+v1::PullRequest ToProto(const PullRequest& request) {
+  v1::PullRequest message;
+  message.set_job(request.job.value());
+  message.set_generation(request.generation.value());
+  *message.mutable_stamp() = ToProto(request.stamp);
+  message.set_request(request.request);
+  message.set_target_clock(request.target_clock);
+  message.set_round(request.round);
+  message.set_snapshot(request.snapshot);
+  for (const PullSegmentRequest& segment : request.segments) {
+    v1::PullSegmentRequest* to = message.add_segments();
+    to->set_partition(segment.partition.value());
+    to->set_term(segment.term.value());
+  }
+  return message;
+}
+
+absl::StatusOr<PullRequest> FromProto(const v1::PullRequest& message) {
+  EBB_RETURN_IF_ERROR(Named("PullRequest.job", message.job()));
+  EBB_RETURN_IF_ERROR(Present("PullRequest.stamp", message.has_stamp()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("PullRequest.target_clock", message.target_clock()));
+  EBB_RETURN_IF_ERROR(
+      InRange("PullRequest.round", message.round(), -1, INT64_MAX));
+  EBB_RETURN_IF_ERROR(NotNegative("PullRequest.snapshot", message.snapshot()));
+  EBB_RETURN_IF_ERROR(
+      AtMost("PullRequest.segments", message.segments_size(), kMaxPartitions));
+  PullRequest request;
+  request.job = JobId(message.job());
+  request.generation = Generation(message.generation());
+  EBB_ASSIGN_OR_RETURN(request.stamp, FromProto(message.stamp()));
+  request.request = message.request();
+  request.target_clock = message.target_clock();
+  request.round = message.round();
+  request.snapshot = message.snapshot();
+  request.segments.reserve(message.segments_size());
+  for (const v1::PullSegmentRequest& from : message.segments()) {
+    EBB_RETURN_IF_ERROR(
+        IsPartition("PullSegmentRequest.partition", from.partition()));
+    request.segments.push_back(
+        {PartitionId(from.partition()), Term(from.term())});
+  }
+  return request;
+}
+
+v1::PullResponse HeaderToProto(const PullReply& reply) {
+  v1::PullResponse message;
+  message.set_job(reply.job.value());
+  message.set_generation(reply.generation.value());
+  message.set_server(reply.server.value());
+  message.set_server_session(reply.server_session.value());
+  message.set_worker(reply.worker.value());
+  message.set_request(reply.request);
+  for (const PullSegment& segment : reply.segments) {
+    v1::PullSegment* to = message.add_segments();
+    to->set_partition(segment.partition.value());
+    to->set_result(ToProto(segment.result));
+    to->set_term(segment.term.value());
+    to->set_updates(segment.updates);
+    to->set_values_bytes(segment.values.size());
+  }
+  return message;
+}
+
+absl::StatusOr<PullReply> HeaderFromProto(const v1::PullResponse& message) {
+  EBB_RETURN_IF_ERROR(Named("PullResponse.job", message.job()));
+  EBB_RETURN_IF_ERROR(NotNegative("PullResponse.server", message.server()));
+  EBB_RETURN_IF_ERROR(
+      AtMost("PullResponse.segments", message.segments_size(), kMaxPartitions));
+  PullReply reply;
+  reply.job = JobId(message.job());
+  reply.generation = Generation(message.generation());
+  reply.server = ServerId(message.server());
+  reply.server_session = SessionId(message.server_session());
+  reply.worker = SessionId(message.worker());
+  reply.request = message.request();
+  reply.segments.reserve(message.segments_size());
+  for (const v1::PullSegment& from : message.segments()) {
+    EBB_RETURN_IF_ERROR(IsPartition("PullSegment.partition", from.partition()));
+    EBB_RETURN_IF_ERROR(NotNegative("PullSegment.updates", from.updates()));
+    EBB_RETURN_IF_ERROR(
+        IsSize("PullSegment.values_bytes", from.values_bytes(), sizeof(float)));
+    PullSegment segment;
+    segment.partition = PartitionId(from.partition());
+    EBB_ASSIGN_OR_RETURN(segment.result, FromProto(from.result()));
+    segment.term = Term(from.term());
+    segment.updates = from.updates();
+    reply.segments.push_back(std::move(segment));
+  }
+  return reply;
+}
+
+// --- Clock -------------------------------------------------------------------
+
+v1::ClockRequest ToProto(const ClockUpdate& update) {
+  v1::ClockRequest message;
+  message.set_job(update.job.value());
+  message.set_generation(update.generation.value());
+  *message.mutable_stamp() = ToProto(update.stamp);
+  return message;
+}
+
+absl::StatusOr<ClockUpdate> FromProto(const v1::ClockRequest& message) {
+  EBB_RETURN_IF_ERROR(Named("ClockRequest.job", message.job()));
+  EBB_RETURN_IF_ERROR(Present("ClockRequest.stamp", message.has_stamp()));
+  EBB_ASSIGN_OR_RETURN(WorkerStamp stamp, FromProto(message.stamp()));
+  return ClockUpdate{JobId(message.job()), Generation(message.generation()),
+                     stamp};
+}
+
+}  // namespace ebb::rpc

@@ -1,0 +1,752 @@
+#include "common/rpc/convert.h"
+
+#include <google/protobuf/text_format.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "common/rpc/internal/check.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+template <typename Message>
+Message Parse(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
+      << text;
+  return message;
+}
+
+constexpr char kPlanText[] =
+    "epochs: 2 examples: 100 shard_size: 30 batch_by_epoch: 4 "
+    "batch_by_epoch: 8 seed: 5 layout_hash: 6 parameters: 70 "
+    "block_floats: 16 partitions: 3 oracle_width: 9 "
+    "consistency { kind: KIND_ROUNDS clock_bound: 11 round_items: 2 "
+    "rounds_in_memory: 13 max_staleness_updates: 14 } "
+    "min_workers: 15 max_workers: 16 evaluate_every: 17 quarantine_after: 18 "
+    "on_poison: POISON_POLICY_SKIP on_nonfinite: POISON_POLICY_PAUSE "
+    "checkpoint_interval_ms: 19 checkpoint_keep: 20";
+
+JobPlan TestPlan() {
+  JobPlan plan;
+  plan.epochs = 2;
+  plan.examples = 100;
+  plan.shard_size = 30;
+  plan.batch_by_epoch = {4, 8};
+  plan.seed = 5;
+  plan.layout_hash = 6;
+  plan.parameters = 70;
+  plan.block_floats = 16;
+  plan.partitions = 3;
+  plan.oracle_width = 9;
+  plan.consistency = {.kind = ConsistencyKind::kRounds,
+                      .clock_bound = 11,
+                      .round_items = 2,
+                      .rounds_in_memory = 13,
+                      .max_staleness_updates = 14};
+  plan.min_workers = 15;
+  plan.max_workers = 16;
+  plan.evaluate_every = 17;
+  plan.quarantine_after = 18;
+  plan.on_poison = PoisonPolicy::kSkip;
+  plan.on_nonfinite = PoisonPolicy::kPause;
+  plan.checkpoint_interval_ms = 19;
+  plan.checkpoint_keep = 20;
+  return plan;
+}
+
+const std::string kRecordText =
+    absl::StrCat("id: 77 name: \"mlp\" plan { ", kPlanText,
+                 " } specification: \"\\000\\377spec\"");
+
+JobRecordPtr TestRecord() {
+  return std::make_shared<JobRecord>(
+      JobRecord{JobId(77), "mlp", TestPlan(), std::string("\0\xffspec", 6)});
+}
+
+const RollbackRecord kRollback{
+    {VersionKey{JobId(77), Generation(2), PartitionId(1), Term(4), 5}}};
+constexpr char kRollbackText[] =
+    "versions { job: 77 generation: 2 partition: 1 term: 4 sequence: 5 }";
+
+// --- Everything survives the way there and back ------------------------------
+
+// ToProto(value) is `text`, and so is what FromProto makes of it.
+template <typename Struct>
+void ExpectSame(const Struct& value, const std::string& text) {
+  const auto message = ToProto(value);
+  EXPECT_EQ(message.ShortDebugString(),
+            Parse<std::decay_t<decltype(message)>>(text).ShortDebugString());
+  const auto back = FromProto(message);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(ToProto(*back).ShortDebugString(), message.ShortDebugString());
+}
+
+TEST(ConvertTest, PlanSurvives) { ExpectSame(TestPlan(), kPlanText); }
+
+TEST(ConvertTest, RecordSurvives) { ExpectSame(*TestRecord(), kRecordText); }
+
+TEST(ConvertTest, SmallMessagesSurvive) {
+  ExpectSame(ItemId{3, 4}, "epoch: 3 shard: 4");
+  ExpectSame(LedgerRow{5, 0xffffffffffffffff},
+             "count: 5 hash: 18446744073709551615");
+  ExpectSame(SkippedRange{{3, 4}, 10, 20},
+             "item { epoch: 3 shard: 4 } begin: 10 end: 20");
+  ExpectSame(ItemMark{{3, 4}, 9}, "item { epoch: 3 shard: 4 } mark: 9");
+  ExpectSame(kRollback, kRollbackText);
+}
+
+TEST(ConvertTest, EachConsistencyKindSurvives) {
+  JobPlan plan = TestPlan();
+  for (const auto& [kind, name] :
+       {std::pair{ConsistencyKind::kAsp, "KIND_ASP"},
+        std::pair{ConsistencyKind::kSsp, "KIND_SSP"},
+        std::pair{ConsistencyKind::kRounds, "KIND_ROUNDS"}}) {
+    plan.consistency.kind = kind;
+    const v1::Plan message = ToProto(plan);
+    EXPECT_THAT(message.ShortDebugString(), HasSubstr(name));
+    EXPECT_EQ(FromProto(message)->consistency.kind, kind);
+  }
+}
+
+TEST(ConvertTest, PushHeaderSurvives) {
+  PushRequest request;
+  request.job = JobId(1);
+  request.generation = Generation(2);
+  request.stamp = {SessionId(3), ViewNumber(4), 5};
+  request.incarnation = 6;
+  request.sequence = 7;
+  request.layout_hash = 8;
+  request.item = {9, 10};
+  request.begin = 11;
+  request.end = 12;
+  request.ledger = {1, 13};
+  request.loss_sum = 0.5;
+  request.skip = true;
+  PushSegment segment;
+  segment.partition = PartitionId(14);
+  segment.term = Term(15);
+  segment.pulled_updates = 16;
+  segment.gradient = Payload::Of(std::vector<float>(2));
+  segment.oracle = Payload::Of(std::vector<uint64_t>(3));
+  request.segments.push_back(segment);
+
+  const v1::PushRequest message = HeaderToProto(request);
+  const char* text =
+      "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 } "
+      "incarnation: 6 sequence: 7 layout_hash: 8 item { epoch: 9 shard: 10 } "
+      "begin: 11 end: 12 ledger { count: 1 hash: 13 } loss_sum: 0.5 skip: true "
+      "segments { partition: 14 term: 15 pulled_updates: 16 "
+      "gradient_bytes: 8 oracle_bytes: 24 }";
+  EXPECT_EQ(message.ShortDebugString(), text);
+
+  auto back = HeaderFromProto(message);
+  ASSERT_TRUE(back.ok()) << back.status();
+  back->segments[0].gradient = segment.gradient;
+  back->segments[0].oracle = segment.oracle;
+  EXPECT_EQ(HeaderToProto(*back).ShortDebugString(), text);
+}
+
+TEST(ConvertTest, PushReplySurvivesWithEveryVerdict) {
+  PushReply reply;
+  reply.job = JobId(1);
+  reply.generation = Generation(2);
+  reply.server = ServerId(3);
+  reply.server_session = SessionId(4);
+  reply.worker = SessionId(5);
+  reply.incarnation = 6;
+  reply.sequence = 7;
+  reply.item = {8, 9};
+  for (const auto& [verdict, name] :
+       std::initializer_list<std::pair<Verdict, const char*>>{
+           {Verdict::kApplied, "APPLIED"},
+           {Verdict::kDuplicate, "DUPLICATE"},
+           {Verdict::kGap, "GAP"},
+           {Verdict::kOverlap, "OVERLAP"},
+           {Verdict::kStale, "STALE"},
+           {Verdict::kNotOpen, "NOT_OPEN"},
+           {Verdict::kClosed, "CLOSED"},
+           {Verdict::kWrongPlacement, "WRONG_PLACEMENT"},
+           {Verdict::kWrongGeneration, "WRONG_GENERATION"},
+           {Verdict::kSuperseded, "SUPERSEDED"},
+           {Verdict::kBusy, "BUSY"},
+           {Verdict::kInvalid, "INVALID"}}) {
+    reply.segments = {{PartitionId(10), verdict, 11, Term(12)}};
+    ExpectSame(reply,
+               absl::StrCat("job: 1 generation: 2 server: 3 server_session: 4 "
+                            "worker: 5 incarnation: 6 sequence: 7 "
+                            "item { epoch: 8 shard: 9 } segments { "
+                            "partition: 10 verdict: VERDICT_",
+                            name, " mark: 11 term: 12 }"));
+    EXPECT_EQ(FromProto(ToProto(reply))->segments[0].verdict, verdict);
+  }
+}
+
+TEST(ConvertTest, PullRequestSurvives) {
+  PullRequest request;
+  request.job = JobId(1);
+  request.generation = Generation(2);
+  request.stamp = {SessionId(3), ViewNumber(4), 5};
+  request.request = 6;
+  request.target_clock = 7;
+  request.round = -1;
+  request.snapshot = 8;
+  request.segments = {{PartitionId(9), Term(10)}};
+  ExpectSame(request,
+             "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 } "
+             "request: 6 target_clock: 7 round: -1 snapshot: 8 "
+             "segments { partition: 9 term: 10 }");
+}
+
+TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
+  PullReply reply;
+  reply.job = JobId(1);
+  reply.generation = Generation(2);
+  reply.server = ServerId(3);
+  reply.server_session = SessionId(4);
+  reply.worker = SessionId(5);
+  reply.request = 6;
+  PullSegment segment;
+  segment.partition = PartitionId(7);
+  segment.term = Term(8);
+  segment.updates = 9;
+  segment.values = Payload::Of(std::vector<float>(10));
+  for (const auto& [result, name] :
+       std::initializer_list<std::pair<PullResult, const char*>>{
+           {PullResult::kValues, "VALUES"},
+           {PullResult::kWait, "WAIT"},
+           {PullResult::kClosed, "CLOSED"},
+           {PullResult::kNotInView, "NOT_IN_VIEW"},
+           {PullResult::kWrongPlacement, "WRONG_PLACEMENT"},
+           {PullResult::kWrongGeneration, "WRONG_GENERATION"},
+           {PullResult::kNoSnapshot, "NO_SNAPSHOT"},
+           {PullResult::kInvalid, "INVALID"}}) {
+    segment.result = result;
+    reply.segments = {segment};
+    const v1::PullResponse message = HeaderToProto(reply);
+    EXPECT_EQ(message.ShortDebugString(),
+              absl::StrCat("job: 1 generation: 2 server: 3 server_session: 4 "
+                           "worker: 5 request: 6 segments { partition: 7 "
+                           "result: PULL_RESULT_",
+                           name, " term: 8 updates: 9 values_bytes: 40 }"));
+    auto back = HeaderFromProto(message);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->segments[0].result, result);
+    back->segments[0].values = segment.values;
+    EXPECT_EQ(HeaderToProto(*back).ShortDebugString(),
+              message.ShortDebugString());
+  }
+}
+
+TEST(ConvertTest, ClockSurvives) {
+  ExpectSame(
+      ClockUpdate{JobId(1), Generation(2), {SessionId(3), ViewNumber(4), 5}},
+      "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 }");
+}
+
+// --- Sessions ----------------------------------------------------------------
+
+// As ExpectSame, for one variant of a stream, each time in a new stream.
+template <typename Variant, typename Struct>
+void ExpectSameInStream(const Struct& value, const std::string& text) {
+  const Variant variant(value);
+  RecordSender sender;
+  auto message = ToProto(variant, &sender);
+  const std::string sent = message.ShortDebugString();
+  EXPECT_EQ(sent, Parse<decltype(message)>(text).ShortDebugString());
+  RecordReceiver receiver;
+  const auto back = FromProto(std::move(message), &receiver);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->index(), variant.index());
+  RecordSender again;
+  EXPECT_EQ(ToProto(*back, &again).ShortDebugString(), sent);
+}
+
+JobRegistration TestRegistration() {
+  JobRegistration job;
+  job.record = TestRecord();
+  job.generation = Generation(5);
+  job.rollback = kRollback;
+  job.partitions = {{PartitionId(2), Term(6), true, "\x01", "\x02"}};
+  return job;
+}
+const std::string kRegistrationText = absl::StrCat(
+    "record { ", kRecordText, " } generation: 5 rollback { ", kRollbackText,
+    " } partitions { partition: 2 term: 6 serving: true marks: \"\\001\" "
+    "durable_marks: \"\\002\" }");
+
+TEST(ConvertTest, ServerMessagesSurvive) {
+  using V = ServerToScheduler;
+  ExpectSameInStream<V>(
+      RegisterServer{ServerId(1),
+                     SessionId(2),
+                     "ps-1:7001",
+                     3,
+                     {ServerId(0), ServerId(4)},
+                     {TestRegistration()}},
+      absl::StrCat("register_server { server: 1 session: 2 "
+                   "address: \"ps-1:7001\" process_id: 3 known_servers: 0 "
+                   "known_servers: 4 jobs { ",
+                   kRegistrationText, " } }"));
+  ExpectSameInStream<V>(RegisterPartitions{SessionId(1), TestRegistration()},
+                        absl::StrCat("register_partitions { session: 1 job { ",
+                                     kRegistrationText, " } }"));
+  ExpectSameInStream<V>(
+      MarkReport{SessionId(1),
+                 JobId(2),
+                 Generation(3),
+                 {{PartitionId(4), Term(5), {{{6, 7}, 8}}, {{{9, 10}, 11}}}}},
+      "mark_report { session: 1 job: 2 generation: 3 partitions { "
+      "partition: 4 term: 5 marks { item { epoch: 6 shard: 7 } mark: 8 } "
+      "durable { item { epoch: 9 shard: 10 } mark: 11 } } }");
+  ExpectSameInStream<V>(ViewRequest{JobId(1)}, "view_request { job: 1 }");
+  ExpectSameInStream<V>(
+      SnapshotReply{JobId(1), Generation(2), 3, {{PartitionId(4), Term(5)}}, 6},
+      "snapshot_reply { job: 1 generation: 2 snapshot: 3 partitions { "
+      "partition: 4 term: 5 } examples: 6 }");
+  ExpectSameInStream<V>(
+      ServerStatistics{SessionId(1), JobId(2), 3, {4, 5}, 0.5, 6, "disk full"},
+      "statistics { session: 1 job: 2 updates: 3 staleness: 4 staleness: 5 "
+      "loss_sum: 0.5 loss_examples: 6 problem: \"disk full\" }");
+  ExpectSameInStream<V>(ServerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
+}
+
+TEST(ConvertTest, MessagesToServersSurvive) {
+  using V = SchedulerToServer;
+  ExpectSameInStream<V>(
+      Grant{ServerId(1),
+            SessionId(2),
+            TestRecord(),
+            Generation(3),
+            kRollback,
+            {{PartitionId(2), Term(5), Term(6)}}},
+      absl::StrCat("grant { server: 1 session: 2 record { ", kRecordText,
+                   " } generation: 3 rollback { ", kRollbackText,
+                   " } partitions { partition: 2 term: 5 parent: 6 } }"));
+  ExpectSameInStream<V>(
+      ViewUpdate{JobId(1),
+                 Generation(2),
+                 ViewNumber(3),
+                 {{SessionId(4), ViewNumber(5), 6}}},
+      "view { job: 1 generation: 2 number: 3 members { worker: 4 joined: 5 "
+      "start_clock: 6 } }");
+  ExpectSameInStream<V>(RoundStatus{JobId(1), Generation(2), 4, 3},
+                        "round { job: 1 generation: 2 closed_everywhere: 4 "
+                        "durable_everywhere: 3 }");
+  ExpectSameInStream<V>(CheckpointNow{JobId(1)}, "checkpoint { job: 1 }");
+  ExpectSameInStream<V>(TakeSnapshot{JobId(1), Generation(2), 3},
+                        "take_snapshot { job: 1 generation: 2 snapshot: 3 }");
+  ExpectSameInStream<V>(DropSnapshot{JobId(1), 2},
+                        "drop_snapshot { job: 1 snapshot: 2 }");
+  ExpectSameInStream<V>(JobCompleted{JobId(1), Generation(2)},
+                        "completed { job: 1 generation: 2 }");
+  ExpectSameInStream<V>(ForgetJob{JobId(1)}, "forget { job: 1 }");
+}
+
+TEST(ConvertTest, WorkerMessagesSurvive) {
+  using V = WorkerToScheduler;
+  ExpectSameInStream<V>(
+      RegisterWorker{
+          SessionId(1), "w-0", 2, {{JobId(3), Generation(4), {5, 6}}}},
+      "register_worker { session: 1 name: \"w-0\" process_id: 2 held { job: 3 "
+      "generation: 4 item { epoch: 5 shard: 6 } } }");
+  ExpectSameInStream<V>(LeaseRequest{SessionId(1), 2},
+                        "lease_request { session: 1 items: 2 }");
+  ExpectSameInStream<V>(
+      Progress{SessionId(1), JobId(2), Generation(3), {4, 5}, 6, 7, 8, true},
+      "progress { session: 1 job: 2 generation: 3 item { epoch: 4 shard: 5 } "
+      "position: 6 clock: 7 examples: 8 parked: true }");
+  for (const auto& [end, name] :
+       std::initializer_list<std::pair<LeaseEnd, const char*>>{
+           {LeaseEnd::kDone, "DONE"},
+           {LeaseEnd::kReturned, "RETURNED"},
+           {LeaseEnd::kRefused, "REFUSED"},
+           {LeaseEnd::kFailed, "FAILED"}}) {
+    ExpectSameInStream<V>(
+        ItemEnd{SessionId(1),
+                JobId(2),
+                Generation(3),
+                {4, 5},
+                end,
+                6,
+                7,
+                true,
+                "NaN"},
+        absl::StrCat("item_end { session: 1 job: 2 generation: 3 item { "
+                     "epoch: 4 shard: 5 } end: REASON_",
+                     name,
+                     " position: 6 failed_end: 7 non_finite: true "
+                     "error: \"NaN\" }"));
+  }
+  ExpectSameInStream<V>(PlacementRequest{SessionId(1), JobId(2)},
+                        "placement_request { session: 1 job: 2 }");
+  ExpectSameInStream<V>(
+      EvaluationResult{SessionId(1), JobId(2), Generation(3), 4, "bad", 9, 0.5,
+                       6},
+      "evaluation_result { session: 1 job: 2 generation: 3 snapshot: 4 "
+      "error: \"bad\" examples: 9 loss_sum: 0.5 correct: 6 }");
+  ExpectSameInStream<V>(WorkerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
+}
+
+TEST(ConvertTest, MessagesToWorkersSurvive) {
+  using V = SchedulerToWorker;
+  ExpectSameInStream<V>(
+      Lease{TestRecord(),
+            Generation(2),
+            {1, 3},
+            absl::Milliseconds(1500),
+            {4, 5},
+            ViewNumber(6),
+            7,
+            {{{1, 3}, 8, 9}}},
+      absl::StrCat("lease { record { ", kRecordText,
+                   " } generation: 2 item { epoch: 1 shard: 3 } ttl_ms: 1500 "
+                   "hints: 4 hints: 5 joined: 6 start_clock: 7 skipped { "
+                   "item { epoch: 1 shard: 3 } begin: 8 end: 9 } }"));
+  ExpectSameInStream<V>(
+      EvaluationLease{TestRecord(), Generation(2), 3, 4},
+      absl::StrCat("evaluation { record { ", kRecordText,
+                   " } generation: 2 snapshot: 3 epoch: 4 }"));
+  ExpectSameInStream<V>(
+      LeaseLost{JobId(1), Generation(2), {3, 4}},
+      "lost { job: 1 generation: 2 item { epoch: 3 shard: 4 } }");
+  ExpectSameInStream<V>(
+      Placement{JobId(1),
+                Generation(2),
+                {{PartitionId(3), ServerId(4), SessionId(5), Term(6)}},
+                {{ServerId(4), "ps-4:7001"}}},
+      "placement { job: 1 generation: 2 partitions { partition: 3 server: 4 "
+      "server_session: 5 term: 6 } servers { server: 4 "
+      "address: \"ps-4:7001\" } }");
+}
+
+TEST(ConvertTest, RecordIsSentOncePerStreamAndShared) {
+  RecordSender sender;
+  RecordReceiver receiver;
+  const SchedulerToWorker lease(EvaluationLease{TestRecord(), Generation(1)});
+
+  v1::SchedulerToWorker first = ToProto(lease, &sender);
+  v1::SchedulerToWorker second = ToProto(lease, &sender);
+
+  EXPECT_EQ(second.ShortDebugString(),
+            "evaluation { record { id: 77 } generation: 1 }");
+  const auto a = FromProto(std::move(first), &receiver);
+  const auto b = FromProto(std::move(second), &receiver);
+  ASSERT_TRUE(a.ok() && b.ok()) << b.status();
+  EXPECT_EQ(std::get<EvaluationLease>(*b).record,
+            std::get<EvaluationLease>(*a).record);
+}
+
+TEST(ConvertTest, ChangedRecordIsSentAgain) {
+  RecordSender sender;
+  RecordReceiver receiver;
+  JobRecord changed = *TestRecord();
+  changed.specification = "changed";
+  const SchedulerToWorker before(EvaluationLease{TestRecord(), Generation(1)});
+  const SchedulerToWorker after(
+      EvaluationLease{std::make_shared<JobRecord>(changed), Generation(2)});
+
+  ASSERT_TRUE(FromProto(ToProto(before, &sender), &receiver).ok());
+  ASSERT_TRUE(FromProto(ToProto(after, &sender), &receiver).ok());
+  const auto repeated = FromProto(ToProto(after, &sender), &receiver);
+
+  ASSERT_TRUE(repeated.ok()) << repeated.status();
+  EXPECT_EQ(std::get<EvaluationLease>(*repeated).record->specification,
+            "changed");
+}
+
+TEST(ConvertTest, RecordsBeyondTheFirst256JobsAreSentWhole) {
+  RecordSender sender;
+  RecordReceiver receiver;
+  for (int round = 0; round < 2; ++round) {
+    for (uint64_t job = 1; job <= 258; ++job) {
+      JobRecord record = *TestRecord();
+      record.id = JobId(job);
+      const auto back = FromProto(
+          ToProto(SchedulerToWorker(EvaluationLease{
+                      std::make_shared<JobRecord>(record), Generation(1)}),
+                  &sender),
+          &receiver);
+      ASSERT_TRUE(back.ok()) << back.status();
+      EXPECT_EQ(std::get<EvaluationLease>(*back).record->id, JobId(job));
+    }
+  }
+}
+
+TEST(ConvertTest, TextsBecomeUtf8) {
+  EXPECT_EQ(internal::ValidUtf8("ok \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"),
+            "ok \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+  EXPECT_EQ(internal::ValidUtf8("a\xff"
+                                "b\xc3"),
+            "a?b?");
+  EXPECT_EQ(internal::ValidUtf8("\xc0\x80"), "??");            // Overlong.
+  EXPECT_EQ(internal::ValidUtf8("\xed\xa0\x80"), "???");       // Surrogate.
+  EXPECT_EQ(internal::ValidUtf8("\xf4\x90\x80\x80"), "????");  // > U+10FFFF.
+  RecordSender sender;
+  RecordReceiver receiver;
+  v1::WorkerToScheduler message =
+      ToProto(WorkerToScheduler(EvaluationResult{
+                  SessionId(1), JobId(1), Generation(1), 0, "bad byte \xff"}),
+              &sender);
+  v1::WorkerToScheduler parsed;
+  EXPECT_TRUE(parsed.ParseFromString(message.SerializeAsString()));
+}
+
+// --- Hostile input -----------------------------------------------------------
+
+template <typename Message>
+void ExpectRefused(const std::string& text, const std::string& error) {
+  const auto result = FromProto(Parse<Message>(text));
+  ASSERT_FALSE(result.ok()) << text;
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(result.status().message(), HasSubstr(error)) << text;
+}
+
+// In the valid plan, `from` replaced by `to` must be refused.
+void ExpectPlanRefused(const std::string& from, const std::string& to,
+                       const std::string& error) {
+  std::string text = kPlanText;
+  const size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+  ExpectRefused<v1::Plan>(text, error);
+}
+
+TEST(ConvertTest, RefusesPlansThatNoJobCanHave) {
+  ExpectRefused<v1::Plan>("", "Plan.consistency is missing");
+  ExpectPlanRefused("epochs: 2", "epochs: 0", "epochs");
+  ExpectPlanRefused("epochs: 2", "epochs: -3", "epochs");
+  ExpectPlanRefused("examples: 100", "examples: 0", "Plan.examples is 0");
+  ExpectPlanRefused("examples: 100", "examples: 9223372036854775807",
+                    "Plan.examples is 9223372036854775807");
+  ExpectPlanRefused("shard_size: 30", "shard_size: 0", "Plan.shard_size");
+  ExpectPlanRefused("examples: 100 shard_size: 30",
+                    "examples: 281474976710656 shard_size: 1",
+                    "Plan.examples / Plan.shard_size");
+  ExpectPlanRefused("batch_by_epoch: 4", "batch_by_epoch: 0",
+                    "Plan.batch_by_epoch is 0");
+  ExpectPlanRefused("batch_by_epoch: 4 batch_by_epoch: 8 ", "", "batch");
+  ExpectPlanRefused("parameters: 70", "parameters: -1", "Plan.parameters");
+  ExpectPlanRefused("block_floats: 16", "block_floats: 0", "Plan.block_floats");
+  ExpectPlanRefused("partitions: 3", "partitions: 65537", "Plan.partitions");
+  ExpectPlanRefused("partitions: 3", "partitions: 0", "Plan.partitions");
+  ExpectPlanRefused("oracle_width: 9", "oracle_width: -1", "Plan.oracle_width");
+  ExpectPlanRefused("KIND_ROUNDS", "KIND_UNSPECIFIED",
+                    "Plan.consistency.kind is 0");
+  ExpectPlanRefused("KIND_ROUNDS", "17", "Plan.consistency.kind is 17");
+  ExpectPlanRefused("POISON_POLICY_SKIP", "POISON_POLICY_UNSPECIFIED",
+                    "Plan.on_poison is 0");
+  ExpectPlanRefused("round_items: 2", "round_items: 0", "round_items");
+  ExpectPlanRefused("clock_bound: 11", "clock_bound: -1", "clock bound");
+  ExpectPlanRefused("max_staleness_updates: 14", "max_staleness_updates: -2",
+                    "max_staleness_updates is -2");
+  ExpectPlanRefused("min_workers: 15", "min_workers: -1", "Plan.min_workers");
+  ExpectPlanRefused("checkpoint_interval_ms: 19", "checkpoint_interval_ms: 0",
+                    "Plan.checkpoint_interval_ms");
+  ExpectPlanRefused("checkpoint_keep: 20", "checkpoint_keep: 0",
+                    "Plan.checkpoint_keep");
+}
+
+TEST(ConvertTest, RefusesBrokenRecordsAndItems) {
+  ExpectRefused<v1::JobRecord>("id: 1", "JobRecord.plan is missing");
+  ExpectRefused<v1::JobRecord>("name: \"x\"", "JobRecord.id is 0");
+  ExpectRefused<v1::ItemId>("epoch: -1", "ItemId.epoch is -1");
+  ExpectRefused<v1::ItemId>("shard: -1", "ItemId.shard is -1");
+  ExpectRefused<v1::LedgerRow>("count: -5", "LedgerRow.count is -5");
+  ExpectRefused<v1::SkippedRange>("end: 1", "SkippedRange.item is missing");
+  ExpectRefused<v1::SkippedRange>("item {} begin: 3 end: 3", "is empty");
+  ExpectRefused<v1::ItemMark>("item {} mark: -1", "ItemMark.mark is -1");
+  ExpectRefused<v1::VersionKey>("partition: 1", "VersionKey.job is 0");
+  ExpectRefused<v1::VersionKey>("job: 1 partition: 65536",
+                                "VersionKey.partition is 65536");
+  ExpectRefused<v1::RollbackRecord>(
+      "versions { job: 1 partition: 2 } versions { job: 1 partition: 2 }",
+      "names partition 2 twice");
+}
+
+TEST(ConvertTest, RefusesBrokenDataMessages) {
+  constexpr char kStamp[] = " stamp { worker: 1 } ";
+  ExpectRefused<v1::PullRequest>("", "PullRequest.job is 0");
+  ExpectRefused<v1::PullRequest>("job: 1", "PullRequest.stamp is missing");
+  ExpectRefused<v1::PullRequest>("job: 1 stamp {}", "WorkerStamp.worker is 0");
+  ExpectRefused<v1::PullRequest>("job: 1 stamp { worker: 1 clock: -1 }",
+                                 "WorkerStamp.clock is -1");
+  ExpectRefused<v1::PullRequest>(absl::StrCat("job: 1 round: -2", kStamp),
+                                 "PullRequest.round is -2");
+  ExpectRefused<v1::PullRequest>(absl::StrCat("job: 1 snapshot: -1", kStamp),
+                                 "PullRequest.snapshot");
+  ExpectRefused<v1::PullRequest>(
+      absl::StrCat("job: 1 segments { partition: -1 }", kStamp),
+      "PullSegmentRequest.partition is -1");
+  ExpectRefused<v1::PushResponse>("job: 1", "PushResponse.item is missing");
+  ExpectRefused<v1::PushResponse>("job: 1 item {} segments { }",
+                                  "verdict is 0");
+  ExpectRefused<v1::PushResponse>("job: 1 item {} segments { verdict: 99 }",
+                                  "verdict is 99");
+  ExpectRefused<v1::PushResponse>(
+      "job: 1 item {} segments { verdict: VERDICT_GAP mark: -1 }",
+      "mark is -1");
+  ExpectRefused<v1::ClockRequest>("job: 1", "ClockRequest.stamp is missing");
+
+  v1::PullRequest many = Parse<v1::PullRequest>("job: 1 stamp { worker: 1 }");
+  for (int i = 0; i <= kMaxPartitions; ++i) many.add_segments();
+  EXPECT_THAT(FromProto(many).status().message(),
+              HasSubstr("PullRequest.segments has 65537 entries"));
+}
+
+TEST(ConvertTest, RefusesBrokenPushHeaders) {
+  const auto refused = [](const std::string& text, const std::string& error) {
+    const auto result = HeaderFromProto(Parse<v1::PushRequest>(text));
+    ASSERT_FALSE(result.ok()) << text;
+    EXPECT_THAT(result.status().message(), HasSubstr(error));
+  };
+  const std::string good = "job: 1 stamp { worker: 1 } item {} ledger {} ";
+  ASSERT_TRUE(HeaderFromProto(Parse<v1::PushRequest>(good)).ok());
+  refused("job: 1 stamp { worker: 1 } ledger {}", "PushRequest.item");
+  refused("job: 1 stamp { worker: 1 } item {}", "PushRequest.ledger");
+  refused(good + "begin: -1", "PushRequest.begin");
+  refused(good + "begin: 5 end: 4", "PushRequest.end is 4");
+  refused(good + "incarnation: -1", "PushRequest.incarnation");
+  refused(good + "sequence: -1", "PushRequest.sequence");
+  refused(good + "segments { gradient_bytes: 6 }", "multiple of 4");
+  refused(good + "segments { gradient_bytes: -4 }", "gradient_bytes is -4");
+  refused(good + "segments { oracle_bytes: 12 }", "multiple of 8");
+  refused(good + "segments { pulled_updates: -1 }", "pulled_updates");
+}
+
+TEST(ConvertTest, RefusesBrokenPullHeaders) {
+  const auto refused = [](const std::string& text, const std::string& error) {
+    const auto result = HeaderFromProto(Parse<v1::PullResponse>(text));
+    ASSERT_FALSE(result.ok()) << text;
+    EXPECT_THAT(result.status().message(), HasSubstr(error));
+  };
+  refused("job: 1 segments {}", "PullSegment.result is 0");
+  refused("job: 1 segments { result: PULL_RESULT_VALUES values_bytes: 3 }",
+          "multiple of 4");
+  refused("job: 1 server: -1", "PullResponse.server");
+}
+
+template <typename Message>
+void ExpectRefusedInStream(const std::string& text, const std::string& error) {
+  RecordReceiver receiver;
+  const auto result = FromProto(Parse<Message>(text), &receiver);
+  ASSERT_FALSE(result.ok()) << text;
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(result.status().message(), HasSubstr(error)) << text;
+}
+
+TEST(ConvertTest, RefusesBrokenServerMessages) {
+  using M = v1::ServerToScheduler;
+  ExpectRefusedInStream<M>("", "is empty");
+  ExpectRefusedInStream<M>("register_server { server: -1 }",
+                           "RegisterServer.server is -1");
+  ExpectRefusedInStream<M>("register_server { server: 1 }",
+                           "RegisterServer.session is 0");
+  ExpectRefusedInStream<M>("register_server { session: 1 }",
+                           "RegisterServer.address is missing");
+  ExpectRefusedInStream<M>(
+      "register_server { session: 1 address: \"a\" jobs {} }",
+      "JobRegistration.record is missing");
+  ExpectRefusedInStream<M>(
+      "register_partitions { session: 1 job { record { id: 5 } rollback {} } }",
+      "none was sent before in this stream");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("register_partitions { session: 1 job { record { ",
+                   kRecordText,
+                   " } rollback {} partitions { partition: 3 } } "
+                   "}"),
+      "PartitionRegistration.partition is 3, must be 0 to 2");
+  ExpectRefusedInStream<M>("register_partitions { session: 1 }",
+                           "RegisterPartitions.job is missing");
+  ExpectRefusedInStream<M>(
+      "mark_report { session: 1 job: 1 partitions { marks {} } }",
+      "ItemMark.item is missing");
+  ExpectRefusedInStream<M>("mark_report { job: 1 }", "MarkReport.session");
+  ExpectRefusedInStream<M>("view_request {}", "ViewRequest.job is 0");
+  ExpectRefusedInStream<M>("snapshot_reply { job: 1 examples: -1 }",
+                           "SnapshotReply.examples");
+  ExpectRefusedInStream<M>("statistics { session: 1 job: 1 staleness: -1 }",
+                           "ServerStatistics.staleness is -1");
+  ExpectRefusedInStream<M>("goodbye {}", "ServerGoodbye.session is 0");
+}
+
+TEST(ConvertTest, RefusesBrokenMessagesToServers) {
+  using M = v1::SchedulerToServer;
+  ExpectRefusedInStream<M>("", "is empty");
+  ExpectRefusedInStream<M>("grant { session: 1 }", "Grant.record is missing");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("grant { session: 1 record { ", kRecordText, " } }"),
+      "Grant.rollback is missing");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("grant { session: 1 record { ", kRecordText,
+                   " } rollback {} partitions { partition: 1 } }"),
+      "PartitionGrant.term is 0");
+  ExpectRefusedInStream<M>("view { job: 1 members {} }",
+                           "ViewMember.worker is 0");
+  ExpectRefusedInStream<M>(
+      "round { job: 1 closed_everywhere: 1 durable_everywhere: 2 }",
+      "RoundStatus.closed_everywhere is 1");
+  ExpectRefusedInStream<M>("checkpoint {}", "CheckpointCommand.job");
+  ExpectRefusedInStream<M>("take_snapshot { job: 1 snapshot: -1 }",
+                           "TakeSnapshot.snapshot");
+  ExpectRefusedInStream<M>("drop_snapshot {}", "DropSnapshot.job");
+  ExpectRefusedInStream<M>("completed {}", "JobCompleted.job");
+  ExpectRefusedInStream<M>("forget {}", "ForgetJob.job");
+}
+
+TEST(ConvertTest, RefusesBrokenWorkerMessages) {
+  using M = v1::WorkerToScheduler;
+  ExpectRefusedInStream<M>("", "is empty");
+  ExpectRefusedInStream<M>("register_worker { session: 1 held { job: 1 } }",
+                           "HeldItem.item is missing");
+  ExpectRefusedInStream<M>("lease_request { session: 1 items: -1 }",
+                           "LeaseRequest.items is -1");
+  ExpectRefusedInStream<M>("progress { session: 1 job: 1 }",
+                           "Progress.item is missing");
+  ExpectRefusedInStream<M>(
+      "progress { session: 1 job: 1 item {} position: -1 }",
+      "Progress.position");
+  ExpectRefusedInStream<M>("item_end { session: 1 job: 1 item {} }",
+                           "ItemEnd.end is 0");
+  ExpectRefusedInStream<M>("placement_request { session: 1 }",
+                           "PlacementRequest.job");
+  ExpectRefusedInStream<M>(
+      "evaluation_result { session: 1 job: 1 examples: 5 correct: 6 }",
+      "EvaluationResult.correct is 6");
+  ExpectRefusedInStream<M>("goodbye {}", "WorkerGoodbye.session is 0");
+}
+
+TEST(ConvertTest, RefusesBrokenMessagesToWorkers) {
+  using M = v1::SchedulerToWorker;
+  const std::string record = absl::StrCat("record { ", kRecordText, " } ");
+  ExpectRefusedInStream<M>("", "is empty");
+  ExpectRefusedInStream<M>("lease {}", "Lease.record is missing");
+  ExpectRefusedInStream<M>(absl::StrCat("lease { ", record, "}"),
+                           "Lease.item is missing");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("lease { ", record, "item { epoch: 2 } }"),
+      "which job 77 does not have");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("lease { ", record, "item {} ttl_ms: -1 }"),
+      "Lease.ttl_ms is -1");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("lease { ", record,
+                   "item {} hints: 1 hints: 1 hints: 1 hints: 1 }"),
+      "Lease.hints has 4 entries, at most 3");
+  ExpectRefusedInStream<M>(absl::StrCat("evaluation { ", record, "epoch: -1 }"),
+                           "EvaluationLease.epoch");
+  ExpectRefusedInStream<M>("lost { job: 1 }", "LeaseLost.item is missing");
+  ExpectRefusedInStream<M>("placement { job: 1 servers { server: 1 } }",
+                           "ServerAddress.address is missing");
+  ExpectRefusedInStream<M>("placement { job: 1 partitions { server: -1 } }",
+                           "PartitionPlace.server is -1");
+}
+
+}  // namespace
+}  // namespace ebb::rpc

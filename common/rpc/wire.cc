@@ -1,0 +1,310 @@
+#include "common/rpc/wire.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/protocol/codec.h"
+#include "common/rpc/convert.h"
+#include "common/status_macros.h"
+
+namespace ebb::rpc {
+
+// Values travel as they lie in memory.
+static_assert(std::endian::native == std::endian::little);
+
+namespace {
+
+constexpr uint32_t kValuesField = v1::PushRequest::kValuesFieldNumber;
+static_assert(kValuesField == v1::PullResponse::kValuesFieldNumber);
+
+enum WireType : uint32_t {
+  kVarint = 0,
+  kFixed64 = 1,
+  kBytes = 2,
+  kFixed32 = 5
+};
+
+absl::Status Malformed(absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("malformed message: ", what));
+}
+
+// Walks over the slices of a payload.
+class Cursor {
+ public:
+  explicit Cursor(const Payload& payload)
+      : payload_(payload), remaining_(payload.size()) {}
+
+  int64_t remaining() const { return remaining_; }
+
+  bool GetByte(uint8_t* byte) {
+    if (remaining_ == 0) return false;
+    *byte = static_cast<uint8_t>(Current()[0]);
+    Advance(1);
+    return true;
+  }
+
+  bool GetVarint(uint64_t* value) {
+    *value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      uint8_t byte = 0;
+      if (!GetByte(&byte)) return false;
+      *value |= uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) return true;
+    }
+    return false;
+  }
+
+  // Copies `n` bytes, of which there must be as many.
+  void AppendTo(int64_t n, std::string* out) {
+    while (n > 0) {
+      const auto part = Current().first(std::min<int64_t>(n, Current().size()));
+      out->append(reinterpret_cast<const char*>(part.data()), part.size());
+      n -= static_cast<int64_t>(part.size());
+      Advance(part.size());
+    }
+  }
+
+  // References `n` bytes, of which there must be as many.
+  Payload Take(int64_t n) {
+    Payload taken;
+    while (n > 0) {
+      const auto part = Current().first(std::min<int64_t>(n, Current().size()));
+      taken.Append(payload_.slices()[slice_].owner, part);
+      n -= static_cast<int64_t>(part.size());
+      Advance(part.size());
+    }
+    return taken;
+  }
+
+ private:
+  std::span<const std::byte> Current() const {
+    return payload_.slices()[slice_].bytes.subspan(offset_);
+  }
+  // Within the current slice. A payload has no empty slice.
+  void Advance(size_t n) {
+    remaining_ -= static_cast<int64_t>(n);
+    offset_ += n;
+    if (offset_ == payload_.slices()[slice_].bytes.size()) {
+      ++slice_;
+      offset_ = 0;
+    }
+  }
+
+  const Payload& payload_;
+  size_t slice_ = 0;
+  size_t offset_ = 0;
+  int64_t remaining_;
+};
+
+// Copies one field of the header, whose tag was read.
+absl::Status CopyField(uint64_t tag, Cursor* in, std::string* header) {
+  PutVarint(tag, header);
+  uint64_t n = 0;
+  switch (tag & 7) {
+    case kVarint:
+      if (!in->GetVarint(&n)) return Malformed("a number ends too early");
+      PutVarint(n, header);
+      return absl::OkStatus();
+    case kFixed64:
+      n = 8;
+      break;
+    case kFixed32:
+      n = 4;
+      break;
+    case kBytes:
+      if (!in->GetVarint(&n)) return Malformed("a length ends too early");
+      PutVarint(n, header);
+      break;
+    default:
+      return Malformed(absl::StrCat("wire type ", tag & 7));
+  }
+  if (n > static_cast<uint64_t>(in->remaining())) {
+    return Malformed("a field ends too early");
+  }
+  if (header->size() + n > kMaxHeaderBytes) {
+    return Malformed(absl::StrCat("more than ", kMaxHeaderBytes,
+                                  " bytes beside the values"));
+  }
+  in->AppendTo(static_cast<int64_t>(n), header);
+  return absl::OkStatus();
+}
+
+// Parses everything but the field `values`, of which the last one counts, as
+// protobuf has it.
+template <typename Message>
+absl::StatusOr<Message> Split(const Payload& bytes, Payload* values) {
+  std::string header;
+  Cursor in(bytes);
+  while (in.remaining() > 0) {
+    uint64_t tag = 0;
+    if (!in.GetVarint(&tag) || tag > UINT32_MAX || (tag >> 3) == 0) {
+      return Malformed("bad tag");
+    }
+    if (values != nullptr && tag == (kValuesField << 3 | kBytes)) {
+      uint64_t n = 0;
+      if (!in.GetVarint(&n) || n > static_cast<uint64_t>(in.remaining())) {
+        return Malformed("the values end too early");
+      }
+      *values = in.Take(static_cast<int64_t>(n));
+    } else {
+      EBB_RETURN_IF_ERROR(CopyField(tag, &in, &header));
+      if (header.size() > kMaxHeaderBytes) {
+        return Malformed(absl::StrCat("more than ", kMaxHeaderBytes,
+                                      " bytes beside the values"));
+      }
+    }
+  }
+  Message message;
+  if (!message.ParseFromString(header)) {
+    return Malformed(absl::StrCat("no ", message.GetTypeName()));
+  }
+  return message;
+}
+
+template <typename Message>
+std::shared_ptr<std::string> Serialize(const Message& message) {
+  auto bytes = std::make_shared<std::string>();
+  message.AppendToString(bytes.get());
+  return bytes;
+}
+
+Payload Whole(std::shared_ptr<const std::string> bytes) {
+  Payload payload;
+  const auto span = std::as_bytes(std::span<const char>(*bytes));
+  payload.Append(std::move(bytes), span);
+  return payload;
+}
+
+// The header and, behind it, all of `parts` as the field `values`.
+template <typename Message>
+Payload Join(const Message& message, const std::vector<const Payload*>& parts) {
+  std::shared_ptr<std::string> header = Serialize(message);
+  int64_t size = 0;
+  for (const Payload* part : parts) size += part->size();
+  if (size > 0) {
+    PutVarint(kValuesField << 3 | kBytes, header.get());
+    PutVarint(static_cast<uint64_t>(size), header.get());
+  }
+  Payload payload = Whole(std::move(header));
+  for (const Payload* part : parts) {
+    for (const Payload::Slice& slice : part->slices()) {
+      payload.Append(slice.owner, slice.bytes);
+    }
+  }
+  return payload;
+}
+
+// Hands out the values in the lengths that the segments say.
+class Values {
+ public:
+  explicit Values(const Payload& values) : cursor_(values) {}
+
+  absl::Status Take(int64_t bytes, Payload* to) {
+    if (bytes > cursor_.remaining()) {
+      return Malformed("fewer values than its segments say");
+    }
+    *to = cursor_.Take(bytes);
+    return absl::OkStatus();
+  }
+
+  absl::Status Done() const {
+    if (cursor_.remaining() == 0) return absl::OkStatus();
+    return Malformed(absl::StrCat(cursor_.remaining(),
+                                  " bytes of values more than its segments "
+                                  "say"));
+  }
+
+ private:
+  Cursor cursor_;
+};
+
+}  // namespace
+
+Payload Encode(const PushRequest& request) {
+  std::vector<const Payload*> parts;
+  parts.reserve(2 * request.segments.size());
+  for (const PushSegment& segment : request.segments) {
+    parts.push_back(&segment.gradient);
+    parts.push_back(&segment.oracle);
+  }
+  return Join(HeaderToProto(request), parts);
+}
+
+absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes) {
+  Payload values;
+  EBB_ASSIGN_OR_RETURN(v1::PushRequest message,
+                       Split<v1::PushRequest>(bytes, &values));
+  EBB_ASSIGN_OR_RETURN(PushRequest request, HeaderFromProto(message));
+  Values rest(values);
+  for (int i = 0; i < message.segments_size(); ++i) {
+    const v1::PushSegment& from = message.segments(i);
+    PushSegment& to = request.segments[i];
+    EBB_RETURN_IF_ERROR(rest.Take(from.gradient_bytes(), &to.gradient));
+    EBB_RETURN_IF_ERROR(rest.Take(from.oracle_bytes(), &to.oracle));
+  }
+  EBB_RETURN_IF_ERROR(rest.Done());
+  return request;
+}
+
+Payload Encode(const PullReply& reply) {
+  std::vector<const Payload*> parts;
+  parts.reserve(reply.segments.size());
+  for (const PullSegment& segment : reply.segments) {
+    parts.push_back(&segment.values);
+  }
+  return Join(HeaderToProto(reply), parts);
+}
+
+absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes) {
+  Payload values;
+  EBB_ASSIGN_OR_RETURN(v1::PullResponse message,
+                       Split<v1::PullResponse>(bytes, &values));
+  EBB_ASSIGN_OR_RETURN(PullReply reply, HeaderFromProto(message));
+  Values rest(values);
+  for (int i = 0; i < message.segments_size(); ++i) {
+    EBB_RETURN_IF_ERROR(rest.Take(message.segments(i).values_bytes(),
+                                  &reply.segments[i].values));
+  }
+  EBB_RETURN_IF_ERROR(rest.Done());
+  return reply;
+}
+
+Payload Encode(const PushReply& reply) {
+  return Whole(Serialize(ToProto(reply)));
+}
+
+absl::StatusOr<PushReply> DecodePushReply(const Payload& bytes) {
+  EBB_ASSIGN_OR_RETURN(v1::PushResponse message,
+                       Split<v1::PushResponse>(bytes, nullptr));
+  return FromProto(message);
+}
+
+Payload Encode(const PullRequest& request) {
+  return Whole(Serialize(ToProto(request)));
+}
+
+absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes) {
+  EBB_ASSIGN_OR_RETURN(v1::PullRequest message,
+                       Split<v1::PullRequest>(bytes, nullptr));
+  return FromProto(message);
+}
+
+Payload Encode(const ClockUpdate& update) {
+  return Whole(Serialize(ToProto(update)));
+}
+
+absl::StatusOr<ClockUpdate> DecodeClockUpdate(const Payload& bytes) {
+  EBB_ASSIGN_OR_RETURN(v1::ClockRequest message,
+                       Split<v1::ClockRequest>(bytes, nullptr));
+  return FromProto(message);
+}
+
+}  // namespace ebb::rpc

@@ -1,0 +1,272 @@
+#include "common/rpc/wire.h"
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ebb/v1/parameter_server.pb.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Flat(const Payload& payload) {
+  std::string bytes(payload.size(), '\0');
+  payload.CopyTo(std::as_writable_bytes(std::span<char>(bytes)));
+  return bytes;
+}
+
+// `bytes` as they might arrive: in slices of `slice` bytes.
+Payload Arrived(const std::string& bytes, size_t slice = SIZE_MAX) {
+  Payload payload;
+  for (size_t at = 0; at < bytes.size();) {
+    auto part = std::make_shared<std::string>(bytes.substr(at, slice));
+    at += part->size();
+    const auto span = std::as_bytes(std::span<const char>(*part));
+    payload.Append(std::move(part), span);
+  }
+  return payload;
+}
+
+PushRequest TestPush() {
+  PushRequest request;
+  request.job = JobId(1);
+  request.generation = Generation(2);
+  request.stamp = {SessionId(0xffffffffffffffff), ViewNumber(4), 5};
+  request.item = {6, 7};
+  request.begin = 8;
+  request.end = 16;
+  request.ledger = {8, 99};
+  request.segments.resize(3);
+  request.segments[0].partition = PartitionId(0);
+  request.segments[0].gradient = Payload::Of(std::vector<float>{1, 2, 3});
+  request.segments[0].oracle = Payload::Of(std::vector<uint64_t>{4});
+  request.segments[1].partition = PartitionId(5);  // Nothing touched here.
+  request.segments[2].partition = PartitionId(9);
+  request.segments[2].gradient = Payload::Of(std::vector<float>{5});
+  return request;
+}
+
+// The values of TestPush, written out: 1, 2, 3 and 5 as float32, 4 as uint64.
+std::string TestPushValues() {
+  return std::string(
+      "\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40"
+      "\x04\x00\x00\x00\x00\x00\x00\x00"
+      "\x00\x00\xa0\x40",
+      24);
+}
+
+TEST(WireTest, GeneratedClassReadsAnEncodedPush) {
+  v1::PushRequest message;
+  ASSERT_TRUE(message.ParseFromString(Flat(Encode(TestPush()))));
+  EXPECT_EQ(message.job(), 1);
+  EXPECT_EQ(message.stamp().worker(), 0xffffffffffffffff);
+  EXPECT_EQ(message.end(), 16);
+  EXPECT_EQ(message.segments(0).gradient_bytes(), 12);
+  EXPECT_EQ(message.segments(0).oracle_bytes(), 8);
+  EXPECT_EQ(message.values(), TestPushValues());
+}
+
+TEST(WireTest, EncodesWhatTheGeneratedClassEncodes) {
+  v1::PushRequest message;
+  const std::string bytes = Flat(Encode(TestPush()));
+  ASSERT_TRUE(message.ParseFromString(bytes));
+  EXPECT_EQ(message.SerializeAsString(), bytes);
+}
+
+TEST(WireTest, ReadsAPushOfTheGeneratedClassInSlicesOfAnySize) {
+  v1::PushRequest message;
+  ASSERT_TRUE(message.ParseFromString(Flat(Encode(TestPush()))));
+  const std::string bytes = message.SerializeAsString();
+  for (size_t slice : {1u, 2u, 3u, 7u, 64u, 1000u}) {
+    const auto request = DecodePushRequest(Arrived(bytes, slice));
+    ASSERT_TRUE(request.ok()) << request.status();
+    EXPECT_EQ(request->stamp.worker, SessionId(0xffffffffffffffff));
+    EXPECT_EQ(request->item, (ItemId{6, 7}));
+    ASSERT_EQ(request->segments.size(), 3);
+    EXPECT_EQ(Flat(request->segments[0].gradient),
+              TestPushValues().substr(0, 12));
+    EXPECT_EQ(Flat(request->segments[0].oracle),
+              TestPushValues().substr(12, 8));
+    EXPECT_TRUE(request->segments[1].gradient.empty());
+    EXPECT_EQ(Flat(request->segments[2].gradient), TestPushValues().substr(20));
+  }
+}
+
+TEST(WireTest, CopiesNoValues) {
+  auto values = std::make_shared<std::vector<float>>(1000, 1.5f);
+  PushRequest request = TestPush();
+  request.segments.resize(1);
+  request.segments[0].oracle = {};
+  request.segments[0].gradient = {};
+  request.segments[0].gradient.Append(
+      values, std::as_bytes(std::span<const float>(*values)));
+
+  const Payload sent = Encode(request);
+  ASSERT_EQ(sent.slices().size(), 2);
+  EXPECT_EQ(sent.slices()[1].bytes.data(),
+            reinterpret_cast<const std::byte*>(values->data()));
+
+  const auto received = DecodePushRequest(sent);
+  ASSERT_TRUE(received.ok()) << received.status();
+  const Payload& gradient = received->segments[0].gradient;
+  ASSERT_EQ(gradient.slices().size(), 1);
+  EXPECT_EQ(gradient.slices()[0].bytes.data(),
+            reinterpret_cast<const std::byte*>(values->data()));
+  EXPECT_EQ(gradient.slices()[0].owner, values);
+}
+
+TEST(WireTest, AcceptsValuesBeforeOtherFieldsAndTheLastOfSeveral) {
+  v1::PushRequest header;
+  ASSERT_TRUE(header.ParseFromString(Flat(Encode(TestPush()))));
+  header.clear_values();
+  v1::PushRequest wrong, right;
+  wrong.set_values("wrong");
+  right.set_values(TestPushValues());
+  const auto request = DecodePushRequest(Arrived(wrong.SerializeAsString() +
+                                                 right.SerializeAsString() +
+                                                 header.SerializeAsString()));
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(Flat(request->segments[2].gradient), TestPushValues().substr(20));
+}
+
+TEST(WireTest, IgnoresFieldsOfLaterVersions) {
+  std::string bytes = Flat(Encode(TestPush()));
+  bytes += std::string("\x98\x06\x05", 3);     // 99: varint 5.
+  bytes += std::string("\xaa\x06\x03xyz", 6);  // 101: "xyz".
+  bytes += std::string(
+      "\xb1\x06"
+      "12345678",
+      10);  // 102: fixed64.
+  bytes += std::string(
+      "\xbd\x06"
+      "1234",
+      6);  // 103: fixed32.
+  EXPECT_TRUE(DecodePushRequest(Arrived(bytes, 5)).ok());
+}
+
+TEST(WireTest, PullReplyIsCompatibleBothWays) {
+  PullReply reply;
+  reply.job = JobId(1);
+  reply.server = ServerId(2);
+  reply.segments.resize(2);
+  reply.segments[0].values = Payload::Of(std::vector<float>{1, 2, 3});
+  reply.segments[1].partition = PartitionId(1);
+  reply.segments[1].result = PullResult::kWait;
+  const std::string bytes = Flat(Encode(reply));
+
+  v1::PullResponse message;
+  ASSERT_TRUE(message.ParseFromString(bytes));
+  EXPECT_EQ(message.values(), TestPushValues().substr(0, 12));
+  EXPECT_EQ(message.SerializeAsString(), bytes);
+  const auto back = DecodePullReply(Arrived(message.SerializeAsString(), 7));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(Flat(back->segments[0].values), TestPushValues().substr(0, 12));
+  EXPECT_EQ(back->segments[1].result, PullResult::kWait);
+}
+
+TEST(WireTest, SmallMessagesAreCompatibleBothWays) {
+  PullRequest pull;
+  pull.job = JobId(1);
+  pull.stamp.worker = SessionId(2);
+  pull.segments = {{PartitionId(3), Term(4)}};
+  v1::PullRequest pull_message;
+  ASSERT_TRUE(pull_message.ParseFromString(Flat(Encode(pull))));
+  EXPECT_EQ(pull_message.segments(0).term(), 4);
+  const auto pull_back =
+      DecodePullRequest(Arrived(pull_message.SerializeAsString(), 3));
+  ASSERT_TRUE(pull_back.ok()) << pull_back.status();
+  EXPECT_EQ(pull_back->round, -1);
+
+  PushReply push;
+  push.job = JobId(1);
+  push.segments = {{PartitionId(3), Verdict::kGap, 4, Term(5)}};
+  v1::PushResponse push_message;
+  ASSERT_TRUE(push_message.ParseFromString(Flat(Encode(push))));
+  const auto push_back =
+      DecodePushReply(Arrived(push_message.SerializeAsString(), 3));
+  ASSERT_TRUE(push_back.ok()) << push_back.status();
+  EXPECT_EQ(push_back->segments[0].verdict, Verdict::kGap);
+
+  const ClockUpdate clock{JobId(1), Generation(2), {SessionId(3), {}, 4}};
+  v1::ClockRequest clock_message;
+  ASSERT_TRUE(clock_message.ParseFromString(Flat(Encode(clock))));
+  EXPECT_EQ(DecodeClockUpdate(Arrived(clock_message.SerializeAsString(), 3))
+                ->stamp.clock,
+            4);
+}
+
+// --- Hostile input -----------------------------------------------------------
+
+void ExpectRefused(const std::string& bytes, const std::string& error) {
+  for (size_t slice : {1u, 1000u}) {
+    const auto result = DecodePushRequest(Arrived(bytes, slice));
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(result.status().message(), HasSubstr(error));
+  }
+}
+
+TEST(WireTest, RefusesTruncations) {
+  const std::string bytes = Flat(Encode(TestPush()));
+  int accepted = 0;
+  for (size_t n = 0; n < bytes.size(); ++n) {
+    const auto result = DecodePushRequest(Arrived(bytes.substr(0, n)));
+    if (!result.ok()) continue;
+    // Cut between two fields: a message that names no partition.
+    EXPECT_TRUE(result->segments.empty()) << n;
+    ++accepted;
+  }
+  EXPECT_EQ(accepted, 1);
+}
+
+TEST(WireTest, RefusesMalformedFields) {
+  ExpectRefused("", "PushRequest.job is 0");
+  ExpectRefused(std::string("\x00", 1), "bad tag");
+  ExpectRefused("\x80", "bad tag");
+  ExpectRefused("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "bad tag");
+  ExpectRefused("\x0b", "wire type 3");
+  ExpectRefused("\x0f", "wire type 7");
+  ExpectRefused("\x08\xff", "a number ends too early");
+  ExpectRefused("\x1a\xff", "a length ends too early");
+  ExpectRefused(
+      "\x1a\x05"
+      "1234",
+      "a field ends too early");
+  ExpectRefused(
+      "\xa2\x06\x05"
+      "1234",
+      "the values end too early");
+  ExpectRefused("\xa2\x06\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+                "the values end too early");
+  ExpectRefused("\x1a\x02\x08\x80", "no ebb.v1.PushRequest");
+}
+
+TEST(WireTest, RefusesValuesThatDoNotMatchTheSegments) {
+  v1::PushRequest message;
+  ASSERT_TRUE(message.ParseFromString(Flat(Encode(TestPush()))));
+  message.mutable_values()->append(4, '\0');
+  ExpectRefused(message.SerializeAsString(), "4 bytes of values more");
+  message.mutable_values()->resize(20);
+  ExpectRefused(message.SerializeAsString(), "fewer values");
+  message.mutable_segments(0)->set_gradient_bytes(int64_t{1} << 62);
+  ExpectRefused(message.SerializeAsString(), "fewer values");
+}
+
+TEST(WireTest, RefusesAHeaderWithoutEnd) {
+  // Field 101, ignored by this version, twice 9 MiB.
+  const std::string large(9 << 20, 'x');
+  std::string field("\xaa\x06\x80\x80\xc0\x04", 6);
+  field += large;
+  const auto result = DecodePushRequest(Arrived(field + field));
+  ASSERT_FALSE(result.ok());
+  EXPECT_THAT(result.status().message(), HasSubstr("beside the values"));
+}
+
+}  // namespace
+}  // namespace ebb::rpc
