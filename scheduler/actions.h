@@ -1,0 +1,78 @@
+// What the scheduler's core asks of its shell, and how it is set up.
+#ifndef EBB_SCHEDULER_ACTIONS_H_
+#define EBB_SCHEDULER_ACTIONS_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "scheduler/store/scheduler_store.h"
+
+namespace ebb::scheduler {
+
+// One accepted session stream; chosen by the shell, never reused.
+using LinkId = StrongInt<struct LinkIdTag, uint64_t>;
+
+struct SchedulerOptions {
+  SessionId session;
+  // Lease time: a worker that shows no progress for so long loses its item.
+  absl::Duration lease_ttl = absl::Seconds(3);
+  // A "done" that the servers' marks do not confirm in this time is forgotten.
+  absl::Duration confirm_timeout = absl::Seconds(1);
+  // How long a starting scheduler waits for servers it knows of.
+  absl::Duration takeover_after = absl::Seconds(60);
+  // An evaluation that gives no result is begun again after this long.
+  absl::Duration evaluation_timeout = absl::Seconds(60);
+  // A job waits for so many servers before its partitions are placed.
+  int32_t min_servers = 1;
+};
+
+// --- Actions, to be carried out in their order -------------------------------
+
+// Durable before any later action of the same list begins.
+struct Persist {
+  std::vector<StoreWrite> writes;
+};
+struct SendServer {
+  LinkId link;
+  SchedulerToServer message;
+};
+struct SendWorker {
+  LinkId link;
+  SchedulerToWorker message;
+};
+// Something an operator should read.
+struct LogEvent {
+  std::string text;
+};
+using SchedulerAction = std::variant<Persist, SendServer, SendWorker, LogEvent>;
+using SchedulerActions = std::vector<SchedulerAction>;
+
+// Draws the numbers that are never used twice: terms, generations, views, job
+// ids, snapshots. max(last + 1, wall clock in µs), so not even a scheduler
+// whose store was lost or is an older copy draws one again (docs/protocol.md).
+// The caller persists `last()` before a number leaves the process.
+class NumberSource {
+ public:
+  uint64_t Draw(absl::Time now) {
+    const int64_t wall = absl::ToUnixMicros(now);
+    last_ =
+        std::max(last_ + 1, static_cast<uint64_t>(std::max<int64_t>(wall, 0)));
+    return last_;
+  }
+  // A number met elsewhere: it was drawn, so later ones are above it.
+  void Met(uint64_t number) { last_ = std::max(last_, number); }
+  uint64_t last() const { return last_; }
+
+ private:
+  uint64_t last_ = 0;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_ACTIONS_H_

@@ -1,0 +1,67 @@
+// Who is there: the servers and workers a scheduler knows.
+#ifndef EBB_SCHEDULER_CLUSTER_H_
+#define EBB_SCHEDULER_CLUSTER_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "scheduler/actions.h"
+
+namespace ebb::scheduler {
+
+struct ServerInfo {
+  ServerId id;
+  SessionId session;  // 0: not heard of in the scheduler's life.
+  std::string address;
+  int64_t process_id = 0;
+  LinkId link;
+  bool connected = false;
+  absl::Time since = absl::InfinitePast();  // Connected or lost since.
+  std::string problem;
+};
+
+struct WorkerInfo {
+  SessionId session;
+  std::string name;
+  int64_t process_id = 0;
+  LinkId link;
+  absl::Time since = absl::InfinitePast();
+  absl::Time last_heard = absl::InfinitePast();
+  int32_t wants = 0;  // Items it could take.
+  bool parked = false;
+  int64_t examples = 0;  // Computed in its life.
+  int64_t clock = 0;
+};
+
+struct Cluster {
+  std::map<ServerId, ServerInfo> servers;
+  std::map<SessionId, WorkerInfo> workers;
+};
+
+// What every decision may use, and where its consequences go.
+struct Context {
+  absl::Time now;
+  Cluster* cluster;
+  NumberSource* numbers;
+  SchedulerActions* out;
+
+  void Log(std::string text) { out->push_back(LogEvent{std::move(text)}); }
+  void ToServer(const ServerInfo& server, SchedulerToServer message) {
+    if (server.connected) {
+      out->push_back(SendServer{server.link, std::move(message)});
+    }
+  }
+  void ToWorker(SessionId worker, SchedulerToWorker message) {
+    const auto it = cluster->workers.find(worker);
+    if (it == cluster->workers.end()) return;
+    out->push_back(SendWorker{it->second.link, std::move(message)});
+  }
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_CLUSTER_H_

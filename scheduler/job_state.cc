@@ -1,0 +1,89 @@
+#include "scheduler/job_state.h"
+
+#include <type_traits>
+
+#include "common/protocol/field_codec.h"
+#include "common/protocol/plan_codec.h"
+#include "common/protocol/sealed.h"
+#include "common/status_macros.h"
+
+namespace ebb {
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, ItemId>
+void VisitFields(Struct& item, Visitor&& visit) {
+  auto& [epoch, shard] = item;
+  visit(epoch, shard);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, SkippedRange>
+void VisitFields(Struct& range, Visitor&& visit) {
+  auto& [item, begin, end] = range;
+  visit(item, begin, end);
+}
+
+}  // namespace ebb
+
+namespace ebb::scheduler {
+
+absl::string_view JobPhaseName(JobPhase phase) {
+  switch (phase) {
+    case JobPhase::kRunning:
+      return "running";
+    case JobPhase::kPaused:
+      return "paused";
+    case JobPhase::kCompleted:
+      return "completed";
+    case JobPhase::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+JobPhase MaxEnum(JobPhase) { return JobPhase::kCancelled; }
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Evaluation>
+void VisitFields(Struct& evaluation, Visitor&& visit) {
+  auto& [epoch, position, examples, loss, accuracy, error, finished_us] =
+      evaluation;
+  visit(epoch, position, examples, loss, accuracy, error, finished_us);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, JobState>
+void VisitFields(Struct& state, Visitor&& visit) {
+  auto& [generation, rollback, phase, reason, owners, failures, quarantined,
+         skipped, evaluations] = state;
+  visit(generation, rollback, phase, reason, owners, failures, quarantined,
+        skipped, evaluations);
+}
+
+namespace {
+
+constexpr absl::string_view kMagic = "EBBJ";
+constexpr uint32_t kVersion = 1;
+
+}  // namespace
+
+std::string JobState::Encode() const {
+  std::string body;
+  FieldWriter writer(&body);
+  VisitFields(*this, writer);
+  return Seal(kMagic, kVersion, body);
+}
+
+absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
+  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
+                       Unseal(kMagic, kVersion, "stored state of a job", bytes));
+  JobState state;
+  FieldReader reader(body);
+  VisitFields(state, reader);
+  if (!reader.done()) {
+    return absl::DataLossError("stored state of a job: cannot be read");
+  }
+  return state;
+}
+
+}  // namespace ebb::scheduler

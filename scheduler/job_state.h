@@ -1,0 +1,52 @@
+// What the scheduler must remember of a job: stored whole, in one record.
+#ifndef EBB_SCHEDULER_JOB_STATE_H_
+#define EBB_SCHEDULER_JOB_STATE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/ids.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::scheduler {
+
+enum class JobPhase : uint8_t {
+  kRunning,
+  kPaused,     // `reason` says why; an operator resumes.
+  kCompleted,  // Every item full and durable on every partition.
+  kCancelled,
+};
+absl::string_view JobPhaseName(JobPhase phase);
+
+struct Evaluation {
+  int32_t epoch = 0;        // The first snapshot after this epoch was full.
+  int64_t position = 0;     // Examples surely in the snapshot.
+  int64_t examples = 0;     // Of the test data.
+  double loss = 0;          // Mean over them.
+  double accuracy = 0;      // Classification only.
+  std::string error;        // Why there is none.
+  int64_t finished_us = 0;  // Unix time.
+};
+
+struct JobState {
+  Generation generation;
+  RollbackRecord rollback;
+  JobPhase phase = JobPhase::kRunning;
+  std::string reason;
+  std::vector<ServerId> owners;         // By partition; -1: nobody.
+  std::map<int64_t, int32_t> failures;  // Of leases, by item ordinal.
+  std::vector<int64_t> quarantined;
+  std::vector<SkippedRange> skipped;
+  std::vector<Evaluation> evaluations;
+
+  std::string Encode() const;
+  static absl::StatusOr<JobState> Decode(absl::string_view bytes);
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_JOB_STATE_H_

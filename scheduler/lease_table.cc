@@ -1,0 +1,133 @@
+#include "scheduler/lease_table.h"
+
+#include <algorithm>
+
+namespace ebb::scheduler {
+
+bool LeaseTable::Open(int64_t ordinal) const {
+  return !marks_->FullEverywhere(ordinal) && !held_.contains(ordinal) &&
+         !hinted_.contains(ordinal) && !quarantined_.contains(ordinal);
+}
+
+std::optional<int64_t> LeaseTable::LowestOpen() {
+  while (!reopened_.empty() && !Open(*reopened_.begin())) {
+    reopened_.erase(reopened_.begin());
+  }
+  if (!reopened_.empty() && *reopened_.begin() < fresh_) {
+    return *reopened_.begin();
+  }
+  while (fresh_ < plan_->items() && !Open(fresh_)) ++fresh_;
+  if (!reopened_.empty() && *reopened_.begin() < fresh_) {
+    return *reopened_.begin();
+  }
+  if (fresh_ == plan_->items()) return std::nullopt;
+  return fresh_;
+}
+
+void LeaseTable::Take(int64_t ordinal, SessionId worker, absl::Time expires) {
+  reopened_.erase(ordinal);
+  held_[ordinal] = {worker, expires, 0};
+  next_expiry_ = std::min(next_expiry_, expires);
+  by_worker_[worker].insert(ordinal);
+}
+
+bool LeaseTable::Adopt(int64_t ordinal, SessionId worker, absl::Time expires) {
+  if (ordinal < 0 || ordinal >= plan_->items()) return false;
+  const auto it = held_.find(ordinal);
+  if (it != held_.end()) {
+    if (it->second.worker != worker) return false;
+    it->second.expires = expires;
+    return true;
+  }
+  if (!Open(ordinal)) return false;
+  Take(ordinal, worker, expires);
+  return true;
+}
+
+void LeaseTable::Release(int64_t ordinal, SessionId worker) {
+  const auto it = held_.find(ordinal);
+  if (it == held_.end() || it->second.worker != worker) return;
+  held_.erase(it);
+  const auto mine = by_worker_.find(worker);
+  mine->second.erase(ordinal);
+  if (mine->second.empty()) by_worker_.erase(mine);
+  if (!marks_->FullEverywhere(ordinal)) reopened_.insert(ordinal);
+}
+
+void LeaseTable::Done(int64_t ordinal, SessionId worker,
+                      absl::Time confirm_until) {
+  const auto it = held_.find(ordinal);
+  if (it == held_.end() || it->second.worker != worker) return;
+  Release(ordinal, worker);
+  if (marks_->FullEverywhere(ordinal)) return;
+  reopened_.erase(ordinal);
+  hinted_[ordinal] = confirm_until;
+  next_expiry_ = std::min(next_expiry_, confirm_until);
+}
+
+void LeaseTable::Renew(SessionId worker, absl::Time expires) {
+  const auto it = by_worker_.find(worker);
+  if (it == by_worker_.end()) return;
+  for (const int64_t ordinal : it->second) held_[ordinal].expires = expires;
+}
+
+void LeaseTable::RenewAll(absl::Time expires) {
+  for (auto& [ordinal, lease] : held_) lease.expires = expires;
+  for (auto& [ordinal, until] : hinted_) until = std::max(until, expires);
+}
+
+void LeaseTable::SetPosition(int64_t ordinal, SessionId worker,
+                             int64_t position) {
+  const auto it = held_.find(ordinal);
+  if (it == held_.end() || it->second.worker != worker) return;
+  it->second.position = position;
+}
+
+void LeaseTable::FullChanged(int64_t ordinal) {
+  if (marks_->FullEverywhere(ordinal)) {
+    hinted_.erase(ordinal);
+    reopened_.erase(ordinal);
+  } else if (!held_.contains(ordinal) && !hinted_.contains(ordinal)) {
+    reopened_.insert(ordinal);
+  }
+}
+
+void LeaseTable::EndQuarantine(int64_t ordinal) {
+  quarantined_.erase(ordinal);
+  if (Open(ordinal)) reopened_.insert(ordinal);
+}
+
+std::vector<std::pair<int64_t, SessionId>> LeaseTable::Expired(absl::Time now) {
+  std::vector<std::pair<int64_t, SessionId>> expired;
+  next_expiry_ = absl::InfiniteFuture();
+  for (const auto& [ordinal, lease] : held_) {
+    if (lease.expires <= now) {
+      expired.emplace_back(ordinal, lease.worker);
+    } else {
+      next_expiry_ = std::min(next_expiry_, lease.expires);
+    }
+  }
+  for (const auto& [ordinal, until] : hinted_) {
+    if (until > now) next_expiry_ = std::min(next_expiry_, until);
+  }
+  return expired;
+}
+
+void LeaseTable::ReopenUnconfirmed(absl::Time now) {
+  for (auto it = hinted_.begin(); it != hinted_.end();) {
+    if (it->second > now) {
+      ++it;
+      continue;
+    }
+    reopened_.insert(it->first);
+    it = hinted_.erase(it);
+  }
+}
+
+std::vector<int64_t> LeaseTable::HeldBy(SessionId worker) const {
+  const auto it = by_worker_.find(worker);
+  if (it == by_worker_.end()) return {};
+  return {it->second.begin(), it->second.end()};
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,90 @@
+// Who works on what: the leases of one job.
+//
+//   open ──lease──> leased ──done──> hinted ──marks full──> full
+//    ^                |                 |                     |
+//    +──end, expiry───+──not confirmed──+──a mark fell────────+
+//
+// A lease only avoids wasted work: an item leased to nobody, or to two workers,
+// is as safe as any other. The lowest open item goes first, so items that
+// reopen come before fresh ones.
+//
+// Thread-compatible. The plan and the marks outlive the table.
+#ifndef EBB_SCHEDULER_LEASE_TABLE_H_
+#define EBB_SCHEDULER_LEASE_TABLE_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "scheduler/mark_table.h"
+
+namespace ebb::scheduler {
+
+class LeaseTable {
+ public:
+  struct Held {
+    SessionId worker;
+    absl::Time expires;
+    int64_t position = 0;  // As last heard.
+  };
+
+  LeaseTable(const JobPlan& plan, const MarkTable& marks)
+      : plan_(&plan), marks_(&marks) {}
+
+  // The lowest open item, if any. It stays open until Take.
+  std::optional<int64_t> LowestOpen();
+  void Take(int64_t ordinal, SessionId worker, absl::Time expires);
+
+  // The worker no longer works on it: done as it says, or open again. Ignored
+  // when somebody else holds it.
+  void Done(int64_t ordinal, SessionId worker, absl::Time confirm_until);
+  void Release(int64_t ordinal, SessionId worker);
+
+  // A worker takes up a lease of before the scheduler's restart. False: the
+  // item is full or somebody else's.
+  bool Adopt(int64_t ordinal, SessionId worker, absl::Time expires);
+
+  void Renew(SessionId worker, absl::Time expires);
+  void RenewAll(absl::Time expires);
+  void SetPosition(int64_t ordinal, SessionId worker, int64_t position);
+
+  // An item became full everywhere, or no longer is.
+  void FullChanged(int64_t ordinal);
+  void Quarantine(int64_t ordinal) { quarantined_.insert(ordinal); }
+  void EndQuarantine(int64_t ordinal);
+
+  // Leases that ran out by `now`; they stay until released. And hints that
+  // were not confirmed: these reopen.
+  std::vector<std::pair<int64_t, SessionId>> Expired(absl::Time now);
+  void ReopenUnconfirmed(absl::Time now);
+  // Nothing expires before it.
+  absl::Time NextExpiry() const { return next_expiry_; }
+
+  std::vector<int64_t> HeldBy(SessionId worker) const;
+  const std::map<int64_t, Held>& held() const { return held_; }
+  const std::set<int64_t>& quarantined() const { return quarantined_; }
+  bool AnyHinted() const { return !hinted_.empty(); }
+
+ private:
+  bool Open(int64_t ordinal) const;
+
+  const JobPlan* plan_;     // Not owned.
+  const MarkTable* marks_;  // Not owned.
+  int64_t fresh_ = 0;       // Items from here on were never taken.
+  std::set<int64_t> reopened_;
+  std::map<int64_t, Held> held_;
+  absl::flat_hash_map<SessionId, std::set<int64_t>> by_worker_;
+  std::map<int64_t, absl::Time> hinted_;
+  std::set<int64_t> quarantined_;
+  // A bound: renewals make the truth later, the next Expired() finds it.
+  absl::Time next_expiry_ = absl::InfiniteFuture();
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_LEASE_TABLE_H_

@@ -1,0 +1,69 @@
+// Who owns which partition of a job, under which term.
+//
+// A term is drawn, and made durable, before each grant and never used twice.
+// A partition is `registered` when its owner has said, in the drawn term, which
+// marks it has; only then are the job's marks known.
+//
+// Thread-compatible.
+#ifndef EBB_SCHEDULER_PLACEMENT_H_
+#define EBB_SCHEDULER_PLACEMENT_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "common/ids.h"
+
+namespace ebb::scheduler {
+
+struct Ownership {
+  static constexpr ServerId kNobody{-1};
+
+  ServerId owner = kNobody;
+  SessionId session;  // The owner's life that the term was granted to.
+  Term drawn;         // The highest drawn; 0: none yet.
+  Term parent;        // The last that registered; 0: none.
+  bool registered = false;
+};
+
+class PlacementTable {
+ public:
+  explicit PlacementTable(int32_t partitions) : partitions_(partitions) {}
+
+  int32_t size() const { return static_cast<int32_t>(partitions_.size()); }
+  Ownership& at(PartitionId p) { return partitions_[p.value()]; }
+  const Ownership& at(PartitionId p) const { return partitions_[p.value()]; }
+
+  bool AllRegistered() const { return registered_ == size(); }
+  int32_t registered() const { return registered_; }
+
+  // A new term is drawn: what was believed is forgotten.
+  void Drawn(PartitionId p, ServerId owner, SessionId session, Term term) {
+    Ownership& one = at(p);
+    if (one.registered) --registered_;
+    one.owner = owner;
+    one.session = session;
+    one.drawn = term;
+    one.registered = false;
+  }
+  // The owner registered in the drawn term.
+  void Registered(PartitionId p) {
+    Ownership& one = at(p);
+    if (!one.registered) ++registered_;
+    one.registered = true;
+    one.parent = one.drawn;
+  }
+  // The owner's connection broke: it may be dead.
+  void Unregistered(PartitionId p) {
+    Ownership& one = at(p);
+    if (one.registered) --registered_;
+    one.registered = false;
+  }
+
+ private:
+  std::vector<Ownership> partitions_;
+  int32_t registered_ = 0;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_PLACEMENT_H_

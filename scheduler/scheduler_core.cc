@@ -1,0 +1,499 @@
+#include "scheduler/scheduler_core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/plant.h"
+#include "common/protocol/plan_codec.h"
+#include "common/status_macros.h"
+
+namespace ebb::scheduler {
+
+// Keys of the store: "numbers" (the last drawn), "server/ID", "job/ID/record"
+// and "job/ID/state".
+namespace {
+
+constexpr absl::string_view kNumbersKey = "numbers";
+constexpr absl::string_view kServerPrefix = "server/";
+constexpr absl::string_view kJobPrefix = "job/";
+
+std::string ServerKey(ServerId id) {
+  return absl::StrCat(kServerPrefix, id.value());
+}
+std::string JobKey(JobId id, absl::string_view part) {
+  return absl::StrCat(kJobPrefix, id.value(), "/", part);
+}
+
+absl::Status Unreadable(absl::string_view key) {
+  return absl::DataLossError(absl::StrCat(
+      "the scheduler's store has an unreadable record ", key,
+      ". Start with an empty state folder: the servers know the jobs."));
+}
+
+}  // namespace
+
+SchedulerCore::SchedulerCore(SchedulerOptions options, absl::Time now)
+    : options_(std::move(options)),
+      gather_until_(now + options_.takeover_after) {}
+
+absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
+    SchedulerOptions options, const std::map<std::string, std::string>& stored,
+    absl::Time now) {
+  std::unique_ptr<SchedulerCore> core(
+      new SchedulerCore(std::move(options), now));
+  for (const auto& [key, value] : stored) {
+    absl::string_view rest = key;
+    if (rest == kNumbersKey) {
+      if (!absl::SimpleAtoi(value, &core->stored_number_)) {
+        return Unreadable(key);
+      }
+      core->numbers_.Met(core->stored_number_);
+    } else if (absl::ConsumePrefix(&rest, kServerPrefix)) {
+      int32_t id = 0;
+      if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
+      core->cluster_.servers[ServerId(id)].id = ServerId(id);
+    } else if (absl::ConsumePrefix(&rest, kJobPrefix) &&
+               absl::ConsumeSuffix(&rest, "/record")) {
+      EBB_ASSIGN_OR_RETURN(JobRecordPtr record, DecodeJobRecord(value));
+      const auto state = stored.find(JobKey(record->id, "state"));
+      if (state == stored.end()) return Unreadable(key);
+      EBB_ASSIGN_OR_RETURN(JobState decoded, JobState::Decode(state->second));
+      const JobId id = record->id;
+      core->numbers_.Met(id.value());
+      core->numbers_.Met(decoded.generation.value());
+      core->jobs_[id] = std::make_unique<TrainingJob>(
+          core->options_, std::move(record), std::move(decoded));
+      core->jobs_[id]->TakeDirty();
+    }
+  }
+  return core;
+}
+
+ServerInfo* SchedulerCore::ServerOf(LinkId link) {
+  const auto it = server_links_.find(link);
+  return it == server_links_.end() ? nullptr : &cluster_.servers.at(it->second);
+}
+
+WorkerInfo* SchedulerCore::WorkerOf(LinkId link) {
+  const auto it = worker_links_.find(link);
+  if (it == worker_links_.end()) return nullptr;
+  const auto worker = cluster_.workers.find(it->second);
+  return worker == cluster_.workers.end() ? nullptr : &worker->second;
+}
+
+TrainingJob* SchedulerCore::Find(JobId job) {
+  const auto it = jobs_.find(job);
+  return it == jobs_.end() ? nullptr : it->second.get();
+}
+
+void SchedulerCore::OnServer(LinkId link, const ServerToScheduler& message,
+                             absl::Time now, SchedulerActions* out) {
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  std::visit([&](const auto& typed) { Handle(link, typed, &context); },
+             message);
+  Finish(&context, first);
+}
+
+void SchedulerCore::OnWorker(LinkId link, const WorkerToScheduler& message,
+                             absl::Time now, SchedulerActions* out) {
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  if (WorkerInfo* worker = WorkerOf(link)) worker->last_heard = now;
+  std::visit([&](const auto& typed) { Handle(link, typed, &context); },
+             message);
+  Finish(&context, first);
+}
+
+// --- Servers
+// --------------------------------------------------------------------
+
+void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
+                           Context* context) {
+  ServerInfo& server = cluster_.servers[message.server];
+  const bool known = server.id == message.server && server.session.value() != 0;
+  if (server.connected) {
+    // A newer life, or a newer connection of the same: it replaces the old.
+    server_links_.erase(server.link);
+    LoseServer(&server, context);
+  }
+  if (!known || message.session != server.session) {
+    context->Log(absl::StrCat("server=", message.server.value(), " is ",
+                              known ? "back" : "up", " at ", message.address,
+                              " pid=", message.process_id));
+    pending_writes_.push_back({ServerKey(message.server), ""});
+  }
+  server.id = message.server;
+  server.session = message.session;
+  server.address = message.address;
+  server.process_id = message.process_id;
+  server.link = link;
+  server.connected = true;
+  server.since = context->now;
+  server_links_[link] = message.server;
+  for (const ServerId other : message.known_servers) {
+    cluster_.servers[other].id = other;
+  }
+  for (const JobRegistration& registration : message.jobs) {
+    if (registration.record == nullptr) continue;
+    context->numbers->Met(registration.generation.value());
+    if (Find(registration.record->id) == nullptr) {
+      AdoptJob(registration, context);
+    }
+  }
+  for (auto& [id, job] : jobs_) {
+    const auto mine = std::find_if(
+        message.jobs.begin(), message.jobs.end(), [&](const auto& one) {
+          return one.record != nullptr && one.record->id == id;
+        });
+    job->ServerRegistered(server, mine == message.jobs.end() ? nullptr : &*mine,
+                          context);
+  }
+  MaybeStart(context);
+}
+
+// The store was lost or is an older copy: the server remembers the job.
+void SchedulerCore::AdoptJob(const JobRegistration& registration,
+                             Context* context) {
+  const JobId id = registration.record->id;
+  context->numbers->Met(id.value());
+  JobState state;
+  state.generation = registration.generation;
+  state.rollback = registration.rollback;
+  context->Log(absl::StrCat("job=", registration.record->name,
+                            " is not in the store; a server remembers it"));
+  pending_writes_.push_back(
+      {JobKey(id, "record"), EncodeJobRecord(*registration.record)});
+  jobs_[id] = std::make_unique<TrainingJob>(options_, registration.record,
+                                            std::move(state));
+  if (!gathering_) jobs_[id]->Start(context);
+}
+
+// Every server that anybody knows has reported, or the wait is over.
+void SchedulerCore::MaybeStart(Context* context) {
+  if (!gathering_) return;
+  const auto& servers = cluster_.servers;
+  const bool all =
+      !servers.empty() &&
+      std::all_of(servers.begin(), servers.end(),
+                  [](const auto& s) { return s.second.connected; });
+  const bool enough =
+      static_cast<int64_t>(servers.size()) >= options_.min_servers;
+  const bool believes_its_store = EBB_PLANTED(older_store_believed);
+  if (!(all && enough) && context->now < gather_until_ && !believes_its_store) {
+    return;
+  }
+  gathering_ = false;
+  for (auto& [id, job] : jobs_) job->Start(context);
+}
+
+void SchedulerCore::Handle(LinkId link, const RegisterPartitions& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr || message.session != server->session ||
+      message.job.record == nullptr) {
+    return;
+  }
+  context->numbers->Met(message.job.generation.value());
+  if (TrainingJob* job = Find(message.job.record->id)) {
+    job->PartitionsRegistered(*server, message.job, context);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const MarkReport& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server != nullptr && job != nullptr) {
+    job->Marks(*server, message, context);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const ViewRequest& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server != nullptr && job != nullptr) job->SendView(*server, context);
+}
+
+void SchedulerCore::Handle(LinkId link, const SnapshotReply& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server != nullptr && job != nullptr) {
+    job->SnapshotTaken(*server, message, context);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const ServerStatistics& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server == nullptr || job == nullptr) return;
+  server->problem = message.problem;
+  job->Statistics(message);
+}
+
+void SchedulerCore::Handle(LinkId link, const ServerGoodbye& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr) return;
+  context->Log(
+      absl::StrCat("server=", server->id.value(), " left in good order"));
+  OnServerDisconnected(link, context->now, context->out);
+}
+
+void SchedulerCore::LoseServer(ServerInfo* server, Context* context) {
+  server->connected = false;
+  server->since = context->now;
+  for (auto& [id, job] : jobs_) job->ServerLost(*server, context);
+}
+
+void SchedulerCore::OnServerDisconnected(LinkId link, absl::Time now,
+                                         SchedulerActions* out) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr) return;
+  server_links_.erase(link);
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  context.Log(absl::StrCat("server=", server->id.value(),
+                           " is away (connection closed); its partitions wait "
+                           "for it"));
+  LoseServer(server, &context);
+  Finish(&context, first);
+}
+
+// --- Workers
+// --------------------------------------------------------------------
+
+void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
+                           Context* context) {
+  if (message.session == SessionId()) return;
+  WorkerInfo& worker = cluster_.workers[message.session];
+  if (worker.session == message.session) worker_links_.erase(worker.link);
+  worker.session = message.session;
+  worker.name = message.name;
+  worker.process_id = message.process_id;
+  worker.link = link;
+  worker.since = context->now;
+  worker.last_heard = context->now;
+  worker.clock = message.clock;
+  worker.wants = 0;
+  worker_links_[link] = message.session;
+  for (const HeldItem& held : message.held) {
+    if (TrainingJob* job = Find(held.job)) {
+      job->AdoptLease(worker, held, message.clock, context);
+      job->SendPlacement(worker.session, context);
+    } else {
+      context->ToWorker(worker.session,
+                        LeaseLost{held.job, held.generation, held.item});
+    }
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const LeaseRequest& message,
+                           Context* context) {
+  if (WorkerInfo* worker = WorkerOf(link)) {
+    worker->wants = std::clamp(message.items, 0, 1024);
+    waiting_.insert(worker->session);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const Progress& message,
+                           Context* context) {
+  WorkerInfo* worker = WorkerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (worker == nullptr || job == nullptr) return;
+  worker->parked = message.parked;
+  worker->clock = message.clock;
+  job->Renewed(worker, message, context);
+}
+
+void SchedulerCore::Handle(LinkId link, const ItemEnd& message,
+                           Context* context) {
+  WorkerInfo* worker = WorkerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (worker != nullptr && job != nullptr) {
+    job->ItemEnded(*worker, message, context);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const PlacementRequest& message,
+                           Context* context) {
+  WorkerInfo* worker = WorkerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (worker != nullptr && job != nullptr) {
+    job->SendPlacement(worker->session, context);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const EvaluationResult& message,
+                           Context* context) {
+  TrainingJob* job = Find(message.job);
+  if (WorkerOf(link) != nullptr && job != nullptr) {
+    job->Evaluated(message, context);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const WorkerGoodbye& message,
+                           Context* context) {
+  const WorkerInfo* worker = WorkerOf(link);
+  if (worker == nullptr) return;
+  context->Log(absl::StrCat("worker=", worker->name, " left in good order"));
+  OnWorkerDisconnected(link, context->now, context->out);
+}
+
+void SchedulerCore::OnWorkerDisconnected(LinkId link, absl::Time now,
+                                         SchedulerActions* out) {
+  const auto it = worker_links_.find(link);
+  if (it == worker_links_.end()) return;
+  const SessionId session = it->second;
+  worker_links_.erase(it);
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  LoseWorker(session, &context);
+  Finish(&context, first);
+}
+
+void SchedulerCore::LoseWorker(SessionId session, Context* context) {
+  const auto it = cluster_.workers.find(session);
+  if (it == cluster_.workers.end()) return;
+  const WorkerInfo worker = it->second;
+  cluster_.workers.erase(it);
+  waiting_.erase(session);
+  for (auto& [id, job] : jobs_) job->WorkerLost(worker, context);
+}
+
+// --- Operators
+// ------------------------------------------------------------------
+
+absl::StatusOr<JobId> SchedulerCore::Submit(JobRecord record, absl::Time now,
+                                            SchedulerActions* out) {
+  EBB_RETURN_IF_ERROR(record.plan.Validate());
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  record.id = JobId(numbers_.Draw(now));
+  JobState state;
+  state.generation = Generation(numbers_.Draw(now));
+  pending_writes_.push_back(
+      {JobKey(record.id, "record"), EncodeJobRecord(record)});
+  const JobId id = record.id;
+  context.Log(absl::StrCat("job=", record.name, " id=", id.value(),
+                           " submitted: ", record.plan.items(), " items, ",
+                           record.plan.partitions, " partitions"));
+  auto& job = jobs_[id];
+  job = std::make_unique<TrainingJob>(
+      options_, std::make_shared<const JobRecord>(std::move(record)),
+      std::move(state));
+  if (!gathering_) job->Start(&context);
+  Finish(&context, first);
+  return id;
+}
+
+namespace {
+
+absl::Status NoSuchJob(JobId job) {
+  return absl::NotFoundError(
+      absl::StrCat("there is no job with id ", job.value()));
+}
+
+}  // namespace
+
+absl::Status SchedulerCore::Checkpoint(JobId id, absl::Time now,
+                                       SchedulerActions* out) {
+  TrainingJob* job = Find(id);
+  if (job == nullptr) return NoSuchJob(id);
+  Context context = MakeContext(now, out);
+  job->RequestCheckpoint(&context);
+  return absl::OkStatus();
+}
+
+absl::Status SchedulerCore::Cancel(JobId id, absl::Time now,
+                                   SchedulerActions* out) {
+  TrainingJob* job = Find(id);
+  if (job == nullptr) return NoSuchJob(id);
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  job->Cancel(&context);
+  Finish(&context, first);
+  return absl::OkStatus();
+}
+
+absl::Status SchedulerCore::Resume(JobId id, bool skip_quarantined,
+                                   absl::Time now, SchedulerActions* out) {
+  TrainingJob* job = Find(id);
+  if (job == nullptr) return NoSuchJob(id);
+  if (job->state().phase != JobPhase::kPaused) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", job->record()->name, " is not paused, it is ",
+                     JobPhaseName(job->state().phase)));
+  }
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  job->Resume(skip_quarantined, &context);
+  Finish(&context, first);
+  return absl::OkStatus();
+}
+
+// --- Time and ends of events
+// ------------------------------------------------------
+
+void SchedulerCore::OnTick(absl::Time now, SchedulerActions* out) {
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  if (gathering_) MaybeStart(&context);
+  for (auto& [id, job] : jobs_) job->Tick(&context);
+  Finish(&context, first);
+}
+
+absl::Time SchedulerCore::NextTick() const {
+  absl::Time next = gathering_ ? gather_until_ : absl::InfiniteFuture();
+  for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTick());
+  return next;
+}
+
+void SchedulerCore::OfferWork(Context* context) {
+  if (gathering_) return;
+  // Whether there is work depends on the worker only where a job limits their
+  // number: else the first that gets nothing ends the round.
+  const bool choosy =
+      std::any_of(jobs_.begin(), jobs_.end(), [](const auto& job) {
+        return job.second->plan().max_workers > 0;
+      });
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    WorkerInfo& worker = cluster_.workers.at(*it);
+    bool offered = true;
+    while (worker.wants > 0 && offered) {
+      offered = false;
+      for (auto& [id, job] : jobs_) {
+        if (worker.wants > 0 && job->Offer(&worker, context)) offered = true;
+      }
+    }
+    if (worker.wants > 0 && !choosy) return;
+    it = worker.wants > 0 ? std::next(it) : waiting_.erase(it);
+  }
+}
+
+void SchedulerCore::Finish(Context* context, size_t first_action) {
+  OfferWork(context);
+  std::vector<StoreWrite> writes = std::exchange(pending_writes_, {});
+  for (auto& [id, job] : jobs_) {
+    if (job->TakeDirty()) {
+      writes.push_back({JobKey(id, "state"), job->state().Encode()});
+    }
+  }
+  if (numbers_.last() != stored_number_) {
+    stored_number_ = numbers_.last();
+    writes.push_back({std::string(kNumbersKey), absl::StrCat(stored_number_)});
+  }
+  if (writes.empty()) return;
+  context->out->insert(
+      context->out->begin() + static_cast<int64_t>(first_action),
+      Persist{std::move(writes)});
+}
+
+}  // namespace ebb::scheduler

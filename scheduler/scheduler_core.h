@@ -1,0 +1,126 @@
+// The scheduler's decisions: who is alive, who owns which partition under
+// which term, who works on which item, which jobs run.
+//
+// Messages and time in, actions out; no thread, socket, clock or disk inside.
+// The daemon (scheduler_shell.h) and the simulator run the same class.
+//
+// A scheduler always starts the same way, whatever its store holds: it grants
+// nothing until every server named in the store or by a server has reported,
+// or SchedulerOptions::takeover_after has passed; then every partition gets a
+// new term. Training goes on meanwhile, and the servers' marks, which are the
+// truth, say what it missed (docs/protocol.md, "The scheduler starts").
+//
+// Thread-compatible: the shell holds one lock around it.
+#ifndef EBB_SCHEDULER_SCHEDULER_CORE_H_
+#define EBB_SCHEDULER_SCHEDULER_CORE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "scheduler/actions.h"
+#include "scheduler/cluster.h"
+#include "scheduler/training_job.h"
+
+namespace ebb::scheduler {
+
+class SchedulerCore {
+ public:
+  // `stored` is what SchedulerStore::Load gave. DataLoss when a record cannot
+  // be read.
+  static absl::StatusOr<std::unique_ptr<SchedulerCore>> Create(
+      SchedulerOptions options,
+      const std::map<std::string, std::string>& stored, absl::Time now);
+
+  // --- Sessions --------------------------------------------------------------
+  // A link's first message is its registration; what comes before, or on a
+  // link that a newer one of the same session replaced, is ignored.
+  void OnServer(LinkId link, const ServerToScheduler& message, absl::Time now,
+                SchedulerActions* out);
+  void OnWorker(LinkId link, const WorkerToScheduler& message, absl::Time now,
+                SchedulerActions* out);
+  void OnServerDisconnected(LinkId link, absl::Time now, SchedulerActions* out);
+  void OnWorkerDisconnected(LinkId link, absl::Time now, SchedulerActions* out);
+
+  // --- Operators -------------------------------------------------------------
+  // Draws an id and begins the job. InvalidArgument when its plan is none;
+  // `record.id` is ignored.
+  absl::StatusOr<JobId> Submit(JobRecord record, absl::Time now,
+                               SchedulerActions* out);
+  // NotFound when there is no such job.
+  absl::Status Checkpoint(JobId job, absl::Time now, SchedulerActions* out);
+  absl::Status Cancel(JobId job, absl::Time now, SchedulerActions* out);
+  absl::Status Resume(JobId job, bool skip_quarantined, absl::Time now,
+                      SchedulerActions* out);
+
+  // Call at NextTick() or later.
+  void OnTick(absl::Time now, SchedulerActions* out);
+  absl::Time NextTick() const;
+
+  // --- What it is ------------------------------------------------------------
+  bool gathering() const { return gathering_; }
+  const std::map<JobId, std::unique_ptr<TrainingJob>>& jobs() const {
+    return jobs_;
+  }
+  const Cluster& cluster() const { return cluster_; }
+  const SchedulerOptions& options() const { return options_; }
+
+ private:
+  SchedulerCore(SchedulerOptions options, absl::Time now);
+
+  void Handle(LinkId link, const RegisterServer& message, Context* context);
+  void Handle(LinkId link, const RegisterPartitions& message, Context* context);
+  void Handle(LinkId link, const MarkReport& message, Context* context);
+  void Handle(LinkId link, const ViewRequest& message, Context* context);
+  void Handle(LinkId link, const SnapshotReply& message, Context* context);
+  void Handle(LinkId link, const ServerStatistics& message, Context* context);
+  void Handle(LinkId link, const ServerGoodbye& message, Context* context);
+
+  void Handle(LinkId link, const RegisterWorker& message, Context* context);
+  void Handle(LinkId link, const LeaseRequest& message, Context* context);
+  void Handle(LinkId link, const Progress& message, Context* context);
+  void Handle(LinkId link, const ItemEnd& message, Context* context);
+  void Handle(LinkId link, const PlacementRequest& message, Context* context);
+  void Handle(LinkId link, const EvaluationResult& message, Context* context);
+  void Handle(LinkId link, const WorkerGoodbye& message, Context* context);
+
+  Context MakeContext(absl::Time now, SchedulerActions* out) {
+    return {now, &cluster_, &numbers_, out};
+  }
+  ServerInfo* ServerOf(LinkId link);
+  WorkerInfo* WorkerOf(LinkId link);
+  TrainingJob* Find(JobId job);
+  void AdoptJob(const JobRegistration& registration, Context* context);
+  void MaybeStart(Context* context);
+  void LoseServer(ServerInfo* server, Context* context);
+  void LoseWorker(SessionId session, Context* context);
+  void OfferWork(Context* context);
+  // After every event: offers work, and puts whatever must be durable before
+  // the event's other actions in front of them.
+  void Finish(Context* context, size_t first_action);
+
+  const SchedulerOptions options_;
+  NumberSource numbers_;
+  uint64_t stored_number_ = 0;
+  Cluster cluster_;
+  std::map<LinkId, ServerId> server_links_;
+  std::map<LinkId, SessionId> worker_links_;
+  std::set<SessionId> waiting_;  // Workers that want items.
+  std::map<JobId, std::unique_ptr<TrainingJob>> jobs_;
+  std::vector<StoreWrite> pending_writes_;
+
+  bool gathering_ = true;
+  absl::Time gather_until_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_SCHEDULER_CORE_H_

@@ -1,0 +1,718 @@
+#include "scheduler/training_job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+constexpr int kEvaluationAttempts = 5;
+// Of each report, how much of the loss of before still counts.
+constexpr double kLossDecay = 0.7;
+
+}  // namespace
+
+TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
+                         JobState state)
+    : options_(options),
+      record_(std::move(record)),
+      state_(std::move(state)),
+      placement_(record_->plan.partitions),
+      marks_(record_->plan),
+      leases_(record_->plan, marks_) {
+  state_.owners.resize(placement_.size(), Ownership::kNobody);
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    placement_.at(PartitionId(p)).owner = state_.owners[p];
+  }
+  for (const int64_t ordinal : state_.quarantined) leases_.Quarantine(ordinal);
+}
+
+// --- Placement
+// ------------------------------------------------------------------
+
+// Partitions that nobody owns are dealt out evenly over the servers that are
+// there.
+void TrainingJob::AssignOwners(Context* context) {
+  std::map<ServerId, int64_t> load;
+  for (const auto& [id, server] : context->cluster->servers) {
+    if (server.connected) load[id] = 0;
+  }
+  if (load.empty() ||
+      static_cast<int32_t>(load.size()) < options_.min_servers) {
+    return;
+  }
+  std::vector<PartitionId> free;
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    const ServerId owner = placement_.at(PartitionId(p)).owner;
+    if (owner == Ownership::kNobody) {
+      free.emplace_back(p);
+    } else if (load.contains(owner)) {
+      ++load[owner];
+    }
+  }
+  for (const PartitionId p : free) {
+    const auto least = std::min_element(
+        load.begin(), load.end(),
+        [](const auto& a, const auto& b) { return a.second < b.second; });
+    placement_.at(p).owner = least->first;
+    state_.owners[p.value()] = least->first;
+    ++least->second;
+    dirty_ = true;
+  }
+}
+
+void TrainingJob::Start(Context* context) {
+  started_ = true;
+  AssignOwners(context);
+  std::vector<PartitionId> all;
+  for (int32_t p = 0; p < placement_.size(); ++p) all.emplace_back(p);
+  GrantAll(all, context);
+}
+
+void TrainingJob::GrantAll(const std::vector<PartitionId>& partitions,
+                           Context* context) {
+  std::map<ServerId, Grant> grants;
+  for (const PartitionId p : partitions) {
+    const Ownership& one = placement_.at(p);
+    const auto server = context->cluster->servers.find(one.owner);
+    if (server == context->cluster->servers.end() ||
+        !server->second.connected) {
+      placement_.Unregistered(p);  // Granted when its owner registers.
+      continue;
+    }
+    const Term term = EBB_PLANTED(terms_reused)
+                          ? Term(one.drawn.value() + 1)
+                          : Term(context->numbers->Draw(context->now));
+    placement_.Drawn(p, one.owner, server->second.session, term);
+    Grant& grant = grants[one.owner];
+    grant.partitions.push_back({p, term, one.parent});
+  }
+  for (auto& [id, grant] : grants) {
+    const ServerInfo& server = context->cluster->servers.at(id);
+    grant.server = id;
+    grant.session = server.session;
+    grant.record = record_;
+    grant.generation = state_.generation;
+    grant.rollback = state_.rollback;
+    for (const auto& [other, info] : context->cluster->servers) {
+      grant.known_servers.push_back(other);
+    }
+    context->ToServer(server, std::move(grant));
+  }
+}
+
+// A newer generation than ours means that our store is old: theirs holds.
+bool TrainingJob::AcceptGeneration(const JobRegistration& registration,
+                                   Context* context) {
+  if (registration.generation < state_.generation) return false;
+  if (registration.generation == state_.generation) return true;
+  if (EBB_PLANTED(scheduler_ignores_newer_generations)) return false;
+  context->Log(absl::StrCat("job=", record_->name,
+                            " adopts the newer generation ",
+                            registration.generation.value()));
+  state_.generation = registration.generation;
+  state_.rollback = registration.rollback;
+  context->numbers->Met(registration.generation.value());
+  dirty_ = true;
+  if (started_) {
+    std::vector<PartitionId> all;
+    for (int32_t p = 0; p < placement_.size(); ++p) all.emplace_back(p);
+    GrantAll(all, context);
+  }
+  return true;
+}
+
+void TrainingJob::ServerRegistered(const ServerInfo& server,
+                                   const JobRegistration* registration,
+                                   Context* context) {
+  std::vector<bool> believed(placement_.size());
+  const bool same_generation =
+      registration != nullptr && AcceptGeneration(*registration, context);
+  if (registration != nullptr) {
+    for (const PartitionRegistration& one : registration->partitions) {
+      context->numbers->Met(one.term.value());
+      if (!same_generation || one.partition.value() < 0 ||
+          one.partition.value() >= placement_.size()) {
+        continue;
+      }
+      Ownership& known = placement_.at(one.partition);
+      if (one.term > known.drawn) {
+        // It was granted by a scheduler we do not remember.
+        known.drawn = one.term;
+        known.owner = server.id;
+        state_.owners[one.partition.value()] = server.id;
+        dirty_ = true;
+      }
+      if (known.owner != server.id) continue;
+      if (one.serving && one.term >= known.parent) known.parent = one.term;
+      believed[one.partition.value()] =
+          started_ && Believe(server, one, context);
+    }
+  }
+  if (!started_) return;
+  AssignOwners(context);
+  std::vector<PartitionId> anew;
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    if (placement_.at(PartitionId(p)).owner == server.id && !believed[p]) {
+      anew.emplace_back(p);
+    } else if (!placement_.at(PartitionId(p)).registered &&
+               placement_.at(PartitionId(p)).session == SessionId()) {
+      anew.emplace_back(p);  // Assigned just now, maybe to another server.
+    }
+  }
+  GrantAll(anew, context);
+  SendView(server, context);
+  if (plan().rounds()) context->ToServer(server, rounds_);
+  MarksChanged(context);
+}
+
+bool TrainingJob::Believe(const ServerInfo& server,
+                          const PartitionRegistration& one, Context* context) {
+  const Ownership& known = placement_.at(one.partition);
+  if (!one.serving || one.term != known.drawn || known.owner != server.id ||
+      known.session != server.session) {
+    return false;
+  }
+  auto marks = MarkSet::Decode(plan(), one.marks);
+  auto durable = one.durable_marks.empty()
+                     ? absl::StatusOr<MarkSet>(MarkSet(plan()))
+                     : MarkSet::Decode(plan(), one.durable_marks);
+  if (!marks.ok() || !durable.ok()) {
+    context->Log(absl::StrCat(
+        "job=", record_->name, " server=", server.id.value(),
+        " sent unusable marks: ",
+        (marks.ok() ? durable.status() : marks.status()).message()));
+    return false;
+  }
+  const bool was_whole = placement_.AllRegistered();
+  placement_.Registered(one.partition);
+  if (!was_whole && placement_.AllRegistered()) {
+    // Nobody could advance while a server was away.
+    leases_.RenewAll(context->now + options_.lease_ttl);
+  }
+  marks_.Replace(one.partition, *std::move(marks), *std::move(durable),
+                 [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
+  return true;
+}
+
+void TrainingJob::PartitionsRegistered(const ServerInfo& server,
+                                       const JobRegistration& registration,
+                                       Context* context) {
+  if (!AcceptGeneration(registration, context)) return;
+  bool changed = false;
+  std::vector<PartitionId> anew;
+  for (const PartitionRegistration& one : registration.partitions) {
+    if (one.partition.value() < 0 ||
+        one.partition.value() >= placement_.size()) {
+      continue;
+    }
+    context->numbers->Met(one.term.value());
+    Ownership& known = placement_.at(one.partition);
+    if (one.term > known.drawn) {
+      known.drawn = one.term;
+      if (known.owner == server.id) anew.push_back(one.partition);
+      continue;
+    }
+    changed = Believe(server, one, context) || changed;
+  }
+  if (started_) GrantAll(anew, context);
+  if (changed) {
+    PlacementChanged(context);
+    MarksChanged(context);
+  }
+}
+
+void TrainingJob::ServerLost(const ServerInfo& server, Context* context) {
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    if (placement_.at(PartitionId(p)).owner == server.id) {
+      placement_.Unregistered(PartitionId(p));
+    }
+  }
+}
+
+// Workers in the job learn where its partitions are now; those that were
+// refused wait for it.
+void TrainingJob::PlacementChanged(Context* context) {
+  if (!placement_.AllRegistered()) return;
+  std::set<SessionId> workers;
+  for (const auto& [ordinal, lease] : leases_.held()) {
+    workers.insert(lease.worker);
+  }
+  if (evaluation_ && evaluation_->worker != SessionId()) {
+    workers.insert(evaluation_->worker);
+  }
+  for (const SessionId worker : workers) SendPlacement(worker, context);
+}
+
+void TrainingJob::SendPlacement(SessionId worker, Context* context) {
+  Placement message;
+  message.job = id();
+  message.generation = state_.generation;
+  std::set<ServerId> servers;
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    const Ownership& one = placement_.at(PartitionId(p));
+    if (!one.registered) continue;
+    message.partitions.push_back(
+        {PartitionId(p), one.owner, one.session, one.drawn});
+    servers.insert(one.owner);
+  }
+  for (const ServerId server : servers) {
+    message.servers.push_back(
+        {server, context->cluster->servers.at(server).address});
+  }
+  context->ToWorker(worker, std::move(message));
+}
+
+// --- Marks
+// ----------------------------------------------------------------------
+
+void TrainingJob::Marks(const ServerInfo& server, const MarkReport& report,
+                        Context* context) {
+  if (report.generation != state_.generation) return;
+  for (const PartitionMarkReport& one : report.partitions) {
+    if (one.partition.value() < 0 ||
+        one.partition.value() >= placement_.size()) {
+      continue;
+    }
+    const Ownership& known = placement_.at(one.partition);
+    if (!known.registered || known.owner != server.id ||
+        known.session != server.session || known.drawn != one.term) {
+      continue;  // Of a term that is no longer, or not yet, believed.
+    }
+    marks_.Raise(one.partition, one.marks, one.durable,
+                 [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
+  }
+  MarksChanged(context);
+}
+
+void TrainingJob::MarksChanged(Context* context) {
+  if (!placement_.AllRegistered()) return;
+  if (plan().rounds()) {
+    const int64_t closed = marks_.RoundsClosed();
+    const int64_t durable = marks_.RoundsDurable();
+    if (closed != rounds_.closed_everywhere ||
+        durable != rounds_.durable_everywhere) {
+      rounds_ = {id(), state_.generation, closed, durable};
+      ToOwners(rounds_, context);
+    }
+  }
+  StartEvaluation(context);
+  if (!marks_.AllApplied()) {
+    final_checkpoint_asked_ = false;
+    if (state_.phase == JobPhase::kCompleted) {
+      context->Log(absl::StrCat(
+          "job=", record_->name,
+          " was complete, but a server came back with less: its storage was "
+          "damaged. The job is open again; what is missing is recomputed."));
+      state_.phase = JobPhase::kRunning;
+      dirty_ = true;
+    }
+    return;
+  }
+  if (state_.phase != JobPhase::kRunning) return;
+  if (!marks_.Complete()) {
+    if (!final_checkpoint_asked_) RequestCheckpoint(context);
+    final_checkpoint_asked_ = true;
+    return;
+  }
+  if (evaluation_ || NextEvaluationEpoch() < plan().epochs) return;
+  state_.phase = JobPhase::kCompleted;
+  dirty_ = true;
+  context->Log(absl::StrCat("job=", record_->name, " is complete"));
+  ToOwners(JobCompleted{id(), state_.generation}, context);
+}
+
+void TrainingJob::RequestCheckpoint(Context* context) {
+  ToOwners(CheckpointNow{id()}, context);
+}
+
+void TrainingJob::ToOwners(const SchedulerToServer& message, Context* context) {
+  std::set<ServerId> owners;
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    owners.insert(placement_.at(PartitionId(p)).owner);
+  }
+  for (const ServerId owner : owners) {
+    const auto it = context->cluster->servers.find(owner);
+    if (it != context->cluster->servers.end()) {
+      context->ToServer(it->second, message);
+    }
+  }
+}
+
+void TrainingJob::Statistics(const ServerStatistics& statistics) {
+  statistics_.updates += statistics.updates;
+  auto& histogram = statistics_.staleness;
+  if (histogram.size() < statistics.staleness.size()) {
+    histogram.resize(statistics.staleness.size());
+  }
+  for (size_t i = 0; i < statistics.staleness.size(); ++i) {
+    histogram[i] += statistics.staleness[i];
+  }
+  if (statistics.loss_examples == 0) return;
+  statistics_.loss_sum =
+      statistics_.loss_sum * kLossDecay + statistics.loss_sum;
+  statistics_.loss_examples = statistics_.loss_examples * kLossDecay +
+                              static_cast<double>(statistics.loss_examples);
+}
+
+// --- Leases
+// ---------------------------------------------------------------------
+
+bool TrainingJob::MayLease(int64_t ordinal, Context* context) {
+  if (!plan().rounds()) return true;
+  const int64_t round = plan().RoundOf(plan().ItemAt(ordinal));
+  if (round > rounds_.closed_everywhere) return false;
+  if (round - plan().consistency.rounds_in_memory <
+      rounds_.durable_everywhere) {
+    return true;
+  }
+  // The servers hold as many values as they may: they must be stored first.
+  if (round_checkpoint_asked_ != round) {
+    round_checkpoint_asked_ = round;
+    RequestCheckpoint(context);
+  }
+  return false;
+}
+
+bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
+  if (!started_ || !placement_.AllRegistered()) return false;
+  if (evaluation_ && evaluation_->worker == SessionId() &&
+      static_cast<int32_t>(evaluation_->pinned.size()) == placement_.size()) {
+    evaluation_->worker = worker->session;
+    evaluation_->deadline = context->now + options_.evaluation_timeout;
+    SendPlacement(worker->session, context);
+    context->ToWorker(
+        worker->session,
+        EvaluationLease{record_, state_.generation, evaluation_->snapshot,
+                        evaluation_->epoch});
+  }
+  if (worker->wants <= 0 || state_.phase != JobPhase::kRunning) return false;
+  const auto ordinal = leases_.LowestOpen();
+  if (!ordinal || !MayLease(*ordinal, context)) return false;
+  const bool first = leases_.HeldBy(worker->session).empty();
+  if (first && plan().max_workers > 0) {
+    std::set<SessionId> holders;
+    for (const auto& [held, lease] : leases_.held()) {
+      holders.insert(lease.worker);
+    }
+    if (static_cast<int32_t>(holders.size()) >= plan().max_workers) {
+      return false;
+    }
+  }
+  --worker->wants;
+  leases_.Take(*ordinal, worker->session, context->now + options_.lease_ttl);
+  if (first) {
+    SendPlacement(worker->session, context);
+    JoinView(worker->session, -1, context);
+  }
+  SendLease(worker->session, *ordinal, context);
+  return true;
+}
+
+void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
+                            Context* context) {
+  Lease lease;
+  lease.record = record_;
+  lease.generation = state_.generation;
+  lease.item = plan().ItemAt(ordinal);
+  lease.ttl = options_.lease_ttl;
+  lease.hints = marks_.Hints(lease.item);
+  if (view_.Contains(worker)) {
+    lease.joined = view_.member(worker).joined;
+    lease.start_clock = view_.member(worker).start_clock;
+  }
+  for (const SkippedRange& range : state_.skipped) {
+    if (range.item == lease.item) lease.skipped.push_back(range);
+  }
+  context->ToWorker(worker, std::move(lease));
+}
+
+void TrainingJob::JoinView(SessionId worker, int64_t own_clock,
+                           Context* context) {
+  if (plan().consistency.kind != ConsistencyKind::kSsp ||
+      view_.Contains(worker)) {
+    return;
+  }
+  view_.Join(worker, ViewNumber(context->numbers->Draw(context->now)),
+             own_clock);
+  BroadcastView(context);
+}
+
+void TrainingJob::LeaveViewIfIdle(SessionId worker, Context* context) {
+  if (!leases_.HeldBy(worker).empty() || !view_.Contains(worker)) return;
+  view_.Leave(worker, ViewNumber(context->numbers->Draw(context->now)));
+  BroadcastView(context);
+}
+
+void TrainingJob::BroadcastView(Context* context) {
+  ToOwners(view_.Message(id(), state_.generation), context);
+}
+
+void TrainingJob::SendView(const ServerInfo& server, Context* context) {
+  if (plan().consistency.kind != ConsistencyKind::kSsp) return;
+  context->ToServer(server, view_.Message(id(), state_.generation));
+}
+
+void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
+                             int64_t clock, Context* context) {
+  const bool ours = started_ && state_.phase == JobPhase::kRunning &&
+                    held.generation == state_.generation &&
+                    plan().HasItem(held.item) &&
+                    leases_.Adopt(plan().Ordinal(held.item), worker.session,
+                                  context->now + options_.lease_ttl);
+  if (!ours) {
+    context->ToWorker(worker.session,
+                      LeaseLost{held.job, held.generation, held.item});
+    return;
+  }
+  JoinView(worker.session, clock, context);
+  SendLease(worker.session, plan().Ordinal(held.item), context);
+}
+
+void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
+                          Context* context) {
+  if (!plan().HasItem(progress.item)) return;
+  const int64_t computed = progress.examples - worker->examples;
+  if (computed > 0) statistics_.examples_by_worker[worker->name] += computed;
+  worker->examples = std::max(worker->examples, progress.examples);
+  const int64_t ordinal = plan().Ordinal(progress.item);
+  const auto held = leases_.HeldBy(worker->session);
+  view_.Learn(worker->session, progress.clock);
+  if (std::find(held.begin(), held.end(), ordinal) == held.end() ||
+      (progress.not_in_view && !view_.Contains(worker->session))) {
+    // Its lease ran out meanwhile: it may have it back if nobody else has it.
+    AdoptLease(*worker, {id(), progress.generation, progress.item},
+               view_.Contains(worker->session) ? progress.clock : -1, context);
+    return;
+  }
+  if (progress.not_in_view) SendLease(worker->session, ordinal, context);
+  leases_.SetPosition(ordinal, worker->session, progress.position);
+  leases_.Renew(worker->session, context->now + options_.lease_ttl);
+}
+
+void TrainingJob::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
+                            Context* context) {
+  if (end.generation != state_.generation || !plan().HasItem(end.item)) return;
+  const int64_t ordinal = plan().Ordinal(end.item);
+  switch (end.end) {
+    case LeaseEnd::kDone:
+      leases_.Done(ordinal, worker.session,
+                   context->now + options_.confirm_timeout);
+      state_.failures.erase(ordinal);
+      break;
+    case LeaseEnd::kReturned:
+    case LeaseEnd::kRefused:
+      leases_.Release(ordinal, worker.session);
+      break;
+    case LeaseEnd::kFailed: {
+      leases_.Release(ordinal, worker.session);
+      context->Log(absl::StrCat("job=", record_->name, " worker=", worker.name,
+                                " item=", ToString(end.item), " failed at ",
+                                end.position, ": ", end.error));
+      LeaseFailed(ordinal, end.position, end.failed_end, end.non_finite,
+                  end.non_finite ? plan().on_nonfinite : plan().on_poison,
+                  end.error, context);
+      break;
+    }
+  }
+  LeaveViewIfIdle(worker.session, context);
+}
+
+// Only leases that ended by the worker's death or error while all partitions
+// were there count: nobody is blamed for a server that was away.
+void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, int64_t end,
+                              bool at_once, PoisonPolicy policy,
+                              const std::string& why, Context* context) {
+  if (!placement_.AllRegistered() && !EBB_PLANTED(every_failed_lease_counts)) {
+    return;
+  }
+  const ItemId item = plan().ItemAt(ordinal);
+  dirty_ = true;
+  if (++state_.failures[ordinal] < plan().quarantine_after && !at_once) return;
+  state_.failures.erase(ordinal);
+  if (end <= position) end = plan().BatchEnd(item, position);
+  if (policy == PoisonPolicy::kSkip) {
+    state_.skipped.push_back({item, position, end});
+    context->Log(absl::StrCat("job=", record_->name, " skips examples [",
+                              position, ", ", end, ") of item ", ToString(item),
+                              ": ", why));
+    return;
+  }
+  leases_.Quarantine(ordinal);
+  state_.quarantined.push_back(ordinal);
+  state_.phase = JobPhase::kPaused;
+  state_.reason = absl::StrCat("item ", ToString(item), " is quarantined at ",
+                               position, ": ", why);
+  context->Log(
+      absl::StrCat("job=", record_->name, " is paused: ", state_.reason));
+}
+
+void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
+  const auto held = leases_.HeldBy(worker.session);
+  for (const int64_t ordinal : held) {
+    leases_.Release(ordinal, worker.session);
+  }
+  if (!held.empty()) {
+    // It worked on the lowest; the next it only held.
+    const int64_t ordinal = held.front();
+    const ItemId item = plan().ItemAt(ordinal);
+    LeaseFailed(ordinal, marks_.LowestMark(item), 0, false, plan().on_poison,
+                absl::StrCat("worker ", worker.name, " died on it"), context);
+  }
+  LeaveViewIfIdle(worker.session, context);
+  if (evaluation_ && evaluation_->worker == worker.session) {
+    BeginSnapshot(context);
+  }
+}
+
+void TrainingJob::Resume(bool skip_quarantined, Context* context) {
+  if (state_.phase != JobPhase::kPaused) return;
+  for (const int64_t ordinal : std::exchange(state_.quarantined, {})) {
+    const ItemId item = plan().ItemAt(ordinal);
+    if (skip_quarantined) {
+      const int64_t begin = marks_.LowestMark(item);
+      state_.skipped.push_back({item, begin, plan().BatchEnd(item, begin)});
+    }
+    leases_.EndQuarantine(ordinal);
+  }
+  state_.phase = JobPhase::kRunning;
+  state_.reason.clear();
+  dirty_ = true;
+}
+
+void TrainingJob::Cancel(Context* context) {
+  state_.phase = JobPhase::kCancelled;
+  dirty_ = true;
+  for (const auto& [ordinal, lease] : std::map(leases_.held())) {
+    context->ToWorker(lease.worker, LeaseLost{id(), state_.generation,
+                                              plan().ItemAt(ordinal)});
+    leases_.Release(ordinal, lease.worker);
+  }
+}
+
+// --- Evaluation
+// -----------------------------------------------------------------
+
+// The next epoch after which the model is evaluated; plan().epochs: none.
+int32_t TrainingJob::NextEvaluationEpoch() const {
+  const int32_t every = plan().evaluate_every;
+  if (every <= 0) return plan().epochs;
+  const int32_t last =
+      state_.evaluations.empty() ? -1 : state_.evaluations.back().epoch;
+  if (last >= plan().epochs - 1) return plan().epochs;
+  return std::min((last + 1) / every * every + every - 1, plan().epochs - 1);
+}
+
+void TrainingJob::StartEvaluation(Context* context) {
+  const int32_t next = NextEvaluationEpoch();
+  if (evaluation_ || next >= plan().epochs || marks_.EpochsFull() <= next) {
+    return;
+  }
+  evaluation_.emplace();
+  evaluation_->epoch = next;
+  BeginSnapshot(context);
+}
+
+void TrainingJob::BeginSnapshot(Context* context) {
+  Running& running = *evaluation_;
+  if (running.snapshot != 0) {
+    ToOwners(DropSnapshot{id(), running.snapshot}, context);
+  }
+  if (++running.attempts > kEvaluationAttempts) {
+    Evaluation failed;
+    failed.epoch = running.epoch;
+    failed.error = absl::StrCat("no worker could evaluate it in ",
+                                kEvaluationAttempts, " attempts");
+    EndEvaluation(std::move(failed), context);
+    return;
+  }
+  running.snapshot = static_cast<int64_t>(context->numbers->Draw(context->now));
+  running.pinned.clear();
+  running.position = plan().examples * plan().epochs;
+  running.worker = SessionId();
+  running.deadline = context->now + options_.evaluation_timeout;
+  ToOwners(TakeSnapshot{id(), state_.generation, running.snapshot}, context);
+}
+
+void TrainingJob::SnapshotTaken(const ServerInfo& server,
+                                const SnapshotReply& reply, Context* context) {
+  if (!evaluation_ || reply.snapshot != evaluation_->snapshot) return;
+  for (const auto& [partition, term] : reply.partitions) {
+    if (partition.value() < 0 || partition.value() >= placement_.size()) {
+      continue;
+    }
+    const Ownership& one = placement_.at(partition);
+    if (one.owner == server.id && one.drawn == term) {
+      evaluation_->pinned.insert(partition);
+    }
+  }
+  evaluation_->position = std::min(evaluation_->position, reply.examples);
+}
+
+void TrainingJob::Evaluated(const EvaluationResult& result, Context* context) {
+  if (!evaluation_ || result.snapshot != evaluation_->snapshot) return;
+  if (!result.error.empty()) {
+    context->Log(absl::StrCat("job=", record_->name, " evaluation of epoch ",
+                              evaluation_->epoch, " failed: ", result.error));
+    BeginSnapshot(context);
+    return;
+  }
+  Evaluation evaluation;
+  evaluation.epoch = evaluation_->epoch;
+  evaluation.position = evaluation_->position;
+  evaluation.examples = result.examples;
+  const auto examples =
+      static_cast<double>(std::max<int64_t>(1, result.examples));
+  evaluation.loss = result.loss_sum / examples;
+  evaluation.accuracy = static_cast<double>(result.correct) / examples;
+  EndEvaluation(std::move(evaluation), context);
+}
+
+void TrainingJob::EndEvaluation(Evaluation evaluation, Context* context) {
+  evaluation.finished_us = absl::ToUnixMicros(context->now);
+  ToOwners(DropSnapshot{id(), evaluation_->snapshot}, context);
+  evaluation_.reset();
+  state_.evaluations.push_back(std::move(evaluation));
+  dirty_ = true;
+  MarksChanged(context);
+}
+
+// --- Time
+// -----------------------------------------------------------------------
+
+void TrainingJob::Tick(Context* context) {
+  if (!started_) return;
+  // While a server is away nobody can advance, and nobody is to blame.
+  if (placement_.AllRegistered()) {
+    for (const auto& [ordinal, worker] : leases_.Expired(context->now)) {
+      const ItemId item = plan().ItemAt(ordinal);
+      const auto held = leases_.HeldBy(worker);
+      leases_.Release(ordinal, worker);
+      context->Log(absl::StrCat("job=", record_->name, " item=", ToString(item),
+                                " lease ran out"));
+      if (!held.empty() && held.front() == ordinal) {
+        LeaseFailed(ordinal, marks_.LowestMark(item), 0, false,
+                    plan().on_poison, "its lease ran out", context);
+      }
+      LeaveViewIfIdle(worker, context);
+    }
+    leases_.ReopenUnconfirmed(context->now);
+  }
+  if (evaluation_ && evaluation_->deadline <= context->now) {
+    BeginSnapshot(context);
+  }
+}
+
+absl::Time TrainingJob::NextTick() const {
+  if (!started_) return absl::InfiniteFuture();
+  absl::Time next = absl::InfiniteFuture();
+  if (placement_.AllRegistered()) next = leases_.NextExpiry();
+  if (evaluation_) next = std::min(next, evaluation_->deadline);
+  return next;
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,156 @@
+// One job, as the scheduler runs it: places its partitions, leases its items,
+// keeps its view, notices that epochs, rounds and the job itself are done.
+//
+// Decision logic only. Thread-compatible. A job and the Cluster it is given
+// belong to one SchedulerCore.
+#ifndef EBB_SCHEDULER_TRAINING_JOB_H_
+#define EBB_SCHEDULER_TRAINING_JOB_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "scheduler/actions.h"
+#include "scheduler/cluster.h"
+#include "scheduler/job_state.h"
+#include "scheduler/lease_table.h"
+#include "scheduler/mark_table.h"
+#include "scheduler/placement.h"
+#include "scheduler/view.h"
+
+namespace ebb::scheduler {
+
+// Figures that servers report; lost with the scheduler.
+struct JobStatistics {
+  int64_t updates = 0;
+  std::vector<int64_t> staleness;  // Histogram by staleness.
+  double loss_sum = 0;             // Of the latest reports, decaying.
+  double loss_examples = 0;
+  std::map<std::string, int64_t> examples_by_worker;  // Computed, by name.
+};
+
+class TrainingJob {
+ public:
+  TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
+              JobState state);
+
+  // --- Servers ---------------------------------------------------------------
+
+  // The scheduler may grant from now on: every partition gets a new term.
+  void Start(Context* context);
+  bool started() const { return started_; }
+  // A server registered; `registration` is null when it knows nothing of this
+  // job.
+  void ServerRegistered(const ServerInfo& server,
+                        const JobRegistration* registration, Context* context);
+  void PartitionsRegistered(const ServerInfo& server,
+                            const JobRegistration& registration,
+                            Context* context);
+  void ServerLost(const ServerInfo& server, Context* context);
+  void Marks(const ServerInfo& server, const MarkReport& report,
+             Context* context);
+  void SendView(const ServerInfo& server, Context* context);
+  void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply,
+                     Context* context);
+  void Statistics(const ServerStatistics& statistics);
+
+  // --- Workers ---------------------------------------------------------------
+
+  // Gives the worker one thing to do; false when there is nothing for it.
+  bool Offer(WorkerInfo* worker, Context* context);
+  void AdoptLease(const WorkerInfo& worker, const HeldItem& held, int64_t clock,
+                  Context* context);
+  void WorkerLost(const WorkerInfo& worker, Context* context);
+  void Renewed(WorkerInfo* worker, const Progress& progress, Context* context);
+  void ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
+                 Context* context);
+  void SendPlacement(SessionId worker, Context* context);
+  void Evaluated(const EvaluationResult& result, Context* context);
+
+  // --- Operators -------------------------------------------------------------
+  void Resume(bool skip_quarantined, Context* context);
+  void Cancel(Context* context);
+  void RequestCheckpoint(Context* context);
+
+  void Tick(Context* context);
+  absl::Time NextTick() const;
+
+  // Must be stored before the actions of this event are carried out.
+  bool TakeDirty() { return std::exchange(dirty_, false); }
+
+  // --- What it is ------------------------------------------------------------
+  JobId id() const { return record_->id; }
+  const JobRecordPtr& record() const { return record_; }
+  const JobPlan& plan() const { return record_->plan; }
+  const JobState& state() const { return state_; }
+  const PlacementTable& placement() const { return placement_; }
+  const MarkTable& marks() const { return marks_; }
+  const LeaseTable& leases() const { return leases_; }
+  const View& view() const { return view_; }
+  const JobStatistics& statistics() const { return statistics_; }
+  bool evaluating() const { return evaluation_.has_value(); }
+
+ private:
+  // An evaluation under way: pin a snapshot everywhere, then have one worker
+  // compute it.
+  struct Running {
+    int32_t epoch = 0;
+    int64_t snapshot = 0;
+    std::set<PartitionId> pinned;
+    int64_t position = 0;
+    SessionId worker;  // 0: nobody yet.
+    absl::Time deadline;
+    int attempts = 0;
+  };
+
+  bool AcceptGeneration(const JobRegistration& registration, Context* context);
+  void AssignOwners(Context* context);
+  // Draws a new term for each and sends the grants.
+  void GrantAll(const std::vector<PartitionId>& partitions, Context* context);
+  // True: the registration shows the drawn term, and is believed.
+  bool Believe(const ServerInfo& server, const PartitionRegistration& one,
+               Context* context);
+  void MarksChanged(Context* context);
+  void PlacementChanged(Context* context);
+
+  bool MayLease(int64_t ordinal, Context* context);
+  void SendLease(SessionId worker, int64_t ordinal, Context* context);
+  void JoinView(SessionId worker, int64_t own_clock, Context* context);
+  void LeaveViewIfIdle(SessionId worker, Context* context);
+  void LeaseFailed(int64_t ordinal, int64_t position, int64_t end, bool at_once,
+                   PoisonPolicy policy, const std::string& why,
+                   Context* context);
+  void BroadcastView(Context* context);
+  void ToOwners(const SchedulerToServer& message, Context* context);
+
+  void StartEvaluation(Context* context);
+  void BeginSnapshot(Context* context);
+  void EndEvaluation(Evaluation evaluation, Context* context);
+  int32_t NextEvaluationEpoch() const;
+
+  const SchedulerOptions& options_;
+  JobRecordPtr record_;
+  JobState state_;
+  bool dirty_ = true;
+  bool started_ = false;
+
+  PlacementTable placement_;
+  MarkTable marks_;
+  LeaseTable leases_;
+  View view_;
+  RoundStatus rounds_;
+  bool final_checkpoint_asked_ = false;
+  int64_t round_checkpoint_asked_ = -1;
+  std::optional<Running> evaluation_;
+  JobStatistics statistics_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_TRAINING_JOB_H_

@@ -1,0 +1,87 @@
+// The membership view of a job under SSP: the numbered set of workers that
+// count for the clock bound.
+//
+// A worker is a member only while it holds a training lease; it joins at the
+// smallest clock of the view, so that nobody waits for what it has not done.
+//
+// Thread-compatible.
+#ifndef EBB_SCHEDULER_VIEW_H_
+#define EBB_SCHEDULER_VIEW_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+
+namespace ebb::scheduler {
+
+class View {
+ public:
+  ViewNumber number() const { return number_; }
+  bool Contains(SessionId worker) const { return members_.contains(worker); }
+  // Of a member.
+  const ViewMember& member(SessionId worker) const {
+    return members_.at(worker);
+  }
+
+  // `number` is greater than any used before. A worker that says how far it is
+  // (`own_clock` >= 0) joins there, another at the smallest clock.
+  void Join(SessionId worker, ViewNumber number, int64_t own_clock) {
+    const int64_t start = own_clock >= 0 ? own_clock : MinClock();
+    number_ = number;
+    members_[worker] = {worker, number, start};
+    clocks_[worker] = start;
+  }
+  // False when it was no member.
+  bool Leave(SessionId worker, ViewNumber number) {
+    if (!members_.contains(worker)) return false;
+    floor_ = MinClock();
+    members_.erase(worker);
+    clocks_.erase(worker);
+    number_ = number;
+    return true;
+  }
+  // What a member says of its clock: at least this.
+  void Learn(SessionId worker, int64_t clock) {
+    const auto it = clocks_.find(worker);
+    if (it != clocks_.end()) it->second = std::max(it->second, clock);
+  }
+
+  // The smallest clock of the view; that of before when it is empty.
+  int64_t MinClock() const {
+    if (clocks_.empty()) return floor_;
+    int64_t least = clocks_.begin()->second;
+    for (const auto& [worker, clock] : clocks_) least = std::min(least, clock);
+    return least;
+  }
+  SessionId Slowest() const {
+    for (const auto& [worker, clock] : clocks_) {
+      if (clock == MinClock()) return worker;
+    }
+    return SessionId();
+  }
+
+  ViewUpdate Message(JobId job, Generation generation) const {
+    ViewUpdate update;
+    update.job = job;
+    update.generation = generation;
+    update.number = number_;
+    for (const auto& [worker, member] : members_) {
+      update.members.push_back(member);
+    }
+    return update;
+  }
+
+ private:
+  ViewNumber number_;
+  int64_t floor_ = 0;
+  std::map<SessionId, ViewMember> members_;
+  std::map<SessionId, int64_t> clocks_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_VIEW_H_
