@@ -139,6 +139,11 @@ class BackendArray {
     }
     return static_cast<T*>(memory_);
   }
+  // What Reserve returned last.
+  template <typename T>
+  T* data() const {
+    return static_cast<T*>(memory_);
+  }
   // `host` where operations can read it: itself, or a copy in this array.
   template <typename T>
   std::span<const T> Import(std::span<const T> host) {

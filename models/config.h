@@ -1,0 +1,63 @@
+// What a job says about its model, and how its mistakes are reported.
+#ifndef EBB_MODELS_CONFIG_H_
+#define EBB_MODELS_CONFIG_H_
+
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb::models {
+
+// The keys of a job that concern its model, and the two numbers that its data
+// decide. An empty string, an empty list or 0 means that the job does not say,
+// and the model chooses.
+struct ModelConfig {
+  // Which model: a name of the registry.
+  std::string kind;
+  // Of the data: the features of each example.
+  int64_t features = 0;
+  // Of the data: the number of classes; 0 where labels are values.
+  int64_t classes = 0;
+  // mlp: the width of each layer, from the features to the outputs.
+  std::vector<int64_t> layers;
+  // mlp: relu (default), tanh or sigmoid, after each layer but the last.
+  std::string activation;
+  // How weights start: he, glorot or zeros. Default: he for relu, glorot for
+  // the other activations, zeros where there are no hidden layers.
+  std::string init;
+  // The probability of leaving out a hidden unit in training, in [0, 1).
+  double dropout = 0;
+  // Adds l2 / 2 times the sum of the squares of the weights (not of the
+  // biases) to the loss of each example.
+  double l2 = 0;
+  // train.clip_norm: shortens the gradient of a batch (the mean over its
+  // examples) to this Euclidean norm where it is longer. 0: never.
+  double clip_norm = 0;
+  // Seeds dropout and the initial values.
+  uint64_t seed = 0;
+  // For models of users.
+  std::map<std::string, std::string> options;
+};
+
+// kInvalidArgument with the message "PATH: TEXT", followed, if there is one,
+// by a second line "hint: HINT" with what would be right. PATH is that of a key
+// in the job, such as "model.layers"; whoever has the file knows its line.
+absl::Status ConfigError(absl::string_view path, absl::string_view text,
+                         absl::string_view hint = "");
+
+// Refuses numbers out of range, whatever the model.
+absl::Status CheckRanges(const ModelConfig& config);
+
+// Refuses keys below `model` that are set but not `used` by this kind of model,
+// and all options.
+absl::Status CheckOnlyUses(const ModelConfig& config,
+                           std::initializer_list<absl::string_view> used);
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_CONFIG_H_

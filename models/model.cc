@@ -1,0 +1,36 @@
+#include "models/model.h"
+
+namespace ebb::models {
+
+int64_t TableShape::size() const {
+  int64_t size = 1;
+  for (const int64_t dim : dims) size *= dim;
+  return size;
+}
+
+int64_t ModelDescription::ParameterCount() const {
+  int64_t count = 0;
+  for (const TableShape& table : tables) count += table.size();
+  return count;
+}
+
+BatchStats& BatchStats::operator+=(const BatchStats& other) {
+  examples += other.examples;
+  loss_sum += other.loss_sum;
+  correct += other.correct;
+  return *this;
+}
+
+std::vector<float> InitialParameters(const ModelDescription& description,
+                                     uint64_t seed) {
+  std::vector<float> params(description.ParameterCount());
+  int64_t offset = 0;
+  for (const TableShape& table : description.tables) {
+    FillInitial(table.init, seed, table.name, 0,
+                std::span(params).subspan(offset, table.size()));
+    offset += table.size();
+  }
+  return params;
+}
+
+}  // namespace ebb::models

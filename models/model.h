@@ -1,0 +1,109 @@
+// The seam between training and mathematics.
+//
+//   EBB_ASSIGN_OR_RETURN(auto model, registry.Create(config, &backend));
+//   std::vector<float> params = InitialParameters(model->description(), seed);
+//   std::vector<float> grad(params.size());
+//   BatchStats stats;
+//   EBB_RETURN_IF_ERROR(model->Gradient(params, batch, std::span(grad),
+//                                       &stats));
+#ifndef EBB_MODELS_MODEL_H_
+#define EBB_MODELS_MODEL_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/initializer.h"
+#include "models/batch.h"
+
+namespace ebb::models {
+
+// One dense table of a model.
+struct TableShape {
+  int64_t size() const;
+
+  std::string name;
+  std::vector<int64_t> dims;
+  InitRule init;
+  // Whether L2 applies to it: to weights, not to biases.
+  bool regularized = false;
+};
+
+// What labels are.
+enum class LabelKind {
+  kValue,   // Any number.
+  kBinary,  // 1, or else 0 or -1.
+  kClass,   // 0, 1, ... classes - 1.
+};
+
+// What the rest of the system must know of a model.
+struct ModelDescription {
+  // The sum of the sizes of the tables.
+  int64_t ParameterCount() const;
+
+  // In this order they make one flat vector, each stored row after row.
+  std::vector<TableShape> tables;
+  int64_t features = 0;
+  // Numbers per example that Predict writes.
+  int64_t outputs = 0;
+  LabelKind labels = LabelKind::kValue;
+  int64_t classes = 0;  // Of kClass.
+};
+
+// Sums over the examples of a batch.
+struct BatchStats {
+  BatchStats& operator+=(const BatchStats& other);
+
+  int64_t examples = 0;
+  // The loss of the predictions, without what L2 adds.
+  double loss_sum = 0;
+  // Examples predicted right; 0 where labels are values.
+  int64_t correct = 0;
+};
+
+// A model computes; it has no parameters of its own. Parameters and gradient
+// are flat vectors of the tables. Methods block while they compute and, with
+// no larger batch than before, allocate nothing.
+//
+// Errors: kInvalidArgument when sizes, columns or labels do not fit the
+// description. Outputs are then unspecified.
+//
+// Not thread-safe: each thread has a model of its own.
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  virtual const ModelDescription& description() const = 0;
+
+  // Overwrites `grad` with the SUM over the batch of the gradients of the
+  // examples' losses, with L2 (count * l2 * weight) and clipping: where the
+  // mean over the batch, L2 included, is longer than clip_norm, the sum is
+  // scaled so that the mean has that norm. Dropout leaves units out.
+  // Overwrites `stats`, whose sums are those of the dropped-out network.
+  //
+  // kOutOfRange: the loss or the gradient is not finite; the message names
+  // the place. Whether to skip the batch is the caller's decision.
+  virtual absl::Status Gradient(std::span<const float> params,
+                                const BatchView& batch, std::span<float> grad,
+                                BatchStats* stats) = 0;
+
+  // Overwrites `stats` for the whole network; the loss may be infinite or NaN.
+  virtual absl::Status Evaluate(std::span<const float> params,
+                                const BatchView& batch, BatchStats* stats) = 0;
+
+  // Resizes `outputs` to (rows, description().outputs): the probability of
+  // each class, the probability of 1, or the predicted value. Needs no labels.
+  virtual absl::Status Predict(std::span<const float> params,
+                               const BatchView& batch,
+                               std::vector<float>* outputs) = 0;
+};
+
+// The values that the tables start from.
+std::vector<float> InitialParameters(const ModelDescription& description,
+                                     uint64_t seed);
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_MODEL_H_

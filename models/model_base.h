@@ -1,0 +1,69 @@
+// What all models share, so that one of them is only its mathematics: checks
+// of what comes in, moving it to the back end, L2, clipping, and the search
+// for values that are not finite.
+#ifndef EBB_MODELS_MODEL_BASE_H_
+#define EBB_MODELS_MODEL_BASE_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "models/backend.h"
+#include "models/batch.h"
+#include "models/config.h"
+#include "models/model.h"
+
+namespace ebb::models {
+
+class ModelBase : public Model {
+ public:
+  const ModelDescription& description() const final { return description_; }
+  absl::Status Gradient(std::span<const float> params, const BatchView& batch,
+                        std::span<float> grad, BatchStats* stats) final;
+  absl::Status Evaluate(std::span<const float> params, const BatchView& batch,
+                        BatchStats* stats) final;
+  absl::Status Predict(std::span<const float> params, const BatchView& batch,
+                       std::vector<float>* outputs) final;
+
+ protected:
+  // Takes l2 and clip_norm from `config`. `backend` is not owned and outlives
+  // the model.
+  ModelBase(ModelDescription description, const ModelConfig& config,
+            ComputeBackend* backend);
+
+  ComputeBackend& backend() { return *backend_; }
+
+ private:
+  // The three parts of a model. Pointers, and what `batch` points to, are the
+  // back end's memory; the batch has at least one row and fits the
+  // description.
+
+  // Overwrites `grad` with the sum of the examples' gradients, without L2.
+  virtual absl::Status SumGradient(const float* params, const BatchView& batch,
+                                   float* grad, LossSums* sums) = 0;
+  virtual absl::Status SumLoss(const float* params, const BatchView& batch,
+                               LossSums* sums) = 0;
+  virtual absl::Status ComputeOutputs(const float* params,
+                                      const BatchView& batch,
+                                      float* outputs) = 0;
+
+  absl::Status CheckSizes(std::span<const float> params,
+                          const BatchView& batch) const;
+  absl::Status CheckLabels(const BatchView& batch) const;
+  BatchView Import(const BatchView& batch);
+  void AddDecay(const float* params, int64_t rows, float* grad);
+
+  const ModelDescription description_;
+  const int64_t parameter_count_;
+  const double l2_;
+  const double clip_norm_;
+  ComputeBackend* const backend_;  // Not owned.
+  // Copies for back ends with memory of their own.
+  BackendArray params_, grad_, outputs_, labels_, dense_;
+  BackendArray row_offsets_, columns_, values_;
+};
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_MODEL_BASE_H_

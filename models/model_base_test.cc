@@ -1,0 +1,255 @@
+// What all models promise, whatever they compute: checked on linear
+// regression, where the numbers can be followed by hand.
+#include "models/model_base.h"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/registry.h"
+#include "models/testing/all_backends.h"
+#include "models/testing/small_batch.h"
+
+namespace ebb::models {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::FloatNear;
+using ::testing::HasSubstr;
+using testing::SmallBatch;
+using Floats = std::vector<float>;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+class ModelBaseTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(RegisterBuiltinModels(&registry_).ok()); }
+  std::unique_ptr<Model> Create(ModelConfig config) {
+    auto model = registry_.Create(config, backend_.get());
+    EXPECT_TRUE(model.ok()) << model.status();
+    return *std::move(model);
+  }
+  std::unique_ptr<Model> Linear(double l2, double clip_norm) {
+    ModelConfig config;
+    config.kind = "linear";
+    config.features = 1;
+    config.l2 = l2;
+    config.clip_norm = clip_norm;
+    return Create(config);
+  }
+  std::unique_ptr<Model> Softmax() {
+    ModelConfig config;
+    config.kind = "softmax";
+    config.features = 2;
+    config.classes = 3;
+    return Create(config);
+  }
+
+  std::unique_ptr<ComputeBackend> backend_ = testing::MakeBackend(GetParam());
+  Registry registry_;
+  BatchStats stats_;
+};
+
+TEST_P(ModelBaseTest, GradientIsTheSumOverTheBatch) {
+  // From w = b = 0 the errors are 4 and 8.
+  const SmallBatch examples({0.75f, 2}, {-4, -8});
+  Floats grad(2, kNan);
+  ASSERT_TRUE(
+      Linear(0, 0)
+          ->Gradient(Floats{0, 0}, examples.Dense(), std::span(grad), &stats_)
+          .ok());
+  EXPECT_THAT(grad, ElementsAre(4 * 0.75f + 8 * 2, 12));
+  EXPECT_EQ(stats_.examples, 2);
+  EXPECT_EQ(stats_.loss_sum, (16 + 64) / 2.0);
+}
+
+TEST_P(ModelBaseTest, L2CountsOncePerExampleAndSparesTheBias) {
+  // w = 2, b = 5, x = 0, y = 5: no error, so only the penalty is left.
+  const SmallBatch examples({0, 0, 0}, {5, 5, 5});
+  Floats grad(2);
+  ASSERT_TRUE(
+      Linear(0.5, 0)
+          ->Gradient(Floats{2, 5}, examples.Dense(), std::span(grad), &stats_)
+          .ok());
+  EXPECT_THAT(grad, ElementsAre(3 * 0.5f * 2, 0));
+  EXPECT_EQ(stats_.loss_sum, 0) << "the loss of the predictions alone";
+}
+
+TEST_P(ModelBaseTest, ClippingShortensTheMeanGradient) {
+  // Twice the error 4 with x = 0.75: the mean is (3, 4), of norm 5.
+  const SmallBatch examples({0.75f, 0.75f}, {-4, -4});
+  const auto clipped = [&](double clip_norm) {
+    Floats grad(2);
+    EXPECT_TRUE(
+        Linear(0, clip_norm)
+            ->Gradient(Floats{0, 0}, examples.Dense(), std::span(grad), &stats_)
+            .ok());
+    return grad;
+  };
+  EXPECT_THAT(clipped(0), ElementsAre(6, 8)) << "0 is off";
+  EXPECT_THAT(clipped(5), ElementsAre(6, 8)) << "not longer than 5";
+  EXPECT_THAT(clipped(2.5), ElementsAre(FloatNear(3, 1e-5), FloatNear(4, 1e-5)))
+      << "a mean of (1.5, 2)";
+  EXPECT_EQ(stats_.loss_sum, 16) << "as without clipping";
+}
+
+TEST_P(ModelBaseTest, ClippingIncludesL2) {
+  // x = 0: the gradient is (l2 * w, error) = (3 * 1, 4).
+  const SmallBatch examples({0}, {-4});
+  Floats grad(2);
+  ASSERT_TRUE(
+      Linear(3, 2.5)
+          ->Gradient(Floats{1, 0}, examples.Dense(), std::span(grad), &stats_)
+          .ok());
+  EXPECT_THAT(grad, ElementsAre(FloatNear(1.5f, 1e-5), FloatNear(2, 1e-5)));
+}
+
+TEST_P(ModelBaseTest, AnEmptyBatchHasAZeroGradient) {
+  auto model = Softmax();
+  BatchView batch;
+  batch.features = 2;
+  const Floats params(9, 1);
+  Floats grad(9, kNan), outputs(4);
+  EXPECT_TRUE(model->Gradient(params, batch, std::span(grad), &stats_).ok());
+  EXPECT_THAT(grad, Each(0));
+  EXPECT_EQ(stats_.examples, 0);
+  EXPECT_TRUE(model->Evaluate(params, batch, &stats_).ok());
+  EXPECT_TRUE(model->Predict(params, batch, &outputs).ok());
+  EXPECT_THAT(outputs, ElementsAre());
+}
+
+TEST_P(ModelBaseTest, NonFiniteGradientsAreNamed) {
+  auto model = Softmax();
+  const SmallBatch good({1, 0, 0, 1}, {0, 2});
+  Floats params(9), grad(9);
+  params[7] = kNan;  // bias[1]; it reaches every score of every example.
+  absl::Status status =
+      model->Gradient(params, good.Dense(), std::span(grad), &stats_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(status.message(),
+            "non-finite gradient: nan at element 0 of weights, in the batch "
+            "of 2 examples at epoch 1, shard 2, position 30");
+  EXPECT_EQ(stats_.examples, 0);
+
+  const SmallBatch bad({0, kNan, 0, 1}, {0, 2});
+  status = model->Gradient(Floats(9), bad.Sparse(), std::span(grad), &stats_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+}
+
+TEST_P(ModelBaseTest, OverflowIsNotFiniteEvenWithClipping) {
+  const SmallBatch examples({3e38f, 3e38f}, {-1, -1});
+  Floats grad(2);
+  const absl::Status status = Linear(0, 1)->Gradient(
+      Floats{0, 0}, examples.Dense(), std::span(grad), &stats_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_THAT(status.message(),
+              HasSubstr("non-finite gradient: inf at element 0 of weights"));
+}
+
+TEST_P(ModelBaseTest, AWrongBatchIsRefusedBeforeItIsRead) {
+  auto model = Softmax();
+  const SmallBatch good({1, 0, 0, 1}, {0, 2});
+  const Floats params(9);
+  Floats grad(9);
+  const auto message = [&](const BatchView& batch) {
+    const absl::Status status =
+        model->Gradient(params, batch, std::span(grad), &stats_);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  BatchView batch = good.Dense();
+  batch.features = 3;
+  EXPECT_EQ(message(batch),
+            "batch of 2 examples with 3 features; the model takes 2");
+  batch = good.Dense();
+  batch.dense = batch.dense.first(3);
+  EXPECT_EQ(message(batch),
+            "dense batch of 2 examples with 2 features: got 3 numbers");
+  batch = good.Dense();
+  batch.labels = batch.labels.first(1);
+  EXPECT_EQ(message(batch), "batch of 2 examples: got 1 labels");
+
+  const std::vector<int32_t> columns = {0, 2};
+  batch = good.Sparse();
+  batch.sparse.columns = columns;
+  EXPECT_EQ(message(batch),
+            "example at epoch 1, shard 2, position 31: column 2 is not among "
+            "the 2 features");
+  for (const std::vector<int64_t>& offsets :
+       {std::vector<int64_t>{0, 1, 3}, {-1, 1, 2}, {0, 2, 1}}) {
+    batch = good.Sparse();
+    batch.sparse.row_offsets = offsets;
+    EXPECT_EQ(message(batch),
+              "sparse batch: row offsets must rise from 0 to at most 2");
+  }
+  batch = good.Sparse();
+  batch.sparse.values = batch.sparse.values.first(1);
+  EXPECT_THAT(message(batch), HasSubstr("2 columns and 1 values"));
+}
+
+TEST_P(ModelBaseTest, LabelsThatDoNotFitAreRefused) {
+  auto softmax = Softmax();
+  ModelConfig config;
+  config.kind = "logistic";
+  config.features = 2;
+  config.classes = 2;
+  auto logistic = Create(config);
+  const auto message = [&](Model& model, float label) {
+    const SmallBatch examples({1, 0, 0, 1}, {0, label});
+    const Floats params(model.description().ParameterCount());
+    Floats grad(params.size());
+    const absl::Status status =
+        model.Gradient(params, examples.Dense(), std::span(grad), &stats_);
+    EXPECT_EQ(status, model.Evaluate(params, examples.Dense(), &stats_));
+    return std::string(status.message());
+  };
+  const std::string place = "example at epoch 1, shard 2, position 31: ";
+  const std::string classes =
+      "; the model takes the numbers of classes, 0 to 2";
+  EXPECT_EQ(message(*softmax, 2), "");
+  EXPECT_EQ(message(*softmax, 3), place + "label 3" + classes);
+  EXPECT_EQ(message(*softmax, -1), place + "label -1" + classes);
+  EXPECT_EQ(message(*softmax, 0.5f), place + "label 0.5" + classes);
+  EXPECT_EQ(message(*softmax, kNan), place + "label nan" + classes);
+  EXPECT_EQ(message(*logistic, -1), "");
+  EXPECT_EQ(message(*logistic, 2),
+            place + "label 2; the model takes 0/1 or -1/+1");
+}
+
+TEST_P(ModelBaseTest, WrongSizesOfParametersAreRefused) {
+  auto model = Softmax();
+  const SmallBatch examples({1, 0, 0, 1}, {0, 2});
+  Floats grad(9), small(8);
+  EXPECT_EQ(model->Gradient(small, examples.Dense(), std::span(grad), &stats_)
+                .message(),
+            "got 8 parameters; the model has 9");
+  EXPECT_EQ(model->Gradient(grad, examples.Dense(), std::span(small), &stats_)
+                .message(),
+            "got room for a gradient of 8 of 9 numbers");
+  EXPECT_FALSE(model->Evaluate(small, examples.Dense(), &stats_).ok());
+  Floats outputs;
+  EXPECT_FALSE(model->Predict(small, examples.Dense(), &outputs).ok());
+}
+
+TEST(BatchStatsTest, StatsAdd) {
+  BatchStats sum = {2, 1.5, 1};
+  sum += BatchStats{3, 0.5, 2};
+  EXPECT_EQ(sum.examples, 5);
+  EXPECT_EQ(sum.loss_sum, 2);
+  EXPECT_EQ(sum.correct, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ModelBaseTest,
+                         ::testing::ValuesIn(testing::AllBackendNames()),
+                         [](const auto& info) {
+                           return testing::TestName(info.param);
+                         });
+
+}  // namespace
+}  // namespace ebb::models
