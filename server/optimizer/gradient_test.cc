@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -16,7 +17,8 @@ using ::testing::ElementsAre;
 
 std::vector<float> Read(GradientView view) {
   std::vector<float> floats(view.size());
-  std::memcpy(floats.data(), view.bytes(), view.size() * sizeof(float));
+  std::copy_n(view.bytes(), view.size() * sizeof(float),
+              std::as_writable_bytes(std::span(floats)).begin());
   return floats;
 }
 

@@ -70,10 +70,9 @@ class Adagrad : public Optimizer {
     static constexpr std::array<absl::string_view, 1> kNames = {"squares"};
     return kNames;
   }
-  void InitializeSlots(std::span<const float> /*weights*/,
-                       Slots slots) const override {
-    std::ranges::fill(slots[0],
-                      static_cast<float>(config_.initial_accumulator));
+  void InitializeSlot(int /*slot*/, std::span<const float> /*weights*/,
+                      std::span<float> out) const override {
+    std::ranges::fill(out, static_cast<float>(config_.initial_accumulator));
   }
 
  private:
@@ -156,15 +155,15 @@ class Ftrl : public Optimizer {
   }
 
   // The z that the formula turns into the given weight.
-  void InitializeSlots(std::span<const float> weights,
-                       Slots slots) const override {
+  void InitializeSlot(int slot, std::span<const float> weights,
+                      std::span<float> out) const override {
+    if (slot != 0) return Optimizer::InitializeSlot(slot, weights, out);
     const double divisor = config_.beta / config_.rate + config_.l2;
     for (size_t i = 0; i < weights.size(); ++i) {
       const double w = weights[i];
-      slots[0][i] = static_cast<float>(
+      out[i] = static_cast<float>(
           w == 0 ? 0 : -(w * divisor + std::copysign(config_.l1, w)));
     }
-    std::ranges::fill(slots[1], 0.0f);
   }
 
  private:
@@ -183,9 +182,9 @@ class Ftrl : public Optimizer {
 
 }  // namespace
 
-void Optimizer::InitializeSlots(std::span<const float> /*weights*/,
-                                Slots slots) const {
-  for (std::span<float> slot : slots) std::ranges::fill(slot, 0.0f);
+void Optimizer::InitializeSlot(int /*slot*/, std::span<const float> /*weights*/,
+                               std::span<float> out) const {
+  std::ranges::fill(out, 0.0f);
 }
 
 void Optimizer::Step(const StepContext& context,

@@ -80,9 +80,10 @@ class Optimizer {
   virtual std::span<const absl::string_view> SlotNames() const = 0;
   int SlotCount() const { return static_cast<int>(SlotNames().size()); }
 
-  // Sets the slots of weights that have had no update. Spans are as in Step.
-  virtual void InitializeSlots(std::span<const float> weights,
-                               std::span<const std::span<float>> slots) const;
+  // Sets slot number `slot` of weights that have had no update; `out` has the
+  // size of `weights`. Only ftrl looks at the weights.
+  virtual void InitializeSlot(int slot, std::span<const float> weights,
+                              std::span<float> out) const;
 
   // One update of a range: weights out of place, slots in place. All spans
   // have the size of `weights_in`, and there are SlotCount() slots. The

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <random>
@@ -34,7 +33,9 @@ struct State {
   State(const Optimizer& optimizer, std::vector<float> initial)
       : weights(std::move(initial)),
         slots(optimizer.SlotCount(), std::vector<float>(weights.size())) {
-    optimizer.InitializeSlots(weights, SlotSpans());
+    for (int s = 0; s < optimizer.SlotCount(); ++s) {
+      optimizer.InitializeSlot(s, weights, slots[s]);
+    }
   }
 
   std::vector<std::span<float>> SlotSpans() {
@@ -350,7 +351,7 @@ TEST_P(EveryOptimizerTest, AgreesWithTheReferenceAtEverySizeAndAlignment) {
       // At addresses 0, 1, 2, 3, ... modulo the size of a float.
       const size_t shift = static_cast<size_t>(context_.step - 1);
       std::vector<std::byte> bytes(shift + count * sizeof(float));
-      std::memcpy(bytes.data() + shift, sum.data(), count * sizeof(float));
+      std::ranges::copy(std::as_bytes(std::span(sum)), bytes.begin() + shift);
 
       const State before = state;
       state.Step(*optimizer_, context_,
