@@ -1,0 +1,151 @@
+/* A model of your own, in a shared object.
+ *
+ * Compile this header as C or C++; it needs nothing else of ebb. Export one
+ * function, ebb_model_plugin, and put the object into a folder that the
+ * workers' --allow-plugins names. In the job:
+ *
+ *   model: {kind: huber, plugin: libhuber_regression.so, options: {delta: 2}}
+ *
+ * ebb calls create, then shape, then gradient and predict as often as it
+ * likes, then destroy. One model is called by one thread at a time; several
+ * models may be alive, each called by a thread of its own: keep no global
+ * state. Functions must not throw, and return 0, or anything else after
+ * writing a text to `error`.
+ *
+ * ebb itself checks sizes, columns and labels before it calls, applies L2 and
+ * clipping to what gradient returns, and looks for values that are not finite.
+ *
+ * examples/plugins/huber_regression is a whole plugin to copy.
+ */
+#ifndef EBB_MODELS_PLUGIN_API_H_
+#define EBB_MODELS_PLUGIN_API_H_
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised by every change of what follows; nothing changes without it. */
+#define EBB_MODEL_PLUGIN_API_VERSION 1u
+
+#define EBB_MODEL_PLUGIN_EXPORT __attribute__((visibility("default")))
+
+/* A zero-terminated text for people. */
+typedef struct EbbError {
+  char text[512];
+} EbbError;
+
+typedef struct EbbOption {
+  const char* name;
+  const char* value;
+} EbbOption;
+
+/* The keys of `model:` in the job, and two numbers that its data decide. What
+ * the job does not say is an empty string or 0. */
+typedef struct EbbModelConfig {
+  const char* kind;
+  int64_t features; /* Of the data, at least 1. */
+  int64_t classes;  /* Of the data, at least 2; 0 where labels are values. */
+  const int64_t* layers;
+  int64_t layer_count;
+  const char* activation;
+  const char* init;
+  double dropout; /* In [0, 1). */
+  uint64_t seed;
+  const EbbOption* options; /* In the order of their names. */
+  int64_t option_count;
+} EbbModelConfig;
+
+/* How the values of a table start: at zero; at `init_parameter`; evenly within
+ * it on both sides of zero; or normally, with it as standard deviation. */
+enum {
+  EBB_INIT_ZEROS = 0,
+  EBB_INIT_CONSTANT = 1,
+  EBB_INIT_UNIFORM = 2,
+  EBB_INIT_NORMAL = 3
+};
+
+/* A part of the parameters: a tensor of floats, row after row. */
+typedef struct EbbTable {
+  const char* name; /* Of its own in the model. */
+  const int64_t* dims;
+  int64_t dim_count;
+  int32_t init; /* EBB_INIT_... */
+  float init_parameter;
+  int32_t regularized; /* Whether L2 applies: 1 for weights, 0 for biases. */
+} EbbTable;
+
+/* What labels are: any number; 1, or else 0 or -1; or 0, 1, ... classes - 1. */
+enum { EBB_LABELS_VALUE = 0, EBB_LABELS_BINARY = 1, EBB_LABELS_CLASS = 2 };
+
+typedef struct EbbModelShape {
+  const EbbTable* tables; /* In this order they make one flat vector. */
+  int64_t table_count;    /* At least 1. */
+  int64_t outputs;        /* Numbers per example that predict writes. */
+  int32_t labels;         /* EBB_LABELS_... */
+} EbbModelShape;
+
+/* A run of consecutive examples, at least one. */
+typedef struct EbbBatch {
+  int64_t rows;
+  int64_t features;
+  /* (rows, features), row after row; or null, and then the entries of row r
+   * are [row_offsets[r], row_offsets[r + 1]) of columns and values. */
+  const float* dense;
+  const int64_t* row_offsets;
+  const int32_t* columns;
+  const float* values;
+  const float* labels; /* One per row; null in predict. */
+  /* Where they stand in the order of the data. Draw what is random from these,
+   * the seed and nothing else: a batch may be computed more than once, and
+   * must then contribute the same. */
+  int32_t epoch;
+  int32_t shard;
+  int64_t first_position;
+} EbbBatch;
+
+/* Sums over the batch; both are 0 before the call. */
+typedef struct EbbSums {
+  double loss;
+  int64_t correct; /* Examples predicted right, where labels are classes. */
+} EbbSums;
+
+typedef struct EbbModel EbbModel; /* Yours to define. */
+
+typedef struct EbbModelPlugin {
+  uint32_t api_version; /* EBB_MODEL_PLUGIN_API_VERSION */
+  const char* kind;     /* As jobs name it: [a-z][a-z0-9_]* */
+  const char* summary;  /* One line for people. */
+
+  /* Sets *model. An error's text is "model.KEY: what is wrong", on request
+   * followed by a line "hint: what would be right". Options that the model
+   * does not know are errors. */
+  int (*create)(const EbbModelConfig* config, EbbModel** model,
+                EbbError* error);
+  void (*destroy)(EbbModel* model);
+
+  /* The same at each call, and valid until destroy. */
+  const EbbModelShape* (*shape)(const EbbModel* model);
+
+  /* The sum of the losses and, unless grad is null, the sum of their gradients
+   * (not the mean), over what is in `grad`. A null grad means that the model
+   * is evaluated: nothing is left out at random. */
+  int (*gradient)(EbbModel* model, const float* params, const EbbBatch* batch,
+                  float* grad, EbbSums* sums, EbbError* error);
+
+  /* Writes (rows, outputs). */
+  int (*predict)(EbbModel* model, const float* params, const EbbBatch* batch,
+                 float* outputs, EbbError* error);
+} EbbModelPlugin;
+
+/* The one exported function: the plugin, valid as long as the object is
+ * loaded, or null if it does not know this version. */
+EBB_MODEL_PLUGIN_EXPORT const EbbModelPlugin* ebb_model_plugin(
+    uint32_t api_version);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* EBB_MODELS_PLUGIN_API_H_ */

@@ -1,0 +1,81 @@
+// Plugins that are wrong, each in one way: EBB_BROKEN_... says in which.
+#include <cstdio>
+#include <cstring>
+
+#include "models/plugin_api.h"
+
+namespace {
+
+int Create(const EbbModelConfig* config, EbbModel** model, EbbError* error) {
+#ifdef EBB_BROKEN_SILENT
+  return 1;
+#endif
+  if (config->option_count > 0) {
+    std::snprintf(error->text, sizeof(error->text),
+                  "model.options.%s: there is no such option",
+                  config->options[0].name);
+    return 1;
+  }
+  static int something;
+  *model = reinterpret_cast<EbbModel*>(&something);
+  return 0;
+}
+
+void Destroy(EbbModel*) {}
+
+const EbbModelShape* Shape(const EbbModel*) {
+  static const int64_t dims[] = {2, 0};
+  static const EbbTable tables[] = {
+      {"weights", dims, 1, EBB_INIT_ZEROS, 0, 1},
+#ifdef EBB_BROKEN_SHAPE
+      {"bias", dims + 1, 1, EBB_INIT_ZEROS, 0, 0},
+#endif
+  };
+  static const EbbModelShape shape = {
+      tables, sizeof(tables) / sizeof(tables[0]), 1, EBB_LABELS_VALUE};
+  return &shape;
+}
+
+int Gradient(EbbModel*, const float*, const EbbBatch*, float*, EbbSums*,
+             EbbError* error) {
+  // Not zero-terminated, on purpose.
+  std::memset(error->text, 'x', sizeof(error->text));
+  return 7;
+}
+
+int Predict(EbbModel*, const float*, const EbbBatch*, float*, EbbError*) {
+  return 1;
+}
+
+#ifdef EBB_BROKEN_VERSION
+constexpr uint32_t kVersion = 0;
+#else
+constexpr uint32_t kVersion = EBB_MODEL_PLUGIN_API_VERSION;
+#endif
+
+#ifdef EBB_BROKEN_KIND
+constexpr char kKind[] = "No Name";
+#else
+constexpr char kKind[] = "broken";
+#endif
+
+#ifdef EBB_BROKEN_MEMBER
+constexpr auto kPredict = decltype(&Predict){nullptr};
+#else
+constexpr auto kPredict = &Predict;
+#endif
+
+constexpr EbbModelPlugin kPlugin = {kVersion, kKind,  "for tests", &Create,
+                                    &Destroy, &Shape, &Gradient,   kPredict};
+
+}  // namespace
+
+#ifndef EBB_BROKEN_SYMBOL
+const EbbModelPlugin* ebb_model_plugin(uint32_t api_version) {
+#ifdef EBB_BROKEN_NEWER
+  return api_version >= 2 ? &kPlugin : nullptr;
+#else
+  return &kPlugin;
+#endif
+}
+#endif
