@@ -1,0 +1,344 @@
+#include "bench/kernels_bench.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <span>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/status_macros.h"
+#include "hwy/targets.h"
+#include "server/optimizer/optimizer.h"
+#include "server/optimizer/reference.h"
+
+namespace ebb::bench {
+namespace {
+
+using server::OptimizerConfig;
+using server::OptimizerKind;
+
+constexpr size_t kBlockFloats = (size_t{64} << 10) / sizeof(float);
+constexpr int64_t kMaxArrayBytes = int64_t{1} << 30;
+constexpr float kRate = 1e-3f;
+constexpr float kScale = 1.0f / 128;
+constexpr float kSlotValue = 0.25f;  // Valid for every slot of every kind.
+
+// From the kernel: the C library multiplies it on some AMD processors.
+int64_t LastLevelCacheBytes() {
+  int64_t largest = 0;
+  for (int index = 0; index < 8; ++index) {
+    std::ifstream file(absl::StrCat("/sys/devices/system/cpu/cpu0/cache/index",
+                                    index, "/size"));
+    int64_t kib = 0;
+    if (file >> kib) largest = std::max(largest, kib * 1024);
+  }
+  if (largest == 0) largest = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  // Machines that do not tell: as much as most have.
+  return largest > 0 ? largest : int64_t{64} << 20;
+}
+
+std::string Machine() {
+  std::string model = "unknown processor";
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (absl::StartsWith(line, "model name")) {
+      model = line.substr(std::min(line.find(':') + 2, line.size()));
+      break;
+    }
+  }
+  return absl::StrCat(model, ", ", std::thread::hardware_concurrency(),
+                      " cores, last-level cache ", LastLevelCacheBytes() >> 20,
+                      " MiB");
+}
+
+std::string InstructionSet() {
+  const int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
+  return hwy::TargetName(usable & -usable);  // The lowest bit is the best.
+}
+
+double Seconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + values.size() / 2;
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Memory aligned like blocks, touched once.
+class Array {
+ public:
+  explicit Array(size_t floats)
+      : lines_(std::make_unique<Line[]>(floats / kPerLine)), size_(floats) {}
+  std::span<float> floats() { return {lines_[0].floats, size_}; }
+
+ private:
+  static constexpr size_t kPerLine = 16;
+  struct alignas(64) Line {
+    float floats[kPerLine] = {};
+  };
+  std::unique_ptr<Line[]> lines_;
+  size_t size_;
+};
+
+// One thing to measure.
+struct Kernel {
+  std::string name;
+  int64_t bytes_per_element;
+  std::function<void()> prepare;
+  std::function<void()> run;
+  std::function<absl::Status()> check;
+};
+
+class KernelsBench {
+ public:
+  explicit KernelsBench(const KernelsBenchOptions& options, size_t floats)
+      : options_(options),
+        size_(floats),
+        weights_(floats),
+        next_(floats),
+        gradient_(floats),
+        slots_{Array(floats), Array(floats)} {
+    uint64_t state = options.seed;
+    // Any values will do that are neither tiny nor huge.
+    const auto draw = [&state] {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      return static_cast<float>(static_cast<int32_t>(state >> 32)) * 0x1p-31f;
+    };
+    std::ranges::generate(weights_.floats(), draw);
+    std::ranges::generate(gradient_.floats(), draw);
+    AddTriad();
+  }
+
+  absl::Status AddOptimizers() {
+    for (OptimizerKind kind : server::AllOptimizerKinds()) {
+      EBB_RETURN_IF_ERROR(AddOptimizer({.kind = kind, .rate = kRate}));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<KernelsReport> Measure() {
+    std::vector<std::vector<double>> seconds(kernels_.size());
+    // The first round warms up and is not counted.
+    for (int round = -1; round < options_.rounds; ++round) {
+      for (size_t k = 0; k < kernels_.size(); ++k) {
+        kernels_[k].prepare();
+        const double time = Seconds(kernels_[k].run);
+        EBB_RETURN_IF_ERROR(kernels_[k].check());
+        if (round >= 0) seconds[k].push_back(time);
+      }
+    }
+    KernelsReport report;
+    for (size_t k = 0; k < kernels_.size(); ++k) {
+      std::vector<double> rates, ratios;
+      const auto bytes = [&](size_t kernel) {
+        return static_cast<double>(kernels_[kernel].bytes_per_element) *
+               static_cast<double>(size_);
+      };
+      for (size_t round = 0; round < seconds[k].size(); ++round) {
+        rates.push_back(bytes(k) / seconds[k][round]);
+        ratios.push_back(rates.back() * seconds[0][round] / bytes(0));
+      }
+      report.kernels.push_back(
+          {.name = kernels_[k].name,
+           .bytes_per_element = kernels_[k].bytes_per_element,
+           .bytes_per_second = Median(rates),
+           .share_of_triad = Median(ratios)});
+    }
+    return report;
+  }
+
+ private:
+  // STREAM (McCalpin 1995): a[i] = b[i] + s * c[i].
+  void AddTriad() {
+    kernels_.push_back(
+        {.name = "triad",
+         .bytes_per_element = 4 * sizeof(float),
+         .prepare = [] {},
+         .run =
+             [this] {
+               float* __restrict a = next_.floats().data();
+               const float* __restrict b = weights_.floats().data();
+               const float* __restrict c = gradient_.floats().data();
+               for (size_t i = 0; i < size_; ++i) a[i] = b[i] + kRate * c[i];
+             },
+         .check =
+             [this] {
+               for (size_t i : SampleIndices()) {
+                 const double expected =
+                     static_cast<double>(weights_.floats()[i]) +
+                     static_cast<double>(kRate) * gradient_.floats()[i];
+                 if (std::abs(next_.floats()[i] - expected) > 1e-6) {
+                   return absl::InternalError("triad computes something else");
+                 }
+               }
+               return absl::OkStatus();
+             }});
+  }
+
+  absl::Status AddOptimizer(const OptimizerConfig& config) {
+    EBB_ASSIGN_OR_RETURN(auto made, server::MakeOptimizer(config));
+    // Shared, because a std::function has to be copyable.
+    const std::shared_ptr<server::Optimizer> optimizer = std::move(made);
+    const int slots = optimizer->SlotCount();
+    const server::StepContext context = {
+        .rate = kRate, .gradient_scale = kScale, .step = 10};
+    kernels_.push_back(
+        {.name = std::string(server::OptimizerKindName(config.kind)),
+         // w, G, the line of w' and w'; each slot twice.
+         .bytes_per_element =
+             static_cast<int64_t>((4 + 2 * slots) * sizeof(float)),
+         .prepare =
+             [this, slots] {
+               for (int s = 0; s < slots; ++s) {
+                 std::ranges::fill(slots_[s].floats(), kSlotValue);
+               }
+             },
+         .run = [=, this] { StepAll(*optimizer, context); },
+         .check = [=, this] { return Check(config, context, slots); }});
+    return absl::OkStatus();
+  }
+
+  // What a server does, block by block.
+  void StepAll(const server::Optimizer& optimizer,
+               const server::StepContext& context) {
+    for (size_t begin = 0; begin < size_; begin += kBlockFloats) {
+      const size_t count = std::min(kBlockFloats, size_ - begin);
+      std::array<std::span<float>, server::Optimizer::kMaxSlots> slots = {
+          slots_[0].floats().subspan(begin, count),
+          slots_[1].floats().subspan(begin, count)};
+      optimizer.Step(context, weights_.floats().subspan(begin, count),
+                     gradient_.floats().subspan(begin, count),
+                     next_.floats().subspan(begin, count),
+                     std::span(slots).first(optimizer.SlotCount()));
+    }
+  }
+
+  absl::Status Check(const OptimizerConfig& config,
+                     const server::StepContext& context, int slots) {
+    for (size_t i : SampleIndices()) {
+      const auto exact = server::ReferenceStep(
+          config, context, weights_.floats()[i], gradient_.floats()[i],
+          {kSlotValue, kSlotValue});
+      const auto wrong = [&](absl::string_view what, float got, double want) {
+        return absl::InternalError(absl::StrFormat(
+            "%s: %s of element %d is %.9g, but must be %.9g",
+            server::OptimizerKindName(config.kind), what, i, got, want));
+      };
+      const auto near = [](float got, double want) {
+        return std::abs(got - want) <= 1e-6 * std::max(1.0, std::abs(want));
+      };
+      if (!near(next_.floats()[i], exact.weight.value)) {
+        return wrong("the weight", next_.floats()[i], exact.weight.value);
+      }
+      for (int s = 0; s < slots; ++s) {
+        if (!near(slots_[s].floats()[i], exact.slots[s].value)) {
+          return wrong(absl::StrCat("slot ", s), slots_[s].floats()[i],
+                       exact.slots[s].value);
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Spread over the array, with its first and last element.
+  std::vector<size_t> SampleIndices() const {
+    std::vector<size_t> indices;
+    for (size_t i = 0; i < size_; i += size_ / 61 + 1) indices.push_back(i);
+    indices.push_back(size_ - 1);
+    return indices;
+  }
+
+  const KernelsBenchOptions options_;
+  const size_t size_;
+  Array weights_;
+  Array next_;
+  Array gradient_;
+  std::array<Array, server::Optimizer::kMaxSlots> slots_;
+  std::vector<Kernel> kernels_;  // The triad is the first.
+};
+
+}  // namespace
+
+absl::Status KernelsBenchOptions::Validate() const {
+  if (array_bytes != 0 &&
+      (array_bytes < (1 << 20) || array_bytes > kMaxArrayBytes)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "array_bytes is ", array_bytes,
+        "; it must be from 1 MiB to 1 GiB, or 0 to go by the cache"));
+  }
+  if (rounds < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rounds is ", rounds, "; it must be at least 1"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<KernelsReport> MeasureKernels(
+    const KernelsBenchOptions& options) {
+  EBB_RETURN_IF_ERROR(options.Validate());
+  int64_t bytes = options.array_bytes;
+  if (bytes == 0) {
+    bytes = std::min(4 * LastLevelCacheBytes(), kMaxArrayBytes);
+  }
+  bytes -= bytes % 64;
+  KernelsBench bench(options, static_cast<size_t>(bytes) / sizeof(float));
+  EBB_RETURN_IF_ERROR(bench.AddOptimizers());
+  EBB_ASSIGN_OR_RETURN(KernelsReport report, bench.Measure());
+  report.machine = Machine();
+  report.instruction_set = InstructionSet();
+  report.array_bytes = bytes;
+  report.rounds = options.rounds;
+  report.seed = options.seed;
+  return report;
+}
+
+void PrintKernelsReport(const KernelsReport& report, std::ostream& out) {
+  out << report.machine << "\n"
+      << "kernels for " << report.instruction_set << ", "
+#ifdef NDEBUG
+      << "optimized build"
+#else
+      << "build with assertions"
+#endif
+      << ", one thread, arrays of " << (report.array_bytes >> 20)
+      << " MiB, medians of " << report.rounds << " interleaved rounds, seed "
+      << report.seed << "\n\n"
+      << absl::StrFormat("%-10s %12s %8s %9s\n", "KERNEL", "B/ELEMENT", "GB/S",
+                         "OF TRIAD");
+  for (const KernelResult& kernel : report.kernels) {
+    out << absl::StrFormat(
+        "%-10s %12d %8.2f %7.0f %%\n", kernel.name, kernel.bytes_per_element,
+        kernel.bytes_per_second / 1e9, 100 * kernel.share_of_triad);
+  }
+  out << "\nCounted are all reads and writes, and the read of a line before "
+         "it is overwritten.\n";
+}
+
+int RunKernelsBench(const KernelsBenchOptions& options, std::ostream& out,
+                    std::ostream& err) {
+  const auto report = MeasureKernels(options);
+  if (!report.ok()) {
+    err << "ebb bench kernels: " << report.status().message() << "\n";
+    return absl::IsInvalidArgument(report.status()) ? 2 : 1;
+  }
+  PrintKernelsReport(*report, out);
+  return 0;
+}
+
+}  // namespace ebb::bench

@@ -1,0 +1,63 @@
+// How fast the optimizers are, as a share of what the memory gives.
+#ifndef EBB_BENCH_KERNELS_BENCH_H_
+#define EBB_BENCH_KERNELS_BENCH_H_
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace ebb::bench {
+
+struct KernelsBenchOptions {
+  // Size of each of the five arrays; 0: four times the last-level cache, at
+  // most 1 GiB, so that nothing but memory serves them.
+  int64_t array_bytes = 0;
+  // Rounds; each runs everything once, and medians over the rounds count.
+  // What disturbs the machine for a while then disturbs all alike.
+  int rounds = 15;
+  // Of the values.
+  uint64_t seed = 1;
+
+  // InvalidArgument for what cannot work.
+  absl::Status Validate() const;
+};
+
+struct KernelResult {
+  std::string name;
+  // Traffic with memory: each read, each write, and the read of a line that
+  // is going to be overwritten without having been read (write-allocate).
+  int64_t bytes_per_element = 0;
+  double bytes_per_second = 0;  // Median.
+  double share_of_triad = 0;    // Median of the rounds' ratios.
+};
+
+struct KernelsReport {
+  std::string machine;          // Processor, cores, last-level cache.
+  std::string instruction_set;  // Highway's name of what was chosen.
+  int64_t array_bytes = 0;
+  int rounds = 0;
+  uint64_t seed = 0;
+  // STREAM's triad first, then the optimizers.
+  std::vector<KernelResult> kernels;
+};
+
+// Runs each kernel over arrays in pieces of 64 KiB on one thread, weights out
+// of place, as a server does over its blocks. In each round it compares
+// samples with the reference: Internal when a kernel is wrong.
+absl::StatusOr<KernelsReport> MeasureKernels(
+    const KernelsBenchOptions& options);
+
+void PrintKernelsReport(const KernelsReport& report, std::ostream& out);
+
+// Measures and prints to `out`, problems to `err`. The exit code: 0, 1 for a
+// wrong result, 2 for wrong options.
+int RunKernelsBench(const KernelsBenchOptions& options, std::ostream& out,
+                    std::ostream& err);
+
+}  // namespace ebb::bench
+
+#endif  // EBB_BENCH_KERNELS_BENCH_H_
