@@ -1,0 +1,132 @@
+// What the client's core asks of its shell, and how it is set up.
+#ifndef EBB_CLIENT_ACTIONS_H_
+#define EBB_CLIENT_ACTIONS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/payload.h"
+#include "common/protocol/messages.h"
+
+namespace ebb::client {
+
+struct ClientOptions {
+  SessionId session;
+  std::string name = "worker";  // Appears in status and logs.
+  int64_t process_id = 0;
+  // Items held: the one in work and those after it, so that a short absence
+  // of the scheduler costs nothing.
+  int32_t held_items = 2;
+  // Batches computed but not yet acknowledged by every partition.
+  int32_t batches_in_flight = 2;
+  // Whether the next pull overlaps with computing; costs one update of
+  // staleness.
+  bool prefetch = true;
+  // A push without an answer counts as lost after this long; a pull after
+  // pull_timeout (longer than the servers park it).
+  absl::Duration push_timeout = absl::Seconds(10);
+  absl::Duration pull_timeout = absl::Seconds(10);
+  // A waiting worker repeats its clock so often.
+  absl::Duration clock_interval = absl::Milliseconds(100);
+};
+
+// The values of all partitions as pulled. Immutable; shared.
+struct PulledValues {
+  JobId job;
+  Generation generation;
+  int64_t round = -1;
+  std::vector<Payload> partitions;  // float32, by partition.
+  std::vector<int64_t> updates;     // Of each partition, at its pull.
+};
+using PulledValuesPtr = std::shared_ptr<const PulledValues>;
+
+// One batch to compute: examples [begin, end) of the item.
+struct ComputeTask {
+  JobRecordPtr record;
+  Generation generation;
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+  PulledValuesPtr values;
+};
+
+struct ComputeResult {
+  std::string error;  // Empty: the rest holds.
+  bool non_finite = false;
+  Payload gradient;  // float32 sums, the whole flat vector; or empty.
+  Payload oracle;    // uint64 sums, partitions × oracle_width.
+  LedgerRow ledger;  // Of the examples really read.
+  double loss_sum = 0;
+};
+
+struct EvaluateTask {
+  JobRecordPtr record;
+  int64_t snapshot = 0;
+  PulledValuesPtr values;
+};
+
+struct PushId {
+  JobId job;
+  ServerId server;
+  int64_t incarnation = 0;
+  int64_t sequence = 0;
+  friend auto operator<=>(const PushId&, const PushId&) = default;
+};
+struct PullId {
+  JobId job;
+  ServerId server;
+  int64_t request = 0;
+  friend auto operator<=>(const PullId&, const PullId&) = default;
+};
+
+// --- Actions, to be carried out in their order -------------------------------
+
+struct SendScheduler {
+  WorkerToScheduler message;
+};
+// Then OnPushReply or OnPushFailed, with the id.
+struct SendPush {
+  PushId id;
+  std::string address;
+  PushRequest request;
+  absl::Duration timeout;
+};
+// Then OnPullReply or OnPullFailed.
+struct SendPull {
+  PullId id;
+  std::string address;
+  PullRequest request;
+  absl::Duration timeout;
+};
+struct SendClock {
+  std::string address;
+  ClockUpdate update;
+};
+// Make ready to compute the job: open its data, build its model. Then
+// OnJobReady.
+struct PrepareJob {
+  JobRecordPtr record;
+};
+// Then OnComputed. At most one Compute or Evaluate is under way.
+struct Compute {
+  ComputeTask task;
+};
+struct Evaluate {
+  EvaluateTask task;
+};
+struct LogEvent {
+  std::string text;
+};
+
+using ClientAction = std::variant<SendScheduler, SendPush, SendPull, SendClock,
+                                  PrepareJob, Compute, Evaluate, LogEvent>;
+using ClientActions = std::vector<ClientAction>;
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_ACTIONS_H_

@@ -1,0 +1,115 @@
+#include "client/puller.h"
+
+#include <utility>
+
+namespace ebb::client {
+
+void Puller::Start(const PullSpec& spec) {
+  spec_ = spec;
+  state_ = State::kPulling;
+  values_ = std::make_shared<PulledValues>();
+  values_->job = spec.job;
+  values_->generation = spec.generation;
+  values_->round = spec.round;
+  values_->partitions.resize(partitions_);
+  values_->updates.resize(partitions_);
+  have_.assign(partitions_, false);
+  missing_ = partitions_;
+  under_way_.clear();
+}
+
+void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
+                  const ClientOptions& options, absl::Time now,
+                  int64_t* next_request, ClientActions* out) {
+  if (!active()) return;
+  std::map<ServerId, PullRequest> requests;
+  bool unknown = false;
+  for (int32_t p = 0; p < partitions_; ++p) {
+    if (have_[p]) continue;
+    const Routes::Route& route = routes->at(PartitionId(p));
+    if (!route.known) {
+      unknown = true;
+    } else if (!under_way_.contains(route.server)) {
+      requests[route.server].segments.push_back({PartitionId(p), route.term});
+    }
+  }
+  state_ = unknown ? State::kNeedsPlacement : State::kPulling;
+  for (auto& [id, request] : requests) {
+    const Routes::Server& server = routes->server(id);
+    if (server.retry_at > now) continue;
+    request.job = spec_.job;
+    request.generation = spec_.generation;
+    request.stamp = stamp;
+    request.request = (*next_request)++;
+    request.target_clock = spec_.target_clock;
+    request.round = spec_.round;
+    request.snapshot = spec_.snapshot;
+    under_way_[id] = request.request;
+    out->push_back(SendPull{{spec_.job, id, request.request},
+                            server.address,
+                            std::move(request),
+                            options.pull_timeout});
+  }
+}
+
+bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
+  const auto it = under_way_.find(id.server);
+  if (!active() || it == under_way_.end() || it->second != id.request) {
+    return false;
+  }
+  under_way_.erase(it);
+  routes->Answered(id.server);
+  for (PullSegment& segment : reply.segments) {
+    const int32_t p = segment.partition.value();
+    if (p < 0 || p >= partitions_ || have_[p]) continue;
+    switch (segment.result) {
+      case PullResult::kValues:
+        have_[p] = true;
+        --missing_;
+        values_->partitions[p] = std::move(segment.values);
+        values_->updates[p] = segment.updates;
+        break;
+      case PullResult::kWait:
+        break;  // Asked again by the next Pump.
+      case PullResult::kWrongPlacement:
+        if (routes->at(PartitionId(p)).server == id.server) {
+          routes->Forget(PartitionId(p));
+        }
+        break;
+      case PullResult::kClosed:
+        state_ = State::kClosed;
+        return true;
+      case PullResult::kNotInView:
+        state_ = State::kNotInView;
+        return true;
+      case PullResult::kWrongGeneration:
+        generation_ = reply.generation;
+        state_ = State::kOtherGeneration;
+        return true;
+      case PullResult::kNoSnapshot:
+        state_ = State::kNoSnapshot;
+        return true;
+      case PullResult::kInvalid:
+        state_ = State::kInvalid;
+        return true;
+    }
+  }
+  if (missing_ == 0) state_ = State::kDone;
+  return true;
+}
+
+bool Puller::Failed(const PullId& id, Routes* routes, absl::Time now) {
+  const auto it = under_way_.find(id.server);
+  if (!active() || it == under_way_.end() || it->second != id.request) {
+    return false;
+  }
+  under_way_.erase(it);
+  return true;
+}
+
+PulledValuesPtr Puller::TakeValues() {
+  state_ = State::kIdle;
+  return std::move(values_);
+}
+
+}  // namespace ebb::client

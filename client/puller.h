@@ -1,0 +1,81 @@
+// Collects the values of all partitions of a job, from whichever servers have
+// them, through refusals, restarts and waits.
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_PULLER_H_
+#define EBB_CLIENT_PULLER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/actions.h"
+#include "client/routes.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+
+namespace ebb::client {
+
+// What is pulled, and in whose name.
+struct PullSpec {
+  JobId job;
+  Generation generation;
+  int64_t target_clock = 0;
+  int64_t round = -1;
+  int64_t snapshot = 0;
+};
+
+class Puller {
+ public:
+  enum class State {
+    kIdle,
+    kPulling,
+    kDone,             // TakeValues() has them all.
+    kNeedsPlacement,   // Some partition is elsewhere: ask the scheduler.
+    kClosed,           // Rounds: nobody needs this round any more.
+    kNotInView,        // SSP: the worker must join again.
+    kOtherGeneration,  // `generation()` is the servers'.
+    kNoSnapshot,
+    kInvalid,  // A server found the request malformed.
+  };
+
+  explicit Puller(int32_t partitions) : partitions_(partitions) {}
+
+  void Start(const PullSpec& spec);
+  void Cancel() { state_ = State::kIdle; }
+  State state() const { return state_; }
+  bool active() const {
+    return state_ == State::kPulling || state_ == State::kNeedsPlacement;
+  }
+  const PullSpec& spec() const { return spec_; }
+  Generation generation() const { return generation_; }
+
+  // Sends what is missing to servers that have no request of ours under way.
+  // `next_request` is advanced for each.
+  void Pump(Routes* routes, const WorkerStamp& stamp,
+            const ClientOptions& options, absl::Time now, int64_t* next_request,
+            ClientActions* out);
+  // True: the reply was awaited and something advanced.
+  bool Reply(const PullId& id, PullReply reply, Routes* routes);
+  // True: the request was awaited. The server gets a pause.
+  bool Failed(const PullId& id, Routes* routes, absl::Time now);
+
+  // In state kDone: the values; the puller is idle afterwards.
+  PulledValuesPtr TakeValues();
+
+ private:
+  const int32_t partitions_;
+  State state_ = State::kIdle;
+  PullSpec spec_;
+  Generation generation_;
+  std::shared_ptr<PulledValues> values_;
+  std::vector<bool> have_;
+  int32_t missing_ = 0;
+  std::map<ServerId, int64_t> under_way_;  // Request by server.
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_PULLER_H_

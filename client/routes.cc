@@ -1,0 +1,48 @@
+#include "client/routes.h"
+
+#include <algorithm>
+
+namespace ebb::client {
+
+Routes::Changes Routes::Update(const Placement& placement) {
+  Changes changes;
+  std::map<ServerId, SessionId> sessions;
+  for (const PartitionPlace& place : placement.partitions) {
+    const int32_t p = place.partition.value();
+    if (p < 0 || p >= static_cast<int32_t>(routes_.size())) continue;
+    Route& route = routes_[p];
+    if (place.term < route.term) continue;  // An old message.
+    if (place.term > route.term) changes.partitions.push_back(place.partition);
+    route = {true, place.server, place.term};
+    sessions[place.server] = place.server_session;
+  }
+  for (const auto& [id, session] : sessions) {
+    Server& server = servers_[id];
+    if (server.session == session) continue;
+    if (server.session != SessionId()) changes.servers.push_back(id);
+    server.session = session;
+    server.retry_at = absl::InfinitePast();
+    server.failures = 0;
+  }
+  for (const ServerAddress& address : placement.servers) {
+    const auto it = servers_.find(address.server);
+    if (it != servers_.end()) it->second.address = address.address;
+  }
+  return changes;
+}
+
+bool Routes::Complete() const {
+  return std::all_of(routes_.begin(), routes_.end(),
+                     [](const Route& route) { return route.known; });
+}
+
+void Routes::Failed(ServerId id, absl::Time now) {
+  constexpr absl::Duration kFirst = absl::Milliseconds(20);
+  constexpr int kMostDoublings = 5;
+  Server& server = servers_.at(id);
+  server.retry_at =
+      now + kFirst * (1 << std::min(server.failures, kMostDoublings));
+  ++server.failures;
+}
+
+}  // namespace ebb::client

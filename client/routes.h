@@ -1,0 +1,72 @@
+// Where a job's partitions are, as a worker knows it.
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_ROUTES_H_
+#define EBB_CLIENT_ROUTES_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+
+namespace ebb::client {
+
+class Routes {
+ public:
+  struct Route {
+    bool known = false;  // The partition is served, as far as we heard.
+    ServerId server;
+    Term term;
+  };
+  struct Server {
+    SessionId session;
+    std::string address;
+    // Of this worker's pushes to this life of the server.
+    int64_t incarnation = 0;
+    int64_t next_sequence = 0;
+    // After a failure nothing is sent before this.
+    absl::Time retry_at = absl::InfinitePast();
+    int failures = 0;
+  };
+  // What a placement changed.
+  struct Changes {
+    std::vector<PartitionId> partitions;  // Under another term now.
+    std::vector<ServerId> servers;        // In another life now.
+  };
+
+  explicit Routes(int32_t partitions) : routes_(partitions) {}
+
+  // Takes over what is newer than what is known.
+  Changes Update(const Placement& placement);
+
+  // Stops using a partition's route until a newer one comes.
+  void Forget(PartitionId p) { routes_[p.value()].known = false; }
+  const Route& at(PartitionId p) const { return routes_[p.value()]; }
+  bool Complete() const;
+
+  // The server of a known route.
+  Server& server(ServerId id) { return servers_.at(id); }
+  bool Knows(ServerId id) const { return servers_.contains(id); }
+  const std::map<ServerId, Server>& servers() const { return servers_; }
+
+  // A stream broke, or was superseded: pushes begin anew.
+  void NewIncarnation(ServerId id) {
+    ++servers_.at(id).incarnation;
+    servers_.at(id).next_sequence = 0;
+  }
+  // Nothing reaches it: try again later, with back-off.
+  void Failed(ServerId id, absl::Time now);
+  void Answered(ServerId id) { servers_.at(id).failures = 0; }
+
+ private:
+  std::vector<Route> routes_;
+  std::map<ServerId, Server> servers_;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_ROUTES_H_
