@@ -38,6 +38,7 @@ class Array {
   Array(ComputeBackend* backend, int64_t size)
       : Array(backend, Floats(size, kNan)) {}
 
+  // NOLINTNEXTLINE(google-explicit-constructor): passed as a kernel's argument.
   operator float*() { return data_; }
   Floats Values() const {
     Floats values(size_);
@@ -68,6 +69,7 @@ class ImportedCsr {
     view_ = {offsets_.Import(view.row_offsets), columns_.Import(view.columns),
              values_.Import(view.values)};
   }
+  // NOLINTNEXTLINE(google-explicit-constructor): passed as a kernel's argument.
   operator const CsrView&() const { return view_; }
 
  private:

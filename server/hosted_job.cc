@@ -652,8 +652,7 @@ bool HostedJob::StartWrite(absl::Time now, ServerActions* out) {
     }
   }
   if (chosen == nullptr) return false;
-  writing_.emplace();
-  writing_->partition = best;
+  writing_ = Writing{.partition = best};
   RunQueue(best, chosen, out);
   return true;
 }
