@@ -1,0 +1,335 @@
+#include "common/job/rules.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/job/keys.h"
+#include "common/job/values.h"
+
+namespace ebb::job {
+namespace {
+
+class Rules {
+ public:
+  Rules(const v1::Job& job, const DataFacts& facts, const SourceMap& sources)
+      : job_(job), facts_(facts), sources_(sources) {}
+
+  std::vector<Mistake> Check() {
+    CheckSource(job_.data().train(), "data.train", job_.data().has_train());
+    CheckSource(job_.data().test(), "data.test", job_.data().has_test());
+    if (job_.data().has_test() && job_.data().has_split()) {
+      Fail("data.split", "cannot stand beside test", "keep one of the two");
+    }
+    if (job_.data().standardise() && job_.data().train().has_libsvm()) {
+      Fail("data.standardise", "would fill the zeros of sparse rows",
+           "leave it out, or scale");
+    }
+    CheckModel();
+    CheckOptimizer();
+    CheckTraining();
+    CheckExpectations();
+    if (facts_.train.has_value()) CheckAgainstTrainData(*facts_.train);
+    if (facts_.test.has_value()) CheckAgainstTestData(*facts_.test);
+    return std::move(mistakes_);
+  }
+
+ private:
+  void CheckSource(const v1::DataSource& source, const std::string& path,
+                   bool is_given);
+  void CheckIdx(const v1::Idx& idx, const std::string& path);
+  void CheckCsv(const v1::Csv& csv, const std::string& path);
+  void CheckModel();
+  void CheckOptimizer();
+  void CheckTraining();
+  void CheckExpectations();
+  void CheckAgainstTrainData(const SourceFacts& data);
+  void CheckLayers(const SourceFacts& data);
+  void CheckAgainstTestData(const SourceFacts& data);
+
+  bool HasTestData() const {
+    return job_.data().has_test() || job_.data().has_split();
+  }
+  // Whether the model is the built-in perceptron.
+  bool IsPerceptron() const {
+    return job_.model().kind() == "mlp" && !job_.model().has_plugin();
+  }
+  void Fail(const std::string& path, std::string what, std::string hint) {
+    mistakes_.push_back(
+        {sources_.Find(path), path, std::move(what), std::move(hint)});
+  }
+
+  const v1::Job& job_;
+  const DataFacts& facts_;
+  const SourceMap& sources_;
+  std::vector<Mistake> mistakes_;
+};
+
+void Rules::CheckSource(const v1::DataSource& source, const std::string& path,
+                        bool is_given) {
+  if (!is_given) return;
+  switch (source.format_case()) {
+    case v1::DataSource::kIdx:
+      CheckIdx(source.idx(), path + ".idx");
+      break;
+    case v1::DataSource::kCsv:
+      CheckCsv(source.csv(), path + ".csv");
+      break;
+    case v1::DataSource::kLibsvm:
+      break;
+    case v1::DataSource::FORMAT_NOT_SET:
+      Fail(path, "names no data", "csv: FILE, libsvm: FILE or idx: PREFIX");
+      break;
+  }
+}
+
+void Rules::CheckIdx(const v1::Idx& idx, const std::string& path) {
+  const std::string hint = "idx: PREFIX, or idx: {images: FILE, labels: FILE}";
+  if (idx.has_prefix() && (idx.has_images() || idx.has_labels())) {
+    Fail(path, "has both a prefix and single files", hint);
+  } else if (!idx.has_prefix() && !idx.has_images()) {
+    Fail(path, idx.has_labels() ? "has labels but no images" : "names no data",
+         hint);
+  } else if (!idx.has_prefix() && !idx.has_labels()) {
+    Fail(path, "has images but no labels", hint);
+  }
+}
+
+void Rules::CheckCsv(const v1::Csv& csv, const std::string& path) {
+  const auto check_column = [&](const std::string& column,
+                                const std::string& column_path) {
+    int64_t number = 0;
+    const bool is_number = absl::SimpleAtoi(column, &number) && number > 0;
+    if (csv.has_header() && !csv.header() && !is_number) {
+      Fail(column_path,
+           absl::StrCat("\"", column,
+                        "\" is no number, and without a header columns have "
+                        "no names"),
+           "count the columns from 1, or header: true");
+    }
+  };
+  if (csv.has_label()) check_column(csv.label(), path + ".label");
+  for (int i = 0; i < csv.ignore_size(); ++i) {
+    const std::string column_path = absl::StrCat(path, ".ignore[", i, "]");
+    check_column(csv.ignore(i), column_path);
+    if (csv.has_label() && csv.ignore(i) == csv.label()) {
+      Fail(path + ".ignore",
+           absl::StrCat("\"", csv.label(), "\" is the label's column"),
+           "ignore other columns, or choose another label");
+    }
+  }
+}
+
+void Rules::CheckModel() {
+  const v1::Model& model = job_.model();
+  if (!facts_.model_kinds.empty() && model.has_kind() &&
+      std::find(facts_.model_kinds.begin(), facts_.model_kinds.end(),
+                model.kind()) == facts_.model_kinds.end()) {
+    const std::string near = Nearest(model.kind(), facts_.model_kinds);
+    Fail("model.kind", absl::StrCat("there is no model \"", model.kind(), "\""),
+         absl::StrCat("kind: ", near.empty()
+                                    ? absl::StrJoin(facts_.model_kinds, ", ")
+                                    : near));
+  }
+  if (!IsPerceptron()) return;
+  constexpr int kMaxLayers = 64;
+  if (model.layers_size() == 0) {
+    Fail("model.layers", "is missing",
+         "layers: [FEATURES, 128, CLASSES], as many as the data has");
+  } else if (model.layers_size() == 1) {
+    Fail("model.layers", "has one layer; at least two are needed",
+         "layers: [FEATURES, 128, CLASSES]");
+  } else if (model.layers_size() > kMaxLayers) {
+    Fail("model.layers", absl::StrCat("has ", model.layers_size(), " layers"),
+         absl::StrCat("at most ", kMaxLayers));
+  }
+}
+
+void Rules::CheckOptimizer() {
+  const v1::Schedule& schedule = job_.optimizer().schedule();
+  if (schedule.warm_up_epochs() > static_cast<double>(job_.train().epochs())) {
+    Fail("optimizer.schedule.warm_up_epochs",
+         absl::StrCat(NumberText(schedule.warm_up_epochs()),
+                      " epochs are more than the ", job_.train().epochs(),
+                      " of the job"),
+         "warm_up_epochs: 1");
+  }
+  const bool is_constant = schedule.kind() == v1::Schedule::KIND_CONSTANT &&
+                           schedule.warm_up_epochs() == 0;
+  if (job_.optimizer().kind() == v1::Optimizer::KIND_FTRL && !is_constant) {
+    Fail("optimizer.schedule", "is nothing that ftrl takes",
+         "leave it out: the rates of ftrl fall by themselves");
+  }
+}
+
+void Rules::CheckTraining() {
+  const v1::Train& train = job_.train();
+  if (train.has_item_examples() && train.item_examples() < train.batch()) {
+    Fail("train.item_examples",
+         absl::StrCat(train.item_examples(),
+                      " examples are less than a batch of ", train.batch()),
+         absl::StrCat("item_examples: ", train.batch() * 8));
+  }
+  if (train.has_batch_growth() && train.batch_growth().max() < train.batch()) {
+    Fail("train.batch_growth.max",
+         absl::StrCat(train.batch_growth().max(),
+                      " is less than the first batch of ", train.batch()),
+         absl::StrCat("max: ", train.batch() * 8));
+  }
+  const auto round = ParseEpochOrCount(job_.consistency().examples());
+  if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS &&
+      round.has_value() && *round != kWholeEpoch && *round < train.batch()) {
+    Fail("consistency.examples",
+         absl::StrCat(*round, " examples are less than a batch of ",
+                      train.batch()),
+         absl::StrCat("examples: ", train.batch() * 8));
+  }
+  if (job_.workers().min() > job_.workers().max()) {
+    Fail("workers.min",
+         absl::StrCat(job_.workers().min(), " is more than the maximum of ",
+                      job_.workers().max()),
+         absl::StrCat("max: ", job_.workers().min()));
+  }
+}
+
+void Rules::CheckExpectations() {
+  const v1::Expect& expect = job_.expect();
+  if (!HasTestData()) {
+    const std::string hint = "data: {test: …}, or data: {split: 0.2}";
+    if (job_.has_evaluate()) {
+      Fail("evaluate", "there is no test data", hint);
+    }
+    if (expect.has_accuracy() || expect.has_loss()) {
+      Fail("expect", "there is no test data", hint);
+    }
+    return;
+  }
+  if (!expect.has_accuracy()) return;
+  if (job_.model().kind() == "linear" && !job_.model().has_plugin()) {
+    Fail("expect.accuracy", "a linear model has a loss, but no accuracy",
+         "loss: \"<= 0.4\"");
+  }
+  const auto accuracy = ParseComparison(expect.accuracy());
+  if (accuracy.has_value() && (accuracy->bound < 0 || accuracy->bound > 1)) {
+    Fail("expect.accuracy",
+         absl::StrCat("an accuracy lies between 0 and 1, and so must ",
+                      NumberText(accuracy->bound)),
+         "accuracy: \">= 0.87\"");
+  }
+}
+
+void Rules::CheckAgainstTrainData(const SourceFacts& data) {
+  if (data.examples < 1) {
+    Fail("data.train", "has no examples", "a file with a row per example");
+    return;
+  }
+  if (job_.train().batch() > data.examples) {
+    Fail("train.batch",
+         absl::StrCat("a batch of ", job_.train().batch(), " is more than the ",
+                      data.examples, " examples of data.train"),
+         absl::StrCat("batch: ", std::max<int64_t>(1, data.examples / 8)));
+  }
+  const auto round = ParseEpochOrCount(job_.consistency().examples());
+  if (round.has_value() && *round > data.examples) {
+    Fail("consistency.examples",
+         absl::StrCat(*round, " are more than the ", data.examples,
+                      " examples of data.train"),
+         "examples: epoch");
+  }
+  if (job_.model().has_plugin()) return;
+  const std::string& kind = job_.model().kind();
+  const bool is_linear_classifier = kind == "logistic" || kind == "softmax";
+  if (is_linear_classifier && data.classes == 0) {
+    Fail("model.kind",
+         absl::StrCat(kind,
+                      " tells classes apart, but the labels of data.train are "
+                      "numbers to predict"),
+         "kind: linear");
+  } else if (kind != "linear" && data.classes == 1) {
+    Fail("data.train", "has only one class", "choose another label");
+  } else if (kind == "logistic" && data.classes != 2) {
+    Fail("model.kind",
+         absl::StrCat("logistic tells two classes apart, but data.train has ",
+                      data.classes),
+         "kind: softmax");
+  } else if (IsPerceptron()) {
+    CheckLayers(data);
+  }
+}
+
+void Rules::CheckLayers(const SourceFacts& data) {
+  const auto& layers = job_.model().layers();
+  if (layers.size() < 2) return;  // Said elsewhere.
+  const int64_t inputs = layers[0];
+  const int64_t outputs = layers[layers.size() - 1];
+  const int64_t right_outputs = std::max<int64_t>(data.classes, 1);
+  const bool outputs_fit =
+      outputs == right_outputs || (outputs == 1 && data.classes == 2);
+  std::vector<int64_t> right(layers.begin(), layers.end());
+  right.front() = data.features;
+  if (!outputs_fit) right.back() = right_outputs;
+  const std::string hint =
+      absl::StrCat("layers: [", absl::StrJoin(right, ", "), "]");
+  if (inputs != data.features) {
+    Fail("model.layers",
+         absl::StrCat("the first layer has ", inputs,
+                      " inputs, but the examples of data.train have ",
+                      data.features, " features"),
+         hint);
+  }
+  if (!outputs_fit) {
+    const std::string labels =
+        data.classes == 0
+            ? "the labels of data.train are numbers to predict"
+            : absl::StrCat("data.train has ", data.classes, " classes");
+    Fail("model.layers",
+         absl::StrCat("the last layer has ", outputs, " outputs, but ", labels),
+         hint);
+  } else if (data.classes == 0 && job_.expect().has_accuracy()) {
+    Fail("expect.accuracy",
+         "a model that predicts numbers has a loss, but no accuracy",
+         "loss: \"<= 0.4\"");
+  }
+}
+
+void Rules::CheckAgainstTestData(const SourceFacts& data) {
+  const std::string path = job_.data().has_split() ? "data.split" : "data.test";
+  if (data.examples < 1) {
+    Fail(path, "leaves no examples to test on",
+         job_.data().has_split() ? "split: 0.2"
+                                 : "a file with a row per example");
+    return;
+  }
+  if (!facts_.train.has_value()) return;
+  if (data.features != facts_.train->features) {
+    Fail(
+        path,
+        absl::StrCat("its examples have ", data.features,
+                     " features, those of data.train ", facts_.train->features),
+        "both must have the same columns");
+  }
+  if (facts_.train->classes > 0 && data.classes > facts_.train->classes) {
+    Fail(path,
+         absl::StrCat("it has ", data.classes, " classes, data.train ",
+                      facts_.train->classes),
+         "no class may occur in the test data alone");
+  }
+  if (facts_.train->classes > 0 && data.classes == 0) {
+    Fail(path, "its labels are no classes, those of data.train are",
+         "both must have the same labels");
+  }
+}
+
+}  // namespace
+
+std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
+                                const SourceMap& sources) {
+  return Rules(job, facts, sources).Check();
+}
+
+}  // namespace ebb::job

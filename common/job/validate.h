@@ -1,0 +1,44 @@
+// What a job may be: checks, and what absent keys mean.
+#ifndef EBB_COMMON_JOB_VALIDATE_H_
+#define EBB_COMMON_JOB_VALIDATE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/job/mistake.h"
+#include "ebb/v1/job.pb.h"
+
+namespace ebb::job {
+
+// What is known of opened data.
+struct SourceFacts {
+  int64_t examples = 0;
+  int64_t features = 0;
+  // Labels are the whole numbers below this; 0: they are other numbers.
+  int64_t classes = 0;
+};
+
+// What the caller found out about a job's surroundings. What is absent is not
+// checked.
+struct DataFacts {
+  // After a `split`, both parts.
+  std::optional<SourceFacts> train;
+  std::optional<SourceFacts> test;
+  // The models that can be had, those of the job's plugin among them.
+  std::vector<std::string> model_kinds;
+};
+
+// All that is wrong with the job, by line. Defaults count as if given. A job
+// that came from no file has an empty source map.
+std::vector<Mistake> ValidateJob(const v1::Job& job, const DataFacts& facts,
+                                 const SourceMap& sources);
+
+// Sets every absent key that has a default. Idempotent. What is left absent
+// means what job.proto says.
+void FillDefaults(v1::Job* job);
+
+}  // namespace ebb::job
+
+#endif  // EBB_COMMON_JOB_VALIDATE_H_

@@ -1,0 +1,206 @@
+// What testdata/ cannot hold: jobs that come from no file, and defaults. The
+// messages are checked there (golden_test.cc).
+#include "common/job/validate.h"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/job/yaml.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "gtest/gtest.h"
+
+namespace ebb::job {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+
+v1::Job SoftmaxJob() {
+  v1::Job job;
+  job.mutable_model()->set_kind("softmax");
+  job.mutable_data()->mutable_train()->mutable_csv()->set_path("table.csv");
+  return job;
+}
+
+std::string Check(const v1::Job& job, const DataFacts& facts = {}) {
+  return ToString(ValidateJob(job, facts, SourceMap()));
+}
+
+TEST(ValidateJobTest, TakesTheSmallestJobAndItsDefaults) {
+  v1::Job job = SoftmaxJob();
+  EXPECT_EQ(Check(job), "");
+  FillDefaults(&job);
+  EXPECT_EQ(Check(job), "");
+}
+
+TEST(ValidateJobTest, NamesNoFileForAJobThatCameFromNone) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_train()->set_epochs(0);
+  EXPECT_EQ(Check(job),
+            "train.epochs: must be at least 1, not 0\n  hint: epochs: 10");
+}
+
+TEST(ValidateJobTest, RefusesWhatOnlyAnotherClientCanSend) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_optimizer()->set_kind(v1::Optimizer::KIND_UNSPECIFIED);
+  job.set_on_poison(static_cast<v1::Policy>(77));
+  job.mutable_model()->set_l2(std::numeric_limits<double>::quiet_NaN());
+  job.mutable_optimizer()->set_rate(std::numeric_limits<double>::infinity());
+  job.mutable_data()->mutable_train()->mutable_csv()->set_label(
+      std::string(5000, 'x'));
+  const std::string text = Check(job);
+  EXPECT_THAT(text, testing::HasSubstr("optimizer.kind: has the unknown value "
+                                       "0\n"));
+  EXPECT_THAT(text, testing::HasSubstr("on_poison: has the unknown value 77"));
+  EXPECT_THAT(text, testing::HasSubstr("model.l2: must be a finite number"));
+  EXPECT_THAT(text,
+              testing::HasSubstr("optimizer.rate: must be a finite number"));
+  EXPECT_THAT(text, testing::HasSubstr("label: is longer than 4096 bytes"));
+}
+
+TEST(ValidateJobTest, RefusesAnEmptyJob) {
+  EXPECT_EQ(Check(v1::Job()),
+            "model: is missing\n  hint: model: softmax\n"
+            "data: is missing\n  hint: data: {train: {csv: FILE}}");
+}
+
+TEST(ValidateJobTest, TakesDataThatFits) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_data()->mutable_test()->mutable_csv()->set_path("test.csv");
+  DataFacts facts;
+  facts.train = SourceFacts{.examples = 128, .features = 4, .classes = 3};
+  facts.test = SourceFacts{.examples = 1, .features = 4, .classes = 2};
+  facts.model_kinds = {"softmax"};
+  EXPECT_EQ(Check(job, facts), "");
+
+  job.mutable_model()->set_kind("mlp");
+  for (const int64_t width : {4, 8, 3}) job.mutable_model()->add_layers(width);
+  facts.model_kinds = {"mlp"};
+  EXPECT_EQ(Check(job, facts), "");
+
+  facts.train->examples = 127;  // Less than the default batch.
+  EXPECT_EQ(Check(job, facts),
+            "train.batch: a batch of 128 is more than the 127 examples of "
+            "data.train\n  hint: batch: 15");
+}
+
+TEST(ValidateJobTest, LeavesAUsersModelItsOwnRules) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_model()->set_kind("mine");
+  job.mutable_model()->set_plugin("libmine.so");
+  job.mutable_model()->add_layers(3);
+  job.mutable_model()->set_dropout(0.5);
+  DataFacts facts;
+  facts.train = SourceFacts{.examples = 128, .features = 4, .classes = 0};
+  facts.model_kinds = {"mine"};
+  EXPECT_EQ(Check(job, facts), "");
+}
+
+TEST(FillDefaultsTest, FillsEveryKeyThatHasADefault) {
+  v1::Job job = SoftmaxJob();
+  FillDefaults(&job);
+  EXPECT_EQ(job.name(), "job");
+  EXPECT_EQ(job.seed(), 1u);
+  EXPECT_EQ(job.train().epochs(), 10);
+  EXPECT_EQ(job.train().batch(), 128);
+  EXPECT_EQ(job.data().train().scale(), 1);
+  EXPECT_EQ(job.data().train().csv().missing(), "error");
+  EXPECT_EQ(job.optimizer().kind(), v1::Optimizer::KIND_ADAM);
+  EXPECT_EQ(job.optimizer().beta2(), 0.999);
+  EXPECT_EQ(job.optimizer().schedule().kind(), v1::Schedule::KIND_CONSTANT);
+  EXPECT_EQ(job.consistency().kind(), v1::Consistency::KIND_ASP);
+  EXPECT_EQ(job.checkpoint().every(), "10s");
+  EXPECT_EQ(job.on_poison(), v1::POLICY_PAUSE);
+  EXPECT_EQ(job.workers().max(), 8);
+
+  v1::Job again = job;
+  FillDefaults(&again);
+  EXPECT_TRUE(MessageDifferencer::Equals(again, job));
+}
+
+TEST(FillDefaultsTest, LeavesWhatWasGiven) {
+  v1::Job job = SoftmaxJob();
+  job.set_seed(0);
+  job.mutable_train()->set_epochs(3);
+  job.mutable_optimizer()->set_rate(0.5);
+  FillDefaults(&job);
+  EXPECT_EQ(job.seed(), 0u);
+  EXPECT_EQ(job.train().epochs(), 3);
+  EXPECT_EQ(job.optimizer().rate(), 0.5);
+}
+
+TEST(FillDefaultsTest, ChoosesByTheKind) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_optimizer()->set_kind(v1::Optimizer::KIND_MOMENTUM);
+  job.mutable_consistency()->set_kind(v1::Consistency::KIND_SSP);
+  FillDefaults(&job);
+  EXPECT_EQ(job.optimizer().rate(), 0.01);
+  EXPECT_EQ(job.optimizer().momentum(), 0.9);
+  EXPECT_FALSE(job.optimizer().has_beta1());
+  EXPECT_EQ(job.consistency().bound(), 4);
+  EXPECT_FALSE(job.consistency().has_examples());
+  EXPECT_FALSE(job.model().has_activation());
+
+  v1::Job adam = SoftmaxJob();
+  FillDefaults(&adam);
+  EXPECT_EQ(adam.optimizer().rate(), 0.001);
+}
+
+TEST(FillDefaultsTest, LeavesOutWhatNobodyAskedFor) {
+  v1::Job job = SoftmaxJob();
+  FillDefaults(&job);
+  EXPECT_FALSE(job.has_evaluate());
+  EXPECT_FALSE(job.has_expect());
+  EXPECT_FALSE(job.has_oracle());
+  EXPECT_FALSE(job.has_partitions());
+  EXPECT_FALSE(job.data().has_test());
+  EXPECT_FALSE(job.train().has_batch_growth());
+}
+
+TEST(FillDefaultsTest, EvaluatesWhereThereIsTestData) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_data()->set_split(0.2);
+  FillDefaults(&job);
+  EXPECT_EQ(job.evaluate().every(), "1 epoch");
+}
+
+TEST(FillDefaultsTest, ShufflesByTheJobsSeed) {
+  v1::Job job = SoftmaxJob();
+  job.set_seed(7);
+  FillDefaults(&job);
+  EXPECT_EQ(job.train().shuffle_seed(), 7u);
+}
+
+TEST(FillDefaultsTest, InitialisesByTheActivation) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_model()->set_kind("mlp");
+  v1::Job tanh = job;
+  tanh.mutable_model()->set_activation(v1::Model::ACTIVATION_TANH);
+  FillDefaults(&job);
+  FillDefaults(&tanh);
+  EXPECT_EQ(job.model().init(), v1::Model::INIT_HE);
+  EXPECT_EQ(tanh.model().init(), v1::Model::INIT_GLOROT);
+}
+
+TEST(FillDefaultsTest, ReadsTestDataAsTrainingData) {
+  v1::Job job = SoftmaxJob();
+  v1::DataSource& train = *job.mutable_data()->mutable_train();
+  train.set_scale(0.5);
+  train.mutable_csv()->set_label("price");
+  train.mutable_csv()->set_missing("mean");
+  train.mutable_csv()->add_ignore("id");
+  v1::DataSource& test = *job.mutable_data()->mutable_test();
+  test.mutable_csv()->set_path("test.csv");
+  test.mutable_csv()->set_missing("error");
+  FillDefaults(&job);
+  EXPECT_EQ(test.scale(), 0.5);
+  EXPECT_EQ(test.csv().path(), "test.csv");
+  EXPECT_EQ(test.csv().label(), "price");
+  EXPECT_EQ(test.csv().missing(), "error");
+  EXPECT_THAT(test.csv().ignore(), testing::ElementsAre("id"));
+}
+
+}  // namespace
+}  // namespace ebb::job
