@@ -16,50 +16,15 @@ namespace ebb::server {
 
 namespace {
 
-// Reads runs of float32 out of a payload whose slices end anywhere. A run that
-// lies in one slice is used in place, another is put together first.
-class GradientReader {
- public:
-  explicit GradientReader(const Payload& payload) : payload_(payload) {}
-
-  // The next `bytes` bytes; valid until the next call.
-  const std::byte* Next(size_t bytes) {
-    const auto& slices = payload_.slices();
-    const auto rest = slices[slice_].bytes.subspan(at_);
-    if (rest.size() >= bytes) {
-      at_ += bytes;
-      if (at_ == slices[slice_].bytes.size()) NextSlice();
-      return rest.data();
+void AddFloats(GradientCursor* values, std::span<float> sum) {
+  while (!sum.empty()) {
+    const GradientView run = values->Next(sum.size());
+    for (size_t i = 0; i < run.size(); ++i) {
+      float value;
+      std::memcpy(&value, run.bytes() + i * sizeof(float), sizeof(float));
+      sum[i] += value;
     }
-    scratch_.resize(bytes);
-    for (size_t have = 0; have < bytes;) {
-      const auto part = slices[slice_].bytes.subspan(at_);
-      const size_t take = std::min(part.size(), bytes - have);
-      std::memcpy(scratch_.data() + have, part.data(), take);
-      have += take;
-      at_ += take;
-      if (at_ == slices[slice_].bytes.size()) NextSlice();
-    }
-    return scratch_.data();
-  }
-
- private:
-  void NextSlice() {
-    ++slice_;
-    at_ = 0;
-  }
-
-  const Payload& payload_;
-  size_t slice_ = 0;
-  size_t at_ = 0;
-  std::vector<std::byte> scratch_;
-};
-
-void AddFloats(const std::byte* values, std::span<float> sum) {
-  for (size_t i = 0; i < sum.size(); ++i) {
-    float value;
-    std::memcpy(&value, values + i * sizeof(float), sizeof(float));
-    sum[i] += value;
+    sum = sum.subspan(run.size());
   }
 }
 
@@ -110,7 +75,8 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(
     for (int64_t b = 0; b < p.BlockCount(); ++b) {
       const auto [first, last] = p.BlockRange(b);
       p.rule_->InitialSlot(
-          s, p.slots_[s][b].mutable_floats().subspan(0, last - first));
+          s, p.first_ + first, p.weights_[b].floats().subspan(0, last - first),
+          p.slots_[s][b].mutable_floats().subspan(0, last - first));
     }
   }
   return partition;
@@ -294,10 +260,9 @@ absl::Status Partition::PrepareRound(const PushRequest& push, Update* update) {
   return PrepareStep(update);
 }
 
-void Partition::Step(const StepPlace& place, const Blocks* gradient_sum,
+void Partition::Step(const StepPlace& place, const Payload& gradient_sum,
                      Update* update) {
-  std::optional<GradientReader> reader;
-  if (gradient_sum == nullptr) reader.emplace(update->gradient);
+  GradientCursor gradient(gradient_sum);
   std::vector<std::span<float>> slots(slots_.size());
   for (int64_t b = 0; b < BlockCount(); ++b) {
     const auto [first, last] = BlockRange(b);
@@ -309,9 +274,7 @@ void Partition::Step(const StepPlace& place, const Blocks* gradient_sum,
     StepRun run;
     run.first = first_ + first;
     run.weights = weights_[b].floats().subspan(0, n);
-    run.gradient = reader ? reader->Next(n * sizeof(float))
-                          : reinterpret_cast<const std::byte*>(
-                                (*gradient_sum)[b].floats().data());
+    run.gradient = &gradient;
     run.out = update->new_weights[b].mutable_floats().subspan(0, n);
     run.slots = slots;
     rule_->Step(place, run);
@@ -321,28 +284,25 @@ void Partition::Step(const StepPlace& place, const Blocks* gradient_sum,
 void Partition::ComputeRound(Update* update) {
   // Sole holder of these sums since PrepareRound.
   Blocks& sum = item_sums_.at(update->item);
-  if (!update->gradient.empty()) {
-    GradientReader reader(update->gradient);
+  const auto add = [&](const Payload& values, Blocks* to) {
+    GradientCursor cursor(values);
     for (int64_t b = 0; b < BlockCount(); ++b) {
       const auto [first, last] = BlockRange(b);
-      const size_t n = last - first;
-      AddFloats(reader.Next(n * sizeof(float)),
-                sum[b].mutable_floats().subspan(0, n));
+      AddFloats(&cursor, (*to)[b].mutable_floats().subspan(0, last - first));
     }
-  }
+  };
+  if (!update->gradient.empty()) add(update->gradient, &sum);
   for (const ItemId item : update->folds) {
-    const Blocks& part = item_sums_.at(item);
-    for (int64_t b = 0; b < BlockCount(); ++b) {
-      AddFloats(part[b].bytes().data(), round_sum_[b].mutable_floats());
-    }
+    add(PayloadOf(item_sums_.at(item)), &round_sum_);
   }
   if (!update->closes_round) return;
-  const int64_t examples = plan_.RoundExamples(open_round_);
   StepPlace place;
   place.item = plan_.ItemAt(plan_.RoundItems(open_round_).first);
-  place.gradient_scale = 1.0f / static_cast<float>(examples);
+  place.end = plan_.ItemSize(place.item);
+  place.gradient_scale =
+      1.0f / static_cast<float>(plan_.RoundExamples(open_round_));
   place.step = open_round_ + 1;
-  Step(place, &round_sum_, update);
+  Step(place, PayloadOf(round_sum_), update);
 }
 
 void Partition::Compute(Update* update) {
@@ -352,10 +312,11 @@ void Partition::Compute(Update* update) {
     StepPlace place;
     place.item = update->item;
     place.begin = update->begin;
+    place.end = update->end;
     place.gradient_scale =
         1.0f / static_cast<float>(plan_.BatchSize(update->item));
     place.step = updates_ + 1;
-    Step(place, nullptr, update);
+    Step(place, update->gradient, update);
   }
 }
 

@@ -125,7 +125,8 @@ class Partition {
   absl::Status MakeUnique(Blocks* blocks) const;
   absl::Status PrepareStep(Update* update);
   absl::Status PrepareRound(const PushRequest& push, Update* update);
-  void Step(const StepPlace& place, const Blocks* gradient_sum, Update* update);
+  void Step(const StepPlace& place, const Payload& gradient_sum,
+            Update* update);
   void ComputeRound(Update* update);
   void CommitRound(Update* update);
   absl::Status RestoreArrays(const Cut& cut);

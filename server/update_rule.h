@@ -7,6 +7,7 @@
 #include <span>
 
 #include "common/ids.h"
+#include "server/optimizer/gradient.h"
 
 namespace ebb::server {
 
@@ -14,15 +15,17 @@ namespace ebb::server {
 struct StepRun {
   int64_t first = 0;  // Its place in the flat vector.
   std::span<const float> weights;
-  const std::byte* gradient = nullptr;      // float32 sums, maybe unaligned.
-  std::span<float> out;                     // Gets the new weights; no overlap.
+  GradientCursor* gradient = nullptr;  // Sums; advanced by the run's length.
+  std::span<float> out;                // Gets the new weights; no overlap.
   std::span<const std::span<float>> slots;  // Change in place.
 };
 
 // Where in the data the examples of a step stand, and their weight.
 struct StepPlace {
+  // Examples [begin, end) of the item; of a round, those of its first item.
   ItemId item;
   int64_t begin = 0;
+  int64_t end = 0;
   // 1 / (the batch size, or the examples of the round): turns sums into means.
   float gradient_scale = 1;
   int64_t step = 1;  // Of the partition, from 1.
@@ -37,7 +40,10 @@ class UpdateRule {
   // Arrays of optimizer state, each as long as the weights.
   virtual int SlotCount() const = 0;
   virtual void InitialWeights(int64_t first, std::span<float> out) const = 0;
-  virtual void InitialSlot(int slot, std::span<float> out) const = 0;
+  // Of slot number `slot`, whose weights have their initial values.
+  virtual void InitialSlot(int slot, int64_t first,
+                           std::span<const float> weights,
+                           std::span<float> out) const = 0;
   virtual void Step(const StepPlace& place, const StepRun& run) const = 0;
 };
 
