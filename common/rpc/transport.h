@@ -1,7 +1,7 @@
 // How scheduler, servers and workers reach each other: interfaces that know
 // neither gRPC nor sockets. grpc_transport.h is the real one; tests and
 // in-process clusters use inprocess_transport.h. Both pass
-// transport_contract_test.cc.
+// transport_contract.h.
 //
 //   auto listener = transport->ListenPs("127.0.0.1:0", {.data = &shard});
 //   auto channel = transport->ConnectPs((*listener)->address());

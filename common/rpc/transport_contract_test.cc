@@ -1,0 +1,729 @@
+#include "common/rpc/transport_contract.h"
+
+#include <atomic>
+#include <cstring>
+#include <future>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace ebb::rpc {
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TransportContractTest);
+
+// --- The helpers of transport_contract.h -------------------------------------
+
+void EchoPs::Push(PushRequest request, PushDone done) {
+  PushReply reply;
+  reply.job = request.job;
+  reply.item = request.item;
+  for (const PushSegment& segment : request.segments) {
+    reply.segments.push_back(
+        {segment.partition, Verdict::kApplied, request.end, segment.term});
+  }
+  {
+    MutexLock lock(&mu_);
+    kept_ = std::move(request.segments);
+  }
+  done(std::move(reply));
+}
+
+void EchoPs::Pull(PullRequest request, PullDone done) {
+  PullReply reply;
+  reply.job = request.job;
+  reply.request = request.request;
+  for (const PullSegmentRequest& wanted : request.segments) {
+    PullSegment& segment = reply.segments.emplace_back();
+    segment.partition = wanted.partition;
+    segment.result = PullResult::kWrongPlacement;
+    MutexLock lock(&mu_);
+    for (const PushSegment& kept : kept_) {
+      if (kept.partition != wanted.partition) continue;
+      segment.result = PullResult::kValues;
+      segment.values = kept.gradient;
+    }
+  }
+  done(std::move(reply));
+}
+
+namespace {
+
+// Owned by the transport; the test keeps the other reference.
+template <typename In>
+class Forwarding : public SessionHandler<In> {
+ public:
+  explicit Forwarding(std::shared_ptr<Keeping<In>> to) : to_(std::move(to)) {}
+  void OnMessage(In message) override { to_->OnMessage(std::move(message)); }
+  void OnClosed(absl::Status status) override {
+    to_->OnClosed(std::move(status));
+  }
+
+ private:
+  const std::shared_ptr<Keeping<In>> to_;
+};
+
+}  // namespace
+
+std::unique_ptr<WorkerLinkHandler> KeepingScheduler::OnWorkerConnected(
+    std::shared_ptr<WorkerLink> link) {
+  if (refuse) return nullptr;
+  auto arrived = std::make_shared<Keeping<WorkerToScheduler>>();
+  arrived->on_message = on_worker_message;
+  workers.Add({std::move(link), arrived});
+  return std::make_unique<Forwarding<WorkerToScheduler>>(arrived);
+}
+
+std::unique_ptr<ServerLinkHandler> KeepingScheduler::OnServerConnected(
+    std::shared_ptr<ServerLink> link) {
+  if (refuse) return nullptr;
+  auto arrived = std::make_shared<Keeping<ServerToScheduler>>();
+  servers.Add({std::move(link), arrived});
+  return std::make_unique<Forwarding<ServerToScheduler>>(arrived);
+}
+
+PushRequest MakePush(int partition, std::vector<float> gradient) {
+  PushRequest request;
+  request.job = JobId(7);
+  request.generation = Generation(8);
+  request.stamp.worker = SessionId(9);
+  request.item = {1, 2};
+  request.end = 32;
+  request.segments.resize(1);
+  request.segments[0].partition = PartitionId(partition);
+  request.segments[0].term = Term(10);
+  request.segments[0].gradient = Payload::Of(std::move(gradient));
+  return request;
+}
+
+PullRequest MakePull(int partition) {
+  PullRequest request;
+  request.job = JobId(7);
+  request.stamp.worker = SessionId(9);
+  request.segments = {{PartitionId(partition), Term(10)}};
+  return request;
+}
+
+namespace {
+
+constexpr absl::Duration kLong = absl::Seconds(20);
+
+std::vector<float> Floats(const Payload& payload) {
+  std::vector<float> values(payload.size() / sizeof(float));
+  payload.CopyTo(std::as_writable_bytes(std::span<float>(values)));
+  return values;
+}
+
+// --- Calls -------------------------------------------------------------------
+
+TEST_P(TransportContractTest, PushArrivesWholeAndIsAnswered) {
+  auto transport = Make();
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PushReply> answer;
+
+  channel->Push(MakePush(3, {1, 2, 3}), kLong, answer.Done());
+  auto [request, done] = ps.pushes.WaitFor(1).at(0);
+  EXPECT_EQ(request.job, JobId(7));
+  EXPECT_EQ(request.stamp.worker, SessionId(9));
+  EXPECT_EQ(request.item, (ItemId{1, 2}));
+  EXPECT_EQ(request.segments.at(0).partition, PartitionId(3));
+  EXPECT_EQ(Floats(request.segments[0].gradient),
+            (std::vector<float>{1, 2, 3}));
+  PushReply reply;
+  reply.job = JobId(7);
+  reply.server = ServerId(4);
+  reply.segments = {{PartitionId(3), Verdict::kGap, 16, Term(11)}};
+  done(reply);
+
+  const auto got = answer.Wait();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->server, ServerId(4));
+  EXPECT_EQ(got->segments.at(0).verdict, Verdict::kGap);
+  EXPECT_EQ(got->segments[0].mark, 16);
+}
+
+TEST_P(TransportContractTest, PullBringsValues) {
+  auto transport = Make();
+  EchoPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PushReply> pushed;
+  Answer<PullReply> pulled, refused;
+
+  channel->Push(MakePush(3, {0.5, -1}), kLong, pushed.Done());
+  ASSERT_TRUE(pushed.Wait().ok());
+  channel->Pull(MakePull(3), kLong, pulled.Done());
+  channel->Pull(MakePull(4), kLong, refused.Done());
+
+  const auto got = pulled.Wait();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(Floats(got->segments.at(0).values), (std::vector<float>{0.5, -1}));
+  EXPECT_EQ(refused.Wait()->segments.at(0).result, PullResult::kWrongPlacement);
+}
+
+TEST_P(TransportContractTest, ClockArrives) {
+  auto transport = Make();
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+
+  channel->Clock({JobId(1), Generation(2), {SessionId(3), ViewNumber(4), 5}});
+
+  EXPECT_EQ(ps.clocks.WaitFor(1).at(0).stamp.clock, 5);
+}
+
+TEST_P(TransportContractTest, CallsToNobodyAreUnavailable) {
+  auto transport = Make();
+  auto channel = transport->ConnectPs(GetParam().nobody_address);
+  Answer<PushReply> pushed;
+  Answer<PullReply> pulled;
+
+  channel->Push(MakePush(1, {1}), kLong, pushed.Done());
+  channel->Pull(MakePull(1), kLong, pulled.Done());
+  channel->Clock({JobId(1), Generation(2), {SessionId(3)}});
+
+  EXPECT_EQ(pushed.Wait().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(pulled.Wait().status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_P(TransportContractTest, DeadlinePassesAndALateAnswerIsIgnored) {
+  auto transport = Make();
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PullReply> answer;
+
+  channel->Pull(MakePull(1), absl::Milliseconds(300), answer.Done());
+  auto [request, done] = ps.pulls.WaitFor(1).at(0);
+  EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kDeadlineExceeded);
+
+  done(PullReply{.job = JobId(7)});
+  channel.reset();
+}
+
+TEST_P(TransportContractTest, DroppedDoneIsUnavailable) {
+  struct Dropping : public KeepingPs {
+    void Push(PushRequest, PushDone) override {}
+  };
+  auto transport = Make();
+  Dropping ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PushReply> answer;
+
+  channel->Push(MakePush(1, {1}), kLong, answer.Done());
+
+  EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_P(TransportContractTest, SixtyFourMebibytesSurviveBothWays) {
+  auto transport = Make();
+  EchoPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  std::vector<float> values(16 << 20);
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(i % 8191) - 4000;
+  }
+  Answer<PushReply> pushed;
+  Answer<PullReply> pulled;
+
+  channel->Push(MakePush(1, values), kLong, pushed.Done());
+  const auto push_reply = pushed.Wait();
+  ASSERT_TRUE(push_reply.ok()) << push_reply.status();
+  channel->Pull(MakePull(1), kLong, pulled.Done());
+
+  const auto got = pulled.Wait();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_TRUE(Floats(got->segments.at(0).values) == values);
+}
+
+TEST_P(TransportContractTest, MessagesOverTheLimitAreResourceExhausted) {
+  auto transport = Make({.max_message_bytes = 1 << 16});
+  struct Large : public KeepingPs {
+    void Pull(PullRequest request, PullDone done) override {
+      PullReply reply;
+      reply.job = request.job;
+      reply.segments.resize(1);
+      reply.segments[0].values = Payload::Of(std::vector<float>(1 << 15));
+      done(std::move(reply));
+    }
+  };
+  Large ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PushReply> pushed;
+  Answer<PullReply> pulled;
+
+  channel->Push(MakePush(1, std::vector<float>(1 << 15)), kLong, pushed.Done());
+  channel->Pull(MakePull(1), kLong, pulled.Done());
+
+  EXPECT_EQ(pushed.Wait().status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(pulled.Wait().status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST_P(TransportContractTest, AThousandParkedCallsAreAnsweredInAnyOrder) {
+  constexpr int kCalls = 1000;
+  auto transport = Make();
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Collected<std::pair<int64_t, int64_t>> answers;  // Asked, answered.
+
+  for (int64_t i = 0; i < kCalls; ++i) {
+    PullRequest request = MakePull(1);
+    request.request = i;
+    channel->Pull(request, kLong, [&, i](absl::StatusOr<PullReply> reply) {
+      answers.Add({i, reply.ok() ? reply->request : -1});
+    });
+  }
+  auto parked = ps.pulls.WaitFor(kCalls);
+  EXPECT_TRUE(answers.Now().empty());
+  for (auto it = parked.rbegin(); it != parked.rend(); ++it) {
+    PullReply reply;
+    reply.job = it->first.job;
+    reply.request = it->first.request;
+    it->second(std::move(reply));
+  }
+
+  std::set<int64_t> seen;
+  for (const auto& [asked, answered] : answers.WaitFor(kCalls)) {
+    EXPECT_EQ(asked, answered);
+    seen.insert(asked);
+  }
+  EXPECT_EQ(seen.size(), kCalls);
+}
+
+TEST_P(TransportContractTest, CallsOverTheLimitAreResourceExhausted) {
+  auto transport = Make({.max_calls = 2});
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PullReply> first, second, third, fourth;
+
+  channel->Pull(MakePull(1), kLong, first.Done());
+  channel->Pull(MakePull(1), kLong, second.Done());
+  auto parked = ps.pulls.WaitFor(2);
+  channel->Pull(MakePull(1), kLong, third.Done());
+  EXPECT_EQ(third.Wait().status().code(), absl::StatusCode::kResourceExhausted);
+
+  parked[0].second(PullReply{.job = JobId(7)});
+  parked[1].second(PullReply{.job = JobId(7)});
+  EXPECT_TRUE(first.Wait().ok());
+  EXPECT_TRUE(second.Wait().ok());
+  channel->Pull(MakePull(1), kLong, fourth.Done());
+  ps.pulls.WaitFor(3).at(2).second(PullReply{.job = JobId(7)});
+  EXPECT_TRUE(fourth.Wait().ok());
+}
+
+TEST_P(TransportContractTest, DestroyingAChannelCancelsItsCalls) {
+  auto transport = Make();
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PullReply> answer;
+
+  channel->Pull(MakePull(1), kLong, answer.Done());
+  auto [request, done] = ps.pulls.WaitFor(1).at(0);
+  channel.reset();
+
+  ASSERT_TRUE(answer.arrived()) << "the destructor did not wait";
+  EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kCancelled);
+  done(PullReply{.job = JobId(7)});
+}
+
+TEST_P(TransportContractTest, DestroyingAListenerEndsItsCalls) {
+  auto transport = Make({.shutdown_grace = absl::Milliseconds(50)});
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PullReply> answer, later;
+
+  channel->Pull(MakePull(1), kLong, answer.Done());
+  auto [request, done] = ps.pulls.WaitFor(1).at(0);
+  listener->reset();
+
+  EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+  done(PullReply{.job = JobId(7)});
+  channel->Pull(MakePull(1), kLong, later.Done());
+  EXPECT_EQ(later.Wait().status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_P(TransportContractTest, ADestroyedListenerLetsCallsFinish) {
+  auto transport = Make({.shutdown_grace = kLong});
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<PullReply> answer;
+
+  channel->Pull(MakePull(1), kLong, answer.Done());
+  auto parked = ps.pulls.WaitFor(1);
+  std::thread destroying([&] { listener->reset(); });
+  parked[0].second(PullReply{.job = JobId(7)});
+  destroying.join();
+
+  EXPECT_TRUE(answer.Wait().ok());
+}
+
+TEST_P(TransportContractTest, AChannelFindsAListenerThatCameBack) {
+  auto transport = Make();
+  EchoPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const std::string address = (*listener)->address();
+  auto channel = transport->ConnectPs(address);
+  Answer<PushReply> before;
+  channel->Push(MakePush(1, {1}), kLong, before.Done());
+  ASSERT_TRUE(before.Wait().ok());
+
+  listener->reset();
+  listener = transport->ListenPs(address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+
+  const absl::Time end = absl::Now() + absl::Seconds(10);
+  absl::Status status;
+  do {
+    Answer<PushReply> answer;
+    channel->Push(MakePush(1, {1}), kLong, answer.Done());
+    status = answer.Wait().status();
+    if (!status.ok()) absl::SleepFor(absl::Milliseconds(10));
+  } while (!status.ok() && absl::Now() < end);
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_P(TransportContractTest, AnAddressIsListenedAtOnce) {
+  auto transport = Make();
+  EchoPs ps;
+  auto first = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  auto second = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_NE((*first)->address(), (*second)->address());
+
+  const auto same = transport->ListenPs((*first)->address(), {.data = &ps});
+
+  EXPECT_EQ(same.status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_P(TransportContractTest, ManyThreadsCallAtOnce) {
+  auto transport = Make();
+  EchoPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  std::atomic<int> succeeded = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        Answer<PushReply> answer;
+        channel->Push(MakePush(t, {1, 2}), kLong, answer.Done());
+        const auto reply = answer.Wait();
+        if (reply.ok() && reply->segments.at(0).partition == PartitionId(t)) {
+          ++succeeded;  // Read after the threads are joined.
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(succeeded, 200);
+}
+
+// --- Sessions ----------------------------------------------------------------
+
+WorkerToScheduler Hello(uint64_t session) {
+  return RegisterWorker{.session = SessionId(session), .name = "w"};
+}
+
+SchedulerToWorker Lost(int shard) {
+  return LeaseLost{JobId(1), Generation(1), ItemId{0, shard}};
+}
+
+TEST_P(TransportContractTest, MessagesArriveInOrderBothWays) {
+  constexpr int kMessages = 1000;
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToWorker> worker;
+  auto session =
+      transport->ConnectWorkerSession((*listener)->address(), &worker);
+
+  for (int i = 1; i <= kMessages; ++i) EXPECT_TRUE(session->Send(Hello(i)));
+  auto accepted = scheduler.workers.WaitFor(1).at(0);
+  for (int i = 0; i < kMessages; ++i) EXPECT_TRUE(accepted.link->Send(Lost(i)));
+
+  const auto up = accepted.arrived->messages.WaitFor(kMessages);
+  const auto down = worker.messages.WaitFor(kMessages);
+  for (int i = 0; i < kMessages; ++i) {
+    EXPECT_EQ(std::get<RegisterWorker>(up[i]).session, SessionId(i + 1));
+    EXPECT_EQ(std::get<LeaseLost>(down[i]).item.shard, i);
+  }
+}
+
+TEST_P(TransportContractTest, ServerSessionsCarryTheirMessages) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToServer> server;
+  auto session =
+      transport->ConnectServerSession((*listener)->address(), &server);
+
+  EXPECT_TRUE(session->Send(RegisterServer{
+      .server = ServerId(3), .session = SessionId(4), .address = "here"}));
+  auto accepted = scheduler.servers.WaitFor(1).at(0);
+  EXPECT_TRUE(accepted.link->Send(CheckpointNow{JobId(5)}));
+
+  EXPECT_EQ(std::get<RegisterServer>(accepted.arrived->messages.WaitFor(1)[0])
+                .address,
+            "here");
+  EXPECT_EQ(std::get<CheckpointNow>(server.messages.WaitFor(1)[0]).job,
+            JobId(5));
+}
+
+TEST_P(TransportContractTest, RecordsSurviveAndAreShared) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToWorker> worker;
+  auto session =
+      transport->ConnectWorkerSession((*listener)->address(), &worker);
+  auto record = std::make_shared<JobRecord>();
+  record->id = JobId(5);
+  record->plan.examples = 10;
+  record->plan.shard_size = 5;
+  record->specification = std::string(1 << 20, 's');
+
+  auto accepted = scheduler.workers.WaitFor(1).at(0);
+  accepted.link->Send(Lease{.record = record, .item = {0, 0}});
+  accepted.link->Send(Lease{.record = record, .item = {0, 1}});
+
+  const auto leases = worker.messages.WaitFor(2);
+  const JobRecordPtr got = std::get<Lease>(leases[1]).record;
+  EXPECT_EQ(got->specification, record->specification);
+  EXPECT_EQ(std::get<Lease>(leases[0]).record, got);
+}
+
+TEST_P(TransportContractTest, AClosedSessionDeliversWhatWasSent) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToWorker> worker;
+  auto session =
+      transport->ConnectWorkerSession((*listener)->address(), &worker);
+
+  for (int i = 1; i <= 100; ++i) session->Send(Hello(i));
+  session->Close();
+  EXPECT_FALSE(session->Send(Hello(101)));
+
+  auto accepted = scheduler.workers.WaitFor(1).at(0);
+  EXPECT_TRUE(accepted.arrived->closed.WaitFor(1).at(0).ok());
+  EXPECT_EQ(accepted.arrived->messages.Now().size(), 100);
+  EXPECT_TRUE(worker.closed.WaitFor(1).at(0).ok());
+  EXPECT_FALSE(accepted.link->Send(Lost(1)));
+}
+
+TEST_P(TransportContractTest, AClosedLinkDeliversWhatWasSent) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToWorker> worker;
+  auto session =
+      transport->ConnectWorkerSession((*listener)->address(), &worker);
+
+  auto accepted = scheduler.workers.WaitFor(1).at(0);
+  for (int i = 0; i < 100; ++i) accepted.link->Send(Lost(i));
+  accepted.link->Close();
+  EXPECT_FALSE(accepted.link->Send(Lost(100)));
+
+  EXPECT_TRUE(worker.closed.WaitFor(1).at(0).ok());
+  EXPECT_EQ(worker.messages.Now().size(), 100);
+  EXPECT_TRUE(accepted.arrived->closed.WaitFor(1).at(0).ok());
+  EXPECT_FALSE(session->Send(Hello(1)));
+}
+
+TEST_P(TransportContractTest, ADestroyedSessionIsUnavailableAtTheScheduler) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToWorker> worker;
+  auto session =
+      transport->ConnectWorkerSession((*listener)->address(), &worker);
+  session->Send(Hello(1));
+  auto accepted = scheduler.workers.WaitFor(1).at(0);
+  accepted.arrived->messages.WaitFor(1);
+
+  session.reset();
+
+  ASSERT_EQ(worker.closed.Now().size(), 1) << "the destructor did not wait";
+  EXPECT_EQ(worker.closed.Now()[0].code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(accepted.arrived->closed.WaitFor(1).at(0).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(accepted.link->Send(Lost(1)));
+}
+
+TEST_P(TransportContractTest, ADestroyedListenerClosesItsSessions) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToWorker> worker;
+  Keeping<SchedulerToServer> server;
+  auto worker_session =
+      transport->ConnectWorkerSession((*listener)->address(), &worker);
+  auto server_session =
+      transport->ConnectServerSession((*listener)->address(), &server);
+  auto worker_end = scheduler.workers.WaitFor(1).at(0);
+  auto server_end = scheduler.servers.WaitFor(1).at(0);
+
+  listener->reset();
+
+  ASSERT_EQ(worker_end.arrived->closed.Now().size(), 1)
+      << "the destructor did not wait";
+  ASSERT_EQ(server_end.arrived->closed.Now().size(), 1);
+  EXPECT_FALSE(worker_end.arrived->closed.Now()[0].ok());
+  EXPECT_EQ(worker.closed.WaitFor(1).at(0).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(server.closed.WaitFor(1).at(0).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(worker_end.link->Send(Lost(1)));
+  EXPECT_FALSE(worker_session->Send(Hello(1)));
+}
+
+TEST_P(TransportContractTest, ASessionToNobodyIsUnavailable) {
+  auto transport = Make();
+  Keeping<SchedulerToWorker> worker;
+  auto session =
+      transport->ConnectWorkerSession(GetParam().nobody_address, &worker);
+  session->Send(Hello(1));
+  EXPECT_EQ(worker.closed.WaitFor(1).at(0).code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_P(TransportContractTest, ARefusedSessionIsUnavailable) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  scheduler.refuse = true;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToServer> server;
+  auto session =
+      transport->ConnectServerSession((*listener)->address(), &server);
+  session->Send(ServerGoodbye{SessionId(1)});
+  EXPECT_EQ(server.closed.WaitFor(1).at(0).code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_P(TransportContractTest, ASessionThatIsNotReadIsClosed) {
+  auto transport = Make({.session_queue_messages = 16});
+  KeepingScheduler scheduler;
+  std::promise<void> go;
+  scheduler.on_worker_message = [ready = go.get_future().share()] {
+    ready.wait();
+  };
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToWorker> worker;
+  auto session =
+      transport->ConnectWorkerSession((*listener)->address(), &worker);
+
+  // Large, so that buffers on the way do not hide it.
+  const WorkerToScheduler large = RegisterWorker{
+      .session = SessionId(1), .name = std::string(1 << 20, 'x')};
+  int sent = 0;
+  while (sent < 1000 && session->Send(large)) ++sent;
+
+  EXPECT_GE(sent, 16);
+  EXPECT_LT(sent, 1000);
+  EXPECT_FALSE(session->Send(large));
+  EXPECT_EQ(worker.closed.WaitFor(1).at(0).code(),
+            absl::StatusCode::kResourceExhausted);
+  go.set_value();
+  auto accepted = scheduler.workers.WaitFor(1).at(0);
+  EXPECT_FALSE(accepted.arrived->closed.WaitFor(1).at(0).ok());
+}
+
+TEST_P(TransportContractTest, SessionsComeAndGo) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  for (int round = 0; round < 5; ++round) {
+    std::vector<std::unique_ptr<Keeping<SchedulerToWorker>>> workers;
+    std::vector<std::unique_ptr<WorkerSession>> sessions;
+    for (int i = 0; i < 10; ++i) {
+      workers.push_back(std::make_unique<Keeping<SchedulerToWorker>>());
+      sessions.push_back(transport->ConnectWorkerSession((*listener)->address(),
+                                                         workers.back().get()));
+      sessions.back()->Send(Hello(1));
+      if (i % 2 == 0) sessions.back()->Close();
+    }
+    sessions.clear();
+    for (const auto& worker : workers) {
+      EXPECT_EQ(worker->closed.Now().size(), 1);
+    }
+  }
+  listener->reset();
+  for (const auto& accepted : scheduler.workers.Now()) {
+    EXPECT_EQ(accepted.arrived->closed.Now().size(), 1);
+    EXPECT_FALSE(accepted.link->Send(Lost(1)));
+  }
+}
+
+TEST_P(TransportContractTest, ASessionMayBeClosedOnItsOwnThread) {
+  auto transport = Make();
+  KeepingScheduler scheduler;
+  auto listener = transport->ListenScheduler(GetParam().any_address,
+                                             {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Keeping<SchedulerToWorker> worker;
+  std::promise<WorkerSession*> self;
+  worker.on_message = [ready = self.get_future().share()] {
+    ready.get()->Close();
+  };
+  auto session =
+      transport->ConnectWorkerSession((*listener)->address(), &worker);
+  self.set_value(session.get());
+
+  scheduler.workers.WaitFor(1).at(0).link->Send(Lost(1));
+
+  EXPECT_TRUE(worker.closed.WaitFor(1).at(0).ok());
+}
+
+}  // namespace
+}  // namespace ebb::rpc
