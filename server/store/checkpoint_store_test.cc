@@ -1,0 +1,365 @@
+// The contract of CheckpointStore, run over both implementations.
+#include "server/store/checkpoint_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/store/internal/store_test_util.h"
+#include "server/store/memory_store.h"
+#include "server/store/rocksdb_store.h"
+
+namespace ebb::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// A place that outlives the store over it.
+class Place {
+ public:
+  virtual ~Place() = default;
+  virtual std::unique_ptr<CheckpointStore> Open() = 0;
+};
+
+class MemoryPlace final : public Place {
+ public:
+  std::unique_ptr<CheckpointStore> Open() override {
+    return std::make_unique<MemoryStore>(&disk_);
+  }
+
+ private:
+  MemoryDisk disk_;
+};
+
+class RocksDbPlace final : public Place {
+ public:
+  std::unique_ptr<CheckpointStore> Open() override {
+    auto store = RocksDbStore::Open(
+        {.folder = folder_.path(), .write_buffer_bytes = 1 << 20});
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+
+ private:
+  TestFolder folder_;
+};
+
+class CheckpointStoreTest : public testing::TestWithParam<bool> {
+ protected:
+  // The process ends, and another one starts: with a new pool, whose content
+  // ids begin anew.
+  void Restart() {
+    store_.reset();
+    pool_ = MakePool();
+    store_ = place_->Open();
+  }
+
+  int64_t BlocksWritten(const VersionKey& key, const Cut& cut) {
+    const auto result = store_->Write(key, cut);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? result->blocks_written : -1;
+  }
+
+  std::unique_ptr<Place> place_ =
+      GetParam() ? std::unique_ptr<Place>(std::make_unique<RocksDbPlace>())
+                 : std::make_unique<MemoryPlace>();
+  std::unique_ptr<BlockPool> pool_ = MakePool();
+  std::unique_ptr<CheckpointStore> store_ = place_->Open();
+};
+
+INSTANTIATE_TEST_SUITE_P(Store, CheckpointStoreTest, testing::Bool(),
+                         [](const auto& test) {
+                           return test.param ? "RocksDb" : "Memory";
+                         });
+
+TEST_P(CheckpointStoreTest, ANewOneIsEmpty) {
+  const auto inventory = store_->List();
+  ASSERT_TRUE(inventory.ok());
+  EXPECT_THAT(inventory->jobs, IsEmpty());
+  EXPECT_THAT(inventory->versions, IsEmpty());
+  EXPECT_EQ(store_->Load(Key(0), pool_.get()).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_P(CheckpointStoreTest, LoadReturnsWhatWasWritten) {
+  // 64 floats a block: two blocks and a half.
+  const Cut cut = MakeCut(*pool_, 160, 1);
+  const auto result = store_->Write(Key(0), cut);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->blocks_written, 6);
+  EXPECT_EQ(result->bytes_written, 2 * 160 * 4);
+  ExpectStored(*store_, *pool_, Key(0), cut);
+  Restart();
+  EXPECT_THAT(VersionsIn(*store_), ElementsAre(Key(0)));
+  ExpectStored(*store_, *pool_, Key(0), MakeCut(*pool_, 160, 1));
+}
+
+TEST_P(CheckpointStoreTest, ACutWithoutValuesIsAVersionToo) {
+  Cut cut;
+  cut.marks = "marks";
+  cut.arrays["sum"] = {};
+  EXPECT_EQ(BlocksWritten(Key(0), cut), 0);
+  Restart();
+  ExpectStored(*store_, *pool_, Key(0), cut);
+}
+
+TEST_P(CheckpointStoreTest, LoadedBlocksAreZeroBeyondTheArray) {
+  ASSERT_TRUE(store_->Write(Key(0), MakeCut(*pool_, 65, 1)).ok());
+  const auto cut = store_->Load(Key(0), pool_.get());
+  ASSERT_TRUE(cut.ok());
+  const auto floats = cut->arrays.at("weights").blocks[1].floats();
+  EXPECT_EQ(floats[0], 65.0f);
+  for (size_t i = 1; i < floats.size(); ++i) EXPECT_EQ(floats[i], 0.0f);
+}
+
+TEST_P(CheckpointStoreTest, ListsVersionsByTermThenSequence) {
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  const std::vector<VersionKey> keys = {
+      Key(1 << 20),         Key(3),       Key(256),
+      Key(0, 1, 0, 11),     Key(0, 1, 2), Key(0, 1, 1),
+      Key(5, 0x10000000000)};
+  for (const VersionKey& key : keys) ASSERT_GE(BlocksWritten(key, cut), 0);
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_THAT(VersionsIn(*store_),
+                ElementsAre(Key(3), Key(256), Key(1 << 20), Key(0, 1, 0, 11),
+                            Key(0, 1, 1), Key(0, 1, 2), Key(5, 0x10000000000)));
+    Restart();
+  }
+}
+
+TEST_P(CheckpointStoreTest, AVersionIsWrittenOnce) {
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  ASSERT_EQ(BlocksWritten(Key(0), cut), 2);
+  EXPECT_EQ(store_->Write(Key(0), MakeCut(*pool_, 64, 2)).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  ExpectStored(*store_, *pool_, Key(0), cut);
+}
+
+TEST_P(CheckpointStoreTest, WritesOnlyWhatChanged) {
+  Cut cut = MakeCut(*pool_, 4 * 64, 1);
+  ASSERT_EQ(BlocksWritten(Key(0), cut), 8);
+  EXPECT_EQ(BlocksWritten(Key(1), cut), 0);
+  ChangeBlock(*pool_, &cut.arrays["weights"], 2);
+  const auto result = store_->Write(Key(2), cut);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->blocks_written, 1);
+  EXPECT_EQ(result->bytes_written, 256);
+  ExpectStored(*store_, *pool_, Key(2), cut);
+}
+
+TEST_P(CheckpointStoreTest, WhatWasLoadedIsNotWrittenAgain) {
+  ASSERT_EQ(BlocksWritten(Key(0), MakeCut(*pool_, 4 * 64, 1)), 8);
+  Restart();
+  auto cut = store_->Load(Key(0), pool_.get());
+  ASSERT_TRUE(cut.ok());
+  // The first version of a new term: a manifest over old blocks.
+  EXPECT_EQ(BlocksWritten(Key(0, 1, 0, 11), *cut), 0);
+  ChangeBlock(*pool_, &cut->arrays["weights"], 0);
+  EXPECT_EQ(BlocksWritten(Key(1, 1, 0, 11), *cut), 1);
+  ExpectStored(*store_, *pool_, Key(1, 1, 0, 11), *cut);
+}
+
+TEST_P(CheckpointStoreTest, ContentsOfAnotherLifeAreNotTakenForTheseContents) {
+  ASSERT_EQ(BlocksWritten(Key(0), MakeCut(*pool_, 4 * 64, 1)), 8);
+  Restart();
+  // A new pool gives the same content ids to other contents.
+  const Cut other = MakeCut(*pool_, 4 * 64, 500);
+  EXPECT_EQ(BlocksWritten(Key(1), other), 8);
+  ExpectStored(*store_, *pool_, Key(1), other);
+}
+
+TEST_P(CheckpointStoreTest, ABlockInTwoArraysIsStoredOnceAndLoadedAsOne) {
+  Cut cut = MakeCut(*pool_, 2 * 64, 1);
+  cut.arrays["value:3"] = cut.arrays["weights"];
+  ASSERT_EQ(BlocksWritten(Key(0), cut), 4);
+  const auto loaded = store_->Load(Key(0), pool_.get());
+  ASSERT_TRUE(loaded.ok());
+  ExpectSameCut(*loaded, cut);
+  EXPECT_TRUE(loaded->arrays.at("value:3").blocks[1] ==
+              loaded->arrays.at("weights").blocks[1]);
+}
+
+TEST_P(CheckpointStoreTest, ASharedBlockUsedToDifferentLengthsIsTwo) {
+  Cut cut = MakeCut(*pool_, 64, 1);
+  cut.arrays["short"] = cut.arrays["weights"];
+  cut.arrays["short"].floats = 10;
+  ASSERT_EQ(BlocksWritten(Key(0), cut), 3);
+  ExpectStored(*store_, *pool_, Key(0), cut);
+}
+
+TEST_P(CheckpointStoreTest, PartitionsHaveTheirOwnBlocks) {
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  EXPECT_EQ(BlocksWritten(Key(0, 1, 0), cut), 2);
+  EXPECT_EQ(BlocksWritten(Key(0, 1, 1), cut), 2);
+  EXPECT_EQ(BlocksWritten(Key(0, 2, 0), cut), 2);
+  const VersionKey first[] = {Key(0, 1, 0)};
+  ASSERT_TRUE(store_->Delete(first).ok());
+  ExpectStored(*store_, *pool_, Key(0, 1, 1), cut);
+  ExpectStored(*store_, *pool_, Key(0, 2, 0), cut);
+}
+
+TEST_P(CheckpointStoreTest, DeletingAVersionKeepsWhatOthersNeed) {
+  Cut cut = MakeCut(*pool_, 4 * 64, 1);
+  ASSERT_EQ(BlocksWritten(Key(0), cut), 8);
+  ChangeBlock(*pool_, &cut.arrays["weights"], 1);
+  ASSERT_EQ(BlocksWritten(Key(1), cut), 1);
+  const VersionKey gone[] = {Key(0), Key(77), Key(0)};
+  ASSERT_TRUE(store_->Delete(gone).ok());
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_THAT(VersionsIn(*store_), ElementsAre(Key(1)));
+    EXPECT_EQ(store_->Load(Key(0), pool_.get()).status().code(),
+              absl::StatusCode::kNotFound);
+    const auto loaded = store_->Load(Key(1), pool_.get());
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ(Values(loaded->arrays.at("weights"))[64], 1065.0f);
+    Restart();
+  }
+}
+
+TEST_P(CheckpointStoreTest, WhatWasDeletedIsWrittenAgain) {
+  const Cut cut = MakeCut(*pool_, 2 * 64, 1);
+  ASSERT_EQ(BlocksWritten(Key(0), cut), 4);
+  const VersionKey gone[] = {Key(0)};
+  ASSERT_TRUE(store_->Delete(gone).ok());
+  EXPECT_EQ(BlocksWritten(Key(1), cut), 4);
+  ExpectStored(*store_, *pool_, Key(1), cut);
+}
+
+TEST_P(CheckpointStoreTest, JobsAreKeptAndReplaced) {
+  ASSERT_TRUE(store_->SaveJob(MakeJob(1, "first")).ok());
+  ASSERT_TRUE(store_->SaveJob(MakeJob(2, "second")).ok());
+  StoredJob changed = MakeJob(1, "first");
+  changed.generation = Generation(99);
+  changed.rollback.versions.clear();
+  changed.known_servers = {ServerId(3)};
+  ASSERT_TRUE(store_->SaveJob(changed).ok());
+  Restart();
+  const auto inventory = store_->List();
+  ASSERT_TRUE(inventory.ok());
+  ASSERT_EQ(inventory->jobs.size(), 2u);
+  const StoredJob& first = inventory->jobs[0];
+  EXPECT_EQ(first.record->name, "first");
+  EXPECT_EQ(first.record->plan.examples, 100);
+  EXPECT_EQ(first.record->specification, "specification");
+  EXPECT_EQ(first.generation, Generation(99));
+  EXPECT_THAT(first.rollback.versions, IsEmpty());
+  EXPECT_THAT(first.known_servers, ElementsAre(ServerId(3)));
+  const StoredJob& second = inventory->jobs[1];
+  EXPECT_EQ(second.record->name, "second");
+  EXPECT_THAT(second.rollback.versions, ElementsAre(Key(3, 2), Key(4, 2, 1)));
+  EXPECT_THAT(second.known_servers, ElementsAre(ServerId(0), ServerId(5)));
+}
+
+TEST_P(CheckpointStoreTest, AForgottenJobTakesNothingElseWithIt) {
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  for (const uint64_t job : {1, 2, 3}) {
+    ASSERT_TRUE(store_->SaveJob(MakeJob(job, "job")).ok());
+    ASSERT_EQ(BlocksWritten(Key(0, job), cut), 2);
+    ASSERT_EQ(BlocksWritten(Key(0, job, 3), cut), 2);
+  }
+  ASSERT_TRUE(store_->DeleteJob(JobId(2)).ok());
+  ASSERT_TRUE(store_->DeleteJob(JobId(77)).ok());
+  for (int life = 0; life < 2; ++life) {
+    const auto inventory = store_->List();
+    ASSERT_TRUE(inventory.ok());
+    EXPECT_EQ(inventory->jobs.size(), 2u);
+    EXPECT_THAT(inventory->versions,
+                ElementsAre(Key(0, 1), Key(0, 1, 3), Key(0, 3), Key(0, 3, 3)));
+    ExpectStored(*store_, *pool_, Key(0, 1, 3), MakeCut(*pool_, 64, 1));
+    Restart();
+  }
+}
+
+TEST_P(CheckpointStoreTest, RefusesACutWhoseBlocksDoNotFit) {
+  Cut cut = MakeCut(*pool_, 2 * 64, 1);
+  for (const int64_t floats : {-1, 0, 64, 129}) {
+    cut.arrays["weights"].floats = floats;
+    EXPECT_EQ(store_->Write(Key(0), cut).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << floats;
+  }
+  cut.arrays["weights"].floats = 128;
+  cut.arrays["weights"].blocks[1] = BlockRef();
+  EXPECT_EQ(store_->Write(Key(0), cut).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(store_->SaveJob(StoredJob()).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(VersionsIn(*store_), IsEmpty());
+}
+
+TEST_P(CheckpointStoreTest, SaysWhenThereIsNoMemoryToLoadInto) {
+  ASSERT_TRUE(store_->Write(Key(0), MakeCut(*pool_, 8 * 64, 1)).ok());
+  const auto small = MakePool(256, 4);
+  EXPECT_EQ(store_->Load(Key(0), small.get()).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  const auto narrow = MakePool(128, 64);
+  EXPECT_EQ(store_->Load(Key(0), narrow.get()).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+// --- What only the memory store offers: faults on purpose --------------------
+
+TEST(MemoryDiskTest, ADamagedVersionIsNeverServed) {
+  MemoryDisk disk;
+  const auto pool = MakePool();
+  MemoryStore store(&disk);
+  const Cut cut = MakeCut(*pool, 64, 1);
+  ASSERT_TRUE(store.Write(Key(0), cut).ok());
+  ASSERT_TRUE(store.Write(Key(1), cut).ok());
+  disk.DamageVersion(Key(1));
+  EXPECT_EQ(store.Load(Key(1), pool.get()).status().code(),
+            absl::StatusCode::kDataLoss);
+  ExpectStored(store, *pool, Key(0), cut);
+}
+
+TEST(MemoryDiskTest, WhenWritesFailNothingChanges) {
+  MemoryDisk disk;
+  const auto pool = MakePool();
+  MemoryStore store(&disk);
+  const Cut cut = MakeCut(*pool, 64, 1);
+  ASSERT_TRUE(store.Write(Key(0), cut).ok());
+  disk.FailWrites(absl::ResourceExhaustedError("disk full"));
+  const VersionKey keys[] = {Key(0)};
+  for (const absl::Status& status :
+       {store.Write(Key(1), cut).status(), store.Delete(keys),
+        store.DeleteJob(JobId(1)), store.SaveJob(MakeJob(1, "job"))}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  }
+  EXPECT_THAT(VersionsIn(store), ElementsAre(Key(0)));
+  disk.FailWrites(absl::OkStatus());
+  EXPECT_TRUE(store.Write(Key(1), cut).ok());
+  EXPECT_EQ(disk.bytes_written(), 2 * 64 * 4);
+}
+
+TEST(MemoryDiskTest, ACopyIsTheDiskAsItWas) {
+  MemoryDisk disk;
+  const auto pool = MakePool();
+  const Cut cut = MakeCut(*pool, 64, 1);
+  ASSERT_TRUE(MemoryStore(&disk).Write(Key(0), cut).ok());
+  const MemoryDisk older = disk;
+  ASSERT_TRUE(MemoryStore(&disk).Write(Key(1), cut).ok());
+  EXPECT_THAT(older.Versions(), ElementsAre(Key(0)));
+  disk = older;
+  MemoryStore store(&disk);
+  EXPECT_THAT(VersionsIn(store), ElementsAre(Key(0)));
+  ExpectStored(store, *pool, Key(0), cut);
+}
+
+TEST(MemoryDiskTest, KeepsNoBlockOfThePool) {
+  MemoryDisk disk;
+  const auto pool = MakePool();
+  {
+    MemoryStore store(&disk);
+    ASSERT_TRUE(store.Write(Key(0), MakeCut(*pool, 640, 1)).ok());
+    ASSERT_TRUE(store.Load(Key(0), pool.get()).ok());
+    EXPECT_EQ(pool->Stats().live_blocks, 0);
+  }
+}
+
+}  // namespace
+}  // namespace ebb::server

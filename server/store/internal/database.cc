@@ -1,0 +1,207 @@
+#include "server/store/internal/database.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/storage/store_folder.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/options.h"
+#include "rocksdb/table.h"
+#include "server/store/internal/cut_blocks.h"
+#include "server/store/internal/store_keys.h"
+
+namespace ebb::server {
+
+namespace {
+
+rocksdb::Options RocksOptions(const DatabaseOptions& options) {
+  rocksdb::Options rocks;
+  if (options.env != nullptr) rocks.env = options.env;
+  // Blocks are written once and deleted as a whole, so they go to blob files:
+  // compactions then rewrite their keys (some 80 bytes each), not them.
+  rocks.enable_blob_files = true;
+  rocks.min_blob_size = 4096;
+  rocks.compression = rocksdb::kNoCompression;  // Floats gain nothing.
+  // A block that never changes would keep its whole blob file alive: when half
+  // of the oldest files is garbage, what is left in them is moved.
+  rocks.enable_blob_garbage_collection = true;
+  rocks.blob_garbage_collection_age_cutoff = 0.5;
+  rocks.blob_garbage_collection_force_threshold = 0.5;
+  rocks.write_buffer_size = options.write_buffer_bytes;
+  rocks.max_write_buffer_number = 2;
+  rocks.max_total_wal_size = 2 * options.write_buffer_bytes;
+  // Deleted blocks leave the disk with a compaction: be early with it.
+  rocks.level0_file_num_compaction_trigger = 2;
+  rocks.max_background_jobs = 2;
+  // Spread what a sync would otherwise write in one go.
+  rocks.bytes_per_sync = 1 << 20;
+  rocks.wal_bytes_per_sync = 1 << 20;
+  rocks.keep_log_file_num = 2;
+  rocks.max_log_file_size = 4 << 20;
+  rocks.info_log_level = rocksdb::WARN_LEVEL;
+  rocks.stats_dump_period_sec = 0;
+  rocks.stats_persist_period_sec = 0;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(1 << 20);
+  rocks.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return rocks;
+}
+
+// Without the file CURRENT RocksDB would take the folder for a new one, and
+// delete what is in it.
+absl::Status CheckPresent(const std::string& path, rocksdb::Env* env,
+                          bool* present) {
+  *present = env->FileExists(absl::StrCat(path, "/CURRENT")).ok();
+  if (*present) return absl::OkStatus();
+  std::vector<std::string> names;
+  // A folder that cannot be listed cannot be opened either.
+  env->GetChildren(path, &names).PermitUncheckedError();
+  for (const std::string& name : names) {
+    if (absl::EndsWith(name, ".sst") || absl::EndsWith(name, ".blob") ||
+        absl::EndsWith(name, ".log")) {
+      return absl::DataLossError(absl::StrCat("checkpoint store ", path,
+                                              ": its file CURRENT is missing"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool IsDamage(const rocksdb::Status& status) {
+  return status.IsCorruption() || status.IsPathNotFound();
+}
+
+rocksdb::ReadOptions ReadOnce() {
+  rocksdb::ReadOptions read;
+  read.verify_checksums = true;
+  read.fill_cache = false;
+  return read;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenDatabase(
+    const std::string& path, const DatabaseOptions& options, OpenMode mode) {
+  rocksdb::Options rocks = RocksOptions(options);
+  bool present = false;
+  const absl::Status check = CheckPresent(path, rocks.env, &present);
+  rocksdb::DB* db = nullptr;
+  rocksdb::Status status;
+  if (mode == OpenMode::kWrite) {
+    EBB_RETURN_IF_ERROR(check);
+    rocks.create_if_missing = !present;
+    // Only the end of the log may be cut short: that is what a crash does, and
+    // nothing there was acknowledged.
+    rocks.wal_recovery_mode =
+        rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+    status = rocksdb::DB::Open(rocks, path, &db);
+  } else {
+    rocks.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    if (mode == OpenMode::kReadDamaged) {
+      // What the log has after a damaged record is good too: each version is
+      // checked block by block.
+      rocks.wal_recovery_mode =
+          rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+      rocks.paranoid_checks = false;
+      // Do not look into all files now: one damaged would spoil the rest.
+      rocks.max_open_files = 1000;
+    } else if (mode == OpenMode::kReadRemnants) {
+      rocks.best_efforts_recovery = true;
+      rocks.paranoid_checks = false;
+    }
+    status = rocksdb::DB::OpenForReadOnly(rocks, path, &db);
+  }
+  if (!status.ok()) return ToStatus(path, "open it", status);
+  return std::unique_ptr<rocksdb::DB>(db);
+}
+
+absl::Status ToStatus(absl::string_view path, absl::string_view doing,
+                      const rocksdb::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string why = status.ToString();
+  const auto told = [&](absl::StatusCode code, absl::string_view next) {
+    return absl::Status(
+        code, absl::StrCat("checkpoint store ", path, ": cannot ", doing, ": ",
+                           why, "; ", next));
+  };
+  if (IsDamage(status)) {
+    return told(absl::StatusCode::kDataLoss,
+                "something stored is damaged or missing; what is sound is kept "
+                "when the server opens it for writing");
+  }
+  if (status.IsNoSpace()) {
+    return told(absl::StatusCode::kResourceExhausted,
+                NextStepFor(absl::StatusCode::kResourceExhausted));
+  }
+  if (status.IsInvalidArgument() || status.IsNotSupported()) {
+    return told(absl::StatusCode::kFailedPrecondition,
+                "is it the folder of another program, or of a newer ebb?");
+  }
+  const absl::StatusCode code = CodeOfSystemError(why);
+  return told(code, NextStepFor(code));
+}
+
+absl::Status Scan(rocksdb::DB& db, absl::string_view prefix,
+                  RecordVisitor visit) {
+  const std::string end = PrefixEnd(prefix);
+  const rocksdb::Slice bound = ToSlice(end);
+  rocksdb::ReadOptions read = ReadOnce();
+  read.iterate_upper_bound = &bound;
+  const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(read));
+  for (it->Seek(ToSlice(prefix)); it->Valid(); it->Next()) {
+    visit(ToView(it->key()), ToView(it->value()));
+  }
+  return ToStatus(db.GetName(), "list it", it->status());
+}
+
+bool ScanDamaged(rocksdb::DB& db, absl::string_view prefix,
+                 RecordVisitor visit) {
+  if (Scan(db, prefix, visit).ok()) return true;
+  const std::string end = PrefixEnd(prefix);
+  rocksdb::ReadOptions read = ReadOnce();
+  const rocksdb::Slice bound = ToSlice(prefix);
+  read.iterate_lower_bound = &bound;
+  const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(read));
+  for (it->SeekForPrev(ToSlice(end)); it->Valid(); it->Prev()) {
+    visit(ToView(it->key()), ToView(it->value()));
+  }
+  return false;
+}
+
+absl::Status ReadBlocks(rocksdb::DB& db, const Manifest& manifest,
+                        BlockVisitor visit) {
+  const rocksdb::ReadOptions read = ReadOnce();
+  const auto damaged = [&](absl::string_view why) {
+    return absl::DataLossError(absl::StrCat(
+        "checkpoint ", VersionName(manifest.key), " is damaged: ", why));
+  };
+  rocksdb::PinnableSlice record;
+  for (const StoredBlock& block : manifest.DistinctBlocks()) {
+    const std::string key = BlockKey(PartitionOf(manifest.key), block.number);
+    record.Reset();
+    const rocksdb::Status found =
+        db.Get(read, db.DefaultColumnFamily(), ToSlice(key), &record);
+    if (found.IsNotFound() && !found.IsPathNotFound()) {
+      return damaged(absl::StrCat("block ", block.number, " is missing"));
+    }
+    if (IsDamage(found)) return damaged(found.ToString());
+    EBB_RETURN_IF_ERROR(ToStatus(db.GetName(), "read it", found));
+    const auto floats = UnsealBlock(block, ToView(record));
+    if (!floats.ok()) return damaged(floats.status().message());
+    EBB_RETURN_IF_ERROR(visit(block, ToView(record), *floats));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteBatch(rocksdb::DB& db, absl::string_view doing, bool sync,
+                        rocksdb::WriteBatch* batch) {
+  rocksdb::WriteOptions write;
+  write.sync = sync;
+  const rocksdb::Status status = db.Write(write, batch);
+  batch->Clear();
+  return ToStatus(db.GetName(), doing, status);
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,81 @@
+// RocksDB as a checkpoint store uses it: how it is opened, how its errors are
+// told, and how records are found in it, also when it is damaged.
+#ifndef EBB_SERVER_STORE_INTERNAL_DATABASE_H_
+#define EBB_SERVER_STORE_INTERNAL_DATABASE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rocksdb/db.h"
+#include "rocksdb/env.h"
+#include "rocksdb/status.h"
+#include "rocksdb/write_batch.h"
+#include "server/store/internal/manifest.h"
+
+namespace ebb::server {
+
+struct DatabaseOptions {
+  int64_t write_buffer_bytes = int64_t{32} << 20;
+  rocksdb::Env* env = nullptr;  // Not owned; nullptr: the real one.
+};
+
+enum class OpenMode {
+  kWrite,         // Any damage that opening can see is an error.
+  kRead,          // Beside the process that writes; changes nothing.
+  kReadDamaged,   // Opens what opens: files may be missing or cut short.
+  kReadRemnants,  // ... even without the list of files: an older state.
+};
+
+// Errors: see ToStatus. Without `create`, a database that is not there is
+// DataLoss.
+absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenDatabase(
+    const std::string& path, const DatabaseOptions& options, OpenMode mode);
+
+// "checkpoint store PATH: cannot DOING: WHY; NEXT STEP". DataLoss when
+// something stored is damaged or missing; ResourceExhausted, PermissionDenied
+// and Unavailable as in CheckpointStore.
+absl::Status ToStatus(absl::string_view path, absl::string_view doing,
+                      const rocksdb::Status& status);
+
+// Calls `visit(key, value)` for each record whose key begins with `prefix`,
+// in order.
+using RecordVisitor =
+    absl::FunctionRef<void(absl::string_view, absl::string_view)>;
+absl::Status Scan(rocksdb::DB& db, absl::string_view prefix,
+                  RecordVisitor visit);
+// The same in a damaged database: from both ends as far as it can be read. A
+// record may be visited twice. False when something could not be read.
+bool ScanDamaged(rocksdb::DB& db, absl::string_view prefix,
+                 RecordVisitor visit);
+
+// Reads and checks each block of the version once, and hands its record (as
+// stored) and its floats to `visit`. Ends with the first error.
+using BlockVisitor = absl::FunctionRef<absl::Status(
+    const StoredBlock&, absl::string_view record, absl::string_view floats)>;
+absl::Status ReadBlocks(rocksdb::DB& db, const Manifest& manifest,
+                        BlockVisitor visit);
+
+// Blocks are written so many bytes at a time: a batch is held in memory.
+inline constexpr size_t kBatchBytes = 4 << 20;
+
+// Writes the batch, which is empty afterwards. With `sync` it is durable on
+// return, and with it all that was written before.
+absl::Status WriteBatch(rocksdb::DB& db, absl::string_view doing, bool sync,
+                        rocksdb::WriteBatch* batch);
+
+inline rocksdb::Slice ToSlice(absl::string_view bytes) {
+  return {bytes.data(), bytes.size()};
+}
+inline absl::string_view ToView(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_INTERNAL_DATABASE_H_

@@ -1,0 +1,180 @@
+#include "server/store/internal/manifest.h"
+
+#include <algorithm>
+#include <bit>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/protocol/field_codec.h"
+#include "common/protocol/plan_codec.h"
+#include "common/protocol/sealed.h"
+#include "common/status_macros.h"
+
+namespace ebb::server {
+
+static_assert(std::endian::native == std::endian::little,
+              "floats are stored as they lie in memory");
+
+namespace {
+
+constexpr absl::string_view kManifestMagic = "EBBM";
+constexpr uint32_t kManifestVersion = 1;
+constexpr absl::string_view kBlockMagic = "EBBB";
+constexpr uint32_t kBlockVersion = 1;
+constexpr absl::string_view kJobMagic = "EBBS";
+constexpr uint32_t kJobVersion = 1;
+
+// A StoredJob whose record is in its stored form.
+struct StoredJobFields {
+  std::string record;
+  Generation generation;
+  RollbackRecord rollback;
+  std::vector<ServerId> known_servers;
+};
+
+// Fails to compile when StoredJob gets a member that is not stored.
+StoredJobFields FieldsOf(const StoredJob& job) {
+  const auto& [record, generation, rollback, known_servers] = job;
+  return {EncodeJobRecord(*record), generation, rollback, known_servers};
+}
+
+absl::Status Consistent(const Manifest& manifest) {
+  for (const auto& [name, array] : manifest.arrays) {
+    int64_t floats = 0;
+    for (const StoredBlock& block : array.blocks) {
+      if (block.floats < 1 || block.floats > array.floats - floats) {
+        return absl::DataLossError(
+            absl::StrCat("checkpoint manifest: the blocks of array ", name,
+                         " have not its ", array.floats, " floats"));
+      }
+      floats += block.floats;
+    }
+    if (floats != array.floats) {
+      return absl::DataLossError(
+          absl::StrCat("checkpoint manifest: the blocks of array ", name,
+                       " have ", floats, " floats of its ", array.floats));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, EpochLoss>
+void VisitFields(Struct& loss, Visitor&& visit) {
+  auto& [loss_sum, examples] = loss;
+  visit(loss_sum, examples);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, StoredBlock>
+void VisitFields(Struct& block, Visitor&& visit) {
+  auto& [number, floats, checksum] = block;
+  visit(number, floats, checksum);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, StoredArray>
+void VisitFields(Struct& array, Visitor&& visit) {
+  auto& [floats, blocks] = array;
+  visit(floats, blocks);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Manifest>
+void VisitFields(Struct& manifest, Visitor&& visit) {
+  auto& [key, marks, ledger, updates, oracle, loss, arrays] = manifest;
+  visit(key, marks, ledger, updates, oracle, loss, arrays);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, StoredJobFields>
+void VisitFields(Struct& job, Visitor&& visit) {
+  auto& [record, generation, rollback, known_servers] = job;
+  visit(record, generation, rollback, known_servers);
+}
+
+std::vector<StoredBlock> Manifest::DistinctBlocks() const {
+  std::vector<StoredBlock> all;
+  for (const auto& [name, array] : arrays) {
+    all.insert(all.end(), array.blocks.begin(), array.blocks.end());
+  }
+  std::ranges::sort(all, {}, &StoredBlock::number);
+  const auto repeated = std::ranges::unique(all, {}, &StoredBlock::number);
+  all.erase(repeated.begin(), repeated.end());
+  return all;
+}
+
+std::string EncodeManifest(const Manifest& manifest) {
+  std::string body;
+  FieldWriter writer(&body);
+  VisitFields(manifest, writer);
+  return Seal(kManifestMagic, kManifestVersion, body);
+}
+
+absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes) {
+  EBB_ASSIGN_OR_RETURN(
+      const absl::string_view body,
+      Unseal(kManifestMagic, kManifestVersion, "checkpoint manifest", bytes));
+  Manifest manifest;
+  FieldReader reader(body);
+  VisitFields(manifest, reader);
+  if (!reader.done()) {
+    return absl::DataLossError("checkpoint manifest: its fields do not fit");
+  }
+  EBB_RETURN_IF_ERROR(Consistent(manifest));
+  return manifest;
+}
+
+SealedBlock SealBlock(std::span<const float> floats) {
+  SealedBlock sealed;
+  sealed.floats = absl::string_view(
+      reinterpret_cast<const char*>(floats.data()), floats.size_bytes());
+  sealed.head = SealHead(kBlockMagic, kBlockVersion, floats.size_bytes());
+  sealed.checksum = SealChecksum(sealed.head, sealed.floats);
+  PutFixed64(sealed.checksum, &sealed.tail);
+  return sealed;
+}
+
+absl::StatusOr<absl::string_view> UnsealBlock(const StoredBlock& block,
+                                              absl::string_view bytes) {
+  const std::string what = absl::StrCat("block ", block.number);
+  EBB_ASSIGN_OR_RETURN(const absl::string_view floats,
+                       Unseal(kBlockMagic, kBlockVersion, what, bytes));
+  // It is a sound block; but is it the one the manifest means?
+  ByteReader tail(bytes.substr(bytes.size() - kSealTailBytes));
+  uint64_t checksum = 0;
+  if (!tail.GetFixed64(&checksum) || checksum != block.checksum ||
+      floats.size() != block.floats * sizeof(float)) {
+    return absl::DataLossError(
+        absl::StrCat(what, ": it is not the block that the manifest names"));
+  }
+  return floats;
+}
+
+std::string EncodeStoredJob(const StoredJob& job) {
+  std::string body;
+  FieldWriter writer(&body);
+  const StoredJobFields fields = FieldsOf(job);
+  VisitFields(fields, writer);
+  return Seal(kJobMagic, kJobVersion, body);
+}
+
+absl::StatusOr<StoredJob> DecodeStoredJob(absl::string_view bytes) {
+  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
+                       Unseal(kJobMagic, kJobVersion, "stored job", bytes));
+  StoredJobFields fields;
+  FieldReader reader(body);
+  VisitFields(fields, reader);
+  if (!reader.done()) {
+    return absl::DataLossError("stored job: its fields do not fit");
+  }
+  EBB_ASSIGN_OR_RETURN(JobRecordPtr record, DecodeJobRecord(fields.record));
+  return StoredJob{std::move(record), fields.generation,
+                   std::move(fields.rollback), std::move(fields.known_servers)};
+}
+
+}  // namespace ebb::server

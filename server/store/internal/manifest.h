@@ -1,0 +1,74 @@
+// The stored forms of a checkpoint: versions, blocks and jobs
+// (docs/formats/checkpoint.md). Pure functions on bytes.
+#ifndef EBB_SERVER_STORE_INTERNAL_MANIFEST_H_
+#define EBB_SERVER_STORE_INTERNAL_MANIFEST_H_
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/protocol/plan.h"
+#include "server/cut.h"
+#include "server/store/checkpoint_store.h"
+
+namespace ebb::server {
+
+// Where a block of a version is, and what it must contain. Numbers are unique
+// within a partition of a job; what a number names never changes.
+struct StoredBlock {
+  uint64_t number = 0;
+  int64_t floats = 0;
+  uint64_t checksum = 0;
+  friend bool operator==(const StoredBlock&, const StoredBlock&) = default;
+};
+
+struct StoredArray {
+  int64_t floats = 0;
+  std::vector<StoredBlock> blocks;
+  friend bool operator==(const StoredArray&, const StoredArray&) = default;
+};
+
+// A Cut whose blocks are names.
+struct Manifest {
+  VersionKey key;
+  std::string marks;
+  std::string ledger;
+  int64_t updates = 0;
+  std::vector<uint64_t> oracle;
+  std::map<int32_t, EpochLoss> loss;
+  std::map<std::string, StoredArray> arrays;
+  friend bool operator==(const Manifest&, const Manifest&) = default;
+
+  // Each block once, ascending by number.
+  std::vector<StoredBlock> DistinctBlocks() const;
+};
+
+std::string EncodeManifest(const Manifest& manifest);
+// DataLoss unless `bytes` are what EncodeManifest gave; FailedPrecondition
+// when a newer ebb wrote them. What it returns is consistent: the blocks of
+// each array have its floats.
+absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes);
+
+// A block is stored as head, floats (raw little-endian float32), tail; the
+// checksum covers head and floats.
+struct SealedBlock {
+  std::string head;
+  absl::string_view floats;  // Not owned.
+  std::string tail;
+  uint64_t checksum = 0;
+};
+SealedBlock SealBlock(std::span<const float> floats);
+// The floats within `bytes`, or DataLoss when they are not those of `block`.
+absl::StatusOr<absl::string_view> UnsealBlock(const StoredBlock& block,
+                                              absl::string_view bytes);
+
+std::string EncodeStoredJob(const StoredJob& job);
+absl::StatusOr<StoredJob> DecodeStoredJob(absl::string_view bytes);
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_INTERNAL_MANIFEST_H_

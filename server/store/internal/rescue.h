@@ -1,0 +1,29 @@
+// What to do with a damaged database: keep what is sound.
+#ifndef EBB_SERVER_STORE_INTERNAL_RESCUE_H_
+#define EBB_SERVER_STORE_INTERNAL_RESCUE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/store/internal/database.h"
+
+namespace ebb::server {
+
+struct Rescued {
+  int64_t jobs = 0;
+  int64_t versions = 0;  // Sound, and copied.
+  int64_t lost = 0;      // Versions found and not sound.
+};
+
+// Copies every job and every version that is sound to its last byte from the
+// database at `from`, which is not changed, into a new one at `to`. Whatever
+// is wrong with `from` is no error (in the worst case nothing is copied), but
+// not being able to write `to` is.
+absl::StatusOr<Rescued> RescueDatabase(const std::string& from,
+                                       const std::string& to,
+                                       const DatabaseOptions& options);
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_INTERNAL_RESCUE_H_

@@ -1,0 +1,82 @@
+// Which versions a store holds, and which blocks each of them has. Pure
+// bookkeeping; the store asks it what to write and what to delete.
+#ifndef EBB_SERVER_STORE_INTERNAL_VERSION_INDEX_H_
+#define EBB_SERVER_STORE_INTERNAL_VERSION_INDEX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/ids.h"
+#include "common/protocol/plan.h"
+#include "server/store/internal/manifest.h"
+
+namespace ebb::server {
+
+// A partition of a job: the scope of block numbers.
+using PartitionName = std::pair<JobId, PartitionId>;
+inline PartitionName PartitionOf(const VersionKey& key) {
+  return {key.job, key.partition};
+}
+
+// Contents (content_id) that are stored, and where.
+using StoredContents = absl::flat_hash_map<uint64_t, StoredBlock>;
+// nullptr when they are not, or not with so many floats.
+const StoredBlock* Find(const StoredContents& contents, uint64_t content_id,
+                        size_t floats);
+
+// Thread-compatible.
+class VersionIndex {
+ public:
+  bool Has(const VersionKey& key) const;
+  std::vector<VersionKey> Versions() const;  // Ascending.
+
+  void Add(const Manifest& manifest);
+  // Unknown keys are ignored, here and below.
+  void Remove(std::span<const VersionKey> keys);
+  void RemoveJob(JobId job);
+  // The blocks that no version but these has.
+  std::vector<std::pair<PartitionName, uint64_t>> OnlyIn(
+      std::span<const VersionKey> keys) const;
+
+  // A number that no block of the partition has or had: above those of all
+  // versions ever added and all drawn before.
+  uint64_t DrawNumber(const PartitionName& partition) {
+    return partitions_[partition].next_number++;
+  }
+  // What DrawNumber would give; all blocks from it on belong to no version.
+  uint64_t next_number(const PartitionName& partition) const;
+
+  // The stored block with these contents, if the partition's newest cut had
+  // them; nullptr otherwise.
+  const StoredBlock* Find(const PartitionName& partition, uint64_t content_id,
+                          size_t floats) const;
+  // What the partition's newest cut had. Replaces what was known.
+  void SetKnown(const PartitionName& partition, StoredContents known);
+
+  // This index was read anew from the store that `before` described: takes
+  // over what it knew of contents that are stored still, and the numbers it
+  // had drawn.
+  void TakeOver(VersionIndex before);
+
+ private:
+  struct Partition {
+    uint64_t next_number = 0;
+    absl::flat_hash_map<uint64_t, int64_t> versions_by_block;
+    StoredContents known;
+  };
+  static void ForgetLost(Partition* partition);
+
+  std::map<VersionKey, std::vector<uint64_t>> versions_;  // Distinct blocks.
+  std::map<PartitionName, Partition> partitions_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_INTERNAL_VERSION_INDEX_H_

@@ -1,0 +1,127 @@
+#include "server/store/memory_store.h"
+
+#include <span>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "server/store/internal/cut_blocks.h"
+
+namespace ebb::server {
+
+std::vector<VersionKey> MemoryDisk::Versions() const {
+  std::vector<VersionKey> keys;
+  for (const auto& [key, version] : versions_) keys.push_back(key);
+  return keys;
+}
+
+absl::StatusOr<Inventory> MemoryStore::List() {
+  Inventory inventory;
+  for (const auto& [id, job] : disk_->jobs_) inventory.jobs.push_back(job);
+  inventory.versions = disk_->Versions();
+  return inventory;
+}
+
+absl::Status MemoryStore::SaveJob(const StoredJob& job) {
+  if (job.record == nullptr) {
+    return absl::InvalidArgumentError("a job without a record");
+  }
+  EBB_RETURN_IF_ERROR(disk_->fault_);
+  disk_->jobs_[job.record->id] = job;
+  return absl::OkStatus();
+}
+
+MemoryDisk::Floats MemoryStore::Find(const Known& known, uint64_t content_id,
+                                     size_t floats) const {
+  const auto it = known.find(content_id);
+  if (it == known.end()) return nullptr;
+  MemoryDisk::Floats block = it->second.lock();
+  return block != nullptr && block->size() == floats ? block : nullptr;
+}
+
+absl::StatusOr<WriteResult> MemoryStore::Write(const VersionKey& key,
+                                               const Cut& cut) {
+  EBB_RETURN_IF_ERROR(CheckCut(cut));
+  if (disk_->versions_.contains(key)) return AlreadyStored(key);
+  EBB_RETURN_IF_ERROR(disk_->fault_);
+  const Known& known = known_[{key.job, key.partition}];
+  Known now;
+  WriteResult result;
+  auto version = std::make_shared<MemoryDisk::Version>();
+  version->cut = WithoutArrays(cut);
+  for (const auto& [name, array] : cut.arrays) {
+    MemoryDisk::Array& stored = version->arrays[name];
+    stored.floats = array.floats;
+    for (size_t i = 0; i < array.blocks.size(); ++i) {
+      const std::span<const float> floats = UsedFloats(array, i);
+      const uint64_t id = array.blocks[i].content_id();
+      MemoryDisk::Floats block = Find(known, id, floats.size());
+      if (block == nullptr) block = Find(now, id, floats.size());
+      if (block == nullptr) {
+        block = std::make_shared<const std::vector<float>>(floats.begin(),
+                                                           floats.end());
+        ++result.blocks_written;
+        result.bytes_written += static_cast<int64_t>(floats.size_bytes());
+      }
+      now[id] = block;
+      stored.blocks.push_back(std::move(block));
+    }
+  }
+  disk_->versions_[key] = std::move(version);
+  disk_->damaged_.erase(key);
+  disk_->bytes_written_ += result.bytes_written;
+  known_[{key.job, key.partition}] = std::move(now);
+  return result;
+}
+
+absl::StatusOr<Cut> MemoryStore::Load(const VersionKey& key, BlockPool* pool) {
+  const auto it = disk_->versions_.find(key);
+  if (it == disk_->versions_.end()) return NotStored(key);
+  if (disk_->damaged_.contains(key)) {
+    return absl::DataLossError(
+        absl::StrCat("checkpoint ", VersionName(key), ": damaged on purpose"));
+  }
+  const MemoryDisk::Version& version = *it->second;
+  Cut cut = version.cut;
+  Known now;
+  // What was one block when it was written is one again.
+  absl::flat_hash_map<const void*, BlockRef> loaded;
+  for (const auto& [name, stored] : version.arrays) {
+    CutArray& array = cut.arrays[name];
+    array.floats = stored.floats;
+    for (const MemoryDisk::Floats& floats : stored.blocks) {
+      BlockRef& block = loaded[floats.get()];
+      if (!block) {
+        EBB_ASSIGN_OR_RETURN(block, pool->Allocate());
+        EBB_RETURN_IF_ERROR(
+            FillBlock(std::as_bytes(std::span(*floats)), &block));
+        now[block.content_id()] = floats;
+      }
+      array.blocks.push_back(block);
+    }
+  }
+  known_[{key.job, key.partition}] = std::move(now);
+  return cut;
+}
+
+absl::Status MemoryStore::Delete(std::span<const VersionKey> keys) {
+  EBB_RETURN_IF_ERROR(disk_->fault_);
+  for (const VersionKey& key : keys) {
+    disk_->versions_.erase(key);
+    disk_->damaged_.erase(key);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStore::DeleteJob(JobId job) {
+  EBB_RETURN_IF_ERROR(disk_->fault_);
+  disk_->jobs_.erase(job);
+  const auto of_job = [job](const VersionKey& key) { return key.job == job; };
+  std::erase_if(disk_->versions_,
+                [&](const auto& entry) { return of_job(entry.first); });
+  std::erase_if(disk_->damaged_, of_job);
+  std::erase_if(known_,
+                [&](const auto& entry) { return entry.first.first == job; });
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::server

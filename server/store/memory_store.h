@@ -1,0 +1,100 @@
+// A CheckpointStore in memory, for the simulator and for tests.
+#ifndef EBB_SERVER_STORE_MEMORY_STORE_H_
+#define EBB_SERVER_STORE_MEMORY_STORE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+#include "common/protocol/plan.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+#include "server/store/checkpoint_store.h"
+
+namespace ebb::server {
+
+// What outlives a simulated server: the disk under its MemoryStores. A copy is
+// a snapshot and costs no values (they are shared), so a restart from an older
+// state of the disk is an assignment:
+//
+//   MemoryDisk disk;
+//   auto store = std::make_unique<MemoryStore>(&disk);  // A server lives.
+//   const MemoryDisk yesterday = disk;
+//   ...
+//   store.reset();                                      // It dies.
+//   disk = yesterday;
+//   store = std::make_unique<MemoryStore>(&disk);       // Its next life.
+//
+// Thread-compatible.
+class MemoryDisk {
+ public:
+  // A later Load of the version is DataLoss, also in copies made afterwards.
+  void DamageVersion(const VersionKey& key) { damaged_.insert(key); }
+  // Everything that changes the disk fails with `status`, until OK is given.
+  void FailWrites(absl::Status status) { fault_ = std::move(status); }
+
+  // Ascending.
+  std::vector<VersionKey> Versions() const;
+  // Of values, by all stores so far.
+  int64_t bytes_written() const { return bytes_written_; }
+
+ private:
+  friend class MemoryStore;
+
+  using Floats = std::shared_ptr<const std::vector<float>>;
+  struct Array {
+    int64_t floats = 0;
+    std::vector<Floats> blocks;
+  };
+  struct Version {
+    Cut cut;  // All but its arrays: it must keep no block of a pool.
+    std::map<std::string, Array> arrays;
+  };
+
+  std::map<JobId, StoredJob> jobs_;
+  std::map<VersionKey, std::shared_ptr<const Version>> versions_;
+  std::set<VersionKey> damaged_;
+  absl::Status fault_;
+  int64_t bytes_written_ = 0;
+};
+
+// One server's life over a disk, with one pool: all cuts written come from the
+// pool that Load fills. Thread-compatible.
+class MemoryStore final : public CheckpointStore {
+ public:
+  // `disk` outlives the store.
+  explicit MemoryStore(MemoryDisk* disk) : disk_(disk) {}
+
+  absl::StatusOr<Inventory> List() override;
+  absl::Status SaveJob(const StoredJob& job) override;
+  absl::StatusOr<WriteResult> Write(const VersionKey& key,
+                                    const Cut& cut) override;
+  absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) override;
+  absl::Status Delete(std::span<const VersionKey> keys) override;
+  absl::Status DeleteJob(JobId job) override;
+
+ private:
+  // What the newest cut of a partition had, by content id, as long as some
+  // version on the disk has it too.
+  using Known =
+      absl::flat_hash_map<uint64_t, std::weak_ptr<const std::vector<float>>>;
+
+  MemoryDisk::Floats Find(const Known& known, uint64_t content_id,
+                          size_t floats) const;
+
+  MemoryDisk* const disk_;  // Not owned.
+  std::map<std::pair<JobId, PartitionId>, Known> known_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_MEMORY_STORE_H_

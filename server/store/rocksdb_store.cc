@@ -1,0 +1,520 @@
+#include "server/store/rocksdb_store.h"
+
+#include <glog/logging.h>
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "rocksdb/db.h"
+#include "rocksdb/options.h"
+#include "rocksdb/write_batch.h"
+#include "server/store/internal/cut_blocks.h"
+#include "server/store/internal/database.h"
+#include "server/store/internal/manifest.h"
+#include "server/store/internal/rescue.h"
+#include "server/store/internal/store_keys.h"
+#include "server/store/internal/version_index.h"
+
+namespace ebb::server {
+
+namespace {
+
+constexpr absl::string_view kDatabase = "db";
+constexpr absl::string_view kRescued = "db.rescued";
+
+DatabaseOptions DatabaseOptionsOf(const RocksDbStoreOptions& options) {
+  return {.write_buffer_bytes = options.write_buffer_bytes, .env = options.env};
+}
+
+// Damage to one record is no damage to the others. Anything else that keeps a
+// record from being read (a newer ebb wrote it) is for a person to decide.
+bool IsDamagedRecord(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsInvalidArgument(status);
+}
+
+}  // namespace
+
+absl::Status RocksDbStoreOptions::Validate() const {
+  if (folder.empty()) {
+    return absl::InvalidArgumentError("checkpoint store: no folder is named");
+  }
+  if (write_buffer_bytes < int64_t{64} << 10) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("checkpoint store: write_buffer_bytes is ",
+                     write_buffer_bytes, ", at least 65536 needed"));
+  }
+  return absl::OkStatus();
+}
+
+RocksDbStore::RocksDbStore(RocksDbStoreOptions options,
+                           std::optional<StoreFolder> folder)
+    : options_(std::move(options)),
+      folder_(std::move(folder)),
+      path_(absl::StrCat(options_.folder, "/", kDatabase)),
+      index_(std::make_unique<VersionIndex>()) {}
+
+RocksDbStore::~RocksDbStore() = default;
+
+// --- Opening -----------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(
+    RocksDbStoreOptions options) {
+  EBB_RETURN_IF_ERROR(options.Validate());
+  EBB_ASSIGN_OR_RETURN(StoreFolder folder, StoreFolder::Lock(options.folder));
+  auto store =
+      std::make_unique<RocksDbStore>(std::move(options), std::move(folder));
+  EBB_RETURN_IF_ERROR(store->FinishRescue());
+  const absl::Status opened = store->OpenForWriting();
+  if (absl::IsFailedPrecondition(opened) || store->db_ == nullptr) {
+    EBB_RETURN_IF_ERROR(opened);
+  }
+  if (!opened.ok()) {
+    LOG(ERROR) << "event=store_read_only " << opened.message();
+  }
+  return store;
+}
+
+absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::OpenReadOnly(
+    RocksDbStoreOptions options) {
+  EBB_RETURN_IF_ERROR(options.Validate());
+  auto store = std::make_unique<RocksDbStore>(std::move(options), std::nullopt);
+  rocksdb::Env* const env = store->options_.env != nullptr
+                                ? store->options_.env
+                                : rocksdb::Env::Default();
+  if (!env->FileExists(store->path_).ok()) {
+    return absl::NotFoundError(absl::StrCat("there is no checkpoint store in ",
+                                            store->options_.folder));
+  }
+  EBB_RETURN_IF_ERROR(store->OpenForReading());
+  return store;
+}
+
+absl::Status RocksDbStore::OpenForReading() {
+  db_.reset();
+  writable_ = false;
+  const DatabaseOptions options = DatabaseOptionsOf(options_);
+  auto db = OpenDatabase(path_, options, OpenMode::kRead);
+  if (absl::IsDataLoss(db.status())) {
+    db = OpenDatabase(path_, options, OpenMode::kReadDamaged);
+  }
+  EBB_RETURN_IF_ERROR(db.status());
+  db_ = *std::move(db);
+  EBB_ASSIGN_OR_RETURN(VersionIndex index, ReadIndex(/*tolerant=*/true));
+  Replace(std::move(index));
+  return absl::OkStatus();
+}
+
+// What cannot be written can be read at least: a full disk must not cost the
+// checkpoints on it.
+absl::Status RocksDbStore::OpenForWriting() {
+  absl::Status status = TryOpenForWriting();
+  if (absl::IsDataLoss(status)) {
+    status = Rescue(status);
+    if (status.ok()) status = TryOpenForWriting();
+  }
+  if (!status.ok()) {
+    if (absl::Status read = OpenForReading(); !read.ok()) {
+      LOG(ERROR) << "event=store_unreadable " << read.message();
+      db_.reset();
+    }
+  }
+  return status;
+}
+
+absl::Status RocksDbStore::TryOpenForWriting() {
+  db_.reset();
+  writable_ = false;
+  EBB_ASSIGN_OR_RETURN(
+      db_, OpenDatabase(path_, DatabaseOptionsOf(options_), OpenMode::kWrite));
+  EBB_ASSIGN_OR_RETURN(VersionIndex index, ReadIndex(/*tolerant=*/false));
+  EBB_RETURN_IF_ERROR(RemoveLeftovers(index));
+  Replace(std::move(index));
+  writable_ = true;
+  if (uncertain_.has_value()) {
+    EBB_RETURN_IF_ERROR(TryDelete({&*uncertain_, 1}));
+    uncertain_.reset();
+  }
+  return absl::OkStatus();
+}
+
+// The damaged database is only read. The order of the renames leaves at each
+// instant either it or what was rescued; FinishRescue tells them apart.
+absl::Status RocksDbStore::Rescue(const absl::Status& why) {
+  LOG(ERROR) << "event=store_damaged folder=" << options_.folder << " "
+             << why.message();
+  db_.reset();
+  writable_ = false;
+  EBB_RETURN_IF_ERROR(folder_->Remove(kRescued));
+  EBB_ASSIGN_OR_RETURN(const Rescued rescued,
+                       RescueDatabase(path_, folder_->File(kRescued),
+                                      DatabaseOptionsOf(options_)));
+  if (folder_->Has(kDatabase)) {
+    EBB_ASSIGN_OR_RETURN(condition_.set_aside, folder_->SetAside(kDatabase));
+  }
+  EBB_RETURN_IF_ERROR(folder_->Rename(kRescued, kDatabase));
+  ++condition_.rescues;
+  condition_.versions_lost += rescued.lost;
+  LOG(ERROR) << "event=store_rescued folder=" << options_.folder
+             << " jobs=" << rescued.jobs << " versions=" << rescued.versions
+             << " versions_lost=" << rescued.lost
+             << " set_aside=" << condition_.set_aside
+             << " (delete that folder when nobody needs to look at it)";
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::FinishRescue() {
+  if (!folder_->Has(kRescued)) return absl::OkStatus();
+  if (folder_->Has(kDatabase)) return folder_->Remove(kRescued);
+  return folder_->Rename(kRescued, kDatabase);
+}
+
+absl::Status RocksDbStore::EnsureReadable() const {
+  if (db_ != nullptr) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      "checkpoint store ", path_, " cannot be read now; see the log"));
+}
+
+absl::Status RocksDbStore::EnsureWritable() {
+  if (writable_) return absl::OkStatus();
+  if (!folder_.has_value()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("checkpoint store ", path_, " was opened for reading"));
+  }
+  return OpenForWriting();
+}
+
+// --- What is stored ----------------------------------------------------------
+
+void RocksDbStore::Replace(VersionIndex index) {
+  index.TakeOver(std::move(*index_));
+  *index_ = std::move(index);
+}
+
+absl::StatusOr<VersionIndex> RocksDbStore::ReadIndex(bool tolerant) {
+  VersionIndex index;
+  absl::Status refused;
+  int64_t damaged = 0;
+  const auto judge = [&](absl::string_view key, absl::Status status) {
+    if (!IsDamagedRecord(status)) {
+      refused.Update(status);
+      return;
+    }
+    ++damaged;
+    LOG(ERROR) << "event=record_damaged folder=" << options_.folder
+               << " record=" << key << " " << status.message();
+  };
+  const auto version = [&](absl::string_view key, absl::string_view value) {
+    const auto manifest = DecodeManifest(value);
+    if (!manifest.ok()) {
+      judge(key, manifest.status());
+    } else if (ManifestKey(manifest->key) != key) {
+      judge(key, absl::DataLossError("it belongs to another key"));
+    } else {
+      index.Add(*manifest);
+    }
+  };
+  const auto job = [&](absl::string_view key, absl::string_view value) {
+    const auto stored = DecodeStoredJob(value);
+    if (!stored.ok()) judge(key, stored.status());
+  };
+  if (tolerant) {
+    if (!ScanDamaged(*db_, kJobsPrefix, job)) ++damaged;
+    if (!ScanDamaged(*db_, kVersionsPrefix, version)) ++damaged;
+  } else {
+    EBB_RETURN_IF_ERROR(Scan(*db_, kJobsPrefix, job));
+    EBB_RETURN_IF_ERROR(Scan(*db_, kVersionsPrefix, version));
+  }
+  EBB_RETURN_IF_ERROR(refused);
+  condition_.damaged_records = damaged;
+  return index;
+}
+
+// Blocks that a crash left without a version have numbers above those of all
+// versions (numbers only grow), so a look at one key per partition is enough.
+absl::Status RocksDbStore::RemoveLeftovers(const VersionIndex& index) {
+  rocksdb::WriteBatch batch;
+  const std::string end = PrefixEnd(kBlocksPrefix);
+  const rocksdb::Slice bound = ToSlice(end);
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;
+  read.iterate_upper_bound = &bound;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
+  for (it->Seek(ToSlice(kBlocksPrefix)); it->Valid();) {
+    const auto partition = PartitionOfBlockKey(ToView(it->key()));
+    if (!partition.has_value()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "checkpoint store ", path_,
+          ": it has records that are no checkpoints; choose another folder"));
+    }
+    const std::string partition_end =
+        PrefixEnd(PartitionPrefix(kBlocksPrefix, *partition));
+    const std::string first =
+        BlockKey(*partition, index.next_number(*partition));
+    it->Seek(ToSlice(first));
+    if (it->Valid() && ToView(it->key()) < partition_end) {
+      batch.DeleteRange(ToSlice(first), ToSlice(partition_end));
+      it->Seek(ToSlice(partition_end));
+    }
+  }
+  EBB_RETURN_IF_ERROR(ToStatus(path_, "list its blocks", it->status()));
+  if (batch.Count() == 0) return absl::OkStatus();
+  return WriteBatch(*db_, "remove leftovers", /*sync=*/false, &batch);
+}
+
+absl::StatusOr<Inventory> RocksDbStore::List() {
+  EBB_RETURN_IF_ERROR(EnsureReadable());
+  Inventory inventory;
+  std::map<JobId, StoredJob> jobs;
+  const auto visit = [&](absl::string_view key, absl::string_view value) {
+    auto job = DecodeStoredJob(value);
+    // What cannot be decoded was logged when the store was opened.
+    if (job.ok()) jobs.insert_or_assign(job->record->id, *std::move(job));
+  };
+  if (writable_) {
+    EBB_RETURN_IF_ERROR(Scan(*db_, kJobsPrefix, visit));
+  } else {
+    ScanDamaged(*db_, kJobsPrefix, visit);
+  }
+  for (auto& [id, job] : jobs) inventory.jobs.push_back(std::move(job));
+  inventory.versions = index_->Versions();
+  return inventory;
+}
+
+namespace {
+
+absl::StatusOr<Manifest> ReadManifest(rocksdb::DB& db, const VersionKey& key) {
+  std::string bytes;
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;
+  const rocksdb::Status found = db.Get(read, ToSlice(ManifestKey(key)), &bytes);
+  if (found.IsNotFound() && !found.IsPathNotFound()) return NotStored(key);
+  EBB_RETURN_IF_ERROR(
+      ToStatus(db.GetName(), absl::StrCat("read ", VersionName(key)), found));
+  EBB_ASSIGN_OR_RETURN(Manifest manifest, DecodeManifest(bytes));
+  if (manifest.key != key) {
+    return absl::DataLossError(absl::StrCat("checkpoint ", VersionName(key),
+                                            ": its manifest is of ",
+                                            VersionName(manifest.key)));
+  }
+  return manifest;
+}
+
+Cut CutOf(Manifest manifest) {
+  Cut cut;
+  cut.marks = std::move(manifest.marks);
+  cut.ledger = std::move(manifest.ledger);
+  cut.updates = manifest.updates;
+  cut.oracle = std::move(manifest.oracle);
+  cut.loss = std::move(manifest.loss);
+  return cut;
+}
+
+Manifest ManifestOf(const VersionKey& key, const Cut& cut) {
+  Manifest manifest;
+  manifest.key = key;
+  manifest.marks = cut.marks;
+  manifest.ledger = cut.ledger;
+  manifest.updates = cut.updates;
+  manifest.oracle = cut.oracle;
+  manifest.loss = cut.loss;
+  return manifest;
+}
+
+}  // namespace
+
+absl::StatusOr<Cut> RocksDbStore::Load(const VersionKey& key, BlockPool* pool) {
+  EBB_RETURN_IF_ERROR(EnsureReadable());
+  if (!index_->Has(key)) return NotStored(key);
+  EBB_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(*db_, key));
+  // What was one block when it was written is one again.
+  absl::flat_hash_map<uint64_t, BlockRef> blocks;  // By number.
+  StoredContents known;
+  EBB_RETURN_IF_ERROR(ReadBlocks(
+      *db_, manifest,
+      [&](const StoredBlock& stored, absl::string_view record,
+          absl::string_view floats) -> absl::Status {
+        EBB_ASSIGN_OR_RETURN(BlockRef block, pool->Allocate());
+        EBB_RETURN_IF_ERROR(FillBlock(
+            std::as_bytes(std::span(floats.data(), floats.size())), &block));
+        known[block.content_id()] = stored;
+        blocks[stored.number] = std::move(block);
+        return absl::OkStatus();
+      }));
+  std::map<std::string, CutArray> arrays;
+  for (const auto& [name, stored] : manifest.arrays) {
+    CutArray& array = arrays[name];
+    array.floats = stored.floats;
+    for (const StoredBlock& block : stored.blocks) {
+      array.blocks.push_back(blocks.at(block.number));
+    }
+  }
+  Cut cut = CutOf(std::move(manifest));
+  cut.arrays = std::move(arrays);
+  EBB_RETURN_IF_ERROR(CheckCut(cut));
+  index_->SetKnown(PartitionOf(key), std::move(known));
+  return cut;
+}
+
+absl::Status RocksDbStore::Verify(const VersionKey& key) {
+  EBB_RETURN_IF_ERROR(EnsureReadable());
+  if (!index_->Has(key)) return NotStored(key);
+  EBB_ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest(*db_, key));
+  return ReadBlocks(*db_, manifest,
+                    [](const StoredBlock&, absl::string_view,
+                       absl::string_view) { return absl::OkStatus(); });
+}
+
+// --- Changes -----------------------------------------------------------------
+
+absl::Status RocksDbStore::Commit(absl::string_view doing, bool sync,
+                                  rocksdb::WriteBatch* batch) {
+  absl::Status status = WriteBatch(*db_, doing, sync, batch);
+  // Whether the batch is in the log is unknown now, and RocksDB may refuse
+  // what follows. Opening anew answers both.
+  if (!status.ok()) writable_ = false;
+  return status;
+}
+
+absl::Status RocksDbStore::Change(absl::FunctionRef<absl::Status()> change) {
+  EBB_RETURN_IF_ERROR(EnsureWritable());
+  absl::Status status = change();
+  if (!absl::IsDataLoss(status)) return status;
+  EBB_RETURN_IF_ERROR(Rescue(status));
+  EBB_RETURN_IF_ERROR(OpenForWriting());
+  return change();
+}
+
+absl::Status RocksDbStore::SaveJob(const StoredJob& job) {
+  if (job.record == nullptr) {
+    return absl::InvalidArgumentError("a job without a record");
+  }
+  const std::string key = JobKey(job.record->id);
+  const std::string value = EncodeStoredJob(job);
+  return Change([&] {
+    rocksdb::WriteBatch batch;
+    batch.Put(ToSlice(key), ToSlice(value));
+    return Commit(absl::StrCat("store job ", job.record->id.value()),
+                  /*sync=*/true, &batch);
+  });
+}
+
+absl::StatusOr<WriteResult> RocksDbStore::Write(const VersionKey& key,
+                                                const Cut& cut) {
+  EBB_RETURN_IF_ERROR(CheckCut(cut));
+  WriteResult result;
+  EBB_RETURN_IF_ERROR(Change([&] { return TryWrite(key, cut, &result); }));
+  return result;
+}
+
+namespace {
+
+StoredBlock PutBlock(const PartitionName& partition, uint64_t number,
+                     std::span<const float> floats,
+                     rocksdb::WriteBatch* batch) {
+  const SealedBlock sealed = SealBlock(floats);
+  const std::string key = BlockKey(partition, number);
+  const rocksdb::Slice key_part = ToSlice(key);
+  const rocksdb::Slice parts[] = {ToSlice(sealed.head), ToSlice(sealed.floats),
+                                  ToSlice(sealed.tail)};
+  batch->Put(rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(parts, 3));
+  return {number, static_cast<int64_t>(floats.size()), sealed.checksum};
+}
+
+}  // namespace
+
+// Blocks go to the log first, unsynced; the manifest, which makes them a
+// version, last and synced. The log keeps the order, and its sync covers all
+// that is before, so a manifest is never there without its blocks.
+absl::Status RocksDbStore::TryWrite(const VersionKey& key, const Cut& cut,
+                                    WriteResult* result) {
+  if (index_->Has(key)) return AlreadyStored(key);
+  const PartitionName partition = PartitionOf(key);
+  const std::string doing = absl::StrCat("write ", VersionName(key));
+  *result = {};
+  Manifest manifest = ManifestOf(key, cut);
+  StoredContents known;
+  rocksdb::WriteBatch batch;
+  uncertain_ = key;
+  for (const auto& [name, array] : cut.arrays) {
+    StoredArray& stored = manifest.arrays[name];
+    stored.floats = array.floats;
+    for (size_t i = 0; i < array.blocks.size(); ++i) {
+      const std::span<const float> floats = UsedFloats(array, i);
+      const uint64_t content_id = array.blocks[i].content_id();
+      const StoredBlock* found = Find(known, content_id, floats.size());
+      if (found == nullptr) {
+        found = index_->Find(partition, content_id, floats.size());
+      }
+      if (found != nullptr) {
+        stored.blocks.push_back(*found);
+      } else {
+        stored.blocks.push_back(
+            PutBlock(partition, index_->DrawNumber(partition), floats, &batch));
+        ++result->blocks_written;
+        result->bytes_written += static_cast<int64_t>(floats.size_bytes());
+      }
+      known[content_id] = stored.blocks.back();
+      if (batch.GetDataSize() >= kBatchBytes) {
+        EBB_RETURN_IF_ERROR(Commit(doing, /*sync=*/false, &batch));
+      }
+    }
+  }
+  batch.Put(ToSlice(ManifestKey(key)), ToSlice(EncodeManifest(manifest)));
+  EBB_RETURN_IF_ERROR(Commit(doing, /*sync=*/true, &batch));
+  uncertain_.reset();
+  index_->Add(manifest);
+  index_->SetKnown(partition, std::move(known));
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::Delete(std::span<const VersionKey> keys) {
+  return Change([&] { return TryDelete(keys); });
+}
+
+// One write, so a crash leaves all of it or nothing.
+absl::Status RocksDbStore::TryDelete(std::span<const VersionKey> keys) {
+  rocksdb::WriteBatch batch;
+  for (const VersionKey& key : keys) {
+    if (index_->Has(key)) batch.Delete(ToSlice(ManifestKey(key)));
+  }
+  if (batch.Count() == 0) return absl::OkStatus();
+  for (const auto& [partition, number] : index_->OnlyIn(keys)) {
+    batch.Delete(ToSlice(BlockKey(partition, number)));
+  }
+  EBB_RETURN_IF_ERROR(Commit("delete versions", /*sync=*/true, &batch));
+  index_->Remove(keys);
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::DeleteJob(JobId job) {
+  const std::string blocks = JobPrefix(kBlocksPrefix, job);
+  const std::string blocks_end = PrefixEnd(blocks);
+  const std::string versions = JobPrefix(kVersionsPrefix, job);
+  const std::string versions_end = PrefixEnd(versions);
+  const std::string key = JobKey(job);
+  EBB_RETURN_IF_ERROR(Change([&] {
+    rocksdb::WriteBatch batch;
+    batch.DeleteRange(ToSlice(versions), ToSlice(versions_end));
+    batch.DeleteRange(ToSlice(blocks), ToSlice(blocks_end));
+    batch.Delete(ToSlice(key));
+    return Commit(absl::StrCat("delete job ", job.value()), /*sync=*/true,
+                  &batch);
+  }));
+  index_->RemoveJob(job);
+  // Perhaps nothing is written for a long time now, so make the room free at
+  // once. Compaction happens by and by in any case: no error.
+  const rocksdb::Slice begin = ToSlice(blocks), end = ToSlice(blocks_end);
+  const rocksdb::Status compacted =
+      db_->CompactRange(rocksdb::CompactRangeOptions(), &begin, &end);
+  if (!compacted.ok()) {
+    LOG(WARNING) << "event=compaction_failed folder=" << options_.folder << " "
+                 << compacted.ToString();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::server

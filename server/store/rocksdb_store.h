@@ -1,0 +1,134 @@
+// A CheckpointStore in RocksDB (docs/formats/checkpoint.md).
+#ifndef EBB_SERVER_STORE_ROCKSDB_STORE_H_
+#define EBB_SERVER_STORE_ROCKSDB_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/ids.h"
+#include "common/protocol/plan.h"
+#include "common/storage/store_folder.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+#include "server/store/checkpoint_store.h"
+
+namespace rocksdb {
+class DB;
+class Env;
+class WriteBatch;
+}  // namespace rocksdb
+
+namespace ebb::server {
+
+class VersionIndex;
+
+struct RocksDbStoreOptions {
+  // Created where it is missing; holds `db`, a lock, and what was set aside.
+  std::string folder;
+  // Values kept in memory before they are written a second time, in bulk (the
+  // first time is the log). Memory used: up to twice as much. Larger means
+  // fewer and larger files.
+  int64_t write_buffer_bytes = int64_t{32} << 20;
+  // For tests that break disks; nullptr: the real one. Not owned.
+  rocksdb::Env* env = nullptr;
+
+  // InvalidArgument for what cannot work.
+  absl::Status Validate() const;
+};
+
+// What went wrong with a store in this process's time.
+struct StoreCondition {
+  // Records that were there and could not be read (never served).
+  int64_t damaged_records = 0;
+  // Times that what was sound was copied out of a damaged database.
+  int64_t rescues = 0;
+  int64_t versions_lost = 0;  // In those.
+  std::string set_aside;      // The newest damaged database; empty: none.
+};
+
+// All cuts written come from the pool that Load fills: content ids mean
+// nothing beyond one pool.
+//
+// When writing fails (disk full, folder not writable), everything stored stays
+// readable, and each later call tries to write again. When the database itself
+// is damaged, in opening or in writing, all versions that are sound to their
+// last byte are copied to a new database, the damaged one is set aside as
+// `db.damaged-N` (nobody deletes it but a person), and the store goes on; in
+// the worst case it is empty. This is logged as an error and counted in
+// condition().
+//
+// Thread-compatible.
+class RocksDbStore final : public CheckpointStore {
+ public:
+  // FailedPrecondition: another process has the folder, or a newer ebb wrote
+  // it. PermissionDenied, ResourceExhausted, Unavailable: it can be neither
+  // written nor read.
+  static absl::StatusOr<std::unique_ptr<RocksDbStore>> Open(
+      RocksDbStoreOptions options);
+
+  // For tools: what is stored now, also beside the server that has the folder.
+  // Nothing is changed; whatever changes the store is FailedPrecondition. Keep
+  // it open only briefly: the server deletes files that it no longer needs.
+  // NotFound: there is no store.
+  static absl::StatusOr<std::unique_ptr<RocksDbStore>> OpenReadOnly(
+      RocksDbStoreOptions options);
+
+  // Use Open or OpenReadOnly. Without `folder` the store is read-only.
+  RocksDbStore(RocksDbStoreOptions options, std::optional<StoreFolder> folder);
+  ~RocksDbStore() override;
+
+  absl::StatusOr<Inventory> List() override;
+  absl::Status SaveJob(const StoredJob& job) override;
+  absl::StatusOr<WriteResult> Write(const VersionKey& key,
+                                    const Cut& cut) override;
+  absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) override;
+  absl::Status Delete(std::span<const VersionKey> keys) override;
+  absl::Status DeleteJob(JobId job) override;
+
+  // Reads the version and checks every byte, as Load does.
+  absl::Status Verify(const VersionKey& key);
+
+  const StoreCondition& condition() const { return condition_; }
+
+ private:
+  absl::Status OpenForReading();
+  absl::Status OpenForWriting();
+  absl::Status TryOpenForWriting();
+  absl::Status Rescue(const absl::Status& why);
+  absl::Status FinishRescue();
+  absl::Status EnsureReadable() const;
+  absl::Status EnsureWritable();
+  absl::StatusOr<VersionIndex> ReadIndex(bool tolerant);
+  absl::Status RemoveLeftovers(const VersionIndex& index);
+  void Replace(VersionIndex index);
+  absl::Status TryWrite(const VersionKey& key, const Cut& cut,
+                        WriteResult* result);
+  absl::Status TryDelete(std::span<const VersionKey> keys);
+  // Marks the store as not writable when it fails.
+  absl::Status Commit(absl::string_view doing, bool sync,
+                      rocksdb::WriteBatch* batch);
+  // Makes a change; when the database turns out to be damaged, again after a
+  // rescue.
+  absl::Status Change(absl::FunctionRef<absl::Status()> change);
+
+  const RocksDbStoreOptions options_;
+  const std::optional<StoreFolder> folder_;
+  const std::string path_;
+  std::unique_ptr<rocksdb::DB> db_;  // Null: cannot even be read.
+  std::unique_ptr<VersionIndex> index_;
+  bool writable_ = false;
+  // A version whose write failed: it may be in the log nevertheless.
+  std::optional<VersionKey> uncertain_;
+  StoreCondition condition_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_ROCKSDB_STORE_H_
