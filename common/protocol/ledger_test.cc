@@ -1,0 +1,116 @@
+#include "common/protocol/ledger.h"
+
+#include <gtest/gtest.h>
+
+namespace ebb {
+namespace {
+
+// 2 epochs of 2 shards: 4 and 2 examples.
+JobPlan SmallPlan() {
+  JobPlan plan;
+  plan.epochs = 2;
+  plan.examples = 6;
+  plan.shard_size = 4;
+  plan.batch_by_epoch = {2};
+  return plan;
+}
+
+void AddAll(const JobPlan& plan, Ledger* ledger) {
+  for (int64_t o = 0; o < plan.items(); ++o) {
+    const ItemId item = plan.ItemAt(o);
+    for (int64_t b = 0; b < plan.ItemSize(item); b += 2) {
+      ledger->Add(item, ExpectedRow(item, b, b + 2));
+    }
+  }
+}
+
+TEST(LedgerTest, AWholeJobIsExactAndFoldsAway) {
+  const JobPlan plan = SmallPlan();
+  Ledger ledger(plan);
+  AddAll(plan, &ledger);
+  EXPECT_TRUE(ledger.open_rows().empty());
+  const AuditResult audit = AuditLedger(plan, ledger);
+  EXPECT_TRUE(audit.exact());
+  EXPECT_EQ(audit.expected, 12);
+  EXPECT_EQ(audit.applied, 12);
+}
+
+TEST(LedgerTest, ALostBatchIsMissing) {
+  const JobPlan plan = SmallPlan();
+  Ledger ledger(plan);
+  ledger.Add({0, 0}, ExpectedRow({0, 0}, 0, 2));
+  const AuditResult audit = AuditLedger(plan, ledger);
+  EXPECT_EQ(audit.missing, 10);
+  EXPECT_EQ(audit.doubled, 0);
+}
+
+TEST(LedgerTest, ABatchAppliedTwiceIsDoubledBeforeAndAfterTheFold) {
+  const JobPlan plan = SmallPlan();
+  Ledger early(plan), late(plan);
+  early.Add({0, 0}, ExpectedRow({0, 0}, 0, 2));
+  AddAll(plan, &early);
+  AddAll(plan, &late);
+  late.Add({0, 0}, ExpectedRow({0, 0}, 0, 2));
+  for (const Ledger& ledger : {early, late}) {
+    const AuditResult audit = AuditLedger(plan, ledger);
+    EXPECT_EQ(audit.doubled, 2);
+    EXPECT_EQ(audit.missing, 0);
+  }
+}
+
+TEST(LedgerTest, AWholeItemAppliedTwiceIsDoubled) {
+  const JobPlan plan = SmallPlan();
+  Ledger ledger(plan);
+  AddAll(plan, &ledger);
+  ledger.Add({1, 1}, ExpectedRow({1, 1}, 0, 2));
+  EXPECT_EQ(AuditLedger(plan, ledger).doubled, 2);
+}
+
+TEST(LedgerTest, TheWrongExamplesAtTheRightCountAreOneOfEach) {
+  const JobPlan plan = SmallPlan();
+  Ledger ledger(plan);
+  AddAll(plan, &ledger);
+  Ledger wrong(plan);
+  for (int64_t o = 0; o < plan.items(); ++o) {
+    const ItemId item = plan.ItemAt(o);
+    LedgerRow row = ExpectedRow(plan, item);
+    if (o == 1) row.hash += 1;
+    wrong.Add(item, row);
+  }
+  const AuditResult audit = AuditLedger(plan, wrong);
+  EXPECT_EQ(audit.missing, 1);
+  EXPECT_EQ(audit.doubled, 1);
+}
+
+TEST(LedgerTest, SkippedExamplesAreListedApart) {
+  const JobPlan plan = SmallPlan();
+  Ledger ledger(plan);
+  for (int64_t o = 0; o < plan.items(); ++o) {
+    const ItemId item = plan.ItemAt(o);
+    if (o != 0) ledger.Add(item, ExpectedRow(plan, item));
+  }
+  ledger.Add({0, 0}, ExpectedRow({0, 0}, 0, 2));
+  ledger.AddSkipped({{0, 0}, 2, 4}, ExpectedRow({0, 0}, 2, 4));
+  const AuditResult audit = AuditLedger(plan, ledger);
+  EXPECT_TRUE(audit.exact());
+  EXPECT_EQ(audit.skipped, 2);
+  EXPECT_EQ(audit.applied, 10);
+}
+
+TEST(LedgerTest, DecodesWhatItEncodedAndRefusesDamage) {
+  const JobPlan plan = SmallPlan();
+  Ledger ledger(plan);
+  ledger.Add({0, 0}, ExpectedRow({0, 0}, 0, 4));
+  ledger.Add({1, 0}, ExpectedRow({1, 0}, 0, 2));
+  ledger.AddSkipped({{1, 0}, 2, 4}, ExpectedRow({1, 0}, 2, 4));
+  const std::string bytes = ledger.Encode();
+  const auto decoded = Ledger::Decode(plan, bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(*decoded, ledger);
+  for (size_t n = 0; n < bytes.size(); ++n) {
+    EXPECT_FALSE(Ledger::Decode(plan, bytes.substr(0, n)).ok()) << n;
+  }
+}
+
+}  // namespace
+}  // namespace ebb
