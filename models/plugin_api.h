@@ -57,6 +57,8 @@ typedef struct EbbModelConfig {
   int64_t option_count;
 } EbbModelConfig;
 
+/* NOLINTBEGIN(readability-identifier-naming): names for C. */
+
 /* How the values of a table start: at zero; at `init_parameter`; evenly within
  * it on both sides of zero; or normally, with it as standard deviation. */
 enum {
@@ -78,6 +80,8 @@ typedef struct EbbTable {
 
 /* What labels are: any number; 1, or else 0 or -1; or 0, 1, ... classes - 1. */
 enum { EBB_LABELS_VALUE = 0, EBB_LABELS_BINARY = 1, EBB_LABELS_CLASS = 2 };
+
+/* NOLINTEND(readability-identifier-naming) */
 
 typedef struct EbbModelShape {
   const EbbTable* tables; /* In this order they make one flat vector. */

@@ -29,10 +29,9 @@ absl::Status Registry::Register(absl::string_view kind,
                      "\": a name is lower-case letters, digits and "
                      "underscores, and starts with a letter"));
   }
-  const bool added = entries_
-                         .try_emplace(std::string(kind), std::string(summary),
-                                      std::move(factory))
-                         .second;
+  Entry entry = {std::string(summary), std::move(factory)};
+  const bool added =
+      entries_.try_emplace(std::string(kind), std::move(entry)).second;
   if (added) return absl::OkStatus();
   return absl::AlreadyExistsError(
       absl::StrCat("model kind \"", kind,

@@ -43,9 +43,14 @@ int Gradient(EbbModel*, const float*, const EbbBatch*, float*, EbbSums*,
   return 7;
 }
 
+#ifdef EBB_BROKEN_MEMBER
+constexpr int (*Predict)(EbbModel*, const float*, const EbbBatch*, float*,
+                         EbbError*) = nullptr;
+#else
 int Predict(EbbModel*, const float*, const EbbBatch*, float*, EbbError*) {
   return 1;
 }
+#endif
 
 #ifdef EBB_BROKEN_VERSION
 constexpr uint32_t kVersion = 0;
@@ -59,14 +64,9 @@ constexpr char kKind[] = "No Name";
 constexpr char kKind[] = "broken";
 #endif
 
-#ifdef EBB_BROKEN_MEMBER
-constexpr auto kPredict = decltype(&Predict){nullptr};
-#else
-constexpr auto kPredict = &Predict;
-#endif
-
-constexpr EbbModelPlugin kPlugin = {kVersion, kKind,  "for tests", &Create,
-                                    &Destroy, &Shape, &Gradient,   kPredict};
+[[maybe_unused]] constexpr EbbModelPlugin kPlugin = {
+    kVersion, kKind,  "for tests", &Create,
+    &Destroy, &Shape, &Gradient,   Predict};
 
 }  // namespace
 
