@@ -109,7 +109,7 @@ absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(
     const SourceSpec& spec, const OpenBytes& open) {
   EBB_ASSIGN_OR_RETURN(std::vector<Input> files, OpenFiles(spec, open));
   std::vector<NamedFingerprint> result;
-  std::vector<char> buffer(256 << 10);
+  std::vector<char> buffer(64 << 10);
   for (Input& file : files) {
     size_t n = buffer.size();
     while (n == buffer.size()) {

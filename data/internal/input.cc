@@ -15,7 +15,7 @@ Input::Input(std::string path, std::unique_ptr<ByteSource> source)
     : path_(std::move(path)),
       source_(std::move(source)),
       hash_(XXH3_createState()),
-      buffer_(256 << 10) {
+      buffer_(64 << 10) {
   XXH3_128bits_reset(hash_.get());
 }
 

@@ -17,17 +17,17 @@
 namespace ebb::data::internal {
 namespace {
 
+bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
 // Takes the next word from `*line`; empty at its end or at a comment.
 absl::string_view NextWord(absl::string_view* line) {
-  constexpr absl::string_view kSpace = " \t\r";
-  const size_t begin = line->find_first_not_of(kSpace);
-  if (begin == absl::string_view::npos || (*line)[begin] == '#') {
-    *line = absl::string_view();
-    return *line;
-  }
-  const size_t end = line->find_first_of(kSpace, begin);
+  size_t begin = 0;
+  while (begin < line->size() && IsSpace((*line)[begin])) ++begin;
+  if (begin < line->size() && (*line)[begin] == '#') begin = line->size();
+  size_t end = begin;
+  while (end < line->size() && !IsSpace((*line)[end])) ++end;
   const absl::string_view word = line->substr(begin, end - begin);
-  line->remove_prefix(std::min(line->size(), begin + word.size()));
+  line->remove_prefix(end);
   return word;
 }
 

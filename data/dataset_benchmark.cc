@@ -1,0 +1,78 @@
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "benchmark/benchmark.h"
+#include "data/dataset.h"
+#include "data/order.h"
+
+namespace ebb::data {
+namespace {
+
+constexpr int64_t kExamples = 10000;
+constexpr int64_t kBatch = 128;
+
+// Batches of `data` in the order of an item, all of it over and over.
+void GatherBatches(benchmark::State& state, const Dataset& data) {
+  const std::vector<int64_t> order = ShardOrder(1, {0, 0}, 0, data.examples());
+  ExampleBatch batch;
+  int64_t begin = 0;
+  int64_t examples = 0;
+  for (auto _ : state) {
+    const int64_t size = std::min(kBatch, data.examples() - begin);
+    if (!data.Gather(std::span(order).subspan(begin, size), &batch).ok()) {
+      return state.SkipWithError("Gather failed");
+    }
+    benchmark::DoNotOptimize(batch.values.data());
+    examples += size;
+    begin = begin + size == data.examples() ? 0 : begin + size;
+  }
+  state.SetItemsProcessed(examples);
+}
+
+// 784 pixels an example, as Fashion-MNIST has.
+void BM_GatherBytes(benchmark::State& state) {
+  std::string images("\0\0\x08\x02\0\0\x27\x10\0\0\x03\x10", 12);
+  images.resize(images.size() + kExamples * 784, 'x');
+  const auto data = Dataset::Load({.kind = SourceKind::kIdx,
+                                   .has_labels = false,
+                                   .scale = 1.0 / 255,
+                                   .standardise = state.range(0) != 0,
+                                   .idx = {.images = "images"}},
+                                  OpenMemory({{"images", images}}));
+  if (!data.ok()) return state.SkipWithError("Load failed");
+  GatherBatches(state, *data);
+}
+BENCHMARK(BM_GatherBytes)->ArgName("standardise")->Arg(0)->Arg(1);
+
+// 14 features an example, as a9a has.
+void BM_GatherSparse(benchmark::State& state) {
+  std::string text;
+  for (int64_t i = 0; i < kExamples; ++i) {
+    absl::StrAppend(&text, i % 2);
+    for (int64_t j = 0; j < 14; ++j) {
+      absl::StrAppend(&text, " ", 9 * j + i % 9 + 1, ":1");
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  const auto data = Dataset::Load({.kind = SourceKind::kLibsvm, .path = "rows"},
+                                  OpenMemory({{"rows", text}}));
+  if (!data.ok()) return state.SkipWithError("Load failed");
+  GatherBatches(state, *data);
+}
+BENCHMARK(BM_GatherSparse);
+
+void BM_ShardOrder(benchmark::State& state) {
+  int32_t epoch = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(ShardOrder(1, {epoch++, 0}, 0, state.range(0)));
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(BM_ShardOrder)->Arg(1280)->Arg(65536);
+
+}  // namespace
+}  // namespace ebb::data
