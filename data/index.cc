@@ -5,16 +5,21 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/protocol/codec.h"
+#include "data/internal/fixed64.h"
 #include "data/internal/text.h"
 
 namespace ebb::data {
 namespace {
+
+using internal::PutFixed64;
+using internal::TakeBytes;
+using internal::TakeFixed64;
 
 constexpr absl::string_view kMagic = "EBBINDEX";
 constexpr uint64_t kVersion = 1;
@@ -27,10 +32,11 @@ void PutDoubles(const std::vector<double>& values, std::string* out) {
 
 // False at the end of the bytes or at a number that is not finite. A damaged
 // `count` costs no memory: each number is there before it is stored.
-bool GetDoubles(ByteReader& in, uint64_t count, std::vector<double>* values) {
+bool GetDoubles(absl::string_view* in, uint64_t count,
+                std::vector<double>* values) {
   for (uint64_t i = 0; i < count; ++i) {
     uint64_t bits;
-    if (!in.GetFixed64(&bits)) return false;
+    if (!TakeFixed64(in, &bits)) return false;
     values->push_back(std::bit_cast<double>(bits));
     if (!std::isfinite(values->back())) return false;
   }
@@ -40,6 +46,7 @@ bool GetDoubles(ByteReader& in, uint64_t count, std::vector<double>* values) {
 // False unless `values` is what Encode() makes of ascending floats.
 bool ToClasses(const std::vector<double>& values, std::vector<float>* classes) {
   for (const double value : values) {
+    if (std::fabs(value) > std::numeric_limits<float>::max()) return false;
     const auto label = static_cast<float>(value);
     if (label != value) return false;
     if (!classes->empty() && label <= classes->back()) return false;
@@ -48,19 +55,20 @@ bool ToClasses(const std::vector<double>& values, std::vector<float>* classes) {
   return true;
 }
 
-bool DecodePayload(absl::string_view payload, Index* index) {
-  ByteReader in(payload);
+bool DecodePayload(absl::string_view rest, Index* index) {
   uint64_t count;
   absl::string_view meaning;
-  if (!in.GetFixed64(&count) || !in.GetBytes(count, &meaning)) return false;
+  if (!TakeFixed64(&rest, &count) || !TakeBytes(&rest, count, &meaning)) {
+    return false;
+  }
   index->meaning = std::string(meaning);
 
-  if (!in.GetFixed64(&count)) return false;
+  if (!TakeFixed64(&rest, &count)) return false;
   for (uint64_t i = 0; i < count; ++i) {
     uint64_t bytes;
     FileFingerprint file;
-    if (!in.GetFixed64(&bytes) || !in.GetFixed64(&file.hash_high) ||
-        !in.GetFixed64(&file.hash_low)) {
+    if (!TakeFixed64(&rest, &bytes) || !TakeFixed64(&rest, &file.hash_high) ||
+        !TakeFixed64(&rest, &file.hash_low)) {
       return false;
     }
     file.bytes = static_cast<int64_t>(bytes);
@@ -69,25 +77,27 @@ bool DecodePayload(absl::string_view payload, Index* index) {
 
   uint64_t examples;
   uint64_t features;
-  if (!in.GetFixed64(&examples) || !in.GetFixed64(&features)) return false;
+  if (!TakeFixed64(&rest, &examples) || !TakeFixed64(&rest, &features)) {
+    return false;
+  }
   index->examples = static_cast<int64_t>(examples);
   index->features = static_cast<int64_t>(features);
   if (index->examples < 0 || features > internal::kMaxFeatures) return false;
 
   std::vector<double> classes;
-  if (!in.GetFixed64(&count) || !GetDoubles(in, count, &classes) ||
+  if (!TakeFixed64(&rest, &count) || !GetDoubles(&rest, count, &classes) ||
       !ToClasses(classes, &index->classes)) {
     return false;
   }
-  if (!in.GetFixed64(&count) || (count != 0 && count != features) ||
-      !GetDoubles(in, count, &index->mean) ||
-      !GetDoubles(in, count, &index->stddev)) {
+  if (!TakeFixed64(&rest, &count) || (count != 0 && count != features) ||
+      !GetDoubles(&rest, count, &index->mean) ||
+      !GetDoubles(&rest, count, &index->stddev)) {
     return false;
   }
   for (const double stddev : index->stddev) {
     if (stddev < 0) return false;
   }
-  return in.done();
+  return rest.empty();
 }
 
 }  // namespace
@@ -119,14 +129,14 @@ std::string Index::Encode() const {
 }
 
 absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
-  ByteReader in(bytes);
+  absl::string_view rest = bytes;
   absl::string_view magic;
   uint64_t version;
   uint64_t length;
   absl::string_view payload;
   uint64_t checksum;
-  if (!in.GetBytes(kMagic.size(), &magic) || magic != kMagic ||
-      !in.GetFixed64(&version)) {
+  if (!TakeBytes(&rest, kMagic.size(), &magic) || magic != kMagic ||
+      !TakeFixed64(&rest, &version)) {
     return absl::DataLossError(absl::StrCat(
         bytes.size(), " bytes are no data index: they do not begin with ",
         kMagic, " and a version"));
@@ -137,8 +147,8 @@ absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
                      " of the format; this program reads version ", kVersion,
                      ", so use the release that wrote it, or index anew"));
   }
-  if (!in.GetFixed64(&length) || !in.GetBytes(length, &payload) ||
-      !in.GetFixed64(&checksum) || !in.done()) {
+  if (!TakeFixed64(&rest, &length) || !TakeBytes(&rest, length, &payload) ||
+      !TakeFixed64(&rest, &checksum) || !rest.empty()) {
     return absl::DataLossError(absl::StrCat(
         "the data index is cut or too long at ", bytes.size(), " bytes"));
   }

@@ -5,9 +5,9 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "common/protocol/codec.h"
 #include "data/fuzz/fuzzing.h"
 #include "data/index.h"
+#include "data/internal/fixed64.h"
 
 namespace {
 
@@ -26,7 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   RoundTrip(bytes);
   if (size < 8) return 0;
   std::string checked = bytes.substr(0, size - 8);
-  ebb::PutFixed64(XXH64(checked.data(), checked.size(), 0), &checked);
+  ebb::data::internal::PutFixed64(XXH64(checked.data(), checked.size(), 0),
+                                  &checked);
   RoundTrip(checked);
   return 0;
 }
