@@ -1,0 +1,288 @@
+#include "server/partition.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace ebb::server {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+
+// w' = w + g * scale, with one slot that counts the steps.
+class AddingRule : public UpdateRule {
+ public:
+  int SlotCount() const override { return 1; }
+  void InitialWeights(int64_t first, std::span<float> out) const override {
+    for (float& w : out) w = static_cast<float>(first++);
+  }
+  void InitialSlot(int slot, int64_t first, std::span<const float> weights,
+                   std::span<float> out) const override {
+    std::ranges::fill(out, 0.0f);
+  }
+  void Step(const StepPlace& place, const StepRun& run) const override {
+    size_t at = 0;
+    while (at < run.weights.size()) {
+      const GradientView part = run.gradient->Next(run.weights.size() - at);
+      for (size_t i = 0; i < part.size(); ++i, ++at) {
+        float g;
+        std::memcpy(&g, part.bytes() + i * 4, 4);
+        run.out[at] = run.weights[at] + g * place.gradient_scale;
+        run.slots[0][at] += 1;
+      }
+    }
+  }
+};
+
+// One epoch of two shards of 4 examples, batches of 2; 6 parameters in blocks
+// of 16 floats; 2 oracle sums.
+JobRecordPtr Record(ConsistencyPlan consistency = {}) {
+  auto record = std::make_shared<JobRecord>();
+  record->id = JobId(7);
+  JobPlan& plan = record->plan;
+  plan.examples = 8;
+  plan.shard_size = 4;
+  plan.batch_by_epoch = {2};
+  plan.parameters = 6;
+  plan.block_floats = 16;
+  plan.oracle_width = 2;
+  plan.consistency = consistency;
+  return record;
+}
+
+class PartitionTest : public testing::Test {
+ protected:
+  std::unique_ptr<Partition> Make(JobRecordPtr record) {
+    pool_ = *BlockPool::Create({.block_bytes = 64, .shared = false});
+    auto partition = Partition::Create(record, PartitionId(0),
+                                       std::make_shared<AddingRule>(), pool_);
+    EXPECT_TRUE(partition.ok()) << partition.status();
+    return *std::move(partition);
+  }
+
+  // A push of examples [begin, end) of item (0, shard): gradient `g` in each
+  // element, oracle sums of 10.
+  static PushRequest Push(int32_t shard, int64_t begin, int64_t end, float g) {
+    PushRequest push;
+    push.item = {0, shard};
+    push.begin = begin;
+    push.end = end;
+    push.ledger = ExpectedRow(push.item, begin, end);
+    PushSegment& segment = push.segments.emplace_back();
+    segment.gradient = Payload::Of(std::vector<float>(6, g));
+    segment.oracle = Payload::Of(std::vector<uint64_t>(2, 10));
+    return push;
+  }
+
+  static Verdict Apply(Partition* p, const PushRequest& push,
+                       int64_t closed_rounds = 0) {
+    const Judgement judgement = p->Judge(push, push.segments[0], closed_rounds);
+    if (judgement.verdict != Verdict::kApplied) return judgement.verdict;
+    auto update = p->Prepare(push, push.segments[0]);
+    EXPECT_TRUE(update.ok()) << update.status();
+    p->Compute(update->get());
+    p->Commit(*std::move(update));
+    return Verdict::kApplied;
+  }
+
+  static std::vector<float> Floats(const Payload& payload) {
+    std::vector<float> floats(payload.size() / 4);
+    payload.CopyTo(std::as_writable_bytes(std::span(floats)));
+    return floats;
+  }
+
+  std::shared_ptr<BlockPool> pool_;
+};
+
+TEST_F(PartitionTest, JudgesByTheMark) {
+  auto p = Make(Record());
+  EXPECT_EQ(Apply(p.get(), Push(0, 2, 4, 1)), Verdict::kGap);
+  EXPECT_EQ(Apply(p.get(), Push(0, 0, 2, 1)), Verdict::kApplied);
+  EXPECT_EQ(Apply(p.get(), Push(0, 0, 2, 1)), Verdict::kDuplicate);
+  EXPECT_EQ(Apply(p.get(), Push(0, 0, 4, 1)), Verdict::kOverlap);
+  EXPECT_EQ(Apply(p.get(), Push(0, 2, 4, 1)), Verdict::kApplied);
+  EXPECT_EQ(p->marks().mark({0, 0}), 4);
+  EXPECT_EQ(p->updates(), 2);
+}
+
+TEST_F(PartitionTest, RefusesARangeOffTheGridOrOfAnotherLayout) {
+  auto p = Make(Record());
+  EXPECT_EQ(Apply(p.get(), Push(0, 0, 3, 1)), Verdict::kInvalid);
+  EXPECT_EQ(Apply(p.get(), Push(2, 0, 2, 1)), Verdict::kInvalid);
+  PushRequest other = Push(0, 0, 2, 1);
+  other.layout_hash = 1;
+  EXPECT_EQ(Apply(p.get(), other), Verdict::kInvalid);
+}
+
+TEST_F(PartitionTest, AppliesAllTablesOfAPushTogether) {
+  auto p = Make(Record());
+  ASSERT_EQ(Apply(p.get(), Push(1, 0, 2, 4)), Verdict::kApplied);
+  // Initial value i, plus 4 / batch of 2.
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(2, 3, 4, 5, 6, 7));
+  EXPECT_THAT(p->oracle(), Each(10));
+  EXPECT_EQ(p->ledger().Total().count, 2);
+}
+
+TEST_F(PartitionTest, APayloadCutInTheMiddleOfAFloatIsAppliedRight) {
+  auto p = Make(Record());
+  PushRequest push = Push(0, 0, 2, 2);
+  const Payload whole = push.segments[0].gradient;
+  Payload cut;
+  for (const auto& [at, n] : {std::pair{0, 5}, {5, 2}, {7, 17}}) {
+    const Payload part = whole.Sub(at, n);
+    for (const Payload::Slice& s : part.slices()) cut.Append(s.owner, s.bytes);
+  }
+  push.segments[0].gradient = cut;
+  ASSERT_EQ(Apply(p.get(), push), Verdict::kApplied);
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+TEST_F(PartitionTest, RefusesAContributionOfTheWrongShapeAndChangesNothing) {
+  auto p = Make(Record());
+  PushRequest push = Push(0, 0, 2, 1);
+  push.segments[0].gradient = Payload::Of(std::vector<float>(5, 1.0f));
+  EXPECT_EQ(p->Prepare(push, push.segments[0]).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  push = Push(0, 0, 2, 1);
+  push.segments[0].oracle = Payload();
+  EXPECT_EQ(p->Prepare(push, push.segments[0]).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(p->marks().mark({0, 0}), 0);
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+TEST_F(PartitionTest, AnEmptyContributionStillAdvancesTheMark) {
+  auto p = Make(Record());
+  PushRequest push = Push(0, 0, 2, 1);
+  push.segments[0].gradient = Payload();
+  EXPECT_EQ(Apply(p.get(), push), Verdict::kApplied);
+  EXPECT_EQ(p->marks().mark({0, 0}), 2);
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+TEST_F(PartitionTest, RefusesWhatIsTooStale) {
+  auto p = Make(Record({.max_staleness_updates = 0}));
+  ASSERT_EQ(Apply(p.get(), Push(0, 0, 2, 1)), Verdict::kApplied);
+  PushRequest push = Push(1, 0, 2, 1);
+  push.segments[0].pulled_updates = 0;
+  EXPECT_EQ(Apply(p.get(), push), Verdict::kStale);
+  push.segments[0].pulled_updates = 1;
+  EXPECT_EQ(Apply(p.get(), push), Verdict::kApplied);
+}
+
+TEST_F(PartitionTest, APulledValueStaysAsItWasWhileUpdatesGoOn) {
+  auto p = Make(Record());
+  const Payload before = p->Values();
+  ASSERT_EQ(Apply(p.get(), Push(0, 0, 2, 2)), Verdict::kApplied);
+  EXPECT_THAT(Floats(before), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+TEST_F(PartitionTest, ACutStaysAsItWasAndRestoresEverything) {
+  const JobRecordPtr record = Record();
+  auto p = Make(record);
+  ASSERT_EQ(Apply(p.get(), Push(0, 0, 2, 2)), Verdict::kApplied);
+  const Cut cut = p->TakeCut();
+  ASSERT_EQ(Apply(p.get(), Push(0, 2, 4, 2)), Verdict::kApplied);
+  auto restored = Partition::FromCut(
+      record, PartitionId(0), std::make_shared<AddingRule>(), pool_, cut);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ((*restored)->marks().mark({0, 0}), 2);
+  EXPECT_THAT(Floats((*restored)->Values()), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_EQ((*restored)->ledger().Total().count, 2);
+  EXPECT_EQ((*restored)->updates(), 1);
+  EXPECT_THAT((*restored)->oracle(), Each(10));
+  EXPECT_EQ(cut.arrays.at("slot:0").blocks[0].floats()[0], 1);  // Not 2.
+}
+
+TEST_F(PartitionTest, RefusesACutOfAnotherShape) {
+  const JobRecordPtr record = Record();
+  auto p = Make(record);
+  Cut cut = p->TakeCut();
+  cut.arrays["weights"].floats = 5;
+  EXPECT_EQ(Partition::FromCut(record, PartitionId(0),
+                               std::make_shared<AddingRule>(), pool_, cut)
+                .status()
+                .code(),
+            absl::StatusCode::kDataLoss);
+  cut = p->TakeCut();
+  cut.arrays.erase("slot:0");
+  EXPECT_FALSE(Partition::FromCut(record, PartitionId(0),
+                                  std::make_shared<AddingRule>(), pool_, cut)
+                   .ok());
+}
+
+TEST_F(PartitionTest, WithoutMemoryAPushIsRefusedWhole) {
+  const JobRecordPtr record = Record();
+  pool_ = *BlockPool::Create(
+      {.block_bytes = 64, .max_bytes = 128, .slab_bytes = 64, .shared = false});
+  auto p = *Partition::Create(record, PartitionId(0),
+                              std::make_shared<AddingRule>(), pool_);
+  const PushRequest push = Push(0, 0, 2, 1);
+  EXPECT_EQ(p->Prepare(push, push.segments[0]).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(p->marks().mark({0, 0}), 0);
+}
+
+class RoundTest : public PartitionTest {
+ protected:
+  // One round is both items: all 8 examples.
+  JobRecordPtr record_ =
+      Record({.kind = ConsistencyKind::kRounds, .round_items = 2});
+};
+
+TEST_F(RoundTest, StepsOnceOnTheMeanWhenTheLastExampleArrives) {
+  auto p = Make(record_);
+  ASSERT_EQ(Apply(p.get(), Push(1, 0, 2, 8)), Verdict::kApplied);
+  ASSERT_EQ(Apply(p.get(), Push(1, 2, 4, 8)), Verdict::kApplied);
+  ASSERT_EQ(Apply(p.get(), Push(0, 0, 2, 8)), Verdict::kApplied);
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(0, 1, 2, 3, 4, 5));
+  ASSERT_EQ(Apply(p.get(), Push(0, 2, 4, 8)), Verdict::kApplied);
+  EXPECT_EQ(p->open_round(), 1);
+  // Four sums of 8 over 8 examples.
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(4, 5, 6, 7, 8, 9));
+  EXPECT_THAT(Floats(*p->RoundValues(0)), ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+TEST_F(RoundTest, IsTheSameToTheBitInAnyOrderOfArrival) {
+  const float tenth = 0.1f, big = 1e7f;
+  auto a = Make(record_);
+  for (const auto& [shard, g] : {std::pair{0, tenth}, {1, big}}) {
+    Apply(a.get(), Push(shard, 0, 2, g));
+    Apply(a.get(), Push(shard, 2, 4, -g * 0.3f));
+  }
+  auto b = Make(record_);
+  Apply(b.get(), Push(1, 0, 2, big));
+  Apply(b.get(), Push(0, 0, 2, tenth));
+  Apply(b.get(), Push(1, 2, 4, -big * 0.3f));
+  Apply(b.get(), Push(0, 2, 4, -tenth * 0.3f));
+  EXPECT_EQ(Floats(a->Values()), Floats(b->Values()));
+}
+
+TEST_F(RoundTest, ACutInTheMiddleOfARoundGoesOnExactly) {
+  auto p = Make(record_);
+  Apply(p.get(), Push(1, 0, 2, 8));
+  Apply(p.get(), Push(0, 0, 2, 8));
+  Apply(p.get(), Push(0, 2, 4, 8));
+  auto restored =
+      *Partition::FromCut(record_, PartitionId(0),
+                          std::make_shared<AddingRule>(), pool_, p->TakeCut());
+  ASSERT_EQ(Apply(restored.get(), Push(1, 2, 4, 8)), Verdict::kApplied);
+  EXPECT_THAT(Floats(restored->Values()), ElementsAre(4, 5, 6, 7, 8, 9));
+}
+
+TEST_F(RoundTest, RefusesRoundsThatAreNotOpenOrClosedEverywhere) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.consistency.round_items = 1;
+  auto p = Make(record);
+  EXPECT_EQ(Apply(p.get(), Push(1, 0, 2, 1)), Verdict::kNotOpen);
+  Apply(p.get(), Push(0, 0, 2, 1));
+  Apply(p.get(), Push(0, 2, 4, 1));
+  EXPECT_EQ(Apply(p.get(), Push(0, 0, 2, 1), 0), Verdict::kDuplicate);
+  EXPECT_EQ(Apply(p.get(), Push(0, 0, 2, 1), 1), Verdict::kClosed);
+}
+
+}  // namespace
+}  // namespace ebb::server
