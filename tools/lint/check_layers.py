@@ -22,15 +22,19 @@ LAYERS = {
     "proto": [],
     "common": [],
     "common/protocol": ["common"],  # Plain structs of the protocol.
-    "common/job": ["common", "proto"],  # The job file and its message.
+    # The job file, its message, and the plan made of it.
+    "common/job": ["common", "common/protocol", "proto"],
     "common/rpc": ["common", "common/protocol", "proto"],
     "data": ["common"],
     "models": ["common"],
-    "client": ["common", "common/protocol", "common/rpc", "proto", "data"],
-    "server": ["common", "common/protocol", "common/rpc", "proto"],
-    "scheduler": ["common", "common/protocol", "common/rpc", "proto"],
-    "worker": ["common", "common/protocol", "common/rpc", "proto", "client",
-               "data", "models"],
+    "client": ["common", "common/job", "common/protocol", "common/rpc",
+               "proto", "data"],
+    "server": ["common", "common/job", "common/protocol", "common/rpc",
+               "proto"],
+    "scheduler": ["common", "common/job", "common/protocol", "common/rpc",
+                  "proto"],
+    "worker": ["common", "common/job", "common/protocol", "common/rpc",
+               "proto", "client", "data", "models"],
 }
 SIM_MAY = [*LAYERS]
 LAYERS["sim"] = SIM_MAY

@@ -1,0 +1,345 @@
+#include "common/job/specification.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/example_hash.h"
+#include "common/job/validate.h"
+#include "common/job/values.h"
+#include "common/schedule.h"
+#include "common/status_macros.h"
+
+namespace ebb::job {
+
+namespace {
+
+constexpr uint32_t kFormat = 1;
+constexpr int32_t kMostPartitions = 64;
+constexpr double kItemSeconds = 2;
+// Items of an epoch per worker, at least: the last ones must not keep all but
+// one waiting.
+constexpr int64_t kItemsPerWorker = 8;
+// A core computes so many multiplications and additions per second, and an
+// example takes about six per parameter, forward and backward.
+constexpr double kGuessedSpeed = 1e10 / 6;
+
+template <typename... Parts>
+absl::Status Invalid(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+absl::StatusOr<std::vector<int64_t>> BatchByEpoch(const v1::Train& train) {
+  if (!train.has_batch_growth()) return std::vector<int64_t>{train.batch()};
+  const v1::BatchGrowth& growth = train.batch_growth();
+  const auto every = ParseEpochs(growth.every());
+  if (!every) {
+    return Invalid("train.batch_growth.every: \"", growth.every(),
+                   "\" is no number of epochs");
+  }
+  const BatchSchedule schedule{train.batch(), growth.factor(), *every,
+                               growth.max()};
+  EBB_RETURN_IF_ERROR(schedule.Validate());
+  std::vector<int64_t> sizes;
+  for (int64_t epoch = 0; epoch < train.epochs(); ++epoch) {
+    sizes.push_back(schedule.At(static_cast<int32_t>(epoch)));
+    if (sizes.back() == schedule.max) break;
+  }
+  // The last entry holds for all later epochs: it need be there once.
+  while (sizes.size() > 1 && sizes.back() == sizes[sizes.size() - 2]) {
+    sizes.pop_back();
+  }
+  return sizes;
+}
+
+// The smaller of about two seconds of work and 1/8 of a worker's share of an
+// epoch, in whole batches.
+int64_t ChooseItemExamples(const JobPlan& plan, const JobFacts& facts) {
+  const double speed =
+      facts.examples_per_second > 0
+          ? facts.examples_per_second
+          : kGuessedSpeed /
+                static_cast<double>(std::max<int64_t>(1, plan.parameters));
+  const double most = static_cast<double>(plan.examples);
+  const auto by_time =
+      static_cast<int64_t>(std::min(most, std::floor(kItemSeconds * speed)));
+  const int64_t workers = std::max(1, plan.max_workers);
+  const int64_t by_share = plan.examples / (kItemsPerWorker * workers);
+  const int64_t batch =
+      *std::max_element(plan.batch_by_epoch.begin(), plan.batch_by_epoch.end());
+  const int64_t batches =
+      std::max<int64_t>(1, std::min(by_time, by_share) / batch);
+  return std::min(batches * batch, plan.examples);
+}
+
+absl::Status PlanData(const v1::Job& job, const JobFacts& facts,
+                      JobPlan* plan) {
+  const v1::Train& train = job.train();
+  if (train.epochs() > std::numeric_limits<int32_t>::max()) {
+    return Invalid("train.epochs: ", train.epochs(), " are too many");
+  }
+  plan->epochs = static_cast<int32_t>(train.epochs());
+  plan->examples = facts.examples;
+  plan->seed = train.has_shuffle_seed() ? train.shuffle_seed() : job.seed();
+  EBB_ASSIGN_OR_RETURN(plan->batch_by_epoch, BatchByEpoch(train));
+  plan->min_workers = static_cast<int32_t>(job.workers().min());
+  plan->max_workers = static_cast<int32_t>(job.workers().max());
+  return absl::OkStatus();
+}
+
+absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
+                       JobPlan* plan) {
+  for (const DenseTable& table : facts.tables) {
+    if (table.size < 0 ||
+        plan->parameters >
+            std::numeric_limits<int64_t>::max() / 8 - table.size) {
+      return Invalid("table ", table.name, " has ", table.size, " elements");
+    }
+    EBB_RETURN_IF_ERROR(table.init.Validate());
+    plan->parameters += table.size;
+  }
+  if (plan->parameters == 0) return Invalid("model: it has no parameters");
+  const auto by_default =
+      static_cast<int32_t>(std::min<int64_t>(plan->Blocks(), kMostPartitions));
+  plan->partitions = job.has_partitions()
+                         ? static_cast<int32_t>(job.partitions())
+                         : by_default;
+  plan->oracle_width =
+      job.has_oracle() ? static_cast<int32_t>(job.oracle().width()) : 0;
+  return absl::OkStatus();
+}
+
+// A round of a number of examples is cut into as many items as there may be
+// workers, but not into parts of batches.
+absl::Status PlanItems(const v1::Job& job, const JobFacts& facts,
+                       JobPlan* plan) {
+  const v1::Consistency& consistency = job.consistency();
+  int64_t round_examples = kWholeEpoch;
+  if (plan->rounds()) {
+    const auto parsed = ParseEpochOrCount(consistency.examples());
+    if (!parsed) {
+      return Invalid("consistency.examples: \"", consistency.examples(),
+                     "\" is neither \"epoch\" nor a number of examples");
+    }
+    round_examples = std::min(*parsed, plan->examples);
+  }
+  if (job.train().has_item_examples()) {
+    plan->shard_size = std::min(job.train().item_examples(), plan->examples);
+  } else if (round_examples == kWholeEpoch) {
+    plan->shard_size = ChooseItemExamples(*plan, facts);
+  } else {
+    const int64_t batches =
+        CeilDivide(round_examples, plan->batch_by_epoch.front());
+    const int64_t items =
+        std::min<int64_t>(batches, std::max(1, plan->max_workers));
+    plan->shard_size = CeilDivide(round_examples, items);
+  }
+  if (plan->shard_size < 1) {
+    return Invalid("train.item_examples: ", plan->shard_size,
+                   ", at least 1 needed");
+  }
+  const int64_t shards = CeilDivide(plan->examples, plan->shard_size);
+  if (shards > std::numeric_limits<int32_t>::max()) {
+    return Invalid("train.item_examples: ", plan->shard_size, " examples make ",
+                   shards, " items an epoch: too many");
+  }
+  if (plan->rounds()) {
+    plan->consistency.round_items = static_cast<int32_t>(
+        round_examples == kWholeEpoch
+            ? shards
+            : CeilDivide(round_examples, plan->shard_size));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PlanConsistency(const v1::Consistency& consistency,
+                             JobPlan* plan) {
+  ConsistencyPlan& out = plan->consistency;
+  switch (consistency.kind()) {
+    case v1::Consistency::KIND_SSP:
+      out.kind = ConsistencyKind::kSsp;
+      out.clock_bound = consistency.bound();
+      break;
+    case v1::Consistency::KIND_BSP:
+      out.kind = ConsistencyKind::kSsp;
+      out.clock_bound = 0;
+      break;
+    case v1::Consistency::KIND_ROUNDS:
+      out.kind = ConsistencyKind::kRounds;
+      out.rounds_in_memory =
+          static_cast<int32_t>(consistency.rounds_in_memory());
+      break;
+    case v1::Consistency::KIND_ASP:
+      out.kind = ConsistencyKind::kAsp;
+      break;
+    default:
+      return Invalid("consistency.kind: unknown value ", consistency.kind());
+  }
+  if (consistency.has_max_staleness()) {
+    out.max_staleness_updates = consistency.max_staleness();
+  }
+  return absl::OkStatus();
+}
+
+PoisonPolicy PolicyOf(v1::Policy policy) {
+  return policy == v1::POLICY_SKIP ? PoisonPolicy::kSkip : PoisonPolicy::kPause;
+}
+
+absl::Status PlanRest(const v1::Job& job, JobPlan* plan) {
+  plan->on_poison = PolicyOf(job.on_poison());
+  plan->on_nonfinite = PolicyOf(job.on_nonfinite());
+  plan->quarantine_after = static_cast<int32_t>(job.quarantine_after());
+  const auto interval = ParseInterval(job.checkpoint().every());
+  if (!interval) {
+    return Invalid("checkpoint.every: \"", job.checkpoint().every(),
+                   "\" is no duration");
+  }
+  plan->checkpoint_interval_ms =
+      std::max<int64_t>(1, absl::ToInt64Milliseconds(*interval));
+  plan->checkpoint_keep = static_cast<int32_t>(job.checkpoint().keep());
+  const bool has_test = job.data().has_test() || job.data().has_split();
+  if (has_test && job.has_evaluate()) {
+    const auto every = ParseEpochs(job.evaluate().every());
+    if (!every) {
+      return Invalid("evaluate.every: \"", job.evaluate().every(),
+                     "\" is no number of epochs");
+    }
+    plan->evaluate_every = static_cast<int32_t>(
+        std::min<int64_t>(*every, std::numeric_limits<int32_t>::max()));
+  }
+  return absl::OkStatus();
+}
+
+v1::DenseTable ToProto(const DenseTable& table) {
+  v1::DenseTable message;
+  message.set_name(table.name);
+  message.set_size(table.size);
+  message.set_init_parameter(table.init.parameter);
+  switch (table.init.kind) {
+    case InitRule::Kind::kZeros:
+      message.set_init(v1::DenseTable::INIT_ZEROS);
+      break;
+    case InitRule::Kind::kConstant:
+      message.set_init(v1::DenseTable::INIT_CONSTANT);
+      break;
+    case InitRule::Kind::kUniform:
+      message.set_init(v1::DenseTable::INIT_UNIFORM);
+      break;
+    case InitRule::Kind::kNormal:
+      message.set_init(v1::DenseTable::INIT_NORMAL);
+      break;
+  }
+  return message;
+}
+
+std::optional<InitRule::Kind> KindOf(v1::DenseTable::Init init) {
+  switch (init) {
+    case v1::DenseTable::INIT_ZEROS:
+      return InitRule::Kind::kZeros;
+    case v1::DenseTable::INIT_CONSTANT:
+      return InitRule::Kind::kConstant;
+    case v1::DenseTable::INIT_UNIFORM:
+      return InitRule::Kind::kUniform;
+    case v1::DenseTable::INIT_NORMAL:
+      return InitRule::Kind::kNormal;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+uint64_t LayoutHash(uint64_t index_hash, int order_version,
+                    const JobPlan& plan) {
+  uint64_t hash = HashAppend(0, index_hash);
+  hash = HashAppend(hash, static_cast<uint64_t>(order_version));
+  hash = HashAppend(hash, plan.seed);
+  hash = HashAppend(hash, static_cast<uint64_t>(plan.epochs));
+  hash = HashAppend(hash, static_cast<uint64_t>(plan.examples));
+  hash = HashAppend(hash, static_cast<uint64_t>(plan.shard_size));
+  for (const int64_t batch : plan.batch_by_epoch) {
+    hash = HashAppend(hash, static_cast<uint64_t>(batch));
+  }
+  return hash;
+}
+
+absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
+                                        const JobFacts& facts) {
+  v1::Specification specification;
+  specification.set_format(kFormat);
+  *specification.mutable_job() = job;
+  FillDefaults(specification.mutable_job());
+  const v1::Job& full = specification.job();
+
+  JobRecord record;
+  record.name = full.name();
+  JobPlan& plan = record.plan;
+  EBB_RETURN_IF_ERROR(PlanConsistency(full.consistency(), &plan));
+  EBB_RETURN_IF_ERROR(PlanData(full, facts, &plan));
+  EBB_RETURN_IF_ERROR(PlanModel(full, facts, &plan));
+  if (plan.examples < 1) return Invalid("data.train: it has no examples");
+  EBB_RETURN_IF_ERROR(PlanItems(full, facts, &plan));
+  EBB_RETURN_IF_ERROR(PlanRest(full, &plan));
+  plan.layout_hash =
+      LayoutHash(facts.train_index_hash, facts.order_version, plan);
+  EBB_RETURN_IF_ERROR(plan.Validate());
+
+  specification.set_source(facts.source);
+  specification.set_train_index(facts.train_index);
+  specification.set_test_index(facts.test_index);
+  for (const DenseTable& table : facts.tables) {
+    *specification.add_tables() = ToProto(table);
+  }
+  if (!specification.SerializeToString(&record.specification)) {
+    return Invalid("the job's specification is larger than 2 GiB");
+  }
+  return record;
+}
+
+absl::StatusOr<v1::Specification> ReadSpecification(const JobRecord& record) {
+  v1::Specification specification;
+  if (!specification.ParseFromString(record.specification) ||
+      specification.format() == 0) {
+    return absl::DataLossError(
+        absl::StrCat("the specification of job ", record.name,
+                     " cannot be read: it is damaged, or another program's"));
+  }
+  if (specification.format() > kFormat) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the specification of job ", record.name, " has format ",
+                     specification.format(), "; this ebb knows format ",
+                     kFormat, ". Update this daemon."));
+  }
+  return specification;
+}
+
+absl::StatusOr<std::vector<DenseTable>> TablesOf(
+    const v1::Specification& specification, const JobPlan& plan) {
+  std::vector<DenseTable> tables;
+  int64_t rest = plan.parameters;
+  for (const v1::DenseTable& message : specification.tables()) {
+    const auto kind = KindOf(message.init());
+    if (!kind || message.size() < 0 || message.size() > rest) {
+      return Invalid("table ", message.name(), " of ", message.size(),
+                     " elements does not fit a job of ", plan.parameters,
+                     " parameters");
+    }
+    const InitRule init{*kind, message.init_parameter()};
+    EBB_RETURN_IF_ERROR(init.Validate());
+    rest -= message.size();
+    tables.push_back({message.name(), message.size(), init});
+  }
+  if (rest != 0) {
+    return Invalid("the job has ", plan.parameters, " parameters, its tables ",
+                   plan.parameters - rest);
+  }
+  return tables;
+}
+
+}  // namespace ebb::job

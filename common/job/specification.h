@@ -1,0 +1,71 @@
+// From a job and what is known of its data and model to the record that all
+// daemons share: its plan, and the specification (specification.proto) that
+// the record carries.
+//
+//   JobFacts facts;   // From the opened data and the model.
+//   EBB_ASSIGN_OR_RETURN(JobRecord record, MakeJobRecord(job, facts));
+//   ... submit record.plan and record.specification ...
+//   EBB_ASSIGN_OR_RETURN(v1::Specification specification,
+//                        ReadSpecification(*record));
+#ifndef EBB_COMMON_JOB_SPECIFICATION_H_
+#define EBB_COMMON_JOB_SPECIFICATION_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/initializer.h"
+#include "common/protocol/plan.h"
+#include "ebb/v1/job.pb.h"
+#include "ebb/v1/specification.pb.h"
+
+namespace ebb::job {
+
+// A dense table of the model.
+struct DenseTable {
+  std::string name;
+  int64_t size = 0;
+  InitRule init;
+};
+
+// What is known of a job's data and model when it is submitted.
+struct JobFacts {
+  std::vector<DenseTable> tables;  // In the order of the model.
+
+  int64_t examples = 0;  // Of the training data.
+  // The encoded indexes; without test data the second is empty.
+  std::string train_index;
+  std::string test_index;
+  // data::Index::Hash() of the training data, and data::kOrderVersion.
+  uint64_t train_index_hash = 0;
+  int order_version = 0;
+
+  // What one worker computes, if somebody measured it; 0: it is guessed from
+  // the number of parameters. Only the size of items follows from it.
+  double examples_per_second = 0;
+  // The text of the job file, kept for people.
+  std::string source;
+};
+
+// The record of a job that ValidateJob found no mistake in; `id` is left to
+// the scheduler. InvalidArgument, naming the key, for what no job can be.
+absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
+                                        const JobFacts& facts);
+
+// JobPlan::layout_hash: whoever computes it from other data, another order or
+// another grid gets another number. `plan` needs its data part only.
+uint64_t LayoutHash(uint64_t index_hash, int order_version,
+                    const JobPlan& plan);
+
+// DataLoss when the record's specification cannot be read;
+// FailedPrecondition when a newer ebb wrote it.
+absl::StatusOr<v1::Specification> ReadSpecification(const JobRecord& record);
+
+// Its tables. InvalidArgument unless they are the record's parameters.
+absl::StatusOr<std::vector<DenseTable>> TablesOf(
+    const v1::Specification& specification, const JobPlan& plan);
+
+}  // namespace ebb::job
+
+#endif  // EBB_COMMON_JOB_SPECIFICATION_H_

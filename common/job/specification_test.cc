@@ -1,0 +1,261 @@
+#include "common/job/specification.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/job/yaml.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::job {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// The job of these lines, beside what every job needs.
+v1::Job JobOf(const std::string& lines) {
+  const std::string text = absl::StrCat(
+      "model: softmax\ndata: {train: {csv: a.csv}, test: {csv: b.csv}}\n",
+      lines);
+  const JobFile file = ReadJob(text, "job.yaml");
+  EXPECT_TRUE(file.ok()) << ToString(file.mistakes);
+  return file.job;
+}
+
+// 60,000 examples, 235,146 parameters: the main job.
+JobFacts MainFacts() {
+  JobFacts facts;
+  facts.tables = {{"w1", 784 * 256, InitRule::Normal(0.05f)},
+                  {"b1", 256, InitRule::Zeros()},
+                  {"w2", 256 * 128, InitRule::Uniform(0.1f)},
+                  {"b2", 128, InitRule::Zeros()},
+                  {"w3", 1280, InitRule::Constant(0.5f)},
+                  {"b3", 10, InitRule::Zeros()}};
+  facts.examples = 60'000;
+  facts.train_index = "train";
+  facts.test_index = "test";
+  facts.train_index_hash = 77;
+  facts.order_version = 1;
+  facts.source = "the text";
+  return facts;
+}
+
+JobPlan PlanOf(const std::string& lines, const JobFacts& facts = MainFacts()) {
+  const auto record = MakeJobRecord(JobOf(lines), facts);
+  EXPECT_TRUE(record.ok()) << record.status();
+  return record.ok() ? record->plan : JobPlan();
+}
+
+TEST(SpecificationTest, PlansTheMainJob) {
+  const JobPlan plan = PlanOf(
+      "train: {epochs: 8, batch: 128, shuffle_seed: 5}\n"
+      "consistency: {kind: ssp, bound: 4}\n"
+      "checkpoint: {every: 10s, keep: 5}\n"
+      "evaluate: {every: 1 epoch}\nseed: 9\n");
+  EXPECT_EQ(plan.epochs, 8);
+  EXPECT_EQ(plan.examples, 60'000);
+  EXPECT_EQ(plan.parameters, 235'146);
+  EXPECT_EQ(plan.partitions, 15);  // ceil(235,146 / 16,384).
+  // 60,000 / (8 * 8 workers) = 937, in whole batches: 7 * 128.
+  EXPECT_EQ(plan.shard_size, 896);
+  EXPECT_THAT(plan.batch_by_epoch, ElementsAre(128));
+  EXPECT_EQ(plan.seed, 5u);
+  EXPECT_EQ(plan.consistency.kind, ConsistencyKind::kSsp);
+  EXPECT_EQ(plan.consistency.clock_bound, 4);
+  EXPECT_EQ(plan.consistency.max_staleness_updates, -1);
+  EXPECT_EQ(plan.checkpoint_interval_ms, 10'000);
+  EXPECT_EQ(plan.checkpoint_keep, 5);
+  EXPECT_EQ(plan.evaluate_every, 1);
+  EXPECT_EQ(plan.min_workers, 1);
+  EXPECT_EQ(plan.max_workers, 8);
+  EXPECT_EQ(plan.quarantine_after, 3);
+  EXPECT_EQ(plan.oracle_width, 0);
+}
+
+TEST(SpecificationTest, OrderHasTheJobsSeedUnlessItHasItsOwn) {
+  EXPECT_EQ(PlanOf("seed: 9\n").seed, 9u);
+  EXPECT_EQ(PlanOf("").seed, 1u);
+}
+
+TEST(SpecificationTest, ItemsAreTwoSecondsOfWorkAtMost) {
+  JobFacts facts = MainFacts();
+  facts.examples = 10'000'000;
+  facts.examples_per_second = 1000;
+  // 2,000 examples, in whole batches: 15 * 128.
+  EXPECT_EQ(PlanOf("", facts).shard_size, 1920);
+  // Guessed: 1e10 / 6 / 235,146 = 7,087.8 a second, 14,175 in two: 110 * 128.
+  facts.examples_per_second = 0;
+  EXPECT_EQ(PlanOf("", facts).shard_size, 14'080);
+}
+
+TEST(SpecificationTest, ItemsHoldAtLeastTheLargestBatch) {
+  JobFacts facts = MainFacts();
+  facts.examples = 5000;
+  EXPECT_EQ(PlanOf("train: {batch: 100, batch_growth: {factor: 2, every: 1 "
+                   "epochs, max: 400}}\n",
+                   facts)
+                .shard_size,
+            400);
+  facts.examples = 50;
+  EXPECT_EQ(PlanOf("", facts).shard_size, 50);
+}
+
+TEST(SpecificationTest, ItemSizeCanBeGiven) {
+  EXPECT_EQ(PlanOf("train: {item_examples: 1000}\n").shard_size, 1000);
+  EXPECT_EQ(PlanOf("train: {item_examples: 99999999}\n").shard_size, 60'000);
+}
+
+TEST(SpecificationTest, BatchesGrowByEpochUntilTheLargest) {
+  EXPECT_THAT(PlanOf("train: {epochs: 20, batch: 100, batch_growth: {factor: 3,"
+                     " every: 2 epochs, max: 500}}\n")
+                  .batch_by_epoch,
+              ElementsAre(100, 100, 300, 300, 500));
+  EXPECT_THAT(PlanOf("train: {epochs: 4, batch: 100, batch_growth: {factor: 3,"
+                     " every: 2 epochs, max: 500}}\n")
+                  .batch_by_epoch,
+              ElementsAre(100, 100, 300));
+}
+
+TEST(SpecificationTest, BspIsSspWithBoundZero) {
+  const JobPlan plan = PlanOf("consistency: {kind: bsp, max_staleness: 7}\n");
+  EXPECT_EQ(plan.consistency.kind, ConsistencyKind::kSsp);
+  EXPECT_EQ(plan.consistency.clock_bound, 0);
+  EXPECT_EQ(plan.consistency.max_staleness_updates, 7);
+}
+
+TEST(SpecificationTest, ARoundOfAnEpochHasAllItsItems) {
+  const JobPlan plan = PlanOf("consistency: rounds\n");
+  EXPECT_EQ(plan.shard_size, 896);
+  EXPECT_EQ(plan.consistency.round_items, 67);
+  EXPECT_EQ(plan.RoundsPerEpoch(), 1);
+}
+
+TEST(SpecificationTest, AGlobalBatchIsSplitIntoItems) {
+  // Four batches of 128 in 512.
+  JobPlan plan = PlanOf("consistency: {kind: rounds, examples: 512}\n");
+  EXPECT_EQ(plan.shard_size, 128);
+  EXPECT_EQ(plan.consistency.round_items, 4);
+  // 32 batches, but 8 workers: 512 examples each.
+  plan = PlanOf("consistency: {kind: rounds, examples: 4096}\n");
+  EXPECT_EQ(plan.shard_size, 512);
+  EXPECT_EQ(plan.consistency.round_items, 8);
+  // 500 are four items of 125.
+  plan = PlanOf("consistency: {kind: rounds, examples: 500}\n");
+  EXPECT_EQ(plan.shard_size, 125);
+  EXPECT_EQ(plan.consistency.round_items, 4);
+  // Rounded up to whole items of the given size.
+  plan = PlanOf(
+      "consistency: {kind: rounds, examples: 500}\n"
+      "train: {item_examples: 200}\n");
+  EXPECT_EQ(plan.consistency.round_items, 3);
+  // More than an epoch is an epoch.
+  plan = PlanOf("consistency: {kind: rounds, examples: 99999999}\n");
+  EXPECT_EQ(plan.RoundsPerEpoch(), 1);
+}
+
+TEST(SpecificationTest, PoliciesPartitionsAndOracleComeFromTheJob) {
+  const JobPlan plan = PlanOf(
+      "on_poison: skip\non_nonfinite: pause\nquarantine_after: 100\n"
+      "partitions: 3\noracle: {width: 6}\nworkers: {min: 2, max: 5}\n");
+  EXPECT_EQ(plan.on_poison, PoisonPolicy::kSkip);
+  EXPECT_EQ(plan.on_nonfinite, PoisonPolicy::kPause);
+  EXPECT_EQ(plan.quarantine_after, 100);
+  EXPECT_EQ(plan.partitions, 3);
+  EXPECT_EQ(plan.oracle_width, 6);
+  EXPECT_EQ(plan.min_workers, 2);
+  EXPECT_EQ(plan.max_workers, 5);
+}
+
+TEST(SpecificationTest, ManyParametersMakeSixtyFourPartitions) {
+  JobFacts facts = MainFacts();
+  facts.tables = {{"w", 64 * 16'384 + 1, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 64);
+  facts.tables = {{"w", 3, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 1);
+}
+
+TEST(SpecificationTest, LayoutHashNamesDataOrderAndGrid) {
+  const JobPlan plan = PlanOf("");
+  EXPECT_EQ(plan.layout_hash, LayoutHash(77, 1, plan));
+  EXPECT_NE(LayoutHash(78, 1, plan), plan.layout_hash);
+  EXPECT_NE(LayoutHash(77, 2, plan), plan.layout_hash);
+  JobPlan other = plan;
+  other.shard_size += 1;
+  EXPECT_NE(LayoutHash(77, 1, other), plan.layout_hash);
+  other = plan;
+  other.batch_by_epoch = {64};
+  EXPECT_NE(LayoutHash(77, 1, other), plan.layout_hash);
+  other = plan;
+  other.seed = 2;
+  EXPECT_NE(LayoutHash(77, 1, other), plan.layout_hash);
+}
+
+TEST(SpecificationTest, SpecificationComesBackWithDefaultsAndTables) {
+  const auto record = MakeJobRecord(JobOf("name: my-job\n"), MainFacts());
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->name, "my-job");
+  const auto specification = ReadSpecification(*record);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  EXPECT_EQ(specification->job().train().epochs(), 10);
+  EXPECT_EQ(specification->source(), "the text");
+  EXPECT_EQ(specification->train_index(), "train");
+  EXPECT_EQ(specification->test_index(), "test");
+  const auto tables = TablesOf(*specification, record->plan);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+  ASSERT_EQ(tables->size(), 6u);
+  EXPECT_EQ((*tables)[0].name, "w1");
+  EXPECT_EQ((*tables)[0].size, 200'704);
+  EXPECT_EQ((*tables)[0].init, InitRule::Normal(0.05f));
+  EXPECT_EQ((*tables)[1].init, InitRule::Zeros());
+  EXPECT_EQ((*tables)[2].init, InitRule::Uniform(0.1f));
+  EXPECT_EQ((*tables)[4].init, InitRule::Constant(0.5f));
+}
+
+TEST(SpecificationTest, RefusesWhatNoJobCanBe) {
+  JobFacts facts = MainFacts();
+  facts.examples = 0;
+  EXPECT_THAT(MakeJobRecord(JobOf(""), facts).status().message(),
+              HasSubstr("no examples"));
+  facts = MainFacts();
+  facts.tables.clear();
+  EXPECT_THAT(MakeJobRecord(JobOf(""), facts).status().message(),
+              HasSubstr("no parameters"));
+  facts.tables = {{"w", -1, InitRule::Zeros()}};
+  EXPECT_THAT(MakeJobRecord(JobOf(""), facts).status().message(),
+              HasSubstr("table w has -1 elements"));
+}
+
+TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
+  JobRecord record;
+  record.name = "j";
+  record.specification = "no message";
+  EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
+  record.specification.clear();
+  EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
+  v1::Specification newer;
+  newer.set_format(2);
+  record.specification = newer.SerializeAsString();
+  EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
+}
+
+TEST(SpecificationTest, TablesThatAreNotTheParametersAreRefused) {
+  v1::Specification specification;
+  v1::DenseTable* table = specification.add_tables();
+  table->set_name("w");
+  table->set_size(5);
+  table->set_init(v1::DenseTable::INIT_ZEROS);
+  JobPlan plan;
+  plan.parameters = 5;
+  EXPECT_TRUE(TablesOf(specification, plan).ok());
+  plan.parameters = 6;
+  EXPECT_FALSE(TablesOf(specification, plan).ok());
+  plan.parameters = 4;
+  EXPECT_FALSE(TablesOf(specification, plan).ok());
+  plan.parameters = 5;
+  table->set_init(v1::DenseTable::INIT_UNSPECIFIED);
+  EXPECT_FALSE(TablesOf(specification, plan).ok());
+}
+
+}  // namespace
+}  // namespace ebb::job
