@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "common/ids.h"
@@ -35,6 +36,7 @@ struct WorkerInfo {
   bool parked = false;
   int64_t examples = 0;  // Computed in its life.
   int64_t clock = 0;
+  std::vector<HeldItem> claims;  // Held since before; settled at the start.
 };
 
 struct Cluster {

@@ -189,6 +189,9 @@ void SchedulerCore::MaybeStart(Context* context) {
   }
   gathering_ = false;
   for (auto& [id, job] : jobs_) job->Start(context);
+  for (auto& [session, worker] : cluster_.workers) {
+    SettleClaims(&worker, context);
+  }
 }
 
 void SchedulerCore::Handle(LinkId link, const RegisterPartitions& message,
@@ -284,12 +287,19 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker.clock = message.clock;
   worker.wants = 0;
   worker_links_[link] = message.session;
-  for (const HeldItem& held : message.held) {
+  worker.claims = message.held;
+  if (!gathering_) SettleClaims(&worker, context);
+}
+
+// A worker keeps what it holds since before this scheduler, unless somebody
+// else has it.
+void SchedulerCore::SettleClaims(WorkerInfo* worker, Context* context) {
+  for (const HeldItem& held : std::exchange(worker->claims, {})) {
     if (TrainingJob* job = Find(held.job)) {
-      job->AdoptLease(worker, held, message.clock, context);
-      job->SendPlacement(worker.session, context);
+      job->AdoptLease(*worker, held, worker->clock, context);
+      job->SendPlacement(worker->session, context);
     } else {
-      context->ToWorker(worker.session,
+      context->ToWorker(worker->session,
                         LeaseLost{held.job, held.generation, held.item});
     }
   }

@@ -100,6 +100,7 @@ class SchedulerCore {
   TrainingJob* Find(JobId job);
   void AdoptJob(const JobRegistration& registration, Context* context);
   void MaybeStart(Context* context);
+  void SettleClaims(WorkerInfo* worker, Context* context);
   void LoseServer(ServerInfo* server, Context* context);
   void LoseWorker(SessionId session, Context* context);
   void OfferWork(Context* context);

@@ -1,0 +1,345 @@
+#include "scheduler/scheduler_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr LinkId kServerLink(1), kWorkerLink(2), kOtherLink(3);
+constexpr SessionId kServerSession(101), kWorker(201), kOther(202);
+constexpr ServerId kServer(0);
+
+// One server with both partitions; one epoch of 4 items of 2 examples.
+class SchedulerCoreTest : public testing::Test {
+ protected:
+  SchedulerCoreTest() { Restart({}); }
+
+  static JobRecord Record() {
+    JobRecord record;
+    record.name = "test";
+    record.plan.examples = 8;
+    record.plan.shard_size = 2;
+    record.plan.partitions = 2;
+    record.plan.parameters = 4;
+    record.plan.quarantine_after = 2;
+    return record;
+  }
+
+  void Restart(std::map<std::string, std::string> stored) {
+    stored_ = std::move(stored);
+    core_ = *SchedulerCore::Create({}, stored_, now_);
+  }
+
+  // Carries out what was asked for; keeps what was sent by the last event.
+  void Do(SchedulerActions actions) {
+    to_server_.clear();
+    to_worker_.clear();
+    bool sent = false;
+    for (SchedulerAction& action : actions) {
+      if (auto* persist = std::get_if<Persist>(&action)) {
+        EXPECT_FALSE(sent) << "something was sent before it was stored";
+        for (const StoreWrite& write : persist->writes) {
+          if (write.value) {
+            stored_[write.key] = *write.value;
+          } else {
+            stored_.erase(write.key);
+          }
+        }
+      } else if (auto* server = std::get_if<SendServer>(&action)) {
+        sent = true;
+        to_server_.push_back(server->message);
+      } else if (auto* worker = std::get_if<SendWorker>(&action)) {
+        sent = true;
+        to_worker_.emplace_back(worker->link, worker->message);
+      }
+    }
+  }
+  void FromServer(ServerToScheduler message, SessionId session) {
+    SchedulerActions actions;
+    core_->OnServer(kServerLink, message, now_, &actions);
+    Do(std::move(actions));
+  }
+  void FromWorker(LinkId link, WorkerToScheduler message) {
+    SchedulerActions actions;
+    core_->OnWorker(link, message, now_, &actions);
+    Do(std::move(actions));
+  }
+  void Tick(absl::Duration later) {
+    now_ += later;
+    SchedulerActions actions;
+    core_->OnTick(now_, &actions);
+    Do(std::move(actions));
+  }
+
+  void ServerUp(std::vector<JobRegistration> jobs = {}) {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = kServerSession;
+    message.address = "here:1";
+    message.jobs = std::move(jobs);
+    FromServer(message, kServerSession);
+  }
+  void Submit() {
+    SchedulerActions actions;
+    job_ = *core_->Submit(Record(), now_, &actions);
+    Do(std::move(actions));
+  }
+  std::vector<Grant> Grants() const {
+    std::vector<Grant> grants;
+    for (const SchedulerToServer& message : to_server_) {
+      if (auto* grant = std::get_if<Grant>(&message)) grants.push_back(*grant);
+    }
+    return grants;
+  }
+  std::vector<Lease> Leases(LinkId link) const {
+    std::vector<Lease> leases;
+    for (const auto& [to, message] : to_worker_) {
+      if (to != link) continue;
+      if (auto* lease = std::get_if<Lease>(&message)) leases.push_back(*lease);
+    }
+    return leases;
+  }
+
+  const TrainingJob& job() const { return *core_->jobs().at(job_); }
+  // What the server would say of its partitions, with `full` items done.
+  JobRegistration Registration(int32_t full, int32_t durable) const {
+    JobRegistration registration;
+    registration.record = job().record();
+    registration.generation = job().state().generation;
+    const auto encode = [&](int32_t items) {
+      MarkSet marks(job().plan());
+      for (int32_t i = 0; i < items; ++i) {
+        EXPECT_TRUE(marks.Raise({0, i}, 2).ok());
+      }
+      return marks.Encode();
+    };
+    for (int32_t p = 0; p < 2; ++p) {
+      registration.partitions.push_back(
+          {PartitionId(p), job().placement().at(PartitionId(p)).drawn, true,
+           encode(full), encode(durable)});
+    }
+    return registration;
+  }
+  void Register(int32_t full = 0, int32_t durable = 0) {
+    FromServer(RegisterPartitions{kServerSession, Registration(full, durable)},
+               kServerSession);
+  }
+  void WorkerUp(LinkId link, SessionId session) {
+    FromWorker(link, RegisterWorker{session, "w"});
+    FromWorker(link, LeaseRequest{session, 1});
+  }
+  void Ready() {
+    ServerUp();
+    Submit();
+    Register();
+  }
+
+  absl::Time now_ = absl::FromUnixSeconds(1'000'000);
+  std::map<std::string, std::string> stored_;
+  std::unique_ptr<SchedulerCore> core_;
+  JobId job_;
+  std::vector<SchedulerToServer> to_server_;
+  std::vector<std::pair<LinkId, SchedulerToWorker>> to_worker_;
+};
+
+TEST_F(SchedulerCoreTest, GrantsNothingBeforeAServerIsThere) {
+  Submit();
+  EXPECT_THAT(to_server_, IsEmpty());
+  ServerUp();
+  ASSERT_THAT(Grants(), SizeIs(1));
+  EXPECT_THAT(Grants()[0].partitions, SizeIs(2));
+  EXPECT_EQ(Grants()[0].session, kServerSession);
+}
+
+TEST_F(SchedulerCoreTest, LeasesOnlyWhenEveryPartitionIsRegistered) {
+  ServerUp();
+  Submit();
+  WorkerUp(kWorkerLink, kWorker);
+  EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
+  Register();
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  EXPECT_EQ(Leases(kWorkerLink)[0].item, (ItemId{0, 0}));
+}
+
+TEST_F(SchedulerCoreTest, ARegistrationOfAnotherTermIsNotBelieved) {
+  ServerUp();
+  Submit();
+  JobRegistration old = Registration(4, 4);
+  for (auto& one : old.partitions) one.term = Term(1);
+  FromServer(RegisterPartitions{kServerSession, old}, kServerSession);
+  EXPECT_FALSE(job().placement().AllRegistered());
+  EXPECT_EQ(job().marks().full_everywhere(), 0);
+}
+
+TEST_F(SchedulerCoreTest, AConnectionThatBreaksFreesTheItemAtOnce) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 1}));
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  FromWorker(kOtherLink,
+             ItemEnd{kOther, job_, job().state().generation, {0, 1}});
+  EXPECT_EQ(job().leases().HeldBy(kOther).size(), 1);  // Item 2.
+  SchedulerActions actions;
+  core_->OnWorkerDisconnected(kWorkerLink, now_, &actions);
+  Do(std::move(actions));
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 0}));
+}
+
+TEST_F(SchedulerCoreTest, ASilentWorkerLosesItsItemAfterTheLeaseTime) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  Tick(absl::Seconds(2));
+  FromWorker(kWorkerLink,
+             Progress{kWorker, job_, job().state().generation, {0, 0}});
+  Tick(absl::Seconds(2));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+  Tick(absl::Seconds(1.5));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), IsEmpty());
+}
+
+TEST_F(SchedulerCoreTest, NoLeaseRunsOutWhileAServerIsAway) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  SchedulerActions actions;
+  core_->OnServerDisconnected(kServerLink, now_, &actions);
+  Do(std::move(actions));
+  Tick(absl::Seconds(60));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+  ServerUp({Registration(0, 0)});
+  Tick(absl::Seconds(1));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+}
+
+TEST_F(SchedulerCoreTest, IsCompleteOnlyWhenEverythingIsDurable) {
+  Ready();
+  Register(4, 3);
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  Register(4, 4);
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
+}
+
+TEST_F(SchedulerCoreTest, ACompleteJobReopensWhenAServerComesBackWithLess) {
+  Ready();
+  Register(4, 4);
+  Register(3, 3);
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  EXPECT_EQ(Leases(kWorkerLink)[0].item, (ItemId{0, 3}));
+}
+
+TEST_F(SchedulerCoreTest, ARestartedServerGetsNewTermsAndTheParent) {
+  Ready();
+  const Term first = job().placement().at(PartitionId(0)).drawn;
+  RegisterServer again;
+  again.server = kServer;
+  again.session = SessionId(102);
+  FromServer(again, SessionId(102));
+  ASSERT_THAT(Grants(), SizeIs(1));
+  EXPECT_EQ(Grants()[0].session, SessionId(102));
+  for (const PartitionGrant& one : Grants()[0].partitions) {
+    EXPECT_GT(one.term, first);
+  }
+}
+
+// "A new scheduler starts above every term reported" is not enough: a server
+// may have died with a higher one (docs/protocol.md).
+TEST_F(SchedulerCoreTest, TermsAreNotReusedWhenTheStoreIsLost) {
+  Ready();
+  const Term drawn = job().placement().at(PartitionId(1)).drawn;
+  JobRegistration known = Registration(1, 1);
+  for (auto& one : known.partitions) one.term = Term(1);  // An old copy.
+  now_ += absl::Milliseconds(1);
+  Restart({});
+  ServerUp({known});
+  ASSERT_THAT(Grants(), SizeIs(1));
+  for (const PartitionGrant& one : Grants()[0].partitions) {
+    EXPECT_GT(one.term, drawn);
+  }
+}
+
+TEST_F(SchedulerCoreTest, ARestartedSchedulerGrantsNewTermsWithTheParent) {
+  Ready();
+  Register(2, 1);
+  const JobRegistration known = Registration(2, 1);
+  const auto stored = stored_;
+  Restart(stored);
+  EXPECT_TRUE(core_->gathering());
+  ServerUp({known});
+  ASSERT_THAT(Grants(), SizeIs(1));
+  const PartitionGrant& one = Grants()[0].partitions[0];
+  EXPECT_EQ(one.parent, known.partitions[0].term);
+  EXPECT_GT(one.term, one.parent);
+  Register(2, 1);
+  EXPECT_EQ(job().marks().full_everywhere(), 2);
+}
+
+TEST_F(SchedulerCoreTest, WaitsForEveryServerItKnows) {
+  Ready();
+  auto stored = stored_;
+  stored["server/1"] = "";
+  Restart(stored);
+  ServerUp();
+  EXPECT_TRUE(core_->gathering());
+  Tick(SchedulerOptions().takeover_after);
+  EXPECT_FALSE(core_->gathering());
+}
+
+TEST_F(SchedulerCoreTest, AWorkerKeepsItsItemOverASchedulerRestart) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  const JobRegistration known = Registration(0, 0);
+  const Generation generation = job().state().generation;
+  const auto stored = stored_;
+  Restart(stored);
+  RegisterWorker again{kWorker, "w"};
+  again.held = {{job_, generation, {0, 0}}};
+  FromWorker(kWorkerLink, again);  // Before the servers are back.
+  EXPECT_THAT(to_worker_, IsEmpty());
+  ServerUp({known});
+  Register();
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 1}));
+}
+
+TEST_F(SchedulerCoreTest, AnItemThatKeepsKillingWorkersIsQuarantined) {
+  Ready();
+  for (int i = 0; i < 2; ++i) {
+    WorkerUp(kWorkerLink, kWorker);
+    SchedulerActions actions;
+    core_->OnWorkerDisconnected(kWorkerLink, now_, &actions);
+    Do(std::move(actions));
+  }
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resume(job_, true, now_, &actions).ok());
+  Do(std::move(actions));
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  EXPECT_THAT(Leases(kWorkerLink)[0].skipped, SizeIs(1));
+}
+
+TEST_F(SchedulerCoreTest, ADeathWhileAServerIsAwayBlamesNoItem) {
+  Ready();
+  for (int i = 0; i < 3; ++i) {
+    WorkerUp(kWorkerLink, kWorker);
+    SchedulerActions actions;
+    core_->OnServerDisconnected(kServerLink, now_, &actions);
+    core_->OnWorkerDisconnected(kWorkerLink, now_, &actions);
+    Do(std::move(actions));
+    ServerUp({Registration(0, 0)});
+    Register();
+  }
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+}
+
+}  // namespace
+}  // namespace ebb::scheduler
