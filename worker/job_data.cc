@@ -1,0 +1,167 @@
+#include "worker/job_data.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "common/job/values.h"
+#include "common/status_macros.h"
+#include "models/plugin.h"
+
+namespace ebb::worker {
+
+namespace {
+
+void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kCsv;
+  spec->path = csv.path();
+  if (csv.has_header()) {
+    spec->csv.header = csv.header() ? data::CsvOptions::Header::kYes
+                                    : data::CsvOptions::Header::kNo;
+  }
+  spec->csv.label = csv.label();
+  if (csv.has_delimiter()) {
+    spec->csv.delimiter = job::ParseDelimiter(csv.delimiter());
+  }
+  spec->csv.ignore = {csv.ignore().begin(), csv.ignore().end()};
+  const auto missing = job::ParseMissing(csv.missing());
+  if (!missing) return;
+  switch (missing->kind) {
+    case job::MissingRule::Kind::kError:
+      spec->csv.missing = data::CsvOptions::Missing::kError;
+      break;
+    case job::MissingRule::Kind::kMean:
+      spec->csv.missing = data::CsvOptions::Missing::kMean;
+      break;
+    case job::MissingRule::Kind::kConstant:
+      spec->csv.missing = data::CsvOptions::Missing::kConstant;
+      spec->csv.missing_value = missing->constant;
+      break;
+  }
+}
+
+data::SourceSpec SourceOf(const v1::Data& data, const v1::DataSource& source,
+                          data::LabelKind labels) {
+  data::SourceSpec spec;
+  spec.label_kind = labels;
+  if (source.has_scale()) spec.scale = source.scale();
+  spec.standardise = data.standardise();
+  if (source.has_idx()) {
+    spec.kind = data::SourceKind::kIdx;
+    spec.path = source.idx().prefix();
+    spec.idx = {source.idx().images(), source.idx().labels()};
+  } else if (source.has_csv()) {
+    SetCsv(source.csv(), &spec);
+  } else {
+    spec.kind = data::SourceKind::kLibsvm;
+    spec.path = source.libsvm().path();
+    spec.libsvm = {source.libsvm().features(), source.libsvm().zero_based()};
+  }
+  return spec;
+}
+
+data::Split SplitOf(const v1::Job& job, data::Split::Part part) {
+  return {job.data().split(), job.seed(), part};
+}
+
+}  // namespace
+
+data::SourceSpec TrainingSource(const v1::Job& job, data::LabelKind labels) {
+  data::SourceSpec spec = SourceOf(job.data(), job.data().train(), labels);
+  if (job.data().has_split()) {
+    spec.split = SplitOf(job, data::Split::Part::kTrain);
+  }
+  return spec;
+}
+
+std::optional<data::SourceSpec> TestSource(const v1::Job& job,
+                                           data::LabelKind labels) {
+  const v1::Data& data = job.data();
+  if (data.has_test()) return SourceOf(data, data.test(), labels);
+  if (!data.has_split()) return std::nullopt;
+  data::SourceSpec spec = SourceOf(data, data.train(), labels);
+  spec.split = SplitOf(job, data::Split::Part::kTest);
+  return spec;
+}
+
+data::LabelKind LabelKindOf(const data::Index& index) {
+  return index.classes.empty() ? data::LabelKind::kReal
+                               : data::LabelKind::kClass;
+}
+
+absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job) {
+  const v1::Model& model = job.model();
+  const auto load = [&](data::LabelKind labels) {
+    return data::Dataset::Load(TrainingSource(job, labels));
+  };
+  if (model.kind() == "linear" && !model.has_plugin()) {
+    return load(data::LabelKind::kReal);
+  }
+  auto classes = load(data::LabelKind::kClass);
+  const bool one_output =
+      !model.layers().empty() && model.layers(model.layers_size() - 1) == 1;
+  const bool fits =
+      classes.ok() && (!one_output || classes->index().classes.size() == 2);
+  if (fits || !(one_output || model.has_plugin())) return classes;
+  // What is wrong beside the labels is wrong both times.
+  return load(data::LabelKind::kReal);
+}
+
+models::ModelConfig ModelConfigOf(const v1::Job& job,
+                                  const data::Index& train) {
+  const v1::Model& model = job.model();
+  models::ModelConfig config;
+  config.kind = model.kind();
+  config.features = train.features;
+  config.classes = static_cast<int64_t>(train.classes.size());
+  config.layers = {model.layers().begin(), model.layers().end()};
+  switch (model.activation()) {
+    case v1::Model::ACTIVATION_RELU:
+      config.activation = "relu";
+      break;
+    case v1::Model::ACTIVATION_TANH:
+      config.activation = "tanh";
+      break;
+    case v1::Model::ACTIVATION_SIGMOID:
+      config.activation = "sigmoid";
+      break;
+    default:
+      break;
+  }
+  switch (model.init()) {
+    case v1::Model::INIT_GLOROT:
+      config.init = "glorot";
+      break;
+    case v1::Model::INIT_HE:
+      config.init = "he";
+      break;
+    default:
+      break;
+  }
+  config.dropout = model.dropout();
+  config.l2 = model.l2();
+  config.clip_norm = job.train().clip_norm();
+  config.seed = job.seed();
+  config.options = {model.options().begin(), model.options().end()};
+  return config;
+}
+
+absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
+    const v1::Job& job, const data::Index& train,
+    const std::vector<std::string>& plugin_folders, models::Registry* registry,
+    models::ComputeBackend* backend) {
+  if (job.model().has_plugin()) {
+    EBB_ASSIGN_OR_RETURN(
+        const std::string kind,
+        models::LoadPlugin(job.model().plugin(), plugin_folders, registry));
+    if (kind != job.model().kind()) {
+      return models::ConfigError("model.kind",
+                                 "the plugin " + job.model().plugin() +
+                                     " has the model " + kind + ", not " +
+                                     job.model().kind(),
+                                 "kind: " + kind);
+    }
+  }
+  return registry->Create(ModelConfigOf(job, train), backend);
+}
+
+}  // namespace ebb::worker

@@ -1,0 +1,59 @@
+// What a job says about its data and its model, in the words of data/ and
+// models/.
+//
+//   EBB_ASSIGN_OR_RETURN(data::Dataset train, LoadTrainingData(job));
+//   EBB_ASSIGN_OR_RETURN(auto model,
+//       CreateModel(job, train.index(), plugin_folders, &registry, &backend));
+//
+// `job` has its defaults filled in (common/job/validate.h).
+#ifndef EBB_WORKER_JOB_DATA_H_
+#define EBB_WORKER_JOB_DATA_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/dataset.h"
+#include "data/index.h"
+#include "data/source.h"
+#include "ebb/v1/job.pb.h"
+#include "models/backend.h"
+#include "models/config.h"
+#include "models/model.h"
+#include "models/registry.h"
+
+namespace ebb::worker {
+
+// The part of data.train to learn from.
+data::SourceSpec TrainingSource(const v1::Job& job, data::LabelKind labels);
+// The examples to test on: data.test, or the held-out part of data.train.
+// Nothing when the job has neither.
+std::optional<data::SourceSpec> TestSource(const v1::Job& job,
+                                           data::LabelKind labels);
+
+// What the labels of an indexed source are.
+data::LabelKind LabelKindOf(const data::Index& index);
+
+// For a job that is about to be submitted: reads the training data, and finds
+// out whether its labels are classes or numbers. A `linear` model predicts
+// numbers; a perceptron with one output tells two classes apart if there are
+// two, else it predicts numbers too; a plugin takes classes where labels are
+// whole numbers. Blocks; the errors of data::Dataset::Load.
+absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job);
+
+// The job's model for data with this index.
+models::ModelConfig ModelConfigOf(const v1::Job& job, const data::Index& train);
+
+// Adds the job's plugin, if it names one, to `registry`, which has the
+// built-in models, and makes the model. `backend` outlives it. The errors of
+// models::LoadPlugin and models::Registry::Create.
+absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
+    const v1::Job& job, const data::Index& train,
+    const std::vector<std::string>& plugin_folders, models::Registry* registry,
+    models::ComputeBackend* backend);
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_JOB_DATA_H_

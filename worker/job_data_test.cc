@@ -1,0 +1,158 @@
+#include "worker/job_data.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "common/job/validate.h"
+#include "common/job/yaml.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/backends.h"
+
+namespace ebb::worker {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+v1::Job ParseJob(const std::string& text) {
+  auto job = job::ParseJobYaml(text, "job.yaml", nullptr);
+  EXPECT_TRUE(job.ok()) << job.status();
+  job::FillDefaults(&*job);
+  return *job;
+}
+
+class JobDataTest : public testing::Test {
+ protected:
+  // A file with this content; its path.
+  std::string Write(const std::string& name, const std::string& content) {
+    const std::string path = folder_ + "/" + name;
+    std::ofstream(path) << content;
+    return path;
+  }
+  JobDataTest() {
+    std::string pattern = testing::TempDir() + "job_data_XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~JobDataTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string folder_;
+};
+
+TEST_F(JobDataTest, CsvKeysReachTheSource) {
+  const v1::Job job = ParseJob(R"(
+model: linear
+data:
+  train: {csv: {path: a.tsv, header: true, label: y, delimiter: ";",
+                missing: 3, ignore: [id]}, scale: 1/4}
+  standardise: true
+)");
+
+  const data::SourceSpec spec = TrainingSource(job, data::LabelKind::kReal);
+
+  EXPECT_EQ(spec.kind, data::SourceKind::kCsv);
+  EXPECT_EQ(spec.path, "a.tsv");
+  EXPECT_EQ(spec.scale, 0.25);
+  EXPECT_TRUE(spec.standardise);
+  EXPECT_EQ(spec.label_kind, data::LabelKind::kReal);
+  EXPECT_EQ(spec.csv.header, data::CsvOptions::Header::kYes);
+  EXPECT_EQ(spec.csv.label, "y");
+  EXPECT_EQ(spec.csv.delimiter, ';');
+  EXPECT_EQ(spec.csv.missing, data::CsvOptions::Missing::kConstant);
+  EXPECT_EQ(spec.csv.missing_value, 3);
+  EXPECT_THAT(spec.csv.ignore, ElementsAre("id"));
+  EXPECT_FALSE(TestSource(job, data::LabelKind::kReal).has_value());
+}
+
+TEST_F(JobDataTest, SplitSharesTheFileAndTheJobsSeed) {
+  const v1::Job job = ParseJob(R"(
+model: softmax
+seed: 7
+data: {train: {libsvm: {path: a, features: 9}}, split: 0.25}
+)");
+
+  const auto train = TrainingSource(job, data::LabelKind::kClass);
+  const auto test = TestSource(job, data::LabelKind::kClass);
+
+  ASSERT_TRUE(train.split.has_value() && test.has_value() &&
+              test->split.has_value());
+  EXPECT_EQ(test->path, "a");
+  EXPECT_EQ(test->libsvm.features, 9);
+  EXPECT_EQ(train.split->part, data::Split::Part::kTrain);
+  EXPECT_EQ(test->split->part, data::Split::Part::kTest);
+  EXPECT_EQ(train.split->seed, 7);
+  EXPECT_EQ(test->split->seed, 7);
+  EXPECT_EQ(test->split->test_fraction, 0.25);
+}
+
+TEST_F(JobDataTest, LabelsOfALinearModelAreNumbers) {
+  const std::string path = Write("a.csv", "x,y\n1,2\n2,3\n");
+
+  const auto data = LoadTrainingData(
+      ParseJob("model: linear\ndata: {train: {csv: " + path + "}}\n"));
+
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_TRUE(data->index().classes.empty());
+  EXPECT_EQ(LabelKindOf(data->index()), data::LabelKind::kReal);
+}
+
+TEST_F(JobDataTest, LabelsOfOneOutputAreClassesOnlyIfThereAreTwo) {
+  const std::string two = Write("two.csv", "x,y\n1,0\n2,1\n3,0\n");
+  const std::string three = Write("three.csv", "x,y\n1,0\n2,1\n3,2\n");
+  const std::string model = "model: {kind: mlp, layers: [1, 4, 1]}\n";
+
+  const auto classes =
+      LoadTrainingData(ParseJob(model + "data: {train: {csv: " + two + "}}\n"));
+  const auto numbers = LoadTrainingData(
+      ParseJob(model + "data: {train: {csv: " + three + "}}\n"));
+
+  ASSERT_TRUE(classes.ok()) << classes.status();
+  EXPECT_THAT(classes->index().classes, ElementsAre(0, 1));
+  ASSERT_TRUE(numbers.ok()) << numbers.status();
+  EXPECT_TRUE(numbers->index().classes.empty());
+}
+
+TEST_F(JobDataTest, ModelKeysReachTheConfiguration) {
+  const v1::Job job = ParseJob(R"(
+model: {kind: mlp, layers: [3, 5, 2], activation: tanh, dropout: 0.5, l2: 0.1}
+data: {train: {csv: a.csv}}
+train: {clip_norm: 5}
+seed: 11
+)");
+  data::Index index;
+  index.features = 3;
+  index.classes = {4, 9};
+
+  const models::ModelConfig config = ModelConfigOf(job, index);
+
+  EXPECT_EQ(config.kind, "mlp");
+  EXPECT_EQ(config.features, 3);
+  EXPECT_EQ(config.classes, 2);
+  EXPECT_THAT(config.layers, ElementsAre(3, 5, 2));
+  EXPECT_EQ(config.activation, "tanh");
+  EXPECT_EQ(config.init, "glorot");
+  EXPECT_EQ(config.dropout, 0.5);
+  EXPECT_EQ(config.l2, 0.1);
+  EXPECT_EQ(config.clip_norm, 5);
+  EXPECT_EQ(config.seed, 11);
+}
+
+TEST_F(JobDataTest, PluginOutsideTheAllowedFoldersIsRefused) {
+  const v1::Job job = ParseJob(
+      "model: {kind: mine, plugin: /etc/hostname}\n"
+      "data: {train: {csv: a.csv}}\n");
+  models::Registry registry;
+  ASSERT_TRUE(models::RegisterBuiltinModels(&registry).ok());
+  auto backend = models::CreateBackend({});
+  ASSERT_TRUE(backend.ok());
+
+  const auto model =
+      CreateModel(job, data::Index(), {folder_}, &registry, backend->get());
+
+  EXPECT_EQ(model.status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+}  // namespace
+}  // namespace ebb::worker
