@@ -1,0 +1,58 @@
+// The update rule of a job as its specification describes it: initial values
+// by table, one optimizer for all tables, the rate by the place in the data.
+#ifndef EBB_SERVER_JOB_RULE_H_
+#define EBB_SERVER_JOB_RULE_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/job/specification.h"
+#include "common/protocol/plan.h"
+#include "common/schedule.h"
+#include "server/optimizer/optimizer.h"
+#include "server/update_rule.h"
+
+namespace ebb::server {
+
+// Immutable, so thread-safe.
+class JobRule final : public UpdateRule {
+ public:
+  // DataLoss, FailedPrecondition: the specification cannot be read (see
+  // ReadSpecification). InvalidArgument: it is no possible one.
+  static absl::StatusOr<std::unique_ptr<JobRule>> Create(
+      const JobRecord& record);
+
+  int SlotCount() const override { return optimizer_->SlotCount(); }
+  void InitialWeights(int64_t first, std::span<float> out) const override;
+  void InitialSlot(int slot, int64_t first, std::span<const float> weights,
+                   std::span<float> out) const override;
+  void Step(const StepPlace& place, const StepRun& run) const override;
+
+  const Optimizer& optimizer() const { return *optimizer_; }
+
+ private:
+  struct Table {
+    job::DenseTable table;
+    int64_t first = 0;  // In the flat vector.
+  };
+
+  JobRule(const JobPlan& plan, uint64_t seed, LearningRate rate,
+          std::unique_ptr<Optimizer> optimizer)
+      : plan_(plan),
+        seed_(seed),
+        rate_(rate),
+        optimizer_(std::move(optimizer)) {}
+
+  const JobPlan plan_;
+  const uint64_t seed_;
+  const LearningRate rate_;
+  const std::unique_ptr<Optimizer> optimizer_;
+  std::vector<Table> tables_;  // Ascending.
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_JOB_RULE_H_

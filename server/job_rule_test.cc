@@ -1,0 +1,191 @@
+#include "server/job_rule.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/initializer.h"
+#include "common/job/yaml.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/memory/block_pool.h"
+#include "server/partition.h"
+
+namespace ebb::server {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::FloatEq;
+
+JobRecord RecordOf(const std::string& lines,
+                   const std::vector<job::DenseTable>& tables,
+                   int64_t examples = 100) {
+  const std::string text = absl::StrCat(
+      "model: softmax\ndata: {train: {csv: a.csv}}\nseed: 3\n", lines);
+  const job::JobFile file = job::ReadJob(text, "job.yaml");
+  EXPECT_TRUE(file.ok()) << job::ToString(file.mistakes);
+  job::JobFacts facts;
+  facts.tables = tables;
+  facts.examples = examples;
+  const auto record = job::MakeJobRecord(file.job, facts);
+  EXPECT_TRUE(record.ok()) << record.status();
+  return record.ok() ? *record : JobRecord();
+}
+
+std::unique_ptr<JobRule> RuleOf(const JobRecord& record) {
+  auto rule = JobRule::Create(record);
+  EXPECT_TRUE(rule.ok()) << rule.status();
+  return rule.ok() ? *std::move(rule) : nullptr;
+}
+
+// One step of `rule` from `weights` by `gradient`, without slots.
+std::vector<float> StepOf(const JobRule& rule, const StepPlace& place,
+                          const std::vector<float>& weights,
+                          const std::vector<float>& gradient) {
+  const Payload payload = Payload::Of(gradient);
+  GradientCursor cursor(payload);
+  std::vector<float> out(weights.size());
+  StepRun run;
+  run.weights = weights;
+  run.gradient = &cursor;
+  run.out = out;
+  rule.Step(place, run);
+  return out;
+}
+
+TEST(JobRuleTest, InitialValuesFollowTheTables) {
+  const auto rule = RuleOf(RecordOf("", {{"a", 3, InitRule::Constant(1)},
+                                         {"empty", 0, InitRule::Constant(9)},
+                                         {"b", 2, InitRule::Zeros()},
+                                         {"c", 4, InitRule::Constant(-2)}}));
+  std::vector<float> all(9);
+  rule->InitialWeights(0, all);
+  EXPECT_THAT(all, ElementsAre(1, 1, 1, 0, 0, -2, -2, -2, -2));
+  std::vector<float> part(4);
+  rule->InitialWeights(2, part);  // Spans three tables.
+  EXPECT_THAT(part, ElementsAre(1, 0, 0, -2));
+  std::vector<float> last(1);
+  rule->InitialWeights(8, last);
+  EXPECT_THAT(last, ElementsAre(-2));
+  rule->InitialWeights(3, last);  // Where a table begins.
+  EXPECT_THAT(last, ElementsAre(0));
+}
+
+TEST(JobRuleTest, InitialValuesAreThoseOfSeedTableAndIndex) {
+  const auto rule = RuleOf(RecordOf(
+      "", {{"a", 10, InitRule::Uniform(1)}, {"b", 10, InitRule::Normal(2)}}));
+  std::vector<float> expected(10);
+  FillInitial(InitRule::Uniform(1), 3, "a", 7, std::span(expected).first(3));
+  FillInitial(InitRule::Normal(2), 3, "b", 0, std::span(expected).subspan(3));
+  std::vector<float> got(10);
+  rule->InitialWeights(7, got);
+  EXPECT_EQ(got, expected);
+}
+
+TEST(JobRuleTest, SgdStepsByTheMeanOfThePushedSum) {
+  const auto rule = RuleOf(RecordOf("optimizer: {kind: sgd, rate: 0.5}\n",
+                                    {{"w", 3, InitRule::Zeros()}}));
+  EXPECT_EQ(rule->SlotCount(), 0);
+  StepPlace place;
+  place.end = 4;
+  place.gradient_scale = 0.25f;
+  EXPECT_THAT(StepOf(*rule, place, {1, 2, 3}, {4, 8, -4}),
+              ElementsAre(0.5f, 1, 3.5f));
+}
+
+TEST(JobRuleTest, RateFollowsThePlaceInTheData) {
+  // Ten items of 10 examples; the rate falls tenfold after each half epoch.
+  const JobRecord record = RecordOf(
+      "train: {epochs: 4, batch: 10, item_examples: 10}\n"
+      "optimizer: {kind: sgd, rate: 1, schedule: {kind: step, step_epochs: "
+      "0.5, factor: 0.1}}\n",
+      {{"w", 1, InitRule::Zeros()}});
+  const auto rule = RuleOf(record);
+  StepPlace place;
+  place.end = 10;
+  place.item = {0, 4};  // Middle at 45 of 100.
+  EXPECT_THAT(StepOf(*rule, place, {0}, {1}), Each(FloatEq(-1.0f)));
+  place.item = {0, 5};  // 0.55 epochs.
+  EXPECT_THAT(StepOf(*rule, place, {0}, {1}), Each(FloatEq(-0.1f)));
+  place.item = {1, 0};  // 1.05 epochs.
+  EXPECT_THAT(StepOf(*rule, place, {0}, {1}), Each(FloatEq(-0.01f)));
+}
+
+TEST(JobRuleTest, RateWarmsUpFromTheMiddleOfTheFirstBatch) {
+  const JobRecord record = RecordOf(
+      "train: {epochs: 4, batch: 10, item_examples: 20}\n"
+      "optimizer: {kind: sgd, rate: 1, schedule: {warm_up_epochs: 1}}\n",
+      {{"w", 1, InitRule::Zeros()}});
+  const auto rule = RuleOf(record);
+  StepPlace place;
+  place.end = 10;
+  EXPECT_THAT(StepOf(*rule, place, {0}, {1}), Each(FloatEq(-0.05f)));
+  place.item = {0, 1};
+  place.begin = 10;
+  place.end = 20;  // Examples 30 to 40.
+  EXPECT_THAT(StepOf(*rule, place, {0}, {1}), Each(FloatEq(-0.35f)));
+}
+
+TEST(JobRuleTest, FtrlSlotsStartFromTheWeights) {
+  const auto rule =
+      RuleOf(RecordOf("optimizer: {kind: ftrl, rate: 0.5, beta: 2}\n",
+                      {{"w", 2, InitRule::Constant(3)}}));
+  ASSERT_EQ(rule->SlotCount(), 2);
+  const std::vector<float> weights = {3, 3};
+  // z gives w = -z / ((beta + 0) / rate): z = -3 * 4; the squares are 0.
+  std::vector<float> a(2), b(2);
+  rule->InitialSlot(0, 0, weights, a);
+  rule->InitialSlot(1, 0, weights, b);
+  EXPECT_THAT((std::vector<float>{std::min(a[0], b[0]), std::max(a[1], b[1])}),
+              ElementsAre(-12, 0));
+}
+
+TEST(JobRuleTest, EveryKindOfOptimizerCanBeMade) {
+  for (const char* kind :
+       {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "ftrl"}) {
+    const auto rule =
+        JobRule::Create(RecordOf(absl::StrCat("optimizer: ", kind, "\n"),
+                                 {{"w", 2, InitRule::Zeros()}}));
+    EXPECT_TRUE(rule.ok()) << kind << ": " << rule.status();
+  }
+}
+
+TEST(JobRuleTest, ValuesOfPartitionsSpanTablesAndBlocks) {
+  // 20,000 parameters are two blocks; the tables meet within the first.
+  JobRecord record = RecordOf("optimizer: {kind: sgd, rate: 1}\n",
+                              {{"a", 10'000, InitRule::Constant(1)},
+                               {"b", 10'000, InitRule::Constant(2)}});
+  ASSERT_EQ(record.plan.partitions, 2);
+  auto pool = BlockPool::Create({.max_bytes = 1 << 24, .shared = false});
+  ASSERT_TRUE(pool.ok());
+  const std::shared_ptr<BlockPool> shared = *std::move(pool);
+  const std::shared_ptr<const UpdateRule> rule = RuleOf(record);
+  const auto shared_record = std::make_shared<const JobRecord>(record);
+  std::vector<float> all;
+  for (int32_t p = 0; p < 2; ++p) {
+    const auto partition =
+        Partition::Create(shared_record, PartitionId(p), rule, shared);
+    ASSERT_TRUE(partition.ok());
+    const Payload values = (*partition)->Values();
+    std::vector<float> part(values.size() / sizeof(float));
+    values.CopyTo(std::as_writable_bytes(std::span(part)));
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  ASSERT_EQ(all.size(), 20'000u);
+  EXPECT_EQ(all[9'999], 1);
+  EXPECT_EQ(all[10'000], 2);
+  EXPECT_EQ(all[16'384], 2);
+  EXPECT_EQ(all[19'999], 2);
+}
+
+TEST(JobRuleTest, UnreadableSpecificationsAreRefused) {
+  JobRecord record = RecordOf("", {{"w", 2, InitRule::Zeros()}});
+  record.plan.parameters = 3;
+  EXPECT_TRUE(absl::IsInvalidArgument(JobRule::Create(record).status()));
+  record.specification = "?";
+  EXPECT_TRUE(absl::IsDataLoss(JobRule::Create(record).status()));
+}
+
+}  // namespace
+}  // namespace ebb::server
