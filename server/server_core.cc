@@ -146,7 +146,7 @@ PullReply UnknownJob(const ServerOptions& options, const PullRequest& pull) {
 void ServerCore::OnPush(uint64_t token, PushRequest push, absl::Time now,
                         ServerActions* out) {
   HostedJob* job = Find(push.job);
-  if (job == nullptr) {
+  if (job == nullptr || draining_) {  // The last cut must be the last.
     out->push_back(ReplyPush{token, UnknownJob(options_, push)});
     return;
   }
@@ -224,6 +224,9 @@ void ServerCore::Report(ServerActions* out) {
 
 // One write at a time over all jobs bounds the bytes that cuts pin.
 void ServerCore::Advance(absl::Time now, ServerActions* out) {
+  if (draining_) {
+    for (auto& [id, job] : jobs_) job.WantCheckpoint();
+  }
   const auto writing = [](const auto& job) { return job.second.writing(); };
   if (std::none_of(jobs_.begin(), jobs_.end(), writing)) {
     for (auto& [id, job] : jobs_) {
@@ -249,7 +252,6 @@ void ServerCore::Advance(absl::Time now, ServerActions* out) {
 
 void ServerCore::Drain(absl::Time now, ServerActions* out) {
   draining_ = true;
-  for (auto& [id, job] : jobs_) job.WantCheckpoint();
   Advance(now, out);
 }
 
