@@ -1,0 +1,145 @@
+#include "tools/ebb/supervisor.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::tools {
+
+absl::Duration RestartPolicy::WaitAfter(int short_lives) const {
+  absl::Duration wait = first_wait;
+  for (int i = 1; i < short_lives && wait < longest_wait; ++i) wait *= 2;
+  return std::min(wait, longest_wait);
+}
+
+absl::Status Supervisor::Start(absl::string_view daemon,
+                               const ProcessSpec& first,
+                               const ProcessSpec& later, absl::Time now) {
+  auto process = ChildProcess::Start(first);
+  if (!process.ok()) return process.status();
+  Daemon& entry = daemons_[std::string(daemon)];
+  entry = Daemon{};
+  entry.later = later;
+  entry.process = std::move(*process);
+  entry.started = now;
+  return absl::OkStatus();
+}
+
+std::vector<DaemonEvent> Supervisor::Poll(absl::Time now) {
+  std::vector<DaemonEvent> events;
+  for (auto& [name, daemon] : daemons_) {
+    if (daemon.process && daemon.process->Poll()) {
+      NoticeDeath(name, &daemon, now, &events);
+    }
+    if (!daemon.process && daemon.due <= now) {
+      StartAgain(name, &daemon, now, &events);
+    }
+  }
+  return events;
+}
+
+void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
+                             absl::Time now, std::vector<DaemonEvent>* events) {
+  DaemonEvent event{DaemonEvent::Kind::kDied, name, daemon->process->pid(),
+                    *daemon->process->Poll(), daemon->told};
+  events->push_back(event);
+  const bool steady = now - daemon->started >= policy_.steady_life;
+  daemon->process.reset();
+  if (daemon->stopped) return;
+  // A life that was ended by order says nothing about the next.
+  daemon->short_lives = steady || event.told ? 1 : daemon->short_lives + 1;
+  daemon->told = false;
+  if (daemon->short_lives > policy_.most_short_lives) {
+    event.kind = DaemonEvent::Kind::kGivenUp;
+    event.reason = absl::StrCat("it died ", daemon->short_lives,
+                                " times, each time soon after its start");
+    events->push_back(std::move(event));
+    return;
+  }
+  daemon->due = now + policy_.WaitAfter(daemon->short_lives);
+}
+
+void Supervisor::StartAgain(const std::string& name, Daemon* daemon,
+                            absl::Time now, std::vector<DaemonEvent>* events) {
+  daemon->due = absl::InfiniteFuture();
+  auto process = ChildProcess::Start(daemon->later);
+  DaemonEvent event{DaemonEvent::Kind::kStarted, name};
+  if (process.ok()) {
+    daemon->process = std::move(*process);
+    daemon->started = now;
+    event.pid = daemon->process->pid();
+  } else {
+    event.kind = DaemonEvent::Kind::kGivenUp;
+    event.reason = process.status().ToString();
+  }
+  events->push_back(std::move(event));
+}
+
+absl::Time Supervisor::NextDue() const {
+  absl::Time next = absl::InfiniteFuture();
+  for (const auto& [name, daemon] : daemons_) next = std::min(next, daemon.due);
+  return next;
+}
+
+bool Supervisor::Kill(absl::string_view daemon) {
+  Daemon* entry = Find(daemon);
+  if (entry == nullptr || !entry->process || entry->process->Poll()) {
+    return false;
+  }
+  entry->told = true;
+  entry->process->Signal(SIGKILL);
+  return true;
+}
+
+void Supervisor::Stop(absl::string_view daemon) {
+  Daemon* entry = Find(daemon);
+  if (entry == nullptr) return;
+  entry->stopped = true;
+  entry->due = absl::InfiniteFuture();
+  // Who is dead already was not told to die.
+  if (!entry->process || entry->process->Poll()) return;
+  entry->told = true;
+  entry->process->Signal(SIGTERM);
+}
+
+bool Supervisor::KillStopped(absl::string_view daemon) {
+  Daemon* entry = Find(daemon);
+  if (entry == nullptr || !entry->process || entry->process->Poll()) {
+    return false;
+  }
+  entry->process->Signal(SIGKILL);
+  return true;
+}
+
+bool Supervisor::Running(absl::string_view daemon) const {
+  const Daemon* entry = Find(daemon);
+  return entry != nullptr && entry->process.has_value();
+}
+
+pid_t Supervisor::Pid(absl::string_view daemon) const {
+  const Daemon* entry = Find(daemon);
+  return entry != nullptr && entry->process ? entry->process->pid() : 0;
+}
+
+std::vector<pid_t> Supervisor::Pids() const {
+  std::vector<pid_t> pids;
+  for (const auto& [name, daemon] : daemons_) {
+    if (daemon.process) pids.push_back(daemon.process->pid());
+  }
+  return pids;
+}
+
+const Supervisor::Daemon* Supervisor::Find(absl::string_view name) const {
+  const auto it = daemons_.find(name);
+  return it == daemons_.end() ? nullptr : &it->second;
+}
+
+Supervisor::Daemon* Supervisor::Find(absl::string_view name) {
+  const auto it = daemons_.find(name);
+  return it == daemons_.end() ? nullptr : &it->second;
+}
+
+}  // namespace ebb::tools

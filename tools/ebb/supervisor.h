@@ -1,0 +1,109 @@
+// Keeps a set of daemons running: starts again what dies, less and less
+// eagerly, and in the end gives up.
+//
+//   Supervisor supervisor(RestartPolicy{});
+//   EBB_RETURN_IF_ERROR(supervisor.Start("ps 0", first_life, later_lives));
+//   for (;;) {
+//     for (const DaemonEvent& event : supervisor.Poll(absl::Now()))
+//     Tell(event);
+//     ... wait for SIGCHLD or supervisor.NextDue() ...
+//   }
+#ifndef EBB_TOOLS_EBB_SUPERVISOR_H_
+#define EBB_TOOLS_EBB_SUPERVISOR_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "tools/ebb/child_process.h"
+
+namespace ebb::tools {
+
+struct RestartPolicy {
+  // The wait before a daemon that died is started again; doubled for each
+  // death that follows a life shorter than `steady_life`. Default 50 ms: most
+  // deaths are single ones.
+  absl::Duration first_wait = absl::Milliseconds(50);
+  absl::Duration longest_wait = absl::Seconds(5);
+  absl::Duration steady_life = absl::Seconds(5);
+  // Such short lives in a row, ended by nobody's order, after which it is
+  // given up. Default 8: together they took about 10 seconds.
+  int most_short_lives = 8;
+
+  // The wait after `short_lives` short lives in a row.
+  absl::Duration WaitAfter(int short_lives) const;
+};
+
+struct DaemonEvent {
+  enum class Kind {
+    kDied,
+    kStarted,  // Again.
+    kGivenUp,  // After kDied; it will not be started again.
+  };
+  Kind kind = Kind::kDied;
+  std::string daemon;
+  pid_t pid = 0;
+  // kDied: how; and whether it was told to (by Kill or Stop).
+  ProcessEnd end;
+  bool told = false;
+  // kGivenUp: why.
+  std::string reason;
+};
+
+// Not thread-safe. Ends everything it started when it is destroyed.
+class Supervisor {
+ public:
+  explicit Supervisor(const RestartPolicy& policy) : policy_(policy) {}
+
+  // Starts a daemon; after a death, `later` is started.
+  absl::Status Start(absl::string_view daemon, const ProcessSpec& first,
+                     const ProcessSpec& later, absl::Time now);
+
+  // Notices deaths, and starts what is due. Does not block.
+  std::vector<DaemonEvent> Poll(absl::Time now);
+  // When Poll has something to start; infinite: nothing.
+  absl::Time NextDue() const;
+
+  // Kills it with SIGKILL; it is started again. False: it does not run.
+  bool Kill(absl::string_view daemon);
+  // From now on: it is asked to end and not started again.
+  void Stop(absl::string_view daemon);
+  // Sends SIGKILL to a daemon that was stopped and is still there. False: it
+  // had gone.
+  bool KillStopped(absl::string_view daemon);
+
+  bool Running(absl::string_view daemon) const;
+  // 0: it does not run.
+  pid_t Pid(absl::string_view daemon) const;
+  std::vector<pid_t> Pids() const;
+
+ private:
+  struct Daemon {
+    ProcessSpec later;
+    std::optional<ChildProcess> process;
+    absl::Time started = absl::InfinitePast();
+    absl::Time due = absl::InfiniteFuture();
+    int short_lives = 0;
+    bool told = false;     // The life that runs was told to end.
+    bool stopped = false;  // No life follows.
+  };
+
+  void NoticeDeath(const std::string& name, Daemon* daemon, absl::Time now,
+                   std::vector<DaemonEvent>* events);
+  void StartAgain(const std::string& name, Daemon* daemon, absl::Time now,
+                  std::vector<DaemonEvent>* events);
+  const Daemon* Find(absl::string_view name) const;
+  Daemon* Find(absl::string_view name);
+
+  const RestartPolicy policy_;
+  std::map<std::string, Daemon, std::less<>> daemons_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_SUPERVISOR_H_

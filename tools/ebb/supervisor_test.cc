@@ -1,0 +1,186 @@
+#include "tools/ebb/supervisor.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/ebb/child_process.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::HasSubstr;
+
+class SupervisorTest : public ::testing::Test {
+ protected:
+  ProcessSpec Shell(const std::string& script) {
+    return {.argv = {"/bin/sh", "-c", script}, .log = Log()};
+  }
+  std::string Log() {
+    return ::testing::TempDir() + "/supervisor_test_" +
+           ::testing::UnitTest::GetInstance()->current_test_info()->name() +
+           ".log";
+  }
+  std::string LogText() {
+    std::ifstream in(Log());
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+  }
+  void SetUp() override { unlink(Log().c_str()); }
+  void TearDown() override { unlink(Log().c_str()); }
+
+  // Polls until there is an event; the clock given to the supervisor is
+  // `now_`.
+  DaemonEvent NextEvent(Supervisor* supervisor) {
+    if (!events_.empty()) return Pop();
+    for (int i = 0; i < 5000 && events_.empty(); ++i) {
+      events_ = supervisor->Poll(now_);
+      usleep(1000);
+    }
+    return events_.empty() ? DaemonEvent{} : Pop();
+  }
+  DaemonEvent Pop() {
+    DaemonEvent event = events_.front();
+    events_.erase(events_.begin());
+    return event;
+  }
+
+  absl::Time now_ = absl::UnixEpoch();
+  std::vector<DaemonEvent> events_;
+};
+
+TEST_F(SupervisorTest, ProcessWritesToItsLogAndTellsHowItEnded) {
+  auto child = ChildProcess::Start(
+      {.argv = {"/bin/sh", "-c",
+                "echo out; echo err >&2; pwd; echo $A; exit 3"},
+       .log = Log(),
+       .folder = "/",
+       .environment = {"A=b c"}});
+  ASSERT_TRUE(child.ok()) << child.status();
+  while (!child->Poll()) usleep(1000);
+  EXPECT_EQ(child->Poll()->exit_code, 3);
+  EXPECT_EQ(child->Poll()->ToString(), "exited with 3");
+  EXPECT_EQ(LogText(), "out\nerr\n/\nb c\n");
+}
+
+TEST_F(SupervisorTest, ProcessIsKilledWithItsOwner) {
+  pid_t pid = 0;
+  {
+    auto child = ChildProcess::Start(Shell("exec sleep 100"));
+    ASSERT_TRUE(child.ok()) << child.status();
+    pid = child->pid();
+    EXPECT_EQ(kill(pid, 0), 0);
+    EXPECT_NE(getpgid(pid), getpgid(0));
+  }
+  EXPECT_EQ(kill(pid, 0), -1);
+}
+
+TEST_F(SupervisorTest, ProgramThatIsNotThereIsAnError) {
+  const auto child =
+      ChildProcess::Start({.argv = {"/no/such/program"}, .log = Log()});
+  EXPECT_EQ(child.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(child.status().ToString(), HasSubstr("/no/such/program"));
+}
+
+TEST_F(SupervisorTest, StartsAgainWhatDies) {
+  Supervisor supervisor(RestartPolicy{.first_wait = absl::Seconds(1)});
+  ASSERT_TRUE(
+      supervisor.Start("w", Shell("exit 7"), Shell("exec sleep 100"), now_)
+          .ok());
+  DaemonEvent event = NextEvent(&supervisor);
+  EXPECT_EQ(event.kind, DaemonEvent::Kind::kDied);
+  EXPECT_EQ(event.daemon, "w");
+  EXPECT_EQ(event.end.exit_code, 7);
+  EXPECT_FALSE(event.told);
+  EXPECT_FALSE(supervisor.Running("w"));
+  EXPECT_EQ(supervisor.NextDue(), now_ + absl::Seconds(1));
+
+  EXPECT_TRUE(supervisor.Poll(now_ + absl::Milliseconds(999)).empty());
+  now_ += absl::Seconds(1);
+  event = NextEvent(&supervisor);
+  EXPECT_EQ(event.kind, DaemonEvent::Kind::kStarted);
+  EXPECT_EQ(event.pid, supervisor.Pid("w"));
+  EXPECT_TRUE(supervisor.Running("w"));
+}
+
+TEST_F(SupervisorTest, GivesUpWhatDiesAgainAndAgain) {
+  Supervisor supervisor(RestartPolicy{.first_wait = absl::Seconds(1),
+                                      .longest_wait = absl::Seconds(2),
+                                      .most_short_lives = 3});
+  ASSERT_TRUE(
+      supervisor.Start("w", Shell("exit 1"), Shell("exit 1"), now_).ok());
+  for (const int wait : {1, 2, 2}) {
+    EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
+    EXPECT_EQ(supervisor.NextDue(), now_ + absl::Seconds(wait));
+    now_ = supervisor.NextDue();
+    EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+  }
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kGivenUp);
+  EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+TEST_F(SupervisorTest, DeathsByOrderAreToldAndNeverGivenUp) {
+  Supervisor supervisor(
+      RestartPolicy{.first_wait = absl::Seconds(1), .most_short_lives = 1});
+  const ProcessSpec sleep = Shell("exec sleep 100");
+  ASSERT_TRUE(supervisor.Start("w", sleep, sleep, now_).ok());
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(supervisor.Kill("w"));
+    const DaemonEvent event = NextEvent(&supervisor);
+    EXPECT_EQ(event.kind, DaemonEvent::Kind::kDied);
+    EXPECT_TRUE(event.told);
+    EXPECT_EQ(event.end.signal, SIGKILL);
+    EXPECT_EQ(supervisor.NextDue(), now_ + absl::Seconds(1));
+    now_ += absl::Seconds(1);
+    EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+  }
+}
+
+TEST_F(SupervisorTest, StoppedDaemonsEndAndStayAway) {
+  Supervisor supervisor(RestartPolicy{});
+  const ProcessSpec drains = Shell(
+      "trap 'echo drained; exit 0' TERM; echo up; while :; do sleep 0.01; "
+      "done");
+  ASSERT_TRUE(supervisor.Start("w", drains, drains, now_).ok());
+  while (LogText().empty()) usleep(1000);  // The trap is set.
+  supervisor.Stop("w");
+  const DaemonEvent event = NextEvent(&supervisor);
+  EXPECT_EQ(event.kind, DaemonEvent::Kind::kDied);
+  EXPECT_TRUE(event.told);
+  EXPECT_TRUE(event.end.clean());
+  EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+  EXPECT_FALSE(supervisor.Kill("w"));
+  EXPECT_FALSE(supervisor.KillStopped("w"));
+  EXPECT_THAT(LogText(), HasSubstr("drained"));
+}
+
+TEST_F(SupervisorTest, ADeathBeforeTheOrderWasNotTold) {
+  Supervisor supervisor(RestartPolicy{});
+  ASSERT_TRUE(
+      supervisor.Start("w", Shell("exit 5"), Shell("exit 5"), now_).ok());
+  while (kill(supervisor.Pid("w"), 0) == 0) {
+    // A zombie still takes signals: look at its state instead.
+    std::ifstream stat("/proc/" + std::to_string(supervisor.Pid("w")) +
+                       "/stat");
+    std::string text((std::istreambuf_iterator<char>(stat)),
+                     std::istreambuf_iterator<char>());
+    if (text.find(") Z ") != std::string::npos) break;
+    usleep(1000);
+  }
+  supervisor.Stop("w");
+  const DaemonEvent event = NextEvent(&supervisor);
+  EXPECT_EQ(event.kind, DaemonEvent::Kind::kDied);
+  EXPECT_FALSE(event.told);
+}
+
+}  // namespace
+}  // namespace ebb::tools
