@@ -1,0 +1,428 @@
+#include "client/client_shell.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/example_hash.h"
+
+namespace ebb::client {
+
+namespace {
+
+// The core says when it wants to be called next; should it ever name a time
+// that stays in the past, this keeps the thread from spinning.
+constexpr absl::Duration kShortestTick = absl::Milliseconds(1);
+constexpr absl::Duration kSweepInterval = absl::Seconds(5);
+constexpr absl::Duration kRetiredPause = absl::Milliseconds(10);
+// A connection that lasted so long was a good one.
+constexpr absl::Duration kGoodConnection = absl::Seconds(5);
+constexpr absl::Duration kGoodbye = absl::Seconds(2);
+constexpr absl::Duration kLongestDrain = absl::Hours(24);
+constexpr absl::Duration kComplaintInterval = absl::Seconds(10);
+constexpr int kFailuresPerLine = 32;
+
+}  // namespace
+
+// One session with the scheduler, from connecting to OnClosed.
+class ClientShell::Connection : public rpc::WorkerSessionHandler {
+ public:
+  Connection(ClientShell* shell, int64_t number)
+      : shell_(shell), number_(number) {}
+
+  void Open() {
+    session_ = shell_->transport_->ConnectWorkerSession(
+        shell_->options_.scheduler, this);
+  }
+  int64_t number() const { return number_; }
+  rpc::WorkerSession& session() { return *session_; }
+
+  void OnMessage(SchedulerToWorker message) override {
+    shell_->OnMessage(number_, std::move(message));
+  }
+  void OnClosed(absl::Status status) override {
+    shell_->OnClosed(number_, status);
+  }
+
+ private:
+  ClientShell* const shell_;  // Not owned.
+  const int64_t number_;
+  std::unique_ptr<rpc::WorkerSession> session_;
+};
+
+ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
+                         JobComputer* computer)
+    : options_(std::move(options)),
+      transport_(transport),
+      computer_(computer),
+      core_(options_.core) {
+  work_thread_ = std::thread([this] { Work(); });
+  time_thread_ = std::thread([this] { KeepTime(); });
+}
+
+ClientShell::~ClientShell() {
+  {
+    MutexLock lock(&mu_);
+    stopped_ = true;
+    timer_.SignalAll();
+    work_.SignalAll();
+  }
+  work_thread_.join();
+  time_thread_.join();
+  std::shared_ptr<Connection> connection;
+  std::map<std::string, Channel> channels;
+  std::vector<std::shared_ptr<void>> retired;
+  {
+    MutexLock lock(&mu_);
+    while (carrying_) settled_.Wait(&mu_);
+    connection = std::move(connection_);
+    channels = std::move(channels_);
+    retired = std::move(retired_);
+  }
+  // These wait for callbacks that are running, so not under the lock.
+  connection.reset();
+  channels.clear();
+  retired.clear();
+}
+
+void ClientShell::Log(absl::string_view text) {
+  if (!options_.log) return;
+  MutexLock lock(&log_mu_);
+  options_.log(text);
+}
+
+void ClientShell::Complain(const std::string& address,
+                           const absl::Status& status) {
+  if (!absl::IsInvalidArgument(status) && !absl::IsResourceExhausted(status)) {
+    return;
+  }
+  {
+    MutexLock lock(&mu_);
+    if (stopped_ || Now() < next_complaint_) return;
+    next_complaint_ = Now() + kComplaintInterval;
+  }
+  Log(absl::StrCat("server=", address, " refused a call: ", status.message()));
+}
+
+// --- The queue of actions ----------------------------------------------------
+
+template <typename Handle>
+void ClientShell::Step(Handle handle) {
+  {
+    MutexLock lock(&mu_);
+    if (stopped_) return;
+    ClientActions actions;
+    handle(&core_, Now(), &actions);
+    QueueLocked(std::move(actions));
+    if (carrying_) return;
+    carrying_ = true;
+  }
+  CarryOut();
+}
+
+void ClientShell::QueueLocked(ClientActions actions) {
+  const int64_t connection = connection_ == nullptr ? 0 : connection_->number();
+  for (ClientAction& action : actions) {
+    outgoing_.push_back({std::move(action), connection});
+  }
+  next_tick_ = std::max(core_.NextTick(), no_tick_before_);
+  if (next_tick_ < wakes_at_) timer_.Signal();
+}
+
+void ClientShell::CarryOut() {
+  std::deque<Outgoing> batch;
+  for (;;) {
+    {
+      MutexLock lock(&mu_);
+      batch.clear();
+      batch.swap(outgoing_);
+      if (batch.empty() || stopped_) {
+        carrying_ = false;
+        settled_.SignalAll();
+        return;
+      }
+    }
+    for (Outgoing& one : batch) {
+      std::visit(
+          [&](auto& action) {
+            using Action = std::decay_t<decltype(action)>;
+            if constexpr (std::is_same_v<Action, SendScheduler>) {
+              Do(std::move(action), one.connection);
+            } else if constexpr (std::is_constructible_v<Task, Action>) {
+              Assign(std::move(action));
+            } else {
+              Do(std::move(action));
+            }
+          },
+          one.action);
+    }
+  }
+}
+
+// What was meant for a connection that is gone is dropped: the next one begins
+// by registering everything anew.
+void ClientShell::Do(SendScheduler action, int64_t connection) {
+  std::shared_ptr<Connection> current;
+  {
+    MutexLock lock(&mu_);
+    current = connection_;
+  }
+  if (current == nullptr || current->number() != connection) return;
+  current->session().Send(std::move(action.message));
+}
+
+void ClientShell::Do(SendPush action) {
+  const auto channel = ChannelTo(action.address);
+  channel->Push(
+      action.request, action.timeout,
+      [this, id = action.id,
+       address = action.address](absl::StatusOr<PushReply> reply) {
+        Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+          if (reply.ok()) {
+            core->OnPushReply(id, *reply, now, out);
+          } else {
+            core->OnPushFailed(id, now, out);
+          }
+        });
+        if (!reply.ok()) Complain(address, reply.status());
+      });
+}
+
+void ClientShell::Do(SendPull action) {
+  const auto channel = ChannelTo(action.address);
+  channel->Pull(
+      action.request, action.timeout,
+      [this, id = action.id,
+       address = action.address](absl::StatusOr<PullReply> reply) {
+        const absl::Status status = reply.status();
+        Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+          if (reply.ok()) {
+            core->OnPullReply(id, *std::move(reply), now, out);
+          } else {
+            core->OnPullFailed(id, now, out);
+          }
+        });
+        if (!status.ok()) Complain(address, status);
+      });
+}
+
+void ClientShell::Do(SendClock action) {
+  ChannelTo(action.address)->Clock(action.update);
+}
+
+void ClientShell::Do(LogEvent action) { Log(action.text); }
+
+void ClientShell::Assign(Task task) {
+  MutexLock lock(&mu_);
+  tasks_.push_back(std::move(task));
+  work_.Signal();
+}
+
+std::shared_ptr<rpc::PsChannel> ClientShell::ChannelTo(
+    const std::string& address) {
+  {
+    MutexLock lock(&mu_);
+    const auto it = channels_.find(address);
+    if (it != channels_.end()) {
+      it->second.used = Now();
+      return it->second.channel;
+    }
+  }
+  std::shared_ptr<rpc::PsChannel> channel = transport_->ConnectPs(address);
+  MutexLock lock(&mu_);
+  channels_[address] = {channel, Now()};
+  if (channels_.size() > options_.most_channels) next_sweep_ = Now();
+  return channel;
+}
+
+// --- The session with the scheduler ------------------------------------------
+
+void ClientShell::Connect() {
+  std::shared_ptr<Connection> connection;
+  {
+    MutexLock lock(&mu_);
+    connection = std::make_shared<Connection>(this, ++connections_);
+    connected_at_ = Now();
+  }
+  connection->Open();
+  Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+    mu_.AssertHeld();
+    if (closed_ >= connection->number()) return;  // Already gone.
+    connection_ = connection;
+    core->OnSchedulerConnected(now, out);
+  });
+}
+
+void ClientShell::OnMessage(int64_t connection, SchedulerToWorker message) {
+  bool first = false;
+  Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+    mu_.AssertHeld();
+    if (connection_ == nullptr || connection_->number() != connection) return;
+    first = std::exchange(failures_, 0) > 0;
+    core->OnScheduler(std::move(message), now, out);
+  });
+  if (first) Log(absl::StrCat("scheduler=", options_.scheduler, " is back"));
+}
+
+void ClientShell::OnClosed(int64_t connection, const absl::Status& status) {
+  int failures = 0;
+  Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+    mu_.AssertHeld();
+    closed_ = std::max(closed_, connection);
+    if (now - connected_at_ > kGoodConnection) failures_ = 0;
+    if (!leaving_) failures = ++failures_;
+    reconnect_at_ = now + PauseLocked();
+    if (reconnect_at_ < wakes_at_) timer_.Signal();
+    if (connection_ != nullptr && connection_->number() == connection) {
+      retired_.push_back(std::move(connection_));
+      connection_ = nullptr;
+      core->OnSchedulerDisconnected();
+      settled_.SignalAll();
+    }
+  });
+  if (failures % kFailuresPerLine == 1) {
+    Log(absl::StrCat("scheduler=", options_.scheduler,
+                     " not connected, trying again: ", status.message()));
+  }
+}
+
+absl::Duration ClientShell::PauseLocked() {
+  constexpr int kMostDoublings = 20;
+  const int doublings = std::clamp(failures_ - 1, 0, kMostDoublings);
+  const absl::Duration pause = std::min(
+      options_.longest_pause, options_.first_pause * (int64_t{1} << doublings));
+  // Workers that lost their scheduler together do not come back together.
+  const uint64_t random =
+      HashAppend(options_.core.session.value(), connections_);
+  return pause * (1 - static_cast<double>(random % 1024) / 2048);
+}
+
+bool ClientShell::Drain(absl::Duration limit) {
+  const absl::Time deadline = Now() + std::min(limit, kLongestDrain);
+  Step([](TrainingCore* core, absl::Time now, ClientActions* out) {
+    core->Drain(now, out);
+  });
+  std::shared_ptr<Connection> connection;
+  {
+    MutexLock lock(&mu_);
+    while (!core_.Drained() || carrying_ || !outgoing_.empty()) {
+      const absl::Duration left = deadline - Now();
+      if (left <= absl::ZeroDuration()) return false;
+      settled_.WaitFor(&mu_, left);
+    }
+    leaving_ = true;
+    connection = connection_;
+  }
+  if (connection == nullptr) return true;
+  connection->session().Close();
+  MutexLock lock(&mu_);
+  const absl::Time goodbye = std::min(deadline, Now() + kGoodbye);
+  while (connection_ != nullptr && Now() < goodbye) {
+    settled_.WaitFor(&mu_, goodbye - Now());
+  }
+  return true;
+}
+
+ClientShell::Status ClientShell::status() const {
+  MutexLock lock(&mu_);
+  return {connection_ != nullptr, core_.batches_computed(),
+          core_.examples_computed()};
+}
+
+// --- The two threads ---------------------------------------------------------
+
+void ClientShell::Work() {
+  for (;;) {
+    Task task;
+    {
+      MutexLock lock(&mu_);
+      while (tasks_.empty() && !stopped_) work_.Wait(&mu_);
+      if (stopped_) return;
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    }
+    if (const auto* prepare = std::get_if<PrepareJob>(&task)) {
+      const absl::Status status = computer_->Prepare(prepare->record);
+      Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+        core->OnJobReady(prepare->record->id, status, now, out);
+      });
+    } else if (const auto* compute = std::get_if<Compute>(&task)) {
+      ComputeResult result = computer_->Compute(compute->task);
+      Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+        core->OnComputed(std::move(result), now, out);
+      });
+    } else if (const auto* evaluate = std::get_if<Evaluate>(&task)) {
+      const EvaluationResult result = computer_->Evaluate(evaluate->task);
+      Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+        core->OnEvaluated(result, now, out);
+      });
+    }
+  }
+}
+
+void ClientShell::SweepChannelsLocked(absl::Time now) {
+  if (now < next_sweep_) return;
+  next_sweep_ = now + kSweepInterval;
+  for (auto it = channels_.begin(); it != channels_.end();) {
+    // One with a call under way was used when the call began; calls have
+    // deadlines below this.
+    if (it->second.used + options_.channel_idle > now) {
+      ++it;
+      continue;
+    }
+    retired_.push_back(std::move(it->second.channel));
+    it = channels_.erase(it);
+  }
+  while (channels_.size() > options_.most_channels) {
+    const auto oldest = std::min_element(channels_.begin(), channels_.end(),
+                                         [](const auto& a, const auto& b) {
+                                           return a.second.used < b.second.used;
+                                         });
+    retired_.push_back(std::move(oldest->second.channel));
+    channels_.erase(oldest);
+  }
+}
+
+void ClientShell::KeepTime() {
+  for (;;) {
+    bool connect = false, tick = false;
+    std::vector<std::shared_ptr<void>> unused;
+    {
+      MutexLock lock(&mu_);
+      if (stopped_) return;
+      const absl::Time now = Now();
+      const bool wants_connection = connection_ == nullptr && !leaving_;
+      connect = wants_connection && reconnect_at_ <= now;
+      tick = next_tick_ <= now;
+      SweepChannelsLocked(now);
+      // Nobody gets a new reference to what is retired: once only ours is
+      // left, it stays so.
+      const auto used = std::partition(
+          retired_.begin(), retired_.end(),
+          [](const auto& object) { return object.use_count() > 1; });
+      std::move(used, retired_.end(), std::back_inserter(unused));
+      retired_.erase(used, retired_.end());
+      if (!connect && !tick && unused.empty()) {
+        wakes_at_ = std::min(next_tick_, next_sweep_);
+        if (wants_connection) wakes_at_ = std::min(wakes_at_, reconnect_at_);
+        if (!retired_.empty()) {
+          wakes_at_ = std::min(wakes_at_, now + kRetiredPause);
+        }
+        timer_.WaitFor(&mu_, wakes_at_ - now);
+        wakes_at_ = absl::InfinitePast();
+        continue;
+      }
+    }
+    unused.clear();
+    if (connect) Connect();
+    if (tick) {
+      Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+        mu_.AssertHeld();
+        no_tick_before_ = now + kShortestTick;
+        core->OnTick(now, out);
+      });
+    }
+  }
+}
+
+}  // namespace ebb::client

@@ -1,0 +1,169 @@
+// TrainingCore in the real world: threads round the core, connections to the
+// scheduler and the servers, time, and a thread that computes.
+//
+//   rpc::GrpcTransport transport;
+//   MyComputer computer;
+//   ClientShell shell({.core = {.session = session}, .scheduler = "host:7000"},
+//                     &transport, &computer);
+//   ...                              // It works.
+//   shell.Drain(absl::Seconds(20));  // Leaves in good order.
+//
+// Thread-safe. Threads of its own: one computes; one keeps time, reconnects,
+// and closes what is no longer used (which may block, so no thread of the
+// transport does it).
+//
+// One lock, mu_, is round the core; nothing is sent under it. The core's
+// actions are put into one queue under the lock, and whichever thread finds
+// nobody at it carries them out, in order.
+#ifndef EBB_CLIENT_CLIENT_SHELL_H_
+#define EBB_CLIENT_CLIENT_SHELL_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "client/actions.h"
+#include "client/job_computer.h"
+#include "client/training_core.h"
+#include "common/mutex.h"
+#include "common/rpc/transport.h"
+#include "common/steady_time.h"
+
+namespace ebb::client {
+
+struct ClientShellOptions {
+  ClientOptions core;
+  // HOST:PORT of the scheduler.
+  std::string scheduler;
+  // The first pause before the scheduler is tried again; it doubles with each
+  // failure up to the longest, less a random part of up to half.
+  absl::Duration first_pause = absl::Milliseconds(20);
+  absl::Duration longest_pause = absl::Seconds(2);
+  // A connection to a server that nothing used for so long is closed, and the
+  // one unused longest where there are more than this.
+  absl::Duration channel_idle = absl::Seconds(30);
+  size_t most_channels = 1024;
+  // Called with one line per event that an operator should know, on any
+  // thread, one at a time; must not call the shell. Absent: nobody is told.
+  std::function<void(absl::string_view)> log;
+};
+
+class ClientShell {
+ public:
+  struct Status {
+    bool connected = false;  // A session with the scheduler is open.
+    int64_t batches = 0;
+    int64_t examples = 0;
+  };
+
+  // Works from now on. Neither is owned; both outlive the shell.
+  ClientShell(ClientShellOptions options, rpc::Transport* transport,
+              JobComputer* computer);
+  // Leaves at once, as a crash would, but for the computer's call, which it
+  // waits for.
+  ~ClientShell();
+  ClientShell(const ClientShell&) = delete;
+  ClientShell& operator=(const ClientShell&) = delete;
+
+  // Finishes the batch, delivers its pushes, returns the items, says goodbye.
+  // Blocks until that is done (true), or for `limit`.
+  bool Drain(absl::Duration limit);
+
+  Status status() const;
+
+ private:
+  class Connection;
+  struct Channel {
+    std::shared_ptr<rpc::PsChannel> channel;
+    absl::Time used;
+  };
+  using Task = std::variant<PrepareJob, Compute, Evaluate>;
+  struct Outgoing {
+    ClientAction action;
+    int64_t connection = 0;  // The one it was meant for.
+  };
+
+  // Gives the core one event, `handle(core, now, actions)`, then carries out
+  // what is in the queue unless another thread is at it.
+  template <typename Handle>
+  void Step(Handle handle);
+  void QueueLocked(ClientActions actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CarryOut();
+  void Do(SendScheduler action, int64_t connection);
+  void Do(SendPush action);
+  void Do(SendPull action);
+  void Do(SendClock action);
+  void Do(LogEvent action);
+  void Assign(Task task);
+  // The way to a server; made if there is none. By the carrying thread only.
+  std::shared_ptr<rpc::PsChannel> ChannelTo(const std::string& address);
+
+  void OnMessage(int64_t connection, SchedulerToWorker message);
+  void OnClosed(int64_t connection, const absl::Status& status);
+
+  void Work();      // The computing thread.
+  void KeepTime();  // The other one.
+  void Connect();
+  void SweepChannelsLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Duration PauseLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Time Now() const { return time_.Now(); }
+  void Log(absl::string_view text);
+  // A call failed in a way that trying again will not mend.
+  void Complain(const std::string& address, const absl::Status& status);
+
+  // Constant after construction.
+  const ClientShellOptions options_;
+  rpc::Transport* const transport_;  // Not owned.
+  JobComputer* const computer_;      // Not owned.
+  const SteadyTime time_;
+
+  mutable Mutex mu_;
+  CondVar timer_;    // Of KeepTime.
+  CondVar work_;     // Of Work.
+  CondVar settled_;  // Nobody carries; a session closed.
+  TrainingCore core_ ABSL_GUARDED_BY(mu_);
+  std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mu_);
+  bool carrying_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
+
+  // When the core wants a tick, and when KeepTime will look next.
+  absl::Time next_tick_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  absl::Time wakes_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  absl::Time no_tick_before_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+
+  // The session with the scheduler. Connections are counted; `closed_` is the
+  // last that closed, perhaps before Connect() could publish it.
+  std::shared_ptr<Connection> connection_ ABSL_GUARDED_BY(mu_);
+  int64_t connections_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t closed_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time connected_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  absl::Time reconnect_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  int failures_ ABSL_GUARDED_BY(mu_) = 0;
+  bool leaving_ ABSL_GUARDED_BY(mu_) = false;
+
+  std::map<std::string, Channel> channels_ ABSL_GUARDED_BY(mu_);
+  absl::Time next_sweep_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  // To be destroyed by KeepTime once nobody else refers to them.
+  std::vector<std::shared_ptr<void>> retired_ ABSL_GUARDED_BY(mu_);
+  absl::Time next_complaint_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+
+  Mutex log_mu_;  // Round options_.log; taken with no other lock held.
+
+  std::thread time_thread_;
+  std::thread work_thread_;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_CLIENT_SHELL_H_

@@ -1,0 +1,33 @@
+// The seam between training and mathematics, as the client's shell drives it.
+#ifndef EBB_CLIENT_JOB_COMPUTER_H_
+#define EBB_CLIENT_JOB_COMPUTER_H_
+
+#include "absl/status/status.h"
+#include "client/actions.h"
+#include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::client {
+
+// Called by one thread, one call at a time; calls block for as long as they
+// take. Whoever ends the shell makes a call that waits for somebody return.
+class JobComputer {
+ public:
+  virtual ~JobComputer() = default;
+
+  // Opens the job's data and builds its model. An error is told to the
+  // scheduler, which gives the job's items to others; a later lease tries
+  // again.
+  virtual absl::Status Prepare(const JobRecordPtr& record) = 0;
+
+  // The sums over one batch. The job has been prepared.
+  virtual ComputeResult Compute(const ComputeTask& task) = 0;
+
+  // Tries a snapshot of the model on the test data. Of the result, the
+  // figures and `error` count. The job has been prepared.
+  virtual EvaluationResult Evaluate(const EvaluateTask& task) = 0;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_JOB_COMPUTER_H_

@@ -1,0 +1,195 @@
+#include "worker/batch_reader.h"
+
+#include <algorithm>
+#include <span>
+
+#include "absl/strings/str_cat.h"
+#include "common/example_hash.h"
+#include "common/status_macros.h"
+
+namespace ebb::worker {
+
+namespace {
+
+// The item in work and the one after it.
+constexpr size_t kOrdersKept = 2;
+
+bool Is(const TrainingBatch& batch, ItemId item, int64_t begin, int64_t end) {
+  return batch.item == item && batch.begin == begin && batch.end == end;
+}
+
+}  // namespace
+
+BatchReader::BatchReader(const data::Dataset* dataset, const JobPlan& plan,
+                         size_t ahead)
+    : dataset_(dataset),
+      plan_(plan),
+      order_(plan.seed, {plan.examples, plan.shard_size}),
+      ahead_(ahead) {
+  if (ahead_ > 0) thread_ = std::thread([this] { Run(); });
+}
+
+BatchReader::~BatchReader() {
+  {
+    MutexLock lock(&mu_);
+    stopped_ = true;
+    changed_.SignalAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::StatusOr<const TrainingBatch*> BatchReader::Read(ItemId item,
+                                                       int64_t begin,
+                                                       int64_t end) {
+  {
+    MutexLock lock(&mu_);
+    spare_.push_back(std::move(current_));
+    current_ = TakeLocked(item, begin, end);
+    PlanAheadLocked(item, end);
+  }
+  if (current_->state != Slot::State::kReady) {
+    current_->status = Gather(item, begin, end, &current_->batch);
+    current_->state = Slot::State::kReady;
+  }
+  if (!current_->status.ok()) return current_->status;
+  return &current_->batch;
+}
+
+// What nobody has begun is faster done by the caller than waited for.
+std::unique_ptr<BatchReader::Slot> BatchReader::TakeLocked(ItemId item,
+                                                           int64_t begin,
+                                                           int64_t end) {
+  auto slot = slots_.end();
+  for (;;) {
+    slot = std::find_if(slots_.begin(), slots_.end(), [&](const auto& one) {
+      return Is(one->batch, item, begin, end);
+    });
+    if (slot == slots_.end() || (*slot)->state != Slot::State::kGathering) {
+      break;
+    }
+    changed_.Wait(&mu_);
+  }
+  std::unique_ptr<Slot> taken;
+  if (slot != slots_.end()) {
+    taken = std::move(*slot);
+    slots_.erase(slot);
+  } else {
+    taken = std::move(spare_.back());
+    spare_.pop_back();
+    taken->state = Slot::State::kWanted;
+  }
+  return taken;
+}
+
+void BatchReader::PlanAheadLocked(ItemId item, int64_t end) {
+  if (ahead_ == 0 || !plan_.HasItem(item)) return;
+  std::list<std::unique_ptr<Slot>> keep;
+  int64_t begin = end;
+  const int64_t size = plan_.ItemSize(item);
+  for (size_t i = 0; i < ahead_ && begin < size; ++i) {
+    const int64_t stop = plan_.BatchEnd(item, begin);
+    const auto known =
+        std::find_if(slots_.begin(), slots_.end(), [&](const auto& slot) {
+          return slot != nullptr && Is(slot->batch, item, begin, stop);
+        });
+    if (known != slots_.end()) {
+      keep.push_back(std::move(*known));
+    } else {
+      std::unique_ptr<Slot> slot;
+      if (spare_.empty()) {
+        slot = std::make_unique<Slot>();
+      } else {
+        slot = std::move(spare_.back());
+        spare_.pop_back();
+      }
+      slot->state = Slot::State::kWanted;
+      slot->batch.item = item;
+      slot->batch.begin = begin;
+      slot->batch.end = stop;
+      keep.push_back(std::move(slot));
+    }
+    begin = stop;
+  }
+  for (std::unique_ptr<Slot>& slot : slots_) {
+    if (slot == nullptr) continue;
+    // The thread still writes into it: it stays until that is done.
+    if (slot->state == Slot::State::kGathering) {
+      keep.push_back(std::move(slot));
+    } else {
+      spare_.push_back(std::move(slot));
+    }
+  }
+  slots_ = std::move(keep);
+  while (spare_.size() > ahead_ + 1) spare_.pop_back();
+  changed_.SignalAll();
+}
+
+void BatchReader::Run() {
+  for (;;) {
+    Slot* slot = nullptr;
+    {
+      MutexLock lock(&mu_);
+      for (;;) {
+        if (stopped_) return;
+        const auto wanted = std::find_if(
+            slots_.begin(), slots_.end(),
+            [](const auto& one) { return one->state == Slot::State::kWanted; });
+        if (wanted != slots_.end()) {
+          slot = wanted->get();
+          break;
+        }
+        changed_.Wait(&mu_);
+      }
+      slot->state = Slot::State::kGathering;
+    }
+    const ItemId item = slot->batch.item;
+    const int64_t begin = slot->batch.begin, end = slot->batch.end;
+    absl::Status status = Gather(item, begin, end, &slot->batch);
+    MutexLock lock(&mu_);
+    slot->status = std::move(status);
+    slot->state = Slot::State::kReady;
+    changed_.SignalAll();
+  }
+}
+
+absl::StatusOr<BatchReader::OrderPtr> BatchReader::OrderOf(ItemId item) {
+  {
+    MutexLock lock(&mu_);
+    for (const auto& [known, order] : orders_) {
+      if (known == item) return order;
+    }
+  }
+  EBB_ASSIGN_OR_RETURN(std::vector<int64_t> examples, order_.Of(item));
+  auto order =
+      std::make_shared<const std::vector<int64_t>>(std::move(examples));
+  MutexLock lock(&mu_);
+  orders_.emplace_front(item, order);
+  if (orders_.size() > kOrdersKept) orders_.pop_back();
+  return order;
+}
+
+// The ledger's row is summed over the positions that are gathered, as they
+// are: were one left out or read twice, the row would say so.
+absl::Status BatchReader::Gather(ItemId item, int64_t begin, int64_t end,
+                                 TrainingBatch* batch) {
+  batch->item = item;
+  batch->begin = begin;
+  batch->end = end;
+  batch->ledger = {};
+  batch->numbers.clear();
+  EBB_ASSIGN_OR_RETURN(const OrderPtr order, OrderOf(item));
+  const auto size = static_cast<int64_t>(order->size());
+  if (begin < 0 || begin >= end || end > size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("item ", ToString(item), " has no examples [", begin, ", ",
+                     end, "); it has ", size));
+  }
+  for (int64_t position = begin; position < end; ++position) {
+    batch->numbers.push_back((*order)[position]);
+    batch->ledger += {1, ExampleHash(item, position)};
+  }
+  EBB_RETURN_IF_ERROR(dataset_->Gather(batch->numbers, &batch->examples));
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::worker

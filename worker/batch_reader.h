@@ -1,0 +1,99 @@
+// The batches of a job's items, read ahead: while one is being computed, the
+// next ones of its item are gathered by a thread of the reader's own.
+//
+//   BatchReader reader(&dataset, record->plan, 2);
+//   EBB_ASSIGN_OR_RETURN(auto batch, reader.Read(item, begin, end));
+//
+// Thread-compatible: one thread reads.
+#ifndef EBB_WORKER_BATCH_READER_H_
+#define EBB_WORKER_BATCH_READER_H_
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+#include "common/mutex.h"
+#include "common/protocol/ledger.h"
+#include "common/protocol/plan.h"
+#include "data/dataset.h"
+#include "data/order.h"
+
+namespace ebb::worker {
+
+// Positions [begin, end) of an item, gathered.
+struct TrainingBatch {
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+  std::vector<int64_t> numbers;  // Of the examples, in the data set.
+  data::ExampleBatch examples;
+  LedgerRow ledger;  // Summed over what was gathered, one by one.
+};
+
+class BatchReader {
+ public:
+  // `dataset` is not owned and has the plan's examples. At most `ahead`
+  // batches are kept ready; 0 reads none ahead.
+  BatchReader(const data::Dataset* dataset, const JobPlan& plan, size_t ahead);
+  ~BatchReader();
+  BatchReader(const BatchReader&) = delete;
+  BatchReader& operator=(const BatchReader&) = delete;
+
+  // Positions [begin, end) of `item`; valid until the next call. Blocks until
+  // they are gathered. kInvalidArgument when the data has no such item or
+  // positions.
+  absl::StatusOr<const TrainingBatch*> Read(ItemId item, int64_t begin,
+                                            int64_t end);
+
+ private:
+  using OrderPtr = std::shared_ptr<const std::vector<int64_t>>;
+  // One batch ahead, from wish to use.
+  struct Slot {
+    enum class State { kWanted, kGathering, kReady };
+    State state = State::kWanted;
+    absl::Status status;
+    TrainingBatch batch;
+  };
+
+  void Run();
+  absl::Status Gather(ItemId item, int64_t begin, int64_t end,
+                      TrainingBatch* batch) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<OrderPtr> OrderOf(ItemId item) ABSL_LOCKS_EXCLUDED(mu_);
+  // The slot of this batch, ready if it was read ahead; else a spare one.
+  std::unique_ptr<Slot> TakeLocked(ItemId item, int64_t begin, int64_t end)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Wishes for what follows a batch of the item's grid; drops the rest.
+  void PlanAheadLocked(ItemId item, int64_t end)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Constant after construction.
+  const data::Dataset* const dataset_;  // Not owned.
+  const JobPlan plan_;
+  const data::Order order_;
+  const size_t ahead_;
+
+  // Of the reading thread.
+  std::unique_ptr<Slot> current_ = std::make_unique<Slot>();
+
+  Mutex mu_;
+  CondVar changed_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  std::list<std::unique_ptr<Slot>> slots_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<Slot>> spare_ ABSL_GUARDED_BY(mu_);
+  // Of the items read last, newest first.
+  std::deque<std::pair<ItemId, OrderPtr>> orders_ ABSL_GUARDED_BY(mu_);
+
+  std::thread thread_;
+};
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_BATCH_READER_H_

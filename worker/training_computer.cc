@@ -1,0 +1,264 @@
+#include "worker/training_computer.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/job/specification.h"
+#include "common/status_macros.h"
+#include "data/order.h"
+#include "glog/logging.h"
+#include "worker/job_data.h"
+
+namespace ebb::worker {
+
+namespace {
+
+models::BatchView ViewOf(const data::ExampleBatch& examples) {
+  models::BatchView view;
+  view.rows = examples.rows;
+  view.features = examples.features;
+  if (examples.sparse) {
+    view.sparse = {examples.offsets, examples.ids, examples.values};
+  } else {
+    view.dense = examples.values;
+  }
+  view.labels = examples.labels;
+  return view;
+}
+
+// Element k of partition p is the sum of OracleValue(item, position,
+// p * width + k).
+Payload OracleSums(const JobPlan& plan, const TrainingBatch& batch) {
+  std::vector<uint64_t> sums(int64_t{plan.partitions} * plan.oracle_width);
+  for (int64_t position = batch.begin; position < batch.end; ++position) {
+    for (size_t index = 0; index < sums.size(); ++index) {
+      sums[index] +=
+          OracleValue(batch.item, position, static_cast<int64_t>(index));
+    }
+  }
+  return Payload::Of(std::move(sums));
+}
+
+// Whoever reads other data, in another order or on another grid than the job
+// was submitted with must not take part.
+absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
+                         const models::Model& model) {
+  const JobPlan& plan = record.plan;
+  const uint64_t layout =
+      job::LayoutHash(train.index().Hash(), data::kOrderVersion, plan);
+  if (train.examples() != plan.examples || layout != plan.layout_hash) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "job ", record.name, " was submitted with ", plan.examples,
+        " examples in another order than this worker knows; run the ebb that "
+        "submitted it, or submit it anew"));
+  }
+  const int64_t parameters = model.description().ParameterCount();
+  if (parameters != plan.parameters) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the model of job ", record.name, " has ", parameters,
+        " parameters here, but it was submitted with ", plan.parameters,
+        "; give this worker the plugin that it was submitted with"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+TrainingComputer::TrainingComputer(TrainingComputerOptions options)
+    : options_(std::move(options)) {}
+
+TrainingComputer::~TrainingComputer() = default;
+
+absl::StatusOr<std::unique_ptr<TrainingComputer::LoadedJob>>
+TrainingComputer::Load(const JobRecordPtr& record) const {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(*record));
+  const v1::Job& job = specification.job();
+  EBB_ASSIGN_OR_RETURN(const data::Index train_index,
+                       data::Index::Decode(specification.train_index()));
+  const data::LabelKind labels = LabelKindOf(train_index);
+
+  EBB_ASSIGN_OR_RETURN(
+      data::Dataset train,
+      data::Dataset::LoadIndexed(TrainingSource(job, labels), train_index));
+  auto loaded = std::make_unique<LoadedJob>(
+      LoadedJob{record, std::move(train), std::nullopt, models::Registry(),
+                nullptr, nullptr, nullptr});
+  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
+  EBB_ASSIGN_OR_RETURN(loaded->backend,
+                       models::CreateBackend(options_.backend));
+  EBB_ASSIGN_OR_RETURN(loaded->model,
+                       CreateModel(job, train_index, options_.plugin_folders,
+                                   &loaded->registry, loaded->backend.get()));
+  EBB_RETURN_IF_ERROR(CheckLayout(*record, loaded->train, *loaded->model));
+
+  const auto test = TestSource(job, labels);
+  if (test && !specification.test_index().empty()) {
+    EBB_ASSIGN_OR_RETURN(const data::Index test_index,
+                         data::Index::Decode(specification.test_index()));
+    EBB_ASSIGN_OR_RETURN(data::Dataset examples,
+                         data::Dataset::LoadIndexed(*test, test_index));
+    loaded->test.emplace(std::move(examples));
+  }
+  loaded->reader = std::make_unique<BatchReader>(&loaded->train, record->plan,
+                                                 options_.read_ahead_batches);
+  return loaded;
+}
+
+absl::StatusOr<TrainingComputer::LoadedJob*> TrainingComputer::Get(
+    const JobRecordPtr& record) {
+  const auto known = std::find_if(
+      jobs_.begin(), jobs_.end(),
+      [&](const auto& job) { return job->record->id == record->id; });
+  if (known != jobs_.end()) {
+    jobs_.splice(jobs_.begin(), jobs_, known);
+    return jobs_.front().get();
+  }
+  // Room first: two data sets at once may be more than the machine has.
+  while (jobs_.size() >= std::max<size_t>(options_.jobs_in_memory, 1)) {
+    jobs_.pop_back();
+  }
+  EBB_ASSIGN_OR_RETURN(std::unique_ptr<LoadedJob> job, Load(record));
+  jobs_.push_front(std::move(job));
+  return jobs_.front().get();
+}
+
+absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
+  const absl::Time start = absl::Now();
+  EBB_ASSIGN_OR_RETURN(const LoadedJob* job, Get(record));
+  LOG(INFO) << "job=" << record->name
+            << " prepared examples=" << job->train.examples()
+            << " test_examples=" << (job->test ? job->test->examples() : 0)
+            << " parameters=" << record->plan.parameters
+            << " partitions=" << record->plan.partitions
+            << " backend=" << job->backend->name()
+            << " seconds=" << absl::ToDoubleSeconds(absl::Now() - start);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::span<const float>> TrainingComputer::Assemble(
+    const JobPlan& plan, const client::PulledValuesPtr& values) {
+  if (values == nullptr ||
+      values->partitions.size() != static_cast<size_t>(plan.partitions)) {
+    return absl::InternalError("the pulled values are not of this job");
+  }
+  if (assembled_ == values) return params_->span();
+  assembled_.reset();
+  if (params_ == nullptr || params_->size() != plan.parameters) {
+    params_ = pool_.Take(plan.parameters);
+  }
+  const std::span<float> out = params_->span();
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    const auto [first, last] = plan.ParameterRange(PartitionId(p));
+    const Payload& payload = values->partitions[p];
+    if (payload.size() != (last - first) * 4) {
+      return absl::InternalError(
+          absl::StrCat("partition ", p, " was pulled with ", payload.size(),
+                       " bytes; it has ", last - first, " floats"));
+    }
+    payload.CopyTo(std::as_writable_bytes(out.subspan(first, last - first)));
+  }
+  // Kept only where it will be used again: it holds the servers' blocks or
+  // the received buffers.
+  if (plan.rounds()) assembled_ = values;
+  return params_->span();
+}
+
+void TrainingComputer::MaybeMisbehave(const TrainingBatch& batch) const {
+  if (options_.compute_delay > absl::ZeroDuration()) {
+    absl::SleepFor(options_.compute_delay);
+  }
+  if (options_.crash_at_example < 0) return;
+  const auto& numbers = batch.numbers;
+  if (std::find(numbers.begin(), numbers.end(), options_.crash_at_example) !=
+      numbers.end()) {
+    LOG(ERROR) << "example=" << options_.crash_at_example
+               << " crashes this worker (--crash-at-example)";
+    std::_Exit(134);  // As after SIGABRT, without a core file.
+  }
+}
+
+absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
+                                            client::ComputeResult* result) {
+  const JobPlan& plan = task.record->plan;
+  EBB_ASSIGN_OR_RETURN(LoadedJob * job, Get(task.record));
+  EBB_ASSIGN_OR_RETURN(const TrainingBatch* batch,
+                       job->reader->Read(task.item, task.begin, task.end));
+  MaybeMisbehave(*batch);
+  EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
+                       Assemble(plan, task.values));
+  models::BatchView view = ViewOf(batch->examples);
+  view.epoch = task.item.epoch;
+  view.shard = task.item.shard;
+  view.first_position = task.begin;
+  client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
+  models::BatchStats stats;
+  EBB_RETURN_IF_ERROR(
+      job->model->Gradient(params, view, gradient->span(), &stats));
+  result->gradient = client::FloatPool::AsPayload(std::move(gradient));
+  if (plan.oracle_width > 0) result->oracle = OracleSums(plan, *batch);
+  result->ledger = batch->ledger;
+  result->loss_sum = stats.loss_sum;
+  return absl::OkStatus();
+}
+
+client::ComputeResult TrainingComputer::Compute(
+    const client::ComputeTask& task) {
+  client::ComputeResult result;
+  const absl::Status status = ComputeBatch(task, &result);
+  if (status.ok()) return result;
+  client::ComputeResult failed;
+  failed.error = std::string(status.message());
+  // What models answer to values that are not finite.
+  failed.non_finite = absl::IsOutOfRange(status);
+  LOG(ERROR) << "job=" << task.record->name << " item=" << task.item
+             << " begin=" << task.begin << " end=" << task.end
+             << " cannot be computed: " << failed.error;
+  return failed;
+}
+
+absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
+                                           EvaluationResult* result) {
+  EBB_ASSIGN_OR_RETURN(LoadedJob * job, Get(task.record));
+  if (!job->test) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", task.record->name, " has no test data"));
+  }
+  EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
+                       Assemble(task.record->plan, task.values));
+  const int64_t examples = job->test->examples();
+  std::vector<int64_t> numbers;
+  models::BatchStats sums;
+  for (int64_t begin = 0; begin < examples;) {
+    const int64_t end = std::min(begin + options_.evaluation_batch, examples);
+    numbers.resize(end - begin);
+    std::iota(numbers.begin(), numbers.end(), begin);
+    EBB_RETURN_IF_ERROR(job->test->Gather(numbers, &test_batch_));
+    models::BatchStats stats;
+    EBB_RETURN_IF_ERROR(
+        job->model->Evaluate(params, ViewOf(test_batch_), &stats));
+    sums += stats;
+    begin = end;
+  }
+  result->examples = sums.examples;
+  result->loss_sum = sums.loss_sum;
+  result->correct = sums.correct;
+  return absl::OkStatus();
+}
+
+EvaluationResult TrainingComputer::Evaluate(const client::EvaluateTask& task) {
+  EvaluationResult result;
+  const absl::Status status = EvaluateAll(task, &result);
+  if (status.ok()) return result;
+  EvaluationResult failed;
+  failed.error = std::string(status.message());
+  LOG(ERROR) << "job=" << task.record->name << " snapshot=" << task.snapshot
+             << " cannot be evaluated: " << failed.error;
+  return failed;
+}
+
+}  // namespace ebb::worker

@@ -1,0 +1,96 @@
+// ebb's own mathematics behind the client's seam: the data and the model that
+// a job's specification names.
+#ifndef EBB_WORKER_TRAINING_COMPUTER_H_
+#define EBB_WORKER_TRAINING_COMPUTER_H_
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/actions.h"
+#include "client/float_pool.h"
+#include "client/job_computer.h"
+#include "data/dataset.h"
+#include "models/backends.h"
+#include "models/model.h"
+#include "models/registry.h"
+#include "worker/batch_reader.h"
+
+namespace ebb::worker {
+
+struct TrainingComputerOptions {
+  // Folders from which models of users may be loaded. Default: none.
+  std::vector<std::string> plugin_folders;
+  models::BackendOptions backend;
+  // Batches gathered while another is computed. Default 2; more take memory
+  // and help where gathering is slower than computing now and then.
+  size_t read_ahead_batches = 2;
+  // Test examples evaluated at once. Default 1024.
+  int64_t evaluation_batch = 1024;
+  // Jobs whose data is held in memory; the one unused longest goes. Default 2.
+  size_t jobs_in_memory = 2;
+
+  // For tests: a batch with the training example of this number kills the
+  // process; -1: none does. Each batch takes so much longer.
+  int64_t crash_at_example = -1;
+  absl::Duration compute_delay = absl::ZeroDuration();
+};
+
+// Used by one thread, as the seam says; has threads that read ahead.
+class TrainingComputer : public client::JobComputer {
+ public:
+  explicit TrainingComputer(TrainingComputerOptions options);
+  ~TrainingComputer() override;
+
+  // kFailedPrecondition when the files are not those that were indexed when
+  // the job was submitted (naming the file), or the model is another one;
+  // otherwise the errors of reading the data and of making the model.
+  absl::Status Prepare(const JobRecordPtr& record) override;
+  client::ComputeResult Compute(const client::ComputeTask& task) override;
+  EvaluationResult Evaluate(const client::EvaluateTask& task) override;
+
+ private:
+  // A job in memory.
+  struct LoadedJob {
+    JobRecordPtr record;
+    data::Dataset train;
+    std::optional<data::Dataset> test;
+    models::Registry registry;
+    std::unique_ptr<models::ComputeBackend> backend;
+    std::unique_ptr<models::Model> model;
+    std::unique_ptr<BatchReader> reader;
+  };
+
+  // The job, loaded if it is not.
+  absl::StatusOr<LoadedJob*> Get(const JobRecordPtr& record);
+  absl::StatusOr<std::unique_ptr<LoadedJob>> Load(
+      const JobRecordPtr& record) const;
+  // The whole flat vector; valid until the next call.
+  absl::StatusOr<std::span<const float>> Assemble(
+      const JobPlan& plan, const client::PulledValuesPtr& values);
+  absl::Status ComputeBatch(const client::ComputeTask& task,
+                            client::ComputeResult* result);
+  absl::Status EvaluateAll(const client::EvaluateTask& task,
+                           EvaluationResult* result);
+  // What the knobs for tests ask for.
+  void MaybeMisbehave(const TrainingBatch& batch) const;
+
+  const TrainingComputerOptions options_;
+  std::list<std::unique_ptr<LoadedJob>> jobs_;  // Used last first.
+  client::FloatPool pool_;
+  // The vector assembled last, and of what.
+  client::FloatBufferPtr params_;
+  client::PulledValuesPtr assembled_;
+  data::ExampleBatch test_batch_;
+};
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_TRAINING_COMPUTER_H_

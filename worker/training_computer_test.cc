@@ -1,0 +1,435 @@
+#include "worker/training_computer.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/job/specification.h"
+#include "common/job/validate.h"
+#include "common/job/yaml.h"
+#include "data/order.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "worker/job_data.h"
+
+namespace ebb::worker {
+namespace {
+
+using testing::FloatNear;
+using testing::HasSubstr;
+using testing::Pointwise;
+
+constexpr int64_t kExamples = 37;
+constexpr int64_t kFeatures = 3;
+
+// The label of an example is its number modulo two, its features are
+// functions of the number, so what was read is known.
+int64_t Byte(int64_t example, int64_t feature) {
+  return (example * 7 + feature * 3) % 11;
+}
+float Feature(int64_t example, int64_t feature) {
+  return 0.25F * static_cast<float>(Byte(example, feature));
+}
+
+class TrainingComputerTest : public testing::Test {
+ protected:
+  TrainingComputerTest() {
+    std::string pattern = testing::TempDir() + "computer_XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~TrainingComputerTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string WriteCsv(const std::string& name, int64_t examples) {
+    const std::string path = folder_ + "/" + name;
+    std::ofstream out(path);
+    for (int64_t i = 0; i < examples; ++i) {
+      for (int64_t f = 0; f < kFeatures; ++f) out << Feature(i, f) << ",";
+      out << i % 2 << "\n";
+    }
+    return path;
+  }
+  std::string WriteLibsvm(const std::string& name, int64_t examples) {
+    const std::string path = folder_ + "/" + name;
+    std::ofstream out(path);
+    for (int64_t i = 0; i < examples; ++i) {
+      out << i % 2;
+      for (int64_t f = 0; f < kFeatures; ++f) {
+        out << " " << f + 1 << ":" << Feature(i, f);
+      }
+      out << "\n";
+    }
+    return path;
+  }
+
+  // The front of the names of two files.
+  std::string WriteIdx(const std::string& name, int64_t examples) {
+    const std::string prefix = folder_ + "/" + name;
+    const auto count = static_cast<char>(examples);
+    std::ofstream images(prefix + "-images-idx3-ubyte", std::ios::binary);
+    images.write("\0\0\x08\x03\0\0\0", 7).put(count);
+    images.write("\0\0\0\x01\0\0\0\x03", 8);
+    std::ofstream labels(prefix + "-labels-idx1-ubyte", std::ios::binary);
+    labels.write("\0\0\x08\x01\0\0\0", 7).put(count);
+    for (int64_t i = 0; i < examples; ++i) {
+      for (int64_t f = 0; f < kFeatures; ++f) {
+        images.put(static_cast<char>(Byte(i, f)));
+      }
+      labels.put(static_cast<char>(i % 2));
+    }
+    return prefix;
+  }
+
+  // The record of the job as a submitter makes it, in three partitions.
+  static JobRecordPtr Submit(const std::string& text) {
+    auto job = job::ParseJobYaml(text, "job.yaml", nullptr);
+    EXPECT_TRUE(job.ok()) << job.status();
+    job::FillDefaults(&*job);
+    const auto train = LoadTrainingData(*job);
+    EXPECT_TRUE(train.ok()) << train.status();
+    job::JobFacts facts;
+    facts.examples = train->examples();
+    facts.train_index = train->index().Encode();
+    facts.train_index_hash = train->index().Hash();
+    facts.order_version = data::kOrderVersion;
+    if (const auto test = TestSource(*job, LabelKindOf(train->index()))) {
+      const auto examples = data::Dataset::LoadLike(*test, train->index());
+      EXPECT_TRUE(examples.ok()) << examples.status();
+      facts.test_index = examples->index().Encode();
+    }
+    const auto model = Model(*job, train->index());
+    for (const auto& table : model->description().tables) {
+      facts.tables.push_back({table.name, table.size(), table.init});
+    }
+    auto record = job::MakeJobRecord(*job, facts);
+    EXPECT_TRUE(record.ok()) << record.status();
+    record->id = JobId(5);
+    record->plan.block_floats = 8;
+    record->plan.partitions = 3;
+    return std::make_shared<const JobRecord>(*std::move(record));
+  }
+
+  static std::unique_ptr<models::Model> Model(const v1::Job& job,
+                                              const data::Index& index) {
+    static auto* backend =
+        models::CreateBackend({.kind = "reference"}).value().release();
+    models::Registry registry;
+    EXPECT_TRUE(models::RegisterBuiltinModels(&registry).ok());
+    auto model = CreateModel(job, index, {}, &registry, backend);
+    EXPECT_TRUE(model.ok()) << model.status();
+    return *std::move(model);
+  }
+
+  // Values of all partitions, each a payload of its own in two slices.
+  static client::PulledValuesPtr Pulled(const JobPlan& plan,
+                                        const std::vector<float>& params) {
+    auto values = std::make_shared<client::PulledValues>();
+    for (int32_t p = 0; p < plan.partitions; ++p) {
+      const auto [first, last] = plan.ParameterRange(PartitionId(p));
+      auto part = std::make_shared<std::vector<float>>(params.begin() + first,
+                                                       params.begin() + last);
+      const auto bytes = std::as_bytes(std::span<const float>(*part));
+      Payload payload;
+      payload.Append(part, bytes.first(bytes.size() / 2));
+      payload.Append(part, bytes.subspan(bytes.size() / 2));
+      values->partitions.push_back(std::move(payload));
+      values->updates.push_back(0);
+    }
+    return values;
+  }
+
+  static std::vector<float> Params(const JobPlan& plan) {
+    std::vector<float> params(plan.parameters);
+    for (size_t i = 0; i < params.size(); ++i) {
+      params[i] = 0.1F * static_cast<float>(i % 7) - 0.3F;
+    }
+    return params;
+  }
+
+  template <typename T>
+  static std::vector<T> Read(const Payload& payload) {
+    std::vector<T> values(payload.size() / sizeof(T));
+    payload.CopyTo(std::as_writable_bytes(std::span(values)));
+    return values;
+  }
+
+  std::string folder_;
+};
+
+// The gradient by the reference back end over the very examples, in one call.
+std::vector<float> Expected(models::Model* model,
+                            const std::vector<float>& params,
+                            const std::vector<int64_t>& examples,
+                            double* loss) {
+  std::vector<float> features, labels;
+  for (const int64_t example : examples) {
+    for (int64_t f = 0; f < kFeatures; ++f) {
+      features.push_back(Feature(example, f));
+    }
+    labels.push_back(static_cast<float>(example % 2));
+  }
+  models::BatchView view;
+  view.rows = static_cast<int64_t>(examples.size());
+  view.features = kFeatures;
+  view.dense = features;
+  view.labels = labels;
+  std::vector<float> gradient(params.size());
+  models::BatchStats stats;
+  EXPECT_TRUE(model->Gradient(params, view, std::span(gradient), &stats).ok());
+  *loss = stats.loss_sum;
+  return gradient;
+}
+
+std::string JobText(const std::string& data, int epochs = 2) {
+  return "model: {kind: mlp, layers: [3, 4, 2], activation: tanh}\n"
+         "data: {" +
+         data +
+         "}\n"
+         "train: {epochs: " +
+         std::to_string(epochs) +
+         ", batch: 4, item_examples: 10, shuffle_seed: 9}\n"
+         "oracle: 3\n";
+}
+
+void CheckBatches(const JobRecordPtr& record, size_t read_ahead,
+                  std::unique_ptr<models::Model> model,
+                  const std::vector<float>& params,
+                  const client::PulledValuesPtr& values) {
+  const JobPlan& plan = record->plan;
+  TrainingComputer computer({.read_ahead_batches = read_ahead});
+  const absl::Status prepared = computer.Prepare(record);
+  ASSERT_TRUE(prepared.ok()) << prepared;
+  for (const ItemId item : {ItemId{0, 0}, ItemId{1, 3}, ItemId{1, 0}}) {
+    const int64_t begin_of_shard = item.shard * 10;
+    const std::vector<int64_t> order =
+        data::ShardOrder(9, item, begin_of_shard, plan.ItemSize(item));
+    for (int64_t begin = 0; begin < plan.ItemSize(item);) {
+      const int64_t end = plan.BatchEnd(item, begin);
+
+      const client::ComputeResult result =
+          computer.Compute({record, Generation(1), item, begin, end, values});
+
+      ASSERT_EQ(result.error, "");
+      double loss = 0;
+      const std::vector<float> expected =
+          Expected(model.get(), params,
+                   {order.begin() + begin, order.begin() + end}, &loss);
+      std::vector<float> gradient(plan.parameters);
+      result.gradient.CopyTo(std::as_writable_bytes(std::span(gradient)));
+      EXPECT_THAT(gradient, Pointwise(FloatNear(1e-5), expected));
+      EXPECT_NEAR(result.loss_sum, loss, 1e-5);
+      EXPECT_EQ(result.ledger, ExpectedRow(item, begin, end));
+      std::vector<uint64_t> sums(plan.partitions * 3);
+      for (size_t i = 0; i < sums.size(); ++i) {
+        for (int64_t position = begin; position < end; ++position) {
+          sums[i] += OracleValue(item, position, static_cast<int64_t>(i));
+        }
+      }
+      std::vector<uint64_t> oracle(sums.size());
+      ASSERT_EQ(result.oracle.size(), sums.size() * 8);
+      result.oracle.CopyTo(std::as_writable_bytes(std::span(oracle)));
+      EXPECT_EQ(oracle, sums);
+      begin = end;
+    }
+  }
+}
+
+TEST_F(TrainingComputerTest, BatchesAreThoseOfTheSpecifiedOrder) {
+  const std::vector<std::string> sources = {
+      "csv: " + WriteCsv("a.csv", kExamples),
+      "libsvm: " + WriteLibsvm("a.libsvm", kExamples),
+      "idx: " + WriteIdx("a", kExamples) + ", scale: 1/4",
+  };
+  for (const std::string& source : sources) {
+    for (const size_t read_ahead : {0, 1, 3}) {
+      SCOPED_TRACE(source + ", read ahead " + std::to_string(read_ahead));
+      const auto record = Submit(JobText("train: {" + source + "}"));
+      const auto specification = job::ReadSpecification(*record);
+      const auto index = data::Index::Decode(specification->train_index());
+      const std::vector<float> params = Params(record->plan);
+      CheckBatches(record, read_ahead, Model(specification->job(), *index),
+                   params, Pulled(record->plan, params));
+    }
+  }
+}
+
+TEST_F(TrainingComputerTest, AStepBackIsReadAgain) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  const auto values = Pulled(record->plan, Params(record->plan));
+  TrainingComputer computer({});
+  ASSERT_TRUE(computer.Prepare(record).ok());
+  const auto compute = [&](int64_t begin) {
+    return Read<float>(computer
+                           .Compute({record, Generation(1), ItemId{0, 1}, begin,
+                                     std::min<int64_t>(begin + 4, 10), values})
+                           .gradient);
+  };
+  const auto first = compute(0), second = compute(4);
+
+  EXPECT_EQ(compute(8).size(), static_cast<size_t>(record->plan.parameters));
+  EXPECT_EQ(compute(0), first);
+  EXPECT_EQ(compute(4), second);
+  EXPECT_EQ(compute(4), second);
+}
+
+TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) +
+                     "}, test: {csv: " + WriteCsv("b.csv", 25) + "}"));
+  const std::vector<float> params = Params(record->plan);
+  TrainingComputer computer({.evaluation_batch = 4});
+  ASSERT_TRUE(computer.Prepare(record).ok());
+
+  const EvaluationResult result =
+      computer.Evaluate({record, 1, Pulled(record->plan, params)});
+
+  EXPECT_EQ(result.error, "");
+  EXPECT_EQ(result.examples, 25);
+  const auto specification = job::ReadSpecification(*record);
+  const auto index = data::Index::Decode(specification->train_index());
+  const auto model = Model(specification->job(), *index);
+  models::BatchStats sums;
+  for (int64_t example = 0; example < 25; ++example) {
+    const std::vector<float> features = {
+        Feature(example, 0), Feature(example, 1), Feature(example, 2)};
+    const std::vector<float> labels = {static_cast<float>(example % 2)};
+    models::BatchView view;
+    view.rows = 1;
+    view.features = kFeatures;
+    view.dense = features;
+    view.labels = labels;
+    models::BatchStats stats;
+    ASSERT_TRUE(model->Evaluate(params, view, &stats).ok());
+    sums += stats;
+  }
+  EXPECT_EQ(result.correct, sums.correct);
+  EXPECT_NEAR(result.loss_sum, sums.loss_sum, 1e-4);
+}
+
+TEST_F(TrainingComputerTest, ChangedDataIsRefusedByName) {
+  const std::string path = WriteCsv("a.csv", kExamples);
+  const auto record = Submit(JobText("train: {csv: " + path + "}"));
+  std::ofstream(path, std::ios::app) << "1,1,1,0\n";
+  TrainingComputer computer({});
+
+  const absl::Status status = computer.Prepare(record);
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+}
+
+TEST_F(TrainingComputerTest, MissingDataIsRefusedByName) {
+  const std::string path = WriteCsv("a.csv", kExamples);
+  const auto record = Submit(JobText("train: {csv: " + path + "}"));
+  std::filesystem::remove(path);
+  TrainingComputer computer({});
+
+  const absl::Status status = computer.Prepare(record);
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+}
+
+TEST_F(TrainingComputerTest, AnotherGridIsRefused) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  auto other = std::make_shared<JobRecord>(*record);
+  other->plan.seed ^= 1;
+  TrainingComputer computer({});
+
+  EXPECT_EQ(computer.Prepare(other).code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(TrainingComputerTest, AnotherModelIsRefused) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  auto other = std::make_shared<JobRecord>(*record);
+  ++other->plan.parameters;
+  TrainingComputer computer({});
+
+  const absl::Status status = computer.Prepare(other);
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("parameters"));
+}
+
+TEST_F(TrainingComputerTest, DamagedSpecificationIsRefused) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  auto damaged = std::make_shared<JobRecord>(*record);
+  damaged->specification = "\xff\xff";
+  TrainingComputer computer({});
+
+  EXPECT_EQ(computer.Prepare(damaged).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(TrainingComputerTest, ValuesThatAreNotFiniteAreSaidToBe) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  std::vector<float> params = Params(record->plan);
+  params[3] = std::numeric_limits<float>::quiet_NaN();
+  TrainingComputer computer({});
+
+  const client::ComputeResult result =
+      computer.Compute({record, Generation(1), ItemId{0, 0}, 0, 4,
+                        Pulled(record->plan, params)});
+
+  EXPECT_TRUE(result.non_finite);
+  EXPECT_NE(result.error, "");
+  EXPECT_TRUE(result.gradient.empty());
+}
+
+TEST_F(TrainingComputerTest, PulledValuesOfAnotherSizeAreRefused) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  auto values = std::make_shared<client::PulledValues>();
+  values->partitions.assign(3, Payload::Of(std::vector<float>(3)));
+  TrainingComputer computer({});
+
+  const client::ComputeResult result =
+      computer.Compute({record, Generation(1), ItemId{0, 0}, 0, 4, values});
+
+  EXPECT_THAT(result.error, HasSubstr("partition 0"));
+  EXPECT_FALSE(result.non_finite);
+}
+
+TEST_F(TrainingComputerTest, KeepsAsManyJobsAsItMay) {
+  const std::string path = WriteCsv("a.csv", kExamples);
+  const auto first = Submit(JobText("train: {csv: " + path + "}"));
+  auto second = std::make_shared<JobRecord>(*first);
+  second->id = JobId(6);
+  TrainingComputer computer({.jobs_in_memory = 1});
+  ASSERT_TRUE(computer.Prepare(first).ok());
+  ASSERT_TRUE(computer.Prepare(second).ok());
+
+  // Loaded again, without being asked to.
+  const client::ComputeResult result =
+      computer.Compute({first, Generation(1), ItemId{0, 0}, 0, 4,
+                        Pulled(first->plan, Params(first->plan))});
+
+  EXPECT_EQ(result.error, "");
+}
+
+TEST_F(TrainingComputerTest, TheExampleThatCrashesEndsTheProcess) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  const auto values = Pulled(record->plan, Params(record->plan));
+  const std::vector<int64_t> order = data::ShardOrder(9, {0, 0}, 0, 10);
+  const auto compute = [&](int64_t begin) {
+    TrainingComputer computer({.crash_at_example = order[5]});
+    return computer.Compute(
+        {record, Generation(1), ItemId{0, 0}, begin, begin + 4, values});
+  };
+
+  EXPECT_EQ(compute(0).error, "");
+  EXPECT_EXIT(compute(4), testing::ExitedWithCode(134), "crashes this worker");
+}
+
+}  // namespace
+}  // namespace ebb::worker
