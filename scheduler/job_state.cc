@@ -75,8 +75,9 @@ std::string JobState::Encode() const {
 }
 
 absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
-  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
-                       Unseal(kMagic, kVersion, "stored state of a job", bytes));
+  EBB_ASSIGN_OR_RETURN(
+      const absl::string_view body,
+      Unseal(kMagic, kVersion, "stored state of a job", bytes));
   JobState state;
   FieldReader reader(body);
   VisitFields(state, reader);

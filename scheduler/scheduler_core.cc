@@ -470,10 +470,9 @@ void SchedulerCore::OfferWork(Context* context) {
   if (gathering_) return;
   // Whether there is work depends on the worker only where a job limits their
   // number: else the first that gets nothing ends the round.
-  const bool choosy =
-      std::any_of(jobs_.begin(), jobs_.end(), [](const auto& job) {
-        return job.second->plan().max_workers > 0;
-      });
+  const bool choosy = std::any_of(
+      jobs_.begin(), jobs_.end(),
+      [](const auto& job) { return job.second->plan().max_workers > 0; });
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     WorkerInfo& worker = cluster_.workers.at(*it);
     bool offered = true;
