@@ -1,0 +1,276 @@
+#include "server/server_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace ebb::server {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr SessionId kSession(11), kWorker(21);
+constexpr ServerId kServer(0);
+constexpr PartitionId kP(0);
+
+// Adds the sum of gradients; starts at zero.
+class AddingRule : public UpdateRule {
+ public:
+  int SlotCount() const override { return 0; }
+  void InitialWeights(int64_t first, std::span<float> out) const override {
+    std::ranges::fill(out, 0.0f);
+  }
+  void InitialSlot(int slot, int64_t first, std::span<const float> weights,
+                   std::span<float> out) const override {}
+  void Step(const StepPlace& place, const StepRun& run) const override {
+    run.gradient->Next(run.weights.size());
+    std::ranges::copy(run.weights, run.out.begin());
+  }
+};
+
+// One partition, one item of 4 examples in batches of 1.
+class ServerCoreTest : public testing::Test {
+ protected:
+  ServerCoreTest() {
+    auto record = std::make_shared<JobRecord>();
+    record->id = JobId(7);
+    record->plan.examples = 4;
+    record->plan.shard_size = 4;
+    record->plan.parameters = 2;
+    record->plan.block_floats = 16;
+    record->plan.checkpoint_keep = 1;
+    record_ = record;
+    Restart({});
+  }
+
+  void Restart(const Inventory& inventory) {
+    ServerOptions options;
+    options.id = kServer;
+    options.session = kSession;
+    options.resources = [](const JobRecord&) -> absl::StatusOr<JobResources> {
+      return JobResources{
+          std::make_shared<AddingRule>(),
+          *BlockPool::Create({.block_bytes = 64, .shared = false})};
+    };
+    core_ = std::make_unique<ServerCore>(std::move(options), inventory);
+    ServerActions actions;
+    core_->OnSchedulerConnected(now_, &actions);
+    Do(std::move(actions));
+  }
+
+  // Carries out updates at once; keeps the rest for the test to look at.
+  void Do(ServerActions actions) {
+    std::deque<ServerAction> queue;
+    for (auto& action : actions) queue.push_back(std::move(action));
+    while (!queue.empty()) {
+      ServerAction action = std::move(queue.front());
+      queue.pop_front();
+      ServerActions more;
+      if (auto* run = std::get_if<RunUpdate>(&action)) {
+        run->task.partition->Compute(run->task.update.get());
+        core_->OnUpdateDone(std::move(run->task), now_, &more);
+      } else if (auto* write = std::get_if<WriteVersion>(&action)) {
+        writes_.push_back(std::move(*write));
+      } else if (auto* load = std::get_if<LoadVersion>(&action)) {
+        loads_.push_back(load->key);
+      } else if (auto* push = std::get_if<ReplyPush>(&action)) {
+        push_replies_.push_back(push->reply);
+      } else if (auto* pull = std::get_if<ReplyPull>(&action)) {
+        pull_replies_.push_back(pull->reply);
+      } else if (auto* send = std::get_if<SendScheduler>(&action)) {
+        if (auto* r = std::get_if<RegisterPartitions>(&send->message)) {
+          registrations_.push_back(r->job);
+        }
+      } else if (auto* gone = std::get_if<DeleteVersions>(&action)) {
+        deleted_.insert(deleted_.end(), gone->keys.begin(), gone->keys.end());
+      }
+      for (auto& next : more) queue.push_back(std::move(next));
+    }
+  }
+
+  void GrantTerm(uint64_t term, uint64_t parent, SessionId session = kSession) {
+    Grant grant;
+    grant.server = kServer;
+    grant.session = session;
+    grant.record = record_;
+    grant.generation = Generation(1);
+    grant.partitions = {{kP, Term(term), Term(parent)}};
+    ServerActions actions;
+    core_->OnScheduler(grant, now_, &actions);
+    Do(std::move(actions));
+  }
+  void Push(uint64_t term, int64_t begin, int64_t sequence) {
+    PushRequest push;
+    push.job = record_->id;
+    push.generation = Generation(1);
+    push.stamp.worker = kWorker;
+    push.sequence = sequence;
+    push.server_session = kSession;
+    push.begin = begin;
+    push.end = begin + 1;
+    push.ledger = ExpectedRow({0, 0}, begin, begin + 1);
+    PushSegment& segment = push.segments.emplace_back();
+    segment.partition = kP;
+    segment.term = Term(term);
+    segment.gradient = Payload::Of(std::vector<float>(2, 1.0f));
+    ServerActions actions;
+    core_->OnPush(1, std::move(push), now_, &actions);
+    Do(std::move(actions));
+  }
+  void Written(absl::Status status = absl::OkStatus()) {
+    const VersionKey key = writes_.back().key;
+    ServerActions actions;
+    core_->OnVersionWritten(key, status, now_, &actions);
+    Do(std::move(actions));
+  }
+  void Checkpoint() {
+    ServerActions actions;
+    core_->OnScheduler(CheckpointNow{record_->id}, now_, &actions);
+    Do(std::move(actions));
+  }
+  Verdict LastVerdict() const {
+    return push_replies_.back().segments[0].verdict;
+  }
+  int64_t DurableMark(const JobRegistration& registration) const {
+    const std::string& bytes = registration.partitions[0].durable_marks;
+    if (bytes.empty()) return 0;
+    return MarkSet::Decode(record_->plan, bytes)->mark({0, 0});
+  }
+
+  absl::Time now_ = absl::FromUnixSeconds(1000);
+  JobRecordPtr record_;
+  std::unique_ptr<ServerCore> core_;
+  std::vector<WriteVersion> writes_;
+  std::vector<VersionKey> loads_, deleted_;
+  std::vector<PushReply> push_replies_;
+  std::vector<PullReply> pull_replies_;
+  std::vector<JobRegistration> registrations_;
+};
+
+TEST_F(ServerCoreTest, ServesInitialValuesUnderAFirstGrant) {
+  GrantTerm(5, 0);
+  ASSERT_THAT(registrations_, SizeIs(1));
+  EXPECT_TRUE(registrations_[0].partitions[0].serving);
+  Push(5, 0, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+}
+
+TEST_F(ServerCoreTest, AGrantForAnotherLifeOfTheServerIsVoid) {
+  GrantTerm(5, 0, SessionId(10));
+  EXPECT_THAT(registrations_, IsEmpty());
+  Push(5, 0, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
+}
+
+TEST_F(ServerCoreTest, ATermNotAboveAllSeenIsAnsweredWithWhatIsServed) {
+  GrantTerm(5, 0);
+  GrantTerm(4, 0);
+  EXPECT_EQ(registrations_.back().partitions[0].term, Term(5));
+  GrantTerm(5, 0);
+  EXPECT_EQ(registrations_.back().partitions[0].term, Term(5));
+}
+
+TEST_F(ServerCoreTest, GoesOnFromMemoryOnlyFromExactlyTheParent) {
+  GrantTerm(5, 0);
+  Push(5, 0, 0);
+  GrantTerm(6, 5);
+  Push(6, 1, 1);
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);  // The mark is still 1.
+  GrantTerm(9, 8);                              // Somebody else was the owner.
+  Push(9, 2, 2);
+  EXPECT_EQ(LastVerdict(), Verdict::kGap);  // Initial values again.
+}
+
+TEST_F(ServerCoreTest, APushOfAnOldTermIsRefused) {
+  GrantTerm(5, 0);
+  GrantTerm(6, 5);
+  Push(5, 0, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
+  EXPECT_EQ(push_replies_.back().segments[0].term, Term(6));
+}
+
+TEST_F(ServerCoreTest, NothingIsDurableBeforeAVersionOfTheTermIsStored) {
+  GrantTerm(5, 0);
+  Written();
+  Push(5, 0, 0);
+  Checkpoint();
+  Written();
+  GrantTerm(6, 5);
+  EXPECT_EQ(DurableMark(registrations_.back()), 0);
+  Written();  // The first version of term 6.
+  EXPECT_EQ(writes_.back().key.term, Term(6));
+  EXPECT_EQ(DurableMark(registrations_.back()), 1);
+}
+
+TEST_F(ServerCoreTest, LoadsTheNewestVersionAndFallsBackWhenItIsDamaged) {
+  Inventory inventory;
+  inventory.jobs = {{record_, Generation(1), {}, {}}};
+  const VersionKey older{record_->id, Generation(1), kP, Term(3), 4};
+  const VersionKey newest{record_->id, Generation(1), kP, Term(5), 0};
+  inventory.versions = {older, newest};
+  Restart(inventory);
+  GrantTerm(8, 5);
+  ASSERT_THAT(loads_, SizeIs(1));
+  EXPECT_EQ(loads_[0], newest);
+  for (const VersionKey& key : {newest, older}) {
+    EXPECT_THAT(registrations_, IsEmpty());
+    ServerActions actions;
+    core_->OnLoaded(key, absl::DataLossError("checksum"), now_, &actions);
+    Do(std::move(actions));
+  }
+  ASSERT_THAT(registrations_, SizeIs(1));  // Initial values.
+  EXPECT_EQ(loads_[1], older);
+}
+
+TEST_F(ServerCoreTest, AFailedWriteIsTriedAgainAndLosesNothing) {
+  GrantTerm(5, 0);
+  Written();
+  Push(5, 0, 0);
+  Checkpoint();
+  Written(absl::ResourceExhaustedError("disk full"));
+  EXPECT_THAT(writes_, SizeIs(2));
+  now_ += absl::Seconds(2);
+  ServerActions actions;
+  core_->OnTick(now_, &actions);
+  Do(std::move(actions));
+  ASSERT_THAT(writes_, SizeIs(3));
+  EXPECT_EQ(MarkSet::Decode(record_->plan, writes_[2].cut.marks)->mark({0, 0}),
+            1);
+}
+
+TEST_F(ServerCoreTest, OldVersionsGoOnlyAfterANewerOneIsDurable) {
+  GrantTerm(5, 0);
+  Written();
+  Push(5, 0, 0);
+  Checkpoint();
+  EXPECT_THAT(deleted_, IsEmpty());
+  Written();
+  ASSERT_THAT(deleted_, SizeIs(1));
+  EXPECT_EQ(deleted_[0].sequence, 0);
+}
+
+TEST_F(ServerCoreTest, AnIdlePartitionWritesNoVersion) {
+  GrantTerm(5, 0);
+  Written();
+  Checkpoint();
+  EXPECT_THAT(writes_, SizeIs(1));
+}
+
+TEST_F(ServerCoreTest, DrainingSavesEverythingAndThenSaysGoodbye) {
+  GrantTerm(5, 0);
+  Written();
+  Push(5, 0, 0);
+  ServerActions actions;
+  core_->Drain(now_, &actions);
+  Do(std::move(actions));
+  EXPECT_FALSE(core_->Drained());
+  Push(5, 1, 1);
+  EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
+  Written();
+  EXPECT_TRUE(core_->Drained());
+}
+
+}  // namespace
+}  // namespace ebb::server
