@@ -1,0 +1,49 @@
+#include "tools/ebb/files.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::tools {
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  std::string content;
+  if (in) {
+    content.assign(std::istreambuf_iterator<char>(in),
+                   std::istreambuf_iterator<char>());
+  }
+  if (!in) {
+    return absl::ErrnoToStatus(errno != 0 ? errno : EIO,
+                               absl::StrCat("cannot read ", path));
+  }
+  return content;
+}
+
+absl::Status WriteFile(const std::string& path, absl::string_view content) {
+  const std::string fresh = absl::StrCat(path, ".new");
+  errno = 0;
+  std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
+  out.write(content.data(), static_cast<std::streamsize>(content.size()));
+  out.close();
+  if (!out || std::rename(fresh.c_str(), path.c_str()) != 0) {
+    const int error = errno != 0 ? errno : EIO;
+    std::remove(fresh.c_str());
+    return absl::ErrnoToStatus(error, absl::StrCat("cannot write ", path));
+  }
+  return absl::OkStatus();
+}
+
+std::string ProgramFolder() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? "." : program.parent_path().string();
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,24 @@
+// Small files, whole.
+#ifndef EBB_TOOLS_EBB_FILES_H_
+#define EBB_TOOLS_EBB_FILES_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb::tools {
+
+// Errors name the file and what the system says.
+absl::StatusOr<std::string> ReadFile(const std::string& path);
+
+// Replaces the file at once: readers see the old content or the new one.
+absl::Status WriteFile(const std::string& path, absl::string_view content);
+
+// The folder in which the running program lies.
+std::string ProgramFolder();
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_FILES_H_

@@ -1,0 +1,41 @@
+// Which daemon `ebb run --kill-every` kills when: a function of the seed.
+#ifndef EBB_TOOLS_EBB_KILL_PLAN_H_
+#define EBB_TOOLS_EBB_KILL_PLAN_H_
+
+#include <cstdint>
+#include <random>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace ebb::tools {
+
+struct Kill {
+  absl::Duration after;  // Since the run's start.
+  std::string daemon;
+};
+
+// Kills in turn a worker, a server and the scheduler, which of them is drawn;
+// one kill falls into every `every`, at a moment drawn within it.
+class KillPlan {
+ public:
+  KillPlan(absl::Duration every, uint64_t seed, int servers, int workers);
+  const Kill& next() const { return next_; }
+  void Advance();
+
+ private:
+  // Evenly from [0, bound).
+  uint64_t Draw(uint64_t bound) { return random_() % bound; }
+
+  const absl::Duration every_;
+  const int servers_;
+  const int workers_;
+  // The same numbers on every machine, which distributions do not promise.
+  std::mt19937_64 random_;
+  int64_t count_ = 0;
+  Kill next_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_KILL_PLAN_H_

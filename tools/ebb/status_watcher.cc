@@ -1,0 +1,142 @@
+#include "tools/ebb/status_watcher.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/daemon_names.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using Kind = Notice::Kind;
+
+std::string ItemText(int32_t epoch, int32_t shard) {
+  return absl::StrCat("item ", epoch, "/", shard);
+}
+
+}  // namespace
+
+std::vector<Notice> StatusWatcher::Update(const v1::GetStatusResponse& status,
+                                          absl::Time now) {
+  std::vector<Notice> notices;
+  WatchServers(status, &notices);
+  WatchWorkers(status, now, &notices);
+  if (!status.jobs().empty()) WatchJob(status.jobs(0), &notices);
+  first_ = false;
+  return notices;
+}
+
+void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
+                                 std::vector<Notice>* notices) {
+  for (const v1::ServerStatus& server : status.servers()) {
+    const std::string name = ServerName(server.server());
+    const auto known = servers_.find(server.server());
+    const bool was_there = known != servers_.end() && known->second;
+    if (!first_ && was_there && !server.connected()) {
+      notices->push_back(
+          {Kind::kTrouble, absl::StrCat(name, " lost; its ",
+                                        Count(server.partitions(), "partition"),
+                                        " wait for it")});
+    } else if (!was_there && server.connected() && known != servers_.end()) {
+      notices->push_back({Kind::kRelief, absl::StrCat(name, " is back")});
+    }
+    servers_[server.server()] = server.connected();
+    std::string& problem = problems_[server.server()];
+    if (!server.problem().empty() && problem != server.problem()) {
+      notices->push_back(
+          {Kind::kTrouble, absl::StrCat(name, ": ", server.problem())});
+    }
+    problem = server.problem();
+  }
+}
+
+void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
+                                 absl::Time now, std::vector<Notice>* notices) {
+  std::map<uint64_t, std::string> workers;
+  std::map<Item, Held> held;
+  for (const v1::WorkerStatus& worker : status.workers()) {
+    workers[worker.session()] = worker.name();
+    for (const auto& item : worker.items()) {
+      held[{item.item().epoch(), item.item().shard()}] = {worker.name(),
+                                                          item.position(), now};
+    }
+  }
+  for (const auto& [session, name] : workers_) {
+    if (workers.contains(session)) continue;
+    std::string had;
+    for (const auto& [item, held_then] : held_) {
+      if (held_then.worker != name) continue;
+      orphans_[item] = {name, held_then.position, now};
+      absl::StrAppend(&had, had.empty() ? ", with " : ", ",
+                      ItemText(item.epoch, item.shard), " from example ",
+                      WithCommas(held_then.position));
+    }
+    notices->push_back({Kind::kTrouble, absl::StrCat(name, " lost", had)});
+  }
+  for (const auto& [session, name] : workers) {
+    if (workers_.contains(session)) continue;
+    const bool again = lives_[name]++ > 0;
+    if (again)
+      notices->push_back({Kind::kRelief, absl::StrCat(name, " is back")});
+  }
+  for (const auto& [item, now_held] : held) {
+    const auto orphan = orphans_.find(item);
+    if (orphan == orphans_.end()) continue;
+    notices->push_back(
+        {Kind::kRelief,
+         absl::StrCat(ItemText(item.epoch, item.shard), " of ",
+                      orphan->second.worker, " went to ", now_held.worker,
+                      " after ", DurationText(now - orphan->second.since))});
+    orphans_.erase(orphan);
+  }
+  workers_ = std::move(workers);
+  held_ = std::move(held);
+}
+
+void StatusWatcher::WatchJob(const v1::JobStatus& job,
+                             std::vector<Notice>* notices) {
+  for (; evaluations_ < job.evaluations_size(); ++evaluations_) {
+    const auto& evaluation = job.evaluations(evaluations_);
+    const std::string epoch = absl::StrCat("epoch ", evaluation.epoch() + 1);
+    if (!evaluation.error().empty()) {
+      notices->push_back(
+          {Kind::kTrouble,
+           absl::StrCat(epoch, ": not evaluated: ", evaluation.error())});
+      continue;
+    }
+    std::string text = absl::StrCat(epoch, ":");
+    if (evaluation.accuracy() >= 0) {
+      absl::StrAppend(&text, absl::StrFormat(" test accuracy %.4f,",
+                                             evaluation.accuracy()));
+    }
+    absl::StrAppend(&text,
+                    absl::StrFormat(" test loss %.4f", evaluation.loss()));
+    notices->push_back({Kind::kResult, text});
+  }
+  // Both may fall: a server came back with less, an item was resolved.
+  for (; quarantined_ < job.quarantined_size(); ++quarantined_) {
+    const auto& bad = job.quarantined(quarantined_);
+    notices->push_back(
+        {Kind::kTrouble,
+         absl::StrCat(ItemText(bad.item().epoch(), bad.item().shard()),
+                      " is quarantined after ",
+                      Count(bad.failures(), "failure"), ": ", bad.error())});
+  }
+  quarantined_ = job.quarantined_size();
+  const v1::JobState state = job.summary().state();
+  if (state != state_ && state == v1::JOB_STATE_PAUSED) {
+    notices->push_back({Kind::kTrouble, "the job is paused"});
+  } else if (state_ == v1::JOB_STATE_COMPLETE &&
+             state != v1::JOB_STATE_COMPLETE) {
+    notices->push_back({Kind::kTrouble,
+                        "the job was complete, and is open again: a server "
+                        "came back with less"});
+  }
+  state_ = state;
+}
+
+}  // namespace ebb::tools

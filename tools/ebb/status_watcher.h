@@ -1,0 +1,66 @@
+// What a person wants to be told of a job while it runs: noticed by comparing
+// one status of the scheduler with the one before.
+#ifndef EBB_TOOLS_EBB_STATUS_WATCHER_H_
+#define EBB_TOOLS_EBB_STATUS_WATCHER_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "ebb/v1/scheduler.pb.h"
+
+namespace ebb::tools {
+
+struct Notice {
+  enum class Kind {
+    kResult,   // An evaluation: what training is for.
+    kTrouble,  // Somebody is gone, something is stuck.
+    kRelief,   // They are back.
+  };
+  Kind kind = Kind::kResult;
+  std::string text;
+};
+
+// Not thread-safe.
+class StatusWatcher {
+ public:
+  // What is new in `status`, which has one job at most. Who is there at the
+  // first one is not news.
+  std::vector<Notice> Update(const v1::GetStatusResponse& status,
+                             absl::Time now);
+
+ private:
+  struct Item {
+    int32_t epoch = 0;
+    int32_t shard = 0;
+    friend auto operator<=>(const Item&, const Item&) = default;
+  };
+  struct Held {
+    std::string worker;
+    int64_t position = 0;
+    absl::Time since;  // Orphans: lost since.
+  };
+
+  void WatchWorkers(const v1::GetStatusResponse& status, absl::Time now,
+                    std::vector<Notice>* notices);
+  void WatchServers(const v1::GetStatusResponse& status,
+                    std::vector<Notice>* notices);
+  void WatchJob(const v1::JobStatus& job, std::vector<Notice>* notices);
+
+  bool first_ = true;
+  std::map<uint64_t, std::string> workers_;  // Sessions and their names.
+  std::map<std::string, int> lives_;         // Of a worker's name, so far.
+  std::map<Item, Held> held_;
+  std::map<Item, Held> orphans_;  // Their worker is lost.
+  std::map<int32_t, bool> servers_;
+  std::map<int32_t, std::string> problems_;
+  int evaluations_ = 0;
+  int quarantined_ = 0;
+  v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STATUS_WATCHER_H_

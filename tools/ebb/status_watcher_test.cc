@@ -1,0 +1,137 @@
+#include "tools/ebb/status_watcher.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/ebb/kill_plan.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class StatusWatcherTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> Update() {
+    std::vector<std::string> texts;
+    for (const Notice& notice : watcher_.Update(status_, now_)) {
+      texts.push_back(notice.text);
+    }
+    return texts;
+  }
+  v1::WorkerStatus* AddWorker(uint64_t session, const std::string& name) {
+    v1::WorkerStatus* worker = status_.add_workers();
+    worker->set_session(session);
+    worker->set_name(name);
+    return worker;
+  }
+  static void Hold(v1::WorkerStatus* worker, int epoch, int shard,
+                   int64_t position) {
+    auto* item = worker->add_items();
+    item->mutable_item()->set_epoch(epoch);
+    item->mutable_item()->set_shard(shard);
+    item->set_position(position);
+  }
+
+  StatusWatcher watcher_;
+  v1::GetStatusResponse status_;
+  absl::Time now_ = absl::UnixEpoch();
+};
+
+TEST_F(StatusWatcherTest, TellsWhoTookTheItemOfALostWorker) {
+  Hold(AddWorker(1, "worker-0"), 2, 17, 1280);
+  AddWorker(2, "worker-1");
+  EXPECT_THAT(Update(), IsEmpty());
+  status_.clear_workers();
+  v1::WorkerStatus* other = AddWorker(2, "worker-1");
+  EXPECT_THAT(Update(),
+              ElementsAre("worker-0 lost, with item 2/17 from example 1,280"));
+  now_ += absl::Milliseconds(40);
+  Hold(other, 2, 17, 1280);
+  EXPECT_THAT(Update(), ElementsAre("item 2/17 of worker-0 went to worker-1 "
+                                    "after 0.04 s"));
+  AddWorker(3, "worker-0");
+  EXPECT_THAT(Update(), ElementsAre("worker-0 is back"));
+  EXPECT_THAT(Update(), IsEmpty());
+}
+
+TEST_F(StatusWatcherTest, TellsOfServersThatComeAndGo) {
+  v1::ServerStatus* server = status_.add_servers();
+  server->set_server(1);
+  server->set_connected(true);
+  server->set_partitions(7);
+  EXPECT_THAT(Update(), IsEmpty());
+  server->set_connected(false);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 lost; its 7 partitions wait for it"));
+  server->set_connected(true);
+  server->set_problem("disk full");
+  EXPECT_THAT(Update(), ElementsAre("ps-1 is back", "ps-1: disk full"));
+  EXPECT_THAT(Update(), IsEmpty());
+}
+
+TEST_F(StatusWatcherTest, TellsEvaluationsOnce) {
+  v1::JobStatus* job = status_.add_jobs();
+  auto* evaluation = job->add_evaluations();
+  evaluation->set_accuracy(0.86123);
+  evaluation->set_loss(0.4);
+  EXPECT_THAT(Update(),
+              ElementsAre("epoch 1: test accuracy 0.8612, test loss 0.4000"));
+  evaluation = job->add_evaluations();
+  evaluation->set_epoch(1);
+  evaluation->set_accuracy(-1);
+  evaluation->set_loss(2);
+  EXPECT_THAT(Update(), ElementsAre("epoch 2: test loss 2.0000"));
+  evaluation = job->add_evaluations();
+  evaluation->set_epoch(2);
+  evaluation->set_error("no worker");
+  EXPECT_THAT(Update(), ElementsAre("epoch 3: not evaluated: no worker"));
+}
+
+TEST_F(StatusWatcherTest, TellsOfQuarantineAndOfAJobThatOpensAgain) {
+  v1::JobStatus* job = status_.add_jobs();
+  job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  EXPECT_THAT(Update(), IsEmpty());
+  auto* bad = job->add_quarantined();
+  bad->mutable_item()->set_epoch(1);
+  bad->mutable_item()->set_shard(4);
+  bad->set_failures(3);
+  bad->set_error("the worker died");
+  job->mutable_summary()->set_state(v1::JOB_STATE_PAUSED);
+  EXPECT_THAT(Update(), ElementsAre("item 1/4 is quarantined after 3 failures: "
+                                    "the worker died",
+                                    "the job is paused"));
+  job->clear_quarantined();
+  job->mutable_summary()->set_state(v1::JOB_STATE_COMPLETE);
+  EXPECT_THAT(Update(), IsEmpty());
+  job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  EXPECT_THAT(Update(), ElementsAre("the job was complete, and is open again: "
+                                    "a server came back with less"));
+}
+
+TEST(KillPlanTest, TakesRolesInTurnOncePerPeriodAsTheSeedSays) {
+  KillPlan plan(absl::Seconds(2), 7, 2, 3);
+  KillPlan same(absl::Seconds(2), 7, 2, 3);
+  KillPlan other(absl::Seconds(2), 8, 2, 3);
+  bool differs = false;
+  for (int i = 0; i < 60; ++i) {
+    const Kill kill = plan.next();
+    EXPECT_GE(kill.after, absl::Seconds(2) * i);
+    EXPECT_LT(kill.after, absl::Seconds(2) * (i + 1));
+    const std::string role = kill.daemon.substr(0, kill.daemon.find('-'));
+    EXPECT_EQ(role,
+              (std::vector<std::string>{"worker", "ps", "scheduler"})[i % 3]);
+    EXPECT_EQ(kill.daemon, same.next().daemon);
+    EXPECT_EQ(kill.after, same.next().after);
+    differs |= kill.after != other.next().after;
+    plan.Advance();
+    same.Advance();
+    other.Advance();
+  }
+  EXPECT_TRUE(differs);
+}
+
+}  // namespace
+}  // namespace ebb::tools

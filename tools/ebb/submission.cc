@@ -1,0 +1,180 @@
+#include "tools/ebb/submission.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/job/keys.h"
+#include "common/job/mistake.h"
+#include "common/job/specification.h"
+#include "common/job/validate.h"
+#include "common/rpc/convert.h"
+#include "common/status_macros.h"
+#include "data/dataset.h"
+#include "data/order.h"
+#include "models/backends.h"
+#include "models/model.h"
+#include "models/plugin.h"
+#include "models/registry.h"
+#include "tools/ebb/files.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+// A mistake of the key `path`, unless the status names another itself.
+absl::Status Refuse(const absl::Status& status, absl::string_view path,
+                    const job::SourceMap& sources) {
+  job::Mistake mistake = job::MistakeFromStatus(status, sources);
+  if (mistake.path.empty()) {
+    mistake.path = std::string(path);
+    mistake.place = sources.Find(path);
+  }
+  return job::ToStatus({std::move(mistake)});
+}
+
+job::SourceFacts FactsOf(const data::Dataset& dataset) {
+  return {dataset.examples(), dataset.features(),
+          static_cast<int64_t>(dataset.index().classes.size())};
+}
+
+// The kinds of models that the job can name.
+absl::StatusOr<std::vector<std::string>> ModelKinds(const v1::Job& job,
+                                                    const JobChoice& choice) {
+  models::Registry registry;
+  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
+  if (job.model().has_plugin()) {
+    const auto kind = models::LoadPlugin(job.model().plugin(),
+                                         choice.plugin_folders, &registry);
+    if (!kind.ok()) return kind.status();
+  }
+  std::vector<std::string> kinds;
+  for (const auto& [kind, summary] : registry.List()) kinds.push_back(kind);
+  return kinds;
+}
+
+absl::StatusOr<std::vector<job::DenseTable>> TablesOfModel(
+    const v1::Job& job, const JobChoice& choice, const data::Index& index) {
+  EBB_ASSIGN_OR_RETURN(const auto backend, models::CreateBackend({}));
+  models::Registry registry;
+  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
+  EBB_ASSIGN_OR_RETURN(const auto model,
+                       worker::CreateModel(job, index, choice.plugin_folders,
+                                           &registry, backend.get()));
+  std::vector<job::DenseTable> tables;
+  for (const models::TableShape& table : model->description().tables) {
+    tables.push_back({table.name, table.size(), table.init});
+  }
+  return tables;
+}
+
+// What the job's data is; checks the job against it.
+absl::StatusOr<job::JobFacts> ReadData(const v1::Job& full,
+                                       const job::JobFile& file,
+                                       job::DataFacts facts) {
+  auto train = worker::LoadTrainingData(full);
+  if (!train.ok()) return Refuse(train.status(), "data.train", file.sources);
+  facts.train = FactsOf(*train);
+  job::JobFacts out;
+  const data::Index& index = train->index();
+  const auto test_source = worker::TestSource(full, worker::LabelKindOf(index));
+  if (test_source) {
+    const auto test = data::Dataset::LoadLike(*test_source, index);
+    if (!test.ok()) return Refuse(test.status(), "data.test", file.sources);
+    facts.test = FactsOf(*test);
+    out.test_index = test->index().Encode();
+  }
+  EBB_RETURN_IF_ERROR(
+      job::ToStatus(job::ValidateJob(file.job, facts, file.sources)));
+  out.examples = train->examples();
+  out.train_index = index.Encode();
+  out.train_index_hash = index.Hash();
+  out.order_version = data::kOrderVersion;
+  return out;
+}
+
+void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
+  std::vector<const FieldDescriptor*> fields;
+  message->GetReflection()->ListFields(*message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (field->is_repeated()) continue;
+    const auto* reflection = message->GetReflection();
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      MakeAbsolute(folder, reflection->MutableMessage(message, field));
+    } else if (job::KeyOf(*field).format() == v1::FORMAT_PATH) {
+      const std::string path = reflection->GetString(*message, field);
+      reflection->SetString(message, field,
+                            (folder / path).lexically_normal().string());
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
+  const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
+  EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  v1::Job full = file.job;
+  job::FillDefaults(&full);
+
+  const auto kinds = ModelKinds(full, choice);
+  if (!kinds.ok()) {
+    return Refuse(kinds.status(), "model.plugin", file.sources);
+  }
+  EBB_RETURN_IF_ERROR(job::ToStatus(
+      job::ValidateJob(file.job, {.model_kinds = *kinds}, file.sources)));
+  EBB_ASSIGN_OR_RETURN(job::JobFacts facts,
+                       ReadData(full, file, {.model_kinds = *kinds}));
+  EBB_ASSIGN_OR_RETURN(const data::Index index,
+                       data::Index::Decode(facts.train_index));
+  auto tables = TablesOfModel(full, choice, index);
+  if (!tables.ok()) return Refuse(tables.status(), "model", file.sources);
+  facts.tables = *std::move(tables);
+
+  PreparedJob prepared;
+  const auto source = ReadFile(choice.file);
+  if (source.ok()) prepared.source = *source;
+  facts.source = prepared.source;
+  MakePathsAbsolute(std::filesystem::current_path().string(), &full);
+  auto record = job::MakeJobRecord(full, facts);
+  if (!record.ok()) return Refuse(record.status(), "", file.sources);
+  prepared.record = *std::move(record);
+  prepared.job = std::move(full);
+  return prepared;
+}
+
+void MakePathsAbsolute(absl::string_view folder, v1::Job* job) {
+  MakeAbsolute(std::string(folder), job->mutable_data());
+}
+
+v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
+                                     absl::string_view request_id) {
+  v1::SubmitJobRequest request;
+  request.set_request_id(std::string(request_id));
+  request.set_name(prepared.record.name);
+  *request.mutable_plan() = rpc::ToProto(prepared.record.plan);
+  request.set_specification(prepared.record.specification);
+  request.set_source(prepared.source);
+  return request;
+}
+
+std::string NewRequestId() {
+  std::random_device device;
+  return absl::StrFormat("%08x%08x%08x%08x", device(), device(), device(),
+                         device());
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,50 @@
+// From a job file to what a scheduler is given: reads the file, opens the
+// data, makes the model, and checks them all against each other.
+#ifndef EBB_TOOLS_EBB_SUBMISSION_H_
+#define EBB_TOOLS_EBB_SUBMISSION_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/job/yaml.h"
+#include "common/protocol/plan.h"
+#include "ebb/v1/job.pb.h"
+#include "ebb/v1/scheduler.pb.h"
+
+namespace ebb::tools {
+
+// Which job, as a command line says it.
+struct JobChoice {
+  std::string file;
+  // "path.to.key=value", the later before the earlier.
+  std::vector<std::string> overrides;
+  // Where plugins may come from.
+  std::vector<std::string> plugin_folders;
+};
+
+struct PreparedJob {
+  v1::Job job;       // All defaults filled in, all paths from the root.
+  JobRecord record;  // Without an id.
+  std::string source;
+};
+
+// Reads and checks everything; blocks on the disk. InvalidArgument when
+// something is wrong, the message being all mistakes, each with its place, as
+// they are to be printed.
+absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice);
+
+// The request that submits it; `request_id` makes repeating it safe.
+v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
+                                     absl::string_view request_id);
+
+// A new name for a submission.
+std::string NewRequestId();
+
+// Makes the paths of the job's data start at `folder`, where they are
+// relative. The path of a plugin is left: it is looked for in folders.
+void MakePathsAbsolute(absl::string_view folder, v1::Job* job);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_SUBMISSION_H_

@@ -1,0 +1,122 @@
+#include "tools/ebb/submission.h"
+
+#include <filesystem>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/job/specification.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/ebb/files.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class SubmissionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = ::testing::TempDir() + "/submission_test_" +
+              ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    Write("train.csv", "a,b,label\n0,1,0\n1,0,1\n1,1,1\n0,0,0\n");
+    Write("test.csv", "a,b,label\n0,1,0\n1,1,1\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string Path(const std::string& name) { return folder_ + "/" + name; }
+  void Write(const std::string& name, const std::string& content) {
+    ASSERT_TRUE(WriteFile(Path(name), content).ok());
+  }
+  std::string Job(const std::string& model) {
+    return absl::StrCat("name: tiny\nmodel: ", model,
+                        "\ndata:\n  train: {csv: ", Path("train.csv"),
+                        "}\n  test: {csv: ", Path("test.csv"),
+                        "}\ntrain: {epochs: 3, batch: 2}\n");
+  }
+  absl::StatusOr<PreparedJob> Prepare(const std::string& text,
+                                      std::vector<std::string> set = {}) {
+    Write("job.yaml", text);
+    return PrepareJob({.file = Path("job.yaml"), .overrides = std::move(set)});
+  }
+
+  std::string folder_;
+};
+
+TEST_F(SubmissionTest, PreparesAJob) {
+  const auto prepared = Prepare(Job("softmax"), {"train.epochs=5"});
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->record.name, "tiny");
+  EXPECT_EQ(prepared->record.plan.epochs, 5);
+  EXPECT_EQ(prepared->record.plan.examples, 4);
+  // Weights (2, 2) and two biases.
+  EXPECT_EQ(prepared->record.plan.parameters, 6);
+  EXPECT_EQ(prepared->source, Job("softmax"));
+  const auto specification = job::ReadSpecification(prepared->record);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  EXPECT_FALSE(specification->train_index().empty());
+  EXPECT_FALSE(specification->test_index().empty());
+
+  const v1::SubmitJobRequest request = SubmitRequestOf(*prepared, "id");
+  EXPECT_EQ(request.name(), "tiny");
+  EXPECT_EQ(request.request_id(), "id");
+  EXPECT_EQ(request.plan().parameters(), 6);
+  EXPECT_NE(NewRequestId(), NewRequestId());
+}
+
+TEST_F(SubmissionTest, NamesAMissingFileAndItsLine) {
+  std::filesystem::remove(Path("test.csv"));
+  const auto prepared = Prepare(Job("softmax"));
+  EXPECT_THAT(
+      std::string(prepared.status().message()),
+      AllOf(HasSubstr("job.yaml:5: data.test: "), HasSubstr(Path("test.csv"))));
+}
+
+TEST_F(SubmissionTest, NamesARowOfTheWrongWidth) {
+  Write("train.csv", "a,b,label\n0,1,0\n1,1\n");
+  const auto prepared = Prepare(Job("softmax"));
+  EXPECT_THAT(
+      std::string(prepared.status().message()),
+      AllOf(HasSubstr("job.yaml:4: data.train: "), HasSubstr("train.csv:3")));
+}
+
+TEST_F(SubmissionTest, NamesLayersThatDoNotFitTheData) {
+  const auto prepared = Prepare(Job("{kind: mlp, layers: [3, 4, 2]}"));
+  EXPECT_THAT(
+      std::string(prepared.status().message()),
+      AllOf(HasSubstr("job.yaml:2: model.layers"), HasSubstr("hint: ")));
+}
+
+TEST_F(SubmissionTest, NamesAnUnknownModelAndAPluginThatIsNotThere) {
+  EXPECT_THAT(std::string(Prepare(Job("softmx")).status().message()),
+              HasSubstr("job.yaml:2: model"));
+  EXPECT_THAT(
+      std::string(
+          Prepare(Job("{kind: mine, plugin: nothing.so}")).status().message()),
+      HasSubstr("job.yaml:2: model.plugin: "));
+}
+
+TEST_F(SubmissionTest, AllMistakesAreNamedAtOnce) {
+  const auto prepared =
+      Prepare("model: softmax\ndata: {train: {csv: x}}\nepochs: 3\nbatsh: 1\n");
+  EXPECT_THAT(
+      std::string(prepared.status().message()),
+      AllOf(HasSubstr("job.yaml:3: epochs"), HasSubstr("job.yaml:4: batsh")));
+}
+
+TEST(SubmissionPathsTest, RelativePathsStartAtTheFolder) {
+  v1::Job job;
+  job.mutable_data()->mutable_train()->mutable_csv()->set_path("a/b.csv");
+  job.mutable_data()->mutable_test()->mutable_csv()->set_path("/c.csv");
+  job.mutable_model()->set_plugin("mine.so");
+  MakePathsAbsolute("/home", &job);
+  EXPECT_EQ(job.data().train().csv().path(), "/home/a/b.csv");
+  EXPECT_EQ(job.data().test().csv().path(), "/c.csv");
+  EXPECT_EQ(job.model().plugin(), "mine.so");
+}
+
+}  // namespace
+}  // namespace ebb::tools
