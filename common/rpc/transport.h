@@ -88,7 +88,9 @@ class PsHandler {
 //   kResourceExhausted   the message is over the limits or the server has too
 //                        many calls: no effect, back off
 //   kInvalidArgument     the server refused to read the message: a bug
-//   kCancelled           the channel was destroyed
+//   kCancelled           the channel is being destroyed; for a call that is
+//   made
+//                        meanwhile, within it
 class PsChannel {
  public:
   using PushDone = std::function<void(absl::StatusOr<PushReply>)>;
@@ -130,9 +132,9 @@ class SessionHandler {
   virtual ~SessionHandler() = default;
   virtual void OnMessage(In message) = 0;
   // Exactly once, and last. OK: one side called Close(). kUnavailable: the
-  // other side cannot be reached, or is gone. kInvalidArgument: a message
-  // could not be read. kResourceExhausted: one side does not read. kCancelled:
-  // this end was destroyed.
+  // other side cannot be reached, refused, is gone, or gave this one up.
+  // kInvalidArgument: a message could not be read. kResourceExhausted: more
+  // was sent than the other side reads. kCancelled: this end was destroyed.
   virtual void OnClosed(absl::Status status) = 0;
 };
 

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,10 @@ struct TransportCase {
   std::function<std::unique_ptr<Transport>(const TransportOptions&)> make;
   std::string any_address;     // Listens at a free one.
   std::string nobody_address;  // Nobody listens there.
+
+  friend std::ostream& operator<<(std::ostream& out, const TransportCase& c) {
+    return out << c.name;
+  }
 };
 
 class TransportContractTest : public testing::TestWithParam<TransportCase> {

@@ -351,6 +351,27 @@ TEST_P(TransportContractTest, DestroyingAChannelCancelsItsCalls) {
   done(PullReply{.job = JobId(7)});
 }
 
+TEST_P(TransportContractTest, ACallbackMayCallAgainWhileItsChannelIsDestroyed) {
+  auto transport = Make();
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  PsChannel* const again = channel.get();
+  Answer<PullReply> first, second;
+
+  channel->Pull(MakePull(1), kLong, [&](absl::StatusOr<PullReply> reply) {
+    again->Pull(MakePull(2), kLong, second.Done());
+    first.Done()(std::move(reply));
+  });
+  auto parked = ps.pulls.WaitFor(1);
+  channel.reset();
+
+  ASSERT_TRUE(first.arrived() && second.arrived());
+  EXPECT_EQ(first.Wait().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(second.Wait().status().code(), absl::StatusCode::kCancelled);
+}
+
 TEST_P(TransportContractTest, DestroyingAListenerEndsItsCalls) {
   auto transport = Make({.shutdown_grace = absl::Milliseconds(50)});
   KeepingPs ps;

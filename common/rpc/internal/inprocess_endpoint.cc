@@ -17,6 +17,10 @@ int64_t SizeOf(const PullReply& reply) {
   return size;
 }
 
+absl::Status ChannelDestroyed() {
+  return absl::CancelledError("the channel was destroyed");
+}
+
 absl::Status Gone() { return absl::UnavailableError("the other side is gone"); }
 
 }  // namespace
@@ -25,18 +29,24 @@ absl::Status Gone() { return absl::UnavailableError("the other side is gone"); }
 
 uint64_t Calls::Add(std::variant<PsChannel::PushDone, PsChannel::PullDone> done,
                     absl::Duration deadline) {
-  MutexLock lock(&mu_);
-  const uint64_t id = next_++;
-  Call& call = calls_[id];
-  call.done = std::move(done);
-  if (deadline < absl::InfiniteDuration()) {
-    call.timed = true;
-    call.timer = box_.PostAfter(deadline, [this, id, deadline] {
-      Fail(id, absl::DeadlineExceededError(absl::StrCat(
-                   "no answer within ", absl::FormatDuration(deadline))));
-    });
+  {
+    MutexLock lock(&mu_);
+    const uint64_t id = next_++;
+    if (!finishing_) {
+      Call& call = calls_[id];
+      call.done = std::move(done);
+      if (deadline < absl::InfiniteDuration()) {
+        call.timed = true;
+        call.timer = box_.PostAfter(deadline, [this, id, deadline] {
+          Fail(id, absl::DeadlineExceededError(absl::StrCat(
+                       "no answer within ", absl::FormatDuration(deadline))));
+        });
+      }
+      return id;
+    }
   }
-  return id;
+  std::visit([](const auto& callback) { callback(ChannelDestroyed()); }, done);
+  return 0;  // No call's.
 }
 
 bool Calls::Take(uint64_t call, Call* taken) {
@@ -77,10 +87,11 @@ void Calls::Finish() {
   std::vector<uint64_t> left;
   {
     MutexLock lock(&mu_);
+    finishing_ = true;
     for (const auto& [id, call] : calls_) left.push_back(id);
   }
   for (uint64_t id : left) {
-    Fail(id, absl::CancelledError("the channel was destroyed"));
+    Fail(id, ChannelDestroyed());
   }
   box_.Finish();
 }

@@ -24,7 +24,8 @@ namespace ebb::rpc::internal {
 // The calls of one channel, and the thread that answers them. Thread-safe.
 class Calls {
  public:
-  // Fails with kDeadlineExceeded when nothing else happens before.
+  // Fails with kDeadlineExceeded when nothing else happens before; at once,
+  // with kCancelled, when Finish was called.
   uint64_t Add(std::variant<PsChannel::PushDone, PsChannel::PullDone> done,
                absl::Duration deadline);
   // These do nothing when the call is over.
@@ -43,6 +44,7 @@ class Calls {
   bool Take(uint64_t call, Call* taken);
 
   Mutex mu_;
+  bool finishing_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, Call> calls_ ABSL_GUARDED_BY(mu_);
   Mailbox box_;

@@ -1,0 +1,112 @@
+#include "common/rpc/grpc_transport.h"
+
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "common/rpc/internal/grpc_client.h"
+#include "common/rpc/internal/grpc_listener.h"
+#include "common/rpc/internal/grpc_setup.h"
+
+namespace ebb::rpc {
+
+using internal::StoppableService;
+
+namespace {
+
+class GrpcListener : public Listener {
+ public:
+  GrpcListener(std::unique_ptr<StoppableService> service,
+               std::unique_ptr<grpc::Server> server, std::string address,
+               absl::Duration grace)
+      : service_(std::move(service)),
+        server_(std::move(server)),
+        address_(std::move(address)),
+        grace_(grace) {}
+
+  ~GrpcListener() override {
+    SetServing(false);
+    service_->BeginShutdown();
+    server_->Shutdown(absl::ToChronoTime(absl::Now() + grace_));
+    service_->EndShutdown();
+  }
+
+  const std::string& address() const override { return address_; }
+
+  void SetServing(bool serving) override {
+    if (auto* health = server_->GetHealthCheckService()) {
+      health->SetServingStatus(serving);
+    }
+  }
+
+ private:
+  const std::unique_ptr<StoppableService> service_;  // Outlives the server.
+  const std::unique_ptr<grpc::Server> server_;
+  const std::string address_;
+  const absl::Duration grace_;
+};
+
+absl::StatusOr<std::unique_ptr<Listener>> Listen(
+    const std::string& address, const TransportOptions& options,
+    std::unique_ptr<StoppableService> service) {
+  grpc::ServerBuilder builder;
+  int port = 0;
+  internal::SetUpServer(address, options, &builder, &port);
+  builder.RegisterService(service->service());
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    return absl::UnavailableError(absl::StrCat(
+        "cannot listen at ", address,
+        ": it is no address of this machine, or in use; choose another"));
+  }
+  std::string actual = address;
+  if (absl::EndsWith(address, ":0")) {
+    actual = absl::StrCat(absl::StripSuffix(address, "0"), port);
+  }
+  return std::make_unique<GrpcListener>(std::move(service), std::move(server),
+                                        std::move(actual),
+                                        options.shutdown_grace);
+}
+
+}  // namespace
+
+GrpcTransport::GrpcTransport(TransportOptions options)
+    : options_(std::move(options)) {
+  // gRPC has this for the whole process only.
+  grpc::EnableDefaultHealthCheckService(true);
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
+    const std::string& address, PsServices services) {
+  return Listen(address, options_, internal::MakePsService(services, options_));
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
+    const std::string& address, SchedulerServices services) {
+  return Listen(address, options_,
+                internal::MakeSchedulerService(services, options_));
+}
+
+std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
+    const std::string& address) {
+  return internal::ConnectGrpcPs(address, options_);
+}
+
+std::unique_ptr<WorkerSession> GrpcTransport::ConnectWorkerSession(
+    const std::string& address, WorkerSessionHandler* handler) {
+  return internal::ConnectGrpcWorkerSession(address, options_, handler);
+}
+
+std::unique_ptr<ServerSession> GrpcTransport::ConnectServerSession(
+    const std::string& address, ServerSessionHandler* handler) {
+  return internal::ConnectGrpcServerSession(address, options_, handler);
+}
+
+}  // namespace ebb::rpc

@@ -1,0 +1,42 @@
+// The transport over the network, by gRPC's callback API.
+//
+// Serves, beside the data and the sessions, the admin handlers and the
+// standard health service. Pushes and pulls pass protobuf by (wire.h); a
+// payload is sent from the sender's memory and received in gRPC's.
+//
+// gRPC runs all callbacks of the process on its own few threads, between 2 and
+// 16: never block in one.
+#ifndef EBB_COMMON_RPC_GRPC_TRANSPORT_H_
+#define EBB_COMMON_RPC_GRPC_TRANSPORT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/rpc/transport.h"
+
+namespace ebb::rpc {
+
+// Thread-safe. Addresses are "host:port", or what else gRPC understands.
+class GrpcTransport : public Transport {
+ public:
+  // `options` are valid.
+  explicit GrpcTransport(TransportOptions options = {});
+
+  absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
+      const std::string& address, PsServices services) override;
+  absl::StatusOr<std::unique_ptr<Listener>> ListenScheduler(
+      const std::string& address, SchedulerServices services) override;
+  std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override;
+  std::unique_ptr<WorkerSession> ConnectWorkerSession(
+      const std::string& address, WorkerSessionHandler* handler) override;
+  std::unique_ptr<ServerSession> ConnectServerSession(
+      const std::string& address, ServerSessionHandler* handler) override;
+
+ private:
+  const TransportOptions options_;
+};
+
+}  // namespace ebb::rpc
+
+#endif  // EBB_COMMON_RPC_GRPC_TRANSPORT_H_

@@ -1,0 +1,23 @@
+// The calling ends of the gRPC transport.
+#ifndef EBB_COMMON_RPC_INTERNAL_GRPC_CLIENT_H_
+#define EBB_COMMON_RPC_INTERNAL_GRPC_CLIENT_H_
+
+#include <memory>
+#include <string>
+
+#include "common/rpc/transport.h"
+
+namespace ebb::rpc::internal {
+
+std::unique_ptr<PsChannel> ConnectGrpcPs(const std::string& address,
+                                         const TransportOptions& options);
+std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
+    const std::string& address, const TransportOptions& options,
+    WorkerSessionHandler* handler);
+std::unique_ptr<ServerSession> ConnectGrpcServerSession(
+    const std::string& address, const TransportOptions& options,
+    ServerSessionHandler* handler);
+
+}  // namespace ebb::rpc::internal
+
+#endif  // EBB_COMMON_RPC_INTERNAL_GRPC_CLIENT_H_

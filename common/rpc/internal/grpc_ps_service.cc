@@ -1,0 +1,296 @@
+#include <grpcpp/support/byte_buffer.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "common/mutex.h"
+#include "common/rpc/admin.h"
+#include "common/rpc/grpc_status.h"
+#include "common/rpc/internal/grpc_admin.h"
+#include "common/rpc/internal/grpc_bytes.h"
+#include "common/rpc/internal/grpc_listener.h"
+#include "common/rpc/wire.h"
+#include "ebb/v1/parameter_server.grpc.pb.h"
+
+namespace ebb::rpc::internal {
+
+namespace {
+
+// Counts the calls that are open and the handlers that run.
+class Traffic {
+ public:
+  explicit Traffic(int max_calls) : max_calls_(max_calls) {}
+
+  absl::Status Begin() {
+    MutexLock lock(&mu_);
+    if (stopping_) return absl::UnavailableError("the server is going");
+    if (calls_ == max_calls_) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "the server is answering ", max_calls_, " calls: try again later"));
+    }
+    ++calls_;
+    ++running_;
+    return absl::OkStatus();
+  }
+  void HandlerReturned() {
+    MutexLock lock(&mu_);
+    if (--running_ == 0) changed_.SignalAll();
+  }
+  void CallEnded() {
+    MutexLock lock(&mu_);
+    --calls_;
+  }
+  void Stop() {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  void WaitForHandlers() {
+    MutexLock lock(&mu_);
+    while (running_ > 0) changed_.Wait(&mu_);
+  }
+
+ private:
+  const int max_calls_;
+  Mutex mu_;
+  CondVar changed_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  int calls_ ABSL_GUARDED_BY(mu_) = 0;
+  int running_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+// One push, pull or clock. gRPC's part of it, which lives until OnDone, and
+// what the handler's `done` holds, which may live longer: they meet in
+// `finished`, whose first setter alone calls Finish.
+class DataCall : public grpc::ServerUnaryReactor {
+ public:
+  class Ticket {
+   public:
+    Ticket(DataCall* call, grpc::ByteBuffer* response)
+        : call_(call), response_(response) {}
+    // The last copy of `done` is gone.
+    ~Ticket() {
+      Finish(absl::UnavailableError("the request was not answered"));
+    }
+    Ticket(const Ticket&) = delete;
+    Ticket& operator=(const Ticket&) = delete;
+
+    void Answer(const Payload& response) {
+      if (finished_.exchange(true)) return;
+      *response_ = ToByteBuffer(response);
+      call_->End(grpc::Status::OK);
+    }
+    void Finish(const absl::Status& status) {
+      if (finished_.exchange(true)) return;
+      call_->End(ToGrpc(status));
+    }
+
+   private:
+    DataCall* const call_;
+    grpc::ByteBuffer* const response_;
+    std::atomic<bool> finished_ = false;  // Of itself; nothing else goes by it.
+  };
+
+  explicit DataCall(Traffic* traffic) : traffic_(traffic) {}
+
+  std::shared_ptr<Ticket> MakeTicket(grpc::ByteBuffer* response) {
+    auto ticket = std::make_shared<Ticket>(this, response);
+    ticket_ = ticket;
+    return ticket;
+  }
+
+ private:
+  void OnCancel() override {
+    if (const auto ticket = ticket_.lock()) {
+      ticket->Finish(absl::CancelledError("the caller is gone"));
+    }
+  }
+  void OnDone() override { delete this; }
+
+  // Not counted any more when the caller hears of it and calls again.
+  void End(const grpc::Status& status) {
+    traffic_->CallEnded();
+    Finish(status);
+  }
+
+  Traffic* const traffic_;  // Not owned.
+  std::weak_ptr<Ticket> ticket_;
+};
+
+grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context,
+                                 const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+// One ReadVersion: the handler, on a thread of the pool, waits for each write.
+class ReadVersionCall
+    : public grpc::ServerWriteReactor<v1::ReadVersionResponse> {
+ public:
+  void Run(PsAdminHandler* handler, const v1::ReadVersionRequest& request) {
+    const absl::Status status = handler->ReadVersion(
+        request,
+        [this](const v1::ReadVersionResponse& piece) { return Emit(piece); });
+    Finish(ToGrpc(status));
+  }
+
+ private:
+  absl::Status Emit(const v1::ReadVersionResponse& piece) {
+    {
+      MutexLock lock(&mu_);
+      written_ = false;
+    }
+    StartWrite(&piece);
+    MutexLock lock(&mu_);
+    while (!written_) changed_.Wait(&mu_);
+    if (ok_) return absl::OkStatus();
+    return absl::CancelledError("the reader of the version is gone");
+  }
+
+  void OnWriteDone(bool ok) override {
+    MutexLock lock(&mu_);
+    written_ = true;
+    ok_ = ok;
+    changed_.SignalAll();
+  }
+  void OnDone() override { delete this; }
+
+  Mutex mu_;
+  CondVar changed_;
+  bool written_ ABSL_GUARDED_BY(mu_) = false;
+  bool ok_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+using PsBase = v1::ParameterServer::WithRawCallbackMethod_Push<
+    v1::ParameterServer::WithRawCallbackMethod_Pull<
+        v1::ParameterServer::WithRawCallbackMethod_Clock<
+            v1::ParameterServer::WithCallbackMethod_GetLedgers<
+                v1::ParameterServer::WithCallbackMethod_ListVersions<
+                    v1::ParameterServer::WithCallbackMethod_ReadVersion<
+                        v1::ParameterServer::WithCallbackMethod_VerifyVersions<
+                            v1::ParameterServer::Service>>>>>>>;
+
+class PsService : public PsBase, public StoppableService {
+ public:
+  PsService(const PsServices& services, const TransportOptions& options)
+      : data_(services.data),
+        admin_(services.admin),
+        traffic_(options.max_calls),
+        pool_(options.admin_threads, options.admin_queue) {}
+
+  grpc::Service* service() override { return this; }
+  void BeginShutdown() override { traffic_.Stop(); }
+  void EndShutdown() override { traffic_.WaitForHandlers(); }
+
+  grpc::ServerUnaryReactor* Push(grpc::CallbackServerContext* context,
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override {
+    return Serve<PushRequest, PushReply>(context, request, response,
+                                         &DecodePushRequest, &PsHandler::Push);
+  }
+
+  grpc::ServerUnaryReactor* Pull(grpc::CallbackServerContext* context,
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override {
+    return Serve<PullRequest, PullReply>(context, request, response,
+                                         &DecodePullRequest, &PsHandler::Pull);
+  }
+
+  grpc::ServerUnaryReactor* Clock(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* response) override {
+    if (data_ == nullptr) return Refuse(context, NoData());
+    absl::StatusOr<ClockUpdate> update = DecodeClockUpdate(ToPayload(*request));
+    if (!update.ok()) return Refuse(context, update.status());
+    if (absl::Status status = traffic_.Begin(); !status.ok()) {
+      return Refuse(context, status);
+    }
+    data_->Clock(*std::move(update));
+    traffic_.HandlerReturned();
+    traffic_.CallEnded();
+    *response = ToByteBuffer(Payload());  // ClockResponse has no fields.
+    return Refuse(context, absl::OkStatus());
+  }
+
+  grpc::ServerUnaryReactor* GetLedgers(
+      grpc::CallbackServerContext* context,
+      const v1::GetLedgersRequest* request,
+      v1::GetLedgersResponse* response) override {
+    return RunAdmin(&pool_, admin_, context, request, response,
+                    &PsAdminHandler::GetLedgers);
+  }
+  grpc::ServerUnaryReactor* ListVersions(
+      grpc::CallbackServerContext* context,
+      const v1::ListVersionsRequest* request,
+      v1::ListVersionsResponse* response) override {
+    return RunAdmin(&pool_, admin_, context, request, response,
+                    &PsAdminHandler::ListVersions);
+  }
+  grpc::ServerUnaryReactor* VerifyVersions(
+      grpc::CallbackServerContext* context,
+      const v1::VerifyVersionsRequest* request,
+      v1::VerifyVersionsResponse* response) override {
+    return RunAdmin(&pool_, admin_, context, request, response,
+                    &PsAdminHandler::VerifyVersions);
+  }
+
+  grpc::ServerWriteReactor<v1::ReadVersionResponse>* ReadVersion(
+      grpc::CallbackServerContext* context,
+      const v1::ReadVersionRequest* request) override {
+    auto* call = new ReadVersionCall;  // Deletes itself in OnDone.
+    if (admin_ == nullptr) {
+      call->Finish(ToGrpc(NoAdmin()));
+    } else if (!pool_.Post(
+                   [this, call, request] { call->Run(admin_, *request); })) {
+      call->Finish(ToGrpc(TooManyAdminCalls()));
+    }
+    return call;
+  }
+
+ private:
+  static absl::Status NoData() {
+    return absl::UnimplementedError("this address serves no pushes or pulls");
+  }
+
+  template <typename Request, typename Reply>
+  grpc::ServerUnaryReactor* Serve(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::ByteBuffer* response,
+      absl::StatusOr<Request> (*decode)(const Payload&),
+      void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
+    if (data_ == nullptr) return Refuse(context, NoData());
+    absl::StatusOr<Request> decoded = decode(ToPayload(*request));
+    if (!decoded.ok()) return Refuse(context, decoded.status());
+    if (absl::Status status = traffic_.Begin(); !status.ok()) {
+      return Refuse(context, status);
+    }
+    auto* call = new DataCall(&traffic_);  // Deletes itself in OnDone.
+    {
+      const auto ticket = call->MakeTicket(response);
+      (data_->*method)(*std::move(decoded), [ticket](const Reply& reply) {
+        ticket->Answer(Encode(reply));
+      });
+    }
+    traffic_.HandlerReturned();
+    return call;
+  }
+
+  PsHandler* const data_;        // Not owned.
+  PsAdminHandler* const admin_;  // Not owned.
+  Traffic traffic_;
+  AdminPool pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoppableService> MakePsService(
+    const PsServices& services, const TransportOptions& options) {
+  return std::make_unique<PsService>(services, options);
+}
+
+}  // namespace ebb::rpc::internal

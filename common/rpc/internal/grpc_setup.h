@@ -1,0 +1,26 @@
+// How connections are made: credentials and channel arguments, for everything
+// that uses gRPC.
+#ifndef EBB_COMMON_RPC_INTERNAL_GRPC_SETUP_H_
+#define EBB_COMMON_RPC_INTERNAL_GRPC_SETUP_H_
+
+#include <grpcpp/channel.h>
+#include <grpcpp/server_builder.h>
+
+#include <memory>
+#include <string>
+
+#include "common/rpc/transport.h"
+
+namespace ebb::rpc::internal {
+
+// Each has its own connection.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
+                                           const TransportOptions& options);
+
+// `*port` is set when the server is built.
+void SetUpServer(const std::string& address, const TransportOptions& options,
+                 grpc::ServerBuilder* builder, int* port);
+
+}  // namespace ebb::rpc::internal
+
+#endif  // EBB_COMMON_RPC_INTERNAL_GRPC_SETUP_H_
