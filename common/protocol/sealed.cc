@@ -32,6 +32,17 @@ std::string Seal(absl::string_view magic, uint32_t version,
   return out;
 }
 
+uint64_t SealedBodyBytes(absl::string_view head) {
+  ByteReader in(head.substr(0, kSealHeadBytes));
+  absl::string_view magic;
+  uint32_t version = 0;
+  uint64_t length = 0;
+  return in.GetBytes(4, &magic) && in.GetFixed32(&version) &&
+                 in.GetFixed64(&length)
+             ? length
+             : 0;
+}
+
 absl::StatusOr<absl::string_view> Unseal(absl::string_view magic,
                                          uint32_t newest_version,
                                          absl::string_view what,
@@ -48,16 +59,16 @@ absl::StatusOr<absl::string_view> Unseal(absl::string_view magic,
   if (head.substr(0, 4) != magic.substr(0, 4)) {
     return damaged("does not begin with ", magic);
   }
-  ByteReader numbers(head.substr(4));
+  ByteReader version_bytes(head.substr(4));
   ByteReader tail(bytes.substr(bytes.size() - kSealTailBytes));
   uint32_t version = 0;
-  uint64_t length = 0, checksum = 0;
-  if (!numbers.GetFixed32(&version) || !numbers.GetFixed64(&length) ||
-      !tail.GetFixed64(&checksum) || checksum != SealChecksum(head, body)) {
+  uint64_t checksum = 0;
+  if (!version_bytes.GetFixed32(&version) || !tail.GetFixed64(&checksum) ||
+      checksum != SealChecksum(head, body)) {
     return damaged("its checksum is wrong");
   }
-  if (length != body.size()) {
-    return damaged("has ", body.size(), " bytes, says ", length);
+  if (SealedBodyBytes(head) != body.size()) {
+    return damaged("has ", body.size(), " bytes, says ", SealedBodyBytes(head));
   }
   if (version > newest_version) {
     return absl::FailedPreconditionError(absl::StrCat(

@@ -31,6 +31,9 @@ std::string SealHead(absl::string_view magic, uint32_t version,
                      size_t body_bytes);
 uint64_t SealChecksum(absl::string_view head, absl::string_view body);
 
+// How long the body after this head says it is; 0 for a short head.
+uint64_t SealedBodyBytes(absl::string_view head);
+
 // The body within `bytes`. DataLoss, beginning with `what`, unless every byte
 // is as it was sealed; a version above `newest_version` is
 // FailedPrecondition: a newer ebb wrote it.

@@ -3,11 +3,14 @@
 #include <glog/logging.h>
 
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
@@ -25,6 +28,7 @@ namespace {
 
 constexpr absl::string_view kDatabase = "db";
 constexpr absl::string_view kRescued = "db.rescued";
+constexpr absl::string_view kScratch = "db.scratch";
 
 DatabaseOptions DatabaseOptionsOf(const RocksDbStoreOptions& options) {
   return {.write_buffer_bytes = options.write_buffer_bytes, .env = options.env};
@@ -96,14 +100,9 @@ absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::OpenReadOnly(
 absl::Status RocksDbStore::OpenForReading() {
   db_.reset();
   writable_ = false;
-  const DatabaseOptions options = DatabaseOptionsOf(options_);
-  auto db = OpenDatabase(path_, options, OpenMode::kRead);
-  if (absl::IsDataLoss(db.status())) {
-    db = OpenDatabase(path_, options, OpenMode::kReadDamaged);
-  }
-  EBB_RETURN_IF_ERROR(db.status());
-  db_ = *std::move(db);
-  EBB_ASSIGN_OR_RETURN(VersionIndex index, ReadIndex(/*tolerant=*/true));
+  EBB_ASSIGN_OR_RETURN(
+      db_, OpenDatabase(path_, DatabaseOptionsOf(options_), OpenMode::kRead));
+  EBB_ASSIGN_OR_RETURN(VersionIndex index, ReadIndex());
   Replace(std::move(index));
   return absl::OkStatus();
 }
@@ -130,7 +129,7 @@ absl::Status RocksDbStore::TryOpenForWriting() {
   writable_ = false;
   EBB_ASSIGN_OR_RETURN(
       db_, OpenDatabase(path_, DatabaseOptionsOf(options_), OpenMode::kWrite));
-  EBB_ASSIGN_OR_RETURN(VersionIndex index, ReadIndex(/*tolerant=*/false));
+  EBB_ASSIGN_OR_RETURN(VersionIndex index, ReadIndex());
   EBB_RETURN_IF_ERROR(RemoveLeftovers(index));
   Replace(std::move(index));
   writable_ = true;
@@ -149,24 +148,26 @@ absl::Status RocksDbStore::Rescue(const absl::Status& why) {
   db_.reset();
   writable_ = false;
   EBB_RETURN_IF_ERROR(folder_->Remove(kRescued));
-  EBB_ASSIGN_OR_RETURN(const Rescued rescued,
-                       RescueDatabase(path_, folder_->File(kRescued),
-                                      DatabaseOptionsOf(options_)));
+  EBB_RETURN_IF_ERROR(folder_->Remove(kScratch));
+  const auto rescued =
+      RescueDatabase(path_, folder_->File(kScratch), folder_->File(kRescued),
+                     DatabaseOptionsOf(options_));
+  folder_->Remove(kScratch).IgnoreError();  // The next rescue does it.
+  EBB_RETURN_IF_ERROR(rescued.status());
   if (folder_->Has(kDatabase)) {
     EBB_ASSIGN_OR_RETURN(condition_.set_aside, folder_->SetAside(kDatabase));
   }
   EBB_RETURN_IF_ERROR(folder_->Rename(kRescued, kDatabase));
   ++condition_.rescues;
-  condition_.versions_lost += rescued.lost;
   LOG(ERROR) << "event=store_rescued folder=" << options_.folder
-             << " jobs=" << rescued.jobs << " versions=" << rescued.versions
-             << " versions_lost=" << rescued.lost
+             << " jobs=" << rescued->jobs << " versions=" << rescued->versions
              << " set_aside=" << condition_.set_aside
              << " (delete that folder when nobody needs to look at it)";
   return absl::OkStatus();
 }
 
 absl::Status RocksDbStore::FinishRescue() {
+  EBB_RETURN_IF_ERROR(folder_->Remove(kScratch));
   if (!folder_->Has(kRescued)) return absl::OkStatus();
   if (folder_->Has(kDatabase)) return folder_->Remove(kRescued);
   return folder_->Rename(kRescued, kDatabase);
@@ -194,8 +195,10 @@ void RocksDbStore::Replace(VersionIndex index) {
   *index_ = std::move(index);
 }
 
-absl::StatusOr<VersionIndex> RocksDbStore::ReadIndex(bool tolerant) {
-  VersionIndex index;
+absl::StatusOr<VersionIndex> RocksDbStore::ReadIndex() {
+  // As terms are: a number that was used once, in whatever was lost or deleted
+  // since, is not used again.
+  VersionIndex index(static_cast<uint64_t>(absl::ToUnixMicros(absl::Now())));
   absl::Status refused;
   int64_t damaged = 0;
   const auto judge = [&](absl::string_view key, absl::Status status) {
@@ -221,13 +224,8 @@ absl::StatusOr<VersionIndex> RocksDbStore::ReadIndex(bool tolerant) {
     const auto stored = DecodeStoredJob(value);
     if (!stored.ok()) judge(key, stored.status());
   };
-  if (tolerant) {
-    if (!ScanDamaged(*db_, kJobsPrefix, job)) ++damaged;
-    if (!ScanDamaged(*db_, kVersionsPrefix, version)) ++damaged;
-  } else {
-    EBB_RETURN_IF_ERROR(Scan(*db_, kJobsPrefix, job));
-    EBB_RETURN_IF_ERROR(Scan(*db_, kVersionsPrefix, version));
-  }
+  EBB_RETURN_IF_ERROR(Scan(*db_, kJobsPrefix, job));
+  EBB_RETURN_IF_ERROR(Scan(*db_, kVersionsPrefix, version));
   EBB_RETURN_IF_ERROR(refused);
   condition_.damaged_records = damaged;
   return index;
@@ -253,7 +251,7 @@ absl::Status RocksDbStore::RemoveLeftovers(const VersionIndex& index) {
     const std::string partition_end =
         PrefixEnd(PartitionPrefix(kBlocksPrefix, *partition));
     const std::string first =
-        BlockKey(*partition, index.next_number(*partition));
+        BlockKey(*partition, index.EndOfStored(*partition));
     it->Seek(ToSlice(first));
     if (it->Valid() && ToView(it->key()) < partition_end) {
       batch.DeleteRange(ToSlice(first), ToSlice(partition_end));
@@ -268,18 +266,12 @@ absl::Status RocksDbStore::RemoveLeftovers(const VersionIndex& index) {
 absl::StatusOr<Inventory> RocksDbStore::List() {
   EBB_RETURN_IF_ERROR(EnsureReadable());
   Inventory inventory;
-  std::map<JobId, StoredJob> jobs;
-  const auto visit = [&](absl::string_view key, absl::string_view value) {
-    auto job = DecodeStoredJob(value);
-    // What cannot be decoded was logged when the store was opened.
-    if (job.ok()) jobs.insert_or_assign(job->record->id, *std::move(job));
-  };
-  if (writable_) {
-    EBB_RETURN_IF_ERROR(Scan(*db_, kJobsPrefix, visit));
-  } else {
-    ScanDamaged(*db_, kJobsPrefix, visit);
-  }
-  for (auto& [id, job] : jobs) inventory.jobs.push_back(std::move(job));
+  EBB_RETURN_IF_ERROR(
+      Scan(*db_, kJobsPrefix, [&](absl::string_view, absl::string_view value) {
+        auto job = DecodeStoredJob(value);
+        // What cannot be decoded was logged when the store was opened.
+        if (job.ok()) inventory.jobs.push_back(*std::move(job));
+      }));
   inventory.versions = index_->Versions();
   return inventory;
 }

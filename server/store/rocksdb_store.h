@@ -49,8 +49,7 @@ struct StoreCondition {
   int64_t damaged_records = 0;
   // Times that what was sound was copied out of a damaged database.
   int64_t rescues = 0;
-  int64_t versions_lost = 0;  // In those.
-  std::string set_aside;      // The newest damaged database; empty: none.
+  std::string set_aside;  // The newest damaged database; empty: none.
 };
 
 // All cuts written come from the pool that Load fills: content ids mean
@@ -105,7 +104,7 @@ class RocksDbStore final : public CheckpointStore {
   absl::Status FinishRescue();
   absl::Status EnsureReadable() const;
   absl::Status EnsureWritable();
-  absl::StatusOr<VersionIndex> ReadIndex(bool tolerant);
+  absl::StatusOr<VersionIndex> ReadIndex();
   absl::Status RemoveLeftovers(const VersionIndex& index);
   void Replace(VersionIndex index);
   absl::Status TryWrite(const VersionKey& key, const Cut& cut,

@@ -20,10 +20,13 @@ namespace {
 rocksdb::Options RocksOptions(const DatabaseOptions& options) {
   rocksdb::Options rocks;
   if (options.env != nullptr) rocks.env = options.env;
-  // Blocks are written once and deleted as a whole, so they go to blob files:
-  // compactions then rewrite their keys (some 80 bytes each), not them.
+  // Values are written once and deleted as a whole, so they go to blob files:
+  // compactions then rewrite their keys (some 80 bytes each), not them. As all
+  // values do, the tables are only an index: blob files and log have
+  // everything that a rescue needs.
   rocks.enable_blob_files = true;
-  rocks.min_blob_size = 4096;
+  rocks.min_blob_size = 0;
+  rocks.blob_file_size = 64 << 20;              // A rescue reads whole ones.
   rocks.compression = rocksdb::kNoCompression;  // Floats gain nothing.
   // A block that never changes would keep its whole blob file alive: when half
   // of the oldest files is garbage, what is left in them is moved.
@@ -89,29 +92,26 @@ absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenDatabase(
   const absl::Status check = CheckPresent(path, rocks.env, &present);
   rocksdb::DB* db = nullptr;
   rocksdb::Status status;
-  if (mode == OpenMode::kWrite) {
-    EBB_RETURN_IF_ERROR(check);
-    rocks.create_if_missing = !present;
-    // Only the end of the log may be cut short: that is what a crash does, and
-    // nothing there was acknowledged.
-    rocks.wal_recovery_mode =
-        rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-    status = rocksdb::DB::Open(rocks, path, &db);
-  } else {
-    rocks.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-    if (mode == OpenMode::kReadDamaged) {
-      // What the log has after a damaged record is good too: each version is
-      // checked block by block.
+  switch (mode) {
+    case OpenMode::kWrite:
+      EBB_RETURN_IF_ERROR(check);
+      rocks.create_if_missing = !present;
+      // Only the end of the log may be cut short: that is what a crash does,
+      // and nothing there was acknowledged.
+      rocks.wal_recovery_mode =
+          rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+      status = rocksdb::DB::Open(rocks, path, &db);
+      break;
+    case OpenMode::kRead:
+      // The process beside may be writing the log's end.
+      rocks.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+      status = rocksdb::DB::OpenForReadOnly(rocks, path, &db);
+      break;
+    case OpenMode::kReplayLog:
       rocks.wal_recovery_mode =
           rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
-      rocks.paranoid_checks = false;
-      // Do not look into all files now: one damaged would spoil the rest.
-      rocks.max_open_files = 1000;
-    } else if (mode == OpenMode::kReadRemnants) {
-      rocks.best_efforts_recovery = true;
-      rocks.paranoid_checks = false;
-    }
-    status = rocksdb::DB::OpenForReadOnly(rocks, path, &db);
+      status = rocksdb::DB::Open(rocks, path, &db);
+      break;
   }
   if (!status.ok()) return ToStatus(path, "open it", status);
   return std::unique_ptr<rocksdb::DB>(db);
@@ -154,20 +154,6 @@ absl::Status Scan(rocksdb::DB& db, absl::string_view prefix,
     visit(ToView(it->key()), ToView(it->value()));
   }
   return ToStatus(db.GetName(), "list it", it->status());
-}
-
-bool ScanDamaged(rocksdb::DB& db, absl::string_view prefix,
-                 RecordVisitor visit) {
-  if (Scan(db, prefix, visit).ok()) return true;
-  const std::string end = PrefixEnd(prefix);
-  rocksdb::ReadOptions read = ReadOnce();
-  const rocksdb::Slice bound = ToSlice(prefix);
-  read.iterate_lower_bound = &bound;
-  const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(read));
-  for (it->SeekForPrev(ToSlice(end)); it->Valid(); it->Prev()) {
-    visit(ToView(it->key()), ToView(it->value()));
-  }
-  return false;
 }
 
 absl::Status ReadBlocks(rocksdb::DB& db, const Manifest& manifest,

@@ -1,5 +1,5 @@
 // RocksDB as a checkpoint store uses it: how it is opened, how its errors are
-// told, and how records are found in it, also when it is damaged.
+// told, and how records are read and written.
 #ifndef EBB_SERVER_STORE_INTERNAL_DATABASE_H_
 #define EBB_SERVER_STORE_INTERNAL_DATABASE_H_
 
@@ -26,14 +26,12 @@ struct DatabaseOptions {
 };
 
 enum class OpenMode {
-  kWrite,         // Any damage that opening can see is an error.
-  kRead,          // Beside the process that writes; changes nothing.
-  kReadDamaged,   // Opens what opens: files may be missing or cut short.
-  kReadRemnants,  // ... even without the list of files: an older state.
+  kWrite,      // Creates it where there is none.
+  kRead,       // Changes nothing; also beside the process that writes.
+  kReplayLog,  // Like kWrite, but passes over damaged records of its log.
 };
 
-// Errors: see ToStatus. Without `create`, a database that is not there is
-// DataLoss.
+// Errors: see ToStatus. Any damage that opening can see is DataLoss.
 absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenDatabase(
     const std::string& path, const DatabaseOptions& options, OpenMode mode);
 
@@ -49,11 +47,6 @@ using RecordVisitor =
     absl::FunctionRef<void(absl::string_view, absl::string_view)>;
 absl::Status Scan(rocksdb::DB& db, absl::string_view prefix,
                   RecordVisitor visit);
-// The same in a damaged database: from both ends as far as it can be read. A
-// record may be visited twice. False when something could not be read.
-bool ScanDamaged(rocksdb::DB& db, absl::string_view prefix,
-                 RecordVisitor visit);
-
 // Reads and checks each block of the version once, and hands its record (as
 // stored) and its floats to `visit`. Ends with the first error.
 using BlockVisitor = absl::FunctionRef<absl::Status(

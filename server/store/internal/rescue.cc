@@ -2,13 +2,21 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
-#include <set>
+#include <optional>
+#include <ranges>
+#include <system_error>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/storage/store_folder.h"
+#include "server/store/internal/blob_records.h"
 #include "server/store/internal/cut_blocks.h"
 #include "server/store/internal/manifest.h"
 #include "server/store/internal/store_keys.h"
@@ -17,117 +25,227 @@ namespace ebb::server {
 
 namespace {
 
-std::unique_ptr<rocksdb::DB> OpenWhatOpens(const std::string& path,
-                                           const DatabaseOptions& options) {
-  for (const OpenMode mode :
-       {OpenMode::kReadDamaged, OpenMode::kReadRemnants}) {
-    auto db = OpenDatabase(path, options, mode);
-    if (db.ok()) return *std::move(db);
-    LOG(ERROR) << "event=store_unreadable " << db.status().message();
-  }
-  return nullptr;
-}
-
-// Records by key; found in any order, some of them twice.
-using Records = std::map<std::string, std::string>;
-
-void Collect(rocksdb::DB& db, absl::string_view prefix, Records* records) {
-  ScanDamaged(db, prefix, [&](absl::string_view key, absl::string_view value) {
-    records->try_emplace(std::string(key), value);
+// The files of a folder with this ending, in the order they were created.
+std::vector<std::string> FilesIn(rocksdb::Env* env, const std::string& folder,
+                                 absl::string_view ending) {
+  std::vector<std::string> names;
+  // A folder that cannot be listed has nothing that can be rescued.
+  env->GetChildren(folder, &names).PermitUncheckedError();
+  std::erase_if(names, [ending](const std::string& name) {
+    return !absl::EndsWith(name, ending);
   });
+  // The numbers have six digits or more.
+  std::ranges::sort(names, {}, [](const std::string& name) {
+    return std::pair(name.size(), name);
+  });
+  return names;
 }
 
-class Copier {
+// Finds records in files, and reads them again.
+class Finds {
  public:
-  Copier(rocksdb::DB& from, rocksdb::DB& to) : from_(from), to_(to) {}
+  // Where a value may be. It need not be sound, nor the newest of its key.
+  struct Place {
+    size_t file = 0;
+    size_t offset = 0;
+    size_t size = 0;
+  };
 
-  absl::Status CopyJobs() {
-    Collect(from_, kJobsPrefix, &jobs_);
-    for (const auto& [key, value] : jobs_) {
-      const auto job = DecodeStoredJob(value);
-      if (!job.ok() || JobKey(job->record->id) != key) continue;
-      // Versions between two damaged places are found partition by partition.
-      for (int32_t p = 0; p < job->record->plan.partitions; ++p) {
-        Collect(
-            from_,
-            PartitionPrefix(kVersionsPrefix, {job->record->id, PartitionId(p)}),
-            &manifests_);
+  explicit Finds(rocksdb::Env* env) : env_(env) {}
+
+  void AddBlobFiles(const std::string& folder) {
+    for (const std::string& name : FilesIn(env_, folder, ".blob")) {
+      const std::string path = absl::StrCat(folder, "/", name);
+      std::string bytes;
+      std::unique_ptr<rocksdb::RandomAccessFile> file;
+      rocksdb::Status status = rocksdb::ReadFileToString(env_, path, &bytes);
+      if (status.ok()) {
+        status = env_->NewRandomAccessFile(path, &file, rocksdb::EnvOptions());
       }
-      EBB_RETURN_IF_ERROR(Put(key, value));
-      ++result_.jobs;
-    }
-    return Flush();
-  }
-
-  absl::Status CopyVersions() {
-    Collect(from_, kVersionsPrefix, &manifests_);
-    for (const auto& [key, value] : manifests_) {
-      const auto manifest = DecodeManifest(value);
-      if (!manifest.ok() || ManifestKey(manifest->key) != key) {
-        ++result_.lost;
+      if (!status.ok()) {
+        LOG(ERROR) << "event=file_unreadable file=" << path << " "
+                   << status.ToString();
         continue;
       }
-      const absl::Status sound = ReadBlocks(
-          from_, *manifest,
-          [](const StoredBlock&, auto...) { return absl::OkStatus(); });
-      if (!sound.ok()) {
-        LOG(ERROR) << "event=version_lost " << sound.message();
-        ++result_.lost;
-        continue;
+      for (BlobRecord& record : FindBlobRecords(bytes)) {
+        places_[std::move(record.key)].push_back(
+            {files_.size(), record.offset, record.size});
       }
-      EBB_RETURN_IF_ERROR(CopyBlocks(*manifest));
-      EBB_RETURN_IF_ERROR(Put(key, value));
-      ++result_.versions;
+      files_.push_back(std::move(file));
     }
-    return Flush();
   }
 
-  const Rescued& result() const { return result_; }
+  // All keys with their places, oldest first.
+  const std::map<std::string, std::vector<Place>>& places() const {
+    return places_;
+  }
+
+  // The newest value of the key for which `sound` is true.
+  template <typename Sound>
+  std::optional<std::string> Newest(const std::string& key,
+                                    const Sound& sound) const {
+    const auto it = places_.find(key);
+    if (it == places_.end()) return std::nullopt;
+    for (const Place& place : std::views::reverse(it->second)) {
+      std::string value(place.size, '\0');
+      rocksdb::Slice read;
+      const rocksdb::Status status = files_[place.file]->Read(
+          place.offset, place.size, &read, value.data());
+      if (!status.ok() || read.size() != place.size) continue;
+      value.assign(read.data(), read.size());
+      if (sound(value)) return value;
+    }
+    return std::nullopt;
+  }
 
  private:
-  absl::Status CopyBlocks(const Manifest& manifest) {
+  rocksdb::Env* const env_;  // Not owned.
+  std::vector<std::unique_ptr<rocksdb::RandomAccessFile>> files_;
+  std::map<std::string, std::vector<Place>> places_;
+};
+
+// Turns the log's records into blob files in `scratch`: a database replays the
+// logs that it finds in its folder when it is opened, but not when it is
+// created, and only those with numbers above its own.
+absl::Status ReplayLog(const std::string& from, const std::string& scratch,
+                       const DatabaseOptions& options, rocksdb::Env* env) {
+  EBB_RETURN_IF_ERROR(
+      OpenDatabase(scratch, options, OpenMode::kWrite).status());
+  for (const std::string& name : FilesIn(env, from, ".log")) {
+    std::error_code error;
+    std::filesystem::copy_file(absl::StrCat(from, "/", name),
+                               absl::StrCat(scratch, "/1", name), error);
+    if (!error) continue;
+    const absl::StatusCode code = CodeOfSystemError(error.message());
+    return absl::Status(code,
+                        absl::StrCat("cannot copy the log of ", from, ": ",
+                                     error.message(), "; ", NextStepFor(code)));
+  }
+  // RocksDB may still find the log to be no log at all.
+  const auto replayed = OpenDatabase(scratch, options, OpenMode::kReplayLog);
+  if (absl::IsDataLoss(replayed.status())) {
+    LOG(ERROR) << "event=log_unreadable " << replayed.status().message();
+    return absl::OkStatus();
+  }
+  return replayed.status();
+}
+
+// Writes what is sound among the finds to a new database.
+class Copier {
+ public:
+  Copier(const Finds& finds, rocksdb::DB& to) : finds_(finds), to_(to) {}
+
+  // The newest first: where an older version contradicts, it is left out.
+  absl::StatusOr<Rescued> Copy() {
+    for (const auto& [key, places] : std::views::reverse(finds_.places())) {
+      if (absl::StartsWith(key, kJobsPrefix)) {
+        EBB_RETURN_IF_ERROR(CopyJob(key));
+      } else if (absl::StartsWith(key, kVersionsPrefix)) {
+        EBB_RETURN_IF_ERROR(CopyVersion(key));
+      }
+    }
+    EBB_RETURN_IF_ERROR(WriteBatch(to_, kDoing, /*sync=*/true, &batch_));
+    return result_;
+  }
+
+ private:
+  static constexpr absl::string_view kDoing = "copy what is sound";
+
+  absl::Status CopyJob(const std::string& key) {
+    // Moved values may be in newer files than those that replaced them, but
+    // generations only grow.
+    Generation newest;
+    const auto newer = [&](const std::string& value) {
+      const auto job = DecodeStoredJob(value);
+      if (!job.ok() || JobKey(job->record->id) != key) return false;
+      newest = std::max(newest, job->generation);
+      return job->generation == newest;
+    };
+    // Once for the newest generation, once for its newest record.
+    finds_.Newest(key, [&](const std::string& value) {
+      newer(value);
+      return false;
+    });
+    const std::optional<std::string> value = finds_.Newest(key, newer);
+    if (!value.has_value()) return absl::OkStatus();
+    ++result_.jobs;
+    return Put(key, *value);
+  }
+
+  absl::Status CopyVersion(const std::string& key) {
+    const std::optional<std::string> value =
+        finds_.Newest(key, [&](const std::string& candidate) {
+          const auto manifest = DecodeManifest(candidate);
+          return manifest.ok() && ManifestKey(manifest->key) == key &&
+                 HasAllBlocks(*manifest);
+        });
+    if (!value.has_value()) return absl::OkStatus();
+    EBB_ASSIGN_OR_RETURN(const Manifest manifest, DecodeManifest(*value));
     const PartitionName partition = PartitionOf(manifest.key);
-    return ReadBlocks(from_, manifest,
-                      [&](const StoredBlock& block, absl::string_view record,
-                          absl::string_view floats) -> absl::Status {
-                        if (!copied_.emplace(partition, block.number).second) {
-                          return absl::OkStatus();
-                        }
-                        return Put(BlockKey(partition, block.number), record);
-                      });
+    for (const StoredBlock& block : manifest.DistinctBlocks()) {
+      const auto [it, added] =
+          copied_.try_emplace({partition, block.number}, block.checksum);
+      if (!added) continue;
+      const std::optional<std::string> bytes = FindBlock(partition, block);
+      if (!bytes.has_value()) {
+        return absl::UnavailableError(absl::StrCat(
+            VersionName(manifest.key), ": block ", block.number,
+            " could be read once, but not twice; look at the disk"));
+      }
+      EBB_RETURN_IF_ERROR(Put(BlockKey(partition, block.number), *bytes));
+    }
+    LOG(INFO) << "event=version_rescued " << VersionName(manifest.key);
+    ++result_.versions;
+    return Put(key, *value);
   }
 
-  absl::Status Put(absl::string_view key, absl::string_view value) {
-    batch_.Put(ToSlice(key), ToSlice(value));
+  bool HasAllBlocks(const Manifest& manifest) const {
+    const PartitionName partition = PartitionOf(manifest.key);
+    return std::ranges::all_of(
+        manifest.DistinctBlocks(), [&](const StoredBlock& block) {
+          const auto it = copied_.find({partition, block.number});
+          return it != copied_.end() ? it->second == block.checksum
+                                     : FindBlock(partition, block).has_value();
+        });
+  }
+
+  std::optional<std::string> FindBlock(const PartitionName& partition,
+                                       const StoredBlock& block) const {
+    return finds_.Newest(BlockKey(partition, block.number),
+                         [&block](const std::string& bytes) {
+                           return UnsealBlock(block, bytes).ok();
+                         });
+  }
+
+  absl::Status Put(const std::string& key, const std::string& value) {
+    batch_.Put(key, value);
     if (batch_.GetDataSize() < kBatchBytes) return absl::OkStatus();
-    return WriteBatch(to_, "copy what is sound", /*sync=*/false, &batch_);
-  }
-  absl::Status Flush() {
-    return WriteBatch(to_, "copy what is sound", /*sync=*/true, &batch_);
+    return WriteBatch(to_, kDoing, /*sync=*/false, &batch_);
   }
 
-  rocksdb::DB& from_;
+  const Finds& finds_;
   rocksdb::DB& to_;
   rocksdb::WriteBatch batch_;
-  Records jobs_;
-  Records manifests_;
-  std::set<std::pair<PartitionName, uint64_t>> copied_;
+  // Checksums by number.
+  std::map<std::pair<PartitionName, uint64_t>, uint64_t> copied_;
   Rescued result_;
 };
 
 }  // namespace
 
 absl::StatusOr<Rescued> RescueDatabase(const std::string& from,
+                                       const std::string& scratch,
                                        const std::string& to,
                                        const DatabaseOptions& options) {
+  rocksdb::Env* const env =
+      options.env != nullptr ? options.env : rocksdb::Env::Default();
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<rocksdb::DB> target,
                        OpenDatabase(to, options, OpenMode::kWrite));
-  const std::unique_ptr<rocksdb::DB> source = OpenWhatOpens(from, options);
-  if (source == nullptr) return Rescued{};
-  Copier copier(*source, *target);
-  EBB_RETURN_IF_ERROR(copier.CopyJobs());
-  EBB_RETURN_IF_ERROR(copier.CopyVersions());
-  return copier.result();
+  EBB_RETURN_IF_ERROR(ReplayLog(from, scratch, options, env));
+  Finds finds(env);
+  finds.AddBlobFiles(from);
+  finds.AddBlobFiles(scratch);
+  return Copier(finds, *target).Copy();
 }
 
 }  // namespace ebb::server

@@ -12,15 +12,19 @@ namespace ebb::server {
 
 struct Rescued {
   int64_t jobs = 0;
-  int64_t versions = 0;  // Sound, and copied.
-  int64_t lost = 0;      // Versions found and not sound.
+  int64_t versions = 0;
 };
 
 // Copies every job and every version that is sound to its last byte from the
-// database at `from`, which is not changed, into a new one at `to`. Whatever
-// is wrong with `from` is no error (in the worst case nothing is copied), but
-// not being able to write `to` is.
+// database at `from`, which is not changed, into a new one at `to`. It reads
+// each blob file and the log by itself, so damage to one file costs nothing
+// that is in others. Versions that were deleted not long ago may come back.
+//
+// Whatever is wrong with `from` is no error (in the worst case nothing is
+// copied), but not being able to write `to` is. `scratch` and `to` must not
+// exist; `scratch` is left for the caller to remove.
 absl::StatusOr<Rescued> RescueDatabase(const std::string& from,
+                                       const std::string& scratch,
                                        const std::string& to,
                                        const DatabaseOptions& options);
 

@@ -3,6 +3,7 @@
 #ifndef EBB_SERVER_STORE_INTERNAL_STORE_KEYS_H_
 #define EBB_SERVER_STORE_INTERNAL_STORE_KEYS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -50,12 +51,24 @@ inline std::string BlockKey(const PartitionName& partition, uint64_t number) {
                       absl::Hex(number, absl::kZeroPad16));
 }
 
+// No key is longer.
+inline constexpr size_t kMaxKeyBytes =
+    2 + 16 + 1 + 8 + 1 + 16 + 1 + 16 + 1 + 16;
+
+// Whether a key has the form of one of the above; its digits are not checked.
+inline bool IsStoreKey(absl::string_view key) {
+  const absl::string_view kind = key.substr(0, 2);
+  return (kind == kJobsPrefix && key.size() == 2 + 16) ||
+         (kind == kBlocksPrefix && key.size() == 2 + 16 + 1 + 8 + 1 + 16) ||
+         (kind == kVersionsPrefix && key.size() == kMaxKeyBytes);
+}
+
 // The partition whose block this is; nullopt when it is no block's key.
 inline std::optional<PartitionName> PartitionOfBlockKey(absl::string_view key) {
   // b/ 16 digits / 8 digits / 16 digits
   uint64_t job = 0;
   uint32_t partition = 0;
-  if (key.size() != 2 + 16 + 1 + 8 + 1 + 16 || key.substr(0, 2) != "b/" ||
+  if (!IsStoreKey(key) || key.substr(0, 2) != kBlocksPrefix ||
       !absl::SimpleHexAtoi(key.substr(2, 16), &job) ||
       !absl::SimpleHexAtoi(key.substr(19, 8), &partition)) {
     return std::nullopt;

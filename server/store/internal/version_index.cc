@@ -22,7 +22,8 @@ void VersionIndex::Add(const Manifest& manifest) {
   for (const StoredBlock& block : manifest.DistinctBlocks()) {
     it->second.push_back(block.number);
     ++partition.versions_by_block[block.number];
-    partition.next_number = std::max(partition.next_number, block.number + 1);
+    partition.end_of_stored =
+        std::max(partition.end_of_stored, block.number + 1);
   }
 }
 
@@ -68,9 +69,17 @@ std::vector<std::pair<PartitionName, uint64_t>> VersionIndex::OnlyIn(
   return only;
 }
 
-uint64_t VersionIndex::next_number(const PartitionName& partition) const {
+uint64_t VersionIndex::DrawNumber(const PartitionName& name) {
+  Partition& partition = partitions_[name];
+  const uint64_t number =
+      std::max({first_number_, partition.end_of_stored, partition.next_number});
+  partition.next_number = number + 1;
+  return number;
+}
+
+uint64_t VersionIndex::EndOfStored(const PartitionName& partition) const {
   const auto it = partitions_.find(partition);
-  return it == partitions_.end() ? 0 : it->second.next_number;
+  return it == partitions_.end() ? 0 : it->second.end_of_stored;
 }
 
 const StoredBlock* Find(const StoredContents& contents, uint64_t content_id,

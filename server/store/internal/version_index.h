@@ -34,6 +34,10 @@ const StoredBlock* Find(const StoredContents& contents, uint64_t content_id,
 // Thread-compatible.
 class VersionIndex {
  public:
+  // No block gets a number below this.
+  explicit VersionIndex(uint64_t first_number = 0)
+      : first_number_(first_number) {}
+
   bool Has(const VersionKey& key) const;
   std::vector<VersionKey> Versions() const;  // Ascending.
 
@@ -45,13 +49,10 @@ class VersionIndex {
   std::vector<std::pair<PartitionName, uint64_t>> OnlyIn(
       std::span<const VersionKey> keys) const;
 
-  // A number that no block of the partition has or had: above those of all
-  // versions ever added and all drawn before.
-  uint64_t DrawNumber(const PartitionName& partition) {
-    return partitions_[partition].next_number++;
-  }
-  // What DrawNumber would give; all blocks from it on belong to no version.
-  uint64_t next_number(const PartitionName& partition) const;
+  // A number above those of all versions and all drawn before.
+  uint64_t DrawNumber(const PartitionName& partition);
+  // All blocks of the partition from this number on belong to no version.
+  uint64_t EndOfStored(const PartitionName& partition) const;
 
   // The stored block with these contents, if the partition's newest cut had
   // them; nullptr otherwise.
@@ -67,12 +68,14 @@ class VersionIndex {
 
  private:
   struct Partition {
+    uint64_t end_of_stored = 0;
     uint64_t next_number = 0;
     absl::flat_hash_map<uint64_t, int64_t> versions_by_block;
     StoredContents known;
   };
   static void ForgetLost(Partition* partition);
 
+  uint64_t first_number_;
   std::map<VersionKey, std::vector<uint64_t>> versions_;  // Distinct blocks.
   std::map<PartitionName, Partition> partitions_;
 };

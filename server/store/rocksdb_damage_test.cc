@@ -1,0 +1,316 @@
+// What a RocksDbStore does with damaged files: never a damaged value, what is
+// sound stays, and it goes on.
+#include <glog/logging.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "server/store/internal/store_test_util.h"
+#include "server/store/rocksdb_store.h"
+#include "tests/testing/faulty_disk.h"
+
+namespace ebb::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Large enough for blob files.
+constexpr int64_t kBlockBytes = 8192;
+constexpr int64_t kFloats = 3 * kBlockBytes / 4;
+
+void FlipByte(const std::string& file, int64_t at) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekg(at);
+  const char byte = static_cast<char>(stream.get() ^ 0x41);
+  stream.seekp(at);
+  stream.put(byte);
+}
+
+// A store with tables, blob files and a log, and what is in it.
+class RocksDbDamageTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    FLAGS_minloglevel = google::FATAL;  // The damage is expected.
+    original_ = std::make_unique<TestFolder>();
+    expected_ = std::make_unique<std::map<VersionKey, std::vector<float>>>();
+    const auto pool = MakePool(kBlockBytes);
+    Cut cut = MakeCut(*pool, kFloats, 1);
+    for (int64_t i = 0; i < 4; ++i) {
+      // Each life writes two partitions; opening puts what the life before
+      // left in the log into a table and a blob file.
+      const auto store = Open(original_->path());
+      ASSERT_TRUE(store->SaveJob(MakeJob(1, "job")).ok());
+      for (const int32_t partition : {0, 1}) {
+        ChangeBlock(*pool, &cut.arrays["weights"], i % 3);
+        const VersionKey key = Key(i, 1, partition);
+        ASSERT_TRUE(store->Write(key, cut).ok());
+        (*expected_)[key] = Values(cut.arrays["weights"]);
+      }
+    }
+  }
+  static void TearDownTestSuite() {
+    original_.reset();
+    expected_.reset();
+  }
+
+  RocksDbDamageTest() {
+    fs::copy(original_->path(), folder_.path(), fs::copy_options::recursive);
+  }
+
+  static std::unique_ptr<RocksDbStore> Open(const std::string& folder) {
+    auto store =
+        RocksDbStore::Open({.folder = folder, .write_buffer_bytes = 1 << 20});
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? *std::move(store) : nullptr;
+  }
+
+  // The files of the database whose name contains `part`.
+  std::vector<std::string> Files(const std::string& part) const {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder_.path() + "/db")) {
+      if (absl::StrContains(entry.path().filename().string(), part)) {
+        files.push_back(entry.path());
+      }
+    }
+    std::ranges::sort(files);
+    return files;
+  }
+
+  void StartAnew() {
+    fs::remove_all(folder_.path());
+    fs::copy(original_->path(), folder_.path(), fs::copy_options::recursive);
+  }
+
+  bool WasRescued() const {
+    return fs::exists(folder_.path() + "/db.damaged-1");
+  }
+
+  // Opens the store, checks that every version in it is as it was written or
+  // DataLoss, that it can be written, and all that again in its next life.
+  // Returns the versions that could be loaded.
+  std::set<VersionKey> Check() {
+    std::set<VersionKey> sound;
+    const auto pool = MakePool(kBlockBytes);
+    for (int life = 0; life < 2; ++life) {
+      const auto store = Open(folder_.path());
+      if (store == nullptr) return {};
+      sound.clear();
+      for (const VersionKey& key : VersionsIn(*store)) {
+        if (!expected_->contains(key)) continue;  // Of this test.
+        const auto cut = store->Load(key, pool.get());
+        EXPECT_EQ(store->Verify(key).code(), cut.status().code());
+        if (!cut.ok()) {
+          EXPECT_EQ(cut.status().code(), absl::StatusCode::kDataLoss)
+              << cut.status();
+          continue;
+        }
+        EXPECT_EQ(Values(cut->arrays.at("weights")), expected_->at(key));
+        sound.insert(key);
+      }
+      const VersionKey next = Key(100 + written_++);
+      const Cut cut = MakeCut(*pool, kFloats, 7);
+      const auto written = store->Write(next, cut);
+      EXPECT_TRUE(written.ok()) << written.status();
+      ExpectStored(*store, *pool, next, cut);
+    }
+    return sound;
+  }
+
+  int64_t written_ = 0;
+  inline static std::unique_ptr<TestFolder> original_;
+  inline static std::unique_ptr<std::map<VersionKey, std::vector<float>>>
+      expected_;
+  TestFolder folder_;
+};
+
+// What can happen to a file.
+struct Harm {
+  const char* name;
+  void (*inflict)(const std::string& file);
+};
+
+const Harm kHarms[] = {
+    {"Flipped",
+     [](const std::string& file) {
+       FlipByte(file, static_cast<int64_t>(fs::file_size(file)) / 2);
+     }},
+    {"CutShort",
+     [](const std::string& file) {
+       fs::resize_file(file, fs::file_size(file) / 2);
+     }},
+    {"Emptied", [](const std::string& file) { fs::resize_file(file, 0); }},
+    {"Zeroed",
+     [](const std::string& file) {
+       const std::string zeros(fs::file_size(file), '\0');
+       std::ofstream(file, std::ios::binary) << zeros;
+     }},
+    {"Removed", [](const std::string& file) { fs::remove(file); }},
+};
+
+class RocksDbHarmTest : public RocksDbDamageTest,
+                        public testing::WithParamInterface<Harm> {};
+
+INSTANTIATE_TEST_SUITE_P(Damage, RocksDbHarmTest, testing::ValuesIn(kHarms),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_P(RocksDbHarmTest, ATableIsOnlyAnIndex) {
+  const std::vector<std::string> tables = Files(".sst");
+  ASSERT_GE(tables.size(), 2u);
+  GetParam().inflict(tables.back());
+  EXPECT_EQ(Check().size(), expected_->size());
+  EXPECT_TRUE(WasRescued());
+}
+
+TEST_P(RocksDbHarmTest, SoIsTheListOfFiles) {
+  GetParam().inflict(Files("MANIFEST").back());
+  EXPECT_EQ(Check().size(), expected_->size());
+  EXPECT_TRUE(WasRescued());
+}
+
+TEST_P(RocksDbHarmTest, SoIsItsName) {
+  GetParam().inflict(Files("CURRENT").back());
+  EXPECT_EQ(Check().size(), expected_->size());
+  EXPECT_TRUE(WasRescued());
+}
+
+TEST_P(RocksDbHarmTest, OnlyTheLastVersionsAreInTheLog) {
+  GetParam().inflict(Files(".log").back());
+  // Two versions of each partition but the last.
+  EXPECT_GE(Check().size(), expected_->size() - 2);
+}
+
+TEST_P(RocksDbHarmTest, ABlobFileTakesOnlyWhatIsInIt) {
+  // The newest: nothing refers to it but the two versions in it.
+  GetParam().inflict(Files(".blob").back());
+  EXPECT_GE(Check().size(), expected_->size() - 2);
+}
+
+TEST_P(RocksDbHarmTest, FilesForPeopleAreNotNeeded) {
+  for (const char* part : {"OPTIONS", "IDENTITY", "LOG", "LOCK"}) {
+    for (const std::string& file : Files(part)) {
+      if (fs::file_size(file) > 0) GetParam().inflict(file);
+    }
+  }
+  EXPECT_EQ(Check().size(), expected_->size());
+  EXPECT_FALSE(WasRescued());
+}
+
+TEST_F(RocksDbDamageTest, AFlippedByteInTheLogCostsOneVersionOfEachPartition) {
+  const std::string log = Files(".log").back();
+  const auto size = static_cast<int64_t>(fs::file_size(log));
+  for (int64_t i = 0; i < 8; ++i) {
+    StartAnew();
+    FlipByte(log, size * (2 * i + 1) / 16);
+    const size_t sound = Check().size();
+    EXPECT_GE(sound, expected_->size() - 2) << i;
+    EXPECT_LT(sound, expected_->size()) << i;
+    EXPECT_TRUE(WasRescued()) << i;
+  }
+}
+
+TEST_F(RocksDbDamageTest, AFlippedByteInABlobCostsTheVersionsThatHaveIt) {
+  const std::string blob = Files(".blob").back();
+  const auto size = static_cast<int64_t>(fs::file_size(blob));
+  for (int64_t i = 0; i < 16; ++i) {
+    StartAnew();
+    FlipByte(blob, size * (2 * i + 1) / 32);
+    EXPECT_GE(Check().size(), expected_->size() - 2) << i;
+  }
+}
+
+TEST_F(RocksDbDamageTest, LoadNamesWhatIsDamaged) {
+  const std::string blob = Files(".blob").back();
+  FlipByte(blob, static_cast<int64_t>(fs::file_size(blob)) / 2);
+  const auto pool = MakePool(kBlockBytes);
+  const auto store = Open(folder_.path());
+  int damaged = 0;
+  for (const VersionKey& key : VersionsIn(*store)) {
+    const absl::Status status = store->Load(key, pool.get()).status();
+    if (status.ok()) continue;
+    ++damaged;
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(status.message(), HasSubstr("partition"));
+    EXPECT_THAT(status.message(), HasSubstr("is damaged"));
+  }
+  EXPECT_EQ(damaged, 1);
+}
+
+// A background thread finds the damage, and RocksDB writes nothing any more.
+TEST_F(RocksDbDamageTest, GoesOnWhenCompactionMeetsDamage) {
+  const std::string blob = Files(".blob").front();
+  FlipByte(blob, static_cast<int64_t>(fs::file_size(blob)) / 2);
+  const auto pool = MakePool(kBlockBytes);
+  const auto store = Open(folder_.path());
+  Cut cut = MakeCut(*pool, kFloats, 7);
+  for (int64_t i = 0; i < 200 && store->condition().rescues == 0; ++i) {
+    ChangeBlock(*pool, &cut.arrays["weights"], 0);
+    ASSERT_TRUE(store->Write(Key(100 + i), cut).ok());
+  }
+  EXPECT_EQ(store->condition().rescues, 1);
+  EXPECT_EQ(store->condition().set_aside, folder_.path() + "/db.damaged-1");
+  const std::vector<VersionKey> versions = VersionsIn(*store);
+  // One version was lost, everything written since is there.
+  EXPECT_THAT(versions, Contains(Key(100)));
+  for (const VersionKey& key : versions) {
+    EXPECT_TRUE(store->Verify(key).ok());
+  }
+}
+
+TEST_F(RocksDbDamageTest, StartsEmptyWhenNothingIsLeft) {
+  for (const char* part : {".blob", ".log", ".sst"}) {
+    for (const std::string& file : Files(part)) fs::resize_file(file, 0);
+  }
+  EXPECT_THAT(Check(), IsEmpty());
+  EXPECT_TRUE(WasRescued());
+}
+
+TEST_F(RocksDbDamageTest, TheJobIsRescuedToo) {
+  fs::remove(Files("CURRENT").back());
+  const auto store = Open(folder_.path());
+  const auto inventory = store->List();
+  ASSERT_TRUE(inventory.ok());
+  ASSERT_EQ(inventory->jobs.size(), 1u);
+  EXPECT_EQ(inventory->jobs[0].record->name, "job");
+}
+
+TEST_F(RocksDbDamageTest, ARescueWithoutRoomLeavesEverythingForTheNext) {
+  fs::remove(Files("MANIFEST").back());
+  FaultyDisk disk;
+  for (const int64_t room : {0, 1'000, 200'000}) {
+    disk.FailAfter(room, rocksdb::IOStatus::NoSpace("disk full"));
+    const auto store =
+        RocksDbStore::Open({.folder = folder_.path(), .env = disk.env()});
+    EXPECT_EQ(store.status().code(), absl::StatusCode::kResourceExhausted);
+  }
+  EXPECT_FALSE(WasRescued());
+  EXPECT_EQ(Check().size(), expected_->size());
+}
+
+TEST_F(RocksDbDamageTest, FinishesARescueThatWasInterrupted) {
+  // Between its two renames.
+  fs::rename(folder_.path() + "/db", folder_.path() + "/db.rescued");
+  EXPECT_EQ(Check().size(), expected_->size());
+  // While it was copying.
+  fs::create_directory(folder_.path() + "/db.rescued");
+  fs::create_directory(folder_.path() + "/db.scratch");
+  EXPECT_EQ(Check().size(), expected_->size());
+  EXPECT_FALSE(fs::exists(folder_.path() + "/db.rescued"));
+  EXPECT_FALSE(fs::exists(folder_.path() + "/db.scratch"));
+}
+
+}  // namespace
+}  // namespace ebb::server

@@ -1,0 +1,411 @@
+// What RocksDbStore has beside the contract: crashes, full disks, power cuts,
+// room on the disk, and reading beside a server.
+#include "server/store/rocksdb_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/protocol/sealed.h"
+#include "rocksdb/db.h"
+#include "rocksdb/options.h"
+#include "server/store/internal/store_keys.h"
+#include "server/store/internal/store_test_util.h"
+#include "tests/testing/faulty_disk.h"
+
+namespace ebb::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+rocksdb::IOStatus DiskFull() { return rocksdb::IOStatus::NoSpace("disk full"); }
+
+class RocksDbStoreTest : public testing::Test {
+ protected:
+  std::unique_ptr<RocksDbStore> Open() {
+    auto store = RocksDbStore::Open({.folder = folder_.path(),
+                                     .write_buffer_bytes = 1 << 20,
+                                     .env = disk_.env()});
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? *std::move(store) : nullptr;
+  }
+
+  // The keys of all records of a kind, whatever the store thinks of them.
+  std::vector<std::string> Keys(const std::string& kind) {
+    std::vector<std::string> keys;
+    rocksdb::DB* db = nullptr;
+    EXPECT_TRUE(
+        rocksdb::DB::OpenForReadOnly({}, folder_.path() + "/db", &db).ok());
+    const std::unique_ptr<rocksdb::DB> owner(db);
+    const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator({}));
+    for (it->Seek(kind); it->Valid() && it->key().starts_with(kind);
+         it->Next()) {
+      keys.push_back(it->key().ToString());
+    }
+    return keys;
+  }
+
+  // Writes a record behind the store's back.
+  void PutRaw(const std::string& key, const std::string& value) {
+    rocksdb::Options options;
+    options.enable_blob_files = true;
+    rocksdb::DB* db = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open(options, folder_.path() + "/db", &db).ok());
+    const std::unique_ptr<rocksdb::DB> owner(db);
+    ASSERT_TRUE(db->Put({}, key, value).ok());
+  }
+
+  int64_t FolderBytes() const {
+    int64_t sum = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) {
+      if (entry.is_regular_file()) {
+        sum += static_cast<int64_t>(entry.file_size());
+      }
+    }
+    return sum;
+  }
+
+  TestFolder folder_;
+  FaultyDisk disk_;
+  std::unique_ptr<BlockPool> pool_ = MakePool();
+};
+
+// --- Opening -----------------------------------------------------------------
+
+TEST_F(RocksDbStoreTest, IsForOneProcessAtATime) {
+  const auto first = Open();
+  const auto second = RocksDbStore::Open({.folder = folder_.path()});
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(second.status().message(), HasSubstr("in use by process"));
+}
+
+TEST_F(RocksDbStoreTest, RefusesOptionsThatCannotWork) {
+  EXPECT_EQ(RocksDbStore::Open({}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      RocksDbStore::Open({.folder = folder_.path(), .write_buffer_bytes = 100})
+          .status()
+          .code(),
+      absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(RocksDbStoreTest, NamesAFolderThatCannotBeCreated) {
+  std::ofstream(folder_.path() + "/file") << "x";
+  const auto store =
+      RocksDbStore::Open({.folder = folder_.path() + "/file/store"});
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(store.status().message(),
+              HasSubstr(folder_.path() + "/file/store"));
+}
+
+TEST_F(RocksDbStoreTest, IsReadBesideItsServer) {
+  const auto options = RocksDbStoreOptions{.folder = folder_.path()};
+  EXPECT_EQ(RocksDbStore::OpenReadOnly(options).status().code(),
+            absl::StatusCode::kNotFound);
+  const auto server = Open();
+  const Cut cut = MakeCut(*pool_, 200, 1);
+  ASSERT_TRUE(server->SaveJob(MakeJob(1, "job")).ok());
+  ASSERT_TRUE(server->Write(Key(0), cut).ok());
+
+  const auto tool = RocksDbStore::OpenReadOnly(options);
+  ASSERT_TRUE(tool.ok()) << tool.status();
+  const auto inventory = (*tool)->List();
+  ASSERT_TRUE(inventory.ok());
+  EXPECT_EQ(inventory->jobs.size(), 1u);
+  EXPECT_THAT(inventory->versions, ElementsAre(Key(0)));
+  EXPECT_TRUE((*tool)->Verify(Key(0)).ok());
+  EXPECT_EQ((*tool)->Verify(Key(1)).code(), absl::StatusCode::kNotFound);
+  ExpectStored(**tool, *pool_, Key(0), cut);
+  const VersionKey keys[] = {Key(0)};
+  for (const absl::Status& status :
+       {(*tool)->Write(Key(1), cut).status(), (*tool)->Delete(keys),
+        (*tool)->DeleteJob(JobId(1)), (*tool)->SaveJob(MakeJob(2, "no"))}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  }
+  EXPECT_TRUE(server->Write(Key(1), cut).ok());
+}
+
+TEST_F(RocksDbStoreTest, ARecordThatCannotBeReadIsLeftOutAndCounted) {
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  ASSERT_TRUE(Open()->Write(Key(1), cut).ok());
+  PutRaw(ManifestKey(Key(0)), "garbage");
+  PutRaw(ManifestKey(Key(2)), Seal("EBBM", 1, "garbage"));
+  PutRaw(JobKey(JobId(1)), Seal("EBBS", 1, "garbage"));
+  const auto store = Open();
+  EXPECT_EQ(store->condition().damaged_records, 3);
+  EXPECT_EQ(store->condition().rescues, 0);
+  EXPECT_THAT(VersionsIn(*store), ElementsAre(Key(1)));
+  ExpectStored(*store, *pool_, Key(1), cut);
+  // A version that was damaged can be written anew.
+  EXPECT_TRUE(store->Write(Key(2), cut).ok());
+}
+
+TEST_F(RocksDbStoreTest, TouchesNothingThatANewerEbbWrote) {
+  ASSERT_TRUE(Open()->Write(Key(1), MakeCut(*pool_, 64, 1)).ok());
+  PutRaw(ManifestKey(Key(2)), Seal("EBBM", 2, "of the future"));
+  PutRaw(BlockKey(PartitionOf(Key(2)), ~uint64_t{0}), "its block");
+  const size_t blocks = Keys("b/").size();
+  const auto store = RocksDbStore::Open({.folder = folder_.path()});
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(store.status().message(), HasSubstr("version 2"));
+  EXPECT_EQ(Keys("b/").size(), blocks);
+}
+
+// --- Crashes and faults ------------------------------------------------------
+
+// The write fails, or the process dies, at every place in a version's bytes.
+TEST_F(RocksDbStoreTest, AVersionIsThereWhollyOrNotAtAll) {
+  const Cut first = MakeCut(*pool_, 10 * 64, 1);
+  const Cut second = MakeCut(*pool_, 10 * 64, 500);
+  int torn = 0;
+  for (int64_t room = 0;; room += 777) {
+    SCOPED_TRACE(room);
+    fs::remove_all(folder_.path() + "/db");
+    auto store = Open();
+    ASSERT_TRUE(store->Write(Key(0), first).ok());
+    disk_.FailAfter(room, DiskFull());
+    const auto result = store->Write(Key(1), second);
+    store.reset();  // It dies.
+    disk_.Mend();
+    store = Open();
+    if (result.ok()) {
+      ExpectStored(*store, *pool_, Key(1), second);
+      break;
+    }
+    ++torn;
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(VersionsIn(*store), ElementsAre(Key(0)));
+    ExpectStored(*store, *pool_, Key(0), first);
+    store.reset();
+    EXPECT_EQ(Keys("b/").size(), 20u);  // Of the first version only.
+  }
+  EXPECT_GT(torn, 5);
+}
+
+TEST_F(RocksDbStoreTest, LeftoversOfACrashAreRemoved) {
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  ASSERT_TRUE(Open()->Write(Key(0, 1, 3), cut).ok());
+  // Blocks beyond those of a version, and of partitions without a version.
+  for (const int32_t partition : {0, 3, 4}) {
+    for (const uint64_t number : {uint64_t{1} << 60, ~uint64_t{0}}) {
+      PutRaw(BlockKey({JobId(1), PartitionId(partition)}, number), "left over");
+    }
+  }
+  PutRaw(BlockKey({JobId(2), PartitionId(0)}, 5), "left over");
+  auto store = Open();
+  ExpectStored(*store, *pool_, Key(0, 1, 3), cut);
+  store.reset();
+  EXPECT_EQ(Keys("b/").size(), 2u);
+}
+
+TEST_F(RocksDbStoreTest, AFullDiskCostsNothingAndIsForgottenWhenItHasRoom) {
+  const auto store = Open();
+  Cut cut = MakeCut(*pool_, 10 * 64, 1);
+  ASSERT_TRUE(store->Write(Key(0), cut).ok());
+  ASSERT_TRUE(store->SaveJob(MakeJob(1, "job")).ok());
+  ChangeBlock(*pool_, &cut.arrays["weights"], 3);
+  disk_.FailAfter(100, DiskFull());
+  for (int i = 0; i < 3; ++i) {
+    const auto result = store->Write(Key(1), cut);
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(result.status().message(), HasSubstr(folder_.path()));
+    EXPECT_THAT(result.status().message(), HasSubstr("make room"));
+    // What is stored can be read meanwhile.
+    EXPECT_TRUE(store->Verify(Key(0)).ok());
+    EXPECT_EQ(store->List()->jobs.size(), 1u);
+  }
+  EXPECT_GT(disk_.failures(), 0);
+  disk_.Mend();
+  // What was stored before is known still: only the change is written.
+  const auto result = store->Write(Key(1), cut);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->blocks_written, 1);
+  ExpectStored(*store, *pool_, Key(1), cut);
+  EXPECT_EQ(store->condition().rescues, 0);
+}
+
+TEST_F(RocksDbStoreTest, OpensWhatIsThereWhenTheDiskIsFull) {
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  ASSERT_TRUE(Open()->Write(Key(0), cut).ok());
+  disk_.FailAfter(0, DiskFull());
+  const auto store = Open();
+  ExpectStored(*store, *pool_, Key(0), cut);
+  EXPECT_EQ(store->Write(Key(1), cut).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  disk_.Mend();
+  EXPECT_TRUE(store->Write(Key(1), cut).ok());
+}
+
+// The record is in the log, but nobody knows whether it is on the disk.
+TEST_F(RocksDbStoreTest, AWriteWhoseSyncFailedDoesNotExist) {
+  auto store = Open();
+  Cut cut = MakeCut(*pool_, 10 * 64, 1);
+  ASSERT_TRUE(store->Write(Key(0), cut).ok());
+  ChangeBlock(*pool_, &cut.arrays["weights"], 3);
+  disk_.FailSyncs(rocksdb::IOStatus::IOError("no sync"));
+  EXPECT_EQ(store->Write(Key(1), cut).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_THAT(VersionsIn(*store), ElementsAre(Key(0)));
+  disk_.Mend();
+  ChangeBlock(*pool_, &cut.arrays["weights"], 3);
+  ASSERT_TRUE(store->Write(Key(1), cut).ok());
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_THAT(VersionsIn(*store), ElementsAre(Key(0), Key(1)));
+    const auto loaded = store->Load(Key(1), pool_.get());
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ(Values(loaded->arrays.at("weights"))[3 * 64], 193.0f + 2000);
+    store.reset();
+    store = Open();
+  }
+}
+
+TEST_F(RocksDbStoreTest, ADeletionThatFailedMayBeRepeated) {
+  const auto store = Open();
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  ASSERT_TRUE(store->Write(Key(0), cut).ok());
+  ASSERT_TRUE(store->Write(Key(1), cut).ok());
+  disk_.FailAfter(0, DiskFull());
+  const VersionKey keys[] = {Key(0)};
+  EXPECT_EQ(store->Delete(keys).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(store->Verify(Key(0)).ok());
+  EXPECT_EQ(store->DeleteJob(JobId(1)).code(),
+            absl::StatusCode::kResourceExhausted);
+  disk_.Mend();
+  ASSERT_TRUE(store->Delete(keys).ok());
+  EXPECT_THAT(VersionsIn(*store), ElementsAre(Key(1)));
+  ExpectStored(*store, *pool_, Key(1), cut);
+}
+
+TEST_F(RocksDbStoreTest, WhatWasWrittenOutlivesThePower) {
+  std::minstd_rand random(1);
+  for (int round = 0; round < 10; ++round) {
+    SCOPED_TRACE(round);
+    fs::remove_all(folder_.path() + "/db");
+    pool_ = MakePool(8192);
+    auto store = Open();
+    std::vector<std::pair<VersionKey, std::vector<float>>> written;
+    Cut cut = MakeCut(*pool_, 8 * 2048, 1);
+    // Enough to fill the write buffer of 1 MiB now and then.
+    for (int64_t i = 0; i < 30; ++i) {
+      for (size_t block = 0; block < 8; ++block) {
+        ChangeBlock(*pool_, &cut.arrays["weights"], block);
+      }
+      ASSERT_TRUE(store->Write(Key(i), cut).ok());
+      written.emplace_back(Key(i), Values(cut.arrays["weights"]));
+      if (i >= 3) {
+        const VersionKey old[] = {Key(i - 3)};
+        ASSERT_TRUE(store->Delete(old).ok());
+        written.erase(written.begin());
+      }
+    }
+    store.reset();
+    disk_.LoseUnsynced([&random](int64_t unsynced) {
+      return static_cast<int64_t>(random()) % (unsynced + 1);
+    });
+    store = Open();
+    EXPECT_EQ(store->condition().rescues, 0);
+    for (const auto& [key, values] : written) {
+      const auto loaded = store->Load(key, pool_.get());
+      ASSERT_TRUE(loaded.ok()) << loaded.status();
+      EXPECT_EQ(Values(loaded->arrays.at("weights")), values);
+    }
+  }
+}
+
+// --- Room on the disk --------------------------------------------------------
+
+TEST_F(RocksDbStoreTest, DeletedVersionsLeaveTheDisk) {
+  pool_ = MakePool(8192, 1024);
+  const auto store = Open();
+  // 1 MiB a version, two versions kept, 60 MiB written.
+  for (int64_t i = 0; i < 60; ++i) {
+    const Cut cut = MakeCut(*pool_, 64 * 2048, static_cast<float>(i));
+    ASSERT_TRUE(store->Write(Key(i), cut).ok());
+    if (i < 2) continue;
+    const VersionKey old[] = {Key(i - 2)};
+    ASSERT_TRUE(store->Delete(old).ok());
+  }
+  EXPECT_LT(FolderBytes(), 20 << 20);
+}
+
+TEST_F(RocksDbStoreTest, AForgottenJobLeavesTheDiskAtOnce) {
+  pool_ = MakePool(8192, 1024);
+  const auto store = Open();
+  for (int64_t i = 0; i < 8; ++i) {
+    ASSERT_TRUE(store->Write(Key(i), MakeCut(*pool_, 64 * 2048, 1)).ok());
+  }
+  ASSERT_GT(FolderBytes(), 8 << 20);
+  ASSERT_TRUE(store->DeleteJob(JobId(1)).ok());
+  EXPECT_LT(FolderBytes(), 4 << 20);
+}
+
+// A real file system without room, where we may mount one.
+TEST_F(RocksDbStoreTest, GoesOnWhenARealDiskHasRoomAgain) {
+  const std::string mount_point = folder_.path() + "/small";
+  fs::create_directory(mount_point);
+  if (mount("none", mount_point.c_str(), "tmpfs", 0, "size=6m") != 0) {
+    GTEST_SKIP() << "may not mount a file system here";
+  }
+  {
+    pool_ = MakePool(8192, 1024);
+    auto opened = RocksDbStore::Open(
+        {.folder = mount_point + "/store", .write_buffer_bytes = 256 << 10});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    const auto store = *std::move(opened);
+    const Cut small = MakeCut(*pool_, 2048, 5);
+    ASSERT_TRUE(store->Write(Key(0), small).ok());
+    std::ofstream(mount_point + "/ballast") << std::string(3 << 20, 'x');
+    absl::Status status;
+    int64_t written = 1;
+    for (; status.ok() && written < 100; ++written) {
+      status =
+          store->Write(Key(written), MakeCut(*pool_, 16 * 2048, 1)).status();
+    }
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+    // More than the whole disk.
+    EXPECT_FALSE(store->Write(Key(1000), MakeCut(*pool_, 400 * 2048, 1)).ok());
+    ExpectStored(*store, *pool_, Key(0), small);
+    fs::remove(mount_point + "/ballast");
+    const auto again = store->Write(Key(1001), small);
+    EXPECT_TRUE(again.ok()) << again.status();
+    ExpectStored(*store, *pool_, Key(1001), small);
+    for (const VersionKey& key : VersionsIn(*store)) {
+      EXPECT_TRUE(store->Verify(key).ok());
+    }
+    EXPECT_THAT(VersionsIn(*store), Not(Contains(Key(1000))));
+    EXPECT_EQ(store->condition().rescues, 0);
+  }
+  EXPECT_EQ(umount(mount_point.c_str()), 0);
+}
+
+TEST_F(RocksDbStoreTest, SaysWhenTheFolderIsNotWritable) {
+  const auto store = Open();
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  ASSERT_TRUE(store->Write(Key(0), cut).ok());
+  disk_.FailAfter(0, rocksdb::IOStatus::IOError("Permission denied"));
+  const auto result = store->Write(Key(1), cut);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(result.status().message(), HasSubstr("writable"));
+  EXPECT_TRUE(store->Verify(Key(0)).ok());
+  disk_.Mend();
+  EXPECT_TRUE(store->Write(Key(1), cut).ok());
+}
+
+}  // namespace
+}  // namespace ebb::server
