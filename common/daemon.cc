@@ -1,0 +1,89 @@
+#include "common/daemon.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb {
+
+void ConfigureMalloc() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
+absl::Status DieWithParent(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // It may have died before.
+  if (getppid() != parent) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the parent process ", parent, " is dead"));
+  }
+  return absl::OkStatus();
+}
+
+SessionId NewSession() {
+  uint64_t value = 0;
+  while (value == 0) {
+    if (getrandom(&value, sizeof(value), 0) != sizeof(value)) std::abort();
+  }
+  return SessionId(value);
+}
+
+absl::Status WriteAddressFile(const std::string& path,
+                              absl::string_view address) {
+  const std::string temporary = absl::StrCat(path, ".", getpid());
+  const std::string text = absl::StrCat(address, "\n");
+  const int fd =
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  bool written = fd >= 0 && write(fd, text.data(), text.size()) ==
+                                static_cast<ssize_t>(text.size());
+  int error = errno;
+  if (fd >= 0) close(fd);
+  if (written && std::rename(temporary.c_str(), path.c_str()) != 0) {
+    error = errno;
+    written = false;
+  }
+  if (written) return absl::OkStatus();
+  if (fd >= 0) unlink(temporary.c_str());
+  return absl::UnavailableError(absl::StrCat("cannot write the address file ",
+                                             path, ": ", std::strerror(error)));
+}
+
+StopSignal::StopSignal() {
+  sigemptyset(&signals_);
+  sigaddset(&signals_, SIGTERM);
+  sigaddset(&signals_, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  // A peer that is gone is an error of the call, not of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+int StopSignal::Wait() const {
+  int signal = 0;
+  sigwait(&signals_, &signal);
+  return signal;
+}
+
+std::string ParseFlagDuration(const std::string& text,
+                              absl::Duration* duration) {
+  if (!absl::ParseDuration(text, duration) ||
+      *duration < absl::ZeroDuration()) {
+    return absl::StrCat("\"", text,
+                        "\" is no duration; write 10s, 500ms or 1h30m");
+  }
+  return "";
+}
+
+}  // namespace ebb

@@ -1,0 +1,59 @@
+// What every daemon's main() does first and last.
+//
+//   ConfigureMalloc();
+//   ... flags ...
+//   const StopSignal stop;             // Before the first thread.
+//   ... start, WriteAddressFile ...
+//   const int signal = stop.Wait();
+#ifndef EBB_COMMON_DAEMON_H_
+#define EBB_COMMON_DAEMON_H_
+
+#include <sys/types.h>
+
+#include <csignal>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+
+namespace ebb {
+
+// Keeps freed memory: large messages come and go all the time, and giving
+// their pages back and getting them again halves the speed (docs/decisions/).
+// Call before anything else.
+void ConfigureMalloc();
+
+// Asks the system to kill this process when `parent` dies, however it dies.
+// FailedPrecondition: it is dead already.
+absl::Status DieWithParent(pid_t parent);
+
+// Names this life of the process: random, never 0. Aborts where the system
+// has no randomness.
+SessionId NewSession();
+
+// Writes a file that is there whole or not at all.
+absl::Status WriteAddressFile(const std::string& path,
+                              absl::string_view address);
+
+// SIGTERM and SIGINT, held back from the time of construction (in all threads
+// made later) until somebody waits for them.
+class StopSignal {
+ public:
+  StopSignal();
+  // Blocks. Returns the signal's number.
+  int Wait() const;
+
+ private:
+  sigset_t signals_;
+};
+
+// The first mistake in "10s", "500ms", "1h30m" as words; empty: none, and
+// `duration` is set. At least nothing.
+std::string ParseFlagDuration(const std::string& text,
+                              absl::Duration* duration);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_DAEMON_H_

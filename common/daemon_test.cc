@@ -1,0 +1,89 @@
+#include "common/daemon.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb {
+namespace {
+
+TEST(DaemonTest, SessionsAreNeverTwiceTheSame) {
+  const SessionId a = NewSession();
+  const SessionId b = NewSession();
+  EXPECT_NE(a, SessionId());
+  EXPECT_NE(a, b);
+}
+
+TEST(DaemonTest, AddressFileIsReplacedWhole) {
+  const std::string path = testing::TempDir() + "/ebb_daemon_test_address";
+  ASSERT_TRUE(WriteAddressFile(path, "a:1").ok());
+  ASSERT_TRUE(WriteAddressFile(path, "b:22").ok());
+  std::ifstream file(path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_EQ(text, "b:22\n");
+  unlink(path.c_str());
+}
+
+TEST(DaemonTest, AddressFileThatCannotBeWrittenIsNamed) {
+  const absl::Status status = WriteAddressFile("/nowhere/at/all", "a:1");
+  EXPECT_THAT(std::string(status.message()),
+              testing::HasSubstr("/nowhere/at/all"));
+}
+
+TEST(DaemonTest, DurationsAreReadAndMistakesNamed) {
+  absl::Duration duration;
+  EXPECT_EQ(ParseFlagDuration("1m30s", &duration), "");
+  EXPECT_EQ(duration, absl::Seconds(90));
+  EXPECT_EQ(ParseFlagDuration("0", &duration), "");
+  EXPECT_THAT(ParseFlagDuration("ten", &duration), testing::HasSubstr("ten"));
+  EXPECT_THAT(ParseFlagDuration("-1s", &duration), testing::HasSubstr("-1s"));
+}
+
+TEST(DaemonTest, SignalsWaitUntilSomebodyAsks) {
+  EXPECT_EXIT(
+      {
+        const StopSignal stop;
+        kill(getpid(), SIGTERM);
+        std::exit(stop.Wait() == SIGTERM ? 7 : 8);
+      },
+      testing::ExitedWithCode(7), "");
+}
+
+TEST(DaemonTest, DiesWithItsParent) {
+  int alive[2];
+  ASSERT_EQ(pipe(alive), 0);
+  const pid_t parent = fork();
+  if (parent == 0) {
+    const pid_t self = getpid();
+    int ready[2];
+    if (pipe(ready) != 0) _exit(1);
+    if (fork() == 0) {
+      if (!DieWithParent(self).ok()) _exit(1);
+      if (write(ready[1], "x", 1) != 1) _exit(1);
+      while (true) pause();  // Holds `alive` open.
+    }
+    char byte;
+    _exit(read(ready[0], &byte, 1) == 1 ? 0 : 1);
+  }
+  close(alive[1]);
+  int status = 0;
+  ASSERT_EQ(waitpid(parent, &status, 0), parent);
+  EXPECT_EQ(status, 0);
+  char byte;
+  EXPECT_EQ(read(alive[0], &byte, 1), 0);  // The grandchild has ended.
+  close(alive[0]);
+}
+
+TEST(DaemonTest, AParentThatIsDeadAlreadyIsNoticed) {
+  EXPECT_FALSE(DieWithParent(getppid() + 1).ok());
+}
+
+}  // namespace
+}  // namespace ebb

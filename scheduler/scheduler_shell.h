@@ -1,0 +1,159 @@
+// A scheduler: one event thread, transport and store around a SchedulerCore.
+//
+//   sessions, operators ──> queue ──> event thread: core, then its actions:
+//   time ─────────────────────────/     store (waits), messages, log lines
+//
+// Events are handled one at a time and whatever an event must store is durable
+// before its next action begins. The core's lock is held while it decides and
+// while somebody looks (status), never for I/O.
+//
+// While the store cannot be written, nothing is decided and status says so;
+// training goes on with the items in hand.
+#ifndef EBB_SCHEDULER_SCHEDULER_SHELL_H_
+#define EBB_SCHEDULER_SCHEDULER_SHELL_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/kill_point.h"
+#include "common/mutex.h"
+#include "common/rpc/transport.h"
+#include "common/steady_time.h"
+#include "scheduler/scheduler_core.h"
+#include "scheduler/store/scheduler_store.h"
+#include "scheduler/watch.h"
+
+namespace ebb::scheduler {
+
+struct SchedulerShellOptions {
+  SchedulerOptions core;
+  // "host:port"; port 0 picks one.
+  std::string listen = "127.0.0.1:0";
+  // Messages of one session that wait to be handled; beyond it the session is
+  // closed, and its daemon connects again. Default 4096.
+  int link_queue = 4096;
+  // Operators' changes that wait; beyond it they are refused. Default 256.
+  int change_queue = 256;
+  KillPoints kill_points;
+
+  // InvalidArgument naming the option.
+  absl::Status Validate() const;
+};
+
+// Where a scheduler may be killed in tests (KillPoints).
+std::span<const absl::string_view> SchedulerKillPoints();
+
+// Thread-safe.
+class SchedulerShell final : public rpc::SchedulerHandler {
+ public:
+  // `options` are valid. `transport` is not owned and outlives the shell.
+  SchedulerShell(SchedulerShellOptions options, rpc::Transport* transport,
+                 std::unique_ptr<SchedulerStore> store);
+  // Stops at once: all that matters is durable.
+  ~SchedulerShell() override;
+
+  // Loads the store and listens. `admin` may be null, is not owned and
+  // outlives the shell. Call once. DataLoss: the store is damaged.
+  absl::Status Start(rpc::SchedulerAdminHandler* admin);
+  // Of a started shell.
+  const std::string& address() const { return listener_->address(); }
+
+  // Makes a change on the event thread. OK only once it is durable. Blocks;
+  // Unavailable: not durable after `limit`, but it may become so.
+  using ChangeFunction = std::function<absl::Status(
+      SchedulerCore* core, absl::Time now, SchedulerActions* out)>;
+  absl::Status Change(ChangeFunction change, absl::Duration limit);
+
+  struct Picture {
+    const SchedulerCore& core;
+    const Watch& watch;
+    absl::Time now;
+    std::string store_problem;  // Empty: none.
+  };
+  // Calls `look` under the core's lock: be short, do no I/O.
+  void Inspect(absl::FunctionRef<void(const Picture&)> look);
+
+  std::unique_ptr<rpc::WorkerLinkHandler> OnWorkerConnected(
+      std::shared_ptr<rpc::WorkerLink> link) override;
+  std::unique_ptr<rpc::ServerLinkHandler> OnServerConnected(
+      std::shared_ptr<rpc::ServerLink> link) override;
+
+  const KillPoints& kill_points() const { return options_.kill_points; }
+
+ private:
+  template <typename In, typename Out>
+  class LinkHandler;
+
+  // The end of a worker's or a server's session.
+  struct WorkerClosed {};
+  struct ServerClosed {};
+  struct PendingChange;
+  struct Event {
+    LinkId link;
+    std::variant<std::shared_ptr<rpc::WorkerLink>,
+                 std::shared_ptr<rpc::ServerLink>, WorkerToScheduler,
+                 ServerToScheduler, WorkerClosed, ServerClosed,
+                 std::shared_ptr<PendingChange>>
+        what;
+  };
+
+  LinkId NewLink();
+  void Enqueue(Event event);
+  // False: so many of this link wait that it should not be listened to.
+  bool EnqueueMessage(Event event);
+  void Run();
+  void Handle(Event* event);
+  // False as for CarryOut.
+  template <typename Function>
+  bool Decide(Function decide);
+  // False: stopping, and what was to be stored may not be.
+  bool CarryOut(SchedulerActions* actions);
+  bool Store(const std::vector<StoreWrite>& writes);
+  void Stop();
+
+  // Constant.
+  const SchedulerShellOptions options_;
+  rpc::Transport* const transport_;
+  const SteadyTime time_;
+
+  // Used by the event thread alone.
+  const std::unique_ptr<SchedulerStore> store_;
+  std::map<LinkId, std::shared_ptr<rpc::WorkerLink>> worker_links_;
+  std::map<LinkId, std::shared_ptr<rpc::ServerLink>> server_links_;
+  absl::Time tick_at_ = absl::InfinitePast();
+  absl::Time look_at_ = absl::InfinitePast();
+
+  Mutex mu_;
+  std::unique_ptr<SchedulerCore> core_ ABSL_GUARDED_BY(mu_);
+  Watch watch_ ABSL_GUARDED_BY(mu_);
+  std::string store_problem_ ABSL_GUARDED_BY(mu_);
+
+  Mutex queue_mu_;  // Never held together with mu_.
+  CondVar queue_changed_;
+  std::vector<Event> queue_ ABSL_GUARDED_BY(queue_mu_);
+  absl::flat_hash_map<LinkId, int> messages_waiting_ ABSL_GUARDED_BY(queue_mu_);
+  int changes_waiting_ ABSL_GUARDED_BY(queue_mu_) = 0;
+  uint64_t last_link_ ABSL_GUARDED_BY(queue_mu_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(queue_mu_) = false;
+
+  // Own synchronization.
+  std::unique_ptr<rpc::Listener> listener_;
+  std::thread thread_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_SCHEDULER_SHELL_H_

@@ -1,0 +1,81 @@
+#include "scheduler/watch.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+constexpr absl::Duration kWindow = absl::Seconds(4);
+
+}  // namespace
+
+void Speed::Add(absl::Time now, int64_t value) {
+  // It fell: a server came back with less.
+  if (!samples_.empty() && value < samples_.back().second) samples_.clear();
+  samples_.emplace_back(now, value);
+  while (samples_.size() > 2 && now - samples_[1].first >= kWindow) {
+    samples_.pop_front();
+  }
+}
+
+double Speed::per_second() const {
+  if (samples_.size() < 2) return 0;
+  const double seconds =
+      absl::ToDoubleSeconds(samples_.back().first - samples_.front().first);
+  if (seconds <= 0) return 0;
+  return static_cast<double>(samples_.back().second - samples_.front().second) /
+         seconds;
+}
+
+void Watch::Look(const SchedulerCore& core, absl::Time now) {
+  for (const auto& [id, job] : core.jobs()) {
+    const auto [it, added] = jobs_.try_emplace(id);
+    JobWatch& watch = it->second;
+    int64_t sum = 0;
+    for (int32_t p = 0; p < job->plan().partitions; ++p) {
+      sum += job->marks().marks(PartitionId(p)).examples();
+    }
+    // Less is an advance, too: of knowing what a server that came back has.
+    if (added || sum != watch.applied_sum) watch.advanced = now;
+    watch.applied_sum = sum;
+    watch.applied.Add(now, sum / job->plan().partitions);
+    const JobPhase phase = job->state().phase;
+    if (phase == JobPhase::kCompleted || phase == JobPhase::kCancelled) {
+      watch.finished = std::min(watch.finished, now);
+      watch.leased = {};
+    } else {
+      watch.finished = absl::InfiniteFuture();
+    }
+  }
+  const auto& workers = core.cluster().workers;
+  std::erase_if(workers_,
+                [&](const auto& one) { return !workers.contains(one.first); });
+  for (const auto& [session, worker] : workers) {
+    WorkerWatch& watch = workers_[session];
+    watch.examples.Add(now, worker.examples);
+    watch.parked_since = worker.parked ? std::min(watch.parked_since, now)
+                                       : absl::InfiniteFuture();
+  }
+}
+
+void Watch::Leased(LinkId to, const Lease& lease) {
+  const auto it = jobs_.find(lease.record->id);
+  if (it == jobs_.end()) return;
+  const auto [leased, first] =
+      it->second.leased.try_emplace(lease.record->plan.Ordinal(lease.item), to);
+  if (!first && leased->second != to) {
+    ++it->second.leases_repeated;
+    leased->second = to;
+  }
+}
+
+const JobWatch* Watch::job(JobId id) const {
+  const auto it = jobs_.find(id);
+  return it == jobs_.end() ? nullptr : &it->second;
+}
+
+const WorkerWatch* Watch::worker(SessionId session) const {
+  const auto it = workers_.find(session);
+  return it == workers_.end() ? nullptr : &it->second;
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,67 @@
+// What people want to see of a scheduler and no decision needs: speeds, since
+// when nothing advances, how many leases were given again.
+#ifndef EBB_SCHEDULER_WATCH_H_
+#define EBB_SCHEDULER_WATCH_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "scheduler/scheduler_core.h"
+
+namespace ebb::scheduler {
+
+// The speed of a number that grows, over the last seconds.
+class Speed {
+ public:
+  void Add(absl::Time now, int64_t value);
+  double per_second() const;
+
+ private:
+  std::deque<std::pair<absl::Time, int64_t>> samples_;
+};
+
+struct JobWatch {
+  Speed applied;            // Examples, on the average partition.
+  int64_t applied_sum = 0;  // Over the partitions, when last looked at.
+  absl::Time advanced;      // When that last grew, or the job was first seen.
+  absl::Time finished = absl::InfiniteFuture();
+  int64_t leases_repeated = 0;
+  absl::flat_hash_map<int64_t, LinkId> leased;  // Ordinal -> last leased to.
+};
+
+struct WorkerWatch {
+  Speed examples;
+  absl::Time parked_since = absl::InfiniteFuture();
+};
+
+// Thread-compatible.
+class Watch {
+ public:
+  // How often to Look().
+  static constexpr absl::Duration kInterval = absl::Milliseconds(250);
+
+  explicit Watch(absl::Time now) : since_(now) {}
+
+  void Look(const SchedulerCore& core, absl::Time now);
+  void Leased(LinkId to, const Lease& lease);
+
+  absl::Time since() const { return since_; }
+  // Null: not looked at yet.
+  const JobWatch* job(JobId id) const;
+  const WorkerWatch* worker(SessionId session) const;
+
+ private:
+  absl::Time since_;
+  std::map<JobId, JobWatch> jobs_;
+  std::map<SessionId, WorkerWatch> workers_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_WATCH_H_

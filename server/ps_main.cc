@@ -1,0 +1,239 @@
+// ebb-ps: the parameter server's daemon.
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/daemon.h"
+#include "common/rpc/grpc_transport.h"
+#include "glog/logging.h"
+#include "server/server_shell.h"
+#include "server/store/rocksdb_store.h"
+
+namespace ebb::server {
+namespace {
+
+// Whatever must be changed by a person before another start makes sense.
+constexpr int kExitUsage = 2;
+constexpr int kExitNotDrained = 3;
+
+constexpr char kExample[] = R"(
+Example: two servers of a cluster on one machine
+  ebb-ps --id 0 --state-dir /var/lib/ebb/ps-0 --scheduler localhost:7000
+  ebb-ps --id 1 --state-dir /var/lib/ebb/ps-1 --scheduler localhost:7000
+SIGTERM makes it write what is not durable and leave. Logs go to stderr.)";
+
+struct Flags {
+  int32_t id = -1;
+  std::string state_dir;
+  std::string scheduler = "127.0.0.1:7000";
+  std::string listen = "127.0.0.1:0";
+  std::string advertise;
+  std::string address_file;
+  int compute_threads = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t push_bytes = uint64_t{1} << 30;
+  uint64_t message_bytes = uint64_t{512} << 20;
+  absl::Duration pull_park = absl::Seconds(1);
+  absl::Duration report_interval = absl::Milliseconds(50);
+  absl::Duration drain_timeout = absl::Seconds(20);
+  bool die_with_parent = false;
+  std::string kill_at;
+};
+
+void AddFlags(CLI::App* app, Flags* flags) {
+  app->set_version_flag("--version", EBB_VERSION);
+  app->add_option("--id", flags->id, "Its lasting number, from 0")
+      ->envname("EBB_ID")
+      ->required()
+      ->check(CLI::Range(0, 65535))
+      ->group("Identity");
+  app->add_option("--state-dir", flags->state_dir,
+                  "Folder for its checkpoints, made if missing")
+      ->envname("EBB_STATE_DIR")
+      ->required()
+      ->group("Identity");
+  app->add_option("--scheduler", flags->scheduler, "HOST:PORT of the scheduler")
+      ->envname("EBB_SCHEDULER")
+      ->capture_default_str()
+      ->group("Network");
+  app->add_option("--listen", flags->listen,
+                  "HOST:PORT to serve at; port 0 picks one")
+      ->envname("EBB_LISTEN")
+      ->capture_default_str()
+      ->group("Network");
+  app->add_option("--advertise", flags->advertise,
+                  "HOST or HOST:PORT where workers reach it, if not --listen")
+      ->envname("EBB_ADVERTISE")
+      ->group("Network");
+  app->add_option("--address-file", flags->address_file,
+                  "File to write the address to once it serves")
+      ->envname("EBB_ADDRESS_FILE")
+      ->group("Network");
+  app->add_option("--message-limit", flags->message_bytes,
+                  "Size of a message at most; the same on all daemons")
+      ->envname("EBB_MESSAGE_LIMIT")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("512MiB")
+      ->group("Network");
+  app->add_option("--compute-threads", flags->compute_threads,
+                  "Threads for updates; 0: one per core")
+      ->envname("EBB_COMPUTE_THREADS")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024))
+      ->group("Resources");
+  app->add_option("--job-memory", flags->memory_bytes,
+                  "Memory for a job's values at most; 0: half the machine's")
+      ->envname("EBB_JOB_MEMORY")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("0")
+      ->group("Resources");
+  app->add_option("--push-memory", flags->push_bytes,
+                  "Memory for pushes that wait at most")
+      ->envname("EBB_PUSH_MEMORY")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("1GiB")
+      ->group("Resources");
+  const auto duration = [app](const char* name, const char* variable,
+                              absl::Duration* value, const char* help) {
+    app->add_option_function<std::string>(
+           name,
+           [value, name](const std::string& text) {
+             const std::string wrong = ParseFlagDuration(text, value);
+             if (!wrong.empty()) throw CLI::ValidationError(name, wrong);
+           },
+           help)
+        ->envname(variable)
+        ->default_str(absl::FormatDuration(*value))
+        ->group("Timing");
+  };
+  duration("--pull-park", "EBB_PULL_PARK", &flags->pull_park,
+           "A pull that must wait is asked to come again after this long");
+  duration("--report-interval", "EBB_REPORT_INTERVAL", &flags->report_interval,
+           "How often marks are reported to the scheduler");
+  duration("--drain-timeout", "EBB_DRAIN_TIMEOUT", &flags->drain_timeout,
+           "How long leaving may take");
+  app->add_flag("--die-with-parent", flags->die_with_parent,
+                "Die when the process that started it dies")
+      ->envname("EBB_DIE_WITH_PARENT")
+      ->group("Process");
+  app->add_option("--kill-at", flags->kill_at)
+      ->envname("EBB_KILL_AT")
+      ->group("");  // Hidden: for tests.
+  app->footer(kExample);
+}
+
+int Fail(const absl::Status& status) {
+  std::cerr << "ebb-ps: " << status.message() << std::endl;
+  return kExitUsage;
+}
+
+// A server that listens everywhere is reached by its machine's name.
+std::string AdvertisedHost(const Flags& flags) {
+  const bool everywhere = absl::StartsWith(flags.listen, "0.0.0.0:") ||
+                          absl::StartsWith(flags.listen, "[::]:");
+  char host[256] = {};
+  if (!flags.advertise.empty() || !everywhere ||
+      gethostname(host, sizeof(host) - 1) != 0) {
+    return flags.advertise;
+  }
+  return host;
+}
+
+void LogOptions(const Flags& flags, SessionId session) {
+  LOG(INFO) << "ebb-ps " << EBB_VERSION << " starts: id=" << flags.id
+            << " session=" << session << " pid=" << getpid()
+            << " state_dir=" << flags.state_dir
+            << " scheduler=" << flags.scheduler << " listen=" << flags.listen
+            << " advertise=" << flags.advertise
+            << " compute_threads=" << flags.compute_threads
+            << " job_memory=" << flags.memory_bytes
+            << " push_memory=" << flags.push_bytes
+            << " message_limit=" << flags.message_bytes
+            << " pull_park=" << flags.pull_park
+            << " report_interval=" << flags.report_interval
+            << " drain_timeout=" << flags.drain_timeout
+            << " kill_at=" << flags.kill_at;
+}
+
+int Run(const Flags& flags) {
+  if (flags.die_with_parent) {
+    const absl::Status alive = DieWithParent(getppid());
+    if (!alive.ok()) return Fail(alive);
+  }
+  const StopSignal stop;  // Before the first thread.
+  ServerShellOptions options;
+  options.core.id = ServerId(flags.id);
+  options.core.session = NewSession();
+  options.core.process_id = getpid();
+  options.core.pull_park = flags.pull_park;
+  options.core.report_interval = flags.report_interval;
+  options.listen = flags.listen;
+  options.advertise = AdvertisedHost(flags);
+  options.scheduler.address = flags.scheduler;
+  options.scheduler.seed = options.core.session.value();
+  options.compute_threads = flags.compute_threads;
+  options.job_memory_bytes = static_cast<int64_t>(flags.memory_bytes);
+  options.push_bytes = static_cast<int64_t>(flags.push_bytes);
+  auto kill_points = KillPoints::Parse(flags.kill_at, ServerKillPoints());
+  if (!kill_points.ok()) return Fail(kill_points.status());
+  options.kill_points = *kill_points;
+  rpc::TransportOptions network;
+  network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
+  for (const absl::Status& valid : {options.Validate(), network.Validate()}) {
+    if (!valid.ok()) return Fail(valid);
+  }
+  LogOptions(flags, options.core.session);
+
+  auto store = RocksDbStore::Open({.folder = flags.state_dir});
+  if (!store.ok()) return Fail(store.status());
+  rpc::GrpcTransport transport(network);
+  ServerShell shell(options, &transport, *std::move(store));
+  if (const absl::Status started = shell.Start(nullptr); !started.ok()) {
+    return Fail(started);
+  }
+  if (!flags.address_file.empty()) {
+    const absl::Status written =
+        WriteAddressFile(flags.address_file, shell.address());
+    if (!written.ok()) return Fail(written);
+  }
+  LOG(INFO) << "server=" << flags.id << " serves at " << shell.address();
+
+  const int signal = stop.Wait();
+  LOG(INFO) << "server=" << flags.id << " leaves: signal " << signal;
+  const absl::Status drained = shell.Drain(flags.drain_timeout);
+  if (!drained.ok()) {
+    LOG(WARNING) << "server=" << flags.id << " " << drained.message();
+    return kExitNotDrained;
+  }
+  LOG(INFO) << "server=" << flags.id << " left: everything is durable";
+  return 0;
+}
+
+}  // namespace
+}  // namespace ebb::server
+
+int main(int argc, char** argv) {
+  ebb::ConfigureMalloc();
+  FLAGS_logtostderr = true;
+  google::InitGoogleLogging(argv[0]);
+  CLI::App app("ebb-ps: a parameter server of ebb.", "ebb-ps");
+  ebb::server::Flags flags;
+  ebb::server::AddFlags(&app, &flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : ebb::server::kExitUsage;
+  }
+  return ebb::server::Run(flags);
+}

@@ -1,0 +1,137 @@
+#include "server/scheduler_connection.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/time/clock.h"
+#include "common/example_hash.h"
+#include "glog/logging.h"
+
+namespace ebb::server {
+
+namespace {
+
+// A session that lived so long was no failure to connect.
+constexpr absl::Duration kLived = absl::Seconds(1);
+constexpr int kMostDoublings = 20;
+
+}  // namespace
+
+void SchedulerConnection::Handler::OnMessage(SchedulerToServer message) {
+  {
+    MutexLock lock(&connection_.mu_);
+    connection_.heard_ = true;
+  }
+  connection_.events_.message(message);
+}
+
+void SchedulerConnection::Handler::OnClosed(absl::Status status) {
+  MutexLock lock(&connection_.mu_);
+  connection_.closed_ = true;
+  connection_.why_closed_ = std::move(status);
+  connection_.changed_.SignalAll();
+}
+
+SchedulerConnection::SchedulerConnection(SchedulerConnectionOptions options,
+                                         rpc::Transport* transport,
+                                         Events events)
+    : options_(std::move(options)),
+      transport_(transport),
+      events_(std::move(events)),
+      handler_(this) {}
+
+SchedulerConnection::~SchedulerConnection() { Stop(); }
+
+void SchedulerConnection::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void SchedulerConnection::Stop() {
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    changed_.SignalAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+bool SchedulerConnection::Send(ServerToScheduler message) {
+  MutexLock lock(&mu_);
+  if (session_ == nullptr || closed_ || leaving_) return false;
+  if (std::holds_alternative<RegisterServer>(message)) registered_ = true;
+  return registered_ && session_->Send(std::move(message));
+}
+
+void SchedulerConnection::Leave(absl::Duration limit) {
+  const absl::Time deadline = absl::Now() + limit;
+  {
+    MutexLock lock(&mu_);
+    leaving_ = true;
+    if (session_ != nullptr && !closed_) session_->Close();
+    while (session_ != nullptr && !closed_ && absl::Now() < deadline) {
+      changed_.WaitFor(&mu_, deadline - absl::Now());
+    }
+  }
+  Stop();
+}
+
+void SchedulerConnection::Run() {
+  while (true) {
+    {
+      MutexLock lock(&mu_);
+      if (stopping_ || leaving_) return;
+    }
+    RunSession();
+    WaitForRetry();
+  }
+}
+
+void SchedulerConnection::RunSession() {
+  const absl::Time began = absl::Now();
+  {
+    MutexLock lock(&mu_);
+    closed_ = false;
+    registered_ = false;
+    heard_ = false;
+  }
+  auto session = transport_->ConnectServerSession(options_.address, &handler_);
+  {
+    MutexLock lock(&mu_);
+    session_ = std::move(session);
+  }
+  events_.connected();
+  bool told = false;
+  {
+    MutexLock lock(&mu_);
+    while (!closed_ && !stopping_) changed_.Wait(&mu_);
+    // Destroyed without the lock, which its callbacks take.
+    session = std::move(session_);
+    told = heard_;
+    if (!leaving_ && !stopping_ && (failures_ == 0 || told)) {
+      LOG(WARNING) << "scheduler=" << options_.address
+                   << " cannot be reached: " << why_closed_.message()
+                   << "; trying again, training goes on";
+    }
+  }
+  session.reset();
+  events_.disconnected();
+  failures_ = told || absl::Now() - began > kLived ? 0 : failures_ + 1;
+}
+
+void SchedulerConnection::WaitForRetry() {
+  absl::Duration wait =
+      options_.first_retry *
+      static_cast<double>(int64_t{1} << std::min(failures_, kMostDoublings));
+  wait = std::min(wait, options_.last_retry);
+  // Servers that lost the scheduler together should not come back together.
+  const uint64_t chance = HashAppend(options_.seed, attempts_++) >> 11;
+  wait *= 1 - 0.5 * static_cast<double>(chance) / (uint64_t{1} << 53);
+  const absl::Time until = absl::Now() + wait;
+  MutexLock lock(&mu_);
+  while (!stopping_ && !leaving_ && absl::Now() < until) {
+    changed_.WaitFor(&mu_, until - absl::Now());
+  }
+}
+
+}  // namespace ebb::server

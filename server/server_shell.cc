@@ -1,0 +1,363 @@
+#include "server/server_shell.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/match.h"
+#include "common/status_macros.h"
+#include "glog/logging.h"
+#include "server/job_rule.h"
+
+namespace ebb::server {
+
+namespace {
+
+// The timer never runs more often.
+constexpr absl::Duration kLeastTick = absl::Milliseconds(1);
+// How often a drain looks whether it is done.
+constexpr absl::Duration kDrainLook = absl::Milliseconds(10);
+
+constexpr absl::string_view kKillPoints[] = {
+    "applied-not-replied",           "computed-not-committed",
+    "grant-taken-not-registered",    "version-values-written-not-manifest",
+    "manifest-written-not-reported", "version-loaded-not-served",
+};
+
+int64_t BytesOf(const PushRequest& push) {
+  int64_t bytes = 0;
+  for (const PushSegment& segment : push.segments) {
+    bytes += segment.gradient.size() + segment.oracle.size();
+  }
+  return bytes;
+}
+
+bool AnyApplied(const PushReply& reply) {
+  return std::any_of(reply.segments.begin(), reply.segments.end(),
+                     [](const PushSegmentReply& segment) {
+                       return segment.verdict == Verdict::kApplied;
+                     });
+}
+
+std::string Advertised(const std::string& given, const std::string& listened) {
+  if (given.empty()) return listened;
+  if (given.find(':') != std::string::npos) return given;
+  return absl::StrCat(given, listened.substr(listened.rfind(':')));
+}
+
+int64_t HalfOfMemory() {
+  return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 2;
+}
+
+}  // namespace
+
+std::span<const absl::string_view> ServerKillPoints() { return kKillPoints; }
+
+absl::Status ServerShellOptions::Validate() const {
+  const auto invalid = [](auto&&... parts) {
+    return absl::InvalidArgumentError(absl::StrCat(parts...));
+  };
+  if (core.id.value() < 0) {
+    return invalid("id is ", core.id.value(), "; servers count from 0");
+  }
+  if (core.session == SessionId()) return invalid("session is 0");
+  if (scheduler.address.empty()) {
+    return invalid("scheduler: no address; give the scheduler's HOST:PORT");
+  }
+  if (compute_threads < 0) {
+    return invalid("compute_threads is ", compute_threads,
+                   "; at least 1, or 0 for one per core");
+  }
+  if (job_memory_bytes < 0) {
+    return invalid("job_memory_bytes is ", job_memory_bytes,
+                   "; at least 0 needed");
+  }
+  if (push_bytes < 1) {
+    return invalid("push_bytes is ", push_bytes, "; at least 1 needed");
+  }
+  if (core.pull_park <= absl::ZeroDuration() ||
+      core.report_interval <= absl::ZeroDuration() ||
+      core.statistics_interval <= absl::ZeroDuration()) {
+    return invalid("intervals must be longer than nothing");
+  }
+  return absl::OkStatus();
+}
+
+ServerShell::ServerShell(ServerShellOptions options, rpc::Transport* transport,
+                         std::unique_ptr<CheckpointStore> store)
+    : options_(std::move(options)),
+      transport_(transport),
+      store_(std::move(store)) {}
+
+ServerShell::~ServerShell() { Stop(); }
+
+absl::Status ServerShell::Start(rpc::PsAdminHandler* admin) {
+  EBB_ASSIGN_OR_RETURN(const Inventory inventory, store_->List());
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  compute_.emplace(options_.compute_threads > 0 ? options_.compute_threads
+                                                : std::max(1, cores));
+  StorageThread::Events stored;
+  stored.written = [this](const VersionKey& key, const absl::Status& status) {
+    Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+      core.OnVersionWritten(key, status, now, out);
+    });
+  };
+  stored.loaded = [this](const VersionKey& key, absl::StatusOr<Cut> cut) {
+    Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+      core.OnLoaded(key, std::move(cut), now, out);
+    });
+  };
+  storage_.emplace(std::move(store_), options_.kill_points, std::move(stored));
+
+  // Calls that come before the core is there are refused.
+  EBB_ASSIGN_OR_RETURN(listener_,
+                       transport_->ListenPs(options_.listen, {this, admin}));
+  ServerOptions core = options_.core;
+  core.address = Advertised(options_.advertise, listener_->address());
+  core.resources = [this](const JobRecord& record) {
+    return MakeResources(record);
+  };
+  {
+    MutexLock lock(&mu_);
+    core_.emplace(std::move(core), inventory);
+  }
+  SchedulerConnection::Events events;
+  events.connected = [this] {
+    Do([](ServerCore& core, absl::Time now, ServerActions* out) {
+      core.OnSchedulerConnected(now, out);
+    });
+  };
+  events.message = [this](const SchedulerToServer& message) {
+    Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+      core.OnScheduler(message, now, out);
+    });
+  };
+  events.disconnected = [this] {
+    Do([](ServerCore& core, absl::Time, ServerActions*) {
+      core.OnSchedulerDisconnected();
+    });
+  };
+  scheduler_.emplace(options_.scheduler, transport_, std::move(events));
+  scheduler_->Start();
+  timer_ = std::thread([this] { RunTimer(); });
+  return absl::OkStatus();
+}
+
+// Called by the core, so under its lock: makes an object and reserves address
+// space, once per job and generation.
+absl::StatusOr<JobResources> ServerShell::MakeResources(
+    const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(std::unique_ptr<JobRule> rule, JobRule::Create(record));
+  MutexLock lock(&pools_mu_);
+  std::shared_ptr<BlockPool>& pool = pools_[record.id];
+  if (pool == nullptr) {
+    BlockPoolOptions options;
+    options.name = absl::StrCat("memory for job ", record.name);
+    options.block_bytes =
+        record.plan.block_floats * static_cast<int64_t>(sizeof(float));
+    options.max_bytes = options_.job_memory_bytes > 0
+                            ? options_.job_memory_bytes
+                            : HalfOfMemory();
+    EBB_ASSIGN_OR_RETURN(pool, BlockPool::Create(options));
+  }
+  return JobResources{std::move(rule), pool};
+}
+
+template <typename Event>
+void ServerShell::Do(Event event) {
+  {
+    MutexLock lock(&mu_);
+    if (!ReadyLocked()) return;
+    event(*core_, time_.Now(), &outbox_);
+    if (!AfterEventLocked()) return;
+  }
+  CarryOutAll();
+}
+
+bool ServerShell::AfterEventLocked() {
+  if (const absl::Time next = core_->NextTick(); next < timer_at_) {
+    timer_at_ = next;
+    timer_changed_.Signal();
+  }
+  if (carrying_out_ || outbox_.empty()) return false;
+  carrying_out_ = true;
+  return true;
+}
+
+void ServerShell::CarryOutAll() {
+  Output output;
+  while (TakeOutput(&output)) CarryOut(&output);
+}
+
+// False: nothing is left, and somebody else may begin.
+bool ServerShell::TakeOutput(Output* output) {
+  *output = {};
+  MutexLock lock(&mu_);
+  if (outbox_.empty()) {
+    carrying_out_ = false;
+    carried_out_.SignalAll();
+    return false;
+  }
+  output->actions.swap(outbox_);
+  for (const ServerAction& action : output->actions) {
+    if (const auto* push = std::get_if<ReplyPush>(&action)) {
+      auto pending = pushes_.extract(push->token);
+      pushed_bytes_ -= pending.mapped().bytes;
+      output->pushes.push_back(std::move(pending.mapped().done));
+    } else if (const auto* pull = std::get_if<ReplyPull>(&action)) {
+      output->pulls.push_back(std::move(pulls_.extract(pull->token).mapped()));
+    }
+  }
+  return true;
+}
+
+void ServerShell::CarryOut(Output* output) {
+  auto push = output->pushes.begin();
+  auto pull = output->pulls.begin();
+  const Match carry_out{
+      [&](ReplyPush& reply) {
+        if (AnyApplied(reply.reply)) {
+          options_.kill_points.Reached("applied-not-replied");
+        }
+        (*push++)(std::move(reply.reply));
+      },
+      [&](ReplyPull& reply) { (*pull++)(std::move(reply.reply)); },
+      [&](SendScheduler& send) {
+        if (std::holds_alternative<RegisterPartitions>(send.message)) {
+          options_.kill_points.Reached("grant-taken-not-registered");
+        }
+        scheduler_->Send(std::move(send.message));
+      },
+      [&](RunUpdate& run) {
+        auto task = std::make_shared<UpdateTask>(std::move(run.task));
+        compute_->Add([this, task] {
+          task->partition->Compute(task->update.get());
+          options_.kill_points.Reached("computed-not-committed");
+          Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+            core.OnUpdateDone(std::move(*task), now, out);
+          });
+        });
+      },
+      [&](LogEvent& event) {
+        LOG(INFO) << "server=" << options_.core.id << " " << event.text;
+      },
+      [&](auto& storage) { storage_->Add(std::move(storage)); },
+  };
+  for (ServerAction& action : output->actions) std::visit(carry_out, action);
+}
+
+// A `done` that is dropped tells the worker that the server is not there: it
+// comes again after a while.
+void ServerShell::Push(PushRequest request, PushDone done) {
+  const int64_t bytes = BytesOf(request);
+  {
+    MutexLock lock(&mu_);
+    if (!ReadyLocked() || draining_) return;
+    if (pushed_bytes_ + bytes > options_.push_bytes && pushed_bytes_ > 0) {
+      return;
+    }
+    const uint64_t token = next_token_++;
+    pushed_bytes_ += bytes;
+    pushes_[token] = {std::move(done), bytes};
+    core_->OnPush(token, std::move(request), time_.Now(), &outbox_);
+    if (!AfterEventLocked()) return;
+  }
+  CarryOutAll();
+}
+
+void ServerShell::Pull(PullRequest request, PullDone done) {
+  {
+    MutexLock lock(&mu_);
+    if (!ReadyLocked()) return;
+    const uint64_t token = next_token_++;
+    pulls_[token] = std::move(done);
+    core_->OnPull(token, std::move(request), time_.Now(), &outbox_);
+    if (!AfterEventLocked()) return;
+  }
+  CarryOutAll();
+}
+
+void ServerShell::Clock(ClockUpdate update) {
+  Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+    core.OnClock(update, now, out);
+  });
+}
+
+void ServerShell::RunTimer() {
+  while (true) {
+    {
+      MutexLock lock(&mu_);
+      while (!stopping_ && time_.Now() < timer_at_) {
+        if (timer_at_ == absl::InfiniteFuture()) {
+          timer_changed_.Wait(&mu_);
+        } else {
+          timer_changed_.WaitFor(&mu_, timer_at_ - time_.Now());
+        }
+      }
+      if (stopping_) return;
+      timer_at_ = absl::InfiniteFuture();
+    }
+    Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+      core.OnTick(now, out);
+    });
+    MutexLock lock(&mu_);
+    timer_at_ = std::max(timer_at_, time_.Now() + kLeastTick);
+  }
+}
+
+absl::Status ServerShell::Drain(absl::Duration limit) {
+  const absl::Time deadline = time_.Now() + limit;
+  listener_->SetServing(false);
+  {
+    MutexLock lock(&mu_);
+    draining_ = true;
+  }
+  bool drained = false;
+  while (true) {
+    // Again and again: an update that runs now is durable only later.
+    Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+      if (!core.Drained()) core.Drain(now, out);
+    });
+    MutexLock lock(&mu_);
+    drained = core_->Drained() && outbox_.empty() && !carrying_out_;
+    if (drained || time_.Now() >= deadline) break;
+    timer_changed_.WaitFor(&mu_, kDrainLook);
+  }
+  scheduler_->Leave(std::max(absl::ZeroDuration(), deadline - time_.Now()));
+  if (drained) return absl::OkStatus();
+  return absl::DeadlineExceededError(
+      absl::StrCat("after ", absl::FormatDuration(limit),
+                   " not everything is durable; what is missing will be "
+                   "computed again"));
+}
+
+void ServerShell::Inspect(absl::FunctionRef<void(const ServerCore&)> look) {
+  MutexLock lock(&mu_);
+  if (core_.has_value()) look(*core_);
+}
+
+// The order matters: nobody may give work to what has ended.
+void ServerShell::Stop() {
+  absl::flat_hash_map<uint64_t, PendingPush> pushes;
+  absl::flat_hash_map<uint64_t, PullDone> pulls;
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    timer_changed_.SignalAll();
+    while (carrying_out_) carried_out_.Wait(&mu_);
+    pushes.swap(pushes_);
+    pulls.swap(pulls_);
+  }
+  pushes.clear();  // Their callers hear of it before the listener goes.
+  pulls.clear();
+  if (timer_.joinable()) timer_.join();
+  listener_.reset();
+  scheduler_.reset();
+  if (compute_.has_value()) compute_->Stop();
+  if (storage_.has_value()) storage_->Stop();
+}
+
+}  // namespace ebb::server

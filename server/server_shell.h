@@ -1,0 +1,162 @@
+// A parameter server: threads, transport and storage around a ServerCore.
+//
+//   workers ──push, pull──> transport ──┐            ┌──> compute threads
+//   scheduler ── session ── connection ─┼─> core ────┼──> storage thread
+//   time ── timer thread ───────────────┘ (one lock) └──> replies, messages
+//
+// Every event takes the core's lock for a moment; the actions that follow are
+// carried out after it is left, in the order of their events, by whichever
+// thread is at it: one at a time. Nothing but decisions happens under the lock.
+//
+// It knows no gRPC: the ThreadSanitizer test runs it over the in-process
+// transport.
+#ifndef EBB_SERVER_SERVER_SHELL_H_
+#define EBB_SERVER_SERVER_SHELL_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/kill_point.h"
+#include "common/mutex.h"
+#include "common/rpc/transport.h"
+#include "common/steady_time.h"
+#include "server/scheduler_connection.h"
+#include "server/server_core.h"
+#include "server/storage_thread.h"
+#include "server/store/checkpoint_store.h"
+#include "server/task_threads.h"
+
+namespace ebb::server {
+
+struct ServerShellOptions {
+  // What the core is told; address and resources are filled in by the shell.
+  ServerOptions core;
+  // "host:port"; port 0 picks one.
+  std::string listen = "127.0.0.1:0";
+  // Where workers reach this server, if not at the address listened on:
+  // "host:port", or "host" with the port listened on.
+  std::string advertise;
+  SchedulerConnectionOptions scheduler;
+  // Threads that compute updates; 0: one per core.
+  int compute_threads = 0;
+  // Bound of the values of one job, with those that pulls, cuts and snapshots
+  // hold. 0: half of the machine's memory.
+  int64_t job_memory_bytes = 0;
+  // Bytes of all pushes not yet answered; further ones are refused. Default
+  // 1 GiB; raise it where a push of every worker does not fit.
+  int64_t push_bytes = int64_t{1} << 30;
+  KillPoints kill_points;
+
+  // InvalidArgument naming the option.
+  absl::Status Validate() const;
+};
+
+// Where a server may be killed in tests (KillPoints).
+std::span<const absl::string_view> ServerKillPoints();
+
+// Thread-safe.
+class ServerShell final : public rpc::PsHandler {
+ public:
+  // `options` are valid. `transport` is not owned and outlives the shell.
+  ServerShell(ServerShellOptions options, rpc::Transport* transport,
+              std::unique_ptr<CheckpointStore> store);
+  // Stops at once, as a kill would but in good order for the process.
+  ~ServerShell() override;
+
+  // Reads the store's inventory, listens, and begins to look for the
+  // scheduler. `admin` may be null, is not owned and outlives the shell.
+  // Call once.
+  absl::Status Start(rpc::PsAdminHandler* admin);
+  // Of a started shell.
+  const std::string& address() const { return listener_->address(); }
+
+  // Leaves in good order: takes no more pushes, writes what is not durable,
+  // says goodbye. Blocks at most `limit`. DeadlineExceeded: something is not
+  // durable yet, or the scheduler did not take the goodbye; whoever comes
+  // back recomputes it.
+  absl::Status Drain(absl::Duration limit);
+
+  // Calls `look` under the core's lock: be short, do no I/O.
+  void Inspect(absl::FunctionRef<void(const ServerCore&)> look);
+
+  void Push(PushRequest request, PushDone done) override;
+  void Pull(PullRequest request, PullDone done) override;
+  void Clock(ClockUpdate update) override;
+
+ private:
+  struct PendingPush {
+    PushDone done;
+    int64_t bytes = 0;
+  };
+  // What came out of the core, with those who wait for its replies.
+  struct Output {
+    ServerActions actions;
+    std::vector<PushDone> pushes;  // One for each ReplyPush, in order.
+    std::vector<PullDone> pulls;
+  };
+
+  absl::StatusOr<JobResources> MakeResources(const JobRecord& record);
+  // Gives the core an event, then carries out what follows (or leaves it to
+  // the thread that is at it).
+  template <typename Event>
+  void Do(Event event);
+  bool ReadyLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return core_.has_value() && !stopping_;
+  }
+  // After an event. True: this thread must CarryOutAll().
+  bool AfterEventLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CarryOutAll();
+  bool TakeOutput(Output* output);
+  void CarryOut(Output* output);
+  void RunTimer();
+  void Stop();
+
+  // Constant.
+  const ServerShellOptions options_;
+  rpc::Transport* const transport_;
+  const SteadyTime time_;
+
+  Mutex mu_;
+  CondVar timer_changed_;
+  CondVar carried_out_;
+  std::optional<ServerCore> core_ ABSL_GUARDED_BY(mu_);
+  ServerActions outbox_ ABSL_GUARDED_BY(mu_);
+  bool carrying_out_ ABSL_GUARDED_BY(mu_) = false;
+  uint64_t next_token_ ABSL_GUARDED_BY(mu_) = 1;
+  absl::flat_hash_map<uint64_t, PendingPush> pushes_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<uint64_t, PullDone> pulls_ ABSL_GUARDED_BY(mu_);
+  int64_t pushed_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time timer_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  Mutex pools_mu_;  // Taken after mu_.
+  // A job keeps its pool for good: the store knows contents by it.
+  std::map<JobId, std::shared_ptr<BlockPool>> pools_ ABSL_GUARDED_BY(pools_mu_);
+
+  // Own synchronization. Stop() ends them in their order.
+  std::unique_ptr<CheckpointStore> store_;  // Until Start().
+  std::unique_ptr<rpc::Listener> listener_;
+  std::optional<SchedulerConnection> scheduler_;
+  std::optional<TaskThreads> compute_;
+  std::optional<StorageThread> storage_;
+  std::thread timer_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_SERVER_SHELL_H_
