@@ -1,0 +1,240 @@
+// ebb-worker: the daemon that computes.
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "client/client_shell.h"
+#include "common/daemon.h"
+#include "common/rpc/grpc_transport.h"
+#include "glog/logging.h"
+#include "worker/training_computer.h"
+
+namespace ebb::worker {
+namespace {
+
+// Whatever must be changed by a person before another start makes sense.
+constexpr int kExitUsage = 2;
+
+constexpr char kExample[] = R"(
+Example: a worker of the cluster whose scheduler is on this machine
+  ebb-worker --scheduler localhost:7000 --name worker-0
+SIGTERM makes it finish its batch, give back its items and leave; a second
+one, leave at once. Logs go to stderr.)";
+
+struct Flags {
+  std::string scheduler = "127.0.0.1:7000";
+  std::string name;
+  uint64_t message_bytes = uint64_t{512} << 20;
+  std::vector<std::string> plugin_folders;
+  models::BackendOptions backend;
+  size_t read_ahead = 2;
+  int32_t held_items = 2;
+  int32_t batches_in_flight = 2;
+  bool no_prefetch = false;
+  absl::Duration grace = absl::Seconds(20);
+  bool die_with_parent = false;
+  int64_t crash_at_example = -1;
+  absl::Duration compute_delay = absl::ZeroDuration();
+};
+
+CLI::Option* AddDuration(CLI::App* app, const char* name, const char* variable,
+                         absl::Duration* value, const char* help) {
+  return app
+      ->add_option_function<std::string>(
+          name,
+          [value, name](const std::string& text) {
+            const std::string wrong = ParseFlagDuration(text, value);
+            if (!wrong.empty()) throw CLI::ValidationError(name, wrong);
+          },
+          help)
+      ->envname(variable)
+      ->default_str(absl::FormatDuration(*value));
+}
+
+void AddFlags(CLI::App* app, Flags* flags) {
+  app->set_version_flag("--version", EBB_VERSION);
+  app->add_option("--scheduler", flags->scheduler, "HOST:PORT of the scheduler")
+      ->envname("EBB_SCHEDULER")
+      ->capture_default_str()
+      ->group("Network");
+  app->add_option("--message-limit", flags->message_bytes,
+                  "Size of a message at most; the same on all daemons")
+      ->envname("EBB_MESSAGE_LIMIT")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("512MiB")
+      ->group("Network");
+  app->add_option("--name", flags->name,
+                  "Its name in status and logs; default: worker-PID")
+      ->envname("EBB_NAME")
+      ->group("Identity");
+  app->add_option("--allow-plugins", flags->plugin_folders,
+                  "Folders, parted by commas, from which jobs may load models")
+      ->envname("EBB_ALLOW_PLUGINS")
+      ->delimiter(',')
+      ->check(CLI::ExistingDirectory)
+      ->group("Models");
+  app->add_option("--backend", flags->backend.kind,
+                  "What computes: eigen, or reference (slow, to compare with)")
+      ->envname("EBB_BACKEND")
+      ->capture_default_str()
+      ->group("Models");
+  app->add_option("--isa", flags->backend.isa,
+                  "Instructions of eigen: auto, baseline, avx2 or avx512")
+      ->envname("EBB_ISA")
+      ->capture_default_str()
+      ->group("Models");
+  app->add_option("--read-ahead", flags->read_ahead,
+                  "Batches gathered while another is computed")
+      ->envname("EBB_READ_AHEAD")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024))
+      ->group("Pipeline");
+  app->add_option("--held-items", flags->held_items,
+                  "Items leased at a time: the one in work and the next")
+      ->envname("EBB_HELD_ITEMS")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64))
+      ->group("Pipeline");
+  app->add_option("--batches-in-flight", flags->batches_in_flight,
+                  "Batches pushed and not yet acknowledged, at most")
+      ->envname("EBB_BATCHES_IN_FLIGHT")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 32))
+      ->group("Pipeline");
+  app->add_flag("--no-prefetch", flags->no_prefetch,
+                "Pull only when a batch is done: slower, less stale by one")
+      ->envname("EBB_NO_PREFETCH")
+      ->group("Pipeline");
+  AddDuration(app, "--grace", "EBB_GRACE", &flags->grace,
+              "How long leaving may take")
+      ->group("Process");
+  app->add_flag("--die-with-parent", flags->die_with_parent,
+                "Die when the process that started it dies")
+      ->envname("EBB_DIE_WITH_PARENT")
+      ->group("Process");
+  // Hidden: for tests.
+  app->add_option("--crash-at-example", flags->crash_at_example)
+      ->envname("EBB_CRASH_AT_EXAMPLE")
+      ->group("");
+  AddDuration(app, "--compute-delay", "EBB_COMPUTE_DELAY",
+              &flags->compute_delay, "")
+      ->group("");
+  app->footer(kExample);
+}
+
+int Fail(const absl::Status& status) {
+  std::cerr << "ebb-worker: " << status.message() << std::endl;
+  return kExitUsage;
+}
+
+void LogOptions(const Flags& flags, SessionId session) {
+  LOG(INFO) << "ebb-worker " << EBB_VERSION << " starts: name=" << flags.name
+            << " session=" << session << " pid=" << getpid()
+            << " scheduler=" << flags.scheduler
+            << " message_limit=" << flags.message_bytes
+            << " allow_plugins=" << absl::StrJoin(flags.plugin_folders, ",")
+            << " backend=" << flags.backend.kind << " isa=" << flags.backend.isa
+            << " read_ahead=" << flags.read_ahead
+            << " held_items=" << flags.held_items
+            << " batches_in_flight=" << flags.batches_in_flight
+            << " prefetch=" << !flags.no_prefetch << " grace=" << flags.grace
+            << " crash_at_example=" << flags.crash_at_example
+            << " compute_delay=" << flags.compute_delay;
+}
+
+// From now on a signal to stop ends the process where it is.
+void StopAtOnceOnNextSignal() {
+  const auto end = [](int) { std::_Exit(1); };
+  std::signal(SIGTERM, end);
+  std::signal(SIGINT, end);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+int Run(Flags flags) {
+  if (flags.die_with_parent) {
+    const absl::Status alive = DieWithParent(getppid());
+    if (!alive.ok()) return Fail(alive);
+  }
+  const StopSignal stop;  // Before the first thread.
+  if (flags.name.empty()) flags.name = absl::StrCat("worker-", getpid());
+
+  TrainingComputerOptions computing;
+  computing.plugin_folders = flags.plugin_folders;
+  computing.backend = flags.backend;
+  computing.read_ahead_batches = flags.read_ahead;
+  computing.crash_at_example = flags.crash_at_example;
+  computing.compute_delay = flags.compute_delay;
+  // Better now than with the first job.
+  const auto backend = models::CreateBackend(flags.backend);
+  if (!backend.ok()) return Fail(backend.status());
+
+  client::ClientShellOptions options;
+  options.scheduler = flags.scheduler;
+  options.core.session = NewSession();
+  options.core.name = flags.name;
+  options.core.process_id = getpid();
+  options.core.held_items = flags.held_items;
+  options.core.batches_in_flight = flags.batches_in_flight;
+  options.core.prefetch = !flags.no_prefetch;
+  options.log = [](absl::string_view text) { LOG(INFO) << text; };
+
+  rpc::TransportOptions network;
+  network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
+  const absl::Status valid = network.Validate();
+  if (!valid.ok()) return Fail(valid);
+  LogOptions(flags, options.core.session);
+
+  rpc::GrpcTransport transport(network);
+  TrainingComputer computer(computing);
+  client::ClientShell shell(options, &transport, &computer);
+
+  LOG(INFO) << "worker=" << flags.name << " leaves: signal " << stop.Wait();
+  StopAtOnceOnNextSignal();
+  const bool drained = shell.Drain(flags.grace);
+  const auto did = shell.status();
+  LOG(INFO) << "worker=" << flags.name << " left batches=" << did.batches
+            << " examples=" << did.examples;
+  if (!drained) {
+    // Its batch goes on; whoever gets the item begins where the servers say.
+    LOG(WARNING) << "worker=" << flags.name << " was not done after "
+                 << flags.grace << "; a longer --grace would lose no work";
+    std::_Exit(0);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace ebb::worker
+
+int main(int argc, char** argv) {
+  ebb::ConfigureMalloc();
+  FLAGS_logtostderr = true;
+  google::InitGoogleLogging(argv[0]);
+  CLI::App app("ebb-worker: computes the gradients of ebb's jobs.",
+               "ebb-worker");
+  ebb::worker::Flags flags;
+  ebb::worker::AddFlags(&app, &flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : ebb::worker::kExitUsage;
+  }
+  return ebb::worker::Run(std::move(flags));
+}
