@@ -155,15 +155,17 @@ SchedulerShell::SchedulerShell(SchedulerShellOptions options,
 
 SchedulerShell::~SchedulerShell() { Stop(); }
 
-absl::Status SchedulerShell::Start(rpc::SchedulerAdminHandler* admin) {
+absl::Status SchedulerShell::Start(
+    std::shared_ptr<rpc::SchedulerAdminHandler> admin) {
+  admin_ = std::move(admin);
   EBB_ASSIGN_OR_RETURN(const auto stored, store_->Load());
   {
     MutexLock lock(&mu_);
     EBB_ASSIGN_OR_RETURN(
         core_, SchedulerCore::Create(options_.core, stored, time_.Now()));
   }
-  EBB_ASSIGN_OR_RETURN(
-      listener_, transport_->ListenScheduler(options_.listen, {this, admin}));
+  EBB_ASSIGN_OR_RETURN(listener_, transport_->ListenScheduler(
+                                      options_.listen, {this, admin_.get()}));
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }

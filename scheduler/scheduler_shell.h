@@ -65,9 +65,9 @@ class SchedulerShell final : public rpc::SchedulerHandler {
   // Stops at once: all that matters is durable.
   ~SchedulerShell() override;
 
-  // Loads the store and listens. `admin` may be null, is not owned and
-  // outlives the shell. Call once. DataLoss: the store is damaged.
-  absl::Status Start(rpc::SchedulerAdminHandler* admin);
+  // Loads the store and listens. `admin`, which may be null, may use the
+  // shell. Call once. DataLoss: the store is damaged.
+  absl::Status Start(std::shared_ptr<rpc::SchedulerAdminHandler> admin);
   // Of a started shell.
   const std::string& address() const { return listener_->address(); }
 
@@ -150,6 +150,8 @@ class SchedulerShell final : public rpc::SchedulerHandler {
   bool stopping_ ABSL_GUARDED_BY(queue_mu_) = false;
 
   // Own synchronization.
+  // Shared, for its type is not known here.
+  std::shared_ptr<rpc::SchedulerAdminHandler> admin_;
   std::unique_ptr<rpc::Listener> listener_;
   std::thread thread_;
 };

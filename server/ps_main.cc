@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -12,11 +11,10 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/daemon.h"
 #include "common/rpc/grpc_transport.h"
 #include "glog/logging.h"
+#include "server/server_admin.h"
 #include "server/server_shell.h"
 #include "server/store/rocksdb_store.h"
 
@@ -195,13 +193,23 @@ int Run(const Flags& flags) {
   }
   LogOptions(flags, options.core.session);
 
-  auto store = RocksDbStore::Open({.folder = flags.state_dir});
+  RocksDbStoreOptions storage{.folder = flags.state_dir};
+  const auto open_to_look = [storage] {
+    return RocksDbStore::OpenReadOnly(storage);
+  };
+  constexpr absl::string_view kMiddle = "version-values-written-not-manifest";
+  if (options.kill_points.armed(kMiddle)) {
+    storage.before_manifest = [kill_points = options.kill_points] {
+      kill_points.Reached(kMiddle);
+    };
+  }
+  auto store = RocksDbStore::Open(storage);
   if (!store.ok()) return Fail(store.status());
   rpc::GrpcTransport transport(network);
   ServerShell shell(options, &transport, *std::move(store));
-  if (const absl::Status started = shell.Start(nullptr); !started.ok()) {
-    return Fail(started);
-  }
+  const absl::Status started = shell.Start(std::make_shared<ServerAdmin>(
+      options.core.id, options.core.session, &shell, open_to_look));
+  if (!started.ok()) return Fail(started);
   if (!flags.address_file.empty()) {
     const absl::Status written =
         WriteAddressFile(flags.address_file, shell.address());

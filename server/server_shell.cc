@@ -94,7 +94,8 @@ ServerShell::ServerShell(ServerShellOptions options, rpc::Transport* transport,
 
 ServerShell::~ServerShell() { Stop(); }
 
-absl::Status ServerShell::Start(rpc::PsAdminHandler* admin) {
+absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
+  admin_ = std::move(admin);
   EBB_ASSIGN_OR_RETURN(const Inventory inventory, store_->List());
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   compute_.emplace(options_.compute_threads > 0 ? options_.compute_threads
@@ -113,8 +114,8 @@ absl::Status ServerShell::Start(rpc::PsAdminHandler* admin) {
   storage_.emplace(std::move(store_), options_.kill_points, std::move(stored));
 
   // Calls that come before the core is there are refused.
-  EBB_ASSIGN_OR_RETURN(listener_,
-                       transport_->ListenPs(options_.listen, {this, admin}));
+  EBB_ASSIGN_OR_RETURN(
+      listener_, transport_->ListenPs(options_.listen, {this, admin_.get()}));
   ServerOptions core = options_.core;
   core.address = Advertised(options_.advertise, listener_->address());
   core.resources = [this](const JobRecord& record) {

@@ -78,9 +78,8 @@ class ServerShell final : public rpc::PsHandler {
   ~ServerShell() override;
 
   // Reads the store's inventory, listens, and begins to look for the
-  // scheduler. `admin` may be null, is not owned and outlives the shell.
-  // Call once.
-  absl::Status Start(rpc::PsAdminHandler* admin);
+  // scheduler. `admin`, which may be null, may use the shell. Call once.
+  absl::Status Start(std::shared_ptr<rpc::PsAdminHandler> admin);
   // Of a started shell.
   const std::string& address() const { return listener_->address(); }
 
@@ -150,6 +149,8 @@ class ServerShell final : public rpc::PsHandler {
 
   // Own synchronization. Stop() ends them in their order.
   std::unique_ptr<CheckpointStore> store_;  // Until Start().
+  // Shared, for its type is not known here.
+  std::shared_ptr<rpc::PsAdminHandler> admin_;
   std::unique_ptr<rpc::Listener> listener_;
   std::optional<SchedulerConnection> scheduler_;
   std::optional<TaskThreads> compute_;

@@ -360,6 +360,32 @@ absl::Status RocksDbStore::Verify(const VersionKey& key) {
                        absl::string_view) { return absl::OkStatus(); });
 }
 
+// Numbers of blocks only grow, so those above all of the versions before are
+// new.
+absl::StatusOr<std::vector<VersionSummary>> RocksDbStore::Summaries(JobId job) {
+  EBB_RETURN_IF_ERROR(EnsureReadable());
+  std::vector<VersionSummary> summaries;
+  std::map<PartitionName, uint64_t> first_new;
+  for (const VersionKey& key : index_->Versions()) {
+    if (key.job != job) continue;
+    EBB_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(*db_, key));
+    VersionSummary& summary = summaries.emplace_back();
+    summary.key = key;
+    summary.updates = manifest.updates;
+    for (const auto& [name, array] : manifest.arrays) {
+      summary.value_bytes += array.floats * static_cast<int64_t>(sizeof(float));
+    }
+    uint64_t& next = first_new[PartitionOf(key)];
+    for (const StoredBlock& block : manifest.DistinctBlocks()) {
+      if (block.number < next) continue;
+      summary.new_bytes += block.floats * static_cast<int64_t>(sizeof(float));
+      next = block.number + 1;
+    }
+    summary.marks = std::move(manifest.marks);
+  }
+  return summaries;
+}
+
 // --- Changes -----------------------------------------------------------------
 
 absl::Status RocksDbStore::Commit(absl::string_view doing, bool sync,
@@ -454,6 +480,10 @@ absl::Status RocksDbStore::TryWrite(const VersionKey& key, const Cut& cut,
         EBB_RETURN_IF_ERROR(Commit(doing, /*sync=*/false, &batch));
       }
     }
+  }
+  if (options_.before_manifest) {
+    EBB_RETURN_IF_ERROR(Commit(doing, /*sync=*/true, &batch));
+    options_.before_manifest();
   }
   batch.Put(ToSlice(ManifestKey(key)), ToSlice(EncodeManifest(manifest)));
   EBB_RETURN_IF_ERROR(Commit(doing, /*sync=*/true, &batch));

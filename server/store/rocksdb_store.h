@@ -3,10 +3,12 @@
 #define EBB_SERVER_STORE_ROCKSDB_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -38,6 +40,9 @@ struct RocksDbStoreOptions {
   int64_t write_buffer_bytes = int64_t{32} << 20;
   // For tests that break disks; nullptr: the real one. Not owned.
   rocksdb::Env* env = nullptr;
+  // For tests that die in the middle of a version: called when its values are
+  // written and its manifest is not. Costs a write more.
+  std::function<void()> before_manifest;
 
   // InvalidArgument for what cannot work.
   absl::Status Validate() const;
@@ -50,6 +55,15 @@ struct StoreCondition {
   // Times that what was sound was copied out of a damaged database.
   int64_t rescues = 0;
   std::string set_aside;  // The newest damaged database; empty: none.
+};
+
+// A version without its values.
+struct VersionSummary {
+  VersionKey key;
+  std::string marks;
+  int64_t updates = 0;
+  int64_t value_bytes = 0;  // Of all its values.
+  int64_t new_bytes = 0;    // Of those that no version before it has.
 };
 
 // All cuts written come from the pool that Load fills: content ids mean
@@ -93,6 +107,9 @@ class RocksDbStore final : public CheckpointStore {
 
   // Reads the version and checks every byte, as Load does.
   absl::Status Verify(const VersionKey& key);
+
+  // The job's versions, ascending, by their manifests alone.
+  absl::StatusOr<std::vector<VersionSummary>> Summaries(JobId job);
 
   const StoreCondition& condition() const { return condition_; }
 

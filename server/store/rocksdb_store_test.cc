@@ -141,6 +141,32 @@ TEST_F(RocksDbStoreTest, IsReadBesideItsServer) {
   EXPECT_TRUE(server->Write(Key(1), cut).ok());
 }
 
+TEST_F(RocksDbStoreTest, SummariesSayWhatIsNewInEachVersion) {
+  const auto store = Open();
+  Cut cut = MakeCut(*pool_, 200, 1);  // Two arrays of 4 blocks, the last of 8.
+  cut.updates = 5;
+  ASSERT_TRUE(store->Write(Key(0), cut).ok());
+  ChangeBlock(*pool_, &cut.arrays["weights"], 0);
+  cut.updates = 6;
+  ASSERT_TRUE(store->Write(Key(1), cut).ok());
+  ASSERT_TRUE(store->Write(Key(0, 1, 3), MakeCut(*pool_, 64, 1)).ok());
+  ASSERT_TRUE(store->Write(Key(0, 2), cut).ok());
+
+  const auto summaries = store->Summaries(JobId(1));
+  ASSERT_TRUE(summaries.ok()) << summaries.status();
+  ASSERT_EQ(summaries->size(), 3u);
+  EXPECT_EQ((*summaries)[0].key, Key(0));
+  EXPECT_EQ((*summaries)[0].updates, 5);
+  EXPECT_EQ((*summaries)[0].marks, cut.marks);
+  EXPECT_EQ((*summaries)[0].value_bytes, 1600);
+  EXPECT_EQ((*summaries)[0].new_bytes, 1600);
+  EXPECT_EQ((*summaries)[1].updates, 6);
+  EXPECT_EQ((*summaries)[1].value_bytes, 1600);
+  EXPECT_EQ((*summaries)[1].new_bytes, 256);
+  EXPECT_EQ((*summaries)[2].key, Key(0, 1, 3));
+  EXPECT_EQ((*summaries)[2].new_bytes, 512);
+}
+
 TEST_F(RocksDbStoreTest, ARecordThatCannotBeReadIsLeftOutAndCounted) {
   const Cut cut = MakeCut(*pool_, 64, 1);
   ASSERT_TRUE(Open()->Write(Key(1), cut).ok());
@@ -196,6 +222,19 @@ TEST_F(RocksDbStoreTest, AVersionIsThereWhollyOrNotAtAll) {
     EXPECT_EQ(Keys("b/").size(), 20u);  // Of the first version only.
   }
   EXPECT_GT(torn, 5);
+}
+
+TEST_F(RocksDbStoreTest, ValuesAreWrittenBeforeTheManifest) {
+  std::vector<size_t> blocks, versions;
+  auto store =
+      RocksDbStore::Open({.folder = folder_.path(), .before_manifest = [&] {
+                            blocks.push_back(Keys("b").size());
+                            versions.push_back(Keys("v").size());
+                          }});
+  ASSERT_TRUE(store.ok());
+  ASSERT_TRUE((*store)->Write(Key(0), MakeCut(*pool_, 200, 1)).ok());
+  EXPECT_THAT(blocks, ElementsAre(8));
+  EXPECT_THAT(versions, ElementsAre(0));
 }
 
 TEST_F(RocksDbStoreTest, LeftoversOfACrashAreRemoved) {

@@ -1,0 +1,288 @@
+#include "server/server_admin.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/protocol/marks.h"
+#include "common/rpc/convert.h"
+#include "common/status_macros.h"
+#include "server/job_rule.h"
+
+namespace ebb::server {
+
+namespace {
+
+constexpr int64_t kPieceBytes = int64_t{4} << 20;
+
+absl::Status NoSuchJob(uint64_t job) {
+  return absl::NotFoundError(
+      absl::StrCat("this server knows no job with id ", job));
+}
+
+// The partitions asked for; none named: all.
+template <typename Request>
+bool Asked(const Request& request, PartitionId partition) {
+  return request.partitions().empty() ||
+         std::find(request.partitions().begin(), request.partitions().end(),
+                   partition.value()) != request.partitions().end();
+}
+
+const StoredJob* FindJob(const Inventory& inventory, JobId id) {
+  for (const StoredJob& job : inventory.jobs) {
+    if (job.record->id == id) return &job;
+  }
+  return nullptr;
+}
+
+// "weights" and "slot:0" as people call them.
+std::string PublicName(absl::string_view name, const JobRule& rule) {
+  if (name == "weights") return "values";
+  size_t slot = 0;
+  if (absl::ConsumePrefix(&name, "slot:") && absl::SimpleAtoi(name, &slot) &&
+      slot < rule.optimizer().SlotNames().size()) {
+    return absl::StrCat("slot/", rule.optimizer().SlotNames()[slot]);
+  }
+  return std::string(name);
+}
+
+// Sends one array in pieces.
+class ArrayWriter {
+ public:
+  ArrayWriter(std::string name, v1::ElementType type, int64_t element_bytes,
+              int64_t first, int64_t elements,
+              const rpc::PsAdminHandler::Emit& emit)
+      : element_bytes_(element_bytes), emit_(emit) {
+    piece_.set_name(std::move(name));
+    piece_.set_type(type);
+    piece_.set_first(first);
+    piece_.set_elements(elements);
+  }
+
+  absl::Status Add(absl::string_view bytes) {
+    while (!bytes.empty()) {
+      std::string& values = *piece_.mutable_values();
+      const size_t room = kPieceBytes - values.size();
+      const absl::string_view part = bytes.substr(0, room);
+      values.append(part.data(), part.size());
+      bytes.remove_prefix(part.size());
+      if (values.size() == kPieceBytes) EBB_RETURN_IF_ERROR(Flush());
+    }
+    return absl::OkStatus();
+  }
+
+  // An array without elements is one empty piece.
+  absl::Status Finish() {
+    return sent_ && piece_.values().empty() ? absl::OkStatus() : Flush();
+  }
+
+ private:
+  absl::Status Flush() {
+    EBB_RETURN_IF_ERROR(emit_(piece_));
+    sent_ = true;
+    piece_.set_offset(piece_.offset() +
+                      static_cast<int64_t>(piece_.values().size()) /
+                          element_bytes_);
+    piece_.clear_values();
+    return absl::OkStatus();
+  }
+
+  const int64_t element_bytes_;
+  const rpc::PsAdminHandler::Emit& emit_;
+  v1::ReadVersionResponse piece_;
+  bool sent_ = false;
+};
+
+template <typename T>
+absl::string_view BytesOf(std::span<const T> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
+}
+
+absl::Status EmitArray(const std::string& name, const CutArray& array,
+                       int64_t first, const rpc::PsAdminHandler::Emit& emit) {
+  ArrayWriter writer(name, v1::ELEMENT_TYPE_FLOAT32, sizeof(float), first,
+                     array.floats, emit);
+  int64_t left = array.floats;
+  for (const BlockRef& block : array.blocks) {
+    const std::span<const float> floats = block.floats();
+    const auto n = std::min<int64_t>(left, static_cast<int64_t>(floats.size()));
+    EBB_RETURN_IF_ERROR(writer.Add(BytesOf(floats.first(n))));
+    left -= n;
+  }
+  return writer.Finish();
+}
+
+absl::Status EmitBytes(const std::string& name, v1::ElementType type,
+                       int64_t element_bytes, int64_t first,
+                       absl::string_view bytes,
+                       const rpc::PsAdminHandler::Emit& emit) {
+  ArrayWriter writer(name, type, element_bytes, first,
+                     static_cast<int64_t>(bytes.size()) / element_bytes, emit);
+  EBB_RETURN_IF_ERROR(writer.Add(bytes));
+  return writer.Finish();
+}
+
+}  // namespace
+
+absl::Status ServerAdmin::GetLedgers(const v1::GetLedgersRequest& request,
+                                     v1::GetLedgersResponse* response) {
+  response->set_server(id_.value());
+  response->set_server_session(session_.value());
+  shell_->Inspect([&](const ServerCore& core) {
+    const auto it = core.jobs().find(JobId(request.job()));
+    if (it == core.jobs().end()) return;
+    const HostedJob& job = it->second;
+    const JobRegistration registration = job.Registration();
+    for (const PartitionRegistration& one : registration.partitions) {
+      const Partition* values = job.partition(one.partition);
+      if (!one.serving || values == nullptr) continue;
+      v1::PartitionLedger* ledger = response->add_partitions();
+      ledger->set_partition(one.partition.value());
+      ledger->set_generation(registration.generation.value());
+      ledger->set_term(one.term.value());
+      ledger->set_updates(values->updates());
+      ledger->set_marks(one.marks);
+      ledger->set_durable_marks(one.durable_marks);
+      ledger->set_ledger(values->ledger().Encode());
+      const absl::string_view oracle = BytesOf(values->oracle());
+      ledger->set_oracle(oracle.data(), oracle.size());
+    }
+  });
+  if (response->partitions().empty()) {
+    return absl::NotFoundError(absl::StrCat(
+        "server ", id_.value(), " serves no partition of job ", request.job()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerAdmin::ListVersions(const v1::ListVersionsRequest& request,
+                                       v1::ListVersionsResponse* response) {
+  EBB_ASSIGN_OR_RETURN(const auto store, open_store_());
+  EBB_ASSIGN_OR_RETURN(const Inventory inventory, store->List());
+  const StoredJob* job = FindJob(inventory, JobId(request.job()));
+  if (job == nullptr) return NoSuchJob(request.job());
+  EBB_ASSIGN_OR_RETURN(std::vector<VersionSummary> summaries,
+                       store->Summaries(job->record->id));
+  std::stable_sort(summaries.begin(), summaries.end(),
+                   [](const VersionSummary& a, const VersionSummary& b) {
+                     return a.key.partition < b.key.partition;
+                   });
+  response->set_server(id_.value());
+  for (size_t i = 0; i < summaries.size(); ++i) {
+    const VersionSummary& summary = summaries[i];
+    if (!Asked(request, summary.key.partition)) continue;
+    EBB_ASSIGN_OR_RETURN(const MarkSet marks,
+                         MarkSet::Decode(job->record->plan, summary.marks));
+    const auto& named = job->rollback.versions;
+    const bool newest = i + 1 == summaries.size() ||
+                        summaries[i + 1].key.partition != summary.key.partition;
+    v1::StoredVersion* version = response->add_versions();
+    *version->mutable_key() = rpc::ToProto(summary.key);
+    version->set_updates(summary.updates);
+    version->set_examples(marks.examples());
+    version->set_full_items(marks.full_items());
+    version->set_durable(true);  // It is in the synced store.
+    version->set_pinned(newest || std::find(named.begin(), named.end(),
+                                            summary.key) != named.end());
+    version->set_bytes(summary.value_bytes);
+    version->set_bytes_written(summary.new_bytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
+                                      const Emit& emit) {
+  EBB_ASSIGN_OR_RETURN(const VersionKey key, rpc::FromProto(request.key()));
+  JobRecordPtr record;
+  absl::StatusOr<Cut> cut = absl::UnknownError("");
+  {
+    EBB_ASSIGN_OR_RETURN(const auto store, open_store_());
+    EBB_ASSIGN_OR_RETURN(const Inventory inventory, store->List());
+    const StoredJob* job = FindJob(inventory, key.job);
+    if (job == nullptr) return NoSuchJob(key.job.value());
+    record = job->record;
+    EBB_ASSIGN_OR_RETURN(const auto summaries, store->Summaries(key.job));
+    int64_t bytes = 0;
+    for (const VersionSummary& summary : summaries) {
+      if (summary.key == key) bytes = summary.value_bytes;
+    }
+    BlockPoolOptions memory;
+    memory.name = "memory to read a version";
+    memory.block_bytes =
+        record->plan.block_floats * static_cast<int64_t>(sizeof(float));
+    // Each array may end within a block; there are few arrays.
+    memory.max_bytes = 2 * bytes + 1024 * memory.block_bytes;
+    memory.shared = false;
+    EBB_ASSIGN_OR_RETURN(const auto pool, BlockPool::Create(memory));
+    cut = store->Load(key, pool.get());
+  }
+  EBB_RETURN_IF_ERROR(cut.status());
+  EBB_ASSIGN_OR_RETURN(const auto rule, JobRule::Create(*record));
+  const auto wanted = [&](absl::string_view name) {
+    return request.names().empty() ||
+           std::find(request.names().begin(), request.names().end(), name) !=
+               request.names().end();
+  };
+  const int64_t first = record->plan.ParameterRange(key.partition).first;
+  for (const auto& [stored_name, array] : cut->arrays) {
+    const std::string name = PublicName(stored_name, *rule);
+    if (!wanted(name)) continue;
+    EBB_RETURN_IF_ERROR(EmitArray(name, array, first, emit));
+  }
+  if (wanted("oracle")) {
+    EBB_RETURN_IF_ERROR(
+        EmitBytes("oracle", v1::ELEMENT_TYPE_UINT64, sizeof(uint64_t),
+                  int64_t{key.partition.value()} * record->plan.oracle_width,
+                  BytesOf(std::span<const uint64_t>(cut->oracle)), emit));
+  }
+  if (wanted("marks")) {
+    EBB_RETURN_IF_ERROR(
+        EmitBytes("marks", v1::ELEMENT_TYPE_UINT8, 1, 0, cut->marks, emit));
+  }
+  if (wanted("ledger")) {
+    EBB_RETURN_IF_ERROR(
+        EmitBytes("ledger", v1::ELEMENT_TYPE_UINT8, 1, 0, cut->ledger, emit));
+  }
+  return absl::OkStatus();
+}
+
+// The server beside us deletes versions, and files under our view of the
+// store: what fails is looked at once more, by a fresh view.
+absl::Status ServerAdmin::VerifyVersions(
+    const v1::VerifyVersionsRequest& request,
+    v1::VerifyVersionsResponse* response) {
+  EBB_ASSIGN_OR_RETURN(auto store, open_store_());
+  EBB_ASSIGN_OR_RETURN(const Inventory inventory, store->List());
+  const StoredJob* job = FindJob(inventory, JobId(request.job()));
+  if (job == nullptr) return NoSuchJob(request.job());
+  response->set_server(id_.value());
+  EBB_ASSIGN_OR_RETURN(const auto summaries, store->Summaries(job->record->id));
+  for (const VersionSummary& summary : summaries) {
+    if (!Asked(request, summary.key.partition)) continue;
+    absl::Status sound = store->Verify(summary.key);
+    if (!sound.ok()) {
+      EBB_ASSIGN_OR_RETURN(store, open_store_());
+      sound = store->Verify(summary.key);
+    }
+    if (absl::IsNotFound(sound)) continue;
+    response->set_versions(response->versions() + 1);
+    response->set_bytes(response->bytes() + summary.value_bytes);
+    if (sound.ok()) continue;
+    v1::DamagedVersion* damaged = response->add_damaged();
+    *damaged->mutable_key() = rpc::ToProto(summary.key);
+    damaged->set_problem(std::string(sound.message()));
+  }
+  if (const int64_t records = store->condition().damaged_records; records > 0) {
+    response->add_damaged()->set_problem(
+        absl::StrCat(records, " records cannot be read at all"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::server
