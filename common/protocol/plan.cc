@@ -1,8 +1,17 @@
 #include "common/protocol/plan.h"
 
+#include <cstdint>
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 
 namespace ebb {
+
+namespace {
+
+constexpr int64_t kMaxExamples = int64_t{1} << 53;
+
+}  // namespace
 
 absl::Status JobPlan::Validate() const {
   const auto invalid = [](auto&&... parts) {
@@ -11,6 +20,15 @@ absl::Status JobPlan::Validate() const {
   if (epochs < 1) return invalid("epochs is ", epochs, ", at least 1 needed");
   if (examples < 1) return invalid("the training data has no examples");
   if (shard_size < 1) return invalid("shard_size is ", shard_size);
+  // So that shards() and items() are what they say.
+  if (examples > kMaxExamples || shard_size > kMaxExamples) {
+    return invalid(examples, " examples in shards of ", shard_size,
+                   " are more than 2^53");
+  }
+  if ((examples - 1) / shard_size >= std::numeric_limits<int32_t>::max()) {
+    return invalid("too many shards: ", examples, " examples in shards of ",
+                   shard_size, "; make shards larger");
+  }
   if (batch_by_epoch.empty()) return invalid("no batch size");
   for (int64_t batch : batch_by_epoch) {
     if (batch < 1) return invalid("batch size ", batch, ", at least 1 needed");

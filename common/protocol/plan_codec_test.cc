@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "common/protocol/field_codec.h"
@@ -156,6 +158,20 @@ TEST(PlanCodecTest, RefusesAPlanThatCannotBe) {
   const auto back = DecodeJobRecord(EncodeJobRecord(record));
   EXPECT_EQ(back.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(back.status().message(), HasSubstr("no examples"));
+}
+
+// Sums of such numbers would wrap around.
+TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  for (const auto& [examples, shard_size] :
+       std::vector<std::pair<int64_t, int64_t>>{
+           {most, most}, {most, 1}, {1, most}, {int64_t{1} << 32, 1}}) {
+    JobRecord record = Unusual();
+    record.plan.examples = examples;
+    record.plan.shard_size = shard_size;
+    EXPECT_EQ(DecodeJobRecord(EncodeJobRecord(record)).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
 }
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {

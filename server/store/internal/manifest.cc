@@ -103,8 +103,10 @@ std::vector<StoredBlock> Manifest::DistinctBlocks() const {
     all.insert(all.end(), array.blocks.begin(), array.blocks.end());
   }
   std::ranges::sort(all, {}, &StoredBlock::number);
-  const auto repeated = std::ranges::unique(all, {}, &StoredBlock::number);
-  all.erase(repeated.begin(), repeated.end());
+  const auto same = [](const StoredBlock& a, const StoredBlock& b) {
+    return a.number == b.number;
+  };
+  all.erase(std::unique(all.begin(), all.end(), same), all.end());
   return all;
 }
 

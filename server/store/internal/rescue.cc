@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -86,12 +85,13 @@ class Finds {
                                     const Sound& sound) const {
     const auto it = places_.find(key);
     if (it == places_.end()) return std::nullopt;
-    for (const Place& place : std::views::reverse(it->second)) {
-      std::string value(place.size, '\0');
+    for (auto place = it->second.rbegin(); place != it->second.rend();
+         ++place) {
+      std::string value(place->size, '\0');
       rocksdb::Slice read;
-      const rocksdb::Status status = files_[place.file]->Read(
-          place.offset, place.size, &read, value.data());
-      if (!status.ok() || read.size() != place.size) continue;
+      const rocksdb::Status status = files_[place->file]->Read(
+          place->offset, place->size, &read, value.data());
+      if (!status.ok() || read.size() != place->size) continue;
       value.assign(read.data(), read.size());
       if (sound(value)) return value;
     }
@@ -137,7 +137,9 @@ class Copier {
 
   // The newest first: where an older version contradicts, it is left out.
   absl::StatusOr<Rescued> Copy() {
-    for (const auto& [key, places] : std::views::reverse(finds_.places())) {
+    const auto& places = finds_.places();
+    for (auto it = places.rbegin(); it != places.rend(); ++it) {
+      const std::string& key = it->first;
       if (absl::StartsWith(key, kJobsPrefix)) {
         EBB_RETURN_IF_ERROR(CopyJob(key));
       } else if (absl::StartsWith(key, kVersionsPrefix)) {

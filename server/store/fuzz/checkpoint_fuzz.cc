@@ -1,0 +1,71 @@
+// The decoders of a checkpoint store over any bytes: taken as they are, and as
+// the body of a sealed record, for no fuzzer guesses a checksum.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "common/protocol/plan_codec.h"
+#include "common/protocol/sealed.h"
+#include "server/store/internal/blob_records.h"
+#include "server/store/internal/manifest.h"
+
+namespace ebb::server {
+namespace {
+
+void Check(bool holds) {
+  if (!holds) std::abort();
+}
+
+// What was decoded is encoded to what decodes to the same.
+void DecodeAManifest(absl::string_view bytes) {
+  const auto manifest = DecodeManifest(bytes);
+  if (!manifest.ok()) return;
+  const auto again = DecodeManifest(EncodeManifest(*manifest));
+  Check(again.ok());
+  // Not ==: a loss may be no number.
+  Check(EncodeManifest(*again) == EncodeManifest(*manifest));
+  for (const auto& [name, array] : manifest->arrays) {
+    int64_t floats = 0;
+    for (const StoredBlock& block : array.blocks) floats += block.floats;
+    Check(floats == array.floats);
+  }
+  Check(manifest->DistinctBlocks().size() <= bytes.size());
+}
+
+void DecodeAJob(absl::string_view bytes) {
+  const auto job = DecodeStoredJob(bytes);
+  if (!job.ok()) return;
+  const auto again = DecodeStoredJob(EncodeStoredJob(*job));
+  Check(again.ok() && EncodeStoredJob(*again) == EncodeStoredJob(*job));
+}
+
+void DecodeARecord(absl::string_view bytes) {
+  const auto record = DecodeJobRecord(bytes);
+  if (!record.ok()) return;
+  const auto again = DecodeJobRecord(EncodeJobRecord(**record));
+  Check(again.ok() && EncodeJobRecord(**again) == EncodeJobRecord(**record));
+}
+
+void DecodeAnything(absl::string_view input) {
+  DecodeAManifest(input);
+  DecodeAManifest(Seal("EBBM", 1, input));
+  DecodeAJob(input);
+  DecodeAJob(Seal("EBBS", 1, input));
+  DecodeARecord(input);
+  DecodeARecord(Seal("EBBJ", 1, input));
+  Check(!UnsealBlock({.number = 1, .floats = 3, .checksum = 5}, input).ok() ||
+        input.size() == kSealHeadBytes + 12 + kSealTailBytes);
+  for (const BlobRecord& record : FindBlobRecords(input)) {
+    Check(record.offset + record.size <= input.size());
+  }
+}
+
+}  // namespace
+}  // namespace ebb::server
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  ebb::server::DecodeAnything({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
