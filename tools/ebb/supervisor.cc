@@ -52,10 +52,14 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
   // A life that was ended by order says nothing about the next.
   daemon->short_lives = steady || event.told ? 1 : daemon->short_lives + 1;
   daemon->told = false;
-  if (daemon->short_lives > policy_.most_short_lives) {
+  const bool refused =
+      event.end.signal == 0 && event.end.exit_code == policy_.refusal;
+  if (refused || daemon->short_lives > policy_.most_short_lives) {
     event.kind = DaemonEvent::Kind::kGivenUp;
-    event.reason = absl::StrCat("it died ", daemon->short_lives,
-                                " times, each time soon after its start");
+    event.reason = refused
+                       ? "it refuses to start"
+                       : absl::StrCat("it died ", daemon->short_lives,
+                                      " times, each time soon after its start");
     events->push_back(std::move(event));
     return;
   }

@@ -34,6 +34,10 @@ struct RestartPolicy {
   // Such short lives in a row, ended by nobody's order, after which it is
   // given up. Default 8: together they took about 10 seconds.
   int most_short_lives = 8;
+  // With this exit code a daemon says that no other start can help before a
+  // person has changed something (wrong flags, a folder that is in use): it is
+  // given up at once. Default 2.
+  int refusal = 2;
 
   // The wait after `short_lives` short lives in a row.
   absl::Duration WaitAfter(int short_lives) const;

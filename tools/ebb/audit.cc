@@ -1,0 +1,216 @@
+#include "tools/ebb/audit.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/example_hash.h"
+#include "common/protocol/marks.h"
+#include "common/rpc/admin.h"
+#include "common/rpc/convert.h"
+#include "common/status_macros.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/daemon_names.h"
+
+namespace ebb::tools {
+
+namespace {
+
+std::vector<uint64_t> DecodeOracle(absl::string_view bytes) {
+  std::vector<uint64_t> sums(bytes.size() / sizeof(uint64_t));
+  std::memcpy(sums.data(), bytes.data(), sums.size() * sizeof(uint64_t));
+  return sums;
+}
+
+PartitionAudit NotThere(const JobPlan& plan, int32_t partition) {
+  PartitionAudit audit;
+  audit.partition = partition;
+  audit.ledger = AuditLedger(plan, Ledger(plan));
+  audit.oracle_exact = false;
+  audit.problem = "no server answered for it";
+  return audit;
+}
+
+void CheckMarks(const JobPlan& plan, const v1::PartitionLedger& stored,
+                const Ledger& ledger, PartitionAudit* audit) {
+  const auto marks = MarkSet::Decode(plan, stored.marks());
+  if (!marks.ok()) {
+    audit->problem = std::string(marks.status().message());
+    return;
+  }
+  audit->marked = marks->examples();
+  audit->marks_agree =
+      audit->marked == ledger.Total().count + ledger.skipped_examples();
+  const auto durable = MarkSet::Decode(plan, stored.durable_marks());
+  if (durable.ok()) audit->durable = durable->examples();
+}
+
+PartitionAudit AuditPartition(const JobPlan& plan, int server,
+                              const v1::PartitionLedger& stored) {
+  PartitionAudit audit = NotThere(plan, stored.partition());
+  audit.server = server;
+  const auto ledger = Ledger::Decode(plan, stored.ledger());
+  if (!ledger.ok()) {
+    audit.problem = std::string(ledger.status().message());
+    return audit;
+  }
+  audit.problem.clear();
+  audit.ledger = AuditLedger(plan, *ledger);
+  audit.skipped = ledger->skipped();
+  CheckMarks(plan, stored, *ledger, &audit);
+  audit.oracle_exact =
+      plan.oracle_width == 0 ||
+      DecodeOracle(stored.oracle()) ==
+          ExpectedOracle(plan, stored.partition(), audit.skipped);
+  return audit;
+}
+
+}  // namespace
+
+std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
+                                     const std::vector<SkippedRange>& skipped) {
+  std::vector<uint64_t> sums(plan.oracle_width);
+  const uint64_t first = uint64_t{static_cast<uint32_t>(partition)} *
+                         static_cast<uint64_t>(plan.oracle_width);
+  std::map<ItemId, std::vector<SkippedRange>> holes;
+  for (const SkippedRange& range : skipped) {
+    holes[range.item].push_back(range);
+  }
+  // As OracleValue (ledger.h) defines it, the example hashed once.
+  const auto add = [&](ItemId item, int64_t begin, int64_t end) {
+    for (int64_t position = begin; position < end; ++position) {
+      const uint64_t example = ExampleHash(item, position);
+      for (size_t k = 0; k < sums.size(); ++k) {
+        sums[k] += HashAppend(example, first + k);
+      }
+    }
+  };
+  for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {
+    const ItemId item = plan.ItemAt(ordinal);
+    const auto hole = holes.find(item);
+    if (hole == holes.end()) {
+      add(item, 0, plan.ItemSize(item));
+      continue;
+    }
+    std::ranges::sort(hole->second, {}, &SkippedRange::begin);
+    int64_t at = 0;
+    for (const SkippedRange& range : hole->second) {
+      add(item, at, std::max(at, range.begin));
+      at = std::max(at, range.end);
+    }
+    add(item, at, plan.ItemSize(item));
+  }
+  return sums;
+}
+
+AuditReport AuditJob(const JobPlan& plan,
+                     const std::vector<v1::GetLedgersResponse>& ledgers) {
+  AuditReport report;
+  report.oracle_checked = plan.oracle_width > 0;
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    report.partitions.push_back(NotThere(plan, p));
+  }
+  // A partition in the middle of a move may be at two servers: the higher term
+  // owns it.
+  std::map<int32_t, uint64_t> terms;
+  for (const v1::GetLedgersResponse& server : ledgers) {
+    for (const v1::PartitionLedger& stored : server.partitions()) {
+      const int32_t p = stored.partition();
+      if (p < 0 || p >= plan.partitions || stored.term() < terms[p]) continue;
+      terms[p] = stored.term();
+      report.partitions[p] = AuditPartition(plan, server.server(), stored);
+    }
+  }
+  const auto wrong = [](const PartitionAudit& audit) {
+    return audit.ledger.missing + audit.ledger.doubled;
+  };
+  for (const PartitionAudit& audit : report.partitions) {
+    report.sum += audit.ledger;
+  }
+  if (!report.partitions.empty()) {
+    report.worst =
+        std::ranges::max_element(report.partitions, {}, wrong)->ledger;
+  }
+  report.worst.partitions = report.sum.partitions;
+  return report;
+}
+
+bool AuditReport::exact() const {
+  return !partitions.empty() && sum.exact() && Problems().empty();
+}
+
+std::vector<std::string> AuditReport::Problems() const {
+  std::vector<std::string> problems;
+  for (const PartitionAudit& audit : partitions) {
+    const std::string name = absl::StrCat("partition ", audit.partition);
+    if (!audit.problem.empty()) {
+      problems.push_back(absl::StrCat(name, ": ", audit.problem));
+      continue;
+    }
+    if (!audit.ledger.exact()) {
+      problems.push_back(absl::StrCat(
+          name, ": ", WithCommas(audit.ledger.missing), " examples missing, ",
+          WithCommas(audit.ledger.doubled), " applied twice"));
+    }
+    if (!audit.marks_agree) {
+      problems.push_back(absl::StrCat(
+          name, ": its marks say ", WithCommas(audit.marked),
+          " examples, its ledger ", WithCommas(audit.ledger.applied)));
+    }
+    if (!audit.oracle_exact) {
+      problems.push_back(absl::StrCat(
+          name, ": its integer table is not the sum over the examples"));
+    }
+  }
+  return problems;
+}
+
+absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
+                                       absl::Duration deadline) {
+  EBB_ASSIGN_OR_RETURN(const JobPlan plan, rpc::FromProto(job.record().plan()));
+  std::set<int32_t> owners;
+  for (const auto& place : job.placement().partitions()) {
+    owners.insert(place.server());
+  }
+  std::vector<v1::GetLedgersResponse> ledgers;
+  for (const v1::ServerAddress& server : job.placement().servers()) {
+    if (!owners.contains(server.server())) continue;
+    v1::GetLedgersRequest request;
+    request.set_job(job.record().id());
+    rpc::PsAdminClient client(server.address());
+    auto answer = client.GetLedgers(request, deadline);
+    if (!answer.ok()) {
+      return absl::Status(
+          answer.status().code(),
+          absl::StrCat(ServerName(server.server()), " at ", server.address(),
+                       ": ", answer.status().message()));
+    }
+    ledgers.push_back(*std::move(answer));
+  }
+  return AuditJob(plan, ledgers);
+}
+
+Json AuditJson(const AuditReport& audit) {
+  Json json = Json::Object();
+  json["exact"] = audit.exact();
+  json["expected"] = audit.worst.expected;
+  json["applied"] = audit.worst.applied;
+  json["missing"] = audit.sum.missing;
+  json["doubled"] = audit.sum.doubled;
+  json["skipped"] = audit.worst.skipped;
+  json["partitions"] = audit.sum.partitions;
+  if (audit.oracle_checked) {
+    json["oracle_exact"] =
+        std::ranges::all_of(audit.partitions, &PartitionAudit::oracle_exact);
+  }
+  json["problems"] = Json::List();
+  for (const std::string& problem : audit.Problems()) {
+    json["problems"].Add(problem);
+  }
+  return json;
+}
+
+}  // namespace ebb::tools

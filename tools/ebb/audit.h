@@ -1,0 +1,67 @@
+// Does what the partitions contain agree with the data? Computed from the
+// ledgers and integer tables that the servers keep with their values, and from
+// the plan of the job; marks are looked at too, but no figure comes from them.
+#ifndef EBB_TOOLS_EBB_AUDIT_H_
+#define EBB_TOOLS_EBB_AUDIT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/protocol/ledger.h"
+#include "common/protocol/plan.h"
+#include "ebb/v1/parameter_server.pb.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "tools/ebb/json.h"
+
+namespace ebb::tools {
+
+struct PartitionAudit {
+  int32_t partition = 0;
+  int server = -1;  // -1: nobody answered for it.
+  AuditResult ledger;
+  // Examples below its marks, for comparison.
+  int64_t marked = 0;
+  int64_t durable = 0;
+  bool marks_agree = false;  // With the ledger.
+  bool oracle_exact = true;  // True also without an integer table.
+  std::vector<SkippedRange> skipped;
+  std::string problem;  // Empty: none.
+};
+
+struct AuditReport {
+  // All but `partitions` is of the partition that is worst off, so `expected`
+  // is the number of examples times epochs.
+  AuditResult worst;
+  AuditResult sum;  // Over all partitions.
+  bool oracle_checked = false;
+  std::vector<PartitionAudit> partitions;
+
+  // Every partition holds every example exactly once, but for what was decided
+  // to be skipped; integer tables and marks say the same.
+  bool exact() const;
+  // What is wrong, a line each.
+  std::vector<std::string> Problems() const;
+};
+
+// `ledgers` are the answers of all servers.
+AuditReport AuditJob(const JobPlan& plan,
+                     const std::vector<v1::GetLedgersResponse>& ledgers);
+
+// What each of the partition's integer sums must be: by the definition, from
+// nothing but the plan and what was skipped.
+std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
+                                     const std::vector<SkippedRange>& skipped);
+
+// Asks the servers of the job's placement. A server that does not answer is
+// its error.
+absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
+                                       absl::Duration deadline);
+
+Json AuditJson(const AuditReport& audit);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_AUDIT_H_

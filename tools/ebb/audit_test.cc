@@ -1,0 +1,208 @@
+#include "tools/ebb/audit.h"
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "common/protocol/marks.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Two epochs of 10 examples in shards of 4, batches of 2, two partitions.
+JobPlan TestPlan() {
+  JobPlan plan;
+  plan.epochs = 2;
+  plan.examples = 10;
+  plan.shard_size = 4;
+  plan.batch_by_epoch = {2};
+  plan.parameters = 100;
+  plan.block_floats = 50;
+  plan.partitions = 2;
+  plan.oracle_width = 3;
+  return plan;
+}
+
+// A partition to which ranges of items are applied.
+class FakePartition {
+ public:
+  FakePartition(const JobPlan& plan, int32_t partition)
+      : plan_(plan), partition_(partition), ledger_(plan_), marks_(plan_) {
+    oracle_.resize(plan.oracle_width);
+  }
+  void Apply(ItemId item, int64_t begin, int64_t end) {
+    ledger_.Add(item, ExpectedRow(item, begin, end));
+    for (int64_t p = begin; p < end; ++p) {
+      for (int k = 0; k < plan_.oracle_width; ++k) {
+        oracle_[k] += OracleValue(item, p, partition_ * 3 + k);
+      }
+    }
+    Mark(item, end);
+  }
+  void Skip(ItemId item, int64_t begin, int64_t end) {
+    ledger_.AddSkipped({item, begin, end}, ExpectedRow(item, begin, end));
+    Mark(item, end);
+  }
+  void Mark(ItemId item, int64_t mark) {
+    if (mark <= marks_.mark(item)) return;
+    ASSERT_TRUE(marks_.Raise(item, mark).ok());
+  }
+  void ApplyAllBut(ItemId missing) {
+    for (int64_t i = 0; i < plan_.items(); ++i) {
+      const ItemId item = plan_.ItemAt(i);
+      if (item != missing) Apply(item, 0, plan_.ItemSize(item));
+    }
+  }
+  v1::PartitionLedger Stored() const {
+    v1::PartitionLedger stored;
+    stored.set_partition(partition_);
+    stored.set_term(5);
+    stored.set_ledger(ledger_.Encode());
+    stored.set_marks(marks_.Encode());
+    stored.set_durable_marks(MarkSet(plan_).Encode());
+    std::string oracle(oracle_.size() * 8, '\0');
+    std::memcpy(oracle.data(), oracle_.data(), oracle.size());
+    stored.set_oracle(oracle);
+    return stored;
+  }
+  std::vector<uint64_t>& oracle() { return oracle_; }
+
+ private:
+  JobPlan plan_;
+  int32_t partition_;
+  Ledger ledger_;
+  MarkSet marks_;
+  std::vector<uint64_t> oracle_;
+};
+
+constexpr ItemId kNone{-1, -1};
+
+v1::GetLedgersResponse Answer(int server,
+                              const std::vector<v1::PartitionLedger>& stored) {
+  v1::GetLedgersResponse answer;
+  answer.set_server(server);
+  for (const auto& partition : stored) *answer.add_partitions() = partition;
+  return answer;
+}
+
+TEST(AuditTest, ACompleteJobIsExact) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1);
+  zero.ApplyAllBut(kNone);
+  one.ApplyAllBut(kNone);
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored()}), Answer(1, {one.Stored()})});
+  EXPECT_TRUE(report.exact());
+  EXPECT_THAT(report.Problems(), IsEmpty());
+  EXPECT_EQ(report.worst.expected, 20);
+  EXPECT_EQ(report.worst.applied, 20);
+  EXPECT_EQ(report.sum.applied, 40);
+  EXPECT_EQ(report.sum.partitions, 2);
+  EXPECT_EQ(report.partitions[1].server, 1);
+  EXPECT_EQ(report.partitions[1].marked, 20);
+  EXPECT_TRUE(report.oracle_checked);
+  EXPECT_THAT(AuditJson(report).ToLine(),
+              HasSubstr("\"exact\": true, \"expected\": 20, \"applied\": 20, "
+                        "\"missing\": 0, \"doubled\": 0, \"skipped\": 0, "
+                        "\"partitions\": 2, \"oracle_exact\": true"));
+}
+
+TEST(AuditTest, AMissingItemAndADoubledBatchAreNamed) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1);
+  zero.ApplyAllBut({1, 2});
+  one.ApplyAllBut(kNone);
+  one.Apply({0, 1}, 2, 4);
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored(), one.Stored()})});
+  EXPECT_FALSE(report.exact());
+  EXPECT_EQ(report.sum.missing, 2);  // The last shard has two examples.
+  EXPECT_EQ(report.sum.doubled, 2);
+  EXPECT_THAT(report.Problems(),
+              ElementsAre(HasSubstr("partition 0: 2 examples missing"),
+                          HasSubstr("partition 0: its integer table"),
+                          HasSubstr("partition 1: 0 examples missing, 2 "
+                                    "applied twice"),
+                          HasSubstr("partition 1: its marks say 20 examples, "
+                                    "its ledger 22"),
+                          HasSubstr("partition 1: its integer table")));
+}
+
+TEST(AuditTest, APartitionThatNobodyHasIsMissing) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0);
+  zero.ApplyAllBut(kNone);
+  const AuditReport report = AuditJob(plan, {Answer(0, {zero.Stored()})});
+  EXPECT_FALSE(report.exact());
+  EXPECT_EQ(report.sum.missing, 20);
+  EXPECT_THAT(report.Problems(),
+              ElementsAre("partition 1: no server answered for it"));
+}
+
+TEST(AuditTest, TheIntegerTableFindsWhatTheLedgerDoesNot) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1);
+  zero.ApplyAllBut(kNone);
+  one.ApplyAllBut(kNone);
+  ++one.oracle()[2];
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored(), one.Stored()})});
+  EXPECT_TRUE(report.sum.exact());
+  EXPECT_FALSE(report.exact());
+  EXPECT_THAT(report.Problems(),
+              ElementsAre(HasSubstr("partition 1: its integer table")));
+}
+
+TEST(AuditTest, WhatWasSkippedIsListedApart) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1);
+  for (FakePartition* partition : {&zero, &one}) {
+    partition->ApplyAllBut({0, 1});
+    partition->Apply({0, 1}, 0, 2);
+    partition->Skip({0, 1}, 2, 4);
+  }
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored(), one.Stored()})});
+  EXPECT_TRUE(report.exact()) << report.Problems().front();
+  EXPECT_EQ(report.worst.skipped, 2);
+  EXPECT_EQ(report.worst.applied, 18);
+  EXPECT_EQ(report.worst.missing, 0);
+}
+
+TEST(AuditTest, TheHigherTermOwnsAPartition) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1), old(plan, 1);
+  zero.ApplyAllBut(kNone);
+  one.ApplyAllBut(kNone);
+  v1::PartitionLedger older = old.Stored();
+  older.set_term(4);
+  EXPECT_TRUE(AuditJob(plan, {Answer(0, {zero.Stored(), one.Stored()}),
+                              Answer(1, {older})})
+                  .exact());
+  EXPECT_TRUE(AuditJob(plan, {Answer(1, {older}),
+                              Answer(0, {zero.Stored(), one.Stored()})})
+                  .exact());
+}
+
+TEST(AuditTest, BytesThatAreNoLedgerAreAProblem) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1);
+  zero.ApplyAllBut(kNone);
+  one.ApplyAllBut(kNone);
+  v1::PartitionLedger damaged = one.Stored();
+  damaged.set_ledger("nonsense");
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored(), damaged})});
+  EXPECT_FALSE(report.exact());
+  EXPECT_THAT(report.Problems(),
+              ElementsAre(HasSubstr("partition 1: stored ledger")));
+}
+
+}  // namespace
+}  // namespace ebb::tools

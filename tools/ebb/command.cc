@@ -1,0 +1,94 @@
+#include "tools/ebb/command.h"
+
+#include <filesystem>
+#include <iostream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+namespace ebb::tools {
+
+void AddSchedulerFlag(CLI::App* command, std::string* address) {
+  *address = "127.0.0.1:7000";
+  command->add_option("--scheduler", *address, "HOST:PORT of the scheduler")
+      ->envname("EBB_SCHEDULER")
+      ->capture_default_str();
+}
+
+JobChoice JobFlags::Choice() const {
+  JobChoice choice;
+  choice.file = file;
+  if (!epochs.empty()) {
+    choice.overrides.push_back(absl::StrCat("train.epochs=", epochs));
+  }
+  if (!seed.empty()) {
+    // All that is drawn, the order of the data too.
+    choice.overrides.push_back(absl::StrCat("seed=", seed));
+    choice.overrides.push_back(absl::StrCat("train.shuffle_seed=", seed));
+  }
+  choice.overrides.insert(choice.overrides.end(), set.begin(), set.end());
+  for (const std::string& folder : plugin_folders) {
+    choice.plugin_folders.push_back(std::filesystem::absolute(folder).string());
+  }
+  return choice;
+}
+
+void AddJobFlags(CLI::App* command, JobFlags* flags) {
+  command->add_option("JOB", flags->file, "Job file (YAML)")->required();
+  command->add_option("--epochs", flags->epochs, "Instead of train.epochs");
+  command->add_option("--seed", flags->seed,
+                      "Instead of seed and train.shuffle_seed");
+  command
+      ->add_option("--set", flags->set,
+                   "KEY=VALUE: a key of the job, e.g. optimizer.rate=0.01; may "
+                   "be repeated")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--allow-plugins", flags->plugin_folders,
+                   "Folder from which models may be loaded; may be repeated")
+      ->allow_extra_args(false);
+}
+
+void AddDurationFlag(CLI::App* command, const std::string& name,
+                     absl::Duration* value, const std::string& help) {
+  command->add_option_function<std::string>(
+      name,
+      [name, value](const std::string& text) {
+        double seconds = 0;
+        if (absl::SimpleAtod(text, &seconds)) {
+          *value = absl::Seconds(seconds);
+        } else if (!absl::ParseDuration(text, value)) {
+          throw CLI::ValidationError(
+              name, "\"" + text + "\" is no duration; write 10 or 500ms");
+        }
+        if (*value <= absl::ZeroDuration() ||
+            *value == absl::InfiniteDuration()) {
+          throw CLI::ValidationError(name, "it must be more than nothing");
+        }
+      },
+      help);
+}
+
+int Report(const absl::Status& status) {
+  if (status.ok()) return kExitGood;
+  // Mistakes of a job file begin with its place, as compilers' do.
+  const bool place = absl::IsInvalidArgument(status) &&
+                     absl::StrContains(status.message(), ".yaml:");
+  std::cerr << (place ? "" : "ebb: ") << status.message();
+  if (status.message().empty() || status.message().back() != '\n') {
+    std::cerr << "\n";
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kPermissionDenied:
+      return kExitUsage;
+    default:
+      return kExitFailed;
+  }
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,63 @@
+// The commands of `ebb`: each adds itself to the command line, and runs when
+// the line is parsed and names it.
+#ifndef EBB_TOOLS_EBB_COMMAND_H_
+#define EBB_TOOLS_EBB_COMMAND_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "tools/ebb/submission.h"
+
+namespace ebb::tools {
+
+// What every `ebb` exits with.
+enum ExitCode {
+  kExitGood = 0,
+  kExitFailed = 1,  // It ran, and something is wrong.
+  kExitUsage = 2,   // A wrong flag or job file: nothing was started.
+  kExitInterrupted = 130,
+};
+
+// Each sets `*exit_code` when it runs. The app and the code outlive the parse.
+void AddRunCommand(CLI::App* app, int* exit_code);
+void AddSubmitCommand(CLI::App* app, int* exit_code);
+void AddStatusCommand(CLI::App* app, int* exit_code);
+void AddExplainCommand(CLI::App* app, int* exit_code);
+void AddResumeCommand(CLI::App* app, int* exit_code);
+void AddAuditCommand(CLI::App* app, int* exit_code);
+void AddJobCommand(CLI::App* app, int* exit_code);
+void AddCheckpointCommand(CLI::App* app, int* exit_code);
+void AddPredictCommand(CLI::App* app, int* exit_code);
+void AddBenchCommand(CLI::App* app, int* exit_code);
+void AddSimCommand(CLI::App* app, int* exit_code);
+
+// --- What several commands share ---------------------------------------------
+
+// --scheduler, from EBB_SCHEDULER where it is not given.
+void AddSchedulerFlag(CLI::App* command, std::string* address);
+// JOB.yaml, --set, --epochs, --seed, --allow-plugins.
+struct JobFlags {
+  std::string file;
+  std::vector<std::string> set;
+  std::string epochs;
+  std::string seed;
+  std::vector<std::string> plugin_folders;
+
+  JobChoice Choice() const;
+};
+void AddJobFlags(CLI::App* command, JobFlags* flags);
+// A duration such as "500ms"; a bare number is seconds.
+void AddDurationFlag(CLI::App* command, const std::string& name,
+                     absl::Duration* value, const std::string& help);
+
+// Prints an error as people read it: a job's mistakes as they are. Returns the
+// exit code that fits.
+int Report(const absl::Status& status);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_COMMAND_H_

@@ -1,0 +1,30 @@
+// ebb: the command that people use.
+#include <iostream>
+
+#include "CLI/CLI.hpp"
+#include "glog/logging.h"
+#include "tools/ebb/command.h"
+
+int main(int argc, char** argv) {
+  // What the libraries log is for daemons: here only what is wrong.
+  FLAGS_logtostderr = true;
+  FLAGS_minloglevel = google::GLOG_ERROR;
+  google::InitGoogleLogging(argv[0]);
+  CLI::App app("ebb: trains models on machines that may go away.", "ebb");
+  app.set_version_flag("--version", EBB_VERSION);
+  app.require_subcommand(1);
+  app.footer(R"(
+Example:
+  ebb run examples/jobs/fashion_mlp.yaml
+`ebb COMMAND --help` has more on each.)");
+  int exit_code = ebb::tools::kExitGood;
+  ebb::tools::AddRunCommand(&app, &exit_code);
+  ebb::tools::AddJobCommand(&app, &exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ebb::tools::kExitGood
+                                : ebb::tools::kExitUsage;
+  }
+  return exit_code;
+}

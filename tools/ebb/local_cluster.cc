@@ -1,0 +1,248 @@
+#include "tools/ebb/local_cluster.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/daemon_names.h"
+#include "tools/ebb/files.h"
+
+namespace ebb::tools {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// A worker drains within 20 s, a server too (their flags); a bit more each.
+constexpr absl::Duration kWorkerGrace = absl::Seconds(22);
+constexpr absl::Duration kServerGrace = absl::Seconds(25);
+constexpr absl::Duration kSchedulerGrace = absl::Seconds(10);
+constexpr absl::Duration kStartLimit = absl::Seconds(20);
+constexpr absl::Duration kLook = absl::Milliseconds(2);
+
+// Whether the file descriptor `info` (of /proc) is open to write.
+bool OpenToWrite(const fs::path& info) {
+  const auto text = ReadFile(info.string());
+  if (!text.ok()) return false;
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+    if (!absl::ConsumePrefix(&line, "flags:")) continue;
+    const std::string octal(absl::StripAsciiWhitespace(line));
+    return (std::strtol(octal.c_str(), nullptr, 8) & O_ACCMODE) != O_RDONLY;
+  }
+  return false;
+}
+
+// The parent of a process; 0: unknown.
+pid_t ParentOf(const fs::path& process) {
+  const auto stat = ReadFile((process / "stat").string());
+  if (!stat.ok()) return 0;
+  // "PID (NAME) STATE PARENT ...", and the name may hold anything.
+  const size_t end = stat->rfind(')');
+  if (end == std::string::npos) return 0;
+  const std::vector<std::string> fields =
+      absl::StrSplit(stat->substr(end + 1), ' ', absl::SkipEmpty());
+  int parent = 0;
+  if (fields.size() < 2 || !absl::SimpleAtoi(fields[1], &parent)) return 0;
+  return parent;
+}
+
+}  // namespace
+
+ProcessSpec LocalCluster::Spec(
+    const std::string& daemon, absl::string_view program,
+    const std::vector<std::string>& arguments) const {
+  ProcessSpec spec;
+  spec.argv = {absl::StrCat(options_.program_folder, "/", program),
+               "--die-with-parent"};
+  spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
+  spec.log = folder_.Log(daemon);
+  // Whatever they write without being told where falls into the run's folder.
+  spec.folder = folder_.path();
+  spec.environment = {absl::StrCat("TMPDIR=", folder_.File("tmp"))};
+  return spec;
+}
+
+absl::Status LocalCluster::StartOne(const std::string& daemon,
+                                    const ProcessSpec& spec) {
+  return supervisor_.Start(daemon, spec, spec, absl::Now());
+}
+
+absl::Status LocalCluster::Start() {
+  const std::string address_file = folder_.File("tmp/scheduler.address");
+  std::error_code ignored;
+  fs::remove(address_file, ignored);
+  EBB_RETURN_IF_ERROR(
+      StartOne(kSchedulerName,
+               Spec(kSchedulerName, "ebb-scheduler",
+                    {"--listen", port_.address(), "--address-file",
+                     address_file, "--state-dir", folder_.State(kSchedulerName),
+                     "--min-servers", absl::StrCat(options_.servers)})));
+  EBB_RETURN_IF_ERROR(AwaitFile(address_file, kSchedulerName));
+  for (int i = 0; i < options_.servers; ++i) {
+    const std::string name = ServerName(i);
+    EBB_RETURN_IF_ERROR(StartOne(
+        name,
+        Spec(name, "ebb-ps",
+             {"--id", absl::StrCat(i), "--scheduler", port_.address(),
+              "--listen", "127.0.0.1:0", "--state-dir", folder_.State(name)})));
+  }
+  for (int i = 0; i < options_.workers; ++i) {
+    const std::string name = WorkerName(i);
+    std::vector<std::string> arguments = {"--scheduler", port_.address(),
+                                          "--name", name};
+    for (const std::string& folder : options_.plugin_folders) {
+      arguments.insert(arguments.end(), {"--allow-plugins", folder});
+    }
+    EBB_RETURN_IF_ERROR(StartOne(name, Spec(name, "ebb-worker", arguments)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::AwaitFile(const std::string& path,
+                                     const std::string& daemon) {
+  const absl::Time deadline = absl::Now() + kStartLimit;
+  std::error_code ignored;
+  while (!fs::exists(path, ignored)) {
+    if (signals_.Wait(kLook).interrupts > 0) {
+      return absl::AbortedError("interrupted");
+    }
+    for (const DaemonEvent& event : Poll()) {
+      if (event.kind != DaemonEvent::Kind::kDied) continue;
+      return absl::FailedPreconditionError(absl::StrCat(
+          daemon, " ", event.end.ToString(), ": ", LastWords(daemon)));
+    }
+    if (absl::Now() > deadline) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(daemon, " did not serve within ",
+                       DurationText(kStartLimit), ": ", LastWords(daemon)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<DaemonEvent> LocalCluster::Poll() {
+  return supervisor_.Poll(absl::Now());
+}
+
+absl::Status LocalCluster::Stop(std::vector<std::string>* problems) {
+  std::vector<std::string> workers;
+  std::vector<std::string> servers;
+  for (int i = 0; i < options_.workers; ++i) workers.push_back(WorkerName(i));
+  for (int i = 0; i < options_.servers; ++i) servers.push_back(ServerName(i));
+  EBB_RETURN_IF_ERROR(StopGroup(workers, kWorkerGrace, problems));
+  EBB_RETURN_IF_ERROR(StopGroup(servers, kServerGrace, problems));
+  return StopGroup({kSchedulerName}, kSchedulerGrace, problems);
+}
+
+absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
+                                     absl::Duration grace,
+                                     std::vector<std::string>* problems) {
+  for (const std::string& daemon : daemons) supervisor_.Stop(daemon);
+  const absl::Time deadline = absl::Now() + grace;
+  bool killed = false;
+  const auto running = [this](const std::string& daemon) {
+    return supervisor_.Running(daemon);
+  };
+  for (;;) {
+    for (const DaemonEvent& event : Poll()) {
+      if (event.kind != DaemonEvent::Kind::kDied || event.end.clean()) continue;
+      if (killed && event.end.signal == SIGKILL) continue;  // Told already.
+      problems->push_back(absl::StrCat(
+          event.daemon, " ", event.end.ToString(),
+          event.told ? " when asked to end: " : ": ", LastWords(event.daemon)));
+    }
+    if (std::ranges::none_of(daemons, running)) return absl::OkStatus();
+    if (absl::Now() > deadline && !killed) {
+      killed = true;
+      for (const std::string& daemon : daemons) {
+        if (!supervisor_.KillStopped(daemon)) continue;
+        problems->push_back(absl::StrCat(daemon, " did not end within ",
+                                         DurationText(grace),
+                                         " and was killed"));
+      }
+    }
+    if (signals_.Wait(absl::Milliseconds(50)).interrupts > 0) {
+      return absl::AbortedError("interrupted");
+    }
+  }
+}
+
+std::vector<std::string> LocalCluster::StrayFiles() const {
+  std::vector<std::string> files;
+  const std::string inside = folder_.path() + "/";
+  std::error_code error;
+  for (const pid_t pid : supervisor_.Pids()) {
+    const fs::path process = fs::path("/proc") / absl::StrCat(pid);
+    for (const auto& entry : fs::directory_iterator(process / "fd", error)) {
+      std::error_code gone;
+      const std::string file = fs::read_symlink(entry.path(), gone).string();
+      const bool ours = absl::StartsWith(file, inside);
+      // Sockets, pipes and the like are no paths; a memfd is no file.
+      if (gone || ours || !absl::StartsWith(file, "/") ||
+          absl::StartsWith(file, "/memfd:") ||
+          absl::StartsWith(file, "/dev/") || absl::StartsWith(file, "/proc/") ||
+          absl::EndsWith(file, " (deleted)")) {
+        continue;
+      }
+      if (OpenToWrite(process / "fdinfo" / entry.path().filename())) {
+        files.push_back(file);
+      }
+    }
+  }
+  std::ranges::sort(files);
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  return files;
+}
+
+std::string LocalCluster::LastWords(absl::string_view daemon) const {
+  const auto log = ReadFile(folder_.Log(daemon));
+  if (!log.ok()) return std::string(log.status().message());
+  const std::vector<absl::string_view> lines =
+      absl::StrSplit(*log, '\n', absl::SkipWhitespace());
+  return lines.empty() ? "it said nothing" : std::string(lines.back());
+}
+
+void AdoptDescendants() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
+
+std::vector<std::string> EndDescendants() {
+  std::vector<std::string> left;
+  std::error_code error;
+  // Children of children become ours when these die: until there are none.
+  for (;;) {
+    int status = 0;
+    const pid_t reaped = waitpid(-1, &status, WNOHANG);
+    if (reaped > 0) continue;
+    if (reaped < 0 && errno != EINTR) return left;
+    for (const auto& entry : fs::directory_iterator("/proc", error)) {
+      int pid = 0;
+      if (!absl::SimpleAtoi(entry.path().filename().string(), &pid) ||
+          ParentOf(entry.path()) != getpid()) {
+        continue;
+      }
+      const auto name = ReadFile((entry.path() / "comm").string());
+      left.push_back(absl::StrCat(
+          pid, " (", name.ok() ? absl::StripTrailingAsciiWhitespace(*name) : "",
+          ")"));
+      kill(pid, SIGKILL);
+      waitpid(pid, &status, 0);
+    }
+  }
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,88 @@
+// The daemons of a cluster on this machine, as processes of this one.
+#ifndef EBB_TOOLS_EBB_LOCAL_CLUSTER_H_
+#define EBB_TOOLS_EBB_LOCAL_CLUSTER_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "tools/ebb/reserved_port.h"
+#include "tools/ebb/run_folder.h"
+#include "tools/ebb/signals.h"
+#include "tools/ebb/supervisor.h"
+
+namespace ebb::tools {
+
+struct LocalClusterOptions {
+  int servers = 2;
+  int workers = 3;
+  // Where the daemons' programs are.
+  std::string program_folder;
+  // From the root.
+  std::vector<std::string> plugin_folders;
+};
+
+// Not thread-safe. The destructor kills what runs.
+class LocalCluster {
+ public:
+  // `port` becomes the scheduler's. Folder and signals are not owned and
+  // outlive the cluster.
+  LocalCluster(LocalClusterOptions options, ReservedPort port,
+               const RunFolder* folder, SignalWaiter* signals)
+      : options_(std::move(options)),
+        port_(std::move(port)),
+        folder_(*folder),
+        signals_(*signals),
+        supervisor_(RestartPolicy{}) {}
+
+  // Starts the scheduler, waits until it serves, and starts the others.
+  // Blocks. FailedPrecondition: a daemon does not start, with its last words.
+  // Aborted: a signal came.
+  absl::Status Start();
+  const std::string& scheduler_address() const { return port_.address(); }
+
+  // What happened to the daemons; starts again what died. Does not block.
+  std::vector<DaemonEvent> Poll();
+  absl::Time NextDue() const { return supervisor_.NextDue(); }
+  // Kills a daemon, which comes back. False: it is not there now.
+  bool Kill(absl::string_view daemon) { return supervisor_.Kill(daemon); }
+
+  // Ends workers, then servers, then the scheduler, each in good order: they
+  // finish batches and write checkpoints. Blocks. What did not end as it
+  // should is added to `problems`. Aborted: a signal asks to be quicker;
+  // destroy the cluster then.
+  absl::Status Stop(std::vector<std::string>* problems);
+
+  // Files outside the run's folder that daemons have open to write, as of now.
+  std::vector<std::string> StrayFiles() const;
+  // The last line of a daemon's log.
+  std::string LastWords(absl::string_view daemon) const;
+
+ private:
+  ProcessSpec Spec(const std::string& daemon, absl::string_view program,
+                   const std::vector<std::string>& arguments) const;
+  absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
+  absl::Status AwaitFile(const std::string& path, const std::string& daemon);
+  absl::Status StopGroup(const std::vector<std::string>& daemons,
+                         absl::Duration grace,
+                         std::vector<std::string>* problems);
+
+  const LocalClusterOptions options_;
+  const ReservedPort port_;
+  const RunFolder& folder_;  // Not owned.
+  SignalWaiter& signals_;    // Not owned.
+  Supervisor supervisor_;
+};
+
+// Kills all processes that descend from this one, and returns what they were.
+// For the end, when none should be left: call AdoptDescendants first.
+std::vector<std::string> EndDescendants();
+// From now on, what is left behind by a child becomes a child of this process.
+void AdoptDescendants();
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_LOCAL_CLUSTER_H_

@@ -1,0 +1,504 @@
+#include "tools/ebb/local_run.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "common/job/yaml.h"
+#include "common/rpc/admin.h"
+#include "common/status_macros.h"
+#include "ebb/v1/specification.pb.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/daemon_names.h"
+#include "tools/ebb/files.h"
+#include "tools/ebb/html_report.h"
+#include "tools/ebb/kill_plan.h"
+#include "tools/ebb/local_cluster.h"
+#include "tools/ebb/run_folder.h"
+#include "tools/ebb/screen.h"
+#include "tools/ebb/signals.h"
+#include "tools/ebb/status_poller.h"
+#include "tools/ebb/status_watcher.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr int kDefaultServers = 2;
+constexpr int kDefaultWorkers = 3;
+constexpr absl::Duration kTick = absl::Milliseconds(50);
+constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
+constexpr absl::Duration kSampleInterval = absl::Milliseconds(200);
+constexpr absl::Duration kAnswer = absl::Seconds(5);
+// After the job is complete, for servers that are just coming back.
+constexpr absl::Duration kAuditLimit = absl::Seconds(60);
+constexpr absl::Duration kSubmitLimit = absl::Seconds(20);
+
+// Of all children that have ended.
+double ChildrenCpuSeconds() {
+  rusage usage = {};
+  getrusage(RUSAGE_CHILDREN, &usage);
+  return absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_utime) +
+                               absl::DurationFromTimeval(usage.ru_stime));
+}
+
+// What a run must keep to be gone on with: in its folder, "key value" lines.
+struct RunFacts {
+  int servers = kDefaultServers;
+  int workers = kDefaultWorkers;
+};
+
+absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
+  EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder.File("run")));
+  std::map<std::string, int> values;
+  for (const absl::string_view line :
+       absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(line, absl::MaxSplits(' ', 1));
+    if (!absl::SimpleAtoi(parts.second, &values[parts.first])) {
+      return absl::DataLossError(
+          absl::StrCat(folder.File("run"), ": cannot read \"", line, "\""));
+    }
+  }
+  return RunFacts{values["servers"], values["workers"]};
+}
+
+absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts) {
+  return WriteFile(folder.File("run"),
+                   absl::StrCat("servers ", facts.servers, "\nworkers ",
+                                facts.workers, "\n"));
+}
+
+// The lines in which two jobs differ, in the words of a job file.
+std::string Difference(const v1::Job& stored, const v1::Job& given) {
+  const std::vector<std::string> before =
+      absl::StrSplit(job::JobToYaml(stored, job::YamlStyle::kCompact), '\n');
+  const std::vector<std::string> after =
+      absl::StrSplit(job::JobToYaml(given, job::YamlStyle::kCompact), '\n');
+  std::string out;
+  for (const std::string& line : before) {
+    if (std::ranges::find(after, line) == after.end()) {
+      absl::StrAppend(&out, "\n  it has   ", line);
+    }
+  }
+  for (const std::string& line : after) {
+    if (std::ranges::find(before, line) == before.end()) {
+      absl::StrAppend(&out, "\n  now      ", line);
+    }
+  }
+  return out;
+}
+
+class LocalRun {
+ public:
+  LocalRun(const RunOptions& options, PreparedJob prepared, RunFacts facts,
+           RunFolder folder, SignalWaiter signals, ReservedPort port,
+           absl::Time started)
+      : options_(options),
+        prepared_(std::move(prepared)),
+        facts_(facts),
+        folder_(std::move(folder)),
+        signals_(std::move(signals)),
+        started_(started),
+        screen_(DetectConsole(), options.quiet, stdout),
+        cluster_(std::make_unique<LocalCluster>(
+            LocalClusterOptions{facts.servers, facts.workers, ProgramFolder(),
+                                options.job.plugin_folders},
+            std::move(port), &folder_, &signals_)) {
+    if (options.kill_every > absl::ZeroDuration()) {
+      kills_.emplace(options.kill_every,
+                     options.kill_seed.value_or(prepared_.job.seed()),
+                     facts.servers, facts.workers);
+    }
+    samples_ = folder_.ReadSamples();
+    if (!samples_.empty()) seconds_before_ = samples_.back().seconds;
+  }
+
+  RunReport Run() {
+    report_.job = prepared_.job;
+    report_.folder = folder_.shown();
+    PrintTitle();
+    const absl::Status begun = Begin();
+    if (begun.ok()) Watch();
+    if (absl::IsAborted(begun)) report_.interrupted = true;
+    if (!begun.ok() && !absl::IsAborted(begun)) {
+      Problem(begun.message());
+    }
+    Leave();
+    Finish();
+    return std::move(report_);
+  }
+
+ private:
+  void PrintTitle();
+  absl::Status Begin();
+  absl::Status Submit();
+  absl::Status Find();
+  void Watch();
+  // One turn of Watch; false: it is over.
+  bool Turn();
+  void HandleDaemons(absl::Time now);
+  void HandleStatus(absl::Time now);
+  void KillByPlan(absl::Time now);
+  bool JobEnded();
+  bool Audit();
+  void Leave();
+  void Finish();
+  void TakeSample(const Progress& progress, absl::Time now);
+  Progress CurrentProgress(const PolledStatus& polled) const;
+  void Count(absl::string_view daemon);
+  void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
+
+  const RunOptions& options_;  // Not owned.
+  const PreparedJob prepared_;
+  const RunFacts facts_;
+  const RunFolder folder_;
+  SignalWaiter signals_;
+  const absl::Time started_;
+  Screen screen_;
+  std::unique_ptr<LocalCluster> cluster_;
+  std::optional<KillPlan> kills_;
+  uint64_t job_ = 0;
+  std::unique_ptr<StatusPoller> poller_;
+  StatusWatcher watcher_;
+  int64_t seen_ = 0;  // PolledStatus::number of the last one handled.
+  absl::Time submitted_ = absl::InfiniteFuture();
+  absl::Time completed_ = absl::InfiniteFuture();
+  std::vector<RunSample> samples_;
+  double seconds_before_ = 0;  // Of earlier parts of the run.
+  absl::Time sampled_ = absl::InfinitePast();
+  absl::Time stray_looked_ = absl::InfinitePast();
+  bool stopping_ = false;
+  bool given_up_ = false;
+  std::vector<std::string> stray_;
+  RunReport report_;
+};
+
+void LocalRun::PrintTitle() {
+  const JobPlan& plan = prepared_.record.plan;
+  screen_.Print(
+      absl::StrCat(Paint(screen_.console(), Ink::kBold, prepared_.record.name),
+                   ": ", tools::Count(plan.examples, "example"),
+                   screen_.console().unicode ? " × " : " x ",
+                   tools::Count(plan.epochs, "epoch"), ", ",
+                   tools::Count(plan.parameters, "parameter"), " in ",
+                   tools::Count(plan.partitions, "partition"), " on ",
+                   tools::Count(facts_.servers, "server"), ", ",
+                   tools::Count(facts_.workers, "worker"), "\n"));
+}
+
+absl::Status LocalRun::Begin() {
+  EBB_RETURN_IF_ERROR(cluster_->Start());
+  EBB_RETURN_IF_ERROR(options_.resume ? Find() : Submit());
+  submitted_ = absl::Now();
+  poller_ = std::make_unique<StatusPoller>(cluster_->scheduler_address(), job_,
+                                           kPollInterval);
+  return absl::OkStatus();
+}
+
+absl::Status LocalRun::Submit() {
+  rpc::SchedulerAdminClient client(cluster_->scheduler_address());
+  auto answer = client.SubmitJob(SubmitRequestOf(prepared_, NewRequestId()),
+                                 kSubmitLimit);
+  if (!answer.ok()) {
+    return absl::Status(absl::StatusCode::kFailedPrecondition,
+                        absl::StrCat("the scheduler does not take the job: ",
+                                     answer.status().message()));
+  }
+  job_ = answer->job();
+  return absl::OkStatus();
+}
+
+absl::Status LocalRun::Find() {
+  rpc::SchedulerAdminClient client(cluster_->scheduler_address());
+  v1::GetJobRequest request;
+  request.set_name(prepared_.record.name);
+  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
+                       client.GetJob(request, kSubmitLimit));
+  job_ = stored.record().id();
+  if (stored.record().specification() != prepared_.record.specification) {
+    v1::Specification specification;
+    if (!specification.ParseFromString(stored.record().specification())) {
+      return absl::DataLossError("the run's job cannot be read");
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the run in ", folder_.shown(),
+        " is of another job, or its data has "
+        "changed. Go on with the same file and the same --set, or start a new "
+        "run.",
+        Difference(specification.job(), prepared_.job)));
+  }
+  v1::GetStatusRequest ask;
+  ask.set_job(job_);
+  EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
+                       client.GetStatus(ask, kAnswer));
+  if (status.jobs().empty()) return absl::OkStatus();
+  // Whoever resumes has mended what was wrong.
+  for (const auto& bad : status.jobs(0).quarantined()) {
+    v1::ResolveItemRequest resolve;
+    resolve.set_job(job_);
+    *resolve.mutable_item() = bad.item();
+    resolve.set_decision(v1::ResolveItemRequest::DECISION_RETRY);
+    EBB_RETURN_IF_ERROR(client.ResolveItem(resolve, kAnswer).status());
+  }
+  return absl::OkStatus();
+}
+
+void LocalRun::Watch() {
+  while (Turn()) {
+  }
+}
+
+bool LocalRun::Turn() {
+  const absl::Duration until_due =
+      std::max(absl::ZeroDuration(), cluster_->NextDue() - absl::Now());
+  if (signals_.Wait(std::min(kTick, until_due)).interrupts > 0) {
+    report_.interrupted = true;
+    return false;
+  }
+  const absl::Time now = absl::Now();
+  HandleDaemons(now);
+  if (given_up_) return false;
+  HandleStatus(now);
+  if (JobEnded()) return !Audit();
+  KillByPlan(now);
+  if (now - stray_looked_ >= absl::Seconds(1)) {
+    stray_looked_ = now;
+    const auto files = cluster_->StrayFiles();
+    stray_.insert(stray_.end(), files.begin(), files.end());
+  }
+  const v1::JobState state = report_.status.summary().state();
+  if (state == v1::JOB_STATE_PAUSED && report_.status.quarantined_size() > 0) {
+    const auto& bad = report_.status.quarantined(0);
+    Problem(absl::StrCat("the job is paused: examples from ", bad.position(),
+                         " of item ", bad.item().epoch(), "/",
+                         bad.item().shard(), " failed ", bad.failures(),
+                         " times: ", bad.error(),
+                         ". Mend the cause and go on with --resume, or set "
+                         "on_poison: skip."));
+    return false;
+  }
+  if (state == v1::JOB_STATE_CANCELLED) {
+    Problem("the job was cancelled");
+    return false;
+  }
+  return true;
+}
+
+void LocalRun::Count(absl::string_view daemon) {
+  Restarts& restarts = report_.restarts;
+  ++(daemon == kSchedulerName              ? restarts.scheduler
+     : absl::StartsWith(daemon, "worker-") ? restarts.workers
+                                           : restarts.servers);
+}
+
+void LocalRun::HandleDaemons(absl::Time now) {
+  for (const DaemonEvent& event : cluster_->Poll()) {
+    switch (event.kind) {
+      case DaemonEvent::Kind::kDied:
+        screen_.Event(absl::StrCat(event.daemon, " ", event.end.ToString(),
+                                   event.told ? ", as planned" : ""),
+                      now);
+        if (!event.told) {
+          Problem(absl::StrCat(event.daemon, " died without being told to: it ",
+                               event.end.ToString(), " (",
+                               cluster_->LastWords(event.daemon), ")"));
+        }
+        break;
+      case DaemonEvent::Kind::kStarted:
+        Count(event.daemon);
+        break;
+      case DaemonEvent::Kind::kGivenUp:
+        Problem(absl::StrCat(event.daemon, " is given up: ", event.reason,
+                             ". Its log: ", folder_.shown(), "/logs/",
+                             event.daemon, ".log"));
+        given_up_ = true;
+    }
+  }
+}
+
+Progress LocalRun::CurrentProgress(const PolledStatus& polled) const {
+  Progress progress =
+      ProgressOf(polled.response, facts_.workers, facts_.servers);
+  if (!polled.error.ok()) progress.waiting = "the scheduler is away";
+  return progress;
+}
+
+void LocalRun::HandleStatus(absl::Time now) {
+  const PolledStatus polled = poller_->Latest();
+  if (polled.number == 0) return;
+  if (polled.number != seen_) {
+    seen_ = polled.number;
+    for (const Notice& notice : watcher_.Update(polled.response, polled.when)) {
+      if (notice.kind == Notice::Kind::kResult) {
+        screen_.Print(absl::StrCat(notice.text, "\n"));
+      } else {
+        screen_.Event(notice.text, now);
+      }
+    }
+    if (!polled.response.jobs().empty()) {
+      report_.status = polled.response.jobs(0);
+    }
+    const bool complete = report_.complete();
+    if (complete && completed_ == absl::InfiniteFuture()) completed_ = now;
+    if (!complete) completed_ = absl::InfiniteFuture();
+  }
+  const Progress progress = CurrentProgress(polled);
+  screen_.Show(progress, now);
+  TakeSample(progress, now);
+}
+
+void LocalRun::TakeSample(const Progress& progress, absl::Time now) {
+  // Rarer in long runs: about a thousand in all.
+  const absl::Duration interval =
+      std::max(kSampleInterval, (now - submitted_) / 500);
+  if (now - sampled_ < interval) return;
+  sampled_ = now;
+  samples_.push_back(
+      {seconds_before_ + absl::ToDoubleSeconds(now - submitted_), progress});
+  const absl::Status written = folder_.AppendSample(samples_.back());
+  if (!written.ok() && report_.problems.empty()) Problem(written.message());
+}
+
+void LocalRun::KillByPlan(absl::Time now) {
+  if (!kills_ || now - submitted_ < kills_->next().after) return;
+  // One that is just coming back is killed as soon as it is there.
+  if (!cluster_->Kill(kills_->next().daemon)) return;
+  report_.kills.push_back(kills_->next().daemon);
+  kills_->Advance();
+}
+
+bool LocalRun::JobEnded() { return completed_ != absl::InfiniteFuture(); }
+
+// True: done, for good or bad. Servers that were just killed may have to come
+// back first.
+bool LocalRun::Audit() {
+  rpc::SchedulerAdminClient client(cluster_->scheduler_address());
+  v1::GetJobRequest request;
+  request.set_job(job_);
+  const auto audit = [&]() -> absl::StatusOr<AuditReport> {
+    EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
+                         client.GetJob(request, kAnswer));
+    return FetchAudit(stored, kAnswer);
+  }();
+  const bool late = absl::Now() - completed_ > kAuditLimit;
+  if (!audit.ok()) {
+    if (late) Problem(absl::StrCat("no audit: ", audit.status().message()));
+    return late;
+  }
+  report_.audit = *audit;
+  return audit->exact() || late ||
+         std::ranges::none_of(audit->partitions, [](const PartitionAudit& p) {
+           return p.server < 0;
+         });
+}
+
+void LocalRun::Leave() {
+  const absl::Time end = std::min(completed_, absl::Now());
+  report_.seconds =
+      std::max(0.0, absl::ToDoubleSeconds(end - std::min(end, submitted_)));
+  if (poller_ != nullptr) {
+    const PolledStatus last = poller_->Latest();
+    if (last.number > 0) {
+      sampled_ = absl::InfinitePast();
+      TakeSample(CurrentProgress(last), absl::Now());
+    }
+  }
+  screen_.Clear();
+  if (report_.interrupted) {
+    screen_.Print(
+        "stopping: workers finish their batches, servers write checkpoints "
+        "(Ctrl-C again: at once)\n");
+  }
+  const auto files = cluster_->StrayFiles();
+  stray_.insert(stray_.end(), files.begin(), files.end());
+  poller_.reset();
+  if (!given_up_) {
+    // Aborted is what the person wants; the cluster's end kills the rest.
+    cluster_->Stop(&report_.problems).IgnoreError();
+  }
+  cluster_.reset();
+  for (const std::string& process : EndDescendants()) {
+    Problem(absl::StrCat("process ", process, " was left behind, and killed"));
+  }
+  std::ranges::sort(stray_);
+  stray_.erase(std::unique(stray_.begin(), stray_.end()), stray_.end());
+  for (const std::string& file : stray_) {
+    Problem(absl::StrCat("a daemon wrote outside the run's folder: ", file));
+  }
+}
+
+void LocalRun::Finish() {
+  report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
+  report_.cpu_seconds = ChildrenCpuSeconds();
+  report_.expectations = CheckExpectations(prepared_.job, report_.status);
+  if (!report_.interrupted) Judge(&report_);
+  const std::string json = ReportJson(report_).ToString();
+  const auto write = [&](const std::string& path, absl::string_view content) {
+    if (path.empty()) return;
+    const absl::Status written = WriteFile(path, content);
+    if (!written.ok()) Problem(written.message());
+  };
+  write(folder_.File("report.html"), HtmlReport(report_, samples_));
+  write(folder_.File("report.json"), json);
+  write(options_.report_file, json);
+  screen_.Print(ReportText(report_, screen_.console()));
+  if (report_.interrupted && report_.problems.empty()) {
+    screen_.Print(absl::StrCat("go on with: ebb run ", options_.job.file,
+                               " --resume --run-dir ", folder_.shown(), "\n"));
+  }
+}
+
+// The facts of a new run, or of one that is gone on with.
+absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
+                                     const RunFolder& folder) {
+  RunFacts facts;
+  if (options.resume) {
+    EBB_ASSIGN_OR_RETURN(facts, ReadFacts(folder));
+    if (options.servers && *options.servers != facts.servers) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--servers ", *options.servers, ": the run in ",
+                       folder.shown(), " has ", facts.servers,
+                       " servers, which hold its model. Leave --servers out."));
+    }
+  }
+  if (options.servers) facts.servers = *options.servers;
+  if (options.workers) facts.workers = *options.workers;
+  return facts;
+}
+
+}  // namespace
+
+absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
+  const absl::Time started = absl::Now();
+  EBB_ASSIGN_OR_RETURN(PreparedJob prepared, PrepareJob(options.job));
+  // Before any thread: they hold back the same signals.
+  EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
+  EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
+  const std::string& name = prepared.record.name;
+  EBB_ASSIGN_OR_RETURN(RunFolder folder,
+                       options.resume ? RunFolder::Open(name, options.folder)
+                                      : RunFolder::Make(name, options.folder));
+  EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
+  EBB_RETURN_IF_ERROR(WriteFacts(folder, facts));
+  EBB_RETURN_IF_ERROR(
+      WriteFile(folder.File("job.yaml"),
+                job::JobToYaml(prepared.job, job::YamlStyle::kExplained)));
+  AdoptDescendants();
+  LocalRun run(options, std::move(prepared), facts, std::move(folder),
+               std::move(signals), std::move(port), started);
+  return run.Run();
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,43 @@
+// `ebb run`: a whole cluster on this machine trains one job, watched from the
+// first to the last moment.
+#ifndef EBB_TOOLS_EBB_LOCAL_RUN_H_
+#define EBB_TOOLS_EBB_LOCAL_RUN_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "tools/ebb/run_report.h"
+#include "tools/ebb/submission.h"
+
+namespace ebb::tools {
+
+struct RunOptions {
+  JobChoice job;
+  // Processes. Absent: 2 servers and 3 workers, or what a resumed run had.
+  std::optional<int> servers;
+  std::optional<int> workers;
+  // A folder for the run; empty: runs/NAME-N.
+  std::string folder;
+  // Goes on with the run in the folder; without one, with the newest.
+  bool resume = false;
+  // Kills a daemon in each of these; zero: none.
+  absl::Duration kill_every;
+  // Of the kills; absent: the job's.
+  std::optional<uint64_t> kill_seed;
+  // The report is also written here; empty: only into the run's folder.
+  std::string report_file;
+  // Says nothing but errors.
+  bool quiet = false;
+};
+
+// The whole run, which prints as it goes. What is wrong before anything was
+// started is an error; whatever happens later is in the report. No process is
+// left when it returns.
+absl::StatusOr<RunReport> RunLocally(const RunOptions& options);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_LOCAL_RUN_H_

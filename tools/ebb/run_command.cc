@@ -1,0 +1,59 @@
+// `ebb run`.
+#include <memory>
+#include <string>
+
+#include "tools/ebb/command.h"
+#include "tools/ebb/local_run.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  JobFlags job;
+  RunOptions run;
+};
+
+int Run(Flags& flags) {
+  flags.run.job = flags.job.Choice();
+  const auto report = RunLocally(flags.run);
+  if (!report.ok()) return Report(report.status());
+  if (report->interrupted) return kExitInterrupted;
+  return report->problems.empty() ? kExitGood : kExitFailed;
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command =
+      app->add_subcommand("run", "Trains a job on a cluster of its own, here");
+  const auto flags = std::make_shared<Flags>();
+  AddJobFlags(command, &flags->job);
+  RunOptions& run = flags->run;
+  command->add_option("--servers", run.servers, "Parameter servers (2)")
+      ->check(CLI::Range(1, 64));
+  command->add_option("--workers", run.workers, "Workers (3)")
+      ->check(CLI::Range(1, 256));
+  command->add_option("--report", run.report_file,
+                      "Also write the report (JSON) to this file");
+  command->add_option("--run-dir", run.folder,
+                      "Folder of the run (runs/NAME-N)");
+  command->add_flag("--resume", run.resume,
+                    "Go on with the run in --run-dir, or with the newest");
+  AddDurationFlag(command, "--kill-every", &run.kill_every,
+                  "Kill a daemon every so many seconds, and bring it back");
+  command->add_option("--kill-seed", run.kill_seed,
+                      "Of the kills (the job's seed)");
+  command->add_flag("--quiet", run.quiet, "Print errors only");
+  command->footer(R"(
+Starts a scheduler, servers and workers as processes, trains, audits, and ends
+them. Everything they write is in the run's folder: logs, checkpoints, metrics,
+report.html. Ctrl-C ends it in good order; --resume goes on from there.
+Exit code: 0 good; 1 incomplete, audit not exact, a daemon died, an `expect:`
+missed, ...; 2 a wrong flag or job file, nothing started; 130 interrupted.
+Example:
+  ebb run examples/jobs/fashion_mlp.yaml --epochs 3 --set optimizer.rate=0.002)");
+  command->callback([flags, exit_code] { *exit_code = Run(*flags); });
+}
+
+}  // namespace ebb::tools

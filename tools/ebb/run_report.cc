@@ -1,0 +1,341 @@
+#include "tools/ebb/run_report.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/job/values.h"
+#include "tools/ebb/daemon_names.h"
+#include "tools/ebb/progress_line.h"
+
+namespace ebb::tools {
+
+namespace {
+
+std::vector<int64_t> Staleness(const v1::JobStatus& status) {
+  std::vector<int64_t> histogram(status.staleness().begin(),
+                                 status.staleness().end());
+  while (!histogram.empty() && histogram.back() == 0) histogram.pop_back();
+  return histogram;
+}
+
+const v1::JobStatus::Evaluation* LastEvaluation(const v1::JobStatus& status) {
+  if (status.evaluations().empty()) return nullptr;
+  const auto& last = status.evaluations(status.evaluations_size() - 1);
+  return last.error().empty() ? &last : nullptr;
+}
+
+double ShareOf(const v1::JobStatus& status, int64_t examples) {
+  int64_t all = 0;
+  for (const auto& share : status.shares()) all += share.examples();
+  return all > 0 ? static_cast<double>(examples) / static_cast<double>(all) : 0;
+}
+
+std::string ExpectedText(const RunReport& report, absl::string_view figure) {
+  for (const Expectation& expectation : report.expectations) {
+    if (expectation.figure != figure) continue;
+    return absl::StrCat(" (expected ", expectation.wanted,
+                        expectation.met ? ")" : ": missed)");
+  }
+  return "";
+}
+
+std::string AppliedText(const AuditReport& audit) {
+  return absl::StrCat(WithCommas(audit.worst.applied), " of ",
+                      WithCommas(audit.worst.expected), " applied in each of ",
+                      Count(audit.sum.partitions, "partition"), ": ",
+                      WithCommas(audit.sum.missing), " missing, ",
+                      WithCommas(audit.sum.doubled), " doubled, ",
+                      WithCommas(audit.worst.skipped), " skipped");
+}
+
+std::string StalenessText(const std::vector<int64_t>& histogram) {
+  if (histogram.empty()) return "unknown";
+  int64_t all = 0;
+  for (const int64_t count : histogram) all += count;
+  // The histogram in the coarsest form that shows its shape.
+  std::vector<std::string> shares;
+  constexpr size_t kShown = 10;
+  for (size_t i = 0; i < std::min(kShown, histogram.size()); ++i) {
+    shares.push_back(absl::StrFormat(
+        "%d: %.0f%%", i,
+        100.0 * static_cast<double>(histogram[i]) / static_cast<double>(all)));
+  }
+  return absl::StrCat("median ", QuantileOfHistogram(histogram, 0.5), ", p99 ",
+                      QuantileOfHistogram(histogram, 0.99), ", max ",
+                      histogram.size() - 1, " updates (",
+                      absl::StrJoin(shares, ", "),
+                      histogram.size() > kShown ? ", …)" : ")");
+}
+
+std::string RestartsText(const RunReport& report) {
+  const Restarts& restarts = report.restarts;
+  if (restarts.total() == 0 && report.kills.empty()) return "none";
+  return absl::StrCat(
+      restarts.total(), " (scheduler ", restarts.scheduler, ", servers ",
+      restarts.servers, ", workers ", restarts.workers, ")",
+      report.kills.empty()
+          ? ""
+          : absl::StrCat(", ", Count(report.kills.size(), "planned kill")));
+}
+
+std::string ServersText(const v1::JobStatus& status) {
+  return absl::StrJoin(PartitionsByServer(status), ", ",
+                       [](std::string* out, const auto& server) {
+                         absl::StrAppend(out, server.first, " ",
+                                         Count(server.second, "partition"));
+                       });
+}
+
+std::string WorkersText(const v1::JobStatus& status) {
+  return absl::StrJoin(
+      status.shares(), ", ", [&](std::string* out, const auto& share) {
+        absl::StrAppend(
+            out, share.name(), " ",
+            absl::StrFormat("%.0f%%", 100 * ShareOf(status, share.examples())));
+      });
+}
+
+Json StalenessJson(const v1::JobStatus& status) {
+  const std::vector<int64_t> histogram = Staleness(status);
+  Json json = Json::Object();
+  json["median"] = QuantileOfHistogram(histogram, 0.5);
+  json["p99"] = QuantileOfHistogram(histogram, 0.99);
+  json["max"] = histogram.empty() ? int64_t{0}
+                                  : static_cast<int64_t>(histogram.size()) - 1;
+  const auto mean = MeanOfHistogram(histogram);
+  json["mean"] = mean ? Json(*mean) : Json();
+  json["histogram"] = Json::List();
+  for (const int64_t count : histogram) json["histogram"].Add(count);
+  return json;
+}
+
+Json OptionalJson(const std::optional<double>& value) {
+  return value ? Json(*value) : Json();
+}
+
+Json EvaluationsJson(const v1::JobStatus& status) {
+  Json list = Json::List();
+  for (const auto& evaluation : status.evaluations()) {
+    Json one = Json::Object();
+    one["epoch"] = evaluation.epoch() + 1;
+    if (evaluation.error().empty()) {
+      if (evaluation.accuracy() >= 0) one["accuracy"] = evaluation.accuracy();
+      one["loss"] = evaluation.loss();
+      one["examples"] = evaluation.examples();
+      one["position"] = evaluation.position();
+    } else {
+      one["error"] = evaluation.error();
+    }
+    list.Add(std::move(one));
+  }
+  return list;
+}
+
+// What the servers and workers did.
+void AddShares(const v1::JobStatus& status, Json* json) {
+  (*json)["training_loss"] = Json::List();
+  for (const auto& loss : status.losses()) {
+    (*json)["training_loss"].Add(loss.mean());
+  }
+  (*json)["servers"] = Json::List();
+  for (const auto& [name, partitions] : PartitionsByServer(status)) {
+    Json one = Json::Object();
+    one["name"] = name;
+    one["partitions"] = partitions;
+    (*json)["servers"].Add(std::move(one));
+  }
+  (*json)["workers"] = Json::List();
+  for (const auto& share : status.shares()) {
+    Json one = Json::Object();
+    one["name"] = share.name();
+    one["examples"] = share.examples();
+    one["share"] = ShareOf(status, share.examples());
+    (*json)["workers"].Add(std::move(one));
+  }
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, int>> PartitionsByServer(
+    const v1::JobStatus& status) {
+  std::map<int32_t, int> owned;
+  for (const auto& server : status.placement().servers()) {
+    owned[server.server()];
+  }
+  for (const auto& place : status.placement().partitions()) {
+    ++owned[place.server()];
+  }
+  std::vector<std::pair<std::string, int>> servers;
+  for (const auto& [server, partitions] : owned) {
+    servers.emplace_back(ServerName(server), partitions);
+  }
+  return servers;
+}
+
+std::vector<Expectation> CheckExpectations(const v1::Job& job,
+                                           const v1::JobStatus& status) {
+  const auto* last = LastEvaluation(status);
+  std::vector<Expectation> expectations;
+  const auto add = [&](const char* figure, const std::string& wanted,
+                       std::optional<double> found) {
+    const auto comparison = job::ParseComparison(wanted);
+    expectations.push_back({figure, wanted, found,
+                            comparison && found && comparison->Holds(*found)});
+  };
+  const v1::Expect& expect = job.expect();
+  if (expect.has_accuracy()) {
+    add("accuracy", expect.accuracy(),
+        last != nullptr && last->accuracy() >= 0
+            ? std::optional(last->accuracy())
+            : std::nullopt);
+  }
+  if (expect.has_loss()) {
+    add("loss", expect.loss(),
+        last != nullptr ? std::optional(last->loss()) : std::nullopt);
+  }
+  return expectations;
+}
+
+std::optional<double> RunReport::accuracy() const {
+  const auto* last = LastEvaluation(status);
+  if (last == nullptr || last->accuracy() < 0) return std::nullopt;
+  return last->accuracy();
+}
+
+std::optional<double> RunReport::test_loss() const {
+  const auto* last = LastEvaluation(status);
+  if (last == nullptr) return std::nullopt;
+  return last->loss();
+}
+
+void Judge(RunReport* report) {
+  std::vector<std::string>& problems = report->problems;
+  if (!report->complete()) {
+    problems.push_back(absl::StrCat(
+        "the job is not complete: ", WithCommas(report->status.applied_min()),
+        " of ", WithCommas(report->status.examples()),
+        " examples are applied"));
+    return;  // The rest says the same.
+  }
+  if (!report->audit) {
+    problems.push_back("there was no audit");
+  } else if (!report->audit->exact()) {
+    const auto wrong = report->audit->Problems();
+    problems.insert(problems.end(), wrong.begin(), wrong.end());
+  }
+  for (const auto& evaluation : report->status.evaluations()) {
+    if (evaluation.error().empty()) continue;
+    problems.push_back(
+        absl::StrCat("epoch ", evaluation.epoch() + 1,
+                     " was not evaluated: ", evaluation.error()));
+  }
+  for (const Expectation& expectation : report->expectations) {
+    if (expectation.met) continue;
+    problems.push_back(absl::StrCat(
+        "expected ", expectation.figure, " ", expectation.wanted, ", found ",
+        expectation.found ? absl::StrFormat("%.4f", *expectation.found)
+                          : std::string("none")));
+  }
+}
+
+std::string ReportText(const RunReport& report, const Console& console) {
+  const v1::JobStatus& status = report.status;
+  std::string out;
+  const auto line = [&](absl::string_view name, absl::string_view text) {
+    if (!text.empty()) {
+      absl::StrAppend(&out, absl::StrFormat("  %-15s %s\n", name, text));
+    }
+  };
+  const std::string took = DurationText(absl::Seconds(report.seconds));
+  if (report.complete()) {
+    out = Paint(console, Ink::kBold, absl::StrCat("done in ", took)) + "\n";
+  } else {
+    out = Paint(console, Ink::kYellow,
+                absl::StrFormat(
+                    "stopped after %s, at %d%%", took,
+                    static_cast<int>(100 *
+                                     static_cast<double>(status.applied_min()) /
+                                     static_cast<double>(std::max<int64_t>(
+                                         1, status.examples()))))) +
+          "\n";
+  }
+  if (report.accuracy()) {
+    line("test accuracy", absl::StrFormat("%.4f", *report.accuracy()) +
+                              ExpectedText(report, "accuracy"));
+  }
+  if (report.test_loss()) {
+    line("test loss", absl::StrFormat("%.4f", *report.test_loss()) +
+                          ExpectedText(report, "loss"));
+  }
+  if (report.audit) {
+    line("examples", AppliedText(*report.audit));
+    line("audit", report.audit->exact()
+                      ? absl::StrCat("exact", report.audit->oracle_checked
+                                                  ? ", the integer table too"
+                                                  : "")
+                      : Paint(console, Ink::kRed, "NOT EXACT"));
+  }
+  line("speed",
+       absl::StrCat(Short(report.examples_per_second()), " examples/s"));
+  line("updates", WithCommas(status.updates()));
+  line("staleness", StalenessText(Staleness(status)));
+  line("servers", ServersText(status));
+  line("workers", WorkersText(status));
+  line("restarts", RestartsText(report));
+  line("run", absl::StrCat(report.folder,
+                           "/ (report.html, report.json, metrics.csv, logs)"));
+  for (const std::string& problem : report.problems) {
+    absl::StrAppend(&out, Paint(console, Ink::kRed, "error:"), " ", problem,
+                    "\n");
+  }
+  return out;
+}
+
+Json ReportJson(const RunReport& report) {
+  const v1::JobStatus& status = report.status;
+  Json json = Json::Object();
+  json["name"] = report.job.name();
+  json["passed"] = report.problems.empty() && !report.interrupted;
+  json["complete"] = report.complete();
+  json["interrupted"] = report.interrupted;
+  json["accuracy"] = OptionalJson(report.accuracy());
+  json["loss"] = OptionalJson(report.test_loss());
+  json["seconds"] = report.seconds;
+  json["total_seconds"] = report.total_seconds;
+  json["cpu_seconds"] = report.cpu_seconds;
+  json["examples_per_second"] = report.examples_per_second();
+  json["epochs"] = report.job.train().epochs();
+  json["seed"] = report.job.seed();
+  json["updates"] = status.updates();
+  json["audit"] = report.audit ? AuditJson(*report.audit) : Json();
+  json["staleness"] = StalenessJson(status);
+  json["restarts"]["total"] = report.restarts.total();
+  json["restarts"]["scheduler"] = report.restarts.scheduler;
+  json["restarts"]["servers"] = report.restarts.servers;
+  json["restarts"]["workers"] = report.restarts.workers;
+  json["kills"] = Json::List();
+  for (const std::string& daemon : report.kills) json["kills"].Add(daemon);
+  json["leases_repeated"] = status.leases_repeated();
+  json["evaluations"] = EvaluationsJson(status);
+  AddShares(status, &json);
+  json["expectations"] = Json::List();
+  for (const Expectation& expectation : report.expectations) {
+    Json one = Json::Object();
+    one["figure"] = expectation.figure;
+    one["wanted"] = expectation.wanted;
+    one["found"] = OptionalJson(expectation.found);
+    one["met"] = expectation.met;
+    json["expectations"].Add(std::move(one));
+  }
+  json["folder"] = report.folder;
+  json["problems"] = Json::List();
+  for (const std::string& problem : report.problems) {
+    json["problems"].Add(problem);
+  }
+  return json;
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,78 @@
+// What came out of a run: for people, for programs, and the verdict.
+#ifndef EBB_TOOLS_EBB_RUN_REPORT_H_
+#define EBB_TOOLS_EBB_RUN_REPORT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ebb/v1/job.pb.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "tools/ebb/audit.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/json.h"
+
+namespace ebb::tools {
+
+struct Expectation {
+  std::string figure;  // "accuracy".
+  std::string wanted;  // ">= 0.87".
+  std::optional<double> found;
+  bool met = false;
+};
+
+// Of the job's last evaluation. One without a figure is missed.
+std::vector<Expectation> CheckExpectations(const v1::Job& job,
+                                           const v1::JobStatus& status);
+
+// Starts after the first, by role.
+struct Restarts {
+  int scheduler = 0;
+  int servers = 0;
+  int workers = 0;
+  int total() const { return scheduler + servers + workers; }
+};
+
+struct RunReport {
+  v1::Job job;
+  v1::JobStatus status;  // The last one.
+  std::string folder;    // As a person would write it.
+  bool interrupted = false;
+  double seconds = 0;        // From the submission to the end of training.
+  double total_seconds = 0;  // From the start of the program.
+  double cpu_seconds = 0;    // Of all daemons.
+  std::vector<Expectation> expectations;
+  std::optional<AuditReport> audit;
+  Restarts restarts;
+  std::vector<std::string> kills;  // Who was killed by plan, in order.
+  // What is off, a sentence each; the run failed if there is any.
+  std::vector<std::string> problems;
+
+  bool complete() const {
+    return status.summary().state() == v1::JOB_STATE_COMPLETE;
+  }
+  double examples_per_second() const {
+    return seconds > 0 ? static_cast<double>(status.applied_min()) / seconds
+                       : 0;
+  }
+  // Of the last evaluation.
+  std::optional<double> accuracy() const;
+  std::optional<double> test_loss() const;
+};
+
+// Adds what follows from the figures themselves to the problems: incomplete,
+// audit not exact, an expectation missed.
+void Judge(RunReport* report);
+
+std::string ReportText(const RunReport& report, const Console& console);
+Json ReportJson(const RunReport& report);
+
+// How many partitions each server owns, by the job's placement: by name.
+std::vector<std::pair<std::string, int>> PartitionsByServer(
+    const v1::JobStatus& status);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_REPORT_H_

@@ -1,0 +1,252 @@
+#include "tools/ebb/run_report.h"
+
+#include <filesystem>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/ebb/html_report.h"
+#include "tools/ebb/run_folder.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+RunReport Good() {
+  RunReport report;
+  report.job.set_name("fashion-mlp");
+  report.job.set_seed(1);
+  report.job.mutable_train()->set_epochs(8);
+  report.job.mutable_expect()->set_accuracy(">= 0.87");
+  report.folder = "runs/fashion-mlp-1";
+  report.seconds = 4.6;
+  report.total_seconds = 5.5;
+  report.cpu_seconds = 9;
+  v1::JobStatus& status = report.status;
+  status.mutable_summary()->set_state(v1::JOB_STATE_COMPLETE);
+  status.set_examples(480'000);
+  status.set_applied_min(480'000);
+  status.set_updates(56'265);
+  for (const int64_t count : {10, 60, 25, 5, 0}) status.add_staleness(count);
+  auto* evaluation = status.add_evaluations();
+  evaluation->set_epoch(7);
+  evaluation->set_accuracy(0.8791);
+  evaluation->set_loss(0.36);
+  status.add_losses()->set_mean(0.25);
+  for (int server : {0, 1}) {
+    status.mutable_placement()->add_servers()->set_server(server);
+  }
+  for (int p = 0; p < 15; ++p) {
+    auto* place = status.mutable_placement()->add_partitions();
+    place->set_partition(p);
+    place->set_server(p % 2);
+  }
+  for (const auto& [name, examples] :
+       std::vector<std::pair<std::string, int64_t>>{{"worker-0", 160'000},
+                                                    {"worker-1", 320'000}}) {
+    auto* share = status.add_shares();
+    share->set_name(name);
+    share->set_examples(examples);
+  }
+  AuditReport audit;
+  audit.worst = {480'000, 480'000, 0, 0, 0, 15};
+  audit.sum = {7'200'000, 7'200'000, 0, 0, 0, 15};
+  PartitionAudit partition;
+  partition.ledger = audit.worst;
+  partition.marks_agree = true;
+  audit.partitions = {partition};
+  report.audit = audit;
+  report.expectations = CheckExpectations(report.job, status);
+  return report;
+}
+
+TEST(RunReportTest, AGoodRunHasNoProblems) {
+  RunReport report = Good();
+  Judge(&report);
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_EQ(
+      ReportText(report, {}),
+      "done in 4.6 s\n"
+      "  test accuracy   0.8791 (expected >= 0.87)\n"
+      "  test loss       0.3600\n"
+      "  examples        480,000 of 480,000 applied in each of 15 partitions: "
+      "0 "
+      "missing, 0 doubled, 0 skipped\n"
+      "  audit           exact\n"
+      "  speed           104k examples/s\n"
+      "  updates         56,265\n"
+      "  staleness       median 1, p99 3, max 3 updates (0: 10%, 1: 60%, 2: "
+      "25%, 3: 5%)\n"
+      "  servers         ps-0 8 partitions, ps-1 7 partitions\n"
+      "  workers         worker-0 33%, worker-1 67%\n"
+      "  restarts        none\n"
+      "  run             runs/fashion-mlp-1/ (report.html, report.json, "
+      "metrics.csv, logs)\n");
+}
+
+TEST(RunReportTest, JsonHasWhatProgramsAskFor) {
+  RunReport report = Good();
+  Judge(&report);
+  const std::string json = ReportJson(report).ToLine();
+  EXPECT_THAT(
+      json,
+      AllOf(HasSubstr("\"passed\": true, \"complete\": true"),
+            HasSubstr("\"accuracy\": 0.8791"), HasSubstr("\"seconds\": 4.6"),
+            HasSubstr("\"examples_per_second\": 104347.8"),
+            HasSubstr("\"audit\": {\"exact\": true, \"expected\": 480000, "
+                      "\"applied\": 480000, \"missing\": 0, \"doubled\": 0, "
+                      "\"skipped\": 0, \"partitions\": 15"),
+            HasSubstr("\"histogram\": [10, 60, 25, 5]"),
+            HasSubstr("\"restarts\": {\"total\": 0"),
+            HasSubstr("{\"name\": \"ps-0\", \"partitions\": 8}")));
+}
+
+TEST(RunReportTest, AMissedExpectationIsAProblem) {
+  RunReport report = Good();
+  report.status.mutable_evaluations(0)->set_accuracy(0.86);
+  report.job.mutable_expect()->set_loss("<= 0.5");
+  report.expectations = CheckExpectations(report.job, report.status);
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ElementsAre("expected accuracy >= 0.87, found 0.8600"));
+  EXPECT_THAT(ReportText(report, {}),
+              AllOf(HasSubstr("0.8600 (expected >= 0.87: missed)"),
+                    HasSubstr("error: expected accuracy >= 0.87")));
+  EXPECT_THAT(ReportJson(report).ToLine(), HasSubstr("\"passed\": false"));
+}
+
+TEST(RunReportTest, AnExpectationWithoutEvaluationIsMissed) {
+  RunReport report = Good();
+  report.status.clear_evaluations();
+  report.expectations = CheckExpectations(report.job, report.status);
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ElementsAre("expected accuracy >= 0.87, found none"));
+}
+
+TEST(RunReportTest, AnIncompleteJobAndAnInexactAuditAreProblems) {
+  RunReport report = Good();
+  report.audit->partitions[0].ledger.missing = 3;
+  report.audit->sum.missing = 3;
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ElementsAre("partition 0: 3 examples missing, 0 applied twice"));
+
+  report = Good();
+  report.status.mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  report.status.set_applied_min(240'000);
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ElementsAre("the job is not complete: 240,000 of 480,000 "
+                          "examples are applied"));
+  EXPECT_THAT(ReportText(report, {}), HasSubstr("stopped after 4.6 s, at 50%"));
+}
+
+TEST(HtmlReportTest, IsOnePageWithCharts) {
+  RunReport report = Good();
+  report.job.set_name("a<b");
+  std::vector<RunSample> samples(3);
+  for (int i = 0; i < 3; ++i) {
+    samples[i].seconds = i;
+    samples[i].progress.loss = 1.0 / (i + 1);
+    samples[i].progress.examples_per_second = 1000 * i;
+    samples[i].progress.workers = 3;
+  }
+  const std::string html = HtmlReport(report, samples);
+  EXPECT_THAT(html, AllOf(HasSubstr("<h1>a&lt;b <span class=\"good\">passed"),
+                          HasSubstr("<svg"), HasSubstr("0.8791"),
+                          Not(HasSubstr("<script")), Not(HasSubstr("http"))));
+  EXPECT_THAT(html, Not(HasSubstr("nan")));
+  // Nothing was evaluated in the samples: no chart of it.
+  EXPECT_THAT(html, Not(HasSubstr("Test accuracy by seconds")));
+}
+
+TEST(HtmlReportTest, ChartOfOnePointAndOfNone) {
+  EXPECT_EQ(Chart("t", {{"a", {}}}, nullptr), "");
+  EXPECT_THAT(Chart("t", {{"a", {{0, 5}}}}, nullptr),
+              AllOf(HasSubstr("<polyline"), Not(HasSubstr("nan")),
+                    Not(HasSubstr("inf"))));
+}
+
+class RunFolderTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    before_ = std::filesystem::current_path();
+    folder_ = ::testing::TempDir() + "/run_folder_test_" +
+              ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    std::filesystem::current_path(folder_);
+  }
+  void TearDown() override {
+    std::filesystem::current_path(before_);
+    std::filesystem::remove_all(folder_);
+  }
+  std::filesystem::path before_;
+  std::string folder_;
+};
+
+TEST_F(RunFolderTest, CountsRunsOfAName) {
+  const auto first = RunFolder::Make("job", "");
+  const auto second = RunFolder::Make("job", "");
+  const auto other = RunFolder::Make("other", "");
+  ASSERT_TRUE(first.ok() && second.ok() && other.ok());
+  EXPECT_EQ(first->shown(), "runs/job-1");
+  EXPECT_EQ(second->shown(), "runs/job-2");
+  EXPECT_EQ(other->shown(), "runs/other-1");
+  EXPECT_TRUE(std::filesystem::is_directory(second->File("logs")));
+}
+
+TEST_F(RunFolderTest, OpensTheNewestUnlessSomebodyRunsInIt) {
+  EXPECT_EQ(RunFolder::Open("job", "").status().code(),
+            absl::StatusCode::kNotFound);
+  { ASSERT_TRUE(RunFolder::Make("job", "").ok()); }
+  auto second = RunFolder::Make("job", "");
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(RunFolder::Open("job", "").status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  { const RunFolder ended = *std::move(second); }
+  const auto again = RunFolder::Open("job", "");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->shown(), "runs/job-2");
+  EXPECT_TRUE(RunFolder::Open("job", "runs/job-1").ok());
+}
+
+TEST_F(RunFolderTest, WillNotMixWithWhatIsThere) {
+  std::filesystem::create_directories("full/of/things");
+  EXPECT_EQ(RunFolder::Make("job", "full").status().code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(RunFolder::Open("job", "full").status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_TRUE(RunFolder::Make("job", "a/new/one").ok());
+}
+
+TEST_F(RunFolderTest, RemembersSamples) {
+  const auto run = RunFolder::Make("job", "");
+  ASSERT_TRUE(run.ok());
+  EXPECT_THAT(run->ReadSamples(), IsEmpty());
+  RunSample sample;
+  sample.seconds = 1.5;
+  sample.progress.epoch = 2;
+  sample.progress.applied = 100;
+  sample.progress.loss = 0.25;
+  sample.progress.workers = 3;
+  ASSERT_TRUE(run->AppendSample(sample).ok());
+  ASSERT_TRUE(run->AppendSample(sample).ok());
+  const auto samples = run->ReadSamples();
+  ASSERT_EQ(samples.size(), 2);
+  EXPECT_EQ(samples[1].seconds, 1.5);
+  EXPECT_EQ(samples[1].progress.epoch, 2);
+  EXPECT_EQ(samples[1].progress.applied, 100);
+  EXPECT_EQ(samples[1].progress.loss, 0.25);
+  EXPECT_EQ(samples[1].progress.test_accuracy, std::nullopt);
+  EXPECT_EQ(samples[1].progress.workers, 3);
+}
+
+}  // namespace
+}  // namespace ebb::tools

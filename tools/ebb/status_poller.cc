@@ -1,0 +1,53 @@
+#include "tools/ebb/status_poller.h"
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "common/rpc/admin.h"
+
+namespace ebb::tools {
+
+StatusPoller::StatusPoller(std::string scheduler, uint64_t job,
+                           absl::Duration interval)
+    : scheduler_(std::move(scheduler)),
+      job_(job),
+      interval_(interval),
+      thread_([this] { Run(); }) {}
+
+StatusPoller::~StatusPoller() {
+  {
+    MutexLock lock(&mu_);
+    stop_ = true;
+    stopping_.SignalAll();
+  }
+  thread_.join();
+}
+
+PolledStatus StatusPoller::Latest() const {
+  MutexLock lock(&mu_);
+  return latest_;
+}
+
+void StatusPoller::Run() {
+  rpc::SchedulerAdminClient client(scheduler_);
+  v1::GetStatusRequest request;
+  request.set_job(job_);
+  for (;;) {
+    auto answer = client.GetStatus(request, absl::Seconds(1));
+    const absl::Time now = absl::Now();
+    MutexLock lock(&mu_);
+    latest_.error = answer.status();
+    if (answer.ok()) {
+      latest_.response = *std::move(answer);
+      latest_.when = now;
+      ++latest_.number;
+    }
+    const absl::Time next = now + interval_;
+    while (!stop_ && absl::Now() < next) {
+      stopping_.WaitFor(&mu_, next - absl::Now());
+    }
+    if (stop_) return;
+  }
+}
+
+}  // namespace ebb::tools
