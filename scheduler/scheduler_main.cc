@@ -10,10 +10,10 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "common/daemon.h"
 #include "common/rpc/grpc_transport.h"
 #include "glog/logging.h"
+#include "scheduler/scheduler_admin.h"
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/store/rocksdb_store.h"
 
@@ -149,9 +149,9 @@ int Run(const Flags& flags) {
   if (!store.ok()) return Fail(store.status());
   rpc::GrpcTransport transport(network);
   SchedulerShell shell(options, &transport, *std::move(store));
-  if (const absl::Status started = shell.Start(nullptr); !started.ok()) {
-    return Fail(started);
-  }
+  const absl::Status started =
+      shell.Start(std::make_shared<SchedulerAdmin>(&shell));
+  if (!started.ok()) return Fail(started);
   if (!flags.address_file.empty()) {
     const absl::Status written =
         WriteAddressFile(flags.address_file, shell.address());

@@ -9,11 +9,14 @@ namespace ebb::server {
 
 namespace {
 
-// People and `ebb explain` look for these words.
+// The scheduler's explanations look for these words.
 absl::Status Named(const absl::Status& status) {
-  if (!absl::IsResourceExhausted(status)) return status;
-  return absl::Status(status.code(),
-                      absl::StrCat("disk full: ", status.message()));
+  if (status.ok()) return status;
+  return absl::Status(
+      status.code(),
+      absl::StrCat(
+          absl::IsResourceExhausted(status) ? "disk full: " : "cannot write: ",
+          status.message()));
 }
 
 }  // namespace

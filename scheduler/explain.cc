@@ -1,0 +1,288 @@
+#include "scheduler/explain.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+using Reason = v1::WaitReason;
+
+constexpr int64_t kMostListed = 8;
+
+std::string Seconds(absl::Duration duration) {
+  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
+}
+
+std::string NameOf(const Cluster& cluster, SessionId session) {
+  const auto it = cluster.workers.find(session);
+  return it == cluster.workers.end() ? "a worker that is gone"
+                                     : absl::StrCat("worker ", it->second.name);
+}
+
+bool Over(const TrainingJob& job) {
+  return job.state().phase == JobPhase::kCompleted ||
+         job.state().phase == JobPhase::kCancelled;
+}
+
+// Collects the reasons of one job; each method looks for one kind.
+class Explainer {
+ public:
+  Explainer(const SchedulerShell::Picture& picture, const TrainingJob& job)
+      : picture_(picture),
+        core_(picture.core),
+        cluster_(picture.core.cluster()),
+        job_(job),
+        plan_(job.plan()),
+        stopped_(NotAdvancing(picture, job) > absl::ZeroDuration()) {}
+
+  std::vector<Reason> Explain() {
+    if (Over(job_)) return {};
+    Store();
+    Paused();
+    Servers();
+    if (job_.state().phase == JobPhase::kRunning && reasons_.empty()) Workers();
+    Problems();
+    if (job_.state().phase != JobPhase::kRunning) return std::move(reasons_);
+    if (job_.marks().AllApplied()) {
+      Ending();
+    } else if (job_.started() && job_.placement().AllRegistered()) {
+      ParkedBySsp();
+      RoundOpen();
+      LeasesHeld();
+    }
+    return std::move(reasons_);
+  }
+
+ private:
+  void Add(Reason::Kind kind, std::string subject, std::string text,
+           absl::Duration lasts = absl::ZeroDuration()) {
+    Reason& reason = reasons_.emplace_back();
+    reason.set_kind(kind);
+    reason.set_subject(std::move(subject));
+    reason.set_text(std::move(text));
+    reason.set_for_ms(std::max<int64_t>(0, absl::ToInt64Milliseconds(lasts)));
+  }
+
+  void Store() {
+    if (picture_.store_problem.empty()) return;
+    Add(Reason::KIND_DISK_FULL, "scheduler",
+        absl::StrCat("the scheduler cannot write its state, so it decides "
+                     "nothing: ",
+                     picture_.store_problem));
+  }
+
+  void Paused() {
+    if (job_.state().phase != JobPhase::kPaused) return;
+    for (const int64_t ordinal : job_.state().quarantined) {
+      const ItemId item = plan_.ItemAt(ordinal);
+      Add(Reason::KIND_QUARANTINED, absl::StrCat("item ", ToString(item)),
+          absl::StrCat("item ", ToString(item), " is quarantined at example ",
+                       job_.marks().LowestMark(item), " of ",
+                       plan_.ItemSize(item),
+                       "; decide whether to skip its batch or to try again"));
+    }
+    Add(Reason::KIND_PAUSED, absl::StrCat("job ", job_.record()->name),
+        absl::StrCat("the job is paused: ", job_.state().reason));
+  }
+
+  void Servers() {
+    if (core_.gathering()) {
+      std::string awaited;
+      for (const auto& [id, server] : cluster_.servers) {
+        if (!server.connected) absl::StrAppend(&awaited, " ", id.value());
+      }
+      Add(Reason::KIND_STARTING, "scheduler",
+          awaited.empty()
+              ? absl::StrCat("the scheduler waits for ",
+                             core_.options().min_servers,
+                             " servers; there are ", cluster_.servers.size())
+              : absl::StrCat(
+                    "the scheduler started and waits, at most ",
+                    absl::FormatDuration(core_.options().takeover_after),
+                    ", for the servers it knows of; missing:", awaited),
+          picture_.now - picture_.watch.since());
+      return;
+    }
+    const auto connected =
+        std::count_if(cluster_.servers.begin(), cluster_.servers.end(),
+                      [](const auto& one) { return one.second.connected; });
+    std::map<ServerId, int> away;
+    for (int32_t p = 0; p < plan_.partitions; ++p) {
+      const Ownership& one = job_.placement().at(PartitionId(p));
+      if (one.owner == Ownership::kNobody) {
+        Add(Reason::KIND_NO_SERVERS, "servers",
+            absl::StrCat("partitions wait to be placed until ",
+                         core_.options().min_servers,
+                         " servers are there; there are ", connected));
+        return;
+      }
+      if (!one.registered) ++away[one.owner];
+    }
+    for (const auto& [id, partitions] : away) {
+      const auto it = cluster_.servers.find(id);
+      const bool here = it != cluster_.servers.end() && it->second.connected;
+      const absl::Duration since =
+          it == cluster_.servers.end() ||
+                  it->second.since == absl::InfinitePast()
+              ? picture_.now - picture_.watch.since()
+              : picture_.now - it->second.since;
+      Add(here ? Reason::KIND_STARTING : Reason::KIND_SERVER_AWAY,
+          absl::StrCat("ps ", id.value()),
+          here ? absl::StrCat("ps ", id.value(), " is loading ", partitions,
+                              " partitions")
+               : absl::StrCat("ps ", id.value(), ", which owns ", partitions,
+                              " of ", plan_.partitions, " partitions, is away"),
+          since);
+    }
+  }
+
+  void Workers() {
+    if (!cluster_.workers.empty()) return;
+    Add(Reason::KIND_NO_WORKERS, "workers",
+        "no worker is connected; start some with ebb-worker");
+  }
+
+  // What servers complain of.
+  void Problems() {
+    for (const auto& [id, server] : cluster_.servers) {
+      if (!server.connected || server.problem.empty()) continue;
+      Reason::Kind kind = Reason::KIND_UNSPECIFIED;
+      if (absl::StrContains(server.problem, "memory for job")) {
+        kind = Reason::KIND_BACK_PRESSURE;
+      } else if (absl::StrContains(server.problem, "disk full") ||
+                 absl::StrContains(server.problem, "cannot write")) {
+        kind = Reason::KIND_DISK_FULL;
+      }
+      Add(kind, absl::StrCat("ps ", id.value()),
+          absl::StrCat("ps ", id.value(), ": ", server.problem));
+    }
+  }
+
+  void Ending() {
+    if (job_.evaluating()) {
+      Add(Reason::KIND_EVALUATION, absl::StrCat("job ", job_.record()->name),
+          "every example is applied; the last evaluation is under way");
+    }
+    if (!job_.marks().Complete()) {
+      Add(Reason::KIND_NOT_DURABLE, absl::StrCat("job ", job_.record()->name),
+          absl::StrCat("every example is applied; the servers write the last "
+                       "versions: ",
+                       job_.marks().durable_everywhere(), " of ", plan_.items(),
+                       " items are durable"));
+    }
+  }
+
+  void ParkedBySsp() {
+    if (plan_.consistency.kind != ConsistencyKind::kSsp) return;
+    const SessionId slowest = job_.view().Slowest();
+    for (const auto& [session, worker] : cluster_.workers) {
+      if (!worker.parked || session == slowest ||
+          !job_.view().Contains(session)) {
+        continue;
+      }
+      const WorkerWatch* watch = picture_.watch.worker(session);
+      const bool since_known =
+          watch != nullptr && watch->parked_since != absl::InfiniteFuture();
+      Add(Reason::KIND_PARKED_BY_SSP, NameOf(cluster_, session),
+          absl::StrCat(NameOf(cluster_, session), " is at clock ", worker.clock,
+                       " and parked, waiting for ", NameOf(cluster_, slowest),
+                       " at clock ", job_.view().MinClock(), " (bound ",
+                       plan_.consistency.clock_bound, ")"),
+          since_known ? picture_.now - watch->parked_since
+                      : absl::ZeroDuration());
+    }
+  }
+
+  bool AnybodyIdle() const {
+    return std::any_of(cluster_.workers.begin(), cluster_.workers.end(),
+                       [&](const auto& one) {
+                         return job_.leases().HeldBy(one.first).empty();
+                       });
+  }
+
+  void RoundOpen() {
+    if (!plan_.rounds() || (!stopped_ && !AnybodyIdle())) return;
+    const int64_t round = job_.marks().RoundsClosed();
+    if (round >= plan_.RoundCount()) return;
+    const int64_t durable = job_.marks().RoundsDurable();
+    if (round - plan_.consistency.rounds_in_memory >= durable) {
+      Add(Reason::KIND_NOT_DURABLE, absl::StrCat("round ", round),
+          absl::StrCat("round ", round, " begins when round ",
+                       round - plan_.consistency.rounds_in_memory,
+                       " is durable: the servers hold as many values as they "
+                       "may (rounds_in_memory: ",
+                       plan_.consistency.rounds_in_memory, ")"));
+      return;
+    }
+    const auto [first, last] = plan_.RoundItems(round);
+    int64_t full = 0;
+    std::set<std::string> holders;
+    for (int64_t ordinal = first; ordinal < last; ++ordinal) {
+      if (job_.marks().FullEverywhere(ordinal)) ++full;
+      const auto held = job_.leases().held().find(ordinal);
+      if (held != job_.leases().held().end()) {
+        holders.insert(NameOf(cluster_, held->second.worker));
+      }
+    }
+    std::string text = absl::StrCat("round ", round, " is open: ", full, " of ",
+                                    last - first, " items are full");
+    for (const std::string& holder : holders) {
+      absl::StrAppend(
+          &text, holder == *holders.begin() ? "; in work at " : ", ", holder);
+    }
+    Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round),
+        std::move(text));
+  }
+
+  void LeasesHeld() {
+    if (!stopped_) return;
+    int64_t listed = 0;
+    for (const auto& [ordinal, held] : job_.leases().held()) {
+      if (++listed > kMostListed) return;
+      const ItemId item = plan_.ItemAt(ordinal);
+      Add(Reason::KIND_LEASE_HELD, NameOf(cluster_, held.worker),
+          absl::StrCat(NameOf(cluster_, held.worker), " holds item ",
+                       ToString(item), " at example ", held.position, " of ",
+                       plan_.ItemSize(item), "; its lease ends in ",
+                       Seconds(std::max(absl::ZeroDuration(),
+                                        held.expires - picture_.now)),
+                       " unless it shows progress, then another worker gets "
+                       "the item"));
+    }
+  }
+
+  const SchedulerShell::Picture& picture_;
+  const SchedulerCore& core_;
+  const Cluster& cluster_;
+  const TrainingJob& job_;
+  const JobPlan& plan_;
+  const bool stopped_;
+  std::vector<Reason> reasons_;
+};
+
+}  // namespace
+
+absl::Duration NotAdvancing(const SchedulerShell::Picture& picture,
+                            const TrainingJob& job) {
+  const JobWatch* watch = picture.watch.job(job.id());
+  if (watch == nullptr || Over(job)) return absl::ZeroDuration();
+  const absl::Duration since = picture.now - watch->advanced;
+  return since < kPause ? absl::ZeroDuration() : since;
+}
+
+std::vector<v1::WaitReason> ExplainJob(const SchedulerShell::Picture& picture,
+                                       const TrainingJob& job) {
+  return Explainer(picture, job).Explain();
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,244 @@
+#include "scheduler/scheduler_admin.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/job/specification.h"
+#include "common/rpc/convert.h"
+#include "common/status_macros.h"
+#include "scheduler/explain.h"
+#include "scheduler/status.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+// How long a change may take to become durable.
+constexpr absl::Duration kChangeLimit = absl::Seconds(10);
+
+absl::Status NoSuchJob(uint64_t job) {
+  return absl::NotFoundError(absl::StrCat("there is no job with id ", job));
+}
+
+const TrainingJob* FindJob(const SchedulerCore& core, uint64_t id) {
+  const auto it = core.jobs().find(JobId(id));
+  return it == core.jobs().end() ? nullptr : it->second.get();
+}
+
+bool Unfinished(const TrainingJob& job) {
+  return job.state().phase == JobPhase::kRunning ||
+         job.state().phase == JobPhase::kPaused;
+}
+
+// What the scheduler adds to a specification before it is stored for good.
+absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
+  if (request.request_id().empty()) {
+    return absl::InvalidArgumentError(
+        "request_id is empty; choose one per submission");
+  }
+  JobRecord record;
+  record.name = request.name();
+  if (record.name.empty()) {
+    return absl::InvalidArgumentError("the job has no name");
+  }
+  record.specification = request.specification();
+  EBB_ASSIGN_OR_RETURN(record.plan, rpc::FromProto(request.plan()));
+  auto specification = job::ReadSpecification(record);
+  if (!specification.ok()) {
+    return absl::InvalidArgumentError(specification.status().message());
+  }
+  EBB_RETURN_IF_ERROR(job::TablesOf(*specification, record.plan).status());
+  specification->set_request_id(request.request_id());
+  specification->set_submitted_unix_ms(absl::ToUnixMillis(absl::Now()));
+  if (!request.source().empty()) specification->set_source(request.source());
+  record.specification = specification->SerializeAsString();
+  return record;
+}
+
+// The job of this submission, made now or by an earlier try.
+absl::StatusOr<JobId> SubmitOnce(const JobRecord& record,
+                                 const std::string& request_id,
+                                 SchedulerCore* core, absl::Time now,
+                                 SchedulerActions* out) {
+  const TrainingJob* unfinished = nullptr;
+  for (const auto& [id, job] : core->jobs()) {
+    if (job->record()->name != record.name) continue;
+    const auto known = job::ReadSpecification(*job->record());
+    if (known.ok() && known->request_id() == request_id) return id;
+    if (Unfinished(*job)) unfinished = job.get();
+  }
+  if (unfinished != nullptr) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "job ", record.name, " is there already (id ", unfinished->id().value(),
+        ") and not finished; cancel it, wait for it, or choose another name"));
+  }
+  return core->Submit(record, now, out);
+}
+
+}  // namespace
+
+absl::Status SchedulerAdmin::SubmitJob(const v1::SubmitJobRequest& request,
+                                       v1::SubmitJobResponse* response) {
+  EBB_ASSIGN_OR_RETURN(const JobRecord record, RecordOf(request));
+  // Shared: the change may outlive this call.
+  const auto job = std::make_shared<JobId>();
+  EBB_RETURN_IF_ERROR(shell_.Change(
+      [record, job, request_id = request.request_id()](
+          SchedulerCore* core, absl::Time now,
+          SchedulerActions* out) -> absl::Status {
+        EBB_ASSIGN_OR_RETURN(*job,
+                             SubmitOnce(record, request_id, core, now, out));
+        return absl::OkStatus();
+      },
+      kChangeLimit));
+  shell_.kill_points().Reached("job-stored-not-answered");
+  response->set_job(job->value());
+  return absl::OkStatus();
+}
+
+absl::Status SchedulerAdmin::ListJobs(const v1::ListJobsRequest& request,
+                                      v1::ListJobsResponse* response) {
+  shell_.Inspect([&](const SchedulerShell::Picture& picture) {
+    const auto& jobs = picture.core.jobs();
+    for (auto it = jobs.rbegin(); it != jobs.rend(); ++it) {
+      *response->add_jobs() = SummaryOf(picture, *it->second);
+    }
+  });
+  return absl::OkStatus();
+}
+
+absl::Status SchedulerAdmin::GetStatus(const v1::GetStatusRequest& request,
+                                       v1::GetStatusResponse* response) {
+  response->set_process_id(getpid());
+  absl::Status found;
+  shell_.Inspect([&](const SchedulerShell::Picture& picture) {
+    response->set_now_unix_ms(absl::ToUnixMillis(picture.now));
+    response->set_up_since_unix_ms(absl::ToUnixMillis(picture.watch.since()));
+    for (const auto& [id, server] : picture.core.cluster().servers) {
+      *response->add_servers() = StatusOf(picture, server);
+    }
+    for (const auto& [session, worker] : picture.core.cluster().workers) {
+      *response->add_workers() = StatusOf(picture, worker);
+    }
+    if (request.job() != 0 && FindJob(picture.core, request.job()) == nullptr) {
+      found = NoSuchJob(request.job());
+      return;
+    }
+    for (const auto& [id, job] : picture.core.jobs()) {
+      if (request.job() != 0 && id != JobId(request.job())) continue;
+      *response->add_jobs() = StatusOf(picture, *job);
+    }
+  });
+  return found;
+}
+
+absl::Status SchedulerAdmin::Explain(const v1::ExplainRequest& request,
+                                     v1::ExplainResponse* response) {
+  absl::Status found;
+  shell_.Inspect([&](const SchedulerShell::Picture& picture) {
+    const TrainingJob* job = FindJob(picture.core, request.job());
+    if (job == nullptr) {
+      found = NoSuchJob(request.job());
+      return;
+    }
+    for (v1::WaitReason& reason : ExplainJob(picture, *job)) {
+      *response->add_reasons() = std::move(reason);
+    }
+    response->set_not_advancing_ms(
+        absl::ToInt64Milliseconds(NotAdvancing(picture, *job)));
+  });
+  return found;
+}
+
+absl::Status SchedulerAdmin::GetJob(const v1::GetJobRequest& request,
+                                    v1::GetJobResponse* response) {
+  JobRecordPtr record;
+  shell_.Inspect([&](const SchedulerShell::Picture& picture) {
+    const TrainingJob* job = FindJob(picture.core, request.job());
+    if (request.job() == 0) {
+      for (const auto& [id, one] : picture.core.jobs()) {
+        if (one->record()->name == request.name()) job = one.get();
+      }
+    }
+    if (job == nullptr) return;
+    record = job->record();
+    *response->mutable_summary() = SummaryOf(picture, *job);
+    *response->mutable_rollback() = rpc::ToProto(job->state().rollback);
+    *response->mutable_placement() = rpc::ToProto(PlacementOf(picture, *job));
+    for (const SkippedRange& range : job->state().skipped) {
+      *response->add_skipped() = rpc::ToProto(range);
+    }
+  });
+  if (record == nullptr) {
+    return request.job() != 0 ? NoSuchJob(request.job())
+                              : absl::NotFoundError(absl::StrCat(
+                                    "there is no job ", request.name()));
+  }
+  *response->mutable_record() = rpc::ToProto(*record);
+  // A job of another program may have a specification of its own.
+  if (auto specification = job::ReadSpecification(*record);
+      specification.ok()) {
+    response->set_source(specification->source());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SchedulerAdmin::CheckpointNow(
+    const v1::CheckpointNowRequest& request,
+    v1::CheckpointNowResponse* response) {
+  return shell_.Change(
+      [job = JobId(request.job())](SchedulerCore* core, absl::Time now,
+                                   SchedulerActions* out) {
+        return core->Checkpoint(job, now, out);
+      },
+      kChangeLimit);
+}
+
+absl::Status SchedulerAdmin::CancelJob(const v1::CancelJobRequest& request,
+                                       v1::CancelJobResponse* response) {
+  return shell_.Change(
+      [id = request.job()](SchedulerCore* core, absl::Time now,
+                           SchedulerActions* out) {
+        const TrainingJob* job = FindJob(*core, id);
+        if (job != nullptr && job->state().phase == JobPhase::kCompleted) {
+          return absl::FailedPreconditionError(absl::StrCat(
+              "job ", job->record()->name, " is complete already"));
+        }
+        return core->Cancel(JobId(id), now, out);
+      },
+      kChangeLimit);
+}
+
+absl::Status SchedulerAdmin::ResolveItem(const v1::ResolveItemRequest& request,
+                                         v1::ResolveItemResponse* response) {
+  EBB_ASSIGN_OR_RETURN(const ItemId item, rpc::FromProto(request.item()));
+  if (request.decision() != v1::ResolveItemRequest::DECISION_SKIP &&
+      request.decision() != v1::ResolveItemRequest::DECISION_RETRY) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown decision ", request.decision()));
+  }
+  const bool skip = request.decision() == v1::ResolveItemRequest::DECISION_SKIP;
+  return shell_.Change(
+      [id = request.job(), item, skip](SchedulerCore* core, absl::Time now,
+                                       SchedulerActions* out) {
+        const TrainingJob* job = FindJob(*core, id);
+        if (job == nullptr) return NoSuchJob(id);
+        const auto& quarantined = job->state().quarantined;
+        if (!job->plan().HasItem(item) ||
+            std::find(quarantined.begin(), quarantined.end(),
+                      job->plan().Ordinal(item)) == quarantined.end()) {
+          return absl::NotFoundError(
+              absl::StrCat("item ", ToString(item), " of job ",
+                           job->record()->name, " is not quarantined"));
+        }
+        return core->Resume(JobId(id), skip, now, out);
+      },
+      kChangeLimit);
+}
+
+}  // namespace ebb::scheduler

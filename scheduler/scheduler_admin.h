@@ -1,0 +1,40 @@
+// What people and tools ask the scheduler, and tell it to do.
+#ifndef EBB_SCHEDULER_SCHEDULER_ADMIN_H_
+#define EBB_SCHEDULER_SCHEDULER_ADMIN_H_
+
+#include "absl/status/status.h"
+#include "common/rpc/admin.h"
+#include "scheduler/scheduler_shell.h"
+
+namespace ebb::scheduler {
+
+// Thread-safe.
+class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
+ public:
+  // `shell` is not owned and outlives the handler's calls.
+  explicit SchedulerAdmin(SchedulerShell* shell) : shell_(*shell) {}
+
+  absl::Status SubmitJob(const v1::SubmitJobRequest& request,
+                         v1::SubmitJobResponse* response) override;
+  absl::Status ListJobs(const v1::ListJobsRequest& request,
+                        v1::ListJobsResponse* response) override;
+  absl::Status GetStatus(const v1::GetStatusRequest& request,
+                         v1::GetStatusResponse* response) override;
+  absl::Status Explain(const v1::ExplainRequest& request,
+                       v1::ExplainResponse* response) override;
+  absl::Status GetJob(const v1::GetJobRequest& request,
+                      v1::GetJobResponse* response) override;
+  absl::Status CheckpointNow(const v1::CheckpointNowRequest& request,
+                             v1::CheckpointNowResponse* response) override;
+  absl::Status CancelJob(const v1::CancelJobRequest& request,
+                         v1::CancelJobResponse* response) override;
+  absl::Status ResolveItem(const v1::ResolveItemRequest& request,
+                           v1::ResolveItemResponse* response) override;
+
+ private:
+  SchedulerShell& shell_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_SCHEDULER_ADMIN_H_

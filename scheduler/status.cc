@@ -1,0 +1,215 @@
+#include "scheduler/status.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "common/rpc/convert.h"
+#include "scheduler/explain.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+// 0 for a time that is not known.
+int64_t UnixMs(absl::Time time) {
+  return time == absl::InfinitePast() || time == absl::InfiniteFuture()
+             ? 0
+             : absl::ToUnixMillis(time);
+}
+
+v1::JobState StateOf(const SchedulerShell::Picture& picture,
+                     const TrainingJob& job) {
+  switch (job.state().phase) {
+    case JobPhase::kPaused:
+      return v1::JOB_STATE_PAUSED;
+    case JobPhase::kCompleted:
+      return v1::JOB_STATE_COMPLETE;
+    case JobPhase::kCancelled:
+      return v1::JOB_STATE_CANCELLED;
+    case JobPhase::kRunning:
+      break;
+  }
+  if (!job.started() || !job.placement().AllRegistered()) {
+    return v1::JOB_STATE_WAITING;
+  }
+  if (job.marks().AllApplied()) return v1::JOB_STATE_FLUSHING;
+  return picture.core.cluster().workers.empty() ? v1::JOB_STATE_WAITING
+                                                : v1::JOB_STATE_RUNNING;
+}
+
+void AddEvaluations(const TrainingJob& job, v1::JobStatus* status) {
+  for (const Evaluation& evaluation : job.state().evaluations) {
+    v1::JobStatus::Evaluation* out = status->add_evaluations();
+    out->set_epoch(evaluation.epoch);
+    out->set_examples(evaluation.examples);
+    out->set_loss(evaluation.loss);
+    out->set_accuracy(evaluation.accuracy);
+    out->set_position(evaluation.position);
+    out->set_error(evaluation.error);
+    out->set_finished_unix_ms(evaluation.finished_us / 1000);
+  }
+}
+
+void AddShares(const SchedulerShell::Picture& picture, const TrainingJob& job,
+               v1::JobStatus* status) {
+  for (const auto& [name, examples] : job.statistics().examples_by_worker) {
+    v1::JobStatus::WorkerShare* share = status->add_shares();
+    share->set_name(name);
+    share->set_examples(examples);
+    for (const auto& [session, worker] : picture.core.cluster().workers) {
+      if (worker.name == name) share->set_worker(session.value());
+    }
+  }
+}
+
+}  // namespace
+
+Placement PlacementOf(const SchedulerShell::Picture& picture,
+                      const TrainingJob& job) {
+  Placement placement;
+  placement.job = job.id();
+  placement.generation = job.state().generation;
+  std::set<ServerId> servers;
+  for (int32_t p = 0; p < job.plan().partitions; ++p) {
+    const Ownership& one = job.placement().at(PartitionId(p));
+    if (!one.registered) continue;
+    placement.partitions.push_back(
+        {PartitionId(p), one.owner, one.session, one.drawn});
+    servers.insert(one.owner);
+  }
+  for (const ServerId server : servers) {
+    placement.servers.push_back(
+        {server, picture.core.cluster().servers.at(server).address});
+  }
+  return placement;
+}
+
+v1::JobSummary SummaryOf(const SchedulerShell::Picture& picture,
+                         const TrainingJob& job) {
+  v1::JobSummary summary;
+  summary.set_job(job.id().value());
+  summary.set_name(job.record()->name);
+  summary.set_state(StateOf(picture, job));
+  summary.set_generation(job.state().generation.value());
+  summary.set_epochs(job.plan().epochs);
+  summary.set_items(job.plan().items());
+  summary.set_full_items(job.marks().full_everywhere());
+  summary.set_durable_items(job.marks().durable_everywhere());
+  // Ids are drawn from the clock, in microseconds.
+  summary.set_submitted_unix_ms(static_cast<int64_t>(job.id().value() / 1000));
+  if (const JobWatch* watch = picture.watch.job(job.id())) {
+    summary.set_finished_unix_ms(UnixMs(watch->finished));
+  }
+  return summary;
+}
+
+v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
+                       const TrainingJob& job) {
+  const JobPlan& plan = job.plan();
+  v1::JobStatus status;
+  *status.mutable_summary() = SummaryOf(picture, job);
+  status.set_examples(plan.examples * plan.epochs);
+  int64_t least = std::numeric_limits<int64_t>::max(), most = 0;
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    const int64_t applied = job.marks().marks(PartitionId(p)).examples();
+    least = std::min(least, applied);
+    most = std::max(most, applied);
+  }
+  status.set_applied_min(least);
+  status.set_applied_max(most);
+  if (const JobWatch* watch = picture.watch.job(job.id())) {
+    status.set_examples_per_second(watch->applied.per_second());
+    status.set_leases_repeated(watch->leases_repeated);
+  }
+  const JobStatistics& statistics = job.statistics();
+  status.set_updates(statistics.updates);
+  if (statistics.loss_examples > 0) {
+    v1::JobStatus::EpochLoss* loss = status.add_losses();
+    loss->set_epoch(std::min(job.marks().EpochsFull(), plan.epochs - 1));
+    loss->set_mean(statistics.loss_sum / statistics.loss_examples);
+    loss->set_examples(static_cast<int64_t>(statistics.loss_examples));
+  }
+  AddEvaluations(job, &status);
+  status.mutable_staleness()->Add(statistics.staleness.begin(),
+                                  statistics.staleness.end());
+  *status.mutable_placement() = rpc::ToProto(PlacementOf(picture, job));
+  status.set_partitions(plan.partitions);
+  AddShares(picture, job, &status);
+  for (const int64_t ordinal : job.state().quarantined) {
+    const ItemId item = plan.ItemAt(ordinal);
+    const int64_t position = job.marks().LowestMark(item);
+    v1::JobStatus::Quarantined* out = status.add_quarantined();
+    *out->mutable_item() = rpc::ToProto(item);
+    out->set_position(position);
+    out->set_failed_end(plan.BatchEnd(item, position));
+    out->set_failures(plan.quarantine_after);
+    out->set_error(job.state().reason);
+  }
+  for (const SkippedRange& range : job.state().skipped) {
+    *status.add_skipped() = rpc::ToProto(range);
+  }
+  for (v1::WaitReason& reason : ExplainJob(picture, job)) {
+    *status.add_waiting() = std::move(reason);
+  }
+  if (plan.rounds()) status.set_closed_rounds(job.marks().RoundsClosed());
+  return status;
+}
+
+v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
+                          const ServerInfo& server) {
+  v1::ServerStatus status;
+  status.set_server(server.id.value());
+  status.set_session(server.session.value());
+  status.set_address(server.address);
+  status.set_process_id(server.process_id);
+  status.set_connected(server.connected);
+  status.set_since_unix_ms(UnixMs(server.since));
+  for (const auto& [id, job] : picture.core.jobs()) {
+    for (int32_t p = 0; p < job->plan().partitions; ++p) {
+      const Ownership& one = job->placement().at(PartitionId(p));
+      if (one.registered && one.owner == server.id) {
+        status.set_partitions(status.partitions() + 1);
+      }
+    }
+  }
+  status.set_problem(server.problem);
+  return status;
+}
+
+v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
+                          const WorkerInfo& worker) {
+  v1::WorkerStatus status;
+  status.set_session(worker.session.value());
+  status.set_name(worker.name);
+  status.set_process_id(worker.process_id);
+  status.set_since_unix_ms(UnixMs(worker.since));
+  status.set_clock(worker.clock);
+  status.set_examples(worker.examples);
+  for (const auto& [id, job] : picture.core.jobs()) {
+    for (const int64_t ordinal : job->leases().HeldBy(worker.session)) {
+      const LeaseTable::Held& held = job->leases().held().at(ordinal);
+      const ItemId item = job->plan().ItemAt(ordinal);
+      v1::WorkerStatus::Item* out = status.add_items();
+      out->set_job(id.value());
+      *out->mutable_item() = rpc::ToProto(item);
+      out->set_position(held.position);
+      out->set_size(job->plan().ItemSize(item));
+      out->set_lease_left_ms(std::max<int64_t>(
+          0, absl::ToInt64Milliseconds(held.expires - picture.now)));
+    }
+  }
+  status.set_state(status.items().empty() ? v1::WorkerStatus::STATE_IDLE
+                   : worker.parked        ? v1::WorkerStatus::STATE_PARKED
+                                          : v1::WorkerStatus::STATE_WORKING);
+  if (const WorkerWatch* watch = picture.watch.worker(worker.session)) {
+    status.set_examples_per_second(watch->examples.per_second());
+  }
+  return status;
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,26 @@
+// The scheduler's picture of the cluster as messages for people.
+#ifndef EBB_SCHEDULER_STATUS_H_
+#define EBB_SCHEDULER_STATUS_H_
+
+#include "common/protocol/messages.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "scheduler/scheduler_shell.h"
+#include "scheduler/training_job.h"
+
+namespace ebb::scheduler {
+
+v1::JobSummary SummaryOf(const SchedulerShell::Picture& picture,
+                         const TrainingJob& job);
+v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
+                       const TrainingJob& job);
+v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
+                          const ServerInfo& server);
+v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
+                          const WorkerInfo& worker);
+// Where the job's partitions are served now.
+Placement PlacementOf(const SchedulerShell::Picture& picture,
+                      const TrainingJob& job);
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_STATUS_H_
