@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
+#include "common/status_macros.h"
 
 namespace ebb::server {
 
@@ -181,11 +182,12 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
       hosted.to_load.front() != key) {
     return;  // Granted anew meanwhile.
   }
-  absl::StatusOr<std::unique_ptr<Partition>> values = cut.status();
-  if (cut.ok()) {
-    values = Partition::FromCut(job_.record, key.partition, resources_.rule,
-                                resources_.pool, *std::move(cut));
-  }
+  const auto restore = [&]() -> absl::StatusOr<std::unique_ptr<Partition>> {
+    EBB_RETURN_IF_ERROR(cut.status());
+    return Partition::FromCut(job_.record, key.partition, resources_.rule,
+                              resources_.pool, *std::move(cut));
+  };
+  auto values = restore();
   if (!values.ok()) {
     problem_ = absl::StrCat("partition ", key.partition.value(), ": version (",
                             key.term.value(), ", ", key.sequence,
