@@ -1,0 +1,118 @@
+#include "sim/arithmetic.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/example_hash.h"
+#include "common/protocol/ledger.h"
+
+namespace ebb::sim {
+
+void WholeNumberRule::InitialWeights(int64_t first,
+                                     std::span<float> out) const {
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = InitialWeight(first + static_cast<int64_t>(i));
+  }
+}
+
+void WholeNumberRule::InitialSlot(int slot, int64_t first,
+                                  std::span<const float> weights,
+                                  std::span<float> out) const {
+  std::copy(weights.begin(), weights.end(), out.begin());
+}
+
+void WholeNumberRule::Step(const server::StepPlace& place,
+                           const server::StepRun& run) const {
+  for (size_t i = 0; i < run.weights.size();) {
+    const server::GradientView part =
+        run.gradient->Next(run.weights.size() - i);
+    for (size_t k = 0; k < part.size(); ++k, ++i) {
+      float gradient;
+      std::memcpy(&gradient, part.bytes() + k * sizeof(float), sizeof(float));
+      run.out[i] = run.weights[i] + gradient;
+      run.slots[0][i] += gradient;
+    }
+  }
+}
+
+void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
+                             uint64_t values, int64_t first, int64_t last,
+                             std::span<int64_t> sum) const {
+  for (int64_t position = begin; position < end; ++position) {
+    const uint64_t example =
+        Mix64(ExampleHash(item, position) ^ seed_ ^ values);
+    for (int64_t i = first; i < last; ++i) {
+      sum[i - first] +=
+          static_cast<int64_t>(HashAppend(example, i) >> 40) % 5 - 2;
+    }
+  }
+}
+
+void Arithmetic::AddOracle(ItemId item, int64_t begin, int64_t end,
+                           PartitionId partition,
+                           std::span<uint64_t> sum) const {
+  const int64_t base = int64_t{partition.value()} * plan_.oracle_width;
+  for (int64_t position = begin; position < end; ++position) {
+    for (size_t i = 0; i < sum.size(); ++i) {
+      sum[i] += OracleValue(item, position, base + static_cast<int64_t>(i));
+    }
+  }
+}
+
+uint64_t Arithmetic::HashValues(std::span<const float> values) const {
+  if (!plan_.rounds()) return 0;
+  uint64_t hash = 1;
+  for (const float value : values) {
+    hash = HashAppend(hash, static_cast<uint64_t>(static_cast<int64_t>(value)));
+  }
+  return hash;
+}
+
+void Arithmetic::ExtendRounds(int64_t round) {
+  if (rounds_.empty()) {
+    Round& first = rounds_.emplace_back();
+    for (int64_t i = 0; i < plan_.parameters; ++i) {
+      first.values.push_back(WholeNumberRule::InitialWeight(i));
+    }
+    first.hash = HashValues(first.values);
+  }
+  while (static_cast<int64_t>(rounds_.size()) <= round) {
+    const Round& before = rounds_.back();
+    std::vector<int64_t> sum(plan_.parameters);
+    const auto [begin, end] =
+        plan_.RoundItems(static_cast<int64_t>(rounds_.size()) - 1);
+    for (int64_t ordinal = begin; ordinal < end; ++ordinal) {
+      const ItemId item = plan_.ItemAt(ordinal);
+      for (int64_t from = 0; from < plan_.ItemSize(item);) {
+        const int64_t to = plan_.BatchEnd(item, from);
+        const bool never = std::any_of(
+            never_applied_.begin(), never_applied_.end(), [&](const auto& r) {
+              return r.item == item && r.begin <= from && from < r.end;
+            });
+        if (!never) {
+          AddGradient(item, from, to, before.hash, 0, plan_.parameters, sum);
+        }
+        from = to;
+      }
+    }
+    Round next;
+    next.values = before.values;
+    for (int64_t i = 0; i < plan_.parameters; ++i) {
+      next.values[i] += static_cast<float>(sum[i]);
+    }
+    next.hash = HashValues(next.values);
+    rounds_.push_back(std::move(next));
+  }
+}
+
+std::span<const float> Arithmetic::RoundValues(int64_t round) {
+  ExtendRounds(round);
+  return rounds_[round].values;
+}
+
+uint64_t Arithmetic::RoundHash(int64_t round) {
+  ExtendRounds(round);
+  return rounds_[round].hash;
+}
+
+}  // namespace ebb::sim

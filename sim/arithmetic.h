@@ -1,0 +1,80 @@
+// The mathematics of simulated jobs: whole numbers small enough that float
+// sums are exact in any order, so the values that marks imply can be computed
+// and compared to the bit.
+#ifndef EBB_SIM_ARITHMETIC_H_
+#define EBB_SIM_ARITHMETIC_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/protocol/marks.h"
+#include "common/protocol/plan.h"
+#include "server/update_rule.h"
+
+namespace ebb::sim {
+
+// w' = w + G, and one slot that always equals the weight. `G` is the pushed
+// sum: in rounds that of the whole round.
+class WholeNumberRule final : public server::UpdateRule {
+ public:
+  static float InitialWeight(int64_t index) {
+    return static_cast<float>(index % 13);
+  }
+
+  int SlotCount() const override { return 1; }
+  void InitialWeights(int64_t first, std::span<float> out) const override;
+  void InitialSlot(int slot, int64_t first, std::span<const float> weights,
+                   std::span<float> out) const override;
+  void Step(const server::StepPlace& place,
+            const server::StepRun& run) const override;
+};
+
+// What examples contribute, and what values follow from it.
+//
+// In rounds a gradient depends on the values it was computed from, through a
+// hash of them, so a gradient of the wrong values gives wrong values for ever.
+class Arithmetic {
+ public:
+  Arithmetic(const JobPlan& plan, uint64_t seed) : plan_(plan), seed_(seed) {}
+
+  // Ranges that are never applied, whatever happens (poisonous batches).
+  void SetNeverApplied(std::vector<SkippedRange> ranges) {
+    never_applied_ = std::move(ranges);
+  }
+
+  // Adds the gradient of [begin, end) at the parameters [first, last) to `sum`
+  // (whose element 0 is parameter `first`). `values` is HashValues(), or 0.
+  void AddGradient(ItemId item, int64_t begin, int64_t end, uint64_t values,
+                   int64_t first, int64_t last, std::span<int64_t> sum) const;
+  // Adds the oracle's vector of the partition.
+  void AddOracle(ItemId item, int64_t begin, int64_t end, PartitionId partition,
+                 std::span<uint64_t> sum) const;
+
+  // What a gradient depends on: of the whole flat vector. 0 outside rounds.
+  uint64_t HashValues(std::span<const float> values) const;
+
+  // Rounds: the flat vector that pulls of `round` return, and its hash.
+  std::span<const float> RoundValues(int64_t round);
+  uint64_t RoundHash(int64_t round);
+
+ private:
+  struct Round {
+    std::vector<float> values;
+    uint64_t hash = 0;
+  };
+  void ExtendRounds(int64_t round);
+
+  const JobPlan& plan_;
+  const uint64_t seed_;
+  std::vector<SkippedRange> never_applied_;
+  std::vector<Round> rounds_;
+};
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_ARITHMETIC_H_

@@ -1,0 +1,506 @@
+#include "sim/checker.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/example_hash.h"
+#include "sim/describe.h"
+#include "sim/world.h"
+
+namespace ebb::sim {
+
+namespace {
+
+std::vector<float> FloatsOf(const Payload& payload) {
+  std::vector<float> floats(payload.size() / sizeof(float));
+  payload.CopyTo(std::as_writable_bytes(std::span(floats)));
+  return floats;
+}
+
+std::vector<float> FloatsOf(const server::CutArray& array) {
+  std::vector<float> floats;
+  for (const server::BlockRef& block : array.blocks) {
+    const auto part = block.floats();
+    floats.insert(floats.end(), part.begin(), part.end());
+  }
+  floats.resize(array.floats);
+  return floats;
+}
+
+uint64_t DigestOf(std::span<const float> floats) {
+  uint64_t digest = floats.size();
+  for (const float value : floats) {
+    digest = HashAppend(digest, std::bit_cast<uint32_t>(value));
+  }
+  return digest;
+}
+
+uint64_t DigestOf(const server::Cut& cut) {
+  uint64_t digest =
+      absl::HashOf(cut.marks, cut.ledger, cut.updates, cut.oracle);
+  for (const auto& [name, array] : cut.arrays) {
+    digest = HashAppend(digest, absl::HashOf(name));
+    digest = HashAppend(digest, DigestOf(FloatsOf(array)));
+  }
+  return digest;
+}
+
+int64_t SkippedOf(const std::vector<SkippedRange>& skipped, ItemId item) {
+  int64_t sum = 0;
+  for (const SkippedRange& range : skipped) {
+    if (range.item == item) sum += range.end - range.begin;
+  }
+  return sum;
+}
+
+bool IsSkipped(const std::vector<SkippedRange>& skipped, ItemId item,
+               int64_t begin) {
+  return std::any_of(skipped.begin(), skipped.end(), [&](const auto& range) {
+    return range.item == item && range.begin <= begin && begin < range.end;
+  });
+}
+
+}  // namespace
+
+Checker::Checker(World* world) : world_(world) {
+  const int servers = world->scenario().servers;
+  const int32_t partitions = plan().partitions;
+  shadows_.resize(servers);
+  stored_.resize(servers);
+  for (int s = 0; s < servers; ++s) {
+    shadows_[s].resize(partitions);
+    stored_[s].resize(partitions);
+  }
+  served_.resize(partitions);
+  granted_.resize(partitions);
+  durable_floor_.resize(partitions);
+  for (auto& floor : durable_floor_) floor.resize(plan().items());
+}
+
+Checker::~Checker() = default;
+
+const JobPlan& Checker::plan() const { return world_->scenario().plan; }
+void Checker::Violate(std::string text) { world_->Violate(std::move(text)); }
+
+// --- What marks imply --------------------------------------------------------
+
+void Checker::AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
+                       bool skip, Content* content) const {
+  if (skip) {
+    content->skipped.push_back({item, begin, end});
+    return;
+  }
+  content->total += ExpectedRow(item, begin, end);
+  world_->arithmetic().AddOracle(item, begin, end, p, content->oracle);
+  if (plan().rounds() || !world_->scenario().dense_values) return;
+  const auto [first, last] = plan().ParameterRange(p);
+  world_->arithmetic().AddGradient(item, begin, end, 0, first, last,
+                                   content->sum);
+}
+
+Checker::Content Checker::ContentOf(PartitionId p, const MarkSet& marks,
+                                    std::vector<SkippedRange> skipped) const {
+  Content content(plan());
+  const auto [first, last] = plan().ParameterRange(p);
+  content.sum.resize(last - first);
+  content.oracle.resize(plan().oracle_width);
+  for (int64_t ordinal = 0; ordinal < plan().items(); ++ordinal) {
+    const ItemId item = plan().ItemAt(ordinal);
+    const int64_t mark = marks.mark(item);
+    for (int64_t begin = 0; begin < mark;) {
+      const int64_t end = std::min(plan().BatchEnd(item, begin), mark);
+      if (!IsSkipped(skipped, item, begin)) {
+        AddRange(p, item, begin, end, false, &content);
+      }
+      begin = end;
+    }
+  }
+  content.marks = marks;
+  content.skipped = std::move(skipped);
+  return content;
+}
+
+void Checker::CompareWeights(const std::string& where, PartitionId p,
+                             std::span<const float> weights,
+                             const Content& content) {
+  const auto [first, last] = plan().ParameterRange(p);
+  if (static_cast<int64_t>(weights.size()) != last - first) {
+    return Violate(absl::StrCat("I1: ", where, " has ", weights.size(),
+                                " values instead of ", last - first));
+  }
+  std::span<const float> round;
+  if (plan().rounds()) {
+    round = world_->arithmetic().RoundValues(content.marks.first_open_round());
+  }
+  for (int64_t i = first; i < last; ++i) {
+    const float expected = plan().rounds()
+                               ? round[i]
+                               : WholeNumberRule::InitialWeight(i) +
+                                     static_cast<float>(content.sum[i - first]);
+    if (weights[i - first] == expected) continue;
+    return Violate(absl::StrCat("I1: ", where, ": value ", i, " is ",
+                                weights[i - first], ", its marks say ",
+                                expected));
+  }
+}
+
+void Checker::CompareLedger(const std::string& where, const Ledger& ledger,
+                            const Content& content) {
+  if (ledger.Total() != content.total) {
+    return Violate(absl::StrCat("I1: ", where, ": the ledger counts ",
+                                ledger.Total().count, " examples, the marks ",
+                                content.total.count,
+                                ", or their hashes "
+                                "differ"));
+  }
+  for (const auto& [item, row] : ledger.open_rows()) {
+    const int64_t expected =
+        content.marks.mark(item) - SkippedOf(content.skipped, item);
+    if (row.count == expected) continue;
+    return Violate(absl::StrCat("I1: ", where, ": the ledger counts ",
+                                row.count, " examples of item ", ToString(item),
+                                ", the marks ", expected));
+  }
+  if (!content.marks.Complete()) return;
+  const AuditResult audit = AuditLedger(plan(), ledger);
+  if (!audit.exact()) {
+    Violate(absl::StrCat("I6: ", where, ": full marks, but the audit finds ",
+                         audit.missing, " missing and ", audit.doubled,
+                         " doubled"));
+  }
+}
+
+void Checker::Compare(const std::string& where,
+                      const server::Partition& partition,
+                      const Content& content) {
+  if (partition.marks() != content.marks) {
+    return Violate(absl::StrCat("I2: ", where,
+                                " has other marks than its "
+                                "pushes moved"));
+  }
+  if (!std::ranges::equal(partition.oracle(), content.oracle)) {
+    return Violate(absl::StrCat("I10: ", where,
+                                ": the oracle table does not "
+                                "hold what the marks say"));
+  }
+  if (partition.ledger().skipped().size() != content.skipped.size()) {
+    return Violate(absl::StrCat("I6: ", where,
+                                ": the ledger names other "
+                                "skipped ranges"));
+  }
+  if (!world_->scenario().dense_values) return;
+  CompareWeights(where, partition.id(), FloatsOf(partition.Values()), content);
+}
+
+// --- Live partitions ---------------------------------------------------------
+
+void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
+  const server::HostedJob* job = server.job();
+  const PartitionId p = commit.partition;
+  Shadow& shadow = shadows_[server.id().value()][p.value()];
+  const server::Partition* partition =
+      job == nullptr ? nullptr : job->partition(p);
+  if (partition == nullptr || partition != commit.instance ||
+      shadow.instance != partition) {
+    world_->counts().Add(Probe::kUpdateOutlivedPartition);
+    return;
+  }
+  Content& content = *shadow.content;
+  const int64_t before = content.marks.mark(commit.item);
+  const int64_t after = partition->marks().mark(commit.item);
+  if (before == after) {
+    world_->counts().Add(Probe::kUpdateOutlivedPartition);
+    return;
+  }
+  ++progress_;
+  const std::string where =
+      absl::StrCat(server.name(), " partition ", p.value());
+  if (commit.begin != before || commit.end != after ||
+      !plan().OnGrid(commit.item, commit.begin, commit.end)) {
+    return Violate(absl::StrCat("I2: ", where, " applied [", commit.begin, ", ",
+                                commit.end, ") of item ", ToString(commit.item),
+                                ", whose mark was ", before, " and is ",
+                                after));
+  }
+  if (commit.skip) {
+    world_->counts().Add(Probe::kSkipApplied);
+    if (!skips_decided_.contains({commit.item, commit.begin, commit.end})) {
+      return Violate(absl::StrCat("I6: ", where, " skips [", commit.begin, ", ",
+                                  commit.end, ") of item ",
+                                  ToString(commit.item),
+                                  ", which the scheduler did not decide"));
+    }
+  }
+  AddRange(p, commit.item, commit.begin, commit.end, commit.skip, &content);
+  content.marks.Raise(commit.item, commit.end).IgnoreError();
+  Compare(where, *partition, content);
+}
+
+void Checker::LookAt(const ServerNode& server) {
+  const server::HostedJob* job = server.job();
+  for (int32_t i = 0; i < plan().partitions; ++i) {
+    const PartitionId p(i);
+    Shadow& shadow = shadows_[server.id().value()][i];
+    const server::Partition* partition =
+        job == nullptr ? nullptr : job->partition(p);
+    if (partition == nullptr) {
+      shadow = {};
+      continue;
+    }
+    const Term term = job->term(p);
+    const bool same = partition == shadow.instance &&
+                      partition->marks() == shadow.content->marks;
+    if (same && term == shadow.term) continue;
+    if (same) {
+      world_->counts().Add(Probe::kWentOnFromMemory);
+      shadow.term = term;
+      Serves(server, p, term);
+      continue;
+    }
+    if (partition == shadow.instance && term == shadow.term) {
+      return Violate(absl::StrCat("I1: ", server.name(), " partition ", i,
+                                  ": marks moved without a push"));
+    }
+    NewInstance(server, p, *partition, term, &shadow);
+  }
+}
+
+void Checker::NewInstance(const ServerNode& server, PartitionId p,
+                          const server::Partition& partition, Term term,
+                          Shadow* shadow) {
+  ++progress_;
+  const std::string where =
+      absl::StrCat(server.name(), " partition ", p.value(), " as loaded");
+  shadow->instance = &partition;
+  shadow->term = term;
+  shadow->content =
+      ContentOf(p, partition.marks(), partition.ledger().skipped());
+  Compare(where, partition, *shadow->content);
+  CompareLedger(where, partition.ledger(), *shadow->content);
+  const auto loaded = loaded_marks_.find({server.id(), p});
+  if (partition.marks() == MarkSet(plan())) {
+    if (!begun_.insert(p).second) {
+      world_->counts().Add(Probe::kStartedFromInitial);
+    }
+  } else if (loaded == loaded_marks_.end() ||
+             loaded->second != partition.marks().Encode()) {
+    Violate(absl::StrCat("I3: ", where, " has marks that were never stored"));
+  }
+  begun_.insert(p);
+  for (int64_t o = 0; o < plan().items(); ++o) {
+    const ItemId item = plan().ItemAt(o);
+    if (partition.marks().mark(item) >= durable_floor_[p.value()][o]) continue;
+    return Violate(absl::StrCat("I5b: ", where, ": the mark ",
+                                partition.marks().mark(item), " of item ",
+                                ToString(item), " is below the durable mark ",
+                                durable_floor_[p.value()][o]));
+  }
+  Serves(server, p, term);
+}
+
+void Checker::Serves(const ServerNode& server, PartitionId p, Term term) {
+  const Life life{server.id(), server.life()};
+  const auto [it, first] = served_[p.value()].try_emplace(term, life);
+  if (!first) {
+    Violate(absl::StrCat("I3: partition ", p.value(), ": the term ",
+                         term.value(), " is served by two lives, of server-",
+                         it->second.server.value(), " and ", server.name()));
+  }
+}
+
+void Checker::ServerDied(const ServerNode& server) {
+  for (Shadow& shadow : shadows_[server.id().value()]) shadow = {};
+}
+
+// --- Storage -----------------------------------------------------------------
+
+void Checker::CutTaken(const ServerNode& server, const VersionKey& key,
+                       const server::Cut& cut) {
+  const std::string where =
+      absl::StrCat("the cut of ", server.name(), " for ", Describe(key));
+  if (!versions_.try_emplace(key, DigestOf(cut)).second) {
+    return Violate(absl::StrCat("I4: two versions of one key: ", where));
+  }
+  const auto marks = MarkSet::Decode(plan(), cut.marks);
+  const auto ledger = Ledger::Decode(plan(), cut.ledger);
+  if (!marks.ok() || !ledger.ok()) {
+    return Violate(absl::StrCat("I1: ", where, " cannot be read"));
+  }
+  const Shadow& shadow = shadows_[server.id().value()][key.partition.value()];
+  const bool known = shadow.instance != nullptr &&
+                     shadow.content->marks == *marks &&
+                     shadow.content->skipped == ledger->skipped();
+  const Content content =
+      known ? *shadow.content
+            : ContentOf(key.partition, *marks, ledger->skipped());
+  CompareLedger(where, *ledger, content);
+  CompareCut(where, key.partition, cut, content);
+}
+
+void Checker::CompareCut(const std::string& where, PartitionId p,
+                         const server::Cut& cut, const Content& content) {
+  if (cut.oracle != content.oracle) {
+    return Violate(absl::StrCat("I10: ", where,
+                                ": the oracle table does not "
+                                "hold what the marks say"));
+  }
+  server::EpochLoss loss;
+  for (const auto& [epoch, row] : cut.loss) {
+    loss.examples += row.examples;
+    loss.loss_sum += row.loss_sum;
+  }
+  if (loss.examples != content.total.count ||
+      loss.loss_sum != static_cast<double>(loss.examples)) {
+    return Violate(absl::StrCat("I10: ", where, ": the loss table has ",
+                                loss.examples, " examples, the marks ",
+                                content.total.count));
+  }
+  if (!world_->scenario().dense_values) return;
+  const auto weights = cut.arrays.find("weights");
+  const auto slot = cut.arrays.find("slot:0");
+  if (weights == cut.arrays.end() || slot == cut.arrays.end()) {
+    return Violate(absl::StrCat("I10: ", where, " lacks an array"));
+  }
+  const std::vector<float> values = FloatsOf(weights->second);
+  CompareWeights(where, p, values, content);
+  if (FloatsOf(slot->second) != values) {
+    return Violate(absl::StrCat("I10: ", where,
+                                ": the slot did not see the "
+                                "same updates as the weights"));
+  }
+  if (plan().rounds()) CompareRoundArrays(where, p, cut, content);
+}
+
+// The values kept for pulls of closed rounds, and the sums of the open one.
+void Checker::CompareRoundArrays(const std::string& where, PartitionId p,
+                                 const server::Cut& cut,
+                                 const Content& content) {
+  const auto [first, last] = plan().ParameterRange(p);
+  const int64_t open = content.marks.first_open_round();
+  std::vector<int64_t> sum(last - first);
+  for (const auto& [name, array] : cut.arrays) {
+    const std::vector<float> floats = FloatsOf(array);
+    int64_t round = 0;
+    const std::vector<std::string> parts = absl::StrSplit(name, ':');
+    if (parts[0] == "value" && absl::SimpleAtoi(parts[1], &round)) {
+      const auto expected =
+          world_->arithmetic().RoundValues(round).subspan(first, last - first);
+      if (round >= open || !std::ranges::equal(floats, expected)) {
+        return Violate(absl::StrCat(
+            "I7: ", where, ": the value kept for round ", round, " is wrong"));
+      }
+    } else if (parts[0] == "sum" || parts[0] == "item") {
+      for (size_t i = 0; i < floats.size(); ++i) {
+        sum[i] += static_cast<int64_t>(floats[i]);
+      }
+    }
+  }
+  std::vector<int64_t> expected(last - first);
+  if (open < plan().RoundCount()) {
+    const uint64_t hash = world_->arithmetic().RoundHash(open);
+    const auto [from, to] = plan().RoundItems(open);
+    for (int64_t ordinal = from; ordinal < to; ++ordinal) {
+      const ItemId item = plan().ItemAt(ordinal);
+      for (int64_t b = 0; b < content.marks.mark(item);) {
+        const int64_t e = plan().BatchEnd(item, b);
+        if (!IsSkipped(content.skipped, item, b)) {
+          world_->arithmetic().AddGradient(item, b, e, hash, first, last,
+                                           expected);
+        }
+        b = e;
+      }
+    }
+  }
+  if (sum != expected) {
+    Violate(absl::StrCat("I1: ", where, ": the sums of round ", open,
+                         " are not those of its pushes"));
+  }
+}
+
+void Checker::VersionWritten(const ServerNode& server, const VersionKey& key,
+                             const server::Cut& cut,
+                             const absl::Status& status) {
+  if (!status.ok()) {
+    world_->counts().Add(Probe::kWriteFailed);
+    return;
+  }
+  ++progress_;
+  if (key.sequence == 0) world_->counts().Add(Probe::kFirstVersionOfTerm);
+  const auto known = versions_.find(key);
+  if (known == versions_.end() || known->second != DigestOf(cut)) {
+    return Violate(absl::StrCat("I1: ", server.name(), ": ", Describe(key),
+                                " changed between the cut and the write"));
+  }
+  Stored& stored = stored_[server.id().value()][key.partition.value()];
+  stored.key = key;
+  stored.marks = *MarkSet::Decode(plan(), cut.marks);
+  stored.damaged = false;
+}
+
+void Checker::VersionLoaded(const ServerNode& server, const VersionKey& key,
+                            const absl::StatusOr<server::Cut>& cut) {
+  const std::pair place(server.id(), key.partition);
+  if (!cut.ok()) {
+    load_failed_[place] = key;
+    return;
+  }
+  world_->counts().Add(Probe::kLoadedVersion);
+  if (const auto it = load_failed_.find(place); it != load_failed_.end()) {
+    if (key < it->second) world_->counts().Add(Probe::kFellBackToOlderVersion);
+    load_failed_.erase(it);
+  }
+  const auto known = versions_.find(key);
+  if (known == versions_.end() || known->second != DigestOf(*cut)) {
+    return Violate(absl::StrCat("I4: ", server.name(), " loads ", Describe(key),
+                                ", which differs from what was cut"));
+  }
+  loaded_marks_[place] = cut->marks;
+}
+
+void Checker::StorageDamaged(const ServerNode& server) {
+  any_damage_ = true;
+  for (int32_t p = 0; p < plan().partitions; ++p) {
+    Stored& stored = stored_[server.id().value()][p];
+    if (!stored.marks.has_value()) continue;
+    stored.damaged = true;
+    std::ranges::fill(durable_floor_[p], 0);
+  }
+}
+
+// --- The end -----------------------------------------------------------------
+
+void Checker::CheckAllExact() {
+  for (int32_t i = 0; i < plan().partitions; ++i) {
+    const PartitionId p(i);
+    const server::Partition* found = nullptr;
+    const scheduler::TrainingJob* job = world_->scheduler().job();
+    if (job == nullptr) return Violate("the scheduler does not know the job");
+    const scheduler::Ownership& owner = job->placement().at(p);
+    if (owner.owner != scheduler::Ownership::kNobody) {
+      const ServerNode& server = *world_->servers()[owner.owner.value()];
+      if (server.job() != nullptr && server.job()->term(p) == owner.drawn) {
+        found = server.job()->partition(p);
+      }
+    }
+    const std::string where = absl::StrCat("partition ", i, " at the end");
+    if (found == nullptr) {
+      return Violate(absl::StrCat("I6: ", where, " is not served"));
+    }
+    if (!found->marks().Complete()) {
+      return Violate(absl::StrCat(
+          "I6: ", where, " has ", found->marks().examples(), " examples of ",
+          plan().examples * plan().epochs, ", though the job is complete"));
+    }
+    const Content content =
+        ContentOf(p, found->marks(), found->ledger().skipped());
+    Compare(where, *found, content);
+    CompareLedger(where, found->ledger(), content);
+  }
+}
+
+}  // namespace ebb::sim

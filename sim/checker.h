@@ -1,0 +1,196 @@
+// The invariants of docs/protocol.md, checked at every step of a simulated
+// cluster by an oracle that knows all of it.
+//
+// The oracle decides nothing: it watches what goes in and out of the
+// production classes, and computes by itself what marks imply for values,
+// which clocks workers really have, what was really stored.
+#ifndef EBB_SIM_CHECKER_H_
+#define EBB_SIM_CHECKER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "client/actions.h"
+#include "common/protocol/ledger.h"
+#include "common/protocol/marks.h"
+#include "common/protocol/messages.h"
+#include "scheduler/scheduler_core.h"
+#include "server/actions.h"
+#include "server/partition.h"
+
+namespace ebb::sim {
+
+class World;
+class SchedulerNode;
+class ServerNode;
+class WorkerNode;
+
+// Thread-compatible. Its World owns it.
+class Checker {
+ public:
+  explicit Checker(World* world);
+  ~Checker();
+
+  // --- Servers ---------------------------------------------------------------
+  // An update as it was before it was handed back; `instance` may be gone.
+  struct Commit {
+    PartitionId partition;
+    const server::Partition* instance = nullptr;
+    ItemId item;
+    int64_t begin = 0;
+    int64_t end = 0;
+    bool skip = false;
+  };
+  void UpdateDone(const ServerNode& server, const Commit& commit);
+  // Which values it serves, and under which terms.
+  void LookAt(const ServerNode& server);
+  void ServerDied(const ServerNode& server);
+  void BeforeSchedulerMessage(const ServerNode& server,
+                              const SchedulerToServer& message);
+  void AfterSchedulerMessage(const ServerNode& server,
+                             const SchedulerToServer& message,
+                             const server::ServerActions& out);
+  void ServerSays(const ServerNode& server, const ServerToScheduler& message);
+  void PushAnswered(const ServerNode& server, const PushReply& reply);
+  void PullAnswered(const ServerNode& server, const PullRequest& request,
+                    const PullReply& reply);
+
+  // --- Storage ---------------------------------------------------------------
+  void CutTaken(const ServerNode& server, const VersionKey& key,
+                const server::Cut& cut);
+  void VersionWritten(const ServerNode& server, const VersionKey& key,
+                      const server::Cut& cut, const absl::Status& status);
+  void VersionLoaded(const ServerNode& server, const VersionKey& key,
+                     const absl::StatusOr<server::Cut>& cut);
+  // What was durable on this server is so no longer.
+  void StorageDamaged(const ServerNode& server);
+  bool any_damage() const { return any_damage_; }
+
+  // --- Workers ---------------------------------------------------------------
+  void Stamped(const WorkerStamp& stamp);
+  void WorkerHears(const WorkerNode& worker, const SchedulerToWorker& message);
+  void Computes(const WorkerNode& worker, const client::ComputeTask& task);
+  void Evaluates(const WorkerNode& worker, const client::EvaluateTask& task);
+
+  // --- The scheduler ---------------------------------------------------------
+  void BeforeServerMessage(const ServerToScheduler& message);
+  void AfterWorkerMessage(const WorkerToScheduler& message,
+                          const scheduler::SchedulerActions& out);
+  void AfterSchedulerEvent(const scheduler::SchedulerActions& out);
+
+  // --- The end ---------------------------------------------------------------
+  // Every partition is served, full and exact (I6).
+  void CheckAllExact();
+  // Grows whenever anything advances.
+  int64_t progress() const { return progress_; }
+
+ private:
+  // What marks say that a partition contains.
+  struct Content {
+    explicit Content(const JobPlan& plan) : marks(plan) {}
+    MarkSet marks;
+    std::vector<SkippedRange> skipped;
+    std::vector<int64_t> sum;      // Of gradients; unused in rounds.
+    std::vector<uint64_t> oracle;  // Of the oracle table.
+    LedgerRow total;
+  };
+  // A partition as a server has it.
+  struct Shadow {
+    const server::Partition* instance = nullptr;  // Not owned.
+    Term term;
+    std::optional<Content> content;
+  };
+  struct Stored {
+    VersionKey key;
+    std::optional<MarkSet> marks;
+    bool damaged = false;
+  };
+  struct Life {
+    ServerId server;
+    uint64_t life = 0;
+    friend bool operator==(const Life&, const Life&) = default;
+  };
+
+  Content ContentOf(PartitionId p, const MarkSet& marks,
+                    std::vector<SkippedRange> skipped) const;
+  void AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
+                bool skip, Content* content) const;
+  // I1, I10: the partition has what its marks say.
+  void Compare(const std::string& where, const server::Partition& partition,
+               const Content& content);
+  void CompareWeights(const std::string& where, PartitionId p,
+                      std::span<const float> weights, const Content& content);
+  void CompareLedger(const std::string& where, const Ledger& ledger,
+                     const Content& content);
+  void CompareCut(const std::string& where, PartitionId p,
+                  const server::Cut& cut, const Content& content);
+  void CompareRoundArrays(const std::string& where, PartitionId p,
+                          const server::Cut& cut, const Content& content);
+  void NewInstance(const ServerNode& server, PartitionId p,
+                   const server::Partition& partition, Term term,
+                   Shadow* shadow);
+  void Serves(const ServerNode& server, PartitionId p, Term term);
+  void SaysDurable(const ServerNode& server, PartitionId p, Term term,
+                   const MarkSet& durable, const std::string& what);
+  void SaysDurable(const ServerNode& server, const JobRegistration& job);
+  void SaysDurable(const ServerNode& server, const MarkReport& report);
+  void CheckDurable(const ServerNode& server, PartitionId p, Term term,
+                    ItemId item, int64_t mark);
+  void CheckGate(const ServerNode& server, const PullRequest& request);
+  void CheckValues(const ServerNode& server, const PullRequest& request,
+                   const PullSegment& segment);
+  void CheckGrant(const Grant& grant);
+  void CheckJob(const SchedulerNode& scheduler);
+  void CheckCompletion(const scheduler::TrainingJob& job);
+  void NoteLog(const std::string& text);
+
+  const JobPlan& plan() const;
+  void Violate(std::string text);
+
+  World* const world_;  // Not owned.
+  int64_t progress_ = 0;
+  bool any_damage_ = false;
+
+  // By server and partition.
+  std::vector<std::vector<Shadow>> shadows_;
+  std::vector<std::vector<Stored>> stored_;
+  std::map<std::pair<ServerId, PartitionId>, std::string> loaded_marks_;
+  std::map<std::pair<ServerId, PartitionId>, VersionKey> load_failed_;
+  // Snapshots: what was pinned.
+  std::map<std::tuple<ServerId, uint64_t, int64_t, PartitionId>, uint64_t>
+      pinned_;
+
+  // By partition.
+  std::vector<std::map<Term, Life>> served_;
+  std::vector<std::set<Term>> granted_;
+  std::vector<std::vector<int64_t>> durable_floor_;  // By item.
+  std::map<VersionKey, uint64_t> versions_;          // Digests of all cuts.
+  std::set<PartitionId> begun_;
+
+  // True clocks, by worker and the view it joined in.
+  absl::flat_hash_map<std::pair<SessionId, ViewNumber>, int64_t> clocks_;
+
+  // The scheduler as it was after the event before.
+  uint64_t scheduler_life_ = 0;
+  bool was_whole_ = false;
+  bool was_complete_ = false;
+  bool was_gathering_ = false;
+  bool had_hints_ = false;
+  int64_t failures_ = 0;
+  size_t quarantined_ = 0;
+  size_t evaluations_ = 0;
+  std::set<std::tuple<ItemId, int64_t, int64_t>> skips_decided_;
+  // Before the message in hand.
+  Term term_before_;
+};
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_CHECKER_H_

@@ -1,0 +1,496 @@
+// What the oracle learns from messages; see checker.h.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/example_hash.h"
+#include "sim/checker.h"
+#include "sim/world.h"
+
+namespace ebb::sim {
+
+namespace {
+
+std::vector<float> FloatsOf(const Payload& payload) {
+  std::vector<float> floats(payload.size() / sizeof(float));
+  payload.CopyTo(std::as_writable_bytes(std::span(floats)));
+  return floats;
+}
+
+uint64_t DigestOf(const Payload& payload) {
+  uint64_t digest = static_cast<uint64_t>(payload.size());
+  for (const float value : FloatsOf(payload)) {
+    digest = HashAppend(digest, std::bit_cast<uint32_t>(value));
+  }
+  return digest;
+}
+
+// The actions of one kind.
+template <typename Message, typename Action, typename Actions>
+bool Sends(const Actions& actions) {
+  return std::any_of(actions.begin(), actions.end(), [](const auto& action) {
+    const auto* send = std::get_if<Action>(&action);
+    return send != nullptr && std::holds_alternative<Message>(send->message);
+  });
+}
+
+}  // namespace
+
+// --- What servers are told and answer ----------------------------------------
+
+void Checker::BeforeSchedulerMessage(const ServerNode& server,
+                                     const SchedulerToServer& message) {
+  const auto* grant = std::get_if<Grant>(&message);
+  if (grant == nullptr) return;
+  if (grant->session != server.session()) {
+    world_->counts().Add(Probe::kGrantOfOtherLife);
+    return;
+  }
+  const server::HostedJob* job = server.job();
+  if (job == nullptr) return;
+  for (const PartitionGrant& one : grant->partitions) {
+    if (one.term <= job->term(one.partition)) {
+      world_->counts().Add(Probe::kGrantOfOlderTerm);
+    }
+  }
+}
+
+void Checker::AfterSchedulerMessage(const ServerNode& server,
+                                    const SchedulerToServer& message,
+                                    const server::ServerActions& out) {
+  LookAt(server);
+  if (std::holds_alternative<ViewUpdate>(message)) {
+    for (const server::ServerAction& action : out) {
+      const auto* reply = std::get_if<server::ReplyPull>(&action);
+      if (reply != nullptr && !reply->reply.segments.empty() &&
+          reply->reply.segments[0].result == PullResult::kValues) {
+        world_->counts().Add(Probe::kReleasedByView);
+      }
+    }
+  }
+  const auto* snapshot = std::get_if<TakeSnapshot>(&message);
+  if (snapshot == nullptr || server.job() == nullptr ||
+      !world_->scenario().dense_values) {
+    return;
+  }
+  for (int32_t i = 0; i < plan().partitions; ++i) {
+    const auto* partition = server.job()->partition(PartitionId(i));
+    if (partition == nullptr) continue;
+    pinned_[{server.id(), server.life(), snapshot->snapshot, PartitionId(i)}] =
+        DigestOf(partition->Values());
+  }
+}
+
+void Checker::PushAnswered(const ServerNode& server, const PushReply& reply) {
+  Counts& counts = world_->counts();
+  for (const PushSegmentReply& one : reply.segments) {
+    switch (one.verdict) {
+      case Verdict::kApplied:
+        break;
+      case Verdict::kDuplicate: {
+        const scheduler::TrainingJob* job = world_->scheduler().job();
+        if (job == nullptr) break;
+        const auto held = job->leases().held().find(plan().Ordinal(reply.item));
+        if (held == job->leases().held().end() ||
+            held->second.worker != reply.worker) {
+          counts.Add(Probe::kDuplicateOfZombie);
+        }
+        break;
+      }
+      case Verdict::kGap:
+        counts.Add(Probe::kGapAnswered);
+        break;
+      case Verdict::kOverlap:
+        Violate(absl::StrCat(
+            "I2: ", server.name(), " partition ", one.partition.value(),
+            ": item ", ToString(reply.item), " has a mark inside of a batch"));
+        break;
+      case Verdict::kStale:
+        counts.Add(Probe::kStaleAnswered);
+        break;
+      case Verdict::kNotOpen:
+        counts.Add(Probe::kNotOpenAnswered);
+        break;
+      case Verdict::kClosed:
+        counts.Add(Probe::kClosedPushAnswered);
+        break;
+      case Verdict::kWrongPlacement:
+      case Verdict::kWrongGeneration:
+        counts.Add(Probe::kWrongPlacementAnswered);
+        break;
+      case Verdict::kSuperseded:
+        counts.Add(Probe::kSupersededAnswered);
+        break;
+      case Verdict::kBusy:
+        counts.Add(Probe::kBusyAnswered);
+        break;
+      case Verdict::kInvalid:
+        Violate(absl::StrCat(server.name(), " finds a push of item ",
+                             ToString(reply.item), " malformed"));
+        break;
+    }
+  }
+}
+
+void Checker::PullAnswered(const ServerNode& server, const PullRequest& request,
+                           const PullReply& reply) {
+  Counts& counts = world_->counts();
+  bool values = false;
+  for (const PullSegment& one : reply.segments) {
+    switch (one.result) {
+      case PullResult::kValues:
+        values = true;
+        CheckValues(server, request, one);
+        break;
+      case PullResult::kWait:
+        counts.Add(Probe::kWaitAnswered);
+        break;
+      case PullResult::kClosed:
+        counts.Add(Probe::kClosedPullAnswered);
+        break;
+      case PullResult::kNotInView:
+        counts.Add(Probe::kNotInViewAnswered);
+        break;
+      case PullResult::kInvalid:
+        Violate(absl::StrCat(server.name(), " finds a pull malformed"));
+        break;
+      default:
+        counts.Add(Probe::kWrongPlacementAnswered);
+    }
+  }
+  if (values && request.snapshot == 0 &&
+      plan().consistency.kind == ConsistencyKind::kSsp) {
+    CheckGate(server, request);
+  }
+}
+
+// I9: every worker of the view that the server knows has really come so far.
+void Checker::CheckGate(const ServerNode& server, const PullRequest& request) {
+  const int64_t bound = plan().consistency.clock_bound;
+  for (const ViewMember& member : server.view().members) {
+    const auto it = clocks_.find({member.worker, member.joined});
+    const int64_t clock = std::max(
+        member.start_clock, it == clocks_.end() ? int64_t{0} : it->second);
+    if (clock >= request.target_clock - bound) continue;
+    Violate(absl::StrCat("I9: ", server.name(), " answers a pull of session ",
+                         request.stamp.worker.value(), " for clock ",
+                         request.target_clock, ", but session ",
+                         member.worker.value(), " of the view is at ", clock,
+                         " and the bound is ", bound));
+  }
+}
+
+void Checker::CheckValues(const ServerNode& server, const PullRequest& request,
+                          const PullSegment& segment) {
+  if (!world_->scenario().dense_values) return;
+  const PartitionId p = segment.partition;
+  const std::string where =
+      absl::StrCat(server.name(), " partition ", p.value(), " as pulled");
+  if (request.snapshot != 0) {
+    const auto it =
+        pinned_.find({server.id(), server.life(), request.snapshot, p});
+    if (it == pinned_.end() || it->second != DigestOf(segment.values)) {
+      Violate(absl::StrCat("I1: ", where, ": not what the snapshot pinned"));
+    }
+    return;
+  }
+  const Shadow& shadow = shadows_[server.id().value()][p.value()];
+  if (shadow.instance == nullptr) {
+    return Violate(absl::StrCat("I1: ", where, ": it serves no values"));
+  }
+  const std::vector<float> values = FloatsOf(segment.values);
+  if (!plan().rounds())
+    return CompareWeights(where, p, values, *shadow.content);
+  const auto [first, last] = plan().ParameterRange(p);
+  const auto expected = world_->arithmetic()
+                            .RoundValues(request.round)
+                            .subspan(first, last - first);
+  if (!std::ranges::equal(values, expected)) {
+    return Violate(absl::StrCat("I7: ", where, ": not the value that round ",
+                                request.round - 1, " closed with"));
+  }
+  if (request.round < shadow.content->marks.first_open_round()) {
+    world_->counts().Add(Probe::kKeptRoundValueUsed);
+  }
+}
+
+// --- What servers say --------------------------------------------------------
+
+void Checker::ServerSays(const ServerNode& server,
+                         const ServerToScheduler& message) {
+  if (const auto* all = std::get_if<RegisterServer>(&message)) {
+    for (const JobRegistration& job : all->jobs) SaysDurable(server, job);
+  } else if (const auto* some = std::get_if<RegisterPartitions>(&message)) {
+    SaysDurable(server, some->job);
+  } else if (const auto* report = std::get_if<MarkReport>(&message)) {
+    SaysDurable(server, *report);
+  } else if (std::holds_alternative<ViewRequest>(message)) {
+    world_->counts().Add(Probe::kViewRequested);
+  }
+}
+
+void Checker::SaysDurable(const ServerNode& server,
+                          const JobRegistration& job) {
+  for (const PartitionRegistration& one : job.partitions) {
+    if (one.durable_marks.empty()) continue;
+    const auto durable = MarkSet::Decode(plan(), one.durable_marks);
+    if (!durable.ok()) {
+      return Violate(
+          absl::StrCat("I5: ", server.name(), " registers unreadable marks"));
+    }
+    for (int64_t o = 0; o < plan().items(); ++o) {
+      const ItemId item = plan().ItemAt(o);
+      const int64_t mark = durable->mark(item);
+      if (mark > 0) CheckDurable(server, one.partition, one.term, item, mark);
+    }
+  }
+}
+
+void Checker::SaysDurable(const ServerNode& server, const MarkReport& report) {
+  for (const PartitionMarkReport& one : report.partitions) {
+    for (const ItemMark& mark : one.durable) {
+      CheckDurable(server, one.partition, one.term, mark.item, mark.mark);
+    }
+  }
+}
+
+// I5: durable marks are behind the marks, and stored in a version of the term.
+void Checker::CheckDurable(const ServerNode& server, PartitionId p, Term term,
+                           ItemId item, int64_t mark) {
+  const Stored& stored = stored_[server.id().value()][p.value()];
+  const Shadow& shadow = shadows_[server.id().value()][p.value()];
+  const std::string what =
+      absl::StrCat(server.name(), " says that ", mark, " examples of item ",
+                   ToString(item), " are durable in partition ", p.value());
+  if (shadow.instance == nullptr || shadow.term != term ||
+      shadow.content->marks.mark(item) < mark) {
+    return Violate(absl::StrCat("I5: ", what, ", but has not applied them"));
+  }
+  if (!stored.marks.has_value() || stored.key.term != term ||
+      stored.marks->mark(item) < mark) {
+    return Violate(absl::StrCat("I5: ", what,
+                                ", but has stored no such version in the "
+                                "present term"));
+  }
+  if (stored.damaged) return;
+  int64_t& floor = durable_floor_[p.value()][plan().Ordinal(item)];
+  floor = std::max(floor, mark);
+}
+
+// --- Workers -----------------------------------------------------------------
+
+void Checker::Stamped(const WorkerStamp& stamp) {
+  if (stamp.joined == ViewNumber()) return;
+  int64_t& clock = clocks_[{stamp.worker, stamp.joined}];
+  clock = std::max(clock, stamp.clock);
+}
+
+void Checker::WorkerHears(const WorkerNode& worker,
+                          const SchedulerToWorker& message) {
+  if (std::holds_alternative<LeaseLost>(message)) {
+    world_->counts().Add(Probe::kLeaseLost);
+  }
+}
+
+void Checker::Computes(const WorkerNode& worker,
+                       const client::ComputeTask& task) {
+  if (!plan().HasItem(task.item) ||
+      !plan().OnGrid(task.item, task.begin, task.end)) {
+    return Violate(absl::StrCat("I2: ", worker.name(), " computes [",
+                                task.begin, ", ", task.end, ") of item ",
+                                ToString(task.item),
+                                ", which is not on the "
+                                "grid"));
+  }
+  if (!plan().rounds()) return;
+  const int64_t round = plan().RoundOf(task.item);
+  const auto expected = world_->arithmetic().RoundValues(round);
+  for (int32_t p = 0; p < plan().partitions; ++p) {
+    const auto [first, last] = plan().ParameterRange(PartitionId(p));
+    if (std::ranges::equal(FloatsOf(task.values->partitions[p]),
+                           expected.subspan(first, last - first))) {
+      continue;
+    }
+    return Violate(absl::StrCat("I7: ", worker.name(), " computes item ",
+                                ToString(task.item), " of round ", round,
+                                " from other values of partition ", p));
+  }
+}
+
+void Checker::Evaluates(const WorkerNode& worker,
+                        const client::EvaluateTask& task) {
+  for (const Payload& values : task.values->partitions) {
+    if (values.size() % static_cast<int64_t>(sizeof(float)) != 0) {
+      Violate(absl::StrCat(worker.name(), " evaluates torn values"));
+    }
+  }
+}
+
+// --- The scheduler -----------------------------------------------------------
+
+void Checker::BeforeServerMessage(const ServerToScheduler& message) {
+  const scheduler::TrainingJob* job = world_->scheduler().job();
+  const auto* all = std::get_if<RegisterServer>(&message);
+  if (all == nullptr) return;
+  for (const JobRegistration& one : all->jobs) {
+    for (const PartitionRegistration& partition : one.partitions) {
+      if (job != nullptr && partition.term != Term() &&
+          partition.term > job->placement().at(partition.partition).drawn) {
+        world_->counts().Add(Probe::kTermAboveStoreMet);
+      }
+    }
+  }
+}
+
+void Checker::AfterWorkerMessage(const WorkerToScheduler& message,
+                                 const scheduler::SchedulerActions& out) {
+  const bool leases = Sends<Lease, scheduler::SendWorker>(out);
+  const auto* registers = std::get_if<RegisterWorker>(&message);
+  if (registers != nullptr && !registers->held.empty() && leases) {
+    world_->counts().Add(Probe::kLeaseAdopted);
+  }
+  const auto* progress = std::get_if<Progress>(&message);
+  if (progress != nullptr && progress->not_in_view && leases) {
+    world_->counts().Add(Probe::kRejoinedView);
+  }
+}
+
+void Checker::CheckGrant(const Grant& grant) {
+  for (const PartitionGrant& one : grant.partitions) {
+    auto& granted = granted_[one.partition.value()];
+    if (!granted.insert(one.term).second || *granted.rbegin() != one.term) {
+      Violate(absl::StrCat("I3: the term ", one.term.value(), " of partition ",
+                           one.partition.value(),
+                           " is not above all that were granted before"));
+    }
+  }
+}
+
+void Checker::NoteLog(const std::string& text) {
+  Counts& counts = world_->counts();
+  if (absl::StrContains(text, "lease ran out")) {
+    counts.Add(Probe::kLeaseExpired);
+  } else if (absl::StrContains(text, "a server remembers it")) {
+    counts.Add(Probe::kJobAdoptedFromServer);
+  }
+}
+
+void Checker::AfterSchedulerEvent(const scheduler::SchedulerActions& out) {
+  bool drops = false, takes = false;
+  for (const scheduler::SchedulerAction& action : out) {
+    if (const auto* log = std::get_if<scheduler::LogEvent>(&action)) {
+      NoteLog(log->text);
+    }
+    const auto* send = std::get_if<scheduler::SendServer>(&action);
+    if (send == nullptr) continue;
+    if (const auto* grant = std::get_if<Grant>(&send->message)) {
+      CheckGrant(*grant);
+    }
+    drops |= std::holds_alternative<DropSnapshot>(send->message);
+    takes |= std::holds_alternative<TakeSnapshot>(send->message);
+  }
+  if (drops && takes) world_->counts().Add(Probe::kEvaluationRetried);
+  CheckJob(world_->scheduler());
+}
+
+void Checker::CheckJob(const SchedulerNode& scheduler) {
+  const scheduler::TrainingJob* job = scheduler.job();
+  if (scheduler_life_ != scheduler.life()) {
+    scheduler_life_ = scheduler.life();
+    was_whole_ = was_complete_ = had_hints_ = false;
+    was_gathering_ = true;
+    failures_ = 0;
+    quarantined_ = evaluations_ = 0;
+    if (job != nullptr) {
+      for (const auto& [ordinal, n] : job->state().failures) failures_ += n;
+      quarantined_ = job->state().quarantined.size();
+      evaluations_ = job->state().evaluations.size();
+      was_complete_ = job->state().phase == scheduler::JobPhase::kCompleted;
+    }
+  }
+  if (was_gathering_ && !scheduler.core()->gathering()) {
+    for (const auto& [id, server] : scheduler.core()->cluster().servers) {
+      if (!server.connected) {
+        world_->counts().Add(Probe::kGatheringTimedOut);
+        break;
+      }
+    }
+  }
+  was_gathering_ = scheduler.core()->gathering();
+  if (job == nullptr) return;
+  const scheduler::JobState& state = job->state();
+  const bool whole = job->placement().AllRegistered();
+
+  int64_t failures = 0;
+  for (const auto& [ordinal, n] : state.failures) failures += n;
+  if (state.quarantined.size() > quarantined_) {
+    world_->counts().Add(Probe::kQuarantined);
+  }
+  if ((failures > failures_ || state.quarantined.size() > quarantined_) &&
+      !whole && !was_whole_) {
+    Violate(
+        "an item is blamed for a lease that ended while a server was "
+        "away");
+  }
+  failures_ = failures;
+  quarantined_ = state.quarantined.size();
+  was_whole_ = whole;
+
+  for (const SkippedRange& range : state.skipped) {
+    if (skips_decided_.insert({range.item, range.begin, range.end}).second) {
+      world_->counts().Add(Probe::kSkipDecided);
+      ++progress_;
+    }
+  }
+  if (state.evaluations.size() > evaluations_) {
+    world_->counts().Add(Probe::kEvaluated);
+    ++progress_;
+  }
+  evaluations_ = state.evaluations.size();
+
+  const bool complete = state.phase == scheduler::JobPhase::kCompleted;
+  if (complete && !was_complete_) {
+    ++progress_;
+    CheckCompletion(*job);
+  }
+  if (!complete && was_complete_) {
+    world_->counts().Add(Probe::kCompletedThenReopened);
+    if (!any_damage_)
+      Violate(
+          "I6: a complete job is open again, but no "
+          "storage was damaged");
+  }
+  was_complete_ = complete;
+}
+
+// I6: complete means full and durable, in the current terms.
+void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
+  for (int32_t i = 0; i < plan().partitions; ++i) {
+    const scheduler::Ownership& owner = job.placement().at(PartitionId(i));
+    const std::string where =
+        absl::StrCat("I6: the job is complete, but partition ", i);
+    if (!owner.registered || owner.owner == scheduler::Ownership::kNobody) {
+      return Violate(absl::StrCat(where, " has no owner"));
+    }
+    const ServerNode& server = *world_->servers()[owner.owner.value()];
+    const Stored& stored = stored_[owner.owner.value()][i];
+    if (stored.damaged) continue;
+    if (!stored.marks.has_value() || !stored.marks->Complete()) {
+      return Violate(
+          absl::StrCat(where, " is not stored whole on ", server.name()));
+    }
+    // A load takes the newest version, by term and sequence.
+    for (const VersionKey& key :
+         const_cast<ServerNode&>(server).disk().Versions()) {
+      if (key.partition == PartitionId(i) && key > stored.key) {
+        return Violate(absl::StrCat(where,
+                                    " would be loaded from another "
+                                    "version than the complete one"));
+      }
+    }
+  }
+}
+
+}  // namespace ebb::sim

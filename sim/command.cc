@@ -1,0 +1,71 @@
+#include "sim/command.h"
+
+#include <algorithm>
+#include <ostream>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "sim/simulator.h"
+
+namespace ebb::sim {
+
+namespace {
+
+int Print(const Result& result, absl::Duration took, std::ostream& out) {
+  out << "seed " << result.seed << ": " << result.scenario << "\n"
+      << result.events << " events, "
+      << absl::FormatDuration(
+             absl::Trunc(result.virtual_time, absl::Milliseconds(1)))
+      << " of virtual time, "
+      << absl::FormatDuration(absl::Trunc(took, absl::Milliseconds(1))) << "\n";
+  if (result.ok) {
+    out << "no violation\n";
+    return 0;
+  }
+  out << "VIOLATION " << result.violation << "\n";
+  return 1;
+}
+
+int RunOne(const CommandOptions& options, std::ostream& out) {
+  Options run;
+  if (options.trace) {
+    run.trace = [&out](absl::string_view line) { out << line << "\n"; };
+  }
+  const absl::Time begin = absl::Now();
+  const Result result = options.scale
+                            ? RunScenario(run,
+                                          ScaleScenario(options.scale_workers,
+                                                        options.scale_servers,
+                                                        options.scale_batches),
+                                          options.first)
+                            : RunSeed(run, options.first);
+  return Print(result, absl::Now() - begin, out);
+}
+
+}  // namespace
+
+int Main(const CommandOptions& options, std::ostream& out) {
+  if (options.scale || options.first == options.last) {
+    return RunOne(options, out);
+  }
+  const int threads =
+      options.threads > 0
+          ? options.threads
+          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const absl::Time begin = absl::Now();
+  const Summary summary = RunSeeds(options.first, options.last, threads,
+                                   /*stop_at_failure=*/false);
+  out << summary.seeds << " seeds, " << summary.events << " events, "
+      << absl::FormatDuration(
+             absl::Trunc(absl::Now() - begin, absl::Milliseconds(1)))
+      << ", " << summary.failed << " with a violation\n"
+      << CountsTable(summary.counts);
+  if (summary.failed == 0) return 0;
+  const Result& failure = summary.first_failure;
+  out << "seed " << failure.seed << ": " << failure.scenario << "\nVIOLATION "
+      << failure.violation << "\nreplay: ebb sim --seed " << failure.seed
+      << " --trace\n";
+  return 1;
+}
+
+}  // namespace ebb::sim

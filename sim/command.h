@@ -1,0 +1,31 @@
+// What `ebb sim` does: runs seeds and prints what came of them.
+#ifndef EBB_SIM_COMMAND_H_
+#define EBB_SIM_COMMAND_H_
+
+#include <cstdint>
+#include <iosfwd>
+
+namespace ebb::sim {
+
+struct CommandOptions {
+  // Seeds to run, first .. last.
+  uint64_t first = 1;
+  uint64_t last = 100;
+  // Prints a line for each event; for a single seed.
+  bool trace = false;
+  // Threads; 0: one per core.
+  int threads = 0;
+  // One large run without faults instead of seeds: so many workers, servers
+  // and batches for each worker.
+  bool scale = false;
+  int scale_workers = 10'000;
+  int scale_servers = 100;
+  int scale_batches = 20;
+};
+
+// Exit code: 0 when no invariant was violated, else 1.
+int Main(const CommandOptions& options, std::ostream& out);
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_COMMAND_H_

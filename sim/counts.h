@@ -1,0 +1,114 @@
+// What a run did: the faults that happened to it, and the rare paths of the
+// production code that it reached (probes).
+#ifndef EBB_SIM_COUNTS_H_
+#define EBB_SIM_COUNTS_H_
+
+#include <array>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace ebb::sim {
+
+enum class Fault {
+  // Drawn per message.
+  kMessageLost,
+  kMessageDuplicated,
+  kMessageDelayed,
+  kMessageOvertaken,
+  // Planned.
+  kSplit,
+  kSessionBroken,
+  kSchedulerKilled,
+  kServerKilled,
+  kWorkerKilled,
+  kKilledBetweenActions,
+  kStoreOpLost,
+  kServerFromOlderDisk,
+  kVersionDamaged,
+  kSchedulerStoreLost,
+  kSchedulerStoreOlder,
+  kSchedulerStopped,
+  kServerStopped,
+  kWorkerStopped,
+  kWorkerJoined,
+  kWorkerDrained,
+  kServerDrained,
+  kDiskFailed,
+  kSchedulerDiskFailed,
+  kServerSlow,
+  kWorkerSlow,
+  kGrantCopiedLate,
+  kCheckpointDemanded,
+  kPoison,
+  kCount,
+};
+
+enum class Probe {
+  kGapAnswered,
+  kDuplicateOfZombie,
+  kSupersededAnswered,
+  kBusyAnswered,
+  kStaleAnswered,
+  kNotOpenAnswered,
+  kClosedPushAnswered,
+  kClosedPullAnswered,
+  kWrongPlacementAnswered,
+  kWaitAnswered,
+  kNotInViewAnswered,
+  kRejoinedView,
+  kViewRequested,
+  kReleasedByView,
+  kKeptRoundValueUsed,
+  kGrantOfOtherLife,
+  kGrantOfOlderTerm,
+  kWentOnFromMemory,
+  kFirstVersionOfTerm,
+  kLoadedVersion,
+  kFellBackToOlderVersion,
+  kStartedFromInitial,
+  kWriteFailed,
+  kVersionsDeleted,
+  kUpdateOutlivedPartition,
+  kLeaseExpired,
+  kLeaseAdopted,
+  kLeaseLost,
+  kHintNotConfirmed,
+  kJobAdoptedFromServer,
+  kTermAboveStoreMet,
+  kGatheringTimedOut,
+  kQuarantined,
+  kSkipDecided,
+  kSkipApplied,
+  kResumed,
+  kEvaluated,
+  kEvaluationRetried,
+  kCompletedThenReopened,
+  kCount,
+};
+
+absl::string_view FaultName(Fault fault);
+absl::string_view ProbeName(Probe probe);
+
+struct Counts {
+  std::array<int64_t, static_cast<size_t>(Fault::kCount)> faults{};
+  std::array<int64_t, static_cast<size_t>(Probe::kCount)> probes{};
+
+  void Add(Fault fault, int64_t n = 1) {
+    faults[static_cast<size_t>(fault)] += n;
+  }
+  void Add(Probe probe, int64_t n = 1) {
+    probes[static_cast<size_t>(probe)] += n;
+  }
+  int64_t of(Fault fault) const { return faults[static_cast<size_t>(fault)]; }
+  int64_t of(Probe probe) const { return probes[static_cast<size_t>(probe)]; }
+  Counts& operator+=(const Counts& other) {
+    for (size_t i = 0; i < faults.size(); ++i) faults[i] += other.faults[i];
+    for (size_t i = 0; i < probes.size(); ++i) probes[i] += other.probes[i];
+    return *this;
+  }
+};
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_COUNTS_H_

@@ -1,0 +1,292 @@
+#include "sim/faults.h"
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+
+namespace ebb::sim {
+
+FaultPlan::FaultPlan(World* world, Rng rng) : world_(world), rng_(rng) {}
+
+absl::Duration FaultPlan::Outage() {
+  return rng_.Chance(0.6)
+             ? rng_.Between(absl::Milliseconds(1), absl::Milliseconds(150))
+             : rng_.Between(absl::Milliseconds(100), absl::Milliseconds(2500));
+}
+
+void FaultPlan::Schedule() {
+  const Scenario& s = world_->scenario();
+  for (int i = 0; i < s.faults; ++i) {
+    const absl::Duration at =
+        s.first_fault + rng_.Between(absl::ZeroDuration(), s.fault_span);
+    world_->queue().At(world_->now() + at, [this] { Happen(); });
+  }
+  // What a restart from an older disk goes back to.
+  for (int i = 1; i < 4; ++i) {
+    const absl::Duration at = s.first_fault + s.fault_span * i / 4;
+    world_->queue().At(world_->now() + at, [this] {
+      for (const auto& server : world_->servers()) server->RememberDisk();
+      world_->scheduler().RememberDisk();
+    });
+  }
+  world_->queue().At(world_->now() + s.first_fault + s.fault_span,
+                     [this] { Calm(); });
+}
+
+void FaultPlan::Calm() {
+  world_->calm = true;
+  for (Node* a : world_->Nodes()) {
+    world_->Heal(a, nullptr);
+    for (Node* b : world_->Nodes()) world_->Heal(a, b);
+    a->DieAfter(-1);
+    a->slowness = 1;
+    a->Resume();
+  }
+  for (const auto& server : world_->servers()) {
+    server->disk().FailWrites(absl::OkStatus());
+    server->Start();
+  }
+  world_->scheduler().DiskHealed();
+  world_->scheduler().Start();
+  for (const auto& worker : world_->workers()) {
+    if (!worker->retired) worker->Start();
+  }
+}
+
+void FaultPlan::Happen() {
+  if (world_->calm) return;
+  const int64_t die = rng_.Below(100);
+  if (die < 35) {
+    HappenToServer(OneOf(world_->servers()));
+  } else if (die < 55) {
+    HappenToScheduler();
+  } else if (die < 80) {
+    HappenToWorker(OneOf(world_->workers()));
+  } else {
+    HappenToNetwork();
+  }
+}
+
+// --- Servers -----------------------------------------------------------------
+
+void FaultPlan::HappenToServer(ServerNode* server) {
+  Counts& counts = world_->counts();
+  switch (rng_.Below(9)) {
+    case 0:
+    case 1:
+    case 2:
+      return KillServer(server);
+    case 3:
+      server->DieAfter(static_cast<int>(rng_.Below(20)));
+      return;
+    case 4:
+      return StopAndResume(server, Fault::kServerStopped);
+    case 5:
+      return SlowDown(server, Fault::kServerSlow);
+    case 6:
+      if (!server->alive()) return;
+      counts.Add(Fault::kServerDrained);
+      server->Drain();
+      return;
+    case 7: {
+      counts.Add(Fault::kDiskFailed);
+      server->disk().FailWrites(
+          absl::ResourceExhaustedError("the disk is full"));
+      world_->queue().At(world_->now() + Outage(), [server] {
+        server->disk().FailWrites(absl::OkStatus());
+      });
+      return;
+    }
+    default:
+      if (!world_->scenario().storage_damage) return KillServer(server);
+      if (!DamageDisk(server)) return;
+      if (rng_.Chance(0.7)) KillServer(server);
+  }
+}
+
+void FaultPlan::KillServer(ServerNode* server) {
+  if (!server->alive()) return;
+  world_->counts().Add(Fault::kServerKilled);
+  if (world_->scenario().storage_damage && rng_.Chance(0.25) &&
+      !server->older_disks().empty()) {
+    // It comes back with what it had stored some time ago.
+    const auto& disks = server->older_disks();
+    auto older = disks[rng_.Below(static_cast<int64_t>(disks.size()))];
+    server->Kill();
+    if (!older.Versions().empty()) {
+      world_->counts().Add(Fault::kServerFromOlderDisk);
+      world_->checker().StorageDamaged(*server);
+      server->ReplaceDisk(std::move(older));
+    }
+    world_->queue().At(world_->now() + Outage(), [server] { server->Start(); });
+    return;
+  }
+  server->Kill();
+  world_->queue().At(world_->now() + Outage(), [server] { server->Start(); });
+}
+
+// Flips bytes in the newest versions of some partitions.
+bool FaultPlan::DamageDisk(ServerNode* server) {
+  const auto versions = server->disk().Versions();
+  if (versions.empty()) return false;
+  world_->checker().StorageDamaged(*server);
+  const double share = rng_.Chance(0.2) ? 1.0 : 0.4;
+  for (const VersionKey& key : versions) {
+    if (!rng_.Chance(share) && key != versions.back()) continue;
+    world_->counts().Add(Fault::kVersionDamaged);
+    server->disk().DamageVersion(key);
+  }
+  return true;
+}
+
+void FaultPlan::DamageAfterCompletion() {
+  ServerNode* server = OneOf(world_->servers());
+  if (!DamageDisk(server)) return;
+  server->Kill();
+  world_->counts().Add(Fault::kServerKilled);
+  world_->queue().At(world_->now() + absl::Milliseconds(50),
+                     [server] { server->Start(); });
+}
+
+// --- The scheduler -----------------------------------------------------------
+
+void FaultPlan::HappenToScheduler() {
+  SchedulerNode& scheduler = world_->scheduler();
+  switch (rng_.Below(7)) {
+    case 0:
+    case 1:
+    case 2:
+      return KillScheduler();
+    case 3:
+      scheduler.DieAfter(static_cast<int>(rng_.Below(20)));
+      return;
+    case 4:
+      return StopAndResume(&scheduler, Fault::kSchedulerStopped);
+    case 5:
+      world_->counts().Add(Fault::kSchedulerDiskFailed);
+      scheduler.disk().FailCommits(
+          absl::ResourceExhaustedError("the disk is full"));
+      world_->queue().At(world_->now() + Outage(),
+                         [&scheduler] { scheduler.DiskHealed(); });
+      return;
+    default:
+      if (scheduler.alive()) {
+        world_->counts().Add(Fault::kCheckpointDemanded);
+        scheduler.DemandCheckpoint();
+      }
+  }
+}
+
+void FaultPlan::KillScheduler() {
+  SchedulerNode& scheduler = world_->scheduler();
+  if (!scheduler.alive()) return;
+  world_->counts().Add(Fault::kSchedulerKilled);
+  scheduler.Kill();
+  if (world_->scenario().scheduler_store_loss) LoseSchedulerStore();
+  world_->queue().At(world_->now() + Outage(),
+                     [&scheduler] { scheduler.Start(); });
+}
+
+// The job is known as long as each server's disk has it.
+bool FaultPlan::LoseSchedulerStore() {
+  SchedulerNode& scheduler = world_->scheduler();
+  for (const auto& server : world_->servers()) {
+    if (server->disk().Versions().empty()) return false;
+  }
+  if (rng_.Chance(0.4)) {
+    world_->counts().Add(Fault::kSchedulerStoreLost);
+    scheduler.ReplaceDisk({});
+  } else if (rng_.Chance(0.6) && !scheduler.older_disks().empty()) {
+    const auto& disks = scheduler.older_disks();
+    world_->counts().Add(Fault::kSchedulerStoreOlder);
+    scheduler.ReplaceDisk(
+        disks[rng_.Below(static_cast<int64_t>(disks.size()))]);
+  }
+  return true;
+}
+
+// --- Workers -----------------------------------------------------------------
+
+void FaultPlan::HappenToWorker(WorkerNode* worker) {
+  Counts& counts = world_->counts();
+  switch (rng_.Below(8)) {
+    case 0:
+    case 1:
+      if (!worker->alive()) return;
+      counts.Add(Fault::kWorkerKilled);
+      world_->KillAndRestart(worker);
+      return;
+    case 2:
+      worker->DieAfter(static_cast<int>(rng_.Below(20)));
+      return;
+    case 3:
+      return StopAndResume(worker, Fault::kWorkerStopped);
+    case 4:
+      return SlowDown(worker, Fault::kWorkerSlow);
+    case 5:
+      counts.Add(Fault::kWorkerJoined);
+      world_->AddWorker().Start();
+      return;
+    default:
+      if (!worker->alive()) return;
+      counts.Add(Fault::kWorkerDrained);
+      worker->Drain();
+  }
+}
+
+// --- Any process, and the network --------------------------------------------
+
+void FaultPlan::StopAndResume(Node* node, Fault fault) {
+  if (!node->alive()) return;
+  world_->counts().Add(fault);
+  node->Stop();
+  // Whoever waits for it may give the connection up.
+  if (rng_.Chance(0.4)) {
+    auto* client = dynamic_cast<ClientNode*>(node);
+    if (client != nullptr && client->stream() != nullptr) {
+      world_->Break(client->stream());
+    }
+  }
+  world_->queue().At(world_->now() + Outage(), [node, life = node->life()] {
+    if (node->life() == life) node->Resume();
+  });
+}
+
+void FaultPlan::SlowDown(Node* node, Fault fault) {
+  world_->counts().Add(fault);
+  node->slowness = static_cast<double>(rng_.Between(5, 40));
+  world_->queue().At(world_->now() + Outage(), [node] { node->slowness = 1; });
+}
+
+void FaultPlan::HappenToNetwork() {
+  const int64_t die = rng_.Below(4);
+  if (die < 2) return SplitSomebody();
+  if (die == 2) return CopyGrantLate();
+  const bool server = rng_.Chance(0.5);
+  ClientNode* client = server
+                           ? static_cast<ClientNode*>(OneOf(world_->servers()))
+                           : OneOf(world_->workers());
+  if (client->stream() == nullptr) return;
+  world_->counts().Add(Fault::kSessionBroken);
+  world_->Break(client->stream());
+}
+
+void FaultPlan::SplitSomebody() {
+  const std::vector<Node*> nodes = world_->Nodes();
+  const Node* a = nodes[rng_.Below(static_cast<int64_t>(nodes.size()))];
+  const Node* b = nodes[rng_.Below(static_cast<int64_t>(nodes.size()))];
+  if (a == b) b = nullptr;  // From everybody.
+  world_->counts().Add(Fault::kSplit);
+  world_->Split(a, b);
+  world_->queue().At(world_->now() + Outage(),
+                     [this, a, b] { world_->Heal(a, b); });
+}
+
+// A grant that comes a second time, much later: maybe to another life.
+void FaultPlan::CopyGrantLate() {
+  if (world_->scheduler().CopyLastGrant(*OneOf(world_->servers()), Outage())) {
+    world_->counts().Add(Fault::kGrantCopiedLate);
+  }
+}
+
+}  // namespace ebb::sim

@@ -1,0 +1,51 @@
+// What goes wrong in a run, and when.
+#ifndef EBB_SIM_FAULTS_H_
+#define EBB_SIM_FAULTS_H_
+
+#include <vector>
+
+#include "sim/counts.h"
+#include "sim/rng.h"
+#include "sim/world.h"
+
+namespace ebb::sim {
+
+// Plans and carries out the faults of one run. Thread-compatible.
+class FaultPlan {
+ public:
+  FaultPlan(World* world, Rng rng);
+
+  // Puts all planned faults into the queue, and the end of them.
+  void Schedule();
+  // Damages what one server stored of a complete job.
+  void DamageAfterCompletion();
+  // All is well again: splits heal, disks work, everybody is there.
+  void Calm();
+
+ private:
+  void Happen();
+  void HappenToServer(ServerNode* server);
+  void HappenToWorker(WorkerNode* worker);
+  void HappenToScheduler();
+  void HappenToNetwork();
+  void KillServer(ServerNode* server);
+  bool DamageDisk(ServerNode* server);
+  void KillScheduler();
+  bool LoseSchedulerStore();
+  void StopAndResume(Node* node, Fault fault);
+  void SlowDown(Node* node, Fault fault);
+  void SplitSomebody();
+  void CopyGrantLate();
+  absl::Duration Outage();
+  template <typename T>
+  T* OneOf(std::vector<std::unique_ptr<T>>& nodes) {
+    return nodes[rng_.Below(static_cast<int64_t>(nodes.size()))].get();
+  }
+
+  World* const world_;  // Not owned.
+  Rng rng_;
+};
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_FAULTS_H_

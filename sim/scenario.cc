@@ -1,0 +1,190 @@
+#include "sim/scenario.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "sim/rng.h"
+
+namespace ebb::sim {
+
+namespace {
+
+// A block of the pool is 64 bytes at least.
+constexpr int64_t kBlockFloats = 16;
+
+void DrawData(Rng* rng, JobPlan* plan) {
+  plan->epochs = static_cast<int32_t>(rng->Between(2, 3));
+  const int64_t shards = rng->Between(3, 9);
+  const int64_t batch = rng->Between(1, 4);
+  plan->shard_size = batch * rng->Between(2, 6) + rng->Below(batch);
+  plan->examples = plan->shard_size * shards - rng->Below(plan->shard_size);
+  plan->batch_by_epoch = {batch};
+  if (rng->Chance(0.3)) plan->batch_by_epoch.push_back(batch * 2 + 1);
+  plan->seed = rng->Next();
+  plan->layout_hash = rng->Next();
+}
+
+void DrawModel(Rng* rng, JobPlan* plan) {
+  plan->block_floats = kBlockFloats;
+  plan->partitions = static_cast<int32_t>(rng->Between(2, 6));
+  plan->parameters = plan->partitions * kBlockFloats - rng->Below(8);
+  if (rng->Chance(0.2)) plan->parameters += 2 * kBlockFloats;
+  // Fewer blocks than partitions: some partitions have no dense values.
+  if (rng->Chance(0.05)) plan->parameters = kBlockFloats + 3;
+  plan->oracle_width = rng->Chance(0.8) ? 1 + rng->Below(3) : 0;
+}
+
+void DrawConsistency(Rng* rng, JobPlan* plan) {
+  ConsistencyPlan& how = plan->consistency;
+  const int64_t kind = rng->Below(10);
+  if (kind < 4) {
+    how.kind = ConsistencyKind::kAsp;
+  } else if (kind < 7) {
+    how.kind = ConsistencyKind::kSsp;
+    how.clock_bound = rng->Below(4);
+  } else {
+    how.kind = ConsistencyKind::kRounds;
+    how.round_items = static_cast<int32_t>(rng->Between(1, 4));
+    how.rounds_in_memory = static_cast<int32_t>(rng->Between(1, 4));
+  }
+  if (how.kind != ConsistencyKind::kRounds && rng->Chance(0.3)) {
+    // At least what a worker's own pipeline makes of it, or nobody advances.
+    how.max_staleness_updates = rng->Between(3, 12);
+  }
+}
+
+void DrawPolicy(Rng* rng, Scenario* s) {
+  JobPlan& plan = s->plan;
+  if (rng->Chance(0.4)) {
+    plan.evaluate_every = static_cast<int32_t>(rng->Between(1, 2));
+  }
+  plan.checkpoint_interval_ms = rng->Between(20, 400);
+  plan.checkpoint_keep = static_cast<int32_t>(rng->Between(1, 3));
+  if (rng->Chance(0.1)) plan.max_workers = 2;
+  plan.quarantine_after = 1000;  // Random kills are nobody's fault.
+  if (!rng->Chance(0.15)) return;
+  plan.quarantine_after = static_cast<int32_t>(rng->Between(2, 4));
+  if (rng->Chance(0.5)) plan.on_poison = PoisonPolicy::kSkip;
+  if (rng->Chance(0.5)) plan.on_nonfinite = PoisonPolicy::kSkip;
+  Poison poison;
+  poison.range.item = plan.ItemAt(rng->Below(plan.items()));
+  const int64_t batch = plan.BatchSize(poison.range.item);
+  poison.range.begin =
+      rng->Below((plan.ItemSize(poison.range.item) + batch - 1) / batch) *
+      batch;
+  poison.range.end = plan.BatchEnd(poison.range.item, poison.range.begin);
+  poison.kind = static_cast<PoisonKind>(rng->Below(3));
+  s->poison = poison;
+}
+
+void DrawOptions(Rng* rng, Scenario* s) {
+  const auto ms = [&](int64_t least, int64_t most) {
+    return absl::Milliseconds(rng->Between(least, most));
+  };
+  s->scheduler.lease_ttl = ms(200, 1500);
+  s->scheduler.confirm_timeout = ms(50, 500);
+  s->scheduler.takeover_after = absl::Seconds(15);
+  s->scheduler.evaluation_timeout = ms(400, 2000);
+  s->scheduler.min_servers = rng->Chance(0.7) ? s->servers : 1;
+  s->server.pull_park = ms(20, 300);
+  s->server.push_window = rng->Chance(0.2) ? rng->Between(1, 2) : 32;
+  s->server.push_limit = rng->Chance(0.2) ? rng->Between(2, 4) : 1024;
+  s->server.report_interval = ms(10, 80);
+  s->server.statistics_interval = ms(250, 500);
+  s->client.held_items = static_cast<int32_t>(rng->Between(1, 3));
+  s->client.batches_in_flight = static_cast<int32_t>(rng->Between(1, 3));
+  s->client.prefetch = rng->Chance(0.6);
+  s->client.push_timeout = ms(150, 800);
+  s->client.pull_timeout = s->server.pull_park + ms(150, 500);
+  s->client.clock_interval = ms(20, 120);
+}
+
+void DrawNetwork(Rng* rng, Scenario* s) {
+  if (rng->Chance(0.5)) s->slow_messages = 0.02;
+  if (rng->Chance(0.1)) s->slow_messages = 0.3;
+  s->slow_delay = absl::Milliseconds(rng->Between(5, 200));
+  if (rng->Chance(0.5)) s->lost_messages = rng->Chance(0.2) ? 0.05 : 0.01;
+  if (rng->Chance(0.5)) s->duplicated_messages = 0.03;
+  if (rng->Chance(0.3)) s->update.most = absl::Milliseconds(15);
+  if (rng->Chance(0.3)) s->storage.most = absl::Milliseconds(80);
+  if (rng->Chance(0.3)) s->compute.most = absl::Milliseconds(40);
+}
+
+}  // namespace
+
+Scenario DrawScenario(uint64_t seed) {
+  Rng rng(seed);
+  Scenario s;
+  s.servers = static_cast<int>(rng.Between(2, 4));
+  s.workers = static_cast<int>(rng.Between(3, 6));
+  DrawData(&rng, &s.plan);
+  DrawModel(&rng, &s.plan);
+  DrawConsistency(&rng, &s.plan);
+  DrawPolicy(&rng, &s);
+  DrawOptions(&rng, &s);
+  DrawNetwork(&rng, &s);
+  s.faults = static_cast<int>(rng.Between(4, 12));
+  s.fault_span = absl::Milliseconds(rng.Between(500, 3000));
+  // A value that only damaged storage had is gone: that takes a rollback.
+  s.storage_damage = !s.plan.rounds() && rng.Chance(0.4);
+  s.damage_after_completion = s.storage_damage && rng.Chance(0.5);
+  s.scheduler_store_loss = rng.Chance(0.5);
+  if (!s.scheduler_store_loss && rng.Chance(0.4)) {
+    s.scheduler.takeover_after = absl::Milliseconds(rng.Between(100, 1000));
+  }
+  return s;
+}
+
+Scenario ScaleScenario(int workers, int servers, int batches) {
+  Scenario s;
+  s.servers = servers;
+  s.workers = workers;
+  JobPlan& plan = s.plan;
+  plan.epochs = 2;
+  plan.batch_by_epoch = {1};
+  const int64_t per_epoch = int64_t{workers} * batches / plan.epochs;
+  plan.shard_size = std::max(1, batches / 4);
+  plan.examples = per_epoch;
+  plan.partitions = servers;
+  plan.block_floats = kBlockFloats;
+  plan.parameters = servers * kBlockFloats;
+  plan.oracle_width = 1;
+  plan.checkpoint_interval_ms = 5'000;
+  s.scheduler.min_servers = servers;
+  s.compute = {absl::Milliseconds(500), absl::Milliseconds(1500)};
+  s.update = {absl::ZeroDuration(), absl::ZeroDuration()};
+  s.dense_values = false;
+  return s;
+}
+
+std::string Scenario::Describe() const {
+  const ConsistencyPlan& how = plan.consistency;
+  std::string consistency = "ASP";
+  if (how.kind == ConsistencyKind::kSsp) {
+    consistency = absl::StrCat("SSP(", how.clock_bound, ")");
+  } else if (how.kind == ConsistencyKind::kRounds) {
+    consistency = absl::StrCat("rounds of ", how.round_items,
+                               " items, K=", how.rounds_in_memory);
+  }
+  std::string text = absl::StrCat(
+      servers, " servers, ", workers, " workers, ", plan.partitions,
+      " partitions of ", plan.parameters, " parameters, ", plan.epochs,
+      " epochs of ", plan.examples, " examples in shards of ", plan.shard_size,
+      ", batch ", plan.batch_by_epoch[0], ", ", consistency);
+  if (how.max_staleness_updates >= 0) {
+    absl::StrAppend(&text, ", staleness at most ", how.max_staleness_updates);
+  }
+  if (plan.evaluate_every > 0) {
+    absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);
+  }
+  if (poison) {
+    absl::StrAppend(&text, ", poison at ", ToString(poison->range.item), " ",
+                    poison->range.begin);
+  }
+  absl::StrAppend(&text, ", ", faults, " faults",
+                  storage_damage ? " with damaged storage" : "",
+                  scheduler_store_loss ? " with a forgetful scheduler" : "");
+  return text;
+}
+
+}  // namespace ebb::sim

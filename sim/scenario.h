@@ -1,0 +1,80 @@
+// What one seed stands for: a job, a cluster, a network and how much goes
+// wrong.
+#ifndef EBB_SIM_SCENARIO_H_
+#define EBB_SIM_SCENARIO_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "client/actions.h"
+#include "common/protocol/plan.h"
+#include "scheduler/actions.h"
+#include "server/actions.h"
+
+namespace ebb::sim {
+
+// What the computation of a poisonous batch does, each time.
+enum class PoisonKind { kError, kNonFinite, kKillsWorker };
+
+struct Poison {
+  SkippedRange range;  // One batch of the grid.
+  PoisonKind kind = PoisonKind::kError;
+};
+
+// A duration drawn for each use.
+struct Span {
+  absl::Duration least;
+  absl::Duration most;
+};
+
+struct Scenario {
+  JobPlan plan;
+  int servers = 2;
+  int workers = 3;
+
+  // Templates: each life gets its own ids and session.
+  scheduler::SchedulerOptions scheduler;
+  server::ServerOptions server;
+  client::ClientOptions client;
+
+  // --- Network ---------------------------------------------------------------
+  Span delay{absl::Microseconds(50), absl::Milliseconds(2)};
+  // Of one message in so many: a delay of up to `slow_delay`.
+  double slow_messages = 0;
+  absl::Duration slow_delay = absl::Milliseconds(100);
+  // Of pulls, pushes and their replies.
+  double lost_messages = 0;
+  double duplicated_messages = 0;
+
+  // --- Work ------------------------------------------------------------------
+  Span compute{absl::Milliseconds(2), absl::Milliseconds(12)};
+  Span update{absl::ZeroDuration(), absl::Milliseconds(2)};
+  Span storage{absl::Microseconds(200), absl::Milliseconds(10)};
+
+  // --- Faults ----------------------------------------------------------------
+  int faults = 0;
+  absl::Duration first_fault = absl::Milliseconds(150);
+  absl::Duration fault_span = absl::Seconds(2);
+  // Whether what servers stored may be lost or damaged.
+  bool storage_damage = false;
+  // Whether the scheduler may come back with less than it stored.
+  bool scheduler_store_loss = false;
+  // Damage once more when the job is complete.
+  bool damage_after_completion = false;
+  std::optional<Poison> poison;
+
+  // Values are compared at each step; a run at scale has only the oracle.
+  bool dense_values = true;
+
+  std::string Describe() const;
+};
+
+Scenario DrawScenario(uint64_t seed);
+// No faults: `batches` for each of `workers`.
+Scenario ScaleScenario(int workers, int servers, int batches);
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_SCENARIO_H_

@@ -1,0 +1,192 @@
+#include "sim/scheduler_node.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "sim/describe.h"
+#include "sim/world.h"
+
+namespace ebb::sim {
+
+using scheduler::SchedulerAction;
+using scheduler::SchedulerActions;
+
+SchedulerNode::SchedulerNode(World* world) : Node(world, "scheduler") {}
+SchedulerNode::~SchedulerNode() = default;
+
+const scheduler::TrainingJob* SchedulerNode::job() const {
+  if (core_ == nullptr) return nullptr;
+  const auto it = core_->jobs().find(world_->job);
+  return it == core_->jobs().end() ? nullptr : it->second.get();
+}
+
+void SchedulerNode::OnStart() {
+  store_ = std::make_unique<scheduler::MemoryStore>(&disk_);
+  scheduler::SchedulerOptions options = world_->scenario().scheduler;
+  options.session = world_->NewSession();
+  auto core =
+      scheduler::SchedulerCore::Create(options, disk_.records(), world_->now());
+  if (!core.ok()) {
+    world_->Violate(
+        absl::StrCat("the scheduler cannot start: ", core.status().message()));
+    return;
+  }
+  core_ = *std::move(core);
+  waits_for_disk_ = false;
+}
+
+void SchedulerNode::OnKilled() {
+  core_.reset();
+  store_.reset();
+  for (const auto& [link, weak] : links_) {
+    if (const StreamPtr stream = weak.lock()) world_->Break(stream);
+  }
+  links_.clear();
+}
+
+void SchedulerNode::OnTick() {
+  SchedulerActions out;
+  core_->OnTick(world_->now(), &out);
+  Carry(std::move(out));
+}
+
+absl::Time SchedulerNode::NextTick() const { return core_->NextTick(); }
+
+void SchedulerNode::FromServer(const Stream& stream,
+                               const ServerToScheduler& message) {
+  world_->Trace(*this, "<- ", stream.client->name(), ": ", Describe(message));
+  world_->checker().BeforeServerMessage(message);
+  SchedulerActions out;
+  core_->OnServer(stream.link, message, world_->now(), &out);
+  Carry(std::move(out));
+}
+
+void SchedulerNode::FromWorker(const Stream& stream,
+                               const WorkerToScheduler& message) {
+  world_->Trace(*this, "<- ", stream.client->name(), ": ", Describe(message));
+  SchedulerActions out;
+  core_->OnWorker(stream.link, message, world_->now(), &out);
+  world_->checker().AfterWorkerMessage(message, out);
+  Carry(std::move(out));
+}
+
+void SchedulerNode::LinkDown(const Stream& stream) {
+  world_->Trace(*this, "session with ", stream.client->name(), " is down");
+  links_.erase(stream.link);
+  SchedulerActions out;
+  if (stream.from_server) {
+    core_->OnServerDisconnected(stream.link, world_->now(), &out);
+  } else {
+    core_->OnWorkerDisconnected(stream.link, world_->now(), &out);
+  }
+  Carry(std::move(out));
+}
+
+// --- The operator ------------------------------------------------------------
+
+void SchedulerNode::Submit() {
+  Run([this] {
+    JobRecord record;
+    record.name = "simulated";
+    record.plan = world_->scenario().plan;
+    SchedulerActions out;
+    auto job = core_->Submit(std::move(record), world_->now(), &out);
+    if (!job.ok()) {
+      world_->Violate(absl::StrCat("submit: ", job.status().message()));
+      return;
+    }
+    world_->job = *job;
+    Carry(std::move(out));
+  });
+}
+
+void SchedulerNode::ResumeJob(bool skip) {
+  Run([this, skip] {
+    SchedulerActions out;
+    if (!core_->Resume(world_->job, skip, world_->now(), &out).ok()) return;
+    world_->Trace(*this, "an operator resumes the job, skip=", skip);
+    world_->counts().Add(Probe::kResumed);
+    Carry(std::move(out));
+  });
+}
+
+void SchedulerNode::DemandCheckpoint() {
+  Run([this] {
+    SchedulerActions out;
+    core_->Checkpoint(world_->job, world_->now(), &out).IgnoreError();
+    Carry(std::move(out));
+  });
+}
+
+bool SchedulerNode::CopyLastGrant(const ServerNode& server,
+                                  absl::Duration delay) {
+  const auto it = last_grants_.find(&server);
+  if (it == last_grants_.end()) return false;
+  auto* target = const_cast<ServerNode*>(it->first);
+  world_->queue().At(world_->now() + delay, [target, grant = it->second] {
+    if (!target->alive()) return;
+    target->Run([target, grant] { target->FromScheduler(grant); });
+  });
+  return true;
+}
+
+// --- Actions -----------------------------------------------------------------
+
+void SchedulerNode::Carry(SchedulerActions actions, size_t first) {
+  if (first == 0) world_->checker().AfterSchedulerEvent(actions);
+  for (size_t i = first; i < actions.size(); ++i) {
+    if (!Survives()) return;
+    SchedulerAction& action = actions[i];
+    if (auto* persist = std::get_if<scheduler::Persist>(&action)) {
+      if (!store_->Commit(persist->writes).ok()) {
+        // Nothing goes out before it is stored: everything waits.
+        waits_for_disk_ = true;
+        Stop();
+        RunFirst([this, i, actions = std::move(actions)]() mutable {
+          waits_for_disk_ = false;
+          Carry(std::move(actions), i);
+        });
+        return;
+      }
+    } else if (auto* to_server = std::get_if<scheduler::SendServer>(&action)) {
+      Send(to_server->link, to_server->message);
+    } else if (auto* to_worker = std::get_if<scheduler::SendWorker>(&action)) {
+      Send(to_worker->link, to_worker->message);
+    } else {
+      world_->Trace(*this, std::get<scheduler::LogEvent>(action).text);
+    }
+  }
+}
+
+void SchedulerNode::DiskHealed() {
+  disk_.FailCommits(absl::OkStatus());
+  if (waits_for_disk_) Resume();
+}
+
+void SchedulerNode::Send(scheduler::LinkId link,
+                         const SchedulerToServer& message) {
+  const auto it = links_.find(link);
+  const StreamPtr stream = it == links_.end() ? nullptr : it->second.lock();
+  if (stream == nullptr) return;
+  auto* server = static_cast<ServerNode*>(stream->client);
+  if (const auto* grant = std::get_if<Grant>(&message)) {
+    last_grants_[server] = *grant;
+  }
+  world_->Trace(*this, "-> ", server->name(), ": ", Describe(message));
+  world_->SendDown(stream,
+                   [server, message] { server->FromScheduler(message); });
+}
+
+void SchedulerNode::Send(scheduler::LinkId link,
+                         const SchedulerToWorker& message) {
+  const auto it = links_.find(link);
+  const StreamPtr stream = it == links_.end() ? nullptr : it->second.lock();
+  if (stream == nullptr) return;
+  auto* worker = static_cast<WorkerNode*>(stream->client);
+  world_->Trace(*this, "-> ", worker->name(), ": ", Describe(message));
+  world_->SendDown(stream,
+                   [worker, message] { worker->FromScheduler(message); });
+}
+
+}  // namespace ebb::sim

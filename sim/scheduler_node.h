@@ -1,0 +1,73 @@
+// The scheduler's process: a SchedulerCore over a disk.
+#ifndef EBB_SIM_SCHEDULER_NODE_H_
+#define EBB_SIM_SCHEDULER_NODE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "scheduler/scheduler_core.h"
+#include "scheduler/store/memory_store.h"
+#include "sim/node.h"
+
+namespace ebb::sim {
+
+class ServerNode;
+
+class SchedulerNode final : public Node {
+ public:
+  explicit SchedulerNode(World* world);
+  ~SchedulerNode() override;
+
+  // Null while it is dead.
+  const scheduler::SchedulerCore* core() const { return core_.get(); }
+  // Null when it is dead or does not know the job.
+  const scheduler::TrainingJob* job() const;
+  scheduler::MemoryDisk& disk() { return disk_; }
+
+  void FromServer(const Stream& stream, const ServerToScheduler& message);
+  void FromWorker(const Stream& stream, const WorkerToScheduler& message);
+  void LinkUp(const StreamPtr& stream) { links_[stream->link] = stream; }
+  void LinkDown(const Stream& stream);
+
+  // --- The operator ----------------------------------------------------------
+  void Submit();
+  void ResumeJob(bool skip);
+  void DemandCheckpoint();
+  // The last grant to the server comes once more, to whatever life it has
+  // then. False: there was none.
+  bool CopyLastGrant(const ServerNode& server, absl::Duration delay);
+
+  // What its disk fails with heals; it goes on with what it could not store.
+  void DiskHealed();
+  // Copies of the disk as it once was.
+  void RememberDisk() { older_disks_.push_back(disk_); }
+  const std::vector<scheduler::MemoryDisk>& older_disks() const {
+    return older_disks_;
+  }
+  void ReplaceDisk(scheduler::MemoryDisk disk) { disk_ = std::move(disk); }
+
+ protected:
+  void OnStart() override;
+  void OnKilled() override;
+  void OnTick() override;
+  absl::Time NextTick() const override;
+
+ private:
+  void Carry(scheduler::SchedulerActions actions, size_t first = 0);
+  void Send(scheduler::LinkId link, const SchedulerToServer& message);
+  void Send(scheduler::LinkId link, const SchedulerToWorker& message);
+
+  scheduler::MemoryDisk disk_;
+  std::vector<scheduler::MemoryDisk> older_disks_;
+  std::unique_ptr<scheduler::MemoryStore> store_;
+  std::unique_ptr<scheduler::SchedulerCore> core_;
+  std::map<scheduler::LinkId, std::weak_ptr<Stream>> links_;
+  bool waits_for_disk_ = false;
+  std::map<const ServerNode*, Grant> last_grants_;  // Over all lives.
+};
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_SCHEDULER_NODE_H_

@@ -1,0 +1,303 @@
+#include "sim/server_node.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sim/describe.h"
+#include "sim/world.h"
+
+namespace ebb::sim {
+
+namespace {
+
+// Ample: what is under test here is not a lack of memory.
+constexpr int64_t kPoolBytes = int64_t{64} << 20;
+constexpr absl::Duration kStoreRetry = absl::Milliseconds(20);
+
+}  // namespace
+
+ServerNode::ServerNode(World* world, ServerId id)
+    : ClientNode(world, absl::StrCat("server-", id.value())), id_(id) {}
+ServerNode::~ServerNode() = default;
+
+const server::HostedJob* ServerNode::job() const {
+  if (core_ == nullptr) return nullptr;
+  const auto it = core_->jobs().find(world_->job);
+  return it == core_->jobs().end() ? nullptr : &it->second;
+}
+
+void ServerNode::OnStart() {
+  session_ = world_->NewSession();
+  store_ = std::make_unique<server::MemoryStore>(&disk_);
+  server::BlockPoolOptions memory;
+  memory.block_bytes =
+      world_->scenario().plan.block_floats * int64_t{sizeof(float)};
+  memory.max_bytes = kPoolBytes;
+  memory.slab_bytes = 64 * memory.block_bytes;
+  memory.shared = false;
+  auto pool = server::BlockPool::Create(memory);
+  const auto inventory = store_->List();
+  if (!pool.ok() || !inventory.ok()) {
+    world_->Violate(absl::StrCat(name(), " cannot start"));
+    return;
+  }
+  pool_ = *std::move(pool);
+  server::ServerOptions options = world_->scenario().server;
+  options.id = id_;
+  options.session = session_;
+  options.address = name();
+  options.resources =
+      [pool = pool_](
+          const JobRecord& record) -> absl::StatusOr<server::JobResources> {
+    return server::JobResources{std::make_shared<WholeNumberRule>(), pool};
+  };
+  core_ = std::make_unique<server::ServerCore>(std::move(options), *inventory);
+  Connect(absl::Milliseconds(1));
+}
+
+void ServerNode::OnKilled() {
+  if (storing_) world_->counts().Add(Fault::kStoreOpLost);
+  world_->checker().ServerDied(*this);
+  storage_.clear();
+  storing_ = false;
+  core_.reset();
+  store_.reset();
+  pool_.reset();
+  view_ = {};
+  for (auto& [number, token] : std::exchange(tokens_, {})) {
+    token.call->worker->CallBroken(token.call);
+  }
+  ForgetStream();
+}
+
+void ServerNode::OnTick() {
+  server::ServerActions out;
+  core_->OnTick(world_->now(), &out);
+  Carry(std::move(out));
+}
+
+absl::Time ServerNode::NextTick() const { return core_->NextTick(); }
+
+void ServerNode::OnConnected() {
+  server::ServerActions out;
+  core_->OnSchedulerConnected(world_->now(), &out);
+  Carry(std::move(out));
+}
+
+void ServerNode::OnDisconnected() { core_->OnSchedulerDisconnected(); }
+
+void ServerNode::Drain() {
+  Run([this] {
+    world_->Trace(*this, "drains");
+    server::ServerActions out;
+    core_->Drain(world_->now(), &out);
+    Carry(std::move(out));
+  });
+}
+
+// --- Messages ----------------------------------------------------------------
+
+void ServerNode::FromScheduler(const SchedulerToServer& message) {
+  Checker& checker = world_->checker();
+  checker.BeforeSchedulerMessage(*this, message);
+  if (const auto* view = std::get_if<ViewUpdate>(&message)) {
+    if (job() != nullptr && view->number > view_.number) view_ = *view;
+  }
+  server::ServerActions out;
+  core_->OnScheduler(message, world_->now(), &out);
+  checker.AfterSchedulerMessage(*this, message, out);
+  Carry(std::move(out));
+}
+
+void ServerNode::Push(const CallPtr& call, PushRequest request) {
+  const uint64_t number = next_token_++;
+  tokens_[number] = {call, {}, request.stamp.worker};
+  world_->Trace(*this, "<- ", call->worker->name(), ": ", Describe(request));
+  server::ServerActions out;
+  core_->OnPush(number, std::move(request), world_->now(), &out);
+  Carry(std::move(out));
+}
+
+void ServerNode::Pull(const CallPtr& call, PullRequest request) {
+  const uint64_t number = next_token_++;
+  tokens_[number] = {call, request, request.stamp.worker};
+  world_->Trace(*this, "<- ", call->worker->name(), ": ", Describe(request));
+  server::ServerActions out;
+  core_->OnPull(number, std::move(request), world_->now(), &out);
+  Carry(std::move(out));
+}
+
+void ServerNode::Clock(const ClockUpdate& update) {
+  server::ServerActions out;
+  core_->OnClock(update, world_->now(), &out);
+  Carry(std::move(out));
+}
+
+// --- Actions -----------------------------------------------------------------
+
+void ServerNode::Carry(server::ServerActions actions) {
+  for (server::ServerAction& action : actions) {
+    if (!Survives()) return;
+    if (auto* push = std::get_if<server::ReplyPush>(&action)) {
+      Answer(std::move(*push));
+    } else if (auto* pull = std::get_if<server::ReplyPull>(&action)) {
+      Answer(std::move(*pull));
+    } else if (auto* send = std::get_if<server::SendScheduler>(&action)) {
+      SendScheduler(send->message);
+    } else if (auto* update = std::get_if<server::RunUpdate>(&action)) {
+      RunUpdate(std::move(update->task));
+    } else if (auto* log = std::get_if<server::LogEvent>(&action)) {
+      world_->Trace(*this, log->text);
+    } else {
+      if (auto* write = std::get_if<server::WriteVersion>(&action)) {
+        world_->checker().CutTaken(*this, write->key, write->cut);
+      }
+      storage_.push_back(std::move(action));
+    }
+  }
+  // Drained() is said by an action, and then there is nothing left to do.
+  if (alive() && core_->Drained() && storage_.empty()) {
+    After(absl::Milliseconds(5), [this] { world_->KillAndRestart(this); });
+    return;
+  }
+  NextStorage();
+}
+
+void ServerNode::Answer(server::ReplyPush action) {
+  const auto it = tokens_.find(action.token);
+  if (it == tokens_.end()) {
+    world_->Violate(absl::StrCat(name(), " answers a push twice"));
+    return;
+  }
+  const CallPtr call = it->second.call;
+  tokens_.erase(it);
+  world_->Trace(*this, "-> ", call->worker->name(), ": ",
+                Describe(action.reply));
+  world_->checker().PushAnswered(*this, action.reply);
+  if (!world_->Reachable(*this, *call->worker) || world_->Loses()) return;
+  world_->queue().At(world_->now() + world_->Delay(*this, *call->worker),
+                     [call, reply = std::move(action.reply)]() mutable {
+                       call->worker->PushReplied(call, std::move(reply));
+                     });
+}
+
+void ServerNode::Answer(server::ReplyPull action) {
+  const auto it = tokens_.find(action.token);
+  if (it == tokens_.end()) {
+    world_->Violate(absl::StrCat(name(), " answers a pull twice"));
+    return;
+  }
+  const CallPtr call = it->second.call;
+  const PullRequest request = std::move(it->second.pull);
+  tokens_.erase(it);
+  world_->Trace(*this, "-> ", call->worker->name(), ": ",
+                Describe(action.reply));
+  world_->checker().PullAnswered(*this, request, action.reply);
+  if (!world_->Reachable(*this, *call->worker) || world_->Loses()) return;
+  world_->queue().At(world_->now() + world_->Delay(*this, *call->worker),
+                     [call, reply = std::move(action.reply)]() mutable {
+                       call->worker->PullReplied(call, std::move(reply));
+                     });
+}
+
+void ServerNode::SendScheduler(const ServerToScheduler& message) {
+  world_->checker().ServerSays(*this, message);
+  if (stream() == nullptr) return;
+  world_->Trace(*this, "-> scheduler: ", Describe(message));
+  SendUp([world = world_, stream = stream(), message] {
+    world->scheduler().FromServer(*stream, message);
+  });
+}
+
+// Computing takes a while; when within it the arithmetic happens is anybody's
+// guess.
+void ServerNode::RunUpdate(server::UpdateTask task) {
+  const Span& span = world_->scenario().update;
+  if (span.most == absl::ZeroDuration()) {
+    task.partition->Compute(task.update.get());
+    UpdateDone(std::move(task));
+    return;
+  }
+  const absl::Duration took =
+      world_->rng().Between(span.least, span.most) * slowness;
+  const bool at_once = world_->rng().Chance(0.5);
+  if (at_once) task.partition->Compute(task.update.get());
+  After(took, [this, at_once, task = std::move(task)]() mutable {
+    if (!at_once) task.partition->Compute(task.update.get());
+    UpdateDone(std::move(task));
+  });
+}
+
+void ServerNode::UpdateDone(server::UpdateTask task) {
+  const Checker::Commit commit{task.partition->id(), task.partition.get(),
+                               task.update->item,    task.update->begin,
+                               task.update->end,     task.update->skip};
+  server::ServerActions out;
+  core_->OnUpdateDone(std::move(task), world_->now(), &out);
+  world_->checker().UpdateDone(*this, commit);
+  Carry(std::move(out));
+}
+
+// --- Storage -----------------------------------------------------------------
+
+void ServerNode::NextStorage() {
+  if (storing_ || storage_.empty() || !alive()) return;
+  storing_ = true;
+  const Span& span = world_->scenario().storage;
+  After(world_->rng().Between(span.least, span.most) * slowness, [this] {
+    server::ServerAction action = std::move(storage_.front());
+    storage_.pop_front();
+    if (!Store(&action)) {
+      storage_.push_front(std::move(action));
+      After(kStoreRetry, [this] {
+        storing_ = false;
+        NextStorage();
+      });
+      return;
+    }
+    storing_ = false;
+    NextStorage();
+  });
+}
+
+bool ServerNode::Store(server::ServerAction* action) {
+  server::ServerActions out;
+  if (auto* save = std::get_if<server::SaveJob>(action)) {
+    return store_->SaveJob(save->job).ok();
+  }
+  if (auto* write = std::get_if<server::WriteVersion>(action)) {
+    const auto written = store_->Write(write->key, write->cut);
+    world_->Trace(*this, "writes ", Describe(write->key), ": ",
+                  written.status().ToString());
+    world_->checker().VersionWritten(*this, write->key, write->cut,
+                                     written.status());
+    // It may die between the write and hearing of it.
+    After(absl::Microseconds(100),
+          [this, key = write->key, status = written.status()] {
+            server::ServerActions out;
+            core_->OnVersionWritten(key, status, world_->now(), &out);
+            Carry(std::move(out));
+          });
+  } else if (auto* load = std::get_if<server::LoadVersion>(action)) {
+    auto cut = store_->Load(load->key, load->pool.get());
+    world_->Trace(*this, "loads ", Describe(load->key), ": ",
+                  cut.status().ToString());
+    world_->checker().VersionLoaded(*this, load->key, cut);
+    After(absl::Microseconds(100),
+          [this, key = load->key, cut = std::move(cut)]() mutable {
+            server::ServerActions out;
+            core_->OnLoaded(key, std::move(cut), world_->now(), &out);
+            world_->checker().LookAt(*this);
+            Carry(std::move(out));
+          });
+  } else if (auto* drop = std::get_if<server::DeleteVersions>(action)) {
+    if (store_->Delete(drop->keys).ok()) {
+      world_->counts().Add(Probe::kVersionsDeleted);
+    }
+  } else if (auto* forget = std::get_if<server::DeleteJob>(action)) {
+    store_->DeleteJob(forget->job).IgnoreError();
+  }
+  return true;
+}
+
+}  // namespace ebb::sim

@@ -1,0 +1,96 @@
+// A parameter server's process: a ServerCore over a disk.
+#ifndef EBB_SIM_SERVER_NODE_H_
+#define EBB_SIM_SERVER_NODE_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/protocol/messages.h"
+#include "server/server_core.h"
+#include "server/store/memory_store.h"
+#include "sim/call.h"
+#include "sim/node.h"
+
+namespace ebb::sim {
+
+class ServerNode final : public ClientNode {
+ public:
+  ServerNode(World* world, ServerId id);
+  ~ServerNode() override;
+
+  ServerId id() const { return id_; }
+  SessionId session() const { return session_; }
+  // Null while it is dead.
+  const server::ServerCore* core() const { return core_.get(); }
+  // Null when it is dead or does not know the job.
+  const server::HostedJob* job() const;
+  server::MemoryDisk& disk() { return disk_; }
+
+  // From the scheduler, already in the order of the session.
+  void FromScheduler(const SchedulerToServer& message);
+  void Push(const CallPtr& call, PushRequest request);
+  void Pull(const CallPtr& call, PullRequest request);
+  void Clock(const ClockUpdate& update);
+
+  // SIGTERM: writes what is not durable and leaves.
+  void Drain();
+
+  void RememberDisk() { older_disks_.push_back(disk_); }
+  const std::vector<server::MemoryDisk>& older_disks() const {
+    return older_disks_;
+  }
+  void ReplaceDisk(server::MemoryDisk disk) { disk_ = std::move(disk); }
+  // The newest view that this life was told of.
+  const ViewUpdate& view() const { return view_; }
+  size_t unanswered() const { return tokens_.size(); }
+
+ protected:
+  bool IsServer() const override { return true; }
+  void OnStart() override;
+  void OnKilled() override;
+  void OnTick() override;
+  absl::Time NextTick() const override;
+  void OnConnected() override;
+  void OnDisconnected() override;
+
+ private:
+  // What is known of a call until it is answered.
+  struct Token {
+    CallPtr call;
+    PullRequest pull;  // Without values; of pulls.
+    SessionId worker;  // Of pushes.
+  };
+
+  void Carry(server::ServerActions actions);
+  void Answer(server::ReplyPush action);
+  void Answer(server::ReplyPull action);
+  void SendScheduler(const ServerToScheduler& message);
+  void RunUpdate(server::UpdateTask task);
+  void UpdateDone(server::UpdateTask task);
+  void NextStorage();
+  // False: it failed and is tried again.
+  bool Store(server::ServerAction* action);
+
+  const ServerId id_;
+  server::MemoryDisk disk_;
+  std::vector<server::MemoryDisk> older_disks_;
+
+  // Of one life.
+  SessionId session_;
+  std::unique_ptr<server::MemoryStore> store_;
+  std::shared_ptr<server::BlockPool> pool_;
+  std::unique_ptr<server::ServerCore> core_;
+  uint64_t next_token_ = 1;
+  absl::flat_hash_map<uint64_t, Token> tokens_;
+  std::deque<server::ServerAction> storage_;
+  bool storing_ = false;
+  ViewUpdate view_;
+};
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_SERVER_NODE_H_

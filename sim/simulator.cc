@@ -1,0 +1,197 @@
+#include "sim/simulator.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/mutex.h"
+#include "sim/faults.h"
+#include "sim/world.h"
+
+namespace ebb::sim {
+
+namespace {
+
+using scheduler::JobPhase;
+
+// Nothing may stand still for so long once all is well.
+constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr absl::Duration kLongest = absl::Minutes(30);
+constexpr absl::Duration kOperatorLooks = absl::Milliseconds(250);
+
+// What a person would do: start everything, submit, look now and then.
+class Run {
+ public:
+  Run(const Scenario& scenario, uint64_t seed, const Options& options)
+      : world_(scenario, seed, options.trace),
+        faults_(&world_, Rng(seed).Fork(2)) {}
+
+  void Everything() {
+    Begin();
+    Drive([this] { return world_.calm && Settled(); });
+    if (world_.ok() && world_.scenario().damage_after_completion) {
+      faults_.DamageAfterCompletion();
+      Drive([this] { return Settled(); });
+    }
+    if (!world_.ok()) return;
+    // A load of any partition right after completion gives full marks.
+    for (const auto& server : world_.servers()) {
+      server->Kill();
+      server->Start();
+    }
+    Drive([this] { return Settled(); });
+    if (world_.ok()) world_.checker().CheckAllExact();
+  }
+
+  World& world() { return world_; }
+
+ private:
+  void Begin() {
+    world_.scheduler().Start();
+    for (const auto& server : world_.servers()) server->Start();
+    for (const auto& worker : world_.workers()) {
+      const absl::Duration late =
+          world_.rng().Between(absl::ZeroDuration(), absl::Milliseconds(50));
+      world_.queue().At(world_.now() + late,
+                        [node = worker.get()] { node->Start(); });
+    }
+    world_.queue().At(world_.now() + absl::Milliseconds(5),
+                      [this] { world_.scheduler().Submit(); });
+    if (world_.scenario().faults > 0) {
+      faults_.Schedule();
+    } else {
+      world_.calm = true;
+    }
+  }
+
+  // The job is complete, and every partition is served whole by its owner.
+  bool Settled() {
+    const scheduler::TrainingJob* job = world_.scheduler().job();
+    if (job == nullptr || job->state().phase != JobPhase::kCompleted ||
+        !job->placement().AllRegistered()) {
+      return false;
+    }
+    for (int32_t p = 0; p < job->plan().partitions; ++p) {
+      const scheduler::Ownership& owner = job->placement().at(PartitionId(p));
+      const ServerNode& server = *world_.servers()[owner.owner.value()];
+      if (server.job() == nullptr || server.session() != owner.session ||
+          server.job()->term(PartitionId(p)) != owner.drawn) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void Drive(const std::function<bool()>& done) {
+    int64_t progress = -1;
+    absl::Time since = world_.now();
+    while (world_.ok() && !done()) {
+      world_.RunUntil(world_.now() + kOperatorLooks, done);
+      const scheduler::TrainingJob* job = world_.scheduler().job();
+      if (job != nullptr && job->state().phase == JobPhase::kPaused) {
+        world_.scheduler().ResumeJob(/*skip=*/true);
+      }
+      if (!world_.calm || world_.checker().progress() != progress) {
+        progress = world_.checker().progress();
+        since = world_.now();
+      } else if (world_.now() - since > kPatience) {
+        world_.Violate(
+            absl::StrCat("I8: nothing advances any more. ", Explain()));
+      }
+      if (world_.elapsed() > kLongest) {
+        world_.Violate(absl::StrCat("I8: no end. ", Explain()));
+      }
+    }
+  }
+
+  std::string Explain() {
+    const scheduler::TrainingJob* job = world_.scheduler().job();
+    if (job == nullptr) return "The scheduler does not know the job.";
+    std::string text = absl::StrCat(
+        "The job is ", scheduler::JobPhaseName(job->state().phase), ", ",
+        job->marks().full_everywhere(), " of ", job->plan().items(),
+        " items are full, ", job->marks().durable_everywhere(), " durable, ",
+        job->placement().registered(), " of ", job->plan().partitions,
+        " partitions registered, ", job->evaluating() ? "evaluating, " : "",
+        "leases:");
+    for (const auto& [ordinal, lease] : job->leases().held()) {
+      absl::StrAppend(&text, " ", ToString(job->plan().ItemAt(ordinal)), " by ",
+                      lease.worker.value());
+    }
+    return text;
+  }
+
+  World world_;
+  FaultPlan faults_;
+};
+
+}  // namespace
+
+Result RunScenario(const Options& options, const Scenario& scenario,
+                   uint64_t seed) {
+  Run run(scenario, seed, options);
+  run.Everything();
+  Result result;
+  result.seed = seed;
+  result.ok = run.world().ok();
+  result.violation = run.world().violation();
+  result.scenario = scenario.Describe();
+  result.counts = run.world().counts();
+  result.events = run.world().queue().tasks_run();
+  result.virtual_time = run.world().elapsed();
+  return result;
+}
+
+Result RunSeed(const Options& options, uint64_t seed) {
+  return RunScenario(options, DrawScenario(seed), seed);
+}
+
+Summary RunSeeds(uint64_t first, uint64_t last, int threads,
+                 bool stop_at_failure) {
+  Summary summary;
+  Mutex mu;
+  std::atomic<uint64_t> next{first};  // Only hands out numbers.
+  std::atomic<bool> stop{false};      // A hint; nothing depends on it.
+  const auto work = [&] {
+    while (!stop) {
+      const uint64_t seed = next++;
+      if (seed > last) return;
+      const Result result = RunSeed({}, seed);
+      MutexLock lock(&mu);
+      ++summary.seeds;
+      summary.counts += result.counts;
+      summary.events += result.events;
+      if (result.ok) continue;
+      ++summary.failed;
+      if (summary.failed == 1 || seed < summary.first_failure.seed) {
+        summary.first_failure = result;
+      }
+      if (stop_at_failure) stop = true;
+    }
+  };
+  std::vector<std::thread> pool;
+  for (int i = 1; i < threads; ++i) pool.emplace_back(work);
+  work();
+  for (std::thread& thread : pool) thread.join();
+  return summary;
+}
+
+std::string CountsTable(const Counts& counts) {
+  std::string text = "faults\n";
+  for (size_t i = 0; i < counts.faults.size(); ++i) {
+    absl::StrAppendFormat(&text, "  %-44s %10d\n",
+                          FaultName(static_cast<Fault>(i)), counts.faults[i]);
+  }
+  absl::StrAppend(&text, "probes\n");
+  for (size_t i = 0; i < counts.probes.size(); ++i) {
+    absl::StrAppendFormat(&text, "  %-44s %10d\n",
+                          ProbeName(static_cast<Probe>(i)), counts.probes[i]);
+  }
+  return text;
+}
+
+}  // namespace ebb::sim

@@ -1,0 +1,58 @@
+// Runs seeds: each is a whole cluster with its faults, reproduced exactly by
+// its number.
+//
+//   const sim::Result result = sim::RunSeed({}, 42);
+//   if (!result.ok) std::cerr << result.violation;
+//
+#ifndef EBB_SIM_SIMULATOR_H_
+#define EBB_SIM_SIMULATOR_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "sim/counts.h"
+#include "sim/scenario.h"
+
+namespace ebb::sim {
+
+struct Options {
+  // Gets a line for each event; null: none.
+  std::function<void(absl::string_view line)> trace;
+};
+
+struct Result {
+  uint64_t seed = 0;
+  bool ok = true;
+  std::string violation;  // Of which invariant, where and when.
+  std::string scenario;   // In words.
+  Counts counts;
+  int64_t events = 0;
+  absl::Duration virtual_time;
+};
+
+Result RunSeed(const Options& options, uint64_t seed);
+Result RunScenario(const Options& options, const Scenario& scenario,
+                   uint64_t seed);
+
+struct Summary {
+  uint64_t seeds = 0;
+  uint64_t failed = 0;
+  Result first_failure;  // Of the lowest failing seed; if any failed.
+  Counts counts;
+  int64_t events = 0;
+};
+
+// Seeds first .. last, on so many threads. Stops early when a seed failed and
+// `stop_at_failure`; the summary then covers what was run.
+Summary RunSeeds(uint64_t first, uint64_t last, int threads,
+                 bool stop_at_failure);
+
+// Tables of how often each fault happened and each probe was reached.
+std::string CountsTable(const Counts& counts);
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_SIMULATOR_H_

@@ -1,0 +1,352 @@
+#include "sim/worker_node.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "sim/describe.h"
+#include "sim/world.h"
+
+namespace ebb::sim {
+
+WorkerNode::WorkerNode(World* world, int index)
+    : ClientNode(world, absl::StrCat("worker-", index)) {}
+WorkerNode::~WorkerNode() = default;
+
+void WorkerNode::OnStart() {
+  session_ = world_->NewSession();
+  client::ClientOptions options = world_->scenario().client;
+  options.session = session_;
+  options.name = name();
+  core_ = std::make_unique<client::TrainingCore>(std::move(options));
+  Connect(absl::Milliseconds(1));
+}
+
+void WorkerNode::OnKilled() {
+  core_.reset();
+  pushes_.clear();
+  pulls_.clear();
+  watching_pushes_ = watching_pulls_ = false;
+  computing_ = false;
+  ForgetStream();
+}
+
+void WorkerNode::OnTick() {
+  client::ClientActions out;
+  core_->OnTick(world_->now(), &out);
+  Carry(std::move(out));
+}
+
+absl::Time WorkerNode::NextTick() const { return core_->NextTick(); }
+
+void WorkerNode::OnConnected() {
+  client::ClientActions out;
+  core_->OnSchedulerConnected(world_->now(), &out);
+  Carry(std::move(out));
+}
+
+void WorkerNode::OnDisconnected() { core_->OnSchedulerDisconnected(); }
+
+void WorkerNode::FromScheduler(SchedulerToWorker message) {
+  world_->checker().WorkerHears(*this, message);
+  client::ClientActions out;
+  core_->OnScheduler(std::move(message), world_->now(), &out);
+  Carry(std::move(out));
+}
+
+void WorkerNode::Drain() {
+  Run([this] {
+    world_->Trace(*this, "drains");
+    client::ClientActions out;
+    core_->Drain(world_->now(), &out);
+    Carry(std::move(out));
+  });
+}
+
+// --- Actions -----------------------------------------------------------------
+
+void WorkerNode::Carry(client::ClientActions actions) {
+  for (client::ClientAction& action : actions) {
+    if (!Survives()) return;
+    if (auto* send = std::get_if<client::SendScheduler>(&action)) {
+      SendScheduler(send->message);
+    } else if (auto* push = std::get_if<client::SendPush>(&action)) {
+      SendPush(std::move(*push));
+    } else if (auto* pull = std::get_if<client::SendPull>(&action)) {
+      SendPull(std::move(*pull));
+    } else if (auto* clock = std::get_if<client::SendClock>(&action)) {
+      SendClock(*clock);
+    } else if (auto* prepare = std::get_if<client::PrepareJob>(&action)) {
+      After(
+          world_->rng().Between(absl::Milliseconds(1), absl::Milliseconds(20)),
+          [this, job = prepare->record->id] {
+            client::ClientActions out;
+            core_->OnJobReady(job, absl::OkStatus(), world_->now(), &out);
+            Carry(std::move(out));
+          });
+    } else if (auto* compute = std::get_if<client::Compute>(&action)) {
+      Compute(compute->task);
+    } else if (auto* evaluate = std::get_if<client::Evaluate>(&action)) {
+      Evaluate(evaluate->task);
+    } else {
+      world_->Trace(*this, std::get<client::LogEvent>(action).text);
+    }
+  }
+  if (!alive() || !core_->Drained()) return;
+  StayAway();
+  After(absl::Milliseconds(20), [this] {
+    if (retired) {
+      Kill();
+    } else {
+      world_->KillAndRestart(this);
+    }
+  });
+}
+
+void WorkerNode::SendScheduler(const WorkerToScheduler& message) {
+  if (stream() == nullptr) return;
+  world_->Trace(*this, "-> scheduler: ", Describe(message));
+  SendUp([world = world_, stream = stream(), message] {
+    world->scheduler().FromWorker(*stream, message);
+  });
+}
+
+// --- Calls -------------------------------------------------------------------
+
+CallPtr WorkerNode::NewCall(std::variant<client::PushId, client::PullId> id,
+                            absl::Duration timeout) {
+  auto call = std::make_shared<Call>();
+  call->worker = this;
+  call->worker_life = life();
+  call->deadline = world_->now() + timeout;
+  const bool push = std::holds_alternative<client::PushId>(id);
+  call->id = std::move(id);
+  std::deque<CallPtr>& calls = push ? pushes_ : pulls_;
+  calls.push_back(call);
+  WatchDeadlines(&calls);
+  return call;
+}
+
+// One timer for all calls of a kind: their timeouts are the same.
+void WorkerNode::WatchDeadlines(std::deque<CallPtr>* calls) {
+  while (!calls->empty() && calls->front()->done) calls->pop_front();
+  bool& watching = calls == &pushes_ ? watching_pushes_ : watching_pulls_;
+  if (watching || calls->empty()) return;
+  watching = true;
+  After(calls->front()->deadline - world_->now(), [this, calls] {
+    (calls == &pushes_ ? watching_pushes_ : watching_pulls_) = false;
+    const uint64_t life = this->life();
+    while (!calls->empty() && (calls->front()->done ||
+                               calls->front()->deadline <= world_->now())) {
+      const CallPtr call = calls->front();
+      calls->pop_front();
+      Fail(call);
+      if (!alive() || this->life() != life) return;
+    }
+    WatchDeadlines(calls);
+  });
+}
+
+void WorkerNode::Fail(const CallPtr& call) {
+  if (call->done || call->worker_life != life() || !alive()) return;
+  call->done = true;
+  client::ClientActions out;
+  if (const auto* push = std::get_if<client::PushId>(&call->id)) {
+    world_->Trace(*this, "push to server-", push->server.value(), " #",
+                  push->incarnation, ".", push->sequence, " failed");
+    core_->OnPushFailed(*push, world_->now(), &out);
+  } else {
+    const auto& pull = std::get<client::PullId>(call->id);
+    world_->Trace(*this, "pull from server-", pull.server.value(), " r",
+                  pull.request, " failed");
+    core_->OnPullFailed(pull, world_->now(), &out);
+  }
+  Carry(std::move(out));
+}
+
+void WorkerNode::CallBroken(const CallPtr& call) {
+  if (call->done || call->worker_life != life() || !alive()) return;
+  if (world_->rng().Chance(0.2)) return;  // Only the timeout says so.
+  After(world_->rng().Between(absl::Microseconds(50), absl::Milliseconds(5)),
+        [this, call] { Fail(call); });
+}
+
+namespace {
+
+// Carries a request to whichever life the server has when it arrives.
+template <typename Request, typename Receive>
+void Carry(World* world, WorkerNode* from, const CallPtr& call,
+           absl::string_view address, Request request, Receive receive) {
+  ServerNode* server = world->ServerAt(address);
+  if (server == nullptr) {
+    world->Violate(absl::StrCat(from->name(), " calls '", address, "'"));
+    return;
+  }
+  const int copies = world->Duplicates() ? 2 : 1;
+  for (int i = 0; i < copies; ++i) {
+    if (!world->Reachable(*from, *server) || world->Loses()) continue;
+    const auto arrive = [from, server, call, receive](Request request) {
+      if (!server->alive()) {
+        from->CallBroken(call);
+        return;
+      }
+      server->Run(
+          [server, call, receive, request = std::move(request)]() mutable {
+            receive(server, call, std::move(request));
+          });
+    };
+    const absl::Time at = world->now() + world->Delay(*from, *server);
+    if (i + 1 < copies) {
+      world->queue().At(at, [arrive, request] { arrive(request); });
+    } else {
+      world->queue().At(at, [arrive, request = std::move(request)]() mutable {
+        arrive(std::move(request));
+      });
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void WorkerNode::SendPush(client::SendPush action) {
+  world_->checker().Stamped(action.request.stamp);
+  sim::Carry(world_, this, NewCall(action.id, action.timeout), action.address,
+             std::move(action.request),
+             [](ServerNode* server, const CallPtr& call, PushRequest request) {
+               server->Push(call, std::move(request));
+             });
+}
+
+void WorkerNode::SendPull(client::SendPull action) {
+  world_->checker().Stamped(action.request.stamp);
+  sim::Carry(world_, this, NewCall(action.id, action.timeout), action.address,
+             std::move(action.request),
+             [](ServerNode* server, const CallPtr& call, PullRequest request) {
+               server->Pull(call, std::move(request));
+             });
+}
+
+void WorkerNode::SendClock(const client::SendClock& action) {
+  world_->checker().Stamped(action.update.stamp);
+  ServerNode* server = world_->ServerAt(action.address);
+  if (server == nullptr || !world_->Reachable(*this, *server) ||
+      world_->Loses()) {
+    return;
+  }
+  world_->queue().At(world_->now() + world_->Delay(*this, *server),
+                     [server, update = action.update] {
+                       if (!server->alive()) return;
+                       server->Run([server, update] { server->Clock(update); });
+                     });
+}
+
+void WorkerNode::PushReplied(const CallPtr& call, PushReply reply) {
+  if (!alive() || call->worker_life != life()) return;
+  Run([this, call, reply = std::move(reply)] {
+    if (call->done) return;
+    call->done = true;
+    client::ClientActions out;
+    core_->OnPushReply(std::get<client::PushId>(call->id), reply, world_->now(),
+                       &out);
+    Carry(std::move(out));
+  });
+}
+
+void WorkerNode::PullReplied(const CallPtr& call, PullReply reply) {
+  if (!alive() || call->worker_life != life()) return;
+  Run([this, call, reply = std::move(reply)]() mutable {
+    if (call->done) return;
+    call->done = true;
+    client::ClientActions out;
+    core_->OnPullReply(std::get<client::PullId>(call->id), std::move(reply),
+                       world_->now(), &out);
+    Carry(std::move(out));
+  });
+}
+
+// --- Computing ---------------------------------------------------------------
+
+void WorkerNode::Compute(const client::ComputeTask& task) {
+  if (computing_) {
+    world_->Violate(absl::StrCat(name(), " computes two batches at once"));
+    return;
+  }
+  computing_ = true;
+  world_->Trace(*this, "computes ", ToString(task.item), " [", task.begin, ", ",
+                task.end, ")");
+  world_->checker().Computes(*this, task);
+  client::ComputeResult result = ResultOf(task);
+  const Span& span = world_->scenario().compute;
+  const auto& poison = world_->scenario().poison;
+  const bool kills = poison && poison->kind == PoisonKind::kKillsWorker &&
+                     poison->range.item == task.item &&
+                     poison->range.begin == task.begin;
+  After(world_->rng().Between(span.least, span.most) * slowness,
+        [this, kills, result = std::move(result)]() mutable {
+          computing_ = false;
+          if (kills) {
+            world_->KillAndRestart(this);
+            return;
+          }
+          client::ClientActions out;
+          core_->OnComputed(std::move(result), world_->now(), &out);
+          Carry(std::move(out));
+        });
+}
+
+client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
+  const JobPlan& plan = task.record->plan;
+  client::ComputeResult result;
+  const auto& poison = world_->scenario().poison;
+  if (poison && poison->range.item == task.item &&
+      poison->range.begin == task.begin) {
+    result.error = "a poisonous batch";
+    result.non_finite = poison->kind == PoisonKind::kNonFinite;
+    return result;
+  }
+  const Arithmetic& arithmetic = world_->arithmetic();
+  result.ledger = ExpectedRow(task.item, task.begin, task.end);
+  result.loss_sum = static_cast<double>(task.end - task.begin);
+  std::vector<uint64_t> oracle(plan.partitions * plan.oracle_width);
+  for (int32_t p = 0; p < plan.partitions && plan.oracle_width > 0; ++p) {
+    arithmetic.AddOracle(
+        task.item, task.begin, task.end, PartitionId(p),
+        std::span(oracle).subspan(p * plan.oracle_width, plan.oracle_width));
+  }
+  result.oracle = Payload::Of(std::move(oracle));
+  if (!world_->scenario().dense_values) return result;
+  std::vector<float> values(plan.parameters);
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    const auto [first, last] = plan.ParameterRange(PartitionId(p));
+    const Payload& part = task.values->partitions[p];
+    if (part.size() != (last - first) * int64_t{sizeof(float)}) {
+      world_->Violate(absl::StrCat(name(), " computes with ", part.size(),
+                                   " bytes of partition ", p));
+      return result;
+    }
+    part.CopyTo(
+        std::as_writable_bytes(std::span(values).subspan(first, last - first)));
+  }
+  std::vector<int64_t> sum(plan.parameters);
+  arithmetic.AddGradient(task.item, task.begin, task.end,
+                         arithmetic.HashValues(values), 0, plan.parameters,
+                         sum);
+  result.gradient = Payload::Of(std::vector<float>(sum.begin(), sum.end()));
+  return result;
+}
+
+void WorkerNode::Evaluate(const client::EvaluateTask& task) {
+  world_->checker().Evaluates(*this, task);
+  const Span& span = world_->scenario().compute;
+  After(world_->rng().Between(span.least, span.most) * slowness, [this] {
+    EvaluationResult result;
+    result.examples = 10;
+    result.correct = 9;
+    client::ClientActions out;
+    core_->OnEvaluated(result, world_->now(), &out);
+    Carry(std::move(out));
+  });
+}
+
+}  // namespace ebb::sim

@@ -1,0 +1,72 @@
+// A worker's process: a TrainingCore round the simulated mathematics.
+#ifndef EBB_SIM_WORKER_NODE_H_
+#define EBB_SIM_WORKER_NODE_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+#include "client/training_core.h"
+#include "common/protocol/messages.h"
+#include "sim/call.h"
+#include "sim/node.h"
+
+namespace ebb::sim {
+
+class WorkerNode final : public ClientNode {
+ public:
+  WorkerNode(World* world, int index);
+  ~WorkerNode() override;
+
+  SessionId session() const { return session_; }
+  // Null while it is dead.
+  const client::TrainingCore* core() const { return core_.get(); }
+
+  void FromScheduler(SchedulerToWorker message);
+  // The ends of its calls.
+  void PushReplied(const CallPtr& call, PushReply reply);
+  void PullReplied(const CallPtr& call, PullReply reply);
+  // The server died under it: the worker hears at once, or never.
+  void CallBroken(const CallPtr& call);
+
+  // SIGTERM. It is gone when it has delivered what it computed.
+  void Drain();
+  // Whether it comes back after it drained or died for good.
+  bool retired = false;
+
+ protected:
+  bool IsServer() const override { return false; }
+  void OnStart() override;
+  void OnKilled() override;
+  void OnTick() override;
+  absl::Time NextTick() const override;
+  void OnConnected() override;
+  void OnDisconnected() override;
+
+ private:
+  void Carry(client::ClientActions actions);
+  void SendScheduler(const WorkerToScheduler& message);
+  void SendPush(client::SendPush action);
+  void SendPull(client::SendPull action);
+  void SendClock(const client::SendClock& action);
+  void Compute(const client::ComputeTask& task);
+  void Evaluate(const client::EvaluateTask& task);
+  client::ComputeResult ResultOf(const client::ComputeTask& task);
+  CallPtr NewCall(std::variant<client::PushId, client::PullId> id,
+                  absl::Duration timeout);
+  void Fail(const CallPtr& call);
+  void WatchDeadlines(std::deque<CallPtr>* calls);
+
+  SessionId session_;
+  std::unique_ptr<client::TrainingCore> core_;
+  // Of one life, each kind in the order of the deadlines.
+  std::deque<CallPtr> pushes_;
+  std::deque<CallPtr> pulls_;
+  bool watching_pushes_ = false;
+  bool watching_pulls_ = false;
+  bool computing_ = false;
+};
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_WORKER_NODE_H_

@@ -1,0 +1,120 @@
+// A cluster under virtual time: its processes, the network between them, the
+// clock.
+//
+// It runs the production classes and decides nothing for them: it carries
+// messages, keeps disks, and lets things go wrong. Thread-compatible: one
+// thread, and no state outside the object.
+#ifndef EBB_SIM_WORLD_H_
+#define EBB_SIM_WORLD_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "sim/arithmetic.h"
+#include "sim/checker.h"
+#include "sim/counts.h"
+#include "sim/event_queue.h"
+#include "sim/node.h"
+#include "sim/rng.h"
+#include "sim/scenario.h"
+#include "sim/scheduler_node.h"
+#include "sim/server_node.h"
+#include "sim/worker_node.h"
+
+namespace ebb::sim {
+
+class World {
+ public:
+  using TraceSink = std::function<void(absl::string_view line)>;
+
+  // `trace` may be null.
+  World(Scenario scenario, uint64_t seed, TraceSink trace);
+  ~World();
+
+  // --- Time ------------------------------------------------------------------
+  EventQueue& queue() { return queue_; }
+  absl::Time now() const { return queue_.now(); }
+  absl::Duration elapsed() const { return now() - kStart; }
+  // Runs until `done`, a violation, or `until`.
+  void RunUntil(absl::Time until, const std::function<bool()>& done);
+
+  // --- Who is there ----------------------------------------------------------
+  const Scenario& scenario() const { return scenario_; }
+  SchedulerNode& scheduler() { return *scheduler_; }
+  std::vector<std::unique_ptr<ServerNode>>& servers() { return servers_; }
+  std::vector<std::unique_ptr<WorkerNode>>& workers() { return workers_; }
+  WorkerNode& AddWorker();
+  // All processes; the scheduler first.
+  std::vector<Node*> Nodes();
+  ServerNode* ServerAt(absl::string_view address);
+  SessionId NewSession() { return SessionId(next_session_++); }
+  // Of the job, once it is submitted.
+  JobId job;
+  // Kills it now and starts it again after a while.
+  void KillAndRestart(Node* node);
+  // No fault is under way or to come; everything killed is brought back.
+  bool calm = false;
+
+  // --- Network ---------------------------------------------------------------
+  // A session stream to the scheduler; false: it cannot be reached.
+  bool Dial(ClientNode* client, bool from_server);
+  void SendUp(const StreamPtr& stream, Task handle);
+  void SendDown(const StreamPtr& stream, Task handle);
+  // Both ends learn of it, if they live.
+  void Break(const StreamPtr& stream);
+  // Between two processes, or one and all others.
+  void Split(const Node* a, const Node* b);
+  void Heal(const Node* a, const Node* b);
+  bool Reachable(const Node& a, const Node& b) const;
+  absl::Duration Delay(const Node& from, const Node& to);
+  // A message that may get lost; and one that comes twice.
+  bool Loses();
+  bool Duplicates();
+
+  // --- What comes of it ------------------------------------------------------
+  Rng& rng() { return rng_; }
+  Arithmetic& arithmetic() { return arithmetic_; }
+  Checker& checker() { return *checker_; }
+  Counts& counts() { return counts_; }
+  void Violate(std::string text);
+  const std::string& violation() const { return violation_; }
+  bool ok() const { return violation_.empty(); }
+  bool tracing() const { return trace_ != nullptr; }
+  template <typename... Parts>
+  void Trace(const Node& node, const Parts&... parts) {
+    if (trace_ != nullptr) TraceLine(node, absl::StrCat(parts...));
+  }
+
+ private:
+  static const absl::Time kStart;
+
+  void TraceLine(const Node& node, absl::string_view text);
+
+  const Scenario scenario_;
+  EventQueue queue_;
+  Rng rng_;
+  Arithmetic arithmetic_;
+  Counts counts_;
+  TraceSink trace_;
+  std::string violation_;
+  uint64_t next_session_ = 1000;
+  uint64_t next_link_ = 1;
+  std::set<std::pair<const Node*, const Node*>> splits_;
+  std::vector<std::weak_ptr<Stream>> streams_;
+  std::unique_ptr<Checker> checker_;
+  std::unique_ptr<SchedulerNode> scheduler_;
+  std::vector<std::unique_ptr<ServerNode>> servers_;
+  std::vector<std::unique_ptr<WorkerNode>> workers_;
+};
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_WORLD_H_
