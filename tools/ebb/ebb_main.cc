@@ -20,6 +20,11 @@ Example:
   int exit_code = ebb::tools::kExitGood;
   ebb::tools::AddRunCommand(&app, &exit_code);
   ebb::tools::AddJobCommand(&app, &exit_code);
+  ebb::tools::AddSubmitCommand(&app, &exit_code);
+  ebb::tools::AddStatusCommand(&app, &exit_code);
+  ebb::tools::AddExplainCommand(&app, &exit_code);
+  ebb::tools::AddAuditCommand(&app, &exit_code);
+  ebb::tools::AddResumeCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,233 @@
+// The commands about a cluster that runs: submit, status, explain, resume,
+// audit.
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "tools/ebb/audit.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/daemon_names.h"
+#include "tools/ebb/jobs.h"
+#include "tools/ebb/status_text.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  std::string scheduler;
+  std::string job;
+  JobFlags file;
+  bool json = false;
+  bool skip = false;
+};
+
+int Submit(const Flags& flags) {
+  const auto prepared = PrepareJob(flags.file.Choice());
+  if (!prepared.ok()) return Report(prepared.status());
+  rpc::SchedulerAdminClient client(flags.scheduler);
+  const v1::SubmitJobRequest request =
+      SubmitRequestOf(*prepared, NewRequestId());
+  auto answer = client.SubmitJob(request, kAdminDeadline);
+  // The same request again is the same job, however the first one ended.
+  if (absl::IsUnavailable(answer.status())) {
+    answer = client.SubmitJob(request, kAdminDeadline);
+  }
+  if (!answer.ok()) {
+    return Report(WithAddress(answer.status(), flags.scheduler));
+  }
+  if (flags.json) {
+    Json json = Json::Object();
+    json["job"] = answer->job();
+    json["name"] = prepared->record.name;
+    std::cout << json.ToString();
+  } else {
+    std::cout << prepared->record.name << " is job " << answer->job() << "\n";
+  }
+  return kExitGood;
+}
+
+int Status(const Flags& flags) {
+  rpc::SchedulerAdminClient client(flags.scheduler);
+  const auto status = client.GetStatus({}, kAdminDeadline);
+  if (!status.ok()) {
+    return Report(WithAddress(status.status(), flags.scheduler));
+  }
+  std::cout << (flags.json
+                    ? StatusJson(*status, flags.scheduler).ToString()
+                    : StatusText(*status, flags.scheduler, DetectConsole()));
+  return kExitGood;
+}
+
+int Explain(const Flags& flags) {
+  const auto job = FindJob(flags.scheduler, flags.job);
+  if (!job.ok()) return Report(job.status());
+  rpc::SchedulerAdminClient client(flags.scheduler);
+  v1::ExplainRequest request;
+  request.set_job(job->record().id());
+  const auto explanation = client.Explain(request, kAdminDeadline);
+  if (!explanation.ok()) {
+    return Report(WithAddress(explanation.status(), flags.scheduler));
+  }
+  std::cout << (flags.json ? ExplainJson(*explanation).ToString()
+                           : ExplainText(*explanation, DetectConsole()));
+  return kExitGood;
+}
+
+int Resume(const Flags& flags) {
+  const auto job = FindJob(flags.scheduler, flags.job);
+  if (!job.ok()) return Report(job.status());
+  rpc::SchedulerAdminClient client(flags.scheduler);
+  v1::GetStatusRequest ask;
+  ask.set_job(job->record().id());
+  const auto status = client.GetStatus(ask, kAdminDeadline);
+  if (!status.ok()) {
+    return Report(WithAddress(status.status(), flags.scheduler));
+  }
+  if (status->jobs().empty() || status->jobs(0).quarantined().empty()) {
+    std::cout << "nothing of " << flags.job << " is quarantined\n";
+    return kExitGood;
+  }
+  for (const auto& bad : status->jobs(0).quarantined()) {
+    v1::ResolveItemRequest request;
+    request.set_job(job->record().id());
+    *request.mutable_item() = bad.item();
+    request.set_decision(flags.skip ? v1::ResolveItemRequest::DECISION_SKIP
+                                    : v1::ResolveItemRequest::DECISION_RETRY);
+    const auto resolved = client.ResolveItem(request, kAdminDeadline);
+    if (!resolved.ok()) return Report(resolved.status());
+    std::cout << "item " << bad.item().epoch() << "/" << bad.item().shard()
+              << (flags.skip ? ": its failing batch is skipped\n"
+                             : ": tried again\n");
+  }
+  return kExitGood;
+}
+
+std::string AuditText(const AuditReport& audit, const Console& console) {
+  TextTable table({"PARTITION", "SERVER", "APPLIED", "EXPECTED", "MISSING",
+                   "DOUBLED", "SKIPPED", "MARKED", "DURABLE"},
+                  {0, 2, 3, 4, 5, 6, 7, 8});
+  for (const PartitionAudit& partition : audit.partitions) {
+    table.Add({absl::StrCat(partition.partition),
+               partition.server < 0 ? "-" : ServerName(partition.server),
+               WithCommas(partition.ledger.applied),
+               WithCommas(partition.ledger.expected),
+               WithCommas(partition.ledger.missing),
+               WithCommas(partition.ledger.doubled),
+               WithCommas(partition.ledger.skipped),
+               WithCommas(partition.marked), WithCommas(partition.durable)});
+  }
+  std::string out = table.ToString();
+  for (const std::string& problem : audit.Problems()) {
+    absl::StrAppend(&out, Paint(console, Ink::kRed, "error:"), " ", problem,
+                    "\n");
+  }
+  absl::StrAppend(
+      &out,
+      audit.exact()
+          ? Paint(console, Ink::kGreen,
+                  absl::StrCat(
+                      "exact: every example was applied exactly once in each "
+                      "of ",
+                      Count(audit.sum.partitions, "partition"),
+                      audit.oracle_checked ? "; the integer table agrees" : ""))
+          : Paint(console, Ink::kRed, "NOT EXACT"),
+      "\n");
+  return out;
+}
+
+int Audit(const Flags& flags) {
+  const auto job = FindJob(flags.scheduler, flags.job);
+  if (!job.ok()) return Report(job.status());
+  const auto audit = FetchAudit(*job, absl::Seconds(30));
+  if (!audit.ok()) return Report(audit.status());
+  std::cout << (flags.json ? AuditJson(*audit).ToString()
+                           : AuditText(*audit, DetectConsole()));
+  return audit->exact() ? kExitGood : kExitFailed;
+}
+
+// A command that asks a scheduler; `job`: about one job.
+CLI::App* AddAsking(CLI::App* app, const char* name, const char* help, bool job,
+                    int (*run)(const Flags&), int* exit_code,
+                    const std::shared_ptr<Flags>& flags) {
+  CLI::App* command = app->add_subcommand(name, help);
+  AddSchedulerFlag(command, &flags->scheduler);
+  if (job) {
+    command->add_option("JOB", flags->job, "Name or number of the job")
+        ->required();
+  }
+  command->callback([=] { *exit_code = run(*flags); });
+  return command;
+}
+
+void AddJsonFlag(CLI::App* command, const std::shared_ptr<Flags>& flags) {
+  command->add_flag("--json", flags->json, "For programs");
+}
+
+}  // namespace
+
+void AddSubmitCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      AddAsking(app, "submit", "Gives a job to a cluster that runs", false,
+                &Submit, exit_code, flags);
+  AddJobFlags(command, &flags->file);
+  AddJsonFlag(command, flags);
+  command->footer(R"(
+Reads the job and its data, and says all that is wrong before anything starts.
+Example:
+  ebb submit --scheduler localhost:7000 examples/jobs/fashion_mlp.yaml)");
+}
+
+void AddStatusCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      AddAsking(app, "status", "Prints who is there and what they do", false,
+                &Status, exit_code, flags);
+  AddJsonFlag(command, flags);
+  command->footer(R"(
+Work is EPOCH/SHARD@EXAMPLE of the items that a worker holds.
+Example:
+  EBB_SCHEDULER=localhost:7000 ebb status --json)");
+}
+
+void AddExplainCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command = AddAsking(
+      app, "explain", "Says why a job is not advancing: who waits for whom",
+      true, &Explain, exit_code, flags);
+  AddJsonFlag(command, flags);
+  command->footer(R"(
+Example:
+  ebb explain --scheduler localhost:7000 fashion-mlp)");
+}
+
+void AddResumeCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      AddAsking(app, "resume", "Lets a job go on that waits for a decision",
+                true, &Resume, exit_code, flags);
+  command->add_flag("--skip", flags->skip,
+                    "Skip the failing batches, instead of trying them again");
+  command->footer(R"(
+For jobs paused because an item kept failing (see ebb status).
+Example:
+  ebb resume --scheduler localhost:7000 fashion-mlp --skip)");
+}
+
+void AddAuditCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command = AddAsking(
+      app, "audit", "Proves that every example was applied exactly once", true,
+      &Audit, exit_code, flags);
+  AddJsonFlag(command, flags);
+  command->footer(R"(
+Compares what every partition contains, by its ledger, with the data. Marks are
+listed, and must agree; no figure is derived from them.
+Exit code 1 unless it is exact; a job that is not complete is not.
+Example:
+  ebb audit --scheduler localhost:7000 fashion-mlp)");
+}
+
+}  // namespace ebb::tools

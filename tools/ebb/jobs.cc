@@ -1,0 +1,50 @@
+#include "tools/ebb/jobs.h"
+
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace ebb::tools {
+
+absl::Status WithAddress(const absl::Status& status,
+                         const std::string& scheduler) {
+  if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
+    return status;
+  }
+  return absl::Status(
+      status.code(),
+      absl::StrCat("no scheduler answers at ", scheduler, " (",
+                   status.message(),
+                   "). Name its address: --scheduler HOST:PORT or "
+                   "EBB_SCHEDULER."));
+}
+
+absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
+                                           const std::string& job) {
+  rpc::SchedulerAdminClient client(scheduler);
+  v1::GetJobRequest request;
+  uint64_t number = 0;
+  if (absl::SimpleAtoi(job, &number)) {
+    request.set_job(number);
+  } else {
+    request.set_name(job);
+  }
+  auto answer = client.GetJob(request, kAdminDeadline);
+  if (!absl::IsNotFound(answer.status())) {
+    if (answer.ok()) return answer;
+    return WithAddress(answer.status(), scheduler);
+  }
+  std::vector<std::string> names;
+  const auto jobs = client.ListJobs({}, kAdminDeadline);
+  if (jobs.ok()) {
+    for (const auto& one : jobs->jobs()) names.push_back(one.name());
+  }
+  return absl::NotFoundError(
+      absl::StrCat("there is no job ", job, " at ", scheduler,
+                   names.empty() ? "; there is none at all" : "; there are: ",
+                   absl::StrJoin(names, ", ")));
+}
+
+}  // namespace ebb::tools

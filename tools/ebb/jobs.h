@@ -1,0 +1,29 @@
+// Finding a job of a scheduler by what a person calls it.
+#ifndef EBB_TOOLS_EBB_JOBS_H_
+#define EBB_TOOLS_EBB_JOBS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/rpc/admin.h"
+
+namespace ebb::tools {
+
+inline constexpr absl::Duration kAdminDeadline = absl::Seconds(5);
+
+// The job with this number or, if it is none, the newest of this name. NotFound
+// names the jobs that there are; Unavailable says where the scheduler was
+// looked for.
+absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
+                                           const std::string& job);
+
+// The status with the scheduler's address and the next step added, when it
+// could not be reached.
+absl::Status WithAddress(const absl::Status& status,
+                         const std::string& scheduler);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_JOBS_H_

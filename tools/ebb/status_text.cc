@@ -1,0 +1,289 @@
+#include "tools/ebb/status_text.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "tools/ebb/daemon_names.h"
+#include "tools/ebb/progress_line.h"
+
+namespace ebb::tools {
+
+namespace {
+
+std::string Word(absl::string_view name, absl::string_view prefix) {
+  return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
+}
+
+// How long ago, or nothing where it is not known.
+std::string Since(const v1::GetStatusResponse& status, int64_t unix_ms) {
+  if (unix_ms <= 0) return "";
+  return AgeText(absl::Milliseconds(status.now_unix_ms() - unix_ms));
+}
+
+// "2/17@640": epoch, shard and place, as logs name them.
+std::string ItemText(const v1::WorkerStatus::Item& item) {
+  return absl::StrCat(item.item().epoch(), "/", item.item().shard(), "@",
+                      item.position(), item.backup() ? " (backup)" : "");
+}
+
+std::string PidText(int64_t pid) { return pid > 0 ? absl::StrCat(pid) : ""; }
+
+std::string DaemonTable(const v1::GetStatusResponse& status,
+                        const std::string& scheduler_address,
+                        const Console& console) {
+  TextTable table({"ROLE", "STATE", "SINCE", "PID", "ADDRESS", "WORK"}, {3});
+  table.Add({kSchedulerName, Paint(console, Ink::kGreen, "up"),
+             Since(status, status.up_since_unix_ms()),
+             PidText(status.process_id()), scheduler_address,
+             Count(status.jobs_size(), "job")});
+  for (const v1::ServerStatus& server : status.servers()) {
+    std::string work =
+        absl::StrCat(Count(server.partitions(), "partition"), ", ",
+                     WithCommas(server.updates()), " updates");
+    if (!server.problem().empty()) {
+      absl::StrAppend(&work, ", ", Paint(console, Ink::kRed, server.problem()));
+    }
+    table.Add({ServerName(server.server()),
+               server.connected() ? Paint(console, Ink::kGreen, "up")
+                                  : Paint(console, Ink::kRed, "away"),
+               Since(status, server.since_unix_ms()),
+               PidText(server.process_id()), server.address(), work});
+  }
+  for (const v1::WorkerStatus& worker : status.workers()) {
+    std::string work = absl::StrJoin(worker.items(), ", ",
+                                     [](std::string* out, const auto& item) {
+                                       absl::StrAppend(out, ItemText(item));
+                                     });
+    if (worker.examples_per_second() > 0) {
+      absl::StrAppend(&work, work.empty() ? "" : "  ",
+                      Short(worker.examples_per_second()), " ex/s");
+    }
+    const bool busy = worker.state() == v1::WorkerStatus::STATE_WORKING ||
+                      worker.state() == v1::WorkerStatus::STATE_EVALUATING;
+    table.Add({worker.name(),
+               Paint(console, busy ? Ink::kGreen : Ink::kYellow,
+                     StateWord(worker.state())),
+               Since(status, worker.since_unix_ms()),
+               PidText(worker.process_id()), "", work});
+  }
+  return table.ToString();
+}
+
+std::string JobTable(const v1::GetStatusResponse& status) {
+  TextTable table(
+      {"JOB", "STATE", "ITEMS", "DURABLE", "APPLIED", "SPEED", "LOSS", "TEST"},
+      {2, 3, 4, 5, 6, 7});
+  for (const v1::JobStatus& job : status.jobs()) {
+    v1::GetStatusResponse one;
+    *one.add_jobs() = job;
+    const Progress progress = ProgressOf(one, 0, 0);
+    const auto figure = [](const std::optional<double>& value) {
+      return value ? absl::StrFormat("%.3f", *value) : "";
+    };
+    table.Add(
+        {job.summary().name(), StateWord(job.summary().state()),
+         absl::StrCat(job.summary().full_items(), "/", job.summary().items()),
+         absl::StrCat(job.summary().durable_items()),
+         absl::StrFormat("%.1f%%", 100 * progress.fraction()),
+         absl::StrCat(Short(job.examples_per_second()), "/s"),
+         figure(progress.loss),
+         figure(progress.test_accuracy ? progress.test_accuracy
+                                       : progress.test_loss)});
+  }
+  return table.empty() ? "" : "\n" + table.ToString();
+}
+
+std::string ReasonLine(const v1::WaitReason& reason) {
+  return absl::StrCat(
+      "  ", reason.subject(), reason.subject().empty() ? "" : ": ",
+      reason.text(),
+      reason.for_ms() > 0
+          ? absl::StrCat(" (for ",
+                         DurationText(absl::Milliseconds(reason.for_ms())), ")")
+          : "",
+      "\n");
+}
+
+Json ReasonJson(const v1::WaitReason& reason) {
+  Json json = Json::Object();
+  json["kind"] = ReasonWord(reason.kind());
+  json["subject"] = reason.subject();
+  json["text"] = reason.text();
+  json["for_ms"] = reason.for_ms();
+  return json;
+}
+
+Json WorkerJson(const v1::WorkerStatus& worker) {
+  Json json = Json::Object();
+  json["role"] = "worker";
+  json["name"] = worker.name();
+  json["process_id"] = worker.process_id();
+  json["session"] = worker.session();
+  json["state"] = StateWord(worker.state());
+  json["since_unix_ms"] = worker.since_unix_ms();
+  json["clock"] = worker.clock();
+  json["examples"] = worker.examples();
+  json["examples_per_second"] = worker.examples_per_second();
+  json["items"] = Json::List();
+  for (const auto& item : worker.items()) {
+    Json one = Json::Object();
+    one["job"] = item.job();
+    one["epoch"] = item.item().epoch();
+    one["shard"] = item.item().shard();
+    one["mark"] = item.position();
+    one["size"] = item.size();
+    one["backup"] = item.backup();
+    one["lease_left_ms"] = item.lease_left_ms();
+    json["items"].Add(std::move(one));
+  }
+  return json;
+}
+
+Json ServerJson(const v1::ServerStatus& server) {
+  Json json = Json::Object();
+  json["role"] = "server";
+  json["name"] = ServerName(server.server());
+  json["id"] = server.server();
+  json["process_id"] = server.process_id();
+  json["session"] = server.session();
+  json["address"] = server.address();
+  json["connected"] = server.connected();
+  json["since_unix_ms"] = server.since_unix_ms();
+  json["partitions"] = server.partitions();
+  json["updates"] = server.updates();
+  json["problem"] = server.problem();
+  return json;
+}
+
+Json JobJson(const v1::JobStatus& job) {
+  Json json = Json::Object();
+  json["id"] = job.summary().job();
+  json["name"] = job.summary().name();
+  json["state"] = StateWord(job.summary().state());
+  json["generation"] = job.summary().generation();
+  json["epochs"] = job.summary().epochs();
+  json["items"] = job.summary().items();
+  json["full_items"] = job.summary().full_items();
+  json["durable_items"] = job.summary().durable_items();
+  json["examples"] = job.examples();
+  // Below the marks of the partition that has the least, and the most.
+  json["marks"]["least"] = job.applied_min();
+  json["marks"]["most"] = job.applied_max();
+  json["examples_per_second"] = job.examples_per_second();
+  json["updates"] = job.updates();
+  json["partitions"] = Json::List();
+  for (const auto& place : job.placement().partitions()) {
+    Json one = Json::Object();
+    one["partition"] = place.partition();
+    one["server"] = place.server();
+    one["term"] = place.term();
+    json["partitions"].Add(std::move(one));
+  }
+  json["evaluations"] = Json::List();
+  for (const auto& evaluation : job.evaluations()) {
+    Json one = Json::Object();
+    one["epoch"] = evaluation.epoch() + 1;
+    one["loss"] = evaluation.loss();
+    if (evaluation.accuracy() >= 0) one["accuracy"] = evaluation.accuracy();
+    if (!evaluation.error().empty()) one["error"] = evaluation.error();
+    json["evaluations"].Add(std::move(one));
+  }
+  json["waiting"] = Json::List();
+  for (const auto& reason : job.waiting()) {
+    json["waiting"].Add(ReasonJson(reason));
+  }
+  json["quarantined"] = Json::List();
+  for (const auto& bad : job.quarantined()) {
+    Json one = Json::Object();
+    one["epoch"] = bad.item().epoch();
+    one["shard"] = bad.item().shard();
+    one["position"] = bad.position();
+    one["failures"] = bad.failures();
+    one["error"] = bad.error();
+    json["quarantined"].Add(std::move(one));
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string StateWord(v1::JobState state) {
+  return Word(v1::JobState_Name(state), "JOB_STATE_");
+}
+std::string StateWord(v1::WorkerStatus::State state) {
+  return Word(v1::WorkerStatus::State_Name(state), "STATE_");
+}
+std::string ReasonWord(v1::WaitReason::Kind kind) {
+  return Word(v1::WaitReason::Kind_Name(kind), "KIND_");
+}
+
+std::string StatusText(const v1::GetStatusResponse& status,
+                       const std::string& scheduler_address,
+                       const Console& console) {
+  std::string out = DaemonTable(status, scheduler_address, console);
+  absl::StrAppend(&out, JobTable(status));
+  for (const v1::JobStatus& job : status.jobs()) {
+    if (job.waiting().empty()) continue;
+    absl::StrAppend(&out, "\n", job.summary().name(), " waits:\n");
+    for (const auto& reason : job.waiting()) {
+      absl::StrAppend(&out, ReasonLine(reason));
+    }
+  }
+  return out;
+}
+
+Json StatusJson(const v1::GetStatusResponse& status,
+                const std::string& scheduler_address) {
+  Json json = Json::Object();
+  json["now_unix_ms"] = status.now_unix_ms();
+  Json& roles = json["roles"];
+  Json scheduler = Json::Object();
+  scheduler["role"] = "scheduler";
+  scheduler["name"] = kSchedulerName;
+  scheduler["process_id"] = status.process_id();
+  scheduler["address"] = scheduler_address;
+  scheduler["since_unix_ms"] = status.up_since_unix_ms();
+  roles.Add(std::move(scheduler));
+  for (const auto& server : status.servers()) roles.Add(ServerJson(server));
+  for (const auto& worker : status.workers()) roles.Add(WorkerJson(worker));
+  json["jobs"] = Json::List();
+  for (const auto& job : status.jobs()) json["jobs"].Add(JobJson(job));
+  return json;
+}
+
+std::string ExplainText(const v1::ExplainResponse& explanation,
+                        const Console& console) {
+  std::string out = explanation.not_advancing_ms() > 0
+                        ? absl::StrCat("Not advancing for ",
+                                       DurationText(absl::Milliseconds(
+                                           explanation.not_advancing_ms())),
+                                       ".\n")
+                    : explanation.reasons().empty()
+                        ? "It advances; nobody waits.\n"
+                        : "It advances.\n";
+  out = Paint(console,
+              explanation.not_advancing_ms() > 0 ? Ink::kYellow : Ink::kGreen,
+              absl::StripSuffix(out, "\n")) +
+        "\n";
+  for (const auto& reason : explanation.reasons()) {
+    absl::StrAppend(&out, ReasonLine(reason));
+  }
+  return out;
+}
+
+Json ExplainJson(const v1::ExplainResponse& explanation) {
+  Json json = Json::Object();
+  json["not_advancing_ms"] = explanation.not_advancing_ms();
+  json["reasons"] = Json::List();
+  for (const auto& reason : explanation.reasons()) {
+    json["reasons"].Add(ReasonJson(reason));
+  }
+  return json;
+}
+
+}  // namespace ebb::tools

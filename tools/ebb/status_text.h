@@ -1,0 +1,31 @@
+// What `ebb status` and `ebb explain` print.
+#ifndef EBB_TOOLS_EBB_STATUS_TEXT_H_
+#define EBB_TOOLS_EBB_STATUS_TEXT_H_
+
+#include <string>
+
+#include "ebb/v1/scheduler.pb.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/json.h"
+
+namespace ebb::tools {
+
+std::string StatusText(const v1::GetStatusResponse& status,
+                       const std::string& scheduler_address,
+                       const Console& console);
+Json StatusJson(const v1::GetStatusResponse& status,
+                const std::string& scheduler_address);
+
+std::string ExplainText(const v1::ExplainResponse& explanation,
+                        const Console& console);
+Json ExplainJson(const v1::ExplainResponse& explanation);
+
+// "running", "parked_by_ssp": an enum's value in lower case, without the
+// prefix.
+std::string StateWord(v1::JobState state);
+std::string StateWord(v1::WorkerStatus::State state);
+std::string ReasonWord(v1::WaitReason::Kind kind);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STATUS_TEXT_H_

@@ -1,0 +1,107 @@
+#include "tools/ebb/status_text.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+v1::GetStatusResponse Status() {
+  v1::GetStatusResponse status;
+  status.set_now_unix_ms(1'000'000);
+  status.set_up_since_unix_ms(1'000'000 - 130'000);
+  status.set_process_id(100);
+  v1::ServerStatus* server = status.add_servers();
+  server->set_server(0);
+  server->set_connected(true);
+  server->set_address("127.0.0.1:4001");
+  server->set_process_id(101);
+  server->set_since_unix_ms(1'000'000 - 9'000);
+  server->set_partitions(8);
+  server->set_updates(1234);
+  server = status.add_servers();
+  server->set_server(1);
+  server->set_problem("disk full");
+  v1::WorkerStatus* worker = status.add_workers();
+  worker->set_name("worker-0");
+  worker->set_process_id(103);
+  worker->set_state(v1::WorkerStatus::STATE_PARKED);
+  worker->set_examples_per_second(41'000);
+  auto* item = worker->add_items();
+  item->mutable_item()->set_epoch(3);
+  item->mutable_item()->set_shard(17);
+  item->set_position(640);
+  v1::JobStatus* job = status.add_jobs();
+  job->mutable_summary()->set_name("fashion-mlp");
+  job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  job->mutable_summary()->set_epochs(8);
+  job->mutable_summary()->set_items(512);
+  job->mutable_summary()->set_full_items(100);
+  job->mutable_summary()->set_durable_items(90);
+  job->set_examples(480'000);
+  job->set_applied_min(120'000);
+  job->set_applied_max(120'640);
+  job->set_examples_per_second(112'000);
+  auto* reason = job->add_waiting();
+  reason->set_kind(v1::WaitReason::KIND_SERVER_AWAY);
+  reason->set_subject("ps-1");
+  reason->set_text("is away; 7 partitions wait for it");
+  reason->set_for_ms(4000);
+  return status;
+}
+
+TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
+  EXPECT_EQ(
+      StatusText(Status(), "127.0.0.1:4000", {}),
+      "ROLE       STATE   SINCE  PID  ADDRESS         WORK\n"
+      "scheduler  up      2m     100  127.0.0.1:4000  1 job\n"
+      "ps-0       up      9s     101  127.0.0.1:4001  8 partitions, 1,234 "
+      "updates\n"
+      "ps-1       away                                0 partitions, 0 updates, "
+      "disk full\n"
+      "worker-0   parked         103                  3/17@640  41.0k ex/s\n"
+      "\n"
+      "JOB          STATE      ITEMS  DURABLE  APPLIED   SPEED  LOSS  TEST\n"
+      "fashion-mlp  running  100/512       90    25.0%  112k/s\n"
+      "\n"
+      "fashion-mlp waits:\n"
+      "  ps-1: is away; 7 partitions wait for it (for 4.0 s)\n");
+}
+
+TEST(StatusTextTest, JsonHasRolesProcessesAddressesItemsAndMarks) {
+  const std::string json = StatusJson(Status(), "127.0.0.1:4000").ToLine();
+  EXPECT_THAT(
+      json,
+      AllOf(HasSubstr("{\"role\": \"scheduler\", \"name\": \"scheduler\", "
+                      "\"process_id\": 100, \"address\": \"127.0.0.1:4000\""),
+            HasSubstr("{\"role\": \"server\", \"name\": \"ps-0\", \"id\": 0, "
+                      "\"process_id\": 101"),
+            HasSubstr("{\"role\": \"worker\", \"name\": \"worker-0\", "
+                      "\"process_id\": 103"),
+            HasSubstr("\"epoch\": 3, \"shard\": 17, \"mark\": 640"),
+            HasSubstr("\"marks\": {\"least\": 120000, \"most\": 120640}"),
+            HasSubstr("\"kind\": \"server_away\"")));
+}
+
+TEST(StatusTextTest, ExplainsWhoWaitsForWhom) {
+  v1::ExplainResponse explanation;
+  EXPECT_EQ(ExplainText(explanation, {}), "It advances; nobody waits.\n");
+  explanation.set_not_advancing_ms(4000);
+  auto* reason = explanation.add_reasons();
+  reason->set_kind(v1::WaitReason::KIND_PARKED_BY_SSP);
+  reason->set_subject("worker-0");
+  reason->set_text("parked at ps-1, waiting for worker-1");
+  EXPECT_EQ(ExplainText(explanation, {}),
+            "Not advancing for 4.0 s.\n"
+            "  worker-0: parked at ps-1, waiting for worker-1\n");
+  EXPECT_EQ(ExplainJson(explanation).ToLine(),
+            "{\"not_advancing_ms\": 4000, \"reasons\": [{\"kind\": "
+            "\"parked_by_ssp\", \"subject\": \"worker-0\", \"text\": \"parked "
+            "at ps-1, waiting for worker-1\", \"for_ms\": 0}]}");
+}
+
+}  // namespace
+}  // namespace ebb::tools
