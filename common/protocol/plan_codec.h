@@ -1,4 +1,4 @@
-// The stored form of a job's record (docs/formats/job_record.md): the servers
+// The stored form of a job's record (docs/formats/job-record.md): the servers
 // keep it with their checkpoints, the scheduler in its store.
 #ifndef EBB_COMMON_PROTOCOL_PLAN_CODEC_H_
 #define EBB_COMMON_PROTOCOL_PLAN_CODEC_H_

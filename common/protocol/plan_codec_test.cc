@@ -90,7 +90,7 @@ TEST(PlanCodecTest, EveryFieldComesBack) {
 }
 
 TEST(PlanCodecTest, StillReadsTheFirstVersion) {
-  // Written by hand from docs/formats/job_record.md, the checksum apart:
+  // Written by hand from docs/formats/job-record.md, the checksum apart:
   // job 5 "j", 1 epoch of 2 examples in shards of 2, batches of 1 (signed
   // numbers are doubled), everything else as small as can be.
   const std::string body = absl::HexStringToBytes(

@@ -1,4 +1,4 @@
-// A SchedulerStore in RocksDB (docs/formats/scheduler_store.md).
+// A SchedulerStore in RocksDB (docs/formats/scheduler-store.md).
 #ifndef EBB_SCHEDULER_STORE_ROCKSDB_STORE_H_
 #define EBB_SCHEDULER_STORE_ROCKSDB_STORE_H_
 

@@ -73,9 +73,7 @@ absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(
       std::make_unique<RocksDbStore>(std::move(options), std::move(folder));
   EBB_RETURN_IF_ERROR(store->FinishRescue());
   const absl::Status opened = store->OpenForWriting();
-  if (absl::IsFailedPrecondition(opened) || store->db_ == nullptr) {
-    EBB_RETURN_IF_ERROR(opened);
-  }
+  if (store->db_ == nullptr) EBB_RETURN_IF_ERROR(opened);
   if (!opened.ok()) {
     LOG(ERROR) << "event=store_read_only " << opened.message();
   }
@@ -115,7 +113,9 @@ absl::Status RocksDbStore::OpenForWriting() {
     status = Rescue(status);
     if (status.ok()) status = TryOpenForWriting();
   }
-  if (!status.ok()) {
+  if (absl::IsFailedPrecondition(status)) {
+    db_.reset();
+  } else if (!status.ok()) {
     if (absl::Status read = OpenForReading(); !read.ok()) {
       LOG(ERROR) << "event=store_unreadable " << read.message();
       db_.reset();
@@ -152,8 +152,12 @@ absl::Status RocksDbStore::Rescue(const absl::Status& why) {
   const auto rescued =
       RescueDatabase(path_, folder_->File(kScratch), folder_->File(kRescued),
                      DatabaseOptionsOf(options_));
-  folder_->Remove(kScratch).IgnoreError();  // The next rescue does it.
-  EBB_RETURN_IF_ERROR(rescued.status());
+  // What cannot be removed now, the next rescue removes.
+  folder_->Remove(kScratch).IgnoreError();
+  if (!rescued.ok()) {
+    folder_->Remove(kRescued).IgnoreError();
+    return rescued.status();
+  }
   if (folder_->Has(kDatabase)) {
     EBB_ASSIGN_OR_RETURN(condition_.set_aside, folder_->SetAside(kDatabase));
   }
@@ -497,7 +501,8 @@ absl::Status RocksDbStore::Delete(std::span<const VersionKey> keys) {
   return Change([&] { return TryDelete(keys); });
 }
 
-// One write, so a crash leaves all of it or nothing.
+// One write, so a crash leaves all of it or nothing. Unsynced: a version that
+// comes back after a crash is whole, and is deleted again.
 absl::Status RocksDbStore::TryDelete(std::span<const VersionKey> keys) {
   rocksdb::WriteBatch batch;
   for (const VersionKey& key : keys) {
@@ -507,7 +512,7 @@ absl::Status RocksDbStore::TryDelete(std::span<const VersionKey> keys) {
   for (const auto& [partition, number] : index_->OnlyIn(keys)) {
     batch.Delete(ToSlice(BlockKey(partition, number)));
   }
-  EBB_RETURN_IF_ERROR(Commit("delete versions", /*sync=*/true, &batch));
+  EBB_RETURN_IF_ERROR(Commit("delete versions", /*sync=*/false, &batch));
   index_->Remove(keys);
   return absl::OkStatus();
 }
