@@ -1,0 +1,207 @@
+// The production shells together, on real threads: restarts, drains, faults of
+// the disk. The ThreadSanitizer tree runs it, too.
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/shell_cluster.h"
+
+namespace ebb::testing {
+namespace {
+
+constexpr absl::Duration kLimit = absl::Seconds(60);
+
+// 2 epochs of 400 examples, in items of 20 and batches of 4.
+JobRecord Small(const std::string& more_keys = "") {
+  return CountingJob(
+      "small", 400,
+      absl::StrCat("train: {epochs: 2, batch: 4, item_examples: 20}\n",
+                   more_keys));
+}
+
+TEST(ShellsTest, AJobTrainsToItsEnd) {
+  ShellCluster cluster({});
+  const JobRecord record = Small();
+
+  const JobId job = cluster.Submit(record);
+
+  ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
+  ExpectExactlyOnce(&cluster, record, job);
+}
+
+TEST(ShellsTest, SspTrainsToItsEnd) {
+  ShellCluster cluster({});
+  const JobRecord record = Small("consistency: {kind: ssp, bound: 1}\n");
+
+  const JobId job = cluster.Submit(record);
+
+  ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
+  ExpectExactlyOnce(&cluster, record, job);
+}
+
+TEST(ShellsTest, RoundsTrainToTheirEnd) {
+  ShellCluster cluster({});
+  const JobRecord record =
+      Small("consistency: {kind: rounds, examples: 80, rounds_in_memory: 4}\n");
+
+  const JobId job = cluster.Submit(record);
+
+  ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
+  ExpectExactlyOnce(&cluster, record, job);
+}
+
+TEST(ShellsTest, EvaluationsComeBack) {
+  ShellCluster cluster({});
+  const JobId job = cluster.Submit(Small("evaluate: 1 epoch\n"));
+
+  ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
+  cluster.scheduler().Inspect([&](const auto& picture) {
+    const auto& evaluations = picture.core.jobs().at(job)->state().evaluations;
+    ASSERT_EQ(evaluations.size(), 2u);
+    EXPECT_EQ(evaluations[1].epoch, 1);
+    EXPECT_DOUBLE_EQ(evaluations[1].accuracy, 0.9);
+  });
+}
+
+class RestartTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(RestartTest, EverybodyMayDieAndComeBack) {
+  ShellCluster cluster({.pace = absl::Milliseconds(1)});
+  const JobRecord record = Small(GetParam());
+  const JobId job = cluster.Submit(record);
+  const auto past = [&](int64_t examples) {
+    return cluster.WaitUntil([&] { return cluster.Applied(job) >= examples; },
+                             kLimit);
+  };
+
+  ASSERT_TRUE(past(80));
+  cluster.KillServer(0);
+  absl::SleepFor(absl::Milliseconds(30));
+  cluster.StartServer(0);
+  ASSERT_TRUE(past(160));
+  cluster.KillScheduler();
+  absl::SleepFor(absl::Milliseconds(30));
+  cluster.StartScheduler();
+  ASSERT_TRUE(past(240));
+  cluster.KillWorker(0);
+  cluster.KillWorker(1);
+  cluster.StartWorker(0);
+  ASSERT_TRUE(past(400));
+  cluster.KillServer(1);
+  cluster.KillScheduler();
+  cluster.StartServer(1);
+  cluster.StartWorker(1);
+  cluster.StartScheduler();
+  ASSERT_TRUE(past(500));
+  cluster.KillServer(0);
+  cluster.KillServer(1);
+  cluster.StartServer(0);
+  cluster.StartServer(1);
+
+  ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
+  ExpectExactlyOnce(&cluster, record, job);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Consistency, RestartTest,
+    ::testing::Values("", "consistency: {kind: ssp, bound: 2}\n",
+                      "consistency: {kind: rounds, examples: 80, "
+                      "rounds_in_memory: 4}\n"));
+
+TEST(ShellsTest, ADrainedServerLosesNothing) {
+  ShellCluster cluster({.pace = absl::Milliseconds(1)});
+  const JobRecord record = Small("checkpoint: 1h\n");
+  const JobId job = cluster.Submit(record);
+  ASSERT_TRUE(
+      cluster.WaitUntil([&] { return cluster.Applied(job) >= 200; }, kLimit));
+
+  const absl::Status drained = cluster.server(0).Drain(absl::Seconds(30));
+  ASSERT_TRUE(drained.ok()) << drained;
+  std::vector<int64_t> before;
+  for (int32_t p = 0; p < record.plan.partitions; ++p) {
+    before.push_back(
+        cluster.Contents(record, job, PartitionId(p)).marks.examples());
+  }
+  cluster.KillServer(0);
+  cluster.StartServer(0);
+
+  const auto served = [&] {
+    for (int32_t p = 0; p < record.plan.partitions; ++p) {
+      if (!cluster.Contents(record, job, PartitionId(p)).served) return false;
+    }
+    return true;
+  };
+  ASSERT_TRUE(cluster.WaitUntil(served, kLimit));
+  for (int32_t p = 0; p < record.plan.partitions; ++p) {
+    EXPECT_GE(cluster.Contents(record, job, PartitionId(p)).marks.examples(),
+              before[p]);
+  }
+}
+
+TEST(ShellsTest, AFullDiskDelaysTheEndAndLosesNothing) {
+  ShellCluster cluster({});
+  const JobRecord record = Small();
+  const JobId job = cluster.Submit(record);
+  cluster.KillServer(0);
+  cluster.disk(0).FailWrites(
+      absl::ResourceExhaustedError("no room on the disk"));
+  cluster.StartServer(0);
+  const auto complains = [&] {
+    bool found = false;
+    cluster.scheduler().Inspect([&](const auto& picture) {
+      const auto& servers = picture.core.cluster().servers;
+      const auto it = servers.find(ServerId(0));
+      found = it != servers.end() &&
+              it->second.problem.find("disk full") != std::string::npos;
+    });
+    return found;
+  };
+  ASSERT_TRUE(cluster.WaitUntil(complains, kLimit));
+  EXPECT_FALSE(cluster.Complete(job));
+
+  cluster.KillServer(0);
+  cluster.disk(0).FailWrites(absl::OkStatus());
+  cluster.StartServer(0);
+
+  ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
+  ExpectExactlyOnce(&cluster, record, job);
+}
+
+TEST(ShellsTest, ASchedulerWithoutItsStoreLearnsFromTheServers) {
+  ShellCluster cluster({.pace = absl::Milliseconds(1)});
+  const JobRecord record = Small();
+  const JobId job = cluster.Submit(record);
+  ASSERT_TRUE(
+      cluster.WaitUntil([&] { return cluster.Applied(job) >= 100; }, kLimit));
+
+  cluster.KillScheduler();
+  cluster.scheduler_disk() = scheduler::MemoryDisk();
+  cluster.StartScheduler();
+
+  ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
+  ExpectExactlyOnce(&cluster, record, job);
+}
+
+TEST(ShellsTest, NothingIsToldBeforeItIsStored) {
+  ShellCluster cluster({});
+  cluster.KillScheduler();
+  cluster.scheduler_disk().FailCommits(
+      absl::ResourceExhaustedError("no room on the disk"));
+  cluster.StartScheduler();
+
+  const absl::Status submitted = cluster.scheduler().Change(
+      [record = Small()](scheduler::SchedulerCore* core, absl::Time now,
+                         scheduler::SchedulerActions* out) {
+        return core->Submit(record, now, out).status();
+      },
+      absl::Milliseconds(200));
+
+  EXPECT_TRUE(absl::IsUnavailable(submitted)) << submitted;
+  EXPECT_THAT(std::string(submitted.message()),
+              ::testing::HasSubstr("no room on the disk"));
+}
+
+}  // namespace
+}  // namespace ebb::testing

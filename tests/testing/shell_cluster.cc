@@ -1,0 +1,254 @@
+#include "tests/testing/shell_cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/job/specification.h"
+#include "common/job/yaml.h"
+
+namespace ebb::testing {
+
+namespace {
+
+constexpr char kScheduler[] = "scheduler";
+constexpr int64_t kBatch = 4;
+constexpr int64_t kParameters = 40'000;  // Three blocks.
+
+}  // namespace
+
+// --- Jobs --------------------------------------------------------------------
+
+client::ComputeResult CountingComputer::Compute(
+    const client::ComputeTask& task) {
+  const JobPlan& plan = task.record->plan;
+  client::ComputeResult result;
+  result.gradient = Payload::Of(std::vector<float>(
+      plan.parameters, static_cast<float>(task.end - task.begin)));
+  std::vector<uint64_t> oracle(int64_t{plan.partitions} * plan.oracle_width);
+  for (size_t i = 0; i < oracle.size(); ++i) {
+    for (int64_t at = task.begin; at < task.end; ++at) {
+      oracle[i] += OracleValue(task.item, at, static_cast<int64_t>(i));
+    }
+  }
+  result.oracle = Payload::Of(std::move(oracle));
+  result.ledger = ExpectedRow(task.item, task.begin, task.end);
+  result.loss_sum = static_cast<double>(task.end - task.begin);
+  ++batches;
+  absl::SleepFor(absl::Microseconds(pace_us.load()));
+  return result;
+}
+
+EvaluationResult CountingComputer::Evaluate(const client::EvaluateTask&) {
+  EvaluationResult result;
+  result.examples = 10;
+  result.correct = 9;
+  return result;
+}
+
+JobRecord CountingJob(const std::string& name, int64_t examples,
+                      const std::string& more_keys) {
+  const std::string text = absl::StrCat(
+      "name: ", name,
+      "\nmodel: softmax\n"
+      "data: {train: {csv: a.csv}, test: {csv: b.csv}}\n"
+      "optimizer: {kind: sgd, rate: 1}\n"
+      "quarantine_after: 1000\noracle: {width: 2}\n",
+      absl::StrContains(more_keys, "checkpoint:") ? "" : "checkpoint: 50ms\n",
+      more_keys);
+  const job::JobFile file = job::ReadJob(text, name);
+  EXPECT_TRUE(file.ok()) << job::ToString(file.mistakes);
+  job::JobFacts facts;
+  facts.tables = {{"w", kParameters, InitRule::Zeros()}};
+  facts.examples = examples;
+  const auto record = job::MakeJobRecord(file.job, facts);
+  EXPECT_TRUE(record.ok()) << record.status();
+  return *record;
+}
+
+void ExpectExactlyOnce(ShellCluster* cluster, const JobRecord& record,
+                       JobId job) {
+  const JobPlan& plan = record.plan;
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    const auto contents = cluster->Contents(record, job, PartitionId(p));
+    ASSERT_TRUE(contents.served) << "partition " << p;
+    EXPECT_EQ(contents.audit.applied, plan.examples * plan.epochs);
+    EXPECT_EQ(contents.audit.missing, 0) << "partition " << p;
+    EXPECT_EQ(contents.audit.doubled, 0) << "partition " << p;
+    for (int32_t i = 0; i < plan.oracle_width; ++i) {
+      uint64_t expected = 0;
+      for (int64_t n = 0; n < plan.items(); ++n) {
+        const ItemId item = plan.ItemAt(n);
+        for (int64_t at = 0; at < plan.ItemSize(item); ++at) {
+          expected += OracleValue(item, at, p * plan.oracle_width + i);
+        }
+      }
+      EXPECT_EQ(contents.oracle[i], expected) << "partition " << p;
+    }
+    // Each example moved each weight by 1 / batch.
+    const float expected =
+        -static_cast<float>(plan.examples * plan.epochs) /
+        static_cast<float>(plan.rounds() ? plan.RoundExamples(0) : kBatch);
+    EXPECT_TRUE(std::all_of(contents.values.begin(), contents.values.end(),
+                            [&](float w) { return w == expected; }))
+        << "partition " << p << ": " << contents.values.front()
+        << " instead of " << expected;
+  }
+}
+
+// --- The cluster -------------------------------------------------------------
+
+ShellCluster::ShellCluster(const ShellClusterOptions& options)
+    : options_(options), servers_(options.servers), workers_(options.workers) {
+  StartScheduler();
+  for (int i = 0; i < options.servers; ++i) StartServer(i);
+  for (int i = 0; i < options.workers; ++i) StartWorker(i);
+}
+
+ShellCluster::~ShellCluster() {
+  for (Worker& worker : workers_) worker.shell.reset();
+  for (Server& server : servers_) server.shell.reset();
+  scheduler_.reset();
+}
+
+void ShellCluster::KillScheduler() {
+  transport_.Unplug(kScheduler);
+  scheduler_.reset();
+}
+
+void ShellCluster::StartScheduler() {
+  scheduler::SchedulerShellOptions options;
+  options.core.session = NextSession();
+  options.core.lease_ttl = absl::Seconds(1);
+  options.core.takeover_after = absl::Seconds(10);
+  options.core.min_servers = options_.servers;
+  options.listen = kScheduler;
+  ASSERT_TRUE(options.Validate().ok());
+  scheduler_ = std::make_unique<scheduler::SchedulerShell>(
+      options, &transport_,
+      std::make_unique<scheduler::MemoryStore>(&scheduler_disk_));
+  const absl::Status started = scheduler_->Start(nullptr);
+  ASSERT_TRUE(started.ok()) << started;
+}
+
+void ShellCluster::KillServer(int i) {
+  transport_.Unplug(servers_[i].address);
+  servers_[i].shell.reset();
+}
+
+void ShellCluster::StartServer(int i) {
+  server::ServerShellOptions options;
+  options.core.id = ServerId(i);
+  options.core.session = NextSession();
+  options.core.report_interval = absl::Milliseconds(10);
+  options.listen = absl::StrCat("ps-", i, ":0");
+  options.scheduler.address = kScheduler;
+  options.scheduler.last_retry = absl::Milliseconds(50);
+  options.scheduler.seed = options.core.session.value();
+  options.compute_threads = 2;
+  options.job_memory_bytes = int64_t{256} << 20;
+  ASSERT_TRUE(options.Validate().ok());
+  servers_[i].shell = std::make_unique<server::ServerShell>(
+      options, &transport_,
+      std::make_unique<server::MemoryStore>(&servers_[i].disk));
+  const absl::Status started = servers_[i].shell->Start(nullptr);
+  ASSERT_TRUE(started.ok()) << started;
+  servers_[i].address = servers_[i].shell->address();
+}
+
+void ShellCluster::KillWorker(int i) {
+  workers_[i].shell.reset();
+  workers_[i].computer.reset();
+}
+
+void ShellCluster::StartWorker(int i) {
+  client::ClientShellOptions options;
+  options.core.session = NextSession();
+  options.core.name = absl::StrCat(i);
+  options.scheduler = kScheduler;
+  options.longest_pause = absl::Milliseconds(50);
+  workers_[i].computer = std::make_unique<CountingComputer>();
+  workers_[i].computer->pace_us = absl::ToInt64Microseconds(options_.pace);
+  workers_[i].shell = std::make_unique<client::ClientShell>(
+      options, &transport_, workers_[i].computer.get());
+}
+
+JobId ShellCluster::Submit(const JobRecord& record) {
+  const auto id = std::make_shared<JobId>();
+  const absl::Status submitted = scheduler_->Change(
+      [record, id](scheduler::SchedulerCore* core, absl::Time now,
+                   scheduler::SchedulerActions* out) {
+        auto job = core->Submit(record, now, out);
+        if (job.ok()) *id = *job;
+        return job.status();
+      },
+      absl::Seconds(10));
+  EXPECT_TRUE(submitted.ok()) << submitted;
+  return *id;
+}
+
+bool ShellCluster::WaitUntil(const std::function<bool()>& so,
+                             absl::Duration limit) {
+  const absl::Time deadline = absl::Now() + limit;
+  while (!so()) {
+    if (absl::Now() >= deadline) return false;
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  return true;
+}
+
+bool ShellCluster::Complete(JobId job) {
+  bool complete = false;
+  scheduler_->Inspect([&](const scheduler::SchedulerShell::Picture& picture) {
+    const auto it = picture.core.jobs().find(job);
+    complete = it != picture.core.jobs().end() &&
+               it->second->state().phase == scheduler::JobPhase::kCompleted;
+  });
+  return complete;
+}
+
+int64_t ShellCluster::Applied(JobId job) {
+  int64_t least = 0;
+  scheduler_->Inspect([&](const scheduler::SchedulerShell::Picture& picture) {
+    const auto it = picture.core.jobs().find(job);
+    if (it == picture.core.jobs().end()) return;
+    const scheduler::TrainingJob& training = *it->second;
+    least = training.marks().marks(PartitionId(0)).examples();
+    for (int32_t p = 1; p < training.plan().partitions; ++p) {
+      least =
+          std::min(least, training.marks().marks(PartitionId(p)).examples());
+    }
+  });
+  return least;
+}
+
+ShellCluster::PartitionContents ShellCluster::Contents(const JobRecord& record,
+                                                       JobId job,
+                                                       PartitionId partition) {
+  PartitionContents contents{.marks = MarkSet(record.plan)};
+  for (Server& server : servers_) {
+    if (server.shell == nullptr) continue;
+    server.shell->Inspect([&](const server::ServerCore& core) {
+      const auto it = core.jobs().find(job);
+      if (it == core.jobs().end()) return;
+      const server::Partition* values = it->second.partition(partition);
+      if (values == nullptr || it->second.term(partition) == Term()) return;
+      contents.served = true;
+      contents.audit = AuditLedger(record.plan, values->ledger());
+      const Payload payload = values->Values();
+      contents.values.resize(payload.size() / sizeof(float));
+      payload.CopyTo(std::as_writable_bytes(std::span(contents.values)));
+      contents.oracle.assign(values->oracle().begin(), values->oracle().end());
+      auto marks = MarkSet::Decode(record.plan, values->marks().Encode());
+      EXPECT_TRUE(marks.ok()) << marks.status();
+      contents.marks = *std::move(marks);
+    });
+  }
+  return contents;
+}
+
+}  // namespace ebb::testing

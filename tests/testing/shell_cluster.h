@@ -1,0 +1,120 @@
+// A whole cluster in one process: the production shells of scheduler, servers
+// and workers over the in-process transport and stores in memory. Any of them
+// can be killed and brought back.
+#ifndef EBB_TESTS_TESTING_SHELL_CLUSTER_H_
+#define EBB_TESTS_TESTING_SHELL_CLUSTER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/client_shell.h"
+#include "common/rpc/inprocess_transport.h"
+#include "scheduler/scheduler_shell.h"
+#include "scheduler/store/memory_store.h"
+#include "server/server_shell.h"
+#include "server/store/memory_store.h"
+
+namespace ebb::testing {
+
+// Each example's gradient is one for each parameter; what servers hold at the
+// end says how often each example was applied. A batch takes `pace`.
+class CountingComputer final : public client::JobComputer {
+ public:
+  absl::Status Prepare(const JobRecordPtr&) override {
+    return absl::OkStatus();
+  }
+  client::ComputeResult Compute(const client::ComputeTask& task) override;
+  EvaluationResult Evaluate(const client::EvaluateTask& task) override;
+
+  std::atomic<int64_t> pace_us = 0;
+  std::atomic<int64_t> batches = 0;
+};
+
+struct ShellClusterOptions {
+  int servers = 2;
+  int workers = 3;
+  // Of the CountingComputers.
+  absl::Duration pace = absl::ZeroDuration();
+};
+
+// Thread-compatible.
+class ShellCluster {
+ public:
+  // Everything runs when this returns.
+  explicit ShellCluster(const ShellClusterOptions& options);
+  ~ShellCluster();
+
+  // As if killed: nobody is told anything, what was not durable is lost. And
+  // a new life of the same.
+  void KillScheduler();
+  void StartScheduler();
+  void KillServer(int i);
+  void StartServer(int i);
+  void KillWorker(int i);
+  void StartWorker(int i);
+
+  scheduler::SchedulerShell& scheduler() { return *scheduler_; }
+  server::ServerShell& server(int i) { return *servers_[i].shell; }
+  client::ClientShell& worker(int i) { return *workers_[i].shell; }
+  scheduler::MemoryDisk& scheduler_disk() { return scheduler_disk_; }
+  server::MemoryDisk& disk(int i) { return servers_[i].disk; }
+
+  // Dies where the job cannot be submitted.
+  JobId Submit(const JobRecord& record);
+  // False: not so after `limit`.
+  bool WaitUntil(const std::function<bool()>& so, absl::Duration limit);
+  bool Complete(JobId job);
+  // Examples that the partition that has the least has applied.
+  int64_t Applied(JobId job);
+
+  // Of the partition, which some running server must serve.
+  struct PartitionContents {
+    bool served = false;
+    AuditResult audit;
+    std::vector<float> values;
+    std::vector<uint64_t> oracle;
+    MarkSet marks;
+  };
+  PartitionContents Contents(const JobRecord& record, JobId job,
+                             PartitionId partition);
+
+ private:
+  struct Server {
+    server::MemoryDisk disk;
+    std::unique_ptr<server::ServerShell> shell;
+    std::string address;
+  };
+  struct Worker {
+    std::unique_ptr<CountingComputer> computer;
+    std::unique_ptr<client::ClientShell> shell;
+  };
+
+  SessionId NextSession() { return SessionId(++last_session_); }
+
+  const ShellClusterOptions options_;
+  rpc::InProcessTransport transport_;
+  uint64_t last_session_ = 100;
+  scheduler::MemoryDisk scheduler_disk_;
+  std::unique_ptr<scheduler::SchedulerShell> scheduler_;
+  std::vector<Server> servers_;
+  std::vector<Worker> workers_;
+};
+
+// A job of `examples` examples for CountingComputers: plain SGD whose steps
+// are exact in float, so the final values are known to the bit.
+JobRecord CountingJob(const std::string& name, int64_t examples,
+                      const std::string& more_keys = "");
+
+// Every partition of the job has every example exactly once: by ledger, by
+// oracle table, by values.
+void ExpectExactlyOnce(ShellCluster* cluster, const JobRecord& record,
+                       JobId job);
+
+}  // namespace ebb::testing
+
+#endif  // EBB_TESTS_TESTING_SHELL_CLUSTER_H_
