@@ -5,6 +5,7 @@
 #ifndef EBB_CLIENT_PULLER_H_
 #define EBB_CLIENT_PULLER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -45,6 +46,10 @@ class Puller {
 
   void Start(const PullSpec& spec);
   void Cancel() { state_ = State::kIdle; }
+  // What is still to be asked for is for an earlier batch than was thought.
+  void LowerTarget(int64_t clock) {
+    spec_.target_clock = std::min(spec_.target_clock, clock);
+  }
   State state() const { return state_; }
   bool active() const {
     return state_ == State::kPulling || state_ == State::kNeedsPlacement;

@@ -237,8 +237,9 @@ void TrainingCore::AdvanceWork(Work* work, absl::Time now, ClientActions* out) {
           return range.begin <= begin && begin < range.end;
         });
     if (skipped != held->skipped.end()) {
-      PushSkipped(work, held, begin, out);
-      continue;
+      if (PushSkipped(work, held, begin, out)) continue;
+      AskForPlacement(work, now, out);
+      break;
     }
     const JobPlan& plan = work->record->plan;
     const int64_t round =
@@ -260,8 +261,17 @@ void TrainingCore::AdvanceWork(Work* work, absl::Time now, ClientActions* out) {
 
 // Begins the next pull when there will be something to compute with it.
 void TrainingCore::MaybePull(Work* work, absl::Time now) {
-  if (work->puller.active() || now < work->pull_not_before) return;
   const bool computing_here = ComputingFor(*work);
+  const int64_t target = work->clock +
+                         static_cast<int64_t>(work->batches.size()) +
+                         (computing_here ? 1 : 0);
+  if (work->puller.active()) {
+    // A batch that was refused or given up counts no more: a pull for the one
+    // after it would wait for this very worker.
+    work->puller.LowerTarget(target);
+    return;
+  }
+  if (now < work->pull_not_before) return;
   if (computing_here && !options_.prefetch) return;
   const JobPlan& plan = work->record->plan;
   // The first held item with a batch beside the one being computed.
@@ -285,8 +295,7 @@ void TrainingCore::MaybePull(Work* work, absl::Time now) {
   PullSpec spec;
   spec.job = work->record->id;
   spec.generation = work->generation;
-  spec.target_clock = work->clock + static_cast<int64_t>(work->batches.size()) +
-                      (computing_here ? 1 : 0);
+  spec.target_clock = target;
   spec.round = round;
   work->puller.Start(spec);
   work->next_clock = now + options_.clock_interval;
@@ -409,16 +418,16 @@ void TrainingCore::OnComputed(ComputeResult result, absl::Time now,
   Advance(now, out);
 }
 
-void TrainingCore::PushSkipped(Work* work, Held* held, int64_t begin,
+bool TrainingCore::PushSkipped(Work* work, Held* held, int64_t begin,
                                ClientActions* out) {
   const ItemId item = held->progress.item();
   const int64_t end = work->record->plan.BatchEnd(item, begin);
   ComputeResult nothing;
   nothing.ledger = ExpectedRow(item, begin, end);
-  PushBatch(work, held, begin, end, nothing, nullptr, true, out);
+  return PushBatch(work, held, begin, end, nothing, nullptr, true, out);
 }
 
-void TrainingCore::PushBatch(Work* work, Held* held, int64_t begin, int64_t end,
+bool TrainingCore::PushBatch(Work* work, Held* held, int64_t begin, int64_t end,
                              const ComputeResult& result,
                              const PulledValues* values, bool skip,
                              ClientActions* out) {
@@ -449,7 +458,7 @@ void TrainingCore::PushBatch(Work* work, Held* held, int64_t begin, int64_t end,
     held->progress.Sent(p, end);
     ++batch->unanswered;
   }
-  if (requests.empty()) return;
+  if (requests.empty()) return false;
   work->batches.push_back(batch);
   for (auto& [server, request] : requests) {
     Routes::Server& route = work->routes.server(server);
@@ -478,6 +487,7 @@ void TrainingCore::PushBatch(Work* work, Held* held, int64_t begin, int64_t end,
         std::move(request),
         options_.push_timeout});
   }
+  return true;
 }
 
 // --- Answers

@@ -150,8 +150,9 @@ class TrainingCore {
   Held* NextBatch(Work* work, int64_t* begin);
   void StartCompute(Work* work, Held* held, int64_t begin, absl::Time now,
                     ClientActions* out);
-  void PushSkipped(Work* work, Held* held, int64_t begin, ClientActions* out);
-  void PushBatch(Work* work, Held* held, int64_t begin, int64_t end,
+  // False: nobody is known to push to.
+  bool PushSkipped(Work* work, Held* held, int64_t begin, ClientActions* out);
+  bool PushBatch(Work* work, Held* held, int64_t begin, int64_t end,
                  const ComputeResult& result, const PulledValues* values,
                  bool skip, ClientActions* out);
   void MaybePull(Work* work, absl::Time now);
