@@ -405,11 +405,10 @@ bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
   }
   --worker->wants;
   leases_.Take(*ordinal, worker->session, context->now + options_.lease_ttl);
-  if (first) {
-    SendPlacement(worker->session, context);
-    JoinView(worker->session, -1, context);
-  }
+  if (first) JoinView(worker->session, -1, context);
   SendLease(worker->session, *ordinal, context);
+  // After the lease: a worker ignores the placement of a job it has not met.
+  if (first) SendPlacement(worker->session, context);
   return true;
 }
 
