@@ -133,8 +133,12 @@ bool SchedulerNode::CopyLastGrant(const ServerNode& server,
 
 // --- Actions -----------------------------------------------------------------
 
-void SchedulerNode::Carry(SchedulerActions actions, size_t first) {
-  if (first == 0) world_->checker().AfterSchedulerEvent(actions);
+void SchedulerNode::Carry(SchedulerActions actions) {
+  world_->checker().AfterSchedulerEvent(actions);
+  CarryFrom(0, std::move(actions));
+}
+
+void SchedulerNode::CarryFrom(size_t first, SchedulerActions actions) {
   for (size_t i = first; i < actions.size(); ++i) {
     if (!Survives()) return;
     SchedulerAction& action = actions[i];
@@ -145,7 +149,7 @@ void SchedulerNode::Carry(SchedulerActions actions, size_t first) {
         Stop();
         RunFirst([this, i, actions = std::move(actions)]() mutable {
           waits_for_disk_ = false;
-          Carry(std::move(actions), i);
+          CarryFrom(i, std::move(actions));
         });
         return;
       }

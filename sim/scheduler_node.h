@@ -55,7 +55,8 @@ class SchedulerNode final : public Node {
   absl::Time NextTick() const override;
 
  private:
-  void Carry(scheduler::SchedulerActions actions, size_t first = 0);
+  void Carry(scheduler::SchedulerActions actions);
+  void CarryFrom(size_t first, scheduler::SchedulerActions actions);
   void Send(scheduler::LinkId link, const SchedulerToServer& message);
   void Send(scheduler::LinkId link, const SchedulerToWorker& message);
 
