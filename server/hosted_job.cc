@@ -112,6 +112,7 @@ void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
     hosted->running = {};
   }
   for (const QueuedSegment& queued : std::exchange(hosted->queue, {})) {
+    --pushes_admitted_;
     Answer(queued.push, queued.segment, Verdict::kWrongPlacement, 0, Term(),
            out);
   }
