@@ -151,6 +151,7 @@ v1::PushRequest HeaderToProto(const PushRequest& request) {
   *message.mutable_stamp() = ToProto(request.stamp);
   message.set_incarnation(request.incarnation);
   message.set_sequence(request.sequence);
+  message.set_server_session(request.server_session.value());
   message.set_layout_hash(request.layout_hash);
   *message.mutable_item() = ToProto(request.item);
   message.set_begin(request.begin);
@@ -188,6 +189,7 @@ absl::StatusOr<PushRequest> HeaderFromProto(const v1::PushRequest& message) {
   EBB_ASSIGN_OR_RETURN(request.stamp, FromProto(message.stamp()));
   request.incarnation = message.incarnation();
   request.sequence = message.sequence();
+  request.server_session = SessionId(message.server_session());
   request.layout_hash = message.layout_hash();
   EBB_ASSIGN_OR_RETURN(request.item, FromProto(message.item()));
   request.begin = message.begin();

@@ -327,6 +327,9 @@ void Put(const Grant& from, RecordSender* records,
     message->set_term(partition.term.value());
     message->set_parent(partition.parent.value());
   }
+  for (ServerId server : from.known_servers) {
+    to->add_known_servers(server.value());
+  }
 }
 
 absl::Status Get(v1::Grant* from, RecordReceiver* records, Grant* to) {
@@ -336,6 +339,8 @@ absl::Status Get(v1::Grant* from, RecordReceiver* records, Grant* to) {
   EBB_RETURN_IF_ERROR(Present("Grant.rollback", from->has_rollback()));
   EBB_RETURN_IF_ERROR(
       AtMost("Grant.partitions", from->partitions_size(), kMaxPartitions));
+  EBB_RETURN_IF_ERROR(
+      AtMost("Grant.known_servers", from->known_servers_size(), kMaxServers));
   to->server = ServerId(from->server());
   to->session = SessionId(from->session());
   EBB_ASSIGN_OR_RETURN(to->record, records->Take(from->mutable_record()));
@@ -348,6 +353,10 @@ absl::Status Get(v1::Grant* from, RecordReceiver* records, Grant* to) {
     EBB_RETURN_IF_ERROR(Named("PartitionGrant.term", message.term()));
     to->partitions.push_back({PartitionId(message.partition()),
                               Term(message.term()), Term(message.parent())});
+  }
+  for (int32_t server : from->known_servers()) {
+    EBB_RETURN_IF_ERROR(NotNegative("Grant.known_servers", server));
+    to->known_servers.push_back(ServerId(server));
   }
   return absl::OkStatus();
 }

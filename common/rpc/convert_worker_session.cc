@@ -42,13 +42,16 @@ void Put(const RegisterWorker& from, v1::WorkerToScheduler* envelope) {
     message->set_generation(held.generation.value());
     *message->mutable_item() = ToProto(held.item);
   }
+  to->set_clock(from.clock);
 }
 
 absl::Status Get(v1::RegisterWorker* from, RegisterWorker* to) {
   EBB_RETURN_IF_ERROR(Named("RegisterWorker.session", from->session()));
   EBB_RETURN_IF_ERROR(
       AtMost("RegisterWorker.held", from->held_size(), kMaxHeldItems));
+  EBB_RETURN_IF_ERROR(NotNegative("RegisterWorker.clock", from->clock()));
   to->session = SessionId(from->session());
+  to->clock = from->clock();
   to->name = std::move(*from->mutable_name());
   to->process_id = from->process_id();
   to->held.reserve(from->held_size());
@@ -87,6 +90,7 @@ void Put(const Progress& from, v1::WorkerToScheduler* envelope) {
   to->set_clock(from.clock);
   to->set_examples(from.examples);
   to->set_parked(from.parked);
+  to->set_not_in_view(from.not_in_view);
 }
 
 absl::Status Get(v1::Progress* from, Progress* to) {
@@ -104,6 +108,7 @@ absl::Status Get(v1::Progress* from, Progress* to) {
   to->clock = from->clock();
   to->examples = from->examples();
   to->parked = from->parked();
+  to->not_in_view = from->not_in_view();
   return absl::OkStatus();
 }
 

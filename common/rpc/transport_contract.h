@@ -1,5 +1,6 @@
-// The contract of transport.h as tests that every implementation runs:
-// compile transport_contract_test.cc into its test and name it by
+// The contract of transport.h as tests that every implementation runs: compile
+// transport_contract.cc, transport_contract_test.cc and
+// session_contract_test.cc into its test and name it by
 //
 //   INSTANTIATE_TEST_SUITE_P(Mine, TransportContractTest,
 //                            testing::Values(TransportCase{...}));

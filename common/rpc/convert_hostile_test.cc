@@ -1,0 +1,287 @@
+// What arrives is never trusted: see convert.h.
+#include <google/protobuf/text_format.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc/convert.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+template <typename Message>
+Message Parse(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
+      << text;
+  return message;
+}
+
+constexpr char kPlanText[] =
+    "epochs: 2 examples: 100 shard_size: 30 batch_by_epoch: 4 "
+    "batch_by_epoch: 8 seed: 5 layout_hash: 6 parameters: 70 "
+    "block_floats: 16 partitions: 3 oracle_width: 9 "
+    "consistency { kind: KIND_ROUNDS clock_bound: 11 round_items: 2 "
+    "rounds_in_memory: 13 max_staleness_updates: 14 } "
+    "min_workers: 15 max_workers: 16 evaluate_every: 17 quarantine_after: 18 "
+    "on_poison: POISON_POLICY_SKIP on_nonfinite: POISON_POLICY_PAUSE "
+    "checkpoint_interval_ms: 19 checkpoint_keep: 20";
+
+const std::string kRecordText =
+    absl::StrCat("id: 77 name: \"mlp\" plan { ", kPlanText,
+                 " } specification: \"\\000\\377spec\"");
+
+template <typename Message>
+void ExpectRefused(const std::string& text, const std::string& error) {
+  const auto result = FromProto(Parse<Message>(text));
+  ASSERT_FALSE(result.ok()) << text;
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(result.status().message(), HasSubstr(error)) << text;
+}
+
+// In the valid plan, `from` replaced by `to` must be refused.
+void ExpectPlanRefused(const std::string& from, const std::string& to,
+                       const std::string& error) {
+  std::string text = kPlanText;
+  const size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+  ExpectRefused<v1::Plan>(text, error);
+}
+
+TEST(ConvertHostileTest, RefusesPlansThatNoJobCanHave) {
+  ExpectRefused<v1::Plan>("", "Plan.consistency is missing");
+  ExpectPlanRefused("epochs: 2", "epochs: 0", "epochs");
+  ExpectPlanRefused("epochs: 2", "epochs: -3", "epochs");
+  ExpectPlanRefused("examples: 100", "examples: 0", "Plan.examples is 0");
+  ExpectPlanRefused("examples: 100", "examples: 9223372036854775807",
+                    "Plan.examples is 9223372036854775807");
+  ExpectPlanRefused("shard_size: 30", "shard_size: 0", "Plan.shard_size");
+  ExpectPlanRefused("examples: 100 shard_size: 30",
+                    "examples: 281474976710656 shard_size: 1",
+                    "Plan.examples / Plan.shard_size");
+  ExpectPlanRefused("batch_by_epoch: 4", "batch_by_epoch: 0",
+                    "Plan.batch_by_epoch is 0");
+  ExpectPlanRefused("batch_by_epoch: 4 batch_by_epoch: 8 ", "", "batch");
+  ExpectPlanRefused("parameters: 70", "parameters: -1", "Plan.parameters");
+  ExpectPlanRefused("block_floats: 16", "block_floats: 0", "Plan.block_floats");
+  ExpectPlanRefused("partitions: 3", "partitions: 65537", "Plan.partitions");
+  ExpectPlanRefused("partitions: 3", "partitions: 0", "Plan.partitions");
+  ExpectPlanRefused("oracle_width: 9", "oracle_width: -1", "Plan.oracle_width");
+  ExpectPlanRefused("KIND_ROUNDS", "KIND_UNSPECIFIED",
+                    "Plan.consistency.kind is 0");
+  ExpectPlanRefused("KIND_ROUNDS", "17", "Plan.consistency.kind is 17");
+  ExpectPlanRefused("POISON_POLICY_SKIP", "POISON_POLICY_UNSPECIFIED",
+                    "Plan.on_poison is 0");
+  ExpectPlanRefused("round_items: 2", "round_items: 0", "round_items");
+  ExpectPlanRefused("clock_bound: 11", "clock_bound: -1", "clock bound");
+  ExpectPlanRefused("max_staleness_updates: 14", "max_staleness_updates: -2",
+                    "max_staleness_updates is -2");
+  ExpectPlanRefused("min_workers: 15", "min_workers: -1", "Plan.min_workers");
+  ExpectPlanRefused("checkpoint_interval_ms: 19", "checkpoint_interval_ms: 0",
+                    "Plan.checkpoint_interval_ms");
+  ExpectPlanRefused("checkpoint_keep: 20", "checkpoint_keep: 0",
+                    "Plan.checkpoint_keep");
+}
+
+TEST(ConvertHostileTest, RefusesBrokenRecordsAndItems) {
+  ExpectRefused<v1::JobRecord>("id: 1", "JobRecord.plan is missing");
+  ExpectRefused<v1::JobRecord>("name: \"x\"", "JobRecord.id is 0");
+  ExpectRefused<v1::ItemId>("epoch: -1", "ItemId.epoch is -1");
+  ExpectRefused<v1::ItemId>("shard: -1", "ItemId.shard is -1");
+  ExpectRefused<v1::LedgerRow>("count: -5", "LedgerRow.count is -5");
+  ExpectRefused<v1::SkippedRange>("end: 1", "SkippedRange.item is missing");
+  ExpectRefused<v1::SkippedRange>("item {} begin: 3 end: 3", "is empty");
+  ExpectRefused<v1::ItemMark>("item {} mark: -1", "ItemMark.mark is -1");
+  ExpectRefused<v1::VersionKey>("partition: 1", "VersionKey.job is 0");
+  ExpectRefused<v1::VersionKey>("job: 1 partition: 65536",
+                                "VersionKey.partition is 65536");
+  ExpectRefused<v1::RollbackRecord>(
+      "versions { job: 1 partition: 2 } versions { job: 1 partition: 2 }",
+      "names partition 2 twice");
+}
+
+TEST(ConvertHostileTest, RefusesBrokenDataMessages) {
+  constexpr char kStamp[] = " stamp { worker: 1 } ";
+  ExpectRefused<v1::PullRequest>("", "PullRequest.job is 0");
+  ExpectRefused<v1::PullRequest>("job: 1", "PullRequest.stamp is missing");
+  ExpectRefused<v1::PullRequest>("job: 1 stamp {}", "WorkerStamp.worker is 0");
+  ExpectRefused<v1::PullRequest>("job: 1 stamp { worker: 1 clock: -1 }",
+                                 "WorkerStamp.clock is -1");
+  ExpectRefused<v1::PullRequest>(absl::StrCat("job: 1 round: -2", kStamp),
+                                 "PullRequest.round is -2");
+  ExpectRefused<v1::PullRequest>(absl::StrCat("job: 1 snapshot: -1", kStamp),
+                                 "PullRequest.snapshot");
+  ExpectRefused<v1::PullRequest>(
+      absl::StrCat("job: 1 segments { partition: -1 }", kStamp),
+      "PullSegmentRequest.partition is -1");
+  ExpectRefused<v1::PushResponse>("job: 1", "PushResponse.item is missing");
+  ExpectRefused<v1::PushResponse>("job: 1 item {} segments { }",
+                                  "verdict is 0");
+  ExpectRefused<v1::PushResponse>("job: 1 item {} segments { verdict: 99 }",
+                                  "verdict is 99");
+  ExpectRefused<v1::PushResponse>(
+      "job: 1 item {} segments { verdict: VERDICT_GAP mark: -1 }",
+      "mark is -1");
+  ExpectRefused<v1::ClockRequest>("job: 1", "ClockRequest.stamp is missing");
+
+  v1::PullRequest many = Parse<v1::PullRequest>("job: 1 stamp { worker: 1 }");
+  for (int i = 0; i <= kMaxPartitions; ++i) many.add_segments();
+  EXPECT_THAT(FromProto(many).status().message(),
+              HasSubstr("PullRequest.segments has 65537 entries"));
+}
+
+TEST(ConvertHostileTest, RefusesBrokenPushHeaders) {
+  const auto refused = [](const std::string& text, const std::string& error) {
+    const auto result = HeaderFromProto(Parse<v1::PushRequest>(text));
+    ASSERT_FALSE(result.ok()) << text;
+    EXPECT_THAT(result.status().message(), HasSubstr(error));
+  };
+  const std::string good = "job: 1 stamp { worker: 1 } item {} ledger {} ";
+  ASSERT_TRUE(HeaderFromProto(Parse<v1::PushRequest>(good)).ok());
+  refused("job: 1 stamp { worker: 1 } ledger {}", "PushRequest.item");
+  refused("job: 1 stamp { worker: 1 } item {}", "PushRequest.ledger");
+  refused(good + "begin: -1", "PushRequest.begin");
+  refused(good + "begin: 5 end: 4", "PushRequest.end is 4");
+  refused(good + "incarnation: -1", "PushRequest.incarnation");
+  refused(good + "sequence: -1", "PushRequest.sequence");
+  refused(good + "segments { gradient_bytes: 6 }", "multiple of 4");
+  refused(good + "segments { gradient_bytes: -4 }", "gradient_bytes is -4");
+  refused(good + "segments { oracle_bytes: 12 }", "multiple of 8");
+  refused(good + "segments { pulled_updates: -1 }", "pulled_updates");
+}
+
+TEST(ConvertHostileTest, RefusesBrokenPullHeaders) {
+  const auto refused = [](const std::string& text, const std::string& error) {
+    const auto result = HeaderFromProto(Parse<v1::PullResponse>(text));
+    ASSERT_FALSE(result.ok()) << text;
+    EXPECT_THAT(result.status().message(), HasSubstr(error));
+  };
+  refused("job: 1 segments {}", "PullSegment.result is 0");
+  refused("job: 1 segments { result: PULL_RESULT_VALUES values_bytes: 3 }",
+          "multiple of 4");
+  refused("job: 1 server: -1", "PullResponse.server");
+}
+
+template <typename Message>
+void ExpectRefusedInStream(const std::string& text, const std::string& error) {
+  RecordReceiver receiver;
+  const auto result = FromProto(Parse<Message>(text), &receiver);
+  ASSERT_FALSE(result.ok()) << text;
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(result.status().message(), HasSubstr(error)) << text;
+}
+
+TEST(ConvertHostileTest, RefusesBrokenServerMessages) {
+  using M = v1::ServerToScheduler;
+  ExpectRefusedInStream<M>("", "is empty");
+  ExpectRefusedInStream<M>("register_server { server: -1 }",
+                           "RegisterServer.server is -1");
+  ExpectRefusedInStream<M>("register_server { server: 1 }",
+                           "RegisterServer.session is 0");
+  ExpectRefusedInStream<M>("register_server { session: 1 }",
+                           "RegisterServer.address is missing");
+  ExpectRefusedInStream<M>(
+      "register_server { session: 1 address: \"a\" jobs {} }",
+      "JobRegistration.record is missing");
+  ExpectRefusedInStream<M>(
+      "register_partitions { session: 1 job { record { id: 5 } rollback {} } }",
+      "none was sent before in this stream");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("register_partitions { session: 1 job { record { ",
+                   kRecordText,
+                   " } rollback {} partitions { partition: 3 } } "
+                   "}"),
+      "PartitionRegistration.partition is 3, must be 0 to 2");
+  ExpectRefusedInStream<M>("register_partitions { session: 1 }",
+                           "RegisterPartitions.job is missing");
+  ExpectRefusedInStream<M>(
+      "mark_report { session: 1 job: 1 partitions { marks {} } }",
+      "ItemMark.item is missing");
+  ExpectRefusedInStream<M>("mark_report { job: 1 }", "MarkReport.session");
+  ExpectRefusedInStream<M>("view_request {}", "ViewRequest.job is 0");
+  ExpectRefusedInStream<M>("snapshot_reply { job: 1 examples: -1 }",
+                           "SnapshotReply.examples");
+  ExpectRefusedInStream<M>("statistics { session: 1 job: 1 staleness: -1 }",
+                           "ServerStatistics.staleness is -1");
+  ExpectRefusedInStream<M>("goodbye {}", "ServerGoodbye.session is 0");
+}
+
+TEST(ConvertHostileTest, RefusesBrokenMessagesToServers) {
+  using M = v1::SchedulerToServer;
+  ExpectRefusedInStream<M>("", "is empty");
+  ExpectRefusedInStream<M>("grant { session: 1 }", "Grant.record is missing");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("grant { session: 1 record { ", kRecordText, " } }"),
+      "Grant.rollback is missing");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("grant { session: 1 record { ", kRecordText,
+                   " } rollback {} partitions { partition: 1 } }"),
+      "PartitionGrant.term is 0");
+  ExpectRefusedInStream<M>("view { job: 1 members {} }",
+                           "ViewMember.worker is 0");
+  ExpectRefusedInStream<M>(
+      "round { job: 1 closed_everywhere: 1 durable_everywhere: 2 }",
+      "RoundStatus.closed_everywhere is 1");
+  ExpectRefusedInStream<M>("checkpoint {}", "CheckpointCommand.job");
+  ExpectRefusedInStream<M>("take_snapshot { job: 1 snapshot: -1 }",
+                           "TakeSnapshot.snapshot");
+  ExpectRefusedInStream<M>("drop_snapshot {}", "DropSnapshot.job");
+  ExpectRefusedInStream<M>("completed {}", "JobCompleted.job");
+  ExpectRefusedInStream<M>("forget {}", "ForgetJob.job");
+}
+
+TEST(ConvertHostileTest, RefusesBrokenWorkerMessages) {
+  using M = v1::WorkerToScheduler;
+  ExpectRefusedInStream<M>("", "is empty");
+  ExpectRefusedInStream<M>("register_worker { session: 1 held { job: 1 } }",
+                           "HeldItem.item is missing");
+  ExpectRefusedInStream<M>("lease_request { session: 1 items: -1 }",
+                           "LeaseRequest.items is -1");
+  ExpectRefusedInStream<M>("progress { session: 1 job: 1 }",
+                           "Progress.item is missing");
+  ExpectRefusedInStream<M>(
+      "progress { session: 1 job: 1 item {} position: -1 }",
+      "Progress.position");
+  ExpectRefusedInStream<M>("item_end { session: 1 job: 1 item {} }",
+                           "ItemEnd.end is 0");
+  ExpectRefusedInStream<M>("placement_request { session: 1 }",
+                           "PlacementRequest.job");
+  ExpectRefusedInStream<M>(
+      "evaluation_result { session: 1 job: 1 examples: 5 correct: 6 }",
+      "EvaluationResult.correct is 6");
+  ExpectRefusedInStream<M>("goodbye {}", "WorkerGoodbye.session is 0");
+}
+
+TEST(ConvertHostileTest, RefusesBrokenMessagesToWorkers) {
+  using M = v1::SchedulerToWorker;
+  const std::string record = absl::StrCat("record { ", kRecordText, " } ");
+  ExpectRefusedInStream<M>("", "is empty");
+  ExpectRefusedInStream<M>("lease {}", "Lease.record is missing");
+  ExpectRefusedInStream<M>(absl::StrCat("lease { ", record, "}"),
+                           "Lease.item is missing");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("lease { ", record, "item { epoch: 2 } }"),
+      "which job 77 does not have");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("lease { ", record, "item {} ttl_ms: -1 }"),
+      "Lease.ttl_ms is -1");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("lease { ", record,
+                   "item {} hints: 1 hints: 1 hints: 1 hints: 1 }"),
+      "Lease.hints has 4 entries, at most 3");
+  ExpectRefusedInStream<M>(absl::StrCat("evaluation { ", record, "epoch: -1 }"),
+                           "EvaluationLease.epoch");
+  ExpectRefusedInStream<M>("lost { job: 1 }", "LeaseLost.item is missing");
+  ExpectRefusedInStream<M>("placement { job: 1 servers { server: 1 } }",
+                           "ServerAddress.address is missing");
+  ExpectRefusedInStream<M>("placement { job: 1 partitions { server: -1 } }",
+                           "PartitionPlace.server is -1");
+}
+
+}  // namespace
+}  // namespace ebb::rpc

@@ -1,0 +1,108 @@
+// Any bytes as a message from the network: no crash, and what is accepted is
+// the same after being encoded and decoded again.
+//
+// The first byte of the input chooses the kind of message, the second the size
+// of the slices in which the rest arrives.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "common/payload.h"
+#include "common/rpc/convert.h"
+#include "common/rpc/wire.h"
+
+namespace ebb::rpc {
+namespace {
+
+std::string Flat(const Payload& payload) {
+  std::string bytes(payload.size(), '\0');
+  payload.CopyTo(std::as_writable_bytes(std::span<char>(bytes)));
+  return bytes;
+}
+
+Payload InSlices(const std::string& bytes, size_t size) {
+  Payload payload;
+  for (size_t at = 0; at < bytes.size(); at += size) {
+    auto slice = std::make_shared<std::string>(bytes.substr(at, size));
+    const auto span = std::as_bytes(std::span<const char>(*slice));
+    payload.Append(std::move(slice), span);
+  }
+  return payload;
+}
+
+void Require(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "%s\n", what);
+  std::abort();
+}
+
+template <typename T>
+void CheckWire(absl::StatusOr<T> (*decode)(const Payload&),
+               const Payload& bytes) {
+  const absl::StatusOr<T> message = decode(bytes);
+  if (!message.ok()) return;
+  const std::string once = Flat(Encode(*message));
+  const absl::StatusOr<T> again = decode(InSlices(once, 7));
+  Require(again.ok(), "what was accepted is refused after encoding");
+  Require(Flat(Encode(*again)) == once, "another message after encoding");
+}
+
+template <typename Message>
+void CheckStream(const std::string& bytes) {
+  Message message;
+  if (!message.ParseFromString(bytes)) return;
+  RecordReceiver receiver;
+  const auto value = FromProto(std::move(message), &receiver);
+  if (!value.ok()) return;
+  RecordSender sender;
+  const std::string once = ToProto(*value, &sender).SerializeAsString();
+  Message parsed;
+  Require(parsed.ParseFromString(once), "cannot be parsed after encoding");
+  RecordReceiver other_receiver;
+  const auto again = FromProto(std::move(parsed), &other_receiver);
+  Require(again.ok(), "what was accepted is refused after encoding");
+  RecordSender other_sender;
+  Require(ToProto(*again, &other_sender).SerializeAsString() == once,
+          "another message after encoding");
+}
+
+void Check(uint8_t kind, size_t slice, const std::string& bytes) {
+  const Payload payload = InSlices(bytes, slice);
+  switch (kind % 9) {
+    case 0:
+      return CheckWire(&DecodePushRequest, payload);
+    case 1:
+      return CheckWire(&DecodePushReply, payload);
+    case 2:
+      return CheckWire(&DecodePullRequest, payload);
+    case 3:
+      return CheckWire(&DecodePullReply, payload);
+    case 4:
+      return CheckWire(&DecodeClockUpdate, payload);
+    case 5:
+      return CheckStream<v1::ServerToScheduler>(bytes);
+    case 6:
+      return CheckStream<v1::SchedulerToServer>(bytes);
+    case 7:
+      return CheckStream<v1::WorkerToScheduler>(bytes);
+    case 8:
+      return CheckStream<v1::SchedulerToWorker>(bytes);
+  }
+}
+
+}  // namespace
+}  // namespace ebb::rpc
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size < 2) return 0;
+  const std::string bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
+  ebb::rpc::Check(data[0], std::max<size_t>(data[1], 1), bytes);
+  return 0;
+}
