@@ -146,10 +146,11 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
     }
   }
   for (auto& [id, job] : jobs_) {
-    const auto mine = std::find_if(
-        message.jobs.begin(), message.jobs.end(), [&](const auto& one) {
-          return one.record != nullptr && one.record->id == id;
-        });
+    const auto mine =
+        std::find_if(message.jobs.begin(), message.jobs.end(),
+                     [&, id = id](const auto& one) {
+                       return one.record != nullptr && one.record->id == id;
+                     });
     job->ServerRegistered(server, mine == message.jobs.end() ? nullptr : &*mine,
                           context);
   }

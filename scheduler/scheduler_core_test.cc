@@ -244,7 +244,8 @@ TEST_F(SchedulerCoreTest, ARestartedServerGetsNewTermsAndTheParent) {
   FromServer(again, SessionId(102));
   ASSERT_THAT(Grants(), SizeIs(1));
   EXPECT_EQ(Grants()[0].session, SessionId(102));
-  for (const PartitionGrant& one : Grants()[0].partitions) {
+  const Grant grant = Grants()[0];
+  for (const PartitionGrant& one : grant.partitions) {
     EXPECT_GT(one.term, first);
   }
 }
@@ -260,7 +261,8 @@ TEST_F(SchedulerCoreTest, TermsAreNotReusedWhenTheStoreIsLost) {
   Restart({});
   ServerUp({known});
   ASSERT_THAT(Grants(), SizeIs(1));
-  for (const PartitionGrant& one : Grants()[0].partitions) {
+  const Grant grant = Grants()[0];
+  for (const PartitionGrant& one : grant.partitions) {
     EXPECT_GT(one.term, drawn);
   }
 }
