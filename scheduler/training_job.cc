@@ -611,8 +611,7 @@ void TrainingJob::StartEvaluation(Context* context) {
   if (evaluation_ || next >= plan().epochs || marks_.EpochsFull() <= next) {
     return;
   }
-  evaluation_.emplace();
-  evaluation_->epoch = next;
+  evaluation_ = Running{.epoch = next};
   BeginSnapshot(context);
 }
 
