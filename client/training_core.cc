@@ -397,6 +397,7 @@ void TrainingCore::OnComputed(ComputeResult result, absl::Time now,
                               ClientActions* out) {
   if (!computing_) return;
   const Computing done = *std::exchange(computing_, std::nullopt);
+  if (result.cancelled) return Advance(now, out);
   const absl::Duration took = now - done.since;
   typical_batch_ = typical_batch_ == absl::ZeroDuration()
                        ? took
@@ -512,11 +513,14 @@ void TrainingCore::OnPushReply(const PushId& id, const PushReply& reply,
   work->routes.Answered(id.server);
   const int64_t clock = work->clock;
   Judge(work, push, reply, now, out);
-  const bool superseded = std::any_of(
+  // A push that was refused for want of room may leave a hole in the sequence,
+  // for which the server would hold or refuse all later ones.
+  const bool out_of_sequence = std::any_of(
       reply.segments.begin(), reply.segments.end(), [](const auto& segment) {
-        return segment.verdict == Verdict::kSuperseded;
+        return segment.verdict == Verdict::kSuperseded ||
+               segment.verdict == Verdict::kBusy;
       });
-  if (superseded &&
+  if (out_of_sequence &&
       id.incarnation == work->routes.server(id.server).incarnation) {
     StepBackServer(work, id.server);
   }
