@@ -39,6 +39,10 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
               Milliseconds(options.connect_timeout));
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // A name whose address changed (a restarted pod) is looked up again soon, not
+  // after half a minute; and a name server that is silent is given up.
+  args.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000);
+  args.SetInt(GRPC_ARG_DNS_ARES_QUERY_TIMEOUT_MS, 5000);
   // A peer that came back is found by a new channel at once, not after the
   // back-off of an old one; and pulls of one do not queue behind the pushes of
   // another.
