@@ -55,6 +55,9 @@ bool HostedJob::EnsureResources(ServerActions* out) {
     out->push_back(LogEvent{problem_});
     return false;
   }
+  // One pool for the job's whole life here: the store knows what it has stored
+  // by content ids, which are unique in one pool only.
+  if (resources_.pool != nullptr) resources->pool = resources_.pool;
   resources_ = *std::move(resources);
   return true;
 }
