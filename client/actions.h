@@ -58,6 +58,8 @@ struct ComputeTask {
 struct ComputeResult {
   std::string error;  // Empty: the rest holds.
   bool non_finite = false;
+  // Given up before anything was known; the rest holds not. No failure.
+  bool cancelled = false;
   Payload gradient;  // float32 sums, the whole flat vector; or empty.
   Payload oracle;    // uint64 sums, partitions × oracle_width.
   LedgerRow ledger;  // Of the examples really read.

@@ -297,11 +297,15 @@ absl::Duration ClientShell::PauseLocked() {
   return pause * (1 - static_cast<double>(random % 1024) / 2048);
 }
 
-bool ClientShell::Drain(absl::Duration limit) {
-  const absl::Time deadline = Now() + std::min(limit, kLongestDrain);
+void ClientShell::BeginDrain() {
   Step([](TrainingCore* core, absl::Time now, ClientActions* out) {
     core->Drain(now, out);
   });
+}
+
+bool ClientShell::Drain(absl::Duration limit) {
+  const absl::Time deadline = Now() + std::min(limit, kLongestDrain);
+  BeginDrain();
   std::shared_ptr<Connection> connection;
   {
     MutexLock lock(&mu_);

@@ -75,8 +75,10 @@ class ClientShell {
   ClientShell(const ClientShell&) = delete;
   ClientShell& operator=(const ClientShell&) = delete;
 
-  // Finishes the batch, delivers its pushes, returns the items, says goodbye.
-  // Blocks until that is done (true), or for `limit`.
+  // Begins to leave: finishes the batch, delivers its pushes, returns the
+  // items, says goodbye. Does not block.
+  void BeginDrain();
+  // Does that too, and blocks until it is done (true), or for `limit`.
   bool Drain(absl::Duration limit);
 
   Status status() const;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/oracle_sums.h"
 #include "common/job/specification.h"
 #include "common/status_macros.h"
 #include "data/order.h"
@@ -28,19 +29,6 @@ models::BatchView ViewOf(const data::ExampleBatch& examples) {
   }
   view.labels = examples.labels;
   return view;
-}
-
-// Element k of partition p is the sum of OracleValue(item, position,
-// p * width + k).
-Payload OracleSums(const JobPlan& plan, const TrainingBatch& batch) {
-  std::vector<uint64_t> sums(int64_t{plan.partitions} * plan.oracle_width);
-  for (int64_t position = batch.begin; position < batch.end; ++position) {
-    for (size_t index = 0; index < sums.size(); ++index) {
-      sums[index] +=
-          OracleValue(batch.item, position, static_cast<int64_t>(index));
-    }
-  }
-  return Payload::Of(std::move(sums));
 }
 
 // Whoever reads other data, in another order or on another grid than the job
@@ -200,7 +188,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   EBB_RETURN_IF_ERROR(
       job->model->Gradient(params, view, gradient->span(), &stats));
   result->gradient = client::FloatPool::AsPayload(std::move(gradient));
-  if (plan.oracle_width > 0) result->oracle = OracleSums(plan, *batch);
+  result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = batch->ledger;
   result->loss_sum = stats.loss_sum;
   return absl::OkStatus();

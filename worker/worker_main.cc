@@ -205,7 +205,8 @@ int Run(Flags flags) {
   TrainingComputer computer(computing);
   client::ClientShell shell(options, &transport, &computer);
 
-  LOG(INFO) << "worker=" << flags.name << " leaves: signal " << stop.Wait();
+  const int signal = stop.Wait();
+  LOG(INFO) << "worker=" << flags.name << " leaves: signal " << signal;
   StopAtOnceOnNextSignal();
   const bool drained = shell.Drain(flags.grace);
   const auto did = shell.status();

@@ -1,0 +1,125 @@
+#include "client/client.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/internal/job_loop.h"
+#include "common/daemon.h"
+#include "common/rpc/admin.h"
+#include "common/rpc/convert.h"
+#include "common/rpc/grpc_transport.h"
+#include "common/status_macros.h"
+
+namespace ebb {
+
+namespace {
+
+constexpr absl::Duration kAskTimeout = absl::Seconds(10);
+
+bool IsFinished(v1::JobState state) {
+  return state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED;
+}
+
+}  // namespace
+
+// --- Batch -------------------------------------------------------------------
+
+std::span<const int64_t> Batch::examples() const { return examples_; }
+
+int32_t Batch::epoch() const { return epoch_; }
+
+absl::Status Batch::Pull(std::span<float> model) const {
+  return loop_->Pull(ticket_, model);
+}
+
+absl::Status Batch::Push(std::span<const float> gradient, double loss_sum) {
+  return loop_->Hand(ticket_, gradient, loss_sum);
+}
+
+void Batch::Fail(absl::string_view why) { loop_->Abandon(ticket_, why); }
+
+// --- JoinedJob ---------------------------------------------------------------
+
+JoinedJob::JoinedJob(std::unique_ptr<client::JobLoop> loop)
+    : loop_(std::move(loop)), batch_(new Batch()) {
+  batch_->loop_ = loop_.get();
+}
+
+JoinedJob::~JoinedJob() = default;
+JoinedJob::JoinedJob(JoinedJob&&) noexcept = default;
+JoinedJob& JoinedJob::operator=(JoinedJob&&) noexcept = default;
+
+const std::string& JoinedJob::name() const { return loop_->record().name; }
+int64_t JoinedJob::parameters() const {
+  return loop_->record().plan.parameters;
+}
+int64_t JoinedJob::examples() const { return loop_->record().plan.examples; }
+int32_t JoinedJob::epochs() const { return loop_->record().plan.epochs; }
+
+absl::StatusOr<Batch*> JoinedJob::Next() {
+  EBB_ASSIGN_OR_RETURN(const auto work, loop_->Take());
+  if (!work) return nullptr;
+  batch_->ticket_ = work->ticket;
+  batch_->epoch_ = work->epoch;
+  batch_->examples_ = work->examples;
+  return batch_.get();
+}
+
+JoinedJob::BatchRange JoinedJob::Batches() {
+  status_ = absl::OkStatus();
+  return BatchRange(this);
+}
+
+JoinedJob::BatchRange::Iterator& JoinedJob::BatchRange::Iterator::operator++() {
+  absl::StatusOr<Batch*> next = job_->Next();
+  job_->status_ = next.status();
+  batch_ = next.ok() ? *next : nullptr;
+  return *this;
+}
+
+absl::Status JoinedJob::Leave() { return loop_->Leave(); }
+
+// --- Client ------------------------------------------------------------------
+
+Client::Client(ClientOptions options) : options_(std::move(options)) {}
+
+absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
+  auto admin = std::make_shared<rpc::SchedulerAdminClient>(options_.scheduler);
+  v1::GetJobRequest request;
+  request.set_name(std::string(job));
+  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse found,
+                       admin->GetJob(request, kAskTimeout));
+  if (IsFinished(found.summary().state())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "job ", job, " is ",
+        found.summary().state() == v1::JOB_STATE_COMPLETE ? "complete"
+                                                          : "cancelled",
+        "; submit it anew to train again"));
+  }
+  EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(found.record()));
+
+  client::JobLoopOptions loop;
+  loop.shell.scheduler = options_.scheduler;
+  loop.shell.log = options_.log;
+  loop.shell.core.session = NewSession();
+  loop.shell.core.name =
+      options_.name.empty() ? absl::StrCat("client-", getpid()) : options_.name;
+  loop.shell.core.process_id = getpid();
+  loop.shell.core.prefetch = options_.prefetch;
+  loop.grace = options_.grace;
+  loop.evaluate = options_.evaluate;
+  loop.finished = [admin, id = record.id]() -> absl::StatusOr<bool> {
+    v1::GetJobRequest ask;
+    ask.set_job(id.value());
+    EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse now,
+                         admin->GetJob(ask, kAskTimeout));
+    return IsFinished(now.summary().state());
+  };
+  loop.record = std::make_shared<const JobRecord>(std::move(record));
+  return JoinedJob(std::make_unique<client::JobLoop>(
+      std::move(loop), std::make_shared<rpc::GrpcTransport>()));
+}
+
+}  // namespace ebb

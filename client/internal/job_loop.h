@@ -1,0 +1,107 @@
+// The hand-over between the library's threads and the user's loop: the shell's
+// computing thread offers a batch and waits; the loop takes it and hands in a
+// gradient.
+//
+//   offered ──Take──> out ──Hand──> done, and the next is offered
+//                      └──Abandon─> back to others, as a failure
+//
+// Leave() takes back what is offered or out, and that is no failure.
+#ifndef EBB_CLIENT_INTERNAL_JOB_LOOP_H_
+#define EBB_CLIENT_INTERNAL_JOB_LOOP_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "client/client.h"
+#include "client/client_shell.h"
+#include "client/float_pool.h"
+#include "client/job_computer.h"
+#include "common/mutex.h"
+#include "common/rpc/transport.h"
+
+namespace ebb::client {
+
+struct JobLoopOptions {
+  ClientShellOptions shell;
+  JobRecordPtr record;
+  absl::Duration grace = absl::Seconds(5);
+  // Asked while there is no batch: whether there will be no more. Blocks.
+  std::function<absl::StatusOr<bool>()> finished;
+  absl::Duration ask_every = absl::Milliseconds(500);
+  std::function<absl::StatusOr<Evaluation>(std::span<const float>)> evaluate;
+};
+
+// Thread-safe, but for Take, which one thread calls.
+class JobLoop : private JobComputer {
+ public:
+  // What is to be computed, as the user sees it.
+  struct Work {
+    uint64_t ticket = 0;  // Never twice.
+    int32_t epoch = 0;
+    std::span<const int64_t> examples;  // Valid until the next Take.
+  };
+
+  // `transport` outlives the loop.
+  JobLoop(JobLoopOptions options, std::shared_ptr<rpc::Transport> transport);
+  ~JobLoop() override;
+
+  const JobRecord& record() const { return *options_.record; }
+
+  // The next batch, or nothing when the job is finished or left. Blocks. The
+  // errors of JoinedJob::Next.
+  absl::StatusOr<std::optional<Work>> Take();
+
+  // Those of Batch, for the batch with this ticket.
+  absl::Status Pull(uint64_t ticket, std::span<float> model);
+  absl::Status Hand(uint64_t ticket, std::span<const float> gradient,
+                    double loss_sum);
+  void Abandon(uint64_t ticket, absl::string_view why);
+
+  absl::Status Leave();
+
+ private:
+  absl::Status Prepare(const JobRecordPtr& record) override;
+  ComputeResult Compute(const ComputeTask& task) override;
+  EvaluationResult Evaluate(const EvaluateTask& task) override;
+
+  absl::Status CheckOutLocked(uint64_t ticket) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FinishLocked(ComputeResult result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<std::vector<int64_t>> ExamplesOf(const ComputeTask& task);
+
+  // Constant after construction, or with locks of their own.
+  const JobLoopOptions options_;
+  const std::shared_ptr<rpc::Transport> transport_;
+  FloatPool pool_;
+
+  // Of the thread that takes.
+  ItemId order_of_{-1, -1};
+  std::vector<int64_t> order_;
+  std::vector<int64_t> examples_;
+
+  Mutex mu_;
+  CondVar changed_;
+  std::optional<ComputeTask> offered_ ABSL_GUARDED_BY(mu_);
+  bool out_ ABSL_GUARDED_BY(mu_) = false;  // The loop has it.
+  uint64_t ticket_ ABSL_GUARDED_BY(mu_) = 0;
+  std::optional<ComputeResult> result_ ABSL_GUARDED_BY(mu_);
+  bool leaving_ ABSL_GUARDED_BY(mu_) = false;
+
+  // Last: its threads use the rest.
+  std::unique_ptr<ClientShell> shell_;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_INTERNAL_JOB_LOOP_H_
