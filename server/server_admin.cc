@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +20,8 @@ namespace ebb::server {
 namespace {
 
 constexpr int64_t kPieceBytes = int64_t{4} << 20;
+// How long a write may keep a look at the store waiting.
+constexpr absl::Duration kStorageLimit = absl::Seconds(30);
 
 absl::Status NoSuchJob(uint64_t job) {
   return absl::NotFoundError(
@@ -252,35 +254,45 @@ absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
   return absl::OkStatus();
 }
 
-// The server beside us deletes versions, and files under our view of the
-// store: what fails is looked at once more, by a fresh view.
+// The server deletes versions, and files under our view of the store: what
+// fails is looked at once more, by a fresh view. And a view leaves out what it
+// cannot read at all, so it is compared with what the server knows.
 absl::Status ServerAdmin::VerifyVersions(
     const v1::VerifyVersionsRequest& request,
     v1::VerifyVersionsResponse* response) {
+  EBB_ASSIGN_OR_RETURN(const Inventory known, shell_->Stored(kStorageLimit));
   EBB_ASSIGN_OR_RETURN(auto store, open_store_());
-  EBB_ASSIGN_OR_RETURN(const Inventory inventory, store->List());
-  const StoredJob* job = FindJob(inventory, JobId(request.job()));
+  const StoredJob* job = FindJob(known, JobId(request.job()));
   if (job == nullptr) return NoSuchJob(request.job());
   response->set_server(id_.value());
+  std::vector<VersionKey> suspects;
+  for (const VersionKey& key : known.versions) {
+    if (key.job != job->record->id || !Asked(request, key.partition)) continue;
+    if (store->Verify(key).ok()) {
+      response->set_versions(response->versions() + 1);
+    } else {
+      suspects.push_back(key);
+    }
+  }
   EBB_ASSIGN_OR_RETURN(const auto summaries, store->Summaries(job->record->id));
   for (const VersionSummary& summary : summaries) {
     if (!Asked(request, summary.key.partition)) continue;
-    absl::Status sound = store->Verify(summary.key);
-    if (!sound.ok()) {
-      EBB_ASSIGN_OR_RETURN(store, open_store_());
-      sound = store->Verify(summary.key);
-    }
-    if (absl::IsNotFound(sound)) continue;
-    response->set_versions(response->versions() + 1);
     response->set_bytes(response->bytes() + summary.value_bytes);
+  }
+  if (suspects.empty()) return absl::OkStatus();
+
+  EBB_ASSIGN_OR_RETURN(store, open_store_());
+  EBB_ASSIGN_OR_RETURN(const Inventory now, shell_->Stored(kStorageLimit));
+  for (const VersionKey& key : suspects) {
+    const absl::Status sound = store->Verify(key);
+    const bool deleted = std::find(now.versions.begin(), now.versions.end(),
+                                   key) == now.versions.end();
+    if (deleted) continue;
+    response->set_versions(response->versions() + 1);
     if (sound.ok()) continue;
     v1::DamagedVersion* damaged = response->add_damaged();
-    *damaged->mutable_key() = rpc::ToProto(summary.key);
+    *damaged->mutable_key() = rpc::ToProto(key);
     damaged->set_problem(std::string(sound.message()));
-  }
-  if (const int64_t records = store->condition().damaged_records; records > 0) {
-    response->add_damaged()->set_problem(
-        absl::StrCat(records, " records cannot be read at all"));
   }
   return absl::OkStatus();
 }

@@ -340,6 +340,30 @@ void ServerShell::Inspect(absl::FunctionRef<void(const ServerCore&)> look) {
   if (core_.has_value()) look(*core_);
 }
 
+absl::StatusOr<Inventory> ServerShell::Stored(absl::Duration limit) {
+  // Shared: the thread may come to it when nobody waits any more.
+  struct Answer {
+    Mutex mu;
+    CondVar there;
+    std::optional<absl::StatusOr<Inventory>> inventory ABSL_GUARDED_BY(mu);
+  };
+  const auto answer = std::make_shared<Answer>();
+  storage_->Add(StorageThread::Look{[answer](CheckpointStore* store) {
+    auto inventory = store->List();
+    MutexLock lock(&answer->mu);
+    answer->inventory.emplace(std::move(inventory));
+    answer->there.SignalAll();
+  }});
+  const absl::Time deadline = time_.Now() + limit;
+  MutexLock lock(&answer->mu);
+  while (!answer->inventory.has_value() && time_.Now() < deadline) {
+    answer->there.WaitFor(&answer->mu, deadline - time_.Now());
+  }
+  if (answer->inventory.has_value()) return *answer->inventory;
+  return absl::UnavailableError(
+      absl::StrCat("the storage was busy for ", absl::FormatDuration(limit)));
+}
+
 // The order matters: nobody may give work to what has ended.
 void ServerShell::Stop() {
   absl::flat_hash_map<uint64_t, PendingPush> pushes;

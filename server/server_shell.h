@@ -89,6 +89,10 @@ class ServerShell final : public rpc::PsHandler {
   // back recomputes it.
   absl::Status Drain(absl::Duration limit);
 
+  // What the store holds, as its own server knows it. Waits for the storage
+  // thread, at most `limit`: then Unavailable.
+  absl::StatusOr<Inventory> Stored(absl::Duration limit);
+
   // Calls `look` under the core's lock: be short, do no I/O.
   void Inspect(absl::FunctionRef<void(const ServerCore&)> look);
 

@@ -24,8 +24,12 @@ namespace ebb::server {
 // each partition loads at most one.
 class StorageThread {
  public:
+  // Looks at the store between two changes.
+  struct Look {
+    std::function<void(CheckpointStore*)> look;
+  };
   using Task = std::variant<SaveJob, WriteVersion, LoadVersion, DeleteVersions,
-                            DeleteJob>;
+                            DeleteJob, Look>;
   // Called on the thread.
   struct Events {
     std::function<void(const VersionKey&, const absl::Status&)> written;
@@ -45,6 +49,7 @@ class StorageThread {
   void Run(LoadVersion& task);
   void Run(const DeleteVersions& task);
   void Run(const DeleteJob& task);
+  void Run(const Look& task) { task.look(store_.get()); }
   absl::Status SaveUnsaved(JobId job);
 
   // Used by the thread alone.

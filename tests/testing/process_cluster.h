@@ -1,0 +1,107 @@
+// Daemons as processes, for tests: one by one, and a whole cluster.
+#ifndef EBB_TESTS_TESTING_PROCESS_CLUSTER_H_
+#define EBB_TESTS_TESTING_PROCESS_CLUSTER_H_
+
+#include <signal.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "client/client_shell.h"
+#include "common/protocol/ledger.h"
+#include "common/rpc/admin.h"
+#include "common/rpc/grpc_transport.h"
+#include "tests/testing/shell_cluster.h"
+#include "tools/ebb/child_process.h"
+
+namespace ebb::testing {
+
+// For whatever should happen soon, and for a call.
+inline constexpr absl::Duration kLimit = absl::Seconds(30);
+inline constexpr absl::Duration kCall = absl::Seconds(10);
+
+// A folder that ends with the test.
+class Folder {
+ public:
+  Folder();
+  ~Folder();
+  std::string operator/(absl::string_view name) const;
+
+ private:
+  std::string path_;
+};
+
+// One daemon, perhaps in several lives; its log is FOLDER/NAME.log.
+// Thread-compatible.
+class Daemon {
+ public:
+  // The first argument is a program of the build.
+  Daemon(const Folder& folder, const std::string& name,
+         std::vector<std::string> arguments);
+
+  void Start(const std::vector<std::string>& more = {});
+  // Waits until it serves; empty: it has ended.
+  std::string address();
+  tools::ProcessEnd WaitEnd();
+  tools::ProcessEnd EndBy(int signal);
+  std::string log() const;
+
+ private:
+  const std::string log_;
+  const std::string address_file_;
+  std::vector<std::string> arguments_;
+  std::optional<tools::ChildProcess> child_;
+};
+
+// A scheduler and two servers as processes; a worker within the test, with a
+// CountingComputer. Thread-compatible.
+class ProcessCluster {
+ public:
+  // Nothing runs yet.
+  ProcessCluster();
+
+  void StartWorker();
+  void StartAll();
+
+  Daemon& scheduler() { return *scheduler_; }
+  Daemon& ps(int i) { return *servers_[i]; }
+  std::string state_folder(int i) const;
+  rpc::SchedulerAdminClient Admin() {
+    return rpc::SchedulerAdminClient(address_);
+  }
+
+  static v1::SubmitJobRequest Request(const JobRecord& record,
+                                      const std::string& request_id = "r1");
+  // Tries until the scheduler takes it.
+  JobId Submit(const JobRecord& record);
+  std::optional<v1::JobStatus> Status(JobId job);
+  bool WaitFor(JobId job, const std::function<bool(const v1::JobStatus&)>& so);
+  bool WaitComplete(JobId job);
+  // By the ledgers that the servers show.
+  void ExpectExact(const JobRecord& record, JobId job);
+
+ private:
+  AuditResult Audit(const JobRecord& record, JobId job);
+
+  const Folder folder_;
+  const std::string address_;
+  rpc::GrpcTransport transport_;
+  std::unique_ptr<Daemon> scheduler_;
+  std::vector<std::unique_ptr<Daemon>> servers_;
+  CountingComputer computer_;
+  uint64_t worker_sessions_ = 10;
+  std::unique_ptr<client::ClientShell> worker_;
+};
+
+// 2 epochs of 400 examples, in items of 20 and batches of 4.
+JobRecord SmallJob(const std::string& more_keys = "");
+
+}  // namespace ebb::testing
+
+#endif  // EBB_TESTS_TESTING_PROCESS_CLUSTER_H_
