@@ -1,0 +1,310 @@
+#include "scheduler/explain.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using Reason = v1::WaitReason;
+
+constexpr LinkId kServerLink(1), kFirstLink(2), kSecondLink(3);
+constexpr SessionId kServerSession(101), kFirst(201), kSecond(202);
+
+// One server, two partitions, one epoch of 4 items of 2 examples; up to two
+// workers, "a" and "b". Messages to them go nowhere.
+class ExplainTest : public ::testing::Test {
+ protected:
+  ExplainTest() {
+    record_.name = "test";
+    record_.plan.examples = 8;
+    record_.plan.shard_size = 2;
+    record_.plan.partitions = 2;
+    record_.plan.parameters = 4;
+    record_.plan.quarantine_after = 1;
+    Restart({});
+  }
+
+  void Restart(SchedulerOptions options) {
+    core_ = *SchedulerCore::Create(options, {}, now_);
+  }
+  void FromServer(ServerToScheduler message) {
+    SchedulerActions actions;
+    core_->OnServer(kServerLink, message, now_, &actions);
+  }
+  void FromWorker(LinkId link, WorkerToScheduler message) {
+    SchedulerActions actions;
+    core_->OnWorker(link, message, now_, &actions);
+  }
+  void ServerUp(int32_t id = 0) {
+    RegisterServer message;
+    message.server = ServerId(id);
+    message.session = kServerSession;
+    message.address = "here:1";
+    FromServer(message);
+  }
+  void Submit() {
+    SchedulerActions actions;
+    job_ = *core_->Submit(record_, now_, &actions);
+  }
+  const TrainingJob& job() const { return *core_->jobs().at(job_); }
+  // The server says that it has `full` items, all durable or none.
+  void Register(int32_t full = 0, bool durable = false) {
+    MarkSet marks(job().plan());
+    for (int32_t i = 0; i < full; ++i) {
+      ASSERT_TRUE(marks.Raise(job().plan().ItemAt(i), 2).ok());
+    }
+    RegisterPartitions message{kServerSession, {}};
+    message.job.record = job().record();
+    message.job.generation = job().state().generation;
+    for (int32_t p = 0; p < 2; ++p) {
+      message.job.partitions.push_back(
+          {PartitionId(p), job().placement().at(PartitionId(p)).drawn, true,
+           marks.Encode(),
+           durable ? marks.Encode() : MarkSet(job().plan()).Encode()});
+    }
+    FromServer(message);
+  }
+  void WorkerUp(LinkId link, SessionId session, const std::string& name) {
+    FromWorker(link, RegisterWorker{session, name});
+    FromWorker(link, LeaseRequest{session, 1});
+  }
+  void Ready() {
+    ServerUp();
+    Submit();
+    Register();
+  }
+  void Say(LinkId link, SessionId session, ItemId item, int64_t clock,
+           bool parked) {
+    Progress progress{session, job_, job().state().generation, item};
+    progress.clock = clock;
+    progress.parked = parked;
+    progress.position = 1;
+    FromWorker(link, progress);
+  }
+  void Wait(absl::Duration time) {
+    watch_.Look(*core_, now_);
+    now_ += time;
+    watch_.Look(*core_, now_);
+  }
+
+  std::vector<Reason> Explain() {
+    return ExplainJob({*core_, watch_, now_, store_problem_}, job());
+  }
+  // The only reason, of this kind.
+  std::string Only(Reason::Kind kind) {
+    const std::vector<Reason> reasons = Explain();
+    EXPECT_THAT(reasons, SizeIs(1));
+    if (reasons.empty()) return "";
+    EXPECT_EQ(reasons[0].kind(), kind) << reasons[0].text();
+    return reasons[0].text();
+  }
+
+  JobRecord record_;
+  absl::Time now_ = absl::FromUnixSeconds(1'000'000);
+  std::unique_ptr<SchedulerCore> core_;
+  Watch watch_{now_};
+  std::string store_problem_;
+  JobId job_;
+};
+
+TEST_F(ExplainTest, AJobThatAdvancesNeedsNoExplanation) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_THAT(Explain(), IsEmpty());
+}
+
+TEST_F(ExplainTest, NoWorkers) {
+  Ready();
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("ebb-worker"));
+}
+
+TEST_F(ExplainTest, GatheringServers) {
+  Restart({.min_servers = 2});
+  ServerUp();
+  Submit();
+  EXPECT_THAT(Only(Reason::KIND_STARTING),
+              HasSubstr("waits for 2 servers; there are 1"));
+}
+
+TEST_F(ExplainTest, ServersToBePlacedOn) {
+  Restart({.takeover_after = absl::ZeroDuration(), .min_servers = 2});
+  ServerUp();
+  SchedulerActions actions;
+  core_->OnTick(now_, &actions);
+  Submit();
+  EXPECT_THAT(Only(Reason::KIND_NO_SERVERS),
+              HasSubstr("until 2 servers are there; there are 1"));
+}
+
+TEST_F(ExplainTest, AServerThatLoads) {
+  ServerUp();
+  Submit();
+  EXPECT_THAT(Only(Reason::KIND_STARTING), HasSubstr("ps 0 is loading 2"));
+}
+
+TEST_F(ExplainTest, AServerThatIsAway) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  SchedulerActions actions;
+  core_->OnServerDisconnected(kServerLink, now_, &actions);
+  now_ += absl::Seconds(3);
+  EXPECT_THAT(Only(Reason::KIND_SERVER_AWAY),
+              HasSubstr("ps 0, which owns 2 of 2 partitions, is away"));
+  EXPECT_EQ(Explain()[0].for_ms(), 3000);
+}
+
+TEST_F(ExplainTest, AFullDisk) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  statistics.problem = "disk full: make room";
+  FromServer(statistics);
+  EXPECT_THAT(Only(Reason::KIND_DISK_FULL), HasSubstr("make room"));
+}
+
+TEST_F(ExplainTest, BackPressure) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  statistics.problem = "memory for job test: all 10 blocks are in use";
+  FromServer(statistics);
+  EXPECT_THAT(Only(Reason::KIND_BACK_PRESSURE), HasSubstr("10 blocks"));
+}
+
+TEST_F(ExplainTest, AStateThatCannotBeWritten) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  store_problem_ = "no room";
+  EXPECT_THAT(Only(Reason::KIND_DISK_FULL), HasSubstr("no room"));
+}
+
+TEST_F(ExplainTest, AQuarantinedItem) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.error = "bad row";
+  FromWorker(kFirstLink, end);
+  const std::vector<Reason> reasons = Explain();
+  ASSERT_THAT(reasons, SizeIs(2));
+  EXPECT_EQ(reasons[0].kind(), Reason::KIND_QUARANTINED);
+  EXPECT_THAT(reasons[0].text(), HasSubstr("(epoch 0, shard 0)"));
+  EXPECT_EQ(reasons[1].kind(), Reason::KIND_PAUSED);
+  EXPECT_THAT(reasons[1].text(), HasSubstr("bad row"));
+}
+
+TEST_F(ExplainTest, ParkedBySsp) {
+  record_.plan.consistency.kind = ConsistencyKind::kSsp;
+  record_.plan.consistency.clock_bound = 4;
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  WorkerUp(kSecondLink, kSecond, "b");
+  Say(kFirstLink, kFirst, {0, 0}, 7, true);
+  Say(kSecondLink, kSecond, {0, 1}, 2, false);
+  watch_.Look(*core_, now_);
+  now_ += absl::Milliseconds(500);
+  EXPECT_THAT(Only(Reason::KIND_PARKED_BY_SSP),
+              AllOf(HasSubstr("worker a is at clock 7"),
+                    HasSubstr("worker b at clock 2"), HasSubstr("bound 4")));
+  EXPECT_EQ(Explain()[0].subject(), "worker a");
+  EXPECT_EQ(Explain()[0].for_ms(), 500);
+}
+
+TEST_F(ExplainTest, AnOpenRound) {
+  record_.plan.consistency.kind = ConsistencyKind::kRounds;
+  record_.plan.consistency.round_items = 2;
+  ServerUp();
+  Submit();
+  Register(1);
+  WorkerUp(kFirstLink, kFirst, "a");
+  WorkerUp(kSecondLink, kSecond, "b");  // Nothing is open for it.
+  EXPECT_THAT(Only(Reason::KIND_ROUND_OPEN),
+              AllOf(HasSubstr("round 0 is open: 1 of 2 items are full"),
+                    HasSubstr("in work at worker a")));
+}
+
+TEST_F(ExplainTest, RoundsThatMustBeDurableFirst) {
+  record_.plan.consistency.kind = ConsistencyKind::kRounds;
+  record_.plan.consistency.round_items = 1;
+  record_.plan.consistency.rounds_in_memory = 2;
+  ServerUp();
+  Submit();
+  Register(3);
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_THAT(Only(Reason::KIND_NOT_DURABLE),
+              HasSubstr("round 3 begins when round 1 is durable"));
+}
+
+TEST_F(ExplainTest, ALeaseThatIsHeld) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  Say(kFirstLink, kFirst, {0, 0}, 0, false);
+  Wait(absl::Seconds(2));
+  EXPECT_THAT(Only(Reason::KIND_LEASE_HELD),
+              AllOf(HasSubstr("worker a holds item (epoch 0, shard 0)"),
+                    HasSubstr("at example 1 of 2"), HasSubstr("in 1.0 s")));
+  EXPECT_EQ(NotAdvancing({*core_, watch_, now_, ""}, job()), absl::Seconds(2));
+}
+
+TEST_F(ExplainTest, ALastCheckpoint) {
+  ServerUp();
+  Submit();
+  Register(4);
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_THAT(Only(Reason::KIND_NOT_DURABLE),
+              HasSubstr("0 of 4 items are durable"));
+}
+
+TEST_F(ExplainTest, ALastEvaluation) {
+  record_.plan.evaluate_every = 1;
+  ServerUp();
+  Submit();
+  Register(4, true);
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_THAT(Only(Reason::KIND_EVALUATION), HasSubstr("evaluation"));
+}
+
+TEST_F(ExplainTest, AJobThatIsOverNeedsNoExplanation) {
+  ServerUp();
+  Submit();
+  Register(4, true);
+  Wait(absl::Seconds(5));
+  EXPECT_THAT(Explain(), IsEmpty());
+  EXPECT_EQ(NotAdvancing({*core_, watch_, now_, ""}, job()),
+            absl::ZeroDuration());
+}
+
+TEST(SpeedTest, IsThatOfTheLastSeconds) {
+  Speed speed;
+  const absl::Time start = absl::FromUnixSeconds(1000);
+  EXPECT_EQ(speed.per_second(), 0);
+  speed.Add(start, 100);
+  EXPECT_EQ(speed.per_second(), 0);
+  speed.Add(start + absl::Seconds(1), 300);
+  EXPECT_EQ(speed.per_second(), 200);
+  for (int i = 2; i <= 10; ++i) {
+    speed.Add(start + absl::Seconds(i), 300 + 50 * (i - 1));
+  }
+  EXPECT_EQ(speed.per_second(), 50);
+  // A server came back with less.
+  speed.Add(start + absl::Seconds(11), 10);
+  speed.Add(start + absl::Seconds(12), 40);
+  EXPECT_EQ(speed.per_second(), 30);
+}
+
+}  // namespace
+}  // namespace ebb::scheduler
