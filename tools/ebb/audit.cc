@@ -52,6 +52,7 @@ PartitionAudit AuditPartition(const JobPlan& plan, int server,
                               const v1::PartitionLedger& stored) {
   PartitionAudit audit = NotThere(plan, stored.partition());
   audit.server = server;
+  audit.updates = stored.updates();
   const auto ledger = Ledger::Decode(plan, stored.ledger());
   if (!ledger.ok()) {
     audit.problem = std::string(ledger.status().message());
@@ -129,6 +130,7 @@ AuditReport AuditJob(const JobPlan& plan,
   };
   for (const PartitionAudit& audit : report.partitions) {
     report.sum += audit.ledger;
+    report.updates += audit.updates;
   }
   if (!report.partitions.empty()) {
     report.worst =

@@ -26,6 +26,7 @@ struct PartitionAudit {
   int64_t marked = 0;
   int64_t durable = 0;
   bool marks_agree = false;  // With the ledger.
+  int64_t updates = 0;       // Pushes applied since the initial values.
   bool oracle_exact = true;  // True also without an integer table.
   std::vector<SkippedRange> skipped;
   std::string problem;  // Empty: none.
@@ -37,6 +38,7 @@ struct AuditReport {
   AuditResult worst;
   AuditResult sum;  // Over all partitions.
   bool oracle_checked = false;
+  int64_t updates = 0;  // Pushes applied, by all partitions together.
   std::vector<PartitionAudit> partitions;
 
   // Every partition holds every example exactly once, but for what was decided

@@ -84,7 +84,7 @@ absl::Status LocalCluster::StartOne(const std::string& daemon,
 }
 
 absl::Status LocalCluster::Start() {
-  const std::string address_file = folder_.File("tmp/scheduler.address");
+  const std::string address_file = folder_.File("scheduler.address");
   std::error_code ignored;
   fs::remove(address_file, ignored);
   EBB_RETURN_IF_ERROR(

@@ -26,6 +26,7 @@
 #include "tools/ebb/kill_plan.h"
 #include "tools/ebb/local_cluster.h"
 #include "tools/ebb/run_folder.h"
+#include "tools/ebb/run_tally.h"
 #include "tools/ebb/screen.h"
 #include "tools/ebb/signals.h"
 #include "tools/ebb/status_poller.h"
@@ -145,6 +146,7 @@ class LocalRun {
   absl::Status Begin();
   absl::Status Submit();
   absl::Status Find();
+  absl::Status CheckSameJob(const std::string& stored) const;
   void Watch();
   // One turn of Watch; false: it is over.
   bool Turn();
@@ -172,6 +174,7 @@ class LocalRun {
   uint64_t job_ = 0;
   std::unique_ptr<StatusPoller> poller_;
   StatusWatcher watcher_;
+  RunTally tally_;
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled.
   absl::Time submitted_ = absl::InfiniteFuture();
   absl::Time completed_ = absl::InfiniteFuture();
@@ -220,6 +223,31 @@ absl::Status LocalRun::Submit() {
   return absl::OkStatus();
 }
 
+// The job of the run is the one that was given now, on the same data.
+absl::Status LocalRun::CheckSameJob(const std::string& stored) const {
+  v1::Specification before;
+  v1::Specification now;
+  if (!before.ParseFromString(stored) ||
+      !now.ParseFromString(prepared_.record.specification)) {
+    return absl::DataLossError("the run's job cannot be read");
+  }
+  const std::string difference = Difference(before.job(), now.job());
+  if (!difference.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the run in ", folder_.shown(),
+        " is of another job. Go on with the same file and the same --set, or "
+        "start a new run.",
+        difference));
+  }
+  if (before.train_index() != now.train_index() ||
+      before.test_index() != now.test_index()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data has changed since the run in ", folder_.shown(),
+                     " began. Bring the old files back, or start a new run."));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LocalRun::Find() {
   rpc::SchedulerAdminClient client(cluster_->scheduler_address());
   v1::GetJobRequest request;
@@ -227,18 +255,7 @@ absl::Status LocalRun::Find() {
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
                        client.GetJob(request, kSubmitLimit));
   job_ = stored.record().id();
-  if (stored.record().specification() != prepared_.record.specification) {
-    v1::Specification specification;
-    if (!specification.ParseFromString(stored.record().specification())) {
-      return absl::DataLossError("the run's job cannot be read");
-    }
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the run in ", folder_.shown(),
-        " is of another job, or its data has "
-        "changed. Go on with the same file and the same --set, or start a new "
-        "run.",
-        Difference(specification.job(), prepared_.job)));
-  }
+  EBB_RETURN_IF_ERROR(CheckSameJob(stored.record().specification()));
   v1::GetStatusRequest ask;
   ask.set_job(job_);
   EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
@@ -349,6 +366,7 @@ void LocalRun::HandleStatus(absl::Time now) {
     }
     if (!polled.response.jobs().empty()) {
       report_.status = polled.response.jobs(0);
+      tally_.Add(report_.status);
     }
     const bool complete = report_.complete();
     if (complete && completed_ == absl::InfiniteFuture()) completed_ = now;
@@ -442,6 +460,8 @@ void LocalRun::Leave() {
 void LocalRun::Finish() {
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds();
+  tally_.Complete(&report_.status);
+  if (report_.audit) report_.status.set_updates(report_.audit->updates);
   report_.expectations = CheckExpectations(prepared_.job, report_.status);
   if (!report_.interrupted) Judge(&report_);
   const std::string json = ReportJson(report_).ToString();
@@ -492,9 +512,11 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
                                       : RunFolder::Make(name, options.folder));
   EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
   EBB_RETURN_IF_ERROR(WriteFacts(folder, facts));
-  EBB_RETURN_IF_ERROR(
-      WriteFile(folder.File("job.yaml"),
-                job::JobToYaml(prepared.job, job::YamlStyle::kExplained)));
+  if (!options.resume) {
+    EBB_RETURN_IF_ERROR(
+        WriteFile(folder.File("job.yaml"),
+                  job::JobToYaml(prepared.job, job::YamlStyle::kExplained)));
+  }
   AdoptDescendants();
   LocalRun run(options, std::move(prepared), facts, std::move(folder),
                std::move(signals), std::move(port), started);

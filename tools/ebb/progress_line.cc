@@ -156,7 +156,10 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
         static_cast<double>(progress.examples - progress.applied) /
         progress.examples_per_second);
   }
-  if (!job.waiting().empty()) progress.waiting = job.waiting(0).text();
+  // While it advances, that somebody waits for somebody is no news.
+  if (!job.waiting().empty() && job.examples_per_second() <= 0) {
+    progress.waiting = job.waiting(0).text();
+  }
   return progress;
 }
 

@@ -197,10 +197,12 @@ absl::Status RunFolder::AppendSample(const RunSample& sample) const {
 }
 
 std::vector<RunSample> RunFolder::ReadSamples() const {
+  return SamplesOf(ReadFile(File("metrics.csv")).value_or(""));
+}
+
+std::vector<RunSample> RunFolder::SamplesOf(absl::string_view text) {
   std::vector<RunSample> samples;
-  const auto text = ReadFile(File("metrics.csv"));
-  if (!text.ok()) return samples;
-  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     if (auto sample = ParseSample(line)) samples.push_back(*std::move(sample));
   }
   return samples;

@@ -3,6 +3,7 @@
 //   logs/        what the daemons say         job.yaml     the whole job
 //   state/       their stores                 metrics.csv  a line per sample
 //   tmp/         for what they may scribble   report.*     the result
+//   scheduler.address                         run          what --resume needs
 #ifndef EBB_TOOLS_EBB_RUN_FOLDER_H_
 #define EBB_TOOLS_EBB_RUN_FOLDER_H_
 
@@ -53,8 +54,10 @@ class RunFolder {
   std::vector<std::string> Stores() const;
 
   absl::Status AppendSample(const RunSample& sample) const;
-  // Those of earlier parts of the run. Lines that cannot be read are left out.
+  // Those of earlier parts of the run.
   std::vector<RunSample> ReadSamples() const;
+  // Those of the text of a metrics.csv. Lines that cannot be read are left out.
+  static std::vector<RunSample> SamplesOf(absl::string_view text);
 
  private:
   RunFolder(std::string path, std::string shown, int lock_fd)

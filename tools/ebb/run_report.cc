@@ -214,6 +214,8 @@ std::optional<double> RunReport::test_loss() const {
 void Judge(RunReport* report) {
   std::vector<std::string>& problems = report->problems;
   if (!report->complete()) {
+    // That nothing came of it is no news where somebody said why.
+    if (!problems.empty() && report->status.applied_min() == 0) return;
     problems.push_back(absl::StrCat(
         "the job is not complete: ", WithCommas(report->status.applied_min()),
         " of ", WithCommas(report->status.examples()),

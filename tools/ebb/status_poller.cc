@@ -1,5 +1,6 @@
 #include "tools/ebb/status_poller.h"
 
+#include <memory>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -29,11 +30,16 @@ PolledStatus StatusPoller::Latest() const {
 }
 
 void StatusPoller::Run() {
-  rpc::SchedulerAdminClient client(scheduler_);
+  auto client = std::make_unique<rpc::SchedulerAdminClient>(scheduler_);
   v1::GetStatusRequest request;
   request.set_job(job_);
   for (;;) {
-    auto answer = client.GetStatus(request, absl::Seconds(1));
+    auto answer = client->GetStatus(request, absl::Seconds(1));
+    if (!answer.ok()) {
+      // A new connection finds a scheduler that came back at once; the old one
+      // would first wait for longer and longer.
+      client = std::make_unique<rpc::SchedulerAdminClient>(scheduler_);
+    }
     const absl::Time now = absl::Now();
     MutexLock lock(&mu_);
     latest_.error = answer.status();

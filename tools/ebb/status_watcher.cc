@@ -38,13 +38,17 @@ void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
     const bool was_there = known != servers_.end() && known->second;
     if (!first_ && was_there && !server.connected()) {
       notices->push_back(
-          {Kind::kTrouble, absl::StrCat(name, " lost; its ",
-                                        Count(server.partitions(), "partition"),
-                                        " wait for it")});
+          {Kind::kTrouble,
+           absl::StrCat(name, " lost; its ",
+                        Count(partitions_[server.server()], "partition"),
+                        " wait for it")});
     } else if (!was_there && server.connected() && known != servers_.end()) {
       notices->push_back({Kind::kRelief, absl::StrCat(name, " is back")});
     }
     servers_[server.server()] = server.connected();
+    if (server.partitions() > 0) {
+      partitions_[server.server()] = server.partitions();
+    }
     std::string& problem = problems_[server.server()];
     if (!server.problem().empty() && problem != server.problem()) {
       notices->push_back(

@@ -55,6 +55,7 @@ class StatusWatcher {
   std::map<Item, Held> held_;
   std::map<Item, Held> orphans_;  // Their worker is lost.
   std::map<int32_t, bool> servers_;
+  std::map<int32_t, int> partitions_;  // Of a server, when it last had any.
   std::map<int32_t, std::string> problems_;
   int evaluations_ = 0;
   int quarantined_ = 0;

@@ -1,0 +1,53 @@
+#include "tools/ebb/run_tally.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace ebb::tools {
+
+namespace {
+
+int64_t Sum(const std::vector<int64_t>& values) {
+  return std::accumulate(values.begin(), values.end(), int64_t{0});
+}
+
+void AddTo(const std::vector<int64_t>& values, std::vector<int64_t>* sums) {
+  sums->resize(std::max(sums->size(), values.size()));
+  for (size_t i = 0; i < values.size(); ++i) (*sums)[i] += values[i];
+}
+
+}  // namespace
+
+void RunTally::Add(const v1::JobStatus& status) {
+  std::vector<int64_t> staleness(status.staleness().begin(),
+                                 status.staleness().end());
+  if (Sum(staleness) < Sum(staleness_)) AddTo(staleness_, &past_staleness_);
+  staleness_ = std::move(staleness);
+
+  std::map<std::string, int64_t> shares;
+  for (const auto& share : status.shares()) {
+    shares[share.name()] += share.examples();
+  }
+  for (const auto& [name, examples] : shares_) {
+    if (shares[name] < examples) past_shares_[name] += examples;
+  }
+  shares_ = std::move(shares);
+}
+
+void RunTally::Complete(v1::JobStatus* status) const {
+  std::vector<int64_t> staleness = past_staleness_;
+  AddTo(staleness_, &staleness);
+  status->mutable_staleness()->Assign(staleness.begin(), staleness.end());
+
+  std::map<std::string, int64_t> shares = past_shares_;
+  for (const auto& [name, examples] : shares_) shares[name] += examples;
+  status->clear_shares();
+  for (const auto& [name, examples] : shares) {
+    if (examples == 0) continue;
+    auto* share = status->add_shares();
+    share->set_name(name);
+    share->set_examples(examples);
+  }
+}
+
+}  // namespace ebb::tools

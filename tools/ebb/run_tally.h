@@ -1,0 +1,33 @@
+// Figures of a run that outlive the scheduler. It counts some of them from its
+// own start only, so each time they fall, what was there before is kept.
+#ifndef EBB_TOOLS_EBB_RUN_TALLY_H_
+#define EBB_TOOLS_EBB_RUN_TALLY_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ebb/v1/scheduler.pb.h"
+
+namespace ebb::tools {
+
+// Not thread-safe. What was counted between the last status and a scheduler's
+// death is not in it; the audit, which counts in the partitions, has all.
+class RunTally {
+ public:
+  void Add(const v1::JobStatus& status);
+
+  // Puts the sums over all lives into `status`: staleness and shares.
+  void Complete(v1::JobStatus* status) const;
+
+ private:
+  std::vector<int64_t> staleness_;       // Of the present life ...
+  std::vector<int64_t> past_staleness_;  // ... and of those before.
+  std::map<std::string, int64_t> shares_;
+  std::map<std::string, int64_t> past_shares_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_TALLY_H_

@@ -1,0 +1,56 @@
+#include "tools/ebb/run_tally.h"
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::ElementsAre;
+
+v1::JobStatus Status(
+    std::initializer_list<int64_t> staleness,
+    std::initializer_list<std::pair<std::string, int64_t>> shares) {
+  v1::JobStatus status;
+  for (const int64_t count : staleness) status.add_staleness(count);
+  for (const auto& [name, examples] : shares) {
+    auto* share = status.add_shares();
+    share->set_name(name);
+    share->set_examples(examples);
+  }
+  return status;
+}
+
+TEST(RunTallyTest, KeepsWhatASchedulerForgot) {
+  RunTally tally;
+  tally.Add(Status({1, 2}, {{"a", 100}, {"b", 50}}));
+  tally.Add(Status({1, 4}, {{"a", 150}, {"b", 50}}));
+  tally.Add(Status({}, {}));  // A new life.
+  tally.Add(Status({0, 1, 1}, {{"b", 10}}));
+  v1::JobStatus last = Status({0, 1, 1}, {{"b", 10}});
+  tally.Complete(&last);
+  EXPECT_THAT(last.staleness(), ElementsAre(1, 5, 1));
+  ASSERT_EQ(last.shares_size(), 2);
+  EXPECT_EQ(last.shares(0).name(), "a");
+  EXPECT_EQ(last.shares(0).examples(), 150);
+  EXPECT_EQ(last.shares(1).name(), "b");
+  EXPECT_EQ(last.shares(1).examples(), 60);
+}
+
+TEST(RunTallyTest, IsTheLastStatusOfAnUndisturbedRun) {
+  RunTally tally;
+  tally.Add(Status({1}, {{"a", 100}}));
+  tally.Add(Status({1, 2}, {{"a", 200}}));
+  v1::JobStatus last;
+  tally.Complete(&last);
+  EXPECT_THAT(last.staleness(), ElementsAre(1, 2));
+  ASSERT_EQ(last.shares_size(), 1);
+  EXPECT_EQ(last.shares(0).examples(), 200);
+}
+
+}  // namespace
+}  // namespace ebb::tools
