@@ -12,6 +12,12 @@ namespace ebb::server {
 namespace {
 
 constexpr size_t kMaxStalenessBucket = 1024;
+constexpr absl::Duration kLoadRetry = absl::Seconds(1);
+
+// Memory, or the store, is wanting: says nothing of what is stored.
+bool MayPass(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
+}
 
 bool SameVersionLine(const VersionKey& key, Generation generation) {
   return key.generation == generation;
@@ -87,7 +93,7 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
         one.partition.value() >= plan().partitions) {
       continue;
     }
-    GrantOne(one, out);
+    GrantOne(one, now, out);
   }
 }
 
@@ -108,6 +114,7 @@ void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
   // A running update ends by itself and finds other values here.
   hosted->values.reset();
   hosted->to_load.clear();
+  hosted->load_waits = false;
   hosted->busy = false;
   if (hosted->running.push != nullptr) {
     Answer(hosted->running.push, hosted->running.segment,
@@ -127,7 +134,8 @@ void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
   hosted->changed_durable.clear();
 }
 
-void HostedJob::GrantOne(const PartitionGrant& grant, ServerActions* out) {
+void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
+                         ServerActions* out) {
   Hosted& hosted = partitions_[grant.partition];
   if (grant.term <= hosted.highest_seen) {
     Register({grant.partition}, out);
@@ -159,10 +167,11 @@ void HostedJob::GrantOne(const PartitionGrant& grant, ServerActions* out) {
   for (const VersionKey& key : job_.rollback.versions) {
     if (key.partition == grant.partition) hosted.to_load.push_back(key);
   }
-  LoadNext(grant.partition, &hosted, out);
+  LoadNext(grant.partition, &hosted, now, out);
 }
 
-void HostedJob::LoadNext(PartitionId id, Hosted* hosted, ServerActions* out) {
+void HostedJob::LoadNext(PartitionId id, Hosted* hosted, absl::Time now,
+                         ServerActions* out) {
   if (!hosted->to_load.empty()) {
     out->push_back(LoadVersion{hosted->to_load.front(), resources_.pool});
     return;
@@ -170,6 +179,9 @@ void HostedJob::LoadNext(PartitionId id, Hosted* hosted, ServerActions* out) {
   auto values =
       Partition::Create(job_.record, id, resources_.rule, resources_.pool);
   if (!values.ok()) {
+    if (MayPass(values.status())) {
+      return LoadLater(hosted, values.status(), now, out);
+    }
     problem_ =
         absl::StrCat("partition ", id.value(), " of job ", job_.record->name,
                      " cannot be created: ", values.status().message());
@@ -179,11 +191,22 @@ void HostedJob::LoadNext(PartitionId id, Hosted* hosted, ServerActions* out) {
   BeginServing(id, hosted, *std::move(values), out);
 }
 
+void HostedJob::LoadLater(Hosted* hosted, const absl::Status& why,
+                          absl::Time now, ServerActions* out) {
+  hosted->load_waits = true;
+  retry_loads_at_ = std::min(retry_loads_at_, now + kLoadRetry);
+  if (problem_ == why.message()) return;
+  problem_ = std::string(why.message());
+  out->push_back(LogEvent{
+      absl::StrCat("partitions of job ", job_.record->name,
+                   " cannot be loaded now, trying again: ", problem_)});
+}
+
 void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
-                       ServerActions* out) {
+                       absl::Time now, ServerActions* out) {
   Hosted& hosted = partitions_[key.partition];
   if (hosted.values != nullptr || hosted.to_load.empty() ||
-      hosted.to_load.front() != key) {
+      hosted.to_load.front() != key || hosted.load_waits) {
     return;  // Granted anew meanwhile.
   }
   const auto restore = [&]() -> absl::StatusOr<std::unique_ptr<Partition>> {
@@ -193,13 +216,17 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
   };
   auto values = restore();
   if (!values.ok()) {
+    // An older version, or none, would be served, and outrank this one.
+    if (MayPass(values.status())) {
+      return LoadLater(&hosted, values.status(), now, out);
+    }
     problem_ = absl::StrCat("partition ", key.partition.value(), ": version (",
                             key.term.value(), ", ", key.sequence,
                             ") cannot be used: ", values.status().message(),
                             "; falling back to the one before");
     out->push_back(LogEvent{problem_});
     hosted.to_load.pop_front();
-    LoadNext(key.partition, &hosted, out);
+    LoadNext(key.partition, &hosted, now, out);
     return;
   }
   BeginServing(key.partition, &hosted, *std::move(values), out);
@@ -760,6 +787,14 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
   }
   parked_ = std::move(still);
   if (retry_writes_at_ <= now) retry_writes_at_ = absl::InfinitePast();
+  if (retry_loads_at_ <= now) {
+    retry_loads_at_ = absl::InfiniteFuture();
+    for (auto& [id, hosted] : partitions_) {
+      if (std::exchange(hosted.load_waits, false)) {
+        LoadNext(id, &hosted, now, out);
+      }
+    }
+  }
   if (next_checkpoint_ <= now) {
     next_checkpoint_ = now + absl::Milliseconds(plan().checkpoint_interval_ms);
     WantCheckpoint();
@@ -767,7 +802,7 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
 }
 
 absl::Time HostedJob::NextTick() const {
-  absl::Time next = next_checkpoint_;
+  absl::Time next = std::min(next_checkpoint_, retry_loads_at_);
   if (retry_writes_at_ != absl::InfinitePast()) {
     next = std::min(next, retry_writes_at_);
   }

@@ -55,7 +55,7 @@ class HostedJob {
 
   // --- From the shell --------------------------------------------------------
   void UpdateDone(UpdateTask task, ServerActions* out);
-  void Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
+  void Loaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
               ServerActions* out);
   void VersionWritten(const VersionKey& key, const absl::Status& status,
                       absl::Time now, ServerActions* out);
@@ -107,6 +107,7 @@ class HostedJob {
     std::shared_ptr<Partition> values;  // Null while loading.
     std::vector<VersionKey> versions;   // Durable, ascending.
     std::deque<VersionKey> to_load;     // Candidates, best first.
+    bool load_waits = false;            // Until retry_loads_at_.
 
     // The one writer.
     bool busy = false;
@@ -144,8 +145,13 @@ class HostedJob {
   bool EnsureResources(ServerActions* out);
   void AdoptGeneration(const Grant& grant, ServerActions* out);
   void DropPartition(Hosted* hosted, ServerActions* out);
-  void GrantOne(const PartitionGrant& grant, ServerActions* out);
-  void LoadNext(PartitionId id, Hosted* hosted, ServerActions* out);
+  void GrantOne(const PartitionGrant& grant, absl::Time now,
+                ServerActions* out);
+  void LoadNext(PartitionId id, Hosted* hosted, absl::Time now,
+                ServerActions* out);
+  // No version is worse for it: the same is tried again after a while.
+  void LoadLater(Hosted* hosted, const absl::Status& why, absl::Time now,
+                 ServerActions* out);
   void BeginServing(PartitionId id, Hosted* hosted,
                     std::unique_ptr<Partition> values, ServerActions* out);
   PartitionRegistration RegistrationOf(PartitionId id,
@@ -184,6 +190,7 @@ class HostedJob {
   std::optional<Writing> writing_;
   absl::Time next_checkpoint_ = absl::InfiniteFuture();
   absl::Time retry_writes_at_ = absl::InfinitePast();
+  absl::Time retry_loads_at_ = absl::InfiniteFuture();
 
   bool report_at_once_ = false;
   ServerStatistics statistics_;

@@ -188,7 +188,7 @@ void ServerCore::OnVersionWritten(const VersionKey& key,
 
 void ServerCore::OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut,
                           absl::Time now, ServerActions* out) {
-  if (HostedJob* job = Find(key.job)) job->Loaded(key, std::move(cut), out);
+  if (HostedJob* job = Find(key.job)) job->Loaded(key, std::move(cut), now, out);
   Advance(now, out);
 }
 

@@ -224,6 +224,31 @@ TEST_F(ServerCoreTest, LoadsTheNewestVersionAndFallsBackWhenItIsDamaged) {
   EXPECT_EQ(loads_[1], older);
 }
 
+TEST_F(ServerCoreTest, AVersionThatCannotBeLoadedNowIsWaitedFor) {
+  Inventory inventory;
+  inventory.jobs = {{record_, Generation(1), {}, {}}};
+  const VersionKey stored{record_->id, Generation(1), kP, Term(5), 0};
+  inventory.versions = {stored};
+  Restart(inventory);
+  GrantTerm(8, 5);
+  for (size_t i = 1; i <= 3; ++i) {
+    ASSERT_THAT(loads_, SizeIs(i));
+    EXPECT_EQ(loads_.back(), stored);
+    ServerActions actions;
+    core_->OnLoaded(stored,
+                    i % 2 == 1 ? absl::ResourceExhaustedError("memory")
+                               : absl::UnavailableError("store"),
+                    now_, &actions);
+    Do(std::move(actions));
+    EXPECT_THAT(registrations_, IsEmpty());
+    EXPECT_LE(core_->NextTick(), now_ + absl::Seconds(1));
+    now_ += absl::Seconds(1);
+    actions.clear();
+    core_->OnTick(now_, &actions);
+    Do(std::move(actions));
+  }
+}
+
 TEST_F(ServerCoreTest, AFailedWriteIsTriedAgainAndLosesNothing) {
   GrantTerm(5, 0);
   Written();
