@@ -352,10 +352,16 @@ TEST(ConvertTest, MessagesToServersSurvive) {
 TEST(ConvertTest, WorkerMessagesSurvive) {
   using V = WorkerToScheduler;
   ExpectSameInStream<V>(
-      RegisterWorker{
-          SessionId(1), "w-0", 2, {{JobId(3), Generation(4), {5, 6}}}},
+      RegisterWorker{SessionId(1),
+                     "w-0",
+                     2,
+                     {{JobId(3), Generation(4), {5, 6}}},
+                     7,
+                     JobId(8),
+                     true},
       "register_worker { session: 1 name: \"w-0\" process_id: 2 held { job: 3 "
-      "generation: 4 item { epoch: 5 shard: 6 } } }");
+      "generation: 4 item { epoch: 5 shard: 6 } } clock: 7 only_job: 8 "
+      "no_evaluations: true }");
   ExpectSameInStream<V>(LeaseRequest{SessionId(1), 2},
                         "lease_request { session: 1 items: 2 }");
   ExpectSameInStream<V>(

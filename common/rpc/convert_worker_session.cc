@@ -43,6 +43,8 @@ void Put(const RegisterWorker& from, v1::WorkerToScheduler* envelope) {
     *message->mutable_item() = ToProto(held.item);
   }
   to->set_clock(from.clock);
+  to->set_only_job(from.only_job.value());
+  to->set_no_evaluations(from.no_evaluations);
 }
 
 absl::Status Get(v1::RegisterWorker* from, RegisterWorker* to) {
@@ -54,6 +56,8 @@ absl::Status Get(v1::RegisterWorker* from, RegisterWorker* to) {
   to->clock = from->clock();
   to->name = std::move(*from->mutable_name());
   to->process_id = from->process_id();
+  to->only_job = JobId(from->only_job());
+  to->no_evaluations = from->no_evaluations();
   to->held.reserve(from->held_size());
   for (const v1::HeldItem& message : from->held()) {
     EBB_RETURN_IF_ERROR(Named("HeldItem.job", message.job()));
