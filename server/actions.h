@@ -37,6 +37,9 @@ struct ServerOptions {
   absl::Duration pull_park = absl::Seconds(1);
   // Pushes of one worker held while an earlier one is missing.
   int64_t push_window = 32;
+  // They are given up when nothing of the worker came for so long: it died, or
+  // has counted the missing one as lost.
+  absl::Duration push_hold = absl::Seconds(15);
   // Pushes of all workers admitted but not yet answered; more are refused.
   int64_t push_limit = 1024;
   // How often changed marks are told to the scheduler.

@@ -289,7 +289,8 @@ void HostedJob::Register(std::vector<PartitionId> partitions,
 // --- Pushes
 // -------------------------------------------------------------------
 
-void HostedJob::Push(uint64_t token, PushRequest push, ServerActions* out) {
+void HostedJob::Push(uint64_t token, PushRequest push, absl::Time now,
+                     ServerActions* out) {
   auto pending = std::make_shared<PendingPush>();
   pending->token = token;
   PushReply& reply = pending->reply;
@@ -316,10 +317,19 @@ void HostedJob::Push(uint64_t token, PushRequest push, ServerActions* out) {
   }
   const int64_t min_before = gate_.min_clock();
   gate_.Learn(request.stamp);
-  auto [it, added] =
-      sequencers_.try_emplace(request.stamp.worker, options_.push_window);
+  Sequencer& sequencer =
+      sequencers_
+          .try_emplace(
+              request.stamp.worker,
+              Sequencer{PushSequencer<PendingPushPtr>(options_.push_window),
+                        now})
+          .first->second;
+  sequencer.heard = now;
   auto outcome =
-      it->second.Arrive(request.incarnation, request.sequence, pending);
+      sequencer.pushes.Arrive(request.incarnation, request.sequence, pending);
+  if (sequencer.pushes.holds()) {
+    give_up_held_at_ = std::min(give_up_held_at_, now + options_.push_hold);
+  }
   for (const PendingPushPtr& old : outcome.superseded) {
     AnswerAll(old, Verdict::kSuperseded, out);
   }
@@ -328,6 +338,22 @@ void HostedJob::Push(uint64_t token, PushRequest push, ServerActions* out) {
   }
   for (const PendingPushPtr& ready : outcome.ready) Admit(ready, out);
   if (gate_.min_clock() != min_before) ReleasePulls(out);
+}
+
+// What a dead worker left must not take the room of the living.
+void HostedJob::GiveUpHeld(absl::Time now, ServerActions* out) {
+  give_up_held_at_ = absl::InfiniteFuture();
+  for (auto& [worker, sequencer] : sequencers_) {
+    if (!sequencer.pushes.holds()) continue;
+    const absl::Time until = sequencer.heard + options_.push_hold;
+    if (until > now) {
+      give_up_held_at_ = std::min(give_up_held_at_, until);
+      continue;
+    }
+    for (const PendingPushPtr& push : sequencer.pushes.Drain()) {
+      AnswerAll(push, Verdict::kSuperseded, out);
+    }
+  }
 }
 
 void HostedJob::AnswerAll(const PendingPushPtr& push, Verdict verdict,
@@ -787,6 +813,7 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
   }
   parked_ = std::move(still);
   if (retry_writes_at_ <= now) retry_writes_at_ = absl::InfinitePast();
+  if (give_up_held_at_ <= now) GiveUpHeld(now, out);
   if (retry_loads_at_ <= now) {
     retry_loads_at_ = absl::InfiniteFuture();
     for (auto& [id, hosted] : partitions_) {
@@ -802,7 +829,8 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
 }
 
 absl::Time HostedJob::NextTick() const {
-  absl::Time next = std::min(next_checkpoint_, retry_loads_at_);
+  absl::Time next =
+      std::min({next_checkpoint_, retry_loads_at_, give_up_held_at_});
   if (retry_writes_at_ != absl::InfinitePast()) {
     next = std::min(next, retry_writes_at_);
   }
@@ -862,7 +890,7 @@ void HostedJob::Close(ServerActions* out) {
     hosted.term = Term();
   }
   for (auto& [worker, sequencer] : sequencers_) {
-    for (const PendingPushPtr& push : sequencer.Drain()) {
+    for (const PendingPushPtr& push : sequencer.pushes.Drain()) {
       AnswerAll(push, Verdict::kWrongPlacement, out);
     }
   }

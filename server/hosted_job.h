@@ -48,7 +48,8 @@ class HostedJob {
   void DropSnapshot(int64_t snapshot);
 
   // --- From workers ----------------------------------------------------------
-  void Push(uint64_t token, PushRequest push, ServerActions* out);
+  void Push(uint64_t token, PushRequest push, absl::Time now,
+            ServerActions* out);
   void Pull(uint64_t token, PullRequest pull, absl::Time now,
             ServerActions* out);
   void Clock(const ClockUpdate& clock, ServerActions* out);
@@ -159,6 +160,7 @@ class HostedJob {
   void Register(std::vector<PartitionId> partitions, ServerActions* out);
 
   void Admit(const PendingPushPtr& push, ServerActions* out);
+  void GiveUpHeld(absl::Time now, ServerActions* out);
   void AnswerAll(const PendingPushPtr& push, Verdict verdict,
                  ServerActions* out);
   void Answer(const PendingPushPtr& push, size_t segment, Verdict verdict,
@@ -180,7 +182,13 @@ class HostedJob {
   JobResources resources_;  // Empty until the first grant.
   std::map<PartitionId, Hosted> partitions_;
 
-  absl::flat_hash_map<SessionId, PushSequencer<PendingPushPtr>> sequencers_;
+  struct Sequencer {
+    PushSequencer<PendingPushPtr> pushes;
+    absl::Time heard;  // The last push of the worker.
+  };
+  absl::flat_hash_map<SessionId, Sequencer> sequencers_;
+  // When to look for pushes that were held too long.
+  absl::Time give_up_held_at_ = absl::InfiniteFuture();
   int64_t pushes_admitted_ = 0;
 
   SspGate gate_;

@@ -59,6 +59,7 @@ class PushSequencer {
     return outcome;
   }
 
+  bool holds() const { return !held_.empty(); }
   // Everything held, given up.
   std::vector<Push> Drain() {
     std::vector<Push> all;

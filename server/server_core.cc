@@ -150,7 +150,7 @@ void ServerCore::OnPush(uint64_t token, PushRequest push, absl::Time now,
     out->push_back(ReplyPush{token, UnknownJob(options_, push)});
     return;
   }
-  job->Push(token, std::move(push), out);
+  job->Push(token, std::move(push), now, out);
   Advance(now, out);
 }
 
@@ -188,7 +188,8 @@ void ServerCore::OnVersionWritten(const VersionKey& key,
 
 void ServerCore::OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut,
                           absl::Time now, ServerActions* out) {
-  if (HostedJob* job = Find(key.job)) job->Loaded(key, std::move(cut), now, out);
+  if (HostedJob* job = Find(key.job))
+    job->Loaded(key, std::move(cut), now, out);
   Advance(now, out);
 }
 

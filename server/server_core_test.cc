@@ -191,6 +191,19 @@ TEST_F(ServerCoreTest, APushOfAnOldTermIsRefused) {
   EXPECT_EQ(push_replies_.back().segments[0].term, Term(6));
 }
 
+TEST_F(ServerCoreTest, WhatADeadWorkerLeftBehindAGapIsGivenUp) {
+  GrantTerm(5, 0);
+  Push(5, 0, 1);  // Number 0 was lost with its worker.
+  EXPECT_THAT(push_replies_, IsEmpty());
+  EXPECT_LE(core_->NextTick(), now_ + absl::Seconds(15));
+  now_ += absl::Seconds(15);
+  ServerActions actions;
+  core_->OnTick(now_, &actions);
+  Do(std::move(actions));
+  ASSERT_THAT(push_replies_, SizeIs(1));
+  EXPECT_EQ(LastVerdict(), Verdict::kSuperseded);
+}
+
 TEST_F(ServerCoreTest, NothingIsDurableBeforeAVersionOfTheTermIsStored) {
   GrantTerm(5, 0);
   Written();
