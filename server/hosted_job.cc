@@ -111,6 +111,10 @@ void HostedJob::AdoptGeneration(const Grant& grant, ServerActions* out) {
 }
 
 void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
+  if (writing_ && !writing_->cut_taken &&
+      &partitions_[writing_->partition] == hosted) {
+    writing_.reset();  // Nobody would take this cut any more.
+  }
   // A running update ends by itself and finds other values here.
   hosted->values.reset();
   hosted->to_load.clear();
@@ -690,15 +694,8 @@ void HostedJob::WantCheckpoint() {
   }
 }
 
-bool HostedJob::writing() const {
-  // A partition dropped before its cut was taken gives its turn up.
-  return writing_ &&
-         (writing_->cut_taken || partition(writing_->partition) != nullptr);
-}
-
 bool HostedJob::StartWrite(absl::Time now, ServerActions* out) {
   if (writing() || now < retry_writes_at_) return false;
-  writing_.reset();
   // The partition that waits longest is the one with the fewest versions of
   // its term: a first version before a second.
   PartitionId best;

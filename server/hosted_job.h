@@ -67,8 +67,9 @@ class HostedJob {
   // Begins to write the next version that is wanted, if any. The cut follows
   // at once or when the partition's running update is done.
   bool StartWrite(absl::Time now, ServerActions* out);
-  // A cut is being written, or waits for its partition's running update.
-  bool writing() const;
+  // A cut is being written, or waits for its partition's running update: it
+  // gives its turn up when the partition is dropped.
+  bool writing() const { return writing_.has_value(); }
 
   // --- What it is ------------------------------------------------------------
   JobRegistration Registration() const;

@@ -68,6 +68,7 @@ class ServerCoreTest : public testing::Test {
       ServerAction action = std::move(queue.front());
       queue.pop_front();
       ServerActions more;
+      if (std::holds_alternative<RunUpdate>(action) && hold_updates_) continue;
       if (auto* run = std::get_if<RunUpdate>(&action)) {
         run->task.partition->Compute(run->task.update.get());
         core_->OnUpdateDone(std::move(run->task), now_, &more);
@@ -95,7 +96,7 @@ class ServerCoreTest : public testing::Test {
     grant.server = kServer;
     grant.session = session;
     grant.record = record_;
-    grant.generation = Generation(1);
+    grant.generation = generation_;
     grant.partitions = {{kP, Term(term), Term(parent)}};
     ServerActions actions;
     core_->OnScheduler(grant, now_, &actions);
@@ -104,7 +105,7 @@ class ServerCoreTest : public testing::Test {
   void Push(uint64_t term, int64_t begin, int64_t sequence) {
     PushRequest push;
     push.job = record_->id;
-    push.generation = Generation(1);
+    push.generation = generation_;
     push.stamp.worker = kWorker;
     push.sequence = sequence;
     push.server_session = kSession;
@@ -140,6 +141,8 @@ class ServerCoreTest : public testing::Test {
   }
 
   absl::Time now_ = absl::FromUnixSeconds(1000);
+  bool hold_updates_ = false;  // They never end.
+  Generation generation_{1};
   JobRecordPtr record_;
   std::unique_ptr<ServerCore> core_;
   std::vector<WriteVersion> writes_;
@@ -287,6 +290,19 @@ TEST_F(ServerCoreTest, OldVersionsGoOnlyAfterANewerOneIsDurable) {
   Written();
   ASSERT_THAT(deleted_, SizeIs(1));
   EXPECT_EQ(deleted_[0].sequence, 0);
+}
+
+TEST_F(ServerCoreTest, APartitionDroppedBeforeItsCutIsWrittenAgain) {
+  GrantTerm(5, 0);
+  Written();
+  hold_updates_ = true;
+  Push(5, 0, 0);
+  GrantTerm(6, 5);  // A version of term 6 is wanted, after the update.
+  EXPECT_THAT(writes_, SizeIs(1));
+  generation_ = Generation(2);
+  GrantTerm(9, 0);  // Initial values again.
+  ASSERT_THAT(writes_, SizeIs(2));
+  EXPECT_EQ(writes_[1].key.term, Term(9));
 }
 
 TEST_F(ServerCoreTest, AnIdlePartitionWritesNoVersion) {
