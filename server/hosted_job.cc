@@ -101,6 +101,7 @@ void HostedJob::AdoptGeneration(const Grant& grant, ServerActions* out) {
   job_.record = grant.record;
   job_.generation = grant.generation;
   job_.rollback = grant.rollback;
+  rounds_ = {};  // The new generation may be behind it.
   for (auto& [id, hosted] : partitions_) {
     DropPartition(&hosted, out);
     hosted.term = Term();

@@ -93,8 +93,13 @@ class Partition {
   // Rounds: no pull of a round below `round` will come any more.
   void DropRoundValues(int64_t round);
 
-  // An evaluation's snapshot: keeps the present values under a number.
-  void PinSnapshot(int64_t snapshot) { snapshots_[snapshot] = weights_; }
+  // An evaluation's snapshot: keeps the present values under a number. Numbers
+  // rise and a job has one evaluation at a time, so older ones are dropped: the
+  // message that says so may have been lost.
+  void PinSnapshot(int64_t snapshot) {
+    snapshots_.clear();
+    snapshots_[snapshot] = weights_;
+  }
   void DropSnapshot(int64_t snapshot) { snapshots_.erase(snapshot); }
   std::optional<Payload> SnapshotValues(int64_t snapshot) const;
 

@@ -180,6 +180,15 @@ TEST_F(PartitionTest, APulledValueStaysAsItWasWhileUpdatesGoOn) {
   EXPECT_THAT(Floats(p->Values()), ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
+TEST_F(PartitionTest, HoldsTheNewestSnapshotAlone) {
+  auto p = Make(Record());
+  p->PinSnapshot(1);
+  ASSERT_EQ(Apply(p.get(), Push(1, 0, 2, 4)), Verdict::kApplied);
+  p->PinSnapshot(2);
+  EXPECT_FALSE(p->SnapshotValues(1).has_value());
+  EXPECT_THAT(Floats(*p->SnapshotValues(2)), ElementsAre(2, 3, 4, 5, 6, 7));
+}
+
 TEST_F(PartitionTest, ACutStaysAsItWasAndRestoresEverything) {
   const JobRecordPtr record = Record();
   auto p = Make(record);

@@ -305,6 +305,23 @@ TEST_F(ServerCoreTest, APartitionDroppedBeforeItsCutIsWrittenAgain) {
   EXPECT_EQ(writes_[1].key.term, Term(9));
 }
 
+TEST_F(ServerCoreTest, ANewGenerationKnowsNothingOfClosedRounds) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.consistency.kind = ConsistencyKind::kRounds;
+  record->plan.consistency.round_items = 1;
+  record_ = record;
+  GrantTerm(5, 0);
+  ServerActions actions;
+  core_->OnScheduler(RoundStatus{record_->id, generation_, 1, 1}, now_,
+                     &actions);
+  Push(5, 0, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kClosed);
+  generation_ = Generation(2);
+  GrantTerm(6, 5);
+  Push(6, 0, 1);
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+}
+
 TEST_F(ServerCoreTest, AnIdlePartitionWritesNoVersion) {
   GrantTerm(5, 0);
   Written();
