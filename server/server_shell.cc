@@ -121,10 +121,6 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
   core.resources = [this](const JobRecord& record) {
     return MakeResources(record);
   };
-  {
-    MutexLock lock(&mu_);
-    core_.emplace(std::move(core), inventory);
-  }
   SchedulerConnection::Events events;
   events.connected = [this] {
     Do([](ServerCore& core, absl::Time now, ServerActions* out) {
@@ -141,7 +137,12 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
       core.OnSchedulerDisconnected();
     });
   };
+  // Before the core: what a worker's call makes the core say goes there.
   scheduler_.emplace(options_.scheduler, transport_, std::move(events));
+  {
+    MutexLock lock(&mu_);
+    core_.emplace(std::move(core), inventory);
+  }
   scheduler_->Start();
   timer_ = std::thread([this] { RunTimer(); });
   return absl::OkStatus();
@@ -181,7 +182,7 @@ void ServerShell::Do(Event event) {
 bool ServerShell::AfterEventLocked() {
   if (const absl::Time next = core_->NextTick(); next < timer_at_) {
     timer_at_ = next;
-    timer_changed_.Signal();
+    timer_changed_.SignalAll();  // A drain waits on it too.
   }
   if (carrying_out_ || outbox_.empty()) return false;
   carrying_out_ = true;
