@@ -725,7 +725,9 @@ void TrainingCore::AdvanceEvaluation(absl::Time now, ClientActions* out) {
       }
       return;
     case Puller::State::kDone:
-      if (computing_) return;  // After the batch.
+      // After the batch, or the evaluation that this one replaced: its result
+      // must not be taken for this one's.
+      if (computing()) return;
       pending.computing = true;
       evaluating_ = true;
       out->push_back(Evaluate{
