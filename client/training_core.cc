@@ -103,6 +103,9 @@ TrainingCore::Work& TrainingCore::WorkFor(const JobRecordPtr& record,
 void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
   const JobId job = lease.record->id;
   Work& work = WorkFor(lease.record, lease.generation, out);
+  if (FindHeld(&work, lease.item) == nullptr) {
+    asked_for_ = std::max(0, asked_for_ - 1);
+  }
   if (draining_ || lease.generation < work.generation) {
     out->push_back(
         SendScheduler{ItemEnd{options_.session, job, lease.generation,
@@ -120,7 +123,6 @@ void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
     held->skipped = std::move(lease.skipped);
     return;
   }
-  asked_for_ = std::max(0, asked_for_ - 1);
   if (work.held.empty()) work.next_progress = now + work.ttl / 5;
   const JobPlan& plan = work.record->plan;
   work.held.push_back({ItemProgress(lease.item, plan.ItemSize(lease.item),
