@@ -117,6 +117,7 @@ void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
   if (lease.joined != work.joined) {
     work.joined = lease.joined;
     work.clock = lease.start_clock;
+    ForgetPulled(&work);
   }
   work.pull_not_before = absl::InfinitePast();
   if (Held* held = FindHeld(&work, lease.item)) {
@@ -136,6 +137,7 @@ void TrainingCore::Handle(const LeaseLost& lost, absl::Time now,
   if (work == nullptr || lost.generation < work->generation) return;
   work->held.remove_if(
       [&](const Held& held) { return held.progress.item() == lost.item; });
+  if (work->held.empty()) ForgetPulled(work);
 }
 
 void TrainingCore::Handle(const Placement& placement, absl::Time now,
@@ -688,10 +690,12 @@ void TrainingCore::EndItem(Work* work, ItemId item, LeaseEnd end,
   out->push_back(SendScheduler{std::move(message)});
   work->held.remove_if(
       [&](const Held& one) { return one.progress.item() == item; });
-  if (work->held.empty()) {
-    work->puller.Cancel();
-    work->values.reset();
-  }
+  if (work->held.empty()) ForgetPulled(work);
+}
+
+void TrainingCore::ForgetPulled(Work* work) {
+  work->puller.Cancel();
+  work->values.reset();
 }
 
 // --- Evaluation

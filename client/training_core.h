@@ -157,6 +157,8 @@ class TrainingCore {
                  bool skip, ClientActions* out);
   void MaybePull(Work* work, absl::Time now);
   void AfterPull(Work* work, absl::Time now, ClientActions* out);
+  // What was pulled for a lease, or in a view, is nothing to the next.
+  static void ForgetPulled(Work* work);
   void Judge(Work* work, const InFlight& push, const PushReply& reply,
              absl::Time now, ClientActions* out);
   // One segment of the batch is answered (or given up).
