@@ -236,6 +236,10 @@ void TrainingCore::AdvanceWork(Work* work, absl::Time now, ClientActions* out) {
   int64_t begin = 0;
   while (Held* held = NextBatch(work, &begin)) {
     if (computing() || work->batches.size() >= window) break;
+    if (!Reachable(work, *held, begin, now)) {
+      if (!work->routes.Complete()) AskForPlacement(work, now, out);
+      break;
+    }
     const auto skipped = std::find_if(
         held->skipped.begin(), held->skipped.end(), [&](const auto& range) {
           return range.begin <= begin && begin < range.end;
@@ -261,6 +265,21 @@ void TrainingCore::AdvanceWork(Work* work, absl::Time now, ClientActions* out) {
   if (work->puller.state() == Puller::State::kNeedsPlacement) {
     AskForPlacement(work, now, out);
   }
+}
+
+// Whether the batch is worth computing: where a server refused or did not
+// answer, the same batch would be computed again and again.
+bool TrainingCore::Reachable(Work* work, const Held& held, int64_t begin,
+                             absl::Time now) {
+  for (int32_t i = 0; i < work->record->plan.partitions; ++i) {
+    const PartitionId p(i);
+    if (held.progress.sent(p) != begin) continue;
+    const Routes::Route& route = work->routes.at(p);
+    if (!route.known || work->routes.server(route.server).retry_at > now) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // Begins the next pull when there will be something to compute with it.

@@ -148,6 +148,8 @@ class TrainingCore {
   void AskForLeases(ClientActions* out);
   // The held item with something left to compute, and where.
   Held* NextBatch(Work* work, int64_t* begin);
+  static bool Reachable(Work* work, const Held& held, int64_t begin,
+                        absl::Time now);
   void StartCompute(Work* work, Held* held, int64_t begin, absl::Time now,
                     ClientActions* out);
   // False: nobody is known to push to.

@@ -1,0 +1,346 @@
+#include "client/training_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+#include <vector>
+
+namespace ebb::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr SessionId kMe(9);
+constexpr ServerId kA(0), kB(1);
+
+// One partition on each of two servers; one epoch of 3 items of 2 examples in
+// batches of 1.
+class TrainingCoreTest : public testing::Test {
+ protected:
+  TrainingCoreTest() : core_({.session = kMe}) {
+    auto record = std::make_shared<JobRecord>();
+    record->id = JobId(7);
+    record->plan.examples = 6;
+    record->plan.shard_size = 2;
+    record->plan.parameters = 4;
+    record->plan.block_floats = 2;
+    record->plan.partitions = 2;
+    record_ = record;
+  }
+
+  void Use(ConsistencyPlan consistency) {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.consistency = consistency;
+    record_ = record;
+  }
+
+  // Keeps what the event asks for; what earlier events asked for is gone.
+  template <typename Event>
+  void On(Event event) {
+    ClientActions actions;
+    event(&actions);
+    pushes_.clear();
+    pulls_.clear();
+    sent_.clear();
+    computes_.clear();
+    for (ClientAction& action : actions) {
+      if (auto* push = std::get_if<SendPush>(&action)) {
+        pushes_.push_back(std::move(*push));
+      } else if (auto* pull = std::get_if<SendPull>(&action)) {
+        pulls_.push_back(*pull);
+        open_pulls_.push_back(std::move(*pull));
+      } else if (auto* send = std::get_if<SendScheduler>(&action)) {
+        sent_.push_back(std::move(send->message));
+      } else if (auto* compute = std::get_if<Compute>(&action)) {
+        computes_.push_back(compute->task);
+      } else if (std::holds_alternative<Evaluate>(action)) {
+        ++evaluates_;
+      }
+    }
+  }
+  void Connect() {
+    On([&](auto* out) { core_.OnSchedulerConnected(now_, out); });
+  }
+  void FromScheduler(SchedulerToWorker message) {
+    On([&](auto* out) { core_.OnScheduler(std::move(message), now_, out); });
+  }
+  void Tick(absl::Duration later) {
+    now_ += later;
+    On([&](auto* out) { core_.OnTick(now_, out); });
+  }
+  Lease LeaseOf(int32_t shard, uint64_t generation = 1) const {
+    Lease lease;
+    lease.record = record_;
+    lease.generation = Generation(generation);
+    lease.item = {0, shard};
+    lease.ttl = absl::Seconds(3);
+    return lease;
+  }
+  Placement PlacementOf(uint64_t term, uint64_t generation = 1) const {
+    Placement placement;
+    placement.job = record_->id;
+    placement.generation = Generation(generation);
+    for (const ServerId server : {kA, kB}) {
+      placement.partitions.push_back({PartitionId(server.value()), server,
+                                      SessionId(100 + server.value()),
+                                      Term(term)});
+      placement.servers.push_back({server, "here"});
+    }
+    return placement;
+  }
+  // Leased, prepared and placed: it pulls.
+  void Begin(Lease lease) {
+    Connect();
+    FromScheduler(std::move(lease));
+    On([&](auto* out) {
+      core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
+    });
+    FromScheduler(PlacementOf(5));
+  }
+  void Answer(const SendPull& pull, PullResult result = PullResult::kValues) {
+    PullReply reply;
+    reply.job = record_->id;
+    reply.generation = pull.request.generation;
+    reply.worker = kMe;
+    for (const PullSegmentRequest& segment : pull.request.segments) {
+      PullSegment& one = reply.segments.emplace_back();
+      one.partition = segment.partition;
+      one.term = segment.term;
+      one.result = result;
+    }
+    On([&](auto* out) { core_.OnPullReply(pull.id, reply, now_, out); });
+  }
+  // Answers every pull so far, and those that follow.
+  void AnswerPulls() {
+    while (!open_pulls_.empty()) {
+      const std::vector<SendPull> pulls = std::exchange(open_pulls_, {});
+      std::vector<ComputeTask> computes = std::exchange(computes_, {});
+      for (const SendPull& pull : pulls) {
+        Answer(pull);
+        computes.insert(computes.end(), computes_.begin(), computes_.end());
+      }
+      computes_ = std::move(computes);
+    }
+  }
+  void Computed() {
+    ComputeResult result;
+    result.gradient = Payload::Of(std::vector<float>(4, 1.0f));
+    On([&](auto* out) { core_.OnComputed(std::move(result), now_, out); });
+  }
+  void Answer(const SendPush& push, Verdict verdict, int64_t mark,
+              uint64_t term = 5, uint64_t generation = 1) {
+    PushReply reply;
+    reply.job = record_->id;
+    reply.generation = Generation(generation);
+    reply.worker = kMe;
+    reply.item = push.request.item;
+    for (const PushSegment& segment : push.request.segments) {
+      reply.segments.push_back({segment.partition, verdict, mark, Term(term)});
+    }
+    On([&](auto* out) { core_.OnPushReply(push.id, reply, now_, out); });
+  }
+  // The first batch is on its way, as first_ to the servers; the second is
+  // being computed.
+  void PushFirst() {
+    AnswerPulls();
+    Computed();
+    first_ = pushes_;
+  }
+
+  template <typename Message>
+  std::vector<Message> Sent() const {
+    std::vector<Message> found;
+    for (const WorkerToScheduler& message : sent_) {
+      if (auto* one = std::get_if<Message>(&message)) found.push_back(*one);
+    }
+    return found;
+  }
+
+  absl::Time now_ = absl::FromUnixSeconds(1000);
+  JobRecordPtr record_;
+  TrainingCore core_;
+  std::vector<SendPush> pushes_, first_;
+  std::vector<SendPull> pulls_, open_pulls_;
+  std::vector<WorkerToScheduler> sent_;
+  std::vector<ComputeTask> computes_;
+  int evaluates_ = 0;
+};
+
+TEST_F(TrainingCoreTest, PullsFromAllComputesAndPushesToAll) {
+  Begin(LeaseOf(0));
+  EXPECT_THAT(pulls_, SizeIs(2));
+  AnswerPulls();
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_EQ(computes_[0].begin, 0);
+  EXPECT_EQ(computes_[0].end, 1);
+  Computed();
+  ASSERT_THAT(pushes_, SizeIs(2));
+  for (const SendPush& push : pushes_) {
+    EXPECT_EQ(push.request.begin, 0);
+    EXPECT_EQ(push.request.sequence, 0);
+    EXPECT_EQ(push.request.segments[0].gradient.size(), 8);
+  }
+}
+
+TEST_F(TrainingCoreTest, AGapStepsBackToTheMarkOfThatPartitionAlone) {
+  Lease lease = LeaseOf(0);
+  lease.hints = {1, 1};  // Wrong: the second server has nothing.
+  Begin(std::move(lease));
+  PushFirst();
+  ASSERT_THAT(first_, SizeIs(2));
+  Answer(first_[0], Verdict::kApplied, 2);
+  Answer(first_[1], Verdict::kGap, 0);
+  AnswerPulls();
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_EQ(computes_[0].begin, 0);
+  Computed();
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].id.server, kB);
+  EXPECT_EQ(pushes_[0].request.sequence, 1);
+}
+
+TEST_F(TrainingCoreTest, ABrokenStreamBeginsANewIncarnation) {
+  Begin(LeaseOf(0));
+  PushFirst();
+  On([&](auto* out) { core_.OnPushFailed(first_[1].id, now_, out); });
+  Answer(first_[0], Verdict::kApplied, 1);
+  Computed();  // The second: the first server alone is there.
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].id.server, kA);
+  Tick(absl::Seconds(1));
+  AnswerPulls();
+  Computed();
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].request.begin, 0);
+  EXPECT_EQ(pushes_[0].id.server, kB);
+  EXPECT_EQ(pushes_[0].request.incarnation, first_[1].request.incarnation + 1);
+  EXPECT_EQ(pushes_[0].request.sequence, 0);
+}
+
+TEST_F(TrainingCoreTest, ANewTermStepsBackAndOldRepliesSayNothing) {
+  Begin(LeaseOf(0));
+  PushFirst();
+  FromScheduler(PlacementOf(6));
+  Answer(first_[0], Verdict::kApplied, 1);
+  Answer(first_[1], Verdict::kApplied, 1);
+  Computed();  // The second, which nobody is ready for now.
+  EXPECT_THAT(pushes_, IsEmpty());
+  AnswerPulls();
+  Computed();
+  ASSERT_THAT(pushes_, SizeIs(2));
+  EXPECT_EQ(pushes_[0].request.begin, 0);  // Nothing of term 5 is believed.
+  EXPECT_EQ(pushes_[0].request.segments[0].term, Term(6));
+}
+
+TEST_F(TrainingCoreTest, ARefusalForPlacementAsksTheScheduler) {
+  Begin(LeaseOf(0));
+  PushFirst();
+  now_ += absl::Seconds(1);
+  Answer(first_[0], Verdict::kWrongPlacement, 0, 8);
+  EXPECT_THAT(Sent<PlacementRequest>(), SizeIs(1));
+}
+
+TEST_F(TrainingCoreTest, ANewerGenerationDropsWhatIsHeldOfTheOlder) {
+  Begin(LeaseOf(0));
+  PushFirst();
+  Answer(first_[0], Verdict::kWrongGeneration, 0, 5, 2);
+  ASSERT_THAT(Sent<ItemEnd>(), SizeIs(1));
+  EXPECT_EQ(Sent<ItemEnd>()[0].end, LeaseEnd::kReturned);
+  EXPECT_THAT(core_.held(record_->id), IsEmpty());
+}
+
+TEST_F(TrainingCoreTest, ALeaseOfAnOlderGenerationDoesNotEndTheAsking) {
+  Begin(LeaseOf(0, 2));
+  // Two items wanted: the first lease answered half of it.
+  FromScheduler(LeaseOf(1, 1));
+  EXPECT_THAT(core_.held(record_->id), SizeIs(1));
+  ASSERT_THAT(Sent<LeaseRequest>(), SizeIs(1));
+  EXPECT_EQ(Sent<LeaseRequest>()[0].items, 1);
+}
+
+TEST_F(TrainingCoreTest, AClosedRoundEndsItsLease) {
+  Use({.kind = ConsistencyKind::kRounds, .round_items = 1});
+  Begin(LeaseOf(0));
+  ASSERT_THAT(pulls_, SizeIs(2));
+  EXPECT_EQ(pulls_[0].request.round, 0);
+  Answer(SendPull(pulls_[0]), PullResult::kClosed);
+  ASSERT_THAT(Sent<ItemEnd>(), SizeIs(1));
+  EXPECT_EQ(Sent<ItemEnd>()[0].end, LeaseEnd::kRefused);
+}
+
+TEST_F(TrainingCoreTest, WaitsForAServerThatDoesNotAnswerBeforeItComputes) {
+  Use({.kind = ConsistencyKind::kRounds, .round_items = 1});
+  Begin(LeaseOf(0));  // The round's values serve every batch of it.
+  PushFirst();
+  ASSERT_THAT(first_, SizeIs(2));
+  Answer(first_[0], Verdict::kApplied, 1);
+  On([&](auto* out) { core_.OnPushFailed(first_[1].id, now_, out); });
+  Computed();  // The second.
+  EXPECT_THAT(computes_, IsEmpty());
+  EXPECT_LE(core_.NextTick(), now_ + absl::Milliseconds(20));
+  Tick(absl::Milliseconds(20));
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_EQ(computes_[0].begin, 0);
+}
+
+TEST_F(TrainingCoreTest, AWorkerOutsideTheViewSaysSo) {
+  Use({.kind = ConsistencyKind::kSsp, .clock_bound = 1});
+  Lease lease = LeaseOf(0);
+  lease.joined = ViewNumber(3);
+  Begin(lease);
+  ASSERT_THAT(pulls_, SizeIs(2));
+  EXPECT_EQ(pulls_[0].request.stamp.joined, ViewNumber(3));
+  Answer(SendPull(pulls_[0]), PullResult::kNotInView);
+  ASSERT_THAT(Sent<Progress>(), SizeIs(1));
+  EXPECT_TRUE(Sent<Progress>()[0].not_in_view);
+  lease.joined = ViewNumber(4);
+  lease.start_clock = 12;
+  FromScheduler(lease);
+  EXPECT_EQ(core_.clock(record_->id), 12);
+  ASSERT_THAT(pulls_, SizeIs(2));
+  EXPECT_EQ(pulls_[0].request.stamp.joined, ViewNumber(4));
+  EXPECT_EQ(pulls_[0].request.target_clock, 12);
+}
+
+TEST_F(TrainingCoreTest, WhatWasPulledGoesWithTheLastLease) {
+  Begin(LeaseOf(0));
+  AnswerPulls();  // The first batch computes; the next values are there too.
+  ASSERT_THAT(computes_, SizeIs(1));
+  FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
+  Computed();
+  EXPECT_THAT(pushes_, IsEmpty());
+  FromScheduler(LeaseOf(1));
+  EXPECT_THAT(computes_, IsEmpty());
+  EXPECT_THAT(pulls_, SizeIs(2));
+}
+
+TEST_F(TrainingCoreTest, AnEvaluationWaitsForTheOneItReplaced) {
+  Begin(LeaseOf(0));
+  EvaluationLease lease;
+  lease.record = record_;
+  lease.generation = Generation(1);
+  lease.snapshot = 50;
+  pulls_.clear();
+  FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
+  FromScheduler(lease);
+  AnswerPulls();
+  EXPECT_EQ(evaluates_, 1);
+  lease.snapshot = 51;  // The scheduler lost its patience.
+  FromScheduler(lease);
+  AnswerPulls();
+  EXPECT_EQ(evaluates_, 1);
+  EvaluationResult result;
+  result.examples = 1;
+  On([&](auto* out) { core_.OnEvaluated(result, now_, out); });
+  EXPECT_THAT(Sent<EvaluationResult>(), IsEmpty());  // It was of snapshot 50.
+  EXPECT_EQ(evaluates_, 2);
+  On([&](auto* out) { core_.OnEvaluated(result, now_, out); });
+  ASSERT_THAT(Sent<EvaluationResult>(), SizeIs(1));
+  EXPECT_EQ(Sent<EvaluationResult>()[0].snapshot, 51);
+}
+
+}  // namespace
+}  // namespace ebb::client
