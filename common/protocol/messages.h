@@ -309,6 +309,8 @@ struct RegisterWorker {
   int64_t process_id = 0;
   std::vector<HeldItem> held;  // Leases it works under since before.
   int64_t clock = 0;
+  JobId only_job;               // It takes items of this job only; 0: of any.
+  bool no_evaluations = false;  // It cannot evaluate.
 };
 // "I could take `items` more": parked until there are some.
 struct LeaseRequest {
