@@ -55,9 +55,9 @@ template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, JobState>
 void VisitFields(Struct& state, Visitor&& visit) {
   auto& [generation, rollback, phase, reason, owners, failures, quarantined,
-         skipped, evaluations] = state;
+         failed_at, skipped, evaluations] = state;
   visit(generation, rollback, phase, reason, owners, failures, quarantined,
-        skipped, evaluations);
+        failed_at, skipped, evaluations);
 }
 
 namespace {

@@ -86,6 +86,12 @@ int64_t MarkTable::LowestMark(ItemId item) const {
   return lowest;
 }
 
+int64_t MarkTable::HighestMark(ItemId item) const {
+  int64_t highest = 0;
+  for (const MarkSet& set : marks_) highest = std::max(highest, set.mark(item));
+  return highest;
+}
+
 int32_t MarkTable::EpochsFull() const {
   int32_t least = plan_->epochs;
   for (const MarkSet& set : marks_) {

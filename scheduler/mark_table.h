@@ -42,8 +42,9 @@ class MarkTable {
 
   // Marks of an item by partition: where a new lease starts.
   std::vector<int64_t> Hints(ItemId item) const;
-  // The lowest mark of an item over the partitions.
+  // The lowest and the highest mark of an item over the partitions.
   int64_t LowestMark(ItemId item) const;
+  int64_t HighestMark(ItemId item) const;
 
   // Epochs, or rounds, below it are full on every partition.
   int32_t EpochsFull() const;

@@ -512,7 +512,7 @@ void TrainingJob::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
       context->Log(absl::StrCat("job=", record_->name, " worker=", worker.name,
                                 " item=", ToString(end.item), " failed at ",
                                 end.position, ": ", end.error));
-      LeaseFailed(ordinal, end.position, end.failed_end, end.non_finite,
+      LeaseFailed(ordinal, end.position, end.non_finite,
                   end.non_finite ? plan().on_nonfinite : plan().on_poison,
                   end.error, context);
       break;
@@ -523,9 +523,9 @@ void TrainingJob::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
 
 // Only leases that ended by the worker's death or error while all partitions
 // were there count: nobody is blamed for a server that was away.
-void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, int64_t end,
-                              bool at_once, PoisonPolicy policy,
-                              const std::string& why, Context* context) {
+void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
+                              PoisonPolicy policy, const std::string& why,
+                              Context* context) {
   if (!placement_.AllRegistered() && !EBB_PLANTED(every_failed_lease_counts)) {
     return;
   }
@@ -533,21 +533,35 @@ void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, int64_t end,
   dirty_ = true;
   if (++state_.failures[ordinal] < plan().quarantine_after && !at_once) return;
   state_.failures.erase(ordinal);
-  if (end <= position) end = plan().BatchEnd(item, position);
-  if (policy == PoisonPolicy::kSkip) {
-    state_.skipped.push_back({item, position, end});
-    context->Log(absl::StrCat("job=", record_->name, " skips examples [",
-                              position, ", ", end, ") of item ", ToString(item),
-                              ": ", why));
+  if (position >= plan().ItemSize(item)) return;  // Somebody finished it.
+  if (policy == PoisonPolicy::kSkip && Skip(item, position, why, context)) {
     return;
   }
   leases_.Quarantine(ordinal);
   state_.quarantined.push_back(ordinal);
+  state_.failed_at[ordinal] = position;
   state_.phase = JobPhase::kPaused;
   state_.reason = absl::StrCat("item ", ToString(item), " is quarantined at ",
                                position, ": ", why);
   context->Log(
       absl::StrCat("job=", record_->name, " is paused: ", state_.reason));
+}
+
+// The batch at `begin` is not to be applied, on any partition. False: some
+// partition has applied it, so it can be computed; elsewhere it must be too.
+bool TrainingJob::Skip(ItemId item, int64_t begin, const std::string& why,
+                       Context* context) {
+  if (marks_.HighestMark(item) > begin) return false;
+  const SkippedRange range{item, begin, plan().BatchEnd(item, begin)};
+  if (std::find(state_.skipped.begin(), state_.skipped.end(), range) ==
+      state_.skipped.end()) {
+    state_.skipped.push_back(range);
+    dirty_ = true;
+  }
+  context->Log(absl::StrCat("job=", record_->name, " skips examples [",
+                            range.begin, ", ", range.end, ") of item ",
+                            ToString(item), ": ", why));
+  return true;
 }
 
 void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
@@ -559,7 +573,7 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
     // It worked on the lowest; the next it only held.
     const int64_t ordinal = held.front();
     const ItemId item = plan().ItemAt(ordinal);
-    LeaseFailed(ordinal, marks_.LowestMark(item), 0, false, plan().on_poison,
+    LeaseFailed(ordinal, marks_.HighestMark(item), false, plan().on_poison,
                 absl::StrCat("worker ", worker.name, " died on it"), context);
   }
   LeaveViewIfIdle(worker.session, context);
@@ -571,13 +585,13 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
 void TrainingJob::Resume(bool skip_quarantined, Context* context) {
   if (state_.phase != JobPhase::kPaused) return;
   for (const int64_t ordinal : std::exchange(state_.quarantined, {})) {
-    const ItemId item = plan().ItemAt(ordinal);
     if (skip_quarantined) {
-      const int64_t begin = marks_.LowestMark(item);
-      state_.skipped.push_back({item, begin, plan().BatchEnd(item, begin)});
+      Skip(plan().ItemAt(ordinal), state_.failed_at[ordinal],
+           "an operator said so", context);
     }
     leases_.EndQuarantine(ordinal);
   }
+  state_.failed_at.clear();
   state_.phase = JobPhase::kRunning;
   state_.reason.clear();
   dirty_ = true;
@@ -693,8 +707,8 @@ void TrainingJob::Tick(Context* context) {
       context->Log(absl::StrCat("job=", record_->name, " item=", ToString(item),
                                 " lease ran out"));
       if (!held.empty() && held.front() == ordinal) {
-        LeaseFailed(ordinal, marks_.LowestMark(item), 0, false,
-                    plan().on_poison, "its lease ran out", context);
+        LeaseFailed(ordinal, marks_.HighestMark(item), false, plan().on_poison,
+                    "its lease ran out", context);
       }
       LeaveViewIfIdle(worker, context);
     }

@@ -123,9 +123,11 @@ class TrainingJob {
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
   void JoinView(SessionId worker, int64_t own_clock, Context* context);
   void LeaveViewIfIdle(SessionId worker, Context* context);
-  void LeaseFailed(int64_t ordinal, int64_t position, int64_t end, bool at_once,
+  void LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
                    PoisonPolicy policy, const std::string& why,
                    Context* context);
+  bool Skip(ItemId item, int64_t begin, const std::string& why,
+            Context* context);
   void BroadcastView(Context* context);
   void ToOwners(const SchedulerToServer& message, Context* context);
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/internal/check.h"
+#include "common/rpc/internal/fields.h"
 #include "common/status_macros.h"
 
 namespace ebb::rpc {
@@ -14,11 +15,21 @@ namespace ebb::rpc {
 using internal::AtMost;
 using internal::InRange;
 using internal::IsPartition;
+using internal::kFields;
 using internal::Named;
 using internal::NotNegative;
 using internal::Present;
 using internal::UnknownEnum;
 using internal::ValidUtf8;
+
+// Whoever adds a field is stopped here: convert it below, then count it.
+static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
+              kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
+              kFields<VersionKey> == 5 && kFields<RollbackRecord> == 1);
+static_assert(kFields<JobPlan> == 19 && kFields<ConsistencyPlan> == 5 &&
+              kFields<JobRecord> == 4);
+static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
+              kFields<ServerAddress> == 2);
 
 namespace internal {
 

@@ -4,6 +4,7 @@
 #include "absl/status/statusor.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/internal/check.h"
+#include "common/rpc/internal/fields.h"
 #include "common/status_macros.h"
 
 namespace ebb::rpc {
@@ -12,10 +13,19 @@ using internal::AtMost;
 using internal::InRange;
 using internal::IsPartition;
 using internal::IsSize;
+using internal::kFields;
 using internal::Named;
 using internal::NotNegative;
 using internal::Present;
 using internal::UnknownEnum;
+
+// Whoever adds a field is stopped here: convert it below, then count it.
+static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 5 &&
+              kFields<WorkerStamp> == 3);
+static_assert(kFields<PushReply> == 9 && kFields<PushSegmentReply> == 4);
+static_assert(kFields<PullRequest> == 8 && kFields<PullSegmentRequest> == 2);
+static_assert(kFields<PullReply> == 7 && kFields<PullSegment> == 5);
+static_assert(kFields<ClockUpdate> == 3);
 
 namespace {
 

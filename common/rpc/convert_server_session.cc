@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/internal/check.h"
+#include "common/rpc/internal/fields.h"
 #include "common/status_macros.h"
 
 // Each message has one function Put (struct to message) and one Get (message
@@ -17,10 +18,24 @@ namespace ebb::rpc {
 using internal::AtMost;
 using internal::InRange;
 using internal::IsPartition;
+using internal::kFields;
 using internal::Named;
 using internal::NotNegative;
 using internal::Present;
 using internal::ValidUtf8;
+
+// Whoever adds a field is stopped here: convert it below, then count it.
+static_assert(kFields<RegisterServer> == 6 && kFields<JobRegistration> == 4 &&
+              kFields<PartitionRegistration> == 5 &&
+              kFields<RegisterPartitions> == 2);
+static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 4);
+static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
+              kFields<ServerStatistics> == 7 && kFields<ServerGoodbye> == 1);
+static_assert(kFields<Grant> == 7 && kFields<PartitionGrant> == 3);
+static_assert(kFields<ViewUpdate> == 4 && kFields<ViewMember> == 3 &&
+              kFields<RoundStatus> == 4 && kFields<CheckpointNow> == 1 &&
+              kFields<TakeSnapshot> == 3 && kFields<DropSnapshot> == 2 &&
+              kFields<JobCompleted> == 2 && kFields<ForgetJob> == 1);
 
 namespace {
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/rpc/internal/check.h"
+#include "common/rpc/internal/fields.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -74,6 +75,51 @@ const RollbackRecord kRollback{
     {VersionKey{JobId(77), Generation(2), PartitionId(1), Term(4), 5}}};
 constexpr char kRollbackText[] =
     "versions { job: 77 generation: 2 partition: 1 term: 4 sequence: 5 }";
+
+// A field of a struct has a field of its message, and the other way round.
+template <typename Struct, typename Message>
+void ExpectSameFields(int only_in_message = 0) {
+  EXPECT_EQ(static_cast<int>(internal::kFields<Struct>) + only_in_message,
+            Message::descriptor()->field_count())
+      << Message::descriptor()->full_name();
+}
+
+TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
+  ExpectSameFields<JobPlan, v1::Plan>();
+  ExpectSameFields<ConsistencyPlan, v1::Plan::Consistency>();
+  ExpectSameFields<JobRecord, v1::JobRecord>();
+  ExpectSameFields<VersionKey, v1::VersionKey>();
+  ExpectSameFields<Placement, v1::Placement>();
+  ExpectSameFields<PartitionPlace, v1::PartitionPlace>();
+  constexpr int kValues = 1;
+  ExpectSameFields<PushRequest, v1::PushRequest>(kValues);
+  ExpectSameFields<PushSegment, v1::PushSegment>();
+  ExpectSameFields<PushReply, v1::PushResponse>();
+  ExpectSameFields<PushSegmentReply, v1::PushSegmentResponse>();
+  ExpectSameFields<PullRequest, v1::PullRequest>();
+  ExpectSameFields<PullReply, v1::PullResponse>(kValues);
+  ExpectSameFields<PullSegment, v1::PullSegment>();
+  ExpectSameFields<ClockUpdate, v1::ClockRequest>();
+  ExpectSameFields<RegisterServer, v1::RegisterServer>();
+  ExpectSameFields<JobRegistration, v1::JobRegistration>();
+  ExpectSameFields<PartitionRegistration, v1::PartitionRegistration>();
+  ExpectSameFields<MarkReport, v1::MarkReport>();
+  ExpectSameFields<PartitionMarkReport, v1::PartitionMarkReport>();
+  ExpectSameFields<SnapshotReply, v1::SnapshotReply>();
+  ExpectSameFields<ServerStatistics, v1::ServerStatistics>();
+  ExpectSameFields<Grant, v1::Grant>();
+  ExpectSameFields<PartitionGrant, v1::PartitionGrant>();
+  ExpectSameFields<ViewUpdate, v1::ViewUpdate>();
+  ExpectSameFields<ViewMember, v1::ViewMember>();
+  ExpectSameFields<RoundStatus, v1::RoundStatus>();
+  ExpectSameFields<RegisterWorker, v1::RegisterWorker>();
+  ExpectSameFields<HeldItem, v1::HeldItem>();
+  ExpectSameFields<Progress, v1::Progress>();
+  ExpectSameFields<ItemEnd, v1::ItemEnd>();
+  ExpectSameFields<EvaluationResult, v1::EvaluationResult>();
+  ExpectSameFields<Lease, v1::Lease>();
+  ExpectSameFields<EvaluationLease, v1::EvaluationLease>();
+}
 
 // --- Everything survives the way there and back ------------------------------
 

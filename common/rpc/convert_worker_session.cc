@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/internal/check.h"
+#include "common/rpc/internal/fields.h"
 #include "common/status_macros.h"
 
 // As convert_server_session.cc.
@@ -14,11 +15,20 @@ namespace ebb::rpc {
 
 using internal::AtMost;
 using internal::InRange;
+using internal::kFields;
 using internal::Named;
 using internal::NotNegative;
 using internal::Present;
 using internal::UnknownEnum;
 using internal::ValidUtf8;
+
+// Whoever adds a field is stopped here: convert it below, then count it.
+static_assert(kFields<RegisterWorker> == 7 && kFields<HeldItem> == 3 &&
+              kFields<LeaseRequest> == 2 && kFields<Progress> == 9 &&
+              kFields<ItemEnd> == 9 && kFields<PlacementRequest> == 2 &&
+              kFields<EvaluationResult> == 8 && kFields<WorkerGoodbye> == 1);
+static_assert(kFields<Lease> == 8 && kFields<EvaluationLease> == 4 &&
+              kFields<LeaseLost> == 3);
 
 namespace {
 
