@@ -294,6 +294,7 @@ void TrainingJob::MarksChanged(Context* context) {
   if (plan().rounds()) {
     const int64_t closed = marks_.RoundsClosed();
     const int64_t durable = marks_.RoundsDurable();
+    if (closed < rounds_.closed_everywhere) RevokeAbove(closed, context);
     if (closed != rounds_.closed_everywhere ||
         durable != rounds_.durable_everywhere) {
       rounds_ = {id(), state_.generation, closed, durable};
@@ -324,6 +325,22 @@ void TrainingJob::MarksChanged(Context* context) {
   dirty_ = true;
   context->Log(absl::StrCat("job=", record_->name, " is complete"));
   ToOwners(JobCompleted{id(), state_.generation}, context);
+}
+
+// A server came back with an older round. Workers that wait for later ones
+// hold all they may, and nobody could take what is open again.
+void TrainingJob::RevokeAbove(int64_t round, Context* context) {
+  std::vector<std::pair<int64_t, SessionId>> revoked;
+  for (const auto& [ordinal, lease] : leases_.held()) {
+    if (plan().RoundOf(plan().ItemAt(ordinal)) > round) {
+      revoked.emplace_back(ordinal, lease.worker);
+    }
+  }
+  for (const auto& [ordinal, worker] : revoked) {
+    leases_.Release(ordinal, worker);
+    context->ToWorker(
+        worker, LeaseLost{id(), state_.generation, plan().ItemAt(ordinal)});
+  }
 }
 
 void TrainingJob::RequestCheckpoint(Context* context) {

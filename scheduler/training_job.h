@@ -119,6 +119,7 @@ class TrainingJob {
   void MarksChanged(Context* context);
   void PlacementChanged(Context* context);
 
+  void RevokeAbove(int64_t round, Context* context);
   bool MayLease(int64_t ordinal, Context* context);
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
   void JoinView(SessionId worker, int64_t own_clock, Context* context);
