@@ -126,9 +126,12 @@ void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
   }
   if (work.held.empty()) work.next_progress = now + work.ttl / 5;
   const JobPlan& plan = work.record->plan;
-  work.held.push_back({ItemProgress(lease.item, plan.ItemSize(lease.item),
-                                    lease.hints, plan.partitions),
-                       std::move(lease.skipped)});
+  const auto after = std::find_if(
+      work.held.begin(), work.held.end(),
+      [&](const Held& held) { return lease.item < held.progress.item(); });
+  work.held.insert(after, {ItemProgress(lease.item, plan.ItemSize(lease.item),
+                                        lease.hints, plan.partitions),
+                           std::move(lease.skipped)});
 }
 
 void TrainingCore::Handle(const LeaseLost& lost, absl::Time now,
@@ -285,16 +288,6 @@ bool TrainingCore::Reachable(Work* work, const Held& held, int64_t begin,
 // Begins the next pull when there will be something to compute with it.
 void TrainingCore::MaybePull(Work* work, absl::Time now) {
   const bool computing_here = ComputingFor(*work);
-  const int64_t target = work->clock +
-                         static_cast<int64_t>(work->batches.size()) +
-                         (computing_here ? 1 : 0);
-  if (work->puller.active()) {
-    // A batch that was refused or given up counts no more: a pull for the one
-    // after it would wait for this very worker.
-    work->puller.LowerTarget(target);
-    return;
-  }
-  if (now < work->pull_not_before) return;
   if (computing_here && !options_.prefetch) return;
   const JobPlan& plan = work->record->plan;
   // The first held item with a batch beside the one being computed.
@@ -311,9 +304,21 @@ void TrainingCore::MaybePull(Work* work, absl::Time now) {
       break;
     }
   }
-  if (next == nullptr) return;
-  const int64_t round =
-      plan.rounds() ? plan.RoundOf(next->progress.item()) : -1;
+  const int64_t round = plan.rounds() && next != nullptr
+                            ? plan.RoundOf(next->progress.item())
+                            : -1;
+  const int64_t target = work->clock +
+                         static_cast<int64_t>(work->batches.size()) +
+                         (computing_here ? 1 : 0);
+  if (work->puller.active()) {
+    // A batch that was refused or given up counts no more: a pull for the one
+    // after it would wait for this very worker.
+    work->puller.LowerTarget(target);
+    // So would a pull of a later round than an item that was leased since.
+    if (next == nullptr || work->puller.spec().round == round) return;
+    work->puller.Cancel();
+  }
+  if (next == nullptr || now < work->pull_not_before) return;
   if (work->values != nullptr && work->values->round == round) return;
   PullSpec spec;
   spec.job = work->record->id;

@@ -104,7 +104,7 @@ class TrainingCore {
     bool preparing = false;
     bool ready = false;
     Routes routes;
-    std::list<Held> held;  // In the order of their leases.
+    std::list<Held> held;  // In the order of the items.
     Puller puller;
     PulledValuesPtr values;  // Pulled, not yet used.
     ViewNumber joined;
