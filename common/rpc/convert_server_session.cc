@@ -501,11 +501,6 @@ absl::Status GetInto(Variant* to, Message* from, RecordReceiver* records) {
   return Get(from, records, &to->template emplace<Struct>());
 }
 
-absl::Status Empty(absl::string_view message) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      message, " is empty, or of a kind that this version does not know"));
-}
-
 }  // namespace
 
 v1::ServerToScheduler ToProto(const ServerToScheduler& message,
@@ -519,7 +514,7 @@ absl::StatusOr<ServerToScheduler> FromProto(v1::ServerToScheduler&& from,
                                             RecordReceiver* records) {
   using M = v1::ServerToScheduler;
   ServerToScheduler to;
-  absl::Status status = Empty("ServerToScheduler");
+  absl::Status status = internal::EmptyMessage("ServerToScheduler");
   switch (from.message_case()) {
     case M::kRegisterServer:
       status =
@@ -564,7 +559,7 @@ absl::StatusOr<SchedulerToServer> FromProto(v1::SchedulerToServer&& from,
                                             RecordReceiver* records) {
   using M = v1::SchedulerToServer;
   SchedulerToServer to;
-  absl::Status status = Empty("SchedulerToServer");
+  absl::Status status = internal::EmptyMessage("SchedulerToServer");
   switch (from.message_case()) {
     case M::kGrant:
       status = GetInto<Grant>(&to, from.mutable_grant(), records);

@@ -344,11 +344,6 @@ absl::Status GetInto(Variant* to, From... from) {
   return Get(from..., &to->template emplace<Struct>());
 }
 
-absl::Status Empty(absl::string_view message) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      message, " is empty, or of a kind that this version does not know"));
-}
-
 }  // namespace
 
 v1::WorkerToScheduler ToProto(const WorkerToScheduler& message, RecordSender*) {
@@ -361,7 +356,7 @@ absl::StatusOr<WorkerToScheduler> FromProto(v1::WorkerToScheduler&& from,
                                             RecordReceiver*) {
   using M = v1::WorkerToScheduler;
   WorkerToScheduler to;
-  absl::Status status = Empty("WorkerToScheduler");
+  absl::Status status = internal::EmptyMessage("WorkerToScheduler");
   switch (from.message_case()) {
     case M::kRegisterWorker:
       status = GetInto<RegisterWorker>(&to, from.mutable_register_worker());
@@ -402,7 +397,7 @@ absl::StatusOr<SchedulerToWorker> FromProto(v1::SchedulerToWorker&& from,
                                             RecordReceiver* records) {
   using M = v1::SchedulerToWorker;
   SchedulerToWorker to;
-  absl::Status status = Empty("SchedulerToWorker");
+  absl::Status status = internal::EmptyMessage("SchedulerToWorker");
   switch (from.message_case()) {
     case M::kLease:
       status = GetInto<Lease>(&to, from.mutable_lease(), records);

@@ -63,6 +63,12 @@ inline absl::Status UnknownEnum(absl::string_view field, int value) {
       absl::StrCat(field, " is ", value, ", which this version does not know"));
 }
 
+// A message of a stream with no alternative set.
+inline absl::Status EmptyMessage(absl::string_view message) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      message, " is empty, or of a kind that this version does not know"));
+}
+
 // `text`, with '?' for every byte that is not part of valid UTF-8: protobuf
 // refuses to parse a message with such a string, which would end the stream.
 std::string ValidUtf8(absl::string_view text);
