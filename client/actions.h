@@ -19,6 +19,8 @@ struct ClientOptions {
   SessionId session;
   std::string name = "worker";  // Appears in status and logs.
   int64_t process_id = 0;
+  JobId only_job;               // Takes items of this job only; 0: of any.
+  bool no_evaluations = false;  // Is not asked to evaluate.
   // Items held: the one in work and those after it, so that a short absence
   // of the scheduler costs nothing.
   int32_t held_items = 2;

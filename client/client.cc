@@ -107,6 +107,8 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   loop.shell.core.name =
       options_.name.empty() ? absl::StrCat("client-", getpid()) : options_.name;
   loop.shell.core.process_id = getpid();
+  loop.shell.core.only_job = record.id;
+  loop.shell.core.no_evaluations = !options_.evaluate;
   loop.shell.core.prefetch = options_.prefetch;
   loop.grace = options_.grace;
   loop.evaluate = options_.evaluate;

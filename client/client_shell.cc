@@ -22,7 +22,15 @@ constexpr absl::Duration kLongestDrain = absl::Hours(24);
 constexpr absl::Duration kComplaintInterval = absl::Seconds(10);
 constexpr int kFailuresPerLine = 32;
 
+constexpr absl::string_view kKillPoints[] = {
+    "leased-not-begun",     // A lease has come, and nothing was done for it.
+    "computed-not-pushed",  // A gradient is there, and nobody knows.
+    "pushed-not-answered",  // It is on its way to one server.
+};
+
 }  // namespace
+
+std::span<const absl::string_view> ClientKillPoints() { return kKillPoints; }
 
 // One session with the scheduler, from connecting to OnClosed.
 class ClientShell::Connection : public rpc::WorkerSessionHandler {
@@ -186,6 +194,7 @@ void ClientShell::Do(SendPush action) {
         });
         if (!reply.ok()) Complain(address, reply.status());
       });
+  options_.kill_points.Reached("pushed-not-answered");
 }
 
 void ClientShell::Do(SendPull action) {
@@ -254,6 +263,9 @@ void ClientShell::Connect() {
 }
 
 void ClientShell::OnMessage(int64_t connection, SchedulerToWorker message) {
+  if (std::get_if<Lease>(&message) != nullptr) {
+    options_.kill_points.Reached("leased-not-begun");
+  }
   bool first = false;
   Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
     mu_.AssertHeld();
@@ -352,6 +364,7 @@ void ClientShell::Work() {
       });
     } else if (const auto* compute = std::get_if<Compute>(&task)) {
       ComputeResult result = computer_->Compute(compute->task);
+      options_.kill_points.Reached("computed-not-pushed");
       Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
         core->OnComputed(std::move(result), now, out);
       });

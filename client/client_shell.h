@@ -23,6 +23,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -35,6 +36,7 @@
 #include "client/actions.h"
 #include "client/job_computer.h"
 #include "client/training_core.h"
+#include "common/kill_point.h"
 #include "common/mutex.h"
 #include "common/rpc/transport.h"
 #include "common/steady_time.h"
@@ -56,7 +58,12 @@ struct ClientShellOptions {
   // Called with one line per event that an operator should know, on any
   // thread, one at a time; must not call the shell. Absent: nobody is told.
   std::function<void(absl::string_view)> log;
+  // For tests.
+  KillPoints kill_points;
 };
+
+// Where a worker may be killed in tests (KillPoints).
+std::span<const absl::string_view> ClientKillPoints();
 
 class ClientShell {
  public:

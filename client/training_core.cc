@@ -67,6 +67,8 @@ void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   message.session = options_.session;
   message.name = options_.name;
   message.process_id = options_.process_id;
+  message.only_job = options_.only_job;
+  message.no_evaluations = options_.no_evaluations;
   for (auto& [id, work] : works_) {
     message.clock = std::max(message.clock, work.clock);
     for (const Held& held : work.held) {

@@ -35,6 +35,9 @@ struct WorkerInfo {
   int32_t wants = 0;  // Items it could take.
   bool parked = false;
   int64_t examples = 0;  // Computed in its life.
+  // As in RegisterWorker.
+  JobId only_job;
+  bool no_evaluations = false;
   int64_t clock = 0;
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
 };

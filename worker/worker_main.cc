@@ -48,6 +48,7 @@ struct Flags {
   bool die_with_parent = false;
   int64_t crash_at_example = -1;
   absl::Duration compute_delay = absl::ZeroDuration();
+  std::string kill_at;
 };
 
 CLI::Option* AddDuration(CLI::App* app, const char* name, const char* variable,
@@ -132,6 +133,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
   AddDuration(app, "--compute-delay", "EBB_COMPUTE_DELAY",
               &flags->compute_delay, "")
       ->group("");
+  app->add_option("--kill-at", flags->kill_at)
+      ->envname("EBB_KILL_AT")
+      ->group("");
   app->footer(kExample);
 }
 
@@ -152,7 +156,8 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " batches_in_flight=" << flags.batches_in_flight
             << " prefetch=" << !flags.no_prefetch << " grace=" << flags.grace
             << " crash_at_example=" << flags.crash_at_example
-            << " compute_delay=" << flags.compute_delay;
+            << " compute_delay=" << flags.compute_delay
+            << " kill_at=" << flags.kill_at;
 }
 
 // From now on a signal to stop ends the process where it is.
@@ -194,6 +199,11 @@ int Run(Flags flags) {
   options.core.batches_in_flight = flags.batches_in_flight;
   options.core.prefetch = !flags.no_prefetch;
   options.log = [](absl::string_view text) { LOG(INFO) << text; };
+
+  auto kill_points =
+      KillPoints::Parse(flags.kill_at, client::ClientKillPoints());
+  if (!kill_points.ok()) return Fail(kill_points.status());
+  options.kill_points = *kill_points;
 
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
