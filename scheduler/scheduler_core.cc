@@ -282,6 +282,8 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker.session = message.session;
   worker.name = message.name;
   worker.process_id = message.process_id;
+  worker.only_job = message.only_job;
+  worker.no_evaluations = message.no_evaluations;
   worker.link = link;
   worker.since = context->now;
   worker.last_heard = context->now;
@@ -289,6 +291,8 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker.wants = 0;
   worker_links_[link] = message.session;
   worker.claims = message.held;
+  // A lease that was sent to its broken connection never arrived.
+  for (auto& [id, job] : jobs_) job->ReleaseUnclaimed(worker, context);
   if (!gathering_) SettleClaims(&worker, context);
 }
 
@@ -321,7 +325,9 @@ void SchedulerCore::Handle(LinkId link, const Progress& message,
   if (worker == nullptr || job == nullptr) return;
   worker->parked = message.parked;
   worker->clock = message.clock;
-  job->Renewed(worker, message, context);
+  // What it claims is settled when the servers have reported; until then it
+  // goes on with it.
+  if (!gathering_) job->Renewed(worker, message, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const ItemEnd& message,
@@ -480,10 +486,11 @@ void SchedulerCore::OfferWork(Context* context) {
     while (worker.wants > 0 && offered) {
       offered = false;
       for (auto& [id, job] : jobs_) {
+        if (worker.only_job != JobId() && worker.only_job != id) continue;
         if (worker.wants > 0 && job->Offer(&worker, context)) offered = true;
       }
     }
-    if (worker.wants > 0 && !choosy) return;
+    if (worker.wants > 0 && !choosy && worker.only_job == JobId()) return;
     it = worker.wants > 0 ? std::next(it) : waiting_.erase(it);
   }
 }

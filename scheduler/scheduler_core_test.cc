@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace ebb::scheduler {
 namespace {
 
@@ -175,6 +177,30 @@ TEST_F(SchedulerCoreTest, ARegistrationOfAnotherTermIsNotBelieved) {
   EXPECT_EQ(job().marks().full_everywhere(), 0);
 }
 
+// Bug: the evaluation waited for its whole time-out.
+TEST_F(SchedulerCoreTest, ASnapshotLostWithItsServerIsTakenAgainAtOnce) {
+  const auto snapshots = [&] {
+    return std::count_if(to_server_.begin(), to_server_.end(),
+                         [](const auto& message) {
+                           return std::holds_alternative<TakeSnapshot>(message);
+                         });
+  };
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.evaluate_every = 1;
+  SchedulerActions actions;
+  job_ = *core_->Submit(record, now_, &actions);
+  Do(std::move(actions));
+  Register(4, 0);
+  EXPECT_EQ(snapshots(), 1);
+  SchedulerActions lost;
+  core_->OnServerDisconnected(kServerLink, now_, &lost);
+  Do(std::move(lost));
+  ServerUp();
+  Register(4, 0);
+  EXPECT_EQ(snapshots(), 1);
+}
+
 TEST_F(SchedulerCoreTest, AConnectionThatBreaksFreesTheItemAtOnce) {
   Ready();
   WorkerUp(kWorkerLink, kWorker);
@@ -190,6 +216,19 @@ TEST_F(SchedulerCoreTest, AConnectionThatBreaksFreesTheItemAtOnce) {
   FromWorker(kOtherLink, LeaseRequest{kOther, 1});
   ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
   EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 0}));
+}
+
+// Bug: the next worker computed again what the servers had not reported yet.
+TEST_F(SchedulerCoreTest, AReturnedItemGoesOnWhereItsWorkerStopped) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  ItemEnd end{kWorker, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kReturned;
+  end.position = 1;
+  FromWorker(kWorkerLink, end);
+  WorkerUp(kOtherLink, kOther);
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_THAT(Leases(kOtherLink)[0].hints, testing::Each(1));
 }
 
 TEST_F(SchedulerCoreTest, ASilentWorkerLosesItsItemAfterTheLeaseTime) {
@@ -327,6 +366,106 @@ TEST_F(SchedulerCoreTest, AnItemThatKeepsKillingWorkersIsQuarantined) {
   WorkerUp(kWorkerLink, kWorker);
   ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
   EXPECT_THAT(Leases(kWorkerLink)[0].skipped, SizeIs(1));
+}
+
+TEST_F(SchedulerCoreTest, AWorkerOfOneJobGetsNoItemOfAnother) {
+  Ready();
+  RegisterWorker picky{kWorker, "picky"};
+  picky.only_job = JobId(job_.value() + 1);
+  FromWorker(kWorkerLink, picky);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
+  // It keeps nobody else waiting.
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_THAT(Leases(kOtherLink), SizeIs(1));
+
+  picky.only_job = job_;
+  FromWorker(kWorkerLink, picky);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(Leases(kWorkerLink), SizeIs(1));
+}
+
+TEST_F(SchedulerCoreTest, AWorkerGoesOnWithItsItemWhileServersAreAwaited) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  const Generation generation = job().state().generation;
+  Restart(std::map(stored_));
+  RegisterWorker again{kWorker, "w"};
+  again.held = {{job_, generation, {0, 0}}};
+  FromWorker(kWorkerLink, again);
+  FromWorker(kWorkerLink, Progress{kWorker, job_, generation, {0, 0}, 1});
+  EXPECT_THAT(to_worker_, IsEmpty());  // It is not told that the lease is lost.
+}
+
+TEST_F(SchedulerCoreTest, ALeaseThatNeverArrivedIsGivenToSomebodyElse) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  // It comes back before its old connection is known to be broken.
+  FromWorker(LinkId(9), RegisterWorker{kWorker, "w"});
+  EXPECT_THAT(job().leases().HeldBy(kWorker), IsEmpty());
+  WorkerUp(kOtherLink, kOther);
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 0}));
+}
+
+TEST_F(SchedulerCoreTest, TheLastCheckpointIsAskedForAgainOnANewConnection) {
+  const auto asked = [&] {
+    return std::count_if(
+        to_server_.begin(), to_server_.end(), [](const auto& message) {
+          return std::holds_alternative<CheckpointNow>(message);
+        });
+  };
+  Ready();
+  Register(4, 0);
+  EXPECT_EQ(asked(), 1);
+  ServerUp({Registration(4, 0)});
+  EXPECT_EQ(asked(), 1);
+}
+
+TEST_F(SchedulerCoreTest, AnEvaluationWaitsForAWorkerAsLongAsItTakes) {
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.evaluate_every = 1;
+  SchedulerActions actions;
+  job_ = *core_->Submit(record, now_, &actions);
+  Do(std::move(actions));
+  Register(4, 4);
+  for (int i = 0; i < 20; ++i) Tick(absl::Seconds(61));
+  EXPECT_TRUE(job().evaluating());
+  EXPECT_THAT(job().state().evaluations, IsEmpty());
+}
+
+TEST_F(SchedulerCoreTest, NoBatchIsSkippedForAWorkerThatCannotBegin) {
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.on_poison = PoisonPolicy::kSkip;
+  SchedulerActions actions;
+  job_ = *core_->Submit(record, now_, &actions);
+  Do(std::move(actions));
+  Register();
+  for (int i = 0; i < 2; ++i) {
+    WorkerUp(kWorkerLink, kWorker);
+    ItemEnd end{kWorker, job_, job().state().generation, {0, 0}};
+    end.end = LeaseEnd::kFailed;
+    end.error = "no such file";
+    FromWorker(kWorkerLink, end);
+  }
+  EXPECT_THAT(job().state().skipped, IsEmpty());
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+}
+
+TEST_F(SchedulerCoreTest, ALateFailureDoesNotPauseWhatWasCancelled) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Cancel(job_, now_, &actions).ok());
+  ItemEnd end{kWorker, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.failed_end = 1;
+  end.non_finite = true;
+  FromWorker(kWorkerLink, end);
+  EXPECT_EQ(job().state().phase, JobPhase::kCancelled);
 }
 
 TEST_F(SchedulerCoreTest, ADeathWhileAServerIsAwayBlamesNoItem) {

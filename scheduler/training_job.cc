@@ -153,6 +153,9 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
           started_ && Believe(server, one, context);
     }
   }
+  // What was asked of the server before it was away may be lost.
+  final_checkpoint_asked_ = false;
+  round_checkpoint_asked_ = -1;
   if (!started_) return;
   AssignOwners(context);
   std::vector<PartitionId> anew;
@@ -193,6 +196,11 @@ bool TrainingJob::Believe(const ServerInfo& server,
   if (!was_whole && placement_.AllRegistered()) {
     // Nobody could advance while a server was away.
     leases_.RenewAll(context->now + options_.lease_ttl);
+    if (evaluation_) {
+      // The snapshot may have died with the server, and no worker is to blame.
+      evaluation_->worker = SessionId();
+      BeginSnapshot(context);
+    }
   }
   marks_.Replace(one.partition, *std::move(marks), *std::move(durable),
                  [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
@@ -398,6 +406,7 @@ bool TrainingJob::MayLease(int64_t ordinal, Context* context) {
 bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
   if (!started_ || !placement_.AllRegistered()) return false;
   if (evaluation_ && evaluation_->worker == SessionId() &&
+      !worker->no_evaluations &&
       static_cast<int32_t>(evaluation_->pinned.size()) == placement_.size()) {
     evaluation_->worker = worker->session;
     evaluation_->deadline = context->now + options_.evaluation_timeout;
@@ -437,6 +446,11 @@ void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
   lease.item = plan().ItemAt(ordinal);
   lease.ttl = options_.lease_ttl;
   lease.hints = marks_.Hints(lease.item);
+  if (const auto it = returned_at_.find(ordinal); it != returned_at_.end()) {
+    // Its last worker knew better than the servers' last reports.
+    for (int64_t& hint : lease.hints) hint = std::max(hint, it->second);
+    returned_at_.erase(it);
+  }
   if (view_.Contains(worker)) {
     lease.joined = view_.member(worker).joined;
     lease.start_clock = view_.member(worker).start_clock;
@@ -521,16 +535,22 @@ void TrainingJob::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
       state_.failures.erase(ordinal);
       break;
     case LeaseEnd::kReturned:
+      returned_at_[ordinal] = end.position;
+      [[fallthrough]];
     case LeaseEnd::kRefused:
       leases_.Release(ordinal, worker.session);
       break;
     case LeaseEnd::kFailed: {
+      // A worker that cannot even begin, for want of the data, says nothing
+      // of a batch: none is skipped for it.
       leases_.Release(ordinal, worker.session);
       context->Log(absl::StrCat("job=", record_->name, " worker=", worker.name,
                                 " item=", ToString(end.item), " failed at ",
                                 end.position, ": ", end.error));
       LeaseFailed(ordinal, end.position, end.non_finite,
-                  end.non_finite ? plan().on_nonfinite : plan().on_poison,
+                  end.failed_end <= end.position ? PoisonPolicy::kPause
+                  : end.non_finite               ? plan().on_nonfinite
+                                                 : plan().on_poison,
                   end.error, context);
       break;
     }
@@ -545,6 +565,10 @@ void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
                               Context* context) {
   if (!placement_.AllRegistered() && !EBB_PLANTED(every_failed_lease_counts)) {
     return;
+  }
+  if (state_.phase == JobPhase::kCompleted ||
+      state_.phase == JobPhase::kCancelled) {
+    return;  // Nothing pauses what is over.
   }
   const ItemId item = plan().ItemAt(ordinal);
   dirty_ = true;
@@ -579,6 +603,17 @@ bool TrainingJob::Skip(ItemId item, int64_t begin, const std::string& why,
                             range.begin, ", ", range.end, ") of item ",
                             ToString(item), ": ", why));
   return true;
+}
+
+void TrainingJob::ReleaseUnclaimed(const WorkerInfo& worker, Context* context) {
+  for (const int64_t ordinal : leases_.HeldBy(worker.session)) {
+    const bool claimed = std::any_of(
+        worker.claims.begin(), worker.claims.end(), [&](const HeldItem& held) {
+          return held.job == id() && held.item == plan().ItemAt(ordinal);
+        });
+    if (!claimed) leases_.Release(ordinal, worker.session);
+  }
+  LeaveViewIfIdle(worker.session, context);
 }
 
 void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
@@ -651,7 +686,9 @@ void TrainingJob::BeginSnapshot(Context* context) {
   if (running.snapshot != 0) {
     ToOwners(DropSnapshot{id(), running.snapshot}, context);
   }
-  if (++running.attempts > kEvaluationAttempts) {
+  // Nobody failed where nobody was there to try.
+  const bool tried = running.worker != SessionId();
+  if (tried && ++running.attempts >= kEvaluationAttempts) {
     Evaluation failed;
     failed.epoch = running.epoch;
     failed.error = absl::StrCat("no worker could evaluate it in ",

@@ -66,6 +66,8 @@ class TrainingJob {
   bool Offer(WorkerInfo* worker, Context* context);
   void AdoptLease(const WorkerInfo& worker, const HeldItem& held, int64_t clock,
                   Context* context);
+  // Leases of a worker that registers anew and does not name them.
+  void ReleaseUnclaimed(const WorkerInfo& worker, Context* context);
   void WorkerLost(const WorkerInfo& worker, Context* context);
   void Renewed(WorkerInfo* worker, const Progress& progress, Context* context);
   void ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
@@ -146,6 +148,8 @@ class TrainingJob {
   PlacementTable placement_;
   MarkTable marks_;
   LeaseTable leases_;
+  // Where workers stopped that gave an item back, until it is leased again.
+  std::map<int64_t, int64_t> returned_at_;
   View view_;
   RoundStatus rounds_;
   bool final_checkpoint_asked_ = false;
