@@ -80,7 +80,15 @@ ProcessSpec LocalCluster::Spec(
 
 absl::Status LocalCluster::StartOne(const std::string& daemon,
                                     const ProcessSpec& spec) {
+  specs_[daemon] = spec;
   return supervisor_.Start(daemon, spec, spec, absl::Now());
+}
+
+bool LocalCluster::Kill(const std::string& daemon, const std::string& then_at) {
+  if (then_at.empty()) return supervisor_.Kill(daemon);
+  ProcessSpec next = specs_.at(daemon);
+  next.argv.insert(next.argv.end(), {"--kill-at", then_at});
+  return supervisor_.KillThenAt(daemon, next, then_at);
 }
 
 absl::Status LocalCluster::Start() {

@@ -2,6 +2,7 @@
 #ifndef EBB_TOOLS_EBB_LOCAL_CLUSTER_H_
 #define EBB_TOOLS_EBB_LOCAL_CLUSTER_H_
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,8 +48,9 @@ class LocalCluster {
   // What happened to the daemons; starts again what died. Does not block.
   std::vector<DaemonEvent> Poll();
   absl::Time NextDue() const { return supervisor_.NextDue(); }
-  // Kills a daemon, which comes back. False: it is not there now.
-  bool Kill(absl::string_view daemon) { return supervisor_.Kill(daemon); }
+  // Kills a daemon, which comes back; where `then_at` names a point, to kill
+  // itself there. False: it is not there now.
+  bool Kill(const std::string& daemon, const std::string& then_at);
 
   // Ends workers, then servers, then the scheduler, each in good order: they
   // finish batches and write checkpoints. Blocks. What did not end as it
@@ -75,6 +77,7 @@ class LocalCluster {
   const RunFolder& folder_;  // Not owned.
   SignalWaiter& signals_;    // Not owned.
   Supervisor supervisor_;
+  std::map<std::string, ProcessSpec> specs_;  // By daemon.
 };
 
 // Kills all processes that descend from this one, and returns what they were.

@@ -15,10 +15,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "client/client_shell.h"
 #include "common/job/yaml.h"
 #include "common/rpc/admin.h"
 #include "common/status_macros.h"
 #include "ebb/v1/specification.pb.h"
+#include "scheduler/scheduler_shell.h"
+#include "server/server_shell.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
@@ -101,6 +104,16 @@ std::string Difference(const v1::Job& stored, const v1::Job& given) {
   return out;
 }
 
+template <typename Points>
+std::vector<std::string> Texts(const Points& points) {
+  return {points.begin(), points.end()};
+}
+
+KillPointsByRole AllKillPoints() {
+  return {Texts(scheduler::SchedulerKillPoints()),
+          Texts(server::ServerKillPoints()), Texts(client::ClientKillPoints())};
+}
+
 class LocalRun {
  public:
   LocalRun(const RunOptions& options, PreparedJob prepared, RunFacts facts,
@@ -120,7 +133,7 @@ class LocalRun {
     if (options.kill_every > absl::ZeroDuration()) {
       kills_.emplace(options.kill_every,
                      options.kill_seed.value_or(prepared_.job.seed()),
-                     facts.servers, facts.workers);
+                     facts.servers, facts.workers, AllKillPoints());
     }
     samples_ = folder_.ReadSamples();
     if (!samples_.empty()) seconds_before_ = samples_.back().seconds;
@@ -182,7 +195,6 @@ class LocalRun {
   double seconds_before_ = 0;  // Of earlier parts of the run.
   absl::Time sampled_ = absl::InfinitePast();
   absl::Time stray_looked_ = absl::InfinitePast();
-  bool stopping_ = false;
   bool given_up_ = false;
   std::vector<std::string> stray_;
   RunReport report_;
@@ -324,9 +336,15 @@ void LocalRun::HandleDaemons(absl::Time now) {
   for (const DaemonEvent& event : cluster_->Poll()) {
     switch (event.kind) {
       case DaemonEvent::Kind::kDied:
-        screen_.Event(absl::StrCat(event.daemon, " ", event.end.ToString(),
-                                   event.told ? ", as planned" : ""),
-                      now);
+        screen_.Event(
+            absl::StrCat(event.daemon, " ", event.end.ToString(),
+                         event.told ? ", as planned" : "",
+                         event.place.empty() ? "" : " at ", event.place),
+            now);
+        if (!event.place.empty()) {
+          report_.kills.push_back(
+              absl::StrCat(event.daemon, " at ", event.place));
+        }
         if (!event.told) {
           Problem(absl::StrCat(event.daemon, " died without being told to: it ",
                                event.end.ToString(), " (",
@@ -392,7 +410,7 @@ void LocalRun::TakeSample(const Progress& progress, absl::Time now) {
 void LocalRun::KillByPlan(absl::Time now) {
   if (!kills_ || now - submitted_ < kills_->next().after) return;
   // One that is just coming back is killed as soon as it is there.
-  if (!cluster_->Kill(kills_->next().daemon)) return;
+  if (!cluster_->Kill(kills_->next().daemon, kills_->next().then_at)) return;
   report_.kills.push_back(kills_->next().daemon);
   kills_->Advance();
 }

@@ -112,9 +112,10 @@ TEST_F(StatusWatcherTest, TellsOfQuarantineAndOfAJobThatOpensAgain) {
 }
 
 TEST(KillPlanTest, TakesRolesInTurnOncePerPeriodAsTheSeedSays) {
-  KillPlan plan(absl::Seconds(2), 7, 2, 3);
-  KillPlan same(absl::Seconds(2), 7, 2, 3);
-  KillPlan other(absl::Seconds(2), 8, 2, 3);
+  const KillPointsByRole points = {{"s"}, {"p", "q"}, {"w"}};
+  KillPlan plan(absl::Seconds(2), 7, 2, 3, points);
+  KillPlan same(absl::Seconds(2), 7, 2, 3, points);
+  KillPlan other(absl::Seconds(2), 8, 2, 3, points);
   bool differs = false;
   for (int i = 0; i < 60; ++i) {
     const Kill kill = plan.next();
@@ -123,6 +124,14 @@ TEST(KillPlanTest, TakesRolesInTurnOncePerPeriodAsTheSeedSays) {
     const std::string role = kill.daemon.substr(0, kill.daemon.find('-'));
     EXPECT_EQ(role,
               (std::vector<std::string>{"worker", "ps", "scheduler"})[i % 3]);
+    EXPECT_EQ(kill.then_at.empty(), i / 3 % 2 == 0);
+    // The servers' second kill, and their fourth.
+    if (i % 12 == 4) {
+      EXPECT_EQ(kill.then_at.substr(0, 2), "p:");
+    } else if (i % 12 == 10) {
+      EXPECT_EQ(kill.then_at.substr(0, 2), "q:");
+    }
+    EXPECT_EQ(kill.then_at, same.next().then_at);
     EXPECT_EQ(kill.daemon, same.next().daemon);
     EXPECT_EQ(kill.after, same.next().after);
     differs |= kill.after != other.next().after;

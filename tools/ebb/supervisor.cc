@@ -45,6 +45,10 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
                              absl::Time now, std::vector<DaemonEvent>* events) {
   DaemonEvent event{DaemonEvent::Kind::kDied, name, daemon->process->pid(),
                     *daemon->process->Poll(), daemon->told};
+  if (!event.told && !daemon->place.empty() && event.end.signal == SIGKILL) {
+    event.told = true;
+    event.place = daemon->place;
+  }
   events->push_back(event);
   const bool steady = now - daemon->started >= policy_.steady_life;
   daemon->process.reset();
@@ -69,7 +73,9 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
 void Supervisor::StartAgain(const std::string& name, Daemon* daemon,
                             absl::Time now, std::vector<DaemonEvent>* events) {
   daemon->due = absl::InfiniteFuture();
-  auto process = ChildProcess::Start(daemon->later);
+  auto process = ChildProcess::Start(daemon->next.value_or(daemon->later));
+  daemon->next.reset();
+  daemon->place = std::exchange(daemon->next_place, "");
   DaemonEvent event{DaemonEvent::Kind::kStarted, name};
   if (process.ok()) {
     daemon->process = std::move(*process);
@@ -95,6 +101,15 @@ bool Supervisor::Kill(absl::string_view daemon) {
   }
   entry->told = true;
   entry->process->Signal(SIGKILL);
+  return true;
+}
+
+bool Supervisor::KillThenAt(absl::string_view daemon, const ProcessSpec& next,
+                            absl::string_view place) {
+  if (!Kill(daemon)) return false;
+  Daemon* entry = Find(daemon);
+  entry->next = next;
+  entry->next_place = std::string(place);
   return true;
 }
 

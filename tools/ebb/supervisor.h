@@ -52,9 +52,11 @@ struct DaemonEvent {
   Kind kind = Kind::kDied;
   std::string daemon;
   pid_t pid = 0;
-  // kDied: how; and whether it was told to (by Kill or Stop).
+  // kDied: how; whether it was told to (by Kill or Stop); and, where it killed
+  // itself as it was told, the place of which KillThenAt spoke.
   ProcessEnd end;
   bool told = false;
+  std::string place;
   // kGivenUp: why.
   std::string reason;
 };
@@ -75,6 +77,10 @@ class Supervisor {
 
   // Kills it with SIGKILL; it is started again. False: it does not run.
   bool Kill(absl::string_view daemon);
+  // The same; the life that follows is `next`, which is told to kill itself at
+  // `place`.
+  bool KillThenAt(absl::string_view daemon, const ProcessSpec& next,
+                  absl::string_view place);
   // From now on: it is asked to end and not started again.
   void Stop(absl::string_view daemon);
   // Sends SIGKILL to a daemon that was stopped and is still there. False: it
@@ -89,6 +95,11 @@ class Supervisor {
  private:
   struct Daemon {
     ProcessSpec later;
+    // The next life, where it is another one, and its place; then the place of
+    // the life that runs.
+    std::optional<ProcessSpec> next;
+    std::string next_place;
+    std::string place;
     std::optional<ChildProcess> process;
     absl::Time started = absl::InfinitePast();
     absl::Time due = absl::InfiniteFuture();

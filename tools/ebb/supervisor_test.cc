@@ -195,6 +195,27 @@ TEST_F(SupervisorTest, DeathsByOrderAreToldAndNeverGivenUp) {
   }
 }
 
+TEST_F(SupervisorTest, ALifeMayBeToldToKillItself) {
+  Supervisor supervisor(RestartPolicy{.first_wait = absl::ZeroDuration()});
+  const ProcessSpec sleep = Shell("exec sleep 100");
+  ASSERT_TRUE(supervisor.Start("w", sleep, sleep, now_).ok());
+  EXPECT_TRUE(supervisor.KillThenAt("w", Shell("kill -9 $$"), "here"));
+  DaemonEvent event = NextEvent(&supervisor);
+  EXPECT_TRUE(event.told);
+  EXPECT_EQ(event.place, "");
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+  event = NextEvent(&supervisor);
+  EXPECT_EQ(event.kind, DaemonEvent::Kind::kDied);
+  EXPECT_TRUE(event.told);
+  EXPECT_EQ(event.place, "here");
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+  // The life after it is an ordinary one.
+  kill(supervisor.Pid("w"), SIGKILL);
+  event = NextEvent(&supervisor);
+  EXPECT_FALSE(event.told);
+  EXPECT_EQ(event.place, "");
+}
+
 TEST_F(SupervisorTest, StoppedDaemonsEndAndStayAway) {
   Supervisor supervisor(RestartPolicy{});
   const ProcessSpec drains = Shell(

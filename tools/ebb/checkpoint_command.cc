@@ -1,0 +1,170 @@
+// `ebb checkpoint list`, `verify` and `export`.
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tools/ebb/checkpoint_source.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/json.h"
+#include "tools/ebb/stored_model.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  std::string scheduler;
+  std::string name;
+  std::string output;
+  std::vector<std::string> plugin_folders;
+  bool json = false;
+};
+
+Json VersionJson(const VersionInfo& version) {
+  Json json = Json::Object();
+  json["partition"] = version.key.partition.value();
+  json["generation"] = version.key.generation.value();
+  json["term"] = version.key.term.value();
+  json["sequence"] = version.key.sequence;
+  json["server"] = version.server;
+  json["updates"] = version.updates;
+  json["examples"] = version.examples;
+  json["bytes"] = version.bytes;
+  return json;
+}
+
+std::string NameOf(const VersionInfo& version) {
+  return absl::StrCat("partition ", version.key.partition.value(), " at ",
+                      version.server, ", term ", version.key.term.value(),
+                      ", sequence ", version.key.sequence);
+}
+
+int List(const Flags& flags) {
+  const auto source = OpenCheckpoints(flags.name, flags.scheduler);
+  if (!source.ok()) return Report(source.status());
+  const auto versions = (*source)->List();
+  if (!versions.ok()) return Report(versions.status());
+  if (flags.json) {
+    Json json = Json::Object();
+    json["job"] = (*source)->job().name;
+    json["versions"] = Json::List();
+    for (const VersionInfo& version : *versions) {
+      json["versions"].Add(VersionJson(version));
+    }
+    std::cout << json.ToString();
+    return kExitGood;
+  }
+  TextTable table({"PARTITION", "SERVER", "TERM", "SEQUENCE", "UPDATES",
+                   "EXAMPLES", "SIZE"},
+                  {0, 2, 3, 4, 5, 6});
+  for (const VersionInfo& version : *versions) {
+    table.Add({absl::StrCat(version.key.partition.value()), version.server,
+               absl::StrCat(version.key.term.value()),
+               absl::StrCat(version.key.sequence), WithCommas(version.updates),
+               WithCommas(version.examples), BytesText(version.bytes)});
+  }
+  std::cout << table.ToString();
+  return kExitGood;
+}
+
+int Verify(const Flags& flags) {
+  const auto source = OpenCheckpoints(flags.name, flags.scheduler);
+  if (!source.ok()) return Report(source.status());
+  const auto verified = (*source)->Verify();
+  if (!verified.ok()) return Report(verified.status());
+  for (const auto& [version, problem] : verified->damaged) {
+    std::cout << NameOf(version) << ": " << problem << "\n";
+  }
+  std::cout << Count(verified->versions, "version") << " read whole, "
+            << verified->damaged.size() << " damaged\n";
+  return verified->damaged.empty() ? kExitGood : kExitFailed;
+}
+
+// A folder with a .npy for each tensor.
+absl::Status WriteNpyFolder(const std::string& folder, const TensorFile& file) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), "cannot make " + folder);
+  }
+  for (const Tensor& tensor : file.tensors) {
+    const std::string name =
+        absl::StrReplaceAll(tensor.name, {{"/", "."}, {" ", "_"}});
+    const absl::Status written =
+        WriteNpy(absl::StrCat(folder, "/", name, ".npy"), tensor);
+    if (!written.ok()) return written;
+  }
+  return absl::OkStatus();
+}
+
+int Export(const Flags& flags) {
+  const auto source = OpenCheckpoints(flags.name, flags.scheduler);
+  if (!source.ok()) return Report(source.status());
+  const auto stored = LoadStoredModel(source->get());
+  if (!stored.ok()) return Report(stored.status());
+  const auto model = CreateStoredModel(*stored, flags.plugin_folders);
+  if (!model.ok()) return Report(model.status());
+  const TensorFile file = ExportModel(*stored, (*model)->model->description());
+  const absl::Status written = absl::EndsWith(flags.output, ".safetensors")
+                                   ? WriteSafetensors(flags.output, file)
+                                   : WriteNpyFolder(flags.output, file);
+  if (!written.ok()) return Report(written);
+  std::cout << Count(file.tensors.size(), "tensor") << ", "
+            << Count(stored->parameters.size(), "parameter") << " in "
+            << flags.output << "\n";
+  return kExitGood;
+}
+
+}  // namespace
+
+void AddCheckpointCommand(CLI::App* app, int* exit_code) {
+  CLI::App* checkpoint = app->add_subcommand(
+      "checkpoint", "Lists, verifies or exports what is stored of a job");
+  checkpoint->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help,
+                       int (*run)(const Flags&),
+                       const std::shared_ptr<Flags>& flags) {
+    CLI::App* command = checkpoint->add_subcommand(name, help);
+    AddSchedulerFlag(command, &flags->scheduler);
+    command
+        ->add_option("JOB", flags->name,
+                     "Name or number of a job, or the folder of an ebb run")
+        ->required();
+    command->callback([=] { *exit_code = run(*flags); });
+    return command;
+  };
+  const auto list = std::make_shared<Flags>();
+  CLI::App* command =
+      add("list", "Lists the stored versions of every partition", &List, list);
+  command->add_flag("--json", list->json, "For programs");
+  command->footer("\nExample:\n  ebb checkpoint list runs/fashion-mlp-1");
+
+  command = add("verify", "Reads all versions and compares all checksums",
+                &Verify, std::make_shared<Flags>());
+  command->footer(
+      "\nExit code 1 if anything is damaged.\nExample:\n  ebb checkpoint "
+      "verify fashion-mlp");
+
+  const auto out = std::make_shared<Flags>();
+  command =
+      add("export", "Writes the newest model for other programs", &Export, out);
+  command
+      ->add_option("-o,--output", out->output,
+                   "FILE.safetensors, or a folder for a .npy per tensor")
+      ->required();
+  command
+      ->add_option("--allow-plugins", out->plugin_folders,
+                   "Folder from which models may be loaded; may be repeated")
+      ->allow_extra_args(false);
+  command->footer(
+      "\nThe .safetensors file also holds the job, so ebb predict can use "
+      "it.\nExample:\n  ebb checkpoint export runs/fashion-mlp-1 -o "
+      "model.safetensors");
+}
+
+}  // namespace ebb::tools

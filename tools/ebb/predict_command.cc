@@ -1,0 +1,101 @@
+// `ebb predict`.
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/predictions.h"
+#include "tools/ebb/stored_model.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  std::string scheduler;
+  std::string model;
+  std::string data;
+  std::string output;
+  std::vector<std::string> plugin_folders;
+  bool labelled = false;
+};
+
+absl::StatusOr<StoredModel> Load(const Flags& flags) {
+  if (absl::EndsWith(flags.model, ".safetensors")) {
+    const auto file = ReadSafetensors(flags.model);
+    if (!file.ok()) return file.status();
+    auto stored = ImportModel(*file);
+    if (stored.ok()) return stored;
+    return absl::Status(
+        stored.status().code(),
+        absl::StrCat(flags.model, ": ", stored.status().message()));
+  }
+  const auto source = OpenCheckpoints(flags.model, flags.scheduler);
+  if (!source.ok()) return source.status();
+  return LoadStoredModel(source->get());
+}
+
+int Predict(const Flags& flags) {
+  const auto stored = Load(flags);
+  if (!stored.ok()) return Report(stored.status());
+  const auto model = CreateStoredModel(*stored, flags.plugin_folders);
+  if (!model.ok()) return Report(model.status());
+  const auto examples = LoadToPredict(*stored, flags.data, flags.labelled);
+  if (!examples.ok()) return Report(examples.status());
+  std::ofstream file;
+  if (!flags.output.empty()) file.open(flags.output);
+  std::ostream& out = flags.output.empty() ? std::cout : file;
+  const absl::Status written =
+      WritePredictions(*stored, *examples, (*model)->model.get(),
+                       [&](absl::string_view text) { out << text; });
+  if (!written.ok()) return Report(written);
+  out.flush();
+  if (!out) {
+    return Report(absl::UnavailableError(absl::StrCat(
+        "cannot write ",
+        flags.output.empty() ? "the standard output" : flags.output)));
+  }
+  if (!flags.output.empty()) {
+    std::cout << Count(examples->examples(), "prediction") << " in "
+              << flags.output << "\n";
+  }
+  return kExitGood;
+}
+
+}  // namespace
+
+void AddPredictCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command =
+      app->add_subcommand("predict", "Applies a trained model to new data");
+  const auto flags = std::make_shared<Flags>();
+  AddSchedulerFlag(command, &flags->scheduler);
+  command
+      ->add_option("MODEL", flags->model,
+                   "An exported .safetensors, the folder of an ebb run, or a "
+                   "job that runs")
+      ->required();
+  command
+      ->add_option("DATA", flags->data,
+                   "File of examples in the format of the training data, "
+                   "without labels")
+      ->required();
+  command->add_option("-o,--output", flags->output,
+                      "CSV file (the standard output)");
+  command->add_flag("--labelled", flags->labelled,
+                    "The file has labels all the same: skip them");
+  command
+      ->add_option("--allow-plugins", flags->plugin_folders,
+                   "Folder from which models may be loaded; may be repeated")
+      ->allow_extra_args(false);
+  command->footer(R"(
+Writes a line per example: the prediction, and the probability of each class.
+Example:
+  ebb predict model.safetensors new-images.gz -o predictions.csv)");
+  command->callback([flags, exit_code] { *exit_code = Predict(*flags); });
+}
+
+}  // namespace ebb::tools

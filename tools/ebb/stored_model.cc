@@ -1,0 +1,88 @@
+#include "tools/ebb/stored_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/job/specification.h"
+#include "common/job/validate.h"
+#include "common/job/yaml.h"
+#include "common/status_macros.h"
+#include "models/backends.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr char kJobKey[] = "ebb.job";
+constexpr char kIndexKey[] = "ebb.index";  // Base64.
+
+}  // namespace
+
+absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(source->job()));
+  StoredModel stored;
+  stored.job = specification.job();
+  EBB_ASSIGN_OR_RETURN(stored.index,
+                       data::Index::Decode(specification.train_index()));
+  EBB_ASSIGN_OR_RETURN(stored.parameters, ReadModel(source));
+  return stored;
+}
+
+TensorFile ExportModel(const StoredModel& stored,
+                       const models::ModelDescription& description) {
+  TensorFile file;
+  file.metadata[kJobKey] = job::JobToYaml(stored.job, job::YamlStyle::kCompact);
+  file.metadata[kIndexKey] = absl::Base64Escape(stored.index.Encode());
+  auto at = stored.parameters.begin();
+  for (const models::TableShape& table : description.tables) {
+    const auto end = at + table.size();
+    file.tensors.push_back({table.name, table.dims, {at, end}});
+    at = end;
+  }
+  return file;
+}
+
+absl::StatusOr<StoredModel> ImportModel(const TensorFile& file) {
+  const auto job = file.metadata.find(kJobKey);
+  const auto index = file.metadata.find(kIndexKey);
+  std::string bytes;
+  if (job == file.metadata.end() || index == file.metadata.end() ||
+      !absl::Base64Unescape(index->second, &bytes)) {
+    return absl::DataLossError(
+        "it holds no job: it was not written by ebb checkpoint export");
+  }
+  StoredModel stored;
+  EBB_ASSIGN_OR_RETURN(stored.job,
+                       job::ParseJobYaml(job->second, kJobKey, nullptr));
+  job::FillDefaults(&stored.job);
+  EBB_ASSIGN_OR_RETURN(stored.index, data::Index::Decode(bytes));
+  for (const Tensor& tensor : file.tensors) {
+    stored.parameters.insert(stored.parameters.end(), tensor.values.begin(),
+                             tensor.values.end());
+  }
+  return stored;
+}
+
+absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
+    const StoredModel& stored, const std::vector<std::string>& plugin_folders) {
+  auto loaded = std::make_unique<LoadedModel>();
+  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
+  EBB_ASSIGN_OR_RETURN(loaded->backend, models::CreateBackend({}));
+  EBB_ASSIGN_OR_RETURN(
+      loaded->model,
+      worker::CreateModel(stored.job, stored.index, plugin_folders,
+                          &loaded->registry, loaded->backend.get()));
+  const int64_t wanted = loaded->model->description().ParameterCount();
+  if (static_cast<int64_t>(stored.parameters.size()) != wanted) {
+    return absl::DataLossError(absl::StrCat(
+        "the model has ", wanted, " parameters, what is stored of it ",
+        stored.parameters.size()));
+  }
+  return loaded;
+}
+
+}  // namespace ebb::tools

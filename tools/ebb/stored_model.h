@@ -1,0 +1,48 @@
+// A trained model outside of a cluster: what is needed to use it again.
+#ifndef EBB_TOOLS_EBB_STORED_MODEL_H_
+#define EBB_TOOLS_EBB_STORED_MODEL_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/index.h"
+#include "ebb/v1/job.pb.h"
+#include "models/backend.h"
+#include "models/model.h"
+#include "models/registry.h"
+#include "tools/ebb/checkpoint_source.h"
+#include "tools/ebb/tensor_files.h"
+
+namespace ebb::tools {
+
+struct StoredModel {
+  v1::Job job;        // All defaults filled in.
+  data::Index index;  // Of the training data.
+  std::vector<float> parameters;
+};
+
+// The newest stored state of a job.
+absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source);
+
+// As an exported file holds it: the tensors by name, and beside them the job
+// and the index.
+TensorFile ExportModel(const StoredModel& stored,
+                       const models::ModelDescription& description);
+// Back again. DataLoss: the file was not exported by ebb.
+absl::StatusOr<StoredModel> ImportModel(const TensorFile& file);
+
+// A model that computes, with what it needs to live.
+struct LoadedModel {
+  models::Registry registry;
+  std::unique_ptr<models::ComputeBackend> backend;
+  std::unique_ptr<models::Model> model;
+};
+// The errors of worker::CreateModel.
+absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
+    const StoredModel& stored, const std::vector<std::string>& plugin_folders);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_MODEL_H_

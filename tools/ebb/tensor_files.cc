@@ -1,0 +1,193 @@
+#include "tools/ebb/tensor_files.h"
+
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/status_macros.h"
+#include "tools/ebb/files.h"
+#include "tools/ebb/json.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using google::protobuf::Struct;
+using google::protobuf::Value;
+
+static_assert(std::endian::native == std::endian::little,
+              "both formats are little-endian");
+
+constexpr size_t kLengthBytes = 8;
+constexpr size_t kLargestHeader = size_t{100} << 20;  // As the format says.
+constexpr char kMetadata[] = "__metadata__";
+
+absl::string_view BytesOf(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()),
+          values.size() * sizeof(float)};
+}
+
+absl::Status Damaged(absl::string_view what) {
+  return absl::DataLossError(absl::StrCat("no safetensors file: ", what));
+}
+
+// A whole number of at least 0 that is a place in `limit` bytes.
+std::optional<int64_t> IndexOf(const Value& value, size_t limit) {
+  const double number = value.number_value();
+  if (value.kind_case() != Value::kNumberValue || number < 0 ||
+      number > static_cast<double>(limit) || number != std::floor(number)) {
+    return std::nullopt;
+  }
+  return static_cast<int64_t>(number);
+}
+
+absl::StatusOr<Tensor> DecodeTensor(const std::string& name,
+                                    const Struct& header,
+                                    absl::string_view data) {
+  const auto& fields = header.fields();
+  const auto dtype = fields.find("dtype");
+  const auto shape = fields.find("shape");
+  const auto offsets = fields.find("data_offsets");
+  if (dtype == fields.end() || shape == fields.end() ||
+      offsets == fields.end() ||
+      offsets->second.list_value().values_size() != 2) {
+    return Damaged(absl::StrCat("incomplete header of ", name));
+  }
+  if (dtype->second.string_value() != "F32") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", name, " has the type ",
+                     dtype->second.string_value(), "; only F32 is read"));
+  }
+  Tensor tensor;
+  tensor.name = name;
+  int64_t elements = 1;
+  for (const Value& value : shape->second.list_value().values()) {
+    const auto dim = IndexOf(value, data.size());
+    if (!dim ||
+        (*dim > 0 && elements > static_cast<int64_t>(data.size()) / *dim)) {
+      return Damaged(absl::StrCat("impossible shape of ", name));
+    }
+    tensor.dims.push_back(*dim);
+    elements *= *dim;
+  }
+  const auto& range = offsets->second.list_value();
+  const auto begin = IndexOf(range.values(0), data.size());
+  const auto end = IndexOf(range.values(1), data.size());
+  const int64_t bytes = elements * static_cast<int64_t>(sizeof(float));
+  if (!begin || !end || *end - *begin != bytes) {
+    return Damaged(absl::StrCat("impossible place of ", name));
+  }
+  tensor.values.resize(elements);
+  std::memcpy(tensor.values.data(), data.data() + *begin, bytes);
+  return tensor;
+}
+
+}  // namespace
+
+std::string EncodeSafetensors(const TensorFile& file) {
+  Json header = Json::Object();
+  for (const auto& [key, value] : file.metadata) header[kMetadata][key] = value;
+  int64_t offset = 0;
+  for (const Tensor& tensor : file.tensors) {
+    Json& entry = header[tensor.name];
+    entry["dtype"] = "F32";
+    entry["shape"] = Json::List();
+    for (const int64_t dim : tensor.dims) entry["shape"].Add(dim);
+    const auto bytes = static_cast<int64_t>(BytesOf(tensor.values).size());
+    entry["data_offsets"].Add(offset);
+    entry["data_offsets"].Add(offset + bytes);
+    offset += bytes;
+  }
+  std::string text = header.ToLine();
+  // The data begins at a multiple of 8.
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  std::string out(kLengthBytes, '\0');
+  const uint64_t length = text.size();
+  std::memcpy(out.data(), &length, kLengthBytes);
+  absl::StrAppend(&out, text);
+  for (const Tensor& tensor : file.tensors) {
+    absl::StrAppend(&out, BytesOf(tensor.values));
+  }
+  return out;
+}
+
+absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
+  uint64_t length = 0;
+  if (bytes.size() < kLengthBytes) return Damaged("it is too short");
+  std::memcpy(&length, bytes.data(), kLengthBytes);
+  bytes.remove_prefix(kLengthBytes);
+  if (length > bytes.size() || length > kLargestHeader) {
+    return Damaged("its header is longer than the file");
+  }
+  Struct header;
+  if (!google::protobuf::util::JsonStringToMessage(
+           std::string(bytes.substr(0, length)), &header)
+           .ok()) {
+    return Damaged("its header is no JSON object");
+  }
+  TensorFile file;
+  // The order of the file, which a map has lost.
+  std::vector<std::pair<int64_t, Tensor>> tensors;
+  for (const auto& [name, value] : header.fields()) {
+    if (name == kMetadata) {
+      for (const auto& [key, text] : value.struct_value().fields()) {
+        file.metadata[key] = text.string_value();
+      }
+      continue;
+    }
+    EBB_ASSIGN_OR_RETURN(Tensor tensor, DecodeTensor(name, value.struct_value(),
+                                                     bytes.substr(length)));
+    const auto& place = value.struct_value().fields().at("data_offsets");
+    tensors.emplace_back(place.list_value().values(0).number_value(),
+                         std::move(tensor));
+  }
+  std::stable_sort(
+      tensors.begin(), tensors.end(),
+      [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (auto& [place, tensor] : tensors) {
+    file.tensors.push_back(std::move(tensor));
+  }
+  return file;
+}
+
+std::string EncodeNpy(const Tensor& tensor) {
+  std::string shape = absl::StrJoin(tensor.dims, ", ");
+  if (tensor.dims.size() == 1) shape += ",";
+  std::string header = absl::StrCat(
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (", shape, "), }");
+  // Magic, version, length and header fill a multiple of 64 bytes.
+  constexpr size_t kBefore = 10;
+  const size_t whole = (kBefore + header.size() + 1 + 63) / 64 * 64;
+  header.resize(whole - kBefore - 1, ' ');
+  header.push_back('\n');
+  std::string out("\x93NUMPY\x01\x00", 8);
+  out.push_back(static_cast<char>(header.size() & 0xff));
+  out.push_back(static_cast<char>(header.size() >> 8));
+  absl::StrAppend(&out, header, BytesOf(tensor.values));
+  return out;
+}
+
+absl::Status WriteSafetensors(const std::string& path, const TensorFile& file) {
+  return WriteFile(path, EncodeSafetensors(file));
+}
+
+absl::StatusOr<TensorFile> ReadSafetensors(const std::string& path) {
+  EBB_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  auto file = DecodeSafetensors(bytes);
+  if (file.ok()) return file;
+  return absl::Status(file.status().code(),
+                      absl::StrCat(path, ": ", file.status().message()));
+}
+
+absl::Status WriteNpy(const std::string& path, const Tensor& tensor) {
+  return WriteFile(path, EncodeNpy(tensor));
+}
+
+}  // namespace ebb::tools
