@@ -102,6 +102,7 @@ void SchedulerConnection::RunSession() {
   }
   events_.connected();
   bool told = false;
+  std::string news;  // For an operator; empty: none.
   {
     MutexLock lock(&mu_);
     while (!closed_ && !stopping_) changed_.Wait(&mu_);
@@ -109,10 +110,13 @@ void SchedulerConnection::RunSession() {
     session = std::move(session_);
     told = heard_;
     if (!leaving_ && !stopping_ && (failures_ == 0 || told)) {
-      LOG(WARNING) << "scheduler=" << options_.address
-                   << " cannot be reached: " << why_closed_.message()
-                   << "; trying again, training goes on";
+      news = std::string(why_closed_.message());
     }
+  }
+  if (!news.empty()) {
+    LOG(WARNING) << "scheduler=" << options_.address
+                 << " cannot be reached: " << news
+                 << "; trying again, training goes on";
   }
   session.reset();
   events_.disconnected();

@@ -169,7 +169,7 @@ INSTANTIATE_TEST_SUITE_P(Damage, RocksDbHarmTest, testing::ValuesIn(kHarms),
 
 TEST_P(RocksDbHarmTest, ATableIsOnlyAnIndex) {
   const std::vector<std::string> tables = Files(".sst");
-  ASSERT_GE(tables.size(), 2u);
+  ASSERT_FALSE(tables.empty());  // How many there are is compaction's affair.
   GetParam().inflict(tables.back());
   EXPECT_EQ(Check().size(), expected_->size());
   EXPECT_TRUE(WasRescued());

@@ -66,7 +66,8 @@ void Daemon::Start(const std::vector<std::string>& more) {
   fs::remove(address_file_);
   tools::ProcessSpec spec{.argv = arguments_, .log = log_};
   spec.argv.insert(spec.argv.end(), more.begin(), more.end());
-  spec.argv.insert(spec.argv.end(), {"--address-file", address_file_});
+  spec.argv.insert(spec.argv.end(),
+                   {"--address-file", address_file_, "--die-with-parent"});
   auto child = ChildProcess::Start(spec);
   ASSERT_TRUE(child.ok()) << child.status();
   child_.emplace(*std::move(child));

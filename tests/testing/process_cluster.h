@@ -69,6 +69,8 @@ class ProcessCluster {
   void StartWorker();
   void StartAll();
 
+  // Of the scheduler.
+  const std::string& address() const { return address_; }
   Daemon& scheduler() { return *scheduler_; }
   Daemon& ps(int i) { return *servers_[i]; }
   std::string state_folder(int i) const;
