@@ -315,7 +315,7 @@ TEST_F(SchedulerCoreTest, ARestartedSchedulerGrantsNewTermsWithTheParent) {
   EXPECT_TRUE(core_->gathering());
   ServerUp({known});
   ASSERT_THAT(Grants(), SizeIs(1));
-  const PartitionGrant& one = Grants()[0].partitions[0];
+  const PartitionGrant one = Grants()[0].partitions[0];
   EXPECT_EQ(one.parent, known.partitions[0].term);
   EXPECT_GT(one.term, one.parent);
   Register(2, 1);

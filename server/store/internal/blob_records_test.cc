@@ -52,8 +52,8 @@ std::string BlobFile(const std::vector<std::string>& keys) {
 std::vector<std::string> KeysIn(const std::string& file) {
   std::vector<std::string> keys;
   for (const BlobRecord& record : FindBlobRecords(file)) {
-    const auto body =
-        Unseal("EBBB", 1, "record", file.substr(record.offset, record.size));
+    const std::string bytes = file.substr(record.offset, record.size);
+    const auto body = Unseal("EBBB", 1, "record", bytes);
     if (body.ok() && *body == record.key) keys.push_back(record.key);
   }
   return keys;
