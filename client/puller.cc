@@ -98,7 +98,7 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
   return true;
 }
 
-bool Puller::Failed(const PullId& id, Routes* routes, absl::Time now) {
+bool Puller::Failed(const PullId& id) {
   const auto it = under_way_.find(id.server);
   if (!active() || it == under_way_.end() || it->second != id.request) {
     return false;

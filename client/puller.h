@@ -64,8 +64,8 @@ class Puller {
             ClientActions* out);
   // True: the reply was awaited and something advanced.
   bool Reply(const PullId& id, PullReply reply, Routes* routes);
-  // True: the request was awaited. The server gets a pause.
-  bool Failed(const PullId& id, Routes* routes, absl::Time now);
+  // True: the request was awaited. The caller gives the server a pause.
+  bool Failed(const PullId& id);
 
   // In state kDone: the values; the puller is idle afterwards.
   PulledValuesPtr TakeValues();

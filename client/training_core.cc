@@ -687,9 +687,8 @@ void TrainingCore::OnPullFailed(const PullId& id, absl::Time now,
                                 ClientActions* out) {
   Work* work = Find(id.job);
   if (work == nullptr) return;
-  const bool training = work->puller.Failed(id, &work->routes, now);
-  const bool evaluation =
-      evaluation_ && evaluation_->puller.Failed(id, &work->routes, now);
+  const bool training = work->puller.Failed(id);
+  const bool evaluation = evaluation_ && evaluation_->puller.Failed(id);
   // The stream to this server broke: what was pushed on it may be lost too.
   if (training || evaluation) BreakServer(work, id.server, now, out);
   Advance(now, out);
