@@ -158,6 +158,9 @@ absl::StatusOr<std::span<const float>> TrainingComputer::Assemble(
 
 void TrainingComputer::MaybeMisbehave(const TrainingBatch& batch) const {
   if (options_.compute_delay > absl::ZeroDuration()) {
+    LOG_FIRST_N(WARNING, 1)
+        << "each batch is computed " << options_.compute_delay
+        << " late (--compute-delay)";
     absl::SleepFor(options_.compute_delay);
   }
   if (options_.crash_at_example < 0) return;
