@@ -1,30 +1,39 @@
 # What `cmake --install` puts where, and the Debian packages that `cpack` makes
-# of it: `ebb`, the programs, and `libebb-dev`, the client library.
+# of it: `ebb`, the programs; `libebb0`, the client library; `libebb-dev`, what
+# is needed to compile with it. It installs what `--target programs` builds.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # The client library as one shared object that holds all it needs of ebb and
 # shows only what client.h declares, so that a user's program links with
 # nothing else of ebb's, and gRPC and Protocol Buffers stay out of its way.
+# (BUILD_INTERFACE keeps CMake from asking for our own libraries on export.)
 add_library(ebb_shared SHARED ${PROJECT_SOURCE_DIR}/client/client.cc)
 set_target_properties(ebb_shared PROPERTIES
-  OUTPUT_NAME ebb EXPORT_NAME client
+  OUTPUT_NAME ebb EXPORT_NAME client VISIBILITY_INLINES_HIDDEN ON
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 target_link_libraries(ebb_shared
-  PRIVATE ebb_flags ebb::client_job_loop ebb::common_daemon
-          ebb::common_rpc_admin ebb::common_rpc_convert
-          ebb::common_rpc_grpc_transport
+  PRIVATE $<BUILD_INTERFACE:ebb_flags>
+          $<BUILD_INTERFACE:ebb::client_job_loop>
+          $<BUILD_INTERFACE:ebb::common_daemon>
+          $<BUILD_INTERFACE:ebb::common_rpc_admin>
+          $<BUILD_INTERFACE:ebb::common_rpc_convert>
+          $<BUILD_INTERFACE:ebb::common_rpc_grpc_transport>
   PUBLIC absl::status absl::statusor absl::strings absl::time)
 target_link_options(ebb_shared PRIVATE LINKER:--exclude-libs,ALL)
 target_compile_features(ebb_shared INTERFACE cxx_std_20)
-target_include_directories(ebb_shared INTERFACE
-  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+add_dependencies(programs ebb_shared)
 
-set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ebb)
-install(TARGETS ebb_shared EXPORT ebbTargets COMPONENT development)
+install(TARGETS ebb ebb-ps ebb-scheduler ebb-worker COMPONENT programs)
+install(TARGETS ebb_shared EXPORT ebbTargets
+        LIBRARY COMPONENT library NAMELINK_COMPONENT development
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/client/client.h
               ${PROJECT_SOURCE_DIR}/models/plugin_api.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ebb COMPONENT development)
+
+# find_package(ebb)
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ebb)
 install(EXPORT ebbTargets NAMESPACE ebb:: DESTINATION ${package}
         COMPONENT development)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/ebbConfig.cmake.in
@@ -34,39 +43,55 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/ebbConfigVersion.cmake
 install(FILES ${PROJECT_BINARY_DIR}/ebbConfig.cmake
               ${PROJECT_BINARY_DIR}/ebbConfigVersion.cmake
         DESTINATION ${package} COMPONENT development)
+
 # For clients in other languages.
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/ebb
         DESTINATION ${CMAKE_INSTALL_DATADIR}/ebb/proto COMPONENT development
         FILES_MATCHING PATTERN *.proto)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/client
-        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT development)
 
-foreach(program ebb ebb-ps ebb-scheduler ebb-worker)
-  if(TARGET ${program})
-    install(TARGETS ${program} COMPONENT programs)
-  endif()
-endforeach()
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/jobs
-        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
 install(FILES ${PROJECT_SOURCE_DIR}/tools/ebb/completion.bash
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
-        RENAME ebb COMPONENT programs OPTIONAL)
+        RENAME ebb COMPONENT programs)
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md
+        DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs
+        DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
+        FILES_MATCHING PATTERN *.md)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/jobs
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/client
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT development)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR ebb)
 set(CPACK_PACKAGE_CONTACT "the maintainers of ebb")
-set(CPACK_COMPONENTS_ALL programs development)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME ebb)
-set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION ${PROJECT_DESCRIPTION})
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libebb-dev)
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS ON)
+set(CPACK_COMPONENTS_ALL programs library development)
+
+# ebb_package(COMPONENT PACKAGE SECTION SUMMARY): each has its own licence file,
+# where Debian looks for it.
+function(ebb_package component package section summary)
+  install(FILES ${PROJECT_SOURCE_DIR}/LICENSE
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} RENAME copyright
+          COMPONENT ${component})
+  string(TOUPPER ${component} upper)
+  set(CPACK_DEBIAN_${upper}_PACKAGE_NAME ${package} PARENT_SCOPE)
+  set(CPACK_DEBIAN_${upper}_PACKAGE_SECTION ${section} PARENT_SCOPE)
+  set(CPACK_COMPONENT_${upper}_DESCRIPTION ${summary} PARENT_SCOPE)
+endfunction()
+ebb_package(programs ebb science
+            "Its scheduler, servers and workers, and the command ebb")
+ebb_package(library libebb${PROJECT_VERSION_MAJOR} libs
+            "Runs C++ programs that train jobs of ebb")
+ebb_package(development libebb-dev libdevel
+            "Train jobs of ebb in a C++ loop of one's own")
+set(CPACK_COMPONENT_DEVELOPMENT_DEPENDS library)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS libabsl-dev)
-set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
-    "Train jobs of ebb in a C++ loop of one's own")
 include(CPack)
