@@ -641,8 +641,9 @@ void HostedJob::ReleasePulls(ServerActions* out) {
 
 void HostedJob::SetView(const ViewUpdate& view, ServerActions* out) {
   if (view.generation != job_.generation) return;
-  gate_.SetView(view);
-  ReleasePulls(out);
+  // A view that is not newer releases nobody; each pull that still lacks one
+  // would ask for it again, and the answers would multiply.
+  if (gate_.SetView(view)) ReleasePulls(out);
 }
 
 void HostedJob::SetRounds(const RoundStatus& rounds, ServerActions* out) {

@@ -7,8 +7,8 @@
 
 namespace ebb::server {
 
-void SspGate::SetView(const ViewUpdate& view) {
-  if (view.number <= view_) return;
+bool SspGate::SetView(const ViewUpdate& view) {
+  if (view.number <= view_) return false;
   view_ = view.number;
   absl::flat_hash_map<SessionId, Member> members;
   for (const ViewMember& member : view.members) {
@@ -27,6 +27,7 @@ void SspGate::SetView(const ViewUpdate& view) {
   members_ = std::move(members);
   counts_.clear();
   for (const auto& [worker, member] : members_) ++counts_[member.clock];
+  return true;
 }
 
 void SspGate::Learn(const WorkerStamp& stamp) {

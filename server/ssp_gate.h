@@ -31,8 +31,8 @@ class SspGate {
 
   explicit SspGate(int64_t bound) : bound_(bound) {}
 
-  // Replaces the membership; an older view is ignored.
-  void SetView(const ViewUpdate& view);
+  // Replaces the membership. False: the view is not newer and is ignored.
+  bool SetView(const ViewUpdate& view);
   // A worker says how far it is.
   void Learn(const WorkerStamp& stamp);
   // May a pull of this worker for the batch at `target` be answered?

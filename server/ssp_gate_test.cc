@@ -65,8 +65,9 @@ TEST_F(SspGateTest, AnUnknownViewIsToldFromAnUnknownWorker) {
 }
 
 TEST_F(SspGateTest, AnOlderViewIsIgnored) {
-  gate_.SetView(View(4, {}));
+  EXPECT_FALSE(gate_.SetView(View(4, {})));
   EXPECT_EQ(gate_.view(), ViewNumber(5));
+  EXPECT_TRUE(gate_.SetView(View(6, {})));
 }
 
 }  // namespace

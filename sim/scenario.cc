@@ -1,6 +1,7 @@
 #include "sim/scenario.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "sim/rng.h"
@@ -154,6 +155,7 @@ Scenario ScaleScenario(int workers, int servers, int batches) {
   s.compute = {absl::Milliseconds(500), absl::Milliseconds(1500)};
   s.update = {absl::ZeroDuration(), absl::ZeroDuration()};
   s.dense_values = false;
+  s.most_events = std::numeric_limits<int64_t>::max();
   return s;
 }
 

@@ -65,6 +65,8 @@ struct Scenario {
   bool damage_after_completion = false;
   std::optional<Poison> poison;
 
+  // More than these are a storm: a seed takes a few thousand.
+  int64_t most_events = 300'000;
   // Values are compared at each step; a run at scale has only the oracle.
   bool dense_values = true;
 

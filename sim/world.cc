@@ -56,6 +56,10 @@ ServerNode* World::ServerAt(absl::string_view address) {
 
 void World::RunUntil(absl::Time until, const std::function<bool()>& done) {
   while (ok() && !queue_.empty() && now() < until && !done()) {
+    if (queue_.tasks_run() >= scenario_.most_events) {
+      return Violate(
+          absl::StrCat("I8: no end after ", queue_.tasks_run(), " events"));
+    }
     queue_.RunOne();
   }
 }
