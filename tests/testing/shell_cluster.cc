@@ -11,6 +11,8 @@
 #include "absl/time/clock.h"
 #include "common/job/specification.h"
 #include "common/job/yaml.h"
+#include "scheduler/store/rocksdb_store.h"
+#include "server/store/rocksdb_store.h"
 
 namespace ebb::testing {
 
@@ -119,6 +121,28 @@ ShellCluster::~ShellCluster() {
   scheduler_.reset();
 }
 
+std::unique_ptr<scheduler::SchedulerStore> ShellCluster::SchedulerStore() {
+  if (options_.folder.empty()) {
+    return std::make_unique<scheduler::MemoryStore>(&scheduler_disk_);
+  }
+  auto store = scheduler::RocksDbStore::Open(
+      {.folder = absl::StrCat(options_.folder, "/scheduler")});
+  EXPECT_TRUE(store.ok()) << store.status();
+  return *std::move(store);
+}
+
+std::unique_ptr<server::CheckpointStore> ShellCluster::ServerStore(int i) {
+  if (options_.folder.empty()) {
+    return std::make_unique<server::MemoryStore>(&servers_[i].disk);
+  }
+  // Small buffers, so that RocksDB's own threads write and merge files.
+  auto store = server::RocksDbStore::Open(
+      {.folder = absl::StrCat(options_.folder, "/server-", i),
+       .write_buffer_bytes = int64_t{1} << 20});
+  EXPECT_TRUE(store.ok()) << store.status();
+  return *std::move(store);
+}
+
 void ShellCluster::KillScheduler() {
   transport_.Unplug(kScheduler);
   scheduler_.reset();
@@ -134,9 +158,8 @@ void ShellCluster::StartScheduler() {
   options.core.min_servers = options_.servers;
   options.listen = kScheduler;
   ASSERT_TRUE(options.Validate().ok());
-  scheduler_ = std::make_unique<scheduler::SchedulerShell>(
-      options, &transport_,
-      std::make_unique<scheduler::MemoryStore>(&scheduler_disk_));
+  scheduler_ = std::make_unique<scheduler::SchedulerShell>(options, &transport_,
+                                                           SchedulerStore());
   const absl::Status started = scheduler_->Start(nullptr);
   ASSERT_TRUE(started.ok()) << started;
 }
@@ -159,8 +182,7 @@ void ShellCluster::StartServer(int i) {
   options.job_memory_bytes = int64_t{256} << 20;
   ASSERT_TRUE(options.Validate().ok());
   servers_[i].shell = std::make_unique<server::ServerShell>(
-      options, &transport_,
-      std::make_unique<server::MemoryStore>(&servers_[i].disk));
+      options, &transport_, ServerStore(i));
   const absl::Status started = servers_[i].shell->Start(nullptr);
   ASSERT_TRUE(started.ok()) << started;
   servers_[i].address = servers_[i].shell->address();

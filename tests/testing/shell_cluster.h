@@ -1,6 +1,6 @@
 // A whole cluster in one process: the production shells of scheduler, servers
-// and workers over the in-process transport and stores in memory. Any of them
-// can be killed and brought back.
+// and workers over the in-process transport, with stores in memory or in
+// RocksDB. Any of them can be killed and brought back.
 #ifndef EBB_TESTS_TESTING_SHELL_CLUSTER_H_
 #define EBB_TESTS_TESTING_SHELL_CLUSTER_H_
 
@@ -40,6 +40,8 @@ struct ShellClusterOptions {
   int workers = 3;
   // Of the CountingComputers.
   absl::Duration pace = absl::ZeroDuration();
+  // Where the RocksDB stores are; empty: stores in memory.
+  std::string folder;
 };
 
 // Thread-compatible.
@@ -95,6 +97,8 @@ class ShellCluster {
   };
 
   SessionId NextSession() { return SessionId(++last_session_); }
+  std::unique_ptr<scheduler::SchedulerStore> SchedulerStore();
+  std::unique_ptr<server::CheckpointStore> ServerStore(int i);
 
   const ShellClusterOptions options_;
   rpc::InProcessTransport transport_;
