@@ -10,7 +10,8 @@
 #       tests_LABEL builds all the tests of one label.
 #   ebb_fuzz_test(NAME SRCS a_fuzz.cc DEPS ebb::a CORPUS dir)
 #       An LLVMFuzzerTestOneInput. ctest runs it over the files of CORPUS
-#       (label fuzz); with the preset `fuzz` it is a libFuzzer program.
+#       (label fuzz); with the preset `asan` it is a libFuzzer program, for
+#       .ci/fuzz.
 #   ebb_benchmark(NAME SRCS a_benchmark.cc DEPS ebb::a)
 #       A Google Benchmark program in build/benchmarks.
 #   ebb_program(NAME SRCS main.cc DEPS ..)
@@ -21,7 +22,7 @@
 
 option(EBB_WERROR "Treat warnings as errors" ON)
 set(EBB_SANITIZE "" CACHE STRING
-    "Sanitizers, as -fsanitize takes them: address,undefined or thread")
+    "Sanitizers, as -fsanitize takes them: thread, or address,undefined")
 
 # The kernels that gain from more than -O2 ask for it themselves. Only Release
 # compiles assertions out.

@@ -99,7 +99,8 @@ std::string Ledger::Encode() const {
 
 namespace {
 
-constexpr uint64_t kMaxCount = uint64_t{1} << 62;
+// Of all examples of a ledger together, so that no sum overflows.
+constexpr int64_t kMaxCount = int64_t{1} << 62;
 
 [[nodiscard]] bool GetItem(const JobPlan& plan, ByteReader* in, ItemId* item) {
   int64_t epoch = 0, shard = 0;
@@ -111,13 +112,34 @@ constexpr uint64_t kMaxCount = uint64_t{1} << 62;
   return true;
 }
 
+// At most `left` examples, which shrinks by them.
+[[nodiscard]] bool GetRow(ByteReader* in, int64_t* left, LedgerRow* row) {
+  if (!in->GetBounded(*left, &row->count) || !in->GetFixed64(&row->hash)) {
+    return false;
+  }
+  *left -= row->count;
+  return true;
+}
+
+[[nodiscard]] bool GetSkipped(const JobPlan& plan, ByteReader* in,
+                              int64_t* left, SkippedRange* range) {
+  if (!GetItem(plan, in, &range->item) ||
+      !in->GetBounded(plan.ItemSize(range->item), &range->begin) ||
+      !in->GetBounded(plan.ItemSize(range->item), &range->end) ||
+      range->begin > range->end || range->end - range->begin > *left) {
+    return false;
+  }
+  *left -= range->end - range->begin;
+  return true;
+}
+
 [[nodiscard]] bool GetEpochRow(const JobPlan& plan, ByteReader* in,
-                               int32_t* epoch, Ledger::EpochRow* row) {
+                               int64_t* left, int32_t* epoch,
+                               Ledger::EpochRow* row) {
   int64_t number = 0;
   if (!in->GetBounded(plan.epochs - 1, &number) ||
       !in->GetBounded(plan.shards(), &row->items) ||
-      !in->GetBounded(kMaxCount, &row->sum.count) ||
-      !in->GetFixed64(&row->sum.hash)) {
+      !GetRow(in, left, &row->sum)) {
     return false;
   }
   *epoch = static_cast<int32_t>(number);
@@ -143,30 +165,29 @@ absl::StatusOr<Ledger> Ledger::Decode(const JobPlan& plan,
   };
   ByteReader in(bytes);
   Ledger ledger(plan);
-  int64_t count = 0;
+  int64_t count = 0, left = kMaxCount;
   if (!in.GetBounded(plan.epochs, &count)) return damaged("bad epoch count");
   for (; count > 0; --count) {
     int32_t epoch = 0;
     EpochRow row;
-    if (!GetEpochRow(plan, &in, &epoch, &row)) return damaged("bad epoch row");
-    ledger.epochs_[epoch] = std::move(row);
+    if (!GetEpochRow(plan, &in, &left, &epoch, &row) ||
+        !ledger.epochs_.try_emplace(epoch, std::move(row)).second) {
+      return damaged("bad epoch row");
+    }
   }
   if (!in.GetBounded(plan.items(), &count)) return damaged("bad row count");
   for (; count > 0; --count) {
     ItemId item;
     LedgerRow row;
-    if (!GetItem(plan, &in, &item) || !in.GetBounded(kMaxCount, &row.count) ||
-        !in.GetFixed64(&row.hash)) {
+    if (!GetItem(plan, &in, &item) || !GetRow(&in, &left, &row) ||
+        !ledger.rows_.try_emplace(item, row).second) {
       return damaged("bad row");
     }
-    ledger.rows_[item] = row;
   }
   if (!in.GetBounded(kMaxCount, &count)) return damaged("bad skip count");
   for (; count > 0; --count) {
     SkippedRange range;
-    if (!GetItem(plan, &in, &range.item) ||
-        !in.GetBounded(plan.shard_size, &range.begin) ||
-        !in.GetBounded(plan.shard_size, &range.end)) {
+    if (!GetSkipped(plan, &in, &left, &range)) {
       return damaged("bad skipped range");
     }
     ledger.skipped_.push_back(range);

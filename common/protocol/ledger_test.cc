@@ -2,6 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/protocol/codec.h"
+
 namespace ebb {
 namespace {
 
@@ -110,6 +117,39 @@ TEST(LedgerTest, DecodesWhatItEncodedAndRefusesDamage) {
   for (size_t n = 0; n < bytes.size(); ++n) {
     EXPECT_FALSE(Ledger::Decode(plan, bytes.substr(0, n)).ok()) << n;
   }
+}
+
+// No epochs; `rows` of one item, (epoch 0, shard `shard`) with `count`; one
+// skipped range of item (0, 0).
+std::string Stored(std::vector<std::pair<int, int64_t>> rows, int begin,
+                   int end) {
+  std::string bytes;
+  PutVarint(0, &bytes);
+  PutVarint(rows.size(), &bytes);
+  for (const auto& [shard, count] : rows) {
+    PutVarint(0, &bytes);
+    PutVarint(shard, &bytes);
+    PutVarint(count, &bytes);
+    PutFixed64(7, &bytes);
+  }
+  for (const int value : {1, 0, 0, begin, end}) PutVarint(value, &bytes);
+  return bytes;
+}
+
+// Bug: such a ledger was read, and its audit was negative, undefined, or that
+// of half of its rows. Found by common_marks_fuzz.
+TEST(LedgerTest, RefusesWhatNoLedgerEncodes) {
+  const JobPlan plan = SmallPlan();
+  const int64_t most = int64_t{1} << 62;
+
+  EXPECT_TRUE(Ledger::Decode(plan, Stored({{0, 3}, {1, 9}}, 2, 4)).ok());
+  EXPECT_TRUE(Ledger::Decode(plan, Stored({{0, most}}, 2, 2)).ok());
+
+  EXPECT_FALSE(Ledger::Decode(plan, Stored({{0, 3}, {0, 9}}, 2, 4)).ok());
+  EXPECT_FALSE(Ledger::Decode(plan, Stored({{0, 3}}, 3, 2)).ok());
+  EXPECT_FALSE(Ledger::Decode(plan, Stored({{0, 3}}, 2, 5)).ok());
+  EXPECT_FALSE(Ledger::Decode(plan, Stored({{0, most}, {1, 1}}, 2, 2)).ok());
+  EXPECT_FALSE(Ledger::Decode(plan, Stored({{0, most}}, 2, 4)).ok());
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -85,7 +87,9 @@ absl::StatusOr<Tensor> DecodeTensor(const std::string& name,
     return Damaged(absl::StrCat("impossible place of ", name));
   }
   tensor.values.resize(elements);
-  std::memcpy(tensor.values.data(), data.data() + *begin, bytes);
+  if (bytes > 0) {  // Of nothing there is no address to copy to.
+    std::memcpy(tensor.values.data(), data.data() + *begin, bytes);
+  }
   return tensor;
 }
 
@@ -133,7 +137,8 @@ absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
     return Damaged("its header is no JSON object");
   }
   TensorFile file;
-  // The order of the file, which a map has lost.
+  // The order of the file, which a map has lost; by name where two empty ones
+  // are at one place.
   std::vector<std::pair<int64_t, Tensor>> tensors;
   for (const auto& [name, value] : header.fields()) {
     if (name == kMetadata) {
@@ -148,9 +153,12 @@ absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
     tensors.emplace_back(place.list_value().values(0).number_value(),
                          std::move(tensor));
   }
-  std::stable_sort(
-      tensors.begin(), tensors.end(),
-      [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
+    return std::make_tuple(a.first, a.second.values.size(),
+                           absl::string_view(a.second.name)) <
+           std::make_tuple(b.first, b.second.values.size(),
+                           absl::string_view(b.second.name));
+  });
   for (auto& [place, tensor] : tensors) {
     file.tensors.push_back(std::move(tensor));
   }

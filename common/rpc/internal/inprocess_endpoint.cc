@@ -209,9 +209,9 @@ bool Endpoint::End(uint64_t key) {
   return true;
 }
 
-void Endpoint::Remember(std::shared_ptr<PipeBase> pipe) {
+void Endpoint::Remember(const std::shared_ptr<PipeBase>& pipe) {
   std::erase_if(pipes_, [](const auto& known) { return known.expired(); });
-  pipes_.push_back(std::move(pipe));
+  pipes_.emplace_back(pipe);
 }
 
 bool Endpoint::Accept(

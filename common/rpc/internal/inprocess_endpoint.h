@@ -88,7 +88,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   // False: it is over.
   bool Running(uint64_t key);
   bool End(uint64_t key);
-  void Remember(std::shared_ptr<PipeBase> pipe)
+  void Remember(const std::shared_ptr<PipeBase>& pipe)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<Caller> TakeCalls() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<std::shared_ptr<PipeBase>> TakePipes()

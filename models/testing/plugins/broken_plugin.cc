@@ -44,6 +44,7 @@ int Gradient(EbbModel*, const float*, const EbbBatch*, float*, EbbSums*,
 }
 
 #ifdef EBB_BROKEN_MEMBER
+// NOLINTNEXTLINE(readability-identifier-naming): the member it stands for.
 constexpr int (*Predict)(EbbModel*, const float*, const EbbBatch*, float*,
                          EbbError*) = nullptr;
 #else
