@@ -8,9 +8,7 @@ constexpr absl::Duration kWindow = absl::Seconds(4);
 
 }  // namespace
 
-void Speed::Add(absl::Time now, int64_t value) {
-  // It fell: a server came back with less.
-  if (!samples_.empty() && value < samples_.back().second) samples_.clear();
+void Speed::Add(absl::Time now, double value) {
   samples_.emplace_back(now, value);
   while (samples_.size() > 2 && now - samples_[1].first >= kWindow) {
     samples_.pop_front();
@@ -22,8 +20,25 @@ double Speed::per_second() const {
   const double seconds =
       absl::ToDoubleSeconds(samples_.back().first - samples_.front().first);
   if (seconds <= 0) return 0;
-  return static_cast<double>(samples_.back().second - samples_.front().second) /
-         seconds;
+  return (samples_.back().second - samples_.front().second) / seconds;
+}
+
+double AppliedCount::Look(const TrainingJob& job) {
+  seen_.resize(job.plan().partitions);
+  int64_t added = 0;
+  int32_t compared = 0;
+  for (int32_t p = 0; p < job.plan().partitions; ++p) {
+    const Ownership& one = job.placement().at(PartitionId(p));
+    const Seen now = {one.registered ? one.drawn : Term(),
+                      job.marks().marks(PartitionId(p)).examples()};
+    if (now.term == seen_[p].term && now.term != Term()) {
+      added += now.examples - seen_[p].examples;
+      ++compared;
+    }
+    seen_[p] = now;
+  }
+  if (compared > 0) count_ += static_cast<double>(added) / compared;
+  return count_;
 }
 
 void Watch::Look(const SchedulerCore& core, absl::Time now) {
@@ -37,7 +52,7 @@ void Watch::Look(const SchedulerCore& core, absl::Time now) {
     // Less is an advance, too: of knowing what a server that came back has.
     if (added || sum != watch.applied_sum) watch.advanced = now;
     watch.applied_sum = sum;
-    watch.applied.Add(now, sum / job->plan().partitions);
+    watch.applied.Add(now, watch.count.Look(*job));
     const JobPhase phase = job->state().phase;
     if (phase == JobPhase::kCompleted || phase == JobPhase::kCancelled) {
       watch.finished = std::min(watch.finished, now);
@@ -51,7 +66,7 @@ void Watch::Look(const SchedulerCore& core, absl::Time now) {
                 [&](const auto& one) { return !workers.contains(one.first); });
   for (const auto& [session, worker] : workers) {
     WorkerWatch& watch = workers_[session];
-    watch.examples.Add(now, worker.examples);
+    watch.examples.Add(now, static_cast<double>(worker.examples));
     watch.parked_since = worker.parked ? std::min(watch.parked_since, now)
                                        : absl::InfiniteFuture();
   }

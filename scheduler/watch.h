@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
@@ -19,15 +20,32 @@ namespace ebb::scheduler {
 // The speed of a number that grows, over the last seconds.
 class Speed {
  public:
-  void Add(absl::Time now, int64_t value);
+  void Add(absl::Time now, double value);
   double per_second() const;
 
  private:
-  std::deque<std::pair<absl::Time, int64_t>> samples_;
+  std::deque<std::pair<absl::Time, double>> samples_;
+};
+
+// How many examples the average partition applied since the first look. What
+// is learnt from a registration was not applied just then, and what a server
+// lost is no step back: only what a partition adds within a term counts.
+class AppliedCount {
+ public:
+  double Look(const TrainingJob& job);
+
+ private:
+  struct Seen {
+    Term term;  // 0: not registered.
+    int64_t examples = 0;
+  };
+  std::vector<Seen> seen_;  // By partition.
+  double count_ = 0;
 };
 
 struct JobWatch {
-  Speed applied;            // Examples, on the average partition.
+  AppliedCount count;
+  Speed applied;            // Of that count.
   int64_t applied_sum = 0;  // Over the partitions, when last looked at.
   absl::Time advanced;      // When that last grew, or the job was first seen.
   absl::Time finished = absl::InfiniteFuture();

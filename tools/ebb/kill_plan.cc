@@ -10,6 +10,8 @@ namespace ebb::tools {
 namespace {
 
 constexpr int kRoles = 3;
+// How often a point is passed, at most, before it kills.
+constexpr uint64_t kMostTimes = 8;
 
 }  // namespace
 
@@ -23,9 +25,9 @@ KillPlan::KillPlan(absl::Duration every, uint64_t seed, int servers,
   Advance();
 }
 
-std::string KillPlan::PointOf(const std::vector<std::string>& points) {
-  constexpr uint64_t kMostTimes = 8;
-  const uint64_t times = 1 + Draw(kMostTimes);
+std::string KillPlan::PointOf(const std::vector<std::string>& points,
+                              uint64_t most_times) {
+  const uint64_t times = 1 + Draw(most_times);
   // Each role's second, fourth, sixth ... kill.
   const int64_t turn = count_ / kRoles;
   if (turn % 2 == 0 || points.empty()) return "";
@@ -39,15 +41,16 @@ void KillPlan::Advance() {
   switch (count_ % kRoles) {
     case 0:
       next_.daemon = WorkerName(static_cast<int>(Draw(workers_)));
-      next_.then_at = PointOf(points_.workers);
+      next_.then_at = PointOf(points_.workers, kMostTimes);
       break;
     case 1:
       next_.daemon = ServerName(static_cast<int>(Draw(servers_)));
-      next_.then_at = PointOf(points_.servers);
+      next_.then_at = PointOf(points_.servers, kMostTimes);
       break;
     default:
       next_.daemon = kSchedulerName;
-      next_.then_at = PointOf(points_.scheduler);
+      // Most of its points are reached once in a life that starts, then seldom.
+      next_.then_at = PointOf(points_.scheduler, 1);
   }
   ++count_;
 }

@@ -47,7 +47,8 @@ class KillPlan {
   const KillPointsByRole points_;
   // The same numbers on every machine, which distributions do not promise.
   std::mt19937_64 random_;
-  std::string PointOf(const std::vector<std::string>& points);
+  std::string PointOf(const std::vector<std::string>& points,
+                      uint64_t most_times);
 
   int64_t count_ = 0;
   Kill next_;
