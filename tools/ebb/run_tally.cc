@@ -32,6 +32,11 @@ void RunTally::Add(const v1::JobStatus& status) {
     if (shares[name] < examples) past_shares_[name] += examples;
   }
   shares_ = std::move(shares);
+
+  if (status.leases_repeated() < leases_repeated_) {
+    past_leases_repeated_ += leases_repeated_;
+  }
+  leases_repeated_ = status.leases_repeated();
 }
 
 void RunTally::Complete(v1::JobStatus* status) const {
@@ -48,6 +53,7 @@ void RunTally::Complete(v1::JobStatus* status) const {
     share->set_name(name);
     share->set_examples(examples);
   }
+  status->set_leases_repeated(past_leases_repeated_ + leases_repeated_);
 }
 
 }  // namespace ebb::tools

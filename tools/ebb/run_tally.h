@@ -18,7 +18,8 @@ class RunTally {
  public:
   void Add(const v1::JobStatus& status);
 
-  // Puts the sums over all lives into `status`: staleness and shares.
+  // Puts the sums over all lives into `status`: staleness, shares and
+  // repeated leases.
   void Complete(v1::JobStatus* status) const;
 
  private:
@@ -26,6 +27,8 @@ class RunTally {
   std::vector<int64_t> past_staleness_;  // ... and of those before.
   std::map<std::string, int64_t> shares_;
   std::map<std::string, int64_t> past_shares_;
+  int64_t leases_repeated_ = 0;
+  int64_t past_leases_repeated_ = 0;
 };
 
 }  // namespace ebb::tools

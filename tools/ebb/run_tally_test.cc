@@ -41,6 +41,17 @@ TEST(RunTallyTest, KeepsWhatASchedulerForgot) {
   EXPECT_EQ(last.shares(1).examples(), 60);
 }
 
+TEST(RunTallyTest, AddsUpRepeatedLeasesOverTheSchedulersLives) {
+  RunTally tally;
+  v1::JobStatus status;
+  for (const int64_t repeated : {1, 3, 0, 2}) {
+    status.set_leases_repeated(repeated);
+    tally.Add(status);
+  }
+  tally.Complete(&status);
+  EXPECT_EQ(status.leases_repeated(), 3 + 2);
+}
+
 TEST(RunTallyTest, IsTheLastStatusOfAnUndisturbedRun) {
   RunTally tally;
   tally.Add(Status({1}, {{"a", 100}}));
