@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/initializer.h"
 #include "common/status_macros.h"
 #include "server/optimizer/config.h"
@@ -141,6 +143,18 @@ void JobRule::Step(const StepPlace& place, const StepRun& run) const {
   context.gradient_scale = place.gradient_scale;
   context.step = place.step;
   optimizer_->Step(context, run.weights, *run.gradient, run.out, run.slots);
+}
+
+std::string JobRule::PublicName(absl::string_view array) const {
+  if (array == "weights") return "values";
+  absl::string_view number = array;
+  size_t slot = 0;
+  if (absl::ConsumePrefix(&number, "slot:") &&
+      absl::SimpleAtoi(number, &slot) &&
+      slot < optimizer_->SlotNames().size()) {
+    return absl::StrCat("slot/", optimizer_->SlotNames()[slot]);
+  }
+  return std::string(array);
 }
 
 }  // namespace ebb::server

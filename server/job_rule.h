@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/job/specification.h"
 #include "common/protocol/plan.h"
 #include "common/schedule.h"
@@ -32,6 +34,9 @@ class JobRule final : public UpdateRule {
   void Step(const StepPlace& place, const StepRun& run) const override;
 
   const Optimizer& optimizer() const { return *optimizer_; }
+  // What people call a cut's array: "values" for "weights", "slot/first_moment"
+  // for "slot:0" of adam; others keep their names.
+  std::string PublicName(absl::string_view array) const;
 
  private:
   struct Table {

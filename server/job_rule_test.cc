@@ -179,6 +179,18 @@ TEST(JobRuleTest, ValuesOfPartitionsSpanTablesAndBlocks) {
   EXPECT_EQ(all[19'999], 2);
 }
 
+TEST(JobRuleTest, ArraysHaveNamesForPeople) {
+  JobRecord record =
+      RecordOf("optimizer: {kind: adam}", {{"w", 2, InitRule::Zeros()}});
+  const auto rule = JobRule::Create(record);
+  ASSERT_TRUE(rule.ok()) << rule.status();
+  EXPECT_EQ((*rule)->PublicName("weights"), "values");
+  EXPECT_EQ((*rule)->PublicName("slot:0"), "slot/first_moment");
+  EXPECT_EQ((*rule)->PublicName("slot:1"), "slot/second_moment");
+  EXPECT_EQ((*rule)->PublicName("slot:2"), "slot:2");
+  EXPECT_EQ((*rule)->PublicName("sum"), "sum");
+}
+
 TEST(JobRuleTest, UnreadableSpecificationsAreRefused) {
   JobRecord record = RecordOf("", {{"w", 2, InitRule::Zeros()}});
   record.plan.parameters = 3;

@@ -7,9 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/protocol/marks.h"
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
@@ -41,17 +39,6 @@ const StoredJob* FindJob(const Inventory& inventory, JobId id) {
     if (job.record->id == id) return &job;
   }
   return nullptr;
-}
-
-// "weights" and "slot:0" as people call them.
-std::string PublicName(absl::string_view name, const JobRule& rule) {
-  if (name == "weights") return "values";
-  size_t slot = 0;
-  if (absl::ConsumePrefix(&name, "slot:") && absl::SimpleAtoi(name, &slot) &&
-      slot < rule.optimizer().SlotNames().size()) {
-    return absl::StrCat("slot/", rule.optimizer().SlotNames()[slot]);
-  }
-  return std::string(name);
 }
 
 // Sends one array in pieces.
@@ -186,6 +173,7 @@ absl::Status ServerAdmin::ListVersions(const v1::ListVersionsRequest& request,
                         summaries[i + 1].key.partition != summary.key.partition;
     v1::StoredVersion* version = response->add_versions();
     *version->mutable_key() = rpc::ToProto(summary.key);
+    version->set_written_unix_ms(summary.written_us / 1000);
     version->set_updates(summary.updates);
     version->set_examples(marks.examples());
     version->set_full_items(marks.full_items());
@@ -233,7 +221,7 @@ absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
   };
   const int64_t first = record->plan.ParameterRange(key.partition).first;
   for (const auto& [stored_name, array] : cut->arrays) {
-    const std::string name = PublicName(stored_name, *rule);
+    const std::string name = rule->PublicName(stored_name);
     if (!wanted(name)) continue;
     EBB_RETURN_IF_ERROR(EmitArray(name, array, first, emit));
   }

@@ -46,7 +46,8 @@ uint64_t SealedBodyBytes(absl::string_view head) {
 absl::StatusOr<absl::string_view> Unseal(absl::string_view magic,
                                          uint32_t newest_version,
                                          absl::string_view what,
-                                         absl::string_view bytes) {
+                                         absl::string_view bytes,
+                                         uint32_t* version_out) {
   const auto damaged = [&](auto&&... parts) {
     return absl::DataLossError(absl::StrCat(what, ": ", parts...));
   };
@@ -75,6 +76,7 @@ absl::StatusOr<absl::string_view> Unseal(absl::string_view magic,
         what, ": written in version ", version, " of its form, this ebb knows ",
         newest_version, "; use the ebb that wrote it, or a newer one"));
   }
+  if (version_out != nullptr) *version_out = version;
   return body;
 }
 

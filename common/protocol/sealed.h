@@ -36,11 +36,13 @@ uint64_t SealedBodyBytes(absl::string_view head);
 
 // The body within `bytes`. DataLoss, beginning with `what`, unless every byte
 // is as it was sealed; a version above `newest_version` is
-// FailedPrecondition: a newer ebb wrote it.
+// FailedPrecondition: a newer ebb wrote it. `version`, unless null, gets the
+// one it was sealed with.
 absl::StatusOr<absl::string_view> Unseal(absl::string_view magic,
                                          uint32_t newest_version,
                                          absl::string_view what,
-                                         absl::string_view bytes);
+                                         absl::string_view bytes,
+                                         uint32_t* version = nullptr);
 
 }  // namespace ebb
 

@@ -99,7 +99,9 @@ absl::Status RocksDbStore::OpenForReading() {
   db_.reset();
   writable_ = false;
   EBB_ASSIGN_OR_RETURN(
-      db_, OpenDatabase(path_, DatabaseOptionsOf(options_), OpenMode::kRead));
+      db_, OpenDatabase(
+               path_, DatabaseOptionsOf(options_),
+               options_.whole_log ? OpenMode::kReadWhole : OpenMode::kRead));
   EBB_ASSIGN_OR_RETURN(VersionIndex index, ReadIndex());
   Replace(std::move(index));
   return absl::OkStatus();
@@ -376,6 +378,7 @@ absl::StatusOr<std::vector<VersionSummary>> RocksDbStore::Summaries(JobId job) {
     VersionSummary& summary = summaries.emplace_back();
     summary.key = key;
     summary.updates = manifest.updates;
+    summary.written_us = manifest.written_us;
     for (const auto& [name, array] : manifest.arrays) {
       summary.value_bytes += array.floats * static_cast<int64_t>(sizeof(float));
     }
@@ -458,6 +461,7 @@ absl::Status RocksDbStore::TryWrite(const VersionKey& key, const Cut& cut,
   const std::string doing = absl::StrCat("write ", VersionName(key));
   *result = {};
   Manifest manifest = ManifestOf(key, cut);
+  manifest.written_us = absl::GetCurrentTimeNanos() / 1000;
   StoredContents known;
   rocksdb::WriteBatch batch;
   uncertain_ = key;

@@ -38,6 +38,9 @@ struct RocksDbStoreOptions {
   // first time is the log). Memory used: up to twice as much. Larger means
   // fewer and larger files.
   int64_t write_buffer_bytes = int64_t{32} << 20;
+  // Of OpenReadOnly: damage in the middle of the log is DataLoss, rather than
+  // the end of what is there. For stores that no server has open.
+  bool whole_log = false;
   // For tests that break disks; nullptr: the real one. Not owned.
   rocksdb::Env* env = nullptr;
   // For tests that die in the middle of a version: called when its values are
@@ -64,6 +67,7 @@ struct VersionSummary {
   int64_t updates = 0;
   int64_t value_bytes = 0;  // Of all its values.
   int64_t new_bytes = 0;    // Of those that no version before it has.
+  int64_t written_us = 0;   // By this machine's clock; 0: not known.
 };
 
 // All cuts written come from the pool that Load fills: content ids mean

@@ -44,8 +44,9 @@ struct AuditReport {
   // Every partition holds every example exactly once, but for what was decided
   // to be skipped; integer tables and marks say the same.
   bool exact() const;
-  // What is wrong, a line each.
-  std::vector<std::string> Problems() const;
+  // What is wrong, a line each. Of a job that is not complete, what is still
+  // missing is not.
+  std::vector<std::string> Problems(bool complete = true) const;
 };
 
 // `ledgers` are the answers of all servers.

@@ -134,6 +134,22 @@ TEST(AuditTest, AMissingItemAndADoubledBatchAreNamed) {
                           HasSubstr("partition 1: its integer table")));
 }
 
+TEST(AuditTest, WhatAJobThatGoesOnLacksIsNoProblem) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1);
+  zero.ApplyAllBut({1, 2});
+  one.ApplyAllBut({1, 2});
+  one.Apply({0, 1}, 2, 4);
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored(), one.Stored()})});
+  EXPECT_FALSE(report.exact());
+  EXPECT_THAT(report.Problems(/*complete=*/false),
+              ElementsAre(HasSubstr("partition 1: 2 examples missing, 2 "
+                                    "applied twice"),
+                          HasSubstr("partition 1: its marks say 18 examples, "
+                                    "its ledger 20")));
+}
+
 TEST(AuditTest, APartitionThatNobodyHasIsMissing) {
   const JobPlan plan = TestPlan();
   FakePartition zero(plan, 0);

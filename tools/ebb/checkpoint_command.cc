@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "tools/ebb/checkpoint_source.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
@@ -23,6 +24,8 @@ struct Flags {
   std::string output;
   std::vector<std::string> plugin_folders;
   bool json = false;
+  bool with_slots = false;
+  bool force = false;
 };
 
 Json VersionJson(const VersionInfo& version) {
@@ -35,7 +38,15 @@ Json VersionJson(const VersionInfo& version) {
   json["updates"] = version.updates;
   json["examples"] = version.examples;
   json["bytes"] = version.bytes;
+  json["written_unix_ms"] = version.written_unix_ms;
   return json;
+}
+
+// Says what is damaged, and goes on with what is sound.
+void Warn(const CheckpointSource& source) {
+  for (const std::string& problem : source.problems()) {
+    std::cerr << "ebb: " << problem << "\n";
+  }
 }
 
 std::string NameOf(const VersionInfo& version) {
@@ -47,6 +58,7 @@ std::string NameOf(const VersionInfo& version) {
 int List(const Flags& flags) {
   const auto source = OpenCheckpoints(flags.name, flags.scheduler);
   if (!source.ok()) return Report(source.status());
+  Warn(**source);
   const auto versions = (*source)->List();
   if (!versions.ok()) return Report(versions.status());
   if (flags.json) {
@@ -59,14 +71,19 @@ int List(const Flags& flags) {
     std::cout << json.ToString();
     return kExitGood;
   }
-  TextTable table({"PARTITION", "SERVER", "TERM", "SEQUENCE", "UPDATES",
+  const int64_t now = absl::ToUnixMillis(absl::Now());
+  TextTable table({"PARTITION", "SERVER", "TERM", "SEQUENCE", "AGE", "UPDATES",
                    "EXAMPLES", "SIZE"},
-                  {0, 2, 3, 4, 5, 6});
+                  {0, 2, 3, 4, 5, 6, 7});
   for (const VersionInfo& version : *versions) {
     table.Add({absl::StrCat(version.key.partition.value()), version.server,
                absl::StrCat(version.key.term.value()),
-               absl::StrCat(version.key.sequence), WithCommas(version.updates),
-               WithCommas(version.examples), BytesText(version.bytes)});
+               absl::StrCat(version.key.sequence),
+               version.written_unix_ms > 0
+                   ? AgeText(absl::Milliseconds(now - version.written_unix_ms))
+                   : "",
+               WithCommas(version.updates), WithCommas(version.examples),
+               BytesText(version.bytes)});
   }
   std::cout << table.ToString();
   return kExitGood;
@@ -75,6 +92,7 @@ int List(const Flags& flags) {
 int Verify(const Flags& flags) {
   const auto source = OpenCheckpoints(flags.name, flags.scheduler);
   if (!source.ok()) return Report(source.status());
+  Warn(**source);
   const auto verified = (*source)->Verify();
   if (!verified.ok()) return Report(verified.status());
   for (const auto& [version, problem] : verified->damaged) {
@@ -82,7 +100,9 @@ int Verify(const Flags& flags) {
   }
   std::cout << Count(verified->versions, "version") << " read whole, "
             << verified->damaged.size() << " damaged\n";
-  return verified->damaged.empty() ? kExitGood : kExitFailed;
+  return verified->damaged.empty() && (*source)->problems().empty()
+             ? kExitGood
+             : kExitFailed;
 }
 
 // A folder with a .npy for each tensor.
@@ -102,10 +122,41 @@ absl::Status WriteNpyFolder(const std::string& folder, const TensorFile& file) {
   return absl::OkStatus();
 }
 
+// Whether the export may go to `output`: nothing is lost by mistake, and what
+// cannot be written is not computed first.
+absl::Status MayWrite(const std::string& output, bool force) {
+  const std::filesystem::path path(output);
+  std::error_code error;
+  const bool folder = std::filesystem::is_directory(path, error);
+  if (absl::EndsWith(output, ".npy") && !folder) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        output,
+        ": a model has several tensors; name a FILE.safetensors, or a "
+        "folder, which gets a .npy for each"));
+  }
+  const bool there = folder ? !std::filesystem::is_empty(path, error)
+                            : std::filesystem::exists(path, error);
+  if (there && !force) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(output, folder ? " is not empty" : " exists",
+                     "; --force replaces what is there"));
+  }
+  const std::filesystem::path parent =
+      std::filesystem::absolute(path).parent_path();
+  if (!std::filesystem::is_directory(parent, error)) {
+    return absl::NotFoundError(absl::StrCat("cannot write ", output, ": ",
+                                            parent.string(), " is no folder"));
+  }
+  return absl::OkStatus();
+}
+
 int Export(const Flags& flags) {
+  const absl::Status may_write = MayWrite(flags.output, flags.force);
+  if (!may_write.ok()) return Report(may_write);
   const auto source = OpenCheckpoints(flags.name, flags.scheduler);
   if (!source.ok()) return Report(source.status());
-  const auto stored = LoadStoredModel(source->get());
+  Warn(**source);
+  const auto stored = LoadStoredModel(source->get(), flags.with_slots);
   if (!stored.ok()) return Report(stored.status());
   const auto model = CreateStoredModel(*stored, flags.plugin_folders);
   if (!model.ok()) return Report(model.status());
@@ -132,8 +183,10 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
     CLI::App* command = checkpoint->add_subcommand(name, help);
     AddSchedulerFlag(command, &flags->scheduler);
     command
-        ->add_option("JOB", flags->name,
-                     "Name or number of a job, or the folder of an ebb run")
+        ->add_option(
+            "JOB", flags->name,
+            "Name or number of a job, the folder of an ebb run, or the "
+            "--state-dir of an ebb-ps")
         ->required();
     command->callback([=] { *exit_code = run(*flags); });
     return command;
@@ -157,6 +210,10 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
       ->add_option("-o,--output", out->output,
                    "FILE.safetensors, or a folder for a .npy per tensor")
       ->required();
+  command->add_flag(
+      "--with-slots", out->with_slots,
+      "The optimizer's state too, as slots/OPTIMIZER/SLOT/TENSOR");
+  command->add_flag("--force", out->force, "Replace what is there");
   command
       ->add_option("--allow-plugins", out->plugin_folders,
                    "Folder from which models may be loaded; may be repeated")

@@ -14,6 +14,7 @@
 #include "common/rpc/admin.h"
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
+#include "server/job_rule.h"
 #include "server/memory/block_pool.h"
 #include "server/store/rocksdb_store.h"
 #include "tools/ebb/daemon_names.h"
@@ -34,16 +35,23 @@ bool Before(const VersionInfo& a, const VersionInfo& b) {
                                              b.key.term, b.key.sequence);
 }
 
-absl::Status WrongSize(const VersionInfo& version, int64_t found,
-                       int64_t wanted) {
-  return absl::DataLossError(absl::StrCat(
-      "the version of partition ", version.key.partition.value(), " at ",
-      version.server, " has ", found, " weights instead of ", wanted));
-}
-
-int64_t WeightsOf(const JobPlan& plan, PartitionId partition) {
-  const auto [first, last] = plan.ParameterRange(partition);
-  return last - first;
+// Puts a partition's arrays at their place in the job's.
+absl::Status Place(const JobPlan& plan, const VersionInfo& version,
+                   const NamedArrays& read, NamedArrays* all) {
+  const auto [first, last] = plan.ParameterRange(version.key.partition);
+  for (auto& [name, whole] : *all) {
+    const auto part = read.find(name);
+    const int64_t found =
+        part == read.end() ? 0 : static_cast<int64_t>(part->second.size());
+    if (found != last - first) {
+      return absl::DataLossError(absl::StrCat(
+          "the version of partition ", version.key.partition.value(), " at ",
+          version.server, " has ", found, " floats of \"", name,
+          "\" instead of ", last - first));
+    }
+    std::ranges::copy(part->second, whole.begin() + first);
+  }
+  return absl::OkStatus();
 }
 
 // --- A job that runs ---------------------------------------------------------
@@ -67,8 +75,8 @@ class LiveSource final : public CheckpointSource {
       for (const v1::StoredVersion& stored : answer->versions()) {
         EBB_ASSIGN_OR_RETURN(const VersionKey key,
                              rpc::FromProto(stored.key()));
-        versions.push_back(
-            {key, name, stored.updates(), stored.examples(), stored.bytes()});
+        versions.push_back({key, name, stored.updates(), stored.examples(),
+                            stored.bytes(), stored.written_unix_ms()});
       }
     }
     std::ranges::sort(versions, Before);
@@ -95,23 +103,26 @@ class LiveSource final : public CheckpointSource {
     return verified;
   }
 
-  absl::StatusOr<std::vector<float>> ReadWeights(
-      const VersionInfo& version) override {
-    std::string bytes;
+  absl::StatusOr<NamedArrays> Read(
+      const VersionInfo& version,
+      const std::vector<std::string>& names) override {
     v1::ReadVersionRequest request;
     *request.mutable_key() = rpc::ToProto(version.key);
-    request.add_names("values");
-    const absl::Status read =
-        rpc::PsAdminClient(addresses_.at(version.server))
-            .ReadVersion(request, kReadDeadline,
-                         [&](const v1::ReadVersionResponse& piece) {
-                           bytes.append(piece.values());
-                           return absl::OkStatus();
-                         });
+    for (const std::string& name : names) request.add_names(name);
+    NamedArrays arrays;
+    // The pieces of an array come in their order.
+    const auto take = [&](const v1::ReadVersionResponse& piece) {
+      std::vector<float>& array = arrays[piece.name()];
+      const size_t before = array.size();
+      array.resize(before + piece.values().size() / sizeof(float));
+      std::memcpy(array.data() + before, piece.values().data(),
+                  (array.size() - before) * sizeof(float));
+      return absl::OkStatus();
+    };
+    const absl::Status read = rpc::PsAdminClient(addresses_.at(version.server))
+                                  .ReadVersion(request, kReadDeadline, take);
     if (!read.ok()) return Explain(read, version.server);
-    std::vector<float> weights(bytes.size() / sizeof(float));
-    std::memcpy(weights.data(), bytes.data(), weights.size() * sizeof(float));
-    return weights;
+    return arrays;
   }
 
  private:
@@ -125,7 +136,26 @@ class LiveSource final : public CheckpointSource {
   const std::map<std::string, std::string> addresses_;  // By server's name.
 };
 
-// --- A run's folder ----------------------------------------------------------
+// --- A folder ----------------------------------------------------------------
+
+constexpr char kStore[] = "db";  // Of a server's state folder.
+
+// The state folders of servers in or at `folder`.
+std::vector<fs::path> StateFolders(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_directory(folder / kStore, error)) return {folder};
+  std::vector<fs::path> found;
+  for (const fs::path& parent : {folder / "state", folder}) {
+    for (const auto& entry : fs::directory_iterator(parent, error)) {
+      if (absl::StartsWith(entry.path().filename().string(), "ps-") &&
+          entry.is_directory(error)) {
+        found.push_back(entry.path());
+      }
+    }
+    if (!found.empty()) break;
+  }
+  return found;
+}
 
 class FolderSource final : public CheckpointSource {
  public:
@@ -133,30 +163,39 @@ class FolderSource final : public CheckpointSource {
   static absl::StatusOr<std::unique_ptr<CheckpointSource>> Open(
       const std::string& folder) {
     auto source = std::make_unique<FolderSource>();
-    std::error_code error;
-    for (const auto& entry :
-         fs::directory_iterator(fs::path(folder) / "state", error)) {
-      const std::string name = entry.path().filename().string();
-      if (!absl::StartsWith(name, "ps-")) continue;
-      EBB_ASSIGN_OR_RETURN(auto store, server::RocksDbStore::OpenReadOnly(
-                                           {.folder = entry.path().string()}));
-      EBB_ASSIGN_OR_RETURN(const server::Inventory inventory, store->List());
+    for (const fs::path& state : StateFolders(folder)) {
+      const std::string name = state.filename().string();
+      auto store = server::RocksDbStore::OpenReadOnly(
+          {.folder = state.string(), .whole_log = true});
+      if (absl::IsDataLoss(store.status())) {
+        source->problems_.push_back(
+            absl::StrCat(name, ": ", store.status().message()));
+        store = server::RocksDbStore::OpenReadOnly({.folder = state.string()});
+      }
+      EBB_RETURN_IF_ERROR(store.status());
+      EBB_ASSIGN_OR_RETURN(const server::Inventory inventory, (*store)->List());
       for (const server::StoredJob& job : inventory.jobs) {
         if (source->record_ == nullptr ||
             source->record_->id < job.record->id) {
           source->record_ = job.record;
         }
       }
-      source->stores_[name] = std::move(store);
+      source->stores_[name] = *std::move(store);
+    }
+    if (source->record_ == nullptr && !source->problems_.empty()) {
+      return absl::DataLossError(source->problems_.front());
     }
     if (source->record_ == nullptr) {
-      return absl::NotFoundError(
-          absl::StrCat(folder, " holds no checkpoint of a run"));
+      return absl::NotFoundError(absl::StrCat(
+          folder,
+          " holds no checkpoint: name the folder of an ebb run, or the "
+          "--state-dir of an ebb-ps"));
     }
     return source;
   }
 
   const JobRecord& job() const override { return *record_; }
+  std::vector<std::string> problems() const override { return problems_; }
 
   absl::StatusOr<std::vector<VersionInfo>> List() override {
     std::vector<VersionInfo> versions;
@@ -166,7 +205,8 @@ class FolderSource final : public CheckpointSource {
         EBB_ASSIGN_OR_RETURN(const MarkSet marks,
                              MarkSet::Decode(record_->plan, summary.marks));
         versions.push_back({summary.key, name, summary.updates,
-                            marks.examples(), summary.value_bytes});
+                            marks.examples(), summary.value_bytes,
+                            summary.written_us / 1000});
       }
     }
     std::ranges::sort(versions, Before);
@@ -187,8 +227,9 @@ class FolderSource final : public CheckpointSource {
     return verified;
   }
 
-  absl::StatusOr<std::vector<float>> ReadWeights(
-      const VersionInfo& version) override {
+  absl::StatusOr<NamedArrays> Read(
+      const VersionInfo& version,
+      const std::vector<std::string>& names) override {
     server::BlockPoolOptions memory;
     memory.name = "memory to read a version";
     memory.block_bytes =
@@ -200,22 +241,26 @@ class FolderSource final : public CheckpointSource {
     EBB_ASSIGN_OR_RETURN(
         const server::Cut cut,
         stores_.at(version.server)->Load(version.key, pool.get()));
-    std::vector<float> weights;
-    const auto array = cut.arrays.find("weights");
-    if (array == cut.arrays.end()) return weights;
-    for (const server::BlockRef& block : array->second.blocks) {
-      const std::span<const float> floats = block.floats();
-      const int64_t left =
-          array->second.floats - static_cast<int64_t>(weights.size());
-      const auto n =
-          std::min<int64_t>(left, static_cast<int64_t>(floats.size()));
-      weights.insert(weights.end(), floats.begin(), floats.begin() + n);
+    EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(*record_));
+    NamedArrays arrays;
+    for (const auto& [stored_name, array] : cut.arrays) {
+      const std::string name = rule->PublicName(stored_name);
+      if (!std::ranges::count(names, name)) continue;
+      std::vector<float>& out = arrays[name];
+      for (const server::BlockRef& block : array.blocks) {
+        const std::span<const float> floats = block.floats();
+        const int64_t left = array.floats - static_cast<int64_t>(out.size());
+        const auto n =
+            std::min<int64_t>(left, static_cast<int64_t>(floats.size()));
+        out.insert(out.end(), floats.begin(), floats.begin() + n);
+      }
     }
-    return weights;
+    return arrays;
   }
 
  private:
   JobRecordPtr record_;
+  std::vector<std::string> problems_;
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
 };
 
@@ -262,23 +307,53 @@ absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
   return found;
 }
 
-absl::StatusOr<std::vector<float>> ReadModel(CheckpointSource* source) {
+namespace {
+
+absl::StatusOr<NamedArrays> ReadVersions(
+    CheckpointSource* source, const std::vector<VersionInfo>& versions,
+    const std::vector<std::string>& names) {
   const JobPlan& plan = source->job().plan;
-  EBB_ASSIGN_OR_RETURN(const auto versions, source->List());
-  EBB_ASSIGN_OR_RETURN(const auto newest, NewestVersions(plan, versions));
-  std::vector<float> model(plan.parameters);
-  for (const VersionInfo& version : newest) {
-    EBB_ASSIGN_OR_RETURN(const std::vector<float> weights,
-                         source->ReadWeights(version));
-    const int64_t wanted = WeightsOf(plan, version.key.partition);
-    if (static_cast<int64_t>(weights.size()) != wanted) {
-      return WrongSize(version, static_cast<int64_t>(weights.size()), wanted);
-    }
-    std::ranges::copy(
-        weights,
-        model.begin() + plan.ParameterRange(version.key.partition).first);
+  NamedArrays all;
+  for (const std::string& name : names) all[name].resize(plan.parameters);
+  for (const VersionInfo& version : versions) {
+    EBB_ASSIGN_OR_RETURN(const NamedArrays read, source->Read(version, names));
+    EBB_RETURN_IF_ERROR(Place(plan, version, read, &all));
   }
-  return model;
+  return all;
+}
+
+}  // namespace
+
+absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source,
+                                      bool with_slots) {
+  std::vector<std::string> names = {"values"};
+  if (with_slots) {
+    EBB_ASSIGN_OR_RETURN(const auto rule,
+                         server::JobRule::Create(source->job()));
+    for (const absl::string_view slot : rule->optimizer().SlotNames()) {
+      names.push_back(absl::StrCat("slot/", slot));
+    }
+  }
+  // A job that advances writes new versions and deletes old ones all the time.
+  constexpr int kTries = 5;
+  absl::Status failed;
+  std::vector<VersionInfo> tried;
+  for (int i = 0; i < kTries; ++i) {
+    EBB_ASSIGN_OR_RETURN(const auto versions, source->List());
+    EBB_ASSIGN_OR_RETURN(const auto newest,
+                         NewestVersions(source->job().plan, versions));
+    // It is not that one was deleted.
+    if (!tried.empty() &&
+        std::ranges::equal(newest, tried, {}, &VersionInfo::key,
+                           &VersionInfo::key)) {
+      return failed;
+    }
+    auto all = ReadVersions(source, newest, names);
+    if (all.ok()) return all;
+    failed = all.status();
+    tried = newest;
+  }
+  return failed;
 }
 
 }  // namespace ebb::tools

@@ -1,9 +1,10 @@
 // The stored versions of a job: from the servers that run it, or from the
-// folder that an `ebb run` left.
+// folder that an `ebb run` or a server left.
 #ifndef EBB_TOOLS_EBB_CHECKPOINT_SOURCE_H_
 #define EBB_TOOLS_EBB_CHECKPOINT_SOURCE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,9 +19,14 @@ struct VersionInfo {
   VersionKey key;
   std::string server;  // "ps-0".
   int64_t updates = 0;
-  int64_t examples = 0;  // Below its marks.
-  int64_t bytes = 0;     // Of its values.
+  int64_t examples = 0;         // Below its marks.
+  int64_t bytes = 0;            // Of its values.
+  int64_t written_unix_ms = 0;  // 0: not known.
 };
+
+// Values of a job or of a partition by name, each as long as the parameters:
+// "values", and "slot/first_moment" and the like of the optimizer.
+using NamedArrays = std::map<std::string, std::vector<float>>;
 
 struct VerifiedVersions {
   int64_t versions = 0;  // Read whole.
@@ -32,16 +38,19 @@ class CheckpointSource {
  public:
   virtual ~CheckpointSource() = default;
   virtual const JobRecord& job() const = 0;
+  // Damage that may have cost versions: they are not listed.
+  virtual std::vector<std::string> problems() const { return {}; }
   // By partition, then oldest first.
   virtual absl::StatusOr<std::vector<VersionInfo>> List() = 0;
   virtual absl::StatusOr<VerifiedVersions> Verify() = 0;
-  // The weights of the partition, all of them.
-  virtual absl::StatusOr<std::vector<float>> ReadWeights(
-      const VersionInfo& version) = 0;
+  // Those of the arrays that the version has, whole.
+  virtual absl::StatusOr<NamedArrays> Read(
+      const VersionInfo& version, const std::vector<std::string>& names) = 0;
 };
 
-// `name` is a folder of a run, or a job of the scheduler. NotFound,
-// Unavailable: neither.
+// `name` is a folder of a run, the state folder of a server (or one with those
+// of several, `ps-*`), or a job of the scheduler. NotFound, Unavailable: none
+// of these.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const std::string& name, const std::string& scheduler);
 
@@ -50,8 +59,11 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
     const JobPlan& plan, const std::vector<VersionInfo>& versions);
 
-// The job's vector of parameters, from the newest versions.
-absl::StatusOr<std::vector<float>> ReadModel(CheckpointSource* source);
+// "values" of the job, from the newest versions; `with_slots`, the arrays of
+// its optimizer too. Versions that are deleted meanwhile, because newer ones
+// are there, are read again. DataLoss: what is stored is damaged.
+absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source,
+                                      bool with_slots);
 
 }  // namespace ebb::tools
 

@@ -104,7 +104,8 @@ int Resume(const Flags& flags) {
   return kExitGood;
 }
 
-std::string AuditText(const AuditReport& audit, const Console& console) {
+std::string AuditText(const AuditReport& audit, v1::JobState state,
+                      const Console& console) {
   TextTable table({"PARTITION", "SERVER", "APPLIED", "EXPECTED", "MISSING",
                    "DOUBLED", "SKIPPED", "MARKED", "DURABLE"},
                   {0, 2, 3, 4, 5, 6, 7, 8});
@@ -119,7 +120,8 @@ std::string AuditText(const AuditReport& audit, const Console& console) {
                WithCommas(partition.marked), WithCommas(partition.durable)});
   }
   std::string out = table.ToString();
-  for (const std::string& problem : audit.Problems()) {
+  const bool complete = state == v1::JOB_STATE_COMPLETE;
+  for (const std::string& problem : audit.Problems(complete)) {
     absl::StrAppend(&out, Paint(console, Ink::kRed, "error:"), " ", problem,
                     "\n");
   }
@@ -132,7 +134,13 @@ std::string AuditText(const AuditReport& audit, const Console& console) {
                       "of ",
                       Count(audit.sum.partitions, "partition"),
                       audit.oracle_checked ? "; the integer table agrees" : ""))
-          : Paint(console, Ink::kRed, "NOT EXACT"),
+      : complete ? Paint(console, Ink::kRed, "NOT EXACT")
+                 : Paint(console, Ink::kYellow,
+                         absl::StrCat(
+                             "not exact yet: the job is ", StateWord(state),
+                             ", with ", WithCommas(audit.worst.applied), " of ",
+                             WithCommas(audit.worst.expected),
+                             " examples in the partition that has the least")),
       "\n");
   return out;
 }
@@ -143,7 +151,8 @@ int Audit(const Flags& flags) {
   const auto audit = FetchAudit(*job, absl::Seconds(30));
   if (!audit.ok()) return Report(audit.status());
   std::cout << (flags.json ? AuditJson(*audit).ToString()
-                           : AuditText(*audit, DetectConsole()));
+                           : AuditText(*audit, job->summary().state(),
+                                       DetectConsole()));
   return audit->exact() ? kExitGood : kExitFailed;
 }
 

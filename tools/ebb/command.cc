@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 
 namespace ebb::tools {
@@ -69,6 +70,27 @@ void AddDurationFlag(CLI::App* command, const std::string& name,
         }
       },
       help);
+}
+
+std::string UnknownCommand(const CLI::App& app, int argc,
+                           const char* const* argv) {
+  const CLI::App* at = &app;
+  for (int i = 1; i < argc && at->get_require_subcommand_min() > 0; ++i) {
+    const std::string word = argv[i];
+    if (absl::StartsWith(word, "-")) return "";  // The parser says more.
+    const CLI::App* named = nullptr;
+    std::vector<std::string> names;
+    for (const CLI::App* command : at->get_subcommands({})) {
+      if (command->get_name() == word) named = command;
+      names.push_back(command->get_name());
+    }
+    if (named == nullptr) {
+      return absl::StrCat("there is no command ", word,
+                          "; there are: ", absl::StrJoin(names, ", "));
+    }
+    at = named;
+  }
+  return "";
 }
 
 int Report(const absl::Status& status) {

@@ -34,6 +34,7 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code);
 void AddPredictCommand(CLI::App* app, int* exit_code);
 void AddBenchCommand(CLI::App* app, int* exit_code);
 void AddSimCommand(CLI::App* app, int* exit_code);
+void AddCompletionCommand(CLI::App* app, int* exit_code);
 
 // --- What several commands share ---------------------------------------------
 
@@ -53,6 +54,11 @@ void AddJobFlags(CLI::App* command, JobFlags* flags);
 // A duration such as "500ms"; a bare number is seconds.
 void AddDurationFlag(CLI::App* command, const std::string& name,
                      absl::Duration* value, const std::string& help);
+
+// What is wrong when a word of the command line should name a command and does
+// not (the parser would only ask for one); empty: nothing.
+std::string UnknownCommand(const CLI::App& app, int argc,
+                           const char* const* argv);
 
 // Prints an error as people read it: a job's mistakes as they are. Returns the
 // exit code that fits.

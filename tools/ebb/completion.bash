@@ -1,5 +1,5 @@
 # Completes the commands and flags of ebb in bash, from what ebb itself says:
-#   source tools/ebb/completion.bash
+#   source <(ebb completion)
 _ebb() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
   local ebb=${COMP_WORDS[0]} path=() help

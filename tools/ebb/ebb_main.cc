@@ -29,6 +29,12 @@ Example:
   ebb::tools::AddPredictCommand(&app, &exit_code);
   ebb::tools::AddSimCommand(&app, &exit_code);
   ebb::tools::AddBenchCommand(&app, &exit_code);
+  ebb::tools::AddCompletionCommand(&app, &exit_code);
+  const std::string unknown = ebb::tools::UnknownCommand(app, argc, argv);
+  if (!unknown.empty()) {
+    std::cerr << "ebb: " << unknown << "\n";
+    return ebb::tools::kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -27,11 +27,26 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 }
 
 absl::Status WriteFile(const std::string& path, absl::string_view content) {
+  return WriteFile(path, [&](std::ostream& out) {
+    out.write(content.data(), static_cast<std::streamsize>(content.size()));
+    return absl::OkStatus();
+  });
+}
+
+absl::Status WriteFile(
+    const std::string& path,
+    absl::FunctionRef<absl::Status(std::ostream& out)> write) {
   const std::string fresh = absl::StrCat(path, ".new");
   errno = 0;
   std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
-  out.write(content.data(), static_cast<std::streamsize>(content.size()));
-  out.close();
+  if (out) {
+    const absl::Status written = write(out);
+    if (!written.ok()) {
+      std::remove(fresh.c_str());
+      return written;
+    }
+    out.close();
+  }
   if (!out || std::rename(fresh.c_str(), path.c_str()) != 0) {
     const int error = errno != 0 ? errno : EIO;
     std::remove(fresh.c_str());

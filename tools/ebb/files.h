@@ -2,8 +2,10 @@
 #ifndef EBB_TOOLS_EBB_FILES_H_
 #define EBB_TOOLS_EBB_FILES_H_
 
+#include <ostream>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -15,6 +17,11 @@ absl::StatusOr<std::string> ReadFile(const std::string& path);
 
 // Replaces the file at once: readers see the old content or the new one.
 absl::Status WriteFile(const std::string& path, absl::string_view content);
+// The same with content that `write` writes piece by piece. An error of its
+// own leaves the old file.
+absl::Status WriteFile(
+    const std::string& path,
+    absl::FunctionRef<absl::Status(std::ostream& out)> write);
 
 // The folder in which the running program lies.
 std::string ProgramFolder();

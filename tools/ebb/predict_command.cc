@@ -1,6 +1,5 @@
 // `ebb predict`.
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
@@ -8,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
+#include "tools/ebb/files.h"
 #include "tools/ebb/predictions.h"
 #include "tools/ebb/stored_model.h"
 
@@ -43,23 +43,27 @@ int Predict(const Flags& flags) {
   const auto stored = Load(flags);
   if (!stored.ok()) return Report(stored.status());
   const auto model = CreateStoredModel(*stored, flags.plugin_folders);
-  if (!model.ok()) return Report(model.status());
+  if (!model.ok()) {
+    return Report(absl::Status(
+        model.status().code(),
+        absl::StrCat(flags.model, ": ", model.status().message())));
+  }
   const auto examples = LoadToPredict(*stored, flags.data, flags.labelled);
   if (!examples.ok()) return Report(examples.status());
-  std::ofstream file;
-  if (!flags.output.empty()) file.open(flags.output);
-  std::ostream& out = flags.output.empty() ? std::cout : file;
-  const absl::Status written =
-      WritePredictions(*stored, *examples, (*model)->model.get(),
-                       [&](absl::string_view text) { out << text; });
+  const auto predict = [&](std::ostream& out) {
+    return WritePredictions(*stored, *examples, (*model)->model.get(),
+                            [&](absl::string_view text) { out << text; });
+  };
+  const absl::Status written = flags.output.empty()
+                                   ? predict(std::cout)
+                                   : WriteFile(flags.output, predict);
   if (!written.ok()) return Report(written);
-  out.flush();
-  if (!out) {
-    return Report(absl::UnavailableError(absl::StrCat(
-        "cannot write ",
-        flags.output.empty() ? "the standard output" : flags.output)));
-  }
-  if (!flags.output.empty()) {
+  if (flags.output.empty()) {
+    std::cout.flush();
+    if (!std::cout) {
+      return Report(absl::UnavailableError("cannot write the standard output"));
+    }
+  } else {
     std::cout << Count(examples->examples(), "prediction") << " in "
               << flags.output << "\n";
   }

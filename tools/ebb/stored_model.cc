@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/job/specification.h"
 #include "common/job/validate.h"
 #include "common/job/yaml.h"
@@ -18,17 +21,40 @@ namespace {
 
 constexpr char kJobKey[] = "ebb.job";
 constexpr char kIndexKey[] = "ebb.index";  // Base64.
+constexpr char kSlots[] = "slots/";
+
+// Tensor by tensor, as the flat vector has them.
+void AddTensors(const models::ModelDescription& description,
+                const std::string& prefix, const std::vector<float>& values,
+                TensorFile* file) {
+  auto at = values.begin();
+  for (const models::TableShape& table : description.tables) {
+    const auto end = at + table.size();
+    file->tensors.push_back(
+        {absl::StrCat(prefix, table.name), table.dims, {at, end}});
+    at = end;
+  }
+}
 
 }  // namespace
 
-absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source) {
+absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
+                                            bool with_slots) {
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(source->job()));
   StoredModel stored;
   stored.job = specification.job();
   EBB_ASSIGN_OR_RETURN(stored.index,
                        data::Index::Decode(specification.train_index()));
-  EBB_ASSIGN_OR_RETURN(stored.parameters, ReadModel(source));
+  EBB_ASSIGN_OR_RETURN(NamedArrays arrays, ReadModel(source, with_slots));
+  for (auto& [name, values] : arrays) {
+    if (name == "values") {
+      stored.parameters = std::move(values);
+    } else {
+      stored.slots[std::string(absl::StripPrefix(name, "slot/"))] =
+          std::move(values);
+    }
+  }
   return stored;
 }
 
@@ -37,11 +63,12 @@ TensorFile ExportModel(const StoredModel& stored,
   TensorFile file;
   file.metadata[kJobKey] = job::JobToYaml(stored.job, job::YamlStyle::kCompact);
   file.metadata[kIndexKey] = absl::Base64Escape(stored.index.Encode());
-  auto at = stored.parameters.begin();
-  for (const models::TableShape& table : description.tables) {
-    const auto end = at + table.size();
-    file.tensors.push_back({table.name, table.dims, {at, end}});
-    at = end;
+  AddTensors(description, "", stored.parameters, &file);
+  const std::string optimizer = absl::AsciiStrToLower(absl::StripPrefix(
+      v1::Optimizer::Kind_Name(stored.job.optimizer().kind()), "KIND_"));
+  for (const auto& [slot, values] : stored.slots) {
+    AddTensors(description, absl::StrCat(kSlots, optimizer, "/", slot, "/"),
+               values, &file);
   }
   return file;
 }
@@ -61,6 +88,7 @@ absl::StatusOr<StoredModel> ImportModel(const TensorFile& file) {
   job::FillDefaults(&stored.job);
   EBB_ASSIGN_OR_RETURN(stored.index, data::Index::Decode(bytes));
   for (const Tensor& tensor : file.tensors) {
+    if (absl::StartsWith(tensor.name, kSlots)) continue;
     stored.parameters.insert(stored.parameters.end(), tensor.values.begin(),
                              tensor.values.end());
   }

@@ -2,6 +2,7 @@
 #ifndef EBB_TOOLS_EBB_STORED_MODEL_H_
 #define EBB_TOOLS_EBB_STORED_MODEL_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,16 +22,20 @@ struct StoredModel {
   v1::Job job;        // All defaults filled in.
   data::Index index;  // Of the training data.
   std::vector<float> parameters;
+  // State of the optimizer, by name ("first_moment"), as long as the
+  // parameters; empty where it was not asked for.
+  std::map<std::string, std::vector<float>> slots;
 };
 
 // The newest stored state of a job.
-absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source);
+absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
+                                            bool with_slots = false);
 
 // As an exported file holds it: the tensors by name, and beside them the job
-// and the index.
+// and the index. A slot's are called "slots/OPTIMIZER/SLOT/TENSOR".
 TensorFile ExportModel(const StoredModel& stored,
                        const models::ModelDescription& description);
-// Back again. DataLoss: the file was not exported by ebb.
+// Back again, without slots. DataLoss: the file was not exported by ebb.
 absl::StatusOr<StoredModel> ImportModel(const TensorFile& file);
 
 // A model that computes, with what it needs to live.

@@ -107,6 +107,11 @@ absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenDatabase(
       rocks.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
       status = rocksdb::DB::OpenForReadOnly(rocks, path, &db);
       break;
+    case OpenMode::kReadWhole:
+      rocks.wal_recovery_mode =
+          rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+      status = rocksdb::DB::OpenForReadOnly(rocks, path, &db);
+      break;
     case OpenMode::kReplayLog:
       rocks.wal_recovery_mode =
           rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;

@@ -28,6 +28,7 @@ struct DatabaseOptions {
 enum class OpenMode {
   kWrite,      // Creates it where there is none.
   kRead,       // Changes nothing; also beside the process that writes.
+  kReadWhole,  // The same, but damage in the middle of the log is an error.
   kReplayLog,  // Like kWrite, but passes over damaged records of its log.
 };
 

@@ -20,7 +20,7 @@ static_assert(std::endian::native == std::endian::little,
 namespace {
 
 constexpr absl::string_view kManifestMagic = "EBBM";
-constexpr uint32_t kManifestVersion = 1;
+constexpr uint32_t kManifestVersion = 2;
 constexpr absl::string_view kBlockMagic = "EBBB";
 constexpr uint32_t kBlockVersion = 1;
 constexpr absl::string_view kJobMagic = "EBBS";
@@ -83,10 +83,12 @@ void VisitFields(Struct& array, Visitor&& visit) {
   visit(floats, blocks);
 }
 
+// Without written_us, with which the second version of the form ends.
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, Manifest>
 void VisitFields(Struct& manifest, Visitor&& visit) {
-  auto& [key, marks, ledger, updates, oracle, loss, arrays] = manifest;
+  auto& [key, marks, ledger, updates, oracle, loss, arrays, written_us] =
+      manifest;
   visit(key, marks, ledger, updates, oracle, loss, arrays);
 }
 
@@ -114,16 +116,19 @@ std::string EncodeManifest(const Manifest& manifest) {
   std::string body;
   FieldWriter writer(&body);
   VisitFields(manifest, writer);
+  writer(manifest.written_us);
   return Seal(kManifestMagic, kManifestVersion, body);
 }
 
 absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes) {
-  EBB_ASSIGN_OR_RETURN(
-      const absl::string_view body,
-      Unseal(kManifestMagic, kManifestVersion, "checkpoint manifest", bytes));
+  uint32_t version = 0;
+  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
+                       Unseal(kManifestMagic, kManifestVersion,
+                              "checkpoint manifest", bytes, &version));
   Manifest manifest;
   FieldReader reader(body);
   VisitFields(manifest, reader);
+  if (version >= 2) reader(manifest.written_us);
   if (!reader.done()) {
     return absl::DataLossError("checkpoint manifest: its fields do not fit");
   }

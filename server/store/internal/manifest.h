@@ -41,6 +41,7 @@ struct Manifest {
   std::vector<uint64_t> oracle;
   std::map<int32_t, EpochLoss> loss;
   std::map<std::string, StoredArray> arrays;
+  int64_t written_us = 0;  // Since 1970; 0: not known (format 1).
   friend bool operator==(const Manifest&, const Manifest&) = default;
 
   // Each block once, ascending by number.

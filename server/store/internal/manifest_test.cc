@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "common/protocol/sealed.h"
 #include "server/store/internal/store_test_util.h"
 
@@ -28,11 +29,12 @@ Manifest Example() {
       .blocks = {{.number = 9, .floats = 64, .checksum = 1},
                  {.number = 10, .floats = 36, .checksum = 2}}};
   manifest.arrays["z"] = {};
+  manifest.written_us = 64;
   return manifest;
 }
 
 // Written by hand from docs/formats/checkpoint.md. Signed numbers are doubled.
-constexpr char kExampleBody[] =
+constexpr char kFirstVersion[] =
     "01"
     "02"
     "06"
@@ -48,17 +50,22 @@ constexpr char kExampleBody[] =
     "02"                        // arrays
     "0177c80102098001010a4802"  //   "w": 100 floats, 2 blocks
     "017a0000";                 //   "z": none
+constexpr char kWritten[] = "8001";
 
 TEST(ManifestTest, IsStoredAsDocumented) {
-  EXPECT_EQ(EncodeManifest(Example()),
-            Seal("EBBM", 1, absl::HexStringToBytes(kExampleBody)));
+  EXPECT_EQ(
+      EncodeManifest(Example()),
+      Seal("EBBM", 2,
+           absl::HexStringToBytes(absl::StrCat(kFirstVersion, kWritten))));
 }
 
 TEST(ManifestTest, StillReadsTheFirstVersion) {
   const auto manifest =
-      DecodeManifest(Seal("EBBM", 1, absl::HexStringToBytes(kExampleBody)));
+      DecodeManifest(Seal("EBBM", 1, absl::HexStringToBytes(kFirstVersion)));
   ASSERT_TRUE(manifest.ok()) << manifest.status();
-  EXPECT_EQ(*manifest, Example());
+  Manifest expected = Example();
+  expected.written_us = 0;  // It was not noted then.
+  EXPECT_EQ(*manifest, expected);
 }
 
 TEST(ManifestTest, RefusesEveryTruncationAndEveryFlippedByte) {

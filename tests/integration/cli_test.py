@@ -1,0 +1,332 @@
+#!/usr/bin/env python3
+"""The commands of `ebb` about a cluster that runs, as a user types them: real
+daemons, real data, and readers of the exported files that share no code with
+their writers.
+
+  cli_test.py BIN_FOLDER
+"""
+import ast
+import csv
+import gzip
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+FASHION = "/usr/share/datasets/fashion-mnist/"
+IMAGES = FASHION + "t10k-images-idx3-ubyte.gz"
+LABELS = FASHION + "t10k-labels-idx1-ubyte.gz"
+LIMIT_S = 60
+
+JOB = f"""
+name: shirts
+model: {{kind: mlp, layers: [784, 16, 10]}}
+data: {{train: {{idx: {FASHION}t10k, scale: 1/255}},
+       test: {{idx: {FASHION}t10k, scale: 1/255}}}}
+train: {{epochs: 2, batch: 100, item_examples: 500}}
+optimizer: adam
+evaluate: {{every: 1 epoch}}
+partitions: 3
+"""
+
+
+def read_safetensors(path):
+    """By the format's description alone."""
+    with open(path, "rb") as file:
+        data = file.read()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + length])
+    values = data[8 + length:]
+    metadata = header.pop("__metadata__")
+    tensors, end = {}, 0
+    for name, entry in header.items():
+        begin, stop = entry["data_offsets"]
+        assert entry["dtype"] == "F32" and begin == end, name
+        end = stop
+        tensors[name] = (entry["shape"], values[begin:stop])
+    assert end == len(values), "bytes beside all tensors"
+    return metadata, tensors
+
+
+def read_npy(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    assert data[:8] == b"\x93NUMPY\x01\x00"
+    (length,) = struct.unpack("<H", data[8:10])
+    assert (10 + length) % 64 == 0
+    header = ast.literal_eval(data[10:10 + length].decode())
+    assert header["descr"] == "<f4" and header["fortran_order"] is False
+    return list(header["shape"]), data[10 + length:]
+
+
+def size_of(shape):
+    size = 1
+    for dim in shape:
+        size *= dim
+    return size
+
+
+def accuracy_of(predictions):
+    with gzip.open(LABELS) as file:
+        labels = file.read()[8:]
+    with open(predictions, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(labels)
+    right = sum(int(row["prediction"]) == label
+                for row, label in zip(rows, labels))
+    return right / len(rows)
+
+
+class CliTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.addClassCleanup(cls.end)
+        cls.folder = tempfile.mkdtemp(prefix="ebb_cli_test_")
+        cls.daemons = {}
+        cls.environment = dict(os.environ)
+        cls.daemon("scheduler", "--listen", "127.0.0.1:0", "--min-servers", "2",
+                   "--state-dir", "scheduler", "--address-file", "address")
+        cls.wait(lambda: os.path.exists(cls.path("address")), "no scheduler")
+        with open(cls.path("address")) as file:
+            cls.environment["EBB_SCHEDULER"] = file.read().strip()
+        cls.environment.pop("EBB_RUN", None)
+        for i in "01":
+            cls.daemon(f"ps-{i}", "--id", i, "--state-dir", f"ps-{i}")
+        for i in "01":
+            cls.daemon(f"worker-{i}", "--name", f"worker-{i}")
+        with open(cls.path("job.yaml"), "w") as file:
+            file.write(JOB)
+        cls.submitted = cls.ebb("submit", "job.yaml")
+        cls.wait(lambda: cls.job()["state"] == "complete", "not complete")
+
+    @classmethod
+    def end(cls):
+        for daemon in cls.daemons.values():
+            daemon.kill()
+            daemon.wait()
+        shutil.rmtree(cls.folder)
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder, name)
+
+    @classmethod
+    def daemon(cls, name, *arguments):
+        program = "ebb-" + name.split("-")[0]
+        with open(cls.path(name + ".log"), "w") as log:
+            cls.daemons[name] = subprocess.Popen(
+                [os.path.join(BIN, program), *arguments, "--die-with-parent"],
+                cwd=cls.folder, env=cls.environment, stderr=log)
+
+    @classmethod
+    def wait(cls, so, what):
+        limit = time.monotonic() + LIMIT_S
+        while not so():
+            if time.monotonic() > limit:
+                raise AssertionError(what)
+            time.sleep(0.02)
+
+    @classmethod
+    def ebb(cls, *arguments):
+        return subprocess.run(
+            [os.path.join(BIN, "ebb"), *arguments], cwd=cls.folder,
+            env=cls.environment, text=True, timeout=LIMIT_S,
+            stdin=subprocess.DEVNULL, capture_output=True)
+
+    @classmethod
+    def job(cls):
+        status = cls.ebb("status", "--json")
+        assert status.returncode == 0, status.stderr
+        return json.loads(status.stdout)["jobs"][0]
+
+    def good(self, *arguments):
+        done = self.ebb(*arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
+        return done.stdout
+
+    def fails(self, code, text, *arguments):
+        done = self.ebb(*arguments)
+        self.assertEqual(done.returncode, code, (arguments, done))
+        self.assertIn(text, done.stderr + done.stdout, arguments)
+
+    # --- What a cluster says of itself ---------------------------------------
+
+    def test_submit_names_the_job(self):
+        self.assertEqual(self.submitted.returncode, 0, self.submitted.stderr)
+        self.assertRegex(self.submitted.stdout, r"^shirts is job \d+\n$")
+
+    def test_status_lists_roles_with_processes_and_addresses(self):
+        status = json.loads(self.good("status", "--json"))
+        roles = {role["name"]: role for role in status["roles"]}
+        self.assertEqual(set(roles), set(self.daemons))
+        for name, daemon in self.daemons.items():
+            self.assertEqual(roles[name]["process_id"], daemon.pid, name)
+            if not name.startswith("worker"):
+                self.assertRegex(roles[name]["address"], r"^127\.0\.0\.1:\d+$")
+        job = status["jobs"][0]
+        self.assertEqual(job["marks"], {"least": 20000, "most": 20000})
+        self.assertEqual(job["durable_items"], job["items"])
+        for name in self.daemons:
+            self.assertIn(name, self.good("status"))
+
+    def test_explain_and_audit(self):
+        self.assertIn("nobody waits", self.good("explain", "shirts"))
+        self.assertEqual(json.loads(self.good("explain", "shirts", "--json")),
+                         {"not_advancing_ms": 0, "reasons": []})
+        audit = json.loads(self.good("audit", "shirts", "--json"))
+        self.assertTrue(audit["exact"])
+        self.assertEqual(audit["applied"], 20000)
+        self.assertIn("exact: every example", self.good("audit", "shirts"))
+        self.assertIn("nothing of shirts", self.good("resume", "shirts"))
+
+    # --- Checkpoints ---------------------------------------------------------
+
+    def test_list_shows_the_age_of_each_version(self):
+        listed = json.loads(self.good("checkpoint", "list", "shirts", "--json"))
+        versions = listed["versions"]
+        self.assertEqual({v["partition"] for v in versions}, {0, 1, 2})
+        now_ms = time.time() * 1000
+        for version in versions:
+            self.assertLess(abs(now_ms - version["written_unix_ms"]), 600_000)
+        self.assertIn("AGE", self.good("checkpoint", "list", "shirts"))
+        self.assertRegex(self.good("checkpoint", "verify", "shirts"),
+                         r"^\d+ versions? read whole, 0 damaged\n$")
+
+    def test_other_readers_understand_the_exported_files(self):
+        self.good("checkpoint", "export", "shirts", "-o", "all.safetensors",
+                  "--with-slots")
+        self.good("checkpoint", "export", "shirts", "-o", "all", "--with-slots")
+        metadata, tensors = read_safetensors(self.path("all.safetensors"))
+        self.assertIn("shirts", metadata["ebb.job"])
+        shapes = {name: shape for name, (shape, _) in tensors.items()
+                  if not name.startswith("slots/")}
+        self.assertEqual(sorted(shapes.values()),
+                         [[10], [16], [16, 10], [784, 16]])
+        for name, (shape, values) in tensors.items():
+            self.assertEqual(len(values), 4 * size_of(shape), name)
+            # By the other format: the same bits.
+            other = self.path(f"all/{name.replace('/', '.')}.npy")
+            self.assertEqual(read_npy(other), (shape, values), name)
+            self.assertNotEqual(values, bytes(len(values)), "it has learned")
+        for name, shape in shapes.items():
+            for slot in ("first_moment", "second_moment"):
+                slots, _ = tensors.pop(f"slots/adam/{slot}/{name}")
+                self.assertEqual(slots, shape)
+        self.assertEqual(set(tensors), set(shapes))
+        self.good("checkpoint", "export", "shirts", "-o", "bare.safetensors")
+        _, bare = read_safetensors(self.path("bare.safetensors"))
+        self.assertEqual(bare, {name: tensors[name] for name in shapes})
+
+    def test_predictions_are_as_good_as_the_job_reported(self):
+        self.good("checkpoint", "export", "shirts", "-o", "model.safetensors")
+        self.good("predict", "model.safetensors", IMAGES, "-o", "stored.csv")
+        self.good("predict", "shirts", IMAGES, "-o", "live.csv")
+        reported = self.job()["evaluations"][-1]["accuracy"]
+        self.assertGreater(reported, 0.5)
+        self.assertEqual(accuracy_of(self.path("stored.csv")), reported)
+        with open(self.path("stored.csv")) as a, \
+                open(self.path("live.csv")) as b:
+            self.assertEqual(a.read(), b.read())
+            a.seek(0)
+            self.assertEqual(
+                a.read(), self.good("predict", "model.safetensors", IMAGES))
+
+    def test_servers_folders_serve_without_servers(self):
+        copy = self.path("copy")
+        for i in "01":
+            shutil.copytree(self.path(f"ps-{i}"), f"{copy}/ps-{i}")
+        self.good("checkpoint", "export", "copy", "-o", "copied.safetensors")
+        self.good("checkpoint", "export", "shirts", "-o", "same.safetensors")
+        with open(self.path("copied.safetensors"), "rb") as a, \
+                open(self.path("same.safetensors"), "rb") as b:
+            self.assertEqual(a.read(), b.read())
+        # The middle of every file of values is wrong now.
+        db = f"{copy}/ps-0/db"
+        for name in os.listdir(db):
+            if name.endswith((".blob", ".log")):
+                with open(f"{db}/{name}", "r+b") as file:
+                    file.seek(os.path.getsize(file.name) // 2)
+                    file.write(b"\xff" * 4096)
+        self.fails(1, "ps-0: checkpoint store", "checkpoint", "verify", "copy")
+        listed = self.ebb("checkpoint", "list", "copy")
+        self.assertIn("something stored is damaged", listed.stderr)
+
+    # --- What goes wrong -----------------------------------------------------
+
+    def test_wrong_names(self):
+        for command in (["audit"], ["explain"], ["resume"],
+                        ["checkpoint", "list"], ["checkpoint", "verify"]):
+            self.fails(2, "there is no job socks", *command, "socks")
+            self.fails(2, "there are: shirts", *command, "socks")
+        self.fails(2, "there is no command frob; there are: run, ", "frob")
+        self.fails(2, "there is no command frob; there are: list, verify, ",
+                   "checkpoint", "frob")
+        self.fails(2, "no.yaml: cannot be read", "submit", "no.yaml")
+        self.fails(2, "no.yaml: cannot be read", "job", "check", "no.yaml")
+        os.mkdir(self.path("bare"))
+        self.fails(2, "bare holds no checkpoint: name the folder of an ebb run",
+                   "checkpoint", "list", "bare")
+
+    def test_a_scheduler_that_is_not_there(self):
+        for command in (["status"], ["explain", "x"], ["audit", "x"],
+                        ["submit", "job.yaml"], ["checkpoint", "list", "x"]):
+            self.fails(1, "no scheduler answers at 127.0.0.1:9", *command,
+                       "--scheduler", "127.0.0.1:9")
+
+    def test_exports_replace_nothing_by_mistake(self):
+        def export(*more):
+            return ("checkpoint", "export", "shirts", "-o", *more)
+        self.good(*export("mine.safetensors"))
+        self.fails(2, "mine.safetensors exists; --force replaces",
+                   *export("mine.safetensors"))
+        self.good(*export("mine.safetensors", "--force"))
+        os.mkdir(self.path("empty"))
+        self.good(*export("empty"))
+        self.fails(2, "empty is not empty; --force", *export("empty"))
+        self.fails(2, "a folder, which gets a .npy", *export("mine.npy"))
+        self.fails(2, "is no folder", *export("nowhere/mine.safetensors"))
+
+    def test_data_and_models_that_do_not_fit(self):
+        self.good("checkpoint", "export", "shirts", "-o", "fit.safetensors")
+        self.fails(2, "no.safetensors: No such file", "predict",
+                   "no.safetensors", IMAGES)
+        self.fails(2, "no.gz: cannot be opened", "predict", "fit.safetensors",
+                   "no.gz")
+        self.fails(2, "cannot write nowhere/x.csv", "predict",
+                   "fit.safetensors", IMAGES, "-o", "nowhere/x.csv")
+        with open(self.path("narrow"), "wb") as file:
+            file.write(struct.pack(">IIII", 0x803, 1, 28, 27) + bytes(28 * 27))
+        self.fails(2, "756", "predict", "fit.safetensors", "narrow")
+        with open(self.path("fit.safetensors"), "rb") as file:
+            data = file.read()
+        with open(self.path("cut.safetensors"), "wb") as file:
+            file.write(data[:-4])
+        self.fails(1, "cut.safetensors: no safetensors file: impossible place",
+                   "predict", "cut.safetensors", IMAGES)
+        # Other layers than the values are of.
+        with open(self.path("other.safetensors"), "wb") as file:
+            file.write(data.replace(b"16,", b"17,", 1))
+        self.fails(1, "other.safetensors: the model has", "predict",
+                   "other.safetensors", IMAGES)
+
+    def test_completion_completes(self):
+        script = (f"PATH={BIN}:$PATH; source <(ebb completion); "
+                  "COMP_WORDS=(ebb checkpoint ex) COMP_CWORD=2; _ebb; "
+                  "echo ${COMPREPLY[@]}; "
+                  "COMP_WORDS=(ebb status --j) COMP_CWORD=2; _ebb; "
+                  "echo ${COMPREPLY[@]}")
+        done = subprocess.run(["bash", "-c", script], text=True,
+                              capture_output=True)
+        self.assertEqual(done.stdout, "export\n--json\n", done.stderr)
+
+
+if __name__ == "__main__":
+    signal.alarm(280)  # Nothing waits for ever.
+    unittest.main(verbosity=2)
