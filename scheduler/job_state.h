@@ -38,9 +38,10 @@ struct JobState {
   JobPhase phase = JobPhase::kRunning;
   std::string reason;
   std::vector<ServerId> owners;         // By partition; -1: nobody.
-  std::map<int64_t, int32_t> failures;  // Of leases, by item ordinal.
+  std::map<int64_t, int32_t> failures;  // In a row, by item ordinal.
   std::vector<int64_t> quarantined;     // Item ordinals.
-  // Where the failing batch of each of these begins, by item ordinal.
+  // Where the batch begins that the last failed lease ended in, by item
+  // ordinal.
   std::map<int64_t, int64_t> failed_at;
   std::vector<SkippedRange> skipped;
   std::vector<Evaluation> evaluations;

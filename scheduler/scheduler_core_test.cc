@@ -368,6 +368,26 @@ TEST_F(SchedulerCoreTest, AnItemThatKeepsKillingWorkersIsQuarantined) {
   EXPECT_THAT(Leases(kWorkerLink)[0].skipped, SizeIs(1));
 }
 
+// Spot machines die often, and at any batch.
+TEST_F(SchedulerCoreTest, AnItemThatAdvancesBetweenDeathsIsNot) {
+  Ready();
+  for (int i = 0; i < 2; ++i) {
+    JobRegistration registration = Registration(0, 0);
+    MarkSet marks(job().plan());
+    ASSERT_TRUE(marks.Raise({0, 0}, i).ok());
+    for (auto& partition : registration.partitions) {
+      partition.marks = marks.Encode();
+    }
+    FromServer(RegisterPartitions{kServerSession, registration},
+               kServerSession);
+    WorkerUp(kWorkerLink, kWorker);
+    SchedulerActions actions;
+    core_->OnWorkerDisconnected(kWorkerLink, now_, &actions);
+    Do(std::move(actions));
+  }
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+}
+
 TEST_F(SchedulerCoreTest, AWorkerOfOneJobGetsNoItemOfAnother) {
   Ready();
   RegisterWorker picky{kWorker, "picky"};

@@ -142,7 +142,10 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   AddShares(picture, job, &status);
   for (const int64_t ordinal : job.state().quarantined) {
     const ItemId item = plan.ItemAt(ordinal);
-    const int64_t position = job.marks().LowestMark(item);
+    const auto failed_at = job.state().failed_at.find(ordinal);
+    const int64_t position = failed_at == job.state().failed_at.end()
+                                 ? job.marks().LowestMark(item)
+                                 : failed_at->second;
     v1::JobStatus::Quarantined* out = status.add_quarantined();
     *out->mutable_item() = rpc::ToProto(item);
     out->set_position(position);

@@ -533,6 +533,7 @@ void TrainingJob::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
       leases_.Done(ordinal, worker.session,
                    context->now + options_.confirm_timeout);
       state_.failures.erase(ordinal);
+      state_.failed_at.erase(ordinal);
       break;
     case LeaseEnd::kReturned:
       returned_at_[ordinal] = end.position;
@@ -559,7 +560,8 @@ void TrainingJob::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
 }
 
 // Only leases that ended by the worker's death or error while all partitions
-// were there count: nobody is blamed for a server that was away.
+// were there count: nobody is blamed for a server that was away. Nor is a batch
+// for those before it: machines that are taken away often are no poison.
 void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
                               PoisonPolicy policy, const std::string& why,
                               Context* context) {
@@ -572,6 +574,10 @@ void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
   }
   const ItemId item = plan().ItemAt(ordinal);
   dirty_ = true;
+  const auto [failed_at, first] =
+      state_.failed_at.try_emplace(ordinal, position);
+  if (!first && position > failed_at->second) state_.failures[ordinal] = 0;
+  failed_at->second = position;
   if (++state_.failures[ordinal] < plan().quarantine_after && !at_once) return;
   state_.failures.erase(ordinal);
   if (position >= plan().ItemSize(item)) return;  // Somebody finished it.
@@ -580,7 +586,6 @@ void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
   }
   leases_.Quarantine(ordinal);
   state_.quarantined.push_back(ordinal);
-  state_.failed_at[ordinal] = position;
   state_.phase = JobPhase::kPaused;
   state_.reason = absl::StrCat("item ", ToString(item), " is quarantined at ",
                                position, ": ", why);
@@ -642,8 +647,8 @@ void TrainingJob::Resume(bool skip_quarantined, Context* context) {
            "an operator said so", context);
     }
     leases_.EndQuarantine(ordinal);
+    state_.failed_at.erase(ordinal);
   }
-  state_.failed_at.clear();
   state_.phase = JobPhase::kRunning;
   state_.reason.clear();
   dirty_ = true;
