@@ -197,7 +197,8 @@ int Run(const Flags& flags) {
   const auto open_to_look = [storage] {
     return RocksDbStore::OpenReadOnly(storage);
   };
-  constexpr absl::string_view kMiddle = "version-values-written-not-manifest";
+  static constexpr absl::string_view kMiddle =
+      "version-values-written-not-manifest";
   if (options.kill_points.armed(kMiddle)) {
     storage.before_manifest = [kill_points = options.kill_points] {
       kill_points.Reached(kMiddle);

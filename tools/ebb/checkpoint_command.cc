@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "common/status_macros.h"
 #include "tools/ebb/checkpoint_source.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
@@ -115,9 +116,8 @@ absl::Status WriteNpyFolder(const std::string& folder, const TensorFile& file) {
   for (const Tensor& tensor : file.tensors) {
     const std::string name =
         absl::StrReplaceAll(tensor.name, {{"/", "."}, {" ", "_"}});
-    const absl::Status written =
-        WriteNpy(absl::StrCat(folder, "/", name, ".npy"), tensor);
-    if (!written.ok()) return written;
+    EBB_RETURN_IF_ERROR(
+        WriteNpy(absl::StrCat(folder, "/", name, ".npy"), tensor));
   }
   return absl::OkStatus();
 }
