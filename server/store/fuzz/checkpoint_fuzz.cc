@@ -50,7 +50,9 @@ void DecodeARecord(absl::string_view bytes) {
 
 void DecodeAnything(absl::string_view input) {
   DecodeAManifest(input);
-  DecodeAManifest(Seal("EBBM", 1, input));
+  for (const uint32_t version : {1, 2}) {
+    DecodeAManifest(Seal("EBBM", version, input));
+  }
   DecodeAJob(input);
   DecodeAJob(Seal("EBBS", 1, input));
   DecodeARecord(input);
