@@ -38,8 +38,14 @@ struct WorkerInfo {
   // As in RegisterWorker.
   JobId only_job;
   bool no_evaluations = false;
+  // Jobs that it could not even begin: their data is not there, or another.
+  std::set<JobId> unfit_for;
   int64_t clock = 0;
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
+
+  bool MayWorkOn(JobId job) const {
+    return (only_job == JobId() || only_job == job) && !unfit_for.contains(job);
+  }
 };
 
 struct Cluster {

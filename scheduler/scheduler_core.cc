@@ -335,7 +335,7 @@ void SchedulerCore::Handle(LinkId link, const ItemEnd& message,
   WorkerInfo* worker = WorkerOf(link);
   TrainingJob* job = Find(message.job);
   if (worker != nullptr && job != nullptr) {
-    job->ItemEnded(*worker, message, context);
+    job->ItemEnded(worker, message, context);
   }
 }
 
@@ -476,7 +476,8 @@ absl::Time SchedulerCore::NextTick() const {
 void SchedulerCore::OfferWork(Context* context) {
   if (gathering_) return;
   // Whether there is work depends on the worker only where a job limits their
-  // number: else the first that gets nothing ends the round.
+  // number, or the worker is choosy: else the first that gets nothing ends the
+  // round.
   const bool choosy = std::any_of(
       jobs_.begin(), jobs_.end(),
       [](const auto& job) { return job.second->plan().max_workers > 0; });
@@ -486,11 +487,14 @@ void SchedulerCore::OfferWork(Context* context) {
     while (worker.wants > 0 && offered) {
       offered = false;
       for (auto& [id, job] : jobs_) {
-        if (worker.only_job != JobId() && worker.only_job != id) continue;
+        if (!worker.MayWorkOn(id)) continue;
         if (worker.wants > 0 && job->Offer(&worker, context)) offered = true;
       }
     }
-    if (worker.wants > 0 && !choosy && worker.only_job == JobId()) return;
+    if (worker.wants > 0 && !choosy && worker.only_job == JobId() &&
+        worker.unfit_for.empty()) {
+      return;
+    }
     it = worker.wants > 0 ? std::next(it) : waiting_.erase(it);
   }
 }

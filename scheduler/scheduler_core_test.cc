@@ -8,7 +8,9 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr LinkId kServerLink(1), kWorkerLink(2), kOtherLink(3);
@@ -386,6 +388,31 @@ TEST_F(SchedulerCoreTest, AnItemThatAdvancesBetweenDeathsIsNot) {
     Do(std::move(actions));
   }
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+}
+
+TEST_F(SchedulerCoreTest, AWorkerThatCannotBeginStopsNobodyElse) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  WorkerUp(kOtherLink, kOther);
+  ItemEnd end{kWorker, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.error = "data.csv is not there";
+  FromWorker(kWorkerLink, end);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(to_worker_, IsEmpty());
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  EXPECT_THAT(Leases(kOtherLink), SizeIs(1));
+
+  // Nobody is left who could.
+  end.session = kOther;
+  FromWorker(kOtherLink, end);
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_THAT(job().state().reason, HasSubstr("data.csv is not there"));
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
+  Do(std::move(actions));
+  EXPECT_THAT(to_worker_, Not(IsEmpty()));  // They try again.
 }
 
 TEST_F(SchedulerCoreTest, AWorkerOfOneJobGetsNoItemOfAnother) {

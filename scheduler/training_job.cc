@@ -524,13 +524,13 @@ void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
   leases_.Renew(worker->session, context->now + options_.lease_ttl);
 }
 
-void TrainingJob::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
+void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
                             Context* context) {
   if (end.generation != state_.generation || !plan().HasItem(end.item)) return;
   const int64_t ordinal = plan().Ordinal(end.item);
   switch (end.end) {
     case LeaseEnd::kDone:
-      leases_.Done(ordinal, worker.session,
+      leases_.Done(ordinal, worker->session,
                    context->now + options_.confirm_timeout);
       state_.failures.erase(ordinal);
       state_.failed_at.erase(ordinal);
@@ -539,24 +539,36 @@ void TrainingJob::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
       returned_at_[ordinal] = end.position;
       [[fallthrough]];
     case LeaseEnd::kRefused:
-      leases_.Release(ordinal, worker.session);
+      leases_.Release(ordinal, worker->session);
       break;
-    case LeaseEnd::kFailed: {
-      // A worker that cannot even begin, for want of the data, says nothing
-      // of a batch: none is skipped for it.
-      leases_.Release(ordinal, worker.session);
-      context->Log(absl::StrCat("job=", record_->name, " worker=", worker.name,
+    case LeaseEnd::kFailed:
+      leases_.Release(ordinal, worker->session);
+      context->Log(absl::StrCat("job=", record_->name, " worker=", worker->name,
                                 " item=", ToString(end.item), " failed at ",
                                 end.position, ": ", end.error));
-      LeaseFailed(ordinal, end.position, end.non_finite,
-                  end.failed_end <= end.position ? PoisonPolicy::kPause
-                  : end.non_finite               ? plan().on_nonfinite
-                                                 : plan().on_poison,
-                  end.error, context);
+      if (end.failed_end <= end.position) {
+        CouldNotBegin(worker, ordinal, end.error, context);
+      } else {
+        LeaseFailed(ordinal, end.position, end.non_finite,
+                    end.non_finite ? plan().on_nonfinite : plan().on_poison,
+                    end.error, context);
+      }
       break;
-    }
   }
-  LeaveViewIfIdle(worker.session, context);
+  LeaveViewIfIdle(worker->session, context);
+}
+
+// The worker says nothing of a batch, so no batch is blamed: it is asked no
+// more, and the others go on. When nobody is left that can, somebody must look.
+void TrainingJob::CouldNotBegin(WorkerInfo* worker, int64_t ordinal,
+                                const std::string& why, Context* context) {
+  if (!worker->unfit_for.insert(id()).second) return;
+  const auto& workers = context->cluster->workers;
+  const bool somebody = std::any_of(
+      workers.begin(), workers.end(),
+      [this](const auto& one) { return one.second.MayWorkOn(id()); });
+  if (somebody || state_.phase != JobPhase::kRunning) return;
+  Quarantine(ordinal, marks_.HighestMark(plan().ItemAt(ordinal)), why, context);
 }
 
 // Only leases that ended by the worker's death or error while all partitions
@@ -584,11 +596,18 @@ void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
   if (policy == PoisonPolicy::kSkip && Skip(item, position, why, context)) {
     return;
   }
+  Quarantine(ordinal, position, why, context);
+}
+
+void TrainingJob::Quarantine(int64_t ordinal, int64_t position,
+                             const std::string& why, Context* context) {
   leases_.Quarantine(ordinal);
   state_.quarantined.push_back(ordinal);
+  state_.failed_at[ordinal] = position;
+  dirty_ = true;
   state_.phase = JobPhase::kPaused;
-  state_.reason = absl::StrCat("item ", ToString(item), " is quarantined at ",
-                               position, ": ", why);
+  state_.reason = absl::StrCat("item ", ToString(plan().ItemAt(ordinal)),
+                               " is quarantined at ", position, ": ", why);
   context->Log(
       absl::StrCat("job=", record_->name, " is paused: ", state_.reason));
 }
@@ -641,6 +660,9 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
 
 void TrainingJob::Resume(bool skip_quarantined, Context* context) {
   if (state_.phase != JobPhase::kPaused) return;
+  for (auto& [session, worker] : context->cluster->workers) {
+    worker.unfit_for.erase(id());
+  }
   for (const int64_t ordinal : std::exchange(state_.quarantined, {})) {
     if (skip_quarantined) {
       Skip(plan().ItemAt(ordinal), state_.failed_at[ordinal],

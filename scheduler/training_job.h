@@ -70,8 +70,7 @@ class TrainingJob {
   void ReleaseUnclaimed(const WorkerInfo& worker, Context* context);
   void WorkerLost(const WorkerInfo& worker, Context* context);
   void Renewed(WorkerInfo* worker, const Progress& progress, Context* context);
-  void ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
-                 Context* context);
+  void ItemEnded(WorkerInfo* worker, const ItemEnd& end, Context* context);
   void SendPlacement(SessionId worker, Context* context);
   void Evaluated(const EvaluationResult& result, Context* context);
 
@@ -126,9 +125,13 @@ class TrainingJob {
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
   void JoinView(SessionId worker, int64_t own_clock, Context* context);
   void LeaveViewIfIdle(SessionId worker, Context* context);
+  void CouldNotBegin(WorkerInfo* worker, int64_t ordinal,
+                     const std::string& why, Context* context);
   void LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
                    PoisonPolicy policy, const std::string& why,
                    Context* context);
+  void Quarantine(int64_t ordinal, int64_t position, const std::string& why,
+                  Context* context);
   bool Skip(ItemId item, int64_t begin, const std::string& why,
             Context* context);
   void BroadcastView(Context* context);
