@@ -559,10 +559,7 @@ void TrainingCore::OnPushReply(const PushId& id, const PushReply& reply,
     AskForPlacement(work, now, out);
   }
   // Others may wait for this clock, and we for ourselves.
-  if (work->clock != clock && work->puller.active() &&
-      !EBB_PLANTED(clocks_are_sent_once)) {
-    SendClocks(work, now, out);
-  }
+  if (work->clock != clock && work->puller.active()) SendClocks(work, now, out);
   Advance(now, out);
 }
 
@@ -590,6 +587,7 @@ void TrainingCore::Judge(Work* work, const InFlight& push,
         break;
       case Verdict::kGap:
       case Verdict::kOverlap:
+        if (EBB_PLANTED(gap_never_lowers_the_mark)) break;
         held->progress.Refused(p, answer.mark);
         break;
       case Verdict::kStale:
@@ -634,6 +632,7 @@ void TrainingCore::OnPushFailed(const PushId& id, absl::Time now,
                                 ClientActions* out) {
   Work* work = Find(id.job);
   if (work == nullptr || !work->in_flight.contains(id)) return;
+  if (EBB_PLANTED(timeout_is_no_broken_stream)) return Advance(now, out);
   BreakServer(work, id.server, now, out);
   Advance(now, out);
 }
@@ -791,6 +790,7 @@ void TrainingCore::OnEvaluated(const EvaluationResult& result, absl::Time now,
 void TrainingCore::SendClocks(Work* work, absl::Time now, ClientActions* out) {
   work->next_clock = now + options_.clock_interval;
   if (work->record->plan.consistency.kind != ConsistencyKind::kSsp) return;
+  if (EBB_PLANTED(clocks_are_sent_once)) return;  // Only with pulls.
   for (const auto& [id, server] : work->routes.servers()) {
     out->push_back(SendClock{
         server.address,
@@ -817,8 +817,7 @@ void TrainingCore::SendProgress(Work* work, absl::Time now, bool not_in_view,
 
 void TrainingCore::OnTick(absl::Time now, ClientActions* out) {
   for (auto& [id, work] : works_) {
-    if (work.puller.active() && work.next_clock <= now &&
-        !EBB_PLANTED(clocks_are_sent_once)) {
+    if (work.puller.active() && work.next_clock <= now) {
       SendClocks(&work, now, out);
     }
     if (work.held.empty() || work.next_progress > now) continue;

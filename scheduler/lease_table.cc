@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/plant.h"
+
 namespace ebb::scheduler {
 
 bool LeaseTable::Open(int64_t ordinal) const {
@@ -115,7 +117,7 @@ std::vector<std::pair<int64_t, SessionId>> LeaseTable::Expired(absl::Time now) {
 
 void LeaseTable::ReopenUnconfirmed(absl::Time now) {
   for (auto it = hinted_.begin(); it != hinted_.end();) {
-    if (it->second > now) {
+    if (it->second > now || EBB_PLANTED(done_is_believed)) {
       ++it;
       continue;
     }

@@ -68,7 +68,8 @@ class LeaseTable {
   std::vector<int64_t> HeldBy(SessionId worker) const;
   const std::map<int64_t, Held>& held() const { return held_; }
   const std::set<int64_t>& quarantined() const { return quarantined_; }
-  bool AnyHinted() const { return !hinted_.empty(); }
+  // Said to be done, and not confirmed yet; until when that is waited for.
+  const std::map<int64_t, absl::Time>& hinted() const { return hinted_; }
 
  private:
   bool Open(int64_t ordinal) const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/plant.h"
+
 namespace ebb::scheduler {
 
 MarkTable::MarkTable(const JobPlan& plan)
@@ -36,6 +38,8 @@ void MarkTable::Count(const MarkSet& before, const MarkSet& after,
 void MarkTable::Replace(PartitionId partition, MarkSet marks, MarkSet durable,
                         const Changed& changed) {
   MarkSet& known = marks_[partition.value()];
+  const bool lowers = marks.examples() < known.examples();
+  if (lowers && EBB_PLANTED(registration_lowers_nothing)) return;
   Count(known, marks, changed);
   known = std::move(marks);
   durable_[partition.value()] = std::move(durable);

@@ -312,7 +312,8 @@ void TrainingJob::MarksChanged(Context* context) {
   StartEvaluation(context);
   if (!marks_.AllApplied()) {
     final_checkpoint_asked_ = false;
-    if (state_.phase == JobPhase::kCompleted) {
+    if (state_.phase == JobPhase::kCompleted &&
+        !EBB_PLANTED(items_reopen_only_until_completion)) {
       context->Log(absl::StrCat(
           "job=", record_->name,
           " was complete, but a server came back with less: its storage was "
@@ -323,7 +324,7 @@ void TrainingJob::MarksChanged(Context* context) {
     return;
   }
   if (state_.phase != JobPhase::kRunning) return;
-  if (!marks_.Complete()) {
+  if (!marks_.Complete() && !EBB_PLANTED(complete_when_applied)) {
     if (!final_checkpoint_asked_) RequestCheckpoint(context);
     final_checkpoint_asked_ = true;
     return;

@@ -147,8 +147,7 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
     return;
   }
   const bool continues =
-      hosted.values != nullptr &&
-      (hosted.term == grant.parent || EBB_PLANTED(goes_on_from_any_memory));
+      hosted.values != nullptr && hosted.term == grant.parent;
   hosted.highest_seen = grant.term;
   hosted.term = grant.term;
   hosted.next_sequence = 0;
@@ -330,8 +329,10 @@ void HostedJob::Push(uint64_t token, PushRequest push, absl::Time now,
                         now})
           .first->second;
   sequencer.heard = now;
-  auto outcome =
-      sequencer.pushes.Arrive(request.incarnation, request.sequence, pending);
+  auto outcome = sequencer.pushes.Arrive(
+      EBB_PLANTED(sequence_numbers_without_incarnation) ? 0
+                                                        : request.incarnation,
+      request.sequence, pending);
   if (sequencer.pushes.holds()) {
     give_up_held_at_ = std::min(give_up_held_at_, now + options_.push_hold);
   }
@@ -724,7 +725,15 @@ void HostedJob::TakeWantedCut(PartitionId id, Hosted* hosted,
   writing.marks = hosted->values->marks();
   writing.items = std::exchange(hosted->unsaved, {});
   hosted->cut_wanted = false;
-  out->push_back(WriteVersion{writing.key, hosted->values->TakeCut()});
+  if (EBB_PLANTED(retention_by_count)) {
+    hosted->versions.push_back(writing.key);  // Not stored yet, and counts.
+    PruneVersions(hosted, out);
+  }
+  Cut cut = hosted->values->TakeCut();
+  if (EBB_PLANTED(values_copied_after_the_marks) && hosted->durable) {
+    cut.marks = hosted->durable->Encode();
+  }
+  out->push_back(WriteVersion{writing.key, std::move(cut)});
 }
 
 void HostedJob::VersionWritten(const VersionKey& key,

@@ -193,6 +193,9 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
   update->ledger = push.ledger;
   update->loss_sum = push.loss_sum;
   update->skip = push.skip;
+  if (EBB_PLANTED(each_server_skips_by_itself)) {
+    update->skip |= updates_ - segment.pulled_updates > 8;
+  }
   if (!push.skip) {
     update->gradient = segment.gradient;
     update->oracle.resize(oracle_.size());
@@ -324,7 +327,9 @@ void Partition::CommitRound(Update* update) {
   for (const ItemId item : update->folds) item_sums_.erase(item);
   if (!update->closes_round) return;
   round_sum_.clear();
-  round_values_[open_round_] = weights_;
+  if (!EBB_PLANTED(rounds_keep_only_the_open_value)) {
+    round_values_[open_round_] = weights_;
+  }
   weights_ = std::move(update->new_weights);
   // An item of the next round cannot have begun: it was not open.
   ++open_round_;
@@ -380,6 +385,7 @@ void Partition::DropRoundValues(int64_t round) {
 
 std::optional<Payload> Partition::SnapshotValues(int64_t snapshot) const {
   const auto it = snapshots_.find(snapshot);
+  if (EBB_PLANTED(snapshot_not_pinned)) return PayloadOf(weights_);
   if (it == snapshots_.end()) return std::nullopt;
   return PayloadOf(it->second);
 }

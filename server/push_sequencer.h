@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "common/plant.h"
 
 namespace ebb::server {
 
@@ -32,9 +31,6 @@ class PushSequencer {
 
   Outcome Arrive(int64_t incarnation, int64_t sequence, Push push) {
     Outcome outcome;
-    if (EBB_PLANTED(sequence_numbers_without_incarnation)) {
-      incarnation = 0;
-    }
     if (incarnation > incarnation_) {
       for (auto& [number, held] : held_) {
         outcome.superseded.push_back(std::move(held));

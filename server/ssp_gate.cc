@@ -47,7 +47,9 @@ SspGate::Answer SspGate::Ask(const WorkerStamp& stamp, int64_t target) const {
   if (it == members_.end() || it->second.joined != stamp.joined) {
     return Answer::kNotInView;
   }
-  return min_clock() >= target - bound_ ? Answer::kOpen : Answer::kClosed;
+  const int64_t more = EBB_PLANTED(clock_bound_off_by_one) ? 1 : 0;
+  return min_clock() >= target - bound_ - more ? Answer::kOpen
+                                               : Answer::kClosed;
 }
 
 SessionId SspGate::slowest() const {

@@ -475,6 +475,7 @@ void Checker::StorageDamaged(const ServerNode& server) {
 // --- The end -----------------------------------------------------------------
 
 void Checker::CheckAllExact() {
+  std::vector<SkippedRange> skipped;
   for (int32_t i = 0; i < plan().partitions; ++i) {
     const PartitionId p(i);
     const server::Partition* found = nullptr;
@@ -500,6 +501,12 @@ void Checker::CheckAllExact() {
         ContentOf(p, found->marks(), found->ledger().skipped());
     Compare(where, *found, content);
     CompareLedger(where, found->ledger(), content);
+    if (i == 0) skipped = content.skipped;
+    if (!std::ranges::is_permutation(skipped, content.skipped)) {
+      Violate(absl::StrCat("I6: ", where,
+                           " has skipped other ranges than "
+                           "partition 0"));
+    }
   }
 }
 

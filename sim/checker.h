@@ -182,7 +182,7 @@ class Checker {
   bool was_whole_ = false;
   bool was_complete_ = false;
   bool was_gathering_ = false;
-  bool had_hints_ = false;
+  std::set<int64_t> hinted_;  // Items, by ordinal.
   int64_t failures_ = 0;
   size_t quarantined_ = 0;
   size_t evaluations_ = 0;

@@ -399,7 +399,8 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
   const scheduler::TrainingJob* job = scheduler.job();
   if (scheduler_life_ != scheduler.life()) {
     scheduler_life_ = scheduler.life();
-    was_whole_ = was_complete_ = had_hints_ = false;
+    was_whole_ = was_complete_ = false;
+    hinted_.clear();
     was_gathering_ = true;
     failures_ = 0;
     quarantined_ = evaluations_ = 0;
@@ -437,6 +438,14 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
   failures_ = failures;
   quarantined_ = state.quarantined.size();
   was_whole_ = whole;
+
+  const auto& hinted = job->leases().hinted();
+  for (const int64_t ordinal : std::exchange(hinted_, {})) {
+    if (!hinted.contains(ordinal) && !job->marks().FullEverywhere(ordinal)) {
+      world_->counts().Add(Probe::kHintNotConfirmed);
+    }
+  }
+  for (const auto& [ordinal, until] : hinted) hinted_.insert(ordinal);
 
   for (const SkippedRange& range : state.skipped) {
     if (skips_decided_.insert({range.item, range.begin, range.end}).second) {

@@ -60,7 +60,14 @@ int Main(const CommandOptions& options, std::ostream& out) {
              absl::Trunc(absl::Now() - begin, absl::Milliseconds(1)))
       << ", " << summary.failed << " with a violation\n"
       << CountsTable(summary.counts);
-  if (summary.failed == 0) return 0;
+  int exit_code = 0;
+  if (options.require_probes) {
+    for (const std::string& name : NeverCounted(summary.counts)) {
+      out << "NEVER " << name << ": these seeds prove nothing of it\n";
+      exit_code = 1;
+    }
+  }
+  if (summary.failed == 0) return exit_code;
   const Result& failure = summary.first_failure;
   out << "seed " << failure.seed << ": " << failure.scenario << "\nVIOLATION "
       << failure.violation << "\nreplay: ebb sim --seed " << failure.seed

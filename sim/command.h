@@ -13,6 +13,9 @@ struct CommandOptions {
   uint64_t last = 100;
   // Prints a line for each event; for a single seed.
   bool trace = false;
+  // Fails also when a fault never happened or a probe was never reached: of
+  // many seeds only.
+  bool require_probes = false;
   // Threads; 0: one per core.
   int threads = 0;
   // One large run without faults instead of seeds: so many workers, servers
@@ -23,7 +26,7 @@ struct CommandOptions {
   int scale_batches = 20;
 };
 
-// Exit code: 0 when no invariant was violated, else 1.
+// Exit code: 0 when all is well, else 1.
 int Main(const CommandOptions& options, std::ostream& out);
 
 }  // namespace ebb::sim

@@ -6,7 +6,8 @@
 
 namespace ebb::sim {
 
-FaultPlan::FaultPlan(World* world, Rng rng) : world_(world), rng_(rng) {}
+FaultPlan::FaultPlan(World* world, Rng rng)
+    : world_(world), rng_(rng), aside_(rng_.Fork(1)) {}
 
 absl::Duration FaultPlan::Outage() {
   return rng_.Chance(0.6)
@@ -282,9 +283,19 @@ void FaultPlan::SplitSomebody() {
                      [this, a, b] { world_->Heal(a, b); });
 }
 
-// A grant that comes a second time, much later: maybe to another life.
+// A grant that comes a second time, much later: maybe to another life, which
+// maybe has not been granted anything yet.
 void FaultPlan::CopyGrantLate() {
-  if (world_->scheduler().CopyLastGrant(*OneOf(world_->servers()), Outage())) {
+  ServerNode* server = OneOf(world_->servers());
+  absl::Duration late = Outage();
+  if (server->alive() && !world_->scenario().plan.rounds() &&
+      aside_.Chance(0.5)) {
+    world_->counts().Add(Fault::kServerKilled);
+    server->Kill();
+    world_->queue().At(world_->now() + late, [server] { server->Start(); });
+    late += aside_.Between(absl::ZeroDuration(), absl::Milliseconds(4));
+  }
+  if (world_->scheduler().CopyLastGrant(*server, late)) {
     world_->counts().Add(Fault::kGrantCopiedLate);
   }
 }

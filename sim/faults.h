@@ -44,6 +44,7 @@ class FaultPlan {
 
   World* const world_;  // Not owned.
   Rng rng_;
+  Rng aside_;  // For what is drawn only sometimes: the rest stays the same.
 };
 
 }  // namespace ebb::sim

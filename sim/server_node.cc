@@ -175,7 +175,7 @@ void ServerNode::Answer(server::ReplyPush action) {
                 Describe(action.reply));
   world_->checker().PushAnswered(*this, action.reply);
   if (!world_->Reachable(*this, *call->worker) || world_->Loses()) return;
-  world_->queue().At(world_->now() + world_->Delay(*this, *call->worker),
+  world_->queue().At(world_->Arrival(*this, *call->worker),
                      [call, reply = std::move(action.reply)]() mutable {
                        call->worker->PushReplied(call, std::move(reply));
                      });
@@ -194,7 +194,7 @@ void ServerNode::Answer(server::ReplyPull action) {
                 Describe(action.reply));
   world_->checker().PullAnswered(*this, request, action.reply);
   if (!world_->Reachable(*this, *call->worker) || world_->Loses()) return;
-  world_->queue().At(world_->now() + world_->Delay(*this, *call->worker),
+  world_->queue().At(world_->Arrival(*this, *call->worker),
                      [call, reply = std::move(action.reply)]() mutable {
                        call->worker->PullReplied(call, std::move(reply));
                      });

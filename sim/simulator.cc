@@ -180,6 +180,19 @@ Summary RunSeeds(uint64_t first, uint64_t last, int threads,
   return summary;
 }
 
+std::vector<std::string> NeverCounted(const Counts& counts) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < counts.faults.size(); ++i) {
+    if (counts.faults[i] > 0) continue;
+    names.emplace_back(FaultName(static_cast<Fault>(i)));
+  }
+  for (size_t i = 0; i < counts.probes.size(); ++i) {
+    if (counts.probes[i] > 0) continue;
+    names.emplace_back(ProbeName(static_cast<Probe>(i)));
+  }
+  return names;
+}
+
 std::string CountsTable(const Counts& counts) {
   std::string text = "faults\n";
   for (size_t i = 0; i < counts.faults.size(); ++i) {

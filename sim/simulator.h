@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -50,6 +51,8 @@ struct Summary {
 Summary RunSeeds(uint64_t first, uint64_t last, int threads,
                  bool stop_at_failure);
 
+// The names of the faults and probes whose count is 0.
+std::vector<std::string> NeverCounted(const Counts& counts);
 // Tables of how often each fault happened and each probe was reached.
 std::string CountsTable(const Counts& counts);
 

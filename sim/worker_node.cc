@@ -195,7 +195,7 @@ void Carry(World* world, WorkerNode* from, const CallPtr& call,
             receive(server, call, std::move(request));
           });
     };
-    const absl::Time at = world->now() + world->Delay(*from, *server);
+    const absl::Time at = world->Arrival(*from, *server);
     if (i + 1 < copies) {
       world->queue().At(at, [arrive, request] { arrive(request); });
     } else {
@@ -234,7 +234,7 @@ void WorkerNode::SendClock(const client::SendClock& action) {
       world_->Loses()) {
     return;
   }
-  world_->queue().At(world_->now() + world_->Delay(*this, *server),
+  world_->queue().At(world_->Arrival(*this, *server),
                      [server, update = action.update] {
                        if (!server->alive()) return;
                        server->Run([server, update] { server->Clock(update); });

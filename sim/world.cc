@@ -106,6 +106,14 @@ absl::Duration World::Delay(const Node& from, const Node& to) {
   return delay;
 }
 
+absl::Time World::Arrival(const Node& from, const Node& to) {
+  const absl::Time at = now() + Delay(from, to);
+  absl::Time& last = last_arrivals_[{&from, &to}];
+  if (at < last) counts_.Add(Fault::kMessageOvertaken);
+  last = std::max(last, at);
+  return at;
+}
+
 bool World::Loses() {
   if (calm || !rng_.Chance(scenario_.lost_messages)) return false;
   counts_.Add(Fault::kMessageLost);

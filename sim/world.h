@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -75,6 +76,8 @@ class World {
   void Heal(const Node* a, const Node* b);
   bool Reachable(const Node& a, const Node& b) const;
   absl::Duration Delay(const Node& from, const Node& to);
+  // When a message of no stream arrives, maybe before one that was sent before.
+  absl::Time Arrival(const Node& from, const Node& to);
   // A message that may get lost; and one that comes twice.
   bool Loses();
   bool Duplicates();
@@ -108,6 +111,7 @@ class World {
   uint64_t next_session_ = 1000;
   uint64_t next_link_ = 1;
   std::set<std::pair<const Node*, const Node*>> splits_;
+  std::map<std::pair<const Node*, const Node*>, absl::Time> last_arrivals_;
   std::vector<std::weak_ptr<Stream>> streams_;
   std::unique_ptr<Checker> checker_;
   std::unique_ptr<SchedulerNode> scheduler_;

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant.h"
 #include "common/status_macros.h"
 #include "server/store/internal/cut_blocks.h"
 
@@ -82,6 +83,13 @@ absl::StatusOr<Cut> MemoryStore::Load(const VersionKey& key, BlockPool* pool) {
   }
   const MemoryDisk::Version& version = *it->second;
   Cut cut = version.cut;
+  if (EBB_PLANTED(mark_stored_apart)) {
+    for (auto newer = it; newer != disk_->versions_.end() &&
+                          newer->first.partition == key.partition;
+         ++newer) {
+      cut.marks = newer->second->cut.marks;
+    }
+  }
   Known now;
   // What was one block when it was written is one again.
   absl::flat_hash_map<const void*, BlockRef> loaded;

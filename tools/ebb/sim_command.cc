@@ -44,6 +44,8 @@ void AddSimCommand(CLI::App* app, int* exit_code) {
       ->excludes(range);
   command->add_flag("--trace", options->trace,
                     "Print every event of a single seed");
+  command->add_flag("--require-probes", options->require_probes,
+                    "Fail also if some fault or rare path never happened");
   command->add_option("--threads", options->threads, "0: one per core");
   command->add_flag("--scale", options->scale,
                     "One large run without faults instead of seeds");

@@ -1,0 +1,99 @@
+#include "common/plant.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb {
+
+namespace {
+
+// tools/lint/check_plants.py compares it with the hooks in the sources.
+constexpr Plant kPlants[] = {
+    {"clock_bound_off_by_one", "a pull is answered one clock too early"},
+    {"clocks_are_sent_once",
+     "a worker says its clock with a pull, and not again while it waits"},
+    {"complete_when_applied",
+     "a job is complete before its last examples are durable"},
+    {"dead_worker_kept_in_the_minimum",
+     "a worker that left the view still holds the others back"},
+    {"done_is_believed",
+     "an item that its worker calls done is never opened again"},
+    {"durable_before_a_version_of_the_term",
+     "durable marks are reported before the term has a version of its own"},
+    {"durable_confused_with_applied", "what is applied is reported as durable"},
+    {"each_server_skips_by_itself",
+     "a server leaves out a batch that it finds too old"},
+    {"every_failed_lease_counts",
+     "leases that end while a server is away count towards quarantine"},
+    {"gap_accepted", "a push beyond the mark is applied"},
+    {"gap_never_lowers_the_mark",
+     "a worker does not believe a partition that has less than it thought"},
+    {"grants_not_tied_to_a_session",
+     "a grant to another life of the server is taken"},
+    {"items_reopen_only_until_completion",
+     "a complete job stays complete when a server comes back with less"},
+    {"mark_not_checked", "a push is applied whatever the mark says"},
+    {"mark_stored_apart",
+     "marks are stored apart from the values: the newest with any version"},
+    {"marks_do_not_know_rounds",
+     "a push is judged by its mark alone, not by its round"},
+    {"old_pulls_count", "a clock counts that was sent in an older view"},
+    {"older_store_believed",
+     "a scheduler starts from its store without waiting for the servers"},
+    {"pull_of_a_closed_round_parks",
+     "a pull of a closed round waits instead of ending the lease"},
+    {"push_half_applied", "the values of a push are lost, its ledger is not"},
+    {"registration_lowers_nothing",
+     "a scheduler keeps higher marks than a server registers"},
+    {"retention_by_count",
+     "versions that are not stored yet push out the last that is"},
+    {"round_read_from_the_future",
+     "a pull of a round gets the newest values, whatever their round"},
+    {"rounds_keep_only_the_open_value",
+     "the value of a round is dropped when the partition closes it"},
+    {"scheduler_ignores_newer_generations",
+     "a scheduler does not adopt a newer generation"},
+    {"sequence_numbers_without_incarnation",
+     "pushes are put in order by their numbers alone"},
+    {"snapshot_not_pinned", "an evaluation reads the newest values"},
+    {"terms_reused", "a new term is the one above those that are known"},
+    {"timeout_is_no_broken_stream",
+     "a worker goes on when a push was not answered"},
+    {"value_dropped_when_closed",
+     "the value of a round is dropped when the round is closed everywhere, not "
+     "when it is durable"},
+    {"values_copied_after_the_marks",
+     "a cut has the values of now with the marks of the cut before"},
+    {"versions_of_dead_generations_count",
+     "a load takes a version of a generation that was rolled back"},
+};
+
+// Set before anything runs; programs of tests only.
+const Plant* planted = nullptr;
+
+}  // namespace
+
+std::span<const Plant> Plants() { return kPlants; }
+
+absl::string_view PlantedBug() {
+  return planted == nullptr ? absl::string_view() : planted->name;
+}
+
+absl::Status PlantBug(absl::string_view name) {
+  if (name.empty()) {
+    planted = nullptr;
+    return absl::OkStatus();
+  }
+  const auto it =
+      std::find_if(std::begin(kPlants), std::end(kPlants),
+                   [&](const Plant& plant) { return plant.name == name; });
+  if (it == std::end(kPlants)) {
+    return absl::NotFoundError(absl::StrCat(
+        "there is no bug ", name, " to plant; --list names those there are"));
+  }
+  planted = it;
+  return absl::OkStatus();
+}
+
+}  // namespace ebb

@@ -1,0 +1,138 @@
+// sim_planted: the simulator over cores with a bug planted in them, to prove
+// that it finds what it is there to find.
+#include <algorithm>
+#include <iostream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "common/plant.h"
+#include "sim/command.h"
+#include "sim/simulator.h"
+
+namespace ebb::sim {
+
+namespace {
+
+// Only the bug may be to blame: without it the same seed must be clean.
+bool CleanWithout(absl::string_view bug, uint64_t seed) {
+  PlantBug("").IgnoreError();  // Cannot fail.
+  const bool clean = RunSeed({}, seed).ok;
+  PlantBug(bug).IgnoreError();  // It was known before.
+  return clean;
+}
+
+// The first seed whose run fails because of the planted bug; false: none.
+bool Find(absl::string_view bug, const CommandOptions& options,
+          Result* failure) {
+  uint64_t first = options.first;
+  while (first <= options.last) {
+    const Summary summary = RunSeeds(first, options.last, options.threads,
+                                     /*stop_at_failure=*/true);
+    if (summary.failed == 0) return false;
+    *failure = summary.first_failure;
+    if (CleanWithout(bug, failure->seed)) return true;
+    std::cout << "seed " << failure->seed << " fails without a bug too\n";
+    first = failure->seed + 1;
+  }
+  return false;
+}
+
+// "at 1.2s: I3: ..." as one line without the time.
+std::string Short(const std::string& violation) {
+  const size_t colon = violation.find(": ");
+  return violation.substr(colon == std::string::npos ? 0 : colon + 2);
+}
+
+// Whether each of the bugs is found.
+bool FindAll(const std::vector<std::string>& bugs,
+             const CommandOptions& options) {
+  bool all = true;
+  for (const std::string& bug : bugs) {
+    if (!PlantBug(bug).ok()) return false;
+    const absl::Time begin = absl::Now();
+    Result failure;
+    const bool found = Find(bug, options, &failure);
+    all = all && found;
+    std::cout << absl::StreamFormat(
+        "%-38s %s %5.1f s  %s\n", bug,
+        found ? absl::StrFormat("seed %5d", failure.seed) : "NOT FOUND ",
+        absl::ToDoubleSeconds(absl::Now() - begin), Short(failure.violation));
+    std::cout.flush();
+  }
+  return all;
+}
+
+}  // namespace
+
+int PlantedMain(const std::vector<std::string>& bugs, bool replay,
+                CommandOptions options) {
+  for (const std::string& bug : bugs) {
+    if (const absl::Status status = PlantBug(bug); !status.ok()) {
+      std::cerr << status.message() << "\n";
+      return 2;
+    }
+  }
+  if (bugs.empty() || (replay && bugs.size() == 1)) {
+    return Main(options, std::cout);
+  }
+  if (options.threads == 0) {
+    options.threads =
+        std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  return FindAll(bugs, options) ? 0 : 1;
+}
+
+}  // namespace ebb::sim
+
+int main(int argc, char** argv) {
+  ebb::sim::CommandOptions options;
+  std::string seeds;
+  std::vector<std::string> bugs, except;
+  bool list = false, all = false;
+  uint64_t seed = 0;
+  CLI::App app(
+      "Runs ebb's cores in a simulated cluster with a bug planted in them. "
+      "Exit code 0 when a seed finds each of the bugs");
+  app.add_flag("--list", list, "The bugs there are");
+  app.add_option("--bug", bugs, "Plants it; none: as ebb sim does");
+  app.add_flag("--all", all, "Each bug in turn");
+  app.add_option("--except", except, "Of --all: not these")->delimiter(',');
+  app.add_option("--seeds", seeds, "A..B: tries seeds until one finds the bug");
+  auto* one = app.add_option("--seed", seed, "Runs it, and says how it ended");
+  app.add_option("--threads", options.threads, "0: one per core");
+  app.add_flag("--trace", options.trace, "Prints every event of --seed");
+  CLI11_PARSE(app, argc, argv);
+  if (list) {
+    for (const ebb::Plant& plant : ebb::Plants()) {
+      std::cout << plant.name << ": " << plant.what << "\n";
+    }
+    return 0;
+  }
+  if (!seeds.empty()) {
+    const std::vector<std::string> ends = absl::StrSplit(seeds, "..");
+    if (ends.size() != 2 || !absl::SimpleAtoi(ends[0], &options.first) ||
+        !absl::SimpleAtoi(ends[1], &options.last)) {
+      std::cerr << "--seeds: '" << seeds << "' is not A..B\n";
+      return 2;
+    }
+  }
+  if (one->count() > 0) options.first = options.last = seed;
+  for (const std::string& bug : except) {
+    if (const absl::Status known = ebb::PlantBug(bug); !known.ok()) {
+      std::cerr << known.message() << "\n";
+      return 2;
+    }
+  }
+  for (const ebb::Plant& plant : ebb::Plants()) {
+    if (all && std::ranges::count(except, plant.name) == 0) {
+      bugs.emplace_back(plant.name);
+    }
+  }
+  return ebb::sim::PlantedMain(bugs, one->count() > 0, options);
+}
