@@ -2,7 +2,7 @@
 // dataset-fashion-mnist, and the small sets beside the project (CMakeLists.txt
 // leaves the tests of these out where there are none). The expected figures
 // are those of the data's own documentation, or were counted by other programs.
-#include <chrono>
+#include <ctime>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -68,20 +68,21 @@ TEST(RealDataTest, FashionMnistTestSet) {
 }
 
 TEST(RealDataTest, FashionMnistTrainLoadsInUnderASecond) {
-  const auto start = std::chrono::steady_clock::now();
+  // Of the processor, for others may use it, too.
+  const std::clock_t start = std::clock();
   const Dataset data = MustLoad({.kind = SourceKind::kIdx,
                                  .path = std::string(kFashion) + "train",
                                  .scale = 1.0 / 255});
-  const auto took = std::chrono::steady_clock::now() - start;
+  const double seconds =
+      static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   EXPECT_EQ(data.examples(), 60000);
   const double mean =
       std::accumulate(data.index().mean.begin(), data.index().mean.end(), 0.0);
   EXPECT_NEAR(mean / 784, 0.28604, 0.00001);
-  RecordProperty("load_ms",
-                 std::to_string(took / std::chrono::milliseconds(1)));
+  RecordProperty("load_s", std::to_string(seconds));
 #if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)
-  EXPECT_LT(took, std::chrono::seconds(1));
+  EXPECT_LT(seconds, 1);
 #endif
 }
 

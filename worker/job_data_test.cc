@@ -28,7 +28,7 @@ class JobDataTest : public testing::Test {
  protected:
   // A file with this content; its path.
   std::string Write(const std::string& name, const std::string& content) {
-    const std::string path = folder_ + "/" + name;
+    std::string path = folder_ + "/" + name;
     std::ofstream(path) << content;
     return path;
   }

@@ -45,7 +45,7 @@ class TrainingComputerTest : public testing::Test {
   ~TrainingComputerTest() override { std::filesystem::remove_all(folder_); }
 
   std::string WriteCsv(const std::string& name, int64_t examples) {
-    const std::string path = folder_ + "/" + name;
+    std::string path = folder_ + "/" + name;
     std::ofstream out(path);
     for (int64_t i = 0; i < examples; ++i) {
       for (int64_t f = 0; f < kFeatures; ++f) out << Feature(i, f) << ",";
@@ -54,7 +54,7 @@ class TrainingComputerTest : public testing::Test {
     return path;
   }
   std::string WriteLibsvm(const std::string& name, int64_t examples) {
-    const std::string path = folder_ + "/" + name;
+    std::string path = folder_ + "/" + name;
     std::ofstream out(path);
     for (int64_t i = 0; i < examples; ++i) {
       out << i % 2;
@@ -68,7 +68,7 @@ class TrainingComputerTest : public testing::Test {
 
   // The front of the names of two files.
   std::string WriteIdx(const std::string& name, int64_t examples) {
-    const std::string prefix = folder_ + "/" + name;
+    std::string prefix = folder_ + "/" + name;
     const auto count = static_cast<char>(examples);
     std::ofstream images(prefix + "-images-idx3-ubyte", std::ios::binary);
     images.write("\0\0\x08\x03\0\0\0", 7).put(count);

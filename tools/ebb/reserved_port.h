@@ -19,7 +19,8 @@ class ReservedPort {
   static absl::StatusOr<ReservedPort> Reserve();
 
   ReservedPort(ReservedPort&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), address_(other.address_) {}
+      : fd_(std::exchange(other.fd_, -1)),
+        address_(std::move(other.address_)) {}
   ReservedPort& operator=(ReservedPort&&) = delete;
   ~ReservedPort();
 
