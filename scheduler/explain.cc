@@ -147,9 +147,23 @@ class Explainer {
   }
 
   void Workers() {
-    if (!cluster_.workers.empty()) return;
-    Add(Reason::KIND_NO_WORKERS, "workers",
-        "no worker is connected; start some with ebb-worker");
+    if (cluster_.workers.empty()) {
+      Add(Reason::KIND_NO_WORKERS, "workers",
+          "no worker is connected; start some with ebb-worker");
+      return;
+    }
+    const auto able = std::count_if(
+        cluster_.workers.begin(), cluster_.workers.end(),
+        [this](const auto& one) { return one.second.MayWorkOn(job_.id()); });
+    if (able == 0) {
+      Add(Reason::KIND_NO_WORKERS, "workers",
+          absl::StrCat("none of the ", cluster_.workers.size(),
+                       " workers can work on this job; their logs say why"));
+    } else if (!job_.HasBegun(cluster_)) {
+      Add(Reason::KIND_NO_WORKERS, "workers",
+          absl::StrCat("the job begins with ", plan_.min_workers,
+                       " workers (workers.min); there are ", able));
+    }
   }
 
   // What servers complain of.

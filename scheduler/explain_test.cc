@@ -128,6 +128,25 @@ TEST_F(ExplainTest, NoWorkers) {
   EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("ebb-worker"));
 }
 
+TEST_F(ExplainTest, FewerWorkersThanTheJobBeginsWith) {
+  record_.plan.min_workers = 2;
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS),
+              HasSubstr("begins with 2 workers (workers.min); there are 1"));
+  WorkerUp(kSecondLink, kSecond, "b");
+  EXPECT_THAT(Explain(), IsEmpty());
+}
+
+TEST_F(ExplainTest, OnlyWorkersOfOtherJobs) {
+  Ready();
+  RegisterWorker picky{kFirst, "picky"};
+  picky.only_job = JobId(job_.value() + 1);
+  FromWorker(kFirstLink, picky);
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS),
+              HasSubstr("none of the 1 workers can work on this job"));
+}
+
 TEST_F(ExplainTest, GatheringServers) {
   Restart({.min_servers = 2});
   ServerUp();

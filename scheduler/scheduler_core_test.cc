@@ -415,6 +415,27 @@ TEST_F(SchedulerCoreTest, AWorkerThatCannotBeginStopsNobodyElse) {
   EXPECT_THAT(to_worker_, Not(IsEmpty()));  // They try again.
 }
 
+TEST_F(SchedulerCoreTest, AJobBeginsWithAsManyWorkersAsItWantsAtLeast) {
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.min_workers = 2;
+  SchedulerActions actions;
+  job_ = *core_->Submit(record, now_, &actions);
+  Do(std::move(actions));
+  Register();
+  WorkerUp(kWorkerLink, kWorker);
+  EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+  EXPECT_THAT(job().leases().HeldBy(kOther), SizeIs(1));
+  // One that leaves stops nobody.
+  SchedulerActions lost;
+  core_->OnWorkerDisconnected(kOtherLink, now_, &lost);
+  Do(std::move(lost));
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(Leases(kWorkerLink), SizeIs(1));
+}
+
 TEST_F(SchedulerCoreTest, AWorkerOfOneJobGetsNoItemOfAnother) {
   Ready();
   RegisterWorker picky{kWorker, "picky"};

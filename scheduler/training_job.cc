@@ -404,6 +404,14 @@ bool TrainingJob::MayLease(int64_t ordinal, Context* context) {
   return false;
 }
 
+bool TrainingJob::HasBegun(const Cluster& cluster) const {
+  if (begun_ || marks_.marks(PartitionId(0)).examples() > 0) return true;
+  return std::count_if(cluster.workers.begin(), cluster.workers.end(),
+                       [this](const auto& one) {
+                         return one.second.MayWorkOn(id());
+                       }) >= plan().min_workers;
+}
+
 bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
   if (!started_ || !placement_.AllRegistered()) return false;
   if (evaluation_ && evaluation_->worker == SessionId() &&
@@ -418,6 +426,8 @@ bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
                         evaluation_->epoch});
   }
   if (worker->wants <= 0 || state_.phase != JobPhase::kRunning) return false;
+  begun_ = HasBegun(*context->cluster);
+  if (!begun_) return false;
   const auto ordinal = leases_.LowestOpen();
   if (!ordinal || !MayLease(*ordinal, context)) return false;
   const bool first = leases_.HeldBy(worker->session).empty();

@@ -96,6 +96,9 @@ class TrainingJob {
   const View& view() const { return view_; }
   const JobStatistics& statistics() const { return statistics_; }
   bool evaluating() const { return evaluation_.has_value(); }
+  // Whether as many workers as the job wants at least are there, or were when
+  // it began.
+  bool HasBegun(const Cluster& cluster) const;
 
  private:
   // An evaluation under way: pin a snapshot everywhere, then have one worker
@@ -147,6 +150,7 @@ class TrainingJob {
   JobState state_;
   bool dirty_ = true;
   bool started_ = false;
+  bool begun_ = false;  // Once HasBegun(), always.
 
   PlacementTable placement_;
   MarkTable marks_;
