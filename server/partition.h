@@ -134,6 +134,7 @@ class Partition {
             Update* update);
   void ComputeRound(Update* update);
   void CommitRound(Update* update);
+  void Count(const Update& update);
   absl::Status RestoreArrays(const Cut& cut);
 
   // Constant.

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "common/daemon.h"
+#include "common/plant.h"
 #include "common/rpc/grpc_transport.h"
 #include "glog/logging.h"
 #include "server/server_admin.h"
@@ -47,6 +48,7 @@ struct Flags {
   absl::Duration drain_timeout = absl::Seconds(20);
   bool die_with_parent = false;
   std::string kill_at;
+  std::string plant;  // Only where bugs can be planted.
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -128,6 +130,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--kill-at", flags->kill_at)
       ->envname("EBB_KILL_AT")
       ->group("");  // Hidden: for tests.
+#ifdef EBB_PLANTED_BUGS
+  app->add_option("--plant", flags->plant)->envname("EBB_PLANT");
+#endif
   app->footer(kExample);
 }
 
@@ -191,6 +196,10 @@ int Run(const Flags& flags) {
   for (const absl::Status& valid : {options.Validate(), network.Validate()}) {
     if (!valid.ok()) return Fail(valid);
   }
+#ifdef EBB_PLANTED_BUGS
+  const absl::Status planted = PlantBug(flags.plant);
+  if (!planted.ok()) return Fail(planted);
+#endif
   LogOptions(flags, options.core.session);
 
   RocksDbStoreOptions storage{.folder = flags.state_dir};
