@@ -17,7 +17,8 @@ constexpr int64_t kBatch = 128;
 
 // Batches of `data` in the order of an item, all of it over and over.
 void GatherBatches(benchmark::State& state, const Dataset& data) {
-  const std::vector<int64_t> order = ShardOrder(1, {0, 0}, 0, data.examples());
+  const std::vector<int64_t> order =
+      *Order(1, {data.examples(), data.examples()}).Of({0, 0});
   ExampleBatch batch;
   int64_t begin = 0;
   int64_t examples = 0;
@@ -65,14 +66,15 @@ void BM_GatherSparse(benchmark::State& state) {
 }
 BENCHMARK(BM_GatherSparse);
 
-void BM_ShardOrder(benchmark::State& state) {
+void BM_Order(benchmark::State& state) {
+  const Order order(1, {60'000, state.range(0)});
   int32_t epoch = 0;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(ShardOrder(1, {epoch++, 0}, 0, state.range(0)));
+    benchmark::DoNotOptimize(order.Of({epoch++, 0}));
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
-BENCHMARK(BM_ShardOrder)->Arg(1280)->Arg(65536);
+BENCHMARK(BM_Order)->Arg(1280)->Arg(60'000);
 
 }  // namespace
 }  // namespace ebb::data

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,29 +10,7 @@
 namespace ebb::data {
 namespace {
 
-// Draws number 0, 1, 2, ... of the generator that belongs to a key.
-class Draws {
- public:
-  explicit Draws(uint64_t key) : key_(key) {}
-
-  // Uniform in [0, n), n > 0, without bias: Lemire 2019, "Fast random integer
-  // generation in an interval". The upper half of draw * n is the result; of
-  // the 2^64 draws, 2^64 mod n are too many and are told by the lower half.
-  uint64_t Below(uint64_t n) {
-    const uint64_t excess = -n % n;  // 2^64 mod n.
-    for (;;) {
-      const auto product =
-          static_cast<unsigned __int128>(HashAppend(key_, counter_++)) * n;
-      if (static_cast<uint64_t>(product) >= excess) {
-        return static_cast<uint64_t>(product >> 64);
-      }
-    }
-  }
-
- private:
-  const uint64_t key_;
-  uint64_t counter_ = 0;
-};
+constexpr int kRounds = 8;
 
 }  // namespace
 
@@ -56,20 +33,32 @@ int64_t ShardLayout::size(int64_t shard) const {
   return std::min(shard_size, examples - begin(shard));
 }
 
-std::vector<int64_t> ShardOrder(uint64_t seed, ItemId item, int64_t begin,
-                                int64_t size) {
+Order::Order(uint64_t seed, const ShardLayout& layout)
+    : seed_(seed), layout_(layout) {
+  while (int64_t{1} << (2 * half_bits_) < layout.examples) ++half_bits_;
+}
+
+// A Feistel network over the places permutes 4^half_bits_ numbers; walking on
+// from those that are no examples leaves a permutation of the examples (Black
+// and Rogaway 2002, "Ciphers with arbitrary finite domains", method 2). Fewer
+// than four in five walks on average, as 4^half_bits_ is below 4 * examples.
+int64_t Order::ExampleAt(int32_t epoch, int64_t place) const {
+  const auto examples = static_cast<uint64_t>(layout_.examples);
   uint64_t key = HashAppend(0, kOrderVersion);
-  key = HashAppend(key, seed);
-  key = HashAppend(key, static_cast<uint64_t>(item.epoch));
-  key = HashAppend(key, static_cast<uint64_t>(item.shard));
-  Draws draws(key);
-  std::vector<int64_t> order(size);
-  std::iota(order.begin(), order.end(), begin);
-  // Fisher-Yates from the back (Knuth, Algorithm P).
-  for (int64_t i = size - 1; i > 0; --i) {
-    std::swap(order[i], order[draws.Below(static_cast<uint64_t>(i) + 1)]);
-  }
-  return order;
+  key = HashAppend(key, seed_);
+  key = HashAppend(key, static_cast<uint64_t>(epoch));
+  key = HashAppend(key, examples);
+  const uint64_t mask = (uint64_t{1} << half_bits_) - 1;
+  auto x = static_cast<uint64_t>(place);
+  do {
+    uint64_t left = x >> half_bits_, right = x & mask;
+    for (uint64_t round = 0; round < kRounds; ++round) {
+      const uint64_t mixed = HashAppend(HashAppend(key, round), right);
+      left = std::exchange(right, left ^ (mixed & mask));
+    }
+    x = left << half_bits_ | right;
+  } while (x >= examples);
+  return static_cast<int64_t>(x);
 }
 
 absl::StatusOr<std::vector<int64_t>> Order::Of(ItemId item) const {
@@ -78,8 +67,12 @@ absl::StatusOr<std::vector<int64_t>> Order::Of(ItemId item) const {
         absl::StrCat("there is no item ", ToString(item), "; the data has ",
                      layout_.shards(), " shards, counted from 0"));
   }
-  return ShardOrder(seed_, item, layout_.begin(item.shard),
-                    layout_.size(item.shard));
+  std::vector<int64_t> order(layout_.size(item.shard));
+  for (size_t p = 0; p < order.size(); ++p) {
+    order[p] = ExampleAt(item.epoch,
+                         layout_.begin(item.shard) + static_cast<int64_t>(p));
+  }
+  return order;
 }
 
 }  // namespace ebb::data

@@ -1,6 +1,7 @@
-// The specified order of examples (docs/data-order.md, version 1): which
+// The specified order of examples (docs/data-order.md, version 2): which
 // example stands at which position of an item. A function of the job's seed,
-// the epoch and the shard alone, the same on every machine for ever.
+// the epoch and the number of examples alone, the same on every machine for
+// ever.
 //
 //   const Order order(seed, {.examples = 60'000, .shard_size = 1'280});
 //   std::vector<int64_t> examples = order.Of(item);
@@ -18,10 +19,10 @@
 namespace ebb::data {
 
 // Part of the hash by which worker, scheduler and servers agree on the data.
-inline constexpr int kOrderVersion = 1;
+inline constexpr int kOrderVersion = 2;
 
-// How the examples of a data set are cut into data shards: shard k has those
-// from k * shard_size up to (k + 1) * shard_size or the end.
+// How the places of an epoch's order are cut into data shards: shard k has
+// those from k * shard_size up to (k + 1) * shard_size or the end.
 struct ShardLayout {
   int64_t examples = 0;
   int64_t shard_size = 0;
@@ -36,19 +37,17 @@ struct ShardLayout {
   int64_t size(int64_t shard) const;
 };
 
-// The permutation of the examples [begin, begin + size) for `item` of the job
-// with this seed: element p is the example at position p.
-std::vector<int64_t> ShardOrder(uint64_t seed, ItemId item, int64_t begin,
-                                int64_t size);
-
-// The order of all items of a job. Immutable.
+// The order of all items of a job: a permutation of all examples per epoch, so
+// a file that is sorted by class makes no batch of one class. Immutable.
 class Order {
  public:
-  Order(uint64_t seed, const ShardLayout& layout)  // The layout is valid.
-      : seed_(seed), layout_(layout) {}
+  Order(uint64_t seed, const ShardLayout& layout);  // The layout is valid.
 
-  // The examples of `item` by position. O(shard size), so call it once an
-  // item. kInvalidArgument when there is no such shard.
+  // The example at `place`, in [0, examples), of the epoch's order. O(1).
+  int64_t ExampleAt(int32_t epoch, int64_t place) const;
+
+  // The examples of `item` by position. kInvalidArgument when there is no such
+  // shard.
   absl::StatusOr<std::vector<int64_t>> Of(ItemId item) const;
 
   const ShardLayout& layout() const { return layout_; }
@@ -56,6 +55,7 @@ class Order {
  private:
   uint64_t seed_;
   ShardLayout layout_;
+  int half_bits_ = 1;  // 4^half_bits_ places are enough for the examples.
 };
 
 }  // namespace ebb::data

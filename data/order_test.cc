@@ -18,38 +18,59 @@ using ::testing::HasSubstr;
 
 // The vectors of docs/data-order.md, computed by its independent program.
 
-TEST(OrderTest, MatchesTheVectorsOfTheSpecification) {
-  EXPECT_THAT(ShardOrder(1, {0, 0}, 0, 10),
-              ElementsAre(9, 1, 6, 8, 5, 7, 2, 4, 0, 3));
-  EXPECT_THAT(ShardOrder(1, {1, 0}, 0, 10),
-              ElementsAre(1, 6, 3, 2, 0, 7, 8, 4, 9, 5));
-  EXPECT_THAT(ShardOrder(1, {0, 1}, 0, 10),
-              ElementsAre(5, 6, 2, 7, 4, 8, 3, 1, 9, 0));
-  EXPECT_THAT(ShardOrder(2, {0, 0}, 0, 10),
-              ElementsAre(6, 5, 4, 8, 3, 1, 2, 0, 9, 7));
-  EXPECT_THAT(
-      ShardOrder(~uint64_t{0}, {3, 17}, 1000, 10),
-      ElementsAre(1001, 1006, 1005, 1008, 1003, 1007, 1002, 1009, 1000, 1004));
+std::vector<int64_t> ItemOrder(uint64_t seed, int64_t examples,
+                               int64_t shard_size, ItemId item) {
+  const auto order = Order(seed, {examples, shard_size}).Of(item);
+  EXPECT_TRUE(order.ok()) << order.status();
+  return order.value_or(std::vector<int64_t>());
 }
 
-TEST(OrderTest, MatchesTheVectorOfALongShard) {
-  const std::vector<int64_t> order = ShardOrder(1, {2, 5}, 5000, 1000);
+TEST(OrderTest, MatchesTheVectorsOfTheSpecification) {
+  EXPECT_THAT(ItemOrder(1, 10, 10, {0, 0}),
+              ElementsAre(2, 1, 6, 3, 8, 0, 4, 5, 7, 9));
+  EXPECT_THAT(ItemOrder(1, 10, 10, {1, 0}),
+              ElementsAre(8, 4, 3, 7, 5, 9, 1, 6, 0, 2));
+  EXPECT_THAT(ItemOrder(2, 10, 10, {0, 0}),
+              ElementsAre(3, 2, 9, 6, 8, 0, 7, 4, 1, 5));
+  EXPECT_THAT(ItemOrder(1, 25, 10, {0, 1}),
+              ElementsAre(24, 18, 13, 23, 2, 20, 21, 9, 6, 5));
+  EXPECT_THAT(ItemOrder(1, 25, 10, {0, 2}), ElementsAre(12, 14, 4, 22, 8));
+}
+
+TEST(OrderTest, MatchesTheVectorsOfLongShards) {
+  const std::vector<int64_t> order = ItemOrder(1, 60000, 1280, {2, 5});
   uint64_t hash = 0;
   for (const int64_t example : order) hash = HashAppend(hash, example);
-  EXPECT_EQ(hash, 0xfa4f79d50a4d6fccu);
+  EXPECT_EQ(hash, 0x9241b0ce58d6ad96u);
+  const Order other(~uint64_t{0}, {60000, 1280});
+  EXPECT_EQ(other.ExampleAt(3, 17 * 1280), 33401);
+  EXPECT_EQ(other.ExampleAt(3, 59999), 43508);
 }
 
-TEST(OrderTest, HoldsEveryExampleOfTheShardOnce) {
-  std::vector<int64_t> order = ShardOrder(7, {4, 3}, 300, 257);
-  std::sort(order.begin(), order.end());
-  std::vector<int64_t> expected(257);
-  std::iota(expected.begin(), expected.end(), 300);
-  EXPECT_EQ(order, expected);
+TEST(OrderTest, HoldsEveryExampleOnce) {
+  for (const int64_t examples : {1, 2, 3, 4, 5, 16, 17, 257, 1000}) {
+    std::vector<int64_t> all;
+    const ShardLayout layout = {examples, 10};
+    for (int32_t shard = 0; shard < layout.shards(); ++shard) {
+      const auto order = ItemOrder(7, examples, 10, {4, shard});
+      all.insert(all.end(), order.begin(), order.end());
+    }
+    std::sort(all.begin(), all.end());
+    std::vector<int64_t> expected(examples);
+    std::iota(expected.begin(), expected.end(), 0);
+    EXPECT_EQ(all, expected) << examples;
+  }
 }
 
-TEST(OrderTest, TakesShardsOfOneAndNoExample) {
-  EXPECT_THAT(ShardOrder(0, {0, 0}, 5, 1), ElementsAre(5));
-  EXPECT_THAT(ShardOrder(0, {0, 0}, 5, 0), ElementsAre());
+// A file sorted by class has both in every batch.
+TEST(OrderTest, ShardsHaveExamplesFromTheWholeFile) {
+  for (int32_t shard = 0; shard < 10; ++shard) {
+    int low = 0;
+    for (const int64_t example : ItemOrder(1, 10000, 1000, {0, shard})) {
+      low += example < 5000;
+    }
+    EXPECT_NEAR(low, 500, 80);  // Five deviations of a fair draw.
+  }
 }
 
 TEST(OrderTest, MakesAllPermutationsEquallyOften) {
@@ -58,7 +79,7 @@ TEST(OrderTest, MakesAllPermutationsEquallyOften) {
   std::array<int, 256> counts = {};
   for (int epoch = 0; epoch < 24000; ++epoch) {
     int code = 0;
-    for (const int64_t example : ShardOrder(5, {epoch, 0}, 0, 4)) {
+    for (const int64_t example : ItemOrder(5, 4, 4, {epoch, 0})) {
       code = 4 * code + static_cast<int>(example);
     }
     ++counts[code];
@@ -86,14 +107,6 @@ TEST(OrderTest, CutsTheDataIntoShards) {
   const ShardLayout one = {.examples = 3, .shard_size = 100};
   EXPECT_EQ(one.shards(), 1);
   EXPECT_EQ(one.size(0), 3);
-}
-
-TEST(OrderTest, GivesTheExamplesOfAnItem) {
-  const Order order(1, {.examples = 25, .shard_size = 10});
-  EXPECT_THAT(*order.Of({0, 0}), ElementsAre(9, 1, 6, 8, 5, 7, 2, 4, 0, 3));
-  const std::vector<int64_t> last = *order.Of({1, 2});
-  EXPECT_THAT(last, testing::UnorderedElementsAre(20, 21, 22, 23, 24));
-  EXPECT_EQ(last, ShardOrder(1, {1, 2}, 20, 5));
 }
 
 TEST(OrderTest, RefusesItemsThatAreNotThere) {

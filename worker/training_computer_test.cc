@@ -204,9 +204,8 @@ void CheckBatches(const JobRecordPtr& record, size_t read_ahead,
   const absl::Status prepared = computer.Prepare(record);
   ASSERT_TRUE(prepared.ok()) << prepared;
   for (const ItemId item : {ItemId{0, 0}, ItemId{1, 3}, ItemId{1, 0}}) {
-    const int64_t begin_of_shard = item.shard * 10;
     const std::vector<int64_t> order =
-        data::ShardOrder(9, item, begin_of_shard, plan.ItemSize(item));
+        *data::Order(9, {plan.examples, plan.shard_size}).Of(item);
     for (int64_t begin = 0; begin < plan.ItemSize(item);) {
       const int64_t end = plan.BatchEnd(item, begin);
 
@@ -420,7 +419,9 @@ TEST_F(TrainingComputerTest, TheExampleThatCrashesEndsTheProcess) {
   const auto record =
       Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
   const auto values = Pulled(record->plan, Params(record->plan));
-  const std::vector<int64_t> order = data::ShardOrder(9, {0, 0}, 0, 10);
+  const std::vector<int64_t> order =
+      *data::Order(9, {record->plan.examples, record->plan.shard_size})
+           .Of({0, 0});
   const auto compute = [&](int64_t begin) {
     TrainingComputer computer({.crash_at_example = order[5]});
     return computer.Compute(

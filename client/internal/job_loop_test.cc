@@ -88,7 +88,10 @@ TEST_F(JobLoopTest, ExamplesComeInTheSpecifiedOrder) {
   const auto work = loop.Take();
 
   ASSERT_TRUE(work.ok() && work->has_value());
-  const auto order = data::ShardOrder(record_->plan.seed, {0, 0}, 0, 10);
+  const auto order =
+      *data::Order(record_->plan.seed,
+                   {record_->plan.examples, record_->plan.shard_size})
+           .Of({0, 0});
   EXPECT_THAT((*work)->examples,
               testing::ElementsAre(order[0], order[1], order[2], order[3]));
 }
