@@ -72,7 +72,7 @@ TEST_F(WatchTest, SpeedIsOfWhatIsAppliedNow) {
   EXPECT_EQ(SpeedASecondLater(), 0);
   Register(0, 10);
   Register(1, 20);
-  EXPECT_DOUBLE_EQ(SpeedASecondLater(), 2 * (10 + 20) / 2);
+  EXPECT_DOUBLE_EQ(SpeedASecondLater(), 2.0 * (10 + 20) / 2);
 }
 
 TEST_F(WatchTest, WhatAServerRegistersWasNotAppliedJustThen) {

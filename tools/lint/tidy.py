@@ -154,7 +154,8 @@ def run(build, since, seconds):
         (cache / key).touch()
         return "passed"
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(
+            len(os.sched_getaffinity(0))) as pool:
         verdicts = list(pool.map(check, sources))
     of = {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
     print(f"clang-tidy: {len(sources)} sources"
