@@ -14,6 +14,9 @@ namespace {
 
 using Kind = Notice::Kind;
 
+// How long servers and workers take to come back to a scheduler, at most.
+constexpr absl::Duration kSettling = absl::Seconds(5);
+
 std::string ItemText(int32_t epoch, int32_t shard) {
   return absl::StrCat("item ", epoch, "/", shard);
 }
@@ -23,19 +26,31 @@ std::string ItemText(int32_t epoch, int32_t shard) {
 std::vector<Notice> StatusWatcher::Update(const v1::GetStatusResponse& status,
                                           absl::Time now) {
   std::vector<Notice> notices;
-  WatchServers(status, &notices);
+  WatchScheduler(status, now, &notices);
+  WatchServers(status, now, &notices);
   WatchWorkers(status, now, &notices);
   if (!status.jobs().empty()) WatchJob(status.jobs(0), &notices);
   first_ = false;
   return notices;
 }
 
+void StatusWatcher::WatchScheduler(const v1::GetStatusResponse& status,
+                                   absl::Time now,
+                                   std::vector<Notice>* notices) {
+  if (!first_ && status.process_id() != scheduler_) {
+    settled_ = now + kSettling;
+    notices->push_back({Kind::kRelief, "the scheduler is back"});
+  }
+  scheduler_ = status.process_id();
+}
+
 void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
-                                 std::vector<Notice>* notices) {
+                                 absl::Time now, std::vector<Notice>* notices) {
   for (const v1::ServerStatus& server : status.servers()) {
     const std::string name = ServerName(server.server());
     const auto known = servers_.find(server.server());
     const bool was_there = known != servers_.end() && known->second;
+    if (was_there && !server.connected() && now < settled_) continue;
     if (!first_ && was_there && !server.connected()) {
       notices->push_back(
           {Kind::kTrouble,
@@ -69,6 +84,7 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
                                                           item.position(), now};
     }
   }
+  if (now < settled_) KeepUnheard(&workers, &held);
   for (const auto& [session, name] : workers_) {
     if (workers.contains(session)) continue;
     std::string had;
@@ -99,6 +115,18 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
   }
   workers_ = std::move(workers);
   held_ = std::move(held);
+}
+
+void StatusWatcher::KeepUnheard(std::map<uint64_t, std::string>* workers,
+                                std::map<Item, Held>* held) const {
+  std::set<std::string> heard;
+  for (const auto& [session, name] : *workers) heard.insert(name);
+  for (const auto& [session, name] : workers_) {
+    if (!heard.contains(name)) (*workers)[session] = name;
+  }
+  for (const auto& [item, held_then] : held_) {
+    if (!heard.contains(held_then.worker)) held->try_emplace(item, held_then);
+  }
 }
 
 void StatusWatcher::WatchJob(const v1::JobStatus& job,

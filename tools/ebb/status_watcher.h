@@ -43,13 +43,22 @@ class StatusWatcher {
     absl::Time since;  // Orphans: lost since.
   };
 
+  void WatchScheduler(const v1::GetStatusResponse& status, absl::Time now,
+                      std::vector<Notice>* notices);
   void WatchWorkers(const v1::GetStatusResponse& status, absl::Time now,
                     std::vector<Notice>* notices);
-  void WatchServers(const v1::GetStatusResponse& status,
+  void WatchServers(const v1::GetStatusResponse& status, absl::Time now,
                     std::vector<Notice>* notices);
+  // Adds who was there before the scheduler's new life.
+  void KeepUnheard(std::map<uint64_t, std::string>* workers,
+                   std::map<Item, Held>* held) const;
   void WatchJob(const v1::JobStatus& job, std::vector<Notice>* notices);
 
   bool first_ = true;
+  int64_t scheduler_ = 0;  // Its process.
+  // A scheduler in a new life has yet to hear of those who are there: until
+  // then, nobody is lost.
+  absl::Time settled_;
   std::map<uint64_t, std::string> workers_;  // Sessions and their names.
   std::map<std::string, int> lives_;         // Of a worker's name, so far.
   std::map<Item, Held> held_;

@@ -72,6 +72,42 @@ TEST_F(StatusWatcherTest, TellsOfServersThatComeAndGo) {
   EXPECT_THAT(Update(), IsEmpty());
 }
 
+TEST_F(StatusWatcherTest, ASchedulersNewLifeIsNobodysLoss) {
+  status_.set_process_id(100);
+  v1::ServerStatus* server = status_.add_servers();
+  server->set_server(1);
+  server->set_connected(true);
+  Hold(AddWorker(1, "worker-0"), 2, 17, 1280);
+  AddWorker(2, "worker-1");
+  EXPECT_THAT(Update(), IsEmpty());
+  status_.set_process_id(200);
+  server->set_connected(false);
+  status_.clear_workers();
+  EXPECT_THAT(Update(), ElementsAre("the scheduler is back"));
+  server->set_connected(true);
+  v1::WorkerStatus* worker = AddWorker(1, "worker-0");
+  Hold(worker, 2, 17, 1280);
+  EXPECT_THAT(Update(), IsEmpty());
+  // worker-1 does not come.
+  now_ += absl::Seconds(10);
+  EXPECT_THAT(Update(), ElementsAre("worker-1 lost"));
+  server->set_connected(false);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 lost; its 0 partitions wait for it"));
+}
+
+TEST_F(StatusWatcherTest, AWorkerThatDiedWithTheSchedulerIsLost) {
+  status_.set_process_id(100);
+  Hold(AddWorker(1, "worker-0"), 2, 17, 1280);
+  EXPECT_THAT(Update(), IsEmpty());
+  status_.set_process_id(200);
+  status_.clear_workers();
+  EXPECT_THAT(Update(), ElementsAre("the scheduler is back"));
+  AddWorker(3, "worker-0");
+  EXPECT_THAT(Update(),
+              ElementsAre("worker-0 lost, with item 2/17 from example 1,280",
+                          "worker-0 is back"));
+}
+
 TEST_F(StatusWatcherTest, TellsEvaluationsOnce) {
   v1::JobStatus* job = status_.add_jobs();
   auto* evaluation = job->add_evaluations();
