@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "scheduler/status.h"
 #include "server/store/internal/store_test_util.h"
 #include "tests/testing/shell_cluster.h"
 
@@ -67,7 +68,8 @@ class Soak {
     while (!complete()) {
       ASSERT_TRUE(cluster_.WaitUntil(
           [&] { return complete() || Applied(jobs) >= next; }, kLimit))
-          << Applied(jobs) << " of " << next << " examples";
+          << Applied(jobs) << " of " << next << " examples\n"
+          << Explain(jobs);
       if (complete()) break;
       Strike();
       next = std::max(next, Applied(jobs)) + kExamplesPerBlow;
@@ -97,6 +99,49 @@ class Soak {
     int64_t sum = 0;
     for (const SubmittedJob& job : jobs) sum += cluster_.Applied(job.id);
     return sum;
+  }
+
+  // Why they do not go on: what the scheduler and what the servers think.
+  std::string Explain(const std::vector<SubmittedJob>& jobs) {
+    std::string text;
+    for (const SubmittedJob& job : jobs) {
+      if (cluster_.Complete(job.id)) continue;
+      cluster_.scheduler().Inspect([&](const auto& picture) {
+        const auto it = picture.core.jobs().find(job.id);
+        if (it == picture.core.jobs().end()) return;
+        absl::StrAppend(
+            &text, scheduler::StatusOf(picture, *it->second).DebugString());
+      });
+      for (int i = 0; i < kServers; ++i) {
+        cluster_.server(i).Inspect([&](const server::ServerCore& core) {
+          const auto it = core.jobs().find(job.id);
+          if (it == core.jobs().end()) return;
+          absl::StrAppend(&text, "server ", i, ":", Explain(job, it->second));
+        });
+      }
+    }
+    return text;
+  }
+
+  std::string Explain(const SubmittedJob& job,
+                      const server::HostedJob& hosted) {
+    std::string text;
+    for (int32_t p = 0; p < job.record.plan.partitions; ++p) {
+      const server::Partition* values = hosted.partition(PartitionId(p));
+      if (values == nullptr) continue;
+      absl::StrAppend(&text, " partition ", p, " in round ",
+                      values->open_round(), " has");
+      for (int64_t round = 0;
+           job.record.plan.rounds() && round < job.record.plan.RoundCount();
+           ++round) {
+        if (values->RoundValues(round)) absl::StrAppend(&text, " ", round);
+      }
+      for (const auto& [item, mark] : values->marks().partial()) {
+        absl::StrAppend(&text, " ", ToString(item), ":", mark);
+      }
+      absl::StrAppend(&text, "\n");
+    }
+    return text;
   }
 
   // What trained is on the disks, too.
