@@ -268,7 +268,7 @@ TEST_F(RunTest, AnswersWhileItRuns) {
   // Not everything is applied yet, and the audit says so.
   EXPECT_EQ(Run({"audit", "fashion-mlp", "--scheduler", scheduler}, "audit"),
             1);
-  EXPECT_THAT(Output("audit"), HasSubstr("NOT EXACT"));
+  EXPECT_THAT(Output("audit"), HasSubstr("not exact yet: the job is running"));
   EXPECT_EQ(Run({"explain", "nothing", "--scheduler", scheduler}, "why"), 2);
   EXPECT_THAT(Output("why"), HasSubstr("there are: fashion-mlp"));
   run.Signal(SIGINT);
