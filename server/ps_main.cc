@@ -3,17 +3,17 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
-#include "common/daemon.h"
+#include "common/daemon_flags.h"
 #include "common/plant.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/status_macros.h"
 #include "glog/logging.h"
 #include "server/server_admin.h"
 #include "server/server_shell.h"
@@ -22,8 +22,6 @@
 namespace ebb::server {
 namespace {
 
-// Whatever must be changed by a person before another start makes sense.
-constexpr int kExitUsage = 2;
 constexpr int kExitNotDrained = 3;
 
 constexpr char kExample[] = R"(
@@ -32,7 +30,7 @@ Example: two servers of a cluster on one machine
   ebb-ps --id 1 --state-dir /var/lib/ebb/ps-1 --scheduler localhost:7000
 SIGTERM makes it write what is not durable and leave. Logs go to stderr.)";
 
-struct Flags {
+struct Flags : DaemonFlags {
   int32_t id = -1;
   std::string state_dir;
   std::string scheduler = "127.0.0.1:7000";
@@ -42,17 +40,13 @@ struct Flags {
   int compute_threads = 0;
   uint64_t memory_bytes = 0;
   uint64_t push_bytes = uint64_t{1} << 30;
-  uint64_t message_bytes = uint64_t{512} << 20;
   absl::Duration pull_park = absl::Seconds(1);
   absl::Duration report_interval = absl::Milliseconds(50);
   absl::Duration drain_timeout = absl::Seconds(20);
-  bool die_with_parent = false;
-  std::string kill_at;
   std::string plant;  // Only where bugs can be planted.
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
-  app->set_version_flag("--version", EBB_VERSION);
   app->add_option("--id", flags->id, "Its lasting number, from 0")
       ->envname("EBB_ID")
       ->required()
@@ -67,25 +61,12 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_SCHEDULER")
       ->capture_default_str()
       ->group("Network");
-  app->add_option("--listen", flags->listen,
-                  "HOST:PORT to serve at; port 0 picks one")
-      ->envname("EBB_LISTEN")
-      ->capture_default_str()
-      ->group("Network");
+  AddListenFlag(app, &flags->listen);
   app->add_option("--advertise", flags->advertise,
                   "HOST or HOST:PORT where workers reach it, if not --listen")
       ->envname("EBB_ADVERTISE")
       ->group("Network");
-  app->add_option("--address-file", flags->address_file,
-                  "File to write the address to once it serves")
-      ->envname("EBB_ADDRESS_FILE")
-      ->group("Network");
-  app->add_option("--message-limit", flags->message_bytes,
-                  "Size of a message at most; the same on all daemons")
-      ->envname("EBB_MESSAGE_LIMIT")
-      ->transform(CLI::AsSizeValue(false))
-      ->default_str("512MiB")
-      ->group("Network");
+  AddAddressFileFlag(app, &flags->address_file);
   app->add_option("--compute-threads", flags->compute_threads,
                   "Threads for updates; 0: one per core")
       ->envname("EBB_COMPUTE_THREADS")
@@ -106,16 +87,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->group("Resources");
   const auto duration = [app](const char* name, const char* variable,
                               absl::Duration* value, const char* help) {
-    app->add_option_function<std::string>(
-           name,
-           [value, name](const std::string& text) {
-             const std::string wrong = ParseFlagDuration(text, value);
-             if (!wrong.empty()) throw CLI::ValidationError(name, wrong);
-           },
-           help)
-        ->envname(variable)
-        ->default_str(absl::FormatDuration(*value))
-        ->group("Timing");
+    AddDurationFlag(app, name, variable, value, help)->group("Timing");
   };
   duration("--pull-park", "EBB_PULL_PARK", &flags->pull_park,
            "A pull that must wait is asked to come again after this long");
@@ -123,22 +95,11 @@ void AddFlags(CLI::App* app, Flags* flags) {
            "How often marks are reported to the scheduler");
   duration("--drain-timeout", "EBB_DRAIN_TIMEOUT", &flags->drain_timeout,
            "How long leaving may take");
-  app->add_flag("--die-with-parent", flags->die_with_parent,
-                "Die when the process that started it dies")
-      ->envname("EBB_DIE_WITH_PARENT")
-      ->group("Process");
-  app->add_option("--kill-at", flags->kill_at)
-      ->envname("EBB_KILL_AT")
-      ->group("");  // Hidden: for tests.
+  AddDaemonFlags(app, flags);
 #ifdef EBB_PLANTED_BUGS
   app->add_option("--plant", flags->plant)->envname("EBB_PLANT");
 #endif
   app->footer(kExample);
-}
-
-int Fail(const absl::Status& status) {
-  std::cerr << "ebb-ps: " << status.message() << std::endl;
-  return kExitUsage;
 }
 
 // A server that listens everywhere is reached by its machine's name.
@@ -169,12 +130,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " kill_at=" << flags.kill_at;
 }
 
-int Run(const Flags& flags) {
-  if (flags.die_with_parent) {
-    const absl::Status alive = DieWithParent(getppid());
-    if (!alive.ok()) return Fail(alive);
-  }
-  const StopSignal stop;  // Before the first thread.
+absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   ServerShellOptions options;
   options.core.id = ServerId(flags.id);
   options.core.session = NewSession();
@@ -188,17 +144,14 @@ int Run(const Flags& flags) {
   options.compute_threads = flags.compute_threads;
   options.job_memory_bytes = static_cast<int64_t>(flags.memory_bytes);
   options.push_bytes = static_cast<int64_t>(flags.push_bytes);
-  auto kill_points = KillPoints::Parse(flags.kill_at, ServerKillPoints());
-  if (!kill_points.ok()) return Fail(kill_points.status());
-  options.kill_points = *kill_points;
+  EBB_ASSIGN_OR_RETURN(options.kill_points,
+                       KillPoints::Parse(flags.kill_at, ServerKillPoints()));
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
-  for (const absl::Status& valid : {options.Validate(), network.Validate()}) {
-    if (!valid.ok()) return Fail(valid);
-  }
+  EBB_RETURN_IF_ERROR(options.Validate());
+  EBB_RETURN_IF_ERROR(network.Validate());
 #ifdef EBB_PLANTED_BUGS
-  const absl::Status planted = PlantBug(flags.plant);
-  if (!planted.ok()) return Fail(planted);
+  EBB_RETURN_IF_ERROR(PlantBug(flags.plant));
 #endif
   LogOptions(flags, options.core.session);
 
@@ -213,17 +166,13 @@ int Run(const Flags& flags) {
       kill_points.Reached(kMiddle);
     };
   }
-  auto store = RocksDbStore::Open(storage);
-  if (!store.ok()) return Fail(store.status());
+  EBB_ASSIGN_OR_RETURN(auto store, RocksDbStore::Open(storage));
   rpc::GrpcTransport transport(network);
-  ServerShell shell(options, &transport, *std::move(store));
-  const absl::Status started = shell.Start(std::make_shared<ServerAdmin>(
-      options.core.id, options.core.session, &shell, open_to_look));
-  if (!started.ok()) return Fail(started);
+  ServerShell shell(options, &transport, std::move(store));
+  EBB_RETURN_IF_ERROR(shell.Start(std::make_shared<ServerAdmin>(
+      options.core.id, options.core.session, &shell, open_to_look)));
   if (!flags.address_file.empty()) {
-    const absl::Status written =
-        WriteAddressFile(flags.address_file, shell.address());
-    if (!written.ok()) return Fail(written);
+    EBB_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, shell.address()));
   }
   LOG(INFO) << "server=" << flags.id << " serves at " << shell.address();
 
@@ -242,16 +191,11 @@ int Run(const Flags& flags) {
 }  // namespace ebb::server
 
 int main(int argc, char** argv) {
-  ebb::ConfigureMalloc();
-  FLAGS_logtostderr = true;
-  google::InitGoogleLogging(argv[0]);
-  CLI::App app("ebb-ps: a parameter server of ebb.", "ebb-ps");
   ebb::server::Flags flags;
-  ebb::server::AddFlags(&app, &flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : ebb::server::kExitUsage;
-  }
-  return ebb::server::Run(flags);
+  return ebb::DaemonMain(
+      argc, argv, {"ebb-ps", "ebb-ps: a parameter server of ebb.", EBB_VERSION},
+      [&](CLI::App* app) { ebb::server::AddFlags(app, &flags); }, flags,
+      [&](const ebb::StopSignal& stop) {
+        return ebb::server::Run(flags, stop);
+      });
 }

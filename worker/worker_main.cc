@@ -5,28 +5,25 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
-#include <iostream>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "client/client_shell.h"
-#include "common/daemon.h"
+#include "common/daemon_flags.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/status_macros.h"
 #include "glog/logging.h"
 #include "worker/training_computer.h"
 
 namespace ebb::worker {
 namespace {
-
-// Whatever must be changed by a person before another start makes sense.
-constexpr int kExitUsage = 2;
 
 constexpr char kExample[] = R"(
 Example: a worker of the cluster whose scheduler is on this machine
@@ -34,10 +31,9 @@ Example: a worker of the cluster whose scheduler is on this machine
 SIGTERM makes it finish its batch, give back its items and leave; a second
 one, leave at once. Logs go to stderr.)";
 
-struct Flags {
+struct Flags : DaemonFlags {
   std::string scheduler = "127.0.0.1:7000";
   std::string name;
-  uint64_t message_bytes = uint64_t{512} << 20;
   std::vector<std::string> plugin_folders;
   models::BackendOptions backend;
   size_t read_ahead = 2;
@@ -45,37 +41,14 @@ struct Flags {
   int32_t batches_in_flight = 2;
   bool no_prefetch = false;
   absl::Duration grace = absl::Seconds(20);
-  bool die_with_parent = false;
   int64_t crash_at_example = -1;
   absl::Duration compute_delay = absl::ZeroDuration();
-  std::string kill_at;
 };
 
-CLI::Option* AddDuration(CLI::App* app, const char* name, const char* variable,
-                         absl::Duration* value, const char* help) {
-  return app
-      ->add_option_function<std::string>(
-          name,
-          [value, name](const std::string& text) {
-            const std::string wrong = ParseFlagDuration(text, value);
-            if (!wrong.empty()) throw CLI::ValidationError(name, wrong);
-          },
-          help)
-      ->envname(variable)
-      ->default_str(absl::FormatDuration(*value));
-}
-
 void AddFlags(CLI::App* app, Flags* flags) {
-  app->set_version_flag("--version", EBB_VERSION);
   app->add_option("--scheduler", flags->scheduler, "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")
       ->capture_default_str()
-      ->group("Network");
-  app->add_option("--message-limit", flags->message_bytes,
-                  "Size of a message at most; the same on all daemons")
-      ->envname("EBB_MESSAGE_LIMIT")
-      ->transform(CLI::AsSizeValue(false))
-      ->default_str("512MiB")
       ->group("Network");
   app->add_option("--name", flags->name,
                   "Its name in status and logs; default: worker-PID")
@@ -119,29 +92,18 @@ void AddFlags(CLI::App* app, Flags* flags) {
                 "Pull only when a batch is done: slower, less stale by one")
       ->envname("EBB_NO_PREFETCH")
       ->group("Pipeline");
-  AddDuration(app, "--grace", "EBB_GRACE", &flags->grace,
-              "How long leaving may take")
-      ->group("Process");
-  app->add_flag("--die-with-parent", flags->die_with_parent,
-                "Die when the process that started it dies")
-      ->envname("EBB_DIE_WITH_PARENT")
+  AddDurationFlag(app, "--grace", "EBB_GRACE", &flags->grace,
+                  "How long leaving may take")
       ->group("Process");
   // Hidden: for tests.
   app->add_option("--crash-at-example", flags->crash_at_example)
       ->envname("EBB_CRASH_AT_EXAMPLE")
       ->group("");
-  AddDuration(app, "--compute-delay", "EBB_COMPUTE_DELAY",
-              &flags->compute_delay, "")
+  AddDurationFlag(app, "--compute-delay", "EBB_COMPUTE_DELAY",
+                  &flags->compute_delay, "")
       ->group("");
-  app->add_option("--kill-at", flags->kill_at)
-      ->envname("EBB_KILL_AT")
-      ->group("");
+  AddDaemonFlags(app, flags);
   app->footer(kExample);
-}
-
-int Fail(const absl::Status& status) {
-  std::cerr << "ebb-worker: " << status.message() << std::endl;
-  return kExitUsage;
 }
 
 void LogOptions(const Flags& flags, SessionId session) {
@@ -172,12 +134,7 @@ void StopAtOnceOnNextSignal() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-int Run(Flags flags) {
-  if (flags.die_with_parent) {
-    const absl::Status alive = DieWithParent(getppid());
-    if (!alive.ok()) return Fail(alive);
-  }
-  const StopSignal stop;  // Before the first thread.
+absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   if (flags.name.empty()) flags.name = absl::StrCat("worker-", getpid());
 
   TrainingComputerOptions computing;
@@ -187,8 +144,7 @@ int Run(Flags flags) {
   computing.crash_at_example = flags.crash_at_example;
   computing.compute_delay = flags.compute_delay;
   // Better now than with the first job.
-  const auto backend = models::CreateBackend(flags.backend);
-  if (!backend.ok()) return Fail(backend.status());
+  EBB_RETURN_IF_ERROR(models::CreateBackend(flags.backend).status());
 
   client::ClientShellOptions options;
   options.scheduler = flags.scheduler;
@@ -200,15 +156,13 @@ int Run(Flags flags) {
   options.core.prefetch = !flags.no_prefetch;
   options.log = [](absl::string_view text) { LOG(INFO) << text; };
 
-  auto kill_points =
-      KillPoints::Parse(flags.kill_at, client::ClientKillPoints());
-  if (!kill_points.ok()) return Fail(kill_points.status());
-  options.kill_points = *kill_points;
+  EBB_ASSIGN_OR_RETURN(
+      options.kill_points,
+      KillPoints::Parse(flags.kill_at, client::ClientKillPoints()));
 
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
-  const absl::Status valid = network.Validate();
-  if (!valid.ok()) return Fail(valid);
+  EBB_RETURN_IF_ERROR(network.Validate());
   LogOptions(flags, options.core.session);
 
   rpc::GrpcTransport transport(network);
@@ -235,17 +189,13 @@ int Run(Flags flags) {
 }  // namespace ebb::worker
 
 int main(int argc, char** argv) {
-  ebb::ConfigureMalloc();
-  FLAGS_logtostderr = true;
-  google::InitGoogleLogging(argv[0]);
-  CLI::App app("ebb-worker: computes the gradients of ebb's jobs.",
-               "ebb-worker");
   ebb::worker::Flags flags;
-  ebb::worker::AddFlags(&app, &flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : ebb::worker::kExitUsage;
-  }
-  return ebb::worker::Run(std::move(flags));
+  return ebb::DaemonMain(
+      argc, argv,
+      {"ebb-worker", "ebb-worker: computes the gradients of ebb's jobs.",
+       EBB_VERSION},
+      [&](CLI::App* app) { ebb::worker::AddFlags(app, &flags); }, flags,
+      [&](const ebb::StopSignal& stop) {
+        return ebb::worker::Run(flags, stop);
+      });
 }

@@ -57,7 +57,8 @@ LIBRARIES = {
     "grpc++/": ("gRPC", EDGES),
     "grpcpp/": ("gRPC", EDGES),
     "google/protobuf/": ("protobuf", EDGES + STORES + ["common/job/*"]),
-    "CLI/": ("CLI11", ["*_main.cc", *EVERYWHERE_ON_TOP]),
+    "CLI/": ("CLI11", ["common/daemon_flags.*", "*_main.cc",
+                       *EVERYWHERE_ON_TOP]),
 }
 
 # What is generated from proto/ is included as "ebb/v1/name.pb.h".
@@ -181,6 +182,7 @@ PLANTED = [
     ("server/ps_service.cc", '#include <grpcpp/grpcpp.h>', None),
     ("server/ps_main.cc", '#include <grpcpp/grpcpp.h>', None),
     ("server/ps_main.cc", '#include "CLI/CLI.hpp"', None),
+    ("common/daemon_flags.h", '#include "CLI/CLI.hpp"', None),
     ("server/a.cc", '#include "CLI/CLI.hpp"', "CLI11 may be included only"),
     ("server/a.cc", '#include <grpcpp/grpcpp.h>', "gRPC may be included only"),
     ("server/a.cc", '#include "server/internal/x.h"', None),

@@ -1,0 +1,85 @@
+#include "common/daemon_flags.h"
+
+#include <unistd.h>
+
+#include <iostream>
+
+#include "glog/logging.h"
+
+namespace ebb {
+
+void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
+  app->add_option("--message-limit", flags->message_bytes,
+                  "Size of a message at most; the same on all daemons")
+      ->envname("EBB_MESSAGE_LIMIT")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("512MiB")
+      ->group("Network");
+  app->add_flag("--die-with-parent", flags->die_with_parent,
+                "Die when the process that started it dies")
+      ->envname("EBB_DIE_WITH_PARENT")
+      ->group("Process");
+  app->add_option("--kill-at", flags->kill_at)
+      ->envname("EBB_KILL_AT")
+      ->group("");  // Hidden: for tests.
+}
+
+void AddListenFlag(CLI::App* app, std::string* listen) {
+  app->add_option("--listen", *listen,
+                  "HOST:PORT to serve at; port 0 picks one")
+      ->envname("EBB_LISTEN")
+      ->capture_default_str()
+      ->group("Network");
+}
+
+void AddAddressFileFlag(CLI::App* app, std::string* path) {
+  app->add_option("--address-file", *path,
+                  "File to write the address to once it serves")
+      ->envname("EBB_ADDRESS_FILE")
+      ->group("Network");
+}
+
+CLI::Option* AddDurationFlag(CLI::App* app, const char* name,
+                             const char* variable, absl::Duration* value,
+                             const char* help) {
+  return app
+      ->add_option_function<std::string>(
+          name,
+          [value, name](const std::string& text) {
+            const std::string wrong = ParseFlagDuration(text, value);
+            if (!wrong.empty()) throw CLI::ValidationError(name, wrong);
+          },
+          help)
+      ->envname(variable)
+      ->default_str(absl::FormatDuration(*value));
+}
+
+int DaemonMain(
+    int argc, char** argv, const DaemonName& name,
+    absl::FunctionRef<void(CLI::App* app)> add_flags, const DaemonFlags& flags,
+    absl::FunctionRef<absl::StatusOr<int>(const StopSignal& stop)> run) {
+  ConfigureMalloc();
+  FLAGS_logtostderr = true;
+  google::InitGoogleLogging(argv[0]);
+  CLI::App app(name.summary, name.program);
+  app.set_version_flag("--version", name.version);
+  add_flags(&app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  const auto fail = [&](const absl::Status& status) {
+    std::cerr << name.program << ": " << status.message() << std::endl;
+    return kExitUsage;
+  };
+  if (flags.die_with_parent) {
+    const absl::Status alive = DieWithParent(getppid());
+    if (!alive.ok()) return fail(alive);
+  }
+  const StopSignal stop;  // Before the first thread.
+  const absl::StatusOr<int> exit_code = run(stop);
+  return exit_code.ok() ? *exit_code : fail(exit_code.status());
+}
+
+}  // namespace ebb

@@ -1,0 +1,66 @@
+// The command line and the frame of main() that all daemons share.
+//
+//   struct Flags : DaemonFlags { std::string state_dir; ... };
+//   absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop);
+//
+//   int main(int argc, char** argv) {
+//     Flags flags;
+//     return ebb::DaemonMain(
+//         argc, argv, {"ebb-x", "ebb-x: does x.", EBB_VERSION},
+//         [&](CLI::App* app) { AddFlags(app, &flags); }, flags,
+//         [&](const StopSignal& stop) { return Run(flags, stop); });
+//   }
+#ifndef EBB_COMMON_DAEMON_FLAGS_H_
+#define EBB_COMMON_DAEMON_FLAGS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/daemon.h"
+
+namespace ebb {
+
+// Exit code: whatever must be changed by a person before another start makes
+// sense.
+inline constexpr int kExitUsage = 2;
+
+// What each daemon has.
+struct DaemonFlags {
+  uint64_t message_bytes = uint64_t{512} << 20;
+  bool die_with_parent = false;
+  std::string kill_at;
+};
+
+// Adds their flags. Last, so that they stand behind a daemon's own.
+void AddDaemonFlags(CLI::App* app, DaemonFlags* flags);
+
+// --listen and --address-file, of a daemon that serves.
+void AddListenFlag(CLI::App* app, std::string* listen);
+void AddAddressFileFlag(CLI::App* app, std::string* path);
+
+// A duration such as 500ms; `variable` is its twin in the environment.
+CLI::Option* AddDurationFlag(CLI::App* app, const char* name,
+                             const char* variable, absl::Duration* value,
+                             const char* help);
+
+struct DaemonName {
+  std::string program;
+  std::string summary;  // For --help.
+  std::string version;
+};
+
+// Configures the process, reads the command line, and runs. `run` gives the
+// exit code; an error of it is printed, and the code is kExitUsage. No thread
+// is started before it.
+int DaemonMain(
+    int argc, char** argv, const DaemonName& name,
+    absl::FunctionRef<void(CLI::App* app)> add_flags, const DaemonFlags& flags,
+    absl::FunctionRef<absl::StatusOr<int>(const StopSignal& stop)> run);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_DAEMON_FLAGS_H_
