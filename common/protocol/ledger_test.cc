@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "common/protocol/codec.h"
 
 namespace ebb {
@@ -20,6 +21,21 @@ JobPlan SmallPlan() {
   plan.shard_size = 4;
   plan.batch_by_epoch = {2};
   return plan;
+}
+
+// docs/formats/marks-and-ledger.md has these bytes.
+TEST(LedgerTest, IsEncodedAsDocumented) {
+  const JobPlan plan = SmallPlan();
+  Ledger ledger(plan);
+  ledger.Add({1, 0}, {.count = 2, .hash = 0x0807060504030201});
+  ledger.AddSkipped({{1, 1}, 0, 2}, {});
+  EXPECT_EQ(absl::BytesToHexString(ledger.Encode()),
+            "00"
+            "02"
+            "0100020102030405060708"
+            "0101000000000000000000"
+            "01"
+            "01010002");
 }
 
 void AddAll(const JobPlan& plan, Ledger* ledger) {

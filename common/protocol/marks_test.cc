@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/escaping.h"
+
 namespace ebb {
 namespace {
 
@@ -85,6 +87,18 @@ TEST(MarkSetTest, DecodesWhatItEncoded) {
   EXPECT_EQ(*decoded, set);
   EXPECT_EQ(decoded->examples(), 8);
   EXPECT_EQ(decoded->full_items(), 2);
+}
+
+// docs/formats/marks-and-ledger.md has these bytes.
+TEST(MarkSetTest, IsEncodedAsDocumented) {
+  const JobPlan plan = SmallPlan();
+  MarkSet set(plan);
+  for (int32_t shard = 0; shard < 3; ++shard) {
+    ASSERT_TRUE(set.Raise({0, shard}, plan.ItemSize({0, shard})).ok());
+  }
+  ASSERT_TRUE(set.Raise({1, 0}, 4).ok());
+  ASSERT_TRUE(set.Raise({1, 1}, 2).ok());
+  EXPECT_EQ(absl::BytesToHexString(set.Encode()), "0101010101010102");
 }
 
 TEST(MarkSetTest, RefusesDamagedBytes) {
