@@ -76,6 +76,7 @@ void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
     }
   }
   out->push_back(SendScheduler{std::move(message)});
+  if (draining_) SayLeaving(out);
   Advance(now, out);
 }
 
@@ -862,8 +863,18 @@ absl::Time TrainingCore::NextTick() const {
 }
 
 void TrainingCore::Drain(absl::Time now, ClientActions* out) {
-  draining_ = true;
+  if (!draining_) {
+    draining_ = true;
+    SayLeaving(out);
+  }
   Advance(now, out);
+}
+
+// So that nothing more is leased to it, and people see it.
+void TrainingCore::SayLeaving(ClientActions* out) {
+  if (connected_) {
+    out->push_back(SendScheduler{LeaseRequest{options_.session, 0}});
+  }
 }
 
 void TrainingCore::FinishDrain(ClientActions* out) {

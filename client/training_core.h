@@ -178,6 +178,7 @@ class TrainingCore {
   void SendProgress(Work* work, absl::Time now, bool not_in_view,
                     ClientActions* out);
   void AdvanceEvaluation(absl::Time now, ClientActions* out);
+  void SayLeaving(ClientActions* out);
   void FinishDrain(ClientActions* out);
 
   const ClientOptions options_;

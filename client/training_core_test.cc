@@ -261,6 +261,20 @@ TEST_F(TrainingCoreTest, ALeaseOfAnOlderGenerationDoesNotEndTheAsking) {
   EXPECT_EQ(Sent<LeaseRequest>()[0].items, 1);
 }
 
+TEST_F(TrainingCoreTest, WhoLeavesSaysThatItTakesNothingMore) {
+  Begin(LeaseOf(0));
+  On([&](auto* out) { core_.Drain(now_, out); });
+  ASSERT_THAT(Sent<LeaseRequest>(), SizeIs(1));
+  EXPECT_EQ(Sent<LeaseRequest>()[0].items, 0);
+  On([&](auto* out) { core_.Drain(now_, out); });
+  EXPECT_THAT(Sent<LeaseRequest>(), IsEmpty());  // It said so.
+  // A scheduler that comes back has not heard it.
+  core_.OnSchedulerDisconnected();
+  Connect();
+  ASSERT_THAT(Sent<LeaseRequest>(), SizeIs(1));
+  EXPECT_EQ(Sent<LeaseRequest>()[0].items, 0);
+}
+
 TEST_F(TrainingCoreTest, AClosedRoundEndsItsLease) {
   Use({.kind = ConsistencyKind::kRounds, .round_items = 1});
   Begin(LeaseOf(0));

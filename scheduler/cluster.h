@@ -14,6 +14,16 @@
 
 namespace ebb::scheduler {
 
+// What a server last said of one job, for people.
+struct ServerReport {
+  int64_t updates = 0;  // Of the scheduler's life.
+  std::string problem;  // Empty: none.
+  // Pushes refused for want of room: in the last report with any.
+  int64_t refused_pushes = 0;
+  std::string refusal;
+  absl::Time refused_at = absl::InfinitePast();
+};
+
 struct ServerInfo {
   ServerId id;
   SessionId session;  // 0: not heard of in the scheduler's life.
@@ -22,7 +32,7 @@ struct ServerInfo {
   LinkId link;
   bool connected = false;
   absl::Time since = absl::InfinitePast();  // Connected or lost since.
-  std::string problem;
+  std::map<JobId, ServerReport> reports;
 };
 
 struct WorkerInfo {
@@ -33,6 +43,7 @@ struct WorkerInfo {
   absl::Time since = absl::InfinitePast();
   absl::Time last_heard = absl::InfinitePast();
   int32_t wants = 0;  // Items it could take.
+  bool draining = false;
   bool parked = false;
   int64_t examples = 0;  // Computed in its life.
   // As in RegisterWorker.

@@ -169,16 +169,26 @@ class Explainer {
   // What servers complain of.
   void Problems() {
     for (const auto& [id, server] : cluster_.servers) {
-      if (!server.connected || server.problem.empty()) continue;
+      const auto it = server.reports.find(job_.id());
+      if (!server.connected || it == server.reports.end()) continue;
+      const ServerReport& report = it->second;
+      const std::string name = absl::StrCat("ps ", id.value());
+      if (picture_.now - report.refused_at < kPushesBack) {
+        Add(Reason::KIND_BACK_PRESSURE, name,
+            absl::StrCat(name, " refused ", report.refused_pushes,
+                         report.refused_pushes == 1 ? " push " : " pushes ",
+                         Seconds(picture_.now - report.refused_at),
+                         " ago: ", report.refusal, "; workers try again"));
+      }
+      if (report.problem.empty()) continue;
       Reason::Kind kind = Reason::KIND_UNSPECIFIED;
-      if (absl::StrContains(server.problem, "memory for job")) {
+      if (absl::StrContains(report.problem, "memory for job")) {
         kind = Reason::KIND_BACK_PRESSURE;
-      } else if (absl::StrContains(server.problem, "disk full") ||
-                 absl::StrContains(server.problem, "cannot write")) {
+      } else if (absl::StrContains(report.problem, "disk full") ||
+                 absl::StrContains(report.problem, "cannot write")) {
         kind = Reason::KIND_DISK_FULL;
       }
-      Add(kind, absl::StrCat("ps ", id.value()),
-          absl::StrCat("ps ", id.value(), ": ", server.problem));
+      Add(kind, name, absl::StrCat(name, ": ", report.problem));
     }
   }
 

@@ -3,10 +3,12 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "scheduler/status.h"
 
 namespace ebb::scheduler {
 namespace {
@@ -38,8 +40,8 @@ class ExplainTest : public ::testing::Test {
     core_ = *SchedulerCore::Create(options, {}, now_);
   }
   void FromServer(ServerToScheduler message) {
-    SchedulerActions actions;
-    core_->OnServer(kServerLink, message, now_, &actions);
+    sent_.clear();
+    core_->OnServer(kServerLink, message, now_, &sent_);
   }
   void FromWorker(LinkId link, WorkerToScheduler message) {
     SchedulerActions actions;
@@ -114,6 +116,7 @@ class ExplainTest : public ::testing::Test {
   std::unique_ptr<SchedulerCore> core_;
   Watch watch_{now_};
   std::string store_problem_;
+  SchedulerActions sent_;  // Upon the server's last message.
   JobId job_;
 };
 
@@ -202,6 +205,39 @@ TEST_F(ExplainTest, BackPressure) {
   statistics.problem = "memory for job test: all 10 blocks are in use";
   FromServer(statistics);
   EXPECT_THAT(Only(Reason::KIND_BACK_PRESSURE), HasSubstr("10 blocks"));
+}
+
+TEST_F(ExplainTest, PushesThatAServerRefusesUntilItNoLongerDoes) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  statistics.refused_pushes = 3;
+  statistics.refusal = "pushes that wait have 9 of the 10 bytes";
+  FromServer(statistics);
+  now_ += absl::Seconds(1);
+  statistics.refused_pushes = 0;  // None in the next report.
+  FromServer(statistics);
+  EXPECT_EQ(Only(Reason::KIND_BACK_PRESSURE),
+            "ps 0 refused 3 pushes 1.0 s ago: pushes that wait have 9 of the "
+            "10 bytes; workers try again");
+  now_ += kPushesBack;
+  EXPECT_THAT(Explain(), IsEmpty());
+}
+
+TEST_F(ExplainTest, AnotherJobsTroubleIsNotThisJobs) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  const JobId other = job_;
+  Submit();
+  Register();
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = other;
+  statistics.problem = "disk full: make room";
+  FromServer(statistics);
+  EXPECT_THAT(Explain(), IsEmpty());
 }
 
 TEST_F(ExplainTest, AStateThatCannotBeWritten) {
@@ -319,6 +355,71 @@ TEST(SpeedTest, IsThatOfTheLastSeconds) {
     speed.Add(start + absl::Seconds(i), 300 + 50 * (i - 1));
   }
   EXPECT_EQ(speed.per_second(), 50);
+}
+
+// --- Status, from the same picture -------------------------------------------
+
+class StatusTest : public ExplainTest {
+ protected:
+  v1::WorkerStatus::State StateOfA() {
+    return StatusOf({*core_, watch_, now_, ""},
+                    core_->cluster().workers.at(kFirst))
+        .state();
+  }
+};
+
+TEST_F(StatusTest, AWorkerThatLeavesSaysSo) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_WORKING);
+  FromWorker(kFirstLink, LeaseRequest{kFirst, 0});
+  EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_DRAINING);
+  // As a new connection registers it, with no item.
+  FromWorker(kFirstLink, RegisterWorker{kFirst, "a"});
+  EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_IDLE);
+}
+
+TEST_F(StatusTest, AWorkerThatEvaluates) {
+  record_.plan.evaluate_every = 1;
+  Ready();
+  Register(4);
+  int64_t snapshot = 0;
+  for (const SchedulerAction& action : sent_) {
+    const auto* send = std::get_if<SendServer>(&action);
+    if (send == nullptr) continue;
+    if (const auto* take = std::get_if<TakeSnapshot>(&send->message)) {
+      snapshot = take->snapshot;
+    }
+  }
+  const PartitionId first(0), second(1);
+  FromServer(SnapshotReply{job_,
+                           job().state().generation,
+                           snapshot,
+                           {{first, job().placement().at(first).drawn},
+                            {second, job().placement().at(second).drawn}},
+                           8});
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_EVALUATING);
+}
+
+TEST_F(StatusTest, LossesAreThoseOfTheLatestReportOfEachEpoch) {
+  Ready();
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  statistics.updates = 2;
+  statistics.losses = {{0, 6.0, 4}};
+  FromServer(statistics);
+  // It came back with an older version, and goes on.
+  statistics.losses = {{0, 3.0, 2}, {9, 1, 1}};
+  FromServer(statistics);
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  const v1::JobStatus status = StatusOf(picture, job());
+  ASSERT_EQ(status.losses_size(), 1);  // There is one epoch.
+  EXPECT_EQ(status.losses(0).mean(), 1.5);
+  EXPECT_EQ(status.losses(0).examples(), 2);
+  EXPECT_EQ(
+      StatusOf(picture, core_->cluster().servers.at(ServerId(0))).updates(), 4);
 }
 
 }  // namespace

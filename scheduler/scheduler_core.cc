@@ -128,6 +128,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
     pending_writes_.push_back({ServerKey(message.server), ""});
   }
   server.id = message.server;
+  if (message.session != server.session) server.reports.clear();
   server.session = message.session;
   server.address = message.address;
   server.process_id = message.process_id;
@@ -238,7 +239,14 @@ void SchedulerCore::Handle(LinkId link, const ServerStatistics& message,
   ServerInfo* server = ServerOf(link);
   TrainingJob* job = Find(message.job);
   if (server == nullptr || job == nullptr) return;
-  server->problem = message.problem;
+  ServerReport& report = server->reports[message.job];
+  report.updates += message.updates;
+  report.problem = message.problem;
+  if (message.refused_pushes > 0) {
+    report.refused_pushes = message.refused_pushes;
+    report.refusal = message.refusal;
+    report.refused_at = context->now;
+  }
   job->Statistics(message);
 }
 
@@ -289,6 +297,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker.last_heard = context->now;
   worker.clock = message.clock;
   worker.wants = 0;
+  worker.draining = false;
   worker_links_[link] = message.session;
   worker.claims = message.held;
   // A lease that was sent to its broken connection never arrived.
@@ -314,6 +323,7 @@ void SchedulerCore::Handle(LinkId link, const LeaseRequest& message,
                            Context* context) {
   if (WorkerInfo* worker = WorkerOf(link)) {
     worker->wants = std::clamp(message.items, 0, 1024);
+    worker->draining = message.items == 0;
     waiting_.insert(worker->session);
   }
 }

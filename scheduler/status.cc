@@ -129,10 +129,14 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   const JobStatistics& statistics = job.statistics();
   status.set_updates(statistics.updates);
   if (statistics.loss_examples > 0) {
+    status.set_recent_loss(statistics.loss_sum / statistics.loss_examples);
+  }
+  for (const auto& [epoch, sum] : statistics.losses) {
+    if (sum.examples == 0) continue;
     v1::JobStatus::EpochLoss* loss = status.add_losses();
-    loss->set_epoch(std::min(job.marks().EpochsFull(), plan.epochs - 1));
-    loss->set_mean(statistics.loss_sum / statistics.loss_examples);
-    loss->set_examples(static_cast<int64_t>(statistics.loss_examples));
+    loss->set_epoch(epoch);
+    loss->set_mean(sum.loss_sum / static_cast<double>(sum.examples));
+    loss->set_examples(sum.examples);
   }
   AddEvaluations(job, &status);
   status.mutable_staleness()->Add(statistics.staleness.begin(),
@@ -180,7 +184,15 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
       }
     }
   }
-  status.set_problem(server.problem);
+  for (const auto& [id, report] : server.reports) {
+    status.set_updates(status.updates() + report.updates);
+    if (!report.problem.empty()) status.set_problem(report.problem);
+    if (picture.now - report.refused_at < kPushesBack) {
+      status.set_refused_pushes(status.refused_pushes() +
+                                report.refused_pushes);
+      status.set_refusal(report.refusal);
+    }
+  }
   return status;
 }
 
@@ -206,9 +218,16 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
           0, absl::ToInt64Milliseconds(held.expires - picture.now)));
     }
   }
-  status.set_state(status.items().empty() ? v1::WorkerStatus::STATE_IDLE
-                   : worker.parked        ? v1::WorkerStatus::STATE_PARKED
-                                          : v1::WorkerStatus::STATE_WORKING);
+  const bool evaluates =
+      std::any_of(picture.core.jobs().begin(), picture.core.jobs().end(),
+                  [&](const auto& one) {
+                    return one.second->evaluator() == worker.session;
+                  });
+  status.set_state(worker.draining          ? v1::WorkerStatus::STATE_DRAINING
+                   : evaluates              ? v1::WorkerStatus::STATE_EVALUATING
+                   : status.items().empty() ? v1::WorkerStatus::STATE_IDLE
+                   : worker.parked          ? v1::WorkerStatus::STATE_PARKED
+                                            : v1::WorkerStatus::STATE_WORKING);
   if (const WorkerWatch* watch = picture.watch.worker(worker.session)) {
     status.set_examples_per_second(watch->examples.per_second());
   }

@@ -378,6 +378,9 @@ void TrainingJob::Statistics(const ServerStatistics& statistics) {
   for (size_t i = 0; i < statistics.staleness.size(); ++i) {
     histogram[i] += statistics.staleness[i];
   }
+  for (const EpochLossSum& loss : statistics.losses) {
+    if (loss.epoch < plan().epochs) statistics_.losses[loss.epoch] = loss;
+  }
   if (statistics.loss_examples == 0) return;
   statistics_.loss_sum =
       statistics_.loss_sum * kLossDecay + statistics.loss_sum;

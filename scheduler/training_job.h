@@ -32,6 +32,7 @@ struct JobStatistics {
   std::vector<int64_t> staleness;  // Histogram by staleness.
   double loss_sum = 0;             // Of the latest reports, decaying.
   double loss_examples = 0;
+  std::map<int32_t, EpochLossSum> losses;             // By epoch.
   std::map<std::string, int64_t> examples_by_worker;  // Computed, by name.
 };
 
@@ -99,6 +100,10 @@ class TrainingJob {
   // Whether as many workers as the job wants at least are there, or were when
   // it began.
   bool HasBegun(const Cluster& cluster) const;
+  // Who evaluates; 0: nobody yet.
+  SessionId evaluator() const {
+    return evaluation_ ? evaluation_->worker : SessionId();
+  }
 
  private:
   // An evaluation under way: pin a snapshot everywhere, then have one worker

@@ -340,6 +340,8 @@ void HostedJob::Push(uint64_t token, PushRequest push, absl::Time now,
     AnswerAll(old, Verdict::kSuperseded, out);
   }
   for (const PendingPushPtr& refused : outcome.refused) {
+    PushRefused(absl::StrCat("a worker has more than ", options_.push_window,
+                             " pushes under way, and the first is missing"));
     AnswerAll(refused, Verdict::kBusy, out);
   }
   for (const PendingPushPtr& ready : outcome.ready) Admit(ready, out);
@@ -393,6 +395,8 @@ void HostedJob::Admit(const PendingPushPtr& push, ServerActions* out) {
     return;
   }
   if (pushes_admitted_ >= options_.push_limit) {
+    PushRefused(absl::StrCat(options_.push_limit,
+                             " pushes wait already: updates are slower"));
     AnswerAll(push, Verdict::kBusy, out);
     return;
   }
@@ -459,9 +463,13 @@ bool HostedJob::StartUpdate(Hosted* hosted, const QueuedSegment& next,
           RunUpdate{{job_.record->id, hosted->values, *std::move(update)}});
       return true;
     }
-    verdict = absl::IsInvalidArgument(update.status()) ? Verdict::kInvalid
-                                                       : Verdict::kBusy;
-    problem_ = std::string(update.status().message());
+    if (absl::IsInvalidArgument(update.status())) {
+      verdict = Verdict::kInvalid;
+      problem_ = std::string(update.status().message());
+    } else {
+      verdict = Verdict::kBusy;
+      PushRefused(std::string(update.status().message()));
+    }
   }
   Answer(next.push, next.segment, verdict, judgement.mark, hosted->term, out);
   return false;
@@ -882,6 +890,12 @@ void HostedJob::ResetReport() {
     hosted.changed.clear();
     hosted.changed_durable.clear();
   }
+  reported_losses_.clear();
+}
+
+void HostedJob::PushRefused(std::string why) {
+  ++statistics_.refused_pushes;
+  statistics_.refusal = std::move(why);
 }
 
 ServerStatistics HostedJob::TakeStatistics() {
@@ -889,6 +903,16 @@ ServerStatistics HostedJob::TakeStatistics() {
   statistics.session = options_.session;
   statistics.job = job_.record->id;
   statistics.problem = problem_;
+  // Every push goes to all partitions, so one of them knows all losses.
+  const auto first = partitions_.find(PartitionId(0));
+  if (first != partitions_.end() && first->second.values != nullptr) {
+    for (const auto& [epoch, loss] : first->second.values->loss()) {
+      int64_t& reported = reported_losses_[epoch];
+      if (reported == loss.examples) continue;
+      reported = loss.examples;
+      statistics.losses.push_back({epoch, loss.loss_sum, loss.examples});
+    }
+  }
   return statistics;
 }
 

@@ -77,6 +77,8 @@ class HostedJob {
   std::optional<MarkReport> TakeReport();
   bool report_at_once() const { return report_at_once_; }
   ServerStatistics TakeStatistics();
+  // A push was refused, here or before it came here: `why` is for people.
+  void PushRefused(std::string why);
   // Forgets what was to be reported: a registration says all of it.
   void ResetReport();
   // Answers everything that waits, before the job is forgotten.
@@ -203,6 +205,8 @@ class HostedJob {
 
   bool report_at_once_ = false;
   ServerStatistics statistics_;
+  // By epoch: the examples whose loss was reported.
+  std::map<int32_t, int64_t> reported_losses_;
   std::string problem_;
 };
 

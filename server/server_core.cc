@@ -164,6 +164,10 @@ void ServerCore::OnPull(uint64_t token, PullRequest pull, absl::Time now,
   job->Pull(token, std::move(pull), now, out);
 }
 
+void ServerCore::OnPushRefused(JobId job, std::string why) {
+  if (HostedJob* hosted = Find(job)) hosted->PushRefused(std::move(why));
+}
+
 void ServerCore::OnClock(const ClockUpdate& clock, absl::Time now,
                          ServerActions* out) {
   if (HostedJob* job = Find(clock.job)) job->Clock(clock, out);

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -42,6 +43,8 @@ class ServerCore {
   // The tokens come back in ReplyPush and ReplyPull, exactly once each.
   void OnPush(uint64_t token, PushRequest push, absl::Time now,
               ServerActions* out);
+  // The shell had no room for a push: `why` is for people.
+  void OnPushRefused(JobId job, std::string why);
   void OnPull(uint64_t token, PullRequest pull, absl::Time now,
               ServerActions* out);
   void OnClock(const ClockUpdate& clock, absl::Time now, ServerActions* out);

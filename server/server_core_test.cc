@@ -8,6 +8,7 @@
 namespace ebb::server {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -49,10 +50,12 @@ class ServerCoreTest : public testing::Test {
     ServerOptions options;
     options.id = kServer;
     options.session = kSession;
-    options.resources = [](const JobRecord&) -> absl::StatusOr<JobResources> {
+    options.resources =
+        [this](const JobRecord&) -> absl::StatusOr<JobResources> {
       return JobResources{
           std::make_shared<AddingRule>(),
-          *BlockPool::Create({.block_bytes = 64, .shared = false})};
+          *BlockPool::Create(
+              {.block_bytes = 64, .max_bytes = memory_, .shared = false})};
     };
     core_ = std::make_unique<ServerCore>(std::move(options), inventory);
     ServerActions actions;
@@ -83,6 +86,8 @@ class ServerCoreTest : public testing::Test {
       } else if (auto* send = std::get_if<SendScheduler>(&action)) {
         if (auto* r = std::get_if<RegisterPartitions>(&send->message)) {
           registrations_.push_back(r->job);
+        } else if (auto* s = std::get_if<ServerStatistics>(&send->message)) {
+          statistics_ = std::move(*s);
         }
       } else if (auto* gone = std::get_if<DeleteVersions>(&action)) {
         deleted_.insert(deleted_.end(), gone->keys.begin(), gone->keys.end());
@@ -126,6 +131,14 @@ class ServerCoreTest : public testing::Test {
     core_->OnVersionWritten(key, status, now_, &actions);
     Do(std::move(actions));
   }
+  // What the server says of itself next.
+  const ServerStatistics& Statistics() {
+    now_ += absl::Seconds(1);
+    ServerActions actions;
+    core_->OnTick(now_, &actions);
+    Do(std::move(actions));
+    return statistics_;
+  }
   void Checkpoint() {
     ServerActions actions;
     core_->OnScheduler(CheckpointNow{record_->id}, now_, &actions);
@@ -142,6 +155,8 @@ class ServerCoreTest : public testing::Test {
 
   absl::Time now_ = absl::FromUnixSeconds(1000);
   bool hold_updates_ = false;  // They never end.
+  int64_t memory_ = int64_t{1} << 20;
+  ServerStatistics statistics_;
   Generation generation_{1};
   JobRecordPtr record_;
   std::unique_ptr<ServerCore> core_;
@@ -158,6 +173,40 @@ TEST_F(ServerCoreTest, ServesInitialValuesUnderAFirstGrant) {
   EXPECT_TRUE(registrations_[0].partitions[0].serving);
   Push(5, 0, 0);
   EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+}
+
+TEST_F(ServerCoreTest, SaysWhatItRefusesAndWhy) {
+  memory_ = 64;  // The values, and nothing beside them.
+  GrantTerm(5, 0);
+  Push(5, 0, 0);
+  Push(5, 0, 1);
+  EXPECT_EQ(LastVerdict(), Verdict::kBusy);
+  EXPECT_EQ(Statistics().refused_pushes, 2);
+  EXPECT_THAT(statistics_.refusal, HasSubstr("block"));
+  EXPECT_EQ(statistics_.problem, "");
+  // Each is told once.
+  EXPECT_EQ(Statistics().refused_pushes, 0);
+  core_->OnPushRefused(record_->id, "no room");
+  EXPECT_EQ(Statistics().refused_pushes, 1);
+  EXPECT_EQ(statistics_.refusal, "no room");
+}
+
+TEST_F(ServerCoreTest, ReportsLossesByEpochWhenTheyChange) {
+  GrantTerm(5, 0);
+  Push(5, 0, 0);
+  ASSERT_THAT(Statistics().losses, SizeIs(1));
+  EXPECT_EQ(statistics_.losses[0].epoch, 0);
+  EXPECT_EQ(statistics_.losses[0].examples, 1);
+  EXPECT_THAT(Statistics().losses, IsEmpty());
+  Push(5, 1, 1);
+  ASSERT_THAT(Statistics().losses, SizeIs(1));
+  EXPECT_EQ(statistics_.losses[0].examples, 2);
+  // A scheduler that was away hears all of it.
+  ServerActions actions;
+  core_->OnSchedulerDisconnected();
+  core_->OnSchedulerConnected(now_, &actions);
+  Do(std::move(actions));
+  EXPECT_THAT(Statistics().losses, SizeIs(1));
 }
 
 TEST_F(ServerCoreTest, AGrantForAnotherLifeOfTheServerIsVoid) {

@@ -259,6 +259,10 @@ void ServerShell::Push(PushRequest request, PushDone done) {
     MutexLock lock(&mu_);
     if (!ReadyLocked() || draining_) return;
     if (pushed_bytes_ + bytes > options_.push_bytes && pushed_bytes_ > 0) {
+      core_->OnPushRefused(
+          request.job,
+          absl::StrCat("pushes that wait have ", pushed_bytes_, " of the ",
+                       options_.push_bytes, " bytes of --push-memory"));
       return;
     }
     const uint64_t token = next_token_++;

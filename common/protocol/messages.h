@@ -218,6 +218,12 @@ struct SnapshotReply {
   int64_t examples = 0;
 };
 
+// The training loss of what is applied of an epoch.
+struct EpochLossSum {
+  int32_t epoch = 0;
+  double loss_sum = 0;
+  int64_t examples = 0;
+};
 // What a person wants to know of a server; sent now and then.
 struct ServerStatistics {
   SessionId session;
@@ -227,6 +233,11 @@ struct ServerStatistics {
   double loss_sum = 0;             // Since the last report.
   int64_t loss_examples = 0;
   std::string problem;  // E.g. "disk full"; empty: none.
+  // Pushes refused for want of room since the last report, and why the last.
+  int64_t refused_pushes = 0;
+  std::string refusal;
+  // By the server of partition 0: epochs that changed since the last report.
+  std::vector<EpochLossSum> losses;
 };
 
 // The server is going: it has written its last cut.
@@ -312,7 +323,7 @@ struct RegisterWorker {
   JobId only_job;               // It takes items of this job only; 0: of any.
   bool no_evaluations = false;  // It cannot evaluate.
 };
-// "I could take `items` more": parked until there are some.
+// "I could take `items` more": parked until there are some. 0: it leaves.
 struct LeaseRequest {
   SessionId session;
   int32_t items = 1;

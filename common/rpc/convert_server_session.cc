@@ -30,7 +30,8 @@ static_assert(kFields<RegisterServer> == 6 && kFields<JobRegistration> == 4 &&
               kFields<RegisterPartitions> == 2);
 static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 4);
 static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
-              kFields<ServerStatistics> == 7 && kFields<ServerGoodbye> == 1);
+              kFields<ServerStatistics> == 10 && kFields<EpochLossSum> == 3 &&
+              kFields<ServerGoodbye> == 1);
 static_assert(kFields<Grant> == 7 && kFields<PartitionGrant> == 3);
 static_assert(kFields<ViewUpdate> == 4 && kFields<ViewMember> == 3 &&
               kFields<RoundStatus> == 4 && kFields<CheckpointNow> == 1 &&
@@ -291,6 +292,14 @@ void Put(const ServerStatistics& from, RecordSender*,
   to->set_loss_sum(from.loss_sum);
   to->set_loss_examples(from.loss_examples);
   to->set_problem(ValidUtf8(from.problem));
+  to->set_refused_pushes(from.refused_pushes);
+  to->set_refusal(ValidUtf8(from.refusal));
+  for (const EpochLossSum& loss : from.losses) {
+    v1::EpochLossSum* out = to->add_losses();
+    out->set_epoch(loss.epoch);
+    out->set_loss_sum(loss.loss_sum);
+    out->set_examples(loss.examples);
+  }
 }
 
 absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
@@ -312,6 +321,15 @@ absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
   to->loss_sum = from->loss_sum();
   to->loss_examples = from->loss_examples();
   to->problem = std::move(*from->mutable_problem());
+  EBB_RETURN_IF_ERROR(
+      NotNegative("ServerStatistics.refused_pushes", from->refused_pushes()));
+  to->refused_pushes = from->refused_pushes();
+  to->refusal = std::move(*from->mutable_refusal());
+  for (const v1::EpochLossSum& loss : from->losses()) {
+    EBB_RETURN_IF_ERROR(NotNegative("EpochLossSum.epoch", loss.epoch()));
+    EBB_RETURN_IF_ERROR(NotNegative("EpochLossSum.examples", loss.examples()));
+    to->losses.push_back({loss.epoch(), loss.loss_sum(), loss.examples()});
+  }
   return absl::OkStatus();
 }
 

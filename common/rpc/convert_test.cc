@@ -107,6 +107,7 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   ExpectSameFields<PartitionMarkReport, v1::PartitionMarkReport>();
   ExpectSameFields<SnapshotReply, v1::SnapshotReply>();
   ExpectSameFields<ServerStatistics, v1::ServerStatistics>();
+  ExpectSameFields<EpochLossSum, v1::EpochLossSum>();
   ExpectSameFields<Grant, v1::Grant>();
   ExpectSameFields<PartitionGrant, v1::PartitionGrant>();
   ExpectSameFields<ViewUpdate, v1::ViewUpdate>();
@@ -357,9 +358,20 @@ TEST(ConvertTest, ServerMessagesSurvive) {
       "snapshot_reply { job: 1 generation: 2 snapshot: 3 partitions { "
       "partition: 4 term: 5 } examples: 6 }");
   ExpectSameInStream<V>(
-      ServerStatistics{SessionId(1), JobId(2), 3, {4, 5}, 0.5, 6, "disk full"},
+      ServerStatistics{SessionId(1),
+                       JobId(2),
+                       3,
+                       {4, 5},
+                       0.5,
+                       6,
+                       "disk full",
+                       7,
+                       "no room",
+                       {{8, 1.5, 9}}},
       "statistics { session: 1 job: 2 updates: 3 staleness: 4 staleness: 5 "
-      "loss_sum: 0.5 loss_examples: 6 problem: \"disk full\" }");
+      "loss_sum: 0.5 loss_examples: 6 problem: \"disk full\" "
+      "refused_pushes: 7 refusal: \"no room\" "
+      "losses { epoch: 8 loss_sum: 1.5 examples: 9 } }");
   ExpectSameInStream<V>(ServerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
 }
 

@@ -176,6 +176,32 @@ class CliTest(unittest.TestCase):
         for name in self.daemons:
             self.assertIn(name, self.good("status"))
 
+    def test_status_has_the_figures_of_each_epoch(self):
+        job = self.job()
+        # Each example counted once, and learned from.
+        self.assertEqual([(e["epoch"], e["examples"]) for e in job["losses"]],
+                         [(1, 10000), (2, 10000)])
+        self.assertGreater(job["losses"][0]["mean"], job["losses"][1]["mean"])
+        self.assertEqual([e["epoch"] for e in job["evaluations"]], [1, 2])
+        text = self.good("status")
+        self.assertIn("EPOCH", text)
+        self.assertIn(f"{job['evaluations'][1]['accuracy']:.4f}", text)
+        servers = [r for r in json.loads(self.good("status", "--json"))["roles"]
+                   if r["role"] == "server"]
+        self.assertEqual(sum(s["updates"] for s in servers), job["updates"])
+        self.assertGreater(job["updates"], 0)
+
+    def test_a_plugin_is_loaded_only_from_allowed_folders(self):
+        with open(self.path("lines.csv"), "w") as file:
+            file.writelines(f"{x},{3 * x + 0.5}\n" for x in range(400))
+        with open(self.path("huber.yaml"), "w") as file:
+            file.write("model: {kind: huber, plugin: libhuber_regression.so}\n"
+                       "data: {train: {csv: {path: lines.csv, header: false}}}")
+        allowed = os.path.join(BIN, "..", "plugins")
+        self.assertIn("is good: 400 examples", self.good(
+            "job", "check", "huber.yaml", "--allow-plugins", allowed))
+        self.fails(2, "--allow-plugins", "job", "check", "huber.yaml")
+
     def test_explain_and_audit(self):
         self.assertIn("nobody waits", self.good("explain", "shirts"))
         self.assertEqual(json.loads(self.good("explain", "shirts", "--json")),

@@ -97,6 +97,10 @@ int BenchJob(Flags& flags) {
   if (!reached.empty()) {
     std::cout << absl::StrFormat(", %.2f s to %g", Median(reached),
                                  flags.target);
+    if (static_cast<int>(reached.size()) < flags.runs) {
+      std::cout << absl::StrFormat(" (in %d of %d runs)", reached.size(),
+                                   flags.runs);
+    }
   }
   std::cout << "\n";
   return kExitGood;

@@ -139,8 +139,8 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
       1, progress.examples / std::max<int64_t>(1, progress.epochs));
   progress.epoch = std::min(progress.applied / per_epoch + 1, progress.epochs);
   progress.examples_per_second = job.examples_per_second();
-  if (!job.losses().empty()) {
-    progress.loss = job.losses(job.losses_size() - 1).mean();
+  if (job.has_recent_loss()) {
+    progress.loss = job.recent_loss();
   }
   for (const auto& evaluation : job.evaluations()) {
     if (!evaluation.error().empty()) continue;

@@ -79,7 +79,7 @@ TEST(ProgressLineTest, SaysWhatTheStatusSays) {
   job->set_applied_min(130'000);
   job->set_examples_per_second(50'000);
   job->add_losses()->set_mean(0.9);
-  job->add_losses()->set_mean(0.5);
+  job->set_recent_loss(0.5);
   auto* evaluation = job->add_evaluations();
   evaluation->set_accuracy(0.8);
   evaluation->set_loss(0.6);

@@ -1,6 +1,7 @@
 #include "tools/ebb/status_text.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -45,6 +46,11 @@ std::string DaemonTable(const v1::GetStatusResponse& status,
     std::string work =
         absl::StrCat(Count(server.partitions(), "partition"), ", ",
                      WithCommas(server.updates()), " updates");
+    if (server.refused_pushes() > 0) {
+      absl::StrAppend(&work, ", ",
+                      Paint(console, Ink::kYellow,
+                            absl::StrCat("pushes back: ", server.refusal())));
+    }
     if (!server.problem().empty()) {
       absl::StrAppend(&work, ", ", Paint(console, Ink::kRed, server.problem()));
     }
@@ -96,6 +102,35 @@ std::string JobTable(const v1::GetStatusResponse& status) {
                                        : progress.test_loss)});
   }
   return table.empty() ? "" : "\n" + table.ToString();
+}
+
+constexpr int kEpochsShown = 8;
+
+// Training and test figures of the last epochs of a job.
+std::string EpochTable(const v1::JobStatus& job) {
+  struct Row {
+    std::string loss, test_loss, accuracy;
+  };
+  std::map<int32_t, Row> epochs;
+  for (const auto& loss : job.losses()) {
+    epochs[loss.epoch()].loss = absl::StrFormat("%.4f", loss.mean());
+  }
+  for (const auto& evaluation : job.evaluations()) {
+    if (!evaluation.error().empty()) continue;
+    Row& row = epochs[evaluation.epoch()];
+    row.test_loss = absl::StrFormat("%.4f", evaluation.loss());
+    if (evaluation.accuracy() >= 0) {
+      row.accuracy = absl::StrFormat("%.4f", evaluation.accuracy());
+    }
+  }
+  while (epochs.size() > kEpochsShown) epochs.erase(epochs.begin());
+  TextTable table({"EPOCH", "LOSS", "TEST LOSS", "ACCURACY"}, {0, 1, 2, 3});
+  for (const auto& [epoch, row] : epochs) {
+    table.Add({absl::StrCat(epoch + 1), row.loss, row.test_loss, row.accuracy});
+  }
+  return table.empty()
+             ? ""
+             : absl::StrCat("\n", job.summary().name(), "\n", table.ToString());
 }
 
 std::string ReasonLine(const v1::WaitReason& reason) {
@@ -157,6 +192,8 @@ Json ServerJson(const v1::ServerStatus& server) {
   json["partitions"] = server.partitions();
   json["updates"] = server.updates();
   json["problem"] = server.problem();
+  json["refused_pushes"] = server.refused_pushes();
+  if (server.refused_pushes() > 0) json["refusal"] = server.refusal();
   return json;
 }
 
@@ -183,6 +220,15 @@ Json JobJson(const v1::JobStatus& job) {
     one["server"] = place.server();
     one["term"] = place.term();
     json["partitions"].Add(std::move(one));
+  }
+  if (job.has_recent_loss()) json["recent_loss"] = job.recent_loss();
+  json["losses"] = Json::List();
+  for (const auto& loss : job.losses()) {
+    Json one = Json::Object();
+    one["epoch"] = loss.epoch() + 1;
+    one["mean"] = loss.mean();
+    one["examples"] = loss.examples();
+    json["losses"].Add(std::move(one));
   }
   json["evaluations"] = Json::List();
   for (const auto& evaluation : job.evaluations()) {
@@ -227,6 +273,9 @@ std::string StatusText(const v1::GetStatusResponse& status,
                        const Console& console) {
   std::string out = DaemonTable(status, scheduler_address, console);
   absl::StrAppend(&out, JobTable(status));
+  for (const v1::JobStatus& job : status.jobs()) {
+    absl::StrAppend(&out, EpochTable(job));
+  }
   for (const v1::JobStatus& job : status.jobs()) {
     if (job.waiting().empty()) continue;
     absl::StrAppend(&out, "\n", job.summary().name(), " waits:\n");

@@ -25,6 +25,8 @@ v1::GetStatusResponse Status() {
   server = status.add_servers();
   server->set_server(1);
   server->set_problem("disk full");
+  server->set_refused_pushes(2);
+  server->set_refusal("no room");
   v1::WorkerStatus* worker = status.add_workers();
   worker->set_name("worker-0");
   worker->set_process_id(103);
@@ -45,6 +47,14 @@ v1::GetStatusResponse Status() {
   job->set_applied_min(120'000);
   job->set_applied_max(120'640);
   job->set_examples_per_second(112'000);
+  auto* loss = job->add_losses();
+  loss->set_mean(0.75);
+  loss = job->add_losses();
+  loss->set_epoch(1);
+  loss->set_mean(0.5);
+  auto* evaluation = job->add_evaluations();
+  evaluation->set_loss(0.625);
+  evaluation->set_accuracy(0.875);
   auto* reason = job->add_waiting();
   reason->set_kind(v1::WaitReason::KIND_SERVER_AWAY);
   reason->set_subject("ps-1");
@@ -61,11 +71,16 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "ps-0       up      9s     101  127.0.0.1:4001  8 partitions, 1,234 "
       "updates\n"
       "ps-1       away                                0 partitions, 0 updates, "
-      "disk full\n"
+      "pushes back: no room, disk full\n"
       "worker-0   parked         103                  3/17@640  41.0k ex/s\n"
       "\n"
-      "JOB          STATE      ITEMS  DURABLE  APPLIED   SPEED  LOSS  TEST\n"
-      "fashion-mlp  running  100/512       90    25.0%  112k/s\n"
+      "JOB          STATE      ITEMS  DURABLE  APPLIED   SPEED  LOSS   TEST\n"
+      "fashion-mlp  running  100/512       90    25.0%  112k/s        0.875\n"
+      "\n"
+      "fashion-mlp\n"
+      "EPOCH    LOSS  TEST LOSS  ACCURACY\n"
+      "    1  0.7500     0.6250    0.8750\n"
+      "    2  0.5000\n"
       "\n"
       "fashion-mlp waits:\n"
       "  ps-1: is away; 7 partitions wait for it (for 4.0 s)\n");
