@@ -1,7 +1,5 @@
 #include "common/daemon_flags.h"
 
-#include <unistd.h>
-
 #include <iostream>
 
 #include "glog/logging.h"
@@ -15,8 +13,10 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
       ->transform(CLI::AsSizeValue(false))
       ->default_str("512MiB")
       ->group("Network");
-  app->add_flag("--die-with-parent", flags->die_with_parent,
-                "Die when the process that started it dies")
+  app->add_option("--die-with-parent", flags->parent,
+                  "Die when the process PID, which starts this one, dies")
+      ->type_name("PID")
+      ->check(CLI::PositiveNumber)
       ->envname("EBB_DIE_WITH_PARENT")
       ->group("Process");
   app->add_option("--kill-at", flags->kill_at)
@@ -73,8 +73,8 @@ int DaemonMain(
     std::cerr << name.program << ": " << status.message() << std::endl;
     return kExitUsage;
   };
-  if (flags.die_with_parent) {
-    const absl::Status alive = DieWithParent(getppid());
+  if (flags.parent > 0) {
+    const absl::Status alive = DieWithParent(flags.parent);
     if (!alive.ok()) return fail(alive);
   }
   const StopSignal stop;  // Before the first thread.

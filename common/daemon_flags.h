@@ -13,6 +13,8 @@
 #ifndef EBB_COMMON_DAEMON_FLAGS_H_
 #define EBB_COMMON_DAEMON_FLAGS_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -31,7 +33,9 @@ inline constexpr int kExitUsage = 2;
 // What each daemon has.
 struct DaemonFlags {
   uint64_t message_bytes = uint64_t{512} << 20;
-  bool die_with_parent = false;
+  // Dies with this process; 0: with none. It must be named: a process whose
+  // parent died before it asked has another, and would never know.
+  pid_t parent = 0;
   std::string kill_at;
 };
 

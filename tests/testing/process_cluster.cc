@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -67,7 +68,8 @@ void Daemon::Start(const std::vector<std::string>& more) {
   tools::ProcessSpec spec{.argv = arguments_, .log = log_};
   spec.argv.insert(spec.argv.end(), more.begin(), more.end());
   spec.argv.insert(spec.argv.end(),
-                   {"--address-file", address_file_, "--die-with-parent"});
+                   {"--address-file", address_file_, "--die-with-parent",
+                    absl::StrCat(getpid())});
   auto child = ChildProcess::Start(spec);
   ASSERT_TRUE(child.ok()) << child.status();
   child_.emplace(*std::move(child));

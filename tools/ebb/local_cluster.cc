@@ -69,7 +69,7 @@ ProcessSpec LocalCluster::Spec(
     const std::vector<std::string>& arguments) const {
   ProcessSpec spec;
   spec.argv = {absl::StrCat(options_.program_folder, "/", program),
-               "--die-with-parent"};
+               "--die-with-parent", absl::StrCat(getpid())};
   spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
   spec.log = folder_.Log(daemon);
   // Whatever they write without being told where falls into the run's folder.
