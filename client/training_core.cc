@@ -189,6 +189,10 @@ void TrainingCore::DropGeneration(Work* work, Generation generation,
   work->values.reset();
   work->puller.Cancel();
   work->generation = generation;
+  // What was under way is not answered in sequence any more.
+  for (const auto& [id, server] : work->routes.servers()) {
+    work->routes.NewIncarnation(id);
+  }
 }
 
 // --- Choosing what is next
@@ -544,12 +548,14 @@ void TrainingCore::OnPushReply(const PushId& id, const PushReply& reply,
   work->routes.Answered(id.server);
   const int64_t clock = work->clock;
   Judge(work, push, reply, now, out);
-  // A push that was refused for want of room may leave a hole in the sequence,
-  // for which the server would hold or refuse all later ones.
+  // A push that was refused for want of room, or as of another generation, may
+  // leave a hole in the sequence, for which the server would hold or refuse all
+  // later ones.
   const bool out_of_sequence = std::any_of(
       reply.segments.begin(), reply.segments.end(), [](const auto& segment) {
         return segment.verdict == Verdict::kSuperseded ||
-               segment.verdict == Verdict::kBusy;
+               segment.verdict == Verdict::kBusy ||
+               segment.verdict == Verdict::kWrongGeneration;
       });
   if (out_of_sequence &&
       id.incarnation == work->routes.server(id.server).incarnation) {

@@ -54,10 +54,10 @@ void VisitFields(Struct& evaluation, Visitor&& visit) {
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, JobState>
 void VisitFields(Struct& state, Visitor&& visit) {
-  auto& [generation, rollback, phase, reason, owners, failures, quarantined,
-         failed_at, skipped, evaluations] = state;
-  visit(generation, rollback, phase, reason, owners, failures, quarantined,
-        failed_at, skipped, evaluations);
+  auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
+         quarantined, failed_at, skipped, evaluations] = state;
+  visit(generation, rollback, rolled_back, phase, reason, owners, failures,
+        quarantined, failed_at, skipped, evaluations);
 }
 
 namespace {

@@ -35,6 +35,7 @@ struct Evaluation {
 struct JobState {
   Generation generation;
   RollbackRecord rollback;
+  std::string rolled_back;  // The latest rollback, for people; empty: none.
   JobPhase phase = JobPhase::kRunning;
   std::string reason;
   std::vector<ServerId> owners;         // By partition; -1: nobody.

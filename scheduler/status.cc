@@ -163,6 +163,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   for (v1::WaitReason& reason : ExplainJob(picture, job)) {
     *status.add_waiting() = std::move(reason);
   }
+  status.set_rolled_back(job.state().rolled_back);
   if (plan.rounds()) status.set_closed_rounds(job.marks().RoundsClosed());
   return status;
 }

@@ -23,7 +23,8 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
       state_(std::move(state)),
       placement_(record_->plan.partitions),
       marks_(record_->plan),
-      leases_(record_->plan, marks_) {
+      leases_(record_->plan, marks_),
+      kept_(record_->plan.rounds() ? record_->plan.partitions : 0) {
   state_.owners.resize(placement_.size(), Ownership::kNobody);
   for (int32_t p = 0; p < placement_.size(); ++p) {
     placement_.at(PartitionId(p)).owner = state_.owners[p];
@@ -114,15 +115,55 @@ bool TrainingJob::AcceptGeneration(const JobRegistration& registration,
   context->Log(absl::StrCat("job=", record_->name,
                             " adopts the newer generation ",
                             registration.generation.value()));
-  state_.generation = registration.generation;
-  state_.rollback = registration.rollback;
   context->numbers->Met(registration.generation.value());
-  dirty_ = true;
-  if (started_) {
-    std::vector<PartitionId> all;
-    for (int32_t p = 0; p < placement_.size(); ++p) all.emplace_back(p);
-    GrantAll(all, context);
+  BeginGeneration(registration.generation, registration.rollback, context);
+  return true;
+}
+
+void TrainingJob::BeginGeneration(Generation generation,
+                                  RollbackRecord rollback, Context* context) {
+  for (const auto& [ordinal, lease] : leases_.held()) {
+    context->ToWorker(lease.worker, LeaseLost{id(), state_.generation,
+                                              plan().ItemAt(ordinal)});
   }
+  state_.generation = generation;
+  state_.rollback = std::move(rollback);
+  dirty_ = true;
+  marks_ = MarkTable(plan());
+  leases_ = LeaseTable(plan(), marks_);
+  for (const int64_t ordinal : state_.quarantined) leases_.Quarantine(ordinal);
+  returned_at_.clear();
+  rounds_.reset();
+  final_checkpoint_asked_ = false;
+  round_checkpoint_asked_ = -1;
+  evaluation_.reset();  // Its snapshot is of values that are no more.
+  if (!started_) return;
+  std::vector<PartitionId> all;
+  for (int32_t p = 0; p < placement_.size(); ++p) all.emplace_back(p);
+  GrantAll(all, context);
+}
+
+bool TrainingJob::RollBackIfNeeded(Context* context) {
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    kept_[p].live.open = marks_.marks(PartitionId(p)).first_open_round();
+  }
+  auto rollback = DecideRollback(kept_);
+  if (!rollback || state_.phase == JobPhase::kCancelled) return false;
+  const Generation generation(context->numbers->Draw(context->now));
+  state_.rolled_back =
+      absl::StrCat("from round ", rollback->from_round, " to round ",
+                   rollback->to_round, ": ", rollback->why);
+  context->Log(absl::StrCat("job=", record_->name, " rolls back ",
+                            state_.rolled_back, ". It is generation ",
+                            generation.value(),
+                            "; what is missing is computed again."));
+  if (state_.phase == JobPhase::kCompleted) state_.phase = JobPhase::kRunning;
+  // Evaluations of epochs that are open again are made again.
+  const int64_t epoch = rollback->to_round / plan().RoundsPerEpoch();
+  std::erase_if(state_.evaluations, [&](const Evaluation& evaluation) {
+    return evaluation.epoch >= epoch;
+  });
+  BeginGeneration(generation, std::move(rollback->record), context);
   return true;
 }
 
@@ -169,7 +210,7 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
   }
   GrantAll(anew, context);
   SendView(server, context);
-  if (plan().rounds()) context->ToServer(server, rounds_);
+  if (rounds_) context->ToServer(server, *rounds_);
   MarksChanged(context);
 }
 
@@ -204,7 +245,30 @@ bool TrainingJob::Believe(const ServerInfo& server,
   }
   marks_.Replace(one.partition, *std::move(marks), *std::move(durable),
                  [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
+  if (plan().rounds()) {
+    PartitionRounds& kept = kept_[one.partition.value()];
+    kept.live.oldest = one.oldest_round;
+    kept.stored = one.stored;
+  }
+  AdoptSkips(one.skipped, context);
   return true;
+}
+
+void TrainingJob::AdoptSkips(const std::vector<SkippedRange>& ranges,
+                             Context* context) {
+  for (const SkippedRange& range : ranges) {
+    if (!plan().HasItem(range.item) ||
+        std::find(state_.skipped.begin(), state_.skipped.end(), range) !=
+            state_.skipped.end()) {
+      continue;
+    }
+    context->Log(
+        absl::StrCat("job=", record_->name, " skips examples [", range.begin,
+                     ", ", range.end, ") of item ", ToString(range.item),
+                     ": it was decided before, and a server remembers it"));
+    state_.skipped.push_back(range);
+    dirty_ = true;
+  }
 }
 
 void TrainingJob::PartitionsRegistered(const ServerInfo& server,
@@ -293,6 +357,9 @@ void TrainingJob::Marks(const ServerInfo& server, const MarkReport& report,
     }
     marks_.Raise(one.partition, one.marks, one.durable,
                  [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
+    if (plan().rounds() && !one.stored.empty()) {
+      kept_[one.partition.value()].stored = one.stored;
+    }
   }
   MarksChanged(context);
 }
@@ -300,14 +367,8 @@ void TrainingJob::Marks(const ServerInfo& server, const MarkReport& report,
 void TrainingJob::MarksChanged(Context* context) {
   if (!placement_.AllRegistered()) return;
   if (plan().rounds()) {
-    const int64_t closed = marks_.RoundsClosed();
-    const int64_t durable = marks_.RoundsDurable();
-    if (closed < rounds_.closed_everywhere) RevokeAbove(closed, context);
-    if (closed != rounds_.closed_everywhere ||
-        durable != rounds_.durable_everywhere) {
-      rounds_ = {id(), state_.generation, closed, durable};
-      ToOwners(rounds_, context);
-    }
+    if (RollBackIfNeeded(context)) return;
+    TellRounds(context);
   }
   StartEvaluation(context);
   if (!marks_.AllApplied()) {
@@ -334,6 +395,21 @@ void TrainingJob::MarksChanged(Context* context) {
   dirty_ = true;
   context->Log(absl::StrCat("job=", record_->name, " is complete"));
   ToOwners(JobCompleted{id(), state_.generation}, context);
+}
+
+void TrainingJob::TellRounds(Context* context) {
+  const RoundStatus now{id(), state_.generation, marks_.RoundsClosed(),
+                        marks_.RoundsDurable()};
+  if (rounds_ && rounds_->closed_everywhere == now.closed_everywhere &&
+      rounds_->durable_everywhere == now.durable_everywhere) {
+    return;
+  }
+  if (rounds_ && now.closed_everywhere < rounds_->closed_everywhere) {
+    RevokeAbove(now.closed_everywhere, context);
+  }
+  // The first time whatever it is: servers may believe an earlier scheduler's.
+  rounds_ = now;
+  ToOwners(now, context);
 }
 
 // A server came back with an older round. Workers that wait for later ones
@@ -394,9 +470,9 @@ void TrainingJob::Statistics(const ServerStatistics& statistics) {
 bool TrainingJob::MayLease(int64_t ordinal, Context* context) {
   if (!plan().rounds()) return true;
   const int64_t round = plan().RoundOf(plan().ItemAt(ordinal));
-  if (round > rounds_.closed_everywhere) return false;
+  if (!rounds_ || round > rounds_->closed_everywhere) return false;
   if (round - plan().consistency.rounds_in_memory <
-      rounds_.durable_everywhere) {
+      rounds_->durable_everywhere) {
     return true;
   }
   // The servers hold as many values as they may: they must be stored first.

@@ -22,6 +22,7 @@
 #include "scheduler/lease_table.h"
 #include "scheduler/mark_table.h"
 #include "scheduler/placement.h"
+#include "scheduler/rollback.h"
 #include "scheduler/view.h"
 
 namespace ebb::scheduler {
@@ -119,13 +120,21 @@ class TrainingJob {
   };
 
   bool AcceptGeneration(const JobRegistration& registration, Context* context);
+  // Forgets what belonged to the generation before, and grants all anew.
+  void BeginGeneration(Generation generation, RollbackRecord rollback,
+                       Context* context);
+  // True: the job rolled back.
+  bool RollBackIfNeeded(Context* context);
   void AssignOwners(Context* context);
   // Draws a new term for each and sends the grants.
   void GrantAll(const std::vector<PartitionId>& partitions, Context* context);
   // True: the registration shows the drawn term, and is believed.
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);
+  // Decisions that a server has in its values.
+  void AdoptSkips(const std::vector<SkippedRange>& ranges, Context* context);
   void MarksChanged(Context* context);
+  void TellRounds(Context* context);
   void PlacementChanged(Context* context);
 
   void RevokeAbove(int64_t round, Context* context);
@@ -163,7 +172,9 @@ class TrainingJob {
   // Where workers stopped that gave an item back, until it is leased again.
   std::map<int64_t, int64_t> returned_at_;
   View view_;
-  RoundStatus rounds_;
+  // As told to the servers; nullopt: nothing yet, in this generation.
+  std::optional<RoundStatus> rounds_;
+  std::vector<PartitionRounds> kept_;  // By partition; rounds only.
   bool final_checkpoint_asked_ = false;
   int64_t round_checkpoint_asked_ = -1;
   std::optional<Running> evaluation_;

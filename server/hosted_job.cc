@@ -19,20 +19,20 @@ bool MayPass(const absl::Status& status) {
   return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
 }
 
-bool SameVersionLine(const VersionKey& key, Generation generation) {
-  return key.generation == generation;
-}
-
 }  // namespace
 
 HostedJob::HostedJob(const ServerOptions& options, StoredJob job,
-                     const std::vector<VersionKey>& versions)
+                     const Inventory& inventory)
     : options_(options),
       job_(std::move(job)),
       gate_(plan().consistency.clock_bound) {
-  for (const VersionKey& key : versions) {
+  for (const VersionKey& key : inventory.versions) {
+    if (key.job != job_.record->id) continue;
     Hosted& hosted = partitions_[key.partition];
-    hosted.versions.push_back(key);
+    const auto rounds = inventory.rounds.find(key);
+    hosted.versions.Add(key, rounds == inventory.rounds.end()
+                                 ? std::nullopt
+                                 : std::optional(rounds->second));
     hosted.highest_seen = std::max(hosted.highest_seen, key.term);
   }
 }
@@ -109,6 +109,7 @@ void HostedJob::AdoptGeneration(const Grant& grant, ServerActions* out) {
   resources_.rule = nullptr;  // The specification may have changed.
   EnsureResources(out);
   out->push_back(SaveJob{job_});
+  ReleasePulls(out);
 }
 
 void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
@@ -162,15 +163,9 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
     return;
   }
   DropPartition(&hosted, out);
-  for (const VersionKey& key : hosted.versions) {
-    if (SameVersionLine(key, job_.generation) ||
-        EBB_PLANTED(versions_of_dead_generations_count)) {
-      hosted.to_load.push_front(key);  // The newest first.
-    }
-  }
-  for (const VersionKey& key : job_.rollback.versions) {
-    if (key.partition == grant.partition) hosted.to_load.push_back(key);
-  }
+  const auto keys =
+      hosted.versions.ToLoad(grant.partition, job_.generation, job_.rollback);
+  hosted.to_load.assign(keys.begin(), keys.end());
   LoadNext(grant.partition, &hosted, now, out);
 }
 
@@ -229,6 +224,8 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
                             ") cannot be used: ", values.status().message(),
                             "; falling back to the one before");
     out->push_back(LogEvent{problem_});
+    hosted.versions.Damaged(key);
+    hosted.changed_versions = true;
     hosted.to_load.pop_front();
     LoadNext(key.partition, &hosted, now, out);
     return;
@@ -259,6 +256,12 @@ PartitionRegistration HostedJob::RegistrationOf(PartitionId id,
     } else if (hosted.base_durable && hosted.durable.has_value()) {
       registration.durable_marks = hosted.durable->Encode();
     }
+    registration.skipped = hosted.values->ledger().skipped();
+    if (plan().rounds()) {
+      registration.oldest_round = hosted.values->rounds().oldest;
+      registration.stored =
+          hosted.versions.OfRounds(job_.generation, job_.rollback);
+    }
   }
   return registration;
 }
@@ -285,6 +288,7 @@ void HostedJob::Register(std::vector<PartitionId> partitions,
     Hosted& hosted = partitions_[id];
     hosted.changed.clear();
     hosted.changed_durable.clear();
+    hosted.changed_versions = false;
     message.job.partitions.push_back(RegistrationOf(id, hosted));
   }
   out->push_back(SendScheduler{std::move(message)});
@@ -527,12 +531,25 @@ void HostedJob::Pull(uint64_t token, PullRequest pull, absl::Time now,
     parked_.erase(parked_.begin() + static_cast<int64_t>(i));
     break;
   }
-  if (auto reply = TryPull(pull, out)) {
+  if (auto reply = TryPull(pull)) {
     out->push_back(ReplyPull{token, *std::move(reply)});
   } else {
+    if (pull.stamp.joined > gate_.view()) {
+      AskForView(pull.stamp.joined, now, out);
+    }
     parked_.push_back({token, std::move(pull), now + options_.pull_park});
   }
   if (gate_.min_clock() != before) ReleasePulls(out);
+}
+
+// Once, however many pulls wait for it: each that still waits after
+// `pull_park` comes again, and then it may be asked for again.
+void HostedJob::AskForView(ViewNumber joined, absl::Time now,
+                           ServerActions* out) {
+  if (joined <= asked_view_ && now < ask_view_again_) return;
+  asked_view_ = std::max(asked_view_, joined);
+  ask_view_again_ = now + options_.pull_park;
+  out->push_back(SendScheduler{ViewRequest{job_.record->id}});
 }
 
 namespace {
@@ -560,8 +577,7 @@ PullReply SameResult(PullReply reply, PullResult result) {
 
 }  // namespace
 
-std::optional<PullReply> HostedJob::TryPull(const PullRequest& pull,
-                                            ServerActions* out) {
+std::optional<PullReply> HostedJob::TryPull(const PullRequest& pull) {
   PullReply reply = EmptyReply(options_, job_, pull);
   if (pull.generation != job_.generation) {
     return SameResult(std::move(reply), PullResult::kWrongGeneration);
@@ -575,7 +591,6 @@ std::optional<PullReply> HostedJob::TryPull(const PullRequest& pull,
       case SspGate::Answer::kClosed:
         return std::nullopt;
       case SspGate::Answer::kUnknownView:
-        out->push_back(SendScheduler{ViewRequest{job_.record->id}});
         return std::nullopt;
       case SspGate::Answer::kNotInView:
         return SameResult(std::move(reply), PullResult::kNotInView);
@@ -595,7 +610,7 @@ std::optional<PullReply> HostedJob::TryPull(const PullRequest& pull,
   return reply;
 }
 
-// False: the partition has not closed the round before yet.
+// False: the partition does not have the round's value.
 bool HostedJob::FillPull(const PullRequest& pull, PullSegment* segment) const {
   const Partition& values = *partition(segment->partition);
   if (pull.snapshot != 0) {
@@ -622,12 +637,8 @@ bool HostedJob::FillPull(const PullRequest& pull, PullSegment* segment) const {
     segment->values = *std::move(held);
     return true;
   }
-  if (pull.round > values.open_round() ||
-      EBB_PLANTED(pull_of_a_closed_round_parks)) {
-    return false;
-  }
-  segment->result = PullResult::kClosed;  // Dropped: closed everywhere.
-  return true;
+  // Not closed here yet; or the value is gone, and the job rolls back.
+  return false;
 }
 
 void HostedJob::ReplyWait(const ParkedPull& parked, ServerActions* out) {
@@ -639,7 +650,7 @@ void HostedJob::ReplyWait(const ParkedPull& parked, ServerActions* out) {
 void HostedJob::ReleasePulls(ServerActions* out) {
   std::vector<ParkedPull> still;
   for (ParkedPull& parked : std::exchange(parked_, {})) {
-    if (auto reply = TryPull(parked.request, out)) {
+    if (auto reply = TryPull(parked.request)) {
       out->push_back(ReplyPull{parked.token, *std::move(reply)});
     } else {
       still.push_back(std::move(parked));
@@ -658,12 +669,17 @@ void HostedJob::SetView(const ViewUpdate& view, ServerActions* out) {
 void HostedJob::SetRounds(const RoundStatus& rounds, ServerActions* out) {
   if (rounds.generation != job_.generation) return;
   rounds_ = rounds;
+  std::vector<PartitionId> too_late;
   for (auto& [id, hosted] : partitions_) {
     if (hosted.values == nullptr) continue;
     hosted.values->DropRoundValues(EBB_PLANTED(value_dropped_when_closed)
                                        ? rounds.closed_everywhere
                                        : rounds.durable_everywhere);
+    if (hosted.values->rounds().oldest > rounds.closed_everywhere) {
+      too_late.push_back(id);  // What is needed is gone: it must hear of it.
+    }
   }
+  if (!too_late.empty()) Register(std::move(too_late), out);
   ReleasePulls(out);
 }
 
@@ -731,10 +747,11 @@ void HostedJob::TakeWantedCut(PartitionId id, Hosted* hosted,
   writing.key = {job_.record->id, job_.generation, id, hosted->term,
                  hosted->next_sequence++};
   writing.marks = hosted->values->marks();
+  if (plan().rounds()) writing.rounds = hosted->values->rounds();
   writing.items = std::exchange(hosted->unsaved, {});
   hosted->cut_wanted = false;
   if (EBB_PLANTED(retention_by_count)) {
-    hosted->versions.push_back(writing.key);  // Not stored yet, and counts.
+    hosted->versions.Add(writing.key, {});  // Not stored yet, and counts.
     PruneVersions(hosted, out);
   }
   Cut cut = hosted->values->TakeCut();
@@ -767,13 +784,14 @@ void HostedJob::VersionWritten(const VersionKey& key,
     return;
   }
   problem_.clear();
-  hosted.versions.push_back(key);
-  std::sort(hosted.versions.begin(), hosted.versions.end());
+  hosted.versions.Add(key, written.rounds);
+  hosted.changed_versions = true;
   if (!current) {
     if (hosted.values != nullptr) hosted.unsaved.merge(written.items);
     return;
   }
   hosted.durable = std::move(written.marks);
+  PruneVersions(&hosted, out);
   if (!hosted.base_durable) {
     hosted.base_durable = true;
     Register({key.partition}, out);
@@ -782,27 +800,12 @@ void HostedJob::VersionWritten(const VersionKey& key,
     report_at_once_ =
         report_at_once_ || plan().rounds() || hosted.durable->Complete();
   }
-  PruneVersions(&hosted, out);
 }
 
 void HostedJob::PruneVersions(Hosted* hosted, ServerActions* out) {
   const auto keep = static_cast<size_t>(std::max(1, plan().checkpoint_keep));
-  size_t of_this_line = 0;
-  std::vector<VersionKey> kept, dropped;
-  for (auto it = hosted->versions.rbegin(); it != hosted->versions.rend();
-       ++it) {
-    const bool named =
-        std::find(job_.rollback.versions.begin(), job_.rollback.versions.end(),
-                  *it) != job_.rollback.versions.end();
-    const bool counted =
-        SameVersionLine(*it, job_.generation) && of_this_line < keep;
-    if (counted) ++of_this_line;
-    (counted || named ? kept : dropped).push_back(*it);
-  }
-  if (dropped.empty()) return;
-  std::reverse(kept.begin(), kept.end());
-  hosted->versions = std::move(kept);
-  out->push_back(DeleteVersions{std::move(dropped)});
+  auto dropped = hosted->versions.Prune(keep, job_.generation, job_.rollback);
+  if (!dropped.empty()) out->push_back(DeleteVersions{std::move(dropped)});
 }
 
 bool HostedJob::AllDurable() const {
@@ -867,7 +870,11 @@ std::optional<MarkReport> HostedJob::TakeReport() {
   report.generation = job_.generation;
   for (auto& [id, hosted] : partitions_) {
     if (hosted.values == nullptr) continue;
-    if (hosted.changed.empty() && hosted.changed_durable.empty()) continue;
+    const bool versions =
+        std::exchange(hosted.changed_versions, false) && plan().rounds();
+    if (hosted.changed.empty() && hosted.changed_durable.empty() && !versions) {
+      continue;
+    }
     PartitionMarkReport& one = report.partitions.emplace_back();
     one.partition = id;
     one.term = hosted.term;
@@ -880,6 +887,9 @@ std::optional<MarkReport> HostedJob::TakeReport() {
     for (const ItemId item : std::exchange(hosted.changed_durable, {})) {
       one.durable.push_back({item, hosted.durable->mark(item)});
     }
+    if (versions) {
+      one.stored = hosted.versions.OfRounds(job_.generation, job_.rollback);
+    }
   }
   if (report.partitions.empty()) return std::nullopt;
   return report;
@@ -889,7 +899,9 @@ void HostedJob::ResetReport() {
   for (auto& [id, hosted] : partitions_) {
     hosted.changed.clear();
     hosted.changed_durable.clear();
+    hosted.changed_versions = false;
   }
+  asked_view_ = ViewNumber();  // Nobody answers what was asked before.
   reported_losses_.clear();
 }
 

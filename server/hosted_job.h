@@ -29,14 +29,16 @@
 #include "server/partition.h"
 #include "server/push_sequencer.h"
 #include "server/ssp_gate.h"
+#include "server/store/checkpoint_store.h"
+#include "server/version_list.h"
 
 namespace ebb::server {
 
 class HostedJob {
  public:
-  // `options` outlives the job. `versions` are those found in the store.
+  // `options` outlives the job. `inventory` is what the store holds.
   HostedJob(const ServerOptions& options, StoredJob job,
-            const std::vector<VersionKey>& versions);
+            const Inventory& inventory);
   ~HostedJob();
 
   // --- From the scheduler ----------------------------------------------------
@@ -109,7 +111,7 @@ class HostedJob {
     Term term;                          // Owned under; 0: not owned.
     Term highest_seen;                  // Of all terms, owned or stored.
     std::shared_ptr<Partition> values;  // Null while loading.
-    std::vector<VersionKey> versions;   // Durable, ascending.
+    VersionList versions;               // Durable.
     std::deque<VersionKey> to_load;     // Candidates, best first.
     bool load_waits = false;            // Until retry_loads_at_.
 
@@ -129,6 +131,7 @@ class HostedJob {
     // To be reported.
     std::set<ItemId> changed;
     std::set<ItemId> changed_durable;
+    bool changed_versions = false;  // Told of in rounds only.
   };
 
   struct Writing {
@@ -136,6 +139,7 @@ class HostedJob {
     VersionKey key;
     bool cut_taken = false;
     std::optional<MarkSet> marks;
+    std::optional<RoundSpan> rounds;
     std::set<ItemId> items;  // Changed between the last cut and this one.
   };
 
@@ -174,8 +178,9 @@ class HostedJob {
   void TakeWantedCut(PartitionId id, Hosted* hosted, ServerActions* out);
 
   // nullopt: it must wait.
-  std::optional<PullReply> TryPull(const PullRequest& pull, ServerActions* out);
+  std::optional<PullReply> TryPull(const PullRequest& pull);
   bool FillPull(const PullRequest& pull, PullSegment* segment) const;
+  void AskForView(ViewNumber joined, absl::Time now, ServerActions* out);
   void ReplyWait(const ParkedPull& parked, ServerActions* out);
   void ReleasePulls(ServerActions* out);
   void PruneVersions(Hosted* hosted, ServerActions* out);
@@ -195,6 +200,9 @@ class HostedJob {
   int64_t pushes_admitted_ = 0;
 
   SspGate gate_;
+  // The newest view asked for, and when it may be asked for again.
+  ViewNumber asked_view_;
+  absl::Time ask_view_again_ = absl::InfinitePast();
   RoundStatus rounds_;
   std::vector<ParkedPull> parked_;
 

@@ -90,6 +90,11 @@ class Partition {
   std::optional<Payload> RoundValues(int64_t round) const;
   // Rounds below it are closed here.
   int64_t open_round() const { return open_round_; }
+  // Rounds: those whose values are held.
+  RoundSpan rounds() const {
+    return {round_values_.empty() ? open_round_ : round_values_.begin()->first,
+            open_round_};
+  }
   // Rounds: no pull of a round below `round` will come any more.
   void DropRoundValues(int64_t round);
 

@@ -9,11 +9,7 @@ namespace ebb::server {
 ServerCore::ServerCore(ServerOptions options, const Inventory& inventory)
     : options_(std::move(options)) {
   for (const StoredJob& job : inventory.jobs) {
-    std::vector<VersionKey> versions;
-    for (const VersionKey& key : inventory.versions) {
-      if (key.job == job.record->id) versions.push_back(key);
-    }
-    jobs_.try_emplace(job.record->id, options_, job, versions);
+    jobs_.try_emplace(job.record->id, options_, job, inventory);
   }
 }
 
@@ -59,7 +55,7 @@ void ServerCore::Handle(const Grant& grant, absl::Time now,
     out->push_back(SaveJob{stored});
     job = &jobs_
                .try_emplace(grant.record->id, options_, std::move(stored),
-                            std::vector<VersionKey>{})
+                            Inventory{})
                .first->second;
   }
   job->TakeGrant(grant, now, out);

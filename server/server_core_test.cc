@@ -88,6 +88,8 @@ class ServerCoreTest : public testing::Test {
           registrations_.push_back(r->job);
         } else if (auto* s = std::get_if<ServerStatistics>(&send->message)) {
           statistics_ = std::move(*s);
+        } else if (std::holds_alternative<ViewRequest>(send->message)) {
+          ++view_requests_;
         }
       } else if (auto* gone = std::get_if<DeleteVersions>(&action)) {
         deleted_.insert(deleted_.end(), gone->keys.begin(), gone->keys.end());
@@ -108,6 +110,9 @@ class ServerCoreTest : public testing::Test {
     Do(std::move(actions));
   }
   void Push(uint64_t term, int64_t begin, int64_t sequence) {
+    PushRange(term, begin, begin + 1, sequence);
+  }
+  void PushRange(uint64_t term, int64_t begin, int64_t end, int64_t sequence) {
     PushRequest push;
     push.job = record_->id;
     push.generation = generation_;
@@ -115,8 +120,8 @@ class ServerCoreTest : public testing::Test {
     push.sequence = sequence;
     push.server_session = kSession;
     push.begin = begin;
-    push.end = begin + 1;
-    push.ledger = ExpectedRow({0, 0}, begin, begin + 1);
+    push.end = end;
+    push.ledger = ExpectedRow({0, 0}, begin, end);
     PushSegment& segment = push.segments.emplace_back();
     segment.partition = kP;
     segment.term = Term(term);
@@ -144,6 +149,12 @@ class ServerCoreTest : public testing::Test {
     core_->OnScheduler(CheckpointNow{record_->id}, now_, &actions);
     Do(std::move(actions));
   }
+  void Rounds(int64_t closed, int64_t durable) {
+    ServerActions actions;
+    core_->OnScheduler(RoundStatus{record_->id, generation_, closed, durable},
+                       now_, &actions);
+    Do(std::move(actions));
+  }
   Verdict LastVerdict() const {
     return push_replies_.back().segments[0].verdict;
   }
@@ -165,6 +176,7 @@ class ServerCoreTest : public testing::Test {
   std::vector<PushReply> push_replies_;
   std::vector<PullReply> pull_replies_;
   std::vector<JobRegistration> registrations_;
+  int view_requests_ = 0;
 };
 
 TEST_F(ServerCoreTest, ServesInitialValuesUnderAFirstGrant) {
@@ -360,15 +372,71 @@ TEST_F(ServerCoreTest, ANewGenerationKnowsNothingOfClosedRounds) {
   record->plan.consistency.round_items = 1;
   record_ = record;
   GrantTerm(5, 0);
-  ServerActions actions;
-  core_->OnScheduler(RoundStatus{record_->id, generation_, 1, 1}, now_,
-                     &actions);
+  Rounds(1, 1);
   Push(5, 0, 0);
   EXPECT_EQ(LastVerdict(), Verdict::kClosed);
   generation_ = Generation(2);
   GrantTerm(6, 5);
   Push(6, 0, 1);
   EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+}
+
+// Bug: the rounds rolled on for ever; nobody had the value that was missing.
+TEST_F(ServerCoreTest, SaysThatAValueWhichIsNeededAgainIsGone) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.epochs = 2;
+  record->plan.batch_by_epoch = {4};
+  record->plan.consistency.kind = ConsistencyKind::kRounds;
+  record->plan.consistency.round_items = 1;
+  record_ = record;
+  GrantTerm(5, 0);
+  Written();
+  PushRange(5, 0, 4, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+  Checkpoint();
+  Written();
+  Rounds(1, 1);
+  const size_t before = registrations_.size();
+  Rounds(0, 0);  // Another partition came back with less.
+  ASSERT_THAT(registrations_, SizeIs(before + 1));
+  const PartitionRegistration& one = registrations_.back().partitions[0];
+  EXPECT_EQ(one.oldest_round, 1);
+  ASSERT_THAT(one.stored, SizeIs(1));
+  EXPECT_EQ(one.stored[0].key, writes_.back().key);
+  EXPECT_EQ(one.stored[0].rounds, (RoundSpan{0, 1}));
+}
+
+// Bug: each answer, and each other pull, made every waiting pull ask again.
+TEST_F(ServerCoreTest, AsksForAViewOnceHoweverManyPullsWait) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.consistency.kind = ConsistencyKind::kSsp;
+  record_ = record;
+  GrantTerm(5, 0);
+  const auto pull = [&](uint64_t worker, uint64_t joined) {
+    PullRequest request;
+    request.job = record_->id;
+    request.generation = generation_;
+    request.stamp = {SessionId(worker), ViewNumber(joined), 0};
+    request.segments = {{kP, Term(5)}};
+    ServerActions actions;
+    core_->OnPull(worker, std::move(request), now_, &actions);
+    Do(std::move(actions));
+  };
+  pull(31, 9);
+  pull(32, 9);
+  pull(33, 8);
+  EXPECT_EQ(view_requests_, 1);
+  ServerActions actions;
+  core_->OnScheduler(ViewUpdate{record_->id, generation_, ViewNumber(7), {}},
+                     now_, &actions);
+  Do(std::move(actions));
+  EXPECT_EQ(view_requests_, 1);  // An older one is no answer; nor a reason.
+  pull(34, 10);
+  EXPECT_EQ(view_requests_, 2);
+  now_ += absl::Seconds(1);
+  pull(31, 9);
+  EXPECT_EQ(view_requests_, 3);
+  EXPECT_THAT(pull_replies_, SizeIs(1));  // The pull that 31 replaced.
 }
 
 TEST_F(ServerCoreTest, AnIdlePartitionWritesNoVersion) {

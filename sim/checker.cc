@@ -119,8 +119,9 @@ Checker::Content Checker::ContentOf(PartitionId p, const MarkSet& marks,
       }
       begin = end;
     }
+    // Not a copy: `marks` go with the plan of a record that may be dropped.
+    content.marks.Raise(item, mark).IgnoreError();
   }
-  content.marks = marks;
   content.skipped = std::move(skipped);
   return content;
 }
@@ -243,6 +244,7 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
 
 void Checker::LookAt(const ServerNode& server) {
   const server::HostedJob* job = server.job();
+  if (job != nullptr) MeetGeneration(job->stored().generation);
   for (int32_t i = 0; i < plan().partitions; ++i) {
     const PartitionId p(i);
     Shadow& shadow = shadows_[server.id().value()][i];
@@ -253,11 +255,15 @@ void Checker::LookAt(const ServerNode& server) {
       continue;
     }
     const Term term = job->term(p);
+    // Another may have taken the place of one that was dropped.
     const bool same = partition == shadow.instance &&
+                      shadow.generation == job->stored().generation &&
                       partition->marks() == shadow.content->marks;
     if (same && term == shadow.term) continue;
     if (same) {
       world_->counts().Add(Probe::kWentOnFromMemory);
+      Compare(absl::StrCat(server.name(), " partition ", i, " in a new term"),
+              *partition, *shadow.content);
       shadow.term = term;
       Serves(server, p, term);
       continue;
@@ -270,6 +276,19 @@ void Checker::LookAt(const ServerNode& server) {
   }
 }
 
+void Checker::MeetGeneration(Generation generation) {
+  if (generation <= generation_) return;
+  const bool first = generation_ == Generation();
+  generation_ = generation;
+  if (first) return;
+  ++progress_;
+  world_->counts().Add(Probe::kRolledBack);
+  if (!any_damage_) {
+    Violate("I5b: the job rolled back, but no storage was damaged");
+  }
+  for (auto& floor : durable_floor_) std::ranges::fill(floor, 0);
+}
+
 void Checker::NewInstance(const ServerNode& server, PartitionId p,
                           const server::Partition& partition, Term term,
                           Shadow* shadow) {
@@ -277,6 +296,7 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
   const std::string where =
       absl::StrCat(server.name(), " partition ", p.value(), " as loaded");
   shadow->instance = &partition;
+  shadow->generation = server.job()->stored().generation;
   shadow->term = term;
   shadow->content =
       ContentOf(p, partition.marks(), partition.ledger().skipped());
@@ -292,6 +312,8 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
     Violate(absl::StrCat("I3: ", where, " has marks that were never stored"));
   }
   begun_.insert(p);
+  Serves(server, p, term);
+  if (server.job()->stored().generation < generation_) return;
   for (int64_t o = 0; o < plan().items(); ++o) {
     const ItemId item = plan().ItemAt(o);
     if (partition.marks().mark(item) >= durable_floor_[p.value()][o]) continue;
@@ -300,7 +322,6 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
                                 ToString(item), " is below the durable mark ",
                                 durable_floor_[p.value()][o]));
   }
-  Serves(server, p, term);
 }
 
 void Checker::Serves(const ServerNode& server, PartitionId p, Term term) {

@@ -104,6 +104,7 @@ class Checker {
   // A partition as a server has it.
   struct Shadow {
     const server::Partition* instance = nullptr;  // Not owned.
+    Generation generation;
     Term term;
     std::optional<Content> content;
   };
@@ -133,6 +134,8 @@ class Checker {
                   const server::Cut& cut, const Content& content);
   void CompareRoundArrays(const std::string& where, PartitionId p,
                           const server::Cut& cut, const Content& content);
+  // A server took up a newer generation: only damage makes one.
+  void MeetGeneration(Generation generation);
   void NewInstance(const ServerNode& server, PartitionId p,
                    const server::Partition& partition, Term term,
                    Shadow* shadow);
@@ -171,6 +174,7 @@ class Checker {
   std::vector<std::map<Term, Life>> served_;
   std::vector<std::set<Term>> granted_;
   std::vector<std::vector<int64_t>> durable_floor_;  // By item.
+  Generation generation_;                            // Of the floors.
   std::map<VersionKey, uint64_t> versions_;          // Digests of all cuts.
   std::set<PartitionId> begun_;
 

@@ -274,7 +274,9 @@ void Checker::CheckDurable(const ServerNode& server, PartitionId p, Term term,
                                 ", but has stored no such version in the "
                                 "present term"));
   }
-  if (stored.damaged) return;
+  if (stored.damaged || server.job()->stored().generation < generation_) {
+    return;
+  }
   int64_t& floor = durable_floor_[p.value()][plan().Ordinal(item)];
   floor = std::max(floor, mark);
 }
@@ -372,8 +374,10 @@ void Checker::NoteLog(const std::string& text) {
   Counts& counts = world_->counts();
   if (absl::StrContains(text, "lease ran out")) {
     counts.Add(Probe::kLeaseExpired);
-  } else if (absl::StrContains(text, "a server remembers it")) {
+  } else if (absl::StrContains(text, "is not in the store")) {
     counts.Add(Probe::kJobAdoptedFromServer);
+  } else if (absl::StrContains(text, "it was decided before")) {
+    counts.Add(Probe::kSkipAdoptedFromServer);
   }
 }
 

@@ -77,6 +77,8 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "evaluation finished",
         "evaluation begun again",
         "complete job reopened",
+        "job rolled back",
+        "skip adopted from a server",
 };
 
 }  // namespace

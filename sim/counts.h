@@ -84,6 +84,8 @@ enum class Probe {
   kEvaluated,
   kEvaluationRetried,
   kCompletedThenReopened,
+  kRolledBack,
+  kSkipAdoptedFromServer,
   kCount,
 };
 

@@ -65,7 +65,8 @@ void DrawPolicy(Rng* rng, Scenario* s) {
   plan.quarantine_after = 1000;  // Random kills are nobody's fault.
   if (!rng->Chance(0.15)) return;
   plan.quarantine_after = static_cast<int32_t>(rng->Between(2, 4));
-  if (rng->Chance(0.5)) plan.on_poison = PoisonPolicy::kSkip;
+  // In rounds only the operator, who knows which batch is to blame.
+  if (rng->Chance(0.5) && !plan.rounds()) plan.on_poison = PoisonPolicy::kSkip;
   if (rng->Chance(0.5)) plan.on_nonfinite = PoisonPolicy::kSkip;
   Poison poison;
   poison.range.item = plan.ItemAt(rng->Below(plan.items()));
@@ -126,8 +127,7 @@ Scenario DrawScenario(uint64_t seed) {
   DrawNetwork(&rng, &s);
   s.faults = static_cast<int>(rng.Between(4, 12));
   s.fault_span = absl::Milliseconds(rng.Between(500, 3000));
-  // A value that only damaged storage had is gone: that takes a rollback.
-  s.storage_damage = !s.plan.rounds() && rng.Chance(0.4);
+  s.storage_damage = rng.Chance(0.4);
   s.damage_after_completion = s.storage_damage && rng.Chance(0.5);
   s.scheduler_store_loss = rng.Chance(0.5);
   if (!s.scheduler_store_loss && rng.Chance(0.4)) {

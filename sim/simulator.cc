@@ -86,6 +86,18 @@ class Run {
     return true;
   }
 
+  // What a round's value is depends on what is skipped, so a batch that only
+  // happened to be in work when its workers were killed must not be.
+  bool MaySkip(const scheduler::TrainingJob& job) {
+    const auto& poison = world_.scenario().poison;
+    const auto& quarantined = job.state().quarantined;
+    return !job.plan().rounds() ||
+           std::all_of(quarantined.begin(), quarantined.end(), [&](int64_t o) {
+             return poison && job.plan().ItemAt(o) == poison->range.item &&
+                    job.state().failed_at.at(o) == poison->range.begin;
+           });
+  }
+
   void Drive(const std::function<bool()>& done) {
     int64_t progress = -1;
     absl::Time since = world_.now();
@@ -93,7 +105,7 @@ class Run {
       world_.RunUntil(world_.now() + kOperatorLooks, done);
       const scheduler::TrainingJob* job = world_.scheduler().job();
       if (job != nullptr && job->state().phase == JobPhase::kPaused) {
-        world_.scheduler().ResumeJob(/*skip=*/true);
+        world_.scheduler().ResumeJob(MaySkip(*job));
       }
       if (!world_.calm || world_.checker().progress() != progress) {
         progress = world_.checker().progress();

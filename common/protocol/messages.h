@@ -166,6 +166,13 @@ struct PartitionRegistration {
   bool serving = false;
   std::string marks;  // MarkSet::Encode; empty where unknown.
   std::string durable_marks;
+  // Decided by some scheduler, and in the values: a decision is not forgotten
+  // with the scheduler's store.
+  std::vector<SkippedRange> skipped;
+  // Rounds: the oldest whose value it still has, and the sound versions of the
+  // line that are stored.
+  int64_t oldest_round = 0;
+  std::vector<RoundVersion> stored;
 };
 
 // Replaces whatever was believed of the partitions it names.
@@ -196,6 +203,8 @@ struct PartitionMarkReport {
   Term term;
   std::vector<ItemMark> marks;  // That changed since the last report.
   std::vector<ItemMark> durable;
+  // Rounds: all that are stored, where that changed; else empty.
+  std::vector<RoundVersion> stored;
 };
 struct MarkReport {
   SessionId session;

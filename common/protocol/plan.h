@@ -170,6 +170,39 @@ struct VersionKey {
 // partition that is not named starts from its initial values.
 struct RollbackRecord {
   std::vector<VersionKey> versions;  // At most one per partition.
+
+  // The version that the partition starts from; null: its initial values.
+  const VersionKey* Find(PartitionId partition) const {
+    const auto it = std::find_if(
+        versions.begin(), versions.end(),
+        [&](const VersionKey& key) { return key.partition == partition; });
+    return it == versions.end() ? nullptr : &*it;
+  }
+};
+
+// Whether a version is of the generation's line: its own, or of the generation
+// that it was rolled back to, no newer than the one it started from.
+inline bool OfLine(const VersionKey& key, Generation generation,
+                   const RollbackRecord& rollback) {
+  if (key.generation == generation) return true;
+  const VersionKey* from = rollback.Find(key.partition);
+  return from != nullptr && key.generation == from->generation && key <= *from;
+}
+
+// Rounds: the rounds whose pulls can be answered, [oldest, open]. The open one
+// has not closed yet.
+struct RoundSpan {
+  int64_t oldest = 0;
+  int64_t open = 0;
+  bool Has(int64_t round) const { return oldest <= round && round <= open; }
+  friend bool operator==(const RoundSpan&, const RoundSpan&) = default;
+};
+
+// A stored version of a job in rounds.
+struct RoundVersion {
+  VersionKey key;
+  RoundSpan rounds;
+  friend bool operator==(const RoundVersion&, const RoundVersion&) = default;
 };
 
 // A job as every daemon knows it. Immutable; shared.

@@ -25,7 +25,8 @@ using internal::ValidUtf8;
 // Whoever adds a field is stopped here: convert it below, then count it.
 static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
-              kFields<VersionKey> == 5 && kFields<RollbackRecord> == 1);
+              kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&
+              kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 1);
 static_assert(kFields<JobPlan> == 19 && kFields<ConsistencyPlan> == 5 &&
               kFields<JobRecord> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
@@ -110,6 +111,14 @@ v1::VersionKey ToProto(const VersionKey& key) {
   message.set_partition(key.partition.value());
   message.set_term(key.term.value());
   message.set_sequence(key.sequence);
+  return message;
+}
+
+v1::RoundVersion ToProto(const RoundVersion& version) {
+  v1::RoundVersion message;
+  *message.mutable_key() = ToProto(version.key);
+  message.set_oldest_round(version.rounds.oldest);
+  message.set_open_round(version.rounds.open);
   return message;
 }
 
@@ -275,6 +284,19 @@ absl::StatusOr<VersionKey> FromProto(const v1::VersionKey& message) {
   return VersionKey{JobId(message.job()), Generation(message.generation()),
                     PartitionId(message.partition()), Term(message.term()),
                     message.sequence()};
+}
+
+absl::StatusOr<RoundVersion> FromProto(const v1::RoundVersion& message) {
+  EBB_RETURN_IF_ERROR(Present("RoundVersion.key", message.has_key()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("RoundVersion.oldest_round", message.oldest_round()));
+  if (message.open_round() < message.oldest_round()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "RoundVersion.open_round is ", message.open_round(),
+        ", must not be below oldest_round, ", message.oldest_round()));
+  }
+  EBB_ASSIGN_OR_RETURN(VersionKey key, FromProto(message.key()));
+  return RoundVersion{key, {message.oldest_round(), message.open_round()}};
 }
 
 absl::StatusOr<RollbackRecord> FromProto(const v1::RollbackRecord& message) {

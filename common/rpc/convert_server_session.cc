@@ -26,9 +26,9 @@ using internal::ValidUtf8;
 
 // Whoever adds a field is stopped here: convert it below, then count it.
 static_assert(kFields<RegisterServer> == 6 && kFields<JobRegistration> == 4 &&
-              kFields<PartitionRegistration> == 5 &&
+              kFields<PartitionRegistration> == 8 &&
               kFields<RegisterPartitions> == 2);
-static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 4);
+static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 5);
 static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
               kFields<ServerStatistics> == 10 && kFields<EpochLossSum> == 3 &&
               kFields<ServerGoodbye> == 1);
@@ -90,18 +90,66 @@ absl::Status OfJob(absl::string_view field, int32_t partition,
 
 // --- Server -> scheduler -----------------------------------------------------
 
+void Put(const PartitionRegistration& from, v1::PartitionRegistration* to) {
+  to->set_partition(from.partition.value());
+  to->set_term(from.term.value());
+  to->set_serving(from.serving);
+  to->set_marks(from.marks);
+  to->set_durable_marks(from.durable_marks);
+  for (const SkippedRange& range : from.skipped) {
+    *to->add_skipped() = ToProto(range);
+  }
+  to->set_oldest_round(from.oldest_round);
+  for (const RoundVersion& version : from.stored) {
+    *to->add_stored() = ToProto(version);
+  }
+}
+
+absl::Status GetStored(
+    absl::string_view field, PartitionId partition,
+    const google::protobuf::RepeatedPtrField<v1::RoundVersion>& from,
+    std::vector<RoundVersion>* to) {
+  EBB_RETURN_IF_ERROR(AtMost(field, from.size(), kMaxRoundVersions));
+  to->reserve(from.size());
+  for (const v1::RoundVersion& message : from) {
+    EBB_ASSIGN_OR_RETURN(RoundVersion version, FromProto(message));
+    if (version.key.partition != partition) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          field, " of partition ", partition.value(),
+          " names one of partition ", version.key.partition.value()));
+    }
+    to->push_back(version);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Get(v1::PartitionRegistration* from, PartitionRegistration* to) {
+  to->partition = PartitionId(from->partition());
+  to->term = Term(from->term());
+  to->serving = from->serving();
+  to->marks = std::move(*from->mutable_marks());
+  to->durable_marks = std::move(*from->mutable_durable_marks());
+  EBB_RETURN_IF_ERROR(AtMost("PartitionRegistration.skipped",
+                             from->skipped_size(), kMaxSkippedRanges));
+  to->skipped.reserve(from->skipped_size());
+  for (const v1::SkippedRange& message : from->skipped()) {
+    EBB_ASSIGN_OR_RETURN(SkippedRange range, FromProto(message));
+    to->skipped.push_back(range);
+  }
+  EBB_RETURN_IF_ERROR(
+      NotNegative("PartitionRegistration.oldest_round", from->oldest_round()));
+  to->oldest_round = from->oldest_round();
+  return GetStored("PartitionRegistration.stored", to->partition,
+                   from->stored(), &to->stored);
+}
+
 void Put(const JobRegistration& from, RecordSender* records,
          v1::JobRegistration* to) {
   if (from.record != nullptr) records->Put(from.record, to->mutable_record());
   to->set_generation(from.generation.value());
   *to->mutable_rollback() = ToProto(from.rollback);
   for (const PartitionRegistration& partition : from.partitions) {
-    v1::PartitionRegistration* message = to->add_partitions();
-    message->set_partition(partition.partition.value());
-    message->set_term(partition.term.value());
-    message->set_serving(partition.serving);
-    message->set_marks(partition.marks);
-    message->set_durable_marks(partition.durable_marks);
+    Put(partition, to->add_partitions());
   }
 }
 
@@ -119,10 +167,7 @@ absl::Status Get(v1::JobRegistration* from, RecordReceiver* records,
   for (v1::PartitionRegistration& partition : *from->mutable_partitions()) {
     EBB_RETURN_IF_ERROR(OfJob("PartitionRegistration.partition",
                               partition.partition(), *to->record));
-    to->partitions.push_back({PartitionId(partition.partition()),
-                              Term(partition.term()), partition.serving(),
-                              std::move(*partition.mutable_marks()),
-                              std::move(*partition.mutable_durable_marks())});
+    EBB_RETURN_IF_ERROR(Get(&partition, &to->partitions.emplace_back()));
   }
   return absl::OkStatus();
 }
@@ -211,6 +256,9 @@ void Put(const MarkReport& from, RecordSender*,
     for (const ItemMark& mark : partition.durable) {
       *message->add_durable() = ToProto(mark);
     }
+    for (const RoundVersion& version : partition.stored) {
+      *message->add_stored() = ToProto(version);
+    }
   }
 }
 
@@ -233,6 +281,9 @@ absl::Status Get(v1::MarkReport* from, RecordReceiver*, MarkReport* to) {
                                  &partition.marks));
     EBB_RETURN_IF_ERROR(GetMarks("PartitionMarkReport.durable",
                                  message.durable(), &partition.durable));
+    EBB_RETURN_IF_ERROR(GetStored("PartitionMarkReport.stored",
+                                  partition.partition, message.stored(),
+                                  &partition.stored));
   }
   return absl::OkStatus();
 }

@@ -315,18 +315,33 @@ void ExpectSameInStream(const Struct& value, const std::string& text) {
   EXPECT_EQ(ToProto(*back, &again).ShortDebugString(), sent);
 }
 
+const RoundVersion kRoundVersion{
+    {JobId(77), Generation(5), PartitionId(2), Term(6), 7}, {8, 9}};
+constexpr char kRoundVersionText[] =
+    "key { job: 77 generation: 5 partition: 2 term: 6 sequence: 7 } "
+    "oldest_round: 8 open_round: 9";
+
 JobRegistration TestRegistration() {
   JobRegistration job;
   job.record = TestRecord();
   job.generation = Generation(5);
   job.rollback = kRollback;
-  job.partitions = {{PartitionId(2), Term(6), true, "\x01", "\x02"}};
+  job.partitions = {{PartitionId(2),
+                     Term(6),
+                     true,
+                     "\x01",
+                     "\x02",
+                     {{{0, 1}, 2, 3}},
+                     4,
+                     {kRoundVersion}}};
   return job;
 }
 const std::string kRegistrationText = absl::StrCat(
     "record { ", kRecordText, " } generation: 5 rollback { ", kRollbackText,
     " } partitions { partition: 2 term: 6 serving: true marks: \"\\001\" "
-    "durable_marks: \"\\002\" }");
+    "durable_marks: \"\\002\" skipped { item { shard: 1 } begin: 2 end: 3 } "
+    "oldest_round: 4 stored { ",
+    kRoundVersionText, " } }");
 
 TEST(ConvertTest, ServerMessagesSurvive) {
   using V = ServerToScheduler;
@@ -348,10 +363,16 @@ TEST(ConvertTest, ServerMessagesSurvive) {
       MarkReport{SessionId(1),
                  JobId(2),
                  Generation(3),
-                 {{PartitionId(4), Term(5), {{{6, 7}, 8}}, {{{9, 10}, 11}}}}},
-      "mark_report { session: 1 job: 2 generation: 3 partitions { "
-      "partition: 4 term: 5 marks { item { epoch: 6 shard: 7 } mark: 8 } "
-      "durable { item { epoch: 9 shard: 10 } mark: 11 } } }");
+                 {{PartitionId(2),
+                   Term(5),
+                   {{{6, 7}, 8}},
+                   {{{9, 10}, 11}},
+                   {kRoundVersion}}}},
+      absl::StrCat(
+          "mark_report { session: 1 job: 2 generation: 3 partitions { "
+          "partition: 2 term: 5 marks { item { epoch: 6 shard: 7 } mark: 8 } "
+          "durable { item { epoch: 9 shard: 10 } mark: 11 } stored { ",
+          kRoundVersionText, " } } }"));
   ExpectSameInStream<V>(ViewRequest{JobId(1)}, "view_request { job: 1 }");
   ExpectSameInStream<V>(
       SnapshotReply{JobId(1), Generation(2), 3, {{PartitionId(4), Term(5)}}, 6},

@@ -3,6 +3,7 @@
 #define EBB_SERVER_STORE_CHECKPOINT_STORE_H_
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct StoredJob {
 struct Inventory {
   std::vector<StoredJob> jobs;
   std::vector<VersionKey> versions;  // Ascending.
+  // Of the versions of jobs in rounds.
+  std::map<VersionKey, RoundSpan> rounds;
 };
 
 struct WriteResult {

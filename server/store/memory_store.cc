@@ -19,6 +19,16 @@ absl::StatusOr<Inventory> MemoryStore::List() {
   Inventory inventory;
   for (const auto& [id, job] : disk_->jobs_) inventory.jobs.push_back(job);
   inventory.versions = disk_->Versions();
+  for (const auto& [key, version] : disk_->versions_) {
+    const auto job = disk_->jobs_.find(key.job);
+    if (job == disk_->jobs_.end()) continue;
+    const JobPlan& plan = job->second.record->plan;
+    if (!plan.rounds()) continue;
+    if (const auto rounds =
+            RoundsOf(plan, version->cut.marks, NamesOf(version->arrays))) {
+      inventory.rounds[key] = *rounds;
+    }
+  }
   return inventory;
 }
 

@@ -269,19 +269,6 @@ absl::Status RocksDbStore::RemoveLeftovers(const VersionIndex& index) {
   return WriteBatch(*db_, "remove leftovers", /*sync=*/false, &batch);
 }
 
-absl::StatusOr<Inventory> RocksDbStore::List() {
-  EBB_RETURN_IF_ERROR(EnsureReadable());
-  Inventory inventory;
-  EBB_RETURN_IF_ERROR(
-      Scan(*db_, kJobsPrefix, [&](absl::string_view, absl::string_view value) {
-        auto job = DecodeStoredJob(value);
-        // What cannot be decoded was logged when the store was opened.
-        if (job.ok()) inventory.jobs.push_back(*std::move(job));
-      }));
-  inventory.versions = index_->Versions();
-  return inventory;
-}
-
 namespace {
 
 absl::StatusOr<Manifest> ReadManifest(rocksdb::DB& db, const VersionKey& key) {
@@ -299,6 +286,20 @@ absl::StatusOr<Manifest> ReadManifest(rocksdb::DB& db, const VersionKey& key) {
                                             VersionName(manifest.key)));
   }
   return manifest;
+}
+
+// A version whose manifest cannot be read is left out: it cannot be loaded.
+void AddRounds(rocksdb::DB& db, const JobRecord& record, Inventory* inventory) {
+  if (!record.plan.rounds()) return;
+  for (const VersionKey& key : inventory->versions) {
+    if (key.job != record.id) continue;
+    const auto manifest = ReadManifest(db, key);
+    if (!manifest.ok()) continue;
+    if (const auto rounds =
+            RoundsOf(record.plan, manifest->marks, NamesOf(manifest->arrays))) {
+      inventory->rounds[key] = *rounds;
+    }
+  }
 }
 
 Cut CutOf(Manifest manifest) {
@@ -323,6 +324,22 @@ Manifest ManifestOf(const VersionKey& key, const Cut& cut) {
 }
 
 }  // namespace
+
+absl::StatusOr<Inventory> RocksDbStore::List() {
+  EBB_RETURN_IF_ERROR(EnsureReadable());
+  Inventory inventory;
+  EBB_RETURN_IF_ERROR(
+      Scan(*db_, kJobsPrefix, [&](absl::string_view, absl::string_view value) {
+        auto job = DecodeStoredJob(value);
+        // What cannot be decoded was logged when the store was opened.
+        if (job.ok()) inventory.jobs.push_back(*std::move(job));
+      }));
+  inventory.versions = index_->Versions();
+  for (const StoredJob& job : inventory.jobs) {
+    AddRounds(*db_, *job.record, &inventory);
+  }
+  return inventory;
+}
 
 absl::StatusOr<Cut> RocksDbStore::Load(const VersionKey& key, BlockPool* pool) {
   EBB_RETURN_IF_ERROR(EnsureReadable());

@@ -203,6 +203,7 @@ Json JobJson(const v1::JobStatus& job) {
   json["name"] = job.summary().name();
   json["state"] = StateWord(job.summary().state());
   json["generation"] = job.summary().generation();
+  json["rolled_back"] = job.rolled_back();
   json["epochs"] = job.summary().epochs();
   json["items"] = job.summary().items();
   json["full_items"] = job.summary().full_items();
@@ -275,6 +276,9 @@ std::string StatusText(const v1::GetStatusResponse& status,
   absl::StrAppend(&out, JobTable(status));
   for (const v1::JobStatus& job : status.jobs()) {
     absl::StrAppend(&out, EpochTable(job));
+    if (job.rolled_back().empty()) continue;
+    absl::StrAppend(&out, "\n", job.summary().name(), " rolled back ",
+                    job.rolled_back(), "\n");
   }
   for (const v1::JobStatus& job : status.jobs()) {
     if (job.waiting().empty()) continue;

@@ -5,7 +5,10 @@
 #include <cstring>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/protocol/marks.h"
 
 namespace ebb::server {
 
@@ -48,6 +51,22 @@ absl::Status FillBlock(std::span<const std::byte> floats, BlockRef* block) {
   std::memcpy(to.data(), floats.data(), floats.size());
   std::ranges::fill(to.subspan(floats.size()), std::byte{0});
   return absl::OkStatus();
+}
+
+std::optional<RoundSpan> RoundsOf(const JobPlan& plan, absl::string_view marks,
+                                  std::span<const std::string> arrays) {
+  const auto decoded = MarkSet::Decode(plan, marks);
+  if (!decoded.ok()) return std::nullopt;
+  RoundSpan rounds;
+  rounds.oldest = rounds.open = decoded->first_open_round();
+  for (absl::string_view name : arrays) {
+    int64_t round = 0;
+    if (absl::ConsumePrefix(&name, "value:") &&
+        absl::SimpleAtoi(name, &round)) {
+      rounds.oldest = std::min(rounds.oldest, round);
+    }
+  }
+  return rounds;
 }
 
 Cut WithoutArrays(const Cut& cut) {

@@ -3,10 +3,13 @@
 #define EBB_SERVER_STORE_INTERNAL_CUT_BLOCKS_H_
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "common/protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block.h"
@@ -23,6 +26,19 @@ std::span<const float> UsedFloats(const CutArray& array, size_t i);
 // Copies stored floats (raw bytes) into a new block; the rest becomes 0.
 // FailedPrecondition when the block is too small.
 absl::Status FillBlock(std::span<const std::byte> floats, BlockRef* block);
+
+// The keys of a map of arrays.
+template <typename Arrays>
+std::vector<std::string> NamesOf(const Arrays& arrays) {
+  std::vector<std::string> names;
+  for (const auto& [name, array] : arrays) names.push_back(name);
+  return names;
+}
+
+// Which rounds' values a cut has, from its marks and the names of its arrays.
+// nullopt: the marks are none of the plan.
+std::optional<RoundSpan> RoundsOf(const JobPlan& plan, absl::string_view marks,
+                                  std::span<const std::string> arrays);
 
 // A cut without its arrays.
 Cut WithoutArrays(const Cut& cut);

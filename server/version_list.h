@@ -1,0 +1,50 @@
+// The versions of one partition that a server has stored: what a load may take,
+// what a rollback may go to, what retention lets go.
+//
+// Thread-compatible.
+#ifndef EBB_SERVER_VERSION_LIST_H_
+#define EBB_SERVER_VERSION_LIST_H_
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::server {
+
+class VersionList {
+ public:
+  // `rounds`: of a job in rounds, as far as they are known.
+  void Add(const VersionKey& key, std::optional<RoundSpan> rounds) {
+    versions_[key] = {rounds, false};
+  }
+  // It could not be loaded: it counts no more, and the next Prune drops it.
+  void Damaged(const VersionKey& key);
+
+  // What a load tries, the best first: versions of the generation, the newest
+  // first, then the one it started from.
+  std::vector<VersionKey> ToLoad(PartitionId partition, Generation generation,
+                                 const RollbackRecord& rollback) const;
+  // Those that a rollback may name: sound, and of the generation's line.
+  std::vector<RoundVersion> OfRounds(Generation generation,
+                                     const RollbackRecord& rollback) const;
+  // Drops, and returns, all but the newest `keep` sound ones of the line and
+  // the one that the generation started from.
+  std::vector<VersionKey> Prune(size_t keep, Generation generation,
+                                const RollbackRecord& rollback);
+
+ private:
+  struct Version {
+    std::optional<RoundSpan> rounds;
+    bool damaged = false;
+  };
+
+  std::map<VersionKey, Version> versions_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_VERSION_LIST_H_
