@@ -69,7 +69,7 @@ constexpr Plant kPlants[] = {
     {"values_copied_after_the_marks",
      "a cut has the values of now with the marks of the cut before"},
     {"versions_of_dead_generations_count",
-     "a load takes a version of a generation that was rolled back"},
+     "a load takes the newest version, of whatever generation"},
 };
 
 // Set before anything runs; programs of tests only.

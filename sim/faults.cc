@@ -149,6 +149,21 @@ void FaultPlan::DamageAfterCompletion() {
                      [server] { server->Start(); });
 }
 
+bool FaultPlan::AgeScheduler() {
+  SchedulerNode& scheduler = world_->scheduler();
+  if (!world_->scenario().scheduler_store_loss ||
+      scheduler.older_disks().empty() || !ServersKnowTheJob()) {
+    return false;
+  }
+  world_->counts().Add(Fault::kSchedulerKilled);
+  world_->counts().Add(Fault::kSchedulerStoreOlder);
+  scheduler.Kill();
+  scheduler.ReplaceDisk(scheduler.older_disks().back());
+  scheduler.DiskHealed();  // The disk may have been full then.
+  scheduler.Start();
+  return true;
+}
+
 // --- The scheduler -----------------------------------------------------------
 
 void FaultPlan::HappenToScheduler() {
@@ -188,12 +203,16 @@ void FaultPlan::KillScheduler() {
                      [&scheduler] { scheduler.Start(); });
 }
 
-// The job is known as long as each server's disk has it.
+// It is known as long as each server's disk has it.
+bool FaultPlan::ServersKnowTheJob() const {
+  return std::ranges::none_of(world_->servers(), [](const auto& server) {
+    return server->disk().Versions().empty();
+  });
+}
+
 bool FaultPlan::LoseSchedulerStore() {
   SchedulerNode& scheduler = world_->scheduler();
-  for (const auto& server : world_->servers()) {
-    if (server->disk().Versions().empty()) return false;
-  }
+  if (!ServersKnowTheJob()) return false;
   if (rng_.Chance(0.4)) {
     world_->counts().Add(Fault::kSchedulerStoreLost);
     scheduler.ReplaceDisk({});
@@ -288,8 +307,7 @@ void FaultPlan::SplitSomebody() {
 void FaultPlan::CopyGrantLate() {
   ServerNode* server = OneOf(world_->servers());
   absl::Duration late = Outage();
-  if (server->alive() && !world_->scenario().plan.rounds() &&
-      aside_.Chance(0.5)) {
+  if (server->alive() && aside_.Chance(0.5)) {
     world_->counts().Add(Fault::kServerKilled);
     server->Kill();
     world_->queue().At(world_->now() + late, [server] { server->Start(); });

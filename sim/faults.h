@@ -19,6 +19,9 @@ class FaultPlan {
   void Schedule();
   // Damages what one server stored of a complete job.
   void DamageAfterCompletion();
+  // A scheduler with a store of before what happened last; false: there is
+  // none that the servers could make up for.
+  bool AgeScheduler();
   // All is well again: splits heal, disks work, everybody is there.
   void Calm();
 
@@ -31,6 +34,7 @@ class FaultPlan {
   void KillServer(ServerNode* server);
   bool DamageDisk(ServerNode* server);
   void KillScheduler();
+  bool ServersKnowTheJob() const;
   bool LoseSchedulerStore();
   void StopAndResume(Node* node, Fault fault);
   void SlowDown(Node* node, Fault fault);

@@ -129,6 +129,9 @@ Scenario DrawScenario(uint64_t seed) {
   s.fault_span = absl::Milliseconds(rng.Between(500, 3000));
   s.storage_damage = rng.Chance(0.4);
   s.damage_after_completion = s.storage_damage && rng.Chance(0.5);
+  if (s.storage_damage && s.plan.rounds() && rng.Fork(1).Chance(0.6)) {
+    s.update.most = absl::Milliseconds(200);  // A rollback finds some running.
+  }
   s.scheduler_store_loss = rng.Chance(0.5);
   if (!s.scheduler_store_loss && rng.Chance(0.4)) {
     s.scheduler.takeover_after = absl::Milliseconds(rng.Between(100, 1000));

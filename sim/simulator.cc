@@ -36,6 +36,9 @@ class Run {
     if (world_.ok() && world_.scenario().damage_after_completion) {
       faults_.DamageAfterCompletion();
       Drive([this] { return Settled(); });
+      if (world_.ok() && faults_.AgeScheduler()) {
+        Drive([this] { return Settled(); });
+      }
     }
     if (!world_.ok()) return;
     // A load of any partition right after completion gives full marks.
