@@ -61,6 +61,9 @@ PartitionAudit AuditPartition(const JobPlan& plan, int server,
   audit.problem.clear();
   audit.ledger = AuditLedger(plan, *ledger);
   audit.skipped = ledger->skipped();
+  std::ranges::sort(audit.skipped, {}, [](const SkippedRange& range) {
+    return std::pair(range.item, range.begin);
+  });
   CheckMarks(plan, stored, *ledger, &audit);
   audit.oracle_exact =
       plan.oracle_width == 0 ||
@@ -146,11 +149,21 @@ bool AuditReport::exact() const {
 
 std::vector<std::string> AuditReport::Problems(bool complete) const {
   std::vector<std::string> problems;
+  const PartitionAudit* first = nullptr;  // Of those that are there.
   for (const PartitionAudit& audit : partitions) {
     const std::string name = absl::StrCat("partition ", audit.partition);
     if (!audit.problem.empty()) {
       problems.push_back(absl::StrCat(name, ": ", audit.problem));
       continue;
+    }
+    if (first == nullptr) first = &audit;
+    // A batch is skipped everywhere or nowhere. While the job runs, some
+    // partitions have yet to meet it.
+    if (complete && audit.skipped != first->skipped) {
+      problems.push_back(absl::StrCat(name, ": it skipped other examples than ",
+                                      "partition ", first->partition, " (",
+                                      WithCommas(audit.ledger.skipped), ", ",
+                                      WithCommas(first->ledger.skipped), ")"));
     }
     const bool goes_on = !complete && audit.ledger.missing > 0;
     if (!audit.ledger.exact() && (!goes_on || audit.ledger.doubled > 0)) {

@@ -191,6 +191,23 @@ TEST(AuditTest, WhatWasSkippedIsListedApart) {
   EXPECT_EQ(report.worst.missing, 0);
 }
 
+TEST(AuditTest, WhatOneSkippedAndAnotherAppliedIsNotExact) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1);
+  for (FakePartition* partition : {&zero, &one}) {
+    partition->ApplyAllBut({0, 1});
+    partition->Apply({0, 1}, 0, 2);
+  }
+  zero.Skip({0, 1}, 2, 4);
+  one.Apply({0, 1}, 2, 4);
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored(), one.Stored()})});
+  EXPECT_FALSE(report.exact());
+  EXPECT_THAT(report.Problems(),
+              ElementsAre(HasSubstr(
+                  "partition 1: it skipped other examples than partition 0")));
+}
+
 TEST(AuditTest, TheHigherTermOwnsAPartition) {
   const JobPlan plan = TestPlan();
   FakePartition zero(plan, 0), one(plan, 1), old(plan, 1);

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "tools/ebb/checkpoint_source.h"
@@ -125,7 +126,8 @@ absl::Status WriteNpyFolder(const std::string& folder, const TensorFile& file) {
 // Whether the export may go to `output`: nothing is lost by mistake, and what
 // cannot be written is not computed first.
 absl::Status MayWrite(const std::string& output, bool force) {
-  const std::filesystem::path path(output);
+  // "out/" is the folder "out".
+  const std::filesystem::path path(std::string(absl::StripSuffix(output, "/")));
   std::error_code error;
   const bool folder = std::filesystem::is_directory(path, error);
   if (absl::EndsWith(output, ".npy") && !folder) {
