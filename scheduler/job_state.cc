@@ -63,7 +63,7 @@ void VisitFields(Struct& state, Visitor&& visit) {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;  // 1 had no `rolled_back`.
 
 }  // namespace
 

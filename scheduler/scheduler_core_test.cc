@@ -390,6 +390,26 @@ TEST_F(SchedulerCoreTest, AnItemThatAdvancesBetweenDeathsIsNot) {
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
 }
 
+TEST_F(SchedulerCoreTest, AJobPausesWhenTheLastThatCouldWorkOnItLeaves) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  WorkerUp(kOtherLink, kOther);
+  ItemEnd end{kWorker, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.error = "data.csv is not there";
+  FromWorker(kWorkerLink, end);
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  SchedulerActions actions;
+  core_->OnWorkerDisconnected(kOtherLink, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_THAT(job().state().reason, HasSubstr("data.csv is not there"));
+  // Nothing is skipped for it.
+  SchedulerActions resumed;
+  ASSERT_TRUE(core_->Resume(job_, true, now_, &resumed).ok());
+  EXPECT_THAT(job().state().skipped, IsEmpty());
+}
+
 TEST_F(SchedulerCoreTest, AWorkerThatCannotBeginStopsNobodyElse) {
   Ready();
   WorkerUp(kWorkerLink, kWorker);
@@ -671,6 +691,26 @@ TEST_F(SchedulerCoreTest, ASkipThatAServerRemembersIsNotForgotten) {
   ASSERT_THAT(Leases(kWorkerLink), SizeIs(2));
   EXPECT_THAT(Leases(kWorkerLink)[0].skipped, IsEmpty());
   EXPECT_THAT(Leases(kWorkerLink)[1].skipped, ::testing::ElementsAre(skipped));
+}
+
+TEST_F(SchedulerCoreTest, WhoHoldsAnItemHearsOfASkipThatAServerRemembers) {
+  Ready();
+  const SkippedRange skipped{{0, 1}, 0, 1};
+  JobRegistration registration = Registration(0, 0);
+  registration.partitions[1].skipped = {skipped};
+  const Generation generation = job().state().generation;
+  Restart({});
+  RegisterWorker worker{kWorker, "w"};
+  worker.held = {{job_, generation, {0, 1}}};
+  FromWorker(kWorkerLink, worker);
+  ServerUp({registration});
+  registration.generation = job().state().generation;
+  for (auto& one : registration.partitions) {
+    one.term = job().placement().at(one.partition).drawn;
+  }
+  FromServer(RegisterPartitions{kServerSession, registration}, kServerSession);
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  EXPECT_THAT(Leases(kWorkerLink)[0].skipped, ::testing::ElementsAre(skipped));
 }
 
 }  // namespace

@@ -132,6 +132,11 @@ void TrainingJob::BeginGeneration(Generation generation,
   marks_ = MarkTable(plan());
   leases_ = LeaseTable(plan(), marks_);
   for (const int64_t ordinal : state_.quarantined) leases_.Quarantine(ordinal);
+  std::erase_if(state_.failed_at, [this](const auto& one) {
+    return std::count(state_.quarantined.begin(), state_.quarantined.end(),
+                      one.first) == 0;
+  });
+  state_.failures.clear();
   returned_at_.clear();
   rounds_.reset();
   final_checkpoint_asked_ = false;
@@ -268,6 +273,11 @@ void TrainingJob::AdoptSkips(const std::vector<SkippedRange>& ranges,
                      ": it was decided before, and a server remembers it"));
     state_.skipped.push_back(range);
     dirty_ = true;
+    // Whoever works on the item has a lease that says nothing of it.
+    const auto held = leases_.held().find(plan().Ordinal(range.item));
+    if (held != leases_.held().end()) {
+      SendLease(held->second.worker, held->first, context);
+    }
   }
 }
 
@@ -404,10 +414,11 @@ void TrainingJob::TellRounds(Context* context) {
       rounds_->durable_everywhere == now.durable_everywhere) {
     return;
   }
-  if (rounds_ && now.closed_everywhere < rounds_->closed_everywhere) {
+  // The first time whatever it is: servers may believe an earlier scheduler's,
+  // and workers may hold what it leased.
+  if (!rounds_ || now.closed_everywhere < rounds_->closed_everywhere) {
     RevokeAbove(now.closed_everywhere, context);
   }
-  // The first time whatever it is: servers may believe an earlier scheduler's.
   rounds_ = now;
   ToOwners(now, context);
 }
@@ -637,7 +648,7 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
                                 " item=", ToString(end.item), " failed at ",
                                 end.position, ": ", end.error));
       if (end.failed_end <= end.position) {
-        CouldNotBegin(worker, ordinal, end.error, context);
+        CouldNotBegin(worker, end.error, context);
       } else {
         LeaseFailed(ordinal, end.position, end.non_finite,
                     end.non_finite ? plan().on_nonfinite : plan().on_poison,
@@ -649,16 +660,46 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
 }
 
 // The worker says nothing of a batch, so no batch is blamed: it is asked no
-// more, and the others go on. When nobody is left that can, somebody must look.
-void TrainingJob::CouldNotBegin(WorkerInfo* worker, int64_t ordinal,
-                                const std::string& why, Context* context) {
-  if (!worker->unfit_for.insert(id()).second) return;
+// more, and the others go on.
+void TrainingJob::CouldNotBegin(WorkerInfo* worker, const std::string& why,
+                                Context* context) {
+  worker->unfit_for.insert(id());
+  could_not_begin_ = absl::StrCat("worker ", worker->name, ": ", why);
+  PauseIfNobodyCan(context);
+}
+
+// When only those are left that could not begin, somebody must look.
+void TrainingJob::PauseIfNobodyCan(Context* context) {
   const auto& workers = context->cluster->workers;
-  const bool somebody = std::any_of(
-      workers.begin(), workers.end(),
-      [this](const auto& one) { return one.second.MayWorkOn(id()); });
-  if (somebody || state_.phase != JobPhase::kRunning) return;
-  Quarantine(ordinal, marks_.HighestMark(plan().ItemAt(ordinal)), why, context);
+  const auto any = [&](const auto& is) {
+    return std::any_of(workers.begin(), workers.end(),
+                       [&](const auto& one) { return is(one.second); });
+  };
+  if (state_.phase != JobPhase::kRunning ||
+      any([&](const WorkerInfo& one) { return one.MayWorkOn(id()); }) ||
+      !any([&](const WorkerInfo& one) {
+        return one.unfit_for.contains(id());
+      })) {
+    return;
+  }
+  const auto ordinal = leases_.LowestOpen();
+  if (!ordinal) return;
+  Quarantine(*ordinal,
+             absl::StrCat("no worker can begin it; the last that tried is ",
+                          could_not_begin_),
+             context);
+}
+
+void TrainingJob::Quarantine(int64_t ordinal, const std::string& why,
+                             Context* context) {
+  dirty_ = true;
+  leases_.Quarantine(ordinal);
+  state_.quarantined.push_back(ordinal);
+  state_.phase = JobPhase::kPaused;
+  state_.reason = absl::StrCat("item ", ToString(plan().ItemAt(ordinal)),
+                               " is quarantined: ", why);
+  context->Log(
+      absl::StrCat("job=", record_->name, " is paused: ", state_.reason));
 }
 
 // Only leases that ended by the worker's death or error while all partitions
@@ -678,28 +719,17 @@ void TrainingJob::LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
   dirty_ = true;
   const auto [failed_at, first] =
       state_.failed_at.try_emplace(ordinal, position);
-  if (!first && position > failed_at->second) state_.failures[ordinal] = 0;
-  failed_at->second = position;
+  if (!first && position > failed_at->second) {
+    state_.failures[ordinal] = 0;
+    failed_at->second = position;
+  }
   if (++state_.failures[ordinal] < plan().quarantine_after && !at_once) return;
   state_.failures.erase(ordinal);
   if (position >= plan().ItemSize(item)) return;  // Somebody finished it.
   if (policy == PoisonPolicy::kSkip && Skip(item, position, why, context)) {
     return;
   }
-  Quarantine(ordinal, position, why, context);
-}
-
-void TrainingJob::Quarantine(int64_t ordinal, int64_t position,
-                             const std::string& why, Context* context) {
-  leases_.Quarantine(ordinal);
-  state_.quarantined.push_back(ordinal);
-  state_.failed_at[ordinal] = position;
-  dirty_ = true;
-  state_.phase = JobPhase::kPaused;
-  state_.reason = absl::StrCat("item ", ToString(plan().ItemAt(ordinal)),
-                               " is quarantined at ", position, ": ", why);
-  context->Log(
-      absl::StrCat("job=", record_->name, " is paused: ", state_.reason));
+  Quarantine(ordinal, absl::StrCat("at ", position, ": ", why), context);
 }
 
 // The batch at `begin` is not to be applied, on any partition. False: some
@@ -746,6 +776,7 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
   if (evaluation_ && evaluation_->worker == worker.session) {
     BeginSnapshot(context);
   }
+  PauseIfNobodyCan(context);
 }
 
 void TrainingJob::Resume(bool skip_quarantined, Context* context) {
@@ -754,12 +785,15 @@ void TrainingJob::Resume(bool skip_quarantined, Context* context) {
     worker.unfit_for.erase(id());
   }
   for (const int64_t ordinal : std::exchange(state_.quarantined, {})) {
-    if (skip_quarantined) {
-      Skip(plan().ItemAt(ordinal), state_.failed_at[ordinal],
-           "an operator said so", context);
+    const auto failed_at = state_.failed_at.find(ordinal);
+    if (failed_at != state_.failed_at.end()) {
+      if (skip_quarantined) {
+        Skip(plan().ItemAt(ordinal), failed_at->second, "an operator said so",
+             context);
+      }
+      state_.failed_at.erase(failed_at);
     }
     leases_.EndQuarantine(ordinal);
-    state_.failed_at.erase(ordinal);
   }
   state_.phase = JobPhase::kRunning;
   state_.reason.clear();

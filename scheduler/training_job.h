@@ -142,13 +142,13 @@ class TrainingJob {
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
   void JoinView(SessionId worker, int64_t own_clock, Context* context);
   void LeaveViewIfIdle(SessionId worker, Context* context);
-  void CouldNotBegin(WorkerInfo* worker, int64_t ordinal,
-                     const std::string& why, Context* context);
+  void CouldNotBegin(WorkerInfo* worker, const std::string& why,
+                     Context* context);
+  void PauseIfNobodyCan(Context* context);
+  void Quarantine(int64_t ordinal, const std::string& why, Context* context);
   void LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
                    PoisonPolicy policy, const std::string& why,
                    Context* context);
-  void Quarantine(int64_t ordinal, int64_t position, const std::string& why,
-                  Context* context);
   bool Skip(ItemId item, int64_t begin, const std::string& why,
             Context* context);
   void BroadcastView(Context* context);
@@ -164,7 +164,8 @@ class TrainingJob {
   JobState state_;
   bool dirty_ = true;
   bool started_ = false;
-  bool begun_ = false;  // Once HasBegun(), always.
+  std::string could_not_begin_;  // Who, and why: the last.
+  bool begun_ = false;           // Once HasBegun(), always.
 
   PlacementTable placement_;
   MarkTable marks_;

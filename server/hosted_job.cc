@@ -16,7 +16,8 @@ constexpr absl::Duration kLoadRetry = absl::Seconds(1);
 
 // Memory, or the store, is wanting: says nothing of what is stored.
 bool MayPass(const absl::Status& status) {
-  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status) ||
+         absl::IsPermissionDenied(status);
 }
 
 }  // namespace
@@ -803,6 +804,12 @@ void HostedJob::VersionWritten(const VersionKey& key,
 }
 
 void HostedJob::PruneVersions(Hosted* hosted, ServerActions* out) {
+  // Others are behind what is kept here: a rollback may be decided just now,
+  // and may name any of these.
+  if (plan().rounds() && hosted->values != nullptr &&
+      hosted->values->rounds().oldest > rounds_.closed_everywhere) {
+    return;
+  }
   const auto keep = static_cast<size_t>(std::max(1, plan().checkpoint_keep));
   auto dropped = hosted->versions.Prune(keep, job_.generation, job_.rollback);
   if (!dropped.empty()) out->push_back(DeleteVersions{std::move(dropped)});

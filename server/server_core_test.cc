@@ -313,8 +313,9 @@ TEST_F(ServerCoreTest, AVersionThatCannotBeLoadedNowIsWaitedFor) {
     EXPECT_EQ(loads_.back(), stored);
     ServerActions actions;
     core_->OnLoaded(stored,
-                    i % 2 == 1 ? absl::ResourceExhaustedError("memory")
-                               : absl::UnavailableError("store"),
+                    i == 1   ? absl::ResourceExhaustedError("memory")
+                    : i == 2 ? absl::PermissionDeniedError("mode")
+                             : absl::UnavailableError("store"),
                     now_, &actions);
     Do(std::move(actions));
     EXPECT_THAT(registrations_, IsEmpty());

@@ -47,6 +47,7 @@ class Rules {
   void CheckModel();
   void CheckOptimizer();
   void CheckTraining();
+  void CheckPoliciesOfRounds();
   void CheckExpectations();
   void CheckAgainstTrainData(const SourceFacts& data);
   void CheckLayers(const SourceFacts& data);
@@ -189,11 +190,34 @@ void Rules::CheckTraining() {
                       train.batch()),
          absl::StrCat("examples: ", train.batch() * 8));
   }
+  if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
+    CheckPoliciesOfRounds();
+  }
   if (job_.workers().min() > job_.workers().max()) {
     Fail("workers.min",
          absl::StrCat(job_.workers().min(), " is more than the maximum of ",
                       job_.workers().max()),
          absl::StrCat("max: ", job_.workers().min()));
+  }
+}
+
+void Rules::CheckPoliciesOfRounds() {
+  // Values that were made with a batch may still be in use when a server lost
+  // it and it is skipped the second time: the round would not be exact.
+  const auto no_skip = [this](const char* key, v1::Policy policy) {
+    if (policy != v1::POLICY_SKIP) return;
+    Fail(key, "a batch cannot be skipped by itself in rounds",
+         absl::StrCat(key, ": pause"));
+  };
+  no_skip("on_poison", job_.on_poison());
+  no_skip("on_nonfinite", job_.on_nonfinite());
+  // Each version is reported, so that a rollback finds a round that all have.
+  constexpr int64_t kMostVersions = 1000;
+  if (job_.checkpoint().keep() > kMostVersions) {
+    Fail("checkpoint.keep",
+         absl::StrCat(job_.checkpoint().keep(), " versions are more than ",
+                      kMostVersions, ", the most in rounds"),
+         absl::StrCat("keep: ", kMostVersions));
   }
 }
 
