@@ -1,5 +1,5 @@
 # What `cmake --install` puts where, and the Debian packages that `cpack` makes
-# of it: `ebb`, the programs; `libebb0`, the client library; `libebb-dev`, what
+# of it: `ebb`, the programs; `libebb0.1`, the client library; `libebb-dev`, what
 # is needed to compile with it. It installs what `--target programs` builds.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -8,10 +8,12 @@ include(CMakePackageConfigHelpers)
 # shows only what client.h declares, so that a user's program links with
 # nothing else of ebb's, and gRPC and Protocol Buffers stay out of its way.
 # (BUILD_INTERFACE keeps CMake from asking for our own libraries on export.)
+# Until 1.0 each minor version may change the interface.
+set(interface ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 add_library(ebb_shared SHARED ${PROJECT_SOURCE_DIR}/client/client.cc)
 set_target_properties(ebb_shared PROPERTIES
   OUTPUT_NAME ebb EXPORT_NAME client VISIBILITY_INLINES_HIDDEN ON
-  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  VERSION ${PROJECT_VERSION} SOVERSION ${interface})
 target_link_libraries(ebb_shared
   PRIVATE $<BUILD_INTERFACE:ebb_flags>
           $<BUILD_INTERFACE:ebb::client_job_loop>
@@ -88,7 +90,7 @@ function(ebb_package component package section summary)
 endfunction()
 ebb_package(programs ebb science
             "Its scheduler, servers and workers, and the command ebb")
-ebb_package(library libebb${PROJECT_VERSION_MAJOR} libs
+ebb_package(library libebb${interface} libs
             "Runs C++ programs that train jobs of ebb")
 ebb_package(development libebb-dev libdevel
             "Train jobs of ebb in a C++ loop of one's own")

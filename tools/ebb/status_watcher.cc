@@ -1,5 +1,6 @@
 #include "tools/ebb/status_watcher.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -131,6 +132,8 @@ void StatusWatcher::KeepUnheard(std::map<uint64_t, std::string>* workers,
 
 void StatusWatcher::WatchJob(const v1::JobStatus& job,
                              std::vector<Notice>* notices) {
+  // A rollback takes some back, and they are made again.
+  evaluations_ = std::min(evaluations_, job.evaluations_size());
   for (; evaluations_ < job.evaluations_size(); ++evaluations_) {
     const auto& evaluation = job.evaluations(evaluations_);
     const std::string epoch = absl::StrCat("epoch ", evaluation.epoch() + 1);

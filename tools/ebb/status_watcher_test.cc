@@ -124,6 +124,12 @@ TEST_F(StatusWatcherTest, TellsEvaluationsOnce) {
   evaluation->set_epoch(2);
   evaluation->set_error("no worker");
   EXPECT_THAT(Update(), ElementsAre("epoch 3: not evaluated: no worker"));
+  // A rollback opens the last epoch again.
+  const v1::JobStatus before = *job;
+  job->mutable_evaluations()->RemoveLast();
+  EXPECT_THAT(Update(), IsEmpty());
+  *job = before;
+  EXPECT_THAT(Update(), ElementsAre("epoch 3: not evaluated: no worker"));
 }
 
 TEST_F(StatusWatcherTest, TellsOfQuarantineAndOfAJobThatOpensAgain) {
