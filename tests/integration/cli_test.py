@@ -122,7 +122,8 @@ class CliTest(unittest.TestCase):
         program = "ebb-" + name.split("-")[0]
         with open(cls.path(name + ".log"), "w") as log:
             cls.daemons[name] = subprocess.Popen(
-                [os.path.join(BIN, program), *arguments, "--die-with-parent"],
+                [os.path.join(BIN, program), *arguments,
+                 "--die-with-parent", str(os.getpid())],
                 cwd=cls.folder, env=cls.environment, stderr=log)
 
     @classmethod

@@ -57,13 +57,13 @@ for ((i = 0; i < 600; ++i)); do
   echo "0.$((i % 10)),0.$((i % 7)),$((i % 10 + 2 * (i % 7)))"
 done >data.csv
 "$prefix/bin/ebb-scheduler" --listen 127.0.0.1:0 --state-dir scheduler \
-  --min-servers 2 --address-file scheduler.address --die-with-parent \
+  --min-servers 2 --address-file scheduler.address --die-with-parent $$ \
   2>scheduler.log &
 daemons+=($!)
 EBB_SCHEDULER=$(address scheduler.address) || fail "no scheduler"
 export EBB_SCHEDULER
 for id in 0 1; do
-  "$prefix/bin/ebb-ps" --id $id --state-dir ps-$id --die-with-parent \
+  "$prefix/bin/ebb-ps" --id $id --state-dir ps-$id --die-with-parent $$ \
     2>ps-$id.log &
   daemons+=($!)
 done

@@ -60,8 +60,8 @@ class PlantedServerTest(unittest.TestCase):
     def daemon(self, name, program, *arguments):
         with open(self.path(name + ".log"), "w") as log:
             child = subprocess.Popen(
-                [program, *arguments, "--die-with-parent"], cwd=self.folder,
-                env=self.environment, stderr=log)
+                [program, *arguments, "--die-with-parent", str(os.getpid())],
+                cwd=self.folder, env=self.environment, stderr=log)
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
 
