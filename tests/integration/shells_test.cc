@@ -153,8 +153,10 @@ TEST(ShellsTest, AFullDiskDelaysTheEndAndLosesNothing) {
     cluster.scheduler().Inspect([&](const auto& picture) {
       const auto& servers = picture.core.cluster().servers;
       const auto it = servers.find(ServerId(0));
-      found = it != servers.end() &&
-              it->second.problem.find("disk full") != std::string::npos;
+      if (it == servers.end()) return;
+      for (const auto& [job, report] : it->second.reports) {
+        found |= report.problem.find("disk full") != std::string::npos;
+      }
     });
     return found;
   };
