@@ -75,7 +75,7 @@ absl::StatusOr<JobId> SubmitOnce(const JobRecord& record,
   if (unfinished != nullptr) {
     return absl::AlreadyExistsError(absl::StrCat(
         "job ", record.name, " is there already (id ", unfinished->id().value(),
-        ") and not finished; cancel it, wait for it, or choose another name"));
+        ") and not finished; wait for it, or choose another name"));
   }
   return core->Submit(record, now, out);
 }

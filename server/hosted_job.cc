@@ -12,6 +12,9 @@ namespace ebb::server {
 namespace {
 
 constexpr size_t kMaxStalenessBucket = 1024;
+// More versions than these are not written between a server's registration and
+// the grant of a rollback.
+constexpr size_t kKeptForRollback = 8;
 constexpr absl::Duration kLoadRetry = absl::Seconds(1);
 
 // Memory, or the store, is wanting: says nothing of what is stored.
@@ -804,13 +807,13 @@ void HostedJob::VersionWritten(const VersionKey& key,
 }
 
 void HostedJob::PruneVersions(Hosted* hosted, ServerActions* out) {
+  auto keep = static_cast<size_t>(std::max(1, plan().checkpoint_keep));
   // Others are behind what is kept here: a rollback may be decided just now,
   // and may name any of these.
   if (plan().rounds() && hosted->values != nullptr &&
       hosted->values->rounds().oldest > rounds_.closed_everywhere) {
-    return;
+    keep += kKeptForRollback;
   }
-  const auto keep = static_cast<size_t>(std::max(1, plan().checkpoint_keep));
   auto dropped = hosted->versions.Prune(keep, job_.generation, job_.rollback);
   if (!dropped.empty()) out->push_back(DeleteVersions{std::move(dropped)});
 }
