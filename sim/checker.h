@@ -124,6 +124,7 @@ class Checker {
   void AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
                 bool skip, Content* content) const;
   // I1, I10: the partition has what its marks say.
+  bool SameMarks(const MarkSet& a, const MarkSet& b) const;
   void Compare(const std::string& where, const server::Partition& partition,
                const Content& content);
   void CompareWeights(const std::string& where, PartitionId p,
