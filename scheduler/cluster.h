@@ -2,6 +2,7 @@
 #ifndef EBB_SCHEDULER_CLUSTER_H_
 #define EBB_SCHEDULER_CLUSTER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -62,6 +63,13 @@ struct WorkerInfo {
 struct Cluster {
   std::map<ServerId, ServerInfo> servers;
   std::map<SessionId, WorkerInfo> workers;
+
+  // How many workers may work on the job.
+  int64_t WorkersFor(JobId job) const {
+    return std::count_if(
+        workers.begin(), workers.end(),
+        [job](const auto& one) { return one.second.MayWorkOn(job); });
+  }
 };
 
 // What every decision may use, and where its consequences go.

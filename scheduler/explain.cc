@@ -152,9 +152,7 @@ class Explainer {
           "no worker is connected; start some with ebb-worker");
       return;
     }
-    const auto able = std::count_if(
-        cluster_.workers.begin(), cluster_.workers.end(),
-        [this](const auto& one) { return one.second.MayWorkOn(job_.id()); });
+    const int64_t able = cluster_.WorkersFor(job_.id());
     if (able == 0) {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("none of the ", cluster_.workers.size(),

@@ -136,6 +136,18 @@ class SchedulerCoreTest : public testing::Test {
     FromWorker(link, RegisterWorker{session, "w"});
     FromWorker(link, LeaseRequest{session, 1});
   }
+  void WorkerGone(LinkId link) {
+    SchedulerActions actions;
+    core_->OnWorkerDisconnected(link, now_, &actions);
+    Do(std::move(actions));
+  }
+  // It holds the first item, and has not what it takes.
+  void CannotBegin(LinkId link, SessionId session) {
+    ItemEnd end{session, job_, job().state().generation, {0, 0}};
+    end.end = LeaseEnd::kFailed;
+    end.error = "data.csv is not there";
+    FromWorker(link, end);
+  }
   void Ready() {
     ServerUp();
     Submit();
@@ -212,9 +224,7 @@ TEST_F(SchedulerCoreTest, AConnectionThatBreaksFreesTheItemAtOnce) {
   FromWorker(kOtherLink,
              ItemEnd{kOther, job_, job().state().generation, {0, 1}});
   EXPECT_EQ(job().leases().HeldBy(kOther).size(), 1);  // Item 2.
-  SchedulerActions actions;
-  core_->OnWorkerDisconnected(kWorkerLink, now_, &actions);
-  Do(std::move(actions));
+  WorkerGone(kWorkerLink);
   FromWorker(kOtherLink, LeaseRequest{kOther, 1});
   ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
   EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 0}));
@@ -357,9 +367,7 @@ TEST_F(SchedulerCoreTest, AnItemThatKeepsKillingWorkersIsQuarantined) {
   Ready();
   for (int i = 0; i < 2; ++i) {
     WorkerUp(kWorkerLink, kWorker);
-    SchedulerActions actions;
-    core_->OnWorkerDisconnected(kWorkerLink, now_, &actions);
-    Do(std::move(actions));
+    WorkerGone(kWorkerLink);
   }
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
   SchedulerActions actions;
@@ -383,9 +391,7 @@ TEST_F(SchedulerCoreTest, AnItemThatAdvancesBetweenDeathsIsNot) {
     FromServer(RegisterPartitions{kServerSession, registration},
                kServerSession);
     WorkerUp(kWorkerLink, kWorker);
-    SchedulerActions actions;
-    core_->OnWorkerDisconnected(kWorkerLink, now_, &actions);
-    Do(std::move(actions));
+    WorkerGone(kWorkerLink);
   }
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
 }
@@ -394,14 +400,9 @@ TEST_F(SchedulerCoreTest, AJobPausesWhenTheLastThatCouldWorkOnItLeaves) {
   Ready();
   WorkerUp(kWorkerLink, kWorker);
   WorkerUp(kOtherLink, kOther);
-  ItemEnd end{kWorker, job_, job().state().generation, {0, 0}};
-  end.end = LeaseEnd::kFailed;
-  end.error = "data.csv is not there";
-  FromWorker(kWorkerLink, end);
+  CannotBegin(kWorkerLink, kWorker);
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
-  SchedulerActions actions;
-  core_->OnWorkerDisconnected(kOtherLink, now_, &actions);
-  Do(std::move(actions));
+  WorkerGone(kOtherLink);
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
   EXPECT_THAT(job().state().reason, HasSubstr("data.csv is not there"));
   // Nothing is skipped for it.
@@ -414,10 +415,7 @@ TEST_F(SchedulerCoreTest, AWorkerThatCannotBeginStopsNobodyElse) {
   Ready();
   WorkerUp(kWorkerLink, kWorker);
   WorkerUp(kOtherLink, kOther);
-  ItemEnd end{kWorker, job_, job().state().generation, {0, 0}};
-  end.end = LeaseEnd::kFailed;
-  end.error = "data.csv is not there";
-  FromWorker(kWorkerLink, end);
+  CannotBegin(kWorkerLink, kWorker);
   FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
   EXPECT_THAT(to_worker_, IsEmpty());
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
@@ -425,8 +423,7 @@ TEST_F(SchedulerCoreTest, AWorkerThatCannotBeginStopsNobodyElse) {
   EXPECT_THAT(Leases(kOtherLink), SizeIs(1));
 
   // Nobody is left who could.
-  end.session = kOther;
-  FromWorker(kOtherLink, end);
+  CannotBegin(kOtherLink, kOther);
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
   EXPECT_THAT(job().state().reason, HasSubstr("data.csv is not there"));
   SchedulerActions actions;
@@ -449,9 +446,7 @@ TEST_F(SchedulerCoreTest, AJobBeginsWithAsManyWorkersAsItWantsAtLeast) {
   EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
   EXPECT_THAT(job().leases().HeldBy(kOther), SizeIs(1));
   // One that leaves stops nobody.
-  SchedulerActions lost;
-  core_->OnWorkerDisconnected(kOtherLink, now_, &lost);
-  Do(std::move(lost));
+  WorkerGone(kOtherLink);
   FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
   EXPECT_THAT(Leases(kWorkerLink), SizeIs(1));
 }

@@ -69,13 +69,17 @@ void TrainingJob::AssignOwners(Context* context) {
 void TrainingJob::Start(Context* context) {
   started_ = true;
   AssignOwners(context);
-  std::vector<PartitionId> all;
-  for (int32_t p = 0; p < placement_.size(); ++p) all.emplace_back(p);
-  GrantAll(all, context);
+  GrantAll(context);
 }
 
-void TrainingJob::GrantAll(const std::vector<PartitionId>& partitions,
-                           Context* context) {
+void TrainingJob::GrantAll(Context* context) {
+  std::vector<PartitionId> all;
+  for (int32_t p = 0; p < placement_.size(); ++p) all.emplace_back(p);
+  GrantAnew(all, context);
+}
+
+void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
+                            Context* context) {
   std::map<ServerId, Grant> grants;
   for (const PartitionId p : partitions) {
     const Ownership& one = placement_.at(p);
@@ -122,10 +126,7 @@ bool TrainingJob::AcceptGeneration(const JobRegistration& registration,
 
 void TrainingJob::BeginGeneration(Generation generation,
                                   RollbackRecord rollback, Context* context) {
-  for (const auto& [ordinal, lease] : leases_.held()) {
-    context->ToWorker(lease.worker, LeaseLost{id(), state_.generation,
-                                              plan().ItemAt(ordinal)});
-  }
+  RevokeLeases([](ItemId) { return true; }, context);
   state_.generation = generation;
   state_.rollback = std::move(rollback);
   dirty_ = true;
@@ -143,9 +144,7 @@ void TrainingJob::BeginGeneration(Generation generation,
   round_checkpoint_asked_ = -1;
   evaluation_.reset();  // Its snapshot is of values that are no more.
   if (!started_) return;
-  std::vector<PartitionId> all;
-  for (int32_t p = 0; p < placement_.size(); ++p) all.emplace_back(p);
-  GrantAll(all, context);
+  GrantAll(context);
 }
 
 bool TrainingJob::RollBackIfNeeded(Context* context) {
@@ -213,7 +212,7 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
       anew.emplace_back(p);  // Assigned just now, maybe to another server.
     }
   }
-  GrantAll(anew, context);
+  GrantAnew(anew, context);
   SendView(server, context);
   if (rounds_) context->ToServer(server, *rounds_);
   MarksChanged(context);
@@ -301,7 +300,7 @@ void TrainingJob::PartitionsRegistered(const ServerInfo& server,
     }
     changed = Believe(server, one, context) || changed;
   }
-  if (started_) GrantAll(anew, context);
+  if (started_) GrantAnew(anew, context);
   if (changed) {
     PlacementChanged(context);
     MarksChanged(context);
@@ -415,27 +414,27 @@ void TrainingJob::TellRounds(Context* context) {
     return;
   }
   // The first time whatever it is: servers may believe an earlier scheduler's,
-  // and workers may hold what it leased.
+  // and workers may hold what it leased. Else a server came back with an older
+  // round: workers that wait for later ones hold all they may, and nobody could
+  // take what is open again.
   if (!rounds_ || now.closed_everywhere < rounds_->closed_everywhere) {
-    RevokeAbove(now.closed_everywhere, context);
+    RevokeLeases(
+        [&](ItemId item) {
+          return plan().RoundOf(item) > now.closed_everywhere;
+        },
+        context);
   }
   rounds_ = now;
   ToOwners(now, context);
 }
 
-// A server came back with an older round. Workers that wait for later ones
-// hold all they may, and nobody could take what is open again.
-void TrainingJob::RevokeAbove(int64_t round, Context* context) {
-  std::vector<std::pair<int64_t, SessionId>> revoked;
-  for (const auto& [ordinal, lease] : leases_.held()) {
-    if (plan().RoundOf(plan().ItemAt(ordinal)) > round) {
-      revoked.emplace_back(ordinal, lease.worker);
-    }
-  }
-  for (const auto& [ordinal, worker] : revoked) {
-    leases_.Release(ordinal, worker);
-    context->ToWorker(
-        worker, LeaseLost{id(), state_.generation, plan().ItemAt(ordinal)});
+void TrainingJob::RevokeLeases(absl::FunctionRef<bool(ItemId item)> which,
+                               Context* context) {
+  for (const auto& [ordinal, lease] : std::map(leases_.held())) {
+    const ItemId item = plan().ItemAt(ordinal);
+    if (!which(item)) continue;
+    context->ToWorker(lease.worker, LeaseLost{id(), state_.generation, item});
+    leases_.Release(ordinal, lease.worker);
   }
 }
 
@@ -496,10 +495,7 @@ bool TrainingJob::MayLease(int64_t ordinal, Context* context) {
 
 bool TrainingJob::HasBegun(const Cluster& cluster) const {
   if (begun_ || marks_.marks(PartitionId(0)).examples() > 0) return true;
-  return std::count_if(cluster.workers.begin(), cluster.workers.end(),
-                       [this](const auto& one) {
-                         return one.second.MayWorkOn(id());
-                       }) >= plan().min_workers;
+  return cluster.WorkersFor(id()) >= plan().min_workers;
 }
 
 bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
@@ -670,16 +666,12 @@ void TrainingJob::CouldNotBegin(WorkerInfo* worker, const std::string& why,
 
 // When only those are left that could not begin, somebody must look.
 void TrainingJob::PauseIfNobodyCan(Context* context) {
-  const auto& workers = context->cluster->workers;
-  const auto any = [&](const auto& is) {
-    return std::any_of(workers.begin(), workers.end(),
-                       [&](const auto& one) { return is(one.second); });
-  };
-  if (state_.phase != JobPhase::kRunning ||
-      any([&](const WorkerInfo& one) { return one.MayWorkOn(id()); }) ||
-      !any([&](const WorkerInfo& one) {
-        return one.unfit_for.contains(id());
-      })) {
+  const Cluster& cluster = *context->cluster;
+  const bool somebody_tried = std::any_of(
+      cluster.workers.begin(), cluster.workers.end(),
+      [this](const auto& one) { return one.second.unfit_for.contains(id()); });
+  if (state_.phase != JobPhase::kRunning || cluster.WorkersFor(id()) > 0 ||
+      !somebody_tried) {
     return;
   }
   const auto ordinal = leases_.LowestOpen();
@@ -803,11 +795,7 @@ void TrainingJob::Resume(bool skip_quarantined, Context* context) {
 void TrainingJob::Cancel(Context* context) {
   state_.phase = JobPhase::kCancelled;
   dirty_ = true;
-  for (const auto& [ordinal, lease] : std::map(leases_.held())) {
-    context->ToWorker(lease.worker, LeaseLost{id(), state_.generation,
-                                              plan().ItemAt(ordinal)});
-    leases_.Release(ordinal, lease.worker);
-  }
+  RevokeLeases([](ItemId) { return true; }, context);
 }
 
 // --- Evaluation

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
@@ -127,7 +128,8 @@ class TrainingJob {
   bool RollBackIfNeeded(Context* context);
   void AssignOwners(Context* context);
   // Draws a new term for each and sends the grants.
-  void GrantAll(const std::vector<PartitionId>& partitions, Context* context);
+  void GrantAnew(const std::vector<PartitionId>& partitions, Context* context);
+  void GrantAll(Context* context);
   // True: the registration shows the drawn term, and is believed.
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);
@@ -137,7 +139,9 @@ class TrainingJob {
   void TellRounds(Context* context);
   void PlacementChanged(Context* context);
 
-  void RevokeAbove(int64_t round, Context* context);
+  // Takes back the leases of these items.
+  void RevokeLeases(absl::FunctionRef<bool(ItemId item)> which,
+                    Context* context);
   bool MayLease(int64_t ordinal, Context* context);
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
   void JoinView(SessionId worker, int64_t own_clock, Context* context);
