@@ -126,6 +126,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                        OpenReader(spec, open));
   Dataset data;
   data.layout_ = reader->layout();
+  data.names_ = reader->Names();
   data.index_.meaning = spec.Meaning();
   if (constants != nullptr) {
     EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, *constants));

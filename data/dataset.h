@@ -9,6 +9,7 @@
 #define EBB_DATA_DATASET_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -63,6 +64,8 @@ class Dataset {
                                              const OpenBytes& open = OpenFile);
 
   const Index& index() const { return index_; }
+  // Reader::Names() of the source.
+  const std::optional<ColumnNames>& names() const { return names_; }
   int64_t examples() const { return index_.examples; }
   int64_t features() const { return index_.features; }
   bool sparse() const { return layout_ == Layout::kSparse; }
@@ -91,6 +94,7 @@ class Dataset {
   void GatherSparse(std::span<const int64_t> examples, ExampleBatch* out) const;
 
   Index index_;
+  std::optional<ColumnNames> names_;
   Layout layout_ = Layout::kDense;
   std::vector<float> labels_;     // (examples), or empty.
   std::vector<uint8_t> bytes_;    // kBytes: (examples, features).

@@ -32,6 +32,7 @@ class SplitReader : public Reader {
   }
   Layout layout() const override { return all_->layout(); }
   int64_t features() const override { return all_->features(); }
+  std::optional<ColumnNames> Names() const override { return all_->Names(); }
   std::string Where() const override { return all_->Where(); }
   std::vector<FileFingerprint> Fingerprints() const override {
     return all_->Fingerprints();

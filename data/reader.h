@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -56,6 +57,9 @@ class Reader {
   // The width of every example; for kSparse without a stated width, one more
   // than the highest id so far.
   virtual int64_t features() const = 0;
+  // Those of the columns, if the file names them, each feature has another
+  // name, and they are no longer than kMaxNameBytes.
+  virtual std::optional<ColumnNames> Names() const { return std::nullopt; }
   // Where the last example stands, for messages: "a.csv:17".
   virtual std::string Where() const = 0;
   // Of the files in the order read, once Next() has returned false.

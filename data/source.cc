@@ -1,5 +1,7 @@
 #include "data/source.h"
 
+#include <xxhash.h>
+
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -90,6 +92,17 @@ std::string Meaning(const CsvOptions& csv, absl::string_view path) {
     missing = Exact(csv.missing_value);
   }
   const char delimiter = internal::Delimiter(csv, path);
+  // Only where there are any: older indexes know of none.
+  std::string like;
+  if (csv.like.has_value()) {
+    std::string bytes;
+    for (const std::string& name : csv.like->features) {
+      absl::StrAppend(&bytes, name.size(), ":", name);
+    }
+    absl::StrAppend(&bytes, csv.like->label);
+    like =
+        absl::StrFormat(" like=%016x", XXH3_64bits(bytes.data(), bytes.size()));
+  }
   return absl::StrCat(
       " delimiter=", Quoted(absl::string_view(&delimiter, 1)),
       " header=", kHeader[static_cast<int>(csv.header)],
@@ -98,7 +111,7 @@ std::string Meaning(const CsvOptions& csv, absl::string_view path) {
                     [](std::string* out, const std::string& column) {
                       absl::StrAppend(out, Quoted(column));
                     }),
-      "] missing=", missing);
+      "] missing=", missing, like);
 }
 
 }  // namespace

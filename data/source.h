@@ -38,6 +38,16 @@ struct IdxOptions {
   std::string labels;
 };
 
+// The columns of a table, as its header names them.
+struct ColumnNames {
+  std::vector<std::string> features;  // In the order of the features.
+  std::string label;                  // Empty without labels.
+
+  friend bool operator==(const ColumnNames&, const ColumnNames&) = default;
+};
+// Longer ones, all names together, are not kept.
+inline constexpr int64_t kMaxNameBytes = int64_t{1} << 20;
+
 struct CsvOptions {
   // kAuto: the first line is a header when none of its used fields is a
   // number; a mixture is an error.
@@ -58,6 +68,12 @@ struct CsvOptions {
   std::vector<std::string> ignore;
   Missing missing = Missing::kError;
   double missing_value = 0;
+  // Of the training data, for data that is read like it. Where the file has a
+  // header its columns are found by these names, wherever they stand; others
+  // are left out (`ignore` is not looked at), and one that is not there is an
+  // error. A `label` by number or none at all means the label of this name.
+  // Absent, or without a header: columns are taken by their places.
+  std::optional<ColumnNames> like;
 };
 
 struct LibsvmOptions {

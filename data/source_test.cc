@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 SourceSpec Csv() { return {.kind = SourceKind::kCsv, .path = "a.csv"}; }
 
@@ -98,6 +99,12 @@ TEST(SourceSpecTest, MeaningNamesAllButThePaths) {
             "csv reader=1 labels=real scale=0.10000000000000001 "
             "standardise=yes split=test/0.20000000000000001/7 delimiter='\\t' "
             "header=auto label='it\\'s' ignore=['a','3'] missing=mean");
+  SourceSpec like = csv;
+  like.csv.like = ColumnNames{{"a", "bc"}, "y"};
+  EXPECT_THAT(like.Meaning(), StartsWith(csv.Meaning() + " like="));
+  SourceSpec other = like;
+  other.csv.like = ColumnNames{{"ab", "c"}, "y"};
+  EXPECT_NE(like.Meaning(), other.Meaning());
 }
 
 TEST(SplitTest, MatchesTheVectorsOfTheSpecification) {

@@ -73,10 +73,15 @@ data::SourceSpec TrainingSource(const v1::Job& job, data::LabelKind labels) {
   return spec;
 }
 
-std::optional<data::SourceSpec> TestSource(const v1::Job& job,
-                                           data::LabelKind labels) {
+std::optional<data::SourceSpec> TestSource(
+    const v1::Job& job, data::LabelKind labels,
+    const std::optional<data::ColumnNames>& columns) {
   const v1::Data& data = job.data();
-  if (data.has_test()) return SourceOf(data, data.test(), labels);
+  if (data.has_test()) {
+    data::SourceSpec spec = SourceOf(data, data.test(), labels);
+    if (spec.kind == data::SourceKind::kCsv) spec.csv.like = columns;
+    return spec;
+  }
   if (!data.has_split()) return std::nullopt;
   data::SourceSpec spec = SourceOf(data, data.train(), labels);
   spec.split = SplitOf(job, data::Split::Part::kTest);
@@ -86,6 +91,23 @@ std::optional<data::SourceSpec> TestSource(const v1::Job& job,
 data::LabelKind LabelKindOf(const data::Index& index) {
   return index.classes.empty() ? data::LabelKind::kReal
                                : data::LabelKind::kClass;
+}
+
+std::optional<data::ColumnNames> ColumnsOf(
+    const v1::Specification& specification) {
+  if (!specification.has_columns()) return std::nullopt;
+  const v1::Columns& columns = specification.columns();
+  return data::ColumnNames{
+      {columns.features().begin(), columns.features().end()}, columns.label()};
+}
+
+std::optional<v1::Columns> ToProto(
+    const std::optional<data::ColumnNames>& columns) {
+  if (!columns) return std::nullopt;
+  v1::Columns message;
+  for (const std::string& name : columns->features) message.add_features(name);
+  message.set_label(columns->label);
+  return message;
 }
 
 absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job) {

@@ -19,6 +19,7 @@
 #include "data/index.h"
 #include "data/source.h"
 #include "ebb/v1/job.pb.h"
+#include "ebb/v1/specification.pb.h"
 #include "models/backend.h"
 #include "models/config.h"
 #include "models/model.h"
@@ -29,9 +30,18 @@ namespace ebb::worker {
 // The part of data.train to learn from.
 data::SourceSpec TrainingSource(const v1::Job& job, data::LabelKind labels);
 // The examples to test on: data.test, or the held-out part of data.train.
-// Nothing when the job has neither.
-std::optional<data::SourceSpec> TestSource(const v1::Job& job,
-                                           data::LabelKind labels);
+// Nothing when the job has neither. `columns` are those of the training data
+// (Specification.columns): those of data.test are found by their names.
+std::optional<data::SourceSpec> TestSource(
+    const v1::Job& job, data::LabelKind labels,
+    const std::optional<data::ColumnNames>& columns);
+
+// The column names of a job's training data, and as its specification has
+// them.
+std::optional<data::ColumnNames> ColumnsOf(
+    const v1::Specification& specification);
+std::optional<v1::Columns> ToProto(
+    const std::optional<data::ColumnNames>& columns);
 
 // What the labels of an indexed source are.
 data::LabelKind LabelKindOf(const data::Index& index);

@@ -63,7 +63,8 @@ data:
   EXPECT_EQ(spec.csv.missing, data::CsvOptions::Missing::kConstant);
   EXPECT_EQ(spec.csv.missing_value, 3);
   EXPECT_THAT(spec.csv.ignore, ElementsAre("id"));
-  EXPECT_FALSE(TestSource(job, data::LabelKind::kReal).has_value());
+  EXPECT_FALSE(
+      TestSource(job, data::LabelKind::kReal, std::nullopt).has_value());
 }
 
 TEST_F(JobDataTest, SplitSharesTheFileAndTheJobsSeed) {
@@ -74,7 +75,7 @@ data: {train: {libsvm: {path: a, features: 9}}, split: 0.25}
 )");
 
   const auto train = TrainingSource(job, data::LabelKind::kClass);
-  const auto test = TestSource(job, data::LabelKind::kClass);
+  const auto test = TestSource(job, data::LabelKind::kClass, std::nullopt);
 
   ASSERT_TRUE(train.split.has_value() && test.has_value() &&
               test->split.has_value());

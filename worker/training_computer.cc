@@ -84,7 +84,7 @@ TrainingComputer::Load(const JobRecordPtr& record) const {
                                    &loaded->registry, loaded->backend.get()));
   EBB_RETURN_IF_ERROR(CheckLayout(*record, loaded->train, *loaded->model));
 
-  const auto test = TestSource(job, labels);
+  const auto test = TestSource(job, labels, ColumnsOf(specification));
   if (test && !specification.test_index().empty()) {
     EBB_ASSIGN_OR_RETURN(const data::Index test_index,
                          data::Index::Decode(specification.test_index()));

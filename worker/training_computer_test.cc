@@ -96,7 +96,9 @@ class TrainingComputerTest : public testing::Test {
     facts.train_index = train->index().Encode();
     facts.train_index_hash = train->index().Hash();
     facts.order_version = data::kOrderVersion;
-    if (const auto test = TestSource(*job, LabelKindOf(train->index()))) {
+    facts.columns = ToProto(train->names());
+    if (const auto test =
+            TestSource(*job, LabelKindOf(train->index()), train->names())) {
       const auto examples = data::Dataset::LoadLike(*test, train->index());
       EXPECT_TRUE(examples.ok()) << examples.status();
       facts.test_index = examples->index().Encode();

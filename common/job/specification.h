@@ -11,6 +11,7 @@
 #define EBB_COMMON_JOB_SPECIFICATION_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct JobFacts {
   std::string test_index;
   // data::Index::Hash() of the training data, and data::kOrderVersion.
   uint64_t train_index_hash = 0;
+  // Of the training data, where its header names them.
+  std::optional<v1::Columns> columns;
   int order_version = 0;
 
   // What one worker computes, if somebody measured it; 0: it is guessed from

@@ -3,7 +3,10 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +57,7 @@ class CsvReader : public Reader {
   int64_t features() const override {
     return static_cast<int64_t>(features_.size());
   }
+  std::optional<ColumnNames> Names() const override;
   std::string Where() const override {
     return absl::StrCat(file_.path(), ":", file_.line_number());
   }
@@ -73,9 +77,15 @@ class CsvReader : public Reader {
   // Takes the field that `*rest` begins with, without its delimiter.
   absl::Status TakeQuoted(absl::string_view* rest);
   absl::StatusOr<bool> FirstLineIsHeader() const;
+  // Settles what each column is: by the options, or by the names of the
+  // training data.
+  absl::Status TakeColumns();
+  absl::Status TakeColumnsLike(const ColumnNames& training);
   // The index of the column that an option names.
   absl::StatusOr<size_t> Resolve(const std::string& column) const;
   absl::StatusOr<float> Feature(size_t column) const;
+  // The columns of the header, as many as a message bears.
+  std::string Listed() const;
   // "column 3 ('petal length')".
   std::string Describe(size_t column) const;
 
@@ -105,7 +115,14 @@ absl::Status CsvReader::Start() {
   if (header) {
     for (const absl::string_view name : fields_) names_.emplace_back(name);
   }
+  const bool by_name = header && spec_.csv.like.has_value();
+  EBB_RETURN_IF_ERROR(by_name ? TakeColumnsLike(*spec_.csv.like)
+                              : TakeColumns());
+  values_.resize(features_.size());
+  return absl::OkStatus();
+}
 
+absl::Status CsvReader::TakeColumns() {
   std::vector<bool> used(width_, true);
   for (const std::string& column : spec_.csv.ignore) {
     EBB_ASSIGN_OR_RETURN(const size_t index, Resolve(column));
@@ -129,8 +146,58 @@ absl::Status CsvReader::Start() {
                Excerpt(absl::string_view(&delimiter_, 1)),
                " the right delimiter?");
   }
-  values_.resize(features_.size());
   return absl::OkStatus();
+}
+
+absl::Status CsvReader::TakeColumnsLike(const ColumnNames& training) {
+  std::map<absl::string_view, std::vector<size_t>> places;
+  for (size_t i = 0; i < width_; ++i) places[names_[i]].push_back(i);
+  const auto find = [&](const std::string& name,
+                        absl::string_view what) -> absl::StatusOr<size_t> {
+    const auto found = places.find(name);
+    if (found == places.end()) {
+      return Bad("there is no column ", Excerpt(name), ", which is ", what,
+                 " of the training data, among ", Listed());
+    }
+    if (found->second.size() > 1) {
+      return Bad("column ", Excerpt(name), " is in the header twice; ", what,
+                 " of the training data has this name");
+    }
+    return found->second.front();
+  };
+  if (spec_.has_labels) {
+    int64_t number;
+    const std::string& named = spec_.csv.label;
+    const bool place = named.empty() || (!places.contains(named) &&
+                                         absl::SimpleAtoi(named, &number));
+    EBB_ASSIGN_OR_RETURN(label_,
+                         find(place ? training.label : named, "the label"));
+  }
+  for (const std::string& name : training.features) {
+    EBB_ASSIGN_OR_RETURN(const size_t column, find(name, "a feature"));
+    if (spec_.has_labels && column == label_) {
+      return Bad("the label, ", Describe(column),
+                 ", is a feature of the training data");
+    }
+    features_.push_back(column);
+  }
+  return absl::OkStatus();
+}
+
+std::optional<ColumnNames> CsvReader::Names() const {
+  if (names_.empty()) return std::nullopt;
+  ColumnNames names;
+  std::set<absl::string_view> seen;
+  int64_t bytes = 0;
+  for (const size_t column : features_) {
+    names.features.push_back(names_[column]);
+    bytes += static_cast<int64_t>(names_[column].size());
+    if (!seen.insert(names_[column]).second) return std::nullopt;
+  }
+  if (spec_.has_labels) names.label = names_[label_];
+  bytes += static_cast<int64_t>(names.label.size());
+  if (bytes > kMaxNameBytes) return std::nullopt;
+  return names;
 }
 
 absl::StatusOr<bool> CsvReader::FirstLineIsHeader() const {
@@ -184,14 +251,18 @@ absl::StatusOr<size_t> CsvReader::Resolve(const std::string& column) const {
                " goes by a name, but there is no header; use its number, "
                "from 1");
   }
+  return Bad("there is no column ", Excerpt(column), " among ", Listed());
+}
+
+std::string CsvReader::Listed() const {
   constexpr size_t kListed = 12;
   const auto listed = names_.begin() + std::min(kListed, names_.size());
-  return Bad("there is no column ", Excerpt(column), " among ",
-             absl::StrJoin(names_.begin(), listed, ", ",
-                           [](std::string* out, const std::string& name) {
-                             absl::StrAppend(out, Excerpt(name));
-                           }),
-             listed == names_.end() ? "" : ", ...");
+  return absl::StrCat(
+      absl::StrJoin(names_.begin(), listed, ", ",
+                    [](std::string* out, const std::string& name) {
+                      absl::StrAppend(out, Excerpt(name));
+                    }),
+      listed == names_.end() ? "" : ", ...");
 }
 
 absl::StatusOr<bool> CsvReader::ReadFields() {

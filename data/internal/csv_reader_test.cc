@@ -126,6 +126,57 @@ TEST(CsvReaderTest, TakesEveryColumnAsAFeatureWithoutLabels) {
   EXPECT_EQ(all[0].label, 0);
 }
 
+// Predictions were made from columns in another order than in training.
+TEST(CsvReaderTest, FindsTheColumnsOfTheTrainingDataByName) {
+  const CsvOptions like = {.like = ColumnNames{{"a", "b"}, "y"}};
+  SourceSpec spec = Csv(like);
+  for (const char* text : {"a,b,y\n1,2,3\n", "y,id,b,a\n3,9,2,1\n"}) {
+    const auto all = Read(text, spec);
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_THAT(all[0].values, ElementsAre(1, 2)) << text;
+    EXPECT_EQ(all[0].label, 3) << text;
+  }
+  spec.has_labels = false;
+  EXPECT_THAT(Read("b,a\n2,1\n", spec)[0].values, ElementsAre(1, 2));
+  EXPECT_THAT(Read("7,8\n", spec)[0].values, ElementsAre(7, 8));  // By place.
+}
+
+TEST(CsvReaderTest, NamesTheColumnOfTheTrainingDataThatIsNotThere) {
+  SourceSpec spec = Csv({.like = ColumnNames{{"a", "b"}, "y"}});
+  EXPECT_EQ(ErrorOf("a,y,c\n1,2,3\n", spec),
+            "train.csv:1: there is no column 'b', which is a feature of the "
+            "training data, among 'a', 'y', 'c'");
+  EXPECT_THAT(ErrorOf("a,b\n1,2\n", spec),
+              HasSubstr("no column 'y', which is the label of the training"));
+  EXPECT_THAT(ErrorOf("a,y,b,a\n1,2,3,4\n", spec),
+              HasSubstr("column 'a' is in the header twice"));
+  spec.csv.label = "b";
+  EXPECT_THAT(ErrorOf("a,b\n1,2\n", spec),
+              HasSubstr("the label, column 2 ('b'), is a feature"));
+}
+
+TEST(CsvReaderTest, ALabelByNumberIsThatOfTheTrainingData) {
+  const SourceSpec spec = Csv({.label = "1", .like = ColumnNames{{"a"}, "y"}});
+  EXPECT_EQ(Read("a,y\n1,2\n", spec)[0].label, 2);
+  const SourceSpec other = Csv({.label = "z", .like = ColumnNames{{"a"}, "y"}});
+  EXPECT_EQ(Read("y,z,a\n1,2,3\n", other)[0].label, 2);
+}
+
+TEST(CsvReaderTest, KeepsNamesThatTellTheFeaturesApart) {
+  const auto names = [](const std::string& text, const CsvOptions& options) {
+    const auto reader = OpenReader(Csv(options), OpenMemory({{kPath, text}}));
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    return (*reader)->Names();
+  };
+  EXPECT_EQ(names("y,b,id,a\n1,2,3,4\n", {.label = "y", .ignore = {"id"}}),
+            (ColumnNames{{"b", "a"}, "y"}));
+  EXPECT_EQ(names("1,2\n", {}), std::nullopt);
+  EXPECT_EQ(names("a,a,y\n1,2,3\n", {}), std::nullopt);
+  const std::string longest(kMaxNameBytes - 1, 'a');
+  EXPECT_NE(names(longest + ",y\n1,2\n", {}), std::nullopt);
+  EXPECT_EQ(names(longest + "a,y\n1,2\n", {}), std::nullopt);
+}
+
 TEST(CsvReaderTest, SplitsAtTabsInATsvFile) {
   SourceSpec spec = Csv();
   spec.path = "train.tsv.gz";

@@ -265,6 +265,33 @@ class CliTest(unittest.TestCase):
             self.assertEqual(
                 a.read(), self.good("predict", "model.safetensors", IMAGES))
 
+    # A table with its columns in another order was predicted wrongly.
+    def test_columns_are_found_by_their_names(self):
+        def table(name, columns, rows=range(60)):
+            value = {"a": lambda r: r % 7, "b": lambda r: r % 5,
+                     "id": lambda r: r,
+                     "y": lambda r: 3 * (r % 7) - 2 * (r % 5) + 1}
+            with open(self.path(name), "w") as file:
+                file.write(",".join(columns) + "\n")
+                file.writelines(",".join(str(value[c](r)) for c in columns)
+                                + "\n" for r in rows)
+        table("ab.csv", ["a", "b", "y"])
+        table("ba.csv", ["y", "id", "b", "a"])
+        table("c.csv", ["a", "c"], []), table("bare_ba.csv", ["b", "a"])
+        with open(self.path("table.yaml"), "w") as file:
+            file.write("model: linear\noptimizer: {kind: adam, rate: 0.1}\n"
+                       "train: {epochs: 60, batch: 20}\n"
+                       "expect: {loss: \"<= 0.05\"}\n"
+                       "data: {train: {csv: ab.csv}, test: {csv: ba.csv}}\n")
+        self.good("run", "table.yaml", "--run-dir", "table")
+        self.good("checkpoint", "export", "table", "-o", "table.safetensors")
+        expected = self.good("predict", "table", "ab.csv", "--labelled")
+        for model in ("table", "table.safetensors"):
+            for data in ("ab.csv", "ba.csv", "bare_ba.csv"):
+                self.assertEqual(self.good("predict", model, data), expected)
+            self.fails(2, "c.csv:1: there is no column 'b', which is a feature",
+                       "predict", model, "c.csv")
+
     def test_servers_folders_serve_without_servers(self):
         copy = self.path("copy")
         for i in "01":

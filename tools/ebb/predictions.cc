@@ -53,6 +53,7 @@ absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
       worker::TrainingSource(stored.job, worker::LabelKindOf(stored.index));
   spec.path = path;
   spec.split.reset();
+  spec.csv.like = stored.columns;
   // IDX files have their labels elsewhere.
   spec.has_labels = labelled && spec.kind != data::SourceKind::kIdx;
   // A file of images instead of the front of a pair's names.

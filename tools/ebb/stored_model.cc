@@ -20,7 +20,8 @@ namespace ebb::tools {
 namespace {
 
 constexpr char kJobKey[] = "ebb.job";
-constexpr char kIndexKey[] = "ebb.index";  // Base64.
+constexpr char kIndexKey[] = "ebb.index";      // Base64.
+constexpr char kColumnsKey[] = "ebb.columns";  // Base64 of v1::Columns.
 constexpr char kSlots[] = "slots/";
 
 // Tensor by tensor, as the flat vector has them.
@@ -46,6 +47,7 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
   stored.job = specification.job();
   EBB_ASSIGN_OR_RETURN(stored.index,
                        data::Index::Decode(specification.train_index()));
+  stored.columns = worker::ColumnsOf(specification);
   EBB_ASSIGN_OR_RETURN(NamedArrays arrays, ReadModel(source, with_slots));
   for (auto& [name, values] : arrays) {
     if (name == "values") {
@@ -63,6 +65,10 @@ TensorFile ExportModel(const StoredModel& stored,
   TensorFile file;
   file.metadata[kJobKey] = job::JobToYaml(stored.job, job::YamlStyle::kCompact);
   file.metadata[kIndexKey] = absl::Base64Escape(stored.index.Encode());
+  if (const auto columns = worker::ToProto(stored.columns)) {
+    file.metadata[kColumnsKey] =
+        absl::Base64Escape(columns->SerializeAsString());
+  }
   AddTensors(description, "", stored.parameters, &file);
   const std::string optimizer = absl::AsciiStrToLower(absl::StripPrefix(
       v1::Optimizer::Kind_Name(stored.job.optimizer().kind()), "KIND_"));
@@ -87,6 +93,15 @@ absl::StatusOr<StoredModel> ImportModel(const TensorFile& file) {
                        job::ParseJobYaml(job->second, kJobKey, nullptr));
   job::FillDefaults(&stored.job);
   EBB_ASSIGN_OR_RETURN(stored.index, data::Index::Decode(bytes));
+  const auto columns = file.metadata.find(kColumnsKey);
+  if (columns != file.metadata.end()) {
+    v1::Specification with;
+    if (!absl::Base64Unescape(columns->second, &bytes) ||
+        !with.mutable_columns()->ParseFromString(bytes)) {
+      return absl::DataLossError("its column names cannot be read");
+    }
+    stored.columns = worker::ColumnsOf(with);
+  }
   for (const Tensor& tensor : file.tensors) {
     if (absl::StartsWith(tensor.name, kSlots)) continue;
     stored.parameters.insert(stored.parameters.end(), tensor.values.begin(),

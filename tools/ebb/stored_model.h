@@ -4,11 +4,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "data/index.h"
+#include "data/source.h"
 #include "ebb/v1/job.pb.h"
 #include "models/backend.h"
 #include "models/model.h"
@@ -21,6 +23,8 @@ namespace ebb::tools {
 struct StoredModel {
   v1::Job job;        // All defaults filled in.
   data::Index index;  // Of the training data.
+  // Its columns, where they have names.
+  std::optional<data::ColumnNames> columns;
   std::vector<float> parameters;
   // State of the optimizer, by name ("first_moment"), as long as the
   // parameters; empty where it was not asked for.

@@ -95,6 +95,27 @@ TEST_F(StoredModelTest, PredictsLabelsAsTheTrainingDataHasThem) {
             expected);
 }
 
+// The order of a header was not looked at.
+TEST_F(StoredModelTest, ColumnsAreFoundByTheirNamesAlsoAfterAnExport) {
+  StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
+  stored.columns = data::ColumnNames{{"x", "y\xff"}, "label"};
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const auto again =
+      ImportModel(ExportModel(stored, (*loaded)->model->description()));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->columns, stored.columns);
+  const std::string expected = "prediction,p(3),p(7)\n3,1,0\n7,0,1\n";
+  const std::string path = Write("new.csv", "label,y\xff,x\n3,1,0\n7,0,1\n");
+  EXPECT_EQ(Predict(*again, path, false), expected);
+  EXPECT_EQ(Predict(*again, path, true), expected);
+  EXPECT_THAT(
+      std::string(LoadToPredict(*again, Write("w.csv", "x,z\n1,2\n"), false)
+                      .status()
+                      .message()),
+      HasSubstr("no column 'y\\xff', which is a feature of the training"));
+}
+
 TEST_F(StoredModelTest, OneOutputIsTheProbabilityOfTheSecondClass) {
   const StoredModel stored = Model("logistic", {1000, -1000, 0});
   EXPECT_EQ(Predict(stored, Write("new.csv", "x,y\n1,0\n0,1\n"), false),

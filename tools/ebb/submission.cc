@@ -90,7 +90,8 @@ absl::StatusOr<job::JobFacts> ReadData(const v1::Job& full,
   facts.train = FactsOf(*train);
   job::JobFacts out;
   const data::Index& index = train->index();
-  const auto test_source = worker::TestSource(full, worker::LabelKindOf(index));
+  const auto test_source =
+      worker::TestSource(full, worker::LabelKindOf(index), train->names());
   if (test_source) {
     const auto test = data::Dataset::LoadLike(*test_source, index);
     if (!test.ok()) return Refuse(test.status(), "data.test", file.sources);
@@ -103,6 +104,7 @@ absl::StatusOr<job::JobFacts> ReadData(const v1::Job& full,
   out.train_index = index.Encode();
   out.train_index_hash = index.Hash();
   out.order_version = data::kOrderVersion;
+  out.columns = worker::ToProto(train->names());
   return out;
 }
 
