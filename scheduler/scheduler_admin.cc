@@ -170,6 +170,13 @@ absl::Status SchedulerAdmin::GetJob(const v1::GetJobRequest& request,
     *response->mutable_summary() = SummaryOf(picture, *job);
     *response->mutable_rollback() = rpc::ToProto(job->state().rollback);
     *response->mutable_placement() = rpc::ToProto(PlacementOf(picture, *job));
+    for (int32_t p = 0; p < job->plan().partitions; ++p) {
+      const Ownership& one = job->placement().at(PartitionId(p));
+      if (one.registered || one.owner == Ownership::kNobody) continue;
+      v1::PartitionPlace* awaited = response->add_awaited();
+      awaited->set_partition(p);
+      awaited->set_server(one.owner.value());
+    }
     for (const SkippedRange& range : job->state().skipped) {
       *response->add_skipped() = rpc::ToProto(range);
     }

@@ -84,7 +84,9 @@ def accuracy_of(predictions):
     return right / len(rows)
 
 
-class CliTest(unittest.TestCase):
+class ClusterTest(unittest.TestCase):
+    """A cluster in which the job has been trained."""
+
     @classmethod
     def setUpClass(cls):
         cls.addClassCleanup(cls.end)
@@ -157,6 +159,8 @@ class CliTest(unittest.TestCase):
         self.assertEqual(done.returncode, code, (arguments, done))
         self.assertIn(text, done.stderr + done.stdout, arguments)
 
+
+class CliTest(ClusterTest):
     # --- What a cluster says of itself ---------------------------------------
 
     def test_submit_names_the_job(self):
@@ -379,6 +383,26 @@ class CliTest(unittest.TestCase):
         done = subprocess.run(["bash", "-c", script], text=True,
                               capture_output=True)
         self.assertEqual(done.stdout, "export\n--json\n", done.stderr)
+
+
+class ChangingClusterTest(ClusterTest):
+    # A server that was away counted as one that had applied nothing.
+    def test_audit_says_who_did_not_answer(self):
+        self.daemons["ps-1"].kill()
+        self.daemons["ps-1"].wait()
+        done = self.ebb("audit", "shirts")
+        self.assertEqual((done.returncode, done.stderr), (1, ""), done)
+        self.assertRegex(done.stdout, r"no answer from ps-1 \(partitions? \d")
+        self.assertIn("NOT KNOWN to be exact", done.stdout)
+        audit = json.loads(self.ebb("audit", "shirts", "--json").stdout)
+        self.assertFalse(audit["exact"])
+        self.assertIsNone(audit["applied"])
+        self.assertIsNone(audit["missing"])
+        self.assertEqual([s["server"] for s in audit["no_answer"]], ["ps-1"])
+        self.assertEqual(len(audit["problems"]), 1)
+        self.daemon("ps-1", "--id", "1", "--state-dir", "ps-1")
+        self.wait(lambda: self.ebb("audit", "shirts").returncode == 0,
+                  "it is not back")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -25,15 +24,6 @@ std::vector<uint64_t> DecodeOracle(absl::string_view bytes) {
   return sums;
 }
 
-PartitionAudit NotThere(const JobPlan& plan, int32_t partition) {
-  PartitionAudit audit;
-  audit.partition = partition;
-  audit.ledger = AuditLedger(plan, Ledger(plan));
-  audit.oracle_exact = false;
-  audit.problem = "no server answered for it";
-  return audit;
-}
-
 void CheckMarks(const JobPlan& plan, const v1::PartitionLedger& stored,
                 const Ledger& ledger, PartitionAudit* audit) {
   const auto marks = MarkSet::Decode(plan, stored.marks());
@@ -50,15 +40,17 @@ void CheckMarks(const JobPlan& plan, const v1::PartitionLedger& stored,
 
 PartitionAudit AuditPartition(const JobPlan& plan, int server,
                               const v1::PartitionLedger& stored) {
-  PartitionAudit audit = NotThere(plan, stored.partition());
+  PartitionAudit audit;
+  audit.partition = stored.partition();
   audit.server = server;
   audit.updates = stored.updates();
   const auto ledger = Ledger::Decode(plan, stored.ledger());
   if (!ledger.ok()) {
     audit.problem = std::string(ledger.status().message());
+    audit.ledger = AuditLedger(plan, Ledger(plan));
+    audit.oracle_exact = false;
     return audit;
   }
-  audit.problem.clear();
   audit.ledger = AuditLedger(plan, *ledger);
   audit.skipped = ledger->skipped();
   std::ranges::sort(audit.skipped, {}, [](const SkippedRange& range) {
@@ -70,6 +62,30 @@ PartitionAudit AuditPartition(const JobPlan& plan, int server,
       DecodeOracle(stored.oracle()) ==
           ExpectedOracle(plan, stored.partition(), audit.skipped);
   return audit;
+}
+
+// The servers of which a partition is without an answer. One in the middle of a
+// move may be answered for by another server.
+std::vector<SilentServer> SilentOf(
+    const std::vector<PartitionAudit>& partitions,
+    const std::vector<SilentServer>& servers) {
+  std::map<int32_t, const SilentServer*> owners;
+  for (const SilentServer& server : servers) {
+    for (const int32_t p : server.partitions) owners[p] = &server;
+  }
+  std::map<int, SilentServer> silent;
+  for (const PartitionAudit& audit : partitions) {
+    if (audit.server >= 0) continue;
+    const auto owner = owners.find(audit.partition);
+    const int id = owner == owners.end() ? -1 : owner->second->server;
+    SilentServer& server = silent[id];
+    server.server = id;
+    if (owner != owners.end()) server.why = owner->second->why;
+    server.partitions.push_back(audit.partition);
+  }
+  std::vector<SilentServer> all;
+  for (auto& [id, server] : silent) all.push_back(std::move(server));
+  return all;
 }
 
 }  // namespace
@@ -111,11 +127,13 @@ std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
 }
 
 AuditReport AuditJob(const JobPlan& plan,
-                     const std::vector<v1::GetLedgersResponse>& ledgers) {
+                     const std::vector<v1::GetLedgersResponse>& ledgers,
+                     const std::vector<SilentServer>& silent) {
   AuditReport report;
   report.oracle_checked = plan.oracle_width > 0;
+  report.partitions.resize(plan.partitions);
   for (int32_t p = 0; p < plan.partitions; ++p) {
-    report.partitions.push_back(NotThere(plan, p));
+    report.partitions[p].partition = p;
   }
   // A partition in the middle of a move may be at two servers: the higher term
   // owns it.
@@ -131,15 +149,17 @@ AuditReport AuditJob(const JobPlan& plan,
   const auto wrong = [](const PartitionAudit& audit) {
     return audit.ledger.missing + audit.ledger.doubled;
   };
+  report.worst.expected = plan.examples * plan.epochs;
+  const PartitionAudit* worst = nullptr;
   for (const PartitionAudit& audit : report.partitions) {
+    if (audit.server < 0) continue;
     report.sum += audit.ledger;
     report.updates += audit.updates;
+    if (worst == nullptr || wrong(*worst) < wrong(audit)) worst = &audit;
   }
-  if (!report.partitions.empty()) {
-    report.worst =
-        std::ranges::max_element(report.partitions, {}, wrong)->ledger;
-  }
+  if (worst != nullptr) report.worst = worst->ledger;
   report.worst.partitions = report.sum.partitions;
+  report.silent = SilentOf(report.partitions, silent);
   return report;
 }
 
@@ -147,10 +167,32 @@ bool AuditReport::exact() const {
   return !partitions.empty() && sum.exact() && Problems().empty();
 }
 
+std::string PartitionsText(const std::vector<int32_t>& partitions) {
+  std::string text = partitions.size() == 1 ? "partition" : "partitions";
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    const size_t first = i;
+    while (i + 1 < partitions.size() &&
+           partitions[i + 1] == partitions[i] + 1) {
+      ++i;
+    }
+    absl::StrAppend(&text, first == 0 ? " " : ", ", partitions[first]);
+    if (i > first) absl::StrAppend(&text, "-", partitions[i]);
+  }
+  return text;
+}
+
 std::vector<std::string> AuditReport::Problems(bool complete) const {
   std::vector<std::string> problems;
+  for (const SilentServer& one : silent) {
+    problems.push_back(
+        absl::StrCat("no answer from ",
+                     one.server < 0 ? "any server" : ServerName(one.server),
+                     " (", PartitionsText(one.partitions), ")",
+                     one.why.empty() ? "" : ": ", one.why));
+  }
   const PartitionAudit* first = nullptr;  // Of those that are there.
   for (const PartitionAudit& audit : partitions) {
+    if (audit.server < 0) continue;
     const std::string name = absl::StrCat("partition ", audit.partition);
     if (!audit.problem.empty()) {
       problems.push_back(absl::StrCat(name, ": ", audit.problem));
@@ -187,43 +229,62 @@ std::vector<std::string> AuditReport::Problems(bool complete) const {
 absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
                                        absl::Duration deadline) {
   EBB_ASSIGN_OR_RETURN(const JobPlan plan, rpc::FromProto(job.record().plan()));
-  std::set<int32_t> owners;
+  std::map<int32_t, std::vector<int32_t>> owned;
   for (const auto& place : job.placement().partitions()) {
-    owners.insert(place.server());
+    owned[place.server()].push_back(place.partition());
+  }
+  std::map<int32_t, std::vector<int32_t>> awaited;
+  for (const auto& place : job.awaited()) {
+    awaited[place.server()].push_back(place.partition());
+  }
+  std::vector<SilentServer> silent;
+  for (const auto& [server, partitions] : awaited) {
+    silent.push_back({server, partitions, "it is away, or loads them"});
   }
   std::vector<v1::GetLedgersResponse> ledgers;
   for (const v1::ServerAddress& server : job.placement().servers()) {
-    if (!owners.contains(server.server())) continue;
+    if (!owned.contains(server.server())) continue;
     v1::GetLedgersRequest request;
     request.set_job(job.record().id());
     rpc::PsAdminClient client(server.address());
     auto answer = client.GetLedgers(request, deadline);
     if (!answer.ok()) {
-      return absl::Status(
-          answer.status().code(),
-          absl::StrCat(ServerName(server.server()), " at ", server.address(),
-                       ": ", answer.status().message()));
+      silent.push_back(
+          {server.server(), owned[server.server()],
+           absl::StrCat(server.address(), ": ", answer.status().message())});
+      continue;
     }
     ledgers.push_back(*std::move(answer));
   }
-  return AuditJob(plan, ledgers);
+  return AuditJob(plan, ledgers, silent);
 }
 
-Json AuditJson(const AuditReport& audit) {
+Json AuditJson(const AuditReport& audit, bool complete) {
+  const auto known = [&](Json value) {
+    return audit.silent.empty() ? std::move(value) : Json();
+  };
   Json json = Json::Object();
   json["exact"] = audit.exact();
   json["expected"] = audit.worst.expected;
-  json["applied"] = audit.worst.applied;
-  json["missing"] = audit.sum.missing;
-  json["doubled"] = audit.sum.doubled;
-  json["skipped"] = audit.worst.skipped;
-  json["partitions"] = audit.sum.partitions;
+  json["applied"] = known(audit.worst.applied);
+  json["missing"] = known(audit.sum.missing);
+  json["doubled"] = known(audit.sum.doubled);
+  json["skipped"] = known(audit.worst.skipped);
+  json["partitions"] = audit.partitions.size();
   if (audit.oracle_checked) {
-    json["oracle_exact"] =
-        std::ranges::all_of(audit.partitions, &PartitionAudit::oracle_exact);
+    json["oracle_exact"] = known(
+        std::ranges::all_of(audit.partitions, &PartitionAudit::oracle_exact));
+  }
+  json["no_answer"] = Json::List();
+  for (const SilentServer& one : audit.silent) {
+    Json silent = Json::Object();
+    silent["server"] = one.server < 0 ? Json() : Json(ServerName(one.server));
+    silent["partitions"] = Json::List();
+    for (const int32_t p : one.partitions) silent["partitions"].Add(p);
+    json["no_answer"].Add(std::move(silent));
   }
   json["problems"] = Json::List();
-  for (const std::string& problem : audit.Problems()) {
+  for (const std::string& problem : audit.Problems(complete)) {
     json["problems"].Add(problem);
   }
   return json;

@@ -20,7 +20,7 @@ namespace ebb::tools {
 
 struct PartitionAudit {
   int32_t partition = 0;
-  int server = -1;  // -1: nobody answered for it.
+  int server = -1;  // -1: nobody answered for it, and nothing below holds.
   AuditResult ledger;
   // Examples below its marks, for comparison.
   int64_t marked = 0;
@@ -32,11 +32,20 @@ struct PartitionAudit {
   std::string problem;  // Empty: none.
 };
 
+// A server that should know partitions and did not answer.
+struct SilentServer {
+  int server = -1;  // -1: no server is known to own them.
+  std::vector<int32_t> partitions;
+  std::string why;
+};
+
 struct AuditReport {
   // All but `partitions` is of the partition that is worst off, so `expected`
   // is the number of examples times epochs.
   AuditResult worst;
-  AuditResult sum;  // Over all partitions.
+  AuditResult sum;  // Over the partitions that answered.
+  // Nothing is known of their partitions, least of all that they hold nothing.
+  std::vector<SilentServer> silent;
   bool oracle_checked = false;
   int64_t updates = 0;  // Pushes applied, by all partitions together.
   std::vector<PartitionAudit> partitions;
@@ -49,21 +58,28 @@ struct AuditReport {
   std::vector<std::string> Problems(bool complete = true) const;
 };
 
-// `ledgers` are the answers of all servers.
+// `ledgers` are the answers of the servers, `silent` the servers that gave
+// none. A partition that is in neither has no server.
 AuditReport AuditJob(const JobPlan& plan,
-                     const std::vector<v1::GetLedgersResponse>& ledgers);
+                     const std::vector<v1::GetLedgersResponse>& ledgers,
+                     const std::vector<SilentServer>& silent = {});
 
 // What each of the partition's integer sums must be: by the definition, from
 // nothing but the plan and what was skipped.
 std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
                                      const std::vector<SkippedRange>& skipped);
 
-// Asks the servers of the job's placement. A server that does not answer is
-// its error.
+// Asks the servers of the job's placement. InvalidArgument, DataLoss: the job's
+// plan cannot be read. A server that does not answer is in the report.
 absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
                                        absl::Duration deadline);
 
-Json AuditJson(const AuditReport& audit);
+// `complete` as for Problems(). Where a partition did not answer, figures are
+// null.
+Json AuditJson(const AuditReport& audit, bool complete);
+
+// "partition 4", "partitions 0-2, 5".
+std::string PartitionsText(const std::vector<int32_t>& partitions);
 
 }  // namespace ebb::tools
 

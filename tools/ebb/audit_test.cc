@@ -107,7 +107,7 @@ TEST(AuditTest, ACompleteJobIsExact) {
   EXPECT_EQ(report.partitions[1].server, 1);
   EXPECT_EQ(report.partitions[1].marked, 20);
   EXPECT_TRUE(report.oracle_checked);
-  EXPECT_THAT(AuditJson(report).ToLine(),
+  EXPECT_THAT(AuditJson(report, true).ToLine(),
               HasSubstr("\"exact\": true, \"expected\": 20, \"applied\": 20, "
                         "\"missing\": 0, \"doubled\": 0, \"skipped\": 0, "
                         "\"partitions\": 2, \"oracle_exact\": true"));
@@ -150,15 +150,54 @@ TEST(AuditTest, WhatAJobThatGoesOnLacksIsNoProblem) {
                                     "its ledger 20")));
 }
 
-TEST(AuditTest, APartitionThatNobodyHasIsMissing) {
+// A server that was away counted as one that had applied nothing.
+TEST(AuditTest, OfPartitionsWithoutAnAnswerNothingIsSaid) {
   const JobPlan plan = TestPlan();
   FakePartition zero(plan, 0);
   zero.ApplyAllBut(kNone);
-  const AuditReport report = AuditJob(plan, {Answer(0, {zero.Stored()})});
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored()})}, {{1, {1}, "it is away"}});
   EXPECT_FALSE(report.exact());
-  EXPECT_EQ(report.sum.missing, 20);
-  EXPECT_THAT(report.Problems(),
-              ElementsAre("partition 1: no server answered for it"));
+  EXPECT_EQ(report.sum.missing, 0);
+  EXPECT_EQ(report.worst.applied, 20);
+  EXPECT_EQ(report.sum.partitions, 1);
+  for (const bool complete : {true, false}) {
+    EXPECT_THAT(report.Problems(complete),
+                ElementsAre("no answer from ps-1 (partition 1): it is away"));
+    EXPECT_THAT(AuditJson(report, complete).ToLine(),
+                HasSubstr("{\"exact\": false, \"expected\": 20, \"applied\": "
+                          "null, \"missing\": null, \"doubled\": null, "
+                          "\"skipped\": null, \"partitions\": 2, "
+                          "\"oracle_exact\": null, \"no_answer\": "
+                          "[{\"server\": \"ps-1\", \"partitions\": [1]}]"));
+  }
+  EXPECT_THAT(AuditJob(plan, {}).Problems(),
+              ElementsAre("no answer from any server (partitions 0-1)"));
+  // Another server has it by now.
+  FakePartition one(plan, 1);
+  one.ApplyAllBut(kNone);
+  EXPECT_TRUE(AuditJob(plan, {Answer(0, {zero.Stored(), one.Stored()})},
+                       {{1, {1}, "it is away"}})
+                  .exact());
+}
+
+// The JSON of a job that ran called missing what the text did not.
+TEST(AuditTest, WhatARunningJobHasYetToApplyIsNoProblem) {
+  const JobPlan plan = TestPlan();
+  FakePartition zero(plan, 0), one(plan, 1);
+  zero.ApplyAllBut({1, 2});
+  one.ApplyAllBut({1, 1});
+  const AuditReport report =
+      AuditJob(plan, {Answer(0, {zero.Stored(), one.Stored()})});
+  EXPECT_THAT(report.Problems(false), IsEmpty());
+  EXPECT_THAT(
+      AuditJson(report, false).ToLine(),
+      AllOf(HasSubstr("\"exact\": false"), HasSubstr("\"problems\": []")));
+}
+
+TEST(AuditTest, PartitionsAreNamedByRanges) {
+  EXPECT_EQ(PartitionsText({4}), "partition 4");
+  EXPECT_EQ(PartitionsText({0, 1, 2, 5, 7, 8}), "partitions 0-2, 5, 7-8");
 }
 
 TEST(AuditTest, TheIntegerTableFindsWhatTheLedgerDoesNot) {

@@ -110,8 +110,8 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
                    "DOUBLED", "SKIPPED", "MARKED", "DURABLE"},
                   {0, 2, 3, 4, 5, 6, 7, 8});
   for (const PartitionAudit& partition : audit.partitions) {
-    table.Add({absl::StrCat(partition.partition),
-               partition.server < 0 ? "-" : ServerName(partition.server),
+    if (partition.server < 0) continue;  // Among the problems.
+    table.Add({absl::StrCat(partition.partition), ServerName(partition.server),
                WithCommas(partition.ledger.applied),
                WithCommas(partition.ledger.expected),
                WithCommas(partition.ledger.missing),
@@ -134,6 +134,11 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
                       "of ",
                       Count(audit.sum.partitions, "partition"),
                       audit.oracle_checked ? "; the integer table agrees" : ""))
+      : !audit.silent.empty()
+          ? Paint(console, Ink::kRed,
+                  absl::StrCat(
+                      "NOT KNOWN to be exact: ", audit.sum.partitions, " of ",
+                      Count(audit.partitions.size(), "partition"), " answered"))
       : complete ? Paint(console, Ink::kRed, "NOT EXACT")
                  : Paint(console, Ink::kYellow,
                          absl::StrCat(
@@ -150,9 +155,11 @@ int Audit(const Flags& flags) {
   if (!job.ok()) return Report(job.status());
   const auto audit = FetchAudit(*job, absl::Seconds(30));
   if (!audit.ok()) return Report(audit.status());
-  std::cout << (flags.json ? AuditJson(*audit).ToString()
-                           : AuditText(*audit, job->summary().state(),
-                                       DetectConsole()));
+  const v1::JobState state = job->summary().state();
+  std::cout
+      << (flags.json
+              ? AuditJson(*audit, state == v1::JOB_STATE_COMPLETE).ToString()
+              : AuditText(*audit, state, DetectConsole()));
   return audit->exact() ? kExitGood : kExitFailed;
 }
 
@@ -234,7 +241,8 @@ void AddAuditCommand(CLI::App* app, int* exit_code) {
   command->footer(R"(
 Compares what every partition contains, by its ledger, with the data. Marks are
 listed, and must agree; no figure is derived from them.
-Exit code 1 unless it is exact; a job that is not complete is not.
+Exit code 1 unless it is exact; a job that is not complete is not, nor one of
+which a server does not answer.
 Example:
   ebb audit --scheduler localhost:7000 fashion-mlp)");
 }

@@ -268,6 +268,9 @@ std::string Details(const RunReport& report) {
     row("missing", WithCommas(audit.sum.missing));
     row("doubled", WithCommas(audit.sum.doubled));
     row("skipped by decision", WithCommas(audit.worst.skipped));
+    for (const SilentServer& one : audit.silent) {
+      row("no answer", PartitionsText(one.partitions));
+    }
   }
   row("killed by plan", absl::StrCat(report.kills.size()));
   return Card("Who did what", absl::StrCat("<table>", rows, "</table>"));

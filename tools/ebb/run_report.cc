@@ -42,13 +42,21 @@ std::string ExpectedText(const RunReport& report, absl::string_view figure) {
   return "";
 }
 
+std::string SilenceText(const AuditReport& audit) {
+  const auto silent =
+      static_cast<int64_t>(audit.partitions.size()) - audit.sum.partitions;
+  return audit.silent.empty()
+             ? ""
+             : absl::StrCat("; no answer for ", Count(silent, "partition"));
+}
+
 std::string AppliedText(const AuditReport& audit) {
-  return absl::StrCat(WithCommas(audit.worst.applied), " of ",
-                      WithCommas(audit.worst.expected), " applied in each of ",
-                      Count(audit.sum.partitions, "partition"), ": ",
-                      WithCommas(audit.sum.missing), " missing, ",
-                      WithCommas(audit.sum.doubled), " doubled, ",
-                      WithCommas(audit.worst.skipped), " skipped");
+  return absl::StrCat(
+      WithCommas(audit.worst.applied), " of ", WithCommas(audit.worst.expected),
+      " applied in each of ", Count(audit.sum.partitions, "partition"), ": ",
+      WithCommas(audit.sum.missing), " missing, ",
+      WithCommas(audit.sum.doubled), " doubled, ",
+      WithCommas(audit.worst.skipped), " skipped", SilenceText(audit));
 }
 
 std::string StalenessText(const std::vector<int64_t>& histogram) {
@@ -312,7 +320,8 @@ Json ReportJson(const RunReport& report) {
   json["epochs"] = report.job.train().epochs();
   json["seed"] = report.job.seed();
   json["updates"] = status.updates();
-  json["audit"] = report.audit ? AuditJson(*report.audit) : Json();
+  json["audit"] =
+      report.audit ? AuditJson(*report.audit, report.complete()) : Json();
   json["staleness"] = StalenessJson(status);
   json["restarts"]["total"] = report.restarts.total();
   json["restarts"]["scheduler"] = report.restarts.scheduler;

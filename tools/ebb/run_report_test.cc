@@ -57,9 +57,10 @@ RunReport Good() {
   audit.worst = {480'000, 480'000, 0, 0, 0, 15};
   audit.sum = {7'200'000, 7'200'000, 0, 0, 0, 15};
   PartitionAudit partition;
+  partition.server = 0;
   partition.ledger = audit.worst;
   partition.marks_agree = true;
-  audit.partitions = {partition};
+  audit.partitions.assign(15, partition);
   report.audit = audit;
   report.expectations = CheckExpectations(report.job, status);
   return report;
