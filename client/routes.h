@@ -50,6 +50,7 @@ class Routes {
 
   // The server of a known route.
   Server& server(ServerId id) { return servers_.at(id); }
+  const Server& server(ServerId id) const { return servers_.at(id); }
   bool Knows(ServerId id) const { return servers_.contains(id); }
   const std::map<ServerId, Server>& servers() const { return servers_; }
 

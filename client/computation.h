@@ -1,0 +1,60 @@
+// The one computation of a worker at a time: a batch or an evaluation.
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_COMPUTATION_H_
+#define EBB_CLIENT_COMPUTATION_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "client/actions.h"
+#include "client/leased_items.h"
+#include "common/ids.h"
+
+namespace ebb::client {
+
+class Computation {
+ public:
+  struct Batch {
+    JobId job;
+    Generation generation;
+    LeasedItems::Run run;
+    PulledValuesPtr values;
+    absl::Time since;
+  };
+
+  bool busy() const { return batch_.has_value() || evaluating_; }
+
+  // Only when not busy.
+  void Begin(Batch batch) { batch_ = std::move(batch); }
+  // Nothing is under way any more; returns the batch that was, if one was.
+  std::optional<Batch> End() { return std::exchange(batch_, std::nullopt); }
+  // The batch was computed to its end: it counts.
+  void Count(const Batch& batch, absl::Time now);
+  // The batch under way; null: none, or one of another job or generation.
+  const Batch* Of(JobId job, Generation generation) const;
+
+  // Only when not busy.
+  void BeginEvaluation() { evaluating_ = true; }
+  void EndEvaluation() { evaluating_ = false; }
+  bool evaluating() const { return evaluating_; }
+
+  // Of all jobs, so far.
+  int64_t batches() const { return batches_; }
+  int64_t examples() const { return examples_; }
+  // A batch that takes longer than this is unusual; zero before the first.
+  absl::Duration patience() const;
+
+ private:
+  std::optional<Batch> batch_;
+  bool evaluating_ = false;
+  int64_t batches_ = 0;
+  int64_t examples_ = 0;
+  absl::Duration typical_batch_ = absl::ZeroDuration();
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_COMPUTATION_H_

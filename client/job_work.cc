@@ -1,0 +1,536 @@
+#include "client/job_work.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+
+namespace ebb::client {
+
+namespace {
+
+constexpr absl::Duration kPlacementPause = absl::Milliseconds(50);
+constexpr absl::Duration kRejoinPause = absl::Milliseconds(50);
+
+ComputeResult Failure(absl::string_view why) {
+  ComputeResult failed;
+  failed.error = std::string(why);
+  return failed;
+}
+
+// Whether the reply leaves a hole in the sequence, for which the server would
+// hold or refuse all later pushes: it was refused for want of room, or as of
+// another generation.
+bool OutOfSequence(const PushReply& reply) {
+  return std::any_of(reply.segments.begin(), reply.segments.end(),
+                     [](const PushSegmentReply& segment) {
+                       return segment.verdict == Verdict::kSuperseded ||
+                              segment.verdict == Verdict::kBusy ||
+                              segment.verdict == Verdict::kWrongGeneration;
+                     });
+}
+
+}  // namespace
+
+JobWork::JobWork(JobRecordPtr record, Generation generation,
+                 WorkerState* worker)
+    : record_(std::move(record)),
+      worker_(worker),
+      generation_(generation),
+      routes_(record_->plan.partitions),
+      puller_(record_->plan.partitions) {}
+
+WorkerStamp JobWork::stamp() const {
+  return {worker_->options.session, joined_, pusher_.clock()};
+}
+
+const Computation::Batch* JobWork::computing() const {
+  return worker_->computation.Of(record_->id, generation_);
+}
+
+int64_t JobWork::RoundOf(const LeasedItem* held) const {
+  const JobPlan& plan = record_->plan;
+  if (!plan.rounds() || held == nullptr) return -1;
+  return plan.RoundOf(held->progress.item());
+}
+
+// --- The scheduler -----------------------------------------------------------
+
+void JobWork::Begin(Generation generation, ClientActions* out) {
+  if (generation > generation_) GoOver(generation, out);
+  if (ready_ || preparing_) return;
+  preparing_ = true;
+  out->push_back(PrepareJob{record_});
+}
+
+void JobWork::Take(Lease lease, absl::Time now) {
+  if (lease.joined != joined_) {
+    joined_ = lease.joined;
+    pusher_.set_clock(lease.start_clock);
+    ForgetPulled();
+  }
+  pull_not_before_ = absl::InfinitePast();
+  items_.Take(record_->plan, std::move(lease), now);
+}
+
+void JobWork::Lose(const LeaseLost& lost) {
+  if (lost.generation >= generation_) Drop(lost.item);
+}
+
+void JobWork::Place(const Placement& placement, ClientActions* out) {
+  if (placement.generation < generation_) return;
+  if (placement.generation > generation_) GoOver(placement.generation, out);
+  const Routes::Changes changes = routes_.Update(placement);
+  for (const ServerId server : changes.servers) StepBackServer(server);
+  for (const PartitionId p : changes.partitions) items_.StepBack(p);
+}
+
+void JobWork::GoOver(Generation generation, ClientActions* out) {
+  for (const ItemId item : items_.Ids()) {
+    out->push_back(SendScheduler{EndOf(item, LeaseEnd::kReturned)});
+  }
+  items_.Clear();
+  pusher_.Clear();
+  ForgetPulled();
+  generation_ = generation;
+  // What was under way is not answered in sequence any more.
+  for (const auto& [id, server] : routes_.servers()) {
+    routes_.NewIncarnation(id);
+  }
+}
+
+void JobWork::OnJobReady(const absl::Status& status, absl::Time now,
+                         ClientActions* out) {
+  preparing_ = false;
+  ready_ = status.ok();
+  items_.Advanced(now);
+  if (ready_) return;
+  out->push_back(LogEvent{absl::StrCat(
+      "job ", record_->name, " cannot be computed here: ", status.message())});
+  for (const ItemId item : items_.Ids()) {
+    FailItem({item}, Failure(status.message()), out);
+  }
+}
+
+// --- Going on ----------------------------------------------------------------
+
+void JobWork::Advance(absl::Time now, ClientActions* out) {
+  if (!ready_) return;
+  for (const ItemId item : items_.Done()) EndItem(item, LeaseEnd::kDone, out);
+  EndPull(now, out);
+  if (worker_->draining) {
+    puller_.Cancel();
+    return;
+  }
+  StartBatches(now, out);
+  MaybePull(now);
+  puller_.Pump(&routes_, stamp(), worker_->options, now, &worker_->next_request,
+               out);
+  if (puller_.state() == Puller::State::kNeedsPlacement) {
+    AskForPlacement(now, out);
+  }
+}
+
+void JobWork::StartBatches(absl::Time now, ClientActions* out) {
+  const auto window = static_cast<size_t>(worker_->options.batches_in_flight);
+  int64_t begin = 0;
+  while (LeasedItem* held = items_.Next(&begin)) {
+    if (worker_->computation.busy() || pusher_.batches() >= window) return;
+    if (!Reachable(*held, begin, now)) {
+      if (!routes_.Complete()) AskForPlacement(now, out);
+      return;
+    }
+    if (!held->Skips(begin)) return Compute(*held, begin, now, out);
+    if (!PushSkipped(held, begin, out)) return AskForPlacement(now, out);
+  }
+}
+
+// Whether the batch is worth computing: where a server refused or did not
+// answer, the same batch would be computed again and again.
+bool JobWork::Reachable(const LeasedItem& held, int64_t begin,
+                        absl::Time now) const {
+  for (int32_t i = 0; i < record_->plan.partitions; ++i) {
+    const PartitionId p(i);
+    if (held.progress.sent(p) != begin) continue;
+    const Routes::Route& route = routes_.at(p);
+    if (!route.known || routes_.server(route.server).retry_at > now) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
+                      ClientActions* out) {
+  if (values_ == nullptr || values_->round != RoundOf(&held)) {
+    values_.reset();
+    return;
+  }
+  const JobPlan& plan = record_->plan;
+  const ItemId item = held.progress.item();
+  const LeasedItems::Run run{item, begin, plan.BatchEnd(item, begin)};
+  out->push_back(client::Compute{
+      {record_, generation_, item, run.begin, run.end, values_}});
+  worker_->computation.Begin({record_->id, generation_, run, values_, now});
+  if (!plan.rounds()) values_.reset();
+}
+
+void JobWork::OnComputed(const Computation::Batch& batch,
+                         const ComputeResult& result, absl::Time now,
+                         ClientActions* out) {
+  if (batch.generation != generation_) return;
+  items_.Advanced(now);
+  LeasedItem* held = items_.Find(batch.run.item);
+  if (held == nullptr) return;
+  if (!result.error.empty()) return FailItem(batch.run, result, out);
+  Push(held, batch.run, result, batch.values.get(), false, out);
+}
+
+// --- Pulling -----------------------------------------------------------------
+
+// Begins the next pull when there will be something to compute with it.
+void JobWork::MaybePull(absl::Time now) {
+  const Computation::Batch* computing = this->computing();
+  if (computing != nullptr && !worker_->options.prefetch) return;
+  const LeasedItem* next =
+      items_.NextAfter(computing == nullptr ? nullptr : &computing->run);
+  const int64_t round = RoundOf(next);
+  const int64_t target = clock() + static_cast<int64_t>(pusher_.batches()) +
+                         (computing == nullptr ? 0 : 1);
+  if (puller_.active()) {
+    // A batch that was refused or given up counts no more: a pull for the one
+    // after it would wait for this very worker.
+    puller_.LowerTarget(target);
+    // So would a pull of a later round than an item that was leased since.
+    if (next == nullptr || puller_.spec().round == round) return;
+    puller_.Cancel();
+  }
+  if (next == nullptr || now < pull_not_before_) return;
+  if (values_ != nullptr && values_->round == round) return;
+  PullSpec spec;
+  spec.job = record_->id;
+  spec.generation = generation_;
+  spec.target_clock = target;
+  spec.round = round;
+  puller_.Start(spec);
+  next_clock_ = now + worker_->options.clock_interval;
+}
+
+void JobWork::EndPull(absl::Time now, ClientActions* out) {
+  switch (puller_.state()) {
+    case Puller::State::kIdle:
+    case Puller::State::kPulling:
+    case Puller::State::kNeedsPlacement:
+    case Puller::State::kNoSnapshot:
+      return;
+    case Puller::State::kDone:
+      values_ = puller_.TakeValues();
+      return;
+    case Puller::State::kClosed:
+      return EndClosedRound(out);
+    case Puller::State::kNotInView:
+      puller_.Cancel();
+      pull_not_before_ = now + kRejoinPause;
+      return SendProgress(now, true, out);
+    case Puller::State::kOtherGeneration:
+      return EndPullOfOtherGeneration(now, out);
+    case Puller::State::kInvalid:
+      return EndInvalidPull(out);
+  }
+}
+
+void JobWork::EndClosedRound(ClientActions* out) {
+  const int64_t round = puller_.spec().round;
+  puller_.Cancel();
+  for (const ItemId item : items_.Ids()) {
+    if (record_->plan.RoundOf(item) == round) {
+      EndItem(item, LeaseEnd::kRefused, out);
+    }
+  }
+}
+
+void JobWork::EndPullOfOtherGeneration(absl::Time now, ClientActions* out) {
+  const Generation theirs = puller_.generation();
+  puller_.Cancel();
+  pull_not_before_ = now + kPlacementPause;
+  if (theirs > generation_) GoOver(theirs, out);
+  AskForPlacement(now, out);
+}
+
+void JobWork::EndInvalidPull(ClientActions* out) {
+  puller_.Cancel();
+  if (items_.empty()) return;
+  FailItem({items_.front().progress.item()},
+           Failure("a server found the pull malformed"), out);
+}
+
+void JobWork::ForgetPulled() {
+  puller_.Cancel();
+  values_.reset();
+}
+
+void JobWork::OnPullReply(const PullId& id, PullReply reply, absl::Time now) {
+  const bool waits = std::any_of(
+      reply.segments.begin(), reply.segments.end(),
+      [](const auto& segment) { return segment.result == PullResult::kWait; });
+  if (!puller_.Reply(id, std::move(reply), &routes_)) return;
+  items_.Advanced(now);  // Waiting at a server is no fault of ours.
+  parked_ = waits;
+}
+
+void JobWork::OnPullFailed(const PullId& id, absl::Time now,
+                           ClientActions* out) {
+  if (puller_.Failed(id)) BreakServer(id.server, now, out);
+}
+
+// --- Pushing -----------------------------------------------------------------
+
+bool JobWork::Push(LeasedItem* held, const LeasedItems::Run& run,
+                   const ComputeResult& result, const PulledValues* values,
+                   bool skip, ClientActions* out) {
+  return pusher_.Send({*record_, generation_, stamp(), run, result, values,
+                       skip, worker_->options.push_timeout},
+                      &held->progress, &routes_, out);
+}
+
+bool JobWork::PushSkipped(LeasedItem* held, int64_t begin, ClientActions* out) {
+  const ItemId item = held->progress.item();
+  const int64_t end = record_->plan.BatchEnd(item, begin);
+  ComputeResult nothing;
+  nothing.ledger = ExpectedRow(item, begin, end);
+  return Push(held, {item, begin, end}, nothing, nullptr, true, out);
+}
+
+bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
+                          absl::Time now, ClientActions* out) {
+  const std::optional<Pusher::Push> push = pusher_.Take(id);
+  if (!push) return false;
+  items_.Advanced(now);
+  routes_.Answered(id.server);
+  const int64_t clock_before = clock();
+  Judge(*push, reply, now, out);
+  if (OutOfSequence(reply) &&
+      id.incarnation == routes_.server(id.server).incarnation) {
+    StepBackServer(id.server);
+  }
+  if (reply.generation > generation_) {
+    GoOver(reply.generation, out);
+    AskForPlacement(now, out);
+  }
+  // Others may wait for this clock, and we for ourselves.
+  if (clock() != clock_before && puller_.active()) SendClocks(now, out);
+  return true;
+}
+
+void JobWork::Judge(const Pusher::Push& push, const PushReply& reply,
+                    absl::Time now, ClientActions* out) {
+  const LeasedItems::Run& run = push.batch->run;
+  bool refused = false, failed = false;
+  for (size_t i = 0; i < push.segments.size(); ++i) {
+    const auto& [p, term] = push.segments[i];
+    PushSegmentReply answer;
+    answer.verdict = Verdict::kWrongPlacement;
+    if (i < reply.segments.size() && reply.segments[i].partition == p) {
+      answer = reply.segments[i];
+    }
+    pusher_.Settle(push.batch, answer.verdict != Verdict::kApplied &&
+                                   answer.verdict != Verdict::kDuplicate);
+    LeasedItem* held = items_.Find(run.item);
+    // A reply of another term says nothing of the present one.
+    if (held == nullptr || routes_.at(p).term != term) continue;
+    const std::optional<LeaseEnd> end =
+        JudgeSegment(&held->progress, p, term, answer, now, out);
+    refused = refused || end == LeaseEnd::kRefused;
+    failed = failed || end == LeaseEnd::kFailed;
+  }
+  if (failed) {
+    FailItem(run, Failure("a server found the push malformed"), out);
+  } else if (refused) {
+    EndItem(run.item, LeaseEnd::kRefused, out);
+  }
+}
+
+std::optional<LeaseEnd> JobWork::JudgeSegment(ItemProgress* progress,
+                                              PartitionId p, Term term,
+                                              const PushSegmentReply& answer,
+                                              absl::Time now,
+                                              ClientActions* out) {
+  switch (answer.verdict) {
+    case Verdict::kApplied:
+    case Verdict::kDuplicate:
+      progress->Acknowledged(p, answer.mark);
+      break;
+    case Verdict::kGap:
+    case Verdict::kOverlap:
+      if (EBB_PLANTED(gap_never_lowers_the_mark)) break;
+      progress->Refused(p, answer.mark);
+      break;
+    case Verdict::kStale:
+      values_.reset();  // As old as what was refused.
+      if (computing() == nullptr) puller_.Cancel();
+      progress->StepBack(p);
+      break;
+    case Verdict::kBusy:
+      progress->StepBack(p);
+      routes_.Failed(routes_.at(p).server, now);
+      break;
+    case Verdict::kWrongPlacement:
+    case Verdict::kWrongGeneration:
+      progress->StepBack(p);
+      if (answer.term != term) routes_.Forget(p);
+      AskForPlacement(now, out);
+      break;
+    case Verdict::kSuperseded:
+      progress->StepBack(p);
+      break;
+    case Verdict::kNotOpen:
+    case Verdict::kClosed:
+      return LeaseEnd::kRefused;
+    case Verdict::kInvalid:
+      return LeaseEnd::kFailed;
+  }
+  return std::nullopt;
+}
+
+bool JobWork::OnPushFailed(const PushId& id, absl::Time now,
+                           ClientActions* out) {
+  if (!pusher_.Awaits(id)) return false;
+  if (EBB_PLANTED(timeout_is_no_broken_stream)) return true;
+  BreakServer(id.server, now, out);
+  return true;
+}
+
+void JobWork::StepBackServer(ServerId server) {
+  pusher_.GiveUp(server);
+  routes_.NewIncarnation(server);
+  for (int32_t i = 0; i < record_->plan.partitions; ++i) {
+    const PartitionId p(i);
+    if (routes_.at(p).server == server) items_.StepBack(p);
+  }
+}
+
+void JobWork::BreakServer(ServerId server, absl::Time now, ClientActions* out) {
+  StepBackServer(server);
+  routes_.Failed(server, now);
+  AskForPlacement(now, out);
+}
+
+// --- Reports -----------------------------------------------------------------
+
+void JobWork::AskForPlacement(absl::Time now, ClientActions* out) {
+  if (!worker_->connected || now < next_placement_) return;
+  next_placement_ = now + kPlacementPause;
+  out->push_back(
+      SendScheduler{PlacementRequest{worker_->options.session, record_->id}});
+}
+
+void JobWork::SendClocks(absl::Time now, ClientActions* out) {
+  next_clock_ = now + worker_->options.clock_interval;
+  if (record_->plan.consistency.kind != ConsistencyKind::kSsp) return;
+  if (EBB_PLANTED(clocks_are_sent_once)) return;  // Only with pulls.
+  for (const auto& [id, server] : routes_.servers()) {
+    out->push_back(SendClock{server.address,
+                             ClockUpdate{record_->id, generation_, stamp()}});
+  }
+}
+
+void JobWork::SendProgress(absl::Time now, bool not_in_view,
+                           ClientActions* out) {
+  items_.PlanRenewal(now);
+  if (!worker_->connected || items_.empty()) return;
+  const ItemProgress& first = items_.front().progress;
+  Progress progress;
+  progress.session = worker_->options.session;
+  progress.job = record_->id;
+  progress.generation = generation_;
+  progress.item = first.item();
+  progress.position = first.LowestMark();
+  progress.clock = clock();
+  progress.examples = worker_->computation.examples();
+  progress.parked = parked_ && puller_.active();
+  progress.not_in_view = not_in_view;
+  out->push_back(SendScheduler{std::move(progress)});
+}
+
+ItemEnd JobWork::EndOf(ItemId item, LeaseEnd end) const {
+  ItemEnd message;
+  message.session = worker_->options.session;
+  message.job = record_->id;
+  message.generation = generation_;
+  message.item = item;
+  message.end = end;
+  return message;
+}
+
+void JobWork::EndItem(ItemId item, LeaseEnd end, ClientActions* out) {
+  const LeasedItem* held = items_.Find(item);
+  if (held == nullptr) return;
+  ItemEnd message = EndOf(item, end);
+  message.position = held->progress.LowestMark();
+  out->push_back(SendScheduler{std::move(message)});
+  Drop(item);
+}
+
+void JobWork::FailItem(const LeasedItems::Run& run, const ComputeResult& why,
+                       ClientActions* out) {
+  if (!Holds(run.item)) return;
+  ItemEnd message = EndOf(run.item, LeaseEnd::kFailed);
+  message.position = run.begin;
+  message.failed_end = run.end;
+  message.non_finite = why.non_finite;
+  message.error = why.error;
+  out->push_back(SendScheduler{std::move(message)});
+  Drop(run.item);
+}
+
+void JobWork::Drop(ItemId item) {
+  items_.Remove(item);
+  if (items_.empty()) ForgetPulled();
+}
+
+void JobWork::ReturnItems(ClientActions* out) {
+  for (const ItemId item : items_.Ids()) {
+    EndItem(item, LeaseEnd::kReturned, out);
+  }
+}
+
+// --- Time --------------------------------------------------------------------
+
+void JobWork::OnTick(absl::Time now, ClientActions* out) {
+  if (puller_.active() && next_clock_ <= now) SendClocks(now, out);
+  if (items_.empty() || items_.next_renewal() > now) return;
+  // A lease is renewed by progress, not by being alive: a batch that takes far
+  // too long, or a server only we cannot reach, lets it run out.
+  const Computation& computation = worker_->computation;
+  const Computation::Batch* batch = computing();
+  const bool computing_well =
+      batch != nullptr &&
+      now - batch->since < std::max(items_.ttl(), computation.patience());
+  if (computing_well || preparing_ || computation.evaluating() ||
+      items_.AdvancedLately(now)) {
+    SendProgress(now, false, out);
+  } else {
+    items_.PlanRenewal(now);
+  }
+}
+
+absl::Time JobWork::NextTick(absl::Time last) const {
+  absl::Time next = absl::InfiniteFuture();
+  // What Advance looks at is not due again once it came after it.
+  const auto later = [&](absl::Time time) {
+    if (time > last) next = std::min(next, time);
+  };
+  if (!items_.empty()) {
+    next = std::min(next, items_.next_renewal());
+    later(pull_not_before_);
+  }
+  const bool clocked = record_->plan.consistency.kind == ConsistencyKind::kSsp;
+  if (puller_.active() && clocked) next = std::min(next, next_clock_);
+  later(next_placement_);
+  for (const auto& [id, server] : routes_.servers()) later(server.retry_at);
+  return next;
+}
+
+}  // namespace ebb::client

@@ -1,0 +1,164 @@
+// What a worker does for one job: pulls values, has batches computed, pushes
+// their sums, and takes each server's verdict.
+//
+//   lease ──> prepare ──> pull ──> compute ──> push ──> acknowledged ──> done
+//               (once)     ^  └── the next pull overlaps ──┘   |
+//                          └──── a refusal steps back ─────────┘
+//
+// It decides with parts of its own: which items are held (leased_items.h),
+// where the partitions are (routes.h), what is being pulled (puller.h) and
+// pushed (pusher.h). After any event, and whenever another job's or an
+// evaluation's computation ended, Advance() does what can be done next.
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_JOB_WORK_H_
+#define EBB_CLIENT_JOB_WORK_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/actions.h"
+#include "client/computation.h"
+#include "client/leased_items.h"
+#include "client/puller.h"
+#include "client/pusher.h"
+#include "client/routes.h"
+#include "client/worker_state.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+
+namespace ebb::client {
+
+class JobWork {
+ public:
+  // `worker` is not owned and outlives this.
+  JobWork(JobRecordPtr record, Generation generation, WorkerState* worker);
+
+  // --- What comes from the scheduler -----------------------------------------
+  // Goes over to the generation if it is newer, and has the job prepared where
+  // that is neither done nor under way.
+  void Begin(Generation generation, ClientActions* out);
+  // Of the present generation.
+  void Take(Lease lease, absl::Time now);
+  void Lose(const LeaseLost& lost);
+  void Place(const Placement& placement, ClientActions* out);
+
+  // --- Answers to the actions ------------------------------------------------
+  void OnJobReady(const absl::Status& status, absl::Time now,
+                  ClientActions* out);
+  // `batch` was under way, of this job.
+  void OnComputed(const Computation::Batch& batch, const ComputeResult& result,
+                  absl::Time now, ClientActions* out);
+  // False: the push was not awaited, and nothing was done.
+  bool OnPushReply(const PushId& id, const PushReply& reply, absl::Time now,
+                   ClientActions* out);
+  bool OnPushFailed(const PushId& id, absl::Time now, ClientActions* out);
+  void OnPullReply(const PullId& id, PullReply reply, absl::Time now);
+  void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);
+
+  // --- Going on
+  // ----------------------------------------------------------------
+  void Advance(absl::Time now, ClientActions* out);
+  // Renews the leases and repeats the clock where that is due.
+  void OnTick(absl::Time now, ClientActions* out);
+  // When OnTick or Advance is wanted, if the last Advance was at `last`.
+  absl::Time NextTick(absl::Time last) const;
+  // Something of this job advanced, as far as its leases are concerned.
+  void Advanced(absl::Time now) { items_.Advanced(now); }
+  // No push is on its way.
+  bool delivered() const { return pusher_.idle(); }
+  // Gives all items back.
+  void ReturnItems(ClientActions* out);
+
+  // --- For an evaluation of the same job (evaluation.h)
+  // ------------------------
+  bool preparing() const { return preparing_; }
+  bool ready() const { return ready_; }
+  Routes* routes() { return &routes_; }
+  WorkerStamp stamp() const;
+  void AskForPlacement(absl::Time now, ClientActions* out);
+  // The stream to the server broke: what was pushed on it may be lost too.
+  void BreakServer(ServerId server, absl::Time now, ClientActions* out);
+
+  // --- What it is
+  // --------------------------------------------------------------
+  const JobRecord& record() const { return *record_; }
+  Generation generation() const { return generation_; }
+  int64_t clock() const { return pusher_.clock(); }
+  bool Holds(ItemId item) { return items_.Find(item) != nullptr; }
+  const LeasedItems& items() const { return items_; }
+
+ private:
+  // Values for the next batch.
+  void MaybePull(absl::Time now);
+  void EndPull(absl::Time now, ClientActions* out);
+  // The pull ended without values.
+  void EndClosedRound(ClientActions* out);
+  void EndPullOfOtherGeneration(absl::Time now, ClientActions* out);
+  void EndInvalidPull(ClientActions* out);
+  // What was pulled for a lease, or in a view, is nothing to the next.
+  void ForgetPulled();
+
+  // The next batch, to be computed or passed over.
+  void StartBatches(absl::Time now, ClientActions* out);
+  bool Reachable(const LeasedItem& held, int64_t begin, absl::Time now) const;
+  void Compute(const LeasedItem& held, int64_t begin, absl::Time now,
+               ClientActions* out);
+  // False: nobody is known to push to.
+  bool PushSkipped(LeasedItem* held, int64_t begin, ClientActions* out);
+  bool Push(LeasedItem* held, const LeasedItems::Run& run,
+            const ComputeResult& result, const PulledValues* values, bool skip,
+            ClientActions* out);
+  // The batch of this job that is being computed; null: none.
+  const Computation::Batch* computing() const;
+  // The round of the item; -1: the job has none, or there is no item.
+  int64_t RoundOf(const LeasedItem* held) const;
+
+  // A server's verdicts.
+  void Judge(const Pusher::Push& push, const PushReply& reply, absl::Time now,
+             ClientActions* out);
+  // How the verdict ends the item's lease; nothing: it does not.
+  std::optional<LeaseEnd> JudgeSegment(ItemProgress* progress, PartitionId p,
+                                       Term term,
+                                       const PushSegmentReply& answer,
+                                       absl::Time now, ClientActions* out);
+  // What is under way to the server is lost: its partitions step back.
+  void StepBackServer(ServerId server);
+  // Whoever meets a newer generation drops what it holds of the older.
+  void GoOver(Generation generation, ClientActions* out);
+
+  // Reports.
+  void SendClocks(absl::Time now, ClientActions* out);
+  void SendProgress(absl::Time now, bool not_in_view, ClientActions* out);
+  ItemEnd EndOf(ItemId item, LeaseEnd end) const;
+  void EndItem(ItemId item, LeaseEnd end, ClientActions* out);
+  // `run` could not be computed or pushed.
+  void FailItem(const LeasedItems::Run& run, const ComputeResult& why,
+                ClientActions* out);
+  void Drop(ItemId item);
+
+  const JobRecordPtr record_;
+  WorkerState* const worker_;  // Not owned.
+  Generation generation_;
+  bool preparing_ = false;
+  bool ready_ = false;
+
+  Routes routes_;
+  LeasedItems items_;
+  Puller puller_;
+  Pusher pusher_;
+  PulledValuesPtr values_;  // Pulled, not yet used.
+  ViewNumber joined_;
+  bool parked_ = false;  // The last pull that was answered waits at a server.
+
+  absl::Time next_clock_ = absl::InfinitePast();
+  absl::Time next_placement_ = absl::InfinitePast();
+  absl::Time pull_not_before_ = absl::InfinitePast();
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_JOB_WORK_H_

@@ -1,0 +1,85 @@
+// The items of one job that a worker has on lease: how far it is with each,
+// which batch comes next, and when the leases are to be renewed.
+//
+// A lease is renewed by progress, not by being alive: whoever owns this says
+// when something advanced, and renews only while that is not long ago.
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_LEASED_ITEMS_H_
+#define EBB_CLIENT_LEASED_ITEMS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/item_progress.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::client {
+
+struct LeasedItem {
+  ItemProgress progress;
+  std::vector<SkippedRange> skipped;
+
+  // Whether the batch that begins there is to be passed over.
+  bool Skips(int64_t begin) const;
+};
+
+class LeasedItems {
+ public:
+  // A run of examples of an item; empty where begin is the item's size.
+  struct Run {
+    ItemId item;
+    int64_t begin = 0;
+    int64_t end = 0;
+  };
+
+  // Takes a lease, in the order of the items. Of an item that is held already
+  // it takes over what is to be skipped, and nothing else.
+  void Take(const JobPlan& plan, Lease lease, absl::Time now);
+  void Remove(ItemId item);
+  void Clear() { items_.clear(); }
+
+  bool empty() const { return items_.empty(); }
+  size_t size() const { return items_.size(); }
+  LeasedItem* Find(ItemId item);
+  const LeasedItem& front() const { return items_.front(); }
+  std::list<LeasedItem>::const_iterator begin() const { return items_.begin(); }
+  std::list<LeasedItem>::const_iterator end() const { return items_.end(); }
+  // In the order of the items: all, and those that every partition has.
+  std::vector<ItemId> Ids() const;
+  std::vector<ItemId> Done() const;
+
+  // The first item with something left to compute, where its next batch begins
+  // in *begin; null: there is none.
+  LeasedItem* Next(int64_t* begin);
+  // As Next, as if `computing` (null: nothing) were computed already.
+  const LeasedItem* NextAfter(const Run* computing) const;
+
+  // What was sent to the partition may be lost.
+  void StepBack(PartitionId partition);
+
+  // --- Renewal ---------------------------------------------------------------
+  void Advanced(absl::Time now) { advanced_ = now; }
+  // Something advanced within the life of a lease.
+  bool AdvancedLately(absl::Time now) const { return now - advanced_ < ttl_; }
+  absl::Duration ttl() const { return ttl_; }
+  // When to see to it next; means nothing while there are no items.
+  absl::Time next_renewal() const { return next_renewal_; }
+  // It was seen to.
+  void PlanRenewal(absl::Time now) { next_renewal_ = now + ttl_ / 5; }
+
+ private:
+  std::list<LeasedItem> items_;  // In the order of the items.
+  absl::Duration ttl_ = absl::Seconds(3);
+  absl::Time advanced_ = absl::InfinitePast();
+  absl::Time next_renewal_ = absl::InfinitePast();
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_LEASED_ITEMS_H_

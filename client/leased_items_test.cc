@@ -1,0 +1,99 @@
+#include "client/leased_items.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ebb::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr ItemId kFirst{0, 0}, kSecond{0, 1}, kThird{0, 2};
+
+// Items of 4 examples, two partitions.
+class LeasedItemsTest : public testing::Test {
+ protected:
+  LeasedItemsTest() {
+    plan_.examples = 12;
+    plan_.shard_size = 4;
+    plan_.partitions = 2;
+  }
+
+  void Take(ItemId item, std::vector<SkippedRange> skipped = {}) {
+    Lease lease;
+    lease.item = item;
+    lease.ttl = absl::Seconds(5);
+    lease.skipped = std::move(skipped);
+    items_.Take(plan_, std::move(lease), now_);
+  }
+
+  const absl::Time now_ = absl::FromUnixSeconds(1000);
+  JobPlan plan_;
+  LeasedItems items_;
+};
+
+TEST_F(LeasedItemsTest, AreInTheOrderOfTheItemsNotOfTheLeases) {
+  Take(kThird);
+  Take(kFirst);
+  Take(kSecond);
+  EXPECT_THAT(items_.Ids(), ElementsAre(kFirst, kSecond, kThird));
+}
+
+TEST_F(LeasedItemsTest, ASecondLeaseOfAnItemKeepsItsProgress) {
+  Take(kFirst);
+  items_.Find(kFirst)->progress.Acknowledged(PartitionId(0), 3);
+  Take(kFirst, {{kFirst, 2, 3}});
+  EXPECT_THAT(items_.Ids(), ElementsAre(kFirst));
+  EXPECT_EQ(items_.Find(kFirst)->progress.mark(PartitionId(0)), 3);
+  EXPECT_FALSE(items_.Find(kFirst)->Skips(1));
+  EXPECT_TRUE(items_.Find(kFirst)->Skips(2));
+  EXPECT_FALSE(items_.Find(kFirst)->Skips(3));
+}
+
+TEST_F(LeasedItemsTest, TheNextBatchIsOfTheFirstItemThatIsNotWhollySent) {
+  Take(kFirst);
+  Take(kSecond);
+  for (const PartitionId p : {PartitionId(0), PartitionId(1)}) {
+    items_.Find(kFirst)->progress.Sent(p, 4);
+  }
+  items_.Find(kSecond)->progress.Sent(PartitionId(0), 2);
+  int64_t begin = -1;
+  const LeasedItem* next = items_.Next(&begin);
+  ASSERT_NE(next, nullptr);
+  EXPECT_EQ(next->progress.item(), kSecond);
+  EXPECT_EQ(begin, 0);
+}
+
+TEST_F(LeasedItemsTest, AfterTheLastBatchOfAnItemComesTheNextItem) {
+  Take(kFirst);
+  const LeasedItems::Run whole{kFirst, 0, 4};
+  EXPECT_EQ(items_.NextAfter(&whole), nullptr);
+  Take(kSecond);
+  ASSERT_NE(items_.NextAfter(&whole), nullptr);
+  EXPECT_EQ(items_.NextAfter(&whole)->progress.item(), kSecond);
+  ASSERT_NE(items_.NextAfter(nullptr), nullptr);
+  EXPECT_EQ(items_.NextAfter(nullptr)->progress.item(), kFirst);
+}
+
+TEST_F(LeasedItemsTest, AreDoneWhenEveryPartitionHasThem) {
+  Take(kFirst);
+  Take(kSecond);
+  LeasedItem* first = items_.Find(kFirst);
+  first->progress.Acknowledged(PartitionId(0), 4);
+  EXPECT_THAT(items_.Done(), IsEmpty());
+  first->progress.Acknowledged(PartitionId(1), 4);
+  EXPECT_THAT(items_.Done(), ElementsAre(kFirst));
+}
+
+TEST_F(LeasedItemsTest, AreRenewedOnlyWhileSomethingAdvances) {
+  Take(kFirst);
+  EXPECT_EQ(items_.next_renewal(), now_ + absl::Seconds(1));
+  EXPECT_TRUE(items_.AdvancedLately(now_ + absl::Seconds(4)));
+  EXPECT_FALSE(items_.AdvancedLately(now_ + absl::Seconds(5)));
+  items_.Advanced(now_ + absl::Seconds(3));
+  EXPECT_TRUE(items_.AdvancedLately(now_ + absl::Seconds(7)));
+}
+
+}  // namespace
+}  // namespace ebb::client

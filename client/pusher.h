@@ -1,0 +1,94 @@
+// The pushes of one job that are on their way: which batch each carries, in
+// what sequence each server is to judge them, and the clock that counts the
+// batches which every partition took.
+//
+//   batch ──> one push per server ──> one segment per partition
+//
+// A batch is settled once every segment of it was answered or given up; only
+// one with no refusal counts. Pushes to a server are numbered within an
+// incarnation (client/routes.h), and one that is lost is never repeated:
+// stepping back gives up all that are on their way to the server.
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_PUSHER_H_
+#define EBB_CLIENT_PUSHER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/actions.h"
+#include "client/item_progress.h"
+#include "client/leased_items.h"
+#include "client/routes.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::client {
+
+class Pusher {
+ public:
+  struct Batch {
+    LeasedItems::Run run;
+    int32_t unanswered = 0;  // Segments.
+    bool refused = false;
+  };
+  using BatchPtr = std::shared_ptr<Batch>;
+
+  // One push on its way.
+  struct Push {
+    BatchPtr batch;
+    std::vector<std::pair<PartitionId, Term>> segments;
+  };
+
+  // What is pushed, in whose name.
+  struct Order {
+    const JobRecord& record;
+    Generation generation;
+    WorkerStamp stamp;
+    LeasedItems::Run run;
+    const ComputeResult& result;
+    const PulledValues* values = nullptr;  // It was computed from; may be null.
+    bool skip = false;                     // Passed over, not computed.
+    absl::Duration timeout;
+  };
+
+  // Pushes to the partitions whose `sent` is where the batch begins, as far as
+  // their place was ever known; `progress` is the item's. False: there is no
+  // such partition, and nothing was done.
+  bool Send(const Order& order, ItemProgress* progress, Routes* routes,
+            ClientActions* out);
+
+  // The push is answered: it is on its way no more, and its caller settles its
+  // segments, each once. Empty: it was not on its way.
+  std::optional<Push> Take(const PushId& id);
+  void Settle(const BatchPtr& batch, bool refused);
+
+  // Gives up what is on its way to the server: settled as refused.
+  void GiveUp(ServerId server);
+  // Forgets everything, as of another generation.
+  void Clear();
+
+  bool Awaits(const PushId& id) const { return under_way_.contains(id); }
+  bool idle() const { return under_way_.empty(); }
+  // Batches not yet settled.
+  size_t batches() const { return batches_.size(); }
+  int64_t clock() const { return clock_; }
+  void set_clock(int64_t clock) { clock_ = clock; }
+
+ private:
+  std::map<PushId, Push> under_way_;
+  std::list<BatchPtr> batches_;
+  int64_t clock_ = 0;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_PUSHER_H_

@@ -1,0 +1,23 @@
+// What the jobs of one worker share. Whoever runs them keeps it up to date;
+// they read it, number their pulls by it and use its one computation.
+#ifndef EBB_CLIENT_WORKER_STATE_H_
+#define EBB_CLIENT_WORKER_STATE_H_
+
+#include <cstdint>
+
+#include "client/actions.h"
+#include "client/computation.h"
+
+namespace ebb::client {
+
+struct WorkerState {
+  const ClientOptions options;
+  bool connected = false;    // To the scheduler.
+  bool draining = false;     // No new batch is begun.
+  int64_t next_request = 1;  // Of pulls, to any server.
+  Computation computation;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_WORKER_STATE_H_
