@@ -285,9 +285,10 @@ class CliTest(ClusterTest):
         with open(self.path("table.yaml"), "w") as file:
             file.write("model: linear\noptimizer: {kind: adam, rate: 0.1}\n"
                        "train: {epochs: 60, batch: 20}\n"
-                       "expect: {loss: \"<= 0.05\"}\n"
+                       "expect: {loss: \"<= 2\"}\n"  # Mixed up: above 50.
                        "data: {train: {csv: ab.csv}, test: {csv: ba.csv}}\n")
-        self.good("run", "table.yaml", "--run-dir", "table")
+        self.good("run", "table.yaml", "--run-dir", "table",
+                  "--workers", "1")
         self.good("checkpoint", "export", "table", "-o", "table.safetensors")
         expected = self.good("predict", "table", "ab.csv", "--labelled")
         for model in ("table", "table.safetensors"):
@@ -315,6 +316,32 @@ class CliTest(ClusterTest):
         self.fails(1, "ps-0: checkpoint store", "checkpoint", "verify", "copy")
         listed = self.ebb("checkpoint", "list", "copy")
         self.assertIn("something stored is damaged", listed.stderr)
+
+    # --- Runs ----------------------------------------------------------------
+
+    # A refused --resume replaced the report of the run, and exited with 1.
+    def test_a_refused_resume_leaves_the_run_as_it_is(self):
+        with open(self.path("rows.csv"), "w") as file:
+            file.writelines(f"{x},{3 * x}\n" for x in range(40))
+        with open(self.path("rows.yaml"), "w") as file:
+            file.write("model: linear\ntrain: {epochs: 1, batch: 8}\n"
+                       "data: {train: {csv: rows.csv}}\n")
+        run = ("run", "rows.yaml", "--run-dir", "rows", "--quiet")
+        self.good(*run, "--workers", "1")
+        def files():
+            contents = {}
+            for name in os.listdir(self.path("rows")):
+                if os.path.isfile(self.path("rows/" + name)):
+                    with open(self.path("rows/" + name), "rb") as file:
+                        contents[name] = file.read()
+            return contents
+        before = files()
+        self.fails(2, "is of another job", *run, "--resume", "--epochs", "2",
+                   "--workers", "2")
+        with open(self.path("rows.csv"), "a") as file:
+            file.write("40,120\n")
+        self.fails(2, "the data has changed", *run, "--resume")
+        self.assertEqual(files(), before)
 
     # --- What goes wrong -----------------------------------------------------
 

@@ -230,12 +230,21 @@ TEST_F(RunTest, CtrlCLeavesARunThatResumes) {
   EXPECT_THAT(ProcessesOf(folder_), IsEmpty());
 
   // Another job is not what the run was of.
-  EXPECT_NE(Run(MainJob(4, {"--resume"})), 0);
+  const std::string report = Output("runs/fashion-mlp-1/report.json");
+  EXPECT_EQ(Run(MainJob(4, {"--resume"})), 2);
   EXPECT_THAT(Output(), HasSubstr("it has   train: {epochs: 3"));
+  // A run that was refused replaced the report of the one before.
+  EXPECT_EQ(Output("runs/fashion-mlp-1/report.json"), report);
 
   ASSERT_EQ(Run(MainJob(3, {"--resume"})), 0);
   const Struct second = Json("runs/fashion-mlp-1/report.json");
   ExpectExact(second, 180'000);
+  // Only what this part of the run did makes its speed.
+  const double done_before = At(second, "examples_before").number_value();
+  EXPECT_GE(done_before, static_cast<double>(before));
+  EXPECT_NEAR(At(second, "examples_per_second").number_value() *
+                  At(second, "seconds").number_value(),
+              180'000 - done_before, 1);
   // The servers wrote what they had: nothing was done again.
   EXPECT_GT(before, 0);
   EXPECT_FALSE(fs::exists(Path("runs/fashion-mlp-2")));

@@ -4,22 +4,18 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "client/client_shell.h"
 #include "common/job/yaml.h"
 #include "common/rpc/admin.h"
 #include "common/status_macros.h"
-#include "ebb/v1/specification.pb.h"
 #include "scheduler/scheduler_shell.h"
 #include "server/server_shell.h"
 #include "tools/ebb/console.h"
@@ -27,7 +23,9 @@
 #include "tools/ebb/files.h"
 #include "tools/ebb/html_report.h"
 #include "tools/ebb/kill_plan.h"
+#include "tools/ebb/known_marks.h"
 #include "tools/ebb/local_cluster.h"
+#include "tools/ebb/run_facts.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/run_tally.h"
 #include "tools/ebb/screen.h"
@@ -39,8 +37,6 @@ namespace ebb::tools {
 
 namespace {
 
-constexpr int kDefaultServers = 2;
-constexpr int kDefaultWorkers = 3;
 constexpr absl::Duration kTick = absl::Milliseconds(50);
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 constexpr absl::Duration kSampleInterval = absl::Milliseconds(200);
@@ -55,53 +51,6 @@ double ChildrenCpuSeconds() {
   getrusage(RUSAGE_CHILDREN, &usage);
   return absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_utime) +
                                absl::DurationFromTimeval(usage.ru_stime));
-}
-
-// What a run must keep to be gone on with: in its folder, "key value" lines.
-struct RunFacts {
-  int servers = kDefaultServers;
-  int workers = kDefaultWorkers;
-};
-
-absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
-  EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder.File("run")));
-  std::map<std::string, int> values;
-  for (const absl::string_view line :
-       absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    const std::pair<std::string, std::string> parts =
-        absl::StrSplit(line, absl::MaxSplits(' ', 1));
-    if (!absl::SimpleAtoi(parts.second, &values[parts.first])) {
-      return absl::DataLossError(
-          absl::StrCat(folder.File("run"), ": cannot read \"", line, "\""));
-    }
-  }
-  return RunFacts{values["servers"], values["workers"]};
-}
-
-absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts) {
-  return WriteFile(folder.File("run"),
-                   absl::StrCat("servers ", facts.servers, "\nworkers ",
-                                facts.workers, "\n"));
-}
-
-// The lines in which two jobs differ, in the words of a job file.
-std::string Difference(const v1::Job& stored, const v1::Job& given) {
-  const std::vector<std::string> before =
-      absl::StrSplit(job::JobToYaml(stored, job::YamlStyle::kCompact), '\n');
-  const std::vector<std::string> after =
-      absl::StrSplit(job::JobToYaml(given, job::YamlStyle::kCompact), '\n');
-  std::string out;
-  for (const std::string& line : before) {
-    if (std::ranges::find(after, line) == after.end()) {
-      absl::StrAppend(&out, "\n  it has   ", line);
-    }
-  }
-  for (const std::string& line : after) {
-    if (std::ranges::find(before, line) == before.end()) {
-      absl::StrAppend(&out, "\n  now      ", line);
-    }
-  }
-  return out;
 }
 
 template <typename Points>
@@ -136,20 +85,28 @@ class LocalRun {
                      facts.servers, facts.workers, AllKillPoints());
     }
     samples_ = folder_.ReadSamples();
-    if (!samples_.empty()) seconds_before_ = samples_.back().seconds;
+    if (!samples_.empty()) {
+      seconds_before_ = samples_.back().seconds;
+      marks_ = KnownMarks(samples_.back().progress.applied);
+    }
   }
 
-  RunReport Run() {
+  absl::StatusOr<RunReport> Run() {
     report_.job = prepared_.job;
     report_.folder = folder_.shown();
     PrintTitle();
     const absl::Status begun = Begin();
     if (begun.ok()) Watch();
     if (absl::IsAborted(begun)) report_.interrupted = true;
-    if (!begun.ok() && !absl::IsAborted(begun)) {
-      Problem(begun.message());
-    }
     Leave();
+    // What an earlier part of the run came to stays as it is.
+    const bool nothing_new = options_.resume && !begun.ok();
+    if (nothing_new && !report_.interrupted) return begun;
+    if (nothing_new) return std::move(report_);
+    if (!begun.ok() && !report_.interrupted) {
+      report_.problems.insert(report_.problems.begin(),
+                              std::string(begun.message()));
+    }
     Finish();
     return std::move(report_);
   }
@@ -159,7 +116,6 @@ class LocalRun {
   absl::Status Begin();
   absl::Status Submit();
   absl::Status Find();
-  absl::Status CheckSameJob(const std::string& stored) const;
   void Watch();
   // One turn of Watch; false: it is over.
   bool Turn();
@@ -171,6 +127,7 @@ class LocalRun {
   void Leave();
   void Finish();
   void TakeSample(const Progress& progress, absl::Time now);
+  PolledStatus LatestStatus();
   Progress CurrentProgress(const PolledStatus& polled) const;
   void Count(absl::string_view daemon);
   void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
@@ -188,6 +145,7 @@ class LocalRun {
   std::unique_ptr<StatusPoller> poller_;
   StatusWatcher watcher_;
   RunTally tally_;
+  KnownMarks marks_;
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled.
   absl::Time submitted_ = absl::InfiniteFuture();
   absl::Time completed_ = absl::InfiniteFuture();
@@ -235,31 +193,6 @@ absl::Status LocalRun::Submit() {
   return absl::OkStatus();
 }
 
-// The job of the run is the one that was given now, on the same data.
-absl::Status LocalRun::CheckSameJob(const std::string& stored) const {
-  v1::Specification before;
-  v1::Specification now;
-  if (!before.ParseFromString(stored) ||
-      !now.ParseFromString(prepared_.record.specification)) {
-    return absl::DataLossError("the run's job cannot be read");
-  }
-  const std::string difference = Difference(before.job(), now.job());
-  if (!difference.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the run in ", folder_.shown(),
-        " is of another job. Go on with the same file and the same --set, or "
-        "start a new run.",
-        difference));
-  }
-  if (before.train_index() != now.train_index() ||
-      before.test_index() != now.test_index()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the data has changed since the run in ", folder_.shown(),
-                     " began. Bring the old files back, or start a new run."));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status LocalRun::Find() {
   rpc::SchedulerAdminClient client(cluster_->scheduler_address());
   v1::GetJobRequest request;
@@ -267,7 +200,8 @@ absl::Status LocalRun::Find() {
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
                        client.GetJob(request, kSubmitLimit));
   job_ = stored.record().id();
-  EBB_RETURN_IF_ERROR(CheckSameJob(stored.record().specification()));
+  EBB_RETURN_IF_ERROR(CheckSameJob(folder_, stored.record().specification(),
+                                   prepared_.record.specification));
   v1::GetStatusRequest ask;
   ask.set_job(job_);
   EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
@@ -363,6 +297,14 @@ void LocalRun::HandleDaemons(absl::Time now) {
   }
 }
 
+PolledStatus LocalRun::LatestStatus() {
+  PolledStatus polled = poller_->Latest();
+  if (!polled.response.jobs().empty()) {
+    marks_.Mend(polled.response.mutable_jobs(0));
+  }
+  return polled;
+}
+
 Progress LocalRun::CurrentProgress(const PolledStatus& polled) const {
   Progress progress =
       ProgressOf(polled.response, facts_.workers, facts_.servers);
@@ -371,7 +313,7 @@ Progress LocalRun::CurrentProgress(const PolledStatus& polled) const {
 }
 
 void LocalRun::HandleStatus(absl::Time now) {
-  const PolledStatus polled = poller_->Latest();
+  const PolledStatus polled = LatestStatus();
   if (polled.number == 0) return;
   if (polled.number != seen_) {
     seen_ = polled.number;
@@ -445,7 +387,7 @@ void LocalRun::Leave() {
   report_.seconds =
       std::max(0.0, absl::ToDoubleSeconds(end - std::min(end, submitted_)));
   if (poller_ != nullptr) {
-    const PolledStatus last = poller_->Latest();
+    const PolledStatus last = LatestStatus();
     if (last.number > 0) {
       sampled_ = absl::InfinitePast();
       TakeSample(CurrentProgress(last), absl::Now());
@@ -480,6 +422,10 @@ void LocalRun::Finish() {
   report_.cpu_seconds = ChildrenCpuSeconds();
   tally_.Complete(&report_.status);
   if (report_.audit) report_.status.set_updates(report_.audit->updates);
+  if (options_.resume) {
+    report_.applied_before =
+        marks_.first().value_or(report_.status.applied_min());
+  }
   report_.expectations = CheckExpectations(prepared_.job, report_.status);
   if (!report_.interrupted) Judge(&report_);
   const std::string json = ReportJson(report_).ToString();
@@ -529,6 +475,15 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
                        options.resume ? RunFolder::Open(name, options.folder)
                                       : RunFolder::Make(name, options.folder));
   EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
+  const std::string& specification = prepared.record.specification;
+  if (options.resume) {
+    EBB_ASSIGN_OR_RETURN(const std::string stored, ReadSpecification(folder));
+    if (!stored.empty()) {
+      EBB_RETURN_IF_ERROR(CheckSameJob(folder, stored, specification));
+    }
+  } else {
+    EBB_RETURN_IF_ERROR(WriteSpecification(folder, specification));
+  }
   EBB_RETURN_IF_ERROR(WriteFacts(folder, facts));
   if (!options.resume) {
     EBB_RETURN_IF_ERROR(

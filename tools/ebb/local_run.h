@@ -34,8 +34,9 @@ struct RunOptions {
 };
 
 // The whole run, which prints as it goes. What is wrong before anything was
-// started is an error; whatever happens later is in the report. No process is
-// left when it returns.
+// started is an error, and so is a run that could not be gone on with, whose
+// files are then as they were; whatever happens later is in the report. No
+// process is left when it returns.
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options);
 
 }  // namespace ebb::tools

@@ -3,7 +3,7 @@
 //   logs/        what the daemons say         job.yaml     the whole job
 //   state/       their stores                 metrics.csv  a line per sample
 //   tmp/         for what they may scribble   report.*     the result
-//   scheduler.address                         run          what --resume needs
+//   scheduler.address               run, specification   what --resume needs
 #ifndef EBB_TOOLS_EBB_RUN_FOLDER_H_
 #define EBB_TOOLS_EBB_RUN_FOLDER_H_
 

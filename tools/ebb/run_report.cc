@@ -314,6 +314,7 @@ Json ReportJson(const RunReport& report) {
   json["accuracy"] = OptionalJson(report.accuracy());
   json["loss"] = OptionalJson(report.test_loss());
   json["seconds"] = report.seconds;
+  json["examples_before"] = report.applied_before;
   json["total_seconds"] = report.total_seconds;
   json["cpu_seconds"] = report.cpu_seconds;
   json["examples_per_second"] = report.examples_per_second();

@@ -40,9 +40,10 @@ struct RunReport {
   v1::JobStatus status;  // The last one.
   std::string folder;    // As a person would write it.
   bool interrupted = false;
-  double seconds = 0;        // From the submission to the end of training.
-  double total_seconds = 0;  // From the start of the program.
-  double cpu_seconds = 0;    // Of all daemons.
+  double seconds = 0;          // From the submission to the end of training.
+  int64_t applied_before = 0;  // By earlier parts of a resumed run.
+  double total_seconds = 0;    // From the start of the program.
+  double cpu_seconds = 0;      // Of all daemons.
   std::vector<Expectation> expectations;
   std::optional<AuditReport> audit;
   Restarts restarts;
@@ -54,8 +55,9 @@ struct RunReport {
     return status.summary().state() == v1::JOB_STATE_COMPLETE;
   }
   double examples_per_second() const {
-    return seconds > 0 ? static_cast<double>(status.applied_min()) / seconds
-                       : 0;
+    const int64_t applied = status.applied_min() - applied_before;
+    return seconds > 0 && applied > 0 ? static_cast<double>(applied) / seconds
+                                      : 0;
   }
   // Of the last evaluation.
   std::optional<double> accuracy() const;

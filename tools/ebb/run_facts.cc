@@ -1,0 +1,104 @@
+#include "tools/ebb/run_facts.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/job/yaml.h"
+#include "common/status_macros.h"
+#include "ebb/v1/specification.pb.h"
+#include "tools/ebb/files.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr char kFacts[] = "run";
+constexpr char kSpecification[] = "specification";
+
+// The lines in which two jobs differ, in the words of a job file.
+std::string Difference(const v1::Job& stored, const v1::Job& given) {
+  const std::vector<std::string> before =
+      absl::StrSplit(job::JobToYaml(stored, job::YamlStyle::kCompact), '\n');
+  const std::vector<std::string> after =
+      absl::StrSplit(job::JobToYaml(given, job::YamlStyle::kCompact), '\n');
+  std::string out;
+  for (const std::string& line : before) {
+    if (std::ranges::find(after, line) == after.end()) {
+      absl::StrAppend(&out, "\n  it has   ", line);
+    }
+  }
+  for (const std::string& line : after) {
+    if (std::ranges::find(before, line) == before.end()) {
+      absl::StrAppend(&out, "\n  now      ", line);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
+  EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder.File(kFacts)));
+  std::map<std::string, int> values;
+  for (const absl::string_view line :
+       absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(line, absl::MaxSplits(' ', 1));
+    if (!absl::SimpleAtoi(parts.second, &values[parts.first])) {
+      return absl::DataLossError(
+          absl::StrCat(folder.File(kFacts), ": cannot read \"", line, "\""));
+    }
+  }
+  return RunFacts{values["servers"], values["workers"]};
+}
+
+absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts) {
+  return WriteFile(folder.File(kFacts),
+                   absl::StrCat("servers ", facts.servers, "\nworkers ",
+                                facts.workers, "\n"));
+}
+
+absl::Status WriteSpecification(const RunFolder& folder,
+                                const std::string& specification) {
+  return WriteFile(folder.File(kSpecification), specification);
+}
+
+absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder) {
+  auto specification = ReadFile(folder.File(kSpecification));
+  if (absl::IsNotFound(specification.status())) return std::string();
+  return specification;
+}
+
+absl::Status CheckSameJob(const RunFolder& folder, absl::string_view stored,
+                          absl::string_view given) {
+  v1::Specification before;
+  v1::Specification now;
+  if (!before.ParseFromArray(stored.data(), static_cast<int>(stored.size())) ||
+      !now.ParseFromArray(given.data(), static_cast<int>(given.size()))) {
+    return absl::DataLossError(
+        absl::StrCat("the job of the run in ", folder.shown(),
+                     " cannot be read; start a new run"));
+  }
+  const std::string difference = Difference(before.job(), now.job());
+  if (!difference.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the run in ", folder.shown(),
+        " is of another job. Go on with the same file and the same --set, or "
+        "start a new run.",
+        difference));
+  }
+  if (before.train_index() != now.train_index() ||
+      before.test_index() != now.test_index()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the data has changed since the run in ", folder.shown(),
+                     " began. Bring the old files back, or start a new run."));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,38 @@
+// What a run keeps in its folder to be gone on with, and whether it may be.
+#ifndef EBB_TOOLS_EBB_RUN_FACTS_H_
+#define EBB_TOOLS_EBB_RUN_FACTS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "tools/ebb/run_folder.h"
+
+namespace ebb::tools {
+
+struct RunFacts {
+  int servers = 2;
+  int workers = 3;
+};
+
+// In the folder as "key value" lines. NotFound: there are none. DataLoss: they
+// cannot be read.
+absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder);
+absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts);
+
+// The specification of the job that the run is of.
+absl::Status WriteSpecification(const RunFolder& folder,
+                                const std::string& specification);
+// Empty where an older ebb kept none.
+absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder);
+
+// InvalidArgument, naming the lines that differ, unless the job that is `given`
+// now, on the data that is there now, is the one that the run is of. Both are
+// specifications. DataLoss: the stored one cannot be read.
+absl::Status CheckSameJob(const RunFolder& folder, absl::string_view stored,
+                          absl::string_view given);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_FACTS_H_
