@@ -1,10 +1,17 @@
 // The annotations and comments of job.proto are complete and consistent.
 #include "common/job/keys.h"
 
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "common/job/mistake.h"
 #include "common/job/validate.h"
 #include "common/job/yaml.h"
@@ -132,6 +139,57 @@ TEST(KeysTest, NearestForgivesSmallMisspellings) {
   EXPECT_EQ(Nearest("something", keys), "");
   EXPECT_EQ(Nearest("", keys), "");
   EXPECT_EQ(Nearest(std::string(1000, 'e'), keys), "");
+}
+
+// The rows of docs/job-file.md below `path`: key, default, meaning. Of
+// messages that several keys have, the keys are listed at the first.
+void AppendRows(const Descriptor& type, const std::string& path,
+                std::set<const Descriptor*>* seen, std::string* out) {
+  const KeyWords words;
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    const v1::Key& key = KeyOf(field);
+    const std::string name = Join(path, std::string(field.name()));
+    std::string absent = key.required() ? "required" : "";
+    if (key.has_default_value() && key.default_value() != "{}") {
+      absent = absl::StrCat("`", key.default_value(), "`");
+    }
+    const std::map<std::string, std::string> by_kind(
+        key.default_by_kind().begin(), key.default_by_kind().end());
+    for (const auto& [kind, value] : by_kind) {
+      absl::StrAppend(&absent, "; ", kind, " `", value, "`");
+    }
+    std::string meaning = words.Find(field);
+    if (key.kinds_size() > 0) {
+      absl::StrAppend(&meaning, " (of ", absl::StrJoin(key.kinds(), ", "), ")");
+    }
+    absl::StrAppend(out, "| `", name, "` | ", absent, " | ",
+                    absl::StrReplaceAll(meaning, {{"|", "\\|"}}), " |\n");
+    const Descriptor* child = field.message_type();
+    if (child == nullptr || field.is_map()) continue;
+    if (seen->insert(child).second) AppendRows(*child, name, seen, out);
+  }
+}
+
+TEST(KeysTest, TheGuideListsEveryKey) {
+  constexpr char kGuide[] = "docs/job-file.md";
+  constexpr char kBegin[] = "| key | absent | |\n|---|---|---|\n";
+  std::ifstream in(kGuide);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  std::string rows;
+  std::set<const Descriptor*> seen;
+  AppendRows(*v1::Job::descriptor(), "", &seen, &rows);
+
+  const size_t begin = text.find(kBegin);
+  ASSERT_NE(begin, std::string::npos);
+  const size_t first = begin + std::string(kBegin).size();
+  const size_t end = text.find("\n\n", first - 1) + 1;
+  ASSERT_NE(end, 0u);
+
+  if (std::getenv("EBB_REWRITE") != nullptr) {
+    std::ofstream(kGuide) << text.substr(0, first) << rows << text.substr(end);
+  }
+  EXPECT_EQ(text.substr(first, end - first), rows);
 }
 
 }  // namespace

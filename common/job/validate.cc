@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/job/keys.h"
@@ -65,8 +67,8 @@ std::string OutOfRange(const v1::Key& key, double value) {
 
 class Checker {
  public:
-  Checker(const SourceMap& sources, bool has_plugin)
-      : sources_(sources), has_plugin_(has_plugin) {}
+  Checker(const SourceMap& sources, const std::set<std::string>& any_kind)
+      : sources_(sources), any_kind_(any_kind) {}
 
   void Check(const Message& message, const std::string& path);
   std::vector<Mistake> Take() { return std::move(mistakes_); }
@@ -85,7 +87,8 @@ class Checker {
   }
 
   const SourceMap& sources_;
-  const bool has_plugin_;
+  // Messages whose `kind` does not say which keys they take.
+  const std::set<std::string>& any_kind_;
   std::vector<Mistake> mistakes_;
 };
 
@@ -104,10 +107,8 @@ void Checker::Check(const Message& message, const std::string& path) {
 
 void Checker::CheckField(const Message& message, const FieldDescriptor& field,
                          const std::string& path) {
-  // A model of the user's own may take any of the keys.
-  const bool is_own =
-      has_plugin_ && message.GetDescriptor() == v1::Model::descriptor();
-  if (!BelongsToKind(message, field) && !is_own) {
+  const std::string parent = path.substr(0, path.rfind('.'));
+  if (!BelongsToKind(message, field) && !any_kind_.contains(parent)) {
     const auto& kinds = KeyOf(field).kinds();
     Fail(path, absl::StrCat("is nothing that ", KindOf(message), " takes"),
          absl::StrCat("leave it out, or kind: ", absl::StrJoin(kinds, " or ")));
@@ -180,13 +181,39 @@ void Checker::CheckText(const std::string& text, const FieldDescriptor& field,
   }
 }
 
+// A model of the user's own may take any of the keys, and one that is not
+// known, like any other thing of an unknown kind, was meant to be something
+// that does.
+std::set<std::string> AnyKind(const v1::Job& job, const DataFacts& facts,
+                              const std::vector<Mistake>& before) {
+  constexpr absl::string_view kKind = ".kind";
+  const std::vector<std::string> kinds =
+      facts.model_kinds.empty()
+          ? std::vector<std::string>{"linear", "logistic", "softmax", "mlp"}
+          : facts.model_kinds;
+  std::set<std::string> any;
+  if (job.model().has_plugin() ||
+      std::find(kinds.begin(), kinds.end(), job.model().kind()) ==
+          kinds.end()) {
+    any.insert("model");
+  }
+  for (const Mistake& mistake : before) {
+    if (absl::EndsWith(mistake.path, kKind)) {
+      any.insert(mistake.path.substr(0, mistake.path.size() - kKind.size()));
+    }
+  }
+  return any;
+}
+
 }  // namespace
 
 std::vector<Mistake> ValidateJob(const v1::Job& job, const DataFacts& facts,
-                                 const SourceMap& sources) {
+                                 const SourceMap& sources,
+                                 const std::vector<Mistake>& before) {
   v1::Job full = job;
   FillDefaults(&full);
-  Checker checker(sources, full.model().has_plugin());
+  const std::set<std::string> any_kind = AnyKind(full, facts, before);
+  Checker checker(sources, any_kind);
   checker.Check(full, "");
   std::vector<Mistake> mistakes = checker.Take();
   MergeMistakes(CheckRules(full, facts, sources), &mistakes);

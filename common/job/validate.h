@@ -31,9 +31,11 @@ struct DataFacts {
 };
 
 // All that is wrong with the job, by line. Defaults count as if given. A job
-// that came from no file has an empty source map.
+// that came from no file has an empty source map. What only follows from the
+// mistakes `before`, which are known already, is left out.
 std::vector<Mistake> ValidateJob(const v1::Job& job, const DataFacts& facts,
-                                 const SourceMap& sources);
+                                 const SourceMap& sources,
+                                 const std::vector<Mistake>& before = {});
 
 // Sets every absent key that has a default. Idempotent. What is left absent
 // means what job.proto says.

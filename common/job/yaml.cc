@@ -372,7 +372,7 @@ JobFile ReadJob(absl::string_view text, absl::string_view name,
   mapper.MapMessage(*tree, "", &file.job);
   Overrider overrider(&file);
   for (const std::string& text : overrides) overrider.Apply(text);
-  MergeMistakes(ValidateJob(file.job, DataFacts{}, file.sources),
+  MergeMistakes(ValidateJob(file.job, DataFacts{}, file.sources, file.mistakes),
                 &file.mistakes);
   SortByLine(&file.mistakes);
   return file;

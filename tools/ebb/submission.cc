@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "common/status_macros.h"
 #include "data/dataset.h"
 #include "data/order.h"
+#include "data/reader.h"
 #include "models/backends.h"
 #include "models/model.h"
 #include "models/plugin.h"
@@ -36,14 +38,19 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 // A mistake of the key `path`, unless the status names another itself.
-absl::Status Refuse(const absl::Status& status, absl::string_view path,
-                    const job::SourceMap& sources) {
+job::Mistake MistakeOf(const absl::Status& status, absl::string_view path,
+                       const job::SourceMap& sources) {
   job::Mistake mistake = job::MistakeFromStatus(status, sources);
   if (mistake.path.empty()) {
     mistake.path = std::string(path);
     mistake.place = sources.Find(path);
   }
-  return job::ToStatus({std::move(mistake)});
+  return mistake;
+}
+
+absl::Status Refuse(const absl::Status& status, absl::string_view path,
+                    const job::SourceMap& sources) {
+  return job::ToStatus({MistakeOf(status, path, sources)});
 }
 
 job::SourceFacts FactsOf(const data::Dataset& dataset) {
@@ -81,25 +88,71 @@ absl::StatusOr<std::vector<job::DenseTable>> TablesOfModel(
   return tables;
 }
 
-// What the job's data is; checks the job against it.
-absl::StatusOr<job::JobFacts> ReadData(const v1::Job& full,
-                                       const job::JobFile& file,
-                                       job::DataFacts facts) {
-  auto train = worker::LoadTrainingData(full);
-  if (!train.ok()) return Refuse(train.status(), "data.train", file.sources);
-  facts.train = FactsOf(*train);
+// A job file, and all that is found to be wrong with it, each thing once.
+struct Draft {
+  v1::Job full;
+  job::JobFile file;
+  job::DataFacts known;
+
+  void Fail(const absl::Status& status, absl::string_view path) {
+    if (status.ok()) return;
+    job::MergeMistakes({MistakeOf(status, path, file.sources)}, &file.mistakes);
+  }
+  void Validate() {
+    job::MergeMistakes(
+        job::ValidateJob(file.job, known, file.sources, file.mistakes),
+        &file.mistakes);
+  }
+  bool WrongIn(absl::string_view key) const {
+    return std::ranges::any_of(file.mistakes, [&](const job::Mistake& one) {
+      return one.path == key ||
+             absl::StartsWith(one.path, absl::StrCat(key, "."));
+    });
+  }
+};
+
+// Whether the source can be read at all, whatever its labels are.
+absl::Status Opens(const data::SourceSpec& spec) {
+  return data::OpenReader(spec).status();
+}
+
+// Test data where nothing is known of the training data.
+void OpenTestData(Draft* draft) {
+  if (!draft->full.data().has_test()) return;
+  draft->Fail(Opens(*worker::TestSource(draft->full, data::LabelKind::kReal,
+                                        std::nullopt)),
+              "data.test");
+}
+
+// Only opens the data: what its labels are the model would say.
+void OpenData(Draft* draft) {
+  draft->Fail(
+      Opens(worker::TrainingSource(draft->full, data::LabelKind::kReal)),
+      "data.train");
+  OpenTestData(draft);
+}
+
+job::JobFacts ReadData(Draft* draft) {
   job::JobFacts out;
+  auto train = worker::LoadTrainingData(draft->full);
+  if (!train.ok()) {
+    draft->Fail(train.status(), "data.train");
+    OpenTestData(draft);
+    return out;
+  }
+  draft->known.train = FactsOf(*train);
   const data::Index& index = train->index();
-  const auto test_source =
-      worker::TestSource(full, worker::LabelKindOf(index), train->names());
+  const auto test_source = worker::TestSource(
+      draft->full, worker::LabelKindOf(index), train->names());
   if (test_source) {
     const auto test = data::Dataset::LoadLike(*test_source, index);
-    if (!test.ok()) return Refuse(test.status(), "data.test", file.sources);
-    facts.test = FactsOf(*test);
-    out.test_index = test->index().Encode();
+    if (test.ok()) {
+      draft->known.test = FactsOf(*test);
+      out.test_index = test->index().Encode();
+    }
+    draft->Fail(test.status(), "data.test");
   }
-  EBB_RETURN_IF_ERROR(
-      job::ToStatus(job::ValidateJob(file.job, facts, file.sources)));
+  draft->Validate();
   out.examples = train->examples();
   out.train_index = index.Encode();
   out.train_index_hash = index.Hash();
@@ -127,19 +180,31 @@ void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
 }  // namespace
 
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
-  const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
-  EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
-  v1::Job full = file.job;
+  Draft draft;
+  draft.file = job::ReadJobFile(choice.file, choice.overrides);
+  const job::JobFile& file = draft.file;
+  // There is no job to look at.
+  if (file.job.ByteSizeLong() == 0) {
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  }
+  v1::Job& full = draft.full;
+  full = file.job;
   job::FillDefaults(&full);
 
   const auto kinds = ModelKinds(full, choice);
-  if (!kinds.ok()) {
-    return Refuse(kinds.status(), "model.plugin", file.sources);
+  draft.Fail(kinds.status(), "model.plugin");
+  if (kinds.ok()) draft.known.model_kinds = *kinds;
+  draft.Validate();
+  job::JobFacts facts;
+  if (!draft.WrongIn("data")) {
+    if (draft.WrongIn("model")) {
+      OpenData(&draft);
+    } else {
+      facts = ReadData(&draft);
+    }
   }
-  EBB_RETURN_IF_ERROR(job::ToStatus(
-      job::ValidateJob(file.job, {.model_kinds = *kinds}, file.sources)));
-  EBB_ASSIGN_OR_RETURN(job::JobFacts facts,
-                       ReadData(full, file, {.model_kinds = *kinds}));
+  job::SortByLine(&draft.file.mistakes);
+  EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(facts.train_index));
   auto tables = TablesOfModel(full, choice, index);

@@ -107,6 +107,32 @@ TEST_F(SubmissionTest, AllMistakesAreNamedAtOnce) {
       AllOf(HasSubstr("job.yaml:3: epochs"), HasSubstr("job.yaml:4: batsh")));
 }
 
+// The unknown model kept all else from being named, and keys that it has were
+// called out of place.
+TEST_F(SubmissionTest, OneMistakeHidesNoOtherAndMakesNone) {
+  std::filesystem::remove(Path("test.csv"));
+  EXPECT_EQ(
+      std::string(Prepare(Job("{kind: mpl, layers: [2, 2], dropout: 7}") +
+                          "optimizer: {kind: adm, momentum: 5}\n")
+                      .status()
+                      .message()),
+      absl::StrCat(
+          Path("job.yaml"), ":2: model.dropout: must be less than 1, not 7\n",
+          "  hint: dropout: 0.1\n", Path("job.yaml"),
+          ":2: model.kind: there is no model \"mpl\"\n", "  hint: kind: mlp\n",
+          Path("job.yaml"), ":5: data.test: ", Path("test.csv"),
+          ": cannot be opened: No such file or directory\n", Path("job.yaml"),
+          ":7: optimizer.kind: \"adm\" is none of sgd, momentum, nesterov, "
+          "adagrad, rmsprop, adam, ftrl\n  hint: kind: adam\n",
+          Path("job.yaml"),
+          ":7: optimizer.momentum: must be less than 1, not 5\n"
+          "  hint: momentum: 0.9"));
+  // Test data that is not there hid what does not fit the training data.
+  const auto prepared = Prepare(Job("softmax"), {"train.batch=100"});
+  EXPECT_THAT(std::string(prepared.status().message()),
+              AllOf(HasSubstr("data.test: "), HasSubstr("a batch of 100 is")));
+}
+
 TEST(SubmissionPathsTest, RelativePathsStartAtTheFolder) {
   v1::Job job;
   job.mutable_data()->mutable_train()->mutable_csv()->set_path("a/b.csv");
