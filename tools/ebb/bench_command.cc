@@ -18,6 +18,8 @@
 
 namespace ebb::tools {
 
+extern const char kCommit[];  // Written by commit.cmake in each build.
+
 namespace {
 
 struct Flags {
@@ -64,7 +66,7 @@ int BenchJob(Flags& flags) {
   flags.run.job = flags.job.Choice();
   flags.run.quiet = true;
   std::cout << "machine " << Machine() << "; build " << EBB_BUILD_TYPE
-            << "; commit " << EBB_COMMIT << "\n"
+            << "; commit " << kCommit << "\n"
             << "run  seed  examples/s  seconds  to " << flags.target
             << "  CPU s  accuracy\n";
   std::vector<double> speeds, seconds, reached, cpu;
