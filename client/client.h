@@ -45,7 +45,7 @@ class JobLoop;
 struct Evaluation {
   int64_t examples = 0;
   double loss_sum = 0;  // Over the examples.
-  int64_t correct = 0;  // 0 where labels are numbers.
+  int64_t correct = 0;  // -1 where labels are numbers.
 };
 
 struct ClientOptions {

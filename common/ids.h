@@ -60,8 +60,10 @@ struct ItemId {
   }
 };
 
+// For people, who count both from 1.
 inline std::string ToString(ItemId item) {
-  return absl::StrCat("(epoch ", item.epoch, ", shard ", item.shard, ")");
+  return absl::StrCat("(epoch ", item.epoch + 1, ", shard ", item.shard + 1,
+                      ")");
 }
 inline std::ostream& operator<<(std::ostream& out, ItemId item) {
   return out << ToString(item);

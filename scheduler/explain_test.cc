@@ -257,7 +257,7 @@ TEST_F(ExplainTest, AQuarantinedItem) {
   const std::vector<Reason> reasons = Explain();
   ASSERT_THAT(reasons, SizeIs(2));
   EXPECT_EQ(reasons[0].kind(), Reason::KIND_QUARANTINED);
-  EXPECT_THAT(reasons[0].text(), HasSubstr("(epoch 0, shard 0)"));
+  EXPECT_THAT(reasons[0].text(), HasSubstr("(epoch 1, shard 1)"));
   EXPECT_EQ(reasons[1].kind(), Reason::KIND_PAUSED);
   EXPECT_THAT(reasons[1].text(), HasSubstr("bad row"));
 }
@@ -310,7 +310,7 @@ TEST_F(ExplainTest, ALeaseThatIsHeld) {
   Say(kFirstLink, kFirst, {0, 0}, 0, false);
   Wait(absl::Seconds(2));
   EXPECT_THAT(Only(Reason::KIND_LEASE_HELD),
-              AllOf(HasSubstr("worker a holds item (epoch 0, shard 0)"),
+              AllOf(HasSubstr("worker a holds item (epoch 1, shard 1)"),
                     HasSubstr("at example 1 of 2"), HasSubstr("in 1.0 s")));
   EXPECT_EQ(NotAdvancing({*core_, watch_, now_, ""}, job()), absl::Seconds(2));
 }

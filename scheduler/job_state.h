@@ -27,7 +27,7 @@ struct Evaluation {
   int64_t position = 0;     // Examples surely in the snapshot.
   int64_t examples = 0;     // Of the test data.
   double loss = 0;          // Mean over them.
-  double accuracy = 0;      // Classification only.
+  double accuracy = 0;      // -1: no classification.
   std::string error;        // Why there is none.
   int64_t finished_us = 0;  // Unix time.
 };

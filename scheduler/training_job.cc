@@ -862,7 +862,8 @@ void TrainingJob::Evaluated(const EvaluationResult& result, Context* context) {
   if (!evaluation_ || result.snapshot != evaluation_->snapshot) return;
   if (!result.error.empty()) {
     context->Log(absl::StrCat("job=", record_->name, " evaluation of epoch ",
-                              evaluation_->epoch, " failed: ", result.error));
+                              evaluation_->epoch + 1,
+                              " failed: ", result.error));
     BeginSnapshot(context);
     return;
   }
@@ -873,7 +874,8 @@ void TrainingJob::Evaluated(const EvaluationResult& result, Context* context) {
   const auto examples =
       static_cast<double>(std::max<int64_t>(1, result.examples));
   evaluation.loss = result.loss_sum / examples;
-  evaluation.accuracy = static_cast<double>(result.correct) / examples;
+  evaluation.accuracy =
+      result.correct < 0 ? -1 : static_cast<double>(result.correct) / examples;
   EndEvaluation(std::move(evaluation), context);
 }
 

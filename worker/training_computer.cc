@@ -237,7 +237,8 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   }
   result->examples = sums.examples;
   result->loss_sum = sums.loss_sum;
-  result->correct = sums.correct;
+  const bool classes = !job->test->index().classes.empty();
+  result->correct = classes ? sums.correct : -1;
   return absl::OkStatus();
 }
 

@@ -312,6 +312,25 @@ TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {
   EXPECT_NEAR(result.loss_sum, sums.loss_sum, 1e-4);
 }
 
+// Jobs that predict numbers reported a test accuracy of 0.
+TEST_F(TrainingComputerTest, NumbersHaveNoAccuracy) {
+  const std::string path = WriteCsv("a.csv", kExamples);
+  const auto record = Submit(
+      "model: linear\ntrain: {epochs: 1, batch: 4}\n"
+      "data: {train: {csv: " +
+      path + "}, test: {csv: " + path + "}}\n");
+  const std::vector<float> params = Params(record->plan);
+  TrainingComputer computer({});
+  ASSERT_TRUE(computer.Prepare(record).ok());
+
+  const EvaluationResult result =
+      computer.Evaluate({record, 1, Pulled(record->plan, params)});
+
+  EXPECT_EQ(result.error, "");
+  EXPECT_EQ(result.correct, -1);
+  EXPECT_GT(result.loss_sum, 0);
+}
+
 TEST_F(TrainingComputerTest, ChangedDataIsRefusedByName) {
   const std::string path = WriteCsv("a.csv", kExamples);
   const auto record = Submit(JobText("train: {csv: " + path + "}"));

@@ -378,7 +378,7 @@ struct EvaluationResult {
   std::string error;  // Empty: the figures below hold.
   int64_t examples = 0;
   double loss_sum = 0;
-  int64_t correct = 0;  // Classification only.
+  int64_t correct = 0;  // -1: no classification.
 };
 struct WorkerGoodbye {
   SessionId session;

@@ -218,7 +218,7 @@ absl::Status Get(v1::EvaluationResult* from, EvaluationResult* to) {
       NotNegative("EvaluationResult.snapshot", from->snapshot()));
   EBB_RETURN_IF_ERROR(
       NotNegative("EvaluationResult.examples", from->examples()));
-  EBB_RETURN_IF_ERROR(InRange("EvaluationResult.correct", from->correct(), 0,
+  EBB_RETURN_IF_ERROR(InRange("EvaluationResult.correct", from->correct(), -1,
                               from->examples()));
   to->session = SessionId(from->session());
   to->job = JobId(from->job());

@@ -210,7 +210,8 @@ class CliTest(ClusterTest):
     def test_explain_and_audit(self):
         self.assertIn("nobody waits", self.good("explain", "shirts"))
         self.assertEqual(json.loads(self.good("explain", "shirts", "--json")),
-                         {"not_advancing_ms": 0, "reasons": []})
+                         {"state": "complete", "advancing": False,
+                          "not_advancing_ms": 0, "reasons": []})
         audit = json.loads(self.good("audit", "shirts", "--json"))
         self.assertTrue(audit["exact"])
         self.assertEqual(audit["applied"], 20000)
@@ -287,8 +288,10 @@ class CliTest(ClusterTest):
                        "train: {epochs: 60, batch: 20}\n"
                        "expect: {loss: \"<= 2\"}\n"  # Mixed up: above 50.
                        "data: {train: {csv: ab.csv}, test: {csv: ba.csv}}\n")
-        self.good("run", "table.yaml", "--run-dir", "table",
-                  "--workers", "1")
+        ran = self.good("run", "table.yaml", "--run-dir", "table",
+                        "--workers", "1")
+        self.assertNotIn("accuracy", ran)
+        self.assertRegex(ran, r"epoch 60: test loss")
         self.good("checkpoint", "export", "table", "-o", "table.safetensors")
         expected = self.good("predict", "table", "ab.csv", "--labelled")
         for model in ("table", "table.safetensors"):
@@ -346,7 +349,7 @@ class CliTest(ClusterTest):
     # --- What goes wrong -----------------------------------------------------
 
     def test_wrong_names(self):
-        for command in (["audit"], ["explain"], ["resume"],
+        for command in (["audit"], ["explain"], ["resume"], ["cancel"],
                         ["checkpoint", "list"], ["checkpoint", "verify"]):
             self.fails(2, "there is no job socks", *command, "socks")
             self.fails(2, "there are: shirts", *command, "socks")
@@ -375,7 +378,11 @@ class CliTest(ClusterTest):
         os.mkdir(self.path("empty"))
         self.good(*export("empty"))
         self.fails(2, "empty is not empty; --force", *export("empty"))
-        self.fails(2, "a folder, which gets a .npy", *export("mine.npy"))
+        for name in ("mine.npy", "mine.txt"):
+            self.fails(2, "a folder, which gets a .npy", *export(name))
+            self.assertFalse(os.path.exists(self.path(name)))
+        self.good(*export("mine.d/"))
+        self.assertTrue(os.path.isdir(self.path("mine.d")))
         self.fails(2, "is no folder", *export("nowhere/mine.safetensors"))
 
     def test_data_and_models_that_do_not_fit(self):
@@ -413,6 +420,58 @@ class CliTest(ClusterTest):
 
 
 class ChangingClusterTest(ClusterTest):
+    def submit(self, name, *more):
+        self.good("submit", "job.yaml", "--set", "name=" + name, *more)
+
+    def state(self, name):
+        status = json.loads(self.good("status", "--json"))
+        return {job["name"]: job for job in status["jobs"]}[name]
+
+    def test_a_cancelled_job_leaves_its_checkpoints(self):
+        self.submit("long", "--epochs", "100000", "--set",
+                    "checkpoint.every=100ms")
+        self.wait(lambda: self.state("long")["durable_items"] > 0, "no version")
+        said = self.good("cancel", "long")
+        self.assertRegex(said, r"long \(job \d+\) is cancelled: nothing more")
+        self.assertIn("checkpoints stay with the servers", said)
+        self.assertEqual(self.state("long")["state"], "cancelled")
+        self.assertIn("It is cancelled", self.good("explain", "long"))
+        self.good("cancel", "long")  # Again: nothing more.
+        self.fails(1, "is complete already", "cancel", "shirts")
+        self.assertIn("ps-0", self.good("checkpoint", "list", "long"))
+        self.good("checkpoint", "export", "long", "-o", "long.safetensors")
+        # The cluster is free for others.
+        self.submit("next", "--epochs", "1")
+        self.wait(lambda: self.state("next")["state"] == "complete", "stuck")
+
+    # The newest of several was taken, whatever was meant.
+    def test_a_folder_with_several_jobs_asks_which(self):
+        self.submit("socks", "--epochs", "1")
+        self.wait(lambda: self.state("socks")["state"] == "complete", "stuck")
+        ids = {name: str(self.state(name)["id"]) for name in
+               ("shirts", "socks")}
+        for i in "01":
+            shutil.copytree(self.path(f"ps-{i}"), self.path(f"both/ps-{i}"))
+        for command in (["checkpoint", "list", "both"],
+                        ["checkpoint", "verify", "both"],
+                        ["checkpoint", "export", "both", "-o", "b.safetensors"],
+                        ["predict", "both", IMAGES]):
+            self.fails(2, "Choose with --job NAME or NUMBER: ", *command)
+            for name, job in ids.items():
+                self.fails(2, f"{name} ({job})", *command)
+            self.fails(2, "holds no job hats", *command, "--job", "hats")
+        for name, job in ids.items():
+            for choice in (name, job):
+                listed = self.good("checkpoint", "list", "both", "--json",
+                                   "--job", choice)
+                self.assertEqual(json.loads(listed)["job"], name)
+            self.good("checkpoint", "verify", "both", "--job", name)
+            self.assertEqual(
+                self.good("predict", "both", IMAGES, "--job", name),
+                self.good("predict", name, IMAGES))
+        self.fails(2, "there is no folder shirts", "checkpoint", "list",
+                   "shirts", "--job", "shirts")
+
     # A server that was away counted as one that had applied nothing.
     def test_audit_says_who_did_not_answer(self):
         self.daemons["ps-1"].kill()

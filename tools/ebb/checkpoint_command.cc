@@ -21,8 +21,7 @@ namespace ebb::tools {
 namespace {
 
 struct Flags {
-  std::string scheduler;
-  std::string name;
+  CheckpointPlace place;
   std::string output;
   std::vector<std::string> plugin_folders;
   bool json = false;
@@ -58,7 +57,7 @@ std::string NameOf(const VersionInfo& version) {
 }
 
 int List(const Flags& flags) {
-  const auto source = OpenCheckpoints(flags.name, flags.scheduler);
+  const auto source = OpenCheckpoints(flags.place);
   if (!source.ok()) return Report(source.status());
   Warn(**source);
   const auto versions = (*source)->List();
@@ -92,7 +91,7 @@ int List(const Flags& flags) {
 }
 
 int Verify(const Flags& flags) {
-  const auto source = OpenCheckpoints(flags.name, flags.scheduler);
+  const auto source = OpenCheckpoints(flags.place);
   if (!source.ok()) return Report(source.status());
   Warn(**source);
   const auto verified = (*source)->Verify();
@@ -130,11 +129,14 @@ absl::Status MayWrite(const std::string& output, bool force) {
   const std::filesystem::path path(std::string(absl::StripSuffix(output, "/")));
   std::error_code error;
   const bool folder = std::filesystem::is_directory(path, error);
-  if (absl::EndsWith(output, ".npy") && !folder) {
+  // The name of a file of another format: a folder would be no help.
+  if (path.has_extension() && path.extension() != ".safetensors" && !folder &&
+      !absl::EndsWith(output, "/")) {
     return absl::InvalidArgumentError(absl::StrCat(
         output,
         ": a model has several tensors; name a FILE.safetensors, or a "
-        "folder, which gets a .npy for each"));
+        "folder, which gets a .npy for each (",
+        output, "/ is one)"));
   }
   const bool there = folder ? !std::filesystem::is_empty(path, error)
                             : std::filesystem::exists(path, error);
@@ -155,7 +157,7 @@ absl::Status MayWrite(const std::string& output, bool force) {
 int Export(const Flags& flags) {
   const absl::Status may_write = MayWrite(flags.output, flags.force);
   if (!may_write.ok()) return Report(may_write);
-  const auto source = OpenCheckpoints(flags.name, flags.scheduler);
+  const auto source = OpenCheckpoints(flags.place);
   if (!source.ok()) return Report(source.status());
   Warn(**source);
   const auto stored = LoadStoredModel(source->get(), flags.with_slots);
@@ -183,13 +185,14 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
                        int (*run)(const Flags&),
                        const std::shared_ptr<Flags>& flags) {
     CLI::App* command = checkpoint->add_subcommand(name, help);
-    AddSchedulerFlag(command, &flags->scheduler);
+    AddSchedulerFlag(command, &flags->place.scheduler);
     command
         ->add_option(
-            "JOB", flags->name,
+            "JOB", flags->place.name,
             "Name or number of a job, the folder of an ebb run, or the "
             "--state-dir of an ebb-ps")
         ->required();
+    AddStoredJobFlag(command, &flags->place.job);
     command->callback([=] { *exit_code = run(*flags); });
     return command;
   };

@@ -8,7 +8,9 @@
 #include <tuple>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/protocol/marks.h"
 #include "common/rpc/admin.h"
@@ -58,10 +60,14 @@ absl::Status Place(const JobPlan& plan, const VersionInfo& version,
 
 class LiveSource final : public CheckpointSource {
  public:
-  LiveSource(JobRecord record, std::map<std::string, std::string> addresses)
-      : record_(std::move(record)), addresses_(std::move(addresses)) {}
+  LiveSource(JobRecord record, JobLine line,
+             std::map<std::string, std::string> addresses)
+      : record_(std::move(record)),
+        line_(std::move(line)),
+        addresses_(std::move(addresses)) {}
 
   const JobRecord& job() const override { return record_; }
+  JobLine line() const override { return line_; }
 
   absl::StatusOr<std::vector<VersionInfo>> List() override {
     std::vector<VersionInfo> versions;
@@ -133,6 +139,7 @@ class LiveSource final : public CheckpointSource {
   }
 
   const JobRecord record_;
+  const JobLine line_;
   const std::map<std::string, std::string> addresses_;  // By server's name.
 };
 
@@ -157,11 +164,47 @@ std::vector<fs::path> StateFolders(const fs::path& folder) {
   return found;
 }
 
+// A job as one server keeps it or, of several servers, the one that knows of
+// its newest generation.
+using StoredJobs = std::map<JobId, server::StoredJob>;
+
+std::string JobsText(const StoredJobs& jobs) {
+  return absl::StrJoin(jobs, ", ", [](std::string* out, const auto& job) {
+    absl::StrAppend(out, job.second.record->name, " (", job.first.value(), ")");
+  });
+}
+
+// The job of this name or number; without one, the only job.
+absl::StatusOr<const server::StoredJob*> Choose(const StoredJobs& jobs,
+                                                const std::string& folder,
+                                                const std::string& choice) {
+  uint64_t number = 0;
+  const bool numbered = absl::SimpleAtoi(choice, &number);
+  std::vector<const server::StoredJob*> found;
+  for (const auto& [id, job] : jobs) {
+    if (choice.empty() || job.record->name == choice ||
+        (numbered && id == JobId(number))) {
+      found.push_back(&job);
+    }
+  }
+  if (found.size() == 1) return found.front();
+  const std::string listed =
+      absl::StrCat("--job NAME or NUMBER: ", JobsText(jobs));
+  if (found.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, " holds no job ", choice, ". Choose with ", listed));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(folder, " holds ", found.size(), " jobs",
+                   choice.empty() ? "" : absl::StrCat(" called ", choice),
+                   ". Choose with ", listed));
+}
+
 class FolderSource final : public CheckpointSource {
  public:
-  // The newest job in the stores of `folder`.
   static absl::StatusOr<std::unique_ptr<CheckpointSource>> Open(
-      const std::string& folder) {
+      const std::string& folder, const std::string& choice) {
+    StoredJobs jobs;
     auto source = std::make_unique<FolderSource>();
     for (const fs::path& state : StateFolders(folder)) {
       const std::string name = state.filename().string();
@@ -175,26 +218,31 @@ class FolderSource final : public CheckpointSource {
       EBB_RETURN_IF_ERROR(store.status());
       EBB_ASSIGN_OR_RETURN(const server::Inventory inventory, (*store)->List());
       for (const server::StoredJob& job : inventory.jobs) {
-        if (source->record_ == nullptr ||
-            source->record_->id < job.record->id) {
-          source->record_ = job.record;
+        const auto [known, is_new] = jobs.try_emplace(job.record->id, job);
+        if (!is_new && known->second.generation < job.generation) {
+          known->second = job;
         }
       }
       source->stores_[name] = *std::move(store);
     }
-    if (source->record_ == nullptr && !source->problems_.empty()) {
+    if (jobs.empty() && !source->problems_.empty()) {
       return absl::DataLossError(source->problems_.front());
     }
-    if (source->record_ == nullptr) {
+    if (jobs.empty()) {
       return absl::NotFoundError(absl::StrCat(
           folder,
           " holds no checkpoint: name the folder of an ebb run, or the "
           "--state-dir of an ebb-ps"));
     }
+    EBB_ASSIGN_OR_RETURN(const server::StoredJob* job,
+                         Choose(jobs, folder, choice));
+    source->record_ = job->record;
+    source->line_ = {job->generation, job->rollback};
     return source;
   }
 
   const JobRecord& job() const override { return *record_; }
+  JobLine line() const override { return line_; }
   std::vector<std::string> problems() const override { return problems_; }
 
   absl::StatusOr<std::vector<VersionInfo>> List() override {
@@ -260,6 +308,7 @@ class FolderSource final : public CheckpointSource {
 
  private:
   JobRecordPtr record_;
+  JobLine line_;
   std::vector<std::string> problems_;
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
 };
@@ -267,28 +316,50 @@ class FolderSource final : public CheckpointSource {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
-    const std::string& name, const std::string& scheduler) {
+    const CheckpointPlace& place) {
   std::error_code error;
-  if (fs::is_directory(name, error)) return FolderSource::Open(name);
-  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse job, FindJob(scheduler, name));
+  if (fs::is_directory(place.name, error)) {
+    return FolderSource::Open(place.name, place.job);
+  }
+  if (!place.job.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--job ", place.job,
+                     " chooses among the jobs in a folder, and there is no "
+                     "folder ",
+                     place.name));
+  }
+  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse job,
+                       FindJob(place.scheduler, place.name));
   EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(job.record()));
+  EBB_ASSIGN_OR_RETURN(RollbackRecord rollback, rpc::FromProto(job.rollback()));
   std::map<std::string, std::string> addresses;
   for (const v1::ServerAddress& server : job.placement().servers()) {
     addresses[ServerName(server.server())] = server.address();
   }
-  return std::make_unique<LiveSource>(std::move(record), std::move(addresses));
+  return std::make_unique<LiveSource>(
+      std::move(record),
+      JobLine{Generation(job.summary().generation()), std::move(rollback)},
+      std::move(addresses));
 }
 
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
-    const JobPlan& plan, const std::vector<VersionInfo>& versions) {
+    const JobPlan& plan, const JobLine& line,
+    const std::vector<VersionInfo>& versions) {
   std::vector<const VersionInfo*> newest(plan.partitions);
-  Generation generation;
+  Generation generation = line.generation;
   for (const VersionInfo& version : versions) {
     generation = std::max(generation, version.key.generation);
   }
   for (const VersionInfo& version : versions) {
     const int32_t p = version.key.partition.value();
-    if (p < 0 || p >= plan.partitions || version.key.generation != generation) {
+    if (p < 0 || p >= plan.partitions) continue;
+    // Until a partition has a version of the generation it is at the one that
+    // the generation began with.
+    const VersionKey* from = generation == line.generation
+                                 ? line.rollback.Find(version.key.partition)
+                                 : nullptr;
+    if (version.key.generation != generation &&
+        (from == nullptr || version.key != *from)) {
       continue;
     }
     if (newest[p] == nullptr || Before(*newest[p], version)) {
@@ -340,8 +411,9 @@ absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source,
   std::vector<VersionInfo> tried;
   for (int i = 0; i < kTries; ++i) {
     EBB_ASSIGN_OR_RETURN(const auto versions, source->List());
-    EBB_ASSIGN_OR_RETURN(const auto newest,
-                         NewestVersions(source->job().plan, versions));
+    EBB_ASSIGN_OR_RETURN(
+        const auto newest,
+        NewestVersions(source->job().plan, source->line(), versions));
     // It is not that one was deleted.
     if (!tried.empty() &&
         std::ranges::equal(newest, tried, {}, &VersionInfo::key,

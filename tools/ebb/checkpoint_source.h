@@ -33,11 +33,27 @@ struct VerifiedVersions {
   std::vector<std::pair<VersionInfo, std::string>> damaged;
 };
 
+// Which history of a job its versions must be of to be gone on with.
+struct JobLine {
+  Generation generation;
+  RollbackRecord rollback;  // Where the generation began.
+};
+
+// Where checkpoints are, as a command line says it.
+struct CheckpointPlace {
+  // A folder, or a job of the scheduler by name or number.
+  std::string name;
+  std::string scheduler;
+  // Of a folder with several: the job's name or number.
+  std::string job;
+};
+
 // Not thread-safe. Blocks.
 class CheckpointSource {
  public:
   virtual ~CheckpointSource() = default;
   virtual const JobRecord& job() const = 0;
+  virtual JobLine line() const = 0;
   // Damage that may have cost versions: they are not listed.
   virtual std::vector<std::string> problems() const { return {}; }
   // By partition, then oldest first.
@@ -48,16 +64,19 @@ class CheckpointSource {
       const VersionInfo& version, const std::vector<std::string>& names) = 0;
 };
 
-// `name` is a folder of a run, the state folder of a server (or one with those
-// of several, `ps-*`), or a job of the scheduler. NotFound, Unavailable: none
-// of these.
+// `place.name` is a folder of a run, the state folder of a server (or one with
+// those of several, `ps-*`), or a job of the scheduler. NotFound, Unavailable:
+// none of these. InvalidArgument: several jobs are there and none is chosen, or
+// the one that is chosen is not there; the message lists them.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
-    const std::string& name, const std::string& scheduler);
+    const CheckpointPlace& place);
 
-// The newest version of each partition, in the newest generation: together
-// they are where the job would go on from. NotFound: a partition has none.
+// The newest version of each partition in the newest generation, else the one
+// that its rollback names: together they are where the job would go on from.
+// NotFound: a partition has none.
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
-    const JobPlan& plan, const std::vector<VersionInfo>& versions);
+    const JobPlan& plan, const JobLine& line,
+    const std::vector<VersionInfo>& versions);
 
 // "values" of the job, from the newest versions; `with_slots`, the arrays of
 // its optimizer too. Versions that are deleted meanwhile, because newer ones

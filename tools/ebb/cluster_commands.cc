@@ -1,5 +1,5 @@
 // The commands about a cluster that runs: submit, status, explain, resume,
-// audit.
+// cancel, audit.
 #include <iostream>
 #include <memory>
 
@@ -70,8 +70,9 @@ int Explain(const Flags& flags) {
   if (!explanation.ok()) {
     return Report(WithAddress(explanation.status(), flags.scheduler));
   }
-  std::cout << (flags.json ? ExplainJson(*explanation).ToString()
-                           : ExplainText(*explanation, DetectConsole()));
+  const v1::JobState state = job->summary().state();
+  std::cout << (flags.json ? ExplainJson(*explanation, state).ToString()
+                           : ExplainText(*explanation, state, DetectConsole()));
   return kExitGood;
 }
 
@@ -97,10 +98,31 @@ int Resume(const Flags& flags) {
                                     : v1::ResolveItemRequest::DECISION_RETRY);
     const auto resolved = client.ResolveItem(request, kAdminDeadline);
     if (!resolved.ok()) return Report(resolved.status());
-    std::cout << "item " << bad.item().epoch() << "/" << bad.item().shard()
+    std::cout << "item " << ItemName(bad.item().epoch(), bad.item().shard())
               << (flags.skip ? ": its failing batch is skipped\n"
                              : ": tried again\n");
   }
+  return kExitGood;
+}
+
+int Cancel(const Flags& flags) {
+  const auto job = FindJob(flags.scheduler, flags.job);
+  if (!job.ok()) return Report(job.status());
+  rpc::SchedulerAdminClient client(flags.scheduler);
+  v1::CancelJobRequest request;
+  request.set_job(job->record().id());
+  const auto cancelled = client.CancelJob(request, kAdminDeadline);
+  if (!cancelled.ok()) {
+    return Report(WithAddress(cancelled.status(), flags.scheduler));
+  }
+  const std::string& name = job->record().name();
+  std::cout << name << " (job " << job->record().id()
+            << ") is cancelled: nothing more of it is trained, and it cannot "
+               "be resumed.\n"
+               "Its checkpoints stay with the servers: `ebb checkpoint list "
+            << job->record().id()
+            << "` shows them, `ebb checkpoint export` writes the newest model. "
+               "What was applied after them may be lost.\n";
   return kExitGood;
 }
 
@@ -230,6 +252,17 @@ void AddResumeCommand(CLI::App* app, int* exit_code) {
 For jobs paused because an item kept failing (see ebb status).
 Example:
   ebb resume --scheduler localhost:7000 fashion-mlp --skip)");
+}
+
+void AddCancelCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command = AddAsking(app, "cancel", "Ends a job for good", true,
+                                &Cancel, exit_code, flags);
+  command->footer(R"(
+Workers let go of it; its checkpoints stay with the servers, and can be listed,
+exported and predicted with. It cannot be resumed: submit it anew.
+Example:
+  ebb cancel --scheduler localhost:7000 fashion-mlp)");
 }
 
 void AddAuditCommand(CLI::App* app, int* exit_code) {

@@ -18,6 +18,11 @@ void AddSchedulerFlag(CLI::App* command, std::string* address) {
       ->capture_default_str();
 }
 
+void AddStoredJobFlag(CLI::App* command, std::string* job) {
+  command->add_option(
+      "--job", *job, "NAME or NUMBER of the job, where a folder holds several");
+}
+
 JobChoice JobFlags::Choice() const {
   JobChoice choice;
   choice.file = file;

@@ -28,6 +28,7 @@ void AddSubmitCommand(CLI::App* app, int* exit_code);
 void AddStatusCommand(CLI::App* app, int* exit_code);
 void AddExplainCommand(CLI::App* app, int* exit_code);
 void AddResumeCommand(CLI::App* app, int* exit_code);
+void AddCancelCommand(CLI::App* app, int* exit_code);
 void AddAuditCommand(CLI::App* app, int* exit_code);
 void AddJobCommand(CLI::App* app, int* exit_code);
 void AddCheckpointCommand(CLI::App* app, int* exit_code);
@@ -40,6 +41,8 @@ void AddCompletionCommand(CLI::App* app, int* exit_code);
 
 // --scheduler, from EBB_SCHEDULER where it is not given.
 void AddSchedulerFlag(CLI::App* command, std::string* address);
+// --job, where a folder may hold several.
+void AddStoredJobFlag(CLI::App* command, std::string* job);
 // JOB.yaml, --set, --epochs, --seed, --allow-plugins.
 struct JobFlags {
   std::string file;

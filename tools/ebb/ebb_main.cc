@@ -25,6 +25,7 @@ Example:
   ebb::tools::AddExplainCommand(&app, &exit_code);
   ebb::tools::AddAuditCommand(&app, &exit_code);
   ebb::tools::AddResumeCommand(&app, &exit_code);
+  ebb::tools::AddCancelCommand(&app, &exit_code);
   ebb::tools::AddCheckpointCommand(&app, &exit_code);
   ebb::tools::AddPredictCommand(&app, &exit_code);
   ebb::tools::AddSimCommand(&app, &exit_code);

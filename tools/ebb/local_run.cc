@@ -245,9 +245,9 @@ bool LocalRun::Turn() {
   if (state == v1::JOB_STATE_PAUSED && report_.status.quarantined_size() > 0) {
     const auto& bad = report_.status.quarantined(0);
     Problem(absl::StrCat("the job is paused: examples from ", bad.position(),
-                         " of item ", bad.item().epoch(), "/",
-                         bad.item().shard(), " failed ", bad.failures(),
-                         " times: ", bad.error(),
+                         " of item ",
+                         ItemName(bad.item().epoch(), bad.item().shard()),
+                         " failed ", bad.failures(), " times: ", bad.error(),
                          ". Mend the cause and go on with --resume, or set "
                          "on_poison: skip."));
     return false;

@@ -16,8 +16,7 @@ namespace ebb::tools {
 namespace {
 
 struct Flags {
-  std::string scheduler;
-  std::string model;
+  CheckpointPlace model;
   std::string data;
   std::string output;
   std::vector<std::string> plugin_folders;
@@ -25,16 +24,20 @@ struct Flags {
 };
 
 absl::StatusOr<StoredModel> Load(const Flags& flags) {
-  if (absl::EndsWith(flags.model, ".safetensors")) {
-    const auto file = ReadSafetensors(flags.model);
+  const std::string& name = flags.model.name;
+  if (absl::EndsWith(name, ".safetensors")) {
+    if (!flags.model.job.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--job ", flags.model.job, ": ", name, " holds one model"));
+    }
+    const auto file = ReadSafetensors(name);
     if (!file.ok()) return file.status();
     auto stored = ImportModel(*file);
     if (stored.ok()) return stored;
-    return absl::Status(
-        stored.status().code(),
-        absl::StrCat(flags.model, ": ", stored.status().message()));
+    return absl::Status(stored.status().code(),
+                        absl::StrCat(name, ": ", stored.status().message()));
   }
-  const auto source = OpenCheckpoints(flags.model, flags.scheduler);
+  const auto source = OpenCheckpoints(flags.model);
   if (!source.ok()) return source.status();
   return LoadStoredModel(source->get());
 }
@@ -46,7 +49,7 @@ int Predict(const Flags& flags) {
   if (!model.ok()) {
     return Report(absl::Status(
         model.status().code(),
-        absl::StrCat(flags.model, ": ", model.status().message())));
+        absl::StrCat(flags.model.name, ": ", model.status().message())));
   }
   const auto examples = LoadToPredict(*stored, flags.data, flags.labelled);
   if (!examples.ok()) return Report(examples.status());
@@ -76,9 +79,9 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
   CLI::App* command =
       app->add_subcommand("predict", "Applies a trained model to new data");
   const auto flags = std::make_shared<Flags>();
-  AddSchedulerFlag(command, &flags->scheduler);
+  AddSchedulerFlag(command, &flags->model.scheduler);
   command
-      ->add_option("MODEL", flags->model,
+      ->add_option("MODEL", flags->model.name,
                    "An exported .safetensors, the folder of an ebb run, or a "
                    "job that runs")
       ->required();
@@ -87,6 +90,7 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
                    "File of examples in the format of the training data, "
                    "without labels")
       ->required();
+  AddStoredJobFlag(command, &flags->model.job);
   command->add_option("-o,--output", flags->output,
                       "CSV file (the standard output)");
   command->add_flag("--labelled", flags->labelled,

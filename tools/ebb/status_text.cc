@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "tools/ebb/daemon_names.h"
+#include "tools/ebb/known_marks.h"
 #include "tools/ebb/progress_line.h"
 
 namespace ebb::tools {
@@ -26,9 +27,9 @@ std::string Since(const v1::GetStatusResponse& status, int64_t unix_ms) {
   return AgeText(absl::Milliseconds(status.now_unix_ms() - unix_ms));
 }
 
-// "2/17@640": epoch, shard and place, as logs name them.
+// "3/18@640": epoch and shard, from 1, and the place in it.
 std::string ItemText(const v1::WorkerStatus::Item& item) {
-  return absl::StrCat(item.item().epoch(), "/", item.item().shard(), "@",
+  return absl::StrCat(ItemName(item.item().epoch(), item.item().shard()), "@",
                       item.position(), item.backup() ? " (backup)" : "");
 }
 
@@ -95,7 +96,10 @@ std::string JobTable(const v1::GetStatusResponse& status) {
         {job.summary().name(), StateWord(job.summary().state()),
          absl::StrCat(job.summary().full_items(), "/", job.summary().items()),
          absl::StrCat(job.summary().durable_items()),
-         absl::StrFormat("%.1f%%", 100 * progress.fraction()),
+         // A scheduler in a new life has yet to hear of it.
+         MarksKnown(job) || job.applied_min() > 0
+             ? absl::StrFormat("%.1f%%", 100 * progress.fraction())
+             : "",
          absl::StrCat(Short(job.examples_per_second()), "/s"),
          figure(progress.loss),
          figure(progress.test_accuracy ? progress.test_accuracy
@@ -142,6 +146,20 @@ std::string ReasonLine(const v1::WaitReason& reason) {
                          DurationText(absl::Milliseconds(reason.for_ms())), ")")
           : "",
       "\n");
+}
+
+// Whether a job in this state, to which something was applied just now or not,
+// advances: some reasons hold others up, and some hold all up.
+template <typename Reasons>
+bool Advances(v1::JobState state, bool applied, const Reasons& reasons) {
+  constexpr v1::WaitReason::Kind kAll[] = {
+      v1::WaitReason::KIND_STARTING, v1::WaitReason::KIND_NO_SERVERS,
+      v1::WaitReason::KIND_NO_WORKERS, v1::WaitReason::KIND_SERVER_AWAY,
+      v1::WaitReason::KIND_PAUSED};
+  return state == v1::JOB_STATE_RUNNING && applied &&
+         std::ranges::none_of(reasons, [&](const v1::WaitReason& reason) {
+           return std::ranges::count(kAll, reason.kind()) > 0;
+         });
 }
 
 Json ReasonJson(const v1::WaitReason& reason) {
@@ -282,7 +300,11 @@ std::string StatusText(const v1::GetStatusResponse& status,
   }
   for (const v1::JobStatus& job : status.jobs()) {
     if (job.waiting().empty()) continue;
-    absl::StrAppend(&out, "\n", job.summary().name(), " waits:\n");
+    absl::StrAppend(&out, "\n", job.summary().name(),
+                    Advances(job.summary().state(),
+                             job.examples_per_second() > 0, job.waiting())
+                        ? " advances; meanwhile:\n"
+                        : " waits:\n");
     for (const auto& reason : job.waiting()) {
       absl::StrAppend(&out, ReasonLine(reason));
     }
@@ -310,27 +332,37 @@ Json StatusJson(const v1::GetStatusResponse& status,
 }
 
 std::string ExplainText(const v1::ExplainResponse& explanation,
-                        const Console& console) {
-  std::string out = explanation.not_advancing_ms() > 0
-                        ? absl::StrCat("Not advancing for ",
-                                       DurationText(absl::Milliseconds(
-                                           explanation.not_advancing_ms())),
-                                       ".\n")
-                    : explanation.reasons().empty()
-                        ? "It advances; nobody waits.\n"
-                        : "It advances.\n";
-  out = Paint(console,
-              explanation.not_advancing_ms() > 0 ? Ink::kYellow : Ink::kGreen,
-              absl::StripSuffix(out, "\n")) +
-        "\n";
+                        v1::JobState state, const Console& console) {
+  const absl::Duration stopped =
+      absl::Milliseconds(explanation.not_advancing_ms());
+  std::string out;
+  Ink ink = Ink::kGreen;
+  if (state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED) {
+    out = absl::StrCat("It is ", StateWord(state), "; nobody waits.");
+  } else if (Advances(state, stopped == absl::ZeroDuration(),
+                      explanation.reasons())) {
+    out = explanation.reasons().empty() ? "It advances; nobody waits."
+                                        : "It advances. Meanwhile:";
+  } else if (state == v1::JOB_STATE_FLUSHING) {
+    out = "All is applied, and not all is durable.";
+  } else {
+    ink = Ink::kYellow;
+    out = stopped > absl::ZeroDuration()
+              ? absl::StrCat("Not advancing for ", DurationText(stopped), ".")
+              : "Not advancing.";
+  }
+  out = Paint(console, ink, out) + "\n";
   for (const auto& reason : explanation.reasons()) {
     absl::StrAppend(&out, ReasonLine(reason));
   }
   return out;
 }
 
-Json ExplainJson(const v1::ExplainResponse& explanation) {
+Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state) {
   Json json = Json::Object();
+  json["state"] = StateWord(state);
+  json["advancing"] = Advances(state, explanation.not_advancing_ms() == 0,
+                               explanation.reasons());
   json["not_advancing_ms"] = explanation.not_advancing_ms();
   json["reasons"] = Json::List();
   for (const auto& reason : explanation.reasons()) {

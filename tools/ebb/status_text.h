@@ -16,9 +16,11 @@ std::string StatusText(const v1::GetStatusResponse& status,
 Json StatusJson(const v1::GetStatusResponse& status,
                 const std::string& scheduler_address);
 
+// `state` is the job's. It either advances, and what waits meanwhile is named,
+// or it does not, and why is.
 std::string ExplainText(const v1::ExplainResponse& explanation,
-                        const Console& console);
-Json ExplainJson(const v1::ExplainResponse& explanation);
+                        v1::JobState state, const Console& console);
+Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state);
 
 // "running", "parked_by_ssp": an enum's value in lower case, without the
 // prefix.

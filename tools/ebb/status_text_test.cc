@@ -72,7 +72,7 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "updates\n"
       "ps-1       away                                0 partitions, 0 updates, "
       "pushes back: no room, disk full\n"
-      "worker-0   parked         103                  3/17@640  41.0k ex/s\n"
+      "worker-0   parked         103                  4/18@640  41.0k ex/s\n"
       "\n"
       "JOB          STATE      ITEMS  DURABLE  APPLIED   SPEED  LOSS   TEST\n"
       "fashion-mlp  running  100/512       90    25.0%  112k/s        0.875\n"
@@ -103,19 +103,47 @@ TEST(StatusTextTest, JsonHasRolesProcessesAddressesItemsAndMarks) {
 
 TEST(StatusTextTest, ExplainsWhoWaitsForWhom) {
   v1::ExplainResponse explanation;
-  EXPECT_EQ(ExplainText(explanation, {}), "It advances; nobody waits.\n");
-  explanation.set_not_advancing_ms(4000);
+  const v1::JobState running = v1::JOB_STATE_RUNNING;
+  EXPECT_EQ(ExplainText(explanation, running, {}),
+            "It advances; nobody waits.\n");
   auto* reason = explanation.add_reasons();
   reason->set_kind(v1::WaitReason::KIND_PARKED_BY_SSP);
   reason->set_subject("worker-0");
   reason->set_text("parked at ps-1, waiting for worker-1");
-  EXPECT_EQ(ExplainText(explanation, {}),
-            "Not advancing for 4.0 s.\n"
-            "  worker-0: parked at ps-1, waiting for worker-1\n");
-  EXPECT_EQ(ExplainJson(explanation).ToLine(),
-            "{\"not_advancing_ms\": 4000, \"reasons\": [{\"kind\": "
+  const std::string line = "  worker-0: parked at ps-1, waiting for worker-1\n";
+  EXPECT_EQ(ExplainText(explanation, running, {}),
+            "It advances. Meanwhile:\n" + line);
+  explanation.set_not_advancing_ms(4000);
+  EXPECT_EQ(ExplainText(explanation, running, {}),
+            "Not advancing for 4.0 s.\n" + line);
+  EXPECT_EQ(ExplainJson(explanation, running).ToLine(),
+            "{\"state\": \"running\", \"advancing\": false, "
+            "\"not_advancing_ms\": 4000, \"reasons\": [{\"kind\": "
             "\"parked_by_ssp\", \"subject\": \"worker-0\", \"text\": \"parked "
             "at ps-1, waiting for worker-1\", \"for_ms\": 0}]}");
+}
+
+// "It advances" stood above why it did not, for the first second of it.
+TEST(StatusTextTest, AJobAdvancesOrIsSaidNotTo) {
+  v1::ExplainResponse explanation;
+  const auto first_line = [&](v1::JobState state) {
+    const std::string text = ExplainText(explanation, state, {});
+    return text.substr(0, text.find('\n'));
+  };
+  EXPECT_EQ(first_line(v1::JOB_STATE_COMPLETE),
+            "It is complete; nobody waits.");
+  EXPECT_EQ(first_line(v1::JOB_STATE_CANCELLED),
+            "It is cancelled; nobody waits.");
+  EXPECT_EQ(first_line(v1::JOB_STATE_FLUSHING),
+            "All is applied, and not all is durable.");
+  for (const auto kind :
+       {v1::WaitReason::KIND_SERVER_AWAY, v1::WaitReason::KIND_STARTING,
+        v1::WaitReason::KIND_NO_WORKERS, v1::WaitReason::KIND_NO_SERVERS,
+        v1::WaitReason::KIND_PAUSED}) {
+    explanation.clear_reasons();
+    explanation.add_reasons()->set_kind(kind);
+    EXPECT_EQ(first_line(v1::JOB_STATE_RUNNING), "Not advancing.") << kind;
+  }
 }
 
 }  // namespace

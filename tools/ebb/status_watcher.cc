@@ -19,7 +19,7 @@ using Kind = Notice::Kind;
 constexpr absl::Duration kSettling = absl::Seconds(5);
 
 std::string ItemText(int32_t epoch, int32_t shard) {
-  return absl::StrCat("item ", epoch, "/", shard);
+  return absl::StrCat("item ", ItemName(epoch, shard));
 }
 
 }  // namespace

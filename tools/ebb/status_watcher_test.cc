@@ -48,10 +48,10 @@ TEST_F(StatusWatcherTest, TellsWhoTookTheItemOfALostWorker) {
   status_.clear_workers();
   v1::WorkerStatus* other = AddWorker(2, "worker-1");
   EXPECT_THAT(Update(),
-              ElementsAre("worker-0 lost, with item 2/17 from example 1,280"));
+              ElementsAre("worker-0 lost, with item 3/18 from example 1,280"));
   now_ += absl::Milliseconds(40);
   Hold(other, 2, 17, 1280);
-  EXPECT_THAT(Update(), ElementsAre("item 2/17 of worker-0 went to worker-1 "
+  EXPECT_THAT(Update(), ElementsAre("item 3/18 of worker-0 went to worker-1 "
                                     "after 0.04 s"));
   AddWorker(3, "worker-0");
   EXPECT_THAT(Update(), ElementsAre("worker-0 is back"));
@@ -104,7 +104,7 @@ TEST_F(StatusWatcherTest, AWorkerThatDiedWithTheSchedulerIsLost) {
   EXPECT_THAT(Update(), ElementsAre("the scheduler is back"));
   AddWorker(3, "worker-0");
   EXPECT_THAT(Update(),
-              ElementsAre("worker-0 lost, with item 2/17 from example 1,280",
+              ElementsAre("worker-0 lost, with item 3/18 from example 1,280",
                           "worker-0 is back"));
 }
 
@@ -142,7 +142,7 @@ TEST_F(StatusWatcherTest, TellsOfQuarantineAndOfAJobThatOpensAgain) {
   bad->set_failures(3);
   bad->set_error("the worker died");
   job->mutable_summary()->set_state(v1::JOB_STATE_PAUSED);
-  EXPECT_THAT(Update(), ElementsAre("item 1/4 is quarantined after 3 failures: "
+  EXPECT_THAT(Update(), ElementsAre("item 2/5 is quarantined after 3 failures: "
                                     "the worker died",
                                     "the job is paused"));
   job->clear_quarantined();

@@ -133,25 +133,49 @@ TEST_F(StoredModelTest, WhatDoesNotFitIsRefused) {
   EXPECT_FALSE(LoadToPredict(stored, Write("w.csv", "x\n1\n2\n"), false).ok());
 }
 
+VersionInfo Version(uint64_t generation, int partition, uint64_t term,
+                    int64_t sequence) {
+  VersionInfo info;
+  info.key.generation = Generation(generation);
+  info.key.partition = PartitionId(partition);
+  info.key.term = Term(term);
+  info.key.sequence = sequence;
+  return info;
+}
+
+// Between a rollback and its first version a partition had none.
+TEST(NewestVersionsTest, TakesTheVersionThatTheRollbackNames) {
+  JobPlan plan;
+  plan.partitions = 2;
+  const VersionInfo from = Version(1, 0, 3, 1);
+  const JobLine line = {Generation(2), {{from.key, Version(1, 1, 3, 1).key}}};
+  std::vector<VersionInfo> versions = {
+      from, Version(1, 0, 3, 2), Version(1, 1, 3, 1), Version(1, 1, 3, 2)};
+  auto newest = NewestVersions(plan, line, versions);
+  ASSERT_TRUE(newest.ok()) << newest.status();
+  EXPECT_EQ((*newest)[0].key, from.key);
+  EXPECT_EQ((*newest)[1].key, Version(1, 1, 3, 1).key);
+  versions.push_back(Version(2, 1, 4, 1));
+  newest = NewestVersions(plan, line, versions);
+  ASSERT_TRUE(newest.ok()) << newest.status();
+  EXPECT_EQ((*newest)[0].key, from.key);
+  EXPECT_EQ((*newest)[1].key, Version(2, 1, 4, 1).key);
+  // It began anew, and knows of no version yet.
+  EXPECT_EQ(NewestVersions(plan, {Generation(3), {}}, versions).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
 TEST(NewestVersionsTest, TakesTheNewestTermOfTheNewestGeneration) {
   JobPlan plan;
   plan.partitions = 2;
-  const auto version = [](uint64_t generation, int partition, uint64_t term,
-                          int64_t sequence) {
-    VersionInfo info;
-    info.key.generation = Generation(generation);
-    info.key.partition = PartitionId(partition);
-    info.key.term = Term(term);
-    info.key.sequence = sequence;
-    return info;
-  };
   const auto newest = NewestVersions(
-      plan, {version(1, 0, 9, 9), version(2, 0, 3, 1), version(2, 0, 4, 0),
-             version(2, 1, 3, 2), version(2, 1, 3, 1)});
+      plan, {},
+      {Version(1, 0, 9, 9), Version(2, 0, 3, 1), Version(2, 0, 4, 0),
+       Version(2, 1, 3, 2), Version(2, 1, 3, 1)});
   ASSERT_TRUE(newest.ok()) << newest.status();
   EXPECT_EQ((*newest)[0].key.term, Term(4));
   EXPECT_EQ((*newest)[1].key.sequence, 2);
-  EXPECT_EQ(NewestVersions(plan, {version(1, 0, 1, 1)}).status().code(),
+  EXPECT_EQ(NewestVersions(plan, {}, {Version(1, 0, 1, 1)}).status().code(),
             absl::StatusCode::kNotFound);
 }
 
