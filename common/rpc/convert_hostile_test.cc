@@ -254,6 +254,9 @@ TEST(ConvertHostileTest, RefusesBrokenWorkerMessages) {
   ExpectRefusedInStream<M>(
       "evaluation_result { session: 1 job: 1 examples: 5 correct: 6 }",
       "EvaluationResult.correct is 6");
+  ExpectRefusedInStream<M>(
+      "evaluation_result { session: 1 job: 1 examples: 5 correct: -2 }",
+      "EvaluationResult.correct is -2");
   ExpectRefusedInStream<M>("goodbye {}", "WorkerGoodbye.session is 0");
 }
 

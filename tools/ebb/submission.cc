@@ -111,24 +111,28 @@ struct Draft {
   }
 };
 
-// Whether the source can be read at all, whatever its labels are.
-absl::Status Opens(const data::SourceSpec& spec) {
-  return data::OpenReader(spec).status();
+// Whether the source can be read at all, whatever its labels are and whatever
+// becomes of its features.
+void Open(data::SourceSpec spec, absl::string_view path, Draft* draft) {
+  if (draft->WrongIn(path)) return;
+  spec.standardise = false;
+  spec.split.reset();
+  draft->Fail(data::OpenReader(spec).status(), path);
 }
 
 // Test data where nothing is known of the training data.
 void OpenTestData(Draft* draft) {
   if (!draft->full.data().has_test()) return;
-  draft->Fail(Opens(*worker::TestSource(draft->full, data::LabelKind::kReal,
-                                        std::nullopt)),
-              "data.test");
+  Open(*worker::TestSource(draft->full, data::LabelKind::kReal, std::nullopt),
+       "data.test", draft);
 }
 
-// Only opens the data: what its labels are the model would say.
+// Only opens the data, where it or the model that would read it is wrong.
 void OpenData(Draft* draft) {
-  draft->Fail(
-      Opens(worker::TrainingSource(draft->full, data::LabelKind::kReal)),
-      "data.train");
+  if (draft->full.data().has_train()) {
+    Open(worker::TrainingSource(draft->full, data::LabelKind::kReal),
+         "data.train", draft);
+  }
   OpenTestData(draft);
 }
 
@@ -196,12 +200,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   if (kinds.ok()) draft.known.model_kinds = *kinds;
   draft.Validate();
   job::JobFacts facts;
-  if (!draft.WrongIn("data")) {
-    if (draft.WrongIn("model")) {
-      OpenData(&draft);
-    } else {
-      facts = ReadData(&draft);
-    }
+  if (draft.WrongIn("data") || draft.WrongIn("model")) {
+    OpenData(&draft);
+  } else {
+    facts = ReadData(&draft);
   }
   job::SortByLine(&draft.file.mistakes);
   EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));

@@ -131,6 +131,10 @@ TEST_F(SubmissionTest, OneMistakeHidesNoOtherAndMakesNone) {
   const auto prepared = Prepare(Job("softmax"), {"train.batch=100"});
   EXPECT_THAT(std::string(prepared.status().message()),
               AllOf(HasSubstr("data.test: "), HasSubstr("a batch of 100 is")));
+  const auto split = Prepare(Job("softmax"), {"data.split=2"});
+  EXPECT_THAT(std::string(split.status().message()),
+              AllOf(HasSubstr("data.split: must be less than 1"),
+                    HasSubstr("data.test: ")));
 }
 
 TEST(SubmissionPathsTest, RelativePathsStartAtTheFolder) {
