@@ -39,8 +39,13 @@ JobWork::JobWork(JobRecordPtr record, Generation generation,
     : record_(std::move(record)),
       worker_(worker),
       generation_(generation),
-      routes_(record_->plan.partitions),
+      routes_(record_->plan.partitions, worker->first_incarnation),
       puller_(record_->plan.partitions) {}
+
+bool JobWork::idle() const {
+  return items_.empty() && !preparing_ && pusher_.idle() &&
+         computing() == nullptr;
+}
 
 WorkerStamp JobWork::stamp() const {
   return {worker_->options.session, joined_, pusher_.clock()};

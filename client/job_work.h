@@ -59,8 +59,7 @@ class JobWork {
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now);
   void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);
 
-  // --- Going on
-  // ----------------------------------------------------------------
+  // --- Going on --------------------------------------------------------------
   void Advance(absl::Time now, ClientActions* out);
   // Renews the leases and repeats the clock where that is due.
   void OnTick(absl::Time now, ClientActions* out);
@@ -73,8 +72,7 @@ class JobWork {
   // Gives all items back.
   void ReturnItems(ClientActions* out);
 
-  // --- For an evaluation of the same job (evaluation.h)
-  // ------------------------
+  // --- For an evaluation of the same job (evaluation_work.h) -----------------
   bool preparing() const { return preparing_; }
   bool ready() const { return ready_; }
   Routes* routes() { return &routes_; }
@@ -83,8 +81,13 @@ class JobWork {
   // The stream to the server broke: what was pushed on it may be lost too.
   void BreakServer(ServerId server, absl::Time now, ClientActions* out);
 
-  // --- What it is
-  // --------------------------------------------------------------
+  // Nothing is held, on its way or computed: it can be forgotten. Whoever does
+  // so raises WorkerState::first_incarnation to unused_incarnation(), or the
+  // servers would take what comes later for what came before.
+  bool idle() const;
+  int64_t unused_incarnation() const { return routes_.unused_incarnation(); }
+
+  // --- What it is ------------------------------------------------------------
   const JobRecord& record() const { return *record_; }
   Generation generation() const { return generation_; }
   int64_t clock() const { return pusher_.clock(); }

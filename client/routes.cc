@@ -17,7 +17,9 @@ Routes::Changes Routes::Update(const Placement& placement) {
     sessions[place.server] = place.server_session;
   }
   for (const auto& [id, session] : sessions) {
-    Server& server = servers_[id];
+    const auto [it, added] = servers_.try_emplace(id);
+    Server& server = it->second;
+    if (added) server.incarnation = first_incarnation_;
     if (server.session == session) continue;
     if (server.session != SessionId()) changes.servers.push_back(id);
     server.session = session;
@@ -29,6 +31,14 @@ Routes::Changes Routes::Update(const Placement& placement) {
     if (it != servers_.end()) it->second.address = address.address;
   }
   return changes;
+}
+
+int64_t Routes::unused_incarnation() const {
+  int64_t unused = first_incarnation_;
+  for (const auto& [id, server] : servers_) {
+    unused = std::max(unused, server.incarnation + 1);
+  }
+  return unused;
 }
 
 bool Routes::Complete() const {

@@ -38,7 +38,9 @@ class Routes {
     std::vector<ServerId> servers;        // In another life now.
   };
 
-  explicit Routes(int32_t partitions) : routes_(partitions) {}
+  // `first_incarnation` is above all that this worker ever used for the job.
+  explicit Routes(int32_t partitions, int64_t first_incarnation = 0)
+      : first_incarnation_(first_incarnation), routes_(partitions) {}
 
   // Takes over what is newer than what is known.
   Changes Update(const Placement& placement);
@@ -59,11 +61,14 @@ class Routes {
     ++servers_.at(id).incarnation;
     servers_.at(id).next_sequence = 0;
   }
+  // Above every incarnation used so far.
+  int64_t unused_incarnation() const;
   // Nothing reaches it: try again later, with back-off.
   void Failed(ServerId id, absl::Time now);
   void Answered(ServerId id) { servers_.at(id).failures = 0; }
 
  private:
+  int64_t first_incarnation_;
   std::vector<Route> routes_;
   std::map<ServerId, Server> servers_;
 };

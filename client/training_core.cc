@@ -7,6 +7,13 @@
 
 namespace ebb::client {
 
+namespace {
+
+// A daemon may live through thousands of jobs; few are worked on at a time.
+constexpr size_t kMostJobs = 16;
+
+}  // namespace
+
 TrainingCore::TrainingCore(ClientOptions options)
     : worker_{.options = std::move(options)}, evaluation_(&worker_) {}
 
@@ -58,10 +65,25 @@ void TrainingCore::OnScheduler(SchedulerToWorker message, absl::Time now,
 
 JobWork& TrainingCore::WorkFor(const JobRecordPtr& record,
                                Generation generation, ClientActions* out) {
+  if (!works_.contains(record->id)) ForgetJobs();
   JobWork& work = works_.try_emplace(record->id, record, generation, &worker_)
                       .first->second;
   work.Begin(generation, out);
   return work;
+}
+
+void TrainingCore::ForgetJobs() {
+  for (auto it = works_.begin();
+       it != works_.end() && works_.size() >= kMostJobs;) {
+    const JobWork& work = it->second;
+    if (!work.idle() || evaluation_.job() == it->first) {
+      ++it;
+      continue;
+    }
+    worker_.first_incarnation =
+        std::max(worker_.first_incarnation, work.unused_incarnation());
+    it = works_.erase(it);
+  }
 }
 
 void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {

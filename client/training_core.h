@@ -13,6 +13,7 @@
 #ifndef EBB_CLIENT_TRAINING_CORE_H_
 #define EBB_CLIENT_TRAINING_CORE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -66,6 +67,7 @@ class TrainingCore {
   bool computing() const { return worker_.computation.busy(); }
   int64_t batches_computed() const { return worker_.computation.batches(); }
   int64_t examples_computed() const { return worker_.computation.examples(); }
+  size_t jobs() const { return works_.size(); }  // That it remembers.
   int64_t clock(JobId job) const;
   std::vector<ItemId> held(JobId job) const;
 
@@ -75,11 +77,14 @@ class TrainingCore {
   void Handle(const LeaseLost& lost, absl::Time now, ClientActions* out);
   void Handle(const Placement& placement, absl::Time now, ClientActions* out);
 
-  // Null: nothing was ever done for the job here.
+  // Null: nothing is remembered of the job.
   JobWork* Find(JobId job);
   // Of the generation or a later one, ready or being prepared.
   JobWork& WorkFor(const JobRecordPtr& record, Generation generation,
                    ClientActions* out);
+
+  // Forgets idle jobs, the oldest first, where there are too many to keep.
+  void ForgetJobs();
 
   // After every event: whatever can be done next.
   void Advance(absl::Time now, ClientActions* out);

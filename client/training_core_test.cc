@@ -390,5 +390,46 @@ TEST_F(TrainingCoreTest, AnEvaluationWaitsForTheOneItReplaced) {
   EXPECT_EQ(Sent<EvaluationResult>()[0].snapshot, 51);
 }
 
+// Bug: a worker remembered every job that it ever had an item of.
+TEST_F(TrainingCoreTest, ForgetsJobsThatItHasNothingOf) {
+  Begin(LeaseOf(0));
+  PushFirst();
+  FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
+  for (const SendPush& push : first_) Answer(push, Verdict::kApplied, 1);
+  Computed();
+  const JobRecordPtr first = record_;
+  for (uint64_t id = 100; id < 200; ++id) {
+    auto record = std::make_shared<JobRecord>(*first);
+    record->id = JobId(id);
+    record_ = record;
+    FromScheduler(LeaseOf(0));
+    On([&](auto* out) {
+      core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
+    });
+    FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
+  }
+  EXPECT_LE(core_.jobs(), 16);
+  // The first again: no server takes its pushes for those of before.
+  record_ = first;
+  open_pulls_.clear();
+  Begin(LeaseOf(1));
+  PushFirst();
+  ASSERT_THAT(first_, SizeIs(2));
+  EXPECT_GT(first_[0].request.incarnation, 0);
+}
+
+TEST_F(TrainingCoreTest, RemembersTheJobsThatItHoldsItemsOf) {
+  Begin(LeaseOf(0));
+  const JobId first = record_->id;
+  for (uint64_t id = 100; id < 200; ++id) {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->id = JobId(id);
+    record_ = record;
+    FromScheduler(LeaseOf(0));
+  }
+  EXPECT_THAT(core_.held(first), SizeIs(1));
+  EXPECT_EQ(core_.jobs(), 101);
+}
+
 }  // namespace
 }  // namespace ebb::client

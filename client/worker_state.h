@@ -15,6 +15,8 @@ struct WorkerState {
   bool connected = false;    // To the scheduler.
   bool draining = false;     // No new batch is begun.
   int64_t next_request = 1;  // Of pulls, to any server.
+  // Above all that were used for jobs that are forgotten (routes.h).
+  int64_t first_incarnation = 0;
   Computation computation;
 };
 
