@@ -190,7 +190,7 @@ std::string JobText(const std::string& data, int epochs = 2) {
   return "model: {kind: mlp, layers: [3, 4, 2], activation: tanh}\n"
          "data: {" +
          data +
-         "}\n"
+         ", standardise: false}\n"
          "train: {epochs: " +
          std::to_string(epochs) +
          ", batch: 4, item_examples: 10, shuffle_seed: 9}\n"

@@ -1,5 +1,9 @@
 // FillDefaults of validate.h: the annotated defaults, and the few that depend
 // on other keys.
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
 #include "common/job/keys.h"
 #include "common/job/validate.h"
 
@@ -26,14 +30,63 @@ void InheritFromTrain(v1::Data* data) {
   }
 }
 
+// To whose models features are quantities; to a user's they may be anything.
+bool OwnModel(const v1::Model& model) {
+  const absl::string_view kind = model.kind();
+  return !model.has_plugin() && (kind == "linear" || kind == "logistic" ||
+                                 kind == "softmax" || kind == "mlp");
+}
+
+// Whether a step is about as long as the rate, however small the gradient is.
+bool StepsAreOfTheRate(const v1::Optimizer& optimizer) {
+  return optimizer.kind() == v1::Optimizer::KIND_ADAM ||
+         optimizer.kind() == v1::Optimizer::KIND_RMSPROP;
+}
+
+// Features in other units than 1 (the bytes of images, prices) make every step
+// too long for some and too short for others.
+void FillStandardise(v1::Job* job) {
+  if (!job->has_data() || job->data().has_standardise()) return;
+  v1::Data& data = *job->mutable_data();
+  data.set_standardise(OwnModel(job->model()) && !data.train().has_scale() &&
+                       !data.train().has_libsvm());
+}
+
+// Steps that stay long end in noise, the more so the later they come.
+void FillSchedule(v1::Job* job) {
+  v1::Schedule& schedule = *job->mutable_optimizer()->mutable_schedule();
+  if (schedule.has_kind()) return;
+  const bool falls =
+      StepsAreOfTheRate(job->optimizer()) && !job->train().has_batch_growth();
+  schedule.set_kind(falls ? v1::Schedule::KIND_COSINE
+                          : v1::Schedule::KIND_CONSTANT);
+}
+
 }  // namespace
+
+void FillRate(int64_t features, v1::Job* job) {
+  constexpr double kLeast = 0.001, kMost = 0.1, kMostOfPerceptrons = 0.01;
+  v1::Optimizer& optimizer = *job->mutable_optimizer();
+  if (optimizer.has_rate() || !StepsAreOfTheRate(optimizer)) return;
+  double rate = kLeast;
+  if (features > 0 && OwnModel(job->model())) {
+    // All weights step together: their number makes the output's step.
+    const bool perceptron = job->model().kind() == "mlp";
+    rate = std::clamp(1.0 / static_cast<double>(features), kLeast,
+                      perceptron ? kMostOfPerceptrons : kMost);
+  }
+  optimizer.set_rate(rate);
+}
 
 void FillDefaults(v1::Job* job) {
   if (job->data().has_test()) InheritFromTrain(job->mutable_data());
+  FillStandardise(job);
   if (job->data().has_test() || job->data().has_split()) {
     job->mutable_evaluate();
   }
   FillAnnotatedDefaults(job);
+  FillSchedule(job);
+  FillAnnotatedDefaults(job->mutable_optimizer());  // Of the schedule's kind.
   if (!job->train().has_shuffle_seed()) {
     job->mutable_train()->set_shuffle_seed(job->seed());
   }

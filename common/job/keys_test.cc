@@ -157,7 +157,8 @@ void AppendRows(const Descriptor& type, const std::string& path,
     const std::map<std::string, std::string> by_kind(
         key.default_by_kind().begin(), key.default_by_kind().end());
     for (const auto& [kind, value] : by_kind) {
-      absl::StrAppend(&absent, "; ", kind, " `", value, "`");
+      absl::StrAppend(&absent, absent.empty() ? "" : "; ", kind, " `", value,
+                      "`");
     }
     std::string meaning = words.Find(field);
     if (key.kinds_size() > 0) {

@@ -275,6 +275,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   specification.set_format(kFormat);
   *specification.mutable_job() = job;
   FillDefaults(specification.mutable_job());
+  FillRate(0, specification.mutable_job());
   const v1::Job& full = specification.job();
 
   JobRecord record;

@@ -51,8 +51,10 @@ struct JobFacts {
   std::string source;
 };
 
-// The record of a job that ValidateJob found no mistake in; `id` is left to
-// the scheduler. InvalidArgument, naming the key, for what no job can be.
+// The record of a job that ValidateJob found no mistake in, with all defaults
+// (FillRate with the number of features is for the caller, who has the data);
+// `id` is left to the scheduler. InvalidArgument, naming the key, for what no
+// job can be.
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
                                         const JobFacts& facts);
 

@@ -41,6 +41,10 @@ std::vector<Mistake> ValidateJob(const v1::Job& job, const DataFacts& facts,
 // means what job.proto says.
 void FillDefaults(v1::Job* job);
 
+// Then sets the learning rate, if it is absent, to one for data with so many
+// features; 0: nobody knows.
+void FillRate(int64_t features, v1::Job* job);
+
 }  // namespace ebb::job
 
 #endif  // EBB_COMMON_JOB_VALIDATE_H_

@@ -109,7 +109,7 @@ TEST(FillDefaultsTest, FillsEveryKeyThatHasADefault) {
   EXPECT_EQ(job.data().train().csv().missing(), "error");
   EXPECT_EQ(job.optimizer().kind(), v1::Optimizer::KIND_ADAM);
   EXPECT_EQ(job.optimizer().beta2(), 0.999);
-  EXPECT_EQ(job.optimizer().schedule().kind(), v1::Schedule::KIND_CONSTANT);
+  EXPECT_EQ(job.optimizer().schedule().kind(), v1::Schedule::KIND_COSINE);
   EXPECT_EQ(job.consistency().kind(), v1::Consistency::KIND_ASP);
   EXPECT_EQ(job.checkpoint().every(), "10s");
   EXPECT_EQ(job.on_poison(), v1::POLICY_PAUSE);
@@ -142,10 +142,69 @@ TEST(FillDefaultsTest, ChoosesByTheKind) {
   EXPECT_EQ(job.consistency().bound(), 4);
   EXPECT_FALSE(job.consistency().has_examples());
   EXPECT_FALSE(job.model().has_activation());
+}
 
-  v1::Job adam = SoftmaxJob();
-  FillDefaults(&adam);
-  EXPECT_EQ(adam.optimizer().rate(), 0.001);
+// The four tests that follow: measured in docs/job-defaults.md.
+TEST(FillDefaultsTest, TheRateOfAdamFollowsTheFeatures) {
+  const auto rate = [](absl::string_view model, int64_t features) {
+    v1::Job job = SoftmaxJob();
+    job.mutable_model()->set_kind(std::string(model));
+    FillDefaults(&job);
+    EXPECT_FALSE(job.optimizer().has_rate());
+    FillRate(features, &job);
+    return job.optimizer().rate();
+  };
+  EXPECT_EQ(rate("softmax", 784), 1.0 / 784);
+  EXPECT_EQ(rate("softmax", 1'000'000), 0.001);
+  EXPECT_EQ(rate("linear", 3), 0.1);
+  EXPECT_EQ(rate("mlp", 3), 0.01);
+  EXPECT_EQ(rate("mine", 3), 0.001);
+  EXPECT_EQ(rate("logistic", 0), 0.001);
+}
+
+TEST(FillDefaultsTest, TheRateThatWasGivenStays) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_optimizer()->set_rate(0.5);
+  FillDefaults(&job);
+  FillRate(8, &job);
+  EXPECT_EQ(job.optimizer().rate(), 0.5);
+}
+
+TEST(FillDefaultsTest, TheRateFallsWhereStepsDoNotShrinkByThemselves) {
+  const auto schedule = [](v1::Optimizer::Kind kind, bool batches_grow) {
+    v1::Job job = SoftmaxJob();
+    job.mutable_optimizer()->set_kind(kind);
+    if (batches_grow) job.mutable_train()->mutable_batch_growth();
+    FillDefaults(&job);
+    return job.optimizer().schedule().kind();
+  };
+  EXPECT_EQ(schedule(v1::Optimizer::KIND_ADAM, false),
+            v1::Schedule::KIND_COSINE);
+  EXPECT_EQ(schedule(v1::Optimizer::KIND_RMSPROP, false),
+            v1::Schedule::KIND_COSINE);
+  EXPECT_EQ(schedule(v1::Optimizer::KIND_ADAM, true),
+            v1::Schedule::KIND_CONSTANT);
+  EXPECT_EQ(schedule(v1::Optimizer::KIND_SGD, false),
+            v1::Schedule::KIND_CONSTANT);
+  EXPECT_EQ(schedule(v1::Optimizer::KIND_FTRL, false),
+            v1::Schedule::KIND_CONSTANT);
+}
+
+TEST(FillDefaultsTest, FeaturesAreStandardisedWhereThatHelps) {
+  v1::Job job = SoftmaxJob();
+  v1::Job scaled = job, sparse = job, mine = job, plain = job;
+  scaled.mutable_data()->mutable_train()->set_scale(0.5);
+  sparse.mutable_data()->mutable_train()->mutable_libsvm();
+  mine.mutable_model()->set_kind("mine");
+  plain.mutable_data()->set_standardise(false);
+  for (v1::Job* one : {&job, &scaled, &sparse, &mine, &plain}) {
+    FillDefaults(one);
+  }
+  EXPECT_TRUE(job.data().standardise());
+  EXPECT_FALSE(scaled.data().standardise());
+  EXPECT_FALSE(sparse.data().standardise());
+  EXPECT_FALSE(mine.data().standardise());
+  EXPECT_FALSE(plain.data().standardise());
 }
 
 TEST(FillDefaultsTest, LeavesOutWhatNobodyAskedFor) {

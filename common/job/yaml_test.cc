@@ -333,7 +333,7 @@ TEST(JobToYamlTest, ExplainsEveryKey) {
   EXPECT_THAT(text, HasSubstr("# partitions:                     # Slices of "
                               "the model; absent: one per 64 KiB, at most "
                               "64\n"));
-  EXPECT_THAT(text, HasSubstr("    kind: constant"));
+  EXPECT_THAT(text, HasSubstr("    kind: cosine"));
   EXPECT_THAT(text, testing::Not(HasSubstr("layers")));     // Of mlp.
   EXPECT_THAT(text, testing::Not(HasSubstr("momentum:")));  // Of momentum.
   for (absl::string_view line : absl::StrSplit(text, '\n')) {

@@ -322,6 +322,15 @@ class CliTest(ClusterTest):
 
     # --- Runs ----------------------------------------------------------------
 
+    # The bytes of images made steps so long that the loss was above 70.
+    def test_a_job_of_model_and_data_alone_trains_well(self):
+        with open(self.path("alone.yaml"), "w") as file:
+            file.write("model: softmax\n"
+                       f"data: {{train: {{idx: {FASHION}train}},"
+                       f" test: {{idx: {FASHION}t10k}}}}\n"
+                       "expect: {loss: \"<= 1\", accuracy: \">= 0.8\"}\n")
+        self.good("run", "alone.yaml", "--run-dir", "alone", "--epochs", "2")
+
     # A refused --resume replaced the report of the run, and exited with 1.
     def test_a_refused_resume_leaves_the_run_as_it_is(self):
         with open(self.path("rows.csv"), "w") as file:

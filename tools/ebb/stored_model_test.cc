@@ -36,9 +36,10 @@ class StoredModelTest : public ::testing::Test {
   StoredModel Model(const std::string& kind, std::vector<float> parameters) {
     const std::string train = Write("train.csv", "x,y,label\n0,1,3\n1,0,7\n");
     StoredModel stored;
-    const auto job = job::ParseJobYaml(
-        "model: " + kind + "\ndata: {train: {csv: " + train + "}}\n", "job",
-        nullptr);
+    const auto job =
+        job::ParseJobYaml("model: " + kind + "\ndata: {train: {csv: " + train +
+                              "}, standardise: false}\n",
+                          "job", nullptr);
     EXPECT_TRUE(job.ok()) << job.status();
     stored.job = *job;
     job::FillDefaults(&stored.job);

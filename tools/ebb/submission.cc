@@ -209,6 +209,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(facts.train_index));
+  job::FillRate(index.features, &full);
   auto tables = TablesOfModel(full, choice, index);
   if (!tables.ok()) return Refuse(tables.status(), "model", file.sources);
   facts.tables = *std::move(tables);
