@@ -57,6 +57,8 @@ constexpr Plant kPlants[] = {
      "the value of a round is dropped when the partition closes it"},
     {"scheduler_ignores_newer_generations",
      "a scheduler does not adopt a newer generation"},
+    {"second_process_is_let_in",
+     "a second process with a server's id takes its place, and nobody says so"},
     {"sequence_numbers_without_incarnation",
      "pushes are put in order by their numbers alone"},
     {"snapshot_not_pinned", "an evaluation reads the newest values"},

@@ -28,6 +28,9 @@ struct SchedulerOptions {
   absl::Duration takeover_after = absl::Seconds(60);
   // An evaluation that gives no result is begun again after this long.
   absl::Duration evaluation_timeout = absl::Seconds(60);
+  // A server that says nothing for so long may be replaced by another process
+  // with its id; until then the other is refused.
+  absl::Duration server_ttl = absl::Seconds(5);
   // A job waits for so many servers before its partitions are placed.
   int32_t min_servers = 1;
 };

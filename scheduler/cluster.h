@@ -33,7 +33,12 @@ struct ServerInfo {
   LinkId link;
   bool connected = false;
   absl::Time since = absl::InfinitePast();  // Connected or lost since.
+  absl::Time last_heard = absl::InfinitePast();
   std::map<JobId, ServerReport> reports;
+  // Of another process with this id that was refused last.
+  SessionId refused;
+  std::string refusal;
+  absl::Time refused_at = absl::InfinitePast();
 };
 
 struct WorkerInfo {

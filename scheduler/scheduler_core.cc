@@ -94,6 +94,7 @@ void SchedulerCore::OnServer(LinkId link, const ServerToScheduler& message,
                              absl::Time now, SchedulerActions* out) {
   Context context = MakeContext(now, out);
   const size_t first = out->size();
+  if (ServerInfo* server = ServerOf(link)) server->last_heard = now;
   std::visit([&](const auto& typed) { Handle(link, typed, &context); },
              message);
   Finish(&context, first);
@@ -112,8 +113,56 @@ void SchedulerCore::OnWorker(LinkId link, const WorkerToScheduler& message,
 // --- Servers
 // --------------------------------------------------------------------
 
+// One id is one process: two would take the partitions from each other. A
+// living one keeps its place; a process that died and came back before its
+// broken connection was noticed has to wait for that, or for the silence.
+bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
+                                Context* context) {
+  const auto it = cluster_.servers.find(message.server);
+  if (it == cluster_.servers.end() || !it->second.connected ||
+      it->second.session == message.session ||
+      EBB_PLANTED(second_process_is_let_in)) {
+    return true;
+  }
+  ServerInfo& server = it->second;
+  const absl::Duration silent = context->now - server.last_heard;
+  const auto process = [](int64_t id, const std::string& address) {
+    return absl::StrCat("process ", id, " at ", address);
+  };
+  const std::string here = process(server.process_id, server.address);
+  const std::string other = process(message.process_id, message.address);
+  const std::string name = absl::StrCat("server ", message.server.value());
+  if (silent >= options_.server_ttl) {
+    context->ToServer(
+        server,
+        RefuseServer{true, absl::StrCat(other, " has taken the place of ", name,
+                                        ", which said nothing for ",
+                                        absl::FormatDuration(silent),
+                                        "; only one process may have its id")});
+    context->Log(absl::StrCat(
+        "server=", message.server.value(), ": ", here, " said nothing for ",
+        absl::FormatDuration(silent), "; ", other, " takes its place"));
+    return true;
+  }
+  server.refused_at = context->now;
+  server.refusal = absl::StrCat(other, " has its id, too, and is refused");
+  if (std::exchange(server.refused, message.session) != message.session) {
+    context->Log(absl::StrCat(
+        "server=", message.server.value(), " is ", here, "; ", server.refusal,
+        ": stop one of the two, or start it with another --id"));
+  }
+  context->out->push_back(SendServer{
+      link,
+      RefuseServer{false,
+                   absl::StrCat(name, " is there already: ", here,
+                                ". Stop one of the two, or start this one with "
+                                "another --id and --state-dir")}});
+  return false;
+}
+
 void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
                            Context* context) {
+  if (!MayRegister(link, message, context)) return;
   ServerInfo& server = cluster_.servers[message.server];
   const bool known = server.id == message.server && server.session.value() != 0;
   if (server.connected) {
@@ -135,6 +184,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   server.link = link;
   server.connected = true;
   server.since = context->now;
+  server.last_heard = context->now;
   server_links_[link] = message.server;
   for (const ServerId other : message.known_servers) {
     cluster_.servers[other].id = other;
@@ -282,11 +332,28 @@ void SchedulerCore::OnServerDisconnected(LinkId link, absl::Time now,
 // --- Workers
 // --------------------------------------------------------------------
 
+// Sessions keep workers apart, so nothing breaks; people cannot.
+void SchedulerCore::WarnOfNamesake(const RegisterWorker& message,
+                                   Context* context) const {
+  for (const auto& [session, other] : cluster_.workers) {
+    if (session == message.session || other.name != message.name) continue;
+    context->Log(absl::StrCat(
+        "worker=", message.name, " pid=", message.process_id,
+        " has the name of one that is connected, pid=", other.process_id,
+        "; both work, and status counts them as one: give each its --name"));
+    return;
+  }
+}
+
 void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
                            Context* context) {
   if (message.session == SessionId()) return;
   WorkerInfo& worker = cluster_.workers[message.session];
-  if (worker.session == message.session) worker_links_.erase(worker.link);
+  if (worker.session == message.session) {
+    worker_links_.erase(worker.link);
+  } else {
+    WarnOfNamesake(message, context);
+  }
   worker.session = message.session;
   worker.name = message.name;
   worker.process_id = message.process_id;

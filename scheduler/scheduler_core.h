@@ -83,6 +83,7 @@ class SchedulerCore {
   void Handle(LinkId link, const SnapshotReply& message, Context* context);
   void Handle(LinkId link, const ServerStatistics& message, Context* context);
   void Handle(LinkId link, const ServerGoodbye& message, Context* context);
+  void Handle(LinkId link, const ServerAlive& message, Context* context) {}
 
   void Handle(LinkId link, const RegisterWorker& message, Context* context);
   void Handle(LinkId link, const LeaseRequest& message, Context* context);
@@ -98,6 +99,10 @@ class SchedulerCore {
   ServerInfo* ServerOf(LinkId link);
   WorkerInfo* WorkerOf(LinkId link);
   TrainingJob* Find(JobId job);
+  // Whether the process may be this server; tells the one that may not.
+  bool MayRegister(LinkId link, const RegisterServer& message,
+                   Context* context);
+  void WarnOfNamesake(const RegisterWorker& message, Context* context) const;
   void AdoptJob(const JobRegistration& registration, Context* context);
   void MaybeStart(Context* context);
   void SettleClaims(WorkerInfo* worker, Context* context);

@@ -41,10 +41,14 @@ class SchedulerCoreTest : public testing::Test {
   // Carries out what was asked for; keeps what was sent by the last event.
   void Do(SchedulerActions actions) {
     to_server_.clear();
+    to_server_links_.clear();
+    log_.clear();
     to_worker_.clear();
     bool sent = false;
     for (SchedulerAction& action : actions) {
-      if (auto* persist = std::get_if<Persist>(&action)) {
+      if (auto* log = std::get_if<LogEvent>(&action)) {
+        log_.push_back(log->text);
+      } else if (auto* persist = std::get_if<Persist>(&action)) {
         EXPECT_FALSE(sent) << "something was sent before it was stored";
         for (const StoreWrite& write : persist->writes) {
           if (write.value) {
@@ -56,6 +60,7 @@ class SchedulerCoreTest : public testing::Test {
       } else if (auto* server = std::get_if<SendServer>(&action)) {
         sent = true;
         to_server_.push_back(server->message);
+        to_server_links_.push_back(server->link);
       } else if (auto* worker = std::get_if<SendWorker>(&action)) {
         sent = true;
         to_worker_.emplace_back(worker->link, worker->message);
@@ -86,6 +91,11 @@ class SchedulerCoreTest : public testing::Test {
     message.address = "here:1";
     message.jobs = std::move(jobs);
     FromServer(message, kServerSession);
+  }
+  void ServerGone() {
+    SchedulerActions actions;
+    core_->OnServerDisconnected(kServerLink, now_, &actions);
+    Do(std::move(actions));
   }
   void Submit() {
     SchedulerActions actions;
@@ -159,6 +169,8 @@ class SchedulerCoreTest : public testing::Test {
   std::unique_ptr<SchedulerCore> core_;
   JobId job_;
   std::vector<SchedulerToServer> to_server_;
+  std::vector<LinkId> to_server_links_;
+  std::vector<std::string> log_;
   std::vector<std::pair<LinkId, SchedulerToWorker>> to_worker_;
 };
 
@@ -289,6 +301,7 @@ TEST_F(SchedulerCoreTest, ACompleteJobReopensWhenAServerComesBackWithLess) {
 TEST_F(SchedulerCoreTest, ARestartedServerGetsNewTermsAndTheParent) {
   Ready();
   const Term first = job().placement().at(PartitionId(0)).drawn;
+  ServerGone();
   RegisterServer again;
   again.server = kServer;
   again.session = SessionId(102);
@@ -299,6 +312,121 @@ TEST_F(SchedulerCoreTest, ARestartedServerGetsNewTermsAndTheParent) {
   for (const PartitionGrant& one : grant.partitions) {
     EXPECT_GT(one.term, first);
   }
+}
+
+// --- Two processes with one id -----------------------------------------------
+
+constexpr LinkId kTwinLink(4);
+constexpr SessionId kTwin(150);
+
+// As SchedulerCoreTest, with a second process that says it is the server.
+class SchedulerTwinTest : public SchedulerCoreTest {
+ protected:
+  // What it is refused with; nullopt: it is not.
+  std::optional<RefuseServer> TwinUp() {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = kTwin;
+    message.address = "there:2";
+    message.process_id = 77;
+    SchedulerActions actions;
+    core_->OnServer(kTwinLink, message, now_, &actions);
+    Do(std::move(actions));
+    return Refused(kTwinLink);
+  }
+  std::optional<RefuseServer> Refused(LinkId link) const {
+    for (size_t i = 0; i < to_server_.size(); ++i) {
+      const auto* refusal = std::get_if<RefuseServer>(&to_server_[i]);
+      if (refusal != nullptr && to_server_links_[i] == link) return *refusal;
+    }
+    return std::nullopt;
+  }
+  // It has a process number by which a person finds it.
+  void FirstUp() {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = kServerSession;
+    message.address = "here:1";
+    message.process_id = 55;
+    FromServer(message, kServerSession);
+  }
+};
+
+// Bug: the second took the place of the first, which was not told.
+TEST_F(SchedulerTwinTest, ASecondProcessIsRefusedWhileTheFirstIsHeardFrom) {
+  FirstUp();
+  Submit();
+  Register();
+  for (int i = 0; i < 4; ++i) {
+    now_ += SchedulerOptions().server_ttl / 2;
+    FromServer(ServerAlive{kServerSession}, kServerSession);
+    const auto refusal = TwinUp();
+    ASSERT_TRUE(refusal.has_value());
+    EXPECT_FALSE(refusal->displaced);
+    EXPECT_THAT(refusal->reason, HasSubstr("server 0 is there already: "
+                                           "process 55 at here:1"));
+    EXPECT_THAT(log_, SizeIs(i == 0 ? 1 : 0));  // Once is enough.
+  }
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+  EXPECT_TRUE(job().placement().AllRegistered());
+  // Nothing that it says counts.
+  SchedulerActions actions;
+  core_->OnServer(kTwinLink, RegisterPartitions{kTwin, Registration(4, 4)},
+                  now_, &actions);
+  Do(std::move(actions));
+  EXPECT_EQ(job().marks().full_everywhere(), 0);
+}
+
+TEST_F(SchedulerTwinTest, AProcessThatCameBackIsTakenWhenTheBreakIsNoticed) {
+  FirstUp();
+  ASSERT_TRUE(TwinUp().has_value());
+  ServerGone();
+  EXPECT_FALSE(TwinUp().has_value());
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kTwin);
+}
+
+TEST_F(SchedulerTwinTest, ASilentServerIsDisplacedAndTold) {
+  FirstUp();
+  Submit();
+  Register();
+  now_ += SchedulerOptions().server_ttl;
+  EXPECT_FALSE(TwinUp().has_value());
+  const auto told = Refused(kServerLink);
+  ASSERT_TRUE(told.has_value());
+  EXPECT_TRUE(told->displaced);
+  EXPECT_THAT(told->reason,
+              HasSubstr("process 77 at there:2 has taken the place of "
+                        "server 0, which said nothing for 5s"));
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kTwin);
+  // What the first still says does not count, and its end is nobody's.
+  FromServer(RegisterPartitions{kServerSession, Registration(4, 4)},
+             kServerSession);
+  EXPECT_EQ(job().marks().full_everywhere(), 0);
+  ServerGone();
+  EXPECT_TRUE(core_->cluster().servers.at(kServer).connected);
+}
+
+TEST_F(SchedulerTwinTest, AConnectionMadeAnewIsNoSecondProcess) {
+  FirstUp();
+  RegisterServer again;
+  again.server = kServer;
+  again.session = kServerSession;
+  SchedulerActions actions;
+  core_->OnServer(kTwinLink, again, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_FALSE(Refused(kTwinLink).has_value());
+  EXPECT_FALSE(Refused(kServerLink).has_value());
+}
+
+TEST_F(SchedulerTwinTest, TwoWorkersOfOneNameWorkAndAreNamed) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  FromWorker(kOtherLink, RegisterWorker{kOther, "w", 33});
+  EXPECT_THAT(log_, ::testing::ElementsAre(HasSubstr("worker=w pid=33 has the "
+                                                     "name of one that is "
+                                                     "connected")));
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  EXPECT_THAT(Leases(kOtherLink), SizeIs(1));
 }
 
 // "A new scheduler starts above every term reported" is not enough: a server

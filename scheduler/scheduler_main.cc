@@ -32,6 +32,7 @@ struct Flags : DaemonFlags {
   std::string address_file;
   int32_t min_servers = 1;
   absl::Duration lease_ttl = absl::Seconds(3);
+  absl::Duration server_ttl = absl::Seconds(5);
   absl::Duration takeover_after = absl::Seconds(60);
   absl::Duration confirm_timeout = absl::Seconds(1);
   absl::Duration evaluation_timeout = absl::Seconds(60);
@@ -57,6 +58,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
   };
   duration("--lease-ttl", "EBB_LEASE_TTL", &flags->lease_ttl,
            "A worker without progress for so long loses its item");
+  duration("--server-ttl", "EBB_SERVER_TTL", &flags->server_ttl,
+           "A server silent for so long may be replaced by another of its id");
   duration("--takeover-after", "EBB_TAKEOVER_AFTER", &flags->takeover_after,
            "How long a starting scheduler waits for servers it knows of");
   duration("--confirm-timeout", "EBB_CONFIRM_TIMEOUT", &flags->confirm_timeout,
@@ -74,6 +77,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " listen=" << flags.listen
             << " min_servers=" << flags.min_servers
             << " lease_ttl=" << flags.lease_ttl
+            << " server_ttl=" << flags.server_ttl
             << " takeover_after=" << flags.takeover_after
             << " confirm_timeout=" << flags.confirm_timeout
             << " evaluation_timeout=" << flags.evaluation_timeout
@@ -85,6 +89,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   SchedulerShellOptions options;
   options.core.session = NewSession();
   options.core.lease_ttl = flags.lease_ttl;
+  options.core.server_ttl = flags.server_ttl;
   options.core.takeover_after = flags.takeover_after;
   options.core.confirm_timeout = flags.confirm_timeout;
   options.core.evaluation_timeout = flags.evaluation_timeout;

@@ -55,6 +55,10 @@ absl::Status SchedulerShellOptions::Validate() const {
                    absl::FormatDuration(core.takeover_after),
                    "; at least 0s needed");
   }
+  if (core.server_ttl < absl::Milliseconds(1)) {
+    return invalid("server_ttl is ", absl::FormatDuration(core.server_ttl),
+                   "; at least 1ms needed");
+  }
   if (core.min_servers < 1) {
     return invalid("min_servers is ", core.min_servers, "; at least 1 needed");
   }

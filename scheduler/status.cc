@@ -185,6 +185,9 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
       }
     }
   }
+  if (picture.now - server.refused_at < kPushesBack) {
+    status.set_problem(server.refusal);
+  }
   for (const auto& [id, report] : server.reports) {
     status.set_updates(status.updates() + report.updates);
     if (!report.problem.empty()) status.set_problem(report.problem);

@@ -89,14 +89,22 @@ struct DeleteVersions {
 struct DeleteJob {
   JobId job;
 };
+// The scheduler does not take this session: end it, and try again later.
+struct RetrySession {};
+// Another process has taken this server's place: nothing is left to do here.
+struct EndProcess {
+  std::string why;
+};
 // Something an operator should read.
 struct LogEvent {
   std::string text;
+  bool warning = false;
 };
 
-using ServerAction = std::variant<ReplyPush, ReplyPull, SendScheduler,
-                                  RunUpdate, SaveJob, WriteVersion, LoadVersion,
-                                  DeleteVersions, DeleteJob, LogEvent>;
+using ServerAction =
+    std::variant<ReplyPush, ReplyPull, SendScheduler, RunUpdate, SaveJob,
+                 WriteVersion, LoadVersion, DeleteVersions, DeleteJob,
+                 RetrySession, EndProcess, LogEvent>;
 using ServerActions = std::vector<ServerAction>;
 
 }  // namespace ebb::server

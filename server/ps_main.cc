@@ -1,5 +1,6 @@
 // ebb-ps: the parameter server's daemon.
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -7,10 +8,12 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "common/daemon_flags.h"
+#include "common/mutex.h"
 #include "common/plant.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
@@ -23,6 +26,7 @@ namespace ebb::server {
 namespace {
 
 constexpr int kExitNotDrained = 3;
+constexpr int kExitDisplaced = 4;
 
 constexpr char kExample[] = R"(
 Example: two servers of a cluster on one machine
@@ -130,6 +134,27 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " kill_at=" << flags.kill_at;
 }
 
+// Why another process has this one's place, if one has.
+class Displaced {
+ public:
+  // Wakes the main thread as a signal from outside does.
+  void Set(const std::string& why) {
+    {
+      MutexLock lock(&mu_);
+      why_ = why;
+    }
+    kill(getpid(), SIGTERM);
+  }
+  std::string why() {
+    MutexLock lock(&mu_);
+    return why_;
+  }
+
+ private:
+  Mutex mu_;
+  std::string why_ ABSL_GUARDED_BY(mu_);
+};
+
 absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   ServerShellOptions options;
   options.core.id = ServerId(flags.id);
@@ -146,6 +171,8 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.push_bytes = static_cast<int64_t>(flags.push_bytes);
   EBB_ASSIGN_OR_RETURN(options.kill_points,
                        KillPoints::Parse(flags.kill_at, ServerKillPoints()));
+  Displaced displaced;  // Outlives the shell.
+  options.displaced = [&](const std::string& why) { displaced.Set(why); };
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
   EBB_RETURN_IF_ERROR(options.Validate());
@@ -177,6 +204,10 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   LOG(INFO) << "server=" << flags.id << " serves at " << shell.address();
 
   const int signal = stop.Wait();
+  if (const std::string why = displaced.why(); !why.empty()) {
+    LOG(ERROR) << "server=" << flags.id << " ends: " << why;
+    return kExitDisplaced;
+  }
   LOG(INFO) << "server=" << flags.id << " leaves: signal " << signal;
   const absl::Status drained = shell.Drain(flags.drain_timeout);
   if (!drained.ok()) {

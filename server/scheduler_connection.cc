@@ -63,6 +63,12 @@ bool SchedulerConnection::Send(ServerToScheduler message) {
   return registered_ && session_->Send(std::move(message));
 }
 
+void SchedulerConnection::Retry() {
+  MutexLock lock(&mu_);
+  refused_ = true;
+  if (session_ != nullptr && !closed_) session_->Close();
+}
+
 void SchedulerConnection::Leave(absl::Duration limit) {
   const absl::Time deadline = absl::Now() + limit;
   {
@@ -94,6 +100,7 @@ void SchedulerConnection::RunSession() {
     closed_ = false;
     registered_ = false;
     heard_ = false;
+    refused_ = false;
   }
   auto session = transport_->ConnectServerSession(options_.address, &handler_);
   {
@@ -101,7 +108,7 @@ void SchedulerConnection::RunSession() {
     session_ = std::move(session);
   }
   events_.connected();
-  bool told = false;
+  bool told = false, refused = false;
   std::string news;  // For an operator; empty: none.
   {
     MutexLock lock(&mu_);
@@ -109,7 +116,8 @@ void SchedulerConnection::RunSession() {
     // Destroyed without the lock, which its callbacks take.
     session = std::move(session_);
     told = heard_;
-    if (!leaving_ && !stopping_ && (failures_ == 0 || told)) {
+    refused = refused_;
+    if (!leaving_ && !stopping_ && !refused && (failures_ == 0 || told)) {
       news = std::string(why_closed_.message());
     }
   }
@@ -120,7 +128,8 @@ void SchedulerConnection::RunSession() {
   }
   session.reset();
   events_.disconnected();
-  failures_ = told || absl::Now() - began > kLived ? 0 : failures_ + 1;
+  const bool lived = told || absl::Now() - began > kLived;
+  failures_ = lived && !refused ? 0 : failures_ + 1;
 }
 
 void SchedulerConnection::WaitForRetry() {

@@ -49,6 +49,9 @@ class SchedulerConnection {
   void Start();
   // Queues; false: there is no session, the message is dropped.
   bool Send(ServerToScheduler message);
+  // The scheduler does not take this session: ends it, and connects again
+  // later, as after a failure to connect.
+  void Retry();
   // Sends what is queued, closes, and connects no more. Waits for it, at most
   // `limit`. No event comes later.
   void Leave(absl::Duration limit);
@@ -83,6 +86,7 @@ class SchedulerConnection {
   bool registered_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   bool heard_ ABSL_GUARDED_BY(mu_) = false;  // Something, in this session.
+  bool refused_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status why_closed_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

@@ -4,7 +4,15 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace ebb::server {
+
+namespace {
+
+constexpr absl::Duration kSayRefusedAgain = absl::Seconds(30);
+
+}  // namespace
 
 ServerCore::ServerCore(ServerOptions options, const Inventory& inventory)
     : options_(std::move(options)) {
@@ -99,6 +107,24 @@ void ServerCore::Handle(const ForgetJob& forget, absl::Time now,
   job->Close(out);
   jobs_.erase(forget.job);
   out->push_back(DeleteJob{forget.job});
+}
+
+void ServerCore::Handle(const RefuseServer& refusal, absl::Time now,
+                        ServerActions* out) {
+  connected_ = false;
+  if (refusal.displaced) {
+    out->push_back(EndProcess{refusal.reason});
+    return;
+  }
+  if (refused_ != refusal.reason || say_refused_again_ <= now) {
+    refused_ = refusal.reason;
+    say_refused_again_ = now + kSayRefusedAgain;
+    out->push_back(LogEvent{
+        absl::StrCat("the scheduler refuses this process: ", refusal.reason,
+                     ". Trying again; it is taken when the other is gone"),
+        true});
+  }
+  out->push_back(RetrySession{});
 }
 
 namespace {
@@ -203,6 +229,9 @@ void ServerCore::OnTick(absl::Time now, ServerActions* out) {
     next_statistics_ = now + options_.statistics_interval;
     for (auto& [id, job] : jobs_) {
       out->push_back(SendScheduler{job.TakeStatistics()});
+    }
+    if (jobs_.empty()) {
+      out->push_back(SendScheduler{ServerAlive{options_.session}});
     }
   }
   Advance(now, out);

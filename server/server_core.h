@@ -77,6 +77,7 @@ class ServerCore {
   void Handle(const JobCompleted& completed, absl::Time now,
               ServerActions* out);
   void Handle(const ForgetJob& forget, absl::Time now, ServerActions* out);
+  void Handle(const RefuseServer& refusal, absl::Time now, ServerActions* out);
 
   HostedJob* Find(JobId job);
   // After every event: the next write, reports that cannot wait.
@@ -88,6 +89,8 @@ class ServerCore {
   bool connected_ = false;
   bool draining_ = false;
   bool said_goodbye_ = false;
+  std::string refused_;  // Why, as last logged.
+  absl::Time say_refused_again_ = absl::InfinitePast();
   absl::Time next_report_ = absl::InfinitePast();
   absl::Time next_statistics_ = absl::InfinitePast();
 };

@@ -90,7 +90,15 @@ class ServerCoreTest : public testing::Test {
           statistics_ = std::move(*s);
         } else if (std::holds_alternative<ViewRequest>(send->message)) {
           ++view_requests_;
+        } else if (std::holds_alternative<ServerAlive>(send->message)) {
+          ++alive_;
         }
+      } else if (auto* log = std::get_if<LogEvent>(&action)) {
+        log_.push_back(std::move(*log));
+      } else if (std::holds_alternative<RetrySession>(action)) {
+        ++retries_;
+      } else if (auto* end = std::get_if<EndProcess>(&action)) {
+        ended_ = end->why;
       } else if (auto* gone = std::get_if<DeleteVersions>(&action)) {
         deleted_.insert(deleted_.end(), gone->keys.begin(), gone->keys.end());
       }
@@ -177,6 +185,10 @@ class ServerCoreTest : public testing::Test {
   std::vector<PullReply> pull_replies_;
   std::vector<JobRegistration> registrations_;
   int view_requests_ = 0;
+  int alive_ = 0;
+  int retries_ = 0;
+  std::string ended_;
+  std::vector<LogEvent> log_;
 };
 
 TEST_F(ServerCoreTest, ServesInitialValuesUnderAFirstGrant) {
@@ -459,6 +471,49 @@ TEST_F(ServerCoreTest, DrainingSavesEverythingAndThenSaysGoodbye) {
   EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
   Written();
   EXPECT_TRUE(core_->Drained());
+}
+
+TEST_F(ServerCoreTest, OneThatServesNothingSaysThatItIsThere) {
+  const auto tick = [&] {
+    now_ += absl::Seconds(1);
+    ServerActions actions;
+    core_->OnTick(now_, &actions);
+    Do(std::move(actions));
+  };
+  tick();
+  tick();
+  EXPECT_EQ(alive_, 2);
+  GrantTerm(5, 0);
+  tick();
+  EXPECT_EQ(alive_, 2);  // Statistics say it.
+}
+
+TEST_F(ServerCoreTest, OneThatIsRefusedSaysSoLoudlyAndTriesAgain) {
+  const auto refuse = [&](const std::string& why) {
+    ServerActions actions;
+    core_->OnScheduler(RefuseServer{false, why}, now_, &actions);
+    Do(std::move(actions));
+  };
+  refuse("process 55 is there");
+  refuse("process 55 is there");
+  EXPECT_EQ(retries_, 2);
+  ASSERT_THAT(log_, SizeIs(1));
+  EXPECT_THAT(log_[0].text, HasSubstr("process 55 is there. Trying again"));
+  EXPECT_TRUE(log_[0].warning);
+  refuse("process 56 is there");
+  EXPECT_THAT(log_, SizeIs(2));
+  now_ += absl::Minutes(1);
+  refuse("process 56 is there");
+  EXPECT_THAT(log_, SizeIs(3));
+  EXPECT_EQ(ended_, "");
+}
+
+TEST_F(ServerCoreTest, OneWhosePlaceWasTakenEnds) {
+  ServerActions actions;
+  core_->OnScheduler(RefuseServer{true, "process 55 has it"}, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_EQ(ended_, "process 55 has it");
+  EXPECT_EQ(retries_, 0);
 }
 
 }  // namespace

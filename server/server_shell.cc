@@ -243,8 +243,15 @@ void ServerShell::CarryOut(Output* output) {
           });
         });
       },
+      [&](RetrySession&) { scheduler_->Retry(); },
+      [&](EndProcess& end) {
+        if (options_.displaced != nullptr) options_.displaced(end.why);
+      },
       [&](LogEvent& event) {
-        LOG(INFO) << "server=" << options_.core.id << " " << event.text;
+        LOG_IF(INFO, !event.warning)
+            << "server=" << options_.core.id << " " << event.text;
+        LOG_IF(WARNING, event.warning)
+            << "server=" << options_.core.id << " " << event.text;
       },
       [&](auto& storage) { storage_->Add(std::move(storage)); },
   };

@@ -60,6 +60,9 @@ struct ServerShellOptions {
   // 1 GiB; raise it where a push of every worker does not fit.
   int64_t push_bytes = int64_t{1} << 30;
   KillPoints kill_points;
+  // Called once, on any thread, when another process has taken this server's
+  // place: the process should end. Null: nobody wants to know.
+  std::function<void(const std::string& why)> displaced;
 
   // InvalidArgument naming the option.
   absl::Status Validate() const;

@@ -68,7 +68,7 @@ bool IsSkipped(const std::vector<SkippedRange>& skipped, ItemId item,
 }  // namespace
 
 Checker::Checker(World* world) : world_(world) {
-  const int servers = world->scenario().servers;
+  const int servers = world->scenario().servers + 1;  // And a twin.
   const int32_t partitions = plan().partitions;
   shadows_.resize(servers);
   stored_.resize(servers);
@@ -210,7 +210,7 @@ void Checker::Compare(const std::string& where,
 void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
   const server::HostedJob* job = server.job();
   const PartitionId p = commit.partition;
-  Shadow& shadow = shadows_[server.id().value()][p.value()];
+  Shadow& shadow = shadows_[server.place()][p.value()];
   const server::Partition* partition =
       job == nullptr ? nullptr : job->partition(p);
   if (partition == nullptr || partition != commit.instance ||
@@ -254,7 +254,7 @@ void Checker::LookAt(const ServerNode& server) {
   if (job != nullptr) MeetGeneration(job->stored().generation);
   for (int32_t i = 0; i < plan().partitions; ++i) {
     const PartitionId p(i);
-    Shadow& shadow = shadows_[server.id().value()][i];
+    Shadow& shadow = shadows_[server.place()][i];
     const server::Partition* partition =
         job == nullptr ? nullptr : job->partition(p);
     if (partition == nullptr) {
@@ -309,7 +309,7 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
       ContentOf(p, partition.marks(), partition.ledger().skipped());
   Compare(where, partition, *shadow->content);
   CompareLedger(where, partition.ledger(), *shadow->content);
-  const auto loaded = loaded_marks_.find({server.id(), p});
+  const auto loaded = loaded_marks_.find({server.place(), p});
   if (partition.marks() == MarkSet(plan())) {
     if (!begun_.insert(p).second) {
       world_->counts().Add(Probe::kStartedFromInitial);
@@ -332,17 +332,17 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
 }
 
 void Checker::Serves(const ServerNode& server, PartitionId p, Term term) {
-  const Life life{server.id(), server.life()};
+  const Life life{server.place(), server.life()};
   const auto [it, first] = served_[p.value()].try_emplace(term, life);
   if (!first) {
     Violate(absl::StrCat("I3: partition ", p.value(), ": the term ",
                          term.value(), " is served by two lives, of server-",
-                         it->second.server.value(), " and ", server.name()));
+                         it->second.server, " and ", server.name()));
   }
 }
 
 void Checker::ServerDied(const ServerNode& server) {
-  for (Shadow& shadow : shadows_[server.id().value()]) shadow = {};
+  for (Shadow& shadow : shadows_[server.place()]) shadow = {};
 }
 
 // --- Storage -----------------------------------------------------------------
@@ -359,7 +359,7 @@ void Checker::CutTaken(const ServerNode& server, const VersionKey& key,
   if (!marks.ok() || !ledger.ok()) {
     return Violate(absl::StrCat("I1: ", where, " cannot be read"));
   }
-  const Shadow& shadow = shadows_[server.id().value()][key.partition.value()];
+  const Shadow& shadow = shadows_[server.place()][key.partition.value()];
   const bool known = shadow.instance != nullptr &&
                      shadow.content->marks == *marks &&
                      shadow.content->skipped == ledger->skipped();
@@ -464,7 +464,7 @@ void Checker::VersionWritten(const ServerNode& server, const VersionKey& key,
     return Violate(absl::StrCat("I1: ", server.name(), ": ", Describe(key),
                                 " changed between the cut and the write"));
   }
-  Stored& stored = stored_[server.id().value()][key.partition.value()];
+  Stored& stored = stored_[server.place()][key.partition.value()];
   stored.key = key;
   stored.marks = *MarkSet::Decode(plan(), cut.marks);
   stored.damaged = false;
@@ -472,7 +472,7 @@ void Checker::VersionWritten(const ServerNode& server, const VersionKey& key,
 
 void Checker::VersionLoaded(const ServerNode& server, const VersionKey& key,
                             const absl::StatusOr<server::Cut>& cut) {
-  const std::pair place(server.id(), key.partition);
+  const std::pair place(server.place(), key.partition);
   if (!cut.ok()) {
     load_failed_[place] = key;
     return;
@@ -493,11 +493,17 @@ void Checker::VersionLoaded(const ServerNode& server, const VersionKey& key,
 void Checker::StorageDamaged(const ServerNode& server) {
   any_damage_ = true;
   for (int32_t p = 0; p < plan().partitions; ++p) {
-    Stored& stored = stored_[server.id().value()][p];
+    Stored& stored = stored_[server.place()][p];
     if (!stored.marks.has_value()) continue;
     stored.damaged = true;
     std::ranges::fill(durable_floor_[p], 0);
   }
+}
+
+void Checker::TwinTookOver() {
+  any_damage_ = true;
+  twin_took_over_ = true;
+  for (auto& floor : durable_floor_) std::ranges::fill(floor, 0);
 }
 
 // --- The end -----------------------------------------------------------------
@@ -511,7 +517,7 @@ void Checker::CheckAllExact() {
     if (job == nullptr) return Violate("the scheduler does not know the job");
     const scheduler::Ownership& owner = job->placement().at(p);
     if (owner.owner != scheduler::Ownership::kNobody) {
-      const ServerNode& server = *world_->servers()[owner.owner.value()];
+      const ServerNode& server = world_->ServerOf(owner);
       if (server.job() != nullptr && server.job()->term(p) == owner.drawn) {
         found = server.job()->partition(p);
       }

@@ -71,6 +71,9 @@ class Checker {
                      const absl::StatusOr<server::Cut>& cut);
   // What was durable on this server is so no longer.
   void StorageDamaged(const ServerNode& server);
+  // Two processes had one id in turn, each with a disk of its own: what one
+  // calls durable the other has not, so from here on nothing is held to it.
+  void TwinTookOver();
   bool any_damage() const { return any_damage_; }
 
   // --- Workers ---------------------------------------------------------------
@@ -114,7 +117,7 @@ class Checker {
     bool damaged = false;
   };
   struct Life {
-    ServerId server;
+    size_t server = 0;
     uint64_t life = 0;
     friend bool operator==(const Life&, const Life&) = default;
   };
@@ -161,14 +164,15 @@ class Checker {
   World* const world_;  // Not owned.
   int64_t progress_ = 0;
   bool any_damage_ = false;
+  bool twin_took_over_ = false;
 
-  // By server and partition.
+  // By place of the server and partition.
   std::vector<std::vector<Shadow>> shadows_;
   std::vector<std::vector<Stored>> stored_;
-  std::map<std::pair<ServerId, PartitionId>, std::string> loaded_marks_;
-  std::map<std::pair<ServerId, PartitionId>, VersionKey> load_failed_;
+  std::map<std::pair<size_t, PartitionId>, std::string> loaded_marks_;
+  std::map<std::pair<size_t, PartitionId>, VersionKey> load_failed_;
   // Snapshots: what was pinned.
-  std::map<std::tuple<ServerId, uint64_t, int64_t, PartitionId>, uint64_t>
+  std::map<std::tuple<size_t, uint64_t, int64_t, PartitionId>, uint64_t>
       pinned_;
 
   // By partition.

@@ -78,8 +78,8 @@ void Checker::AfterSchedulerMessage(const ServerNode& server,
   for (int32_t i = 0; i < plan().partitions; ++i) {
     const auto* partition = server.job()->partition(PartitionId(i));
     if (partition == nullptr) continue;
-    pinned_[{server.id(), server.life(), snapshot->snapshot, PartitionId(i)}] =
-        DigestOf(partition->Values());
+    pinned_[{server.place(), server.life(), snapshot->snapshot,
+             PartitionId(i)}] = DigestOf(partition->Values());
   }
 }
 
@@ -190,13 +190,13 @@ void Checker::CheckValues(const ServerNode& server, const PullRequest& request,
       absl::StrCat(server.name(), " partition ", p.value(), " as pulled");
   if (request.snapshot != 0) {
     const auto it =
-        pinned_.find({server.id(), server.life(), request.snapshot, p});
+        pinned_.find({server.place(), server.life(), request.snapshot, p});
     if (it == pinned_.end() || it->second != DigestOf(segment.values)) {
       Violate(absl::StrCat("I1: ", where, ": not what the snapshot pinned"));
     }
     return;
   }
-  const Shadow& shadow = shadows_[server.id().value()][p.value()];
+  const Shadow& shadow = shadows_[server.place()][p.value()];
   if (shadow.instance == nullptr) {
     return Violate(absl::StrCat("I1: ", where, ": it serves no values"));
   }
@@ -259,8 +259,8 @@ void Checker::SaysDurable(const ServerNode& server, const MarkReport& report) {
 // I5: durable marks are behind the marks, and stored in a version of the term.
 void Checker::CheckDurable(const ServerNode& server, PartitionId p, Term term,
                            ItemId item, int64_t mark) {
-  const Stored& stored = stored_[server.id().value()][p.value()];
-  const Shadow& shadow = shadows_[server.id().value()][p.value()];
+  const Stored& stored = stored_[server.place()][p.value()];
+  const Shadow& shadow = shadows_[server.place()][p.value()];
   const std::string what =
       absl::StrCat(server.name(), " says that ", mark, " examples of item ",
                    ToString(item), " are durable in partition ", p.value());
@@ -274,7 +274,8 @@ void Checker::CheckDurable(const ServerNode& server, PartitionId p, Term term,
                                 ", but has stored no such version in the "
                                 "present term"));
   }
-  if (stored.damaged || server.job()->stored().generation < generation_) {
+  if (stored.damaged || twin_took_over_ ||
+      server.job()->stored().generation < generation_) {
     return;
   }
   int64_t& floor = durable_floor_[p.value()][plan().Ordinal(item)];
@@ -487,8 +488,8 @@ void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
     if (!owner.registered || owner.owner == scheduler::Ownership::kNobody) {
       return Violate(absl::StrCat(where, " has no owner"));
     }
-    const ServerNode& server = *world_->servers()[owner.owner.value()];
-    const Stored& stored = stored_[owner.owner.value()][i];
+    const ServerNode& server = world_->ServerOf(owner);
+    const Stored& stored = stored_[server.place()][i];
     if (stored.damaged) continue;
     if (!stored.marks.has_value() || !stored.marks->Complete()) {
       return Violate(

@@ -34,6 +34,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Fault::kCount)>
         "late copy of a grant",
         "checkpoint demanded",
         "poisonous batch",
+        "second process with a server's id",
 };
 
 constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
@@ -79,6 +80,9 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "complete job reopened",
         "job rolled back",
         "skip adopted from a server",
+        "second process of a server refused",
+        "silent server displaced",
+        "second process took a server's place",
 };
 
 }  // namespace

@@ -41,6 +41,7 @@ enum class Fault {
   kGrantCopiedLate,
   kCheckpointDemanded,
   kPoison,
+  kTwinStarted,
   kCount,
 };
 
@@ -86,6 +87,9 @@ enum class Probe {
   kCompletedThenReopened,
   kRolledBack,
   kSkipAdoptedFromServer,
+  kServerRefused,
+  kServerDisplaced,
+  kTwinTookOver,
   kCount,
 };
 

@@ -71,6 +71,7 @@ struct Words {
     return absl::StrCat("statistics: ", m.updates, " updates ", m.problem);
   }
   std::string operator()(const ServerGoodbye&) const { return "says goodbye"; }
+  std::string operator()(const ServerAlive&) const { return "is there"; }
 
   std::string operator()(const Grant& m) const {
     std::string text = absl::StrCat("grants session ", m.session.value());
@@ -102,6 +103,9 @@ struct Words {
   }
   std::string operator()(const JobCompleted&) const { return "job complete"; }
   std::string operator()(const ForgetJob&) const { return "forget job"; }
+  std::string operator()(const RefuseServer& m) const {
+    return absl::StrCat(m.displaced ? "displaces: " : "refuses: ", m.reason);
+  }
 
   std::string operator()(const RegisterWorker& m) const {
     return absl::StrCat(

@@ -7,7 +7,7 @@
 namespace ebb::sim {
 
 FaultPlan::FaultPlan(World* world, Rng rng)
-    : world_(world), rng_(rng), aside_(rng_.Fork(1)) {}
+    : world_(world), rng_(rng), aside_(rng_.Fork(1)), twin_(rng_.Fork(2)) {}
 
 absl::Duration FaultPlan::Outage() {
   return rng_.Chance(0.6)
@@ -21,6 +21,11 @@ void FaultPlan::Schedule() {
     const absl::Duration at =
         s.first_fault + rng_.Between(absl::ZeroDuration(), s.fault_span);
     world_->queue().At(world_->now() + at, [this] { Happen(); });
+  }
+  if (s.twin) {
+    const absl::Duration at =
+        s.first_fault + twin_.Between(absl::ZeroDuration(), s.fault_span);
+    world_->queue().At(world_->now() + at, [this] { StartTwin(); });
   }
   // What a restart from an older disk goes back to.
   for (int i = 1; i < 4; ++i) {
@@ -49,6 +54,8 @@ void FaultPlan::Calm() {
   }
   world_->scheduler().DiskHealed();
   world_->scheduler().Start();
+  // Whoever started it sees the mistake.
+  if (world_->twin() != nullptr) world_->twin()->Kill();
   for (const auto& worker : world_->workers()) {
     if (!worker->retired) worker->Start();
   }
@@ -316,6 +323,33 @@ void FaultPlan::CopyGrantLate() {
   if (world_->scheduler().CopyLastGrant(*server, late)) {
     world_->counts().Add(Fault::kGrantCopiedLate);
   }
+}
+
+// Alone it is refused; beside a server that dies or is stopped it gets its
+// place, and the server comes back to find it there.
+void FaultPlan::StartTwin() {
+  if (world_->calm) return;
+  ServerNode* server =
+      world_->servers()[twin_.Below(world_->scenario().servers)].get();
+  world_->counts().Add(Fault::kTwinStarted);
+  world_->AddTwin(server->id()).Start();
+  const absl::Time soon =
+      world_->now() +
+      twin_.Between(absl::ZeroDuration(), absl::Milliseconds(100));
+  const absl::Time later =
+      soon + twin_.Between(absl::Milliseconds(100), absl::Milliseconds(2500));
+  const int64_t die = twin_.Below(3);
+  if (die == 0) return;
+  world_->queue().At(soon, [this, server, die] {
+    if (world_->calm) return;
+    world_->counts().Add(die == 1 ? Fault::kServerKilled
+                                  : Fault::kServerStopped);
+    die == 1 ? server->Kill() : server->Stop();
+  });
+  world_->queue().At(later, [server] {
+    server->Resume();
+    server->Start();
+  });
 }
 
 }  // namespace ebb::sim

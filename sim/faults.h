@@ -40,6 +40,7 @@ class FaultPlan {
   void SlowDown(Node* node, Fault fault);
   void SplitSomebody();
   void CopyGrantLate();
+  void StartTwin();
   absl::Duration Outage();
   template <typename T>
   T* OneOf(std::vector<std::unique_ptr<T>>& nodes) {
@@ -49,6 +50,7 @@ class FaultPlan {
   World* const world_;  // Not owned.
   Rng rng_;
   Rng aside_;  // For what is drawn only sometimes: the rest stays the same.
+  Rng twin_;   // Likewise.
 };
 
 }  // namespace ebb::sim

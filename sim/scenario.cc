@@ -136,6 +136,9 @@ Scenario DrawScenario(uint64_t seed) {
   if (!s.scheduler_store_loss && rng.Chance(0.4)) {
     s.scheduler.takeover_after = absl::Milliseconds(rng.Between(100, 1000));
   }
+  Rng aside = rng.Fork(2);
+  s.twin = aside.Chance(0.15);
+  s.scheduler.server_ttl = absl::Milliseconds(aside.Between(300, 1000));
   return s;
 }
 
@@ -188,6 +191,7 @@ std::string Scenario::Describe() const {
   }
   absl::StrAppend(&text, ", ", faults, " faults",
                   storage_damage ? " with damaged storage" : "",
+                  twin ? " with a twin" : "",
                   scheduler_store_loss ? " with a forgetful scheduler" : "");
   return text;
 }

@@ -64,6 +64,8 @@ struct Scenario {
   // Damage once more when the job is complete.
   bool damage_after_completion = false;
   std::optional<Poison> poison;
+  // Somebody starts a second process with the id of a server.
+  bool twin = false;
 
   // More than these are a storm: a seed takes a few thousand.
   int64_t most_events = 300'000;

@@ -59,7 +59,23 @@ void SchedulerNode::FromServer(const Stream& stream,
   world_->checker().BeforeServerMessage(message);
   SchedulerActions out;
   core_->OnServer(stream.link, message, world_->now(), &out);
+  if (std::holds_alternative<RegisterServer>(message)) {
+    NoteWhoServes(static_cast<const ServerNode&>(*stream.client));
+  }
   Carry(std::move(out));
+}
+
+void SchedulerNode::NoteWhoServes(const ServerNode& server) {
+  const auto it = core_->cluster().servers.find(server.id());
+  if (it == core_->cluster().servers.end() ||
+      it->second.session != server.session()) {
+    return;  // It is refused.
+  }
+  const auto [place, first] = places_.try_emplace(server.id(), server.place());
+  if (place->second == server.place()) return;
+  place->second = server.place();
+  world_->counts().Add(Probe::kTwinTookOver);
+  world_->checker().TwinTookOver();
 }
 
 void SchedulerNode::FromWorker(const Stream& stream,

@@ -55,6 +55,8 @@ class SchedulerNode final : public Node {
   absl::Time NextTick() const override;
 
  private:
+  // Whether another process than before is this server now.
+  void NoteWhoServes(const ServerNode& server);
   void Carry(scheduler::SchedulerActions actions);
   void CarryFrom(size_t first, scheduler::SchedulerActions actions);
   void Send(scheduler::LinkId link, const SchedulerToServer& message);
@@ -66,7 +68,9 @@ class SchedulerNode final : public Node {
   std::unique_ptr<scheduler::SchedulerCore> core_;
   std::map<scheduler::LinkId, std::weak_ptr<Stream>> links_;
   bool waits_for_disk_ = false;
-  std::map<const ServerNode*, Grant> last_grants_;  // Over all lives.
+  // Over all lives.
+  std::map<const ServerNode*, Grant> last_grants_;
+  std::map<ServerId, size_t> places_;
 };
 
 }  // namespace ebb::sim

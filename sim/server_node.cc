@@ -16,8 +16,10 @@ constexpr absl::Duration kStoreRetry = absl::Milliseconds(20);
 
 }  // namespace
 
-ServerNode::ServerNode(World* world, ServerId id)
-    : ClientNode(world, absl::StrCat("server-", id.value())), id_(id) {}
+ServerNode::ServerNode(World* world, ServerId id, int place)
+    : ClientNode(world, absl::StrCat("server-", place)),
+      id_(id),
+      place_(place) {}
 ServerNode::~ServerNode() = default;
 
 const server::HostedJob* ServerNode::job() const {
@@ -146,6 +148,13 @@ void ServerNode::Carry(server::ServerActions actions) {
       SendScheduler(send->message);
     } else if (auto* update = std::get_if<server::RunUpdate>(&action)) {
       RunUpdate(std::move(update->task));
+    } else if (std::holds_alternative<server::RetrySession>(action)) {
+      world_->counts().Add(Probe::kServerRefused);
+      ForgetStream();
+      Connect(absl::Milliseconds(world_->rng().Between(20, 300)));
+    } else if (std::holds_alternative<server::EndProcess>(action)) {
+      world_->counts().Add(Probe::kServerDisplaced);
+      After(absl::Milliseconds(1), [this] { world_->KillAndRestart(this); });
     } else if (auto* log = std::get_if<server::LogEvent>(&action)) {
       world_->Trace(*this, log->text);
     } else {

@@ -19,10 +19,12 @@ namespace ebb::sim {
 
 class ServerNode final : public ClientNode {
  public:
-  ServerNode(World* world, ServerId id);
+  // `place` tells the processes apart, also those that have one id.
+  ServerNode(World* world, ServerId id, int place);
   ~ServerNode() override;
 
   ServerId id() const { return id_; }
+  size_t place() const { return place_; }
   SessionId session() const { return session_; }
   // Null while it is dead.
   const server::ServerCore* core() const { return core_.get(); }
@@ -76,6 +78,7 @@ class ServerNode final : public ClientNode {
   bool Store(server::ServerAction* action);
 
   const ServerId id_;
+  const size_t place_;
   server::MemoryDisk disk_;
   std::vector<server::MemoryDisk> older_disks_;
 

@@ -24,7 +24,7 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
   checker_ = std::make_unique<Checker>(this);
   scheduler_ = std::make_unique<SchedulerNode>(this);
   for (int i = 0; i < scenario_.servers; ++i) {
-    servers_.push_back(std::make_unique<ServerNode>(this, ServerId(i)));
+    servers_.push_back(std::make_unique<ServerNode>(this, ServerId(i), i));
   }
   for (int i = 0; i < scenario_.workers; ++i) AddWorker();
 }
@@ -37,6 +37,16 @@ WorkerNode& World::AddWorker() {
   return *workers_.back();
 }
 
+ServerNode& World::AddTwin(ServerId of) {
+  twin_ = std::make_unique<ServerNode>(this, of, scenario_.servers);
+  return *twin_;
+}
+
+ServerNode& World::ServerOf(const scheduler::Ownership& owner) {
+  if (twin_ != nullptr && twin_->session() == owner.session) return *twin_;
+  return *servers_[owner.owner.value()];
+}
+
 std::vector<Node*> World::Nodes() {
   std::vector<Node*> nodes = {scheduler_.get()};
   for (const auto& server : servers_) nodes.push_back(server.get());
@@ -47,10 +57,10 @@ std::vector<Node*> World::Nodes() {
 ServerNode* World::ServerAt(absl::string_view address) {
   int index = 0;
   if (!absl::ConsumePrefix(&address, "server-") ||
-      !absl::SimpleAtoi(address, &index) || index < 0 ||
-      index >= static_cast<int>(servers_.size())) {
+      !absl::SimpleAtoi(address, &index) || index < 0) {
     return nullptr;
   }
+  if (index >= static_cast<int>(servers_.size())) return twin_.get();
   return servers_[index].get();
 }
 

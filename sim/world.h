@@ -53,6 +53,11 @@ class World {
   std::vector<std::unique_ptr<ServerNode>>& servers() { return servers_; }
   std::vector<std::unique_ptr<WorkerNode>>& workers() { return workers_; }
   WorkerNode& AddWorker();
+  // A second process with the id of a server, on a disk of its own; once.
+  ServerNode& AddTwin(ServerId of);
+  ServerNode* twin() { return twin_.get(); }
+  // Who served, or would, under this session; its server when that is gone.
+  ServerNode& ServerOf(const scheduler::Ownership& owner);
   // All processes; the scheduler first.
   std::vector<Node*> Nodes();
   ServerNode* ServerAt(absl::string_view address);
@@ -116,6 +121,7 @@ class World {
   std::unique_ptr<Checker> checker_;
   std::unique_ptr<SchedulerNode> scheduler_;
   std::vector<std::unique_ptr<ServerNode>> servers_;
+  std::unique_ptr<ServerNode> twin_;  // Null: there was none.
   std::vector<std::unique_ptr<WorkerNode>> workers_;
 };
 

@@ -233,6 +233,12 @@ struct EpochLossSum {
   double loss_sum = 0;
   int64_t examples = 0;
 };
+// What a server's problem is about.
+enum class ServerProblem : uint8_t {
+  kOther,
+  kMemory,  // No room for a job's values.
+  kDisk,    // Its state cannot be written.
+};
 // What a person wants to know of a server; sent now and then.
 struct ServerStatistics {
   SessionId session;
@@ -247,10 +253,16 @@ struct ServerStatistics {
   std::string refusal;
   // By the server of partition 0: epochs that changed since the last report.
   std::vector<EpochLossSum> losses;
+  ServerProblem problem_kind = ServerProblem::kOther;  // Of `problem`.
 };
 
 // The server is going: it has written its last cut.
 struct ServerGoodbye {
+  SessionId session;
+};
+
+// A server that serves no job, and has nothing else to say, is there.
+struct ServerAlive {
   SessionId session;
 };
 
@@ -314,6 +326,13 @@ struct JobCompleted {
 // The job is no longer wanted here: the server forgets it and its versions.
 struct ForgetJob {
   JobId job;
+};
+
+// Another process has the server's id. It may try again; or, `displaced`, its
+// place was taken while it was not heard of, and it must end.
+struct RefuseServer {
+  bool displaced = false;
+  std::string reason;  // For people.
 };
 
 // --- Worker -> scheduler -----------------------------------------------------
@@ -428,10 +447,10 @@ struct Placement {
 
 using ServerToScheduler =
     std::variant<RegisterServer, RegisterPartitions, MarkReport, ViewRequest,
-                 SnapshotReply, ServerStatistics, ServerGoodbye>;
+                 SnapshotReply, ServerStatistics, ServerGoodbye, ServerAlive>;
 using SchedulerToServer =
     std::variant<Grant, ViewUpdate, RoundStatus, CheckpointNow, TakeSnapshot,
-                 DropSnapshot, JobCompleted, ForgetJob>;
+                 DropSnapshot, JobCompleted, ForgetJob, RefuseServer>;
 using WorkerToScheduler =
     std::variant<RegisterWorker, LeaseRequest, Progress, ItemEnd,
                  PlacementRequest, EvaluationResult, WorkerGoodbye>;

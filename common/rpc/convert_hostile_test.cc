@@ -209,6 +209,7 @@ TEST(ConvertHostileTest, RefusesBrokenServerMessages) {
   ExpectRefusedInStream<M>("statistics { session: 1 job: 1 staleness: -1 }",
                            "ServerStatistics.staleness is -1");
   ExpectRefusedInStream<M>("goodbye {}", "ServerGoodbye.session is 0");
+  ExpectRefusedInStream<M>("alive {}", "ServerAlive.session is 0");
 }
 
 TEST(ConvertHostileTest, RefusesBrokenMessagesToServers) {

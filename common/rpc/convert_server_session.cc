@@ -30,13 +30,19 @@ static_assert(kFields<RegisterServer> == 6 && kFields<JobRegistration> == 4 &&
               kFields<RegisterPartitions> == 2);
 static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 5);
 static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
-              kFields<ServerStatistics> == 10 && kFields<EpochLossSum> == 3 &&
-              kFields<ServerGoodbye> == 1);
+              kFields<ServerStatistics> == 11 && kFields<EpochLossSum> == 3 &&
+              kFields<ServerGoodbye> == 1 && kFields<ServerAlive> == 1);
 static_assert(kFields<Grant> == 7 && kFields<PartitionGrant> == 3);
 static_assert(kFields<ViewUpdate> == 4 && kFields<ViewMember> == 3 &&
               kFields<RoundStatus> == 4 && kFields<CheckpointNow> == 1 &&
               kFields<TakeSnapshot> == 3 && kFields<DropSnapshot> == 2 &&
-              kFields<JobCompleted> == 2 && kFields<ForgetJob> == 1);
+              kFields<JobCompleted> == 2 && kFields<ForgetJob> == 1 &&
+              kFields<RefuseServer> == 2);
+
+static_assert(
+    v1::SERVER_PROBLEM_UNSPECIFIED == static_cast<int>(ServerProblem::kOther) &&
+    v1::SERVER_PROBLEM_MEMORY == static_cast<int>(ServerProblem::kMemory) &&
+    v1::SERVER_PROBLEM_DISK == static_cast<int>(ServerProblem::kDisk));
 
 namespace {
 
@@ -351,6 +357,7 @@ void Put(const ServerStatistics& from, RecordSender*,
     out->set_loss_sum(loss.loss_sum);
     out->set_examples(loss.examples);
   }
+  to->set_problem_kind(static_cast<v1::ServerProblem>(from.problem_kind));
 }
 
 absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
@@ -381,6 +388,10 @@ absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
     EBB_RETURN_IF_ERROR(NotNegative("EpochLossSum.examples", loss.examples()));
     to->losses.push_back({loss.epoch(), loss.loss_sum(), loss.examples()});
   }
+  // One that a newer server knows is another to us.
+  to->problem_kind = v1::ServerProblem_IsValid(from->problem_kind())
+                         ? static_cast<ServerProblem>(from->problem_kind())
+                         : ServerProblem::kOther;
   return absl::OkStatus();
 }
 
@@ -391,6 +402,17 @@ void Put(const ServerGoodbye& from, RecordSender*,
 
 absl::Status Get(v1::ServerGoodbye* from, RecordReceiver*, ServerGoodbye* to) {
   EBB_RETURN_IF_ERROR(Named("ServerGoodbye.session", from->session()));
+  to->session = SessionId(from->session());
+  return absl::OkStatus();
+}
+
+void Put(const ServerAlive& from, RecordSender*,
+         v1::ServerToScheduler* envelope) {
+  envelope->mutable_alive()->set_session(from.session.value());
+}
+
+absl::Status Get(v1::ServerAlive* from, RecordReceiver*, ServerAlive* to) {
+  EBB_RETURN_IF_ERROR(Named("ServerAlive.session", from->session()));
   to->session = SessionId(from->session());
   return absl::OkStatus();
 }
@@ -564,6 +586,18 @@ absl::Status Get(v1::ForgetJob* from, RecordReceiver*, ForgetJob* to) {
   return absl::OkStatus();
 }
 
+void Put(const RefuseServer& from, RecordSender*,
+         v1::SchedulerToServer* envelope) {
+  v1::RefuseServer* to = envelope->mutable_refuse();
+  to->set_displaced(from.displaced);
+  to->set_reason(ValidUtf8(from.reason));
+}
+
+absl::Status Get(v1::RefuseServer* from, RecordReceiver*, RefuseServer* to) {
+  *to = {from->displaced(), std::move(*from->mutable_reason())};
+  return absl::OkStatus();
+}
+
 // Fills `*to` with the struct of `from`.
 template <typename Struct, typename Message, typename Variant>
 absl::Status GetInto(Variant* to, Message* from, RecordReceiver* records) {
@@ -610,6 +644,9 @@ absl::StatusOr<ServerToScheduler> FromProto(v1::ServerToScheduler&& from,
     case M::kGoodbye:
       status = GetInto<ServerGoodbye>(&to, from.mutable_goodbye(), records);
       break;
+    case M::kAlive:
+      status = GetInto<ServerAlive>(&to, from.mutable_alive(), records);
+      break;
     case M::MESSAGE_NOT_SET:
       break;
   }
@@ -655,6 +692,9 @@ absl::StatusOr<SchedulerToServer> FromProto(v1::SchedulerToServer&& from,
       break;
     case M::kForget:
       status = GetInto<ForgetJob>(&to, from.mutable_forget(), records);
+      break;
+    case M::kRefuse:
+      status = GetInto<RefuseServer>(&to, from.mutable_refuse(), records);
       break;
     case M::MESSAGE_NOT_SET:
       break;

@@ -388,12 +388,15 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                        "disk full",
                        7,
                        "no room",
-                       {{8, 1.5, 9}}},
+                       {{8, 1.5, 9}},
+                       ServerProblem::kDisk},
       "statistics { session: 1 job: 2 updates: 3 staleness: 4 staleness: 5 "
       "loss_sum: 0.5 loss_examples: 6 problem: \"disk full\" "
       "refused_pushes: 7 refusal: \"no room\" "
-      "losses { epoch: 8 loss_sum: 1.5 examples: 9 } }");
+      "losses { epoch: 8 loss_sum: 1.5 examples: 9 } "
+      "problem_kind: SERVER_PROBLEM_DISK }");
   ExpectSameInStream<V>(ServerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
+  ExpectSameInStream<V>(ServerAlive{SessionId(1)}, "alive { session: 1 }");
 }
 
 TEST(ConvertTest, MessagesToServersSurvive) {
@@ -426,6 +429,8 @@ TEST(ConvertTest, MessagesToServersSurvive) {
   ExpectSameInStream<V>(JobCompleted{JobId(1), Generation(2)},
                         "completed { job: 1 generation: 2 }");
   ExpectSameInStream<V>(ForgetJob{JobId(1)}, "forget { job: 1 }");
+  ExpectSameInStream<V>(RefuseServer{true, "a twin"},
+                        "refuse { displaced: true reason: \"a twin\" }");
 }
 
 TEST(ConvertTest, WorkerMessagesSurvive) {

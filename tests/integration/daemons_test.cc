@@ -140,6 +140,40 @@ TEST(DaemonsTest, TheyStartServeAndLeaveInGoodOrder) {
   EXPECT_TRUE(scheduler.EndBy(SIGINT).clean()) << scheduler.log();
 }
 
+// Bug: a second process took the place of the first, which was not told.
+TEST(DaemonsTest, OnlyOneProcessIsAServer) {
+  const Folder folder;
+  Daemon scheduler(folder, "scheduler",
+                   {"ebb-scheduler", "--state-dir", folder / "s", "--listen",
+                    "127.0.0.1:0", "--server-ttl", "1s"});
+  scheduler.Start();
+  const std::string address = scheduler.address();
+  const auto server = [&](const std::string& name) {
+    return Daemon(folder, name,
+                  {"ebb-ps", "--id", "0", "--state-dir",
+                   folder / ("of-" + name), "--scheduler", address});
+  };
+  Daemon first = server("first"), second = server("second");
+  first.Start();
+  ASSERT_TRUE(scheduler.Says("server=0 is up"));
+
+  second.Start();
+  ASSERT_TRUE(second.Says("server 0 is there already: process "));
+  EXPECT_TRUE(scheduler.Says("has its id, too, and is refused"));
+  // It goes on trying.
+  first.EndBy(SIGKILL);
+  ASSERT_TRUE(scheduler.Says("server=0 is back"));
+
+  // And one that is silent loses its place, and hears of it.
+  second.Signal(SIGSTOP);
+  first.Start();
+  ASSERT_TRUE(scheduler.Says("takes its place"));
+  second.Signal(SIGCONT);
+  EXPECT_EQ(second.WaitEnd().exit_code, 4) << second.log();
+  EXPECT_THAT(second.log(), HasSubstr("has taken the place of server 0"));
+  EXPECT_EQ(first.EndBy(SIGTERM).exit_code, 0) << first.log();
+}
+
 TEST(DaemonsTest, AServerWithoutSchedulerLeavesInGoodOrder) {
   const Folder folder;
   Daemon ps(folder, "ps",

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/rpc/convert.h"
@@ -99,6 +100,15 @@ ProcessEnd Daemon::EndBy(int signal) {
 }
 
 std::string Daemon::log() const { return Contents(log_); }
+
+bool Daemon::Says(absl::string_view text) const {
+  const absl::Time deadline = absl::Now() + kLimit;
+  while (!absl::StrContains(log(), text)) {
+    if (absl::Now() >= deadline) return false;
+    absl::SleepFor(kLook);
+  }
+  return true;
+}
 
 // --- ProcessCluster ----------------------------------------------------------
 

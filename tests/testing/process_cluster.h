@@ -50,6 +50,9 @@ class Daemon {
   std::string address();
   tools::ProcessEnd WaitEnd();
   tools::ProcessEnd EndBy(int signal);
+  void Signal(int signal) { child_->Signal(signal); }
+  // Waits until the log says it.
+  bool Says(absl::string_view text) const;
   std::string log() const;
 
  private:
