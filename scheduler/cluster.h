@@ -19,6 +19,7 @@ namespace ebb::scheduler {
 struct ServerReport {
   int64_t updates = 0;  // Of the scheduler's life.
   std::string problem;  // Empty: none.
+  ServerProblem problem_kind = ServerProblem::kOther;
   // Pushes refused for want of room: in the last report with any.
   int64_t refused_pushes = 0;
   std::string refusal;

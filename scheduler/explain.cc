@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 
 namespace ebb::scheduler {
 
@@ -34,6 +34,18 @@ bool Over(const TrainingJob& job) {
          job.state().phase == JobPhase::kCancelled;
 }
 
+Reason::Kind KindOf(ServerProblem problem) {
+  switch (problem) {
+    case ServerProblem::kMemory:
+      return Reason::KIND_BACK_PRESSURE;
+    case ServerProblem::kDisk:
+      return Reason::KIND_DISK_FULL;
+    case ServerProblem::kOther:
+      break;
+  }
+  return Reason::KIND_UNSPECIFIED;
+}
+
 // Collects the reasons of one job; each method looks for one kind.
 class Explainer {
  public:
@@ -56,10 +68,12 @@ class Explainer {
     if (job_.marks().AllApplied()) {
       Ending();
     } else if (job_.started() && job_.placement().AllRegistered()) {
+      AtOtherJobs();
       ParkedBySsp();
       RoundOpen();
       LeasesHeld();
     }
+    Redone();
     return std::move(reasons_);
   }
 
@@ -85,11 +99,17 @@ class Explainer {
     if (job_.state().phase != JobPhase::kPaused) return;
     for (const int64_t ordinal : job_.state().quarantined) {
       const ItemId item = plan_.ItemAt(ordinal);
-      Add(Reason::KIND_QUARANTINED, absl::StrCat("item ", ToString(item)),
-          absl::StrCat("item ", ToString(item), " is quarantined at example ",
-                       job_.marks().LowestMark(item), " of ",
-                       plan_.ItemSize(item),
-                       "; decide whether to skip its batch or to try again"));
+      const auto failed_at = job_.QuarantinedAt(ordinal);
+      const std::string name = absl::StrCat("item ", ToString(item));
+      Add(Reason::KIND_QUARANTINED, name,
+          failed_at ? absl::StrCat(name, " is quarantined at example ",
+                                   *failed_at, " of ", plan_.ItemSize(item),
+                                   "; decide whether to skip its batch or to "
+                                   "try again")
+                    : absl::StrCat(name,
+                                   " is quarantined, though no batch failed: "
+                                   "the job goes on with the next worker that "
+                                   "connects, or when an operator resumes it"));
     }
     Add(Reason::KIND_PAUSED, absl::StrCat("job ", job_.record()->name),
         absl::StrCat("the job is paused: ", job_.state().reason));
@@ -164,6 +184,28 @@ class Explainer {
     }
   }
 
+  // A worker asks for its next item while it has one, so it stays with the
+  // earliest job that has any.
+  void AtOtherJobs() {
+    if (!job_.leases().held().empty()) return;
+    std::set<std::string> others;
+    for (const auto& [session, worker] : cluster_.workers) {
+      if (!worker.MayWorkOn(job_.id())) continue;
+      bool free = true;
+      for (const auto& [id, other] : core_.jobs()) {
+        if (other->leases().HeldBy(session).empty()) continue;
+        others.insert(other->record()->name);
+        free = false;
+      }
+      if (free) return;
+    }
+    if (others.empty()) return;
+    Add(Reason::KIND_NO_WORKERS, "workers",
+        absl::StrCat("all workers are at ", absl::StrJoin(others, ", "),
+                     ": an earlier job goes first, a later one gets the "
+                     "workers that it leaves free"));
+  }
+
   // What servers complain of.
   void Problems() {
     for (const auto& [id, server] : cluster_.servers) {
@@ -179,14 +221,8 @@ class Explainer {
                          " ago: ", report.refusal, "; workers try again"));
       }
       if (report.problem.empty()) continue;
-      Reason::Kind kind = Reason::KIND_UNSPECIFIED;
-      if (absl::StrContains(report.problem, "memory for job")) {
-        kind = Reason::KIND_BACK_PRESSURE;
-      } else if (absl::StrContains(report.problem, "disk full") ||
-                 absl::StrContains(report.problem, "cannot write")) {
-        kind = Reason::KIND_DISK_FULL;
-      }
-      Add(kind, name, absl::StrCat(name, ": ", report.problem));
+      Add(KindOf(report.problem_kind), name,
+          absl::StrCat(name, ": ", report.problem));
     }
   }
 
@@ -280,6 +316,14 @@ class Explainer {
                                         held.expires - picture_.now)),
                        " unless it shows progress, then another worker gets "
                        "the item"));
+    }
+  }
+
+  void Redone() {
+    for (const Fallback& fallback : job_.fallbacks()) {
+      if (job_.MadeUpFor(fallback)) continue;
+      Add(Reason::KIND_REDONE, absl::StrCat("ps ", fallback.server.value()),
+          fallback.text);
     }
   }
 

@@ -14,6 +14,7 @@ namespace ebb::scheduler {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -191,7 +192,8 @@ TEST_F(ExplainTest, AFullDisk) {
   ServerStatistics statistics;
   statistics.session = kServerSession;
   statistics.job = job_;
-  statistics.problem = "disk full: make room";
+  statistics.problem = "make room";
+  statistics.problem_kind = ServerProblem::kDisk;
   FromServer(statistics);
   EXPECT_THAT(Only(Reason::KIND_DISK_FULL), HasSubstr("make room"));
 }
@@ -202,7 +204,8 @@ TEST_F(ExplainTest, BackPressure) {
   ServerStatistics statistics;
   statistics.session = kServerSession;
   statistics.job = job_;
-  statistics.problem = "memory for job test: all 10 blocks are in use";
+  statistics.problem = "all 10 blocks are in use";
+  statistics.problem_kind = ServerProblem::kMemory;
   FromServer(statistics);
   EXPECT_THAT(Only(Reason::KIND_BACK_PRESSURE), HasSubstr("10 blocks"));
 }
@@ -235,9 +238,67 @@ TEST_F(ExplainTest, AnotherJobsTroubleIsNotThisJobs) {
   ServerStatistics statistics;
   statistics.session = kServerSession;
   statistics.job = other;
-  statistics.problem = "disk full: make room";
+  statistics.problem = "make room";
+  statistics.problem_kind = ServerProblem::kDisk;
   FromServer(statistics);
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("at test"));
+}
+
+TEST_F(ExplainTest, AJobWhoseWorkersAreAtAnEarlierOne) {
+  record_.name = "first";
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  record_.name = "second";
+  Submit();
+  Register();
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS),
+              HasSubstr("all workers are at first: an earlier job goes first"));
+  WorkerUp(kSecondLink, kSecond, "b");
+  FromWorker(kSecondLink, ItemEnd{kSecond, JobId(), Generation(), {0, 0}});
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("all workers"));
+  FromWorker(kSecondLink, LeaseRequest{kSecond, 4});  // All that is left.
   EXPECT_THAT(Explain(), IsEmpty());
+}
+
+// Bug: nobody was told that the work of hours is done again.
+TEST_F(ExplainTest, AServerThatCameBackWithLessUntilThatIsMadeUpFor) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  Register(3, true);
+  EXPECT_THAT(Explain(), IsEmpty());
+  sent_.clear();
+  core_->OnServerDisconnected(kServerLink, now_, &sent_);
+  ServerUp();
+  Register(1, true);
+  const std::string text = Only(Reason::KIND_REDONE);
+  EXPECT_EQ(text,
+            "ps 0 came back with less than its partitions had: up to 4 "
+            "examples are computed again; partitions (examples now of before) "
+            "0 (2 of 6), 1 (2 of 6)");
+  std::vector<std::string> logged;
+  for (const SchedulerAction& action : sent_) {
+    if (const auto* log = std::get_if<LogEvent>(&action)) {
+      logged.push_back(log->text);
+    }
+  }
+  EXPECT_THAT(logged, ElementsAre("job=test " + text));
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  EXPECT_THAT(StatusOf(picture, job()).fell_back(), ElementsAre(text));
+  Register(3, true);
+  EXPECT_THAT(Explain(), IsEmpty());
+}
+
+TEST_F(ExplainTest, AServerThatCameBackWithNothing) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  Register(3, true);
+  SchedulerActions actions;
+  core_->OnServerDisconnected(kServerLink, now_, &actions);
+  ServerUp();
+  Register(0);
+  EXPECT_THAT(Only(Reason::KIND_REDONE),
+              HasSubstr("ps 0 came back with nothing of what its partitions "
+                        "had: up to 6 examples"));
 }
 
 TEST_F(ExplainTest, AStateThatCannotBeWritten) {
@@ -253,13 +314,38 @@ TEST_F(ExplainTest, AQuarantinedItem) {
   ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
   end.end = LeaseEnd::kFailed;
   end.error = "bad row";
+  end.position = 1;
+  end.failed_end = 2;
   FromWorker(kFirstLink, end);
   const std::vector<Reason> reasons = Explain();
   ASSERT_THAT(reasons, SizeIs(2));
   EXPECT_EQ(reasons[0].kind(), Reason::KIND_QUARANTINED);
-  EXPECT_THAT(reasons[0].text(), HasSubstr("(epoch 1, shard 1)"));
+  EXPECT_THAT(reasons[0].text(),
+              HasSubstr("(epoch 1, shard 1) is quarantined at example 1 of 2"));
   EXPECT_EQ(reasons[1].kind(), Reason::KIND_PAUSED);
   EXPECT_THAT(reasons[1].text(), HasSubstr("bad row"));
+  // Status says the same place.
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  const v1::JobStatus status = StatusOf(picture, job());
+  ASSERT_EQ(status.quarantined_size(), 1);
+  EXPECT_EQ(status.quarantined(0).position(), 1);
+  EXPECT_EQ(status.quarantined(0).failed_end(), 2);
+}
+
+TEST_F(ExplainTest, AnItemThatNoWorkerCanBegin) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.error = "no such file";
+  FromWorker(kFirstLink, end);
+  ASSERT_THAT(Explain(), SizeIs(2));
+  EXPECT_THAT(Explain()[0].text(), HasSubstr("though no batch failed"));
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  const v1::JobStatus status = StatusOf(picture, job());
+  ASSERT_EQ(status.quarantined_size(), 1);
+  EXPECT_EQ(status.quarantined(0).failed_end(),
+            status.quarantined(0).position());
 }
 
 TEST_F(ExplainTest, ParkedBySsp) {

@@ -233,17 +233,7 @@ absl::Status SchedulerAdmin::ResolveItem(const v1::ResolveItemRequest& request,
   return shell_.Change(
       [id = request.job(), item, skip](SchedulerCore* core, absl::Time now,
                                        SchedulerActions* out) {
-        const TrainingJob* job = FindJob(*core, id);
-        if (job == nullptr) return NoSuchJob(id);
-        const auto& quarantined = job->state().quarantined;
-        if (!job->plan().HasItem(item) ||
-            std::find(quarantined.begin(), quarantined.end(),
-                      job->plan().Ordinal(item)) == quarantined.end()) {
-          return absl::NotFoundError(
-              absl::StrCat("item ", ToString(item), " of job ",
-                           job->record()->name, " is not quarantined"));
-        }
-        return core->Resume(JobId(id), skip, now, out);
+        return core->Resolve(JobId(id), item, skip, now, out);
       },
       kChangeLimit);
 }

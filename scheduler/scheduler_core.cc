@@ -292,6 +292,7 @@ void SchedulerCore::Handle(LinkId link, const ServerStatistics& message,
   ServerReport& report = server->reports[message.job];
   report.updates += message.updates;
   report.problem = message.problem;
+  report.problem_kind = message.problem_kind;
   if (message.refused_pushes > 0) {
     report.refused_pushes = message.refused_pushes;
     report.refusal = message.refusal;
@@ -368,7 +369,10 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker_links_[link] = message.session;
   worker.claims = message.held;
   // A lease that was sent to its broken connection never arrived.
-  for (auto& [id, job] : jobs_) job->ReleaseUnclaimed(worker, context);
+  for (auto& [id, job] : jobs_) {
+    job->ReleaseUnclaimed(worker, context);
+    job->WorkerArrived(worker, context);
+  }
   if (!gathering_) SettleClaims(&worker, context);
 }
 
@@ -528,7 +532,38 @@ absl::Status SchedulerCore::Resume(JobId id, bool skip_quarantined,
   }
   Context context = MakeContext(now, out);
   const size_t first = out->size();
-  job->Resume(skip_quarantined, &context);
+  for (const int64_t ordinal : std::vector(job->state().quarantined)) {
+    job->Resolve(ordinal, skip_quarantined, &context);
+  }
+  Finish(&context, first);
+  return absl::OkStatus();
+}
+
+absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
+                                    absl::Time now, SchedulerActions* out) {
+  TrainingJob* job = Find(id);
+  if (job == nullptr) return NoSuchJob(id);
+  const std::string name =
+      absl::StrCat("item ", ToString(item), " of job ", job->record()->name);
+  if (!job->plan().HasItem(item)) {
+    return absl::NotFoundError(absl::StrCat("there is no ", name));
+  }
+  const int64_t ordinal = job->plan().Ordinal(item);
+  const auto& quarantined = job->state().quarantined;
+  if (std::find(quarantined.begin(), quarantined.end(), ordinal) ==
+      quarantined.end()) {
+    if (!skip) return absl::OkStatus();
+    return absl::NotFoundError(absl::StrCat(name, " is not quarantined"));
+  }
+  if (skip && !job->QuarantinedAt(ordinal)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        name, " has no failing batch to skip: ", job->state().reason,
+        ". Start a worker that can, or mend the cause and resume without "
+        "skipping"));
+  }
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  job->Resolve(ordinal, skip, &context);
   Finish(&context, first);
   return absl::OkStatus();
 }

@@ -58,8 +58,14 @@ class SchedulerCore {
   // NotFound when there is no such job.
   absl::Status Checkpoint(JobId job, absl::Time now, SchedulerActions* out);
   absl::Status Cancel(JobId job, absl::Time now, SchedulerActions* out);
+  // Decides about every quarantined item. FailedPrecondition: the job is not
+  // paused.
   absl::Status Resume(JobId job, bool skip_quarantined, absl::Time now,
                       SchedulerActions* out);
+  // About one; trying again an item that is open is done already. To skip:
+  // NotFound: it is not quarantined. FailedPrecondition: no batch of it failed.
+  absl::Status Resolve(JobId job, ItemId item, bool skip, absl::Time now,
+                       SchedulerActions* out);
 
   // Call at NextTick() or later.
   void OnTick(absl::Time now, SchedulerActions* out);

@@ -560,6 +560,93 @@ TEST_F(SchedulerCoreTest, AWorkerThatCannotBeginStopsNobodyElse) {
   EXPECT_THAT(to_worker_, Not(IsEmpty()));  // They try again.
 }
 
+// Bug: it said that a batch was skipped, and none was.
+TEST_F(SchedulerCoreTest, NothingIsSkippedWhereNoWorkerCouldBegin) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  CannotBegin(kWorkerLink, kWorker);
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  SchedulerActions actions;
+  const absl::Status skipped =
+      core_->Resolve(job_, {0, 0}, true, now_, &actions);
+  EXPECT_EQ(skipped.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(skipped.message(), HasSubstr("no failing batch to skip: item "
+                                           "(epoch 1, shard 1) is quarantined: "
+                                           "no worker can begin it"));
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  ASSERT_TRUE(core_->Resolve(job_, {0, 0}, false, now_, &actions).ok());
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+}
+
+// Bug: a worker had died on the item before, and resuming skipped that batch.
+TEST_F(SchedulerCoreTest, ADeathBeforeIsNoReasonToSkipWhatNobodyCanBegin) {
+  Ready();
+  WorkerUp(kOtherLink, kOther);
+  WorkerGone(kOtherLink);
+  WorkerUp(kWorkerLink, kWorker);
+  CannotBegin(kWorkerLink, kWorker);
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_FALSE(job().QuarantinedAt(0).has_value());
+}
+
+// Bug: each decision was one about all, and the second was refused.
+TEST_F(SchedulerCoreTest, EachQuarantinedItemIsDecidedAbout) {
+  Ready();
+  FromWorker(kWorkerLink, RegisterWorker{kWorker, "w"});
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 2});
+  for (const int32_t shard : {0, 1}) {
+    ItemEnd end{kWorker, job_, job().state().generation, {0, shard}};
+    end.end = LeaseEnd::kFailed;
+    end.failed_end = 1;
+    end.non_finite = true;
+    FromWorker(kWorkerLink, end);
+  }
+  ASSERT_THAT(job().state().quarantined, SizeIs(2));
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resolve(job_, {0, 0}, true, now_, &actions).ok());
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_THAT(job().state().skipped, SizeIs(1));
+  ASSERT_TRUE(core_->Resolve(job_, {0, 1}, false, now_, &actions).ok());
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_THAT(job().state().skipped, SizeIs(1));
+  // Once more changes nothing.
+  EXPECT_TRUE(core_->Resolve(job_, {0, 1}, false, now_, &actions).ok());
+  EXPECT_TRUE(
+      absl::IsNotFound(core_->Resolve(job_, {0, 0}, true, now_, &actions)));
+  EXPECT_TRUE(
+      absl::IsNotFound(core_->Resolve(job_, {9, 0}, false, now_, &actions)));
+}
+
+// Bug: the job stayed paused until an operator came.
+TEST_F(SchedulerCoreTest, TheNextWorkerMakesAJobGoOnThatNobodyCouldBegin) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  CannotBegin(kWorkerLink, kWorker);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  Restart(std::map(stored_));  // It is remembered.
+  ServerUp({Registration(0, 0)});
+  Register();
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+
+  WorkerUp(kOtherLink, kOther);
+
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 0}));
+}
+
+TEST_F(SchedulerCoreTest, ANewWorkerIsNoReasonToTryAPoisonousBatchAgain) {
+  Ready();
+  for (int i = 0; i < 2; ++i) {
+    WorkerUp(kWorkerLink, kWorker);
+    WorkerGone(kWorkerLink);
+  }
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+}
+
 TEST_F(SchedulerCoreTest, AJobBeginsWithAsManyWorkersAsItWantsAtLeast) {
   ServerUp();
   JobRecord record = Record();

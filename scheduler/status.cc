@@ -146,14 +146,12 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   AddShares(picture, job, &status);
   for (const int64_t ordinal : job.state().quarantined) {
     const ItemId item = plan.ItemAt(ordinal);
-    const auto failed_at = job.state().failed_at.find(ordinal);
-    const int64_t position = failed_at == job.state().failed_at.end()
-                                 ? job.marks().LowestMark(item)
-                                 : failed_at->second;
+    const auto failed_at = job.QuarantinedAt(ordinal);
+    const int64_t position = failed_at.value_or(job.marks().LowestMark(item));
     v1::JobStatus::Quarantined* out = status.add_quarantined();
     *out->mutable_item() = rpc::ToProto(item);
     out->set_position(position);
-    out->set_failed_end(plan.BatchEnd(item, position));
+    out->set_failed_end(failed_at ? plan.BatchEnd(item, position) : position);
     out->set_failures(plan.quarantine_after);
     out->set_error(job.state().reason);
   }
@@ -164,6 +162,9 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     *status.add_waiting() = std::move(reason);
   }
   status.set_rolled_back(job.state().rolled_back);
+  for (const Fallback& fallback : job.fallbacks()) {
+    status.add_fell_back(fallback.text);
+  }
   if (plan.rounds()) status.set_closed_rounds(job.marks().RoundsClosed());
   return status;
 }

@@ -139,6 +139,8 @@ void TrainingJob::BeginGeneration(Generation generation,
   });
   state_.failures.clear();
   returned_at_.clear();
+  fell_back_.clear();
+  fallbacks_.clear();  // Of a history that is no more.
   rounds_.reset();
   final_checkpoint_asked_ = false;
   round_checkpoint_asked_ = -1;
@@ -215,6 +217,7 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
   GrantAnew(anew, context);
   SendView(server, context);
   if (rounds_) context->ToServer(server, *rounds_);
+  TellFallbacks(context);
   MarksChanged(context);
 }
 
@@ -247,6 +250,10 @@ bool TrainingJob::Believe(const ServerInfo& server,
       BeginSnapshot(context);
     }
   }
+  if (const int64_t had = marks_.marks(one.partition).examples();
+      marks->examples() < had) {
+    fell_back_[server.id].emplace_back(one.partition, had);
+  }
   marks_.Replace(one.partition, *std::move(marks), *std::move(durable),
                  [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
   if (plan().rounds()) {
@@ -256,6 +263,47 @@ bool TrainingJob::Believe(const ServerInfo& server,
   }
   AdoptSkips(one.skipped, context);
   return true;
+}
+
+void TrainingJob::TellFallbacks(Context* context) {
+  if (!placement_.AllRegistered()) return;
+  for (auto& [id, partitions] : std::exchange(fell_back_, {})) {
+    int64_t most_lost = 0, all_left = 0;
+    std::string list;
+    std::sort(partitions.begin(), partitions.end());
+    for (const auto& [p, had] : partitions) {
+      const int64_t has = marks_.marks(p).examples();
+      most_lost = std::max(most_lost, had - has);
+      all_left += has;
+      absl::StrAppend(&list, list.empty() ? "" : ", ", p.value(), " (", has,
+                      " of ", had, ")");
+    }
+    Fallback& fallback = FallbackOf(id);
+    fallback.text = absl::StrCat(
+        "ps ", id.value(), " came back with ",
+        all_left == 0 ? "nothing of what its partitions had"
+                      : "less than its partitions had",
+        ": up to ", most_lost,
+        " examples are computed again; partitions (examples now of before) ",
+        list);
+    fallback.examples = std::move(partitions);
+    context->Log(absl::StrCat("job=", record_->name, " ", fallback.text));
+  }
+}
+
+Fallback& TrainingJob::FallbackOf(ServerId server) {
+  for (Fallback& one : fallbacks_) {
+    if (one.server == server) return one;
+  }
+  fallbacks_.push_back({server, "", {}});
+  return fallbacks_.back();
+}
+
+bool TrainingJob::MadeUpFor(const Fallback& fallback) const {
+  return std::all_of(fallback.examples.begin(), fallback.examples.end(),
+                     [this](const auto& one) {
+                       return marks_.marks(one.first).examples() >= one.second;
+                     });
 }
 
 void TrainingJob::AdoptSkips(const std::vector<SkippedRange>& ranges,
@@ -302,6 +350,7 @@ void TrainingJob::PartitionsRegistered(const ServerInfo& server,
   }
   if (started_) GrantAnew(anew, context);
   if (changed) {
+    TellFallbacks(context);
     PlacementChanged(context);
     MarksChanged(context);
   }
@@ -676,6 +725,7 @@ void TrainingJob::PauseIfNobodyCan(Context* context) {
   }
   const auto ordinal = leases_.LowestOpen();
   if (!ordinal) return;
+  state_.failed_at.erase(*ordinal);  // No batch is to blame.
   Quarantine(*ordinal,
              absl::StrCat("no worker can begin it; the last that tried is ",
                           could_not_begin_),
@@ -771,20 +821,42 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
   PauseIfNobodyCan(context);
 }
 
-void TrainingJob::Resume(bool skip_quarantined, Context* context) {
-  if (state_.phase != JobPhase::kPaused) return;
+std::optional<int64_t> TrainingJob::QuarantinedAt(int64_t ordinal) const {
+  const auto it = state_.failed_at.find(ordinal);
+  if (it == state_.failed_at.end()) return std::nullopt;
+  return it->second;
+}
+
+void TrainingJob::Resolve(int64_t ordinal, bool skip, Context* context) {
+  if (std::erase(state_.quarantined, ordinal) == 0) return;
+  dirty_ = true;
+  const auto failed_at = QuarantinedAt(ordinal);
+  if (skip && failed_at) {
+    Skip(plan().ItemAt(ordinal), *failed_at, "an operator said so", context);
+  }
+  state_.failed_at.erase(ordinal);
+  leases_.EndQuarantine(ordinal);
+  if (!state_.quarantined.empty() || state_.phase != JobPhase::kPaused) return;
   for (auto& [session, worker] : context->cluster->workers) {
     worker.unfit_for.erase(id());
   }
+  state_.phase = JobPhase::kRunning;
+  state_.reason.clear();
+}
+
+void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
+  const auto blamed = [this](int64_t ordinal) {
+    return QuarantinedAt(ordinal).has_value();
+  };
+  if (state_.phase != JobPhase::kPaused || !worker.MayWorkOn(id()) ||
+      std::any_of(state_.quarantined.begin(), state_.quarantined.end(),
+                  blamed)) {
+    return;
+  }
+  context->Log(absl::StrCat("job=", record_->name, " goes on: worker ",
+                            worker.name,
+                            " is there, which has not tried it yet"));
   for (const int64_t ordinal : std::exchange(state_.quarantined, {})) {
-    const auto failed_at = state_.failed_at.find(ordinal);
-    if (failed_at != state_.failed_at.end()) {
-      if (skip_quarantined) {
-        Skip(plan().ItemAt(ordinal), failed_at->second, "an operator said so",
-             context);
-      }
-      state_.failed_at.erase(failed_at);
-    }
     leases_.EndQuarantine(ordinal);
   }
   state_.phase = JobPhase::kRunning;

@@ -38,6 +38,16 @@ struct JobStatistics {
   std::map<std::string, int64_t> examples_by_worker;  // Computed, by name.
 };
 
+// Servers came back with less than they had: their storage was lost or is
+// older, or they died between two checkpoints. What is missing is computed
+// again; lost with the scheduler.
+struct Fallback {
+  ServerId server;
+  std::string text;  // For people.
+  // What the partitions had.
+  std::vector<std::pair<PartitionId, int64_t>> examples;
+};
+
 class TrainingJob {
  public:
   TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
@@ -71,6 +81,8 @@ class TrainingJob {
                   Context* context);
   // Leases of a worker that registers anew and does not name them.
   void ReleaseUnclaimed(const WorkerInfo& worker, Context* context);
+  // Maybe it can begin what those before it could not.
+  void WorkerArrived(const WorkerInfo& worker, Context* context);
   void WorkerLost(const WorkerInfo& worker, Context* context);
   void Renewed(WorkerInfo* worker, const Progress& progress, Context* context);
   void ItemEnded(WorkerInfo* worker, const ItemEnd& end, Context* context);
@@ -78,7 +90,9 @@ class TrainingJob {
   void Evaluated(const EvaluationResult& result, Context* context);
 
   // --- Operators -------------------------------------------------------------
-  void Resume(bool skip_quarantined, Context* context);
+  // Decides about a quarantined item; the job goes on when it was the last.
+  // Skipping where no batch failed does nothing.
+  void Resolve(int64_t ordinal, bool skip, Context* context);
   void Cancel(Context* context);
   void RequestCheckpoint(Context* context);
 
@@ -98,6 +112,13 @@ class TrainingJob {
   const LeaseTable& leases() const { return leases_; }
   const View& view() const { return view_; }
   const JobStatistics& statistics() const { return statistics_; }
+  // Where the batch begins that a quarantined item failed at; nullopt: it is
+  // no batch's fault, no worker could begin.
+  std::optional<int64_t> QuarantinedAt(int64_t ordinal) const;
+  // The latest of each server.
+  const std::vector<Fallback>& fallbacks() const { return fallbacks_; }
+  // Whether its partitions have again what they had.
+  bool MadeUpFor(const Fallback& fallback) const;
   bool evaluating() const { return evaluation_.has_value(); }
   // Whether as many workers as the job wants at least are there, or were when
   // it began.
@@ -133,6 +154,9 @@ class TrainingJob {
   // True: the registration shows the drawn term, and is believed.
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);
+  // Says which servers came back with less, once all are there.
+  void TellFallbacks(Context* context);
+  Fallback& FallbackOf(ServerId server);
   // Decisions that a server has in its values.
   void AdoptSkips(const std::vector<SkippedRange>& ranges, Context* context);
   void MarksChanged(Context* context);
@@ -184,6 +208,10 @@ class TrainingJob {
   int64_t round_checkpoint_asked_ = -1;
   std::optional<Running> evaluation_;
   JobStatistics statistics_;
+  // By server: partitions that came back with less, and what they had; told
+  // of when all are there.
+  std::map<ServerId, std::vector<std::pair<PartitionId, int64_t>>> fell_back_;
+  std::vector<Fallback> fallbacks_;
 };
 
 }  // namespace ebb::scheduler

@@ -25,8 +25,10 @@ class WatchTest : public ::testing::Test {
     job_ = *core_->Submit(record, now_, &actions);
   }
 
-  // In a new life.
+  // In a new life; the one before is known to be over.
   void ServerUp(SessionId session) {
+    SchedulerActions actions;
+    core_->OnServerDisconnected(kLink, now_, &actions);
     RegisterServer server;
     server.server = ServerId(0);
     server.session = session_ = session;

@@ -23,6 +23,12 @@ bool MayPass(const absl::Status& status) {
          absl::IsPermissionDenied(status);
 }
 
+// Of what keeps values from being made or loaded.
+ServerProblem KindOf(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) ? ServerProblem::kMemory
+                                           : ServerProblem::kOther;
+}
+
 }  // namespace
 
 HostedJob::HostedJob(const ServerOptions& options, StoredJob job,
@@ -56,12 +62,18 @@ Term HostedJob::term(PartitionId id) const {
 // --- Grants
 // -------------------------------------------------------------------
 
+void HostedJob::Complain(std::string what, ServerProblem kind) {
+  problem_ = std::move(what);
+  problem_kind_ = kind;
+}
+
 bool HostedJob::EnsureResources(ServerActions* out) {
   if (resources_.rule != nullptr) return true;
   auto resources = options_.resources(*job_.record);
   if (!resources.ok()) {
-    problem_ = absl::StrCat("cannot serve job ", job_.record->name, ": ",
-                            resources.status().message());
+    Complain(absl::StrCat("cannot serve job ", job_.record->name, ": ",
+                          resources.status().message()),
+             KindOf(resources.status()));
     out->push_back(LogEvent{problem_});
     return false;
   }
@@ -170,6 +182,15 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
   const auto keys =
       hosted.versions.ToLoad(grant.partition, job_.generation, job_.rollback);
   hosted.to_load.assign(keys.begin(), keys.end());
+  if (keys.empty() && grant.parent != Term()) {
+    out->push_back(LogEvent{
+        absl::StrCat("job=", job_.record->name, " partition ",
+                     grant.partition.value(),
+                     " was served before, but has no version here to go on "
+                     "from: it begins again from initial values, and its "
+                     "examples are computed again"),
+        true});
+  }
   LoadNext(grant.partition, &hosted, now, out);
 }
 
@@ -185,9 +206,10 @@ void HostedJob::LoadNext(PartitionId id, Hosted* hosted, absl::Time now,
     if (MayPass(values.status())) {
       return LoadLater(hosted, values.status(), now, out);
     }
-    problem_ =
+    Complain(
         absl::StrCat("partition ", id.value(), " of job ", job_.record->name,
-                     " cannot be created: ", values.status().message());
+                     " cannot be created: ", values.status().message()),
+        KindOf(values.status()));
     out->push_back(LogEvent{problem_});
     return;
   }
@@ -199,7 +221,7 @@ void HostedJob::LoadLater(Hosted* hosted, const absl::Status& why,
   hosted->load_waits = true;
   retry_loads_at_ = std::min(retry_loads_at_, now + kLoadRetry);
   if (problem_ == why.message()) return;
-  problem_ = std::string(why.message());
+  Complain(std::string(why.message()), KindOf(why));
   out->push_back(LogEvent{
       absl::StrCat("partitions of job ", job_.record->name,
                    " cannot be loaded now, trying again: ", problem_)});
@@ -223,10 +245,11 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
     if (MayPass(values.status())) {
       return LoadLater(&hosted, values.status(), now, out);
     }
-    problem_ = absl::StrCat("partition ", key.partition.value(), ": version (",
-                            key.term.value(), ", ", key.sequence,
-                            ") cannot be used: ", values.status().message(),
-                            "; falling back to the one before");
+    Complain(absl::StrCat("partition ", key.partition.value(), ": version (",
+                          key.term.value(), ", ", key.sequence,
+                          ") cannot be used: ", values.status().message(),
+                          "; falling back to the one before"),
+             ServerProblem::kOther);
     out->push_back(LogEvent{problem_});
     hosted.versions.Damaged(key);
     hosted.changed_versions = true;
@@ -234,6 +257,11 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
     LoadNext(key.partition, &hosted, now, out);
     return;
   }
+  out->push_back(LogEvent{absl::StrCat(
+      "job=", job_.record->name, " partition ", key.partition.value(),
+      " goes on from version (", key.term.value(), ", ", key.sequence,
+      ") of generation ", key.generation.value(), ": ",
+      (*values)->marks().examples(), " examples")});
   BeginServing(key.partition, &hosted, *std::move(values), out);
 }
 
@@ -473,7 +501,7 @@ bool HostedJob::StartUpdate(Hosted* hosted, const QueuedSegment& next,
     }
     if (absl::IsInvalidArgument(update.status())) {
       verdict = Verdict::kInvalid;
-      problem_ = std::string(update.status().message());
+      Complain(std::string(update.status().message()), ServerProblem::kOther);
     } else {
       verdict = Verdict::kBusy;
       PushRefused(std::string(update.status().message()));
@@ -775,7 +803,7 @@ void HostedJob::VersionWritten(const VersionKey& key,
                        job_.generation == key.generation;
   if (!status.ok()) {
     if (problem_ != status.message()) {
-      problem_ = std::string(status.message());
+      Complain(std::string(status.message()), ServerProblem::kDisk);
       out->push_back(LogEvent{absl::StrCat(
           "checkpoint of partition ", key.partition.value(), " failed: ",
           problem_, "; the version before is intact, trying again")});
@@ -925,6 +953,7 @@ ServerStatistics HostedJob::TakeStatistics() {
   statistics.session = options_.session;
   statistics.job = job_.record->id;
   statistics.problem = problem_;
+  statistics.problem_kind = problem_kind_;
   // Every push goes to all partitions, so one of them knows all losses.
   const auto first = partitions_.find(PartitionId(0));
   if (first != partitions_.end() && first->second.values != nullptr) {

@@ -150,6 +150,7 @@ class HostedJob {
   };
 
   const JobPlan& plan() const { return job_.record->plan; }
+  void Complain(std::string what, ServerProblem kind);
   bool EnsureResources(ServerActions* out);
   void AdoptGeneration(const Grant& grant, ServerActions* out);
   void DropPartition(Hosted* hosted, ServerActions* out);
@@ -215,7 +216,8 @@ class HostedJob {
   ServerStatistics statistics_;
   // By epoch: the examples whose loss was reported.
   std::map<int32_t, int64_t> reported_losses_;
-  std::string problem_;
+  std::string problem_;  // The latest, for people; empty: none.
+  ServerProblem problem_kind_ = ServerProblem::kOther;
 };
 
 }  // namespace ebb::server

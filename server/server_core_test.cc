@@ -516,5 +516,35 @@ TEST_F(ServerCoreTest, OneWhosePlaceWasTakenEnds) {
   EXPECT_EQ(retries_, 0);
 }
 
+TEST_F(ServerCoreTest, SaysWhichVersionAPartitionGoesOnFrom) {
+  GrantTerm(5, 0);
+  Written();
+  Push(5, 0, 0);
+  Checkpoint();
+  Written();
+  GrantTerm(9, 8);  // Somebody else was the owner.
+  ASSERT_THAT(loads_, SizeIs(1));
+  EXPECT_THAT(log_, IsEmpty());
+  ServerActions actions;
+  core_->OnLoaded(loads_[0], std::move(writes_.back().cut), now_, &actions);
+  Do(std::move(actions));
+  ASSERT_THAT(log_, SizeIs(1));
+  EXPECT_THAT(log_[0].text,
+              HasSubstr("partition 0 goes on from version (5, 1) of "));
+  EXPECT_THAT(log_[0].text, HasSubstr(": 1 examples"));
+}
+
+// Bug: a disk that came back empty was nobody's business.
+TEST_F(ServerCoreTest, SaysThatAPartitionOfBeforeBeginsAgain) {
+  GrantTerm(5, 0);
+  EXPECT_THAT(log_, IsEmpty());  // A first time is nothing to speak of.
+  Restart({});
+  GrantTerm(6, 5);
+  ASSERT_THAT(log_, SizeIs(1));
+  EXPECT_THAT(log_[0].text, HasSubstr("partition 0 was served before, but has "
+                                      "no version here"));
+  EXPECT_TRUE(log_[0].warning);
+}
+
 }  // namespace
 }  // namespace ebb::server
