@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "scheduler/actions.h"
+#include "scheduler/placement.h"
 
 namespace ebb::scheduler {
 
@@ -89,6 +90,18 @@ struct Context {
   void ToServer(const ServerInfo& server, SchedulerToServer message) {
     if (server.connected) {
       out->push_back(SendServer{server.link, std::move(message)});
+    }
+  }
+  // To every server that owns a partition.
+  void ToOwners(const PlacementTable& placement,
+                const SchedulerToServer& message) {
+    std::set<ServerId> owners;
+    for (int32_t p = 0; p < placement.size(); ++p) {
+      owners.insert(placement.at(PartitionId(p)).owner);
+    }
+    for (const ServerId owner : owners) {
+      const auto it = cluster->servers.find(owner);
+      if (it != cluster->servers.end()) ToServer(it->second, message);
     }
   }
   void ToWorker(SessionId worker, SchedulerToWorker message) {

@@ -99,7 +99,7 @@ class Explainer {
     if (job_.state().phase != JobPhase::kPaused) return;
     for (const int64_t ordinal : job_.state().quarantined) {
       const ItemId item = plan_.ItemAt(ordinal);
-      const auto failed_at = job_.QuarantinedAt(ordinal);
+      const auto failed_at = job_.poison().QuarantinedAt(ordinal);
       const std::string name = absl::StrCat("item ", ToString(item));
       Add(Reason::KIND_QUARANTINED, name,
           failed_at ? absl::StrCat(name, " is quarantined at example ",
@@ -320,8 +320,8 @@ class Explainer {
   }
 
   void Redone() {
-    for (const Fallback& fallback : job_.fallbacks()) {
-      if (job_.MadeUpFor(fallback)) continue;
+    for (const Fallback& fallback : job_.fallbacks().told()) {
+      if (fallback.MadeUpFor(job_.marks())) continue;
       Add(Reason::KIND_REDONE, absl::StrCat("ps ", fallback.server.value()),
           fallback.text);
     }

@@ -280,7 +280,7 @@ void SchedulerCore::Handle(LinkId link, const SnapshotReply& message,
   ServerInfo* server = ServerOf(link);
   TrainingJob* job = Find(message.job);
   if (server != nullptr && job != nullptr) {
-    job->SnapshotTaken(*server, message, context);
+    job->SnapshotTaken(*server, message);
   }
 }
 
@@ -555,7 +555,7 @@ absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
     if (!skip) return absl::OkStatus();
     return absl::NotFoundError(absl::StrCat(name, " is not quarantined"));
   }
-  if (skip && !job->QuarantinedAt(ordinal)) {
+  if (skip && !job->poison().QuarantinedAt(ordinal)) {
     return absl::FailedPreconditionError(absl::StrCat(
         name, " has no failing batch to skip: ", job->state().reason,
         ". Start a worker that can, or mend the cause and resume without "

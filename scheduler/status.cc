@@ -146,7 +146,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   AddShares(picture, job, &status);
   for (const int64_t ordinal : job.state().quarantined) {
     const ItemId item = plan.ItemAt(ordinal);
-    const auto failed_at = job.QuarantinedAt(ordinal);
+    const auto failed_at = job.poison().QuarantinedAt(ordinal);
     const int64_t position = failed_at.value_or(job.marks().LowestMark(item));
     v1::JobStatus::Quarantined* out = status.add_quarantined();
     *out->mutable_item() = rpc::ToProto(item);
@@ -162,7 +162,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     *status.add_waiting() = std::move(reason);
   }
   status.set_rolled_back(job.state().rolled_back);
-  for (const Fallback& fallback : job.fallbacks()) {
+  for (const Fallback& fallback : job.fallbacks().told()) {
     status.add_fell_back(fallback.text);
   }
   if (plan.rounds()) status.set_closed_rounds(job.marks().RoundsClosed());

@@ -19,11 +19,14 @@
 #include "common/protocol/messages.h"
 #include "scheduler/actions.h"
 #include "scheduler/cluster.h"
+#include "scheduler/evaluator.h"
+#include "scheduler/fallbacks.h"
 #include "scheduler/job_state.h"
 #include "scheduler/lease_table.h"
 #include "scheduler/mark_table.h"
 #include "scheduler/placement.h"
-#include "scheduler/rollback.h"
+#include "scheduler/poison.h"
+#include "scheduler/rounds.h"
 #include "scheduler/view.h"
 
 namespace ebb::scheduler {
@@ -38,20 +41,12 @@ struct JobStatistics {
   std::map<std::string, int64_t> examples_by_worker;  // Computed, by name.
 };
 
-// Servers came back with less than they had: their storage was lost or is
-// older, or they died between two checkpoints. What is missing is computed
-// again; lost with the scheduler.
-struct Fallback {
-  ServerId server;
-  std::string text;  // For people.
-  // What the partitions had.
-  std::vector<std::pair<PartitionId, int64_t>> examples;
-};
-
 class TrainingJob {
  public:
   TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
               JobState state);
+  TrainingJob(const TrainingJob&) = delete;  // Its parts know each other.
+  TrainingJob& operator=(const TrainingJob&) = delete;
 
   // --- Servers ---------------------------------------------------------------
 
@@ -69,8 +64,7 @@ class TrainingJob {
   void Marks(const ServerInfo& server, const MarkReport& report,
              Context* context);
   void SendView(const ServerInfo& server, Context* context);
-  void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply,
-                     Context* context);
+  void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply);
   void Statistics(const ServerStatistics& statistics);
 
   // --- Workers ---------------------------------------------------------------
@@ -112,35 +106,16 @@ class TrainingJob {
   const LeaseTable& leases() const { return leases_; }
   const View& view() const { return view_; }
   const JobStatistics& statistics() const { return statistics_; }
-  // Where the batch begins that a quarantined item failed at; nullopt: it is
-  // no batch's fault, no worker could begin.
-  std::optional<int64_t> QuarantinedAt(int64_t ordinal) const;
-  // The latest of each server.
-  const std::vector<Fallback>& fallbacks() const { return fallbacks_; }
-  // Whether its partitions have again what they had.
-  bool MadeUpFor(const Fallback& fallback) const;
-  bool evaluating() const { return evaluation_.has_value(); }
+  const Poison& poison() const { return poison_; }
+  const Fallbacks& fallbacks() const { return fallbacks_; }
+  bool evaluating() const { return evaluator_.underway(); }
   // Whether as many workers as the job wants at least are there, or were when
   // it began.
   bool HasBegun(const Cluster& cluster) const;
   // Who evaluates; 0: nobody yet.
-  SessionId evaluator() const {
-    return evaluation_ ? evaluation_->worker : SessionId();
-  }
+  SessionId evaluator() const { return evaluator_.worker(); }
 
  private:
-  // An evaluation under way: pin a snapshot everywhere, then have one worker
-  // compute it.
-  struct Running {
-    int32_t epoch = 0;
-    int64_t snapshot = 0;
-    std::set<PartitionId> pinned;
-    int64_t position = 0;
-    SessionId worker;  // 0: nobody yet.
-    absl::Time deadline;
-    int attempts = 0;
-  };
-
   bool AcceptGeneration(const JobRegistration& registration, Context* context);
   // Forgets what belonged to the generation before, and grants all anew.
   void BeginGeneration(Generation generation, RollbackRecord rollback,
@@ -156,9 +131,6 @@ class TrainingJob {
                Context* context);
   // Says which servers came back with less, once all are there.
   void TellFallbacks(Context* context);
-  Fallback& FallbackOf(ServerId server);
-  // Decisions that a server has in its values.
-  void AdoptSkips(const std::vector<SkippedRange>& ranges, Context* context);
   void MarksChanged(Context* context);
   void TellRounds(Context* context);
   void PlacementChanged(Context* context);
@@ -173,19 +145,12 @@ class TrainingJob {
   void CouldNotBegin(WorkerInfo* worker, const std::string& why,
                      Context* context);
   void PauseIfNobodyCan(Context* context);
-  void Quarantine(int64_t ordinal, const std::string& why, Context* context);
-  void LeaseFailed(int64_t ordinal, int64_t position, bool at_once,
-                   PoisonPolicy policy, const std::string& why,
-                   Context* context);
-  bool Skip(ItemId item, int64_t begin, const std::string& why,
-            Context* context);
+  void LeaseFailed(const Poison::Failure& failure, Context* context);
+  // It was paused.
+  void GoOn();
   void BroadcastView(Context* context);
-  void ToOwners(const SchedulerToServer& message, Context* context);
-
-  void StartEvaluation(Context* context);
-  void BeginSnapshot(Context* context);
-  void EndEvaluation(Evaluation evaluation, Context* context);
-  int32_t NextEvaluationEpoch() const;
+  // What ended, if anything did.
+  void EvaluationEnded(std::optional<Evaluation> evaluation, Context* context);
 
   const SchedulerOptions& options_;
   JobRecordPtr record_;
@@ -201,17 +166,12 @@ class TrainingJob {
   // Where workers stopped that gave an item back, until it is leased again.
   std::map<int64_t, int64_t> returned_at_;
   View view_;
-  // As told to the servers; nullopt: nothing yet, in this generation.
-  std::optional<RoundStatus> rounds_;
-  std::vector<PartitionRounds> kept_;  // By partition; rounds only.
+  Poison poison_;
+  Rounds rounds_;
+  Evaluator evaluator_;
+  Fallbacks fallbacks_;
   bool final_checkpoint_asked_ = false;
-  int64_t round_checkpoint_asked_ = -1;
-  std::optional<Running> evaluation_;
   JobStatistics statistics_;
-  // By server: partitions that came back with less, and what they had; told
-  // of when all are there.
-  std::map<ServerId, std::vector<std::pair<PartitionId, int64_t>>> fell_back_;
-  std::vector<Fallback> fallbacks_;
 };
 
 }  // namespace ebb::scheduler

@@ -1,0 +1,136 @@
+#include "scheduler/evaluator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+constexpr int kAttempts = 5;
+
+}  // namespace
+
+int32_t Evaluator::NextEpoch() const {
+  const JobPlan& plan = record_.plan;
+  const int32_t every = plan.evaluate_every;
+  if (every <= 0) return plan.epochs;
+  const int32_t last =
+      state_.evaluations.empty() ? -1 : state_.evaluations.back().epoch;
+  if (last >= plan.epochs - 1) return plan.epochs;
+  return std::min((last + 1) / every * every + every - 1, plan.epochs - 1);
+}
+
+bool Evaluator::AllDone() const {
+  return !running_ && NextEpoch() >= record_.plan.epochs;
+}
+
+void Evaluator::Start(int32_t epochs_full, Context* context) {
+  const int32_t next = NextEpoch();
+  if (running_ || next >= record_.plan.epochs || epochs_full <= next) return;
+  running_ = Running{.epoch = next};
+  Begin(context);  // No attempt was made yet, so none is the last.
+}
+
+void Evaluator::ServersBack(Context* context) {
+  if (!running_) return;
+  running_->worker = SessionId();
+  Begin(context);  // Likewise.
+}
+
+std::optional<Evaluation> Evaluator::Begin(Context* context) {
+  Running& running = *running_;
+  if (running.snapshot != 0) {
+    context->ToOwners(placement_, DropSnapshot{record_.id, running.snapshot});
+  }
+  // Nobody failed where nobody was there to try.
+  const bool tried = running.worker != SessionId();
+  if (tried && ++running.attempts >= kAttempts) {
+    Evaluation failed;
+    failed.epoch = running.epoch;
+    failed.error =
+        absl::StrCat("no worker could evaluate it in ", kAttempts, " attempts");
+    return End(std::move(failed), context);
+  }
+  running.snapshot = static_cast<int64_t>(context->numbers->Draw(context->now));
+  running.pinned.clear();
+  running.position = record_.plan.examples * record_.plan.epochs;
+  running.worker = SessionId();
+  running.deadline = context->now + options_.evaluation_timeout;
+  context->ToOwners(placement_, TakeSnapshot{record_.id, state_.generation,
+                                             running.snapshot});
+  return std::nullopt;
+}
+
+Evaluation Evaluator::End(Evaluation evaluation, Context* context) {
+  evaluation.finished_us = absl::ToUnixMicros(context->now);
+  context->ToOwners(placement_, DropSnapshot{record_.id, running_->snapshot});
+  running_.reset();
+  return evaluation;
+}
+
+void Evaluator::SnapshotTaken(const ServerInfo& server,
+                              const SnapshotReply& reply) {
+  if (!running_ || reply.snapshot != running_->snapshot) return;
+  for (const auto& [partition, term] : reply.partitions) {
+    if (partition.value() < 0 || partition.value() >= placement_.size()) {
+      continue;
+    }
+    const Ownership& one = placement_.at(partition);
+    if (one.owner == server.id && one.drawn == term) {
+      running_->pinned.insert(partition);
+    }
+  }
+  running_->position = std::min(running_->position, reply.examples);
+}
+
+bool Evaluator::WantsWorker() const {
+  return running_ && running_->worker == SessionId() &&
+         static_cast<int32_t>(running_->pinned.size()) == placement_.size();
+}
+
+EvaluationLease Evaluator::Lease(const JobRecordPtr& record, SessionId worker,
+                                 absl::Time now) {
+  running_->worker = worker;
+  running_->deadline = now + options_.evaluation_timeout;
+  return {record, state_.generation, running_->snapshot, running_->epoch};
+}
+
+std::optional<Evaluation> Evaluator::Evaluated(const EvaluationResult& result,
+                                               Context* context) {
+  if (!running_ || result.snapshot != running_->snapshot) return std::nullopt;
+  if (!result.error.empty()) {
+    context->Log(absl::StrCat("job=", record_.name, " evaluation of epoch ",
+                              running_->epoch + 1, " failed: ", result.error));
+    return Begin(context);
+  }
+  Evaluation evaluation;
+  evaluation.epoch = running_->epoch;
+  evaluation.position = running_->position;
+  evaluation.examples = result.examples;
+  const auto examples =
+      static_cast<double>(std::max<int64_t>(1, result.examples));
+  evaluation.loss = result.loss_sum / examples;
+  evaluation.accuracy =
+      result.correct < 0 ? -1 : static_cast<double>(result.correct) / examples;
+  return End(std::move(evaluation), context);
+}
+
+std::optional<Evaluation> Evaluator::WorkerLost(SessionId worker,
+                                                Context* context) {
+  if (!running_ || running_->worker != worker) return std::nullopt;
+  return Begin(context);
+}
+
+std::optional<Evaluation> Evaluator::Tick(Context* context) {
+  if (!running_ || running_->deadline > context->now) return std::nullopt;
+  return Begin(context);
+}
+
+absl::Time Evaluator::NextTick() const {
+  return running_ ? running_->deadline : absl::InfiniteFuture();
+}
+
+}  // namespace ebb::scheduler

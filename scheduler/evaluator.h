@@ -1,0 +1,90 @@
+// The evaluations of one job, one after the other: a snapshot is pinned on
+// every partition, then one worker computes it; where a server or that worker
+// fails, it is begun again with another snapshot.
+//
+//   due ──> pinning ──(all partitions)──> wants a worker ──> computing ──> done
+//             ^                                                  |
+//             +── a server or the worker was lost, time-out ─────+
+//
+// Decision logic only. Thread-compatible. Belongs to a TrainingJob.
+#ifndef EBB_SCHEDULER_EVALUATOR_H_
+#define EBB_SCHEDULER_EVALUATOR_H_
+
+#include <cstdint>
+#include <optional>
+#include <set>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "scheduler/cluster.h"
+#include "scheduler/job_state.h"
+#include "scheduler/placement.h"
+
+namespace ebb::scheduler {
+
+class Evaluator {
+ public:
+  // All outlive it. Of `state` it reads the generation and the evaluations;
+  // the caller adds those that it is handed.
+  Evaluator(const SchedulerOptions& options, const JobRecord& record,
+            const JobState& state, const PlacementTable& placement)
+      : options_(options),
+        record_(record),
+        state_(state),
+        placement_(placement) {}
+
+  bool underway() const { return running_.has_value(); }
+  // Who evaluates; 0: nobody yet.
+  SessionId worker() const { return running_ ? running_->worker : SessionId(); }
+  // None is under way, and none is to come.
+  bool AllDone() const;
+
+  // Begins the next, if `epochs_full` says that it is due and none is under
+  // way.
+  void Start(int32_t epochs_full, Context* context);
+  // Its snapshot is of values that are no more.
+  void Abandon() { running_.reset(); }
+  // The snapshot may have died with a server, and no worker is to blame.
+  void ServersBack(Context* context);
+
+  void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply);
+  // Whether the snapshot is there, and nobody computes it.
+  bool WantsWorker() const;
+  EvaluationLease Lease(const JobRecordPtr& record, SessionId worker,
+                        absl::Time now);
+
+  // What ended is returned, perhaps with an error; nullopt: nothing did.
+  std::optional<Evaluation> Evaluated(const EvaluationResult& result,
+                                      Context* context);
+  std::optional<Evaluation> WorkerLost(SessionId worker, Context* context);
+  std::optional<Evaluation> Tick(Context* context);
+  absl::Time NextTick() const;
+
+ private:
+  struct Running {
+    int32_t epoch = 0;
+    int64_t snapshot = 0;
+    std::set<PartitionId> pinned;
+    int64_t position = 0;
+    SessionId worker;  // 0: nobody yet.
+    absl::Time deadline;
+    int attempts = 0;
+  };
+
+  // The next epoch after which the model is evaluated; plan().epochs: none.
+  int32_t NextEpoch() const;
+  // Another snapshot; or, after so many attempts, an end with an error.
+  std::optional<Evaluation> Begin(Context* context);
+  Evaluation End(Evaluation evaluation, Context* context);
+
+  const SchedulerOptions& options_;
+  const JobRecord& record_;
+  const JobState& state_;
+  const PlacementTable& placement_;
+  std::optional<Running> running_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_EVALUATOR_H_

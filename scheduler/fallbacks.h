@@ -1,0 +1,55 @@
+// Servers that came back with less than they had: their storage was lost or is
+// older, or they died between two checkpoints. What is missing is computed
+// again; people want to know. Lost with the scheduler.
+//
+// Thread-compatible. Belongs to a TrainingJob.
+#ifndef EBB_SCHEDULER_FALLBACKS_H_
+#define EBB_SCHEDULER_FALLBACKS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/ids.h"
+#include "scheduler/mark_table.h"
+
+namespace ebb::scheduler {
+
+struct Fallback {
+  ServerId server;
+  std::string text;  // For people.
+  // What the partitions had.
+  std::vector<std::pair<PartitionId, int64_t>> examples;
+
+  // Whether they have it again.
+  bool MadeUpFor(const MarkTable& marks) const;
+};
+
+class Fallbacks {
+ public:
+  // A partition is back with `has` examples, and had `had`.
+  void CameBack(ServerId server, PartitionId partition, int64_t had,
+                int64_t has) {
+    if (has < had) untold_[server].emplace_back(partition, had);
+  }
+  // Once all partitions are back: a line for each server with less.
+  std::vector<std::string> Tell(const MarkTable& marks);
+  // The latest of each server, as told.
+  const std::vector<Fallback>& told() const { return told_; }
+  void Clear() {
+    untold_.clear();
+    told_.clear();
+  }
+
+ private:
+  Fallback& Of(ServerId server);
+
+  std::map<ServerId, std::vector<std::pair<PartitionId, int64_t>>> untold_;
+  std::vector<Fallback> told_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_FALLBACKS_H_

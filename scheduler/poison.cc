@@ -1,0 +1,138 @@
+#include "scheduler/poison.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::scheduler {
+
+Poison::Poison(const JobRecord& record, const MarkTable& marks,
+               LeaseTable* leases, JobState* state)
+    : record_(record),
+      plan_(record.plan),
+      marks_(marks),
+      leases_(leases),
+      state_(state) {
+  for (const int64_t ordinal : state_->quarantined) {
+    leases_->Quarantine(ordinal);
+  }
+}
+
+// A batch is not blamed for those before it: machines that are taken away
+// often are no poison.
+void Poison::Failed(const Failure& failure, Context* context) {
+  const int64_t ordinal = failure.ordinal;
+  const ItemId item = plan_.ItemAt(ordinal);
+  const auto [failed_at, first] =
+      state_->failed_at.try_emplace(ordinal, failure.position);
+  if (!first && failure.position > failed_at->second) {
+    state_->failures[ordinal] = 0;
+    failed_at->second = failure.position;
+  }
+  if (++state_->failures[ordinal] < plan_.quarantine_after &&
+      !failure.at_once) {
+    return;
+  }
+  state_->failures.erase(ordinal);
+  if (failure.position >= plan_.ItemSize(item))
+    return;  // Somebody finished it.
+  if (failure.policy == PoisonPolicy::kSkip &&
+      Skip(item, failure.position, failure.why, context)) {
+    return;
+  }
+  Quarantine(ordinal, absl::StrCat("at ", failure.position, ": ", failure.why),
+             context);
+}
+
+void Poison::Succeeded(int64_t ordinal) {
+  state_->failures.erase(ordinal);
+  state_->failed_at.erase(ordinal);
+}
+
+void Poison::NobodyCan(int64_t ordinal, const std::string& why,
+                       Context* context) {
+  state_->failed_at.erase(ordinal);
+  Quarantine(ordinal, why, context);
+}
+
+void Poison::Quarantine(int64_t ordinal, const std::string& why,
+                        Context* context) {
+  leases_->Quarantine(ordinal);
+  state_->quarantined.push_back(ordinal);
+  state_->phase = JobPhase::kPaused;
+  state_->reason = absl::StrCat("item ", ToString(plan_.ItemAt(ordinal)),
+                                " is quarantined: ", why);
+  context->Log(
+      absl::StrCat("job=", record_.name, " is paused: ", state_->reason));
+}
+
+// The batch at `begin` is not to be applied, on any partition. False: some
+// partition has applied it, so it can be computed; elsewhere it must be too.
+bool Poison::Skip(ItemId item, int64_t begin, const std::string& why,
+                  Context* context) {
+  if (marks_.HighestMark(item) > begin) return false;
+  const SkippedRange range{item, begin, plan_.BatchEnd(item, begin)};
+  if (std::find(state_->skipped.begin(), state_->skipped.end(), range) ==
+      state_->skipped.end()) {
+    state_->skipped.push_back(range);
+  }
+  context->Log(absl::StrCat("job=", record_.name, " skips examples [",
+                            range.begin, ", ", range.end, ") of item ",
+                            ToString(item), ": ", why));
+  return true;
+}
+
+std::optional<int64_t> Poison::QuarantinedAt(int64_t ordinal) const {
+  const auto it = state_->failed_at.find(ordinal);
+  if (it == state_->failed_at.end()) return std::nullopt;
+  return it->second;
+}
+
+bool Poison::BlamesABatch() const {
+  return std::any_of(
+      state_->quarantined.begin(), state_->quarantined.end(),
+      [this](int64_t ordinal) { return QuarantinedAt(ordinal).has_value(); });
+}
+
+bool Poison::Resolve(int64_t ordinal, bool skip, Context* context) {
+  if (std::erase(state_->quarantined, ordinal) == 0) return false;
+  const auto failed_at = QuarantinedAt(ordinal);
+  if (skip && failed_at) {
+    Skip(plan_.ItemAt(ordinal), *failed_at, "an operator said so", context);
+  }
+  state_->failed_at.erase(ordinal);
+  leases_->EndQuarantine(ordinal);
+  return true;
+}
+
+std::vector<SkippedRange> Poison::Adopt(const std::vector<SkippedRange>& ranges,
+                                        Context* context) {
+  std::vector<SkippedRange> adopted;
+  for (const SkippedRange& range : ranges) {
+    if (!plan_.HasItem(range.item) ||
+        std::find(state_->skipped.begin(), state_->skipped.end(), range) !=
+            state_->skipped.end()) {
+      continue;
+    }
+    context->Log(
+        absl::StrCat("job=", record_.name, " skips examples [", range.begin,
+                     ", ", range.end, ") of item ", ToString(range.item),
+                     ": it was decided before, and a server remembers it"));
+    state_->skipped.push_back(range);
+    adopted.push_back(range);
+  }
+  return adopted;
+}
+
+void Poison::BeginGeneration() {
+  for (const int64_t ordinal : state_->quarantined) {
+    leases_->Quarantine(ordinal);
+  }
+  std::erase_if(state_->failed_at, [this](const auto& one) {
+    return std::count(state_->quarantined.begin(), state_->quarantined.end(),
+                      one.first) == 0;
+  });
+  state_->failures.clear();
+}
+
+}  // namespace ebb::scheduler

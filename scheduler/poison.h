@@ -1,0 +1,75 @@
+// Which items of a job keep failing, and what becomes of them: failures are
+// counted by the batch they happen at; after so many, the item is quarantined
+// and the job pauses, or the batch is skipped, as the job's policy or an
+// operator says.
+//
+// Decision logic only. Thread-compatible. Belongs to a TrainingJob, which
+// stores `state` after every call that is not const.
+#ifndef EBB_SCHEDULER_POISON_H_
+#define EBB_SCHEDULER_POISON_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/protocol/plan.h"
+#include "scheduler/cluster.h"
+#include "scheduler/job_state.h"
+#include "scheduler/lease_table.h"
+#include "scheduler/mark_table.h"
+
+namespace ebb::scheduler {
+
+class Poison {
+ public:
+  // All outlive it. `state` says what was known before.
+  Poison(const JobRecord& record, const MarkTable& marks, LeaseTable* leases,
+         JobState* state);
+
+  // A lease of the item ended by its worker's death or error.
+  struct Failure {
+    int64_t ordinal = 0;
+    int64_t position = 0;  // Where the batch begins that was in work.
+    bool at_once = false;  // Once is enough.
+    PoisonPolicy policy = PoisonPolicy::kPause;
+    std::string why;
+  };
+  void Failed(const Failure& failure, Context* context);
+  // Its worker did all of it.
+  void Succeeded(int64_t ordinal);
+  // No worker can begin the job: no batch is to blame.
+  void NobodyCan(int64_t ordinal, const std::string& why, Context* context);
+
+  // Where the batch begins that a quarantined item failed at; nullopt: no
+  // worker could begin it.
+  std::optional<int64_t> QuarantinedAt(int64_t ordinal) const;
+  // Whether a batch is to blame for any quarantined item.
+  bool BlamesABatch() const;
+  // Opens a quarantined item, its batch skipped if so wanted and if there is
+  // one. False: it is not quarantined.
+  bool Resolve(int64_t ordinal, bool skip, Context* context);
+
+  // Decisions that a server has in its values; those that were not known.
+  std::vector<SkippedRange> Adopt(const std::vector<SkippedRange>& ranges,
+                                  Context* context);
+
+  // The leases were made anew: items stay quarantined, counts begin again.
+  void BeginGeneration();
+
+ private:
+  void Quarantine(int64_t ordinal, const std::string& why, Context* context);
+  bool Skip(ItemId item, int64_t begin, const std::string& why,
+            Context* context);
+
+  const JobRecord& record_;
+  const JobPlan& plan_;
+  const MarkTable& marks_;
+  LeaseTable* const leases_;
+  JobState* const state_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_POISON_H_

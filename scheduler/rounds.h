@@ -1,0 +1,68 @@
+// The rounds of one job: which are closed and durable everywhere, what servers
+// were told of it, whether a value that somebody needs is gone.
+//
+// Decision logic only. Thread-compatible. Belongs to a TrainingJob in rounds;
+// of another it holds nothing and is not asked.
+#ifndef EBB_SCHEDULER_ROUNDS_H_
+#define EBB_SCHEDULER_ROUNDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "scheduler/mark_table.h"
+#include "scheduler/rollback.h"
+
+namespace ebb::scheduler {
+
+class Rounds {
+ public:
+  // `plan` outlives it.
+  explicit Rounds(const JobPlan& plan)
+      : plan_(plan), kept_(plan.rounds() ? plan.partitions : 0) {}
+
+  // --- What servers say of a partition ---------------------------------------
+  void Registered(const PartitionRegistration& registration);
+  void Stored(const PartitionMarkReport& report);
+
+  // Whether the job must roll back, by the marks that are known now.
+  std::optional<Rollback> MustRollBack(const MarkTable& marks);
+
+  // --- What they are told ----------------------------------------------------
+  struct News {
+    RoundStatus status;
+    // Leases of rounds beyond the open one must be taken back.
+    bool revokes = false;
+  };
+  // What must be told to all servers now; nullopt: they know.
+  std::optional<News> Advance(JobId job, Generation generation,
+                              const MarkTable& marks);
+  // As told before; nullopt: nothing yet, in this generation.
+  const std::optional<RoundStatus>& told() const { return told_; }
+
+  // Whether items of the round may be leased: the one before it is closed, and
+  // the servers hold no more values than they may.
+  enum class Lease { kMay, kNotOpen, kNotDurable };
+  Lease MayLease(int64_t round) const;
+  // True once for each round: a checkpoint should be asked for.
+  bool WantsCheckpoint(int64_t round);
+
+  // A server is back: what was asked of it may be lost.
+  void ServerBack() { checkpoint_asked_ = -1; }
+  void BeginGeneration() {
+    told_.reset();
+    checkpoint_asked_ = -1;
+  }
+
+ private:
+  const JobPlan& plan_;
+  std::vector<PartitionRounds> kept_;  // By partition.
+  std::optional<RoundStatus> told_;
+  int64_t checkpoint_asked_ = -1;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_ROUNDS_H_

@@ -1,0 +1,208 @@
+// Who works on what, and who evaluates.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "scheduler/scheduler_fixture.h"
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class SchedulerLeasesTest : public SchedulerFixture {};
+
+TEST_F(SchedulerLeasesTest, LeasesOnlyWhenEveryPartitionIsRegistered) {
+  ServerUp();
+  Submit();
+  WorkerUp(kWorkerLink, kWorker);
+  EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
+  Register();
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  EXPECT_EQ(Leases(kWorkerLink)[0].item, (ItemId{0, 0}));
+}
+
+TEST_F(SchedulerLeasesTest, AConnectionThatBreaksFreesTheItemAtOnce) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 1}));
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  FromWorker(kOtherLink,
+             ItemEnd{kOther, job_, job().state().generation, {0, 1}});
+  EXPECT_EQ(job().leases().HeldBy(kOther).size(), 1);  // Item 2.
+  WorkerGone(kWorkerLink);
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 0}));
+}
+
+// Bug: the next worker computed again what the servers had not reported yet.
+TEST_F(SchedulerLeasesTest, AReturnedItemGoesOnWhereItsWorkerStopped) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  ItemEnd end{kWorker, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kReturned;
+  end.position = 1;
+  FromWorker(kWorkerLink, end);
+  WorkerUp(kOtherLink, kOther);
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_THAT(Leases(kOtherLink)[0].hints, testing::Each(1));
+}
+
+TEST_F(SchedulerLeasesTest, ASilentWorkerLosesItsItemAfterTheLeaseTime) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  Tick(absl::Seconds(2));
+  FromWorker(kWorkerLink,
+             Progress{kWorker, job_, job().state().generation, {0, 0}});
+  Tick(absl::Seconds(2));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+  Tick(absl::Seconds(1.5));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), IsEmpty());
+}
+
+TEST_F(SchedulerLeasesTest, NoLeaseRunsOutWhileAServerIsAway) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  SchedulerActions actions;
+  core_->OnServerDisconnected(kServerLink, now_, &actions);
+  Do(std::move(actions));
+  Tick(absl::Seconds(60));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+  ServerUp({Registration(0, 0)});
+  Tick(absl::Seconds(1));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+}
+
+TEST_F(SchedulerLeasesTest, AWorkerKeepsItsItemOverASchedulerRestart) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  const JobRegistration known = Registration(0, 0);
+  const Generation generation = job().state().generation;
+  const auto stored = stored_;
+  Restart(stored);
+  RegisterWorker again{kWorker, "w"};
+  again.held = {{job_, generation, {0, 0}}};
+  FromWorker(kWorkerLink, again);  // Before the servers are back.
+  EXPECT_THAT(to_worker_, IsEmpty());
+  ServerUp({known});
+  Register();
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 1}));
+}
+
+TEST_F(SchedulerLeasesTest, AJobBeginsWithAsManyWorkersAsItWantsAtLeast) {
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.min_workers = 2;
+  SchedulerActions actions;
+  job_ = *core_->Submit(record, now_, &actions);
+  Do(std::move(actions));
+  Register();
+  WorkerUp(kWorkerLink, kWorker);
+  EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_THAT(job().leases().HeldBy(kWorker), SizeIs(1));
+  EXPECT_THAT(job().leases().HeldBy(kOther), SizeIs(1));
+  // One that leaves stops nobody.
+  WorkerGone(kOtherLink);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(Leases(kWorkerLink), SizeIs(1));
+}
+
+TEST_F(SchedulerLeasesTest, AWorkerOfOneJobGetsNoItemOfAnother) {
+  Ready();
+  RegisterWorker picky{kWorker, "picky"};
+  picky.only_job = JobId(job_.value() + 1);
+  FromWorker(kWorkerLink, picky);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
+  // It keeps nobody else waiting.
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_THAT(Leases(kOtherLink), SizeIs(1));
+
+  picky.only_job = job_;
+  FromWorker(kWorkerLink, picky);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(Leases(kWorkerLink), SizeIs(1));
+}
+
+TEST_F(SchedulerLeasesTest, AWorkerGoesOnWithItsItemWhileServersAreAwaited) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  const Generation generation = job().state().generation;
+  Restart(std::map(stored_));
+  RegisterWorker again{kWorker, "w"};
+  again.held = {{job_, generation, {0, 0}}};
+  FromWorker(kWorkerLink, again);
+  FromWorker(kWorkerLink, Progress{kWorker, job_, generation, {0, 0}, 1});
+  EXPECT_THAT(to_worker_, IsEmpty());  // It is not told that the lease is lost.
+}
+
+TEST_F(SchedulerLeasesTest, ALeaseThatNeverArrivedIsGivenToSomebodyElse) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  // It comes back before its old connection is known to be broken.
+  FromWorker(LinkId(9), RegisterWorker{kWorker, "w"});
+  EXPECT_THAT(job().leases().HeldBy(kWorker), IsEmpty());
+  WorkerUp(kOtherLink, kOther);
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 0}));
+}
+
+// Bug: the evaluation waited for its whole time-out.
+TEST_F(SchedulerLeasesTest, ASnapshotLostWithItsServerIsTakenAgainAtOnce) {
+  const auto snapshots = [&] {
+    return std::count_if(to_server_.begin(), to_server_.end(),
+                         [](const auto& message) {
+                           return std::holds_alternative<TakeSnapshot>(message);
+                         });
+  };
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.evaluate_every = 1;
+  SchedulerActions actions;
+  job_ = *core_->Submit(record, now_, &actions);
+  Do(std::move(actions));
+  Register(4, 0);
+  EXPECT_EQ(snapshots(), 1);
+  SchedulerActions lost;
+  core_->OnServerDisconnected(kServerLink, now_, &lost);
+  Do(std::move(lost));
+  ServerUp();
+  Register(4, 0);
+  EXPECT_EQ(snapshots(), 1);
+}
+
+TEST_F(SchedulerLeasesTest, AnEvaluationWaitsForAWorkerAsLongAsItTakes) {
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.evaluate_every = 1;
+  SchedulerActions actions;
+  job_ = *core_->Submit(record, now_, &actions);
+  Do(std::move(actions));
+  Register(4, 4);
+  for (int i = 0; i < 20; ++i) Tick(absl::Seconds(61));
+  EXPECT_TRUE(job().evaluating());
+  EXPECT_THAT(job().state().evaluations, IsEmpty());
+}
+
+TEST_F(SchedulerLeasesTest, TwoWorkersOfOneNameWorkAndAreNamed) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  FromWorker(kOtherLink, RegisterWorker{kOther, "w", 33});
+  EXPECT_THAT(log_, ::testing::ElementsAre(HasSubstr("worker=w pid=33 has the "
+                                                     "name of one that is "
+                                                     "connected")));
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  EXPECT_THAT(Leases(kOtherLink), SizeIs(1));
+}
+
+}  // namespace
+}  // namespace ebb::scheduler

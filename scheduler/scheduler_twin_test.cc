@@ -1,0 +1,118 @@
+// Two processes that say they are one server.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "scheduler/scheduler_fixture.h"
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+constexpr LinkId kTwinLink(4);
+constexpr SessionId kTwin(150);
+
+// As SchedulerFixture, with a second process that says it is the server.
+class SchedulerTwinTest : public SchedulerFixture {
+ protected:
+  // What it is refused with; nullopt: it is not.
+  std::optional<RefuseServer> TwinUp() {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = kTwin;
+    message.address = "there:2";
+    message.process_id = 77;
+    SchedulerActions actions;
+    core_->OnServer(kTwinLink, message, now_, &actions);
+    Do(std::move(actions));
+    return Refused(kTwinLink);
+  }
+  std::optional<RefuseServer> Refused(LinkId link) const {
+    for (size_t i = 0; i < to_server_.size(); ++i) {
+      const auto* refusal = std::get_if<RefuseServer>(&to_server_[i]);
+      if (refusal != nullptr && to_server_links_[i] == link) return *refusal;
+    }
+    return std::nullopt;
+  }
+  // It has a process number by which a person finds it.
+  void FirstUp() {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = kServerSession;
+    message.address = "here:1";
+    message.process_id = 55;
+    FromServer(message, kServerSession);
+  }
+};
+
+// Bug: the second took the place of the first, which was not told.
+TEST_F(SchedulerTwinTest, ASecondProcessIsRefusedWhileTheFirstIsHeardFrom) {
+  FirstUp();
+  Submit();
+  Register();
+  for (int i = 0; i < 4; ++i) {
+    now_ += SchedulerOptions().server_ttl / 2;
+    FromServer(ServerAlive{kServerSession}, kServerSession);
+    const auto refusal = TwinUp();
+    ASSERT_TRUE(refusal.has_value());
+    EXPECT_FALSE(refusal->displaced);
+    EXPECT_THAT(refusal->reason, HasSubstr("server 0 is there already: "
+                                           "process 55 at here:1"));
+    EXPECT_THAT(log_, SizeIs(i == 0 ? 1 : 0));  // Once is enough.
+  }
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+  EXPECT_TRUE(job().placement().AllRegistered());
+  // Nothing that it says counts.
+  SchedulerActions actions;
+  core_->OnServer(kTwinLink, RegisterPartitions{kTwin, Registration(4, 4)},
+                  now_, &actions);
+  Do(std::move(actions));
+  EXPECT_EQ(job().marks().full_everywhere(), 0);
+}
+
+TEST_F(SchedulerTwinTest, AProcessThatCameBackIsTakenWhenTheBreakIsNoticed) {
+  FirstUp();
+  ASSERT_TRUE(TwinUp().has_value());
+  ServerGone();
+  EXPECT_FALSE(TwinUp().has_value());
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kTwin);
+}
+
+TEST_F(SchedulerTwinTest, ASilentServerIsDisplacedAndTold) {
+  FirstUp();
+  Submit();
+  Register();
+  now_ += SchedulerOptions().server_ttl;
+  EXPECT_FALSE(TwinUp().has_value());
+  const auto told = Refused(kServerLink);
+  ASSERT_TRUE(told.has_value());
+  EXPECT_TRUE(told->displaced);
+  EXPECT_THAT(told->reason,
+              HasSubstr("process 77 at there:2 has taken the place of "
+                        "server 0, which said nothing for 5s"));
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kTwin);
+  // What the first still says does not count, and its end is nobody's.
+  FromServer(RegisterPartitions{kServerSession, Registration(4, 4)},
+             kServerSession);
+  EXPECT_EQ(job().marks().full_everywhere(), 0);
+  ServerGone();
+  EXPECT_TRUE(core_->cluster().servers.at(kServer).connected);
+}
+
+TEST_F(SchedulerTwinTest, AConnectionMadeAnewIsNoSecondProcess) {
+  FirstUp();
+  RegisterServer again;
+  again.server = kServer;
+  again.session = kServerSession;
+  SchedulerActions actions;
+  core_->OnServer(kTwinLink, again, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_FALSE(Refused(kTwinLink).has_value());
+  EXPECT_FALSE(Refused(kServerLink).has_value());
+}
+
+}  // namespace
+}  // namespace ebb::scheduler

@@ -1,0 +1,289 @@
+// What a job does with its workers: leases, the view, failures; see
+// training_job.h.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+#include "scheduler/training_job.h"
+
+namespace ebb::scheduler {
+
+// --- Leases
+// ---------------------------------------------------------------------
+
+bool TrainingJob::MayLease(int64_t ordinal, Context* context) {
+  if (!plan().rounds()) return true;
+  const int64_t round = plan().RoundOf(plan().ItemAt(ordinal));
+  const Rounds::Lease lease = rounds_.MayLease(round);
+  // The servers hold as many values as they may: they must be stored first.
+  if (lease == Rounds::Lease::kNotDurable && rounds_.WantsCheckpoint(round)) {
+    RequestCheckpoint(context);
+  }
+  return lease == Rounds::Lease::kMay;
+}
+
+bool TrainingJob::HasBegun(const Cluster& cluster) const {
+  if (begun_ || marks_.marks(PartitionId(0)).examples() > 0) return true;
+  return cluster.WorkersFor(id()) >= plan().min_workers;
+}
+
+bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
+  if (!started_ || !placement_.AllRegistered()) return false;
+  if (!worker->no_evaluations && evaluator_.WantsWorker()) {
+    SendPlacement(worker->session, context);
+    context->ToWorker(worker->session,
+                      evaluator_.Lease(record_, worker->session, context->now));
+  }
+  if (worker->wants <= 0 || state_.phase != JobPhase::kRunning) return false;
+  begun_ = HasBegun(*context->cluster);
+  if (!begun_) return false;
+  const auto ordinal = leases_.LowestOpen();
+  if (!ordinal || !MayLease(*ordinal, context)) return false;
+  const bool first = leases_.HeldBy(worker->session).empty();
+  if (first && plan().max_workers > 0) {
+    std::set<SessionId> holders;
+    for (const auto& [held, lease] : leases_.held()) {
+      holders.insert(lease.worker);
+    }
+    if (static_cast<int32_t>(holders.size()) >= plan().max_workers) {
+      return false;
+    }
+  }
+  --worker->wants;
+  leases_.Take(*ordinal, worker->session, context->now + options_.lease_ttl);
+  if (first) JoinView(worker->session, -1, context);
+  SendLease(worker->session, *ordinal, context);
+  // After the lease: a worker ignores the placement of a job it has not met.
+  if (first) SendPlacement(worker->session, context);
+  return true;
+}
+
+void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
+                            Context* context) {
+  Lease lease;
+  lease.record = record_;
+  lease.generation = state_.generation;
+  lease.item = plan().ItemAt(ordinal);
+  lease.ttl = options_.lease_ttl;
+  lease.hints = marks_.Hints(lease.item);
+  if (const auto it = returned_at_.find(ordinal); it != returned_at_.end()) {
+    // Its last worker knew better than the servers' last reports.
+    for (int64_t& hint : lease.hints) hint = std::max(hint, it->second);
+    returned_at_.erase(it);
+  }
+  if (view_.Contains(worker)) {
+    lease.joined = view_.member(worker).joined;
+    lease.start_clock = view_.member(worker).start_clock;
+  }
+  for (const SkippedRange& range : state_.skipped) {
+    if (range.item == lease.item) lease.skipped.push_back(range);
+  }
+  context->ToWorker(worker, std::move(lease));
+}
+
+void TrainingJob::JoinView(SessionId worker, int64_t own_clock,
+                           Context* context) {
+  if (plan().consistency.kind != ConsistencyKind::kSsp ||
+      view_.Contains(worker)) {
+    return;
+  }
+  view_.Join(worker, ViewNumber(context->numbers->Draw(context->now)),
+             own_clock);
+  BroadcastView(context);
+}
+
+void TrainingJob::LeaveViewIfIdle(SessionId worker, Context* context) {
+  if (!leases_.HeldBy(worker).empty() || !view_.Contains(worker)) return;
+  view_.Leave(worker, ViewNumber(context->numbers->Draw(context->now)));
+  BroadcastView(context);
+}
+
+void TrainingJob::BroadcastView(Context* context) {
+  context->ToOwners(placement_, view_.Message(id(), state_.generation));
+}
+
+void TrainingJob::SendView(const ServerInfo& server, Context* context) {
+  if (plan().consistency.kind != ConsistencyKind::kSsp) return;
+  context->ToServer(server, view_.Message(id(), state_.generation));
+}
+
+void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
+                             int64_t clock, Context* context) {
+  const bool ours = started_ && state_.phase == JobPhase::kRunning &&
+                    held.generation == state_.generation &&
+                    plan().HasItem(held.item) &&
+                    leases_.Adopt(plan().Ordinal(held.item), worker.session,
+                                  context->now + options_.lease_ttl);
+  if (!ours) {
+    context->ToWorker(worker.session,
+                      LeaseLost{held.job, held.generation, held.item});
+    return;
+  }
+  JoinView(worker.session, clock, context);
+  SendLease(worker.session, plan().Ordinal(held.item), context);
+}
+
+void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
+                          Context* context) {
+  if (!plan().HasItem(progress.item)) return;
+  const int64_t computed = progress.examples - worker->examples;
+  if (computed > 0) statistics_.examples_by_worker[worker->name] += computed;
+  worker->examples = std::max(worker->examples, progress.examples);
+  const int64_t ordinal = plan().Ordinal(progress.item);
+  const auto held = leases_.HeldBy(worker->session);
+  view_.Learn(worker->session, progress.clock);
+  if (std::find(held.begin(), held.end(), ordinal) == held.end() ||
+      (progress.not_in_view && !view_.Contains(worker->session))) {
+    // Its lease ran out meanwhile: it may have it back if nobody else has it.
+    AdoptLease(*worker, {id(), progress.generation, progress.item},
+               view_.Contains(worker->session) ? progress.clock : -1, context);
+    return;
+  }
+  if (progress.not_in_view) SendLease(worker->session, ordinal, context);
+  leases_.SetPosition(ordinal, worker->session, progress.position);
+  leases_.Renew(worker->session, context->now + options_.lease_ttl);
+}
+
+void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
+                            Context* context) {
+  if (end.generation != state_.generation || !plan().HasItem(end.item)) return;
+  const int64_t ordinal = plan().Ordinal(end.item);
+  switch (end.end) {
+    case LeaseEnd::kDone:
+      leases_.Done(ordinal, worker->session,
+                   context->now + options_.confirm_timeout);
+      poison_.Succeeded(ordinal);
+      break;
+    case LeaseEnd::kReturned:
+      returned_at_[ordinal] = end.position;
+      [[fallthrough]];
+    case LeaseEnd::kRefused:
+      leases_.Release(ordinal, worker->session);
+      break;
+    case LeaseEnd::kFailed:
+      leases_.Release(ordinal, worker->session);
+      context->Log(absl::StrCat("job=", record_->name, " worker=", worker->name,
+                                " item=", ToString(end.item), " failed at ",
+                                end.position, ": ", end.error));
+      if (end.failed_end <= end.position) {
+        CouldNotBegin(worker, end.error, context);
+      } else {
+        LeaseFailed(
+            {.ordinal = ordinal,
+             .position = end.position,
+             .at_once = end.non_finite,
+             .policy = end.non_finite ? plan().on_nonfinite : plan().on_poison,
+             .why = end.error},
+            context);
+      }
+      break;
+  }
+  LeaveViewIfIdle(worker->session, context);
+}
+
+// The worker says nothing of a batch, so no batch is blamed: it is asked no
+// more, and the others go on.
+void TrainingJob::CouldNotBegin(WorkerInfo* worker, const std::string& why,
+                                Context* context) {
+  worker->unfit_for.insert(id());
+  could_not_begin_ = absl::StrCat("worker ", worker->name, ": ", why);
+  PauseIfNobodyCan(context);
+}
+
+// When only those are left that could not begin, somebody must look.
+void TrainingJob::PauseIfNobodyCan(Context* context) {
+  const Cluster& cluster = *context->cluster;
+  const bool somebody_tried = std::any_of(
+      cluster.workers.begin(), cluster.workers.end(),
+      [this](const auto& one) { return one.second.unfit_for.contains(id()); });
+  if (state_.phase != JobPhase::kRunning || cluster.WorkersFor(id()) > 0 ||
+      !somebody_tried) {
+    return;
+  }
+  const auto ordinal = leases_.LowestOpen();
+  if (!ordinal) return;
+  dirty_ = true;
+  poison_.NobodyCan(
+      *ordinal,
+      absl::StrCat("no worker can begin it; the last that tried is ",
+                   could_not_begin_),
+      context);
+}
+
+// Only leases that ended by the worker's death or error while all partitions
+// were there count: nobody is blamed for a server that was away.
+void TrainingJob::LeaseFailed(const Poison::Failure& failure,
+                              Context* context) {
+  if (!placement_.AllRegistered() && !EBB_PLANTED(every_failed_lease_counts)) {
+    return;
+  }
+  if (state_.phase == JobPhase::kCompleted ||
+      state_.phase == JobPhase::kCancelled) {
+    return;  // Nothing pauses what is over.
+  }
+  dirty_ = true;
+  poison_.Failed(failure, context);
+}
+
+void TrainingJob::ReleaseUnclaimed(const WorkerInfo& worker, Context* context) {
+  for (const int64_t ordinal : leases_.HeldBy(worker.session)) {
+    const bool claimed = std::any_of(
+        worker.claims.begin(), worker.claims.end(), [&](const HeldItem& held) {
+          return held.job == id() && held.item == plan().ItemAt(ordinal);
+        });
+    if (!claimed) leases_.Release(ordinal, worker.session);
+  }
+  LeaveViewIfIdle(worker.session, context);
+}
+
+void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
+  const auto held = leases_.HeldBy(worker.session);
+  for (const int64_t ordinal : held) {
+    leases_.Release(ordinal, worker.session);
+  }
+  if (!held.empty()) {
+    // It worked on the lowest; the next it only held.
+    const int64_t ordinal = held.front();
+    LeaseFailed({.ordinal = ordinal,
+                 .position = marks_.HighestMark(plan().ItemAt(ordinal)),
+                 .policy = plan().on_poison,
+                 .why = absl::StrCat("worker ", worker.name, " died on it")},
+                context);
+  }
+  LeaveViewIfIdle(worker.session, context);
+  EvaluationEnded(evaluator_.WorkerLost(worker.session, context), context);
+  PauseIfNobodyCan(context);
+}
+
+void TrainingJob::Resolve(int64_t ordinal, bool skip, Context* context) {
+  if (!poison_.Resolve(ordinal, skip, context)) return;
+  dirty_ = true;
+  if (!state_.quarantined.empty() || state_.phase != JobPhase::kPaused) return;
+  for (auto& [session, worker] : context->cluster->workers) {
+    worker.unfit_for.erase(id());
+  }
+  GoOn();
+}
+
+void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
+  if (state_.phase != JobPhase::kPaused || !worker.MayWorkOn(id()) ||
+      poison_.BlamesABatch()) {
+    return;
+  }
+  context->Log(absl::StrCat("job=", record_->name, " goes on: worker ",
+                            worker.name,
+                            " is there, which has not tried it yet"));
+  for (const int64_t ordinal : std::vector(state_.quarantined)) {
+    poison_.Resolve(ordinal, false, context);
+  }
+  GoOn();
+}
+
+void TrainingJob::GoOn() {
+  state_.phase = JobPhase::kRunning;
+  state_.reason.clear();
+  dirty_ = true;
+}
+
+}  // namespace ebb::scheduler
