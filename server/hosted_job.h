@@ -21,7 +21,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
@@ -195,7 +194,7 @@ class HostedJob {
     PushSequencer<PendingPushPtr> pushes;
     absl::Time heard;  // The last push of the worker.
   };
-  absl::flat_hash_map<SessionId, Sequencer> sequencers_;
+  std::map<SessionId, Sequencer> sequencers_;
   // When to look for pushes that were held too long.
   absl::Time give_up_held_at_ = absl::InfiniteFuture();
   int64_t pushes_admitted_ = 0;

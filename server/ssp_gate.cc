@@ -53,10 +53,12 @@ SspGate::Answer SspGate::Ask(const WorkerStamp& stamp, int64_t target) const {
 }
 
 SessionId SspGate::slowest() const {
+  SessionId slowest;
   for (const auto& [worker, member] : members_) {
-    if (member.clock == min_clock()) return worker;
+    if (member.clock != min_clock()) continue;
+    if (slowest == SessionId() || worker < slowest) slowest = worker;
   }
-  return SessionId();
+  return slowest;
 }
 
 }  // namespace ebb::server

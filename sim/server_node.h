@@ -8,7 +8,6 @@
 #include <memory>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "common/protocol/messages.h"
 #include "server/server_core.h"
 #include "server/store/memory_store.h"
@@ -88,7 +87,7 @@ class ServerNode final : public ClientNode {
   std::shared_ptr<server::BlockPool> pool_;
   std::unique_ptr<server::ServerCore> core_;
   uint64_t next_token_ = 1;
-  absl::flat_hash_map<uint64_t, Token> tokens_;
+  std::map<uint64_t, Token> tokens_;
   std::deque<server::ServerAction> storage_;
   bool storing_ = false;
   ViewUpdate view_;
