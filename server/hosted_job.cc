@@ -35,10 +35,11 @@ HostedJob::HostedJob(const ServerOptions& options, StoredJob job,
                      const Inventory& inventory)
     : options_(options),
       job_(std::move(job)),
+      intake_(options.push_window, options.push_hold),
       gate_(plan().consistency.clock_bound) {
   for (const VersionKey& key : inventory.versions) {
     if (key.job != job_.record->id) continue;
-    Hosted& hosted = partitions_[key.partition];
+    HostedPartition& hosted = partitions_[key.partition];
     const auto rounds = inventory.rounds.find(key);
     hosted.versions.Add(key, rounds == inventory.rounds.end()
                                  ? std::nullopt
@@ -59,8 +60,7 @@ Term HostedJob::term(PartitionId id) const {
   return it == partitions_.end() ? Term() : it->second.term;
 }
 
-// --- Grants
-// -------------------------------------------------------------------
+// --- Grants ------------------------------------------------------------------
 
 void HostedJob::Complain(std::string what, ServerProblem kind) {
   problem_ = std::move(what);
@@ -128,7 +128,7 @@ void HostedJob::AdoptGeneration(const Grant& grant, ServerActions* out) {
   ReleasePulls(out);
 }
 
-void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
+void HostedJob::DropPartition(HostedPartition* hosted, ServerActions* out) {
   if (writing_ && !writing_->cut_taken &&
       &partitions_[writing_->partition] == hosted) {
     writing_.reset();  // Nobody would take this cut any more.
@@ -139,14 +139,15 @@ void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
   hosted->load_waits = false;
   hosted->busy = false;
   if (hosted->running.push != nullptr) {
-    Answer(hosted->running.push, hosted->running.segment,
-           Verdict::kWrongPlacement, 0, Term(), out);
+    hosted->running.push->Answer(hosted->running.segment,
+                                 Verdict::kWrongPlacement, 0, Term(), out);
     hosted->running = {};
   }
-  for (const QueuedSegment& queued : std::exchange(hosted->queue, {})) {
+  for (const HostedPartition::QueuedSegment& queued :
+       std::exchange(hosted->queue, {})) {
     --pushes_admitted_;
-    Answer(queued.push, queued.segment, Verdict::kWrongPlacement, 0, Term(),
-           out);
+    queued.push->Answer(queued.segment, Verdict::kWrongPlacement, 0, Term(),
+                        out);
   }
   hosted->base_durable = false;
   hosted->cut_wanted = false;
@@ -158,7 +159,7 @@ void HostedJob::DropPartition(Hosted* hosted, ServerActions* out) {
 
 void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
                          ServerActions* out) {
-  Hosted& hosted = partitions_[grant.partition];
+  HostedPartition& hosted = partitions_[grant.partition];
   if (grant.term <= hosted.highest_seen) {
     Register({grant.partition}, out);
     return;
@@ -173,8 +174,6 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
     // durable under it: an abandoned term could else be loaded instead.
     hosted.base_durable = EBB_PLANTED(durable_before_a_version_of_the_term);
     hosted.cut_wanted = true;
-    hosted.changed.clear();
-    hosted.changed_durable.clear();
     Register({grant.partition}, out);
     return;
   }
@@ -194,8 +193,8 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
   LoadNext(grant.partition, &hosted, now, out);
 }
 
-void HostedJob::LoadNext(PartitionId id, Hosted* hosted, absl::Time now,
-                         ServerActions* out) {
+void HostedJob::LoadNext(PartitionId id, HostedPartition* hosted,
+                         absl::Time now, ServerActions* out) {
   if (!hosted->to_load.empty()) {
     out->push_back(LoadVersion{hosted->to_load.front(), resources_.pool});
     return;
@@ -216,7 +215,7 @@ void HostedJob::LoadNext(PartitionId id, Hosted* hosted, absl::Time now,
   BeginServing(id, hosted, *std::move(values), out);
 }
 
-void HostedJob::LoadLater(Hosted* hosted, const absl::Status& why,
+void HostedJob::LoadLater(HostedPartition* hosted, const absl::Status& why,
                           absl::Time now, ServerActions* out) {
   hosted->load_waits = true;
   retry_loads_at_ = std::min(retry_loads_at_, now + kLoadRetry);
@@ -229,7 +228,7 @@ void HostedJob::LoadLater(Hosted* hosted, const absl::Status& why,
 
 void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
                        absl::Time now, ServerActions* out) {
-  Hosted& hosted = partitions_[key.partition];
+  HostedPartition& hosted = partitions_[key.partition];
   if (hosted.values != nullptr || hosted.to_load.empty() ||
       hosted.to_load.front() != key || hosted.load_waits) {
     return;  // Granted anew meanwhile.
@@ -265,7 +264,7 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
   BeginServing(key.partition, &hosted, *std::move(values), out);
 }
 
-void HostedJob::BeginServing(PartitionId id, Hosted* hosted,
+void HostedJob::BeginServing(PartitionId id, HostedPartition* hosted,
                              std::unique_ptr<Partition> values,
                              ServerActions* out) {
   hosted->to_load.clear();
@@ -275,36 +274,13 @@ void HostedJob::BeginServing(PartitionId id, Hosted* hosted,
   ReleasePulls(out);
 }
 
-PartitionRegistration HostedJob::RegistrationOf(PartitionId id,
-                                                const Hosted& hosted) const {
-  PartitionRegistration registration;
-  registration.partition = id;
-  registration.serving = hosted.values != nullptr && hosted.term != Term();
-  registration.term = registration.serving ? hosted.term : hosted.highest_seen;
-  if (registration.serving) {
-    registration.marks = hosted.values->marks().Encode();
-    if (EBB_PLANTED(durable_confused_with_applied)) {
-      registration.durable_marks = registration.marks;
-    } else if (hosted.base_durable && hosted.durable.has_value()) {
-      registration.durable_marks = hosted.durable->Encode();
-    }
-    registration.skipped = hosted.values->ledger().skipped();
-    if (plan().rounds()) {
-      registration.oldest_round = hosted.values->rounds().oldest;
-      registration.stored =
-          hosted.versions.OfRounds(job_.generation, job_.rollback);
-    }
-  }
-  return registration;
-}
-
 JobRegistration HostedJob::Registration() const {
   JobRegistration registration;
   registration.record = job_.record;
   registration.generation = job_.generation;
   registration.rollback = job_.rollback;
   for (const auto& [id, hosted] : partitions_) {
-    registration.partitions.push_back(RegistrationOf(id, hosted));
+    registration.partitions.push_back(hosted.Registration(id, job_));
   }
   return registration;
 }
@@ -317,36 +293,20 @@ void HostedJob::Register(std::vector<PartitionId> partitions,
   message.job.generation = job_.generation;
   message.job.rollback = job_.rollback;
   for (const PartitionId id : partitions) {
-    Hosted& hosted = partitions_[id];
-    hosted.changed.clear();
-    hosted.changed_durable.clear();
-    hosted.changed_versions = false;
-    message.job.partitions.push_back(RegistrationOf(id, hosted));
+    HostedPartition& hosted = partitions_[id];
+    hosted.ResetReport();
+    message.job.partitions.push_back(hosted.Registration(id, job_));
   }
   out->push_back(SendScheduler{std::move(message)});
 }
 
-// --- Pushes
-// -------------------------------------------------------------------
+// --- Pushes ------------------------------------------------------------------
 
 void HostedJob::Push(uint64_t token, PushRequest push, absl::Time now,
                      ServerActions* out) {
-  auto pending = std::make_shared<PendingPush>();
-  pending->token = token;
-  PushReply& reply = pending->reply;
-  reply.job = push.job;
-  reply.generation = job_.generation;
-  reply.server = options_.id;
-  reply.server_session = options_.session;
-  reply.worker = push.stamp.worker;
-  reply.incarnation = push.incarnation;
-  reply.sequence = push.sequence;
-  reply.item = push.item;
-  reply.segments.resize(push.segments.size());
-  pending->unanswered = push.segments.size();
-  pending->request = std::move(push);
-  const PushRequest& request = pending->request;
-
+  const auto pending = std::make_shared<PendingPush>(token, std::move(push),
+                                                     job_.generation, options_);
+  const PushRequest& request = pending->request();
   if (request.generation != job_.generation) {
     AnswerAll(pending, Verdict::kWrongGeneration, out);
     return;
@@ -357,21 +317,7 @@ void HostedJob::Push(uint64_t token, PushRequest push, absl::Time now,
   }
   const int64_t min_before = gate_.min_clock();
   gate_.Learn(request.stamp);
-  Sequencer& sequencer =
-      sequencers_
-          .try_emplace(
-              request.stamp.worker,
-              Sequencer{PushSequencer<PendingPushPtr>(options_.push_window),
-                        now})
-          .first->second;
-  sequencer.heard = now;
-  auto outcome = sequencer.pushes.Arrive(
-      EBB_PLANTED(sequence_numbers_without_incarnation) ? 0
-                                                        : request.incarnation,
-      request.sequence, pending);
-  if (sequencer.pushes.holds()) {
-    give_up_held_at_ = std::min(give_up_held_at_, now + options_.push_hold);
-  }
+  const auto outcome = intake_.Arrive(pending, now);
   for (const PendingPushPtr& old : outcome.superseded) {
     AnswerAll(old, Verdict::kSuperseded, out);
   }
@@ -384,48 +330,17 @@ void HostedJob::Push(uint64_t token, PushRequest push, absl::Time now,
   if (gate_.min_clock() != min_before) ReleasePulls(out);
 }
 
-// What a dead worker left must not take the room of the living.
-void HostedJob::GiveUpHeld(absl::Time now, ServerActions* out) {
-  give_up_held_at_ = absl::InfiniteFuture();
-  for (auto& [worker, sequencer] : sequencers_) {
-    if (!sequencer.pushes.holds()) continue;
-    const absl::Time until = sequencer.heard + options_.push_hold;
-    if (until > now) {
-      give_up_held_at_ = std::min(give_up_held_at_, until);
-      continue;
-    }
-    for (const PendingPushPtr& push : sequencer.pushes.Drain()) {
-      AnswerAll(push, Verdict::kSuperseded, out);
-    }
-  }
-}
-
 void HostedJob::AnswerAll(const PendingPushPtr& push, Verdict verdict,
                           ServerActions* out) {
-  if (push->request.segments.empty()) {
-    out->push_back(ReplyPush{push->token, std::move(push->reply)});
-    return;
-  }
-  for (size_t i = 0; i < push->request.segments.size(); ++i) {
-    Answer(push, i, verdict, 0, term(push->request.segments[i].partition), out);
-  }
-}
-
-void HostedJob::Answer(const PendingPushPtr& push, size_t segment,
-                       Verdict verdict, int64_t mark, Term term,
-                       ServerActions* out) {
-  PushSegmentReply& reply = push->reply.segments[segment];
-  reply.partition = push->request.segments[segment].partition;
-  reply.verdict = verdict;
-  reply.mark = mark;
-  reply.term = term;
-  if (--push->unanswered == 0) {
-    out->push_back(ReplyPush{push->token, std::move(push->reply)});
+  const auto& segments = push->request().segments;
+  if (segments.empty()) return push->Reply(out);
+  for (size_t i = 0; i < segments.size(); ++i) {
+    push->Answer(i, verdict, 0, term(segments[i].partition), out);
   }
 }
 
 void HostedJob::Admit(const PendingPushPtr& push, ServerActions* out) {
-  const auto& segments = push->request.segments;
+  const auto& segments = push->request().segments;
   if (segments.empty()) {
     AnswerAll(push, Verdict::kInvalid, out);
     return;
@@ -437,7 +352,7 @@ void HostedJob::Admit(const PendingPushPtr& push, ServerActions* out) {
     return;
   }
   // Answering the last segment ends the push, so first all are queued.
-  std::vector<std::pair<PartitionId, Hosted*>> touched;
+  std::vector<std::pair<PartitionId, HostedPartition*>> touched;
   std::vector<size_t> misplaced;
   for (size_t i = 0; i < segments.size(); ++i) {
     const auto it = partitions_.find(segments[i].partition);
@@ -451,19 +366,21 @@ void HostedJob::Admit(const PendingPushPtr& push, ServerActions* out) {
     touched.emplace_back(it->first, &it->second);
   }
   for (const size_t i : misplaced) {
-    Answer(push, i, Verdict::kWrongPlacement, 0, term(segments[i].partition),
-           out);
+    push->Answer(i, Verdict::kWrongPlacement, 0, term(segments[i].partition),
+                 out);
   }
   for (const auto& [id, hosted] : touched) RunQueue(id, hosted, out);
 }
 
-void HostedJob::RunQueue(PartitionId id, Hosted* hosted, ServerActions* out) {
+void HostedJob::RunQueue(PartitionId id, HostedPartition* hosted,
+                         ServerActions* out) {
   while (!hosted->busy && hosted->values != nullptr) {
     if (writing_ && writing_->partition == id && !writing_->cut_taken) {
       TakeWantedCut(id, hosted, out);
     }
     if (hosted->queue.empty()) return;
-    const QueuedSegment next = std::move(hosted->queue.front());
+    const HostedPartition::QueuedSegment next =
+        std::move(hosted->queue.front());
     hosted->queue.pop_front();
     --pushes_admitted_;
     hosted->busy = StartUpdate(hosted, next, out);
@@ -471,13 +388,14 @@ void HostedJob::RunQueue(PartitionId id, Hosted* hosted, ServerActions* out) {
 }
 
 // Judges the segment; returns true when its update runs now.
-bool HostedJob::StartUpdate(Hosted* hosted, const QueuedSegment& next,
+bool HostedJob::StartUpdate(HostedPartition* hosted,
+                            const HostedPartition::QueuedSegment& next,
                             ServerActions* out) {
-  const PushRequest& push = next.push->request;
+  const PushRequest& push = next.push->request();
   const PushSegment& segment = push.segments[next.segment];
   if (segment.term != hosted->term) {
-    Answer(next.push, next.segment, Verdict::kWrongPlacement, 0, hosted->term,
-           out);
+    next.push->Answer(next.segment, Verdict::kWrongPlacement, 0, hosted->term,
+                      out);
     return false;
   }
   const Judgement judgement =
@@ -507,18 +425,19 @@ bool HostedJob::StartUpdate(Hosted* hosted, const QueuedSegment& next,
       PushRefused(std::string(update.status().message()));
     }
   }
-  Answer(next.push, next.segment, verdict, judgement.mark, hosted->term, out);
+  next.push->Answer(next.segment, verdict, judgement.mark, hosted->term, out);
   return false;
 }
 
 void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
   const PartitionId id = task.partition->id();
-  Hosted& hosted = partitions_[id];
+  HostedPartition& hosted = partitions_[id];
   if (hosted.values != task.partition || !hosted.busy) {
     return;  // Dropped meanwhile; the push has been answered.
   }
-  const QueuedSegment running = std::exchange(hosted.running, {});
-  const PushRequest& push = running.push->request;
+  const HostedPartition::QueuedSegment running =
+      std::exchange(hosted.running, {});
+  const PushRequest& push = running.push->request();
   const int64_t round_before = hosted.values->open_round();
   const int64_t mark = hosted.values->Commit(std::move(task.update));
   hosted.busy = false;
@@ -529,8 +448,8 @@ void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
     statistics_.loss_sum += push.loss_sum;
     statistics_.loss_examples += push.end - push.begin;
   }
-  Answer(running.push, running.segment, Verdict::kApplied, mark,
-         push.segments[running.segment].term, out);
+  running.push->Answer(running.segment, Verdict::kApplied, mark,
+                       push.segments[running.segment].term, out);
   if (hosted.values->open_round() != round_before) {
     report_at_once_ = true;
     ReleasePulls(out);
@@ -542,8 +461,7 @@ void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
   RunQueue(id, &hosted, out);
 }
 
-// --- Pulls
-// --------------------------------------------------------------------
+// --- Pulls -------------------------------------------------------------------
 
 void HostedJob::Clock(const ClockUpdate& clock, ServerActions* out) {
   if (clock.generation != job_.generation) return;
@@ -557,11 +475,8 @@ void HostedJob::Pull(uint64_t token, PullRequest pull, absl::Time now,
   const int64_t before = gate_.min_clock();
   gate_.Learn(pull.stamp);
   // A worker has one pull at a time: its earlier one is not waited for.
-  for (size_t i = 0; i < parked_.size(); ++i) {
-    if (parked_[i].request.stamp.worker != pull.stamp.worker) continue;
-    ReplyWait(parked_[i], out);
-    parked_.erase(parked_.begin() + static_cast<int64_t>(i));
-    break;
+  if (const auto earlier = parked_.TakeOf(pull.stamp.worker)) {
+    ReplyWait(*earlier, out);
   }
   if (auto reply = TryPull(pull)) {
     out->push_back(ReplyPull{token, *std::move(reply)});
@@ -569,7 +484,7 @@ void HostedJob::Pull(uint64_t token, PullRequest pull, absl::Time now,
     if (pull.stamp.joined > gate_.view()) {
       AskForView(pull.stamp.joined, now, out);
     }
-    parked_.push_back({token, std::move(pull), now + options_.pull_park});
+    parked_.Park({token, std::move(pull), now + options_.pull_park});
   }
   if (gate_.min_clock() != before) ReleasePulls(out);
 }
@@ -680,15 +595,12 @@ void HostedJob::ReplyWait(const ParkedPull& parked, ServerActions* out) {
 }
 
 void HostedJob::ReleasePulls(ServerActions* out) {
-  std::vector<ParkedPull> still;
-  for (ParkedPull& parked : std::exchange(parked_, {})) {
-    if (auto reply = TryPull(parked.request)) {
-      out->push_back(ReplyPull{parked.token, *std::move(reply)});
-    } else {
-      still.push_back(std::move(parked));
-    }
-  }
-  parked_ = std::move(still);
+  parked_.TakeIf([&](const ParkedPull& parked) {
+    auto reply = TryPull(parked.request);
+    if (!reply) return false;
+    out->push_back(ReplyPull{parked.token, *std::move(reply)});
+    return true;
+  });
 }
 
 void HostedJob::SetView(const ViewUpdate& view, ServerActions* out) {
@@ -715,8 +627,7 @@ void HostedJob::SetRounds(const RoundStatus& rounds, ServerActions* out) {
   ReleasePulls(out);
 }
 
-// --- Snapshots
-// ----------------------------------------------------------------
+// --- Snapshots ---------------------------------------------------------------
 
 void HostedJob::Snapshot(const TakeSnapshot& request, ServerActions* out) {
   if (request.generation != job_.generation) return;
@@ -742,8 +653,7 @@ void HostedJob::DropSnapshot(int64_t snapshot) {
   }
 }
 
-// --- Versions
-// -----------------------------------------------------------------
+// --- Versions ----------------------------------------------------------------
 
 void HostedJob::WantCheckpoint() {
   for (auto& [id, hosted] : partitions_) {
@@ -758,7 +668,7 @@ bool HostedJob::StartWrite(absl::Time now, ServerActions* out) {
   // The partition that waits longest is the one with the fewest versions of
   // its term: a first version before a second.
   PartitionId best;
-  Hosted* chosen = nullptr;
+  HostedPartition* chosen = nullptr;
   for (auto& [id, hosted] : partitions_) {
     if (!hosted.cut_wanted || hosted.values == nullptr) continue;
     if (chosen == nullptr || hosted.next_sequence < chosen->next_sequence) {
@@ -772,7 +682,7 @@ bool HostedJob::StartWrite(absl::Time now, ServerActions* out) {
   return true;
 }
 
-void HostedJob::TakeWantedCut(PartitionId id, Hosted* hosted,
+void HostedJob::TakeWantedCut(PartitionId id, HostedPartition* hosted,
                               ServerActions* out) {
   Writing& writing = *writing_;
   writing.cut_taken = true;
@@ -798,7 +708,7 @@ void HostedJob::VersionWritten(const VersionKey& key,
                                ServerActions* out) {
   if (!writing_ || !writing_->cut_taken || writing_->key != key) return;
   Writing written = *std::exchange(writing_, std::nullopt);
-  Hosted& hosted = partitions_[key.partition];
+  HostedPartition& hosted = partitions_[key.partition];
   const bool current = hosted.values != nullptr && hosted.term == key.term &&
                        job_.generation == key.generation;
   if (!status.ok()) {
@@ -834,7 +744,7 @@ void HostedJob::VersionWritten(const VersionKey& key,
   }
 }
 
-void HostedJob::PruneVersions(Hosted* hosted, ServerActions* out) {
+void HostedJob::PruneVersions(HostedPartition* hosted, ServerActions* out) {
   auto keep = static_cast<size_t>(std::max(1, plan().checkpoint_keep));
   // Others are behind what is kept here: a rollback may be decided just now,
   // and may name any of these.
@@ -856,21 +766,18 @@ bool HostedJob::AllDurable() const {
   return !writing_;
 }
 
-// --- Time
-// ---------------------------------------------------------------------
+// --- Time --------------------------------------------------------------------
 
 void HostedJob::Tick(absl::Time now, ServerActions* out) {
-  std::vector<ParkedPull> still;
-  for (ParkedPull& parked : std::exchange(parked_, {})) {
-    if (parked.deadline <= now) {
-      ReplyWait(parked, out);
-    } else {
-      still.push_back(std::move(parked));
-    }
-  }
-  parked_ = std::move(still);
+  parked_.TakeIf([&](const ParkedPull& parked) {
+    if (parked.deadline > now) return false;
+    ReplyWait(parked, out);
+    return true;
+  });
   if (retry_writes_at_ <= now) retry_writes_at_ = absl::InfinitePast();
-  if (give_up_held_at_ <= now) GiveUpHeld(now, out);
+  for (const PendingPushPtr& push : intake_.GiveUp(now)) {
+    AnswerAll(push, Verdict::kSuperseded, out);
+  }
   if (retry_loads_at_ <= now) {
     retry_loads_at_ = absl::InfiniteFuture();
     for (auto& [id, hosted] : partitions_) {
@@ -886,19 +793,15 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
 }
 
 absl::Time HostedJob::NextTick() const {
-  absl::Time next =
-      std::min({next_checkpoint_, retry_loads_at_, give_up_held_at_});
+  absl::Time next = std::min({next_checkpoint_, retry_loads_at_,
+                              intake_.NextTick(), parked_.NextDeadline()});
   if (retry_writes_at_ != absl::InfinitePast()) {
     next = std::min(next, retry_writes_at_);
-  }
-  for (const ParkedPull& parked : parked_) {
-    next = std::min(next, parked.deadline);
   }
   return next;
 }
 
-// --- Reports
-// ------------------------------------------------------------------
+// --- Reports -----------------------------------------------------------------
 
 std::optional<MarkReport> HostedJob::TakeReport() {
   report_at_once_ = false;
@@ -907,26 +810,8 @@ std::optional<MarkReport> HostedJob::TakeReport() {
   report.job = job_.record->id;
   report.generation = job_.generation;
   for (auto& [id, hosted] : partitions_) {
-    if (hosted.values == nullptr) continue;
-    const bool versions =
-        std::exchange(hosted.changed_versions, false) && plan().rounds();
-    if (hosted.changed.empty() && hosted.changed_durable.empty() && !versions) {
-      continue;
-    }
-    PartitionMarkReport& one = report.partitions.emplace_back();
-    one.partition = id;
-    one.term = hosted.term;
-    for (const ItemId item : std::exchange(hosted.changed, {})) {
-      one.marks.push_back({item, hosted.values->marks().mark(item)});
-      if (EBB_PLANTED(durable_confused_with_applied)) {
-        one.durable.push_back(one.marks.back());
-      }
-    }
-    for (const ItemId item : std::exchange(hosted.changed_durable, {})) {
-      one.durable.push_back({item, hosted.durable->mark(item)});
-    }
-    if (versions) {
-      one.stored = hosted.versions.OfRounds(job_.generation, job_.rollback);
+    if (auto one = hosted.TakeReport(id, job_)) {
+      report.partitions.push_back(*std::move(one));
     }
   }
   if (report.partitions.empty()) return std::nullopt;
@@ -935,9 +820,7 @@ std::optional<MarkReport> HostedJob::TakeReport() {
 
 void HostedJob::ResetReport() {
   for (auto& [id, hosted] : partitions_) {
-    hosted.changed.clear();
-    hosted.changed_durable.clear();
-    hosted.changed_versions = false;
+    hosted.ResetReport();
   }
   asked_view_ = ViewNumber();  // Nobody answers what was asked before.
   reported_losses_.clear();
@@ -972,14 +855,13 @@ void HostedJob::Close(ServerActions* out) {
     DropPartition(&hosted, out);
     hosted.term = Term();
   }
-  for (auto& [worker, sequencer] : sequencers_) {
-    for (const PendingPushPtr& push : sequencer.pushes.Drain()) {
-      AnswerAll(push, Verdict::kWrongPlacement, out);
-    }
+  for (const PendingPushPtr& push : intake_.Drain()) {
+    AnswerAll(push, Verdict::kWrongPlacement, out);
   }
-  for (const ParkedPull& parked : std::exchange(parked_, {})) {
+  parked_.TakeIf([&](const ParkedPull& parked) {
     ReplyWait(parked, out);
-  }
+    return true;
+  });
 }
 
 }  // namespace ebb::server

@@ -13,20 +13,22 @@
 #define EBB_SERVER_HOSTED_JOB_H_
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
 #include "server/actions.h"
+#include "server/hosted_partition.h"
+#include "server/parked_pulls.h"
 #include "server/partition.h"
-#include "server/push_sequencer.h"
+#include "server/pending_push.h"
+#include "server/push_intake.h"
 #include "server/ssp_gate.h"
 #include "server/store/checkpoint_store.h"
 #include "server/version_list.h"
@@ -92,90 +94,41 @@ class HostedJob {
   bool AllDurable() const;
 
  private:
-  struct PendingPush {
-    uint64_t token;
-    PushRequest request;
-    PushReply reply;
-    size_t unanswered = 0;
-  };
-  using PendingPushPtr = std::shared_ptr<PendingPush>;
-
-  struct QueuedSegment {
-    PendingPushPtr push;
-    size_t segment;
-  };
-
-  // A partition this server owns, or once did.
-  struct Hosted {
-    Term term;                          // Owned under; 0: not owned.
-    Term highest_seen;                  // Of all terms, owned or stored.
-    std::shared_ptr<Partition> values;  // Null while loading.
-    VersionList versions;               // Durable.
-    std::deque<VersionKey> to_load;     // Candidates, best first.
-    bool load_waits = false;            // Until retry_loads_at_.
-
-    // The one writer.
-    bool busy = false;
-    QueuedSegment running;
-    std::deque<QueuedSegment> queue;
-
-    // Versions of the present term.
-    int64_t next_sequence = 0;
-    bool base_durable = false;  // A version of this very term is stored.
-    bool cut_wanted = false;
-    std::set<ItemId> unsaved;  // Changed since the last cut.
-    bool unsaved_rounds = false;
-    std::optional<MarkSet> durable;
-
-    // To be reported.
-    std::set<ItemId> changed;
-    std::set<ItemId> changed_durable;
-    bool changed_versions = false;  // Told of in rounds only.
-  };
-
   struct Writing {
     PartitionId partition;
     VersionKey key;
     bool cut_taken = false;
     std::optional<MarkSet> marks;
     std::optional<RoundSpan> rounds;
-    std::set<ItemId> items;  // Changed between the last cut and this one.
-  };
-
-  struct ParkedPull {
-    uint64_t token;
-    PullRequest request;
-    absl::Time deadline;
+    absl::btree_set<ItemId>
+        items;  // Changed between the last cut and this one.
   };
 
   const JobPlan& plan() const { return job_.record->plan; }
   void Complain(std::string what, ServerProblem kind);
   bool EnsureResources(ServerActions* out);
   void AdoptGeneration(const Grant& grant, ServerActions* out);
-  void DropPartition(Hosted* hosted, ServerActions* out);
+  void DropPartition(HostedPartition* hosted, ServerActions* out);
   void GrantOne(const PartitionGrant& grant, absl::Time now,
                 ServerActions* out);
-  void LoadNext(PartitionId id, Hosted* hosted, absl::Time now,
+  void LoadNext(PartitionId id, HostedPartition* hosted, absl::Time now,
                 ServerActions* out);
   // No version is worse for it: the same is tried again after a while.
-  void LoadLater(Hosted* hosted, const absl::Status& why, absl::Time now,
-                 ServerActions* out);
-  void BeginServing(PartitionId id, Hosted* hosted,
+  void LoadLater(HostedPartition* hosted, const absl::Status& why,
+                 absl::Time now, ServerActions* out);
+  void BeginServing(PartitionId id, HostedPartition* hosted,
                     std::unique_ptr<Partition> values, ServerActions* out);
-  PartitionRegistration RegistrationOf(PartitionId id,
-                                       const Hosted& hosted) const;
   void Register(std::vector<PartitionId> partitions, ServerActions* out);
 
   void Admit(const PendingPushPtr& push, ServerActions* out);
-  void GiveUpHeld(absl::Time now, ServerActions* out);
   void AnswerAll(const PendingPushPtr& push, Verdict verdict,
                  ServerActions* out);
-  void Answer(const PendingPushPtr& push, size_t segment, Verdict verdict,
-              int64_t mark, Term term, ServerActions* out);
-  void RunQueue(PartitionId id, Hosted* hosted, ServerActions* out);
-  bool StartUpdate(Hosted* hosted, const QueuedSegment& next,
+  void RunQueue(PartitionId id, HostedPartition* hosted, ServerActions* out);
+  bool StartUpdate(HostedPartition* hosted,
+                   const HostedPartition::QueuedSegment& next,
                    ServerActions* out);
-  void TakeWantedCut(PartitionId id, Hosted* hosted, ServerActions* out);
+  void TakeWantedCut(PartitionId id, HostedPartition* hosted,
+                     ServerActions* out);
 
   // nullopt: it must wait.
   std::optional<PullReply> TryPull(const PullRequest& pull);
@@ -183,20 +136,14 @@ class HostedJob {
   void AskForView(ViewNumber joined, absl::Time now, ServerActions* out);
   void ReplyWait(const ParkedPull& parked, ServerActions* out);
   void ReleasePulls(ServerActions* out);
-  void PruneVersions(Hosted* hosted, ServerActions* out);
+  void PruneVersions(HostedPartition* hosted, ServerActions* out);
 
   const ServerOptions& options_;
   StoredJob job_;
   JobResources resources_;  // Empty until the first grant.
-  std::map<PartitionId, Hosted> partitions_;
+  std::map<PartitionId, HostedPartition> partitions_;
 
-  struct Sequencer {
-    PushSequencer<PendingPushPtr> pushes;
-    absl::Time heard;  // The last push of the worker.
-  };
-  std::map<SessionId, Sequencer> sequencers_;
-  // When to look for pushes that were held too long.
-  absl::Time give_up_held_at_ = absl::InfiniteFuture();
+  PushIntake intake_;
   int64_t pushes_admitted_ = 0;
 
   SspGate gate_;
@@ -204,7 +151,7 @@ class HostedJob {
   ViewNumber asked_view_;
   absl::Time ask_view_again_ = absl::InfinitePast();
   RoundStatus rounds_;
-  std::vector<ParkedPull> parked_;
+  ParkedPulls parked_;
 
   std::optional<Writing> writing_;
   absl::Time next_checkpoint_ = absl::InfiniteFuture();

@@ -13,8 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/time.h"
-
 namespace ebb::server {
 
 // `Push` is movable. Thread-compatible.

@@ -9,13 +9,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -116,7 +116,8 @@ class World {
   uint64_t next_session_ = 1000;
   uint64_t next_link_ = 1;
   std::set<std::pair<const Node*, const Node*>> splits_;
-  std::map<std::pair<const Node*, const Node*>, absl::Time> last_arrivals_;
+  absl::flat_hash_map<std::pair<const Node*, const Node*>, absl::Time>
+      last_arrivals_;
   std::vector<std::weak_ptr<Stream>> streams_;
   std::unique_ptr<Checker> checker_;
   std::unique_ptr<SchedulerNode> scheduler_;

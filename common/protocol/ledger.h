@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
@@ -54,7 +55,7 @@ class Ledger {
   void AddSkipped(const SkippedRange& range, const LedgerRow& row);
 
   // A row that stands by itself: neither folded nor zero.
-  const std::map<ItemId, LedgerRow>& open_rows() const { return rows_; }
+  const absl::btree_map<ItemId, LedgerRow>& open_rows() const { return rows_; }
   // How many items folded into the epoch's row, and the row.
   struct EpochRow {
     int64_t items = 0;
@@ -82,7 +83,7 @@ class Ledger {
   void MaybeFold(ItemId item);
 
   const JobPlan* plan_;  // Not owned.
-  std::map<ItemId, LedgerRow> rows_;
+  absl::btree_map<ItemId, LedgerRow> rows_;
   std::map<int32_t, EpochRow> epochs_;
   std::vector<SkippedRange> skipped_;
 };

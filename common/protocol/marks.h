@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
@@ -45,7 +46,7 @@ class MarkSet {
   absl::Status Raise(ItemId item, int64_t mark);
 
   // The items that are neither untouched nor full.
-  const std::map<ItemId, int64_t>& partial() const { return partial_; }
+  const absl::btree_map<ItemId, int64_t>& partial() const { return partial_; }
   // The first epoch not all of whose items are full.
   int32_t first_open_epoch() const { return full_epochs_; }
   // The first round (plan.rounds()) not all of whose items are full.
@@ -73,7 +74,7 @@ class MarkSet {
   const JobPlan* plan_;                // Not owned.
   int32_t full_epochs_ = 0;            // All earlier epochs are full.
   std::map<int32_t, Bitmap> bitmaps_;  // By epoch, from full_epochs_ on.
-  std::map<ItemId, int64_t> partial_;  // 0 < mark < size.
+  absl::btree_map<ItemId, int64_t> partial_;  // 0 < mark < size.
   int64_t full_items_ = 0;
   int64_t examples_ = 0;
 };

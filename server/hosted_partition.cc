@@ -1,0 +1,62 @@
+#include "server/hosted_partition.h"
+
+#include <utility>
+
+#include "common/plant.h"
+
+namespace ebb::server {
+
+PartitionRegistration HostedPartition::Registration(
+    PartitionId id, const StoredJob& job) const {
+  PartitionRegistration registration;
+  registration.partition = id;
+  registration.serving = serving();
+  registration.term = registration.serving ? term : highest_seen;
+  if (!registration.serving) return registration;
+  registration.marks = values->marks().Encode();
+  if (EBB_PLANTED(durable_confused_with_applied)) {
+    registration.durable_marks = registration.marks;
+  } else if (base_durable && durable.has_value()) {
+    registration.durable_marks = durable->Encode();
+  }
+  registration.skipped = values->ledger().skipped();
+  if (job.record->plan.rounds()) {
+    registration.oldest_round = values->rounds().oldest;
+    registration.stored = versions.OfRounds(job.generation, job.rollback);
+  }
+  return registration;
+}
+
+std::optional<PartitionMarkReport> HostedPartition::TakeReport(
+    PartitionId id, const StoredJob& job) {
+  if (values == nullptr) return std::nullopt;
+  const bool new_versions =
+      std::exchange(changed_versions, false) && job.record->plan.rounds();
+  if (changed.empty() && changed_durable.empty() && !new_versions) {
+    return std::nullopt;
+  }
+  PartitionMarkReport report;
+  report.partition = id;
+  report.term = term;
+  for (const ItemId item : std::exchange(changed, {})) {
+    report.marks.push_back({item, values->marks().mark(item)});
+    if (EBB_PLANTED(durable_confused_with_applied)) {
+      report.durable.push_back(report.marks.back());
+    }
+  }
+  for (const ItemId item : std::exchange(changed_durable, {})) {
+    report.durable.push_back({item, durable->mark(item)});
+  }
+  if (new_versions) {
+    report.stored = versions.OfRounds(job.generation, job.rollback);
+  }
+  return report;
+}
+
+void HostedPartition::ResetReport() {
+  changed.clear();
+  changed_durable.clear();
+  changed_versions = false;
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,67 @@
+// What a server keeps of a partition that it owns, or once did.
+#ifndef EBB_SERVER_HOSTED_PARTITION_H_
+#define EBB_SERVER_HOSTED_PARTITION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "absl/container/btree_set.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "server/partition.h"
+#include "server/pending_push.h"
+#include "server/store/checkpoint_store.h"
+#include "server/version_list.h"
+
+namespace ebb::server {
+
+// Thread-compatible.
+struct HostedPartition {
+  struct QueuedSegment {
+    PendingPushPtr push;
+    size_t segment;
+  };
+
+  // Served: its values are here, in a term that was granted.
+  bool serving() const { return values != nullptr && term != Term(); }
+
+  // All there is to tell the scheduler.
+  PartitionRegistration Registration(PartitionId id,
+                                     const StoredJob& job) const;
+  // What changed since the last report or registration; nullopt: nothing.
+  std::optional<PartitionMarkReport> TakeReport(PartitionId id,
+                                                const StoredJob& job);
+  // A registration said all of it.
+  void ResetReport();
+
+  Term term;                          // Owned under; 0: not owned.
+  Term highest_seen;                  // Of all terms, owned or stored.
+  std::shared_ptr<Partition> values;  // Null while loading.
+  VersionList versions;               // Durable.
+  std::deque<VersionKey> to_load;     // Candidates, best first.
+  bool load_waits = false;            // Until the next try.
+
+  // The one writer.
+  bool busy = false;
+  QueuedSegment running;
+  std::deque<QueuedSegment> queue;
+
+  // Versions of the present term.
+  int64_t next_sequence = 0;
+  bool base_durable = false;  // A version of this very term is stored.
+  bool cut_wanted = false;
+  absl::btree_set<ItemId> unsaved;  // Changed since the last cut.
+  std::optional<MarkSet> durable;
+
+  // To be reported.
+  absl::btree_set<ItemId> changed;
+  absl::btree_set<ItemId> changed_durable;
+  bool changed_versions = false;  // Told of in rounds only.
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_HOSTED_PARTITION_H_

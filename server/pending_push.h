@@ -1,0 +1,41 @@
+// A push between its arrival and its reply: each segment is answered by
+// itself, the last answer sends the reply.
+#ifndef EBB_SERVER_PENDING_PUSH_H_
+#define EBB_SERVER_PENDING_PUSH_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "server/actions.h"
+
+namespace ebb::server {
+
+// Thread-compatible.
+class PendingPush {
+ public:
+  // `options` names the server that replies; used here only.
+  PendingPush(uint64_t token, PushRequest request, Generation generation,
+              const ServerOptions& options);
+
+  const PushRequest& request() const { return request_; }
+  // Once for each segment; the last one appends the reply to `out`.
+  void Answer(size_t segment, Verdict verdict, int64_t mark, Term term,
+              ServerActions* out);
+  // What a push without segments is answered with.
+  void Reply(ServerActions* out);
+
+ private:
+  const uint64_t token_;
+  const PushRequest request_;
+  PushReply reply_;
+  size_t unanswered_;
+};
+
+using PendingPushPtr = std::shared_ptr<PendingPush>;
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_PENDING_PUSH_H_
