@@ -4,7 +4,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "sim/describe.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -55,7 +54,7 @@ absl::Time SchedulerNode::NextTick() const { return core_->NextTick(); }
 
 void SchedulerNode::FromServer(const Stream& stream,
                                const ServerToScheduler& message) {
-  world_->Trace(*this, "<- ", stream.client->name(), ": ", Describe(message));
+  world_->Trace(*this, "<- ", stream.client->name(), ": ", message);
   world_->checker().BeforeServerMessage(message);
   SchedulerActions out;
   core_->OnServer(stream.link, message, world_->now(), &out);
@@ -80,7 +79,7 @@ void SchedulerNode::NoteWhoServes(const ServerNode& server) {
 
 void SchedulerNode::FromWorker(const Stream& stream,
                                const WorkerToScheduler& message) {
-  world_->Trace(*this, "<- ", stream.client->name(), ": ", Describe(message));
+  world_->Trace(*this, "<- ", stream.client->name(), ": ", message);
   SchedulerActions out;
   core_->OnWorker(stream.link, message, world_->now(), &out);
   world_->checker().AfterWorkerMessage(message, out);
@@ -193,7 +192,7 @@ void SchedulerNode::Send(scheduler::LinkId link,
   if (const auto* grant = std::get_if<Grant>(&message)) {
     last_grants_[server] = *grant;
   }
-  world_->Trace(*this, "-> ", server->name(), ": ", Describe(message));
+  world_->Trace(*this, "-> ", server->name(), ": ", message);
   world_->SendDown(stream,
                    [server, message] { server->FromScheduler(message); });
 }
@@ -204,7 +203,7 @@ void SchedulerNode::Send(scheduler::LinkId link,
   const StreamPtr stream = it == links_.end() ? nullptr : it->second.lock();
   if (stream == nullptr) return;
   auto* worker = static_cast<WorkerNode*>(stream->client);
-  world_->Trace(*this, "-> ", worker->name(), ": ", Describe(message));
+  world_->Trace(*this, "-> ", worker->name(), ": ", message);
   world_->SendDown(stream,
                    [worker, message] { worker->FromScheduler(message); });
 }

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "sim/describe.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -114,7 +113,7 @@ void ServerNode::FromScheduler(const SchedulerToServer& message) {
 void ServerNode::Push(const CallPtr& call, PushRequest request) {
   const uint64_t number = next_token_++;
   tokens_[number] = {call, {}, request.stamp.worker};
-  world_->Trace(*this, "<- ", call->worker->name(), ": ", Describe(request));
+  world_->Trace(*this, "<- ", call->worker->name(), ": ", request);
   server::ServerActions out;
   core_->OnPush(number, std::move(request), world_->now(), &out);
   Carry(std::move(out));
@@ -123,7 +122,7 @@ void ServerNode::Push(const CallPtr& call, PushRequest request) {
 void ServerNode::Pull(const CallPtr& call, PullRequest request) {
   const uint64_t number = next_token_++;
   tokens_[number] = {call, request, request.stamp.worker};
-  world_->Trace(*this, "<- ", call->worker->name(), ": ", Describe(request));
+  world_->Trace(*this, "<- ", call->worker->name(), ": ", request);
   server::ServerActions out;
   core_->OnPull(number, std::move(request), world_->now(), &out);
   Carry(std::move(out));
@@ -180,8 +179,7 @@ void ServerNode::Answer(server::ReplyPush action) {
   }
   const CallPtr call = it->second.call;
   tokens_.erase(it);
-  world_->Trace(*this, "-> ", call->worker->name(), ": ",
-                Describe(action.reply));
+  world_->Trace(*this, "-> ", call->worker->name(), ": ", action.reply);
   world_->checker().PushAnswered(*this, action.reply);
   if (!world_->Reachable(*this, *call->worker) || world_->Loses()) return;
   world_->queue().At(world_->Arrival(*this, *call->worker),
@@ -199,8 +197,7 @@ void ServerNode::Answer(server::ReplyPull action) {
   const CallPtr call = it->second.call;
   const PullRequest request = std::move(it->second.pull);
   tokens_.erase(it);
-  world_->Trace(*this, "-> ", call->worker->name(), ": ",
-                Describe(action.reply));
+  world_->Trace(*this, "-> ", call->worker->name(), ": ", action.reply);
   world_->checker().PullAnswered(*this, request, action.reply);
   if (!world_->Reachable(*this, *call->worker) || world_->Loses()) return;
   world_->queue().At(world_->Arrival(*this, *call->worker),
@@ -212,7 +209,7 @@ void ServerNode::Answer(server::ReplyPull action) {
 void ServerNode::SendScheduler(const ServerToScheduler& message) {
   world_->checker().ServerSays(*this, message);
   if (stream() == nullptr) return;
-  world_->Trace(*this, "-> scheduler: ", Describe(message));
+  world_->Trace(*this, "-> scheduler: ", message);
   SendUp([world = world_, stream = stream(), message] {
     world->scheduler().FromServer(*stream, message);
   });
@@ -276,7 +273,7 @@ bool ServerNode::Store(server::ServerAction* action) {
   }
   if (auto* write = std::get_if<server::WriteVersion>(action)) {
     const auto written = store_->Write(write->key, write->cut);
-    world_->Trace(*this, "writes ", Describe(write->key), ": ",
+    world_->Trace(*this, "writes ", write->key, ": ",
                   written.status().ToString());
     world_->checker().VersionWritten(*this, write->key, write->cut,
                                      written.status());
@@ -289,8 +286,7 @@ bool ServerNode::Store(server::ServerAction* action) {
           });
   } else if (auto* load = std::get_if<server::LoadVersion>(action)) {
     auto cut = store_->Load(load->key, load->pool.get());
-    world_->Trace(*this, "loads ", Describe(load->key), ": ",
-                  cut.status().ToString());
+    world_->Trace(*this, "loads ", load->key, ": ", cut.status().ToString());
     world_->checker().VersionLoaded(*this, load->key, cut);
     After(absl::Microseconds(100),
           [this, key = load->key, cut = std::move(cut)]() mutable {

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "sim/describe.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -105,7 +104,7 @@ void WorkerNode::Carry(client::ClientActions actions) {
 
 void WorkerNode::SendScheduler(const WorkerToScheduler& message) {
   if (stream() == nullptr) return;
-  world_->Trace(*this, "-> scheduler: ", Describe(message));
+  world_->Trace(*this, "-> scheduler: ", message);
   SendUp([world = world_, stream = stream(), message] {
     world->scheduler().FromWorker(*stream, message);
   });

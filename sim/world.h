@@ -22,6 +22,7 @@
 #include "sim/arithmetic.h"
 #include "sim/checker.h"
 #include "sim/counts.h"
+#include "sim/describe.h"
 #include "sim/event_queue.h"
 #include "sim/node.h"
 #include "sim/rng.h"
@@ -96,15 +97,25 @@ class World {
   const std::string& violation() const { return violation_; }
   bool ok() const { return violation_.empty(); }
   bool tracing() const { return trace_ != nullptr; }
+  // Parts are text, numbers or messages, which are described only if anybody
+  // reads it.
   template <typename... Parts>
   void Trace(const Node& node, const Parts&... parts) {
-    if (trace_ != nullptr) TraceLine(node, absl::StrCat(parts...));
+    if (trace_ != nullptr) TraceLine(node, absl::StrCat(TextOf(parts)...));
   }
 
  private:
   static const absl::Time kStart;
 
   void TraceLine(const Node& node, absl::string_view text);
+  template <typename Part>
+  static decltype(auto) TextOf(const Part& part) {
+    if constexpr (requires { Describe(part); }) {
+      return Describe(part);
+    } else {
+      return part;
+    }
+  }
 
   const Scenario scenario_;
   EventQueue queue_;
