@@ -534,8 +534,7 @@ absl::Time JobWork::NextTick(absl::Time last) const {
   const bool clocked = record_->plan.consistency.kind == ConsistencyKind::kSsp;
   if (puller_.active() && clocked) next = std::min(next, next_clock_);
   later(next_placement_);
-  for (const auto& [id, server] : routes_.servers()) later(server.retry_at);
-  return next;
+  return std::min(next, routes_.NextRetry(last));
 }
 
 }  // namespace ebb::client

@@ -16,12 +16,14 @@ void Puller::Start(const PullSpec& spec) {
   have_.assign(partitions_, false);
   missing_ = partitions_;
   under_way_.clear();
+  ask_ = true;
 }
 
 void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
                   const ClientOptions& options, absl::Time now,
                   int64_t* next_request, ClientActions* out) {
-  if (!active()) return;
+  if (!active() || (!ask_ && routes->version() == routes_version_)) return;
+  routes_version_ = routes->version();
   std::map<ServerId, PullRequest> requests;
   bool unknown = false;
   for (int32_t p = 0; p < partitions_; ++p) {
@@ -33,10 +35,14 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
       requests[route.server].segments.push_back({PartitionId(p), route.term});
     }
   }
+  ask_ = unknown;
   state_ = unknown ? State::kNeedsPlacement : State::kPulling;
   for (auto& [id, request] : requests) {
     const Routes::Server& server = routes->server(id);
-    if (server.retry_at > now) continue;
+    if (server.retry_at > now) {
+      ask_ = true;
+      continue;
+    }
     request.job = spec_.job;
     request.generation = spec_.generation;
     request.stamp = stamp;
@@ -44,7 +50,7 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
     request.target_clock = spec_.target_clock;
     request.round = spec_.round;
     request.snapshot = spec_.snapshot;
-    under_way_[id] = request.request;
+    under_way_[id] = {request.request, request.segments.size()};
     out->push_back(SendPull{{spec_.job, id, request.request},
                             server.address,
                             std::move(request),
@@ -54,9 +60,10 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
 
 bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
   const auto it = under_way_.find(id.server);
-  if (!active() || it == under_way_.end() || it->second != id.request) {
+  if (!active() || it == under_way_.end() || it->second.request != id.request) {
     return false;
   }
+  size_t unanswered = it->second.segments;
   under_way_.erase(it);
   routes->Answered(id.server);
   for (PullSegment& segment : reply.segments) {
@@ -66,6 +73,7 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
       case PullResult::kValues:
         have_[p] = true;
         --missing_;
+        --unanswered;
         values_->partitions[p] = std::move(segment.values);
         values_->updates[p] = segment.updates;
         break;
@@ -94,16 +102,18 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
         return true;
     }
   }
+  if (unanswered != 0) ask_ = true;
   if (missing_ == 0) state_ = State::kDone;
   return true;
 }
 
 bool Puller::Failed(const PullId& id) {
   const auto it = under_way_.find(id.server);
-  if (!active() || it == under_way_.end() || it->second != id.request) {
+  if (!active() || it == under_way_.end() || it->second.request != id.request) {
     return false;
   }
   under_way_.erase(it);
+  ask_ = true;
   return true;
 }
 

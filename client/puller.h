@@ -6,6 +6,7 @@
 #define EBB_CLIENT_PULLER_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -78,7 +79,15 @@ class Puller {
   std::shared_ptr<PulledValues> values_;
   std::vector<bool> have_;
   int32_t missing_ = 0;
-  std::map<ServerId, int64_t> under_way_;  // Request by server.
+  struct UnderWay {
+    int64_t request;
+    size_t segments;
+  };
+  std::map<ServerId, UnderWay> under_way_;
+  // Pump has nothing to do as long as this is false and the routes are as they
+  // were: with many servers it is called far more often than it finds work.
+  bool ask_ = false;
+  int64_t routes_version_ = -1;
 };
 
 }  // namespace ebb::client

@@ -6,6 +6,7 @@ namespace ebb::client {
 
 Routes::Changes Routes::Update(const Placement& placement) {
   Changes changes;
+  ++version_;
   std::map<ServerId, SessionId> sessions;
   for (const PartitionPlace& place : placement.partitions) {
     const int32_t p = place.partition.value();
@@ -23,7 +24,7 @@ Routes::Changes Routes::Update(const Placement& placement) {
     if (server.session == session) continue;
     if (server.session != SessionId()) changes.servers.push_back(id);
     server.session = session;
-    server.retry_at = absl::InfinitePast();
+    RetryAt(id, &server, absl::InfinitePast());
     server.failures = 0;
   }
   for (const ServerAddress& address : placement.servers) {
@@ -50,9 +51,21 @@ void Routes::Failed(ServerId id, absl::Time now) {
   constexpr absl::Duration kFirst = absl::Milliseconds(20);
   constexpr int kMostDoublings = 5;
   Server& server = servers_.at(id);
-  server.retry_at =
-      now + kFirst * (1 << std::min(server.failures, kMostDoublings));
+  RetryAt(id, &server,
+          now + kFirst * (1 << std::min(server.failures, kMostDoublings)));
   ++server.failures;
+}
+
+void Routes::RetryAt(ServerId id, Server* server, absl::Time time) {
+  retries_.erase({server->retry_at, id});
+  server->retry_at = time;
+  if (time != absl::InfinitePast()) retries_.insert({time, id});
+}
+
+absl::Time Routes::NextRetry(absl::Time after) const {
+  const auto it = std::ranges::upper_bound(
+      retries_, after, {}, &std::pair<absl::Time, ServerId>::first);
+  return it == retries_.end() ? absl::InfiniteFuture() : it->first;
 }
 
 }  // namespace ebb::client

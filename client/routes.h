@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
@@ -46,7 +48,10 @@ class Routes {
   Changes Update(const Placement& placement);
 
   // Stops using a partition's route until a newer one comes.
-  void Forget(PartitionId p) { routes_[p.value()].known = false; }
+  void Forget(PartitionId p) {
+    routes_[p.value()].known = false;
+    ++version_;
+  }
   const Route& at(PartitionId p) const { return routes_[p.value()]; }
   bool Complete() const;
 
@@ -55,6 +60,11 @@ class Routes {
   const Server& server(ServerId id) const { return servers_.at(id); }
   bool Knows(ServerId id) const { return servers_.contains(id); }
   const std::map<ServerId, Server>& servers() const { return servers_; }
+
+  // Grows with every change of a route or of a server's life.
+  int64_t version() const { return version_; }
+  // The earliest retry_at after a time.
+  absl::Time NextRetry(absl::Time after) const;
 
   // A stream broke, or was superseded: pushes begin anew.
   void NewIncarnation(ServerId id) {
@@ -68,9 +78,14 @@ class Routes {
   void Answered(ServerId id) { servers_.at(id).failures = 0; }
 
  private:
+  void RetryAt(ServerId id, Server* server, absl::Time time);
+
   int64_t first_incarnation_;
   std::vector<Route> routes_;
   std::map<ServerId, Server> servers_;
+  int64_t version_ = 0;
+  // Of servers that failed, also in the past: at most one for each.
+  absl::btree_set<std::pair<absl::Time, ServerId>> retries_;
 };
 
 }  // namespace ebb::client

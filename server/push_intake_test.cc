@@ -43,8 +43,7 @@ TEST_F(PushIntakeTest, GivesUpWhatASilentWorkerLeft) {
   EXPECT_TRUE(intake_.GiveUp(now_ + kHold / 2).empty());
   EXPECT_THAT(intake_.GiveUp(now_ + kHold), testing::ElementsAre(silent));
   EXPECT_EQ(intake_.NextTick(), now_ + kHold + kHold / 2);
-  EXPECT_THAT(intake_.GiveUp(intake_.NextTick()),
-              testing::ElementsAre(lively));
+  EXPECT_THAT(intake_.GiveUp(intake_.NextTick()), testing::ElementsAre(lively));
 }
 
 TEST_F(PushIntakeTest, NothingIsGivenUpOnceTheMissingPushCame) {

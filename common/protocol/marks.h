@@ -71,9 +71,9 @@ class MarkSet {
 
   void SetFull(ItemId item);
 
-  const JobPlan* plan_;                // Not owned.
-  int32_t full_epochs_ = 0;            // All earlier epochs are full.
-  std::map<int32_t, Bitmap> bitmaps_;  // By epoch, from full_epochs_ on.
+  const JobPlan* plan_;                       // Not owned.
+  int32_t full_epochs_ = 0;                   // All earlier epochs are full.
+  std::map<int32_t, Bitmap> bitmaps_;         // By epoch, from full_epochs_ on.
   absl::btree_map<ItemId, int64_t> partial_;  // 0 < mark < size.
   int64_t full_items_ = 0;
   int64_t examples_ = 0;

@@ -1,0 +1,123 @@
+#include "client/puller.h"
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace ebb::client {
+namespace {
+
+constexpr int32_t kPartitions = 4;
+
+// Two servers, each with two partitions.
+class PullerTest : public testing::Test {
+ protected:
+  PullerTest() {
+    place_.job = JobId(1);
+    for (int32_t p = 0; p < kPartitions; ++p) {
+      place_.partitions.push_back(
+          {PartitionId(p), ServerId(p / 2), SessionId(10 + p / 2), Term(1)});
+    }
+    place_.servers = {{ServerId(0), "ps-0"}, {ServerId(1), "ps-1"}};
+    routes_.Update(place_);
+    puller_.Start({JobId(1), Generation(1)});
+  }
+
+  std::vector<SendPull> Pump() {
+    ClientActions out;
+    puller_.Pump(&routes_, {}, options_, now_, &next_request_, &out);
+    std::vector<SendPull> pulls;
+    for (ClientAction& action : out) {
+      pulls.push_back(std::get<SendPull>(std::move(action)));
+    }
+    return pulls;
+  }
+
+  static PullReply ReplyTo(const SendPull& pull, PullResult result) {
+    PullReply reply;
+    for (const PullSegmentRequest& asked : pull.request.segments) {
+      reply.segments.push_back(
+          {.partition = asked.partition, .result = result});
+    }
+    return reply;
+  }
+
+  Placement place_;
+  Routes routes_{kPartitions};
+  ClientOptions options_;
+  absl::Time now_ = absl::UnixEpoch();
+  int64_t next_request_ = 1;
+  Puller puller_{kPartitions};
+};
+
+TEST_F(PullerTest, AsksEachServerOnce) {
+  const auto pulls = Pump();
+  ASSERT_EQ(pulls.size(), 2);
+  EXPECT_EQ(pulls[0].request.segments.size(), 2);
+  EXPECT_TRUE(Pump().empty());
+  EXPECT_TRUE(puller_.Reply(pulls[0].id, ReplyTo(pulls[0], PullResult::kValues),
+                            &routes_));
+  EXPECT_TRUE(Pump().empty());
+  EXPECT_TRUE(puller_.Reply(pulls[1].id, ReplyTo(pulls[1], PullResult::kValues),
+                            &routes_));
+  EXPECT_EQ(puller_.state(), Puller::State::kDone);
+}
+
+TEST_F(PullerTest, AsksAgainForWhatMustWait) {
+  const auto pulls = Pump();
+  puller_.Reply(pulls[0].id, ReplyTo(pulls[0], PullResult::kWait), &routes_);
+  const auto again = Pump();
+  ASSERT_EQ(again.size(), 1);
+  EXPECT_EQ(again[0].address, "ps-0");
+}
+
+TEST_F(PullerTest, AsksAgainForWhatAReplyLeftOut) {
+  const auto pulls = Pump();
+  PullReply half = ReplyTo(pulls[0], PullResult::kValues);
+  half.segments.pop_back();
+  puller_.Reply(pulls[0].id, std::move(half), &routes_);
+  const auto again = Pump();
+  ASSERT_EQ(again.size(), 1);
+  EXPECT_EQ(again[0].request.segments.size(), 1);
+}
+
+TEST_F(PullerTest, AsksAgainWhenAServersPauseIsOver) {
+  const auto pulls = Pump();
+  EXPECT_TRUE(puller_.Failed(pulls[1].id));
+  routes_.Failed(ServerId(1), now_);
+  EXPECT_TRUE(Pump().empty());
+  now_ = routes_.NextRetry(now_);
+  ASSERT_LT(now_, absl::InfiniteFuture());
+  EXPECT_EQ(Pump().size(), 1);
+  EXPECT_EQ(routes_.NextRetry(now_), absl::InfiniteFuture());
+}
+
+TEST_F(PullerTest, AsksWhereAPartitionWentWhileItWaits) {
+  ASSERT_EQ(Pump().size(), 2);
+  for (PartitionPlace& place : place_.partitions) {
+    if (place.server != ServerId(1)) continue;
+    place.server = ServerId(2);
+    place.server_session = SessionId(12);
+    place.term = Term(2);
+  }
+  place_.servers.push_back({ServerId(2), "ps-2"});
+  routes_.Update(place_);
+  const auto moved = Pump();
+  ASSERT_EQ(moved.size(), 1);
+  EXPECT_EQ(moved[0].address, "ps-2");
+}
+
+TEST_F(PullerTest, NeedsAPlacementWhereNoRouteIsKnown) {
+  routes_.Forget(PartitionId(3));
+  EXPECT_EQ(Pump().size(), 2);
+  EXPECT_EQ(puller_.state(), Puller::State::kNeedsPlacement);
+  place_.partitions[3].term = Term(2);
+  routes_.Update(place_);
+  EXPECT_TRUE(Pump().empty());  // One request to a server at a time.
+  EXPECT_EQ(puller_.state(), Puller::State::kPulling);
+}
+
+}  // namespace
+}  // namespace ebb::client
