@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "absl/strings/match.h"
 #include "glog/logging.h"
 
 namespace ebb {
@@ -26,8 +27,14 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
 
 void AddListenFlag(CLI::App* app, std::string* listen) {
   app->add_option("--listen", *listen,
-                  "HOST:PORT to serve at; port 0 picks one")
+                  "HOST:PORT to serve at; no HOST: all; port 0 picks one")
       ->envname("EBB_LISTEN")
+      ->transform(
+          [](std::string address) {
+            return absl::StartsWith(address, ":") ? "0.0.0.0" + address
+                                                  : address;
+          },
+          "", "")
       ->capture_default_str()
       ->group("Network");
 }

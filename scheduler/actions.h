@@ -68,11 +68,17 @@ class NumberSource {
         std::max(last_ + 1, static_cast<uint64_t>(std::max<int64_t>(wall, 0)));
     return last_;
   }
-  // A number met elsewhere: it was drawn, so later ones are above it.
-  void Met(uint64_t number) { last_ = std::max(last_, number); }
+  // A number met elsewhere: it was drawn, so later ones are above it. One that
+  // no clock can have come to was not drawn but damaged: above it there might
+  // be none.
+  void Met(uint64_t number) {
+    if (number <= kMost) last_ = std::max(last_, number);
+  }
   uint64_t last() const { return last_; }
 
  private:
+  static constexpr uint64_t kMost = uint64_t{1} << 62;  // In 146,000 years.
+
   uint64_t last_ = 0;
 };
 

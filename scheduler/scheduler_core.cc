@@ -21,6 +21,10 @@ constexpr absl::string_view kNumbersKey = "numbers";
 constexpr absl::string_view kServerPrefix = "server/";
 constexpr absl::string_view kJobPrefix = "job/";
 
+// Each costs the scheduler and the servers some bytes for as long as the job
+// is there.
+constexpr int64_t kMostItems = int64_t{1} << 24;
+
 std::string ServerKey(ServerId id) {
   return absl::StrCat(kServerPrefix, id.value());
 }
@@ -472,6 +476,14 @@ void SchedulerCore::LoseWorker(SessionId session, Context* context) {
 absl::StatusOr<JobId> SchedulerCore::Submit(JobRecord record, absl::Time now,
                                             SchedulerActions* out) {
   EBB_RETURN_IF_ERROR(record.plan.Validate());
+  if (record.plan.items() > kMostItems) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "job ", record.name, " has ", record.plan.items(), " items (",
+        record.plan.epochs, " epochs of ", record.plan.shards(), "); at most ",
+        kMostItems,
+        " fit in the memory of scheduler and servers: make items larger "
+        "(train.item_examples) or train fewer epochs"));
+  }
   Context context = MakeContext(now, out);
   const size_t first = out->size();
   record.id = JobId(numbers_.Draw(now));
@@ -552,7 +564,10 @@ absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
   const auto& quarantined = job->state().quarantined;
   if (std::find(quarantined.begin(), quarantined.end(), ordinal) ==
       quarantined.end()) {
-    if (!skip) return absl::OkStatus();
+    // Tried again already, since a worker came or another item was decided on.
+    if (!skip && job->state().phase == JobPhase::kRunning) {
+      return absl::OkStatus();
+    }
     return absl::NotFoundError(absl::StrCat(name, " is not quarantined"));
   }
   if (skip && !job->poison().QuarantinedAt(ordinal)) {

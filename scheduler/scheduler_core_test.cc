@@ -9,10 +9,36 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class SchedulerCoreTest : public SchedulerFixture {};
+
+TEST(NumberSourceTest, ADamagedNumberDoesNotMakeItBeginAgain) {
+  const absl::Time now = absl::FromUnixSeconds(1'000'000);
+  NumberSource numbers;
+  const uint64_t first = numbers.Draw(now);
+  numbers.Met(UINT64_MAX);
+  EXPECT_EQ(numbers.Draw(now), first + 1);
+  numbers.Met(first + 10);
+  EXPECT_EQ(numbers.Draw(now), first + 11);
+}
+
+TEST_F(SchedulerCoreTest, AJobOfMoreItemsThanFitIsRefused) {
+  JobRecord record = Record();
+  record.plan.shard_size = 1;
+  record.plan.epochs = 1 << 20;
+  record.plan.examples = 16;
+  SchedulerActions actions;
+  EXPECT_TRUE(core_->Submit(record, now_, &actions).ok());  // 2^24.
+  record.plan.examples = 17;
+  const absl::Status refused = core_->Submit(record, now_, &actions).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(refused.message(),
+              HasSubstr("17825792 items (1048576 epochs of 17); at most "
+                        "16777216 fit"));
+}
 
 TEST_F(SchedulerCoreTest, GrantsNothingBeforeAServerIsThere) {
   Submit();

@@ -115,6 +115,24 @@ TEST_F(SchedulerLeasesTest, AJobBeginsWithAsManyWorkersAsItWantsAtLeast) {
   EXPECT_THAT(Leases(kWorkerLink), SizeIs(1));
 }
 
+TEST_F(SchedulerLeasesTest, TheFirstWorkerTooManyIsSpokenOf) {
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.max_workers = 1;
+  SchedulerActions actions;
+  job_ = *core_->Submit(record, now_, &actions);
+  Do(std::move(actions));
+  Register();
+  FromWorker(kWorkerLink, RegisterWorker{kWorker, "a"});
+  EXPECT_THAT(log_, IsEmpty());
+  FromWorker(kOtherLink, RegisterWorker{kOther, "b"});
+  EXPECT_THAT(log_, ::testing::ElementsAre(
+                        HasSubstr("takes 1 workers at once (workers.max); of "
+                                  "the 2 that are there the others wait")));
+  FromWorker(LinkId(9), RegisterWorker{SessionId(203), "c"});
+  EXPECT_THAT(log_, IsEmpty());
+}
+
 TEST_F(SchedulerLeasesTest, AWorkerOfOneJobGetsNoItemOfAnother) {
   Ready();
   RegisterWorker picky{kWorker, "picky"};

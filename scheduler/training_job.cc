@@ -68,6 +68,7 @@ void TrainingJob::AssignOwners(Context* context) {
 
 void TrainingJob::Start(Context* context) {
   started_ = true;
+  WarnOfTooManyWorkers(context);
   AssignOwners(context);
   GrantAll(context);
 }

@@ -148,6 +148,7 @@ class TrainingJob {
   void LeaseFailed(const Poison::Failure& failure, Context* context);
   // It was paused.
   void GoOn();
+  void WarnOfTooManyWorkers(Context* context) const;
   void BroadcastView(Context* context);
   // What ended, if anything did.
   void EvaluationEnded(std::optional<Evaluation> evaluation, Context* context);

@@ -266,7 +266,22 @@ void TrainingJob::Resolve(int64_t ordinal, bool skip, Context* context) {
   GoOn();
 }
 
+void TrainingJob::WarnOfTooManyWorkers(Context* context) const {
+  if (plan().max_workers <= 0 || state_.phase != JobPhase::kRunning) return;
+  const int64_t able = context->cluster->WorkersFor(id());
+  if (able <= plan().max_workers) return;
+  context->Log(absl::StrCat("job=", record_->name, " takes ",
+                            plan().max_workers,
+                            " workers at once (workers.max); of the ", able,
+                            " that are there the others wait, or work on "
+                            "other jobs"));
+}
+
 void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
+  // With the first that is too many; the next are nothing new.
+  if (context->cluster->WorkersFor(id()) == plan().max_workers + 1) {
+    WarnOfTooManyWorkers(context);
+  }
   if (state_.phase != JobPhase::kPaused || !worker.MayWorkOn(id()) ||
       poison_.BlamesABatch()) {
     return;

@@ -27,10 +27,12 @@ double AppliedCount::Look(const TrainingJob& job) {
   seen_.resize(job.plan().partitions);
   int64_t added = 0;
   int32_t compared = 0;
+  sum_ = 0;
   for (int32_t p = 0; p < job.plan().partitions; ++p) {
     const Ownership& one = job.placement().at(PartitionId(p));
     const Seen now = {one.registered ? one.drawn : Term(),
                       job.marks().marks(PartitionId(p)).examples()};
+    sum_ += now.examples;
     if (now.term == seen_[p].term && now.term != Term()) {
       added += now.examples - seen_[p].examples;
       ++compared;
@@ -45,14 +47,10 @@ void Watch::Look(const SchedulerCore& core, absl::Time now) {
   for (const auto& [id, job] : core.jobs()) {
     const auto [it, added] = jobs_.try_emplace(id);
     JobWatch& watch = it->second;
-    int64_t sum = 0;
-    for (int32_t p = 0; p < job->plan().partitions; ++p) {
-      sum += job->marks().marks(PartitionId(p)).examples();
-    }
-    // Less is an advance, too: of knowing what a server that came back has.
-    if (added || sum != watch.applied_sum) watch.advanced = now;
-    watch.applied_sum = sum;
+    const int64_t before = watch.count.sum();
     watch.applied.Add(now, watch.count.Look(*job));
+    // Less is an advance, too: of knowing what a server that came back has.
+    if (added || watch.count.sum() != before) watch.advanced = now;
     const JobPhase phase = job->state().phase;
     if (phase == JobPhase::kCompleted || phase == JobPhase::kCancelled) {
       watch.finished = std::min(watch.finished, now);

@@ -33,6 +33,8 @@ class Speed {
 class AppliedCount {
  public:
   double Look(const TrainingJob& job);
+  // Over all partitions, as they were when last looked at.
+  int64_t sum() const { return sum_; }
 
  private:
   struct Seen {
@@ -41,13 +43,13 @@ class AppliedCount {
   };
   std::vector<Seen> seen_;  // By partition.
   double count_ = 0;
+  int64_t sum_ = 0;
 };
 
 struct JobWatch {
   AppliedCount count;
-  Speed applied;            // Of that count.
-  int64_t applied_sum = 0;  // Over the partitions, when last looked at.
-  absl::Time advanced;      // When that last grew, or the job was first seen.
+  Speed applied;        // Of that count.
+  absl::Time advanced;  // When its sum last changed, or the job was first seen.
   absl::Time finished = absl::InfiniteFuture();
   int64_t leases_repeated = 0;
   absl::flat_hash_map<int64_t, LinkId> leased;  // Ordinal -> last leased to.

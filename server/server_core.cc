@@ -97,7 +97,9 @@ void ServerCore::Handle(const DropSnapshot& request, absl::Time now,
 void ServerCore::Handle(const JobCompleted& completed, absl::Time now,
                         ServerActions* out) {
   // The newest durable version of each partition is never pruned, and nothing
-  // newer will be written: completion pins it by itself.
+  // newer will be written: completion pins it by itself. The values stay in
+  // memory: audits and late pulls read them, and any item can reopen. ForgetJob
+  // frees them.
 }
 
 void ServerCore::Handle(const ForgetJob& forget, absl::Time now,

@@ -111,6 +111,21 @@ TEST(DaemonsTest, AFolderOrPortInUseIsNamed) {
   EXPECT_THAT(same_port.output, HasSubstr(address));
 }
 
+// Bug: it was refused, with a wrong reason.
+TEST(DaemonsTest, AnAddressWithoutHostIsEveryInterface) {
+  const Folder folder;
+  Daemon scheduler(
+      folder, "scheduler",
+      {"ebb-scheduler", "--state-dir", folder / "s", "--listen", ":0"});
+  scheduler.Start();
+  EXPECT_THAT(scheduler.address(), ::testing::StartsWith("0.0.0.0:"));
+  Daemon server(folder, "ps",
+                {"ebb-ps", "--id", "0", "--state-dir", folder / "p", "--listen",
+                 ":0", "--scheduler", "127.0.0.1:1"});
+  server.Start();
+  EXPECT_THAT(server.address(), ::testing::StartsWith("0.0.0.0:"));
+}
+
 TEST(DaemonsTest, TheyStartServeAndLeaveInGoodOrder) {
   const Folder folder;
   Daemon scheduler(folder, "scheduler",

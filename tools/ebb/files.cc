@@ -40,7 +40,7 @@ absl::Status WriteFile(
   errno = 0;
   std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
   if (out) {
-    const absl::Status written = write(out);
+    absl::Status written = write(out);
     if (!written.ok()) {
       std::remove(fresh.c_str());
       return written;
