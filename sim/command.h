@@ -24,6 +24,9 @@ struct CommandOptions {
   int scale_workers = 10'000;
   int scale_servers = 100;
   int scale_batches = 20;
+  // Gets a line that is written over again and again during a large run; null:
+  // nobody looks. Not owned.
+  std::ostream* progress = nullptr;
 };
 
 // Exit code: 0 when all is well, else 1.

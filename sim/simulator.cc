@@ -27,7 +27,8 @@ constexpr absl::Duration kOperatorLooks = absl::Milliseconds(250);
 class Run {
  public:
   Run(const Scenario& scenario, uint64_t seed, const Options& options)
-      : world_(scenario, seed, options.trace),
+      : options_(options),
+        world_(scenario, seed, options.trace),
         faults_(&world_, Rng(seed).Fork(2)) {}
 
   void Everything() {
@@ -101,12 +102,24 @@ class Run {
            });
   }
 
+  void Report(const scheduler::TrainingJob* job) {
+    Progress progress;
+    progress.events = world_.queue().tasks_run();
+    progress.virtual_time = world_.elapsed();
+    if (job != nullptr) {
+      progress.items = job->plan().items();
+      progress.full_items = job->marks().marks(PartitionId(0)).full_items();
+    }
+    options_.progress(progress);
+  }
+
   void Drive(const std::function<bool()>& done) {
     int64_t progress = -1;
     absl::Time since = world_.now();
     while (world_.ok() && !done()) {
       world_.RunUntil(world_.now() + kOperatorLooks, done);
       const scheduler::TrainingJob* job = world_.scheduler().job();
+      if (options_.progress != nullptr) Report(job);
       if (job != nullptr && job->state().phase == JobPhase::kPaused) {
         world_.scheduler().ResumeJob(MaySkip(*job));
       }
@@ -140,6 +153,7 @@ class Run {
     return text;
   }
 
+  const Options& options_;
   World world_;
   FaultPlan faults_;
 };

@@ -19,9 +19,18 @@
 
 namespace ebb::sim {
 
+struct Progress {
+  int64_t events = 0;
+  absl::Duration virtual_time;
+  int64_t items = 0;  // Of the job, once it is submitted.
+  int64_t full_items = 0;
+};
+
 struct Options {
   // Gets a line for each event; null: none.
   std::function<void(absl::string_view line)> trace;
+  // Called four times in a second of virtual time; null: not at all.
+  std::function<void(const Progress& progress)> progress;
 };
 
 struct Result {

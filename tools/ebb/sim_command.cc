@@ -1,4 +1,6 @@
 // `ebb sim`.
+#include <unistd.h>
+
 #include <iostream>
 #include <memory>
 #include <utility>
@@ -64,6 +66,7 @@ invariant was violated.
 Example:
   ebb sim --seed 17 --trace)");
   command->callback([options, exit_code] {
+    if (isatty(STDERR_FILENO) == 1) options->progress = &std::cerr;
     *exit_code = sim::Main(*options, std::cout) == 0 ? kExitGood : kExitFailed;
   });
 }
