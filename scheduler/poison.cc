@@ -22,6 +22,7 @@ Poison::Poison(const JobRecord& record, const MarkTable& marks,
 // often are no poison.
 void Poison::Failed(const Failure& failure, Context* context) {
   const int64_t ordinal = failure.ordinal;
+  if (Quarantined(ordinal)) return;  // What is decided about stays as it is.
   const ItemId item = plan_.ItemAt(ordinal);
   const auto [failed_at, first] =
       state_->failed_at.try_emplace(ordinal, failure.position);
@@ -45,6 +46,7 @@ void Poison::Failed(const Failure& failure, Context* context) {
 }
 
 void Poison::Succeeded(int64_t ordinal) {
+  if (Quarantined(ordinal)) return;
   state_->failures.erase(ordinal);
   state_->failed_at.erase(ordinal);
 }
@@ -80,6 +82,11 @@ bool Poison::Skip(ItemId item, int64_t begin, const std::string& why,
                             range.begin, ", ", range.end, ") of item ",
                             ToString(item), ": ", why));
   return true;
+}
+
+bool Poison::Quarantined(int64_t ordinal) const {
+  return std::ranges::find(state_->quarantined, ordinal) !=
+         state_->quarantined.end();
 }
 
 std::optional<int64_t> Poison::QuarantinedAt(int64_t ordinal) const {

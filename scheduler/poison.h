@@ -42,6 +42,7 @@ class Poison {
   // No worker can begin the job: no batch is to blame.
   void NobodyCan(int64_t ordinal, const std::string& why, Context* context);
 
+  bool Quarantined(int64_t ordinal) const;
   // Where the batch begins that a quarantined item failed at; nullopt: no
   // worker could begin it.
   std::optional<int64_t> QuarantinedAt(int64_t ordinal) const;

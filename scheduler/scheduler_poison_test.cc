@@ -159,6 +159,34 @@ TEST_F(SchedulerPoisonTest, TheNextWorkerMakesAJobGoOnThatNobodyCouldBegin) {
   EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{0, 0}));
 }
 
+// Bug: nothing was left to report that could have completed it.
+TEST_F(SchedulerPoisonTest, WhatWasDoneWhileItWasPausedCompletesIt) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  CannotBegin(kWorkerLink, kWorker);
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  Register(4, 4);  // Another, whose connection was broken, went on.
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
+}
+
+// Bug: the batch was forgotten, and the next worker began it once more.
+TEST_F(SchedulerPoisonTest, ALateEndOfItsLeaseChangesNoQuarantine) {
+  Ready();
+  for (int i = 0; i < 2; ++i) {
+    WorkerUp(kWorkerLink, kWorker);
+    WorkerGone(kWorkerLink);
+  }
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  ASSERT_TRUE(job().poison().QuarantinedAt(0).has_value());
+  FromWorker(kOtherLink, RegisterWorker{kOther, "late"});
+  ItemEnd end{kOther, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kDone;
+  FromWorker(kOtherLink, end);
+  EXPECT_TRUE(job().poison().QuarantinedAt(0).has_value());
+}
+
 TEST_F(SchedulerPoisonTest, ANewWorkerIsNoReasonToTryAPoisonousBatchAgain) {
   Ready();
   for (int i = 0; i < 2; ++i) {

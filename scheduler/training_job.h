@@ -147,7 +147,7 @@ class TrainingJob {
   void PauseIfNobodyCan(Context* context);
   void LeaseFailed(const Poison::Failure& failure, Context* context);
   // It was paused.
-  void GoOn();
+  void GoOn(Context* context);
   void WarnOfTooManyWorkers(Context* context) const;
   void BroadcastView(Context* context);
   // What ended, if anything did.

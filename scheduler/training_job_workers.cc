@@ -263,7 +263,7 @@ void TrainingJob::Resolve(int64_t ordinal, bool skip, Context* context) {
   for (auto& [session, worker] : context->cluster->workers) {
     worker.unfit_for.erase(id());
   }
-  GoOn();
+  GoOn(context);
 }
 
 void TrainingJob::WarnOfTooManyWorkers(Context* context) const {
@@ -279,7 +279,8 @@ void TrainingJob::WarnOfTooManyWorkers(Context* context) const {
 
 void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
   // With the first that is too many; the next are nothing new.
-  if (context->cluster->WorkersFor(id()) == plan().max_workers + 1) {
+  if (plan().max_workers > 0 &&
+      context->cluster->WorkersFor(id()) == plan().max_workers + 1) {
     WarnOfTooManyWorkers(context);
   }
   if (state_.phase != JobPhase::kPaused || !worker.MayWorkOn(id()) ||
@@ -287,18 +288,19 @@ void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
     return;
   }
   context->Log(absl::StrCat("job=", record_->name, " goes on: worker ",
-                            worker.name,
-                            " is there, which has not tried it yet"));
+                            worker.name, " is there, and may be able to"));
   for (const int64_t ordinal : std::vector(state_.quarantined)) {
     poison_.Resolve(ordinal, false, context);
   }
-  GoOn();
+  GoOn(context);
 }
 
-void TrainingJob::GoOn() {
+// The last marks may have come while it was paused, and no others will.
+void TrainingJob::GoOn(Context* context) {
   state_.phase = JobPhase::kRunning;
   state_.reason.clear();
   dirty_ = true;
+  MarksChanged(context);
 }
 
 }  // namespace ebb::scheduler

@@ -20,6 +20,11 @@ PushIntake::Sequencer::Outcome PushIntake::Arrive(const PendingPushPtr& push,
   const SessionId session = request.stamp.worker;
   auto it = workers_.find(session);
   if (it == workers_.end()) {
+    if (forgot_ && request.sequence > 0) {
+      Sequencer::Outcome outcome;
+      outcome.superseded.push_back(push);
+      return outcome;
+    }
     it = workers_.emplace(session, Worker{Sequencer(window_), now}).first;
   }
   Worker& worker = it->second;
@@ -43,10 +48,11 @@ std::vector<PendingPushPtr> PushIntake::GiveUp(absl::Time now) {
   std::vector<PendingPushPtr> given_up;
   if (now < next_tick_) return given_up;
   if (forget_at_ <= now) {
-    absl::erase_if(workers_, [&](const auto& known) {
+    const auto forgotten = absl::erase_if(workers_, [&](const auto& known) {
       return !known.second.pushes.holds() &&
              known.second.heard + kForgetAfter <= now;
     });
+    forgot_ = forgot_ || forgotten > 0;
     forget_at_ = workers_.empty() ? absl::InfiniteFuture() : now + kForgetAfter;
   }
   next_tick_ = forget_at_;

@@ -52,6 +52,7 @@ class PushIntake {
   absl::flat_hash_map<SessionId, Worker> workers_;
   absl::btree_set<SessionId> holding_;  // Whose pushes are held.
   absl::Time next_tick_ = absl::InfiniteFuture();
+  bool forgot_ = false;  // A worker, ever.
   absl::Time forget_at_ = absl::InfiniteFuture();
 };
 

@@ -64,6 +64,8 @@ TEST_F(PushIntakeTest, ForgetsWorkersThatAreGone) {
   // It is still in order, and one that was forgotten may begin anew.
   EXPECT_EQ(intake_.Arrive(PushOf(7, 2), now_).ready.size(), 1);
   EXPECT_EQ(intake_.Arrive(PushOf(8, 0, 1), now_).ready.size(), 1);
+  // Bug: it was held for pushes that were applied long ago.
+  EXPECT_EQ(intake_.Arrive(PushOf(9, 5), now_).superseded.size(), 1);
 }
 
 TEST_F(PushIntakeTest, DrainsInTheOrderOfWorkers) {
