@@ -42,6 +42,7 @@ absl::Status Unreadable(absl::string_view key) {
 
 SchedulerCore::SchedulerCore(SchedulerOptions options, absl::Time now)
     : options_(std::move(options)),
+      started_(now),
       gather_until_(now + options_.takeover_after) {}
 
 absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
@@ -123,12 +124,12 @@ void SchedulerCore::OnWorker(LinkId link, const WorkerToScheduler& message,
 bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
                                 Context* context) {
   const auto it = cluster_.servers.find(message.server);
-  if (it == cluster_.servers.end() || !it->second.connected ||
-      it->second.session == message.session ||
+  if (it == cluster_.servers.end() || it->second.session == message.session ||
       EBB_PLANTED(second_process_is_let_in)) {
     return true;
   }
   ServerInfo& server = it->second;
+  if (!server.connected) return MayReplace(link, message, &server, context);
   const absl::Duration silent = context->now - server.last_heard;
   const auto process = [](int64_t id, const std::string& address) {
     return absl::StrCat("process ", id, " at ", address);
@@ -161,6 +162,51 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
                    absl::StrCat(name, " is there already: ", here,
                                 ". Stop one of the two, or start this one with "
                                 "another --id and --state-dir")}});
+  return false;
+}
+
+// A broken connection is no dead server. For as long as a living one may take
+// to come back, its place is not for a process that has nothing of it: what
+// that would begin anew outranks what the other has stored.
+bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
+                               ServerInfo* server, Context* context) {
+  const absl::Time free_at =
+      std::max(server->since, started_) + options_.server_ttl;
+  if (context->now >= free_at || !LacksWhatItsIdHad(message)) return true;
+  if (std::exchange(server->refused, message.session) != message.session) {
+    context->Log(absl::StrCat("server=", message.server.value(),
+                              " is away, and process ", message.process_id,
+                              " at ", message.address,
+                              " has its id but not its data; it is taken in ",
+                              absl::FormatDuration(free_at - context->now),
+                              " unless the other is back"));
+  }
+  context->out->push_back(SendServer{
+      link,
+      RefuseServer{
+          false, absl::StrCat("server ", message.server.value(),
+                              " had partitions of which this process has "
+                              "nothing, and may only have lost its connection; "
+                              "if its storage was lost, wait for ",
+                              absl::FormatDuration(options_.server_ttl))}});
+  return false;
+}
+
+bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
+  for (const auto& [id, job] : jobs_) {
+    const bool has = std::ranges::any_of(
+        message.jobs, [id = id](const JobRegistration& registration) {
+          return registration.record != nullptr &&
+                 registration.record->id == id;
+        });
+    if (has || job->state().phase == JobPhase::kCancelled) continue;
+    // Who had what is not stored: it is heard from the servers.
+    if (gathering_) return true;
+    for (int32_t p = 0; p < job->placement().size(); ++p) {
+      const Ownership& one = job->placement().at(PartitionId(p));
+      if (one.owner == message.server && one.parent != Term()) return true;
+    }
+  }
   return false;
 }
 

@@ -108,6 +108,9 @@ class SchedulerCore {
   // Whether the process may be this server; tells the one that may not.
   bool MayRegister(LinkId link, const RegisterServer& message,
                    Context* context);
+  bool MayReplace(LinkId link, const RegisterServer& message,
+                  ServerInfo* server, Context* context);
+  bool LacksWhatItsIdHad(const RegisterServer& message) const;
   void WarnOfNamesake(const RegisterWorker& message, Context* context) const;
   void AdoptJob(const JobRegistration& registration, Context* context);
   void MaybeStart(Context* context);
@@ -130,6 +133,7 @@ class SchedulerCore {
   std::vector<StoreWrite> pending_writes_;
 
   bool gathering_ = true;
+  absl::Time started_;
   absl::Time gather_until_;
 };
 

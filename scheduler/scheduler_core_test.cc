@@ -84,6 +84,8 @@ TEST_F(SchedulerCoreTest, ARestartedServerGetsNewTermsAndTheParent) {
   RegisterServer again;
   again.server = kServer;
   again.session = SessionId(102);
+  again.jobs = {Registration(0, 0)};
+  again.jobs[0].partitions.clear();  // It had stored the job, and no version.
   FromServer(again, SessionId(102));
   ASSERT_THAT(Grants(), SizeIs(1));
   EXPECT_EQ(Grants()[0].session, SessionId(102));

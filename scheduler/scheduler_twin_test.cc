@@ -10,6 +10,7 @@ namespace ebb::scheduler {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr LinkId kTwinLink(4);
@@ -79,6 +80,43 @@ TEST_F(SchedulerTwinTest, AProcessThatCameBackIsTakenWhenTheBreakIsNoticed) {
   ServerGone();
   EXPECT_FALSE(TwinUp().has_value());
   EXPECT_EQ(core_->cluster().servers.at(kServer).session, kTwin);
+}
+
+// Bug: any broken connection gave an empty process the place of a living one.
+TEST_F(SchedulerTwinTest, AProcessWithoutItsDataWaitsForTheOtherToComeBack) {
+  FirstUp();
+  Submit();
+  Register();
+  ServerGone();
+  const auto refusal = TwinUp();
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_FALSE(refusal->displaced);
+  EXPECT_THAT(refusal->reason, HasSubstr("of which this process has nothing"));
+  EXPECT_THAT(log_, SizeIs(1));
+  EXPECT_TRUE(TwinUp().has_value());
+  EXPECT_THAT(log_, IsEmpty());  // Once is enough.
+  FirstUp();
+  EXPECT_TRUE(core_->cluster().servers.at(kServer).connected);
+
+  // Its storage may really be lost.
+  ServerGone();
+  now_ += SchedulerOptions().server_ttl;
+  EXPECT_FALSE(TwinUp().has_value());
+}
+
+TEST_F(SchedulerTwinTest, ANewSchedulerAlsoWaitsForTheOneWithTheData) {
+  FirstUp();
+  Submit();
+  Register();
+  JobRegistration known = Registration(1, 1);
+  Restart(std::map(stored_));
+  EXPECT_TRUE(TwinUp().has_value());
+  ServerUp({known});
+  EXPECT_TRUE(core_->cluster().servers.at(kServer).connected);
+
+  Restart(std::map(stored_));
+  now_ += SchedulerOptions().server_ttl;
+  EXPECT_FALSE(TwinUp().has_value());
 }
 
 TEST_F(SchedulerTwinTest, ASilentServerIsDisplacedAndTold) {

@@ -33,6 +33,9 @@ class WatchTest : public ::testing::Test {
     server.server = ServerId(0);
     server.session = session_ = session;
     server.address = "here:1";
+    for (const auto& [id, job] : core_->jobs()) {
+      server.jobs.push_back({job->record(), job->state().generation, {}, {}});
+    }
     FromServer(server);
   }
   void FromServer(ServerToScheduler message) {
