@@ -55,6 +55,12 @@ const Partition* HostedJob::partition(PartitionId id) const {
   return it == partitions_.end() ? nullptr : it->second.values.get();
 }
 
+std::weak_ptr<const Partition> HostedJob::WeakPartition(PartitionId id) const {
+  const auto it = partitions_.find(id);
+  if (it == partitions_.end()) return {};
+  return it->second.values;
+}
+
 Term HostedJob::term(PartitionId id) const {
   const auto it = partitions_.find(id);
   return it == partitions_.end() ? Term() : it->second.term;

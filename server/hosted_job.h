@@ -89,6 +89,8 @@ class HostedJob {
 
   const StoredJob& stored() const { return job_; }
   const Partition* partition(PartitionId id) const;
+  // The same, for who must tell it from a later one at the same address.
+  std::weak_ptr<const Partition> WeakPartition(PartitionId id) const;
   Term term(PartitionId id) const;
   // Every change so far is durable, in the present terms.
   bool AllDurable() const;

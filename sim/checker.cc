@@ -214,7 +214,7 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
   const server::Partition* partition =
       job == nullptr ? nullptr : job->partition(p);
   if (partition == nullptr || partition != commit.instance ||
-      shadow.instance != partition) {
+      !shadow.Is(partition)) {
     world_->counts().Add(Probe::kUpdateOutlivedPartition);
     return;
   }
@@ -263,7 +263,7 @@ void Checker::LookAt(const ServerNode& server) {
     }
     const Term term = job->term(p);
     // Another may have taken the place of one that was dropped.
-    const bool same = partition == shadow.instance &&
+    const bool same = shadow.Is(partition) &&
                       shadow.generation == job->stored().generation &&
                       SameMarks(partition->marks(), shadow.content->marks);
     if (same && term == shadow.term) continue;
@@ -275,7 +275,7 @@ void Checker::LookAt(const ServerNode& server) {
       Serves(server, p, term);
       continue;
     }
-    if (partition == shadow.instance && term == shadow.term) {
+    if (shadow.Is(partition) && term == shadow.term) {
       return Violate(absl::StrCat("I1: ", server.name(), " partition ", i,
                                   ": marks moved without a push"));
     }
@@ -302,7 +302,7 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
   ++progress_;
   const std::string where =
       absl::StrCat(server.name(), " partition ", p.value(), " as loaded");
-  shadow->instance = &partition;
+  shadow->instance = server.job()->WeakPartition(p);
   shadow->generation = server.job()->stored().generation;
   shadow->term = term;
   shadow->content =
@@ -360,7 +360,7 @@ void Checker::CutTaken(const ServerNode& server, const VersionKey& key,
     return Violate(absl::StrCat("I1: ", where, " cannot be read"));
   }
   const Shadow& shadow = shadows_[server.place()][key.partition.value()];
-  const bool known = shadow.instance != nullptr &&
+  const bool known = shadow.content.has_value() &&
                      shadow.content->marks == *marks &&
                      shadow.content->skipped == ledger->skipped();
   const Content content =

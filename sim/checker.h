@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -106,7 +107,11 @@ class Checker {
   };
   // A partition as a server has it.
   struct Shadow {
-    const server::Partition* instance = nullptr;  // Not owned.
+    // Another may come to lie where one was that is gone: an address is none.
+    std::weak_ptr<const server::Partition> instance;
+    bool Is(const server::Partition* partition) const {
+      return instance.lock().get() == partition;
+    }
     Generation generation;
     Term term;
     std::optional<Content> content;

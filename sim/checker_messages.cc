@@ -197,7 +197,7 @@ void Checker::CheckValues(const ServerNode& server, const PullRequest& request,
     return;
   }
   const Shadow& shadow = shadows_[server.place()][p.value()];
-  if (shadow.instance == nullptr) {
+  if (!shadow.content.has_value()) {
     return Violate(absl::StrCat("I1: ", where, ": it serves no values"));
   }
   const std::vector<float> values = FloatsOf(segment.values);
@@ -264,7 +264,7 @@ void Checker::CheckDurable(const ServerNode& server, PartitionId p, Term term,
   const std::string what =
       absl::StrCat(server.name(), " says that ", mark, " examples of item ",
                    ToString(item), " are durable in partition ", p.value());
-  if (shadow.instance == nullptr || shadow.term != term ||
+  if (!shadow.content.has_value() || shadow.term != term ||
       shadow.content->marks.mark(item) < mark) {
     return Violate(absl::StrCat("I5: ", what, ", but has not applied them"));
   }
