@@ -1,8 +1,10 @@
 #include "tools/ebb/audit.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -226,6 +228,33 @@ std::vector<std::string> AuditReport::Problems(bool complete) const {
   return problems;
 }
 
+namespace {
+
+using LedgersAnswer = absl::StatusOr<v1::GetLedgersResponse>;
+
+// Many at a time: one that is silent must not take the others' time.
+std::vector<LedgersAnswer> AskAll(
+    uint64_t job, const std::vector<const v1::ServerAddress*>& servers,
+    absl::Duration deadline) {
+  constexpr size_t kMostThreads = 16;
+  v1::GetLedgersRequest request;
+  request.set_job(job);
+  std::vector<LedgersAnswer> answers(servers.size());
+  std::atomic<size_t> next = 0;
+  const auto ask = [&] {
+    for (size_t i = next++; i < servers.size(); i = next++) {
+      rpc::PsAdminClient client(servers[i]->address());
+      answers[i] = client.GetLedgers(request, deadline);
+    }
+  };
+  std::vector<std::jthread> threads(std::min(kMostThreads, servers.size()));
+  for (std::jthread& thread : threads) thread = std::jthread(ask);
+  threads.clear();  // Joins them.
+  return answers;
+}
+
+}  // namespace
+
 absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
                                        absl::Duration deadline) {
   EBB_ASSIGN_OR_RETURN(const JobPlan plan, rpc::FromProto(job.record().plan()));
@@ -241,20 +270,21 @@ absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
   for (const auto& [server, partitions] : awaited) {
     silent.push_back({server, partitions, "it is away, or loads them"});
   }
-  std::vector<v1::GetLedgersResponse> ledgers;
+  std::vector<const v1::ServerAddress*> servers;
   for (const v1::ServerAddress& server : job.placement().servers()) {
-    if (!owned.contains(server.server())) continue;
-    v1::GetLedgersRequest request;
-    request.set_job(job.record().id());
-    rpc::PsAdminClient client(server.address());
-    auto answer = client.GetLedgers(request, deadline);
-    if (!answer.ok()) {
-      silent.push_back(
-          {server.server(), owned[server.server()],
-           absl::StrCat(server.address(), ": ", answer.status().message())});
+    if (owned.contains(server.server())) servers.push_back(&server);
+  }
+  auto answers = AskAll(job.record().id(), servers, deadline);
+  std::vector<v1::GetLedgersResponse> ledgers;
+  for (size_t i = 0; i < servers.size(); ++i) {
+    if (answers[i].ok()) {
+      ledgers.push_back(*std::move(answers[i]));
       continue;
     }
-    ledgers.push_back(*std::move(answer));
+    const int32_t server = servers[i]->server();
+    silent.push_back({server, owned[server],
+                      absl::StrCat(servers[i]->address(), ": ",
+                                   answers[i].status().message())});
   }
   return AuditJob(plan, ledgers, silent);
 }

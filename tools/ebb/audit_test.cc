@@ -1,10 +1,18 @@
 #include "tools/ebb/audit.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/protocol/marks.h"
+#include "common/rpc/convert.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -274,6 +282,55 @@ TEST(AuditTest, BytesThatAreNoLedgerAreAProblem) {
   EXPECT_FALSE(report.exact());
   EXPECT_THAT(report.Problems(),
               ElementsAre(HasSubstr("partition 1: stored ledger")));
+}
+
+// Takes connections and never says a word.
+class SilentListener {
+ public:
+  SilentListener() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(fd_, generic, size), 0);
+    EXPECT_EQ(listen(fd_, 8), 0);
+    EXPECT_EQ(getsockname(fd_, generic, &size), 0);
+    address_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+  }
+  ~SilentListener() { close(fd_); }
+  SilentListener(const SilentListener&) = delete;
+  SilentListener& operator=(const SilentListener&) = delete;
+
+  const std::string& address() const { return address_; }
+
+ private:
+  const int fd_;
+  std::string address_;
+};
+
+// Bug: each was waited for in its turn.
+TEST(AuditTest, SilentServersAreWaitedForTogether) {
+  constexpr int kServers = 8;
+  constexpr absl::Duration kDeadline = absl::Seconds(1);
+  JobPlan plan = TestPlan();
+  plan.partitions = kServers;
+  v1::GetJobResponse job;
+  *job.mutable_record()->mutable_plan() = rpc::ToProto(plan);
+  std::vector<SilentListener> listeners(kServers);
+  for (int i = 0; i < kServers; ++i) {
+    auto* server = job.mutable_placement()->add_servers();
+    server->set_server(i);
+    server->set_address(listeners[i].address());
+    auto* place = job.mutable_placement()->add_partitions();
+    place->set_server(i);
+    place->set_partition(i);
+  }
+  const absl::Time begin = absl::Now();
+  const auto audit = FetchAudit(job, kDeadline);
+  EXPECT_LT(absl::Now() - begin, kServers * kDeadline * 0.75);
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  EXPECT_EQ(audit->silent.size(), kServers);
 }
 
 }  // namespace
