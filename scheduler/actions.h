@@ -29,8 +29,12 @@ struct SchedulerOptions {
   // An evaluation that gives no result is begun again after this long.
   absl::Duration evaluation_timeout = absl::Seconds(60);
   // A server that says nothing for so long may be replaced by another process
-  // with its id; until then the other is refused.
+  // with its id; until then, and for last_word after it came, the other is
+  // refused.
   absl::Duration server_ttl = absl::Seconds(5);
+  // What a silent server said may still lie unread in a scheduler that stood
+  // still itself. So long is waited for it.
+  absl::Duration last_word = absl::Seconds(1);
   // A job waits for so many servers before its partitions are placed.
   int32_t min_servers = 1;
 };
@@ -68,11 +72,12 @@ class NumberSource {
         std::max(last_ + 1, static_cast<uint64_t>(std::max<int64_t>(wall, 0)));
     return last_;
   }
-  // A number met elsewhere: it was drawn, so later ones are above it. One that
-  // no clock can have come to was not drawn but damaged: above it there might
-  // be none.
+  // False of a number that no clock can have come to: it was not drawn but
+  // damaged, and above it there might be none.
+  static bool Plausible(uint64_t number) { return number <= kMost; }
+  // A number met elsewhere: it was drawn, so later ones are above it.
   void Met(uint64_t number) {
-    if (number <= kMost) last_ = std::max(last_, number);
+    if (Plausible(number)) last_ = std::max(last_, number);
   }
   uint64_t last() const { return last_; }
 

@@ -41,6 +41,13 @@ struct ServerInfo {
   SessionId refused;
   std::string refusal;
   absl::Time refused_at = absl::InfinitePast();
+  // When it first came after the last word of this one.
+  absl::Time challenged_at = absl::InfiniteFuture();
+
+  void Heard(absl::Time now) {
+    last_heard = now;
+    challenged_at = absl::InfiniteFuture();
+  }
 };
 
 struct WorkerInfo {

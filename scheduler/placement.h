@@ -23,6 +23,9 @@ struct Ownership {
   Term drawn;         // The highest drawn; 0: none yet.
   Term parent;        // The last that registered; 0: none.
   bool registered = false;
+  // The owner has something of it, be it only stored: it said so, or has not
+  // been heard since the job was read from the scheduler's store.
+  bool kept = false;
 };
 
 class PlacementTable {
@@ -40,6 +43,7 @@ class PlacementTable {
   void Drawn(PartitionId p, ServerId owner, SessionId session, Term term) {
     Ownership& one = at(p);
     if (one.registered) --registered_;
+    if (one.owner != owner) one.kept = false;
     one.owner = owner;
     one.session = session;
     one.drawn = term;
@@ -50,6 +54,7 @@ class PlacementTable {
     Ownership& one = at(p);
     if (!one.registered) ++registered_;
     one.registered = true;
+    one.kept = true;
     one.parent = one.drawn;
   }
   // The owner's connection broke: it may be dead.

@@ -38,6 +38,24 @@ absl::Status Unreadable(absl::string_view key) {
       ". Start with an empty state folder: the servers know the jobs."));
 }
 
+// InvalidArgument: it contradicts itself, or is too large to be kept.
+absl::Status CheckPlan(const JobRecord& record) {
+  EBB_RETURN_IF_ERROR(record.plan.Validate());
+  if (record.plan.items() > kMostItems) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "job ", record.name, " has ", record.plan.items(), " items (",
+        record.plan.epochs, " epochs of ", record.plan.shards(), "); at most ",
+        kMostItems,
+        " fit in the memory of scheduler and servers: make items larger "
+        "(train.item_examples) or train fewer epochs"));
+  }
+  return absl::OkStatus();
+}
+
+std::string ProcessAt(int64_t id, const std::string& address) {
+  return absl::StrCat("process ", id, " at ", address);
+}
+
 }  // namespace
 
 SchedulerCore::SchedulerCore(SchedulerOptions options, absl::Time now)
@@ -99,7 +117,7 @@ void SchedulerCore::OnServer(LinkId link, const ServerToScheduler& message,
                              absl::Time now, SchedulerActions* out) {
   Context context = MakeContext(now, out);
   const size_t first = out->size();
-  if (ServerInfo* server = ServerOf(link)) server->last_heard = now;
+  if (ServerInfo* server = ServerOf(link)) server->Heard(now);
   std::visit([&](const auto& typed) { Handle(link, typed, &context); },
              message);
   Finish(&context, first);
@@ -131,13 +149,14 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   ServerInfo& server = it->second;
   if (!server.connected) return MayReplace(link, message, &server, context);
   const absl::Duration silent = context->now - server.last_heard;
-  const auto process = [](int64_t id, const std::string& address) {
-    return absl::StrCat("process ", id, " at ", address);
-  };
-  const std::string here = process(server.process_id, server.address);
-  const std::string other = process(message.process_id, message.address);
+  const std::string here = ProcessAt(server.process_id, server.address);
+  const std::string other = ProcessAt(message.process_id, message.address);
   const std::string name = absl::StrCat("server ", message.server.value());
-  if (silent >= options_.server_ttl) {
+  server.challenged_at = server.refused == message.session
+                             ? std::min(server.challenged_at, context->now)
+                             : context->now;
+  if (silent >= options_.server_ttl &&
+      context->now - server.challenged_at >= options_.last_word) {
     context->ToServer(
         server,
         RefuseServer{true, absl::StrCat(other, " has taken the place of ", name,
@@ -151,17 +170,13 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   }
   server.refused_at = context->now;
   server.refusal = absl::StrCat(other, " has its id, too, and is refused");
-  if (std::exchange(server.refused, message.session) != message.session) {
-    context->Log(absl::StrCat(
-        "server=", message.server.value(), " is ", here, "; ", server.refusal,
-        ": stop one of the two, or start it with another --id"));
-  }
-  context->out->push_back(SendServer{
-      link,
-      RefuseServer{false,
-                   absl::StrCat(name, " is there already: ", here,
-                                ". Stop one of the two, or start this one with "
-                                "another --id and --state-dir")}});
+  Refuse(link, message, &server,
+         absl::StrCat(" is ", here, "; ", server.refusal,
+                      ": stop one of the two, or start it with another --id"),
+         absl::StrCat(name, " is there already: ", here,
+                      ". Stop one of the two, or start this one with another "
+                      "--id and --state-dir"),
+         context);
   return false;
 }
 
@@ -173,23 +188,30 @@ bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
   const absl::Time free_at =
       std::max(server->since, started_) + options_.server_ttl;
   if (context->now >= free_at || !LacksWhatItsIdHad(message)) return true;
-  if (std::exchange(server->refused, message.session) != message.session) {
-    context->Log(absl::StrCat("server=", message.server.value(),
-                              " is away, and process ", message.process_id,
-                              " at ", message.address,
-                              " has its id but not its data; it is taken in ",
-                              absl::FormatDuration(free_at - context->now),
-                              " unless the other is back"));
-  }
-  context->out->push_back(SendServer{
-      link,
-      RefuseServer{
-          false, absl::StrCat("server ", message.server.value(),
-                              " had partitions of which this process has "
-                              "nothing, and may only have lost its connection; "
-                              "if its storage was lost, wait for ",
-                              absl::FormatDuration(options_.server_ttl))}});
+  Refuse(link, message, server,
+         absl::StrCat(" is away, and ",
+                      ProcessAt(message.process_id, message.address),
+                      " has its id but not its data; it is taken in ",
+                      absl::FormatDuration(free_at - context->now),
+                      " unless the other is back"),
+         absl::StrCat("server ", message.server.value(),
+                      " had partitions of which this process has nothing, and "
+                      "may only have lost its connection; if its storage was "
+                      "lost, wait for ",
+                      absl::FormatDuration(options_.server_ttl)),
+         context);
   return false;
+}
+
+// Said in the log once for each process, which comes again and again.
+void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
+                           ServerInfo* server, absl::string_view log,
+                           std::string reason, Context* context) {
+  if (std::exchange(server->refused, message.session) != message.session) {
+    context->Log(absl::StrCat("server=", message.server.value(), log));
+  }
+  context->out->push_back(
+      SendServer{link, RefuseServer{false, std::move(reason)}});
 }
 
 bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
@@ -204,7 +226,7 @@ bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
     if (gathering_) return true;
     for (int32_t p = 0; p < job->placement().size(); ++p) {
       const Ownership& one = job->placement().at(PartitionId(p));
-      if (one.owner == message.server && one.parent != Term()) return true;
+      if (one.owner == message.server && one.kept) return true;
     }
   }
   return false;
@@ -234,28 +256,48 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   server.link = link;
   server.connected = true;
   server.since = context->now;
-  server.last_heard = context->now;
+  server.Heard(context->now);
   server_links_[link] = message.server;
   for (const ServerId other : message.known_servers) {
     cluster_.servers[other].id = other;
   }
+  std::map<JobId, const JobRegistration*> registered;
   for (const JobRegistration& registration : message.jobs) {
-    if (registration.record == nullptr) continue;
-    context->numbers->Met(registration.generation.value());
-    if (Find(registration.record->id) == nullptr) {
-      AdoptJob(registration, context);
-    }
+    if (!MayBelieve(registration, message.server, context)) continue;
+    const JobId job = registration.record->id;
+    registered[job] = &registration;
+    if (Find(job) == nullptr) AdoptJob(registration, context);
   }
   for (auto& [id, job] : jobs_) {
-    const auto mine =
-        std::find_if(message.jobs.begin(), message.jobs.end(),
-                     [&, id = id](const auto& one) {
-                       return one.record != nullptr && one.record->id == id;
-                     });
-    job->ServerRegistered(server, mine == message.jobs.end() ? nullptr : &*mine,
-                          context);
+    const auto mine = registered.find(id);
+    job->ServerRegistered(
+        server, mine == registered.end() ? nullptr : mine->second, context);
   }
   MaybeStart(context);
+}
+
+// What a server says of a job is its word against the scheduler's memory: a
+// number that cannot have been drawn, or a job that could not have been
+// submitted, is not taken over from it.
+bool SchedulerCore::MayBelieve(const JobRegistration& registration,
+                               ServerId server, Context* context) const {
+  if (registration.record == nullptr) return false;
+  const JobRecord& record = *registration.record;
+  uint64_t highest =
+      std::max(record.id.value(), registration.generation.value());
+  for (const PartitionRegistration& one : registration.partitions) {
+    highest = std::max(highest, one.term.value());
+  }
+  absl::Status verdict = CheckPlan(record);
+  if (!NumberSource::Plausible(highest)) {
+    verdict = absl::DataLossError(absl::StrCat(
+        "the number ", highest, " was never drawn, its storage is damaged"));
+  }
+  if (verdict.ok()) return true;
+  context->Log(absl::StrCat(
+      "job=", record.name, " server=", server.value(),
+      ": what it says of the job is left alone: ", verdict.message()));
+  return false;
 }
 
 // The store was lost or is an older copy: the server remembers the job.
@@ -263,6 +305,7 @@ void SchedulerCore::AdoptJob(const JobRegistration& registration,
                              Context* context) {
   const JobId id = registration.record->id;
   context->numbers->Met(id.value());
+  context->numbers->Met(registration.generation.value());
   JobState state;
   state.generation = registration.generation;
   state.rollback = registration.rollback;
@@ -300,7 +343,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterPartitions& message,
                            Context* context) {
   ServerInfo* server = ServerOf(link);
   if (server == nullptr || message.session != server->session ||
-      message.job.record == nullptr) {
+      !MayBelieve(message.job, server->id, context)) {
     return;
   }
   context->numbers->Met(message.job.generation.value());
@@ -521,15 +564,7 @@ void SchedulerCore::LoseWorker(SessionId session, Context* context) {
 
 absl::StatusOr<JobId> SchedulerCore::Submit(JobRecord record, absl::Time now,
                                             SchedulerActions* out) {
-  EBB_RETURN_IF_ERROR(record.plan.Validate());
-  if (record.plan.items() > kMostItems) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "job ", record.name, " has ", record.plan.items(), " items (",
-        record.plan.epochs, " epochs of ", record.plan.shards(), "); at most ",
-        kMostItems,
-        " fit in the memory of scheduler and servers: make items larger "
-        "(train.item_examples) or train fewer epochs"));
-  }
+  EBB_RETURN_IF_ERROR(CheckPlan(record));
   Context context = MakeContext(now, out);
   const size_t first = out->size();
   record.id = JobId(numbers_.Draw(now));
@@ -607,9 +642,7 @@ absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
     return absl::NotFoundError(absl::StrCat("there is no ", name));
   }
   const int64_t ordinal = job->plan().Ordinal(item);
-  const auto& quarantined = job->state().quarantined;
-  if (std::find(quarantined.begin(), quarantined.end(), ordinal) ==
-      quarantined.end()) {
+  if (!job->poison().Quarantined(ordinal)) {
     // Tried again already, since a worker came or another item was decided on.
     if (!skip && job->state().phase == JobPhase::kRunning) {
       return absl::OkStatus();

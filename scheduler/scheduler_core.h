@@ -23,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
@@ -110,7 +111,11 @@ class SchedulerCore {
                    Context* context);
   bool MayReplace(LinkId link, const RegisterServer& message,
                   ServerInfo* server, Context* context);
+  void Refuse(LinkId link, const RegisterServer& message, ServerInfo* server,
+              absl::string_view log, std::string reason, Context* context);
   bool LacksWhatItsIdHad(const RegisterServer& message) const;
+  bool MayBelieve(const JobRegistration& registration, ServerId server,
+                  Context* context) const;
   void WarnOfNamesake(const RegisterWorker& message, Context* context) const;
   void AdoptJob(const JobRegistration& registration, Context* context);
   void MaybeStart(Context* context);

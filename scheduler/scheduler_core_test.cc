@@ -9,6 +9,8 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -23,6 +25,40 @@ TEST(NumberSourceTest, ADamagedNumberDoesNotMakeItBeginAgain) {
   EXPECT_EQ(numbers.Draw(now), first + 1);
   numbers.Met(first + 10);
   EXPECT_EQ(numbers.Draw(now), first + 11);
+}
+
+// Bug: a term above all that can be drawn was taken over, and each grant that
+// it called for was below it.
+TEST_F(SchedulerCoreTest, NumbersThatWereNeverDrawnAreLeftAlone) {
+  ServerUp();
+  Submit();
+  const Term drawn = job().placement().at(PartitionId(0)).drawn;
+  for (const bool term : {true, false}) {
+    JobRegistration damaged = Registration(4, 4);
+    (term ? damaged.partitions[0].term : damaged.partitions[1].term) =
+        Term(UINT64_MAX);
+    if (!term) damaged.generation = Generation(UINT64_MAX);
+    FromServer(RegisterPartitions{kServerSession, damaged}, kServerSession);
+    EXPECT_THAT(log_, ElementsAre(HasSubstr("its storage is damaged")));
+    EXPECT_EQ(job().placement().at(PartitionId(0)).drawn, drawn);
+    EXPECT_EQ(job().marks().full_everywhere(), 0);
+  }
+  Register(4, 4);
+  EXPECT_EQ(job().marks().full_everywhere(), 4);
+}
+
+TEST_F(SchedulerCoreTest, AJobThatCouldNotBeSubmittedIsNotTakenFromAServer) {
+  JobRecord record = Record();
+  record.id = JobId(9);
+  record.plan.shard_size = 1;
+  record.plan.epochs = (1 << 20) + 1;
+  record.plan.examples = 16;
+  JobRegistration huge;
+  huge.record = std::make_shared<const JobRecord>(record);
+  huge.generation = Generation(1);
+  ServerUp({huge});
+  EXPECT_THAT(core_->jobs(), IsEmpty());
+  EXPECT_THAT(log_, Contains(HasSubstr("16777232 items")));
 }
 
 TEST_F(SchedulerCoreTest, AJobOfMoreItemsThanFitIsRefused) {

@@ -36,9 +36,10 @@ class SchedulerFixture : public testing::Test {
     return record;
   }
 
-  void Restart(std::map<std::string, std::string> stored) {
+  void Restart(std::map<std::string, std::string> stored,
+               const SchedulerOptions& options = {}) {
     stored_ = std::move(stored);
-    core_ = *SchedulerCore::Create({}, stored_, now_);
+    core_ = *SchedulerCore::Create(options, stored_, now_);
   }
 
   // Carries out what was asked for; keeps what was sent by the last event.
@@ -100,9 +101,9 @@ class SchedulerFixture : public testing::Test {
     core_->OnServerDisconnected(kServerLink, now_, &actions);
     Do(std::move(actions));
   }
-  void Submit() {
+  void Submit(const JobRecord& record = Record()) {
     SchedulerActions actions;
-    job_ = *core_->Submit(Record(), now_, &actions);
+    job_ = *core_->Submit(record, now_, &actions);
     Do(std::move(actions));
   }
   std::vector<Grant> Grants() const {

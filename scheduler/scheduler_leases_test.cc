@@ -100,9 +100,7 @@ TEST_F(SchedulerLeasesTest, AJobBeginsWithAsManyWorkersAsItWantsAtLeast) {
   ServerUp();
   JobRecord record = Record();
   record.plan.min_workers = 2;
-  SchedulerActions actions;
-  job_ = *core_->Submit(record, now_, &actions);
-  Do(std::move(actions));
+  Submit(record);
   Register();
   WorkerUp(kWorkerLink, kWorker);
   EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
@@ -119,9 +117,7 @@ TEST_F(SchedulerLeasesTest, TheFirstWorkerTooManyIsSpokenOf) {
   ServerUp();
   JobRecord record = Record();
   record.plan.max_workers = 1;
-  SchedulerActions actions;
-  job_ = *core_->Submit(record, now_, &actions);
-  Do(std::move(actions));
+  Submit(record);
   Register();
   FromWorker(kWorkerLink, RegisterWorker{kWorker, "a"});
   EXPECT_THAT(log_, IsEmpty());
@@ -185,9 +181,7 @@ TEST_F(SchedulerLeasesTest, ASnapshotLostWithItsServerIsTakenAgainAtOnce) {
   ServerUp();
   JobRecord record = Record();
   record.plan.evaluate_every = 1;
-  SchedulerActions actions;
-  job_ = *core_->Submit(record, now_, &actions);
-  Do(std::move(actions));
+  Submit(record);
   Register(4, 0);
   EXPECT_EQ(snapshots(), 1);
   SchedulerActions lost;
@@ -202,9 +196,7 @@ TEST_F(SchedulerLeasesTest, AnEvaluationWaitsForAWorkerAsLongAsItTakes) {
   ServerUp();
   JobRecord record = Record();
   record.plan.evaluate_every = 1;
-  SchedulerActions actions;
-  job_ = *core_->Submit(record, now_, &actions);
-  Do(std::move(actions));
+  Submit(record);
   Register(4, 4);
   for (int i = 0; i < 20; ++i) Tick(absl::Seconds(61));
   EXPECT_TRUE(job().evaluating());

@@ -202,9 +202,7 @@ TEST_F(SchedulerPoisonTest, NoBatchIsSkippedForAWorkerThatCannotBegin) {
   ServerUp();
   JobRecord record = Record();
   record.plan.on_poison = PoisonPolicy::kSkip;
-  SchedulerActions actions;
-  job_ = *core_->Submit(record, now_, &actions);
-  Do(std::move(actions));
+  Submit(record);
   Register();
   for (int i = 0; i < 2; ++i) {
     WorkerUp(kWorkerLink, kWorker);

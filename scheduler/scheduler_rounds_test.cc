@@ -21,9 +21,7 @@ class SchedulerRoundsTest : public SchedulerFixture {
     record.plan.consistency.kind = ConsistencyKind::kRounds;
     record.plan.consistency.round_items = 1;
     record.plan.consistency.rounds_in_memory = 4;
-    SchedulerActions actions;
-    job_ = *core_->Submit(record, now_, &actions);
-    Do(std::move(actions));
+    Submit(record);
     Register();
   }
 

@@ -119,10 +119,37 @@ TEST_F(SchedulerTwinTest, ANewSchedulerAlsoWaitsForTheOneWithTheData) {
   EXPECT_FALSE(TwinUp().has_value());
 }
 
+// Bug: what a server had stored counted for nothing until it served it.
+TEST_F(SchedulerTwinTest, WhatAServerHasOnlyStoredIsKeptForItToo) {
+  FirstUp();
+  Submit();
+  Register();
+  ServerGone();
+  JobRegistration stored = Registration(1, 1);
+  for (PartitionRegistration& one : stored.partitions) one.serving = false;
+  ServerUp({stored});
+  ServerGone();
+  EXPECT_TRUE(TwinUp().has_value());
+}
+
+// Bug: likewise when a new scheduler had begun without it.
+TEST_F(SchedulerTwinTest, WhatAServerHadBeforeTheSchedulerIsKeptForItToo) {
+  FirstUp();
+  Submit();
+  Register();
+  SchedulerOptions options;
+  options.server_ttl = 2 * options.takeover_after;
+  Restart(std::map(stored_), options);
+  Tick(options.takeover_after);
+  EXPECT_FALSE(core_->gathering());
+  EXPECT_TRUE(TwinUp().has_value());
+}
+
 TEST_F(SchedulerTwinTest, ASilentServerIsDisplacedAndTold) {
   FirstUp();
   Submit();
   Register();
+  EXPECT_TRUE(TwinUp().has_value());
   now_ += SchedulerOptions().server_ttl;
   EXPECT_FALSE(TwinUp().has_value());
   const auto told = Refused(kServerLink);
@@ -138,6 +165,28 @@ TEST_F(SchedulerTwinTest, ASilentServerIsDisplacedAndTold) {
   EXPECT_EQ(job().marks().full_everywhere(), 0);
   ServerGone();
   EXPECT_TRUE(core_->cluster().servers.at(kServer).connected);
+}
+
+// Bug: what a scheduler had not read while it stood still was taken for the
+// silence of a server.
+TEST_F(SchedulerTwinTest, ASchedulerThatStoodStillHearsTheServerOut) {
+  FirstUp();
+  Submit();
+  Register();
+  for (int i = 0; i < 3; ++i) {
+    now_ += 2 * SchedulerOptions().server_ttl;
+    EXPECT_TRUE(TwinUp().has_value());
+    FromServer(ServerAlive{kServerSession}, kServerSession);
+  }
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+
+  // It is not there, and the other asks again.
+  now_ += 2 * SchedulerOptions().server_ttl;
+  EXPECT_TRUE(TwinUp().has_value());
+  now_ += SchedulerOptions().last_word / 2;
+  EXPECT_TRUE(TwinUp().has_value());
+  now_ += SchedulerOptions().last_word / 2;
+  EXPECT_FALSE(TwinUp().has_value());
 }
 
 TEST_F(SchedulerTwinTest, AConnectionMadeAnewIsNoSecondProcess) {

@@ -28,7 +28,9 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
       evaluator_(options_, *record_, state_, placement_) {
   state_.owners.resize(placement_.size(), Ownership::kNobody);
   for (int32_t p = 0; p < placement_.size(); ++p) {
-    placement_.at(PartitionId(p)).owner = state_.owners[p];
+    Ownership& one = placement_.at(PartitionId(p));
+    one.owner = state_.owners[p];
+    one.kept = one.owner != Ownership::kNobody;
   }
 }
 
@@ -168,6 +170,10 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
                                    const JobRegistration* registration,
                                    Context* context) {
   std::vector<bool> believed(placement_.size());
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    Ownership& one = placement_.at(PartitionId(p));
+    if (one.owner == server.id) one.kept = false;  // Until it says so.
+  }
   const bool same_generation =
       registration != nullptr && AcceptGeneration(*registration, context);
   if (registration != nullptr) {
@@ -186,6 +192,7 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
         dirty_ = true;
       }
       if (known.owner != server.id) continue;
+      known.kept = true;
       if (one.serving && one.term >= known.parent) known.parent = one.term;
       believed[one.partition.value()] =
           started_ && Believe(server, one, context);

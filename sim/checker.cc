@@ -500,7 +500,20 @@ void Checker::StorageDamaged(const ServerNode& server) {
   }
 }
 
-void Checker::TwinTookOver() {
+void Checker::TwinTookOver(const ServerNode& twin, const ServerNode* other,
+                           bool met) {
+  const auto has_something = [this](const ServerNode& server) {
+    return std::ranges::any_of(
+        stored_[server.place()],
+        [](const Stored& stored) { return stored.marks.has_value(); });
+  };
+  if (other != nullptr && has_something(*other) &&
+      (met || !has_something(twin))) {
+    return Violate(absl::StrCat("I5: ", twin.name(), " takes the place of ",
+                                other->name(),
+                                ", which is there, and of all "
+                                "that it has stored"));
+  }
   any_damage_ = true;
   twin_took_over_ = true;
   for (auto& floor : durable_floor_) std::ranges::fill(floor, 0);

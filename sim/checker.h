@@ -74,7 +74,10 @@ class Checker {
   void StorageDamaged(const ServerNode& server);
   // Two processes had one id in turn, each with a disk of its own: what one
   // calls durable the other has not, so from here on nothing is held to it.
-  void TwinTookOver();
+  // `other`: the one before, if it is there still. A scheduler that met it must
+  // leave its place to it; one that did not yet may take the twin for it, if
+  // that has something of the job, too.
+  void TwinTookOver(const ServerNode& twin, const ServerNode* other, bool met);
   bool any_damage() const { return any_damage_; }
 
   // --- Workers ---------------------------------------------------------------

@@ -32,6 +32,7 @@ void SchedulerNode::OnStart() {
     return;
   }
   core_ = *std::move(core);
+  met_.clear();
   waits_for_disk_ = false;
 }
 
@@ -58,23 +59,33 @@ void SchedulerNode::FromServer(const Stream& stream,
   world_->checker().BeforeServerMessage(message);
   SchedulerActions out;
   core_->OnServer(stream.link, message, world_->now(), &out);
-  if (std::holds_alternative<RegisterServer>(message)) {
-    NoteWhoServes(static_cast<const ServerNode&>(*stream.client));
+  const auto& server = static_cast<const ServerNode&>(*stream.client);
+  if (std::holds_alternative<RegisterServer>(message)) NoteWhoServes(server);
+  if (Serves(server)) {
+    heard_[server.id()] = world_->now();
+    met_.insert(server.id());
   }
   Carry(std::move(out));
 }
 
-void SchedulerNode::NoteWhoServes(const ServerNode& server) {
+bool SchedulerNode::Serves(const ServerNode& server) const {
   const auto it = core_->cluster().servers.find(server.id());
-  if (it == core_->cluster().servers.end() ||
-      it->second.session != server.session()) {
-    return;  // It is refused.
-  }
-  const auto [place, first] = places_.try_emplace(server.id(), server.place());
-  if (place->second == server.place()) return;
-  place->second = server.place();
+  return it != core_->cluster().servers.end() && it->second.connected &&
+         it->second.session == server.session();
+}
+
+void SchedulerNode::NoteWhoServes(const ServerNode& server) {
+  if (!Serves(server)) return;  // It is refused.
+  const auto [known, first] = served_by_.try_emplace(server.id(), &server);
+  const ServerNode& before = *std::exchange(known->second, &server);
+  if (&before == &server) return;
   world_->counts().Add(Probe::kTwinTookOver);
-  world_->checker().TwinTookOver();
+  const auto heard = heard_.find(server.id());
+  const bool gone =
+      !before.alive() || before.stopped() || heard == heard_.end() ||
+      world_->now() - heard->second >= world_->scenario().scheduler.server_ttl;
+  world_->checker().TwinTookOver(server, gone ? nullptr : &before,
+                                 met_.contains(server.id()));
 }
 
 void SchedulerNode::FromWorker(const Stream& stream,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "scheduler/scheduler_core.h"
@@ -46,7 +47,10 @@ class SchedulerNode final : public Node {
   const std::vector<scheduler::MemoryDisk>& older_disks() const {
     return older_disks_;
   }
-  void ReplaceDisk(scheduler::MemoryDisk disk) { disk_ = std::move(disk); }
+  void ReplaceDisk(scheduler::MemoryDisk disk) {
+    disk_ = std::move(disk);
+    heard_.clear();  // It may know none of them: the first that comes is it.
+  }
 
  protected:
   void OnStart() override;
@@ -55,7 +59,9 @@ class SchedulerNode final : public Node {
   absl::Time NextTick() const override;
 
  private:
-  // Whether another process than before is this server now.
+  // Whether it, and no other process with its id, is the server.
+  bool Serves(const ServerNode& server) const;
+  // After a registration: whether another process than before is it now.
   void NoteWhoServes(const ServerNode& server);
   void Carry(scheduler::SchedulerActions actions);
   void CarryFrom(size_t first, scheduler::SchedulerActions actions);
@@ -70,7 +76,11 @@ class SchedulerNode final : public Node {
   bool waits_for_disk_ = false;
   // Over all lives.
   std::map<const ServerNode*, Grant> last_grants_;
-  std::map<ServerId, size_t> places_;
+  std::map<ServerId, const ServerNode*> served_by_;
+  // When whoever was the server then said something. Over all lives since the
+  // disk was replaced.
+  std::map<ServerId, absl::Time> heard_;
+  std::set<ServerId> met_;  // In this life.
 };
 
 }  // namespace ebb::sim
