@@ -1,0 +1,63 @@
+// What is done to a cluster, and when: the common language of scenarios,
+// traces and whoever carries them out.
+#ifndef EBB_TOOLS_CHAOS_EVENTS_H_
+#define EBB_TOOLS_CHAOS_EVENTS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace ebb::chaos {
+
+enum class Op {
+  kAdd,        // A worker is started.
+  kRemove,     // It ends and does not come back.
+  kKill,       // SIGKILL; the supervisor brings it back.
+  kTerminate,  // SIGTERM; likewise.
+  kStop,       // SIGSTOP.
+  kContinue,   // SIGCONT.
+  kSplit,      // The link carries nothing; connections stay open.
+  kDrop,       // Connections of the link are reset, once.
+  kDelay,      // Bytes of the link arrive later.
+  kLimit,      // The link carries so many bytes a second at most.
+  kHeal,       // The link is as it was.
+};
+
+// A daemon by name ("scheduler", "ps-0", "worker-2"), or any of a role that is
+// there ("ps", "worker"), or all ("all").
+using DaemonPattern = std::string;
+
+// The connections between two daemons, whoever opened them.
+struct Link {
+  DaemonPattern a;
+  DaemonPattern b = "all";
+  friend bool operator==(const Link&, const Link&) = default;
+};
+
+// When the job runs for so long, or so much of it is counted.
+struct Moment {
+  absl::Duration at = absl::ZeroDuration();
+  std::optional<double> progress;  // Share of the job, 0 to 1; goes before `at`.
+};
+
+struct ChaosEvent {
+  Moment when;
+  Op op = Op::kKill;
+  DaemonPattern target;  // Of all but the network's.
+  Link link;             // Of the network's.
+  // kRemove, kTerminate: how long it may take to leave before it is killed;
+  // zero: it is killed at once.
+  absl::Duration grace;
+  absl::Duration delay;          // kDelay: one way.
+  int64_t bytes_per_second = 0;  // kLimit: each way.
+  // It is undone after this (kStop by kContinue, kSplit, kDelay and kLimit by
+  // kHeal); infinite: never.
+  absl::Duration lasts = absl::InfiniteDuration();
+};
+
+}  // namespace ebb::chaos
+
+#endif  // EBB_TOOLS_CHAOS_EVENTS_H_
