@@ -40,7 +40,8 @@ struct Link {
 // When the job runs for so long, or so much of it is counted.
 struct Moment {
   absl::Duration at = absl::ZeroDuration();
-  std::optional<double> progress;  // Share of the job, 0 to 1; goes before `at`.
+  std::optional<double>
+      progress;  // Share of the job, 0 to 1; goes before `at`.
 };
 
 struct ChaosEvent {
