@@ -22,6 +22,8 @@ namespace {
 // first refusal and goes on: the parser's own depth limit bounds it.
 class TreeBuilder : public YAML::EventHandler {
  public:
+  explicit TreeBuilder(absl::string_view kind) : kind_(kind) {}
+
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -58,13 +60,15 @@ class TreeBuilder : public YAML::EventHandler {
     node.kind = kind;
     node.line = mark.line + 1;
     if (anchor != YAML::NullAnchor) {
-      Refuse(node.line, "a job file takes no anchors and aliases",
+      Refuse(node.line,
+             absl::StrCat("a ", kind_, " file takes no anchors and aliases"),
              "write the value out; a text that starts with & or * needs "
              "quotes");
     }
     // "?" and "!" are what the parser calls plain and quoted values.
     if (tag != "" && tag != "?" && tag != "!") {
-      Refuse(node.line, absl::StrCat("a job file takes no tags like ", tag),
+      Refuse(node.line,
+             absl::StrCat("a ", kind_, " file takes no tags like ", tag),
              "write the value alone; a text that starts with ! needs quotes");
     }
     return node;
@@ -81,7 +85,7 @@ class TreeBuilder : public YAML::EventHandler {
       Refuse(node.line,
              absl::StrCat("more than ", kMaxYamlDepth,
                           " lists and maps inside one another"),
-             "no key of a job lies so deep");
+             absl::StrCat("no key of a ", kind_, " lies so deep"));
     }
     open_.push_back(std::move(node));
   }
@@ -103,6 +107,7 @@ class TreeBuilder : public YAML::EventHandler {
     (is_key ? parent.keys : parent.items).push_back(std::move(node));
   }
 
+  const absl::string_view kind_;
   std::vector<YamlNode> open_;  // The lists and maps around the next event.
   YamlNode root_;
   std::optional<Mistake> refusal_;
@@ -161,37 +166,39 @@ std::string QuoteYaml(absl::string_view text) {
 }
 
 std::optional<YamlNode> ReadYaml(absl::string_view text, absl::string_view file,
-                                 std::vector<Mistake>* mistakes) {
+                                 std::vector<Mistake>* mistakes,
+                                 const YamlKind& kind) {
   const auto fail = [&](int line, std::string what, std::string hint) {
     mistakes->push_back(
         {{std::string(file), line}, "", std::move(what), std::move(hint)});
     return std::nullopt;
   };
   if (text.size() > kMaxYamlBytes) {
-    return fail(1, absl::StrCat("the file has ", text.size(), " bytes"),
-                absl::StrCat("a job file has at most ", kMaxYamlBytes));
+    return fail(
+        1, absl::StrCat("the file has ", text.size(), " bytes"),
+        absl::StrCat("a ", kind.name, " file has at most ", kMaxYamlBytes));
   }
   if (!IsUtf8(text)) {
-    return fail(1, "the file is not UTF-8 text", "is it a job file?");
+    return fail(1, "the file is not UTF-8 text",
+                absl::StrCat("is it a ", kind.name, " file?"));
   }
-  TreeBuilder builder;
+  TreeBuilder builder(kind.name);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder)) {
-      return fail(1, "the file is empty",
-                  "a job has at least the keys model and data");
+      return fail(1, "the file is empty", std::string(kind.least));
     }
     YamlNode root = builder.TakeRoot();
     if (builder.refusal().has_value()) {
       return fail(builder.refusal()->place.line, builder.refusal()->what,
                   builder.refusal()->hint);
     }
-    TreeBuilder second;
+    TreeBuilder second(kind.name);
     if (parser.HandleNextDocument(second)) {
       return fail(second.TakeRoot().line,
                   "a second YAML document begins here (after ---)",
-                  "one file, one job");
+                  absl::StrCat("one file, one ", kind.name));
     }
     return root;
   } catch (const YAML::Exception& e) {

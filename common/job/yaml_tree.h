@@ -26,9 +26,16 @@ struct YamlNode {
 inline constexpr size_t kMaxYamlBytes = size_t{1} << 20;
 inline constexpr size_t kMaxYamlDepth = 16;
 
+// What a text should be, for what is said of it when it is not.
+struct YamlKind {
+  absl::string_view name = "job";
+  absl::string_view least = "a job has at least the keys model and data";
+};
+
 // Says in `mistakes` why there is no tree.
 std::optional<YamlNode> ReadYaml(absl::string_view text, absl::string_view file,
-                                 std::vector<Mistake>* mistakes);
+                                 std::vector<Mistake>* mistakes,
+                                 const YamlKind& kind = {});
 
 // The text as one YAML value, on one line: in quotes where it needs them.
 std::string QuoteYaml(absl::string_view text);
