@@ -309,6 +309,9 @@ class CliTest(ClusterTest):
         with open(self.path("copied.safetensors"), "rb") as a, \
                 open(self.path("same.safetensors"), "rb") as b:
             self.assertEqual(a.read(), b.read())
+        # One folder of two said to wait for the next checkpoint.
+        self.fails(2, "the folder of the server that owns it is missing",
+                   "checkpoint", "export", "copy/ps-0", "-o", "one.safetensors")
         # The middle of every file of values is wrong now.
         db = f"{copy}/ps-0/db"
         for name in os.listdir(db):
@@ -481,10 +484,24 @@ class ChangingClusterTest(ClusterTest):
         self.fails(2, "there is no folder shirts", "checkpoint", "list",
                    "shirts", "--job", "shirts")
 
-    # A server that was away counted as one that had applied nothing.
-    def test_audit_says_who_did_not_answer(self):
+    # A server that was away counted as one that had stored or applied nothing.
+    def test_who_did_not_answer_is_said(self):
         self.daemons["ps-1"].kill()
         self.daemons["ps-1"].wait()
+        for command in (["list", "shirts"], ["verify", "shirts"],
+                        ["export", "shirts", "-o", "part.safetensors"]):
+            done = self.ebb("checkpoint", *command)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertRegex(done.stderr,
+                             r"no answer from ps-1 \(partitions? \d")
+        self.assertFalse(os.path.exists(self.path("part.safetensors")))
+        self.fails(1, "no answer from ps-1", "predict", "shirts", IMAGES)
+        listed = json.loads(
+            self.ebb("checkpoint", "list", "shirts", "--json").stdout)
+        stored = {v["partition"] for v in listed["versions"]}
+        self.assertEqual([s["server"] for s in listed["no_answer"]], ["ps-1"])
+        self.assertEqual(stored | set(listed["no_answer"][0]["partitions"]),
+                         {0, 1, 2})
         done = self.ebb("audit", "shirts")
         self.assertEqual((done.returncode, done.stderr), (1, ""), done)
         self.assertRegex(done.stdout, r"no answer from ps-1 \(partitions? \d")

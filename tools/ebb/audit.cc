@@ -14,7 +14,6 @@
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
 #include "tools/ebb/console.h"
-#include "tools/ebb/daemon_names.h"
 
 namespace ebb::tools {
 
@@ -169,28 +168,10 @@ bool AuditReport::exact() const {
   return !partitions.empty() && sum.exact() && Problems().empty();
 }
 
-std::string PartitionsText(const std::vector<int32_t>& partitions) {
-  std::string text = partitions.size() == 1 ? "partition" : "partitions";
-  for (size_t i = 0; i < partitions.size(); ++i) {
-    const size_t first = i;
-    while (i + 1 < partitions.size() &&
-           partitions[i + 1] == partitions[i] + 1) {
-      ++i;
-    }
-    absl::StrAppend(&text, first == 0 ? " " : ", ", partitions[first]);
-    if (i > first) absl::StrAppend(&text, "-", partitions[i]);
-  }
-  return text;
-}
-
 std::vector<std::string> AuditReport::Problems(bool complete) const {
   std::vector<std::string> problems;
   for (const SilentServer& one : silent) {
-    problems.push_back(
-        absl::StrCat("no answer from ",
-                     one.server < 0 ? "any server" : ServerName(one.server),
-                     " (", PartitionsText(one.partitions), ")",
-                     one.why.empty() ? "" : ": ", one.why));
+    problems.push_back(SilentText(one));
   }
   const PartitionAudit* first = nullptr;  // Of those that are there.
   for (const PartitionAudit& audit : partitions) {
@@ -233,9 +214,9 @@ namespace {
 using LedgersAnswer = absl::StatusOr<v1::GetLedgersResponse>;
 
 // Many at a time: one that is silent must not take the others' time.
-std::vector<LedgersAnswer> AskAll(
-    uint64_t job, const std::vector<const v1::ServerAddress*>& servers,
-    absl::Duration deadline) {
+std::vector<LedgersAnswer> AskAll(uint64_t job,
+                                  const std::vector<JobServers::There>& servers,
+                                  absl::Duration deadline) {
   constexpr size_t kMostThreads = 16;
   v1::GetLedgersRequest request;
   request.set_job(job);
@@ -243,7 +224,7 @@ std::vector<LedgersAnswer> AskAll(
   std::atomic<size_t> next = 0;
   const auto ask = [&] {
     for (size_t i = next++; i < servers.size(); i = next++) {
-      rpc::PsAdminClient client(servers[i]->address());
+      rpc::PsAdminClient client(servers[i].address);
       answers[i] = client.GetLedgers(request, deadline);
     }
   };
@@ -258,32 +239,17 @@ std::vector<LedgersAnswer> AskAll(
 absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
                                        absl::Duration deadline) {
   EBB_ASSIGN_OR_RETURN(const JobPlan plan, rpc::FromProto(job.record().plan()));
-  std::map<int32_t, std::vector<int32_t>> owned;
-  for (const auto& place : job.placement().partitions()) {
-    owned[place.server()].push_back(place.partition());
-  }
-  std::map<int32_t, std::vector<int32_t>> awaited;
-  for (const auto& place : job.awaited()) {
-    awaited[place.server()].push_back(place.partition());
-  }
-  std::vector<SilentServer> silent;
-  for (const auto& [server, partitions] : awaited) {
-    silent.push_back({server, partitions, "it is away, or loads them"});
-  }
-  std::vector<const v1::ServerAddress*> servers;
-  for (const v1::ServerAddress& server : job.placement().servers()) {
-    if (owned.contains(server.server())) servers.push_back(&server);
-  }
+  const auto [servers, awaited] = ServersOf(job);
   auto answers = AskAll(job.record().id(), servers, deadline);
+  std::vector<SilentServer> silent = awaited;
   std::vector<v1::GetLedgersResponse> ledgers;
   for (size_t i = 0; i < servers.size(); ++i) {
     if (answers[i].ok()) {
       ledgers.push_back(*std::move(answers[i]));
       continue;
     }
-    const int32_t server = servers[i]->server();
-    silent.push_back({server, owned[server],
-                      absl::StrCat(servers[i]->address(), ": ",
+    silent.push_back({servers[i].server, servers[i].partitions,
+                      absl::StrCat(servers[i].address, ": ",
                                    answers[i].status().message())});
   }
   return AuditJob(plan, ledgers, silent);
@@ -305,14 +271,7 @@ Json AuditJson(const AuditReport& audit, bool complete) {
     json["oracle_exact"] = known(
         std::ranges::all_of(audit.partitions, &PartitionAudit::oracle_exact));
   }
-  json["no_answer"] = Json::List();
-  for (const SilentServer& one : audit.silent) {
-    Json silent = Json::Object();
-    silent["server"] = one.server < 0 ? Json() : Json(ServerName(one.server));
-    silent["partitions"] = Json::List();
-    for (const int32_t p : one.partitions) silent["partitions"].Add(p);
-    json["no_answer"].Add(std::move(silent));
-  }
+  json["no_answer"] = SilentJson(audit.silent);
   json["problems"] = Json::List();
   for (const std::string& problem : audit.Problems(complete)) {
     json["problems"].Add(problem);

@@ -15,6 +15,7 @@
 #include "ebb/v1/parameter_server.pb.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/ebb/json.h"
+#include "tools/ebb/silent_servers.h"
 
 namespace ebb::tools {
 
@@ -30,13 +31,6 @@ struct PartitionAudit {
   bool oracle_exact = true;  // True also without an integer table.
   std::vector<SkippedRange> skipped;
   std::string problem;  // Empty: none.
-};
-
-// A server that should know partitions and did not answer.
-struct SilentServer {
-  int server = -1;  // -1: no server is known to own them.
-  std::vector<int32_t> partitions;
-  std::string why;
 };
 
 struct AuditReport {
@@ -77,9 +71,6 @@ absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
 // `complete` as for Problems(). Where a partition did not answer, figures are
 // null.
 Json AuditJson(const AuditReport& audit, bool complete);
-
-// "partition 4", "partitions 0-2, 5".
-std::string PartitionsText(const std::vector<int32_t>& partitions);
 
 }  // namespace ebb::tools
 

@@ -114,6 +114,7 @@ void AddBenchCommand(CLI::App* app, int* exit_code) {
   CLI::App* bench =
       app->add_subcommand("bench", "Measures ebb on this machine");
   bench->require_subcommand(1);
+  bench->footer("\nExample:\n  ebb bench kernels");
 
   CLI::App* job = bench->add_subcommand(
       "job", "Speed, time to an accuracy and CPU seconds of a job");

@@ -50,6 +50,15 @@ void Warn(const CheckpointSource& source) {
   }
 }
 
+// Says whose versions are not among those listed or verified.
+int WarnOfSilent(const CheckpointSource& source) {
+  const std::vector<SilentServer> silent = source.silent();
+  for (const SilentServer& one : silent) {
+    std::cerr << "ebb: " << SilentText(one) << "\n";
+  }
+  return silent.empty() ? kExitGood : kExitFailed;
+}
+
 std::string NameOf(const VersionInfo& version) {
   return absl::StrCat("partition ", version.key.partition.value(), " at ",
                       version.server, ", term ", version.key.term.value(),
@@ -62,6 +71,7 @@ int List(const Flags& flags) {
   Warn(**source);
   const auto versions = (*source)->List();
   if (!versions.ok()) return Report(versions.status());
+  const int code = WarnOfSilent(**source);
   if (flags.json) {
     Json json = Json::Object();
     json["job"] = (*source)->job().name;
@@ -69,8 +79,9 @@ int List(const Flags& flags) {
     for (const VersionInfo& version : *versions) {
       json["versions"].Add(VersionJson(version));
     }
+    json["no_answer"] = SilentJson((*source)->silent());
     std::cout << json.ToString();
-    return kExitGood;
+    return code;
   }
   const int64_t now = absl::ToUnixMillis(absl::Now());
   TextTable table({"PARTITION", "SERVER", "TERM", "SEQUENCE", "AGE", "UPDATES",
@@ -87,7 +98,7 @@ int List(const Flags& flags) {
                BytesText(version.bytes)});
   }
   std::cout << table.ToString();
-  return kExitGood;
+  return code;
 }
 
 int Verify(const Flags& flags) {
@@ -101,9 +112,8 @@ int Verify(const Flags& flags) {
   }
   std::cout << Count(verified->versions, "version") << " read whole, "
             << verified->damaged.size() << " damaged\n";
-  return verified->damaged.empty() && (*source)->problems().empty()
-             ? kExitGood
-             : kExitFailed;
+  const bool sound = verified->damaged.empty() && (*source)->problems().empty();
+  return WarnOfSilent(**source) == kExitGood && sound ? kExitGood : kExitFailed;
 }
 
 // A folder with a .npy for each tensor.
@@ -181,6 +191,7 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
   CLI::App* checkpoint = app->add_subcommand(
       "checkpoint", "Lists, verifies or exports what is stored of a job");
   checkpoint->require_subcommand(1);
+  checkpoint->footer("\nExample:\n  ebb checkpoint list runs/fashion-mlp-1");
   const auto add = [&](const char* name, const char* help,
                        int (*run)(const Flags&),
                        const std::shared_ptr<Flags>& flags) {
@@ -205,7 +216,8 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
   command = add("verify", "Reads all versions and compares all checksums",
                 &Verify, std::make_shared<Flags>());
   command->footer(
-      "\nExit code 1 if anything is damaged.\nExample:\n  ebb checkpoint "
+      "\nExit code 1 if anything is damaged, or a server does not answer.\n"
+      "Example:\n  ebb checkpoint "
       "verify fashion-mlp");
 
   const auto out = std::make_shared<Flags>();

@@ -7,6 +7,7 @@
 #include <span>
 #include <tuple>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -60,52 +61,55 @@ absl::Status Place(const JobPlan& plan, const VersionInfo& version,
 
 class LiveSource final : public CheckpointSource {
  public:
-  LiveSource(JobRecord record, JobLine line,
-             std::map<std::string, std::string> addresses)
+  LiveSource(JobRecord record, JobLine line, JobServers servers)
       : record_(std::move(record)),
         line_(std::move(line)),
-        addresses_(std::move(addresses)) {}
+        servers_(std::move(servers)) {}
 
   const JobRecord& job() const override { return record_; }
   JobLine line() const override { return line_; }
+  std::vector<SilentServer> silent() const override { return silent_; }
+  std::string WhyNoVersion() const override {
+    return "wait for the next checkpoint";
+  }
 
   absl::StatusOr<std::vector<VersionInfo>> List() override {
+    v1::ListVersionsRequest request;
+    request.set_job(record_.id.value());
     std::vector<VersionInfo> versions;
-    for (const auto& [name, address] : addresses_) {
-      v1::ListVersionsRequest request;
-      request.set_job(record_.id.value());
-      const auto answer =
-          rpc::PsAdminClient(address).ListVersions(request, kReadDeadline);
-      if (absl::IsNotFound(answer.status())) continue;  // Nothing stored yet.
-      if (!answer.ok()) return Explain(answer.status(), name);
-      for (const v1::StoredVersion& stored : answer->versions()) {
+    EBB_RETURN_IF_ERROR(AskAll([&](const std::string& name,
+                                   rpc::PsAdminClient* client) -> absl::Status {
+      EBB_ASSIGN_OR_RETURN(const auto answer,
+                           client->ListVersions(request, kReadDeadline));
+      for (const v1::StoredVersion& stored : answer.versions()) {
         EBB_ASSIGN_OR_RETURN(const VersionKey key,
                              rpc::FromProto(stored.key()));
         versions.push_back({key, name, stored.updates(), stored.examples(),
                             stored.bytes(), stored.written_unix_ms()});
       }
-    }
+      return absl::OkStatus();
+    }));
     std::ranges::sort(versions, Before);
     return versions;
   }
 
   absl::StatusOr<VerifiedVersions> Verify() override {
+    v1::VerifyVersionsRequest request;
+    request.set_job(record_.id.value());
     VerifiedVersions verified;
-    for (const auto& [name, address] : addresses_) {
-      v1::VerifyVersionsRequest request;
-      request.set_job(record_.id.value());
-      const auto answer =
-          rpc::PsAdminClient(address).VerifyVersions(request, kReadDeadline);
-      if (absl::IsNotFound(answer.status())) continue;
-      if (!answer.ok()) return Explain(answer.status(), name);
-      verified.versions += answer->versions();
-      for (const v1::DamagedVersion& damaged : answer->damaged()) {
+    EBB_RETURN_IF_ERROR(AskAll([&](const std::string& name,
+                                   rpc::PsAdminClient* client) -> absl::Status {
+      EBB_ASSIGN_OR_RETURN(const auto answer,
+                           client->VerifyVersions(request, kReadDeadline));
+      verified.versions += answer.versions();
+      for (const v1::DamagedVersion& damaged : answer.damaged()) {
         VersionInfo version;
         EBB_ASSIGN_OR_RETURN(version.key, rpc::FromProto(damaged.key()));
         version.server = name;
         verified.damaged.emplace_back(version, damaged.problem());
       }
-    }
+      return absl::OkStatus();
+    }));
     return verified;
   }
 
@@ -125,13 +129,42 @@ class LiveSource final : public CheckpointSource {
                   (array.size() - before) * sizeof(float));
       return absl::OkStatus();
     };
-    const absl::Status read = rpc::PsAdminClient(addresses_.at(version.server))
+    const auto owner = std::ranges::find(
+        servers_.there, version.server,
+        [](const auto& server) { return ServerName(server.server); });
+    const absl::Status read = rpc::PsAdminClient(owner->address)
                                   .ReadVersion(request, kReadDeadline, take);
     if (!read.ok()) return Explain(read, version.server);
     return arrays;
   }
 
  private:
+  // A server that does not answer is silent(); it is no error.
+  absl::Status AskAll(
+      absl::FunctionRef<absl::Status(const std::string& server,
+                                     rpc::PsAdminClient* client)>
+          ask) {
+    silent_ = servers_.awaited;
+    for (const JobServers::There& server : servers_.there) {
+      const std::string name = ServerName(server.server);
+      rpc::PsAdminClient client(server.address);
+      const absl::Status asked = ask(name, &client);
+      if (absl::IsUnavailable(asked) || absl::IsDeadlineExceeded(asked)) {
+        silent_.push_back(
+            {server.server, server.partitions,
+             absl::StrCat(server.address, ": ", asked.message())});
+        continue;
+      }
+      // NotFound: it has stored nothing yet.
+      if (!asked.ok() && !absl::IsNotFound(asked)) return Explain(asked, name);
+      // Its store has the versions of what it still loads, too.
+      std::erase_if(silent_, [&](const SilentServer& one) {
+        return one.server == server.server;
+      });
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Explain(const absl::Status& status,
                        const std::string& server) const {
     return absl::Status(status.code(),
@@ -140,7 +173,8 @@ class LiveSource final : public CheckpointSource {
 
   const JobRecord record_;
   const JobLine line_;
-  const std::map<std::string, std::string> addresses_;  // By server's name.
+  const JobServers servers_;
+  std::vector<SilentServer> silent_;
 };
 
 // --- A folder ----------------------------------------------------------------
@@ -244,6 +278,14 @@ class FolderSource final : public CheckpointSource {
   const JobRecord& job() const override { return *record_; }
   JobLine line() const override { return line_; }
   std::vector<std::string> problems() const override { return problems_; }
+  std::string WhyNoVersion() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, store] : stores_) names.push_back(name);
+    return absl::StrCat(
+        "the folder of the server that owns it is missing, or has none yet "
+        "(looked at: ",
+        absl::StrJoin(names, ", "), "). Name a folder with those of all.");
+  }
 
   absl::StatusOr<std::vector<VersionInfo>> List() override {
     std::vector<VersionInfo> versions;
@@ -332,14 +374,10 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
                        FindJob(place.scheduler, place.name));
   EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(job.record()));
   EBB_ASSIGN_OR_RETURN(RollbackRecord rollback, rpc::FromProto(job.rollback()));
-  std::map<std::string, std::string> addresses;
-  for (const v1::ServerAddress& server : job.placement().servers()) {
-    addresses[ServerName(server.server())] = server.address();
-  }
   return std::make_unique<LiveSource>(
       std::move(record),
       JobLine{Generation(job.summary().generation()), std::move(rollback)},
-      std::move(addresses));
+      ServersOf(job));
 }
 
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
@@ -370,8 +408,7 @@ absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
   for (int32_t p = 0; p < plan.partitions; ++p) {
     if (newest[p] == nullptr) {
       return absl::NotFoundError(
-          absl::StrCat("no version of partition ", p,
-                       " is stored yet; wait for the next checkpoint"));
+          absl::StrCat("no version of partition ", p, " is stored"));
     }
     found.push_back(*newest[p]);
   }
@@ -379,6 +416,19 @@ absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
 }
 
 namespace {
+
+// What another server still has of a silent one's partitions is old.
+absl::Status AllAnswered(const CheckpointSource& source) {
+  const std::vector<SilentServer> silent = source.silent();
+  if (silent.empty()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("the model is not whole: ",
+                   absl::StrJoin(silent, "; ",
+                                 [](std::string* out, const auto& one) {
+                                   absl::StrAppend(out, SilentText(one));
+                                 }),
+                   ". Try again when it is back."));
+}
 
 absl::StatusOr<NamedArrays> ReadVersions(
     CheckpointSource* source, const std::vector<VersionInfo>& versions,
@@ -411,9 +461,15 @@ absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source,
   std::vector<VersionInfo> tried;
   for (int i = 0; i < kTries; ++i) {
     EBB_ASSIGN_OR_RETURN(const auto versions, source->List());
-    EBB_ASSIGN_OR_RETURN(
-        const auto newest,
-        NewestVersions(source->job().plan, source->line(), versions));
+    EBB_RETURN_IF_ERROR(AllAnswered(*source));
+    const auto found =
+        NewestVersions(source->job().plan, source->line(), versions);
+    if (!found.ok()) {
+      return absl::Status(
+          found.status().code(),
+          absl::StrCat(found.status().message(), ": ", source->WhyNoVersion()));
+    }
+    const std::vector<VersionInfo>& newest = *found;
     // It is not that one was deleted.
     if (!tried.empty() &&
         std::ranges::equal(newest, tried, {}, &VersionInfo::key,

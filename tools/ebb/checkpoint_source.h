@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/protocol/plan.h"
+#include "tools/ebb/silent_servers.h"
 
 namespace ebb::tools {
 
@@ -59,6 +60,10 @@ class CheckpointSource {
   // By partition, then oldest first.
   virtual absl::StatusOr<std::vector<VersionInfo>> List() = 0;
   virtual absl::StatusOr<VerifiedVersions> Verify() = 0;
+  // Whose versions the last List() or Verify() is without.
+  virtual std::vector<SilentServer> silent() const { return {}; }
+  // Why a partition may have none, and the next step.
+  virtual std::string WhyNoVersion() const = 0;
   // Those of the arrays that the version has, whole.
   virtual absl::StatusOr<NamedArrays> Read(
       const VersionInfo& version, const std::vector<std::string>& names) = 0;
@@ -73,14 +78,15 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
 
 // The newest version of each partition in the newest generation, else the one
 // that its rollback names: together they are where the job would go on from.
-// NotFound: a partition has none.
+// NotFound: a partition has none, and the message names it.
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
     const JobPlan& plan, const JobLine& line,
     const std::vector<VersionInfo>& versions);
 
 // "values" of the job, from the newest versions; `with_slots`, the arrays of
 // its optimizer too. Versions that are deleted meanwhile, because newer ones
-// are there, are read again. DataLoss: what is stored is damaged.
+// are there, are read again. DataLoss: what is stored is damaged. Unavailable:
+// a server is silent, and with it the newest versions of its partitions.
 absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source,
                                       bool with_slots);
 

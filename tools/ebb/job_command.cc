@@ -36,6 +36,7 @@ int Show(const JobFlags& flags) {
 void AddJobCommand(CLI::App* app, int* exit_code) {
   CLI::App* job = app->add_subcommand("job", "Checks or explains a job file");
   job->require_subcommand(1);
+  job->footer("\nExample:\n  ebb job check examples/jobs/fashion_mlp.yaml");
   const auto add = [&](const char* name, const char* help, const char* footer,
                        int (*run)(const JobFlags&)) {
     CLI::App* command = job->add_subcommand(name, help);
