@@ -34,6 +34,10 @@ std::vector<DaemonEvent> Supervisor::Poll(absl::Time now) {
     if (daemon.process && daemon.process->Poll()) {
       NoticeDeath(name, &daemon, now, &events);
     }
+    if (daemon.process && daemon.kill_at <= now) {
+      daemon.kill_at = absl::InfiniteFuture();
+      Send(name, SIGKILL);
+    }
     if (!daemon.process && daemon.due <= now) {
       StartAgain(name, &daemon, now, &events);
     }
@@ -52,6 +56,7 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
   events->push_back(event);
   const bool steady = now - daemon->started >= policy_.steady_life;
   daemon->process.reset();
+  daemon->kill_at = absl::InfiniteFuture();
   if (daemon->stopped) return;
   // A life that was ended by order says nothing about the next.
   daemon->short_lives = steady || event.told ? 1 : daemon->short_lives + 1;
@@ -90,18 +95,44 @@ void Supervisor::StartAgain(const std::string& name, Daemon* daemon,
 
 absl::Time Supervisor::NextDue() const {
   absl::Time next = absl::InfiniteFuture();
-  for (const auto& [name, daemon] : daemons_) next = std::min(next, daemon.due);
+  for (const auto& [name, daemon] : daemons_) {
+    next = std::min({next, daemon.due, daemon.kill_at});
+  }
   return next;
 }
 
-bool Supervisor::Kill(absl::string_view daemon) {
+bool Supervisor::Send(absl::string_view daemon, int signal) {
   Daemon* entry = Find(daemon);
   if (entry == nullptr || !entry->process || entry->process->Poll()) {
     return false;
   }
-  entry->told = true;
-  entry->process->Signal(SIGKILL);
+  entry->process->Signal(signal);
   return true;
+}
+
+bool Supervisor::Order(absl::string_view daemon, int signal) {
+  if (!Send(daemon, signal)) return false;
+  Find(daemon)->told = true;
+  Send(daemon, SIGCONT);  // One that stands still would not hear of it.
+  return true;
+}
+
+bool Supervisor::Kill(absl::string_view daemon) {
+  return Order(daemon, SIGKILL);
+}
+
+bool Supervisor::Terminate(absl::string_view daemon, absl::Time kill_at) {
+  if (!Order(daemon, SIGTERM)) return false;
+  Find(daemon)->kill_at = kill_at;
+  return true;
+}
+
+bool Supervisor::Freeze(absl::string_view daemon) {
+  return Send(daemon, SIGSTOP);
+}
+
+bool Supervisor::Thaw(absl::string_view daemon) {
+  return Send(daemon, SIGCONT);
 }
 
 bool Supervisor::KillThenAt(absl::string_view daemon, const ProcessSpec& next,
@@ -113,24 +144,25 @@ bool Supervisor::KillThenAt(absl::string_view daemon, const ProcessSpec& next,
   return true;
 }
 
-void Supervisor::Stop(absl::string_view daemon) {
+void Supervisor::Stop(absl::string_view daemon, absl::Time kill_at) {
+  End(daemon, SIGTERM, kill_at);
+}
+
+void Supervisor::Remove(absl::string_view daemon) {
+  End(daemon, SIGKILL, absl::InfiniteFuture());
+}
+
+void Supervisor::End(absl::string_view daemon, int signal, absl::Time kill_at) {
   Daemon* entry = Find(daemon);
   if (entry == nullptr) return;
   entry->stopped = true;
   entry->due = absl::InfiniteFuture();
   // Who is dead already was not told to die.
-  if (!entry->process || entry->process->Poll()) return;
-  entry->told = true;
-  entry->process->Signal(SIGTERM);
+  if (Order(daemon, signal)) entry->kill_at = kill_at;
 }
 
 bool Supervisor::KillStopped(absl::string_view daemon) {
-  Daemon* entry = Find(daemon);
-  if (entry == nullptr || !entry->process || entry->process->Poll()) {
-    return false;
-  }
-  entry->process->Signal(SIGKILL);
-  return true;
+  return Send(daemon, SIGKILL);
 }
 
 bool Supervisor::Running(absl::string_view daemon) const {

@@ -72,7 +72,7 @@ class Supervisor {
 
   // Notices deaths, and starts what is due. Does not block.
   std::vector<DaemonEvent> Poll(absl::Time now);
-  // When Poll has something to start; infinite: nothing.
+  // When Poll has something to start or to kill; infinite: nothing.
   absl::Time NextDue() const;
 
   // Kills it with SIGKILL; it is started again. False: it does not run.
@@ -81,8 +81,17 @@ class Supervisor {
   // `place`.
   bool KillThenAt(absl::string_view daemon, const ProcessSpec& next,
                   absl::string_view place);
+  // Asks it to end, and kills it at `kill_at` if it is there still; it is
+  // started again. False: it does not run.
+  bool Terminate(absl::string_view daemon, absl::Time kill_at);
+  // Stands still from now on, or goes on. False: it does not run.
+  bool Freeze(absl::string_view daemon);
+  bool Thaw(absl::string_view daemon);
   // From now on: it is asked to end and not started again.
-  void Stop(absl::string_view daemon);
+  void Stop(absl::string_view daemon,
+            absl::Time kill_at = absl::InfiniteFuture());
+  // It is killed and not started again.
+  void Remove(absl::string_view daemon);
   // Sends SIGKILL to a daemon that was stopped and is still there. False: it
   // had gone.
   bool KillStopped(absl::string_view daemon);
@@ -103,6 +112,7 @@ class Supervisor {
     std::optional<ChildProcess> process;
     absl::Time started = absl::InfinitePast();
     absl::Time due = absl::InfiniteFuture();
+    absl::Time kill_at = absl::InfiniteFuture();
     int short_lives = 0;
     bool told = false;     // The life that runs was told to end.
     bool stopped = false;  // No life follows.
@@ -112,6 +122,11 @@ class Supervisor {
                    std::vector<DaemonEvent>* events);
   void StartAgain(const std::string& name, Daemon* daemon, absl::Time now,
                   std::vector<DaemonEvent>* events);
+  // False: it does not run.
+  bool Send(absl::string_view daemon, int signal);
+  // The same; it is told to end by that.
+  bool Order(absl::string_view daemon, int signal);
+  void End(absl::string_view daemon, int signal, absl::Time kill_at);
   const Daemon* Find(absl::string_view name) const;
   Daemon* Find(absl::string_view name);
 

@@ -22,6 +22,7 @@ namespace ebb::tools {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class SupervisorTest : public ::testing::Test {
  protected:
@@ -51,6 +52,13 @@ class SupervisorTest : public ::testing::Test {
       usleep(1000);
     }
     return events_.empty() ? DaemonEvent{} : Pop();
+  }
+  // Until the daemon has said so in its log.
+  void AwaitLog(const std::string& text) {
+    for (int i = 0; i < 5000 && LogText().find(text) == std::string::npos;
+         ++i) {
+      usleep(1000);
+    }
   }
   DaemonEvent Pop() {
     DaemonEvent event = events_.front();
@@ -232,6 +240,59 @@ TEST_F(SupervisorTest, StoppedDaemonsEndAndStayAway) {
   EXPECT_FALSE(supervisor.Kill("w"));
   EXPECT_FALSE(supervisor.KillStopped("w"));
   EXPECT_THAT(LogText(), HasSubstr("drained"));
+}
+
+TEST_F(SupervisorTest, WhoIsAskedToEndComesBack) {
+  Supervisor supervisor({});
+  const ProcessSpec asks =
+      Shell("trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
+  ASSERT_TRUE(supervisor.Start("w", asks, asks, now_).ok());
+  AwaitLog("up");
+  EXPECT_TRUE(supervisor.Terminate("w", absl::InfiniteFuture()));
+  const DaemonEvent died = NextEvent(&supervisor);
+  EXPECT_TRUE(died.told && died.end.clean());
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+}
+
+TEST_F(SupervisorTest, WhoDoesNotEndInTimeIsKilled) {
+  Supervisor supervisor({});
+  const ProcessSpec stays =
+      Shell("trap '' TERM; echo up; while :; do sleep 0.02; done");
+  ASSERT_TRUE(supervisor.Start("w", stays, stays, now_).ok());
+  AwaitLog("up");
+  supervisor.Stop("w", now_ + absl::Seconds(5));
+  EXPECT_THAT(supervisor.Poll(now_ + absl::Seconds(4)), IsEmpty());
+  EXPECT_EQ(supervisor.NextDue(), now_ + absl::Seconds(5));
+  now_ += absl::Seconds(5);
+  const DaemonEvent died = NextEvent(&supervisor);
+  EXPECT_TRUE(died.told);
+  EXPECT_EQ(died.end.signal, SIGKILL);
+  EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+TEST_F(SupervisorTest, WhoIsRemovedIsKilledForGood) {
+  Supervisor supervisor({});
+  ASSERT_TRUE(
+      supervisor.Start("w", Shell("sleep 60"), Shell("sleep 60"), now_).ok());
+  EXPECT_TRUE(supervisor.Freeze("w"));
+  supervisor.Remove("w");
+  const DaemonEvent died = NextEvent(&supervisor);
+  EXPECT_TRUE(died.told);
+  EXPECT_EQ(died.end.signal, SIGKILL);
+  EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+TEST_F(SupervisorTest, OneThatStandsStillHearsThatItIsToEnd) {
+  Supervisor supervisor({});
+  const ProcessSpec asks =
+      Shell("trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
+  ASSERT_TRUE(supervisor.Start("w", asks, asks, now_).ok());
+  AwaitLog("up");
+  EXPECT_TRUE(supervisor.Freeze("w"));
+  supervisor.Stop("w");
+  EXPECT_TRUE(NextEvent(&supervisor).end.clean());
+  EXPECT_FALSE(supervisor.Thaw("w"));
 }
 
 TEST_F(SupervisorTest, ADeathBeforeTheOrderWasNotTold) {
