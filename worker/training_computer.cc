@@ -200,7 +200,9 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
 client::ComputeResult TrainingComputer::Compute(
     const client::ComputeTask& task) {
   client::ComputeResult result;
+  const absl::Time start = absl::Now();
   const absl::Status status = ComputeBatch(task, &result);
+  absl::SleepFor(start + options_.batch_time - absl::Now());
   if (status.ok()) return result;
   client::ComputeResult failed;
   failed.error = std::string(status.message());

@@ -36,6 +36,9 @@ struct TrainingComputerOptions {
   int64_t evaluation_batch = 1024;
   // Jobs whose data is held in memory; the one unused longest goes. Default 2.
   size_t jobs_in_memory = 2;
+  // A batch takes at least so long, as on a slower machine. Default: as long as
+  // it takes.
+  absl::Duration batch_time = absl::ZeroDuration();
 
   // For tests: a batch with the training example of this number kills the
   // process; -1: none does. Each batch takes so much longer.

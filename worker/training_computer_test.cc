@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "common/job/specification.h"
 #include "common/job/validate.h"
 #include "common/job/yaml.h"
@@ -434,6 +435,20 @@ TEST_F(TrainingComputerTest, KeepsAsManyJobsAsItMay) {
                         Pulled(first->plan, Params(first->plan))});
 
   EXPECT_EQ(result.error, "");
+}
+
+TEST_F(TrainingComputerTest, ABatchTakesAsLongAsOnASlowerMachine) {
+  constexpr absl::Duration kBatchTime = absl::Milliseconds(30);
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  const auto values = Pulled(record->plan, Params(record->plan));
+  TrainingComputer computer({.batch_time = kBatchTime});
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(
+      computer.Compute({record, Generation(1), ItemId{0, 0}, 0, 4, values})
+          .error,
+      "");
+  EXPECT_GE(absl::Now() - start, kBatchTime);
 }
 
 TEST_F(TrainingComputerTest, TheExampleThatCrashesEndsTheProcess) {

@@ -43,6 +43,7 @@ struct Flags : DaemonFlags {
   absl::Duration grace = absl::Seconds(20);
   int64_t crash_at_example = -1;
   absl::Duration compute_delay = absl::ZeroDuration();
+  absl::Duration batch_time = absl::ZeroDuration();
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -92,6 +93,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
                 "Pull only when a batch is done: slower, less stale by one")
       ->envname("EBB_NO_PREFETCH")
       ->group("Pipeline");
+  AddDurationFlag(app, "--batch-time", "EBB_BATCH_TIME", &flags->batch_time,
+                  "A batch takes at least so long: emulates a slower machine")
+      ->group("Pipeline");
   AddDurationFlag(app, "--grace", "EBB_GRACE", &flags->grace,
                   "How long leaving may take")
       ->group("Process");
@@ -117,6 +121,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " held_items=" << flags.held_items
             << " batches_in_flight=" << flags.batches_in_flight
             << " prefetch=" << !flags.no_prefetch << " grace=" << flags.grace
+            << " batch_time=" << flags.batch_time
             << " crash_at_example=" << flags.crash_at_example
             << " compute_delay=" << flags.compute_delay
             << " kill_at=" << flags.kill_at;
@@ -143,6 +148,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   computing.read_ahead_batches = flags.read_ahead;
   computing.crash_at_example = flags.crash_at_example;
   computing.compute_delay = flags.compute_delay;
+  computing.batch_time = flags.batch_time;
   // Better now than with the first job.
   EBB_RETURN_IF_ERROR(models::CreateBackend(flags.backend).status());
 

@@ -102,24 +102,60 @@ absl::Status LocalCluster::Start() {
                      address_file, "--state-dir", folder_.State(kSchedulerName),
                      "--min-servers", absl::StrCat(options_.servers)})));
   EBB_RETURN_IF_ERROR(AwaitFile(address_file, kSchedulerName));
+  scheduler_front_ = port_.address();
+  if (options_.front) {
+    EBB_ASSIGN_OR_RETURN(scheduler_front_,
+                         options_.front(kSchedulerName, port_.address()));
+  }
   for (int i = 0; i < options_.servers; ++i) {
-    const std::string name = ServerName(i);
-    EBB_RETURN_IF_ERROR(StartOne(
-        name,
-        Spec(name, "ebb-ps",
-             {"--id", absl::StrCat(i), "--scheduler", port_.address(),
-              "--listen", "127.0.0.1:0", "--state-dir", folder_.State(name)})));
+    EBB_RETURN_IF_ERROR(StartServer(i));
   }
   for (int i = 0; i < options_.workers; ++i) {
-    const std::string name = WorkerName(i);
-    std::vector<std::string> arguments = {"--scheduler", port_.address(),
-                                          "--name", name};
-    for (const std::string& folder : options_.plugin_folders) {
-      arguments.insert(arguments.end(), {"--allow-plugins", folder});
-    }
-    EBB_RETURN_IF_ERROR(StartOne(name, Spec(name, "ebb-worker", arguments)));
+    EBB_RETURN_IF_ERROR(AddWorker(WorkerName(i)));
   }
   return absl::OkStatus();
+}
+
+absl::Status LocalCluster::StartServer(int server) {
+  const std::string name = ServerName(server);
+  std::vector<std::string> arguments = {"--id",        absl::StrCat(server),
+                                        "--scheduler", scheduler_front_,
+                                        "--state-dir", folder_.State(name)};
+  std::string listen = "127.0.0.1:0";
+  if (options_.front) {
+    // It must be found behind its front in each of its lives.
+    EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
+    listen = port.address();
+    server_ports_.push_back(std::move(port));
+    EBB_ASSIGN_OR_RETURN(const std::string front, options_.front(name, listen));
+    arguments.insert(arguments.end(), {"--advertise", front});
+  }
+  arguments.insert(arguments.end(), {"--listen", listen});
+  return StartOne(name, Spec(name, "ebb-ps", arguments));
+}
+
+absl::Status LocalCluster::AddWorker(const std::string& name) {
+  workers_.insert(name);
+  std::vector<std::string> arguments = {"--scheduler", scheduler_front_,
+                                        "--name", name};
+  for (const std::string& folder : options_.plugin_folders) {
+    arguments.insert(arguments.end(), {"--allow-plugins", folder});
+  }
+  arguments.insert(arguments.end(), options_.worker_arguments.begin(),
+                   options_.worker_arguments.end());
+  return StartOne(name, Spec(name, "ebb-worker", arguments));
+}
+
+void LocalCluster::RemoveWorker(const std::string& name, absl::Duration grace) {
+  if (grace > absl::ZeroDuration()) {
+    supervisor_.Stop(name, absl::Now() + grace);
+  } else {
+    supervisor_.Remove(name);
+  }
+}
+
+bool LocalCluster::Terminate(const std::string& daemon, absl::Duration grace) {
+  return supervisor_.Terminate(daemon, absl::Now() + grace);
 }
 
 absl::Status LocalCluster::AwaitFile(const std::string& path,
@@ -149,9 +185,8 @@ std::vector<DaemonEvent> LocalCluster::Poll() {
 }
 
 absl::Status LocalCluster::Stop(std::vector<std::string>* problems) {
-  std::vector<std::string> workers;
+  const std::vector<std::string> workers(workers_.begin(), workers_.end());
   std::vector<std::string> servers;
-  for (int i = 0; i < options_.workers; ++i) workers.push_back(WorkerName(i));
   for (int i = 0; i < options_.servers; ++i) servers.push_back(ServerName(i));
   EBB_RETURN_IF_ERROR(StopGroup(workers, kWorkerGrace, problems));
   EBB_RETURN_IF_ERROR(StopGroup(servers, kServerGrace, problems));

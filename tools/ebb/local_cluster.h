@@ -2,12 +2,17 @@
 #ifndef EBB_TOOLS_EBB_LOCAL_CLUSTER_H_
 #define EBB_TOOLS_EBB_LOCAL_CLUSTER_H_
 
+#include <sys/types.h>
+
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "tools/ebb/reserved_port.h"
@@ -19,11 +24,18 @@ namespace ebb::tools {
 
 struct LocalClusterOptions {
   int servers = 2;
-  int workers = 3;
+  int workers = 3;  // At the start.
   // Where the daemons' programs are.
   std::string program_folder;
   // From the root.
   std::vector<std::string> plugin_folders;
+  // What each worker is told besides.
+  std::vector<std::string> worker_arguments;
+  // Where others are to reach the daemon that listens at `address`; empty
+  // function: there. Called once for each daemon that serves.
+  std::function<absl::StatusOr<std::string>(const std::string& daemon,
+                                            const std::string& address)>
+      front;
 };
 
 // Not thread-safe. The destructor kills what runs.
@@ -43,14 +55,28 @@ class LocalCluster {
   // Blocks. FailedPrecondition: a daemon does not start, with its last words.
   // Aborted: a signal came.
   absl::Status Start();
+  // Itself, whatever may be in front of it.
   const std::string& scheduler_address() const { return port_.address(); }
 
   // What happened to the daemons; starts again what died. Does not block.
   std::vector<DaemonEvent> Poll();
   absl::Time NextDue() const { return supervisor_.NextDue(); }
-  // Kills a daemon, which comes back; where `then_at` names a point, to kill
-  // itself there. False: it is not there now.
-  bool Kill(const std::string& daemon, const std::string& then_at);
+
+  // --- On purpose; false: the daemon does not run now ------------------------
+  // Kills it; it comes back, and where `then_at` names a point, kills itself
+  // there.
+  bool Kill(const std::string& daemon, const std::string& then_at = "");
+  // Asks it to leave; it comes back. After `grace` it is killed.
+  bool Terminate(const std::string& daemon, absl::Duration grace);
+  bool Freeze(const std::string& daemon) { return supervisor_.Freeze(daemon); }
+  bool Thaw(const std::string& daemon) { return supervisor_.Thaw(daemon); }
+  // A new worker, or a new life of one that was removed.
+  absl::Status AddWorker(const std::string& name);
+  // It leaves within `grace` (zero: it is killed) and does not come back.
+  void RemoveWorker(const std::string& name, absl::Duration grace);
+  // Those that run now.
+  std::vector<std::string> Daemons() const { return supervisor_.Names(); }
+  pid_t Pid(absl::string_view daemon) const { return supervisor_.Pid(daemon); }
 
   // Ends workers, then servers, then the scheduler, each in good order: they
   // finish batches and write checkpoints. Blocks. What did not end as it
@@ -67,6 +93,7 @@ class LocalCluster {
   ProcessSpec Spec(const std::string& daemon, absl::string_view program,
                    const std::vector<std::string>& arguments) const;
   absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
+  absl::Status StartServer(int server);
   absl::Status AwaitFile(const std::string& path, const std::string& daemon);
   absl::Status StopGroup(const std::vector<std::string>& daemons,
                          absl::Duration grace,
@@ -78,6 +105,9 @@ class LocalCluster {
   SignalWaiter& signals_;    // Not owned.
   Supervisor supervisor_;
   std::map<std::string, ProcessSpec> specs_;  // By daemon.
+  std::set<std::string> workers_;             // All that there ever were.
+  std::string scheduler_front_;               // Where daemons reach it.
+  std::vector<ReservedPort> server_ports_;    // Those behind a front.
 };
 
 // Kills all processes that descend from this one, and returns what they were.

@@ -12,17 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "client/client_shell.h"
 #include "common/job/yaml.h"
 #include "common/rpc/admin.h"
 #include "common/status_macros.h"
-#include "scheduler/scheduler_shell.h"
-#include "server/server_shell.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
 #include "tools/ebb/html_report.h"
-#include "tools/ebb/kill_plan.h"
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/local_cluster.h"
 #include "tools/ebb/run_facts.h"
@@ -53,16 +49,6 @@ double ChildrenCpuSeconds() {
                                absl::DurationFromTimeval(usage.ru_stime));
 }
 
-template <typename Points>
-std::vector<std::string> Texts(const Points& points) {
-  return {points.begin(), points.end()};
-}
-
-KillPointsByRole AllKillPoints() {
-  return {Texts(scheduler::SchedulerKillPoints()),
-          Texts(server::ServerKillPoints()), Texts(client::ClientKillPoints())};
-}
-
 class LocalRun {
  public:
   LocalRun(const RunOptions& options, PreparedJob prepared, RunFacts facts,
@@ -75,15 +61,7 @@ class LocalRun {
         signals_(std::move(signals)),
         started_(started),
         screen_(DetectConsole(), options.quiet, stdout),
-        cluster_(std::make_unique<LocalCluster>(
-            LocalClusterOptions{facts.servers, facts.workers, ProgramFolder(),
-                                options.job.plugin_folders},
-            std::move(port), &folder_, &signals_)) {
-    if (options.kill_every > absl::ZeroDuration()) {
-      kills_.emplace(options.kill_every,
-                     options.kill_seed.value_or(prepared_.job.seed()),
-                     facts.servers, facts.workers, AllKillPoints());
-    }
+        port_(std::move(port)) {
     samples_ = folder_.ReadSamples();
     if (!samples_.empty()) {
       seconds_before_ = samples_.back().seconds;
@@ -114,6 +92,7 @@ class LocalRun {
  private:
   void PrintTitle();
   absl::Status Begin();
+  absl::Status StartCluster();
   absl::Status Submit();
   absl::Status Find();
   void Watch();
@@ -121,7 +100,7 @@ class LocalRun {
   bool Turn();
   void HandleDaemons(absl::Time now);
   void HandleStatus(absl::Time now);
-  void KillByPlan(absl::Time now);
+  void Disturb(absl::Time now);
   bool JobEnded();
   bool Audit();
   void Leave();
@@ -139,14 +118,15 @@ class LocalRun {
   SignalWaiter signals_;
   const absl::Time started_;
   Screen screen_;
+  ReservedPort port_;  // Until the cluster has it.
   std::unique_ptr<LocalCluster> cluster_;
-  std::optional<KillPlan> kills_;
   uint64_t job_ = 0;
   std::unique_ptr<StatusPoller> poller_;
   StatusWatcher watcher_;
   RunTally tally_;
   KnownMarks marks_;
-  int64_t seen_ = 0;  // PolledStatus::number of the last one handled.
+  int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
+  v1::GetStatusResponse polled_;  // ... and what it says.
   absl::Time submitted_ = absl::InfiniteFuture();
   absl::Time completed_ = absl::InfiniteFuture();
   std::vector<RunSample> samples_;
@@ -171,8 +151,22 @@ void LocalRun::PrintTitle() {
                    tools::Count(facts_.workers, "worker"), "\n"));
 }
 
+absl::Status LocalRun::StartCluster() {
+  LocalClusterOptions options;
+  options.servers = facts_.servers;
+  options.workers = facts_.workers;
+  options.program_folder = ProgramFolder();
+  options.plugin_folders = options_.job.plugin_folders;
+  if (options_.disturbance != nullptr) {
+    EBB_RETURN_IF_ERROR(options_.disturbance->Prepare(prepared_.job, &options));
+  }
+  cluster_ = std::make_unique<LocalCluster>(
+      std::move(options), std::move(port_), &folder_, &signals_);
+  return cluster_->Start();
+}
+
 absl::Status LocalRun::Begin() {
-  EBB_RETURN_IF_ERROR(cluster_->Start());
+  EBB_RETURN_IF_ERROR(StartCluster());
   EBB_RETURN_IF_ERROR(options_.resume ? Find() : Submit());
   submitted_ = absl::Now();
   poller_ = std::make_unique<StatusPoller>(cluster_->scheduler_address(), job_,
@@ -235,7 +229,7 @@ bool LocalRun::Turn() {
   if (given_up_) return false;
   HandleStatus(now);
   if (JobEnded()) return !Audit();
-  KillByPlan(now);
+  Disturb(now);
   if (now - stray_looked_ >= absl::Seconds(1)) {
     stray_looked_ = now;
     const auto files = cluster_->StrayFiles();
@@ -317,6 +311,7 @@ void LocalRun::HandleStatus(absl::Time now) {
   if (polled.number == 0) return;
   if (polled.number != seen_) {
     seen_ = polled.number;
+    polled_ = polled.response;
     for (const Notice& notice : watcher_.Update(polled.response, polled.when)) {
       if (notice.kind == Notice::Kind::kResult) {
         screen_.Print(absl::StrCat(notice.text, "\n"));
@@ -349,12 +344,13 @@ void LocalRun::TakeSample(const Progress& progress, absl::Time now) {
   if (!written.ok() && report_.problems.empty()) Problem(written.message());
 }
 
-void LocalRun::KillByPlan(absl::Time now) {
-  if (!kills_ || now - submitted_ < kills_->next().after) return;
-  // One that is just coming back is killed as soon as it is there.
-  if (!cluster_->Kill(kills_->next().daemon, kills_->next().then_at)) return;
-  report_.kills.push_back(kills_->next().daemon);
-  kills_->Advance();
+void LocalRun::Disturb(absl::Time now) {
+  if (options_.disturbance == nullptr) return;
+  const RunMoment moment{now, now - submitted_, polled_};
+  for (const std::string& line :
+       options_.disturbance->Act(moment, cluster_.get(), &report_)) {
+    screen_.Event(line, now);
+  }
 }
 
 bool LocalRun::JobEnded() { return completed_ != absl::InfiniteFuture(); }
@@ -399,14 +395,16 @@ void LocalRun::Leave() {
         "stopping: workers finish their batches, servers write checkpoints "
         "(Ctrl-C again: at once)\n");
   }
-  const auto files = cluster_->StrayFiles();
-  stray_.insert(stray_.end(), files.begin(), files.end());
   poller_.reset();
-  if (!given_up_) {
-    // Aborted is what the person wants; the cluster's end kills the rest.
-    cluster_->Stop(&report_.problems).IgnoreError();
+  if (cluster_ != nullptr) {
+    const auto files = cluster_->StrayFiles();
+    stray_.insert(stray_.end(), files.begin(), files.end());
+    if (!given_up_) {
+      // Aborted is what the person wants; the cluster's end kills the rest.
+      cluster_->Stop(&report_.problems).IgnoreError();
+    }
+    cluster_.reset();
   }
-  cluster_.reset();
   for (const std::string& process : EndDescendants()) {
     Problem(absl::StrCat("process ", process, " was left behind, and killed"));
   }
@@ -421,6 +419,7 @@ void LocalRun::Finish() {
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds();
   tally_.Complete(&report_.status);
+  if (options_.disturbance != nullptr) options_.disturbance->Finish(&report_);
   if (report_.audit) report_.status.set_updates(report_.audit->updates);
   if (options_.resume) {
     report_.applied_before =

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "tools/ebb/disturbance.h"
 #include "tools/ebb/run_report.h"
 #include "tools/ebb/submission.h"
 
@@ -23,10 +24,8 @@ struct RunOptions {
   std::string folder;
   // Goes on with the run in the folder; without one, with the newest.
   bool resume = false;
-  // Kills a daemon in each of these; zero: none.
-  absl::Duration kill_every;
-  // Of the kills; absent: the job's.
-  std::optional<uint64_t> kill_seed;
+  // What is done to the daemons meanwhile; null: nothing. Not owned.
+  Disturbance* disturbance = nullptr;
   // The report is also written here; empty: only into the run's folder.
   std::string report_file;
   // Says nothing but errors.

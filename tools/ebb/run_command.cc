@@ -1,8 +1,11 @@
 // `ebb run`.
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tools/ebb/command.h"
+#include "tools/ebb/kill_every.h"
 #include "tools/ebb/local_run.h"
 
 namespace ebb::tools {
@@ -12,10 +15,14 @@ namespace {
 struct Flags {
   JobFlags job;
   RunOptions run;
+  absl::Duration kill_every;  // Zero: nobody is killed.
+  std::optional<uint64_t> kill_seed;
 };
 
 int Run(Flags& flags) {
   flags.run.job = flags.job.Choice();
+  KillEvery kills(flags.kill_every, flags.kill_seed);
+  if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
   const auto report = RunLocally(flags.run);
   if (!report.ok()) return Report(report.status());
   if (report->interrupted) return kExitInterrupted;
@@ -40,9 +47,9 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
                       "Folder of the run (runs/NAME-N)");
   command->add_flag("--resume", run.resume,
                     "Go on with the run in --run-dir, or with the newest");
-  AddDurationFlag(command, "--kill-every", &run.kill_every,
+  AddDurationFlag(command, "--kill-every", &flags->kill_every,
                   "Kill a daemon every so many seconds, and bring it back");
-  command->add_option("--kill-seed", run.kill_seed,
+  command->add_option("--kill-seed", flags->kill_seed,
                       "Of the kills (the job's seed)");
   command->add_flag("--quiet", run.quiet, "Print errors only");
   command->footer(R"(

@@ -251,6 +251,24 @@ void Judge(RunReport* report) {
   }
 }
 
+namespace {
+
+std::string GoodputText(const RunReport& report) {
+  if (!report.goodput) return "";
+  const chaos::Goodput& goodput = *report.goodput;
+  std::string text = absl::StrFormat(
+      "%.3f: %s of %s examples that the workers alive could have computed",
+      goodput.value(), WithCommas(goodput.counted),
+      WithCommas(static_cast<int64_t>(goodput.possible())));
+  if (report.batch_time > absl::ZeroDuration()) {
+    absl::StrAppend(&text, ", at ", absl::FormatDuration(report.batch_time),
+                    " a batch (emulated)");
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string ReportText(const RunReport& report, const Console& console) {
   const v1::JobStatus& status = report.status;
   std::string out;
@@ -295,6 +313,11 @@ std::string ReportText(const RunReport& report, const Console& console) {
   line("servers", ServersText(status));
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
+  if (!report.events.empty()) {
+    line("disturbances",
+         WithCommas(static_cast<int64_t>(report.events.size())));
+  }
+  line("goodput", GoodputText(report));
   line("run", absl::StrCat(report.folder,
                            "/ (report.html, report.json, metrics.csv, logs)"));
   for (const std::string& problem : report.problems) {
@@ -303,6 +326,35 @@ std::string ReportText(const RunReport& report, const Console& console) {
   }
   return out;
 }
+
+namespace {
+
+void AddChaos(const RunReport& report, Json* json) {
+  (*json)["events"] = Json::List();
+  for (const PlannedEvent& event : report.events) {
+    Json one = Json::Object();
+    one["seconds"] = event.seconds;
+    one["what"] = event.what;
+    (*json)["events"].Add(std::move(one));
+  }
+  (*json)["batch_time"] = absl::ToDoubleSeconds(report.batch_time);
+  if (!report.goodput) {
+    (*json)["goodput"] = Json();
+    return;
+  }
+  const chaos::Goodput& goodput = *report.goodput;
+  Json figures = Json::Object();
+  figures["value"] = goodput.value();
+  figures["counted"] = goodput.counted;
+  figures["possible"] = goodput.possible();
+  figures["rate_of_one_worker"] = goodput.rate;
+  figures["worker_seconds"] = absl::ToDoubleSeconds(goodput.worker_time);
+  figures["from_seconds"] = absl::ToDoubleSeconds(goodput.begin);
+  figures["to_seconds"] = absl::ToDoubleSeconds(goodput.end);
+  (*json)["goodput"] = std::move(figures);
+}
+
+}  // namespace
 
 Json ReportJson(const RunReport& report) {
   const v1::JobStatus& status = report.status;
@@ -330,6 +382,7 @@ Json ReportJson(const RunReport& report) {
   json["restarts"]["workers"] = report.restarts.workers;
   json["kills"] = Json::List();
   for (const std::string& daemon : report.kills) json["kills"].Add(daemon);
+  if (!report.events.empty() || report.goodput) AddChaos(report, &json);
   json["leases_repeated"] = status.leases_repeated();
   json["evaluations"] = EvaluationsJson(status);
   AddShares(status, &json);

@@ -8,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/scheduler.pb.h"
+#include "tools/chaos/goodput.h"
 #include "tools/ebb/audit.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/json.h"
@@ -35,6 +37,12 @@ struct Restarts {
   int total() const { return scheduler + servers + workers; }
 };
 
+// Something that was done to a daemon or a link on purpose.
+struct PlannedEvent {
+  double seconds = 0;  // Since the submission.
+  std::string what;    // "worker-3 removed".
+};
+
 struct RunReport {
   v1::Job job;
   v1::JobStatus status;  // The last one.
@@ -48,6 +56,9 @@ struct RunReport {
   std::optional<AuditReport> audit;
   Restarts restarts;
   std::vector<std::string> kills;  // Who was killed by plan, in order.
+  std::vector<PlannedEvent> events;
+  absl::Duration batch_time;              // That workers emulate; zero: none.
+  std::optional<chaos::Goodput> goodput;  // Absent: it was not measured.
   // What is off, a sentence each; the run failed if there is any.
   std::vector<std::string> problems;
 

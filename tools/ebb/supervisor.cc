@@ -183,6 +183,14 @@ std::vector<pid_t> Supervisor::Pids() const {
   return pids;
 }
 
+std::vector<std::string> Supervisor::Names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, daemon] : daemons_) {
+    if (daemon.process) names.push_back(name);
+  }
+  return names;
+}
+
 const Supervisor::Daemon* Supervisor::Find(absl::string_view name) const {
   const auto it = daemons_.find(name);
   return it == daemons_.end() ? nullptr : &it->second;

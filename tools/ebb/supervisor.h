@@ -100,6 +100,8 @@ class Supervisor {
   // 0: it does not run.
   pid_t Pid(absl::string_view daemon) const;
   std::vector<pid_t> Pids() const;
+  // Of those that run.
+  std::vector<std::string> Names() const;
 
  private:
   struct Daemon {
