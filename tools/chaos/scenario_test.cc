@@ -1,9 +1,13 @@
 #include "tools/chaos/scenario.h"
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/chaos/scenario_values.h"
@@ -152,6 +156,44 @@ TEST(ScenarioTest, AWorkerMayBeNamedThatIsAddedByNumberOrNext) {
   MustRead(
       "{name: n, workers: 1, events: "
       "[{at: 1s, add: worker}, {at: 2s, kill: worker-1}]}");
+}
+
+std::string Guide() {
+  std::ifstream in("docs/chaos.md", std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(ScenarioTest, ReadsTheExampleOfTheGuide) {
+  const std::string guide = Guide();
+  constexpr absl::string_view kBegin = "```yaml\n";
+  const size_t begin = guide.find(kBegin.data());
+  ASSERT_NE(begin, guide.npos);
+  const size_t first = begin + kBegin.size();
+  const Scenario scenario =
+      MustRead(guide.substr(first, guide.find("```", first) - first));
+  EXPECT_THAT(scenario.events, SizeIs(12));  // Six, and six drops.
+}
+
+TEST(ScenarioTest, TheGuideHasEveryKey) {
+  const std::string guide = Guide();
+  const auto message = [](absl::string_view text) {
+    return std::string(ReadScenario(text, "s.yaml").status().message());
+  };
+  // The reader says itself which keys it takes.
+  for (const std::string& said :
+       {message("{zzzzzz: 1}"), message("{name: n, events: [{zzzzzz: 1}]}")}) {
+    constexpr absl::string_view kKeys = "hint: keys: ";
+    const size_t begin = said.find(kKeys.data());
+    ASSERT_NE(begin, said.npos) << said;
+    const std::vector<std::string> keys =
+        absl::StrSplit(said.substr(begin + kKeys.size()), ", ");
+    EXPECT_GE(keys.size(), 6u);
+    for (const std::string& key : keys) {
+      EXPECT_TRUE(absl::StrContains(guide, absl::StrCat("`", key, "`")) ||
+                  absl::StrContains(guide, absl::StrCat("| `", key, ": ")))
+          << key;
+    }
+  }
 }
 
 TEST(ScenarioTest, StopsAfterAHundredMistakes) {
