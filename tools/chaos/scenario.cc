@@ -260,7 +260,7 @@ std::optional<absl::Duration> ScenarioReader::Span(const Fields& fields,
 
 std::optional<std::string> ScenarioReader::DaemonsOf(const Fields& fields,
                                                      absl::string_view key) {
-  const auto text = Text(fields, key);
+  auto text = Text(fields, key);
   if (!text.has_value()) return {};
   const int line = fields.Find(key)->line;
   const std::string path = job::Join(fields.path, key);
