@@ -466,6 +466,7 @@ ItemEnd JobWork::EndOf(ItemId item, LeaseEnd end) const {
   message.generation = generation_;
   message.item = item;
   message.end = end;
+  message.examples = worker_->computation.examples();
   return message;
 }
 

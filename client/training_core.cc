@@ -44,6 +44,7 @@ void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   message.process_id = worker_.options.process_id;
   message.only_job = worker_.options.only_job;
   message.no_evaluations = worker_.options.no_evaluations;
+  message.examples = worker_.computation.examples();
   for (auto& [id, work] : works_) {
     message.clock = std::max(message.clock, work.clock());
     for (const ItemId item : work.items().Ids()) {

@@ -60,7 +60,7 @@ struct WorkerInfo {
   int32_t wants = 0;  // Items it could take.
   bool draining = false;
   bool parked = false;
-  int64_t examples = 0;  // Computed in its life.
+  int64_t examples = 0;  // Computed in its life, as it last said.
   // As in RegisterWorker.
   JobId only_job;
   bool no_evaluations = false;

@@ -323,7 +323,7 @@ class Explainer {
     for (const Fallback& fallback : job_.fallbacks().told()) {
       if (fallback.MadeUpFor(job_.marks())) continue;
       Add(Reason::KIND_REDONE, absl::StrCat("ps ", fallback.server.value()),
-          fallback.text);
+          fallback.Text(job_.marks()));
     }
   }
 

@@ -77,6 +77,17 @@ class ExplainTest : public ::testing::Test {
     }
     FromServer(message);
   }
+  void Applied(PartitionId partition, ItemId item, int64_t mark) {
+    MarkReport report;
+    report.session = kServerSession;
+    report.job = job_;
+    report.generation = job().state().generation;
+    PartitionMarkReport& one = report.partitions.emplace_back();
+    one.partition = partition;
+    one.term = job().placement().at(partition).drawn;
+    one.marks = {{item, mark}};
+    FromServer(report);
+  }
   void WorkerUp(LinkId link, SessionId session, const std::string& name) {
     FromWorker(link, RegisterWorker{session, name});
     FromWorker(link, LeaseRequest{session, 1});
@@ -273,8 +284,7 @@ TEST_F(ExplainTest, AServerThatCameBackWithLessUntilThatIsMadeUpFor) {
   const std::string text = Only(Reason::KIND_REDONE);
   EXPECT_EQ(text,
             "ps 0 came back with less than its partitions had: up to 4 "
-            "examples are computed again; partitions (examples now of before) "
-            "0 (2 of 6), 1 (2 of 6)");
+            "examples are computed again; partitions 0, 1 have 2 of 6 by now");
   std::vector<std::string> logged;
   for (const SchedulerAction& action : sent_) {
     if (const auto* log = std::get_if<LogEvent>(&action)) {
@@ -284,6 +294,13 @@ TEST_F(ExplainTest, AServerThatCameBackWithLessUntilThatIsMadeUpFor) {
   EXPECT_THAT(logged, ElementsAre("job=test " + text));
   const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
   EXPECT_THAT(StatusOf(picture, job()).fell_back(), ElementsAre(text));
+  // Bug: it stayed at what it was when the server came back.
+  Applied(PartitionId(1), {0, 1}, 2);
+  EXPECT_THAT(Only(Reason::KIND_REDONE),
+              HasSubstr("up to 4 examples are computed again; partitions 0, 1 "
+                        "have 2 to 4 of 6 by now"));
+  EXPECT_THAT(StatusOf(picture, job()).fell_back(),
+              ElementsAre(HasSubstr("2 to 4 of 6")));
   Register(3, true);
   EXPECT_THAT(Explain(), IsEmpty());
 }
@@ -486,6 +503,54 @@ TEST_F(StatusTest, AWorkerThatEvaluates) {
                            8});
   WorkerUp(kFirstLink, kFirst, "a");
   EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_EVALUATING);
+}
+
+// Bug: it was a mean in which reports of long ago weighed most, and ended far
+// above the loss of the last epoch.
+TEST_F(StatusTest, TheRecentLossIsThatOfTheLatestReport) {
+  Ready();
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  statistics.loss_sum = 1e6;
+  statistics.loss_examples = 100;
+  FromServer(statistics);
+  statistics.loss_sum = 3;
+  statistics.loss_examples = 2;
+  FromServer(statistics);
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  EXPECT_EQ(StatusOf(picture, job()).recent_loss(), 1.5);
+  // Another server knows of none.
+  statistics.loss_examples = 0;
+  FromServer(statistics);
+  EXPECT_EQ(StatusOf(picture, job()).recent_loss(), 1.5);
+}
+
+// Bug: what a worker had ever computed was its speed of the seconds after the
+// scheduler's start, and its share of the job.
+TEST_F(StatusTest, WhatAWorkerDidBeforeTheSchedulersStartIsNoSpeed) {
+  Ready();
+  RegisterWorker worker{kFirst, "a"};
+  worker.examples = 5'000'000;
+  FromWorker(kFirstLink, worker);
+  FromWorker(kFirstLink, LeaseRequest{kFirst, 1});
+  watch_.Look(*core_, now_);
+  now_ += absl::Seconds(1);
+  Progress progress{kFirst, job_, job().state().generation, {0, 0}};
+  progress.examples = 5'000'030;
+  FromWorker(kFirstLink, progress);
+  watch_.Look(*core_, now_);
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  EXPECT_EQ(StatusOf(picture, core_->cluster().workers.at(kFirst))
+                .examples_per_second(),
+            30);
+  ASSERT_EQ(StatusOf(picture, job()).shares_size(), 1);
+  EXPECT_EQ(StatusOf(picture, job()).shares(0).examples(), 30);
+  // Bug: an item that was done before the next report was not counted.
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.examples = 5'000'032;
+  FromWorker(kFirstLink, end);
+  EXPECT_EQ(StatusOf(picture, job()).shares(0).examples(), 32);
 }
 
 TEST_F(StatusTest, LossesAreThoseOfTheLatestReportOfEachEpoch) {

@@ -3,8 +3,20 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace ebb::scheduler {
+
+namespace {
+
+// "640", or "640 to 1280".
+std::string RangeText(const std::vector<int64_t>& values) {
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  return *least == *most ? absl::StrCat(*least)
+                         : absl::StrCat(*least, " to ", *most);
+}
+
+}  // namespace
 
 bool Fallback::MadeUpFor(const MarkTable& marks) const {
   return std::all_of(examples.begin(), examples.end(), [&](const auto& one) {
@@ -12,29 +24,38 @@ bool Fallback::MadeUpFor(const MarkTable& marks) const {
   });
 }
 
+std::string Fallback::Text(const MarkTable& marks) const {
+  std::vector<int64_t> had, has;
+  for (const auto& [p, before] : examples) {
+    had.push_back(before);
+    has.push_back(marks.marks(p).examples());
+  }
+  return absl::StrCat("ps ", server.value(), " came back with ",
+                      left == 0 ? "nothing of what its partitions had"
+                                : "less than its partitions had",
+                      ": up to ", most_lost,
+                      " examples are computed again; partition",
+                      examples.size() == 1 ? " " : "s ",
+                      absl::StrJoin(examples, ", ",
+                                    [](std::string* out, const auto& one) {
+                                      absl::StrAppend(out, one.first.value());
+                                    }),
+                      examples.size() == 1 ? " has " : " have ", RangeText(has),
+                      " of ", RangeText(had), " by now");
+}
+
 std::vector<std::string> Fallbacks::Tell(const MarkTable& marks) {
   std::vector<std::string> lines;
   for (auto& [id, partitions] : std::exchange(untold_, {})) {
-    int64_t most_lost = 0, all_left = 0;
-    std::string list;
     std::sort(partitions.begin(), partitions.end());
-    for (const auto& [p, had] : partitions) {
-      const int64_t has = marks.marks(p).examples();
-      most_lost = std::max(most_lost, had - has);
-      all_left += has;
-      absl::StrAppend(&list, list.empty() ? "" : ", ", p.value(), " (", has,
-                      " of ", had, ")");
-    }
     Fallback& fallback = Of(id);
-    fallback.text = absl::StrCat(
-        "ps ", id.value(), " came back with ",
-        all_left == 0 ? "nothing of what its partitions had"
-                      : "less than its partitions had",
-        ": up to ", most_lost,
-        " examples are computed again; partitions (examples now of before) ",
-        list);
-    fallback.examples = std::move(partitions);
-    lines.push_back(fallback.text);
+    fallback = {id, std::move(partitions)};
+    for (const auto& [p, had] : fallback.examples) {
+      const int64_t has = marks.marks(p).examples();
+      fallback.most_lost = std::max(fallback.most_lost, had - has);
+      fallback.left += has;
+    }
+    lines.push_back(fallback.Text(marks));
   }
   return lines;
 }
@@ -43,7 +64,7 @@ Fallback& Fallbacks::Of(ServerId server) {
   for (Fallback& one : told_) {
     if (one.server == server) return one;
   }
-  told_.push_back({server, "", {}});
+  told_.push_back({server, {}});
   return told_.back();
 }
 

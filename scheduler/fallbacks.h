@@ -19,12 +19,16 @@ namespace ebb::scheduler {
 
 struct Fallback {
   ServerId server;
-  std::string text;  // For people.
   // What the partitions had.
   std::vector<std::pair<PartitionId, int64_t>> examples;
+  // When they came back: what is computed again, at most, and what is not.
+  int64_t most_lost = 0;
+  int64_t left = 0;
 
   // Whether they have it again.
   bool MadeUpFor(const MarkTable& marks) const;
+  // For people: what was lost, and how much of it is there by now.
+  std::string Text(const MarkTable& marks) const;
 };
 
 class Fallbacks {

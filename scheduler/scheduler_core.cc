@@ -447,6 +447,8 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
     worker_links_.erase(worker.link);
   } else {
     WarnOfNamesake(message, context);
+    // What it did under another scheduler is no work of this one's life.
+    worker.examples = message.examples;
   }
   worker.session = message.session;
   worker.name = message.name;

@@ -128,9 +128,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   }
   const JobStatistics& statistics = job.statistics();
   status.set_updates(statistics.updates);
-  if (statistics.loss_examples > 0) {
-    status.set_recent_loss(statistics.loss_sum / statistics.loss_examples);
-  }
+  if (statistics.recent_loss) status.set_recent_loss(*statistics.recent_loss);
   for (const auto& [epoch, sum] : statistics.losses) {
     if (sum.examples == 0) continue;
     v1::JobStatus::EpochLoss* loss = status.add_losses();
@@ -163,7 +161,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   }
   status.set_rolled_back(job.state().rolled_back);
   for (const Fallback& fallback : job.fallbacks().told()) {
-    status.add_fell_back(fallback.text);
+    status.add_fell_back(fallback.Text(job.marks()));
   }
   if (plan.rounds()) status.set_closed_rounds(job.marks().RoundsClosed());
   return status;

@@ -8,13 +8,6 @@
 
 namespace ebb::scheduler {
 
-namespace {
-
-// Of each report, how much of the loss of before still counts.
-constexpr double kLossDecay = 0.7;
-
-}  // namespace
-
 TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
                          JobState state)
     : options_(options),
@@ -431,10 +424,8 @@ void TrainingJob::Statistics(const ServerStatistics& statistics) {
     if (loss.epoch < plan().epochs) statistics_.losses[loss.epoch] = loss;
   }
   if (statistics.loss_examples == 0) return;
-  statistics_.loss_sum =
-      statistics_.loss_sum * kLossDecay + statistics.loss_sum;
-  statistics_.loss_examples = statistics_.loss_examples * kLossDecay +
-                              static_cast<double>(statistics.loss_examples);
+  statistics_.recent_loss =
+      statistics.loss_sum / static_cast<double>(statistics.loss_examples);
 }
 
 // --- Operators ---------------------------------------------------------------

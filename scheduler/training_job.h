@@ -34,9 +34,8 @@ namespace ebb::scheduler {
 // Figures that servers report; lost with the scheduler.
 struct JobStatistics {
   int64_t updates = 0;
-  std::vector<int64_t> staleness;  // Histogram by staleness.
-  double loss_sum = 0;             // Of the latest reports, decaying.
-  double loss_examples = 0;
+  std::vector<int64_t> staleness;                     // Histogram by staleness.
+  std::optional<double> recent_loss;                  // Mean.
   std::map<int32_t, EpochLossSum> losses;             // By epoch.
   std::map<std::string, int64_t> examples_by_worker;  // Computed, by name.
 };
@@ -129,6 +128,8 @@ class TrainingJob {
   // True: the registration shows the drawn term, and is believed.
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);
+  // What the worker computed since it last said so counts for this job.
+  void Computed(WorkerInfo* worker, int64_t examples);
   // Says which servers came back with less, once all are there.
   void TellFallbacks(Context* context);
   void MarksChanged(Context* context);

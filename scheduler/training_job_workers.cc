@@ -124,12 +124,16 @@ void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
   SendLease(worker.session, plan().Ordinal(held.item), context);
 }
 
+void TrainingJob::Computed(WorkerInfo* worker, int64_t examples) {
+  if (examples <= worker->examples) return;
+  statistics_.examples_by_worker[worker->name] += examples - worker->examples;
+  worker->examples = examples;
+}
+
 void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
                           Context* context) {
   if (!plan().HasItem(progress.item)) return;
-  const int64_t computed = progress.examples - worker->examples;
-  if (computed > 0) statistics_.examples_by_worker[worker->name] += computed;
-  worker->examples = std::max(worker->examples, progress.examples);
+  Computed(worker, progress.examples);
   const int64_t ordinal = plan().Ordinal(progress.item);
   const auto held = leases_.HeldBy(worker->session);
   view_.Learn(worker->session, progress.clock);
@@ -147,6 +151,7 @@ void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
 
 void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
                             Context* context) {
+  Computed(worker, end.examples);
   if (end.generation != state_.generation || !plan().HasItem(end.item)) return;
   const int64_t ordinal = plan().Ordinal(end.item);
   switch (end.end) {

@@ -16,6 +16,11 @@ constexpr size_t kMaxStalenessBucket = 1024;
 // the grant of a rollback.
 constexpr size_t kKeptForRollback = 8;
 constexpr absl::Duration kLoadRetry = absl::Seconds(1);
+// Every push goes to all partitions, so one of them knows all losses.
+constexpr PartitionId kLossesAt(0);
+// Enough for a mean that does not jump, few enough to be of now; and no more
+// than an epoch.
+constexpr int64_t kRecentBatches = 32;
 
 // Memory, or the store, is wanting: says nothing of what is stored.
 bool MayPass(const absl::Status& status) {
@@ -450,9 +455,10 @@ void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
   hosted.unsaved.insert(push.item);
   hosted.changed.insert(push.item);
   ++statistics_.updates;
-  if (!push.skip) {
-    statistics_.loss_sum += push.loss_sum;
-    statistics_.loss_examples += push.end - push.begin;
+  if (id == kLossesAt && !push.skip) {
+    recent_loss_.Add(push.loss_sum, push.end - push.begin,
+                     std::min(plan().examples,
+                              kRecentBatches * plan().BatchSize(push.item)));
   }
   running.push->Answer(running.segment, Verdict::kApplied, mark,
                        push.segments[running.segment].term, out);
@@ -762,6 +768,16 @@ void HostedJob::PruneVersions(HostedPartition* hosted, ServerActions* out) {
   if (!dropped.empty()) out->push_back(DeleteVersions{std::move(dropped)});
 }
 
+bool HostedJob::CompleteButForStatistics() const {
+  return statistics_.updates > 0 &&
+         std::all_of(partitions_.begin(), partitions_.end(),
+                     [](const auto& one) {
+                       const HostedPartition& hosted = one.second;
+                       return hosted.values == nullptr ||
+                              hosted.values->marks().Complete();
+                     });
+}
+
 bool HostedJob::AllDurable() const {
   for (const auto& [id, hosted] : partitions_) {
     if (hosted.values == nullptr) continue;
@@ -843,8 +859,9 @@ ServerStatistics HostedJob::TakeStatistics() {
   statistics.job = job_.record->id;
   statistics.problem = problem_;
   statistics.problem_kind = problem_kind_;
-  // Every push goes to all partitions, so one of them knows all losses.
-  const auto first = partitions_.find(PartitionId(0));
+  statistics.loss_sum = recent_loss_.sum();
+  statistics.loss_examples = recent_loss_.examples();
+  const auto first = partitions_.find(kLossesAt);
   if (first != partitions_.end() && first->second.values != nullptr) {
     for (const auto& [epoch, loss] : first->second.values->loss()) {
       int64_t& reported = reported_losses_[epoch];

@@ -29,6 +29,7 @@
 #include "server/partition.h"
 #include "server/pending_push.h"
 #include "server/push_intake.h"
+#include "server/recent_loss.h"
 #include "server/ssp_gate.h"
 #include "server/store/checkpoint_store.h"
 #include "server/version_list.h"
@@ -80,6 +81,8 @@ class HostedJob {
   std::optional<MarkReport> TakeReport();
   bool report_at_once() const { return report_at_once_; }
   ServerStatistics TakeStatistics();
+  // All is applied here, and statistics of the last updates are not taken yet.
+  bool CompleteButForStatistics() const;
   // A push was refused, here or before it came here: `why` is for people.
   void PushRefused(std::string why);
   // Forgets what was to be reported: a registration says all of it.
@@ -162,6 +165,7 @@ class HostedJob {
 
   bool report_at_once_ = false;
   ServerStatistics statistics_;
+  RecentLoss recent_loss_;
   // By epoch: the examples whose loss was reported.
   std::map<int32_t, int64_t> reported_losses_;
   std::string problem_;  // The latest, for people; empty: none.

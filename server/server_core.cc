@@ -247,11 +247,17 @@ absl::Time ServerCore::NextTick() const {
 }
 
 void ServerCore::Report(ServerActions* out) {
-  for (auto& [id, job] : jobs_) {
-    if (auto report = job.TakeReport()) {
-      out->push_back(SendScheduler{*std::move(report)});
-    }
+  for (auto& [id, job] : jobs_) Report(&job, out);
+}
+
+void ServerCore::Report(HostedJob* job, ServerActions* out) {
+  auto report = job->TakeReport();
+  if (!report) return;
+  // Who sees that a job is complete sees its figures whole.
+  if (job->CompleteButForStatistics()) {
+    out->push_back(SendScheduler{job->TakeStatistics()});
   }
+  out->push_back(SendScheduler{*std::move(report)});
 }
 
 // One write at a time over all jobs bounds the bytes that cuts pin.
@@ -267,10 +273,7 @@ void ServerCore::Advance(absl::Time now, ServerActions* out) {
   }
   if (connected_) {
     for (auto& [id, job] : jobs_) {
-      if (!job.report_at_once()) continue;
-      if (auto report = job.TakeReport()) {
-        out->push_back(SendScheduler{*std::move(report)});
-      }
+      if (job.report_at_once()) Report(&job, out);
     }
   }
   if (draining_ && !said_goodbye_ &&

@@ -83,6 +83,7 @@ class ServerCore {
   // After every event: the next write, reports that cannot wait.
   void Advance(absl::Time now, ServerActions* out);
   void Report(ServerActions* out);
+  void Report(HostedJob* job, ServerActions* out);
 
   const ServerOptions options_;
   std::map<JobId, HostedJob> jobs_;

@@ -86,6 +86,8 @@ class ServerCoreTest : public testing::Test {
       } else if (auto* send = std::get_if<SendScheduler>(&action)) {
         if (auto* r = std::get_if<RegisterPartitions>(&send->message)) {
           registrations_.push_back(r->job);
+        } else if (std::holds_alternative<MarkReport>(send->message)) {
+          updates_at_report_ = std::exchange(statistics_.updates, 0);
         } else if (auto* s = std::get_if<ServerStatistics>(&send->message)) {
           statistics_ = std::move(*s);
         } else if (std::holds_alternative<ViewRequest>(send->message)) {
@@ -130,6 +132,7 @@ class ServerCoreTest : public testing::Test {
     push.begin = begin;
     push.end = end;
     push.ledger = ExpectedRow({0, 0}, begin, end);
+    push.loss_sum = loss_;
     PushSegment& segment = push.segments.emplace_back();
     segment.partition = kP;
     segment.term = Term(term);
@@ -174,8 +177,10 @@ class ServerCoreTest : public testing::Test {
 
   absl::Time now_ = absl::FromUnixSeconds(1000);
   bool hold_updates_ = false;  // They never end.
+  double loss_ = 0;            // Of the next pushes.
   int64_t memory_ = int64_t{1} << 20;
   ServerStatistics statistics_;
+  int64_t updates_at_report_ = 0;  // Told before the latest marks.
   Generation generation_{1};
   JobRecordPtr record_;
   std::unique_ptr<ServerCore> core_;
@@ -231,6 +236,45 @@ TEST_F(ServerCoreTest, ReportsLossesByEpochWhenTheyChange) {
   core_->OnSchedulerConnected(now_, &actions);
   Do(std::move(actions));
   EXPECT_THAT(Statistics().losses, SizeIs(1));
+}
+
+// Bug: a job that was over before the next report had no losses or staleness.
+TEST_F(ServerCoreTest, StatisticsOfAJobComeBeforeItsLastMarks) {
+  GrantTerm(5, 0);
+  PushRange(5, 0, 4, 0);
+  statistics_ = {};
+  now_ += absl::Milliseconds(60);  // Marks are reported, statistics not yet.
+  ServerActions actions;
+  core_->OnTick(now_, &actions);
+  Do(std::move(actions));
+  EXPECT_EQ(updates_at_report_, 1);
+}
+
+TEST_F(ServerCoreTest, ReportsTheLossOfTheLatestPushes) {
+  GrantTerm(5, 0);
+  loss_ = 2.5;
+  Push(5, 0, 0);
+  EXPECT_EQ(Statistics().loss_sum, 2.5);
+  EXPECT_EQ(statistics_.loss_examples, 1);
+  loss_ = 0.5;
+  Push(5, 1, 1);
+  EXPECT_EQ(Statistics().loss_sum, 3);
+  EXPECT_EQ(statistics_.loss_examples, 2);
+}
+
+TEST(RecentLossTest, ForgetsWhatIsNotNeeded) {
+  RecentLoss loss;
+  loss.Add(1e18, 3, 4);
+  loss.Add(2, 1, 4);
+  EXPECT_EQ(loss.examples(), 4);
+  loss.Add(3, 1, 4);  // 2 examples without the first: too few.
+  EXPECT_EQ(loss.examples(), 5);
+  loss.Add(4, 2, 4);
+  EXPECT_EQ(loss.examples(), 4);
+  EXPECT_EQ(loss.sum(), 2 + 3 + 4);
+  loss.Add(7, 9, 4);  // More than enough by itself.
+  EXPECT_EQ(loss.examples(), 9);
+  EXPECT_EQ(loss.sum(), 7);
 }
 
 TEST_F(ServerCoreTest, AGrantForAnotherLifeOfTheServerIsVoid) {

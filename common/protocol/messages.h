@@ -245,7 +245,9 @@ struct ServerStatistics {
   JobId job;
   int64_t updates = 0;             // Pushes applied, all partitions.
   std::vector<int64_t> staleness;  // Histogram: index is the staleness.
-  double loss_sum = 0;             // Since the last report.
+  // By the server of partition 0: of the latest pushes, whether they were
+  // reported before or not.
+  double loss_sum = 0;
   int64_t loss_examples = 0;
   std::string problem;  // E.g. "disk full"; empty: none.
   // Pushes refused for want of room since the last report, and why the last.
@@ -350,6 +352,7 @@ struct RegisterWorker {
   int64_t clock = 0;
   JobId only_job;               // It takes items of this job only; 0: of any.
   bool no_evaluations = false;  // It cannot evaluate.
+  int64_t examples = 0;         // As in Progress.
 };
 // "I could take `items` more": parked until there are some. 0: it leaves.
 struct LeaseRequest {
@@ -384,6 +387,7 @@ struct ItemEnd {
   int64_t failed_end = 0;
   bool non_finite = false;
   std::string error;
+  int64_t examples = 0;  // As in Progress.
 };
 struct PlacementRequest {
   SessionId session;

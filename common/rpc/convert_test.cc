@@ -442,10 +442,11 @@ TEST(ConvertTest, WorkerMessagesSurvive) {
                      {{JobId(3), Generation(4), {5, 6}}},
                      7,
                      JobId(8),
-                     true},
+                     true,
+                     9},
       "register_worker { session: 1 name: \"w-0\" process_id: 2 held { job: 3 "
       "generation: 4 item { epoch: 5 shard: 6 } } clock: 7 only_job: 8 "
-      "no_evaluations: true }");
+      "no_evaluations: true examples: 9 }");
   ExpectSameInStream<V>(LeaseRequest{SessionId(1), 2},
                         "lease_request { session: 1 items: 2 }");
   ExpectSameInStream<V>(
@@ -467,12 +468,13 @@ TEST(ConvertTest, WorkerMessagesSurvive) {
                 6,
                 7,
                 true,
-                "NaN"},
+                "NaN",
+                8},
         absl::StrCat("item_end { session: 1 job: 2 generation: 3 item { "
                      "epoch: 4 shard: 5 } end: REASON_",
                      name,
                      " position: 6 failed_end: 7 non_finite: true "
-                     "error: \"NaN\" }"));
+                     "error: \"NaN\" examples: 8 }"));
   }
   ExpectSameInStream<V>(PlacementRequest{SessionId(1), JobId(2)},
                         "placement_request { session: 1 job: 2 }");

@@ -23,9 +23,9 @@ using internal::UnknownEnum;
 using internal::ValidUtf8;
 
 // Whoever adds a field is stopped here: convert it below, then count it.
-static_assert(kFields<RegisterWorker> == 7 && kFields<HeldItem> == 3 &&
+static_assert(kFields<RegisterWorker> == 8 && kFields<HeldItem> == 3 &&
               kFields<LeaseRequest> == 2 && kFields<Progress> == 9 &&
-              kFields<ItemEnd> == 9 && kFields<PlacementRequest> == 2 &&
+              kFields<ItemEnd> == 10 && kFields<PlacementRequest> == 2 &&
               kFields<EvaluationResult> == 8 && kFields<WorkerGoodbye> == 1);
 static_assert(kFields<Lease> == 8 && kFields<EvaluationLease> == 4 &&
               kFields<LeaseLost> == 3);
@@ -55,6 +55,7 @@ void Put(const RegisterWorker& from, v1::WorkerToScheduler* envelope) {
   to->set_clock(from.clock);
   to->set_only_job(from.only_job.value());
   to->set_no_evaluations(from.no_evaluations);
+  to->set_examples(from.examples);
 }
 
 absl::Status Get(v1::RegisterWorker* from, RegisterWorker* to) {
@@ -62,12 +63,14 @@ absl::Status Get(v1::RegisterWorker* from, RegisterWorker* to) {
   EBB_RETURN_IF_ERROR(
       AtMost("RegisterWorker.held", from->held_size(), kMaxHeldItems));
   EBB_RETURN_IF_ERROR(NotNegative("RegisterWorker.clock", from->clock()));
+  EBB_RETURN_IF_ERROR(NotNegative("RegisterWorker.examples", from->examples()));
   to->session = SessionId(from->session());
   to->clock = from->clock();
   to->name = std::move(*from->mutable_name());
   to->process_id = from->process_id();
   to->only_job = JobId(from->only_job());
   to->no_evaluations = from->no_evaluations();
+  to->examples = from->examples();
   to->held.reserve(from->held_size());
   for (const v1::HeldItem& message : from->held()) {
     EBB_RETURN_IF_ERROR(Named("HeldItem.job", message.job()));
@@ -166,6 +169,7 @@ void Put(const ItemEnd& from, v1::WorkerToScheduler* envelope) {
   to->set_failed_end(from.failed_end);
   to->set_non_finite(from.non_finite);
   to->set_error(ValidUtf8(from.error));
+  to->set_examples(from.examples);
 }
 
 absl::Status Get(v1::ItemEnd* from, ItemEnd* to) {
@@ -176,12 +180,14 @@ absl::Status Get(v1::ItemEnd* from, ItemEnd* to) {
   EBB_ASSIGN_OR_RETURN(to->end, ReasonFromProto(from->end()));
   EBB_RETURN_IF_ERROR(NotNegative("ItemEnd.position", from->position()));
   EBB_RETURN_IF_ERROR(NotNegative("ItemEnd.failed_end", from->failed_end()));
+  EBB_RETURN_IF_ERROR(NotNegative("ItemEnd.examples", from->examples()));
   to->session = SessionId(from->session());
   to->job = JobId(from->job());
   to->generation = Generation(from->generation());
   to->position = from->position();
   to->failed_end = from->failed_end();
   to->non_finite = from->non_finite();
+  to->examples = from->examples();
   to->error = std::move(*from->mutable_error());
   return absl::OkStatus();
 }
