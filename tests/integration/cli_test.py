@@ -351,6 +351,15 @@ class CliTest(ClusterTest):
                         contents[name] = file.read()
             return contents
         before = files()
+        # A run that was complete was started again, and its report replaced.
+        self.assertEqual(
+            self.good("run", "rows.yaml", "--run-dir", "rows", "--resume",
+                      "--report", "copy.json"),
+            "the run is complete: its report is rows/report.json (and "
+            "report.html)\n")
+        self.assertEqual(files(), before)
+        with open(self.path("copy.json"), "rb") as file:
+            self.assertEqual(file.read(), before["report.json"])
         self.fails(2, "is of another job", *run, "--resume", "--epochs", "2",
                    "--workers", "2")
         with open(self.path("rows.csv"), "a") as file:

@@ -436,6 +436,12 @@ void LocalRun::Finish() {
   write(folder_.File("report.html"), HtmlReport(report_, samples_));
   write(folder_.File("report.json"), json);
   write(options_.report_file, json);
+  // What did not answer may be audited when the run is gone on with.
+  if (report_.complete() && report_.audit && report_.audit->silent.empty()) {
+    const absl::Status written =
+        WriteFacts(folder_, {facts_.servers, facts_.workers, true});
+    if (!written.ok()) Problem(written.message());
+  }
   screen_.Print(ReportText(report_, screen_.console()));
   if (report_.interrupted && report_.problems.empty()) {
     screen_.Print(absl::StrCat("go on with: ebb run ", options_.job.file,
@@ -461,6 +467,24 @@ absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
   return facts;
 }
 
+// Of a run that is complete, in place of running it.
+absl::StatusOr<RunReport> PointToReport(const RunOptions& options,
+                                        const PreparedJob& prepared,
+                                        const RunFolder& folder,
+                                        const std::string& json) {
+  if (!options.report_file.empty()) {
+    EBB_RETURN_IF_ERROR(WriteFile(options.report_file, json));
+  }
+  Screen screen(DetectConsole(), options.quiet, stdout);
+  screen.Print(absl::StrCat("the run is complete: its report is ",
+                            folder.shown(),
+                            "/report.json (and report.html)\n"));
+  RunReport report;
+  report.job = prepared.job;
+  report.folder = folder.shown();
+  return report;
+}
+
 }  // namespace
 
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
@@ -479,6 +503,10 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
     EBB_ASSIGN_OR_RETURN(const std::string stored, ReadSpecification(folder));
     if (!stored.empty()) {
       EBB_RETURN_IF_ERROR(CheckSameJob(folder, stored, specification));
+    }
+    const auto json = ReadFile(folder.File("report.json"));
+    if (facts.complete && json.ok()) {
+      return PointToReport(options, prepared, folder, *json);
     }
   } else {
     EBB_RETURN_IF_ERROR(WriteSpecification(folder, specification));

@@ -35,7 +35,8 @@ struct RunOptions {
 // The whole run, which prints as it goes. What is wrong before anything was
 // started is an error, and so is a run that could not be gone on with, whose
 // files are then as they were; whatever happens later is in the report. No
-// process is left when it returns.
+// process is left when it returns. Of a run that is complete already nothing is
+// started, and its files stay; the report has its job and folder only.
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options);
 
 }  // namespace ebb::tools

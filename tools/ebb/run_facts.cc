@@ -54,13 +54,15 @@ absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
           absl::StrCat(folder.File(kFacts), ": cannot read \"", line, "\""));
     }
   }
-  return RunFacts{values["servers"], values["workers"]};
+  return RunFacts{values["servers"], values["workers"],
+                  values["complete"] != 0};
 }
 
 absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts) {
-  return WriteFile(folder.File(kFacts),
-                   absl::StrCat("servers ", facts.servers, "\nworkers ",
-                                facts.workers, "\n"));
+  return WriteFile(
+      folder.File(kFacts),
+      absl::StrCat("servers ", facts.servers, "\nworkers ", facts.workers,
+                   "\ncomplete ", facts.complete ? 1 : 0, "\n"));
 }
 
 absl::Status WriteSpecification(const RunFolder& folder,

@@ -14,6 +14,9 @@ namespace ebb::tools {
 struct RunFacts {
   int servers = 2;
   int workers = 3;
+  // All is applied and audited, and the report is written: there is nothing to
+  // go on with.
+  bool complete = false;
 };
 
 // In the folder as "key value" lines. NotFound: there are none. DataLoss: they

@@ -37,7 +37,9 @@ std::string ExpectedText(const RunReport& report, absl::string_view figure) {
   for (const Expectation& expectation : report.expectations) {
     if (expectation.figure != figure) continue;
     return absl::StrCat(" (expected ", expectation.wanted,
-                        expectation.met ? ")" : ": missed)");
+                        expectation.met     ? ")"
+                        : report.complete() ? ": missed)"
+                                            : " at the end)");
   }
   return "";
 }
@@ -109,10 +111,12 @@ std::string WorkersText(const v1::JobStatus& status) {
 Json StalenessJson(const v1::JobStatus& status) {
   const std::vector<int64_t> histogram = Staleness(status);
   Json json = Json::Object();
-  json["median"] = QuantileOfHistogram(histogram, 0.5);
-  json["p99"] = QuantileOfHistogram(histogram, 0.99);
-  json["max"] = histogram.empty() ? int64_t{0}
-                                  : static_cast<int64_t>(histogram.size()) - 1;
+  const auto known = [&](int64_t value) {
+    return histogram.empty() ? Json() : Json(value);
+  };
+  json["median"] = known(QuantileOfHistogram(histogram, 0.5));
+  json["p99"] = known(QuantileOfHistogram(histogram, 0.99));
+  json["max"] = known(static_cast<int64_t>(histogram.size()) - 1);
   const auto mean = MeanOfHistogram(histogram);
   json["mean"] = mean ? Json(*mean) : Json();
   json["histogram"] = Json::List();

@@ -148,6 +148,27 @@ TEST(RunReportTest, AnIncompleteJobAndAnInexactAuditAreProblems) {
   EXPECT_THAT(ReportText(report, {}), HasSubstr("stopped after 4.6 s, at 50%"));
 }
 
+// Bug: what an interrupted run had yet to reach was called missed.
+TEST(RunReportTest, NothingIsMissedBeforeTheEnd) {
+  RunReport report = Good();
+  report.interrupted = true;
+  report.status.mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  report.status.mutable_evaluations(0)->set_accuracy(0.5);
+  report.expectations = CheckExpectations(report.job, report.status);
+  EXPECT_THAT(ReportText(report, {}),
+              HasSubstr("0.5000 (expected >= 0.87 at the end)\n"));
+}
+
+// Bug: figures that nobody knew were zeros.
+TEST(RunReportTest, StalenessThatIsNotKnownIsNull) {
+  RunReport report = Good();
+  report.status.clear_staleness();
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"staleness\": {\"median\": null, \"p99\": null, "
+                        "\"max\": null, \"mean\": null, "
+                        "\"histogram\": []}"));
+}
+
 TEST(HtmlReportTest, IsOnePageWithCharts) {
   RunReport report = Good();
   report.job.set_name("a<b");
