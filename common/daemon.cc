@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace ebb {
@@ -82,6 +84,26 @@ std::string ParseFlagDuration(const std::string& text,
       *duration < absl::ZeroDuration()) {
     return absl::StrCat("\"", text,
                         "\" is no duration; write 10s, 500ms or 1h30m");
+  }
+  return "";
+}
+
+std::string CheckFlagAddress(absl::string_view address, bool listens) {
+  // "unix:PATH" has no port.
+  if (absl::StartsWith(address, "unix:")) return "";
+  const size_t colon = address.rfind(':');
+  const absl::string_view host = address.substr(0, colon);
+  int port = -1;
+  // "::1" is a host alone, "[::1]:7000" has a port.
+  const bool bare =
+      absl::StrContains(host, ':') && !absl::EndsWith(host, "]") &&
+      !absl::StartsWith(host, "dns:") && !absl::StartsWith(host, "ipv4:");
+  if (colon == absl::string_view::npos || host.empty() || bare ||
+      !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
+      port < (listens ? 0 : 1) || port > 65535) {
+    return absl::StrCat("\"", address,
+                        "\" is no address; write HOST:PORT, like "
+                        "localhost:7000");
   }
   return "";
 }

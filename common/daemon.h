@@ -54,6 +54,10 @@ class StopSignal {
 std::string ParseFlagDuration(const std::string& text,
                               absl::Duration* duration);
 
+// What is wrong with a HOST:PORT, in words; empty: nothing. Without a port,
+// gRPC would silently take 443. Port 0 picks one, where somebody listens.
+std::string CheckFlagAddress(absl::string_view address, bool listens);
+
 }  // namespace ebb
 
 #endif  // EBB_COMMON_DAEMON_H_

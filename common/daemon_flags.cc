@@ -25,6 +25,16 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
       ->group("");  // Hidden: for tests.
 }
 
+void AddSchedulerFlag(CLI::App* app, std::string* scheduler) {
+  app->add_option("--scheduler", *scheduler, "HOST:PORT of the scheduler")
+      ->envname("EBB_SCHEDULER")
+      ->check([](const std::string& text) {
+        return CheckFlagAddress(text, /*listens=*/false);
+      })
+      ->capture_default_str()
+      ->group("Network");
+}
+
 void AddListenFlag(CLI::App* app, std::string* listen) {
   app->add_option("--listen", *listen,
                   "HOST:PORT to serve at; no HOST: all; port 0 picks one")
@@ -35,6 +45,9 @@ void AddListenFlag(CLI::App* app, std::string* listen) {
                                                   : address;
           },
           "", "")
+      ->check([](const std::string& text) {
+        return CheckFlagAddress(text, /*listens=*/true);
+      })
       ->capture_default_str()
       ->group("Network");
 }

@@ -42,6 +42,8 @@ struct DaemonFlags {
 // Adds their flags. Last, so that they stand behind a daemon's own.
 void AddDaemonFlags(CLI::App* app, DaemonFlags* flags);
 
+// --scheduler, of a daemon that looks for one.
+void AddSchedulerFlag(CLI::App* app, std::string* scheduler);
 // --listen and --address-file, of a daemon that serves.
 void AddListenFlag(CLI::App* app, std::string* listen);
 void AddAddressFileFlag(CLI::App* app, std::string* path);

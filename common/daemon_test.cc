@@ -85,5 +85,20 @@ TEST(DaemonTest, AParentThatIsDeadAlreadyIsNoticed) {
   EXPECT_FALSE(DieWithParent(getppid() + 1).ok());
 }
 
+// Without a port, gRPC took 443, and nobody answered for ever.
+TEST(DaemonTest, AnAddressHasAPort) {
+  for (const char* good : {"localhost:7000", "[::1]:7000", "dns:///a.b:1",
+                           "ipv4:127.0.0.1:7", "unix:/tmp/x"}) {
+    EXPECT_EQ(CheckFlagAddress(good, false), "") << good;
+  }
+  for (const char* bad : {"localhost", "", ":7000", "localhost:", "::1",
+                          "localhost:http", "localhost:0", "a:65536"}) {
+    EXPECT_THAT(CheckFlagAddress(bad, false), testing::HasSubstr("HOST:PORT"))
+        << bad;
+  }
+  EXPECT_EQ(CheckFlagAddress("0.0.0.0:0", true), "");
+  EXPECT_NE(CheckFlagAddress("0.0.0.0", true), "");
+}
+
 }  // namespace
 }  // namespace ebb

@@ -61,10 +61,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_STATE_DIR")
       ->required()
       ->group("Identity");
-  app->add_option("--scheduler", flags->scheduler, "HOST:PORT of the scheduler")
-      ->envname("EBB_SCHEDULER")
-      ->capture_default_str()
-      ->group("Network");
+  AddSchedulerFlag(app, &flags->scheduler);
   AddListenFlag(app, &flags->listen);
   app->add_option("--advertise", flags->advertise,
                   "HOST or HOST:PORT where workers reach it, if not --listen")

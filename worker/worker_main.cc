@@ -47,10 +47,7 @@ struct Flags : DaemonFlags {
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
-  app->add_option("--scheduler", flags->scheduler, "HOST:PORT of the scheduler")
-      ->envname("EBB_SCHEDULER")
-      ->capture_default_str()
-      ->group("Network");
+  AddSchedulerFlag(app, &flags->scheduler);
   app->add_option("--name", flags->name,
                   "Its name in status and logs; default: worker-PID")
       ->envname("EBB_NAME")

@@ -378,6 +378,7 @@ class CliTest(ClusterTest):
         self.fails(2, "there is no command frob; there are: list, verify, ",
                    "checkpoint", "frob")
         self.fails(2, "no.yaml: cannot be read", "submit", "no.yaml")
+        self.fails(2, "--trace requires --seed", "sim", "--trace")
         self.fails(2, "no.yaml: cannot be read", "job", "check", "no.yaml")
         os.mkdir(self.path("bare"))
         self.fails(2, "bare holds no checkpoint: name the folder of an ebb run",
@@ -388,6 +389,21 @@ class CliTest(ClusterTest):
                         ["submit", "job.yaml"], ["checkpoint", "list", "x"]):
             self.fails(1, "no scheduler answers at 127.0.0.1:9", *command,
                        "--scheduler", "127.0.0.1:9")
+
+    # Port 443 was tried for ever.
+    def test_an_address_without_a_port_is_refused(self):
+        self.fails(2, "HOST:PORT", "status", "--scheduler", "localhost")
+        for daemon in (["ebb-worker", "--scheduler", "localhost"],
+                       ["ebb-ps", "--id", "7", "--state-dir", "ps-7",
+                        "--scheduler", "localhost"],
+                       ["ebb-scheduler", "--state-dir", "scheduler-7",
+                        "--listen", "localhost"]):
+            done = subprocess.run(
+                [os.path.join(BIN, daemon[0]), *daemon[1:]], cwd=self.folder,
+                text=True, timeout=LIMIT_S, capture_output=True)
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn('"localhost" is no address; write HOST:PORT',
+                          done.stdout + done.stderr)
 
     def test_exports_replace_nothing_by_mistake(self):
         def export(*more):
@@ -458,6 +474,7 @@ class ChangingClusterTest(ClusterTest):
         self.assertEqual(self.state("long")["state"], "cancelled")
         self.assertIn("It is cancelled", self.good("explain", "long"))
         self.good("cancel", "long")  # Again: nothing more.
+        self.fails(1, "is cancelled, and cannot be resumed", "resume", "long")
         self.fails(1, "is complete already", "cancel", "shirts")
         self.assertIn("ps-0", self.good("checkpoint", "list", "long"))
         self.good("checkpoint", "export", "long", "-o", "long.safetensors")

@@ -79,6 +79,11 @@ int Explain(const Flags& flags) {
 int Resume(const Flags& flags) {
   const auto job = FindJob(flags.scheduler, flags.job);
   if (!job.ok()) return Report(job.status());
+  if (job->summary().state() == v1::JOB_STATE_CANCELLED) {
+    return Report(absl::FailedPreconditionError(
+        absl::StrCat(job->record().name(), " (job ", job->record().id(),
+                     ") is cancelled, and cannot be resumed; submit it anew")));
+  }
   rpc::SchedulerAdminClient client(flags.scheduler);
   v1::GetStatusRequest ask;
   ask.set_job(job->record().id());

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "common/daemon.h"
 
 namespace ebb::tools {
 
@@ -15,6 +16,9 @@ void AddSchedulerFlag(CLI::App* command, std::string* address) {
   *address = "127.0.0.1:7000";
   command->add_option("--scheduler", *address, "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")
+      ->check([](const std::string& text) {
+        return CheckFlagAddress(text, /*listens=*/false);
+      })
       ->capture_default_str();
 }
 

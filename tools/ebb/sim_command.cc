@@ -36,16 +36,18 @@ void AddSimCommand(CLI::App* app, int* exit_code) {
       "--seeds",
       [options](const std::string& text) { ParseSeeds(text, options.get()); },
       "A..B: the seeds to run (1..100)");
+  CLI::Option* one = command
+                         ->add_option_function<uint64_t>(
+                             "--seed",
+                             [options](const uint64_t& seed) {
+                               options->first = options->last = seed;
+                             },
+                             "One seed")
+                         ->excludes(range);
   command
-      ->add_option_function<uint64_t>(
-          "--seed",
-          [options](const uint64_t& seed) {
-            options->first = options->last = seed;
-          },
-          "One seed")
-      ->excludes(range);
-  command->add_flag("--trace", options->trace,
-                    "Print every event of a single seed");
+      ->add_flag("--trace", options->trace,
+                 "Print every event of a single seed")
+      ->needs(one);
   command->add_flag("--require-probes", options->require_probes,
                     "Fail also if some fault or rare path never happened");
   command->add_option("--threads", options->threads, "0: one per core");
