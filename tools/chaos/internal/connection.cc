@@ -75,8 +75,8 @@ bool Connection::Read(End* end, absl::Time now, std::span<char> scratch) {
     return true;
   }
   End& other = Other(*end);
-  const int64_t room =
-      other.broken ? static_cast<int64_t>(scratch.size()) : other.into.Room();
+  int64_t room = other.into.Room();
+  if (other.broken) room = split() ? 0 : static_cast<int64_t>(scratch.size());
   if (!end->readable || room <= 0) return false;
   const ssize_t n =
       recv(end->socket.get(), scratch.data(),
@@ -133,7 +133,7 @@ bool Connection::IsOver() const {
   const End& opener = ends_[kOpener];
   const End& daemon = ends_[kDaemon];
   if (over_ || (opener.told_fin && daemon.told_fin)) return true;
-  if (opener.broken && (daemon.broken || !led_)) return true;
+  if (opener.broken && daemon.broken) return true;
   // Over a network that is split it would never have come to be, and its opener
   // does not wait for that. Keeping the sockets of all that try in vain would
   // take all there are.

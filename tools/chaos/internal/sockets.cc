@@ -105,11 +105,9 @@ absl::StatusOr<Accepted> Accept(int listening) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return absl::UnavailableError("no connection waits");
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-        errno == ENOMEM) {
-      return absl::ResourceExhaustedError("no descriptor for a connection");
-    }
-    // Else that connection failed before it was accepted: on to the next one.
+    // That connection has failed before it was accepted: on to the next one.
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    return absl::ResourceExhaustedError("no descriptor for a connection");
   }
 }
 
