@@ -48,9 +48,9 @@ class Reader {
 
   // Sets `*example`, valid until the next call; false at the end. Blocks on
   // the disk. Errors name file and line (or byte), what was found, and what
-  // would be right: kInvalidArgument for the content, kDataLoss for a damaged
-  // compressed file, kUnavailable for the medium. After one, the reader is
-  // finished with.
+  // would be right: kInvalidArgument for the content (perhaps several lines, a
+  // mistake each), kDataLoss for a damaged compressed file, kUnavailable for
+  // the medium. After one, the reader is finished with.
   virtual absl::StatusOr<bool> Next(Example* example) = 0;
 
   virtual Layout layout() const = 0;

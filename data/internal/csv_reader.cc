@@ -40,6 +40,46 @@ bool IsNumber(absl::string_view text) {
   return ParseNumber(text, &ignored);
 }
 
+// Of a whole line.
+constexpr size_t kNoColumn = std::numeric_limits<size_t>::max();
+
+// What is wrong in one file, a line each: enough for a person to mend it in one
+// go. A column that is wrong everywhere does not hide the others.
+class Problems {
+ public:
+  // Of a field in `column`.
+  void Add(size_t column, const absl::Status& status) {
+    if (++in_column_[column] <= kMostInColumn) {
+      Add(status);
+    } else {
+      ++unnamed_;
+    }
+  }
+  void Add(const absl::Status& status) {
+    named_.emplace_back(status.message());
+  }
+  bool empty() const { return named_.empty(); }
+  bool full() const { return named_.size() >= kMostNamed; }
+
+  // OK where there are none.
+  absl::Status Status(absl::string_view path) const {
+    if (named_.empty()) return absl::OkStatus();
+    std::string lines = absl::StrJoin(named_, "\n");
+    if (unnamed_ > 0) {
+      absl::StrAppend(&lines, "\n", path, ": ", unnamed_,
+                      " more of the same columns");
+    }
+    return absl::InvalidArgumentError(lines);
+  }
+
+ private:
+  static constexpr size_t kMostNamed = 10;
+  static constexpr int64_t kMostInColumn = 3;
+  std::vector<std::string> named_;
+  std::map<size_t, int64_t> in_column_;
+  int64_t unnamed_ = 0;
+};
+
 class CsvReader : public Reader {
  public:
   CsvReader(const SourceSpec& spec, Input file)
@@ -71,8 +111,8 @@ class CsvReader : public Reader {
     return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
   }
 
-  // Sets fields_ to those of the next line that is not empty.
-  absl::StatusOr<bool> ReadFields();
+  // Reads the next line that is not empty; false: there is none.
+  absl::StatusOr<bool> ReadLine(absl::string_view* line);
   absl::Status Split(absl::string_view line);
   // Takes the field that `*rest` begins with, without its delimiter.
   absl::Status TakeQuoted(absl::string_view* rest);
@@ -81,6 +121,8 @@ class CsvReader : public Reader {
   // training data.
   absl::Status TakeColumns();
   absl::Status TakeColumnsLike(const ColumnNames& training);
+  // Sets values_ to what fields_ says; the label.
+  float Take(Problems* problems);
   // The index of the column that an option names.
   absl::StatusOr<size_t> Resolve(const std::string& column) const;
   absl::StatusOr<float> Feature(size_t column) const;
@@ -104,11 +146,13 @@ class CsvReader : public Reader {
 };
 
 absl::Status CsvReader::Start() {
-  EBB_ASSIGN_OR_RETURN(const bool any, ReadFields());
+  absl::string_view line;
+  EBB_ASSIGN_OR_RETURN(const bool any, ReadLine(&line));
   if (!any) {
     return absl::InvalidArgumentError(absl::StrCat(
         file_.path(), ": is empty; a line for each example is needed"));
   }
+  EBB_RETURN_IF_ERROR(Split(line));
   width_ = fields_.size();
   EBB_ASSIGN_OR_RETURN(const bool header, FirstLineIsHeader());
   pending_ = !header;
@@ -124,15 +168,29 @@ absl::Status CsvReader::Start() {
 
 absl::Status CsvReader::TakeColumns() {
   std::vector<bool> used(width_, true);
-  for (const std::string& column : spec_.csv.ignore) {
-    EBB_ASSIGN_OR_RETURN(const size_t index, Resolve(column));
-    used[index] = false;
-  }
+  Problems problems;
   if (spec_.has_labels) {
     label_ = width_ - 1;
     if (!spec_.csv.label.empty()) {
-      EBB_ASSIGN_OR_RETURN(label_, Resolve(spec_.csv.label));
+      const auto index = Resolve(spec_.csv.label);
+      if (index.ok()) {
+        label_ = *index;
+      } else {
+        problems.Add(index.status());
+      }
     }
+  }
+  for (const std::string& column : spec_.csv.ignore) {
+    if (problems.full()) break;
+    const auto index = Resolve(column);
+    if (index.ok()) {
+      used[*index] = false;
+    } else {
+      problems.Add(index.status());
+    }
+  }
+  EBB_RETURN_IF_ERROR(problems.Status(file_.path()));
+  if (spec_.has_labels) {
     if (!used[label_]) {
       return Bad("the label, ", Describe(label_), ", is also ignored");
     }
@@ -165,23 +223,33 @@ absl::Status CsvReader::TakeColumnsLike(const ColumnNames& training) {
     }
     return found->second.front();
   };
+  Problems problems;
   if (spec_.has_labels) {
     int64_t number;
     const std::string& named = spec_.csv.label;
     const bool place = named.empty() || (!places.contains(named) &&
                                          absl::SimpleAtoi(named, &number));
-    EBB_ASSIGN_OR_RETURN(label_,
-                         find(place ? training.label : named, "the label"));
+    const auto label = find(place ? training.label : named, "the label");
+    if (label.ok()) {
+      label_ = *label;
+    } else {
+      label_ = width_;  // No feature's column.
+      problems.Add(label.status());
+    }
   }
   for (const std::string& name : training.features) {
-    EBB_ASSIGN_OR_RETURN(const size_t column, find(name, "a feature"));
-    if (spec_.has_labels && column == label_) {
-      return Bad("the label, ", Describe(column),
-                 ", is a feature of the training data");
+    if (problems.full()) break;
+    const auto column = find(name, "a feature");
+    if (!column.ok()) {
+      problems.Add(column.status());
+    } else if (spec_.has_labels && *column == label_) {
+      problems.Add(Bad("the label, ", Describe(*column),
+                       ", is a feature of the training data"));
+    } else {
+      features_.push_back(*column);
     }
-    features_.push_back(column);
   }
-  return absl::OkStatus();
+  return problems.Status(file_.path());
 }
 
 std::optional<ColumnNames> CsvReader::Names() const {
@@ -265,13 +333,11 @@ std::string CsvReader::Listed() const {
       listed == names_.end() ? "" : ", ...");
 }
 
-absl::StatusOr<bool> CsvReader::ReadFields() {
-  absl::string_view line;
+absl::StatusOr<bool> CsvReader::ReadLine(absl::string_view* line) {
   do {
-    EBB_ASSIGN_OR_RETURN(const bool more, file_.ReadLine(&line));
+    EBB_ASSIGN_OR_RETURN(const bool more, file_.ReadLine(line));
     if (!more) return false;
-  } while (line.empty());
-  EBB_RETURN_IF_ERROR(Split(line));
+  } while (line->empty());
   return true;
 }
 
@@ -343,30 +409,56 @@ absl::StatusOr<float> CsvReader::Feature(size_t column) const {
 }
 
 absl::StatusOr<bool> CsvReader::Next(Example* example) {
-  if (pending_) {
-    pending_ = false;
-  } else {
-    EBB_ASSIGN_OR_RETURN(const bool more, ReadFields());
-    if (!more) return false;
+  Problems problems;
+  while (!problems.full()) {
+    if (!std::exchange(pending_, false)) {
+      absl::string_view line;
+      const absl::StatusOr<bool> more = ReadLine(&line);
+      if (!more.ok() || !*more) {
+        if (problems.empty()) return more;
+        break;
+      }
+      const absl::Status split = Split(line);
+      if (!split.ok()) {
+        problems.Add(kNoColumn, split);
+        continue;
+      }
+    }
+    // After a mistake the other lines are looked at only for more of them.
+    const float label = Take(&problems);
+    if (!problems.empty()) continue;
+    *example = {.label = label, .values = values_};
+    return true;
   }
+  return problems.Status(file_.path());
+}
+
+float CsvReader::Take(Problems* problems) {
   if (fields_.size() != width_) {
-    return Bad("the line has ", fields_.size(), " fields, but the first one ",
-               width_);
+    problems->Add(kNoColumn, Bad("the line has ", fields_.size(),
+                                 " fields, but the first one ", width_));
+    return 0;
   }
   float label = 0;
   if (spec_.has_labels) {
     const absl::StatusOr<float> parsed =
         ParseLabel(fields_[label_], spec_.label_kind);
-    if (!parsed.ok()) {
-      return Bad("label, ", Describe(label_), ": ", parsed.status().message());
+    if (parsed.ok()) {
+      label = *parsed;
+    } else {
+      problems->Add(label_, Bad("label, ", Describe(label_), ": ",
+                                parsed.status().message()));
     }
-    label = *parsed;
   }
   for (size_t i = 0; i < features_.size(); ++i) {
-    EBB_ASSIGN_OR_RETURN(values_[i], Feature(features_[i]));
+    const absl::StatusOr<float> value = Feature(features_[i]);
+    if (value.ok()) {
+      values_[i] = *value;
+    } else {
+      problems->Add(features_[i], value.status());
+    }
   }
-  *example = {.label = label, .values = values_};
-  return true;
+  return label;
 }
 
 std::string CsvReader::Describe(size_t column) const {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -95,6 +96,44 @@ TEST(CsvReaderTest, RefusesColumnsThatAreNotThere) {
             "header; use its number, from 1");
   EXPECT_THAT(ErrorOf("a,a,c\n1,2,0\n", Csv({.label = "a"})),
               HasSubstr("column 'a' is in the header twice"));
+}
+
+// Each showed only when the one before was mended.
+TEST(CsvReaderTest, NamesAllColumnsThatAreNotThere) {
+  EXPECT_EQ(
+      ErrorOf("a,b\n1,0\n", Csv({.label = "klass", .ignore = {"x", "a", "y"}})),
+      "train.csv:1: there is no column 'klass' among 'a', 'b'\n"
+      "train.csv:1: there is no column 'x' among 'a', 'b'\n"
+      "train.csv:1: there is no column 'y' among 'a', 'b'");
+  const SourceSpec like = Csv({.like = ColumnNames{{"a", "b", "c"}, "y"}});
+  EXPECT_EQ(ErrorOf("b\n1\n", like),
+            "train.csv:1: there is no column 'y', which is the label of the "
+            "training data, among 'b'\n"
+            "train.csv:1: there is no column 'a', which is a feature of the "
+            "training data, among 'b'\n"
+            "train.csv:1: there is no column 'c', which is a feature of the "
+            "training data, among 'b'");
+}
+
+TEST(CsvReaderTest, NamesTheMistakesOfAllLines) {
+  EXPECT_EQ(ErrorOf("a,b,y\n1,x,2\n1,2,3\n4,5\n?,6,z\n"),
+            "train.csv:2: column 2 ('b'): 'x' is not a number\n"
+            "train.csv:4: the line has 2 fields, but the first one 3\n"
+            "train.csv:5: label, column 3 ('y'): 'z' is not a number\n"
+            "train.csv:5: column 1 ('a') is missing ('?'); ignore the column, "
+            "or let missing values read as a constant or as the mean");
+  // A column of words does not hide what is wrong in the others.
+  EXPECT_EQ(ErrorOf("a,b,y\nu,1,0\nv,1,0\nw,1,0\nx,1,0\ny,1,0\nz,-,0\n"),
+            "train.csv:2: column 1 ('a'): 'u' is not a number\n"
+            "train.csv:3: column 1 ('a'): 'v' is not a number\n"
+            "train.csv:4: column 1 ('a'): 'w' is not a number\n"
+            "train.csv:7: column 2 ('b'): '-' is not a number\n"
+            "train.csv: 3 more of the same columns");
+  // Enough is enough.
+  std::string wide = "a,b,c,d,e,f\n";
+  for (int i = 0; i < 100; ++i) wide += "1,2,u,v,w,0\n1,2,3,-,5,0\n";
+  const std::string error = ErrorOf(wide);
+  EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 9) << error;
 }
 
 TEST(CsvReaderTest, IgnoresColumns) {

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "common/job/keys.h"
 #include "common/job/mistake.h"
 #include "common/job/specification.h"
@@ -94,9 +95,23 @@ struct Draft {
   job::JobFile file;
   job::DataFacts known;
 
+  // A mistake for each line of the message.
   void Fail(const absl::Status& status, absl::string_view path) {
     if (status.ok()) return;
-    job::MergeMistakes({MistakeOf(status, path, file.sources)}, &file.mistakes);
+    std::vector<job::Mistake> mistakes;
+    std::string text;
+    for (const absl::string_view line :
+         absl::StrSplit(status.message(), '\n')) {
+      if (!text.empty() && !absl::StartsWith(line, "hint: ")) {
+        mistakes.push_back(
+            MistakeOf(absl::Status(status.code(), text), path, file.sources));
+        text.clear();
+      }
+      absl::StrAppend(&text, text.empty() ? "" : "\n", line);
+    }
+    mistakes.push_back(
+        MistakeOf(absl::Status(status.code(), text), path, file.sources));
+    job::MergeMistakes(mistakes, &file.mistakes);
   }
   void Validate() {
     job::MergeMistakes(

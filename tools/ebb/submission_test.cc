@@ -83,6 +83,18 @@ TEST_F(SubmissionTest, NamesARowOfTheWrongWidth) {
       AllOf(HasSubstr("job.yaml:4: data.train: "), HasSubstr("train.csv:3")));
 }
 
+// Only the first was named.
+TEST_F(SubmissionTest, NamesEachMistakeOfATable) {
+  Write("train.csv", "a,b,label\n0,x,0\n1,1\n");
+  const auto prepared = Prepare(Job("softmax"));
+  const std::string error(prepared.status().message());
+  EXPECT_THAT(error, HasSubstr(absl::StrCat(
+                         "job.yaml:4: data.train: ", Path("train.csv"),
+                         ":2: column 2 ('b'): 'x' is not a number\n")));
+  EXPECT_THAT(error, HasSubstr(absl::StrCat("job.yaml:4: data.train: ",
+                                            Path("train.csv"), ":3: ")));
+}
+
 TEST_F(SubmissionTest, NamesLayersThatDoNotFitTheData) {
   const auto prepared = Prepare(Job("{kind: mlp, layers: [3, 4, 2]}"));
   EXPECT_THAT(
