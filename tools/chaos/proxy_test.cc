@@ -424,7 +424,7 @@ TEST_F(ProxyTest, WhateverIsSetWhenEveryByteArrivesOnceInOrder) {
   std::vector<std::thread> threads;
   for (int i = 0; i < kConnections; ++i) {
     threads.emplace_back([&left, i, pair = &connections[i]] {
-      Exchange(&pair->first, &pair->second, static_cast<uint64_t>(100 * i),
+      Exchange(&pair->first, &pair->second, static_cast<uint64_t>(i) * 100,
                kBytes);
       --left;
     });
