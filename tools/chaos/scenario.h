@@ -25,7 +25,7 @@ struct Scenario {
   std::string name;   // One line, not empty.
   std::string about;  // What it shows; one line, may be empty.
   std::optional<int> servers, workers;    // At the start.
-  std::optional<absl::Duration> compute;  // Emulated per batch.
+  std::optional<absl::Duration> compute;  // A batch takes at least so long.
   // At least one, in the order of the file; what is repeated stands as often.
   std::vector<ChaosEvent> events;
 };

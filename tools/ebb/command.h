@@ -24,6 +24,7 @@ enum ExitCode {
 
 // Each sets `*exit_code` when it runs. The app and the code outlive the parse.
 void AddRunCommand(CLI::App* app, int* exit_code);
+void AddChaosCommand(CLI::App* app, int* exit_code);
 void AddSubmitCommand(CLI::App* app, int* exit_code);
 void AddStatusCommand(CLI::App* app, int* exit_code);
 void AddExplainCommand(CLI::App* app, int* exit_code);

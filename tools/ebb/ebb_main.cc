@@ -19,6 +19,7 @@ Example:
 `ebb COMMAND --help` has more on each.)");
   int exit_code = ebb::tools::kExitGood;
   ebb::tools::AddRunCommand(&app, &exit_code);
+  ebb::tools::AddChaosCommand(&app, &exit_code);
   ebb::tools::AddJobCommand(&app, &exit_code);
   ebb::tools::AddSubmitCommand(&app, &exit_code);
   ebb::tools::AddStatusCommand(&app, &exit_code);

@@ -1,10 +1,10 @@
 #include "tools/ebb/files.h"
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -15,11 +15,12 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   std::string content;
-  if (in) {
-    content.assign(std::istreambuf_iterator<char>(in),
-                   std::istreambuf_iterator<char>());
+  std::array<char, 65536> piece;
+  // Not by iterators: those throw where reading fails, as of a folder.
+  while (in.read(piece.data(), piece.size()) || in.gcount() > 0) {
+    content.append(piece.data(), in.gcount());
   }
-  if (!in) {
+  if (!in.eof()) {
     return absl::ErrnoToStatus(errno != 0 ? errno : EIO,
                                absl::StrCat("cannot read ", path));
   }

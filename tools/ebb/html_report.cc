@@ -51,6 +51,8 @@ pre { overflow-x: auto; font-size: .82rem; }
 svg { width: 100%; height: auto; display: block; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
 svg .g { stroke: var(--line); stroke-width: 1; }
+svg .m { stroke: var(--bad); stroke-width: 1.5; }
+.log { max-height: 22rem; overflow-y: auto; }
 svg polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg rect { fill: var(--c0); }
 )";
@@ -83,8 +85,9 @@ std::string TickText(double value) {
 // What a chart shows of the plane.
 struct Frame {
   double x0 = 0, x1 = 1, y0 = 0, y1 = 1;
+  double width = kWidth;
   double X(double x) const {
-    return kLeft + (x - x0) / (x1 - x0) * (kWidth - kLeft - kRight);
+    return kLeft + (x - x0) / (x1 - x0) * (width - kLeft - kRight);
   }
   double Y(double y) const {
     return kHeight - kBottom -
@@ -93,11 +96,11 @@ struct Frame {
 };
 
 std::optional<Frame> FrameOf(const std::vector<Curve>& curves,
-                             const double* floor) {
+                             const ChartOptions& options) {
   std::optional<Frame> frame;
   for (const Curve& curve : curves) {
     for (const auto& [x, y] : curve.points) {
-      if (!frame) frame = Frame{0, x, y, y};
+      if (!frame) frame = Frame{0, x, y, y, options.width};
       frame->x0 = std::min(frame->x0, x);
       frame->x1 = std::max(frame->x1, x);
       frame->y0 = std::min(frame->y0, y);
@@ -105,11 +108,13 @@ std::optional<Frame> FrameOf(const std::vector<Curve>& curves,
     }
   }
   if (!frame) return frame;
-  if (floor != nullptr) frame->y0 = std::min(frame->y0, *floor);
+  const std::optional<double>& floor = options.floor;
+  if (floor) frame->y0 = std::min(frame->y0, *floor);
+  frame->x1 = std::max(frame->x1, options.reach);
   const double height = frame->y1 - frame->y0;
   const double margin = height > 0 ? height * 0.06 : std::abs(frame->y1) + 1e-3;
   frame->y1 += margin;
-  if (floor == nullptr) frame->y0 -= margin;
+  if (!floor) frame->y0 -= margin;
   if (frame->x1 <= frame->x0) frame->x1 = frame->x0 + 1;
   return frame;
 }
@@ -121,13 +126,26 @@ void AppendGrid(const Frame& frame, std::string* svg) {
         absl::StrFormat("<line class=\"g\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
                         "y2=\"%.1f\"/><text x=\"%.1f\" y=\"%.1f\" "
                         "text-anchor=\"end\">%s</text>",
-                        kLeft, kWidth - kRight, frame.Y(y), frame.Y(y),
+                        kLeft, frame.width - kRight, frame.Y(y), frame.Y(y),
                         kLeft - 6, frame.Y(y) + 4, TickText(y)));
   }
   for (const double x : Ticks(frame.x0, frame.x1, 6)) {
     absl::StrAppend(svg, absl::StrFormat("<text x=\"%.1f\" y=\"%.1f\" "
                                          "text-anchor=\"middle\">%s</text>",
                                          frame.X(x), kHeight - 8, TickText(x)));
+  }
+}
+
+// Short strokes at the axis: there may be hundreds.
+void AppendMarks(const Frame& frame, const std::vector<Mark>& marks,
+                 std::string* svg) {
+  for (const Mark& mark : marks) {
+    absl::StrAppend(
+        svg,
+        absl::StrFormat("<line class=\"m\" x1=\"%.1f\" x2=\"%.1f\" "
+                        "y1=\"%g\" y2=\"%g\"><title>%s</title></line>",
+                        frame.X(mark.x), frame.X(mark.x), kHeight - kBottom + 1,
+                        kHeight - kBottom - 9, EscapeHtml(mark.title)));
   }
 }
 
@@ -170,6 +188,13 @@ std::string Figures(const RunReport& report) {
                absl::StrCat("audit of ",
                             Count(report.audit->sum.partitions, "partition")),
                exact ? "good" : "bad"));
+  }
+  if (report.goodput) {
+    absl::StrAppend(&out,
+                    Figure(absl::StrFormat("%.3f", report.goodput->value()),
+                           report.batch_time > absl::ZeroDuration()
+                               ? "goodput, computing emulated"
+                               : "goodput"));
   }
   absl::StrAppend(&out,
                   Figure(absl::StrCat(report.restarts.total()), "restarts"),
@@ -215,38 +240,69 @@ std::string Card(absl::string_view title, absl::string_view content) {
 
 std::string Charts(const RunReport& report,
                    const std::vector<RunSample>& samples) {
-  const double zero = 0;
+  const std::optional<double> zero = 0;
   using Value = std::optional<double>;
-  std::string out = "<div class=\"grid\">\n";
+  ChartOptions options;
+  if (!samples.empty()) options.reach = samples.back().seconds;
+  for (const PlannedEvent& event : report.events) {
+    options.marks.push_back(
+        {event.seconds,
+         absl::StrFormat("%.1f s: %s", event.seconds, event.what)});
+  }
+  if (!report.events.empty()) options.width = 2 * kWidth;
+  // Below one another, one time axis can be followed through all.
+  std::string out = report.events.empty()
+                        ? "<div class=\"grid\">\n"
+                        : "<div class=\"grid\" style=\""
+                          "grid-template-columns:minmax(0,1fr)\">\n";
   const auto add = [&](absl::string_view title, std::vector<Curve> curves,
-                       const double* floor) {
-    const std::string chart = Chart(title, curves, floor);
+                       std::optional<double> floor) {
+    options.floor = floor;
+    const std::string chart = Chart(title, curves, options);
     if (!chart.empty()) absl::StrAppend(&out, Card(title, chart));
   };
   add("Loss by seconds",
       {CurveOf("training", samples, [](const Progress& p) { return p.loss; }),
        CurveOf("test", samples, [](const Progress& p) { return p.test_loss; })},
-      &zero);
+      zero);
   add("Test accuracy by seconds",
       {CurveOf("accuracy", samples,
                [](const Progress& p) { return p.test_accuracy; })},
-      nullptr);
+      std::nullopt);
   add("Examples per second",
       {CurveOf(
           "examples/s", samples,
           [](const Progress& p) -> Value { return p.examples_per_second; })},
-      &zero);
+      zero);
   add("Alive",
       {CurveOf("workers", samples,
                [](const Progress& p) -> Value { return p.workers; }),
        CurveOf("servers", samples,
                [](const Progress& p) -> Value { return p.servers; })},
-      &zero);
+      zero);
+  if (!report.events.empty()) {
+    add("Staleness, mean in updates",
+        {CurveOf("staleness", samples,
+                 [](const Progress& p) { return p.staleness; })},
+        zero);
+  }
   if (!report.status.staleness().empty()) {
     absl::StrAppend(&out,
                     Card("Updates by staleness", StalenessBars(report.status)));
   }
   return out + "</div>\n";
+}
+
+std::string Disturbances(const RunReport& report) {
+  if (report.events.empty()) return "";
+  std::string rows;
+  for (const PlannedEvent& event : report.events) {
+    absl::StrAppend(&rows, "<tr><td class=\"n\">",
+                    absl::StrFormat("%.1f s", event.seconds), "</td><td>",
+                    EscapeHtml(event.what), "</td></tr>");
+  }
+  return Card("What was done", absl::StrCat("<div class=\"log\"><table>", rows,
+                                            "</table></div>"));
 }
 
 std::string Details(const RunReport& report) {
@@ -284,14 +340,15 @@ std::string EscapeHtml(absl::string_view text) {
 }
 
 std::string Chart(absl::string_view title, const std::vector<Curve>& curves,
-                  const double* floor) {
-  const auto frame = FrameOf(curves, floor);
+                  const ChartOptions& options) {
+  const auto frame = FrameOf(curves, options);
   if (!frame) return "";
   std::string svg = absl::StrFormat(
       "<svg viewBox=\"0 0 %g %g\" role=\"img\"><title>%s"
       "</title>",
-      kWidth, kHeight, EscapeHtml(title));
+      frame->width, kHeight, EscapeHtml(title));
   AppendGrid(*frame, &svg);
+  AppendMarks(*frame, options.marks, &svg);
   double legend = kLeft + 8;
   for (size_t i = 0; i < curves.size(); ++i) {
     if (curves[i].points.empty()) continue;
@@ -342,7 +399,7 @@ std::string HtmlReport(const RunReport& report,
       report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n", problems,
       Figures(report), Charts(report, samples),
       "<div class=\"grid\" style=\"margin-top:1rem\">", Details(report),
-      "</div>\n</body></html>\n");
+      Disturbances(report), "</div>\n</body></html>\n");
 }
 
 }  // namespace ebb::tools

@@ -3,6 +3,7 @@
 #ifndef EBB_TOOLS_EBB_HTML_REPORT_H_
 #define EBB_TOOLS_EBB_HTML_REPORT_H_
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,10 +25,23 @@ struct Curve {
   std::vector<std::pair<double, double>> points;  // By ascending first.
 };
 
-// An SVG element: lines over a grid, round numbers at the axes. With `floor`,
-// the vertical axis reaches down to it; curves without points are left out.
+// A moment on the horizontal axis, and what it was.
+struct Mark {
+  double x = 0;
+  std::string title;
+};
+
+struct ChartOptions {
+  double width = 460;           // In the chart's own units; it is 220 high.
+  std::optional<double> floor;  // The vertical axis reaches down to it, ...
+  double reach = 0;             // ... the horizontal one at least up to it.
+  std::vector<Mark> marks;
+};
+
+// An SVG element: lines over a grid, round numbers at the axes. Curves without
+// points are left out.
 std::string Chart(absl::string_view title, const std::vector<Curve>& curves,
-                  const double* floor);
+                  const ChartOptions& options);
 
 }  // namespace ebb::tools
 

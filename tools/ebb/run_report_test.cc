@@ -189,8 +189,8 @@ TEST(HtmlReportTest, IsOnePageWithCharts) {
 }
 
 TEST(HtmlReportTest, ChartOfOnePointAndOfNone) {
-  EXPECT_EQ(Chart("t", {{"a", {}}}, nullptr), "");
-  EXPECT_THAT(Chart("t", {{"a", {{0, 5}}}}, nullptr),
+  EXPECT_EQ(Chart("t", {{"a", {}}}, {}), "");
+  EXPECT_THAT(Chart("t", {{"a", {{0, 5}}}}, {}),
               AllOf(HasSubstr("<polyline"), Not(HasSubstr("nan")),
                     Not(HasSubstr("inf"))));
 }

@@ -1,0 +1,163 @@
+// `ebb chaos`.
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/status_macros.h"
+#include "tools/chaos/scenario.h"
+#include "tools/chaos/trace.h"
+#include "tools/ebb/chaos_run.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/files.h"
+#include "tools/ebb/local_run.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr absl::Duration kWarmUp = absl::Seconds(10);
+constexpr int kWorkers = 3;
+
+struct Flags {
+  JobFlags job;
+  RunOptions run;
+  std::string trace;
+  std::string scenario;
+  double speed = 1;
+  absl::Duration notice;
+  // Zero: not given.
+  absl::Duration warm_up;
+  absl::Duration batch_time;
+  uint64_t seed = 0;
+  bool make_trace = false;
+  chaos::Market market;
+  double hours = 12;
+};
+
+int MakeTrace(Flags& flags) {
+  flags.market.duration = absl::Hours(flags.hours);
+  flags.market.seed = flags.seed;
+  const absl::Status valid = flags.market.Validate();
+  if (!valid.ok()) return Report(valid);
+  std::cout << chaos::MakeTrace(flags.market);
+  return kExitGood;
+}
+
+absl::StatusOr<ChaosOptions> ByTrace(Flags* flags) {
+  EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags->trace));
+  EBB_ASSIGN_OR_RETURN(const chaos::Trace trace,
+                       chaos::ReadTrace(text, flags->trace));
+  ChaosOptions options;
+  options.events = chaos::EventsOf(trace, flags->speed, flags->notice);
+  options.warm_up =
+      flags->warm_up > absl::ZeroDuration() ? flags->warm_up : kWarmUp;
+  options.goodput_until_done = true;
+  if (!flags->run.workers) {
+    flags->run.workers = static_cast<int>(trace.peak_nodes);
+  }
+  return options;
+}
+
+absl::StatusOr<ChaosOptions> ByScenario(Flags* flags) {
+  EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags->scenario));
+  EBB_ASSIGN_OR_RETURN(chaos::Scenario scenario,
+                       chaos::ReadScenario(text, flags->scenario));
+  ChaosOptions options;
+  options.events = std::move(scenario.events);
+  options.warm_up = flags->warm_up;
+  options.batch_time = scenario.compute.value_or(absl::ZeroDuration());
+  if (!flags->run.servers) flags->run.servers = scenario.servers;
+  if (!flags->run.workers) flags->run.workers = scenario.workers;
+  options.workers = flags->run.workers.value_or(kWorkers);
+  return options;
+}
+
+int Chaos(Flags& flags) {
+  if (flags.make_trace) return MakeTrace(flags);
+  if (flags.job.file.empty() || flags.trace.empty() == flags.scenario.empty()) {
+    return Report(absl::InvalidArgumentError(
+        "give a job file and either --scenario FILE or --trace FILE"));
+  }
+  auto options = flags.trace.empty() ? ByScenario(&flags) : ByTrace(&flags);
+  if (!options.ok()) return Report(options.status());
+  flags.run.job = flags.job.Choice();
+  // All that come are to work; what the person sets goes before.
+  flags.run.job.overrides.insert(
+      flags.run.job.overrides.begin(),
+      absl::StrCat("workers.max=", flags.run.workers.value_or(kWorkers)));
+  options->seed = flags.seed;
+  if (flags.batch_time > absl::ZeroDuration()) {
+    options->batch_time = flags.batch_time;
+  }
+  ChaosRun chaos(*std::move(options));
+  flags.run.disturbance = &chaos;
+  const auto report = RunLocally(flags.run);
+  if (!report.ok()) return Report(report.status());
+  if (report->interrupted) return kExitInterrupted;
+  return report->problems.empty() ? kExitGood : kExitFailed;
+}
+
+}  // namespace
+
+void AddChaosCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command = app->add_subcommand(
+      "chaos", "Trains a job on a cluster of its own, and disturbs it");
+  const auto flags = std::make_shared<Flags>();
+  AddJobFlags(command, &flags->job);
+  command->get_option("JOB")->required(false);
+  RunOptions& run = flags->run;
+  command->add_option("--scenario", flags->scenario,
+                      "What is done, and when (YAML); see examples/chaos/");
+  command->add_option("--trace", flags->trace,
+                      "Spot-market record: workers come and go (CSV "
+                      "t_s,op,node)");
+  command->add_option("--speed", flags->speed, "The trace so many times faster")
+      ->check(CLI::PositiveNumber);
+  AddDurationFlag(command, "--notice", &flags->notice,
+                  "Workers are told so long before the trace takes them (0)");
+  AddDurationFlag(
+      command, "--batch-time", &flags->batch_time,
+      "A batch takes at least so long: for more workers than cores");
+  AddDurationFlag(command, "--warm-up", &flags->warm_up,
+                  "One worker is alone for so long first; its rate is that of "
+                  "goodput (10s with --trace, else none)");
+  command->add_option("--chaos-seed", flags->seed,
+                      "Of who is meant by a role, and of --make-trace");
+  command->add_option("--servers", run.servers, "Parameter servers")
+      ->check(CLI::Range(1, 64));
+  command->add_option("--workers", run.workers, "Workers")
+      ->check(CLI::Range(1, 256));
+  command->add_option("--report", run.report_file,
+                      "Also write the report (JSON) to this file");
+  command->add_option("--run-dir", run.folder,
+                      "Folder of the run (runs/NAME-N)");
+  command->add_flag("--quiet", run.quiet, "Print errors only");
+  command->add_flag("--make-trace", flags->make_trace,
+                    "Print a trace of a market of these figures, and no more:");
+  command->add_option("--nodes", flags->market.nodes, "Machines")
+      ->group("Trace");
+  command
+      ->add_option("--hazard", flags->market.losses_per_node_hour,
+                   "Losses an hour of each machine")
+      ->group("Trace");
+  command
+      ->add_option("--bulk", flags->market.bulk,
+                   "How many are taken at an instant")
+      ->group("Trace");
+  command->add_option("--hours", flags->hours, "Length")->group("Trace");
+  command->footer(R"(
+As `ebb run`; the report says besides what was done when, and with --warm-up the
+goodput: examples counted / examples that the workers alive could have computed.
+Examples:
+  ebb chaos JOB.yaml --scenario examples/chaos/worker_killed.yaml
+  ebb chaos --make-trace --nodes 24 --hazard 0.3 > market.csv
+  ebb chaos JOB.yaml --trace market.csv --speed 60 --batch-time 50ms)");
+  command->callback([flags, exit_code] { *exit_code = Chaos(*flags); });
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,220 @@
+#include "tools/ebb/chaos_run.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/status_macros.h"
+#include "tools/ebb/daemon_names.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// "worker-1 and ps-0: delayed by 50ms".
+std::string Describe(const chaos::Disturb& disturb) {
+  const std::string what = [&]() -> std::string {
+    switch (disturb.op) {
+      case chaos::Op::kSplit:
+        return "split";
+      case chaos::Op::kDrop:
+        return "connections dropped";
+      case chaos::Op::kDelay:
+        return absl::StrCat("delayed by ", absl::FormatDuration(disturb.delay));
+      case chaos::Op::kLimit:
+        return absl::StrCat("limited to ", BytesText(disturb.bytes_per_second),
+                            "/s");
+      default:
+        return "healed";
+    }
+  }();
+  const chaos::Link& link = disturb.link;
+  return absl::StrCat(link.a == "all" && link.b == "all"
+                          ? "all links"
+                          : absl::StrCat(link.a, " and ", link.b),
+                      ": ", what);
+}
+
+// Of a daemon.
+absl::string_view Participle(chaos::Op op) {
+  switch (op) {
+    case chaos::Op::kAdd:
+      return "added";
+    case chaos::Op::kRemove:
+      return "removed";
+    case chaos::Op::kKill:
+      return "killed";
+    case chaos::Op::kTerminate:
+      return "asked to end";
+    case chaos::Op::kStop:
+      return "stopped";
+    case chaos::Op::kContinue:
+      return "continued";
+    default:
+      return "";
+  }
+}
+
+// Their ends are told anyway.
+bool EndsDaemons(chaos::Op op) {
+  return op == chaos::Op::kRemove || op == chaos::Op::kKill ||
+         op == chaos::Op::kTerminate;
+}
+
+bool Contains(const std::vector<std::string>& names, absl::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+}  // namespace
+
+absl::Status ChaosRun::Prepare(const v1::Job& job,
+                               LocalClusterOptions* cluster) {
+  const bool alone = options_.warm_up > absl::ZeroDuration();
+  cluster->workers = alone ? 1 : options_.workers;
+  if (options_.batch_time > absl::ZeroDuration()) {
+    cluster->worker_arguments = {"--batch-time",
+                                 absl::FormatDuration(options_.batch_time)};
+  }
+  if (plan_.TouchesNetwork()) {
+    EBB_ASSIGN_OR_RETURN(network_, ChaosNetwork::Make(cluster));
+  }
+  return absl::OkStatus();
+}
+
+std::optional<ChaosRun::Seen> ChaosRun::Look(const RunMoment& moment) {
+  const v1::GetStatusResponse& status = moment.status;
+  if (status.jobs().empty() || status.now_unix_ms() == status_ms_) {
+    return std::nullopt;
+  }
+  status_ms_ = status.now_unix_ms();
+  const auto at = [&](int64_t unix_ms) {
+    return absl::FromUnixMillis(unix_ms) - (moment.now - moment.elapsed);
+  };
+  for (const v1::WorkerStatus& worker : status.workers()) {
+    spans_.Seen(worker.name(), worker.session(), at(worker.since_unix_ms()));
+  }
+  const v1::JobStatus& job = status.jobs(0);
+  // A scheduler that is new has not heard all marks yet: none are uncounted.
+  return Seen{at(status_ms_), std::max(last_.counted, job.applied_min()),
+              job.examples(), !status.workers().empty()};
+}
+
+bool ChaosRun::WarmedUp(const Seen& seen, LocalCluster* cluster) {
+  if (options_.warm_up <= absl::ZeroDuration()) return true;
+  meter_.Add(seen.at, seen.counted);
+  if (seen.counted > 0 && !first_counted_) first_counted_ = seen.at;
+  return first_counted_ && seen.at - *first_counted_ >= options_.warm_up &&
+         meter_.rate();
+}
+
+std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
+                                       LocalCluster* cluster,
+                                       RunReport* report) {
+  const auto seen = Look(moment);
+  if (seen) last_ = *seen;
+  if (network_ != nullptr) network_->Know(*cluster);
+  std::vector<std::string> lines;
+  if (!begun_) {
+    if (!seen || !WarmedUp(*seen, cluster)) return lines;
+    begun_ = *seen;
+    if (meter_.rate()) {
+      lines.push_back(absl::StrCat("one worker alone computes ",
+                                   Short(*meter_.rate()),
+                                   " examples/s; the plan begins"));
+    }
+    for (int i = 0; i < options_.workers; ++i) {
+      const std::string name = WorkerName(i);
+      if (Contains(cluster->Daemons(), name)) continue;
+      const absl::Status added = cluster->AddWorker(name);
+      if (!added.ok()) report->problems.emplace_back(added.message());
+    }
+  }
+  const double progress =
+      static_cast<double>(last_.counted) /
+      static_cast<double>(std::max<int64_t>(last_.examples, 1));
+  std::map<chaos::Op, std::vector<std::string>> told;
+  for (const chaos::Disturb& disturb :
+       plan_.Due(moment.elapsed - begun_->at, progress, cluster->Daemons())) {
+    if (disturb.daemons.empty()) {
+      network_->Apply(disturb);
+      lines.push_back(Describe(disturb));
+      report->events.push_back(
+          {absl::ToDoubleSeconds(moment.elapsed), lines.back()});
+    }
+    for (const std::string& daemon : disturb.daemons) {
+      if (disturb.op == chaos::Op::kAdd &&
+          Contains(cluster->Daemons(), daemon)) {
+        continue;  // It was alone until now.
+      }
+      const absl::Status done =
+          CarryOut(disturb, daemon, moment.elapsed, cluster);
+      const std::string what =
+          absl::StrCat(daemon, " ", Participle(disturb.op));
+      if (!done.ok()) {
+        report->problems.push_back(absl::StrCat(what, ": ", done.message()));
+      }
+      report->events.push_back({absl::ToDoubleSeconds(moment.elapsed), what});
+      if (!EndsDaemons(disturb.op)) told[disturb.op].push_back(daemon);
+    }
+  }
+  for (const auto& [op, daemons] : told) {
+    lines.push_back(
+        absl::StrCat(absl::StrJoin(daemons, ", "), " ", Participle(op)));
+  }
+  if (seen && plan_.done() && !done_) done_ = *seen;
+  return lines;
+}
+
+absl::Status ChaosRun::CarryOut(const chaos::Disturb& disturb,
+                                const std::string& daemon, absl::Duration at,
+                                LocalCluster* cluster) {
+  if (EndsDaemons(disturb.op)) spans_.Ended(daemon, at);
+  switch (disturb.op) {
+    case chaos::Op::kAdd:
+      return cluster->AddWorker(daemon);
+    case chaos::Op::kRemove:
+      cluster->RemoveWorker(daemon, disturb.grace);
+      return absl::OkStatus();
+    // One that does not run just now is down already.
+    case chaos::Op::kKill:
+      cluster->Kill(daemon);
+      return absl::OkStatus();
+    case chaos::Op::kTerminate:
+      cluster->Terminate(daemon, disturb.grace);
+      return absl::OkStatus();
+    case chaos::Op::kStop:
+      cluster->Freeze(daemon);
+      return absl::OkStatus();
+    case chaos::Op::kContinue:
+      cluster->Thaw(daemon);
+      return absl::OkStatus();
+    default:
+      return absl::OkStatus();  // A link's.
+  }
+}
+
+void ChaosRun::Finish(RunReport* report) {
+  report->batch_time = options_.batch_time;
+  if (!options_.goodput_until_done && !plan_.done() && !report->interrupted) {
+    report->problems.push_back(
+        "the job ended before all of the scenario was done: give it more "
+        "--epochs");
+  }
+  if (!begun_ || !meter_.rate()) return;
+  Seen end = last_;
+  if (report->complete()) {
+    end = {absl::Seconds(report->seconds), report->status.applied_min(), 0};
+  }
+  if (options_.goodput_until_done && done_) end = *done_;
+  chaos::Goodput goodput;
+  goodput.begin = begun_->at;
+  goodput.end = end.at;
+  goodput.rate = *meter_.rate();
+  goodput.worker_time = spans_.Sum(begun_->at, end.at);
+  goodput.counted = end.counted - begun_->counted;
+  report->goodput = goodput;
+}
+
+}  // namespace ebb::tools

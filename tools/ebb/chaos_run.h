@@ -1,0 +1,78 @@
+// `ebb chaos`: a plan is carried out on the daemons of a run, and what the
+// workers alive made of it is measured.
+#ifndef EBB_TOOLS_EBB_CHAOS_RUN_H_
+#define EBB_TOOLS_EBB_CHAOS_RUN_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/chaos/events.h"
+#include "tools/chaos/goodput.h"
+#include "tools/chaos/plan.h"
+#include "tools/ebb/chaos_network.h"
+#include "tools/ebb/disturbance.h"
+
+namespace ebb::tools {
+
+struct ChaosOptions {
+  std::vector<chaos::ChaosEvent> events;
+  uint64_t seed = 0;  // Of who is meant where a role is named.
+  // Before anything else, one worker is alone for so long, and its rate is that
+  // of goodput; zero: no goodput is measured.
+  absl::Duration warm_up;
+  // Workers that are there when the plan begins.
+  int workers = 0;
+  // The plan, as a trace, says when its last worker went: the goodput is of the
+  // time until then.
+  bool goodput_until_done = false;
+  // A batch of a worker takes at least so long.
+  absl::Duration batch_time;
+};
+
+class ChaosRun final : public Disturbance {
+ public:
+  explicit ChaosRun(ChaosOptions options)
+      : options_(std::move(options)), plan_(options_.events, options_.seed) {}
+
+  absl::Status Prepare(const v1::Job& job,
+                       LocalClusterOptions* cluster) override;
+  std::vector<std::string> Act(const RunMoment& moment, LocalCluster* cluster,
+                               RunReport* report) override;
+  void Finish(RunReport* report) override;
+
+ private:
+  // What the scheduler knows of the job.
+  struct Seen {
+    absl::Duration at;  // Since the submission.
+    int64_t counted = 0;
+    int64_t examples = 0;
+    bool workers = false;  // Any.
+  };
+
+  // Nothing: the scheduler was not heard from since.
+  std::optional<Seen> Look(const RunMoment& moment);
+  // False: one worker is still alone.
+  bool WarmedUp(const Seen& seen, LocalCluster* cluster);
+  absl::Status CarryOut(const chaos::Disturb& disturb,
+                        const std::string& daemon, absl::Duration at,
+                        LocalCluster* cluster);
+
+  const ChaosOptions options_;
+  chaos::ChaosPlan plan_;
+  std::unique_ptr<ChaosNetwork> network_;  // Null: the plan leaves it alone.
+  chaos::WorkerSpans spans_;
+  chaos::RateMeter meter_;
+  int64_t status_ms_ = 0;  // Of the last that was looked at.
+  Seen last_;
+  std::optional<absl::Duration> first_counted_;  // An example, of the warm-up.
+  // When the plan began, and what had been counted then.
+  std::optional<Seen> begun_;
+  std::optional<Seen> done_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_CHAOS_RUN_H_

@@ -1,0 +1,39 @@
+#include "tools/ebb/files.h"
+
+#include <cstdlib>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(FilesTest, WhatWasWrittenIsRead) {
+  const std::string path = ::testing::TempDir() + "/files_test";
+  for (const size_t size : {0, 1, 65535, 65536, 200'000}) {
+    const std::string content(size, 'x');
+    ASSERT_TRUE(WriteFile(path, content).ok());
+    const auto read = ReadFile(path);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, content);
+  }
+  std::remove(path.c_str());
+}
+
+TEST(FilesTest, AFileThatIsNotThereIsAnError) {
+  EXPECT_THAT(ReadFile("/nowhere").status().message(),
+              HasSubstr("cannot read /nowhere"));
+}
+
+// Bug: the program was aborted by an exception; so it was when a process died
+// whose files were looked at.
+TEST(FilesTest, AFolderCannotBeRead) {
+  const auto read = ReadFile("/proc/self");
+  ASSERT_FALSE(read.ok());
+  EXPECT_THAT(read.status().message(), HasSubstr("cannot read /proc/self"));
+}
+
+}  // namespace
+}  // namespace ebb::tools
