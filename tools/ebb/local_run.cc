@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -108,6 +109,10 @@ class LocalRun {
   void TakeSample(const Progress& progress, absl::Time now);
   PolledStatus LatestStatus();
   Progress CurrentProgress(const PolledStatus& polled) const;
+  // Whether the process was a scheduler that was asked, or known to one: else
+  // nobody notices that it comes and goes.
+  bool Seen(pid_t process);
+  void See(const v1::GetStatusResponse& status);
   void Count(absl::string_view daemon);
   void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
 
@@ -127,6 +132,7 @@ class LocalRun {
   KnownMarks marks_;
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
   v1::GetStatusResponse polled_;  // ... and what it says.
+  std::set<int64_t> seen_processes_;
   absl::Time submitted_ = absl::InfiniteFuture();
   absl::Time completed_ = absl::InfiniteFuture();
   std::vector<RunSample> samples_;
@@ -260,6 +266,21 @@ void LocalRun::Count(absl::string_view daemon) {
                                            : restarts.servers);
 }
 
+bool LocalRun::Seen(pid_t process) {
+  if (poller_ != nullptr) See(poller_->Latest().response);
+  return seen_processes_.contains(process);
+}
+
+void LocalRun::See(const v1::GetStatusResponse& status) {
+  seen_processes_.insert(status.process_id());
+  for (const auto& server : status.servers()) {
+    seen_processes_.insert(server.process_id());
+  }
+  for (const auto& worker : status.workers()) {
+    seen_processes_.insert(worker.process_id());
+  }
+}
+
 void LocalRun::HandleDaemons(absl::Time now) {
   for (const DaemonEvent& event : cluster_->Poll()) {
     switch (event.kind) {
@@ -267,7 +288,8 @@ void LocalRun::HandleDaemons(absl::Time now) {
         screen_.Event(
             absl::StrCat(event.daemon, " ", event.end.ToString(),
                          event.told ? ", as planned" : "",
-                         event.place.empty() ? "" : " at ", event.place),
+                         event.place.empty() ? "" : " at ", event.place,
+                         Seen(event.pid) ? "" : ", before it was seen"),
             now);
         if (!event.place.empty()) {
           report_.kills.push_back(
@@ -312,6 +334,7 @@ void LocalRun::HandleStatus(absl::Time now) {
   if (polled.number != seen_) {
     seen_ = polled.number;
     polled_ = polled.response;
+    See(polled_);
     for (const Notice& notice : watcher_.Update(polled.response, polled.when)) {
       if (notice.kind == Notice::Kind::kResult) {
         screen_.Print(absl::StrCat(notice.text, "\n"));

@@ -20,7 +20,7 @@ struct Progress {
   int64_t applied = 0;   // To the partition that has the least.
   int64_t examples = 0;  // To apply.
   double examples_per_second = 0;
-  std::optional<double> loss;           // Of the training, latest epoch.
+  std::optional<double> loss;           // Of the training, latest updates.
   std::optional<double> test_accuracy;  // Of the last evaluation ...
   std::optional<double> test_loss;
   std::optional<double> staleness;  // Mean, in updates.

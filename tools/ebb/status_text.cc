@@ -255,6 +255,7 @@ Json JobJson(const v1::JobStatus& job) {
     one["epoch"] = evaluation.epoch() + 1;
     one["loss"] = evaluation.loss();
     if (evaluation.accuracy() >= 0) one["accuracy"] = evaluation.accuracy();
+    one["position"] = evaluation.position();
     if (!evaluation.error().empty()) one["error"] = evaluation.error();
     json["evaluations"].Add(std::move(one));
   }

@@ -22,6 +22,19 @@ std::string ItemText(int32_t epoch, int32_t shard) {
   return absl::StrCat("item ", ItemName(epoch, shard));
 }
 
+// Snapshots are taken while training goes on, and the model of the figures may
+// have learned more than the epoch; empty: hardly more.
+std::string FurtherText(const v1::JobStatus& job,
+                        const v1::JobStatus::Evaluation& evaluation) {
+  const double epoch =
+      static_cast<double>(job.examples()) / std::max(1, job.summary().epochs());
+  if (epoch <= 0) return "";
+  const double further = static_cast<double>(evaluation.position()) / epoch -
+                         (evaluation.epoch() + 1);
+  if (further <= 0.1) return "";
+  return absl::StrFormat(" (model %.1f epochs further)", further);
+}
+
 }  // namespace
 
 std::vector<Notice> StatusWatcher::Update(const v1::GetStatusResponse& status,
@@ -40,6 +53,8 @@ void StatusWatcher::WatchScheduler(const v1::GetStatusResponse& status,
                                    std::vector<Notice>* notices) {
   if (!first_ && status.process_id() != scheduler_) {
     settled_ = now + kSettling;
+    servers_heard_.clear();
+    workers_heard_.clear();
     notices->push_back({Kind::kRelief, "the scheduler is back"});
   }
   scheduler_ = status.process_id();
@@ -50,9 +65,18 @@ void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
   for (const v1::ServerStatus& server : status.servers()) {
     const std::string name = ServerName(server.server());
     const auto known = servers_.find(server.server());
-    const bool was_there = known != servers_.end() && known->second;
-    if (was_there && !server.connected() && now < settled_) continue;
-    if (!first_ && was_there && !server.connected()) {
+    const bool was_there = known != servers_.end() && known->second.connected;
+    if (server.connected()) servers_heard_.insert(server.server());
+    if (was_there && !server.connected() && now < settled_ &&
+        !servers_heard_.contains(server.server())) {
+      continue;
+    }
+    if (was_there && server.connected() &&
+        known->second.session != server.session()) {
+      // In another life: nobody looked while it was away.
+      notices->push_back(
+          {Kind::kRelief, absl::StrCat(name, " was lost, and is back")});
+    } else if (!first_ && was_there && !server.connected()) {
       notices->push_back(
           {Kind::kTrouble,
            absl::StrCat(name, " lost; its ",
@@ -61,7 +85,9 @@ void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
     } else if (!was_there && server.connected() && known != servers_.end()) {
       notices->push_back({Kind::kRelief, absl::StrCat(name, " is back")});
     }
-    servers_[server.server()] = server.connected();
+    Server& now_known = servers_[server.server()];
+    now_known.connected = server.connected();
+    if (server.connected()) now_known.session = server.session();
     if (server.partitions() > 0) {
       partitions_[server.server()] = server.partitions();
     }
@@ -80,6 +106,7 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
   std::map<Item, Held> held;
   for (const v1::WorkerStatus& worker : status.workers()) {
     workers[worker.session()] = worker.name();
+    workers_heard_.insert(worker.session());
     for (const auto& item : worker.items()) {
       held[{item.item().epoch(), item.item().shard()}] = {worker.name(),
                                                           item.position(), now};
@@ -122,11 +149,14 @@ void StatusWatcher::KeepUnheard(std::map<uint64_t, std::string>* workers,
                                 std::map<Item, Held>* held) const {
   std::set<std::string> heard;
   for (const auto& [session, name] : *workers) heard.insert(name);
+  std::set<std::string> unheard;
   for (const auto& [session, name] : workers_) {
-    if (!heard.contains(name)) (*workers)[session] = name;
+    if (heard.contains(name) || workers_heard_.contains(session)) continue;
+    (*workers)[session] = name;
+    unheard.insert(name);
   }
   for (const auto& [item, held_then] : held_) {
-    if (!heard.contains(held_then.worker)) held->try_emplace(item, held_then);
+    if (unheard.contains(held_then.worker)) held->try_emplace(item, held_then);
   }
 }
 
@@ -149,7 +179,8 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
                                              evaluation.accuracy()));
     }
     absl::StrAppend(&text,
-                    absl::StrFormat(" test loss %.4f", evaluation.loss()));
+                    absl::StrFormat(" test loss %.4f", evaluation.loss()),
+                    FurtherText(job, evaluation));
     notices->push_back({Kind::kResult, text});
   }
   // Both may fall: a server came back with less, an item was resolved.

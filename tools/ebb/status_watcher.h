@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,8 @@ class StatusWatcher {
                     std::vector<Notice>* notices);
   void WatchServers(const v1::GetStatusResponse& status, absl::Time now,
                     std::vector<Notice>* notices);
-  // Adds who was there before the scheduler's new life.
+  // Adds who was there before the scheduler's new life, and was not heard of
+  // in it yet.
   void KeepUnheard(std::map<uint64_t, std::string>* workers,
                    std::map<Item, Held>* held) const;
   void WatchJob(const v1::JobStatus& job, std::vector<Notice>* notices);
@@ -63,7 +65,14 @@ class StatusWatcher {
   std::map<std::string, int> lives_;         // Of a worker's name, so far.
   std::map<Item, Held> held_;
   std::map<Item, Held> orphans_;  // Their worker is lost.
-  std::map<int32_t, bool> servers_;
+  struct Server {
+    bool connected = false;
+    uint64_t session = 0;  // Of the life that was connected last.
+  };
+  std::map<int32_t, Server> servers_;
+  // In this life of the scheduler: whoever goes now is lost.
+  std::set<int32_t> servers_heard_;
+  std::set<uint64_t> workers_heard_;
   std::map<int32_t, int> partitions_;  // Of a server, when it last had any.
   std::map<int32_t, std::string> problems_;
   int evaluations_ = 0;

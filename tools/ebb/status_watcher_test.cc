@@ -95,6 +95,61 @@ TEST_F(StatusWatcherTest, ASchedulersNewLifeIsNobodysLoss) {
   EXPECT_THAT(Update(), ElementsAre("ps-1 lost; its 0 partitions wait for it"));
 }
 
+// Servers that came back between two looks, or soon after the scheduler did,
+// were never spoken of.
+TEST_F(StatusWatcherTest, TellsOfServersThatCameBackUnseen) {
+  status_.set_process_id(100);
+  v1::ServerStatus* server = status_.add_servers();
+  server->set_server(1);
+  server->set_session(11);
+  server->set_connected(true);
+  EXPECT_THAT(Update(), IsEmpty());
+  server->set_session(12);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 was lost, and is back"));
+  // It dies with the scheduler.
+  status_.set_process_id(200);
+  server->set_connected(false);
+  EXPECT_THAT(Update(), ElementsAre("the scheduler is back"));
+  server->set_session(13);
+  server->set_connected(true);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 was lost, and is back"));
+  // The scheduler is new, but has heard of it.
+  server->set_connected(false);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 lost; its 0 partitions wait for it"));
+  server->set_session(14);
+  server->set_connected(true);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 is back"));
+}
+
+TEST_F(StatusWatcherTest, AWorkerThatANewSchedulerHeardOfIsLostAtOnce) {
+  status_.set_process_id(100);
+  AddWorker(1, "worker-0");
+  EXPECT_THAT(Update(), IsEmpty());
+  status_.set_process_id(200);
+  EXPECT_THAT(Update(), ElementsAre("the scheduler is back"));
+  status_.clear_workers();
+  EXPECT_THAT(Update(), ElementsAre("worker-0 lost"));
+}
+
+TEST_F(StatusWatcherTest, SaysHowMuchFurtherTheEvaluatedModelIs) {
+  v1::JobStatus* job = status_.add_jobs();
+  job->mutable_summary()->set_epochs(4);
+  job->set_examples(4000);
+  auto* evaluation = job->add_evaluations();
+  evaluation->set_accuracy(-1);
+  evaluation->set_loss(2);
+  evaluation->set_position(1090);
+  EXPECT_THAT(Update(), ElementsAre("epoch 1: test loss 2.0000"));
+  evaluation = job->add_evaluations();
+  evaluation->set_epoch(1);
+  evaluation->set_accuracy(-1);
+  evaluation->set_loss(2);
+  evaluation->set_position(3300);
+  EXPECT_THAT(
+      Update(),
+      ElementsAre("epoch 2: test loss 2.0000 (model 1.3 epochs further)"));
+}
+
 TEST_F(StatusWatcherTest, AWorkerThatDiedWithTheSchedulerIsLost) {
   status_.set_process_id(100);
   Hold(AddWorker(1, "worker-0"), 2, 17, 1280);
