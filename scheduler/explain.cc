@@ -23,6 +23,14 @@ std::string Seconds(absl::Duration duration) {
   return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
 }
 
+std::string ServerCount(int64_t n) {
+  return absl::StrCat(n, n == 1 ? " server" : " servers");
+}
+
+std::string ThereAre(int64_t n) {
+  return absl::StrCat(n == 1 ? "; there is " : "; there are ", n);
+}
+
 std::string NameOf(const Cluster& cluster, SessionId session) {
   const auto it = cluster.workers.find(session);
   return it == cluster.workers.end() ? "a worker that is gone"
@@ -124,8 +132,8 @@ class Explainer {
       Add(Reason::KIND_STARTING, "scheduler",
           awaited.empty()
               ? absl::StrCat("the scheduler waits for ",
-                             core_.options().min_servers,
-                             " servers; there are ", cluster_.servers.size())
+                             ServerCount(core_.options().min_servers),
+                             ThereAre(cluster_.servers.size()))
               : absl::StrCat(
                     "the scheduler started and waits, at most ",
                     absl::FormatDuration(core_.options().takeover_after),
@@ -142,8 +150,9 @@ class Explainer {
       if (one.owner == Ownership::kNobody) {
         Add(Reason::KIND_NO_SERVERS, "servers",
             absl::StrCat("partitions wait to be placed until ",
-                         core_.options().min_servers,
-                         " servers are there; there are ", connected));
+                         ServerCount(core_.options().min_servers),
+                         core_.options().min_servers == 1 ? " is" : " are",
+                         " there", ThereAre(connected)));
         return;
       }
       if (!one.registered) ++away[one.owner];

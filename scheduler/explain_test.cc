@@ -167,7 +167,14 @@ TEST_F(ExplainTest, GatheringServers) {
   ServerUp();
   Submit();
   EXPECT_THAT(Only(Reason::KIND_STARTING),
-              HasSubstr("waits for 2 servers; there are 1"));
+              HasSubstr("waits for 2 servers; there is 1"));
+}
+
+TEST_F(ExplainTest, OneServerIsNoServers) {
+  Restart({});
+  Submit();
+  EXPECT_THAT(Only(Reason::KIND_STARTING),
+              HasSubstr("waits for 1 server; there are 0"));
 }
 
 TEST_F(ExplainTest, ServersToBePlacedOn) {
@@ -177,7 +184,7 @@ TEST_F(ExplainTest, ServersToBePlacedOn) {
   core_->OnTick(now_, &actions);
   Submit();
   EXPECT_THAT(Only(Reason::KIND_NO_SERVERS),
-              HasSubstr("until 2 servers are there; there are 1"));
+              HasSubstr("until 2 servers are there; there is 1"));
 }
 
 TEST_F(ExplainTest, AServerThatLoads) {

@@ -81,6 +81,16 @@ std::string DaemonTable(const v1::GetStatusResponse& status,
   return table.ToString();
 }
 
+// With its number where another has the same name.
+std::string JobName(const v1::GetStatusResponse& status,
+                    const v1::JobStatus& job) {
+  const std::string& name = job.summary().name();
+  const auto same = std::ranges::count_if(
+      status.jobs(),
+      [&](const v1::JobStatus& one) { return one.summary().name() == name; });
+  return same < 2 ? name : absl::StrCat(name, " (", job.summary().job(), ")");
+}
+
 std::string JobTable(const v1::GetStatusResponse& status) {
   TextTable table(
       {"JOB", "STATE", "ITEMS", "DURABLE", "APPLIED", "SPEED", "LOSS", "TEST"},
@@ -93,7 +103,7 @@ std::string JobTable(const v1::GetStatusResponse& status) {
       return value ? absl::StrFormat("%.3f", *value) : "";
     };
     table.Add(
-        {job.summary().name(), StateWord(job.summary().state()),
+        {JobName(status, job), StateWord(job.summary().state()),
          absl::StrCat(job.summary().full_items(), "/", job.summary().items()),
          absl::StrCat(job.summary().durable_items()),
          // A scheduler in a new life has yet to hear of it.
@@ -111,7 +121,8 @@ std::string JobTable(const v1::GetStatusResponse& status) {
 constexpr int kEpochsShown = 8;
 
 // Training and test figures of the last epochs of a job.
-std::string EpochTable(const v1::JobStatus& job) {
+std::string EpochTable(const v1::GetStatusResponse& status,
+                       const v1::JobStatus& job) {
   struct Row {
     std::string loss, test_loss, accuracy;
   };
@@ -134,7 +145,7 @@ std::string EpochTable(const v1::JobStatus& job) {
   }
   return table.empty()
              ? ""
-             : absl::StrCat("\n", job.summary().name(), "\n", table.ToString());
+             : absl::StrCat("\n", JobName(status, job), "\n", table.ToString());
 }
 
 std::string ReasonLine(const v1::WaitReason& reason) {
@@ -294,14 +305,14 @@ std::string StatusText(const v1::GetStatusResponse& status,
   std::string out = DaemonTable(status, scheduler_address, console);
   absl::StrAppend(&out, JobTable(status));
   for (const v1::JobStatus& job : status.jobs()) {
-    absl::StrAppend(&out, EpochTable(job));
+    absl::StrAppend(&out, EpochTable(status, job));
     if (job.rolled_back().empty()) continue;
-    absl::StrAppend(&out, "\n", job.summary().name(), " rolled back ",
+    absl::StrAppend(&out, "\n", JobName(status, job), " rolled back ",
                     job.rolled_back(), "\n");
   }
   for (const v1::JobStatus& job : status.jobs()) {
     if (job.waiting().empty()) continue;
-    absl::StrAppend(&out, "\n", job.summary().name(),
+    absl::StrAppend(&out, "\n", JobName(status, job),
                     Advances(job.summary().state(),
                              job.examples_per_second() > 0, job.waiting())
                         ? " advances; meanwhile:\n"

@@ -86,6 +86,19 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "  ps-1: is away; 7 partitions wait for it (for 4.0 s)\n");
 }
 
+// Nobody could tell which one `ebb explain NUMBER` should be asked of.
+TEST(StatusTextTest, JobsOfOneNameHaveTheirNumbers) {
+  v1::GetStatusResponse status = Status();
+  status.mutable_jobs(0)->mutable_summary()->set_job(17);
+  v1::JobStatus* other = status.add_jobs();
+  other->mutable_summary()->set_name("fashion-mlp");
+  other->mutable_summary()->set_job(18);
+  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+              AllOf(HasSubstr("\nfashion-mlp (17)  running"),
+                    HasSubstr("\nfashion-mlp (18)  "),
+                    HasSubstr("\nfashion-mlp (17) waits:")));
+}
+
 TEST(StatusTextTest, JsonHasRolesProcessesAddressesItemsAndMarks) {
   const std::string json = StatusJson(Status(), "127.0.0.1:4000").ToLine();
   EXPECT_THAT(
