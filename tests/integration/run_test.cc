@@ -333,11 +333,14 @@ TEST_F(RunTest, WhatIsWrongIsSaidBeforeAnythingStarts) {
 }
 
 TEST_F(RunTest, AStoreThatCannotBeOpenedIsNamed) {
-  ASSERT_EQ(Run(MainJob(1)), 0);
+  ChildProcess run = Start(MainJob(2));
+  ASSERT_TRUE(AwaitProgress(&run, 1));
+  run.Signal(SIGINT);  // A complete run is not started again.
+  ASSERT_EQ(Wait(&run), 130);
   // Somebody else's file where the server's store should be.
   fs::remove_all(Path("runs/fashion-mlp-1/state/ps-1"));
   ASSERT_TRUE(WriteFile(Path("runs/fashion-mlp-1/state/ps-1"), "mine").ok());
-  EXPECT_EQ(Run(MainJob(1, {"--resume"})), 1);
+  EXPECT_EQ(Run(MainJob(2, {"--resume"})), 1);
   EXPECT_THAT(Output(), AllOf(HasSubstr("ps-1"), HasSubstr("state/ps-1")));
 }
 
