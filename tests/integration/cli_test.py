@@ -384,6 +384,12 @@ class CliTest(ClusterTest):
         self.fails(2, "bare holds no checkpoint: name the folder of an ebb run",
                    "checkpoint", "list", "bare")
 
+    # The example of `ebb` itself was that of commands with commands below.
+    def test_help_has_an_example_of_the_command(self):
+        for command in ("checkpoint", "job", "bench"):
+            self.assertRegex(self.good(command, "--help"),
+                             rf"Example:\n  ebb {command} ")
+
     def test_a_scheduler_that_is_not_there(self):
         for command in (["status"], ["explain", "x"], ["audit", "x"],
                         ["submit", "job.yaml"], ["checkpoint", "list", "x"]):
