@@ -367,6 +367,25 @@ class CliTest(ClusterTest):
         self.fails(2, "the data has changed", *run, "--resume")
         self.assertEqual(files(), before)
 
+    # The --resume of a run that was complete, but had failed, exited with 0.
+    def test_a_resume_of_a_failed_run_fails(self):
+        with open(self.path("line.csv"), "w") as file:
+            file.writelines(f"{x},{3 * x}\n" for x in range(40))
+        with open(self.path("line.yaml"), "w") as file:
+            file.write("model: linear\ntrain: {epochs: 1, batch: 8}\n"
+                       "data: {train: {csv: line.csv}, test: {csv: line.csv}}\n"
+                       "expect: {loss: \"< 0\"}\n")
+        run = ("run", "line.yaml", "--run-dir", "line")
+        missed = "error: expected loss < 0, found "
+        self.fails(1, missed, *run, "--workers", "1")
+        self.fails(1, "the run is complete, but failed: its report is "
+                   "line/report.json (and report.html)\n" + missed,
+                   *run, "--resume")
+        with open(self.path("line/report.json"), "w") as file:
+            file.write("{}")
+        self.fails(1, "line/report.json: it is no report of a run. Remove it",
+                   *run, "--resume")
+
     # --- What goes wrong -----------------------------------------------------
 
     def test_wrong_names(self):

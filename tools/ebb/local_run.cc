@@ -459,8 +459,10 @@ void LocalRun::Finish() {
   write(folder_.File("report.html"), HtmlReport(report_, samples_));
   write(folder_.File("report.json"), json);
   write(options_.report_file, json);
-  // What did not answer may be audited when the run is gone on with.
-  if (report_.complete() && report_.audit && report_.audit->silent.empty()) {
+  // What did not answer may be audited when the run is gone on with, and what
+  // was interrupted may be judged.
+  if (report_.complete() && !report_.interrupted && report_.audit &&
+      report_.audit->silent.empty()) {
     const absl::Status written =
         WriteFacts(folder_, {facts_.servers, facts_.workers, true});
     if (!written.ok()) Problem(written.message());
@@ -490,21 +492,33 @@ absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
   return facts;
 }
 
-// Of a run that is complete, in place of running it.
+// Of a run that is complete, in place of running it: its verdict.
 absl::StatusOr<RunReport> PointToReport(const RunOptions& options,
                                         const PreparedJob& prepared,
                                         const RunFolder& folder,
                                         const std::string& json) {
+  RunReport report;
+  report.job = prepared.job;
+  report.folder = folder.shown();
+  const std::string file = absl::StrCat(folder.shown(), "/report.json");
+  const absl::Status read = ReadVerdict(json, &report);
+  if (!read.ok()) {
+    return absl::Status(
+        read.code(),
+        absl::StrCat(file, ": ", read.message(),
+                     ". Remove it: the run is then judged again."));
+  }
   if (!options.report_file.empty()) {
     EBB_RETURN_IF_ERROR(WriteFile(options.report_file, json));
   }
   Screen screen(DetectConsole(), options.quiet, stdout);
-  screen.Print(absl::StrCat("the run is complete: its report is ",
-                            folder.shown(),
-                            "/report.json (and report.html)\n"));
-  RunReport report;
-  report.job = prepared.job;
-  report.folder = folder.shown();
+  screen.Print(absl::StrCat("the run is complete",
+                            report.problems.empty() ? "" : ", but failed",
+                            ": its report is ", file, " (and report.html)\n"));
+  for (const std::string& problem : report.problems) {
+    screen.Print(absl::StrCat(Paint(screen.console(), Ink::kRed, "error:"), " ",
+                              problem, "\n"));
+  }
   return report;
 }
 

@@ -36,7 +36,8 @@ struct RunOptions {
 // started is an error, and so is a run that could not be gone on with, whose
 // files are then as they were; whatever happens later is in the report. No
 // process is left when it returns. Of a run that is complete already nothing is
-// started, and its files stay; the report has its job and folder only.
+// started, and its files stay; the report has its job, folder and
+// verdict only. DataLoss: the verdict cannot be read.
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options);
 
 }  // namespace ebb::tools

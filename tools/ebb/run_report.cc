@@ -1,5 +1,8 @@
 #include "tools/ebb/run_report.h"
 
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
 #include <algorithm>
 #include <map>
 
@@ -405,6 +408,32 @@ Json ReportJson(const RunReport& report) {
     json["problems"].Add(problem);
   }
   return json;
+}
+
+absl::Status ReadVerdict(absl::string_view json, RunReport* report) {
+  google::protobuf::Struct stored;
+  const auto parsed =
+      google::protobuf::util::JsonStringToMessage(std::string(json), &stored);
+  const auto& fields = stored.fields();
+  const auto passed = fields.find("passed");
+  const auto interrupted = fields.find("interrupted");
+  const auto problems = fields.find("problems");
+  if (!parsed.ok() || passed == fields.end() ||
+      !passed->second.has_bool_value() || interrupted == fields.end() ||
+      problems == fields.end()) {
+    return absl::DataLossError("it is no report of a run");
+  }
+  report->interrupted = interrupted->second.bool_value();
+  report->problems.clear();
+  for (const auto& problem : problems->second.list_value().values()) {
+    report->problems.push_back(problem.string_value());
+  }
+  const bool good = report->problems.empty() && !report->interrupted;
+  if (passed->second.bool_value() != good) {
+    return absl::DataLossError(
+        "its \"passed\" and its \"problems\" contradict each other");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace ebb::tools

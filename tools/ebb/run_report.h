@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/scheduler.pb.h"
@@ -81,6 +83,9 @@ void Judge(RunReport* report);
 
 std::string ReportText(const RunReport& report, const Console& console);
 Json ReportJson(const RunReport& report);
+// The verdict of a report as ReportJson wrote it: sets `interrupted` and
+// `problems` of `report`. DataLoss: it cannot be read, or contradicts itself.
+absl::Status ReadVerdict(absl::string_view json, RunReport* report);
 
 // How many partitions each server owns, by the job's placement: by name.
 std::vector<std::pair<std::string, int>> PartitionsByServer(

@@ -121,6 +121,35 @@ TEST(RunReportTest, AMissedExpectationIsAProblem) {
   EXPECT_THAT(ReportJson(report).ToLine(), HasSubstr("\"passed\": false"));
 }
 
+TEST(RunReportTest, TheVerdictIsReadBackFromTheJson) {
+  RunReport failed = Good();
+  failed.problems = {"ps-0 \"died\"", "no audit"};
+  RunReport interrupted = Good();
+  interrupted.interrupted = true;
+  for (const RunReport& report : {Good(), failed, interrupted}) {
+    RunReport read;
+    read.problems = {"of another run"};
+    const absl::Status status =
+        ReadVerdict(ReportJson(report).ToString(), &read);
+    ASSERT_TRUE(status.ok()) << status;
+    EXPECT_EQ(read.problems, report.problems);
+    EXPECT_EQ(read.interrupted, report.interrupted);
+  }
+}
+
+TEST(RunReportTest, WhatHasNoVerdictPassesForNoReport) {
+  for (const char* json :
+       {"", "{", "[]", "{}",
+        R"({"passed": 1, "interrupted": false, "problems": []})",
+        R"({"passed": true, "problems": []})",
+        R"({"passed": true, "interrupted": false})",
+        R"({"passed": true, "interrupted": true, "problems": []})",
+        R"({"passed": false, "interrupted": false, "problems": []})"}) {
+    RunReport read;
+    EXPECT_TRUE(absl::IsDataLoss(ReadVerdict(json, &read))) << json;
+  }
+}
+
 TEST(RunReportTest, AnExpectationWithoutEvaluationIsMissed) {
   RunReport report = Good();
   report.status.clear_evaluations();
