@@ -286,11 +286,12 @@ std::string Charts(const RunReport& report,
                  [](const Progress& p) { return p.staleness; })},
         zero);
   }
-  if (!report.status.staleness().empty()) {
-    absl::StrAppend(&out,
-                    Card("Updates by staleness", StalenessBars(report.status)));
-  }
   return out + "</div>\n";
+}
+
+std::string StalenessCard(const v1::JobStatus& status) {
+  if (status.staleness().empty()) return "";
+  return Card("Updates by staleness", StalenessBars(status));
 }
 
 std::string Disturbances(const RunReport& report) {
@@ -399,7 +400,8 @@ std::string HtmlReport(const RunReport& report,
       report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n", problems,
       Figures(report), Charts(report, samples),
       "<div class=\"grid\" style=\"margin-top:1rem\">", Details(report),
-      Disturbances(report), "</div>\n</body></html>\n");
+      StalenessCard(report.status), Disturbances(report),
+      "</div>\n</body></html>\n");
 }
 
 }  // namespace ebb::tools
