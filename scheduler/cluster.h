@@ -41,7 +41,7 @@ struct ServerInfo {
   SessionId refused;
   std::string refusal;
   absl::Time refused_at = absl::InfinitePast();
-  // When it first came after the last word of this one.
+  // When the first such came after the last word of this one.
   absl::Time challenged_at = absl::InfiniteFuture();
 
   void Heard(absl::Time now) {

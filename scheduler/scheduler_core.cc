@@ -108,6 +108,17 @@ WorkerInfo* SchedulerCore::WorkerOf(LinkId link) {
   return worker == cluster_.workers.end() ? nullptr : &worker->second;
 }
 
+// After a while without any event, this process may have stood still, and what
+// a server said meanwhile may come only now.
+void SchedulerCore::NoteTime(absl::Time now) {
+  if (now - last_event_ >= options_.server_ttl / 2) {
+    for (auto& [id, server] : cluster_.servers) {
+      if (server.challenged_at < now) server.challenged_at = now;
+    }
+  }
+  last_event_ = now;
+}
+
 TrainingJob* SchedulerCore::Find(JobId job) {
   const auto it = jobs_.find(job);
   return it == jobs_.end() ? nullptr : it->second.get();
@@ -115,6 +126,7 @@ TrainingJob* SchedulerCore::Find(JobId job) {
 
 void SchedulerCore::OnServer(LinkId link, const ServerToScheduler& message,
                              absl::Time now, SchedulerActions* out) {
+  NoteTime(now);
   Context context = MakeContext(now, out);
   const size_t first = out->size();
   if (ServerInfo* server = ServerOf(link)) server->Heard(now);
@@ -125,6 +137,7 @@ void SchedulerCore::OnServer(LinkId link, const ServerToScheduler& message,
 
 void SchedulerCore::OnWorker(LinkId link, const WorkerToScheduler& message,
                              absl::Time now, SchedulerActions* out) {
+  NoteTime(now);
   Context context = MakeContext(now, out);
   const size_t first = out->size();
   if (WorkerInfo* worker = WorkerOf(link)) worker->last_heard = now;
@@ -152,9 +165,7 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   const std::string here = ProcessAt(server.process_id, server.address);
   const std::string other = ProcessAt(message.process_id, message.address);
   const std::string name = absl::StrCat("server ", message.server.value());
-  server.challenged_at = server.refused == message.session
-                             ? std::min(server.challenged_at, context->now)
-                             : context->now;
+  server.challenged_at = std::min(server.challenged_at, context->now);
   if (silent >= options_.server_ttl &&
       context->now - server.challenged_at >= options_.last_word) {
     context->ToServer(
@@ -668,6 +679,7 @@ absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
 // ------------------------------------------------------
 
 void SchedulerCore::OnTick(absl::Time now, SchedulerActions* out) {
+  NoteTime(now);
   Context context = MakeContext(now, out);
   const size_t first = out->size();
   if (gathering_) MaybeStart(&context);

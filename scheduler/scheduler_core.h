@@ -103,6 +103,7 @@ class SchedulerCore {
   Context MakeContext(absl::Time now, SchedulerActions* out) {
     return {now, &cluster_, &numbers_, out};
   }
+  void NoteTime(absl::Time now);
   ServerInfo* ServerOf(LinkId link);
   WorkerInfo* WorkerOf(LinkId link);
   TrainingJob* Find(JobId job);
@@ -139,6 +140,7 @@ class SchedulerCore {
 
   bool gathering_ = true;
   absl::Time started_;
+  absl::Time last_event_ = absl::InfinitePast();
   absl::Time gather_until_;
 };
 

@@ -20,10 +20,10 @@ constexpr SessionId kTwin(150);
 class SchedulerTwinTest : public SchedulerFixture {
  protected:
   // What it is refused with; nullopt: it is not.
-  std::optional<RefuseServer> TwinUp() {
+  std::optional<RefuseServer> TwinUp(SessionId session = kTwin) {
     RegisterServer message;
     message.server = kServer;
-    message.session = kTwin;
+    message.session = session;
     message.address = "there:2";
     message.process_id = 77;
     SchedulerActions actions;
@@ -149,8 +149,10 @@ TEST_F(SchedulerTwinTest, ASilentServerIsDisplacedAndTold) {
   FirstUp();
   Submit();
   Register();
-  EXPECT_TRUE(TwinUp().has_value());
-  now_ += SchedulerOptions().server_ttl;
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(TwinUp().has_value());
+    now_ += SchedulerOptions().server_ttl / 5;
+  }
   EXPECT_FALSE(TwinUp().has_value());
   const auto told = Refused(kServerLink);
   ASSERT_TRUE(told.has_value());
@@ -167,6 +169,16 @@ TEST_F(SchedulerTwinTest, ASilentServerIsDisplacedAndTold) {
   EXPECT_TRUE(core_->cluster().servers.at(kServer).connected);
 }
 
+// Bug: each made the other's wait begin anew, for ever.
+TEST_F(SchedulerTwinTest, TwoThatWantThePlaceDoNotKeepEachOtherOut) {
+  FirstUp();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(TwinUp(SessionId(200 + i % 2)).has_value());
+    now_ += SchedulerOptions().server_ttl / 10;
+  }
+  EXPECT_FALSE(TwinUp(SessionId(200)).has_value());
+}
+
 // Bug: what a scheduler had not read while it stood still was taken for the
 // silence of a server.
 TEST_F(SchedulerTwinTest, ASchedulerThatStoodStillHearsTheServerOut) {
@@ -179,6 +191,12 @@ TEST_F(SchedulerTwinTest, ASchedulerThatStoodStillHearsTheServerOut) {
     FromServer(ServerAlive{kServerSession}, kServerSession);
   }
   EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+
+  // The same if the other had come before.
+  EXPECT_TRUE(TwinUp().has_value());
+  now_ += 2 * SchedulerOptions().server_ttl;
+  EXPECT_TRUE(TwinUp().has_value());
+  FromServer(ServerAlive{kServerSession}, kServerSession);
 
   // It is not there, and the other asks again.
   now_ += 2 * SchedulerOptions().server_ttl;

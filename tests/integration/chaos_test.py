@@ -37,6 +37,7 @@ servers: 2
 compute: 10ms
 events:
   - {at: 10%, kill: worker-1}
+  - {at: 15%, add: worker-3}
   - {at: 20%, terminate: worker-2}
   - {at: 30%, stop: worker-0, for: 300ms}
   - {at: 40%, split: {between: worker-1, and: ps-0}, for: 300ms}
@@ -44,15 +45,14 @@ events:
   - {at: 60%, kill: scheduler}
   - {at: 70%, delay: {between: all, by: 20ms}, for: 300ms}
   - {at: 75%, drop: {between: all}}
-  - {at: 80%, add: worker-3}
   - {at: 90%, remove: worker-0}
 """
 HAPPENED = [
-    "worker-1 killed", "worker-2 asked to end", "worker-0 stopped",
+    "worker-1 killed", "worker-3 added", "worker-2 asked to end", "worker-0 stopped",
     "worker-0 continued", "worker-1 and ps-0: split",
     "worker-1 and ps-0: healed", "ps-1 killed", "scheduler killed",
     "all links: delayed by 20ms", "all links: healed",
-    "all links: connections dropped", "worker-3 added", "worker-0 removed"]
+    "all links: connections dropped", "worker-0 removed"]
 
 
 class ChaosTest(unittest.TestCase):
@@ -97,6 +97,9 @@ class ChaosTest(unittest.TestCase):
         self.assertEqual(report["restarts"]["servers"], 1)
         self.assertEqual(report["restarts"]["scheduler"], 1)
         self.assertIsNone(report["goodput"])
+        # Whoever is added works, too.
+        shares = {one["name"]: one["share"] for one in report["workers"]}
+        self.assertGreater(shares["worker-3"], 0)
 
     def test_a_trace_brings_and_takes_workers(self):
         self.write("trace.csv", "t_s,op,node\n0,add,a\n0,add,b\n0,add,c\n"
@@ -121,6 +124,31 @@ class ChaosTest(unittest.TestCase):
         ran = self.chaos("job.yaml", "--scenario", "late.yaml")
         self.assertEqual(ran.returncode, 1, ran.stdout)
         self.assertIn("ended before all of the scenario was done", ran.stdout)
+
+    def test_whoever_is_named_must_be_there(self):
+        self.write("nine.yaml",
+                   "name: nine\nevents:\n  - {at: 1s, kill: worker-9}\n")
+        ran = self.chaos("job.yaml", "--scenario", "nine.yaml")
+        self.assertEqual(ran.returncode, 2, ran.stdout)
+        self.assertIn("worker-9, which is not there", ran.stdout)
+
+    def test_a_plan_that_never_began_is_a_problem(self):
+        self.write("trace.csv", "t_s,op,node\n0,add,a\n1,remove,a\n")
+        ran = self.chaos("job.yaml", "--trace", "trace.csv", "--epochs", "1",
+                         "--warm-up", "1h")
+        self.assertEqual(ran.returncode, 1, ran.stdout)
+        self.assertIn("ended before the plan began", ran.stdout)
+
+    def test_a_worker_comes_back_while_it_still_leaves(self):
+        self.write("trace.csv", "t_s,op,node\n0,add,a\n0,add,b\n"
+                   "60,remove,b\n60,add,b\n")
+        for notice in [], ["--notice", "5s"]:
+            report = self.report("--trace", "trace.csv", "--speed", "60",
+                                 "--batch-time", "10ms", "--warm-up", "500ms",
+                                 *notice)
+            self.assertEqual([event["what"] for event in report["events"]],
+                             ["worker-1 added", "worker-1 removed",
+                              "worker-1 added"])
 
     def test_mistakes_are_told_before_anything_starts(self):
         self.write("bad.yaml", "name: bad\nevents:\n  - {at: 1s, kil: ps}\n")

@@ -6,24 +6,27 @@ namespace ebb::chaos {
 
 void WorkerSpans::Seen(absl::string_view worker, uint64_t life,
                        absl::Duration since) {
-  std::vector<Span>& spans = spans_[std::string(worker)];
-  for (const Span& span : spans) {
+  Worker& entry = workers_[std::string(worker)];
+  for (const Span& span : entry.spans) {
     if (span.life == life) return;
   }
-  spans.push_back({life, since});
+  Span span{life, since};
+  // It was over before anybody heard of it.
+  if (since <= entry.last_end) span.end = entry.last_end;
+  entry.spans.push_back(span);
 }
 
 void WorkerSpans::Ended(absl::string_view worker, absl::Duration at) {
-  const auto it = spans_.find(worker);
-  if (it == spans_.end()) return;
-  for (Span& span : it->second) span.end = std::min(span.end, at);
+  Worker& entry = workers_[std::string(worker)];
+  entry.last_end = at;
+  for (Span& span : entry.spans) span.end = std::min(span.end, at);
 }
 
 absl::Duration WorkerSpans::Sum(absl::Duration begin,
                                 absl::Duration end) const {
   absl::Duration sum;
-  for (const auto& [worker, spans] : spans_) {
-    for (const Span& span : spans) {
+  for (const auto& [name, worker] : workers_) {
+    for (const Span& span : worker.spans) {
       sum += std::max(absl::ZeroDuration(),
                       std::min(span.end, end) - std::max(span.begin, begin));
     }

@@ -50,7 +50,11 @@ class WorkerSpans {
     absl::Duration begin;
     absl::Duration end = absl::InfiniteDuration();
   };
-  std::map<std::string, std::vector<Span>, std::less<>> spans_;
+  struct Worker {
+    std::vector<Span> spans;
+    absl::Duration last_end = -absl::InfiniteDuration();
+  };
+  std::map<std::string, Worker, std::less<>> workers_;
 };
 
 // The rate of one worker from how many examples were counted when: between the

@@ -28,6 +28,16 @@ TEST(WorkerSpansTest, AnEndIsOfTheLifeThatWas) {
   EXPECT_EQ(spans.Sum(At(0), At(20)), At(1));
 }
 
+// Bug: a status that was made before the end and read after it began a span
+// without an end.
+TEST(WorkerSpansTest, AnEndMayBeHeardOfBeforeTheLife) {
+  WorkerSpans spans;
+  spans.Ended("worker-0", At(2));
+  spans.Seen("worker-0", 1, At(1.5));
+  spans.Seen("worker-0", 2, At(3));
+  EXPECT_EQ(spans.Sum(At(0), At(10)), At(0.5 + 7));
+}
+
 TEST(RateMeterTest, IsBetweenTheFirstAndTheLastGrowth) {
   RateMeter meter;
   meter.Add(At(1), 0);

@@ -70,11 +70,13 @@ class ChaosPlan {
   // Whether any event, past or to come, is one of the network's.
   bool TouchesNetwork() const { return touches_network_; }
 
-  // Nothing will be due any more.
-  bool done() const {
-    return by_time_.empty() && by_progress_.empty() && waiting_.empty() &&
-           undos_.empty();
+  // Every event was due; what is left is to undo some.
+  bool all_begun() const {
+    return by_time_.empty() && by_progress_.empty() && waiting_.empty();
   }
+
+  // Nothing will be due any more.
+  bool done() const { return all_begun() && undos_.empty(); }
 
  private:
   // Carries on with an event whose moment has come: appends to `due`, or to

@@ -463,10 +463,11 @@ Moment ScenarioReader::ReadMoment(const Fields& fields) {
   if (!moment.progress.has_value()) {
     moment.at =
         Span(fields, "at", /*may_be_zero=*/true).value_or(absl::ZeroDuration());
-  } else if (*moment.progress > 1) {
-    Fail(at->line, job::Join(fields.path, "at"),
-         absl::StrCat(job::QuoteValue(at->text), " is more than the whole job"),
-         "at most 100%");
+  } else if (*moment.progress >= 1) {
+    Fail(
+        at->line, job::Join(fields.path, "at"),
+        absl::StrCat(job::QuoteValue(at->text), " is after the end of the job"),
+        "below 100%");
   } else if (fields.Find("every") != nullptr) {
     Fail(at->line, job::Join(fields.path, "at"),
          "what is repeated begins at a time, not at a share of the job",

@@ -1,8 +1,12 @@
 // `ebb chaos`.
+#include <algorithm>
+#include <cstdint>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,6 +17,8 @@
 #include "tools/chaos/trace.h"
 #include "tools/ebb/chaos_run.h"
 #include "tools/ebb/command.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
 #include "tools/ebb/local_run.h"
 
@@ -21,7 +27,10 @@ namespace ebb::tools {
 namespace {
 
 constexpr absl::Duration kWarmUp = absl::Seconds(10);
+constexpr int kServers = 2;
 constexpr int kWorkers = 3;
+constexpr int kMostServers = 64;
+constexpr int kMostWorkers = 256;
 
 struct Flags {
   JobFlags job;
@@ -57,10 +66,49 @@ absl::StatusOr<ChaosOptions> ByTrace(Flags* flags) {
   options.warm_up =
       flags->warm_up > absl::ZeroDuration() ? flags->warm_up : kWarmUp;
   options.goodput_until_done = true;
-  if (!flags->run.workers) {
-    flags->run.workers = static_cast<int>(trace.peak_nodes);
+  if (trace.peak_nodes > kMostWorkers) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flags->trace, " has up to ", trace.peak_nodes,
+        " machines at a time; at most ", kMostWorkers, " workers run here"));
   }
+  flags->run.workers = std::max(flags->run.workers.value_or(0),
+                                static_cast<int>(trace.peak_nodes));
   return options;
+}
+
+// Whoever an event names must be there or be added.
+absl::Status CheckNames(const std::vector<chaos::ChaosEvent>& events,
+                        int servers, int workers) {
+  if (servers > kMostServers || workers > kMostWorkers) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(servers, " servers and ", workers, " workers: at most ",
+                     kMostServers, " and ", kMostWorkers, " run here"));
+  }
+  std::set<std::string> known = {kSchedulerName, "ps", "worker", "all", ""};
+  for (int i = 0; i < servers; ++i) known.insert(ServerName(i));
+  for (int i = 0; i < workers; ++i) known.insert(WorkerName(i));
+  int64_t added = 0;
+  for (const chaos::ChaosEvent& event : events) {
+    if (event.op != chaos::Op::kAdd) continue;
+    known.insert(event.target);
+    known.insert(WorkerName(workers + static_cast<int>(added++)));
+  }
+  if (workers + added > kMostWorkers) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("with those that are added there may be ", workers + added,
+                     " workers; at most ", kMostWorkers, " run here"));
+  }
+  for (const chaos::ChaosEvent& event : events) {
+    const bool link = event.target.empty();
+    for (const std::string& name :
+         {event.target, link ? event.link.a : "", link ? event.link.b : ""}) {
+      if (known.contains(name)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the scenario names ", name, ", which is not there: it has ",
+          Count(servers, "server"), " and ", Count(workers, "worker")));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ChaosOptions> ByScenario(Flags* flags) {
@@ -73,7 +121,11 @@ absl::StatusOr<ChaosOptions> ByScenario(Flags* flags) {
   options.batch_time = scenario.compute.value_or(absl::ZeroDuration());
   if (!flags->run.servers) flags->run.servers = scenario.servers;
   if (!flags->run.workers) flags->run.workers = scenario.workers;
-  options.workers = flags->run.workers.value_or(kWorkers);
+  if (!flags->run.servers) flags->run.servers = kServers;
+  if (!flags->run.workers) flags->run.workers = kWorkers;
+  options.workers = *flags->run.workers;
+  EBB_RETURN_IF_ERROR(
+      CheckNames(options.events, *flags->run.servers, options.workers));
   return options;
 }
 
@@ -87,9 +139,14 @@ int Chaos(Flags& flags) {
   if (!options.ok()) return Report(options.status());
   flags.run.job = flags.job.Choice();
   // All that come are to work; what the person sets goes before.
-  flags.run.job.overrides.insert(
-      flags.run.job.overrides.begin(),
-      absl::StrCat("workers.max=", flags.run.workers.value_or(kWorkers)));
+  const int64_t most =
+      *flags.run.workers +
+      (flags.trace.empty()
+           ? std::ranges::count(options->events, chaos::Op::kAdd,
+                                &chaos::ChaosEvent::op)
+           : 0);
+  flags.run.job.overrides.insert(flags.run.job.overrides.begin(),
+                                 absl::StrCat("workers.max=", most));
   options->seed = flags.seed;
   if (flags.batch_time > absl::ZeroDuration()) {
     options->batch_time = flags.batch_time;
@@ -129,9 +186,9 @@ void AddChaosCommand(CLI::App* app, int* exit_code) {
   command->add_option("--chaos-seed", flags->seed,
                       "Of who is meant by a role, and of --make-trace");
   command->add_option("--servers", run.servers, "Parameter servers")
-      ->check(CLI::Range(1, 64));
+      ->check(CLI::Range(1, kMostServers));
   command->add_option("--workers", run.workers, "Workers")
-      ->check(CLI::Range(1, 256));
+      ->check(CLI::Range(1, kMostWorkers));
   command->add_option("--report", run.report_file,
                       "Also write the report (JSON) to this file");
   command->add_option("--run-dir", run.folder,

@@ -1,13 +1,28 @@
 #include "tools/ebb/chaos_network.h"
 
+#include <sys/resource.h>
+
 #include <vector>
 
 #include "common/status_macros.h"
 
 namespace ebb::tools {
 
+namespace {
+
+// Two for each connection of the cluster.
+void AllowManyDescriptors() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<ChaosNetwork>> ChaosNetwork::Make(
     LocalClusterOptions* cluster) {
+  AllowManyDescriptors();
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<chaos::Proxy> proxy,
                        chaos::Proxy::Start());
   chaos::Proxy* const door = proxy.get();

@@ -115,6 +115,7 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
   const auto seen = Look(moment);
   if (seen) last_ = *seen;
   if (network_ != nullptr) network_->Know(*cluster);
+  NoteEnds(moment.elapsed, *cluster);
   std::vector<std::string> lines;
   if (!begun_) {
     if (!seen || !WarmedUp(*seen, cluster)) return lines;
@@ -144,17 +145,15 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
           {absl::ToDoubleSeconds(moment.elapsed), lines.back()});
     }
     for (const std::string& daemon : disturb.daemons) {
-      if (disturb.op == chaos::Op::kAdd &&
-          Contains(cluster->Daemons(), daemon)) {
-        continue;  // It was alone until now.
-      }
-      const absl::Status done =
-          CarryOut(disturb, daemon, moment.elapsed, cluster);
-      const std::string what =
-          absl::StrCat(daemon, " ", Participle(disturb.op));
+      std::string what = absl::StrCat(daemon, " ", Participle(disturb.op));
+      const auto done = CarryOut(disturb, daemon, moment.elapsed, cluster);
       if (!done.ok()) {
-        report->problems.push_back(absl::StrCat(what, ": ", done.message()));
+        report->problems.push_back(
+            absl::StrCat(what, ": ", done.status().message()));
+        continue;
       }
+      if (!*done && disturb.op == chaos::Op::kAdd) continue;  // It is there.
+      if (!*done) absl::StrAppend(&what, ": it was not there");
       report->events.push_back({absl::ToDoubleSeconds(moment.elapsed), what});
       if (!EndsDaemons(disturb.op)) told[disturb.op].push_back(daemon);
     }
@@ -167,40 +166,54 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
   return lines;
 }
 
-absl::Status ChaosRun::CarryOut(const chaos::Disturb& disturb,
-                                const std::string& daemon, absl::Duration at,
-                                LocalCluster* cluster) {
-  if (EndsDaemons(disturb.op)) spans_.Ended(daemon, at);
+absl::StatusOr<bool> ChaosRun::CarryOut(const chaos::Disturb& disturb,
+                                        const std::string& daemon,
+                                        absl::Duration at,
+                                        LocalCluster* cluster) {
+  const pid_t pid = cluster->Pid(daemon);
+  if (EndsDaemons(disturb.op) && pid != 0) ending_[daemon] = pid;
   switch (disturb.op) {
     case chaos::Op::kAdd:
-      return cluster->AddWorker(daemon);
+      if (Contains(cluster->Daemons(), daemon)) return false;
+      if (pid != 0) spans_.Ended(daemon, at);  // Of the life that is leaving.
+      EBB_RETURN_IF_ERROR(cluster->AddWorker(daemon));
+      return true;
     case chaos::Op::kRemove:
       cluster->RemoveWorker(daemon, disturb.grace);
-      return absl::OkStatus();
-    // One that does not run just now is down already.
+      return pid != 0;
     case chaos::Op::kKill:
-      cluster->Kill(daemon);
-      return absl::OkStatus();
+      return cluster->Kill(daemon);
     case chaos::Op::kTerminate:
-      cluster->Terminate(daemon, disturb.grace);
-      return absl::OkStatus();
+      return cluster->Terminate(daemon, disturb.grace);
     case chaos::Op::kStop:
-      cluster->Freeze(daemon);
-      return absl::OkStatus();
+      return cluster->Freeze(daemon);
     case chaos::Op::kContinue:
-      cluster->Thaw(daemon);
-      return absl::OkStatus();
+      return cluster->Thaw(daemon);
     default:
-      return absl::OkStatus();  // A link's.
+      return true;  // A link's.
   }
+}
+
+// A worker that was told to leave computes until it has left.
+void ChaosRun::NoteEnds(absl::Duration at, const LocalCluster& cluster) {
+  std::erase_if(ending_, [&](const auto& one) {
+    if (cluster.Pid(one.first) == one.second) return false;
+    spans_.Ended(one.first, at);
+    return true;
+  });
 }
 
 void ChaosRun::Finish(RunReport* report) {
   report->batch_time = options_.batch_time;
-  if (!options_.goodput_until_done && !plan_.done() && !report->interrupted) {
-    report->problems.push_back(
-        "the job ended before all of the scenario was done: give it more "
-        "--epochs");
+  if (!report->interrupted) {
+    if (!begun_) {
+      report->problems.push_back(
+          "the job ended before the plan began: give it more --epochs");
+    } else if (!options_.goodput_until_done && !plan_.all_begun()) {
+      report->problems.push_back(
+          "the job ended before all of the scenario was done: give it more "
+          "--epochs");
+    }
   }
   if (!begun_ || !meter_.rate()) return;
   Seen end = last_;

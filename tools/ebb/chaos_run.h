@@ -3,7 +3,10 @@
 #ifndef EBB_TOOLS_EBB_CHAOS_RUN_H_
 #define EBB_TOOLS_EBB_CHAOS_RUN_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,14 +59,17 @@ class ChaosRun final : public Disturbance {
   std::optional<Seen> Look(const RunMoment& moment);
   // False: one worker is still alone.
   bool WarmedUp(const Seen& seen, LocalCluster* cluster);
-  absl::Status CarryOut(const chaos::Disturb& disturb,
-                        const std::string& daemon, absl::Duration at,
-                        LocalCluster* cluster);
+  // False: the daemon was not there, or, where it is added, is.
+  absl::StatusOr<bool> CarryOut(const chaos::Disturb& disturb,
+                                const std::string& daemon, absl::Duration at,
+                                LocalCluster* cluster);
+  void NoteEnds(absl::Duration at, const LocalCluster& cluster);
 
   const ChaosOptions options_;
   chaos::ChaosPlan plan_;
   std::unique_ptr<ChaosNetwork> network_;  // Null: the plan leaves it alone.
   chaos::WorkerSpans spans_;
+  std::map<std::string, pid_t> ending_;  // Told to end, and their process.
   chaos::RateMeter meter_;
   int64_t status_ms_ = 0;  // Of the last that was looked at.
   Seen last_;

@@ -70,11 +70,12 @@ class LocalCluster {
   bool Terminate(const std::string& daemon, absl::Duration grace);
   bool Freeze(const std::string& daemon) { return supervisor_.Freeze(daemon); }
   bool Thaw(const std::string& daemon) { return supervisor_.Thaw(daemon); }
-  // A new worker, or a new life of one that was removed.
+  // A new worker, or a new life of one that was removed: what is left of the
+  // old life is killed.
   absl::Status AddWorker(const std::string& name);
   // It leaves within `grace` (zero: it is killed) and does not come back.
   void RemoveWorker(const std::string& name, absl::Duration grace);
-  // Those that run now.
+  // Those that run now, but for those that are leaving.
   std::vector<std::string> Daemons() const { return supervisor_.Names(); }
   pid_t Pid(absl::string_view daemon) const { return supervisor_.Pid(daemon); }
 

@@ -186,7 +186,7 @@ std::vector<pid_t> Supervisor::Pids() const {
 std::vector<std::string> Supervisor::Names() const {
   std::vector<std::string> names;
   for (const auto& [name, daemon] : daemons_) {
-    if (daemon.process) names.push_back(name);
+    if (daemon.process && !daemon.stopped) names.push_back(name);
   }
   return names;
 }

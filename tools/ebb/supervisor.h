@@ -100,7 +100,7 @@ class Supervisor {
   // 0: it does not run.
   pid_t Pid(absl::string_view daemon) const;
   std::vector<pid_t> Pids() const;
-  // Of those that run.
+  // Of those that run and are to run on.
   std::vector<std::string> Names() const;
 
  private:
