@@ -204,10 +204,8 @@ absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
   };
   for (;;) {
     for (const DaemonEvent& event : Poll()) {
-      if (event.kind != DaemonEvent::Kind::kDied || event.end.clean()) continue;
-      if (killed && event.end.signal == SIGKILL) continue;  // Told already.
-      // It was just starting, and had nothing to bring to an end.
-      if (event.told && event.end.signal == SIGTERM) continue;
+      // That one took too long is told below.
+      if (event.kind != DaemonEvent::Kind::kDied || event.as_told) continue;
       problems->push_back(absl::StrCat(
           event.daemon, " ", event.end.ToString(),
           event.told ? " when asked to end: " : ": ", LastWords(event.daemon)));

@@ -287,7 +287,7 @@ void LocalRun::HandleDaemons(absl::Time now) {
       case DaemonEvent::Kind::kDied:
         screen_.Event(
             absl::StrCat(event.daemon, " ", event.end.ToString(),
-                         event.told ? ", as planned" : "",
+                         event.as_told ? ", as planned" : "",
                          event.place.empty() ? "" : " at ", event.place,
                          Seen(event.pid) ? "" : ", before it was seen"),
             now);
@@ -295,8 +295,11 @@ void LocalRun::HandleDaemons(absl::Time now) {
           report_.kills.push_back(
               absl::StrCat(event.daemon, " at ", event.place));
         }
-        if (!event.told) {
-          Problem(absl::StrCat(event.daemon, " died without being told to: it ",
+        if (!event.as_told) {
+          Problem(absl::StrCat(event.daemon,
+                               event.told
+                                   ? " did not end as it was told to: it "
+                                   : " died without being told to: it ",
                                event.end.ToString(), " (",
                                cluster_->LastWords(event.daemon), ")"));
         }

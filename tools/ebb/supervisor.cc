@@ -15,6 +15,11 @@ absl::Duration RestartPolicy::WaitAfter(int short_lives) const {
   return std::min(wait, longest_wait);
 }
 
+bool Orders::MetBy(const ProcessEnd& end) const {
+  if (end.signal == SIGKILL) return killed || at_place;
+  return asked && (end.clean() || end.signal == SIGTERM);
+}
+
 absl::Status Supervisor::Start(absl::string_view daemon,
                                const ProcessSpec& first,
                                const ProcessSpec& later, absl::Time now) {
@@ -45,22 +50,31 @@ std::vector<DaemonEvent> Supervisor::Poll(absl::Time now) {
   return events;
 }
 
+DaemonEvent Supervisor::Death(const std::string& name, Daemon* daemon) {
+  DaemonEvent event{DaemonEvent::Kind::kDied, name, daemon->process->pid(),
+                    *daemon->process->Poll()};
+  Orders& orders = daemon->orders;
+  // Before it comes to its place it may end otherwise, untold.
+  if (event.end.signal == SIGKILL && !orders.killed) {
+    event.place = daemon->place;
+    orders.at_place = !event.place.empty();
+  }
+  event.told = orders.any();
+  event.as_told = orders.MetBy(event.end);
+  return event;
+}
+
 void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
                              absl::Time now, std::vector<DaemonEvent>* events) {
-  DaemonEvent event{DaemonEvent::Kind::kDied, name, daemon->process->pid(),
-                    *daemon->process->Poll(), daemon->told};
-  if (!event.told && !daemon->place.empty() && event.end.signal == SIGKILL) {
-    event.told = true;
-    event.place = daemon->place;
-  }
+  DaemonEvent event = Death(name, daemon);
   events->push_back(event);
   const bool steady = now - daemon->started >= policy_.steady_life;
   daemon->process.reset();
   daemon->kill_at = absl::InfiniteFuture();
+  daemon->orders = {};
   if (daemon->stopped) return;
   // A life that was ended by order says nothing about the next.
   daemon->short_lives = steady || event.told ? 1 : daemon->short_lives + 1;
-  daemon->told = false;
   const bool refused =
       event.end.signal == 0 && event.end.exit_code == policy_.refusal;
   if (refused || daemon->short_lives > policy_.most_short_lives) {
@@ -107,23 +121,22 @@ bool Supervisor::Send(absl::string_view daemon, int signal) {
     return false;
   }
   entry->process->Signal(signal);
-  return true;
-}
-
-bool Supervisor::Order(absl::string_view daemon, int signal) {
-  if (!Send(daemon, signal)) return false;
-  Find(daemon)->told = true;
-  Send(daemon, SIGCONT);  // One that stands still would not hear of it.
+  if (signal == SIGTERM) entry->orders.asked = true;
+  if (signal == SIGKILL) entry->orders.killed = true;
   return true;
 }
 
 bool Supervisor::Kill(absl::string_view daemon) {
-  return Order(daemon, SIGKILL);
+  return Send(daemon, SIGKILL);
 }
 
 bool Supervisor::Terminate(absl::string_view daemon, absl::Time kill_at) {
-  if (!Order(daemon, SIGTERM)) return false;
-  Find(daemon)->kill_at = kill_at;
+  Daemon* entry = Find(daemon);
+  if (entry == nullptr) return false;
+  // Asked twice, a daemon ends at once, whatever it holds.
+  if (!Send(daemon, entry->orders.asked ? SIGCONT : SIGTERM)) return false;
+  Send(daemon, SIGCONT);  // One that stands still would not hear of it.
+  entry->kill_at = std::min(entry->kill_at, kill_at);
   return true;
 }
 
@@ -145,20 +158,21 @@ bool Supervisor::KillThenAt(absl::string_view daemon, const ProcessSpec& next,
 }
 
 void Supervisor::Stop(absl::string_view daemon, absl::Time kill_at) {
-  End(daemon, SIGTERM, kill_at);
+  StartNoMore(daemon);
+  // Who is dead already was not told to die.
+  Terminate(daemon, kill_at);
 }
 
 void Supervisor::Remove(absl::string_view daemon) {
-  End(daemon, SIGKILL, absl::InfiniteFuture());
+  StartNoMore(daemon);
+  Kill(daemon);
 }
 
-void Supervisor::End(absl::string_view daemon, int signal, absl::Time kill_at) {
+void Supervisor::StartNoMore(absl::string_view daemon) {
   Daemon* entry = Find(daemon);
   if (entry == nullptr) return;
   entry->stopped = true;
   entry->due = absl::InfiniteFuture();
-  // Who is dead already was not told to die.
-  if (Order(daemon, signal)) entry->kill_at = kill_at;
 }
 
 bool Supervisor::KillStopped(absl::string_view daemon) {

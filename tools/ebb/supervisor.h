@@ -43,6 +43,20 @@ struct RestartPolicy {
   absl::Duration WaitAfter(int short_lives) const;
 };
 
+// What the life of a daemon was told.
+struct Orders {
+  bool asked = false;     // To end in good order, by SIGTERM.
+  bool killed = false;    // By our SIGKILL, at once or as it took too long.
+  bool at_place = false;  // To kill itself at a place.
+
+  bool any() const { return asked || killed || at_place; }
+  // Whether that is how one ends who was told so. One that was asked: with code
+  // 0, or by the SIGTERM itself if it was just starting. One that was killed,
+  // by us or itself: by SIGKILL. Anything else is as bad as a death that
+  // nobody ordered.
+  bool MetBy(const ProcessEnd& end) const;
+};
+
 struct DaemonEvent {
   enum class Kind {
     kDied,
@@ -52,10 +66,13 @@ struct DaemonEvent {
   Kind kind = Kind::kDied;
   std::string daemon;
   pid_t pid = 0;
-  // kDied: how; whether it was told to (by Kill or Stop); and, where it killed
-  // itself as it was told, the place of which KillThenAt spoke.
+  // kDied: how; whether it was told to, by Kill, Stop and the like or by its
+  // place; and whether it ended as one that was told so does (Orders::MetBy).
   ProcessEnd end;
   bool told = false;
+  bool as_told = false;
+  // kDied: where it killed itself as it was told, the place of which
+  // KillThenAt spoke.
   std::string place;
   // kGivenUp: why.
   std::string reason;
@@ -82,12 +99,13 @@ class Supervisor {
   bool KillThenAt(absl::string_view daemon, const ProcessSpec& next,
                   absl::string_view place);
   // Asks it to end, and kills it at `kill_at` if it is there still; it is
-  // started again. False: it does not run.
+  // started again. False: it does not run. One that was asked already is not
+  // asked twice (that would be: at once), and keeps the earlier `kill_at`.
   bool Terminate(absl::string_view daemon, absl::Time kill_at);
   // Stands still from now on, or goes on. False: it does not run.
   bool Freeze(absl::string_view daemon);
   bool Thaw(absl::string_view daemon);
-  // From now on: it is asked to end and not started again.
+  // From now on: it is asked to end, as above, and not started again.
   void Stop(absl::string_view daemon,
             absl::Time kill_at = absl::InfiniteFuture());
   // It is killed and not started again.
@@ -116,7 +134,7 @@ class Supervisor {
     absl::Time due = absl::InfiniteFuture();
     absl::Time kill_at = absl::InfiniteFuture();
     int short_lives = 0;
-    bool told = false;     // The life that runs was told to end.
+    Orders orders;         // To the life that runs; at_place: see Death.
     bool stopped = false;  // No life follows.
   };
 
@@ -124,11 +142,11 @@ class Supervisor {
                    std::vector<DaemonEvent>* events);
   void StartAgain(const std::string& name, Daemon* daemon, absl::Time now,
                   std::vector<DaemonEvent>* events);
-  // False: it does not run.
+  // How it died.
+  static DaemonEvent Death(const std::string& name, Daemon* daemon);
+  // Notes it where it is an order. False: it does not run.
   bool Send(absl::string_view daemon, int signal);
-  // The same; it is told to end by that.
-  bool Order(absl::string_view daemon, int signal);
-  void End(absl::string_view daemon, int signal, absl::Time kill_at);
+  void StartNoMore(absl::string_view daemon);
   const Daemon* Find(absl::string_view name) const;
   Daemon* Find(absl::string_view name);
 

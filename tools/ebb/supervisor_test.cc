@@ -53,6 +53,21 @@ class SupervisorTest : public ::testing::Test {
     }
     return events_.empty() ? DaemonEvent{} : Pop();
   }
+  // The death of a daemon that runs `script`, once it has said "up", after
+  // `order`.
+  template <typename Order>
+  DaemonEvent DeathAfter(const std::string& script, const Order& order) {
+    unlink(Log().c_str());
+    Supervisor supervisor({});
+    const absl::Status started =
+        supervisor.Start("w", Shell(script), Shell(script), now_);
+    EXPECT_TRUE(started.ok()) << started;
+    AwaitLog("up");
+    order(&supervisor);
+    const DaemonEvent event = NextEvent(&supervisor);
+    EXPECT_EQ(event.kind, DaemonEvent::Kind::kDied);
+    return event;
+  }
   // Until the daemon has said so in its log.
   void AwaitLog(const std::string& text) {
     for (int i = 0; i < 5000 && LogText().find(text) == std::string::npos;
@@ -215,6 +230,7 @@ TEST_F(SupervisorTest, ALifeMayBeToldToKillItself) {
   event = NextEvent(&supervisor);
   EXPECT_EQ(event.kind, DaemonEvent::Kind::kDied);
   EXPECT_TRUE(event.told);
+  EXPECT_TRUE(event.as_told);
   EXPECT_EQ(event.place, "here");
   EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
   // The life after it is an ordinary one.
@@ -267,8 +283,107 @@ TEST_F(SupervisorTest, WhoDoesNotEndInTimeIsKilled) {
   now_ += absl::Seconds(5);
   const DaemonEvent died = NextEvent(&supervisor);
   EXPECT_TRUE(died.told);
+  EXPECT_TRUE(died.as_told);
   EXPECT_EQ(died.end.signal, SIGKILL);
   EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+// A daemon that crashed when it was asked to end passed for one that had ended
+// as planned.
+TEST_F(SupervisorTest, WhoIsAskedToEndEndsInGoodOrder) {
+  const auto asked = [&](const std::string& then) {
+    return DeathAfter(
+        "trap '" + then +
+            "' TERM; echo up; while :; do sleep "
+            "0.01; done",
+        [](Supervisor* supervisor) {
+          EXPECT_TRUE(supervisor->Terminate("w", absl::InfiniteFuture()));
+        });
+  };
+  EXPECT_TRUE(asked("exit 0").as_told);
+  for (const char* bad : {"exit 3", "kill -SEGV $$", "kill -KILL $$"}) {
+    const DaemonEvent event = asked(bad);
+    EXPECT_TRUE(event.told) << bad;
+    EXPECT_FALSE(event.as_told) << bad << ": " << event.end.ToString();
+  }
+}
+
+TEST_F(SupervisorTest, WhoIsStoppedForGoodEndsInGoodOrderToo) {
+  const auto stop = [](Supervisor* supervisor) { supervisor->Stop("w"); };
+  const DaemonEvent crashed = DeathAfter(
+      "trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done", stop);
+  EXPECT_TRUE(crashed.told);
+  EXPECT_FALSE(crashed.as_told);
+  // It was just starting, and had nothing to bring to an end.
+  const DaemonEvent starting = DeathAfter("echo up; exec sleep 100", stop);
+  EXPECT_EQ(starting.end.signal, SIGTERM);
+  EXPECT_TRUE(starting.as_told);
+}
+
+TEST_F(SupervisorTest, WhoIsKilledEndsByThat) {
+  const auto kill = [](Supervisor* supervisor) { supervisor->Kill("w"); };
+  const auto remove = [](Supervisor* supervisor) { supervisor->Remove("w"); };
+  EXPECT_TRUE(DeathAfter("echo up; exec sleep 100", kill).as_told);
+  EXPECT_TRUE(DeathAfter("echo up; exec sleep 100", remove).as_told);
+}
+
+TEST_F(SupervisorTest, OrdersAreMetInTheirOwnWay) {
+  const ProcessEnd clean, failed{.exit_code = 3};
+  const ProcessEnd by_term{.signal = SIGTERM}, by_kill{.signal = SIGKILL};
+  const ProcessEnd crashed{.signal = SIGSEGV};
+  struct Case {
+    Orders orders;
+    bool clean, by_term, by_kill;
+  };
+  for (const Case& one : {
+           Case{{}, false, false, false},
+           Case{{.asked = true}, true, true, false},
+           Case{{.killed = true}, false, false, true},
+           Case{{.asked = true, .killed = true}, true, true, true},
+           Case{{.at_place = true}, false, false, true},
+       }) {
+    const Orders& orders = one.orders;
+    SCOPED_TRACE(testing::Message()
+                 << orders.asked << orders.killed << orders.at_place);
+    EXPECT_EQ(orders.MetBy(clean), one.clean);
+    EXPECT_EQ(orders.MetBy(by_term), one.by_term);
+    EXPECT_EQ(orders.MetBy(by_kill), one.by_kill);
+    EXPECT_FALSE(orders.MetBy(failed));
+    EXPECT_FALSE(orders.MetBy(crashed));
+  }
+}
+
+// A worker that was leaving was asked again by the end of the run, and took
+// that for: at once, with code 1.
+TEST_F(SupervisorTest, NobodyIsAskedTwice) {
+  Supervisor supervisor({});
+  const ProcessSpec leaves = Shell(
+      "trap 'trap \"exit 1\" TERM; echo leaves' TERM; trap 'exit 0' WINCH; "
+      "echo up; while :; do sleep 0.01; done");
+  ASSERT_TRUE(supervisor.Start("w", leaves, leaves, now_).ok());
+  AwaitLog("up");
+  EXPECT_TRUE(supervisor.Terminate("w", now_ + absl::Seconds(5)));
+  AwaitLog("leaves");
+  supervisor.Stop("w");
+  EXPECT_EQ(supervisor.NextDue(), now_ + absl::Seconds(5));
+  // A shell handles signals in the order of their numbers: a second SIGTERM
+  // would go before.
+  kill(supervisor.Pid("w"), SIGWINCH);
+  const DaemonEvent died = NextEvent(&supervisor);
+  EXPECT_TRUE(died.end.clean()) << died.end.ToString();
+  EXPECT_TRUE(died.as_told);
+  EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+TEST_F(SupervisorTest, NobodysOrderIsNotAsTold) {
+  const auto nothing = [](Supervisor*) {};
+  for (const char* end :
+       {"exit 0", "exit 3", "kill -TERM $$", "kill -KILL $$"}) {
+    const DaemonEvent event =
+        DeathAfter(std::string("echo up; ") + end, nothing);
+    EXPECT_FALSE(event.told) << end;
+    EXPECT_FALSE(event.as_told) << end;
+  }
 }
 
 TEST_F(SupervisorTest, WhoIsRemovedIsKilledForGood) {
