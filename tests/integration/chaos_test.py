@@ -7,7 +7,9 @@ once.
 import glob
 import json
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -149,6 +151,32 @@ class ChaosTest(unittest.TestCase):
             self.assertEqual([event["what"] for event in report["events"]],
                              ["worker-1 added", "worker-1 removed",
                               "worker-1 added"])
+
+    def test_an_interrupted_run_is_gone_on_with_as_it_says(self):
+        self.write("late.yaml",
+                   "name: late\nevents:\n  - {at: 1h, kill: worker}\n")
+        chaos = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), "chaos", "job.yaml", "--scenario",
+             "late.yaml", "--batch-time", "20ms", "--set",
+             "optimizer.rate=0.002"],
+            cwd=self.folder, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.addCleanup(chaos.kill)
+        said = ""
+        while "ex/s" not in said:  # It trains.
+            line = chaos.stdout.readline()
+            self.assertTrue(line, said)
+            said += line
+        chaos.send_signal(signal.SIGINT)
+        said += chaos.communicate(timeout=LIMIT_S)[0]
+        self.assertEqual(chaos.returncode, 130, said)
+        hint = said.split("go on with: ebb ")[1].splitlines()[0]
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), *shlex.split(hint)], cwd=self.folder,
+            text=True, timeout=LIMIT_S, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.assertEqual(ran.returncode, 0, ran.stdout)
+        self.assertIn("exact", ran.stdout)
 
     def test_mistakes_are_told_before_anything_starts(self):
         self.write("bad.yaml", "name: bad\nevents:\n  - {at: 1s, kil: ps}\n")

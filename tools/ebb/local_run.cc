@@ -471,9 +471,14 @@ void LocalRun::Finish() {
     if (!written.ok()) Problem(written.message());
   }
   screen_.Print(ReportText(report_, screen_.console()));
-  if (report_.interrupted && report_.problems.empty()) {
-    screen_.Print(absl::StrCat("go on with: ebb run ", options_.job.file,
-                               " --resume --run-dir ", folder_.shown(), "\n"));
+  const bool begun = submitted_ != absl::InfiniteFuture();
+  if (report_.interrupted && begun && report_.problems.empty()) {
+    std::string command = absl::StrCat("ebb run ", options_.job.file);
+    for (const std::string& one : options_.job.overrides) {
+      absl::StrAppend(&command, " --set '", one, "'");
+    }
+    screen_.Print(absl::StrCat("go on with: ", command, " --resume --run-dir ",
+                               folder_.shown(), "\n"));
   }
 }
 
