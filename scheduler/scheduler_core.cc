@@ -690,6 +690,13 @@ void SchedulerCore::OnTick(absl::Time now, SchedulerActions* out) {
 absl::Time SchedulerCore::NextTick() const {
   absl::Time next = gathering_ ? gather_until_ : absl::InfiniteFuture();
   for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTick());
+  // While somebody wants a server's place, time is looked at often enough to
+  // notice if it stood still.
+  for (const auto& [id, server] : cluster_.servers) {
+    if (server.connected && server.challenged_at != absl::InfiniteFuture()) {
+      next = std::min(next, last_event_ + options_.server_ttl / 8);
+    }
+  }
   return next;
 }
 

@@ -169,6 +169,23 @@ TEST_F(SchedulerTwinTest, ASilentServerIsDisplacedAndTold) {
   EXPECT_TRUE(core_->cluster().servers.at(kServer).connected);
 }
 
+// Bug: one that asked rarely was taken for a scheduler that stood still, and
+// never got the place.
+TEST_F(SchedulerTwinTest, TheOtherMayAskAsRarelyAsItLikes) {
+  SchedulerOptions options;
+  options.server_ttl = options.last_word = absl::Seconds(1);
+  Restart({}, options);
+  FirstUp();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(TwinUp().has_value());
+    const absl::Time until = now_ + absl::Milliseconds(900);
+    while (core_->NextTick() < until) Tick(core_->NextTick() - now_);
+    now_ = until;
+  }
+  EXPECT_FALSE(TwinUp().has_value());
+  EXPECT_EQ(core_->NextTick(), absl::InfiniteFuture());
+}
+
 // Bug: each made the other's wait begin anew, for ever.
 TEST_F(SchedulerTwinTest, TwoThatWantThePlaceDoNotKeepEachOtherOut) {
   FirstUp();
