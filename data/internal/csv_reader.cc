@@ -413,7 +413,7 @@ absl::StatusOr<bool> CsvReader::Next(Example* example) {
   while (!problems.full()) {
     if (!std::exchange(pending_, false)) {
       absl::string_view line;
-      const absl::StatusOr<bool> more = ReadLine(&line);
+      absl::StatusOr<bool> more = ReadLine(&line);
       if (!more.ok() || !*more) {
         if (problems.empty()) return more;
         break;

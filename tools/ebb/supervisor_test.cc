@@ -64,7 +64,7 @@ class SupervisorTest : public ::testing::Test {
     EXPECT_TRUE(started.ok()) << started;
     AwaitLog("up");
     order(&supervisor);
-    const DaemonEvent event = NextEvent(&supervisor);
+    DaemonEvent event = NextEvent(&supervisor);
     EXPECT_EQ(event.kind, DaemonEvent::Kind::kDied);
     return event;
   }
