@@ -20,17 +20,14 @@
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
-#include "tools/ebb/local_run.h"
+#include "tools/ebb/run_facts.h"
+#include "tools/ebb/run_flags.h"
 
 namespace ebb::tools {
 
 namespace {
 
 constexpr absl::Duration kWarmUp = absl::Seconds(10);
-constexpr int kServers = 2;
-constexpr int kWorkers = 3;
-constexpr int kMostServers = 64;
-constexpr int kMostWorkers = 256;
 
 struct Flags {
   JobFlags job;
@@ -121,8 +118,8 @@ absl::StatusOr<ChaosOptions> ByScenario(Flags* flags) {
   options.batch_time = scenario.compute.value_or(absl::ZeroDuration());
   if (!flags->run.servers) flags->run.servers = scenario.servers;
   if (!flags->run.workers) flags->run.workers = scenario.workers;
-  if (!flags->run.servers) flags->run.servers = kServers;
-  if (!flags->run.workers) flags->run.workers = kWorkers;
+  if (!flags->run.servers) flags->run.servers = RunFacts().servers;
+  if (!flags->run.workers) flags->run.workers = RunFacts().workers;
   options.workers = *flags->run.workers;
   EBB_RETURN_IF_ERROR(
       CheckNames(options.events, *flags->run.servers, options.workers));
@@ -153,10 +150,7 @@ int Chaos(Flags& flags) {
   }
   ChaosRun chaos(*std::move(options));
   flags.run.disturbance = &chaos;
-  const auto report = RunLocally(flags.run);
-  if (!report.ok()) return Report(report.status());
-  if (report->interrupted) return kExitInterrupted;
-  return report->problems.empty() ? kExitGood : kExitFailed;
+  return RunToItsEnd(flags.run);
 }
 
 }  // namespace
@@ -167,7 +161,6 @@ void AddChaosCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
   AddJobFlags(command, &flags->job);
   command->get_option("JOB")->required(false);
-  RunOptions& run = flags->run;
   command->add_option("--scenario", flags->scenario,
                       "What is done, and when (YAML); see examples/chaos/");
   command->add_option("--trace", flags->trace,
@@ -185,15 +178,7 @@ void AddChaosCommand(CLI::App* app, int* exit_code) {
                   "goodput (10s with --trace, else none)");
   command->add_option("--chaos-seed", flags->seed,
                       "Of who is meant by a role, and of --make-trace");
-  command->add_option("--servers", run.servers, "Parameter servers")
-      ->check(CLI::Range(1, kMostServers));
-  command->add_option("--workers", run.workers, "Workers")
-      ->check(CLI::Range(1, kMostWorkers));
-  command->add_option("--report", run.report_file,
-                      "Also write the report (JSON) to this file");
-  command->add_option("--run-dir", run.folder,
-                      "Folder of the run (runs/NAME-N)");
-  command->add_flag("--quiet", run.quiet, "Print errors only");
+  AddRunFlags(command, &flags->run);
   command->add_flag("--make-trace", flags->make_trace,
                     "Print a trace of a market of these figures, and no more:");
   command->add_option("--nodes", flags->market.nodes, "Machines")

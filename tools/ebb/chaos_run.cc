@@ -98,10 +98,10 @@ std::optional<ChaosRun::Seen> ChaosRun::Look(const RunMoment& moment) {
   const v1::JobStatus& job = status.jobs(0);
   // A scheduler that is new has not heard all marks yet: none are uncounted.
   return Seen{at(status_ms_), std::max(last_.counted, job.applied_min()),
-              job.examples(), !status.workers().empty()};
+              job.examples()};
 }
 
-bool ChaosRun::WarmedUp(const Seen& seen, LocalCluster* cluster) {
+bool ChaosRun::WarmedUp(const Seen& seen) {
   if (options_.warm_up <= absl::ZeroDuration()) return true;
   meter_.Add(seen.at, seen.counted);
   if (seen.counted > 0 && !first_counted_) first_counted_ = seen.at;
@@ -118,7 +118,7 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
   NoteEnds(moment.elapsed, *cluster);
   std::vector<std::string> lines;
   if (!begun_) {
-    if (!seen || !WarmedUp(*seen, cluster)) return lines;
+    if (!seen || !WarmedUp(*seen)) return lines;
     begun_ = *seen;
     if (meter_.rate()) {
       lines.push_back(absl::StrCat("one worker alone computes ",

@@ -52,13 +52,12 @@ class ChaosRun final : public Disturbance {
     absl::Duration at;  // Since the submission.
     int64_t counted = 0;
     int64_t examples = 0;
-    bool workers = false;  // Any.
   };
 
   // Nothing: the scheduler was not heard from since.
   std::optional<Seen> Look(const RunMoment& moment);
   // False: one worker is still alone.
-  bool WarmedUp(const Seen& seen, LocalCluster* cluster);
+  bool WarmedUp(const Seen& seen);
   // False: the daemon was not there, or, where it is added, is.
   absl::StatusOr<bool> CarryOut(const chaos::Disturb& disturb,
                                 const std::string& daemon, absl::Duration at,

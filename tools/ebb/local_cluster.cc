@@ -214,7 +214,7 @@ absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
     if (absl::Now() > deadline && !killed) {
       killed = true;
       for (const std::string& daemon : daemons) {
-        if (!supervisor_.KillStopped(daemon)) continue;
+        if (!supervisor_.Kill(daemon)) continue;
         problems->push_back(absl::StrCat(daemon, " did not end within ",
                                          DurationText(grace),
                                          " and was killed"));

@@ -7,6 +7,7 @@
 #include "tools/ebb/command.h"
 #include "tools/ebb/kill_every.h"
 #include "tools/ebb/local_run.h"
+#include "tools/ebb/run_flags.h"
 
 namespace ebb::tools {
 
@@ -23,10 +24,7 @@ int Run(Flags& flags) {
   flags.run.job = flags.job.Choice();
   KillEvery kills(flags.kill_every, flags.kill_seed);
   if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
-  const auto report = RunLocally(flags.run);
-  if (!report.ok()) return Report(report.status());
-  if (report->interrupted) return kExitInterrupted;
-  return report->problems.empty() ? kExitGood : kExitFailed;
+  return RunToItsEnd(flags.run);
 }
 
 }  // namespace
@@ -36,22 +34,13 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
       app->add_subcommand("run", "Trains a job on a cluster of its own, here");
   const auto flags = std::make_shared<Flags>();
   AddJobFlags(command, &flags->job);
-  RunOptions& run = flags->run;
-  command->add_option("--servers", run.servers, "Parameter servers (2)")
-      ->check(CLI::Range(1, 64));
-  command->add_option("--workers", run.workers, "Workers (3)")
-      ->check(CLI::Range(1, 256));
-  command->add_option("--report", run.report_file,
-                      "Also write the report (JSON) to this file");
-  command->add_option("--run-dir", run.folder,
-                      "Folder of the run (runs/NAME-N)");
-  command->add_flag("--resume", run.resume,
+  AddRunFlags(command, &flags->run);
+  command->add_flag("--resume", flags->run.resume,
                     "Go on with the run in --run-dir, or with the newest");
   AddDurationFlag(command, "--kill-every", &flags->kill_every,
                   "Kill a daemon every so many seconds, and bring it back");
   command->add_option("--kill-seed", flags->kill_seed,
                       "Of the kills (the job's seed)");
-  command->add_flag("--quiet", run.quiet, "Print errors only");
   command->footer(R"(
 Starts a scheduler, servers and workers as processes, trains, audits, and ends
 them. Everything they write is in the run's folder: logs, checkpoints, metrics,

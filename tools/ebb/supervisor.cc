@@ -175,10 +175,6 @@ void Supervisor::StartNoMore(absl::string_view daemon) {
   entry->due = absl::InfiniteFuture();
 }
 
-bool Supervisor::KillStopped(absl::string_view daemon) {
-  return Send(daemon, SIGKILL);
-}
-
 bool Supervisor::Running(absl::string_view daemon) const {
   const Daemon* entry = Find(daemon);
   return entry != nullptr && entry->process.has_value();

@@ -92,7 +92,8 @@ class Supervisor {
   // When Poll has something to start or to kill; infinite: nothing.
   absl::Time NextDue() const;
 
-  // Kills it with SIGKILL; it is started again. False: it does not run.
+  // Kills it with SIGKILL; it is started again, unless it was stopped. False:
+  // it does not run.
   bool Kill(absl::string_view daemon);
   // The same; the life that follows is `next`, which is told to kill itself at
   // `place`.
@@ -110,9 +111,6 @@ class Supervisor {
             absl::Time kill_at = absl::InfiniteFuture());
   // It is killed and not started again.
   void Remove(absl::string_view daemon);
-  // Sends SIGKILL to a daemon that was stopped and is still there. False: it
-  // had gone.
-  bool KillStopped(absl::string_view daemon);
 
   bool Running(absl::string_view daemon) const;
   // 0: it does not run.

@@ -254,7 +254,6 @@ TEST_F(SupervisorTest, StoppedDaemonsEndAndStayAway) {
   EXPECT_TRUE(event.end.clean());
   EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
   EXPECT_FALSE(supervisor.Kill("w"));
-  EXPECT_FALSE(supervisor.KillStopped("w"));
   EXPECT_THAT(LogText(), HasSubstr("drained"));
 }
 

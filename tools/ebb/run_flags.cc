@@ -1,0 +1,26 @@
+#include "tools/ebb/run_flags.h"
+
+#include "tools/ebb/command.h"
+
+namespace ebb::tools {
+
+void AddRunFlags(CLI::App* command, RunOptions* run) {
+  command->add_option("--servers", run->servers, "Parameter servers (2)")
+      ->check(CLI::Range(1, kMostServers));
+  command->add_option("--workers", run->workers, "Workers (3)")
+      ->check(CLI::Range(1, kMostWorkers));
+  command->add_option("--report", run->report_file,
+                      "Also write the report (JSON) to this file");
+  command->add_option("--run-dir", run->folder,
+                      "Folder of the run (runs/NAME-N)");
+  command->add_flag("--quiet", run->quiet, "Print errors only");
+}
+
+int RunToItsEnd(const RunOptions& run) {
+  const auto report = RunLocally(run);
+  if (!report.ok()) return Report(report.status());
+  if (report->interrupted) return kExitInterrupted;
+  return report->problems.empty() ? kExitGood : kExitFailed;
+}
+
+}  // namespace ebb::tools

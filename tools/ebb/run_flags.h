@@ -1,0 +1,22 @@
+// What `ebb run` and `ebb chaos` have in common on the command line.
+#ifndef EBB_TOOLS_EBB_RUN_FLAGS_H_
+#define EBB_TOOLS_EBB_RUN_FLAGS_H_
+
+#include "CLI/CLI.hpp"
+#include "tools/ebb/local_run.h"
+
+namespace ebb::tools {
+
+// Processes of a cluster on this machine, at most.
+inline constexpr int kMostServers = 64;
+inline constexpr int kMostWorkers = 256;
+
+// --servers, --workers, --report, --run-dir, --quiet.
+void AddRunFlags(CLI::App* command, RunOptions* run);
+
+// The whole run; returns the exit code.
+int RunToItsEnd(const RunOptions& run);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_FLAGS_H_
