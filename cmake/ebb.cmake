@@ -44,10 +44,10 @@ set(EBB_SANITIZER_ENVIRONMENT)
 if(EBB_SANITIZE)
   set(EBB_SANITIZER_FLAGS -fsanitize=${EBB_SANITIZE}
                           -fno-sanitize-recover=all -O1 -g1)
-  # The packaged gRPC and Abseil are not instrumented: without the option TSan
-  # reports races inside them that are none.
+  # The packaged gRPC and Abseil are not instrumented: without the first option
+  # TSan reports races inside them that are none.
   set(EBB_SANITIZER_ENVIRONMENT
-      TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1
+      TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan_suppressions.txt
       ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
       UBSAN_OPTIONS=print_stacktrace=1)
 endif()
