@@ -50,7 +50,7 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
     request.target_clock = spec_.target_clock;
     request.round = spec_.round;
     request.snapshot = spec_.snapshot;
-    under_way_[id] = {request.request, request.segments.size()};
+    under_way_[id] = request.request;
     out->push_back(SendPull{{spec_.job, id, request.request},
                             server.address,
                             std::move(request),
@@ -60,10 +60,9 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
 
 bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
   const auto it = under_way_.find(id.server);
-  if (!active() || it == under_way_.end() || it->second.request != id.request) {
+  if (!active() || it == under_way_.end() || it->second != id.request) {
     return false;
   }
-  size_t unanswered = it->second.segments;
   under_way_.erase(it);
   routes->Answered(id.server);
   for (PullSegment& segment : reply.segments) {
@@ -73,7 +72,6 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
       case PullResult::kValues:
         have_[p] = true;
         --missing_;
-        --unanswered;
         values_->partitions[p] = std::move(segment.values);
         values_->updates[p] = segment.updates;
         break;
@@ -102,14 +100,15 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
         return true;
     }
   }
-  if (unanswered != 0) ask_ = true;
+  // Also what moved to this server while it was busy with the request.
+  ask_ = missing_ > 0;
   if (missing_ == 0) state_ = State::kDone;
   return true;
 }
 
 bool Puller::Failed(const PullId& id) {
   const auto it = under_way_.find(id.server);
-  if (!active() || it == under_way_.end() || it->second.request != id.request) {
+  if (!active() || it == under_way_.end() || it->second != id.request) {
     return false;
   }
   under_way_.erase(it);

@@ -79,11 +79,7 @@ class Puller {
   std::shared_ptr<PulledValues> values_;
   std::vector<bool> have_;
   int32_t missing_ = 0;
-  struct UnderWay {
-    int64_t request;
-    size_t segments;
-  };
-  std::map<ServerId, UnderWay> under_way_;
+  std::map<ServerId, int64_t> under_way_;  // The number of the request.
   // Pump has nothing to do as long as this is false and the routes are as they
   // were: with many servers it is called far more often than it finds work.
   bool ask_ = false;

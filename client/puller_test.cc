@@ -109,6 +109,27 @@ TEST_F(PullerTest, AsksWhereAPartitionWentWhileItWaits) {
   EXPECT_EQ(moved[0].address, "ps-2");
 }
 
+// Bug: nobody asked for it when that server had answered.
+TEST_F(PullerTest, AsksABusyServerForWhatMovedThere) {
+  const auto pulls = Pump();
+  ASSERT_EQ(pulls.size(), 2);
+  place_.partitions[0].server = ServerId(1);
+  place_.partitions[0].server_session = SessionId(11);
+  place_.partitions[0].term = Term(2);
+  routes_.Update(place_);
+  EXPECT_TRUE(Pump().empty());  // It is busy.
+  PullReply half = ReplyTo(pulls[0], PullResult::kValues);
+  half.segments[0].result = PullResult::kWrongPlacement;
+  puller_.Reply(pulls[0].id, std::move(half), &routes_);
+  EXPECT_TRUE(Pump().empty());
+  puller_.Reply(pulls[1].id, ReplyTo(pulls[1], PullResult::kValues), &routes_);
+  const auto last = Pump();
+  ASSERT_EQ(last.size(), 1);
+  EXPECT_EQ(last[0].id.server, ServerId(1));
+  ASSERT_EQ(last[0].request.segments.size(), 1);
+  EXPECT_EQ(last[0].request.segments[0].partition, PartitionId(0));
+}
+
 TEST_F(PullerTest, NeedsAPlacementWhereNoRouteIsKnown) {
   routes_.Forget(PartitionId(3));
   EXPECT_EQ(Pump().size(), 2);

@@ -70,6 +70,9 @@ StopSignal::StopSignal() {
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   // A peer that is gone is an error of the call, not of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  // A file that may not grow (ulimit -f) is an error to tell of, as a full
+  // disk.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 int StopSignal::Wait() const {

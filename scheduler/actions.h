@@ -24,7 +24,8 @@ struct SchedulerOptions {
   absl::Duration lease_ttl = absl::Seconds(3);
   // A "done" that the servers' marks do not confirm in this time is forgotten.
   absl::Duration confirm_timeout = absl::Seconds(1);
-  // How long a starting scheduler waits for servers it knows of.
+  // How long a starting scheduler waits for servers it knows of; and how long a
+  // server may be away before others take its partitions, where they can.
   absl::Duration takeover_after = absl::Seconds(60);
   // An evaluation that gives no result is begun again after this long.
   absl::Duration evaluation_timeout = absl::Seconds(60);
@@ -35,6 +36,8 @@ struct SchedulerOptions {
   // What a silent server said may still lie unread in a scheduler that stood
   // still itself. So long is waited for it.
   absl::Duration last_word = absl::Seconds(1);
+  // A partition's move whose target shows no progress for so long is given up.
+  absl::Duration move_timeout = absl::Seconds(3);
   // A job waits for so many servers before its partitions are placed.
   int32_t min_servers = 1;
 };

@@ -34,9 +34,14 @@ struct ServerInfo {
   int64_t process_id = 0;
   LinkId link;
   bool connected = false;
-  absl::Time since = absl::InfinitePast();  // Connected or lost since.
+  // Connected or lost since; or heard of, if it never connected.
+  absl::Time since = absl::InfinitePast();
   absl::Time last_heard = absl::InfinitePast();
   std::map<JobId, ServerReport> reports;
+  // As in RegisterServer.
+  std::string shared_folder;
+  bool leaving = false;
+  bool told_to_leave = false;  // LeaveNow was sent.
   // Of another process with this id that was refused last.
   SessionId refused;
   std::string refusal;
@@ -60,7 +65,9 @@ struct WorkerInfo {
   int32_t wants = 0;  // Items it could take.
   bool draining = false;
   bool parked = false;
+  bool silent = false;   // Its lease ran out, and it was not heard since.
   int64_t examples = 0;  // Computed in its life, as it last said.
+  JobId job;             // That it works for: see allotment.h. 0: it is idle.
   // As in RegisterWorker.
   JobId only_job;
   bool no_evaluations = false;
@@ -78,6 +85,11 @@ struct Cluster {
   std::map<ServerId, ServerInfo> servers;
   std::map<SessionId, WorkerInfo> workers;
 
+  std::vector<ServerId> ServerIds() const {
+    std::vector<ServerId> ids;
+    for (const auto& [id, server] : servers) ids.push_back(id);
+    return ids;
+  }
   // How many workers may work on the job.
   int64_t WorkersFor(JobId job) const {
     return std::count_if(

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
+#include "scheduler/status.h"
 
 namespace ebb::scheduler {
 
@@ -170,9 +170,29 @@ class Explainer {
           here ? absl::StrCat("ps ", id.value(), " is loading ", partitions,
                               " partitions")
                : absl::StrCat("ps ", id.value(), ", which owns ", partitions,
-                              " of ", plan_.partitions, " partitions, is away"),
+                              " of ", plan_.partitions, " partitions, is away",
+                              it == cluster_.servers.end()
+                                  ? ""
+                                  : WhoTakesOver(it->second, since)),
           since);
     }
+  }
+
+  std::string WhoTakesOver(const ServerInfo& gone, absl::Duration since) const {
+    if (gone.shared_folder.empty()) {
+      return "; it has no --shared-checkpoints, so they wait for it";
+    }
+    const bool heirs = std::any_of(
+        cluster_.servers.begin(), cluster_.servers.end(), [&](const auto& one) {
+          return one.second.connected && !one.second.leaving &&
+                 one.second.shared_folder == gone.shared_folder;
+        });
+    if (!heirs) return "; no other server has its --shared-checkpoints";
+    const absl::Duration left = core_.options().takeover_after - since;
+    return absl::StrCat(
+        "; others take them in ",
+        absl::FormatDuration(std::max(absl::ZeroDuration(),
+                                      absl::Floor(left, absl::Seconds(1)))));
   }
 
   void Workers() {
@@ -186,33 +206,40 @@ class Explainer {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("none of the ", cluster_.workers.size(),
                        " workers can work on this job; their logs say why"));
-    } else if (!job_.HasBegun(cluster_)) {
+    } else if (!job_.HasBegun() && able < plan_.min_workers) {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("the job begins with ", plan_.min_workers,
                        " workers (workers.min); there are ", able));
     }
   }
 
-  // A worker asks for its next item while it has one, so it stays with the
-  // earliest job that has any.
+  // Why it has none, or fewer than it takes at least: who has them.
   void AtOtherJobs() {
-    if (!job_.leases().held().empty()) return;
-    std::set<std::string> others;
-    for (const auto& [session, worker] : cluster_.workers) {
-      if (!worker.MayWorkOn(job_.id())) continue;
-      bool free = true;
-      for (const auto& [id, other] : core_.jobs()) {
-        if (other->leases().HeldBy(session).empty()) continue;
-        others.insert(other->record()->name);
-        free = false;
-      }
-      if (free) return;
+    const int64_t has = WorkersOf(picture_, job_);
+    const int64_t least =
+        std::min<int64_t>(std::max(1, plan_.min_workers), WorkersWanted(job_));
+    if (has >= least) return;
+    std::vector<std::pair<int64_t, const TrainingJob*>> others;
+    for (const auto& [id, other] : core_.jobs()) {
+      const int64_t n = WorkersOf(picture_, *other);
+      if (n > 0 && other.get() != &job_) others.emplace_back(n, other.get());
     }
     if (others.empty()) return;
+    std::stable_sort(
+        others.begin(), others.end(), [](const auto& a, const auto& b) {
+          return a.second->plan().priority > b.second->plan().priority;
+        });
+    std::string text = absl::StrCat(
+        "waits for workers: it has ", has, " and takes ", least,
+        " at least; of the ", core_.allotment().workers(), " that are there ");
+    for (const auto& [n, other] : others) {
+      absl::StrAppend(&text, other == others.front().second ? "" : ", ", n,
+                      n == 1 ? " is" : " are", " with job ",
+                      other->record()->name, " of priority ",
+                      other->plan().priority);
+    }
     Add(Reason::KIND_NO_WORKERS, "workers",
-        absl::StrCat("all workers are at ", absl::StrJoin(others, ", "),
-                     ": an earlier job goes first, a later one gets the "
-                     "workers that it leaves free"));
+        absl::StrCat(text, "; its own priority is ", plan_.priority));
   }
 
   // What servers complain of.

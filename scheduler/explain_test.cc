@@ -200,7 +200,8 @@ TEST_F(ExplainTest, AServerThatIsAway) {
   core_->OnServerDisconnected(kServerLink, now_, &actions);
   now_ += absl::Seconds(3);
   EXPECT_THAT(Only(Reason::KIND_SERVER_AWAY),
-              HasSubstr("ps 0, which owns 2 of 2 partitions, is away"));
+              AllOf(HasSubstr("ps 0, which owns 2 of 2 partitions, is away"),
+                    HasSubstr("no --shared-checkpoints, so they wait")));
   EXPECT_EQ(Explain()[0].for_ms(), 3000);
 }
 
@@ -259,22 +260,32 @@ TEST_F(ExplainTest, AnotherJobsTroubleIsNotThisJobs) {
   statistics.problem = "make room";
   statistics.problem_kind = ServerProblem::kDisk;
   FromServer(statistics);
-  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("at test"));
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("with job test"));
 }
 
-TEST_F(ExplainTest, AJobWhoseWorkersAreAtAnEarlierOne) {
+TEST_F(ExplainTest, AJobWhoseWorkersAreWithOthers) {
   record_.name = "first";
+  record_.plan.priority = 10;
   Ready();
   WorkerUp(kFirstLink, kFirst, "a");
+  const JobId first = job_;
   record_.name = "second";
+  record_.plan.priority = 0;
   Submit();
   Register();
-  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS),
-              HasSubstr("all workers are at first: an earlier job goes first"));
+  EXPECT_EQ(Only(Reason::KIND_NO_WORKERS),
+            "waits for workers: it has 0 and takes 1 at least; of the 1 that "
+            "are there 1 is with job first of priority 10; its own priority "
+            "is 0");
   WorkerUp(kSecondLink, kSecond, "b");
-  FromWorker(kSecondLink, ItemEnd{kSecond, JobId(), Generation(), {0, 0}});
-  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("all workers"));
-  FromWorker(kSecondLink, LeaseRequest{kSecond, 4});  // All that is left.
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("2 are with job first"));
+  // What the first has no work for goes to the second.
+  const JobId second = std::exchange(job_, first);
+  for (int32_t shard = 0; shard < 3; ++shard) {
+    Applied(PartitionId(0), {0, shard}, 2);
+    Applied(PartitionId(1), {0, shard}, 2);
+  }
+  job_ = second;
   EXPECT_THAT(Explain(), IsEmpty());
 }
 

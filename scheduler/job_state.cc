@@ -55,15 +55,22 @@ template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, JobState>
 void VisitFields(Struct& state, Visitor&& visit) {
   auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
-         quarantined, failed_at, skipped, evaluations] = state;
+         quarantined, failed_at, skipped, evaluations, paused_by_operator,
+         scaled_workers, owned_since, servers] = state;
   visit(generation, rollback, rolled_back, phase, reason, owners, failures,
         quarantined, failed_at, skipped, evaluations);
+  // In the third version and later: see Encode and Decode.
+  static_cast<void>(paused_by_operator);
+  static_cast<void>(scaled_workers);
+  static_cast<void>(owned_since);
+  static_cast<void>(servers);
 }
 
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-constexpr uint32_t kVersion = 2;  // 1 had no `rolled_back`.
+// 1 had no `rolled_back`, 2 ended with the evaluations.
+constexpr uint32_t kVersion = 3;
 
 }  // namespace
 
@@ -71,16 +78,22 @@ std::string JobState::Encode() const {
   std::string body;
   FieldWriter writer(&body);
   VisitFields(*this, writer);
+  writer(paused_by_operator, scaled_workers, owned_since, servers);
   return Seal(kMagic, kVersion, body);
 }
 
 absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
+  uint32_t version = 0;
   EBB_ASSIGN_OR_RETURN(
       const absl::string_view body,
-      Unseal(kMagic, kVersion, "stored state of a job", bytes));
+      Unseal(kMagic, kVersion, "stored state of a job", bytes, &version));
   JobState state;
   FieldReader reader(body);
   VisitFields(state, reader);
+  if (version >= 3) {
+    reader(state.paused_by_operator, state.scaled_workers, state.owned_since,
+           state.servers);
+  }
   if (!reader.done()) {
     return absl::DataLossError("stored state of a job: cannot be read");
   }

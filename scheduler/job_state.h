@@ -46,6 +46,12 @@ struct JobState {
   std::map<int64_t, int64_t> failed_at;
   std::vector<SkippedRange> skipped;
   std::vector<Evaluation> evaluations;
+  bool paused_by_operator = false;
+  int32_t scaled_workers = -1;  // At most; 0: no limit; -1: as in the plan.
+  // By partition: the newest term that was drawn for its owner; 0: none yet.
+  // Who claims it with an older one is an owner of before.
+  std::vector<Term> owned_since;
+  int32_t servers = 0;  // Over how many the partitions lie at most; 0: all.
 
   std::string Encode() const;
   static absl::StatusOr<JobState> Decode(absl::string_view bytes);

@@ -126,6 +126,11 @@ void LeaseTable::ReopenUnconfirmed(absl::Time now) {
   }
 }
 
+int64_t LeaseTable::CountHeldBy(SessionId worker) const {
+  const auto it = by_worker_.find(worker);
+  return it == by_worker_.end() ? 0 : static_cast<int64_t>(it->second.size());
+}
+
 std::vector<int64_t> LeaseTable::HeldBy(SessionId worker) const {
   const auto it = by_worker_.find(worker);
   if (it == by_worker_.end()) return {};

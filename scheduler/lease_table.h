@@ -65,7 +65,13 @@ class LeaseTable {
   // Nothing expires before it.
   absl::Time NextExpiry() const { return next_expiry_; }
 
+  // Items that are held or could be: how many workers could be of use.
+  int64_t Unfinished() const {
+    return plan_->items() - marks_->full_everywhere() -
+           static_cast<int64_t>(hinted_.size() + quarantined_.size());
+  }
   std::vector<int64_t> HeldBy(SessionId worker) const;
+  int64_t CountHeldBy(SessionId worker) const;
   const std::map<int64_t, Held>& held() const { return held_; }
   const std::set<int64_t>& quarantined() const { return quarantined_; }
   // Said to be done, and not confirmed yet; until when that is waited for.

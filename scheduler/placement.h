@@ -23,6 +23,10 @@ struct Ownership {
   Term drawn;         // The highest drawn; 0: none yet.
   Term parent;        // The last that registered; 0: none.
   bool registered = false;
+  // It has also said that a version of this term is durable.
+  bool durable = false;
+  // In which another owner got it, in the scheduler's life; 0: none did.
+  Term moved;
   // The owner has something of it, be it only stored: it said so, or has not
   // been heard since the job was read from the scheduler's store.
   bool kept = false;
@@ -48,6 +52,15 @@ class PlacementTable {
     one.session = session;
     one.drawn = term;
     one.registered = false;
+    one.durable = false;
+  }
+  // Another owner, to whom a term is yet to be granted.
+  void SetOwner(PartitionId p, ServerId owner) {
+    Unregistered(p);
+    Ownership& one = at(p);
+    if (one.owner != owner) one.kept = false;
+    one.owner = owner;
+    one.session = SessionId();
   }
   // The owner registered in the drawn term.
   void Registered(PartitionId p) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -55,20 +56,58 @@ std::optional<Rollback> DecideRollback(
       partitions.begin(), partitions.end(),
       [&](const auto& one) { return one.live.oldest > behind->live.open; });
   if (without == partitions.end()) return std::nullopt;
-  Rollback rollback;
-  rollback.from_round =
-      std::max_element(partitions.begin(), partitions.end(), open)->live.open;
-  rollback.to_round = NewestCommonRound(partitions);
-  for (const PartitionRounds& partition : partitions) {
-    const RoundVersion* version = NewestWith(partition, rollback.to_round);
-    if (version != nullptr) rollback.record.versions.push_back(version->key);
-  }
+  Rollback rollback =
+      RollbackToRound(partitions, std::numeric_limits<int64_t>::max());
   rollback.why =
       absl::StrCat("partition ", behind - partitions.begin(),
                    " came back in round ", behind->live.open,
                    ", whose value partition ", without - partitions.begin(),
                    " no longer keeps: its storage was damaged");
   return rollback;
+}
+
+Rollback RollbackToRound(std::vector<PartitionRounds> partitions,
+                         int64_t round) {
+  Rollback rollback;
+  for (PartitionRounds& partition : partitions) {
+    rollback.from_round = std::max(rollback.from_round, partition.live.open);
+    std::erase_if(partition.stored, [&](const RoundVersion& version) {
+      return version.rounds.open > round;
+    });
+  }
+  rollback.to_round = NewestCommonRound(partitions);
+  for (const PartitionRounds& partition : partitions) {
+    const RoundVersion* version = NewestWith(partition, rollback.to_round);
+    if (version != nullptr) rollback.record.versions.push_back(version->key);
+  }
+  return rollback;
+}
+
+absl::StatusOr<RollbackRecord> ChooseVersions(
+    const std::vector<KeptVersion>& versions, int32_t partitions,
+    const RollbackTarget& target) {
+  RollbackRecord record;
+  for (int32_t p = 0; p < partitions; ++p) {
+    std::vector<const KeptVersion*> old_enough;
+    int64_t kept = 0;
+    for (const KeptVersion& version : versions) {
+      if (version.key.partition != PartitionId(p)) continue;
+      ++kept;
+      if (!target.written_unix_ms ||
+          version.written_unix_ms <= *target.written_unix_ms) {
+        old_enough.push_back(&version);
+      }
+    }
+    std::sort(old_enough.begin(), old_enough.end(),
+              [](const auto* a, const auto* b) { return a->key > b->key; });
+    if (static_cast<int64_t>(old_enough.size()) <= target.versions_ago) {
+      return absl::NotFoundError(
+          absl::StrCat("none of the ", kept, " stored versions of partition ",
+                       p, " is so old; ebb checkpoint list shows them all"));
+    }
+    record.versions.push_back(old_enough[target.versions_ago]->key);
+  }
+  return record;
 }
 
 }  // namespace ebb::scheduler

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/ids.h"
 #include "common/protocol/plan.h"
 
@@ -36,6 +37,28 @@ struct Rollback {
 // nullopt: every partition has the value of the oldest open round.
 std::optional<Rollback> DecideRollback(
     const std::vector<PartitionRounds>& partitions);
+
+// To the newest round of which every partition has a version that was stored
+// when no round after `round` was open; the beginning: there is none.
+Rollback RollbackToRound(std::vector<PartitionRounds> partitions,
+                         int64_t round);
+
+// A stored version of a job that is not in rounds.
+struct KeptVersion {
+  VersionKey key;
+  int64_t written_unix_ms = 0;
+};
+// What an operator wants to go back to: of each partition the newest version
+// that is old enough.
+struct RollbackTarget {
+  int64_t versions_ago = 0;                // 0: the newest.
+  std::optional<int64_t> written_unix_ms;  // Or: stored by then.
+};
+// What to name for each partition; `versions` are sound and of the line.
+// NotFound, naming the partition: none of its versions is old enough.
+absl::StatusOr<RollbackRecord> ChooseVersions(
+    const std::vector<KeptVersion>& versions, int32_t partitions,
+    const RollbackTarget& target);
 
 }  // namespace ebb::scheduler
 

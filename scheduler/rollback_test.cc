@@ -69,5 +69,67 @@ TEST(RollbackTest, KeepsAVersionThatCanBeginAgainToo) {
   EXPECT_THAT(rollback->record.versions, ElementsAre(Key(0, 1, 0)));
 }
 
+TEST(RollbackTest, AnOperatorGoesBackToAnOlderRound) {
+  const std::vector<PartitionRounds> partitions = {
+      {{7, 8},
+       {{Key(0, 1, 0), {1, 3}},
+        {Key(0, 2, 0), {4, 6}},
+        {Key(0, 3, 0), {7, 8}}}},
+      {{7, 8},
+       {{Key(1, 1, 0), {0, 2}},
+        {Key(1, 2, 0), {4, 5}},
+        {Key(1, 3, 0), {7, 8}}}},
+  };
+  const Rollback back = RollbackToRound(partitions, 6);
+  EXPECT_EQ(back.from_round, 8);
+  EXPECT_EQ(back.to_round, 5);
+  EXPECT_THAT(back.record.versions, ElementsAre(Key(0, 2, 0), Key(1, 2, 0)));
+  // A version that had gone on beyond it does not count, though it has the
+  // value.
+  const Rollback older = RollbackToRound(partitions, 4);
+  EXPECT_EQ(older.to_round, 2);
+  EXPECT_THAT(older.record.versions, ElementsAre(Key(0, 1, 0), Key(1, 1, 0)));
+  const Rollback beginning = RollbackToRound(partitions, 1);
+  EXPECT_EQ(beginning.to_round, 0);
+  EXPECT_THAT(beginning.record.versions, IsEmpty());
+}
+
+std::vector<KeptVersion> Kept(int32_t partition,
+                              std::vector<std::pair<int64_t, int64_t>> stored) {
+  std::vector<KeptVersion> kept;
+  for (const auto& [term, written] : stored) {
+    kept.push_back(
+        {{JobId(1), Generation(1), PartitionId(partition), Term(term), 0},
+         written});
+  }
+  return kept;
+}
+
+TEST(ChooseVersionsTest, TakesOfEachPartitionTheNewestThatIsOldEnough) {
+  std::vector<KeptVersion> versions = Kept(0, {{30, 3000}, {10, 1000}});
+  for (const KeptVersion& one : Kept(1, {{11, 900}, {21, 2000}, {31, 3500}})) {
+    versions.push_back(one);
+  }
+  const auto terms = [&](const RollbackTarget& target) {
+    std::vector<uint64_t> all;
+    const auto record = ChooseVersions(versions, 2, target);
+    if (!record.ok()) return all;
+    for (const VersionKey& key : record->versions) {
+      all.push_back(key.term.value());
+    }
+    return all;
+  };
+  EXPECT_EQ(terms({.written_unix_ms = 2500}), (std::vector<uint64_t>{10, 21}));
+  EXPECT_EQ(terms({.written_unix_ms = 3000}), (std::vector<uint64_t>{30, 21}));
+  EXPECT_EQ(terms({.versions_ago = 0}), (std::vector<uint64_t>{30, 31}));
+  EXPECT_EQ(terms({.versions_ago = 1}), (std::vector<uint64_t>{10, 21}));
+  const auto none = ChooseVersions(versions, 2, {.versions_ago = 2});
+  EXPECT_EQ(none.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(none.status().message(),
+            "none of the 2 stored versions of partition 0 is so old; ebb "
+            "checkpoint list shows them all");
+  EXPECT_FALSE(ChooseVersions(versions, 2, {.written_unix_ms = 950}).ok());
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

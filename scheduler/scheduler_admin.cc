@@ -221,6 +221,74 @@ absl::Status SchedulerAdmin::CancelJob(const v1::CancelJobRequest& request,
       kChangeLimit);
 }
 
+absl::Status SchedulerAdmin::PauseJob(const v1::PauseJobRequest& request,
+                                      v1::PauseJobResponse* /*response*/) {
+  return shell_.Change(
+      [id = JobId(request.job())](SchedulerCore* core, absl::Time now,
+                                  SchedulerActions* out) {
+        return core->Pause(id, now, out);
+      },
+      kChangeLimit);
+}
+
+absl::Status SchedulerAdmin::ResumeJob(const v1::ResumeJobRequest& request,
+                                       v1::ResumeJobResponse* /*response*/) {
+  return shell_.Change(
+      [id = JobId(request.job())](SchedulerCore* core, absl::Time now,
+                                  SchedulerActions* out) {
+        return core->EndPause(id, now, out);
+      },
+      kChangeLimit);
+}
+
+absl::Status SchedulerAdmin::ScaleJob(const v1::ScaleJobRequest& request,
+                                      v1::ScaleJobResponse* response) {
+  SchedulerCore::Scale scale;
+  if (request.has_workers()) scale.workers = request.workers();
+  if (request.has_servers()) scale.servers = request.servers();
+  if (!scale.workers && !scale.servers) {
+    return absl::InvalidArgumentError(
+        "nothing to change: name workers or servers");
+  }
+  // Shared: the change may outlive this call.
+  const auto before = std::make_shared<v1::ScaleJobResponse>();
+  EBB_RETURN_IF_ERROR(shell_.Change(
+      [id = request.job(), scale, before](SchedulerCore* core, absl::Time now,
+                                          SchedulerActions* out) {
+        if (const TrainingJob* job = FindJob(*core, id)) {
+          before->set_workers_before(job->max_workers());
+          before->set_servers_before(job->state().servers);
+        }
+        return core->ScaleJob(JobId(id), scale, now, out);
+      },
+      kChangeLimit));
+  *response = *before;
+  return absl::OkStatus();
+}
+
+absl::Status SchedulerAdmin::RollbackJob(const v1::RollbackJobRequest& request,
+                                         v1::RollbackJobResponse* response) {
+  TrainingJob::RollbackOrder order;
+  order.generation = Generation(request.generation());
+  EBB_ASSIGN_OR_RETURN(order.record, rpc::FromProto(request.record()));
+  order.what = request.what();
+  // Shared: the change may outlive this call.
+  const auto done = std::make_shared<v1::RollbackJobResponse>();
+  EBB_RETURN_IF_ERROR(shell_.Change(
+      [id = request.job(), order, done](SchedulerCore* core, absl::Time now,
+                                        SchedulerActions* out) {
+        absl::Status status = core->Rollback(JobId(id), order, now, out);
+        if (const TrainingJob* job = FindJob(*core, id)) {
+          done->set_generation(job->state().generation.value());
+          done->set_rolled_back(job->state().rolled_back);
+        }
+        return status;
+      },
+      kChangeLimit));
+  *response = *done;
+  return absl::OkStatus();
+}
+
 absl::Status SchedulerAdmin::ResolveItem(const v1::ResolveItemRequest& request,
                                          v1::ResolveItemResponse* response) {
   EBB_ASSIGN_OR_RETURN(const ItemId item, rpc::FromProto(request.item()));

@@ -28,6 +28,14 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
                              v1::CheckpointNowResponse* response) override;
   absl::Status CancelJob(const v1::CancelJobRequest& request,
                          v1::CancelJobResponse* response) override;
+  absl::Status PauseJob(const v1::PauseJobRequest& request,
+                        v1::PauseJobResponse* response) override;
+  absl::Status ResumeJob(const v1::ResumeJobRequest& request,
+                         v1::ResumeJobResponse* response) override;
+  absl::Status ScaleJob(const v1::ScaleJobRequest& request,
+                        v1::ScaleJobResponse* response) override;
+  absl::Status RollbackJob(const v1::RollbackJobRequest& request,
+                           v1::RollbackJobResponse* response) override;
   absl::Status ResolveItem(const v1::ResolveItemRequest& request,
                            v1::ResolveItemResponse* response) override;
 

@@ -78,7 +78,10 @@ absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
     } else if (absl::ConsumePrefix(&rest, kServerPrefix)) {
       int32_t id = 0;
       if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
-      core->cluster_.servers[ServerId(id)].id = ServerId(id);
+      ServerInfo& server = core->cluster_.servers[ServerId(id)];
+      server.id = ServerId(id);
+      server.shared_folder = value;
+      server.since = now;
     } else if (absl::ConsumePrefix(&rest, kJobPrefix) &&
                absl::ConsumeSuffix(&rest, "/record")) {
       EBB_ASSIGN_OR_RETURN(JobRecordPtr record, DecodeJobRecord(value));
@@ -140,7 +143,10 @@ void SchedulerCore::OnWorker(LinkId link, const WorkerToScheduler& message,
   NoteTime(now);
   Context context = MakeContext(now, out);
   const size_t first = out->size();
-  if (WorkerInfo* worker = WorkerOf(link)) worker->last_heard = now;
+  if (WorkerInfo* worker = WorkerOf(link)) {
+    worker->last_heard = now;
+    if (std::exchange(worker->silent, false)) LookAt(worker);
+  }
   std::visit([&](const auto& typed) { Handle(link, typed, &context); },
              message);
   Finish(&context, first);
@@ -227,14 +233,23 @@ void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
 
 bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
   for (const auto& [id, job] : jobs_) {
-    const bool has = std::ranges::any_of(
+    if (job->state().phase == JobPhase::kCancelled) continue;
+    const auto mine = std::ranges::find_if(
         message.jobs, [id = id](const JobRegistration& registration) {
           return registration.record != nullptr &&
                  registration.record->id == id;
         });
-    if (has || job->state().phase == JobPhase::kCancelled) continue;
-    // Who had what is not stored: it is heard from the servers.
-    if (gathering_) return true;
+    const bool knows = mine != message.jobs.end();
+    // It may know the job, and have handed over all that it had.
+    const auto claims = [](const PartitionRegistration& one) {
+      return one.serving || one.stored_term != Term();
+    };
+    if (knows &&
+        (!gathering_ || std::ranges::any_of(mine->partitions, claims))) {
+      continue;
+    }
+    // What was adopted from servers since is not stored.
+    if (gathering_ && !knows) return true;
     for (int32_t p = 0; p < job->placement().size(); ++p) {
       const Ownership& one = job->placement().at(PartitionId(p));
       if (one.owner == message.server && one.kept) return true;
@@ -247,6 +262,10 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
                            Context* context) {
   if (!MayRegister(link, message, context)) return;
   ServerInfo& server = cluster_.servers[message.server];
+  if (server.connected && server.session == message.session &&
+      link < server.link) {
+    return;  // Said before it connected anew, and heard only now.
+  }
   const bool known = server.id == message.server && server.session.value() != 0;
   if (server.connected) {
     // A newer life, or a newer connection of the same: it replaces the old.
@@ -257,7 +276,8 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
     context->Log(absl::StrCat("server=", message.server.value(), " is ",
                               known ? "back" : "up", " at ", message.address,
                               " pid=", message.process_id));
-    pending_writes_.push_back({ServerKey(message.server), ""});
+    pending_writes_.push_back(
+        {ServerKey(message.server), message.shared_folder});
   }
   server.id = message.server;
   if (message.session != server.session) server.reports.clear();
@@ -266,11 +286,20 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   server.process_id = message.process_id;
   server.link = link;
   server.connected = true;
+  server.shared_folder = message.shared_folder;
+  server.leaving = message.leaving;
+  server.told_to_leave = false;
   server.since = context->now;
   server.Heard(context->now);
   server_links_[link] = message.server;
   for (const ServerId other : message.known_servers) {
-    cluster_.servers[other].id = other;
+    const auto [it, heard_of_now] = cluster_.servers.try_emplace(other);
+    it->second.id = other;
+    if (heard_of_now) it->second.since = context->now;
+  }
+  // A scheduler without its store must hear of it before it owns anything.
+  if (!known && !gathering_) {
+    for (auto& [id, job] : jobs_) job->TellServers(context);
   }
   std::map<JobId, const JobRegistration*> registered;
   for (const JobRegistration& registration : message.jobs) {
@@ -297,7 +326,7 @@ bool SchedulerCore::MayBelieve(const JobRegistration& registration,
   uint64_t highest =
       std::max(record.id.value(), registration.generation.value());
   for (const PartitionRegistration& one : registration.partitions) {
-    highest = std::max(highest, one.term.value());
+    highest = std::max({highest, one.term.value(), one.stored_term.value()});
   }
   absl::Status verdict = CheckPlan(record);
   if (!NumberSource::Plausible(highest)) {
@@ -409,9 +438,93 @@ void SchedulerCore::Handle(LinkId link, const ServerGoodbye& message,
                            Context* context) {
   ServerInfo* server = ServerOf(link);
   if (server == nullptr) return;
-  context->Log(
-      absl::StrCat("server=", server->id.value(), " left in good order"));
+  const ServerId id = server->id;
+  context->Log(absl::StrCat("server=", id.value(), " left in good order"));
   OnServerDisconnected(link, context->now, context->out);
+  if (gathering_ || OwnsAnything(id)) return;
+  ForgetServer(id, context);
+}
+
+// It has nothing of any job: nobody needs to wait for it.
+void SchedulerCore::ForgetServer(ServerId server, Context* context) {
+  cluster_.servers.erase(server);
+  pending_writes_.push_back({ServerKey(server), std::nullopt});
+  for (auto& [id, job] : jobs_) job->TellServers(context);
+}
+
+// Those that are away for so long that others took what they had.
+void SchedulerCore::ForgetGone(Context* context) {
+  std::vector<ServerId> gone;
+  for (const auto& [id, server] : cluster_.servers) {
+    if (!server.connected &&
+        server.since + options_.takeover_after <= context->now &&
+        !OwnsAnything(id)) {
+      gone.push_back(id);
+    }
+  }
+  for (const ServerId id : gone) {
+    context->Log(absl::StrCat("server=", id.value(), " is away for ",
+                              absl::FormatDuration(options_.takeover_after),
+                              " and owns nothing: it is forgotten"));
+    ForgetServer(id, context);
+  }
+}
+
+bool SchedulerCore::OwnsAnything(ServerId server) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
+    return job.second->state().phase != JobPhase::kCancelled &&
+           job.second->Owned(server) > 0;
+  });
+}
+
+void SchedulerCore::Handle(LinkId link, const ServerLeaving& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr || message.session != server->session) return;
+  if (!server->leaving) {
+    context->Log(absl::StrCat("server=", server->id.value(),
+                              " is leaving; its partitions go to others"));
+  }
+  server->leaving = true;
+  server->told_to_leave = false;
+  for (auto& [id, job] : jobs_) job->MoveOn(context);
+}
+
+void SchedulerCore::SettleLeaving(Context* context) {
+  if (gathering_) return;
+  for (auto& [id, server] : cluster_.servers) {
+    if (!server.connected || !server.leaving || server.told_to_leave) continue;
+    const bool more = std::any_of(
+        jobs_.begin(), jobs_.end(), [&, one = &server](const auto& job) {
+          return job.second->TakesFrom(*one, *context);
+        });
+    if (more) continue;
+    server.told_to_leave = true;
+    context->ToServer(server, LeaveNow{server.session});
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const MoveProgress& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server == nullptr || job == nullptr ||
+      message.session != server->session) {
+    return;
+  }
+  job->Progressed(*server, message, context);
+}
+
+void SchedulerCore::Handle(LinkId link, const MovedIn& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr || message.session != server->session ||
+      !MayBelieve(message.job, server->id, context)) {
+    return;
+  }
+  if (TrainingJob* job = Find(message.job.record->id)) {
+    job->PartitionMovedIn(*server, message.job, context);
+  }
 }
 
 void SchedulerCore::LoseServer(ServerInfo* server, Context* context) {
@@ -474,6 +587,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker.draining = false;
   worker_links_[link] = message.session;
   worker.claims = message.held;
+  if (allotment_.Knows(message.session)) LookAt(&worker);
   // A lease that was sent to its broken connection never arrived.
   for (auto& [id, job] : jobs_) {
     job->ReleaseUnclaimed(worker, context);
@@ -487,6 +601,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
 void SchedulerCore::SettleClaims(WorkerInfo* worker, Context* context) {
   for (const HeldItem& held : std::exchange(worker->claims, {})) {
     if (TrainingJob* job = Find(held.job)) {
+      MaybeKeep(worker, held.job);
       job->AdoptLease(*worker, held, worker->clock, context);
       job->SendPlacement(worker->session, context);
     } else {
@@ -501,7 +616,12 @@ void SchedulerCore::Handle(LinkId link, const LeaseRequest& message,
   if (WorkerInfo* worker = WorkerOf(link)) {
     worker->wants = std::clamp(message.items, 0, 1024);
     worker->draining = message.items == 0;
-    waiting_.insert(worker->session);
+    if (worker->draining) {
+      ForgetWorker(worker->session);
+    } else {
+      if (!allotment_.Knows(worker->session)) LookAt(worker);
+      waiting_[worker->job].insert(worker->session);
+    }
   }
 }
 
@@ -514,7 +634,9 @@ void SchedulerCore::Handle(LinkId link, const Progress& message,
   worker->clock = message.clock;
   // What it claims is settled when the servers have reported; until then it
   // goes on with it.
-  if (!gathering_) job->Renewed(worker, message, context);
+  if (gathering_) return;
+  MaybeKeep(worker, message.job);
+  job->Renewed(worker, message, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const ItemEnd& message,
@@ -523,6 +645,7 @@ void SchedulerCore::Handle(LinkId link, const ItemEnd& message,
   TrainingJob* job = Find(message.job);
   if (worker != nullptr && job != nullptr) {
     job->ItemEnded(worker, message, context);
+    if (message.end == LeaseEnd::kFailed) LookAt(worker);
   }
 }
 
@@ -566,9 +689,9 @@ void SchedulerCore::OnWorkerDisconnected(LinkId link, absl::Time now,
 void SchedulerCore::LoseWorker(SessionId session, Context* context) {
   const auto it = cluster_.workers.find(session);
   if (it == cluster_.workers.end()) return;
+  ForgetWorker(session);
   const WorkerInfo worker = it->second;
   cluster_.workers.erase(it);
-  waiting_.erase(session);
   for (auto& [id, job] : jobs_) job->WorkerLost(worker, context);
 }
 
@@ -641,8 +764,57 @@ absl::Status SchedulerCore::Resume(JobId id, bool skip_quarantined,
   for (const int64_t ordinal : std::vector(job->state().quarantined)) {
     job->Resolve(ordinal, skip_quarantined, &context);
   }
+  allotment_.LookAgain();
+  absl::Status ended = job->EndPause(&context);
   Finish(&context, first);
-  return absl::OkStatus();
+  return ended;
+}
+
+// One change of one job.
+template <typename Change>
+absl::Status SchedulerCore::ChangeJob(JobId id, absl::Time now,
+                                      SchedulerActions* out, Change change) {
+  TrainingJob* job = Find(id);
+  if (job == nullptr) return NoSuchJob(id);
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  absl::Status changed = change(job, &context);
+  Finish(&context, first);
+  return changed;
+}
+
+absl::Status SchedulerCore::Pause(JobId id, absl::Time now,
+                                  SchedulerActions* out) {
+  return ChangeJob(id, now, out, [](TrainingJob* job, Context* context) {
+    return job->Pause(context);
+  });
+}
+
+absl::Status SchedulerCore::EndPause(JobId id, absl::Time now,
+                                     SchedulerActions* out) {
+  return ChangeJob(id, now, out, [](TrainingJob* job, Context* context) {
+    return job->EndPause(context);
+  });
+}
+
+absl::Status SchedulerCore::Rollback(JobId id,
+                                     const TrainingJob::RollbackOrder& order,
+                                     absl::Time now, SchedulerActions* out) {
+  return ChangeJob(id, now, out, [&](TrainingJob* job, Context* context) {
+    return job->RollBackTo(order, context);
+  });
+}
+
+absl::Status SchedulerCore::ScaleJob(JobId id, const Scale& scale,
+                                     absl::Time now, SchedulerActions* out) {
+  return ChangeJob(id, now, out, [&](TrainingJob* job, Context* context) {
+    absl::Status scaled;
+    if (scale.servers) scaled = job->ScaleServers(*scale.servers, context);
+    if (scale.workers && scaled.ok()) {
+      scaled = job->ScaleWorkers(*scale.workers, context);
+    }
+    return scaled;
+  });
 }
 
 absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
@@ -671,6 +843,7 @@ absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
   Context context = MakeContext(now, out);
   const size_t first = out->size();
   job->Resolve(ordinal, skip, &context);
+  allotment_.LookAgain();
   Finish(&context, first);
   return absl::OkStatus();
 }
@@ -683,7 +856,13 @@ void SchedulerCore::OnTick(absl::Time now, SchedulerActions* out) {
   Context context = MakeContext(now, out);
   const size_t first = out->size();
   if (gathering_) MaybeStart(&context);
-  for (auto& [id, job] : jobs_) job->Tick(&context);
+  for (auto& [id, job] : jobs_) {
+    for (const SessionId silent : job->Tick(&context)) {
+      ForgetWorker(silent);
+      cluster_.workers.at(silent).silent = true;
+    }
+  }
+  if (!gathering_) ForgetGone(&context);
   Finish(&context, first);
 }
 
@@ -700,34 +879,11 @@ absl::Time SchedulerCore::NextTick() const {
   return next;
 }
 
-void SchedulerCore::OfferWork(Context* context) {
-  if (gathering_) return;
-  // Whether there is work depends on the worker only where a job limits their
-  // number, or the worker is choosy: else the first that gets nothing ends the
-  // round.
-  const bool choosy = std::any_of(
-      jobs_.begin(), jobs_.end(),
-      [](const auto& job) { return job.second->plan().max_workers > 0; });
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    WorkerInfo& worker = cluster_.workers.at(*it);
-    bool offered = true;
-    while (worker.wants > 0 && offered) {
-      offered = false;
-      for (auto& [id, job] : jobs_) {
-        if (!worker.MayWorkOn(id)) continue;
-        if (worker.wants > 0 && job->Offer(&worker, context)) offered = true;
-      }
-    }
-    if (worker.wants > 0 && !choosy && worker.only_job == JobId() &&
-        worker.unfit_for.empty()) {
-      return;
-    }
-    it = worker.wants > 0 ? std::next(it) : waiting_.erase(it);
-  }
-}
-
 void SchedulerCore::Finish(Context* context, size_t first_action) {
+  ShareWorkers(context);
+  OfferEvaluations(context);
   OfferWork(context);
+  SettleLeaving(context);
   std::vector<StoreWrite> writes = std::exchange(pending_writes_, {});
   for (auto& [id, job] : jobs_) {
     if (job->TakeDirty()) {

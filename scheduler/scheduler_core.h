@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "common/ids.h"
 #include "common/protocol/messages.h"
 #include "scheduler/actions.h"
+#include "scheduler/allotment.h"
 #include "scheduler/cluster.h"
 #include "scheduler/training_job.h"
 
@@ -59,8 +61,22 @@ class SchedulerCore {
   // NotFound when there is no such job.
   absl::Status Checkpoint(JobId job, absl::Time now, SchedulerActions* out);
   absl::Status Cancel(JobId job, absl::Time now, SchedulerActions* out);
-  // Decides about every quarantined item. FailedPrecondition: the job is not
-  // paused.
+  // Takes the workers of the job away until EndPause.
+  // FailedPrecondition: it is over.
+  absl::Status Pause(JobId job, absl::Time now, SchedulerActions* out);
+  absl::Status EndPause(JobId job, absl::Time now, SchedulerActions* out);
+  // How many workers and servers it has at most from now on; nullopt: as many
+  // as before. See TrainingJob.
+  struct Scale {
+    std::optional<int32_t> workers;
+    std::optional<int32_t> servers;
+  };
+  absl::Status ScaleJob(JobId job, const Scale& scale, absl::Time now,
+                        SchedulerActions* out);
+  absl::Status Rollback(JobId job, const TrainingJob::RollbackOrder& order,
+                        absl::Time now, SchedulerActions* out);
+  // Decides about every quarantined item, and ends an operator's pause.
+  // FailedPrecondition: the job is not paused.
   absl::Status Resume(JobId job, bool skip_quarantined, absl::Time now,
                       SchedulerActions* out);
   // About one; trying again an item that is open is done already. To skip:
@@ -79,6 +95,7 @@ class SchedulerCore {
   }
   const Cluster& cluster() const { return cluster_; }
   const SchedulerOptions& options() const { return options_; }
+  const Allotment& allotment() const { return allotment_; }
 
  private:
   SchedulerCore(SchedulerOptions options, absl::Time now);
@@ -91,6 +108,9 @@ class SchedulerCore {
   void Handle(LinkId link, const ServerStatistics& message, Context* context);
   void Handle(LinkId link, const ServerGoodbye& message, Context* context);
   void Handle(LinkId link, const ServerAlive& message, Context* context) {}
+  void Handle(LinkId link, const ServerLeaving& message, Context* context);
+  void Handle(LinkId link, const MoveProgress& message, Context* context);
+  void Handle(LinkId link, const MovedIn& message, Context* context);
 
   void Handle(LinkId link, const RegisterWorker& message, Context* context);
   void Handle(LinkId link, const LeaseRequest& message, Context* context);
@@ -103,6 +123,9 @@ class SchedulerCore {
   Context MakeContext(absl::Time now, SchedulerActions* out) {
     return {now, &cluster_, &numbers_, out};
   }
+  template <typename Change>
+  absl::Status ChangeJob(JobId id, absl::Time now, SchedulerActions* out,
+                         Change change);
   void NoteTime(absl::Time now);
   ServerInfo* ServerOf(LinkId link);
   WorkerInfo* WorkerOf(LinkId link);
@@ -122,7 +145,22 @@ class SchedulerCore {
   void MaybeStart(Context* context);
   void SettleClaims(WorkerInfo* worker, Context* context);
   void LoseServer(ServerInfo* server, Context* context);
+  // Tells servers that are leaving when nothing more is taken from them.
+  void SettleLeaving(Context* context);
+  bool OwnsAnything(ServerId server) const;
+  void ForgetServer(ServerId server, Context* context);
+  void ForgetGone(Context* context);
   void LoseWorker(SessionId session, Context* context);
+  // --- Who works for whom: scheduler_workers.cc ------------------------------
+  // A worker that shows what it does for a job, and belongs to none.
+  void MaybeKeep(WorkerInfo* worker, JobId job);
+  // It may be able to do more or less than before.
+  void LookAt(WorkerInfo* worker);
+  void ForgetWorker(SessionId worker);
+  Allotment::JobClaim ClaimOf(const TrainingJob& job);
+  // Workers go where they are wanted most.
+  void ShareWorkers(Context* context);
+  void OfferEvaluations(Context* context);
   void OfferWork(Context* context);
   // After every event: offers work, and puts whatever must be durable before
   // the event's other actions in front of them.
@@ -134,7 +172,9 @@ class SchedulerCore {
   Cluster cluster_;
   std::map<LinkId, ServerId> server_links_;
   std::map<LinkId, SessionId> worker_links_;
-  std::set<SessionId> waiting_;  // Workers that want items.
+  Allotment allotment_{&cluster_};
+  // Workers that want items, by the job that they belong to; of 0: to none.
+  std::map<JobId, std::set<SessionId>> waiting_;
   std::map<JobId, std::unique_ptr<TrainingJob>> jobs_;
   std::vector<StoreWrite> pending_writes_;
 

@@ -110,5 +110,20 @@ TEST_F(SchedulerRoundsTest, TellsTheRoundsAnewAfterARestart) {
   EXPECT_EQ(ToServer<RoundStatus>()[0].closed_everywhere, 0);
 }
 
+// Bug: a worker got such a lease back by naming it, and waited with it for ever
+// (seed 10447).
+TEST_F(SchedulerRoundsTest, AnItemOfARoundThatIsNotOpenIsNotKept) {
+  WorkerUp(kWorkerLink, kWorker);
+  Progress progress;
+  progress.session = kWorker;
+  progress.job = job_;
+  progress.generation = job().state().generation;
+  progress.item = {0, 2};
+  FromWorker(kWorkerLink, progress);
+  ASSERT_FALSE(to_worker_.empty());
+  EXPECT_TRUE(std::holds_alternative<LeaseLost>(to_worker_.back().second));
+  EXPECT_EQ(job().leases().held().count(2), 0);
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

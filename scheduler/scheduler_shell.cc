@@ -254,23 +254,34 @@ void SchedulerShell::Handle(Event* event) {
       },
       [&](const WorkerToScheduler& message) {
         Decide([&](SchedulerCore& core, absl::Time now, SchedulerActions* out) {
+          mu_.AssertHeld();
+          if (Holds<WorkerGoodbye>(message)) {
+            watch_.WorkerCloses(core, link, now);
+          }
           core.OnWorker(link, message, now, out);
         });
       },
       [&](const ServerToScheduler& message) {
         Decide([&](SchedulerCore& core, absl::Time now, SchedulerActions* out) {
+          mu_.AssertHeld();
+          watch_.ServerSays(core, link, message, now);
           core.OnServer(link, message, now, out);
+          watch_.ServerSaid(core, message, now);
         });
       },
       [&](WorkerClosed) {
         worker_links_.erase(link);
         Decide([&](SchedulerCore& core, absl::Time now, SchedulerActions* out) {
+          mu_.AssertHeld();
+          watch_.WorkerCloses(core, link, now);
           core.OnWorkerDisconnected(link, now, out);
         });
       },
       [&](ServerClosed) {
         server_links_.erase(link);
         Decide([&](SchedulerCore& core, absl::Time now, SchedulerActions* out) {
+          mu_.AssertHeld();
+          watch_.ServerCloses(core, link, now);
           core.OnServerDisconnected(link, now, out);
         });
       },
@@ -311,7 +322,7 @@ bool SchedulerShell::CarryOut(SchedulerActions* actions) {
       if (const auto* lease = std::get_if<Lease>(&to_worker->message)) {
         kill_points.Reached("lease-granted-not-sent");
         MutexLock lock(&mu_);
-        watch_.Leased(to_worker->link, *lease);
+        watch_.Leased(*core_, to_worker->link, *lease, time_.Now());
       }
       const auto link = worker_links_.find(to_worker->link);
       if (link == worker_links_.end()) continue;

@@ -224,6 +224,23 @@ TEST_F(SchedulerTwinTest, ASchedulerThatStoodStillHearsTheServerOut) {
   EXPECT_FALSE(TwinUp().has_value());
 }
 
+// Bug: it was taken for the newer connection, and the server heard nothing
+// more.
+TEST_F(SchedulerTwinTest, WhatWasSaidOnAnOlderConnectionComesTooLate) {
+  const LinkId newer(kServerLink.value() + 10);
+  const auto up = [&](LinkId link) {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = kServerSession;
+    SchedulerActions actions;
+    core_->OnServer(link, message, now_, &actions);
+    Do(std::move(actions));
+  };
+  up(newer);
+  up(kServerLink);
+  EXPECT_EQ(core_->cluster().servers.at(kServer).link, newer);
+}
+
 TEST_F(SchedulerTwinTest, AConnectionMadeAnewIsNoSecondProcess) {
   FirstUp();
   RegisterServer again;

@@ -22,6 +22,36 @@ int64_t UnixMs(absl::Time time) {
              : absl::ToUnixMillis(time);
 }
 
+// 0 for one that has not come.
+int64_t UnixMicros(absl::Time time) {
+  return time == absl::InfiniteFuture() ? 0 : absl::ToUnixMicros(time);
+}
+
+void AddRecoveries(const TrainingJob& job, const JobWatch& watch,
+                   v1::JobStatus* status) {
+  for (const Recovery& one : watch.recoveries.list()) {
+    v1::Recovery* out = status->add_recoveries();
+    out->set_number(one.number);
+    switch (one.kind) {
+      case Recovery::Kind::kWorker:
+        out->set_kind(v1::Recovery::KIND_WORKER);
+        out->set_worker(one.worker);
+        *out->mutable_item() = rpc::ToProto(job.plan().ItemAt(one.ordinal));
+        break;
+      case Recovery::Kind::kServer:
+        out->set_kind(v1::Recovery::KIND_SERVER);
+        out->set_server(one.server.value());
+        break;
+      case Recovery::Kind::kScheduler:
+        out->set_kind(v1::Recovery::KIND_SCHEDULER);
+        break;
+    }
+    out->set_lost_unix_us(UnixMicros(one.lost));
+    out->set_resumed_unix_us(UnixMicros(one.resumed));
+    out->set_counted_unix_us(UnixMicros(one.counted));
+  }
+}
+
 v1::JobState StateOf(const SchedulerShell::Picture& picture,
                      const TrainingJob& job) {
   switch (job.state().phase) {
@@ -68,6 +98,16 @@ void AddShares(const SchedulerShell::Picture& picture, const TrainingJob& job,
 }
 
 }  // namespace
+
+int64_t WorkersOf(const SchedulerShell::Picture& picture,
+                  const TrainingJob& job) {
+  return static_cast<int64_t>(picture.core.allotment().Of(job.id()).size());
+}
+
+int64_t WorkersWanted(const TrainingJob& job) {
+  const int64_t most = job.max_workers();
+  return most == 0 ? job.OpenWork() : std::min(most, job.OpenWork());
+}
 
 Placement PlacementOf(const SchedulerShell::Picture& picture,
                       const TrainingJob& job) {
@@ -125,6 +165,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   if (const JobWatch* watch = picture.watch.job(job.id())) {
     status.set_examples_per_second(watch->applied.per_second());
     status.set_leases_repeated(watch->leases_repeated);
+    AddRecoveries(job, *watch, &status);
   }
   const JobStatistics& statistics = job.statistics();
   status.set_updates(statistics.updates);
@@ -164,6 +205,17 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     status.add_fell_back(fallback.Text(job.marks()));
   }
   if (plan.rounds()) status.set_closed_rounds(job.marks().RoundsClosed());
+  status.set_priority(plan.priority);
+  status.set_workers(WorkersOf(picture, job));
+  status.set_workers_wanted(WorkersWanted(job));
+  status.set_min_workers(plan.min_workers);
+  status.set_max_workers(job.max_workers());
+  status.set_workers_scaled(job.state().scaled_workers >= 0);
+  status.set_paused_by_operator(job.state().paused_by_operator);
+  status.set_max_servers(job.state().servers);
+  status.set_moving(static_cast<int32_t>(job.moves().underway.size()));
+  status.set_moved(job.moves().completed);
+  status.set_taken_over(job.taken_over());
   return status;
 }
 
@@ -175,6 +227,7 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_address(server.address);
   status.set_process_id(server.process_id);
   status.set_connected(server.connected);
+  status.set_leaving(server.leaving);
   status.set_since_unix_ms(UnixMs(server.since));
   for (const auto& [id, job] : picture.core.jobs()) {
     for (int32_t p = 0; p < job->plan().partitions; ++p) {
@@ -208,6 +261,7 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_since_unix_ms(UnixMs(worker.since));
   status.set_clock(worker.clock);
   status.set_examples(worker.examples);
+  status.set_job(worker.job.value());
   for (const auto& [id, job] : picture.core.jobs()) {
     for (const int64_t ordinal : job->leases().HeldBy(worker.session)) {
       const LeaseTable::Held& held = job->leases().held().at(ordinal);

@@ -17,6 +17,11 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
                           const ServerInfo& server);
 v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
                           const WorkerInfo& worker);
+// How many workers the job has, and how many it could use now, however many
+// there are.
+int64_t WorkersOf(const SchedulerShell::Picture& picture,
+                  const TrainingJob& job);
+int64_t WorkersWanted(const TrainingJob& job);
 // Where the job's partitions are served now.
 Placement PlacementOf(const SchedulerShell::Picture& picture,
                       const TrainingJob& job);

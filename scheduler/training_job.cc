@@ -20,9 +20,11 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
       rounds_(record_->plan),
       evaluator_(options_, *record_, state_, placement_) {
   state_.owners.resize(placement_.size(), Ownership::kNobody);
+  state_.owned_since.resize(placement_.size());
   for (int32_t p = 0; p < placement_.size(); ++p) {
     Ownership& one = placement_.at(PartitionId(p));
     one.owner = state_.owners[p];
+    one.drawn = state_.owned_since[p];
     one.kept = one.owner != Ownership::kNobody;
   }
 }
@@ -33,31 +35,16 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
 // Partitions that nobody owns are dealt out evenly over the servers that are
 // there.
 void TrainingJob::AssignOwners(Context* context) {
-  std::map<ServerId, int64_t> load;
-  for (const auto& [id, server] : context->cluster->servers) {
-    if (server.connected) load[id] = 0;
-  }
-  if (load.empty() ||
-      static_cast<int32_t>(load.size()) < options_.min_servers) {
-    return;
-  }
-  std::vector<PartitionId> free;
+  const std::set<ServerId> takers =
+      Takers(*context->cluster, placement_, state_.servers);
+  const auto connected = std::count_if(
+      context->cluster->servers.begin(), context->cluster->servers.end(),
+      [](const auto& one) { return one.second.connected; });
+  if (takers.empty() || connected < options_.min_servers) return;
   for (int32_t p = 0; p < placement_.size(); ++p) {
-    const ServerId owner = placement_.at(PartitionId(p)).owner;
-    if (owner == Ownership::kNobody) {
-      free.emplace_back(p);
-    } else if (load.contains(owner)) {
-      ++load[owner];
+    if (placement_.at(PartitionId(p)).owner == Ownership::kNobody) {
+      SetOwner(PartitionId(p), Emptiest(placement_, takers));
     }
-  }
-  for (const PartitionId p : free) {
-    const auto least = std::min_element(
-        load.begin(), load.end(),
-        [](const auto& a, const auto& b) { return a.second < b.second; });
-    placement_.at(p).owner = least->first;
-    state_.owners[p.value()] = least->first;
-    ++least->second;
-    dirty_ = true;
   }
 }
 
@@ -78,6 +65,7 @@ void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
                             Context* context) {
   std::map<ServerId, Grant> grants;
   for (const PartitionId p : partitions) {
+    EndMove(p, context);
     const Ownership& one = placement_.at(p);
     const auto server = context->cluster->servers.find(one.owner);
     if (server == context->cluster->servers.end() ||
@@ -89,6 +77,7 @@ void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
                           ? Term(one.drawn.value() + 1)
                           : Term(context->numbers->Draw(context->now));
     placement_.Drawn(p, one.owner, server->second.session, term);
+    RememberDrawn(p);
     Grant& grant = grants[one.owner];
     grant.partitions.push_back({p, term, one.parent});
   }
@@ -99,11 +88,30 @@ void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
     grant.record = record_;
     grant.generation = state_.generation;
     grant.rollback = state_.rollback;
-    for (const auto& [other, info] : context->cluster->servers) {
-      grant.known_servers.push_back(other);
-    }
+    grant.known_servers = context->cluster->ServerIds();
     context->ToServer(server, std::move(grant));
   }
+}
+
+void TrainingJob::TellServers(Context* context) {
+  for (const auto& [id, server] : context->cluster->servers) {
+    if (!server.connected || Owned(id) == 0) continue;
+    Grant grant;
+    grant.server = id;
+    grant.session = server.session;
+    grant.record = record_;
+    grant.generation = state_.generation;
+    grant.rollback = state_.rollback;
+    grant.known_servers = context->cluster->ServerIds();
+    context->ToServer(server, std::move(grant));
+  }
+}
+
+// So that a later scheduler does not believe who claims it with an older one:
+// the copy of a move that was given up, or an owner of before.
+void TrainingJob::RememberDrawn(PartitionId p) {
+  state_.owned_since[p.value()] = placement_.at(p).drawn;
+  dirty_ = true;
 }
 
 // A newer generation than ours means that our store is old: theirs holds.
@@ -116,6 +124,8 @@ bool TrainingJob::AcceptGeneration(const JobRegistration& registration,
                             " adopts the newer generation ",
                             registration.generation.value()));
   context->numbers->Met(registration.generation.value());
+  // What was complete is another history.
+  if (state_.phase == JobPhase::kCompleted) state_.phase = JobPhase::kRunning;
   BeginGeneration(registration.generation, registration.rollback, context);
   return true;
 }
@@ -136,26 +146,24 @@ void TrainingJob::BeginGeneration(Generation generation,
   evaluator_.Abandon();  // Its snapshot is of values that are no more.
   if (!started_) return;
   GrantAll(context);
+  // Nobody has a lease, and who gets none now must hold nobody up.
+  if (view_.Clear(ViewNumber(context->numbers->Draw(context->now)))) {
+    BroadcastView(context);
+  }
 }
 
 bool TrainingJob::RollBackIfNeeded(Context* context) {
   auto rollback = rounds_.MustRollBack(marks_);
   if (!rollback || state_.phase == JobPhase::kCancelled) return false;
-  const Generation generation(context->numbers->Draw(context->now));
-  state_.rolled_back =
-      absl::StrCat("from round ", rollback->from_round, " to round ",
-                   rollback->to_round, ": ", rollback->why);
-  context->Log(absl::StrCat("job=", record_->name, " rolls back ",
-                            state_.rolled_back, ". It is generation ",
-                            generation.value(),
-                            "; what is missing is computed again."));
-  if (state_.phase == JobPhase::kCompleted) state_.phase = JobPhase::kRunning;
   // Evaluations of epochs that are open again are made again.
   const int64_t epoch = rollback->to_round / plan().RoundsPerEpoch();
   std::erase_if(state_.evaluations, [&](const Evaluation& evaluation) {
     return evaluation.epoch >= epoch;
   });
-  BeginGeneration(generation, std::move(rollback->record), context);
+  RollBack(std::move(rollback->record),
+           absl::StrCat("from round ", rollback->from_round, " to round ",
+                        rollback->to_round, ": ", rollback->why),
+           context);
   return true;
 }
 
@@ -177,14 +185,24 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
         continue;
       }
       Ownership& known = placement_.at(one.partition);
-      if (one.term > known.drawn) {
-        // It was granted by a scheduler we do not remember.
-        known.drawn = one.term;
-        known.owner = server.id;
-        state_.owners[one.partition.value()] = server.id;
+      // What it could go on from; having seen a term is no claim.
+      const Term claim = one.serving ? one.term : one.stored_term;
+      if (claim > known.drawn) {
+        // It was granted, or moved there, by a scheduler we do not remember.
+        if (known.owner != server.id) {
+          if (known.owner != Ownership::kNobody) {
+            stale_[one.partition].insert(known.owner);
+          }
+          SetOwner(one.partition, server.id);
+        }
+        known.drawn = claim;
+        state_.owned_since[one.partition.value()] = claim;
         dirty_ = true;
       }
-      if (known.owner != server.id) continue;
+      if (known.owner != server.id) {
+        if (claim != Term()) stale_[one.partition].insert(server.id);
+        continue;
+      }
       known.kept = true;
       if (one.serving && one.term >= known.parent) known.parent = one.term;
       believed[one.partition.value()] =
@@ -210,6 +228,11 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
   if (rounds_.told()) context->ToServer(server, *rounds_.told());
   TellFallbacks(context);
   MarksChanged(context);
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    TellStale(PartitionId(p), context);
+  }
+  TakeOver(context);
+  MoveOn(context);
 }
 
 bool TrainingJob::Believe(const ServerInfo& server,
@@ -232,6 +255,7 @@ bool TrainingJob::Believe(const ServerInfo& server,
   }
   const bool was_whole = placement_.AllRegistered();
   placement_.Registered(one.partition);
+  placement_.at(one.partition).durable = !one.durable_marks.empty();
   if (!was_whole && placement_.AllRegistered()) {
     // Nobody could advance while a server was away.
     leases_.RenewAll(context->now + options_.lease_ttl);
@@ -274,27 +298,35 @@ void TrainingJob::PartitionsRegistered(const ServerInfo& server,
     }
     context->numbers->Met(one.term.value());
     Ownership& known = placement_.at(one.partition);
-    if (one.term > known.drawn) {
+    if (known.owner != server.id) {
+      if (one.serving || one.stored_term != Term()) {
+        stale_[one.partition].insert(server.id);
+      }
+    } else if (one.term > known.drawn) {
       known.drawn = one.term;
-      if (known.owner == server.id) anew.push_back(one.partition);
+      anew.push_back(one.partition);
       continue;
     }
     changed = Believe(server, one, context) || changed;
+    TellStale(one.partition, context);
   }
   if (started_) GrantAnew(anew, context);
   if (changed) {
     TellFallbacks(context);
     PlacementChanged(context);
     MarksChanged(context);
+    MoveOn(context);
   }
 }
 
 void TrainingJob::ServerLost(const ServerInfo& server, Context* context) {
+  EndMovesTo(server, context);
   for (int32_t p = 0; p < placement_.size(); ++p) {
     if (placement_.at(PartitionId(p)).owner == server.id) {
       placement_.Unregistered(PartitionId(p));
     }
   }
+  TakeOver(context);
 }
 
 // Workers in the job learn where its partitions are now; those that were
@@ -356,6 +388,12 @@ void TrainingJob::MarksChanged(Context* context) {
   if (plan().rounds()) {
     if (RollBackIfNeeded(context)) return;
     TellRounds(context);
+  }
+  if (std::exchange(forget_evaluations_, false)) {
+    std::erase_if(state_.evaluations, [&](const Evaluation& evaluation) {
+      return evaluation.epoch >= marks_.EpochsFull();
+    });
+    dirty_ = true;
   }
   evaluator_.Start(marks_.EpochsFull(), context);
   if (!marks_.AllApplied()) {
@@ -428,14 +466,6 @@ void TrainingJob::Statistics(const ServerStatistics& statistics) {
       statistics.loss_sum / static_cast<double>(statistics.loss_examples);
 }
 
-// --- Operators ---------------------------------------------------------------
-
-void TrainingJob::Cancel(Context* context) {
-  state_.phase = JobPhase::kCancelled;
-  dirty_ = true;
-  RevokeLeases([](ItemId) { return true; }, context);
-}
-
 // --- Evaluation
 // -----------------------------------------------------------------
 
@@ -459,14 +489,18 @@ void TrainingJob::EvaluationEnded(std::optional<Evaluation> evaluation,
 // --- Time
 // -----------------------------------------------------------------------
 
-void TrainingJob::Tick(Context* context) {
-  if (!started_) return;
+std::vector<SessionId> TrainingJob::Tick(Context* context) {
+  std::vector<SessionId> silent;
+  if (!started_) return silent;
+  last_tick_ = context->now;
+  TickMoves(context);
   // While a server is away nobody can advance, and nobody is to blame.
   if (placement_.AllRegistered()) {
     for (const auto& [ordinal, worker] : leases_.Expired(context->now)) {
       const ItemId item = plan().ItemAt(ordinal);
       const auto held = leases_.HeldBy(worker);
       leases_.Release(ordinal, worker);
+      silent.push_back(worker);
       context->Log(absl::StrCat("job=", record_->name, " item=", ToString(item),
                                 " lease ran out"));
       if (!held.empty() && held.front() == ordinal) {
@@ -481,13 +515,14 @@ void TrainingJob::Tick(Context* context) {
     leases_.ReopenUnconfirmed(context->now);
   }
   EvaluationEnded(evaluator_.Tick(context), context);
+  return silent;
 }
 
 absl::Time TrainingJob::NextTick() const {
   if (!started_) return absl::InfiniteFuture();
   absl::Time next = absl::InfiniteFuture();
   if (placement_.AllRegistered()) next = leases_.NextExpiry();
-  return std::min(next, evaluator_.NextTick());
+  return std::min({next, evaluator_.NextTick(), NextMoveTick()});
 }
 
 }  // namespace ebb::scheduler

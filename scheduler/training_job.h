@@ -14,19 +14,23 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
 #include "scheduler/actions.h"
+#include "scheduler/balance.h"
 #include "scheduler/cluster.h"
 #include "scheduler/evaluator.h"
 #include "scheduler/fallbacks.h"
 #include "scheduler/job_state.h"
 #include "scheduler/lease_table.h"
 #include "scheduler/mark_table.h"
+#include "scheduler/moves.h"
 #include "scheduler/placement.h"
 #include "scheduler/poison.h"
 #include "scheduler/rounds.h"
+#include "scheduler/share_out.h"
 #include "scheduler/view.h"
 
 namespace ebb::scheduler {
@@ -63,13 +67,31 @@ class TrainingJob {
   void Marks(const ServerInfo& server, const MarkReport& report,
              Context* context);
   void SendView(const ServerInfo& server, Context* context);
+  void Progressed(const ServerInfo& server, const MoveProgress& progress,
+                  Context* context);
+  void PartitionMovedIn(const ServerInfo& server,
+                        const JobRegistration& registration, Context* context);
+  // Who there is changed, and owners must know it for when this scheduler and
+  // its store are gone.
+  void TellServers(Context* context);
+  // Begins the next move that is due, if any.
+  void MoveOn(Context* context);
   void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply);
   void Statistics(const ServerStatistics& statistics);
 
   // --- Workers ---------------------------------------------------------------
 
-  // Gives the worker one thing to do; false when there is nothing for it.
+  // Leases the next item to the worker, which works for the job; false: there
+  // is none now, for whichever worker.
   bool Offer(WorkerInfo* worker, Context* context);
+  // A snapshot waits for somebody who evaluates it.
+  bool WantsEvaluator() const;
+  void Evaluate(SessionId worker, Context* context);
+  // What it wants of the cluster's workers, of which `able` could work on it
+  // and it has `has`; see share_out.h. `limit`: more it may not have.
+  WorkerClaim Claim(int64_t able, int64_t has, int64_t* limit) const;
+  // They work for other jobs now, or for none.
+  void TakeBack(const std::vector<SessionId>& workers, Context* context);
   void AdoptLease(const WorkerInfo& worker, const HeldItem& held, int64_t clock,
                   Context* context);
   // Leases of a worker that registers anew and does not name them.
@@ -87,9 +109,27 @@ class TrainingJob {
   // Skipping where no batch failed does nothing.
   void Resolve(int64_t ordinal, bool skip, Context* context);
   void Cancel(Context* context);
+  // FailedPrecondition: the job is over.
+  absl::Status Pause(Context* context);
+  absl::Status EndPause(Context* context);
+  // How many workers it takes at most from now on; 0: no limit.
+  // InvalidArgument: less than its minimum.
+  absl::Status ScaleWorkers(int32_t workers, Context* context);
+  // Over how many servers its partitions lie at most; 0: over all.
+  // InvalidArgument: a negative number.
+  absl::Status ScaleServers(int32_t servers, Context* context);
   void RequestCheckpoint(Context* context);
+  // As an operator orders, in a new generation, to versions of the line. See
+  // RollbackJob in proto/ebb/v1/scheduler.proto.
+  struct RollbackOrder {
+    Generation generation;  // That is rolled back.
+    RollbackRecord record;
+    std::string what;  // For people.
+  };
+  absl::Status RollBackTo(const RollbackOrder& order, Context* context);
 
-  void Tick(Context* context);
+  // Whose leases ran out: they may be there, but say nothing.
+  std::vector<SessionId> Tick(Context* context);
   absl::Time NextTick() const;
 
   // Must be stored before the actions of this event are carried out.
@@ -107,10 +147,19 @@ class TrainingJob {
   const JobStatistics& statistics() const { return statistics_; }
   const Poison& poison() const { return poison_; }
   const Fallbacks& fallbacks() const { return fallbacks_; }
+  const Moves& moves() const { return moves_; }
+  // Partitions that were taken over, in the scheduler's life.
+  int64_t taken_over() const { return taken_over_; }
+  // A server that is leaving owns something here, and somebody may take it.
+  bool TakesFrom(const ServerInfo& server, const Context& context) const;
+  int64_t Owned(ServerId server) const;
   bool evaluating() const { return evaluator_.underway(); }
-  // Whether as many workers as the job wants at least are there, or were when
-  // it began.
-  bool HasBegun(const Cluster& cluster) const;
+  // It was trained on already: it needs its minimum of workers no more.
+  bool HasBegun() const;
+  // How many workers it takes at most; 0: no limit.
+  int32_t max_workers() const;
+  // How many workers could be of use now.
+  int64_t OpenWork() const;
   // Who evaluates; 0: nobody yet.
   SessionId evaluator() const { return evaluator_.worker(); }
 
@@ -119,9 +168,14 @@ class TrainingJob {
   // Forgets what belonged to the generation before, and grants all anew.
   void BeginGeneration(Generation generation, RollbackRecord rollback,
                        Context* context);
+  absl::Status MayRollBack(const RollbackOrder& order) const;
+  // Begins the generation of a rollback; `why` tells it.
+  void RollBack(RollbackRecord record, std::string why, Context* context);
   // True: the job rolled back.
   bool RollBackIfNeeded(Context* context);
   void AssignOwners(Context* context);
+  void SetOwner(PartitionId p, ServerId owner);
+  void RememberDrawn(PartitionId p);
   // Draws a new term for each and sends the grants.
   void GrantAnew(const std::vector<PartitionId>& partitions, Context* context);
   void GrantAll(Context* context);
@@ -136,9 +190,22 @@ class TrainingJob {
   void TellRounds(Context* context);
   void PlacementChanged(Context* context);
 
+  void BeginMove(const WantedMove& wanted, Context* context);
+  void GiveUpMove(PartitionId p, const std::string& why, Context* context);
+  void EndMove(PartitionId p, Context* context);
+  void EndMovesTo(const ServerInfo& target, Context* context);
+  void TellOwner(PartitionId p, const ServerInfo& server, Context* context);
+  void TickMoves(Context* context);
+  absl::Time NextMoveTick() const;
+  void TakeOver(Context* context);
+  void TakeOver(const ServerInfo& from,
+                const std::vector<PartitionId>& partitions, Context* context);
+  void TellStale(PartitionId p, Context* context);
+
   // Takes back the leases of these items.
   void RevokeLeases(absl::FunctionRef<bool(ItemId item)> which,
                     Context* context);
+  absl::Status NotOver() const;
   bool MayLease(int64_t ordinal, Context* context);
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
   void JoinView(SessionId worker, int64_t own_clock, Context* context);
@@ -147,8 +214,8 @@ class TrainingJob {
                      Context* context);
   void PauseIfNobodyCan(Context* context);
   void LeaseFailed(const Poison::Failure& failure, Context* context);
-  // It was paused.
-  void GoOn(Context* context);
+  // Nobody pauses it any more.
+  void MaybeGoOn(Context* context);
   void WarnOfTooManyWorkers(Context* context) const;
   void BroadcastView(Context* context);
   // What ended, if anything did.
@@ -160,7 +227,10 @@ class TrainingJob {
   bool dirty_ = true;
   bool started_ = false;
   std::string could_not_begin_;  // Who, and why: the last.
-  bool begun_ = false;           // Once HasBegun(), always.
+  bool begun_ = false;           // An item was leased.
+  // Evaluations of what was rolled back are forgotten as soon as it is known
+  // which epochs are full now.
+  bool forget_evaluations_ = false;
 
   PlacementTable placement_;
   MarkTable marks_;
@@ -172,6 +242,12 @@ class TrainingJob {
   Rounds rounds_;
   Evaluator evaluator_;
   Fallbacks fallbacks_;
+  Moves moves_;
+  absl::Time last_tick_ = absl::InfinitePast();
+  absl::Time take_over_at_ = absl::InfiniteFuture();
+  int64_t taken_over_ = 0;
+  // Servers that still have something of a partition that another owns.
+  std::map<PartitionId, std::set<ServerId>> stale_;
   bool final_checkpoint_asked_ = false;
   JobStatistics statistics_;
 };

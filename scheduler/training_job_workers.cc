@@ -23,33 +23,19 @@ bool TrainingJob::MayLease(int64_t ordinal, Context* context) {
   return lease == Rounds::Lease::kMay;
 }
 
-bool TrainingJob::HasBegun(const Cluster& cluster) const {
-  if (begun_ || marks_.marks(PartitionId(0)).examples() > 0) return true;
-  return cluster.WorkersFor(id()) >= plan().min_workers;
+bool TrainingJob::HasBegun() const {
+  return begun_ || marks_.marks(PartitionId(0)).examples() > 0;
 }
 
 bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
-  if (!started_ || !placement_.AllRegistered()) return false;
-  if (!worker->no_evaluations && evaluator_.WantsWorker()) {
-    SendPlacement(worker->session, context);
-    context->ToWorker(worker->session,
-                      evaluator_.Lease(record_, worker->session, context->now));
+  if (!started_ || !placement_.AllRegistered() ||
+      state_.phase != JobPhase::kRunning) {
+    return false;
   }
-  if (worker->wants <= 0 || state_.phase != JobPhase::kRunning) return false;
-  begun_ = HasBegun(*context->cluster);
-  if (!begun_) return false;
   const auto ordinal = leases_.LowestOpen();
   if (!ordinal || !MayLease(*ordinal, context)) return false;
-  const bool first = leases_.HeldBy(worker->session).empty();
-  if (first && plan().max_workers > 0) {
-    std::set<SessionId> holders;
-    for (const auto& [held, lease] : leases_.held()) {
-      holders.insert(lease.worker);
-    }
-    if (static_cast<int32_t>(holders.size()) >= plan().max_workers) {
-      return false;
-    }
-  }
+  const bool first = leases_.CountHeldBy(worker->session) == 0;
+  begun_ = true;
   --worker->wants;
   leases_.Take(*ordinal, worker->session, context->now + options_.lease_ttl);
   if (first) JoinView(worker->session, -1, context);
@@ -57,6 +43,31 @@ bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
   // After the lease: a worker ignores the placement of a job it has not met.
   if (first) SendPlacement(worker->session, context);
   return true;
+}
+
+bool TrainingJob::WantsEvaluator() const {
+  return started_ && placement_.AllRegistered() && evaluator_.WantsWorker();
+}
+
+void TrainingJob::Evaluate(SessionId worker, Context* context) {
+  SendPlacement(worker, context);
+  context->ToWorker(worker, evaluator_.Lease(record_, worker, context->now));
+}
+
+void TrainingJob::TakeBack(const std::vector<SessionId>& workers,
+                           Context* context) {
+  bool left = false;
+  for (const SessionId worker : workers) {
+    for (const int64_t ordinal : leases_.HeldBy(worker)) {
+      context->ToWorker(
+          worker, LeaseLost{id(), state_.generation, plan().ItemAt(ordinal)});
+      leases_.Release(ordinal, worker);
+    }
+    if (!view_.Contains(worker)) continue;
+    view_.Leave(worker, ViewNumber(context->numbers->Draw(context->now)));
+    left = true;
+  }
+  if (left) BroadcastView(context);
 }
 
 void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
@@ -110,9 +121,16 @@ void TrainingJob::SendView(const ServerInfo& server, Context* context) {
 
 void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
                              int64_t clock, Context* context) {
+  // In a round that is not open, nobody could advance it, and it would keep the
+  // worker from what is.
+  const auto may_be_held = [&] {
+    return !plan().rounds() || !placement_.AllRegistered() ||
+           plan().RoundOf(held.item) <= marks_.RoundsClosed();
+  };
   const bool ours = started_ && state_.phase == JobPhase::kRunning &&
+                    worker.job == id() &&
                     held.generation == state_.generation &&
-                    plan().HasItem(held.item) &&
+                    plan().HasItem(held.item) && may_be_held() &&
                     leases_.Adopt(plan().Ordinal(held.item), worker.session,
                                   context->now + options_.lease_ttl);
   if (!ours) {
@@ -268,15 +286,14 @@ void TrainingJob::Resolve(int64_t ordinal, bool skip, Context* context) {
   for (auto& [session, worker] : context->cluster->workers) {
     worker.unfit_for.erase(id());
   }
-  GoOn(context);
+  MaybeGoOn(context);
 }
 
 void TrainingJob::WarnOfTooManyWorkers(Context* context) const {
-  if (plan().max_workers <= 0 || state_.phase != JobPhase::kRunning) return;
+  if (max_workers() <= 0 || state_.phase != JobPhase::kRunning) return;
   const int64_t able = context->cluster->WorkersFor(id());
-  if (able <= plan().max_workers) return;
-  context->Log(absl::StrCat("job=", record_->name, " takes ",
-                            plan().max_workers,
+  if (able <= max_workers()) return;
+  context->Log(absl::StrCat("job=", record_->name, " takes ", max_workers(),
                             " workers at once (workers.max); of the ", able,
                             " that are there the others wait, or work on "
                             "other jobs"));
@@ -284,12 +301,12 @@ void TrainingJob::WarnOfTooManyWorkers(Context* context) const {
 
 void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
   // With the first that is too many; the next are nothing new.
-  if (plan().max_workers > 0 &&
-      context->cluster->WorkersFor(id()) == plan().max_workers + 1) {
+  if (max_workers() > 0 &&
+      context->cluster->WorkersFor(id()) == max_workers() + 1) {
     WarnOfTooManyWorkers(context);
   }
-  if (state_.phase != JobPhase::kPaused || !worker.MayWorkOn(id()) ||
-      poison_.BlamesABatch()) {
+  if (state_.phase != JobPhase::kPaused || state_.paused_by_operator ||
+      !worker.MayWorkOn(id()) || poison_.BlamesABatch()) {
     return;
   }
   context->Log(absl::StrCat("job=", record_->name, " goes on: worker ",
@@ -297,15 +314,7 @@ void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
   for (const int64_t ordinal : std::vector(state_.quarantined)) {
     poison_.Resolve(ordinal, false, context);
   }
-  GoOn(context);
-}
-
-// The last marks may have come while it was paused, and no others will.
-void TrainingJob::GoOn(Context* context) {
-  state_.phase = JobPhase::kRunning;
-  state_.reason.clear();
-  dirty_ = true;
-  MarksChanged(context);
+  MaybeGoOn(context);
 }
 
 }  // namespace ebb::scheduler

@@ -44,6 +44,15 @@ class View {
     number_ = number;
     return true;
   }
+  // Everybody leaves. False when nobody was there.
+  bool Clear(ViewNumber number) {
+    if (members_.empty()) return false;
+    floor_ = MinClock();
+    members_.clear();
+    clocks_.clear();
+    number_ = number;
+    return true;
+  }
   // What a member says of its clock: at least this.
   void Learn(SessionId worker, int64_t clock) {
     const auto it = clocks_.find(worker);

@@ -1,10 +1,23 @@
 #include "scheduler/watch.h"
 
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
 namespace ebb::scheduler {
 
 namespace {
 
 constexpr absl::Duration kWindow = absl::Seconds(4);
+constexpr size_t kMostGone = 1024;
+
+const WorkerInfo* WorkerAt(const SchedulerCore& core, LinkId link) {
+  for (const auto& [session, worker] : core.cluster().workers) {
+    if (worker.link == link) return &worker;
+  }
+  return nullptr;
+}
 
 }  // namespace
 
@@ -43,14 +56,25 @@ double AppliedCount::Look(const TrainingJob& job) {
   return count_;
 }
 
+JobWatch& Watch::Of(JobId job, absl::Time now) {
+  const auto [it, added] = jobs_.try_emplace(job);
+  JobWatch& watch = it->second;
+  if (added) {
+    watch.advanced = now;
+    // Ids are drawn from the clock: it is from before.
+    const auto drawn = absl::FromUnixMicros(static_cast<int64_t>(job.value()));
+    if (drawn < since_) watch.recoveries.SchedulerBack(since_);
+  }
+  return watch;
+}
+
 void Watch::Look(const SchedulerCore& core, absl::Time now) {
   for (const auto& [id, job] : core.jobs()) {
-    const auto [it, added] = jobs_.try_emplace(id);
-    JobWatch& watch = it->second;
+    JobWatch& watch = Of(id, now);
     const int64_t before = watch.count.sum();
     watch.applied.Add(now, watch.count.Look(*job));
     // Less is an advance, too: of knowing what a server that came back has.
-    if (added || watch.count.sum() != before) watch.advanced = now;
+    if (watch.count.sum() != before) watch.advanced = now;
     const JobPhase phase = job->state().phase;
     if (phase == JobPhase::kCompleted || phase == JobPhase::kCancelled) {
       watch.finished = std::min(watch.finished, now);
@@ -70,15 +94,96 @@ void Watch::Look(const SchedulerCore& core, absl::Time now) {
   }
 }
 
-void Watch::Leased(LinkId to, const Lease& lease) {
-  const auto it = jobs_.find(lease.record->id);
-  if (it == jobs_.end()) return;
-  const auto [leased, first] =
-      it->second.leased.try_emplace(lease.record->plan.Ordinal(lease.item), to);
-  if (!first && leased->second != to) {
-    ++it->second.leases_repeated;
-    leased->second = to;
+void Watch::WorkerCloses(const SchedulerCore& core, LinkId link,
+                         absl::Time now) {
+  const WorkerInfo* worker = WorkerAt(core, link);
+  if (worker == nullptr) return;
+  gone_[link] = worker->name;
+  if (gone_.size() > kMostGone) gone_.erase(gone_.begin());
+  for (const auto& [id, job] : core.jobs()) {
+    Of(id, now).recoveries.WorkerLost(
+        worker->name, job->leases().HeldBy(worker->session), now);
   }
+}
+
+void Watch::ServerCloses(const SchedulerCore& core, LinkId link,
+                         absl::Time now) {
+  for (const auto& [server, info] : core.cluster().servers) {
+    if (!info.connected || info.link != link) continue;
+    for (const auto& [id, job] : core.jobs()) {
+      std::vector<PartitionId> owned;
+      for (int32_t p = 0; p < job->plan().partitions; ++p) {
+        const Ownership& one = job->placement().at(PartitionId(p));
+        if (one.owner == server && one.registered) owned.emplace_back(p);
+      }
+      Of(id, now).recoveries.ServerLost(server, owned, now);
+    }
+  }
+}
+
+void Watch::ServerSays(const SchedulerCore& core, LinkId link,
+                       const ServerToScheduler& message, absl::Time now) {
+  if (std::holds_alternative<ServerGoodbye>(message)) {
+    ServerCloses(core, link, now);
+    return;
+  }
+  const auto* report = std::get_if<MarkReport>(&message);
+  if (report == nullptr || !core.jobs().contains(report->job)) return;
+  const TrainingJob& job = *core.jobs().at(report->job);
+  Recoveries& recoveries = Of(report->job, now).recoveries;
+  if (!recoveries.open()) return;
+  for (const PartitionMarkReport& one : report->partitions) {
+    if (one.partition.value() < 0 ||
+        one.partition.value() >= job.plan().partitions ||
+        !job.placement().at(one.partition).registered ||
+        job.placement().at(one.partition).drawn != one.term) {
+      continue;
+    }
+    const MarkSet& known = job.marks().marks(one.partition);
+    for (const ItemMark& mark : one.marks) {
+      if (!job.plan().HasItem(mark.item) ||
+          mark.mark <= known.mark(mark.item)) {
+        continue;
+      }
+      recoveries.Counted(job.plan().Ordinal(mark.item), one.partition, now);
+    }
+  }
+}
+
+void Watch::ServerSaid(const SchedulerCore& core,
+                       const ServerToScheduler& message, absl::Time now) {
+  const auto* registered = std::get_if<RegisterPartitions>(&message);
+  if (registered == nullptr || registered->job.record == nullptr) return;
+  const auto job = core.jobs().find(registered->job.record->id);
+  if (job == core.jobs().end()) return;
+  for (const PartitionRegistration& one : registered->job.partitions) {
+    if (one.partition.value() < 0 ||
+        one.partition.value() >= job->second->plan().partitions ||
+        !job->second->placement().at(one.partition).registered) {
+      continue;
+    }
+    Of(job->first, now).recoveries.Served(one.partition, now);
+  }
+}
+
+void Watch::Leased(const SchedulerCore& core, LinkId to, const Lease& lease,
+                   absl::Time now) {
+  JobWatch& job = Of(lease.record->id, now);
+  const int64_t ordinal = lease.record->plan.Ordinal(lease.item);
+  const auto [leased, first] = job.leased.try_emplace(ordinal, to);
+  if (first || leased->second == to) {
+    job.recoveries.Leased(now);
+    return;
+  }
+  ++job.leases_repeated;
+  const LinkId before = std::exchange(leased->second, to);
+  const auto gone = gone_.find(before);
+  const WorkerInfo* from = WorkerAt(core, before);
+  job.recoveries.LeasedAgain(ordinal,
+                             from != nullptr       ? from->name
+                             : gone != gone_.end() ? gone->second
+                                                   : "",
+                             now);
 }
 
 const JobWatch* Watch::job(JobId id) const {

@@ -1,11 +1,13 @@
 // What people want to see of a scheduler and no decision needs: speeds, since
-// when nothing advances, how many leases were given again.
+// when nothing advances, how many leases were given again, how long losses
+// lasted.
 #ifndef EBB_SCHEDULER_WATCH_H_
 #define EBB_SCHEDULER_WATCH_H_
 
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
+#include "scheduler/recoveries.h"
 #include "scheduler/scheduler_core.h"
 
 namespace ebb::scheduler {
@@ -53,6 +56,7 @@ struct JobWatch {
   absl::Time finished = absl::InfiniteFuture();
   int64_t leases_repeated = 0;
   absl::flat_hash_map<int64_t, LinkId> leased;  // Ordinal -> last leased to.
+  Recoveries recoveries;
 };
 
 struct WorkerWatch {
@@ -69,7 +73,18 @@ class Watch {
   explicit Watch(absl::Time now) : since_(now) {}
 
   void Look(const SchedulerCore& core, absl::Time now);
-  void Leased(LinkId to, const Lease& lease);
+
+  // What the core is about to be told (a goodbye is a close), ...
+  void WorkerCloses(const SchedulerCore& core, LinkId link, absl::Time now);
+  void ServerCloses(const SchedulerCore& core, LinkId link, absl::Time now);
+  void ServerSays(const SchedulerCore& core, LinkId link,
+                  const ServerToScheduler& message, absl::Time now);
+  // ... was told, ...
+  void ServerSaid(const SchedulerCore& core, const ServerToScheduler& message,
+                  absl::Time now);
+  // ... and does.
+  void Leased(const SchedulerCore& core, LinkId to, const Lease& lease,
+              absl::Time now);
 
   absl::Time since() const { return since_; }
   // Null: not looked at yet.
@@ -77,9 +92,14 @@ class Watch {
   const WorkerWatch* worker(SessionId session) const;
 
  private:
+  JobWatch& Of(JobId job, absl::Time now);
+
   absl::Time since_;
   std::map<JobId, JobWatch> jobs_;
   std::map<SessionId, WorkerWatch> workers_;
+  // Names of workers that are gone, the latest: what they returned may be
+  // leased later.
+  std::map<LinkId, std::string> gone_;
 };
 
 }  // namespace ebb::scheduler

@@ -1,6 +1,10 @@
 #include "scheduler/watch.h"
 
 #include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -57,6 +61,7 @@ class WatchTest : public ::testing::Test {
          job.placement().at(PartitionId(partition)).drawn, true, marks.Encode(),
          MarkSet(job.plan()).Encode()});
     FromServer(message);
+    watch_.ServerSaid(*core_, message, now_);
   }
   double SpeedASecondLater() {
     now_ += absl::Seconds(1);
@@ -70,6 +75,144 @@ class WatchTest : public ::testing::Test {
   SessionId session_;
   JobId job_;
 };
+
+// As the shell does it; the leases that come of it.
+class RecoveryWatchTest : public WatchTest {
+ protected:
+  void Act(SchedulerActions actions) {
+    for (const SchedulerAction& action : actions) {
+      const auto* send = std::get_if<SendWorker>(&action);
+      if (send == nullptr) continue;
+      if (const auto* lease = std::get_if<Lease>(&send->message)) {
+        watch_.Leased(*core_, send->link, *lease, now_);
+      }
+    }
+  }
+  void FromWorker(LinkId link, WorkerToScheduler message) {
+    SchedulerActions actions;
+    core_->OnWorker(link, message, now_, &actions);
+    Act(std::move(actions));
+  }
+  void WorkerUp(LinkId link, const std::string& name) {
+    RegisterWorker worker;
+    worker.session = SessionId(link.value());
+    worker.name = name;
+    FromWorker(link, worker);
+    FromWorker(link, LeaseRequest{worker.session, 1});
+  }
+  void Marks(int32_t partition, ItemId item, int64_t mark) {
+    MarkReport report;
+    report.session = session_;
+    report.job = job_;
+    report.generation = core_->jobs().at(job_)->state().generation;
+    const PartitionId p(partition);
+    report.partitions.push_back(
+        {p,
+         core_->jobs().at(job_)->placement().at(p).drawn,
+         {{item, mark}},
+         {},
+         {}});
+    watch_.ServerSays(*core_, kLink, report, now_);
+    FromServer(report);
+  }
+  std::vector<Recovery> List() { return watch_.job(job_)->recoveries.list(); }
+  void Pass() { now_ += absl::Seconds(1); }
+};
+
+TEST_F(RecoveryWatchTest, AnItemOfALostWorkerIsFollowedUntilItCounts) {
+  const LinkId lost(11), other(12);
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(lost, "worker-0");
+  Pass();
+  const absl::Time lost_at = now_;
+  watch_.WorkerCloses(*core_, lost, now_);
+  SchedulerActions actions;
+  core_->OnWorkerDisconnected(lost, now_, &actions);
+  Act(std::move(actions));
+  Pass();
+  const absl::Time leased_at = now_;
+  WorkerUp(other, "worker-1");
+  Pass();
+  Marks(0, {0, 1}, 1);  // Another item.
+  ASSERT_EQ(List().size(), 1u);
+  EXPECT_EQ(List()[0].counted, absl::InfiniteFuture());
+  Marks(1, {0, 0}, 1);
+  EXPECT_EQ(List()[0].worker, "worker-0");
+  EXPECT_EQ(List()[0].ordinal, 0);
+  EXPECT_EQ(List()[0].lost, lost_at);
+  EXPECT_EQ(List()[0].resumed, leased_at);
+  EXPECT_EQ(List()[0].counted, now_);
+}
+
+TEST_F(RecoveryWatchTest, WhatSomebodyReturnedWhoLeftIsTheirs) {
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(11), "worker-0");
+  ItemEnd end;
+  end.session = SessionId(11);
+  end.job = job_;
+  end.generation = core_->jobs().at(job_)->state().generation;
+  end.item = {0, 0};
+  end.end = LeaseEnd::kReturned;
+  FromWorker(LinkId(11), end);
+  watch_.WorkerCloses(*core_, LinkId(11), now_);
+  FromWorker(LinkId(11), WorkerGoodbye{});
+  EXPECT_TRUE(List().empty());
+  WorkerUp(LinkId(12), "worker-1");
+  ASSERT_EQ(List().size(), 1u);
+  EXPECT_EQ(List()[0].worker, "worker-0");
+  EXPECT_EQ(List()[0].lost, absl::InfiniteFuture());
+}
+
+TEST_F(RecoveryWatchTest, ALeaseThatRunsOutNamesWhoHadIt) {
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(11), "worker-0");
+  now_ += core_->options().lease_ttl;
+  SchedulerActions actions;
+  core_->OnTick(now_, &actions);
+  Act(std::move(actions));
+  EXPECT_EQ(watch_.job(job_)->leases_repeated, 0);
+  WorkerUp(LinkId(12), "worker-1");
+  ASSERT_FALSE(List().empty());
+  EXPECT_EQ(List()[0].worker, "worker-0");
+  EXPECT_EQ(List()[0].lost, absl::InfiniteFuture());
+  EXPECT_EQ(List()[0].resumed, now_);
+}
+
+TEST_F(RecoveryWatchTest, AServersPartitionsAreFollowedUntilEachCounts) {
+  Register(0, 0);
+  Register(1, 0);
+  Pass();
+  const absl::Time lost_at = now_;
+  watch_.ServerCloses(*core_, kLink, now_);
+  ServerUp(SessionId(102));
+  Pass();
+  Register(0, 0);
+  EXPECT_EQ(List()[0].resumed, absl::InfiniteFuture());
+  Register(1, 0);
+  const absl::Time served_at = now_;
+  Pass();
+  Marks(0, {0, 0}, 1);
+  EXPECT_EQ(List()[0].counted, absl::InfiniteFuture());
+  Marks(1, {0, 0}, 1);
+  ASSERT_EQ(List().size(), 1u);
+  EXPECT_EQ(List()[0].server, ServerId(0));
+  EXPECT_EQ(List()[0].lost, lost_at);
+  EXPECT_EQ(List()[0].resumed, served_at);
+  EXPECT_EQ(List()[0].counted, now_);
+}
+
+TEST_F(RecoveryWatchTest, AJobFromBeforeShowsWhenTheSchedulerWasBack) {
+  Watch back(now_ + absl::Seconds(5));
+  back.Look(*core_, now_ + absl::Seconds(6));
+  ASSERT_EQ(back.job(job_)->recoveries.list().size(), 1u);
+  EXPECT_EQ(back.job(job_)->recoveries.list()[0].kind,
+            Recovery::Kind::kScheduler);
+  watch_.Look(*core_, now_);
+  EXPECT_TRUE(List().empty());
+}
 
 TEST_F(WatchTest, SpeedIsOfWhatIsAppliedNow) {
   Register(0, 0);

@@ -16,6 +16,7 @@
 #include "server/memory/block_pool.h"
 #include "server/partition.h"
 #include "server/store/checkpoint_store.h"
+#include "server/store/fetched.h"
 #include "server/update_rule.h"
 
 namespace ebb::server {
@@ -31,6 +32,9 @@ struct ServerOptions {
   SessionId session;
   std::string address;  // Where workers reach this server.
   int64_t process_id = 0;
+  // The identity of the folder in which the servers share copies of their
+  // versions, the same for all that have it; empty: none.
+  std::string shared_folder;
   std::function<absl::StatusOr<JobResources>(const JobRecord&)> resources;
 
   // A parked pull is answered "wait" after this long.
@@ -57,6 +61,14 @@ struct ReplyPush {
 struct ReplyPull {
   uint64_t token;
   PullReply reply;
+};
+struct ReplyFetch {
+  uint64_t token;
+  FetchAnswer answer;
+};
+// Ask another server; then OnFetched.
+struct Fetch {
+  FetchTask task;
 };
 struct SendScheduler {
   ServerToScheduler message;
@@ -89,6 +101,18 @@ struct DeleteVersions {
 struct DeleteJob {
   JobId job;
 };
+// Another server has the partition: no version of these terms is for this one
+// to keep. What lies in a shared folder is the other's.
+struct ForgetPartition {
+  JobId job;
+  PartitionId partition;
+  Term newest;  // Later ones stay: it may be on its way back.
+};
+// What can be loaded of the partition now; then OnListed.
+struct ListVersions {
+  JobId job;
+  PartitionId partition;
+};
 // The scheduler does not take this session: end it, and try again later.
 struct RetrySession {};
 // Another process has taken this server's place: nothing is left to do here.
@@ -104,7 +128,8 @@ struct LogEvent {
 using ServerAction =
     std::variant<ReplyPush, ReplyPull, SendScheduler, RunUpdate, SaveJob,
                  WriteVersion, LoadVersion, DeleteVersions, DeleteJob,
-                 RetrySession, EndProcess, LogEvent>;
+                 ForgetPartition, ListVersions, ReplyFetch, Fetch, RetrySession,
+                 EndProcess, LogEvent>;
 using ServerActions = std::vector<ServerAction>;
 
 }  // namespace ebb::server

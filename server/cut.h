@@ -24,6 +24,12 @@ struct CutArray {
   std::vector<BlockRef> blocks;
 };
 
+// One of an array's blocks, and how many of its floats belong to the array.
+struct CutBlock {
+  BlockRef block;
+  int64_t floats = 0;
+};
+
 // Taken in one step, so all of it belongs together. It holds references to
 // immutable blocks: taking one copies no values and stalls nobody. The byte
 // strings are MarkSet::Encode and Ledger::Encode.

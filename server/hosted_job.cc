@@ -106,15 +106,12 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
         SendScheduler{RegisterPartitions{options_.session, Registration()}});
     return;
   }
-  if (grant.generation > job_.generation) AdoptGeneration(grant, out);
-  if (grant.known_servers != job_.known_servers) {
-    job_.known_servers = grant.known_servers;
-    out->push_back(SaveJob{job_});
+  if (grant.generation > job_.generation) {
+    AdoptGeneration(grant.record, grant.generation, grant.rollback, out);
   }
+  KnowServers(grant.known_servers, out);
   if (!EnsureResources(out)) return;
-  if (next_checkpoint_ == absl::InfiniteFuture()) {
-    next_checkpoint_ = now + absl::Milliseconds(plan().checkpoint_interval_ms);
-  }
+  BeginCheckpoints(now);
   for (const PartitionGrant& one : grant.partitions) {
     if (one.partition.value() < 0 ||
         one.partition.value() >= plan().partitions) {
@@ -124,10 +121,25 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
   }
 }
 
-void HostedJob::AdoptGeneration(const Grant& grant, ServerActions* out) {
-  job_.record = grant.record;
-  job_.generation = grant.generation;
-  job_.rollback = grant.rollback;
+void HostedJob::BeginCheckpoints(absl::Time now) {
+  if (next_checkpoint_ != absl::InfiniteFuture()) return;
+  next_checkpoint_ = now + absl::Milliseconds(plan().checkpoint_interval_ms);
+}
+
+void HostedJob::KnowServers(const std::vector<ServerId>& servers,
+                            ServerActions* out) {
+  if (servers == job_.known_servers) return;
+  job_.known_servers = servers;
+  out->push_back(SaveJob{job_});
+}
+
+void HostedJob::AdoptGeneration(const JobRecordPtr& record,
+                                Generation generation,
+                                const RollbackRecord& rollback,
+                                ServerActions* out) {
+  job_.record = record;
+  job_.generation = generation;
+  job_.rollback = rollback;
   rounds_ = {};  // The new generation may be behind it.
   for (auto& [id, hosted] : partitions_) {
     DropPartition(&hosted, out);
@@ -147,7 +159,10 @@ void HostedJob::DropPartition(HostedPartition* hosted, ServerActions* out) {
   // A running update ends by itself and finds other values here.
   hosted->values.reset();
   hosted->to_load.clear();
+  hosted->listing = false;
   hosted->load_waits = false;
+  hosted->incoming.reset();
+  EndOutgoing(hosted, out);
   hosted->busy = false;
   if (hosted->running.push != nullptr) {
     hosted->running.push->Answer(hosted->running.segment,
@@ -186,22 +201,56 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
     hosted.base_durable = EBB_PLANTED(durable_before_a_version_of_the_term);
     hosted.cut_wanted = true;
     Register({grant.partition}, out);
+    EndOutgoing(&hosted, out);
+    RunQueue(grant.partition, &hosted, out);
     return;
   }
   DropPartition(&hosted, out);
-  const auto keys =
-      hosted.versions.ToLoad(grant.partition, job_.generation, job_.rollback);
-  hosted.to_load.assign(keys.begin(), keys.end());
-  if (keys.empty() && grant.parent != Term()) {
+  hosted.parent = grant.parent;
+  if (options_.shared_folder.empty()) {
+    return Load(grant.partition, &hosted, now, out);
+  }
+  ListShared(grant.partition, &hosted, out);
+}
+
+// Others may have written what is newest.
+void HostedJob::ListShared(PartitionId id, HostedPartition* hosted,
+                           ServerActions* out) {
+  hosted->listing = true;
+  out->push_back(ListVersions{job_.record->id, id});
+}
+
+void HostedJob::Listed(PartitionId id,
+                       absl::StatusOr<PartitionInventory> inventory,
+                       absl::Time now, ServerActions* out) {
+  HostedPartition& hosted = partitions_[id];
+  if (!hosted.listing || hosted.load_waits) return;  // Granted anew meanwhile.
+  if (!inventory.ok()) {
+    return LoadLater(&hosted, inventory.status(), now, out);
+  }
+  hosted.listing = false;
+  for (const VersionKey& key : inventory->versions) {
+    const auto rounds = inventory->rounds.find(key);
+    hosted.versions.Found(key, rounds == inventory->rounds.end()
+                                   ? std::nullopt
+                                   : std::optional(rounds->second));
+  }
+  Load(id, &hosted, now, out);
+}
+
+void HostedJob::Load(PartitionId id, HostedPartition* hosted, absl::Time now,
+                     ServerActions* out) {
+  const auto keys = hosted->versions.ToLoad(id, job_.generation, job_.rollback);
+  hosted->to_load.assign(keys.begin(), keys.end());
+  if (keys.empty() && hosted->parent != Term()) {
     out->push_back(LogEvent{
-        absl::StrCat("job=", job_.record->name, " partition ",
-                     grant.partition.value(),
+        absl::StrCat("job=", job_.record->name, " partition ", id.value(),
                      " was served before, but has no version here to go on "
                      "from: it begins again from initial values, and its "
                      "examples are computed again"),
         true});
   }
-  LoadNext(grant.partition, &hosted, now, out);
+  LoadNext(id, hosted, now, out);
 }
 
 void HostedJob::LoadNext(PartitionId id, HostedPartition* hosted,
@@ -253,6 +302,14 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
   if (!values.ok()) {
     // An older version, or none, would be served, and outrank this one.
     if (MayPass(values.status())) {
+      return LoadLater(&hosted, values.status(), now, out);
+    }
+    if (absl::IsNotFound(values.status()) && !options_.shared_folder.empty() &&
+        key.generation == job_.generation) {
+      // An owner of before, who does not know it yet, has a newer one.
+      hosted.versions.Gone(key);
+      hosted.to_load.clear();
+      hosted.listing = true;
       return LoadLater(&hosted, values.status(), now, out);
     }
     Complain(absl::StrCat("partition ", key.partition.value(), ": version (",
@@ -390,6 +447,7 @@ void HostedJob::RunQueue(PartitionId id, HostedPartition* hosted,
       TakeWantedCut(id, hosted, out);
     }
     if (hosted->queue.empty()) return;
+    if (hosted->frozen && !EBB_PLANTED(frozen_source_goes_on)) return;
     const HostedPartition::QueuedSegment next =
         std::move(hosted->queue.front());
     hosted->queue.pop_front();
@@ -470,6 +528,7 @@ void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
   if (plan().rounds() && hosted.values->marks().Full(push.item)) {
     report_at_once_ = true;
   }
+  AnswerFetches(&hosted, out);
   RunQueue(id, &hosted, out);
 }
 
@@ -675,6 +734,17 @@ void HostedJob::WantCheckpoint() {
   }
 }
 
+std::vector<RoundVersion> HostedJob::KeepVersions(absl::Time until) {
+  keep_versions_until_ = std::max(keep_versions_until_, until);
+  std::vector<RoundVersion> kept;
+  for (const auto& [id, hosted] : partitions_) {
+    const auto usable =
+        hosted.versions.OfTheLine(job_.generation, job_.rollback);
+    kept.insert(kept.end(), usable.begin(), usable.end());
+  }
+  return kept;
+}
+
 bool HostedJob::StartWrite(absl::Time now, ServerActions* out) {
   if (writing() || now < retry_writes_at_) return false;
   // The partition that waits longest is the one with the fewest versions of
@@ -706,7 +776,7 @@ void HostedJob::TakeWantedCut(PartitionId id, HostedPartition* hosted,
   hosted->cut_wanted = false;
   if (EBB_PLANTED(retention_by_count)) {
     hosted->versions.Add(writing.key, {});  // Not stored yet, and counts.
-    PruneVersions(hosted, out);
+    PruneVersions(hosted, absl::InfiniteFuture(), out);
   }
   Cut cut = hosted->values->TakeCut();
   if (EBB_PLANTED(values_copied_after_the_marks) && hosted->durable) {
@@ -718,7 +788,12 @@ void HostedJob::TakeWantedCut(PartitionId id, HostedPartition* hosted,
 void HostedJob::VersionWritten(const VersionKey& key,
                                const absl::Status& status, absl::Time now,
                                ServerActions* out) {
-  if (!writing_ || !writing_->cut_taken || writing_->key != key) return;
+  if (MovedVersionWritten(key, status, out)) return;
+  if (!writing_ || !writing_->cut_taken || writing_->key != key) {
+    // The copy of a move that was given up while it was stored.
+    if (status.ok()) out->push_back(DeleteVersions{{key}});
+    return;
+  }
   Writing written = *std::exchange(writing_, std::nullopt);
   HostedPartition& hosted = partitions_[key.partition];
   const bool current = hosted.values != nullptr && hosted.term == key.term &&
@@ -738,6 +813,10 @@ void HostedJob::VersionWritten(const VersionKey& key,
     return;
   }
   problem_.clear();
+  if (hosted.OwnedElsewhere()) {
+    out->push_back(ForgetPartition{key.job, key.partition, key.term});
+    return;
+  }
   hosted.versions.Add(key, written.rounds);
   hosted.changed_versions = true;
   if (!current) {
@@ -745,7 +824,7 @@ void HostedJob::VersionWritten(const VersionKey& key,
     return;
   }
   hosted.durable = std::move(written.marks);
-  PruneVersions(&hosted, out);
+  PruneVersions(&hosted, now, out);
   if (!hosted.base_durable) {
     hosted.base_durable = true;
     Register({key.partition}, out);
@@ -756,7 +835,9 @@ void HostedJob::VersionWritten(const VersionKey& key,
   }
 }
 
-void HostedJob::PruneVersions(HostedPartition* hosted, ServerActions* out) {
+void HostedJob::PruneVersions(HostedPartition* hosted, absl::Time now,
+                              ServerActions* out) {
+  if (now < keep_versions_until_) return;  // The next does it.
   auto keep = static_cast<size_t>(std::max(1, plan().checkpoint_keep));
   // Others are behind what is kept here: a rollback may be decided just now,
   // and may name any of these.
@@ -788,6 +869,13 @@ bool HostedJob::AllDurable() const {
   return !writing_;
 }
 
+bool HostedJob::OwnsNothing() const {
+  return std::all_of(
+      partitions_.begin(), partitions_.end(), [](const auto& one) {
+        return one.second.term == Term() && one.second.incoming == nullptr;
+      });
+}
+
 // --- Time --------------------------------------------------------------------
 
 void HostedJob::Tick(absl::Time now, ServerActions* out) {
@@ -803,11 +891,15 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
   if (retry_loads_at_ <= now) {
     retry_loads_at_ = absl::InfiniteFuture();
     for (auto& [id, hosted] : partitions_) {
-      if (std::exchange(hosted.load_waits, false)) {
+      if (!std::exchange(hosted.load_waits, false)) continue;
+      if (hosted.listing) {
+        ListShared(id, &hosted, out);
+      } else {
         LoadNext(id, &hosted, now, out);
       }
     }
   }
+  TickMoves(now, out);
   if (next_checkpoint_ <= now) {
     next_checkpoint_ = now + absl::Milliseconds(plan().checkpoint_interval_ms);
     WantCheckpoint();
@@ -815,7 +907,7 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
 }
 
 absl::Time HostedJob::NextTick() const {
-  absl::Time next = std::min({next_checkpoint_, retry_loads_at_,
+  absl::Time next = std::min({next_checkpoint_, retry_loads_at_, NextMoveTick(),
                               intake_.NextTick(), parked_.NextDeadline()});
   if (retry_writes_at_ != absl::InfinitePast()) {
     next = std::min(next, retry_writes_at_);

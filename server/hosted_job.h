@@ -48,8 +48,18 @@ class HostedJob {
   void SetView(const ViewUpdate& view, ServerActions* out);
   void SetRounds(const RoundStatus& rounds, ServerActions* out);
   void WantCheckpoint();
+  // Retention deletes none of the job's versions until then: those that are
+  // returned can be rolled back to.
+  std::vector<RoundVersion> KeepVersions(absl::Time until);
   void Snapshot(const TakeSnapshot& request, ServerActions* out);
   void DropSnapshot(int64_t snapshot);
+  void TakeMove(const MoveIn& order, absl::Time now, ServerActions* out);
+  void Moved(const PartitionMoved& message, ServerActions* out);
+  // Of the session before nothing is relied upon: moves to here are given up.
+  void DropIncoming();
+
+  // --- From another server, the target of a move -----------------------------
+  void Fetch(uint64_t token, FetchRequest request, ServerActions* out);
 
   // --- From workers ----------------------------------------------------------
   void Push(uint64_t token, PushRequest push, absl::Time now,
@@ -64,6 +74,11 @@ class HostedJob {
               ServerActions* out);
   void VersionWritten(const VersionKey& key, const absl::Status& status,
                       absl::Time now, ServerActions* out);
+  void Listed(PartitionId id, absl::StatusOr<PartitionInventory> inventory,
+              absl::Time now, ServerActions* out);
+  void Fetched(const FetchRequest& request,
+               absl::StatusOr<server::Fetched> fetched, absl::Time now,
+               ServerActions* out);
   // Answers overdue pulls, notices that a checkpoint is due.
   void Tick(absl::Time now, ServerActions* out);
   absl::Time NextTick() const;
@@ -97,6 +112,8 @@ class HostedJob {
   Term term(PartitionId id) const;
   // Every change so far is durable, in the present terms.
   bool AllDurable() const;
+  // Owns no partition, and none is on its way to here.
+  bool OwnsNothing() const;
 
  private:
   struct Writing {
@@ -112,10 +129,16 @@ class HostedJob {
   const JobPlan& plan() const { return job_.record->plan; }
   void Complain(std::string what, ServerProblem kind);
   bool EnsureResources(ServerActions* out);
-  void AdoptGeneration(const Grant& grant, ServerActions* out);
+  void AdoptGeneration(const JobRecordPtr& record, Generation generation,
+                       const RollbackRecord& rollback, ServerActions* out);
+  void BeginCheckpoints(absl::Time now);
+  void KnowServers(const std::vector<ServerId>& servers, ServerActions* out);
   void DropPartition(HostedPartition* hosted, ServerActions* out);
   void GrantOne(const PartitionGrant& grant, absl::Time now,
                 ServerActions* out);
+  void ListShared(PartitionId id, HostedPartition* hosted, ServerActions* out);
+  void Load(PartitionId id, HostedPartition* hosted, absl::Time now,
+            ServerActions* out);
   void LoadNext(PartitionId id, HostedPartition* hosted, absl::Time now,
                 ServerActions* out);
   // No version is worse for it: the same is tried again after a while.
@@ -141,7 +164,27 @@ class HostedJob {
   void AskForView(ViewNumber joined, absl::Time now, ServerActions* out);
   void ReplyWait(const ParkedPull& parked, ServerActions* out);
   void ReleasePulls(ServerActions* out);
-  void PruneVersions(HostedPartition* hosted, ServerActions* out);
+  void PruneVersions(HostedPartition* hosted, absl::Time now,
+                     ServerActions* out);
+
+  // Moves, of the source …
+  void FetchCut(uint64_t token, HostedPartition* hosted,
+                const FetchRequest& request, ServerActions* out);
+  void FetchBlocks(uint64_t token, const HostedPartition& hosted,
+                   const FetchRequest& request, ServerActions* out);
+  void AnswerFetches(HostedPartition* hosted, ServerActions* out);
+  void EndOutgoing(HostedPartition* hosted, ServerActions* out);
+  // … and of the target.
+  void Fetch(PartitionId id, HostedPartition* hosted, absl::Time now,
+             ServerActions* out);
+  void StoreMoved(PartitionId id, HostedPartition* hosted, ServerActions* out);
+  // True: it was the version that a move ends with.
+  bool MovedVersionWritten(const VersionKey& key, const absl::Status& status,
+                           ServerActions* out);
+  void MoveFailed(PartitionId id, Term term, std::string why,
+                  ServerActions* out);
+  void TickMoves(absl::Time now, ServerActions* out);
+  absl::Time NextMoveTick() const;
 
   const ServerOptions& options_;
   StoredJob job_;
@@ -161,7 +204,9 @@ class HostedJob {
   std::optional<Writing> writing_;
   absl::Time next_checkpoint_ = absl::InfiniteFuture();
   absl::Time retry_writes_at_ = absl::InfinitePast();
+  absl::Time keep_versions_until_ = absl::InfinitePast();
   absl::Time retry_loads_at_ = absl::InfiniteFuture();
+  absl::Time next_move_sign_ = absl::InfiniteFuture();
 
   bool report_at_once_ = false;
   ServerStatistics statistics_;

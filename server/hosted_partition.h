@@ -5,12 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/container/btree_set.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
+#include "server/cut.h"
+#include "server/incoming_move.h"
 #include "server/partition.h"
 #include "server/pending_push.h"
 #include "server/store/checkpoint_store.h"
@@ -25,8 +29,22 @@ struct HostedPartition {
     size_t segment;
   };
 
+  // The source's side of a move, until the term ends.
+  struct OutgoingMove {
+    Term new_term;
+    std::map<uint64_t, CutBlock> blocks;  // Of the cut fetched last.
+  };
+  // A cut that is asked for while an update runs.
+  struct ParkedFetch {
+    uint64_t token;
+    FetchRequest request;
+  };
+
   // Served: its values are here, in a term that was granted.
   bool serving() const { return values != nullptr && term != Term(); }
+
+  // Neither here nor on its way.
+  bool OwnedElsewhere() const { return term == Term(); }
 
   // All there is to tell the scheduler.
   PartitionRegistration Registration(PartitionId id,
@@ -39,9 +57,11 @@ struct HostedPartition {
 
   Term term;                          // Owned under; 0: not owned.
   Term highest_seen;                  // Of all terms, owned or stored.
+  Term parent;                        // Of the grant.
   std::shared_ptr<Partition> values;  // Null while loading.
   VersionList versions;               // Durable.
   std::deque<VersionKey> to_load;     // Candidates, best first.
+  bool listing = false;               // What a shared folder has is asked for.
   bool load_waits = false;            // Until the next try.
 
   // The one writer.
@@ -55,6 +75,12 @@ struct HostedPartition {
   bool cut_wanted = false;
   absl::btree_set<ItemId> unsaved;  // Changed since the last cut.
   std::optional<MarkSet> durable;
+
+  // Moves (hosted_job_moves.cc).
+  bool frozen = false;  // Nothing is judged any more in this term.
+  std::optional<OutgoingMove> outgoing;
+  std::vector<ParkedFetch> parked_fetches;
+  std::unique_ptr<IncomingMove> incoming;
 
   // To be reported.
   absl::btree_set<ItemId> changed;

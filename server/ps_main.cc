@@ -20,6 +20,8 @@
 #include "glog/logging.h"
 #include "server/server_admin.h"
 #include "server/server_shell.h"
+#include "server/store/copied_store.h"
+#include "server/store/folder_store.h"
 #include "server/store/rocksdb_store.h"
 
 namespace ebb::server {
@@ -37,6 +39,7 @@ SIGTERM makes it write what is not durable and leave. Logs go to stderr.)";
 struct Flags : DaemonFlags {
   int32_t id = -1;
   std::string state_dir;
+  std::string shared_checkpoints;
   std::string scheduler = "127.0.0.1:7000";
   std::string listen = "127.0.0.1:0";
   std::string advertise;
@@ -60,6 +63,11 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "Folder for its checkpoints, made if missing")
       ->envname("EBB_STATE_DIR")
       ->required()
+      ->group("Identity");
+  app->add_option("--shared-checkpoints", flags->shared_checkpoints,
+                  "Folder of a network volume, the same for all servers, for "
+                  "copies of its checkpoints")
+      ->envname("EBB_SHARED_CHECKPOINTS")
       ->group("Identity");
   AddSchedulerFlag(app, &flags->scheduler);
   AddListenFlag(app, &flags->listen);
@@ -119,6 +127,7 @@ void LogOptions(const Flags& flags, SessionId session) {
   LOG(INFO) << "ebb-ps " << EBB_VERSION << " starts: id=" << flags.id
             << " session=" << session << " pid=" << getpid()
             << " state_dir=" << flags.state_dir
+            << " shared_checkpoints=" << flags.shared_checkpoints
             << " scheduler=" << flags.scheduler << " listen=" << flags.listen
             << " advertise=" << flags.advertise
             << " compute_threads=" << flags.compute_threads
@@ -151,6 +160,22 @@ class Displaced {
   Mutex mu_;
   std::string why_ ABSL_GUARDED_BY(mu_);
 };
+
+// Its own disk, and, where there is one, the folder that it shares with others.
+// Tells the identity of the latter.
+absl::StatusOr<std::unique_ptr<CheckpointStore>> OpenStore(
+    const Flags& flags, const RocksDbStoreOptions& storage,
+    std::string* shared_folder) {
+  EBB_ASSIGN_OR_RETURN(auto own, RocksDbStore::Open(storage));
+  if (flags.shared_checkpoints.empty()) return own;
+  EBB_ASSIGN_OR_RETURN(auto shared,
+                       FolderStore::Open({.folder = flags.shared_checkpoints,
+                                          .server = ServerId(flags.id)}));
+  *shared_folder = shared->folder_id();
+  LOG(INFO) << "server=" << flags.id << " shares its checkpoints in "
+            << flags.shared_checkpoints << " folder=" << *shared_folder;
+  return std::make_unique<CopiedStore>(std::move(own), std::move(shared));
+}
 
 absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   ServerShellOptions options;
@@ -190,7 +215,8 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
       kill_points.Reached(kMiddle);
     };
   }
-  EBB_ASSIGN_OR_RETURN(auto store, RocksDbStore::Open(storage));
+  EBB_ASSIGN_OR_RETURN(auto store,
+                       OpenStore(flags, storage, &options.core.shared_folder));
   rpc::GrpcTransport transport(network);
   ServerShell shell(options, &transport, std::move(store));
   EBB_RETURN_IF_ERROR(shell.Start(std::make_shared<ServerAdmin>(

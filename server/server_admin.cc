@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -18,6 +19,7 @@ namespace ebb::server {
 namespace {
 
 constexpr int64_t kPieceBytes = int64_t{4} << 20;
+constexpr absl::Duration kLongestKeep = absl::Minutes(1);
 // How long a write may keep a look at the store waiting.
 constexpr absl::Duration kStorageLimit = absl::Seconds(30);
 
@@ -152,6 +154,14 @@ absl::Status ServerAdmin::GetLedgers(const v1::GetLedgersRequest& request,
 
 absl::Status ServerAdmin::ListVersions(const v1::ListVersionsRequest& request,
                                        v1::ListVersionsResponse* response) {
+  std::map<VersionKey, RoundSpan> kept;
+  if (request.keep_ms() > 0) {
+    for (const RoundVersion& version : shell_->KeepVersions(
+             JobId(request.job()),
+             std::min(absl::Milliseconds(request.keep_ms()), kLongestKeep))) {
+      kept[version.key] = version.rounds;
+    }
+  }
   EBB_ASSIGN_OR_RETURN(const auto store, open_store_());
   EBB_ASSIGN_OR_RETURN(const Inventory inventory, store->List());
   const StoredJob* job = FindJob(inventory, JobId(request.job()));
@@ -166,6 +176,8 @@ absl::Status ServerAdmin::ListVersions(const v1::ListVersionsRequest& request,
   for (size_t i = 0; i < summaries.size(); ++i) {
     const VersionSummary& summary = summaries[i];
     if (!Asked(request, summary.key.partition)) continue;
+    const auto rounds = kept.find(summary.key);
+    if (request.keep_ms() > 0 && rounds == kept.end()) continue;
     EBB_ASSIGN_OR_RETURN(const MarkSet marks,
                          MarkSet::Decode(job->record->plan, summary.marks));
     const auto& named = job->rollback.versions;
@@ -177,6 +189,10 @@ absl::Status ServerAdmin::ListVersions(const v1::ListVersionsRequest& request,
     version->set_updates(summary.updates);
     version->set_examples(marks.examples());
     version->set_full_items(marks.full_items());
+    if (rounds != kept.end()) {
+      version->set_oldest_round(rounds->second.oldest);
+      version->set_open_round(rounds->second.open);
+    }
     version->set_durable(true);  // It is in the synced store.
     version->set_pinned(newest || std::find(named.begin(), named.end(),
                                             summary.key) != named.end());

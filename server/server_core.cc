@@ -21,6 +21,12 @@ ServerCore::ServerCore(ServerOptions options, const Inventory& inventory)
   }
 }
 
+std::vector<RoundVersion> ServerCore::KeepVersions(JobId id, absl::Time until) {
+  HostedJob* job = Find(id);
+  if (job == nullptr) return {};
+  return job->KeepVersions(until);
+}
+
 HostedJob* ServerCore::Find(JobId job) {
   const auto it = jobs_.find(job);
   return it == jobs_.end() ? nullptr : &it->second;
@@ -33,8 +39,11 @@ void ServerCore::OnSchedulerConnected(absl::Time now, ServerActions* out) {
   message.session = options_.session;
   message.address = options_.address;
   message.process_id = options_.process_id;
+  message.shared_folder = options_.shared_folder;
+  message.leaving = leaving_;
   std::set<ServerId> servers;
   for (auto& [id, job] : jobs_) {
+    job.DropIncoming();
     servers.insert(job.stored().known_servers.begin(),
                    job.stored().known_servers.end());
     message.jobs.push_back(job.Registration());
@@ -54,19 +63,22 @@ void ServerCore::OnScheduler(const SchedulerToServer& message, absl::Time now,
   Advance(now, out);
 }
 
+HostedJob* ServerCore::Host(const JobRecordPtr& record, Generation generation,
+                            const RollbackRecord& rollback,
+                            const std::vector<ServerId>& known_servers,
+                            ServerActions* out) {
+  if (HostedJob* job = Find(record->id)) return job;
+  StoredJob stored{record, generation, rollback, known_servers};
+  out->push_back(SaveJob{stored});
+  return &jobs_
+              .try_emplace(record->id, options_, std::move(stored), Inventory{})
+              .first->second;
+}
+
 void ServerCore::Handle(const Grant& grant, absl::Time now,
                         ServerActions* out) {
-  HostedJob* job = Find(grant.record->id);
-  if (job == nullptr) {
-    StoredJob stored{grant.record, grant.generation, grant.rollback,
-                     grant.known_servers};
-    out->push_back(SaveJob{stored});
-    job = &jobs_
-               .try_emplace(grant.record->id, options_, std::move(stored),
-                            Inventory{})
-               .first->second;
-  }
-  job->TakeGrant(grant, now, out);
+  Host(grant.record, grant.generation, grant.rollback, grant.known_servers, out)
+      ->TakeGrant(grant, now, out);
 }
 
 void ServerCore::Handle(const ViewUpdate& view, absl::Time now,
@@ -129,6 +141,23 @@ void ServerCore::Handle(const RefuseServer& refusal, absl::Time now,
   out->push_back(RetrySession{});
 }
 
+void ServerCore::Handle(const MoveIn& order, absl::Time now,
+                        ServerActions* out) {
+  if (draining_) return;
+  Host(order.record, order.generation, order.rollback, order.known_servers, out)
+      ->TakeMove(order, now, out);
+}
+
+void ServerCore::Handle(const PartitionMoved& moved, absl::Time now,
+                        ServerActions* out) {
+  if (HostedJob* job = Find(moved.job)) job->Moved(moved, out);
+}
+
+void ServerCore::Handle(const LeaveNow& leave, absl::Time now,
+                        ServerActions* out) {
+  if (leave.session == options_.session) may_leave_ = true;
+}
+
 namespace {
 
 // A push or pull of a job that is not served here.
@@ -186,6 +215,35 @@ void ServerCore::OnPull(uint64_t token, PullRequest pull, absl::Time now,
     return;
   }
   job->Pull(token, std::move(pull), now, out);
+}
+
+void ServerCore::OnFetch(uint64_t token, FetchRequest request, absl::Time now,
+                         ServerActions* out) {
+  HostedJob* job = Find(request.job);
+  if (job == nullptr) {
+    out->push_back(
+        ReplyFetch{token, {.result = FetchResult::kNotHere, .key = {}}});
+    return;
+  }
+  job->Fetch(token, std::move(request), out);
+}
+
+void ServerCore::OnFetched(const FetchRequest& request,
+                           absl::StatusOr<Fetched> fetched, absl::Time now,
+                           ServerActions* out) {
+  if (HostedJob* job = Find(request.job)) {
+    job->Fetched(request, std::move(fetched), now, out);
+  }
+  Advance(now, out);
+}
+
+void ServerCore::OnListed(JobId id, PartitionId partition,
+                          absl::StatusOr<PartitionInventory> inventory,
+                          absl::Time now, ServerActions* out) {
+  if (HostedJob* job = Find(id)) {
+    job->Listed(partition, std::move(inventory), now, out);
+  }
+  Advance(now, out);
 }
 
 void ServerCore::OnPushRefused(JobId job, std::string why) {
@@ -283,6 +341,19 @@ void ServerCore::Advance(absl::Time now, ServerActions* out) {
     out->push_back(SendScheduler{ServerGoodbye{options_.session}});
     said_goodbye_ = true;
   }
+}
+
+void ServerCore::Leave(absl::Time now, ServerActions* out) {
+  leaving_ = true;
+  if (connected_) {
+    out->push_back(SendScheduler{ServerLeaving{options_.session}});
+  }
+}
+
+bool ServerCore::HandedOver() const {
+  return may_leave_ || !connected_ ||
+         std::all_of(jobs_.begin(), jobs_.end(),
+                     [](const auto& job) { return job.second.OwnsNothing(); });
 }
 
 void ServerCore::Drain(absl::Time now, ServerActions* out) {

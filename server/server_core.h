@@ -49,16 +49,34 @@ class ServerCore {
               ServerActions* out);
   void OnClock(const ClockUpdate& clock, absl::Time now, ServerActions* out);
 
+  // From another server; likewise a token, for ReplyFetch.
+  void OnFetch(uint64_t token, FetchRequest request, absl::Time now,
+               ServerActions* out);
+  // What became of a Fetch.
+  void OnFetched(const FetchRequest& request, absl::StatusOr<Fetched> fetched,
+                 absl::Time now, ServerActions* out);
+
   void OnUpdateDone(UpdateTask task, absl::Time now, ServerActions* out);
   void OnVersionWritten(const VersionKey& key, const absl::Status& status,
                         absl::Time now, ServerActions* out);
   void OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
                 ServerActions* out);
 
+  // See HostedJob; of a job that is not here: none.
+  std::vector<RoundVersion> KeepVersions(JobId job, absl::Time until);
+  void OnListed(JobId job, PartitionId partition,
+                absl::StatusOr<PartitionInventory> inventory, absl::Time now,
+                ServerActions* out);
+
   // Call at NextTick() or later.
   void OnTick(absl::Time now, ServerActions* out);
   absl::Time NextTick() const;
 
+  // Says that it is leaving: its partitions go to other servers while it serves
+  // the rest. HandedOver() becomes true when nothing more is taken from it, or
+  // the scheduler cannot be asked.
+  void Leave(absl::Time now, ServerActions* out);
+  bool HandedOver() const;
   // Writes everything that is not durable yet; then says goodbye. Drained()
   // becomes true when both are done (or nothing can be written).
   void Drain(absl::Time now, ServerActions* out);
@@ -78,6 +96,14 @@ class ServerCore {
               ServerActions* out);
   void Handle(const ForgetJob& forget, absl::Time now, ServerActions* out);
   void Handle(const RefuseServer& refusal, absl::Time now, ServerActions* out);
+  void Handle(const MoveIn& order, absl::Time now, ServerActions* out);
+  void Handle(const PartitionMoved& moved, absl::Time now, ServerActions* out);
+  void Handle(const LeaveNow& leave, absl::Time now, ServerActions* out);
+  // Makes it if the job was not known here.
+  HostedJob* Host(const JobRecordPtr& record, Generation generation,
+                  const RollbackRecord& rollback,
+                  const std::vector<ServerId>& known_servers,
+                  ServerActions* out);
 
   HostedJob* Find(JobId job);
   // After every event: the next write, reports that cannot wait.
@@ -88,6 +114,8 @@ class ServerCore {
   const ServerOptions options_;
   std::map<JobId, HostedJob> jobs_;
   bool connected_ = false;
+  bool leaving_ = false;
+  bool may_leave_ = false;  // The scheduler said LeaveNow.
   bool draining_ = false;
   bool said_goodbye_ = false;
   std::string refused_;  // Why, as last logged.

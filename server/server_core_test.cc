@@ -410,6 +410,25 @@ TEST_F(ServerCoreTest, OldVersionsGoOnlyAfterANewerOneIsDurable) {
   EXPECT_EQ(deleted_[0].sequence, 0);
 }
 
+// An operator who looks at versions can roll back to what he saw.
+TEST_F(ServerCoreTest, WhatIsLookedAtIsKeptForAWhile) {
+  GrantTerm(5, 0);
+  Written();
+  const auto kept = core_->KeepVersions(record_->id, now_ + absl::Seconds(5));
+  ASSERT_THAT(kept, SizeIs(1));
+  EXPECT_EQ(kept[0].key, writes_[0].key);
+  Push(5, 0, 0);
+  Checkpoint();
+  Written();
+  EXPECT_THAT(deleted_, IsEmpty());
+  now_ += absl::Seconds(5);
+  Push(5, 1, 1);
+  Checkpoint();
+  Written();
+  EXPECT_THAT(deleted_, SizeIs(2));
+  EXPECT_THAT(core_->KeepVersions(JobId(9), now_), IsEmpty());
+}
+
 TEST_F(ServerCoreTest, APartitionDroppedBeforeItsCutIsWrittenAgain) {
   GrantTerm(5, 0);
   Written();

@@ -11,6 +11,7 @@
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "server/job_rule.h"
+#include "server/store/fetch_codec.h"
 
 namespace ebb::server {
 
@@ -111,6 +112,18 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
       core.OnLoaded(key, std::move(cut), now, out);
     });
   };
+  stored.listed = [this](const ListVersions& list,
+                         absl::StatusOr<PartitionInventory> inventory) {
+    Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+      core.OnListed(list.job, list.partition, std::move(inventory), now, out);
+    });
+  };
+  peers_.emplace(transport_, [this](const FetchRequest& request,
+                                    absl::StatusOr<Fetched> fetched) {
+    Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+      core.OnFetched(request, std::move(fetched), now, out);
+    });
+  });
   storage_.emplace(std::move(store_), options_.kill_points, std::move(stored));
 
   // Calls that come before the core is there are refused.
@@ -211,6 +224,9 @@ bool ServerShell::TakeOutput(Output* output) {
       output->pushes.push_back(std::move(pending.mapped().done));
     } else if (const auto* pull = std::get_if<ReplyPull>(&action)) {
       output->pulls.push_back(std::move(pulls_.extract(pull->token).mapped()));
+    } else if (const auto* fetch = std::get_if<ReplyFetch>(&action)) {
+      output->fetches.push_back(
+          std::move(fetches_.extract(fetch->token).mapped()));
     }
   }
   return true;
@@ -219,6 +235,7 @@ bool ServerShell::TakeOutput(Output* output) {
 void ServerShell::CarryOut(Output* output) {
   auto push = output->pushes.begin();
   auto pull = output->pulls.begin();
+  auto fetch = output->fetches.begin();
   const Match carry_out{
       [&](ReplyPush& reply) {
         if (AnyApplied(reply.reply)) {
@@ -227,6 +244,14 @@ void ServerShell::CarryOut(Output* output) {
         (*push++)(std::move(reply.reply));
       },
       [&](ReplyPull& reply) { (*pull++)(std::move(reply.reply)); },
+      [&](ReplyFetch& reply) {
+        // Sums up all values of a cut: not here, where others wait.
+        auto answer = std::make_shared<FetchAnswer>(std::move(reply.answer));
+        compute_->Add([answer, done = std::move(*fetch++)] {
+          done(EncodeFetchAnswer(*answer));
+        });
+      },
+      [&](server::Fetch& ask) { peers_->Add(std::move(ask.task)); },
       [&](SendScheduler& send) {
         if (std::holds_alternative<RegisterPartitions>(send.message)) {
           options_.kill_points.Reached("grant-taken-not-registered");
@@ -293,6 +318,18 @@ void ServerShell::Pull(PullRequest request, PullDone done) {
   CarryOutAll();
 }
 
+void ServerShell::Fetch(FetchRequest request, FetchDone done) {
+  {
+    MutexLock lock(&mu_);
+    if (!ReadyLocked()) return;
+    const uint64_t token = next_token_++;
+    fetches_[token] = std::move(done);
+    core_->OnFetch(token, std::move(request), time_.Now(), &outbox_);
+    if (!AfterEventLocked()) return;
+  }
+  CarryOutAll();
+}
+
 void ServerShell::Clock(ClockUpdate update) {
   Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
     core.OnClock(update, now, out);
@@ -321,9 +358,21 @@ void ServerShell::RunTimer() {
   }
 }
 
+void ServerShell::HandOver(absl::Time until) {
+  Do([](ServerCore& core, absl::Time now, ServerActions* out) {
+    core.Leave(now, out);
+  });
+  MutexLock lock(&mu_);
+  while (!core_->HandedOver() && time_.Now() < until) {
+    timer_changed_.WaitFor(&mu_, kDrainLook);
+  }
+}
+
 absl::Status ServerShell::Drain(absl::Duration limit) {
-  const absl::Time deadline = time_.Now() + limit;
+  const absl::Time begun = time_.Now();
+  const absl::Time deadline = begun + limit;
   listener_->SetServing(false);
+  HandOver(begun + limit / 2);
   {
     MutexLock lock(&mu_);
     draining_ = true;
@@ -345,6 +394,13 @@ absl::Status ServerShell::Drain(absl::Duration limit) {
       absl::StrCat("after ", absl::FormatDuration(limit),
                    " not everything is durable; what is missing will be "
                    "computed again"));
+}
+
+std::vector<RoundVersion> ServerShell::KeepVersions(JobId job,
+                                                    absl::Duration time) {
+  MutexLock lock(&mu_);
+  if (!core_.has_value()) return {};
+  return core_->KeepVersions(job, time_.Now() + time);
 }
 
 void ServerShell::Inspect(absl::FunctionRef<void(const ServerCore&)> look) {
@@ -380,6 +436,7 @@ absl::StatusOr<Inventory> ServerShell::Stored(absl::Duration limit) {
 void ServerShell::Stop() {
   absl::flat_hash_map<uint64_t, PendingPush> pushes;
   absl::flat_hash_map<uint64_t, PullDone> pulls;
+  absl::flat_hash_map<uint64_t, FetchDone> fetches;
   {
     MutexLock lock(&mu_);
     stopping_ = true;
@@ -387,12 +444,15 @@ void ServerShell::Stop() {
     while (carrying_out_) carried_out_.Wait(&mu_);
     pushes.swap(pushes_);
     pulls.swap(pulls_);
+    fetches.swap(fetches_);
   }
   pushes.clear();  // Their callers hear of it before the listener goes.
   pulls.clear();
+  fetches.clear();
   if (timer_.joinable()) timer_.join();
   listener_.reset();
   scheduler_.reset();
+  if (peers_.has_value()) peers_->Stop();
   if (compute_.has_value()) compute_->Stop();
   if (storage_.has_value()) storage_->Stop();
 }

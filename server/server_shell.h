@@ -34,6 +34,7 @@
 #include "common/mutex.h"
 #include "common/rpc/transport.h"
 #include "common/steady_time.h"
+#include "server/peer_reader.h"
 #include "server/scheduler_connection.h"
 #include "server/server_core.h"
 #include "server/storage_thread.h"
@@ -86,7 +87,8 @@ class ServerShell final : public rpc::PsHandler {
   // Of a started shell.
   const std::string& address() const { return listener_->address(); }
 
-  // Leaves in good order: takes no more pushes, writes what is not durable,
+  // Leaves in good order: lets other servers take its partitions, for at most
+  // half of `limit`; then takes no more pushes, writes what is not durable,
   // says goodbye. Blocks at most `limit`. DeadlineExceeded: something is not
   // durable yet, or the scheduler did not take the goodbye; whoever comes
   // back recomputes it.
@@ -96,12 +98,16 @@ class ServerShell final : public rpc::PsHandler {
   // thread, at most `limit`: then Unavailable.
   absl::StatusOr<Inventory> Stored(absl::Duration limit);
 
+  // As ServerCore's, for so long.
+  std::vector<RoundVersion> KeepVersions(JobId job, absl::Duration time);
+
   // Calls `look` under the core's lock: be short, do no I/O.
   void Inspect(absl::FunctionRef<void(const ServerCore&)> look);
 
   void Push(PushRequest request, PushDone done) override;
   void Pull(PullRequest request, PullDone done) override;
   void Clock(ClockUpdate update) override;
+  void Fetch(FetchRequest request, FetchDone done) override;
 
  private:
   struct PendingPush {
@@ -113,6 +119,7 @@ class ServerShell final : public rpc::PsHandler {
     ServerActions actions;
     std::vector<PushDone> pushes;  // One for each ReplyPush, in order.
     std::vector<PullDone> pulls;
+    std::vector<FetchDone> fetches;
   };
 
   absl::StatusOr<JobResources> MakeResources(const JobRecord& record);
@@ -129,6 +136,8 @@ class ServerShell final : public rpc::PsHandler {
   bool TakeOutput(Output* output);
   void CarryOut(Output* output);
   void RunTimer();
+  // Until the others have what they will take, or `until`.
+  void HandOver(absl::Time until);
   void Stop();
 
   // Constant.
@@ -145,6 +154,7 @@ class ServerShell final : public rpc::PsHandler {
   uint64_t next_token_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, PendingPush> pushes_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, PullDone> pulls_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<uint64_t, FetchDone> fetches_ ABSL_GUARDED_BY(mu_);
   int64_t pushed_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time timer_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
@@ -161,6 +171,7 @@ class ServerShell final : public rpc::PsHandler {
   std::unique_ptr<rpc::Listener> listener_;
   std::optional<SchedulerConnection> scheduler_;
   std::optional<TaskThreads> compute_;
+  std::optional<PeerReader> peers_;
   std::optional<StorageThread> storage_;
   std::thread timer_;
 };

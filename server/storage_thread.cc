@@ -78,6 +78,20 @@ void StorageThread::Run(const DeleteVersions& task) {
   }
 }
 
+void StorageThread::Run(const ForgetPartition& task) {
+  const absl::Status forgotten =
+      store_->Forget(task.job, task.partition, task.newest);
+  if (!forgotten.ok()) {
+    LOG(WARNING) << "job=" << task.job << " partition=" << task.partition
+                 << ", which another server has, stays in the store: "
+                 << forgotten.message();
+  }
+}
+
+void StorageThread::Run(const ListVersions& task) {
+  events_.listed(task, store_->ListPartition(task.job, task.partition));
+}
+
 void StorageThread::Run(const DeleteJob& task) {
   unsaved_.erase(task.job);
   const absl::Status deleted = store_->DeleteJob(task.job);

@@ -29,11 +29,13 @@ class StorageThread {
     std::function<void(CheckpointStore*)> look;
   };
   using Task = std::variant<SaveJob, WriteVersion, LoadVersion, DeleteVersions,
-                            DeleteJob, Look>;
+                            DeleteJob, ForgetPartition, ListVersions, Look>;
   // Called on the thread.
   struct Events {
     std::function<void(const VersionKey&, const absl::Status&)> written;
     std::function<void(const VersionKey&, absl::StatusOr<Cut>)> loaded;
+    std::function<void(const ListVersions&, absl::StatusOr<PartitionInventory>)>
+        listed;
   };
 
   StorageThread(std::unique_ptr<CheckpointStore> store, KillPoints kill_points,
@@ -49,6 +51,8 @@ class StorageThread {
   void Run(LoadVersion& task);
   void Run(const DeleteVersions& task);
   void Run(const DeleteJob& task);
+  void Run(const ForgetPartition& task);
+  void Run(const ListVersions& task);
   void Run(const Look& task) { task.look(store_.get()); }
   absl::Status SaveUnsaved(JobId job);
 

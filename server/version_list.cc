@@ -26,6 +26,22 @@ std::vector<VersionKey> VersionList::ToLoad(
   return keys;
 }
 
+Term VersionList::NewestTerm(Generation generation) const {
+  for (auto it = versions_.rbegin(); it != versions_.rend(); ++it) {
+    if (!it->second.damaged && it->first.generation == generation) {
+      return it->first.term;
+    }
+  }
+  return Term();
+}
+
+std::vector<VersionKey> VersionList::Clear() {
+  std::vector<VersionKey> keys;
+  for (const auto& [key, version] : versions_) keys.push_back(key);
+  versions_.clear();
+  return keys;
+}
+
 std::vector<RoundVersion> VersionList::OfRounds(
     Generation generation, const RollbackRecord& rollback) const {
   std::vector<RoundVersion> usable;
@@ -35,6 +51,16 @@ std::vector<RoundVersion> VersionList::OfRounds(
       continue;
     }
     usable.push_back({key, *version.rounds});
+  }
+  return usable;
+}
+
+std::vector<RoundVersion> VersionList::OfTheLine(
+    Generation generation, const RollbackRecord& rollback) const {
+  std::vector<RoundVersion> usable;
+  for (const auto& [key, version] : versions_) {
+    if (version.damaged || !OfLine(key, generation, rollback)) continue;
+    usable.push_back({key, version.rounds.value_or(RoundSpan())});
   }
   return usable;
 }

@@ -21,16 +21,30 @@ class VersionList {
   void Add(const VersionKey& key, std::optional<RoundSpan> rounds) {
     versions_[key] = {rounds, false};
   }
+  // As found in the store now; what is known already stays as it is.
+  void Found(const VersionKey& key, std::optional<RoundSpan> rounds) {
+    versions_.try_emplace(key, Version{rounds, false});
+  }
   // It could not be loaded: it counts no more, and the next Prune drops it.
   void Damaged(const VersionKey& key);
+
+  // It is no longer there.
+  void Gone(const VersionKey& key) { versions_.erase(key); }
 
   // What a load tries, the best first: versions of the generation, the newest
   // first, then the one it started from.
   std::vector<VersionKey> ToLoad(PartitionId partition, Generation generation,
                                  const RollbackRecord& rollback) const;
+  // Of the newest sound version of the generation; 0: there is none.
+  Term NewestTerm(Generation generation) const;
+  // Drops, and returns, all of them.
+  std::vector<VersionKey> Clear();
   // Those that a rollback may name: sound, and of the generation's line.
   std::vector<RoundVersion> OfRounds(Generation generation,
                                      const RollbackRecord& rollback) const;
+  // The same of any job: without rounds where it has none.
+  std::vector<RoundVersion> OfTheLine(Generation generation,
+                                      const RollbackRecord& rollback) const;
   // Drops, and returns, all but the newest `keep` sound ones of the line and
   // the one that the generation started from.
   std::vector<VersionKey> Prune(size_t keep, Generation generation,

@@ -46,6 +46,14 @@ TEST_F(VersionListTest, OffersForARollbackWhatIsOfTheLineOnly) {
                           RoundVersion{Key(kNow, 2, 0), {1, 2}}));
 }
 
+TEST_F(VersionListTest, OffersAnOperatorSoundVersionsOfTheLineOnly) {
+  list_.Damaged(Key(kNow, 2, 0));
+  EXPECT_THAT(list_.OfTheLine(kNow, rollback_),
+              ElementsAre(RoundVersion{Key(kBefore, 1, 0), {0, 1}},
+                          RoundVersion{Key(kBefore, 1, 1), {1, 2}},
+                          RoundVersion{Key(kNow, 2, 1), {}}));
+}
+
 TEST_F(VersionListTest, KeepsTheNewestAndWhatTheGenerationStartedFrom) {
   EXPECT_THAT(
       list_.Prune(1, kNow, rollback_),

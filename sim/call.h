@@ -1,4 +1,4 @@
-// A pull or push under way: it ends with one answer or one failure.
+// Calls under way: each ends with one answer or one failure.
 #ifndef EBB_SIM_CALL_H_
 #define EBB_SIM_CALL_H_
 
@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "client/actions.h"
+#include "server/store/fetched.h"
 
 namespace ebb::sim {
 
@@ -21,6 +22,17 @@ struct Call {
   bool done = false;  // At the worker.
 };
 using CallPtr = std::shared_ptr<Call>;
+
+class ServerNode;
+
+// A fetch under way, from the target of a move to its source.
+struct FetchCall {
+  ServerNode* target = nullptr;  // Not owned.
+  uint64_t target_life = 0;
+  server::FetchTask task;
+  bool done = false;  // At the target.
+};
+using FetchCallPtr = std::shared_ptr<FetchCall>;
 
 }  // namespace ebb::sim
 

@@ -85,6 +85,8 @@ Checker::Checker(World* world) : world_(world) {
 Checker::~Checker() = default;
 
 const JobPlan& Checker::plan() const { return world_->scenario().plan; }
+bool Checker::Watches(JobId job) const { return job == world_->job; }
+
 void Checker::Violate(std::string text) { world_->Violate(std::move(text)); }
 
 // --- What marks imply --------------------------------------------------------
@@ -208,6 +210,7 @@ void Checker::Compare(const std::string& where,
 // --- Live partitions ---------------------------------------------------------
 
 void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
+  if (!Watches(commit.job)) return;
   const server::HostedJob* job = server.job();
   const PartitionId p = commit.partition;
   Shadow& shadow = shadows_[server.place()][p.value()];
@@ -290,7 +293,7 @@ void Checker::MeetGeneration(Generation generation) {
   if (first) return;
   ++progress_;
   world_->counts().Add(Probe::kRolledBack);
-  if (!any_damage_) {
+  if (!any_damage_ && !wanted_.contains(generation)) {
     Violate("I5b: the job rolled back, but no storage was damaged");
   }
   for (auto& floor : durable_floor_) std::ranges::fill(floor, 0);
@@ -319,8 +322,14 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
     Violate(absl::StrCat("I3: ", where, " has marks that were never stored"));
   }
   begun_.insert(p);
+  CheckBeginning(server, p, partition);
   Serves(server, p, term);
   if (server.job()->stored().generation < generation_) return;
+  if (stored_[server.place()][p.value()].damaged) {
+    // Another's may be sound still, but this one's claim was the newest.
+    std::ranges::fill(durable_floor_[p.value()], 0);
+    return;
+  }
   for (int64_t o = 0; o < plan().items(); ++o) {
     const ItemId item = plan().ItemAt(o);
     if (partition.marks().mark(item) >= durable_floor_[p.value()][o]) continue;
@@ -329,6 +338,34 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
                                 ToString(item), " is below the durable mark ",
                                 durable_floor_[p.value()][o]));
   }
+}
+
+void Checker::OperatorRollsBack(
+    const scheduler::TrainingJob& job,
+    const scheduler::TrainingJob::RollbackOrder& order) {
+  wanted_[job.state().generation] = order.record;
+}
+
+void Checker::CheckBeginning(const ServerNode& server, PartitionId p,
+                             const server::Partition& partition) {
+  const Generation generation = server.job()->stored().generation;
+  const auto wanted = wanted_.find(generation);
+  // Whoever took it over since has what the generation came to meanwhile.
+  const auto begun = [&](const std::vector<Stored>& stored) {
+    return stored[p.value()].key.generation == generation;
+  };
+  if (wanted == wanted_.end() || any_damage_ ||
+      std::ranges::any_of(stored_, begun)) {
+    return;
+  }
+  const VersionKey* from = wanted->second.Find(p);
+  const std::string marks =
+      from == nullptr ? MarkSet(plan()).Encode() : stored_marks_[*from];
+  if (partition.marks().Encode() == marks) return;
+  Violate(absl::StrCat(
+      "I4: ", server.name(), " partition ", p.value(), " begins generation ",
+      generation.value(), " from something else than ",
+      from == nullptr ? "its initial values" : Describe(*from)));
 }
 
 void Checker::Serves(const ServerNode& server, PartitionId p, Term term) {
@@ -349,6 +386,7 @@ void Checker::ServerDied(const ServerNode& server) {
 
 void Checker::CutTaken(const ServerNode& server, const VersionKey& key,
                        const server::Cut& cut) {
+  if (!Watches(key.job)) return;
   const std::string where =
       absl::StrCat("the cut of ", server.name(), " for ", Describe(key));
   if (!versions_.try_emplace(key, DigestOf(cut)).second) {
@@ -359,6 +397,7 @@ void Checker::CutTaken(const ServerNode& server, const VersionKey& key,
   if (!marks.ok() || !ledger.ok()) {
     return Violate(absl::StrCat("I1: ", where, " cannot be read"));
   }
+  if (marks->Complete()) whole_.insert(key);
   const Shadow& shadow = shadows_[server.place()][key.partition.value()];
   const bool known = shadow.content.has_value() &&
                      shadow.content->marks == *marks &&
@@ -453,6 +492,7 @@ void Checker::CompareRoundArrays(const std::string& where, PartitionId p,
 void Checker::VersionWritten(const ServerNode& server, const VersionKey& key,
                              const server::Cut& cut,
                              const absl::Status& status) {
+  if (!Watches(key.job)) return;
   if (!status.ok()) {
     world_->counts().Add(Probe::kWriteFailed);
     return;
@@ -467,11 +507,18 @@ void Checker::VersionWritten(const ServerNode& server, const VersionKey& key,
   Stored& stored = stored_[server.place()][key.partition.value()];
   stored.key = key;
   stored.marks = *MarkSet::Decode(plan(), cut.marks);
+  stored_marks_[key] = cut.marks;
   stored.damaged = false;
+  // A copy that moved in, served only later: as if it were loaded.
+  const Shadow& shadow = shadows_[server.place()][key.partition.value()];
+  if (!shadow.content.has_value() || shadow.term != key.term) {
+    loaded_marks_[{server.place(), key.partition}] = cut.marks;
+  }
 }
 
 void Checker::VersionLoaded(const ServerNode& server, const VersionKey& key,
                             const absl::StatusOr<server::Cut>& cut) {
+  if (!Watches(key.job)) return;
   const std::pair place(server.place(), key.partition);
   if (!cut.ok()) {
     load_failed_[place] = key;
@@ -490,6 +537,12 @@ void Checker::VersionLoaded(const ServerNode& server, const VersionKey& key,
   loaded_marks_[place] = cut->marks;
 }
 
+void Checker::Forgot(const ServerNode& server, PartitionId p, Term newest) {
+  world_->counts().Add(Probe::kPartitionForgotten);
+  Stored& stored = stored_[server.place()][p.value()];
+  if (stored.key.term <= newest) stored = {};
+}
+
 void Checker::StorageDamaged(const ServerNode& server) {
   any_damage_ = true;
   for (int32_t p = 0; p < plan().partitions; ++p) {
@@ -502,10 +555,17 @@ void Checker::StorageDamaged(const ServerNode& server) {
 
 void Checker::TwinTookOver(const ServerNode& twin, const ServerNode* other,
                            bool met) {
-  const auto has_something = [this](const ServerNode& server) {
-    return std::ranges::any_of(
-        stored_[server.place()],
-        [](const Stored& stored) { return stored.marks.has_value(); });
+  // What it has not forgotten yet is another's.
+  const scheduler::TrainingJob* job = world_->scheduler().job();
+  const auto has_something = [&](const ServerNode& server) {
+    for (int32_t p = 0; p < plan().partitions; ++p) {
+      if (stored_[server.place()][p].marks.has_value() &&
+          (job == nullptr ||
+           job->placement().at(PartitionId(p)).owner == server.id())) {
+        return true;
+      }
+    }
+    return false;
   };
   if (other != nullptr && has_something(*other) &&
       (met || !has_something(twin))) {

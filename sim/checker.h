@@ -33,6 +33,8 @@ class SchedulerNode;
 class ServerNode;
 class WorkerNode;
 
+// It watches one job, World::job; of others nothing is checked until the end.
+//
 // Thread-compatible. Its World owns it.
 class Checker {
  public:
@@ -48,6 +50,7 @@ class Checker {
     int64_t begin = 0;
     int64_t end = 0;
     bool skip = false;
+    JobId job;
   };
   void UpdateDone(const ServerNode& server, const Commit& commit);
   // Which values it serves, and under which terms.
@@ -70,6 +73,8 @@ class Checker {
                       const server::Cut& cut, const absl::Status& status);
   void VersionLoaded(const ServerNode& server, const VersionKey& key,
                      const absl::StatusOr<server::Cut>& cut);
+  // Another has the partition now.
+  void Forgot(const ServerNode& server, PartitionId p, Term newest);
   // What was durable on this server is so no longer.
   void StorageDamaged(const ServerNode& server);
   // Two processes had one id in turn, each with a disk of its own: what one
@@ -78,6 +83,9 @@ class Checker {
   // leave its place to it; one that did not yet may take the twin for it, if
   // that has something of the job, too.
   void TwinTookOver(const ServerNode& twin, const ServerNode* other, bool met);
+  // A generation that an operator wants.
+  void OperatorRollsBack(const scheduler::TrainingJob& job,
+                         const scheduler::TrainingJob::RollbackOrder& order);
   bool any_damage() const { return any_damage_; }
 
   // --- Workers ---------------------------------------------------------------
@@ -146,11 +154,14 @@ class Checker {
                   const server::Cut& cut, const Content& content);
   void CompareRoundArrays(const std::string& where, PartitionId p,
                           const server::Cut& cut, const Content& content);
-  // A server took up a newer generation: only damage makes one.
+  // A server took up a newer generation: only damage or an operator makes one.
   void MeetGeneration(Generation generation);
   void NewInstance(const ServerNode& server, PartitionId p,
                    const server::Partition& partition, Term term,
                    Shadow* shadow);
+  // I4: a generation that an operator wants begins with what he named.
+  void CheckBeginning(const ServerNode& server, PartitionId p,
+                      const server::Partition& partition);
   void Serves(const ServerNode& server, PartitionId p, Term term);
   void SaysDurable(const ServerNode& server, PartitionId p, Term term,
                    const MarkSet& durable, const std::string& what);
@@ -166,6 +177,7 @@ class Checker {
   void CheckCompletion(const scheduler::TrainingJob& job);
   void NoteLog(const std::string& text);
 
+  bool Watches(JobId job) const;
   const JobPlan& plan() const;
   void Violate(std::string text);
 
@@ -189,6 +201,10 @@ class Checker {
   std::vector<std::vector<int64_t>> durable_floor_;  // By item.
   Generation generation_;                            // Of the floors.
   std::map<VersionKey, uint64_t> versions_;          // Digests of all cuts.
+  std::map<VersionKey, std::string> stored_marks_;
+  // What operators wanted generations to begin with.
+  std::map<Generation, RollbackRecord> wanted_;
+  std::set<VersionKey> whole_;  // With every item full.
   std::set<PartitionId> begun_;
 
   // True clocks, by worker and the view it joined in.
@@ -198,6 +214,7 @@ class Checker {
   uint64_t scheduler_life_ = 0;
   bool was_whole_ = false;
   bool was_complete_ = false;
+  Generation completed_in_;
   bool was_gathering_ = false;
   std::set<int64_t> hinted_;  // Items, by ordinal.
   int64_t failures_ = 0;

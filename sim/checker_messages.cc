@@ -43,7 +43,7 @@ bool Sends(const Actions& actions) {
 void Checker::BeforeSchedulerMessage(const ServerNode& server,
                                      const SchedulerToServer& message) {
   const auto* grant = std::get_if<Grant>(&message);
-  if (grant == nullptr) return;
+  if (grant == nullptr || !Watches(grant->record->id)) return;
   if (grant->session != server.session()) {
     world_->counts().Add(Probe::kGrantOfOtherLife);
     return;
@@ -71,8 +71,8 @@ void Checker::AfterSchedulerMessage(const ServerNode& server,
     }
   }
   const auto* snapshot = std::get_if<TakeSnapshot>(&message);
-  if (snapshot == nullptr || server.job() == nullptr ||
-      !world_->scenario().dense_values) {
+  if (snapshot == nullptr || !Watches(snapshot->job) ||
+      server.job() == nullptr || !world_->scenario().dense_values) {
     return;
   }
   for (int32_t i = 0; i < plan().partitions; ++i) {
@@ -84,6 +84,7 @@ void Checker::AfterSchedulerMessage(const ServerNode& server,
 }
 
 void Checker::PushAnswered(const ServerNode& server, const PushReply& reply) {
+  if (!Watches(reply.job)) return;
   Counts& counts = world_->counts();
   for (const PushSegmentReply& one : reply.segments) {
     switch (one.verdict) {
@@ -136,6 +137,7 @@ void Checker::PushAnswered(const ServerNode& server, const PushReply& reply) {
 
 void Checker::PullAnswered(const ServerNode& server, const PullRequest& request,
                            const PullReply& reply) {
+  if (!Watches(request.job)) return;
   Counts& counts = world_->counts();
   bool values = false;
   for (const PullSegment& one : reply.segments) {
@@ -233,6 +235,7 @@ void Checker::ServerSays(const ServerNode& server,
 
 void Checker::SaysDurable(const ServerNode& server,
                           const JobRegistration& job) {
+  if (!Watches(job.record->id)) return;
   for (const PartitionRegistration& one : job.partitions) {
     if (one.durable_marks.empty()) continue;
     const auto durable = MarkSet::Decode(plan(), one.durable_marks);
@@ -249,6 +252,7 @@ void Checker::SaysDurable(const ServerNode& server,
 }
 
 void Checker::SaysDurable(const ServerNode& server, const MarkReport& report) {
+  if (!Watches(report.job)) return;
   for (const PartitionMarkReport& one : report.partitions) {
     for (const ItemMark& mark : one.durable) {
       CheckDurable(server, one.partition, one.term, mark.item, mark.mark);
@@ -278,6 +282,9 @@ void Checker::CheckDurable(const ServerNode& server, PartitionId p, Term term,
       server.job()->stored().generation < generation_) {
     return;
   }
+  // Who was replaced meanwhile may say so still; nobody believes it.
+  const auto& granted = granted_[p.value()];
+  if (!granted.empty() && *granted.rbegin() > term) return;
   int64_t& floor = durable_floor_[p.value()][plan().Ordinal(item)];
   floor = std::max(floor, mark);
 }
@@ -299,6 +306,7 @@ void Checker::WorkerHears(const WorkerNode& worker,
 
 void Checker::Computes(const WorkerNode& worker,
                        const client::ComputeTask& task) {
+  if (!Watches(task.record->id)) return;
   if (!plan().HasItem(task.item) ||
       !plan().OnGrid(task.item, task.begin, task.end)) {
     return Violate(absl::StrCat("I2: ", worker.name(), " computes [",
@@ -338,6 +346,7 @@ void Checker::BeforeServerMessage(const ServerToScheduler& message) {
   const auto* all = std::get_if<RegisterServer>(&message);
   if (all == nullptr) return;
   for (const JobRegistration& one : all->jobs) {
+    if (!Watches(one.record->id)) continue;
     for (const PartitionRegistration& partition : one.partitions) {
       if (job != nullptr && partition.term != Term() &&
           partition.term > job->placement().at(partition.partition).drawn) {
@@ -361,6 +370,7 @@ void Checker::AfterWorkerMessage(const WorkerToScheduler& message,
 }
 
 void Checker::CheckGrant(const Grant& grant) {
+  if (!Watches(grant.record->id)) return;
   for (const PartitionGrant& one : grant.partitions) {
     auto& granted = granted_[one.partition.value()];
     if (!granted.insert(one.term).second || *granted.rbegin() != one.term) {
@@ -379,6 +389,13 @@ void Checker::NoteLog(const std::string& text) {
     counts.Add(Probe::kJobAdoptedFromServer);
   } else if (absl::StrContains(text, "it was decided before")) {
     counts.Add(Probe::kSkipAdoptedFromServer);
+  } else if (absl::StrContains(text, " moved from server ")) {
+    counts.Add(Probe::kPartitionMoved);
+    ++progress_;
+  } else if (absl::StrContains(text, "which load the copies")) {
+    counts.Add(Probe::kTakenOver);
+  } else if (absl::StrContains(text, " was given up: ")) {
+    counts.Add(Probe::kMoveGivenUp);
   }
 }
 
@@ -392,6 +409,9 @@ void Checker::AfterSchedulerEvent(const scheduler::SchedulerActions& out) {
     if (send == nullptr) continue;
     if (const auto* grant = std::get_if<Grant>(&send->message)) {
       CheckGrant(*grant);
+    }
+    if (const auto* moved = std::get_if<PartitionMoved>(&send->message)) {
+      granted_[moved->partition.value()].insert(moved->term);
     }
     drops |= std::holds_alternative<DropSnapshot>(send->message);
     takes |= std::holds_alternative<TakeSnapshot>(send->message);
@@ -465,13 +485,14 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
   evaluations_ = state.evaluations.size();
 
   const bool complete = state.phase == scheduler::JobPhase::kCompleted;
+  if (complete) completed_in_ = state.generation;
   if (complete && !was_complete_) {
     ++progress_;
     CheckCompletion(*job);
   }
   if (!complete && was_complete_) {
     world_->counts().Add(Probe::kCompletedThenReopened);
-    if (!any_damage_)
+    if (!any_damage_ && state.generation == completed_in_)
       Violate(
           "I6: a complete job is open again, but no "
           "storage was damaged");
@@ -496,12 +517,17 @@ void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
           absl::StrCat(where, " is not stored whole on ", server.name()));
     }
     // A load takes the newest version, by term and sequence.
-    for (const VersionKey& key :
-         const_cast<ServerNode&>(server).disk().Versions()) {
-      if (key.partition == PartitionId(i) && key > stored.key) {
+    auto versions = const_cast<ServerNode&>(server).disk().Versions();
+    for (const VersionKey& key : world_->shared_disk().Versions()) {
+      versions.push_back(key);
+    }
+    for (const VersionKey& key : versions) {
+      // The copy of a move that was not committed is one that is whole, too.
+      if (Watches(key.job) && key.partition == PartitionId(i) &&
+          key > stored.key && !whole_.contains(key)) {
         return Violate(absl::StrCat(where,
                                     " would be loaded from another "
-                                    "version than the complete one"));
+                                    "version than a complete one"));
       }
     }
   }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/time/clock.h"
+#include "glog/logging.h"
 #include "sim/simulator.h"
 
 namespace ebb::sim {
@@ -82,7 +83,10 @@ int RunOne(const CommandOptions& options, std::ostream& out) {
 
 }  // namespace
 
+void LogOnlyErrors() { FLAGS_minloglevel = google::GLOG_ERROR; }
+
 int Main(const CommandOptions& options, std::ostream& out) {
+  LogOnlyErrors();
   if (options.scale || options.first == options.last) {
     return RunOne(options, out);
   }

@@ -29,6 +29,10 @@ struct CommandOptions {
   std::ostream* progress = nullptr;
 };
 
+// What simulated stores find damaged is no news: only errors are logged in this
+// process.
+void LogOnlyErrors();
+
 // Exit code: 0 when all is well, else 1.
 int Main(const CommandOptions& options, std::ostream& out);
 

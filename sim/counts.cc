@@ -35,6 +35,11 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Fault::kCount)>
         "checkpoint demanded",
         "poisonous batch",
         "second process with a server's id",
+        "operator paused the job",
+        "operator scaled the job",
+        "operator rolled the job back",
+        "server joined late",
+        "servers scaled",
 };
 
 constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
@@ -83,6 +88,11 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "second process of a server refused",
         "silent server displaced",
         "second process took a server's place",
+        "partition moved",
+        "move given up",
+        "partition forgotten",
+        "leaving server handed everything over",
+        "partitions taken over",
 };
 
 }  // namespace

@@ -42,6 +42,11 @@ enum class Fault {
   kCheckpointDemanded,
   kPoison,
   kTwinStarted,
+  kOperatorPaused,
+  kOperatorScaled,
+  kOperatorRolledBack,
+  kServerJoined,
+  kServersScaled,
   kCount,
 };
 
@@ -90,6 +95,11 @@ enum class Probe {
   kServerRefused,
   kServerDisplaced,
   kTwinTookOver,
+  kPartitionMoved,
+  kMoveGivenUp,
+  kPartitionForgotten,
+  kHandedOver,
+  kTakenOver,
   kCount,
 };
 

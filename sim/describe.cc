@@ -25,7 +25,8 @@ std::string Marks(const std::vector<ItemMark>& marks) {
 
 std::string Of(const PartitionRegistration& one) {
   return absl::StrCat("p", one.partition.value(), "@", Short(one.term),
-                      one.serving ? " serving" : "",
+                      one.serving ? " serving" : "", " stored ",
+                      Short(one.stored_term),
                       one.durable_marks.empty() ? "" : " durable");
 }
 
@@ -72,6 +73,14 @@ struct Words {
   }
   std::string operator()(const ServerGoodbye&) const { return "says goodbye"; }
   std::string operator()(const ServerAlive&) const { return "is there"; }
+  std::string operator()(const ServerLeaving&) const { return "is leaving"; }
+  std::string operator()(const MoveProgress& m) const {
+    return absl::StrCat("move of p", m.partition.value(), "@", Short(m.term),
+                        " at ", m.copied, " of ", m.total, " ", m.failed);
+  }
+  std::string operator()(const MovedIn& m) const {
+    return absl::StrCat("moved in ", Of(m.job));
+  }
 
   std::string operator()(const Grant& m) const {
     std::string text = absl::StrCat("grants session ", m.session.value());
@@ -106,6 +115,16 @@ struct Words {
   std::string operator()(const RefuseServer& m) const {
     return absl::StrCat(m.displaced ? "displaces: " : "refuses: ", m.reason);
   }
+  std::string operator()(const MoveIn& m) const {
+    return absl::StrCat("move p", m.partition.value(), "@", Short(m.term),
+                        " in from ", m.source_address, "@",
+                        Short(m.source_term));
+  }
+  std::string operator()(const PartitionMoved& m) const {
+    return absl::StrCat("p", m.partition.value(), "@", Short(m.term),
+                        " is of server ", m.owner.value());
+  }
+  std::string operator()(const LeaveNow&) const { return "leave now"; }
 
   std::string operator()(const RegisterWorker& m) const {
     return absl::StrCat(

@@ -6,8 +6,20 @@
 
 namespace ebb::sim {
 
+namespace {
+
+// From looking at what is stored to the servers' hearing of the decision.
+constexpr absl::Duration kOperatorTakes = absl::Seconds(5);
+
+}  // namespace
+
 FaultPlan::FaultPlan(World* world, Rng rng)
-    : world_(world), rng_(rng), aside_(rng_.Fork(1)), twin_(rng_.Fork(2)) {}
+    : world_(world),
+      rng_(rng),
+      aside_(rng_.Fork(1)),
+      twin_(rng_.Fork(2)),
+      operator_(rng_.Fork(3)),
+      elastic_(rng_.Fork(4)) {}
 
 absl::Duration FaultPlan::Outage() {
   return rng_.Chance(0.6)
@@ -27,6 +39,12 @@ void FaultPlan::Schedule() {
         s.first_fault + twin_.Between(absl::ZeroDuration(), s.fault_span);
     world_->queue().At(world_->now() + at, [this] { StartTwin(); });
   }
+  for (int i = 0; i < s.operations; ++i) {
+    const absl::Duration at =
+        s.first_fault + operator_.Between(absl::ZeroDuration(), s.fault_span);
+    world_->queue().At(world_->now() + at, [this] { OperatorActs(); });
+  }
+  ScheduleElasticity();
   // What a restart from an older disk goes back to.
   for (int i = 1; i < 4; ++i) {
     const absl::Duration at = s.first_fault + s.fault_span * i / 4;
@@ -37,6 +55,29 @@ void FaultPlan::Schedule() {
   }
   world_->queue().At(world_->now() + s.first_fault + s.fault_span,
                      [this] { Calm(); });
+}
+
+// Servers that join, and an operator who wants more or fewer of them.
+void FaultPlan::ScheduleElasticity() {
+  const Scenario& s = world_->scenario();
+  const auto some_time = [&] {
+    return world_->now() + s.first_fault +
+           elastic_.Between(absl::ZeroDuration(), s.fault_span);
+  };
+  for (int i = s.servers - s.late_servers; i < s.servers; ++i) {
+    world_->queue().At(some_time(), [this, i] {
+      world_->counts().Add(Fault::kServerJoined);
+      world_->servers()[i]->Start();
+    });
+  }
+  for (int i = 0; s.scales && i < 3; ++i) {
+    const auto servers = static_cast<int32_t>(elastic_.Between(0, s.servers));
+    world_->queue().At(some_time(), [this, servers] {
+      if (!world_->scheduler().alive()) return;
+      world_->counts().Add(Fault::kServersScaled);
+      world_->scheduler().ScaleServers(servers);
+    });
+  }
 }
 
 void FaultPlan::Calm() {
@@ -350,6 +391,58 @@ void FaultPlan::StartTwin() {
     server->Resume();
     server->Start();
   });
+}
+
+// --- The operator ------------------------------------------------------------
+
+void FaultPlan::OperatorActs() {
+  SchedulerNode& scheduler = world_->scheduler();
+  if (world_->calm || !scheduler.alive() || scheduler.stopped()) return;
+  switch (operator_.Below(5)) {
+    case 0:  // Whoever looks after the run resumes it.
+      if (scheduler.PauseJob()) world_->counts().Add(Fault::kOperatorPaused);
+      return;
+    case 1: {
+      const auto workers = static_cast<int32_t>(operator_.Below(3));
+      if (scheduler.ScaleJob(workers)) {
+        world_->counts().Add(Fault::kOperatorScaled);
+      }
+      return;
+    }
+    default:
+      OperatorRollsBack();
+  }
+}
+
+void FaultPlan::OperatorRollsBack() {
+  const scheduler::TrainingJob* job = world_->scheduler().job();
+  if (job == nullptr) return;
+  const JobPlan& plan = job->plan();
+  std::vector<scheduler::PartitionRounds> stored(plan.partitions);
+  std::vector<scheduler::KeptVersion> kept;
+  for (const auto& server : world_->servers()) {
+    for (const RoundVersion& version : server->KeepVersions(kOperatorTakes)) {
+      const PartitionId p = version.key.partition;
+      if (job->placement().at(p).owner != server->id()) continue;
+      stored[p.value()].stored.push_back(version);
+      kept.push_back({version.key, 0});
+    }
+  }
+  scheduler::TrainingJob::RollbackOrder order;
+  order.generation = job->state().generation;
+  order.what = "to see whether that is harmless";
+  if (plan.rounds()) {
+    const int64_t round = operator_.Below(job->marks().RoundsClosed() + 1);
+    order.record = scheduler::RollbackToRound(std::move(stored), round).record;
+  } else {
+    auto record = scheduler::ChooseVersions(
+        kept, plan.partitions, {.versions_ago = operator_.Below(3)});
+    if (!record.ok()) return;
+    order.record = *std::move(record);
+  }
+  if (world_->scheduler().RollBack(order)) {
+    world_->counts().Add(Fault::kOperatorRolledBack);
+  }
 }
 
 }  // namespace ebb::sim

@@ -41,6 +41,9 @@ class FaultPlan {
   void SplitSomebody();
   void CopyGrantLate();
   void StartTwin();
+  void OperatorActs();
+  void OperatorRollsBack();
+  void ScheduleElasticity();
   absl::Duration Outage();
   template <typename T>
   T* OneOf(std::vector<std::unique_ptr<T>>& nodes) {
@@ -51,6 +54,8 @@ class FaultPlan {
   Rng rng_;
   Rng aside_;  // For what is drawn only sometimes: the rest stays the same.
   Rng twin_;   // Likewise.
+  Rng operator_;
+  Rng elastic_;
 };
 
 }  // namespace ebb::sim

@@ -72,6 +72,7 @@ bool FindAll(const std::vector<std::string>& bugs,
 
 int PlantedMain(const std::vector<std::string>& bugs, bool replay,
                 CommandOptions options) {
+  LogOnlyErrors();
   for (const std::string& bug : bugs) {
     if (const absl::Status status = PlantBug(bug); !status.ok()) {
       std::cerr << status.message() << "\n";

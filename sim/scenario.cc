@@ -139,6 +139,22 @@ Scenario DrawScenario(uint64_t seed) {
   Rng aside = rng.Fork(2);
   s.twin = aside.Chance(0.15);
   s.scheduler.server_ttl = absl::Milliseconds(aside.Between(300, 1000));
+  if (aside.Chance(0.3)) {
+    s.operations = static_cast<int>(aside.Between(1, 3));
+  }
+  Rng moves = rng.Fork(3);
+  if (moves.Chance(0.4)) {
+    s.late_servers = static_cast<int>(moves.Between(1, s.servers - 1));
+    s.scheduler.min_servers =
+        std::min(s.scheduler.min_servers, s.servers - s.late_servers);
+  }
+  s.scales = moves.Chance(0.3);
+  s.shared_folder = !s.twin && moves.Chance(0.4);
+  if (s.shared_folder) {
+    s.scheduler.takeover_after = absl::Milliseconds(moves.Between(200, 1500));
+    s.one_shares_nothing = moves.Chance(0.3) && !s.scheduler_store_loss;
+  }
+  s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   return s;
 }
 
@@ -192,6 +208,10 @@ std::string Scenario::Describe() const {
   absl::StrAppend(&text, ", ", faults, " faults",
                   storage_damage ? " with damaged storage" : "",
                   twin ? " with a twin" : "",
+                  operations > 0 ? " with an operator" : "",
+                  shared_folder ? " with a shared folder" : "",
+                  late_servers > 0 ? " with servers that come late" : "",
+                  scales ? " with an operator who scales" : "",
                   scheduler_store_loss ? " with a forgetful scheduler" : "");
   return text;
 }

@@ -64,8 +64,21 @@ struct Scenario {
   // Damage once more when the job is complete.
   bool damage_after_completion = false;
   std::optional<Poison> poison;
+  // So many of the servers are started only later, while the faults happen.
+  int late_servers = 0;
+  // An operator changes over how many servers the job lies.
+  bool scales = false;
+  // Servers copy their versions to a disk that all of them reach.
+  bool shared_folder = false;
+  // The first server does not.
+  bool one_shares_nothing = false;
+  bool Shares(ServerId server) const {
+    return shared_folder && !(one_shares_nothing && server == ServerId(0));
+  }
   // Somebody starts a second process with the id of a server.
   bool twin = false;
+  // How often an operator pauses, scales or rolls back the job.
+  int operations = 0;
 
   // More than these are a storm: a seed takes a few thousand.
   int64_t most_events = 300'000;

@@ -127,6 +127,20 @@ void SchedulerNode::Submit() {
   });
 }
 
+JobId SchedulerNode::SubmitBeside(JobPlan plan) {
+  JobRecord record;
+  record.name = "beside";
+  record.plan = std::move(plan);
+  SchedulerActions out;
+  const auto job = core_->Submit(std::move(record), world_->now(), &out);
+  if (!job.ok()) {
+    world_->Violate(absl::StrCat("submit: ", job.status().message()));
+    return JobId();
+  }
+  Carry(std::move(out));
+  return *job;
+}
+
 void SchedulerNode::ResumeJob(bool skip) {
   Run([this, skip] {
     SchedulerActions out;
@@ -143,6 +157,43 @@ void SchedulerNode::DemandCheckpoint() {
     core_->Checkpoint(world_->job, world_->now(), &out).IgnoreError();
     Carry(std::move(out));
   });
+}
+
+bool SchedulerNode::PauseJob() {
+  SchedulerActions out;
+  const bool ok = core_->Pause(world_->job, world_->now(), &out).ok();
+  world_->Trace(*this, "an operator pauses the job: ", ok);
+  Carry(std::move(out));
+  return ok;
+}
+
+bool SchedulerNode::ScaleJob(int32_t workers) {
+  SchedulerActions out;
+  const bool ok =
+      core_->ScaleJob(world_->job, {.workers = workers}, world_->now(), &out)
+          .ok();
+  world_->Trace(*this, "an operator scales the job to ", workers, ": ", ok);
+  Carry(std::move(out));
+  return ok;
+}
+
+bool SchedulerNode::RollBack(
+    const scheduler::TrainingJob::RollbackOrder& order) {
+  SchedulerActions out;
+  const bool ok = core_->Rollback(world_->job, order, world_->now(), &out).ok();
+  world_->Trace(*this, "an operator rolls the job back: ", ok);
+  if (ok) world_->checker().OperatorRollsBack(*job(), order);
+  Carry(std::move(out));
+  return ok;
+}
+
+void SchedulerNode::ScaleServers(int32_t servers) {
+  SchedulerActions out;
+  core_
+      ->ScaleJob(world_->job, {.workers = {}, .servers = servers},
+                 world_->now(), &out)
+      .IgnoreError();
+  Carry(std::move(out));
 }
 
 bool SchedulerNode::CopyLastGrant(const ServerNode& server,

@@ -34,8 +34,15 @@ class SchedulerNode final : public Node {
 
   // --- The operator ----------------------------------------------------------
   void Submit();
+  // Another job, which nobody watches: see Checker.
+  JobId SubmitBeside(JobPlan plan);
   void ResumeJob(bool skip);
   void DemandCheckpoint();
+  // False: it was refused.
+  bool PauseJob();
+  bool ScaleJob(int32_t workers);
+  bool RollBack(const scheduler::TrainingJob::RollbackOrder& order);
+  void ScaleServers(int32_t servers);
   // The last grant to the server comes once more, to whatever life it has
   // then. False: there was none.
   bool CopyLastGrant(const ServerNode& server, absl::Duration delay);

@@ -1,8 +1,11 @@
 #include "sim/server_node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/store/copied_store.h"
+#include "server/store/fetch_codec.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -12,6 +15,9 @@ namespace {
 // Ample: what is under test here is not a lack of memory.
 constexpr int64_t kPoolBytes = int64_t{64} << 20;
 constexpr absl::Duration kStoreRetry = absl::Milliseconds(20);
+constexpr absl::Duration kFetchTimeout = absl::Milliseconds(200);
+// A server that is told to leave waits no longer for others to take over.
+constexpr absl::Duration kHandOver = absl::Seconds(2);
 
 }  // namespace
 
@@ -30,6 +36,11 @@ const server::HostedJob* ServerNode::job() const {
 void ServerNode::OnStart() {
   session_ = world_->NewSession();
   store_ = std::make_unique<server::MemoryStore>(&disk_);
+  if (world_->scenario().Shares(id_)) {
+    store_ = std::make_unique<server::CopiedStore>(
+        std::move(store_),
+        std::make_unique<server::MemoryStore>(&world_->shared_disk(), id_));
+  }
   server::BlockPoolOptions memory;
   memory.block_bytes =
       world_->scenario().plan.block_floats * int64_t{sizeof(float)};
@@ -47,6 +58,7 @@ void ServerNode::OnStart() {
   options.id = id_;
   options.session = session_;
   options.address = name();
+  if (world_->scenario().Shares(id_)) options.shared_folder = "shared";
   options.resources =
       [pool = pool_](
           const JobRecord& record) -> absl::StatusOr<server::JobResources> {
@@ -68,16 +80,29 @@ void ServerNode::OnKilled() {
   for (auto& [number, token] : std::exchange(tokens_, {})) {
     token.call->worker->CallBroken(token.call);
   }
+  fetches_.clear();
+  leave_until_ = absl::InfiniteFuture();
   ForgetStream();
 }
 
 void ServerNode::OnTick() {
   server::ServerActions out;
+  if (leave_until_ <= world_->now() ||
+      (leave_until_ != absl::InfiniteFuture() && core_->HandedOver())) {
+    leave_until_ = absl::InfiniteFuture();
+    if (core_->HandedOver()) world_->counts().Add(Probe::kHandedOver);
+    core_->Drain(world_->now(), &out);
+  }
   core_->OnTick(world_->now(), &out);
   Carry(std::move(out));
 }
 
-absl::Time ServerNode::NextTick() const { return core_->NextTick(); }
+absl::Time ServerNode::NextTick() const {
+  if (leave_until_ != absl::InfiniteFuture() && core_->HandedOver()) {
+    return world_->now();
+  }
+  return std::min(core_->NextTick(), leave_until_);
+}
 
 void ServerNode::OnConnected() {
   server::ServerActions out;
@@ -91,9 +116,15 @@ void ServerNode::Drain() {
   Run([this] {
     world_->Trace(*this, "drains");
     server::ServerActions out;
-    core_->Drain(world_->now(), &out);
+    leave_until_ = world_->now() + kHandOver;
+    core_->Leave(world_->now(), &out);
     Carry(std::move(out));
   });
+}
+
+std::vector<RoundVersion> ServerNode::KeepVersions(absl::Duration time) {
+  if (!alive()) return {};
+  return core_->KeepVersions(world_->job, world_->now() + time);
 }
 
 // --- Messages ----------------------------------------------------------------
@@ -102,7 +133,10 @@ void ServerNode::FromScheduler(const SchedulerToServer& message) {
   Checker& checker = world_->checker();
   checker.BeforeSchedulerMessage(*this, message);
   if (const auto* view = std::get_if<ViewUpdate>(&message)) {
-    if (job() != nullptr && view->number > view_.number) view_ = *view;
+    if (job() != nullptr && view->job == world_->job &&
+        view->number > view_.number) {
+      view_ = *view;
+    }
   }
   server::ServerActions out;
   core_->OnScheduler(message, world_->now(), &out);
@@ -134,6 +168,61 @@ void ServerNode::Clock(const ClockUpdate& update) {
   Carry(std::move(out));
 }
 
+// --- Moves -------------------------------------------------------------------
+
+void ServerNode::SendFetch(server::FetchTask task) {
+  auto call = std::make_shared<FetchCall>();
+  call->target = this;
+  call->target_life = life();
+  ServerNode* source = world_->ServerAt(task.address);
+  call->task = std::move(task);
+  After(kFetchTimeout, [this, call] {
+    Fetched(call, absl::DeadlineExceededError("no answer"));
+  });
+  if (source == nullptr || !world_->Reachable(*this, *source)) return;
+  const int copies = world_->Duplicates() ? 2 : 1;
+  for (int i = 0; i < copies; ++i) {
+    if (world_->Loses()) continue;
+    world_->queue().At(world_->Arrival(*this, *source), [source, call] {
+      if (source->alive()) source->Run([source, call] { source->Fetch(call); });
+    });
+  }
+}
+
+void ServerNode::Fetch(const FetchCallPtr& call) {
+  const uint64_t number = next_token_++;
+  fetches_[number] = call;
+  server::ServerActions out;
+  core_->OnFetch(number, call->task.request, world_->now(), &out);
+  Carry(std::move(out));
+}
+
+void ServerNode::Answer(server::ReplyFetch action) {
+  const FetchCallPtr call = fetches_.extract(action.token).mapped();
+  world_->Trace(*this, "-> ", call->target->name(), ": ",
+                FetchResultName(action.answer.result), " ",
+                action.answer.blocks.size(), " blocks");
+  if (!world_->Reachable(*this, *call->target) || world_->Loses()) return;
+  world_->queue().At(
+      world_->Arrival(*this, *call->target),
+      [call, reply = server::EncodeFetchAnswer(action.answer)] {
+        ServerNode* target = call->target;
+        if (!target->alive() || target->life() != call->target_life) return;
+        target->Run([target, call, reply] { target->Fetched(call, reply); });
+      });
+}
+
+void ServerNode::Fetched(const FetchCallPtr& call,
+                         absl::StatusOr<FetchReply> reply) {
+  if (std::exchange(call->done, true)) return;
+  server::ServerActions out;
+  core_->OnFetched(call->task.request,
+                   reply.ok() ? server::DecodeFetchReply(call->task, *reply)
+                              : reply.status(),
+                   world_->now(), &out);
+  Carry(std::move(out));
+}
+
 // --- Actions -----------------------------------------------------------------
 
 void ServerNode::Carry(server::ServerActions actions) {
@@ -143,6 +232,10 @@ void ServerNode::Carry(server::ServerActions actions) {
       Answer(std::move(*push));
     } else if (auto* pull = std::get_if<server::ReplyPull>(&action)) {
       Answer(std::move(*pull));
+    } else if (auto* fetch = std::get_if<server::Fetch>(&action)) {
+      SendFetch(std::move(fetch->task));
+    } else if (auto* fetched = std::get_if<server::ReplyFetch>(&action)) {
+      Answer(std::move(*fetched));
     } else if (auto* send = std::get_if<server::SendScheduler>(&action)) {
       SendScheduler(send->message);
     } else if (auto* update = std::get_if<server::RunUpdate>(&action)) {
@@ -235,9 +328,13 @@ void ServerNode::RunUpdate(server::UpdateTask task) {
 }
 
 void ServerNode::UpdateDone(server::UpdateTask task) {
-  const Checker::Commit commit{task.partition->id(), task.partition.get(),
-                               task.update->item,    task.update->begin,
-                               task.update->end,     task.update->skip};
+  const Checker::Commit commit{task.partition->id(),
+                               task.partition.get(),
+                               task.update->item,
+                               task.update->begin,
+                               task.update->end,
+                               task.update->skip,
+                               task.job};
   server::ServerActions out;
   core_->OnUpdateDone(std::move(task), world_->now(), &out);
   world_->checker().UpdateDone(*this, commit);
@@ -299,6 +396,21 @@ bool ServerNode::Store(server::ServerAction* action) {
     if (store_->Delete(drop->keys).ok()) {
       world_->counts().Add(Probe::kVersionsDeleted);
     }
+  } else if (auto* elsewhere = std::get_if<server::ForgetPartition>(action)) {
+    if (!store_->Forget(elsewhere->job, elsewhere->partition, elsewhere->newest)
+             .ok()) {
+      return false;
+    }
+    world_->checker().Forgot(*this, elsewhere->partition, elsewhere->newest);
+  } else if (auto* list = std::get_if<server::ListVersions>(action)) {
+    auto inventory = store_->ListPartition(list->job, list->partition);
+    After(absl::Microseconds(100), [this, job = list->job, p = list->partition,
+                                    inventory = std::move(inventory)] {
+      server::ServerActions out;
+      core_->OnListed(job, p, inventory, world_->now(), &out);
+      world_->checker().LookAt(*this);
+      Carry(std::move(out));
+    });
   } else if (auto* forget = std::get_if<server::DeleteJob>(action)) {
     store_->DeleteJob(forget->job).IgnoreError();
   }

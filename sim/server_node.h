@@ -22,6 +22,8 @@ class ServerNode final : public ClientNode {
   ServerNode(World* world, ServerId id, int place);
   ~ServerNode() override;
 
+  // What can be rolled back to, and is kept for so long; none: it is dead.
+  std::vector<RoundVersion> KeepVersions(absl::Duration time);
   ServerId id() const { return id_; }
   size_t place() const { return place_; }
   SessionId session() const { return session_; }
@@ -36,8 +38,11 @@ class ServerNode final : public ClientNode {
   void Push(const CallPtr& call, PushRequest request);
   void Pull(const CallPtr& call, PullRequest request);
   void Clock(const ClockUpdate& update);
+  // From another server; and what became of it there.
+  void Fetch(const FetchCallPtr& call);
+  void Fetched(const FetchCallPtr& call, absl::StatusOr<FetchReply> reply);
 
-  // SIGTERM: writes what is not durable and leaves.
+  // SIGTERM: hands its partitions over, writes what is not durable, leaves.
   void Drain();
 
   void RememberDisk() { older_disks_.push_back(disk_); }
@@ -59,6 +64,8 @@ class ServerNode final : public ClientNode {
   void OnDisconnected() override;
 
  private:
+  void SendFetch(server::FetchTask task);
+  void Answer(server::ReplyFetch action);
   // What is known of a call until it is answered.
   struct Token {
     CallPtr call;
@@ -83,11 +90,13 @@ class ServerNode final : public ClientNode {
 
   // Of one life.
   SessionId session_;
-  std::unique_ptr<server::MemoryStore> store_;
+  std::unique_ptr<server::CheckpointStore> store_;
   std::shared_ptr<server::BlockPool> pool_;
   std::unique_ptr<server::ServerCore> core_;
   uint64_t next_token_ = 1;
   std::map<uint64_t, Token> tokens_;
+  std::map<uint64_t, FetchCallPtr> fetches_;  // By token.
+  absl::Time leave_until_ = absl::InfiniteFuture();
   std::deque<server::ServerAction> storage_;
   bool storing_ = false;
   ViewUpdate view_;

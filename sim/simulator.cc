@@ -56,7 +56,12 @@ class Run {
  private:
   void Begin() {
     world_.scheduler().Start();
-    for (const auto& server : world_.servers()) server->Start();
+    const int late = world_.scenario().late_servers;
+    for (const auto& server : world_.servers()) {
+      if (server->id().value() < world_.scenario().servers - late) {
+        server->Start();
+      }
+    }
     for (const auto& worker : world_.workers()) {
       const absl::Duration late =
           world_.rng().Between(absl::ZeroDuration(), absl::Milliseconds(50));

@@ -57,6 +57,8 @@ class World {
   // A second process with the id of a server, on a disk of its own; once.
   ServerNode& AddTwin(ServerId of);
   ServerNode* twin() { return twin_.get(); }
+  // What servers share, where the scenario has it.
+  server::MemoryDisk& shared_disk() { return shared_disk_; }
   // Who served, or would, under this session; its server when that is gone.
   ServerNode& ServerOf(const scheduler::Ownership& owner);
   // All processes; the scheduler first.
@@ -131,6 +133,7 @@ class World {
       last_arrivals_;
   std::vector<std::weak_ptr<Stream>> streams_;
   std::unique_ptr<Checker> checker_;
+  server::MemoryDisk shared_disk_;
   std::unique_ptr<SchedulerNode> scheduler_;
   std::vector<std::unique_ptr<ServerNode>> servers_;
   std::unique_ptr<ServerNode> twin_;  // Null: there was none.

@@ -202,7 +202,7 @@ client::ComputeResult TrainingComputer::Compute(
   client::ComputeResult result;
   const absl::Time start = absl::Now();
   const absl::Status status = ComputeBatch(task, &result);
-  absl::SleepFor(start + options_.batch_time - absl::Now());
+  WaitUntil(start + options_.batch_time);
   if (status.ok()) return result;
   client::ComputeResult failed;
   failed.error = std::string(status.message());
@@ -212,6 +212,21 @@ client::ComputeResult TrainingComputer::Compute(
              << " begin=" << task.begin << " end=" << task.end
              << " cannot be computed: " << failed.error;
   return failed;
+}
+
+void TrainingComputer::Hurry() {
+  MutexLock lock(&mu_);
+  hurry_ = true;
+  hurried_.SignalAll();
+}
+
+void TrainingComputer::WaitUntil(absl::Time then) {
+  MutexLock lock(&mu_);
+  for (;;) {
+    const absl::Duration left = then - absl::Now();
+    if (hurry_ || left <= absl::ZeroDuration()) return;
+    hurried_.WaitFor(&mu_, left);
+  }
 }
 
 absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,

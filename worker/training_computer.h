@@ -11,12 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/actions.h"
 #include "client/float_pool.h"
 #include "client/job_computer.h"
+#include "common/mutex.h"
 #include "data/dataset.h"
 #include "models/backends.h"
 #include "models/model.h"
@@ -46,7 +48,8 @@ struct TrainingComputerOptions {
   absl::Duration compute_delay = absl::ZeroDuration();
 };
 
-// Used by one thread, as the seam says; has threads that read ahead.
+// Used by one thread, as the seam says, but for Hurry; has threads that read
+// ahead.
 class TrainingComputer : public client::JobComputer {
  public:
   explicit TrainingComputer(TrainingComputerOptions options);
@@ -58,6 +61,10 @@ class TrainingComputer : public client::JobComputer {
   absl::Status Prepare(const JobRecordPtr& record) override;
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   EvaluationResult Evaluate(const client::EvaluateTask& task) override;
+
+  // From now on no batch is made to last, nor the one that is computed: the
+  // worker leaves. Thread-safe.
+  void Hurry();
 
  private:
   // A job in memory.
@@ -82,6 +89,8 @@ class TrainingComputer : public client::JobComputer {
                             client::ComputeResult* result);
   absl::Status EvaluateAll(const client::EvaluateTask& task,
                            EvaluationResult* result);
+  // Blocks until then, or until there is a hurry.
+  void WaitUntil(absl::Time then);
   // What the knobs for tests ask for.
   void MaybeMisbehave(const TrainingBatch& batch) const;
 
@@ -92,6 +101,10 @@ class TrainingComputer : public client::JobComputer {
   client::FloatBufferPtr params_;
   client::PulledValuesPtr assembled_;
   data::ExampleBatch test_batch_;
+
+  Mutex mu_;
+  CondVar hurried_;
+  bool hurry_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace ebb::worker

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -449,6 +450,24 @@ TEST_F(TrainingComputerTest, ABatchTakesAsLongAsOnASlowerMachine) {
           .error,
       "");
   EXPECT_GE(absl::Now() - start, kBatchTime);
+}
+
+// A worker that was asked to leave waited for its batch to last.
+TEST_F(TrainingComputerTest, NoBatchIsMadeToLastOnceThereIsAHurry) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  const auto values = Pulled(record->plan, Params(record->plan));
+  // Longer than a test may take.
+  TrainingComputer computer({.batch_time = absl::Hours(10)});
+  std::thread leaving([&] { computer.Hurry(); });
+  for (const int64_t begin : {0, 4}) {
+    EXPECT_EQ(computer
+                  .Compute({record, Generation(1), ItemId{0, 0}, begin,
+                            begin + 4, values})
+                  .error,
+              "");
+  }
+  leaving.join();
 }
 
 TEST_F(TrainingComputerTest, TheExampleThatCrashesEndsTheProcess) {

@@ -91,7 +91,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_NO_PREFETCH")
       ->group("Pipeline");
   AddDurationFlag(app, "--batch-time", "EBB_BATCH_TIME", &flags->batch_time,
-                  "A batch takes at least so long: emulates a slower machine")
+                  "A batch takes at least so long, but for the last before "
+                  "leaving: emulates a slower machine")
       ->group("Pipeline");
   AddDurationFlag(app, "--grace", "EBB_GRACE", &flags->grace,
                   "How long leaving may take")
@@ -175,6 +176,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   const int signal = stop.Wait();
   LOG(INFO) << "worker=" << flags.name << " leaves: signal " << signal;
   StopAtOnceOnNextSignal();
+  computer.Hurry();
   const bool drained = shell.Drain(flags.grace);
   const auto did = shell.status();
   LOG(INFO) << "worker=" << flags.name << " left batches=" << did.batches

@@ -35,6 +35,10 @@ class FakePs : public rpc::PsHandler {
   void Push(PushRequest request, PushDone done) override;
   void Pull(PullRequest request, PullDone done) override;
   void Clock(ClockUpdate update) override {}
+  // None of its partitions ever moves.
+  void Fetch(FetchRequest request, FetchDone done) override {
+    done({.result = FetchResult::kNotHere});
+  }
 
   // Pulls are kept without an answer from now on.
   void HoldPulls() {

@@ -1,9 +1,6 @@
 // testdata/NAME.yaml is a job file with mistakes, NAME.err what is said of it.
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <set>
+#include "tests/testing/golden.h"
+
 #include <string>
 #include <vector>
 
@@ -20,22 +17,6 @@ namespace ebb::job {
 namespace {
 
 constexpr char kFolder[] = "common/job/testdata";
-
-std::string ReadText(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-std::vector<std::string> CaseNames() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
-    if (entry.path().extension() == ".yaml") {
-      names.push_back(entry.path().stem());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 // "# data: train 100x4x3, test 50x4x3" and "# set: KEY=VALUE" lines.
 struct Setting {
@@ -77,9 +58,7 @@ Setting ReadSetting(absl::string_view text) {
 class GoldenTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenTest, SaysAllThatIsWrongWithAJobFile) {
-  const std::filesystem::path stem =
-      std::filesystem::path(kFolder) / GetParam();
-  const std::string text = ReadText(stem.string() + ".yaml");
+  const std::string text = testing_golden::CaseText(kFolder, GetParam());
   const Setting setting = ReadSetting(text);
 
   JobFile file = ReadJob(text, GetParam() + ".yaml", setting.overrides);
@@ -88,17 +67,14 @@ TEST_P(GoldenTest, SaysAllThatIsWrongWithAJobFile) {
                            << ToString(file.mistakes);
     file.mistakes = ValidateJob(file.job, setting.facts, file.sources);
   }
-  const std::string actual = ToString(file.mistakes) + "\n";
 
-  const std::string golden = stem.string() + ".err";
-  if (std::getenv("EBB_REWRITE") != nullptr) {
-    std::ofstream(golden, std::ios::binary) << actual;
-  }
   EXPECT_FALSE(file.mistakes.empty());
-  EXPECT_EQ(actual, ReadText(golden));
+  testing_golden::ExpectGolden(kFolder, GetParam(),
+                               ToString(file.mistakes) + "\n");
 }
 
-INSTANTIATE_TEST_SUITE_P(Job, GoldenTest, testing::ValuesIn(CaseNames()),
+INSTANTIATE_TEST_SUITE_P(Job, GoldenTest,
+                         testing::ValuesIn(testing_golden::CaseNames(kFolder)),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -90,6 +90,7 @@ absl::Status PlanData(const v1::Job& job, const JobFacts& facts,
   EBB_ASSIGN_OR_RETURN(plan->batch_by_epoch, BatchByEpoch(train));
   plan->min_workers = static_cast<int32_t>(job.workers().min());
   plan->max_workers = static_cast<int32_t>(job.workers().max());
+  plan->priority = static_cast<int32_t>(job.priority());
   return absl::OkStatus();
 }
 

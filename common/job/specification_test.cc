@@ -157,10 +157,12 @@ TEST(SpecificationTest, AGlobalBatchIsSplitIntoItems) {
 TEST(SpecificationTest, PoliciesPartitionsAndOracleComeFromTheJob) {
   const JobPlan plan = PlanOf(
       "on_poison: skip\non_nonfinite: pause\nquarantine_after: 100\n"
+      "priority: -7\n"
       "partitions: 3\noracle: {width: 6}\nworkers: {min: 2, max: 5}\n");
   EXPECT_EQ(plan.on_poison, PoisonPolicy::kSkip);
   EXPECT_EQ(plan.on_nonfinite, PoisonPolicy::kPause);
   EXPECT_EQ(plan.quarantine_after, 100);
+  EXPECT_EQ(plan.priority, -7);
   EXPECT_EQ(plan.partitions, 3);
   EXPECT_EQ(plan.oracle_width, 6);
   EXPECT_EQ(plan.min_workers, 2);

@@ -32,6 +32,18 @@ absl::string_view VerdictName(Verdict verdict) {
   return "unknown verdict";
 }
 
+absl::string_view FetchResultName(FetchResult result) {
+  switch (result) {
+    case FetchResult::kOk:
+      return "ok";
+    case FetchResult::kNotHere:
+      return "not here";
+    case FetchResult::kGone:
+      return "gone";
+  }
+  return "?";
+}
+
 absl::string_view PullResultName(PullResult result) {
   switch (result) {
     case PullResult::kValues:

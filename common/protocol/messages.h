@@ -158,6 +158,38 @@ struct ClockUpdate {
   WorkerStamp stamp;
 };
 
+// --- Server <-> server: a partition moves (docs/decisions/0006) --------------
+
+enum class FetchResult : uint8_t {
+  kOk,
+  // The partition is not served here in that session, generation and term.
+  kNotHere,
+  kGone,  // A block is of no cut that was taken for this move.
+};
+absl::string_view FetchResultName(FetchResult result);
+
+// The target of a move reads the partition from its source: first a cut, then
+// its blocks, then the last cut, then the blocks that are new in it. Idempotent
+// but for what a cut pins; `freeze` is for good in the source's term.
+struct FetchRequest {
+  JobId job;
+  Generation generation;
+  PartitionId partition;
+  SessionId source;  // The life that serves the partition, …
+  Term term;         // … and the term it does so in.
+  Term new_term;     // Of the move: the target's.
+  // Nothing is applied any more in `term`: the cut is the last.
+  bool freeze = false;
+  // Of a cut fetched before, as its manifest numbers them; empty: a cut.
+  std::vector<uint64_t> blocks;
+};
+
+struct FetchReply {
+  FetchResult result = FetchResult::kOk;
+  std::string manifest;  // Of a cut (server/store/internal/manifest.h).
+  Payload values;        // Of the blocks, one after the other: their floats.
+};
+
 // --- Server -> scheduler -----------------------------------------------------
 
 struct PartitionRegistration {
@@ -173,6 +205,9 @@ struct PartitionRegistration {
   // line that are stored.
   int64_t oldest_round = 0;
   std::vector<RoundVersion> stored;
+  // Of the newest version that is stored here in the present generation; 0:
+  // there is none. Who has it may go on from there.
+  Term stored_term;
 };
 
 // Replaces whatever was believed of the partitions it names.
@@ -190,6 +225,10 @@ struct RegisterServer {
   int64_t process_id = 0;
   std::vector<ServerId> known_servers;
   std::vector<JobRegistration> jobs;
+  // Names the folder that all its versions are copied to, in which any server
+  // that has it, too, finds them; empty: there is none.
+  std::string shared_folder;
+  bool leaving = false;  // As in ServerLeaving.
 };
 
 // After a grant was taken (or refused: with what the server knows instead).
@@ -268,6 +307,31 @@ struct ServerAlive {
   SessionId session;
 };
 
+// The server was told to end: its partitions go to others, if there are any.
+// Answered with LeaveNow when nothing more will be taken from it.
+struct ServerLeaving {
+  SessionId session;
+};
+
+// The target of a move is at work: a sign of life; or it has given up.
+struct MoveProgress {
+  SessionId session;
+  JobId job;
+  Generation generation;
+  PartitionId partition;
+  Term term;           // Of the move.
+  int64_t copied = 0;  // Bytes.
+  int64_t total = 0;   // Of the first cut; 0: not known yet.
+  std::string failed;  // Why it gave up; empty: it goes on.
+};
+
+// The target of a move has all of one partition, durable as version 0 of the
+// move's term. It serves it once PartitionMoved says so.
+struct MovedIn {
+  SessionId session;
+  JobRegistration job;
+};
+
 // --- Scheduler -> server -----------------------------------------------------
 
 struct PartitionGrant {
@@ -286,6 +350,37 @@ struct Grant {
   // All servers of the cluster: a scheduler that lost its store hears of them
   // from any one server.
   std::vector<ServerId> known_servers;
+};
+
+// Fetch a partition from another server, store it as version 0 of the term, and
+// say MovedIn. Void in any session but the one named.
+struct MoveIn {
+  ServerId server;
+  SessionId session;
+  JobRecordPtr record;
+  Generation generation;
+  RollbackRecord rollback;
+  std::vector<ServerId> known_servers;
+  PartitionId partition;
+  Term term;
+  SessionId source;            // The life that serves it now, …
+  std::string source_address;  // … where, …
+  Term source_term;            // … and in which term.
+};
+
+// A partition has an owner under a term. Who has the copy of this very term is
+// the owner, and serves it; anybody else forgets what it has of older terms.
+struct PartitionMoved {
+  JobId job;
+  Generation generation;
+  PartitionId partition;
+  Term term;
+  ServerId owner;
+};
+
+// Nothing more is taken from a server that is leaving.
+struct LeaveNow {
+  SessionId session;
 };
 
 struct ViewMember {
@@ -451,10 +546,12 @@ struct Placement {
 
 using ServerToScheduler =
     std::variant<RegisterServer, RegisterPartitions, MarkReport, ViewRequest,
-                 SnapshotReply, ServerStatistics, ServerGoodbye, ServerAlive>;
+                 SnapshotReply, ServerStatistics, ServerGoodbye, ServerAlive,
+                 ServerLeaving, MoveProgress, MovedIn>;
 using SchedulerToServer =
     std::variant<Grant, ViewUpdate, RoundStatus, CheckpointNow, TakeSnapshot,
-                 DropSnapshot, JobCompleted, ForgetJob, RefuseServer>;
+                 DropSnapshot, JobCompleted, ForgetJob, RefuseServer, MoveIn,
+                 PartitionMoved, LeaveNow>;
 using WorkerToScheduler =
     std::variant<RegisterWorker, LeaseRequest, Progress, ItemEnd,
                  PlacementRequest, EvaluationResult, WorkerGoodbye>;

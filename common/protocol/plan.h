@@ -69,6 +69,8 @@ struct JobPlan {
   PoisonPolicy on_nonfinite = PoisonPolicy::kPause;
   int64_t checkpoint_interval_ms = 10'000;
   int32_t checkpoint_keep = 3;  // Versions per partition.
+  // Jobs of a higher one take workers from those of a lower one.
+  int32_t priority = 0;
 
   int32_t shards() const {
     return static_cast<int32_t>((examples + shard_size - 1) / shard_size);

@@ -13,7 +13,7 @@ namespace ebb {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;  // 1 had no priority, which follows the rest.
 
 }  // namespace
 
@@ -38,11 +38,13 @@ void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
          parameters, block_floats, partitions, oracle_width, consistency,
          min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
-         on_nonfinite, checkpoint_interval_ms, checkpoint_keep] = plan;
+         on_nonfinite, checkpoint_interval_ms, checkpoint_keep, priority] =
+      plan;
   visit(epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
         parameters, block_floats, partitions, oracle_width, consistency,
         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
         on_nonfinite, checkpoint_interval_ms, checkpoint_keep);
+  static_cast<void>(priority);  // Behind the record: see EncodeJobRecord.
 }
 
 template <typename Struct, typename Visitor>
@@ -56,15 +58,19 @@ std::string EncodeJobRecord(const JobRecord& record) {
   std::string body;
   FieldWriter writer(&body);
   VisitFields(record, writer);
+  writer(record.plan.priority);
   return Seal(kMagic, kVersion, body);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
-  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
-                       Unseal(kMagic, kVersion, "stored job record", bytes));
+  uint32_t version = 0;
+  EBB_ASSIGN_OR_RETURN(
+      const absl::string_view body,
+      Unseal(kMagic, kVersion, "stored job record", bytes, &version));
   auto record = std::make_shared<JobRecord>();
   FieldReader reader(body);
   VisitFields(*record, reader);
+  if (version >= 2) reader(record->plan.priority);
   if (!reader.done()) {
     return absl::DataLossError("stored job record: its fields do not fit");
   }

@@ -48,6 +48,7 @@ JobRecord Unusual() {
   plan.on_nonfinite = PoisonPolicy::kPause;
   plan.checkpoint_interval_ms = 12'345;
   plan.checkpoint_keep = 13;
+  plan.priority = -14;
   return record;
 }
 
@@ -80,6 +81,7 @@ void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(p.on_nonfinite, q.on_nonfinite);
   EXPECT_EQ(p.checkpoint_interval_ms, q.checkpoint_interval_ms);
   EXPECT_EQ(p.checkpoint_keep, q.checkpoint_keep);
+  EXPECT_EQ(p.priority, q.priority);
 }
 
 TEST(PlanCodecTest, EveryFieldComesBack) {
@@ -137,7 +139,10 @@ TEST(PlanCodecTest, StillReadsTheFirstVersion) {
   EXPECT_EQ(plan.quarantine_after, 3);
   EXPECT_EQ(plan.on_nonfinite, PoisonPolicy::kSkip);
   EXPECT_EQ(plan.checkpoint_interval_ms, 1000);
-  EXPECT_EQ(EncodeJobRecord(**record), Seal("EBBJ", 1, body));
+  EXPECT_EQ(plan.priority, 0);
+  // The second version has the priority behind all that.
+  EXPECT_EQ(EncodeJobRecord(**record),
+            Seal("EBBJ", 2, body + std::string(1, 0)));
 }
 
 TEST(PlanCodecTest, RefusesEveryTruncationAndEveryFlippedByte) {
@@ -176,9 +181,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 1, "", stored);
+  const auto body = Unseal("EBBJ", 2, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 1, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 2, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

@@ -39,6 +39,14 @@ class SchedulerAdminHandler {
                                      v1::CheckpointNowResponse* response) = 0;
   virtual absl::Status CancelJob(const v1::CancelJobRequest& request,
                                  v1::CancelJobResponse* response) = 0;
+  virtual absl::Status PauseJob(const v1::PauseJobRequest& request,
+                                v1::PauseJobResponse* response) = 0;
+  virtual absl::Status ResumeJob(const v1::ResumeJobRequest& request,
+                                 v1::ResumeJobResponse* response) = 0;
+  virtual absl::Status ScaleJob(const v1::ScaleJobRequest& request,
+                                v1::ScaleJobResponse* response) = 0;
+  virtual absl::Status RollbackJob(const v1::RollbackJobRequest& request,
+                                   v1::RollbackJobResponse* response) = 0;
   virtual absl::Status ResolveItem(const v1::ResolveItemRequest& request,
                                    v1::ResolveItemResponse* response) = 0;
 };
@@ -84,6 +92,14 @@ class SchedulerAdminClient {
       const v1::CheckpointNowRequest& request, absl::Duration deadline);
   absl::StatusOr<v1::CancelJobResponse> CancelJob(
       const v1::CancelJobRequest& request, absl::Duration deadline);
+  absl::StatusOr<v1::PauseJobResponse> PauseJob(
+      const v1::PauseJobRequest& request, absl::Duration deadline);
+  absl::StatusOr<v1::ResumeJobResponse> ResumeJob(
+      const v1::ResumeJobRequest& request, absl::Duration deadline);
+  absl::StatusOr<v1::ScaleJobResponse> ScaleJob(
+      const v1::ScaleJobRequest& request, absl::Duration deadline);
+  absl::StatusOr<v1::RollbackJobResponse> RollbackJob(
+      const v1::RollbackJobRequest& request, absl::Duration deadline);
   absl::StatusOr<v1::ResolveItemResponse> ResolveItem(
       const v1::ResolveItemRequest& request, absl::Duration deadline);
 

@@ -67,6 +67,10 @@ EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, Explain)
 EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, GetJob)
 EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, CheckpointNow)
 EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, CancelJob)
+EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, PauseJob)
+EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ResumeJob)
+EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ScaleJob)
+EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, RollbackJob)
 EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ResolveItem)
 
 // --- Parameter server --------------------------------------------------------

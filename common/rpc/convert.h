@@ -7,7 +7,8 @@
 //
 // ToProto replaces what is not UTF-8 in texts for people by '?'.
 //
-// Pushes and pulls are converted here without their values: see wire.h.
+// Pushes, pulls and fetches are converted here without their values: see
+// wire.h.
 #ifndef EBB_COMMON_RPC_CONVERT_H_
 #define EBB_COMMON_RPC_CONVERT_H_
 
@@ -37,6 +38,10 @@ inline constexpr int32_t kMaxRoundVersions = 65536;
 inline constexpr int32_t kMaxHeldItems = 65536;
 inline constexpr int32_t kMaxStalenessBuckets = 65536;
 inline constexpr int32_t kMaxBatchSizes = 65536;
+inline constexpr int32_t kMaxFetchedBlocks = 1 << 20;
+// Of the reason why a move was given up, which is cut to it, and of the name of
+// a folder.
+inline constexpr int64_t kMaxTextBytes = 4096;
 
 // --- Shared ------------------------------------------------------------------
 
@@ -69,6 +74,8 @@ v1::PushResponse ToProto(const PushReply& reply);
 v1::PullRequest ToProto(const PullRequest& request);
 v1::PullResponse HeaderToProto(const PullReply& reply);
 v1::ClockRequest ToProto(const ClockUpdate& update);
+v1::FetchRequest ToProto(const FetchRequest& request);
+v1::FetchResponse HeaderToProto(const FetchReply& reply);
 
 // The segments' payloads are empty; the messages say how long they are.
 absl::StatusOr<PushRequest> HeaderFromProto(const v1::PushRequest& message);
@@ -76,6 +83,9 @@ absl::StatusOr<PushReply> FromProto(const v1::PushResponse& message);
 absl::StatusOr<PullRequest> FromProto(const v1::PullRequest& message);
 absl::StatusOr<PullReply> HeaderFromProto(const v1::PullResponse& message);
 absl::StatusOr<ClockUpdate> FromProto(const v1::ClockRequest& message);
+absl::StatusOr<FetchRequest> FromProto(const v1::FetchRequest& message);
+// Takes the manifest out of the message.
+absl::StatusOr<FetchReply> HeaderFromProto(v1::FetchResponse&& message);
 
 // --- Sessions ----------------------------------------------------------------
 

@@ -27,7 +27,7 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
               kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 1);
-static_assert(kFields<JobPlan> == 19 && kFields<ConsistencyPlan> == 5 &&
+static_assert(kFields<JobPlan> == 20 && kFields<ConsistencyPlan> == 5 &&
               kFields<JobRecord> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
               kFields<ServerAddress> == 2);
@@ -211,6 +211,7 @@ v1::Plan ToProto(const JobPlan& plan) {
   message.set_on_nonfinite(ToProto(plan.on_nonfinite));
   message.set_checkpoint_interval_ms(plan.checkpoint_interval_ms);
   message.set_checkpoint_keep(plan.checkpoint_keep);
+  message.set_priority(plan.priority);
   return message;
 }
 
@@ -399,6 +400,7 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
                        FromProto("Plan.on_nonfinite", message.on_nonfinite()));
   plan.checkpoint_interval_ms = message.checkpoint_interval_ms();
   plan.checkpoint_keep = message.checkpoint_keep();
+  plan.priority = message.priority();
   EBB_RETURN_IF_ERROR(plan.Validate());
   return plan;
 }

@@ -43,14 +43,21 @@ void ExpectRefused(const std::string& text, const std::string& error) {
   EXPECT_THAT(result.status().message(), HasSubstr(error)) << text;
 }
 
+// `text` with `to` where it has `from`.
+std::string With(std::string text, const std::string& from,
+                 const std::string& to) {
+  const size_t at = text.find(from);
+  if (at == std::string::npos) {
+    ADD_FAILURE() << from << " is not in " << text;
+    return text;
+  }
+  return text.replace(at, from.size(), to);
+}
+
 // In the valid plan, `from` replaced by `to` must be refused.
 void ExpectPlanRefused(const std::string& from, const std::string& to,
                        const std::string& error) {
-  std::string text = kPlanText;
-  const size_t at = text.find(from);
-  ASSERT_NE(at, std::string::npos) << from;
-  text.replace(at, from.size(), to);
-  ExpectRefused<v1::Plan>(text, error);
+  ExpectRefused<v1::Plan>(With(kPlanText, from, to), error);
 }
 
 TEST(ConvertHostileTest, RefusesPlansThatNoJobCanHave) {
@@ -167,6 +174,32 @@ TEST(ConvertHostileTest, RefusesBrokenPullHeaders) {
   refused("job: 1 server: -1", "PullResponse.server");
 }
 
+TEST(ConvertHostileTest, RefusesBrokenFetches) {
+  using M = v1::FetchRequest;
+  const std::string good = "job: 1 partition: 2 source: 3 term: 4 new_term: 5 ";
+  ASSERT_TRUE(FromProto(Parse<M>(good)).ok());
+  ExpectRefused<M>("", "FetchRequest.job is 0");
+  ExpectRefused<M>(With(good, "partition: 2", "partition: -1"),
+                   "FetchRequest.partition is -1");
+  ExpectRefused<M>(With(good, "partition: 2", "partition: 65536"),
+                   "FetchRequest.partition is 65536");
+  ExpectRefused<M>(With(good, "source: 3", ""), "FetchRequest.source is 0");
+  ExpectRefused<M>(With(good, " term: 4", ""), "FetchRequest.term is 0");
+  ExpectRefused<M>(With(good, "new_term: 5", ""), "FetchRequest.new_term is 0");
+  M many = Parse<M>(good);
+  for (int i = 0; i < kMaxFetchedBlocks; ++i) many.add_blocks(i);
+  EXPECT_TRUE(FromProto(many).ok());
+  many.add_blocks(7);
+  EXPECT_THAT(FromProto(many).status().message(),
+              HasSubstr("FetchRequest.blocks has 1048577 entries"));
+
+  EXPECT_THAT(HeaderFromProto(v1::FetchResponse()).status().message(),
+              HasSubstr("FetchResponse.result is 0"));
+  EXPECT_THAT(
+      HeaderFromProto(Parse<v1::FetchResponse>("result: 4")).status().message(),
+      HasSubstr("FetchResponse.result is 4"));
+}
+
 template <typename Message>
 void ExpectRefusedInStream(const std::string& text, const std::string& error) {
   RecordReceiver receiver;
@@ -234,6 +267,85 @@ TEST(ConvertHostileTest, RefusesBrokenMessagesToServers) {
   ExpectRefusedInStream<M>("drop_snapshot {}", "DropSnapshot.job");
   ExpectRefusedInStream<M>("completed {}", "JobCompleted.job");
   ExpectRefusedInStream<M>("forget {}", "ForgetJob.job");
+}
+
+TEST(ConvertHostileTest, RefusesBrokenServerMessagesOfAMove) {
+  using M = v1::ServerToScheduler;
+  ExpectRefusedInStream<M>(
+      absl::StrCat("register_server { session: 1 address: \"a\" "
+                   "shared_folder: \"",
+                   std::string(4097, 'x'), "\" }"),
+      "RegisterServer.shared_folder has 4097 bytes, at most 4096");
+  ExpectRefusedInStream<M>("leaving {}", "ServerLeaving.session is 0");
+  const auto progress = [](const std::string& from, const std::string& to,
+                           const std::string& error) {
+    ExpectRefusedInStream<M>(
+        With("move_progress { session: 1 job: 2 partition: 3 term: 4 copied: 5 "
+             "total: 6 failed: \"no\" }",
+             from, to),
+        error);
+  };
+  progress("session: 1", "", "MoveProgress.session is 0");
+  progress("job: 2", "", "MoveProgress.job is 0");
+  progress("partition: 3", "partition: 65536",
+           "MoveProgress.partition is 65536");
+  progress("term: 4", "", "MoveProgress.term is 0");
+  progress("copied: 5", "copied: -1", "MoveProgress.copied is -1");
+  progress("total: 6", "total: -1", "MoveProgress.total is -1");
+  progress("no", std::string(4097, 'x'),
+           "MoveProgress.failed has 4097 bytes, at most 4096");
+
+  ExpectRefusedInStream<M>("moved_in { job {} }", "MovedIn.session is 0");
+  ExpectRefusedInStream<M>("moved_in { session: 1 }", "MovedIn.job is missing");
+  const auto moved_in = [](const std::string& partitions,
+                           const std::string& error) {
+    ExpectRefusedInStream<M>(
+        absl::StrCat("moved_in { session: 1 job { record { ", kRecordText,
+                     " } rollback {} ", partitions, " } }"),
+        error);
+  };
+  moved_in("", "MovedIn.job.partitions has 0 entries, must have one");
+  moved_in("partitions {} partitions { partition: 1 }",
+           "MovedIn.job.partitions has 2 entries, must have one");
+  moved_in("partitions { partition: 3 }",
+           "PartitionRegistration.partition is 3, must be 0 to 2");
+}
+
+TEST(ConvertHostileTest, RefusesBrokenMessagesOfAMoveToServers) {
+  using M = v1::SchedulerToServer;
+  const std::string good = absl::StrCat(
+      "move_in { server: 0 session: 1 record { ", kRecordText,
+      " } rollback {} partition: 2 term: 3 source: 4 source_address: \"a\" "
+      "source_term: 5 }");
+  RecordReceiver receiver;
+  ASSERT_TRUE(FromProto(Parse<M>(good), &receiver).ok());
+  const auto move_in = [&](const std::string& from, const std::string& to,
+                           const std::string& error) {
+    ExpectRefusedInStream<M>(With(good, from, to), error);
+  };
+  move_in("server: 0", "server: -1", "MoveIn.server is -1");
+  move_in("session: 1", "", "MoveIn.session is 0");
+  move_in("rollback {}", "", "MoveIn.rollback is missing");
+  move_in("partition: 2", "partition: 3",
+          "MoveIn.partition is 3, must be 0 to 2");
+  move_in("partition: 2", "partition: -1", "MoveIn.partition is -1");
+  move_in(" term: 3", "", "MoveIn.term is 0");
+  move_in("source: 4", "", "MoveIn.source is 0");
+  move_in("\"a\"", "\"\"", "MoveIn.source_address is missing");
+  move_in("source_term: 5", "", "MoveIn.source_term is 0");
+  move_in("server: 0", "known_servers: -1", "MoveIn.known_servers is -1");
+  ExpectRefusedInStream<M>("move_in { session: 1 rollback {} }",
+                           "MoveIn.record is missing");
+
+  ExpectRefusedInStream<M>("partition_moved { term: 1 }",
+                           "PartitionMoved.job is 0");
+  ExpectRefusedInStream<M>("partition_moved { job: 1 partition: -1 term: 1 }",
+                           "PartitionMoved.partition is -1");
+  ExpectRefusedInStream<M>("partition_moved { job: 1 }",
+                           "PartitionMoved.term is 0");
+  ExpectRefusedInStream<M>("partition_moved { job: 1 term: 1 owner: -1 }",
+                           "PartitionMoved.owner is -1");
+  ExpectRefusedInStream<M>("leave {}", "LeaveNow.session is 0");
 }
 
 TEST(ConvertHostileTest, RefusesBrokenWorkerMessages) {

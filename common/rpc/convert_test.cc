@@ -32,7 +32,7 @@ constexpr char kPlanText[] =
     "rounds_in_memory: 13 max_staleness_updates: 14 } "
     "min_workers: 15 max_workers: 16 evaluate_every: 17 quarantine_after: 18 "
     "on_poison: POISON_POLICY_SKIP on_nonfinite: POISON_POLICY_PAUSE "
-    "checkpoint_interval_ms: 19 checkpoint_keep: 20";
+    "checkpoint_interval_ms: 19 checkpoint_keep: 20 priority: -21";
 
 JobPlan TestPlan() {
   JobPlan plan;
@@ -59,6 +59,7 @@ JobPlan TestPlan() {
   plan.on_nonfinite = PoisonPolicy::kPause;
   plan.checkpoint_interval_ms = 19;
   plan.checkpoint_keep = 20;
+  plan.priority = -21;
   return plan;
 }
 
@@ -100,6 +101,8 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   ExpectSameFields<PullReply, v1::PullResponse>(kValues);
   ExpectSameFields<PullSegment, v1::PullSegment>();
   ExpectSameFields<ClockUpdate, v1::ClockRequest>();
+  ExpectSameFields<FetchRequest, v1::FetchRequest>();
+  ExpectSameFields<FetchReply, v1::FetchResponse>();
   ExpectSameFields<RegisterServer, v1::RegisterServer>();
   ExpectSameFields<JobRegistration, v1::JobRegistration>();
   ExpectSameFields<PartitionRegistration, v1::PartitionRegistration>();
@@ -108,11 +111,15 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   ExpectSameFields<SnapshotReply, v1::SnapshotReply>();
   ExpectSameFields<ServerStatistics, v1::ServerStatistics>();
   ExpectSameFields<EpochLossSum, v1::EpochLossSum>();
+  ExpectSameFields<MoveProgress, v1::MoveProgress>();
+  ExpectSameFields<MovedIn, v1::MovedIn>();
   ExpectSameFields<Grant, v1::Grant>();
   ExpectSameFields<PartitionGrant, v1::PartitionGrant>();
   ExpectSameFields<ViewUpdate, v1::ViewUpdate>();
   ExpectSameFields<ViewMember, v1::ViewMember>();
   ExpectSameFields<RoundStatus, v1::RoundStatus>();
+  ExpectSameFields<MoveIn, v1::MoveIn>();
+  ExpectSameFields<PartitionMoved, v1::PartitionMoved>();
   ExpectSameFields<RegisterWorker, v1::RegisterWorker>();
   ExpectSameFields<HeldItem, v1::HeldItem>();
   ExpectSameFields<Progress, v1::Progress>();
@@ -297,6 +304,40 @@ TEST(ConvertTest, ClockSurvives) {
       "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 }");
 }
 
+TEST(ConvertTest, FetchRequestSurvives) {
+  ExpectSame(FetchRequest{.job = JobId(1),
+                          .generation = Generation(2),
+                          .partition = PartitionId(3),
+                          .source = SessionId(4),
+                          .term = Term(5),
+                          .new_term = Term(6),
+                          .freeze = true,
+                          .blocks = {0, 0xffffffffffffffff}},
+             "job: 1 generation: 2 partition: 3 source: 4 term: 5 new_term: 6 "
+             "freeze: true blocks: 0 blocks: 18446744073709551615");
+}
+
+TEST(ConvertTest, FetchHeaderSurvivesWithEveryResult) {
+  FetchReply reply;
+  reply.manifest = std::string("\0\xff", 2);
+  reply.values = Payload::Of(std::vector<float>(10));
+  for (const auto& [result, name] :
+       std::initializer_list<std::pair<FetchResult, const char*>>{
+           {FetchResult::kOk, "OK"},
+           {FetchResult::kNotHere, "NOT_HERE"},
+           {FetchResult::kGone, "GONE"}}) {
+    reply.result = result;
+    const v1::FetchResponse message = HeaderToProto(reply);
+    EXPECT_EQ(message.ShortDebugString(),
+              absl::StrCat("result: FETCH_RESULT_", name,
+                           " manifest: \"\\000\\377\""));
+    const auto back = HeaderFromProto(v1::FetchResponse(message));
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->result, result);
+    EXPECT_EQ(back->manifest, reply.manifest);
+  }
+}
+
 // --- Sessions ----------------------------------------------------------------
 
 // As ExpectSame, for one variant of a stream, each time in a new stream.
@@ -333,7 +374,8 @@ JobRegistration TestRegistration() {
                      "\x02",
                      {{{0, 1}, 2, 3}},
                      4,
-                     {kRoundVersion}}};
+                     {kRoundVersion},
+                     Term(5)}};
   return job;
 }
 const std::string kRegistrationText = absl::StrCat(
@@ -341,7 +383,7 @@ const std::string kRegistrationText = absl::StrCat(
     " } partitions { partition: 2 term: 6 serving: true marks: \"\\001\" "
     "durable_marks: \"\\002\" skipped { item { shard: 1 } begin: 2 end: 3 } "
     "oldest_round: 4 stored { ",
-    kRoundVersionText, " } }");
+    kRoundVersionText, " } stored_term: 5 }");
 
 TEST(ConvertTest, ServerMessagesSurvive) {
   using V = ServerToScheduler;
@@ -351,11 +393,14 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                      "ps-1:7001",
                      3,
                      {ServerId(0), ServerId(4)},
-                     {TestRegistration()}},
+                     {TestRegistration()},
+                     "\xff",
+                     true},
       absl::StrCat("register_server { server: 1 session: 2 "
                    "address: \"ps-1:7001\" process_id: 3 known_servers: 0 "
                    "known_servers: 4 jobs { ",
-                   kRegistrationText, " } }"));
+                   kRegistrationText,
+                   " } shared_folder: \"\\377\" leaving: true }"));
   ExpectSameInStream<V>(RegisterPartitions{SessionId(1), TestRegistration()},
                         absl::StrCat("register_partitions { session: 1 job { ",
                                      kRegistrationText, " } }"));
@@ -431,6 +476,57 @@ TEST(ConvertTest, MessagesToServersSurvive) {
   ExpectSameInStream<V>(ForgetJob{JobId(1)}, "forget { job: 1 }");
   ExpectSameInStream<V>(RefuseServer{true, "a twin"},
                         "refuse { displaced: true reason: \"a twin\" }");
+}
+
+TEST(ConvertTest, MessagesOfAMoveSurvive) {
+  ExpectSameInStream<ServerToScheduler>(ServerLeaving{SessionId(1)},
+                                        "leaving { session: 1 }");
+  ExpectSameInStream<ServerToScheduler>(
+      MoveProgress{SessionId(1), JobId(2), Generation(3), PartitionId(4),
+                   Term(5), 7, 6, "no room"},
+      "move_progress { session: 1 job: 2 generation: 3 partition: 4 term: 5 "
+      "copied: 7 total: 6 failed: \"no room\" }");
+  ExpectSameInStream<ServerToScheduler>(
+      MovedIn{SessionId(1), TestRegistration()},
+      absl::StrCat("moved_in { session: 1 job { ", kRegistrationText, " } }"));
+  ExpectSameInStream<SchedulerToServer>(
+      MoveIn{.server = ServerId(1),
+             .session = SessionId(2),
+             .record = TestRecord(),
+             .generation = Generation(3),
+             .rollback = kRollback,
+             .known_servers = {ServerId(0), ServerId(4)},
+             .partition = PartitionId(2),
+             .term = Term(6),
+             .source = SessionId(7),
+             .source_address = "ps-4:7001",
+             .source_term = Term(5)},
+      absl::StrCat("move_in { server: 1 session: 2 record { ", kRecordText,
+                   " } generation: 3 rollback { ", kRollbackText,
+                   " } known_servers: 0 known_servers: 4 partition: 2 term: 6 "
+                   "source: 7 source_address: \"ps-4:7001\" source_term: 5 "
+                   "}"));
+  ExpectSameInStream<SchedulerToServer>(
+      PartitionMoved{JobId(1), Generation(2), PartitionId(3), Term(4),
+                     ServerId(5)},
+      "partition_moved { job: 1 generation: 2 partition: 3 term: 4 owner: 5 }");
+  ExpectSameInStream<SchedulerToServer>(LeaveNow{SessionId(1)},
+                                        "leave { session: 1 }");
+}
+
+TEST(ConvertTest, ALongReasonIsCutToWhatIsAccepted) {
+  const MoveProgress progress{.session = SessionId(1),
+                              .job = JobId(2),
+                              .term = Term(3),
+                              .failed = std::string(4095, 'x') + "\xc3\xa9"};
+  RecordSender sender;
+  RecordReceiver receiver;
+
+  const auto back =
+      FromProto(ToProto(ServerToScheduler(progress), &sender), &receiver);
+
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(std::get<MoveProgress>(*back).failed, std::string(4095, 'x') + "?");
 }
 
 TEST(ConvertTest, WorkerMessagesSurvive) {

@@ -10,7 +10,7 @@
 #include "common/rpc/internal/fields.h"
 #include "common/status_macros.h"
 
-// As convert_server_session.cc.
+// As convert_server_to_scheduler.cc.
 namespace ebb::rpc {
 
 using internal::AtMost;

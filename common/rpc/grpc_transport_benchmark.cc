@@ -32,6 +32,7 @@ class IdlePs : public PsHandler {
     done(std::move(reply));
   }
   void Clock(ClockUpdate) override {}
+  void Fetch(FetchRequest, FetchDone done) override { done({}); }
 
  private:
   const Payload values_;

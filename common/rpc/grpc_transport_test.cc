@@ -122,7 +122,7 @@ TEST(GrpcTransportTest, CallsOfAKilledServerAreUnavailable) {
 
 // --- Any protobuf client, any protobuf server --------------------------------
 
-TEST(GrpcTransportTest, AGeneratedClientPushesAndPulls) {
+TEST(GrpcTransportTest, AGeneratedClientPushesPullsAndFetches) {
   GrpcTransport transport;
   EchoPs ps;
   auto listener = transport.ListenPs(kAny, {.data = &ps});
@@ -156,6 +156,18 @@ TEST(GrpcTransportTest, AGeneratedClientPushesAndPulls) {
   ASSERT_TRUE(stub->Pull(&pull_context, pull, &pulled).ok());
   EXPECT_EQ(pulled.segments(0).values_bytes(), 1 << 20);
   EXPECT_EQ(pulled.values(), push.values());
+
+  v1::FetchRequest fetch;
+  fetch.set_job(7);
+  fetch.set_partition(2);
+  fetch.set_source(3);
+  fetch.set_term(4);
+  fetch.set_new_term(5);
+  v1::FetchResponse fetched;
+  grpc::ClientContext fetch_context;
+  ASSERT_TRUE(stub->Fetch(&fetch_context, fetch, &fetched).ok());
+  EXPECT_EQ(fetched.result(), v1::FETCH_RESULT_OK);
+  EXPECT_EQ(fetched.values(), push.values());
 
   v1::ClockRequest clock;
   clock.set_job(7);
@@ -289,6 +301,24 @@ class FakeSchedulerAdmin : public SchedulerAdminHandler {
                          v1::CancelJobResponse*) override {
     return absl::FailedPreconditionError("it is complete");
   }
+  absl::Status PauseJob(const v1::PauseJobRequest&,
+                        v1::PauseJobResponse*) override {
+    return absl::OkStatus();
+  }
+  absl::Status ResumeJob(const v1::ResumeJobRequest&,
+                         v1::ResumeJobResponse*) override {
+    return absl::OkStatus();
+  }
+  absl::Status ScaleJob(const v1::ScaleJobRequest& request,
+                        v1::ScaleJobResponse* response) override {
+    response->set_workers_before(request.workers() + 1);
+    return absl::OkStatus();
+  }
+  absl::Status RollbackJob(const v1::RollbackJobRequest& request,
+                           v1::RollbackJobResponse* response) override {
+    response->set_generation(request.generation() + 1);
+    return absl::OkStatus();
+  }
   absl::Status ResolveItem(const v1::ResolveItemRequest&,
                            v1::ResolveItemResponse*) override {
     return absl::OkStatus();
@@ -320,6 +350,14 @@ TEST(GrpcTransportTest, SchedulerAdminCallsReachTheirHandlers) {
   EXPECT_TRUE(client.CheckpointNow({}, kLong).ok());
   EXPECT_EQ(client.CancelJob({}, kLong).status().code(),
             absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(client.PauseJob({}, kLong).ok());
+  EXPECT_TRUE(client.ResumeJob({}, kLong).ok());
+  v1::ScaleJobRequest scale;
+  scale.set_workers(3);
+  EXPECT_EQ(client.ScaleJob(scale, kLong)->workers_before(), 4);
+  v1::RollbackJobRequest rollback;
+  rollback.set_generation(8);
+  EXPECT_EQ(client.RollbackJob(rollback, kLong)->generation(), 9);
   EXPECT_TRUE(client.ResolveItem({}, kLong).ok());
 }
 

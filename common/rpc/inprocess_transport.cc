@@ -147,6 +147,16 @@ class InProcessChannel : public PsChannel {
     if (const auto endpoint = network_->Find(address_)) endpoint->Clock(update);
   }
 
+  void Fetch(const FetchRequest& request, absl::Duration deadline,
+             FetchDone done) override {
+    const uint64_t call = calls_->Add(std::move(done), deadline);
+    if (const auto endpoint = network_->Find(address_)) {
+      endpoint->Fetch(calls_, call, request);
+    } else {
+      calls_->Fail(call, NobodyAt(address_));
+    }
+  }
+
  private:
   const std::shared_ptr<InProcessNetwork> network_;
   const std::string address_;

@@ -72,11 +72,14 @@ class PsHandler {
  public:
   using PushDone = std::function<void(PushReply)>;
   using PullDone = std::function<void(PullReply)>;
+  using FetchDone = std::function<void(FetchReply)>;
 
   virtual ~PsHandler() = default;
   virtual void Push(PushRequest request, PushDone done) = 0;
   virtual void Pull(PullRequest request, PullDone done) = 0;
   virtual void Clock(ClockUpdate update) = 0;
+  // From another server, to which a partition moves.
+  virtual void Fetch(FetchRequest request, FetchDone done) = 0;
 };
 
 // The way to one parameter server. It connects by itself, again and again;
@@ -95,6 +98,7 @@ class PsChannel {
  public:
   using PushDone = std::function<void(absl::StatusOr<PushReply>)>;
   using PullDone = std::function<void(absl::StatusOr<PullReply>)>;
+  using FetchDone = std::function<void(absl::StatusOr<FetchReply>)>;
 
   virtual ~PsChannel() = default;
   // Sends the payloads without copying them. They are kept until the call is
@@ -105,6 +109,10 @@ class PsChannel {
                     PullDone done) = 0;
   // Arrives or does not.
   virtual void Clock(const ClockUpdate& update) = 0;
+  // Of a server that moves a partition here. kInvalidArgument also says that
+  // the answer cannot be read, as one whose manifest is too long (wire.h).
+  virtual void Fetch(const FetchRequest& request, absl::Duration deadline,
+                     FetchDone done) = 0;
 };
 
 // --- Sessions ----------------------------------------------------------------

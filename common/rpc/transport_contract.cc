@@ -39,6 +39,20 @@ void EchoPs::Pull(PullRequest request, PullDone done) {
   done(std::move(reply));
 }
 
+void EchoPs::Fetch(FetchRequest request, FetchDone done) {
+  FetchReply reply;
+  reply.result = FetchResult::kNotHere;
+  {
+    MutexLock lock(&mu_);
+    for (const PushSegment& kept : kept_) {
+      if (kept.partition != request.partition) continue;
+      reply.result = FetchResult::kOk;
+      reply.values = kept.gradient;
+    }
+  }
+  done(std::move(reply));
+}
+
 namespace {
 
 // Owned by the transport; the test keeps the other reference.
@@ -94,6 +108,15 @@ PullRequest MakePull(int partition) {
   request.stamp.worker = SessionId(9);
   request.segments = {{PartitionId(partition), Term(10)}};
   return request;
+}
+
+FetchRequest MakeFetch(int partition) {
+  return {.job = JobId(7),
+          .generation = Generation(8),
+          .partition = PartitionId(partition),
+          .source = SessionId(9),
+          .term = Term(10),
+          .new_term = Term(11)};
 }
 
 }  // namespace ebb::rpc

@@ -82,19 +82,24 @@ class KeepingPs : public PsHandler {
     pulls.Add({std::move(request), std::move(done)});
   }
   void Clock(ClockUpdate update) override { clocks.Add(std::move(update)); }
+  void Fetch(FetchRequest request, FetchDone done) override {
+    fetches.Add({std::move(request), std::move(done)});
+  }
 
   Collected<std::pair<PushRequest, PushDone>> pushes;
   Collected<std::pair<PullRequest, PullDone>> pulls;
   Collected<ClockUpdate> clocks;
+  Collected<std::pair<FetchRequest, FetchDone>> fetches;
 };
 
 // Answers at once: pushes with the segments' partitions, pulls with what the
-// last push carried for the partition.
+// last push carried for the partition, and so fetches.
 class EchoPs : public PsHandler {
  public:
   void Push(PushRequest request, PushDone done) override;
   void Pull(PullRequest request, PullDone done) override;
   void Clock(ClockUpdate) override {}
+  void Fetch(FetchRequest request, FetchDone done) override;
 
  private:
   Mutex mu_;
@@ -142,6 +147,7 @@ class KeepingScheduler : public SchedulerHandler {
 
 PushRequest MakePush(int partition, std::vector<float> gradient);
 PullRequest MakePull(int partition);
+FetchRequest MakeFetch(int partition);
 
 // The answer to a call.
 template <typename Reply>

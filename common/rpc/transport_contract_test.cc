@@ -23,6 +23,12 @@ std::vector<float> Floats(const Payload& payload) {
   return values;
 }
 
+std::string Bytes(const Payload& payload) {
+  std::string bytes(payload.size(), '\0');
+  payload.CopyTo(std::as_writable_bytes(std::span<char>(bytes)));
+  return bytes;
+}
+
 TEST_P(TransportContractTest, PushArrivesWholeAndIsAnswered) {
   auto transport = Make();
   KeepingPs ps;
@@ -84,18 +90,52 @@ TEST_P(TransportContractTest, ClockArrives) {
   EXPECT_EQ(ps.clocks.WaitFor(1).at(0).stamp.clock, 5);
 }
 
+TEST_P(TransportContractTest, FetchBringsACut) {
+  auto transport = Make();
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<FetchReply> answer;
+
+  FetchRequest sent = MakeFetch(3);
+  sent.freeze = true;
+  sent.blocks = {0, 1ull << 63};
+  channel->Fetch(sent, kLong, answer.Done());
+  auto [request, done] = ps.fetches.WaitFor(1).at(0);
+  EXPECT_EQ(request.job, JobId(7));
+  EXPECT_EQ(request.generation, Generation(8));
+  EXPECT_EQ(request.partition, PartitionId(3));
+  EXPECT_EQ(request.source, SessionId(9));
+  EXPECT_EQ(request.term, Term(10));
+  EXPECT_EQ(request.new_term, Term(11));
+  EXPECT_TRUE(request.freeze);
+  EXPECT_EQ(request.blocks, sent.blocks);
+  const std::string manifest("\0any\xff bytes", 12);
+  done({.result = FetchResult::kGone, .manifest = manifest});
+
+  const auto got = answer.Wait();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->result, FetchResult::kGone);
+  EXPECT_EQ(got->manifest, manifest);
+  EXPECT_TRUE(got->values.empty());
+}
+
 TEST_P(TransportContractTest, CallsToNobodyAreUnavailable) {
   auto transport = Make();
   auto channel = transport->ConnectPs(GetParam().nobody_address);
   Answer<PushReply> pushed;
   Answer<PullReply> pulled;
+  Answer<FetchReply> fetched;
 
   channel->Push(MakePush(1, {1}), kLong, pushed.Done());
   channel->Pull(MakePull(1), kLong, pulled.Done());
   channel->Clock({JobId(1), Generation(2), {SessionId(3)}});
+  channel->Fetch(MakeFetch(1), kLong, fetched.Done());
 
   EXPECT_EQ(pushed.Wait().status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(pulled.Wait().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fetched.Wait().status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_P(TransportContractTest, DeadlinePassesAndALateAnswerIsIgnored) {
@@ -114,9 +154,26 @@ TEST_P(TransportContractTest, DeadlinePassesAndALateAnswerIsIgnored) {
   channel.reset();
 }
 
+TEST_P(TransportContractTest, ADeadlinePassesForAFetch) {
+  auto transport = Make();
+  KeepingPs ps;
+  auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport->ConnectPs((*listener)->address());
+  Answer<FetchReply> answer;
+
+  channel->Fetch(MakeFetch(1), absl::Milliseconds(300), answer.Done());
+  auto [request, done] = ps.fetches.WaitFor(1).at(0);
+  EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kDeadlineExceeded);
+
+  done({});
+  channel.reset();
+}
+
 TEST_P(TransportContractTest, DroppedDoneIsUnavailable) {
   struct Dropping : public KeepingPs {
     void Push(PushRequest, PushDone) override {}
+    void Fetch(FetchRequest, FetchDone) override {}
   };
   auto transport = Make();
   Dropping ps;
@@ -124,10 +181,13 @@ TEST_P(TransportContractTest, DroppedDoneIsUnavailable) {
   ASSERT_TRUE(listener.ok()) << listener.status();
   auto channel = transport->ConnectPs((*listener)->address());
   Answer<PushReply> answer;
+  Answer<FetchReply> fetched;
 
   channel->Push(MakePush(1, {1}), kLong, answer.Done());
+  channel->Fetch(MakeFetch(1), kLong, fetched.Done());
 
   EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fetched.Wait().status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_P(TransportContractTest, SixtyFourMebibytesSurviveBothWays) {
@@ -142,15 +202,20 @@ TEST_P(TransportContractTest, SixtyFourMebibytesSurviveBothWays) {
   }
   Answer<PushReply> pushed;
   Answer<PullReply> pulled;
+  Answer<FetchReply> fetched;
 
   channel->Push(MakePush(1, values), kLong, pushed.Done());
   const auto push_reply = pushed.Wait();
   ASSERT_TRUE(push_reply.ok()) << push_reply.status();
   channel->Pull(MakePull(1), kLong, pulled.Done());
+  channel->Fetch(MakeFetch(1), kLong, fetched.Done());
 
   const auto got = pulled.Wait();
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_TRUE(Floats(got->segments.at(0).values) == values);
+  const auto got_fetched = fetched.Wait();
+  ASSERT_TRUE(got_fetched.ok()) << got_fetched.status();
+  EXPECT_TRUE(Bytes(got_fetched->values) == Bytes(Payload::Of(values)));
 }
 
 TEST_P(TransportContractTest, MessagesOverTheLimitAreResourceExhausted) {
@@ -163,6 +228,9 @@ TEST_P(TransportContractTest, MessagesOverTheLimitAreResourceExhausted) {
       reply.segments[0].values = Payload::Of(std::vector<float>(1 << 15));
       done(std::move(reply));
     }
+    void Fetch(FetchRequest, FetchDone done) override {
+      done({.values = Payload::Of(std::vector<float>(1 << 15))});
+    }
   };
   Large ps;
   auto listener = transport->ListenPs(GetParam().any_address, {.data = &ps});
@@ -170,13 +238,17 @@ TEST_P(TransportContractTest, MessagesOverTheLimitAreResourceExhausted) {
   auto channel = transport->ConnectPs((*listener)->address());
   Answer<PushReply> pushed;
   Answer<PullReply> pulled;
+  Answer<FetchReply> fetched;
 
   channel->Push(MakePush(1, std::vector<float>(1 << 15)), kLong, pushed.Done());
   channel->Pull(MakePull(1), kLong, pulled.Done());
+  channel->Fetch(MakeFetch(1), kLong, fetched.Done());
 
   EXPECT_EQ(pushed.Wait().status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(pulled.Wait().status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(fetched.Wait().status().code(),
             absl::StatusCode::kResourceExhausted);
 }
 
@@ -243,13 +315,18 @@ TEST_P(TransportContractTest, DestroyingAChannelCancelsItsCalls) {
   ASSERT_TRUE(listener.ok()) << listener.status();
   auto channel = transport->ConnectPs((*listener)->address());
   Answer<PullReply> answer;
+  Answer<FetchReply> fetched;
 
   channel->Pull(MakePull(1), kLong, answer.Done());
+  channel->Fetch(MakeFetch(1), kLong, fetched.Done());
   auto [request, done] = ps.pulls.WaitFor(1).at(0);
+  ps.fetches.WaitFor(1);
   channel.reset();
 
-  ASSERT_TRUE(answer.arrived()) << "the destructor did not wait";
+  ASSERT_TRUE(answer.arrived() && fetched.arrived())
+      << "the destructor did not wait";
   EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(fetched.Wait().status().code(), absl::StatusCode::kCancelled);
   done(PullReply{.job = JobId(7)});
 }
 
@@ -281,12 +358,16 @@ TEST_P(TransportContractTest, DestroyingAListenerEndsItsCalls) {
   ASSERT_TRUE(listener.ok()) << listener.status();
   auto channel = transport->ConnectPs((*listener)->address());
   Answer<PullReply> answer, later;
+  Answer<FetchReply> fetched;
 
   channel->Pull(MakePull(1), kLong, answer.Done());
+  channel->Fetch(MakeFetch(1), kLong, fetched.Done());
   auto [request, done] = ps.pulls.WaitFor(1).at(0);
+  ps.fetches.WaitFor(1);
   listener->reset();
 
   EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fetched.Wait().status().code(), absl::StatusCode::kUnavailable);
   done(PullReply{.job = JobId(7)});
   channel->Pull(MakePull(1), kLong, later.Done());
   EXPECT_EQ(later.Wait().status().code(), absl::StatusCode::kUnavailable);

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "common/protocol/codec.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/internal/check.h"
 #include "common/status_macros.h"
 
 namespace ebb::rpc {
@@ -23,7 +24,8 @@ static_assert(std::endian::native == std::endian::little);
 namespace {
 
 constexpr uint32_t kValuesField = v1::PushRequest::kValuesFieldNumber;
-static_assert(kValuesField == v1::PullResponse::kValuesFieldNumber);
+static_assert(kValuesField == v1::PullResponse::kValuesFieldNumber &&
+              kValuesField == v1::FetchResponse::kValuesFieldNumber);
 
 enum WireType : uint32_t {
   kVarint = 0,
@@ -305,6 +307,31 @@ absl::StatusOr<ClockUpdate> DecodeClockUpdate(const Payload& bytes) {
   EBB_ASSIGN_OR_RETURN(v1::ClockRequest message,
                        Split<v1::ClockRequest>(bytes, nullptr));
   return FromProto(message);
+}
+
+Payload Encode(const FetchRequest& request) {
+  return Whole(Serialize(ToProto(request)));
+}
+
+absl::StatusOr<FetchRequest> DecodeFetchRequest(const Payload& bytes) {
+  EBB_ASSIGN_OR_RETURN(v1::FetchRequest message,
+                       Split<v1::FetchRequest>(bytes, nullptr));
+  return FromProto(message);
+}
+
+Payload Encode(const FetchReply& reply) {
+  return Join(HeaderToProto(reply), {&reply.values});
+}
+
+absl::StatusOr<FetchReply> DecodeFetchReply(const Payload& bytes) {
+  Payload values;
+  EBB_ASSIGN_OR_RETURN(v1::FetchResponse message,
+                       Split<v1::FetchResponse>(bytes, &values));
+  EBB_RETURN_IF_ERROR(internal::IsSize("The size of FetchResponse.values",
+                                       values.size(), sizeof(float)));
+  EBB_ASSIGN_OR_RETURN(FetchReply reply, HeaderFromProto(std::move(message)));
+  reply.values = std::move(values);
+  return reply;
 }
 
 }  // namespace ebb::rpc

@@ -1,5 +1,5 @@
-// Pushes, pulls and clocks as bytes on the wire: exactly the messages of
-// parameter_server.proto, but their bulk values pass protobuf by. Encoding
+// Pushes, pulls, clocks and fetches as bytes on the wire: exactly the messages
+// of parameter_server.proto, but their bulk values pass protobuf by. Encoding
 // appends the payloads' own slices behind a small header, decoding hands out
 // parts of the slices that arrived; neither copies a value.
 //
@@ -22,12 +22,16 @@ Payload Encode(const PushReply& reply);
 Payload Encode(const PullRequest& request);
 Payload Encode(const PullReply& reply);
 Payload Encode(const ClockUpdate& update);
+Payload Encode(const FetchRequest& request);
+Payload Encode(const FetchReply& reply);
 
 absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes);
 absl::StatusOr<PushReply> DecodePushReply(const Payload& bytes);
 absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes);
 absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes);
 absl::StatusOr<ClockUpdate> DecodeClockUpdate(const Payload& bytes);
+absl::StatusOr<FetchRequest> DecodeFetchRequest(const Payload& bytes);
+absl::StatusOr<FetchReply> DecodeFetchReply(const Payload& bytes);
 
 }  // namespace ebb::rpc
 

@@ -170,6 +170,65 @@ TEST(WireTest, PullReplyIsCompatibleBothWays) {
   EXPECT_EQ(back->segments[1].result, PullResult::kWait);
 }
 
+TEST(WireTest, FetchReplyIsCompatibleBothWays) {
+  FetchReply reply;
+  reply.manifest = "what a store wrote";
+  reply.values = Payload::Of(std::vector<float>{1, 2, 3});
+  const std::string bytes = Flat(Encode(reply));
+
+  v1::FetchResponse message;
+  ASSERT_TRUE(message.ParseFromString(bytes));
+  EXPECT_EQ(message.result(), v1::FETCH_RESULT_OK);
+  EXPECT_EQ(message.manifest(), "what a store wrote");
+  EXPECT_EQ(message.values(), TestPushValues().substr(0, 12));
+  EXPECT_EQ(message.SerializeAsString(), bytes);
+  for (size_t slice : {1u, 7u, 1000u}) {
+    const auto back =
+        DecodeFetchReply(Arrived(message.SerializeAsString(), slice));
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->manifest, "what a store wrote");
+    EXPECT_EQ(Flat(back->values), TestPushValues().substr(0, 12));
+  }
+}
+
+TEST(WireTest, FetchedBlocksAreNotCopied) {
+  // Two blocks of a source, which lie apart.
+  const Payload first = Payload::Of(std::vector<float>(1000, 1.5f));
+  const Payload second = Payload::Of(std::vector<float>(500, 2.5f));
+  FetchReply reply;
+  for (const Payload* block : {&first, &second}) {
+    reply.values.Append(block->slices()[0].owner, block->slices()[0].bytes);
+  }
+
+  const auto received = DecodeFetchReply(Encode(reply));
+
+  ASSERT_TRUE(received.ok()) << received.status();
+  ASSERT_EQ(received->values.slices().size(), 2);
+  EXPECT_EQ(received->values.slices()[0].bytes.data(),
+            first.slices()[0].bytes.data());
+  EXPECT_EQ(received->values.slices()[1].bytes.data(),
+            second.slices()[0].bytes.data());
+}
+
+TEST(WireTest, RefusesFetchedValuesThatAreNoFloats) {
+  v1::FetchResponse message;
+  message.set_result(v1::FETCH_RESULT_OK);
+  message.set_values("12345");
+  const auto result = DecodeFetchReply(Arrived(message.SerializeAsString()));
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(result.status().message(),
+              HasSubstr("FetchResponse.values is 5, must be a multiple of 4"));
+}
+
+TEST(WireTest, RefusesAManifestWithoutEnd) {
+  FetchReply reply;
+  reply.manifest = std::string(kMaxHeaderBytes, 'x');
+  const auto result = DecodeFetchReply(Encode(reply));
+  ASSERT_FALSE(result.ok());
+  EXPECT_THAT(result.status().message(), HasSubstr("beside the values"));
+}
+
 TEST(WireTest, SmallMessagesAreCompatibleBothWays) {
   PullRequest pull;
   pull.job = JobId(1);
@@ -199,6 +258,18 @@ TEST(WireTest, SmallMessagesAreCompatibleBothWays) {
   EXPECT_EQ(DecodeClockUpdate(Arrived(clock_message.SerializeAsString(), 3))
                 ->stamp.clock,
             4);
+
+  const FetchRequest fetch{.job = JobId(1),
+                           .source = SessionId(2),
+                           .term = Term(3),
+                           .new_term = Term(4),
+                           .blocks = {5, 6}};
+  v1::FetchRequest fetch_message;
+  ASSERT_TRUE(fetch_message.ParseFromString(Flat(Encode(fetch))));
+  const auto fetch_back =
+      DecodeFetchRequest(Arrived(fetch_message.SerializeAsString(), 3));
+  ASSERT_TRUE(fetch_back.ok()) << fetch_back.status();
+  EXPECT_EQ(fetch_back->blocks, (std::vector<uint64_t>{5, 6}));
 }
 
 // --- Hostile input -----------------------------------------------------------

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/ids.h"
 #include "common/protocol/plan.h"
+#include "common/status_macros.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 
@@ -32,14 +33,22 @@ struct Inventory {
   std::map<VersionKey, RoundSpan> rounds;
 };
 
+// What there is of one partition.
+struct PartitionInventory {
+  std::vector<VersionKey> versions;  // Ascending.
+  // Of a job in rounds.
+  std::map<VersionKey, RoundSpan> rounds;
+};
+
 struct WriteResult {
   int64_t blocks_written = 0;
   int64_t bytes_written = 0;  // Of values; what was stored already is free.
 };
 
 // The seam between a server and its disk. Implementations: RocksDB
-// (rocksdb_store.h) and memory (memory_store.h); one contract test runs
-// through both.
+// (rocksdb_store.h), a folder that servers share (folder_store.h), both
+// together (copied_store.h) and memory (memory_store.h); one contract test runs
+// through all.
 //
 // Thread-compatible: one thread at a time (the server's storage thread).
 class CheckpointStore {
@@ -49,6 +58,13 @@ class CheckpointStore {
   // What is stored now. DataLoss never comes from here: a record that cannot
   // be read is left out and logged.
   virtual absl::StatusOr<Inventory> List() = 0;
+
+  // What can be loaded of this partition now, by whomever it was written: a
+  // store that other servers share has their versions, too. Unknown partitions
+  // have none. Errors: Unavailable or PermissionDenied when it cannot be read;
+  // what is there may then be newer than anything that is known.
+  virtual absl::StatusOr<PartitionInventory> ListPartition(
+      JobId job, PartitionId partition) = 0;
 
   // Replaces what is known of the job. Durable on return.
   virtual absl::Status SaveJob(const StoredJob& job) = 0;
@@ -71,8 +87,36 @@ class CheckpointStore {
   // are no error.
   virtual absl::Status Delete(std::span<const VersionKey> keys) = 0;
 
+  // Another server has the partition: forgets the versions that this one has of
+  // terms up to `newest`. What is in a store that others share stays.
+  virtual absl::Status Forget(JobId job, PartitionId partition, Term newest) {
+    EBB_ASSIGN_OR_RETURN(PartitionInventory inventory,
+                         ListPartition(job, partition));
+    std::erase_if(inventory.versions, [newest](const VersionKey& key) {
+      return key.term > newest;
+    });
+    return Delete(inventory.versions);
+  }
+
   // Forgets a job and all its versions.
   virtual absl::Status DeleteJob(JobId job) = 0;
+};
+
+// A store whose place is shared by servers, each with a store of its own over
+// it. List() tells what this server stored (whatever process it was), while
+// ListPartition() and Load() know what all did.
+//
+// A partition's place belongs to whoever wrote a version in its newest term.
+// From then on a Write in an older term is FailedPrecondition, and Delete does
+// nothing to partitions of which this store has not itself written in the
+// newest term: so a former owner that is slow to notice does no harm.
+class SharedCheckpointStore : public CheckpointStore {
+ public:
+  // `cut` has the contents of a stored version, read from another copy of it:
+  // as after Load, a later Write of what is in it stores no block again. Blocks
+  // with other contents than are stored are not taken for these. Errors: as of
+  // Load.
+  virtual absl::Status Recognize(const VersionKey& key, const Cut& cut) = 0;
 };
 
 }  // namespace ebb::server

@@ -1,4 +1,4 @@
-// The contract of CheckpointStore, run over both implementations.
+// The contract of CheckpointStore, run over all implementations.
 #include "server/store/checkpoint_store.h"
 
 #include <gmock/gmock.h>
@@ -9,6 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/protocol/marks.h"
+#include "server/store/copied_store.h"
+#include "server/store/folder_store.h"
 #include "server/store/internal/store_test_util.h"
 #include "server/store/memory_store.h"
 #include "server/store/rocksdb_store.h"
@@ -18,6 +21,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
 // A place that outlives the store over it.
 class Place {
@@ -49,7 +53,48 @@ class RocksDbPlace final : public Place {
   TestFolder folder_;
 };
 
-class CheckpointStoreTest : public testing::TestWithParam<bool> {
+class FolderPlace final : public Place {
+ public:
+  std::unique_ptr<CheckpointStore> Open() override {
+    auto store =
+        FolderStore::Open({.folder = folder_.path(), .server = ServerId(3)});
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+
+ private:
+  TestFolder folder_;
+};
+
+class CopiedPlace final : public Place {
+ public:
+  std::unique_ptr<CheckpointStore> Open() override {
+    return std::make_unique<CopiedStore>(
+        std::make_unique<MemoryStore>(&local_),
+        std::make_unique<MemoryStore>(&shared_, ServerId(3)));
+  }
+
+ private:
+  MemoryDisk local_, shared_;
+};
+
+enum class Kind { kMemory, kRocksDb, kFolder, kCopied };
+
+std::unique_ptr<Place> MakePlace(Kind kind) {
+  switch (kind) {
+    case Kind::kMemory:
+      return std::make_unique<MemoryPlace>();
+    case Kind::kRocksDb:
+      return std::make_unique<RocksDbPlace>();
+    case Kind::kFolder:
+      return std::make_unique<FolderPlace>();
+    case Kind::kCopied:
+      return std::make_unique<CopiedPlace>();
+  }
+  return nullptr;
+}
+
+class CheckpointStoreTest : public testing::TestWithParam<Kind> {
  protected:
   // The process ends, and another one starts: with a new pool, whose content
   // ids begin anew.
@@ -65,16 +110,26 @@ class CheckpointStoreTest : public testing::TestWithParam<bool> {
     return result.ok() ? result->blocks_written : -1;
   }
 
-  std::unique_ptr<Place> place_ =
-      GetParam() ? std::unique_ptr<Place>(std::make_unique<RocksDbPlace>())
-                 : std::make_unique<MemoryPlace>();
+  std::unique_ptr<Place> place_ = MakePlace(GetParam());
   std::unique_ptr<BlockPool> pool_ = MakePool();
   std::unique_ptr<CheckpointStore> store_ = place_->Open();
 };
 
-INSTANTIATE_TEST_SUITE_P(Store, CheckpointStoreTest, testing::Bool(),
-                         [](const auto& test) {
-                           return test.param ? "RocksDb" : "Memory";
+INSTANTIATE_TEST_SUITE_P(Store, CheckpointStoreTest,
+                         testing::Values(Kind::kMemory, Kind::kRocksDb,
+                                         Kind::kFolder, Kind::kCopied),
+                         [](const auto& test) -> std::string {
+                           switch (test.param) {
+                             case Kind::kMemory:
+                               return "Memory";
+                             case Kind::kRocksDb:
+                               return "RocksDb";
+                             case Kind::kFolder:
+                               return "Folder";
+                             case Kind::kCopied:
+                               return "Copied";
+                           }
+                           return "";
                          });
 
 TEST_P(CheckpointStoreTest, ANewOneIsEmpty) {
@@ -253,6 +308,55 @@ TEST_P(CheckpointStoreTest, JobsAreKeptAndReplaced) {
   EXPECT_EQ(second.record->name, "second");
   EXPECT_THAT(second.rollback.versions, ElementsAre(Key(3, 2), Key(4, 2, 1)));
   EXPECT_THAT(second.known_servers, ElementsAre(ServerId(0), ServerId(5)));
+}
+
+TEST_P(CheckpointStoreTest, ListsOnePartitionByItself) {
+  const Cut cut = MakeCut(*pool_, 64, 1);
+  for (const VersionKey& key : {Key(3, 1, 1), Key(256, 1, 1), Key(0, 1, 1, 11),
+                                Key(0, 1, 0), Key(0, 1, 2), Key(0, 2, 1)}) {
+    ASSERT_GE(BlocksWritten(key, cut), 0);
+  }
+  for (int life = 0; life < 2; ++life) {
+    const auto listed = store_->ListPartition(JobId(1), PartitionId(1));
+    ASSERT_TRUE(listed.ok()) << listed.status();
+    EXPECT_THAT(listed->versions,
+                ElementsAre(Key(3, 1, 1), Key(256, 1, 1), Key(0, 1, 1, 11)));
+    EXPECT_THAT(listed->rounds, IsEmpty());
+    const auto unknown = store_->ListPartition(JobId(1), PartitionId(9));
+    ASSERT_TRUE(unknown.ok()) << unknown.status();
+    EXPECT_THAT(unknown->versions, IsEmpty());
+    Restart();
+  }
+}
+
+TEST_P(CheckpointStoreTest, TellsTheRoundsOfVersions) {
+  StoredJob job = MakeJob(1, "in rounds");
+  JobRecord record = *job.record;
+  record.plan.consistency = {.kind = ConsistencyKind::kRounds,
+                             .round_items = 2};
+  job.record = std::make_shared<JobRecord>(record);
+  ASSERT_TRUE(store_->SaveJob(job).ok());
+  MarkSet marks(record.plan);
+  Cut cut = MakeCut(*pool_, 64, 1);
+  cut.marks = marks.Encode();
+  ASSERT_GE(BlocksWritten(Key(0), cut), 0);
+  for (const int32_t shard : {0, 1, 2, 3}) {
+    ASSERT_TRUE(marks.Raise({0, shard}, 10).ok());
+  }
+  cut.marks = marks.Encode();
+  cut.arrays["value:1"] = cut.arrays["weights"];
+  ASSERT_GE(BlocksWritten(Key(1), cut), 0);
+  ASSERT_GE(BlocksWritten(Key(0, 1, 1), cut), 0);
+  for (int life = 0; life < 2; ++life) {
+    const auto one = store_->ListPartition(JobId(1), PartitionId(0));
+    ASSERT_TRUE(one.ok()) << one.status();
+    EXPECT_THAT(one->rounds, ElementsAre(Pair(Key(0), RoundSpan{0, 0}),
+                                         Pair(Key(1), RoundSpan{1, 2})));
+    const auto all = store_->List();
+    ASSERT_TRUE(all.ok()) << all.status();
+    EXPECT_EQ(all->rounds.size(), 3u);
+    Restart();
+  }
 }
 
 TEST_P(CheckpointStoreTest, AForgottenJobTakesNothingElseWithIt) {

@@ -1,11 +1,13 @@
 #include "server/store/memory_store.h"
 
+#include <algorithm>
 #include <span>
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
 #include "common/status_macros.h"
 #include "server/store/internal/cut_blocks.h"
+#include "server/store/internal/version_index.h"
 
 namespace ebb::server {
 
@@ -15,17 +17,40 @@ std::vector<VersionKey> MemoryDisk::Versions() const {
   return keys;
 }
 
+std::optional<RoundSpan> MemoryDisk::Rounds(const VersionKey& key,
+                                            const Version& version) const {
+  // Whoever saved it: a plan is fixed for the life of a job.
+  const auto job = jobs_.lower_bound({key.job, ServerId(-1)});
+  if (job == jobs_.end() || job->first.first != key.job) return std::nullopt;
+  const JobPlan& plan = job->second.record->plan;
+  if (!plan.rounds()) return std::nullopt;
+  return RoundsOf(plan, version.cut.marks, NamesOf(version.arrays));
+}
+
 absl::StatusOr<Inventory> MemoryStore::List() {
+  EBB_RETURN_IF_ERROR(disk_->read_fault_);
   Inventory inventory;
-  for (const auto& [id, job] : disk_->jobs_) inventory.jobs.push_back(job);
-  inventory.versions = disk_->Versions();
+  for (const auto& [name, job] : disk_->jobs_) {
+    if (name.second == server_) inventory.jobs.push_back(job);
+  }
   for (const auto& [key, version] : disk_->versions_) {
-    const auto job = disk_->jobs_.find(key.job);
-    if (job == disk_->jobs_.end()) continue;
-    const JobPlan& plan = job->second.record->plan;
-    if (!plan.rounds()) continue;
-    if (const auto rounds =
-            RoundsOf(plan, version->cut.marks, NamesOf(version->arrays))) {
+    if (version->writer != server_) continue;
+    inventory.versions.push_back(key);
+    if (const auto rounds = disk_->Rounds(key, *version)) {
+      inventory.rounds[key] = *rounds;
+    }
+  }
+  return inventory;
+}
+
+absl::StatusOr<PartitionInventory> MemoryStore::ListPartition(
+    JobId job, PartitionId partition) {
+  EBB_RETURN_IF_ERROR(disk_->read_fault_);
+  PartitionInventory inventory;
+  for (const auto& [key, version] : disk_->versions_) {
+    if (key.job != job || key.partition != partition) continue;
+    inventory.versions.push_back(key);
+    if (const auto rounds = disk_->Rounds(key, *version)) {
       inventory.rounds[key] = *rounds;
     }
   }
@@ -37,8 +62,15 @@ absl::Status MemoryStore::SaveJob(const StoredJob& job) {
     return absl::InvalidArgumentError("a job without a record");
   }
   EBB_RETURN_IF_ERROR(disk_->fault_);
-  disk_->jobs_[job.record->id] = job;
+  disk_->jobs_[{job.record->id, server_}] = job;
   return absl::OkStatus();
+}
+
+bool MemoryStore::TakenOver(const std::pair<JobId, PartitionId>& partition,
+                            Term term) const {
+  if (!shared_) return false;
+  const auto newest = disk_->newest_terms_.find(partition);
+  return newest != disk_->newest_terms_.end() && newest->second > term;
 }
 
 MemoryDisk::Floats MemoryStore::Find(const Known& known, uint64_t content_id,
@@ -54,7 +86,13 @@ absl::StatusOr<WriteResult> MemoryStore::Write(const VersionKey& key,
   EBB_RETURN_IF_ERROR(CheckCut(cut));
   if (disk_->versions_.contains(key)) return AlreadyStored(key);
   EBB_RETURN_IF_ERROR(disk_->fault_);
-  const Known& known = known_[{key.job, key.partition}];
+  const PartitionName partition = PartitionOf(key);
+  if (TakenOver(partition, key.term)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("checkpoint ", VersionName(key),
+                     " is not stored: a newer term was begun by another"));
+  }
+  const Known& known = known_[partition];
   Known now;
   WriteResult result;
   auto version = std::make_shared<MemoryDisk::Version>();
@@ -77,14 +115,20 @@ absl::StatusOr<WriteResult> MemoryStore::Write(const VersionKey& key,
       stored.blocks.push_back(std::move(block));
     }
   }
+  version->writer = server_;
   disk_->versions_[key] = std::move(version);
   disk_->damaged_.erase(key);
   disk_->bytes_written_ += result.bytes_written;
-  known_[{key.job, key.partition}] = std::move(now);
+  Term& newest = disk_->newest_terms_[partition];
+  newest = std::max(newest, key.term);
+  Term& own = terms_[partition];
+  own = std::max(own, key.term);
+  known_[partition] = std::move(now);
   return result;
 }
 
 absl::StatusOr<Cut> MemoryStore::Load(const VersionKey& key, BlockPool* pool) {
+  EBB_RETURN_IF_ERROR(disk_->read_fault_);
   const auto it = disk_->versions_.find(key);
   if (it == disk_->versions_.end()) return NotStored(key);
   if (disk_->damaged_.contains(key)) {
@@ -117,13 +161,36 @@ absl::StatusOr<Cut> MemoryStore::Load(const VersionKey& key, BlockPool* pool) {
       array.blocks.push_back(block);
     }
   }
-  known_[{key.job, key.partition}] = std::move(now);
+  known_[PartitionOf(key)] = std::move(now);
   return cut;
+}
+
+absl::Status MemoryStore::Recognize(const VersionKey& key, const Cut& cut) {
+  EBB_RETURN_IF_ERROR(CheckCut(cut));
+  EBB_RETURN_IF_ERROR(disk_->read_fault_);
+  const auto it = disk_->versions_.find(key);
+  if (it == disk_->versions_.end()) return NotStored(key);
+  Known now;
+  for (const auto& [name, stored] : it->second->arrays) {
+    const auto array = cut.arrays.find(name);
+    if (array == cut.arrays.end()) continue;
+    const std::vector<BlockRef>& blocks = array->second.blocks;
+    for (size_t i = 0; i < std::min(blocks.size(), stored.blocks.size()); ++i) {
+      const std::span<const float> floats = UsedFloats(array->second, i);
+      if (std::equal(floats.begin(), floats.end(), stored.blocks[i]->begin(),
+                     stored.blocks[i]->end())) {
+        now[blocks[i].content_id()] = stored.blocks[i];
+      }
+    }
+  }
+  known_[PartitionOf(key)] = std::move(now);
+  return absl::OkStatus();
 }
 
 absl::Status MemoryStore::Delete(std::span<const VersionKey> keys) {
   EBB_RETURN_IF_ERROR(disk_->fault_);
   for (const VersionKey& key : keys) {
+    if (TakenOver(PartitionOf(key), terms_[PartitionOf(key)])) continue;
     disk_->versions_.erase(key);
     disk_->damaged_.erase(key);
   }
@@ -132,13 +199,17 @@ absl::Status MemoryStore::Delete(std::span<const VersionKey> keys) {
 
 absl::Status MemoryStore::DeleteJob(JobId job) {
   EBB_RETURN_IF_ERROR(disk_->fault_);
-  disk_->jobs_.erase(job);
   const auto of_job = [job](const VersionKey& key) { return key.job == job; };
+  const auto first_of_job = [job](const auto& entry) {
+    return entry.first.first == job;
+  };
+  std::erase_if(disk_->jobs_, first_of_job);
+  std::erase_if(disk_->newest_terms_, first_of_job);
+  std::erase_if(terms_, first_of_job);
+  std::erase_if(known_, first_of_job);
   std::erase_if(disk_->versions_,
                 [&](const auto& entry) { return of_job(entry.first); });
   std::erase_if(disk_->damaged_, of_job);
-  std::erase_if(known_,
-                [&](const auto& entry) { return entry.first.first == job; });
   return absl::OkStatus();
 }
 

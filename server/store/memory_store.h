@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -41,6 +42,8 @@ class MemoryDisk {
   void DamageVersion(const VersionKey& key) { damaged_.insert(key); }
   // Everything that changes the disk fails with `status`, until OK is given.
   void FailWrites(absl::Status status) { fault_ = std::move(status); }
+  // So does everything that reads it.
+  void FailReads(absl::Status status) { read_fault_ = std::move(status); }
 
   // Ascending.
   std::vector<VersionKey> Versions() const;
@@ -58,29 +61,44 @@ class MemoryDisk {
   struct Version {
     Cut cut;  // All but its arrays: it must keep no block of a pool.
     std::map<std::string, Array> arrays;
+    ServerId writer;
   };
 
-  std::map<JobId, StoredJob> jobs_;
+  // Of a version of a job in rounds.
+  std::optional<RoundSpan> Rounds(const VersionKey& key,
+                                  const Version& version) const;
+
+  // By who saved them, too.
+  std::map<std::pair<JobId, ServerId>, StoredJob> jobs_;
   std::map<VersionKey, std::shared_ptr<const Version>> versions_;
+  // In which anything was ever written.
+  std::map<std::pair<JobId, PartitionId>, Term> newest_terms_;
   std::set<VersionKey> damaged_;
   absl::Status fault_;
+  absl::Status read_fault_;
   int64_t bytes_written_ = 0;
 };
 
 // One server's life over a disk, with one pool: all cuts written come from the
 // pool that Load fills. Thread-compatible.
-class MemoryStore final : public CheckpointStore {
+class MemoryStore final : public SharedCheckpointStore {
  public:
-  // `disk` outlives the store.
+  // `disk` outlives the store, and is this server's alone.
   explicit MemoryStore(MemoryDisk* disk) : disk_(disk) {}
+  // Over a disk that servers share: what SharedCheckpointStore says holds.
+  MemoryStore(MemoryDisk* disk, ServerId server)
+      : disk_(disk), shared_(true), server_(server) {}
 
   absl::StatusOr<Inventory> List() override;
+  absl::StatusOr<PartitionInventory> ListPartition(
+      JobId job, PartitionId partition) override;
   absl::Status SaveJob(const StoredJob& job) override;
   absl::StatusOr<WriteResult> Write(const VersionKey& key,
                                     const Cut& cut) override;
   absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) override;
   absl::Status Delete(std::span<const VersionKey> keys) override;
   absl::Status DeleteJob(JobId job) override;
+  absl::Status Recognize(const VersionKey& key, const Cut& cut) override;
 
  private:
   // What the newest cut of a partition had, by content id, as long as some
@@ -90,9 +108,16 @@ class MemoryStore final : public CheckpointStore {
 
   MemoryDisk::Floats Find(const Known& known, uint64_t content_id,
                           size_t floats) const;
+  // Since then another server has begun a newer term.
+  bool TakenOver(const std::pair<JobId, PartitionId>& partition,
+                 Term term) const;
 
   MemoryDisk* const disk_;  // Not owned.
+  const bool shared_ = false;
+  const ServerId server_{-1};  // Nobody's name, where the disk has no other.
   std::map<std::pair<JobId, PartitionId>, Known> known_;
+  // The newest in which this life has written.
+  std::map<std::pair<JobId, PartitionId>, Term> terms_;
 };
 
 }  // namespace ebb::server

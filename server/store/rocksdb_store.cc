@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -288,39 +289,22 @@ absl::StatusOr<Manifest> ReadManifest(rocksdb::DB& db, const VersionKey& key) {
   return manifest;
 }
 
-// A version whose manifest cannot be read is left out: it cannot be loaded.
-void AddRounds(rocksdb::DB& db, const JobRecord& record, Inventory* inventory) {
-  if (!record.plan.rounds()) return;
-  for (const VersionKey& key : inventory->versions) {
+// A version whose manifest cannot be read has none: it cannot be loaded.
+std::map<VersionKey, RoundSpan> RoundsOfVersions(
+    rocksdb::DB& db, const JobRecord& record,
+    std::span<const VersionKey> versions) {
+  std::map<VersionKey, RoundSpan> all;
+  if (!record.plan.rounds()) return all;
+  for (const VersionKey& key : versions) {
     if (key.job != record.id) continue;
     const auto manifest = ReadManifest(db, key);
     if (!manifest.ok()) continue;
     if (const auto rounds =
             RoundsOf(record.plan, manifest->marks, NamesOf(manifest->arrays))) {
-      inventory->rounds[key] = *rounds;
+      all[key] = *rounds;
     }
   }
-}
-
-Cut CutOf(Manifest manifest) {
-  Cut cut;
-  cut.marks = std::move(manifest.marks);
-  cut.ledger = std::move(manifest.ledger);
-  cut.updates = manifest.updates;
-  cut.oracle = std::move(manifest.oracle);
-  cut.loss = std::move(manifest.loss);
-  return cut;
-}
-
-Manifest ManifestOf(const VersionKey& key, const Cut& cut) {
-  Manifest manifest;
-  manifest.key = key;
-  manifest.marks = cut.marks;
-  manifest.ledger = cut.ledger;
-  manifest.updates = cut.updates;
-  manifest.oracle = cut.oracle;
-  manifest.loss = cut.loss;
-  return manifest;
+  return all;
 }
 
 }  // namespace
@@ -336,7 +320,30 @@ absl::StatusOr<Inventory> RocksDbStore::List() {
       }));
   inventory.versions = index_->Versions();
   for (const StoredJob& job : inventory.jobs) {
-    AddRounds(*db_, *job.record, &inventory);
+    inventory.rounds.merge(
+        RoundsOfVersions(*db_, *job.record, inventory.versions));
+  }
+  return inventory;
+}
+
+absl::StatusOr<PartitionInventory> RocksDbStore::ListPartition(
+    JobId job, PartitionId partition) {
+  EBB_RETURN_IF_ERROR(EnsureReadable());
+  PartitionInventory inventory;
+  for (const VersionKey& key : index_->Versions()) {
+    if (PartitionOf(key) == PartitionName(job, partition)) {
+      inventory.versions.push_back(key);
+    }
+  }
+  std::string bytes;
+  const rocksdb::Status found =
+      db_->Get(rocksdb::ReadOptions(), ToSlice(JobKey(job)), &bytes);
+  if (found.IsNotFound() && !found.IsPathNotFound()) return inventory;
+  EBB_RETURN_IF_ERROR(ToStatus(path_, "read a job", found));
+  // What cannot be decoded was logged when the store was opened.
+  if (const auto stored = DecodeStoredJob(bytes); stored.ok()) {
+    inventory.rounds =
+        RoundsOfVersions(*db_, *stored->record, inventory.versions);
   }
   return inventory;
 }

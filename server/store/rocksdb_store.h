@@ -102,6 +102,8 @@ class RocksDbStore final : public CheckpointStore {
   ~RocksDbStore() override;
 
   absl::StatusOr<Inventory> List() override;
+  absl::StatusOr<PartitionInventory> ListPartition(
+      JobId job, PartitionId partition) override;
   absl::Status SaveJob(const StoredJob& job) override;
   absl::StatusOr<WriteResult> Write(const VersionKey& key,
                                     const Cut& cut) override;

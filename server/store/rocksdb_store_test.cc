@@ -424,6 +424,28 @@ TEST_F(RocksDbStoreTest, GoesOnWhenTheSystemAllowsItAgain) {
   EXPECT_EQ(store->condition().rescues, 0);
 }
 
+// RocksDB's log could not be written either, which aborted the server.
+TEST_F(RocksDbStoreTest, NotAByteLeftOnTheDiskIsAnErrorAndNoMore) {
+  pool_ = MakePool(64, 2048);
+  const auto store = Open();
+  const Cut cut = MakeCut(*pool_, 2048, 5);
+  ASSERT_TRUE(store->Write(Key(0), cut).ok());
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+  std::vector<absl::StatusCode> codes;
+  for (int i = 1; i <= 4; ++i) {
+    codes.push_back(store->Write(Key(i), cut).status().code());
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(codes, std::vector(4, absl::StatusCode::kResourceExhausted));
+  ExpectStored(*store, *pool_, Key(0), cut);
+  EXPECT_TRUE(store->Write(Key(1), cut).ok());
+  EXPECT_THAT(VersionsIn(*store), ElementsAre(Key(0), Key(1)));
+}
+
 TEST_F(RocksDbStoreTest, SaysWhenTheFolderIsNotWritable) {
   const auto store = Open();
   const Cut cut = MakeCut(*pool_, 64, 1);

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """`ebb chaos`: real daemons are disturbed by a plan, and every example counts
-once.
+once. RowsTest has the rows of the table in docs/fault-tolerance.md: who
+stopped, what was computed again. How long it took is `ebb bench recovery`'s.
 
-  chaos_test.py BIN_FOLDER EXAMPLES_FOLDER
+  chaos_test.py BIN_FOLDER EXAMPLES_FOLDER [SHARED_DATA_FOLDER] [TEST...]
+
+Tests of SharedTest need the folder.
 """
+import csv
 import glob
 import json
 import os
@@ -15,6 +19,8 @@ import sys
 import tempfile
 import unittest
 
+SHARED = (os.path.abspath(sys.argv.pop(3))
+          if len(sys.argv) > 3 and os.path.isdir(sys.argv[3]) else None)
 EXAMPLES = os.path.abspath(sys.argv.pop(2)) if len(sys.argv) > 2 else "examples"
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 120
@@ -57,7 +63,7 @@ HAPPENED = [
     "all links: connections dropped", "worker-0 removed"]
 
 
-class ChaosTest(unittest.TestCase):
+class Fixture(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ebb_chaos_test_")
         self.addCleanup(shutil.rmtree, self.folder)
@@ -77,14 +83,39 @@ class ChaosTest(unittest.TestCase):
 
     def report(self, *arguments):
         ran = self.chaos("job.yaml", "--report", "report.json", *arguments)
+        self.said = ran.stdout
         self.assertEqual(ran.returncode, 0, ran.stdout)
         with open(os.path.join(self.folder, "report.json")) as file:
             report = json.load(file)
         self.assertTrue(report["audit"]["exact"], ran.stdout)
         self.assertEqual(report["audit"]["applied"],
-                         report["epochs"] * ROWS)
+                         report["epochs"] * self.rows)
         return report
 
+    rows = ROWS
+
+    def run_events(self, epochs, *events, compute="10ms"):
+        """The report of a job to which this is done, all of it."""
+        self.write("scenario.yaml",
+                   f"name: test\nworkers: 3\nservers: 2\ncompute: {compute}\n"
+                   "events:\n"
+                   + "".join(f"  - {{{event}}}\n" for event in events))
+        return self.report("--scenario", "scenario.yaml", "--epochs",
+                           str(epochs))
+
+    def event(self, report, what):
+        found = [one for one in report["events"] if one["what"] == what]
+        self.assertEqual(len(found), 1, report["events"])
+        return found[0]
+
+    def restarts(self, report, scheduler=0, servers=0, workers=0):
+        self.assertEqual(
+            report["restarts"],
+            {"total": scheduler + servers + workers, "scheduler": scheduler,
+             "servers": servers, "workers": workers}, self.said)
+
+
+class ChaosTest(Fixture):
     def test_every_example_counts_once_whatever_is_done(self):
         self.write("scenario.yaml", SCENARIO)
         report = self.report("--scenario", "scenario.yaml")
@@ -204,6 +235,168 @@ class ChaosTest(unittest.TestCase):
             self.assertEqual(ran.returncode, 2, ran.stdout)
             # It got as far as the job.
             self.assertIn("missing.yaml", ran.stdout)
+
+
+class RowsTest(Fixture):
+    # A worker's batch, and what all may have on their way to the servers.
+    BATCH = 20
+    ON_THEIR_WAY = 3 * 4 * BATCH
+
+    def test_what_a_worker_had_goes_to_another(self):
+        report = self.run_events(
+            40, "at: 5%, kill: worker-1", "at: 15%, stop: worker-0, for: 4s",
+            "at: 60%, split: {between: worker-2}, for: 4s")
+        # The others never stop, and who was away comes back by itself.
+        self.restarts(report, workers=1)
+        killed = self.event(report, "worker-1 killed")
+        self.assertGreaterEqual(killed["recovery_s"], killed["resumed_s"])
+        self.assertGreater(killed["resumed_s"], 0)
+        stopped = self.event(report, "worker-0 stopped")
+        # A lease is 3 s, and was renewed a little before.
+        self.assertGreater(stopped["resumed_s"], 1)
+        self.assertGreaterEqual(stopped["recovery_s"], stopped["resumed_s"])
+        split = self.event(report, "worker-2 and all: split")
+        self.assertGreater(split["recovery_s"], 0)
+        self.assertGreaterEqual(report["leases_repeated"], 3)
+        for one in report["workers"]:
+            self.assertGreater(one["examples"], 0, one)
+
+    def test_who_is_told_to_leave_wastes_nothing(self):
+        report = self.run_events(
+            16, "at: 10%, terminate: worker-1", "at: 30%, terminate: worker-2",
+            "at: 50%, terminate: worker-0", "at: 70%, terminate: worker")
+        self.restarts(report, workers=4)
+        for worker in range(3):
+            self.assertIn(f"worker-{worker} exited with 0, as planned",
+                          self.said)
+        self.assertEqual(report["examples_recomputed"], 0)
+        self.assertEqual(sum(one["examples"] for one in report["workers"]),
+                         16 * ROWS)
+
+    def test_a_server_that_is_told_to_leave_keeps_all_it_applied(self):
+        report = self.run_events(
+            16, "at: 20%, terminate: ps-0", "at: 60%, terminate: ps-1")
+        self.restarts(report, servers=2)
+        for server in range(2):
+            self.assertIn(f"ps-{server} exited with 0, as planned", self.said)
+        # What comes while it is away is computed again.
+        self.assertLessEqual(report["examples_recomputed"],
+                             2 * self.ON_THEIR_WAY)
+
+    def test_a_server_comes_back_at_once_or_after_a_while(self):
+        report = self.run_events(
+            16, "at: 20%, kill: ps-1", "at: 60%, kill: ps-0, for: 4s")
+        # No worker exits.
+        self.restarts(report, servers=2)
+        at_once = self.event(report, "ps-1 killed")
+        self.assertGreaterEqual(at_once["recovery_s"], at_once["resumed_s"])
+        later = self.event(report, "ps-0 killed, away for 4s")
+        self.assertGreaterEqual(later["resumed_s"], 4)
+        self.assertGreaterEqual(later["recovery_s"], later["resumed_s"])
+
+    def test_a_scheduler_may_forget(self):
+        report = self.run_events(
+            24, "at: 10%, kill: scheduler", "at: 10%, keep: scheduler",
+            "at: 40%, kill: scheduler", "at: 40%, restore: scheduler",
+            "at: 70%, kill: scheduler", "at: 70%, lose: scheduler")
+        # Nobody else stops, and all that was computed counts, but for leases
+        # that no scheduler knew any more.
+        self.restarts(report, scheduler=3)
+        killed = [one for one in report["events"]
+                  if one["what"] == "scheduler killed"]
+        self.assertEqual(len(killed), 3)
+        for one in killed:
+            self.assertGreater(one["recovery_s"], 0)
+        self.assertLess(report["examples_recomputed"], 24 * ROWS / 10)
+
+    def test_everything_may_die_at_once(self):
+        report = self.run_events(16, "at: 30%, kill: all", "at: 70%, kill: all")
+        self.restarts(report, scheduler=2, servers=4, workers=6)
+        scheduler = [one["recovery_s"] for one in report["events"]
+                     if one["what"] == "scheduler killed"]
+        self.assertEqual(len(scheduler), 2)
+        self.assertNotIn(None, scheduler)
+
+    def test_machines_may_fail_that_daemons_stand_on(self):
+        report = self.run_events(
+            32, "at: 10%, fill_disk: ps-0, for: 3s",
+            "at: 50%, kill: ps-1", "at: 50%, damage: ps-1, file: newest",
+            "at: 70%, slow: ps-0, to: 0.2, for: 2s",
+            "at: 70%, slow: worker-1, to: 0.2")
+        # The server without space serves on, and tells.
+        self.restarts(report, servers=1)
+        self.assertIn("ps-0: disk full: checkpoint store", self.said)
+        self.assertRegex(self.said, r"ps-1 damaged: db/\S+, \d+ bytes")
+
+    # With SSP(4) the others wait for one that stands still: a gradient misses
+    # no more than what they may be ahead.
+    def test_a_bound_holds_whoever_stands_still(self):
+        report = self.run_events(
+            16, "at: 10%, stop: worker-0, for: 2s", "at: 40%, kill: worker-1",
+            "at: 60%, stop: worker-2, for: 1s")
+        late = report["staleness"]["max"]
+        self.write("job.yaml",
+                   JOB + "consistency: {kind: ssp, bound: 4}\n")
+        report = self.run_events(
+            16, "at: 10%, stop: worker-0, for: 2s", "at: 40%, kill: worker-1",
+            "at: 60%, stop: worker-2, for: 1s")
+        # Each other worker, of four lives: 4 batches behind to 4 ahead. Clocks
+        # count what was acknowledged, so at either end come up to four that
+        # were pulled for, computed or on their way.
+        bound = 3 * (2 * 4 + 2 * 4)
+        self.assertLessEqual(report["staleness"]["max"], bound)
+        # Without the bound they do not wait.
+        self.assertGreater(late, bound)
+
+
+class SharedTest(Fixture):
+    # The first minute of the recorded market at 60 times its speed.
+    def test_the_trace_leaves_most_of_the_work(self):
+        with open(os.path.join(SHARED, "spot", "bamboo-p3.csv")) as file:
+            lines = [row for row in csv.DictReader(file)
+                     if float(row["t_s"]) <= 3600]
+        self.write("trace.csv", "t_s,op,node\n" + "".join(
+            f"{row['t_s']},{row['op']},{row['node']}\n" for row in lines))
+        self.write("job.yaml", JOB.replace("batch: 20, item_examples: 200",
+                                           "batch: 64, item_examples: 640")
+                   + "consistency: {kind: ssp, bound: 4}\n")
+        report = self.report("--trace", "trace.csv", "--speed", "60",
+                             "--batch-time", "100ms", "--warm-up", "3s",
+                             "--epochs", "550")
+        # All that the record says, but that the first is there already.
+        added = sum(row["op"] == "add" for row in lines)
+        done = [one["what"].split()[1] for one in report["events"]]
+        self.assertGreaterEqual(done.count("added"), added - 1)
+        self.assertEqual(done.count("removed"), len(lines) - added)
+        self.assertEqual(report["restarts"]["total"], 0)
+        goodput = report["goodput"]
+        self.assertGreater(goodput["value"], 0.097)
+        self.assertLess(goodput["value"], 1.5)
+        lives = added + 1
+        self.assertLessEqual(report["staleness"]["max"],
+                             (lives - 1) * (2 * 4 + 3))
+
+    def test_a_bad_network_makes_it_slower_and_no_worse(self):
+        digits = os.path.join(SHARED, "sklearn", "digits.csv")
+        self.rows = 1797
+        self.write("job.yaml", f"""
+name: digits
+model: {{kind: mlp, layers: [64, 32, 10]}}
+data: {{train: {{csv: {digits}}}}}
+train: {{batch: 32, item_examples: 320}}
+partitions: 4
+""")
+        report = self.run_events(
+            6, "at: 5%, delay: {between: all, by: 50ms}",
+            "at: 5%, limit: {between: ps-1, rate: 10Mbit/s}",
+            "at: 1s, every: 2s, times: 3, drop: {between: all}")
+        # Nobody dies of it.
+        self.restarts(report)
+        dropped = [one for one in report["events"]
+                   if one["what"] == "all links: connections dropped"]
+        self.assertEqual(len(dropped), 3)
+        self.assertLess(report["training_loss"][-1],
+                        report["training_loss"][0])
 
 
 if __name__ == "__main__":

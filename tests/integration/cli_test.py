@@ -381,6 +381,10 @@ class CliTest(ClusterTest):
         self.fails(1, "the run is complete, but failed: its report is "
                    "line/report.json (and report.html)\n" + missed,
                    *run, "--resume")
+        # It said nothing at all with --quiet.
+        quiet = self.ebb(*run, "--resume", "--quiet")
+        self.assertEqual((quiet.returncode, quiet.stdout), (1, ""))
+        self.assertIn("ebb: expected loss < 0, found ", quiet.stderr)
         with open(self.path("line/report.json"), "w") as file:
             file.write("{}")
         self.fails(1, "line/report.json: it is no report of a run. Remove it",
@@ -506,6 +510,59 @@ class ChangingClusterTest(ClusterTest):
         # The cluster is free for others.
         self.submit("next", "--epochs", "1")
         self.wait(lambda: self.state("next")["state"] == "complete", "stuck")
+
+    def versions(self, name):
+        listed = json.loads(self.good("checkpoint", "list", name, "--json"))
+        of = {}
+        for version in listed["versions"]:
+            of.setdefault(version["partition"], []).append(version)
+        return of
+
+    def test_operators_change_a_job_while_it_trains(self):
+        self.submit("busy", "--epochs", "40", "--set",
+                    "checkpoint.every=100ms")
+        self.assertIn("takes 1 worker at most, before 8 workers",
+                      self.good("scale", "busy", "--workers", "1"))
+        self.assertTrue(self.state("busy")["workers"]["scaled"])
+        self.wait(lambda: self.state("busy")["workers"]["has"] == 1, "two")
+        self.good("scale", "busy", "--workers", "0")
+        self.fails(2, "name --workers N", "scale", "busy")
+
+        self.assertIn("is paused", self.good("pause", "busy"))
+        state = self.state("busy")
+        self.assertEqual((state["state"], state["paused_by_operator"],
+                          state["workers"]["has"]), ("paused", True, 0))
+        self.assertIn("an operator paused it", self.good("explain", "busy"))
+        # Its workers are free for others.
+        self.submit("urgent", "--epochs", "1", "--set", "priority=10")
+        self.wait(lambda: self.state("urgent")["state"] == "complete", "stuck")
+        self.assertIn("goes on", self.good("resume", "busy"))
+        self.assertIn("is not paused", self.good("resume", "busy"))
+
+        self.wait(lambda: len(self.versions("busy")) == 3 and all(
+            len(one) > 1 for one in self.versions("busy").values()), "no two")
+        before = self.state("busy")["generation"]
+        said = self.good("checkpoint", "rollback", "busy", "--versions-ago",
+                         "1")
+        self.assertIn("rolls back to the version 1 before the newest: an "
+                      "operator said so (ebb checkpoint rollback)", said)
+        self.assertGreater(self.state("busy")["generation"], before)
+        self.fails(2, "busy has no rounds", "checkpoint", "rollback", "busy",
+                   "--to-round", "1")
+        self.fails(2, "none of the", "checkpoint", "rollback", "busy", "--to",
+                   "240h")
+        self.fails(2, "is no time", "checkpoint", "rollback", "busy", "--to",
+                   "soon")
+        self.fails(2, "name one of", "checkpoint", "rollback", "busy")
+
+        self.wait(lambda: self.state("busy")["state"] == "complete", "stuck")
+        self.assertIn("exact", self.good("audit", "busy"))
+        # A complete job opens again.
+        self.good("checkpoint", "rollback", "busy", "--versions-ago", "1")
+        self.wait(lambda: self.state("busy")["state"] == "complete", "stuck")
+        self.assertIn("exact", self.good("audit", "busy"))
+        self.assertIn("ebb checkpoint rollback",
+                      self.state("busy")["rolled_back"])
 
     # The newest of several was taken, whatever was meant.
     def test_a_folder_with_several_jobs_asks_which(self):

@@ -12,7 +12,10 @@
 #include "common/job/specification.h"
 #include "common/job/yaml.h"
 #include "scheduler/store/rocksdb_store.h"
+#include "server/store/copied_store.h"
+#include "server/store/folder_store.h"
 #include "server/store/rocksdb_store.h"
+#include "tests/testing/memory_files.h"
 
 namespace ebb::testing {
 
@@ -126,21 +129,32 @@ std::unique_ptr<scheduler::SchedulerStore> ShellCluster::SchedulerStore() {
     return std::make_unique<scheduler::MemoryStore>(&scheduler_disk_);
   }
   auto store = scheduler::RocksDbStore::Open(
-      {.folder = absl::StrCat(options_.folder, "/scheduler")});
+      {.folder = absl::StrCat(options_.folder, "/", kScheduler),
+       .env = DiskOf(kScheduler)});
   EXPECT_TRUE(store.ok()) << store.status();
   return *std::move(store);
 }
 
-std::unique_ptr<server::CheckpointStore> ShellCluster::ServerStore(int i) {
+std::unique_ptr<server::CheckpointStore> ShellCluster::ServerStore(
+    int i, std::string* shared_folder) {
   if (options_.folder.empty()) {
     return std::make_unique<server::MemoryStore>(&servers_[i].disk);
   }
+  const std::string name = absl::StrCat("server-", i);
   // Small buffers, so that RocksDB's own threads write and merge files.
   auto store = server::RocksDbStore::Open(
-      {.folder = absl::StrCat(options_.folder, "/server-", i),
-       .write_buffer_bytes = int64_t{1} << 20});
+      {.folder = absl::StrCat(options_.folder, "/", name),
+       .write_buffer_bytes = int64_t{1} << 20,
+       .env = DiskOf(name)});
   EXPECT_TRUE(store.ok()) << store.status();
-  return *std::move(store);
+  if (options_.shared == nullptr) return *std::move(store);
+  auto shared = server::FolderStore::Open({.folder = MemoryFiles::kRoot,
+                                           .server = ServerId(i),
+                                           .files = options_.shared});
+  EXPECT_TRUE(shared.ok()) << shared.status();
+  *shared_folder = (*shared)->folder_id();
+  return std::make_unique<server::CopiedStore>(*std::move(store),
+                                               *std::move(shared));
 }
 
 void ShellCluster::KillScheduler() {
@@ -180,9 +194,10 @@ void ShellCluster::StartServer(int i) {
   options.scheduler.seed = options.core.session.value();
   options.compute_threads = 2;
   options.job_memory_bytes = int64_t{256} << 20;
+  auto store = ServerStore(i, &options.core.shared_folder);
   ASSERT_TRUE(options.Validate().ok());
   servers_[i].shell = std::make_unique<server::ServerShell>(
-      options, &transport_, ServerStore(i));
+      options, &transport_, std::move(store));
   const absl::Status started = servers_[i].shell->Start(nullptr);
   ASSERT_TRUE(started.ok()) << started;
   servers_[i].address = servers_[i].shell->address();

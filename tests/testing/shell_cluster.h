@@ -17,7 +17,12 @@
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/store/memory_store.h"
 #include "server/server_shell.h"
+#include "server/store/internal/folder_files.h"
 #include "server/store/memory_store.h"
+
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
 
 namespace ebb::testing {
 
@@ -42,6 +47,12 @@ struct ShellClusterOptions {
   absl::Duration pace = absl::ZeroDuration();
   // Where the RocksDB stores are; empty: stores in memory.
   std::string folder;
+  // Of RocksDB stores: the disk below that of "scheduler" or "server-I". Null:
+  // the real one. Not owned.
+  std::function<rocksdb::Env*(const std::string& daemon)> disk;
+  // Where servers with RocksDB stores share copies of their versions (in
+  // MemoryFiles::kRoot); null: nowhere. Not owned.
+  server::FolderFiles* shared = nullptr;
 };
 
 // Thread-compatible.
@@ -98,7 +109,12 @@ class ShellCluster {
 
   SessionId NextSession() { return SessionId(++last_session_); }
   std::unique_ptr<scheduler::SchedulerStore> SchedulerStore();
-  std::unique_ptr<server::CheckpointStore> ServerStore(int i);
+  rocksdb::Env* DiskOf(const std::string& daemon) const {
+    return options_.disk != nullptr ? options_.disk(daemon) : nullptr;
+  }
+  // And the identity of the folder that it shares.
+  std::unique_ptr<server::CheckpointStore> ServerStore(
+      int i, std::string* shared_folder);
 
   const ShellClusterOptions options_;
   rpc::InProcessTransport transport_;

@@ -19,6 +19,13 @@ enum class Op {
   kTerminate,  // SIGTERM; likewise.
   kStop,       // SIGSTOP.
   kContinue,   // SIGCONT.
+  kSlow,       // Its processor is slower; with a share of 1 no more.
+  kFillDisk,   // What it writes is refused, as on a full disk.
+  kFreeDisk,   // There is space again.
+  kDamage,     // Bytes of one of its files are flipped.
+  kLose,       // All that it stored is gone.
+  kKeep,       // What it stored is copied ...
+  kRestore,    // ... and put in the place of what it has by then.
   kSplit,      // The link carries nothing; connections stay open.
   kDrop,       // Connections of the link are reset, once.
   kDelay,      // Bytes of the link arrive later.
@@ -44,6 +51,9 @@ struct Moment {
       progress;  // Share of the job, 0 to 1; goes before `at`.
 };
 
+// Which of a daemon's files is damaged.
+enum class FileChoice { kAny, kNewest, kBiggest };
+
 struct ChaosEvent {
   Moment when;
   Op op = Op::kKill;
@@ -54,8 +64,11 @@ struct ChaosEvent {
   absl::Duration grace;
   absl::Duration delay;          // kDelay: one way.
   int64_t bytes_per_second = 0;  // kLimit: each way.
-  // It is undone after this (kStop by kContinue, kSplit, kDelay and kLimit by
-  // kHeal); infinite: never.
+  double share = 1;              // kSlow: of its speed, above 0, at most 1.
+  FileChoice file = FileChoice::kAny;  // kDamage.
+  // kKill: so long it is away; infinite: it is brought back at once. Others:
+  // it is undone after this (kStop by kContinue, kSlow by kSlow, kFillDisk by
+  // kFreeDisk, kSplit, kDelay and kLimit by kHeal); infinite: never.
   absl::Duration lasts = absl::InfiniteDuration();
 };
 

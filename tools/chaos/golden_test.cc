@@ -1,11 +1,7 @@
 // testdata/NAME.yaml is a scenario with mistakes, NAME.err what is said of it.
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include "tests/testing/golden.h"
+
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
@@ -16,41 +12,19 @@ namespace {
 
 constexpr char kFolder[] = "tools/chaos/testdata";
 
-std::string ReadText(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-std::vector<std::string> CaseNames() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
-    if (entry.path().extension() == ".yaml") {
-      names.push_back(entry.path().stem());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 class GoldenTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenTest, SaysAllThatIsWrongWithAScenario) {
-  const std::filesystem::path stem =
-      std::filesystem::path(kFolder) / GetParam();
-  const std::string text = ReadText(stem.string() + ".yaml");
-
-  const auto scenario = ReadScenario(text, GetParam() + ".yaml");
+  const auto scenario = ReadScenario(
+      testing_golden::CaseText(kFolder, GetParam()), GetParam() + ".yaml");
 
   EXPECT_EQ(scenario.status().code(), absl::StatusCode::kInvalidArgument);
-  const std::string actual = absl::StrCat(scenario.status().message(), "\n");
-  const std::string golden = stem.string() + ".err";
-  if (std::getenv("EBB_REWRITE") != nullptr) {
-    std::ofstream(golden, std::ios::binary) << actual;
-  }
-  EXPECT_EQ(actual, ReadText(golden));
+  testing_golden::ExpectGolden(kFolder, GetParam(),
+                               absl::StrCat(scenario.status().message(), "\n"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Scenario, GoldenTest, testing::ValuesIn(CaseNames()),
+INSTANTIATE_TEST_SUITE_P(Scenario, GoldenTest,
+                         testing::ValuesIn(testing_golden::CaseNames(kFolder)),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

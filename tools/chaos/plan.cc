@@ -31,6 +31,36 @@ bool IsRole(const DaemonPattern& pattern) {
   return pattern == "ps" || pattern == "worker";
 }
 
+// What ends it.
+Op UndoOf(Op op) {
+  switch (op) {
+    case Op::kStop:
+      return Op::kContinue;
+    case Op::kSlow:
+      return Op::kSlow;
+    case Op::kFillDisk:
+      return Op::kFreeDisk;
+    default:
+      return Op::kHeal;
+  }
+}
+
+// Whether `op` takes the place of whatever is to be undone by `undo`, of the
+// same daemon.
+bool TakesPlace(Op op, Op undo) {
+  switch (undo) {
+    case Op::kContinue:
+      return op == Op::kStop || op == Op::kContinue || op == Op::kKill ||
+             op == Op::kRemove;
+    case Op::kSlow:
+      return op == Op::kSlow;
+    case Op::kFreeDisk:
+      return op == Op::kFillDisk || op == Op::kFreeDisk;
+    default:
+      return false;
+  }
+}
+
 bool SameLink(const Link& x, const Link& y) {
   return x == y || (x.a == y.b && x.b == y.a);
 }
@@ -114,9 +144,11 @@ void ChaosPlan::Begin(size_t event, absl::Duration elapsed,
   }
   Supersede(*disturb);
   const absl::Duration lasts = events_[event].lasts;
-  if (lasts != absl::InfiniteDuration()) {
+  if (disturb->op == Op::kKill) {
+    if (lasts != absl::InfiniteDuration()) disturb->away = lasts;
+  } else if (lasts != absl::InfiniteDuration()) {
     Disturb undo;
-    undo.op = disturb->op == Op::kStop ? Op::kContinue : Op::kHeal;
+    undo.op = UndoOf(disturb->op);
     undo.daemons = disturb->daemons;
     undo.link = disturb->link;
     undo.undoes = true;
@@ -134,6 +166,9 @@ std::optional<Disturb> ChaosPlan::Resolve(
   disturb.grace = event.grace;
   disturb.delay = event.delay;
   disturb.bytes_per_second = event.bytes_per_second;
+  disturb.share = event.share;
+  disturb.file = event.file;
+  if (event.op == Op::kDamage) disturb.draw = Mix(Mix(seed_) + 2 * number + 1);
   if (IsOfNetwork(event.op)) {
     const auto a = Pick(event.link.a, event.link.b, number, 0, there);
     if (!a.has_value()) return {};
@@ -173,16 +208,13 @@ std::optional<std::string> ChaosPlan::Pick(
 
 void ChaosPlan::Supersede(const Disturb& disturb) {
   const bool of_network = IsOfNetwork(disturb.op);
-  if (disturb.op == Op::kDrop || disturb.op == Op::kTerminate ||
-      disturb.op == Op::kAdd) {
-    return;  // Links stay as they are, and a stopped daemon stopped.
-  }
+  if (disturb.op == Op::kDrop) return;  // Links stay as they are.
   for (auto it = undos_.begin(); it != undos_.end();) {
     Disturb& undo = it->second;
     bool over = false;
     if (of_network && undo.op == Op::kHeal) {
       over = SameLink(undo.link, disturb.link);
-    } else if (!of_network && undo.op == Op::kContinue) {
+    } else if (TakesPlace(disturb.op, undo.op)) {
       auto& left = undo.daemons;
       left.erase(std::remove_if(left.begin(), left.end(),
                                 [&](const std::string& daemon) {

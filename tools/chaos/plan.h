@@ -33,6 +33,11 @@ struct Disturb {
   absl::Duration grace;
   absl::Duration delay;
   int64_t bytes_per_second = 0;
+  double share = 1;
+  FileChoice file = FileChoice::kAny;
+  uint64_t draw = 0;  // kDamage: what chance has a say in.
+  // kKill: how long it is away before it is brought back.
+  absl::Duration away = absl::ZeroDuration();
   bool undoes = false;  // It ends what an earlier one began.
 
   friend bool operator==(const Disturb&, const Disturb&) = default;
@@ -51,7 +56,8 @@ struct Disturb {
 //   the same daemons, the same link. Until then another one that stops or
 //   continues a daemon, or splits, delays, limits or heals just the same link,
 //   takes the place of the former, which is not undone any more; nor is a stop
-//   once its daemon is killed or removed.
+//   once its daemon is killed or removed. That a machine is slow or its disk
+//   full outlives its daemon.
 class ChaosPlan {
  public:
   ChaosPlan(std::vector<ChaosEvent> events, uint64_t seed);

@@ -57,6 +57,20 @@ std::string OpName(Op op) {
       return "stop";
     case Op::kContinue:
       return "continue";
+    case Op::kSlow:
+      return "slow";
+    case Op::kFillDisk:
+      return "fill_disk";
+    case Op::kFreeDisk:
+      return "free_disk";
+    case Op::kDamage:
+      return "damage";
+    case Op::kLose:
+      return "lose";
+    case Op::kKeep:
+      return "keep";
+    case Op::kRestore:
+      return "restore";
     case Op::kSplit:
       return "split";
     case Op::kDrop:
@@ -248,6 +262,18 @@ TEST(ChaosPlanTest, WhatIsKilledIsNotContinued) {
 }
 
 // A stopped process takes notice of SIGTERM once it is continued.
+TEST(ChaosPlanTest, WhatIsKilledIsAwayForAsLongAsSaid) {
+  ChaosPlan plan(
+      {For(absl::Seconds(5), At(absl::Seconds(1), Op::kKill, "ps-0")),
+       At(absl::Seconds(1), Op::kKill, "ps-1")},
+      1);
+  const auto due = plan.Due(absl::Seconds(1), 0, kThere);
+  ASSERT_EQ(due.size(), 2u);
+  EXPECT_EQ(due[0].away, absl::Seconds(5));
+  EXPECT_EQ(due[1].away, absl::ZeroDuration());
+  EXPECT_TRUE(plan.done());
+}
+
 TEST(ChaosPlanTest, WhatIsTerminatedIsContinued) {
   ChaosPlan plan(
       {For(absl::Seconds(4), At(absl::Seconds(1), Op::kStop, "ps-0")),
@@ -260,6 +286,56 @@ TEST(ChaosPlanTest, WhatIsTerminatedIsContinued) {
 }
 
 // --- Whom it means ----------------------------------------------------------
+
+TEST(ChaosPlanTest, ASlowMachineOrAFullDiskOutlivesItsDaemon) {
+  ChaosEvent slow = At(absl::Seconds(1), Op::kSlow, "ps-0");
+  slow.share = 0.25;
+  ChaosPlan plan(
+      {For(absl::Seconds(5), slow),
+       For(absl::Seconds(6), At(absl::Seconds(1), Op::kFillDisk, "ps-0")),
+       For(absl::Seconds(7), At(absl::Seconds(1), Op::kStop, "ps-0")),
+       At(absl::Seconds(2), Op::kKill, "ps-0")},
+      1);
+  const auto begun = plan.Due(absl::Seconds(1), 0, kThere);
+  ASSERT_EQ(begun.size(), 3u);
+  EXPECT_EQ(begun[0].share, 0.25);
+  EXPECT_THAT(DueAt(plan, absl::Seconds(2)), ElementsAre("kill ps-0"));
+  const auto over = plan.Due(absl::Seconds(6), 0, kThere);
+  EXPECT_THAT(Said(over), ElementsAre("undo: slow ps-0"));
+  EXPECT_EQ(over[0].share, 1);
+  EXPECT_THAT(DueAt(plan, absl::Seconds(9)),
+              ElementsAre("undo: free_disk ps-0"));
+  EXPECT_TRUE(plan.done());
+}
+
+TEST(ChaosPlanTest, OnlyItsLikeTakesThePlaceOfWhatAilsAMachine) {
+  ChaosPlan plan(
+      {For(absl::Seconds(4), At(absl::Seconds(1), Op::kSlow, "ps-0")),
+       For(absl::Seconds(5), At(absl::Seconds(1), Op::kFillDisk, "ps-0")),
+       At(absl::Seconds(2), Op::kStop, "ps-0"),
+       At(absl::Seconds(2), Op::kContinue, "ps-0"),
+       At(absl::Seconds(3), Op::kFreeDisk, "ps-0"),
+       For(absl::Seconds(9), At(absl::Seconds(4), Op::kSlow, "ps-0"))},
+      1);
+  DueAt(plan, absl::Seconds(4));
+  EXPECT_THAT(DueAt(plan, absl::Seconds(12)), IsEmpty());
+  EXPECT_THAT(DueAt(plan, absl::Seconds(13)), ElementsAre("undo: slow ps-0"));
+  EXPECT_TRUE(plan.done());
+}
+
+TEST(ChaosPlanTest, WhatIsDamagedIsDrawnFromTheSeedAndThePlace) {
+  ChaosEvent damage = At(absl::Seconds(1), Op::kDamage, "ps-0");
+  damage.file = FileChoice::kNewest;
+  const auto draws = [&](uint64_t seed) {
+    ChaosPlan plan({damage, damage}, seed);
+    const auto due = plan.Due(absl::Seconds(1), 0, kThere);
+    EXPECT_EQ(due.at(0).file, FileChoice::kNewest);
+    return std::pair(due.at(0).draw, due.at(1).draw);
+  };
+  EXPECT_EQ(draws(1), draws(1));
+  EXPECT_NE(draws(1).first, draws(2).first);
+  EXPECT_NE(draws(1).first, draws(1).second);
+}
 
 TEST(ChaosPlanTest, TheSeedDecidesWhoIsDrawn) {
   const auto drawn = [](uint64_t seed) {

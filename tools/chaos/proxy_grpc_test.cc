@@ -28,6 +28,7 @@ class SimplePs : public rpc::PsHandler {
     done({.job = request.job});
   }
   void Clock(ClockUpdate) override {}
+  void Fetch(FetchRequest, FetchDone) override {}
 };
 
 // This process is all daemons.

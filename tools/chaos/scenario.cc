@@ -33,15 +33,25 @@ struct Verb {
   bool of_link = false;  // Its value is a map that says which connections.
   bool has_for = false;  // It may be undone after a while.
   bool has_grace = false;
+  // A key of its own beside it, and whether that must be there; empty: none.
+  absl::string_view besides = {};
+  bool needs_it = false;
 };
 
 constexpr std::array kVerbs = {
     Verb{"add", Op::kAdd},
     Verb{"remove", Op::kRemove, false, false, true},
-    Verb{"kill", Op::kKill},
+    Verb{"kill", Op::kKill, false, true},
     Verb{"terminate", Op::kTerminate, false, false, true},
     Verb{"stop", Op::kStop, false, true},
     Verb{"continue", Op::kContinue},
+    Verb{"slow", Op::kSlow, false, true, false, "to", true},
+    Verb{"fill_disk", Op::kFillDisk, false, true},
+    Verb{"free_disk", Op::kFreeDisk},
+    Verb{"damage", Op::kDamage, false, false, false, "file"},
+    Verb{"lose", Op::kLose},
+    Verb{"keep", Op::kKeep},
+    Verb{"restore", Op::kRestore},
     Verb{"split", Op::kSplit, true, true},
     Verb{"drop", Op::kDrop, true},
     Verb{"delay", Op::kDelay, true, true},
@@ -64,6 +74,14 @@ std::string ExampleOf(absl::string_view key) {
       {"times", "5"},
       {"for", "2s"},
       {"grace", "5s"},
+      {"to", "0.1"},
+      {"file", "newest"},
+      {"damage", "ps-0"},
+      {"fill_disk", "ps-0"},
+      {"free_disk", "ps-0"},
+      {"lose", "ps-0"},
+      {"keep", "scheduler"},
+      {"restore", "scheduler"},
       {"add", "worker"},
       {"split", "{between: worker, and: ps}"},
       {"drop", "{between: all}"},
@@ -141,8 +159,16 @@ class ScenarioReader {
   const Verb* FindVerb(const Fields& fields);
   void ReadTarget(const Fields& fields, const Verb& verb, ChaosEvent* event);
   void ReadLink(const Fields& fields, const Verb& verb, ChaosEvent* event);
+  void CheckStores(const Fields& fields, const Verb& verb,
+                   const DaemonPattern& target);
   void CheckEnds(const Fields& link, const Link& ends);
   void ReadLength(const Fields& fields, const Verb& verb, ChaosEvent* event);
+  void ReadShare(const Fields& fields, ChaosEvent* event);
+  void ReadFile(const Fields& fields, ChaosEvent* event);
+  // False: `key` is not there, or means nothing with `verb`, which is said.
+  template <typename Allowed>
+  bool MayHave(const Fields& fields, absl::string_view key, const Verb& verb,
+               Allowed allowed);
   // The first moment, how often, and how far apart.
   struct Times {
     Moment first;
@@ -309,8 +335,8 @@ void ScenarioReader::Read(const YamlNode& root) {
 }
 
 void ScenarioReader::ReadEvent(const YamlNode& node, const std::string& path) {
-  std::vector<std::string> known = {"at",    "every", "until",
-                                    "times", "for",   "grace"};
+  std::vector<std::string> known = {"at",  "every", "until", "times",
+                                    "for", "grace", "to",    "file"};
   for (const Verb& verb : kVerbs) known.emplace_back(verb.word);
   const Fields fields = ReadMap(node, path, known, "{at: 2s, kill: worker-1}");
   if (node.kind != YamlNode::Kind::kMap) return;
@@ -322,6 +348,8 @@ void ScenarioReader::ReadEvent(const YamlNode& node, const std::string& path) {
   verb->of_link ? ReadLink(fields, *verb, &event)
                 : ReadTarget(fields, *verb, &event);
   ReadLength(fields, *verb, &event);
+  ReadShare(fields, &event);
+  ReadFile(fields, &event);
   const int64_t left =
       static_cast<int64_t>(kMostEvents - scenario_.events.size());
   if (times.count > left) {
@@ -363,6 +391,7 @@ void ScenarioReader::ReadTarget(const Fields& fields, const Verb& verb,
                                 ChaosEvent* event) {
   const size_t named = named_.size();
   event->target = DaemonsOf(fields, verb.word).value_or("");
+  CheckStores(fields, verb, event->target);
   if (verb.op != Op::kAdd || event->target.empty()) return;
   named_.resize(named);  // What is added need not be there.
   const Daemons daemons = *ParseDaemons(event->target);
@@ -375,6 +404,24 @@ void ScenarioReader::ReadTarget(const Fields& fields, const Verb& verb,
   } else {
     adds_unnamed_ = true;
   }
+}
+
+void ScenarioReader::CheckStores(const Fields& fields, const Verb& verb,
+                                 const DaemonPattern& target) {
+  const bool of_disk = verb.op == Op::kFillDisk || verb.op == Op::kFreeDisk;
+  const bool of_files = verb.op == Op::kDamage || verb.op == Op::kLose ||
+                        verb.op == Op::kKeep || verb.op == Op::kRestore;
+  if (target.empty() || !(of_disk || of_files)) return;
+  const Daemons::Role role = ParseDaemons(target)->role;
+  // A disk may be that of all, but files are somebody's.
+  if (role != Daemons::Role::kWorker &&
+      (role != Daemons::Role::kAll || of_disk)) {
+    return;
+  }
+  Fail(fields.Find(verb.word)->line, job::Join(fields.path, verb.word),
+       role == Daemons::Role::kAll ? "names several daemons"
+                                   : "workers store nothing",
+       absl::StrCat(verb.word, ": ps-0, ps or scheduler"));
 }
 
 void ScenarioReader::ReadLink(const Fields& fields, const Verb& verb,
@@ -423,30 +470,74 @@ void ScenarioReader::CheckEnds(const Fields& link, const Link& ends) {
   }
 }
 
+template <typename Allowed>
+bool ScenarioReader::MayHave(const Fields& fields, absl::string_view key,
+                             const Verb& verb, Allowed allowed) {
+  const YamlNode* node = fields.Find(key);
+  if (node == nullptr) return false;
+  if (allowed(verb)) return true;
+  std::vector<absl::string_view> words;
+  for (const Verb& other : kVerbs) {
+    if (allowed(other)) words.push_back(other.word);
+  }
+  Fail(node->line, job::Join(fields.path, key),
+       absl::StrCat("means nothing with ", verb.word),
+       absl::StrCat("only with ", absl::StrJoin(words, ", ")));
+  return false;
+}
+
 void ScenarioReader::ReadLength(const Fields& fields, const Verb& verb,
                                 ChaosEvent* event) {
-  const auto refuse = [&](absl::string_view key, auto allowed) {
-    const YamlNode* node = fields.Find(key);
-    if (node == nullptr || allowed(verb)) return false;
-    std::vector<absl::string_view> words;
-    for (const Verb& other : kVerbs) {
-      if (allowed(other)) words.push_back(other.word);
-    }
-    Fail(node->line, job::Join(fields.path, key),
-         absl::StrCat("means nothing with ", verb.word),
-         absl::StrCat("only with ", absl::StrJoin(words, ", ")));
-    return true;
-  };
-  if (!refuse("for", [](const Verb& v) { return v.has_for; })) {
+  if (MayHave(fields, "for", verb, [](const Verb& v) { return v.has_for; })) {
     event->lasts = Span(fields, "for", /*may_be_zero=*/false)
                        .value_or(absl::InfiniteDuration());
   }
-  if (!refuse("grace", [](const Verb& v) { return v.has_grace; })) {
+  event->grace =
+      verb.op == Op::kTerminate ? kDefaultGrace : absl::ZeroDuration();
+  if (MayHave(fields, "grace", verb,
+              [](const Verb& v) { return v.has_grace; })) {
     event->grace =
-        Span(fields, "grace", /*may_be_zero=*/false)
-            .value_or(verb.op == Op::kTerminate ? kDefaultGrace
-                                                : absl::ZeroDuration());
+        Span(fields, "grace", /*may_be_zero=*/false).value_or(event->grace);
   }
+  for (const absl::string_view key : {"to", "file"}) {
+    MayHave(fields, key, verb,
+            [key](const Verb& v) { return v.besides == key; });
+  }
+  if (verb.needs_it && fields.Find(verb.besides) == nullptr &&
+      !fields.misspelt) {
+    Fail(fields.line, job::Join(fields.path, verb.besides), "is missing",
+         absl::StrCat(ExampleOf(verb.besides), " with ", verb.word));
+  }
+}
+
+void ScenarioReader::ReadShare(const Fields& fields, ChaosEvent* event) {
+  if (event->op != Op::kSlow) return;
+  const auto text = Text(fields, "to");
+  if (!text.has_value()) return;
+  const auto share = ParseShare(*text);
+  event->share = share.value_or(1);
+  if (share.has_value()) return;
+  Fail(fields.Find("to")->line, job::Join(fields.path, "to"),
+       absl::StrCat(job::QuoteValue(*text), " is no share of its speed"),
+       "to: 0.1, a tenth; from 0.01 to 1");
+}
+
+void ScenarioReader::ReadFile(const Fields& fields, ChaosEvent* event) {
+  if (event->op != Op::kDamage) return;
+  const auto text = Text(fields, "file");
+  if (!text.has_value()) return;
+  constexpr std::pair<absl::string_view, FileChoice> kChoices[] = {
+      {"any", FileChoice::kAny},
+      {"newest", FileChoice::kNewest},
+      {"biggest", FileChoice::kBiggest}};
+  for (const auto& [word, choice] : kChoices) {
+    if (*text != word) continue;
+    event->file = choice;
+    return;
+  }
+  Fail(fields.Find("file")->line, job::Join(fields.path, "file"),
+       absl::StrCat(job::QuoteValue(*text), " is no choice of a file"),
+       "file: newest, biggest or any");
 }
 
 Moment ScenarioReader::ReadMoment(const Fields& fields) {

@@ -112,6 +112,29 @@ TEST(ScenarioTest, ReadsVerbsOfLinks) {
   EXPECT_EQ(OneEvent("{at: 1s, heal: {between: all}}").op, Op::kHeal);
 }
 
+TEST(ScenarioTest, ReadsWhatAilsAMachine) {
+  const ChaosEvent slow =
+      OneEvent("{at: 1s, slow: worker-1, to: 0.1, for: 2s}");
+  EXPECT_EQ(slow.op, Op::kSlow);
+  EXPECT_EQ(slow.target, "worker-1");
+  EXPECT_EQ(slow.share, 0.1);
+  EXPECT_EQ(slow.lasts, absl::Seconds(2));
+  const ChaosEvent full = OneEvent("{at: 1s, fill_disk: all, for: 2s}");
+  EXPECT_EQ(full.op, Op::kFillDisk);
+  EXPECT_EQ(full.lasts, absl::Seconds(2));
+  EXPECT_EQ(OneEvent("{at: 1s, free_disk: ps}").op, Op::kFreeDisk);
+  EXPECT_EQ(OneEvent("{at: 1s, damage: ps}").file, FileChoice::kAny);
+  const ChaosEvent damage = OneEvent("{at: 1s, damage: ps-0, file: biggest}");
+  EXPECT_EQ(damage.op, Op::kDamage);
+  EXPECT_EQ(damage.target, "ps-0");
+  EXPECT_EQ(damage.file, FileChoice::kBiggest);
+  EXPECT_EQ(OneEvent("{at: 1s, lose: ps}").op, Op::kLose);
+  EXPECT_EQ(OneEvent("{at: 1s, keep: ps-0}").op, Op::kKeep);
+  EXPECT_EQ(OneEvent("{at: 1s, restore: scheduler}").op, Op::kRestore);
+  EXPECT_EQ(OneEvent("{at: 1s, damage: ps, file: newest}").file,
+            FileChoice::kNewest);
+}
+
 TEST(ScenarioTest, OnlyWhatIsTerminatedHasTimeUnasked) {
   EXPECT_EQ(OneEvent("{at: 1s, terminate: worker}").grace, kDefaultGrace);
   EXPECT_EQ(OneEvent("{at: 1s, terminate: worker, grace: 5s}").grace,
@@ -218,6 +241,14 @@ TEST(ScenarioValuesTest, RatesAreOfBitsOrBytes) {
        {"", "10", "bit/s", "10bit", "10MBit/s", "10mbit/s", "7bit/s", "0B/s",
         "-1B/s", "1e3B/s", "1001GB/s", "1.2.3B/s", "infB/s", "kB/s"}) {
     EXPECT_EQ(ParseRate(text), std::nullopt) << text;
+  }
+}
+
+TEST(ScenarioValuesTest, SharesAreOfASpeed) {
+  EXPECT_EQ(ParseShare("0.01"), 0.01);
+  EXPECT_EQ(ParseShare("1"), 1);
+  for (const char* wrong : {"0", "0.009", "1.1", "-0.5", "10%", "", "nan"}) {
+    EXPECT_EQ(ParseShare(wrong), std::nullopt) << wrong;
   }
 }
 

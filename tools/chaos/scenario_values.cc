@@ -46,6 +46,12 @@ std::optional<double> ParsePercent(absl::string_view text) {
   return *percent / 100;
 }
 
+std::optional<double> ParseShare(absl::string_view text) {
+  const auto share = ParseDecimal(text);
+  if (!share.has_value() || *share < kLeastShare || *share > 1) return {};
+  return share;
+}
+
 std::optional<int64_t> ParseRate(absl::string_view text) {
   constexpr double kMost = 1e12;
   double bytes = 1;

@@ -20,6 +20,10 @@ std::optional<absl::Duration> ParseSpan(absl::string_view text);
 // its own words.
 std::optional<double> ParsePercent(absl::string_view text);
 
+// "0.1": what is left of a speed; from kLeastShare to 1.
+inline constexpr double kLeastShare = 0.01;
+std::optional<double> ParseShare(absl::string_view text);
+
 // "10Mbit/s", "1.5 MB/s": bytes a second, at least 1. Units are bit/s and B/s,
 // with k, M or G (of 1000) before them.
 std::optional<int64_t> ParseRate(absl::string_view text);

@@ -1,24 +1,17 @@
-// `ebb bench job` and `ebb bench kernels`.
+// `ebb bench`, with `ebb bench job` and `ebb bench kernels`.
 #include <algorithm>
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "bench/kernels_bench.h"
+#include "tools/ebb/bench_machine.h"
 #include "tools/ebb/command.h"
-#include "tools/ebb/files.h"
 #include "tools/ebb/local_run.h"
 
 namespace ebb::tools {
-
-extern const char kCommit[];  // Written by commit.cmake in each build.
 
 namespace {
 
@@ -28,21 +21,6 @@ struct Flags {
   int runs = 3;
   double target = 0.87;
 };
-
-std::string Machine() {
-  const auto info = ReadFile("/proc/cpuinfo");
-  std::string model = "unknown processor";
-  if (info.ok()) {
-    for (absl::string_view line : absl::StrSplit(*info, '\n')) {
-      if (!absl::StartsWith(line, "model name")) continue;
-      model = std::string(
-          absl::StripAsciiWhitespace(line.substr(line.find(':') + 1)));
-      break;
-    }
-  }
-  return absl::StrCat(model, ", ", std::thread::hardware_concurrency(),
-                      " cores");
-}
 
 // From the submission to the first evaluation that reached `target`.
 std::optional<double> SecondsTo(double target, const v1::JobStatus& status) {
@@ -55,18 +33,11 @@ std::optional<double> SecondsTo(double target, const v1::JobStatus& status) {
   return std::nullopt;
 }
 
-double Median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half]
-                                : (values[half - 1] + values[half]) / 2;
-}
-
 int BenchJob(Flags& flags) {
   flags.run.job = flags.job.Choice();
   flags.run.quiet = true;
-  std::cout << "machine " << Machine() << "; build " << EBB_BUILD_TYPE
-            << "; commit " << kCommit << "\n"
+  std::cout << "machine " << Machine() << "; build " << BuildType()
+            << "; commit " << Commit() << "\n"
             << "run  seed  examples/s  seconds  to " << flags.target
             << "  CPU s  accuracy\n";
   std::vector<double> speeds, seconds, reached, cpu;
@@ -151,6 +122,9 @@ Example:
   kernels->callback([options, exit_code] {
     *exit_code = bench::RunKernelsBench(*options, std::cout, std::cerr);
   });
+
+  AddBenchRecoveryCommand(bench, exit_code);
+  AddBenchGoodputCommand(bench, exit_code);
 }
 
 }  // namespace ebb::tools

@@ -4,7 +4,6 @@
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -13,12 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "tools/chaos/check_names.h"
 #include "tools/chaos/scenario.h"
 #include "tools/chaos/trace.h"
 #include "tools/ebb/chaos_run.h"
 #include "tools/ebb/command.h"
-#include "tools/ebb/console.h"
-#include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
 #include "tools/ebb/run_facts.h"
 #include "tools/ebb/run_flags.h"
@@ -73,41 +71,6 @@ absl::StatusOr<ChaosOptions> ByTrace(Flags* flags) {
   return options;
 }
 
-// Whoever an event names must be there or be added.
-absl::Status CheckNames(const std::vector<chaos::ChaosEvent>& events,
-                        int servers, int workers) {
-  if (servers > kMostServers || workers > kMostWorkers) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(servers, " servers and ", workers, " workers: at most ",
-                     kMostServers, " and ", kMostWorkers, " run here"));
-  }
-  std::set<std::string> known = {kSchedulerName, "ps", "worker", "all", ""};
-  for (int i = 0; i < servers; ++i) known.insert(ServerName(i));
-  for (int i = 0; i < workers; ++i) known.insert(WorkerName(i));
-  int64_t added = 0;
-  for (const chaos::ChaosEvent& event : events) {
-    if (event.op != chaos::Op::kAdd) continue;
-    known.insert(event.target);
-    known.insert(WorkerName(workers + static_cast<int>(added++)));
-  }
-  if (workers + added > kMostWorkers) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("with those that are added there may be ", workers + added,
-                     " workers; at most ", kMostWorkers, " run here"));
-  }
-  for (const chaos::ChaosEvent& event : events) {
-    const bool link = event.target.empty();
-    for (const std::string& name :
-         {event.target, link ? event.link.a : "", link ? event.link.b : ""}) {
-      if (known.contains(name)) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the scenario names ", name, ", which is not there: it has ",
-          Count(servers, "server"), " and ", Count(workers, "worker")));
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<ChaosOptions> ByScenario(Flags* flags) {
   EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags->scenario));
   EBB_ASSIGN_OR_RETURN(chaos::Scenario scenario,
@@ -121,8 +84,9 @@ absl::StatusOr<ChaosOptions> ByScenario(Flags* flags) {
   if (!flags->run.servers) flags->run.servers = RunFacts().servers;
   if (!flags->run.workers) flags->run.workers = RunFacts().workers;
   options.workers = *flags->run.workers;
-  EBB_RETURN_IF_ERROR(
-      CheckNames(options.events, *flags->run.servers, options.workers));
+  EBB_RETURN_IF_ERROR(chaos::CheckNames(options.events,
+                                        {*flags->run.servers, options.workers},
+                                        {kMostServers, kMostWorkers}));
   return options;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "tools/chaos/damage.h"
 #include "tools/ebb/daemon_names.h"
 
 namespace ebb::tools {
@@ -38,20 +39,39 @@ std::string Describe(const chaos::Disturb& disturb) {
 }
 
 // Of a daemon.
-absl::string_view Participle(chaos::Op op) {
-  switch (op) {
+std::string Participle(const chaos::Disturb& disturb) {
+  switch (disturb.op) {
     case chaos::Op::kAdd:
       return "added";
     case chaos::Op::kRemove:
       return "removed";
     case chaos::Op::kKill:
-      return "killed";
+      return disturb.away > absl::ZeroDuration()
+                 ? absl::StrCat("killed, away for ",
+                                absl::FormatDuration(disturb.away))
+                 : "killed";
     case chaos::Op::kTerminate:
       return "asked to end";
     case chaos::Op::kStop:
       return "stopped";
     case chaos::Op::kContinue:
       return "continued";
+    case chaos::Op::kSlow:
+      return disturb.share < 1
+                 ? absl::StrCat("slowed to ", disturb.share, " of its speed")
+                 : "at full speed";
+    case chaos::Op::kFillDisk:
+      return "has a full disk";
+    case chaos::Op::kFreeDisk:
+      return "has space on its disk";
+    case chaos::Op::kDamage:
+      return "damaged";
+    case chaos::Op::kLose:
+      return "lost all that it stored";
+    case chaos::Op::kKeep:
+      return "had a copy of what it stored kept";
+    case chaos::Op::kRestore:
+      return "got the copy that was kept";
     default:
       return "";
   }
@@ -61,6 +81,20 @@ absl::string_view Participle(chaos::Op op) {
 bool EndsDaemons(chaos::Op op) {
   return op == chaos::Op::kRemove || op == chaos::Op::kKill ||
          op == chaos::Op::kTerminate;
+}
+
+bool StopsDaemons(chaos::Op op) {
+  return EndsDaemons(op) || op == chaos::Op::kStop;
+}
+
+// Whoever does not work any more by it.
+std::string LostBy(const chaos::Disturb& disturb) {
+  const chaos::Link& link = disturb.link;
+  if (disturb.op != chaos::Op::kSplit) return "";
+  if (link.b == "all") return link.a == "all" ? "" : link.a;
+  return link.b == kSchedulerName   ? link.a
+         : link.a == kSchedulerName ? link.b
+                                    : "";
 }
 
 bool Contains(const std::vector<std::string>& names, absl::string_view name) {
@@ -73,10 +107,7 @@ absl::Status ChaosRun::Prepare(const v1::Job& job,
                                LocalClusterOptions* cluster) {
   const bool alone = options_.warm_up > absl::ZeroDuration();
   cluster->workers = alone ? 1 : options_.workers;
-  if (options_.batch_time > absl::ZeroDuration()) {
-    cluster->worker_arguments = {"--batch-time",
-                                 absl::FormatDuration(options_.batch_time)};
-  }
+  cluster->batch_time = options_.batch_time;
   if (plan_.TouchesNetwork()) {
     EBB_ASSIGN_OR_RETURN(network_, ChaosNetwork::Make(cluster));
   }
@@ -135,18 +166,20 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
   const double progress =
       static_cast<double>(last_.counted) /
       static_cast<double>(std::max<int64_t>(last_.examples, 1));
-  std::map<chaos::Op, std::vector<std::string>> told;
+  std::map<std::string, std::vector<std::string>> told;
   for (const chaos::Disturb& disturb :
        plan_.Due(moment.elapsed - begun_->at, progress, cluster->Daemons())) {
     if (disturb.daemons.empty()) {
       network_->Apply(disturb);
       lines.push_back(Describe(disturb));
-      report->events.push_back(
-          {absl::ToDoubleSeconds(moment.elapsed), lines.back()});
+      report->events.push_back({absl::ToDoubleSeconds(moment.elapsed),
+                                lines.back(), LostBy(disturb)});
     }
     for (const std::string& daemon : disturb.daemons) {
-      std::string what = absl::StrCat(daemon, " ", Participle(disturb.op));
-      const auto done = CarryOut(disturb, daemon, moment.elapsed, cluster);
+      std::string did = Participle(disturb);
+      const auto done =
+          CarryOut(disturb, daemon, moment.elapsed, cluster, &did);
+      std::string what = absl::StrCat(daemon, " ", did);
       if (!done.ok()) {
         report->problems.push_back(
             absl::StrCat(what, ": ", done.status().message()));
@@ -154,13 +187,14 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
       }
       if (!*done && disturb.op == chaos::Op::kAdd) continue;  // It is there.
       if (!*done) absl::StrAppend(&what, ": it was not there");
-      report->events.push_back({absl::ToDoubleSeconds(moment.elapsed), what});
-      if (!EndsDaemons(disturb.op)) told[disturb.op].push_back(daemon);
+      const bool lost = *done && StopsDaemons(disturb.op);
+      report->events.push_back(
+          {absl::ToDoubleSeconds(moment.elapsed), what, lost ? daemon : ""});
+      if (!EndsDaemons(disturb.op)) told[did].push_back(daemon);
     }
   }
-  for (const auto& [op, daemons] : told) {
-    lines.push_back(
-        absl::StrCat(absl::StrJoin(daemons, ", "), " ", Participle(op)));
+  for (const auto& [did, daemons] : told) {
+    lines.push_back(absl::StrCat(absl::StrJoin(daemons, ", "), " ", did));
   }
   if (seen && plan_.done() && !done_) done_ = *seen;
   return lines;
@@ -169,7 +203,8 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
 absl::StatusOr<bool> ChaosRun::CarryOut(const chaos::Disturb& disturb,
                                         const std::string& daemon,
                                         absl::Duration at,
-                                        LocalCluster* cluster) {
+                                        LocalCluster* cluster,
+                                        std::string* did) {
   const pid_t pid = cluster->Pid(daemon);
   if (EndsDaemons(disturb.op) && pid != 0) ending_[daemon] = pid;
   switch (disturb.op) {
@@ -182,13 +217,37 @@ absl::StatusOr<bool> ChaosRun::CarryOut(const chaos::Disturb& disturb,
       cluster->RemoveWorker(daemon, disturb.grace);
       return pid != 0;
     case chaos::Op::kKill:
-      return cluster->Kill(daemon);
+      return cluster->KillFor(daemon, disturb.away);
     case chaos::Op::kTerminate:
       return cluster->Terminate(daemon, disturb.grace);
     case chaos::Op::kStop:
       return cluster->Freeze(daemon);
     case chaos::Op::kContinue:
       return cluster->Thaw(daemon);
+    case chaos::Op::kSlow:
+      // Whoever comes later is slow, too.
+      cluster->Slow(daemon, disturb.share);
+      return true;
+    case chaos::Op::kFillDisk:
+    case chaos::Op::kFreeDisk:
+      cluster->SetDiskFull(daemon, disturb.op == chaos::Op::kFillDisk);
+      return true;
+    case chaos::Op::kDamage: {
+      EBB_ASSIGN_OR_RETURN(const std::string damaged,
+                           chaos::DamageAFile(cluster->StateFolder(daemon),
+                                              disturb.file, disturb.draw));
+      absl::StrAppend(did, ": ", damaged);
+      return true;
+    }
+    case chaos::Op::kLose:
+      EBB_RETURN_IF_ERROR(chaos::LoseFiles(cluster->StateFolder(daemon)));
+      return true;
+    case chaos::Op::kKeep:
+      EBB_RETURN_IF_ERROR(chaos::KeepFiles(cluster->StateFolder(daemon)));
+      return true;
+    case chaos::Op::kRestore:
+      EBB_RETURN_IF_ERROR(chaos::RestoreFiles(cluster->StateFolder(daemon)));
+      return true;
     default:
       return true;  // A link's.
   }
@@ -220,7 +279,8 @@ void ChaosRun::Finish(RunReport* report) {
   if (report->complete()) {
     end = {absl::Seconds(report->seconds), report->status.applied_min(), 0};
   }
-  if (options_.goodput_until_done && done_) end = *done_;
+  const bool all = options_.ends_after != absl::InfiniteDuration();
+  if (options_.goodput_until_done && done_ && !all) end = *done_;
   chaos::Goodput goodput;
   goodput.begin = begun_->at;
   goodput.end = end.at;

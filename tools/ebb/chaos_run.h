@@ -31,6 +31,8 @@ struct ChaosOptions {
   // The plan, as a trace, says when its last worker went: the goodput is of the
   // time until then.
   bool goodput_until_done = false;
+  // The run ends so long after the plan began; infinite: when the job does.
+  absl::Duration ends_after = absl::InfiniteDuration();
   // A batch of a worker takes at least so long.
   absl::Duration batch_time;
 };
@@ -44,6 +46,9 @@ class ChaosRun final : public Disturbance {
                        LocalClusterOptions* cluster) override;
   std::vector<std::string> Act(const RunMoment& moment, LocalCluster* cluster,
                                RunReport* report) override;
+  bool EndsRun() const override {
+    return begun_ && last_.at - begun_->at >= options_.ends_after;
+  }
   void Finish(RunReport* report) override;
 
  private:
@@ -58,10 +63,11 @@ class ChaosRun final : public Disturbance {
   std::optional<Seen> Look(const RunMoment& moment);
   // False: one worker is still alone.
   bool WarmedUp(const Seen& seen);
-  // False: the daemon was not there, or, where it is added, is.
+  // False: the daemon was not there, or, where it is added, is. What there is
+  // to add is appended to `did`.
   absl::StatusOr<bool> CarryOut(const chaos::Disturb& disturb,
                                 const std::string& daemon, absl::Duration at,
-                                LocalCluster* cluster);
+                                LocalCluster* cluster, std::string* did);
   void NoteEnds(absl::Duration at, const LocalCluster& cluster);
 
   const ChaosOptions options_;

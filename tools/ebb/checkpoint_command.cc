@@ -1,4 +1,5 @@
-// `ebb checkpoint list`, `verify` and `export`.
+// `ebb checkpoint list`, `verify` and `export`; for `rollback` see
+// rollback_command.cc.
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -189,7 +190,8 @@ int Export(const Flags& flags) {
 
 void AddCheckpointCommand(CLI::App* app, int* exit_code) {
   CLI::App* checkpoint = app->add_subcommand(
-      "checkpoint", "Lists, verifies or exports what is stored of a job");
+      "checkpoint",
+      "Lists, verifies or exports what is stored of a job, or goes back to it");
   checkpoint->require_subcommand(1);
   checkpoint->footer("\nExample:\n  ebb checkpoint list runs/fashion-mlp-1");
   const auto add = [&](const char* name, const char* help,
@@ -219,6 +221,8 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
       "\nExit code 1 if anything is damaged, or a server does not answer.\n"
       "Example:\n  ebb checkpoint "
       "verify fashion-mlp");
+
+  AddRollbackCommand(checkpoint, exit_code);
 
   const auto out = std::make_shared<Flags>();
   command =

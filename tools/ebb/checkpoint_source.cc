@@ -61,10 +61,12 @@ absl::Status Place(const JobPlan& plan, const VersionInfo& version,
 
 class LiveSource final : public CheckpointSource {
  public:
-  LiveSource(JobRecord record, JobLine line, JobServers servers)
+  LiveSource(JobRecord record, JobLine line, JobServers servers,
+             absl::Duration keep)
       : record_(std::move(record)),
         line_(std::move(line)),
-        servers_(std::move(servers)) {}
+        servers_(std::move(servers)),
+        keep_(keep) {}
 
   const JobRecord& job() const override { return record_; }
   JobLine line() const override { return line_; }
@@ -76,6 +78,7 @@ class LiveSource final : public CheckpointSource {
   absl::StatusOr<std::vector<VersionInfo>> List() override {
     v1::ListVersionsRequest request;
     request.set_job(record_.id.value());
+    request.set_keep_ms(absl::ToInt64Milliseconds(keep_));
     std::vector<VersionInfo> versions;
     EBB_RETURN_IF_ERROR(AskAll([&](const std::string& name,
                                    rpc::PsAdminClient* client) -> absl::Status {
@@ -84,8 +87,10 @@ class LiveSource final : public CheckpointSource {
       for (const v1::StoredVersion& stored : answer.versions()) {
         EBB_ASSIGN_OR_RETURN(const VersionKey key,
                              rpc::FromProto(stored.key()));
-        versions.push_back({key, name, stored.updates(), stored.examples(),
-                            stored.bytes(), stored.written_unix_ms()});
+        versions.push_back(
+            {key, name, stored.updates(), stored.examples(), stored.bytes(),
+             stored.written_unix_ms(),
+             RoundSpan{stored.oldest_round(), stored.open_round()}});
       }
       return absl::OkStatus();
     }));
@@ -174,6 +179,7 @@ class LiveSource final : public CheckpointSource {
   const JobRecord record_;
   const JobLine line_;
   const JobServers servers_;
+  const absl::Duration keep_;
   std::vector<SilentServer> silent_;
 };
 
@@ -377,7 +383,7 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
   return std::make_unique<LiveSource>(
       std::move(record),
       JobLine{Generation(job.summary().generation()), std::move(rollback)},
-      ServersOf(job));
+      ServersOf(job), place.keep);
 }
 
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(

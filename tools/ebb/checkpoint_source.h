@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/protocol/plan.h"
 #include "tools/ebb/silent_servers.h"
 
@@ -23,6 +24,7 @@ struct VersionInfo {
   int64_t examples = 0;         // Below its marks.
   int64_t bytes = 0;            // Of its values.
   int64_t written_unix_ms = 0;  // 0: not known.
+  RoundSpan rounds;  // Of a job in rounds; with CheckpointPlace::keep only.
 };
 
 // Values of a job or of a partition by name, each as long as the parameters:
@@ -47,6 +49,8 @@ struct CheckpointPlace {
   std::string scheduler;
   // Of a folder with several: the job's name or number.
   std::string job;
+  // Servers list only what can be rolled back to, and keep it for so long.
+  absl::Duration keep;
 };
 
 // Not thread-safe. Blocks.

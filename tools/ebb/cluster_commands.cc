@@ -1,7 +1,8 @@
-// The commands about a cluster that runs: submit, status, explain, resume,
-// cancel, audit.
+// The commands about a cluster that runs: submit, status, explain, pause,
+// resume, scale, cancel, audit.
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "tools/ebb/audit.h"
@@ -21,6 +22,8 @@ struct Flags {
   JobFlags file;
   bool json = false;
   bool skip = false;
+  std::optional<int32_t> workers;
+  std::optional<int32_t> servers;
 };
 
 int Submit(const Flags& flags) {
@@ -91,10 +94,23 @@ int Resume(const Flags& flags) {
   if (!status.ok()) {
     return Report(WithAddress(status.status(), flags.scheduler));
   }
-  if (status->jobs().empty() || status->jobs(0).quarantined().empty()) {
-    std::cout << "nothing of " << flags.job << " is quarantined\n";
-    return kExitGood;
+  const bool quarantined =
+      !status->jobs().empty() && !status->jobs(0).quarantined().empty();
+  if (!status->jobs().empty() && status->jobs(0).paused_by_operator()) {
+    v1::ResumeJobRequest request;
+    request.set_job(job->record().id());
+    const auto resumed = client.ResumeJob(request, kAdminDeadline);
+    if (!resumed.ok()) {
+      return Report(WithAddress(resumed.status(), flags.scheduler));
+    }
+    std::cout << job->record().name() << " (job " << job->record().id()
+              << (quarantined ? ") is paused by no operator any more\n"
+                              : ") goes on\n");
+  } else if (!quarantined) {
+    std::cout << flags.job << " is not paused, and nothing of " << flags.job
+              << " is quarantined\n";
   }
+  if (!quarantined) return kExitGood;
   for (const auto& bad : status->jobs(0).quarantined()) {
     v1::ResolveItemRequest request;
     request.set_job(job->record().id());
@@ -106,6 +122,63 @@ int Resume(const Flags& flags) {
     std::cout << "item " << ItemName(bad.item().epoch(), bad.item().shard())
               << (flags.skip ? ": its failing batch is skipped\n"
                              : ": tried again\n");
+  }
+  return kExitGood;
+}
+
+int Pause(const Flags& flags) {
+  const auto job = FindJob(flags.scheduler, flags.job);
+  if (!job.ok()) return Report(job.status());
+  rpc::SchedulerAdminClient client(flags.scheduler);
+  v1::PauseJobRequest request;
+  request.set_job(job->record().id());
+  const auto paused = client.PauseJob(request, kAdminDeadline);
+  if (!paused.ok()) {
+    return Report(WithAddress(paused.status(), flags.scheduler));
+  }
+  std::cout << job->record().name() << " (job " << job->record().id()
+            << ") is paused: its workers are free for other jobs, and the "
+               "servers keep it. `ebb resume "
+            << job->record().id() << "` lets it go on.\n";
+  return kExitGood;
+}
+
+std::string WorkersText(int32_t workers) {
+  return workers == 0 ? "as many workers as there are"
+                      : Count(workers, "worker");
+}
+
+std::string ServersText(int32_t servers) {
+  return servers == 0 ? "all servers" : Count(servers, "server");
+}
+
+int Scale(const Flags& flags) {
+  const auto job = FindJob(flags.scheduler, flags.job);
+  if (!job.ok()) return Report(job.status());
+  if (!flags.workers && !flags.servers) {
+    return Report(absl::InvalidArgumentError(
+        "nothing to change: name --workers N or --servers N, 0 for no limit"));
+  }
+  rpc::SchedulerAdminClient client(flags.scheduler);
+  v1::ScaleJobRequest request;
+  request.set_job(job->record().id());
+  if (flags.workers) request.set_workers(*flags.workers);
+  if (flags.servers) request.set_servers(*flags.servers);
+  const auto scaled = client.ScaleJob(request, kAdminDeadline);
+  if (!scaled.ok()) {
+    return Report(WithAddress(scaled.status(), flags.scheduler));
+  }
+  const std::string name =
+      absl::StrCat(job->record().name(), " (job ", job->record().id(), ")");
+  if (flags.workers) {
+    std::cout << name << " takes " << WorkersText(*flags.workers)
+              << " at most, before " << WorkersText(scaled->workers_before())
+              << "\n";
+  }
+  if (flags.servers) {
+    std::cout << name << " lies on " << ServersText(*flags.servers)
+              << " at most, before " << ServersText(scaled->servers_before())
+              << "; its partitions move one after another\n";
   }
   return kExitGood;
 }
@@ -246,15 +319,46 @@ Example:
   ebb explain --scheduler localhost:7000 fashion-mlp)");
 }
 
-void AddResumeCommand(CLI::App* app, int* exit_code) {
+void AddPauseCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command =
-      AddAsking(app, "resume", "Lets a job go on that waits for a decision",
-                true, &Resume, exit_code, flags);
+      AddAsking(app, "pause", "Stops the training of a job for a while", true,
+                &Pause, exit_code, flags);
+  command->footer(R"(
+Its workers let go of it at once and are free for other jobs; what they did is
+kept and made durable. Lasts until ebb resume, over restarts too.
+Example:
+  ebb pause --scheduler localhost:7000 fashion-mlp)");
+}
+
+void AddScaleCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command = AddAsking(
+      app, "scale", "Changes how many workers and servers a job takes", true,
+      &Scale, exit_code, flags);
+  command->add_option("--workers", flags->workers,
+                      "At most so many; 0: no limit");
+  command->add_option("--servers", flags->servers,
+                      "Its partitions on at most so many; 0: on all");
+  command->footer(R"(
+Holds from now on, beats workers.max of the job's file, and outlives restarts.
+With fewer, those that are too many let go of the job at once: what they did
+counts, what they held is given to others. With more, workers that are there
+and have nothing of a higher priority to do join at once. Partitions move while
+training goes on; servers that join get their share by themselves.
+Example:
+  ebb scale --scheduler localhost:7000 fashion-mlp --workers 16)");
+}
+
+void AddResumeCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command = AddAsking(
+      app, "resume", "Lets a job go on that is paused, or waits for a decision",
+      true, &Resume, exit_code, flags);
   command->add_flag("--skip", flags->skip,
                     "Skip the failing batches, instead of trying them again");
   command->footer(R"(
-For jobs paused because an item kept failing (see ebb status).
+For jobs paused by ebb pause, or because an item kept failing (see ebb status).
 Example:
   ebb resume --scheduler localhost:7000 fashion-mlp --skip)");
 }

@@ -28,6 +28,10 @@ void AddChaosCommand(CLI::App* app, int* exit_code);
 void AddSubmitCommand(CLI::App* app, int* exit_code);
 void AddStatusCommand(CLI::App* app, int* exit_code);
 void AddExplainCommand(CLI::App* app, int* exit_code);
+void AddPauseCommand(CLI::App* app, int* exit_code);
+void AddScaleCommand(CLI::App* app, int* exit_code);
+// Below `ebb checkpoint`.
+void AddRollbackCommand(CLI::App* checkpoint, int* exit_code);
 void AddResumeCommand(CLI::App* app, int* exit_code);
 void AddCancelCommand(CLI::App* app, int* exit_code);
 void AddAuditCommand(CLI::App* app, int* exit_code);
@@ -35,6 +39,9 @@ void AddJobCommand(CLI::App* app, int* exit_code);
 void AddCheckpointCommand(CLI::App* app, int* exit_code);
 void AddPredictCommand(CLI::App* app, int* exit_code);
 void AddBenchCommand(CLI::App* app, int* exit_code);
+// Of `ebb bench`.
+void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code);
+void AddBenchGoodputCommand(CLI::App* bench, int* exit_code);
 void AddSimCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
 

@@ -35,6 +35,9 @@ class Disturbance {
   virtual std::vector<std::string> Act(const RunMoment& moment,
                                        LocalCluster* cluster,
                                        RunReport* report) = 0;
+  // It has done all that it was to do, and the run ends, complete or not. Asked
+  // after Act.
+  virtual bool EndsRun() const { return false; }
   // After the end.
   virtual void Finish(RunReport* report) {}
 };

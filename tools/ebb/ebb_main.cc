@@ -25,7 +25,9 @@ Example:
   ebb::tools::AddStatusCommand(&app, &exit_code);
   ebb::tools::AddExplainCommand(&app, &exit_code);
   ebb::tools::AddAuditCommand(&app, &exit_code);
+  ebb::tools::AddPauseCommand(&app, &exit_code);
   ebb::tools::AddResumeCommand(&app, &exit_code);
+  ebb::tools::AddScaleCommand(&app, &exit_code);
   ebb::tools::AddCancelCommand(&app, &exit_code);
   ebb::tools::AddCheckpointCommand(&app, &exit_code);
   ebb::tools::AddPredictCommand(&app, &exit_code);

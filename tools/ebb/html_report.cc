@@ -47,6 +47,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 td, th { text-align: left; padding: .25rem .6rem .25rem 0;
   border-bottom: 1px solid var(--line); }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n { white-space: nowrap; }
 pre { overflow-x: auto; font-size: .82rem; }
 svg { width: 100%; height: auto; display: block; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
@@ -298,12 +299,21 @@ std::string Disturbances(const RunReport& report) {
   if (report.events.empty()) return "";
   std::string rows;
   for (const PlannedEvent& event : report.events) {
+    const auto after = [](const std::optional<double>& seconds) {
+      return seconds ? absl::StrFormat("%.2f s", *seconds) : std::string();
+    };
     absl::StrAppend(&rows, "<tr><td class=\"n\">",
                     absl::StrFormat("%.1f s", event.seconds), "</td><td>",
-                    EscapeHtml(event.what), "</td></tr>");
+                    EscapeHtml(event.what), "</td><td class=\"n\">",
+                    after(event.resumed_s), "</td><td class=\"n\">",
+                    after(event.recovery_s), "</td></tr>");
   }
-  return Card("What was done", absl::StrCat("<div class=\"log\"><table>", rows,
-                                            "</table></div>"));
+  return Card(
+      "What was done",
+      absl::StrCat("<div class=\"log\"><table><tr><th class=\"n\">at</th>"
+                   "<th>what</th><th class=\"n\">taken up after</th>"
+                   "<th class=\"n\">counted again after</th></tr>",
+                   rows, "</table></div>"));
 }
 
 std::string Details(const RunReport& report) {

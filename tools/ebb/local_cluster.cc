@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +35,9 @@ constexpr absl::Duration kWorkerGrace = absl::Seconds(22);
 constexpr absl::Duration kServerGrace = absl::Seconds(25);
 constexpr absl::Duration kSchedulerGrace = absl::Seconds(10);
 constexpr absl::Duration kStartLimit = absl::Seconds(20);
+// What stands for the volume that servers share: any of them may go on with
+// what another had.
+constexpr absl::string_view kSharedCheckpoints = "shared";
 constexpr absl::Duration kLook = absl::Milliseconds(2);
 
 // Whether the file descriptor `info` (of /proc) is open to write.
@@ -46,6 +50,24 @@ bool OpenToWrite(const fs::path& info) {
     return (std::strtol(octal.c_str(), nullptr, 8) & O_ACCMODE) != O_RDONLY;
   }
   return false;
+}
+
+// How long a slow process stops and goes: short, so that nobody sees it but by
+// its speed; but a worker that emulates computing does so by waiting, which
+// goes on while it is stopped, so it must get through several batches each
+// time. At most a second, for leases last three.
+absl::Duration CycleOf(double share, absl::Duration batch_time) {
+  return std::clamp(10 * batch_time / share, absl::Milliseconds(100),
+                    absl::Seconds(1));
+}
+
+// A file that may not grow is as good as a disk that is full: the system
+// refuses to write, and the daemon has an error (RLIMIT_FSIZE, getrlimit(2)).
+void LimitFiles(pid_t pid, bool limited) {
+  rlimit limit = {};
+  if (prlimit(pid, RLIMIT_FSIZE, nullptr, &limit) != 0) return;
+  limit.rlim_cur = limited ? 0 : limit.rlim_max;
+  prlimit(pid, RLIMIT_FSIZE, &limit, nullptr);
 }
 
 // The parent of a process; 0: unknown.
@@ -95,6 +117,8 @@ absl::Status LocalCluster::Start() {
   const std::string address_file = folder_.File("scheduler.address");
   std::error_code ignored;
   fs::remove(address_file, ignored);
+  // Of runs that are resumed, too; servers say so where it is not there.
+  fs::create_directory(folder_.File(kSharedCheckpoints), ignored);
   EBB_RETURN_IF_ERROR(
       StartOne(kSchedulerName,
                Spec(kSchedulerName, "ebb-scheduler",
@@ -118,9 +142,14 @@ absl::Status LocalCluster::Start() {
 
 absl::Status LocalCluster::StartServer(int server) {
   const std::string name = ServerName(server);
-  std::vector<std::string> arguments = {"--id",        absl::StrCat(server),
-                                        "--scheduler", scheduler_front_,
-                                        "--state-dir", folder_.State(name)};
+  std::vector<std::string> arguments = {"--id",
+                                        absl::StrCat(server),
+                                        "--scheduler",
+                                        scheduler_front_,
+                                        "--state-dir",
+                                        folder_.State(name),
+                                        "--shared-checkpoints",
+                                        folder_.File(kSharedCheckpoints)};
   std::string listen = "127.0.0.1:0";
   if (options_.front) {
     // It must be found behind its front in each of its lives.
@@ -141,8 +170,11 @@ absl::Status LocalCluster::AddWorker(const std::string& name) {
   for (const std::string& folder : options_.plugin_folders) {
     arguments.insert(arguments.end(), {"--allow-plugins", folder});
   }
-  arguments.insert(arguments.end(), options_.worker_arguments.begin(),
-                   options_.worker_arguments.end());
+  if (options_.batch_time > absl::ZeroDuration()) {
+    arguments.insert(
+        arguments.end(),
+        {"--batch-time", absl::FormatDuration(options_.batch_time)});
+  }
   return StartOne(name, Spec(name, "ebb-worker", arguments));
 }
 
@@ -181,10 +213,72 @@ absl::Status LocalCluster::AwaitFile(const std::string& path,
 }
 
 std::vector<DaemonEvent> LocalCluster::Poll() {
-  return supervisor_.Poll(absl::Now());
+  auto events = supervisor_.Poll(absl::Now());
+  ApplyMachines();
+  return events;
+}
+
+void LocalCluster::ApplyMachines() {
+  for (auto& [daemon, machine] : machines_) {
+    const pid_t pid = supervisor_.Pid(daemon);
+    if (pid == 0) continue;
+    if (machine.disk_full && machine.limited != pid) {
+      LimitFiles(pid, true);
+      machine.limited = pid;
+    }
+    if (machine.share >= 1 || machine.frozen || machine.slowed == pid) continue;
+    const bool worker = workers_.contains(daemon);
+    // One that just ended is not there; its next life is.
+    slow_motion_
+        .Set(pid, machine.share,
+             CycleOf(machine.share,
+                     worker ? options_.batch_time : absl::ZeroDuration()))
+        .IgnoreError();
+    machine.slowed = pid;
+  }
+}
+
+bool LocalCluster::Freeze(const std::string& daemon) {
+  const auto machine = machines_.find(daemon);
+  if (machine != machines_.end()) {
+    machine->second.frozen = true;
+    slow_motion_.Clear(std::exchange(machine->second.slowed, 0));
+  }
+  return supervisor_.Freeze(daemon);
+}
+
+bool LocalCluster::Thaw(const std::string& daemon) {
+  const auto machine = machines_.find(daemon);
+  if (machine != machines_.end()) machine->second.frozen = false;
+  const bool thawed = supervisor_.Thaw(daemon);
+  ApplyMachines();
+  return thawed;
+}
+
+bool LocalCluster::Slow(const std::string& daemon, double share) {
+  Machine& machine = machines_[daemon];
+  slow_motion_.Clear(std::exchange(machine.slowed, 0));
+  machine.share = share;
+  ApplyMachines();
+  return supervisor_.Running(daemon);
+}
+
+bool LocalCluster::SetDiskFull(const std::string& daemon, bool full) {
+  Machine& machine = machines_[daemon];
+  machine.disk_full = full;
+  machine.limited = 0;
+  if (!full) LimitFiles(supervisor_.Pid(daemon), false);
+  ApplyMachines();
+  return supervisor_.Running(daemon);
 }
 
 absl::Status LocalCluster::Stop(std::vector<std::string>* problems) {
+  // They leave at their own speed, and can write a last version.
+  for (const auto& [daemon, machine] : machines_) {
+    slow_motion_.Clear(machine.slowed);
+    if (machine.disk_full) LimitFiles(supervisor_.Pid(daemon), false);
+  }
+  machines_.clear();
   const std::vector<std::string> workers(workers_.begin(), workers_.end());
   std::vector<std::string> servers;
   for (int i = 0; i < options_.servers; ++i) servers.push_back(ServerName(i));

@@ -14,10 +14,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tools/ebb/reserved_port.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/signals.h"
+#include "tools/ebb/slow_motion.h"
 #include "tools/ebb/supervisor.h"
 
 namespace ebb::tools {
@@ -29,8 +31,8 @@ struct LocalClusterOptions {
   std::string program_folder;
   // From the root.
   std::vector<std::string> plugin_folders;
-  // What each worker is told besides.
-  std::vector<std::string> worker_arguments;
+  // A batch of a worker takes at least so long.
+  absl::Duration batch_time = absl::ZeroDuration();
   // Where others are to reach the daemon that listens at `address`; empty
   // function: there. Called once for each daemon that serves.
   std::function<absl::StatusOr<std::string>(const std::string& daemon,
@@ -63,13 +65,26 @@ class LocalCluster {
   absl::Time NextDue() const { return supervisor_.NextDue(); }
 
   // --- On purpose; false: the daemon does not run now ------------------------
+  // Kills it; it comes back, not before `away` has passed.
+  bool KillFor(const std::string& daemon, absl::Duration away) {
+    return supervisor_.Kill(daemon, absl::Now() + away);
+  }
   // Kills it; it comes back, and where `then_at` names a point, kills itself
   // there.
   bool Kill(const std::string& daemon, const std::string& then_at = "");
   // Asks it to leave; it comes back. After `grace` it is killed.
   bool Terminate(const std::string& daemon, absl::Duration grace);
-  bool Freeze(const std::string& daemon) { return supervisor_.Freeze(daemon); }
-  bool Thaw(const std::string& daemon) { return supervisor_.Thaw(daemon); }
+  bool Freeze(const std::string& daemon);
+  bool Thaw(const std::string& daemon);
+  // Its machine: each life of the daemon gets `share` of the time (1: all of
+  // it) ...
+  bool Slow(const std::string& daemon, double share);
+  // ... and may write no byte to a file, or again.
+  bool SetDiskFull(const std::string& daemon, bool full);
+  // Where it keeps what it stores.
+  std::string StateFolder(const std::string& daemon) const {
+    return folder_.State(daemon);
+  }
   // A new worker, or a new life of one that was removed: what is left of the
   // old life is killed.
   absl::Status AddWorker(const std::string& name);
@@ -95,6 +110,8 @@ class LocalCluster {
                    const std::vector<std::string>& arguments) const;
   absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
   absl::Status StartServer(int server);
+  // Lets the present lives of the daemons have what their machines have.
+  void ApplyMachines();
   absl::Status AwaitFile(const std::string& path, const std::string& daemon);
   absl::Status StopGroup(const std::vector<std::string>& daemons,
                          absl::Duration grace,
@@ -109,6 +126,16 @@ class LocalCluster {
   std::set<std::string> workers_;             // All that there ever were.
   std::string scheduler_front_;               // Where daemons reach it.
   std::vector<ReservedPort> server_ports_;    // Those behind a front.
+
+  struct Machine {
+    double share = 1;
+    bool disk_full = false;
+    pid_t limited = 0;    // The life whose files may not grow.
+    pid_t slowed = 0;     // The life that is slow.
+    bool frozen = false;  // Stands still, so it is not to be continued.
+  };
+  std::map<std::string, Machine> machines_;  // Those that something ails.
+  SlowMotion slow_motion_;
 };
 
 // Kills all processes that descend from this one, and returns what they were.

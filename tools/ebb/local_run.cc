@@ -22,6 +22,7 @@
 #include "tools/ebb/html_report.h"
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/local_cluster.h"
+#include "tools/ebb/recovery_log.h"
 #include "tools/ebb/run_facts.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/run_tally.h"
@@ -129,6 +130,7 @@ class LocalRun {
   std::unique_ptr<StatusPoller> poller_;
   StatusWatcher watcher_;
   RunTally tally_;
+  RecoveryLog recoveries_;
   KnownMarks marks_;
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
   v1::GetStatusResponse polled_;  // ... and what it says.
@@ -236,6 +238,7 @@ bool LocalRun::Turn() {
   HandleStatus(now);
   if (JobEnded()) return !Audit();
   Disturb(now);
+  if (report_.cut_short) return !Audit();
   if (now - stray_looked_ >= absl::Seconds(1)) {
     stray_looked_ = now;
     const auto files = cluster_->StrayFiles();
@@ -338,6 +341,7 @@ void LocalRun::HandleStatus(absl::Time now) {
     seen_ = polled.number;
     polled_ = polled.response;
     See(polled_);
+    recoveries_.Add(polled_);
     for (const Notice& notice : watcher_.Update(polled.response, polled.when)) {
       if (notice.kind == Notice::Kind::kResult) {
         screen_.Print(absl::StrCat(notice.text, "\n"));
@@ -351,7 +355,7 @@ void LocalRun::HandleStatus(absl::Time now) {
     }
     const bool complete = report_.complete();
     if (complete && completed_ == absl::InfiniteFuture()) completed_ = now;
-    if (!complete) completed_ = absl::InfiniteFuture();
+    if (!complete && !report_.cut_short) completed_ = absl::InfiniteFuture();
   }
   const Progress progress = CurrentProgress(polled);
   screen_.Show(progress, now);
@@ -376,6 +380,10 @@ void LocalRun::Disturb(absl::Time now) {
   for (const std::string& line :
        options_.disturbance->Act(moment, cluster_.get(), &report_)) {
     screen_.Event(line, now);
+  }
+  if (options_.disturbance->EndsRun()) {
+    report_.cut_short = true;
+    completed_ = now;
   }
 }
 
@@ -446,6 +454,7 @@ void LocalRun::Finish() {
   report_.cpu_seconds = ChildrenCpuSeconds();
   tally_.Complete(&report_.status);
   if (options_.disturbance != nullptr) options_.disturbance->Finish(&report_);
+  recoveries_.Complete(submitted_, &report_.events);
   if (report_.audit) report_.status.set_updates(report_.audit->updates);
   if (options_.resume) {
     report_.applied_before =

@@ -1,5 +1,7 @@
 #include "tools/ebb/run_flags.h"
 
+#include <iostream>
+
 #include "tools/ebb/command.h"
 
 namespace ebb::tools {
@@ -19,6 +21,11 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
 int RunToItsEnd(const RunOptions& run) {
   const auto report = RunLocally(run);
   if (!report.ok()) return Report(report.status());
+  if (run.quiet) {  // Else they stand at the end of what was printed.
+    for (const std::string& problem : report->problems) {
+      std::cerr << "ebb: " << problem << "\n";
+    }
+  }
   if (report->interrupted) return kExitInterrupted;
   return report->problems.empty() ? kExitGood : kExitFailed;
 }

@@ -172,6 +172,67 @@ void AddShares(const v1::JobStatus& status, Json* json) {
   }
 }
 
+// Of those that stopped a daemon.
+std::string RecoveriesText(const std::vector<PlannedEvent>& events) {
+  const PlannedEvent* longest = nullptr;
+  std::vector<double> seconds;
+  for (const PlannedEvent& event : events) {
+    if (!event.recovery_s) continue;
+    seconds.push_back(*event.recovery_s);
+    if (longest == nullptr || *event.recovery_s > *longest->recovery_s) {
+      longest = &event;
+    }
+  }
+  if (longest == nullptr) return "";
+  std::sort(seconds.begin(), seconds.end());
+  return absl::StrFormat(
+      "%d, to the next example counted of what was lost: median %.2f s, "
+      "longest %.2f s (%s)",
+      seconds.size(), seconds[seconds.size() / 2], *longest->recovery_s,
+      longest->what);
+}
+
+std::string GoodputText(const RunReport& report) {
+  if (!report.goodput) return "";
+  const chaos::Goodput& goodput = *report.goodput;
+  std::string text = absl::StrFormat(
+      "%.3f: %s of %s examples that the workers alive could have computed",
+      goodput.value(), WithCommas(goodput.counted),
+      WithCommas(static_cast<int64_t>(goodput.possible())));
+  if (report.batch_time > absl::ZeroDuration()) {
+    absl::StrAppend(&text, ", at ", absl::FormatDuration(report.batch_time),
+                    " a batch (emulated)");
+  }
+  return text;
+}
+
+void AddChaos(const RunReport& report, Json* json) {
+  (*json)["events"] = Json::List();
+  for (const PlannedEvent& event : report.events) {
+    Json one = Json::Object();
+    one["seconds"] = event.seconds;
+    one["what"] = event.what;
+    one["resumed_s"] = OptionalJson(event.resumed_s);
+    one["recovery_s"] = OptionalJson(event.recovery_s);
+    (*json)["events"].Add(std::move(one));
+  }
+  (*json)["batch_time"] = absl::ToDoubleSeconds(report.batch_time);
+  if (!report.goodput) {
+    (*json)["goodput"] = Json();
+    return;
+  }
+  const chaos::Goodput& goodput = *report.goodput;
+  Json figures = Json::Object();
+  figures["value"] = goodput.value();
+  figures["counted"] = goodput.counted;
+  figures["possible"] = goodput.possible();
+  figures["rate_of_one_worker"] = goodput.rate;
+  figures["worker_seconds"] = absl::ToDoubleSeconds(goodput.worker_time);
+  figures["from_seconds"] = absl::ToDoubleSeconds(goodput.begin);
+  figures["to_seconds"] = absl::ToDoubleSeconds(goodput.end);
+  (*json)["goodput"] = std::move(figures);
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, int>> PartitionsByServer(
@@ -226,8 +287,24 @@ std::optional<double> RunReport::test_loss() const {
   return last->loss();
 }
 
+int64_t RunReport::recomputed() const {
+  int64_t computed = 0;
+  for (const auto& share : status.shares()) computed += share.examples();
+  return std::max<int64_t>(0,
+                           computed - (status.applied_min() - applied_before));
+}
+
 void Judge(RunReport* report) {
   std::vector<std::string>& problems = report->problems;
+  if (report->cut_short) {
+    if (!report->audit) {
+      problems.push_back("there was no audit");
+      return;
+    }
+    const auto wrong = report->audit->Problems(report->complete());
+    problems.insert(problems.end(), wrong.begin(), wrong.end());
+    return;
+  }
   if (!report->complete()) {
     // That nothing came of it is no news where somebody said why.
     if (!problems.empty() && report->status.applied_min() == 0) return;
@@ -257,24 +334,6 @@ void Judge(RunReport* report) {
                           : std::string("none")));
   }
 }
-
-namespace {
-
-std::string GoodputText(const RunReport& report) {
-  if (!report.goodput) return "";
-  const chaos::Goodput& goodput = *report.goodput;
-  std::string text = absl::StrFormat(
-      "%.3f: %s of %s examples that the workers alive could have computed",
-      goodput.value(), WithCommas(goodput.counted),
-      WithCommas(static_cast<int64_t>(goodput.possible())));
-  if (report.batch_time > absl::ZeroDuration()) {
-    absl::StrAppend(&text, ", at ", absl::FormatDuration(report.batch_time),
-                    " a batch (emulated)");
-  }
-  return text;
-}
-
-}  // namespace
 
 std::string ReportText(const RunReport& report, const Console& console) {
   const v1::JobStatus& status = report.status;
@@ -323,6 +382,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
   if (!report.events.empty()) {
     line("disturbances",
          WithCommas(static_cast<int64_t>(report.events.size())));
+    line("recoveries", RecoveriesText(report.events));
   }
   line("goodput", GoodputText(report));
   line("run", absl::StrCat(report.folder,
@@ -333,35 +393,6 @@ std::string ReportText(const RunReport& report, const Console& console) {
   }
   return out;
 }
-
-namespace {
-
-void AddChaos(const RunReport& report, Json* json) {
-  (*json)["events"] = Json::List();
-  for (const PlannedEvent& event : report.events) {
-    Json one = Json::Object();
-    one["seconds"] = event.seconds;
-    one["what"] = event.what;
-    (*json)["events"].Add(std::move(one));
-  }
-  (*json)["batch_time"] = absl::ToDoubleSeconds(report.batch_time);
-  if (!report.goodput) {
-    (*json)["goodput"] = Json();
-    return;
-  }
-  const chaos::Goodput& goodput = *report.goodput;
-  Json figures = Json::Object();
-  figures["value"] = goodput.value();
-  figures["counted"] = goodput.counted;
-  figures["possible"] = goodput.possible();
-  figures["rate_of_one_worker"] = goodput.rate;
-  figures["worker_seconds"] = absl::ToDoubleSeconds(goodput.worker_time);
-  figures["from_seconds"] = absl::ToDoubleSeconds(goodput.begin);
-  figures["to_seconds"] = absl::ToDoubleSeconds(goodput.end);
-  (*json)["goodput"] = std::move(figures);
-}
-
-}  // namespace
 
 Json ReportJson(const RunReport& report) {
   const v1::JobStatus& status = report.status;
@@ -391,6 +422,7 @@ Json ReportJson(const RunReport& report) {
   for (const std::string& daemon : report.kills) json["kills"].Add(daemon);
   if (!report.events.empty() || report.goodput) AddChaos(report, &json);
   json["leases_repeated"] = status.leases_repeated();
+  json["examples_recomputed"] = report.recomputed();
   json["evaluations"] = EvaluationsJson(status);
   AddShares(status, &json);
   json["expectations"] = Json::List();

@@ -17,6 +17,7 @@
 #include "tools/ebb/audit.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/json.h"
+#include "tools/ebb/planned_event.h"
 
 namespace ebb::tools {
 
@@ -39,17 +40,12 @@ struct Restarts {
   int total() const { return scheduler + servers + workers; }
 };
 
-// Something that was done to a daemon or a link on purpose.
-struct PlannedEvent {
-  double seconds = 0;  // Since the submission.
-  std::string what;    // "worker-3 removed".
-};
-
 struct RunReport {
   v1::Job job;
   v1::JobStatus status;  // The last one.
   std::string folder;    // As a person would write it.
   bool interrupted = false;
+  bool cut_short = false;      // By whoever disturbed it, as planned.
   double seconds = 0;          // From the submission to the end of training.
   int64_t applied_before = 0;  // By earlier parts of a resumed run.
   double total_seconds = 0;    // From the start of the program.
@@ -72,6 +68,9 @@ struct RunReport {
     return seconds > 0 && applied > 0 ? static_cast<double>(applied) / seconds
                                       : 0;
   }
+  // Examples that workers computed beyond those that had to be: their pushes
+  // were lost, or undone. As far as they came to say so.
+  int64_t recomputed() const;
   // Of the last evaluation.
   std::optional<double> accuracy() const;
   std::optional<double> test_loss() const;

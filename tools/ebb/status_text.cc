@@ -35,6 +35,12 @@ std::string ItemText(const v1::WorkerStatus::Item& item) {
 
 std::string PidText(int64_t pid) { return pid > 0 ? absl::StrCat(pid) : ""; }
 
+std::string StateText(const v1::ServerStatus& server, const Console& console) {
+  if (!server.connected()) return Paint(console, Ink::kRed, "away");
+  return server.leaving() ? Paint(console, Ink::kYellow, "leaving")
+                          : Paint(console, Ink::kGreen, "up");
+}
+
 std::string DaemonTable(const v1::GetStatusResponse& status,
                         const std::string& scheduler_address,
                         const Console& console) {
@@ -55,9 +61,7 @@ std::string DaemonTable(const v1::GetStatusResponse& status,
     if (!server.problem().empty()) {
       absl::StrAppend(&work, ", ", Paint(console, Ink::kRed, server.problem()));
     }
-    table.Add({ServerName(server.server()),
-               server.connected() ? Paint(console, Ink::kGreen, "up")
-                                  : Paint(console, Ink::kRed, "away"),
+    table.Add({ServerName(server.server()), StateText(server, console),
                Since(status, server.since_unix_ms()),
                PidText(server.process_id()), server.address(), work});
   }
@@ -92,9 +96,9 @@ std::string JobName(const v1::GetStatusResponse& status,
 }
 
 std::string JobTable(const v1::GetStatusResponse& status) {
-  TextTable table(
-      {"JOB", "STATE", "ITEMS", "DURABLE", "APPLIED", "SPEED", "LOSS", "TEST"},
-      {2, 3, 4, 5, 6, 7});
+  TextTable table({"JOB", "STATE", "PRIORITY", "WORKERS", "ITEMS", "DURABLE",
+                   "APPLIED", "SPEED", "LOSS", "TEST"},
+                  {2, 3, 4, 5, 6, 7, 8, 9});
   for (const v1::JobStatus& job : status.jobs()) {
     v1::GetStatusResponse one;
     *one.add_jobs() = job;
@@ -104,6 +108,8 @@ std::string JobTable(const v1::GetStatusResponse& status) {
     };
     table.Add(
         {JobName(status, job), StateWord(job.summary().state()),
+         absl::StrCat(job.priority()),
+         absl::StrCat(job.workers(), "/", job.workers_wanted()),
          absl::StrCat(job.summary().full_items(), "/", job.summary().items()),
          absl::StrCat(job.summary().durable_items()),
          // A scheduler in a new life has yet to hear of it.
@@ -190,6 +196,7 @@ Json WorkerJson(const v1::WorkerStatus& worker) {
   json["session"] = worker.session();
   json["state"] = StateWord(worker.state());
   json["since_unix_ms"] = worker.since_unix_ms();
+  json["job"] = worker.job();
   json["clock"] = worker.clock();
   json["examples"] = worker.examples();
   json["examples_per_second"] = worker.examples_per_second();
@@ -217,6 +224,7 @@ Json ServerJson(const v1::ServerStatus& server) {
   json["session"] = server.session();
   json["address"] = server.address();
   json["connected"] = server.connected();
+  json["leaving"] = server.leaving();
   json["since_unix_ms"] = server.since_unix_ms();
   json["partitions"] = server.partitions();
   json["updates"] = server.updates();
@@ -233,6 +241,17 @@ Json JobJson(const v1::JobStatus& job) {
   json["state"] = StateWord(job.summary().state());
   json["generation"] = job.summary().generation();
   json["rolled_back"] = job.rolled_back();
+  json["priority"] = job.priority();
+  json["workers"]["has"] = job.workers();
+  json["workers"]["wanted"] = job.workers_wanted();
+  json["workers"]["min"] = job.min_workers();
+  json["workers"]["max"] = job.max_workers();
+  json["workers"]["scaled"] = job.workers_scaled();
+  json["paused_by_operator"] = job.paused_by_operator();
+  json["servers"]["max"] = job.max_servers();
+  json["servers"]["moving"] = job.moving();
+  json["servers"]["moved"] = job.moved();
+  json["servers"]["taken_over"] = job.taken_over();
   json["epochs"] = job.summary().epochs();
   json["items"] = job.summary().items();
   json["full_items"] = job.summary().full_items();

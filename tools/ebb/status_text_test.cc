@@ -52,6 +52,9 @@ v1::GetStatusResponse Status() {
   loss = job->add_losses();
   loss->set_epoch(1);
   loss->set_mean(0.5);
+  job->set_priority(10);
+  job->set_workers(3);
+  job->set_workers_wanted(8);
   auto* evaluation = job->add_evaluations();
   evaluation->set_loss(0.625);
   evaluation->set_accuracy(0.875);
@@ -74,8 +77,12 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "pushes back: no room, disk full\n"
       "worker-0   parked         103                  4/18@640  41.0k ex/s\n"
       "\n"
-      "JOB          STATE      ITEMS  DURABLE  APPLIED   SPEED  LOSS   TEST\n"
-      "fashion-mlp  running  100/512       90    25.0%  112k/s        0.875\n"
+      "JOB          STATE    PRIORITY  WORKERS    ITEMS  DURABLE  APPLIED   "
+      "SPEED  "
+      "LOSS   TEST\n"
+      "fashion-mlp  running        10      3/8  100/512       90    25.0%  "
+      "112k/s  "
+      "      0.875\n"
       "\n"
       "fashion-mlp\n"
       "EPOCH    LOSS  TEST LOSS  ACCURACY\n"

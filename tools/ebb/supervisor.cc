@@ -86,7 +86,8 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
     events->push_back(std::move(event));
     return;
   }
-  daemon->due = now + policy_.WaitAfter(daemon->short_lives);
+  daemon->due = std::max(now + policy_.WaitAfter(daemon->short_lives),
+                         std::exchange(daemon->back_at, absl::InfinitePast()));
 }
 
 void Supervisor::StartAgain(const std::string& name, Daemon* daemon,
@@ -126,8 +127,10 @@ bool Supervisor::Send(absl::string_view daemon, int signal) {
   return true;
 }
 
-bool Supervisor::Kill(absl::string_view daemon) {
-  return Send(daemon, SIGKILL);
+bool Supervisor::Kill(absl::string_view daemon, absl::Time back_at) {
+  if (!Send(daemon, SIGKILL)) return false;
+  Find(daemon)->back_at = back_at;
+  return true;
 }
 
 bool Supervisor::Terminate(absl::string_view daemon, absl::Time kill_at) {

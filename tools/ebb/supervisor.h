@@ -92,9 +92,10 @@ class Supervisor {
   // When Poll has something to start or to kill; infinite: nothing.
   absl::Time NextDue() const;
 
-  // Kills it with SIGKILL; it is started again, unless it was stopped. False:
-  // it does not run.
-  bool Kill(absl::string_view daemon);
+  // Kills it with SIGKILL; it is started again, not before `back_at`, unless it
+  // was stopped. False: it does not run.
+  bool Kill(absl::string_view daemon,
+            absl::Time back_at = absl::InfinitePast());
   // The same; the life that follows is `next`, which is told to kill itself at
   // `place`.
   bool KillThenAt(absl::string_view daemon, const ProcessSpec& next,
@@ -131,6 +132,7 @@ class Supervisor {
     absl::Time started = absl::InfinitePast();
     absl::Time due = absl::InfiniteFuture();
     absl::Time kill_at = absl::InfiniteFuture();
+    absl::Time back_at = absl::InfinitePast();  // The next life.
     int short_lives = 0;
     Orders orders;         // To the life that runs; at_place: see Death.
     bool stopped = false;  // No life follows.

@@ -240,6 +240,21 @@ TEST_F(SupervisorTest, ALifeMayBeToldToKillItself) {
   EXPECT_EQ(event.place, "");
 }
 
+TEST_F(SupervisorTest, WhatIsKilledMayStayAwayForAWhile) {
+  Supervisor supervisor(RestartPolicy{.first_wait = absl::Seconds(1)});
+  const ProcessSpec sleep = Shell("exec sleep 100");
+  ASSERT_TRUE(supervisor.Start("w", sleep, sleep, now_).ok());
+  EXPECT_TRUE(supervisor.Kill("w", now_ + absl::Seconds(60)));
+  EXPECT_TRUE(NextEvent(&supervisor).as_told);
+  EXPECT_EQ(supervisor.NextDue(), now_ + absl::Seconds(60));
+  now_ += absl::Seconds(60);
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+  // That was once.
+  EXPECT_TRUE(supervisor.Kill("w"));
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
+  EXPECT_EQ(supervisor.NextDue(), now_ + absl::Seconds(1));
+}
+
 TEST_F(SupervisorTest, StoppedDaemonsEndAndStayAway) {
   Supervisor supervisor(RestartPolicy{});
   const ProcessSpec drains = Shell(

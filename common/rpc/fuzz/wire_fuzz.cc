@@ -77,7 +77,7 @@ void CheckStream(const std::string& bytes) {
 
 void Check(uint8_t kind, size_t slice, const std::string& bytes) {
   const Payload payload = InSlices(bytes, slice);
-  switch (kind % 9) {
+  switch (kind % 11) {
     case 0:
       return CheckWire(&DecodePushRequest, payload);
     case 1:
@@ -96,6 +96,10 @@ void Check(uint8_t kind, size_t slice, const std::string& bytes) {
       return CheckStream<v1::WorkerToScheduler>(bytes);
     case 8:
       return CheckStream<v1::SchedulerToWorker>(bytes);
+    case 9:
+      return CheckWire(&DecodeFetchRequest, payload);
+    case 10:
+      return CheckWire(&DecodeFetchReply, payload);
   }
 }
 

@@ -28,6 +28,7 @@ namespace {
 constexpr char kPush[] = "/ebb.v1.ParameterServer/Push";
 constexpr char kPull[] = "/ebb.v1.ParameterServer/Pull";
 constexpr char kClock[] = "/ebb.v1.ParameterServer/Clock";
+constexpr char kFetch[] = "/ebb.v1.ParameterServer/Fetch";
 
 class GrpcPsChannel : public PsChannel {
  public:
@@ -67,6 +68,12 @@ class GrpcPsChannel : public PsChannel {
         kClock, Encode(update), kDeadline,
         [](const Payload&) { return absl::StatusOr<Nothing>(Nothing{}); },
         [](absl::StatusOr<Nothing>) {});
+  }
+
+  void Fetch(const FetchRequest& request, absl::Duration deadline,
+             FetchDone done) override {
+    Start<FetchReply>(kFetch, Encode(request), deadline, &DecodeFetchReply,
+                      std::move(done));
   }
 
  private:

@@ -63,7 +63,7 @@ class Traffic {
   int running_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
-// One push, pull or clock. gRPC's part of it, which lives until OnDone, and
+// One push, pull or fetch. gRPC's part of it, which lives until OnDone, and
 // what the handler's `done` holds, which may live longer: they meet in
 // `finished`, whose first setter alone calls Finish.
 class DataCall : public grpc::ServerUnaryReactor {
@@ -166,14 +166,15 @@ class ReadVersionCall
   bool ok_ ABSL_GUARDED_BY(mu_) = false;
 };
 
+using PsAdminBase = v1::ParameterServer::WithCallbackMethod_GetLedgers<
+    v1::ParameterServer::WithCallbackMethod_ListVersions<
+        v1::ParameterServer::WithCallbackMethod_ReadVersion<
+            v1::ParameterServer::WithCallbackMethod_VerifyVersions<
+                v1::ParameterServer::Service>>>>;
 using PsBase = v1::ParameterServer::WithRawCallbackMethod_Push<
     v1::ParameterServer::WithRawCallbackMethod_Pull<
         v1::ParameterServer::WithRawCallbackMethod_Clock<
-            v1::ParameterServer::WithCallbackMethod_GetLedgers<
-                v1::ParameterServer::WithCallbackMethod_ListVersions<
-                    v1::ParameterServer::WithCallbackMethod_ReadVersion<
-                        v1::ParameterServer::WithCallbackMethod_VerifyVersions<
-                            v1::ParameterServer::Service>>>>>>>;
+            v1::ParameterServer::WithRawCallbackMethod_Fetch<PsAdminBase>>>>;
 
 class PsService : public PsBase, public StoppableService {
  public:
@@ -215,6 +216,13 @@ class PsService : public PsBase, public StoppableService {
     traffic_.CallEnded();
     *response = ToByteBuffer(Payload());  // ClockResponse has no fields.
     return Refuse(context, absl::OkStatus());
+  }
+
+  grpc::ServerUnaryReactor* Fetch(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* response) override {
+    return Serve<FetchRequest, FetchReply>(
+        context, request, response, &DecodeFetchRequest, &PsHandler::Fetch);
   }
 
   grpc::ServerUnaryReactor* GetLedgers(

@@ -198,7 +198,12 @@ using SchedulerBase = S::WithCallbackMethod_WorkerSession<
             S::WithCallbackMethod_Explain<S::WithCallbackMethod_GetJob<
                 S::WithCallbackMethod_CheckpointNow<
                     S::WithCallbackMethod_CancelJob<
-                        S::WithCallbackMethod_ResolveItem<S::Service>>>>>>>>>>;
+                        S::WithCallbackMethod_PauseJob<
+                            S::WithCallbackMethod_ResumeJob<
+                                S::WithCallbackMethod_ScaleJob<
+                                    S::WithCallbackMethod_RollbackJob<
+                                        S::WithCallbackMethod_ResolveItem<
+                                            S::Service>>>>>>>>>>>>>>;
 
 class SchedulerService : public SchedulerBase, public StoppableService {
  public:
@@ -258,6 +263,10 @@ class SchedulerService : public SchedulerBase, public StoppableService {
   EBB_ADMIN_METHOD(GetJob)
   EBB_ADMIN_METHOD(CheckpointNow)
   EBB_ADMIN_METHOD(CancelJob)
+  EBB_ADMIN_METHOD(PauseJob)
+  EBB_ADMIN_METHOD(ResumeJob)
+  EBB_ADMIN_METHOD(ScaleJob)
+  EBB_ADMIN_METHOD(RollbackJob)
   EBB_ADMIN_METHOD(ResolveItem)
 #undef EBB_ADMIN_METHOD
 

@@ -16,6 +16,9 @@ int64_t SizeOf(const PullReply& reply) {
   }
   return size;
 }
+int64_t SizeOf(const FetchReply& reply) {
+  return static_cast<int64_t>(reply.manifest.size()) + reply.values.size();
+}
 
 absl::Status ChannelDestroyed() {
   return absl::CancelledError("the channel was destroyed");
@@ -27,8 +30,7 @@ absl::Status Gone() { return absl::UnavailableError("the other side is gone"); }
 
 // --- Calls -------------------------------------------------------------------
 
-uint64_t Calls::Add(std::variant<PsChannel::PushDone, PsChannel::PullDone> done,
-                    absl::Duration deadline) {
+uint64_t Calls::Add(Done done, absl::Duration deadline) {
   {
     MutexLock lock(&mu_);
     const uint64_t id = next_++;
@@ -61,17 +63,12 @@ bool Calls::Take(uint64_t call, Call* taken) {
   return true;
 }
 
-void Calls::Complete(uint64_t call, PushReply reply) {
+template <typename Reply>
+void Calls::Complete(uint64_t call, Reply reply) {
+  using ReplyDone = std::function<void(absl::StatusOr<Reply>)>;
   Call taken;
   if (!Take(call, &taken)) return;
-  box_.Post([done = std::get<PsChannel::PushDone>(std::move(taken.done)),
-             reply = std::move(reply)]() mutable { done(std::move(reply)); });
-}
-
-void Calls::Complete(uint64_t call, PullReply reply) {
-  Call taken;
-  if (!Take(call, &taken)) return;
-  box_.Post([done = std::get<PsChannel::PullDone>(std::move(taken.done)),
+  box_.Post([done = std::get<ReplyDone>(std::move(taken.done)),
              reply = std::move(reply)]() mutable { done(std::move(reply)); });
 }
 
@@ -157,28 +154,34 @@ std::shared_ptr<Endpoint::Ticket<Reply>> Endpoint::Begin(
   return nullptr;
 }
 
-void Endpoint::Push(std::shared_ptr<Calls> calls, uint64_t call,
-                    PushRequest request) {
-  auto ticket = Begin<PushReply>(std::move(calls), call);
+template <typename Request, typename Reply>
+void Endpoint::Serve(std::shared_ptr<Calls> calls, uint64_t call,
+                     Request request,
+                     void (PsHandler::*method)(Request,
+                                               std::function<void(Reply)>)) {
+  auto ticket = Begin<Reply>(std::move(calls), call);
   if (ticket == nullptr) return;
-  box_->Post([this, ticket = std::move(ticket),
+  box_->Post([this, method, ticket = std::move(ticket),
               request = std::move(request)]() mutable {
     if (!ticket->Running()) return;
-    ps_->Push(std::move(request),
-              [ticket](PushReply reply) { ticket->Answer(std::move(reply)); });
+    (ps_->*method)(std::move(request),
+                   [ticket](Reply reply) { ticket->Answer(std::move(reply)); });
   });
+}
+
+void Endpoint::Push(std::shared_ptr<Calls> calls, uint64_t call,
+                    PushRequest request) {
+  Serve(std::move(calls), call, std::move(request), &PsHandler::Push);
 }
 
 void Endpoint::Pull(std::shared_ptr<Calls> calls, uint64_t call,
                     PullRequest request) {
-  auto ticket = Begin<PullReply>(std::move(calls), call);
-  if (ticket == nullptr) return;
-  box_->Post([this, ticket = std::move(ticket),
-              request = std::move(request)]() mutable {
-    if (!ticket->Running()) return;
-    ps_->Pull(std::move(request),
-              [ticket](PullReply reply) { ticket->Answer(std::move(reply)); });
-  });
+  Serve(std::move(calls), call, std::move(request), &PsHandler::Pull);
+}
+
+void Endpoint::Fetch(std::shared_ptr<Calls> calls, uint64_t call,
+                     FetchRequest request) {
+  Serve(std::move(calls), call, std::move(request), &PsHandler::Fetch);
 }
 
 void Endpoint::Clock(const ClockUpdate& update) {

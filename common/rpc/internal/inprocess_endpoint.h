@@ -24,20 +24,22 @@ namespace ebb::rpc::internal {
 // The calls of one channel, and the thread that answers them. Thread-safe.
 class Calls {
  public:
+  using Done = std::variant<PsChannel::PushDone, PsChannel::PullDone,
+                            PsChannel::FetchDone>;
+
   // Fails with kDeadlineExceeded when nothing else happens before; at once,
   // with kCancelled, when Finish was called.
-  uint64_t Add(std::variant<PsChannel::PushDone, PsChannel::PullDone> done,
-               absl::Duration deadline);
+  uint64_t Add(Done done, absl::Duration deadline);
   // These do nothing when the call is over.
-  void Complete(uint64_t call, PushReply reply);
-  void Complete(uint64_t call, PullReply reply);
+  template <typename Reply>
+  void Complete(uint64_t call, Reply reply);
   void Fail(uint64_t call, absl::Status status);
   // Fails all with kCancelled. No callback comes later.
   void Finish();
 
  private:
   struct Call {
-    std::variant<PsChannel::PushDone, PsChannel::PullDone> done;
+    Done done;
     bool timed = false;
     Mailbox::Timer timer;
   };
@@ -64,6 +66,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
 
   void Push(std::shared_ptr<Calls> calls, uint64_t call, PushRequest request);
   void Pull(std::shared_ptr<Calls> calls, uint64_t call, PullRequest request);
+  void Fetch(std::shared_ptr<Calls> calls, uint64_t call, FetchRequest request);
   void Clock(const ClockUpdate& update);
   // False: nobody accepts sessions of this kind here.
   bool Accept(std::shared_ptr<Pipe<WorkerToScheduler, SchedulerToWorker>> pipe);
@@ -85,6 +88,9 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   template <typename Reply>
   std::shared_ptr<Ticket<Reply>> Begin(std::shared_ptr<Calls> calls,
                                        uint64_t call);
+  template <typename Request, typename Reply>
+  void Serve(std::shared_ptr<Calls> calls, uint64_t call, Request request,
+             void (PsHandler::*method)(Request, std::function<void(Reply)>));
   // False: it is over.
   bool Running(uint64_t key);
   bool End(uint64_t key);

@@ -9,6 +9,8 @@
 #include "common/protocol/plan_codec.h"
 #include "common/protocol/sealed.h"
 #include "server/store/internal/blob_records.h"
+#include "server/store/internal/folder_layout.h"
+#include "server/store/internal/folder_manifest.h"
 #include "server/store/internal/manifest.h"
 
 namespace ebb::server {
@@ -34,6 +36,26 @@ void DecodeAManifest(absl::string_view bytes) {
   Check(manifest->DistinctBlocks().size() <= bytes.size());
 }
 
+void DecodeAFolderManifest(absl::string_view bytes) {
+  const auto manifest = DecodeFolderManifest(bytes);
+  if (!manifest.ok()) return;
+  const std::string form = EncodeFolderManifest(*manifest);
+  const auto again = DecodeFolderManifest(form);
+  Check(again.ok() && EncodeFolderManifest(*again) == form);
+  for (const StoredBlock& block : manifest->version.DistinctBlocks()) {
+    const BlockPlace& place = manifest->places.at(block.number);
+    const Pack& pack = manifest->packs.at(place.pack);
+    Check(place.offset <= pack.bytes &&
+          SealedBlockBytes(block.floats) <= pack.bytes - place.offset);
+  }
+}
+
+void ParseAName(absl::string_view name) {
+  if (const auto term = ParseTermFolder(name)) Check(term->Name() == name);
+  if (const auto file = ParseVersionFile(name)) Check(file->Name() == name);
+  if (const auto pack = ParsePackFile(name)) Check(PackFile(*pack) == name);
+}
+
 void DecodeAJob(absl::string_view bytes) {
   const auto job = DecodeStoredJob(bytes);
   if (!job.ok()) return;
@@ -53,6 +75,9 @@ void DecodeAnything(absl::string_view input) {
   for (const uint32_t version : {1, 2}) {
     DecodeAManifest(Seal("EBBM", version, input));
   }
+  DecodeAFolderManifest(input);
+  DecodeAFolderManifest(Seal("EBBV", 1, input));
+  ParseAName(input);
   DecodeAJob(input);
   DecodeAJob(Seal("EBBS", 1, input));
   DecodeARecord(input);

@@ -1,5 +1,7 @@
 #include "server/store/internal/database.h"
 
+#include <cstdarg>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -8,6 +10,7 @@
 #include "common/status_macros.h"
 #include "common/storage/store_folder.h"
 #include "rocksdb/cache.h"
+#include "rocksdb/env.h"
 #include "rocksdb/options.h"
 #include "rocksdb/table.h"
 #include "server/store/internal/cut_blocks.h"
@@ -16,6 +19,15 @@
 namespace ebb::server {
 
 namespace {
+
+// Of RocksDB's own log nobody would read anything that its answers do not say;
+// and where the disk is full, its second line that cannot be written aborts the
+// process, in packages that have assertions.
+class NoLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
 
 rocksdb::Options RocksOptions(const DatabaseOptions& options) {
   rocksdb::Options rocks;
@@ -42,9 +54,7 @@ rocksdb::Options RocksOptions(const DatabaseOptions& options) {
   // Spread what a sync would otherwise write in one go.
   rocks.bytes_per_sync = 1 << 20;
   rocks.wal_bytes_per_sync = 1 << 20;
-  rocks.keep_log_file_num = 2;
-  rocks.max_log_file_size = 4 << 20;
-  rocks.info_log_level = rocksdb::WARN_LEVEL;
+  rocks.info_log = std::make_shared<NoLog>();
   rocks.stats_dump_period_sec = 0;
   rocks.stats_persist_period_sec = 0;
   rocksdb::BlockBasedTableOptions table;

@@ -112,6 +112,27 @@ std::vector<StoredBlock> Manifest::DistinctBlocks() const {
   return all;
 }
 
+Cut CutOf(Manifest manifest) {
+  Cut cut;
+  cut.marks = std::move(manifest.marks);
+  cut.ledger = std::move(manifest.ledger);
+  cut.updates = manifest.updates;
+  cut.oracle = std::move(manifest.oracle);
+  cut.loss = std::move(manifest.loss);
+  return cut;
+}
+
+Manifest ManifestOf(const VersionKey& key, const Cut& cut) {
+  Manifest manifest;
+  manifest.key = key;
+  manifest.marks = cut.marks;
+  manifest.ledger = cut.ledger;
+  manifest.updates = cut.updates;
+  manifest.oracle = cut.oracle;
+  manifest.loss = cut.loss;
+  return manifest;
+}
+
 std::string EncodeManifest(const Manifest& manifest) {
   std::string body;
   FieldWriter writer(&body);

@@ -48,6 +48,10 @@ struct Manifest {
   std::vector<StoredBlock> DistinctBlocks() const;
 };
 
+// All of a cut but its arrays, and back.
+Manifest ManifestOf(const VersionKey& key, const Cut& cut);
+Cut CutOf(Manifest manifest);
+
 std::string EncodeManifest(const Manifest& manifest);
 // DataLoss unless `bytes` are what EncodeManifest gave; FailedPrecondition
 // when a newer ebb wrote them. What it returns is consistent: the blocks of

@@ -1,0 +1,176 @@
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/rpc/convert.h"
+#include "common/rpc/internal/check.h"
+#include "common/rpc/internal/fields.h"
+#include "common/rpc/internal/server_messages.h"
+#include "common/status_macros.h"
+
+// What a server says that it has.
+namespace ebb::rpc::internal {
+
+// Whoever adds a field is stopped here: convert it below, then count it.
+static_assert(kFields<RegisterServer> == 8 && kFields<JobRegistration> == 4 &&
+              kFields<PartitionRegistration> == 9 &&
+              kFields<RegisterPartitions> == 2);
+
+absl::Status GetServers(absl::string_view field,
+                        const google::protobuf::RepeatedField<int32_t>& from,
+                        std::vector<ServerId>* to) {
+  EBB_RETURN_IF_ERROR(AtMost(field, from.size(), kMaxServers));
+  to->reserve(from.size());
+  for (int32_t server : from) {
+    EBB_RETURN_IF_ERROR(NotNegative(field, server));
+    to->push_back(ServerId(server));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GetStored(
+    absl::string_view field, PartitionId partition,
+    const google::protobuf::RepeatedPtrField<v1::RoundVersion>& from,
+    std::vector<RoundVersion>* to) {
+  EBB_RETURN_IF_ERROR(AtMost(field, from.size(), kMaxRoundVersions));
+  to->reserve(from.size());
+  for (const v1::RoundVersion& message : from) {
+    EBB_ASSIGN_OR_RETURN(RoundVersion version, FromProto(message));
+    if (version.key.partition != partition) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          field, " of partition ", partition.value(),
+          " names one of partition ", version.key.partition.value()));
+    }
+    to->push_back(version);
+  }
+  return absl::OkStatus();
+}
+
+namespace {
+
+void Put(const PartitionRegistration& from, v1::PartitionRegistration* to) {
+  to->set_partition(from.partition.value());
+  to->set_term(from.term.value());
+  to->set_serving(from.serving);
+  to->set_marks(from.marks);
+  to->set_durable_marks(from.durable_marks);
+  for (const SkippedRange& range : from.skipped) {
+    *to->add_skipped() = ToProto(range);
+  }
+  to->set_oldest_round(from.oldest_round);
+  for (const RoundVersion& version : from.stored) {
+    *to->add_stored() = ToProto(version);
+  }
+  to->set_stored_term(from.stored_term.value());
+}
+
+absl::Status Get(v1::PartitionRegistration* from, PartitionRegistration* to) {
+  to->partition = PartitionId(from->partition());
+  to->term = Term(from->term());
+  to->serving = from->serving();
+  to->marks = std::move(*from->mutable_marks());
+  to->durable_marks = std::move(*from->mutable_durable_marks());
+  EBB_RETURN_IF_ERROR(AtMost("PartitionRegistration.skipped",
+                             from->skipped_size(), kMaxSkippedRanges));
+  to->skipped.reserve(from->skipped_size());
+  for (const v1::SkippedRange& message : from->skipped()) {
+    EBB_ASSIGN_OR_RETURN(SkippedRange range, FromProto(message));
+    to->skipped.push_back(range);
+  }
+  EBB_RETURN_IF_ERROR(
+      NotNegative("PartitionRegistration.oldest_round", from->oldest_round()));
+  to->oldest_round = from->oldest_round();
+  to->stored_term = Term(from->stored_term());
+  return GetStored("PartitionRegistration.stored", to->partition,
+                   from->stored(), &to->stored);
+}
+
+}  // namespace
+
+void Put(const JobRegistration& from, RecordSender* records,
+         v1::JobRegistration* to) {
+  if (from.record != nullptr) records->Put(from.record, to->mutable_record());
+  to->set_generation(from.generation.value());
+  *to->mutable_rollback() = ToProto(from.rollback);
+  for (const PartitionRegistration& partition : from.partitions) {
+    Put(partition, to->add_partitions());
+  }
+}
+
+absl::Status Get(v1::JobRegistration* from, RecordReceiver* records,
+                 JobRegistration* to) {
+  EBB_RETURN_IF_ERROR(Present("JobRegistration.record", from->has_record()));
+  EBB_RETURN_IF_ERROR(
+      Present("JobRegistration.rollback", from->has_rollback()));
+  EBB_RETURN_IF_ERROR(AtMost("JobRegistration.partitions",
+                             from->partitions_size(), kMaxPartitions));
+  EBB_ASSIGN_OR_RETURN(to->record, records->Take(from->mutable_record()));
+  to->generation = Generation(from->generation());
+  EBB_ASSIGN_OR_RETURN(to->rollback, FromProto(from->rollback()));
+  to->partitions.reserve(from->partitions_size());
+  for (v1::PartitionRegistration& partition : *from->mutable_partitions()) {
+    EBB_RETURN_IF_ERROR(OfJob("PartitionRegistration.partition",
+                              partition.partition(), *to->record));
+    EBB_RETURN_IF_ERROR(Get(&partition, &to->partitions.emplace_back()));
+  }
+  return absl::OkStatus();
+}
+
+void Put(const RegisterServer& from, RecordSender* records,
+         v1::ServerToScheduler* envelope) {
+  v1::RegisterServer* to = envelope->mutable_register_server();
+  to->set_server(from.server.value());
+  to->set_session(from.session.value());
+  to->set_address(ValidUtf8(from.address));
+  to->set_process_id(from.process_id);
+  for (ServerId server : from.known_servers) {
+    to->add_known_servers(server.value());
+  }
+  for (const JobRegistration& job : from.jobs) {
+    Put(job, records, to->add_jobs());
+  }
+  to->set_shared_folder(from.shared_folder);
+  to->set_leaving(from.leaving);
+}
+
+absl::Status Get(v1::RegisterServer* from, RecordReceiver* records,
+                 RegisterServer* to) {
+  EBB_RETURN_IF_ERROR(NotNegative("RegisterServer.server", from->server()));
+  EBB_RETURN_IF_ERROR(Named("RegisterServer.session", from->session()));
+  EBB_RETURN_IF_ERROR(
+      Present("RegisterServer.address", !from->address().empty()));
+  EBB_RETURN_IF_ERROR(
+      AtMost("RegisterServer.jobs", from->jobs_size(), kMaxJobs));
+  EBB_RETURN_IF_ERROR(
+      IsShort("RegisterServer.shared_folder", from->shared_folder()));
+  to->server = ServerId(from->server());
+  to->session = SessionId(from->session());
+  to->address = std::move(*from->mutable_address());
+  to->process_id = from->process_id();
+  EBB_RETURN_IF_ERROR(GetServers("RegisterServer.known_servers",
+                                 from->known_servers(), &to->known_servers));
+  to->jobs.reserve(from->jobs_size());
+  for (v1::JobRegistration& job : *from->mutable_jobs()) {
+    EBB_RETURN_IF_ERROR(Get(&job, records, &to->jobs.emplace_back()));
+  }
+  to->shared_folder = std::move(*from->mutable_shared_folder());
+  to->leaving = from->leaving();
+  return absl::OkStatus();
+}
+
+void Put(const RegisterPartitions& from, RecordSender* records,
+         v1::ServerToScheduler* envelope) {
+  v1::RegisterPartitions* to = envelope->mutable_register_partitions();
+  to->set_session(from.session.value());
+  Put(from.job, records, to->mutable_job());
+}
+
+absl::Status Get(v1::RegisterPartitions* from, RecordReceiver* records,
+                 RegisterPartitions* to) {
+  EBB_RETURN_IF_ERROR(Named("RegisterPartitions.session", from->session()));
+  EBB_RETURN_IF_ERROR(Present("RegisterPartitions.job", from->has_job()));
+  to->session = SessionId(from->session());
+  return Get(from->mutable_job(), records, &to->job);
+}
+
+}  // namespace ebb::rpc::internal

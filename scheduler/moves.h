@@ -1,0 +1,74 @@
+// The moves of a job's partitions that are under way.
+//
+// Not stored: a scheduler that starts draws a new term for every partition,
+// which ends every move. Thread-compatible. Belongs to a TrainingJob.
+#ifndef EBB_SCHEDULER_MOVES_H_
+#define EBB_SCHEDULER_MOVES_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <set>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+
+namespace ebb::scheduler {
+
+struct Move {
+  PartitionId partition;
+  ServerId source;
+  ServerId target;
+  SessionId target_session;
+  Term term;
+  absl::Time begun;
+  absl::Time last_sign;  // Of life, from the target.
+  int64_t copied = 0;    // Bytes.
+  int64_t total = 0;     // Of the first cut; 0: not known yet.
+};
+
+struct Moves {
+  std::map<PartitionId, Move> underway;
+  // Targets of moves that were given up.
+  struct Avoid {
+    absl::Time until;
+    int failures = 0;  // In a row.
+  };
+  std::map<ServerId, Avoid> avoid;
+  int64_t completed = 0;  // In the scheduler's life.
+  int64_t given_up = 0;
+
+  // Where the partitions go.
+  std::map<PartitionId, ServerId> Targets() const {
+    std::map<PartitionId, ServerId> targets;
+    for (const auto& [partition, move] : underway) {
+      targets[partition] = move.target;
+    }
+    return targets;
+  }
+  std::set<ServerId> Avoided(absl::Time now) const {
+    std::set<ServerId> servers;
+    for (const auto& [server, one] : avoid) {
+      if (one.until > now) servers.insert(server);
+    }
+    return servers;
+  }
+  absl::Time NextAvoidEnds(absl::Time after) const {
+    absl::Time next = absl::InfiniteFuture();
+    for (const auto& [server, one] : avoid) {
+      if (one.until > after) next = std::min(next, one.until);
+    }
+    return next;
+  }
+  absl::Time NextExpiry(absl::Duration timeout) const {
+    absl::Time next = absl::InfiniteFuture();
+    for (const auto& [partition, move] : underway) {
+      next = std::min(next, move.last_sign + timeout);
+    }
+    return next;
+  }
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_MOVES_H_

@@ -1,0 +1,373 @@
+// Partitions that change their server.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "scheduler/scheduler_fixture.h"
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr LinkId kNewLink(7);
+constexpr ServerId kNewServer(1);
+constexpr SessionId kNewSession(200);
+
+// As SchedulerFixture, with a second server. The job has two partitions.
+class SchedulerMovesTest : public SchedulerFixture {
+ protected:
+  void Say(LinkId link, const ServerToScheduler& message) {
+    SchedulerActions actions;
+    core_->OnServer(link, message, now_, &actions);
+    Do(std::move(actions));
+  }
+  void Up(LinkId link, ServerId id, SessionId session, std::string folder = "",
+          std::vector<JobRegistration> jobs = {}) {
+    RegisterServer message;
+    message.server = id;
+    message.session = session;
+    message.address = absl::StrCat("server-", id.value());
+    message.jobs = std::move(jobs);
+    message.shared_folder = std::move(folder);
+    Say(link, message);
+  }
+  void OtherUp(std::string folder = "") {
+    Up(kNewLink, kNewServer, kNewSession, std::move(folder));
+  }
+  void Gone(LinkId link) {
+    SchedulerActions actions;
+    core_->OnServerDisconnected(link, now_, &actions);
+    Do(std::move(actions));
+  }
+  // The last message of the kind that was sent on the link.
+  template <typename Message>
+  std::optional<Message> Sent(LinkId link) const {
+    std::optional<Message> found;
+    for (size_t i = 0; i < to_server_.size(); ++i) {
+      const auto* message = std::get_if<Message>(&to_server_[i]);
+      if (message != nullptr && to_server_links_[i] == link) found = *message;
+    }
+    return found;
+  }
+  // What one partition's new owner says of it.
+  JobRegistration Has(PartitionId p, Term term, int32_t full) const {
+    JobRegistration registration = Registration(full, full);
+    PartitionRegistration one = registration.partitions[p.value()];
+    one.term = one.stored_term = term;
+    registration.partitions = {one};
+    return registration;
+  }
+  const Ownership& At(PartitionId p) const { return job().placement().at(p); }
+};
+
+TEST_F(SchedulerMovesTest, AServerThatJoinsGetsItsShare) {
+  Ready();
+  OtherUp();
+  const auto order = Sent<MoveIn>(kNewLink);
+  ASSERT_TRUE(order);
+  EXPECT_EQ(order->partition, PartitionId(0));
+  EXPECT_EQ(order->source, kServerSession);
+  EXPECT_EQ(order->source_term, At(PartitionId(0)).drawn);
+  EXPECT_GT(order->term, order->source_term);
+  // Nothing has changed yet.
+  EXPECT_EQ(At(PartitionId(0)).owner, kServer);
+  EXPECT_TRUE(job().placement().AllRegistered());
+
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), order->term, 1)});
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+  EXPECT_EQ(At(PartitionId(0)).drawn, order->term);
+  EXPECT_TRUE(job().placement().AllRegistered());
+  for (const LinkId link : {kServerLink, kNewLink}) {
+    const auto moved = Sent<PartitionMoved>(link);
+    ASSERT_TRUE(moved);
+    EXPECT_EQ(moved->owner, kNewServer);
+    EXPECT_EQ(moved->term, order->term);
+  }
+  // One each: there is nothing more to do.
+  EXPECT_FALSE(Sent<MoveIn>(kNewLink));
+  EXPECT_THAT(job().moves().underway, IsEmpty());
+}
+
+// The fixture fails if the message is sent before the owner is stored.
+TEST_F(SchedulerMovesTest, ANewOwnerIsRememberedByTheNextScheduler) {
+  Ready();
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 1)});
+  Restart(stored_);
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+  EXPECT_EQ(job().state().owned_since[0], term);
+  // An owner of before that was not told does not get it back.
+  JobRegistration old = Registration(1, 1);
+  old.partitions[0].term = old.partitions[0].stored_term =
+      Term(term.value() - 1);
+  old.partitions[1].term = old.partitions[1].stored_term =
+      Term(term.value() - 1);
+  Up(kServerLink, kServer, kServerSession, "", {old});
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+  EXPECT_EQ(At(PartitionId(1)).owner, kServer);
+}
+
+TEST_F(SchedulerMovesTest, AMoveIsGivenUpWhenItsTargetIsLost) {
+  Ready();
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  const Term before = At(PartitionId(0)).drawn;
+  Gone(kNewLink);
+  // The source goes on, from memory, under a term that outranks the copy.
+  const auto grant = Sent<Grant>(kServerLink);
+  ASSERT_TRUE(grant);
+  ASSERT_THAT(grant->partitions, SizeIs(1));
+  EXPECT_EQ(grant->partitions[0].parent, before);
+  EXPECT_GT(grant->partitions[0].term, term);
+  EXPECT_EQ(job().moves().given_up, 1);
+
+  // It is too late for the copy.
+  OtherUp();
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 1)});
+  EXPECT_EQ(At(PartitionId(0)).owner, kServer);
+}
+
+TEST_F(SchedulerMovesTest, AMoveWithoutProgressIsGivenUpAndTriedAgain) {
+  Ready();
+  OtherUp();
+  const MoveIn order = *Sent<MoveIn>(kNewLink);
+  MoveProgress progress;
+  progress.session = kNewSession;
+  progress.job = job_;
+  progress.generation = order.generation;
+  progress.partition = order.partition;
+  progress.term = order.term;
+  const absl::Duration timeout = SchedulerOptions().move_timeout;
+  Tick(timeout / 2);
+  Say(kNewLink, progress);
+  Tick(timeout / 2);
+  EXPECT_THAT(job().moves().underway, SizeIs(1));
+  EXPECT_LE(core_->NextTick(), now_ + timeout / 2);
+  Tick(timeout / 2);
+  EXPECT_THAT(job().moves().underway, IsEmpty());
+  EXPECT_THAT(log_, Contains(HasSubstr("showed no progress")));
+  EXPECT_EQ(Sent<PartitionMoved>(kNewLink)->owner, kServer);
+  Register();
+  Tick(core_->NextTick() - now_);
+  EXPECT_TRUE(Sent<MoveIn>(kNewLink));
+  // Each time after a longer while.
+  Tick(timeout);
+  Register();
+  Tick(absl::Seconds(1));
+  EXPECT_FALSE(Sent<MoveIn>(kNewLink));
+  Tick(absl::Seconds(1));
+  EXPECT_TRUE(Sent<MoveIn>(kNewLink));
+}
+
+TEST_F(SchedulerMovesTest, AMoveThatFailsSaysWhy) {
+  Ready();
+  OtherUp();
+  MoveProgress progress;
+  progress.session = kNewSession;
+  progress.job = job_;
+  progress.generation = job().state().generation;
+  progress.term = Sent<MoveIn>(kNewLink)->term;
+  progress.failed = "there is no memory for it";
+  Say(kNewLink, progress);
+  EXPECT_THAT(log_, Contains(HasSubstr("there is no memory for it")));
+  EXPECT_EQ(At(PartitionId(0)).owner, kServer);
+}
+
+TEST_F(SchedulerMovesTest, AServerThatLeavesIsEmptiedFirst) {
+  Ready();
+  OtherUp();
+  Say(kNewLink, MovedIn{kNewSession,
+                        Has(PartitionId(0), Sent<MoveIn>(kNewLink)->term, 1)});
+  Say(kServerLink, ServerLeaving{kServerSession});
+  EXPECT_FALSE(Sent<LeaveNow>(kServerLink));
+  const auto order = Sent<MoveIn>(kNewLink);
+  ASSERT_TRUE(order);
+  EXPECT_EQ(order->partition, PartitionId(1));
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(1), order->term, 1)});
+  EXPECT_TRUE(Sent<LeaveNow>(kServerLink));
+  // Nobody waits for it: it has nothing.
+  Say(kServerLink, ServerGoodbye{kServerSession});
+  EXPECT_FALSE(core_->cluster().servers.contains(kServer));
+  Restart(stored_);
+  EXPECT_FALSE(core_->cluster().servers.contains(kServer));
+}
+
+TEST_F(SchedulerMovesTest, TheLastServerMayLeaveAtOnce) {
+  Ready();
+  Say(kServerLink, ServerLeaving{kServerSession});
+  EXPECT_TRUE(Sent<LeaveNow>(kServerLink));
+  // What it has waits for it.
+  Say(kServerLink, ServerGoodbye{kServerSession});
+  EXPECT_TRUE(core_->cluster().servers.contains(kServer));
+}
+
+TEST_F(SchedulerMovesTest, TheOperatorSaysOnHowManyServersAJobLies) {
+  Ready();
+  SchedulerActions actions;
+  ASSERT_TRUE(
+      core_->ScaleJob(job_, {.workers = {}, .servers = 1}, now_, &actions)
+          .ok());
+  Do(std::exchange(actions, {}));
+  OtherUp();
+  EXPECT_FALSE(Sent<MoveIn>(kNewLink));
+  ASSERT_TRUE(
+      core_->ScaleJob(job_, {.workers = {}, .servers = 0}, now_, &actions)
+          .ok());
+  Do(std::exchange(actions, {}));
+  EXPECT_TRUE(Sent<MoveIn>(kNewLink));
+  EXPECT_FALSE(
+      core_->ScaleJob(job_, {.workers = {}, .servers = -1}, now_, &actions)
+          .ok());
+}
+
+// Bug: the source, which was forgotten meanwhile, was looked for.
+TEST_F(SchedulerMovesTest, ACancelledJobMovesNoMore) {
+  Ready();
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Cancel(job_, now_, &actions).ok());
+  Do(std::move(actions));
+  EXPECT_THAT(job().moves().underway, IsEmpty());
+  Say(kServerLink, ServerLeaving{kServerSession});
+  EXPECT_TRUE(Sent<LeaveNow>(kServerLink));
+  Say(kServerLink, ServerGoodbye{kServerSession});
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 1)});
+  EXPECT_EQ(At(PartitionId(0)).owner, kServer);
+}
+
+// Bug: it outlived the move, and was believed by the next scheduler though the
+// source had gone on long since.
+TEST_F(SchedulerMovesTest, TheCopyOfAMoveThatWasGivenUpIsNoClaim) {
+  Ready();
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  Gone(kNewLink);
+  Register(2, 2);
+  Restart(stored_);
+  JobRegistration copy = Has(PartitionId(0), term, 1);
+  copy.partitions[0].serving = false;
+  Up(kNewLink, kNewServer, SessionId(201), "", {copy});
+  Tick(SchedulerOptions().takeover_after);
+  EXPECT_EQ(At(PartitionId(0)).owner, kServer);
+}
+
+// Bug: the evaluation waited for its time-out, a minute.
+TEST_F(SchedulerMovesTest, AnEvaluationBeginsAgainWhereItsValuesAreNow) {
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.evaluate_every = 1;
+  Submit(record);
+  Register(4, 4);
+  const auto before = Sent<TakeSnapshot>(kServerLink);
+  ASSERT_TRUE(before);
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 4)});
+  for (const LinkId link : {kServerLink, kNewLink}) {
+    const auto again = Sent<TakeSnapshot>(link);
+    ASSERT_TRUE(again);
+    EXPECT_GT(again->snapshot, before->snapshot);
+  }
+}
+
+// --- Takeover ----------------------------------------------------------------
+
+class SchedulerTakeoverTest : public SchedulerMovesTest {
+ protected:
+  // The server has everything; the other, with `folder`, nothing; then the
+  // server is away for as long as the scheduler waits.
+  void LoseServer(std::string folder) {
+    Up(kServerLink, kServer, kServerSession, "ours");
+    SchedulerActions actions;
+    Submit();
+    ASSERT_TRUE(
+        core_->ScaleJob(job_, {.workers = {}, .servers = 1}, now_, &actions)
+            .ok());
+    Do(std::move(actions));
+    Register();
+    OtherUp(std::move(folder));
+    Gone(kServerLink);
+    Tick(SchedulerOptions().takeover_after - absl::Seconds(1));
+    EXPECT_THAT(Grants(), IsEmpty());
+    EXPECT_LE(core_->NextTick(), now_ + absl::Seconds(1));
+    Tick(absl::Seconds(1));
+  }
+};
+
+TEST_F(SchedulerTakeoverTest, WhoSharesTheFolderTakesOver) {
+  LoseServer("ours");
+  const std::vector<Grant> grants = Grants();
+  ASSERT_THAT(grants, SizeIs(2));
+  EXPECT_THAT(grants[0].partitions, SizeIs(2));
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+  EXPECT_EQ(job().taken_over(), 2);
+  // And who is there: the one that is gone is waited for no more.
+  EXPECT_THAT(grants[1].known_servers, testing::ElementsAre(kNewServer));
+}
+
+// Bug: a broken connection while it gathers made it take what others had.
+TEST_F(SchedulerTakeoverTest, AStartingSchedulerTakesNothing) {
+  Up(kServerLink, kServer, kServerSession, "ours");
+  OtherUp("ours");
+  Submit();
+  Restart(stored_);
+  OtherUp("ours");
+  Gone(kNewLink);
+  OtherUp("ours");
+  EXPECT_TRUE(core_->gathering());
+  EXPECT_THAT(Grants(), IsEmpty());
+}
+
+TEST_F(SchedulerTakeoverTest, WhoDoesNotShareItDoesNot) {
+  LoseServer("another");
+  EXPECT_THAT(Grants(), IsEmpty());
+  EXPECT_EQ(At(PartitionId(0)).owner, kServer);
+}
+
+// What it has may be all there is until then.
+TEST_F(SchedulerTakeoverTest, AnOwnerOfBeforeForgetsWhenTheHeirHasItDurable) {
+  JobRegistration old;
+  LoseServer("ours");
+  old = Registration(2, 2);
+  for (PartitionRegistration& one : old.partitions) {
+    one.term = one.stored_term = Term(one.term.value() - 100);
+  }
+  const auto heir = [&](bool durable) {
+    JobRegistration registration = Registration(1, 1);
+    if (!durable) {
+      for (auto& one : registration.partitions) one.durable_marks.clear();
+    }
+    Say(kNewLink, RegisterPartitions{kNewSession, registration});
+  };
+  heir(false);
+  Up(kServerLink, kServer, SessionId(101), "ours", {old});
+  EXPECT_FALSE(Sent<PartitionMoved>(kServerLink));
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+  heir(true);
+  EXPECT_EQ(Sent<PartitionMoved>(kServerLink)->owner, kNewServer);
+}
+
+TEST_F(SchedulerTakeoverTest, TheNextSchedulerKnowsTheFolder) {
+  Up(kServerLink, kServer, kServerSession, "ours");
+  Submit();
+  Register();
+  Restart(stored_);
+  OtherUp("ours");
+  Tick(SchedulerOptions().takeover_after);
+  Tick(absl::Seconds(1));
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+}
+
+}  // namespace
+}  // namespace ebb::scheduler

@@ -1,0 +1,208 @@
+// What operators do to a job, and how it shares workers with others; see
+// training_job.h.
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+#include "scheduler/training_job.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+constexpr absl::string_view kPausedByOperator =
+    "an operator paused it; ebb resume lets it go on";
+
+std::string Limit(int32_t workers) {
+  return workers == 0 ? "no limit" : absl::StrCat(workers);
+}
+
+}  // namespace
+
+// --- Workers it shares -------------------------------------------------------
+
+int32_t TrainingJob::max_workers() const {
+  return state_.scaled_workers >= 0 ? state_.scaled_workers
+                                    : plan().max_workers;
+}
+
+// In rounds a round's items at any time, or its workers would be taken away at
+// the end of each round and given back at the beginning of the next.
+int64_t TrainingJob::OpenWork() const {
+  if (state_.phase != JobPhase::kRunning) return 0;
+  const int64_t unfinished = std::max<int64_t>(0, leases_.Unfinished());
+  if (!plan().rounds() || unfinished == 0) return unfinished;
+  return std::min<int64_t>(plan().consistency.round_items, plan().shards());
+}
+
+WorkerClaim TrainingJob::Claim(int64_t able, int64_t has,
+                               int64_t* limit) const {
+  *limit =
+      max_workers() > 0 ? max_workers() : std::numeric_limits<int64_t>::max();
+  WorkerClaim claim;
+  claim.priority = plan().priority;
+  claim.begun = HasBegun();
+  if (state_.phase == JobPhase::kPaused && !state_.paused_by_operator) {
+    return claim;  // Those that have an item may end it.
+  }
+  if (state_.phase != JobPhase::kRunning) {
+    *limit = 0;
+    return claim;
+  }
+  // While a server is away nothing can be gained, and what it has it keeps.
+  int64_t most = started_ && placement_.AllRegistered() ? OpenWork() : has;
+  claim.min = std::min<int64_t>(plan().min_workers, most);
+  claim.most = std::min({most, *limit, able});
+  return claim;
+}
+
+// --- Operators ---------------------------------------------------------------
+
+absl::Status TrainingJob::NotOver() const {
+  if (state_.phase != JobPhase::kCompleted &&
+      state_.phase != JobPhase::kCancelled) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("job ", record_->name, " is ", JobPhaseName(state_.phase)));
+}
+
+void TrainingJob::Cancel(Context* context) {
+  for (const auto& [p, target] : moves_.Targets()) {
+    GiveUpMove(p, "the job is cancelled", context);
+  }
+  state_.phase = JobPhase::kCancelled;
+  dirty_ = true;
+  RevokeLeases([](ItemId) { return true; }, context);
+}
+
+// What was quarantined before stays the reason: it is there still when the
+// operator's pause ends. What is applied becomes durable, for a pause may last.
+absl::Status TrainingJob::Pause(Context* context) {
+  if (absl::Status over = NotOver(); !over.ok()) return over;
+  if (state_.paused_by_operator) return absl::OkStatus();
+  state_.paused_by_operator = true;
+  if (state_.phase == JobPhase::kRunning)
+    state_.reason = std::string(kPausedByOperator);
+  state_.phase = JobPhase::kPaused;
+  dirty_ = true;
+  context->Log(
+      absl::StrCat("job=", record_->name, " is paused: ", kPausedByOperator));
+  RequestCheckpoint(context);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingJob::EndPause(Context* context) {
+  if (absl::Status over = NotOver(); !over.ok()) return over;
+  if (!state_.paused_by_operator) return absl::OkStatus();
+  state_.paused_by_operator = false;
+  dirty_ = true;
+  context->Log(
+      absl::StrCat("job=", record_->name, ": an operator ends its ", "pause"));
+  MaybeGoOn(context);
+  return absl::OkStatus();
+}
+
+// The last marks may have come while it was paused, and no others will.
+void TrainingJob::MaybeGoOn(Context* context) {
+  if (state_.phase != JobPhase::kPaused || state_.paused_by_operator ||
+      !state_.quarantined.empty()) {
+    return;
+  }
+  state_.phase = JobPhase::kRunning;
+  state_.reason.clear();
+  dirty_ = true;
+  MarksChanged(context);
+}
+
+absl::Status TrainingJob::ScaleWorkers(int32_t workers, Context* context) {
+  if (absl::Status over = NotOver(); !over.ok()) return over;
+  if (workers < 0 || (workers > 0 && workers < plan().min_workers)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "job ", record_->name, " cannot take ", workers,
+        " workers at most: it takes ", plan().min_workers,
+        " at least (workers.min); name as many, or 0 for no limit"));
+  }
+  if (workers == max_workers()) return absl::OkStatus();
+  context->Log(absl::StrCat("job=", record_->name, " takes ", Limit(workers),
+                            " workers at most, instead of ",
+                            Limit(max_workers()),
+                            ": an operator said so (ebb scale)"));
+  state_.scaled_workers = workers;
+  dirty_ = true;
+  return absl::OkStatus();
+}
+
+// --- Rollback ----------------------------------------------------------------
+
+absl::Status TrainingJob::MayRollBack(const RollbackOrder& order) const {
+  const std::string name = absl::StrCat("job ", record_->name);
+  if (state_.phase == JobPhase::kCancelled) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name, " is cancelled, and stays so; submit it anew"));
+  }
+  if (!started_ || !placement_.AllRegistered()) {
+    return absl::UnavailableError(absl::StrCat(
+        "only ", placement_.registered(), " of ", placement_.size(),
+        " partitions of ", name,
+        " are served; ebb explain says whom it waits for. Try again then"));
+  }
+  if (order.generation != state_.generation) {
+    return absl::AbortedError(absl::StrCat(
+        name, " is of generation ", state_.generation.value(), ", not ",
+        order.generation.value(), ": it rolled back meanwhile. Look again"));
+  }
+  std::set<PartitionId> named;
+  for (const VersionKey& key : order.record.versions) {
+    if (key.partition.value() >= 0 &&
+        key.partition.value() < placement_.size() &&
+        key.term < placement_.at(key.partition).moved) {
+      return absl::AbortedError(absl::StrCat(
+          "partition ", key.partition.value(), " of ", name,
+          " has another server since that was looked up. Look again"));
+    }
+    if (key.job != id() || key.partition.value() < 0 ||
+        key.partition.value() >= placement_.size() ||
+        !named.insert(key.partition).second ||
+        !OfLine(key, state_.generation, state_.rollback)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          name, " cannot go back to the version of partition ",
+          key.partition.value(), " with generation ", key.generation.value(),
+          ", term ", key.term.value(), ", sequence ", key.sequence,
+          ": it is not of the job's line, or another is named for it"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TrainingJob::RollBackTo(const RollbackOrder& order,
+                                     Context* context) {
+  if (absl::Status may = MayRollBack(order); !may.ok()) return may;
+  RollbackRecord record = order.record;
+  if (EBB_PLANTED(rollback_names_no_versions)) record = {};
+  RollBack(std::move(record),
+           absl::StrCat(order.what,
+                        ": an operator said so (ebb checkpoint "
+                        "rollback)"),
+           context);
+  forget_evaluations_ = true;
+  return absl::OkStatus();
+}
+
+void TrainingJob::RollBack(RollbackRecord record, std::string why,
+                           Context* context) {
+  const Generation generation(context->numbers->Draw(context->now));
+  state_.rolled_back = std::move(why);
+  context->Log(absl::StrCat("job=", record_->name, " rolls back ",
+                            state_.rolled_back, ". It is generation ",
+                            generation.value(),
+                            "; what is missing is computed again."));
+  if (state_.phase == JobPhase::kCompleted) state_.phase = JobPhase::kRunning;
+  BeginGeneration(generation, std::move(record), context);
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,305 @@
+// How partitions change their server: moves, and takeover from the copies in a
+// shared folder (docs/decisions/0006).
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+#include "scheduler/balance.h"
+#include "scheduler/training_job.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+// Each is short, and pauses what it moves.
+constexpr size_t kMovesAtOnce = 1;
+// A target that failed is tried again after a while, each time a longer one.
+constexpr absl::Duration kAfterFailure = absl::Seconds(1);
+constexpr int kMostDoublings = 6;
+
+}  // namespace
+
+void TrainingJob::SetOwner(PartitionId p, ServerId owner) {
+  placement_.SetOwner(p, owner);
+  state_.owners[p.value()] = owner;
+  state_.owned_since[p.value()] = Term();
+  dirty_ = true;
+}
+
+// --- Moves -------------------------------------------------------------------
+
+void TrainingJob::MoveOn(Context* context) {
+  while (started_ && state_.phase != JobPhase::kCancelled &&
+         moves_.underway.size() < kMovesAtOnce) {
+    const auto wanted = NextMove(
+        placement_, Takers(*context->cluster, placement_, state_.servers),
+        moves_.Targets(), moves_.Avoided(context->now));
+    if (!wanted) return;
+    BeginMove(*wanted, context);
+  }
+}
+
+void TrainingJob::BeginMove(const WantedMove& wanted, Context* context) {
+  const ServerInfo& source = context->cluster->servers.at(wanted.from);
+  const ServerInfo& target = context->cluster->servers.at(wanted.to);
+  Move move;
+  move.partition = wanted.partition;
+  move.source = source.id;
+  move.target = target.id;
+  move.target_session = target.session;
+  move.term = Term(context->numbers->Draw(context->now));
+  move.begun = move.last_sign = context->now;
+  MoveIn order;
+  order.server = target.id;
+  order.session = target.session;
+  order.record = record_;
+  order.generation = state_.generation;
+  order.rollback = state_.rollback;
+  order.known_servers = context->cluster->ServerIds();
+  order.partition = wanted.partition;
+  order.term = move.term;
+  order.source = source.session;
+  order.source_address = source.address;
+  order.source_term = placement_.at(wanted.partition).drawn;
+  moves_.underway[wanted.partition] = move;
+  context->ToServer(target, std::move(order));
+}
+
+void TrainingJob::Progressed(const ServerInfo& server,
+                             const MoveProgress& progress, Context* context) {
+  const auto it = moves_.underway.find(progress.partition);
+  if (it == moves_.underway.end() || it->second.term != progress.term ||
+      it->second.target_session != server.session) {
+    return;
+  }
+  it->second.last_sign = context->now;
+  it->second.copied = progress.copied;
+  it->second.total = progress.total;
+  if (!progress.failed.empty()) {
+    GiveUpMove(progress.partition, progress.failed, context);
+  }
+}
+
+// The commit point: the new owner is stored before anybody hears of it.
+void TrainingJob::PartitionMovedIn(const ServerInfo& server,
+                                   const JobRegistration& registration,
+                                   Context* context) {
+  if (registration.generation != state_.generation ||
+      state_.phase == JobPhase::kCancelled) {
+    return;
+  }
+  for (const PartitionRegistration& one : registration.partitions) {
+    const auto it = moves_.underway.find(one.partition);
+    if (it == moves_.underway.end() || it->second.term != one.term ||
+        it->second.target_session != server.session ||
+        (one.term <= placement_.at(one.partition).drawn &&
+         !EBB_PLANTED(late_copy_is_committed))) {
+      continue;  // Given up: who says so has been told.
+    }
+    const Move move = it->second;
+    moves_.underway.erase(it);
+    ++moves_.completed;
+    SetOwner(one.partition, server.id);
+    placement_.Drawn(one.partition, server.id, server.session, one.term);
+    RememberDrawn(one.partition);
+    placement_.at(one.partition).moved = one.term;
+    stale_[one.partition].insert(move.source);
+    if (!Believe(server, one, context)) {
+      // It says that it has something else than it was asked for.
+      GrantAnew({one.partition}, context);
+      continue;
+    }
+    context->Log(absl::StrCat(
+        "job=", record_->name, " partition ", one.partition.value(),
+        " moved from server ", move.source.value(), " to ", server.id.value(),
+        " in ", absl::FormatDuration(context->now - move.begun)));
+    TellOwner(one.partition, server, context);
+    TellStale(one.partition, context);  // The source, too.
+    moves_.avoid.erase(server.id);
+    SendView(server, context);
+    if (rounds_.told()) context->ToServer(server, *rounds_.told());
+  }
+  // A snapshot does not move: what was pinned of it is no more.
+  evaluator_.ServersBack(context);
+  PlacementChanged(context);
+  MarksChanged(context);
+  MoveOn(context);
+}
+
+void TrainingJob::TellOwner(PartitionId p, const ServerInfo& server,
+                            Context* context) {
+  const Ownership& one = placement_.at(p);
+  context->ToServer(
+      server, PartitionMoved{id(), state_.generation, p, one.drawn, one.owner});
+}
+
+// The source goes on under a new term; who has the copy forgets it.
+void TrainingJob::GiveUpMove(PartitionId p, const std::string& why,
+                             Context* context) {
+  const Move move = moves_.underway.at(p);
+  context->Log(absl::StrCat("job=", record_->name, " partition ", p.value(),
+                            " stays with server ", move.source.value(),
+                            "; its move to ", move.target.value(),
+                            " was given up: ", why));
+  Moves::Avoid& avoid = moves_.avoid[move.target];
+  avoid.until = context->now +
+                kAfterFailure * (1 << std::min(avoid.failures, kMostDoublings));
+  ++avoid.failures;
+  EndMove(p, context);
+  GrantAnew({p}, context);
+}
+
+// Another term than the move's is drawn: it can be committed no more.
+void TrainingJob::EndMove(PartitionId p, Context* context) {
+  const auto it = moves_.underway.find(p);
+  if (it == moves_.underway.end()) return;
+  const Move move = it->second;
+  const Ownership one = placement_.at(p);
+  placement_.Drawn(p, one.owner, one.session,
+                   Term(context->numbers->Draw(context->now)));
+  RememberDrawn(p);
+  if (EBB_PLANTED(late_copy_is_committed)) {
+    it->second.last_sign = context->now;
+    return;
+  }
+  moves_.underway.erase(it);
+  ++moves_.given_up;
+  const auto target = context->cluster->servers.find(move.target);
+  if (target != context->cluster->servers.end() &&
+      target->second.session == move.target_session) {
+    TellOwner(p, target->second, context);
+  }
+}
+
+void TrainingJob::EndMovesTo(const ServerInfo& target, Context* context) {
+  for (const auto& [p, to] : moves_.Targets()) {
+    if (to != target.id) continue;
+    GiveUpMove(p, absl::StrCat("server ", target.id.value(), " is away"),
+               context);
+  }
+}
+
+void TrainingJob::TickMoves(Context* context) {
+  for (const auto& [p, move] : std::map(moves_.underway)) {
+    if (move.last_sign + options_.move_timeout > context->now) continue;
+    GiveUpMove(p,
+               absl::StrCat("its target showed no progress for ",
+                            absl::FormatDuration(options_.move_timeout)),
+               context);
+  }
+  TakeOver(context);
+  MoveOn(context);
+}
+
+absl::Time TrainingJob::NextMoveTick() const {
+  absl::Time next = moves_.NextExpiry(options_.move_timeout);
+  next = std::min(next, moves_.NextAvoidEnds(last_tick_));
+  return std::min(next, take_over_at_);
+}
+
+bool TrainingJob::TakesFrom(const ServerInfo& server,
+                            const Context& context) const {
+  if (!started_ || state_.phase == JobPhase::kCancelled) return false;
+  bool owns = false;
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    owns |= placement_.at(PartitionId(p)).owner == server.id;
+  }
+  return owns && !Takers(*context.cluster, placement_, state_.servers).empty();
+}
+
+int64_t TrainingJob::Owned(ServerId server) const {
+  int64_t owned = 0;
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    owned += placement_.at(PartitionId(p)).owner == server ? 1 : 0;
+  }
+  return owned;
+}
+
+absl::Status TrainingJob::ScaleServers(int32_t servers, Context* context) {
+  if (servers < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("servers is ", servers, "; at least 0 needed"));
+  }
+  state_.servers = servers;
+  dirty_ = true;
+  moves_.avoid.clear();
+  MoveOn(context);
+  return absl::OkStatus();
+}
+
+// --- Takeover ----------------------------------------------------------------
+
+// What is durable of a server that shares a folder is in that folder, and
+// whoever has it, too, may go on from there.
+void TrainingJob::TakeOver(Context* context) {
+  take_over_at_ = absl::InfiniteFuture();
+  if (!started_ || placement_.AllRegistered() ||
+      state_.phase == JobPhase::kCancelled) {
+    return;
+  }
+  std::map<ServerId, std::vector<PartitionId>> orphans;
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    const auto it =
+        context->cluster->servers.find(placement_.at(PartitionId(p)).owner);
+    if (it == context->cluster->servers.end() || it->second.connected ||
+        it->second.shared_folder.empty()) {
+      continue;
+    }
+    const absl::Time at = it->second.since + options_.takeover_after;
+    if (at > context->now) {
+      take_over_at_ = std::min(take_over_at_, at);
+    } else {
+      orphans[it->first].emplace_back(p);
+    }
+  }
+  for (const auto& [from, partitions] : orphans) {
+    TakeOver(context->cluster->servers.at(from), partitions, context);
+  }
+}
+
+void TrainingJob::TakeOver(const ServerInfo& from,
+                           const std::vector<PartitionId>& partitions,
+                           Context* context) {
+  std::set<ServerId> heirs;
+  for (const auto& [id, server] : context->cluster->servers) {
+    const bool shares = server.shared_folder == from.shared_folder ||
+                        EBB_PLANTED(takeover_without_copies);
+    if (server.connected && !server.leaving && shares) heirs.insert(id);
+  }
+  if (heirs.empty()) return;  // Asked again when a server registers.
+  context->Log(absl::StrCat(
+      "job=", record_->name, " server=", from.id.value(), " is away for ",
+      absl::FormatDuration(options_.takeover_after), ": its ",
+      partitions.size(), " partitions go to others, which load the copies"));
+  for (const PartitionId p : partitions) {
+    SetOwner(p, Emptiest(placement_, heirs));
+    ++taken_over_;
+  }
+  GrantAnew(partitions, context);
+  for (const PartitionId p : partitions) {
+    placement_.at(p).moved = placement_.at(p).drawn;
+  }
+}
+
+// --- Who has what another owns -----------------------------------------------
+
+// Only when the owner has something durable: until then it may be the others'
+// that counts.
+void TrainingJob::TellStale(PartitionId p, Context* context) {
+  const Ownership& one = placement_.at(p);
+  if (!one.registered || !one.durable) return;
+  const auto it = stale_.find(p);
+  if (it == stale_.end()) return;
+  for (const ServerId id : it->second) {
+    const auto server = context->cluster->servers.find(id);
+    if (id != one.owner && server != context->cluster->servers.end()) {
+      TellOwner(p, server->second, context);
+    }
+  }
+  stale_.erase(it);
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,159 @@
+#include "server/incoming_move.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::server {
+
+namespace {
+
+// Of one answer.
+constexpr int64_t kMostBytes = int64_t{4} << 20;
+// The source may only be slow, or a message lost; then it is asked again. Not
+// for long: it has to be decided who serves the partition.
+constexpr absl::Duration kRetry = absl::Milliseconds(50);
+constexpr absl::Duration kPatience = absl::Seconds(3);
+
+int64_t BytesOf(int64_t floats) {
+  return floats * static_cast<int64_t>(sizeof(float));
+}
+
+FetchRequest About(const MoveIn& order) {
+  FetchRequest request;
+  request.job = order.record->id;
+  request.generation = order.generation;
+  request.partition = order.partition;
+  request.source = order.source;
+  request.term = order.source_term;
+  request.new_term = order.term;
+  return request;
+}
+
+}  // namespace
+
+IncomingMove::IncomingMove(const MoveIn& order, std::shared_ptr<BlockPool> pool)
+    : about_(About(order)),
+      address_(order.source_address),
+      term_(order.term),
+      pool_(std::move(pool)) {}
+
+std::optional<FetchTask> IncomingMove::Next(absl::Time now) {
+  if (asked_ || now < try_at_ || stage_ >= Stage::kComplete) {
+    return std::nullopt;
+  }
+  FetchTask task;
+  task.address = address_;
+  task.request = about_;
+  task.pool = pool_;
+  task.request.freeze = stage_ == Stage::kLastCut;
+  if (stage_ == Stage::kFirstBlocks || stage_ == Stage::kLastBlocks) {
+    int64_t bytes = 0;
+    for (auto it = missing_.rbegin(); it != missing_.rend(); ++it) {
+      bytes += BytesOf(it->floats);
+      if (bytes > kMostBytes && !task.blocks.empty()) break;
+      task.blocks.push_back(*it);
+      task.request.blocks.push_back(it->number);
+    }
+  }
+  asked_ = true;
+  if (last_answer_ == absl::InfinitePast()) last_answer_ = now;
+  asked_for_ = task.request.blocks;
+  return task;
+}
+
+absl::Time IncomingMove::NextTry() const {
+  if (asked_ || stage_ >= Stage::kComplete) return absl::InfiniteFuture();
+  return try_at_;
+}
+
+absl::Status IncomingMove::OnFetched(const FetchRequest& request,
+                                     absl::StatusOr<Fetched> fetched,
+                                     absl::Time now) {
+  if (!asked_ || request.new_term != term_ || request.blocks != asked_for_ ||
+      request.freeze != (stage_ == Stage::kLastCut)) {
+    return absl::OkStatus();
+  }
+  asked_ = false;
+  if (!fetched.ok()) {
+    const bool passes = absl::IsUnavailable(fetched.status()) ||
+                        absl::IsDeadlineExceeded(fetched.status()) ||
+                        absl::IsCancelled(fetched.status());
+    if (!passes || now - last_answer_ >= kPatience) return fetched.status();
+    try_at_ = now + kRetry;
+    return absl::OkStatus();
+  }
+  last_answer_ = now;
+  if (fetched->result != FetchResult::kOk) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the source answers \"", FetchResultName(fetched->result),
+                     "\": it is no longer what it was when the move began"));
+  }
+  if (request.blocks.empty()) return TakeOutline(std::move(fetched->outline));
+  if (fetched->blocks.size() != request.blocks.size()) {
+    return absl::DataLossError("the source sent other blocks than asked for");
+  }
+  for (size_t i = 0; i < request.blocks.size(); ++i) {
+    blocks_[request.blocks[i]] = std::move(fetched->blocks[i]);
+    copied_ += BytesOf(missing_.back().floats);
+    missing_.pop_back();
+  }
+  WantBlocks();
+  return absl::OkStatus();
+}
+
+absl::Status IncomingMove::TakeOutline(Manifest outline) {
+  if (outline.key.job != about_.job ||
+      outline.key.partition != about_.partition ||
+      outline.key.generation != about_.generation) {
+    return absl::DataLossError("the source sent a cut of something else");
+  }
+  outline_ = std::move(outline);
+  std::map<uint64_t, StoredBlock> named;
+  for (const auto& [name, array] : outline_.arrays) {
+    for (const StoredBlock& block : array.blocks) named[block.number] = block;
+  }
+  // What only the cut before had makes room.
+  std::erase_if(blocks_,
+                [&](const auto& one) { return !named.contains(one.first); });
+  missing_.clear();
+  for (auto it = named.rbegin(); it != named.rend(); ++it) {
+    if (!blocks_.contains(it->first)) missing_.push_back(it->second);
+  }
+  if (stage_ == Stage::kFirstCut) {
+    for (const StoredBlock& block : missing_) total_ += BytesOf(block.floats);
+    stage_ = Stage::kFirstBlocks;
+  } else {
+    stage_ = Stage::kLastBlocks;
+  }
+  WantBlocks();
+  return absl::OkStatus();
+}
+
+void IncomingMove::WantBlocks() {
+  if (!missing_.empty()) return;
+  stage_ = stage_ == Stage::kFirstBlocks ? Stage::kLastCut : Stage::kComplete;
+}
+
+Cut IncomingMove::TakeCut() {
+  stage_ = Stage::kTaken;
+  Cut cut;
+  cut.marks = std::move(outline_.marks);
+  cut.ledger = std::move(outline_.ledger);
+  cut.updates = outline_.updates;
+  cut.oracle = std::move(outline_.oracle);
+  cut.loss = std::move(outline_.loss);
+  for (const auto& [name, array] : outline_.arrays) {
+    CutArray& whole = cut.arrays[name];
+    whole.floats = array.floats;
+    for (const StoredBlock& block : array.blocks) {
+      whole.blocks.push_back(blocks_.at(block.number));
+    }
+  }
+  blocks_.clear();
+  return cut;
+}
+
+}  // namespace ebb::server

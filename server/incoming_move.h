@@ -1,0 +1,91 @@
+// A partition on its way to this server, the target of a move
+// (docs/decisions/0006):
+//
+//   first cut -> its blocks -> last cut (the source freezes) -> new blocks
+//     -> stored as version (T', 0) -> the scheduler is told, and decides
+//
+// Asks for one thing at a time, so what is under way is bounded. Decision logic
+// only: time and answers in, what to fetch out. Thread-compatible.
+#ifndef EBB_SERVER_INCOMING_MOVE_H_
+#define EBB_SERVER_INCOMING_MOVE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/protocol/messages.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+#include "server/partition.h"
+#include "server/store/fetched.h"
+
+namespace ebb::server {
+
+class IncomingMove {
+ public:
+  IncomingMove(const MoveIn& order, std::shared_ptr<BlockPool> pool);
+
+  Term term() const { return term_; }
+
+  // What to ask now; nullopt: an answer is awaited, it is not yet time to ask
+  // again, or everything is there.
+  std::optional<FetchTask> Next(absl::Time now);
+  // When Next may have something; InfiniteFuture: after an answer.
+  absl::Time NextTry() const;
+
+  // An answer to what Next gave; of any other it takes no notice. An error is
+  // final: the move must be given up.
+  absl::Status OnFetched(const FetchRequest& request,
+                         absl::StatusOr<Fetched> fetched, absl::Time now);
+
+  // The last cut is here whole: takes it, once.
+  bool complete() const { return stage_ == Stage::kComplete; }
+  Cut TakeCut();
+
+  int64_t copied_bytes() const { return copied_; }
+  int64_t total_bytes() const { return total_; }
+
+  // --- After the cut was taken -----------------------------------------------
+  std::shared_ptr<Partition> values;
+  bool stored = false;  // As version (term, 0).
+
+ private:
+  enum class Stage {
+    kFirstCut,
+    kFirstBlocks,
+    kLastCut,
+    kLastBlocks,
+    kComplete,
+    kTaken,
+  };
+
+  absl::Status TakeOutline(Manifest outline);
+  // The blocks of the outline that are not here yet; or on to the next stage.
+  void WantBlocks();
+
+  const FetchRequest about_;  // Whom and what every request names.
+  const std::string address_;
+  const Term term_;
+  const std::shared_ptr<BlockPool> pool_;
+
+  Stage stage_ = Stage::kFirstCut;
+  Manifest outline_;
+  std::map<uint64_t, BlockRef> blocks_;  // By their numbers at the source.
+  std::vector<StoredBlock> missing_;     // Back first.
+  bool asked_ = false;
+  std::vector<uint64_t> asked_for_;
+  absl::Time try_at_ = absl::InfinitePast();
+  absl::Time last_answer_ = absl::InfinitePast();
+  int64_t copied_ = 0;
+  int64_t total_ = 0;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_INCOMING_MOVE_H_

@@ -1,0 +1,47 @@
+#include "server/peer_reader.h"
+
+#include <utility>
+
+#include "absl/time/time.h"
+#include "server/store/fetch_codec.h"
+
+namespace ebb::server {
+
+namespace {
+
+// For a cut the source sums up all values; blocks are at most a few MiB.
+constexpr absl::Duration kCutDeadline = absl::Seconds(60);
+constexpr absl::Duration kBlocksDeadline = absl::Seconds(5);
+
+}  // namespace
+
+PeerReader::PeerReader(rpc::Transport* transport, Done done)
+    : transport_(transport), done_(std::move(done)), thread_(1) {}
+
+void PeerReader::Add(FetchTask task) {
+  auto shared = std::make_shared<const FetchTask>(std::move(task));
+  thread_.Add([this, shared] { Ask(shared); });
+}
+
+void PeerReader::Ask(const std::shared_ptr<const FetchTask>& task) {
+  auto& channel = channels_[task->address];
+  if (channel == nullptr) channel = transport_->ConnectPs(task->address);
+  channel->Fetch(
+      task->request, task->blocks.empty() ? kCutDeadline : kBlocksDeadline,
+      [this, task](absl::StatusOr<FetchReply> reply) {
+        // A thread of the transport: the work is for ours.
+        auto shared = std::make_shared<const absl::StatusOr<FetchReply>>(
+            std::move(reply));
+        thread_.Add([this, task, shared] {
+          done_(task->request, shared->ok() ? DecodeFetchReply(*task, **shared)
+                                            : shared->status());
+        });
+      });
+}
+
+void PeerReader::Stop() {
+  thread_.Stop();
+  channels_.clear();
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,61 @@
+// A CheckpointStore on a server's own disk, with copies in a place that servers
+// share.
+#ifndef EBB_SERVER_STORE_COPIED_STORE_H_
+#define EBB_SERVER_STORE_COPIED_STORE_H_
+
+#include <memory>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+#include "server/store/checkpoint_store.h"
+
+namespace ebb::server {
+
+// A version is stored when both have it: what is called durable survives the
+// machine, and another server finds it. Loading prefers the server's own disk,
+// and the other copy stands in for what is missing or damaged there.
+//
+// A crash between the two leaves a version in one place only, which was called
+// durable to nobody. It is whole and of the partition's history, so whoever
+// finds it may go on from it; whoever does not goes on from one before, and its
+// term, being newer, outranks it. Nothing is repaired, and no copy is made
+// good: the first version of the next term has all that counts.
+//
+// When one of the two fails, the version is taken back from the other, and the
+// one that failed is the first to be tried next time: so while it cannot be
+// written, nothing is written at all, and nothing piles up.
+//
+// Thread-compatible.
+class CopiedStore final : public CheckpointStore {
+ public:
+  CopiedStore(std::unique_ptr<CheckpointStore> local,
+              std::unique_ptr<SharedCheckpointStore> shared);
+
+  // Of both. Without the shared copies, while they cannot be read: who is
+  // granted a partition asks again with ListPartition, which then fails.
+  absl::StatusOr<Inventory> List() override;
+  absl::StatusOr<PartitionInventory> ListPartition(
+      JobId job, PartitionId partition) override;
+  absl::Status SaveJob(const StoredJob& job) override;
+  // What was written is told of the server's own disk.
+  absl::StatusOr<WriteResult> Write(const VersionKey& key,
+                                    const Cut& cut) override;
+  absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) override;
+  absl::Status Delete(std::span<const VersionKey> keys) override;
+  absl::Status DeleteJob(JobId job) override;
+  // Its own copies: what is shared is the new owner's.
+  absl::Status Forget(JobId job, PartitionId partition, Term newest) override;
+
+ private:
+  const std::unique_ptr<CheckpointStore> local_;
+  const std::unique_ptr<SharedCheckpointStore> shared_;
+  bool shared_first_ = false;  // It failed the last time.
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_COPIED_STORE_H_

@@ -1,0 +1,95 @@
+#include "server/store/fetch_codec.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "server/store/internal/cut_blocks.h"
+#include "server/store/internal/manifest.h"
+
+namespace ebb::server {
+
+namespace {
+
+Manifest OutlineOf(const VersionKey& key, const Cut& cut) {
+  Manifest outline;
+  outline.key = key;
+  outline.marks = cut.marks;
+  outline.ledger = cut.ledger;
+  outline.updates = cut.updates;
+  outline.oracle = cut.oracle;
+  outline.loss = cut.loss;
+  for (const auto& [name, array] : cut.arrays) {
+    StoredArray& named = outline.arrays[name];
+    named.floats = array.floats;
+    for (size_t i = 0; i < array.blocks.size(); ++i) {
+      const std::span<const float> floats = UsedFloats(array, i);
+      named.blocks.push_back({array.blocks[i].content_id(),
+                              static_cast<int64_t>(floats.size()),
+                              SealBlock(floats).checksum});
+    }
+  }
+  return outline;
+}
+
+}  // namespace
+
+FetchReply EncodeFetchAnswer(const FetchAnswer& answer) {
+  FetchReply reply;
+  reply.result = answer.result;
+  if (answer.cut.has_value()) {
+    reply.manifest = EncodeManifest(OutlineOf(answer.key, *answer.cut));
+  }
+  for (const CutBlock& one : answer.blocks) {
+    reply.values.Append(one.block.AsOwner(),
+                        one.block.bytes().first(one.floats * sizeof(float)));
+  }
+  return reply;
+}
+
+absl::StatusOr<Fetched> DecodeFetchReply(const FetchTask& task,
+                                         const FetchReply& reply) {
+  Fetched fetched;
+  fetched.result = reply.result;
+  if (reply.result != FetchResult::kOk) return fetched;
+  if (task.blocks.empty()) {
+    EBB_ASSIGN_OR_RETURN(fetched.outline, DecodeManifest(reply.manifest));
+    return fetched;
+  }
+  int64_t expected = 0;
+  for (const StoredBlock& block : task.blocks) {
+    expected += block.floats * static_cast<int64_t>(sizeof(float));
+  }
+  if (reply.values.size() != expected) {
+    return absl::DataLossError(absl::StrCat("the source sent ",
+                                            reply.values.size(),
+                                            " bytes instead of ", expected));
+  }
+  EBB_ASSIGN_OR_RETURN(
+      fetched.blocks,
+      task.pool->AllocateMany(static_cast<int64_t>(task.blocks.size())));
+  int64_t at = 0;
+  for (size_t i = 0; i < task.blocks.size(); ++i) {
+    const StoredBlock& block = task.blocks[i];
+    BlockRef& to = fetched.blocks[i];
+    const int64_t bytes = block.floats * static_cast<int64_t>(sizeof(float));
+    if (bytes > static_cast<int64_t>(to.size())) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "a block has ", bytes, " bytes, those of this job have ", to.size()));
+    }
+    const std::span<std::byte> room = to.mutable_bytes();
+    reply.values.Sub(at, bytes).CopyTo(room.first(bytes));
+    std::ranges::fill(room.subspan(bytes), std::byte{0});
+    at += bytes;
+    if (SealBlock(to.floats().first(block.floats)).checksum != block.checksum) {
+      return absl::DataLossError(absl::StrCat(
+          "block ", block.number, " arrived with another checksum"));
+    }
+  }
+  return fetched;
+}
+
+}  // namespace ebb::server

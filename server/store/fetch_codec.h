@@ -1,0 +1,23 @@
+// Fetches of a move as messages: sums, copies and checks all values, so call it
+// outside of every lock. Pure functions.
+#ifndef EBB_SERVER_STORE_FETCH_CODEC_H_
+#define EBB_SERVER_STORE_FETCH_CODEC_H_
+
+#include "absl/status/statusor.h"
+#include "common/protocol/messages.h"
+#include "server/store/fetched.h"
+
+namespace ebb::server {
+
+// The values stay where they are; the reply holds on to their blocks.
+FetchReply EncodeFetchAnswer(const FetchAnswer& answer);
+
+// Copies what was asked for into blocks of the task's pool. DataLoss when a
+// checksum does not match or it is something else; ResourceExhausted when the
+// pool has no room.
+absl::StatusOr<Fetched> DecodeFetchReply(const FetchTask& task,
+                                         const FetchReply& reply);
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_FETCH_CODEC_H_

@@ -1,0 +1,47 @@
+// What moves between two servers, as their cores see it: cuts whose blocks are
+// names, and blocks. fetch_codec.h makes messages of it, outside of the locks.
+#ifndef EBB_SERVER_STORE_FETCHED_H_
+#define EBB_SERVER_STORE_FETCHED_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+#include "server/store/internal/manifest.h"
+
+namespace ebb::server {
+
+// The source's side of a FetchReply: a cut, or the blocks asked for.
+struct FetchAnswer {
+  FetchResult result = FetchResult::kOk;
+  VersionKey key;  // Which the cut will be, at the target.
+  std::optional<Cut> cut;
+  std::vector<CutBlock> blocks;
+};
+
+// The target's side.
+struct Fetched {
+  FetchResult result = FetchResult::kOk;
+  Manifest outline;              // Of the cut asked for; or …
+  std::vector<BlockRef> blocks;  // … the blocks, in the order asked for.
+};
+
+// What a target asks, and what it takes to read the answer.
+struct FetchTask {
+  std::string address;
+  FetchRequest request;
+  // As the outline names them: one for each of request.blocks.
+  std::vector<StoredBlock> blocks;
+  std::shared_ptr<BlockPool> pool;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_FETCHED_H_

@@ -1,0 +1,87 @@
+#include "server/store/internal/folder_manifest.h"
+
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/protocol/field_codec.h"
+#include "common/protocol/sealed.h"
+#include "common/status_macros.h"
+
+namespace ebb::server {
+
+namespace {
+
+constexpr absl::string_view kMagic = "EBBV";
+constexpr uint32_t kVersion = 1;
+
+absl::Status Consistent(const FolderManifest& manifest) {
+  for (const StoredBlock& block : manifest.version.DistinctBlocks()) {
+    if (block.number >= manifest.places.size()) {
+      return absl::DataLossError(absl::StrCat("shared checkpoint: block ",
+                                              block.number, " has no place"));
+    }
+    const BlockPlace& place = manifest.places[block.number];
+    const uint64_t pack_bytes = place.pack < manifest.packs.size()
+                                    ? manifest.packs[place.pack].bytes
+                                    : 0;
+    // The first is asked first: the others must not overflow.
+    if (static_cast<uint64_t>(block.floats) > pack_bytes / sizeof(float) ||
+        SealedBlockBytes(block.floats) > pack_bytes ||
+        place.offset > pack_bytes - SealedBlockBytes(block.floats)) {
+      return absl::DataLossError(absl::StrCat("shared checkpoint: block ",
+                                              block.number,
+                                              " is in none of its files"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, PackName>
+void VisitFields(Struct& name, Visitor&& visit) {
+  auto& [term, number] = name;
+  visit(term, number);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Pack>
+void VisitFields(Struct& pack, Visitor&& visit) {
+  auto& [name, bytes] = pack;
+  visit(name, bytes);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, BlockPlace>
+void VisitFields(Struct& place, Visitor&& visit) {
+  auto& [pack, offset] = place;
+  visit(pack, offset);
+}
+
+std::string EncodeFolderManifest(const FolderManifest& manifest) {
+  const auto& [version, packs, places] = manifest;
+  std::string body;
+  FieldWriter writer(&body);
+  writer(EncodeManifest(version), packs, places);
+  return Seal(kMagic, kVersion, body);
+}
+
+absl::StatusOr<FolderManifest> DecodeFolderManifest(absl::string_view bytes) {
+  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
+                       Unseal(kMagic, kVersion, "shared checkpoint", bytes));
+  FolderManifest manifest;
+  std::string version;
+  FieldReader reader(body);
+  reader(version, manifest.packs, manifest.places);
+  if (!reader.done()) {
+    return absl::DataLossError("shared checkpoint: its fields do not fit");
+  }
+  EBB_ASSIGN_OR_RETURN(manifest.version, DecodeManifest(version));
+  EBB_RETURN_IF_ERROR(Consistent(manifest));
+  return manifest;
+}
+
+}  // namespace ebb::server

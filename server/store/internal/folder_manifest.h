@@ -1,0 +1,63 @@
+// The stored form of a version in a shared folder
+// (docs/formats/shared-checkpoints.md). Pure functions on bytes.
+#ifndef EBB_SERVER_STORE_INTERNAL_FOLDER_MANIFEST_H_
+#define EBB_SERVER_STORE_INTERNAL_FOLDER_MANIFEST_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/ids.h"
+#include "common/protocol/sealed.h"
+#include "server/store/internal/manifest.h"
+
+namespace ebb::server {
+
+// A file of values: sealed blocks, one after the other. What a name stands for
+// never changes.
+struct PackName {
+  Term term;  // In whose folder it is.
+  uint64_t number = 0;
+  friend constexpr auto operator<=>(const PackName&, const PackName&) = default;
+};
+
+struct Pack {
+  PackName name;
+  uint64_t bytes = 0;
+  friend bool operator==(const Pack&, const Pack&) = default;
+};
+
+// Where a sealed block is.
+struct BlockPlace {
+  uint64_t pack = 0;  // An index of FolderManifest::packs.
+  uint64_t offset = 0;
+  friend bool operator==(const BlockPlace&, const BlockPlace&) = default;
+};
+
+struct FolderManifest {
+  // The number of a block is an index of `places`.
+  Manifest version;
+  std::vector<Pack> packs;
+  std::vector<BlockPlace> places;
+  friend bool operator==(const FolderManifest&,
+                         const FolderManifest&) = default;
+};
+
+// Of a sealed block with so many floats.
+inline uint64_t SealedBlockBytes(int64_t floats) {
+  return kSealHeadBytes + static_cast<uint64_t>(floats) * sizeof(float) +
+         kSealTailBytes;
+}
+
+std::string EncodeFolderManifest(const FolderManifest& manifest);
+// DataLoss unless `bytes` are what EncodeFolderManifest gave;
+// FailedPrecondition when a newer ebb wrote them. What it returns is
+// consistent: each block of each array has a place, and each place is within
+// its pack.
+absl::StatusOr<FolderManifest> DecodeFolderManifest(absl::string_view bytes);
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_INTERNAL_FOLDER_MANIFEST_H_

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""`ebb bench recovery` and `ebb bench goodput`, short: that they measure what
+they say, in the right order, and that nothing is ten times too slow.
+
+  bench_test.py BIN_FOLDER
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 240
+KILLS = 2
+
+
+class BenchTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_bench_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def bench(self, *arguments):
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "bench", *arguments, "--json"],
+            cwd=self.folder, text=True, timeout=LIMIT_S,
+            env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(ran.returncode, 0, ran.stderr + ran.stdout)
+        # Of a run that is good nothing is left.
+        self.assertEqual(os.listdir(self.folder), [])
+        return json.loads(ran.stdout), ran.stderr
+
+    def test_recovery(self):
+        result, said = self.bench("recovery", "--kills", str(KILLS),
+                                  "--undisturbed", "1s")
+        losses = {one["loss"]: one for one in result["losses"]}
+        self.assertEqual(list(losses), [
+            "worker killed", "worker stopped", "worker told to leave",
+            "server killed", "scheduler killed"])
+        for name, one in losses.items():
+            self.assertEqual(one["times"], KILLS, name)
+            for last in range(1, KILLS + 1):
+                self.assertIn(f"{name}, {last} of {KILLS}: ", said)
+            # Nothing is counted before somebody has it again; but a scheduler
+            # is not needed for that.
+            if name != "scheduler killed":
+                self.assertGreaterEqual(one["recovery_s"]["p50"],
+                                        one["resumed_s"]["p50"], name)
+            self.assertGreater(one["recovery_s"]["p50"], 0, name)
+            self.assertLess(one["recovery_s"]["max"], 35, name)
+            if "required" in one:
+                required = one["required"]
+                self.assertLess(required["found_s"]["max"],
+                                10 * required["at_most_s"], one)
+        # A lease runs out, no sooner.
+        self.assertGreater(losses["worker stopped"]["resumed_s"]["p50"], 1)
+        self.assertEqual(result["doubled"], 0)
+        self.assertGreater(result["undisturbed_examples_per_second"], 0)
+
+    def test_goodput(self):
+        result, _ = self.bench("goodput", "--speed", "600", "--seconds", "6s",
+                               "--warm-up", "2s")
+        self.assertEqual(result["trace"], "a market made up")
+        self.assertGreater(result["events"], 24)
+        self.assertEqual(result["doubled"], 0)
+        # 64 examples in 100 ms at most.
+        self.assertLessEqual(result["rate_of_one_worker"], 650)
+        self.assertGreater(result["goodput"], 0.097)
+        self.assertLess(result["goodput"], 10)
+        self.assertGreaterEqual(result["seconds"], 6)
+
+
+if __name__ == "__main__":
+    unittest.main()

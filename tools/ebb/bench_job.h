@@ -1,0 +1,38 @@
+// A job for benchmarks of the cluster: made up, small, and endless.
+#ifndef EBB_TOOLS_EBB_BENCH_JOB_H_
+#define EBB_TOOLS_EBB_BENCH_JOB_H_
+
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+
+namespace ebb::tools {
+
+// In a temporary folder, which the destructor removes.
+class BenchJob {
+ public:
+  // Softmax regression on examples that are functions of their number;
+  // `train` is what stands below the key.
+  static absl::StatusOr<BenchJob> Make(const std::string& train);
+
+  BenchJob(BenchJob&& other) noexcept
+      : folder_(std::exchange(other.folder_, "")) {}
+  BenchJob& operator=(BenchJob&&) = delete;
+  ~BenchJob();
+
+  std::string file() const { return folder_ + "/job.yaml"; }
+  // For a run of it.
+  std::string run_folder() const { return folder_ + "/run"; }
+  // Somebody may want to look: it is not removed. Returns the folder.
+  std::string Keep() { return std::exchange(folder_, ""); }
+
+ private:
+  explicit BenchJob(std::string folder) : folder_(std::move(folder)) {}
+
+  std::string folder_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_BENCH_JOB_H_

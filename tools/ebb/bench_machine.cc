@@ -1,0 +1,42 @@
+#include "tools/ebb/bench_machine.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "tools/ebb/files.h"
+
+namespace ebb::tools {
+
+extern const char kCommit[];  // Written by commit.cmake in each build.
+
+std::string Machine() {
+  const auto info = ReadFile("/proc/cpuinfo");
+  std::string model = "unknown processor";
+  if (info.ok()) {
+    for (absl::string_view line : absl::StrSplit(*info, '\n')) {
+      if (!absl::StartsWith(line, "model name")) continue;
+      model = std::string(
+          absl::StripAsciiWhitespace(line.substr(line.find(':') + 1)));
+      break;
+    }
+  }
+  return absl::StrCat(model, ", ", std::thread::hardware_concurrency(),
+                      " cores");
+}
+
+std::string BuildType() { return EBB_BUILD_TYPE; }
+
+std::string Commit() { return kCommit; }
+
+double Median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half]
+                                : (values[half - 1] + values[half]) / 2;
+}
+
+}  // namespace ebb::tools
