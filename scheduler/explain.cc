@@ -144,7 +144,8 @@ class Explainer {
     const auto connected =
         std::count_if(cluster_.servers.begin(), cluster_.servers.end(),
                       [](const auto& one) { return one.second.connected; });
-    std::map<ServerId, int> away;
+    // By owner, and by the folder that has their copies.
+    std::map<std::pair<ServerId, std::string>, int> away;
     for (int32_t p = 0; p < plan_.partitions; ++p) {
       const Ownership& one = job_.placement().at(PartitionId(p));
       if (one.owner == Ownership::kNobody) {
@@ -155,9 +156,10 @@ class Explainer {
                          " there", ThereAre(connected)));
         return;
       }
-      if (!one.registered) ++away[one.owner];
+      if (!one.registered) ++away[{one.owner, job_.state().durable_in[p]}];
     }
-    for (const auto& [id, partitions] : away) {
+    for (const auto& [owned, partitions] : away) {
+      const auto& [id, folder] = owned;
       const auto it = cluster_.servers.find(id);
       const bool here = it != cluster_.servers.end() && it->second.connected;
       const absl::Duration since =
@@ -173,21 +175,25 @@ class Explainer {
                               " of ", plan_.partitions, " partitions, is away",
                               it == cluster_.servers.end()
                                   ? ""
-                                  : WhoTakesOver(it->second, since)),
+                                  : WhoTakesOver(folder, since)),
           since);
     }
   }
 
-  std::string WhoTakesOver(const ServerInfo& gone, absl::Duration since) const {
-    if (gone.shared_folder.empty()) {
-      return "; it has no --shared-checkpoints, so they wait for it";
+  std::string WhoTakesOver(const std::string& folder,
+                           absl::Duration since) const {
+    if (folder.empty()) {
+      return "; what is durable of them is in no --shared-checkpoints, so they "
+             "wait for it";
     }
     const bool heirs = std::any_of(
         cluster_.servers.begin(), cluster_.servers.end(), [&](const auto& one) {
           return one.second.connected && !one.second.leaving &&
-                 one.second.shared_folder == gone.shared_folder;
+                 one.second.shared_folder == folder;
         });
-    if (!heirs) return "; no other server has its --shared-checkpoints";
+    if (!heirs) {
+      return "; no other server has the --shared-checkpoints of their copies";
+    }
     const absl::Duration left = core_.options().takeover_after - since;
     return absl::StrCat(
         "; others take them in ",

@@ -201,7 +201,7 @@ TEST_F(ExplainTest, AServerThatIsAway) {
   now_ += absl::Seconds(3);
   EXPECT_THAT(Only(Reason::KIND_SERVER_AWAY),
               AllOf(HasSubstr("ps 0, which owns 2 of 2 partitions, is away"),
-                    HasSubstr("no --shared-checkpoints, so they wait")));
+                    HasSubstr("in no --shared-checkpoints, so they wait")));
   EXPECT_EQ(Explain()[0].for_ms(), 3000);
 }
 

@@ -56,7 +56,8 @@ requires std::is_same_v<std::remove_const_t<Struct>, JobState>
 void VisitFields(Struct& state, Visitor&& visit) {
   auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
          quarantined, failed_at, skipped, evaluations, paused_by_operator,
-         scaled_workers, owned_since, servers] = state;
+         scaled_workers, owned_since, servers, durable_in, durable_term,
+         moved] = state;
   visit(generation, rollback, rolled_back, phase, reason, owners, failures,
         quarantined, failed_at, skipped, evaluations);
   // In the third version and later: see Encode and Decode.
@@ -64,6 +65,9 @@ void VisitFields(Struct& state, Visitor&& visit) {
   static_cast<void>(scaled_workers);
   static_cast<void>(owned_since);
   static_cast<void>(servers);
+  static_cast<void>(durable_in);
+  static_cast<void>(durable_term);
+  static_cast<void>(moved);
 }
 
 namespace {
@@ -78,7 +82,8 @@ std::string JobState::Encode() const {
   std::string body;
   FieldWriter writer(&body);
   VisitFields(*this, writer);
-  writer(paused_by_operator, scaled_workers, owned_since, servers);
+  writer(paused_by_operator, scaled_workers, owned_since, servers, durable_in,
+         durable_term, moved);
   return Seal(kMagic, kVersion, body);
 }
 
@@ -92,7 +97,7 @@ absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
   VisitFields(state, reader);
   if (version >= 3) {
     reader(state.paused_by_operator, state.scaled_workers, state.owned_since,
-           state.servers);
+           state.servers, state.durable_in, state.durable_term, state.moved);
   }
   if (!reader.done()) {
     return absl::DataLossError("stored state of a job: cannot be read");

@@ -52,6 +52,15 @@ struct JobState {
   // Who claims it with an older one is an owner of before.
   std::vector<Term> owned_since;
   int32_t servers = 0;  // Over how many the partitions lie at most; 0: all.
+  // By partition: the shared folder that has the newest durable version that
+  // its owner told of, or, before the first, the owner's; empty: it may be in
+  // no folder. Who has the folder may take the partition over. And the term of
+  // that version; 0: none yet.
+  std::vector<std::string> durable_in;
+  std::vector<Term> durable_term;
+  // By partition: the term in which another owner got it, the last time; 0:
+  // none did. Versions of before are not the present owner's to load.
+  std::vector<Term> moved;
 
   std::string Encode() const;
   static absl::StatusOr<JobState> Decode(absl::string_view bytes);

@@ -6,7 +6,9 @@
 #define EBB_SCHEDULER_MOVES_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
 
@@ -23,8 +25,6 @@ struct Move {
   Term term;
   absl::Time begun;
   absl::Time last_sign;  // Of life, from the target.
-  int64_t copied = 0;    // Bytes.
-  int64_t total = 0;     // Of the first cut; 0: not known yet.
 };
 
 struct Moves {
@@ -37,6 +37,16 @@ struct Moves {
   std::map<ServerId, Avoid> avoid;
   int64_t completed = 0;  // In the scheduler's life.
   int64_t given_up = 0;
+  // How long those took pushes at neither end that were completed last, and of
+  // that were stored.
+  struct Pause {
+    PartitionId partition;
+    ServerId target;
+    absl::Duration paused;
+    absl::Duration stored;
+  };
+  static constexpr size_t kMostPauses = 64;
+  std::deque<Pause> pauses;
 
   // Where the partitions go.
   std::map<PartitionId, ServerId> Targets() const {

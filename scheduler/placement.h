@@ -25,8 +25,6 @@ struct Ownership {
   bool registered = false;
   // It has also said that a version of this term is durable.
   bool durable = false;
-  // In which another owner got it, in the scheduler's life; 0: none did.
-  Term moved;
   // The owner has something of it, be it only stored: it said so, or has not
   // been heard since the job was read from the scheduler's store.
   bool kept = false;

@@ -220,6 +220,24 @@ bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
   return false;
 }
 
+// Without it, it would begin anew what others can go on from.
+bool SchedulerCore::HasItsFolder(LinkId link, const RegisterServer& message,
+                                 Context* context) {
+  if (EBB_PLANTED(server_without_its_folder_is_let_in)) return true;
+  for (const auto& [id, job] : jobs_) {
+    const std::string lacks = job->LacksFolder(message);
+    if (lacks.empty()) continue;
+    Refuse(link, message, &cluster_.servers[message.server],
+           absl::StrCat(" is refused: ", lacks),
+           absl::StrCat(lacks,
+                        "; start it with them, or wait until others "
+                        "that have them take over what it owns"),
+           context);
+    return false;
+  }
+  return true;
+}
+
 // Said in the log once for each process, which comes again and again.
 void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
                            ServerInfo* server, absl::string_view log,
@@ -260,7 +278,10 @@ bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
 
 void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
                            Context* context) {
-  if (!MayRegister(link, message, context)) return;
+  if (!MayRegister(link, message, context) ||
+      !HasItsFolder(link, message, context)) {
+    return;
+  }
   ServerInfo& server = cluster_.servers[message.server];
   if (server.connected && server.session == message.session &&
       link < server.link) {

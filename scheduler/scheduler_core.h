@@ -137,6 +137,8 @@ class SchedulerCore {
                   ServerInfo* server, Context* context);
   void Refuse(LinkId link, const RegisterServer& message, ServerInfo* server,
               absl::string_view log, std::string reason, Context* context);
+  bool HasItsFolder(LinkId link, const RegisterServer& message,
+                    Context* context);
   bool LacksWhatItsIdHad(const RegisterServer& message) const;
   bool MayBelieve(const JobRegistration& registration, ServerId server,
                   Context* context) const;

@@ -117,6 +117,31 @@ TEST_F(SchedulerMovesTest, ANewOwnerIsRememberedByTheNextScheduler) {
   EXPECT_EQ(At(PartitionId(1)).owner, kServer);
 }
 
+// Bug: after a restart in between, a version was named that the owner has not.
+TEST_F(SchedulerMovesTest, ARollbackNamesNoVersionOfAnOwnerOfBefore) {
+  Ready();
+  const VersionKey looked_up{job_, job().state().generation, PartitionId(0),
+                             At(PartitionId(0)).drawn, 1};
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 1)});
+  Restart(stored_);
+  Up(kServerLink, kServer, kServerSession, "", {Registration(0, 0)});
+  Up(kNewLink, kNewServer, kNewSession, "", {Has(PartitionId(0), term, 1)});
+  Register();
+  JobRegistration other = Registration(0, 0);
+  std::erase_if(other.partitions, [](const PartitionRegistration& one) {
+    return one.partition != PartitionId(0);
+  });
+  Say(kNewLink, RegisterPartitions{kNewSession, other});
+  ASSERT_TRUE(job().placement().AllRegistered());
+  SchedulerActions actions;
+  const absl::Status status = core_->Rollback(
+      job_, {job().state().generation, {{looked_up}}, "to noon"}, now_,
+      &actions);
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
+}
+
 TEST_F(SchedulerMovesTest, AMoveIsGivenUpWhenItsTargetIsLost) {
   Ready();
   OtherUp();
@@ -356,6 +381,67 @@ TEST_F(SchedulerTakeoverTest, AnOwnerOfBeforeForgetsWhenTheHeirHasItDurable) {
   EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
   heir(true);
   EXPECT_EQ(Sent<PartitionMoved>(kServerLink)->owner, kNewServer);
+}
+
+// Bug: where its owner copies to now was taken for where its newest durable
+// version is, and that was lost.
+TEST_F(SchedulerTakeoverTest, WhatIsDurableInNoFolderWaitsForItsOwner) {
+  Up(kServerLink, kServer, kServerSession);
+  Submit();
+  Register();
+  OtherUp("ours");
+  Gone(kServerLink);
+  // It comes back with a folder, and is lost before anything is copied there.
+  JobRegistration stored = Registration(1, 1);
+  for (PartitionRegistration& one : stored.partitions) {
+    one.serving = false;
+    one.stored_term = one.term;
+    one.marks.clear();
+    one.durable_marks.clear();
+  }
+  Up(kServerLink, kServer, SessionId(101), "ours", {stored});
+  Gone(kServerLink);
+  Tick(SchedulerOptions().takeover_after);
+  Tick(absl::Seconds(1));
+  EXPECT_EQ(At(PartitionId(1)).owner, kServer);
+  EXPECT_EQ(job().taken_over(), 0);
+  EXPECT_EQ(job().state().durable_in[1], "");
+}
+
+TEST_F(SchedulerTakeoverTest, WhatIsDurableInAFolderIsTakenFromThere) {
+  Up(kServerLink, kServer, kServerSession, "ours");
+  Submit();
+  Register();
+  Gone(kServerLink);
+  OtherUp("ours");
+  Tick(SchedulerOptions().takeover_after);
+  Tick(absl::Seconds(1));
+  EXPECT_EQ(At(PartitionId(1)).owner, kNewServer);
+}
+
+// Bug: it got its partitions back, and began them anew (seed 4760).
+TEST_F(SchedulerTakeoverTest, WhoComesBackWithoutItsFolderIsRefused) {
+  Up(kServerLink, kServer, kServerSession, "ours");
+  Submit();
+  Register(1, 1);
+  Gone(kServerLink);
+  JobRegistration stored = Registration(1, 1);
+  for (PartitionRegistration& one : stored.partitions) {
+    one.serving = false;
+    one.stored_term = Term();  // Its own storage was lost.
+  }
+  Up(kServerLink, kServer, SessionId(101), "", {stored});
+  const auto refused = Sent<RefuseServer>(kServerLink);
+  ASSERT_TRUE(refused);
+  EXPECT_FALSE(refused->displaced);
+  EXPECT_THAT(refused->reason, testing::HasSubstr("--shared-checkpoints"));
+  EXPECT_THAT(Grants(), IsEmpty());
+  // It has all of it itself, too.
+  for (PartitionRegistration& one : stored.partitions) {
+    one.stored_term = one.term;
+  }
+  Up(kServerLink, kServer, SessionId(102), "", {stored});
+  EXPECT_THAT(Grants(), SizeIs(1));
 }
 
 TEST_F(SchedulerTakeoverTest, TheNextSchedulerKnowsTheFolder) {

@@ -216,6 +216,13 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_moving(static_cast<int32_t>(job.moves().underway.size()));
   status.set_moved(job.moves().completed);
   status.set_taken_over(job.taken_over());
+  for (const Moves::Pause& pause : job.moves().pauses) {
+    v1::MovePause* to = status.add_move_pauses();
+    to->set_partition(pause.partition.value());
+    to->set_server(pause.target.value());
+    to->set_paused_us(absl::ToInt64Microseconds(pause.paused));
+    to->set_stored_us(absl::ToInt64Microseconds(pause.stored));
+  }
   return status;
 }
 

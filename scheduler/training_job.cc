@@ -21,6 +21,9 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
       evaluator_(options_, *record_, state_, placement_) {
   state_.owners.resize(placement_.size(), Ownership::kNobody);
   state_.owned_since.resize(placement_.size());
+  state_.durable_in.resize(placement_.size());
+  state_.durable_term.resize(placement_.size());
+  state_.moved.resize(placement_.size());
   for (int32_t p = 0; p < placement_.size(); ++p) {
     Ownership& one = placement_.at(PartitionId(p));
     one.owner = state_.owners[p];
@@ -43,7 +46,10 @@ void TrainingJob::AssignOwners(Context* context) {
   if (takers.empty() || connected < options_.min_servers) return;
   for (int32_t p = 0; p < placement_.size(); ++p) {
     if (placement_.at(PartitionId(p)).owner == Ownership::kNobody) {
-      SetOwner(PartitionId(p), Emptiest(placement_, takers));
+      const ServerId owner = Emptiest(placement_, takers);
+      SetOwner(PartitionId(p), owner);
+      SetDurable(PartitionId(p),
+                 context->cluster->servers.at(owner).shared_folder, Term());
     }
   }
 }
@@ -63,7 +69,7 @@ void TrainingJob::GrantAll(Context* context) {
 
 void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
                             Context* context) {
-  std::map<ServerId, Grant> grants;
+  std::map<ServerId, std::vector<PartitionGrant>> grants;
   for (const PartitionId p : partitions) {
     EndMove(p, context);
     const Ownership& one = placement_.at(p);
@@ -78,32 +84,30 @@ void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
                           : Term(context->numbers->Draw(context->now));
     placement_.Drawn(p, one.owner, server->second.session, term);
     RememberDrawn(p);
-    Grant& grant = grants[one.owner];
-    grant.partitions.push_back({p, term, one.parent});
+    grants[one.owner].push_back({p, term, one.parent});
   }
-  for (auto& [id, grant] : grants) {
-    const ServerInfo& server = context->cluster->servers.at(id);
-    grant.server = id;
-    grant.session = server.session;
-    grant.record = record_;
-    grant.generation = state_.generation;
-    grant.rollback = state_.rollback;
-    grant.known_servers = context->cluster->ServerIds();
-    context->ToServer(server, std::move(grant));
+  for (auto& [id, granted] : grants) {
+    SendGrant(context->cluster->servers.at(id), std::move(granted), context);
   }
+}
+
+void TrainingJob::SendGrant(const ServerInfo& server,
+                            std::vector<PartitionGrant> partitions,
+                            Context* context) {
+  Grant grant;
+  grant.server = server.id;
+  grant.session = server.session;
+  grant.record = record_;
+  grant.generation = state_.generation;
+  grant.rollback = state_.rollback;
+  grant.known_servers = context->cluster->ServerIds();
+  grant.partitions = std::move(partitions);
+  context->ToServer(server, std::move(grant));
 }
 
 void TrainingJob::TellServers(Context* context) {
   for (const auto& [id, server] : context->cluster->servers) {
-    if (!server.connected || Owned(id) == 0) continue;
-    Grant grant;
-    grant.server = id;
-    grant.session = server.session;
-    grant.record = record_;
-    grant.generation = state_.generation;
-    grant.rollback = state_.rollback;
-    grant.known_servers = context->cluster->ServerIds();
-    context->ToServer(server, std::move(grant));
+    if (server.connected && Owned(id) > 0) SendGrant(server, {}, context);
   }
 }
 
@@ -195,6 +199,7 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
           }
           SetOwner(one.partition, server.id);
         }
+        SetDurable(one.partition, "", Term());  // Maybe it has it alone.
         known.drawn = claim;
         state_.owned_since[one.partition.value()] = claim;
         dirty_ = true;
@@ -256,6 +261,9 @@ bool TrainingJob::Believe(const ServerInfo& server,
   const bool was_whole = placement_.AllRegistered();
   placement_.Registered(one.partition);
   placement_.at(one.partition).durable = !one.durable_marks.empty();
+  if (!one.durable_marks.empty()) {
+    SetDurable(one.partition, server.shared_folder, one.term);
+  }
   if (!was_whole && placement_.AllRegistered()) {
     // Nobody could advance while a server was away.
     leases_.RenewAll(context->now + options_.lease_ttl);

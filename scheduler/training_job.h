@@ -150,6 +150,9 @@ class TrainingJob {
   const Moves& moves() const { return moves_; }
   // Partitions that were taken over, in the scheduler's life.
   int64_t taken_over() const { return taken_over_; }
+  // What a server that registers lacks of what is durable of its partitions:
+  // it is in a shared folder that this process has not. Empty: nothing.
+  std::string LacksFolder(const RegisterServer& message) const;
   // A server that is leaving owns something here, and somebody may take it.
   bool TakesFrom(const ServerInfo& server, const Context& context) const;
   int64_t Owned(ServerId server) const;
@@ -175,10 +178,15 @@ class TrainingJob {
   bool RollBackIfNeeded(Context* context);
   void AssignOwners(Context* context);
   void SetOwner(PartitionId p, ServerId owner);
+  // As in JobState.
+  void SetDurable(PartitionId p, const std::string& folder, Term term);
   void RememberDrawn(PartitionId p);
   // Draws a new term for each and sends the grants.
   void GrantAnew(const std::vector<PartitionId>& partitions, Context* context);
   void GrantAll(Context* context);
+  // Of nothing: so that the server knows the job and the other servers.
+  void SendGrant(const ServerInfo& server,
+                 std::vector<PartitionGrant> partitions, Context* context);
   // True: the registration shows the drawn term, and is believed.
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);
@@ -195,10 +203,13 @@ class TrainingJob {
   void EndMove(PartitionId p, Context* context);
   void EndMovesTo(const ServerInfo& target, Context* context);
   void TellOwner(PartitionId p, const ServerInfo& server, Context* context);
+  void NotePause(const ServerInfo& server, const MoveProgress& progress,
+                 Context* context);
   void TickMoves(Context* context);
   absl::Time NextMoveTick() const;
   void TakeOver(Context* context);
-  void TakeOver(const ServerInfo& from,
+  // Those of one server whose newest durable versions are in one folder.
+  void TakeOver(ServerId from, const std::string& folder,
                 const std::vector<PartitionId>& partitions, Context* context);
   void TellStale(PartitionId p, Context* context);
 

@@ -160,7 +160,7 @@ absl::Status TrainingJob::MayRollBack(const RollbackOrder& order) const {
   for (const VersionKey& key : order.record.versions) {
     if (key.partition.value() >= 0 &&
         key.partition.value() < placement_.size() &&
-        key.term < placement_.at(key.partition).moved) {
+        key.term < state_.moved[key.partition.value()]) {
       return absl::AbortedError(absl::StrCat(
           "partition ", key.partition.value(), " of ", name,
           " has another server since that was looked up. Look again"));

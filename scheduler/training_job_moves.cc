@@ -29,6 +29,14 @@ void TrainingJob::SetOwner(PartitionId p, ServerId owner) {
   dirty_ = true;
 }
 
+void TrainingJob::SetDurable(PartitionId p, const std::string& folder,
+                             Term term) {
+  std::string& known = state_.durable_in[p.value()];
+  dirty_ = dirty_ || known != folder || state_.durable_term[p.value()] != term;
+  known = folder;
+  state_.durable_term[p.value()] = term;
+}
+
 // --- Moves -------------------------------------------------------------------
 
 void TrainingJob::MoveOn(Context* context) {
@@ -70,17 +78,35 @@ void TrainingJob::BeginMove(const WantedMove& wanted, Context* context) {
 
 void TrainingJob::Progressed(const ServerInfo& server,
                              const MoveProgress& progress, Context* context) {
+  if (progress.paused > absl::ZeroDuration()) {
+    NotePause(server, progress, context);
+    return;
+  }
   const auto it = moves_.underway.find(progress.partition);
   if (it == moves_.underway.end() || it->second.term != progress.term ||
       it->second.target_session != server.session) {
     return;
   }
   it->second.last_sign = context->now;
-  it->second.copied = progress.copied;
-  it->second.total = progress.total;
   if (!progress.failed.empty()) {
     GiveUpMove(progress.partition, progress.failed, context);
   }
+}
+
+void TrainingJob::NotePause(const ServerInfo& server,
+                            const MoveProgress& progress, Context* context) {
+  if (progress.partition.value() >= placement_.size() ||
+      placement_.at(progress.partition).drawn != progress.term) {
+    return;
+  }
+  context->Log(absl::StrCat(
+      "job=", record_->name, " partition ", progress.partition.value(),
+      " is served by server ", server.id.value(), " after a pause of ",
+      absl::FormatDuration(progress.paused), ", of which ",
+      absl::FormatDuration(progress.stored), " to store it"));
+  moves_.pauses.push_back(
+      {progress.partition, server.id, progress.paused, progress.stored});
+  if (moves_.pauses.size() > Moves::kMostPauses) moves_.pauses.pop_front();
 }
 
 // The commit point: the new owner is stored before anybody hears of it.
@@ -103,9 +129,10 @@ void TrainingJob::PartitionMovedIn(const ServerInfo& server,
     moves_.underway.erase(it);
     ++moves_.completed;
     SetOwner(one.partition, server.id);
+    SetDurable(one.partition, "", Term());  // Until it is believed.
     placement_.Drawn(one.partition, server.id, server.session, one.term);
     RememberDrawn(one.partition);
-    placement_.at(one.partition).moved = one.term;
+    state_.moved[one.partition.value()] = one.term;
     stale_[one.partition].insert(move.source);
     if (!Believe(server, one, context)) {
       // It says that it has something else than it was asked for.
@@ -203,11 +230,8 @@ absl::Time TrainingJob::NextMoveTick() const {
 bool TrainingJob::TakesFrom(const ServerInfo& server,
                             const Context& context) const {
   if (!started_ || state_.phase == JobPhase::kCancelled) return false;
-  bool owns = false;
-  for (int32_t p = 0; p < placement_.size(); ++p) {
-    owns |= placement_.at(PartitionId(p)).owner == server.id;
-  }
-  return owns && !Takers(*context.cluster, placement_, state_.servers).empty();
+  return Owned(server.id) > 0 &&
+         !Takers(*context.cluster, placement_, state_.servers).empty();
 }
 
 int64_t TrainingJob::Owned(ServerId server) const {
@@ -232,46 +256,48 @@ absl::Status TrainingJob::ScaleServers(int32_t servers, Context* context) {
 
 // --- Takeover ----------------------------------------------------------------
 
-// What is durable of a server that shares a folder is in that folder, and
-// whoever has it, too, may go on from there.
+// What is durable in a shared folder is in the reach of whoever has the folder,
+// too. That the owner has one now says nothing: its newest durable version may
+// be of a life in which it had none, or another.
 void TrainingJob::TakeOver(Context* context) {
   take_over_at_ = absl::InfiniteFuture();
   if (!started_ || placement_.AllRegistered() ||
       state_.phase == JobPhase::kCancelled) {
     return;
   }
-  std::map<ServerId, std::vector<PartitionId>> orphans;
+  std::map<std::pair<ServerId, std::string>, std::vector<PartitionId>> orphans;
   for (int32_t p = 0; p < placement_.size(); ++p) {
     const auto it =
         context->cluster->servers.find(placement_.at(PartitionId(p)).owner);
-    if (it == context->cluster->servers.end() || it->second.connected ||
-        it->second.shared_folder.empty()) {
-      continue;
-    }
+    if (it == context->cluster->servers.end() || it->second.connected) continue;
+    const std::string& folder = EBB_PLANTED(folder_of_now_is_trusted)
+                                    ? it->second.shared_folder
+                                    : state_.durable_in[p];
+    if (folder.empty() && !EBB_PLANTED(takeover_without_copies)) continue;
     const absl::Time at = it->second.since + options_.takeover_after;
     if (at > context->now) {
       take_over_at_ = std::min(take_over_at_, at);
     } else {
-      orphans[it->first].emplace_back(p);
+      orphans[{it->first, folder}].emplace_back(p);
     }
   }
   for (const auto& [from, partitions] : orphans) {
-    TakeOver(context->cluster->servers.at(from), partitions, context);
+    TakeOver(from.first, from.second, partitions, context);
   }
 }
 
-void TrainingJob::TakeOver(const ServerInfo& from,
+void TrainingJob::TakeOver(ServerId from, const std::string& folder,
                            const std::vector<PartitionId>& partitions,
                            Context* context) {
   std::set<ServerId> heirs;
   for (const auto& [id, server] : context->cluster->servers) {
-    const bool shares = server.shared_folder == from.shared_folder ||
-                        EBB_PLANTED(takeover_without_copies);
+    const bool shares =
+        server.shared_folder == folder || EBB_PLANTED(takeover_without_copies);
     if (server.connected && !server.leaving && shares) heirs.insert(id);
   }
   if (heirs.empty()) return;  // Asked again when a server registers.
   context->Log(absl::StrCat(
-      "job=", record_->name, " server=", from.id.value(), " is away for ",
+      "job=", record_->name, " server=", from.value(), " is away for ",
       absl::FormatDuration(options_.takeover_after), ": its ",
       partitions.size(), " partitions go to others, which load the copies"));
   for (const PartitionId p : partitions) {
@@ -280,8 +306,35 @@ void TrainingJob::TakeOver(const ServerInfo& from,
   }
   GrantAnew(partitions, context);
   for (const PartitionId p : partitions) {
-    placement_.at(p).moved = placement_.at(p).drawn;
+    state_.moved[p.value()] = placement_.at(p).drawn;
   }
+}
+
+std::string TrainingJob::LacksFolder(const RegisterServer& message) const {
+  if (state_.phase == JobPhase::kCancelled) return "";
+  const auto mine = std::ranges::find_if(
+      message.jobs, [this](const JobRegistration& registration) {
+        return registration.record != nullptr &&
+               registration.record->id == id();
+      });
+  const auto newest_of = [&](PartitionId p) {
+    if (mine == message.jobs.end()) return Term();
+    const auto one = std::ranges::find(mine->partitions, p,
+                                       &PartitionRegistration::partition);
+    if (one == mine->partitions.end()) return Term();
+    return one->serving ? one->term : one->stored_term;
+  };
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    const std::string& folder = state_.durable_in[p];
+    if (placement_.at(PartitionId(p)).owner == message.server &&
+        !folder.empty() && folder != message.shared_folder &&
+        newest_of(PartitionId(p)) < state_.durable_term[p]) {
+      return absl::StrCat(
+          "the newest checkpoint of partition ", p, " of job ", record_->name,
+          " is in --shared-checkpoints that this process was not started with");
+    }
+  }
+  return "";
 }
 
 // --- Who has what another owns -----------------------------------------------

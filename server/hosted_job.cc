@@ -788,7 +788,7 @@ void HostedJob::TakeWantedCut(PartitionId id, HostedPartition* hosted,
 void HostedJob::VersionWritten(const VersionKey& key,
                                const absl::Status& status, absl::Time now,
                                ServerActions* out) {
-  if (MovedVersionWritten(key, status, out)) return;
+  if (MovedVersionWritten(key, status, now, out)) return;
   if (!writing_ || !writing_->cut_taken || writing_->key != key) {
     // The copy of a move that was given up while it was stored.
     if (status.ok()) out->push_back(DeleteVersions{{key}});

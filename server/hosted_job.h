@@ -54,7 +54,7 @@ class HostedJob {
   void Snapshot(const TakeSnapshot& request, ServerActions* out);
   void DropSnapshot(int64_t snapshot);
   void TakeMove(const MoveIn& order, absl::Time now, ServerActions* out);
-  void Moved(const PartitionMoved& message, ServerActions* out);
+  void Moved(const PartitionMoved& message, absl::Time now, ServerActions* out);
   // Of the session before nothing is relied upon: moves to here are given up.
   void DropIncoming();
 
@@ -177,12 +177,14 @@ class HostedJob {
   // … and of the target.
   void Fetch(PartitionId id, HostedPartition* hosted, absl::Time now,
              ServerActions* out);
-  void StoreMoved(PartitionId id, HostedPartition* hosted, ServerActions* out);
+  void StoreMoved(PartitionId id, HostedPartition* hosted, absl::Time now,
+                  ServerActions* out);
   // True: it was the version that a move ends with.
   bool MovedVersionWritten(const VersionKey& key, const absl::Status& status,
-                           ServerActions* out);
+                           absl::Time now, ServerActions* out);
   void MoveFailed(PartitionId id, Term term, std::string why,
                   ServerActions* out);
+  MoveProgress ProgressOf(PartitionId id, Term term) const;
   void TickMoves(absl::Time now, ServerActions* out);
   absl::Time NextMoveTick() const;
 

@@ -155,14 +155,15 @@ void HostedJob::Fetched(const FetchRequest& request,
                       std::string(status.message()), out);
   }
   if (hosted.incoming->complete()) {
-    return StoreMoved(request.partition, &hosted, out);
+    return StoreMoved(request.partition, &hosted, now, out);
   }
   Fetch(request.partition, &hosted, now, out);
 }
 
 void HostedJob::StoreMoved(PartitionId id, HostedPartition* hosted,
-                           ServerActions* out) {
+                           absl::Time now, ServerActions* out) {
   IncomingMove& move = *hosted->incoming;
+  move.storing_since = now;
   auto values = Partition::FromCut(job_.record, id, resources_.rule,
                                    resources_.pool, move.TakeCut());
   if (!values.ok()) {
@@ -175,7 +176,7 @@ void HostedJob::StoreMoved(PartitionId id, HostedPartition* hosted,
 }
 
 bool HostedJob::MovedVersionWritten(const VersionKey& key,
-                                    const absl::Status& status,
+                                    const absl::Status& status, absl::Time now,
                                     ServerActions* out) {
   HostedPartition& hosted = partitions_[key.partition];
   if (hosted.incoming == nullptr || hosted.incoming->term() != key.term ||
@@ -189,6 +190,7 @@ bool HostedJob::MovedVersionWritten(const VersionKey& key,
     return true;
   }
   move.stored = true;
+  move.storing = now - move.storing_since;
   std::optional<RoundSpan> rounds;
   if (plan().rounds()) rounds = move.values->rounds();
   hosted.versions.Add(key, rounds);
@@ -212,14 +214,19 @@ bool HostedJob::MovedVersionWritten(const VersionKey& key,
 void HostedJob::MoveFailed(PartitionId id, Term term, std::string why,
                            ServerActions* out) {
   partitions_[id].incoming.reset();
+  MoveProgress message = ProgressOf(id, term);
+  message.failed = std::move(why);
+  out->push_back(SendScheduler{std::move(message)});
+}
+
+MoveProgress HostedJob::ProgressOf(PartitionId id, Term term) const {
   MoveProgress message;
   message.session = options_.session;
   message.job = job_.record->id;
   message.generation = job_.generation;
   message.partition = id;
   message.term = term;
-  message.failed = std::move(why);
-  out->push_back(SendScheduler{std::move(message)});
+  return message;
 }
 
 void HostedJob::TickMoves(absl::Time now, ServerActions* out) {
@@ -230,15 +237,7 @@ void HostedJob::TickMoves(absl::Time now, ServerActions* out) {
     Fetch(id, &hosted, now, out);
     if (!sign) continue;
     next_move_sign_ = now + kSignOfLife;
-    MoveProgress message;
-    message.session = options_.session;
-    message.job = job_.record->id;
-    message.generation = job_.generation;
-    message.partition = id;
-    message.term = hosted.incoming->term();
-    message.copied = hosted.incoming->copied_bytes();
-    message.total = hosted.incoming->total_bytes();
-    out->push_back(SendScheduler{std::move(message)});
+    out->push_back(SendScheduler{ProgressOf(id, hosted.incoming->term())});
   }
 }
 
@@ -260,7 +259,8 @@ void HostedJob::DropIncoming() {
 
 // --- The decision ------------------------------------------------------------
 
-void HostedJob::Moved(const PartitionMoved& message, ServerActions* out) {
+void HostedJob::Moved(const PartitionMoved& message, absl::Time now,
+                      ServerActions* out) {
   if (message.generation < job_.generation) return;
   const auto it = partitions_.find(message.partition);
   if (it == partitions_.end()) return;
@@ -277,6 +277,10 @@ void HostedJob::Moved(const PartitionMoved& message, ServerActions* out) {
     hosted.base_durable = true;
     hosted.durable = hosted.values->marks();
     ReleasePulls(out);
+    MoveProgress served = ProgressOf(message.partition, message.term);
+    served.paused = now - move->frozen_at();
+    served.stored = move->storing;
+    out->push_back(SendScheduler{std::move(served)});
     return;
   }
   if (hosted.term > message.term) return;  // It knows better.

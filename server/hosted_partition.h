@@ -43,7 +43,7 @@ struct HostedPartition {
   // Served: its values are here, in a term that was granted.
   bool serving() const { return values != nullptr && term != Term(); }
 
-  // Neither here nor on its way.
+  // Not owned here; it may be on its way.
   bool OwnedElsewhere() const { return term == Term(); }
 
   // All there is to tell the scheduler.

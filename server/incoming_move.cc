@@ -58,6 +58,7 @@ std::optional<FetchTask> IncomingMove::Next(absl::Time now) {
       task.request.blocks.push_back(it->number);
     }
   }
+  if (task.request.freeze) frozen_at_ = std::min(frozen_at_, now);
   asked_ = true;
   if (last_answer_ == absl::InfinitePast()) last_answer_ = now;
   asked_for_ = task.request.blocks;
@@ -97,7 +98,6 @@ absl::Status IncomingMove::OnFetched(const FetchRequest& request,
   }
   for (size_t i = 0; i < request.blocks.size(); ++i) {
     blocks_[request.blocks[i]] = std::move(fetched->blocks[i]);
-    copied_ += BytesOf(missing_.back().floats);
     missing_.pop_back();
   }
   WantBlocks();
@@ -122,12 +122,8 @@ absl::Status IncomingMove::TakeOutline(Manifest outline) {
   for (auto it = named.rbegin(); it != named.rend(); ++it) {
     if (!blocks_.contains(it->first)) missing_.push_back(it->second);
   }
-  if (stage_ == Stage::kFirstCut) {
-    for (const StoredBlock& block : missing_) total_ += BytesOf(block.floats);
-    stage_ = Stage::kFirstBlocks;
-  } else {
-    stage_ = Stage::kLastBlocks;
-  }
+  stage_ =
+      stage_ == Stage::kFirstCut ? Stage::kFirstBlocks : Stage::kLastBlocks;
   WantBlocks();
   return absl::OkStatus();
 }

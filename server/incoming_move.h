@@ -48,12 +48,14 @@ class IncomingMove {
   bool complete() const { return stage_ == Stage::kComplete; }
   Cut TakeCut();
 
-  int64_t copied_bytes() const { return copied_; }
-  int64_t total_bytes() const { return total_; }
+  // When the last cut was asked for: from then on the source takes no pushes.
+  absl::Time frozen_at() const { return frozen_at_; }
 
   // --- After the cut was taken -----------------------------------------------
   std::shared_ptr<Partition> values;
-  bool stored = false;  // As version (term, 0).
+  absl::Time storing_since;
+  bool stored = false;     // As version (term, 0) ...
+  absl::Duration storing;  // ... which took so long.
 
  private:
   enum class Stage {
@@ -82,8 +84,7 @@ class IncomingMove {
   std::vector<uint64_t> asked_for_;
   absl::Time try_at_ = absl::InfinitePast();
   absl::Time last_answer_ = absl::InfinitePast();
-  int64_t copied_ = 0;
-  int64_t total_ = 0;
+  absl::Time frozen_at_ = absl::InfiniteFuture();
 };
 
 }  // namespace ebb::server

@@ -133,10 +133,9 @@ void ServerCore::Handle(const RefuseServer& refusal, absl::Time now,
   if (refused_ != refusal.reason || say_refused_again_ <= now) {
     refused_ = refusal.reason;
     say_refused_again_ = now + kSayRefusedAgain;
-    out->push_back(LogEvent{
-        absl::StrCat("the scheduler refuses this process: ", refusal.reason,
-                     ". Trying again; it is taken when the other is gone"),
-        true});
+    out->push_back(LogEvent{absl::StrCat("the scheduler refuses this process: ",
+                                         refusal.reason, ". Trying again"),
+                            true});
   }
   out->push_back(RetrySession{});
 }
@@ -150,7 +149,7 @@ void ServerCore::Handle(const MoveIn& order, absl::Time now,
 
 void ServerCore::Handle(const PartitionMoved& moved, absl::Time now,
                         ServerActions* out) {
-  if (HostedJob* job = Find(moved.job)) job->Moved(moved, out);
+  if (HostedJob* job = Find(moved.job)) job->Moved(moved, now, out);
 }
 
 void ServerCore::Handle(const LeaveNow& leave, absl::Time now,

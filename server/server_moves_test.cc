@@ -240,6 +240,23 @@ TEST_F(ServerMovesTest, ItMovesWithAllThatWasAppliedMeanwhile) {
   EXPECT_THAT(forgotten_, ElementsAre(kNew));
 }
 
+TEST_F(ServerMovesTest, WhoServesItSaysHowLongNobodyDid) {
+  CopyFirst();
+  hold_writes_ = true;
+  now_ += absl::Milliseconds(1);  // After it asked for the last cut.
+  Finish();
+  ASSERT_THAT(held_writes_, SizeIs(1));
+  now_ += absl::Milliseconds(5);
+  Do(1, [&](ServerCore* core, ServerActions* out) {
+    core->OnVersionWritten(held_writes_[0], absl::OkStatus(), now_, out);
+  });
+  now_ += absl::Milliseconds(2);
+  Decide(1, kNew, ServerId(1));
+  EXPECT_EQ(progress_.term, kNew);
+  EXPECT_EQ(progress_.paused, absl::Milliseconds(8));
+  EXPECT_EQ(progress_.stored, absl::Milliseconds(5));
+}
+
 // Bug: it took the copy away with which the partition had come back (seed
 // 8779).
 TEST_F(ServerMovesTest, AVersionOfBeforeThatIsStoredLateTakesOnlyItselfAway) {

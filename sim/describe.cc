@@ -76,7 +76,8 @@ struct Words {
   std::string operator()(const ServerLeaving&) const { return "is leaving"; }
   std::string operator()(const MoveProgress& m) const {
     return absl::StrCat("move of p", m.partition.value(), "@", Short(m.term),
-                        " at ", m.copied, " of ", m.total, " ", m.failed);
+                        m.paused > absl::ZeroDuration() ? " served " : " ",
+                        m.failed);
   }
   std::string operator()(const MovedIn& m) const {
     return absl::StrCat("moved in ", Of(m.job));

@@ -153,6 +153,12 @@ Scenario DrawScenario(uint64_t seed) {
   if (s.shared_folder) {
     s.scheduler.takeover_after = absl::Milliseconds(moves.Between(200, 1500));
     s.one_shares_nothing = moves.Chance(0.3) && !s.scheduler_store_loss;
+    Rng turns = rng.Fork(4);
+    s.one_shares_by_turns = turns.Chance(0.5) && !s.scheduler_store_loss;
+    if (s.one_shares_by_turns) {
+      s.faults += static_cast<int>(turns.Between(5, 15));
+      s.scheduler.takeover_after = absl::Milliseconds(turns.Between(50, 300));
+    }
   }
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   return s;

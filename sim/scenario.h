@@ -70,10 +70,12 @@ struct Scenario {
   bool scales = false;
   // Servers copy their versions to a disk that all of them reach.
   bool shared_folder = false;
-  // The first server does not.
+  // The first server does not, or only in every second life, from its second.
   bool one_shares_nothing = false;
-  bool Shares(ServerId server) const {
-    return shared_folder && !(one_shares_nothing && server == ServerId(0));
+  bool one_shares_by_turns = false;
+  bool Shares(ServerId server, int life) const {
+    if (!shared_folder || server != ServerId(0)) return shared_folder;
+    return !one_shares_nothing && (!one_shares_by_turns || life % 2 == 1);
   }
   // Somebody starts a second process with the id of a server.
   bool twin = false;

@@ -36,7 +36,8 @@ const server::HostedJob* ServerNode::job() const {
 void ServerNode::OnStart() {
   session_ = world_->NewSession();
   store_ = std::make_unique<server::MemoryStore>(&disk_);
-  if (world_->scenario().Shares(id_)) {
+  const bool shares = world_->scenario().Shares(id_, life_++);
+  if (shares) {
     store_ = std::make_unique<server::CopiedStore>(
         std::move(store_),
         std::make_unique<server::MemoryStore>(&world_->shared_disk(), id_));
@@ -58,7 +59,7 @@ void ServerNode::OnStart() {
   options.id = id_;
   options.session = session_;
   options.address = name();
-  if (world_->scenario().Shares(id_)) options.shared_folder = "shared";
+  if (shares) options.shared_folder = "shared";
   options.resources =
       [pool = pool_](
           const JobRecord& record) -> absl::StatusOr<server::JobResources> {

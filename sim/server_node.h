@@ -88,6 +88,7 @@ class ServerNode final : public ClientNode {
   server::MemoryDisk disk_;
   std::vector<server::MemoryDisk> older_disks_;
 
+  int life_ = 0;  // The next.
   // Of one life.
   SessionId session_;
   std::unique_ptr<server::CheckpointStore> store_;

@@ -319,9 +319,11 @@ struct MoveProgress {
   JobId job;
   Generation generation;
   PartitionId partition;
-  Term term;           // Of the move.
-  int64_t copied = 0;  // Bytes.
-  int64_t total = 0;   // Of the first cut; 0: not known yet.
+  Term term;  // Of the move.
+  // It serves the partition, for which nobody took a push for `paused`, and of
+  // that it was stored for `stored`; zero: it does not yet.
+  absl::Duration paused;
+  absl::Duration stored;
   std::string failed;  // Why it gave up; empty: it goes on.
 };
 

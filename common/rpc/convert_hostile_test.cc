@@ -279,19 +279,19 @@ TEST(ConvertHostileTest, RefusesBrokenServerMessagesOfAMove) {
   ExpectRefusedInStream<M>("leaving {}", "ServerLeaving.session is 0");
   const auto progress = [](const std::string& from, const std::string& to,
                            const std::string& error) {
-    ExpectRefusedInStream<M>(
-        With("move_progress { session: 1 job: 2 partition: 3 term: 4 copied: 5 "
-             "total: 6 failed: \"no\" }",
-             from, to),
-        error);
+    ExpectRefusedInStream<M>(With("move_progress { session: 1 job: 2 "
+                                  "partition: 3 term: 4 paused_us: 5 "
+                                  "stored_us: 6 failed: \"no\" }",
+                                  from, to),
+                             error);
   };
   progress("session: 1", "", "MoveProgress.session is 0");
   progress("job: 2", "", "MoveProgress.job is 0");
   progress("partition: 3", "partition: 65536",
            "MoveProgress.partition is 65536");
   progress("term: 4", "", "MoveProgress.term is 0");
-  progress("copied: 5", "copied: -1", "MoveProgress.copied is -1");
-  progress("total: 6", "total: -1", "MoveProgress.total is -1");
+  progress("paused_us: 5", "paused_us: -1", "MoveProgress.paused_us is -1");
+  progress("stored_us: 6", "stored_us: -1", "MoveProgress.stored_us is -1");
   progress("no", std::string(4097, 'x'),
            "MoveProgress.failed has 4097 bytes, at most 4096");
 

@@ -129,8 +129,8 @@ void Put(const MoveProgress& from, RecordSender*,
   to->set_generation(from.generation.value());
   to->set_partition(from.partition.value());
   to->set_term(from.term.value());
-  to->set_copied(from.copied);
-  to->set_total(from.total);
+  to->set_paused_us(absl::ToInt64Microseconds(from.paused));
+  to->set_stored_us(absl::ToInt64Microseconds(from.stored));
   to->set_failed(
       ValidUtf8(absl::string_view(from.failed).substr(0, kMaxTextBytes)));
 }
@@ -140,16 +140,16 @@ absl::Status Get(v1::MoveProgress* from, RecordReceiver*, MoveProgress* to) {
   EBB_RETURN_IF_ERROR(Named("MoveProgress.job", from->job()));
   EBB_RETURN_IF_ERROR(IsPartition("MoveProgress.partition", from->partition()));
   EBB_RETURN_IF_ERROR(Named("MoveProgress.term", from->term()));
-  EBB_RETURN_IF_ERROR(NotNegative("MoveProgress.copied", from->copied()));
-  EBB_RETURN_IF_ERROR(NotNegative("MoveProgress.total", from->total()));
+  EBB_RETURN_IF_ERROR(NotNegative("MoveProgress.paused_us", from->paused_us()));
+  EBB_RETURN_IF_ERROR(NotNegative("MoveProgress.stored_us", from->stored_us()));
   EBB_RETURN_IF_ERROR(IsShort("MoveProgress.failed", from->failed()));
   to->session = SessionId(from->session());
   to->job = JobId(from->job());
   to->generation = Generation(from->generation());
   to->partition = PartitionId(from->partition());
   to->term = Term(from->term());
-  to->copied = from->copied();
-  to->total = from->total();
+  to->paused = absl::Microseconds(from->paused_us());
+  to->stored = absl::Microseconds(from->stored_us());
   to->failed = std::move(*from->mutable_failed());
   return absl::OkStatus();
 }

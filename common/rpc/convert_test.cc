@@ -483,9 +483,10 @@ TEST(ConvertTest, MessagesOfAMoveSurvive) {
                                         "leaving { session: 1 }");
   ExpectSameInStream<ServerToScheduler>(
       MoveProgress{SessionId(1), JobId(2), Generation(3), PartitionId(4),
-                   Term(5), 7, 6, "no room"},
+                   Term(5), absl::Microseconds(7), absl::Microseconds(6),
+                   "no room"},
       "move_progress { session: 1 job: 2 generation: 3 partition: 4 term: 5 "
-      "copied: 7 total: 6 failed: \"no room\" }");
+      "paused_us: 7 stored_us: 6 failed: \"no room\" }");
   ExpectSameInStream<ServerToScheduler>(
       MovedIn{SessionId(1), TestRegistration()},
       absl::StrCat("moved_in { session: 1 job { ", kRegistrationText, " } }"));

@@ -60,6 +60,20 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(result["doubled"], 0)
         self.assertGreater(result["undisturbed_examples_per_second"], 0)
 
+    def test_moves(self):
+        result, said = self.bench("moves", "--moves", "3",
+                                  "--undisturbed", "1s")
+        self.assertGreaterEqual(result["moves"], 3)
+        self.assertIn("3 of 3 moves", said)
+        paused, stored = result["paused_s"], result["stored_s"]
+        # A copy is stored while nobody serves it.
+        self.assertGreater(stored["p50"], 0)
+        self.assertGreater(paused["max"], stored["max"])
+        self.assertLess(result["paused_without_disk_s"]["p95"],
+                        10 * result["at_most_s"])
+        self.assertEqual(result["doubled"], 0)
+        self.assertGreater(result["throughput_ratio"], 0)
+
     def test_goodput(self):
         result, _ = self.bench("goodput", "--speed", "600", "--seconds", "6s",
                                "--warm-up", "2s")

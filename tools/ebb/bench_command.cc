@@ -125,6 +125,7 @@ Example:
 
   AddBenchRecoveryCommand(bench, exit_code);
   AddBenchGoodputCommand(bench, exit_code);
+  AddBenchMovesCommand(bench, exit_code);
 }
 
 }  // namespace ebb::tools

@@ -1,20 +1,15 @@
 // `ebb bench recovery`.
-#include <unistd.h>
-
 #include <algorithm>
-#include <iostream>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "tools/ebb/bench_job.h"
 #include "tools/ebb/bench_machine.h"
+#include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
-#include "tools/ebb/local_run.h"
 #include "tools/ebb/recovery_bench.h"
 #include "tools/ebb/run_flags.h"
 
@@ -22,11 +17,8 @@ namespace ebb::tools {
 
 namespace {
 
-struct Flags {
-  JobFlags job;
-  RunOptions run;
+struct Flags : BenchFlags {
   RecoveryBenchOptions bench;
-  bool json = false;
 };
 
 double Longest(const std::vector<double>& values) {
@@ -100,50 +92,16 @@ Json ToJson(const RecoveryBench& bench, const RunReport& report) {
   return json;
 }
 
-// What came last is written over on a terminal.
-void ShowProgress(const std::string& text) {
-  if (isatty(STDERR_FILENO) != 0) {
-    std::cerr << "\r\033[K" << text << std::flush;
-  } else {
-    std::cerr << text << std::endl;
-  }
-}
-
 int BenchRecovery(Flags& flags) {
-  std::optional<BenchJob> made;
-  flags.run.job = flags.job.Choice();
-  if (flags.job.file.empty()) {
-    // An item is a tenth of a second.
-    auto job = BenchJob::Make("batch: 20, item_examples: 200");
-    if (!job.ok()) return Report(job.status());
-    made.emplace(*std::move(job));
-    flags.run.job.file = made->file();
-    flags.run.folder = made->run_folder();
-  }
-  flags.run.quiet = true;
-  flags.bench.say = ShowProgress;
+  flags.bench.say = ShowBenchProgress;
   RecoveryBench bench(flags.bench);
-  flags.run.disturbance = &bench;
-  std::cerr << "machine " << Machine() << "; build " << BuildType()
-            << "; commit " << Commit() << "; " << flags.bench.kills
-            << " losses of each kind" << std::endl;
-  const auto report = RunLocally(flags.run);
-  ShowProgress("");
-  if (!report.ok()) return Report(report.status());
-  if (report->interrupted) return kExitInterrupted;
-  if (bench.undisturbed_rate() > 0) {
-    std::cout << (flags.json ? ToJson(bench, *report).ToString() : Text(bench));
-  }
-  std::vector<std::string> problems = report->problems;
-  if (problems.empty() && !bench.EndsRun()) {
-    problems.push_back("the job ended too early: give it more --epochs");
-  }
-  for (const std::string& problem : problems) {
-    std::cerr << "ebb: " << problem << "\n";
-  }
-  if (problems.empty()) return kExitGood;
-  if (made) std::cerr << "ebb: its run is in " << made->Keep() << "/run\n";
-  return kExitFailed;
+  // An item is a tenth of a second.
+  return RunBench(&flags, "batch: 20, item_examples: 200", &bench,
+                  [&](const RunReport& report) {
+                    if (bench.undisturbed_rate() <= 0) return std::string();
+                    return flags.json ? ToJson(bench, report).ToString()
+                                      : Text(bench);
+                  });
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ void AddBenchCommand(CLI::App* app, int* exit_code);
 // Of `ebb bench`.
 void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code);
 void AddBenchGoodputCommand(CLI::App* bench, int* exit_code);
+void AddBenchMovesCommand(CLI::App* bench, int* exit_code);
 void AddSimCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
 

@@ -252,6 +252,15 @@ Json JobJson(const v1::JobStatus& job) {
   json["servers"]["moving"] = job.moving();
   json["servers"]["moved"] = job.moved();
   json["servers"]["taken_over"] = job.taken_over();
+  json["servers"]["pauses"] = Json::List();
+  for (const v1::MovePause& pause : job.move_pauses()) {
+    Json one = Json::Object();
+    one["partition"] = pause.partition();
+    one["server"] = pause.server();
+    one["paused_s"] = static_cast<double>(pause.paused_us()) * 1e-6;
+    one["stored_s"] = static_cast<double>(pause.stored_us()) * 1e-6;
+    json["servers"]["pauses"].Add(std::move(one));
+  }
   json["epochs"] = job.summary().epochs();
   json["items"] = job.summary().items();
   json["full_items"] = job.summary().full_items();

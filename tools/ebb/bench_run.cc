@@ -1,0 +1,57 @@
+#include "tools/ebb/bench_run.h"
+
+#include <unistd.h>
+
+#include <iostream>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "tools/ebb/bench_job.h"
+#include "tools/ebb/bench_machine.h"
+#include "tools/ebb/console.h"
+
+namespace ebb::tools {
+
+void ShowBenchProgress(const std::string& text) {
+  if (isatty(STDERR_FILENO) != 0) {
+    std::cerr << "\r\033[K" << text << std::flush;
+  } else {
+    std::cerr << text << std::endl;
+  }
+}
+
+int RunBench(BenchFlags* flags, const std::string& train,
+             Disturbance* disturbance,
+             const std::function<std::string(const RunReport&)>& result) {
+  flags->run.job = flags->job.Choice();
+  std::optional<BenchJob> made;
+  if (flags->job.file.empty()) {
+    auto job = BenchJob::Make(train);
+    if (!job.ok()) return Report(job.status());
+    made.emplace(*std::move(job));
+    flags->run.job.file = made->file();
+    flags->run.folder = made->run_folder();
+  }
+  flags->run.quiet = true;
+  flags->run.disturbance = disturbance;
+  std::cerr << "machine " << Machine() << "; build " << BuildType()
+            << "; commit " << Commit() << std::endl;
+  const auto report = RunLocally(flags->run);
+  ShowBenchProgress("");
+  if (!report.ok()) return Report(report.status());
+  if (report->interrupted) return kExitInterrupted;
+  std::cout << result(*report);
+  std::vector<std::string> problems = report->problems;
+  if (problems.empty() && !disturbance->EndsRun()) {
+    problems.push_back("the job ended too early: give it more --epochs");
+  }
+  for (const std::string& problem : problems) {
+    std::cerr << "ebb: " << problem << "\n";
+  }
+  if (problems.empty()) return kExitGood;
+  if (made) std::cerr << "ebb: its run is in " << made->Keep() << "/run\n";
+  return kExitFailed;
+}
+
+}  // namespace ebb::tools

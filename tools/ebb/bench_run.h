@@ -1,0 +1,33 @@
+// A benchmark that is a run of a cluster which somebody disturbs.
+#ifndef EBB_TOOLS_EBB_BENCH_RUN_H_
+#define EBB_TOOLS_EBB_BENCH_RUN_H_
+
+#include <functional>
+#include <string>
+
+#include "tools/ebb/command.h"
+#include "tools/ebb/disturbance.h"
+#include "tools/ebb/local_run.h"
+#include "tools/ebb/run_flags.h"
+
+namespace ebb::tools {
+
+struct BenchFlags {
+  JobFlags job;
+  RunOptions run;
+  bool json = false;
+};
+
+// Runs the job of the flags, or one that is made up with `train`, until
+// `disturbance` ends it. Prints the machine first, then `result`, unless that
+// is empty, and what went wrong. Returns the exit code.
+int RunBench(BenchFlags* flags, const std::string& train,
+             Disturbance* disturbance,
+             const std::function<std::string(const RunReport&)>& result);
+
+// On standard error; what came last is written over on a terminal.
+void ShowBenchProgress(const std::string& text);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_BENCH_RUN_H_
