@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""A job of higher priority takes half of a hundred workers, and gives them
+back: real daemons, computing emulated.
+
+  priority_test.py BIN_FOLDER
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 120
+WORKERS = 100
+TAKEN = 50
+BATCH = 10
+
+JOB = """
+name: {name}
+priority: {priority}
+model: linear
+data: {{train: {{csv: {{path: rows.csv, label: y}}}}}}
+train: {{epochs: {epochs}, batch: %d, item_examples: %d}}
+workers: {{max: {workers}}}
+partitions: 2
+""" % (BATCH, 2 * BATCH)
+ROWS = 10_000
+
+
+class PriorityTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_priority_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.daemons = []
+        self.addCleanup(self.end)
+        self.environment = dict(os.environ)
+        self.environment.pop("EBB_RUN", None)
+        with open(self.path("rows.csv"), "w") as file:
+            file.write("x,y\n")
+            file.writelines(f"{i % 7},{i % 7 * 2 + 1}\n" for i in range(ROWS))
+
+    def end(self):
+        for daemon in self.daemons:
+            daemon.kill()
+        for daemon in self.daemons:
+            daemon.wait()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def daemon(self, program, name, *arguments):
+        with open(self.path(name + ".log"), "w") as log:
+            self.daemons.append(subprocess.Popen(
+                [os.path.join(BIN, program), *arguments,
+                 "--die-with-parent", str(os.getpid())],
+                cwd=self.folder, env=self.environment, stderr=log))
+
+    def wait(self, so, what):
+        limit = time.monotonic() + LIMIT_S
+        while not so():
+            if time.monotonic() > limit:
+                raise AssertionError(what)
+            time.sleep(0.05)
+
+    def ebb(self, *arguments):
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), *arguments], cwd=self.folder, text=True,
+            env=self.environment, timeout=LIMIT_S, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.assertEqual(ran.returncode, 0, ran.stdout)
+        return ran.stdout
+
+    def jobs(self):
+        status = json.loads(self.ebb("status", "--json"))
+        return {job["name"]: job for job in status["jobs"]}
+
+    def submit(self, name, **values):
+        with open(self.path(name + ".yaml"), "w") as file:
+            file.write(JOB.format(name=name, **values))
+        self.ebb("submit", name + ".yaml")
+
+    def test_half_of_a_hundred_are_taken_and_given_back(self):
+        self.daemon("ebb-scheduler", "scheduler", "--listen", "127.0.0.1:0",
+                    "--min-servers", "2", "--state-dir", "scheduler",
+                    "--address-file", "address")
+        self.wait(lambda: os.path.exists(self.path("address")), "no scheduler")
+        with open(self.path("address")) as file:
+            self.environment["EBB_SCHEDULER"] = file.read().strip()
+        for i in range(2):
+            self.daemon("ebb-ps", f"ps-{i}", "--id", str(i), "--state-dir",
+                        f"ps-{i}")
+        for i in range(WORKERS):
+            self.daemon("ebb-worker", f"worker-{i}", "--name", f"worker-{i}",
+                        "--batch-time", "200ms")
+        self.submit("patient", priority=0, epochs=12, workers=WORKERS)
+        self.wait(lambda: self.jobs()["patient"]["workers"]["has"] == WORKERS,
+                  "not all work")
+        begun = self.jobs()["patient"]["marks"]["least"]
+
+        self.submit("urgent", priority=10, epochs=2, workers=TAKEN)
+        self.wait(lambda: self.jobs()["urgent"]["workers"]["has"] == TAKEN,
+                  "not taken")
+        self.assertEqual(self.jobs()["patient"]["workers"]["has"],
+                         WORKERS - TAKEN)
+        # Every second examples of both are counted.
+        seconds, before = 0, None
+        while True:
+            now = self.jobs()
+            if now["urgent"]["state"] == "complete":
+                break
+            marks = {name: job["marks"]["least"] for name, job in now.items()}
+            if before is not None and now["urgent"]["marks"]["least"] < 19_000:
+                seconds += 1
+                for name in marks:
+                    self.assertGreater(marks[name], before[name], name)
+            before = marks
+            time.sleep(1)
+        self.assertGreaterEqual(seconds, 3)
+        self.assertGreater(before["patient"], begun)
+        self.assertNotEqual(self.jobs()["patient"]["state"], "complete")
+
+        self.wait(lambda: self.jobs()["patient"]["workers"]["has"] == WORKERS,
+                  "not given back")
+        self.wait(lambda: self.jobs()["patient"]["state"] == "complete",
+                  "stuck")
+        for name, epochs in (("patient", 12), ("urgent", 2)):
+            audit = json.loads(self.ebb("audit", name, "--json"))
+            self.assertEqual((audit["missing"], audit["doubled"]), (0, 0))
+            self.assertTrue(audit["exact"], audit)
+
+
+if __name__ == "__main__":
+    unittest.main()
