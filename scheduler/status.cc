@@ -178,6 +178,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     loss->set_examples(sum.examples);
   }
   AddEvaluations(job, &status);
+  status.set_clock_lead(statistics.clock_lead);
   status.mutable_staleness()->Add(statistics.staleness.begin(),
                                   statistics.staleness.end());
   *status.mutable_placement() = rpc::ToProto(PlacementOf(picture, job));

@@ -463,6 +463,8 @@ void TrainingJob::Statistics(const ServerStatistics& statistics) {
   if (histogram.size() < statistics.staleness.size()) {
     histogram.resize(statistics.staleness.size());
   }
+  statistics_.clock_lead =
+      std::max(statistics_.clock_lead, statistics.clock_lead);
   for (size_t i = 0; i < statistics.staleness.size(); ++i) {
     histogram[i] += statistics.staleness[i];
   }

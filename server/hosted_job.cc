@@ -605,6 +605,8 @@ std::optional<PullReply> HostedJob::TryPull(const PullRequest& pull) {
   if (gated) {
     switch (gate_.Ask(pull.stamp, pull.target_clock)) {
       case SspGate::Answer::kOpen:
+        clock_lead_ =
+            std::max(clock_lead_, pull.target_clock - gate_.min_clock());
         break;
       case SspGate::Answer::kClosed:
         return std::nullopt;
@@ -949,6 +951,7 @@ ServerStatistics HostedJob::TakeStatistics() {
   ServerStatistics statistics = std::exchange(statistics_, {});
   statistics.session = options_.session;
   statistics.job = job_.record->id;
+  statistics.clock_lead = clock_lead_;
   statistics.problem = problem_;
   statistics.problem_kind = problem_kind_;
   statistics.loss_sum = recent_loss_.sum();

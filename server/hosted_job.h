@@ -197,6 +197,7 @@ class HostedJob {
   int64_t pushes_admitted_ = 0;
 
   SspGate gate_;
+  int64_t clock_lead_ = 0;  // The largest that it has let through.
   // The newest view asked for, and when it may be asked for again.
   ViewNumber asked_view_;
   absl::Time ask_view_again_ = absl::InfinitePast();

@@ -295,6 +295,9 @@ struct ServerStatistics {
   // By the server of partition 0: epochs that changed since the last report.
   std::vector<EpochLossSum> losses;
   ServerProblem problem_kind = ServerProblem::kOther;  // Of `problem`.
+  // SSP: by how many batches a pull that was answered was ahead of the slowest
+  // worker, at most; of all since the server began with the job.
+  int64_t clock_lead = 0;
 };
 
 // The server is going: it has written its last cut.

@@ -241,6 +241,8 @@ TEST(ConvertHostileTest, RefusesBrokenServerMessages) {
                            "SnapshotReply.examples");
   ExpectRefusedInStream<M>("statistics { session: 1 job: 1 staleness: -1 }",
                            "ServerStatistics.staleness is -1");
+  ExpectRefusedInStream<M>("statistics { session: 1 job: 1 clock_lead: -1 }",
+                           "ServerStatistics.clock_lead is -1");
   ExpectRefusedInStream<M>("goodbye {}", "ServerGoodbye.session is 0");
   ExpectRefusedInStream<M>("alive {}", "ServerAlive.session is 0");
 }

@@ -434,12 +434,13 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                        7,
                        "no room",
                        {{8, 1.5, 9}},
-                       ServerProblem::kDisk},
+                       ServerProblem::kDisk,
+                       10},
       "statistics { session: 1 job: 2 updates: 3 staleness: 4 staleness: 5 "
       "loss_sum: 0.5 loss_examples: 6 problem: \"disk full\" "
       "refused_pushes: 7 refusal: \"no room\" "
       "losses { epoch: 8 loss_sum: 1.5 examples: 9 } "
-      "problem_kind: SERVER_PROBLEM_DISK }");
+      "problem_kind: SERVER_PROBLEM_DISK clock_lead: 10 }");
   ExpectSameInStream<V>(ServerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
   ExpectSameInStream<V>(ServerAlive{SessionId(1)}, "alive { session: 1 }");
 }

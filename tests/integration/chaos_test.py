@@ -335,6 +335,7 @@ class RowsTest(Fixture):
             16, "at: 10%, stop: worker-0, for: 2s", "at: 40%, kill: worker-1",
             "at: 60%, stop: worker-2, for: 1s")
         late = report["staleness"]["max"]
+        self.assertIsNone(report["clock_lead"])
         self.write("job.yaml",
                    JOB + "consistency: {kind: ssp, bound: 4}\n")
         report = self.run_events(
@@ -345,6 +346,8 @@ class RowsTest(Fixture):
         # were pulled for, computed or on their way.
         bound = 3 * (2 * 4 + 2 * 4)
         self.assertLessEqual(report["staleness"]["max"], bound)
+        # As the servers saw it when they answered pulls: it was reached.
+        self.assertEqual(report["clock_lead"], 4)
         # Without the bound they do not wait.
         self.assertGreater(late, bound)
 
@@ -375,6 +378,7 @@ class SharedTest(Fixture):
         lives = added + 1
         self.assertLessEqual(report["staleness"]["max"],
                              (lives - 1) * (2 * 4 + 3))
+        self.assertLessEqual(report["clock_lead"], 4)
 
     def test_a_bad_network_makes_it_slower_and_no_worse(self):
         digits = os.path.join(SHARED, "sklearn", "digits.csv")

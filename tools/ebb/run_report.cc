@@ -111,6 +111,26 @@ std::string WorkersText(const v1::JobStatus& status) {
       });
 }
 
+// How far ahead of the slowest a worker may be; nothing: as far as it likes.
+std::optional<int64_t> ClockBound(const v1::Job& job) {
+  switch (job.consistency().kind()) {
+    case v1::Consistency::KIND_SSP:
+      return job.consistency().bound();
+    case v1::Consistency::KIND_BSP:
+      return 0;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::string ClockLeadText(const RunReport& report) {
+  const auto bound = ClockBound(report.job);
+  if (!bound) return "";
+  return absl::StrCat("at most ", report.status.clock_lead(),
+                      " batches ahead of the slowest worker (bound ", *bound,
+                      ")");
+}
+
 Json StalenessJson(const v1::JobStatus& status) {
   const std::vector<int64_t> histogram = Staleness(status);
   Json json = Json::Object();
@@ -376,6 +396,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
        absl::StrCat(Short(report.examples_per_second()), " examples/s"));
   line("updates", WithCommas(status.updates()));
   line("staleness", StalenessText(Staleness(status)));
+  line("clock lead", ClockLeadText(report));
   line("servers", ServersText(status));
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
@@ -414,6 +435,8 @@ Json ReportJson(const RunReport& report) {
   json["audit"] =
       report.audit ? AuditJson(*report.audit, report.complete()) : Json();
   json["staleness"] = StalenessJson(status);
+  json["clock_lead"] =
+      ClockBound(report.job) ? Json(status.clock_lead()) : Json();
   json["restarts"]["total"] = report.restarts.total();
   json["restarts"]["scheduler"] = report.restarts.scheduler;
   json["restarts"]["servers"] = report.restarts.servers;

@@ -24,6 +24,8 @@ void RunTally::Add(const v1::JobStatus& status) {
   if (Sum(staleness) < Sum(staleness_)) AddTo(staleness_, &past_staleness_);
   staleness_ = std::move(staleness);
 
+  clock_lead_ = std::max(clock_lead_, status.clock_lead());
+
   std::map<std::string, int64_t> shares;
   for (const auto& share : status.shares()) {
     shares[share.name()] += share.examples();
@@ -43,6 +45,7 @@ void RunTally::Complete(v1::JobStatus* status) const {
   std::vector<int64_t> staleness = past_staleness_;
   AddTo(staleness_, &staleness);
   status->mutable_staleness()->Assign(staleness.begin(), staleness.end());
+  status->set_clock_lead(clock_lead_);
 
   std::map<std::string, int64_t> shares = past_shares_;
   for (const auto& [name, examples] : shares_) shares[name] += examples;

@@ -19,12 +19,13 @@ class RunTally {
   void Add(const v1::JobStatus& status);
 
   // Puts the sums over all lives into `status`: staleness, shares and
-  // repeated leases.
+  // repeated leases; and the largest clock lead.
   void Complete(v1::JobStatus* status) const;
 
  private:
   std::vector<int64_t> staleness_;       // Of the present life ...
   std::vector<int64_t> past_staleness_;  // ... and of those before.
+  int64_t clock_lead_ = 0;
   std::map<std::string, int64_t> shares_;
   std::map<std::string, int64_t> past_shares_;
   int64_t leases_repeated_ = 0;

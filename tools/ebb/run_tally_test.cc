@@ -52,6 +52,17 @@ TEST(RunTallyTest, AddsUpRepeatedLeasesOverTheSchedulersLives) {
   EXPECT_EQ(status.leases_repeated(), 3 + 2);
 }
 
+TEST(RunTallyTest, KeepsTheLargestClockLead) {
+  RunTally tally;
+  v1::JobStatus status;
+  for (const int64_t lead : {1, 3, 0, 2}) {
+    status.set_clock_lead(lead);
+    tally.Add(status);
+  }
+  tally.Complete(&status);
+  EXPECT_EQ(status.clock_lead(), 3);
+}
+
 TEST(RunTallyTest, IsTheLastStatusOfAnUndisturbedRun) {
   RunTally tally;
   tally.Add(Status({1}, {{"a", 100}}));
