@@ -84,6 +84,15 @@ VersionKey KeyOf(const PartitionName& partition, const TermFolder& folder,
           file.sequence};
 }
 
+void Describe(const FolderManifest& manifest, VersionSummary* version) {
+  version->marks = manifest.version.marks;
+  version->updates = manifest.version.updates;
+  version->written_us = manifest.version.written_us;
+  for (const auto& [name, array] : manifest.version.arrays) {
+    version->value_bytes += array.floats * static_cast<int64_t>(sizeof(float));
+  }
+}
+
 std::vector<PackName> NamesOf(const std::vector<Pack>& packs) {
   std::vector<PackName> names;
   for (const Pack& pack : packs) names.push_back(pack.name);
@@ -120,6 +129,10 @@ struct FolderStore::OwnPartition {
   };
   std::optional<Uncertain> uncertain;
 };
+
+bool FolderStore::IsOne(const std::string& folder) {
+  return RealFolderFiles()->Read(Below(Below(folder, kIdentity), "id")).ok();
+}
 
 absl::StatusOr<std::unique_ptr<FolderStore>> FolderStore::Open(
     FolderStoreOptions options) {
@@ -252,18 +265,74 @@ absl::Status FolderStore::ListJob(JobId id, Inventory* inventory) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Inventory> FolderStore::List() {
+absl::StatusOr<std::set<JobId>> FolderStore::JobIds() const {
   EBB_RETURN_IF_ERROR(CheckIdentity());
   EBB_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                        files_->Entries(options_.folder));
-  Inventory inventory;
   std::set<JobId> jobs;
   for (const std::string& name : names) {
     if (const auto job = ParseJobFolder(name)) jobs.insert(*job);
   }
+  return jobs;
+}
+
+absl::StatusOr<Inventory> FolderStore::List() {
+  EBB_ASSIGN_OR_RETURN(const std::set<JobId> jobs, JobIds());
+  Inventory inventory;
   for (const JobId job : jobs) EBB_RETURN_IF_ERROR(ListJob(job, &inventory));
   std::sort(inventory.versions.begin(), inventory.versions.end());
   return inventory;
+}
+
+absl::StatusOr<std::vector<StoredJob>> FolderStore::JobsOfAll(
+    std::vector<std::string>* problems) {
+  EBB_ASSIGN_OR_RETURN(const std::set<JobId> ids, JobIds());
+  std::vector<StoredJob> jobs;
+  for (const JobId id : ids) {
+    EBB_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                         files_->Entries(JobPath(id)));
+    std::optional<StoredJob> newest;
+    for (const std::string& name : names) {
+      const auto server = ParseServerFolder(name);
+      if (!server.has_value()) continue;
+      auto job = ReadJob(id, *server);
+      if (!job.ok()) {
+        problems->emplace_back(job.status().message());
+      } else if (!newest || newest->generation < job->generation) {
+        newest = *std::move(job);
+      }
+    }
+    if (newest) jobs.push_back(*std::move(newest));
+  }
+  return jobs;
+}
+
+absl::StatusOr<std::vector<FolderStore::Listed>> FolderStore::Summaries(
+    JobId job) {
+  EBB_RETURN_IF_ERROR(CheckIdentity());
+  EBB_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                       files_->Entries(JobPath(job)));
+  std::vector<Listed> all;
+  for (const std::string& name : names) {
+    const auto partition = ParsePartitionFolder(name);
+    if (!partition.has_value()) continue;
+    const PartitionFolder folder = FolderOf({job, *partition});
+    EBB_ASSIGN_OR_RETURN(const std::vector<ListedTerm> terms, folder.List());
+    for (const ListedTerm& term : terms) {
+      for (const VersionFile& file : term.versions) {
+        const VersionKey key = KeyOf({job, *partition}, term.folder, file);
+        const auto manifest = folder.ReadVersion(key);
+        // Its owner has deleted it meanwhile.
+        if (absl::IsNotFound(manifest.status())) continue;
+        Listed& listed = all.emplace_back();
+        listed.version.key = key;
+        listed.writer = term.folder.server;
+        if (manifest.ok()) Describe(*manifest, &listed.version);
+      }
+    }
+  }
+  std::ranges::sort(all, {}, [](const Listed& one) { return one.version.key; });
+  return all;
 }
 
 absl::StatusOr<PartitionInventory> FolderStore::ListPartition(

@@ -21,6 +21,7 @@
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"
+#include "server/store/version_summary.h"
 
 namespace ebb::server {
 
@@ -76,6 +77,21 @@ class FolderStore final : public SharedCheckpointStore {
   // Drawn when the folder was first used. Servers with the same have the same
   // folder, whatever its path is here and there.
   const std::string& folder_id() const { return folder_id_; }
+  // A folder that some server has used; Open makes a new one such.
+  static bool IsOne(const std::string& folder);
+
+  // --- For people ------------------------------------------------------------
+  // Of each job what that server knows which has its newest generation. What
+  // cannot be read is left out, and named in `problems`.
+  absl::StatusOr<std::vector<StoredJob>> JobsOfAll(
+      std::vector<std::string>* problems);
+  // By whichever server; ascending. A version that cannot be read has neither
+  // marks nor bytes: Load tells why.
+  struct Listed {
+    VersionSummary version;
+    ServerId writer;
+  };
+  absl::StatusOr<std::vector<Listed>> Summaries(JobId job);
 
   absl::StatusOr<Inventory> List() override;
   absl::StatusOr<PartitionInventory> ListPartition(
@@ -96,6 +112,7 @@ class FolderStore final : public SharedCheckpointStore {
       const std::pair<JobId, PartitionId>& partition) const;
   // Unavailable: what is at the path now is not the folder that was opened.
   absl::Status CheckIdentity() const;
+  absl::StatusOr<std::set<JobId>> JobIds() const;
   absl::StatusOr<StoredJob> ReadJob(JobId job, ServerId server) const;
   // Of a job that any server has saved; null: none has.
   JobRecordPtr RecordOf(JobId job) const;

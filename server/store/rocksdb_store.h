@@ -20,6 +20,7 @@
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"
+#include "server/store/version_summary.h"
 
 namespace rocksdb {
 class DB;
@@ -58,16 +59,6 @@ struct StoreCondition {
   // Times that what was sound was copied out of a damaged database.
   int64_t rescues = 0;
   std::string set_aside;  // The newest damaged database; empty: none.
-};
-
-// A version without its values.
-struct VersionSummary {
-  VersionKey key;
-  std::string marks;
-  int64_t updates = 0;
-  int64_t value_bytes = 0;  // Of all its values.
-  int64_t new_bytes = 0;    // Of those that no version before it has.
-  int64_t written_us = 0;   // By this machine's clock; 0: not known.
 };
 
 // All cuts written come from the pool that Load fills: content ids mean

@@ -323,6 +323,35 @@ class CliTest(ClusterTest):
         listed = self.ebb("checkpoint", "list", "copy")
         self.assertIn("something stored is damaged", listed.stderr)
 
+    def test_copies_in_a_shared_folder_serve_without_servers(self):
+        self.good("run", "job.yaml", "--epochs", "1", "--run-dir", "shared_run",
+                  "--workers", "1")
+        shared = "shared_run/shared"
+        listed = json.loads(self.good("checkpoint", "list", shared, "--json"))
+        self.assertEqual(listed["job"], "shirts")
+        newest = {v["partition"]: v["examples"] for v in listed["versions"]}
+        self.assertEqual(newest, {0: 10000, 1: 10000, 2: 10000})
+        self.assertRegex(self.good("checkpoint", "verify", shared),
+                         r"^\d+ versions? read whole, 0 damaged\n$")
+        self.good("checkpoint", "export", shared, "-o", "shared.safetensors")
+        self.good("checkpoint", "export", "shared_run", "-o",
+                  "own.safetensors")
+        with open(self.path("shared.safetensors"), "rb") as a, \
+                open(self.path("own.safetensors"), "rb") as b:
+            self.assertEqual(a.read(), b.read())
+        for folder, _, names in os.walk(self.path(shared)):
+            for name in names:
+                if name.endswith(".values"):
+                    with open(os.path.join(folder, name), "r+b") as file:
+                        file.seek(os.path.getsize(file.name) // 2)
+                        file.write(b"\xff" * 16)
+        self.fails(1, ".values is damaged", "checkpoint", "verify", shared)
+        os.makedirs(self.path("unused/identity"))
+        shutil.copy(self.path(f"{shared}/identity/id"),
+                    self.path("unused/identity/id"))
+        self.fails(2, "no server has copied anything", "checkpoint", "list",
+                   "unused")
+
     # --- Runs ----------------------------------------------------------------
 
     # The bytes of images made steps so long that the loss was above 70.

@@ -19,6 +19,7 @@
 #include "common/status_macros.h"
 #include "server/job_rule.h"
 #include "server/memory/block_pool.h"
+#include "server/store/folder_store.h"
 #include "server/store/rocksdb_store.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/jobs.h"
@@ -240,6 +241,52 @@ absl::StatusOr<const server::StoredJob*> Choose(const StoredJobs& jobs,
                    ". Choose with ", listed));
 }
 
+// What a version's arrays take, to read it.
+absl::StatusOr<std::shared_ptr<server::BlockPool>> PoolFor(
+    const JobPlan& plan, const VersionInfo& version) {
+  server::BlockPoolOptions memory;
+  memory.name = "memory to read a version";
+  memory.block_bytes = plan.block_floats * static_cast<int64_t>(sizeof(float));
+  // Each array may end within a block; there are few arrays.
+  memory.max_bytes = 2 * version.bytes + 1024 * memory.block_bytes;
+  memory.shared = false;
+  return server::BlockPool::Create(memory);
+}
+
+absl::StatusOr<NamedArrays> ReadFrom(server::CheckpointStore* store,
+                                     const JobRecord& record,
+                                     const VersionInfo& version,
+                                     const std::vector<std::string>& names) {
+  EBB_ASSIGN_OR_RETURN(const auto pool, PoolFor(record.plan, version));
+  EBB_ASSIGN_OR_RETURN(const server::Cut cut,
+                       store->Load(version.key, pool.get()));
+  EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(record));
+  NamedArrays arrays;
+  for (const auto& [stored_name, array] : cut.arrays) {
+    const std::string name = rule->PublicName(stored_name);
+    if (!std::ranges::count(names, name)) continue;
+    std::vector<float>& out = arrays[name];
+    for (const server::BlockRef& block : array.blocks) {
+      const std::span<const float> floats = block.floats();
+      const int64_t left = array.floats - static_cast<int64_t>(out.size());
+      const auto n =
+          std::min<int64_t>(left, static_cast<int64_t>(floats.size()));
+      out.insert(out.end(), floats.begin(), floats.begin() + n);
+    }
+  }
+  return arrays;
+}
+
+absl::StatusOr<VersionInfo> InfoOf(const JobPlan& plan,
+                                   const server::VersionSummary& summary,
+                                   const std::string& server) {
+  EBB_ASSIGN_OR_RETURN(const MarkSet marks,
+                       MarkSet::Decode(plan, summary.marks));
+  return VersionInfo{summary.key,         server,
+                     summary.updates,     marks.examples(),
+                     summary.value_bytes, summary.written_us / 1000};
+}
+
 class FolderSource final : public CheckpointSource {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointSource>> Open(
@@ -298,11 +345,9 @@ class FolderSource final : public CheckpointSource {
     for (const auto& [name, store] : stores_) {
       EBB_ASSIGN_OR_RETURN(const auto summaries, store->Summaries(record_->id));
       for (const server::VersionSummary& summary : summaries) {
-        EBB_ASSIGN_OR_RETURN(const MarkSet marks,
-                             MarkSet::Decode(record_->plan, summary.marks));
-        versions.push_back({summary.key, name, summary.updates,
-                            marks.examples(), summary.value_bytes,
-                            summary.written_us / 1000});
+        EBB_ASSIGN_OR_RETURN(VersionInfo version,
+                             InfoOf(record_->plan, summary, name));
+        versions.push_back(std::move(version));
       }
     }
     std::ranges::sort(versions, Before);
@@ -326,32 +371,7 @@ class FolderSource final : public CheckpointSource {
   absl::StatusOr<NamedArrays> Read(
       const VersionInfo& version,
       const std::vector<std::string>& names) override {
-    server::BlockPoolOptions memory;
-    memory.name = "memory to read a version";
-    memory.block_bytes =
-        record_->plan.block_floats * static_cast<int64_t>(sizeof(float));
-    // Each array may end within a block; there are few arrays.
-    memory.max_bytes = 2 * version.bytes + 1024 * memory.block_bytes;
-    memory.shared = false;
-    EBB_ASSIGN_OR_RETURN(const auto pool, server::BlockPool::Create(memory));
-    EBB_ASSIGN_OR_RETURN(
-        const server::Cut cut,
-        stores_.at(version.server)->Load(version.key, pool.get()));
-    EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(*record_));
-    NamedArrays arrays;
-    for (const auto& [stored_name, array] : cut.arrays) {
-      const std::string name = rule->PublicName(stored_name);
-      if (!std::ranges::count(names, name)) continue;
-      std::vector<float>& out = arrays[name];
-      for (const server::BlockRef& block : array.blocks) {
-        const std::span<const float> floats = block.floats();
-        const int64_t left = array.floats - static_cast<int64_t>(out.size());
-        const auto n =
-            std::min<int64_t>(left, static_cast<int64_t>(floats.size()));
-        out.insert(out.end(), floats.begin(), floats.begin() + n);
-      }
-    }
-    return arrays;
+    return ReadFrom(stores_.at(version.server).get(), *record_, version, names);
   }
 
  private:
@@ -361,11 +381,96 @@ class FolderSource final : public CheckpointSource {
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
 };
 
+// --- A folder that servers shared --------------------------------------------
+
+class SharedSource final : public CheckpointSource {
+ public:
+  static absl::StatusOr<std::unique_ptr<CheckpointSource>> Open(
+      const std::string& folder, const std::string& choice) {
+    auto source = std::make_unique<SharedSource>();
+    EBB_ASSIGN_OR_RETURN(source->store_,
+                         server::FolderStore::Open({.folder = folder}));
+    EBB_ASSIGN_OR_RETURN(const std::vector<server::StoredJob> all,
+                         source->store_->JobsOfAll(&source->problems_));
+    StoredJobs jobs;
+    for (const server::StoredJob& job : all) jobs[job.record->id] = job;
+    if (jobs.empty() && !source->problems_.empty()) {
+      return absl::DataLossError(source->problems_.front());
+    }
+    if (jobs.empty()) {
+      return absl::NotFoundError(
+          absl::StrCat(folder,
+                       " is a folder of --shared-checkpoints, and "
+                       "no server has copied anything to it yet"));
+    }
+    EBB_ASSIGN_OR_RETURN(const server::StoredJob* job,
+                         Choose(jobs, folder, choice));
+    source->record_ = job->record;
+    source->line_ = {job->generation, job->rollback};
+    return source;
+  }
+
+  const JobRecord& job() const override { return *record_; }
+  JobLine line() const override { return line_; }
+  std::vector<std::string> problems() const override { return problems_; }
+  std::string WhyNoVersion() const override {
+    return "no server has copied one to the folder yet";
+  }
+
+  absl::StatusOr<std::vector<VersionInfo>> List() override {
+    EBB_ASSIGN_OR_RETURN(const auto all, store_->Summaries(record_->id));
+    std::vector<VersionInfo> versions;
+    for (const auto& [summary, writer] : all) {
+      if (summary.marks.empty()) continue;  // Verify names it.
+      EBB_ASSIGN_OR_RETURN(
+          VersionInfo version,
+          InfoOf(record_->plan, summary, ServerName(writer.value())));
+      versions.push_back(std::move(version));
+    }
+    std::ranges::sort(versions, Before);
+    return versions;
+  }
+
+  absl::StatusOr<VerifiedVersions> Verify() override {
+    EBB_ASSIGN_OR_RETURN(const auto all, store_->Summaries(record_->id));
+    VerifiedVersions verified;
+    for (const auto& [summary, writer] : all) {
+      VersionInfo version;
+      version.key = summary.key;
+      version.server = ServerName(writer.value());
+      version.bytes = summary.value_bytes;
+      EBB_ASSIGN_OR_RETURN(const auto pool, PoolFor(record_->plan, version));
+      const absl::Status sound = store_->Load(summary.key, pool.get()).status();
+      if (absl::IsNotFound(sound)) continue;  // Deleted meanwhile.
+      ++verified.versions;
+      if (!sound.ok()) {
+        verified.damaged.emplace_back(version, std::string(sound.message()));
+      }
+    }
+    return verified;
+  }
+
+  absl::StatusOr<NamedArrays> Read(
+      const VersionInfo& version,
+      const std::vector<std::string>& names) override {
+    return ReadFrom(store_.get(), *record_, version, names);
+  }
+
+ private:
+  JobRecordPtr record_;
+  JobLine line_;
+  std::vector<std::string> problems_;
+  std::unique_ptr<server::FolderStore> store_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place) {
   std::error_code error;
+  if (server::FolderStore::IsOne(place.name)) {
+    return SharedSource::Open(place.name, place.job);
+  }
   if (fs::is_directory(place.name, error)) {
     return FolderSource::Open(place.name, place.job);
   }

@@ -1,5 +1,5 @@
-// The stored versions of a job: from the servers that run it, or from the
-// folder that an `ebb run` or a server left.
+// The stored versions of a job: from the servers that run it, from the folder
+// that an `ebb run` or a server left, or from one to which servers copied them.
 #ifndef EBB_TOOLS_EBB_CHECKPOINT_SOURCE_H_
 #define EBB_TOOLS_EBB_CHECKPOINT_SOURCE_H_
 
@@ -74,7 +74,8 @@ class CheckpointSource {
 };
 
 // `place.name` is a folder of a run, the state folder of a server (or one with
-// those of several, `ps-*`), or a job of the scheduler. NotFound, Unavailable:
+// those of several, `ps-*`), one of --shared-checkpoints, or a job of the
+// scheduler. NotFound, Unavailable:
 // none of these. InvalidArgument: several jobs are there and none is chosen, or
 // the one that is chosen is not there; the message lists them.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
