@@ -91,11 +91,14 @@ void Node::Settle() {
   const absl::Time due = NextTick();
   if (due >= tick_at_ || due == absl::InfiniteFuture()) return;
   tick_at_ = std::max(due, world_->now());
-  world_->queue().At(tick_at_, [this, life = life_] { TickDue(life); });
+  world_->queue().At(
+      tick_at_, [this, life = life_, at = tick_at_] { TickDue(life, at); });
 }
 
-void Node::TickDue(uint64_t life) {
-  if (!alive_ || life_ != life) return;
+void Node::TickDue(uint64_t life, absl::Time at) {
+  // Another was set since, for an earlier time: one that stayed beside it would
+  // set a third, and so on, for as long as the process lives.
+  if (!alive_ || life_ != life || tick_at_ != at) return;
   Run([this] {
     tick_at_ = absl::InfiniteFuture();
     if (NextTick() > world_->now()) return;

@@ -63,7 +63,7 @@ class Node {
  private:
   // After each event: when is the next tick?
   void Settle();
-  void TickDue(uint64_t life);
+  void TickDue(uint64_t life, absl::Time at);
 
   const std::string name_;
   bool alive_ = false;
