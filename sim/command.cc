@@ -32,23 +32,6 @@ int Print(const Result& result, absl::Duration took, std::ostream& out) {
   return 1;
 }
 
-// A large run walks through gigabytes of small objects, and spends a quarter of
-// its time on misses of the TLB. So what malloc will hand out lies in huge
-// pages: one large piece is marked, given back and never trimmed. Without the
-// memory for it nothing changes.
-void UseHugePages() {
-  constexpr size_t kHeap = size_t{8} << 30;
-  constexpr uintptr_t kHugePage = 2 << 20;
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, -1);
-  void* heap = std::malloc(kHeap);
-  if (heap == nullptr) return;
-  const uintptr_t begin =
-      (reinterpret_cast<uintptr_t>(heap) + kHugePage - 1) & -kHugePage;
-  madvise(reinterpret_cast<void*>(begin), kHeap - kHugePage, MADV_HUGEPAGE);
-  std::free(heap);
-}
-
 void ShowProgress(const Progress& progress, std::ostream& out) {
   const int64_t percent =
       progress.items == 0 ? 0 : 100 * progress.full_items / progress.items;
@@ -83,6 +66,23 @@ int RunOne(const CommandOptions& options, std::ostream& out) {
 
 }  // namespace
 
+// A large run walks through gigabytes of small objects, and spends a quarter of
+// its time on misses of the TLB. So what malloc will hand out lies in huge
+// pages: one large piece is marked, given back and never trimmed. Without the
+// memory for it nothing changes.
+void UseHugePages() {
+  constexpr size_t kHeap = size_t{8} << 30;
+  constexpr uintptr_t kHugePage = 2 << 20;
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  void* heap = std::malloc(kHeap);
+  if (heap == nullptr) return;
+  const uintptr_t begin =
+      (reinterpret_cast<uintptr_t>(heap) + kHugePage - 1) & -kHugePage;
+  madvise(reinterpret_cast<void*>(begin), kHeap - kHugePage, MADV_HUGEPAGE);
+  std::free(heap);
+}
+
 void LogOnlyErrors() { FLAGS_minloglevel = google::GLOG_ERROR; }
 
 int Main(const CommandOptions& options, std::ostream& out) {
@@ -100,7 +100,8 @@ int Main(const CommandOptions& options, std::ostream& out) {
   out << summary.seeds << " seeds, " << summary.events << " events, "
       << absl::FormatDuration(
              absl::Trunc(absl::Now() - begin, absl::Milliseconds(1)))
-      << ", " << summary.failed << " with a violation\n"
+      << " on " << threads << (threads == 1 ? " thread, " : " threads, ")
+      << summary.failed << " with a violation\n"
       << CountsTable(summary.counts);
   int exit_code = 0;
   if (options.require_probes) {

@@ -33,6 +33,10 @@ struct CommandOptions {
 // process.
 void LogOnlyErrors();
 
+// For runs that walk through gigabytes of small objects: what malloc hands out
+// from here on lies in huge pages, and is not given back.
+void UseHugePages();
+
 // Exit code: 0 when all is well, else 1.
 int Main(const CommandOptions& options, std::ostream& out);
 
