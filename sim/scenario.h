@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "client/actions.h"
 #include "common/protocol/plan.h"
 #include "scheduler/actions.h"
 #include "server/actions.h"
+#include "sim/churn.h"
 
 namespace ebb::sim {
 
@@ -52,6 +54,8 @@ struct Scenario {
   Span compute{absl::Milliseconds(2), absl::Milliseconds(12)};
   Span update{absl::ZeroDuration(), absl::Milliseconds(2)};
   Span storage{absl::Microseconds(200), absl::Milliseconds(10)};
+  // Until a worker has loaded what a job needs.
+  Span prepare{absl::Milliseconds(1), absl::Milliseconds(20)};
 
   // --- Faults ----------------------------------------------------------------
   int faults = 0;
@@ -82,6 +86,15 @@ struct Scenario {
   // How often an operator pauses, scales or rolls back the job.
   int operations = 0;
 
+  // --- Workers that come and go ----------------------------------------------
+  // So many of the workers, the last ones, are not there at first.
+  int absent_workers = 0;
+  std::vector<WorkerEvent> churn;
+  // What workers do in this time is the run's Work. Empty: all is well from
+  // the start; else only from its end.
+  absl::Duration measured_from, measured_until;
+
+  absl::Duration longest = absl::Minutes(30);
   // More than these are a storm: a seed takes a few thousand.
   int64_t most_events = 300'000;
   // Values are compared at each step; a run at scale has only the oracle.

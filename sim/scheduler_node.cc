@@ -1,5 +1,6 @@
 #include "sim/scheduler_node.h"
 
+#include <ctime>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -10,6 +11,25 @@ namespace ebb::sim {
 
 using scheduler::SchedulerAction;
 using scheduler::SchedulerActions;
+
+namespace {
+
+// Of the processor, so that what else the machine does counts not.
+absl::Duration ThreadTime() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
+
+}  // namespace
+
+// Runs `handle`, and measures how long it really takes.
+template <typename Handle>
+void SchedulerNode::Decide(Handle handle) {
+  const absl::Duration begin = ThreadTime();
+  handle();
+  world_->meter().sums.scheduler_took += ThreadTime() - begin;
+}
 
 SchedulerNode::SchedulerNode(World* world) : Node(world, "scheduler") {}
 SchedulerNode::~SchedulerNode() = default;
@@ -47,7 +67,7 @@ void SchedulerNode::OnKilled() {
 
 void SchedulerNode::OnTick() {
   SchedulerActions out;
-  core_->OnTick(world_->now(), &out);
+  Decide([&] { core_->OnTick(world_->now(), &out); });
   Carry(std::move(out));
 }
 
@@ -58,7 +78,8 @@ void SchedulerNode::FromServer(const Stream& stream,
   world_->Trace(*this, "<- ", stream.client->name(), ": ", message);
   world_->checker().BeforeServerMessage(message);
   SchedulerActions out;
-  core_->OnServer(stream.link, message, world_->now(), &out);
+  ++world_->meter().sums.messages_in;
+  Decide([&] { core_->OnServer(stream.link, message, world_->now(), &out); });
   const auto& server = static_cast<const ServerNode&>(*stream.client);
   if (std::holds_alternative<RegisterServer>(message)) NoteWhoServes(server);
   if (Serves(server)) {
@@ -92,7 +113,8 @@ void SchedulerNode::FromWorker(const Stream& stream,
                                const WorkerToScheduler& message) {
   world_->Trace(*this, "<- ", stream.client->name(), ": ", message);
   SchedulerActions out;
-  core_->OnWorker(stream.link, message, world_->now(), &out);
+  ++world_->meter().sums.messages_in;
+  Decide([&] { core_->OnWorker(stream.link, message, world_->now(), &out); });
   world_->checker().AfterWorkerMessage(message, out);
   Carry(std::move(out));
 }
@@ -254,6 +276,7 @@ void SchedulerNode::Send(scheduler::LinkId link,
   if (const auto* grant = std::get_if<Grant>(&message)) {
     last_grants_[server] = *grant;
   }
+  ++world_->meter().sums.messages_out;
   world_->Trace(*this, "-> ", server->name(), ": ", message);
   world_->SendDown(stream,
                    [server, message] { server->FromScheduler(message); });
@@ -265,6 +288,8 @@ void SchedulerNode::Send(scheduler::LinkId link,
   const StreamPtr stream = it == links_.end() ? nullptr : it->second.lock();
   if (stream == nullptr) return;
   auto* worker = static_cast<WorkerNode*>(stream->client);
+  ++world_->meter().sums.messages_out;
+  if (std::holds_alternative<Lease>(message)) ++world_->meter().sums.leases;
   world_->Trace(*this, "-> ", worker->name(), ": ", message);
   world_->SendDown(stream,
                    [worker, message] { worker->FromScheduler(message); });

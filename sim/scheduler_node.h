@@ -70,6 +70,8 @@ class SchedulerNode final : public Node {
   bool Serves(const ServerNode& server) const;
   // After a registration: whether another process than before is it now.
   void NoteWhoServes(const ServerNode& server);
+  template <typename Handle>
+  void Decide(Handle handle);
   void Carry(scheduler::SchedulerActions actions);
   void CarryFrom(size_t first, scheduler::SchedulerActions actions);
   void Send(scheduler::LinkId link, const SchedulerToServer& message);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -20,7 +21,6 @@ using scheduler::JobPhase;
 
 // Nothing may stand still for so long once all is well.
 constexpr absl::Duration kPatience = absl::Seconds(60);
-constexpr absl::Duration kLongest = absl::Minutes(30);
 constexpr absl::Duration kOperatorLooks = absl::Milliseconds(250);
 
 // What a person would do: start everything, submit, look now and then.
@@ -34,6 +34,7 @@ class Run {
   void Everything() {
     Begin();
     Drive([this] { return world_.calm && Settled(); });
+    total_ = WorkSoFar();
     if (world_.ok() && world_.scenario().damage_after_completion) {
       faults_.DamageAfterCompletion();
       Drive([this] { return Settled(); });
@@ -52,6 +53,8 @@ class Run {
   }
 
   World& world() { return world_; }
+  const Work& work() const { return work_; }
+  const Work& total() const { return total_; }
 
  private:
   void Begin() {
@@ -62,19 +65,67 @@ class Run {
         server->Start();
       }
     }
-    for (const auto& worker : world_.workers()) {
+    const int present =
+        world_.scenario().workers - world_.scenario().absent_workers;
+    for (int i = 0; i < present; ++i) {
       const absl::Duration late =
           world_.rng().Between(absl::ZeroDuration(), absl::Milliseconds(50));
       world_.queue().At(world_.now() + late,
-                        [node = worker.get()] { node->Start(); });
+                        [node = world_.workers()[i].get()] { node->Start(); });
     }
     world_.queue().At(world_.now() + absl::Milliseconds(5),
                       [this] { world_.scheduler().Submit(); });
     if (world_.scenario().faults > 0) {
       faults_.Schedule();
+    } else if (world_.scenario().measured_until > absl::ZeroDuration()) {
+      ScheduleChurn();
     } else {
       world_.calm = true;
     }
+  }
+
+  void ScheduleChurn() {
+    const Scenario& s = world_.scenario();
+    for (const WorkerEvent& event : s.churn) {
+      world_.queue().At(world_.now() + event.at, [this, event] {
+        WorkerNode& worker = *world_.workers()[event.worker];
+        event.comes ? worker.Start() : worker.Kill();
+      });
+    }
+    world_.queue().At(world_.now() + s.measured_from,
+                      [this] { work_ = WorkSoFar(); });
+    world_.queue().At(world_.now() + s.measured_until, [this] {
+      work_ = WorkSoFar() - work_;
+      world_.calm = true;
+    });
+  }
+
+  // What the scheduler knows is a little behind.
+  int64_t Applied(const scheduler::TrainingJob& job, PartitionId p) {
+    const scheduler::Ownership& owner = job.placement().at(p);
+    if (owner.owner != scheduler::Ownership::kNobody) {
+      const server::HostedJob* hosted = world_.ServerOf(owner).job();
+      const server::Partition* partition =
+          hosted == nullptr ? nullptr : hosted->partition(p);
+      if (partition != nullptr) return partition->marks().examples();
+    }
+    return job.marks().marks(p).examples();
+  }
+
+  Work WorkSoFar() {
+    Work work = world_.meter().sums;
+    for (const auto& worker : world_.workers()) {
+      work.computed += worker->Underway();
+    }
+    work.elapsed = world_.elapsed();
+    work.alive = world_.meter().AliveUntil(world_.now());
+    const scheduler::TrainingJob* job = world_.scheduler().job();
+    if (job == nullptr) return work;
+    work.counted = std::numeric_limits<int64_t>::max();
+    for (int32_t p = 0; p < job->plan().partitions; ++p) {
+      work.counted = std::min(work.counted, Applied(*job, PartitionId(p)));
+    }
+    return work;
   }
 
   // The job is complete, and every partition is served whole by its owner.
@@ -135,7 +186,7 @@ class Run {
         world_.Violate(
             absl::StrCat("I8: nothing advances any more. ", Explain()));
       }
-      if (world_.elapsed() > kLongest) {
+      if (world_.elapsed() > world_.scenario().longest) {
         world_.Violate(absl::StrCat("I8: no end. ", Explain()));
       }
     }
@@ -161,6 +212,8 @@ class Run {
   const Options& options_;
   World world_;
   FaultPlan faults_;
+  Work work_;  // Until the end of what is measured: when it began.
+  Work total_;
 };
 
 }  // namespace
@@ -175,6 +228,8 @@ Result RunScenario(const Options& options, const Scenario& scenario,
   result.violation = run.world().violation();
   result.scenario = scenario.Describe();
   result.counts = run.world().counts();
+  result.work = run.work();
+  result.total = run.total();
   result.events = run.world().queue().tasks_run();
   result.virtual_time = run.world().elapsed();
   return result;

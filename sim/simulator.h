@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "sim/counts.h"
+#include "sim/meter.h"
 #include "sim/scenario.h"
 
 namespace ebb::sim {
@@ -39,6 +40,8 @@ struct Result {
   std::string violation;  // Of which invariant, where and when.
   std::string scenario;   // In words.
   Counts counts;
+  Work work;   // Of the time that the scenario says is measured.
+  Work total;  // Until the job was complete.
   int64_t events = 0;
   absl::Duration virtual_time;
 };

@@ -13,6 +13,7 @@ WorkerNode::WorkerNode(World* world, int index)
 WorkerNode::~WorkerNode() = default;
 
 void WorkerNode::OnStart() {
+  world_->meter().WorkerStarts(world_->now());
   session_ = world_->NewSession();
   client::ClientOptions options = world_->scenario().client;
   options.session = session_;
@@ -22,12 +23,20 @@ void WorkerNode::OnStart() {
 }
 
 void WorkerNode::OnKilled() {
+  world_->meter().WorkerDies(world_->now());
+  world_->meter().sums.computed += Underway();
   core_.reset();
   pushes_.clear();
   pulls_.clear();
   watching_pushes_ = watching_pulls_ = false;
   computing_ = false;
   ForgetStream();
+}
+
+double WorkerNode::Underway() const {
+  if (!computing_) return 0;
+  return static_cast<double>(batch_) *
+         absl::FDivDuration(world_->now() - batch_begun_, batch_takes_);
 }
 
 void WorkerNode::OnTick() {
@@ -76,13 +85,13 @@ void WorkerNode::Carry(client::ClientActions actions) {
     } else if (auto* clock = std::get_if<client::SendClock>(&action)) {
       SendClock(*clock);
     } else if (auto* prepare = std::get_if<client::PrepareJob>(&action)) {
-      After(
-          world_->rng().Between(absl::Milliseconds(1), absl::Milliseconds(20)),
-          [this, job = prepare->record->id] {
-            client::ClientActions out;
-            core_->OnJobReady(job, absl::OkStatus(), world_->now(), &out);
-            Carry(std::move(out));
-          });
+      const Span& prepare_span = world_->scenario().prepare;
+      After(world_->rng().Between(prepare_span.least, prepare_span.most),
+            [this, job = prepare->record->id] {
+              client::ClientActions out;
+              core_->OnJobReady(job, absl::OkStatus(), world_->now(), &out);
+              Carry(std::move(out));
+            });
     } else if (auto* compute = std::get_if<client::Compute>(&action)) {
       Compute(compute->task);
     } else if (auto* evaluate = std::get_if<client::Evaluate>(&action)) {
@@ -281,17 +290,20 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   const bool kills = poison && poison->kind == PoisonKind::kKillsWorker &&
                      poison->range.item == task.item &&
                      poison->range.begin == task.begin;
-  After(world_->rng().Between(span.least, span.most) * slowness,
-        [this, kills, result = std::move(result)]() mutable {
-          computing_ = false;
-          if (kills) {
-            world_->KillAndRestart(this);
-            return;
-          }
-          client::ClientActions out;
-          core_->OnComputed(std::move(result), world_->now(), &out);
-          Carry(std::move(out));
-        });
+  batch_ = task.end - task.begin;
+  batch_begun_ = world_->now();
+  batch_takes_ = world_->rng().Between(span.least, span.most) * slowness;
+  After(batch_takes_, [this, kills, result = std::move(result)]() mutable {
+    computing_ = false;
+    world_->meter().sums.computed += static_cast<double>(batch_);
+    if (kills) {
+      world_->KillAndRestart(this);
+      return;
+    }
+    client::ClientActions out;
+    core_->OnComputed(std::move(result), world_->now(), &out);
+    Carry(std::move(out));
+  });
 }
 
 client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {

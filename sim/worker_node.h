@@ -29,6 +29,9 @@ class WorkerNode final : public ClientNode {
   // The server died under it: the worker hears at once, or never.
   void CallBroken(const CallPtr& call);
 
+  // Of the batch in work, the examples that it has come to.
+  double Underway() const;
+
   // SIGTERM. It is gone when it has delivered what it computed.
   void Drain();
   // Whether it comes back after it drained or died for good.
@@ -65,6 +68,10 @@ class WorkerNode final : public ClientNode {
   bool watching_pushes_ = false;
   bool watching_pulls_ = false;
   bool computing_ = false;
+  // The batch in work: its examples, since when, for how long.
+  int64_t batch_ = 0;
+  absl::Time batch_begun_;
+  absl::Duration batch_takes_;
 };
 
 }  // namespace ebb::sim

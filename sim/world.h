@@ -24,6 +24,7 @@
 #include "sim/counts.h"
 #include "sim/describe.h"
 #include "sim/event_queue.h"
+#include "sim/meter.h"
 #include "sim/node.h"
 #include "sim/rng.h"
 #include "sim/scenario.h"
@@ -95,6 +96,7 @@ class World {
   Arithmetic& arithmetic() { return arithmetic_; }
   Checker& checker() { return *checker_; }
   Counts& counts() { return counts_; }
+  Meter& meter() { return meter_; }
   void Violate(std::string text);
   const std::string& violation() const { return violation_; }
   bool ok() const { return violation_.empty(); }
@@ -124,6 +126,7 @@ class World {
   Rng rng_;
   Arithmetic arithmetic_;
   Counts counts_;
+  Meter meter_;
   TraceSink trace_;
   std::string violation_;
   uint64_t next_session_ = 1000;

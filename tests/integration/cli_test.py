@@ -438,9 +438,39 @@ class CliTest(ClusterTest):
 
     # The example of `ebb` itself was that of commands with commands below.
     def test_help_has_an_example_of_the_command(self):
-        for command in ("checkpoint", "job", "bench"):
+        for command in ("checkpoint", "job", "bench", "sim"):
             self.assertRegex(self.good(command, "--help"),
-                             rf"Example:\n  ebb {command} ")
+                             rf"Examples?:\n  ebb {command} ")
+
+    def test_a_report_of_clusters_that_nobody_has(self):
+        trace = self.path("market.csv")
+        with open(trace, "w") as file:  # Two nodes for 90 s, two losses.
+            file.write("t_s,op,node\n0,add,a\n0,add,b\n60,remove,a\n"
+                       "90,add,c\n120,remove,b\n")
+        rough = ["sim", "--report", "--workers", "10,30", "--trace", trace,
+                 "--batch-time", "200ms", "--losses", "10"]
+        text = self.good(*rough, "--seed", "7")
+        report = json.loads(self.good(*rough, "--seed", "7", "--json"))
+        self.assertIn("34.3 losses an hour of each worker, 1 at an instant, "
+                      "each replaced after 30.0 s", text)
+        self.assertIn("a batch takes 200ms", text)
+        self.assertIn("seed     7", text)
+        self.assertIn("Every invariant was checked", text)
+        rows = [line.split()[:2] for line in text.splitlines()
+                if line.split()[:1] in (["10"], ["30"])]
+        self.assertEqual(rows, [["10", "2"], ["30", "2"]])
+        self.assertEqual([row["workers"] for row in report["rows"]], [10, 30])
+        for row in report["rows"]:
+            self.assertGreater(row["losses"], 0)
+            self.assertTrue(0.8 < row["goodput"] < 1, row["goodput"])
+            self.assertIsNone(row["violation"])
+            for figure in ("repeated", "leases_per_s", "messages_in_per_s",
+                           "messages_out_per_s", "took_s"):
+                self.assertGreater(row[figure], 0, figure)
+        self.fails(2, "0 workers; give 1 to 20000", "sim", "--report",
+                   "--workers", "0")
+        self.fails(2, "of --report it needs a FILE", "sim", "--report",
+                   "--trace")
 
     def test_a_scheduler_that_is_not_there(self):
         for command in (["status"], ["explain", "x"], ["audit", "x"],

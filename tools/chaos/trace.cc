@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/exponential.h"
 #include "common/job/mistake.h"
 #include "common/job/values.h"
 #include "tools/ebb/daemon_names.h"
@@ -156,8 +157,7 @@ class TraceReader {
 
 // --- Making -----------------------------------------------------------------
 
-// Draws that are the same on every machine, which neither distributions nor
-// the logarithm of a library promise.
+// Draws that are the same on every machine, which distributions do not promise.
 class Draws {
  public:
   explicit Draws(uint64_t seed) : random_(seed) {}
@@ -165,24 +165,7 @@ class Draws {
   // Evenly from [0, bound).
   uint64_t Below(uint64_t bound) { return random_() % bound; }
 
-  // Exponential with mean 1, by comparisons alone (von Neumann 1951): of a
-  // falling row of even draws the first counts if the row's length is odd, and
-  // each row of even length before it adds 1.
-  double Exponential() {
-    for (double whole = 0;; ++whole) {
-      const uint64_t first = random_();
-      uint64_t last = first;
-      int length = 1;
-      for (uint64_t next = random_(); next < last; next = random_()) {
-        last = next;
-        ++length;
-      }
-      if (length % 2 == 1) {
-        constexpr double kUnit = 1.0 / (uint64_t{1} << 53);
-        return whole + static_cast<double>(first >> 11) * kUnit;
-      }
-    }
-  }
+  double Exponential() { return DrawExponential(random_); }
 
  private:
   std::mt19937_64 random_;

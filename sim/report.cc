@@ -1,0 +1,213 @@
+#include "sim/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/steady_time.h"
+#include "sim/scenario.h"
+#include "sim/simulator.h"
+
+namespace ebb::sim {
+
+namespace {
+
+constexpr absl::Duration kShortest = absl::Seconds(10);
+// Enough to see what a pull or push in the way costs.
+constexpr int kBatchesAlone = 200;
+// Of an epoch.
+constexpr int64_t kItemsPerWorker = 16;
+
+int64_t BatchesPerItem(const ReportOptions& options) {
+  return std::max<int64_t>(1, std::llround(absl::FDivDuration(
+                                  options.item_time, options.batch_time)));
+}
+
+// A job of so many batches at least, each an example, on a cluster where
+// nothing goes wrong yet.
+Scenario Cluster(const ReportOptions& options, int workers, int servers,
+                 int64_t batches) {
+  Scenario s;
+  s.servers = servers;
+  s.workers = workers;
+  JobPlan& plan = s.plan;
+  plan.batch_by_epoch = {1};
+  plan.shard_size = BatchesPerItem(options);
+  // Of an epoch that is over, marks are one number.
+  plan.examples = plan.shard_size * kItemsPerWorker * workers;
+  plan.epochs = static_cast<int32_t>((batches - 1) / plan.examples + 1);
+  plan.partitions = servers;
+  plan.block_floats = 16;  // The smallest: only the oracle's values count.
+  plan.parameters = servers * plan.block_floats;
+  plan.oracle_width = 1;
+  s.dense_values = false;
+  s.scheduler.min_servers = servers;
+  s.update = {absl::ZeroDuration(), absl::ZeroDuration()};
+  s.prepare = {options.load_time * 0.5, options.load_time * 1.5};
+  s.longest = absl::InfiniteDuration();
+  s.most_events = std::numeric_limits<int64_t>::max();
+  return s;
+}
+
+// Without luck: each batch takes what a batch takes on average.
+double RateAlone(const ReportOptions& options, int servers) {
+  const absl::Duration from = options.MeasuredFrom();
+  const absl::Duration until = from + options.batch_time * kBatchesAlone;
+  Scenario s = Cluster(
+      options, 1, servers,
+      static_cast<int64_t>(absl::FDivDuration(until, options.batch_time)) + 1);
+  s.compute = {options.batch_time, options.batch_time};
+  s.measured_from = from;
+  s.measured_until = until;
+  const Work work = RunScenario({}, s, options.seed).work;
+  return work.computed / absl::ToDoubleSeconds(work.elapsed);
+}
+
+absl::Status OutOfRange(absl::string_view what, absl::string_view range) {
+  return absl::InvalidArgumentError(absl::StrCat(what, "; give ", range));
+}
+
+}  // namespace
+
+absl::Status ReportOptions::Validate() const {
+  const auto time = [](absl::Duration time, absl::Duration most) {
+    return time >= absl::Milliseconds(1) && time <= most;
+  };
+  for (const int n : workers) {
+    if (n < 1 || n > 20'000) {
+      return OutOfRange(absl::StrCat(n, " workers"), "1 to 20000");
+    }
+  }
+  if (workers.empty()) return OutOfRange("no workers", "a number of them");
+  if (!(market.losses_per_worker_hour >= 0 &&
+        market.losses_per_worker_hour <= 3600)) {
+    return OutOfRange(absl::StrCat(market.losses_per_worker_hour,
+                                   " losses an hour of each worker"),
+                      "0 to 3600");
+  }
+  if (!(market.bulk >= 1 && market.bulk <= 20'000)) {
+    return OutOfRange(
+        absl::StrCat(market.bulk, " workers taken at one instant"),
+        "1 to 20000");
+  }
+  if (!time(market.away, absl::Hours(24))) {
+    return OutOfRange(absl::StrCat("lost workers replaced after ",
+                                   absl::FormatDuration(market.away)),
+                      "1ms to 24h");
+  }
+  if (!time(batch_time, absl::Hours(1))) {
+    return OutOfRange(
+        absl::StrCat("a batch of ", absl::FormatDuration(batch_time)),
+        "1ms to 1h");
+  }
+  if (!time(item_time, absl::Hours(1)) || item_time / batch_time > 10'000) {
+    return OutOfRange(
+        absl::StrCat("an item of ", absl::FormatDuration(item_time)),
+        "1ms to 1h, and no more than 10000 batches");
+  }
+  if (!time(load_time, absl::Hours(1))) {
+    return OutOfRange(
+        absl::StrCat("loading for ", absl::FormatDuration(load_time)),
+        "1ms to 1h");
+  }
+  if (workers_per_server < 1) {
+    return OutOfRange(absl::StrCat(workers_per_server, " workers per server"),
+                      "at least 1");
+  }
+  for (const int n : workers) {
+    if (Servers(n) > 1000) {
+      return OutOfRange(absl::StrCat(Servers(n), " servers for ", n,
+                                     " workers, of which one is to serve ",
+                                     workers_per_server),
+                        "so many workers to a server that 1000 servers do");
+    }
+  }
+  if (!(losses > 0 && losses <= 1e6)) {
+    return OutOfRange(absl::StrCat(losses, " losses in a row"), "1 to 1000000");
+  }
+  if (most_batches < 1 || most_batches > 1'000'000'000) {
+    return OutOfRange(absl::StrCat(most_batches, " batches in a row"),
+                      "1 to 1000000000");
+  }
+  return absl::OkStatus();
+}
+
+int ReportOptions::Servers(int workers) const {
+  return std::max(2, (workers - 1) / workers_per_server + 1);
+}
+
+absl::Duration ReportOptions::MeasuredFrom() const {
+  return load_time * 1.5 + item_time + 2 * batch_time + absl::Seconds(1);
+}
+
+absl::Duration ReportOptions::MeasuredUntil(int workers) const {
+  absl::Duration length =
+      batch_time * (static_cast<double>(most_batches) / workers);
+  if (market.losses_per_worker_hour > 0) {
+    length = std::min(
+        length,
+        absl::Hours(losses / (market.losses_per_worker_hour * workers)));
+  }
+  return MeasuredFrom() + std::max(length, kShortest);
+}
+
+double ReportRow::goodput() const {
+  return static_cast<double>(work.counted) /
+         (rate * absl::ToDoubleSeconds(work.alive));
+}
+
+double ReportRow::waiting() const {
+  // Batches that happen to be short may make it less than nothing.
+  return std::max(
+      0.0, 1 - work.computed / (rate * absl::ToDoubleSeconds(work.alive)));
+}
+
+double ReportRow::PerSecond(int64_t n) const {
+  return static_cast<double>(n) / absl::ToDoubleSeconds(work.elapsed);
+}
+
+double ReportRow::scheduler_load() const {
+  return absl::FDivDuration(work.scheduler_took, work.elapsed);
+}
+
+ReportRow RunReportRow(const ReportOptions& options, int workers) {
+  const SteadyTime clock;
+  const absl::Time begin = clock.Now();
+  ReportRow row;
+  row.workers = workers;
+  row.servers = options.Servers(workers);
+  row.rate = RateAlone(options, row.servers);
+  const absl::Duration until = options.MeasuredUntil(workers);
+  Churn churn =
+      PlanChurn(options.market, workers, until, Rng(options.seed).Fork(3));
+  // More than all can do by then, so that nobody runs out of work.
+  const double possible = row.rate * absl::ToDoubleSeconds(churn.Presence(
+                                         absl::ZeroDuration(), until));
+  const auto batches = static_cast<int64_t>(possible * 1.01) +
+                       4 * workers * BatchesPerItem(options);
+  Scenario s = Cluster(options, churn.workers, row.servers, batches);
+  s.compute = {options.batch_time * 0.9, options.batch_time * 1.1};
+  s.absent_workers = churn.workers - churn.at_first;
+  s.churn = std::move(churn.events);
+  s.measured_from = options.MeasuredFrom();
+  s.measured_until = until;
+  Options run;
+  if (options.progress != nullptr) {
+    run.progress = [&](const Progress& progress) {
+      options.progress(
+          std::min(1.0, absl::FDivDuration(progress.virtual_time, until)));
+    };
+  }
+  const Result result = RunScenario(run, s, options.seed);
+  row.work = result.work;
+  const int64_t counted = s.plan.examples * s.plan.epochs;
+  row.repeated = result.total.computed / static_cast<double>(counted) - 1;
+  row.events = result.events;
+  row.violation = result.violation;
+  row.took = clock.Now() - begin;
+  return row;
+}
+
+}  // namespace ebb::sim

@@ -1,0 +1,86 @@
+// `ebb sim --report`: how a cluster of each size would do on a spot market.
+//
+//   sim::ReportOptions options;
+//   for (const int workers : options.workers) {
+//     const sim::ReportRow row = sim::RunReportRow(options, workers);
+//   }
+//
+#ifndef EBB_SIM_REPORT_H_
+#define EBB_SIM_REPORT_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "sim/churn.h"
+#include "sim/meter.h"
+
+namespace ebb::sim {
+
+struct ReportOptions {
+  // A row each; 1 to 20,000.
+  std::vector<int> workers = {10, 100, 1'000, 10'000};
+  // The market; the default is that of the p3 trace of Bamboo (NSDI 2023).
+  // Losses up to 3,600 per worker-hour, a bulk of at least 1, away from a
+  // millisecond to a day.
+  ChurnRates market{.losses_per_worker_hour = 0.611,
+                    .bulk = 2.11,
+                    .away = absl::Minutes(36.7)};
+  // What a batch takes, a tenth more or less; and an item of a lease, in whole
+  // batches.
+  absl::Duration batch_time = absl::Seconds(1);
+  absl::Duration item_time = absl::Seconds(2);
+  // Until a worker that came has loaded its data, a half more or less.
+  absl::Duration load_time = absl::Seconds(2);
+  // Servers are as few as that allows, but at least two.
+  int workers_per_server = 1000;
+  // A row lasts until so many workers were lost, on average, but for no more
+  // batches than that.
+  double losses = 50;
+  int64_t most_batches = 1'000'000;
+  uint64_t seed = 1;
+  // Called now and then with the share of the row's time that is over; null:
+  // not at all.
+  std::function<void(double share)> progress;
+
+  // Says by name what is out of its range.
+  absl::Status Validate() const;
+  int Servers(int workers) const;
+  // What of a row is measured: workers have loaded and begun.
+  absl::Duration MeasuredFrom() const;
+  absl::Duration MeasuredUntil(int workers) const;
+};
+
+// Of the time that is measured, but for `repeated` and what follows it.
+struct ReportRow {
+  int workers = 0;
+  int servers = 0;
+  // Examples a second of a worker that nobody disturbs. A batch is an example.
+  double rate = 0;
+  Work work;
+  // Of all the run, to the end of the job, of which nothing is in doubt: what
+  // was computed and was not what counted, over what counted.
+  double repeated = 0;
+  int64_t events = 0;
+  std::string violation;  // Empty: every invariant held.
+  // Real time, different each time.
+  absl::Duration took;
+
+  // Examples counted over those that the workers alive could have computed.
+  double goodput() const;
+  // Of the workers' time, what they did not compute in.
+  double waiting() const;
+  double PerSecond(int64_t n) const;
+  // Of one core of this machine, what the scheduler's logic takes.
+  double scheduler_load() const;
+};
+
+// `options` are valid. A function of them, but for real time.
+ReportRow RunReportRow(const ReportOptions& options, int workers);
+
+}  // namespace ebb::sim
+
+#endif  // EBB_SIM_REPORT_H_
