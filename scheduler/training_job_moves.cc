@@ -305,8 +305,15 @@ void TrainingJob::TakeOver(ServerId from, const std::string& folder,
     ++taken_over_;
   }
   GrantAnew(partitions, context);
+  std::set<ServerId> told;
   for (const PartitionId p : partitions) {
     state_.moved[p.value()] = placement_.at(p).drawn;
+    // Who owned nothing was not told of views and rounds meanwhile.
+    const ServerId owner = placement_.at(p).owner;
+    if (!told.insert(owner).second) continue;
+    const ServerInfo& server = context->cluster->servers.at(owner);
+    SendView(server, context);
+    if (rounds_.told()) context->ToServer(server, *rounds_.told());
   }
 }
 
