@@ -37,6 +37,8 @@ constexpr Plant kPlants[] = {
      "a worker does not believe a partition that has less than it thought"},
     {"grants_not_tied_to_a_session",
      "a grant to another life of the server is taken"},
+    {"helped_item_stays_shut",
+     "an item that was leased to two is not opened again when both are gone"},
     {"items_reopen_only_until_completion",
      "a complete job stays complete when a server comes back with less"},
     {"late_copy_is_committed",

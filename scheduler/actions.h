@@ -38,6 +38,9 @@ struct SchedulerOptions {
   absl::Duration last_word = absl::Seconds(1);
   // A partition's move whose target shows no progress for so long is given up.
   absl::Duration move_timeout = absl::Seconds(3);
+  // A worker that would be idle gets an item of another where that is done
+  // earlier by so much at least; see backups.h.
+  absl::Duration backup_gain = absl::Milliseconds(50);
   // A job waits for so many servers before its partitions are placed.
   int32_t min_servers = 1;
 };

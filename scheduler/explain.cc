@@ -329,9 +329,8 @@ class Explainer {
     std::set<std::string> holders;
     for (int64_t ordinal = first; ordinal < last; ++ordinal) {
       if (job_.marks().FullEverywhere(ordinal)) ++full;
-      const auto held = job_.leases().held().find(ordinal);
-      if (held != job_.leases().held().end()) {
-        holders.insert(NameOf(cluster_, held->second.worker));
+      for (const SessionId holder : job_.leases().HoldersOf(ordinal)) {
+        holders.insert(NameOf(cluster_, holder));
       }
     }
     std::string text = absl::StrCat("round ", round, " is open: ", full, " of ",
@@ -347,18 +346,25 @@ class Explainer {
   void LeasesHeld() {
     if (!stopped_) return;
     int64_t listed = 0;
-    for (const auto& [ordinal, held] : job_.leases().held()) {
-      if (++listed > kMostListed) return;
-      const ItemId item = plan_.ItemAt(ordinal);
-      Add(Reason::KIND_LEASE_HELD, NameOf(cluster_, held.worker),
-          absl::StrCat(NameOf(cluster_, held.worker), " holds item ",
-                       ToString(item), " at example ", held.position, " of ",
-                       plan_.ItemSize(item), "; its lease ends in ",
-                       Seconds(std::max(absl::ZeroDuration(),
-                                        held.expires - picture_.now)),
-                       " unless it shows progress, then another worker gets "
-                       "the item"));
+    for (const auto& [ordinal, first] : job_.leases().held()) {
+      for (const SessionId worker : job_.leases().HoldersOf(ordinal)) {
+        if (++listed > kMostListed) return;
+        LeaseHeld(ordinal, *job_.leases().Find(ordinal, worker));
+      }
     }
+  }
+
+  void LeaseHeld(int64_t ordinal, const LeaseTable::Held& held) {
+    const ItemId item = plan_.ItemAt(ordinal);
+    const bool two = job_.leases().backups().contains(ordinal);
+    Add(Reason::KIND_LEASE_HELD, NameOf(cluster_, held.worker),
+        absl::StrCat(NameOf(cluster_, held.worker), " holds item ",
+                     ToString(item), " at example ", held.position, " of ",
+                     plan_.ItemSize(item), "; its lease ends in ",
+                     Seconds(std::max(absl::ZeroDuration(),
+                                      held.expires - picture_.now)),
+                     " unless it shows progress, then another worker ",
+                     two ? "has the item alone" : "gets the item"));
   }
 
   void Redone() {

@@ -4,6 +4,10 @@
 //    ^                |                 |                     |
 //    +──end, expiry───+──not confirmed──+──a mark fell────────+
 //
+// An item may be leased to a second worker, too (its backup): when one of the
+// two leases ends, the item stays leased by the other; who says that it is done
+// says so for both.
+//
 // A lease only avoids wasted work: an item leased to nobody, or to two workers,
 // is as safe as any other. The lowest open item goes first, so items that
 // reopen come before fresh ones.
@@ -31,6 +35,9 @@ class LeaseTable {
     SessionId worker;
     absl::Time expires;
     int64_t position = 0;  // As last heard.
+    // It was taken from another for this worker, or leased to two: neither is
+    // done again until it is leased anew.
+    bool helped = false;
   };
 
   LeaseTable(const JobPlan& plan, const MarkTable& marks)
@@ -40,13 +47,18 @@ class LeaseTable {
   std::optional<int64_t> LowestOpen();
   void Take(int64_t ordinal, SessionId worker, absl::Time expires);
 
-  // The worker no longer works on it: done as it says, or open again. Ignored
-  // when somebody else holds it.
+  // To one more worker than the one that holds it.
+  void TakeBackup(int64_t ordinal, SessionId worker, absl::Time expires);
+  // As Take, of one that was taken from another worker for this one.
+  void TakeMoved(int64_t ordinal, SessionId worker, absl::Time expires);
+
+  // The worker no longer works on it: done as it says (no backup goes on then),
+  // or open again. Ignored when somebody else holds it.
   void Done(int64_t ordinal, SessionId worker, absl::Time confirm_until);
   void Release(int64_t ordinal, SessionId worker);
 
   // A worker takes up a lease of before the scheduler's restart. False: the
-  // item is full or somebody else's.
+  // item is full or somebody else's; of two that had it, the first has it.
   bool Adopt(int64_t ordinal, SessionId worker, absl::Time expires);
 
   void Renew(SessionId worker, absl::Time expires);
@@ -72,19 +84,30 @@ class LeaseTable {
   }
   std::vector<int64_t> HeldBy(SessionId worker) const;
   int64_t CountHeldBy(SessionId worker) const;
+  // Every item that somebody holds; of two, whoever had it first.
   const std::map<int64_t, Held>& held() const { return held_; }
+  // The second leases.
+  const std::map<int64_t, Held>& backups() const { return backups_; }
+  // The worker's lease of the item; null: it has none.
+  const Held* Find(int64_t ordinal, SessionId worker) const;
+  // Who holds the item: nobody, one or two.
+  std::vector<SessionId> HoldersOf(int64_t ordinal) const;
+  // Who holds anything.
+  std::set<SessionId> Holders() const;
   const std::set<int64_t>& quarantined() const { return quarantined_; }
   // Said to be done, and not confirmed yet; until when that is waited for.
   const std::map<int64_t, absl::Time>& hinted() const { return hinted_; }
 
  private:
   bool Open(int64_t ordinal) const;
+  Held* Changeable(int64_t ordinal, SessionId worker);
 
   const JobPlan* plan_;     // Not owned.
   const MarkTable* marks_;  // Not owned.
   int64_t fresh_ = 0;       // Items from here on were never taken.
   std::set<int64_t> reopened_;
   std::map<int64_t, Held> held_;
+  std::map<int64_t, Held> backups_;  // Of items of held_.
   absl::flat_hash_map<SessionId, std::set<int64_t>> by_worker_;
   std::map<int64_t, absl::Time> hinted_;
   std::set<int64_t> quarantined_;

@@ -102,5 +102,39 @@ TEST_F(LeaseTableTest, QuarantinedItemsWaitForADecision) {
   EXPECT_EQ(leases_->LowestOpen(), 0);
 }
 
+TEST_F(LeaseTableTest, AnItemOfTwoStaysLeasedUntilBothAreGone) {
+  for (const auto& [first, second] :
+       {std::pair(kAnn, kBob), std::pair(kBob, kAnn)}) {
+    leases_->Take(0, kAnn, kLater);
+    leases_->TakeBackup(0, kBob, kLater);
+    EXPECT_THAT(leases_->HoldersOf(0), ElementsAre(kAnn, kBob));
+    leases_->Release(0, first);
+    EXPECT_THAT(leases_->HoldersOf(0), ElementsAre(second));
+    EXPECT_THAT(leases_->HeldBy(first), IsEmpty());
+    EXPECT_EQ(leases_->LowestOpen(), 1);
+    leases_->Release(0, second);
+    EXPECT_EQ(leases_->LowestOpen(), 0);
+  }
+}
+
+TEST_F(LeaseTableTest, EachOfTwoHasAnExpiryOfItsOwn) {
+  leases_->Take(0, kAnn, kStart + absl::Seconds(1));
+  leases_->TakeBackup(0, kBob, kStart + absl::Seconds(1));
+  leases_->Renew(kBob, kLater);
+  EXPECT_THAT(leases_->Expired(kStart + absl::Seconds(2)),
+              ElementsAre(std::pair<int64_t, SessionId>(0, kAnn)));
+  EXPECT_EQ(leases_->NextExpiry(), kLater);
+}
+
+TEST_F(LeaseTableTest, WhoeverOfTwoIsDoneSaysSoForBoth) {
+  leases_->Take(0, kAnn, kLater);
+  leases_->TakeBackup(0, kBob, kLater);
+  leases_->Done(0, kBob, kLater);
+  EXPECT_THAT(leases_->HoldersOf(0), IsEmpty());
+  EXPECT_EQ(leases_->LowestOpen(), 1);
+  leases_->ReopenUnconfirmed(kLater);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

@@ -122,6 +122,10 @@ void SchedulerCore::OfferWork(Context* context) {
       if (worker.wants > 0) break;
       workers.erase(workers.begin());
     }
+    if (workers.empty() || !job->OfferBackups(workers, context)) continue;
+    std::erase_if(workers, [this](SessionId worker) {
+      return cluster_.workers.at(worker).wants <= 0;
+    });
   }
 }
 

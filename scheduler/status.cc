@@ -224,6 +224,15 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     to->set_paused_us(absl::ToInt64Microseconds(pause.paused));
     to->set_stored_us(absl::ToInt64Microseconds(pause.stored));
   }
+  const BackupCounts& backups = job.backups();
+  if (backups.leased > 0 || backups.moved > 0) {
+    v1::JobStatus::Backups* out = status.mutable_backups();
+    out->set_leased(backups.leased);
+    out->set_won(backups.won);
+    out->set_lost(backups.lost);
+    out->set_moved(backups.moved);
+    out->set_computed_twice(backups.computed_twice);
+  }
   return status;
 }
 
@@ -272,13 +281,15 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_job(worker.job.value());
   for (const auto& [id, job] : picture.core.jobs()) {
     for (const int64_t ordinal : job->leases().HeldBy(worker.session)) {
-      const LeaseTable::Held& held = job->leases().held().at(ordinal);
+      const LeaseTable::Held& held =
+          *job->leases().Find(ordinal, worker.session);
       const ItemId item = job->plan().ItemAt(ordinal);
       v1::WorkerStatus::Item* out = status.add_items();
       out->set_job(id.value());
       *out->mutable_item() = rpc::ToProto(item);
       out->set_position(held.position);
       out->set_size(job->plan().ItemSize(item));
+      out->set_backup(job->leases().backups().contains(ordinal));
       out->set_lease_left_ms(std::max<int64_t>(
           0, absl::ToInt64Milliseconds(held.expires - picture.now)));
     }

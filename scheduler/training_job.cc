@@ -16,6 +16,7 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
       placement_(record_->plan.partitions),
       marks_(record_->plan),
       leases_(record_->plan, marks_),
+      backups_(options_, record_->plan, marks_, leases_),
       poison_(*record_, marks_, &leases_, &state_),
       rounds_(record_->plan),
       evaluator_(options_, *record_, state_, placement_) {
@@ -143,6 +144,7 @@ void TrainingJob::BeginGeneration(Generation generation,
   marks_ = MarkTable(plan());
   leases_ = LeaseTable(plan(), marks_);
   poison_.BeginGeneration();
+  backups_.BeginGeneration();
   returned_at_.clear();
   fallbacks_.Clear();  // Of a history that is no more.
   rounds_.BeginGeneration();
@@ -278,9 +280,9 @@ bool TrainingJob::Believe(const ServerInfo& server,
   for (const SkippedRange& range : poison_.Adopt(one.skipped, context)) {
     dirty_ = true;
     // Whoever works on the item has a lease that says nothing of it.
-    const auto held = leases_.held().find(plan().Ordinal(range.item));
-    if (held != leases_.held().end()) {
-      SendLease(held->second.worker, held->first, context);
+    const int64_t ordinal = plan().Ordinal(range.item);
+    for (const SessionId worker : leases_.HoldersOf(ordinal)) {
+      SendLease(worker, ordinal, context);
     }
   }
   return true;
@@ -341,10 +343,7 @@ void TrainingJob::ServerLost(const ServerInfo& server, Context* context) {
 // refused wait for it.
 void TrainingJob::PlacementChanged(Context* context) {
   if (!placement_.AllRegistered()) return;
-  std::set<SessionId> workers;
-  for (const auto& [ordinal, lease] : leases_.held()) {
-    workers.insert(lease.worker);
-  }
+  std::set<SessionId> workers = leases_.Holders();
   if (evaluator() != SessionId()) workers.insert(evaluator());
   for (const SessionId worker : workers) SendPlacement(worker, context);
 }
@@ -446,10 +445,10 @@ void TrainingJob::TellRounds(Context* context) {
 void TrainingJob::RevokeLeases(absl::FunctionRef<bool(ItemId item)> which,
                                Context* context) {
   for (const auto& [ordinal, lease] : std::map(leases_.held())) {
-    const ItemId item = plan().ItemAt(ordinal);
-    if (!which(item)) continue;
-    context->ToWorker(lease.worker, LeaseLost{id(), state_.generation, item});
-    leases_.Release(ordinal, lease.worker);
+    if (!which(plan().ItemAt(ordinal))) continue;
+    for (const SessionId worker : leases_.HoldersOf(ordinal)) {
+      Revoke(ordinal, worker, context);
+    }
   }
 }
 
@@ -513,14 +512,15 @@ std::vector<SessionId> TrainingJob::Tick(Context* context) {
       silent.push_back(worker);
       context->Log(absl::StrCat("job=", record_->name, " item=", ToString(item),
                                 " lease ran out"));
-      if (!held.empty() && held.front() == ordinal) {
+      if (!held.empty() && held.front() == ordinal &&
+          leases_.HoldersOf(ordinal).empty()) {
         LeaseFailed({.ordinal = ordinal,
                      .position = marks_.HighestMark(item),
                      .policy = plan().on_poison,
                      .why = "its lease ran out"},
                     context);
       }
-      LeaveViewIfIdle(worker, context);
+      IfIdle(worker, context);
     }
     leases_.ReopenUnconfirmed(context->now);
   }

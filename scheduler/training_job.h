@@ -19,6 +19,7 @@
 #include "common/ids.h"
 #include "common/protocol/messages.h"
 #include "scheduler/actions.h"
+#include "scheduler/backups.h"
 #include "scheduler/balance.h"
 #include "scheduler/cluster.h"
 #include "scheduler/evaluator.h"
@@ -82,9 +83,13 @@ class TrainingJob {
 
   // --- Workers ---------------------------------------------------------------
 
-  // Leases the next item to the worker, which works for the job; false: there
-  // is none now, for whichever worker.
+  // Leases the next item to the worker, which works for the job, or one of an
+  // earlier epoch that a slower one has; false: there is none now, for
+  // whichever worker.
   bool Offer(WorkerInfo* worker, Context* context);
+  // None is open: who of `waiting`, all of them the job's, would be idle gets
+  // an item of one that is slower. False: nobody does.
+  bool OfferBackups(const std::set<SessionId>& waiting, Context* context);
   // A snapshot waits for somebody who evaluates it.
   bool WantsEvaluator() const;
   void Evaluate(SessionId worker, Context* context);
@@ -149,6 +154,7 @@ class TrainingJob {
   const Poison& poison() const { return poison_; }
   const Fallbacks& fallbacks() const { return fallbacks_; }
   const Moves& moves() const { return moves_; }
+  const BackupCounts& backups() const { return backups_.counts(); }
   // Partitions that were taken over, in the scheduler's life.
   int64_t taken_over() const { return taken_over_; }
   // What a server that registers lacks of what is durable of its partitions:
@@ -192,7 +198,7 @@ class TrainingJob {
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);
   // What the worker computed since it last said so counts for this job.
-  void Computed(WorkerInfo* worker, int64_t examples);
+  void Computed(WorkerInfo* worker, int64_t examples, absl::Time now);
   // Says which servers came back with less, once all are there.
   void TellFallbacks(Context* context);
   void MarksChanged(Context* context);
@@ -217,11 +223,22 @@ class TrainingJob {
   // Takes back the leases of these items.
   void RevokeLeases(absl::FunctionRef<bool(ItemId item)> which,
                     Context* context);
+  void Revoke(int64_t ordinal, SessionId worker, Context* context);
   absl::Status NotOver() const;
+  bool MayOffer() const;
   bool MayLease(int64_t ordinal, Context* context);
+  std::vector<Backups::Help> LookForHelp(const std::vector<SessionId>& helpers,
+                                         int64_t end) const;
+  // Before it begins an epoch. False: nobody needs it.
+  bool HelpsEarlierEpoch(SessionId worker, int32_t epoch, Context* context);
+  void Help(const Backups::Help& help, Context* context);
+  // One of the two that had it has done it all, as it says.
+  void EndBackup(int64_t ordinal, const WorkerInfo& first, Context* context);
+  // The worker holds an item, and held none before.
+  void FirstLease(SessionId worker, int64_t own_clock, Context* context);
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
   void JoinView(SessionId worker, int64_t own_clock, Context* context);
-  void LeaveViewIfIdle(SessionId worker, Context* context);
+  void IfIdle(SessionId worker, Context* context);
   void CouldNotBegin(WorkerInfo* worker, const std::string& why,
                      Context* context);
   void PauseIfNobodyCan(Context* context);
@@ -247,6 +264,7 @@ class TrainingJob {
   PlacementTable placement_;
   MarkTable marks_;
   LeaseTable leases_;
+  Backups backups_;
   // Where workers stopped that gave an item back, until it is leased again.
   std::map<int64_t, int64_t> returned_at_;
   View view_;

@@ -27,22 +27,124 @@ bool TrainingJob::HasBegun() const {
   return begun_ || marks_.marks(PartitionId(0)).examples() > 0;
 }
 
+bool TrainingJob::MayOffer() const {
+  return started_ && placement_.AllRegistered() &&
+         state_.phase == JobPhase::kRunning;
+}
+
 bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
-  if (!started_ || !placement_.AllRegistered() ||
-      state_.phase != JobPhase::kRunning) {
-    return false;
-  }
+  if (!MayOffer()) return false;
   const auto ordinal = leases_.LowestOpen();
   if (!ordinal || !MayLease(*ordinal, context)) return false;
+  if (HelpsEarlierEpoch(worker->session, plan().ItemAt(*ordinal).epoch,
+                        context)) {
+    return true;
+  }
   const bool first = leases_.CountHeldBy(worker->session) == 0;
   begun_ = true;
   --worker->wants;
   leases_.Take(*ordinal, worker->session, context->now + options_.lease_ttl);
-  if (first) JoinView(worker->session, -1, context);
+  if (first) FirstLease(worker->session, -1, context);
   SendLease(worker->session, *ordinal, context);
   // After the lease: a worker ignores the placement of a job it has not met.
   if (first) SendPlacement(worker->session, context);
   return true;
+}
+
+bool TrainingJob::OfferBackups(const std::set<SessionId>& waiting,
+                               Context* context) {
+  if (!MayOffer() || leases_.held().empty() || !backups_.Due(context->now)) {
+    return false;
+  }
+  std::vector<SessionId> idle;
+  for (const SessionId worker : waiting) {
+    if (leases_.CountHeldBy(worker) == 0 && evaluator() != worker) {
+      idle.push_back(worker);
+    }
+  }
+  if (idle.empty()) return false;
+  const auto helps = LookForHelp(idle, plan().items());
+  for (const Backups::Help& help : helps) Help(help, context);
+  return !helps.empty();
+}
+
+bool TrainingJob::HelpsEarlierEpoch(SessionId worker, int32_t epoch,
+                                    Context* context) {
+  const int64_t begin = plan().Ordinal({epoch, 0});
+  if (leases_.held().empty() || leases_.held().begin()->first >= begin ||
+      !backups_.Due(context->now)) {
+    return false;
+  }
+  const auto helps = LookForHelp({worker}, begin);
+  for (const Backups::Help& help : helps) Help(help, context);
+  return !helps.empty();
+}
+
+std::vector<Backups::Help> TrainingJob::LookForHelp(
+    const std::vector<SessionId>& helpers, int64_t end) const {
+  // Where a batch failed, two that compute it might end differently.
+  return backups_.Look(helpers, end, [this](int64_t ordinal) {
+    return poison_.QuarantinedAt(ordinal).has_value();
+  });
+}
+
+// Under SSP a worker that goes on with what another does better would hold all
+// back, so what it has begun is taken from it, too.
+void TrainingJob::Help(const Backups::Help& help, Context* context) {
+  auto& workers = context->cluster->workers;
+  WorkerInfo& to = workers.at(help.to);
+  const WorkerInfo& from = workers.at(help.from);
+  const absl::Time expires = context->now + options_.lease_ttl;
+  const ItemId item = plan().ItemAt(help.ordinal);
+  const bool moves =
+      !help.begun || plan().consistency.kind == ConsistencyKind::kSsp;
+  context->Log(
+      absl::StrCat("job=", record_->name, " item=", ToString(item),
+                   moves ? " goes from worker=" : " of worker=", from.name,
+                   moves ? " to worker=" : " is leased to worker=", to.name,
+                   moves ? "" : ", too", ": it will be done earlier"));
+  --to.wants;
+  const bool first = leases_.CountHeldBy(to.session) == 0;
+  if (moves) {
+    Revoke(help.ordinal, from.session, context);
+    IfIdle(from.session, context);
+    leases_.TakeMoved(help.ordinal, to.session, expires);
+    backups_.Moved();
+  } else {
+    leases_.TakeBackup(help.ordinal, to.session, expires);
+    backups_.Leased(help.ordinal, from.examples + to.examples);
+  }
+  if (first) FirstLease(to.session, -1, context);
+  SendLease(to.session, help.ordinal, context);
+  if (first) SendPlacement(to.session, context);
+}
+
+void TrainingJob::EndBackup(int64_t ordinal, const WorkerInfo& first,
+                            Context* context) {
+  const auto backup = leases_.backups().find(ordinal);
+  if (backup == leases_.backups().end() ||
+      leases_.Find(ordinal, first.session) == nullptr) {
+    return;
+  }
+  const bool backup_first = backup->second.worker == first.session;
+  const SessionId other =
+      backup_first ? leases_.held().at(ordinal).worker : backup->second.worker;
+  backups_.Done(ordinal, backup_first,
+                first.examples + context->cluster->workers.at(other).examples);
+  context->Log(absl::StrCat(
+      "job=", record_->name, " item=", ToString(plan().ItemAt(ordinal)),
+      backup_first ? " was done first by its backup, worker="
+                   : " was done before its backup, by worker=",
+      first.name));
+  Revoke(ordinal, other, context);
+  IfIdle(other, context);
+}
+
+void TrainingJob::FirstLease(SessionId worker, int64_t own_clock,
+                             Context* context) {
+  backups_.Begins(worker, context->cluster->workers.at(worker).examples,
+                  context->now);
+  JoinView(worker, own_clock, context);
 }
 
 bool TrainingJob::WantsEvaluator() const {
@@ -59,15 +161,20 @@ void TrainingJob::TakeBack(const std::vector<SessionId>& workers,
   bool left = false;
   for (const SessionId worker : workers) {
     for (const int64_t ordinal : leases_.HeldBy(worker)) {
-      context->ToWorker(
-          worker, LeaseLost{id(), state_.generation, plan().ItemAt(ordinal)});
-      leases_.Release(ordinal, worker);
+      Revoke(ordinal, worker, context);
     }
     if (!view_.Contains(worker)) continue;
     view_.Leave(worker, ViewNumber(context->numbers->Draw(context->now)));
     left = true;
   }
   if (left) BroadcastView(context);
+}
+
+void TrainingJob::Revoke(int64_t ordinal, SessionId worker, Context* context) {
+  context->ToWorker(worker,
+                    LeaseLost{id(), state_.generation, plan().ItemAt(ordinal)});
+  leases_.Release(ordinal, worker);
+  if (leases_.CountHeldBy(worker) == 0) backups_.Ends(worker);
 }
 
 void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
@@ -104,8 +211,11 @@ void TrainingJob::JoinView(SessionId worker, int64_t own_clock,
   BroadcastView(context);
 }
 
-void TrainingJob::LeaveViewIfIdle(SessionId worker, Context* context) {
-  if (!leases_.HeldBy(worker).empty() || !view_.Contains(worker)) return;
+// A worker that holds nothing here is in no view, and no time of its passes.
+void TrainingJob::IfIdle(SessionId worker, Context* context) {
+  if (leases_.CountHeldBy(worker) > 0) return;
+  backups_.Ends(worker);
+  if (!view_.Contains(worker)) return;
   view_.Leave(worker, ViewNumber(context->numbers->Draw(context->now)));
   BroadcastView(context);
 }
@@ -127,6 +237,7 @@ void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
     return !plan().rounds() || !placement_.AllRegistered() ||
            plan().RoundOf(held.item) <= marks_.RoundsClosed();
   };
+  const bool first = leases_.CountHeldBy(worker.session) == 0;
   const bool ours = started_ && state_.phase == JobPhase::kRunning &&
                     worker.job == id() &&
                     held.generation == state_.generation &&
@@ -138,11 +249,15 @@ void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
                       LeaseLost{held.job, held.generation, held.item});
     return;
   }
+  if (first) FirstLease(worker.session, clock, context);
   JoinView(worker.session, clock, context);
   SendLease(worker.session, plan().Ordinal(held.item), context);
 }
 
-void TrainingJob::Computed(WorkerInfo* worker, int64_t examples) {
+void TrainingJob::Computed(WorkerInfo* worker, int64_t examples,
+                           absl::Time now) {
+  backups_.Heard(worker->session, std::max(examples, worker->examples),
+                 worker->parked, now);
   if (examples <= worker->examples) return;
   statistics_.examples_by_worker[worker->name] += examples - worker->examples;
   worker->examples = examples;
@@ -151,7 +266,7 @@ void TrainingJob::Computed(WorkerInfo* worker, int64_t examples) {
 void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
                           Context* context) {
   if (!plan().HasItem(progress.item)) return;
-  Computed(worker, progress.examples);
+  Computed(worker, progress.examples, context->now);
   const int64_t ordinal = plan().Ordinal(progress.item);
   const auto held = leases_.HeldBy(worker->session);
   view_.Learn(worker->session, progress.clock);
@@ -169,11 +284,12 @@ void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
 
 void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
                             Context* context) {
-  Computed(worker, end.examples);
+  Computed(worker, end.examples, context->now);
   if (end.generation != state_.generation || !plan().HasItem(end.item)) return;
   const int64_t ordinal = plan().Ordinal(end.item);
   switch (end.end) {
     case LeaseEnd::kDone:
+      EndBackup(ordinal, *worker, context);
       leases_.Done(ordinal, worker->session,
                    context->now + options_.confirm_timeout);
       poison_.Succeeded(ordinal);
@@ -191,7 +307,8 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
                                 end.position, ": ", end.error));
       if (end.failed_end <= end.position) {
         CouldNotBegin(worker, end.error, context);
-      } else {
+      } else if (leases_.HoldersOf(ordinal).empty()) {
+        // Else whoever has it, too, shows whether the batch is to blame.
         LeaseFailed(
             {.ordinal = ordinal,
              .position = end.position,
@@ -202,7 +319,7 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
       }
       break;
   }
-  LeaveViewIfIdle(worker->session, context);
+  IfIdle(worker->session, context);
 }
 
 // The worker says nothing of a batch, so no batch is blamed: it is asked no
@@ -257,7 +374,7 @@ void TrainingJob::ReleaseUnclaimed(const WorkerInfo& worker, Context* context) {
         });
     if (!claimed) leases_.Release(ordinal, worker.session);
   }
-  LeaveViewIfIdle(worker.session, context);
+  IfIdle(worker.session, context);
 }
 
 void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
@@ -265,7 +382,7 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
   for (const int64_t ordinal : held) {
     leases_.Release(ordinal, worker.session);
   }
-  if (!held.empty()) {
+  if (!held.empty() && leases_.HoldersOf(held.front()).empty()) {
     // It worked on the lowest; the next it only held.
     const int64_t ordinal = held.front();
     LeaseFailed({.ordinal = ordinal,
@@ -274,7 +391,8 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
                  .why = absl::StrCat("worker ", worker.name, " died on it")},
                 context);
   }
-  LeaveViewIfIdle(worker.session, context);
+  IfIdle(worker.session, context);
+  backups_.Gone(worker.session);
   EvaluationEnded(evaluator_.WorkerLost(worker.session, context), context);
   PauseIfNobodyCan(context);
 }

@@ -101,8 +101,11 @@ void Watch::WorkerCloses(const SchedulerCore& core, LinkId link,
   gone_[link] = worker->name;
   if (gone_.size() > kMostGone) gone_.erase(gone_.begin());
   for (const auto& [id, job] : core.jobs()) {
-    Of(id, now).recoveries.WorkerLost(
-        worker->name, job->leases().HeldBy(worker->session), now);
+    std::vector<int64_t> alone = job->leases().HeldBy(worker->session);
+    std::erase_if(alone, [&job = job](int64_t ordinal) {
+      return job->leases().backups().contains(ordinal);  // Another goes on.
+    });
+    Of(id, now).recoveries.WorkerLost(worker->name, alone, now);
   }
 }
 
@@ -175,8 +178,15 @@ void Watch::Leased(const SchedulerCore& core, LinkId to, const Lease& lease,
     job.recoveries.Leased(now);
     return;
   }
-  ++job.leases_repeated;
   const LinkId before = std::exchange(leased->second, to);
+  const WorkerInfo* worker = WorkerAt(core, to);
+  const auto known = core.jobs().find(lease.record->id);
+  if (worker != nullptr && known != core.jobs().end()) {
+    const LeaseTable::Held* held =
+        known->second->leases().Find(ordinal, worker->session);
+    if (held != nullptr && held->helped) return;  // Nobody was lost.
+  }
+  ++job.leases_repeated;
   const auto gone = gone_.find(before);
   const WorkerInfo* from = WorkerAt(core, before);
   job.recoveries.LeasedAgain(ordinal,

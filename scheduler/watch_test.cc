@@ -181,6 +181,36 @@ TEST_F(RecoveryWatchTest, ALeaseThatRunsOutNamesWhoHadIt) {
   EXPECT_EQ(List()[0].resumed, now_);
 }
 
+// Nobody is lost who is helped, and nothing by the loss of one of two.
+TEST_F(RecoveryWatchTest, ABackupTaskIsNoRepeatedLease) {
+  const LinkId slow(11), fast(12);
+  Register(0, 48);
+  Register(1, 48);
+  WorkerUp(slow, "slow");
+  WorkerUp(fast, "fast");
+  const TrainingJob& job = *core_->jobs().at(job_);
+  Pass();
+  FromWorker(fast, ItemEnd{SessionId(12),
+                           job_,
+                           job.state().generation,
+                           {0, 49},
+                           LeaseEnd::kDone,
+                           0,
+                           0,
+                           false,
+                           "",
+                           2});
+  FromWorker(fast, LeaseRequest{SessionId(12), 1});
+  Pass();
+  FromWorker(
+      slow,
+      Progress{SessionId(11), job_, job.state().generation, {0, 48}, 0, 0, 0});
+  ASSERT_EQ(job.leases().backups().count(48), 1u);
+  EXPECT_EQ(watch_.job(job_)->leases_repeated, 0);
+  watch_.WorkerCloses(*core_, slow, now_);
+  EXPECT_TRUE(List().empty());
+}
+
 TEST_F(RecoveryWatchTest, AServersPartitionsAreFollowedUntilEachCounts) {
   Register(0, 0);
   Register(1, 0);

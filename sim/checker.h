@@ -216,7 +216,8 @@ class Checker {
   bool was_complete_ = false;
   Generation completed_in_;
   bool was_gathering_ = false;
-  std::set<int64_t> hinted_;  // Items, by ordinal.
+  std::set<int64_t> hinted_;   // Items, by ordinal.
+  std::set<int64_t> doubled_;  // Held by two.
   int64_t failures_ = 0;
   size_t quarantined_ = 0;
   size_t evaluations_ = 0;

@@ -93,9 +93,8 @@ void Checker::PushAnswered(const ServerNode& server, const PushReply& reply) {
       case Verdict::kDuplicate: {
         const scheduler::TrainingJob* job = world_->scheduler().job();
         if (job == nullptr) break;
-        const auto held = job->leases().held().find(plan().Ordinal(reply.item));
-        if (held == job->leases().held().end() ||
-            held->second.worker != reply.worker) {
+        if (job->leases().Find(plan().Ordinal(reply.item), reply.worker) ==
+            nullptr) {
           counts.Add(Probe::kDuplicateOfZombie);
         }
         break;
@@ -396,6 +395,14 @@ void Checker::NoteLog(const std::string& text) {
     counts.Add(Probe::kTakenOver);
   } else if (absl::StrContains(text, " was given up: ")) {
     counts.Add(Probe::kMoveGivenUp);
+  } else if (absl::StrContains(text, " goes from worker=")) {
+    counts.Add(Probe::kItemMoved);
+  } else if (absl::StrContains(text, " is leased to worker=")) {
+    counts.Add(Probe::kBackupLeased);
+  } else if (absl::StrContains(text, " was done first by its backup")) {
+    counts.Add(Probe::kBackupWon);
+  } else if (absl::StrContains(text, " was done before its backup")) {
+    counts.Add(Probe::kBackupLost);
   }
 }
 
@@ -426,6 +433,7 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
     scheduler_life_ = scheduler.life();
     was_whole_ = was_complete_ = false;
     hinted_.clear();
+    doubled_.clear();
     was_gathering_ = true;
     failures_ = 0;
     quarantined_ = evaluations_ = 0;
@@ -471,6 +479,16 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
     }
   }
   for (const auto& [ordinal, until] : hinted) hinted_.insert(ordinal);
+
+  for (const int64_t ordinal : std::exchange(doubled_, {})) {
+    if (!job->leases().backups().contains(ordinal) &&
+        job->leases().held().contains(ordinal)) {
+      world_->counts().Add(Probe::kBackupAlone);
+    }
+  }
+  for (const auto& [ordinal, lease] : job->leases().backups()) {
+    doubled_.insert(ordinal);
+  }
 
   for (const SkippedRange& range : state.skipped) {
     if (skips_decided_.insert({range.item, range.begin, range.end}).second) {

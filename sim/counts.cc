@@ -93,6 +93,11 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "partition forgotten",
         "leaving server handed everything over",
         "partitions taken over",
+        "item taken from a slower worker",
+        "item leased to a second worker",
+        "second worker of an item done first",
+        "first worker of an item done first",
+        "one of an item's two workers gone",
 };
 
 }  // namespace

@@ -100,6 +100,11 @@ enum class Probe {
   kPartitionForgotten,
   kHandedOver,
   kTakenOver,
+  kItemMoved,
+  kBackupLeased,
+  kBackupWon,
+  kBackupLost,
+  kBackupAlone,
   kCount,
 };
 

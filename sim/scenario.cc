@@ -161,6 +161,9 @@ Scenario DrawScenario(uint64_t seed) {
     }
   }
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
+  Rng pace = rng.Fork(7);
+  s.slow_worker = pace.Chance(0.3);
+  s.scheduler.backup_gain = absl::Milliseconds(pace.Between(5, 50));
   return s;
 }
 
@@ -215,6 +218,7 @@ std::string Scenario::Describe() const {
                   storage_damage ? " with damaged storage" : "",
                   twin ? " with a twin" : "",
                   operations > 0 ? " with an operator" : "",
+                  slow_worker ? " with a slow worker" : "",
                   shared_folder ? " with a shared folder" : "",
                   late_servers > 0 ? " with servers that come late" : "",
                   scales ? " with an operator who scales" : "",

@@ -52,6 +52,8 @@ struct Scenario {
 
   // --- Work ------------------------------------------------------------------
   Span compute{absl::Milliseconds(2), absl::Milliseconds(12)};
+  // The first worker takes ten times as long.
+  bool slow_worker = false;
   Span update{absl::ZeroDuration(), absl::Milliseconds(2)};
   Span storage{absl::Microseconds(200), absl::Milliseconds(10)};
   // Until a worker has loaded what a job needs.

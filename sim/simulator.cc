@@ -203,8 +203,10 @@ class Run {
         " partitions registered, ", job->evaluating() ? "evaluating, " : "",
         "leases:");
     for (const auto& [ordinal, lease] : job->leases().held()) {
-      absl::StrAppend(&text, " ", ToString(job->plan().ItemAt(ordinal)), " by ",
-                      lease.worker.value());
+      for (const SessionId worker : job->leases().HoldersOf(ordinal)) {
+        absl::StrAppend(&text, " ", ToString(job->plan().ItemAt(ordinal)),
+                        " by ", worker.value());
+      }
     }
     return text;
   }

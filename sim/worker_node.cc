@@ -9,7 +9,8 @@
 namespace ebb::sim {
 
 WorkerNode::WorkerNode(World* world, int index)
-    : ClientNode(world, absl::StrCat("worker-", index)) {}
+    : ClientNode(world, absl::StrCat("worker-", index)),
+      slow_(index == 0 && world->scenario().slow_worker) {}
 WorkerNode::~WorkerNode() = default;
 
 void WorkerNode::OnStart() {
@@ -292,7 +293,8 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
                      poison->range.begin == task.begin;
   batch_ = task.end - task.begin;
   batch_begun_ = world_->now();
-  batch_takes_ = world_->rng().Between(span.least, span.most) * slowness;
+  batch_takes_ = world_->rng().Between(span.least, span.most) * slowness *
+                 (slow_ ? 10 : 1);
   After(batch_takes_, [this, kills, result = std::move(result)]() mutable {
     computing_ = false;
     world_->meter().sums.computed += static_cast<double>(batch_);

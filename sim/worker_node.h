@@ -60,6 +60,7 @@ class WorkerNode final : public ClientNode {
   void Fail(const CallPtr& call);
   void WatchDeadlines(std::deque<CallPtr>* calls);
 
+  const bool slow_;  // In all its lives.
   SessionId session_;
   std::unique_ptr<client::TrainingCore> core_;
   // Of one life, each kind in the order of the deadlines.

@@ -212,6 +212,17 @@ std::string RecoveriesText(const std::vector<PlannedEvent>& events) {
       longest->what);
 }
 
+std::string BackupsText(const v1::JobStatus& status) {
+  const v1::JobStatus::Backups& backups = status.backups();
+  if (backups.leased() == 0 && backups.moved() == 0) return "";
+  return absl::StrCat(
+      WithCommas(backups.leased()), " items leased to a second worker (",
+      backups.won(), " done first by the second, ", backups.lost(),
+      " by the first), ", WithCommas(backups.moved()),
+      " moved before they were begun, ", WithCommas(backups.computed_twice()),
+      " examples computed twice");
+}
+
 std::string GoodputText(const RunReport& report) {
   if (!report.goodput) return "";
   const chaos::Goodput& goodput = *report.goodput;
@@ -400,6 +411,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
   line("servers", ServersText(status));
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
+  line("backup tasks", BackupsText(status));
   if (!report.events.empty()) {
     line("disturbances",
          WithCommas(static_cast<int64_t>(report.events.size())));
@@ -446,6 +458,12 @@ Json ReportJson(const RunReport& report) {
   if (!report.events.empty() || report.goodput) AddChaos(report, &json);
   json["leases_repeated"] = status.leases_repeated();
   json["examples_recomputed"] = report.recomputed();
+  const v1::JobStatus::Backups& backups = status.backups();
+  json["backups"]["leased"] = backups.leased();
+  json["backups"]["won"] = backups.won();
+  json["backups"]["lost"] = backups.lost();
+  json["backups"]["moved"] = backups.moved();
+  json["backups"]["computed_twice"] = backups.computed_twice();
   json["evaluations"] = EvaluationsJson(status);
   AddShares(status, &json);
   json["expectations"] = Json::List();

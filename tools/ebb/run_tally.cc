@@ -16,6 +16,14 @@ void AddTo(const std::vector<int64_t>& values, std::vector<int64_t>* sums) {
   for (size_t i = 0; i < values.size(); ++i) (*sums)[i] += values[i];
 }
 
+void AddTo(const v1::JobStatus::Backups& some, v1::JobStatus::Backups* sum) {
+  sum->set_leased(sum->leased() + some.leased());
+  sum->set_won(sum->won() + some.won());
+  sum->set_lost(sum->lost() + some.lost());
+  sum->set_moved(sum->moved() + some.moved());
+  sum->set_computed_twice(sum->computed_twice() + some.computed_twice());
+}
+
 }  // namespace
 
 void RunTally::Add(const v1::JobStatus& status) {
@@ -39,6 +47,12 @@ void RunTally::Add(const v1::JobStatus& status) {
     past_leases_repeated_ += leases_repeated_;
   }
   leases_repeated_ = status.leases_repeated();
+
+  if (status.backups().leased() + status.backups().moved() <
+      backups_.leased() + backups_.moved()) {
+    AddTo(backups_, &past_backups_);
+  }
+  backups_ = status.backups();
 }
 
 void RunTally::Complete(v1::JobStatus* status) const {
@@ -57,6 +71,9 @@ void RunTally::Complete(v1::JobStatus* status) const {
     share->set_examples(examples);
   }
   status->set_leases_repeated(past_leases_repeated_ + leases_repeated_);
+  v1::JobStatus::Backups backups = past_backups_;
+  AddTo(backups_, &backups);
+  *status->mutable_backups() = backups;
 }
 
 }  // namespace ebb::tools

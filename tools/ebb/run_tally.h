@@ -18,8 +18,8 @@ class RunTally {
  public:
   void Add(const v1::JobStatus& status);
 
-  // Puts the sums over all lives into `status`: staleness, shares and
-  // repeated leases; and the largest clock lead.
+  // Puts the sums over all lives into `status`: staleness, shares, repeated
+  // leases and backups; and the largest clock lead.
   void Complete(v1::JobStatus* status) const;
 
  private:
@@ -30,6 +30,8 @@ class RunTally {
   std::map<std::string, int64_t> past_shares_;
   int64_t leases_repeated_ = 0;
   int64_t past_leases_repeated_ = 0;
+  v1::JobStatus::Backups backups_;
+  v1::JobStatus::Backups past_backups_;
 };
 
 }  // namespace ebb::tools

@@ -63,6 +63,21 @@ TEST(RunTallyTest, KeepsTheLargestClockLead) {
   EXPECT_EQ(status.clock_lead(), 3);
 }
 
+TEST(RunTallyTest, AddsUpBackupsOverTheSchedulersLives) {
+  RunTally tally;
+  v1::JobStatus status;
+  for (const int64_t leased : {1, 4, 0, 2}) {
+    status.mutable_backups()->set_leased(leased);
+    status.mutable_backups()->set_won(leased / 2);
+    status.mutable_backups()->set_computed_twice(10 * leased);
+    tally.Add(status);
+  }
+  tally.Complete(&status);
+  EXPECT_EQ(status.backups().leased(), 4 + 2);
+  EXPECT_EQ(status.backups().won(), 2 + 1);
+  EXPECT_EQ(status.backups().computed_twice(), 40 + 20);
+}
+
 TEST(RunTallyTest, IsTheLastStatusOfAnUndisturbedRun) {
   RunTally tally;
   tally.Add(Status({1}, {{"a", 100}}));

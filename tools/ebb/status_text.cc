@@ -261,6 +261,11 @@ Json JobJson(const v1::JobStatus& job) {
     one["stored_s"] = static_cast<double>(pause.stored_us()) * 1e-6;
     json["servers"]["pauses"].Add(std::move(one));
   }
+  json["backups"]["leased"] = job.backups().leased();
+  json["backups"]["won"] = job.backups().won();
+  json["backups"]["lost"] = job.backups().lost();
+  json["backups"]["moved"] = job.backups().moved();
+  json["backups"]["computed_twice"] = job.backups().computed_twice();
   json["epochs"] = job.summary().epochs();
   json["items"] = job.summary().items();
   json["full_items"] = job.summary().full_items();

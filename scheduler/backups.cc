@@ -1,0 +1,181 @@
+#include "scheduler/backups.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace ebb::scheduler {
+
+namespace {
+
+// What was computed so long ago counts for a third of what was just now.
+constexpr absl::Duration kMemory = absl::Seconds(2);
+
+// How much longer its worker needs for an item than who is to help. What is
+// begun costs a batch, or more where the guess is wrong; what is not, messages.
+constexpr double kIfBegun = 2;
+constexpr double kIfNotBegun = 1.25;
+
+// An item, and how long it takes until the worker that has it is done with it.
+struct Held {
+  int64_t ordinal = 0;
+  SessionId worker;
+  bool begun = false;
+  int64_t rest = 0;
+  absl::Duration left;
+};
+
+}  // namespace
+
+// --- Pace --------------------------------------------------------------------
+
+void Pace::Begin(int64_t examples, absl::Time now) {
+  busy_ = true;
+  heard_ = now;
+  examples_ = examples;
+}
+
+void Pace::Heard(int64_t examples, bool waited, absl::Time now) {
+  if (!busy_) return;
+  const absl::Duration passed = waited ? absl::ZeroDuration() : now - heard_;
+  const double kept = std::exp(-absl::FDivDuration(passed, kMemory));
+  computed_ = computed_ * kept +
+              static_cast<double>(std::max<int64_t>(0, examples - examples_));
+  took_ = took_ * kept + passed;
+  heard_ = now;
+  examples_ = examples;
+}
+
+std::optional<absl::Duration> Pace::PerExample() const {
+  if (computed_ <= 0 || took_ <= absl::ZeroDuration()) return std::nullopt;
+  return took_ / computed_;
+}
+
+std::optional<absl::Duration> Pace::AtLeast(int64_t pending) const {
+  if (took_ <= absl::ZeroDuration()) return std::nullopt;
+  return took_ / (computed_ + static_cast<double>(pending));
+}
+
+void Backups::Ends(SessionId worker) {
+  const auto pace = paces_.find(worker);
+  if (pace != paces_.end()) pace->second.End();
+}
+
+void Backups::Heard(SessionId worker, int64_t examples, bool waited,
+                    absl::Time now) {
+  const auto pace = paces_.find(worker);
+  if (pace != paces_.end()) pace->second.Heard(examples, waited, now);
+}
+
+// --- Decisions ---------------------------------------------------------------
+
+std::optional<absl::Duration> Backups::MeanPace() const {
+  absl::Duration sum;
+  int64_t known = 0;
+  for (const auto& [worker, pace] : paces_) {
+    if (const auto one = pace.PerExample()) {
+      sum += *one;
+      ++known;
+    }
+  }
+  if (known == 0) return std::nullopt;
+  return sum / known;
+}
+
+int64_t Backups::Rest(int64_t ordinal) const {
+  const ItemId item = plan_.ItemAt(ordinal);
+  return plan_.ItemSize(item) - marks_.LowestMark(item);
+}
+
+int64_t Backups::RestOf(SessionId worker, int64_t end) const {
+  int64_t rest = 0;
+  for (const int64_t ordinal : leases_.HeldBy(worker)) {
+    if (ordinal < end) rest += Rest(ordinal);
+  }
+  return rest;
+}
+
+bool Backups::Due(absl::Time now) {
+  if (now < next_look_) return false;
+  next_look_ = now + options_.backup_gain;
+  std::erase_if(pairs_, [this](const auto& one) {
+    return !leases_.backups().contains(one.first);  // One is gone.
+  });
+  return true;
+}
+
+std::vector<Backups::Help> Backups::Look(const std::vector<SessionId>& helpers,
+                                         int64_t end,
+                                         Predicate leave_alone) const {
+  std::vector<Help> helps;
+  const auto mean = MeanPace();
+  if (!mean) return helps;
+
+  std::vector<std::pair<absl::Duration, SessionId>> by_pace;
+  for (const SessionId worker : helpers) {
+    const auto pace = paces_.find(worker);
+    const auto known =
+        pace == paces_.end() ? std::nullopt : pace->second.PerExample();
+    by_pace.emplace_back(known.value_or(*mean), worker);
+  }
+  std::sort(by_pace.begin(), by_pace.end());
+
+  std::vector<Held> held;
+  for (const SessionId worker : leases_.Holders()) {
+    const auto pace = paces_.find(worker);
+    absl::Duration left;
+    bool first = true;
+    for (const int64_t ordinal : leases_.HeldBy(worker)) {
+      if (ordinal >= end) break;
+      const int64_t batch = plan_.BatchSize(plan_.ItemAt(ordinal));
+      const auto known =
+          pace == paces_.end() ? std::nullopt : pace->second.AtLeast(batch);
+      const int64_t rest = Rest(ordinal);
+      left += known.value_or(*mean) * rest;
+      const bool begun = std::exchange(first, false);
+      if (rest == 0 || leases_.held().at(ordinal).helped ||
+          leave_alone(ordinal)) {
+        continue;
+      }
+      held.push_back({ordinal, worker, begun, rest, left});
+    }
+  }
+  // The longest first.
+  std::sort(held.begin(), held.end(), [](const Held& a, const Held& b) {
+    return std::pair(b.left, a.ordinal) < std::pair(a.left, b.ordinal);
+  });
+
+  auto next = by_pace.begin();
+  for (const Held& one : held) {
+    if (next == by_pace.end()) break;
+    const auto& [per_example, worker] = *next;  // The fastest there is.
+    const absl::Duration needs = per_example * (RestOf(worker, end) + one.rest);
+    if (one.worker == worker ||
+        one.left < needs * (one.begun ? kIfBegun : kIfNotBegun) ||
+        one.left - needs < options_.backup_gain) {
+      continue;
+    }
+    helps.push_back({one.ordinal, one.worker, worker, one.begun});
+    ++next;
+  }
+  return helps;
+}
+
+// --- Counts ------------------------------------------------------------------
+
+void Backups::Leased(int64_t ordinal, int64_t examples) {
+  ++counts_.leased;
+  pairs_[ordinal] = {examples, marks_.LowestMark(plan_.ItemAt(ordinal))};
+}
+
+void Backups::Done(int64_t ordinal, bool backup_first, int64_t examples) {
+  ++(backup_first ? counts_.won : counts_.lost);
+  const auto pair = pairs_.extract(ordinal);
+  if (pair.empty()) return;
+  const int64_t needed =
+      plan_.ItemSize(plan_.ItemAt(ordinal)) - pair.mapped().mark;
+  counts_.computed_twice +=
+      std::max<int64_t>(0, examples - pair.mapped().examples - needed);
+}
+
+}  // namespace ebb::scheduler

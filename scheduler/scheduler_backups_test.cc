@@ -1,0 +1,301 @@
+// Workers that would be idle, and those that are slower.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <variant>
+#include <vector>
+
+#include "scheduler/scheduler_fixture.h"
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr LinkId kThirdLink(4);
+constexpr SessionId kThird(203);
+constexpr ItemId kFirst{0, 0}, kSecond{0, 1}, kLast{0, 2};
+
+// Three items of 100 examples in batches of 10. kWorker takes the first, at 10
+// examples a second; kOther the others, at 100.
+class SchedulerBackupsTest : public SchedulerFixture {
+ protected:
+  static JobRecord Items() {
+    JobRecord record = Record();
+    record.plan.examples = 300;
+    record.plan.shard_size = 100;
+    record.plan.batch_by_epoch = {10};
+    return record;
+  }
+  void Begin(const JobRecord& record, int32_t slow_holds = 1) {
+    ServerUp();
+    Submit(record);
+    Register();
+    FromWorker(kWorkerLink, RegisterWorker{kWorker, "slow"});
+    FromWorker(kWorkerLink, LeaseRequest{kWorker, slow_holds});
+    FromWorker(kOtherLink, RegisterWorker{kOther, "fast"});
+    FromWorker(kOtherLink, LeaseRequest{kOther, 3 - slow_holds});
+  }
+  void Computed(LinkId link, SessionId session, ItemId item, int64_t examples) {
+    Progress progress;
+    progress.session = session;
+    progress.job = job_;
+    progress.generation = job().state().generation;
+    progress.item = item;
+    progress.examples = examples;
+    FromWorker(link, progress);
+  }
+  void Ends(LinkId link, SessionId session, ItemId item, int64_t examples,
+            LeaseEnd how = LeaseEnd::kDone) {
+    ItemEnd end{session, job_, job().state().generation, item};
+    end.end = how;
+    end.examples = examples;
+    end.failed_end = how == LeaseEnd::kFailed ? 10 : 0;
+    FromWorker(link, end);
+  }
+  void Marks(ItemId item, int64_t mark) {
+    MarkReport report;
+    report.session = kServerSession;
+    report.job = job_;
+    report.generation = job().state().generation;
+    for (int32_t p = 0; p < 2; ++p) {
+      PartitionMarkReport& one = report.partitions.emplace_back();
+      one.partition = PartitionId(p);
+      one.term = job().placement().at(PartitionId(p)).drawn;
+      one.marks = {{item, mark}};
+    }
+    FromServer(report, kServerSession);
+  }
+  // After two seconds kOther has nothing to do, and kWorker did 20 examples.
+  void LeaveOnlyTheSlow() {
+    now_ += absl::Seconds(2);
+    Computed(kWorkerLink, kWorker, kFirst, 20);
+    Marks(kFirst, 20);
+    for (const int64_t ordinal : job().leases().HeldBy(kOther)) {
+      const ItemId item = job().plan().ItemAt(ordinal);
+      Marks(item, 100);
+      Ends(kOtherLink, kOther, item, 200);
+    }
+    FromWorker(kOtherLink, LeaseRequest{kOther, 2});
+  }
+  std::vector<ItemId> Lost(LinkId link) const {
+    std::vector<ItemId> items;
+    for (const auto& [to, message] : to_worker_) {
+      const auto* lost = std::get_if<LeaseLost>(&message);
+      if (to == link && lost != nullptr) items.push_back(lost->item);
+    }
+    return items;
+  }
+  std::vector<SessionId> HoldersOfFirst() const {
+    return job().leases().HoldersOf(0);
+  }
+};
+
+TEST_F(SchedulerBackupsTest, WhatASlowWorkerHasBegunIsLeasedToAnIdleOneToo) {
+  Begin(Items());
+  LeaveOnlyTheSlow();
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].item, kFirst);
+  EXPECT_THAT(Leases(kOtherLink)[0].hints, ElementsAre(20, 20));
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker, kOther));
+  EXPECT_THAT(Lost(kWorkerLink), IsEmpty());
+  EXPECT_EQ(job().backups().leased, 1);
+  // There is one more that would be idle, and nothing for it.
+  now_ += absl::Seconds(1);
+  WorkerUp(kThirdLink, kThird);
+  EXPECT_THAT(Leases(kThirdLink), IsEmpty());
+}
+
+TEST_F(SchedulerBackupsTest, WhatItHasNotBegunIsTakenFromIt) {
+  Begin(Items(), 2);
+  LeaveOnlyTheSlow();
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].item, kSecond);
+  EXPECT_THAT(Lost(kWorkerLink), ElementsAre(kSecond));
+  EXPECT_THAT(job().leases().HeldBy(kWorker), ElementsAre(0));
+  EXPECT_THAT(job().leases().HeldBy(kOther), ElementsAre(1));
+  EXPECT_EQ(job().backups().moved, 1);
+  EXPECT_EQ(job().backups().leased, 0);
+}
+
+TEST_F(SchedulerBackupsTest, NobodyHelpsAWorkerThatIsAsFast) {
+  Begin(Items());
+  now_ += absl::Seconds(2);
+  Computed(kWorkerLink, kWorker, kFirst, 90);
+  Marks(kFirst, 20);  // So much to do that anybody could help.
+  Marks(kSecond, 100);
+  Marks(kLast, 100);
+  Ends(kOtherLink, kOther, kSecond, 50);
+  Ends(kOtherLink, kOther, kLast, 100);
+  FromWorker(kOtherLink, LeaseRequest{kOther, 2});
+  EXPECT_THAT(Leases(kOtherLink), IsEmpty());
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker));
+  // Later it is slower.
+  now_ += absl::Seconds(6);
+  Computed(kWorkerLink, kWorker, kFirst, 100);
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker, kOther));
+}
+
+TEST_F(SchedulerBackupsTest, NobodyHelpsWhileSomethingIsOpen) {
+  JobRecord record = Items();
+  record.plan.examples = 500;
+  Begin(record);
+  now_ += absl::Seconds(2);
+  Computed(kWorkerLink, kWorker, kFirst, 20);
+  Ends(kOtherLink, kOther, kSecond, 100);
+  Ends(kOtherLink, kOther, kLast, 200);
+  FromWorker(kOtherLink, LeaseRequest{kOther, 2});
+  EXPECT_THAT(Leases(kOtherLink), SizeIs(2));
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker));
+}
+
+// The end of an epoch is waited for, too: by its evaluation.
+TEST_F(SchedulerBackupsTest, WhoWouldBeginTheNextEpochHelpsFirst) {
+  JobRecord record = Items();
+  record.plan.epochs = 2;
+  Begin(record);
+  LeaveOnlyTheSlow();
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(2));
+  EXPECT_EQ(Leases(kOtherLink)[0].item, kFirst);
+  EXPECT_EQ(Leases(kOtherLink)[1].item, (ItemId{1, 0}));
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker, kOther));
+}
+
+// It asks for the next while it has one to do, which would be done later.
+TEST_F(SchedulerBackupsTest, WhatTheHelperHasToDoBeforeCounts) {
+  JobRecord record = Items();
+  record.plan.epochs = 2;
+  Begin(record, 2);
+  now_ += absl::Seconds(2);
+  Computed(kWorkerLink, kWorker, kFirst, 100);
+  Marks(kFirst, 50);
+  Computed(kOtherLink, kOther, kLast, 110);
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  // As fast, it would be done with both no earlier.
+  EXPECT_EQ(Leases(kOtherLink)[0].item, (ItemId{1, 0}));
+}
+
+TEST_F(SchedulerBackupsTest, TheFirstThatIsDoneEndsBothLeases) {
+  Begin(Items());
+  LeaveOnlyTheSlow();
+  now_ += absl::Seconds(1);
+  Computed(kWorkerLink, kWorker, kFirst, 30);
+  Ends(kOtherLink, kOther, kFirst, 200 + 80);
+  EXPECT_THAT(Lost(kWorkerLink), ElementsAre(kFirst));
+  EXPECT_THAT(HoldersOfFirst(), IsEmpty());
+  EXPECT_EQ(job().backups().won, 1);
+  EXPECT_EQ(job().backups().lost, 0);
+  EXPECT_EQ(job().backups().computed_twice, 10);
+  // It is a hint, as ever: what is not confirmed is open again.
+  Tick(absl::Seconds(1));
+  EXPECT_THAT(HoldersOfFirst(), SizeIs(1));  // Leased again.
+  EXPECT_THAT(job().state().failures, IsEmpty());
+}
+
+TEST_F(SchedulerBackupsTest, TheSlowOneMayBeFirst) {
+  Begin(Items());
+  LeaveOnlyTheSlow();
+  Ends(kWorkerLink, kWorker, kFirst, 100);
+  EXPECT_THAT(Lost(kOtherLink), ElementsAre(kFirst));
+  EXPECT_THAT(HoldersOfFirst(), IsEmpty());
+  EXPECT_EQ(job().backups().won, 0);
+  EXPECT_EQ(job().backups().lost, 1);
+  EXPECT_EQ(job().backups().computed_twice, 0);
+}
+
+// Whichever dies, the other goes on, and no batch is blamed.
+TEST_F(SchedulerBackupsTest, WhenOneDiesTheOtherHasTheItemAlone) {
+  for (const LinkId dies : {kWorkerLink, kOtherLink}) {
+    Restart({});
+    Begin(Items());
+    LeaveOnlyTheSlow();
+    WorkerGone(dies);
+    const SessionId lives = dies == kWorkerLink ? kOther : kWorker;
+    EXPECT_THAT(HoldersOfFirst(), ElementsAre(lives));
+    WorkerUp(kThirdLink, kThird);
+    EXPECT_THAT(Leases(kThirdLink), IsEmpty());
+    EXPECT_THAT(job().state().failures, IsEmpty());
+    WorkerGone(dies == kWorkerLink ? kOtherLink : kWorkerLink);
+    EXPECT_THAT(HoldersOfFirst(), ElementsAre(kThird));
+    EXPECT_EQ(job().state().failures.at(0), 1);
+  }
+}
+
+TEST_F(SchedulerBackupsTest, ALeaseRunsOutOfOneOfTwo) {
+  Begin(Items());
+  LeaveOnlyTheSlow();
+  now_ += absl::Seconds(2);
+  Computed(kOtherLink, kOther, kFirst, 220);
+  Tick(absl::Seconds(1));
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kOther));
+  EXPECT_THAT(job().state().failures, IsEmpty());
+}
+
+TEST_F(SchedulerBackupsTest, WhatFailsAtOneOfTwoIsLeftToTheOther) {
+  Begin(Items());
+  LeaveOnlyTheSlow();
+  Ends(kOtherLink, kOther, kFirst, 200, LeaseEnd::kFailed);
+  EXPECT_THAT(job().state().failures, IsEmpty());
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker));
+  Ends(kWorkerLink, kWorker, kFirst, 20, LeaseEnd::kFailed);
+  EXPECT_EQ(job().state().failures.at(0), 1);
+}
+
+// They might find a bad batch and a good one where it was one.
+TEST_F(SchedulerBackupsTest, NoItemAtWhichABatchFailedIsLeasedToTwo) {
+  Begin(Items());
+  Ends(kWorkerLink, kWorker, kFirst, 0, LeaseEnd::kFailed);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  ASSERT_THAT(HoldersOfFirst(), ElementsAre(kWorker));
+  LeaveOnlyTheSlow();
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker));
+}
+
+// It would hold all back as long as it is in the view.
+TEST_F(SchedulerBackupsTest, UnderABoundWhatIsBegunIsTakenFromASlowWorker) {
+  JobRecord record = Items();
+  record.plan.consistency.kind = ConsistencyKind::kSsp;
+  record.plan.consistency.clock_bound = 2;
+  Begin(record);
+  LeaveOnlyTheSlow();
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kOther));
+  EXPECT_THAT(Lost(kWorkerLink), ElementsAre(kFirst));
+  EXPECT_FALSE(job().view().Contains(kWorker));
+  EXPECT_TRUE(job().view().Contains(kOther));
+}
+
+TEST_F(SchedulerBackupsTest, ARoundsLastItemIsLeasedTwice) {
+  JobRecord record = Items();
+  record.plan.epochs = 2;
+  record.plan.consistency.kind = ConsistencyKind::kRounds;
+  record.plan.consistency.round_items = 3;
+  record.plan.consistency.rounds_in_memory = 4;
+  Begin(record);
+  LeaveOnlyTheSlow();
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker, kOther));
+}
+
+// Of two that claim one item, a new scheduler lets the first go on.
+TEST_F(SchedulerBackupsTest, ANewSchedulerKnowsOneOfTheTwo) {
+  Begin(Items());
+  LeaveOnlyTheSlow();
+  const JobRegistration before = Registration(0, 0);
+  Restart(stored_);
+  ServerUp({before});
+  FromServer(RegisterPartitions{kServerSession, Registration(0, 0)},
+             kServerSession);
+  for (const auto& [link, session] :
+       {std::pair(kWorkerLink, kWorker), std::pair(kOtherLink, kOther)}) {
+    RegisterWorker message{session, "w"};
+    message.held = {{job_, job().state().generation, kFirst}};
+    FromWorker(link, message);
+  }
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker));
+  EXPECT_THAT(Lost(kOtherLink), ElementsAre(kFirst));
+}
+
+}  // namespace
+}  // namespace ebb::scheduler
