@@ -26,6 +26,18 @@ struct ClientOptions {
   int32_t held_items = 2;
   // Batches computed but not yet acknowledged by every partition.
   int32_t batches_in_flight = 2;
+  // Values of one push at most, but for a partition that has more by itself. A
+  // batch with more for a server goes there in several pushes.
+  int64_t push_bytes = int64_t{4} << 20;
+  // Values on their way to one server at most, but for a single push; what is
+  // beyond waits here, so that a slow server holds this worker back instead of
+  // being filled. At least twice push_bytes, or each push waits for the answer
+  // to the one before.
+  int64_t push_window_bytes = int64_t{16} << 20;
+  // Memory for values and gradients of a job, the computer's data and the
+  // program; a job that needs more gets fewer batches in flight and no
+  // prefetch, and is refused if that is not enough. 0: no bound.
+  int64_t memory_bytes = 0;
   // Whether the next pull overlaps with computing; costs one update of
   // staleness.
   bool prefetch = true;

@@ -359,7 +359,9 @@ void ClientShell::Work() {
     }
     if (const auto* prepare = std::get_if<PrepareJob>(&task)) {
       const absl::Status status = computer_->Prepare(prepare->record);
+      const int64_t held = computer_->held_bytes();
       Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+        core->set_held_bytes(held);
         core->OnJobReady(prepare->record->id, status, now, out);
       });
     } else if (const auto* compute = std::get_if<Compute>(&task)) {

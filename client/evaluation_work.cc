@@ -26,6 +26,7 @@ void EvaluationWork::Report(EvaluationResult result, ClientActions* out) {
   result.snapshot = pending_->lease.snapshot;
   out->push_back(SendScheduler{std::move(result)});
   pending_.reset();
+  worker_->evaluates_alone = false;
 }
 
 void EvaluationWork::Fail(absl::string_view why, ClientActions* out) {
@@ -46,6 +47,9 @@ void EvaluationWork::Advance(JobWork* work, absl::Time now,
   switch (puller.state()) {
     case Puller::State::kPulling:
     case Puller::State::kNeedsPlacement:
+      worker_->evaluates_alone = !work->limits().evaluates_beside;
+      // Pulled for a batch that comes first.
+      if (worker_->evaluates_alone && work->holds_values()) return;
       puller.Pump(work->routes(), work->stamp(), worker_->options, now,
                   &worker_->next_request, out);
       if (puller.state() == Puller::State::kNeedsPlacement) {

@@ -36,6 +36,9 @@ FloatBufferPtr FloatPool::Take(int64_t size) {
     if (fits != free.end()) {
       buffer = std::move(*fits);
       free.erase(fits);
+    } else {
+      // Of another job: of no use to this one, and perhaps large.
+      free.clear();
     }
   }
   if (buffer == nullptr) buffer = std::make_unique<FloatBuffer>(size);

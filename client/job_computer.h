@@ -2,6 +2,8 @@
 #ifndef EBB_CLIENT_JOB_COMPUTER_H_
 #define EBB_CLIENT_JOB_COMPUTER_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "client/actions.h"
 #include "common/protocol/messages.h"
@@ -19,6 +21,9 @@ class JobComputer {
   // scheduler, which gives the job's items to others; a later lease tries
   // again.
   virtual absl::Status Prepare(const JobRecordPtr& record) = 0;
+
+  // The bytes it holds beside the values and gradients of its job: data.
+  virtual int64_t held_bytes() const { return 0; }
 
   // The sums over one batch. The job has been prepared.
   virtual ComputeResult Compute(const ComputeTask& task) = 0;

@@ -40,7 +40,8 @@ JobWork::JobWork(JobRecordPtr record, Generation generation,
       worker_(worker),
       generation_(generation),
       routes_(record_->plan.partitions, worker->first_incarnation),
-      puller_(record_->plan.partitions) {}
+      puller_(record_->plan.partitions),
+      pusher_(worker->options.push_bytes, worker->options.push_window_bytes) {}
 
 bool JobWork::idle() const {
   return items_.empty() && !preparing_ && pusher_.idle() &&
@@ -49,6 +50,11 @@ bool JobWork::idle() const {
 
 WorkerStamp JobWork::stamp() const {
   return {worker_->options.session, joined_, pusher_.clock()};
+}
+
+JobLimits JobWork::limits() const {
+  return LimitsFor(worker_->options, record_->plan, worker_->held_bytes)
+      .value_or(JobLimits());
 }
 
 const Computation::Batch* JobWork::computing() const {
@@ -106,9 +112,16 @@ void JobWork::GoOver(Generation generation, ClientActions* out) {
   }
 }
 
-void JobWork::OnJobReady(const absl::Status& status, absl::Time now,
+void JobWork::OnJobReady(absl::Status status, absl::Time now,
                          ClientActions* out) {
   preparing_ = false;
+  const bool fits =
+      LimitsFor(worker_->options, record_->plan, worker_->held_bytes)
+          .has_value();
+  if (status.ok() && !fits) {
+    status = absl::ResourceExhaustedError(
+        WhyItDoesNotFit(worker_->options, record_->plan, worker_->held_bytes));
+  }
   ready_ = status.ok();
   items_.Advanced(now);
   if (ready_) return;
@@ -123,6 +136,7 @@ void JobWork::OnJobReady(const absl::Status& status, absl::Time now,
 
 void JobWork::Advance(absl::Time now, ClientActions* out) {
   if (!ready_) return;
+  pusher_.Pump(out);
   for (const ItemId item : items_.Done()) EndItem(item, LeaseEnd::kDone, out);
   EndPull(now, out);
   if (worker_->draining) {
@@ -139,7 +153,7 @@ void JobWork::Advance(absl::Time now, ClientActions* out) {
 }
 
 void JobWork::StartBatches(absl::Time now, ClientActions* out) {
-  const auto window = static_cast<size_t>(worker_->options.batches_in_flight);
+  const auto window = static_cast<size_t>(limits().batches_in_flight);
   int64_t begin = 0;
   while (LeasedItem* held = items_.Next(&begin)) {
     if (worker_->computation.busy() || pusher_.batches() >= window) return;
@@ -198,7 +212,7 @@ void JobWork::OnComputed(const Computation::Batch& batch,
 // Begins the next pull when there will be something to compute with it.
 void JobWork::MaybePull(absl::Time now) {
   const Computation::Batch* computing = this->computing();
-  if (computing != nullptr && !worker_->options.prefetch) return;
+  if (computing != nullptr && !limits().prefetch) return;
   const LeasedItem* next =
       items_.NextAfter(computing == nullptr ? nullptr : &computing->run);
   const int64_t round = RoundOf(next);
@@ -213,6 +227,7 @@ void JobWork::MaybePull(absl::Time now) {
     puller_.Cancel();
   }
   if (next == nullptr || now < pull_not_before_) return;
+  if (worker_->evaluates_alone) return;
   if (values_ != nullptr && values_->round == round) return;
   PullSpec spec;
   spec.job = record_->id;

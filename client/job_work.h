@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "client/actions.h"
 #include "client/computation.h"
+#include "client/job_limits.h"
 #include "client/leased_items.h"
 #include "client/puller.h"
 #include "client/pusher.h"
@@ -47,8 +48,7 @@ class JobWork {
   void Place(const Placement& placement, ClientActions* out);
 
   // --- Answers to the actions ------------------------------------------------
-  void OnJobReady(const absl::Status& status, absl::Time now,
-                  ClientActions* out);
+  void OnJobReady(absl::Status status, absl::Time now, ClientActions* out);
   // `batch` was under way, of this job.
   void OnComputed(const Computation::Batch& batch, const ComputeResult& result,
                   absl::Time now, ClientActions* out);
@@ -75,6 +75,12 @@ class JobWork {
   // --- For an evaluation of the same job (evaluation_work.h) -----------------
   bool preparing() const { return preparing_; }
   bool ready() const { return ready_; }
+  // What may be under way, by the memory there is.
+  JobLimits limits() const;
+  // Values were pulled, or are being pulled, for a batch.
+  bool holds_values() const {
+    return values_ != nullptr || puller_.active() || computing() != nullptr;
+  }
   Routes* routes() { return &routes_; }
   WorkerStamp stamp() const;
   void AskForPlacement(absl::Time now, ClientActions* out);

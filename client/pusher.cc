@@ -1,5 +1,7 @@
 #include "client/pusher.h"
 
+#include <utility>
+
 namespace ebb::client {
 
 namespace {
@@ -43,36 +45,73 @@ void FillIn(const Pusher::Order& order, Routes::Server* server,
   request->skip = order.skip;
 }
 
+int64_t BytesOf(const PushSegment& segment) {
+  return segment.gradient.size() + segment.oracle.size();
+}
+
 }  // namespace
+
+void Pusher::Queue(const Order& order, const BatchPtr& batch,
+                   Routes::Server* server, ServerId id,
+                   std::vector<PushSegment> segments) {
+  PushRequest request;
+  FillIn(order, server, &request);
+  request.segments = std::move(segments);
+  const PushId push{order.record.id, id, request.incarnation, request.sequence};
+  Push& under_way = under_way_[push];
+  under_way.batch = batch;
+  for (const PushSegment& segment : request.segments) {
+    under_way.segments.emplace_back(segment.partition, segment.term);
+    under_way.bytes += BytesOf(segment);
+  }
+  windows_[id].waiting.push_back(
+      {push, server->address, std::move(request), order.timeout});
+}
 
 bool Pusher::Send(const Order& order, ItemProgress* progress, Routes* routes,
                   ClientActions* out) {
   auto batch = std::make_shared<Batch>(Batch{order.run});
-  std::map<ServerId, PushRequest> requests;
+  std::map<ServerId, std::vector<PushSegment>> pushes;
+  std::map<ServerId, int64_t> bytes;
   for (int32_t i = 0; i < order.record.plan.partitions; ++i) {
     const PartitionId p(i);
     const Routes::Route& route = routes->at(p);
     if (progress->sent(p) != order.run.begin || route.term == Term()) continue;
-    requests[route.server].segments.push_back(SegmentFor(order, p, route.term));
+    PushSegment segment = SegmentFor(order, p, route.term);
+    auto& segments = pushes[route.server];
+    int64_t& sum = bytes[route.server];
+    if (!segments.empty() && sum + BytesOf(segment) > push_bytes_) {
+      Queue(order, batch, &routes->server(route.server), route.server,
+            std::exchange(segments, {}));
+      sum = 0;
+    }
+    sum += BytesOf(segment);
+    segments.push_back(std::move(segment));
     progress->Sent(p, order.run.end);
     ++batch->unanswered;
   }
-  if (requests.empty()) return false;
+  if (pushes.empty()) return false;
   batches_.push_back(batch);
-  for (auto& [id, request] : requests) {
-    Routes::Server& server = routes->server(id);
-    FillIn(order, &server, &request);
-    const PushId push{order.record.id, id, request.incarnation,
-                      request.sequence};
-    Push& under_way = under_way_[push];
-    under_way.batch = batch;
-    for (const PushSegment& segment : request.segments) {
-      under_way.segments.emplace_back(segment.partition, segment.term);
-    }
-    out->push_back(
-        SendPush{push, server.address, std::move(request), order.timeout});
+  for (auto& [id, segments] : pushes) {
+    Queue(order, batch, &routes->server(id), id, std::move(segments));
+    Fill(&windows_[id], out);
   }
   return true;
+}
+
+void Pusher::Fill(Window* window, ClientActions* out) const {
+  while (!window->waiting.empty()) {
+    SendPush& next = window->waiting.front();
+    const int64_t bytes = under_way_.at(next.id).bytes;
+    if (window->bytes > 0 && window->bytes + bytes > window_bytes_) return;
+    window->bytes += bytes;
+    out->push_back(std::move(next));
+    window->waiting.pop_front();
+  }
+}
+
+void Pusher::Pump(ClientActions* out) {
+  for (auto& [id, window] : windows_) Fill(&window, out);
 }
 
 std::optional<Pusher::Push> Pusher::Take(const PushId& id) {
@@ -80,6 +119,7 @@ std::optional<Pusher::Push> Pusher::Take(const PushId& id) {
   if (it == under_way_.end()) return std::nullopt;
   std::optional<Push> push = std::move(it->second);
   under_way_.erase(it);
+  windows_[id.server].bytes -= push->bytes;
   return push;
 }
 
@@ -91,6 +131,7 @@ void Pusher::Settle(const BatchPtr& batch, bool refused) {
 }
 
 void Pusher::GiveUp(ServerId server) {
+  windows_.erase(server);
   for (auto it = under_way_.begin(); it != under_way_.end();) {
     if (it->first.server != server) {
       ++it;
@@ -105,6 +146,7 @@ void Pusher::GiveUp(ServerId server) {
 
 void Pusher::Clear() {
   under_way_.clear();
+  windows_.clear();
   batches_.clear();
 }
 

@@ -2,7 +2,10 @@
 // what sequence each server is to judge them, and the clock that counts the
 // batches which every partition took.
 //
-//   batch ──> one push per server ──> one segment per partition
+//   batch ──> pushes per server ──> one segment per partition
+//
+// Of what is for one server, so much is on its way at once as its window
+// allows; the rest waits, in its order, for answers (Pump).
 //
 // A batch is settled once every segment of it was answered or given up; only
 // one with no refusal counts. Pushes to a server are numbered within an
@@ -15,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <map>
 #include <memory>
@@ -46,6 +50,7 @@ class Pusher {
   struct Push {
     BatchPtr batch;
     std::vector<std::pair<PartitionId, Term>> segments;
+    int64_t bytes = 0;
   };
 
   // What is pushed, in whose name.
@@ -60,11 +65,18 @@ class Pusher {
     absl::Duration timeout;
   };
 
+  Pusher(int64_t push_bytes, int64_t window_bytes)
+      : push_bytes_(push_bytes), window_bytes_(window_bytes) {}
+
   // Pushes to the partitions whose `sent` is where the batch begins, as far as
-  // their place was ever known; `progress` is the item's. False: there is no
-  // such partition, and nothing was done.
+  // their place was ever known; `progress` is the item's. What has no room in
+  // a window yet is sent by Pump. False: there is no such partition, and
+  // nothing was done.
   bool Send(const Order& order, ItemProgress* progress, Routes* routes,
             ClientActions* out);
+
+  // Sends what has room now.
+  void Pump(ClientActions* out);
 
   // The push is answered: it is on its way no more, and its caller settles its
   // segments, each once. Empty: it was not on its way.
@@ -84,7 +96,22 @@ class Pusher {
   void set_clock(int64_t clock) { clock_ = clock; }
 
  private:
+  // What is for one server.
+  struct Window {
+    int64_t bytes = 0;  // Sent and not answered.
+    std::deque<SendPush> waiting;
+  };
+
+  void Queue(const Order& order, const BatchPtr& batch, Routes::Server* server,
+             ServerId id, std::vector<PushSegment> segments);
+  // Sends of those that wait what has room.
+  void Fill(Window* window, ClientActions* out) const;
+
+  const int64_t push_bytes_;
+  const int64_t window_bytes_;
+  // With those that wait.
   std::map<PushId, Push> under_way_;
+  std::map<ServerId, Window> windows_;
   std::list<BatchPtr> batches_;
   int64_t clock_ = 0;
 };

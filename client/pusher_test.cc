@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
@@ -56,7 +58,7 @@ class PusherTest : public testing::Test {
   ItemProgress progress_;
   Routes routes_;
   ComputeResult result_;
-  Pusher pusher_;
+  Pusher pusher_{1 << 20, 1 << 20};
 };
 
 TEST_F(PusherTest, EachServerGetsTheSumsOfItsPartition) {
@@ -119,6 +121,108 @@ TEST_F(PusherTest, WhatIsGivenUpIsRefusedAndNotAwaited) {
   Answer(pushes[1], false);
   EXPECT_EQ(pusher_.clock(), 0);
   EXPECT_EQ(pusher_.batches(), 0);
+}
+
+// Four partitions of 8 bytes on one server; a push carries two of them.
+class PushWindowTest : public testing::Test {
+ protected:
+  explicit PushWindowTest(int64_t window = 32)
+      : progress_(kItem, 6, {}, 4), routes_(4), pusher_(16, window) {
+    record_.id = JobId(7);
+    record_.plan.parameters = 8;
+    record_.plan.block_floats = 2;
+    record_.plan.partitions = 4;
+    Placement placement;
+    for (int32_t p = 0; p < 4; ++p) {
+      placement.partitions.push_back(
+          {PartitionId(p), kA, SessionId(100), Term(5)});
+    }
+    routes_.Update(placement);
+    result_.gradient = Payload::Of(std::vector<float>(8, 1.0f));
+  }
+
+  // What is sent, as numbers in the sequence.
+  static std::vector<int64_t> Sent(const ClientActions& actions) {
+    std::vector<int64_t> sequence;
+    for (const ClientAction& action : actions) {
+      sequence.push_back(std::get<SendPush>(action).request.sequence);
+    }
+    return sequence;
+  }
+  std::vector<int64_t> Send(int64_t begin, int64_t end) {
+    ClientActions actions;
+    pusher_.Send(
+        {.record = record_, .run = {kItem, begin, end}, .result = result_},
+        &progress_, &routes_, &actions);
+    return Sent(actions);
+  }
+  std::vector<int64_t> Pump() {
+    ClientActions actions;
+    pusher_.Pump(&actions);
+    return Sent(actions);
+  }
+  void Answer(int64_t sequence) {
+    const auto taken = pusher_.Take({JobId(7), kA, 0, sequence});
+    ASSERT_TRUE(taken.has_value());
+    for (size_t i = 0; i < taken->segments.size(); ++i) {
+      pusher_.Settle(taken->batch, false);
+    }
+  }
+
+  JobRecord record_;
+  ItemProgress progress_;
+  Routes routes_;
+  ComputeResult result_;
+  Pusher pusher_;
+};
+
+TEST_F(PushWindowTest, ABatchGoesToAServerInSeveralPushes) {
+  EXPECT_THAT(Send(0, 2), ElementsAre(0, 1));
+  Answer(0);
+  EXPECT_EQ(pusher_.clock(), 0);
+  Answer(1);
+  EXPECT_EQ(pusher_.clock(), 1);
+}
+
+TEST_F(PushWindowTest, WhatHasNoRoomWaitsForAnswers) {
+  EXPECT_THAT(Send(0, 2), ElementsAre(0, 1));
+  EXPECT_THAT(Send(2, 4), ElementsAre());
+  EXPECT_THAT(Pump(), ElementsAre());
+  EXPECT_EQ(pusher_.batches(), 2);
+
+  Answer(0);
+  EXPECT_THAT(Pump(), ElementsAre(2));
+  Answer(1);
+  Answer(2);
+  EXPECT_THAT(Pump(), ElementsAre(3));
+  EXPECT_EQ(pusher_.clock(), 1);
+  EXPECT_FALSE(pusher_.idle());
+}
+
+TEST_F(PushWindowTest, WhatWaitsIsGivenUpWithTheRest) {
+  Send(0, 2);
+  Send(2, 4);
+
+  pusher_.GiveUp(kA);
+  routes_.NewIncarnation(kA);
+
+  EXPECT_THAT(Pump(), ElementsAre());
+  EXPECT_TRUE(pusher_.idle());
+  EXPECT_EQ(pusher_.batches(), 0);
+  // The window is open again.
+  EXPECT_THAT(Send(4, 6), ElementsAre(0, 1));
+}
+
+class TinyPushWindowTest : public PushWindowTest {
+ protected:
+  TinyPushWindowTest() : PushWindowTest(/*window=*/1) {}
+};
+
+TEST_F(TinyPushWindowTest, APushLargerThanTheWindowGoesAlone) {
+  EXPECT_THAT(Send(0, 2), ElementsAre(0));
+  EXPECT_THAT(Pump(), ElementsAre());
+  Answer(0);
+  EXPECT_THAT(Pump(), ElementsAre(1));
 }
 
 }  // namespace

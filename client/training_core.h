@@ -48,6 +48,8 @@ class TrainingCore {
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now,
                    ClientActions* out);
   void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);
+  // What the computer holds beside values and gradients, from now on.
+  void set_held_bytes(int64_t bytes) { worker_.held_bytes = bytes; }
   void OnJobReady(JobId job, const absl::Status& status, absl::Time now,
                   ClientActions* out);
   void OnComputed(ComputeResult result, absl::Time now, ClientActions* out);

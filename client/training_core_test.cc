@@ -10,6 +10,7 @@ namespace ebb::client {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -20,7 +21,8 @@ constexpr ServerId kA(0), kB(1);
 // batches of 1.
 class TrainingCoreTest : public testing::Test {
  protected:
-  TrainingCoreTest() : core_({.session = kMe}) {
+  explicit TrainingCoreTest(ClientOptions options = {.session = kMe})
+      : core_(std::move(options)) {
     auto record = std::make_shared<JobRecord>();
     record->id = JobId(7);
     record->plan.examples = 6;
@@ -31,6 +33,11 @@ class TrainingCoreTest : public testing::Test {
     record_ = record;
   }
 
+  void UseEvaluations() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.evaluate_every = 1;
+    record_ = record;
+  }
   void Use(ConsistencyPlan consistency) {
     auto record = std::make_shared<JobRecord>(*record_);
     record->plan.consistency = consistency;
@@ -429,6 +436,94 @@ TEST_F(TrainingCoreTest, RemembersTheJobsThatItHoldsItemsOf) {
   }
   EXPECT_THAT(core_.held(first), SizeIs(1));
   EXPECT_EQ(core_.jobs(), 101);
+}
+
+// Memory for the least that the job needs: three times its 16 bytes, and an
+// eighth.
+class LittleMemoryTest : public TrainingCoreTest {
+ protected:
+  LittleMemoryTest()
+      : TrainingCoreTest({.session = kMe, .memory_bytes = kProgramBytes + 54}) {
+  }
+};
+
+TEST_F(LittleMemoryTest, HasOneBatchUnderWayAndPullsNoneBeside) {
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_THAT(open_pulls_, IsEmpty());
+
+  PushFirst();
+  AnswerPulls();
+  EXPECT_THAT(computes_, IsEmpty());
+  Answer(first_[0], Verdict::kApplied, 1);
+  EXPECT_THAT(computes_, IsEmpty());
+  Answer(first_[1], Verdict::kApplied, 1);
+  EXPECT_THAT(computes_, SizeIs(1));
+}
+
+TEST_F(LittleMemoryTest, EvaluatesWhileItHoldsNoValuesForABatch) {
+  UseEvaluations();
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  EvaluationLease lease;
+  lease.record = record_;
+  lease.generation = Generation(1);
+  lease.snapshot = 50;
+
+  FromScheduler(lease);
+  EXPECT_THAT(open_pulls_, IsEmpty());
+
+  Computed();
+  ASSERT_THAT(open_pulls_, SizeIs(2));
+  for (const SendPull& pull : open_pulls_) {
+    EXPECT_EQ(pull.request.snapshot, 50);
+  }
+  AnswerPulls();
+  EXPECT_EQ(evaluates_, 1);
+  On([&](auto* out) { core_.OnEvaluated(EvaluationResult(), now_, out); });
+  ASSERT_THAT(pulls_, SizeIs(2));
+  EXPECT_EQ(pulls_[0].request.snapshot, 0);
+}
+
+TEST_F(LittleMemoryTest, ReturnsTheItemsOfAJobThatDoesNotFit) {
+  Connect();
+  FromScheduler(LeaseOf(0));
+  On([&](auto* out) {
+    core_.set_held_bytes(1);
+    core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
+  });
+  ASSERT_THAT(Sent<ItemEnd>(), SizeIs(1));
+  EXPECT_EQ(Sent<ItemEnd>()[0].end, LeaseEnd::kFailed);
+  EXPECT_THAT(Sent<ItemEnd>()[0].error,
+              HasSubstr("does not fit into this worker's --memory"));
+  // A later one is tried: of another job's data there may be less by then.
+  FromScheduler(LeaseOf(1));
+  On([&](auto* out) {
+    core_.set_held_bytes(0);
+    core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
+  });
+  EXPECT_THAT(core_.held(record_->id), SizeIs(1));
+}
+
+// One push of a partition is on its way to each server.
+class PushWindowCoreTest : public TrainingCoreTest {
+ protected:
+  PushWindowCoreTest()
+      : TrainingCoreTest(
+            {.session = kMe, .push_bytes = 1, .push_window_bytes = 1}) {}
+};
+
+TEST_F(PushWindowCoreTest, AnAnswerMakesRoomForTheNextPush) {
+  Begin(LeaseOf(0));
+  PushFirst();
+  AnswerPulls();
+  Computed();
+  EXPECT_THAT(pushes_, IsEmpty());
+  Answer(first_[0], Verdict::kApplied, 1);
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].id.server, first_[0].id.server);
+  EXPECT_EQ(pushes_[0].request.begin, 1);
 }
 
 }  // namespace

@@ -25,6 +25,8 @@ void ConfigureMalloc() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
+void ShareHeap() { mallopt(M_ARENA_MAX, 1); }
+
 absl::Status DieWithParent(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   // It may have died before.

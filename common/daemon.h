@@ -25,6 +25,12 @@ namespace ebb {
 // Call before anything else.
 void ConfigureMalloc();
 
+// Lets all threads share one heap, so that what one frees another can use;
+// else each keeps what it ever needed, and a process whose large messages are
+// received now here, now there takes several times what it holds. For
+// processes with a bound; before the first thread.
+void ShareHeap();
+
 // Asks the system to kill this process when `parent` dies, however it dies.
 // FailedPrecondition: it is dead already.
 absl::Status DieWithParent(pid_t parent);

@@ -25,6 +25,15 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
       ->group("");  // Hidden: for tests.
 }
 
+void AddMemoryFlag(CLI::App* app, uint64_t* bytes) {
+  app->add_option("--memory", *bytes,
+                  "Memory of the process at most, as 4GiB; 0: no bound")
+      ->envname("EBB_MEMORY")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("0")
+      ->group("Resources");
+}
+
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler) {
   app->add_option("--scheduler", *scheduler, "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")

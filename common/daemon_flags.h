@@ -42,6 +42,9 @@ struct DaemonFlags {
 // Adds their flags. Last, so that they stand behind a daemon's own.
 void AddDaemonFlags(CLI::App* app, DaemonFlags* flags);
 
+// --memory, of a daemon that bounds what it holds. 0: no bound.
+void AddMemoryFlag(CLI::App* app, uint64_t* bytes);
+
 // --scheduler, of a daemon that looks for one.
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler);
 // --listen and --address-file, of a daemon that serves.

@@ -188,6 +188,13 @@ absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
   return absl::OkStatus();
 }
 
+int64_t Dataset::memory_bytes() const {
+  const auto of = [](const auto& values) {
+    return static_cast<int64_t>(values.capacity() * sizeof(values[0]));
+  };
+  return of(labels_) + of(bytes_) + of(values_) + of(ids_) + of(offsets_);
+}
+
 absl::Status Dataset::FindMoments(const SourceSpec& spec) {
   if (sparse()) return absl::OkStatus();
   const bool bytes = layout_ == Layout::kBytes;

@@ -70,6 +70,8 @@ class Dataset {
   int64_t features() const { return index_.features; }
   bool sparse() const { return layout_ == Layout::kSparse; }
   bool has_labels() const { return !labels_.empty(); }
+  // What its examples take in memory.
+  int64_t memory_bytes() const;
 
   // Makes `*out` the examples with these numbers, in this order, scaled,
   // standardised, without gaps. Does not block. kInvalidArgument when there is

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
 #include "common/status_macros.h"
+#include "server/memory_budget.h"
 
 namespace ebb::server {
 
@@ -158,6 +159,7 @@ void HostedJob::DropPartition(HostedPartition* hosted, ServerActions* out) {
   }
   // A running update ends by itself and finds other values here.
   hosted->values.reset();
+  hosted->room = {};
   hosted->to_load.clear();
   hosted->listing = false;
   hosted->load_waits = false;
@@ -253,8 +255,35 @@ void HostedJob::Load(PartitionId id, HostedPartition* hosted, absl::Time now,
   LoadNext(id, hosted, now, out);
 }
 
+absl::Status HostedJob::MakeRoom(PartitionId id, HostedPartition* hosted) {
+  if (hosted->room) return absl::OkStatus();
+  const int64_t copies = CopiesOfWeights(plan(), resources_.rule->SlotCount());
+  const auto [first, last] = plan().ParameterRange(id);
+  const int64_t blocks =
+      (last - first + plan().block_floats - 1) / plan().block_floats;
+  hosted->room = resources_.pool->Promise(copies * blocks);
+  if (hosted->room) return absl::OkStatus();
+  const BlockPoolStats stats = resources_.pool->Stats();
+  const auto mib = [&](int64_t count) {
+    return absl::StrCat((count * stats.block_bytes + (1 << 20) - 1) >> 20,
+                        " MiB");
+  };
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "no room for another partition of job ", job_.record->name,
+      ": in all its partitions it takes ", mib(copies * plan().Blocks()), " (",
+      copies, " times its weights: they, ", resources_.rule->SlotCount(),
+      " optimizer slots and what a step takes), "
+      "and ",
+      mib(stats.promised_blocks), " of the ", mib(stats.max_blocks),
+      " that this server's --memory leaves for values are taken; raise "
+      "--memory, or add servers"));
+}
+
 void HostedJob::LoadNext(PartitionId id, HostedPartition* hosted,
                          absl::Time now, ServerActions* out) {
+  if (const absl::Status room = MakeRoom(id, hosted); !room.ok()) {
+    return LoadLater(hosted, room, now, out);
+  }
   if (!hosted->to_load.empty()) {
     out->push_back(LoadVersion{hosted->to_load.front(), resources_.pool});
     return;

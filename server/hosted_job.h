@@ -137,6 +137,9 @@ class HostedJob {
   void GrantOne(const PartitionGrant& grant, absl::Time now,
                 ServerActions* out);
   void ListShared(PartitionId id, HostedPartition* hosted, ServerActions* out);
+  // Takes the partition on only where there is room for what it will hold.
+  // ResourceExhausted, for people.
+  absl::Status MakeRoom(PartitionId id, HostedPartition* hosted);
   void Load(PartitionId id, HostedPartition* hosted, absl::Time now,
             ServerActions* out);
   void LoadNext(PartitionId id, HostedPartition* hosted, absl::Time now,
@@ -185,6 +188,7 @@ class HostedJob {
   void MoveFailed(PartitionId id, Term term, std::string why,
                   ServerActions* out);
   MoveProgress ProgressOf(PartitionId id, Term term) const;
+  static void DropIncoming(HostedPartition* hosted);
   void TickMoves(absl::Time now, ServerActions* out);
   absl::Time NextMoveTick() const;
 

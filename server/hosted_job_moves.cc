@@ -127,6 +127,11 @@ void HostedJob::TakeMove(const MoveIn& order, absl::Time now,
   if (!EnsureResources(out)) {
     return MoveFailed(order.partition, order.term, problem_, out);
   }
+  if (const absl::Status room = MakeRoom(order.partition, &hosted);
+      !room.ok()) {
+    return MoveFailed(order.partition, order.term, std::string(room.message()),
+                      out);
+  }
   BeginCheckpoints(now);
   hosted.incoming = std::make_unique<IncomingMove>(order, resources_.pool);
   next_move_sign_ = std::min(next_move_sign_, now + kSignOfLife);
@@ -213,7 +218,7 @@ bool HostedJob::MovedVersionWritten(const VersionKey& key,
 
 void HostedJob::MoveFailed(PartitionId id, Term term, std::string why,
                            ServerActions* out) {
-  partitions_[id].incoming.reset();
+  DropIncoming(&partitions_[id]);
   MoveProgress message = ProgressOf(id, term);
   message.failed = std::move(why);
   out->push_back(SendScheduler{std::move(message)});
@@ -251,9 +256,14 @@ absl::Time HostedJob::NextMoveTick() const {
   return next;
 }
 
+void HostedJob::DropIncoming(HostedPartition* hosted) {
+  hosted->incoming.reset();
+  if (hosted->OwnedElsewhere()) hosted->room = {};
+}
+
 // A scheduler that was not heard for a while has given up what it asked for.
 void HostedJob::DropIncoming() {
-  for (auto& [id, hosted] : partitions_) hosted.incoming.reset();
+  for (auto& [id, hosted] : partitions_) DropIncoming(&hosted);
   next_move_sign_ = absl::InfiniteFuture();
 }
 

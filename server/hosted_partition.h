@@ -15,6 +15,7 @@
 #include "common/protocol/messages.h"
 #include "server/cut.h"
 #include "server/incoming_move.h"
+#include "server/memory/block_pool.h"
 #include "server/partition.h"
 #include "server/pending_push.h"
 #include "server/store/checkpoint_store.h"
@@ -54,6 +55,9 @@ struct HostedPartition {
                                                 const StoredJob& job);
   // A registration said all of it.
   void ResetReport();
+
+  // For its values, from before they are loaded or copied until they go.
+  PromisedBlocks room;
 
   Term term;                          // Owned under; 0: not owned.
   Term highest_seen;                  // Of all terms, owned or stored.

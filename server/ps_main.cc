@@ -18,6 +18,7 @@
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
+#include "server/memory_budget.h"
 #include "server/server_admin.h"
 #include "server/server_shell.h"
 #include "server/store/copied_store.h"
@@ -46,7 +47,6 @@ struct Flags : DaemonFlags {
   std::string address_file;
   int compute_threads = 0;
   uint64_t memory_bytes = 0;
-  uint64_t push_bytes = uint64_t{1} << 30;
   absl::Duration pull_park = absl::Seconds(1);
   absl::Duration report_interval = absl::Milliseconds(50);
   absl::Duration drain_timeout = absl::Seconds(20);
@@ -82,18 +82,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1024))
       ->group("Resources");
-  app->add_option("--job-memory", flags->memory_bytes,
-                  "Memory for a job's values at most; 0: half the machine's")
-      ->envname("EBB_JOB_MEMORY")
-      ->transform(CLI::AsSizeValue(false))
-      ->default_str("0")
-      ->group("Resources");
-  app->add_option("--push-memory", flags->push_bytes,
-                  "Memory for pushes that wait at most")
-      ->envname("EBB_PUSH_MEMORY")
-      ->transform(CLI::AsSizeValue(false))
-      ->default_str("1GiB")
-      ->group("Resources");
+  AddMemoryFlag(app, &flags->memory_bytes);
   const auto duration = [app](const char* name, const char* variable,
                               absl::Duration* value, const char* help) {
     AddDurationFlag(app, name, variable, value, help)->group("Timing");
@@ -131,8 +120,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " scheduler=" << flags.scheduler << " listen=" << flags.listen
             << " advertise=" << flags.advertise
             << " compute_threads=" << flags.compute_threads
-            << " job_memory=" << flags.memory_bytes
-            << " push_memory=" << flags.push_bytes
+            << " memory=" << flags.memory_bytes
             << " message_limit=" << flags.message_bytes
             << " pull_park=" << flags.pull_park
             << " report_interval=" << flags.report_interval
@@ -177,6 +165,26 @@ absl::StatusOr<std::unique_ptr<CheckpointStore>> OpenStore(
   return std::make_unique<CopiedStore>(std::move(own), std::move(shared));
 }
 
+// What --memory means for the parts of the process.
+absl::Status BoundMemory(const Flags& flags, ServerShellOptions* server,
+                         int64_t* received_bytes,
+                         RocksDbStoreOptions* storage) {
+  if (flags.memory_bytes == 0) return absl::OkStatus();
+  ShareHeap();
+  EBB_ASSIGN_OR_RETURN(const MemoryBudget budget,
+                       DivideMemory(static_cast<int64_t>(flags.memory_bytes)));
+  server->value_bytes = budget.value_bytes;
+  server->push_bytes = budget.push_bytes;
+  *received_bytes = budget.received_bytes;
+  storage->write_buffer_bytes = budget.write_buffer_bytes;
+  LOG(INFO) << "server=" << flags.id << " memory=" << flags.memory_bytes
+            << " of which values=" << budget.value_bytes
+            << " pushes=" << budget.push_bytes
+            << " received=" << budget.received_bytes
+            << " write_buffer=" << budget.write_buffer_bytes;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   ServerShellOptions options;
   options.core.id = ServerId(flags.id);
@@ -189,14 +197,15 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.scheduler.address = flags.scheduler;
   options.scheduler.seed = options.core.session.value();
   options.compute_threads = flags.compute_threads;
-  options.job_memory_bytes = static_cast<int64_t>(flags.memory_bytes);
-  options.push_bytes = static_cast<int64_t>(flags.push_bytes);
   EBB_ASSIGN_OR_RETURN(options.kill_points,
                        KillPoints::Parse(flags.kill_at, ServerKillPoints()));
   Displaced displaced;  // Outlives the shell.
   options.displaced = [&](const std::string& why) { displaced.Set(why); };
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
+  RocksDbStoreOptions storage{.folder = flags.state_dir};
+  int64_t received_bytes = 0;
+  EBB_RETURN_IF_ERROR(BoundMemory(flags, &options, &received_bytes, &storage));
   EBB_RETURN_IF_ERROR(options.Validate());
   EBB_RETURN_IF_ERROR(network.Validate());
 #ifdef EBB_PLANTED_BUGS
@@ -204,7 +213,6 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
 #endif
   LogOptions(flags, options.core.session);
 
-  RocksDbStoreOptions storage{.folder = flags.state_dir};
   const auto open_to_look = [storage] {
     return RocksDbStore::OpenReadOnly(storage);
   };
@@ -217,7 +225,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   }
   EBB_ASSIGN_OR_RETURN(auto store,
                        OpenStore(flags, storage, &options.core.shared_folder));
-  rpc::GrpcTransport transport(network);
+  rpc::GrpcTransport transport(network, received_bytes);
   ServerShell shell(options, &transport, std::move(store));
   EBB_RETURN_IF_ERROR(shell.Start(std::make_shared<ServerAdmin>(
       options.core.id, options.core.session, &shell, open_to_look)));

@@ -8,6 +8,7 @@
 namespace ebb::server {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -205,10 +206,12 @@ TEST_F(ServerCoreTest, ServesInitialValuesUnderAFirstGrant) {
 }
 
 TEST_F(ServerCoreTest, SaysWhatItRefusesAndWhy) {
-  memory_ = 64;  // The values, and nothing beside them.
+  memory_ = 128;  // The values, and those of one step.
   GrantTerm(5, 0);
-  Push(5, 0, 0);
-  Push(5, 0, 1);
+  Push(5, 0, 0);  // The first version holds the values before.
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+  Push(5, 1, 1);
+  Push(5, 1, 2);
   EXPECT_EQ(LastVerdict(), Verdict::kBusy);
   EXPECT_EQ(Statistics().refused_pushes, 2);
   EXPECT_THAT(statistics_.refusal, HasSubstr("block"));
@@ -218,6 +221,21 @@ TEST_F(ServerCoreTest, SaysWhatItRefusesAndWhy) {
   core_->OnPushRefused(record_->id, "no room");
   EXPECT_EQ(Statistics().refused_pushes, 1);
   EXPECT_EQ(statistics_.refusal, "no room");
+}
+
+TEST_F(ServerCoreTest, RefusesAPartitionThatItHasNoRoomFor) {
+  memory_ = 64;  // The values, and nothing for a step.
+  GrantTerm(5, 0);
+  EXPECT_THAT(registrations_, IsEmpty());
+  Push(5, 0, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
+  for (int i = 0; i < 3; ++i) {  // It tries again, and says the same.
+    EXPECT_EQ(Statistics().problem_kind, ServerProblem::kMemory);
+    EXPECT_THAT(statistics_.problem,
+                AllOf(HasSubstr("no room for another partition of job"),
+                      HasSubstr("raise --memory, or add servers")));
+  }
+  EXPECT_THAT(log_, SizeIs(1));
 }
 
 TEST_F(ServerCoreTest, ReportsLossesByEpochWhenTheyChange) {

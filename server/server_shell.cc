@@ -72,9 +72,8 @@ absl::Status ServerShellOptions::Validate() const {
     return invalid("compute_threads is ", compute_threads,
                    "; at least 1, or 0 for one per core");
   }
-  if (job_memory_bytes < 0) {
-    return invalid("job_memory_bytes is ", job_memory_bytes,
-                   "; at least 0 needed");
+  if (value_bytes < 0) {
+    return invalid("value_bytes is ", value_bytes, "; at least 0 needed");
   }
   if (push_bytes < 1) {
     return invalid("push_bytes is ", push_bytes, "; at least 1 needed");
@@ -162,20 +161,20 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
 }
 
 // Called by the core, so under its lock: makes an object and reserves address
-// space, once per job and generation.
+// space, once per job and generation (the space: once).
 absl::StatusOr<JobResources> ServerShell::MakeResources(
     const JobRecord& record) {
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<JobRule> rule, JobRule::Create(record));
+  const int64_t block_bytes =
+      record.plan.block_floats * static_cast<int64_t>(sizeof(float));
   MutexLock lock(&pools_mu_);
-  std::shared_ptr<BlockPool>& pool = pools_[record.id];
+  std::shared_ptr<BlockPool>& pool = pools_[block_bytes];
   if (pool == nullptr) {
     BlockPoolOptions options;
-    options.name = absl::StrCat("memory for job ", record.name);
-    options.block_bytes =
-        record.plan.block_floats * static_cast<int64_t>(sizeof(float));
-    options.max_bytes = options_.job_memory_bytes > 0
-                            ? options_.job_memory_bytes
-                            : HalfOfMemory();
+    options.name = "values";
+    options.block_bytes = block_bytes;
+    options.max_bytes =
+        options_.value_bytes > 0 ? options_.value_bytes : HalfOfMemory();
     EBB_ASSIGN_OR_RETURN(pool, BlockPool::Create(options));
   }
   return JobResources{std::move(rule), pool};
@@ -292,9 +291,9 @@ void ServerShell::Push(PushRequest request, PushDone done) {
     if (!ReadyLocked() || draining_) return;
     if (pushed_bytes_ + bytes > options_.push_bytes && pushed_bytes_ > 0) {
       core_->OnPushRefused(
-          request.job,
-          absl::StrCat("pushes that wait have ", pushed_bytes_, " of the ",
-                       options_.push_bytes, " bytes of --push-memory"));
+          request.job, absl::StrCat("pushes that wait have ", pushed_bytes_,
+                                    " of the ", options_.push_bytes,
+                                    " bytes that --memory leaves for them"));
       return;
     }
     const uint64_t token = next_token_++;

@@ -54,9 +54,9 @@ struct ServerShellOptions {
   SchedulerConnectionOptions scheduler;
   // Threads that compute updates; 0: one per core.
   int compute_threads = 0;
-  // Bound of the values of one job, with those that pulls, cuts and snapshots
+  // Bound of the values of all jobs, with those that pulls, cuts and snapshots
   // hold. 0: half of the machine's memory.
-  int64_t job_memory_bytes = 0;
+  int64_t value_bytes = 0;
   // Bytes of all pushes not yet answered; further ones are refused. Default
   // 1 GiB; raise it where a push of every worker does not fit.
   int64_t push_bytes = int64_t{1} << 30;
@@ -161,8 +161,11 @@ class ServerShell final : public rpc::PsHandler {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
   Mutex pools_mu_;  // Taken after mu_.
-  // A job keeps its pool for good: the store knows contents by it.
-  std::map<JobId, std::shared_ptr<BlockPool>> pools_ ABSL_GUARDED_BY(pools_mu_);
+  // By the size of their blocks, which all jobs of this version have alike, so
+  // that what one job leaves the next can use. Kept for good: the store knows
+  // contents by them.
+  std::map<int64_t, std::shared_ptr<BlockPool>> pools_
+      ABSL_GUARDED_BY(pools_mu_);
 
   // Own synchronization. Stop() ends them in their order.
   std::unique_ptr<CheckpointStore> store_;  // Until Start().

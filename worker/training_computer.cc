@@ -97,6 +97,28 @@ TrainingComputer::Load(const JobRecordPtr& record) const {
   return loaded;
 }
 
+int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
+  // The one that is computed, the one that is gathered, and those between.
+  const auto batches = static_cast<int64_t>(options_.read_ahead_batches + 2);
+  const JobPlan& plan = job.record->plan;
+  const int64_t rows = std::min(
+      *std::max_element(plan.batch_by_epoch.begin(), plan.batch_by_epoch.end()),
+      plan.shard_size);
+  // Of sparse examples a batch takes as its part of the data does.
+  const int64_t row =
+      job.train.sparse()
+          ? job.train.memory_bytes() / std::max<int64_t>(plan.examples, 1)
+          : job.train.features() * static_cast<int64_t>(sizeof(float));
+  return job.train.memory_bytes() + (job.test ? job.test->memory_bytes() : 0) +
+         batches * rows * row;
+}
+
+int64_t TrainingComputer::held_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& job : jobs_) bytes += BytesOf(*job);
+  return bytes;
+}
+
 absl::StatusOr<TrainingComputer::LoadedJob*> TrainingComputer::Get(
     const JobRecordPtr& record) {
   const auto known = std::find_if(
@@ -112,6 +134,10 @@ absl::StatusOr<TrainingComputer::LoadedJob*> TrainingComputer::Get(
   }
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<LoadedJob> job, Load(record));
   jobs_.push_front(std::move(job));
+  while (options_.data_bytes > 0 && jobs_.size() > 1 &&
+         held_bytes() > options_.data_bytes) {
+    jobs_.pop_back();
+  }
   return jobs_.front().get();
 }
 
@@ -123,6 +149,7 @@ absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
             << " test_examples=" << (job->test ? job->test->examples() : 0)
             << " parameters=" << record->plan.parameters
             << " partitions=" << record->plan.partitions
+            << " held_bytes=" << BytesOf(*job)
             << " backend=" << job->backend->name()
             << " seconds=" << absl::ToDoubleSeconds(absl::Now() - start);
   return absl::OkStatus();
@@ -239,10 +266,14 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
                        Assemble(task.record->plan, task.values));
   const int64_t examples = job->test->examples();
+  const int64_t batch = options_.data_bytes > 0
+                            ? std::min(options_.evaluation_batch,
+                                       task.record->plan.batch_by_epoch.front())
+                            : options_.evaluation_batch;
   std::vector<int64_t> numbers;
   models::BatchStats sums;
   for (int64_t begin = 0; begin < examples;) {
-    const int64_t end = std::min(begin + options_.evaluation_batch, examples);
+    const int64_t end = std::min(begin + batch, examples);
     numbers.resize(end - begin);
     std::iota(numbers.begin(), numbers.end(), begin);
     EBB_RETURN_IF_ERROR(job->test->Gather(numbers, &test_batch_));

@@ -38,6 +38,11 @@ struct TrainingComputerOptions {
   int64_t evaluation_batch = 1024;
   // Jobs whose data is held in memory; the one unused longest goes. Default 2.
   size_t jobs_in_memory = 2;
+  // Of data at most, but for a single job's: others go before their number
+  // says so. And evaluations take batches of the size that training does, so
+  // that they need no more for what is between the model's layers. Default 0:
+  // no bound.
+  int64_t data_bytes = 0;
   // A batch takes at least so long, as on a slower machine. Default: as long as
   // it takes.
   absl::Duration batch_time = absl::ZeroDuration();
@@ -59,6 +64,7 @@ class TrainingComputer : public client::JobComputer {
   // the job was submitted (naming the file), or the model is another one;
   // otherwise the errors of reading the data and of making the model.
   absl::Status Prepare(const JobRecordPtr& record) override;
+  int64_t held_bytes() const override;
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   EvaluationResult Evaluate(const client::EvaluateTask& task) override;
 
@@ -78,6 +84,8 @@ class TrainingComputer : public client::JobComputer {
     std::unique_ptr<BatchReader> reader;
   };
 
+  // Data and batches of a job.
+  int64_t BytesOf(const LoadedJob& job) const;
   // The job, loaded if it is not.
   absl::StatusOr<LoadedJob*> Get(const JobRecordPtr& record);
   absl::StatusOr<std::unique_ptr<LoadedJob>> Load(

@@ -280,6 +280,26 @@ TEST_F(TrainingComputerTest, AStepBackIsReadAgain) {
   EXPECT_EQ(compute(4), second);
 }
 
+// Data, and four batches of 4 rows of 3 floats.
+TEST_F(TrainingComputerTest, HoldsDataWithinItsBoundButForOneJob) {
+  const auto first =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  auto second = std::make_shared<JobRecord>(*first);
+  second->id = JobId(6);
+  TrainingComputer computer({.data_bytes = 1}), unbounded({});
+
+  ASSERT_TRUE(computer.Prepare(first).ok());
+  const int64_t one = computer.held_bytes();
+  EXPECT_GE(one, kExamples * (kFeatures + 1) * 4 + 4 * 4 * kFeatures * 4);
+  EXPECT_LT(one, 3 * kExamples * (kFeatures + 1) * 4 + 4 * 4 * kFeatures * 4);
+  ASSERT_TRUE(computer.Prepare(second).ok());
+  EXPECT_EQ(computer.held_bytes(), one);
+
+  ASSERT_TRUE(unbounded.Prepare(first).ok());
+  ASSERT_TRUE(unbounded.Prepare(second).ok());
+  EXPECT_EQ(unbounded.held_bytes(), 2 * one);
+}
+
 TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {
   const auto record =
       Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) +

@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "client/client_shell.h"
+#include "client/job_limits.h"
 #include "common/daemon_flags.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
@@ -36,6 +37,7 @@ struct Flags : DaemonFlags {
   std::string name;
   std::vector<std::string> plugin_folders;
   models::BackendOptions backend;
+  uint64_t memory_bytes = 0;
   size_t read_ahead = 2;
   int32_t held_items = 2;
   int32_t batches_in_flight = 2;
@@ -68,6 +70,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_ISA")
       ->capture_default_str()
       ->group("Models");
+  AddMemoryFlag(app, &flags->memory_bytes);
   app->add_option("--read-ahead", flags->read_ahead,
                   "Batches gathered while another is computed")
       ->envname("EBB_READ_AHEAD")
@@ -115,6 +118,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " message_limit=" << flags.message_bytes
             << " allow_plugins=" << absl::StrJoin(flags.plugin_folders, ",")
             << " backend=" << flags.backend.kind << " isa=" << flags.backend.isa
+            << " memory=" << flags.memory_bytes
             << " read_ahead=" << flags.read_ahead
             << " held_items=" << flags.held_items
             << " batches_in_flight=" << flags.batches_in_flight
@@ -139,11 +143,20 @@ void StopAtOnceOnNextSignal() {
 
 absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   if (flags.name.empty()) flags.name = absl::StrCat("worker-", getpid());
+  const auto memory = static_cast<int64_t>(flags.memory_bytes);
+  if (memory > 0 && memory <= client::kProgramBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--memory is ", memory, " bytes; the program itself takes ",
+        client::kProgramBytes, ", and the values of a job come beside"));
+  }
+
+  if (memory > 0) ShareHeap();
 
   TrainingComputerOptions computing;
   computing.plugin_folders = flags.plugin_folders;
   computing.backend = flags.backend;
   computing.read_ahead_batches = flags.read_ahead;
+  computing.data_bytes = memory / 4;
   computing.crash_at_example = flags.crash_at_example;
   computing.compute_delay = flags.compute_delay;
   computing.batch_time = flags.batch_time;
@@ -155,6 +168,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   options.core.session = NewSession();
   options.core.name = flags.name;
   options.core.process_id = getpid();
+  options.core.memory_bytes = memory;
   options.core.held_items = flags.held_items;
   options.core.batches_in_flight = flags.batches_in_flight;
   options.core.prefetch = !flags.no_prefetch;

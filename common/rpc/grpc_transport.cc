@@ -1,6 +1,7 @@
 #include "common/rpc/grpc_transport.h"
 
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -53,10 +54,16 @@ class GrpcListener : public Listener {
   const absl::Duration grace_;
 };
 
+// `received_bytes`: see GrpcTransport; 0: no bound.
 absl::StatusOr<std::unique_ptr<Listener>> Listen(
     const std::string& address, const TransportOptions& options,
-    std::unique_ptr<StoppableService> service) {
+    int64_t received_bytes, std::unique_ptr<StoppableService> service) {
   grpc::ServerBuilder builder;
+  if (received_bytes > 0) {
+    grpc::ResourceQuota quota("received");
+    quota.Resize(static_cast<size_t>(received_bytes));
+    builder.SetResourceQuota(quota);
+  }
   int port = 0;
   internal::SetUpServer(address, options, &builder, &port);
   builder.RegisterService(service->service());
@@ -77,20 +84,21 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
 
 }  // namespace
 
-GrpcTransport::GrpcTransport(TransportOptions options)
-    : options_(std::move(options)) {
+GrpcTransport::GrpcTransport(TransportOptions options, int64_t received_bytes)
+    : options_(std::move(options)), received_bytes_(received_bytes) {
   // gRPC has this for the whole process only.
   grpc::EnableDefaultHealthCheckService(true);
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
     const std::string& address, PsServices services) {
-  return Listen(address, options_, internal::MakePsService(services, options_));
+  return Listen(address, options_, received_bytes_,
+                internal::MakePsService(services, options_));
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
     const std::string& address, SchedulerServices services) {
-  return Listen(address, options_,
+  return Listen(address, options_, /*received_bytes=*/0,
                 internal::MakeSchedulerService(services, options_));
 }
 

@@ -9,6 +9,7 @@
 #ifndef EBB_COMMON_RPC_GRPC_TRANSPORT_H_
 #define EBB_COMMON_RPC_GRPC_TRANSPORT_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -20,8 +21,12 @@ namespace ebb::rpc {
 // Thread-safe. Addresses are "host:port", or what else gRPC understands.
 class GrpcTransport : public Transport {
  public:
-  // `options` are valid.
-  explicit GrpcTransport(TransportOptions options = {});
+  // `options` are valid. `received_bytes` is the memory for what the data plane
+  // of a listener receives, those messages included that its handler still
+  // holds; beyond it calls are ended with kResourceExhausted or kUnavailable,
+  // as many as it takes. Sessions are not counted. 0: no bound.
+  explicit GrpcTransport(TransportOptions options = {},
+                         int64_t received_bytes = 0);
 
   absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
       const std::string& address, PsServices services) override;
@@ -35,6 +40,7 @@ class GrpcTransport : public Transport {
 
  private:
   const TransportOptions options_;
+  const int64_t received_bytes_;
 };
 
 }  // namespace ebb::rpc

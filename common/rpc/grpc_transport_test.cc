@@ -122,6 +122,46 @@ TEST(GrpcTransportTest, CallsOfAKilledServerAreUnavailable) {
 
 // --- Any protobuf client, any protobuf server --------------------------------
 
+// Answers nothing until the end.
+class HoldingPs : public PsHandler {
+ public:
+  void Push(PushRequest request, PushDone done) override {
+    held.Add({std::move(request), std::move(done)});
+  }
+  void Pull(PullRequest, PullDone) override {}
+  void Clock(ClockUpdate) override {}
+  void Fetch(FetchRequest, FetchDone) override {}
+
+  Collected<std::pair<PushRequest, PushDone>> held;
+};
+
+// Of what a handler holds, and of what is still on its way to it.
+TEST(GrpcTransportTest, ReceivesNoMoreThanItHasMemoryFor) {
+  constexpr int64_t kMiB = int64_t{1} << 20;
+  constexpr int kPushes = 12;
+  GrpcTransport transport({}, /*received_bytes=*/32 * kMiB);
+  HoldingPs ps;
+  auto listener = transport.ListenPs(kAny, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const PushRequest request = MakePush(0, std::vector<float>(2 * kMiB));
+  Collected<absl::StatusOr<PushReply>> answers;
+
+  std::vector<std::unique_ptr<PsChannel>> channels;
+  for (int i = 0; i < kPushes; ++i) {
+    channels.push_back(transport.ConnectPs((*listener)->address()));
+    channels.back()->Push(request, kLong, [&](absl::StatusOr<PushReply> reply) {
+      answers.Add(std::move(reply));
+    });
+  }
+
+  for (const auto& answer : answers.WaitFor(kPushes - 4)) {
+    EXPECT_TRUE(absl::IsResourceExhausted(answer.status()) ||
+                absl::IsUnavailable(answer.status()))
+        << answer.status();
+  }
+  EXPECT_LE(ps.held.Now().size(), 4);
+}
+
 TEST(GrpcTransportTest, AGeneratedClientPushesPullsAndFetches) {
   GrpcTransport transport;
   EchoPs ps;

@@ -145,6 +145,14 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
     if (live_blocks_ > 0) orphan_ = shared_from_this();
   }
 
+  // False: more than the bound would be promised.
+  bool AddPromised(int64_t count) {
+    MutexLock lock(&mu_);
+    if (promised_blocks_ + count > max_blocks_) return false;
+    promised_blocks_ += count;
+    return true;
+  }
+
   // The first id of a range that nobody else gets.
   uint64_t DrawIds() {
     // Relaxed: only distinctness matters.
@@ -157,6 +165,7 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
             .live_blocks = live_blocks_,
             .free_blocks = free_blocks_,
             .peak_blocks = peak_blocks_,
+            .promised_blocks = promised_blocks_,
             .max_blocks = max_blocks_};
   }
 
@@ -272,6 +281,7 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
   int64_t free_blocks_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t live_blocks_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t peak_blocks_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t promised_blocks_ ABSL_GUARDED_BY(mu_) = 0;
   // This, while blocks live on after the pool's handle.
   std::shared_ptr<BlockPoolCore> orphan_ ABSL_GUARDED_BY(mu_);
 };
@@ -358,6 +368,15 @@ absl::StatusOr<BlockRef> BlockPool::CopyForWrite(const BlockRef& source) {
   std::memcpy(copy.mutable_bytes().data(), source.bytes().data(),
               source.size());
   return copy;
+}
+
+PromisedBlocks BlockPool::Promise(int64_t count) {
+  CHECK_GE(count, 0);
+  if (!core_->AddPromised(count)) return {};
+  // Never null, so that a promise of nothing is one, too.
+  return PromisedBlocks(std::shared_ptr<void>(
+      core_.get(),
+      [core = core_, count](void*) { core->AddPromised(-count); }));
 }
 
 int64_t BlockPool::block_bytes() const { return core_->block_bytes(); }

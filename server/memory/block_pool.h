@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,9 +37,30 @@ struct BlockPoolStats {
   int64_t live_blocks = 0;  // Somebody holds a reference.
   int64_t free_blocks = 0;  // Obtained from the system and idle.
   int64_t peak_blocks = 0;  // The most that were live at once.
-  int64_t max_blocks = 0;   // The bound.
+  int64_t promised_blocks = 0;
+  int64_t max_blocks = 0;  // The bound.
   int64_t live_bytes() const { return live_blocks * block_bytes; }
   int64_t free_bytes() const { return free_blocks * block_bytes; }
+};
+
+class BlockPool;
+
+// Room in a pool that was promised to somebody: what BlockPool::Promise gives.
+// Movable; the promise ends with it.
+class PromisedBlocks {
+ public:
+  PromisedBlocks() = default;
+  PromisedBlocks(PromisedBlocks&& other) noexcept = default;
+  PromisedBlocks& operator=(PromisedBlocks&& other) noexcept = default;
+
+  explicit operator bool() const { return promise_ != nullptr; }
+
+ private:
+  friend class BlockPool;
+  explicit PromisedBlocks(std::shared_ptr<void> promise)
+      : promise_(std::move(promise)) {}
+
+  std::shared_ptr<void> promise_;
 };
 
 // A slab pool with a free list. Blocks go back to the free list with their
@@ -73,6 +95,12 @@ class BlockPool {
   // A new block with the contents of `source` (of any pool with blocks of
   // this size). The caller is its sole holder, so it may write.
   absl::StatusOr<BlockRef> CopyForWrite(const BlockRef& source);
+
+  // Counts `count` blocks as somebody's, whether or not they are allocated yet:
+  // all promises together are within the bound, so whoever takes on only what
+  // was promised never finds that it took on too much. Allocating does not
+  // look at promises. False (PromisedBlocks): they would be beyond the bound.
+  PromisedBlocks Promise(int64_t count);
 
   int64_t block_bytes() const;
   BlockPoolStats Stats() const;

@@ -102,6 +102,26 @@ TEST_P(BlockPoolTest, AllocateManyIsAllOrNothing) {
             absl::StatusCode::kResourceExhausted);
 }
 
+TEST_P(BlockPoolTest, PromisesNoMoreThanItsBound) {
+  PromisedBlocks five = pool_->Promise(5);
+  ASSERT_TRUE(five);
+  EXPECT_FALSE(pool_->Promise(4));
+  PromisedBlocks three = pool_->Promise(3);
+  EXPECT_TRUE(three);
+  EXPECT_TRUE(pool_->Promise(0));
+  EXPECT_EQ(pool_->Stats().promised_blocks, 8);
+
+  five = {};
+  EXPECT_EQ(pool_->Stats().promised_blocks, 3);
+  EXPECT_TRUE(pool_->Promise(5));
+}
+
+TEST_P(BlockPoolTest, APromiseMayOutliveThePool) {
+  const PromisedBlocks five = pool_->Promise(5);
+  pool_.reset();
+  EXPECT_TRUE(five);
+}
+
 TEST_P(BlockPoolTest, CountsReferences) {
   BlockRef first = MakeBlock(*pool_, 1.0f);
   EXPECT_TRUE(first.Unique());

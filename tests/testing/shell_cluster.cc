@@ -193,7 +193,7 @@ void ShellCluster::StartServer(int i) {
   options.scheduler.last_retry = absl::Milliseconds(50);
   options.scheduler.seed = options.core.session.value();
   options.compute_threads = 2;
-  options.job_memory_bytes = int64_t{256} << 20;
+  options.value_bytes = int64_t{256} << 20;
   auto store = ServerStore(i, &options.core.shared_folder);
   ASSERT_TRUE(options.Validate().ok());
   servers_[i].shell = std::make_unique<server::ServerShell>(

@@ -160,7 +160,14 @@ absl::Status LocalCluster::StartServer(int server) {
     arguments.insert(arguments.end(), {"--advertise", front});
   }
   arguments.insert(arguments.end(), {"--listen", listen});
+  AddMemory(&arguments);
   return StartOne(name, Spec(name, "ebb-ps", arguments));
+}
+
+void LocalCluster::AddMemory(std::vector<std::string>* arguments) const {
+  if (options_.memory_bytes == 0) return;
+  arguments->insert(arguments->end(),
+                    {"--memory", absl::StrCat(options_.memory_bytes)});
 }
 
 absl::Status LocalCluster::AddWorker(const std::string& name) {
@@ -170,6 +177,7 @@ absl::Status LocalCluster::AddWorker(const std::string& name) {
   for (const std::string& folder : options_.plugin_folders) {
     arguments.insert(arguments.end(), {"--allow-plugins", folder});
   }
+  AddMemory(&arguments);
   if (options_.batch_time > absl::ZeroDuration()) {
     arguments.insert(
         arguments.end(),

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <set>
@@ -31,6 +32,8 @@ struct LocalClusterOptions {
   std::string program_folder;
   // From the root.
   std::vector<std::string> plugin_folders;
+  // --memory of servers and workers; 0: they have no bound.
+  int64_t memory_bytes = 0;
   // A batch of a worker takes at least so long.
   absl::Duration batch_time = absl::ZeroDuration();
   // Where others are to reach the daemon that listens at `address`; empty
@@ -110,6 +113,7 @@ class LocalCluster {
                    const std::vector<std::string>& arguments) const;
   absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
   absl::Status StartServer(int server);
+  void AddMemory(std::vector<std::string>* arguments) const;
   // Lets the present lives of the daemons have what their machines have.
   void ApplyMachines();
   absl::Status AwaitFile(const std::string& path, const std::string& daemon);

@@ -165,6 +165,7 @@ absl::Status LocalRun::StartCluster() {
   options.workers = facts_.workers;
   options.program_folder = ProgramFolder();
   options.plugin_folders = options_.job.plugin_folders;
+  options.memory_bytes = options_.memory_bytes;
   if (options_.disturbance != nullptr) {
     EBB_RETURN_IF_ERROR(options_.disturbance->Prepare(prepared_.job, &options));
   }

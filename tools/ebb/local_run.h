@@ -3,6 +3,7 @@
 #ifndef EBB_TOOLS_EBB_LOCAL_RUN_H_
 #define EBB_TOOLS_EBB_LOCAL_RUN_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct RunOptions {
   // Processes. Absent: 2 servers and 3 workers, or what a resumed run had.
   std::optional<int> servers;
   std::optional<int> workers;
+  // --memory of servers and workers; 0: they have no bound.
+  int64_t memory_bytes = 0;
   // A folder for the run; empty: runs/NAME-N.
   std::string folder;
   // Goes on with the run in the folder; without one, with the newest.

@@ -11,6 +11,10 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
       ->check(CLI::Range(1, kMostServers));
   command->add_option("--workers", run->workers, "Workers (3)")
       ->check(CLI::Range(1, kMostWorkers));
+  command
+      ->add_option("--memory", run->memory_bytes,
+                   "Memory of each server and worker at most, as 512MiB")
+      ->transform(CLI::AsSizeValue(false));
   command->add_option("--report", run->report_file,
                       "Also write the report (JSON) to this file");
   command->add_option("--run-dir", run->folder,

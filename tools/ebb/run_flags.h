@@ -11,7 +11,7 @@ namespace ebb::tools {
 inline constexpr int kMostServers = 64;
 inline constexpr int kMostWorkers = 256;
 
-// --servers, --workers, --report, --run-dir, --quiet.
+// --servers, --workers, --memory, --report, --run-dir, --quiet.
 void AddRunFlags(CLI::App* command, RunOptions* run);
 
 // The whole run; returns the exit code.

@@ -1,0 +1,51 @@
+#include "client/job_limits.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::client {
+
+namespace {
+
+std::string MiB(int64_t bytes) {
+  return absl::StrCat((bytes + (1 << 20) - 1) >> 20, " MiB");
+}
+
+}  // namespace
+
+int64_t JobBytes(const JobPlan& plan, const JobLimits& limits) {
+  const int64_t copies =
+      2 + limits.batches_in_flight + (limits.prefetch ? 1 : 0) +
+      (limits.evaluates_beside && plan.evaluate_every > 0 ? 1 : 0);
+  const int64_t bytes =
+      copies * plan.parameters * static_cast<int64_t>(sizeof(float));
+  return bytes + bytes / 8;
+}
+
+std::optional<JobLimits> LimitsFor(const ClientOptions& options,
+                                   const JobPlan& plan, int64_t held_bytes) {
+  JobLimits limits{options.batches_in_flight, options.prefetch,
+                   /*evaluates_beside=*/true};
+  const auto fits = [&] {
+    return options.memory_bytes == 0 ||
+           kProgramBytes + held_bytes + JobBytes(plan, limits) <=
+               options.memory_bytes;
+  };
+  if (!fits()) limits.evaluates_beside = false;
+  while (!fits() && limits.batches_in_flight > 1) --limits.batches_in_flight;
+  if (!fits()) limits.prefetch = false;
+  if (!fits()) return std::nullopt;
+  return limits;
+}
+
+std::string WhyItDoesNotFit(const ClientOptions& options, const JobPlan& plan,
+                            int64_t held_bytes) {
+  const int64_t job = JobBytes(plan, JobLimits());
+  return absl::StrCat(
+      "it does not fit into this worker's --memory of ",
+      MiB(options.memory_bytes), ": values and gradients of ", plan.parameters,
+      " parameters take ", MiB(job), ", data ", MiB(held_bytes),
+      " and the program ", MiB(kProgramBytes), "; give it at least --memory ",
+      (kProgramBytes + held_bytes + job + (1 << 20) - 1) >> 20, "MiB");
+}
+
+}  // namespace ebb::client

@@ -1,0 +1,45 @@
+// How much of a job a worker has under way at once, by the memory it may take
+// (ClientOptions::memory_bytes).
+#ifndef EBB_CLIENT_JOB_LIMITS_H_
+#define EBB_CLIENT_JOB_LIMITS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "client/actions.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::client {
+
+// Code, threads, connections: measured with a small job, and rounded up.
+inline constexpr int64_t kProgramBytes = int64_t{64} << 20;
+
+struct JobLimits {
+  // As in ClientOptions, or less.
+  int32_t batches_in_flight = 1;
+  bool prefetch = false;
+  // Whether a snapshot may be pulled while training holds values, too.
+  bool evaluates_beside = false;
+
+  friend bool operator==(const JobLimits&, const JobLimits&) = default;
+};
+
+// What a job takes with these limits: each of its parameters is in the values
+// pulled, in the vector made of them, in a gradient for each batch that is
+// computed or under way, and in values pulled beside; and what the allocator
+// cannot use between them.
+int64_t JobBytes(const JobPlan& plan, const JobLimits& limits);
+
+// The largest that fit beside the program and `held_bytes`, which the computer
+// holds; nullopt: not even the least fit.
+std::optional<JobLimits> LimitsFor(const ClientOptions& options,
+                                   const JobPlan& plan, int64_t held_bytes);
+
+// Why nothing fits, and what to do, for people.
+std::string WhyItDoesNotFit(const ClientOptions& options, const JobPlan& plan,
+                            int64_t held_bytes);
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_JOB_LIMITS_H_

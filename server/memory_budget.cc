@@ -1,0 +1,40 @@
+#include "server/memory_budget.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::server {
+
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+// Code, threads, connections: measured with a small job, and rounded up.
+constexpr int64_t kProgram = 64 * kMiB;
+
+}  // namespace
+
+absl::StatusOr<MemoryBudget> DivideMemory(int64_t bytes) {
+  if (bytes < kLeastMemory) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--memory is ", bytes, " bytes; a server needs at least ",
+        kLeastMemory / kMiB, "MiB, and the values of its jobs beside"));
+  }
+  MemoryBudget budget;
+  budget.push_bytes = std::clamp(bytes / 8, kMiB, 1024 * kMiB);
+  budget.received_bytes = 2 * budget.push_bytes;
+  budget.write_buffer_bytes = std::clamp(bytes / 32, kMiB, 32 * kMiB);
+  const int64_t left =
+      bytes - kProgram - budget.received_bytes - 3 * budget.write_buffer_bytes;
+  budget.value_bytes = left / 10 * 9;
+  return budget;
+}
+
+int64_t CopiesOfWeights(const JobPlan& plan, int slots) {
+  const int64_t step = 2 + slots;
+  if (!plan.rounds()) return step;
+  // The sum of the round, and that of an item which waits for one before it.
+  return step + plan.consistency.rounds_in_memory + 1 + 2;
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,41 @@
+// How a parameter server divides the memory that it may take (--memory).
+#ifndef EBB_SERVER_MEMORY_BUDGET_H_
+#define EBB_SERVER_MEMORY_BUDGET_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::server {
+
+// Less is not enough for the program itself.
+inline constexpr int64_t kLeastMemory = int64_t{128} << 20;
+
+//   memory = program + received messages + the store's buffers + values
+//
+// What is left between the parts and the whole is for what no part counts: the
+// allocator's gaps, messages on their way out, marks and ledgers.
+struct MemoryBudget {
+  // Blocks of all jobs, with those that pulls, cuts and snapshots hold.
+  int64_t value_bytes = 0;
+  // Pushes that are not answered yet; more are refused.
+  int64_t push_bytes = 0;
+  // All that workers are sending or have sent, those pushes included; beyond
+  // it their calls are ended.
+  int64_t received_bytes = 0;
+  // A write buffer of the store, which has up to three.
+  int64_t write_buffer_bytes = 0;
+};
+
+// InvalidArgument, saying what to do: less than kLeastMemory.
+absl::StatusOr<MemoryBudget> DivideMemory(int64_t bytes);
+
+// How many times its weights a partition may have to hold for training to go
+// on: they and the optimizer's slots, the new ones of a step while a pull or a
+// snapshot keeps the old, and in rounds the values and sums that are kept.
+int64_t CopiesOfWeights(const JobPlan& plan, int slots);
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_MEMORY_BUDGET_H_

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Every process stays below its --memory, whatever is slow, and what does not
+fit is refused with a reason instead of being tried.
+
+  memory_test.py BIN_FOLDER [TEST...]
+"""
+import csv
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 240
+MIB = 1 << 20
+
+# 100 MiB of parameters that cost nothing to compute: each example has three
+# features of many.
+FEATURES = 25 * MIB
+ROWS = 320
+JOB = """
+name: wide
+model: logistic
+data: {train: {libsvm: lines.svm}, test: {libsvm: test.svm}}
+train: {epochs: 1, batch: 4, item_examples: 16}
+optimizer: {kind: sgd, rate: 0.0001}
+evaluate: {every: 1 epoch}
+checkpoint: {every: 2s}
+"""
+
+# A tenth of the processor's time, from before the first third to after the
+# second.
+SCENARIO = """
+name: a server at a tenth
+workers: 2
+servers: 2
+events:
+  - {at: 30%, slow: ps-0, to: 0.1}
+  - {at: 70%, slow: ps-0, to: 1}
+"""
+
+
+def peak_bytes(pid):
+    """The most that the process ever had in memory; 0: it has ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            found = re.search(r"VmHWM:\s*(\d+) kB", status.read())
+        return int(found[1]) * 1024 if found else 0
+    except OSError:
+        return 0
+
+
+def daemons_of(pid):
+    """(name, pid) of the daemons that the process started."""
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(f"{folder}/stat", encoding="ascii") as stat:
+                parent = int(stat.read().rpartition(")")[2].split()[1])
+            with open(f"{folder}/cmdline", encoding="utf-8") as line:
+                words = line.read().split("\0")
+        except (OSError, ValueError):
+            continue
+        program = os.path.basename(words[0])
+        if parent != pid or not program.startswith("ebb-"):
+            continue
+        which = [words[i + 1] for i, word in enumerate(words)
+                 if word in ("--id", "--name")]
+        yield " ".join([program, *which]), int(os.path.basename(folder))
+
+
+class MemoryTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_memory_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.write("job.yaml", JOB)
+        self.write("scenario.yaml", SCENARIO)
+        self.write("lines.svm", self.lines(ROWS))
+        self.write("test.svm", self.lines(16))
+
+    @staticmethod
+    def lines(rows):
+        return "".join(
+            f"{i % 2} {i % 1000 + 1}:1 {1001 + i * 7919 % MIB}:{i % 5 + 1} "
+            f"{FEATURES}:1\n" for i in range(rows))
+
+    def write(self, name, text):
+        with open(os.path.join(self.folder, name), "w",
+                  encoding="utf-8") as file:
+            file.write(text)
+
+    def start(self, *arguments):
+        process = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), *arguments], cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+        def end():
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            process.stdout.close()
+        self.addCleanup(end)
+        return process
+
+    def rate(self, first, last):
+        """Examples per second between two shares of the job."""
+        with open(os.path.join(self.folder, "run", "metrics.csv"),
+                  encoding="ascii") as file:
+            samples = [(float(row["seconds"]), int(row["applied"]))
+                       for row in csv.DictReader(file)]
+        within = [(at, applied) for at, applied in samples
+                  if first * ROWS <= applied <= last * ROWS]
+        (begun, before), (ended, after) = within[0], within[-1]
+        return (after - before) / (ended - begun)
+
+    def test_a_slow_server_holds_back_workers_that_stay_within_their_memory(
+            self):
+        process = self.start(
+            "chaos", "job.yaml", "--scenario", "scenario.yaml", "--memory",
+            "512MiB", "--report", "report.json", "--run-dir", "run")
+        peaks = {}
+        deadline = time.monotonic() + LIMIT_S
+        while process.poll() is None and time.monotonic() < deadline:
+            for name, pid in daemons_of(process.pid):
+                peaks[name] = max(peaks.get(name, 0), peak_bytes(pid))
+            # Of a sample, not for an event: peaks do not fall.
+            time.sleep(0.02)
+        said = process.communicate()[0]
+        print({name: f"{peak / MIB:.0f} MiB" for name, peak in peaks.items()},
+              f"{self.rate(0.05, 0.3):.1f} examples/s,",
+              f"{self.rate(0.35, 0.7):.1f} with a slow server")
+
+        self.assertEqual(process.returncode, 0, said)
+        with open(os.path.join(self.folder, "report.json"),
+                  encoding="utf-8") as file:
+            report = json.load(file)
+        self.assertTrue(report["audit"]["exact"], said)
+        self.assertEqual(report["audit"]["applied"], ROWS)
+        self.assertEqual(sorted(peaks), ["ebb-ps 0", "ebb-ps 1",
+                                         "ebb-scheduler", "ebb-worker worker-0",
+                                         "ebb-worker worker-1"])
+        for name, peak in peaks.items():
+            self.assertLess(peak, 512 * MIB, peaks)
+        # They wait for it instead of filling it.
+        self.assertLess(self.rate(0.35, 0.7), self.rate(0.05, 0.3))
+
+    def test_servers_refuse_what_they_have_no_room_for(self):
+        process = self.start("run", "job.yaml", "--memory", "192MiB",
+                             "--run-dir", "run")
+        address_file = os.path.join(self.folder, "run", "scheduler.address")
+        explained, pattern = "", r"ps [01]: no room for another partition of " \
+            r"job wide: in all its partitions it takes 20\d MiB .* of the " \
+            r"\d+ MiB that this server's --memory leaves for values are " \
+            r"taken; raise --memory, or add servers"
+        deadline = time.monotonic() + 60
+        while not re.search(pattern, explained):
+            self.assertIsNone(process.poll())
+            self.assertLess(time.monotonic(), deadline, explained)
+            if not os.path.exists(address_file):
+                time.sleep(0.05)
+                continue
+            with open(address_file, encoding="ascii") as file:
+                address = file.read().strip()
+            explained = subprocess.run(
+                [os.path.join(BIN, "ebb"), "explain", "wide", "--scheduler",
+                 address], text=True, timeout=LIMIT_S, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, check=False).stdout
+        for name, pid in daemons_of(process.pid):
+            self.assertLess(peak_bytes(pid), 192 * MIB, name)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=LIMIT_S), 130)
+
+    def test_less_than_the_program_needs_is_refused(self):
+        for program, arguments in [
+                ("ebb-ps", ["--id", "0", "--state-dir", "state"]),
+                ("ebb-worker", [])]:
+            ran = subprocess.run(
+                [os.path.join(BIN, program), "--memory", "64MiB", *arguments],
+                cwd=self.folder, text=True, timeout=LIMIT_S,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            self.assertEqual(ran.returncode, 2)
+            self.assertIn("--memory is 67108864 bytes; ", ran.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
