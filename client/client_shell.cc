@@ -342,7 +342,7 @@ bool ClientShell::Drain(absl::Duration limit) {
 ClientShell::Status ClientShell::status() const {
   MutexLock lock(&mu_);
   return {connection_ != nullptr, core_.batches_computed(),
-          core_.examples_computed()};
+          core_.examples_computed(), core_.local_steps()};
 }
 
 // --- The two threads ---------------------------------------------------------

@@ -71,6 +71,7 @@ class ClientShell {
     bool connected = false;  // A session with the scheduler is open.
     int64_t batches = 0;
     int64_t examples = 0;
+    LocalSteps local_steps;
   };
 
   // Works from now on. Neither is owned; both outlive the shell.

@@ -33,6 +33,7 @@ class ItemProgress {
 
   ItemId item() const { return item_; }
   int64_t size() const { return size_; }
+  int32_t partitions() const { return static_cast<int32_t>(positions_.size()); }
 
   // Where the next batch begins; size() when everything is on its way.
   int64_t Next() const {

@@ -15,7 +15,8 @@ std::string MiB(int64_t bytes) {
 int64_t JobBytes(const JobPlan& plan, const JobLimits& limits) {
   const int64_t copies =
       2 + limits.batches_in_flight + (limits.prefetch ? 1 : 0) +
-      (limits.evaluates_beside && plan.evaluate_every > 0 ? 1 : 0);
+      (limits.evaluates_beside && plan.evaluate_every > 0 ? 1 : 0) +
+      (limits.goes_on && plan.consistency.local_steps > 0 ? 3 : 0);
   const int64_t bytes =
       copies * plan.parameters * static_cast<int64_t>(sizeof(float));
   return bytes + bytes / 8;
@@ -24,12 +25,13 @@ int64_t JobBytes(const JobPlan& plan, const JobLimits& limits) {
 std::optional<JobLimits> LimitsFor(const ClientOptions& options,
                                    const JobPlan& plan, int64_t held_bytes) {
   JobLimits limits{options.batches_in_flight, options.prefetch,
-                   /*evaluates_beside=*/true};
+                   /*evaluates_beside=*/true, plan.consistency.local_steps > 0};
   const auto fits = [&] {
     return options.memory_bytes == 0 ||
            kProgramBytes + held_bytes + JobBytes(plan, limits) <=
                options.memory_bytes;
   };
+  if (!fits()) limits.goes_on = false;
   if (!fits()) limits.evaluates_beside = false;
   while (!fits() && limits.batches_in_flight > 1) --limits.batches_in_flight;
   if (!fits()) limits.prefetch = false;

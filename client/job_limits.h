@@ -21,14 +21,17 @@ struct JobLimits {
   bool prefetch = false;
   // Whether a snapshot may be pulled while training holds values, too.
   bool evaluates_beside = false;
+  // Whether it goes on while servers are away (job_work_local.cc).
+  bool goes_on = false;
 
   friend bool operator==(const JobLimits&, const JobLimits&) = default;
 };
 
 // What a job takes with these limits: each of its parameters is in the values
 // pulled, in the vector made of them, in a gradient for each batch that is
-// computed or under way, and in values pulled beside; and what the allocator
-// cannot use between them.
+// computed or under way, and in values pulled beside; to go on without servers
+// takes the values pulled last and the sums of two items; and what the
+// allocator cannot use between them.
 int64_t JobBytes(const JobPlan& plan, const JobLimits& limits);
 
 // The largest that fit beside the program and `held_bytes`, which the computer

@@ -48,6 +48,14 @@ TEST_F(JobLimitsTest, GivesUpEvaluationThenBatchesThenPrefetching) {
   EXPECT_EQ(Limits((64 + 337) * kMiB), std::nullopt);
 }
 
+TEST_F(JobLimitsTest, GivesUpGoingOnWithoutServersFirst) {
+  plan_.consistency.local_steps = 1;
+  EXPECT_THAT(Limits((64 + 1125) * kMiB),
+              Optional(JobLimits{3, true, true, true}));
+  EXPECT_THAT(Limits((64 + 1124) * kMiB),
+              Optional(JobLimits{3, true, true, false}));
+}
+
 TEST_F(JobLimitsTest, DataTakesItsPart) {
   EXPECT_THAT(Limits(512 * kMiB, 110 * kMiB),
               Optional(JobLimits{1, false, false}));

@@ -95,6 +95,8 @@ void JobWork::Place(const Placement& placement, ClientActions* out) {
   if (placement.generation > generation_) GoOver(placement.generation, out);
   const Routes::Changes changes = routes_.Update(placement);
   for (const ServerId server : changes.servers) StepBackServer(server);
+  // It is back: what was pulled may be as old as the time it was away.
+  if (GoesOn() && !changes.servers.empty()) values_.reset();
   for (const PartitionId p : changes.partitions) items_.StepBack(p);
 }
 
@@ -143,27 +145,43 @@ void JobWork::Advance(absl::Time now, ClientActions* out) {
     puller_.Cancel();
     return;
   }
-  StartBatches(now, out);
-  MaybePull(now);
-  puller_.Pump(&routes_, stamp(), worker_->options, now, &worker_->next_request,
-               out);
-  if (puller_.state() == Puller::State::kNeedsPlacement) {
+  SendShares(false, now, out);
+  bool goes_on = false;
+  for (;;) {
+    goes_on = StartBatches(now, out);
+    MaybePull(now);
+    puller_.Pump(&routes_, stamp(), worker_->options, now,
+                 &worker_->next_request, out);
+    // Where all servers are away it needs none.
+    if (puller_.state() != Puller::State::kDone) break;
+    EndPull(now, out);
+  }
+  if (puller_.state() == Puller::State::kNeedsPlacement ||
+      (GoesOn() && !routes_.Complete())) {
     AskForPlacement(now, out);
   }
+  if (!goes_on && !puller_.active()) SendShares(true, now, out);
 }
 
-void JobWork::StartBatches(absl::Time now, ClientActions* out) {
+bool JobWork::StartBatches(absl::Time now, ClientActions* out) {
   const auto window = static_cast<size_t>(limits().batches_in_flight);
   int64_t begin = 0;
   while (LeasedItem* held = items_.Next(&begin)) {
-    if (worker_->computation.busy() || pusher_.batches() >= window) return;
+    if (worker_->computation.busy() || pusher_.batches() >= window) return true;
     if (!Reachable(*held, begin, now)) {
       if (!routes_.Complete()) AskForPlacement(now, out);
-      return;
+      return false;
     }
-    if (!held->Skips(begin)) return Compute(*held, begin, now, out);
-    if (!PushSkipped(held, begin, out)) return AskForPlacement(now, out);
+    if (!held->Skips(begin)) {
+      Compute(*held, begin, now, out);
+      return true;
+    }
+    if (!PushSkipped(held, begin, out)) {
+      AskForPlacement(now, out);
+      return false;
+    }
   }
+  return false;
 }
 
 // Whether the batch is worth computing: where a server refused or did not
@@ -172,7 +190,11 @@ bool JobWork::Reachable(const LeasedItem& held, int64_t begin,
                         absl::Time now) const {
   for (int32_t i = 0; i < record_->plan.partitions; ++i) {
     const PartitionId p(i);
-    if (held.progress.sent(p) != begin) continue;
+    if (held.Next(p) != begin || CanKeep(held, p, begin)) continue;
+    // A share goes first; on its way to a server that does not answer it finds
+    // out whether that does so again.
+    if (held.SharePending(p)) return false;
+    if (held.ShareUnderWay(p) && routes_.Away(p)) return false;
     const Routes::Route& route = routes_.at(p);
     if (!route.known || routes_.server(route.server).retry_at > now) {
       return false;
@@ -204,6 +226,8 @@ void JobWork::OnComputed(const Computation::Batch& batch,
   LeasedItem* held = items_.Find(batch.run.item);
   if (held == nullptr) return;
   if (!result.error.empty()) return FailItem(batch.run, result, out);
+  SendShares(held, false, now, out);
+  Keep(held, OrderFor(batch.run, result, batch.values.get(), false), out);
   Push(held, batch.run, result, batch.values.get(), false, out);
 }
 
@@ -234,6 +258,7 @@ void JobWork::MaybePull(absl::Time now) {
   spec.generation = generation_;
   spec.target_clock = target;
   spec.round = round;
+  spec.go_on = GoesOn();
   puller_.Start(spec);
   next_clock_ = now + worker_->options.clock_interval;
 }
@@ -287,7 +312,7 @@ void JobWork::EndInvalidPull(ClientActions* out) {
 }
 
 void JobWork::ForgetPulled() {
-  puller_.Cancel();
+  puller_.Forget();
   values_.reset();
 }
 
@@ -307,12 +332,17 @@ void JobWork::OnPullFailed(const PullId& id, absl::Time now,
 
 // --- Pushing -----------------------------------------------------------------
 
+Pusher::Order JobWork::OrderFor(const LeasedItems::Run& run,
+                                const ComputeResult& result,
+                                const PulledValues* values, bool skip) const {
+  return {*record_, generation_, stamp(), run,
+          result,   values,      skip,    worker_->options.push_timeout};
+}
+
 bool JobWork::Push(LeasedItem* held, const LeasedItems::Run& run,
                    const ComputeResult& result, const PulledValues* values,
                    bool skip, ClientActions* out) {
-  return pusher_.Send({*record_, generation_, stamp(), run, result, values,
-                       skip, worker_->options.push_timeout},
-                      &held->progress, &routes_, out);
+  return pusher_.Send(OrderFor(run, result, values, skip), held, &routes_, out);
 }
 
 bool JobWork::PushSkipped(LeasedItem* held, int64_t begin, ClientActions* out) {
@@ -328,6 +358,7 @@ bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
   const std::optional<Pusher::Push> push = pusher_.Take(id);
   if (!push) return false;
   items_.Advanced(now);
+  if (GoesOn() && !routes_.server(id.server).answers) values_.reset();
   routes_.Answered(id.server);
   const int64_t clock_before = clock();
   Judge(*push, reply, now, out);
@@ -361,10 +392,11 @@ void JobWork::Judge(const Pusher::Push& push, const PushReply& reply,
     // A reply of another term says nothing of the present one.
     if (held == nullptr || routes_.at(p).term != term) continue;
     const std::optional<LeaseEnd> end =
-        JudgeSegment(&held->progress, p, term, answer, now, out);
+        JudgeSegment(held, p, term, answer, now, out);
     refused = refused || end == LeaseEnd::kRefused;
     failed = failed || end == LeaseEnd::kFailed;
   }
+  if (push.batch->share) ShareJudged(push, reply, out);
   if (failed) {
     FailItem(run, Failure("a server found the push malformed"), out);
   } else if (refused) {
@@ -372,38 +404,39 @@ void JobWork::Judge(const Pusher::Push& push, const PushReply& reply,
   }
 }
 
-std::optional<LeaseEnd> JobWork::JudgeSegment(ItemProgress* progress,
-                                              PartitionId p, Term term,
+std::optional<LeaseEnd> JobWork::JudgeSegment(LeasedItem* held, PartitionId p,
+                                              Term term,
                                               const PushSegmentReply& answer,
                                               absl::Time now,
                                               ClientActions* out) {
   switch (answer.verdict) {
     case Verdict::kApplied:
     case Verdict::kDuplicate:
-      progress->Acknowledged(p, answer.mark);
+      held->Acknowledged(p, answer.mark);
       break;
     case Verdict::kGap:
     case Verdict::kOverlap:
       if (EBB_PLANTED(gap_never_lowers_the_mark)) break;
-      progress->Refused(p, answer.mark);
+      worker_->local_steps.taken_back += held->Refused(p, answer.mark);
       break;
     case Verdict::kStale:
       values_.reset();  // As old as what was refused.
       if (computing() == nullptr) puller_.Cancel();
-      progress->StepBack(p);
+      held->progress.StepBack(p);
+      held->shares.Drop(p);
       break;
     case Verdict::kBusy:
-      progress->StepBack(p);
+      held->progress.StepBack(p);
       routes_.Failed(routes_.at(p).server, now);
       break;
     case Verdict::kWrongPlacement:
     case Verdict::kWrongGeneration:
-      progress->StepBack(p);
+      held->progress.StepBack(p);
       if (answer.term != term) routes_.Forget(p);
       AskForPlacement(now, out);
       break;
     case Verdict::kSuperseded:
-      progress->StepBack(p);
+      held->progress.StepBack(p);
       break;
     case Verdict::kNotOpen:
     case Verdict::kClosed:
@@ -433,7 +466,7 @@ void JobWork::StepBackServer(ServerId server) {
 
 void JobWork::BreakServer(ServerId server, absl::Time now, ClientActions* out) {
   StepBackServer(server);
-  routes_.Failed(server, now);
+  routes_.Broke(server, now);
   AskForPlacement(now, out);
 }
 

@@ -111,8 +111,9 @@ class JobWork {
   // What was pulled for a lease, or in a view, is nothing to the next.
   void ForgetPulled();
 
-  // The next batch, to be computed or passed over.
-  void StartBatches(absl::Time now, ClientActions* out);
+  // The next batch, to be computed or passed over. False: there is none, or a
+  // server is awaited.
+  bool StartBatches(absl::Time now, ClientActions* out);
   bool Reachable(const LeasedItem& held, int64_t begin, absl::Time now) const;
   void Compute(const LeasedItem& held, int64_t begin, absl::Time now,
                ClientActions* out);
@@ -121,6 +122,25 @@ class JobWork {
   bool Push(LeasedItem* held, const LeasedItems::Run& run,
             const ComputeResult& result, const PulledValues* values, bool skip,
             ClientActions* out);
+  // It goes on with what it has while servers are away.
+  bool GoesOn() const { return limits().goes_on; }
+  Pusher::Order OrderFor(const LeasedItems::Run& run,
+                         const ComputeResult& result,
+                         const PulledValues* values, bool skip) const;
+
+  // While servers are away (job_work_local.cc).
+  // Whether the batch that begins there can be kept for the partition.
+  bool CanKeep(const LeasedItem& held, PartitionId p, int64_t begin) const;
+  // Keeps the batch for the partitions that are away.
+  void Keep(LeasedItem* held, const Pusher::Order& batch, ClientActions* out);
+  // Pushes what is kept to servers that answer; or to all that it can be tried
+  // with, where nothing else would find out whether they do again.
+  void SendShares(bool try_all, absl::Time now, ClientActions* out);
+  void SendShares(LeasedItem* held, bool try_all, absl::Time now,
+                  ClientActions* out);
+  void ShareJudged(const Pusher::Push& push, const PushReply& reply,
+                   ClientActions* out);
+
   // The batch of this job that is being computed; null: none.
   const Computation::Batch* computing() const;
   // The round of the item; -1: the job has none, or there is no item.
@@ -130,7 +150,7 @@ class JobWork {
   void Judge(const Pusher::Push& push, const PushReply& reply, absl::Time now,
              ClientActions* out);
   // How the verdict ends the item's lease; nothing: it does not.
-  std::optional<LeaseEnd> JudgeSegment(ItemProgress* progress, PartitionId p,
+  std::optional<LeaseEnd> JudgeSegment(LeasedItem* held, PartitionId p,
                                        Term term,
                                        const PushSegmentReply& answer,
                                        absl::Time now, ClientActions* out);

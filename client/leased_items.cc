@@ -5,6 +5,27 @@
 
 namespace ebb::client {
 
+int64_t LeasedItem::Next() const {
+  if (shares.empty()) return progress.Next();
+  int64_t least = progress.size();
+  for (int32_t p = 0; p < progress.partitions(); ++p) {
+    least = std::min(least, Next(PartitionId(p)));
+  }
+  return least;
+}
+
+void LeasedItem::Acknowledged(PartitionId p, int64_t mark) {
+  progress.Acknowledged(p, mark);
+  shares.Acknowledged(p, progress.mark(p));
+}
+
+int64_t LeasedItem::Refused(PartitionId p, int64_t mark) {
+  const int64_t before = progress.LowestMark();
+  progress.Refused(p, mark);
+  shares.Acknowledged(p, progress.mark(p));
+  return std::max<int64_t>(0, before - progress.LowestMark());
+}
+
 bool LeasedItem::Skips(int64_t begin) const {
   return std::any_of(skipped.begin(), skipped.end(), [&](const auto& range) {
     return range.begin <= begin && begin < range.end;
@@ -15,6 +36,8 @@ void LeasedItems::Take(const JobPlan& plan, Lease lease, absl::Time now) {
   ttl_ = lease.ttl;
   advanced_ = now;
   if (LeasedItem* held = Find(lease.item)) {
+    // A share may have in it what is to be skipped.
+    if (held->skipped != lease.skipped) held->shares.Clear();
     held->skipped = std::move(lease.skipped);
     return;
   }
@@ -25,7 +48,8 @@ void LeasedItems::Take(const JobPlan& plan, Lease lease, absl::Time now) {
       });
   items_.insert(after, {ItemProgress(lease.item, plan.ItemSize(lease.item),
                                      lease.hints, plan.partitions),
-                        std::move(lease.skipped)});
+                        std::move(lease.skipped),
+                        {}});
 }
 
 void LeasedItems::Remove(ItemId item) {
@@ -56,7 +80,7 @@ std::vector<ItemId> LeasedItems::Done() const {
 
 LeasedItem* LeasedItems::Next(int64_t* begin) {
   for (LeasedItem& held : items_) {
-    *begin = held.progress.Next();
+    *begin = held.Next();
     if (*begin < held.progress.size()) return &held;
   }
   return nullptr;
@@ -64,7 +88,7 @@ LeasedItem* LeasedItems::Next(int64_t* begin) {
 
 const LeasedItem* LeasedItems::NextAfter(const Run* computing) const {
   for (const LeasedItem& held : items_) {
-    int64_t begin = held.progress.Next();
+    int64_t begin = held.Next();
     if (computing != nullptr && computing->item == held.progress.item() &&
         computing->begin == begin) {
       begin = computing->end;
@@ -72,6 +96,15 @@ const LeasedItem* LeasedItems::NextAfter(const Run* computing) const {
     if (begin < held.progress.size()) return &held;
   }
   return nullptr;
+}
+
+int64_t LeasedItems::KeptBatches(const JobPlan& plan) const {
+  int64_t batches = 0;
+  for (const LeasedItem& held : items_) {
+    const int64_t size = plan.BatchSize(held.progress.item());
+    batches += (held.shares.Longest() + size - 1) / size;
+  }
+  return batches;
 }
 
 void LeasedItems::StepBack(PartitionId partition) {

@@ -15,6 +15,7 @@
 
 #include "absl/time/time.h"
 #include "client/item_progress.h"
+#include "client/local_shares.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
 #include "common/protocol/plan.h"
@@ -24,6 +25,24 @@ namespace ebb::client {
 struct LeasedItem {
   ItemProgress progress;
   std::vector<SkippedRange> skipped;
+  LocalShares shares;
+
+  // Where the next batch for the partition begins, sent or kept; and the next
+  // batch of all, at most the item's size.
+  int64_t Next(PartitionId p) const { return shares.Next(p, progress.sent(p)); }
+  int64_t Next() const;
+  // The partition's share is there and can be sent as it is.
+  bool SharePending(PartitionId p) const { return Next(p) > progress.sent(p); }
+  // It was sent, and not acknowledged.
+  bool ShareUnderWay(PartitionId p) const {
+    const LocalShare* share = shares.empty() ? nullptr : shares.Find(p);
+    return share != nullptr && share->begin < progress.sent(p);
+  }
+
+  // A server's verdicts: see ItemProgress.
+  void Acknowledged(PartitionId p, int64_t mark);
+  // Returns by how many examples the item falls back.
+  int64_t Refused(PartitionId p, int64_t mark);
 
   // Whether the batch that begins there is to be passed over.
   bool Skips(int64_t begin) const;
@@ -59,6 +78,9 @@ class LeasedItems {
   LeasedItem* Next(int64_t* begin);
   // As Next, as if `computing` (null: nothing) were computed already.
   const LeasedItem* NextAfter(const Run* computing) const;
+
+  // Batches that are kept in shares, of all items.
+  int64_t KeptBatches(const JobPlan& plan) const;
 
   // What was sent to the partition may be lost.
   void StepBack(PartitionId partition);

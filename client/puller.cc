@@ -19,6 +19,20 @@ void Puller::Start(const PullSpec& spec) {
   ask_ = true;
 }
 
+void Puller::Have(PartitionId p, Payload values, int64_t updates) {
+  have_[p.value()] = true;
+  --missing_;
+  values_->partitions[p.value()] = std::move(values);
+  values_->updates[p.value()] = updates;
+}
+
+bool Puller::GoOn(PartitionId p) {
+  if (!spec_.go_on || last_ == nullptr) return false;
+  if (last_->generation != spec_.generation) return false;
+  Have(p, last_->partitions[p.value()], last_->updates[p.value()]);
+  return true;
+}
+
 void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
                   const ClientOptions& options, absl::Time now,
                   int64_t* next_request, ClientActions* out) {
@@ -30,7 +44,7 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
     if (have_[p]) continue;
     const Routes::Route& route = routes->at(PartitionId(p));
     if (!route.known) {
-      unknown = true;
+      unknown = !GoOn(PartitionId(p)) || unknown;
     } else if (!under_way_.contains(route.server)) {
       requests[route.server].segments.push_back({PartitionId(p), route.term});
     }
@@ -40,7 +54,9 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
   for (auto& [id, request] : requests) {
     const Routes::Server& server = routes->server(id);
     if (server.retry_at > now) {
-      ask_ = true;
+      for (const PullSegmentRequest& segment : request.segments) {
+        ask_ = server.answers || !GoOn(segment.partition) || ask_;
+      }
       continue;
     }
     request.job = spec_.job;
@@ -56,6 +72,7 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
                             std::move(request),
                             options.pull_timeout});
   }
+  if (missing_ == 0) state_ = State::kDone;
 }
 
 bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
@@ -70,10 +87,7 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
     if (p < 0 || p >= partitions_ || have_[p]) continue;
     switch (segment.result) {
       case PullResult::kValues:
-        have_[p] = true;
-        --missing_;
-        values_->partitions[p] = std::move(segment.values);
-        values_->updates[p] = segment.updates;
+        Have(segment.partition, std::move(segment.values), segment.updates);
         break;
       case PullResult::kWait:
         break;  // Asked again by the next Pump.
@@ -118,6 +132,7 @@ bool Puller::Failed(const PullId& id) {
 
 PulledValuesPtr Puller::TakeValues() {
   state_ = State::kIdle;
+  if (spec_.go_on) last_ = values_;
   return std::move(values_);
 }
 

@@ -27,6 +27,9 @@ struct PullSpec {
   int64_t target_clock = 0;
   int64_t round = -1;
   int64_t snapshot = 0;
+  // Of partitions that are away the values of the pull before will do, if they
+  // are of the same generation; those of this one are kept for the next.
+  bool go_on = false;
 };
 
 class Puller {
@@ -47,6 +50,11 @@ class Puller {
 
   void Start(const PullSpec& spec);
   void Cancel() { state_ = State::kIdle; }
+  // Of what was pulled before nothing will do.
+  void Forget() {
+    Cancel();
+    last_.reset();
+  }
   // What is still to be asked for is for an earlier batch than was thought.
   void LowerTarget(int64_t clock) {
     spec_.target_clock = std::min(spec_.target_clock, clock);
@@ -72,11 +80,17 @@ class Puller {
   PulledValuesPtr TakeValues();
 
  private:
+  // What is missing of the partition is taken from the pull before, if that is
+  // possible.
+  bool GoOn(PartitionId p);
+  void Have(PartitionId p, Payload values, int64_t updates);
+
   const int32_t partitions_;
   State state_ = State::kIdle;
   PullSpec spec_;
   Generation generation_;
   std::shared_ptr<PulledValues> values_;
+  PulledValuesPtr last_;  // Null: none that will do.
   std::vector<bool> have_;
   int32_t missing_ = 0;
   std::map<ServerId, int64_t> under_way_;  // The number of the request.

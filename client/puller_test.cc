@@ -140,5 +140,73 @@ TEST_F(PullerTest, NeedsAPlacementWhereNoRouteIsKnown) {
   EXPECT_EQ(puller_.state(), Puller::State::kPulling);
 }
 
+// A pull that may go on without servers that are away, after one that had all
+// values: partition p was at update p.
+class GoingOnTest : public PullerTest {
+ protected:
+  GoingOnTest() {
+    Start(1);
+    for (const SendPull& pull : Pump()) {
+      PullReply reply = ReplyTo(pull, PullResult::kValues);
+      for (PullSegment& one : reply.segments) {
+        one.updates = one.partition.value();
+      }
+      puller_.Reply(pull.id, std::move(reply), &routes_);
+    }
+    puller_.TakeValues();
+  }
+  void Start(uint64_t generation) {
+    puller_.Start(
+        {.job = JobId(1), .generation = Generation(generation), .go_on = true});
+  }
+  // The second server breaks while it is asked, the first answers.
+  void BreakSecond() {
+    const auto pulls = Pump();
+    ASSERT_EQ(pulls.size(), 2);
+    puller_.Reply(pulls[0].id, ReplyTo(pulls[0], PullResult::kValues),
+                  &routes_);
+    EXPECT_TRUE(puller_.Failed(pulls[1].id));
+    routes_.Broke(ServerId(1), now_);
+  }
+};
+
+TEST_F(GoingOnTest, TakesWhatIsAwayFromThePullBefore) {
+  Start(1);
+  BreakSecond();
+  EXPECT_TRUE(Pump().empty());
+  ASSERT_EQ(puller_.state(), Puller::State::kDone);
+  EXPECT_EQ(puller_.TakeValues()->updates, (std::vector<int64_t>{0, 0, 2, 3}));
+  // The next asks again once the pause is over.
+  Start(1);
+  now_ = routes_.NextRetry(now_);
+  EXPECT_EQ(Pump().size(), 2);
+}
+
+TEST_F(GoingOnTest, TakesNothingOfAnotherGeneration) {
+  Start(2);
+  BreakSecond();
+  EXPECT_TRUE(Pump().empty());
+  EXPECT_EQ(puller_.state(), Puller::State::kPulling);
+}
+
+TEST_F(GoingOnTest, WaitsForAServerThatHasNoRoomButAnswers) {
+  Start(1);
+  routes_.Failed(ServerId(1), now_);
+  EXPECT_EQ(Pump().size(), 1);
+  EXPECT_EQ(puller_.state(), Puller::State::kPulling);
+}
+
+TEST_F(GoingOnTest, AsksWhoServesAPartitionAndGoesOn) {
+  Start(1);
+  routes_.Forget(PartitionId(3));
+  const auto pulls = Pump();
+  ASSERT_EQ(pulls.size(), 2);
+  for (const SendPull& pull : pulls) {
+    puller_.Reply(pull.id, ReplyTo(pull, PullResult::kValues), &routes_);
+  }
+  ASSERT_EQ(puller_.state(), Puller::State::kDone);
+  EXPECT_EQ(puller_.TakeValues()->updates[3], 3);
+}
+
 }  // namespace
 }  // namespace ebb::client

@@ -6,27 +6,6 @@ namespace ebb::client {
 
 namespace {
 
-// The part of the batch's sums that one partition is due.
-PushSegment SegmentFor(const Pusher::Order& order, PartitionId partition,
-                       Term term) {
-  const JobPlan& plan = order.record.plan;
-  const int32_t p = partition.value();
-  PushSegment segment;
-  segment.partition = partition;
-  segment.term = term;
-  if (order.values != nullptr)
-    segment.pulled_updates = order.values->updates[p];
-  if (!order.result.gradient.empty()) {
-    const auto [first, last] = plan.ParameterRange(partition);
-    segment.gradient = order.result.gradient.Sub(first * 4, (last - first) * 4);
-  }
-  if (!order.skip && plan.oracle_width > 0) {
-    const int64_t bytes = plan.oracle_width * int64_t{8};
-    segment.oracle = order.result.oracle.Sub(p * bytes, bytes);
-  }
-  return segment;
-}
-
 // All of the request but its segments; takes the next number in its sequence.
 void FillIn(const Pusher::Order& order, Routes::Server* server,
             PushRequest* request) {
@@ -68,35 +47,69 @@ void Pusher::Queue(const Order& order, const BatchPtr& batch,
       {push, server->address, std::move(request), order.timeout});
 }
 
-bool Pusher::Send(const Order& order, ItemProgress* progress, Routes* routes,
+PushSegment Pusher::SegmentFor(const Order& order, PartitionId partition) {
+  const JobPlan& plan = order.record.plan;
+  const int32_t p = partition.value();
+  PushSegment segment;
+  segment.partition = partition;
+  if (order.values != nullptr)
+    segment.pulled_updates = order.values->updates[p];
+  if (!order.result.gradient.empty()) {
+    const auto [first, last] = plan.ParameterRange(partition);
+    segment.gradient = order.result.gradient.Sub(first * 4, (last - first) * 4);
+  }
+  if (!order.skip && plan.oracle_width > 0) {
+    const int64_t bytes = plan.oracle_width * int64_t{8};
+    segment.oracle = order.result.oracle.Sub(p * bytes, bytes);
+  }
+  return segment;
+}
+
+bool Pusher::Send(const Order& order, LeasedItem* held, Routes* routes,
                   ClientActions* out) {
-  auto batch = std::make_shared<Batch>(Batch{order.run});
-  std::map<ServerId, std::vector<PushSegment>> pushes;
-  std::map<ServerId, int64_t> bytes;
+  std::vector<PushSegment> segments;
   for (int32_t i = 0; i < order.record.plan.partitions; ++i) {
     const PartitionId p(i);
-    const Routes::Route& route = routes->at(p);
-    if (progress->sent(p) != order.run.begin || route.term == Term()) continue;
-    PushSegment segment = SegmentFor(order, p, route.term);
-    auto& segments = pushes[route.server];
+    if (held->Next(p) != order.run.begin || held->SharePending(p)) continue;
+    if (routes->at(p).term != Term()) segments.push_back(SegmentFor(order, p));
+  }
+  if (segments.empty()) return false;
+  SendTo(order, std::move(segments), false, held, routes, out);
+  return true;
+}
+
+void Pusher::SendShares(const Order& order, std::vector<PushSegment> shares,
+                        LeasedItem* held, Routes* routes, ClientActions* out) {
+  SendTo(order, std::move(shares), true, held, routes, out);
+}
+
+void Pusher::SendTo(const Order& order, std::vector<PushSegment> segments,
+                    bool share, LeasedItem* held, Routes* routes,
+                    ClientActions* out) {
+  auto batch = std::make_shared<Batch>(Batch{order.run});
+  batch->share = share;
+  std::map<ServerId, std::vector<PushSegment>> pushes;
+  std::map<ServerId, int64_t> bytes;
+  for (PushSegment& segment : segments) {
+    const Routes::Route& route = routes->at(segment.partition);
+    segment.term = route.term;
+    auto& push = pushes[route.server];
     int64_t& sum = bytes[route.server];
-    if (!segments.empty() && sum + BytesOf(segment) > push_bytes_) {
+    if (!push.empty() && sum + BytesOf(segment) > push_bytes_) {
       Queue(order, batch, &routes->server(route.server), route.server,
-            std::exchange(segments, {}));
+            std::exchange(push, {}));
       sum = 0;
     }
     sum += BytesOf(segment);
-    segments.push_back(std::move(segment));
-    progress->Sent(p, order.run.end);
+    held->progress.Sent(segment.partition, order.run.end);
     ++batch->unanswered;
+    push.push_back(std::move(segment));
   }
-  if (pushes.empty()) return false;
   batches_.push_back(batch);
-  for (auto& [id, segments] : pushes) {
-    Queue(order, batch, &routes->server(id), id, std::move(segments));
+  for (auto& [id, push] : pushes) {
+    Queue(order, batch, &routes->server(id), id, std::move(push));
     Fill(&windows_[id], out);
   }
-  return true;
 }
 
 void Pusher::Fill(Window* window, ClientActions* out) const {

@@ -28,7 +28,6 @@
 
 #include "absl/time/time.h"
 #include "client/actions.h"
-#include "client/item_progress.h"
 #include "client/leased_items.h"
 #include "client/routes.h"
 #include "common/ids.h"
@@ -43,6 +42,7 @@ class Pusher {
     LeasedItems::Run run;
     int32_t unanswered = 0;  // Segments.
     bool refused = false;
+    bool share = false;  // Kept while the servers were away.
   };
   using BatchPtr = std::shared_ptr<Batch>;
 
@@ -68,12 +68,20 @@ class Pusher {
   Pusher(int64_t push_bytes, int64_t window_bytes)
       : push_bytes_(push_bytes), window_bytes_(window_bytes) {}
 
-  // Pushes to the partitions whose `sent` is where the batch begins, as far as
-  // their place was ever known; `progress` is the item's. What has no room in
-  // a window yet is sent by Pump. False: there is no such partition, and
-  // nothing was done.
-  bool Send(const Order& order, ItemProgress* progress, Routes* routes,
+  // The part of the batch's sums that one partition is due, without a term.
+  static PushSegment SegmentFor(const Order& order, PartitionId partition);
+
+  // Pushes to the partitions that are to be sent the batch next, as far as
+  // their place was ever known; `held` is the item. What has no room in a
+  // window yet is sent by Pump. False: there is no such partition, and nothing
+  // was done.
+  bool Send(const Order& order, LeasedItem* held, Routes* routes,
             ClientActions* out);
+  // Pushes shares of the item to their partitions, which are to be sent them
+  // next and whose places are known. All of them have the order's run; of its
+  // result the ledger and the loss are used.
+  void SendShares(const Order& order, std::vector<PushSegment> shares,
+                  LeasedItem* held, Routes* routes, ClientActions* out);
 
   // Sends what has room now.
   void Pump(ClientActions* out);
@@ -102,6 +110,8 @@ class Pusher {
     std::deque<SendPush> waiting;
   };
 
+  void SendTo(const Order& order, std::vector<PushSegment> segments, bool share,
+              LeasedItem* held, Routes* routes, ClientActions* out);
   void Queue(const Order& order, const BatchPtr& batch, Routes::Server* server,
              ServerId id, std::vector<PushSegment> segments);
   // Sends of those that wait what has room.

@@ -22,7 +22,7 @@ constexpr ItemId kItem{0, 0};
 // Two partitions, one on each of two servers.
 class PusherTest : public testing::Test {
  protected:
-  PusherTest() : progress_(kItem, 6, {}, 2), routes_(2) {
+  PusherTest() : held_{ItemProgress(kItem, 6, {}, 2), {}, {}}, routes_(2) {
     record_.id = JobId(7);
     record_.plan.parameters = 4;
     record_.plan.block_floats = 2;
@@ -41,7 +41,7 @@ class PusherTest : public testing::Test {
     ClientActions actions;
     pusher_.Send(
         {.record = record_, .run = {kItem, begin, end}, .result = result_},
-        &progress_, &routes_, &actions);
+        &held_, &routes_, &actions);
     std::vector<SendPush> pushes;
     for (ClientAction& action : actions) {
       pushes.push_back(std::get<SendPush>(std::move(action)));
@@ -55,7 +55,7 @@ class PusherTest : public testing::Test {
   }
 
   JobRecord record_;
-  ItemProgress progress_;
+  LeasedItem held_;
   Routes routes_;
   ComputeResult result_;
   Pusher pusher_{1 << 20, 1 << 20};
@@ -87,7 +87,7 @@ TEST_F(PusherTest, NumbersThePushesToAServerWithinItsIncarnation) {
 }
 
 TEST_F(PusherTest, GoesOnlyToPartitionsThatStandAtTheBatch) {
-  progress_.Sent(PartitionId(0), 2);
+  held_.progress.Sent(PartitionId(0), 2);
   const std::vector<SendPush> pushes = Send(0, 2);
   ASSERT_THAT(pushes, SizeIs(1));
   EXPECT_EQ(pushes[0].id.server, kB);
@@ -127,7 +127,9 @@ TEST_F(PusherTest, WhatIsGivenUpIsRefusedAndNotAwaited) {
 class PushWindowTest : public testing::Test {
  protected:
   explicit PushWindowTest(int64_t window = 32)
-      : progress_(kItem, 6, {}, 4), routes_(4), pusher_(16, window) {
+      : held_{ItemProgress(kItem, 6, {}, 4), {}, {}},
+        routes_(4),
+        pusher_(16, window) {
     record_.id = JobId(7);
     record_.plan.parameters = 8;
     record_.plan.block_floats = 2;
@@ -153,7 +155,7 @@ class PushWindowTest : public testing::Test {
     ClientActions actions;
     pusher_.Send(
         {.record = record_, .run = {kItem, begin, end}, .result = result_},
-        &progress_, &routes_, &actions);
+        &held_, &routes_, &actions);
     return Sent(actions);
   }
   std::vector<int64_t> Pump() {
@@ -170,7 +172,7 @@ class PushWindowTest : public testing::Test {
   }
 
   JobRecord record_;
-  ItemProgress progress_;
+  LeasedItem held_;
   Routes routes_;
   ComputeResult result_;
   Pusher pusher_;

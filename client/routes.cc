@@ -26,6 +26,7 @@ Routes::Changes Routes::Update(const Placement& placement) {
     server.session = session;
     RetryAt(id, &server, absl::InfinitePast());
     server.failures = 0;
+    server.answers = true;
   }
   for (const ServerAddress& address : placement.servers) {
     const auto it = servers_.find(address.server);

@@ -30,6 +30,8 @@ class Routes {
     // Of this worker's pushes to this life of the server.
     int64_t incarnation = 0;
     int64_t next_sequence = 0;
+    // It answered what was asked last, or is another life since.
+    bool answers = true;
     // After a failure nothing is sent before this.
     absl::Time retry_at = absl::InfinitePast();
     int failures = 0;
@@ -73,9 +75,21 @@ class Routes {
   }
   // Above every incarnation used so far.
   int64_t unused_incarnation() const;
-  // Nothing reaches it: try again later, with back-off.
+  // It has no room: try again later, with back-off.
   void Failed(ServerId id, absl::Time now);
-  void Answered(ServerId id) { servers_.at(id).failures = 0; }
+  // Nothing reaches it: the same.
+  void Broke(ServerId id, absl::Time now) {
+    servers_.at(id).answers = false;
+    Failed(id, now);
+  }
+  void Answered(ServerId id) {
+    servers_.at(id).failures = 0;
+    servers_.at(id).answers = true;
+  }
+  // Nobody is known to serve the partition, or who does so does not answer.
+  bool Away(PartitionId p) const {
+    return !at(p).known || !server(at(p).server).answers;
+  }
 
  private:
   void RetryAt(ServerId id, Server* server, absl::Time time);

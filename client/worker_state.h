@@ -10,6 +10,15 @@
 
 namespace ebb::client {
 
+// What servers that were away made of it.
+struct LocalSteps {
+  int64_t batches = 0;  // Of which something was kept.
+  int64_t applied = 0;  // Shares: by all of their partitions; …
+  int64_t refused = 0;  // … not by all.
+  // Examples of held items that a server came back without.
+  int64_t taken_back = 0;
+};
+
 struct WorkerState {
   const ClientOptions options;
   bool connected = false;    // To the scheduler.
@@ -21,6 +30,7 @@ struct WorkerState {
   int64_t held_bytes = 0;  // By the computer, beside values and gradients.
   // There is room for the values of an evaluation, or for those of a batch.
   bool evaluates_alone = false;
+  LocalSteps local_steps;
 };
 
 }  // namespace ebb::client

@@ -75,6 +75,9 @@ constexpr Plant kPlants[] = {
      "pushes are put in order by their numbers alone"},
     {"server_without_its_folder_is_let_in",
      "a server gets back partitions that only a folder has which it has not"},
+    {"share_begins_where_the_partition_is",
+     "what was kept for a server that was away is pushed as from where that "
+     "comes back"},
     {"snapshot_not_pinned", "an evaluation reads the newest values"},
     {"takeover_without_copies",
      "a partition is taken over by a server that does not have its copies"},

@@ -125,6 +125,21 @@ TEST_F(PartitionTest, AppliesAllTablesOfAPushTogether) {
   EXPECT_EQ(p->ledger().Total().count, 2);
 }
 
+TEST_F(PartitionTest, APushOfSeveralBatchesWeighsAsMuchAsTheirsTogether) {
+  auto together = Make(Record());
+  ASSERT_EQ(Apply(together.get(), Push(0, 0, 4, 6)), Verdict::kApplied);
+  EXPECT_THAT(Floats(together->Values()), ElementsAre(3, 4, 5, 6, 7, 8));
+  EXPECT_EQ(together->marks().mark({0, 0}), 4);
+  EXPECT_EQ(together->ledger().Total(), ExpectedRow({0, 0}, 0, 4));
+  EXPECT_EQ(together->updates(), 1);
+  // Part of it came before: all of it is refused, and the rest fits.
+  auto apart = Make(Record());
+  ASSERT_EQ(Apply(apart.get(), Push(0, 0, 2, 2)), Verdict::kApplied);
+  EXPECT_EQ(Apply(apart.get(), Push(0, 0, 4, 6)), Verdict::kOverlap);
+  ASSERT_EQ(Apply(apart.get(), Push(0, 2, 4, 4)), Verdict::kApplied);
+  EXPECT_EQ(Floats(apart->Values()), Floats(together->Values()));
+}
+
 TEST_F(PartitionTest, APayloadCutInTheMiddleOfAFloatIsAppliedRight) {
   auto p = Make(Record());
   PushRequest push = Push(0, 0, 2, 2);

@@ -98,6 +98,10 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "second worker of an item done first",
         "first worker of an item done first",
         "one of an item's two workers gone",
+        "push answered overlap",
+        "batch kept for a server that is away",
+        "share of such batches applied",
+        "share of such batches refused",
 };
 
 }  // namespace

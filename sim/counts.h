@@ -105,6 +105,10 @@ enum class Probe {
   kBackupWon,
   kBackupLost,
   kBackupAlone,
+  kOverlapAnswered,
+  kLocalBatch,
+  kShareApplied,
+  kShareRefused,
   kCount,
 };
 

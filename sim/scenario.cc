@@ -160,6 +160,11 @@ Scenario DrawScenario(uint64_t seed) {
       s.scheduler.takeover_after = absl::Milliseconds(turns.Between(50, 300));
     }
   }
+  Rng local = rng.Fork(8);
+  if (s.plan.consistency.kind == ConsistencyKind::kAsp && local.Chance(0.8)) {
+    s.plan.consistency.local_steps =
+        static_cast<int32_t>(local.Between(1, local.Chance(0.5) ? 3 : 16));
+  }
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   Rng pace = rng.Fork(7);
   s.slow_worker = pace.Chance(0.3);
@@ -206,6 +211,9 @@ std::string Scenario::Describe() const {
       ", batch ", plan.batch_by_epoch[0], ", ", consistency);
   if (how.max_staleness_updates >= 0) {
     absl::StrAppend(&text, ", staleness at most ", how.max_staleness_updates);
+  }
+  if (how.local_steps > 0) {
+    absl::StrAppend(&text, ", local steps at most ", how.local_steps);
   }
   if (plan.evaluate_every > 0) {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);

@@ -20,6 +20,7 @@ void WorkerNode::OnStart() {
   options.session = session_;
   options.name = name();
   core_ = std::make_unique<client::TrainingCore>(std::move(options));
+  counted_ = {};
   Connect(absl::Milliseconds(1));
 }
 
@@ -74,7 +75,17 @@ void WorkerNode::Drain() {
 
 // --- Actions -----------------------------------------------------------------
 
+void WorkerNode::CountLocalSteps() {
+  const client::LocalSteps before =
+      std::exchange(counted_, core_->local_steps());
+  Counts& counts = world_->counts();
+  counts.Add(Probe::kLocalBatch, counted_.batches - before.batches);
+  counts.Add(Probe::kShareApplied, counted_.applied - before.applied);
+  counts.Add(Probe::kShareRefused, counted_.refused - before.refused);
+}
+
 void WorkerNode::Carry(client::ClientActions actions) {
+  CountLocalSteps();
   for (client::ClientAction& action : actions) {
     if (!Survives()) return;
     if (auto* send = std::get_if<client::SendScheduler>(&action)) {

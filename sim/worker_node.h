@@ -48,6 +48,7 @@ class WorkerNode final : public ClientNode {
 
  private:
   void Carry(client::ClientActions actions);
+  void CountLocalSteps();
   void SendScheduler(const WorkerToScheduler& message);
   void SendPush(client::SendPush action);
   void SendPull(client::SendPull action);
@@ -73,6 +74,7 @@ class WorkerNode final : public ClientNode {
   int64_t batch_ = 0;
   absl::Time batch_begun_;
   absl::Duration batch_takes_;
+  client::LocalSteps counted_;
 };
 
 }  // namespace ebb::sim

@@ -178,6 +178,7 @@ absl::Status PlanConsistency(const v1::Consistency& consistency,
       break;
     case v1::Consistency::KIND_ASP:
       out.kind = ConsistencyKind::kAsp;
+      out.local_steps = static_cast<int32_t>(consistency.local_steps());
       break;
     default:
       return Invalid("consistency.kind: unknown value ", consistency.kind());

@@ -124,6 +124,14 @@ TEST(SpecificationTest, BspIsSspWithBoundZero) {
   EXPECT_EQ(plan.consistency.max_staleness_updates, 7);
 }
 
+TEST(SpecificationTest, LocalStepsAreOfAspAlone) {
+  EXPECT_EQ(PlanOf("consistency: asp\n").consistency.local_steps, 16);
+  EXPECT_EQ(PlanOf("consistency: {local_steps: 0}\n").consistency.local_steps,
+            0);
+  EXPECT_EQ(PlanOf("consistency: ssp\n").consistency.local_steps, 0);
+  EXPECT_EQ(PlanOf("consistency: rounds\n").consistency.local_steps, 0);
+}
+
 TEST(SpecificationTest, ARoundOfAnEpochHasAllItsItems) {
   const JobPlan plan = PlanOf("consistency: rounds\n");
   EXPECT_EQ(plan.shard_size, 896);

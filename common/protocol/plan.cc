@@ -48,6 +48,11 @@ absl::Status JobPlan::Validate() const {
   if (rounds() && consistency.rounds_in_memory < 1) {
     return invalid("rounds_in_memory is ", consistency.rounds_in_memory);
   }
+  const bool asp = consistency.kind == ConsistencyKind::kAsp;
+  if (consistency.local_steps < 0 || (consistency.local_steps > 0 && !asp)) {
+    return invalid("local_steps is ", consistency.local_steps,
+                   ", only asp has any");
+  }
   if (consistency.clock_bound < 0) {
     return invalid("clock bound is ", consistency.clock_bound);
   }

@@ -31,6 +31,9 @@ struct ConsistencyPlan {
   // Updates a partition may have applied between a push's pull and the push;
   // -1 is no bound.
   int64_t max_staleness_updates = -1;
+  // ASP: batches that a worker computes for the partitions of servers that are
+  // away, and keeps for them; 0: it waits (docs/decisions/0007-local-steps.md).
+  int32_t local_steps = 0;
 };
 
 // What becomes of an item that keeps killing workers, or of a batch whose

@@ -13,7 +13,8 @@ namespace ebb {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-constexpr uint32_t kVersion = 2;  // 1 had no priority, which follows the rest.
+// 1 had no priority and 2 no local steps; these follow the rest.
+constexpr uint32_t kVersion = 3;
 
 }  // namespace
 
@@ -27,9 +28,10 @@ template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, ConsistencyPlan>
 void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [kind, clock_bound, round_items, rounds_in_memory,
-         max_staleness_updates] = plan;
+         max_staleness_updates, local_steps] = plan;
   visit(kind, clock_bound, round_items, rounds_in_memory,
         max_staleness_updates);
+  static_cast<void>(local_steps);  // Behind the record: see EncodeJobRecord.
 }
 
 template <typename Struct, typename Visitor>
@@ -58,7 +60,7 @@ std::string EncodeJobRecord(const JobRecord& record) {
   std::string body;
   FieldWriter writer(&body);
   VisitFields(record, writer);
-  writer(record.plan.priority);
+  writer(record.plan.priority, record.plan.consistency.local_steps);
   return Seal(kMagic, kVersion, body);
 }
 
@@ -71,6 +73,7 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
   FieldReader reader(body);
   VisitFields(*record, reader);
   if (version >= 2) reader(record->plan.priority);
+  if (version >= 3) reader(record->plan.consistency.local_steps);
   if (!reader.done()) {
     return absl::DataLossError("stored job record: its fields do not fit");
   }

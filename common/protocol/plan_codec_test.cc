@@ -81,6 +81,7 @@ void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(p.on_nonfinite, q.on_nonfinite);
   EXPECT_EQ(p.checkpoint_interval_ms, q.checkpoint_interval_ms);
   EXPECT_EQ(p.checkpoint_keep, q.checkpoint_keep);
+  EXPECT_EQ(p.consistency.local_steps, q.consistency.local_steps);
   EXPECT_EQ(p.priority, q.priority);
 }
 
@@ -91,7 +92,18 @@ TEST(PlanCodecTest, EveryFieldComesBack) {
   ExpectSame(**back, record);
 }
 
-TEST(PlanCodecTest, StillReadsTheFirstVersion) {
+TEST(PlanCodecTest, LocalStepsComeBackAndAreOfAspAlone) {
+  JobRecord record = Unusual();
+  record.plan.consistency.local_steps = 15;
+  EXPECT_EQ(DecodeJobRecord(EncodeJobRecord(record)).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  record.plan.consistency.kind = ConsistencyKind::kAsp;
+  const auto back = DecodeJobRecord(EncodeJobRecord(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ExpectSame(**back, record);
+}
+
+TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   // Written by hand from docs/formats/job-record.md, the checksum apart:
   // job 5 "j", 1 epoch of 2 examples in shards of 2, batches of 1 (signed
   // numbers are doubled), everything else as small as can be.
@@ -140,9 +152,14 @@ TEST(PlanCodecTest, StillReadsTheFirstVersion) {
   EXPECT_EQ(plan.on_nonfinite, PoisonPolicy::kSkip);
   EXPECT_EQ(plan.checkpoint_interval_ms, 1000);
   EXPECT_EQ(plan.priority, 0);
-  // The second version has the priority behind all that.
-  EXPECT_EQ(EncodeJobRecord(**record),
-            Seal("EBBJ", 2, body + std::string(1, 0)));
+  // The second version has the priority behind all that (-3), the third the
+  // local steps behind it.
+  const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ((*second)->plan.priority, -3);
+  EXPECT_EQ((*second)->plan.consistency.local_steps, 0);
+  EXPECT_EQ(EncodeJobRecord(**second),
+            Seal("EBBJ", 3, body + "\x05" + std::string(1, 0)));
 }
 
 TEST(PlanCodecTest, RefusesEveryTruncationAndEveryFlippedByte) {
@@ -181,9 +198,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 2, "", stored);
+  const auto body = Unseal("EBBJ", 3, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 2, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 3, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

@@ -27,7 +27,7 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
               kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 1);
-static_assert(kFields<JobPlan> == 20 && kFields<ConsistencyPlan> == 5 &&
+static_assert(kFields<JobPlan> == 20 && kFields<ConsistencyPlan> == 6 &&
               kFields<JobRecord> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
               kFields<ServerAddress> == 2);
@@ -203,6 +203,7 @@ v1::Plan ToProto(const JobPlan& plan) {
   consistency->set_rounds_in_memory(plan.consistency.rounds_in_memory);
   consistency->set_max_staleness_updates(
       plan.consistency.max_staleness_updates);
+  consistency->set_local_steps(plan.consistency.local_steps);
   message.set_min_workers(plan.min_workers);
   message.set_max_workers(plan.max_workers);
   message.set_evaluate_every(plan.evaluate_every);
@@ -390,6 +391,7 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
   plan.consistency.round_items = consistency.round_items();
   plan.consistency.rounds_in_memory = consistency.rounds_in_memory();
   plan.consistency.max_staleness_updates = consistency.max_staleness_updates();
+  plan.consistency.local_steps = consistency.local_steps();
   plan.min_workers = message.min_workers();
   plan.max_workers = message.max_workers();
   plan.evaluate_every = message.evaluate_every();

@@ -88,6 +88,8 @@ TEST(ConvertHostileTest, RefusesPlansThatNoJobCanHave) {
   ExpectPlanRefused("clock_bound: 11", "clock_bound: -1", "clock bound");
   ExpectPlanRefused("max_staleness_updates: 14", "max_staleness_updates: -2",
                     "max_staleness_updates is -2");
+  ExpectPlanRefused("max_staleness_updates: 14", "local_steps: 1",
+                    "local_steps is 1");
   ExpectPlanRefused("min_workers: 15", "min_workers: -1", "Plan.min_workers");
   ExpectPlanRefused("checkpoint_interval_ms: 19", "checkpoint_interval_ms: 0",
                     "Plan.checkpoint_interval_ms");

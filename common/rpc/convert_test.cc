@@ -169,6 +169,13 @@ TEST(ConvertTest, EachConsistencyKindSurvives) {
   }
 }
 
+TEST(ConvertTest, LocalStepsSurvive) {
+  JobPlan plan = TestPlan();
+  plan.consistency.kind = ConsistencyKind::kAsp;
+  plan.consistency.local_steps = 22;
+  EXPECT_EQ(FromProto(ToProto(plan))->consistency.local_steps, 22);
+}
+
 TEST(ConvertTest, PushHeaderSurvives) {
   PushRequest request;
   request.job = JobId(1);

@@ -76,6 +76,8 @@ class ProcessCluster {
   const std::string& address() const { return address_; }
   Daemon& scheduler() { return *scheduler_; }
   Daemon& ps(int i) { return *servers_[i]; }
+  CountingComputer& computer() { return computer_; }
+  client::ClientShell& worker() { return *worker_; }
   std::string state_folder(int i) const;
   rpc::SchedulerAdminClient Admin() {
     return rpc::SchedulerAdminClient(address_);

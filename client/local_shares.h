@@ -1,0 +1,63 @@
+// What a worker computed for one item while servers were away: for each of
+// their partitions one sum over a run of whole batches, which is pushed as one
+// when somebody serves the partition again
+// (docs/decisions/0007-local-steps.md).
+//
+// A share is not sent, so a broken stream or a new term takes nothing from it:
+// it is there until the partition's mark is above where it begins.
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_LOCAL_SHARES_H_
+#define EBB_CLIENT_LOCAL_SHARES_H_
+
+#include <cstdint>
+#include <map>
+
+#include "common/ids.h"
+#include "common/protocol/ledger.h"
+#include "common/protocol/messages.h"
+
+namespace ebb::client {
+
+// Sums over the examples [begin, end) of an item, for one partition.
+struct LocalShare {
+  int64_t begin = 0;
+  int64_t end = 0;
+  // Of the oldest values that went into it; without a term.
+  PushSegment segment;
+  LedgerRow ledger;
+  double loss_sum = 0;
+};
+
+class LocalShares {
+ public:
+  bool empty() const { return shares_.empty(); }
+  const std::map<PartitionId, LocalShare>& all() const { return shares_; }
+  // Null: there is none.
+  const LocalShare* Find(PartitionId p) const;
+
+  // Adds a batch to the share of its partition, which ends where the batch
+  // begins, or begins one.
+  void Add(const LocalShare& batch);
+  // The partition has applied the item up to its mark: a share that begins
+  // below it is of no use any more.
+  void Acknowledged(PartitionId p, int64_t mark);
+  void Drop(PartitionId p) { shares_.erase(p); }
+  void Clear() { shares_.clear(); }
+
+  // Where the next batch for the partition begins, if what was sent to it ends
+  // at `sent`.
+  int64_t Next(PartitionId p, int64_t sent) const {
+    const LocalShare* share = shares_.empty() ? nullptr : Find(p);
+    return share != nullptr && share->begin == sent ? share->end : sent;
+  }
+  // Examples of the longest.
+  int64_t Longest() const;
+
+ private:
+  std::map<PartitionId, LocalShare> shares_;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_LOCAL_SHARES_H_
