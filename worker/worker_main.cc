@@ -194,11 +194,11 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   const bool drained = shell.Drain(flags.grace);
   const auto did = shell.status();
   LOG(INFO) << "worker=" << flags.name << " left batches=" << did.batches
-            << " examples=" << did.examples
             << " local_batches=" << did.local_steps.batches
             << " shares_applied=" << did.local_steps.applied
             << " shares_refused=" << did.local_steps.refused
-            << " taken_back=" << did.local_steps.taken_back;
+            << " taken_back=" << did.local_steps.taken_back
+            << " examples=" << did.examples;
   if (!drained) {
     // Its batch goes on; whoever gets the item begins where the servers say.
     LOG(WARNING) << "worker=" << flags.name << " was not done after "
