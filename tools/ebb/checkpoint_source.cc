@@ -287,7 +287,37 @@ absl::StatusOr<VersionInfo> InfoOf(const JobPlan& plan,
                      summary.value_bytes, summary.written_us / 1000};
 }
 
-class FolderSource final : public CheckpointSource {
+// What is stored of one job, without its servers.
+class StoredSource : public CheckpointSource {
+ public:
+  const JobRecord& job() const override { return *record_; }
+  JobLine line() const override { return line_; }
+  std::vector<std::string> problems() const override { return problems_; }
+
+ protected:
+  // Of the jobs found the one that is chosen; `nothing` says why there may be
+  // none.
+  absl::Status Take(const StoredJobs& jobs, const std::string& folder,
+                    const std::string& choice, absl::string_view nothing) {
+    if (jobs.empty() && !problems_.empty()) {
+      return absl::DataLossError(problems_.front());
+    }
+    if (jobs.empty()) {
+      return absl::NotFoundError(absl::StrCat(folder, " ", nothing));
+    }
+    EBB_ASSIGN_OR_RETURN(const server::StoredJob* job,
+                         Choose(jobs, folder, choice));
+    record_ = job->record;
+    line_ = {job->generation, job->rollback};
+    return absl::OkStatus();
+  }
+
+  JobRecordPtr record_;
+  JobLine line_;
+  std::vector<std::string> problems_;
+};
+
+class FolderSource final : public StoredSource {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointSource>> Open(
       const std::string& folder, const std::string& choice) {
@@ -312,25 +342,13 @@ class FolderSource final : public CheckpointSource {
       }
       source->stores_[name] = *std::move(store);
     }
-    if (jobs.empty() && !source->problems_.empty()) {
-      return absl::DataLossError(source->problems_.front());
-    }
-    if (jobs.empty()) {
-      return absl::NotFoundError(absl::StrCat(
-          folder,
-          " holds no checkpoint: name the folder of an ebb run, or the "
-          "--state-dir of an ebb-ps"));
-    }
-    EBB_ASSIGN_OR_RETURN(const server::StoredJob* job,
-                         Choose(jobs, folder, choice));
-    source->record_ = job->record;
-    source->line_ = {job->generation, job->rollback};
+    constexpr absl::string_view kNothing =
+        "holds no checkpoint: name the folder of an ebb run, or the "
+        "--state-dir of an ebb-ps";
+    EBB_RETURN_IF_ERROR(source->Take(jobs, folder, choice, kNothing));
     return source;
   }
 
-  const JobRecord& job() const override { return *record_; }
-  JobLine line() const override { return line_; }
-  std::vector<std::string> problems() const override { return problems_; }
   std::string WhyNoVersion() const override {
     std::vector<std::string> names;
     for (const auto& [name, store] : stores_) names.push_back(name);
@@ -375,15 +393,12 @@ class FolderSource final : public CheckpointSource {
   }
 
  private:
-  JobRecordPtr record_;
-  JobLine line_;
-  std::vector<std::string> problems_;
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
 };
 
 // --- A folder that servers shared --------------------------------------------
 
-class SharedSource final : public CheckpointSource {
+class SharedSource final : public StoredSource {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointSource>> Open(
       const std::string& folder, const std::string& choice) {
@@ -394,25 +409,13 @@ class SharedSource final : public CheckpointSource {
                          source->store_->JobsOfAll(&source->problems_));
     StoredJobs jobs;
     for (const server::StoredJob& job : all) jobs[job.record->id] = job;
-    if (jobs.empty() && !source->problems_.empty()) {
-      return absl::DataLossError(source->problems_.front());
-    }
-    if (jobs.empty()) {
-      return absl::NotFoundError(
-          absl::StrCat(folder,
-                       " is a folder of --shared-checkpoints, and "
-                       "no server has copied anything to it yet"));
-    }
-    EBB_ASSIGN_OR_RETURN(const server::StoredJob* job,
-                         Choose(jobs, folder, choice));
-    source->record_ = job->record;
-    source->line_ = {job->generation, job->rollback};
+    constexpr absl::string_view kNothing =
+        "is a folder of --shared-checkpoints, and no server has copied "
+        "anything to it yet";
+    EBB_RETURN_IF_ERROR(source->Take(jobs, folder, choice, kNothing));
     return source;
   }
 
-  const JobRecord& job() const override { return *record_; }
-  JobLine line() const override { return line_; }
-  std::vector<std::string> problems() const override { return problems_; }
   std::string WhyNoVersion() const override {
     return "no server has copied one to the folder yet";
   }
@@ -457,9 +460,6 @@ class SharedSource final : public CheckpointSource {
   }
 
  private:
-  JobRecordPtr record_;
-  JobLine line_;
-  std::vector<std::string> problems_;
   std::unique_ptr<server::FolderStore> store_;
 };
 
