@@ -48,11 +48,18 @@ absl::StatusOr<const TrainingBatch*> BatchReader::Read(ItemId item,
     PlanAheadLocked(item, end);
   }
   if (current_->state != Slot::State::kReady) {
-    current_->status = Gather(item, begin, end, &current_->batch);
+    current_->status = Gather(&current_->batch);
     current_->state = Slot::State::kReady;
   }
   if (!current_->status.ok()) return current_->status;
   return &current_->batch;
+}
+
+void BatchReader::Want(ItemId item, int64_t begin, int64_t end, Slot* slot) {
+  slot->state = Slot::State::kWanted;
+  slot->batch.item = item;
+  slot->batch.begin = begin;
+  slot->batch.end = end;
 }
 
 // What nobody has begun is faster done by the caller than waited for.
@@ -76,7 +83,7 @@ std::unique_ptr<BatchReader::Slot> BatchReader::TakeLocked(ItemId item,
   } else {
     taken = std::move(spare_.back());
     spare_.pop_back();
-    taken->state = Slot::State::kWanted;
+    Want(item, begin, end, taken.get());
   }
   return taken;
 }
@@ -102,10 +109,7 @@ void BatchReader::PlanAheadLocked(ItemId item, int64_t end) {
         slot = std::move(spare_.back());
         spare_.pop_back();
       }
-      slot->state = Slot::State::kWanted;
-      slot->batch.item = item;
-      slot->batch.begin = begin;
-      slot->batch.end = stop;
+      Want(item, begin, stop, slot.get());
       keep.push_back(std::move(slot));
     }
     begin = stop;
@@ -142,9 +146,7 @@ void BatchReader::Run() {
       }
       slot->state = Slot::State::kGathering;
     }
-    const ItemId item = slot->batch.item;
-    const int64_t begin = slot->batch.begin, end = slot->batch.end;
-    absl::Status status = Gather(item, begin, end, &slot->batch);
+    absl::Status status = Gather(&slot->batch);
     MutexLock lock(&mu_);
     slot->status = std::move(status);
     slot->state = Slot::State::kReady;
@@ -170,11 +172,9 @@ absl::StatusOr<BatchReader::OrderPtr> BatchReader::OrderOf(ItemId item) {
 
 // The ledger's row is summed over the positions that are gathered, as they
 // are: were one left out or read twice, the row would say so.
-absl::Status BatchReader::Gather(ItemId item, int64_t begin, int64_t end,
-                                 TrainingBatch* batch) {
-  batch->item = item;
-  batch->begin = begin;
-  batch->end = end;
+absl::Status BatchReader::Gather(TrainingBatch* batch) {
+  const ItemId item = batch->item;
+  const int64_t begin = batch->begin, end = batch->end;
   batch->ledger = {};
   batch->numbers.clear();
   EBB_ASSIGN_OR_RETURN(const OrderPtr order, OrderOf(item));

@@ -64,9 +64,12 @@ class BatchReader {
   };
 
   void Run();
-  absl::Status Gather(ItemId item, int64_t begin, int64_t end,
-                      TrainingBatch* batch) ABSL_LOCKS_EXCLUDED(mu_);
+  // Fills the batch whose item and positions are set. They stay as they are:
+  // who looks for a batch reads them while it is gathered.
+  absl::Status Gather(TrainingBatch* batch) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<OrderPtr> OrderOf(ItemId item) ABSL_LOCKS_EXCLUDED(mu_);
+  // Makes the slot one that nobody has begun.
+  static void Want(ItemId item, int64_t begin, int64_t end, Slot* slot);
   // The slot of this batch, ready if it was read ahead; else a spare one.
   std::unique_ptr<Slot> TakeLocked(ItemId item, int64_t begin, int64_t end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -1,0 +1,100 @@
+#include "worker/batch_reader.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "data/dataset.h"
+#include "gtest/gtest.h"
+
+namespace ebb::worker {
+namespace {
+
+constexpr int64_t kExamples = 600;
+
+class BatchReaderTest : public testing::Test {
+ protected:
+  BatchReaderTest() {
+    std::string pattern = testing::TempDir() + "batches_XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+    plan_.epochs = 4;
+    plan_.examples = kExamples;
+    plan_.shard_size = 100;
+    plan_.batch_by_epoch = {3};
+    plan_.seed = 9;
+  }
+  ~BatchReaderTest() override { std::filesystem::remove_all(folder_); }
+
+  // Example i has the one feature i.
+  data::Dataset Load() {
+    const std::string path = folder_ + "/a.csv";
+    {
+      std::ofstream out(path);
+      for (int64_t i = 0; i < kExamples; ++i) out << i << ",0\n";
+    }
+    auto dataset = data::Dataset::Load({.path = path});
+    EXPECT_TRUE(dataset.ok()) << dataset.status();
+    return *std::move(dataset);
+  }
+
+  std::string folder_;
+  JobPlan plan_;
+};
+
+// The batches that were asked for while the thread gathered them, too: under
+// ThreadSanitizer it once wrote, meanwhile, which batch it was about.
+TEST_F(BatchReaderTest, WhatWasReadAheadIsWhatWasAskedFor) {
+  const data::Dataset dataset = Load();
+  BatchReader plain(&dataset, plan_, 0);
+  for (const size_t ahead : {1, 2, 5}) {
+    BatchReader reader(&dataset, plan_, ahead);
+    for (int64_t ordinal = 0; ordinal < plan_.items(); ++ordinal) {
+      const ItemId item = plan_.ItemAt(ordinal);
+      const int64_t size = plan_.ItemSize(item);
+      for (int64_t begin = 0; begin < size;
+           begin = plan_.BatchEnd(item, begin)) {
+        const int64_t end = plan_.BatchEnd(item, begin);
+        const auto batch = reader.Read(item, begin, end);
+        ASSERT_TRUE(batch.ok()) << batch.status();
+        const auto expected = plain.Read(item, begin, end);
+        ASSERT_TRUE(expected.ok()) << expected.status();
+        EXPECT_EQ((*batch)->item, item);
+        EXPECT_EQ((*batch)->begin, begin);
+        EXPECT_EQ((*batch)->end, end);
+        EXPECT_EQ((*batch)->numbers, (*expected)->numbers);
+        EXPECT_EQ((*batch)->examples.values, (*expected)->examples.values);
+        EXPECT_EQ((*batch)->ledger, (*expected)->ledger);
+        EXPECT_EQ((*batch)->ledger.count, end - begin);
+      }
+    }
+  }
+}
+
+TEST_F(BatchReaderTest, ASkipFindsItsBatchAndDropsTheOthers) {
+  const data::Dataset dataset = Load();
+  BatchReader reader(&dataset, plan_, 3);
+  for (const int64_t begin : {0, 60, 3, 96, 99}) {
+    const int64_t end = plan_.BatchEnd({0, 2}, begin);
+    const auto batch = reader.Read({0, 2}, begin, end);
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    EXPECT_EQ((*batch)->begin, begin);
+    EXPECT_EQ((*batch)->examples.rows, end - begin);
+  }
+}
+
+TEST_F(BatchReaderTest, WhatTheItemHasNotIsRefusedAndTheNextIsRead) {
+  const data::Dataset dataset = Load();
+  BatchReader reader(&dataset, plan_, 2);
+  EXPECT_EQ(reader.Read({0, 0}, 99, 102).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(reader.Read({0, 6}, 0, 3).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(reader.Read({0, 0}, 0, 3).ok());
+}
+
+}  // namespace
+}  // namespace ebb::worker
