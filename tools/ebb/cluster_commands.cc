@@ -346,6 +346,7 @@ With fewer, those that are too many let go of the job at once: what they did
 counts, what they held is given to others. With more, workers that are there
 and have nothing of a higher priority to do join at once. Partitions move while
 training goes on; servers that join get their share by themselves.
+Whoever runs the processes starts and ends them; `ebb run` does so at once.
 Example:
   ebb scale --scheduler localhost:7000 fashion-mlp --workers 16)");
 }

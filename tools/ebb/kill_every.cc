@@ -28,6 +28,7 @@ absl::Status KillEvery::Prepare(const v1::Job& job,
 std::vector<std::string> KillEvery::Act(const RunMoment& moment,
                                         LocalCluster* cluster,
                                         RunReport* report) {
+  while (!cluster->Keeps(plan_->next().daemon)) plan_->Advance();
   const Kill& next = plan_->next();
   // One that is just coming back is killed as soon as it is there.
   if (moment.elapsed < next.after ||

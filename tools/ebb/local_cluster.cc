@@ -38,6 +38,7 @@ constexpr absl::Duration kStartLimit = absl::Seconds(20);
 // What stands for the volume that servers share: any of them may go on with
 // what another had.
 constexpr absl::string_view kSharedCheckpoints = "shared";
+constexpr absl::string_view kAddressFile = "scheduler.address";
 constexpr absl::Duration kLook = absl::Milliseconds(2);
 
 // Whether the file descriptor `info` (of /proc) is open to write.
@@ -114,17 +115,13 @@ bool LocalCluster::Kill(const std::string& daemon, const std::string& then_at) {
 }
 
 absl::Status LocalCluster::Start() {
-  const std::string address_file = folder_.File("scheduler.address");
+  const std::string address_file = folder_.File(kAddressFile);
   std::error_code ignored;
   fs::remove(address_file, ignored);
   // Of runs that are resumed, too; servers say so where it is not there.
   fs::create_directory(folder_.File(kSharedCheckpoints), ignored);
   EBB_RETURN_IF_ERROR(
-      StartOne(kSchedulerName,
-               Spec(kSchedulerName, "ebb-scheduler",
-                    {"--listen", port_.address(), "--address-file",
-                     address_file, "--state-dir", folder_.State(kSchedulerName),
-                     "--min-servers", absl::StrCat(options_.servers)})));
+      StartOne(kSchedulerName, SchedulerSpec(options_.servers)));
   EBB_RETURN_IF_ERROR(AwaitFile(address_file, kSchedulerName));
   scheduler_front_ = port_.address();
   if (options_.front) {
@@ -140,7 +137,35 @@ absl::Status LocalCluster::Start() {
   return absl::OkStatus();
 }
 
+ProcessSpec LocalCluster::SchedulerSpec(int servers) const {
+  return Spec(
+      kSchedulerName, "ebb-scheduler",
+      {"--listen", port_.address(), "--address-file",
+       folder_.File(kAddressFile), "--state-dir", folder_.State(kSchedulerName),
+       "--min-servers", absl::StrCat(servers)});
+}
+
+void LocalCluster::AwaitServers() {
+  const auto servers = std::ranges::count_if(
+      servers_, [this](int server) { return Keeps(ServerName(server)); });
+  specs_[kSchedulerName] =
+      SchedulerSpec(static_cast<int>(std::max<int64_t>(servers, 1)));
+  supervisor_.SetLater(kSchedulerName, specs_[kSchedulerName]);
+}
+
+absl::Status LocalCluster::AddServer(int server) {
+  EBB_RETURN_IF_ERROR(StartServer(server));
+  AwaitServers();
+  return absl::OkStatus();
+}
+
+void LocalCluster::DrainServer(int server) {
+  supervisor_.Stop(ServerName(server), absl::Now() + kServerGrace);
+  AwaitServers();
+}
+
 absl::Status LocalCluster::StartServer(int server) {
+  servers_.insert(server);
   const std::string name = ServerName(server);
   std::vector<std::string> arguments = {"--id",
                                         absl::StrCat(server),
@@ -192,6 +217,10 @@ void LocalCluster::RemoveWorker(const std::string& name, absl::Duration grace) {
   } else {
     supervisor_.Remove(name);
   }
+}
+
+void LocalCluster::DrainWorker(int worker) {
+  RemoveWorker(WorkerName(worker), kWorkerGrace);
 }
 
 bool LocalCluster::Terminate(const std::string& daemon, absl::Duration grace) {
@@ -289,7 +318,7 @@ absl::Status LocalCluster::Stop(std::vector<std::string>* problems) {
   machines_.clear();
   const std::vector<std::string> workers(workers_.begin(), workers_.end());
   std::vector<std::string> servers;
-  for (int i = 0; i < options_.servers; ++i) servers.push_back(ServerName(i));
+  for (const int server : servers_) servers.push_back(ServerName(server));
   EBB_RETURN_IF_ERROR(StopGroup(workers, kWorkerGrace, problems));
   EBB_RETURN_IF_ERROR(StopGroup(servers, kServerGrace, problems));
   return StopGroup({kSchedulerName}, kSchedulerGrace, problems);

@@ -93,8 +93,18 @@ class LocalCluster {
   absl::Status AddWorker(const std::string& name);
   // It leaves within `grace` (zero: it is killed) and does not come back.
   void RemoveWorker(const std::string& name, absl::Duration grace);
+  // Likewise of a server; a scheduler that starts again waits for so many
+  // servers as there are now.
+  absl::Status AddServer(int server);
+  // They get the time that they take to leave in good order.
+  void DrainServer(int server);
+  void DrainWorker(int worker);
   // Those that run now, but for those that are leaving.
   std::vector<std::string> Daemons() const { return supervisor_.Names(); }
+  // It runs, or is about to be started again.
+  bool Keeps(const std::string& daemon) const {
+    return supervisor_.Kept(daemon);
+  }
   pid_t Pid(absl::string_view daemon) const { return supervisor_.Pid(daemon); }
 
   // Ends workers, then servers, then the scheduler, each in good order: they
@@ -113,6 +123,9 @@ class LocalCluster {
                    const std::vector<std::string>& arguments) const;
   absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
   absl::Status StartServer(int server);
+  ProcessSpec SchedulerSpec(int servers) const;
+  // Of the lives of the scheduler that follow.
+  void AwaitServers();
   void AddMemory(std::vector<std::string>* arguments) const;
   // Lets the present lives of the daemons have what their machines have.
   void ApplyMachines();
@@ -128,6 +141,7 @@ class LocalCluster {
   Supervisor supervisor_;
   std::map<std::string, ProcessSpec> specs_;  // By daemon.
   std::set<std::string> workers_;             // All that there ever were.
+  std::set<int> servers_;                     // Likewise.
   std::string scheduler_front_;               // Where daemons reach it.
   std::vector<ReservedPort> server_ports_;    // Those behind a front.
 

@@ -26,6 +26,7 @@
 #include "tools/ebb/run_facts.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/run_tally.h"
+#include "tools/ebb/scale_plan.h"
 #include "tools/ebb/screen.h"
 #include "tools/ebb/signals.h"
 #include "tools/ebb/status_poller.h"
@@ -59,6 +60,8 @@ class LocalRun {
       : options_(options),
         prepared_(std::move(prepared)),
         facts_(facts),
+        scale_({facts.servers, facts.workers}, {kMostServers, kMostWorkers},
+               !(options.resume && options.workers)),
         folder_(std::move(folder)),
         signals_(std::move(signals)),
         started_(started),
@@ -102,6 +105,9 @@ class LocalRun {
   bool Turn();
   void HandleDaemons(absl::Time now);
   void HandleStatus(absl::Time now);
+  // Carries out what the job was scaled to.
+  void FollowScale(absl::Time now);
+  void NoteSize();
   void Disturb(absl::Time now);
   bool JobEnded();
   bool Audit();
@@ -119,7 +125,8 @@ class LocalRun {
 
   const RunOptions& options_;  // Not owned.
   const PreparedJob prepared_;
-  const RunFacts facts_;
+  RunFacts facts_;  // What a run that goes on with this one starts with.
+  ScalePlan scale_;
   const RunFolder folder_;
   SignalWaiter signals_;
   const absl::Time started_;
@@ -238,6 +245,7 @@ bool LocalRun::Turn() {
   if (given_up_) return false;
   HandleStatus(now);
   if (JobEnded()) return !Audit();
+  FollowScale(now);
   Disturb(now);
   if (report_.cut_short) return !Audit();
   if (now - stray_looked_ >= absl::Seconds(1)) {
@@ -289,6 +297,11 @@ void LocalRun::HandleDaemons(absl::Time now) {
   for (const DaemonEvent& event : cluster_->Poll()) {
     switch (event.kind) {
       case DaemonEvent::Kind::kDied:
+        if (const auto text = scale_.Ended(event.daemon, event.as_told)) {
+          screen_.Event(*text, now);
+          NoteSize();
+          break;
+        }
         screen_.Event(
             absl::StrCat(event.daemon, " ", event.end.ToString(),
                          event.as_told ? ", as planned" : "",
@@ -361,6 +374,47 @@ void LocalRun::HandleStatus(absl::Time now) {
   const Progress progress = CurrentProgress(polled);
   screen_.Show(progress, now);
   TakeSample(progress, now);
+}
+
+void LocalRun::NoteSize() {
+  const ClusterSize size = scale_.size();
+  if (size.servers == facts_.servers && size.workers == facts_.workers) return;
+  facts_.servers = size.servers;
+  facts_.workers = size.workers;
+  const absl::Status written = WriteFacts(folder_, facts_);
+  if (!written.ok()) Problem(written.message());
+}
+
+void LocalRun::FollowScale(absl::Time now) {
+  if (!options_.follow_scale) return;
+  const std::vector<ScaleStep> steps =
+      scale_.Next(polled_, [this](const std::string& daemon) -> int64_t {
+        return cluster_->Pid(daemon);
+      });
+  // First: whoever goes on with this run finds all that hold its model.
+  NoteSize();
+  for (const ScaleStep& step : steps) {
+    if (!step.text.empty()) screen_.Event(step.text, now);
+    if (step.kind == ScaleStep::Kind::kStart) {
+      watcher_.Await(step.daemon);
+      const absl::Status started = step.server
+                                       ? cluster_->AddServer(step.number)
+                                       : cluster_->AddWorker(step.daemon);
+      if (!started.ok()) Problem(started.message());
+    } else if (step.kind == ScaleStep::Kind::kDrain) {
+      watcher_.LetGo(step.daemon);
+      if (step.server) {
+        cluster_->DrainServer(step.number);
+      } else {
+        cluster_->DrainWorker(step.number);
+      }
+      // It was just about to be started again.
+      if (cluster_->Pid(step.daemon) == 0) {
+        const auto text = scale_.Ended(step.daemon, true);
+        if (text) screen_.Event(*text, now);
+      }
+    }
+  }
 }
 
 void LocalRun::TakeSample(const Progress& progress, absl::Time now) {

@@ -16,6 +16,10 @@
 
 namespace ebb::tools {
 
+// Processes of a cluster on this machine, at most.
+inline constexpr int kMostServers = 64;
+inline constexpr int kMostWorkers = 256;
+
 struct RunOptions {
   JobChoice job;
   // Processes. Absent: 2 servers and 3 workers, or what a resumed run had.
@@ -27,6 +31,9 @@ struct RunOptions {
   std::string folder;
   // Goes on with the run in the folder; without one, with the newest.
   bool resume = false;
+  // Starts and ends daemons as the job is scaled (ebb scale). False: somebody
+  // else decides which there are.
+  bool follow_scale = false;
   // What is done to the daemons meanwhile; null: nothing. Not owned.
   Disturbance* disturbance = nullptr;
   // The report is also written here; empty: only into the run's folder.

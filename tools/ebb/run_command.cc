@@ -22,6 +22,7 @@ struct Flags {
 
 int Run(Flags& flags) {
   flags.run.job = flags.job.Choice();
+  flags.run.follow_scale = true;
   KillEvery kills(flags.kill_every, flags.kill_seed);
   if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
   return RunToItsEnd(flags.run);
@@ -45,6 +46,7 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
 Starts a scheduler, servers and workers as processes, trains, audits, and ends
 them. Everything they write is in the run's folder: logs, checkpoints, metrics,
 report.html. Ctrl-C ends it in good order; --resume goes on from there.
+`ebb scale` starts and ends servers and workers while it trains.
 Exit code: 0 good; 1 incomplete, audit not exact, a daemon died, an `expect:`
 missed, ...; 2 a wrong flag or job file, nothing started; 130 interrupted.
 Example:

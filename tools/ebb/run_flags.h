@@ -7,10 +7,6 @@
 
 namespace ebb::tools {
 
-// Processes of a cluster on this machine, at most.
-inline constexpr int kMostServers = 64;
-inline constexpr int kMostWorkers = 256;
-
 // --servers, --workers, --memory, --report, --run-dir, --quiet.
 void AddRunFlags(CLI::App* command, RunOptions* run);
 

@@ -48,6 +48,14 @@ std::vector<Notice> StatusWatcher::Update(const v1::GetStatusResponse& status,
   return notices;
 }
 
+void StatusWatcher::LetGo(const std::string& daemon) {
+  let_go_.insert(daemon);
+  lives_.erase(daemon);
+  std::erase_if(servers_, [&](const auto& server) {
+    return ServerName(server.first) == daemon;
+  });
+}
+
 void StatusWatcher::WatchScheduler(const v1::GetStatusResponse& status,
                                    absl::Time now,
                                    std::vector<Notice>* notices) {
@@ -64,6 +72,10 @@ void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
                                  absl::Time now, std::vector<Notice>* notices) {
   for (const v1::ServerStatus& server : status.servers()) {
     const std::string name = ServerName(server.server());
+    if (let_go_.contains(name)) {
+      servers_.erase(server.server());
+      continue;
+    }
     const auto known = servers_.find(server.server());
     const bool was_there = known != servers_.end() && known->second.connected;
     if (server.connected()) servers_heard_.insert(server.server());
@@ -114,7 +126,7 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
   }
   if (now < settled_) KeepUnheard(&workers, &held);
   for (const auto& [session, name] : workers_) {
-    if (workers.contains(session)) continue;
+    if (workers.contains(session) || let_go_.contains(name)) continue;
     std::string had;
     for (const auto& [item, held_then] : held_) {
       if (held_then.worker != name) continue;

@@ -32,6 +32,11 @@ class StatusWatcher {
   std::vector<Notice> Update(const v1::GetStatusResponse& status,
                              absl::Time now);
 
+  // From now on it is no news that the daemon is gone: it was told to, and
+  // somebody else speaks of it. Until it is awaited.
+  void LetGo(const std::string& daemon);
+  void Await(const std::string& daemon) { let_go_.erase(daemon); }
+
  private:
   struct Item {
     int32_t epoch = 0;
@@ -75,6 +80,7 @@ class StatusWatcher {
   std::set<uint64_t> workers_heard_;
   std::map<int32_t, int> partitions_;  // Of a server, when it last had any.
   std::map<int32_t, std::string> problems_;
+  std::set<std::string> let_go_;
   int evaluations_ = 0;
   int quarantined_ = 0;
   v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;

@@ -239,5 +239,35 @@ TEST(KillPlanTest, TakesRolesInTurnOncePerPeriodAsTheSeedSays) {
   EXPECT_TRUE(differs);
 }
 
+TEST_F(StatusWatcherTest, WhoIsLetGoIsNotLost) {
+  Hold(AddWorker(1, "worker-0"), 2, 17, 1280);
+  v1::ServerStatus* server = status_.add_servers();
+  server->set_server(3);
+  server->set_connected(true);
+  server->set_session(7);
+  EXPECT_THAT(Update(), IsEmpty());
+  watcher_.LetGo("worker-0");
+  watcher_.LetGo("ps-3");
+  status_.clear_workers();
+  server->set_connected(false);
+  EXPECT_THAT(Update(), IsEmpty());
+  status_.clear_servers();
+  EXPECT_THAT(Update(), IsEmpty());
+
+  // They are awaited again, and then lost like any other.
+  watcher_.Await("worker-0");
+  watcher_.Await("ps-3");
+  AddWorker(2, "worker-0");
+  server = status_.add_servers();
+  server->set_server(3);
+  server->set_connected(true);
+  server->set_session(8);
+  EXPECT_THAT(Update(), IsEmpty());
+  status_.clear_workers();
+  server->set_connected(false);
+  EXPECT_THAT(Update(), ElementsAre("ps-3 lost; its 0 partitions wait for it",
+                                    "worker-0 lost"));
+}
+
 }  // namespace
 }  // namespace ebb::tools

@@ -33,6 +33,10 @@ absl::Status Supervisor::Start(absl::string_view daemon,
   return absl::OkStatus();
 }
 
+void Supervisor::SetLater(absl::string_view daemon, const ProcessSpec& later) {
+  if (Daemon* entry = Find(daemon)) entry->later = later;
+}
+
 std::vector<DaemonEvent> Supervisor::Poll(absl::Time now) {
   std::vector<DaemonEvent> events;
   for (auto& [name, daemon] : daemons_) {
@@ -181,6 +185,11 @@ void Supervisor::StartNoMore(absl::string_view daemon) {
 bool Supervisor::Running(absl::string_view daemon) const {
   const Daemon* entry = Find(daemon);
   return entry != nullptr && entry->process.has_value();
+}
+
+bool Supervisor::Kept(absl::string_view daemon) const {
+  const Daemon* entry = Find(daemon);
+  return entry != nullptr && !entry->stopped;
 }
 
 pid_t Supervisor::Pid(absl::string_view daemon) const {

@@ -87,6 +87,9 @@ class Supervisor {
   absl::Status Start(absl::string_view daemon, const ProcessSpec& first,
                      const ProcessSpec& later, absl::Time now);
 
+  // The lives that follow are started by `later` from now on.
+  void SetLater(absl::string_view daemon, const ProcessSpec& later);
+
   // Notices deaths, and starts what is due. Does not block.
   std::vector<DaemonEvent> Poll(absl::Time now);
   // When Poll has something to start or to kill; infinite: nothing.
@@ -114,6 +117,8 @@ class Supervisor {
   void Remove(absl::string_view daemon);
 
   bool Running(absl::string_view daemon) const;
+  // It was started, and neither stopped nor removed: it runs, or will again.
+  bool Kept(absl::string_view daemon) const;
   // 0: it does not run.
   pid_t Pid(absl::string_view daemon) const;
   std::vector<pid_t> Pids() const;

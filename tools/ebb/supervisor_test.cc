@@ -443,5 +443,21 @@ TEST_F(SupervisorTest, ADeathBeforeTheOrderWasNotTold) {
   EXPECT_FALSE(event.told);
 }
 
+TEST_F(SupervisorTest, ALaterLifeMayBeAnother) {
+  Supervisor supervisor(RestartPolicy{});
+  const ProcessSpec first = Shell("kill -9 $$");
+  ASSERT_TRUE(supervisor.Start("one", first, first, now_).ok());
+  supervisor.SetLater("one", Shell("echo another; exit 2"));
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
+  EXPECT_TRUE(supervisor.Kept("one"));  // It is about to come back.
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+  EXPECT_EQ(NextEvent(&supervisor).end.exit_code, 2);
+  EXPECT_EQ(LogText(), "another\n");
+  supervisor.Stop("one");
+  EXPECT_FALSE(supervisor.Kept("one"));
+  EXPECT_FALSE(supervisor.Kept("two"));
+}
+
 }  // namespace
 }  // namespace ebb::tools
