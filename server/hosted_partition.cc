@@ -60,4 +60,19 @@ void HostedPartition::ResetReport() {
   changed_versions = false;
 }
 
+void HostedPartition::DropValues() {
+  values.reset();
+  room = {};
+  to_load.clear();
+  listing = false;
+  load_waits = false;
+  incoming.reset();
+  base_durable = false;
+  cut_wanted = false;
+  durable.reset();
+  unsaved.clear();
+  changed.clear();
+  changed_durable.clear();
+}
+
 }  // namespace ebb::server

@@ -5,17 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "absl/container/btree_set.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
-#include "server/cut.h"
 #include "server/incoming_move.h"
 #include "server/memory/block_pool.h"
+#include "server/outgoing_move.h"
 #include "server/partition.h"
 #include "server/pending_push.h"
 #include "server/store/checkpoint_store.h"
@@ -28,17 +26,6 @@ struct HostedPartition {
   struct QueuedSegment {
     PendingPushPtr push;
     size_t segment;
-  };
-
-  // The source's side of a move, until the term ends.
-  struct OutgoingMove {
-    Term new_term;
-    std::map<uint64_t, CutBlock> blocks;  // Of the cut fetched last.
-  };
-  // A cut that is asked for while an update runs.
-  struct ParkedFetch {
-    uint64_t token;
-    FetchRequest request;
   };
 
   // Served: its values are here, in a term that was granted.
@@ -55,6 +42,11 @@ struct HostedPartition {
                                                 const StoredJob& job);
   // A registration said all of it.
   void ResetReport();
+
+  // Forgets its values and all that depends on them: loads, copies on their
+  // way here, marks that are stored. Not its versions and terms; and nothing
+  // waits for them any more (HostedJob::DropPartition).
+  void DropValues();
 
   // For its values, from before they are loaded or copied until they go.
   PromisedBlocks room;
@@ -80,11 +72,9 @@ struct HostedPartition {
   absl::btree_set<ItemId> unsaved;  // Changed since the last cut.
   std::optional<MarkSet> durable;
 
-  // Moves (hosted_job_moves.cc).
-  bool frozen = false;  // Nothing is judged any more in this term.
-  std::optional<OutgoingMove> outgoing;
-  std::vector<ParkedFetch> parked_fetches;
-  std::unique_ptr<IncomingMove> incoming;
+  // Moves.
+  OutgoingMove outgoing;  // Whatever is asked for in the present term.
+  std::unique_ptr<IncomingMove> incoming;  // Null: none is under way.
 
   // To be reported.
   absl::btree_set<ItemId> changed;

@@ -30,6 +30,15 @@ void PendingPush::Answer(size_t segment, Verdict verdict, int64_t mark,
   if (--unanswered_ == 0) Reply(out);
 }
 
+void PendingPush::AnswerAll(Verdict verdict,
+                            absl::FunctionRef<Term(PartitionId)> term,
+                            ServerActions* out) {
+  if (request_.segments.empty()) return Reply(out);
+  for (size_t i = 0; i < request_.segments.size(); ++i) {
+    Answer(i, verdict, 0, term(request_.segments[i].partition), out);
+  }
+}
+
 void PendingPush::Reply(ServerActions* out) {
   out->push_back(ReplyPush{token_, std::move(reply_)});
 }

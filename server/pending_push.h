@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
 #include "server/actions.h"
@@ -24,6 +25,10 @@ class PendingPush {
   // Once for each segment; the last one appends the reply to `out`.
   void Answer(size_t segment, Verdict verdict, int64_t mark, Term term,
               ServerActions* out);
+  // All segments the same, as none has been answered yet; `term` is this
+  // server's of a partition.
+  void AnswerAll(Verdict verdict, absl::FunctionRef<Term(PartitionId)> term,
+                 ServerActions* out);
   // What a push without segments is answered with.
   void Reply(ServerActions* out);
 

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/pending_push.h"
+#include "server/pull_handler.h"
 
 namespace ebb::server {
 
@@ -43,11 +45,10 @@ void ServerCore::OnSchedulerConnected(absl::Time now, ServerActions* out) {
   message.leaving = leaving_;
   std::set<ServerId> servers;
   for (auto& [id, job] : jobs_) {
-    job.DropIncoming();
     servers.insert(job.stored().known_servers.begin(),
                    job.stored().known_servers.end());
     message.jobs.push_back(job.Registration());
-    job.ResetReport();
+    job.OnNewSession();
   }
   message.known_servers.assign(servers.begin(), servers.end());
   out->push_back(SendScheduler{std::move(message)});
@@ -157,49 +158,14 @@ void ServerCore::Handle(const LeaveNow& leave, absl::Time now,
   if (leave.session == options_.session) may_leave_ = true;
 }
 
-namespace {
-
-// A push or pull of a job that is not served here.
-PushReply UnknownJob(const ServerOptions& options, const PushRequest& push) {
-  PushReply reply;
-  reply.job = push.job;
-  reply.generation = push.generation;
-  reply.server = options.id;
-  reply.server_session = options.session;
-  reply.worker = push.stamp.worker;
-  reply.incarnation = push.incarnation;
-  reply.sequence = push.sequence;
-  reply.item = push.item;
-  for (const PushSegment& segment : push.segments) {
-    reply.segments.push_back(
-        {segment.partition, Verdict::kWrongPlacement, 0, Term()});
-  }
-  return reply;
-}
-
-PullReply UnknownJob(const ServerOptions& options, const PullRequest& pull) {
-  PullReply reply;
-  reply.job = pull.job;
-  reply.generation = pull.generation;
-  reply.server = options.id;
-  reply.server_session = options.session;
-  reply.worker = pull.stamp.worker;
-  reply.request = pull.request;
-  for (const PullSegmentRequest& segment : pull.segments) {
-    PullSegment& answer = reply.segments.emplace_back();
-    answer.partition = segment.partition;
-    answer.result = PullResult::kWrongPlacement;
-  }
-  return reply;
-}
-
-}  // namespace
-
 void ServerCore::OnPush(uint64_t token, PushRequest push, absl::Time now,
                         ServerActions* out) {
   HostedJob* job = Find(push.job);
   if (job == nullptr || draining_) {  // The last cut must be the last.
-    out->push_back(ReplyPush{token, UnknownJob(options_, push)});
+    const Generation generation = push.generation;
+    PendingPush(token, std::move(push), generation, options_)
+        .AnswerAll(
+            Verdict::kWrongPlacement, [](PartitionId) { return Term(); }, out);
     return;
   }
   job->Push(token, std::move(push), now, out);
@@ -210,7 +176,8 @@ void ServerCore::OnPull(uint64_t token, PullRequest pull, absl::Time now,
                         ServerActions* out) {
   HostedJob* job = Find(pull.job);
   if (job == nullptr) {
-    out->push_back(ReplyPull{token, UnknownJob(options_, pull)});
+    out->push_back(ReplyPull{token, ReplyToAll(options_, pull.generation, pull,
+                                               PullResult::kWrongPlacement)});
     return;
   }
   job->Pull(token, std::move(pull), now, out);

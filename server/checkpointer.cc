@@ -1,0 +1,177 @@
+#include "server/checkpointer.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+
+namespace ebb::server {
+
+namespace {
+
+constexpr absl::Duration kRetry = absl::Seconds(1);
+// More versions than these are not written between a server's registration and
+// the grant of a rollback.
+constexpr size_t kKeptForRollback = 8;
+
+}  // namespace
+
+void Checkpointer::Begin(absl::Time now) {
+  if (next_checkpoint_ != absl::InfiniteFuture()) return;
+  next_checkpoint_ =
+      now + absl::Milliseconds(job_.plan().checkpoint_interval_ms);
+}
+
+void Checkpointer::Want() {
+  for (auto& [id, hosted] : job_.partitions) {
+    if (hosted.values != nullptr && !hosted.unsaved.empty()) {
+      hosted.cut_wanted = true;
+    }
+  }
+}
+
+std::vector<RoundVersion> Checkpointer::KeepVersions(absl::Time until) {
+  keep_until_ = std::max(keep_until_, until);
+  std::vector<RoundVersion> kept;
+  for (const auto& [id, hosted] : job_.partitions) {
+    const auto usable =
+        hosted.versions.OfTheLine(job_.stored.generation, job_.stored.rollback);
+    kept.insert(kept.end(), usable.begin(), usable.end());
+  }
+  return kept;
+}
+
+bool Checkpointer::Start(absl::Time now, ServerActions* out) {
+  if (writing() || now < retry_at_) return false;
+  // The partition that waits longest is the one with the fewest versions of
+  // its term: a first version before a second.
+  PartitionId best;
+  const HostedPartition* chosen = nullptr;
+  for (const auto& [id, hosted] : job_.partitions) {
+    if (!hosted.cut_wanted || hosted.values == nullptr) continue;
+    if (chosen == nullptr || hosted.next_sequence < chosen->next_sequence) {
+      best = id;
+      chosen = &hosted;
+    }
+  }
+  if (chosen == nullptr) return false;
+  writing_ = Writing{.partition = best};
+  if (!chosen->busy) OnIdle(best, out);
+  return true;
+}
+
+void Checkpointer::OnIdle(PartitionId id, ServerActions* out) {
+  if (!writing_ || writing_->partition != id || writing_->cut_taken) return;
+  TakeCut(&job_.partitions[id], out);
+}
+
+void Checkpointer::OnDropped(PartitionId id) {
+  if (!writing_ || writing_->partition != id || writing_->cut_taken) return;
+  writing_.reset();  // Nobody would take this cut any more.
+}
+
+void Checkpointer::TakeCut(HostedPartition* hosted, ServerActions* out) {
+  Writing& writing = *writing_;
+  writing.cut_taken = true;
+  writing.key = {job_.stored.record->id, job_.stored.generation,
+                 writing.partition, hosted->term, hosted->next_sequence++};
+  writing.marks = hosted->values->marks();
+  if (job_.plan().rounds()) writing.rounds = hosted->values->rounds();
+  writing.items = std::exchange(hosted->unsaved, {});
+  hosted->cut_wanted = false;
+  if (EBB_PLANTED(retention_by_count)) {
+    hosted->versions.Add(writing.key, {});  // Not stored yet, and counts.
+    Prune(hosted, absl::InfiniteFuture(), out);
+  }
+  Cut cut = hosted->values->TakeCut();
+  if (EBB_PLANTED(values_copied_after_the_marks) && hosted->durable) {
+    cut.marks = hosted->durable->Encode();
+  }
+  out->push_back(WriteVersion{writing.key, std::move(cut)});
+}
+
+void Checkpointer::VersionWritten(const VersionKey& key,
+                                  const absl::Status& status, absl::Time now,
+                                  ServerActions* out) {
+  if (!writing_ || !writing_->cut_taken || writing_->key != key) {
+    // The copy of a move that was given up while it was stored.
+    if (status.ok()) out->push_back(DeleteVersions{{key}});
+    return;
+  }
+  Writing written = *std::exchange(writing_, std::nullopt);
+  if (!status.ok()) return Failed(std::move(written), status, now, out);
+  job_.problem.clear();
+  HostedPartition& hosted = job_.partitions[key.partition];
+  if (hosted.OwnedElsewhere()) {
+    out->push_back(ForgetPartition{key.job, key.partition, key.term});
+    return;
+  }
+  hosted.versions.Add(key, written.rounds);
+  hosted.changed_versions = true;
+  const bool current = hosted.values != nullptr && hosted.term == key.term &&
+                       job_.stored.generation == key.generation;
+  if (!current) {
+    if (hosted.values != nullptr) hosted.unsaved.merge(written.items);
+    return;
+  }
+  hosted.durable = std::move(written.marks);
+  Prune(&hosted, now, out);
+  if (!hosted.base_durable) {
+    hosted.base_durable = true;
+    job_.Register({key.partition}, out);
+  } else {
+    hosted.changed_durable.merge(written.items);
+    job_.report_at_once = job_.report_at_once || job_.plan().rounds() ||
+                          hosted.durable->Complete();
+  }
+}
+
+void Checkpointer::Failed(Writing failed, const absl::Status& why,
+                          absl::Time now, ServerActions* out) {
+  if (job_.problem != why.message()) {
+    job_.Complain(std::string(why.message()), ServerProblem::kDisk);
+    out->push_back(LogEvent{absl::StrCat(
+        "checkpoint of partition ", failed.partition.value(), " failed: ",
+        job_.problem, "; the version before is intact, trying again")});
+  }
+  HostedPartition& hosted = job_.partitions[failed.partition];
+  if (hosted.values != nullptr) {
+    hosted.unsaved.merge(failed.items);
+    hosted.cut_wanted = true;
+  }
+  retry_at_ = now + kRetry;
+}
+
+void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,
+                         ServerActions* out) {
+  if (now < keep_until_) return;  // The next does it.
+  auto keep = static_cast<size_t>(std::max(1, job_.plan().checkpoint_keep));
+  // Others are behind what is kept here: a rollback may be decided just now,
+  // and may name any of these.
+  if (job_.plan().rounds() && hosted->values != nullptr &&
+      hosted->values->rounds().oldest > job_.rounds.closed_everywhere) {
+    keep += kKeptForRollback;
+  }
+  auto dropped = hosted->versions.Prune(keep, job_.stored.generation,
+                                        job_.stored.rollback);
+  if (!dropped.empty()) out->push_back(DeleteVersions{std::move(dropped)});
+}
+
+void Checkpointer::Tick(absl::Time now) {
+  if (retry_at_ <= now) retry_at_ = absl::InfinitePast();
+  if (next_checkpoint_ <= now) {
+    next_checkpoint_ =
+        now + absl::Milliseconds(job_.plan().checkpoint_interval_ms);
+    Want();
+  }
+}
+
+absl::Time Checkpointer::NextTick() const {
+  if (retry_at_ == absl::InfinitePast()) return next_checkpoint_;
+  return std::min(next_checkpoint_, retry_at_);
+}
+
+}  // namespace ebb::server

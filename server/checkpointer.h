@@ -1,0 +1,80 @@
+// When a cut of a partition is taken and written as a version, what becomes of
+// it, and which versions are kept.
+//
+//   wanted ──> its turn: Start ──> between two updates: the cut ──> written
+//     ^                                                                │
+//     └────────────────── failed: a while later ───────────────────────┘
+//
+// One at a time of all the job's partitions. Decision logic only: time and
+// answers in, actions out; WriteVersion comes back as VersionWritten.
+// Thread-compatible.
+#ifndef EBB_SERVER_CHECKPOINTER_H_
+#define EBB_SERVER_CHECKPOINTER_H_
+
+#include <optional>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/marks.h"
+#include "common/protocol/plan.h"
+#include "server/actions.h"
+#include "server/job_partitions.h"
+
+namespace ebb::server {
+
+class Checkpointer {
+ public:
+  // `job` is not owned, and outlives it.
+  explicit Checkpointer(JobPartitions* job) : job_(*job) {}
+
+  // From the first partition on: a checkpoint each interval.
+  void Begin(absl::Time now);
+  // One now, of all partitions that changed since their last cut.
+  void Want();
+  // See HostedJob.
+  std::vector<RoundVersion> KeepVersions(absl::Time until);
+
+  // Begins with the next version that is wanted, if any. The cut follows at
+  // once or when the partition's running update is done.
+  bool Start(absl::Time now, ServerActions* out);
+  // A cut is being written, or waits for its partition's running update.
+  bool writing() const { return writing_.has_value(); }
+  // The partition's update is done: a cut that waits for it is taken.
+  void OnIdle(PartitionId id, ServerActions* out);
+  // The partition's values go: gives up the turn of a cut that still waits.
+  void OnDropped(PartitionId id);
+  void VersionWritten(const VersionKey& key, const absl::Status& status,
+                      absl::Time now, ServerActions* out);
+
+  void Tick(absl::Time now);
+  absl::Time NextTick() const;
+
+ private:
+  struct Writing {
+    PartitionId partition;
+    VersionKey key;
+    bool cut_taken = false;
+    std::optional<MarkSet> marks;
+    std::optional<RoundSpan> rounds;
+    // Changed between the last cut and this one.
+    absl::btree_set<ItemId> items;
+  };
+
+  void TakeCut(HostedPartition* hosted, ServerActions* out);
+  void Failed(Writing failed, const absl::Status& why, absl::Time now,
+              ServerActions* out);
+  void Prune(HostedPartition* hosted, absl::Time now, ServerActions* out);
+
+  JobPartitions& job_;
+  std::optional<Writing> writing_;
+  absl::Time next_checkpoint_ = absl::InfiniteFuture();
+  absl::Time retry_at_ = absl::InfinitePast();
+  absl::Time keep_until_ = absl::InfinitePast();
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_CHECKPOINTER_H_

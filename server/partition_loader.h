@@ -1,0 +1,68 @@
+// How a partition of a job that was granted to this server gets its values:
+//
+//   granted ──> listing ──> loading ──(a version, or initial values)──> served
+//      │   (a shared folder)  │  ^
+//      └──────────────────────┘  └──(damaged: the version before)
+//
+// What may pass (no memory, no store) is tried again after a while.
+//
+// Decision logic only: time and answers in, actions out; LoadVersion comes back
+// as Loaded, ListVersions as Listed. Thread-compatible.
+#ifndef EBB_SERVER_PARTITION_LOADER_H_
+#define EBB_SERVER_PARTITION_LOADER_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "server/actions.h"
+#include "server/cut.h"
+#include "server/job_partitions.h"
+#include "server/partition.h"
+#include "server/store/checkpoint_store.h"
+
+namespace ebb::server {
+
+class PartitionLoader {
+ public:
+  // `job` is not owned, and outlives it.
+  explicit PartitionLoader(JobPartitions* job) : job_(*job) {}
+
+  // Each returns true when the partition is served from now on.
+
+  // Of the partition nothing is here, and it has been granted.
+  bool Begin(PartitionId id, absl::Time now, ServerActions* out);
+  bool Listed(PartitionId id, absl::StatusOr<PartitionInventory> inventory,
+              absl::Time now, ServerActions* out);
+  bool Loaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
+              ServerActions* out);
+  bool TryAgain(PartitionId id, absl::Time now, ServerActions* out);
+
+  // Those to TryAgain, once each.
+  std::vector<PartitionId> TakeDue(absl::Time now);
+  absl::Time NextTick() const { return retry_at_; }
+
+ private:
+  void List(PartitionId id, HostedPartition* hosted, ServerActions* out);
+  bool Load(PartitionId id, HostedPartition* hosted, absl::Time now,
+            ServerActions* out);
+  bool LoadNext(PartitionId id, HostedPartition* hosted, absl::Time now,
+                ServerActions* out);
+  bool CannotUse(const VersionKey& key, HostedPartition* hosted,
+                 const absl::Status& why, absl::Time now, ServerActions* out);
+  // No version is worse for it: the same is tried again after a while.
+  void LoadLater(HostedPartition* hosted, const absl::Status& why,
+                 absl::Time now, ServerActions* out);
+  void Serve(PartitionId id, HostedPartition* hosted,
+             std::unique_ptr<Partition> values, ServerActions* out);
+
+  JobPartitions& job_;
+  absl::Time retry_at_ = absl::InfiniteFuture();
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_PARTITION_LOADER_H_

@@ -1,0 +1,166 @@
+#include "server/pull_handler.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "common/plant.h"
+
+namespace ebb::server {
+
+PullReply ReplyToAll(const ServerOptions& options, Generation generation,
+                     const PullRequest& pull, PullResult result) {
+  PullReply reply;
+  reply.job = pull.job;
+  reply.generation = generation;
+  reply.server = options.id;
+  reply.server_session = options.session;
+  reply.worker = pull.stamp.worker;
+  reply.request = pull.request;
+  reply.segments.resize(pull.segments.size());
+  for (size_t i = 0; i < pull.segments.size(); ++i) {
+    reply.segments[i].partition = pull.segments[i].partition;
+    reply.segments[i].result = result;
+  }
+  return reply;
+}
+
+void PullHandler::Learn(const WorkerStamp& stamp, ServerActions* out) {
+  const int64_t before = gate_.min_clock();
+  gate_.Learn(stamp);
+  if (gate_.min_clock() != before) Release(out);
+}
+
+void PullHandler::Pull(uint64_t token, PullRequest pull, absl::Time now,
+                       ServerActions* out) {
+  const int64_t before = gate_.min_clock();
+  gate_.Learn(pull.stamp);
+  // A worker has one pull at a time: its earlier one is not waited for.
+  if (const auto earlier = parked_.TakeOf(pull.stamp.worker)) {
+    ReplyWait(*earlier, out);
+  }
+  if (auto reply = Try(pull)) {
+    out->push_back(ReplyPull{token, *std::move(reply)});
+  } else {
+    if (pull.stamp.joined > gate_.view()) {
+      AskForView(pull.stamp.joined, now, out);
+    }
+    parked_.Park({token, std::move(pull), now + job_.options.pull_park});
+  }
+  if (gate_.min_clock() != before) Release(out);
+}
+
+// Once, however many pulls wait for it: each that still waits after
+// `pull_park` comes again, and then it may be asked for again.
+void PullHandler::AskForView(ViewNumber joined, absl::Time now,
+                             ServerActions* out) {
+  if (joined <= asked_view_ && now < ask_view_again_) return;
+  asked_view_ = std::max(asked_view_, joined);
+  ask_view_again_ = now + job_.options.pull_park;
+  out->push_back(SendScheduler{ViewRequest{job_.stored.record->id}});
+}
+
+std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
+  const auto same = [&](PullResult result) {
+    return ReplyToAll(job_.options, job_.stored.generation, pull, result);
+  };
+  if (pull.generation != job_.stored.generation) {
+    return same(PullResult::kWrongGeneration);
+  }
+  const bool gated = job_.plan().consistency.kind == ConsistencyKind::kSsp &&
+                     pull.snapshot == 0;
+  if (gated) {
+    switch (gate_.Ask(pull.stamp, pull.target_clock)) {
+      case SspGate::Answer::kOpen:
+        clock_lead_ =
+            std::max(clock_lead_, pull.target_clock - gate_.min_clock());
+        break;
+      case SspGate::Answer::kClosed:
+        return std::nullopt;
+      case SspGate::Answer::kUnknownView:
+        return std::nullopt;
+      case SspGate::Answer::kNotInView:
+        return same(PullResult::kNotInView);
+    }
+  }
+  PullReply reply = same(PullResult::kValues);
+  for (size_t i = 0; i < pull.segments.size(); ++i) {
+    PullSegment& segment = reply.segments[i];
+    segment.term = job_.TermOf(segment.partition);
+    const Partition* values = job_.Values(segment.partition);
+    if (values == nullptr || segment.term != pull.segments[i].term) {
+      segment.result = PullResult::kWrongPlacement;
+      continue;
+    }
+    segment.updates = values->updates();
+    if (!Fill(pull, *values, &segment)) return std::nullopt;
+  }
+  return reply;
+}
+
+// False: the partition does not have the round's value.
+bool PullHandler::Fill(const PullRequest& pull, const Partition& values,
+                       PullSegment* segment) const {
+  if (pull.snapshot != 0) {
+    auto snapshot = values.SnapshotValues(pull.snapshot);
+    segment->result = snapshot ? PullResult::kValues : PullResult::kNoSnapshot;
+    if (snapshot) segment->values = *std::move(snapshot);
+    return true;
+  }
+  if (!job_.plan().rounds()) {
+    segment->values = values.Values();
+    return true;
+  }
+  if (pull.round < 0 || pull.round >= job_.plan().RoundCount()) {
+    segment->result = PullResult::kInvalid;
+    return true;
+  }
+  if (pull.round < job_.rounds.closed_everywhere &&
+      !EBB_PLANTED(pull_of_a_closed_round_parks)) {
+    segment->result = PullResult::kClosed;
+    return true;
+  }
+  auto held = values.RoundValues(pull.round);
+  if (held) {
+    segment->values = *std::move(held);
+    return true;
+  }
+  // Not closed here yet; or the value is gone, and the job rolls back.
+  return false;
+}
+
+void PullHandler::SetView(const ViewUpdate& view, ServerActions* out) {
+  // A view that is not newer releases nobody; each pull that still lacks one
+  // would ask for it again, and the answers would multiply.
+  if (gate_.SetView(view)) Release(out);
+}
+
+void PullHandler::ReplyWait(const ParkedPull& parked,
+                            ServerActions* out) const {
+  out->push_back(
+      ReplyPull{parked.token, ReplyToAll(job_.options, job_.stored.generation,
+                                         parked.request, PullResult::kWait)});
+}
+
+void PullHandler::Release(ServerActions* out) {
+  parked_.TakeIf([&](const ParkedPull& parked) {
+    auto reply = Try(parked.request);
+    if (!reply) return false;
+    out->push_back(ReplyPull{parked.token, *std::move(reply)});
+    return true;
+  });
+}
+
+void PullHandler::Tick(absl::Time now, ServerActions* out) {
+  parked_.TakeIf([&](const ParkedPull& parked) {
+    if (parked.deadline > now) return false;
+    ReplyWait(parked, out);
+    return true;
+  });
+}
+
+void PullHandler::Close(ServerActions* out) {
+  Tick(absl::InfiniteFuture(), out);
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,71 @@
+// What becomes of the pulls of one job: each is answered at once with values
+// or a reason why not, or is parked until a clock, a view or a round lets it
+// go, or it has waited long enough and is answered "wait".
+//
+// Decision logic only: messages and time in, actions out. Thread-compatible.
+#ifndef EBB_SERVER_PULL_HANDLER_H_
+#define EBB_SERVER_PULL_HANDLER_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "server/actions.h"
+#include "server/job_partitions.h"
+#include "server/parked_pulls.h"
+#include "server/ssp_gate.h"
+
+namespace ebb::server {
+
+// An answer with the same result for every partition that is asked for.
+PullReply ReplyToAll(const ServerOptions& options, Generation generation,
+                     const PullRequest& pull, PullResult result);
+
+class PullHandler {
+ public:
+  // `job` is not owned, and outlives it.
+  explicit PullHandler(const JobPartitions* job)
+      : job_(*job), gate_(job->plan().consistency.clock_bound) {}
+
+  void Pull(uint64_t token, PullRequest pull, absl::Time now,
+            ServerActions* out);
+  // A worker says how far it is: lets go who waited for it.
+  void Learn(const WorkerStamp& stamp, ServerActions* out);
+  void SetView(const ViewUpdate& view, ServerActions* out);
+  // Answers what need not wait (any more). After every change of values, terms
+  // or rounds.
+  void Release(ServerActions* out);
+  // Answers all that wait with "wait".
+  void Close(ServerActions* out);
+  // Nobody answers what the scheduler was asked for before.
+  void OnNewSession() { asked_view_ = ViewNumber(); }
+
+  // The same for those that have waited long enough.
+  void Tick(absl::Time now, ServerActions* out);
+  absl::Time NextTick() const { return parked_.NextDeadline(); }
+
+  // The largest lead of a clock over the slowest that it has let through.
+  int64_t clock_lead() const { return clock_lead_; }
+
+ private:
+  // nullopt: it must wait.
+  std::optional<PullReply> Try(const PullRequest& pull);
+  bool Fill(const PullRequest& pull, const Partition& values,
+            PullSegment* segment) const;
+  void AskForView(ViewNumber joined, absl::Time now, ServerActions* out);
+  void ReplyWait(const ParkedPull& parked, ServerActions* out) const;
+
+  const JobPartitions& job_;
+  SspGate gate_;
+  int64_t clock_lead_ = 0;
+  // The newest view asked for, and when it may be asked for again.
+  ViewNumber asked_view_;
+  absl::Time ask_view_again_ = absl::InfinitePast();
+  ParkedPulls parked_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_PULL_HANDLER_H_

@@ -1,0 +1,223 @@
+#include "server/push_handler.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+
+namespace ebb::server {
+
+namespace {
+
+constexpr size_t kMaxStalenessBucket = 1024;
+// Every push goes to all partitions, so one of them knows all losses.
+constexpr PartitionId kLossesAt(0);
+// Enough for a mean that does not jump, few enough to be of now; and no more
+// than an epoch.
+constexpr int64_t kRecentBatches = 32;
+
+}  // namespace
+
+bool PushHandler::Push(uint64_t token, PushRequest push, absl::Time now,
+                       ServerActions* out) {
+  const auto pending = std::make_shared<PendingPush>(
+      token, std::move(push), job_.stored.generation, job_.options);
+  const PushRequest& request = pending->request();
+  if (request.generation != job_.stored.generation) {
+    Refuse(pending, Verdict::kWrongGeneration, out);
+    return false;
+  }
+  if (request.server_session != job_.options.session) {
+    Refuse(pending, Verdict::kWrongPlacement, out);
+    return false;
+  }
+  const auto outcome = intake_.Arrive(pending, now);
+  for (const PendingPushPtr& old : outcome.superseded) {
+    Refuse(old, Verdict::kSuperseded, out);
+  }
+  for (const PendingPushPtr& refused : outcome.refused) {
+    CountRefused(absl::StrCat("a worker has more than ",
+                              job_.options.push_window,
+                              " pushes under way, and the first is missing"));
+    Refuse(refused, Verdict::kBusy, out);
+  }
+  for (const PendingPushPtr& ready : outcome.ready) Admit(ready, out);
+  return true;
+}
+
+void PushHandler::Refuse(const PendingPushPtr& push, Verdict verdict,
+                         ServerActions* out) {
+  push->AnswerAll(
+      verdict, [&](PartitionId id) { return job_.TermOf(id); }, out);
+}
+
+void PushHandler::Admit(const PendingPushPtr& push, ServerActions* out) {
+  const auto& segments = push->request().segments;
+  if (segments.empty()) return push->Reply(out);
+  if (admitted_ >= job_.options.push_limit) {
+    CountRefused(absl::StrCat(job_.options.push_limit,
+                              " pushes wait already: updates are slower"));
+    Refuse(push, Verdict::kBusy, out);
+    return;
+  }
+  // Answering the last segment ends the push, so first all are queued.
+  std::vector<HostedPartition*> touched;
+  std::vector<size_t> misplaced;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const auto it = job_.partitions.find(segments[i].partition);
+    if (it == job_.partitions.end() || it->second.values == nullptr ||
+        it->second.term != segments[i].term) {
+      misplaced.push_back(i);
+      continue;
+    }
+    it->second.queue.push_back({push, i});
+    ++admitted_;
+    touched.push_back(&it->second);
+  }
+  for (const size_t i : misplaced) {
+    push->Answer(i, Verdict::kWrongPlacement, 0,
+                 job_.TermOf(segments[i].partition), out);
+  }
+  for (HostedPartition* hosted : touched) RunQueue(hosted, out);
+}
+
+void PushHandler::RunQueue(HostedPartition* hosted, ServerActions* out) {
+  while (!hosted->busy && hosted->values != nullptr) {
+    if (hosted->queue.empty()) return;
+    if (hosted->outgoing.frozen() && !EBB_PLANTED(frozen_source_goes_on)) {
+      return;
+    }
+    const HostedPartition::QueuedSegment next =
+        std::move(hosted->queue.front());
+    hosted->queue.pop_front();
+    --admitted_;
+    hosted->busy = StartUpdate(hosted, next, out);
+  }
+}
+
+// Judges the segment; returns true when its update runs now.
+bool PushHandler::StartUpdate(HostedPartition* hosted,
+                              const HostedPartition::QueuedSegment& next,
+                              ServerActions* out) {
+  const PushRequest& push = next.push->request();
+  const PushSegment& segment = push.segments[next.segment];
+  if (segment.term != hosted->term) {
+    next.push->Answer(next.segment, Verdict::kWrongPlacement, 0, hosted->term,
+                      out);
+    return false;
+  }
+  const Judgement judgement =
+      hosted->values->Judge(push, segment, job_.rounds.closed_everywhere);
+  Verdict verdict = judgement.verdict;
+  if (verdict == Verdict::kApplied) {
+    auto update = hosted->values->Prepare(push, segment);
+    if (update.ok()) {
+      CountStaleness(hosted->values->updates() - segment.pulled_updates);
+      hosted->running = next;
+      out->push_back(RunUpdate{
+          {job_.stored.record->id, hosted->values, *std::move(update)}});
+      return true;
+    }
+    if (absl::IsInvalidArgument(update.status())) {
+      verdict = Verdict::kInvalid;
+      job_.Complain(std::string(update.status().message()),
+                    ServerProblem::kOther);
+    } else {
+      verdict = Verdict::kBusy;
+      CountRefused(std::string(update.status().message()));
+    }
+  }
+  next.push->Answer(next.segment, verdict, judgement.mark, hosted->term, out);
+  return false;
+}
+
+PushHandler::Done PushHandler::UpdateDone(UpdateTask task, ServerActions* out) {
+  const PartitionId id = task.partition->id();
+  HostedPartition& hosted = job_.partitions[id];
+  if (hosted.values != task.partition || !hosted.busy) return Done::kDropped;
+  const HostedPartition::QueuedSegment running =
+      std::exchange(hosted.running, {});
+  const PushRequest& push = running.push->request();
+  const int64_t round_before = hosted.values->open_round();
+  const int64_t mark = hosted.values->Commit(std::move(task.update));
+  hosted.busy = false;
+  hosted.unsaved.insert(push.item);
+  hosted.changed.insert(push.item);
+  ++statistics_.updates;
+  if (id == kLossesAt && !push.skip) {
+    recent_loss_.Add(
+        push.loss_sum, push.end - push.begin,
+        std::min(job_.plan().examples,
+                 kRecentBatches * job_.plan().BatchSize(push.item)));
+  }
+  running.push->Answer(running.segment, Verdict::kApplied, mark,
+                       push.segments[running.segment].term, out);
+  const bool closed_round = hosted.values->open_round() != round_before;
+  // A round waits for its last example, and the job for its last.
+  if (closed_round ||
+      (job_.plan().rounds() && hosted.values->marks().Full(push.item))) {
+    job_.report_at_once = true;
+  }
+  return closed_round ? Done::kClosedRound : Done::kApplied;
+}
+
+void PushHandler::OnDropped(HostedPartition* hosted, ServerActions* out) {
+  // A running update ends by itself and finds other values here.
+  hosted->busy = false;
+  const auto refuse = [&](const HostedPartition::QueuedSegment& queued) {
+    queued.push->Answer(queued.segment, Verdict::kWrongPlacement, 0, Term(),
+                        out);
+  };
+  const auto running = std::exchange(hosted->running, {});
+  if (running.push != nullptr) refuse(running);
+  for (const auto& queued : std::exchange(hosted->queue, {})) {
+    --admitted_;
+    refuse(queued);
+  }
+}
+
+void PushHandler::Close(ServerActions* out) {
+  for (const PendingPushPtr& push : intake_.Drain()) {
+    Refuse(push, Verdict::kWrongPlacement, out);
+  }
+}
+
+void PushHandler::Tick(absl::Time now, ServerActions* out) {
+  for (const PendingPushPtr& push : intake_.GiveUp(now)) {
+    Refuse(push, Verdict::kSuperseded, out);
+  }
+}
+
+void PushHandler::CountRefused(std::string why) {
+  ++statistics_.refused_pushes;
+  statistics_.refusal = std::move(why);
+}
+
+void PushHandler::CountStaleness(int64_t updates) {
+  const auto bucket = static_cast<size_t>(
+      std::clamp<int64_t>(updates, 0, kMaxStalenessBucket - 1));
+  auto& histogram = statistics_.staleness;
+  if (histogram.size() <= bucket) histogram.resize(bucket + 1);
+  ++histogram[bucket];
+}
+
+ServerStatistics PushHandler::TakeStatistics() {
+  ServerStatistics statistics = std::exchange(statistics_, {});
+  statistics.loss_sum = recent_loss_.sum();
+  statistics.loss_examples = recent_loss_.examples();
+  const Partition* values = job_.Values(kLossesAt);
+  if (values == nullptr) return statistics;
+  for (const auto& [epoch, loss] : values->loss()) {
+    int64_t& reported = reported_losses_[epoch];
+    if (reported == loss.examples) continue;
+    reported = loss.examples;
+    statistics.losses.push_back({epoch, loss.loss_sum, loss.examples});
+  }
+  return statistics;
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,87 @@
+// What becomes of the pushes of one job: a worker's come in the order of their
+// sequence numbers (push_intake.h), each segment waits in its partition's
+// queue, is judged by mark at its turn, and changes the values or not; when all
+// its segments are answered, so is the push.
+//
+//   arrives ──> held (an earlier one is missing) ──> queued ──> judged
+//                                                                 │
+//   answered <── UpdateDone: values and mark change <── RunUpdate ┤
+//      ^                                                          │
+//      └───────── duplicate, gap, stale, no room, ... <───────────┘
+//
+// Decision logic only: messages and time in, actions out. Thread-compatible.
+#ifndef EBB_SERVER_PUSH_HANDLER_H_
+#define EBB_SERVER_PUSH_HANDLER_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "server/actions.h"
+#include "server/hosted_partition.h"
+#include "server/job_partitions.h"
+#include "server/pending_push.h"
+#include "server/push_intake.h"
+#include "server/recent_loss.h"
+
+namespace ebb::server {
+
+class PushHandler {
+ public:
+  // `job` is not owned, and outlives it.
+  explicit PushHandler(JobPartitions* job)
+      : job_(*job), intake_(job->options.push_window, job->options.push_hold) {}
+
+  // False: it is not for this generation in this session, and refused.
+  bool Push(uint64_t token, PushRequest push, absl::Time now,
+            ServerActions* out);
+  // One that never came here was refused: `why` is for people.
+  void CountRefused(std::string why);
+
+  enum class Done {
+    kDropped,  // The values are no longer those it was for; it is answered.
+    kApplied,
+    kClosedRound,  // Applied, too.
+  };
+  // A running update has ended. Then RunQueue.
+  Done UpdateDone(UpdateTask task, ServerActions* out);
+  // Judges what is queued for the partition until an update runs.
+  void RunQueue(HostedPartition* hosted, ServerActions* out);
+  // The partition's values go: refuses what is queued and what runs.
+  void OnDropped(HostedPartition* hosted, ServerActions* out);
+  // Refuses all that is held.
+  void Close(ServerActions* out);
+
+  // Gives up what is held for too long.
+  void Tick(absl::Time now, ServerActions* out);
+  absl::Time NextTick() const { return intake_.NextTick(); }
+
+  // What was counted since the last time.
+  bool has_statistics() const { return statistics_.updates > 0; }
+  ServerStatistics TakeStatistics();
+  // The losses that were reported before are reported again.
+  void OnNewSession() { reported_losses_.clear(); }
+
+ private:
+  void Admit(const PendingPushPtr& push, ServerActions* out);
+  void Refuse(const PendingPushPtr& push, Verdict verdict, ServerActions* out);
+  bool StartUpdate(HostedPartition* hosted,
+                   const HostedPartition::QueuedSegment& next,
+                   ServerActions* out);
+  void CountStaleness(int64_t updates);
+
+  JobPartitions& job_;
+  PushIntake intake_;
+  int64_t admitted_ = 0;  // Segments that are queued.
+  ServerStatistics statistics_;
+  RecentLoss recent_loss_;
+  // By epoch: the examples whose loss was reported.
+  std::map<int32_t, int64_t> reported_losses_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_PUSH_HANDLER_H_
