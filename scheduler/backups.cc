@@ -11,6 +11,10 @@ namespace {
 // What was computed so long ago counts for a third of what was just now.
 constexpr absl::Duration kMemory = absl::Seconds(2);
 
+// A look takes a tenth of this for each lease, so looks take a tenth of the
+// time at most. Who asks at an epoch's end asks once, so none may be missed.
+constexpr absl::Duration kLookPerLease = absl::Microseconds(10);
+
 // How much longer its worker needs for an item than who is to help. What is
 // begun costs a batch, or more where the guess is wrong; what is not, messages.
 constexpr double kIfBegun = 2;
@@ -30,20 +34,32 @@ struct Held {
 // --- Pace --------------------------------------------------------------------
 
 void Pace::Begin(int64_t examples, absl::Time now) {
-  busy_ = true;
-  heard_ = now;
+  if (examples != examples_) unheard_ = {};  // Heard of elsewhere meanwhile.
   examples_ = examples;
+  if (!busy_since_) busy_since_ = now;
+}
+
+void Pace::End(absl::Time now) {
+  if (busy_since_) unheard_ += now - *busy_since_;
+  busy_since_.reset();
 }
 
 void Pace::Heard(int64_t examples, bool waited, absl::Time now) {
-  if (!busy_) return;
-  const absl::Duration passed = waited ? absl::ZeroDuration() : now - heard_;
+  const int64_t computed =
+      std::max<int64_t>(0, examples - std::exchange(examples_, examples));
+  absl::Duration passed = std::exchange(unheard_, {});
+  if (busy_since_) passed += now - std::exchange(*busy_since_, now);
+  if (waited) {
+    // For how long is not known: it is taken to be as fast as before, or what
+    // it computed in less.
+    const auto before = PerExample();
+    if (!before) return;
+    passed = std::min(passed, *before * computed);
+  }
+  if (passed <= absl::ZeroDuration()) return;
   const double kept = std::exp(-absl::FDivDuration(passed, kMemory));
-  computed_ = computed_ * kept +
-              static_cast<double>(std::max<int64_t>(0, examples - examples_));
+  computed_ = computed_ * kept + static_cast<double>(computed);
   took_ = took_ * kept + passed;
-  heard_ = now;
-  examples_ = examples;
 }
 
 std::optional<absl::Duration> Pace::PerExample() const {
@@ -56,9 +72,9 @@ std::optional<absl::Duration> Pace::AtLeast(int64_t pending) const {
   return took_ / (computed_ + static_cast<double>(pending));
 }
 
-void Backups::Ends(SessionId worker) {
+void Backups::Ends(SessionId worker, absl::Time now) {
   const auto pace = paces_.find(worker);
-  if (pace != paces_.end()) pace->second.End();
+  if (pace != paces_.end()) pace->second.End(now);
 }
 
 void Backups::Heard(SessionId worker, int64_t examples, bool waited,
@@ -97,7 +113,8 @@ int64_t Backups::RestOf(SessionId worker, int64_t end) const {
 
 bool Backups::Due(absl::Time now) {
   if (now < next_look_) return false;
-  next_look_ = now + options_.backup_gain;
+  next_look_ = now + std::min(options_.backup_gain,
+                              kLookPerLease * leases_.held().size());
   std::erase_if(pairs_, [this](const auto& one) {
     return !leases_.backups().contains(one.first);  // One is gone.
   });

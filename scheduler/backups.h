@@ -34,8 +34,8 @@ class Pace {
  public:
   // From now on it has something to do; `examples` as it says in all its life.
   void Begin(int64_t examples, absl::Time now);
-  // It has nothing to do any more.
-  void End() { busy_ = false; }
+  // It has nothing to do any more. What it computed may be heard of only later.
+  void End(absl::Time now);
   // `waited`: for others, since it was last heard.
   void Heard(int64_t examples, bool waited, absl::Time now);
 
@@ -45,9 +45,11 @@ class Pace {
   std::optional<absl::Duration> AtLeast(int64_t pending) const;
 
  private:
-  bool busy_ = false;
-  absl::Time heard_;
-  int64_t examples_ = 0;
+  // Since when it has something to do, of what was not heard yet; and what of
+  // that lies before.
+  std::optional<absl::Time> busy_since_;
+  absl::Duration unheard_;
+  int64_t examples_ = 0;  // As last heard.
   // Of the last seconds, the latest counting most.
   double computed_ = 0;
   absl::Duration took_;
@@ -75,7 +77,7 @@ class Backups {
   void Begins(SessionId worker, int64_t examples, absl::Time now) {
     paces_[worker].Begin(examples, now);
   }
-  void Ends(SessionId worker);
+  void Ends(SessionId worker, absl::Time now);
   void Heard(SessionId worker, int64_t examples, bool waited, absl::Time now);
   void Gone(SessionId worker) { paces_.erase(worker); }
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -295,6 +296,49 @@ TEST_F(SchedulerBackupsTest, ANewSchedulerKnowsOneOfTheTwo) {
   }
   EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker));
   EXPECT_THAT(Lost(kOtherLink), ElementsAre(kFirst));
+}
+
+// In short rounds a slow worker's leases are lost before it says anything.
+TEST(PaceTest, WhatIsHeardOfLaterCountsForTheTimeItTook) {
+  const absl::Time begin = absl::FromUnixSeconds(1'000'000);
+  Pace pace;
+  for (int round = 0; round < 4; ++round) {
+    pace.Begin(0, begin + absl::Seconds(2) * round);
+    pace.End(begin + absl::Seconds(2) * round + absl::Seconds(1));
+  }
+  pace.Begin(0, begin + absl::Seconds(8));
+
+  pace.Heard(50, false, begin + absl::Seconds(9));
+
+  EXPECT_EQ(pace.PerExample(), absl::Milliseconds(100));  // 5 s, not 1 s.
+}
+
+TEST(PaceTest, WhatItDidForAnotherJobDoesNotCount) {
+  const absl::Time begin = absl::FromUnixSeconds(1'000'000);
+  Pace pace;
+  pace.Begin(0, begin);
+  pace.End(begin + absl::Seconds(1));
+  pace.Begin(1'000, begin + absl::Seconds(2));
+
+  pace.Heard(1'010, false, begin + absl::Seconds(3));
+
+  EXPECT_EQ(pace.PerExample(), absl::Milliseconds(100));
+}
+
+TEST(PaceTest, AWorkerThatWaitedIsNotTakenForAFasterOne) {
+  const absl::Time begin = absl::FromUnixSeconds(1'000'000);
+  Pace pace;
+  pace.Begin(0, begin);
+  pace.Heard(10, true, begin + absl::Seconds(1));
+  EXPECT_EQ(pace.PerExample(), std::nullopt);
+  pace.Heard(20, false, begin + absl::Seconds(2));
+
+  pace.Heard(25, true, begin + absl::Seconds(5));
+
+  EXPECT_EQ(pace.PerExample(), absl::Milliseconds(100));
+  // Waiting or not, it did 20 in a second.
+  pace.Heard(45, true, begin + absl::Seconds(6));
+  EXPECT_LT(pace.PerExample(), absl::Milliseconds(80));
 }
 
 }  // namespace

@@ -174,7 +174,7 @@ void TrainingJob::Revoke(int64_t ordinal, SessionId worker, Context* context) {
   context->ToWorker(worker,
                     LeaseLost{id(), state_.generation, plan().ItemAt(ordinal)});
   leases_.Release(ordinal, worker);
-  if (leases_.CountHeldBy(worker) == 0) backups_.Ends(worker);
+  if (leases_.CountHeldBy(worker) == 0) backups_.Ends(worker, context->now);
 }
 
 void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
@@ -214,7 +214,7 @@ void TrainingJob::JoinView(SessionId worker, int64_t own_clock,
 // A worker that holds nothing here is in no view, and no time of its passes.
 void TrainingJob::IfIdle(SessionId worker, Context* context) {
   if (leases_.CountHeldBy(worker) > 0) return;
-  backups_.Ends(worker);
+  backups_.Ends(worker, context->now);
   if (!view_.Contains(worker)) return;
   view_.Leave(worker, ViewNumber(context->numbers->Draw(context->now)));
   BroadcastView(context);
