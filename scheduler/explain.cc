@@ -124,7 +124,7 @@ class Explainer {
   }
 
   void Servers() {
-    if (core_.gathering()) {
+    if (!job_.started()) {
       std::string awaited;
       for (const auto& [id, server] : cluster_.servers) {
         if (!server.connected) absl::StrAppend(&awaited, " ", id.value());

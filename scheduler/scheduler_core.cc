@@ -376,12 +376,13 @@ void SchedulerCore::AdoptJob(const JobRegistration& registration,
       {JobKey(id, "record"), EncodeJobRecord(*registration.record)});
   jobs_[id] = std::make_unique<TrainingJob>(options_, registration.record,
                                             std::move(state));
-  if (!gathering_) jobs_[id]->Start(context);
+  // Who it names may have what this server has not.
+  if (!gathering_) late_[id] = context->now + options_.takeover_after;
 }
 
 // Every server that anybody knows has reported, or the wait is over.
 void SchedulerCore::MaybeStart(Context* context) {
-  if (!gathering_) return;
+  if (!gathering_ && late_.empty()) return;
   const auto& servers = cluster_.servers;
   const bool all =
       !servers.empty() &&
@@ -390,9 +391,13 @@ void SchedulerCore::MaybeStart(Context* context) {
   const bool enough =
       static_cast<int64_t>(servers.size()) >= options_.min_servers;
   const bool believes_its_store = EBB_PLANTED(older_store_believed);
-  if (!(all && enough) && context->now < gather_until_ && !believes_its_store) {
-    return;
-  }
+  const bool ready = (all && enough) || believes_its_store;
+  std::erase_if(late_, [&](const auto& late) {
+    if (!ready && context->now < late.second) return false;
+    if (TrainingJob* job = Find(late.first)) job->Start(context);
+    return true;
+  });
+  if (!gathering_ || (!ready && context->now < gather_until_)) return;
   gathering_ = false;
   for (auto& [id, job] : jobs_) job->Start(context);
   for (auto& [session, worker] : cluster_.workers) {
@@ -655,7 +660,7 @@ void SchedulerCore::Handle(LinkId link, const Progress& message,
   worker->clock = message.clock;
   // What it claims is settled when the servers have reported; until then it
   // goes on with it.
-  if (gathering_) return;
+  if (!job->started()) return;
   MaybeKeep(worker, message.job);
   job->Renewed(worker, message, context);
 }
@@ -876,7 +881,7 @@ void SchedulerCore::OnTick(absl::Time now, SchedulerActions* out) {
   NoteTime(now);
   Context context = MakeContext(now, out);
   const size_t first = out->size();
-  if (gathering_) MaybeStart(&context);
+  MaybeStart(&context);
   for (auto& [id, job] : jobs_) {
     for (const SessionId silent : job->Tick(&context)) {
       ForgetWorker(silent);
@@ -889,6 +894,7 @@ void SchedulerCore::OnTick(absl::Time now, SchedulerActions* out) {
 
 absl::Time SchedulerCore::NextTick() const {
   absl::Time next = gathering_ ? gather_until_ : absl::InfiniteFuture();
+  for (const auto& [id, start] : late_) next = std::min(next, start);
   for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTick());
   // While somebody wants a server's place, time is looked at often enough to
   // notice if it stood still.

@@ -181,6 +181,8 @@ class SchedulerCore {
   std::vector<StoreWrite> pending_writes_;
 
   bool gathering_ = true;
+  // Jobs that were heard of later, and when they start at the latest.
+  std::map<JobId, absl::Time> late_;
   absl::Time started_;
   absl::Time last_event_ = absl::InfinitePast();
   absl::Time gather_until_;

@@ -287,6 +287,37 @@ TEST_F(SchedulerMovesTest, TheCopyOfAMoveThatWasGivenUpIsNoClaim) {
   EXPECT_EQ(At(PartitionId(0)).owner, kServer);
 }
 
+// Bug: a scheduler without its store, which nobody reached for as long as it
+// gathers, dealt out what the first server told of before the others were
+// heard: they forgot what only they had.
+TEST_F(SchedulerMovesTest, AJobHeardOfLateWaitsForTheServersItNames) {
+  Ready();
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 1)});
+  const JobRegistration theirs = Has(PartitionId(0), term, 1);
+  JobRegistration ours = Registration(1, 1);
+  ours.partitions.erase(ours.partitions.begin());
+  const JobId id = job_;
+  Restart({});
+  Tick(SchedulerOptions().takeover_after);
+
+  RegisterServer message;
+  message.server = kServer;
+  message.session = kServerSession;
+  message.jobs = {ours};
+  message.known_servers = {kServer, kNewServer};
+  Say(kServerLink, message);
+  now_ += absl::Seconds(1);
+  Up(kNewLink, kNewServer, kNewSession, "", {theirs});
+  job_ = id;
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+  EXPECT_EQ(At(PartitionId(1)).owner, kServer);
+  const auto grant = Sent<Grant>(kNewLink);
+  ASSERT_TRUE(grant);
+  EXPECT_EQ(grant->partitions[0].parent, term);
+}
+
 // Bug: the evaluation waited for its time-out, a minute.
 TEST_F(SchedulerMovesTest, AnEvaluationBeginsAgainWhereItsValuesAreNow) {
   ServerUp();
