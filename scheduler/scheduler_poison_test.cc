@@ -7,9 +7,11 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 class SchedulerPoisonTest : public SchedulerFixture {};
@@ -45,6 +47,34 @@ TEST_F(SchedulerPoisonTest, AnItemThatAdvancesBetweenDeathsIsNot) {
     WorkerGone(kWorkerLink);
   }
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+}
+
+// Bug: the next item, which it only held, was blamed, too: one that hangs
+// workers took those after it with it.
+TEST_F(SchedulerPoisonTest, AWorkerThatHangsBlamesOneItem) {
+  Ready();
+  FromWorker(kWorkerLink, RegisterWorker{kWorker, "w"});
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 2});
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(2));
+  Tick(SchedulerOptions().lease_ttl);
+  EXPECT_THAT(job().state().failures, ElementsAre(Pair(0, 1)));
+}
+
+// Bug: as before, where the leases did not run out together.
+TEST_F(SchedulerPoisonTest, AWorkerThatHangsAndDiesBlamesOneItem) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  now_ += absl::Milliseconds(100);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 2});
+  now_ += absl::Milliseconds(100);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  ASSERT_EQ(job().leases().CountHeldBy(kWorker), 4);
+  Tick(SchedulerOptions().lease_ttl - absl::Milliseconds(200));
+  ASSERT_EQ(job().leases().CountHeldBy(kWorker), 3);
+  Tick(absl::Milliseconds(100));
+  ASSERT_EQ(job().leases().CountHeldBy(kWorker), 1);
+  WorkerGone(kWorkerLink);
+  EXPECT_THAT(job().state().failures, ElementsAre(Pair(0, 1)));
 }
 
 TEST_F(SchedulerPoisonTest, AJobPausesWhenTheLastThatCouldWorkOnItLeaves) {

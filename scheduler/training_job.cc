@@ -507,13 +507,15 @@ std::vector<SessionId> TrainingJob::Tick(Context* context) {
   if (placement_.AllRegistered()) {
     for (const auto& [ordinal, worker] : leases_.Expired(context->now)) {
       const ItemId item = plan().ItemAt(ordinal);
-      const auto held = leases_.HeldBy(worker);
+      // It worked on the lowest; the next it only held, whenever that runs out.
+      const bool first = leases_.HeldBy(worker).front() == ordinal &&
+                         std::ranges::count(silent, worker) == 0 &&
+                         !context->cluster->workers.at(worker).silent;
       leases_.Release(ordinal, worker);
       silent.push_back(worker);
       context->Log(absl::StrCat("job=", record_->name, " item=", ToString(item),
                                 " lease ran out"));
-      if (!held.empty() && held.front() == ordinal &&
-          leases_.HoldersOf(ordinal).empty()) {
+      if (first && leases_.HoldersOf(ordinal).empty()) {
         LeaseFailed({.ordinal = ordinal,
                      .position = marks_.HighestMark(item),
                      .policy = plan().on_poison,

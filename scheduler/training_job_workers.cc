@@ -382,8 +382,10 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
   for (const int64_t ordinal : held) {
     leases_.Release(ordinal, worker.session);
   }
-  if (!held.empty() && leases_.HoldersOf(held.front()).empty()) {
-    // It worked on the lowest; the next it only held.
+  if (!held.empty() && !worker.silent &&
+      leases_.HoldersOf(held.front()).empty()) {
+    // It worked on the lowest; the next it only held. A silent one worked on
+    // one whose lease ran out.
     const int64_t ordinal = held.front();
     LeaseFailed({.ordinal = ordinal,
                  .position = marks_.HighestMark(plan().ItemAt(ordinal)),
