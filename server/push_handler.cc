@@ -207,10 +207,13 @@ void PushHandler::CountStaleness(int64_t updates) {
 
 ServerStatistics PushHandler::TakeStatistics() {
   ServerStatistics statistics = std::exchange(statistics_, {});
+  const Partition* values = job_.Values(kLossesAt);
+  if (values == nullptr) {
+    recent_loss_ = {};  // Another server knows them now.
+    return statistics;
+  }
   statistics.loss_sum = recent_loss_.sum();
   statistics.loss_examples = recent_loss_.examples();
-  const Partition* values = job_.Values(kLossesAt);
-  if (values == nullptr) return statistics;
   for (const auto& [epoch, loss] : values->loss()) {
     int64_t& reported = reported_losses_[epoch];
     if (reported == loss.examples) continue;

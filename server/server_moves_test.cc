@@ -104,6 +104,9 @@ class ServerMovesTest : public testing::Test {
       } else if (auto* send = std::get_if<SendScheduler>(&action)) {
         if (auto* in = std::get_if<MovedIn>(&send->message)) moved_in_ = *in;
         if (auto* p = std::get_if<MoveProgress>(&send->message)) progress_ = *p;
+        if (auto* s = std::get_if<ServerStatistics>(&send->message)) {
+          statistics_ = *s;
+        }
       }
     }
   }
@@ -214,6 +217,7 @@ class ServerMovesTest : public testing::Test {
   std::vector<Term> forgotten_;  // The newest terms of what was.
   std::optional<MovedIn> moved_in_;
   MoveProgress progress_;
+  ServerStatistics statistics_;
 };
 
 TEST_F(ServerMovesTest, ItMovesWithAllThatWasAppliedMeanwhile) {
@@ -273,6 +277,21 @@ TEST_F(ServerMovesTest, AVersionOfBeforeThatIsStoredLateTakesOnlyItselfAway) {
     core->OnVersionWritten(late, absl::OkStatus(), now_, out);
   });
   EXPECT_THAT(forgotten_, ElementsAre(kOld));
+}
+
+// Bug: whoever had it told of the losses of then for ever, in turns with the
+// present owner.
+TEST_F(ServerMovesTest, WhoHadThePartitionTellsOfItsLossesNoMore) {
+  const auto look = [&] {
+    now_ += ServerOptions().statistics_interval;
+    Do(0,
+       [&](ServerCore* core, ServerActions* out) { core->OnTick(now_, out); });
+    return statistics_.loss_examples;
+  };
+  Push(kOld);
+  EXPECT_EQ(look(), 1);
+  Decide(0, kNew, ServerId(1));
+  EXPECT_EQ(look(), 0);
 }
 
 TEST_F(ServerMovesTest, APushToAFrozenSourceWaitsForTheDecision) {
