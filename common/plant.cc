@@ -78,12 +78,16 @@ constexpr Plant kPlants[] = {
     {"share_begins_where_the_partition_is",
      "what was kept for a server that was away is pushed as from where that "
      "comes back"},
+    {"skip_is_not_settled",
+     "a batch is skipped that was applied before the servers were asked"},
     {"snapshot_not_pinned", "an evaluation reads the newest values"},
     {"takeover_without_copies",
      "a partition is taken over by a server that does not have its copies"},
     {"terms_reused", "a new term is the one above those that are known"},
     {"timeout_is_no_broken_stream",
      "a worker goes on when a push was not answered"},
+    {"update_outlives_its_term",
+     "an update that runs when a term ends is committed under the next"},
     {"value_dropped_when_closed",
      "the value of a round is dropped when the round is closed everywhere, not "
      "when it is durable"},

@@ -1,8 +1,10 @@
 #include "scheduler/poison.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant.h"
 
 namespace ebb::scheduler {
 
@@ -20,9 +22,11 @@ Poison::Poison(const JobRecord& record, const MarkTable& marks,
 
 // A batch is not blamed for those before it: machines that are taken away
 // often are no poison.
-void Poison::Failed(const Failure& failure, Context* context) {
+bool Poison::Failed(const Failure& failure, Context* context) {
   const int64_t ordinal = failure.ordinal;
-  if (Quarantined(ordinal)) return;  // What is decided about stays as it is.
+  if (Quarantined(ordinal) || wanted_.contains(ordinal)) {
+    return false;  // What is decided about stays as it is.
+  }
   const ItemId item = plan_.ItemAt(ordinal);
   const auto [failed_at, first] =
       state_->failed_at.try_emplace(ordinal, failure.position);
@@ -32,17 +36,22 @@ void Poison::Failed(const Failure& failure, Context* context) {
   }
   if (++state_->failures[ordinal] < plan_.quarantine_after &&
       !failure.at_once) {
-    return;
+    return false;
   }
   state_->failures.erase(ordinal);
-  if (failure.position >= plan_.ItemSize(item))
-    return;  // Somebody finished it.
+  if (failure.position >= plan_.ItemSize(item)) {
+    return false;  // Somebody finished it.
+  }
+  // What some partition has applied can be computed; elsewhere it must be too.
   if (failure.policy == PoisonPolicy::kSkip &&
-      Skip(item, failure.position, failure.why, context)) {
-    return;
+      marks_.HighestMark(item) <= failure.position) {
+    wanted_[ordinal] = {failure.position, failure.why};
+    leases_->Quarantine(ordinal);
+    return true;
   }
   Quarantine(ordinal, absl::StrCat("at ", failure.position, ": ", failure.why),
              context);
+  return false;
 }
 
 void Poison::Succeeded(int64_t ordinal) {
@@ -68,11 +77,9 @@ void Poison::Quarantine(int64_t ordinal, const std::string& why,
       absl::StrCat("job=", record_.name, " is paused: ", state_->reason));
 }
 
-// The batch at `begin` is not to be applied, on any partition. False: some
-// partition has applied it, so it can be computed; elsewhere it must be too.
-bool Poison::Skip(ItemId item, int64_t begin, const std::string& why,
+// The batch at `begin` is not to be applied, on any partition.
+void Poison::Skip(ItemId item, int64_t begin, const std::string& why,
                   Context* context) {
-  if (marks_.HighestMark(item) > begin) return false;
   const SkippedRange range{item, begin, plan_.BatchEnd(item, begin)};
   if (std::find(state_->skipped.begin(), state_->skipped.end(), range) ==
       state_->skipped.end()) {
@@ -81,7 +88,6 @@ bool Poison::Skip(ItemId item, int64_t begin, const std::string& why,
   context->Log(absl::StrCat("job=", record_.name, " skips examples [",
                             range.begin, ", ", range.end, ") of item ",
                             ToString(item), ": ", why));
-  return true;
 }
 
 bool Poison::Quarantined(int64_t ordinal) const {
@@ -101,15 +107,38 @@ bool Poison::BlamesABatch() const {
       [this](int64_t ordinal) { return QuarantinedAt(ordinal).has_value(); });
 }
 
-bool Poison::Resolve(int64_t ordinal, bool skip, Context* context) {
+bool Poison::Resolve(int64_t ordinal) {
   if (std::erase(state_->quarantined, ordinal) == 0) return false;
-  const auto failed_at = QuarantinedAt(ordinal);
-  if (skip && failed_at) {
-    Skip(plan_.ItemAt(ordinal), *failed_at, "an operator said so", context);
-  }
+  wanted_.erase(ordinal);
   state_->failed_at.erase(ordinal);
   leases_->EndQuarantine(ordinal);
   return true;
+}
+
+bool Poison::WantSkip(int64_t ordinal) {
+  const auto failed_at = QuarantinedAt(ordinal);
+  if (!Quarantined(ordinal) || !failed_at) return false;
+  wanted_[ordinal] = {*failed_at, "an operator said so"};
+  return true;
+}
+
+bool Poison::SettleSkips(Context* context) {
+  for (const auto& [ordinal, skip] : wanted_) {
+    const ItemId item = plan_.ItemAt(ordinal);
+    const int64_t applied = marks_.HighestMark(item);
+    std::erase(state_->quarantined, ordinal);
+    state_->failed_at.erase(ordinal);
+    leases_->EndQuarantine(ordinal);
+    if (applied <= skip.begin || EBB_PLANTED(skip_is_not_settled)) {
+      Skip(item, skip.begin, skip.why, context);
+    } else {
+      context->Log(absl::StrCat("job=", record_.name, " item ", ToString(item),
+                                " goes on without a skip: the batch at ",
+                                skip.begin, " was applied meanwhile, up to ",
+                                applied, " of it is"));
+    }
+  }
+  return !std::exchange(wanted_, {}).empty();
 }
 
 std::vector<SkippedRange> Poison::Adopt(const std::vector<SkippedRange>& ranges,
@@ -135,6 +164,7 @@ void Poison::BeginGeneration() {
   for (const int64_t ordinal : state_->quarantined) {
     leases_->Quarantine(ordinal);
   }
+  for (const auto& [ordinal, skip] : wanted_) leases_->Quarantine(ordinal);
   std::erase_if(state_->failed_at, [this](const auto& one) {
     return std::count(state_->quarantined.begin(), state_->quarantined.end(),
                       one.first) == 0;

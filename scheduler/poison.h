@@ -3,12 +3,19 @@
 // and the job pauses, or the batch is skipped, as the job's policy or an
 // operator says.
 //
+// A batch is skipped on every partition or on none. What the servers reported
+// last is no reason to believe that none has it, nor is the death of whoever
+// pushed it: a push may be on its way. So a skip is wanted first; nobody works
+// on the item until all partitions are under new terms, which refuse such
+// pushes, and have said what is applied. Then it is settled.
+//
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob, which
 // stores `state` after every call that is not const.
 #ifndef EBB_SCHEDULER_POISON_H_
 #define EBB_SCHEDULER_POISON_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,7 +43,8 @@ class Poison {
     PoisonPolicy policy = PoisonPolicy::kPause;
     std::string why;
   };
-  void Failed(const Failure& failure, Context* context);
+  // True: a skip is wanted, now: all partitions are to get new terms.
+  bool Failed(const Failure& failure, Context* context);
   // Its worker did all of it.
   void Succeeded(int64_t ordinal);
   // No worker can begin the job: no batch is to blame.
@@ -48,20 +56,28 @@ class Poison {
   std::optional<int64_t> QuarantinedAt(int64_t ordinal) const;
   // Whether a batch is to blame for any quarantined item.
   bool BlamesABatch() const;
-  // Opens a quarantined item, its batch skipped if so wanted and if there is
-  // one. False: it is not quarantined.
-  bool Resolve(int64_t ordinal, bool skip, Context* context);
+  // Opens a quarantined item; its batch is tried again. False: it is not
+  // quarantined.
+  bool Resolve(int64_t ordinal);
+  // Its batch is to be skipped; it stays quarantined until that is settled.
+  // False: it is not quarantined, or no batch is to blame. True: all partitions
+  // are to get new terms.
+  bool WantSkip(int64_t ordinal);
+  // All partitions have said what is applied, in terms drawn since the skips
+  // were wanted. False: none was.
+  bool SettleSkips(Context* context);
 
   // Decisions that a server has in its values; those that were not known.
   std::vector<SkippedRange> Adopt(const std::vector<SkippedRange>& ranges,
                                   Context* context);
 
-  // The leases were made anew: items stay quarantined, counts begin again.
+  // The leases were made anew: items stay quarantined, counts begin again, and
+  // what is wanted is still wanted.
   void BeginGeneration();
 
  private:
   void Quarantine(int64_t ordinal, const std::string& why, Context* context);
-  bool Skip(ItemId item, int64_t begin, const std::string& why,
+  void Skip(ItemId item, int64_t begin, const std::string& why,
             Context* context);
 
   const JobRecord& record_;
@@ -69,6 +85,13 @@ class Poison {
   const MarkTable& marks_;
   LeaseTable* const leases_;
   JobState* const state_;
+
+  struct WantedSkip {
+    int64_t begin = 0;
+    std::string why;
+  };
+  // By ordinal. Not stored: who starts without it tries the batch again.
+  std::map<int64_t, WantedSkip> wanted_;
 };
 
 }  // namespace ebb::scheduler

@@ -475,6 +475,24 @@ TEST_F(SchedulerTakeoverTest, WhoComesBackWithoutItsFolderIsRefused) {
   EXPECT_THAT(Grants(), SizeIs(1));
 }
 
+// Bug: what it took over had become durable while no scheduler was there, so it
+// was let in, and began it anew (seed 15039).
+TEST_F(SchedulerTakeoverTest, AnHeirThatComesBackWithoutTheFolderIsRefused) {
+  Up(kServerLink, kServer, kServerSession, "ours");
+  Submit();
+  Gone(kServerLink);  // It was granted its partitions, and said no more.
+  OtherUp("ours");
+  Tick(SchedulerOptions().takeover_after);
+  Tick(absl::Seconds(1));
+  ASSERT_EQ(At(PartitionId(0)).owner, kNewServer);
+  Gone(kNewLink);
+  Up(kNewLink, kNewServer, SessionId(302), "");
+  EXPECT_TRUE(Sent<RefuseServer>(kNewLink));
+  EXPECT_THAT(Grants(), IsEmpty());
+  Up(kNewLink, kNewServer, SessionId(303), "ours");
+  EXPECT_THAT(Grants(), SizeIs(1));
+}
+
 TEST_F(SchedulerTakeoverTest, TheNextSchedulerKnowsTheFolder) {
   Up(kServerLink, kServer, kServerSession, "ours");
   Submit();

@@ -392,6 +392,7 @@ void TrainingJob::Marks(const ServerInfo& server, const MarkReport& report,
 
 void TrainingJob::MarksChanged(Context* context) {
   if (!placement_.AllRegistered()) return;
+  SettleSkips(context);
   if (plan().rounds()) {
     if (RollBackIfNeeded(context)) return;
     TellRounds(context);

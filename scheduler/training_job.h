@@ -111,8 +111,9 @@ class TrainingJob {
   void Evaluated(const EvaluationResult& result, Context* context);
 
   // --- Operators -------------------------------------------------------------
-  // Decides about a quarantined item; the job goes on when it was the last.
-  // Skipping where no batch failed does nothing.
+  // Decides about a quarantined item; the job goes on when it was the last. A
+  // skip is settled when the servers have said that none has the batch; if one
+  // has, or no batch failed, it is tried again.
   void Resolve(int64_t ordinal, bool skip, Context* context);
   void Cancel(Context* context);
   // FailedPrecondition: the job is over.
@@ -243,6 +244,8 @@ class TrainingJob {
                      Context* context);
   void PauseIfNobodyCan(Context* context);
   void LeaseFailed(const Poison::Failure& failure, Context* context);
+  void FenceSkips(Context* context);
+  void SettleSkips(Context* context);
   // Nobody pauses it any more.
   void MaybeGoOn(Context* context);
   void WarnOfTooManyWorkers(Context* context) const;

@@ -317,6 +317,8 @@ void TrainingJob::TakeOver(ServerId from, const std::string& folder,
   }
 }
 
+// Until it has one of its own, what it took over is in the folder only: also
+// what nobody heard of, which became durable while the scheduler was away.
 std::string TrainingJob::LacksFolder(const RegisterServer& message) const {
   if (state_.phase == JobPhase::kCancelled) return "";
   const auto mine = std::ranges::find_if(
@@ -335,7 +337,8 @@ std::string TrainingJob::LacksFolder(const RegisterServer& message) const {
     const std::string& folder = state_.durable_in[p];
     if (placement_.at(PartitionId(p)).owner == message.server &&
         !folder.empty() && folder != message.shared_folder &&
-        newest_of(PartitionId(p)) < state_.durable_term[p]) {
+        newest_of(PartitionId(p)) <
+            std::max(state_.durable_term[p], state_.moved[p])) {
       return absl::StrCat(
           "the newest checkpoint of partition ", p, " of job ", record_->name,
           " is in --shared-checkpoints that this process was not started with");

@@ -363,7 +363,20 @@ void TrainingJob::LeaseFailed(const Poison::Failure& failure,
     return;  // Nothing pauses what is over.
   }
   dirty_ = true;
-  poison_.Failed(failure, context);
+  if (poison_.Failed(failure, context)) FenceSkips(context);
+}
+
+// No push of before is applied once the partitions have registered anew, and
+// nobody has a lease of what is to be skipped: their marks are all there is.
+void TrainingJob::FenceSkips(Context* context) {
+  // Before the start, and while none is there, all are to get new terms anyway.
+  if (started_ && placement_.registered() > 0) GrantAll(context);
+}
+
+void TrainingJob::SettleSkips(Context* context) {
+  if (!poison_.SettleSkips(context)) return;
+  dirty_ = true;
+  MaybeGoOn(context);
 }
 
 void TrainingJob::ReleaseUnclaimed(const WorkerInfo& worker, Context* context) {
@@ -400,13 +413,17 @@ void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
 }
 
 void TrainingJob::Resolve(int64_t ordinal, bool skip, Context* context) {
-  if (!poison_.Resolve(ordinal, skip, context)) return;
+  const bool wanted = skip && poison_.WantSkip(ordinal);
+  if (!wanted && !poison_.Resolve(ordinal)) return;
   dirty_ = true;
-  if (!state_.quarantined.empty() || state_.phase != JobPhase::kPaused) return;
   for (auto& [session, worker] : context->cluster->workers) {
     worker.unfit_for.erase(id());
   }
-  MaybeGoOn(context);
+  if (wanted) {
+    FenceSkips(context);
+  } else {
+    MaybeGoOn(context);
+  }
 }
 
 void TrainingJob::WarnOfTooManyWorkers(Context* context) const {
@@ -432,7 +449,7 @@ void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
   context->Log(absl::StrCat("job=", record_->name, " goes on: worker ",
                             worker.name, " is there, and may be able to"));
   for (const int64_t ordinal : std::vector(state_.quarantined)) {
-    poison_.Resolve(ordinal, false, context);
+    poison_.Resolve(ordinal);
   }
   MaybeGoOn(context);
 }

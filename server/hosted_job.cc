@@ -74,24 +74,31 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
     job_.Register({grant.partition}, out);
     return;
   }
-  const bool continues =
-      hosted.values != nullptr && hosted.term == grant.parent;
-  hosted.highest_seen = grant.term;
-  hosted.term = grant.term;
-  hosted.next_sequence = 0;
-  if (continues) {
-    // A version of the new term must exist before anything is reported
-    // durable under it: an abandoned term could else be loaded instead.
-    hosted.base_durable = EBB_PLANTED(durable_before_a_version_of_the_term);
-    hosted.cut_wanted = true;
-    job_.Register({grant.partition}, out);
-    hosted.outgoing.End(out);
+  if (hosted.values != nullptr && hosted.term == grant.parent) {
+    if (hosted.busy && !EBB_PLANTED(update_outlives_its_term)) {
+      hosted.next_grant = grant;
+      return;
+    }
+    GoOnUnder(grant, out);
     pushes_.RunQueue(&hosted, out);
     return;
   }
+  hosted.BeginTerm(grant.term);
   DropPartition(grant.partition, out);
   hosted.parent = grant.parent;
   if (loader_.Begin(grant.partition, now, out)) pulls_.Release(out);
+}
+
+// No update runs: what is registered is all that was applied in terms before.
+void HostedJob::GoOnUnder(const PartitionGrant& grant, ServerActions* out) {
+  HostedPartition& hosted = job_.partitions[grant.partition];
+  hosted.BeginTerm(grant.term);
+  // A version of the new term must exist before anything is reported durable
+  // under it: an abandoned term could else be loaded instead.
+  hosted.base_durable = EBB_PLANTED(durable_before_a_version_of_the_term);
+  hosted.cut_wanted = true;
+  job_.Register({grant.partition}, out);
+  hosted.outgoing.End(out);
 }
 
 void HostedJob::DropPartition(PartitionId id, ServerActions* out) {
@@ -133,6 +140,9 @@ void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
   if (done == PushHandler::Done::kClosedRound) pulls_.Release(out);
   // Between two updates.
   HostedPartition& hosted = job_.partitions[id];
+  if (const auto grant = std::exchange(hosted.next_grant, {})) {
+    GoOnUnder(*grant, out);
+  }
   hosted.outgoing.OnIdle(hosted.values.get(), out);
   checkpoints_.OnIdle(id, out);
   pushes_.RunQueue(&hosted, out);

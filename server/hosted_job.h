@@ -138,6 +138,8 @@ class HostedJob {
                       ServerActions* out);
   void GrantOne(const PartitionGrant& grant, absl::Time now,
                 ServerActions* out);
+  // With the values that are here.
+  void GoOnUnder(const PartitionGrant& grant, ServerActions* out);
   // The partition's values are not for this server any more: answers all that
   // waits for them.
   void DropPartition(PartitionId id, ServerActions* out);

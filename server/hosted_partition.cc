@@ -60,8 +60,15 @@ void HostedPartition::ResetReport() {
   changed_versions = false;
 }
 
+void HostedPartition::BeginTerm(Term now) {
+  highest_seen = now;
+  term = now;
+  next_sequence = 0;
+}
+
 void HostedPartition::DropValues() {
   values.reset();
+  next_grant.reset();
   room = {};
   to_load.clear();
   listing = false;

@@ -43,6 +43,8 @@ struct HostedPartition {
   // A registration said all of it.
   void ResetReport();
 
+  void BeginTerm(Term now);
+
   // Forgets its values and all that depends on them: loads, copies on their
   // way here, marks that are stored. Not its versions and terms; and nothing
   // waits for them any more (HostedJob::DropPartition).
@@ -64,6 +66,8 @@ struct HostedPartition {
   bool busy = false;
   QueuedSegment running;
   std::deque<QueuedSegment> queue;
+  // Taken when the update that runs is done: it is of the term before.
+  std::optional<PartitionGrant> next_grant;
 
   // Versions of the present term.
   int64_t next_sequence = 0;

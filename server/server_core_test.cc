@@ -72,8 +72,9 @@ class ServerCoreTest : public testing::Test {
       ServerAction action = std::move(queue.front());
       queue.pop_front();
       ServerActions more;
-      if (std::holds_alternative<RunUpdate>(action) && hold_updates_) continue;
-      if (auto* run = std::get_if<RunUpdate>(&action)) {
+      if (std::holds_alternative<RunUpdate>(action) && hold_updates_) {
+        held_updates_.push_back(std::move(action));
+      } else if (auto* run = std::get_if<RunUpdate>(&action)) {
         run->task.partition->Compute(run->task.update.get());
         core_->OnUpdateDone(std::move(run->task), now_, &more);
       } else if (auto* write = std::get_if<WriteVersion>(&action)) {
@@ -142,6 +143,10 @@ class ServerCoreTest : public testing::Test {
     core_->OnPush(1, std::move(push), now_, &actions);
     Do(std::move(actions));
   }
+  void FinishUpdates() {
+    hold_updates_ = false;
+    Do(std::exchange(held_updates_, {}));
+  }
   void Written(absl::Status status = absl::OkStatus()) {
     const VersionKey key = writes_.back().key;
     ServerActions actions;
@@ -177,8 +182,9 @@ class ServerCoreTest : public testing::Test {
   }
 
   absl::Time now_ = absl::FromUnixSeconds(1000);
-  bool hold_updates_ = false;  // They never end.
-  double loss_ = 0;            // Of the next pushes.
+  bool hold_updates_ = false;  // They end in FinishUpdates.
+  ServerActions held_updates_;
+  double loss_ = 0;  // Of the next pushes.
   int64_t memory_ = int64_t{1} << 20;
   ServerStatistics statistics_;
   int64_t updates_at_report_ = 0;  // Told before the latest marks.
@@ -327,6 +333,24 @@ TEST_F(ServerCoreTest, APushOfAnOldTermIsRefused) {
   Push(5, 0, 0);
   EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
   EXPECT_EQ(push_replies_.back().segments[0].term, Term(6));
+}
+
+// Bug: it was applied after what was applied had been registered, under a term
+// that its worker did not know (seed 5350).
+TEST_F(ServerCoreTest, AGrantWaitsForTheUpdateThatRuns) {
+  GrantTerm(5, 0);
+  hold_updates_ = true;
+  Push(5, 0, 0);
+  Push(5, 1, 1);
+  GrantTerm(6, 5);
+  EXPECT_EQ(registrations_.back().partitions[0].term, Term(5));
+  FinishUpdates();
+  const PartitionRegistration& now = registrations_.back().partitions[0];
+  EXPECT_EQ(now.term, Term(6));
+  EXPECT_EQ(MarkSet::Decode(record_->plan, now.marks)->mark({0, 0}), 1);
+  ASSERT_THAT(push_replies_, SizeIs(2));
+  EXPECT_EQ(push_replies_[0].segments[0].verdict, Verdict::kApplied);
+  EXPECT_EQ(push_replies_[1].segments[0].verdict, Verdict::kWrongPlacement);
 }
 
 TEST_F(ServerCoreTest, WhatADeadWorkerLeftBehindAGapIsGivenUp) {

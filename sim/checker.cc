@@ -231,6 +231,12 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
   ++progress_;
   const std::string where =
       absl::StrCat(server.name(), " partition ", p.value());
+  // What a registration says of a term's beginning would not be all.
+  if (commit.begun_in != shadow.term) {
+    return Violate(absl::StrCat("I4: ", where, " applied [", commit.begin, ", ",
+                                commit.end, ") of item ", ToString(commit.item),
+                                " of the term before"));
+  }
   if (commit.begin != before || commit.end != after ||
       !plan().OnGrid(commit.item, commit.begin, commit.end)) {
     return Violate(absl::StrCat("I2: ", where, " applied [", commit.begin, ", ",
@@ -557,18 +563,21 @@ void Checker::TwinTookOver(const ServerNode& twin, const ServerNode* other,
                            bool met) {
   // What it has not forgotten yet is another's.
   const scheduler::TrainingJob* job = world_->scheduler().job();
-  const auto has_something = [&](const ServerNode& server) {
+  const auto newest = [&](const ServerNode& server) {
+    Term term;
     for (int32_t p = 0; p < plan().partitions; ++p) {
-      if (stored_[server.place()][p].marks.has_value() &&
+      const Stored& stored = stored_[server.place()][p];
+      if (stored.marks.has_value() &&
           (job == nullptr ||
            job->placement().at(PartitionId(p)).owner == server.id())) {
-        return true;
+        term = std::max(term, stored.key.term);
       }
     }
-    return false;
+    return term;
   };
-  if (other != nullptr && has_something(*other) &&
-      (met || !has_something(twin))) {
+  // Of two that a scheduler meets, what is newer may take its place back.
+  if (other != nullptr && newest(*other) != Term() &&
+      newest(twin) <= (met ? newest(*other) : Term())) {
     return Violate(absl::StrCat("I5: ", twin.name(), " takes the place of ",
                                 other->name(),
                                 ", which is there, and of all "

@@ -51,6 +51,7 @@ class Checker {
     int64_t end = 0;
     bool skip = false;
     JobId job;
+    Term begun_in;
   };
   void UpdateDone(const ServerNode& server, const Commit& commit);
   // Which values it serves, and under which terms.

@@ -54,16 +54,8 @@ void DrawConsistency(Rng* rng, JobPlan* plan) {
   }
 }
 
-void DrawPolicy(Rng* rng, Scenario* s) {
+void DrawPoison(Rng* rng, Scenario* s) {
   JobPlan& plan = s->plan;
-  if (rng->Chance(0.4)) {
-    plan.evaluate_every = static_cast<int32_t>(rng->Between(1, 2));
-  }
-  plan.checkpoint_interval_ms = rng->Between(20, 400);
-  plan.checkpoint_keep = static_cast<int32_t>(rng->Between(1, 3));
-  if (rng->Chance(0.1)) plan.max_workers = 2;
-  plan.quarantine_after = 1000;  // Random kills are nobody's fault.
-  if (!rng->Chance(0.15)) return;
   plan.quarantine_after = static_cast<int32_t>(rng->Between(2, 4));
   // In rounds only the operator, who knows which batch is to blame.
   if (rng->Chance(0.5) && !plan.rounds()) plan.on_poison = PoisonPolicy::kSkip;
@@ -77,6 +69,19 @@ void DrawPolicy(Rng* rng, Scenario* s) {
   poison.range.end = plan.BatchEnd(poison.range.item, poison.range.begin);
   poison.kind = static_cast<PoisonKind>(rng->Below(3));
   s->poison = poison;
+}
+
+void DrawPolicy(Rng* rng, Scenario* s) {
+  JobPlan& plan = s->plan;
+  if (rng->Chance(0.4)) {
+    plan.evaluate_every = static_cast<int32_t>(rng->Between(1, 2));
+  }
+  plan.checkpoint_interval_ms = rng->Between(20, 400);
+  plan.checkpoint_keep = static_cast<int32_t>(rng->Between(1, 3));
+  if (rng->Chance(0.1)) plan.max_workers = 2;
+  plan.quarantine_after = 1000;  // Random kills are nobody's fault.
+  if (!rng->Chance(0.15)) return;
+  DrawPoison(rng, s);
 }
 
 void DrawOptions(Rng* rng, Scenario* s) {
@@ -159,6 +164,18 @@ Scenario DrawScenario(uint64_t seed) {
       s.faults += static_cast<int>(turns.Between(5, 15));
       s.scheduler.takeover_after = absl::Milliseconds(turns.Between(50, 300));
     }
+  }
+  Rng windows = rng.Fork(5);
+  if (windows.Chance(0.5)) {
+    // A partition has 64 bytes or a few times that.
+    s.client.push_bytes = windows.Between(1, 300);
+    s.client.push_window_bytes = s.client.push_bytes * windows.Between(1, 3);
+  }
+  Rng sometimes = rng.Fork(6);
+  if (!s.plan.rounds() && !s.poison && sometimes.Chance(0.1)) {
+    DrawPoison(&sometimes, &s);
+    s.plan.quarantine_after = 2;
+    s.poison->chance = 0.7;
   }
   Rng local = rng.Fork(8);
   if (s.plan.consistency.kind == ConsistencyKind::kAsp && local.Chance(0.8)) {

@@ -17,12 +17,13 @@
 
 namespace ebb::sim {
 
-// What the computation of a poisonous batch does, each time.
+// What the computation of a poisonous batch does.
 enum class PoisonKind { kError, kNonFinite, kKillsWorker };
 
 struct Poison {
   SkippedRange range;  // One batch of the grid.
   PoisonKind kind = PoisonKind::kError;
+  double chance = 1;  // Below 1: it can be computed, too.
 };
 
 // A duration drawn for each use.

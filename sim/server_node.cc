@@ -313,32 +313,36 @@ void ServerNode::SendScheduler(const ServerToScheduler& message) {
 // guess.
 void ServerNode::RunUpdate(server::UpdateTask task) {
   const Span& span = world_->scenario().update;
+  const Term term =
+      job() == nullptr ? Term() : job()->term(task.partition->id());
   if (span.most == absl::ZeroDuration()) {
     task.partition->Compute(task.update.get());
-    UpdateDone(std::move(task));
+    UpdateDone(std::move(task), term);
     return;
   }
   const absl::Duration took =
       world_->rng().Between(span.least, span.most) * slowness;
   const bool at_once = world_->rng().Chance(0.5);
   if (at_once) task.partition->Compute(task.update.get());
-  After(took, [this, at_once, task = std::move(task)]() mutable {
+  After(took, [this, at_once, term, task = std::move(task)]() mutable {
     if (!at_once) task.partition->Compute(task.update.get());
-    UpdateDone(std::move(task));
+    UpdateDone(std::move(task), term);
   });
 }
 
-void ServerNode::UpdateDone(server::UpdateTask task) {
+void ServerNode::UpdateDone(server::UpdateTask task, Term begun_in) {
   const Checker::Commit commit{task.partition->id(),
                                task.partition.get(),
                                task.update->item,
                                task.update->begin,
                                task.update->end,
                                task.update->skip,
-                               task.job};
+                               task.job,
+                               begun_in};
   server::ServerActions out;
   core_->OnUpdateDone(std::move(task), world_->now(), &out);
   world_->checker().UpdateDone(*this, commit);
+  world_->checker().LookAt(*this);  // A grant may have waited for it.
   Carry(std::move(out));
 }
 

@@ -78,7 +78,7 @@ class ServerNode final : public ClientNode {
   void Answer(server::ReplyPull action);
   void SendScheduler(const ServerToScheduler& message);
   void RunUpdate(server::UpdateTask task);
-  void UpdateDone(server::UpdateTask task);
+  void UpdateDone(server::UpdateTask task, Term begun_in);
   void NextStorage();
   // False: it failed and is tried again.
   bool Store(server::ServerAction* action);

@@ -296,12 +296,19 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   world_->Trace(*this, "computes ", ToString(task.item), " [", task.begin, ", ",
                 task.end, ")");
   world_->checker().Computes(*this, task);
-  client::ComputeResult result = ResultOf(task);
-  const Span& span = world_->scenario().compute;
   const auto& poison = world_->scenario().poison;
-  const bool kills = poison && poison->kind == PoisonKind::kKillsWorker &&
-                     poison->range.item == task.item &&
-                     poison->range.begin == task.begin;
+  const bool fails = poison && poison->range.item == task.item &&
+                     poison->range.begin == task.begin &&
+                     world_->rng().Chance(poison->chance);
+  const bool kills = fails && poison->kind == PoisonKind::kKillsWorker;
+  client::ComputeResult result;
+  if (fails) {
+    result.error = "a poisonous batch";
+    result.non_finite = poison->kind == PoisonKind::kNonFinite;
+  } else {
+    result = ResultOf(task);
+  }
+  const Span& span = world_->scenario().compute;
   batch_ = task.end - task.begin;
   batch_begun_ = world_->now();
   batch_takes_ = world_->rng().Between(span.least, span.most) * slowness *
@@ -322,13 +329,6 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
 client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
   const JobPlan& plan = task.record->plan;
   client::ComputeResult result;
-  const auto& poison = world_->scenario().poison;
-  if (poison && poison->range.item == task.item &&
-      poison->range.begin == task.begin) {
-    result.error = "a poisonous batch";
-    result.non_finite = poison->kind == PoisonKind::kNonFinite;
-    return result;
-  }
   const Arithmetic& arithmetic = world_->arithmetic();
   result.ledger = ExpectedRow(task.item, task.begin, task.end);
   result.loss_sum = static_cast<double>(task.end - task.begin);

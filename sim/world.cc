@@ -18,7 +18,9 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
       arithmetic_(scenario_.plan, seed),
       trace_(std::move(trace)) {
   if (scenario_.poison) {
-    arithmetic_.SetNeverApplied({scenario_.poison->range});
+    if (scenario_.poison->chance == 1) {
+      arithmetic_.SetNeverApplied({scenario_.poison->range});
+    }
     counts_.Add(Fault::kPoison);
   }
   checker_ = std::make_unique<Checker>(this);

@@ -99,9 +99,10 @@ void MovesBench::TakePauses(const v1::JobStatus& job) {
     stored_.push_back(static_cast<double>(one.stored_us()) * 1e-6);
   }
   if (options_.say) {
+    // Several may have ended since the last look.
+    const int done = std::min(static_cast<int>(paused_.size()), options_.moves);
     options_.say(absl::StrFormat("%d of %d moves, the last paused for %.0f ms",
-                                 paused_.size(), options_.moves,
-                                 1000 * paused_.back()));
+                                 done, options_.moves, 1000 * paused_.back()));
   }
 }
 
