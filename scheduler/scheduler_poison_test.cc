@@ -91,6 +91,25 @@ TEST_F(SkipTest, NobodyWorksOnTheItemMeanwhile) {
   EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
 }
 
+// Bug: whose lease had run out went on with the item under the new terms (seed
+// 12067).
+TEST_F(SkipTest, WhoMayHaveTheItemStillHearsThatItIsLost) {
+  JobRecord record = Record();
+  record.plan.on_poison = PoisonPolicy::kSkip;
+  ServerUp();
+  Submit(record);
+  Register();
+  for (int i = 0; i < 2; ++i) {
+    FromWorker(kWorkerLink, RegisterWorker{kWorker, "w"});
+    FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+    ASSERT_EQ(Leases(kWorkerLink).size(), 1u);
+    Tick(SchedulerOptions().lease_ttl + absl::Seconds(1));
+  }
+  ASSERT_THAT(Grants(), SizeIs(1));
+  ASSERT_THAT(to_worker_, Not(IsEmpty()));
+  EXPECT_TRUE(std::holds_alternative<LeaseLost>(to_worker_[0].second));
+}
+
 TEST_F(SkipTest, IsWantedStillWhenTheServerWasAway) {
   WantSkip();
   const JobRegistration late = Registration(0, 0);

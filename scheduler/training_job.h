@@ -244,7 +244,7 @@ class TrainingJob {
                      Context* context);
   void PauseIfNobodyCan(Context* context);
   void LeaseFailed(const Poison::Failure& failure, Context* context);
-  void FenceSkips(Context* context);
+  void FenceSkip(int64_t ordinal, Context* context);
   void SettleSkips(Context* context);
   // Nobody pauses it any more.
   void MaybeGoOn(Context* context);

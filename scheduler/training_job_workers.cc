@@ -363,12 +363,17 @@ void TrainingJob::LeaseFailed(const Poison::Failure& failure,
     return;  // Nothing pauses what is over.
   }
   dirty_ = true;
-  if (poison_.Failed(failure, context)) FenceSkips(context);
+  if (poison_.Failed(failure, context)) FenceSkip(failure.ordinal, context);
 }
 
-// No push of before is applied once the partitions have registered anew, and
-// nobody has a lease of what is to be skipped: their marks are all there is.
-void TrainingJob::FenceSkips(Context* context) {
+// Pushes of before are refused by the new terms. Who may work on the item
+// still, since its lease ran out unheard, hears that it is lost before it hears
+// of them.
+void TrainingJob::FenceSkip(int64_t ordinal, Context* context) {
+  for (const auto& [session, worker] : context->cluster->workers) {
+    context->ToWorker(
+        session, LeaseLost{id(), state_.generation, plan().ItemAt(ordinal)});
+  }
   // Before the start, and while none is there, all are to get new terms anyway.
   if (started_ && placement_.registered() > 0) GrantAll(context);
 }
@@ -420,7 +425,7 @@ void TrainingJob::Resolve(int64_t ordinal, bool skip, Context* context) {
     worker.unfit_for.erase(id());
   }
   if (wanted) {
-    FenceSkips(context);
+    FenceSkip(ordinal, context);
   } else {
     MaybeGoOn(context);
   }
