@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/internal/check.h"
+#include "common/rpc/internal/envelope_reader.h"
 #include "common/rpc/internal/fields.h"
 #include "common/rpc/internal/server_messages.h"
 #include "common/status_macros.h"
@@ -209,12 +210,6 @@ absl::Status Get(v1::RefuseServer* from, RecordReceiver*, RefuseServer* to) {
   return absl::OkStatus();
 }
 
-// Fills `*to` with the struct of `from`.
-template <typename Struct, typename Message, typename Variant>
-absl::Status GetInto(Variant* to, Message* from, RecordReceiver* records) {
-  return Get(from, records, &to->template emplace<Struct>());
-}
-
 }  // namespace
 
 v1::SchedulerToServer ToProto(const SchedulerToServer& message,
@@ -227,53 +222,37 @@ v1::SchedulerToServer ToProto(const SchedulerToServer& message,
 absl::StatusOr<SchedulerToServer> FromProto(v1::SchedulerToServer&& from,
                                             RecordReceiver* records) {
   using M = v1::SchedulerToServer;
-  SchedulerToServer to;
-  absl::Status status = internal::EmptyMessage("SchedulerToServer");
+  const auto read = internal::ReaderOf<SchedulerToServer>(
+      [&](auto* message, auto* to) { return Get(message, records, to); });
   switch (from.message_case()) {
     case M::kGrant:
-      status = GetInto<Grant>(&to, from.mutable_grant(), records);
-      break;
+      return read.As<Grant>(from.mutable_grant());
     case M::kView:
-      status = GetInto<ViewUpdate>(&to, from.mutable_view(), records);
-      break;
+      return read.As<ViewUpdate>(from.mutable_view());
     case M::kRound:
-      status = GetInto<RoundStatus>(&to, from.mutable_round(), records);
-      break;
+      return read.As<RoundStatus>(from.mutable_round());
     case M::kCheckpoint:
-      status = GetInto<CheckpointNow>(&to, from.mutable_checkpoint(), records);
-      break;
+      return read.As<CheckpointNow>(from.mutable_checkpoint());
     case M::kTakeSnapshot:
-      status =
-          GetInto<TakeSnapshot>(&to, from.mutable_take_snapshot(), records);
-      break;
+      return read.As<TakeSnapshot>(from.mutable_take_snapshot());
     case M::kDropSnapshot:
-      status =
-          GetInto<DropSnapshot>(&to, from.mutable_drop_snapshot(), records);
-      break;
+      return read.As<DropSnapshot>(from.mutable_drop_snapshot());
     case M::kCompleted:
-      status = GetInto<JobCompleted>(&to, from.mutable_completed(), records);
-      break;
+      return read.As<JobCompleted>(from.mutable_completed());
     case M::kForget:
-      status = GetInto<ForgetJob>(&to, from.mutable_forget(), records);
-      break;
+      return read.As<ForgetJob>(from.mutable_forget());
     case M::kRefuse:
-      status = GetInto<RefuseServer>(&to, from.mutable_refuse(), records);
-      break;
+      return read.As<RefuseServer>(from.mutable_refuse());
     case M::kMoveIn:
-      status = GetInto<MoveIn>(&to, from.mutable_move_in(), records);
-      break;
+      return read.As<MoveIn>(from.mutable_move_in());
     case M::kPartitionMoved:
-      status =
-          GetInto<PartitionMoved>(&to, from.mutable_partition_moved(), records);
-      break;
+      return read.As<PartitionMoved>(from.mutable_partition_moved());
     case M::kLeave:
-      status = GetInto<LeaveNow>(&to, from.mutable_leave(), records);
-      break;
+      return read.As<LeaveNow>(from.mutable_leave());
     case M::MESSAGE_NOT_SET:
       break;
   }
-  if (!status.ok()) return status;
-  return to;
+  return internal::EmptyMessage("SchedulerToServer");
 }
 
 }  // namespace ebb::rpc

@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/internal/check.h"
+#include "common/rpc/internal/envelope_reader.h"
 #include "common/rpc/internal/fields.h"
 #include "common/rpc/internal/server_messages.h"
 #include "common/status_macros.h"
@@ -224,12 +225,6 @@ absl::Status Get(v1::ServerAlive* from, RecordReceiver*, ServerAlive* to) {
   return absl::OkStatus();
 }
 
-// Fills `*to` with the struct of `from`.
-template <typename Struct, typename Message, typename Variant>
-absl::Status GetInto(Variant* to, Message* from, RecordReceiver* records) {
-  return Get(from, records, &to->template emplace<Struct>());
-}
-
 }  // namespace
 
 v1::ServerToScheduler ToProto(const ServerToScheduler& message,
@@ -242,52 +237,35 @@ v1::ServerToScheduler ToProto(const ServerToScheduler& message,
 absl::StatusOr<ServerToScheduler> FromProto(v1::ServerToScheduler&& from,
                                             RecordReceiver* records) {
   using M = v1::ServerToScheduler;
-  ServerToScheduler to;
-  absl::Status status = internal::EmptyMessage("ServerToScheduler");
+  const auto read = internal::ReaderOf<ServerToScheduler>(
+      [&](auto* message, auto* to) { return Get(message, records, to); });
   switch (from.message_case()) {
     case M::kRegisterServer:
-      status =
-          GetInto<RegisterServer>(&to, from.mutable_register_server(), records);
-      break;
+      return read.As<RegisterServer>(from.mutable_register_server());
     case M::kRegisterPartitions:
-      status = GetInto<RegisterPartitions>(
-          &to, from.mutable_register_partitions(), records);
-      break;
+      return read.As<RegisterPartitions>(from.mutable_register_partitions());
     case M::kMarkReport:
-      status = GetInto<MarkReport>(&to, from.mutable_mark_report(), records);
-      break;
+      return read.As<MarkReport>(from.mutable_mark_report());
     case M::kViewRequest:
-      status = GetInto<ViewRequest>(&to, from.mutable_view_request(), records);
-      break;
+      return read.As<ViewRequest>(from.mutable_view_request());
     case M::kSnapshotReply:
-      status =
-          GetInto<SnapshotReply>(&to, from.mutable_snapshot_reply(), records);
-      break;
+      return read.As<SnapshotReply>(from.mutable_snapshot_reply());
     case M::kStatistics:
-      status =
-          GetInto<ServerStatistics>(&to, from.mutable_statistics(), records);
-      break;
+      return read.As<ServerStatistics>(from.mutable_statistics());
     case M::kGoodbye:
-      status = GetInto<ServerGoodbye>(&to, from.mutable_goodbye(), records);
-      break;
+      return read.As<ServerGoodbye>(from.mutable_goodbye());
     case M::kAlive:
-      status = GetInto<ServerAlive>(&to, from.mutable_alive(), records);
-      break;
+      return read.As<ServerAlive>(from.mutable_alive());
     case M::kLeaving:
-      status = GetInto<ServerLeaving>(&to, from.mutable_leaving(), records);
-      break;
+      return read.As<ServerLeaving>(from.mutable_leaving());
     case M::kMoveProgress:
-      status =
-          GetInto<MoveProgress>(&to, from.mutable_move_progress(), records);
-      break;
+      return read.As<MoveProgress>(from.mutable_move_progress());
     case M::kMovedIn:
-      status = GetInto<MovedIn>(&to, from.mutable_moved_in(), records);
-      break;
+      return read.As<MovedIn>(from.mutable_moved_in());
     case M::MESSAGE_NOT_SET:
       break;
   }
-  if (!status.ok()) return status;
-  return to;
+  return internal::EmptyMessage("ServerToScheduler");
 }
 
 }  // namespace ebb::rpc

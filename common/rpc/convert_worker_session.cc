@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/internal/check.h"
+#include "common/rpc/internal/envelope_reader.h"
 #include "common/rpc/internal/fields.h"
 #include "common/status_macros.h"
 
@@ -344,12 +345,6 @@ absl::Status Get(v1::Placement* from, RecordReceiver*, Placement* to) {
   return absl::OkStatus();
 }
 
-// Fills `*to` with the struct of `from`.
-template <typename Struct, typename Variant, typename... From>
-absl::Status GetInto(Variant* to, From... from) {
-  return Get(from..., &to->template emplace<Struct>());
-}
-
 }  // namespace
 
 v1::WorkerToScheduler ToProto(const WorkerToScheduler& message, RecordSender*) {
@@ -361,35 +356,27 @@ v1::WorkerToScheduler ToProto(const WorkerToScheduler& message, RecordSender*) {
 absl::StatusOr<WorkerToScheduler> FromProto(v1::WorkerToScheduler&& from,
                                             RecordReceiver*) {
   using M = v1::WorkerToScheduler;
-  WorkerToScheduler to;
-  absl::Status status = internal::EmptyMessage("WorkerToScheduler");
+  const auto read = internal::ReaderOf<WorkerToScheduler>(
+      [](auto* message, auto* to) { return Get(message, to); });
   switch (from.message_case()) {
     case M::kRegisterWorker:
-      status = GetInto<RegisterWorker>(&to, from.mutable_register_worker());
-      break;
+      return read.As<RegisterWorker>(from.mutable_register_worker());
     case M::kLeaseRequest:
-      status = GetInto<LeaseRequest>(&to, from.mutable_lease_request());
-      break;
+      return read.As<LeaseRequest>(from.mutable_lease_request());
     case M::kProgress:
-      status = GetInto<Progress>(&to, from.mutable_progress());
-      break;
+      return read.As<Progress>(from.mutable_progress());
     case M::kItemEnd:
-      status = GetInto<ItemEnd>(&to, from.mutable_item_end());
-      break;
+      return read.As<ItemEnd>(from.mutable_item_end());
     case M::kPlacementRequest:
-      status = GetInto<PlacementRequest>(&to, from.mutable_placement_request());
-      break;
+      return read.As<PlacementRequest>(from.mutable_placement_request());
     case M::kEvaluationResult:
-      status = GetInto<EvaluationResult>(&to, from.mutable_evaluation_result());
-      break;
+      return read.As<EvaluationResult>(from.mutable_evaluation_result());
     case M::kGoodbye:
-      status = GetInto<WorkerGoodbye>(&to, from.mutable_goodbye());
-      break;
+      return read.As<WorkerGoodbye>(from.mutable_goodbye());
     case M::MESSAGE_NOT_SET:
       break;
   }
-  if (!status.ok()) return status;
-  return to;
+  return internal::EmptyMessage("WorkerToScheduler");
 }
 
 v1::SchedulerToWorker ToProto(const SchedulerToWorker& message,
@@ -402,27 +389,21 @@ v1::SchedulerToWorker ToProto(const SchedulerToWorker& message,
 absl::StatusOr<SchedulerToWorker> FromProto(v1::SchedulerToWorker&& from,
                                             RecordReceiver* records) {
   using M = v1::SchedulerToWorker;
-  SchedulerToWorker to;
-  absl::Status status = internal::EmptyMessage("SchedulerToWorker");
+  const auto read = internal::ReaderOf<SchedulerToWorker>(
+      [&](auto* message, auto* to) { return Get(message, records, to); });
   switch (from.message_case()) {
     case M::kLease:
-      status = GetInto<Lease>(&to, from.mutable_lease(), records);
-      break;
+      return read.As<Lease>(from.mutable_lease());
     case M::kEvaluation:
-      status =
-          GetInto<EvaluationLease>(&to, from.mutable_evaluation(), records);
-      break;
+      return read.As<EvaluationLease>(from.mutable_evaluation());
     case M::kLost:
-      status = GetInto<LeaseLost>(&to, from.mutable_lost(), records);
-      break;
+      return read.As<LeaseLost>(from.mutable_lost());
     case M::kPlacement:
-      status = GetInto<Placement>(&to, from.mutable_placement(), records);
-      break;
+      return read.As<Placement>(from.mutable_placement());
     case M::MESSAGE_NOT_SET:
       break;
   }
-  if (!status.ok()) return status;
-  return to;
+  return internal::EmptyMessage("SchedulerToWorker");
 }
 
 }  // namespace ebb::rpc
