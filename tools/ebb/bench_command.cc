@@ -36,8 +36,7 @@ std::optional<double> SecondsTo(double target, const v1::JobStatus& status) {
 int BenchJob(Flags& flags) {
   flags.run.job = flags.job.Choice();
   flags.run.quiet = true;
-  std::cout << "machine " << Machine() << "; build " << BuildType()
-            << "; commit " << Commit() << "\n"
+  std::cout << WhereItRan() << "\n"
             << "run  seed  examples/s  seconds  to " << flags.target
             << "  CPU s  accuracy\n";
   std::vector<double> speeds, seconds, reached, cpu;

@@ -78,10 +78,7 @@ absl::StatusOr<ChaosOptions> Plan(const Flags& flags, RunOptions* run) {
 
 Json ToJson(const Flags& flags, const RunReport& report) {
   const chaos::Goodput& goodput = *report.goodput;
-  Json json = Json::Object();
-  json["machine"] = Machine();
-  json["build"] = BuildType();
-  json["commit"] = Commit();
+  Json json = WhereItRanJson();
   json["trace"] = flags.trace;
   json["speed"] = flags.speed;
   json["batch_time"] = absl::ToDoubleSeconds(flags.batch_time);
@@ -125,8 +122,7 @@ int BenchGoodput(Flags& flags) {
   run.job.overrides = {absl::StrCat("workers.max=", *run.workers)};
   run.folder = job->run_folder();
   run.quiet = flags.json;
-  std::cerr << "machine " << Machine() << "; build " << BuildType()
-            << "; commit " << Commit() << std::endl;
+  std::cerr << WhereItRan() << std::endl;
   ChaosRun chaos(*std::move(options));
   run.disturbance = &chaos;
   const auto report = RunLocally(run);

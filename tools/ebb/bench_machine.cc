@@ -13,6 +13,8 @@ namespace ebb::tools {
 
 extern const char kCommit[];  // Written by commit.cmake in each build.
 
+namespace {
+
 std::string Machine() {
   const auto info = ReadFile("/proc/cpuinfo");
   std::string model = "unknown processor";
@@ -28,9 +30,20 @@ std::string Machine() {
                       " cores");
 }
 
-std::string BuildType() { return EBB_BUILD_TYPE; }
+}  // namespace
 
-std::string Commit() { return kCommit; }
+std::string WhereItRan() {
+  return absl::StrCat("machine ", Machine(), "; build ", EBB_BUILD_TYPE,
+                      "; commit ", kCommit);
+}
+
+Json WhereItRanJson() {
+  Json json = Json::Object();
+  json["machine"] = Machine();
+  json["build"] = EBB_BUILD_TYPE;
+  json["commit"] = kCommit;
+  return json;
+}
 
 double Median(std::vector<double> values) {
   std::ranges::sort(values);

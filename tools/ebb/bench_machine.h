@@ -5,14 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "tools/ebb/json.h"
+
 namespace ebb::tools {
 
-// "PROCESSOR, 2 cores".
-std::string Machine();
-// "Release".
-std::string BuildType();
-// Of the sources of this build.
-std::string Commit();
+// "machine PROCESSOR, 2 cores; build Release; commit COMMIT", the sources of
+// this build.
+std::string WhereItRan();
+// An object with these three.
+Json WhereItRanJson();
 
 // Of at least one; the mean of the middle two where there are as many above as
 // below.

@@ -1,6 +1,8 @@
 // `ebb bench moves`.
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,8 +31,8 @@ struct Figures {
 
 Figures Of(std::vector<double> seconds) {
   std::ranges::sort(seconds);
-  const auto rank =
-      static_cast<size_t>(0.95 * static_cast<double>(seconds.size() - 1) + 0.5);
+  const int64_t rank =
+      std::llround(0.95 * static_cast<double>(seconds.size() - 1));
   return {Median(seconds), seconds[rank], seconds.back()};
 }
 
@@ -77,10 +79,7 @@ Json ToJson(const std::vector<double>& seconds) {
 }
 
 Json ToJson(const MovesBench& bench, const RunReport& report) {
-  Json json = Json::Object();
-  json["machine"] = Machine();
-  json["build"] = BuildType();
-  json["commit"] = Commit();
+  Json json = WhereItRanJson();
   json["moves"] = bench.paused().size();
   json["paused_s"] = ToJson(bench.paused());
   json["stored_s"] = ToJson(bench.stored());
@@ -90,8 +89,7 @@ Json ToJson(const MovesBench& bench, const RunReport& report) {
   json["undisturbed_examples_per_second"] = bench.undisturbed_rate();
   json["throughput_ratio"] =
       bench.rate_while_moving() / bench.undisturbed_rate();
-  json["examples_recomputed"] = report.recomputed();
-  json["doubled"] = report.audit ? Json(report.audit->sum.doubled) : Json();
+  AddApplied(report, &json);
   return json;
 }
 
@@ -112,22 +110,11 @@ void AddBenchMovesCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
       "moves", "How long a partition stands still that changes its server");
   const auto flags = std::make_shared<Flags>();
-  AddJobFlags(command, &flags->job);
-  command->get_option("JOB")
-      ->description("Job file (a small job is made up)")
-      ->required(false);
-  command->add_option("--servers", flags->run.servers, "Parameter servers (2)")
-      ->check(CLI::Range(2, kMostServers));
-  command->add_option("--workers", flags->run.workers, "Workers (3)")
-      ->check(CLI::Range(1, kMostWorkers));
+  AddBenchFlags(command, {.servers = 2, .workers = 1}, &flags->bench.pace,
+                flags.get());
   command->add_option("--moves", flags->bench.moves, "At least so many")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
-  AddDurationFlag(command, "--batch-time", &flags->bench.batch_time,
-                  "A batch takes at least so long (0)");
-  AddDurationFlag(command, "--undisturbed", &flags->bench.undisturbed,
-                  "How long its speed is measured first (5s)");
-  command->add_flag("--json", flags->json, "As JSON");
   command->footer(R"(
 A cluster of real daemons trains while its job is put on one server less, and on
 all again, in turns. A partition stands still from the last cut, at which the

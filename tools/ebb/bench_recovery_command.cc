@@ -66,10 +66,7 @@ Json SecondsJson(const std::vector<double>& values) {
 }
 
 Json ToJson(const RecoveryBench& bench, const RunReport& report) {
-  Json json = Json::Object();
-  json["machine"] = Machine();
-  json["build"] = BuildType();
-  json["commit"] = Commit();
+  Json json = WhereItRanJson();
   json["undisturbed_examples_per_second"] = bench.undisturbed_rate();
   json["losses"] = Json::List();
   for (const LossFigures& figures : bench.figures()) {
@@ -87,8 +84,7 @@ Json ToJson(const RecoveryBench& bench, const RunReport& report) {
     one["throughput_ratio"] = Ratio(figures, bench);
     json["losses"].Add(std::move(one));
   }
-  json["examples_recomputed"] = report.recomputed();
-  json["doubled"] = report.audit ? Json(report.audit->sum.doubled) : Json();
+  AddApplied(report, &json);
   return json;
 }
 
@@ -110,26 +106,15 @@ void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
       "recovery", "How long it takes to make up for daemons that are lost");
   const auto flags = std::make_shared<Flags>();
-  AddJobFlags(command, &flags->job);
-  command->get_option("JOB")
-      ->description("Job file (a small job is made up)")
-      ->required(false);
-  command->add_option("--servers", flags->run.servers, "Parameter servers (2)")
-      ->check(CLI::Range(1, kMostServers));
-  command->add_option("--workers", flags->run.workers, "Workers (3)")
-      ->check(CLI::Range(2, kMostWorkers));
+  AddBenchFlags(command, {.servers = 1, .workers = 2}, &flags->bench.pace,
+                flags.get());
   command->add_option("--kills", flags->bench.kills, "Losses of each kind")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  AddDurationFlag(command, "--batch-time", &flags->bench.batch_time,
-                  "A batch takes at least so long (10ms)");
-  AddDurationFlag(command, "--undisturbed", &flags->bench.undisturbed,
-                  "How long its speed is measured first (5s)");
   command
       ->add_option("--seed-pauses", flags->bench.seed,
                    "Of the pauses between losses")
       ->capture_default_str();
-  command->add_flag("--json", flags->json, "As JSON");
   command->footer(R"(
 A cluster of real daemons trains while workers are killed, stopped until their
 leases have run out, and told to leave, then servers and the scheduler are

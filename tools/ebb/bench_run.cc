@@ -7,11 +7,36 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tools/ebb/bench_job.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/console.h"
 
 namespace ebb::tools {
+
+void AddBenchFlags(CLI::App* command, const LeastCluster& least,
+                   BenchPace* pace, BenchFlags* flags) {
+  AddJobFlags(command, &flags->job);
+  command->get_option("JOB")
+      ->description("Job file (a small job is made up)")
+      ->required(false);
+  command->add_option("--servers", flags->run.servers, "Parameter servers (2)")
+      ->check(CLI::Range(least.servers, kMostServers));
+  command->add_option("--workers", flags->run.workers, "Workers (3)")
+      ->check(CLI::Range(least.workers, kMostWorkers));
+  AddDurationFlag(command, "--batch-time", &pace->batch_time,
+                  absl::StrCat("A batch takes at least so long (",
+                               absl::FormatDuration(pace->batch_time), ")"));
+  AddDurationFlag(command, "--undisturbed", &pace->undisturbed,
+                  absl::StrCat("How long its speed is measured first (",
+                               absl::FormatDuration(pace->undisturbed), ")"));
+  command->add_flag("--json", flags->json, "As JSON");
+}
+
+void AddApplied(const RunReport& report, Json* json) {
+  (*json)["examples_recomputed"] = report.recomputed();
+  (*json)["doubled"] = report.audit ? Json(report.audit->sum.doubled) : Json();
+}
 
 void ShowBenchProgress(const std::string& text) {
   if (isatty(STDERR_FILENO) != 0) {
@@ -35,8 +60,7 @@ int RunBench(BenchFlags* flags, const std::string& train,
   }
   flags->run.quiet = true;
   flags->run.disturbance = disturbance;
-  std::cerr << "machine " << Machine() << "; build " << BuildType()
-            << "; commit " << Commit() << std::endl;
+  std::cerr << WhereItRan() << std::endl;
   const auto report = RunLocally(flags->run);
   ShowBenchProgress("");
   if (!report.ok()) return Report(report.status());

@@ -5,18 +5,34 @@
 #include <functional>
 #include <string>
 
+#include "tools/ebb/bench_pace.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/disturbance.h"
+#include "tools/ebb/json.h"
 #include "tools/ebb/local_run.h"
 #include "tools/ebb/run_flags.h"
 
 namespace ebb::tools {
+
+// Fewer of them could not be disturbed.
+struct LeastCluster {
+  int servers = 1;
+  int workers = 1;
+};
 
 struct BenchFlags {
   JobFlags job;
   RunOptions run;
   bool json = false;
 };
+
+// Adds --servers, --workers, --batch-time, --undisturbed, --json and the flags
+// of a job, which may be left out. `pace` has the defaults.
+void AddBenchFlags(CLI::App* command, const LeastCluster& least,
+                   BenchPace* pace, BenchFlags* flags);
+
+// What was computed again and applied twice, as the last members of `json`.
+void AddApplied(const RunReport& report, Json* json);
 
 // Runs the job of the flags, or one that is made up with `train`, until
 // `disturbance` ends it. Prints the machine first, then `result`, unless that

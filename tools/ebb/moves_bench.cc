@@ -18,7 +18,7 @@ constexpr absl::Duration kCallDeadline = absl::Seconds(5);
 absl::Status MovesBench::Prepare(const v1::Job& job,
                                  LocalClusterOptions* cluster) {
   servers_ = cluster->servers;
-  cluster->batch_time = options_.batch_time;
+  cluster->batch_time = options_.pace.batch_time;
   if (servers_ < 2) {
     return absl::InvalidArgumentError(
         "partitions move between servers: at least two are needed "
@@ -35,7 +35,7 @@ std::vector<std::string> MovesBench::Act(const RunMoment& moment,
   switch (phase_) {
     case Phase::kStart:
       if (job.applied_min() == 0) break;
-      undisturbed_until_ = moment.now + options_.undisturbed;
+      undisturbed_until_ = moment.now + options_.pace.undisturbed;
       phase_ = Phase::kUndisturbed;
       break;
     case Phase::kUndisturbed:

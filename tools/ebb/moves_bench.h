@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "tools/chaos/goodput.h"
+#include "tools/ebb/bench_pace.h"
 #include "tools/ebb/disturbance.h"
 
 namespace ebb::tools {
@@ -20,9 +21,7 @@ inline constexpr double kMostPauseSeconds = 0.1;
 
 struct MovesBenchOptions {
   int moves = 20;  // At least; at most as many as a scheduler remembers, 64.
-  absl::Duration batch_time = absl::ZeroDuration();
-  // So long nobody is disturbed first.
-  absl::Duration undisturbed = absl::Seconds(5);
+  BenchPace pace;
   // Told of the moves so far.
   std::function<void(const std::string&)> say;
 };

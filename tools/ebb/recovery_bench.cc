@@ -58,7 +58,7 @@ absl::Status RecoveryBench::Prepare(const v1::Job& job,
                                     LocalClusterOptions* cluster) {
   servers_ = cluster->servers;
   workers_ = cluster->workers;
-  cluster->batch_time = options_.batch_time;
+  cluster->batch_time = options_.pace.batch_time;
   return absl::OkStatus();
 }
 
@@ -93,7 +93,9 @@ std::vector<std::string> RecoveryBench::Act(const RunMoment& moment,
     case Phase::kUndisturbed:
       if (moment.now < next_) break;
       meter_.Add(moment.elapsed, moment.status.jobs(0).applied_min());
-      if (moment.now < next_ + options_.undisturbed || !meter_.rate()) break;
+      if (moment.now < next_ + options_.pace.undisturbed || !meter_.rate()) {
+        break;
+      }
       rate_ = *meter_.rate();
       BeginKind(moment);
       break;

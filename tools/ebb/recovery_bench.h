@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "tools/chaos/goodput.h"
+#include "tools/ebb/bench_pace.h"
 #include "tools/ebb/disturbance.h"
 #include "tools/ebb/recovery_log.h"
 
@@ -56,9 +57,7 @@ struct LossFigures {
 
 struct RecoveryBenchOptions {
   int kills = 20;  // Of each kind.
-  absl::Duration batch_time = absl::Milliseconds(10);
-  // So long nobody is disturbed first.
-  absl::Duration undisturbed = absl::Seconds(5);
+  BenchPace pace = {.batch_time = absl::Milliseconds(10)};
   uint64_t seed = 1;  // Of the pauses.
   // Told of each loss that was made up for.
   std::function<void(const std::string&)> say;
