@@ -2,9 +2,8 @@
 
 #include <type_traits>
 
-#include "common/protocol/field_codec.h"
 #include "common/protocol/plan_codec.h"
-#include "common/protocol/sealed.h"
+#include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
 
 namespace ebb {
@@ -79,29 +78,20 @@ constexpr uint32_t kVersion = 3;
 }  // namespace
 
 std::string JobState::Encode() const {
-  std::string body;
-  FieldWriter writer(&body);
-  VisitFields(*this, writer);
-  writer(paused_by_operator, scaled_workers, owned_since, servers, durable_in,
-         durable_term, moved);
-  return Seal(kMagic, kVersion, body);
+  return SealFields(kMagic, kVersion, *this, paused_by_operator, scaled_workers,
+                    owned_since, servers, durable_in, durable_term, moved);
 }
 
 absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
-  uint32_t version = 0;
-  EBB_ASSIGN_OR_RETURN(
-      const absl::string_view body,
-      Unseal(kMagic, kVersion, "stored state of a job", bytes, &version));
   JobState state;
-  FieldReader reader(body);
-  VisitFields(state, reader);
-  if (version >= 3) {
-    reader(state.paused_by_operator, state.scaled_workers, state.owned_since,
-           state.servers, state.durable_in, state.durable_term, state.moved);
-  }
-  if (!reader.done()) {
-    return absl::DataLossError("stored state of a job: cannot be read");
-  }
+  EBB_RETURN_IF_ERROR(UnsealFields(
+      kMagic, kVersion, "stored state of a job", bytes,
+      [&](FieldReader& read, uint32_t version) {
+        read(state);
+        if (version < 3) return;
+        read(state.paused_by_operator, state.scaled_workers, state.owned_since,
+             state.servers, state.durable_in, state.durable_term, state.moved);
+      }));
   return state;
 }
 

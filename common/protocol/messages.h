@@ -186,7 +186,7 @@ struct FetchRequest {
 
 struct FetchReply {
   FetchResult result = FetchResult::kOk;
-  std::string manifest;  // Of a cut (server/store/internal/manifest.h).
+  std::string manifest;  // Of a cut (server/store/manifest.h).
   Payload values;        // Of the blocks, one after the other: their floats.
 };
 

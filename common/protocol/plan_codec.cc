@@ -4,8 +4,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "common/protocol/field_codec.h"
-#include "common/protocol/sealed.h"
+#include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
 
 namespace ebb {
@@ -57,26 +56,20 @@ void VisitFields(Struct& record, Visitor&& visit) {
 }
 
 std::string EncodeJobRecord(const JobRecord& record) {
-  std::string body;
-  FieldWriter writer(&body);
-  VisitFields(record, writer);
-  writer(record.plan.priority, record.plan.consistency.local_steps);
-  return Seal(kMagic, kVersion, body);
+  return SealFields(kMagic, kVersion, record, record.plan.priority,
+                    record.plan.consistency.local_steps);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
-  uint32_t version = 0;
-  EBB_ASSIGN_OR_RETURN(
-      const absl::string_view body,
-      Unseal(kMagic, kVersion, "stored job record", bytes, &version));
   auto record = std::make_shared<JobRecord>();
-  FieldReader reader(body);
-  VisitFields(*record, reader);
-  if (version >= 2) reader(record->plan.priority);
-  if (version >= 3) reader(record->plan.consistency.local_steps);
-  if (!reader.done()) {
-    return absl::DataLossError("stored job record: its fields do not fit");
-  }
+  EBB_RETURN_IF_ERROR(
+      UnsealFields(kMagic, kVersion, "stored job record", bytes,
+                   [&](FieldReader& read, uint32_t version) {
+                     read(*record);
+                     if (version >= 2) read(record->plan.priority);
+                     if (version >= 3)
+                       read(record->plan.consistency.local_steps);
+                   }));
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;
 }

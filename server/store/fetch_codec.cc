@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "server/store/internal/cut_blocks.h"
-#include "server/store/internal/manifest.h"
+#include "server/store/manifest.h"
 
 namespace ebb::server {
 

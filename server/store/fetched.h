@@ -14,7 +14,7 @@
 #include "common/protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
-#include "server/store/internal/manifest.h"
+#include "server/store/manifest.h"
 
 namespace ebb::server {
 

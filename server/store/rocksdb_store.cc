@@ -18,10 +18,10 @@
 #include "rocksdb/write_batch.h"
 #include "server/store/internal/cut_blocks.h"
 #include "server/store/internal/database.h"
-#include "server/store/internal/manifest.h"
 #include "server/store/internal/rescue.h"
 #include "server/store/internal/store_keys.h"
 #include "server/store/internal/version_index.h"
+#include "server/store/manifest.h"
 
 namespace ebb::server {
 

@@ -11,7 +11,7 @@
 #include "server/store/internal/blob_records.h"
 #include "server/store/internal/folder_layout.h"
 #include "server/store/internal/folder_manifest.h"
-#include "server/store/internal/manifest.h"
+#include "server/store/manifest.h"
 
 namespace ebb::server {
 namespace {

@@ -16,7 +16,7 @@
 #include "rocksdb/env.h"
 #include "rocksdb/status.h"
 #include "rocksdb/write_batch.h"
-#include "server/store/internal/manifest.h"
+#include "server/store/manifest.h"
 
 namespace ebb::server {
 

@@ -5,8 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/protocol/field_codec.h"
-#include "common/protocol/sealed.h"
+#include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
 
 namespace ebb::server {
@@ -63,22 +62,17 @@ void VisitFields(Struct& place, Visitor&& visit) {
 
 std::string EncodeFolderManifest(const FolderManifest& manifest) {
   const auto& [version, packs, places] = manifest;
-  std::string body;
-  FieldWriter writer(&body);
-  writer(EncodeManifest(version), packs, places);
-  return Seal(kMagic, kVersion, body);
+  return SealFields(kMagic, kVersion, EncodeManifest(version), packs, places);
 }
 
 absl::StatusOr<FolderManifest> DecodeFolderManifest(absl::string_view bytes) {
-  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
-                       Unseal(kMagic, kVersion, "shared checkpoint", bytes));
   FolderManifest manifest;
   std::string version;
-  FieldReader reader(body);
-  reader(version, manifest.packs, manifest.places);
-  if (!reader.done()) {
-    return absl::DataLossError("shared checkpoint: its fields do not fit");
-  }
+  EBB_RETURN_IF_ERROR(UnsealFields(kMagic, kVersion, "shared checkpoint", bytes,
+                                   [&](FieldReader& read, uint32_t) {
+                                     read(version, manifest.packs,
+                                          manifest.places);
+                                   }));
   EBB_ASSIGN_OR_RETURN(manifest.version, DecodeManifest(version));
   EBB_RETURN_IF_ERROR(Consistent(manifest));
   return manifest;

@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
 #include "common/protocol/sealed.h"
-#include "server/store/internal/manifest.h"
+#include "server/store/manifest.h"
 
 namespace ebb::server {
 

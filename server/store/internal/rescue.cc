@@ -17,8 +17,8 @@
 #include "common/storage/store_folder.h"
 #include "server/store/internal/blob_records.h"
 #include "server/store/internal/cut_blocks.h"
-#include "server/store/internal/manifest.h"
 #include "server/store/internal/store_keys.h"
+#include "server/store/manifest.h"
 
 namespace ebb::server {
 

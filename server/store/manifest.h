@@ -1,7 +1,7 @@
 // The stored forms of a checkpoint: versions, blocks and jobs
 // (docs/formats/checkpoint.md). Pure functions on bytes.
-#ifndef EBB_SERVER_STORE_INTERNAL_MANIFEST_H_
-#define EBB_SERVER_STORE_INTERNAL_MANIFEST_H_
+#ifndef EBB_SERVER_STORE_MANIFEST_H_
+#define EBB_SERVER_STORE_MANIFEST_H_
 
 #include <cstdint>
 #include <map>
@@ -76,4 +76,4 @@ absl::StatusOr<StoredJob> DecodeStoredJob(absl::string_view bytes);
 
 }  // namespace ebb::server
 
-#endif  // EBB_SERVER_STORE_INTERNAL_MANIFEST_H_
+#endif  // EBB_SERVER_STORE_MANIFEST_H_

@@ -1,4 +1,4 @@
-#include "server/store/internal/manifest.h"
+#include "server/store/manifest.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,9 +7,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/protocol/field_codec.h"
 #include "common/protocol/plan_codec.h"
 #include "common/protocol/sealed.h"
+#include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
 
 namespace ebb::server {
@@ -25,20 +25,6 @@ constexpr absl::string_view kBlockMagic = "EBBB";
 constexpr uint32_t kBlockVersion = 1;
 constexpr absl::string_view kJobMagic = "EBBS";
 constexpr uint32_t kJobVersion = 1;
-
-// A StoredJob whose record is in its stored form.
-struct StoredJobFields {
-  std::string record;
-  Generation generation;
-  RollbackRecord rollback;
-  std::vector<ServerId> known_servers;
-};
-
-// Fails to compile when StoredJob gets a member that is not stored.
-StoredJobFields FieldsOf(const StoredJob& job) {
-  const auto& [record, generation, rollback, known_servers] = job;
-  return {EncodeJobRecord(*record), generation, rollback, known_servers};
-}
 
 absl::Status Consistent(const Manifest& manifest) {
   for (const auto& [name, array] : manifest.arrays) {
@@ -92,13 +78,6 @@ void VisitFields(Struct& manifest, Visitor&& visit) {
   visit(key, marks, ledger, updates, oracle, loss, arrays);
 }
 
-template <typename Struct, typename Visitor>
-requires std::is_same_v<std::remove_const_t<Struct>, StoredJobFields>
-void VisitFields(Struct& job, Visitor&& visit) {
-  auto& [record, generation, rollback, known_servers] = job;
-  visit(record, generation, rollback, known_servers);
-}
-
 std::vector<StoredBlock> Manifest::DistinctBlocks() const {
   std::vector<StoredBlock> all;
   for (const auto& [name, array] : arrays) {
@@ -134,25 +113,19 @@ Manifest ManifestOf(const VersionKey& key, const Cut& cut) {
 }
 
 std::string EncodeManifest(const Manifest& manifest) {
-  std::string body;
-  FieldWriter writer(&body);
-  VisitFields(manifest, writer);
-  writer(manifest.written_us);
-  return Seal(kManifestMagic, kManifestVersion, body);
+  return SealFields(kManifestMagic, kManifestVersion, manifest,
+                    manifest.written_us);
 }
 
 absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes) {
-  uint32_t version = 0;
-  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
-                       Unseal(kManifestMagic, kManifestVersion,
-                              "checkpoint manifest", bytes, &version));
   Manifest manifest;
-  FieldReader reader(body);
-  VisitFields(manifest, reader);
-  if (version >= 2) reader(manifest.written_us);
-  if (!reader.done()) {
-    return absl::DataLossError("checkpoint manifest: its fields do not fit");
-  }
+  EBB_RETURN_IF_ERROR(UnsealFields(kManifestMagic, kManifestVersion,
+                                   "checkpoint manifest", bytes,
+                                   [&](FieldReader& read, uint32_t version) {
+                                     read(manifest);
+                                     if (version >= 2)
+                                       read(manifest.written_us);
+                                   }));
   EBB_RETURN_IF_ERROR(Consistent(manifest));
   return manifest;
 }
@@ -184,25 +157,22 @@ absl::StatusOr<absl::string_view> UnsealBlock(const StoredBlock& block,
 }
 
 std::string EncodeStoredJob(const StoredJob& job) {
-  std::string body;
-  FieldWriter writer(&body);
-  const StoredJobFields fields = FieldsOf(job);
-  VisitFields(fields, writer);
-  return Seal(kJobMagic, kJobVersion, body);
+  // Fails to compile when StoredJob gets a member that is not stored.
+  const auto& [record, generation, rollback, known_servers] = job;
+  return SealFields(kJobMagic, kJobVersion, EncodeJobRecord(*record),
+                    generation, rollback, known_servers);
 }
 
 absl::StatusOr<StoredJob> DecodeStoredJob(absl::string_view bytes) {
-  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
-                       Unseal(kJobMagic, kJobVersion, "stored job", bytes));
-  StoredJobFields fields;
-  FieldReader reader(body);
-  VisitFields(fields, reader);
-  if (!reader.done()) {
-    return absl::DataLossError("stored job: its fields do not fit");
-  }
-  EBB_ASSIGN_OR_RETURN(JobRecordPtr record, DecodeJobRecord(fields.record));
-  return StoredJob{std::move(record), fields.generation,
-                   std::move(fields.rollback), std::move(fields.known_servers)};
+  StoredJob job;
+  std::string record;
+  EBB_RETURN_IF_ERROR(UnsealFields(kJobMagic, kJobVersion, "stored job", bytes,
+                                   [&](FieldReader& read, uint32_t) {
+                                     read(record, job.generation, job.rollback,
+                                          job.known_servers);
+                                   }));
+  EBB_ASSIGN_OR_RETURN(job.record, DecodeJobRecord(record));
+  return job;
 }
 
 }  // namespace ebb::server

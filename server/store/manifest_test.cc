@@ -1,4 +1,4 @@
-#include "server/store/internal/manifest.h"
+#include "server/store/manifest.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
