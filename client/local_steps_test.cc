@@ -105,6 +105,16 @@ class LocalStepsTest : public testing::Test {
     for (int i = 0; i < batches && Compute(); ++i) {
     }
   }
+  // Then B is away, and what can be computed without it is.
+  void LoseBAfter(int batches) {
+    Work(batches);
+    down_ = {kB};
+    Work();
+  }
+  void BeginAndLoseB() {
+    Begin();
+    LoseBAfter(2);
+  }
   // Time passes, more than any pause.
   void Wait() {
     now_ += absl::Seconds(1);
@@ -240,10 +250,7 @@ class LocalStepsTest : public testing::Test {
 };
 
 TEST_F(LocalStepsTest, GoesOnWithTheOthersAndDeliversOnReturn) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   EXPECT_EQ(MarkOf(kOfB), 2);
   EXPECT_EQ(MarkOf(kOfA), 5);  // At most three batches.
   Restart(2);
@@ -263,10 +270,7 @@ TEST_F(LocalStepsTest, GoesOnWithTheOthersAndDeliversOnReturn) {
 
 TEST_F(LocalStepsTest, WithoutLocalStepsItWaits) {
   record_.plan.consistency.local_steps = 0;
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   // What was pulled before was computed, and lost for the server.
   EXPECT_EQ(MarkOf(kOfA), 3);
   Restart(2);
@@ -276,10 +280,7 @@ TEST_F(LocalStepsTest, WithoutLocalStepsItWaits) {
 }
 
 TEST_F(LocalStepsTest, WhatAServerLostIsComputedAgainAndTheShareFollows) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   computed_.clear();
   sums_[kOfB] = 0;
   ledgers_[kOfB] = {};
@@ -293,10 +294,7 @@ TEST_F(LocalStepsTest, WhatAServerLostIsComputedAgainAndTheShareFollows) {
 }
 
 TEST_F(LocalStepsTest, AShareThatAnotherWorkerWasFasterWithIsDropped) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   computed_.clear();
   Restart(3);
   sums_[kOfB] += 3;  // Example 2, of another worker.
@@ -308,10 +306,7 @@ TEST_F(LocalStepsTest, AShareThatAnotherWorkerWasFasterWithIsDropped) {
 }
 
 TEST_F(LocalStepsTest, AShareGoesToWhoeverServesThePartition) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   owner_[kOfB] = kA;
   ++term_[kOfB];
   Place();
@@ -321,10 +316,7 @@ TEST_F(LocalStepsTest, AShareGoesToWhoeverServesThePartition) {
 }
 
 TEST_F(LocalStepsTest, AServerThatWasOnlyCutOffGetsItsShareToo) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   down_ = {};
   Wait();  // Nobody says that it is there.
   Work();
@@ -333,10 +325,7 @@ TEST_F(LocalStepsTest, AServerThatWasOnlyCutOffGetsItsShareToo) {
 }
 
 TEST_F(LocalStepsTest, AShareThatIsLostOnItsWayIsSentAgain) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   for (int i = 0; i < 3; ++i) Wait();  // Each tries whether it is back.
   down_ = {};
   Wait();
@@ -347,9 +336,7 @@ TEST_F(LocalStepsTest, AShareThatIsLostOnItsWayIsSentAgain) {
 
 TEST_F(LocalStepsTest, WithNothingLeftToComputeTheShareIsDelivered) {
   Begin();
-  Work(6);
-  down_ = {kB};
-  Work();
+  LoseBAfter(6);
   EXPECT_EQ(MarkOf(kOfA), kItem);
   EXPECT_THAT(ended_, IsEmpty());
   down_ = {};
@@ -361,18 +348,13 @@ TEST_F(LocalStepsTest, TheBoundHoldsOverAllItems) {
   record_.plan.consistency.local_steps = 5;
   Begin();
   Hear(LeaseOf(kSecond));
-  Work(6);
-  down_ = {kB};
-  Work();
+  LoseBAfter(6);
   EXPECT_EQ(MarkOf(kOfA), kItem);
   EXPECT_EQ(MarkOf(kOfA, kSecond), 3);
 }
 
 TEST_F(LocalStepsTest, ANewGenerationDropsTheShare) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   generation_ = Generation(2);
   marks_.clear();
   sums_.clear();
@@ -389,10 +371,7 @@ TEST_F(LocalStepsTest, ANewGenerationDropsTheShare) {
 }
 
 TEST_F(LocalStepsTest, AStaleShareIsComputedAgain) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   computed_.clear();
   refusal_ = Verdict::kStale;
   Restart(2);
@@ -408,9 +387,7 @@ TEST_F(LocalStepsTest, WhatIsPassedOverIsInNoShare) {
   Lease lease = LeaseOf(kFirst);
   lease.skipped = {{kFirst, 3, 4}};
   Hear(lease);
-  Work(2);
-  down_ = {kB};
-  Work();
+  LoseBAfter(2);
   EXPECT_EQ(MarkOf(kOfA), 3);
   Restart(2);
   Work();
@@ -420,10 +397,7 @@ TEST_F(LocalStepsTest, WhatIsPassedOverIsInNoShare) {
 }
 
 TEST_F(LocalStepsTest, ADecisionToPassOverDropsTheShareThatMayHaveIt) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   Lease lease = LeaseOf(kFirst);
   lease.skipped = {{kFirst, 3, 4}};
   Hear(lease);
@@ -434,10 +408,7 @@ TEST_F(LocalStepsTest, ADecisionToPassOverDropsTheShareThatMayHaveIt) {
 }
 
 TEST_F(LocalStepsTest, WhoLeavesReturnsTheItemAtItsPlace) {
-  Begin();
-  Work(2);
-  down_ = {kB};
-  Work();
+  BeginAndLoseB();
   ClientActions out;
   core_.Drain(now_, &out);
   EXPECT_TRUE(core_.Drained());
