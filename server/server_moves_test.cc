@@ -11,6 +11,7 @@
 
 #include "server/server_core.h"
 #include "server/store/fetch_codec.h"
+#include "server/testing/adding_rule.h"
 
 namespace ebb::server {
 namespace {
@@ -23,25 +24,6 @@ constexpr PartitionId kP(0);
 constexpr SessionId kSession[] = {SessionId(11), SessionId(12)};
 constexpr SessionId kWorker(21);
 constexpr Term kOld(5), kNew(9);
-
-// Adds the sum of gradients.
-class AddingRule : public UpdateRule {
- public:
-  int SlotCount() const override { return 0; }
-  void InitialWeights(int64_t first, std::span<float> out) const override {
-    std::ranges::fill(out, 0.0f);
-  }
-  void InitialSlot(int slot, int64_t first, std::span<const float> weights,
-                   std::span<float> out) const override {}
-  void Step(const StepPlace& place, const StepRun& run) const override {
-    for (size_t i = 0; i < run.weights.size();) {
-      const auto part = run.gradient->Next(run.weights.size() - i);
-      for (size_t k = 0; k < part.size(); ++k, ++i) {
-        run.out[i] = run.weights[i] + 1;
-      }
-    }
-  }
-};
 
 // Server 0 serves the partition in term kOld; server 1 has nothing.
 class ServerMovesTest : public testing::Test {

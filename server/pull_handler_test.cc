@@ -1,0 +1,51 @@
+#include "server/pull_handler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+
+#include "server/testing/one_partition.h"
+
+namespace ebb::server {
+namespace {
+
+using ::testing::SizeIs;
+
+using PullHandlerTest = OnePartitionTest;
+
+TEST_F(PullHandlerTest, AsksForAViewOnceHoweverManyPullsWait) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.consistency.kind = ConsistencyKind::kSsp;
+  record_ = record;
+  GrantTerm(5, 0);
+  const auto pull = [&](uint64_t worker, uint64_t joined) {
+    PullRequest request;
+    request.job = record_->id;
+    request.generation = generation_;
+    request.stamp = {SessionId(worker), ViewNumber(joined), 0};
+    request.segments = {{kP, Term(5)}};
+    ServerActions actions;
+    core_->OnPull(worker, std::move(request), now_, &actions);
+    Do(std::move(actions));
+  };
+  pull(31, 9);
+  pull(32, 9);
+  pull(33, 8);
+  EXPECT_EQ(view_requests_, 1);
+  ServerActions actions;
+  core_->OnScheduler(ViewUpdate{record_->id, generation_, ViewNumber(7), {}},
+                     now_, &actions);
+  Do(std::move(actions));
+  EXPECT_EQ(view_requests_, 1);  // An older one is no answer; nor a reason.
+  pull(34, 10);
+  EXPECT_EQ(view_requests_, 2);
+  now_ += absl::Seconds(1);
+  pull(31, 9);
+  EXPECT_EQ(view_requests_, 3);
+  EXPECT_THAT(pull_replies_, SizeIs(1));  // The pull that 31 replaced.
+}
+
+}  // namespace
+}  // namespace ebb::server

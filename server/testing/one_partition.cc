@@ -1,0 +1,169 @@
+#include "server/testing/one_partition.h"
+
+#include <deque>
+#include <utility>
+#include <variant>
+
+#include "common/protocol/ledger.h"
+#include "common/protocol/marks.h"
+#include "server/memory/block_pool.h"
+#include "server/testing/adding_rule.h"
+
+namespace ebb::server {
+
+OnePartitionTest::OnePartitionTest() {
+  auto record = std::make_shared<JobRecord>();
+  record->id = JobId(7);
+  record->plan.examples = 4;
+  record->plan.shard_size = 4;
+  record->plan.parameters = 2;
+  record->plan.block_floats = 16;
+  record->plan.checkpoint_keep = 1;
+  record_ = record;
+  Restart({});
+}
+
+void OnePartitionTest::Restart(const Inventory& inventory) {
+  ServerOptions options;
+  options.id = kServer;
+  options.session = kSession;
+  options.resources = [this](const JobRecord&) -> absl::StatusOr<JobResources> {
+    return JobResources{
+        std::make_shared<AddingRule>(),
+        *BlockPool::Create(
+            {.block_bytes = 64, .max_bytes = memory_, .shared = false})};
+  };
+  core_ = std::make_unique<ServerCore>(std::move(options), inventory);
+  ServerActions actions;
+  core_->OnSchedulerConnected(now_, &actions);
+  Do(std::move(actions));
+}
+
+void OnePartitionTest::Do(ServerActions actions) {
+  std::deque<ServerAction> queue;
+  for (auto& action : actions) queue.push_back(std::move(action));
+  while (!queue.empty()) {
+    ServerAction action = std::move(queue.front());
+    queue.pop_front();
+    ServerActions more;
+    if (std::holds_alternative<RunUpdate>(action) && hold_updates_) {
+      held_updates_.push_back(std::move(action));
+    } else if (auto* run = std::get_if<RunUpdate>(&action)) {
+      run->task.partition->Compute(run->task.update.get());
+      core_->OnUpdateDone(std::move(run->task), now_, &more);
+    } else if (auto* write = std::get_if<WriteVersion>(&action)) {
+      writes_.push_back(std::move(*write));
+    } else if (auto* load = std::get_if<LoadVersion>(&action)) {
+      loads_.push_back(load->key);
+    } else if (auto* push = std::get_if<ReplyPush>(&action)) {
+      push_replies_.push_back(push->reply);
+    } else if (auto* pull = std::get_if<ReplyPull>(&action)) {
+      pull_replies_.push_back(pull->reply);
+    } else if (auto* send = std::get_if<SendScheduler>(&action)) {
+      if (auto* r = std::get_if<RegisterPartitions>(&send->message)) {
+        registrations_.push_back(r->job);
+      } else if (std::holds_alternative<MarkReport>(send->message)) {
+        updates_at_report_ = std::exchange(statistics_.updates, 0);
+      } else if (auto* s = std::get_if<ServerStatistics>(&send->message)) {
+        statistics_ = std::move(*s);
+      } else if (std::holds_alternative<ViewRequest>(send->message)) {
+        ++view_requests_;
+      } else if (std::holds_alternative<ServerAlive>(send->message)) {
+        ++alive_;
+      }
+    } else if (auto* log = std::get_if<LogEvent>(&action)) {
+      log_.push_back(std::move(*log));
+    } else if (std::holds_alternative<RetrySession>(action)) {
+      ++retries_;
+    } else if (auto* end = std::get_if<EndProcess>(&action)) {
+      ended_ = end->why;
+    } else if (auto* gone = std::get_if<DeleteVersions>(&action)) {
+      deleted_.insert(deleted_.end(), gone->keys.begin(), gone->keys.end());
+    }
+    for (auto& next : more) queue.push_back(std::move(next));
+  }
+}
+
+void OnePartitionTest::GrantTerm(uint64_t term, uint64_t parent,
+                                 SessionId session) {
+  Grant grant;
+  grant.server = kServer;
+  grant.session = session;
+  grant.record = record_;
+  grant.generation = generation_;
+  grant.partitions = {{kP, Term(term), Term(parent)}};
+  ServerActions actions;
+  core_->OnScheduler(grant, now_, &actions);
+  Do(std::move(actions));
+}
+
+void OnePartitionTest::Push(uint64_t term, int64_t begin, int64_t sequence) {
+  PushRange(term, begin, begin + 1, sequence);
+}
+
+void OnePartitionTest::PushRange(uint64_t term, int64_t begin, int64_t end,
+                                 int64_t sequence) {
+  PushRequest push;
+  push.job = record_->id;
+  push.generation = generation_;
+  push.stamp.worker = kWorker;
+  push.sequence = sequence;
+  push.server_session = kSession;
+  push.begin = begin;
+  push.end = end;
+  push.ledger = ExpectedRow({0, 0}, begin, end);
+  push.loss_sum = loss_;
+  PushSegment& segment = push.segments.emplace_back();
+  segment.partition = kP;
+  segment.term = Term(term);
+  segment.gradient = Payload::Of(std::vector<float>(2, 1.0f));
+  ServerActions actions;
+  core_->OnPush(1, std::move(push), now_, &actions);
+  Do(std::move(actions));
+}
+
+void OnePartitionTest::FinishUpdates() {
+  hold_updates_ = false;
+  Do(std::exchange(held_updates_, {}));
+}
+
+void OnePartitionTest::Written(absl::Status status) {
+  const VersionKey key = writes_.back().key;
+  ServerActions actions;
+  core_->OnVersionWritten(key, status, now_, &actions);
+  Do(std::move(actions));
+}
+
+const ServerStatistics& OnePartitionTest::Statistics() {
+  now_ += absl::Seconds(1);
+  ServerActions actions;
+  core_->OnTick(now_, &actions);
+  Do(std::move(actions));
+  return statistics_;
+}
+
+void OnePartitionTest::Checkpoint() {
+  ServerActions actions;
+  core_->OnScheduler(CheckpointNow{record_->id}, now_, &actions);
+  Do(std::move(actions));
+}
+
+void OnePartitionTest::Rounds(int64_t closed, int64_t durable) {
+  ServerActions actions;
+  core_->OnScheduler(RoundStatus{record_->id, generation_, closed, durable},
+                     now_, &actions);
+  Do(std::move(actions));
+}
+
+Verdict OnePartitionTest::LastVerdict() const {
+  return push_replies_.back().segments[0].verdict;
+}
+
+int64_t OnePartitionTest::DurableMark(
+    const JobRegistration& registration) const {
+  const std::string& bytes = registration.partitions[0].durable_marks;
+  if (bytes.empty()) return 0;
+  return MarkSet::Decode(record_->plan, bytes)->mark({0, 0});
+}
+
+}  // namespace ebb::server

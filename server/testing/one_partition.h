@@ -1,0 +1,81 @@
+// What tests of one partition on one server begin with.
+//
+//   using CheckpointerTest = OnePartitionTest;
+//   TEST_F(CheckpointerTest, AnIdlePartitionWritesNoVersion) {
+//     GrantTerm(5, 0);
+//     Written();
+//     ...
+#ifndef EBB_SERVER_TESTING_ONE_PARTITION_H_
+#define EBB_SERVER_TESTING_ONE_PARTITION_H_
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "server/actions.h"
+#include "server/server_core.h"
+#include "server/store/checkpoint_store.h"
+
+namespace ebb::server {
+
+// One item of 4 examples in batches of 1. Whatever the server asks for is kept
+// for the test to look at; updates are carried out at once.
+class OnePartitionTest : public testing::Test {
+ protected:
+  static constexpr SessionId kSession{11}, kWorker{21};
+  static constexpr ServerId kServer{0};
+  static constexpr PartitionId kP{0};
+
+  OnePartitionTest();
+
+  // Another process, whose store has that.
+  void Restart(const Inventory& inventory);
+
+  void Do(ServerActions actions);
+
+  void GrantTerm(uint64_t term, uint64_t parent, SessionId session = kSession);
+  void Push(uint64_t term, int64_t begin, int64_t sequence);
+  void PushRange(uint64_t term, int64_t begin, int64_t end, int64_t sequence);
+  // Those that hold_updates_ kept.
+  void FinishUpdates();
+  // The version that was asked for last has been written, or not.
+  void Written(absl::Status status = absl::OkStatus());
+  // What the server says of itself next.
+  const ServerStatistics& Statistics();
+  void Checkpoint();
+  void Rounds(int64_t closed, int64_t durable);
+  Verdict LastVerdict() const;
+  int64_t DurableMark(const JobRegistration& registration) const;
+
+  absl::Time now_ = absl::FromUnixSeconds(1000);
+  bool hold_updates_ = false;  // They end in FinishUpdates.
+  ServerActions held_updates_;
+  double loss_ = 0;  // Of the next pushes.
+  int64_t memory_ = int64_t{1} << 20;
+  ServerStatistics statistics_;
+  int64_t updates_at_report_ = 0;  // Told before the latest marks.
+  Generation generation_{1};
+  JobRecordPtr record_;
+  std::unique_ptr<ServerCore> core_;
+  std::vector<WriteVersion> writes_;
+  std::vector<VersionKey> loads_, deleted_;
+  std::vector<PushReply> push_replies_;
+  std::vector<PullReply> pull_replies_;
+  std::vector<JobRegistration> registrations_;
+  int view_requests_ = 0;
+  int alive_ = 0;
+  int retries_ = 0;
+  std::string ended_;
+  std::vector<LogEvent> log_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_TESTING_ONE_PARTITION_H_
