@@ -225,6 +225,7 @@ void JobWork::OnComputed(const Computation::Batch& batch,
   items_.Advanced(now);
   LeasedItem* held = items_.Find(batch.run.item);
   if (held == nullptr) return;
+  if (held->Skips(batch.run.begin)) return;  // Decided while it was computed.
   if (!result.error.empty()) return FailItem(batch.run, result, out);
   SendShares(held, false, now, out);
   Keep(held, OrderFor(batch.run, result, batch.values.get(), false), out);

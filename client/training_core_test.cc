@@ -242,6 +242,22 @@ TEST_F(TrainingCoreTest, ANewTermStepsBackAndOldRepliesSayNothing) {
   EXPECT_EQ(pushes_[0].request.segments[0].term, Term(6));
 }
 
+// Bug: it was pushed as it had been computed, and passed over elsewhere.
+TEST_F(TrainingCoreTest, ABatchThatIsToBeSkippedMeanwhileIsPassedOver) {
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  ASSERT_THAT(computes_, SizeIs(1));
+  Lease lease = LeaseOf(0);
+  lease.skipped = {{lease.item, 0, 1}};
+  FromScheduler(std::move(lease));
+  Computed();
+  ASSERT_THAT(pushes_, SizeIs(2));
+  for (const SendPush& push : pushes_) {
+    EXPECT_EQ(push.request.begin, 0);
+    EXPECT_TRUE(push.request.skip);
+  }
+}
+
 TEST_F(TrainingCoreTest, ARefusalForPlacementAsksTheScheduler) {
   Begin(LeaseOf(0));
   PushFirst();
