@@ -83,6 +83,14 @@ void Backups::Heard(SessionId worker, int64_t examples, bool waited,
   if (pace != paces_.end()) pace->second.Heard(examples, waited, now);
 }
 
+absl::Duration Backups::SlowestPace() const {
+  absl::Duration slowest;
+  for (const auto& [worker, pace] : paces_) {
+    slowest = std::max(slowest, pace.PerExample().value_or(slowest));
+  }
+  return slowest;
+}
+
 // --- Decisions ---------------------------------------------------------------
 
 std::optional<absl::Duration> Backups::MeanPace() const {

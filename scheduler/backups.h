@@ -81,6 +81,9 @@ class Backups {
   void Heard(SessionId worker, int64_t examples, bool waited, absl::Time now);
   void Gone(SessionId worker) { paces_.erase(worker); }
 
+  // Time per example, of the slowest whose pace is known; zero: nobody's is.
+  absl::Duration SlowestPace() const;
+
   // --- Decisions -------------------------------------------------------------
   struct Help {
     int64_t ordinal = 0;

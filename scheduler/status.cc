@@ -233,6 +233,13 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     out->set_moved(backups.moved);
     out->set_computed_twice(backups.computed_twice);
   }
+  if (const EpochTailCounts& tails = job.tails(); tails.epochs > 0) {
+    v1::JobStatus::EpochTails* out = status.mutable_epoch_tails();
+    out->set_epochs(tails.epochs);
+    out->set_sum_us(absl::ToInt64Microseconds(tails.sum));
+    out->set_longest_us(absl::ToInt64Microseconds(tails.longest));
+    out->set_slowest_batch_us(absl::ToInt64Microseconds(tails.slowest_batch));
+  }
   return status;
 }
 

@@ -145,6 +145,7 @@ void TrainingJob::BeginGeneration(Generation generation,
   leases_ = LeaseTable(plan(), marks_);
   poison_.BeginGeneration();
   backups_.BeginGeneration();
+  tails_.Clear();
   returned_at_.clear();
   fallbacks_.Clear();  // Of a history that is no more.
   rounds_.BeginGeneration();
@@ -330,6 +331,7 @@ void TrainingJob::PartitionsRegistered(const ServerInfo& server,
 }
 
 void TrainingJob::ServerLost(const ServerInfo& server, Context* context) {
+  tails_.Clear();
   EndMovesTo(server, context);
   for (int32_t p = 0; p < placement_.size(); ++p) {
     if (placement_.at(PartitionId(p)).owner == server.id) {
@@ -403,7 +405,12 @@ void TrainingJob::MarksChanged(Context* context) {
     });
     dirty_ = true;
   }
-  evaluator_.Start(marks_.EpochsFull(), context);
+  const int32_t full = marks_.EpochsFull();
+  if (tails_.Ends(full)) {
+    const int64_t batch = plan().BatchSize({full - 1, 0});
+    tails_.Ended(full, backups_.SlowestPace() * batch, context->now);
+  }
+  evaluator_.Start(full, context);
   if (!marks_.AllApplied()) {
     final_checkpoint_asked_ = false;
     if (state_.phase == JobPhase::kCompleted &&

@@ -22,6 +22,7 @@
 #include "scheduler/backups.h"
 #include "scheduler/balance.h"
 #include "scheduler/cluster.h"
+#include "scheduler/epoch_tails.h"
 #include "scheduler/evaluator.h"
 #include "scheduler/fallbacks.h"
 #include "scheduler/job_state.h"
@@ -156,6 +157,7 @@ class TrainingJob {
   const Fallbacks& fallbacks() const { return fallbacks_; }
   const Moves& moves() const { return moves_; }
   const BackupCounts& backups() const { return backups_.counts(); }
+  const EpochTailCounts& tails() const { return tails_.counts(); }
   // Partitions that were taken over, in the scheduler's life.
   int64_t taken_over() const { return taken_over_; }
   // What a server that registers lacks of what is durable of its partitions:
@@ -268,6 +270,7 @@ class TrainingJob {
   MarkTable marks_;
   LeaseTable leases_;
   Backups backups_;
+  EpochTails tails_;
   // Where workers stopped that gave an item back, until it is leased again.
   std::map<int64_t, int64_t> returned_at_;
   View view_;

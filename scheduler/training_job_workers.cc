@@ -35,6 +35,9 @@ bool TrainingJob::MayOffer() const {
 bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
   if (!MayOffer()) return false;
   const auto ordinal = leases_.LowestOpen();
+  tails_.Asked(marks_.EpochsFull(),
+               ordinal ? plan().ItemAt(*ordinal).epoch : plan().epochs,
+               context->now);
   if (!ordinal || !MayLease(*ordinal, context)) return false;
   if (HelpsEarlierEpoch(worker->session, plan().ItemAt(*ordinal).epoch,
                         context)) {

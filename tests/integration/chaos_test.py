@@ -339,6 +339,12 @@ class RowsTest(Fixture):
                                 backups["won"] + backups["lost"])
         self.assertLess(backups["computed_twice"], 16 * ROWS / 10)
         self.assertIn("backup tasks", self.said)
+        ends = report["epoch_ends"]
+        self.assertGreater(ends["epochs"], 8)
+        self.assertGreaterEqual(ends["longest_s"], ends["mean_s"])
+        # A batch takes 10 ms, of the slow one 100 ms.
+        self.assertGreater(ends["slowest_batch_s"], 0.05, self.said)
+        self.assertIn("epoch ends", self.said)
 
     def test_a_bound_holds_whoever_stands_still(self):
         report = self.run_events(

@@ -223,6 +223,29 @@ std::string BackupsText(const v1::JobStatus& status) {
       " examples computed twice");
 }
 
+std::string TailsText(const v1::JobStatus& status) {
+  const v1::JobStatus::EpochTails& tails = status.epoch_tails();
+  if (tails.epochs() == 0) return "";
+  const auto seconds = [](int64_t us) { return static_cast<double>(us) / 1e6; };
+  return absl::StrFormat(
+      "%d, from when nothing of it was left to give out: mean %.2f s, longest "
+      "%.2f s; the slowest worker takes %.3f s a batch",
+      tails.epochs(), seconds(tails.sum_us()) / tails.epochs(),
+      seconds(tails.longest_us()), seconds(tails.slowest_batch_us()));
+}
+
+Json TailsJson(const v1::JobStatus& status) {
+  const v1::JobStatus::EpochTails& tails = status.epoch_tails();
+  if (tails.epochs() == 0) return {};
+  const auto seconds = [](int64_t us) { return static_cast<double>(us) / 1e6; };
+  Json json = Json::Object();
+  json["epochs"] = tails.epochs();
+  json["mean_s"] = seconds(tails.sum_us()) / tails.epochs();
+  json["longest_s"] = seconds(tails.longest_us());
+  json["slowest_batch_s"] = seconds(tails.slowest_batch_us());
+  return json;
+}
+
 std::string GoodputText(const RunReport& report) {
   if (!report.goodput) return "";
   const chaos::Goodput& goodput = *report.goodput;
@@ -412,6 +435,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
   line("backup tasks", BackupsText(status));
+  line("epoch ends", TailsText(status));
   if (!report.events.empty()) {
     line("disturbances",
          WithCommas(static_cast<int64_t>(report.events.size())));
@@ -464,6 +488,7 @@ Json ReportJson(const RunReport& report) {
   json["backups"]["lost"] = backups.lost();
   json["backups"]["moved"] = backups.moved();
   json["backups"]["computed_twice"] = backups.computed_twice();
+  json["epoch_ends"] = TailsJson(status);
   json["evaluations"] = EvaluationsJson(status);
   AddShares(status, &json);
   json["expectations"] = Json::List();

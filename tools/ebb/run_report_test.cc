@@ -66,6 +66,22 @@ RunReport Good() {
   return report;
 }
 
+TEST(RunReportTest, TellsHowLongTheEndsOfEpochsDraggedOn) {
+  RunReport report = Good();
+  EXPECT_THAT(ReportText(report, Console()), Not(HasSubstr("epoch ends")));
+  EXPECT_THAT(ReportJson(report).ToLine(), HasSubstr("\"epoch_ends\": null"));
+  v1::JobStatus::EpochTails* tails = report.status.mutable_epoch_tails();
+  tails->set_epochs(4);
+  tails->set_sum_us(2'000'000);
+  tails->set_longest_us(1'250'000);
+  tails->set_slowest_batch_us(101'000);
+
+  EXPECT_THAT(ReportText(report, Console()),
+              HasSubstr("mean 0.50 s, longest 1.25 s; the slowest worker takes "
+                        "0.101 s a batch"));
+  EXPECT_THAT(ReportJson(report).ToLine(), HasSubstr("\"longest_s\": 1.25"));
+}
+
 TEST(RunReportTest, AGoodRunHasNoProblems) {
   RunReport report = Good();
   Judge(&report);

@@ -24,6 +24,15 @@ void AddTo(const v1::JobStatus::Backups& some, v1::JobStatus::Backups* sum) {
   sum->set_computed_twice(sum->computed_twice() + some.computed_twice());
 }
 
+void AddTo(const v1::JobStatus::EpochTails& some,
+           v1::JobStatus::EpochTails* sum) {
+  sum->set_epochs(sum->epochs() + some.epochs());
+  sum->set_sum_us(sum->sum_us() + some.sum_us());
+  sum->set_longest_us(std::max(sum->longest_us(), some.longest_us()));
+  sum->set_slowest_batch_us(
+      std::max(sum->slowest_batch_us(), some.slowest_batch_us()));
+}
+
 }  // namespace
 
 void RunTally::Add(const v1::JobStatus& status) {
@@ -53,6 +62,11 @@ void RunTally::Add(const v1::JobStatus& status) {
     AddTo(backups_, &past_backups_);
   }
   backups_ = status.backups();
+
+  if (status.epoch_tails().epochs() < tails_.epochs()) {
+    AddTo(tails_, &past_tails_);
+  }
+  tails_ = status.epoch_tails();
 }
 
 void RunTally::Complete(v1::JobStatus* status) const {
@@ -74,6 +88,9 @@ void RunTally::Complete(v1::JobStatus* status) const {
   v1::JobStatus::Backups backups = past_backups_;
   AddTo(backups_, &backups);
   *status->mutable_backups() = backups;
+  v1::JobStatus::EpochTails tails = past_tails_;
+  AddTo(tails_, &tails);
+  *status->mutable_epoch_tails() = tails;
 }
 
 }  // namespace ebb::tools

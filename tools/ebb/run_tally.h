@@ -19,7 +19,7 @@ class RunTally {
   void Add(const v1::JobStatus& status);
 
   // Puts the sums over all lives into `status`: staleness, shares, repeated
-  // leases and backups; and the largest clock lead.
+  // leases, backups and ends of epochs; and the largest clock lead.
   void Complete(v1::JobStatus* status) const;
 
  private:
@@ -32,6 +32,8 @@ class RunTally {
   int64_t past_leases_repeated_ = 0;
   v1::JobStatus::Backups backups_;
   v1::JobStatus::Backups past_backups_;
+  v1::JobStatus::EpochTails tails_;
+  v1::JobStatus::EpochTails past_tails_;
 };
 
 }  // namespace ebb::tools

@@ -78,6 +78,25 @@ TEST(RunTallyTest, AddsUpBackupsOverTheSchedulersLives) {
   EXPECT_EQ(status.backups().computed_twice(), 40 + 20);
 }
 
+TEST(RunTallyTest, AddsUpTheEndsOfEpochsOverTheSchedulersLives) {
+  RunTally tally;
+  v1::JobStatus status;
+  for (const int64_t epochs : {1, 3, 0, 1}) {
+    status.mutable_epoch_tails()->set_epochs(epochs);
+    status.mutable_epoch_tails()->set_sum_us(100 * epochs);
+    status.mutable_epoch_tails()->set_longest_us(40 * epochs);
+    status.mutable_epoch_tails()->set_slowest_batch_us(7 * epochs);
+    tally.Add(status);
+  }
+
+  tally.Complete(&status);
+
+  EXPECT_EQ(status.epoch_tails().epochs(), 3 + 1);
+  EXPECT_EQ(status.epoch_tails().sum_us(), 400);
+  EXPECT_EQ(status.epoch_tails().longest_us(), 120);
+  EXPECT_EQ(status.epoch_tails().slowest_batch_us(), 21);
+}
+
 TEST(RunTallyTest, IsTheLastStatusOfAnUndisturbedRun) {
   RunTally tally;
   tally.Add(Status({1}, {{"a", 100}}));

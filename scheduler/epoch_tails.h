@@ -1,0 +1,58 @@
+// How long the ends of epochs drag on: from when the first worker that asks
+// finds nothing of the epoch that nobody has, to when all of it is applied.
+//
+// Thread-compatible. Belongs to a TrainingJob.
+#ifndef EBB_SCHEDULER_EPOCH_TAILS_H_
+#define EBB_SCHEDULER_EPOCH_TAILS_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+
+#include "absl/time/time.h"
+
+namespace ebb::scheduler {
+
+// Of the scheduler's life, and of epochs in which no server was away.
+struct EpochTailCounts {
+  int64_t epochs = 0;
+  absl::Duration sum;
+  absl::Duration longest;
+  // What a batch took the slowest worker that was there at one of these ends.
+  absl::Duration slowest_batch;
+};
+
+class EpochTails {
+ public:
+  // A worker asks, and epochs [full, open) have nothing that nobody has.
+  void Asked(int32_t full, int32_t open, absl::Time now) {
+    dry_.erase(dry_.lower_bound(open), dry_.end());  // Open again.
+    for (int32_t e = full; e < open; ++e) dry_.try_emplace(e, now);
+  }
+  bool Ends(int32_t full) const {
+    return !dry_.empty() && dry_.begin()->first < full;
+  }
+  // Epochs below `full` are applied; `slowest_batch`: of whoever is there.
+  void Ended(int32_t full, absl::Duration slowest_batch, absl::Time now) {
+    while (Ends(full)) {
+      const absl::Duration tail = now - dry_.begin()->second;
+      ++counts_.epochs;
+      counts_.sum += tail;
+      counts_.longest = std::max(counts_.longest, tail);
+      counts_.slowest_batch = std::max(counts_.slowest_batch, slowest_batch);
+      dry_.erase(dry_.begin());
+    }
+  }
+  // A server is away, or all is begun anew.
+  void Clear() { dry_.clear(); }
+
+  const EpochTailCounts& counts() const { return counts_; }
+
+ private:
+  std::map<int32_t, absl::Time> dry_;  // Since when, by epoch.
+  EpochTailCounts counts_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_EPOCH_TAILS_H_
