@@ -83,6 +83,15 @@ void Backups::Heard(SessionId worker, int64_t examples, bool waited,
   if (pace != paces_.end()) pace->second.Heard(examples, waited, now);
 }
 
+bool Backups::MuchFaster(SessionId one, SessionId other) const {
+  const auto pace = [this](SessionId worker) {
+    const auto known = paces_.find(worker);
+    return known == paces_.end() ? std::nullopt : known->second.PerExample();
+  };
+  const auto mine = pace(one), its = pace(other);
+  return mine && its && *its >= *mine * kIfBegun;
+}
+
 absl::Duration Backups::SlowestPace() const {
   absl::Duration slowest;
   for (const auto& [worker, pace] : paces_) {

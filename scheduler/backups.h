@@ -81,6 +81,9 @@ class Backups {
   void Heard(SessionId worker, int64_t examples, bool waited, absl::Time now);
   void Gone(SessionId worker) { paces_.erase(worker); }
 
+  // Of two workers whose pace is known, by as much as makes it worth to compute
+  // something twice.
+  bool MuchFaster(SessionId one, SessionId other) const;
   // Time per example, of the slowest whose pace is known; zero: nobody's is.
   absl::Duration SlowestPace() const;
 

@@ -71,6 +71,9 @@ struct WorkerInfo {
   // As in RegisterWorker.
   JobId only_job;
   bool no_evaluations = false;
+  // It has an evaluation, whether or not that still counts, until it says how
+  // it ended.
+  bool evaluates = false;
   // Jobs that it could not even begin: their data is not there, or another.
   std::set<JobId> unfit_for;
   int64_t clock = 0;

@@ -36,7 +36,7 @@ void Evaluator::Start(int32_t epochs_full, Context* context) {
 
 void Evaluator::ServersBack(Context* context) {
   if (!running_) return;
-  running_->worker = SessionId();
+  running_->worker = running_->second = SessionId();
   Begin(context);  // Likewise.
 }
 
@@ -57,7 +57,8 @@ std::optional<Evaluation> Evaluator::Begin(Context* context) {
   running.snapshot = static_cast<int64_t>(context->numbers->Draw(context->now));
   running.pinned.clear();
   running.position = record_.plan.examples * record_.plan.epochs;
-  running.worker = SessionId();
+  running.worker = running.second = SessionId();
+  running.leased_again = false;
   running.deadline = context->now + options_.evaluation_timeout;
   context->ToOwners(placement_, TakeSnapshot{record_.id, state_.generation,
                                              running.snapshot});
@@ -98,12 +99,28 @@ EvaluationLease Evaluator::Lease(const JobRecordPtr& record, SessionId worker,
   return {record, state_.generation, running_->snapshot, running_->epoch};
 }
 
+EvaluationLease Evaluator::LeaseAgain(const JobRecordPtr& record,
+                                      SessionId worker) {
+  running_->second = worker;
+  running_->leased_again = true;
+  return {record, state_.generation, running_->snapshot, running_->epoch};
+}
+
+bool Evaluator::OtherGoesOn(SessionId ended) {
+  Running& running = *running_;
+  if (running.second == SessionId()) return false;
+  if (ended == running.worker) running.worker = running.second;
+  running.second = SessionId();
+  return true;
+}
+
 std::optional<Evaluation> Evaluator::Evaluated(const EvaluationResult& result,
                                                Context* context) {
   if (!running_ || result.snapshot != running_->snapshot) return std::nullopt;
   if (!result.error.empty()) {
     context->Log(absl::StrCat("job=", record_.name, " evaluation of epoch ",
                               running_->epoch + 1, " failed: ", result.error));
+    if (OtherGoesOn(result.session)) return std::nullopt;
     return Begin(context);
   }
   Evaluation evaluation;
@@ -120,7 +137,11 @@ std::optional<Evaluation> Evaluator::Evaluated(const EvaluationResult& result,
 
 std::optional<Evaluation> Evaluator::WorkerLost(SessionId worker,
                                                 Context* context) {
-  if (!running_ || running_->worker != worker) return std::nullopt;
+  if (!running_ || worker == SessionId() ||
+      (running_->worker != worker && running_->second != worker) ||
+      OtherGoesOn(worker)) {
+    return std::nullopt;
+  }
   return Begin(context);
 }
 

@@ -1,10 +1,11 @@
 // The evaluations of one job, one after the other: a snapshot is pinned on
-// every partition, then one worker computes it; where a server or that worker
-// fails, it is begun again with another snapshot.
+// every partition, then one worker computes it, and where that is slow another,
+// too; where a server or all of them fail, it is begun again with another
+// snapshot.
 //
 //   due ──> pinning ──(all partitions)──> wants a worker ──> computing ──> done
 //             ^                                                  |
-//             +── a server or the worker was lost, time-out ─────+
+//             +── a server or all workers were lost, time-out ───+
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_EVALUATOR_H_
@@ -37,6 +38,8 @@ class Evaluator {
   bool underway() const { return running_.has_value(); }
   // Who evaluates; 0: nobody yet.
   SessionId worker() const { return running_ ? running_->worker : SessionId(); }
+  // Who does so, too; 0: nobody.
+  SessionId second() const { return running_ ? running_->second : SessionId(); }
   // None is under way, and none is to come.
   bool AllDone() const;
 
@@ -53,6 +56,11 @@ class Evaluator {
   bool WantsWorker() const;
   EvaluationLease Lease(const JobRecordPtr& record, SessionId worker,
                         absl::Time now);
+  // To one more, once, while one computes it: the first result counts.
+  bool MayLeaseAgain() const {
+    return worker() != SessionId() && !running_->leased_again;
+  }
+  EvaluationLease LeaseAgain(const JobRecordPtr& record, SessionId worker);
 
   // What ended is returned, perhaps with an error; nullopt: nothing did.
   std::optional<Evaluation> Evaluated(const EvaluationResult& result,
@@ -67,13 +75,17 @@ class Evaluator {
     int64_t snapshot = 0;
     std::set<PartitionId> pinned;
     int64_t position = 0;
-    SessionId worker;  // 0: nobody yet.
+    SessionId worker;           // 0: nobody yet.
+    SessionId second;           // 0: nobody.
+    bool leased_again = false;  // To a second, be it gone.
     absl::Time deadline;
     int attempts = 0;
   };
 
   // The next epoch after which the model is evaluated; plan().epochs: none.
   int32_t NextEpoch() const;
+  // One of two ended otherwise: the other goes on. False: it was the only one.
+  bool OtherGoesOn(SessionId ended);
   // Another snapshot; or, after so many attempts, an end with an error.
   std::optional<Evaluation> Begin(Context* context);
   Evaluation End(Evaluation evaluation, Context* context);

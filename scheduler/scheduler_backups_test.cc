@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -277,6 +278,118 @@ TEST_F(SchedulerBackupsTest, ARoundsLastItemIsLeasedTwice) {
   Begin(record);
   LeaveOnlyTheSlow();
   EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker, kOther));
+}
+
+// One that evaluates holds up the end of the job, as one that trains does. The
+// slow one evaluates, and the other, which has nothing to do, does so, too.
+class SlowEvaluationTest : public SchedulerBackupsTest {
+ protected:
+  SlowEvaluationTest() {
+    JobRecord record = Items();
+    record.plan.evaluate_every = 1;
+    Begin(record);
+    LeaveOnlyTheSlow();
+    Ends(kWorkerLink, kWorker, kFirst, 100);
+    FromWorker(kWorkerLink, LeaseRequest{kWorker, 2});
+    Marks(kFirst, 100);
+    SnapshotAsked();
+  }
+  void SnapshotAsked() {
+    for (const SchedulerToServer& message : to_server_) {
+      if (const auto* take = std::get_if<TakeSnapshot>(&message)) {
+        snapshot_ = take->snapshot;
+      }
+    }
+  }
+  void SnapshotIsThere() {
+    SnapshotReply reply;
+    reply.job = job_;
+    reply.generation = job().state().generation;
+    reply.snapshot = snapshot_;
+    for (int32_t p = 0; p < 2; ++p) {
+      reply.partitions.emplace_back(PartitionId(p),
+                                    job().placement().at(PartitionId(p)).drawn);
+    }
+    FromServer(reply, kServerSession);
+  }
+  std::vector<LinkId> Evaluators() const {
+    std::vector<LinkId> links;
+    for (const auto& [link, message] : to_worker_) {
+      if (std::holds_alternative<EvaluationLease>(message)) {
+        links.push_back(link);
+      }
+    }
+    return links;
+  }
+  void Evaluated(LinkId link, SessionId session, const std::string& error) {
+    EvaluationResult result{session, job_, job().state().generation, snapshot_};
+    result.error = error;
+    result.examples = 10;
+    result.correct = session == kOther ? 9 : 8;
+    FromWorker(link, result);
+  }
+
+  int64_t snapshot_ = 0;
+};
+
+TEST_F(SlowEvaluationTest, AnIdleWorkerThatIsFasterEvaluatesToo) {
+  SnapshotIsThere();
+  EXPECT_THAT(Evaluators(), ElementsAre(kWorkerLink, kOtherLink));
+
+  Evaluated(kOtherLink, kOther, "");
+  Evaluated(kWorkerLink, kWorker, "");  // Too late.
+
+  ASSERT_THAT(job().state().evaluations, SizeIs(1));
+  EXPECT_EQ(job().state().evaluations[0].accuracy, 0.9);
+  EXPECT_FALSE(job().evaluating());
+}
+
+TEST_F(SlowEvaluationTest, OneAsFastDoesNot) {
+  WorkerGone(kOtherLink);
+  WorkerUp(kThirdLink, kThird);  // Nobody knows how fast it is.
+  SnapshotIsThere();
+  EXPECT_THAT(Evaluators(), ElementsAre(kWorkerLink));
+}
+
+TEST_F(SlowEvaluationTest, WhicheverIsLostTheOtherGoesOn) {
+  SnapshotIsThere();
+  WorkerGone(kWorkerLink);
+  EXPECT_THAT(to_server_, IsEmpty());  // No other snapshot.
+  EXPECT_TRUE(job().Evaluates(kOther));
+
+  Evaluated(kOtherLink, kOther, "");
+
+  ASSERT_THAT(job().state().evaluations, SizeIs(1));
+  EXPECT_EQ(job().state().evaluations[0].accuracy, 0.9);
+}
+
+TEST_F(SlowEvaluationTest, OneThatFailsLeavesItToTheOther) {
+  SnapshotIsThere();
+  Evaluated(kOtherLink, kOther, "no memory");
+  EXPECT_THAT(Evaluators(), IsEmpty());  // Not again.
+  EXPECT_THAT(job().state().evaluations, IsEmpty());
+
+  Evaluated(kWorkerLink, kWorker, "");
+
+  ASSERT_THAT(job().state().evaluations, SizeIs(1));
+  EXPECT_EQ(job().state().evaluations[0].accuracy, 0.8);
+}
+
+// It would begin that, and never end this.
+TEST_F(SlowEvaluationTest, WhoEvaluatesIsNotAskedToEvaluateAnotherJob) {
+  SnapshotIsThere();
+  EvaluationResult result{kOther, job_, job().state().generation, snapshot_};
+  JobRecord another = Record();
+  another.plan.evaluate_every = 1;
+  Submit(another);
+  Register(4, 4);
+  SnapshotAsked();
+  SnapshotIsThere();
+  EXPECT_THAT(Evaluators(), IsEmpty());
+
+  FromWorker(kOtherLink, result);
+
+  EXPECT_THAT(Evaluators(), ElementsAre(kOtherLink));
 }
 
 // Of two that claim one item, a new scheduler lets the first go on.

@@ -610,6 +610,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker.last_heard = context->now;
   worker.clock = message.clock;
   worker.wants = 0;
+  worker.evaluates = false;
   worker.draining = false;
   worker_links_[link] = message.session;
   worker.claims = message.held;
@@ -686,10 +687,10 @@ void SchedulerCore::Handle(LinkId link, const PlacementRequest& message,
 
 void SchedulerCore::Handle(LinkId link, const EvaluationResult& message,
                            Context* context) {
-  TrainingJob* job = Find(message.job);
-  if (WorkerOf(link) != nullptr && job != nullptr) {
-    job->Evaluated(message, context);
-  }
+  WorkerInfo* worker = WorkerOf(link);
+  if (worker == nullptr) return;
+  worker->evaluates = false;
+  if (TrainingJob* job = Find(message.job)) job->Evaluated(message, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const WorkerGoodbye& message,

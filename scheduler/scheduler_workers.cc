@@ -95,7 +95,11 @@ void SchedulerCore::OfferEvaluations(Context* context) {
                         &job = job](const std::set<SessionId>& workers) {
       for (const SessionId session : workers) {
         const WorkerInfo& worker = cluster_.workers.at(session);
-        if (worker.no_evaluations || !worker.MayWorkOn(id)) continue;
+        // One at a time: the next would take the place of the first.
+        if (worker.no_evaluations || !worker.MayWorkOn(id) ||
+            worker.evaluates) {
+          continue;
+        }
         job->Evaluate(session, context);
         return true;
       }
@@ -122,10 +126,15 @@ void SchedulerCore::OfferWork(Context* context) {
       if (worker.wants > 0) break;
       workers.erase(workers.begin());
     }
-    if (workers.empty() || !job->OfferBackups(workers, context)) continue;
-    std::erase_if(workers, [this](SessionId worker) {
-      return cluster_.workers.at(worker).wants <= 0;
-    });
+    if (workers.empty()) continue;
+    if (job->OfferBackups(workers, context)) {
+      std::erase_if(workers, [this](SessionId worker) {
+        return cluster_.workers.at(worker).wants <= 0;
+      });
+    }
+    for (const SessionId worker : workers) {
+      if (job->EvaluateToo(&cluster_.workers.at(worker), context)) break;
+    }
   }
 }
 

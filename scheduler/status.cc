@@ -301,11 +301,9 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
           0, absl::ToInt64Milliseconds(held.expires - picture.now)));
     }
   }
-  const bool evaluates =
-      std::any_of(picture.core.jobs().begin(), picture.core.jobs().end(),
-                  [&](const auto& one) {
-                    return one.second->evaluator() == worker.session;
-                  });
+  const bool evaluates = std::any_of(
+      picture.core.jobs().begin(), picture.core.jobs().end(),
+      [&](const auto& one) { return one.second->Evaluates(worker.session); });
   status.set_state(worker.draining          ? v1::WorkerStatus::STATE_DRAINING
                    : evaluates              ? v1::WorkerStatus::STATE_EVALUATING
                    : status.items().empty() ? v1::WorkerStatus::STATE_IDLE

@@ -346,7 +346,9 @@ void TrainingJob::ServerLost(const ServerInfo& server, Context* context) {
 void TrainingJob::PlacementChanged(Context* context) {
   if (!placement_.AllRegistered()) return;
   std::set<SessionId> workers = leases_.Holders();
-  if (evaluator() != SessionId()) workers.insert(evaluator());
+  for (const SessionId one : {evaluator_.worker(), evaluator_.second()}) {
+    if (one != SessionId()) workers.insert(one);
+  }
   for (const SessionId worker : workers) SendPlacement(worker, context);
 }
 

@@ -94,6 +94,9 @@ class TrainingJob {
   // A snapshot waits for somebody who evaluates it.
   bool WantsEvaluator() const;
   void Evaluate(SessionId worker, Context* context);
+  // The worker, for which there is no item, evaluates what a slower one
+  // evaluates. False: nobody needs it.
+  bool EvaluateToo(WorkerInfo* worker, Context* context);
   // What it wants of the cluster's workers, of which `able` could work on it
   // and it has `has`; see share_out.h. `limit`: more it may not have.
   WorkerClaim Claim(int64_t able, int64_t has, int64_t* limit) const;
@@ -173,8 +176,11 @@ class TrainingJob {
   int32_t max_workers() const;
   // How many workers could be of use now.
   int64_t OpenWork() const;
-  // Who evaluates; 0: nobody yet.
-  SessionId evaluator() const { return evaluator_.worker(); }
+  // The worker evaluates, alone or with another.
+  bool Evaluates(SessionId worker) const {
+    return worker != SessionId() &&
+           (evaluator_.worker() == worker || evaluator_.second() == worker);
+  }
 
  private:
   bool AcceptGeneration(const JobRegistration& registration, Context* context);

@@ -61,7 +61,7 @@ bool TrainingJob::OfferBackups(const std::set<SessionId>& waiting,
   }
   std::vector<SessionId> idle;
   for (const SessionId worker : waiting) {
-    if (leases_.CountHeldBy(worker) == 0 && evaluator() != worker) {
+    if (leases_.CountHeldBy(worker) == 0 && !Evaluates(worker)) {
       idle.push_back(worker);
     }
   }
@@ -155,8 +155,26 @@ bool TrainingJob::WantsEvaluator() const {
 }
 
 void TrainingJob::Evaluate(SessionId worker, Context* context) {
+  context->cluster->workers.at(worker).evaluates = true;
   SendPlacement(worker, context);
   context->ToWorker(worker, evaluator_.Lease(record_, worker, context->now));
+}
+
+bool TrainingJob::EvaluateToo(WorkerInfo* worker, Context* context) {
+  const SessionId session = worker->session, first = evaluator_.worker();
+  if (!evaluator_.MayLeaseAgain() || leases_.CountHeldBy(session) > 0 ||
+      worker->evaluates || worker->no_evaluations || !worker->MayWorkOn(id()) ||
+      !backups_.MuchFaster(session, first)) {
+    return false;
+  }
+  context->Log(absl::StrCat(
+      "job=", record_->name, " worker=", worker->name,
+      " evaluates, too, what worker=", context->cluster->workers.at(first).name,
+      " evaluates: it will be done earlier"));
+  worker->evaluates = true;
+  SendPlacement(session, context);
+  context->ToWorker(session, evaluator_.LeaseAgain(record_, session));
+  return true;
 }
 
 void TrainingJob::TakeBack(const std::vector<SessionId>& workers,
