@@ -372,6 +372,27 @@ TEST_F(SchedulerTakeoverTest, WhoSharesTheFolderTakesOver) {
   EXPECT_THAT(grants[1].known_servers, testing::ElementsAre(kNewServer));
 }
 
+// It owned nothing, and heard of no view.
+TEST_F(SchedulerTakeoverTest, WhoTakesOverHearsOfTheView) {
+  JobRecord record = Record();
+  record.plan.consistency.kind = ConsistencyKind::kSsp;
+  record.plan.consistency.clock_bound = 1;
+  Up(kServerLink, kServer, kServerSession, "ours");
+  Submit(record);
+  Register();
+  OtherUp("ours");
+  EXPECT_FALSE(Sent<ViewUpdate>(kNewLink));
+  WorkerUp(kWorkerLink, kWorker);
+  Gone(kServerLink);
+
+  Tick(SchedulerOptions().takeover_after);
+
+  ASSERT_EQ(At(PartitionId(0)).owner, kNewServer);
+  const auto view = Sent<ViewUpdate>(kNewLink);
+  ASSERT_TRUE(view);
+  EXPECT_THAT(view->members, SizeIs(1));
+}
+
 // Bug: a broken connection while it gathers made it take what others had.
 TEST_F(SchedulerTakeoverTest, AStartingSchedulerTakesNothing) {
   Up(kServerLink, kServer, kServerSession, "ours");

@@ -88,8 +88,16 @@ void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
     grants[one.owner].push_back({p, term, one.parent});
   }
   for (auto& [id, granted] : grants) {
-    SendGrant(context->cluster->servers.at(id), std::move(granted), context);
+    const ServerInfo& server = context->cluster->servers.at(id);
+    SendGrant(server, std::move(granted), context);
+    SendNews(server, context);
   }
+}
+
+// Who owned nothing was told nothing of views and rounds.
+void TrainingJob::SendNews(const ServerInfo& server, Context* context) {
+  SendView(server, context);
+  if (rounds_.told()) context->ToServer(server, *rounds_.told());
 }
 
 void TrainingJob::SendGrant(const ServerInfo& server,
@@ -152,11 +160,9 @@ void TrainingJob::BeginGeneration(Generation generation,
   final_checkpoint_asked_ = false;
   evaluator_.Abandon();  // Its snapshot is of values that are no more.
   if (!started_) return;
-  GrantAll(context);
   // Nobody has a lease, and who gets none now must hold nobody up.
-  if (view_.Clear(ViewNumber(context->numbers->Draw(context->now)))) {
-    BroadcastView(context);
-  }
+  view_.Clear(ViewNumber(context->numbers->Draw(context->now)));
+  GrantAll(context);
 }
 
 bool TrainingJob::RollBackIfNeeded(Context* context) {
@@ -232,8 +238,9 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
     }
   }
   GrantAnew(anew, context);
-  SendView(server, context);
-  if (rounds_.told()) context->ToServer(server, *rounds_.told());
+  if (std::ranges::find(believed, true) != believed.end()) {
+    SendNews(server, context);  // It missed some while it was not connected.
+  }
   TellFallbacks(context);
   MarksChanged(context);
   for (int32_t p = 0; p < placement_.size(); ++p) {

@@ -203,6 +203,8 @@ class TrainingJob {
   // Of nothing: so that the server knows the job and the other servers.
   void SendGrant(const ServerInfo& server,
                  std::vector<PartitionGrant> partitions, Context* context);
+  // To who owns a partition now, or may have missed it.
+  void SendNews(const ServerInfo& server, Context* context);
   // True: the registration shows the drawn term, and is believed.
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);

@@ -146,8 +146,7 @@ void TrainingJob::PartitionMovedIn(const ServerInfo& server,
     TellOwner(one.partition, server, context);
     TellStale(one.partition, context);  // The source, too.
     moves_.avoid.erase(server.id);
-    SendView(server, context);
-    if (rounds_.told()) context->ToServer(server, *rounds_.told());
+    SendNews(server, context);
   }
   // A snapshot does not move: what was pinned of it is no more.
   evaluator_.ServersBack(context);
@@ -305,15 +304,8 @@ void TrainingJob::TakeOver(ServerId from, const std::string& folder,
     ++taken_over_;
   }
   GrantAnew(partitions, context);
-  std::set<ServerId> told;
   for (const PartitionId p : partitions) {
     state_.moved[p.value()] = placement_.at(p).drawn;
-    // Who owned nothing was not told of views and rounds meanwhile.
-    const ServerId owner = placement_.at(p).owner;
-    if (!told.insert(owner).second) continue;
-    const ServerInfo& server = context->cluster->servers.at(owner);
-    SendView(server, context);
-    if (rounds_.told()) context->ToServer(server, *rounds_.told());
   }
 }
 
