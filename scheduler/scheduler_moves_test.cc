@@ -514,6 +514,28 @@ TEST_F(SchedulerTakeoverTest, AnHeirThatComesBackWithoutTheFolderIsRefused) {
   EXPECT_THAT(Grants(), SizeIs(1));
 }
 
+// Bug: it stored versions of its next term outside of the folder, and others
+// went on from the older copies there (seed 121394).
+TEST_F(SchedulerTakeoverTest, WhatGoesOnWithoutTheFolderIsNotTakenFromThere) {
+  Up(kServerLink, kServer, kServerSession, "ours");
+  Submit();
+  Register(1, 1);
+  Gone(kServerLink);
+  JobRegistration stored = Registration(1, 1);
+  for (PartitionRegistration& one : stored.partitions) {
+    one.serving = false;
+    one.stored_term = one.term;
+  }
+  Up(kServerLink, kServer, SessionId(101), "", {stored});
+  ASSERT_THAT(Grants(), SizeIs(1));
+  Gone(kServerLink);
+  OtherUp("ours");
+  Tick(SchedulerOptions().takeover_after);
+  Tick(absl::Seconds(1));
+  EXPECT_EQ(At(PartitionId(0)).owner, kServer);
+  EXPECT_EQ(job().taken_over(), 0);
+}
+
 TEST_F(SchedulerTakeoverTest, TheNextSchedulerKnowsTheFolder) {
   Up(kServerLink, kServer, kServerSession, "ours");
   Submit();

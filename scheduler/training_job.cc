@@ -85,6 +85,10 @@ void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
                           : Term(context->numbers->Draw(context->now));
     placement_.Drawn(p, one.owner, server->second.session, term);
     RememberDrawn(p);
+    // What it stores from now on is not where the newest was.
+    if (state_.durable_in[p.value()] != server->second.shared_folder) {
+      SetDurable(p, "", Term());
+    }
     grants[one.owner].push_back({p, term, one.parent});
   }
   for (auto& [id, granted] : grants) {
