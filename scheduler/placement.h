@@ -12,8 +12,14 @@
 #include <vector>
 
 #include "common/ids.h"
+#include "common/protocol/messages.h"
 
 namespace ebb::scheduler {
+
+// The term of what a server could go on from; having seen one is no claim.
+inline Term ClaimedTerm(const PartitionRegistration& one) {
+  return one.serving ? one.term : one.stored_term;
+}
 
 struct Ownership {
   static constexpr ServerId kNobody{-1};

@@ -260,7 +260,7 @@ bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
     const bool knows = mine != message.jobs.end();
     // It may know the job, and have handed over all that it had.
     const auto claims = [](const PartitionRegistration& one) {
-      return one.serving || one.stored_term != Term();
+      return ClaimedTerm(one) != Term();
     };
     if (knows &&
         (!gathering_ || std::ranges::any_of(mine->partitions, claims))) {

@@ -189,5 +189,32 @@ TEST_F(SchedulerCoreTest, TheLastCheckpointIsAskedForAgainOnANewConnection) {
   EXPECT_EQ(asked(), 1);
 }
 
+// Bug: it was still loading what it had been granted when a scheduler without
+// its store met it, and another that came later was given that, too (seed
+// 128819).
+TEST_F(SchedulerCoreTest, WhoBeginsToServeWhileAllAreWaitedForKeepsItsPlace) {
+  Ready();
+  JobRegistration loads = Registration(0, 0), serves = Registration(1, 1);
+  for (PartitionRegistration& one : loads.partitions) one.serving = false;
+  Restart({});
+  RegisterServer other;
+  other.server = ServerId(1);
+  other.session = SessionId(102);
+  other.address = "there:1";
+  other.jobs = {loads};
+  other.known_servers = {kServer, ServerId(1), ServerId(2)};
+  SchedulerActions actions;
+  core_->OnServer(LinkId(9), other, now_, &actions);
+  Do(std::move(actions));
+  ServerUp({loads});
+  ASSERT_TRUE(core_->gathering());
+  FromServer(RegisterPartitions{kServerSession, serves}, kServerSession);
+  Tick(SchedulerOptions().takeover_after + absl::Seconds(1));
+  ASSERT_FALSE(core_->gathering());
+  for (const int32_t p : {0, 1}) {
+    EXPECT_EQ(job().placement().at(PartitionId(p)).owner, kServer);
+  }
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

@@ -184,6 +184,25 @@ bool TrainingJob::RollBackIfNeeded(Context* context) {
   return true;
 }
 
+// Who claims more than was known was granted it, or it moved there, by a
+// scheduler that we do not remember.
+void TrainingJob::HearClaim(const ServerInfo& server,
+                            const PartitionRegistration& one) {
+  Ownership& known = placement_.at(one.partition);
+  const Term claim = ClaimedTerm(one);
+  if (claim <= known.drawn) return;
+  if (known.owner != server.id) {
+    if (known.owner != Ownership::kNobody) {
+      stale_[one.partition].insert(known.owner);
+    }
+    SetOwner(one.partition, server.id);
+  }
+  SetDurable(one.partition, "", Term());  // Maybe it has it alone.
+  known.drawn = claim;
+  state_.owned_since[one.partition.value()] = claim;
+  dirty_ = true;
+}
+
 void TrainingJob::ServerRegistered(const ServerInfo& server,
                                    const JobRegistration* registration,
                                    Context* context) {
@@ -202,23 +221,9 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
         continue;
       }
       Ownership& known = placement_.at(one.partition);
-      // What it could go on from; having seen a term is no claim.
-      const Term claim = one.serving ? one.term : one.stored_term;
-      if (claim > known.drawn) {
-        // It was granted, or moved there, by a scheduler we do not remember.
-        if (known.owner != server.id) {
-          if (known.owner != Ownership::kNobody) {
-            stale_[one.partition].insert(known.owner);
-          }
-          SetOwner(one.partition, server.id);
-        }
-        SetDurable(one.partition, "", Term());  // Maybe it has it alone.
-        known.drawn = claim;
-        state_.owned_since[one.partition.value()] = claim;
-        dirty_ = true;
-      }
+      HearClaim(server, one);
       if (known.owner != server.id) {
-        if (claim != Term()) stale_[one.partition].insert(server.id);
+        if (ClaimedTerm(one) != Term()) stale_[one.partition].insert(server.id);
         continue;
       }
       known.kept = true;
@@ -319,11 +324,11 @@ void TrainingJob::PartitionsRegistered(const ServerInfo& server,
       continue;
     }
     context->numbers->Met(one.term.value());
+    // It may have been loading what it was granted before this scheduler.
+    if (!started_) HearClaim(server, one);
     Ownership& known = placement_.at(one.partition);
     if (known.owner != server.id) {
-      if (one.serving || one.stored_term != Term()) {
-        stale_[one.partition].insert(server.id);
-      }
+      if (ClaimedTerm(one) != Term()) stale_[one.partition].insert(server.id);
     } else if (one.term > known.drawn) {
       known.drawn = one.term;
       anew.push_back(one.partition);

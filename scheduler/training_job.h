@@ -205,6 +205,7 @@ class TrainingJob {
                  std::vector<PartitionGrant> partitions, Context* context);
   // To who owns a partition now, or may have missed it.
   void SendNews(const ServerInfo& server, Context* context);
+  void HearClaim(const ServerInfo& server, const PartitionRegistration& one);
   // True: the registration shows the drawn term, and is believed.
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);

@@ -323,7 +323,7 @@ std::string TrainingJob::LacksFolder(const RegisterServer& message) const {
     const auto one = std::ranges::find(mine->partitions, p,
                                        &PartitionRegistration::partition);
     if (one == mine->partitions.end()) return Term();
-    return one->serving ? one->term : one->stored_term;
+    return ClaimedTerm(*one);
   };
   for (int32_t p = 0; p < placement_.size(); ++p) {
     const std::string& folder = state_.durable_in[p];

@@ -12,7 +12,7 @@ PartitionRegistration HostedPartition::Registration(
   registration.partition = id;
   registration.serving = serving();
   registration.term = registration.serving ? term : highest_seen;
-  registration.stored_term = versions.NewestTerm(job.generation);
+  registration.stored_term = versions.NewestTerm(job.generation, job.rollback);
   if (!registration.serving) return registration;
   registration.marks = values->marks().Encode();
   if (EBB_PLANTED(durable_confused_with_applied)) {

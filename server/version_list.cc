@@ -26,11 +26,14 @@ std::vector<VersionKey> VersionList::ToLoad(
   return keys;
 }
 
-Term VersionList::NewestTerm(Generation generation) const {
+Term VersionList::NewestTerm(Generation generation,
+                             const RollbackRecord& rollback) const {
   for (auto it = versions_.rbegin(); it != versions_.rend(); ++it) {
-    if (!it->second.damaged && it->first.generation == generation) {
-      return it->first.term;
-    }
+    const auto& [key, version] = *it;
+    if (version.damaged) continue;
+    if (key.generation == generation) return key.term;
+    const VersionKey* from = rollback.Find(key.partition);
+    if (from != nullptr && *from == key) return key.term;
   }
   return Term();
 }

@@ -31,6 +31,16 @@ class VersionListTest : public testing::Test {
   const RollbackRecord rollback_{{Key(kBefore, 1, 1)}};
 };
 
+TEST_F(VersionListTest, WhatAGenerationStartedFromIsOfUseToIt) {
+  EXPECT_EQ(list_.NewestTerm(kNow, rollback_), Term(2));
+  list_.Damaged(Key(kNow, 2, 0));
+  list_.Damaged(Key(kNow, 2, 1));
+  EXPECT_EQ(list_.NewestTerm(kNow, rollback_), Term(1));
+  EXPECT_EQ(list_.NewestTerm(kNow, {}), Term());
+  list_.Damaged(Key(kBefore, 1, 1));
+  EXPECT_EQ(list_.NewestTerm(kNow, rollback_), Term());
+}
+
 TEST_F(VersionListTest, LoadsTheNewestOfTheGenerationElseWhatItStartedFrom) {
   EXPECT_THAT(
       list_.ToLoad(kP, kNow, rollback_),
