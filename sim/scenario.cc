@@ -171,8 +171,10 @@ Scenario DrawScenario(uint64_t seed) {
     s.client.push_bytes = windows.Between(1, 300);
     s.client.push_window_bytes = s.client.push_bytes * windows.Between(1, 3);
   }
+  // Where no disk comes back that has what was lost and then skipped.
   Rng sometimes = rng.Fork(6);
-  if (!s.plan.rounds() && !s.poison && sometimes.Chance(0.1)) {
+  if (!s.plan.rounds() && !s.poison && !s.twin && !s.storage_damage &&
+      sometimes.Chance(0.2)) {
     DrawPoison(&sometimes, &s);
     s.plan.quarantine_after = 2;
     s.poison->chance = 0.7;

@@ -119,9 +119,11 @@ int Resume(const Flags& flags) {
                                     : v1::ResolveItemRequest::DECISION_RETRY);
     const auto resolved = client.ResolveItem(request, kAdminDeadline);
     if (!resolved.ok()) return Report(resolved.status());
-    std::cout << "item " << ItemName(bad.item().epoch(), bad.item().shard())
-              << (flags.skip ? ": its failing batch is skipped\n"
-                             : ": tried again\n");
+    std::cout
+        << "item " << ItemName(bad.item().epoch(), bad.item().shard())
+        << (flags.skip
+                ? ": its failing batch is skipped, unless a server has it\n"
+                : ": tried again\n");
   }
   return kExitGood;
 }
