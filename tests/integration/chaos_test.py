@@ -241,6 +241,15 @@ class RowsTest(Fixture):
     # A worker's batch, and what all may have on their way to the servers.
     BATCH = 20
     ON_THEIR_WAY = 3 * 4 * BATCH
+    ITEM = 200
+
+    def helped(self, report):
+        # A machine that stands still makes a worker slow: what it has is
+        # computed by another, too, or goes to another when its beginning is
+        # not heard of yet.
+        backups = report["backups"]
+        return (self.ITEM * backups["leased"] +
+                self.ON_THEIR_WAY // 3 * backups["moved"])
 
     def test_what_a_worker_had_goes_to_another(self):
         report = self.run_events(
@@ -269,9 +278,10 @@ class RowsTest(Fixture):
         for worker in range(3):
             self.assertIn(f"worker-{worker} exited with 0, as planned",
                           self.said)
-        self.assertEqual(report["examples_recomputed"], 0)
+        again = report["examples_recomputed"]
+        self.assertLessEqual(again, self.helped(report))
         self.assertEqual(sum(one["examples"] for one in report["workers"]),
-                         16 * ROWS)
+                         16 * ROWS + again)
 
     def test_a_server_that_is_told_to_leave_keeps_all_it_applied(self):
         report = self.run_events(
@@ -279,9 +289,10 @@ class RowsTest(Fixture):
         self.restarts(report, servers=2)
         for server in range(2):
             self.assertIn(f"ps-{server} exited with 0, as planned", self.said)
-        # What comes while it is away is computed again.
+        # What comes while its partitions leave, and come back, is computed
+        # again; a last version that is not written would be thousands.
         self.assertLessEqual(report["examples_recomputed"],
-                             2 * self.ON_THEIR_WAY)
+                             2 * 2 * self.ON_THEIR_WAY + self.helped(report))
 
     def test_a_server_comes_back_at_once_or_after_a_while(self):
         report = self.run_events(
