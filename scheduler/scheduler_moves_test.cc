@@ -471,6 +471,23 @@ TEST_F(SchedulerTakeoverTest, WhatIsDurableInAFolderIsTakenFromThere) {
   EXPECT_EQ(At(PartitionId(1)).owner, kNewServer);
 }
 
+// Bug: it knew nothing of who had come meanwhile and took a partition from it,
+// so that a scheduler without its store waited for nobody but it (seed
+// 17952394905910).
+TEST_F(SchedulerTakeoverTest, WhoWasAwayHearsOfTheServersThatCameMeanwhile) {
+  Up(kServerLink, kServer, kServerSession, "ours");
+  Submit();
+  Register(1, 1);
+  Gone(kServerLink);
+  OtherUp("ours");
+  Up(kServerLink, kServer, kServerSession, "ours", {Registration(1, 1)});
+  const auto told = Sent<Grant>(kServerLink);
+  ASSERT_TRUE(told);
+  EXPECT_THAT(told->partitions, IsEmpty());
+  EXPECT_THAT(told->known_servers,
+              testing::UnorderedElementsAre(kServer, kNewServer));
+}
+
 // Bug: it got its partitions back, and began them anew (seed 4760).
 TEST_F(SchedulerTakeoverTest, WhoComesBackWithoutItsFolderIsRefused) {
   Up(kServerLink, kServer, kServerSession, "ours");

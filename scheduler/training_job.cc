@@ -248,7 +248,9 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
   }
   GrantAnew(anew, context);
   if (std::ranges::find(believed, true) != believed.end()) {
-    SendNews(server, context);  // It missed some while it was not connected.
+    // It missed some while it was not connected, also who came meanwhile.
+    SendGrant(server, {}, context);
+    SendNews(server, context);
   }
   TellFallbacks(context);
   MarksChanged(context);
