@@ -341,6 +341,17 @@ TEST_F(SchedulerMovesTest, AnEvaluationBeginsAgainWhereItsValuesAreNow) {
 
 class SchedulerTakeoverTest : public SchedulerMovesTest {
  protected:
+  // What the server says when it comes back, with all that it had stored.
+  JobRegistration Restarted() const {
+    JobRegistration stored = Registration(1, 1);
+    for (PartitionRegistration& one : stored.partitions) {
+      one.serving = false;
+      one.stored_term = one.term;
+      one.marks.clear();
+      one.durable_marks.clear();
+    }
+    return stored;
+  }
   // The server has everything; the other, with `folder`, nothing; then the
   // server is away for as long as the scheduler waits.
   void LoseServer(std::string folder) {
@@ -444,14 +455,7 @@ TEST_F(SchedulerTakeoverTest, WhatIsDurableInNoFolderWaitsForItsOwner) {
   OtherUp("ours");
   Gone(kServerLink);
   // It comes back with a folder, and is lost before anything is copied there.
-  JobRegistration stored = Registration(1, 1);
-  for (PartitionRegistration& one : stored.partitions) {
-    one.serving = false;
-    one.stored_term = one.term;
-    one.marks.clear();
-    one.durable_marks.clear();
-  }
-  Up(kServerLink, kServer, SessionId(101), "ours", {stored});
+  Up(kServerLink, kServer, SessionId(101), "ours", {Restarted()});
   Gone(kServerLink);
   Tick(SchedulerOptions().takeover_after);
   Tick(absl::Seconds(1));
@@ -494,9 +498,9 @@ TEST_F(SchedulerTakeoverTest, WhoComesBackWithoutItsFolderIsRefused) {
   Submit();
   Register(1, 1);
   Gone(kServerLink);
-  JobRegistration stored = Registration(1, 1);
+  const JobRegistration whole = Restarted();
+  JobRegistration stored = whole;
   for (PartitionRegistration& one : stored.partitions) {
-    one.serving = false;
     one.stored_term = Term();  // Its own storage was lost.
   }
   Up(kServerLink, kServer, SessionId(101), "", {stored});
@@ -506,10 +510,7 @@ TEST_F(SchedulerTakeoverTest, WhoComesBackWithoutItsFolderIsRefused) {
   EXPECT_THAT(refused->reason, testing::HasSubstr("--shared-checkpoints"));
   EXPECT_THAT(Grants(), IsEmpty());
   // It has all of it itself, too.
-  for (PartitionRegistration& one : stored.partitions) {
-    one.stored_term = one.term;
-  }
-  Up(kServerLink, kServer, SessionId(102), "", {stored});
+  Up(kServerLink, kServer, SessionId(102), "", {whole});
   EXPECT_THAT(Grants(), SizeIs(1));
 }
 
@@ -538,12 +539,7 @@ TEST_F(SchedulerTakeoverTest, WhatGoesOnWithoutTheFolderIsNotTakenFromThere) {
   Submit();
   Register(1, 1);
   Gone(kServerLink);
-  JobRegistration stored = Registration(1, 1);
-  for (PartitionRegistration& one : stored.partitions) {
-    one.serving = false;
-    one.stored_term = one.term;
-  }
-  Up(kServerLink, kServer, SessionId(101), "", {stored});
+  Up(kServerLink, kServer, SessionId(101), "", {Restarted()});
   ASSERT_THAT(Grants(), SizeIs(1));
   Gone(kServerLink);
   OtherUp("ours");

@@ -223,26 +223,28 @@ std::string BackupsText(const v1::JobStatus& status) {
       " examples computed twice");
 }
 
+double Seconds(int64_t microseconds) {
+  return static_cast<double>(microseconds) / 1e6;
+}
+
 std::string TailsText(const v1::JobStatus& status) {
   const v1::JobStatus::EpochTails& tails = status.epoch_tails();
   if (tails.epochs() == 0) return "";
-  const auto seconds = [](int64_t us) { return static_cast<double>(us) / 1e6; };
   return absl::StrFormat(
       "%d, from when nothing of it was left to give out: mean %.2f s, longest "
       "%.2f s; the slowest worker takes %.3f s a batch",
-      tails.epochs(), seconds(tails.sum_us()) / tails.epochs(),
-      seconds(tails.longest_us()), seconds(tails.slowest_batch_us()));
+      tails.epochs(), Seconds(tails.sum_us()) / tails.epochs(),
+      Seconds(tails.longest_us()), Seconds(tails.slowest_batch_us()));
 }
 
 Json TailsJson(const v1::JobStatus& status) {
   const v1::JobStatus::EpochTails& tails = status.epoch_tails();
   if (tails.epochs() == 0) return {};
-  const auto seconds = [](int64_t us) { return static_cast<double>(us) / 1e6; };
   Json json = Json::Object();
   json["epochs"] = tails.epochs();
-  json["mean_s"] = seconds(tails.sum_us()) / tails.epochs();
-  json["longest_s"] = seconds(tails.longest_us());
-  json["slowest_batch_s"] = seconds(tails.slowest_batch_us());
+  json["mean_s"] = Seconds(tails.sum_us()) / tails.epochs();
+  json["longest_s"] = Seconds(tails.longest_us());
+  json["slowest_batch_s"] = Seconds(tails.slowest_batch_us());
   return json;
 }
 
