@@ -205,8 +205,8 @@ struct PartitionRegistration {
   // line that are stored.
   int64_t oldest_round = 0;
   std::vector<RoundVersion> stored;
-  // Of the newest version that is stored here in the present generation; 0:
-  // there is none. Who has it may go on from there.
+  // Of the newest version stored here in the present generation, else of the
+  // one that it started from; 0: there is none. Who has it may go on from it.
   Term stored_term;
 };
 
