@@ -70,7 +70,7 @@ int64_t JobWork::RoundOf(const LeasedItem* held) const {
 // --- The scheduler -----------------------------------------------------------
 
 void JobWork::Begin(Generation generation, ClientActions* out) {
-  if (generation > generation_) GoOver(generation, out);
+  if (generation != generation_) GoOver(generation, out);
   if (ready_ || preparing_) return;
   preparing_ = true;
   out->push_back(PrepareJob{record_});
@@ -91,8 +91,7 @@ void JobWork::Lose(const LeaseLost& lost) {
 }
 
 void JobWork::Place(const Placement& placement, ClientActions* out) {
-  if (placement.generation < generation_) return;
-  if (placement.generation > generation_) GoOver(placement.generation, out);
+  if (placement.generation != generation_) GoOver(placement.generation, out);
   const Routes::Changes changes = routes_.Update(placement);
   for (const ServerId server : changes.servers) StepBackServer(server);
   // It is back: what was pulled may be as old as the time it was away.

@@ -39,8 +39,12 @@ class JobWork {
   JobWork(JobRecordPtr record, Generation generation, WorkerState* worker);
 
   // --- What comes from the scheduler -----------------------------------------
-  // Goes over to the generation if it is newer, and has the job prepared where
-  // that is neither done nor under way.
+  // Its latest word on the generation holds, also one older than we know: a
+  // scheduler with an older store may have forgotten a rollback that no server
+  // heard of.
+  //
+  // Goes over to the generation, and has the job prepared where that is neither
+  // done nor under way.
   void Begin(Generation generation, ClientActions* out);
   // Of the present generation.
   void Take(Lease lease, absl::Time now);
@@ -156,7 +160,7 @@ class JobWork {
                                        absl::Time now, ClientActions* out);
   // What is under way to the server is lost: its partitions step back.
   void StepBackServer(ServerId server);
-  // Whoever meets a newer generation drops what it holds of the older.
+  // Drops what it holds of the generation before.
   void GoOver(Generation generation, ClientActions* out);
 
   // Reports.

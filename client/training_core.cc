@@ -90,7 +90,7 @@ void TrainingCore::ForgetJobs() {
 void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
   JobWork& work = WorkFor(lease.record, lease.generation, out);
   if (!work.Holds(lease.item)) asked_for_ = std::max(0, asked_for_ - 1);
-  if (worker_.draining || lease.generation < work.generation()) {
+  if (worker_.draining) {
     out->push_back(SendScheduler{ItemEnd{worker_.options.session,
                                          lease.record->id, lease.generation,
                                          lease.item, LeaseEnd::kReturned}});

@@ -82,7 +82,7 @@ class TrainingCore {
 
   // Null: nothing is remembered of the job.
   JobWork* Find(JobId job);
-  // Of the generation or a later one, ready or being prepared.
+  // Of the generation, ready or being prepared.
   JobWork& WorkFor(const JobRecordPtr& record, Generation generation,
                    ClientActions* out);
 

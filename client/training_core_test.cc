@@ -309,13 +309,19 @@ TEST_F(TrainingCoreTest, ARefusalByAnOlderGenerationBeginsANewSequenceToo) {
   EXPECT_EQ(pushes_[0].request.sequence, 0);
 }
 
-TEST_F(TrainingCoreTest, ALeaseOfAnOlderGenerationDoesNotEndTheAsking) {
-  Begin(LeaseOf(0, 2));
-  // Two items wanted: the first lease answered half of it.
-  FromScheduler(LeaseOf(1, 1));
-  EXPECT_THAT(core_.held(record_->id), SizeIs(1));
-  ASSERT_THAT(Sent<LeaseRequest>(), SizeIs(1));
-  EXPECT_EQ(Sent<LeaseRequest>()[0].items, 1);
+// Bug: who had heard of a rollback that the scheduler and all servers lost
+// handed back every lease of the generation that they went on with.
+TEST_F(TrainingCoreTest, FollowsASchedulerThatForgotTheNewestGeneration) {
+  Begin(LeaseOf(0));
+  FromScheduler(PlacementOf(6, 2));
+  FromScheduler(LeaseOf(1));
+  FromScheduler(PlacementOf(7));
+  EXPECT_THAT(Sent<ItemEnd>(), IsEmpty());
+  EXPECT_THAT(core_.held(record_->id), ElementsAre(ItemId{0, 1}));
+  AnswerPulls();
+  Computed();
+  ASSERT_THAT(pushes_, SizeIs(2));
+  EXPECT_EQ(pushes_[0].request.generation, Generation(1));
 }
 
 TEST_F(TrainingCoreTest, WhoLeavesSaysThatItTakesNothingMore) {
