@@ -1,22 +1,18 @@
 #include "bench/kernels_bench.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <span>
-#include <thread>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/limits.h"
+#include "bench/paired.h"
 #include "common/status_macros.h"
 #include "hwy/targets.h"
 #include "server/optimizer/optimizer.h"
@@ -34,67 +30,10 @@ constexpr float kRate = 1e-3f;
 constexpr float kScale = 1.0f / 128;
 constexpr float kSlotValue = 0.25f;  // Valid for every slot of every kind.
 
-// From the kernel: the C library multiplies it on some AMD processors.
-int64_t LastLevelCacheBytes() {
-  int64_t largest = 0;
-  for (int index = 0; index < 8; ++index) {
-    std::ifstream file(absl::StrCat("/sys/devices/system/cpu/cpu0/cache/index",
-                                    index, "/size"));
-    int64_t kib = 0;
-    if (file >> kib) largest = std::max(largest, kib * 1024);
-  }
-  if (largest == 0) largest = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  // Machines that do not tell: as much as most have.
-  return largest > 0 ? largest : int64_t{64} << 20;
-}
-
-std::string Machine() {
-  std::string model = "unknown processor";
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (absl::StartsWith(line, "model name")) {
-      model = line.substr(std::min(line.find(':') + 2, line.size()));
-      break;
-    }
-  }
-  return absl::StrCat(model, ", ", std::thread::hardware_concurrency(),
-                      " cores, last-level cache ", LastLevelCacheBytes() >> 20,
-                      " MiB");
-}
-
 std::string InstructionSet() {
   const int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
   return hwy::TargetName(usable & -usable);  // The lowest bit is the best.
 }
-
-double Seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
-double Median(std::vector<double> values) {
-  const auto middle = values.begin() + values.size() / 2;
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-// Memory aligned like blocks, touched once.
-class Array {
- public:
-  explicit Array(size_t floats)
-      : lines_(std::make_unique<Line[]>(floats / kPerLine)), size_(floats) {}
-  std::span<float> floats() { return {lines_[0].floats, size_}; }
-
- private:
-  static constexpr size_t kPerLine = 16;
-  struct alignas(64) Line {
-    float floats[kPerLine] = {};
-  };
-  std::unique_ptr<Line[]> lines_;
-  size_t size_;
-};
 
 // One thing to measure.
 struct Kernel {
@@ -113,15 +52,15 @@ class KernelsBench {
         weights_(floats),
         next_(floats),
         gradient_(floats),
-        slots_{Array(floats), Array(floats)} {
+        slots_{AlignedFloats(floats), AlignedFloats(floats)} {
     uint64_t state = options.seed;
     // Any values will do that are neither tiny nor huge.
     const auto draw = [&state] {
       state = state * 6364136223846793005u + 1442695040888963407u;
       return static_cast<float>(static_cast<int32_t>(state >> 32)) * 0x1p-31f;
     };
-    std::ranges::generate(weights_.floats(), draw);
-    std::ranges::generate(gradient_.floats(), draw);
+    std::ranges::generate(weights_.span(), draw);
+    std::ranges::generate(gradient_.span(), draw);
     AddTriad();
   }
 
@@ -138,7 +77,7 @@ class KernelsBench {
     for (int round = -1; round < options_.rounds; ++round) {
       for (size_t k = 0; k < kernels_.size(); ++k) {
         kernels_[k].prepare();
-        const double time = Seconds(kernels_[k].run);
+        const double time = SecondsOf(kernels_[k].run);
         EBB_RETURN_IF_ERROR(kernels_[k].check());
         if (round >= 0) seconds[k].push_back(time);
       }
@@ -172,18 +111,15 @@ class KernelsBench {
          .prepare = [] {},
          .run =
              [this] {
-               float* __restrict a = next_.floats().data();
-               const float* __restrict b = weights_.floats().data();
-               const float* __restrict c = gradient_.floats().data();
-               for (size_t i = 0; i < size_; ++i) a[i] = b[i] + kRate * c[i];
+               Triad(next_.span(), weights_.span(), gradient_.span(), kRate);
              },
          .check =
              [this] {
                for (size_t i : SampleIndices()) {
                  const double expected =
-                     static_cast<double>(weights_.floats()[i]) +
-                     static_cast<double>(kRate) * gradient_.floats()[i];
-                 if (std::abs(next_.floats()[i] - expected) > 1e-6) {
+                     static_cast<double>(weights_.span()[i]) +
+                     static_cast<double>(kRate) * gradient_.span()[i];
+                 if (std::abs(next_.span()[i] - expected) > 1e-6) {
                    return absl::InternalError("triad computes something else");
                  }
                }
@@ -206,7 +142,7 @@ class KernelsBench {
          .prepare =
              [this, slots] {
                for (int s = 0; s < slots; ++s) {
-                 std::ranges::fill(slots_[s].floats(), kSlotValue);
+                 std::ranges::fill(slots_[s].span(), kSlotValue);
                }
              },
          .run = [=, this] { StepAll(*optimizer, context); },
@@ -220,11 +156,11 @@ class KernelsBench {
     for (size_t begin = 0; begin < size_; begin += kBlockFloats) {
       const size_t count = std::min(kBlockFloats, size_ - begin);
       std::array<std::span<float>, server::Optimizer::kMaxSlots> slots = {
-          slots_[0].floats().subspan(begin, count),
-          slots_[1].floats().subspan(begin, count)};
-      optimizer.Step(context, weights_.floats().subspan(begin, count),
-                     gradient_.floats().subspan(begin, count),
-                     next_.floats().subspan(begin, count),
+          slots_[0].span().subspan(begin, count),
+          slots_[1].span().subspan(begin, count)};
+      optimizer.Step(context, weights_.span().subspan(begin, count),
+                     gradient_.span().subspan(begin, count),
+                     next_.span().subspan(begin, count),
                      std::span(slots).first(optimizer.SlotCount()));
     }
   }
@@ -232,9 +168,9 @@ class KernelsBench {
   absl::Status Check(const OptimizerConfig& config,
                      const server::StepContext& context, int slots) {
     for (size_t i : SampleIndices()) {
-      const auto exact = server::ReferenceStep(
-          config, context, weights_.floats()[i], gradient_.floats()[i],
-          {kSlotValue, kSlotValue});
+      const auto exact =
+          server::ReferenceStep(config, context, weights_.span()[i],
+                                gradient_.span()[i], {kSlotValue, kSlotValue});
       const auto wrong = [&](absl::string_view what, float got, double want) {
         return absl::InternalError(absl::StrFormat(
             "%s: %s of element %d is %.9g, but must be %.9g",
@@ -243,12 +179,12 @@ class KernelsBench {
       const auto near = [](float got, double want) {
         return std::abs(got - want) <= 1e-6 * std::max(1.0, std::abs(want));
       };
-      if (!near(next_.floats()[i], exact.weight.value)) {
-        return wrong("the weight", next_.floats()[i], exact.weight.value);
+      if (!near(next_.span()[i], exact.weight.value)) {
+        return wrong("the weight", next_.span()[i], exact.weight.value);
       }
       for (int s = 0; s < slots; ++s) {
-        if (!near(slots_[s].floats()[i], exact.slots[s].value)) {
-          return wrong(absl::StrCat("slot ", s), slots_[s].floats()[i],
+        if (!near(slots_[s].span()[i], exact.slots[s].value)) {
+          return wrong(absl::StrCat("slot ", s), slots_[s].span()[i],
                        exact.slots[s].value);
         }
       }
@@ -266,10 +202,10 @@ class KernelsBench {
 
   const KernelsBenchOptions options_;
   const size_t size_;
-  Array weights_;
-  Array next_;
-  Array gradient_;
-  std::array<Array, server::Optimizer::kMaxSlots> slots_;
+  AlignedFloats weights_;
+  AlignedFloats next_;
+  AlignedFloats gradient_;
+  std::array<AlignedFloats, server::Optimizer::kMaxSlots> slots_;
   std::vector<Kernel> kernels_;  // The triad is the first.
 };
 
@@ -300,7 +236,7 @@ absl::StatusOr<KernelsReport> MeasureKernels(
   KernelsBench bench(options, static_cast<size_t>(bytes) / sizeof(float));
   EBB_RETURN_IF_ERROR(bench.AddOptimizers());
   EBB_ASSIGN_OR_RETURN(KernelsReport report, bench.Measure());
-  report.machine = Machine();
+  report.machine = MachineText();
   report.instruction_set = InstructionSet();
   report.array_bytes = bytes;
   report.rounds = options.rounds;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`ebb bench recovery` and `ebb bench goodput`, short: that they measure what
+"""`ebb bench`: recovery, moves, dense and goodput, short: that they measure what
 they say, in the right order, and that nothing is ten times too slow.
 
   bench_test.py BIN_FOLDER
@@ -73,6 +73,36 @@ class BenchTest(unittest.TestCase):
                         10 * result["at_most_s"])
         self.assertEqual(result["doubled"], 0)
         self.assertGreater(result["throughput_ratio"], 0)
+
+    # How fast it is says nothing here; that it measures everything does.
+    def test_dense(self):
+        file = os.path.join(self.folder, "dense.json")
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "bench", "dense", "--quick",
+             "--pairs", "1", "--json", file],
+            text=True, timeout=LIMIT_S,
+            env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(os.listdir(self.folder), ["dense.json"], ran.stderr)
+        with open(file, encoding="utf-8") as text:
+            result = json.load(text)
+        self.assertEqual(ran.returncode, 0 if result["all_hold"] else 1)
+        rows = {(row["what"], row["measure"]): row for row in result["rows"]}
+        for direction in "push", "pull":
+            for size in "1 MiB", "4 MiB", "16 MiB", "64 MiB":
+                for flight in 1, 8:
+                    what = f"{direction} {size}, {flight} in flight"
+                    speed = rows[what, "GB/s"]
+                    self.assertEqual(speed["at_least"],
+                                     0.5 if size == "1 MiB" else 0.8)
+                    self.assertEqual(speed["holds"],
+                                     speed["ratio"] >= speed["at_least"])
+                    self.assertGreater(rows[what, "CPU s/GB"]["ratio"], 0)
+                    self.assertIn(what, ran.stdout)
+        for size, most in ("4 KiB", 9), ("64 KiB", 7):
+            latency = rows[f"push {size}, acknowledged, p50", "us"]
+            self.assertEqual(latency["at_most"], most)
+            self.assertGreater(latency["ours"], latency["limit"])
 
     def test_goodput(self):
         result, _ = self.bench("goodput", "--speed", "600", "--seconds", "6s",

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "bench/kernels_bench.h"
+#include "bench/paired.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/local_run.h"
@@ -65,9 +66,10 @@ int BenchJob(Flags& flags) {
     if (to) reached.push_back(*to);
   }
   std::cout << absl::StrFormat("median: %.0f examples/s, %.2f s, %.1f CPU s",
-                               Median(speeds), Median(seconds), Median(cpu));
+                               bench::Median(speeds), bench::Median(seconds),
+                               bench::Median(cpu));
   if (!reached.empty()) {
-    std::cout << absl::StrFormat(", %.2f s to %g", Median(reached),
+    std::cout << absl::StrFormat(", %.2f s to %g", bench::Median(reached),
                                  flags.target);
     if (static_cast<int>(reached.size()) < flags.runs) {
       std::cout << absl::StrFormat(" (in %d of %d runs)", reached.size(),
@@ -122,6 +124,7 @@ Example:
     *exit_code = bench::RunKernelsBench(*options, std::cout, std::cerr);
   });
 
+  AddBenchDenseCommand(bench, exit_code);
   AddBenchRecoveryCommand(bench, exit_code);
   AddBenchGoodputCommand(bench, exit_code);
   AddBenchMovesCommand(bench, exit_code);

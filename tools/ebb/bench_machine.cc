@@ -1,6 +1,5 @@
 #include "tools/ebb/bench_machine.h"
 
-#include <algorithm>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -43,13 +42,6 @@ Json WhereItRanJson() {
   json["build"] = EBB_BUILD_TYPE;
   json["commit"] = kCommit;
   return json;
-}
-
-double Median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half]
-                                : (values[half - 1] + values[half]) / 2;
 }
 
 }  // namespace ebb::tools

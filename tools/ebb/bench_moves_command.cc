@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/paired.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
@@ -33,7 +34,7 @@ Figures Of(std::vector<double> seconds) {
   std::ranges::sort(seconds);
   const int64_t rank =
       std::llround(0.95 * static_cast<double>(seconds.size() - 1));
-  return {Median(seconds), seconds[rank], seconds.back()};
+  return {bench::Median(seconds), seconds[rank], seconds.back()};
 }
 
 // Without what the disks took.

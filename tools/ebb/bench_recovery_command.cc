@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/paired.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
@@ -27,7 +28,7 @@ double Longest(const std::vector<double>& values) {
 
 std::string Figure(const std::vector<double>& values) {
   if (values.empty()) return "";
-  return absl::StrFormat("%.3f (%.3f)", Median(values), Longest(values));
+  return absl::StrFormat("%.3f (%.3f)", bench::Median(values), Longest(values));
 }
 
 double Ratio(const LossFigures& figures, const RecoveryBench& bench) {
@@ -60,7 +61,7 @@ std::string Text(const RecoveryBench& bench) {
 Json SecondsJson(const std::vector<double>& values) {
   if (values.empty()) return Json();
   Json json = Json::Object();
-  json["p50"] = Median(values);
+  json["p50"] = bench::Median(values);
   json["max"] = Longest(values);
   return json;
 }

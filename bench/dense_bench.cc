@@ -1,0 +1,283 @@
+#include "bench/dense_bench.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bench/dense_worker.h"
+#include "bench/limits.h"
+#include "bench/one_server.h"
+#include "bench/raw_socket.h"
+#include "bench/rows.h"
+#include "common/daemon.h"
+#include "common/rpc/grpc_transport.h"
+#include "common/status_macros.h"
+
+namespace ebb::bench {
+
+namespace {
+
+constexpr int64_t kKiB = 1 << 10, kMiB = 1 << 20;
+constexpr int kInFlight[] = {1, 8};
+constexpr std::array kWriteBytes = {64 * kKiB, 256 * kKiB, kMiB, 4 * kMiB};
+// Of a raw write size, before the pairs.
+constexpr int kTries = 3;
+// Latencies of a sample: enough for a median.
+constexpr int64_t kPings = 300;
+
+std::string TransferText(const Transfer& transfer) {
+  return absl::StrCat(
+      transfer.direction == Direction::kPush ? "push " : "pull ",
+      SizeText(transfer.bytes), ", ", transfer.in_flight, " in flight");
+}
+
+class DenseBench {
+ public:
+  explicit DenseBench(const DenseOptions& options) : options_(options) {}
+
+  absl::StatusOr<DenseReport> Measure() {
+    report_.limits.load_average = LoadAverage();
+    // Before anything has threads.
+    EBB_ASSIGN_OR_RETURN(raw_, RawSocket::Start());
+    ConfigureMalloc();  // As a worker does.
+    EBB_RETURN_IF_ERROR(MeasureLimits());
+    EBB_RETURN_IF_ERROR(StartServer());
+    for (const int64_t bytes : options_.sizes) {
+      for (const Direction direction : {Direction::kPush, Direction::kPull}) {
+        for (const int in_flight : kInFlight) {
+          EBB_RETURN_IF_ERROR(MeasureCell(
+              {.direction = direction,
+               .bytes = bytes,
+               .operations = OperationsOf(options_, bytes, in_flight),
+               .in_flight = in_flight}));
+        }
+      }
+      if (LatencyBound(bytes)) EBB_RETURN_IF_ERROR(MeasureLatency(bytes));
+    }
+    return std::move(report_);
+  }
+
+ private:
+  void Tell(const std::string& what) const {
+    if (options_.progress != nullptr) options_.progress(what);
+  }
+
+  absl::Status MeasureLimits() {
+    Tell("limits: memory");
+    DenseLimits& limits = report_.limits;
+    limits.machine = MachineText();
+    limits.congestion_control = CongestionControl();
+    limits.triad_bytes_per_second = TriadBytesPerSecond();
+    for (const int64_t bytes : options_.sizes) {
+      Tell(absl::StrCat("limits: ", SizeText(bytes)));
+      const int64_t pings =
+          std::min(kPings, OperationsOf(options_, bytes, /*in_flight=*/1));
+      EBB_ASSIGN_OR_RETURN(std::vector<double> seconds,
+                           raw_->PingPong(bytes, pings));
+      limits.sizes.push_back(
+          {.bytes = bytes,
+           .copy_bytes_per_second = CopyBytesPerSecond(bytes),
+           .ping_pong_seconds = Median(std::move(seconds))});
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status StartServer() {
+    Tell("starting the server");
+    EBB_ASSIGN_OR_RETURN(
+        server_,
+        OneServer::Start(&transport_, options_.programs, options_.folder));
+    for (const int64_t bytes : options_.sizes) {
+      EBB_ASSIGN_OR_RETURN(
+          const JobRecordPtr record,
+          DenseJob(JobId(static_cast<uint64_t>(bytes)), bytes));
+      EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record));
+      workers_[bytes] =
+          std::make_unique<DenseWorker>(&transport_, record, placement);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<TransferSample> RunOurs(const Transfer& transfer) {
+    const double cpu = CpuSeconds(server_->pid());
+    EBB_ASSIGN_OR_RETURN(TransferSample sample,
+                         workers_.at(transfer.bytes)->Run(transfer));
+    sample.server_cpu_seconds = CpuSeconds(server_->pid()) - cpu;
+    return sample;
+  }
+
+  // The write size with which the raw socket is fastest.
+  absl::StatusOr<int64_t> BestWrite(Transfer transfer) {
+    // All its messages are alike: fewer will do.
+    transfer.operations = std::max<int64_t>(1, transfer.operations / 4);
+    double best = 0;
+    int64_t best_bytes = 0;
+    for (const int64_t write : kWriteBytes) {
+      if (write > transfer.bytes && best_bytes != 0) break;
+      std::vector<double> speeds;
+      for (int i = 0; i < kTries; ++i) {
+        EBB_ASSIGN_OR_RETURN(const TransferSample sample,
+                             raw_->Run(transfer, write));
+        speeds.push_back(transfer.gigabytes() / sample.seconds);
+      }
+      if (const double speed = Median(speeds); speed > best) {
+        best = speed;
+        best_bytes = write;
+      }
+    }
+    return best_bytes;
+  }
+
+  absl::Status MeasureCell(const Transfer& transfer) {
+    const std::string what = TransferText(transfer);
+    Tell(absl::StrCat(what, ": the raw socket's best writes"));
+    DenseReport::Cell cell = {.transfer = transfer};
+    EBB_ASSIGN_OR_RETURN(cell.raw_write_bytes, BestWrite(transfer));
+    std::vector<double> speeds, raw_speeds, cpus, raw_cpus, worker, server;
+    for (int pair = -1; pair < options_.pairs; ++pair) {
+      Tell(absl::StrCat(what, ": pair ", std::max(pair + 1, 0), " of ",
+                        options_.pairs));
+      TransferSample raw, ours;
+      // First the one, then the other: what comes second is not favored.
+      for (const bool raw_now : {pair % 2 == 0, pair % 2 != 0}) {
+        if (raw_now) {
+          EBB_ASSIGN_OR_RETURN(raw, raw_->Run(transfer, cell.raw_write_bytes));
+        } else {
+          EBB_ASSIGN_OR_RETURN(ours, RunOurs(transfer));
+        }
+      }
+      if (pair < 0) continue;  // Warms up.
+      const double gigabytes = transfer.gigabytes();
+      raw_speeds.push_back(gigabytes / raw.seconds);
+      speeds.push_back(gigabytes / ours.seconds);
+      raw_cpus.push_back(raw.cpu_seconds() / gigabytes);
+      cpus.push_back(ours.cpu_seconds() / gigabytes);
+      worker.push_back(ours.worker_cpu_seconds / gigabytes);
+      server.push_back(ours.server_cpu_seconds / gigabytes);
+    }
+    report_.rows.push_back(MakeRow(what, "GB/s", speeds, raw_speeds,
+                                   ThroughputBound(transfer.bytes)));
+    report_.rows.push_back(
+        MakeRow(what, "CPU s/GB", cpus, raw_cpus, CpuBound(transfer.bytes)));
+    cell.worker_cpu_seconds = Median(worker);
+    cell.server_cpu_seconds = Median(server);
+    report_.cells.push_back(cell);
+    return absl::OkStatus();
+  }
+
+  absl::Status MeasureLatency(int64_t bytes) {
+    const Transfer transfer = {
+        .bytes = bytes, .operations = std::min(kPings, options_.operations)};
+    const std::string what =
+        absl::StrCat("push ", SizeText(bytes), ", acknowledged, p50");
+    std::vector<double> ours, raw;
+    for (int pair = -1; pair < options_.pairs; ++pair) {
+      Tell(absl::StrCat(what, ": pair ", std::max(pair + 1, 0), " of ",
+                        options_.pairs));
+      EBB_ASSIGN_OR_RETURN(std::vector<double> pings,
+                           raw_->PingPong(bytes, transfer.operations));
+      EBB_ASSIGN_OR_RETURN(TransferSample sample, RunOurs(transfer));
+      if (pair < 0) continue;
+      raw.push_back(Median(std::move(pings)) * 1e6);
+      ours.push_back(Median(std::move(sample.latencies)) * 1e6);
+    }
+    report_.rows.push_back(MakeRow(what, "us", ours, raw, LatencyBound(bytes)));
+    return absl::OkStatus();
+  }
+
+  const DenseOptions& options_;
+  DenseReport report_;
+  std::unique_ptr<RawSocket> raw_;
+  rpc::GrpcTransport transport_;
+  std::unique_ptr<OneServer> server_;
+  std::map<int64_t, std::unique_ptr<DenseWorker>> workers_;
+};
+
+}  // namespace
+
+std::optional<Bound> ThroughputBound(int64_t bytes) {
+  if (bytes >= 4 * kMiB) return Bound{Bound::Kind::kAtLeast, 0.8};
+  if (bytes >= kMiB) return Bound{Bound::Kind::kAtLeast, 0.5};
+  return std::nullopt;
+}
+
+std::optional<Bound> CpuBound(int64_t bytes) {
+  if (bytes >= 4 * kMiB) return Bound{Bound::Kind::kAtMost, 1.5};
+  return std::nullopt;
+}
+
+std::optional<Bound> LatencyBound(int64_t bytes) {
+  if (bytes == 4 * kKiB) return Bound{Bound::Kind::kAtMost, 9};
+  if (bytes == 64 * kKiB) return Bound{Bound::Kind::kAtMost, 7};
+  return std::nullopt;
+}
+
+int64_t OperationsOf(const DenseOptions& options, int64_t bytes,
+                     int in_flight) {
+  // So many that most of them are sent while others are under way.
+  const int64_t least = in_flight > 1 ? in_flight + in_flight / 2 : 2;
+  return std::max(least,
+                  std::min(options.operations, options.sample_bytes / bytes));
+}
+
+std::string SizeText(int64_t bytes) {
+  return bytes >= kMiB ? absl::StrCat(bytes / kMiB, " MiB")
+                       : absl::StrCat(bytes / kKiB, " KiB");
+}
+
+absl::StatusOr<DenseReport> MeasureDense(const DenseOptions& options) {
+  return DenseBench(options).Measure();
+}
+
+std::string DenseText(const DenseReport& report) {
+  const DenseLimits& limits = report.limits;
+  std::string text = absl::StrFormat(
+      "%s; load %.2f; loopback under %s\nlimits: triad %.1f GB/s",
+      limits.machine, limits.load_average, limits.congestion_control,
+      limits.triad_bytes_per_second / 1e9);
+  for (const DenseLimits::OfSize& size : limits.sizes) {
+    absl::StrAppendFormat(
+        &text, "; %s: copy %.1f GB/s, ping-pong %.0f us", SizeText(size.bytes),
+        size.copy_bytes_per_second / 1e9, size.ping_pong_seconds * 1e6);
+  }
+  absl::StrAppend(&text, "\n\n", RowsText(report.rows, "RAW"), "\n");
+  const int pairs = report.rows.empty() ? 0 : report.rows.front().ratio.pairs;
+  absl::StrAppend(&text,
+                  "RAW is a TCP socket that moves the same bytes with "
+                  "the same arithmetic; ratios are medians of ",
+                  pairs, " pairs.\n");
+  return text;
+}
+
+void AddDense(const DenseReport& report, tools::Json* json) {
+  const DenseLimits& limits = report.limits;
+  (*json)["congestion_control"] = limits.congestion_control;
+  (*json)["load_average"] = limits.load_average;
+  tools::Json& of = (*json)["limits"];
+  of["triad_bytes_per_second"] = limits.triad_bytes_per_second;
+  of["sizes"] = tools::Json::List();
+  for (const DenseLimits::OfSize& size : limits.sizes) {
+    tools::Json one = tools::Json::Object();
+    one["bytes"] = size.bytes;
+    one["copy_bytes_per_second"] = size.copy_bytes_per_second;
+    one["ping_pong_us"] = size.ping_pong_seconds * 1e6;
+    of["sizes"].Add(std::move(one));
+  }
+  tools::Json& cells = (*json)["cells"] = tools::Json::List();
+  for (const DenseReport::Cell& cell : report.cells) {
+    tools::Json one = tools::Json::Object();
+    one["what"] = TransferText(cell.transfer);
+    one["raw_write_bytes"] = cell.raw_write_bytes;
+    one["worker_cpu_seconds_per_gb"] = cell.worker_cpu_seconds;
+    one["server_cpu_seconds_per_gb"] = cell.server_cpu_seconds;
+    cells.Add(std::move(one));
+  }
+  AddRows(report.rows, json);
+}
+
+}  // namespace ebb::bench

@@ -1,0 +1,84 @@
+// `ebb bench dense`: pushes and pulls of a dense model, one worker and one
+// server on this machine, as ratios to a raw socket that moves the same bytes
+// with the same arithmetic.
+#ifndef EBB_BENCH_DENSE_BENCH_H_
+#define EBB_BENCH_DENSE_BENCH_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bench/paired.h"
+#include "bench/transfer.h"
+#include "tools/ebb/json.h"
+
+namespace ebb::bench {
+
+struct DenseOptions {
+  std::string programs;  // The folder with ebb-ps.
+  std::string folder;    // For the server's state and log.
+  // Pairs of each cell that count, after one that warms up.
+  int pairs = 9;
+  // Bytes that a sample of a large model moves at least; a smaller model's
+  // moves `operations` at most.
+  int64_t sample_bytes = int64_t{256} << 20;
+  int64_t operations = 1000;
+  std::vector<int64_t> sizes = {4 << 10, 64 << 10, 1 << 20,
+                                4 << 20, 16 << 20, 64 << 20};
+  // Told what is being measured; may be empty.
+  std::function<void(const std::string&)> progress;
+};
+
+// A machine's limits, for whoever reads the rows.
+struct DenseLimits {
+  std::string machine;
+  std::string congestion_control;
+  double load_average = 0;  // At the beginning.
+  double triad_bytes_per_second = 0;
+  struct OfSize {
+    int64_t bytes = 0;
+    double copy_bytes_per_second = 0;
+    double ping_pong_seconds = 0;  // p50.
+  };
+  std::vector<OfSize> sizes;
+};
+
+struct DenseReport {
+  DenseLimits limits;
+  std::vector<Row> rows;
+  // What the raw socket was fastest with, by cell, for people.
+  struct Cell {
+    Transfer transfer;
+    int64_t raw_write_bytes = 0;
+    // Medians, per GB.
+    double worker_cpu_seconds = 0;
+    double server_cpu_seconds = 0;
+  };
+  std::vector<Cell> cells;
+};
+
+// What is required of a cell; none: nothing.
+std::optional<Bound> ThroughputBound(int64_t bytes);
+std::optional<Bound> CpuBound(int64_t bytes);
+std::optional<Bound> LatencyBound(int64_t bytes);
+
+// How many operations make a sample of a cell.
+int64_t OperationsOf(const DenseOptions& options, int64_t bytes, int in_flight);
+
+// "4 KiB", "16 MiB".
+std::string SizeText(int64_t bytes);
+
+// Forks: call it before the process has other threads. Blocks. Every result is
+// verified: Internal when one is wrong.
+absl::StatusOr<DenseReport> MeasureDense(const DenseOptions& options);
+
+std::string DenseText(const DenseReport& report);
+// Added to `json`.
+void AddDense(const DenseReport& report, tools::Json* json);
+
+}  // namespace ebb::bench
+
+#endif  // EBB_BENCH_DENSE_BENCH_H_

@@ -1,0 +1,40 @@
+#include "bench/dense_bench.h"
+
+#include <gtest/gtest.h>
+
+namespace ebb::bench {
+namespace {
+
+constexpr int64_t kMiB = 1 << 20;
+
+TEST(DenseBenchTest, LargeModelsMustComeNearTheSocket) {
+  EXPECT_EQ(ThroughputBound(64 * kMiB)->value, 0.8);
+  EXPECT_EQ(ThroughputBound(4 * kMiB)->value, 0.8);
+  EXPECT_EQ(ThroughputBound(kMiB)->value, 0.5);
+  EXPECT_FALSE(ThroughputBound(64 << 10).has_value());
+  EXPECT_FALSE(CpuBound(kMiB).has_value());
+  EXPECT_TRUE(CpuBound(4 * kMiB)->Allows(1.5));
+  EXPECT_FALSE(CpuBound(4 * kMiB)->Allows(1.51));
+}
+
+TEST(DenseBenchTest, SmallPushesMustBeAnsweredSoon) {
+  EXPECT_FALSE(LatencyBound(4 << 10)->Allows(9.1));
+  EXPECT_FALSE(LatencyBound(64 << 10)->Allows(7.1));
+  EXPECT_FALSE(LatencyBound(kMiB).has_value());
+}
+
+TEST(DenseBenchTest, ASampleKeepsAsManyInFlightAsItSays) {
+  const DenseOptions options = {.sample_bytes = 64 * kMiB, .operations = 100};
+  EXPECT_EQ(OperationsOf(options, 4 << 10, 1), 100);
+  EXPECT_EQ(OperationsOf(options, 4 * kMiB, 1), 16);
+  EXPECT_EQ(OperationsOf(options, 64 * kMiB, 1), 2);
+  EXPECT_EQ(OperationsOf(options, 64 * kMiB, 8), 12);
+}
+
+TEST(DenseBenchTest, SizesAreReadable) {
+  EXPECT_EQ(SizeText(4 << 10), "4 KiB");
+  EXPECT_EQ(SizeText(16 * kMiB), "16 MiB");
+}
+
+}  // namespace
+}  // namespace ebb::bench

@@ -1,0 +1,66 @@
+// Values that go from a worker to a server, or back, again and again: what the
+// benchmarks of the data plane measure, by whatever means they travel.
+#ifndef EBB_BENCH_TRANSFER_H_
+#define EBB_BENCH_TRANSFER_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ebb::bench {
+
+enum class Direction {
+  kPush,  // A gradient goes to the server, which applies SGD, and says so.
+  kPull,  // The weights come to the worker, which reads every one.
+};
+
+struct Transfer {
+  Direction direction = Direction::kPush;
+  int64_t bytes = 0;  // Of the model: a multiple of 4.
+  int64_t operations = 1;
+  // Outstanding at the caller.
+  int in_flight = 1;
+
+  double gigabytes() const {
+    return static_cast<double>(bytes) * static_cast<double>(operations) * 1e-9;
+  }
+};
+
+// All operations of a transfer.
+struct TransferSample {
+  double seconds = 0;
+  double worker_cpu_seconds = 0;
+  double server_cpu_seconds = 0;
+  // Of pushes: until each was acknowledged. Empty: not measured.
+  std::vector<double> latencies;
+
+  double cpu_seconds() const { return worker_cpu_seconds + server_cpu_seconds; }
+};
+
+// What every push applies, so that results are known to the bit: the gradient
+// of a weight, and the rate.
+inline constexpr size_t kGradientPeriod = 7;
+inline float GradientAt(size_t i) {
+  return static_cast<float>(1 + i % kGradientPeriod);
+}
+inline constexpr float kTransferRate = 1.0f / 1024;
+// The weight after so many pushes, exactly, up to two million of them.
+inline float WeightAfter(int64_t pushes, size_t i) {
+  return 0.0f - static_cast<float>(pushes) * kTransferRate * GradientAt(i);
+}
+// The sum of all weights' words (bench/limits.h).
+inline uint32_t SumAfter(int64_t pushes, int64_t bytes) {
+  const size_t floats = static_cast<size_t>(bytes) / sizeof(float);
+  uint32_t sum = 0;
+  for (size_t i = 0; i < kGradientPeriod; ++i) {
+    const auto count = static_cast<uint32_t>(
+        (floats + kGradientPeriod - 1 - i) / kGradientPeriod);
+    sum += count * std::bit_cast<uint32_t>(WeightAfter(pushes, i));
+  }
+  return sum;
+}
+
+}  // namespace ebb::bench
+
+#endif  // EBB_BENCH_TRANSFER_H_
