@@ -167,6 +167,19 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   }
   ServerInfo& server = it->second;
   if (!server.connected) return MayReplace(link, message, &server, context);
+  const bool owns = std::ranges::any_of(jobs_, [&](const auto& job) {
+    return job.second->Owned(message.server) > 0;
+  });
+  if (server.empty && !owns && !message.jobs.empty()) {
+    // A scheduler without its store could not know whose the place is.
+    const std::string why = absl::StrCat(
+        ProcessAt(message.process_id, message.address),
+        " has the data of server ", message.server.value(),
+        ", and this process has nothing; only one process may have its id");
+    context->ToServer(server, RefuseServer{true, why});
+    context->Log(absl::StrCat("server=", message.server.value(), ": ", why));
+    return true;
+  }
   const absl::Duration silent = context->now - server.last_heard;
   const std::string here = ProcessAt(server.process_id, server.address);
   const std::string other = ProcessAt(message.process_id, message.address);
@@ -250,30 +263,9 @@ void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
 }
 
 bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
-  for (const auto& [id, job] : jobs_) {
-    if (job->state().phase == JobPhase::kCancelled) continue;
-    const auto mine = std::ranges::find_if(
-        message.jobs, [id = id](const JobRegistration& registration) {
-          return registration.record != nullptr &&
-                 registration.record->id == id;
-        });
-    const bool knows = mine != message.jobs.end();
-    // It may know the job, and have handed over all that it had.
-    const auto claims = [](const PartitionRegistration& one) {
-      return ClaimedTerm(one) != Term();
-    };
-    if (knows &&
-        (!gathering_ || std::ranges::any_of(mine->partitions, claims))) {
-      continue;
-    }
-    // What was adopted from servers since is not stored.
-    if (gathering_ && !knows) return true;
-    for (int32_t p = 0; p < job->placement().size(); ++p) {
-      const Ownership& one = job->placement().at(PartitionId(p));
-      if (one.owner == message.server && one.kept) return true;
-    }
-  }
-  return false;
+  return std::ranges::any_of(jobs_, [&](const auto& job) {
+    return job.second->LacksWhatItsIdHad(message, gathering_);
+  });
 }
 
 void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
@@ -308,6 +300,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   server.link = link;
   server.connected = true;
   server.shared_folder = message.shared_folder;
+  server.empty = message.jobs.empty();
   server.leaving = message.leaving;
   server.told_to_leave = false;
   server.since = context->now;

@@ -114,7 +114,13 @@ TEST_F(SchedulerCoreTest, ACompleteJobReopensWhenAServerComesBackWithLess) {
 }
 
 TEST_F(SchedulerCoreTest, ARestartedServerGetsNewTermsAndTheParent) {
-  Ready();
+  ServerUp();
+  Submit();
+  JobRegistration served = Registration(0, 0);
+  for (PartitionRegistration& one : served.partitions) {
+    one.durable_marks.clear();  // Nothing is.
+  }
+  FromServer(RegisterPartitions{kServerSession, served}, kServerSession);
   const Term first = job().placement().at(PartitionId(0)).drawn;
   ServerGone();
   RegisterServer again;

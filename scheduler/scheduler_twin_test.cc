@@ -119,6 +119,45 @@ TEST_F(SchedulerTwinTest, ANewSchedulerAlsoWaitsForTheOneWithTheData) {
   EXPECT_FALSE(TwinUp().has_value());
 }
 
+// Bug: the little that a displaced process still had gave it its place back,
+// and what the other had stored meanwhile was begun anew.
+TEST_F(SchedulerTwinTest, ANewSchedulerWaitsForTheOneWithAllTheData) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration known = Registration(1, 1);
+  Restart(std::map(stored_));
+  JobRegistration less = known;
+  less.partitions.pop_back();
+  RegisterServer message;
+  message.server = kServer;
+  message.session = kTwin;
+  message.jobs = {less};
+  SchedulerActions actions;
+  core_->OnServer(kTwinLink, message, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_TRUE(Refused(kTwinLink).has_value());
+  ServerUp({known});
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+}
+
+// Bug: an empty process that came first to a scheduler without its store had
+// the place of the one with the data, which was refused.
+TEST_F(SchedulerTwinTest, AnEmptyProcessLeavesThePlaceToTheOneWithTheData) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration known = Registration(1, 1);
+  Restart({});
+  EXPECT_FALSE(TwinUp().has_value());
+  ServerUp({known});
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+  const auto refusal = Refused(kTwinLink);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_TRUE(refusal->displaced);
+  EXPECT_THAT(refusal->reason, HasSubstr("this process has nothing"));
+}
+
 // Bug: what a server had stored counted for nothing until it served it.
 TEST_F(SchedulerTwinTest, WhatAServerHasOnlyStoredIsKeptForItToo) {
   FirstUp();

@@ -166,6 +166,9 @@ class TrainingJob {
   // What a server that registers lacks of what is durable of its partitions:
   // it is in a shared folder that this process has not. Empty: nothing.
   std::string LacksFolder(const RegisterServer& message) const;
+  // Of what its id had, another process may have more than this one, which
+  // says nothing of a partition. `gathering`: there may be more than we know.
+  bool LacksWhatItsIdHad(const RegisterServer& message, bool gathering) const;
   // A server that is leaving owns something here, and somebody may take it.
   bool TakesFrom(const ServerInfo& server, const Context& context) const;
   int64_t Owned(ServerId server) const;

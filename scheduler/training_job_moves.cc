@@ -309,27 +309,37 @@ void TrainingJob::TakeOver(ServerId from, const std::string& folder,
   }
 }
 
+namespace {
+
+// Null: the server says nothing of the job.
+const JobRegistration* Of(JobId job, const RegisterServer& message) {
+  const auto mine = std::ranges::find_if(
+      message.jobs, [&](const JobRegistration& registration) {
+        return registration.record != nullptr && registration.record->id == job;
+      });
+  return mine == message.jobs.end() ? nullptr : &*mine;
+}
+
+// 0: nothing.
+Term ClaimedOf(PartitionId p, const JobRegistration* registration) {
+  if (registration == nullptr) return Term();
+  const auto one = std::ranges::find(registration->partitions, p,
+                                     &PartitionRegistration::partition);
+  return one == registration->partitions.end() ? Term() : ClaimedTerm(*one);
+}
+
+}  // namespace
+
 // Until it has one of its own, what it took over is in the folder only: also
 // what nobody heard of, which became durable while the scheduler was away.
 std::string TrainingJob::LacksFolder(const RegisterServer& message) const {
   if (state_.phase == JobPhase::kCancelled) return "";
-  const auto mine = std::ranges::find_if(
-      message.jobs, [this](const JobRegistration& registration) {
-        return registration.record != nullptr &&
-               registration.record->id == id();
-      });
-  const auto newest_of = [&](PartitionId p) {
-    if (mine == message.jobs.end()) return Term();
-    const auto one = std::ranges::find(mine->partitions, p,
-                                       &PartitionRegistration::partition);
-    if (one == mine->partitions.end()) return Term();
-    return ClaimedTerm(*one);
-  };
+  const JobRegistration* mine = Of(id(), message);
   for (int32_t p = 0; p < placement_.size(); ++p) {
     const std::string& folder = state_.durable_in[p];
     if (placement_.at(PartitionId(p)).owner == message.server &&
         !folder.empty() && folder != message.shared_folder &&
-        newest_of(PartitionId(p)) <
+        ClaimedOf(PartitionId(p), mine) <
             std::max(state_.durable_term[p], state_.moved[p])) {
       return absl::StrCat(
           "the newest checkpoint of partition ", p, " of job ", record_->name,
@@ -337,6 +347,22 @@ std::string TrainingJob::LacksFolder(const RegisterServer& message) const {
     }
   }
   return "";
+}
+
+bool TrainingJob::LacksWhatItsIdHad(const RegisterServer& message,
+                                    bool gathering) const {
+  if (state_.phase == JobPhase::kCancelled) return false;
+  const JobRegistration* mine = Of(id(), message);
+  // What was adopted from servers since is not in the scheduler's store.
+  if (gathering && mine == nullptr) return true;
+  for (int32_t p = 0; p < placement_.size(); ++p) {
+    const Ownership& one = placement_.at(PartitionId(p));
+    if (one.owner != message.server || !one.kept) continue;
+    // It may have died before its first version of the partition.
+    const bool stored = mine == nullptr || state_.durable_term[p] != Term();
+    if (stored && ClaimedOf(PartitionId(p), mine) == Term()) return true;
+  }
+  return false;
 }
 
 // --- Who has what another owns -----------------------------------------------
