@@ -532,6 +532,17 @@ TEST_F(SchedulerTakeoverTest, AnHeirThatComesBackWithoutTheFolderIsRefused) {
   EXPECT_THAT(Grants(), SizeIs(1));
 }
 
+// What is known to be stored is what the owner of before stored.
+TEST_F(SchedulerTakeoverTest, ANewSchedulerDoesNotHoldUpAnHeirThatLoads) {
+  LoseServer("ours");
+  JobRegistration loads = Registration(0, 0);
+  for (PartitionRegistration& one : loads.partitions) one.serving = false;
+  Restart(stored_);
+  Up(kNewLink, kNewServer, kNewSession, "ours", {loads});
+  EXPECT_FALSE(Sent<RefuseServer>(kNewLink));
+  EXPECT_TRUE(core_->cluster().servers.at(kNewServer).connected);
+}
+
 // Bug: it stored versions of its next term outside of the folder, and others
 // went on from the older copies there (seed 121394).
 TEST_F(SchedulerTakeoverTest, WhatGoesOnWithoutTheFolderIsNotTakenFromThere) {

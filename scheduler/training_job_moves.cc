@@ -358,8 +358,10 @@ bool TrainingJob::LacksWhatItsIdHad(const RegisterServer& message,
   for (int32_t p = 0; p < placement_.size(); ++p) {
     const Ownership& one = placement_.at(PartitionId(p));
     if (one.owner != message.server || !one.kept) continue;
-    // It may have died before its first version of the partition.
-    const bool stored = mine == nullptr || state_.durable_term[p] != Term();
+    // It may not have stored it before it died, or since it got it.
+    const bool stored =
+        mine == nullptr || (state_.durable_term[p] != Term() &&
+                            state_.durable_term[p] >= state_.moved[p]);
     if (stored && ClaimedOf(PartitionId(p), mine) == Term()) return true;
   }
   return false;

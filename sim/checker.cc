@@ -282,6 +282,7 @@ void Checker::LookAt(const ServerNode& server) {
               *partition, *shadow.content);
       shadow.term = term;
       Serves(server, p, term);
+      CheckFloor(server, p, *partition, term);
       continue;
     }
     if (shadow.Is(partition) && term == shadow.term) {
@@ -330,7 +331,14 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
   begun_.insert(p);
   CheckBeginning(server, p, partition);
   Serves(server, p, term);
+  CheckFloor(server, p, partition, term);
+}
+
+void Checker::CheckFloor(const ServerNode& server, PartitionId p,
+                         const server::Partition& partition, Term term) {
   if (server.job()->stored().generation < generation_) return;
+  // Others had it since, and nobody hears of what this one loads.
+  if (served_[p.value()].upper_bound(term) != served_[p.value()].end()) return;
   if (stored_[server.place()][p.value()].damaged) {
     // Another's may be sound still, but this one's claim was the newest.
     std::ranges::fill(durable_floor_[p.value()], 0);
@@ -339,9 +347,10 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
   for (int64_t o = 0; o < plan().items(); ++o) {
     const ItemId item = plan().ItemAt(o);
     if (partition.marks().mark(item) >= durable_floor_[p.value()][o]) continue;
-    return Violate(absl::StrCat("I5b: ", where, ": the mark ",
+    return Violate(absl::StrCat("I5b: ", server.name(), " partition ",
+                                p.value(), " goes on with the mark ",
                                 partition.marks().mark(item), " of item ",
-                                ToString(item), " is below the durable mark ",
+                                ToString(item), ", below the durable mark ",
                                 durable_floor_[p.value()][o]));
   }
 }

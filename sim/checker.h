@@ -161,6 +161,9 @@ class Checker {
                    const server::Partition& partition, Term term,
                    Shadow* shadow);
   // I4: a generation that an operator wants begins with what he named.
+  // Whoever serves it in its newest term has all that was durable.
+  void CheckFloor(const ServerNode& server, PartitionId p,
+                  const server::Partition& partition, Term term);
   void CheckBeginning(const ServerNode& server, PartitionId p,
                       const server::Partition& partition);
   void Serves(const ServerNode& server, PartitionId p, Term term);
