@@ -537,7 +537,7 @@ void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
           absl::StrCat(where, " is not stored whole on ", server.name()));
     }
     // A load takes the newest version, by term and sequence.
-    auto versions = const_cast<ServerNode&>(server).disk().Versions();
+    auto versions = server.disk().Versions();
     for (const VersionKey& key : world_->shared_disk().Versions()) {
       versions.push_back(key);
     }

@@ -32,6 +32,7 @@ class ServerNode final : public ClientNode {
   // Null when it is dead or does not know the job.
   const server::HostedJob* job() const;
   server::MemoryDisk& disk() { return disk_; }
+  const server::MemoryDisk& disk() const { return disk_; }
 
   // From the scheduler, already in the order of the session.
   void FromScheduler(const SchedulerToServer& message);
