@@ -23,8 +23,15 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
   const bool other_life =
       grant.server != job_.options.id || grant.session != job_.options.session;
   if (other_life && !EBB_PLANTED(grants_not_tied_to_a_session)) return;
+  // A copy that comes late says who was known then.
+  const bool late =
+      !grant.partitions.empty() &&
+      std::ranges::all_of(grant.partitions, [&](const PartitionGrant& one) {
+        return Seen(one.partition, one.term);
+      });
   if (!TakeGeneration(grant.record, grant.generation, grant.rollback,
-                      grant.known_servers, out)) {
+                      late ? stored().known_servers : grant.known_servers,
+                      out)) {
     return;
   }
   if (!job_.EnsureResources(out)) return;
@@ -65,6 +72,11 @@ bool HostedJob::TakeGeneration(const JobRecordPtr& record,
     out->push_back(SaveJob{stored});
   }
   return true;
+}
+
+bool HostedJob::Seen(PartitionId id, Term term) const {
+  const auto it = job_.partitions.find(id);
+  return it != job_.partitions.end() && term <= it->second.highest_seen;
 }
 
 void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
@@ -243,7 +255,9 @@ void HostedJob::TakeMove(const MoveIn& order, absl::Time now,
   if (order.server != job_.options.id ||
       order.session != job_.options.session ||
       !TakeGeneration(order.record, order.generation, order.rollback,
-                      order.known_servers, out)) {
+                      Seen(order.partition, order.term) ? stored().known_servers
+                                                        : order.known_servers,
+                      out)) {
     return;
   }
   HostedPartition& hosted = job_.partitions[order.partition];

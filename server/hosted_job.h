@@ -136,6 +136,8 @@ class HostedJob {
                       const RollbackRecord& rollback,
                       const std::vector<ServerId>& known_servers,
                       ServerActions* out);
+  // The term, or a later one, was granted or stored here.
+  bool Seen(PartitionId id, Term term) const;
   void GrantOne(const PartitionGrant& grant, absl::Time now,
                 ServerActions* out);
   // With the values that are here.

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 #include "common/protocol/marks.h"
 #include "server/testing/one_partition.h"
@@ -30,6 +31,31 @@ TEST_F(HostedJobTest, ATermNotAboveAllSeenIsAnsweredWithWhatIsServed) {
   EXPECT_EQ(registrations_.back().partitions[0].term, Term(5));
   GrantTerm(5, 0);
   EXPECT_EQ(registrations_.back().partitions[0].term, Term(5));
+}
+
+// Bug: a scheduler without its store then waited for nobody but this server
+// (seed 17952394974196).
+TEST_F(HostedJobTest, AGrantThatComesLateDoesNotSayWhoIsKnown) {
+  Grant grant;
+  grant.server = kServer;
+  grant.session = kSession;
+  grant.record = record_;
+  grant.generation = generation_;
+  grant.known_servers = {kServer};
+  grant.partitions = {{kP, Term(5), Term()}};
+  const auto take = [&](const Grant& one) {
+    ServerActions actions;
+    core_->OnScheduler(one, now_, &actions);
+    Do(std::move(actions));
+  };
+  take(grant);
+  Grant news = grant;
+  news.partitions.clear();
+  news.known_servers.emplace_back(1);
+  take(news);
+  take(grant);
+  EXPECT_EQ(core_->jobs().at(record_->id).stored().known_servers,
+            news.known_servers);
 }
 
 TEST_F(HostedJobTest, GoesOnFromMemoryOnlyFromExactlyTheParent) {

@@ -69,6 +69,7 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
   }
   const bool gated = job_.plan().consistency.kind == ConsistencyKind::kSsp &&
                      pull.snapshot == 0;
+  bool open = true;
   if (gated) {
     switch (gate_.Ask(pull.stamp, pull.target_clock)) {
       case SspGate::Answer::kOpen:
@@ -76,25 +77,33 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
             std::max(clock_lead_, pull.target_clock - gate_.min_clock());
         break;
       case SspGate::Answer::kClosed:
-        return std::nullopt;
       case SspGate::Answer::kUnknownView:
-        return std::nullopt;
+        open = false;
+        break;
       case SspGate::Answer::kNotInView:
         return same(PullResult::kNotInView);
     }
   }
   PullReply reply = same(PullResult::kValues);
+  bool waits = !open;
+  bool misplaced = false;
   for (size_t i = 0; i < pull.segments.size(); ++i) {
     PullSegment& segment = reply.segments[i];
     segment.term = job_.TermOf(segment.partition);
     const Partition* values = job_.Values(segment.partition);
     if (values == nullptr || segment.term != pull.segments[i].term) {
       segment.result = PullResult::kWrongPlacement;
+      misplaced = true;
       continue;
     }
     segment.updates = values->updates();
-    if (!Fill(pull, *values, &segment)) return std::nullopt;
+    if (open && Fill(pull, *values, &segment)) continue;
+    segment.result = PullResult::kWait;
+    waits = true;
   }
+  // A server that lost its last partition hears of no view or round any more:
+  // who pulls from it must learn that, also while it waits for one.
+  if (waits && !misplaced) return std::nullopt;
   return reply;
 }
 

@@ -47,5 +47,27 @@ TEST_F(PullHandlerTest, AsksForAViewOnceHoweverManyPullsWait) {
   EXPECT_THAT(pull_replies_, SizeIs(1));  // The pull that 31 replaced.
 }
 
+// Bug: a server that was taken for dead, and had lost its partitions, told its
+// workers to wait for a view that it would never hear of (seed 17952394978131).
+TEST_F(PullHandlerTest, WhoPullsWhatIsElsewhereLearnsItThoughTheViewIsUnknown) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.consistency.kind = ConsistencyKind::kSsp;
+  record_ = record;
+  GrantTerm(5, 0);
+  ServerActions actions;
+  core_->OnScheduler(
+      PartitionMoved{record_->id, generation_, kP, Term(6), ServerId(1)}, now_,
+      &actions);
+  PullRequest request;
+  request.job = record_->id;
+  request.generation = generation_;
+  request.stamp = {kWorker, ViewNumber(9), 0};
+  request.segments = {{kP, Term(5)}};
+  core_->OnPull(1, std::move(request), now_, &actions);
+  Do(std::move(actions));
+  ASSERT_THAT(pull_replies_, SizeIs(1));
+  EXPECT_EQ(pull_replies_[0].segments[0].result, PullResult::kWrongPlacement);
+}
+
 }  // namespace
 }  // namespace ebb::server

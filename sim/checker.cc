@@ -369,8 +369,12 @@ void Checker::CheckBeginning(const ServerNode& server, PartitionId p,
   const auto begun = [&](const std::vector<Stored>& stored) {
     return stored[p.value()].key.generation == generation;
   };
+  const auto copied = [&](const VersionKey& key) {
+    return key.partition == p && key.generation == generation;
+  };
   if (wanted == wanted_.end() || any_damage_ ||
-      std::ranges::any_of(stored_, begun)) {
+      std::ranges::any_of(stored_, begun) ||
+      std::ranges::any_of(world_->shared_disk().Versions(), copied)) {
     return;
   }
   const VersionKey* from = wanted->second.Find(p);

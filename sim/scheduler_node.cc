@@ -274,7 +274,8 @@ void SchedulerNode::Send(scheduler::LinkId link,
   if (stream == nullptr) return;
   auto* server = static_cast<ServerNode*>(stream->client);
   if (const auto* grant = std::get_if<Grant>(&message)) {
-    last_grants_[server] = *grant;
+    // One without partitions has no term by which a copy could be told.
+    if (!grant->partitions.empty()) last_grants_[server] = *grant;
   }
   ++world_->meter().sums.messages_out;
   world_->Trace(*this, "-> ", server->name(), ": ", message);
