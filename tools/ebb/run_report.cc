@@ -4,7 +4,9 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -102,13 +104,29 @@ std::string ServersText(const v1::JobStatus& status) {
                        });
 }
 
+// All, or of many those that computed most.
 std::string WorkersText(const v1::JobStatus& status) {
-  return absl::StrJoin(
-      status.shares(), ", ", [&](std::string* out, const auto& share) {
+  constexpr size_t kMost = 8;
+  constexpr size_t kOfMany = 3;
+  std::vector<const v1::JobStatus::WorkerShare*> shares;
+  for (const v1::JobStatus::WorkerShare& share : status.shares())
+    shares.push_back(&share);
+  const size_t all = shares.size();
+  if (all > kMost) {
+    std::ranges::stable_sort(shares, std::greater<>(), [](const auto* share) {
+      return share->examples();
+    });
+    shares.resize(kOfMany);
+  }
+  const std::string text =
+      absl::StrJoin(shares, ", ", [&](std::string* out, const auto* share) {
         absl::StrAppend(
-            out, share.name(), " ",
-            absl::StrFormat("%.0f%%", 100 * ShareOf(status, share.examples())));
+            out, share->name(), " ",
+            absl::StrFormat("%.0f%%",
+                            100 * ShareOf(status, share->examples())));
       });
+  if (all <= kMost) return text;
+  return absl::StrCat(text, " and ", all - kOfMany, " that computed less");
 }
 
 // How far ahead of the slowest a worker may be; nothing: as far as it likes.

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/html_report.h"
@@ -104,6 +105,19 @@ TEST(RunReportTest, AGoodRunHasNoProblems) {
       "  restarts        none\n"
       "  run             runs/fashion-mlp-1/ (report.html, report.json, "
       "metrics.csv, logs)\n");
+}
+
+TEST(RunReportTest, OfManyWorkersThoseThatComputedMostAreNamed) {
+  RunReport report = Good();
+  report.status.clear_shares();
+  for (int i = 0; i < 100; ++i) {
+    v1::JobStatus::WorkerShare* share = report.status.add_shares();
+    share->set_name(absl::StrCat("worker-", i));
+    share->set_examples(i == 40 || i == 7 || i == 90 ? 3 : 1);
+  }
+  EXPECT_THAT(ReportText(report, {}),
+              HasSubstr("  workers         worker-7 3%, worker-40 3%, "
+                        "worker-90 3% and 97 that computed less\n"));
 }
 
 TEST(RunReportTest, JsonHasWhatProgramsAskFor) {
