@@ -116,6 +116,11 @@ std::string ProcessEnd::ToString() const {
                       ")");
 }
 
+bool ProcessEnd::by_others() const {
+  return clean() || signal == SIGKILL || signal == SIGTERM ||
+         signal == SIGINT || signal == SIGHUP;
+}
+
 absl::StatusOr<ChildProcess> ChildProcess::Start(const ProcessSpec& spec) {
   std::vector<std::string> arguments = spec.argv;
   std::vector<std::string> environment = Environment(spec.environment);

@@ -239,6 +239,16 @@ std::string Card(absl::string_view title, absl::string_view content) {
                       content, "</div>\n");
 }
 
+std::string ListCard(absl::string_view title,
+                     const std::vector<std::string>& lines) {
+  if (lines.empty()) return "";
+  std::string list;
+  for (const std::string& line : lines) {
+    absl::StrAppend(&list, "<li>", EscapeHtml(line), "</li>");
+  }
+  return Card(title, absl::StrCat("<ul>", list, "</ul>"));
+}
+
 std::string Charts(const RunReport& report,
                    const std::vector<RunSample>& samples) {
   const std::optional<double> zero = 0;
@@ -388,13 +398,9 @@ std::string Chart(absl::string_view title, const std::vector<Curve>& curves,
 std::string HtmlReport(const RunReport& report,
                        const std::vector<RunSample>& samples) {
   const bool passed = report.problems.empty() && !report.interrupted;
-  std::string problems;
-  for (const std::string& problem : report.problems) {
-    absl::StrAppend(&problems, "<li>", EscapeHtml(problem), "</li>");
-  }
-  if (!problems.empty()) {
-    problems = Card("What is wrong", absl::StrCat("<ul>", problems, "</ul>"));
-  }
+  const std::string problems =
+      ListCard("What is wrong", report.problems) +
+      ListCard("What others did to it", report.warnings);
   const std::string state = passed               ? "passed"
                             : report.interrupted ? "interrupted"
                                                  : "failed";

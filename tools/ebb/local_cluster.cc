@@ -23,6 +23,7 @@
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
+#include "tools/ebb/last_words.h"
 
 namespace ebb::tools {
 
@@ -387,9 +388,8 @@ std::vector<std::string> LocalCluster::StrayFiles() const {
 std::string LocalCluster::LastWords(absl::string_view daemon) const {
   const auto log = ReadFile(folder_.Log(daemon));
   if (!log.ok()) return std::string(log.status().message());
-  const std::vector<absl::string_view> lines =
-      absl::StrSplit(*log, '\n', absl::SkipWhitespace());
-  return lines.empty() ? "it said nothing" : std::string(lines.back());
+  const std::string words = tools::LastWords(*log);
+  return words.empty() ? "its log does not say why" : words;
 }
 
 void AdoptDescendants() { prctl(PR_SET_CHILD_SUBREAPER, 1); }

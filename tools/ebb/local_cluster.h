@@ -115,7 +115,7 @@ class LocalCluster {
 
   // Files outside the run's folder that daemons have open to write, as of now.
   std::vector<std::string> StrayFiles() const;
-  // The last line of a daemon's log.
+  // Of a daemon that ended, by its log (last_words.h).
   std::string LastWords(absl::string_view daemon) const;
 
  private:

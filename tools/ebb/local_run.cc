@@ -1,5 +1,6 @@
 #include "tools/ebb/local_run.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -104,6 +105,7 @@ class LocalRun {
   // One turn of Watch; false: it is over.
   bool Turn();
   void HandleDaemons(absl::Time now);
+  void NoteDeath(const DaemonEvent& event);
   void HandleStatus(absl::Time now);
   // Carries out what the job was scaled to.
   void FollowScale(absl::Time now);
@@ -293,6 +295,23 @@ void LocalRun::See(const v1::GetStatusResponse& status) {
   }
 }
 
+// A run stands what others do to it: that is what it is for. A daemon that
+// ends by itself has a fault, whatever came of it.
+void LocalRun::NoteDeath(const DaemonEvent& event) {
+  const std::string text =
+      absl::StrCat(event.daemon,
+                   event.told ? " did not end as it was told to: it "
+                              : " ended without being told to: it ",
+                   event.end.ToString());
+  if (event.end.by_others()) {
+    report_.warnings.push_back(absl::StrCat(
+        text, event.end.signal == SIGKILL ? ", by hand or for want of memory"
+                                          : ", by somebody else"));
+  } else {
+    Problem(absl::StrCat(text, " (", cluster_->LastWords(event.daemon), ")"));
+  }
+}
+
 void LocalRun::HandleDaemons(absl::Time now) {
   for (const DaemonEvent& event : cluster_->Poll()) {
     switch (event.kind) {
@@ -312,14 +331,7 @@ void LocalRun::HandleDaemons(absl::Time now) {
           report_.kills.push_back(
               absl::StrCat(event.daemon, " at ", event.place));
         }
-        if (!event.as_told) {
-          Problem(absl::StrCat(event.daemon,
-                               event.told
-                                   ? " did not end as it was told to: it "
-                                   : " died without being told to: it ",
-                               event.end.ToString(), " (",
-                               cluster_->LastWords(event.daemon), ")"));
-        }
+        if (!event.as_told) NoteDeath(event);
         break;
       case DaemonEvent::Kind::kStarted:
         Count(event.daemon);

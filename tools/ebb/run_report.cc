@@ -464,6 +464,10 @@ std::string ReportText(const RunReport& report, const Console& console) {
   line("goodput", GoodputText(report));
   line("run", absl::StrCat(report.folder,
                            "/ (report.html, report.json, metrics.csv, logs)"));
+  for (const std::string& warning : report.warnings) {
+    absl::StrAppend(&out, Paint(console, Ink::kYellow, "warning:"), " ",
+                    warning, "\n");
+  }
   for (const std::string& problem : report.problems) {
     absl::StrAppend(&out, Paint(console, Ink::kRed, "error:"), " ", problem,
                     "\n");
@@ -524,6 +528,10 @@ Json ReportJson(const RunReport& report) {
   json["problems"] = Json::List();
   for (const std::string& problem : report.problems) {
     json["problems"].Add(problem);
+  }
+  json["warnings"] = Json::List();
+  for (const std::string& warning : report.warnings) {
+    json["warnings"].Add(warning);
   }
   return json;
 }

@@ -59,6 +59,8 @@ struct RunReport {
   std::optional<chaos::Goodput> goodput;  // Absent: it was not measured.
   // What is off, a sentence each; the run failed if there is any.
   std::vector<std::string> problems;
+  // What somebody else did to it, likewise; no run fails of that.
+  std::vector<std::string> warnings;
 
   bool complete() const {
     return status.summary().state() == v1::JOB_STATE_COMPLETE;
