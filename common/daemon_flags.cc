@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "absl/strings/match.h"
+#include "common/flag_mistake.h"
 #include "glog/logging.h"
 
 namespace ebb {
@@ -96,7 +97,9 @@ int DaemonMain(
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kExitUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    std::cerr << FlagMistake(app, error, argc, argv) << std::flush;
+    return kExitUsage;
   }
   const auto fail = [&](const absl::Status& status) {
     std::cerr << name.program << ": " << status.message() << std::endl;

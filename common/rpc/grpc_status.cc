@@ -2,10 +2,27 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/rpc/internal/check.h"
 
 namespace ebb::rpc {
+
+namespace {
+
+// What gRPC says of a peer that it does not reach, without its own workings:
+// "... last error: UNKNOWN: ipv4:10.0.0.1:7000: Failed to connect to remote
+// host: Connection refused".
+std::string Plain(const std::string& message) {
+  if (!absl::StartsWith(message, "failed to connect to all addresses") &&
+      !absl::StartsWith(message, "DNS resolution failed")) {
+    return message;
+  }
+  const size_t last = message.rfind(": ");
+  return last == std::string::npos ? message : message.substr(last + 2);
+}
+
+}  // namespace
 
 grpc::Status ToGrpc(const absl::Status& status) {
   constexpr size_t kMaxMessage = 2048;
@@ -18,7 +35,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                      status.error_message());
+                      Plain(status.error_message()));
 }
 
 absl::Status FromGrpcNotCancelled(const grpc::Status& status) {

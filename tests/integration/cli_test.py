@@ -475,8 +475,24 @@ class CliTest(ClusterTest):
     def test_a_scheduler_that_is_not_there(self):
         for command in (["status"], ["explain", "x"], ["audit", "x"],
                         ["submit", "job.yaml"], ["checkpoint", "list", "x"]):
-            self.fails(1, "no scheduler answers at 127.0.0.1:9", *command,
-                       "--scheduler", "127.0.0.1:9")
+            self.fails(1, "no scheduler answers at 127.0.0.1:9 (Connection "
+                       "refused)", *command, "--scheduler", "127.0.0.1:9")
+
+    # It was asked of the scheduler, as a job.
+    def test_a_misspelt_folder_is_no_job(self):
+        for command in (["explain"], ["checkpoint", "list"], ["audit"]):
+            self.fails(2, "there is no folder or file runs/lost-1", *command,
+                       "runs/lost-1", "--scheduler", "127.0.0.1:9")
+
+    def test_a_misspelt_flag_is_named_with_the_nearest(self):
+        self.fails(2, "no flag --wrokers; is it --workers?", "run",
+                   "job.yaml", "--wrokers", "3")
+        self.fails(2, "--workers: Value -1 is too small", "scale", "x",
+                   "--workers", "-1")
+        done = subprocess.run([os.path.join(BIN, "ebb-ps"), "--state-drr", "x"],
+                              stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("is it --state-dir?", done.stderr)
 
     # Port 443 was tried for ever.
     def test_an_address_without_a_port_is_refused(self):

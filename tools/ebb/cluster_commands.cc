@@ -338,10 +338,13 @@ void AddScaleCommand(CLI::App* app, int* exit_code) {
   CLI::App* command = AddAsking(
       app, "scale", "Changes how many workers and servers a job takes", true,
       &Scale, exit_code, flags);
-  command->add_option("--workers", flags->workers,
-                      "At most so many; 0: no limit");
-  command->add_option("--servers", flags->servers,
-                      "Its partitions on at most so many; 0: on all");
+  command
+      ->add_option("--workers", flags->workers, "At most so many; 0: no limit")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--servers", flags->servers,
+                   "Its partitions on at most so many; 0: on all")
+      ->check(CLI::NonNegativeNumber);
   command->footer(R"(
 Holds from now on, beats workers.max of the job's file, and outlives restarts.
 With fewer, those that are too many let go of the job at once: what they did

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "CLI/CLI.hpp"
+#include "common/flag_mistake.h"
 #include "glog/logging.h"
 #include "tools/ebb/command.h"
 
@@ -42,8 +43,9 @@ Example:
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? ebb::tools::kExitGood
-                                : ebb::tools::kExitUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    std::cerr << ebb::FlagMistake(app, error, argc, argv);
+    return ebb::tools::kExitUsage;
   }
   return exit_code;
 }

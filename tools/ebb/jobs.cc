@@ -1,7 +1,10 @@
 #include "tools/ebb/jobs.h"
 
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -17,12 +20,20 @@ absl::Status WithAddress(const absl::Status& status,
       status.code(),
       absl::StrCat("no scheduler answers at ", scheduler, " (",
                    status.message(),
-                   "). Name its address: --scheduler HOST:PORT or "
+                   "). Is it up? Another is named by --scheduler HOST:PORT or "
                    "EBB_SCHEDULER."));
 }
 
 absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
                                            const std::string& job) {
+  if (absl::StrContains(job, '/')) {  // In no name of a job.
+    std::error_code error;
+    return absl::NotFoundError(
+        std::filesystem::exists(job, error)
+            ? absl::StrCat(job, " is no job; ebb status has the names of jobs")
+            : absl::StrCat("there is no folder or file ", job,
+                           ", and no name of a job has a /"));
+  }
   rpc::SchedulerAdminClient client(scheduler);
   v1::GetJobRequest request;
   uint64_t number = 0;

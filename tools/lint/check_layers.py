@@ -57,7 +57,8 @@ LIBRARIES = {
     "grpc++/": ("gRPC", EDGES),
     "grpcpp/": ("gRPC", EDGES),
     "google/protobuf/": ("protobuf", EDGES + STORES + ["common/job/*"]),
-    "CLI/": ("CLI11", ["common/daemon_flags.*", "*_main.cc",
+    "CLI/": ("CLI11", ["common/daemon_flags.*", "common/flag_mistake.*",
+                      "*_main.cc",
                        *EVERYWHERE_ON_TOP]),
 }
 
