@@ -131,7 +131,12 @@ void Checkpointer::VersionWritten(const VersionKey& key,
 
 void Checkpointer::Failed(Writing failed, const absl::Status& why,
                           absl::Time now, ServerActions* out) {
-  if (job_.problem != why.message()) {
+  if (absl::IsFailedPrecondition(why)) {
+    // As each move does to what its source was still writing.
+    out->push_back(LogEvent{absl::StrCat("checkpoint of partition ",
+                                         failed.partition.value(),
+                                         " was not stored: ", why.message())});
+  } else if (job_.problem != why.message()) {
     job_.Complain(std::string(why.message()), ServerProblem::kDisk);
     out->push_back(LogEvent{absl::StrCat(
         "checkpoint of partition ", failed.partition.value(), " failed: ",

@@ -52,6 +52,24 @@ TEST_F(CheckpointerTest, AFailedWriteIsTriedAgainAndLosesNothing) {
             1);
 }
 
+// Each move of partitions looked like a disk that cannot be written.
+TEST_F(CheckpointerTest, AVersionThatATakeoverForestalledIsNoProblem) {
+  GrantTerm(5, 0);
+  Written();
+  Push(5, 0, 0);
+  Checkpoint();
+  Written(absl::FailedPreconditionError("p0 was taken over in term 6"));
+  EXPECT_EQ(Statistics().problem, "");
+
+  Checkpoint();
+  now_ += absl::Seconds(2);
+  ServerActions actions;
+  core_->OnTick(now_, &actions);
+  Do(std::move(actions));
+  Written(absl::ResourceExhaustedError("disk full"));
+  EXPECT_EQ(Statistics().problem, "disk full");
+}
+
 TEST_F(CheckpointerTest, OldVersionsGoOnlyAfterANewerOneIsDurable) {
   GrantTerm(5, 0);
   Written();

@@ -11,7 +11,8 @@ namespace {
 
 // The scheduler's explanations look for these words.
 absl::Status Named(const absl::Status& status) {
-  if (status.ok()) return status;
+  // Taken over by others: nothing is wrong with the disk.
+  if (status.ok() || absl::IsFailedPrecondition(status)) return status;
   return absl::Status(
       status.code(),
       absl::StrCat(
