@@ -101,9 +101,10 @@ absl::StatusOr<RollbackRecord> ChooseVersions(
     std::sort(old_enough.begin(), old_enough.end(),
               [](const auto* a, const auto* b) { return a->key > b->key; });
     if (static_cast<int64_t>(old_enough.size()) <= target.versions_ago) {
-      return absl::NotFoundError(
-          absl::StrCat("none of the ", kept, " stored versions of partition ",
-                       p, " is so old; ebb checkpoint list shows them all"));
+      return absl::NotFoundError(absl::StrCat(
+          "none of the ", kept, " stored versions of partition ", p,
+          " is so old; ebb checkpoint list shows them all (those from before "
+          "it moved to another server are gone)"));
     }
     record.versions.push_back(old_enough[target.versions_ago]->key);
   }

@@ -127,7 +127,8 @@ TEST(ChooseVersionsTest, TakesOfEachPartitionTheNewestThatIsOldEnough) {
   EXPECT_EQ(none.status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(none.status().message(),
             "none of the 2 stored versions of partition 0 is so old; ebb "
-            "checkpoint list shows them all");
+            "checkpoint list shows them all (those from before it moved to "
+            "another server are gone)");
   EXPECT_FALSE(ChooseVersions(versions, 2, {.written_unix_ms = 950}).ok());
 }
 
