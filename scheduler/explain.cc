@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "scheduler/status.h"
@@ -33,8 +34,10 @@ std::string ThereAre(int64_t n) {
 
 std::string NameOf(const Cluster& cluster, SessionId session) {
   const auto it = cluster.workers.find(session);
-  return it == cluster.workers.end() ? "a worker that is gone"
-                                     : absl::StrCat("worker ", it->second.name);
+  if (it == cluster.workers.end()) return "a worker that is gone";
+  const std::string& name = it->second.name;
+  return absl::StartsWith(name, "worker") ? name
+                                          : absl::StrCat("worker ", name);
 }
 
 bool Over(const TrainingJob& job) {
@@ -346,12 +349,28 @@ class Explainer {
   void LeasesHeld() {
     if (!stopped_) return;
     int64_t listed = 0;
+    std::set<SessionId> begin;
     for (const auto& [ordinal, first] : job_.leases().held()) {
       for (const SessionId worker : job_.leases().HoldersOf(ordinal)) {
+        if (begin.contains(worker)) continue;
         if (++listed > kMostListed) return;
-        LeaseHeld(ordinal, *job_.leases().Find(ordinal, worker));
+        if (!Begins(worker)) {
+          LeaseHeld(ordinal, *job_.leases().Find(ordinal, worker));
+          continue;
+        }
+        begin.insert(worker);
+        Add(Reason::KIND_LEASE_HELD, NameOf(cluster_, worker),
+            absl::StrCat(NameOf(cluster_, worker),
+                         " loads the data, or computes its first batch"));
       }
     }
+  }
+
+  // Loading renews a lease; that it may end is no news then.
+  bool Begins(SessionId worker) const {
+    const auto it = cluster_.workers.find(worker);
+    if (it == cluster_.workers.end() || it->second.examples > 0) return false;
+    return !job_.statistics().examples_by_worker.contains(it->second.name);
   }
 
   void LeaseHeld(int64_t ordinal, const LeaseTable::Held& held) {

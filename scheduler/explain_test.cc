@@ -103,6 +103,7 @@ class ExplainTest : public ::testing::Test {
     progress.clock = clock;
     progress.parked = parked;
     progress.position = 1;
+    progress.examples = 1;
     FromWorker(link, progress);
   }
   void Wait(absl::Duration time) {
@@ -434,6 +435,18 @@ TEST_F(ExplainTest, ALeaseThatIsHeld) {
               AllOf(HasSubstr("worker a holds item (epoch 1, shard 1)"),
                     HasSubstr("at example 1 of 2"), HasSubstr("in 1.0 s")));
   EXPECT_EQ(NotAdvancing({*core_, watch_, now_, ""}, job()), absl::Seconds(2));
+}
+
+// The lease was blamed, of each item, as long as a worker loaded its data.
+TEST_F(ExplainTest, AWorkerThatLoadsItsData) {
+  Ready();
+  FromWorker(kFirstLink, RegisterWorker{kFirst, "worker-1"});
+  FromWorker(kFirstLink, LeaseRequest{kFirst, 2});
+  Wait(absl::Seconds(2));
+
+  EXPECT_EQ(Only(Reason::KIND_LEASE_HELD),
+            "worker-1 loads the data, or computes its first batch");
+  EXPECT_EQ(Explain()[0].subject(), "worker-1");
 }
 
 TEST_F(ExplainTest, ALastCheckpoint) {

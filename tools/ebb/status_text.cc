@@ -4,6 +4,7 @@
 #include <map>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -96,9 +97,9 @@ std::string JobName(const v1::GetStatusResponse& status,
 }
 
 std::string JobTable(const v1::GetStatusResponse& status) {
-  TextTable table({"JOB", "STATE", "PRIORITY", "WORKERS", "ITEMS", "DURABLE",
-                   "APPLIED", "SPEED", "LOSS", "TEST"},
-                  {2, 3, 4, 5, 6, 7, 8, 9});
+  TextTable table({"JOB", "NUMBER", "STATE", "PRIORITY", "WORKERS", "ITEMS",
+                   "DURABLE", "APPLIED", "SPEED", "LOSS", "TEST"},
+                  {1, 3, 4, 5, 6, 7, 8, 9, 10});
   for (const v1::JobStatus& job : status.jobs()) {
     v1::GetStatusResponse one;
     *one.add_jobs() = job;
@@ -107,8 +108,8 @@ std::string JobTable(const v1::GetStatusResponse& status) {
       return value ? absl::StrFormat("%.3f", *value) : "";
     };
     table.Add(
-        {JobName(status, job), StateWord(job.summary().state()),
-         absl::StrCat(job.priority()),
+        {job.summary().name(), absl::StrCat(job.summary().job()),
+         StateWord(job.summary().state()), absl::StrCat(job.priority()),
          absl::StrCat(job.workers(), "/", job.workers_wanted()),
          absl::StrCat(job.summary().full_items(), "/", job.summary().items()),
          absl::StrCat(job.summary().durable_items()),
@@ -155,9 +156,10 @@ std::string EpochTable(const v1::GetStatusResponse& status,
 }
 
 std::string ReasonLine(const v1::WaitReason& reason) {
+  // Most sentences begin with whom they are about.
+  const bool named = absl::StartsWith(reason.text(), reason.subject());
   return absl::StrCat(
-      "  ", reason.subject(), reason.subject().empty() ? "" : ": ",
-      reason.text(),
+      "  ", named ? "" : reason.subject(), named ? "" : ": ", reason.text(),
       reason.for_ms() > 0
           ? absl::StrCat(" (for ",
                          DurationText(absl::Milliseconds(reason.for_ms())), ")")

@@ -38,6 +38,7 @@ v1::GetStatusResponse Status() {
   item->set_position(640);
   v1::JobStatus* job = status.add_jobs();
   job->mutable_summary()->set_name("fashion-mlp");
+  job->mutable_summary()->set_job(1'795'243);
   job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
   job->mutable_summary()->set_epochs(8);
   job->mutable_summary()->set_items(512);
@@ -77,12 +78,10 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "pushes back: no room, disk full\n"
       "worker-0   parked         103                  4/18@640  41.0k ex/s\n"
       "\n"
-      "JOB          STATE    PRIORITY  WORKERS    ITEMS  DURABLE  APPLIED   "
-      "SPEED  "
-      "LOSS   TEST\n"
-      "fashion-mlp  running        10      3/8  100/512       90    25.0%  "
-      "112k/s  "
-      "      0.875\n"
+      "JOB           NUMBER  STATE    PRIORITY  WORKERS    ITEMS  DURABLE  "
+      "APPLIED   SPEED  LOSS   TEST\n"
+      "fashion-mlp  1795243  running        10      3/8  100/512       90    "
+      "25.0%  112k/s        0.875\n"
       "\n"
       "fashion-mlp\n"
       "EPOCH    LOSS  TEST LOSS  ACCURACY\n"
@@ -101,8 +100,8 @@ TEST(StatusTextTest, JobsOfOneNameHaveTheirNumbers) {
   other->mutable_summary()->set_name("fashion-mlp");
   other->mutable_summary()->set_job(18);
   EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
-              AllOf(HasSubstr("\nfashion-mlp (17)  running"),
-                    HasSubstr("\nfashion-mlp (18)  "),
+              AllOf(HasSubstr("\nfashion-mlp      17  running"),
+                    HasSubstr("\nfashion-mlp      18  "),
                     HasSubstr("\nfashion-mlp (17) waits:")));
 }
 
