@@ -600,6 +600,8 @@ class ChangingClusterTest(ClusterTest):
                       self.good("scale", "busy", "--workers", "1"))
         self.assertTrue(self.state("busy")["workers"]["scaled"])
         self.wait(lambda: self.state("busy")["workers"]["has"] == 1, "two")
+        self.assertIn("on one machine `ebb run` starts 256 of them at most",
+                      self.good("scale", "busy", "--workers", "257"))
         self.good("scale", "busy", "--workers", "0")
         self.fails(2, "name --workers N", "scale", "busy")
 

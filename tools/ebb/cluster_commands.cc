@@ -10,6 +10,7 @@
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/jobs.h"
+#include "tools/ebb/local_run.h"
 #include "tools/ebb/status_text.h"
 
 namespace ebb::tools {
@@ -154,6 +155,12 @@ std::string ServersText(int32_t servers) {
   return servers == 0 ? "all servers" : Count(servers, "server");
 }
 
+std::string LocalLimit(int32_t wished, int most) {
+  return wished <= most ? ""
+                        : absl::StrCat("; on one machine `ebb run` starts ",
+                                       most, " of them at most");
+}
+
 int Scale(const Flags& flags) {
   const auto job = FindJob(flags.scheduler, flags.job);
   if (!job.ok()) return Report(job.status());
@@ -175,12 +182,13 @@ int Scale(const Flags& flags) {
   if (flags.workers) {
     std::cout << name << " takes " << WorkersText(*flags.workers)
               << " at most, before " << WorkersText(scaled->workers_before())
-              << "\n";
+              << LocalLimit(*flags.workers, kMostWorkers) << "\n";
   }
   if (flags.servers) {
     std::cout << name << " lies on " << ServersText(*flags.servers)
               << " at most, before " << ServersText(scaled->servers_before())
-              << "; its partitions move one after another\n";
+              << "; its partitions move one after another"
+              << LocalLimit(*flags.servers, kMostServers) << "\n";
   }
   return kExitGood;
 }

@@ -16,6 +16,17 @@ using Kind = ScaleStep::Kind;
 // A server that nobody takes the partitions from is asked no more often.
 constexpr int kMostInVain = 3;
 
+// Of the workers, for all of which a machine may be too small at once.
+constexpr int kMostStarting = 16;
+
+bool Knows(const v1::GetStatusResponse& status, int worker) {
+  return std::ranges::any_of(
+      status.workers(),
+      [name = WorkerName(worker)](const v1::WorkerStatus& one) {
+        return one.name() == name;
+      });
+}
+
 const v1::ServerStatus* Find(const v1::GetStatusResponse& status, int server) {
   for (const v1::ServerStatus& one : status.servers()) {
     if (one.server() == server) return &one;
@@ -71,22 +82,26 @@ std::vector<ScaleStep> ScalePlan::Next(
   std::vector<ScaleStep> steps;
   if (status.jobs().empty()) return steps;
   Wish(status.jobs(0), &steps);
-  ScaleWorkers(&steps);
+  ScaleWorkers(status, &steps);
   JudgeLeft(status, &steps);
   ScaleServers(status, process_of, &steps);
   return steps;
 }
 
-void ScalePlan::ScaleWorkers(std::vector<ScaleStep>* steps) {
+void ScalePlan::ScaleWorkers(const v1::GetStatusResponse& status,
+                             std::vector<ScaleStep>* steps) {
   for (; size_.workers > wished_.workers; --size_.workers) {
     const int number = size_.workers - 1;
     leaving_.insert(WorkerName(number));
     steps->push_back({Kind::kDrain, false, number, WorkerName(number), ""});
   }
+  // Those that do not work yet load the data, at the cost of those that do.
+  int starting = 0;
+  for (int i = 0; i < size_.workers; ++i) starting += Knows(status, i) ? 0 : 1;
   // A name that is still leaving is not yet free.
-  for (; size_.workers < wished_.workers &&
+  for (; size_.workers < wished_.workers && starting < kMostStarting &&
          !leaving_.contains(WorkerName(size_.workers));
-       ++size_.workers) {
+       ++size_.workers, ++starting) {
     const std::string name = WorkerName(size_.workers);
     steps->push_back({Kind::kStart, false, size_.workers, name,
                       absl::StrCat(name, " starts: ", Why(false))});

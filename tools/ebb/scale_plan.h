@@ -64,7 +64,8 @@ class ScalePlan {
   void Wish(const v1::JobStatus& job, std::vector<ScaleStep>* steps);
   int AtMost(const char* role, int wished, int most,
              std::vector<ScaleStep>* steps) const;
-  void ScaleWorkers(std::vector<ScaleStep>* steps);
+  void ScaleWorkers(const v1::GetStatusResponse& status,
+                    std::vector<ScaleStep>* steps);
   void ScaleServers(const v1::GetStatusResponse& status,
                     absl::FunctionRef<int64_t(const std::string&)> process_of,
                     std::vector<ScaleStep>* steps);

@@ -166,6 +166,18 @@ TEST_F(ScalePlanTest, NoMoreThanOneMachineHas) {
   EXPECT_THAT(small.Next(status_, &Process), IsEmpty());  // Said once.
 }
 
+// `ebb scale --workers 100000` started 256 processes at once.
+TEST_F(ScalePlanTest, WorkersStartASmallCrowdAtATime) {
+  for (int i = 0; i < 3; ++i) status_.add_workers()->set_name(WorkerName(i));
+  ScaleWorkers(30);
+  EXPECT_EQ(Next().size(), 16);
+  EXPECT_THAT(Next(), IsEmpty());
+  status_.add_workers()->set_name("worker-7");
+  EXPECT_THAT(Next(), ElementsAre("+worker-19"));
+  for (int i = 8; i < 20; ++i) status_.add_workers()->set_name(WorkerName(i));
+  EXPECT_EQ(Next().size(), 10);
+}
+
 TEST_F(ScalePlanTest, WhatThePersonAskedForLastCounts) {
   // Resumed with --workers 3, scaled to 5 before.
   ScalePlan resumed({2, 3}, {64, 256}, false);
