@@ -349,7 +349,11 @@ std::string Details(const RunReport& report) {
       row("no answer", PartitionsText(one.partitions));
     }
   }
-  row("killed by plan", absl::StrCat(report.kills.size()));
+  row("examples computed again", WithCommas(report.recomputed()));
+  if (!report.kills.empty()) {
+    row("daemons killed on purpose", absl::StrCat(report.kills.size()));
+  }
+  if (report.rollbacks > 0) row("rollbacks", absl::StrCat(report.rollbacks));
   return Card("Who did what", absl::StrCat("<table>", rows, "</table>"));
 }
 

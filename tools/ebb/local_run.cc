@@ -321,6 +321,9 @@ void LocalRun::HandleDaemons(absl::Time now) {
           NoteSize();
           break;
         }
+        if (event.end.signal != SIGKILL && event.end.by_others()) {
+          watcher_.Left(event.daemon);
+        }
         screen_.Event(
             absl::StrCat(event.daemon, " ", event.end.ToString(),
                          event.as_told ? ", as planned" : "",
@@ -520,6 +523,7 @@ void LocalRun::Finish() {
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds();
   tally_.Complete(&report_.status);
+  report_.rollbacks = tally_.rollbacks();
   if (options_.disturbance != nullptr) options_.disturbance->Finish(&report_);
   recoveries_.Complete(submitted_, &report_.events);
   if (report_.audit) report_.status.set_updates(report_.audit->updates);

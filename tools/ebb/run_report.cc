@@ -96,6 +96,12 @@ std::string RestartsText(const RunReport& report) {
           : absl::StrCat(", ", Count(report.kills.size(), "planned kill")));
 }
 
+std::string RollbacksText(const RunReport& report) {
+  return report.rollbacks == 0 ? ""
+                               : absl::StrCat(report.rollbacks, ", the last ",
+                                              report.status.rolled_back());
+}
+
 std::string ServersText(const v1::JobStatus& status) {
   return absl::StrJoin(PartitionsByServer(status), ", ",
                        [](std::string* out, const auto& server) {
@@ -454,6 +460,10 @@ std::string ReportText(const RunReport& report, const Console& console) {
   line("servers", ServersText(status));
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
+  line("rollbacks", RollbacksText(report));
+  if (report.recomputed() > 0) {
+    line("computed again", Count(report.recomputed(), "example"));
+  }
   line("backup tasks", BackupsText(status));
   line("epoch ends", TailsText(status));
   if (!report.events.empty()) {
@@ -504,6 +514,9 @@ Json ReportJson(const RunReport& report) {
   json["kills"] = Json::List();
   for (const std::string& daemon : report.kills) json["kills"].Add(daemon);
   if (!report.events.empty() || report.goodput) AddChaos(report, &json);
+  json["generation"] = status.summary().generation();
+  json["rollbacks"] = report.rollbacks;
+  json["rolled_back"] = status.rolled_back();
   json["leases_repeated"] = status.leases_repeated();
   json["examples_recomputed"] = report.recomputed();
   const v1::JobStatus::Backups& backups = status.backups();

@@ -53,6 +53,7 @@ struct RunReport {
   std::vector<Expectation> expectations;
   std::optional<AuditReport> audit;
   Restarts restarts;
+  int64_t rollbacks = 0;           // In this part of the run.
   std::vector<std::string> kills;  // Who was killed by plan, in order.
   std::vector<PlannedEvent> events;
   absl::Duration batch_time;              // That workers emulate; zero: none.

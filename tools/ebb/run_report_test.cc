@@ -83,6 +83,41 @@ TEST(RunReportTest, TellsHowLongTheEndsOfEpochsDraggedOn) {
   EXPECT_THAT(ReportJson(report).ToLine(), HasSubstr("\"longest_s\": 1.25"));
 }
 
+TEST(RunReportTest, TellsOfWhatOthersDidAndWasComputedAgain) {
+  RunReport report = Good();
+  EXPECT_THAT(ReportText(report, Console()), Not(HasSubstr("again")));
+  report.status.mutable_shares(0)->set_examples(160'500);
+  report.warnings = {"worker-1 ended"};
+  Judge(&report);
+
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_THAT(ReportText(report, Console()),
+              AllOf(HasSubstr("  computed again  500 examples\n"),
+                    HasSubstr("warning: worker-1 ended\n")));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              AllOf(HasSubstr("\"passed\": true"),
+                    HasSubstr("\"warnings\": [\"worker-1 ended\"]")));
+  EXPECT_THAT(
+      HtmlReport(report, {}),
+      AllOf(HasSubstr("examples computed again</td><td class=\"n\">500"),
+            HasSubstr("<li>worker-1 ended</li>"), Not(HasSubstr("killed"))));
+}
+
+TEST(RunReportTest, TellsOfRollbacks) {
+  RunReport report = Good();
+  EXPECT_THAT(ReportText(report, Console()), Not(HasSubstr("rollbacks")));
+  report.rollbacks = 2;
+  report.status.mutable_summary()->set_generation(9);
+  report.status.set_rolled_back("to the version 1 before the newest");
+
+  EXPECT_THAT(ReportText(report, Console()),
+              HasSubstr("  rollbacks       2, the last to the version 1 before "
+                        "the newest\n"));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"generation\": 9, \"rollbacks\": 2, "
+                        "\"rolled_back\": \"to the version"));
+}
+
 TEST(RunReportTest, AGoodRunHasNoProblems) {
   RunReport report = Good();
   Judge(&report);

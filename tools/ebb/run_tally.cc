@@ -43,6 +43,10 @@ void RunTally::Add(const v1::JobStatus& status) {
 
   clock_lead_ = std::max(clock_lead_, status.clock_lead());
 
+  const uint64_t generation = status.summary().generation();
+  if (generation_ != 0 && generation != generation_) ++rollbacks_;
+  generation_ = generation;
+
   std::map<std::string, int64_t> shares;
   for (const auto& share : status.shares()) {
     shares[share.name()] += share.examples();

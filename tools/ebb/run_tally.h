@@ -22,10 +22,14 @@ class RunTally {
   // leases, backups and ends of epochs; and the largest clock lead.
   void Complete(v1::JobStatus* status) const;
 
+  int64_t rollbacks() const { return rollbacks_; }
+
  private:
   std::vector<int64_t> staleness_;       // Of the present life ...
   std::vector<int64_t> past_staleness_;  // ... and of those before.
   int64_t clock_lead_ = 0;
+  uint64_t generation_ = 0;
+  int64_t rollbacks_ = 0;
   std::map<std::string, int64_t> shares_;
   std::map<std::string, int64_t> past_shares_;
   int64_t leases_repeated_ = 0;

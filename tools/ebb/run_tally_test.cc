@@ -41,6 +41,16 @@ TEST(RunTallyTest, KeepsWhatASchedulerForgot) {
   EXPECT_EQ(last.shares(1).examples(), 60);
 }
 
+TEST(RunTallyTest, CountsTheRollbacksOfTheRun) {
+  RunTally tally;
+  v1::JobStatus status;
+  for (const uint64_t generation : {7, 7, 9, 9, 12}) {
+    status.mutable_summary()->set_generation(generation);
+    tally.Add(status);
+  }
+  EXPECT_EQ(tally.rollbacks(), 2);
+}
+
 TEST(RunTallyTest, AddsUpRepeatedLeasesOverTheSchedulersLives) {
   RunTally tally;
   v1::JobStatus status;

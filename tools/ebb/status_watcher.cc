@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/ebb/console.h"
@@ -33,6 +34,15 @@ std::string FurtherText(const v1::JobStatus& job,
                          (evaluation.epoch() + 1);
   if (further <= 0.1) return "";
   return absl::StrFormat(" (model %.1f epochs further)", further);
+}
+
+// A full disk names another file every second.
+bool SameProblem(absl::string_view a, absl::string_view b) {
+  const auto kind = [](absl::string_view problem) {
+    return absl::StartsWith(problem, "disk full:") ? problem.substr(0, 10)
+                                                   : problem;
+  };
+  return kind(a) == kind(b);
 }
 
 }  // namespace
@@ -83,33 +93,53 @@ void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
         !servers_heard_.contains(server.server())) {
       continue;
     }
-    if (was_there && server.connected() &&
-        known->second.session != server.session()) {
-      // In another life: nobody looked while it was away.
-      notices->push_back(
-          {Kind::kRelief, absl::StrCat(name, " was lost, and is back")});
-    } else if (!first_ && was_there && !server.connected()) {
-      notices->push_back(
-          {Kind::kTrouble,
-           absl::StrCat(name, " lost; its ",
-                        Count(partitions_[server.server()], "partition"),
-                        " wait for it")});
-    } else if (!was_there && server.connected() && known != servers_.end()) {
-      notices->push_back({Kind::kRelief, absl::StrCat(name, " is back")});
-    }
+    if (!first_ && known != servers_.end()) WatchServer(server, name, notices);
     Server& now_known = servers_[server.server()];
     now_known.connected = server.connected();
-    if (server.connected()) now_known.session = server.session();
-    if (server.partitions() > 0) {
+    if (server.connected()) {
+      now_known.session = server.session();
+      now_known.leaving = server.leaving();
+    }
+    // One that loads has none yet; one that leaves hands them over.
+    if (server.partitions() > 0 || server.leaving()) {
       partitions_[server.server()] = server.partitions();
     }
     std::string& problem = problems_[server.server()];
-    if (!server.problem().empty() && problem != server.problem()) {
+    if (!server.problem().empty() && !SameProblem(problem, server.problem())) {
       notices->push_back(
           {Kind::kTrouble, absl::StrCat(name, ": ", server.problem())});
     }
     problem = server.problem();
   }
+}
+
+void StatusWatcher::WatchServer(const v1::ServerStatus& server,
+                                const std::string& name,
+                                std::vector<Notice>* notices) {
+  const Server& known = servers_[server.server()];
+  const bool in_order = known.leaving || left_.contains(name);
+  const int partitions = partitions_[server.server()];
+  const std::string wait =
+      absl::StrCat("; its ", Count(partitions, "partition"), " wait for it");
+  if (!server.connected()) {
+    if (!known.connected) return;
+    if (!in_order) {
+      notices->push_back({Kind::kTrouble, absl::StrCat(name, " lost", wait)});
+    } else if (partitions > 0) {
+      notices->push_back(
+          {Kind::kTrouble, absl::StrCat(name, " has left", wait)});
+    }
+    return;
+  }
+  const bool another = known.connected && known.session != server.session();
+  if (known.connected && !another) return;
+  left_.erase(name);
+  // In another life: nobody looked while it was away.
+  notices->push_back(
+      {Kind::kRelief,
+       absl::StrCat(name, !another   ? " is back"
+                          : in_order ? " left, and is back"
+                                     : " was lost, and is back")});
 }
 
 void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
@@ -119,6 +149,9 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
   for (const v1::WorkerStatus& worker : status.workers()) {
     workers[worker.session()] = worker.name();
     workers_heard_.insert(worker.session());
+    if (worker.state() == v1::WorkerStatus::STATE_DRAINING) {
+      draining_.insert(worker.session());
+    }
     for (const auto& item : worker.items()) {
       held[{item.item().epoch(), item.item().shard()}] = {worker.name(),
                                                           item.position(), now};
@@ -127,6 +160,9 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
   if (now < settled_) KeepUnheard(&workers, &held);
   for (const auto& [session, name] : workers_) {
     if (workers.contains(session) || let_go_.contains(name)) continue;
+    const bool in_order = draining_.erase(session) > 0 || left_.contains(name);
+    left_.erase(name);
+    if (in_order) continue;
     std::string had;
     for (const auto& [item, held_then] : held_) {
       if (held_then.worker != name) continue;
@@ -139,6 +175,7 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
   }
   for (const auto& [session, name] : workers) {
     if (workers_.contains(session)) continue;
+    left_.erase(name);
     const bool again = lives_[name]++ > 0;
     if (again)
       notices->push_back({Kind::kRelief, absl::StrCat(name, " is back")});
@@ -205,10 +242,25 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
                       Count(bad.failures(), "failure"), ": ", bad.error())});
   }
   quarantined_ = job.quarantined_size();
+  WatchCourse(job, notices);
+}
+
+// Whether it goes on, and from where.
+void StatusWatcher::WatchCourse(const v1::JobStatus& job,
+                                std::vector<Notice>* notices) {
+  const uint64_t generation = job.summary().generation();
+  const bool back = generation_ != 0 && generation != generation_;
+  generation_ = generation;
+  if (back) {
+    notices->push_back({Kind::kTrouble, absl::StrCat("the job rolled back ",
+                                                     job.rolled_back())});
+  }
   const v1::JobState state = job.summary().state();
   if (state != state_ && state == v1::JOB_STATE_PAUSED) {
     notices->push_back({Kind::kTrouble, "the job is paused"});
-  } else if (state_ == v1::JOB_STATE_COMPLETE &&
+  } else if (state_ == v1::JOB_STATE_PAUSED && state == v1::JOB_STATE_RUNNING) {
+    notices->push_back({Kind::kRelief, "the job goes on"});
+  } else if (!back && state_ == v1::JOB_STATE_COMPLETE &&
              state != v1::JOB_STATE_COMPLETE) {
     notices->push_back({Kind::kTrouble,
                         "the job was complete, and is open again: a server "

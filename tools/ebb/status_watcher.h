@@ -36,6 +36,8 @@ class StatusWatcher {
   // somebody else speaks of it. Until it is awaited.
   void LetGo(const std::string& daemon);
   void Await(const std::string& daemon) { let_go_.erase(daemon); }
+  // It ended in good order: nobody lost it.
+  void Left(const std::string& daemon) { left_.insert(daemon); }
 
  private:
   struct Item {
@@ -59,7 +61,11 @@ class StatusWatcher {
   // in it yet.
   void KeepUnheard(std::map<uint64_t, std::string>* workers,
                    std::map<Item, Held>* held) const;
+  // What becomes of a server that was connected before, or is now.
+  void WatchServer(const v1::ServerStatus& server, const std::string& name,
+                   std::vector<Notice>* notices);
   void WatchJob(const v1::JobStatus& job, std::vector<Notice>* notices);
+  void WatchCourse(const v1::JobStatus& job, std::vector<Notice>* notices);
 
   bool first_ = true;
   int64_t scheduler_ = 0;  // Its process.
@@ -73,6 +79,7 @@ class StatusWatcher {
   struct Server {
     bool connected = false;
     uint64_t session = 0;  // Of the life that was connected last.
+    bool leaving = false;  // Likewise.
   };
   std::map<int32_t, Server> servers_;
   // In this life of the scheduler: whoever goes now is lost.
@@ -81,6 +88,9 @@ class StatusWatcher {
   std::map<int32_t, int> partitions_;  // Of a server, when it last had any.
   std::map<int32_t, std::string> problems_;
   std::set<std::string> let_go_;
+  std::set<std::string> left_;   // Until they are back.
+  std::set<uint64_t> draining_;  // Of the workers' sessions.
+  uint64_t generation_ = 0;
   int evaluations_ = 0;
   int quarantined_ = 0;
   v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;

@@ -67,9 +67,13 @@ TEST_F(StatusWatcherTest, TellsOfServersThatComeAndGo) {
   server->set_connected(false);
   EXPECT_THAT(Update(), ElementsAre("ps-1 lost; its 7 partitions wait for it"));
   server->set_connected(true);
-  server->set_problem("disk full");
-  EXPECT_THAT(Update(), ElementsAre("ps-1 is back", "ps-1: disk full"));
+  server->set_problem("disk full: cannot write a");
+  EXPECT_THAT(Update(),
+              ElementsAre("ps-1 is back", "ps-1: disk full: cannot write a"));
+  server->set_problem("disk full: cannot write b");
   EXPECT_THAT(Update(), IsEmpty());
+  server->set_problem("cannot write b");
+  EXPECT_THAT(Update(), ElementsAre("ps-1: cannot write b"));
 }
 
 TEST_F(StatusWatcherTest, ASchedulersNewLifeIsNobodysLoss) {
@@ -206,6 +210,70 @@ TEST_F(StatusWatcherTest, TellsOfQuarantineAndOfAJobThatOpensAgain) {
   job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
   EXPECT_THAT(Update(), ElementsAre("the job was complete, and is open again: "
                                     "a server came back with less"));
+}
+
+// A daemon that was told to end by plan "was lost", too.
+TEST_F(StatusWatcherTest, WhoLeavesInGoodOrderIsNotLost) {
+  v1::ServerStatus* server = status_.add_servers();
+  server->set_server(1);
+  server->set_session(11);
+  server->set_connected(true);
+  server->set_partitions(7);
+  Hold(AddWorker(1, "worker-0"), 2, 17, 1280);
+  Hold(AddWorker(2, "worker-1"), 2, 18, 0);
+  EXPECT_THAT(Update(), IsEmpty());
+  watcher_.Left("worker-0");
+  status_.mutable_workers(1)->set_state(v1::WorkerStatus::STATE_DRAINING);
+  EXPECT_THAT(Update(), IsEmpty());
+  status_.clear_workers();
+  EXPECT_THAT(Update(), IsEmpty());
+  AddWorker(3, "worker-0");
+  AddWorker(4, "worker-1");
+  EXPECT_THAT(Update(), ElementsAre("worker-0 is back", "worker-1 is back"));
+  watcher_.Left("ps-1");
+  server->set_session(12);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 left, and is back"));
+  // It hands over what it has, and tells so; then what nobody takes.
+  server->set_leaving(true);
+  server->set_partitions(0);
+  EXPECT_THAT(Update(), IsEmpty());
+  server->set_connected(false);
+  EXPECT_THAT(Update(), IsEmpty());
+  server->set_connected(true);
+  server->set_partitions(2);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 is back"));
+  server->set_connected(false);
+  server->set_leaving(false);
+  server->set_partitions(0);
+  EXPECT_THAT(Update(),
+              ElementsAre("ps-1 has left; its 2 partitions wait for it"));
+
+  // It is back, and lost like any other.
+  server->set_connected(true);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 is back"));
+  server->set_session(13);
+  status_.clear_workers();
+  EXPECT_THAT(Update(), ElementsAre("ps-1 was lost, and is back",
+                                    "worker-0 lost", "worker-1 lost"));
+}
+
+TEST_F(StatusWatcherTest, TellsThatTheJobIsPausedGoesOnAndRollsBack) {
+  v1::JobStatus* job = status_.add_jobs();
+  job->set_rolled_back("to round 3: before this run");
+  job->mutable_summary()->set_generation(1);
+  job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  EXPECT_THAT(Update(), IsEmpty());
+  job->mutable_summary()->set_state(v1::JOB_STATE_PAUSED);
+  EXPECT_THAT(Update(), ElementsAre("the job is paused"));
+  job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  EXPECT_THAT(Update(), ElementsAre("the job goes on"));
+  job->mutable_summary()->set_state(v1::JOB_STATE_COMPLETE);
+  EXPECT_THAT(Update(), IsEmpty());
+  job->mutable_summary()->set_generation(2);
+  job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  job->set_rolled_back("to the version 1 before the newest");
+  EXPECT_THAT(Update(), ElementsAre("the job rolled back to the version 1 "
+                                    "before the newest"));
 }
 
 TEST(KillPlanTest, TakesRolesInTurnOncePerPeriodAsTheSeedSays) {
