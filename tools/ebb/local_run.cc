@@ -20,6 +20,7 @@
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
+#include "tools/ebb/full_disk.h"
 #include "tools/ebb/html_report.h"
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/local_cluster.h"
@@ -140,6 +141,7 @@ class LocalRun {
   StatusWatcher watcher_;
   RunTally tally_;
   RecoveryLog recoveries_;
+  FullDisk full_disk_;
   KnownMarks marks_;
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
   v1::GetStatusResponse polled_;  // ... and what it says.
@@ -250,6 +252,11 @@ bool LocalRun::Turn() {
   FollowScale(now);
   Disturb(now);
   if (report_.cut_short) return !Audit();
+  const std::string full = full_disk_.Update(report_.status, now);
+  if (!full.empty()) {
+    Problem(full);
+    return false;
+  }
   if (now - stray_looked_ >= absl::Seconds(1)) {
     stray_looked_ = now;
     const auto files = cluster_->StrayFiles();
@@ -535,13 +542,18 @@ void LocalRun::Finish() {
   if (!report_.interrupted) Judge(&report_);
   const std::string json = ReportJson(report_).ToString();
   const auto write = [&](const std::string& path, absl::string_view content) {
-    if (path.empty()) return;
     const absl::Status written = WriteFile(path, content);
     if (!written.ok()) Problem(written.message());
+    return written.ok();
   };
-  write(folder_.File("report.html"), HtmlReport(report_, samples_));
-  write(folder_.File("report.json"), json);
-  write(options_.report_file, json);
+  if (write(folder_.File("report.html"), HtmlReport(report_, samples_))) {
+    report_.files.push_back("report.html");
+  }
+  if (write(folder_.File("report.json"), json)) {
+    report_.files.push_back("report.json");
+  }
+  report_.files.insert(report_.files.end(), {"metrics.csv", "logs"});
+  if (!options_.report_file.empty()) write(options_.report_file, json);
   // What did not answer may be audited when the run is gone on with, and what
   // was interrupted may be judged.
   if (report_.complete() && !report_.interrupted && report_.audit &&

@@ -184,6 +184,7 @@ std::vector<std::string> RunFolder::Stores() const {
 
 absl::Status RunFolder::AppendSample(const RunSample& sample) const {
   const Progress& p = sample.progress;
+  errno = 0;
   std::ofstream out(File("metrics.csv"), std::ios::app);
   out << absl::StrCat(
       sample.seconds, ",", p.epoch, ",", p.applied, ",", p.examples, ",",
@@ -191,8 +192,10 @@ absl::Status RunFolder::AppendSample(const RunSample& sample) const {
       OptionalText(p.test_accuracy), ",", OptionalText(p.test_loss), ",",
       OptionalText(p.staleness), ",", p.workers, ",", p.servers, "\n");
   out.close();
-  if (!out)
-    return absl::UnavailableError("cannot write " + File("metrics.csv"));
+  if (!out) {
+    return absl::ErrnoToStatus(errno != 0 ? errno : EIO,
+                               "cannot write " + File("metrics.csv"));
+  }
   return absl::OkStatus();
 }
 

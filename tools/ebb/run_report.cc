@@ -388,6 +388,11 @@ void Judge(RunReport* report) {
   if (!report->complete()) {
     // That nothing came of it is no news where somebody said why.
     if (!problems.empty() && report->status.applied_min() == 0) return;
+    if (report->status.applied_min() == report->status.examples()) {
+      problems.push_back(
+          "the job is not complete: all is applied, and not all is durable");
+      return;
+    }
     problems.push_back(absl::StrCat(
         "the job is not complete: ", WithCommas(report->status.applied_min()),
         " of ", WithCommas(report->status.examples()),
@@ -472,8 +477,8 @@ std::string ReportText(const RunReport& report, const Console& console) {
     line("recoveries", RecoveriesText(report.events));
   }
   line("goodput", GoodputText(report));
-  line("run", absl::StrCat(report.folder,
-                           "/ (report.html, report.json, metrics.csv, logs)"));
+  line("run", absl::StrCat(report.folder, "/ (",
+                           absl::StrJoin(report.files, ", "), ")"));
   for (const std::string& warning : report.warnings) {
     absl::StrAppend(&out, Paint(console, Ink::kYellow, "warning:"), " ",
                     warning, "\n");

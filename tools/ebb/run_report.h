@@ -42,8 +42,9 @@ struct Restarts {
 
 struct RunReport {
   v1::Job job;
-  v1::JobStatus status;  // The last one.
-  std::string folder;    // As a person would write it.
+  v1::JobStatus status;            // The last one.
+  std::string folder;              // As a person would write it.
+  std::vector<std::string> files;  // In it, for people.
   bool interrupted = false;
   bool cut_short = false;      // By whoever disturbed it, as planned.
   double seconds = 0;          // From the submission to the end of training.

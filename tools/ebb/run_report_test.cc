@@ -25,6 +25,7 @@ RunReport Good() {
   report.job.mutable_train()->set_epochs(8);
   report.job.mutable_expect()->set_accuracy(">= 0.87");
   report.folder = "runs/fashion-mlp-1";
+  report.files = {"report.html", "report.json", "metrics.csv", "logs"};
   report.seconds = 4.6;
   report.total_seconds = 5.5;
   report.cpu_seconds = 9;
@@ -81,6 +82,15 @@ TEST(RunReportTest, TellsHowLongTheEndsOfEpochsDraggedOn) {
               HasSubstr("mean 0.50 s, longest 1.25 s; the slowest worker takes "
                         "0.101 s a batch"));
   EXPECT_THAT(ReportJson(report).ToLine(), HasSubstr("\"longest_s\": 1.25"));
+}
+
+TEST(RunReportTest, WhatIsAppliedAndNotStoredIsNotComplete) {
+  RunReport report = Good();
+  report.status.mutable_summary()->set_state(v1::JOB_STATE_FLUSHING);
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ElementsAre("the job is not complete: all is applied, and not "
+                          "all is durable"));
 }
 
 TEST(RunReportTest, TellsOfWhatOthersDidAndWasComputedAgain) {
