@@ -44,7 +44,9 @@ class DenseBench {
     report_.limits.load_average = LoadAverage();
     // Before anything has threads.
     EBB_ASSIGN_OR_RETURN(raw_, RawSocket::Start());
-    ConfigureMalloc();  // As a worker does.
+    // As a worker does.
+    ConfigureMalloc();
+    SkipMutexChecks();
     EBB_RETURN_IF_ERROR(MeasureLimits());
     EBB_RETURN_IF_ERROR(StartServer());
     for (const int64_t bytes : options_.sizes) {

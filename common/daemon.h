@@ -25,6 +25,11 @@ namespace ebb {
 // Call before anything else.
 void ConfigureMalloc();
 
+// Turns off the search for deadlocks in the mutexes of the packaged Abseil,
+// which is built for debugging: gRPC takes many of them for each message. Our
+// own mutexes are others (common/mutex.h). Before the first thread.
+void SkipMutexChecks();
+
 // Lets all threads share one heap, so that what one frees another can use;
 // else each keeps what it ever needed, and a process whose large messages are
 // received now here, now there takes several times what it holds. For

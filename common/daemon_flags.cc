@@ -89,6 +89,7 @@ int DaemonMain(
     absl::FunctionRef<void(CLI::App* app)> add_flags, const DaemonFlags& flags,
     absl::FunctionRef<absl::StatusOr<int>(const StopSignal& stop)> run) {
   ConfigureMalloc();
+  SkipMutexChecks();
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   CLI::App app(name.summary, name.program);

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <string>
 
+#include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -19,6 +20,20 @@ TEST(DaemonTest, SessionsAreNeverTwiceTheSame) {
   const SessionId b = NewSession();
   EXPECT_NE(a, SessionId());
   EXPECT_NE(a, b);
+}
+
+// With the checks it is the end of the process.
+TEST(DaemonTest, NobodyLooksForDeadlocksInThePackagedMutexes) {
+  SkipMutexChecks();
+  absl::Mutex a, b;
+  a.Lock();
+  b.Lock();
+  b.Unlock();
+  a.Unlock();
+  b.Lock();
+  a.Lock();
+  a.Unlock();
+  b.Unlock();
 }
 
 TEST(DaemonTest, AddressFileIsReplacedWhole) {
