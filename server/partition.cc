@@ -330,6 +330,13 @@ void Partition::Compute(Update* update) {
   }
 }
 
+int64_t Partition::ComputeBytes(const Update& update) const {
+  const bool steps = !update.new_weights.empty();
+  const int64_t passes = (update.gradient.empty() && !steps ? 0 : 1) +
+                         static_cast<int64_t>(update.folds.size());
+  return passes * floats() * static_cast<int64_t>(sizeof(float));
+}
+
 void Partition::CommitRound(Update* update) {
   for (const ItemId item : update->folds) item_sums_.erase(item);
   if (!update->closes_round) return;

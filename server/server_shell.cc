@@ -12,6 +12,7 @@
 #include "glog/logging.h"
 #include "server/job_rule.h"
 #include "server/store/fetch_codec.h"
+#include "server/update_groups.h"
 
 namespace ebb::server {
 
@@ -235,6 +236,7 @@ void ServerShell::CarryOut(Output* output) {
   auto push = output->pushes.begin();
   auto pull = output->pulls.begin();
   auto fetch = output->fetches.begin();
+  std::vector<UpdateTask> updates;
   const Match carry_out{
       [&](ReplyPush& reply) {
         if (AnyApplied(reply.reply)) {
@@ -257,16 +259,7 @@ void ServerShell::CarryOut(Output* output) {
         }
         scheduler_->Send(std::move(send.message));
       },
-      [&](RunUpdate& run) {
-        auto task = std::make_shared<UpdateTask>(std::move(run.task));
-        compute_->Add([this, task] {
-          task->partition->Compute(task->update.get());
-          options_.kill_points.Reached("computed-not-committed");
-          Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
-            core.OnUpdateDone(std::move(*task), now, out);
-          });
-        });
-      },
+      [&](RunUpdate& run) { updates.push_back(std::move(run.task)); },
       [&](RetrySession&) { scheduler_->Retry(); },
       [&](EndProcess& end) {
         if (options_.displaced != nullptr) options_.displaced(end.why);
@@ -280,6 +273,36 @@ void ServerShell::CarryOut(Output* output) {
       [&](auto& storage) { storage_->Add(std::move(storage)); },
   };
   for (ServerAction& action : output->actions) std::visit(carry_out, action);
+  if (!updates.empty()) RunUpdates(std::move(updates));
+}
+
+void ServerShell::RunUpdates(std::vector<UpdateTask> tasks) {
+  std::vector<int64_t> bytes;
+  int64_t total = 0;
+  for (const UpdateTask& task : tasks) {
+    bytes.push_back(task.partition->ComputeBytes(*task.update));
+    total += bytes.back();
+  }
+  if (total <= kUpdateAtOnceBytes) return RunUpdatesHere(tasks);
+  const auto shared =
+      std::make_shared<std::vector<UpdateTask>>(std::move(tasks));
+  size_t begin = 0;
+  for (const size_t end : GroupUpdates(bytes, compute_->size())) {
+    compute_->Add([this, shared, begin, end] {
+      RunUpdatesHere(std::span(*shared).subspan(begin, end - begin));
+    });
+    begin = end;
+  }
+}
+
+void ServerShell::RunUpdatesHere(std::span<UpdateTask> tasks) {
+  for (const UpdateTask& task : tasks) {
+    task.partition->Compute(task.update.get());
+    options_.kill_points.Reached("computed-not-committed");
+  }
+  Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+    for (UpdateTask& task : tasks) core.OnUpdateDone(std::move(task), now, out);
+  });
 }
 
 // A `done` that is dropped tells the worker that the server is not there: it

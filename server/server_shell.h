@@ -135,6 +135,9 @@ class ServerShell final : public rpc::PsHandler {
   void CarryOutAll();
   bool TakeOutput(Output* output);
   void CarryOut(Output* output);
+  // On this thread what is little, the rest on the compute threads.
+  void RunUpdates(std::vector<UpdateTask> tasks);
+  void RunUpdatesHere(std::span<UpdateTask> tasks);
   void RunTimer();
   // Until the others have what they will take, or `until`.
   void HandOver(absl::Time until);

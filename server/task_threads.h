@@ -27,6 +27,8 @@ class TaskThreads {
   TaskThreads(const TaskThreads&) = delete;
   TaskThreads& operator=(const TaskThreads&) = delete;
 
+  int size() const { return static_cast<int>(threads_.size()); }
+
   // After Stop() the task is dropped.
   void Add(std::function<void()> task) {
     MutexLock lock(&mu_);

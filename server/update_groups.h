@@ -1,0 +1,48 @@
+// Which of the updates that follow from one event run together.
+//
+// A push of a large model is one update for each of its partitions, and small
+// ones cost less than handing them from thread to thread. So the least work is
+// done by whoever brings it, and the rest is cut into runs, one for a thread at
+// a time, long enough to be worth it and short enough that the first partitions
+// are soon free for the next push.
+#ifndef EBB_SERVER_UPDATE_GROUPS_H_
+#define EBB_SERVER_UPDATE_GROUPS_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ebb::server {
+
+// About 10 us of arithmetic, a hand-over and back being 20 to 50.
+inline constexpr int64_t kUpdateAtOnceBytes = int64_t{64} << 10;
+inline constexpr int64_t kLeastUpdateGroupBytes = int64_t{256} << 10;
+inline constexpr int64_t kMostUpdateGroupBytes = int64_t{1} << 20;
+
+// `bytes` that each update goes through. The ends of the runs, in their order:
+// none is empty, and none has more than kMostUpdateGroupBytes unless it is one
+// update.
+inline std::vector<size_t> GroupUpdates(std::span<const int64_t> bytes,
+                                        int threads) {
+  int64_t total = 0;
+  for (const int64_t n : bytes) total += n;
+  const int64_t most = std::clamp(total / threads, kLeastUpdateGroupBytes,
+                                  kMostUpdateGroupBytes);
+  std::vector<size_t> ends;
+  int64_t group = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (group > 0 && group + bytes[i] > most) {
+      ends.push_back(i);
+      group = 0;
+    }
+    group += bytes[i];
+  }
+  if (!bytes.empty()) ends.push_back(bytes.size());
+  return ends;
+}
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_UPDATE_GROUPS_H_
