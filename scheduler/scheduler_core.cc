@@ -369,6 +369,7 @@ void SchedulerCore::AdoptJob(const JobRegistration& registration,
       {JobKey(id, "record"), EncodeJobRecord(*registration.record)});
   jobs_[id] = std::make_unique<TrainingJob>(options_, registration.record,
                                             std::move(state));
+  adopted_at_ = context->now;
   // Who it names may have what this server has not.
   if (!gathering_) late_[id] = context->now + options_.takeover_after;
 }
@@ -379,8 +380,12 @@ void SchedulerCore::MaybeStart(Context* context) {
   const auto& servers = cluster_.servers;
   const bool all =
       !servers.empty() &&
-      std::all_of(servers.begin(), servers.end(),
-                  [](const auto& s) { return s.second.connected; });
+      std::all_of(servers.begin(), servers.end(), [&](const auto& s) {
+        // One with the data may be on its way to the place of one without.
+        return s.second.connected &&
+               !(s.second.empty &&
+                 context->now < adopted_at_ + options_.server_ttl);
+      });
   const bool enough =
       static_cast<int64_t>(servers.size()) >= options_.min_servers;
   const bool believes_its_store = EBB_PLANTED(older_store_believed);
@@ -889,6 +894,10 @@ void SchedulerCore::OnTick(absl::Time now, SchedulerActions* out) {
 absl::Time SchedulerCore::NextTick() const {
   absl::Time next = gathering_ ? gather_until_ : absl::InfiniteFuture();
   for (const auto& [id, start] : late_) next = std::min(next, start);
+  const absl::Time no_doubt = adopted_at_ + options_.server_ttl;
+  if (last_event_ < no_doubt && (gathering_ || !late_.empty())) {
+    next = std::min(next, no_doubt);
+  }
   for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTick());
   // While somebody wants a server's place, time is looked at often enough to
   // notice if it stood still.

@@ -186,6 +186,8 @@ class SchedulerCore {
   absl::Time started_;
   absl::Time last_event_ = absl::InfinitePast();
   absl::Time gather_until_;
+  // When a server was last heard of a job that is not in the store.
+  absl::Time adopted_at_ = absl::InfinitePast();
 };
 
 }  // namespace ebb::scheduler

@@ -158,6 +158,32 @@ TEST_F(SchedulerTwinTest, AnEmptyProcessLeavesThePlaceToTheOneWithTheData) {
   EXPECT_THAT(refusal->reason, HasSubstr("this process has nothing"));
 }
 
+// Bug: it was granted partitions as soon as another server told of the job.
+TEST_F(SchedulerTwinTest, AnEmptyProcessWaitsForTheOneWithTheDataOfAnotherJob) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration known = Registration(1, 1);
+  JobRegistration of_other = known;
+  known.partitions.pop_back();
+  of_other.partitions.erase(of_other.partitions.begin());
+  Restart({});
+  EXPECT_FALSE(TwinUp().has_value());
+  RegisterServer other;
+  other.server = ServerId(1);
+  other.session = SessionId(300);
+  other.known_servers = {kServer, ServerId(1)};
+  other.jobs = {of_other};
+  SchedulerActions actions;
+  core_->OnServer(LinkId(9), other, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_TRUE(core_->gathering() || Grants().empty());
+  EXPECT_LE(core_->NextTick(), now_ + SchedulerOptions().server_ttl);
+  ServerUp({known});
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+  EXPECT_THAT(Grants(), SizeIs(2));
+}
+
 // Bug: what a server had stored counted for nothing until it served it.
 TEST_F(SchedulerTwinTest, WhatAServerHasOnlyStoredIsKeptForItToo) {
   FirstUp();
