@@ -576,7 +576,12 @@ void Checker::StorageDamaged(const ServerNode& server) {
   any_damage_ = true;
   for (int32_t p = 0; p < plan().partitions; ++p) {
     Stored& stored = stored_[server.place()][p];
-    if (!stored.marks.has_value()) continue;
+    // Of what it had forgotten an older disk has something again.
+    const bool has = std::ranges::any_of(
+        server.disk().Versions(), [&](const VersionKey& key) {
+          return Watches(key.job) && key.partition == PartitionId(p);
+        });
+    if (!stored.marks.has_value() && !has) continue;
     stored.damaged = true;
     std::ranges::fill(durable_floor_[p], 0);
   }
@@ -590,7 +595,7 @@ void Checker::TwinTookOver(const ServerNode& twin, const ServerNode* other,
     Term term;
     for (int32_t p = 0; p < plan().partitions; ++p) {
       const Stored& stored = stored_[server.place()][p];
-      if (stored.marks.has_value() &&
+      if (stored.marks.has_value() && *stored.marks != MarkSet(plan()) &&
           (job == nullptr ||
            job->placement().at(PartitionId(p)).owner == server.id())) {
         term = std::max(term, stored.key.term);

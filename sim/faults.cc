@@ -164,8 +164,8 @@ void FaultPlan::KillServer(ServerNode* server) {
     server->Kill();
     if (!older.Versions().empty()) {
       world_->counts().Add(Fault::kServerFromOlderDisk);
-      world_->checker().StorageDamaged(*server);
       server->ReplaceDisk(std::move(older));
+      world_->checker().StorageDamaged(*server);
     }
     world_->queue().At(world_->now() + Outage(), [server] { server->Start(); });
     return;
