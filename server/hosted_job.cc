@@ -76,13 +76,13 @@ bool HostedJob::TakeGeneration(const JobRecordPtr& record,
 
 bool HostedJob::Seen(PartitionId id, Term term) const {
   const auto it = job_.partitions.find(id);
-  return it != job_.partitions.end() && term <= it->second.highest_seen;
+  return it != job_.partitions.end() && it->second.Seen(term);
 }
 
 void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
                          ServerActions* out) {
   HostedPartition& hosted = job_.partitions[grant.partition];
-  if (grant.term <= hosted.highest_seen) {
+  if (hosted.Seen(grant.term)) {
     job_.Register({grant.partition}, out);
     return;
   }

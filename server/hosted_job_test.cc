@@ -85,6 +85,18 @@ TEST_F(HostedJobTest, AGrantWaitsForTheUpdateThatRuns) {
   EXPECT_EQ(push_replies_[1].segments[0].verdict, Verdict::kWrongPlacement);
 }
 
+// Bug: the older one that came late took the place of the newer, and the
+// partition was never served again (seed 17952400045597).
+TEST_F(HostedJobTest, OfTwoGrantsThatWaitForAnUpdateTheNewerCounts) {
+  GrantTerm(5, 0);
+  hold_updates_ = true;
+  Push(5, 0, 0);
+  GrantTerm(7, 5);
+  GrantTerm(6, 5);
+  FinishUpdates();
+  EXPECT_EQ(registrations_.back().partitions[0].term, Term(7));
+}
+
 TEST_F(HostedJobTest, ANewGenerationKnowsNothingOfClosedRounds) {
   auto record = std::make_shared<JobRecord>(*record_);
   record->plan.consistency.kind = ConsistencyKind::kRounds;

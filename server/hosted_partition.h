@@ -68,6 +68,10 @@ struct HostedPartition {
   std::deque<QueuedSegment> queue;
   // Taken when the update that runs is done: it is of the term before.
   std::optional<PartitionGrant> next_grant;
+  // The term, or a later one, was granted or stored.
+  bool Seen(Term of) const {
+    return of <= highest_seen || (next_grant && of <= next_grant->term);
+  }
 
   // Versions of the present term.
   int64_t next_sequence = 0;
