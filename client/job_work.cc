@@ -276,9 +276,9 @@ void JobWork::EndPull(absl::Time now, ClientActions* out) {
     case Puller::State::kClosed:
       return EndClosedRound(out);
     case Puller::State::kNotInView:
-      puller_.Cancel();
       pull_not_before_ = now + kRejoinPause;
-      return SendProgress(now, true, out);
+      SendProgress(now, puller_.view_clock(), out);
+      return puller_.Cancel();
     case Puller::State::kOtherGeneration:
       return EndPullOfOtherGeneration(now, out);
     case Puller::State::kInvalid:
@@ -489,7 +489,7 @@ void JobWork::SendClocks(absl::Time now, ClientActions* out) {
   }
 }
 
-void JobWork::SendProgress(absl::Time now, bool not_in_view,
+void JobWork::SendProgress(absl::Time now, std::optional<int64_t> view_clock,
                            ClientActions* out) {
   items_.PlanRenewal(now);
   if (!worker_->connected || items_.empty()) return;
@@ -503,7 +503,8 @@ void JobWork::SendProgress(absl::Time now, bool not_in_view,
   progress.clock = clock();
   progress.examples = worker_->computation.examples();
   progress.parked = parked_ && puller_.active();
-  progress.not_in_view = not_in_view;
+  progress.not_in_view = view_clock.has_value();
+  progress.view_clock = view_clock.value_or(0);
   out->push_back(SendScheduler{std::move(progress)});
 }
 
@@ -564,7 +565,7 @@ void JobWork::OnTick(absl::Time now, ClientActions* out) {
       now - batch->since < std::max(items_.ttl(), computation.patience());
   if (computing_well || preparing_ || computation.evaluating() ||
       items_.AdvancedLately(now)) {
-    SendProgress(now, false, out);
+    SendProgress(now, std::nullopt, out);
   } else {
     items_.PlanRenewal(now);
   }

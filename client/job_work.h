@@ -101,6 +101,11 @@ class JobWork {
   const JobRecord& record() const { return *record_; }
   Generation generation() const { return generation_; }
   int64_t clock() const { return pusher_.clock(); }
+  // Others may wait for its clock, or nobody ever does.
+  bool in_view() const {
+    return record_->plan.consistency.kind != ConsistencyKind::kSsp ||
+           joined_ != ViewNumber();
+  }
   bool Holds(ItemId item) { return items_.Find(item) != nullptr; }
   const LeasedItems& items() const { return items_; }
 
@@ -165,7 +170,9 @@ class JobWork {
 
   // Reports.
   void SendClocks(absl::Time now, ClientActions* out);
-  void SendProgress(absl::Time now, bool not_in_view, ClientActions* out);
+  // `view_clock`: a server says that the worker is in no view.
+  void SendProgress(absl::Time now, std::optional<int64_t> view_clock,
+                    ClientActions* out);
   ItemEnd EndOf(ItemId item, LeaseEnd end) const;
   void EndItem(ItemId item, LeaseEnd end, ClientActions* out);
   // `run` could not be computed or pushed.

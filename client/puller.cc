@@ -100,6 +100,7 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
         state_ = State::kClosed;
         return true;
       case PullResult::kNotInView:
+        view_clock_ = reply.view_clock;
         state_ = State::kNotInView;
         return true;
       case PullResult::kWrongGeneration:

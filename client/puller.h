@@ -65,6 +65,8 @@ class Puller {
   }
   const PullSpec& spec() const { return spec_; }
   Generation generation() const { return generation_; }
+  // In state kNotInView: as the server says.
+  int64_t view_clock() const { return view_clock_; }
 
   // Sends what is missing to servers that have no request of ours under way.
   // `next_request` is advanced for each.
@@ -89,6 +91,7 @@ class Puller {
   State state_ = State::kIdle;
   PullSpec spec_;
   Generation generation_;
+  int64_t view_clock_ = 0;
   std::shared_ptr<PulledValues> values_;
   PulledValuesPtr last_;  // Null: none that will do.
   std::vector<bool> have_;

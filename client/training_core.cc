@@ -45,8 +45,9 @@ void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   message.only_job = worker_.options.only_job;
   message.no_evaluations = worker_.options.no_evaluations;
   message.examples = worker_.computation.examples();
+  message.clock = -1;
   for (auto& [id, work] : works_) {
-    message.clock = std::max(message.clock, work.clock());
+    if (work.in_view()) message.clock = std::max(message.clock, work.clock());
     for (const ItemId item : work.items().Ids()) {
       message.held.push_back({id, work.generation(), item});
     }

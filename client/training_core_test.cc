@@ -107,8 +107,10 @@ class TrainingCoreTest : public testing::Test {
     });
     FromScheduler(PlacementOf(5));
   }
-  void Answer(const SendPull& pull, PullResult result = PullResult::kValues) {
+  void Answer(const SendPull& pull, PullResult result = PullResult::kValues,
+              int64_t view_clock = 0) {
     PullReply reply;
+    reply.view_clock = view_clock;
     reply.job = record_->id;
     reply.generation = pull.request.generation;
     reply.worker = kMe;
@@ -370,9 +372,10 @@ TEST_F(TrainingCoreTest, AWorkerOutsideTheViewSaysSo) {
   Begin(lease);
   ASSERT_THAT(pulls_, SizeIs(2));
   EXPECT_EQ(pulls_[0].request.stamp.joined, ViewNumber(3));
-  Answer(SendPull(pulls_[0]), PullResult::kNotInView);
+  Answer(SendPull(pulls_[0]), PullResult::kNotInView, 11);
   ASSERT_THAT(Sent<Progress>(), SizeIs(1));
   EXPECT_TRUE(Sent<Progress>()[0].not_in_view);
+  EXPECT_EQ(Sent<Progress>()[0].view_clock, 11);
   lease.joined = ViewNumber(4);
   lease.start_clock = 12;
   FromScheduler(lease);
@@ -380,6 +383,22 @@ TEST_F(TrainingCoreTest, AWorkerOutsideTheViewSaysSo) {
   ASSERT_THAT(pulls_, SizeIs(2));
   EXPECT_EQ(pulls_[0].request.stamp.joined, ViewNumber(4));
   EXPECT_EQ(pulls_[0].request.target_clock, 12);
+}
+
+// It would hold everybody up at the clock that it has not.
+TEST_F(TrainingCoreTest, ASchedulerThatIsBackHearsWhetherItIsInAView) {
+  Use({.kind = ConsistencyKind::kSsp, .clock_bound = 1});
+  Lease lease = LeaseOf(0);
+  Begin(lease);
+  Connect();
+  ASSERT_THAT(Sent<RegisterWorker>(), SizeIs(1));
+  EXPECT_EQ(Sent<RegisterWorker>()[0].clock, -1);
+  lease.joined = ViewNumber(4);
+  lease.start_clock = 12;
+  FromScheduler(lease);
+  Connect();
+  ASSERT_THAT(Sent<RegisterWorker>(), SizeIs(1));
+  EXPECT_EQ(Sent<RegisterWorker>()[0].clock, 12);
 }
 
 TEST_F(TrainingCoreTest, WhatWasPulledGoesWithTheLastLease) {

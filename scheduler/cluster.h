@@ -77,7 +77,7 @@ struct WorkerInfo {
   bool evaluates = false;
   // Jobs that it could not even begin: their data is not there, or another.
   std::set<JobId> unfit_for;
-  int64_t clock = 0;
+  int64_t clock = 0;             // As last heard.
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
 
   bool MayWorkOn(JobId job) const {

@@ -106,6 +106,11 @@ class ExplainTest : public ::testing::Test {
     progress.examples = 1;
     FromWorker(link, progress);
   }
+  void AsksToJoin(LinkId link, SessionId session, ItemId item) {
+    Progress progress{session, job_, job().state().generation, item};
+    progress.not_in_view = true;
+    FromWorker(link, progress);
+  }
   void Wait(absl::Duration time) {
     watch_.Look(*core_, now_);
     now_ += time;
@@ -390,6 +395,8 @@ TEST_F(ExplainTest, ParkedBySsp) {
   Ready();
   WorkerUp(kFirstLink, kFirst, "a");
   WorkerUp(kSecondLink, kSecond, "b");
+  AsksToJoin(kFirstLink, kFirst, {0, 0});
+  AsksToJoin(kSecondLink, kSecond, {0, 1});
   Say(kFirstLink, kFirst, {0, 0}, 7, true);
   Say(kSecondLink, kSecond, {0, 1}, 2, false);
   watch_.Look(*core_, now_);

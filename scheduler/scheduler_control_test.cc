@@ -394,7 +394,9 @@ TEST_F(SchedulerRollbackTest, NobodyIsInTheViewWithoutALease) {
   Submit(record);
   Register();
   WorkersUp(2);
-  EXPECT_TRUE(job().view().Contains(Worker(1)));
+  AsksToJoin(Link(0), Worker(0), {0, 0});
+  AsksToJoin(Link(1), Worker(1), {0, 1});
+  ASSERT_TRUE(job().view().Contains(Worker(1)));
   ASSERT_TRUE(RollBack(job_, {}).ok());
   EXPECT_FALSE(job().view().Contains(Worker(0)));
   EXPECT_FALSE(job().view().Contains(Worker(1)));

@@ -150,6 +150,14 @@ class SchedulerFixture : public testing::Test {
     FromWorker(link, RegisterWorker{session, "w"});
     FromWorker(link, LeaseRequest{session, 1});
   }
+  // A server said that it is in no view, and that all have reached that clock.
+  void AsksToJoin(LinkId link, SessionId session, ItemId item,
+                  int64_t view_clock = 0) {
+    Progress progress{session, job_, job().state().generation, item};
+    progress.not_in_view = true;
+    progress.view_clock = view_clock;
+    FromWorker(link, progress);
+  }
   void WorkerGone(LinkId link) {
     SchedulerActions actions;
     core_->OnWorkerDisconnected(link, now_, &actions);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <variant>
+#include <vector>
 
 #include "scheduler/scheduler_fixture.h"
 
@@ -212,6 +214,86 @@ TEST_F(SchedulerLeasesTest, TwoWorkersOfOneNameWorkAndAreNamed) {
                                                      "connected")));
   FromWorker(kOtherLink, LeaseRequest{kOther, 1});
   EXPECT_THAT(Leases(kOtherLink), SizeIs(1));
+}
+
+class SchedulerViewTest : public SchedulerFixture {
+ protected:
+  // Two workers hold an item each.
+  void Begin() {
+    JobRecord record = Record();
+    record.plan.consistency.kind = ConsistencyKind::kSsp;
+    record.plan.consistency.clock_bound = 4;
+    ServerUp();
+    Submit(record);
+    Register();
+    WorkerUp(kWorkerLink, kWorker);
+    WorkerUp(kOtherLink, kOther);
+  }
+  void Says(LinkId link, SessionId session, ItemId item, int64_t clock) {
+    Progress progress{session, job_, job().state().generation, item};
+    progress.clock = clock;
+    FromWorker(link, progress);
+  }
+};
+
+// Bug: all waited for whoever was loading its data.
+TEST_F(SchedulerViewTest, WhoHasNotBegunIsInNoView) {
+  Begin();
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].joined, ViewNumber());
+  Says(kOtherLink, kOther, {0, 1}, 0);  // It is loading.
+  EXPECT_FALSE(job().view().Contains(kOther));
+
+  AsksToJoin(kOtherLink, kOther, {0, 1});
+
+  ASSERT_TRUE(job().view().Contains(kOther));
+  EXPECT_FALSE(job().view().Contains(kWorker));
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  EXPECT_EQ(Leases(kOtherLink)[0].joined, job().view().member(kOther).joined);
+  ASSERT_THAT(to_server_, SizeIs(1));
+  EXPECT_EQ(std::get<ViewUpdate>(to_server_[0]).number, job().view().number());
+}
+
+// Bug: it joined where the slowest had been when it last renewed its leases,
+// and all waited until it had made up for that.
+TEST_F(SchedulerViewTest, OneJoinsWhereTheSlowestIsNow) {
+  Begin();
+  AsksToJoin(kWorkerLink, kWorker, {0, 0}, 20);
+  EXPECT_EQ(job().view().member(kWorker).start_clock, 21);
+
+  AsksToJoin(kOtherLink, kOther, {0, 1}, 26);  // A server knows better.
+
+  EXPECT_EQ(job().view().member(kOther).start_clock, 27);
+  EXPECT_EQ(Leases(kOtherLink)[0].start_clock, 27);
+  // One that came back, and has heard of no clock yet, does not.
+  WorkerGone(kOtherLink);
+  Says(kWorkerLink, kWorker, {0, 0}, 30);
+  WorkerUp(kOtherLink, kOther);
+  AsksToJoin(kOtherLink, kOther, {0, 1}, 0);
+  EXPECT_EQ(job().view().member(kOther).start_clock, 31);
+}
+
+TEST_F(SchedulerViewTest, AfterARestartWhoWasInTheViewIsAndNobodyElse) {
+  Begin();
+  Restart(stored_);
+  const Generation generation = job().state().generation;
+  const JobRegistration registration = Registration(0, 0);
+  const auto back = [&](LinkId link, SessionId session, ItemId item,
+                        int64_t clock) {
+    RegisterWorker message{session, "w"};
+    message.held = {{job_, generation, item}};
+    message.clock = clock;
+    FromWorker(link, message);
+  };
+  back(kWorkerLink, kWorker, {0, 0}, 17);
+  back(kOtherLink, kOther, {0, 1}, -1);
+
+  ServerUp({registration});
+
+  EXPECT_EQ(job().leases().HeldBy(kOther), std::vector<int64_t>{1});
+  ASSERT_TRUE(job().view().Contains(kWorker));
+  EXPECT_EQ(job().view().member(kWorker).start_clock, 17);
+  EXPECT_FALSE(job().view().Contains(kOther));
 }
 
 }  // namespace

@@ -394,6 +394,7 @@ TEST_F(SchedulerTakeoverTest, WhoTakesOverHearsOfTheView) {
   OtherUp("ours");
   EXPECT_FALSE(Sent<ViewUpdate>(kNewLink));
   WorkerUp(kWorkerLink, kWorker);
+  AsksToJoin(kWorkerLink, kWorker, {0, 0});
   Gone(kServerLink);
 
   Tick(SchedulerOptions().takeover_after);

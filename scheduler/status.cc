@@ -283,7 +283,7 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_name(worker.name);
   status.set_process_id(worker.process_id);
   status.set_since_unix_ms(UnixMs(worker.since));
-  status.set_clock(worker.clock);
+  status.set_clock(std::max<int64_t>(0, worker.clock));
   status.set_examples(worker.examples);
   status.set_job(worker.job.value());
   for (const auto& [id, job] : picture.core.jobs()) {

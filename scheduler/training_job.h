@@ -102,6 +102,8 @@ class TrainingJob {
   WorkerClaim Claim(int64_t able, int64_t has, int64_t* limit) const;
   // They work for other jobs now, or for none.
   void TakeBack(const std::vector<SessionId>& workers, Context* context);
+  // What it holds, it may go on with if nobody else has it. `clock`: where it
+  // joins the view, unless it is in it; -1: it does not.
   void AdoptLease(const WorkerInfo& worker, const HeldItem& held, int64_t clock,
                   Context* context);
   // Leases of a worker that registers anew and does not name them.
@@ -250,9 +252,9 @@ class TrainingJob {
   // One of the two that had it has done it all, as it says.
   void EndBackup(int64_t ordinal, const WorkerInfo& first, Context* context);
   // The worker holds an item, and held none before.
-  void FirstLease(SessionId worker, int64_t own_clock, Context* context);
+  void FirstLease(const WorkerInfo& worker, absl::Time now);
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
-  void JoinView(SessionId worker, int64_t own_clock, Context* context);
+  void JoinView(SessionId worker, int64_t clock, Context* context);
   void IfIdle(SessionId worker, Context* context);
   void CouldNotBegin(WorkerInfo* worker, const std::string& why,
                      Context* context);

@@ -47,7 +47,7 @@ bool TrainingJob::Offer(WorkerInfo* worker, Context* context) {
   begun_ = true;
   --worker->wants;
   leases_.Take(*ordinal, worker->session, context->now + options_.lease_ttl);
-  if (first) FirstLease(worker->session, -1, context);
+  if (first) FirstLease(*worker, context->now);
   SendLease(worker->session, *ordinal, context);
   // After the lease: a worker ignores the placement of a job it has not met.
   if (first) SendPlacement(worker->session, context);
@@ -117,7 +117,7 @@ void TrainingJob::Help(const Backups::Help& help, Context* context) {
     leases_.TakeBackup(help.ordinal, to.session, expires);
     backups_.Leased(help.ordinal, from.examples + to.examples);
   }
-  if (first) FirstLease(to.session, -1, context);
+  if (first) FirstLease(to, context->now);
   SendLease(to.session, help.ordinal, context);
   if (first) SendPlacement(to.session, context);
 }
@@ -143,11 +143,10 @@ void TrainingJob::EndBackup(int64_t ordinal, const WorkerInfo& first,
   IfIdle(other, context);
 }
 
-void TrainingJob::FirstLease(SessionId worker, int64_t own_clock,
-                             Context* context) {
-  backups_.Begins(worker, context->cluster->workers.at(worker).examples,
-                  context->now);
-  JoinView(worker, own_clock, context);
+// It joins the view only when it can begin, as its first pull shows: nobody
+// waits for what it loads.
+void TrainingJob::FirstLease(const WorkerInfo& worker, absl::Time now) {
+  backups_.Begins(worker.session, worker.examples, now);
 }
 
 bool TrainingJob::WantsEvaluator() const {
@@ -221,14 +220,12 @@ void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
   context->ToWorker(worker, std::move(lease));
 }
 
-void TrainingJob::JoinView(SessionId worker, int64_t own_clock,
-                           Context* context) {
+void TrainingJob::JoinView(SessionId worker, int64_t clock, Context* context) {
   if (plan().consistency.kind != ConsistencyKind::kSsp ||
-      view_.Contains(worker)) {
+      view_.Contains(worker) || clock < 0) {
     return;
   }
-  view_.Join(worker, ViewNumber(context->numbers->Draw(context->now)),
-             own_clock);
+  view_.Join(worker, ViewNumber(context->numbers->Draw(context->now)), clock);
   BroadcastView(context);
 }
 
@@ -270,7 +267,7 @@ void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
                       LeaseLost{held.job, held.generation, held.item});
     return;
   }
-  if (first) FirstLease(worker.session, clock, context);
+  if (first) FirstLease(worker, context->now);
   JoinView(worker.session, clock, context);
   SendLease(worker.session, plan().Ordinal(held.item), context);
 }
@@ -290,12 +287,12 @@ void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
   Computed(worker, progress.examples, context->now);
   const int64_t ordinal = plan().Ordinal(progress.item);
   const auto held = leases_.HeldBy(worker->session);
-  view_.Learn(worker->session, progress.clock);
-  if (std::find(held.begin(), held.end(), ordinal) == held.end() ||
-      (progress.not_in_view && !view_.Contains(worker->session))) {
+  const bool joins = progress.not_in_view && !view_.Contains(worker->session);
+  if (!progress.not_in_view) view_.Learn(worker->session, progress.clock);
+  if (std::find(held.begin(), held.end(), ordinal) == held.end() || joins) {
     // Its lease ran out meanwhile: it may have it back if nobody else has it.
     AdoptLease(*worker, {id(), progress.generation, progress.item},
-               view_.Contains(worker->session) ? progress.clock : -1, context);
+               joins ? view_.StartClock(progress.view_clock) : -1, context);
     return;
   }
   if (progress.not_in_view) SendLease(worker->session, ordinal, context);

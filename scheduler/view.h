@@ -1,8 +1,9 @@
 // The membership view of a job under SSP: the numbered set of workers that
 // count for the clock bound.
 //
-// A worker is a member only while it holds a training lease; it joins at the
-// smallest clock of the view, so that nobody waits for what it has not done.
+// A worker is a member only while it holds a training lease, and only from when
+// it can begin: its first pull is answered that it is no member, and then it
+// asks to join. Nobody waits for what it loads, nor for what it has not done.
 //
 // Thread-compatible.
 #ifndef EBB_SCHEDULER_VIEW_H_
@@ -27,13 +28,11 @@ class View {
     return members_.at(worker);
   }
 
-  // `number` is greater than any used before. A worker that says how far it is
-  // (`own_clock` >= 0) joins there, another at the smallest clock.
-  void Join(SessionId worker, ViewNumber number, int64_t own_clock) {
-    const int64_t start = own_clock >= 0 ? own_clock : MinClock();
+  // `number` is greater than any used before.
+  void Join(SessionId worker, ViewNumber number, int64_t clock) {
     number_ = number;
-    members_[worker] = {worker, number, start};
-    clocks_[worker] = start;
+    members_[worker] = {worker, number, clock};
+    clocks_[worker] = clock;
   }
   // False when it was no member.
   bool Leave(SessionId worker, ViewNumber number) {
@@ -52,6 +51,13 @@ class View {
     clocks_.clear();
     number_ = number;
     return true;
+  }
+  // Where one joins that says what a server takes for the smallest clock; what
+  // is known here is as old as what workers last said of their leases. Those
+  // at the smallest are in the midst of a batch: who begins one now comes after
+  // them, and would hold up the fastest.
+  int64_t StartClock(int64_t view_clock) const {
+    return std::max(MinClock(), view_clock) + 1;
   }
   // What a member says of its clock: at least this.
   void Learn(SessionId worker, int64_t clock) {

@@ -80,8 +80,12 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
       case SspGate::Answer::kUnknownView:
         open = false;
         break;
-      case SspGate::Answer::kNotInView:
-        return same(PullResult::kNotInView);
+      case SspGate::Answer::kNotInView: {
+        // What the scheduler knows of clocks is older.
+        PullReply reply = same(PullResult::kNotInView);
+        reply.view_clock = gate_.min_clock();
+        return reply;
+      }
     }
   }
   PullReply reply = same(PullResult::kValues);

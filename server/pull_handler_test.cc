@@ -69,5 +69,40 @@ TEST_F(PullHandlerTest, WhoPullsWhatIsElsewhereLearnsItThoughTheViewIsUnknown) {
   EXPECT_EQ(pull_replies_[0].segments[0].result, PullResult::kWrongPlacement);
 }
 
+// So that it joins where nobody has to wait for it.
+TEST_F(PullHandlerTest, WhoIsInNoViewHearsHowFarTheSlowestIs) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.consistency.kind = ConsistencyKind::kSsp;
+  record->plan.consistency.clock_bound = 3;
+  record_ = record;
+  GrantTerm(5, 0);
+  const ViewNumber view(7);
+  ServerActions actions;
+  core_->OnScheduler(
+      ViewUpdate{record_->id,
+                 generation_,
+                 view,
+                 {{SessionId(31), view, 0}, {SessionId(32), view, 0}}},
+      now_, &actions);
+  const auto clock = [&](uint64_t worker, int64_t clock) {
+    core_->OnClock({record_->id, generation_, {SessionId(worker), view, clock}},
+                   now_, &actions);
+  };
+  clock(31, 12);
+  clock(32, 14);
+  PullRequest request;
+  request.job = record_->id;
+  request.generation = generation_;
+  request.stamp = {SessionId(33), ViewNumber(), 0};
+  request.segments = {{kP, Term(5)}};
+
+  core_->OnPull(1, std::move(request), now_, &actions);
+
+  Do(std::move(actions));
+  ASSERT_THAT(pull_replies_, SizeIs(1));
+  EXPECT_EQ(pull_replies_[0].segments[0].result, PullResult::kNotInView);
+  EXPECT_EQ(pull_replies_[0].view_clock, 12);
+}
+
 }  // namespace
 }  // namespace ebb::server

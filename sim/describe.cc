@@ -138,9 +138,11 @@ struct Words {
     return absl::StrCat("wants ", m.items, " items");
   }
   std::string operator()(const Progress& m) const {
-    return absl::StrCat("progress ", ToString(m.item), " at ", m.position,
-                        " clock ", m.clock, m.parked ? " parked" : "",
-                        m.not_in_view ? " not in view" : "");
+    return absl::StrCat(
+        "progress ", ToString(m.item), " at ", m.position, " clock ", m.clock,
+        m.parked ? " parked" : "",
+        m.not_in_view ? absl::StrCat(" not in view, which is at ", m.view_clock)
+                      : "");
   }
   std::string operator()(const ItemEnd& m) const {
     static constexpr const char* kEnds[] = {"done", "returned", "refused",

@@ -42,6 +42,10 @@ Scenario Cluster(const ReportOptions& options, int workers, int servers,
   plan.block_floats = 16;  // The smallest: only the oracle's values count.
   plan.parameters = servers * plan.block_floats;
   plan.oracle_width = 1;
+  if (options.clock_bound >= 0) {
+    plan.consistency.kind = ConsistencyKind::kSsp;
+    plan.consistency.clock_bound = options.clock_bound;
+  }
   s.dense_values = false;
   s.scheduler.min_servers = servers;
   s.update = {absl::ZeroDuration(), absl::ZeroDuration()};
@@ -111,6 +115,10 @@ absl::Status ReportOptions::Validate() const {
     return OutOfRange(
         absl::StrCat("loading for ", absl::FormatDuration(load_time)),
         "1ms to 1h");
+  }
+  if (clock_bound < -1 || clock_bound > 1'000'000) {
+    return OutOfRange(absl::StrCat("a clock bound of ", clock_bound),
+                      "-1 (none) to 1000000");
   }
   if (workers_per_server < 1) {
     return OutOfRange(absl::StrCat(workers_per_server, " workers per server"),

@@ -35,6 +35,8 @@ struct ReportOptions {
   absl::Duration item_time = absl::Seconds(2);
   // Until a worker that came has loaded its data, a half more or less.
   absl::Duration load_time = absl::Seconds(2);
+  // SSP with this clock bound; -1: asp.
+  int64_t clock_bound = -1;
   // Servers are as few as that allows, but at least two.
   int workers_per_server = 1000;
   // A row lasts until so many workers were lost, on average, but for no more

@@ -68,6 +68,23 @@ TEST(ReportTest, LossesCostLoadingAndTheBatchInWork) {
   EXPECT_NEAR(row.goodput(), (1 - row.waiting()) * (1 - row.repeated), 0.003);
 }
 
+// Bug: all waited for each that came until it had loaded, and then until it had
+// made up for where the scheduler believed the slowest: 0.78.
+TEST(ReportTest, WhoComesHoldsNobodyUpUnderABound) {
+  ReportOptions options = RoughMarket();
+  options.market.losses_per_worker_hour = 60;
+  options.batch_time = absl::Milliseconds(100);
+  options.item_time = options.batch_time;
+  const ReportRow asp = RunReportRow(options, 24);
+  options.clock_bound = 4;
+
+  const ReportRow ssp = RunReportRow(options, 24);
+
+  EXPECT_EQ(ssp.violation, "");
+  EXPECT_GT(ssp.work.losses, 8);
+  EXPECT_GT(ssp.goodput(), asp.goodput() - 0.02);
+}
+
 TEST(ReportTest, WithoutLossesNothingIsRepeatedAndNobodyWaits) {
   ReportOptions options = RoughMarket();
   options.market.losses_per_worker_hour = 0;
@@ -138,6 +155,8 @@ TEST(ReportTest, SaysWhatIsOutOfItsRange) {
       HasSubstr("replaced after inf; give 1ms to 24h"));
   EXPECT_THAT(why([](ReportOptions* o) { o->batch_time = absl::Hours(2); }),
               HasSubstr("a batch of 2h; give 1ms to 1h"));
+  EXPECT_THAT(why([](ReportOptions* o) { o->clock_bound = -2; }),
+              HasSubstr("a clock bound of -2; give -1 (none) to 1000000"));
   EXPECT_THAT(why([](ReportOptions* o) { o->workers_per_server = 1; }),
               HasSubstr("10000 servers for 10000 workers"));
 }

@@ -149,6 +149,8 @@ struct PullReply {
   SessionId worker;
   int64_t request = 0;
   std::vector<PullSegment> segments;
+  // With kNotInView: the smallest clock of the view that the server knows.
+  int64_t view_clock = 0;
 };
 
 // A waiting worker repeats its clock to every server.
@@ -448,8 +450,8 @@ struct RegisterWorker {
   SessionId session;
   std::string name;
   int64_t process_id = 0;
-  std::vector<HeldItem> held;  // Leases it works under since before.
-  int64_t clock = 0;
+  std::vector<HeldItem> held;   // Leases it works under since before.
+  int64_t clock = 0;            // SSP: -1 if it was in no view.
   JobId only_job;               // It takes items of this job only; 0: of any.
   bool no_evaluations = false;  // It cannot evaluate.
   int64_t examples = 0;         // As in Progress.
@@ -469,7 +471,8 @@ struct Progress {
   int64_t clock = 0;
   int64_t examples = 0;      // Computed so far by this session.
   bool parked = false;       // Waits at a server for other workers.
-  bool not_in_view = false;  // A server said so: the worker must join again.
+  bool not_in_view = false;  // A server said so: the worker is to join, ...
+  int64_t view_clock = 0;    // ... there, as that server says, or later.
 };
 enum class LeaseEnd : uint8_t {
   kDone,      // A hint: every partition answered that the item is full.

@@ -24,7 +24,7 @@ static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 5 &&
               kFields<WorkerStamp> == 3);
 static_assert(kFields<PushReply> == 9 && kFields<PushSegmentReply> == 4);
 static_assert(kFields<PullRequest> == 8 && kFields<PullSegmentRequest> == 2);
-static_assert(kFields<PullReply> == 7 && kFields<PullSegment> == 5);
+static_assert(kFields<PullReply> == 8 && kFields<PullSegment> == 5);
 static_assert(kFields<ClockUpdate> == 3);
 
 namespace {
@@ -338,12 +338,15 @@ v1::PullResponse HeaderToProto(const PullReply& reply) {
     to->set_updates(segment.updates);
     to->set_values_bytes(segment.values.size());
   }
+  message.set_view_clock(reply.view_clock);
   return message;
 }
 
 absl::StatusOr<PullReply> HeaderFromProto(const v1::PullResponse& message) {
   EBB_RETURN_IF_ERROR(Named("PullResponse.job", message.job()));
   EBB_RETURN_IF_ERROR(NotNegative("PullResponse.server", message.server()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("PullResponse.view_clock", message.view_clock()));
   EBB_RETURN_IF_ERROR(
       AtMost("PullResponse.segments", message.segments_size(), kMaxPartitions));
   PullReply reply;
@@ -353,6 +356,7 @@ absl::StatusOr<PullReply> HeaderFromProto(const v1::PullResponse& message) {
   reply.server_session = SessionId(message.server_session());
   reply.worker = SessionId(message.worker());
   reply.request = message.request();
+  reply.view_clock = message.view_clock();
   reply.segments.reserve(message.segments_size());
   for (const v1::PullSegment& from : message.segments()) {
     EBB_RETURN_IF_ERROR(IsPartition("PullSegment.partition", from.partition()));

@@ -273,6 +273,7 @@ TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
   reply.server_session = SessionId(4);
   reply.worker = SessionId(5);
   reply.request = 6;
+  reply.view_clock = 10;
   PullSegment segment;
   segment.partition = PartitionId(7);
   segment.term = Term(8);
@@ -295,7 +296,9 @@ TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
               absl::StrCat("job: 1 generation: 2 server: 3 server_session: 4 "
                            "worker: 5 request: 6 segments { partition: 7 "
                            "result: PULL_RESULT_",
-                           name, " term: 8 updates: 9 values_bytes: 40 }"));
+                           name,
+                           " term: 8 updates: 9 values_bytes: 40 } "
+                           "view_clock: 10"));
     auto back = HeaderFromProto(message);
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->segments[0].result, result);
@@ -555,9 +558,19 @@ TEST(ConvertTest, WorkerMessagesSurvive) {
   ExpectSameInStream<V>(LeaseRequest{SessionId(1), 2},
                         "lease_request { session: 1 items: 2 }");
   ExpectSameInStream<V>(
-      Progress{SessionId(1), JobId(2), Generation(3), {4, 5}, 6, 7, 8, true},
+      Progress{SessionId(1),
+               JobId(2),
+               Generation(3),
+               {4, 5},
+               6,
+               7,
+               8,
+               true,
+               true,
+               9},
       "progress { session: 1 job: 2 generation: 3 item { epoch: 4 shard: 5 } "
-      "position: 6 clock: 7 examples: 8 parked: true }");
+      "position: 6 clock: 7 examples: 8 parked: true not_in_view: true "
+      "view_clock: 9 }");
   for (const auto& [end, name] :
        std::initializer_list<std::pair<LeaseEnd, const char*>>{
            {LeaseEnd::kDone, "DONE"},

@@ -1,3 +1,5 @@
+#include <cstdint>
+#include <limits>
 #include <utility>
 #include <variant>
 
@@ -25,7 +27,7 @@ using internal::ValidUtf8;
 
 // Whoever adds a field is stopped here: convert it below, then count it.
 static_assert(kFields<RegisterWorker> == 8 && kFields<HeldItem> == 3 &&
-              kFields<LeaseRequest> == 2 && kFields<Progress> == 9 &&
+              kFields<LeaseRequest> == 2 && kFields<Progress> == 10 &&
               kFields<ItemEnd> == 10 && kFields<PlacementRequest> == 2 &&
               kFields<EvaluationResult> == 8 && kFields<WorkerGoodbye> == 1);
 static_assert(kFields<Lease> == 8 && kFields<EvaluationLease> == 4 &&
@@ -63,7 +65,8 @@ absl::Status Get(v1::RegisterWorker* from, RegisterWorker* to) {
   EBB_RETURN_IF_ERROR(Named("RegisterWorker.session", from->session()));
   EBB_RETURN_IF_ERROR(
       AtMost("RegisterWorker.held", from->held_size(), kMaxHeldItems));
-  EBB_RETURN_IF_ERROR(NotNegative("RegisterWorker.clock", from->clock()));
+  EBB_RETURN_IF_ERROR(InRange("RegisterWorker.clock", from->clock(), -1,
+                              std::numeric_limits<int64_t>::max()));
   EBB_RETURN_IF_ERROR(NotNegative("RegisterWorker.examples", from->examples()));
   to->session = SessionId(from->session());
   to->clock = from->clock();
@@ -109,6 +112,7 @@ void Put(const Progress& from, v1::WorkerToScheduler* envelope) {
   to->set_examples(from.examples);
   to->set_parked(from.parked);
   to->set_not_in_view(from.not_in_view);
+  to->set_view_clock(from.view_clock);
 }
 
 absl::Status Get(v1::Progress* from, Progress* to) {
@@ -119,6 +123,7 @@ absl::Status Get(v1::Progress* from, Progress* to) {
   EBB_RETURN_IF_ERROR(NotNegative("Progress.position", from->position()));
   EBB_RETURN_IF_ERROR(NotNegative("Progress.clock", from->clock()));
   EBB_RETURN_IF_ERROR(NotNegative("Progress.examples", from->examples()));
+  EBB_RETURN_IF_ERROR(NotNegative("Progress.view_clock", from->view_clock()));
   to->session = SessionId(from->session());
   to->job = JobId(from->job());
   to->generation = Generation(from->generation());
@@ -127,6 +132,7 @@ absl::Status Get(v1::Progress* from, Progress* to) {
   to->examples = from->examples();
   to->parked = from->parked();
   to->not_in_view = from->not_in_view();
+  to->view_clock = from->view_clock();
   return absl::OkStatus();
 }
 

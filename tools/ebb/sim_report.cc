@@ -63,7 +63,7 @@ std::string Assumptions(const sim::ReportOptions& options,
       "replaced after %s\n         (%s)\n"
       "workers  a batch takes %s (10 %% more or less), an item of a lease %s, "
       "loading the data %s\n"
-      "         (50 %% more or less); ASP, the values pulled and a push to "
+      "         (50 %% more or less); %s, the values pulled and a push to "
       "every server for each batch\n"
       "servers  one for %d workers, at least 2; nothing waits for a server's "
       "processor, disk or\n         network, a message takes 0.05 to 2 ms\n"
@@ -72,8 +72,10 @@ std::string Assumptions(const sim::ReportOptions& options,
       DurationText(options.market.away), source,
       absl::FormatDuration(options.batch_time),
       absl::FormatDuration(options.item_time),
-      absl::FormatDuration(options.load_time), options.workers_per_server,
-      options.seed);
+      absl::FormatDuration(options.load_time),
+      options.clock_bound < 0 ? "ASP"
+                              : absl::StrCat("SSP(", options.clock_bound, ")"),
+      options.workers_per_server, options.seed);
 }
 
 constexpr char kHeader[] =
@@ -133,6 +135,7 @@ Json OptionsJson(const sim::ReportOptions& options, const std::string& source) {
   json["batch_time_s"] = absl::ToDoubleSeconds(options.batch_time);
   json["item_time_s"] = absl::ToDoubleSeconds(options.item_time);
   json["load_time_s"] = absl::ToDoubleSeconds(options.load_time);
+  if (options.clock_bound >= 0) json["clock_bound"] = options.clock_bound;
   json["workers_per_server"] = options.workers_per_server;
   json["seed"] = options.seed;
   json["rows"] = Json::List();
@@ -189,6 +192,8 @@ void AddSimReportFlags(CLI::App* command, SimReportFlags* flags) {
            "What an item of a lease takes (2s)");
   duration("--load-time", &options.load_time,
            "Until a new worker has loaded its data (2s)");
+  add(command->add_option("--clock-bound", options.clock_bound,
+                          "SSP with this bound instead of ASP"));
   add(command->add_option("--workers-per-server", options.workers_per_server))
       ->capture_default_str();
   add(command->add_option("--losses", options.losses,
