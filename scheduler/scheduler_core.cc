@@ -155,6 +155,41 @@ void SchedulerCore::OnWorker(LinkId link, const WorkerToScheduler& message,
 // --- Servers
 // --------------------------------------------------------------------
 
+namespace {
+
+// What a server says of a job is its word against the scheduler's memory: a
+// number that cannot have been drawn, or a job that could not have been
+// submitted, is not taken over from it.
+absl::Status CheckRegistration(const JobRegistration& registration) {
+  if (registration.record == nullptr) {
+    return absl::InvalidArgumentError("it names no job");
+  }
+  const JobRecord& record = *registration.record;
+  uint64_t highest =
+      std::max(record.id.value(), registration.generation.value());
+  for (const PartitionRegistration& one : registration.partitions) {
+    highest = std::max({highest, one.term.value(), one.stored_term.value()});
+  }
+  if (!NumberSource::Plausible(highest)) {
+    return absl::DataLossError(absl::StrCat(
+        "the number ", highest, " was never drawn, its storage is damaged"));
+  }
+  return CheckPlan(record);
+}
+
+// It has something of a job that it could go on from.
+bool HasData(const RegisterServer& message) {
+  return std::ranges::any_of(message.jobs, [](const JobRegistration& job) {
+    return std::ranges::any_of(job.partitions,
+                               [](const PartitionRegistration& one) {
+                                 return ClaimedTerm(one) != Term();
+                               }) &&
+           CheckRegistration(job).ok();
+  });
+}
+
+}  // namespace
+
 // One id is one process: two would take the partitions from each other. A
 // living one keeps its place; a process that died and came back before its
 // broken connection was noticed has to wait for that, or for the silence.
@@ -170,7 +205,7 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   const bool owns = std::ranges::any_of(jobs_, [&](const auto& job) {
     return job.second->Owned(message.server) > 0;
   });
-  if (server.empty && !owns && !message.jobs.empty()) {
+  if (server.empty && !owns && HasData(message)) {
     // A scheduler without its store could not know whose the place is.
     const std::string why = absl::StrCat(
         ProcessAt(message.process_id, message.address),
@@ -300,7 +335,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   server.link = link;
   server.connected = true;
   server.shared_folder = message.shared_folder;
-  server.empty = message.jobs.empty();
+  server.empty = !HasData(message);
   server.leaving = message.leaving;
   server.told_to_leave = false;
   server.since = context->now;
@@ -330,27 +365,15 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   MaybeStart(context);
 }
 
-// What a server says of a job is its word against the scheduler's memory: a
-// number that cannot have been drawn, or a job that could not have been
-// submitted, is not taken over from it.
 bool SchedulerCore::MayBelieve(const JobRegistration& registration,
                                ServerId server, Context* context) const {
-  if (registration.record == nullptr) return false;
-  const JobRecord& record = *registration.record;
-  uint64_t highest =
-      std::max(record.id.value(), registration.generation.value());
-  for (const PartitionRegistration& one : registration.partitions) {
-    highest = std::max({highest, one.term.value(), one.stored_term.value()});
-  }
-  absl::Status verdict = CheckPlan(record);
-  if (!NumberSource::Plausible(highest)) {
-    verdict = absl::DataLossError(absl::StrCat(
-        "the number ", highest, " was never drawn, its storage is damaged"));
-  }
+  const absl::Status verdict = CheckRegistration(registration);
   if (verdict.ok()) return true;
-  context->Log(absl::StrCat(
-      "job=", record.name, " server=", server.value(),
-      ": what it says of the job is left alone: ", verdict.message()));
+  if (registration.record != nullptr) {
+    context->Log(absl::StrCat(
+        "job=", registration.record->name, " server=", server.value(),
+        ": what it says of the job is left alone: ", verdict.message()));
+  }
   return false;
 }
 

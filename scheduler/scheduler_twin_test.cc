@@ -184,6 +184,107 @@ TEST_F(SchedulerTwinTest, AnEmptyProcessWaitsForTheOneWithTheDataOfAnotherJob) {
   EXPECT_THAT(Grants(), SizeIs(2));
 }
 
+// A server that restarts after a rollback to the beginning.
+TEST_F(SchedulerTwinTest, WhoBeganAnewAndDiedBeforeItStoredThatIsNotRefused) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  SchedulerActions actions;
+  TrainingJob::RollbackOrder order;
+  order.generation = job().state().generation;
+  ASSERT_TRUE(core_->Rollback(job_, order, now_, &actions).ok());
+  Do(std::move(actions));
+  JobRegistration served = Registration(0, 0);
+  for (PartitionRegistration& one : served.partitions)
+    one.durable_marks.clear();
+  FromServer(RegisterPartitions{kServerSession, served}, kServerSession);
+  ServerGone();
+  now_ += absl::Seconds(1);
+  // The same machine, all of its disk: no version of this generation yet.
+  RegisterServer message;
+  message.server = kServer;
+  message.session = kTwin;
+  JobRegistration known = served;
+  for (PartitionRegistration& one : known.partitions) {
+    one.serving = false;
+    one.marks.clear();
+    one.stored_term = Term();
+  }
+  message.jobs = {known};
+  actions.clear();
+  core_->OnServer(kTwinLink, message, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_FALSE(Refused(kTwinLink).has_value()) << Refused(kTwinLink)->reason;
+}
+
+// As AnEmptyProcessLeavesThePlace..., but it knows the job's name only.
+TEST_F(SchedulerTwinTest, AProcessThatOnlyKnowsTheJobLeavesThePlace) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration known = Registration(1, 1);
+  JobRegistration nothing = known;
+  nothing.partitions.clear();
+  Restart({});
+  RegisterServer message;
+  message.server = kServer;
+  message.session = kTwin;
+  message.jobs = {nothing};
+  message.known_servers = {kServer, ServerId(1)};
+  SchedulerActions actions;
+  core_->OnServer(kTwinLink, message, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_FALSE(Refused(kTwinLink).has_value());
+  ServerUp({known});
+  EXPECT_FALSE(Refused(kServerLink).has_value())
+      << Refused(kServerLink)->reason;
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+}
+
+// The other way: a fresh living process is ended for one that has nothing.
+TEST_F(SchedulerTwinTest, AProcessThatHasNothingDoesNotEndALivingOne) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration nothing = Registration(1, 1);
+  nothing.partitions.clear();
+  nothing.record = nullptr;
+  Restart({});
+  FirstUp();
+  RegisterServer message;
+  message.server = kServer;
+  message.session = kTwin;
+  message.jobs = {nothing};
+  SchedulerActions actions;
+  core_->OnServer(kTwinLink, message, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_FALSE(Refused(kServerLink).has_value())
+      << Refused(kServerLink)->reason;
+}
+
+// It came back as of the generation before, with what was rolled back to.
+TEST_F(SchedulerTwinTest, WhatIsOfTheGenerationBeforeIsKeptForItToo) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration older = Registration(1, 1);
+  TrainingJob::RollbackOrder order;
+  order.generation = job().state().generation;
+  for (PartitionRegistration& one : older.partitions) {
+    one.serving = false;
+    one.stored_term = one.term;
+    order.record.versions.push_back(
+        {job_, order.generation, one.partition, one.term, 0});
+  }
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Rollback(job_, order, now_, &actions).ok());
+  Do(std::move(actions));
+  ServerGone();  // Before it stored that.
+  ServerUp({older});
+  ServerGone();
+  EXPECT_TRUE(TwinUp().has_value());
+}
+
 // Bug: what a server had stored counted for nothing until it served it.
 TEST_F(SchedulerTwinTest, WhatAServerHasOnlyStoredIsKeptForItToo) {
   FirstUp();

@@ -216,11 +216,17 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
   if (registration != nullptr) {
     for (const PartitionRegistration& one : registration->partitions) {
       context->numbers->Met(one.term.value());
-      if (!same_generation || one.partition.value() < 0 ||
+      if (one.partition.value() < 0 ||
           one.partition.value() >= placement_.size()) {
         continue;
       }
       Ownership& known = placement_.at(one.partition);
+      if (!same_generation) {
+        // A rollback may lead back to what it has.
+        known.kept = known.kept ||
+                     (known.owner == server.id && ClaimedTerm(one) != Term());
+        continue;
+      }
       HearClaim(server, one);
       if (known.owner != server.id) {
         if (ClaimedTerm(one) != Term()) stale_[one.partition].insert(server.id);
@@ -284,6 +290,9 @@ bool TrainingJob::Believe(const ServerInfo& server,
   placement_.at(one.partition).durable = !one.durable_marks.empty();
   if (!one.durable_marks.empty()) {
     SetDurable(one.partition, server.shared_folder, one.term);
+  } else if (one.stored_term == Term()) {
+    // It began with initial values: what was durable is of no use any more.
+    SetDurable(one.partition, state_.durable_in[one.partition.value()], Term());
   }
   if (!was_whole && placement_.AllRegistered()) {
     // Nobody could advance while a server was away.

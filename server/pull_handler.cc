@@ -88,26 +88,28 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
       }
     }
   }
+  const auto here = [&](const PullSegmentRequest& segment) {
+    return job_.Values(segment.partition) != nullptr &&
+           job_.TermOf(segment.partition) == segment.term;
+  };
+  // A server that lost its last partition hears of no view or round any more:
+  // who pulls from it must learn that, also while it waits for one.
+  const bool misplaced = !std::ranges::all_of(pull.segments, here);
+  if (!open && !misplaced) return std::nullopt;
   PullReply reply = same(PullResult::kValues);
-  bool waits = !open;
-  bool misplaced = false;
   for (size_t i = 0; i < pull.segments.size(); ++i) {
     PullSegment& segment = reply.segments[i];
     segment.term = job_.TermOf(segment.partition);
-    const Partition* values = job_.Values(segment.partition);
-    if (values == nullptr || segment.term != pull.segments[i].term) {
+    if (!here(pull.segments[i])) {
       segment.result = PullResult::kWrongPlacement;
-      misplaced = true;
       continue;
     }
-    segment.updates = values->updates();
-    if (open && Fill(pull, *values, &segment)) continue;
+    const Partition& values = *job_.Values(segment.partition);
+    segment.updates = values.updates();
+    if (open && Fill(pull, values, &segment)) continue;
+    if (!misplaced) return std::nullopt;
     segment.result = PullResult::kWait;
-    waits = true;
   }
-  // A server that lost its last partition hears of no view or round any more:
-  // who pulls from it must learn that, also while it waits for one.
-  if (waits && !misplaced) return std::nullopt;
   return reply;
 }
 
