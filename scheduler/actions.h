@@ -83,14 +83,22 @@ class NumberSource {
   static bool Plausible(uint64_t number) { return number <= kMost; }
   // A number met elsewhere: it was drawn, so later ones are above it.
   void Met(uint64_t number) {
-    if (Plausible(number)) last_ = std::max(last_, number);
+    if (!Plausible(number) || number <= last_) return;
+    last_ = number;
+    surprised_ = true;
   }
+  // One that was drawn and stored: no surprise.
+  void Remember(uint64_t number) { last_ = std::max(last_, number); }
+  // Whether one was met that a scheduler drew whom this one does not remember:
+  // its store is an older copy, or was lost.
+  bool surprised() const { return surprised_; }
   uint64_t last() const { return last_; }
 
  private:
   static constexpr uint64_t kMost = uint64_t{1} << 62;  // In 146,000 years.
 
   uint64_t last_ = 0;
+  bool surprised_ = false;
 };
 
 }  // namespace ebb::scheduler

@@ -25,6 +25,14 @@ constexpr absl::string_view kJobPrefix = "job/";
 // is there.
 constexpr int64_t kMostItems = int64_t{1} << 24;
 
+// Of those that left or were given up, and own nothing.
+constexpr absl::string_view kFormerPrefix = "former/";
+constexpr size_t kMostFormer = 1024;
+
+std::string FormerKey(ServerId id) {
+  return absl::StrCat(kFormerPrefix, id.value());
+}
+
 std::string ServerKey(ServerId id) {
   return absl::StrCat(kServerPrefix, id.value());
 }
@@ -74,7 +82,7 @@ absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
       if (!absl::SimpleAtoi(value, &core->stored_number_)) {
         return Unreadable(key);
       }
-      core->numbers_.Met(core->stored_number_);
+      core->numbers_.Remember(core->stored_number_);
     } else if (absl::ConsumePrefix(&rest, kServerPrefix)) {
       int32_t id = 0;
       if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
@@ -82,6 +90,10 @@ absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
       server.id = ServerId(id);
       server.shared_folder = value;
       server.since = now;
+    } else if (absl::ConsumePrefix(&rest, kFormerPrefix)) {
+      int32_t id = 0;
+      if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
+      core->former_.insert(ServerId(id));
     } else if (absl::ConsumePrefix(&rest, kJobPrefix) &&
                absl::ConsumeSuffix(&rest, "/record")) {
       EBB_ASSIGN_OR_RETURN(JobRecordPtr record, DecodeJobRecord(value));
@@ -89,8 +101,8 @@ absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
       if (state == stored.end()) return Unreadable(key);
       EBB_ASSIGN_OR_RETURN(JobState decoded, JobState::Decode(state->second));
       const JobId id = record->id;
-      core->numbers_.Met(id.value());
-      core->numbers_.Met(decoded.generation.value());
+      core->numbers_.Remember(id.value());
+      core->numbers_.Remember(decoded.generation.value());
       core->jobs_[id] = std::make_unique<TrainingJob>(
           core->options_, std::move(record), std::move(decoded));
       core->jobs_[id]->TakeDirty();
@@ -341,11 +353,10 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   server.since = context->now;
   server.Heard(context->now);
   server_links_[link] = message.server;
-  for (const ServerId other : message.known_servers) {
-    const auto [it, heard_of_now] = cluster_.servers.try_emplace(other);
-    it->second.id = other;
-    if (heard_of_now) it->second.since = context->now;
+  if (former_.erase(message.server) > 0) {
+    pending_writes_.push_back({FormerKey(message.server), std::nullopt});
   }
+  named_.insert(message.known_servers.begin(), message.known_servers.end());
   // A scheduler without its store must hear of it before it owns anything.
   if (!known && !gathering_) {
     for (auto& [id, job] : jobs_) job->TellServers(context);
@@ -356,7 +367,11 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
     const JobId job = registration.record->id;
     registered[job] = &registration;
     if (Find(job) == nullptr) AdoptJob(registration, context);
+    for (const PartitionRegistration& one : registration.partitions) {
+      numbers_.Met(std::max(one.term, one.stored_term).value());
+    }
   }
+  TakeInNamed(context);
   for (auto& [id, job] : jobs_) {
     const auto mine = registered.find(id);
     job->ServerRegistered(
@@ -492,8 +507,27 @@ void SchedulerCore::Handle(LinkId link, const ServerGoodbye& message,
   ForgetServer(id, context);
 }
 
+// Who was not there when a server left still names it. Our word for that it
+// left counts, unless numbers are met that we do not remember: then it may have
+// come back since, and own something.
+void SchedulerCore::TakeInNamed(Context* context) {
+  std::erase_if(named_, [&](ServerId other) {
+    if (former_.contains(other) && !numbers_.surprised()) return false;
+    const auto [it, heard_of_now] = cluster_.servers.try_emplace(other);
+    it->second.id = other;
+    if (heard_of_now) it->second.since = context->now;
+    return true;
+  });
+}
+
 // It has nothing of any job: nobody needs to wait for it.
 void SchedulerCore::ForgetServer(ServerId server, Context* context) {
+  if (former_.size() >= kMostFormer) {
+    pending_writes_.push_back({FormerKey(*former_.begin()), std::nullopt});
+    former_.erase(former_.begin());
+  }
+  former_.insert(server);
+  pending_writes_.push_back({FormerKey(server), ""});
   cluster_.servers.erase(server);
   pending_writes_.push_back({ServerKey(server), std::nullopt});
   for (auto& [id, job] : jobs_) job->TellServers(context);

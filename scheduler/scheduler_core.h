@@ -150,6 +150,7 @@ class SchedulerCore {
   // Tells servers that are leaving when nothing more is taken from them.
   void SettleLeaving(Context* context);
   bool OwnsAnything(ServerId server) const;
+  void TakeInNamed(Context* context);
   void ForgetServer(ServerId server, Context* context);
   void ForgetGone(Context* context);
   void LoseWorker(SessionId session, Context* context);
@@ -186,6 +187,10 @@ class SchedulerCore {
   absl::Time started_;
   absl::Time last_event_ = absl::InfinitePast();
   absl::Time gather_until_;
+  // Who left in good order or was given up, and has not come back.
+  std::set<ServerId> former_;
+  // Of those who else was named since this scheduler's start.
+  std::set<ServerId> named_;
   // When a server was last heard of a job that is not in the store.
   absl::Time adopted_at_ = absl::InfinitePast();
 };

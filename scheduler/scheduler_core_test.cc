@@ -137,6 +137,40 @@ TEST_F(SchedulerCoreTest, ARestartedServerGetsNewTermsAndTheParent) {
   }
 }
 
+// Bug: a server that was down when another left named it to the next scheduler,
+// which waited for it for --takeover-after, each time.
+TEST_F(SchedulerCoreTest, WhoLeftIsNotWaitedForThoughOthersNameIt) {
+  Ready();
+  JobRegistration known = Registration(1, 1);
+  constexpr LinkId kLeavingLink(9);
+  RegisterServer leaving;
+  leaving.server = ServerId(5);
+  leaving.session = SessionId(105);
+  const auto from_leaving = [&](const ServerToScheduler& message) {
+    SchedulerActions actions;
+    core_->OnServer(kLeavingLink, message, now_, &actions);
+    Do(std::move(actions));
+  };
+  from_leaving(leaving);
+  from_leaving(ServerGoodbye{leaving.session});
+  ASSERT_FALSE(core_->cluster().servers.contains(leaving.server));
+
+  RegisterServer naming;
+  naming.server = kServer;
+  naming.session = SessionId(102);
+  naming.known_servers = {kServer, leaving.server};
+  naming.jobs = {known};
+  const auto before = stored_;
+  Restart(before);
+  FromServer(naming, naming.session);
+  EXPECT_FALSE(core_->gathering());
+  // Somebody drew terms that we do not remember: it may own something again.
+  naming.jobs[0].partitions[0].term = Term(uint64_t{1} << 60);
+  Restart(before);
+  FromServer(naming, naming.session);
+  EXPECT_TRUE(core_->gathering());
+}
+
 // "A new scheduler starts above every term reported" is not enough: a server
 // may have died with a higher one (docs/protocol.md).
 TEST_F(SchedulerCoreTest, TermsAreNotReusedWhenTheStoreIsLost) {
