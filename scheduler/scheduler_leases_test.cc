@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <variant>
 #include <vector>
 
@@ -271,6 +273,13 @@ TEST_F(SchedulerViewTest, OneJoinsWhereTheSlowestIsNow) {
   WorkerUp(kOtherLink, kOther);
   AsksToJoin(kOtherLink, kOther, {0, 1}, 0);
   EXPECT_EQ(job().view().member(kOther).start_clock, 31);
+}
+
+TEST_F(SchedulerViewTest, NoClockIsTooLargeToJoinAfter) {
+  Begin();
+  constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
+  AsksToJoin(kWorkerLink, kWorker, {0, 0}, kLargest);
+  EXPECT_EQ(job().view().member(kWorker).start_clock, kLargest);
 }
 
 TEST_F(SchedulerViewTest, AfterARestartWhoWasInTheViewIsAndNobodyElse) {

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -57,7 +58,8 @@ class View {
   // at the smallest are in the midst of a batch: who begins one now comes after
   // them, and would hold up the fastest.
   int64_t StartClock(int64_t view_clock) const {
-    return std::max(MinClock(), view_clock) + 1;
+    constexpr int64_t kMost = std::numeric_limits<int64_t>::max() - 1;
+    return std::min(std::max(MinClock(), view_clock), kMost) + 1;
   }
   // What a member says of its clock: at least this.
   void Learn(SessionId worker, int64_t clock) {
