@@ -39,6 +39,13 @@ class WatchTest : public ::testing::Test {
     server.address = "here:1";
     for (const auto& [id, job] : core_->jobs()) {
       server.jobs.push_back({job->record(), job->state().generation, {}, {}});
+      for (int32_t p = 0; p < job->placement().size(); ++p) {
+        PartitionRegistration stored;
+        stored.partition = PartitionId(p);
+        stored.term = stored.stored_term =
+            job->placement().at(stored.partition).drawn;
+        server.jobs.back().partitions.push_back(std::move(stored));
+      }
     }
     FromServer(server);
   }
