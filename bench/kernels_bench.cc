@@ -91,7 +91,7 @@ class KernelsBench {
       };
       for (size_t round = 0; round < seconds[k].size(); ++round) {
         rates.push_back(bytes(k) / seconds[k][round]);
-        ratios.push_back(rates.back() * seconds[0][round] / bytes(0));
+        ratios.push_back(rates.back() / (bytes(0) / seconds[0][round]));
       }
       report.kernels.push_back(
           {.name = kernels_[k].name,
