@@ -29,6 +29,7 @@ static_assert(std::endian::native == std::endian::little,
 
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kLargestHeader = size_t{100} << 20;  // As the format says.
+constexpr size_t kLargestDim = size_t{1} << 53;       // As JSON can say.
 constexpr char kMetadata[] = "__metadata__";
 
 absl::string_view BytesOf(const std::vector<float>& values) {
@@ -69,15 +70,18 @@ absl::StatusOr<Tensor> DecodeTensor(const std::string& name,
   }
   Tensor tensor;
   tensor.name = name;
-  int64_t elements = 1;
   for (const Value& value : shape->second.list_value().values()) {
-    const auto dim = IndexOf(value, data.size());
-    if (!dim ||
-        (*dim > 0 && elements > static_cast<int64_t>(data.size()) / *dim)) {
+    const auto dim = IndexOf(value, kLargestDim);
+    if (!dim) return Damaged(absl::StrCat("impossible shape of ", name));
+    tensor.dims.push_back(*dim);
+  }
+  // Of a tensor without elements the other dimensions may be any.
+  int64_t elements = std::ranges::count(tensor.dims, 0) > 0 ? 0 : 1;
+  for (const int64_t dim : tensor.dims) {
+    if (elements > 0 && elements > static_cast<int64_t>(data.size()) / dim) {
       return Damaged(absl::StrCat("impossible shape of ", name));
     }
-    tensor.dims.push_back(*dim);
-    elements *= *dim;
+    elements *= dim;
   }
   const auto& range = offsets->second.list_value();
   const auto begin = IndexOf(range.values(0), data.size());

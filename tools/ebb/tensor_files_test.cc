@@ -1,6 +1,8 @@
 #include "tools/ebb/tensor_files.h"
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -89,6 +91,18 @@ TEST(TensorFilesTest, RefusesHeadersThatCannotBe) {
                                "\"data_offsets\":[0,8]}}")
                               .message()),
               HasSubstr("only F32"));
+}
+
+// Bug: a dimension beside one of 0 could not be larger than all data.
+TEST(TensorFilesTest, ATensorWithoutElementsMayHaveAnyOtherDimensions) {
+  for (const std::vector<int64_t>& dims :
+       {std::vector<int64_t>{0, 13}, {13, 0}, {int64_t{1} << 40, 0, 7}}) {
+    TensorFile file;
+    file.tensors = {{"empty", dims, {}}};
+    const auto read = DecodeSafetensors(EncodeSafetensors(file));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->tensors[0].dims, dims);
+  }
 }
 
 TEST(TensorFilesTest, WritesNpyAsTheFormatSays) {
