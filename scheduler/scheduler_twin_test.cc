@@ -141,6 +141,30 @@ TEST_F(SchedulerTwinTest, ANewSchedulerWaitsForTheOneWithAllTheData) {
   EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
 }
 
+// Bug: it had something of each partition, of before the other's time.
+TEST_F(SchedulerTwinTest, ANewSchedulerWaitsForTheOneWithTheNewestData) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration known = Registration(1, 1);
+  JobRegistration older = known;
+  for (PartitionRegistration& one : older.partitions) {
+    one.serving = false;
+    one.term = one.stored_term = Term(job().state().generation.value() + 1);
+  }
+  Restart(std::map(stored_));
+  RegisterServer message;
+  message.server = kServer;
+  message.session = kTwin;
+  message.jobs = {older};
+  SchedulerActions actions;
+  core_->OnServer(kTwinLink, message, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_TRUE(Refused(kTwinLink).has_value());
+  ServerUp({known});
+  EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
+}
+
 // Bug: an empty process that came first to a scheduler without its store had
 // the place of the one with the data, which was refused.
 TEST_F(SchedulerTwinTest, AnEmptyProcessLeavesThePlaceToTheOneWithTheData) {

@@ -358,11 +358,15 @@ bool TrainingJob::LacksWhatItsIdHad(const RegisterServer& message,
   for (int32_t p = 0; p < placement_.size(); ++p) {
     const Ownership& one = placement_.at(PartitionId(p));
     if (one.owner != message.server || !one.kept) continue;
-    // It may not have stored it before it died, or since it got it.
-    const bool stored =
-        mine == nullptr || (state_.durable_term[p] != Term() &&
-                            state_.durable_term[p] >= state_.moved[p]);
-    if (stored && ClaimedOf(PartitionId(p), mine) == Term()) return true;
+    if (mine == nullptr) return true;
+    const Term claimed = ClaimedOf(PartitionId(p), mine);
+    // It may not have stored it before it died, or since it got it. What was
+    // durable before a rollback, a server that came back need not have; the
+    // terms of a generation are drawn after its own number.
+    const Term stored = state_.durable_term[p];
+    if (stored == Term() || stored < state_.moved[p]) continue;
+    const bool of_generation = stored.value() > state_.generation.value();
+    if (claimed == Term() || (of_generation && claimed < stored)) return true;
   }
   return false;
 }
