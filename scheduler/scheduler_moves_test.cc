@@ -533,6 +533,24 @@ TEST_F(SchedulerTakeoverTest, AnHeirThatComesBackWithoutTheFolderIsRefused) {
   EXPECT_THAT(Grants(), SizeIs(1));
 }
 
+// Bug: an heir that had owned a partition before went on from what it still had
+// of then, if the scheduler died before it said what it got (seed
+// 17952600025814).
+TEST_F(SchedulerTakeoverTest, WhatAnHeirServesOfAnEarlierTimeIsNoParent) {
+  LoseServer("ours");
+  JobRegistration earlier = Registration(1, 1);
+  for (PartitionRegistration& one : earlier.partitions) {
+    one.term = Term(job().state().generation.value() + 1);
+  }
+  Restart(stored_);
+  Up(kNewLink, kNewServer, kNewSession, "ours", {earlier});
+  ASSERT_THAT(Grants(), testing::Not(IsEmpty()));
+  ASSERT_THAT(Grants()[0].partitions, SizeIs(2));
+  for (const PartitionGrant& one : Grants()[0].partitions) {
+    EXPECT_EQ(one.parent, Term());
+  }
+}
+
 // What is known to be stored is what the owner of before stored.
 TEST_F(SchedulerTakeoverTest, ANewSchedulerDoesNotHoldUpAnHeirThatLoads) {
   LoseServer("ours");

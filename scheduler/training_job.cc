@@ -233,7 +233,11 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
         continue;
       }
       known.kept = true;
-      if (one.serving && one.term >= known.parent) known.parent = one.term;
+      // What it serves of before others had it is no parent of anything.
+      if (one.serving && one.term >= known.parent &&
+          one.term >= state_.moved[one.partition.value()]) {
+        known.parent = one.term;
+      }
       believed[one.partition.value()] =
           started_ && Believe(server, one, context);
     }
