@@ -545,8 +545,9 @@ TEST_F(SchedulerTakeoverTest, WhatAnHeirServesOfAnEarlierTimeIsNoParent) {
   Restart(stored_);
   Up(kNewLink, kNewServer, kNewSession, "ours", {earlier});
   ASSERT_THAT(Grants(), testing::Not(IsEmpty()));
-  ASSERT_THAT(Grants()[0].partitions, SizeIs(2));
-  for (const PartitionGrant& one : Grants()[0].partitions) {
+  const Grant grant = Grants()[0];
+  ASSERT_THAT(grant.partitions, SizeIs(2));
+  for (const PartitionGrant& one : grant.partitions) {
     EXPECT_EQ(one.parent, Term());
   }
 }
