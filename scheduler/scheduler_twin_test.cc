@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "scheduler/scheduler_fixture.h"
 
@@ -20,12 +22,14 @@ constexpr SessionId kTwin(150);
 class SchedulerTwinTest : public SchedulerFixture {
  protected:
   // What it is refused with; nullopt: it is not.
-  std::optional<RefuseServer> TwinUp(SessionId session = kTwin) {
+  std::optional<RefuseServer> TwinUp(SessionId session = kTwin,
+                                     std::vector<JobRegistration> jobs = {}) {
     RegisterServer message;
     message.server = kServer;
     message.session = session;
     message.address = "there:2";
     message.process_id = 77;
+    message.jobs = std::move(jobs);
     SchedulerActions actions;
     core_->OnServer(kTwinLink, message, now_, &actions);
     Do(std::move(actions));
@@ -37,6 +41,9 @@ class SchedulerTwinTest : public SchedulerFixture {
       if (refusal != nullptr && to_server_links_[i] == link) return *refusal;
     }
     return std::nullopt;
+  }
+  std::optional<RefuseServer> TwinHas(JobRegistration job) {
+    return TwinUp(kTwin, {std::move(job)});
   }
   // It has a process number by which a person finds it.
   void FirstUp() {
@@ -129,14 +136,7 @@ TEST_F(SchedulerTwinTest, ANewSchedulerWaitsForTheOneWithAllTheData) {
   Restart(std::map(stored_));
   JobRegistration less = known;
   less.partitions.pop_back();
-  RegisterServer message;
-  message.server = kServer;
-  message.session = kTwin;
-  message.jobs = {less};
-  SchedulerActions actions;
-  core_->OnServer(kTwinLink, message, now_, &actions);
-  Do(std::move(actions));
-  EXPECT_TRUE(Refused(kTwinLink).has_value());
+  EXPECT_TRUE(TwinHas(less).has_value());
   ServerUp({known});
   EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
 }
@@ -153,14 +153,7 @@ TEST_F(SchedulerTwinTest, ANewSchedulerWaitsForTheOneWithTheNewestData) {
     one.term = one.stored_term = Term(job().state().generation.value() + 1);
   }
   Restart(std::map(stored_));
-  RegisterServer message;
-  message.server = kServer;
-  message.session = kTwin;
-  message.jobs = {older};
-  SchedulerActions actions;
-  core_->OnServer(kTwinLink, message, now_, &actions);
-  Do(std::move(actions));
-  EXPECT_TRUE(Refused(kTwinLink).has_value());
+  EXPECT_TRUE(TwinHas(older).has_value());
   ServerUp({known});
   EXPECT_EQ(core_->cluster().servers.at(kServer).session, kServerSession);
 }
@@ -219,26 +212,21 @@ TEST_F(SchedulerTwinTest, WhoBeganAnewAndDiedBeforeItStoredThatIsNotRefused) {
   ASSERT_TRUE(core_->Rollback(job_, order, now_, &actions).ok());
   Do(std::move(actions));
   JobRegistration served = Registration(0, 0);
-  for (PartitionRegistration& one : served.partitions)
+  for (PartitionRegistration& one : served.partitions) {
     one.durable_marks.clear();
+  }
   FromServer(RegisterPartitions{kServerSession, served}, kServerSession);
   ServerGone();
   now_ += absl::Seconds(1);
   // The same machine, all of its disk: no version of this generation yet.
-  RegisterServer message;
-  message.server = kServer;
-  message.session = kTwin;
   JobRegistration known = served;
   for (PartitionRegistration& one : known.partitions) {
     one.serving = false;
     one.marks.clear();
     one.stored_term = Term();
   }
-  message.jobs = {known};
-  actions.clear();
-  core_->OnServer(kTwinLink, message, now_, &actions);
-  Do(std::move(actions));
-  EXPECT_FALSE(Refused(kTwinLink).has_value()) << Refused(kTwinLink)->reason;
+  const auto refusal = TwinHas(known);
+  EXPECT_FALSE(refusal.has_value()) << refusal->reason;
 }
 
 // As AnEmptyProcessLeavesThePlace..., but it knows the job's name only.
@@ -275,13 +263,7 @@ TEST_F(SchedulerTwinTest, AProcessThatHasNothingDoesNotEndALivingOne) {
   nothing.record = nullptr;
   Restart({});
   FirstUp();
-  RegisterServer message;
-  message.server = kServer;
-  message.session = kTwin;
-  message.jobs = {nothing};
-  SchedulerActions actions;
-  core_->OnServer(kTwinLink, message, now_, &actions);
-  Do(std::move(actions));
+  TwinHas(nothing);
   EXPECT_FALSE(Refused(kServerLink).has_value())
       << Refused(kServerLink)->reason;
 }
