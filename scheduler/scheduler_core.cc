@@ -357,10 +357,6 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
     pending_writes_.push_back({FormerKey(message.server), std::nullopt});
   }
   named_.insert(message.known_servers.begin(), message.known_servers.end());
-  // A scheduler without its store must hear of it before it owns anything.
-  if (!known && !gathering_) {
-    for (auto& [id, job] : jobs_) job->TellServers(context);
-  }
   std::map<JobId, const JobRegistration*> registered;
   for (const JobRegistration& registration : message.jobs) {
     if (!MayBelieve(registration, message.server, context)) continue;
@@ -372,6 +368,10 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
     }
   }
   TakeInNamed(context);
+  // A scheduler without its store must hear of it before it owns anything.
+  if (!known && !gathering_) {
+    for (auto& [id, job] : jobs_) job->TellServers(context);
+  }
   for (auto& [id, job] : jobs_) {
     const auto mine = registered.find(id);
     job->ServerRegistered(

@@ -215,7 +215,6 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
       registration != nullptr && AcceptGeneration(*registration, context);
   if (registration != nullptr) {
     for (const PartitionRegistration& one : registration->partitions) {
-      context->numbers->Met(one.term.value());
       if (one.partition.value() < 0 ||
           one.partition.value() >= placement_.size()) {
         continue;
