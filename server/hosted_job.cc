@@ -29,11 +29,10 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
       std::ranges::all_of(grant.partitions, [&](const PartitionGrant& one) {
         return Seen(one.partition, one.term);
       });
-  if (!TakeGeneration(grant.record, grant.generation, grant.rollback,
-                      late ? stored().known_servers : grant.known_servers,
-                      out)) {
+  if (!TakeGeneration(grant.record, grant.generation, grant.rollback, out)) {
     return;
   }
+  if (!late) KnowServers(grant.known_servers, out);
   if (!job_.EnsureResources(out)) return;
   checkpoints_.Begin(now);
   for (const PartitionGrant& one : grant.partitions) {
@@ -48,7 +47,6 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
 bool HostedJob::TakeGeneration(const JobRecordPtr& record,
                                Generation generation,
                                const RollbackRecord& rollback,
-                               const std::vector<ServerId>& known_servers,
                                ServerActions* out) {
   StoredJob& stored = job_.stored;
   if (generation < stored.generation) {
@@ -67,11 +65,15 @@ bool HostedJob::TakeGeneration(const JobRecordPtr& record,
     out->push_back(SaveJob{stored});
     pulls_.Release(out);
   }
-  if (known_servers != stored.known_servers) {
-    stored.known_servers = known_servers;
-    out->push_back(SaveJob{stored});
-  }
   return true;
+}
+
+void HostedJob::KnowServers(const std::vector<ServerId>& servers,
+                            ServerActions* out) {
+  StoredJob& stored = job_.stored;
+  if (servers == stored.known_servers) return;
+  stored.known_servers = servers;
+  out->push_back(SaveJob{stored});
 }
 
 bool HostedJob::Seen(PartitionId id, Term term) const {
@@ -252,14 +254,13 @@ void HostedJob::Fetch(uint64_t token, FetchRequest request,
 
 void HostedJob::TakeMove(const MoveIn& order, absl::Time now,
                          ServerActions* out) {
+  const bool late = Seen(order.partition, order.term);
   if (order.server != job_.options.id ||
       order.session != job_.options.session ||
-      !TakeGeneration(order.record, order.generation, order.rollback,
-                      Seen(order.partition, order.term) ? stored().known_servers
-                                                        : order.known_servers,
-                      out)) {
+      !TakeGeneration(order.record, order.generation, order.rollback, out)) {
     return;
   }
+  if (!late) KnowServers(order.known_servers, out);
   HostedPartition& hosted = job_.partitions[order.partition];
   if (order.term <= hosted.highest_seen) return;
   hosted.highest_seen = order.term;

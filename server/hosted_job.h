@@ -133,9 +133,9 @@ class HostedJob {
   // False: what names it is of an older generation, and the scheduler has been
   // told so: it adopts what is known here.
   bool TakeGeneration(const JobRecordPtr& record, Generation generation,
-                      const RollbackRecord& rollback,
-                      const std::vector<ServerId>& known_servers,
-                      ServerActions* out);
+                      const RollbackRecord& rollback, ServerActions* out);
+  // Whom a scheduler that lost its store must wait for.
+  void KnowServers(const std::vector<ServerId>& servers, ServerActions* out);
   // The term, or a later one, was granted or stored here.
   bool Seen(PartitionId id, Term term) const;
   void GrantOne(const PartitionGrant& grant, absl::Time now,

@@ -88,25 +88,28 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
       }
     }
   }
-  const auto here = [&](const PullSegmentRequest& segment) {
-    return job_.Values(segment.partition) != nullptr &&
-           job_.TermOf(segment.partition) == segment.term;
+  // Null: not here, or under another term.
+  const auto values_of = [&](const PullSegmentRequest& segment) {
+    return job_.TermOf(segment.partition) == segment.term
+               ? job_.Values(segment.partition)
+               : nullptr;
   };
   // A server that lost its last partition hears of no view or round any more:
   // who pulls from it must learn that, also while it waits for one.
-  const bool misplaced = !std::ranges::all_of(pull.segments, here);
+  const bool misplaced = std::ranges::find(pull.segments, nullptr, values_of) !=
+                         pull.segments.end();
   if (!open && !misplaced) return std::nullopt;
   PullReply reply = same(PullResult::kValues);
   for (size_t i = 0; i < pull.segments.size(); ++i) {
     PullSegment& segment = reply.segments[i];
     segment.term = job_.TermOf(segment.partition);
-    if (!here(pull.segments[i])) {
+    const Partition* values = values_of(pull.segments[i]);
+    if (values == nullptr) {
       segment.result = PullResult::kWrongPlacement;
       continue;
     }
-    const Partition& values = *job_.Values(segment.partition);
-    segment.updates = values.updates();
-    if (open && Fill(pull, values, &segment)) continue;
+    segment.updates = values->updates();
+    if (open && Fill(pull, *values, &segment)) continue;
     if (!misplaced) return std::nullopt;
     segment.result = PullResult::kWait;
   }
