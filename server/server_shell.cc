@@ -439,7 +439,7 @@ absl::StatusOr<Inventory> ServerShell::Stored(absl::Duration limit) {
   };
   const auto answer = std::make_shared<Answer>();
   storage_->Add(StorageThread::Look{[answer](CheckpointStore* store) {
-    auto inventory = store->List();
+    auto inventory = store->ListOwn();
     MutexLock lock(&answer->mu);
     answer->inventory.emplace(std::move(inventory));
     answer->there.SignalAll();

@@ -94,8 +94,8 @@ class ServerShell final : public rpc::PsHandler {
   // back recomputes it.
   absl::Status Drain(absl::Duration limit);
 
-  // What the store holds, as its own server knows it. Waits for the storage
-  // thread, at most `limit`: then Unavailable.
+  // What the server's own disk holds, as the server knows it. Waits for the
+  // storage thread, at most `limit`: then Unavailable.
   absl::StatusOr<Inventory> Stored(absl::Duration limit);
 
   // As ServerCore's, for so long.

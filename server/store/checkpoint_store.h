@@ -59,6 +59,10 @@ class CheckpointStore {
   // be read is left out and logged.
   virtual absl::StatusOr<Inventory> List() = 0;
 
+  // The same, without what only a place that servers share has: copies of what
+  // this server had once, and another may take over or delete at any time.
+  virtual absl::StatusOr<Inventory> ListOwn() { return List(); }
+
   // What can be loaded of this partition now, by whomever it was written: a
   // store that other servers share has their versions, too. Unknown partitions
   // have none. Errors: Unavailable or PermissionDenied when it cannot be read;

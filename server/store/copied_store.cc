@@ -61,6 +61,8 @@ absl::StatusOr<Inventory> CopiedStore::List() {
   return inventory;
 }
 
+absl::StatusOr<Inventory> CopiedStore::ListOwn() { return local_->List(); }
+
 absl::StatusOr<PartitionInventory> CopiedStore::ListPartition(
     JobId job, PartitionId partition) {
   EBB_ASSIGN_OR_RETURN(PartitionInventory inventory,

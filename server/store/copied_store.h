@@ -38,6 +38,8 @@ class CopiedStore final : public CheckpointStore {
   // Of both. Without the shared copies, while they cannot be read: who is
   // granted a partition asks again with ListPartition, which then fails.
   absl::StatusOr<Inventory> List() override;
+  // Of the server's own disk.
+  absl::StatusOr<Inventory> ListOwn() override;
   absl::StatusOr<PartitionInventory> ListPartition(
       JobId job, PartitionId partition) override;
   absl::Status SaveJob(const StoredJob& job) override;

@@ -210,6 +210,21 @@ TEST_F(CopiedStoreTest, AnEmptyOwnDiskIsFilledFromTheCopies) {
   EXPECT_THAT(local_.Versions(), ElementsAre(Key(0, 1, 0, 11)));
 }
 
+// What a move had refused, or made forgotten, was called damaged: its copy was
+// looked for on the own disk.
+TEST_F(CopiedStoreTest, WhatOnlyTheFolderHasIsNotOnTheOwnDisk) {
+  ASSERT_TRUE(store_->SaveJob(MakeJob(1, "job")).ok());
+  ASSERT_TRUE(store_->Write(Key(0), MakeCut(*pool_, 64, 1)).ok());
+  const VersionKey kept = Key(0, 1, 0, 11);
+  ASSERT_TRUE(store_->Write(kept, MakeCut(*pool_, 64, 1)).ok());
+  ASSERT_TRUE(store_->Forget(JobId(1), PartitionId(0), Key(0).term).ok());
+  const auto own = store_->ListOwn();
+  ASSERT_TRUE(own.ok());
+  EXPECT_EQ(own->jobs.size(), 1u);
+  EXPECT_THAT(own->versions, ElementsAre(kept));
+  EXPECT_THAT(VersionsIn(*store_), ElementsAre(Key(0), kept));
+}
+
 TEST_F(CopiedStoreTest, AnOwnDiskThatWasSetBackHasNoSayOfTheJob) {
   StoredJob job = MakeJob(1, "job");
   ASSERT_TRUE(store_->SaveJob(job).ok());

@@ -73,6 +73,41 @@ TEST(MovesTest, AJobIsPutOnFewerServersAndBack) {
   cluster.ExpectExact(record, job);
 }
 
+// What had moved away was in the shared folder still, and called damaged.
+TEST(MovesTest, WhatMovedAwayIsNotCalledDamaged) {
+  ProcessCluster cluster;
+  const std::string shared = cluster.state_folder(0) + "-shared";
+  std::filesystem::create_directory(shared);
+  cluster.scheduler().Start();
+  for (const int i : {0, 1}) {
+    cluster.ps(i).Start({"--shared-checkpoints", shared});
+  }
+  const JobId job = cluster.Submit(SmallJob());
+  const auto on = [&](size_t servers) {
+    return cluster.WaitFor(job, [&](const v1::JobStatus& status) {
+      return Owners(status).size() == servers && status.moving() == 0;
+    });
+  };
+  ASSERT_TRUE(on(2));
+  v1::ScaleJobRequest request;
+  request.set_job(job.value());
+  request.set_servers(1);
+  ASSERT_TRUE(cluster.Admin().ScaleJob(request, kCall).ok());
+  ASSERT_TRUE(on(1));
+
+  int64_t versions = 0;
+  for (const int i : {0, 1}) {
+    v1::VerifyVersionsRequest verify;
+    verify.set_job(job.value());
+    const auto verified = rpc::PsAdminClient(cluster.ps(i).address())
+                              .VerifyVersions(verify, kCall);
+    ASSERT_TRUE(verified.ok()) << verified.status();
+    EXPECT_EQ(verified->damaged_size(), 0) << verified->DebugString();
+    versions += verified->versions();
+  }
+  EXPECT_GT(versions, 0);
+}
+
 TEST(MovesTest, WhatAServerHadThatIsGoneForGoodIsTakenOver) {
   ProcessCluster cluster;
   const std::string shared = cluster.state_folder(0) + "-shared";
