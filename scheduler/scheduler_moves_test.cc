@@ -271,6 +271,30 @@ TEST_F(SchedulerMovesTest, ACancelledJobMovesNoMore) {
   EXPECT_EQ(At(PartitionId(0)).owner, kServer);
 }
 
+// Bug: the term that the source had seen was taken for its claim, so that the
+// same term of the owner's was none (seed 17952700032987).
+TEST_F(SchedulerMovesTest, TheSourceHasSeenTheTermOfTheOneThatHasIt) {
+  Ready();
+  const auto before = stored_;
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 1)});
+  JobRegistration ours = Registration(0, 0);
+  ours.partitions[0].serving = false;
+  ours.partitions[0].term = term;
+  ours.partitions[0].stored_term = Term();
+  Restart(before);
+  RegisterServer message;
+  message.server = kServer;
+  message.session = kServerSession;
+  message.jobs = {ours};
+  message.known_servers = {kServer, kNewServer};
+  Say(kServerLink, message);
+  Say(kServerLink, RegisterPartitions{kServerSession, ours});
+  Up(kNewLink, kNewServer, kNewSession, "", {Has(PartitionId(0), term, 1)});
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+}
+
 // Bug: it outlived the move, and was believed by the next scheduler though the
 // source had gone on long since.
 TEST_F(SchedulerMovesTest, TheCopyOfAMoveThatWasGivenUpIsNoClaim) {

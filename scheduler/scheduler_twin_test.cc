@@ -291,6 +291,22 @@ TEST_F(SchedulerTwinTest, WhatIsOfTheGenerationBeforeIsKeptForItToo) {
   EXPECT_TRUE(TwinUp().has_value());
 }
 
+// Bug: it was taken for a process without its data, since the scheduler's store
+// was of before the move.
+TEST_F(SchedulerTwinTest, WhoMovedAPartitionAwayDoesNotLackIt) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration known = Registration(1, 1);
+  PartitionRegistration& moved = known.partitions[0];
+  moved.term = Term(moved.term.value() + 100);  // Another's.
+  moved.serving = false;
+  moved.stored_term = Term();
+  Restart(std::map(stored_));
+  const auto refusal = TwinHas(known);
+  EXPECT_FALSE(refusal.has_value()) << refusal->reason;
+}
+
 // Bug: what a server had stored counted for nothing until it served it.
 TEST_F(SchedulerTwinTest, WhatAServerHasOnlyStoredIsKeptForItToo) {
   FirstUp();

@@ -321,11 +321,18 @@ const JobRegistration* Of(JobId job, const RegisterServer& message) {
 }
 
 // 0: nothing.
-Term ClaimedOf(PartitionId p, const JobRegistration* registration) {
-  if (registration == nullptr) return Term();
+// What a registration says of a partition; null: nothing.
+const PartitionRegistration* Of(PartitionId p,
+                                const JobRegistration* registration) {
+  if (registration == nullptr) return nullptr;
   const auto one = std::ranges::find(registration->partitions, p,
                                      &PartitionRegistration::partition);
-  return one == registration->partitions.end() ? Term() : ClaimedTerm(*one);
+  return one == registration->partitions.end() ? nullptr : &*one;
+}
+
+Term ClaimedOf(PartitionId p, const JobRegistration* registration) {
+  const PartitionRegistration* one = Of(p, registration);
+  return one == nullptr ? Term() : ClaimedTerm(*one);
 }
 
 }  // namespace
@@ -365,6 +372,9 @@ bool TrainingJob::LacksWhatItsIdHad(const RegisterServer& message,
     // terms of a generation are drawn after its own number.
     const Term stored = state_.durable_term[p];
     if (stored == Term() || stored < state_.moved[p]) continue;
+    // It moved away since, which an older store of the scheduler's forgot.
+    const PartitionRegistration* said = Of(PartitionId(p), mine);
+    if (said != nullptr && said->term > stored) continue;
     const bool of_generation = stored.value() > state_.generation.value();
     if (claimed == Term() || (of_generation && claimed < stored)) return true;
   }

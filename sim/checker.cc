@@ -282,13 +282,7 @@ void Checker::LookAt(const ServerNode& server) {
               *partition, *shadow.content);
       shadow.term = term;
       Serves(server, p, term);
-      // A scheduler that lost its store may not know who had it since, and
-      // goes on without whoever is away for too long.
-      const Counts& counts = world_->counts();
-      if (counts.of(Fault::kSchedulerStoreLost) == 0 &&
-          counts.of(Fault::kSchedulerStoreOlder) == 0) {
-        CheckFloor(server, p, *partition, term);
-      }
+      CheckFloor(server, p, *partition, term);
       continue;
     }
     if (shadow.Is(partition) && term == shadow.term) {

@@ -177,6 +177,7 @@ class Checker {
   void CheckValues(const ServerNode& server, const PullRequest& request,
                    const PullSegment& segment);
   void CheckGrant(const Grant& grant);
+  void BeginsToDecide(const SchedulerNode& scheduler);
   void CheckJob(const SchedulerNode& scheduler);
   void CheckCompletion(const scheduler::TrainingJob& job);
   void NoteLog(const std::string& text);

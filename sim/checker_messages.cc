@@ -429,6 +429,21 @@ void Checker::AfterSchedulerEvent(const scheduler::SchedulerActions& out) {
   CheckJob(world_->scheduler());
 }
 
+// Without its store it may not know what whoever is away had, and goes on with
+// what others had of before (docs/protocol.md, "Known and accepted").
+void Checker::BeginsToDecide(const SchedulerNode& scheduler) {
+  const Counts& counts = world_->counts();
+  const bool lost = counts.of(Fault::kSchedulerStoreLost) > 0 ||
+                    counts.of(Fault::kSchedulerStoreOlder) > 0;
+  const auto& known = scheduler.core()->cluster().servers;
+  const bool without = std::ranges::any_of(world_->servers(), [&](auto& one) {
+    const auto it = known.find(one->id());
+    return it == known.end() || !it->second.connected;
+  });
+  if (!lost || !without) return;
+  for (auto& floor : durable_floor_) std::ranges::fill(floor, 0);
+}
+
 void Checker::CheckJob(const SchedulerNode& scheduler) {
   const scheduler::TrainingJob* job = scheduler.job();
   if (scheduler_life_ != scheduler.life()) {
@@ -453,6 +468,7 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
         break;
       }
     }
+    BeginsToDecide(scheduler);
   }
   was_gathering_ = scheduler.core()->gathering();
   if (job == nullptr) return;
