@@ -54,6 +54,11 @@ bool Poison::Failed(const Failure& failure, Context* context) {
   return false;
 }
 
+void Poison::Acquit(int64_t ordinal) {
+  const auto it = state_->failures.find(ordinal);
+  if (it != state_->failures.end() && it->second > 0) --it->second;
+}
+
 void Poison::Succeeded(int64_t ordinal) {
   if (Quarantined(ordinal)) return;
   state_->failures.erase(ordinal);

@@ -151,6 +151,31 @@ TEST_F(SchedulerPoisonTest, AWorkerThatHangsBlamesOneItem) {
 }
 
 // Bug: as before, where the leases did not run out together.
+// Bug: on a machine that was overloaded the leases of all ran out again and
+// again, and the job was paused for an example that nothing was wrong with.
+TEST_F(SchedulerPoisonTest, NoItemIsBlamedWhileAllWorkersStall) {
+  Ready();
+  for (int i = 0; i < 5; ++i) {
+    WorkerUp(kWorkerLink, kWorker);
+    Tick(absl::Seconds(1));
+    WorkerUp(kOtherLink, kOther);
+    Tick(SchedulerOptions().lease_ttl - absl::Seconds(1));
+    Tick(absl::Seconds(1));
+  }
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_THAT(job().state().quarantined, IsEmpty());
+}
+
+TEST_F(SchedulerPoisonTest, AnItemThatHangsWorkersOneAfterAnotherIsBlamed) {
+  Ready();
+  for (int i = 0; i < 2; ++i) {
+    WorkerUp(i == 0 ? kWorkerLink : kOtherLink, i == 0 ? kWorker : kOther);
+    Tick(SchedulerOptions().lease_ttl);
+  }
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_THAT(job().state().reason, HasSubstr("worker w said nothing for"));
+}
+
 TEST_F(SchedulerPoisonTest, AWorkerThatHangsAndDiesBlamesOneItem) {
   Ready();
   WorkerUp(kWorkerLink, kWorker);

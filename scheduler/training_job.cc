@@ -18,6 +18,7 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
       leases_(record_->plan, marks_),
       backups_(options_, record_->plan, marks_, leases_),
       poison_(*record_, marks_, &leases_, &state_),
+      stalls_(options_.lease_ttl),
       rounds_(record_->plan),
       evaluator_(options_, *record_, state_, placement_) {
   state_.owners.resize(placement_.size(), Ownership::kNobody);
@@ -344,7 +345,7 @@ void TrainingJob::PartitionsRegistered(const ServerInfo& server,
     if (known.owner != server.id) {
       if (ClaimedTerm(one) != Term()) stale_[one.partition].insert(server.id);
     } else if (one.term > known.drawn) {
-      known.drawn = one.term;
+      // It has seen a later one; who was granted that may be yet to come.
       anew.push_back(one.partition);
       continue;
     }
@@ -556,11 +557,7 @@ std::vector<SessionId> TrainingJob::Tick(Context* context) {
       context->Log(absl::StrCat("job=", record_->name, " item=", ToString(item),
                                 " lease ran out"));
       if (first && leases_.HoldersOf(ordinal).empty()) {
-        LeaseFailed({.ordinal = ordinal,
-                     .position = marks_.HighestMark(item),
-                     .policy = plan().on_poison,
-                     .why = "its lease ran out"},
-                    context);
+        LeaseRanOut(ordinal, context->cluster->workers.at(worker), context);
       }
       IfIdle(worker, context);
     }

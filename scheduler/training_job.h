@@ -33,6 +33,7 @@
 #include "scheduler/poison.h"
 #include "scheduler/rounds.h"
 #include "scheduler/share_out.h"
+#include "scheduler/stalls.h"
 #include "scheduler/view.h"
 
 namespace ebb::scheduler {
@@ -260,6 +261,7 @@ class TrainingJob {
                      Context* context);
   void PauseIfNobodyCan(Context* context);
   void LeaseFailed(const Poison::Failure& failure, Context* context);
+  void LeaseRanOut(int64_t ordinal, const WorkerInfo& worker, Context* context);
   void FenceSkip(int64_t ordinal, Context* context);
   void SettleSkips(Context* context);
   // Nobody pauses it any more.
@@ -289,6 +291,7 @@ class TrainingJob {
   std::map<int64_t, int64_t> returned_at_;
   View view_;
   Poison poison_;
+  Stalls stalls_;
   Rounds rounds_;
   Evaluator evaluator_;
   Fallbacks fallbacks_;

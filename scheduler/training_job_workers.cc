@@ -384,6 +384,23 @@ void TrainingJob::LeaseFailed(const Poison::Failure& failure,
   if (poison_.Failed(failure, context)) FenceSkip(failure.ordinal, context);
 }
 
+void TrainingJob::LeaseRanOut(int64_t ordinal, const WorkerInfo& worker,
+                              Context* context) {
+  const auto verdict = stalls_.RanOut(worker.session, ordinal, context->now);
+  for (const int64_t other : verdict.acquitted) poison_.Acquit(other);
+  dirty_ |= !verdict.acquitted.empty();
+  if (!verdict.to_blame) return;
+  LeaseFailed(
+      {.ordinal = ordinal,
+       .position = marks_.HighestMark(plan().ItemAt(ordinal)),
+       .policy = plan().on_poison,
+       .why = absl::StrCat("its lease ran out, since worker ", worker.name,
+                           " said nothing for ",
+                           absl::FormatDuration(options_.lease_ttl),
+                           ": it hangs there, or its machine is overloaded")},
+      context);
+}
+
 // Pushes of before are refused by the new terms. Who may work on the item
 // still, since its lease ran out unheard, hears that it is lost before it hears
 // of them.

@@ -1,0 +1,43 @@
+// Leases that run out while others do, too: of a machine or a network that
+// stalls, not of an example that hangs whoever computes it.
+//
+// Thread-compatible.
+#ifndef EBB_SCHEDULER_STALLS_H_
+#define EBB_SCHEDULER_STALLS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+
+namespace ebb::scheduler {
+
+class Stalls {
+ public:
+  // Within `window` of each other they count as one stall.
+  explicit Stalls(absl::Duration window) : window_(window) {}
+
+  struct Verdict {
+    bool to_blame = true;            // Nothing else stalls, as far as is known.
+    std::vector<int64_t> acquitted;  // Items that were blamed shortly before.
+  };
+  // The lease of the item that `worker` worked on ran out. Only leases of other
+  // workers and other items are witnesses.
+  Verdict RanOut(SessionId worker, int64_t ordinal, absl::Time now);
+
+ private:
+  struct RunOut {
+    SessionId worker;
+    int64_t ordinal;
+    absl::Time at;
+    bool blamed;
+  };
+
+  absl::Duration window_;
+  std::vector<RunOut> recent_;  // Within the window: one or two of a worker.
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_STALLS_H_
