@@ -307,6 +307,28 @@ TEST_F(SchedulerTwinTest, WhoMovedAPartitionAwayDoesNotLackIt) {
   EXPECT_FALSE(refusal.has_value()) << refusal->reason;
 }
 
+// Bug: an older disk of its had the place of the one with the version that the
+// job was rolled back to.
+TEST_F(SchedulerTwinTest, AnOlderDiskLacksWhatTheJobWasRolledBackTo) {
+  FirstUp();
+  Submit();
+  Register(1, 1);
+  JobRegistration older = Registration(1, 1);
+  TrainingJob::RollbackOrder order;
+  order.generation = job().state().generation;
+  for (PartitionRegistration& one : older.partitions) {
+    order.record.versions.push_back(
+        {job_, order.generation, one.partition, one.term, 0});
+    one.serving = false;
+    one.stored_term = one.term = Term(one.term.value() - 1);
+  }
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Rollback(job_, order, now_, &actions).ok());
+  Do(std::move(actions));
+  ServerGone();
+  EXPECT_TRUE(TwinHas(older).has_value());
+}
+
 // Bug: what a server had stored counted for nothing until it served it.
 TEST_F(SchedulerTwinTest, WhatAServerHasOnlyStoredIsKeptForItToo) {
   FirstUp();

@@ -367,16 +367,20 @@ bool TrainingJob::LacksWhatItsIdHad(const RegisterServer& message,
     if (one.owner != message.server || !one.kept) continue;
     if (mine == nullptr) return true;
     const Term claimed = ClaimedOf(PartitionId(p), mine);
-    // It may not have stored it before it died, or since it got it. What was
-    // durable before a rollback, a server that came back need not have; the
-    // terms of a generation are drawn after its own number.
+    // It may not have stored it before it died, or since it got it. Of what was
+    // durable before a rollback, a server that came back needs only what that
+    // led to; the terms of a generation are drawn after its own number.
     const Term stored = state_.durable_term[p];
     if (stored == Term() || stored < state_.moved[p]) continue;
     // It moved away since, which an older store of the scheduler's forgot.
     const PartitionRegistration* said = Of(PartitionId(p), mine);
     if (said != nullptr && said->term > stored) continue;
     const bool of_generation = stored.value() > state_.generation.value();
-    if (claimed == Term() || (of_generation && claimed < stored)) return true;
+    const VersionKey* from = state_.rollback.Find(PartitionId(p));
+    const Term wanted = of_generation     ? stored
+                        : from != nullptr ? from->term
+                                          : Term();
+    if (claimed == Term() || claimed < wanted) return true;
   }
   return false;
 }

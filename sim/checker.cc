@@ -591,13 +591,20 @@ void Checker::TwinTookOver(const ServerNode& twin, const ServerNode* other,
                            bool met) {
   // What it has not forgotten yet is another's.
   const scheduler::TrainingJob* job = world_->scheduler().job();
+  // Nor does what is of before a rollback count, but what that led back to.
+  const auto counts = [&](const VersionKey& key, const ServerNode& server) {
+    const VersionKey* from = job->state().rollback.Find(key.partition);
+    return job->placement().at(key.partition).owner == server.id() &&
+           (key.generation >= job->state().generation ||
+            (from != nullptr &&
+             std::ranges::count(server.disk().Versions(), *from) > 0));
+  };
   const auto newest = [&](const ServerNode& server) {
     Term term;
     for (int32_t p = 0; p < plan().partitions; ++p) {
       const Stored& stored = stored_[server.place()][p];
       if (stored.marks.has_value() && *stored.marks != MarkSet(plan()) &&
-          (job == nullptr ||
-           job->placement().at(PartitionId(p)).owner == server.id())) {
+          (job == nullptr || counts(stored.key, server))) {
         term = std::max(term, stored.key.term);
       }
     }
