@@ -69,6 +69,10 @@ class PsAdminHandler {
                                       v1::VerifyVersionsResponse* response) = 0;
 };
 
+// For a command, which says itself what went wrong: gRPC logs nothing.
+// Before any client.
+void SilenceGrpc();
+
 // Asks a scheduler, and waits for the answer at most `deadline`. Thread-safe.
 // An address that cannot be reached is kUnavailable.
 class SchedulerAdminClient {

@@ -1,3 +1,4 @@
+#include <grpc/support/log.h>
 #include <grpcpp/client_context.h>
 
 #include <memory>
@@ -39,6 +40,10 @@ absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request,
 }
 
 }  // namespace
+
+void SilenceGrpc() {
+  gpr_set_log_function([](gpr_log_func_args*) {});
+}
 
 // --- Scheduler ---------------------------------------------------------------
 

@@ -299,7 +299,7 @@ TEST_F(RunTest, AnswersWhileItRuns) {
   run.Signal(SIGINT);
   EXPECT_EQ(Wait(&run), 130);
   EXPECT_EQ(Run({"status", "--scheduler", scheduler}, "status"), 1);
-  EXPECT_THAT(Output("status"), HasSubstr("no scheduler answers at"));
+  EXPECT_THAT(Output("status"), HasSubstr("no scheduler listens at"));
 }
 
 // Killing a process by hand, to see what happens, made an exact run fail.

@@ -14,6 +14,7 @@
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
 #include "tools/ebb/console.h"
+#include "tools/ebb/no_answer.h"
 
 namespace ebb::tools {
 
@@ -250,7 +251,7 @@ absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
     }
     silent.push_back({servers[i].server, servers[i].partitions,
                       absl::StrCat(servers[i].address, ": ",
-                                   answers[i].status().message())});
+                                   NoAnswerText(answers[i].status()))});
   }
   return AuditJob(plan, ledgers, silent);
 }

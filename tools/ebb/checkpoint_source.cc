@@ -23,6 +23,7 @@
 #include "server/store/rocksdb_store.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/jobs.h"
+#include "tools/ebb/no_answer.h"
 
 namespace ebb::tools {
 
@@ -158,7 +159,7 @@ class LiveSource final : public CheckpointSource {
       if (absl::IsUnavailable(asked) || absl::IsDeadlineExceeded(asked)) {
         silent_.push_back(
             {server.server, server.partitions,
-             absl::StrCat(server.address, ": ", asked.message())});
+             absl::StrCat(server.address, ": ", NoAnswerText(asked))});
         continue;
       }
       // NotFound: it has stored nothing yet.

@@ -11,6 +11,7 @@
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/jobs.h"
 #include "tools/ebb/local_run.h"
+#include "tools/ebb/no_answer.h"
 #include "tools/ebb/status_text.h"
 
 namespace ebb::tools {
@@ -39,7 +40,8 @@ int Submit(const Flags& flags) {
     answer = client.SubmitJob(request, kAdminDeadline);
   }
   if (!answer.ok()) {
-    return Report(WithAddress(answer.status(), flags.scheduler));
+    return Report(
+        WithAddress(answer.status(), flags.scheduler, Asked::kToChange));
   }
   if (flags.json) {
     Json json = Json::Object();
@@ -56,7 +58,8 @@ int Status(const Flags& flags) {
   rpc::SchedulerAdminClient client(flags.scheduler);
   const auto status = client.GetStatus({}, kAdminDeadline);
   if (!status.ok()) {
-    return Report(WithAddress(status.status(), flags.scheduler));
+    return Report(
+        WithAddress(status.status(), flags.scheduler, Asked::kToLook));
   }
   std::cout << (flags.json
                     ? StatusJson(*status, flags.scheduler).ToString()
@@ -72,7 +75,8 @@ int Explain(const Flags& flags) {
   request.set_job(job->record().id());
   const auto explanation = client.Explain(request, kAdminDeadline);
   if (!explanation.ok()) {
-    return Report(WithAddress(explanation.status(), flags.scheduler));
+    return Report(
+        WithAddress(explanation.status(), flags.scheduler, Asked::kToLook));
   }
   const v1::JobState state = job->summary().state();
   std::cout << (flags.json ? ExplainJson(*explanation, state).ToString()
@@ -93,7 +97,8 @@ int Resume(const Flags& flags) {
   ask.set_job(job->record().id());
   const auto status = client.GetStatus(ask, kAdminDeadline);
   if (!status.ok()) {
-    return Report(WithAddress(status.status(), flags.scheduler));
+    return Report(
+        WithAddress(status.status(), flags.scheduler, Asked::kToLook));
   }
   const bool quarantined =
       !status->jobs().empty() && !status->jobs(0).quarantined().empty();
@@ -102,7 +107,8 @@ int Resume(const Flags& flags) {
     request.set_job(job->record().id());
     const auto resumed = client.ResumeJob(request, kAdminDeadline);
     if (!resumed.ok()) {
-      return Report(WithAddress(resumed.status(), flags.scheduler));
+      return Report(
+          WithAddress(resumed.status(), flags.scheduler, Asked::kToChange));
     }
     std::cout << job->record().name() << " (job " << job->record().id()
               << (quarantined ? ") is paused by no operator any more\n"
@@ -119,7 +125,10 @@ int Resume(const Flags& flags) {
     request.set_decision(flags.skip ? v1::ResolveItemRequest::DECISION_SKIP
                                     : v1::ResolveItemRequest::DECISION_RETRY);
     const auto resolved = client.ResolveItem(request, kAdminDeadline);
-    if (!resolved.ok()) return Report(resolved.status());
+    if (!resolved.ok()) {
+      return Report(
+          WithAddress(resolved.status(), flags.scheduler, Asked::kToChange));
+    }
     std::cout
         << "item " << ItemName(bad.item().epoch(), bad.item().shard())
         << (flags.skip
@@ -133,14 +142,25 @@ int Pause(const Flags& flags) {
   const auto job = FindJob(flags.scheduler, flags.job);
   if (!job.ok()) return Report(job.status());
   rpc::SchedulerAdminClient client(flags.scheduler);
+  v1::GetStatusRequest ask;
+  ask.set_job(job->record().id());
+  const auto status = client.GetStatus(ask, kAdminDeadline);
+  if (!status.ok()) {
+    return Report(
+        WithAddress(status.status(), flags.scheduler, Asked::kToLook));
+  }
+  const bool already =
+      !status->jobs().empty() && status->jobs(0).paused_by_operator();
   v1::PauseJobRequest request;
   request.set_job(job->record().id());
   const auto paused = client.PauseJob(request, kAdminDeadline);
   if (!paused.ok()) {
-    return Report(WithAddress(paused.status(), flags.scheduler));
+    return Report(
+        WithAddress(paused.status(), flags.scheduler, Asked::kToChange));
   }
   std::cout << job->record().name() << " (job " << job->record().id()
-            << ") is paused: its workers are free for other jobs, and the "
+            << (already ? ") is paused already" : ") is paused")
+            << ": its workers are free for other jobs, and the "
                "servers keep it. `ebb resume "
             << job->record().id() << "` lets it go on.\n";
   return kExitGood;
@@ -155,10 +175,11 @@ std::string ServersText(int32_t servers) {
   return servers == 0 ? "all servers" : Count(servers, "server");
 }
 
-std::string LocalLimit(int32_t wished, int most) {
-  return wished <= most ? ""
-                        : absl::StrCat("; on one machine `ebb run` starts ",
-                                       most, " of them at most");
+std::string LocalLimit(int32_t wished, int most, absl::string_view more) {
+  return wished <= most
+             ? ""
+             : absl::StrCat("; `ebb run` on a machine as this one starts ",
+                            most, " of them at most", more);
 }
 
 int Scale(const Flags& flags) {
@@ -175,20 +196,23 @@ int Scale(const Flags& flags) {
   if (flags.servers) request.set_servers(*flags.servers);
   const auto scaled = client.ScaleJob(request, kAdminDeadline);
   if (!scaled.ok()) {
-    return Report(WithAddress(scaled.status(), flags.scheduler));
+    return Report(
+        WithAddress(scaled.status(), flags.scheduler, Asked::kToChange));
   }
   const std::string name =
       absl::StrCat(job->record().name(), " (job ", job->record().id(), ")");
   if (flags.workers) {
     std::cout << name << " takes " << WorkersText(*flags.workers)
               << " at most, before " << WorkersText(scaled->workers_before())
-              << LocalLimit(*flags.workers, kMostWorkers) << "\n";
+              << LocalLimit(*flags.workers, MostWorkersOfScale(0),
+                            ", or its --workers")
+              << "\n";
   }
   if (flags.servers) {
     std::cout << name << " lies on " << ServersText(*flags.servers)
               << " at most, before " << ServersText(scaled->servers_before())
               << "; its partitions move one after another"
-              << LocalLimit(*flags.servers, kMostServers) << "\n";
+              << LocalLimit(*flags.servers, kMostServers, "") << "\n";
   }
   return kExitGood;
 }
@@ -201,7 +225,8 @@ int Cancel(const Flags& flags) {
   request.set_job(job->record().id());
   const auto cancelled = client.CancelJob(request, kAdminDeadline);
   if (!cancelled.ok()) {
-    return Report(WithAddress(cancelled.status(), flags.scheduler));
+    return Report(
+        WithAddress(cancelled.status(), flags.scheduler, Asked::kToChange));
   }
   const std::string& name = job->record().name();
   std::cout << name << " (job " << job->record().id()

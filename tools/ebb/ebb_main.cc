@@ -1,8 +1,10 @@
 // ebb: the command that people use.
+#include <cstdlib>
 #include <iostream>
 
 #include "CLI/CLI.hpp"
 #include "common/flag_mistake.h"
+#include "common/rpc/admin.h"
 #include "glog/logging.h"
 #include "tools/ebb/command.h"
 
@@ -11,6 +13,7 @@ int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
   FLAGS_minloglevel = google::GLOG_ERROR;
   google::InitGoogleLogging(argv[0]);
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) ebb::rpc::SilenceGrpc();
   CLI::App app("ebb: trains models on machines that may go away.", "ebb");
   app.set_version_flag("--version", EBB_VERSION);
   app.require_subcommand(1);

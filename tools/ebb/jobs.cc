@@ -8,21 +8,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "tools/ebb/no_answer.h"
 
 namespace ebb::tools {
-
-absl::Status WithAddress(const absl::Status& status,
-                         const std::string& scheduler) {
-  if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
-    return status;
-  }
-  return absl::Status(
-      status.code(),
-      absl::StrCat("no scheduler answers at ", scheduler, " (",
-                   status.message(),
-                   "). Is it up? Another is named by --scheduler HOST:PORT or "
-                   "EBB_SCHEDULER."));
-}
 
 absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
                                            const std::string& job) {
@@ -45,7 +33,7 @@ absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
   auto answer = client.GetJob(request, kAdminDeadline);
   if (!absl::IsNotFound(answer.status())) {
     if (answer.ok()) return answer;
-    return WithAddress(answer.status(), scheduler);
+    return WithAddress(answer.status(), scheduler, Asked::kToLook);
   }
   std::vector<std::string> names;
   const auto jobs = client.ListJobs({}, kAdminDeadline);

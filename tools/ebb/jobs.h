@@ -19,11 +19,6 @@ inline constexpr absl::Duration kAdminDeadline = absl::Seconds(5);
 absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
                                            const std::string& job);
 
-// The status with the scheduler's address and the next step added, when it
-// could not be reached.
-absl::Status WithAddress(const absl::Status& status,
-                         const std::string& scheduler);
-
 }  // namespace ebb::tools
 
 #endif  // EBB_TOOLS_EBB_JOBS_H_

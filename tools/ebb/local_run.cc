@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <memory>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -62,7 +63,8 @@ class LocalRun {
       : options_(options),
         prepared_(std::move(prepared)),
         facts_(facts),
-        scale_({facts.servers, facts.workers}, {kMostServers, kMostWorkers},
+        scale_({facts.servers, facts.workers},
+               {kMostServers, MostWorkersOfScale(facts.workers)},
                !(options.resume && options.workers)),
         folder_(std::move(folder)),
         signals_(std::move(signals)),
@@ -623,6 +625,12 @@ absl::StatusOr<RunReport> PointToReport(const RunOptions& options,
 }
 
 }  // namespace
+
+int MostWorkersOfScale(int started) {
+  constexpr int kPerCore = 8;
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::min(kMostWorkers, std::max({16, kPerCore * cores, started}));
+}
 
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   const absl::Time started = absl::Now();

@@ -20,6 +20,10 @@ namespace ebb::tools {
 inline constexpr int kMostServers = 64;
 inline constexpr int kMostWorkers = 256;
 
+// Workers that a run which began with `started` starts when its job is scaled:
+// 8 for each core of this machine and at least 16, or so many as it began with.
+int MostWorkersOfScale(int started);
+
 struct RunOptions {
   JobChoice job;
   // Processes. Absent: 2 servers and 3 workers, or what a resumed run had.

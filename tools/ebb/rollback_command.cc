@@ -15,6 +15,7 @@
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/jobs.h"
+#include "tools/ebb/no_answer.h"
 #include "tools/ebb/when.h"
 
 namespace ebb::tools {
@@ -138,7 +139,10 @@ int Rollback(const Flags& flags) {
   if (!request.ok()) return Report(request.status());
   rpc::SchedulerAdminClient client(flags.scheduler);
   const auto done = client.RollbackJob(*request, kAdminDeadline);
-  if (!done.ok()) return Report(WithAddress(done.status(), flags.scheduler));
+  if (!done.ok()) {
+    return Report(
+        WithAddress(done.status(), flags.scheduler, Asked::kToChange));
+  }
   if (flags.json) {
     Json json = Json::Object();
     json["job"] = job->record().id();

@@ -48,12 +48,13 @@ std::string ScalePlan::Why(bool servers) const {
 }
 
 int ScalePlan::AtMost(const char* role, int wished, int most,
+                      absl::string_view more,
                       std::vector<ScaleStep>* steps) const {
   if (wished > most) {
     ScaleStep& step = steps->emplace_back();
     step.text = absl::StrCat("the job is scaled to ", Count(wished, role),
-                             ", but a run on one machine has ", most,
-                             " at most: so many run");
+                             ", but `ebb run` starts ", most,
+                             " at most on this machine", more, ": so many run");
   }
   return std::min(wished, most);
 }
@@ -64,15 +65,15 @@ void ScalePlan::Wish(const v1::JobStatus& job, std::vector<ScaleStep>* steps) {
   const int32_t servers = job.max_servers() > 0 ? job.max_servers() : -1;
   const bool before = std::exchange(first_, false) && !follow_before_;
   if (std::exchange(workers_said_, workers) != workers && !before) {
-    wished_.workers = workers < 0
-                          ? size_.workers
-                          : AtMost("worker", workers, most_.workers, steps);
+    wished_.workers = workers < 0 ? size_.workers
+                                  : AtMost("worker", workers, most_.workers,
+                                           " (more with its --workers)", steps);
   }
   if (std::exchange(servers_said_, servers) != servers) {
     in_vain_ = 0;
     wished_.servers = servers < 0
                           ? size().servers
-                          : AtMost("server", servers, most_.servers, steps);
+                          : AtMost("server", servers, most_.servers, "", steps);
   }
 }
 

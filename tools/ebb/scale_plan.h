@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
 #include "ebb/v1/scheduler.pb.h"
 
 namespace ebb::tools {
@@ -62,7 +63,7 @@ class ScalePlan {
 
  private:
   void Wish(const v1::JobStatus& job, std::vector<ScaleStep>* steps);
-  int AtMost(const char* role, int wished, int most,
+  int AtMost(const char* role, int wished, int most, absl::string_view more,
              std::vector<ScaleStep>* steps) const;
   void ScaleWorkers(const v1::GetStatusResponse& status,
                     std::vector<ScaleStep>* steps);

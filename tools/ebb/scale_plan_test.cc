@@ -159,8 +159,8 @@ TEST_F(ScalePlanTest, NoMoreThanOneMachineHas) {
   const std::vector<ScaleStep> steps = small.Next(status_, &Process);
   ASSERT_EQ(steps.size(), 3);
   EXPECT_EQ(steps[0].text,
-            "the job is scaled to 1,000 workers, but a run on one machine has "
-            "4 at most: so many run");
+            "the job is scaled to 1,000 workers, but `ebb run` starts 4 at "
+            "most on this machine (more with its --workers): so many run");
   EXPECT_THAT(steps[1].text, HasSubstr("3 servers"));
   EXPECT_EQ(steps[2].daemon, "worker-3");
   EXPECT_THAT(small.Next(status_, &Process), IsEmpty());  // Said once.

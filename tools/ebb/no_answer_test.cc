@@ -1,0 +1,68 @@
+#include "tools/ebb/no_answer.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// As gRPC 1.51 says it.
+const absl::Status kRefused = absl::UnavailableError("Connection refused");
+const absl::Status kNoGreeting = absl::UnavailableError(
+    "connection attempt timed out before receiving SETTINGS frame");
+const absl::Status kNoHandshake =
+    absl::UnavailableError("tcp handshaker shutdown");
+const absl::Status kLate = absl::DeadlineExceededError("Deadline Exceeded");
+const absl::Status kStopped =
+    absl::UnavailableError("keepalive watchdog timeout");
+const absl::Status kClosed = absl::UnavailableError("Socket closed");
+
+std::string Told(const absl::Status& status, Asked asked = Asked::kToChange) {
+  return std::string(WithAddress(status, "here:7000", asked).message());
+}
+
+TEST(NoAnswerTest, WhereNobodyIsNothingWasDone) {
+  EXPECT_EQ(Told(kRefused),
+            "no scheduler listens at here:7000 (Connection refused). Is it up? "
+            "Another is named by --scheduler HOST:PORT or EBB_SCHEDULER.");
+}
+
+// `ebb scale` said that no scheduler answers, and it had done what was asked.
+TEST(NoAnswerTest, WhatWasAskedOfABusySchedulerMayHaveBeenDone) {
+  for (const absl::Status& status : {kLate, kStopped, kClosed}) {
+    EXPECT_THAT(Told(status),
+                AllOf(HasSubstr("the scheduler at here:7000"),
+                      HasSubstr("It may have done what was asked"),
+                      HasSubstr("look with `ebb status`")));
+    EXPECT_THAT(Told(status, Asked::kToLook),
+                AllOf(HasSubstr("Try again."), Not(HasSubstr("may have"))));
+  }
+  EXPECT_THAT(Told(kLate), HasSubstr("did not answer in time"));
+  EXPECT_THAT(Told(kStopped), HasSubstr("did not answer in time"));
+  EXPECT_THAT(Told(kClosed), HasSubstr("broke before its answer"));
+}
+
+TEST(NoAnswerTest, NobodyIsToldOfHandshakes) {
+  for (const absl::Status& status : {kNoGreeting, kNoHandshake}) {
+    EXPECT_THAT(Told(status),
+                AllOf(HasSubstr("something listens at here:7000"),
+                      HasSubstr("Nothing was asked of it yet"),
+                      Not(HasSubstr("handshaker")), Not(HasSubstr("frame"))));
+    EXPECT_EQ(NoAnswerText(status), "it did not answer in time");
+  }
+  EXPECT_EQ(NoAnswerText(kLate), "it did not answer in time");
+  EXPECT_EQ(NoAnswerText(kClosed), "the connection broke");
+  EXPECT_EQ(NoAnswerText(kRefused), "Connection refused");
+}
+
+TEST(NoAnswerTest, AnswersStayAsTheyAre) {
+  const absl::Status no = absl::NotFoundError("there is no job 4");
+  EXPECT_EQ(WithAddress(no, "here:7000", Asked::kToChange), no);
+}
+
+}  // namespace
+}  // namespace ebb::tools
