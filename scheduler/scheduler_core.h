@@ -130,6 +130,9 @@ class SchedulerCore {
   ServerInfo* ServerOf(LinkId link);
   WorkerInfo* WorkerOf(LinkId link);
   TrainingJob* Find(JobId job);
+  void MaybeStart(Context* context);
+
+  // --- Which process is which server: scheduler_core_admission.cc ------------
   // Whether the process may be this server; tells the one that may not.
   bool MayRegister(LinkId link, const RegisterServer& message,
                    Context* context);
@@ -140,12 +143,11 @@ class SchedulerCore {
   bool HasItsFolder(LinkId link, const RegisterServer& message,
                     Context* context);
   bool LacksWhatItsIdHad(const RegisterServer& message) const;
+
+  // --- What servers say: scheduler_core_servers.cc ---------------------------
   bool MayBelieve(const JobRegistration& registration, ServerId server,
                   Context* context) const;
-  void WarnOfNamesake(const RegisterWorker& message, Context* context) const;
   void AdoptJob(const JobRegistration& registration, Context* context);
-  void MaybeStart(Context* context);
-  void SettleClaims(WorkerInfo* worker, Context* context);
   void LoseServer(ServerInfo* server, Context* context);
   // Tells servers that are leaving when nothing more is taken from them.
   void SettleLeaving(Context* context);
@@ -153,8 +155,13 @@ class SchedulerCore {
   void TakeInNamed(Context* context);
   void ForgetServer(ServerId server, Context* context);
   void ForgetGone(Context* context);
+
+  // --- What workers say: scheduler_core_workers.cc ---------------------------
+  void WarnOfNamesake(const RegisterWorker& message, Context* context) const;
+  void SettleClaims(WorkerInfo* worker, Context* context);
   void LoseWorker(SessionId session, Context* context);
-  // --- Who works for whom: scheduler_workers.cc ------------------------------
+
+  // --- Who works for whom: scheduler_core_sharing.cc -------------------------
   // A worker that shows what it does for a job, and belongs to none.
   void MaybeKeep(WorkerInfo* worker, JobId job);
   // It may be able to do more or less than before.
@@ -165,6 +172,7 @@ class SchedulerCore {
   void ShareWorkers(Context* context);
   void OfferEvaluations(Context* context);
   void OfferWork(Context* context);
+
   // After every event: offers work, and puts whatever must be durable before
   // the event's other actions in front of them.
   void Finish(Context* context, size_t first_action);

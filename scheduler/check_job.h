@@ -1,0 +1,23 @@
+// Whether a job that an operator submits, or a server knows, may be taken in.
+#ifndef EBB_SCHEDULER_CHECK_JOB_H_
+#define EBB_SCHEDULER_CHECK_JOB_H_
+
+#include "absl/status/status.h"
+#include "common/protocol/messages.h"
+
+namespace ebb::scheduler {
+
+// InvalidArgument: it contradicts itself, or is too large to be kept.
+absl::Status CheckPlan(const JobRecord& record);
+
+// What a server says of a job is its word against the scheduler's memory: a
+// number that cannot have been drawn (DataLoss), or a job that could not have
+// been submitted (InvalidArgument), is not taken over from it.
+absl::Status CheckRegistration(const JobRegistration& registration);
+
+// It has something of a job that it could go on from.
+bool HasData(const RegisterServer& message);
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_CHECK_JOB_H_

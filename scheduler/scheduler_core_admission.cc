@@ -1,0 +1,133 @@
+// Which process may be the server that it says it is; see scheduler_core.h.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+#include "scheduler/check_job.h"
+#include "scheduler/scheduler_core.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+std::string ProcessAt(int64_t id, const std::string& address) {
+  return absl::StrCat("process ", id, " at ", address);
+}
+
+}  // namespace
+
+// One id is one process: two would take the partitions from each other. A
+// living one keeps its place; a process that died and came back before its
+// broken connection was noticed has to wait for that, or for the silence.
+bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
+                                Context* context) {
+  const auto it = cluster_.servers.find(message.server);
+  if (it == cluster_.servers.end() || it->second.session == message.session ||
+      EBB_PLANTED(second_process_is_let_in)) {
+    return true;
+  }
+  ServerInfo& server = it->second;
+  if (!server.connected) return MayReplace(link, message, &server, context);
+  const bool owns = std::ranges::any_of(jobs_, [&](const auto& job) {
+    return job.second->Owned(message.server) > 0;
+  });
+  if (server.empty && !owns && HasData(message)) {
+    // A scheduler without its store could not know whose the place is.
+    const std::string why = absl::StrCat(
+        ProcessAt(message.process_id, message.address),
+        " has the data of server ", message.server.value(),
+        ", and this process has nothing; only one process may have its id");
+    context->ToServer(server, RefuseServer{true, why});
+    context->Log(absl::StrCat("server=", message.server.value(), ": ", why));
+    return true;
+  }
+  const absl::Duration silent = context->now - server.last_heard;
+  const std::string here = ProcessAt(server.process_id, server.address);
+  const std::string other = ProcessAt(message.process_id, message.address);
+  const std::string name = absl::StrCat("server ", message.server.value());
+  server.challenged_at = std::min(server.challenged_at, context->now);
+  if (silent >= options_.server_ttl &&
+      context->now - server.challenged_at >= options_.last_word) {
+    context->ToServer(
+        server,
+        RefuseServer{true, absl::StrCat(other, " has taken the place of ", name,
+                                        ", which said nothing for ",
+                                        absl::FormatDuration(silent),
+                                        "; only one process may have its id")});
+    context->Log(absl::StrCat(
+        "server=", message.server.value(), ": ", here, " said nothing for ",
+        absl::FormatDuration(silent), "; ", other, " takes its place"));
+    return true;
+  }
+  server.refused_at = context->now;
+  server.refusal = absl::StrCat(other, " has its id, too, and is refused");
+  Refuse(link, message, &server,
+         absl::StrCat(" is ", here, "; ", server.refusal,
+                      ": stop one of the two, or start it with another --id"),
+         absl::StrCat(name, " is there already: ", here,
+                      ". Stop one of the two, or start this one with another "
+                      "--id and --state-dir"),
+         context);
+  return false;
+}
+
+// A broken connection is no dead server. For as long as a living one may take
+// to come back, its place is not for a process that has nothing of it: what
+// that would begin anew outranks what the other has stored.
+bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
+                               ServerInfo* server, Context* context) {
+  const absl::Time free_at =
+      std::max(server->since, started_) + options_.server_ttl;
+  if (context->now >= free_at || !LacksWhatItsIdHad(message)) return true;
+  Refuse(link, message, server,
+         absl::StrCat(" is away, and ",
+                      ProcessAt(message.process_id, message.address),
+                      " has its id but not its data; it is taken in ",
+                      absl::FormatDuration(free_at - context->now),
+                      " unless the other is back"),
+         absl::StrCat("server ", message.server.value(),
+                      " had partitions of which this process has nothing, and "
+                      "may only have lost its connection; if its storage was "
+                      "lost, wait for ",
+                      absl::FormatDuration(options_.server_ttl)),
+         context);
+  return false;
+}
+
+// Without it, it would begin anew what others can go on from.
+bool SchedulerCore::HasItsFolder(LinkId link, const RegisterServer& message,
+                                 Context* context) {
+  if (EBB_PLANTED(server_without_its_folder_is_let_in)) return true;
+  for (const auto& [id, job] : jobs_) {
+    const std::string lacks = job->LacksFolder(message);
+    if (lacks.empty()) continue;
+    Refuse(link, message, &cluster_.servers[message.server],
+           absl::StrCat(" is refused: ", lacks),
+           absl::StrCat(lacks,
+                        "; start it with them, or wait until others "
+                        "that have them take over what it owns"),
+           context);
+    return false;
+  }
+  return true;
+}
+
+// Said in the log once for each process, which comes again and again.
+void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
+                           ServerInfo* server, absl::string_view log,
+                           std::string reason, Context* context) {
+  if (std::exchange(server->refused, message.session) != message.session) {
+    context->Log(absl::StrCat("server=", message.server.value(), log));
+  }
+  context->out->push_back(
+      SendServer{link, RefuseServer{false, std::move(reason)}});
+}
+
+bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
+  return std::ranges::any_of(jobs_, [&](const auto& job) {
+    return job.second->LacksWhatItsIdHad(message, gathering_);
+  });
+}
+
+}  // namespace ebb::scheduler

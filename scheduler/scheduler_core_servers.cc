@@ -1,0 +1,305 @@
+// What servers say, and which of them are remembered; see scheduler_core.h.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/plant.h"
+#include "common/protocol/plan_codec.h"
+#include "scheduler/check_job.h"
+#include "scheduler/scheduler_core.h"
+#include "scheduler/store_keys.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+// Of those that left or were given up.
+constexpr size_t kMostFormer = 1024;
+
+}  // namespace
+
+void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
+                           Context* context) {
+  if (!MayRegister(link, message, context) ||
+      !HasItsFolder(link, message, context)) {
+    return;
+  }
+  ServerInfo& server = cluster_.servers[message.server];
+  if (server.connected && server.session == message.session &&
+      link < server.link) {
+    return;  // Said before it connected anew, and heard only now.
+  }
+  const bool known = server.id == message.server && server.session.value() != 0;
+  if (server.connected) {
+    // A newer life, or a newer connection of the same: it replaces the old.
+    server_links_.erase(server.link);
+    LoseServer(&server, context);
+  }
+  if (!known || message.session != server.session) {
+    context->Log(absl::StrCat("server=", message.server.value(), " is ",
+                              known ? "back" : "up", " at ", message.address,
+                              " pid=", message.process_id));
+    pending_writes_.push_back(
+        {ServerKey(message.server), message.shared_folder});
+  }
+  server.id = message.server;
+  if (message.session != server.session) server.reports.clear();
+  server.session = message.session;
+  server.address = message.address;
+  server.process_id = message.process_id;
+  server.link = link;
+  server.connected = true;
+  server.shared_folder = message.shared_folder;
+  server.empty = !HasData(message);
+  server.leaving = message.leaving;
+  server.told_to_leave = false;
+  server.since = context->now;
+  server.Heard(context->now);
+  server_links_[link] = message.server;
+  if (former_.erase(message.server) > 0) {
+    pending_writes_.push_back({FormerKey(message.server), std::nullopt});
+  }
+  named_.insert(message.known_servers.begin(), message.known_servers.end());
+  std::map<JobId, const JobRegistration*> registered;
+  for (const JobRegistration& registration : message.jobs) {
+    if (!MayBelieve(registration, message.server, context)) continue;
+    const JobId job = registration.record->id;
+    registered[job] = &registration;
+    if (Find(job) == nullptr) AdoptJob(registration, context);
+    for (const PartitionRegistration& one : registration.partitions) {
+      numbers_.Met(std::max(one.term, one.stored_term).value());
+    }
+  }
+  TakeInNamed(context);
+  // A scheduler without its store must hear of it before it owns anything.
+  if (!known && !gathering_) {
+    for (auto& [id, job] : jobs_) job->TellServers(context);
+  }
+  for (auto& [id, job] : jobs_) {
+    const auto mine = registered.find(id);
+    job->ServerRegistered(
+        server, mine == registered.end() ? nullptr : mine->second, context);
+  }
+  MaybeStart(context);
+}
+
+bool SchedulerCore::MayBelieve(const JobRegistration& registration,
+                               ServerId server, Context* context) const {
+  const absl::Status verdict = CheckRegistration(registration);
+  if (verdict.ok()) return true;
+  if (registration.record != nullptr) {
+    context->Log(absl::StrCat(
+        "job=", registration.record->name, " server=", server.value(),
+        ": what it says of the job is left alone: ", verdict.message()));
+  }
+  return false;
+}
+
+// The store was lost or is an older copy: the server remembers the job.
+void SchedulerCore::AdoptJob(const JobRegistration& registration,
+                             Context* context) {
+  const JobId id = registration.record->id;
+  context->numbers->Met(id.value());
+  context->numbers->Met(registration.generation.value());
+  JobState state;
+  state.generation = registration.generation;
+  state.rollback = registration.rollback;
+  context->Log(absl::StrCat("job=", registration.record->name,
+                            " is not in the store; a server remembers it"));
+  pending_writes_.push_back(
+      {JobKey(id, "record"), EncodeJobRecord(*registration.record)});
+  jobs_[id] = std::make_unique<TrainingJob>(options_, registration.record,
+                                            std::move(state));
+  adopted_at_ = context->now;
+  // Who it names may have what this server has not.
+  if (!gathering_) late_[id] = context->now + options_.takeover_after;
+}
+
+void SchedulerCore::Handle(LinkId link, const RegisterPartitions& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr || message.session != server->session ||
+      !MayBelieve(message.job, server->id, context)) {
+    return;
+  }
+  context->numbers->Met(message.job.generation.value());
+  if (TrainingJob* job = Find(message.job.record->id)) {
+    job->PartitionsRegistered(*server, message.job, context);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const MarkReport& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server != nullptr && job != nullptr) {
+    job->Marks(*server, message, context);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const ViewRequest& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server != nullptr && job != nullptr) job->SendView(*server, context);
+}
+
+void SchedulerCore::Handle(LinkId link, const SnapshotReply& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server != nullptr && job != nullptr) {
+    job->SnapshotTaken(*server, message);
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const ServerStatistics& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server == nullptr || job == nullptr) return;
+  ServerReport& report = server->reports[message.job];
+  report.updates += message.updates;
+  report.problem = message.problem;
+  report.problem_kind = message.problem_kind;
+  if (message.refused_pushes > 0) {
+    report.refused_pushes = message.refused_pushes;
+    report.refusal = message.refusal;
+    report.refused_at = context->now;
+  }
+  job->Statistics(message);
+}
+
+void SchedulerCore::Handle(LinkId link, const ServerGoodbye& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr) return;
+  const ServerId id = server->id;
+  context->Log(absl::StrCat("server=", id.value(), " left in good order"));
+  OnServerDisconnected(link, context->now, context->out);
+  if (gathering_ || OwnsAnything(id)) return;
+  ForgetServer(id, context);
+}
+
+// Who was not there when a server left still names it. Our word for that it
+// left counts, unless numbers are met that we do not remember: then it may have
+// come back since, and own something.
+void SchedulerCore::TakeInNamed(Context* context) {
+  std::erase_if(named_, [&](ServerId other) {
+    if (former_.contains(other) && !numbers_.surprised()) return false;
+    const auto [it, heard_of_now] = cluster_.servers.try_emplace(other);
+    it->second.id = other;
+    if (heard_of_now) it->second.since = context->now;
+    return true;
+  });
+}
+
+// It has nothing of any job: nobody needs to wait for it.
+void SchedulerCore::ForgetServer(ServerId server, Context* context) {
+  if (former_.size() >= kMostFormer) {
+    pending_writes_.push_back({FormerKey(*former_.begin()), std::nullopt});
+    former_.erase(former_.begin());
+  }
+  former_.insert(server);
+  pending_writes_.push_back({FormerKey(server), ""});
+  cluster_.servers.erase(server);
+  pending_writes_.push_back({ServerKey(server), std::nullopt});
+  for (auto& [id, job] : jobs_) job->TellServers(context);
+}
+
+// Those that are away for so long that others took what they had.
+void SchedulerCore::ForgetGone(Context* context) {
+  std::vector<ServerId> gone;
+  for (const auto& [id, server] : cluster_.servers) {
+    if (!server.connected &&
+        server.since + options_.takeover_after <= context->now &&
+        !OwnsAnything(id)) {
+      gone.push_back(id);
+    }
+  }
+  for (const ServerId id : gone) {
+    context->Log(absl::StrCat("server=", id.value(), " is away for ",
+                              absl::FormatDuration(options_.takeover_after),
+                              " and owns nothing: it is forgotten"));
+    ForgetServer(id, context);
+  }
+}
+
+bool SchedulerCore::OwnsAnything(ServerId server) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
+    return job.second->state().phase != JobPhase::kCancelled &&
+           job.second->Owned(server) > 0;
+  });
+}
+
+void SchedulerCore::Handle(LinkId link, const ServerLeaving& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr || message.session != server->session) return;
+  if (!server->leaving) {
+    context->Log(absl::StrCat("server=", server->id.value(),
+                              " is leaving; its partitions go to others"));
+  }
+  server->leaving = true;
+  server->told_to_leave = false;
+  for (auto& [id, job] : jobs_) job->MoveOn(context);
+}
+
+void SchedulerCore::SettleLeaving(Context* context) {
+  if (gathering_) return;
+  for (auto& [id, server] : cluster_.servers) {
+    if (!server.connected || !server.leaving || server.told_to_leave) continue;
+    const bool more = std::any_of(
+        jobs_.begin(), jobs_.end(), [&, one = &server](const auto& job) {
+          return job.second->TakesFrom(*one, *context);
+        });
+    if (more) continue;
+    server.told_to_leave = true;
+    context->ToServer(server, LeaveNow{server.session});
+  }
+}
+
+void SchedulerCore::Handle(LinkId link, const MoveProgress& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  TrainingJob* job = Find(message.job);
+  if (server == nullptr || job == nullptr ||
+      message.session != server->session) {
+    return;
+  }
+  job->Progressed(*server, message, context);
+}
+
+void SchedulerCore::Handle(LinkId link, const MovedIn& message,
+                           Context* context) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr || message.session != server->session ||
+      !MayBelieve(message.job, server->id, context)) {
+    return;
+  }
+  if (TrainingJob* job = Find(message.job.record->id)) {
+    job->PartitionMovedIn(*server, message.job, context);
+  }
+}
+
+void SchedulerCore::LoseServer(ServerInfo* server, Context* context) {
+  server->connected = false;
+  server->since = context->now;
+  for (auto& [id, job] : jobs_) job->ServerLost(*server, context);
+}
+
+void SchedulerCore::OnServerDisconnected(LinkId link, absl::Time now,
+                                         SchedulerActions* out) {
+  ServerInfo* server = ServerOf(link);
+  if (server == nullptr) return;
+  server_links_.erase(link);
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  context.Log(absl::StrCat("server=", server->id.value(),
+                           " is away (connection closed); its partitions wait "
+                           "for it"));
+  LoseServer(server, &context);
+  Finish(&context, first);
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,32 @@
+// Keys of the scheduler's store: "numbers" (the last drawn), "server/ID",
+// "former/ID", "job/ID/record" and "job/ID/state".
+#ifndef EBB_SCHEDULER_STORE_KEYS_H_
+#define EBB_SCHEDULER_STORE_KEYS_H_
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/ids.h"
+
+namespace ebb::scheduler {
+
+inline constexpr absl::string_view kNumbersKey = "numbers";
+inline constexpr absl::string_view kServerPrefix = "server/";
+// Of servers that left or were given up, and own nothing.
+inline constexpr absl::string_view kFormerPrefix = "former/";
+inline constexpr absl::string_view kJobPrefix = "job/";
+
+inline std::string ServerKey(ServerId id) {
+  return absl::StrCat(kServerPrefix, id.value());
+}
+inline std::string FormerKey(ServerId id) {
+  return absl::StrCat(kFormerPrefix, id.value());
+}
+inline std::string JobKey(JobId id, absl::string_view part) {
+  return absl::StrCat(kJobPrefix, id.value(), "/", part);
+}
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_STORE_KEYS_H_
