@@ -35,6 +35,8 @@ constexpr Plant kPlants[] = {
     {"gap_accepted", "a push beyond the mark is applied"},
     {"gap_never_lowers_the_mark",
      "a worker does not believe a partition that has less than it thought"},
+    {"given_up_move_draws_no_term",
+     "the source of a move that was given up goes on under its old term"},
     {"grants_not_tied_to_a_session",
      "a grant to another life of the server is taken"},
     {"helped_item_stays_shut",

@@ -175,6 +175,7 @@ void TrainingJob::GiveUpMove(PartitionId p, const std::string& why,
                 kAfterFailure * (1 << std::min(avoid.failures, kMostDoublings));
   ++avoid.failures;
   EndMove(p, context);
+  if (EBB_PLANTED(given_up_move_draws_no_term)) return;
   GrantAnew({p}, context);
 }
 
@@ -184,9 +185,11 @@ void TrainingJob::EndMove(PartitionId p, Context* context) {
   if (it == moves_.underway.end()) return;
   const Move move = it->second;
   const Ownership one = placement_.at(p);
-  placement_.Drawn(p, one.owner, one.session,
-                   Term(context->numbers->Draw(context->now)));
-  RememberDrawn(p);
+  if (!EBB_PLANTED(given_up_move_draws_no_term)) {
+    placement_.Drawn(p, one.owner, one.session,
+                     Term(context->numbers->Draw(context->now)));
+    RememberDrawn(p);
+  }
   if (EBB_PLANTED(late_copy_is_committed)) {
     it->second.last_sign = context->now;
     return;
