@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
@@ -59,6 +60,17 @@ std::string Unknown(const CLI::App& command, int from, int argc,
 // CLI11 writes the largest double out where a number has no upper bound.
 std::string Readable(const std::string& what) {
   const size_t range = what.find(" not in range ");
+  const std::string value_word = "Value ";
+  if (const size_t value = what.find(value_word); value != std::string::npos &&
+                                                  range != std::string::npos &&
+                                                  value < range) {
+    const size_t begin = value + value_word.size();
+    const std::string given = what.substr(begin, range - begin);
+    double number = 0;
+    if (!absl::SimpleAtod(given, &number)) {
+      return absl::StrCat(what.substr(0, value), given, " is no number");
+    }
+  }
   return range != std::string::npos &&
                  absl::StrContains(what, " to 17976931348623157")
              ? what.substr(0, range) + " is too small"

@@ -55,6 +55,10 @@ TEST_F(FlagMistakeTest, SaysWhatElseIsWrongInTheWordsOfTheParser) {
             "ebb run: --workers: Value 9 not in range 1 to 8");
   EXPECT_EQ(Mistake({"run", "a.yaml", "--scale", "-1"}),
             "ebb run: --scale: Value -1 is too small");
+  EXPECT_EQ(Mistake({"run", "a.yaml", "--scale", "abc"}),
+            "ebb run: --scale: abc is no number");
+  EXPECT_EQ(Mistake({"run", "a.yaml", "--workers", "many"}),
+            "ebb run: --workers: many is no number");
   EXPECT_EQ(Mistake({"run", "--report", "run"}), "ebb run: JOB is required");
   EXPECT_EQ(Mistake({"run", "a.yaml", "b.yaml"}),
             "ebb run: The following argument was not expected: b.yaml");

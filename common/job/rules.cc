@@ -153,7 +153,9 @@ void Rules::CheckModel() {
 
 void Rules::CheckOptimizer() {
   const v1::Schedule& schedule = job_.optimizer().schedule();
-  if (schedule.warm_up_epochs() > static_cast<double>(job_.train().epochs())) {
+  // What is wrong with the epochs themselves is said elsewhere.
+  if (job_.train().epochs() > 0 &&
+      schedule.warm_up_epochs() > static_cast<double>(job_.train().epochs())) {
     Fail("optimizer.schedule.warm_up_epochs",
          absl::StrCat(NumberText(schedule.warm_up_epochs()),
                       " epochs are more than the ", job_.train().epochs(),

@@ -300,6 +300,8 @@ class Overrider {
           type == nullptr ? nullptr : type->FindFieldByName(keys[i]);
       if (field == nullptr) {
         Unknown(keys[i], value, type, path, fields);
+        HintWhole({keys.begin() + static_cast<ptrdiff_t>(i) + 1, keys.end()},
+                  value);
         return;
       }
       fields.push_back(field);
@@ -314,6 +316,17 @@ class Overrider {
   }
 
  private:
+  // Of a misspelt key what should have been written, with the keys below it.
+  void HintWhole(const std::vector<std::string>& below,
+                 absl::string_view value) {
+    if (file_->mistakes.empty() || file_->mistakes.back().meant.empty()) return;
+    Mistake& mistake = file_->mistakes.back();
+    constexpr size_t kLongest = 60;
+    mistake.hint = absl::StrCat(
+        "--set ", mistake.meant, below.empty() ? "" : ".",
+        absl::StrJoin(below, "."), "=",
+        value.size() <= kLongest ? absl::Utf8SafeCEscape(value) : "…");
+  }
   void Unknown(const std::string& key, absl::string_view value,
                const Descriptor* type, const std::string& path,
                const std::vector<const FieldDescriptor*>& fields) {

@@ -219,6 +219,19 @@ TEST(OverrideTest, IsNamedWhereAMistakeCameFromIt) {
             "  hint: epochs: 10");
 }
 
+// The hint for --set optimzer.rate=0.1 was "optimizer: 0.1".
+TEST(OverrideTest, OfAMisspeltKeyTheWholeOneIsNamed) {
+  const JobFile file = ReadJob(
+      kMinimal, "f.yaml", {"optimzer.rate=0.1", "optimizer.rat=1", "epochs=3"});
+  EXPECT_EQ(ToString(file.mistakes),
+            "--set: optimzer: a job has no such key\n"
+            "  hint: --set optimizer.rate=0.1\n"
+            "--set: optimizer.rat: optimizer has no such key\n"
+            "  hint: --set optimizer.rate=1\n"
+            "--set: epochs: a job has no such key\n"
+            "  hint: --set train.epochs=3");
+}
+
 // --- Hostile and unreadable files -------------------------------------------
 
 std::string OnlyMistake(const std::string& yaml) {
