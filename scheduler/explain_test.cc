@@ -307,8 +307,9 @@ TEST_F(ExplainTest, AServerThatCameBackWithLessUntilThatIsMadeUpFor) {
   Register(1, true);
   const std::string text = Only(Reason::KIND_REDONE);
   EXPECT_EQ(text,
-            "ps 0 came back with less than its partitions had: up to 4 "
-            "examples are computed again; partitions 0, 1 have 2 of 6 by now");
+            "ps 0 came back with what was stored, less than its partitions had "
+            "counted: up to 4 examples are computed again; partitions 0, 1 "
+            "have 2 of 6 by now");
   std::vector<std::string> logged;
   for (const SchedulerAction& action : sent_) {
     if (const auto* log = std::get_if<LogEvent>(&action)) {
@@ -338,8 +339,8 @@ TEST_F(ExplainTest, AServerThatCameBackWithNothing) {
   ServerUp();
   Register(0);
   EXPECT_THAT(Only(Reason::KIND_REDONE),
-              HasSubstr("ps 0 came back with nothing of what its partitions "
-                        "had: up to 6 examples"));
+              HasSubstr("ps 0 came back with nothing stored of what its "
+                        "partitions had counted: up to 6 examples"));
 }
 
 TEST_F(ExplainTest, AStateThatCannotBeWritten) {

@@ -31,8 +31,10 @@ std::string Fallback::Text(const MarkTable& marks) const {
     has.push_back(marks.marks(p).examples());
   }
   return absl::StrCat("ps ", server.value(), " came back with ",
-                      left == 0 ? "nothing of what its partitions had"
-                                : "less than its partitions had",
+                      left == 0 ? "nothing stored of what its partitions had "
+                                  "counted"
+                                : "what was stored, less than its partitions "
+                                  "had counted",
                       ": up to ", most_lost,
                       " examples are computed again; partition",
                       examples.size() == 1 ? " " : "s ",
