@@ -30,6 +30,8 @@ struct DenseOptions {
                                 4 << 20, 16 << 20, 64 << 20};
   // Told what is being measured; may be empty.
   std::function<void(const std::string&)> progress;
+  // Asked between samples: true ends it. May be empty.
+  std::function<bool()> stop;
 };
 
 // A machine's limits, for whoever reads the rows.
@@ -72,7 +74,7 @@ int64_t OperationsOf(const DenseOptions& options, int64_t bytes, int in_flight);
 std::string SizeText(int64_t bytes);
 
 // Forks: call it before the process has other threads. Blocks. Every result is
-// verified: Internal when one is wrong.
+// verified: Internal when one is wrong. Cancelled: it was stopped.
 absl::StatusOr<DenseReport> MeasureDense(const DenseOptions& options);
 
 std::string DenseText(const DenseReport& report);

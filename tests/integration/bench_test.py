@@ -7,6 +7,7 @@ they say, in the right order, and that nothing is ten times too slow.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -103,6 +104,22 @@ class BenchTest(unittest.TestCase):
             latency = rows[f"push {size}, acknowledged, p50", "us"]
             self.assertEqual(latency["at_most"], most)
             self.assertGreater(latency["ours"], latency["limit"])
+
+    # Its folder was left behind.
+    def test_dense_is_stopped(self):
+        bench = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), "bench", "dense", "--quick"],
+            text=True, env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(bench.wait)
+        self.addCleanup(bench.kill)
+        while "pair 1 of 3" not in bench.stderr.readline():
+            self.assertIsNone(bench.poll())
+        self.assertEqual(len(os.listdir(self.folder)), 1)
+        bench.send_signal(signal.SIGINT)
+        bench.stderr.read()
+        self.assertEqual(bench.wait(LIMIT_S), 130)
+        self.assertEqual(os.listdir(self.folder), [])
 
     def test_goodput(self):
         result, _ = self.bench("goodput", "--speed", "600", "--seconds", "6s",

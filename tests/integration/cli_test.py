@@ -437,6 +437,9 @@ class CliTest(ClusterTest):
         os.mkdir(self.path("bare"))
         self.fails(2, "bare holds no checkpoint: name the folder of an ebb run",
                    "checkpoint", "list", "bare")
+        os.makedirs(self.path("early/state/ps-0"))
+        self.fails(2, "early holds no checkpoint: its servers ended before",
+                   "checkpoint", "list", "early")
 
     # The example of `ebb` itself was that of commands with commands below.
     def test_help_has_an_example_of_the_command(self):

@@ -347,6 +347,21 @@ TEST_F(RunTest, WhatIsWrongIsSaidBeforeAnythingStarts) {
   fs::create_directories(Path("taken/by/others"));
   EXPECT_EQ(Run({"run", main_job_.string(), "--run-dir", "taken"}), 2);
   EXPECT_THAT(Output(), HasSubstr("is not empty"));
+  // Some ended with 1, and some were found out when all was done.
+  ASSERT_TRUE(WriteFile(Path("file"), "").ok());
+  const auto refused = [&](const std::string& flag, const std::string& value,
+                           const std::string& why) {
+    EXPECT_EQ(Run({"run", main_job_.string(), flag, value}), 2) << flag;
+    EXPECT_THAT(Output(), HasSubstr(why));
+  };
+  refused("--run-dir", "file/run", "cannot make the folder file/run");
+  refused("--report", "nowhere/report.json", "cannot write nowhere/report");
+  refused("--memory", "5", "a server needs at least 128MiB");
+  refused("--workers", "abc", "abc is no number");
+  refused("--epochs", "-3", "-3 is no number of epochs: write 1 or more");
+  refused("--epochs", "abc", "abc is no number of epochs");
+  EXPECT_EQ(Run({"run", main_job_.string(), "--resume", "--run-dir", "file"}),
+            2);
   EXPECT_FALSE(fs::exists(Path("runs")));
 }
 
@@ -365,7 +380,7 @@ TEST_F(RunTest, AStoreThatCannotBeOpenedIsNamed) {
 TEST_F(RunTest, TwoRunsDoNotShareAFolder) {
   ChildProcess first = Start(MainJob(2), "first");
   ASSERT_TRUE(AwaitProgress(&first, 1));
-  EXPECT_EQ(Run(MainJob(2, {"--resume"})), 1);
+  EXPECT_EQ(Run(MainJob(2, {"--resume"})), 2);
   EXPECT_THAT(Output(), HasSubstr("another ebb runs in runs/fashion-mlp-1"));
   first.Signal(SIGINT);
   EXPECT_EQ(Wait(&first), 130);

@@ -18,6 +18,7 @@
 #include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/files.h"
+#include "tools/ebb/signals.h"
 
 namespace ebb::tools {
 
@@ -31,6 +32,13 @@ struct Flags {
 };
 
 int BenchDense(const Flags& flags) {
+  if (!flags.json.empty()) {
+    const absl::Status writable = CheckWritable(flags.json);
+    if (!writable.ok()) return Report(writable);
+  }
+  // Whoever stops it finds no folder left behind.
+  auto signals = SignalWaiter::Create();
+  if (!signals.ok()) return Report(signals.status());
   std::error_code error;
   std::string folder =
       (std::filesystem::temp_directory_path(error) / "ebb-bench-XXXXXX")
@@ -39,9 +47,11 @@ int BenchDense(const Flags& flags) {
     return Report(absl::ErrnoToStatus(
         errno, absl::StrCat("cannot make the folder ", folder)));
   }
-  bench::DenseOptions options = {.programs = ProgramFolder(),
-                                 .folder = folder,
-                                 .progress = ShowBenchProgress};
+  bench::DenseOptions options = {
+      .programs = ProgramFolder(),
+      .folder = folder,
+      .progress = ShowBenchProgress,
+      .stop = [&signals] { return signals->Wait({}).interrupts > 0; }};
   if (flags.quick) {
     options.pairs = 3;
     options.sample_bytes = int64_t{32} << 20;
@@ -57,6 +67,7 @@ int BenchDense(const Flags& flags) {
   ShowBenchProgress("");
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
+  if (absl::IsCancelled(report.status())) return kExitInterrupted;
   if (!report.ok()) return Report(report.status());
   std::cout << bench::DenseText(*report);
   if (!flags.json.empty()) {

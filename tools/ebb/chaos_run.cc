@@ -14,6 +14,9 @@ namespace ebb::tools {
 
 namespace {
 
+// A job that does not train is disturbed all the same after so long.
+constexpr absl::Duration kLongestStart = absl::Seconds(30);
+
 // "worker-1 and ps-0: delayed by 50ms".
 std::string Describe(const chaos::Disturb& disturb) {
   const std::string what = [&]() -> std::string {
@@ -128,12 +131,19 @@ std::optional<ChaosRun::Seen> ChaosRun::Look(const RunMoment& moment) {
   }
   const v1::JobStatus& job = status.jobs(0);
   // A scheduler that is new has not heard all marks yet: none are uncounted.
-  return Seen{at(status_ms_), std::max(last_.counted, job.applied_min()),
-              job.examples()};
+  const int64_t counted = std::max(last_.counted, job.applied_min());
+  const bool trains =
+      counted > 0 || std::ranges::any_of(status.workers(), [](const auto& one) {
+        return !one.items().empty();
+      });
+  return Seen{at(status_ms_), counted, job.examples(), trains};
 }
 
-bool ChaosRun::WarmedUp(const Seen& seen) {
-  if (options_.warm_up <= absl::ZeroDuration()) return true;
+bool ChaosRun::Begins(const Seen& seen) {
+  if (options_.warm_up <= absl::ZeroDuration()) {
+    // The plan itself may bring what the job waits for.
+    return seen.trains || seen.at >= kLongestStart;
+  }
   meter_.Add(seen.at, seen.counted);
   if (seen.counted > 0 && !first_counted_) first_counted_ = seen.at;
   return first_counted_ && seen.at - *first_counted_ >= options_.warm_up &&
@@ -149,7 +159,7 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
   NoteEnds(moment.elapsed, *cluster);
   std::vector<std::string> lines;
   if (!begun_) {
-    if (!seen || !WarmedUp(*seen)) return lines;
+    if (!seen || !Begins(*seen)) return lines;
     begun_ = *seen;
     if (meter_.rate()) {
       lines.push_back(absl::StrCat("one worker alone computes ",

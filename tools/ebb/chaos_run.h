@@ -57,12 +57,13 @@ class ChaosRun final : public Disturbance {
     absl::Duration at;  // Since the submission.
     int64_t counted = 0;
     int64_t examples = 0;
+    bool trains = false;  // A worker holds an item, or something is counted.
   };
 
   // Nothing: the scheduler was not heard from since.
   std::optional<Seen> Look(const RunMoment& moment);
-  // False: one worker is still alone.
-  bool WarmedUp(const Seen& seen);
+  // False: nobody trains yet, or one worker is still alone.
+  bool Begins(const Seen& seen);
   // False: the daemon was not there, or, where it is added, is. What there is
   // to add is appended to `did`.
   absl::StatusOr<bool> CarryOut(const chaos::Disturb& disturb,

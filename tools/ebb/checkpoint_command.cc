@@ -84,6 +84,15 @@ int List(const Flags& flags) {
     std::cout << json.ToString();
     return code;
   }
+  if (versions->empty() && code == kExitGood && (*source)->problems().empty()) {
+    const absl::Duration every =
+        absl::Milliseconds((*source)->job().plan.checkpoint_interval_ms);
+    std::cout << "no version of " << (*source)->job().name
+              << " is stored: none was cut yet. The first come when servers "
+                 "have its partitions, others every "
+              << absl::FormatDuration(every) << " (checkpoint.every).\n";
+    return code;
+  }
   const int64_t now = absl::ToUnixMillis(absl::Now());
   TextTable table({"PARTITION", "SERVER", "TERM", "SEQUENCE", "AGE", "UPDATES",
                    "EXAMPLES", "SIZE"},

@@ -333,6 +333,8 @@ class FolderSource final : public StoredSource {
             absl::StrCat(name, ": ", store.status().message()));
         store = server::RocksDbStore::OpenReadOnly({.folder = state.string()});
       }
+      source->states_ = true;
+      if (absl::IsNotFound(store.status())) continue;  // It never started.
       EBB_RETURN_IF_ERROR(store.status());
       EBB_ASSIGN_OR_RETURN(const server::Inventory inventory, (*store)->List());
       for (const server::StoredJob& job : inventory.jobs) {
@@ -346,7 +348,10 @@ class FolderSource final : public StoredSource {
     constexpr absl::string_view kNothing =
         "holds no checkpoint: name the folder of an ebb run, or the "
         "--state-dir of an ebb-ps";
-    EBB_RETURN_IF_ERROR(source->Take(jobs, folder, choice, kNothing));
+    constexpr absl::string_view kNothingYet =
+        "holds no checkpoint: its servers ended before they were given a job";
+    EBB_RETURN_IF_ERROR(source->Take(jobs, folder, choice,
+                                     source->states_ ? kNothingYet : kNothing));
     return source;
   }
 
@@ -394,6 +399,7 @@ class FolderSource final : public StoredSource {
   }
 
  private:
+  bool states_ = false;  // There are folders of servers.
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
 };
 

@@ -1,5 +1,6 @@
 #include "tools/ebb/command.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <iostream>
 
@@ -47,7 +48,13 @@ JobChoice JobFlags::Choice() const {
 
 void AddJobFlags(CLI::App* command, JobFlags* flags) {
   command->add_option("JOB", flags->file, "Job file (YAML)")->required();
-  command->add_option("--epochs", flags->epochs, "Instead of train.epochs");
+  command->add_option("--epochs", flags->epochs, "Instead of train.epochs")
+      ->check([](const std::string& text) {
+        int64_t epochs = 0;
+        return absl::SimpleAtoi(text, &epochs) && epochs > 0
+                   ? std::string()
+                   : text + " is no number of epochs: write 1 or more";
+      });
   command->add_option("--seed", flags->seed,
                       "Instead of seed and train.shuffle_seed");
   command

@@ -56,6 +56,22 @@ absl::Status WriteFile(
   return absl::OkStatus();
 }
 
+absl::Status CheckWritable(const std::string& path) {
+  std::error_code error;
+  int wrong = std::filesystem::is_directory(path, error) ? EISDIR : 0;
+  if (wrong == 0) {
+    const std::string fresh = absl::StrCat(path, ".new");
+    errno = 0;
+    if (std::ofstream(fresh, std::ios::binary | std::ios::trunc)) {
+      std::remove(fresh.c_str());
+      return absl::OkStatus();
+    }
+    wrong = errno != 0 ? errno : EIO;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "cannot write ", path, ": ", std::generic_category().message(wrong)));
+}
+
 std::string ProgramFolder() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);

@@ -23,6 +23,9 @@ absl::Status WriteFile(
     const std::string& path,
     absl::FunctionRef<absl::Status(std::ostream& out)> write);
 
+// Whether WriteFile could write there now: for what takes long to compute.
+absl::Status CheckWritable(const std::string& path);
+
 // The folder in which the running program lies.
 std::string ProgramFolder();
 

@@ -27,6 +27,22 @@ TEST(FilesTest, AFileThatIsNotThereIsAnError) {
               HasSubstr("cannot read /nowhere"));
 }
 
+TEST(FilesTest, WhatCannotBeWrittenIsKnownBefore) {
+  const std::string path = ::testing::TempDir() + "/files_test";
+  EXPECT_TRUE(CheckWritable(path).ok());
+  EXPECT_FALSE(ReadFile(path).ok());  // It left nothing.
+  EXPECT_FALSE(ReadFile(path + ".new").ok());
+  ASSERT_TRUE(WriteFile(path, "old").ok());
+  EXPECT_TRUE(CheckWritable(path).ok());
+  EXPECT_EQ(*ReadFile(path), "old");
+  EXPECT_EQ(CheckWritable(path + "/in").code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(CheckWritable("/nowhere/at").message(),
+              HasSubstr("cannot write /nowhere/at: No such file"));
+  EXPECT_THAT(CheckWritable("/").message(), HasSubstr("Is a directory"));
+  std::remove(path.c_str());
+}
+
 // Bug: the program was aborted by an exception; so it was when a process died
 // whose files were looked at.
 TEST(FilesTest, AFolderCannotBeRead) {

@@ -140,7 +140,9 @@ class LocalRun {
   std::unique_ptr<LocalCluster> cluster_;
   uint64_t job_ = 0;
   std::unique_ptr<StatusPoller> poller_;
-  StatusWatcher watcher_;
+  StatusWatcher watcher_{[this](const std::string& daemon) -> int64_t {
+    return cluster_->Pid(daemon);
+  }};
   RunTally tally_;
   RecoveryLog recoveries_;
   FullDisk full_disk_;
@@ -170,6 +172,9 @@ void LocalRun::PrintTitle() {
                    tools::Count(plan.partitions, "partition"), " on ",
                    tools::Count(facts_.servers, "server"), ", ",
                    tools::Count(facts_.workers, "worker"), "\n"));
+  if (!prepared_.note.empty()) {
+    screen_.Print(absl::StrCat(prepared_.note, "\n"));
+  }
 }
 
 absl::Status LocalRun::StartCluster() {
@@ -634,6 +639,9 @@ int MostWorkersOfScale(int started) {
 
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   const absl::Time started = absl::Now();
+  if (!options.report_file.empty()) {
+    EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
+  }
   EBB_ASSIGN_OR_RETURN(PreparedJob prepared, PrepareJob(options.job));
   // Before any thread: they hold back the same signals.
   EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());

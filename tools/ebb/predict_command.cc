@@ -43,6 +43,10 @@ absl::StatusOr<StoredModel> Load(const Flags& flags) {
 }
 
 int Predict(const Flags& flags) {
+  if (!flags.output.empty()) {
+    const absl::Status writable = CheckWritable(flags.output);
+    if (!writable.ok()) return Report(writable);
+  }
   const auto stored = Load(flags);
   if (!stored.ok()) return Report(stored.status());
   const auto model = CreateStoredModel(*stored, flags.plugin_folders);

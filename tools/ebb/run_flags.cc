@@ -1,7 +1,11 @@
 #include "tools/ebb/run_flags.h"
 
+#include <cstdint>
 #include <iostream>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
+#include "server/memory_budget.h"
 #include "tools/ebb/command.h"
 
 namespace ebb::tools {
@@ -14,7 +18,14 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
   command
       ->add_option("--memory", run->memory_bytes,
                    "Memory of each server and worker at most, as 512MiB")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->check([](const std::string& text) {
+        int64_t bytes = 0;
+        if (!absl::SimpleAtoi(text, &bytes) || bytes == 0) return std::string();
+        // A worker needs less.
+        const absl::Status enough = server::DivideMemory(bytes).status();
+        return std::string(absl::StripPrefix(enough.message(), "--memory is "));
+      });
   command->add_option("--report", run->report_file,
                       "Also write the report (JSON) to this file");
   command->add_option("--run-dir", run->folder,

@@ -50,6 +50,14 @@ int HighestNumber(absl::string_view name) {
   return highest;
 }
 
+// A folder that cannot be one is for the person to mend, a full disk is not.
+absl::Status FolderError(int error, const std::string& what) {
+  absl::Status status = absl::ErrnoToStatus(error, what);
+  return absl::IsResourceExhausted(status)
+             ? status
+             : absl::InvalidArgumentError(status.message());
+}
+
 std::string OptionalText(const std::optional<double>& value) {
   return value ? absl::StrCat(*value) : "";
 }
@@ -85,13 +93,13 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
 absl::StatusOr<RunFolder> RunFolder::Lock(const std::string& folder) {
   const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", folder));
+    return FolderError(errno, absl::StrCat("cannot open ", folder));
   }
   std::error_code error;
   const fs::path path = fs::canonical(folder, error);
   RunFolder run(error ? folder : path.string(), folder, fd);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(
+    return absl::InvalidArgumentError(
         absl::StrCat("another ebb runs in ", folder,
                      ". Wait for it, or choose another --run-dir."));
   }
@@ -119,8 +127,8 @@ absl::StatusOr<RunFolder> RunFolder::Make(absl::string_view name,
     }
   }
   if (error) {
-    return absl::ErrnoToStatus(error.value(),
-                               absl::StrCat("cannot make the folder ", chosen));
+    return FolderError(error.value(),
+                       absl::StrCat("cannot make the folder ", chosen));
   }
   EBB_ASSIGN_OR_RETURN(RunFolder run, Lock(chosen));
   for (const char* below : {"logs", "state", "tmp"}) {

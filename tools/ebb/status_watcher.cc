@@ -98,6 +98,7 @@ void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
     now_known.connected = server.connected();
     if (server.connected()) {
       now_known.session = server.session();
+      now_known.process = server.process_id();
       now_known.leaving = server.leaving();
     }
     // One that loads has none yet; one that leaves hands them over.
@@ -124,7 +125,9 @@ void StatusWatcher::WatchServer(const v1::ServerStatus& server,
   if (!server.connected()) {
     if (!known.connected) return;
     if (!in_order) {
-      notices->push_back({Kind::kTrouble, absl::StrCat(name, " lost", wait)});
+      notices->push_back(
+          {Kind::kTrouble,
+           absl::StrCat(name, " lost", wait, WhyLost(name, known.process))});
     } else if (partitions > 0) {
       notices->push_back(
           {Kind::kTrouble, absl::StrCat(name, " has left", wait)});
@@ -142,6 +145,13 @@ void StatusWatcher::WatchServer(const v1::ServerStatus& server,
                                      : " was lost, and is back")});
 }
 
+std::string StatusWatcher::WhyLost(const std::string& name,
+                                   int64_t process) const {
+  const bool runs =
+      process_of_ != nullptr && process != 0 && process_of_(name) == process;
+  return runs ? " (its process runs: it was not heard in time)" : "";
+}
+
 void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
                                  absl::Time now, std::vector<Notice>* notices) {
   std::map<uint64_t, std::string> workers;
@@ -149,6 +159,7 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
   for (const v1::WorkerStatus& worker : status.workers()) {
     workers[worker.session()] = worker.name();
     workers_heard_.insert(worker.session());
+    processes_[worker.session()] = worker.process_id();
     if (worker.state() == v1::WorkerStatus::STATE_DRAINING) {
       draining_.insert(worker.session());
     }
@@ -171,7 +182,9 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
                       ItemText(item.epoch, item.shard), " from example ",
                       WithCommas(held_then.position));
     }
-    notices->push_back({Kind::kTrouble, absl::StrCat(name, " lost", had)});
+    notices->push_back(
+        {Kind::kTrouble,
+         absl::StrCat(name, " lost", had, WhyLost(name, processes_[session]))});
   }
   for (const auto& [session, name] : workers) {
     if (workers_.contains(session)) continue;
@@ -192,6 +205,9 @@ void StatusWatcher::WatchWorkers(const v1::GetStatusResponse& status,
   }
   workers_ = std::move(workers);
   held_ = std::move(held);
+  std::erase_if(processes_, [this](const auto& one) {
+    return !workers_.contains(one.first);
+  });
 }
 
 void StatusWatcher::KeepUnheard(std::map<uint64_t, std::string>* workers,

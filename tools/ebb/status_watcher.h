@@ -4,9 +4,11 @@
 #define EBB_TOOLS_EBB_STATUS_WATCHER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -27,6 +29,12 @@ struct Notice {
 // Not thread-safe.
 class StatusWatcher {
  public:
+  // `process_of` a daemon is 0 if it does not run now: who is lost although its
+  // process runs was not heard.
+  explicit StatusWatcher(
+      std::function<int64_t(const std::string& daemon)> process_of = nullptr)
+      : process_of_(std::move(process_of)) {}
+
   // What is new in `status`, which has one job at most. Who is there at the
   // first one is not news.
   std::vector<Notice> Update(const v1::GetStatusResponse& status,
@@ -64,21 +72,26 @@ class StatusWatcher {
   // What becomes of a server that was connected before, or is now.
   void WatchServer(const v1::ServerStatus& server, const std::string& name,
                    std::vector<Notice>* notices);
+  // Why one whose process this was is lost, where that is known.
+  std::string WhyLost(const std::string& name, int64_t process) const;
   void WatchJob(const v1::JobStatus& job, std::vector<Notice>* notices);
   void WatchCourse(const v1::JobStatus& job, std::vector<Notice>* notices);
 
+  std::function<int64_t(const std::string&)> process_of_;
   bool first_ = true;
   int64_t scheduler_ = 0;  // Its process.
   // A scheduler in a new life has yet to hear of those who are there: until
   // then, nobody is lost.
   absl::Time settled_;
   std::map<uint64_t, std::string> workers_;  // Sessions and their names.
+  std::map<uint64_t, int64_t> processes_;    // Of these sessions.
   std::map<std::string, int> lives_;         // Of a worker's name, so far.
   std::map<Item, Held> held_;
   std::map<Item, Held> orphans_;  // Their worker is lost.
   struct Server {
     bool connected = false;
     uint64_t session = 0;  // Of the life that was connected last.
+    int64_t process = 0;   // Likewise.
     bool leaving = false;  // Likewise.
   };
   std::map<int32_t, Server> servers_;

@@ -1,5 +1,6 @@
 #include "tools/ebb/status_watcher.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,32 @@ TEST_F(StatusWatcherTest, TellsWhoTookTheItemOfALostWorker) {
   AddWorker(3, "worker-0");
   EXPECT_THAT(Update(), ElementsAre("worker-0 is back"));
   EXPECT_THAT(Update(), IsEmpty());
+}
+
+// "worker-0 lost" and "worker-0 is back" came in turns, without a cause.
+TEST_F(StatusWatcherTest, WhoIsLostAndRunsWasNotHeard) {
+  std::map<std::string, int64_t> processes = {{"worker-0", 70}, {"ps-1", 80}};
+  watcher_ = StatusWatcher(
+      [&](const std::string& daemon) { return processes[daemon]; });
+  v1::ServerStatus* server = status_.add_servers();
+  server->set_server(1);
+  server->set_connected(true);
+  server->set_process_id(80);
+  AddWorker(1, "worker-0")->set_process_id(70);
+  EXPECT_THAT(Update(), IsEmpty());
+  status_.clear_workers();
+  server->set_connected(false);
+  EXPECT_THAT(
+      Update(),
+      ElementsAre("ps-1 lost; its 0 partitions wait for it (its process runs: "
+                  "it was not heard in time)",
+                  "worker-0 lost (its process runs: it was not heard in "
+                  "time)"));
+  AddWorker(2, "worker-0")->set_process_id(70);
+  EXPECT_THAT(Update(), ElementsAre("worker-0 is back"));
+  status_.clear_workers();
+  processes["worker-0"] = 71;  // Another life.
+  EXPECT_THAT(Update(), ElementsAre("worker-0 lost"));
 }
 
 TEST_F(StatusWatcherTest, TellsOfServersThatComeAndGo) {

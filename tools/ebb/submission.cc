@@ -196,6 +196,22 @@ void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
   }
 }
 
+// What the file expects holds for the epochs that it says: with fewer it is
+// expected of nobody, unless by an override, too. Says so.
+std::string LeaveOutExpectations(const JobChoice& choice, v1::Job* job) {
+  const bool asked = std::ranges::any_of(
+      choice.overrides,
+      [](const std::string& one) { return absl::StartsWith(one, "expect"); });
+  if (asked || choice.overrides.empty() || !job->has_expect()) return "";
+  v1::Job whole = job::ReadJobFile(choice.file, {}).job;
+  job::FillDefaults(&whole);
+  if (job->train().epochs() >= whole.train().epochs()) return "";
+  job->clear_expect();
+  return absl::StrCat("`expect:` of the job is for ", whole.train().epochs(),
+                      " epochs: after ", job->train().epochs(),
+                      " it is not looked at");
+}
+
 }  // namespace
 
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
@@ -222,6 +238,8 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   }
   job::SortByLine(&draft.file.mistakes);
   EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  PreparedJob prepared;
+  prepared.note = LeaveOutExpectations(choice, &full);
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(facts.train_index));
   job::FillRate(index.features, &full);
@@ -229,7 +247,6 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   if (!tables.ok()) return Refuse(tables.status(), "model", file.sources);
   facts.tables = *std::move(tables);
 
-  PreparedJob prepared;
   const auto source = ReadFile(choice.file);
   if (source.ok()) prepared.source = *source;
   facts.source = prepared.source;

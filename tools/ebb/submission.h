@@ -27,6 +27,8 @@ struct PreparedJob {
   v1::Job job;       // All defaults filled in, all paths from the root.
   JobRecord record;  // Without an id.
   std::string source;
+  // What an override leaves out of the file's job, for people; mostly empty.
+  std::string note;
 };
 
 // Reads and checks everything; blocks on the disk. InvalidArgument when

@@ -67,6 +67,26 @@ TEST_F(SubmissionTest, PreparesAJob) {
   EXPECT_NE(NewRequestId(), NewRequestId());
 }
 
+// ./try --epochs 1 ended red: one epoch does not reach what ten do.
+TEST_F(SubmissionTest, ExpectsNothingOfAJobThatIsMadeShorter) {
+  const std::string text = Job("softmax") + "expect: {accuracy: \">= 0.9\"}\n";
+  const auto shorter = Prepare(text, {"train.epochs=1"});
+  ASSERT_TRUE(shorter.ok()) << shorter.status();
+  EXPECT_FALSE(shorter->job.has_expect());
+  EXPECT_EQ(shorter->note,
+            "`expect:` of the job is for 3 epochs: after 1 it is not looked "
+            "at");
+  for (const std::vector<std::string>& set :
+       {std::vector<std::string>{},
+        {"train.epochs=3"},
+        {"train.epochs=1", "expect.accuracy=>= 0.5"}}) {
+    const auto prepared = Prepare(text, set);
+    ASSERT_TRUE(prepared.ok()) << prepared.status();
+    EXPECT_TRUE(prepared->job.has_expect());
+    EXPECT_EQ(prepared->note, "");
+  }
+}
+
 TEST_F(SubmissionTest, NamesAMissingFileAndItsLine) {
   std::filesystem::remove(Path("test.csv"));
   const auto prepared = Prepare(Job("softmax"));
