@@ -295,6 +295,42 @@ TEST_F(SchedulerMovesTest, TheSourceHasSeenTheTermOfTheOneThatHasIt) {
   EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
 }
 
+// Bug: the rollback was heard of from the source, and what it led to, which
+// only the target had, of the generation before, went to the source (seed
+// 17952562036627).
+TEST_F(SchedulerMovesTest, WhoHasWhatARollbackLedToIsItsOwner) {
+  Ready();
+  const auto before = stored_;
+  const Generation first = job().state().generation;
+  OtherUp();
+  const Term term = Sent<MoveIn>(kNewLink)->term;
+  Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 1)});
+  JobRegistration theirs = Has(PartitionId(0), term, 1);
+  theirs.partitions[0].serving = false;
+  TrainingJob::RollbackOrder order;
+  order.generation = first;
+  order.record.versions = {{job_, first, PartitionId(0), term, 0}};
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Rollback(job_, order, now_, &actions).ok());
+  Do(std::move(actions));
+  // Which the target dies before it hears of.
+  JobRegistration ours = Registration(0, 0);
+  ours.rollback = order.record;
+  ours.partitions[0].serving = false;
+  ours.partitions[0].term = term;
+  ours.partitions[0].stored_term = Term();
+  Restart(before);
+  RegisterServer message;
+  message.server = kServer;
+  message.session = kServerSession;
+  message.jobs = {ours};
+  message.known_servers = {kServer, kNewServer};
+  Say(kServerLink, message);
+  ASSERT_GT(job().state().generation, first);
+  Up(kNewLink, kNewServer, kNewSession, "", {theirs});
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+}
+
 // Bug: it outlived the move, and was believed by the next scheduler though the
 // source had gone on long since.
 TEST_F(SchedulerMovesTest, TheCopyOfAMoveThatWasGivenUpIsNoClaim) {

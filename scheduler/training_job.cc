@@ -222,7 +222,12 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
       }
       Ownership& known = placement_.at(one.partition);
       if (!same_generation) {
-        // A rollback may lead back to what it has.
+        // A rollback may lead back to what it has, even if our store is of
+        // before it got that.
+        const VersionKey* from = state_.rollback.Find(one.partition);
+        if (from != nullptr && ClaimedTerm(one) == from->term) {
+          HearClaim(server, one);
+        }
         known.kept = known.kept ||
                      (known.owner == server.id && ClaimedTerm(one) != Term());
         continue;
