@@ -599,20 +599,31 @@ void Checker::TwinTookOver(const ServerNode& twin, const ServerNode* other,
             (from != nullptr &&
              std::ranges::count(server.disk().Versions(), *from) > 0));
   };
-  const auto newest = [&](const ServerNode& server) {
-    Term term;
-    for (int32_t p = 0; p < plan().partitions; ++p) {
-      const Stored& stored = stored_[server.place()][p];
-      if (stored.marks.has_value() && *stored.marks != MarkSet(plan()) &&
-          (job == nullptr || counts(stored.key, server))) {
-        term = std::max(term, stored.key.term);
+  const auto has = [&](const ServerNode& server, int32_t p) {
+    const Stored& stored = stored_[server.place()][p];
+    return stored.marks.has_value() && *stored.marks != MarkSet(plan()) &&
+           (job == nullptr || counts(stored.key, server));
+  };
+  const auto has_all = [&](const ServerNode& server, int32_t p) {
+    for (int64_t o = 0; o < plan().items(); ++o) {
+      const int64_t durable = durable_floor_[p][o];
+      if (durable > 0 &&
+          (!has(server, p) || stored_[server.place()][p].marks->mark(
+                                  plan().ItemAt(o)) < durable)) {
+        return false;
       }
     }
-    return term;
+    return true;
   };
-  // Of two that a scheduler meets, what is newer may take its place back.
-  if (other != nullptr && newest(*other) != Term() &&
-      newest(twin) <= (met ? newest(*other) : Term())) {
+  // Only what a scheduler was told to be durable is missed.
+  bool nothing = true, lacks = false;
+  for (int32_t p = 0; p < plan().partitions; ++p) {
+    nothing = nothing && !has(twin, p);
+    lacks = lacks || (other != nullptr && has(*other, p) &&
+                      has_all(*other, p) && !has_all(twin, p));
+  }
+  // One that has not met the other knows of it from its store only.
+  if (lacks && (met || nothing)) {
     return Violate(absl::StrCat("I5: ", twin.name(), " takes the place of ",
                                 other->name(),
                                 ", which is there, and of all "

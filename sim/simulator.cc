@@ -137,7 +137,7 @@ class Run {
     }
     for (int32_t p = 0; p < job->plan().partitions; ++p) {
       const scheduler::Ownership& owner = job->placement().at(PartitionId(p));
-      const ServerNode& server = *world_.servers()[owner.owner.value()];
+      const ServerNode& server = world_.ServerOf(owner);
       if (server.job() == nullptr || server.session() != owner.session ||
           server.job()->term(PartitionId(p)) != owner.drawn) {
         return false;
