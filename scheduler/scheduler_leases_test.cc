@@ -256,6 +256,23 @@ TEST_F(SchedulerViewTest, WhoHasNotBegunIsInNoView) {
   EXPECT_EQ(std::get<ViewUpdate>(to_server_[0]).number, job().view().number());
 }
 
+// Bug: it was told that its lease is lost, and the item stayed its own until the
+// lease ran out; then it was taken for dead, and never got another (seed
+// 17952573765793).
+TEST_F(SchedulerViewTest, WhoMayNotJoinWhileTheJobIsPausedHoldsNothing) {
+  Begin();
+  ItemEnd end{kOther, job_, job().state().generation, {0, 1}};
+  end.end = LeaseEnd::kFailed;
+  end.failed_end = 1;
+  end.non_finite = true;
+  FromWorker(kOtherLink, end);
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  AsksToJoin(kWorkerLink, kWorker, {0, 0});
+  ASSERT_THAT(to_worker_, SizeIs(1));
+  EXPECT_TRUE(std::holds_alternative<LeaseLost>(to_worker_[0].second));
+  EXPECT_EQ(job().leases().CountHeldBy(kWorker), 0);
+}
+
 // Bug: it joined where the slowest had been when it last renewed its leases,
 // and all waited until it had made up for that.
 TEST_F(SchedulerViewTest, OneJoinsWhereTheSlowestIsNow) {

@@ -265,6 +265,11 @@ void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
   if (!ours) {
     context->ToWorker(worker.session,
                       LeaseLost{held.job, held.generation, held.item});
+    // It may have held it until now, and goes on with it no more.
+    if (held.generation == state_.generation && plan().HasItem(held.item)) {
+      leases_.Release(plan().Ordinal(held.item), worker.session);
+      IfIdle(worker.session, context);
+    }
     return;
   }
   if (first) FirstLease(worker, context->now);
