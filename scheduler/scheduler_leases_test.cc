@@ -256,8 +256,8 @@ TEST_F(SchedulerViewTest, WhoHasNotBegunIsInNoView) {
   EXPECT_EQ(std::get<ViewUpdate>(to_server_[0]).number, job().view().number());
 }
 
-// Bug: it was told that its lease is lost, and the item stayed its own until the
-// lease ran out; then it was taken for dead, and never got another (seed
+// Bug: it was told that its lease is lost, and the item stayed its own until
+// the lease ran out; then it was taken for dead, and never got another (seed
 // 17952573765793).
 TEST_F(SchedulerViewTest, WhoMayNotJoinWhileTheJobIsPausedHoldsNothing) {
   Begin();

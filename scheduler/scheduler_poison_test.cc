@@ -155,7 +155,7 @@ TEST_F(SchedulerPoisonTest, AWorkerThatHangsBlamesOneItem) {
 // again, and the job was paused for an example that nothing was wrong with.
 TEST_F(SchedulerPoisonTest, NoItemIsBlamedWhileAllWorkersStall) {
   Ready();
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < Stalls::kMostExcuses; ++i) {
     WorkerUp(kWorkerLink, kWorker);
     Tick(absl::Seconds(1));
     WorkerUp(kOtherLink, kOther);
@@ -164,6 +164,17 @@ TEST_F(SchedulerPoisonTest, NoItemIsBlamedWhileAllWorkersStall) {
   }
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
   EXPECT_THAT(job().state().quarantined, IsEmpty());
+}
+
+TEST_F(SchedulerPoisonTest,
+       TwoItemsThatHangWorkersDoNotExcuseEachOtherForEver) {
+  Ready();
+  for (int i = 0; i < Stalls::kMostExcuses + 3; ++i) {
+    WorkerUp(kWorkerLink, kWorker);
+    WorkerUp(kOtherLink, kOther);
+    Tick(SchedulerOptions().lease_ttl);
+  }
+  EXPECT_THAT(job().state().quarantined, SizeIs(2));
 }
 
 TEST_F(SchedulerPoisonTest, AnItemThatHangsWorkersOneAfterAnotherIsBlamed) {

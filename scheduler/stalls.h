@@ -1,11 +1,13 @@
 // Leases that run out while others do, too: of a machine or a network that
-// stalls, not of an example that hangs whoever computes it.
+// stalls, not of an example that hangs whoever computes it. But two such
+// examples excuse each other only so often.
 //
 // Thread-compatible.
 #ifndef EBB_SCHEDULER_STALLS_H_
 #define EBB_SCHEDULER_STALLS_H_
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -25,6 +27,10 @@ class Stalls {
   // The lease of the item that `worker` worked on ran out. Only leases of other
   // workers and other items are witnesses.
   Verdict RanOut(SessionId worker, int64_t ordinal, absl::Time now);
+  // The item was done: it is excused anew.
+  void Done(int64_t ordinal) { excused_.erase(ordinal); }
+
+  static constexpr int kMostExcuses = 4;
 
  private:
   struct RunOut {
@@ -36,6 +42,7 @@ class Stalls {
 
   absl::Duration window_;
   std::vector<RunOut> recent_;  // Within the window: one or two of a worker.
+  std::map<int64_t, int> excused_;  // How often, by item.
 };
 
 }  // namespace ebb::scheduler

@@ -316,6 +316,7 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
       leases_.Done(ordinal, worker->session,
                    context->now + options_.confirm_timeout);
       poison_.Succeeded(ordinal);
+      stalls_.Done(ordinal);
       break;
     case LeaseEnd::kReturned:
       returned_at_[ordinal] = end.position;
