@@ -32,17 +32,22 @@ Payload GradientOf(const JobPlan& plan) {
 
 }  // namespace
 
-absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes) {
-  const std::string name = absl::StrCat("dense-", bytes);
-  const job::JobFile file =
-      job::ReadJob(absl::StrCat("name: ", name,
-                                "\nmodel: softmax\n"
-                                "data: {train: {csv: none.csv}}\n"
-                                "train: {batch: 1}\n"
-                                "optimizer: {kind: sgd, rate: ",
-                                absl::StrFormat("%.17g", kTransferRate),
-                                "}\ncheckpoint: {every: 24h}\n"),
-                   name);
+absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
+                                      DenseJobOptions options) {
+  if (options.optimizer.empty()) {
+    options.optimizer =
+        absl::StrFormat("{kind: sgd, rate: %.17g}", kTransferRate);
+  }
+  const std::string name = absl::StrCat("dense-", id.value());
+  const job::JobFile file = job::ReadJob(
+      absl::StrCat("name: ", name,
+                   "\nmodel: softmax\n"
+                   "data: {train: {csv: none.csv}}\n"
+                   "train: {batch: 1}\n"
+                   "optimizer: ",
+                   options.optimizer,
+                   "\ncheckpoint: {every: ", options.checkpoint_every, "}\n"),
+      name);
   if (!file.ok()) return absl::InternalError(job::ToString(file.mistakes));
   job::JobFacts facts;
   facts.tables = {{"w", bytes / int64_t{sizeof(float)}, InitRule::Zeros()}};
@@ -57,7 +62,7 @@ absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes) {
 }
 
 DenseWorker::DenseWorker(rpc::Transport* transport, JobRecordPtr record,
-                         const Placement& placement)
+                         const Placement& placement, int64_t pushed)
     : record_(std::move(record)),
       stamp_{.worker = NewSession()},
       routes_(record_->plan.partitions),
@@ -67,8 +72,11 @@ DenseWorker::DenseWorker(rpc::Transport* transport, JobRecordPtr record,
           {}},
       pusher_(options_.push_bytes, options_.push_window_bytes),
       channel_(transport->ConnectPs(placement.servers.front().address)) {
-  result_.gradient = GradientOf(record_->plan);
   MutexLock lock(&mu_);
+  pushed_ = pushed;
+  for (int32_t p = 0; p < record_->plan.partitions; ++p) {
+    held_.Acknowledged(PartitionId(p), pushed);
+  }
   routes_.Update(placement);
 }
 
@@ -127,6 +135,9 @@ void DenseWorker::CarryOut(ClientActions actions) {
 // --- Pushes ------------------------------------------------------------------
 
 void DenseWorker::PushAll(const Transfer& transfer) {
+  if (result_.gradient.size() == 0) {
+    result_.gradient = GradientOf(record_->plan);
+  }
   const auto in_flight = static_cast<size_t>(transfer.in_flight);
   for (int64_t i = 0; i < transfer.operations; ++i) {
     ClientActions actions;
@@ -262,24 +273,25 @@ void DenseWorker::OnPulled(const client::PullId& id,
   changed_.SignalAll();
 }
 
-// Reads every value.
+// Reads every value. Partitions are pulled apart, maybe while pushes go on.
 absl::Status DenseWorker::CheckPulled(
     const client::PulledValues& values) const {
-  uint32_t sum = 0;
-  for (const Payload& partition : values.partitions) {
-    server::GradientCursor floats(partition);
+  for (size_t p = 0; p < values.partitions.size(); ++p) {
+    uint32_t sum = 0;
+    server::GradientCursor floats(values.partitions[p]);
     while (floats.remaining() > 0) {
       const server::GradientView run = floats.Next(floats.remaining());
       sum += WordSum({run.bytes(), run.size() * sizeof(float)});
     }
-  }
-  const int64_t pushes = values.updates.front();
-  const int64_t bytes =
-      record_->plan.parameters * static_cast<int64_t>(sizeof(float));
-  if (const uint32_t expected = SumAfter(pushes, bytes); sum != expected) {
-    return absl::InternalError(absl::StrCat("pulled values whose sum is ", sum,
-                                            ", but must be ", expected,
-                                            " after ", pushes, " pushes"));
+    const int64_t pushes = values.updates[p];
+    const auto [first, last] =
+        record_->plan.ParameterRange(PartitionId(static_cast<int32_t>(p)));
+    const uint32_t expected =
+        SumAfter(pushes, static_cast<size_t>(first), static_cast<size_t>(last));
+    if (sum == expected) continue;
+    return absl::InternalError(
+        absl::StrCat("pulled values of partition ", p, " whose sum is ", sum,
+                     ", but must be ", expected, " after ", pushes, " pushes"));
   }
   return absl::OkStatus();
 }

@@ -26,24 +26,38 @@
 
 namespace ebb::bench {
 
-// A job of one dense table of `bytes`, with plain SGD at kTransferRate, zeros
-// at first, one example a batch, and more examples than anybody pushes. It is
-// checkpointed at the beginning only. Its partitions are as many as a job has
+struct DenseJobOptions {
+  // As in a job file; with plain SGD at kTransferRate what is pulled can be
+  // verified.
+  std::string optimizer;
+  std::string checkpoint_every = "24h";  // At the beginning only.
+};
+// A job of one dense table of `bytes`, zeros at first, one example a batch, and
+// more examples than anybody pushes. Its partitions are as many as a job has
 // that does not say.
-absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes);
+absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
+                                      DenseJobOptions options = {});
 
 // Of one job on one server. Thread-compatible: one transfer at a time.
 class DenseWorker {
  public:
-  // The transport is not owned and outlives this.
+  // The transport is not owned and outlives this. Of the only item, `pushed`
+  // examples were pushed by another.
   DenseWorker(rpc::Transport* transport, JobRecordPtr record,
-              const Placement& placement);
+              const Placement& placement, int64_t pushed = 0);
   ~DenseWorker();
 
   // Everything but the server's CPU seconds. Blocks. Internal: a push was not
   // applied, or a pull brought other values than were pushed. Else what the
   // transport says.
   absl::StatusOr<TransferSample> Run(const Transfer& transfer);
+
+  const JobRecord& record() const { return *record_; }
+  // Examples, one each, of the first item.
+  int64_t pushed() const {
+    MutexLock lock(&mu_);
+    return pushed_;
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -73,7 +87,7 @@ class DenseWorker {
   const client::ClientOptions options_;
   client::ComputeResult result_;  // Pushed again and again.
 
-  Mutex mu_;
+  mutable Mutex mu_;
   CondVar changed_;
   client::Routes routes_ ABSL_GUARDED_BY(mu_);
   client::LeasedItem held_ ABSL_GUARDED_BY(mu_);

@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/protocol/marks.h"
 #include "common/status_macros.h"
 #include "tools/ebb/files.h"
 
@@ -15,7 +17,6 @@ namespace ebb::bench {
 
 namespace {
 
-constexpr Term kTerm{1};
 constexpr absl::Duration kLimit = absl::Seconds(60);
 
 }  // namespace
@@ -40,28 +41,38 @@ class OneServer::Link : public rpc::ServerLinkHandler {
 absl::StatusOr<std::unique_ptr<OneServer>> OneServer::Start(
     rpc::Transport* transport, const std::string& programs,
     const std::string& folder) {
-  std::unique_ptr<OneServer> one(new OneServer);
-  one->log_ = absl::StrCat(folder, "/ebb-ps.log");
+  std::unique_ptr<OneServer> one(new OneServer(programs, folder));
   rpc::SchedulerHandler* const handler = one.get();
   EBB_ASSIGN_OR_RETURN(
       one->listener_,
       transport->ListenScheduler("127.0.0.1:0", {.sessions = handler}));
+  EBB_RETURN_IF_ERROR(one->Restart());
+  return one;
+}
+
+absl::Status OneServer::Restart() {
+  Kill();
+  {
+    MutexLock lock(&mu_);
+    link_ = nullptr;
+    served_.clear();
+  }
   EBB_ASSIGN_OR_RETURN(
       tools::ChildProcess process,
       tools::ChildProcess::Start(
-          {.argv = {absl::StrCat(programs, "/ebb-ps"), "--id", "0",
-                    "--state-dir", absl::StrCat(folder, "/state"),
-                    "--scheduler", one->listener_->address(),
-                    "--die-with-parent", absl::StrCat(getpid())},
-           .log = one->log_}));
-  one->process_.emplace(std::move(process));
+          {.argv = {absl::StrCat(programs_, "/ebb-ps"), "--id", "0",
+                    "--state-dir", absl::StrCat(folder_, "/state"),
+                    "--scheduler", listener_->address(), "--die-with-parent",
+                    absl::StrCat(getpid())},
+           .log = log()}));
+  process_.emplace(std::move(process));
   const absl::Time deadline = absl::Now() + kLimit;
-  MutexLock lock(&one->mu_);
-  while (one->link_ == nullptr && absl::Now() < deadline) {
-    one->changed_.WaitFor(&one->mu_, deadline - absl::Now());
+  MutexLock lock(&mu_);
+  while (link_ == nullptr && absl::Now() < deadline) {
+    changed_.WaitFor(&mu_, deadline - absl::Now());
   }
-  if (one->link_ == nullptr) return one->Late("does not register");
-  return one;
+  if (link_ == nullptr) return Late("does not register");
+  return absl::OkStatus();
 }
 
 OneServer::~OneServer() {
@@ -87,16 +98,54 @@ void OneServer::OnMessage(const std::shared_ptr<rpc::ServerLink>& link,
     link_ = link;
   } else if (const auto* job = std::get_if<RegisterPartitions>(&message)) {
     Learn(job->job);
+  } else if (const auto* marks = std::get_if<MarkReport>(&message)) {
+    Learn(*marks);
   }
   changed_.SignalAll();
 }
 
 void OneServer::Learn(const JobRegistration& job) {
   for (const PartitionRegistration& partition : job.partitions) {
-    if (partition.serving) {
+    if (partition.serving && partition.term == granted_[job.record->id]) {
       served_[job.record->id].insert(partition.partition);
     }
+    if (partition.durable_marks.empty()) continue;
+    const auto durable =
+        MarkSet::Decode(job.record->plan, partition.durable_marks);
+    if (!durable.ok()) continue;
+    durable_[job.record->id][partition.partition] = durable->mark({0, 0});
   }
+}
+
+void OneServer::Learn(const MarkReport& report) {
+  for (const PartitionMarkReport& partition : report.partitions) {
+    for (const ItemMark& mark : partition.durable) {
+      if (mark.item != ItemId{0, 0}) continue;
+      durable_[report.job][partition.partition] = mark.mark;
+    }
+  }
+}
+
+void OneServer::AskToStore(const JobRecord& record) {
+  MutexLock lock(&mu_);
+  if (link_ != nullptr) link_->Send(CheckpointNow{record.id});
+}
+
+absl::Status OneServer::Store(const JobRecord& record, int64_t examples) {
+  AskToStore(record);
+  const absl::Time deadline = absl::Now() + kLimit;
+  MutexLock lock(&mu_);
+  const auto stored = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return std::ranges::count_if(durable_[record.id], [&](const auto& one) {
+      return one.second >= examples;
+    });
+  };
+  while (stored() < record.plan.partitions && absl::Now() < deadline) {
+    changed_.WaitFor(&mu_, deadline - absl::Now());
+  }
+  if (stored() == record.plan.partitions) return absl::OkStatus();
+  return Late(absl::StrCat("has stored ", stored(), " of ",
+                           record.plan.partitions, " partitions"));
 }
 
 absl::StatusOr<Placement> OneServer::Serve(const JobRecordPtr& record) {
@@ -108,10 +157,14 @@ absl::StatusOr<Placement> OneServer::Serve(const JobRecordPtr& record) {
   grant.server = server_.server;
   grant.session = server_.session;
   grant.known_servers = {server_.server};
+  Term& granted = granted_[record->id];
+  const Term parent = granted;
+  granted = Term(granted.value() + 1);
+  served_[record->id].clear();
   for (int32_t p = 0; p < record->plan.partitions; ++p) {
-    grant.partitions.push_back({PartitionId(p), kTerm, Term()});
+    grant.partitions.push_back({PartitionId(p), granted, parent});
     placement.partitions.push_back(
-        {PartitionId(p), server_.server, server_.session, kTerm});
+        {PartitionId(p), server_.server, server_.session, granted});
   }
   placement.servers = {{server_.server, server_.address}};
   link_->Send(std::move(grant));
@@ -126,10 +179,10 @@ absl::StatusOr<Placement> OneServer::Serve(const JobRecordPtr& record) {
 }
 
 absl::Status OneServer::Late(const std::string& what) const {
-  const auto log = tools::ReadFile(log_);
-  return absl::FailedPreconditionError(
-      absl::StrCat("the server ", what, " after ", absl::FormatDuration(kLimit),
-                   "; its log:\n", log.ok() ? *log : log.status().message()));
+  const auto said = tools::ReadFile(log());
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the server ", what, " after ", absl::FormatDuration(kLimit),
+      "; its log:\n", said.ok() ? *said : said.status().message()));
 }
 
 }  // namespace ebb::bench

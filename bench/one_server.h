@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -40,15 +41,27 @@ class OneServer : private rpc::SchedulerHandler {
   ~OneServer() override;
 
   // Blocks until all partitions of the job, which has an id of its own, are
-  // served, in new values. FailedPrecondition: as of Start.
+  // served: in new values, or, after Restart, in those that were stored.
+  // FailedPrecondition: as of Start.
   absl::StatusOr<Placement> Serve(const JobRecordPtr& record);
+
+  void AskToStore(const JobRecord& record);
+  // Asks for a checkpoint. Blocks until so many examples of the job's first
+  // item are durable in all partitions. FailedPrecondition: as of Start.
+  absl::Status Store(const JobRecord& record, int64_t examples);
+
+  // Kill ends the process without a word; Restart starts another in the same
+  // folder and blocks until it has registered.
+  void Kill() { process_.reset(); }
+  absl::Status Restart();
 
   pid_t pid() const { return process_->pid(); }
 
  private:
   class Link;
 
-  OneServer() = default;
+  OneServer(std::string programs, std::string folder)
+      : programs_(std::move(programs)), folder_(std::move(folder)) {}
   std::unique_ptr<rpc::WorkerLinkHandler> OnWorkerConnected(
       std::shared_ptr<rpc::WorkerLink> link) override;
   std::unique_ptr<rpc::ServerLinkHandler> OnServerConnected(
@@ -56,17 +69,24 @@ class OneServer : private rpc::SchedulerHandler {
   void OnMessage(const std::shared_ptr<rpc::ServerLink>& link,
                  ServerToScheduler message);
   void Learn(const JobRegistration& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Learn(const MarkReport& report) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The log is as long as all its lives.
+  std::string log() const { return folder_ + "/ebb-ps.log"; }
   // What to say when it did not do what it should.
   absl::Status Late(const std::string& what) const;
 
-  std::string log_;
+  const std::string programs_, folder_;
   std::optional<tools::ChildProcess> process_;
   std::unique_ptr<rpc::Listener> listener_;
   Mutex mu_;
   CondVar changed_;
   std::shared_ptr<rpc::ServerLink> link_ ABSL_GUARDED_BY(mu_);
   RegisterServer server_ ABSL_GUARDED_BY(mu_);
+  // The term of the last grant, and who serves in it.
+  std::map<JobId, Term> granted_ ABSL_GUARDED_BY(mu_);
   std::map<JobId, std::set<PartitionId>> served_ ABSL_GUARDED_BY(mu_);
+  // Of the first item.
+  std::map<JobId, std::map<PartitionId, int64_t>> durable_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ebb::bench

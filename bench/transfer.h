@@ -3,6 +3,7 @@
 #ifndef EBB_BENCH_TRANSFER_H_
 #define EBB_BENCH_TRANSFER_H_
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -49,16 +50,18 @@ inline constexpr float kTransferRate = 1.0f / 1024;
 inline float WeightAfter(int64_t pushes, size_t i) {
   return 0.0f - static_cast<float>(pushes) * kTransferRate * GradientAt(i);
 }
-// The sum of all weights' words (bench/limits.h).
-inline uint32_t SumAfter(int64_t pushes, int64_t bytes) {
-  const size_t floats = static_cast<size_t>(bytes) / sizeof(float);
+// The sum of the words (bench/limits.h) of the weights [first, last).
+inline uint32_t SumAfter(int64_t pushes, size_t first, size_t last) {
   uint32_t sum = 0;
-  for (size_t i = 0; i < kGradientPeriod; ++i) {
-    const auto count = static_cast<uint32_t>(
-        (floats + kGradientPeriod - 1 - i) / kGradientPeriod);
+  for (size_t i = first; i < std::min(last, first + kGradientPeriod); ++i) {
+    const auto count = static_cast<uint32_t>((last - i + kGradientPeriod - 1) /
+                                             kGradientPeriod);
     sum += count * std::bit_cast<uint32_t>(WeightAfter(pushes, i));
   }
   return sum;
+}
+inline uint32_t SumAfter(int64_t pushes, int64_t bytes) {
+  return SumAfter(pushes, 0, static_cast<size_t>(bytes) / sizeof(float));
 }
 
 }  // namespace ebb::bench

@@ -66,9 +66,12 @@ TEST(PowerLossTest, WhatWasReportedStoredIsThereBitByBit) {
     FaultyDisk disk(/*strict=*/true);
     std::map<VersionKey, Cut> stored;
     const auto pool = MakePool(kBlockBytes, 4096);
-    const RocksDbStoreOptions options = {.folder = folder.path(),
-                                         .write_buffer_bytes = 64 << 10,
-                                         .env = disk.env()};
+    // By turns through the log and past it.
+    const RocksDbStoreOptions options = {
+        .folder = folder.path(),
+        .write_buffer_bytes = 64 << 10,
+        .most_logged_bytes = operations % 2 == 0 ? 0 : 1 << 20,
+        .env = disk.env()};
     // The second life begins over what the first one left.
     for (const uint64_t term : {10, 11}) {
       disk.CutPowerAfter(term == 10 ? operations : operations / 2);

@@ -267,7 +267,7 @@ absl::Status RocksDbStore::RemoveLeftovers(const VersionIndex& index) {
   }
   EBB_RETURN_IF_ERROR(ToStatus(path_, "list its blocks", it->status()));
   if (batch.Count() == 0) return absl::OkStatus();
-  return WriteBatch(*db_, "remove leftovers", /*sync=*/false, &batch);
+  return WriteBatch(*db_, "remove leftovers", LogUse::kUnsynced, &batch);
 }
 
 namespace {
@@ -419,9 +419,9 @@ absl::StatusOr<std::vector<VersionSummary>> RocksDbStore::Summaries(JobId job) {
 
 // --- Changes -----------------------------------------------------------------
 
-absl::Status RocksDbStore::Commit(absl::string_view doing, bool sync,
+absl::Status RocksDbStore::Commit(absl::string_view doing, LogUse log,
                                   rocksdb::WriteBatch* batch) {
-  absl::Status status = WriteBatch(*db_, doing, sync, batch);
+  absl::Status status = WriteBatch(*db_, doing, log, batch);
   // Whether the batch is in the log is unknown now, and RocksDB may refuse
   // what follows. Opening anew answers both.
   if (!status.ok()) writable_ = false;
@@ -447,7 +447,7 @@ absl::Status RocksDbStore::SaveJob(const StoredJob& job) {
     rocksdb::WriteBatch batch;
     batch.Put(ToSlice(key), ToSlice(value));
     return Commit(absl::StrCat("store job ", job.record->id.value()),
-                  /*sync=*/true, &batch);
+                  LogUse::kSynced, &batch);
   });
 }
 
@@ -460,6 +460,22 @@ absl::StatusOr<WriteResult> RocksDbStore::Write(const VersionKey& key,
 }
 
 namespace {
+
+// Of the cut's values, those that are not stored yet.
+int64_t NewBytes(const VersionIndex& index, const PartitionName& partition,
+                 const Cut& cut) {
+  int64_t bytes = 0;
+  for (const auto& [name, array] : cut.arrays) {
+    for (size_t i = 0; i < array.blocks.size(); ++i) {
+      const std::span<const float> floats = UsedFloats(array, i);
+      if (index.Find(partition, array.blocks[i].content_id(), floats.size()) ==
+          nullptr) {
+        bytes += static_cast<int64_t>(floats.size_bytes());
+      }
+    }
+  }
+  return bytes;
+}
 
 StoredBlock PutBlock(const PartitionName& partition, uint64_t number,
                      std::span<const float> floats,
@@ -475,9 +491,17 @@ StoredBlock PutBlock(const PartitionName& partition, uint64_t number,
 
 }  // namespace
 
-// Blocks go to the log first, unsynced; the manifest, which makes them a
-// version, last and synced. The log keeps the order, and its sync covers all
-// that is before, so a manifest is never there without its blocks.
+absl::Status RocksDbStore::Flush(absl::string_view doing) {
+  absl::Status status =
+      ToStatus(db_->GetName(), doing, db_->Flush(rocksdb::FlushOptions()));
+  if (!status.ok()) writable_ = false;  // As in Commit.
+  return status;
+}
+
+// Blocks go first: few to the log, unsynced, many past it, to files that are
+// synced. The manifest, which makes them a version, comes last, through the log
+// and synced. The log keeps the order, and its sync covers all that is before,
+// so a manifest is never there without its blocks.
 absl::Status RocksDbStore::TryWrite(const VersionKey& key, const Cut& cut,
                                     WriteResult* result) {
   if (index_->Has(key)) return AlreadyStored(key);
@@ -487,6 +511,9 @@ absl::Status RocksDbStore::TryWrite(const VersionKey& key, const Cut& cut,
   Manifest manifest = ManifestOf(key, cut);
   manifest.written_us = absl::GetCurrentTimeNanos() / 1000;
   StoredContents known;
+  const bool logged =
+      NewBytes(*index_, partition, cut) <= options_.most_logged_bytes;
+  const LogUse log = logged ? LogUse::kUnsynced : LogUse::kNone;
   rocksdb::WriteBatch batch;
   uncertain_ = key;
   for (const auto& [name, array] : cut.arrays) {
@@ -509,16 +536,20 @@ absl::Status RocksDbStore::TryWrite(const VersionKey& key, const Cut& cut,
       }
       known[content_id] = stored.blocks.back();
       if (batch.GetDataSize() >= kBatchBytes) {
-        EBB_RETURN_IF_ERROR(Commit(doing, /*sync=*/false, &batch));
+        EBB_RETURN_IF_ERROR(Commit(doing, log, &batch));
       }
     }
   }
+  if (!logged) {
+    EBB_RETURN_IF_ERROR(Commit(doing, log, &batch));
+    EBB_RETURN_IF_ERROR(Flush(doing));
+  }
   if (options_.before_manifest) {
-    EBB_RETURN_IF_ERROR(Commit(doing, /*sync=*/true, &batch));
+    if (logged) EBB_RETURN_IF_ERROR(Commit(doing, LogUse::kSynced, &batch));
     options_.before_manifest();
   }
   batch.Put(ToSlice(ManifestKey(key)), ToSlice(EncodeManifest(manifest)));
-  EBB_RETURN_IF_ERROR(Commit(doing, /*sync=*/true, &batch));
+  EBB_RETURN_IF_ERROR(Commit(doing, LogUse::kSynced, &batch));
   uncertain_.reset();
   index_->Add(manifest);
   index_->SetKnown(partition, std::move(known));
@@ -540,9 +571,11 @@ absl::Status RocksDbStore::TryDelete(std::span<const VersionKey> keys) {
   for (const auto& [partition, number] : index_->OnlyIn(keys)) {
     batch.Delete(ToSlice(BlockKey(partition, number)));
   }
-  EBB_RETURN_IF_ERROR(Commit("delete versions", /*sync=*/false, &batch));
+  EBB_RETURN_IF_ERROR(Commit("delete versions", LogUse::kUnsynced, &batch));
   index_->Remove(keys);
-  return absl::OkStatus();
+  absl::Status collected = CollectGarbage(*db_);
+  if (!collected.ok()) writable_ = false;  // As in Commit.
+  return collected;
 }
 
 absl::Status RocksDbStore::DeleteJob(JobId job) {
@@ -556,7 +589,7 @@ absl::Status RocksDbStore::DeleteJob(JobId job) {
     batch.DeleteRange(ToSlice(versions), ToSlice(versions_end));
     batch.DeleteRange(ToSlice(blocks), ToSlice(blocks_end));
     batch.Delete(ToSlice(key));
-    return Commit(absl::StrCat("delete job ", job.value()), /*sync=*/true,
+    return Commit(absl::StrCat("delete job ", job.value()), LogUse::kSynced,
                   &batch);
   }));
   index_->RemoveJob(job);

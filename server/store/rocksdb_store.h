@@ -35,10 +35,14 @@ class VersionIndex;
 struct RocksDbStoreOptions {
   // Created where it is missing; holds `db`, a lock, and what was set aside.
   std::string folder;
-  // Values kept in memory before they are written a second time, in bulk (the
-  // first time is the log). Memory used: up to twice as much. Larger means
-  // fewer and larger files.
+  // Values kept in memory before they are written to files of their own, in
+  // bulk. Memory used: up to twice as much. Larger means fewer and larger
+  // files.
   int64_t write_buffer_bytes = int64_t{32} << 20;
+  // A version with more new values than these does not go through the log: its
+  // values are written once, to files that are synced before its manifest. That
+  // takes several syncs, which smaller ones are spared.
+  int64_t most_logged_bytes = int64_t{1} << 20;
   // Of OpenReadOnly: damage in the middle of the log is DataLoss, rather than
   // the end of what is there. For stores that no server has open.
   bool whole_log = false;
@@ -51,6 +55,8 @@ struct RocksDbStoreOptions {
   // InvalidArgument for what cannot work.
   absl::Status Validate() const;
 };
+
+enum class LogUse;  // internal/database.h
 
 // What went wrong with a store in this process's time.
 struct StoreCondition {
@@ -125,7 +131,9 @@ class RocksDbStore final : public CheckpointStore {
                         WriteResult* result);
   absl::Status TryDelete(std::span<const VersionKey> keys);
   // Marks the store as not writable when it fails.
-  absl::Status Commit(absl::string_view doing, bool sync,
+  // All that went past the log is durable on return.
+  absl::Status Flush(absl::string_view doing);
+  absl::Status Commit(absl::string_view doing, LogUse log,
                       rocksdb::WriteBatch* batch);
   // Makes a change; when the database turns out to be damaged, again after a
   // rescue.

@@ -459,5 +459,43 @@ TEST_F(RocksDbStoreTest, SaysWhenTheFolderIsNotWritable) {
   EXPECT_TRUE(store->Write(Key(1), cut).ok());
 }
 
+// Bug: all values were written to the log, and then again.
+TEST_F(RocksDbStoreTest, ALargeVersionIsWrittenOnce) {
+  const auto pool = MakePool(64 << 10);
+  const auto store = Open();
+  const Cut cut = MakeCut(*pool, 1 << 20, 1);
+  ASSERT_TRUE(store->Write(Key(0), cut).ok());
+  int64_t logged = 0;
+  for (const auto& entry : fs::directory_iterator(folder_.path() + "/db")) {
+    if (entry.path().extension() != ".log") continue;
+    logged += static_cast<int64_t>(entry.file_size());
+  }
+  EXPECT_LT(logged, 64 << 10);
+  EXPECT_LT(FolderBytes(), 9 << 20);  // Weights and a slot.
+  ExpectStored(*store, *pool, Key(0), cut);
+}
+
+// Bug: a block that never changes again kept its file, which was otherwise
+// garbage.
+TEST_F(RocksDbStoreTest, RoomIsMadeOfWhatIsLeftBetweenBlocksThatStay) {
+  constexpr int64_t kBlocks = 64;
+  const auto pool = MakePool(64 << 10, 4 * kBlocks);
+  const auto store = Open();
+  Cut cut = MakeCut(*pool, kBlocks << 14, 1);
+  for (int64_t i = 0; i < kBlocks; ++i) {
+    for (int64_t b = i; b < kBlocks; ++b) {
+      ChangeBlock(*pool, &cut.arrays["weights"], b);
+    }
+    ASSERT_TRUE(store->Write(Key(i), cut).ok());
+    if (i > 0) {
+      const VersionKey before = Key(i - 1);
+      ASSERT_TRUE(store->Delete({&before, 1}).ok());
+    }
+  }
+  // Of 130 MiB that were written, 4 MiB are in use.
+  EXPECT_LT(FolderBytes(), 100 << 20);
+  ExpectStored(*store, *pool, Key(kBlocks - 1), cut);
+}
+
 }  // namespace
 }  // namespace ebb::server

@@ -34,8 +34,11 @@ constexpr int32_t kPartitions = 2;
 constexpr size_t kVersionsKept = 3;
 
 RocksDbStoreOptions Options(const std::string& folder) {
-  // Small, so that it flushes and compacts all the time.
-  return {.folder = folder, .write_buffer_bytes = 1 << 20};
+  // Small, so that it flushes and compacts all the time; and about half of the
+  // versions go past the log.
+  return {.folder = folder,
+          .write_buffer_bytes = 1 << 20,
+          .most_logged_bytes = kBlocks * kBlockBytes / 2};
 }
 
 // FNV-1a over all values.

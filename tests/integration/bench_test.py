@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""`ebb bench`: recovery, moves, dense and goodput, short: that they measure what
-they say, in the right order, and that nothing is ten times too slow.
+"""`ebb bench`: recovery, moves, dense, checkpoint and goodput, short: that they
+measure what they say, in the right order, and that nothing is ten times too
+slow.
 
   bench_test.py BIN_FOLDER
 """
@@ -106,6 +107,28 @@ class BenchTest(unittest.TestCase):
             self.assertGreater(latency["ours"], latency["limit"])
 
     # Its folder was left behind.
+    def test_checkpoint(self):
+        file = os.path.join(self.folder, "checkpoint.json")
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "bench", "checkpoint", "--quick",
+             "--folder", self.folder, "--json", file],
+            text=True, timeout=LIMIT_S,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(os.listdir(self.folder), ["checkpoint.json"],
+                         ran.stderr)
+        with open(file, encoding="utf-8") as text:
+            result = json.load(text)
+        self.assertEqual(ran.returncode, 0 if result["all_hold"] else 1)
+        measures = [row["measure"] for row in result["rows"]]
+        self.assertEqual(measures, ["GB/s", "p99 ms", "MB until durable",
+                                    "MB later", "GB/s", "GB"])
+        # Counted by the kernel, not timed: once, and no more. (Nothing where
+        # the folder lies in memory.)
+        written = result["rows"][2]
+        if written["ours"] > 0:
+            self.assertGreaterEqual(written["ratio"], 1)
+        self.assertLessEqual(written["ratio"], written["at_most"])
+
     def test_dense_is_stopped(self):
         bench = subprocess.Popen(
             [os.path.join(BIN, "ebb"), "bench", "dense", "--quick"],

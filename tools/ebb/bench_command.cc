@@ -124,6 +124,7 @@ Example:
     *exit_code = bench::RunKernelsBench(*options, std::cout, std::cerr);
   });
 
+  AddBenchCheckpointCommand(bench, exit_code);
   AddBenchDenseCommand(bench, exit_code);
   AddBenchRecoveryCommand(bench, exit_code);
   AddBenchGoodputCommand(bench, exit_code);

@@ -40,6 +40,7 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code);
 void AddPredictCommand(CLI::App* app, int* exit_code);
 void AddBenchCommand(CLI::App* app, int* exit_code);
 // Of `ebb bench`.
+void AddBenchCheckpointCommand(CLI::App* bench, int* exit_code);
 void AddBenchDenseCommand(CLI::App* bench, int* exit_code);
 void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code);
 void AddBenchGoodputCommand(CLI::App* bench, int* exit_code);

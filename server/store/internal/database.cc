@@ -40,16 +40,16 @@ rocksdb::Options RocksOptions(const DatabaseOptions& options) {
   rocks.min_blob_size = 0;
   rocks.blob_file_size = 64 << 20;              // A rescue reads whole ones.
   rocks.compression = rocksdb::kNoCompression;  // Floats gain nothing.
-  // A block that never changes would keep its whole blob file alive: when half
-  // of the oldest files is garbage, what is left in them is moved.
-  rocks.enable_blob_garbage_collection = true;
-  rocks.blob_garbage_collection_age_cutoff = 0.5;
-  rocks.blob_garbage_collection_force_threshold = 0.5;
+  // A file goes when all in it is deleted, which is the rule: whole versions
+  // are. Moving what is left in files that are half garbage with every
+  // compaction, as RocksDB would, writes values several times over; see
+  // CollectGarbage.
+  rocks.enable_blob_garbage_collection = false;
   rocks.write_buffer_size = options.write_buffer_bytes;
   rocks.max_write_buffer_number = 2;
   rocks.max_total_wal_size = 2 * options.write_buffer_bytes;
   // Deleted blocks leave the disk with a compaction: be early with it.
-  rocks.level0_file_num_compaction_trigger = 2;
+  rocks.level0_file_num_compaction_trigger = 4;
   rocks.max_background_jobs = 2;
   // Spread what a sync would otherwise write in one go.
   rocks.bytes_per_sync = 1 << 20;
@@ -196,10 +196,27 @@ absl::Status ReadBlocks(rocksdb::DB& db, const Manifest& manifest,
   return absl::OkStatus();
 }
 
-absl::Status WriteBatch(rocksdb::DB& db, absl::string_view doing, bool sync,
+absl::Status CollectGarbage(rocksdb::DB& db) {
+  uint64_t bytes = 0, garbage = 0;
+  db.GetIntProperty(rocksdb::DB::Properties::kLiveBlobFileSize, &bytes);
+  db.GetIntProperty(rocksdb::DB::Properties::kLiveBlobFileGarbageSize,
+                    &garbage);
+  if (garbage < kLeastGarbage || garbage < bytes / 2) return absl::OkStatus();
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction =
+      rocksdb::BottommostLevelCompaction::kForce;
+  options.blob_garbage_collection_policy =
+      rocksdb::BlobGarbageCollectionPolicy::kForce;
+  options.blob_garbage_collection_age_cutoff = 1;
+  return ToStatus(db.GetName(), "make room",
+                  db.CompactRange(options, nullptr, nullptr));
+}
+
+absl::Status WriteBatch(rocksdb::DB& db, absl::string_view doing, LogUse log,
                         rocksdb::WriteBatch* batch) {
   rocksdb::WriteOptions write;
-  write.sync = sync;
+  write.sync = log == LogUse::kSynced;
+  write.disableWAL = log == LogUse::kNone;
   const rocksdb::Status status = db.Write(write, batch);
   batch->Clear();
   return ToStatus(db.GetName(), doing, status);

@@ -58,9 +58,19 @@ absl::Status ReadBlocks(rocksdb::DB& db, const Manifest& manifest,
 // Blocks are written so many bytes at a time: a batch is held in memory.
 inline constexpr size_t kBatchBytes = 4 << 20;
 
-// Writes the batch, which is empty afterwards. With `sync` it is durable on
-// return, and with it all that was written before.
-absl::Status WriteBatch(rocksdb::DB& db, absl::string_view doing, bool sync,
+// When half of what is in the files of values, and no less than this, belongs
+// to no block any more, moves the rest to new files. Takes as long as writing
+// that; each byte is moved once for each byte of garbage at most.
+inline constexpr uint64_t kLeastGarbage = 64 << 20;
+absl::Status CollectGarbage(rocksdb::DB& db);
+
+enum class LogUse {
+  kNone,  // Durable when the database is flushed, and lost in a crash before.
+  kUnsynced,  // Survives the process.
+  kSynced,    // Durable on return, and all that was logged before.
+};
+// Writes the batch, which is empty afterwards.
+absl::Status WriteBatch(rocksdb::DB& db, absl::string_view doing, LogUse log,
                         rocksdb::WriteBatch* batch);
 
 inline rocksdb::Slice ToSlice(absl::string_view bytes) {

@@ -146,7 +146,7 @@ class Copier {
         EBB_RETURN_IF_ERROR(CopyVersion(key));
       }
     }
-    EBB_RETURN_IF_ERROR(WriteBatch(to_, kDoing, /*sync=*/true, &batch_));
+    EBB_RETURN_IF_ERROR(WriteBatch(to_, kDoing, LogUse::kSynced, &batch_));
     return result_;
   }
 
@@ -222,7 +222,7 @@ class Copier {
   absl::Status Put(const std::string& key, const std::string& value) {
     batch_.Put(key, value);
     if (batch_.GetDataSize() < kBatchBytes) return absl::OkStatus();
-    return WriteBatch(to_, kDoing, /*sync=*/false, &batch_);
+    return WriteBatch(to_, kDoing, LogUse::kUnsynced, &batch_);
   }
 
   const Finds& finds_;

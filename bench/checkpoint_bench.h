@@ -1,0 +1,43 @@
+// `ebb bench checkpoint`: what checkpoints cost a server under full-speed
+// pushes, what they write, how fast they are read back, and how much memory a
+// server takes meanwhile.
+#ifndef EBB_BENCH_CHECKPOINT_BENCH_H_
+#define EBB_BENCH_CHECKPOINT_BENCH_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bench/paired.h"
+
+namespace ebb::bench {
+
+struct CheckpointOptions {
+  std::string programs;  // The folder with ebb-ps.
+  std::string folder;    // For the server's state and log; on the disk to use.
+  int pairs = 7;
+  // Pushed at full speed, with and without checkpoints.
+  int64_t pushed_bytes = int64_t{256} << 20;
+  // Written whole under Adam.
+  int64_t written_bytes = int64_t{128} << 20;
+  // Restored, and pushed and pulled within the memory bound.
+  int64_t large_bytes = int64_t{1} << 30;
+  // As long as a job's checkpoints are apart that says nothing.
+  double interval_seconds = 10;
+  // Told what is being measured; may be empty.
+  std::function<void(const std::string&)> progress;
+  // Asked between samples: true ends it. May be empty.
+  std::function<bool()> stop;
+};
+
+// Rows with the limit first: pushes without checkpoints; the state's bytes; a
+// sequential read of the same files, cold; weights and slots in memory. Blocks
+// for minutes. Internal: a wrong result. Cancelled: it was stopped.
+absl::StatusOr<std::vector<Row>> MeasureCheckpoints(
+    const CheckpointOptions& options);
+
+}  // namespace ebb::bench
+
+#endif  // EBB_BENCH_CHECKPOINT_BENCH_H_
