@@ -335,7 +335,7 @@ TEST_F(RunFolderTest, OpensTheNewestUnlessSomebodyRunsInIt) {
   auto second = RunFolder::Make("job", "");
   ASSERT_TRUE(second.ok());
   EXPECT_EQ(RunFolder::Open("job", "").status().code(),
-            absl::StatusCode::kFailedPrecondition);
+            absl::StatusCode::kInvalidArgument);
   { const RunFolder ended = *std::move(second); }
   const auto again = RunFolder::Open("job", "");
   ASSERT_TRUE(again.ok()) << again.status();
