@@ -110,6 +110,8 @@ class DataCall : public grpc::ServerUnaryReactor {
     }
   }
   void OnDone() override { delete this; }
+  // Both reactions are short: gRPC need not wake a thread for each.
+  bool InternalInlineable() override { return true; }
 
   // Not counted any more when the caller hears of it and calls again.
   void End(const grpc::Status& status) {
