@@ -332,8 +332,9 @@ void Partition::Compute(Update* update) {
 
 int64_t Partition::ComputeBytes(const Update& update) const {
   const bool steps = !update.new_weights.empty();
-  const int64_t passes = (update.gradient.empty() && !steps ? 0 : 1) +
-                         static_cast<int64_t>(update.folds.size());
+  const int64_t passes =
+      (update.gradient.empty() && !steps ? 0 : 1) +
+      static_cast<int64_t>(update.folds.size() + (steps ? slots_.size() : 0));
   return passes * floats() * static_cast<int64_t>(sizeof(float));
 }
 

@@ -78,7 +78,7 @@ class Partition {
   absl::StatusOr<std::unique_ptr<Update>> Prepare(const PushRequest& push,
                                                   const PushSegment& segment);
   void Compute(Update* update);
-  // Of values that Compute goes through, about.
+  // Of values and slots that Compute goes through, about.
   int64_t ComputeBytes(const Update& update) const;
   // Swaps the new values in, with the mark and the ledger. Returns the mark.
   int64_t Commit(std::unique_ptr<Update> update);

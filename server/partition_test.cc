@@ -96,6 +96,20 @@ class PartitionTest : public testing::Test {
   std::shared_ptr<BlockPool> pool_;
 };
 
+// 6 parameters and as many slots.
+TEST_F(PartitionTest, SlotsAreWorkToo) {
+  auto partition = Make(Record());
+  PushRequest push = Push(0, 0, 2, 1);
+  auto update = partition->Prepare(push, push.segments[0]);
+  ASSERT_TRUE(update.ok()) << update.status();
+  push.segments[0].gradient = {};
+  auto nothing = partition->Prepare(push, push.segments[0]);
+  ASSERT_TRUE(nothing.ok()) << nothing.status();
+
+  EXPECT_EQ(partition->ComputeBytes(**update), 2 * 6 * 4);
+  EXPECT_EQ(partition->ComputeBytes(**nothing), 0);
+}
+
 TEST_F(PartitionTest, JudgesByTheMark) {
   auto p = Make(Record());
   EXPECT_EQ(Apply(p.get(), Push(0, 2, 4, 1)), Verdict::kGap);
