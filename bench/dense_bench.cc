@@ -5,8 +5,6 @@
 #include <cstddef>
 #include <map>
 #include <memory>
-#include <optional>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,7 +15,6 @@
 #include "bench/raw_socket.h"
 #include "bench/rows.h"
 #include "common/daemon.h"
-#include "common/rpc/grpc_pollers.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
 
@@ -50,7 +47,6 @@ class DenseBench {
     // As a worker does.
     ConfigureMalloc();
     SkipMutexChecks();
-    pollers_.emplace(static_cast<int>(std::thread::hardware_concurrency()));
     EBB_RETURN_IF_ERROR(MeasureLimits());
     EBB_RETURN_IF_ERROR(StartServer());
     for (const int64_t bytes : options_.sizes) {
@@ -204,7 +200,6 @@ class DenseBench {
   const DenseOptions& options_;
   DenseReport report_;
   std::unique_ptr<RawSocket> raw_;
-  std::optional<rpc::GrpcPollers> pollers_;  // As a worker has.
   rpc::GrpcTransport transport_;
   std::unique_ptr<OneServer> server_;
   std::map<int64_t, std::unique_ptr<DenseWorker>> workers_;

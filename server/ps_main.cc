@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -16,7 +15,6 @@
 #include "common/daemon_flags.h"
 #include "common/mutex.h"
 #include "common/plant.h"
-#include "common/rpc/grpc_pollers.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
@@ -227,8 +225,6 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   }
   EBB_ASSIGN_OR_RETURN(auto store,
                        OpenStore(flags, storage, &options.core.shared_folder));
-  const rpc::GrpcPollers pollers(
-      static_cast<int>(std::thread::hardware_concurrency()));
   rpc::GrpcTransport transport(network, received_bytes);
   ServerShell shell(options, &transport, std::move(store));
   EBB_RETURN_IF_ERROR(shell.Start(std::make_shared<ServerAdmin>(

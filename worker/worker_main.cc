@@ -18,7 +18,6 @@
 #include "client/client_shell.h"
 #include "client/job_limits.h"
 #include "common/daemon_flags.h"
-#include "common/rpc/grpc_pollers.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
@@ -184,8 +183,6 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   EBB_RETURN_IF_ERROR(network.Validate());
   LogOptions(flags, options.core.session);
 
-  const rpc::GrpcPollers pollers(
-      static_cast<int>(std::thread::hardware_concurrency()));
   rpc::GrpcTransport transport(network);
   TrainingComputer computer(computing);
   client::ClientShell shell(options, &transport, &computer);
