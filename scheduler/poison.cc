@@ -54,7 +54,9 @@ bool Poison::Failed(const Failure& failure, Context* context) {
   return false;
 }
 
-void Poison::Acquit(int64_t ordinal) {
+void Poison::Acquit(int64_t ordinal, int64_t position) {
+  const auto at = state_->failed_at.find(ordinal);
+  if (at == state_->failed_at.end() || at->second != position) return;
   const auto it = state_->failures.find(ordinal);
   if (it != state_->failures.end() && it->second > 0) --it->second;
 }

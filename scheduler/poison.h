@@ -45,8 +45,8 @@ class Poison {
   };
   // True: a skip is wanted, now: all partitions are to get new terms.
   bool Failed(const Failure& failure, Context* context);
-  // The last failure was not the item's; what it led to stays decided.
-  void Acquit(int64_t ordinal);
+  // A failure there was not the item's; what it led to stays decided.
+  void Acquit(int64_t ordinal, int64_t position);
   // Its worker did all of it.
   void Succeeded(int64_t ordinal);
   // No worker can begin the job: no batch is to blame.

@@ -150,7 +150,6 @@ TEST_F(SchedulerPoisonTest, AWorkerThatHangsBlamesOneItem) {
   EXPECT_THAT(job().state().failures, ElementsAre(Pair(0, 1)));
 }
 
-// Bug: as before, where the leases did not run out together.
 // Bug: on a machine that was overloaded the leases of all ran out again and
 // again, and the job was paused for an example that nothing was wrong with.
 TEST_F(SchedulerPoisonTest, NoItemIsBlamedWhileAllWorkersStall) {
@@ -177,6 +176,32 @@ TEST_F(SchedulerPoisonTest,
   EXPECT_THAT(job().state().quarantined, SizeIs(2));
 }
 
+// The death on the later batch was the item's, the stall was not.
+TEST_F(SchedulerPoisonTest, AStallTakesBackOnlyWhatItExcuses) {
+  JobRecord record = Record();
+  record.plan.quarantine_after = 3;
+  ServerUp();
+  Submit(record);
+  Register();
+  WorkerUp(kWorkerLink, kWorker);  // Item 0.
+  Tick(absl::Seconds(1));
+  WorkerUp(kOtherLink, kOther);  // Item 1.
+  Tick(SchedulerOptions().lease_ttl - absl::Seconds(1));
+  EXPECT_THAT(job().state().failures, ElementsAre(Pair(0, 1)));
+  // Somebody else goes on with item 0, comes to its second example, and dies.
+  JobRegistration registration = Registration(0, 0);
+  MarkSet marks(job().plan());
+  ASSERT_TRUE(marks.Raise({0, 0}, 1).ok());
+  for (auto& one : registration.partitions) one.marks = marks.Encode();
+  FromServer(RegisterPartitions{kServerSession, registration}, kServerSession);
+  const LinkId third(9);
+  WorkerUp(third, SessionId(203));
+  ASSERT_EQ(Leases(third)[0].item.shard, 0);
+  WorkerGone(third);
+  Tick(absl::Seconds(1));  // Item 1 stalls, too.
+  EXPECT_THAT(job().state().failures, testing::Contains(Pair(0, 1)));
+}
+
 TEST_F(SchedulerPoisonTest, AnItemThatHangsWorkersOneAfterAnotherIsBlamed) {
   Ready();
   for (int i = 0; i < 2; ++i) {
@@ -187,6 +212,8 @@ TEST_F(SchedulerPoisonTest, AnItemThatHangsWorkersOneAfterAnotherIsBlamed) {
   EXPECT_THAT(job().state().reason, HasSubstr("worker w said nothing for"));
 }
 
+// Bug: as in AWorkerThatHangsBlamesOneItem, where the leases did not run out
+// together.
 TEST_F(SchedulerPoisonTest, AWorkerThatHangsAndDiesBlamesOneItem) {
   Ready();
   WorkerUp(kWorkerLink, kWorker);

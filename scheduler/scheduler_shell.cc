@@ -388,6 +388,7 @@ absl::Status SchedulerShell::Change(ChangeFunction change,
   MutexLock lock(&mu_);
   return absl::UnavailableError(absl::StrCat(
       "not done after ", absl::FormatDuration(limit),
+      ", but may be later: look with `ebb status` before you ask again",
       store_problem_.empty() ? "" : "; the state cannot be written: ",
       store_problem_));
 }

@@ -20,22 +20,33 @@ class Stalls {
   // Within `window` of each other they count as one stall.
   explicit Stalls(absl::Duration window) : window_(window) {}
 
+  // An item, and the example that its worker was at.
+  struct Place {
+    int64_t ordinal = 0;
+    int64_t position = 0;
+  };
   struct Verdict {
-    bool to_blame = true;            // Nothing else stalls, as far as is known.
-    std::vector<int64_t> acquitted;  // Items that were blamed shortly before.
+    bool to_blame = true;          // Nothing else stalls, as far as is known.
+    std::vector<Place> acquitted;  // What was blamed shortly before.
   };
   // The lease of the item that `worker` worked on ran out. Only leases of other
   // workers and other items are witnesses.
-  Verdict RanOut(SessionId worker, int64_t ordinal, absl::Time now);
+  Verdict RanOut(SessionId worker, Place place, absl::Time now);
   // The item was done: it is excused anew.
   void Done(int64_t ordinal) { excused_.erase(ordinal); }
+
+  // The leases are made anew.
+  void BeginGeneration() {
+    recent_.clear();
+    excused_.clear();
+  }
 
   static constexpr int kMostExcuses = 4;
 
  private:
   struct RunOut {
     SessionId worker;
-    int64_t ordinal;
+    Place place;
     absl::Time at;
     bool blamed;
   };

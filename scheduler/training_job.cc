@@ -157,6 +157,7 @@ void TrainingJob::BeginGeneration(Generation generation,
   marks_ = MarkTable(plan());
   leases_ = LeaseTable(plan(), marks_);
   poison_.BeginGeneration();
+  stalls_.BeginGeneration();
   backups_.BeginGeneration();
   tails_.Clear();
   returned_at_.clear();

@@ -323,8 +323,7 @@ const JobRegistration* Of(JobId job, const RegisterServer& message) {
   return mine == message.jobs.end() ? nullptr : &*mine;
 }
 
-// 0: nothing.
-// What a registration says of a partition; null: nothing.
+// Null: it says nothing of the partition.
 const PartitionRegistration* Of(PartitionId p,
                                 const JobRegistration* registration) {
   if (registration == nullptr) return nullptr;
@@ -333,6 +332,7 @@ const PartitionRegistration* Of(PartitionId p,
   return one == registration->partitions.end() ? nullptr : &*one;
 }
 
+// 0: nothing.
 Term ClaimedOf(PartitionId p, const JobRegistration* registration) {
   const PartitionRegistration* one = Of(p, registration);
   return one == nullptr ? Term() : ClaimedTerm(*one);

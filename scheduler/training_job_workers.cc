@@ -392,13 +392,17 @@ void TrainingJob::LeaseFailed(const Poison::Failure& failure,
 
 void TrainingJob::LeaseRanOut(int64_t ordinal, const WorkerInfo& worker,
                               Context* context) {
-  const auto verdict = stalls_.RanOut(worker.session, ordinal, context->now);
-  for (const int64_t other : verdict.acquitted) poison_.Acquit(other);
+  const int64_t position = marks_.HighestMark(plan().ItemAt(ordinal));
+  const auto verdict =
+      stalls_.RanOut(worker.session, {ordinal, position}, context->now);
+  for (const Stalls::Place& other : verdict.acquitted) {
+    poison_.Acquit(other.ordinal, other.position);
+  }
   dirty_ |= !verdict.acquitted.empty();
   if (!verdict.to_blame) return;
   LeaseFailed(
       {.ordinal = ordinal,
-       .position = marks_.HighestMark(plan().ItemAt(ordinal)),
+       .position = position,
        .policy = plan().on_poison,
        .why = absl::StrCat("its lease ran out, since worker ", worker.name,
                            " said nothing for ",

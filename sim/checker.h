@@ -217,6 +217,7 @@ class Checker {
 
   // The scheduler as it was after the event before.
   uint64_t scheduler_life_ = 0;
+  int64_t store_losses_ = 0;  // Before it began to decide, the last time.
   bool was_whole_ = false;
   bool was_complete_ = false;
   Generation completed_in_;

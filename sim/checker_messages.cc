@@ -433,8 +433,9 @@ void Checker::AfterSchedulerEvent(const scheduler::SchedulerActions& out) {
 // what others had of before (docs/protocol.md, "Known and accepted").
 void Checker::BeginsToDecide(const SchedulerNode& scheduler) {
   const Counts& counts = world_->counts();
-  const bool lost = counts.of(Fault::kSchedulerStoreLost) > 0 ||
-                    counts.of(Fault::kSchedulerStoreOlder) > 0;
+  const int64_t losses = counts.of(Fault::kSchedulerStoreLost) +
+                         counts.of(Fault::kSchedulerStoreOlder);
+  const bool lost = std::exchange(store_losses_, losses) < losses;
   const auto& known = scheduler.core()->cluster().servers;
   const bool without = std::ranges::any_of(world_->servers(), [&](auto& one) {
     const auto it = known.find(one->id());

@@ -207,6 +207,7 @@ AuditResult ProcessCluster::Audit(const JobRecord& record, JobId job) {
     v1::GetLedgersRequest request;
     request.set_job(job.value());
     const auto ledgers = admin.GetLedgers(request, kCall);
+    if (absl::IsNotFound(ledgers.status())) continue;  // It serves none.
     EXPECT_TRUE(ledgers.ok()) << ledgers.status();
     if (!ledgers.ok()) continue;
     for (const v1::PartitionLedger& one : ledgers->partitions()) {
@@ -221,7 +222,14 @@ AuditResult ProcessCluster::Audit(const JobRecord& record, JobId job) {
 }
 
 void ProcessCluster::ExpectExact(const JobRecord& record, JobId job) {
-  const AuditResult audit = Audit(record, job);
+  // What is moving is served by nobody, for a moment.
+  const absl::Time deadline = absl::Now() + kLimit;
+  AuditResult audit = Audit(record, job);
+  while (audit.partitions != record.plan.partitions &&
+         !::testing::Test::HasFailure() && absl::Now() < deadline) {
+    absl::SleepFor(kLook);
+    audit = Audit(record, job);
+  }
   EXPECT_EQ(audit.partitions, record.plan.partitions);
   EXPECT_TRUE(audit.exact());
   EXPECT_EQ(audit.applied,

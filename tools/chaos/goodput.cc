@@ -2,7 +2,19 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_format.h"
+
 namespace ebb::chaos {
+
+std::string Goodput::Doubt() const {
+  constexpr double kMost = 1.1;  // What measuring a rate may err.
+  if (value() <= kMost) return "";
+  return absl::StrFormat(
+      "goodput is above 1, so its base is wrong: the machine was busy while "
+      "the rate of one undisturbed worker was measured (%.0f examples/s). Run "
+      "it again on a machine with nothing else to do",
+      rate);
+}
 
 void WorkerSpans::Seen(absl::string_view worker, uint64_t life,
                        absl::Duration since) {

@@ -26,10 +26,12 @@ struct Goodput {
   int64_t counted = 0;         // Examples, in the partition that has the least.
 
   double possible() const { return rate * absl::ToDoubleSeconds(worker_time); }
-  // 0 to about 1; above it by what the rate was measured too low.
+  // 0 to about 1; above it by what the rate was measured too low (Doubt).
   double value() const {
     return possible() > 0 ? static_cast<double>(counted) / possible() : 0;
   }
+  // Why the figure is none; empty: it may be one.
+  std::string Doubt() const;
 };
 
 // When which worker was alive: from its first word to the scheduler to its end.

@@ -1,5 +1,6 @@
 #include "tools/chaos/goodput.h"
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace ebb::chaos {
@@ -48,6 +49,17 @@ TEST(RateMeterTest, IsBetweenTheFirstAndTheLastGrowth) {
   meter.Add(At(4.9), 30);
   ASSERT_TRUE(meter.rate().has_value());
   EXPECT_DOUBLE_EQ(*meter.rate(), 10);
+}
+
+// Bug: 1.844 was reported as if it were one.
+TEST(GoodputTest, MoreThanPossibleIsDoubted) {
+  Goodput goodput;
+  goodput.rate = 505;
+  goodput.worker_time = absl::Seconds(100);
+  goodput.counted = 52'000;
+  EXPECT_EQ(goodput.Doubt(), "");
+  goodput.counted = 93'000;
+  EXPECT_THAT(goodput.Doubt(), testing::HasSubstr("(505 examples/s)"));
 }
 
 TEST(GoodputTest, IsCountedOverPossible) {

@@ -298,6 +298,9 @@ void ChaosRun::Finish(RunReport* report) {
   goodput.worker_time = spans_.Sum(begun_->at, end.at);
   goodput.counted = end.counted - begun_->counted;
   report->goodput = goodput;
+  if (const std::string doubt = goodput.Doubt(); !doubt.empty()) {
+    report->warnings.push_back(doubt);
+  }
 }
 
 }  // namespace ebb::tools

@@ -15,7 +15,10 @@ enum class Why {
   kNotGreeted,  // Somebody listens, and takes no requests (in time).
   kLate,        // It may be doing what it was asked.
   kBroken,      // So may it have been.
+  kAnswered,    // It cannot, in its own words.
 };
+
+constexpr absl::string_view kWebServer = "http2 header with status";
 
 template <size_t n>
 bool HasAny(absl::string_view text, const absl::string_view (&words)[n]) {
@@ -27,17 +30,25 @@ bool HasAny(absl::string_view text, const absl::string_view (&words)[n]) {
 // gRPC tells these apart by its texts only.
 Why WhyOf(const absl::Status& status) {
   constexpr absl::string_view kNotGreeted[] = {
-      "handshaker shutdown", "SETTINGS frame", "http1.x server"};
+      "handshaker shutdown", "SETTINGS frame", "http1.x server", kWebServer};
   constexpr absl::string_view kLate[] = {"keepalive watchdog timeout"};
   constexpr absl::string_view kBroken[] = {"Socket closed", "Connection reset",
                                            "Broken pipe", "GOAWAY",
                                            "the other side ended the call"};
+  constexpr absl::string_view kNobody[] = {"Connection refused",
+                                           "ailed to connect",
+                                           "resolution",
+                                           "No route to host",
+                                           "unreachable",
+                                           "not known",
+                                           "connection attempt timed out",
+                                           "Connection timed out"};
   if (absl::IsDeadlineExceeded(status) || HasAny(status.message(), kLate)) {
     return Why::kLate;
   }
   if (HasAny(status.message(), kNotGreeted)) return Why::kNotGreeted;
   if (HasAny(status.message(), kBroken)) return Why::kBroken;
-  return Why::kNobody;
+  return HasAny(status.message(), kNobody) ? Why::kNobody : Why::kAnswered;
 }
 
 }  // namespace
@@ -50,6 +61,7 @@ std::string NoAnswerText(const absl::Status& status) {
     case Why::kBroken:
       return "the connection broke";
     case Why::kNobody:
+    case Why::kAnswered:
       break;
   }
   return std::string(status.message());
@@ -57,7 +69,8 @@ std::string NoAnswerText(const absl::Status& status) {
 
 absl::Status WithAddress(const absl::Status& status,
                          const std::string& scheduler, Asked asked) {
-  if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
+  if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status) &&
+      !absl::StrContains(status.message(), kWebServer)) {
     return status;
   }
   const absl::string_view next =
@@ -67,6 +80,8 @@ absl::Status WithAddress(const absl::Status& status,
             "status` before you ask again.";
   std::string text;
   switch (WhyOf(status)) {
+    case Why::kAnswered:
+      return status;
     case Why::kNobody:
       text = absl::StrCat("no scheduler listens at ", scheduler, " (",
                           status.message(),

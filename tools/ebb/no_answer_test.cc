@@ -47,11 +47,14 @@ TEST(NoAnswerTest, WhatWasAskedOfABusySchedulerMayHaveBeenDone) {
 }
 
 TEST(NoAnswerTest, NobodyIsToldOfHandshakes) {
-  for (const absl::Status& status : {kNoGreeting, kNoHandshake}) {
+  const absl::Status web =
+      absl::UnimplementedError("Received http2 header with status: 404");
+  for (const absl::Status& status : {kNoGreeting, kNoHandshake, web}) {
     EXPECT_THAT(Told(status),
                 AllOf(HasSubstr("something listens at here:7000"),
                       HasSubstr("Nothing was asked of it yet"),
-                      Not(HasSubstr("handshaker")), Not(HasSubstr("frame"))));
+                      Not(HasSubstr("handshaker")), Not(HasSubstr("frame")),
+                      Not(HasSubstr("http2"))));
     EXPECT_EQ(NoAnswerText(status), "it did not answer in time");
   }
   EXPECT_EQ(NoAnswerText(kLate), "it did not answer in time");
@@ -59,9 +62,15 @@ TEST(NoAnswerTest, NobodyIsToldOfHandshakes) {
   EXPECT_EQ(NoAnswerText(kRefused), "Connection refused");
 }
 
+// Bug: a scheduler whose disk was full was said not to be there.
 TEST(NoAnswerTest, AnswersStayAsTheyAre) {
-  const absl::Status no = absl::NotFoundError("there is no job 4");
-  EXPECT_EQ(WithAddress(no, "here:7000", Asked::kToChange), no);
+  for (const absl::Status& no :
+       {absl::NotFoundError("there is no job 4"),
+        absl::UnavailableError("not done after 10s, but may be later; the "
+                               "state cannot be written: no space left"),
+        absl::UnavailableError("the scheduler is stopping")}) {
+    EXPECT_EQ(WithAddress(no, "here:7000", Asked::kToChange), no);
+  }
 }
 
 }  // namespace
