@@ -40,6 +40,15 @@ class SchedulerMovesTest : public SchedulerFixture {
     message.shared_folder = std::move(folder);
     Say(link, message);
   }
+  // The first server, which knows of the second, comes to a new scheduler.
+  void OursUp(const JobRegistration& ours) {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = kServerSession;
+    message.jobs = {ours};
+    message.known_servers = {kServer, kNewServer};
+    Say(kServerLink, message);
+  }
   void OtherUp(std::string folder = "") {
     Up(kNewLink, kNewServer, kNewSession, std::move(folder));
   }
@@ -284,12 +293,7 @@ TEST_F(SchedulerMovesTest, TheSourceHasSeenTheTermOfTheOneThatHasIt) {
   ours.partitions[0].term = term;
   ours.partitions[0].stored_term = Term();
   Restart(before);
-  RegisterServer message;
-  message.server = kServer;
-  message.session = kServerSession;
-  message.jobs = {ours};
-  message.known_servers = {kServer, kNewServer};
-  Say(kServerLink, message);
+  OursUp(ours);
   Say(kServerLink, RegisterPartitions{kServerSession, ours});
   Up(kNewLink, kNewServer, kNewSession, "", {Has(PartitionId(0), term, 1)});
   EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
@@ -320,12 +324,7 @@ TEST_F(SchedulerMovesTest, WhoHasWhatARollbackLedToIsItsOwner) {
   ours.partitions[0].term = term;
   ours.partitions[0].stored_term = Term();
   Restart(before);
-  RegisterServer message;
-  message.server = kServer;
-  message.session = kServerSession;
-  message.jobs = {ours};
-  message.known_servers = {kServer, kNewServer};
-  Say(kServerLink, message);
+  OursUp(ours);
   ASSERT_GT(job().state().generation, first);
   Up(kNewLink, kNewServer, kNewSession, "", {theirs});
   EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
@@ -362,12 +361,7 @@ TEST_F(SchedulerMovesTest, AJobHeardOfLateWaitsForTheServersItNames) {
   Restart({});
   Tick(SchedulerOptions().takeover_after);
 
-  RegisterServer message;
-  message.server = kServer;
-  message.session = kServerSession;
-  message.jobs = {ours};
-  message.known_servers = {kServer, kNewServer};
-  Say(kServerLink, message);
+  OursUp(ours);
   now_ += absl::Seconds(1);
   Up(kNewLink, kNewServer, kNewSession, "", {theirs});
   job_ = id;

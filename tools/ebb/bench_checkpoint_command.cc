@@ -1,22 +1,17 @@
 // `ebb bench checkpoint`.
-#include <stdlib.h>
-
-#include <cerrno>
 #include <cstdint>
-#include <filesystem>
-#include <iostream>
 #include <memory>
 #include <string>
-#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "bench/checkpoint_bench.h"
 #include "bench/rows.h"
-#include "tools/ebb/bench_machine.h"
+#include "common/status_macros.h"
 #include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/files.h"
-#include "tools/ebb/signals.h"
 
 namespace ebb::tools {
 
@@ -30,27 +25,8 @@ struct Flags {
 };
 
 int BenchCheckpoint(const Flags& flags) {
-  if (!flags.json.empty()) {
-    const absl::Status writable = CheckWritable(flags.json);
-    if (!writable.ok()) return Report(writable);
-  }
-  // Whoever stops it finds no folder left behind.
-  auto signals = SignalWaiter::Create();
-  if (!signals.ok()) return Report(signals.status());
-  std::error_code error;
-  const std::filesystem::path parent =
-      flags.folder.empty() ? std::filesystem::temp_directory_path(error)
-                           : std::filesystem::path(flags.folder);
-  std::string folder = (parent / "ebb-bench-XXXXXX").string();
-  if (error || mkdtemp(folder.data()) == nullptr) {
-    return Report(absl::ErrnoToStatus(
-        errno, absl::StrCat("cannot make the folder ", folder)));
-  }
-  bench::CheckpointOptions options = {
-      .programs = ProgramFolder(),
-      .folder = folder,
-      .progress = ShowBenchProgress,
-      .stop = [&signals] { return signals->Wait({}).interrupts > 0; }};
+  bench::CheckpointOptions options = {.programs = ProgramFolder(),
+                                      .progress = ShowBenchProgress};
   if (flags.quick) {
     options.pairs = 1;
     options.pushed_bytes = options.written_bytes = int64_t{32} << 20;
@@ -58,24 +34,21 @@ int BenchCheckpoint(const Flags& flags) {
     options.interval_seconds = 1;
   }
   if (flags.pairs > 0) options.pairs = flags.pairs;
-  std::cerr << WhereItRan() << std::endl;
-  const auto rows = bench::MeasureCheckpoints(options);
-  ShowBenchProgress("");
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-  if (absl::IsCancelled(rows.status())) return kExitInterrupted;
-  if (!rows.ok()) return Report(rows.status());
-  std::cout << bench::RowsText(*rows, "LIMIT") << "\n"
-            << "Limits: pushes without checkpoints; the bytes of weights and "
-               "slots; a read of the same files, cold.\nRatios are medians of "
-            << options.pairs << " pairs.\n";
-  if (!flags.json.empty()) {
-    Json json = WhereItRanJson();
-    bench::AddRows(*rows, &json);
-    const absl::Status written = WriteFile(flags.json, json.ToString());
-    if (!written.ok()) return Report(written);
-  }
-  return bench::AllHold(*rows) ? kExitGood : kExitFailed;
+  const auto measure = [&](const std::string& folder, const StopFunction& stop,
+                           Json* json) -> absl::StatusOr<BenchResult> {
+    options.folder = folder;
+    options.stop = stop;
+    EBB_ASSIGN_OR_RETURN(const std::vector<bench::Row> rows,
+                         bench::MeasureCheckpoints(options));
+    bench::AddRows(rows, json);
+    std::string text = absl::StrCat(
+        bench::RowsText(rows, "LIMIT"),
+        "\nLimits: pushes without checkpoints; the bytes of weights and slots; "
+        "a read of the same files, cold.\nRatios are medians of ",
+        options.pairs, " pairs.\n");
+    return BenchResult{std::move(text), bench::AllHold(rows)};
+  };
+  return RunInScratchFolder(flags.folder, flags.json, measure);
 }
 
 }  // namespace

@@ -1,24 +1,15 @@
 // `ebb bench dense`.
-#include <stdlib.h>
-
-#include <cerrno>
 #include <cstdint>
-#include <filesystem>
-#include <iostream>
 #include <memory>
 #include <string>
-#include <system_error>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "bench/dense_bench.h"
 #include "bench/paired.h"
-#include "tools/ebb/bench_machine.h"
+#include "common/status_macros.h"
 #include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/files.h"
-#include "tools/ebb/signals.h"
 
 namespace ebb::tools {
 
@@ -32,26 +23,8 @@ struct Flags {
 };
 
 int BenchDense(const Flags& flags) {
-  if (!flags.json.empty()) {
-    const absl::Status writable = CheckWritable(flags.json);
-    if (!writable.ok()) return Report(writable);
-  }
-  // Whoever stops it finds no folder left behind.
-  auto signals = SignalWaiter::Create();
-  if (!signals.ok()) return Report(signals.status());
-  std::error_code error;
-  std::string folder =
-      (std::filesystem::temp_directory_path(error) / "ebb-bench-XXXXXX")
-          .string();
-  if (error || mkdtemp(folder.data()) == nullptr) {
-    return Report(absl::ErrnoToStatus(
-        errno, absl::StrCat("cannot make the folder ", folder)));
-  }
-  bench::DenseOptions options = {
-      .programs = ProgramFolder(),
-      .folder = folder,
-      .progress = ShowBenchProgress,
-      .stop = [&signals] { return signals->Wait({}).interrupts > 0; }};
+  bench::DenseOptions options = {.programs = ProgramFolder(),
+                                 .progress = ShowBenchProgress};
   if (flags.quick) {
     options.pairs = 3;
     options.sample_bytes = int64_t{32} << 20;
@@ -62,21 +35,16 @@ int BenchDense(const Flags& flags) {
     options.sizes.clear();
     for (const int64_t kib : flags.kib) options.sizes.push_back(kib << 10);
   }
-  std::cerr << WhereItRan() << std::endl;
-  const auto report = bench::MeasureDense(options);
-  ShowBenchProgress("");
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-  if (absl::IsCancelled(report.status())) return kExitInterrupted;
-  if (!report.ok()) return Report(report.status());
-  std::cout << bench::DenseText(*report);
-  if (!flags.json.empty()) {
-    Json json = WhereItRanJson();
-    bench::AddDense(*report, &json);
-    const absl::Status written = WriteFile(flags.json, json.ToString());
-    if (!written.ok()) return Report(written);
-  }
-  return bench::AllHold(report->rows) ? kExitGood : kExitFailed;
+  const auto measure = [&](const std::string& folder, const StopFunction& stop,
+                           Json* json) -> absl::StatusOr<BenchResult> {
+    options.folder = folder;
+    options.stop = stop;
+    EBB_ASSIGN_OR_RETURN(const bench::DenseReport report,
+                         bench::MeasureDense(options));
+    bench::AddDense(report, json);
+    return BenchResult{bench::DenseText(report), bench::AllHold(report.rows)};
+  };
+  return RunInScratchFolder("", flags.json, measure);
 }
 
 }  // namespace

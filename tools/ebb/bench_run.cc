@@ -1,9 +1,13 @@
 #include "tools/ebb/bench_run.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <filesystem>
 #include <iostream>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -11,6 +15,8 @@
 #include "tools/ebb/bench_job.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/console.h"
+#include "tools/ebb/files.h"
+#include "tools/ebb/signals.h"
 
 namespace ebb::tools {
 
@@ -76,6 +82,42 @@ int RunBench(BenchFlags* flags, const std::string& train,
   if (problems.empty()) return kExitGood;
   if (made) std::cerr << "ebb: its run is in " << made->Keep() << "/run\n";
   return kExitFailed;
+}
+
+int RunInScratchFolder(const std::string& parent, const std::string& json,
+                       const MeasureFunction& measure) {
+  if (!json.empty()) {
+    const absl::Status writable = CheckWritable(json);
+    if (!writable.ok()) return Report(writable);
+  }
+  // Whoever stops it finds no folder left behind.
+  auto signals = SignalWaiter::Create();
+  if (!signals.ok()) return Report(signals.status());
+  std::error_code error;
+  const std::filesystem::path where =
+      parent.empty() ? std::filesystem::temp_directory_path(error)
+                     : std::filesystem::path(parent);
+  std::string folder = (where / "ebb-bench-XXXXXX").string();
+  if (error || mkdtemp(folder.data()) == nullptr) {
+    return Report(absl::ErrnoToStatus(
+        errno, absl::StrCat("cannot make the folder ", folder)));
+  }
+  std::cerr << WhereItRan() << std::endl;
+  Json figures = WhereItRanJson();
+  const absl::StatusOr<BenchResult> result = measure(
+      folder, [&signals] { return signals->Wait({}).interrupts > 0; },
+      &figures);
+  ShowBenchProgress("");
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  if (absl::IsCancelled(result.status())) return kExitInterrupted;
+  if (!result.ok()) return Report(result.status());
+  std::cout << result->text;
+  if (!json.empty()) {
+    const absl::Status written = WriteFile(json, figures.ToString());
+    if (!written.ok()) return Report(written);
+  }
+  return result->all_hold ? kExitGood : kExitFailed;
 }
 
 }  // namespace ebb::tools

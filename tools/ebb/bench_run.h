@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "tools/ebb/bench_pace.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/disturbance.h"
@@ -43,6 +44,22 @@ int RunBench(BenchFlags* flags, const std::string& train,
 
 // On standard error; what came last is written over on a terminal.
 void ShowBenchProgress(const std::string& text);
+
+// What a benchmark found.
+struct BenchResult {
+  std::string text;
+  bool all_hold = false;
+};
+using StopFunction = std::function<bool()>;
+// Adds its figures to `json`. Cancelled: `stop` said so.
+using MeasureFunction = std::function<absl::StatusOr<BenchResult>(
+    const std::string& folder, const StopFunction& stop, Json* json)>;
+// A benchmark in a folder of its own below `parent` (empty: the system's for
+// temporary files), which is gone afterwards, also after Ctrl-C. Prints the
+// machine first, then the result; its figures go to the file `json` (empty: to
+// none). Returns the exit code.
+int RunInScratchFolder(const std::string& parent, const std::string& json,
+                       const MeasureFunction& measure);
 
 }  // namespace ebb::tools
 
