@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <utility>
@@ -36,11 +37,34 @@ std::string TransferText(const Transfer& transfer) {
       SizeText(transfer.bytes), ", ", transfer.in_flight, " in flight");
 }
 
+// What the transfer costs where worker and server are one: a push is copied
+// once and applied, a pull is read where it lies.
+double InProcessCpuSeconds(const Transfer& transfer) {
+  const auto floats = static_cast<size_t>(transfer.bytes) / sizeof(float);
+  AlignedFloats gradient(floats), received(floats), weights(floats);
+  const auto once = [&] {
+    if (transfer.direction == Direction::kPull) {
+      return WordSum(std::as_bytes(weights.span()));
+    }
+    std::memcpy(received.bytes().data(), gradient.bytes().data(),
+                gradient.bytes().size());
+    PlainSgd(weights.span(), received.span(), kTransferRate);
+    return uint32_t{0};
+  };
+  uint32_t sum = once();
+  const double begun = CpuSeconds(0);
+  for (int64_t i = 0; i < transfer.operations; ++i) sum += once();
+  // Or the compiler may see that nobody looks.
+  asm volatile("" : : "r"(sum), "r"(weights.bytes().data()) : "memory");
+  return CpuSeconds(0) - begun;
+}
+
 class DenseBench {
  public:
   explicit DenseBench(const DenseOptions& options) : options_(options) {}
 
   absl::StatusOr<DenseReport> Measure() {
+    report_.shared_memory = options_.shared_memory;
     report_.limits.load_average = LoadAverage();
     // Before anything has threads.
     EBB_ASSIGN_OR_RETURN(raw_, RawSocket::Start());
@@ -59,7 +83,8 @@ class DenseBench {
                .in_flight = in_flight}));
         }
       }
-      if (LatencyBound(bytes)) EBB_RETURN_IF_ERROR(MeasureLatency(bytes));
+      if (LatencyBound(bytes, options_.shared_memory))
+        EBB_RETURN_IF_ERROR(MeasureLatency(bytes));
     }
     return std::move(report_);
   }
@@ -96,8 +121,8 @@ class DenseBench {
   absl::Status StartServer() {
     EBB_RETURN_IF_ERROR(Tell("starting the server"));
     EBB_ASSIGN_OR_RETURN(
-        server_,
-        OneServer::Start(&transport_, options_.programs, options_.folder));
+        server_, OneServer::Start(&transport_, options_.programs,
+                                  options_.folder, options_.shared_memory));
     for (const int64_t bytes : options_.sizes) {
       EBB_ASSIGN_OR_RETURN(
           const JobRecordPtr record,
@@ -160,15 +185,20 @@ class DenseBench {
       }
       if (pair < 0) continue;  // Warms up.
       const double gigabytes = transfer.gigabytes();
+      // A socket is no measure of what needs none.
+      const double least_cpu = options_.shared_memory
+                                   ? InProcessCpuSeconds(transfer)
+                                   : raw.cpu_seconds();
       raw_speeds.push_back(gigabytes / raw.seconds);
       speeds.push_back(gigabytes / ours.seconds);
-      raw_cpus.push_back(raw.cpu_seconds() / gigabytes);
+      raw_cpus.push_back(least_cpu / gigabytes);
       cpus.push_back(ours.cpu_seconds() / gigabytes);
       worker.push_back(ours.worker_cpu_seconds / gigabytes);
       server.push_back(ours.server_cpu_seconds / gigabytes);
     }
-    report_.rows.push_back(MakeRow(what, "GB/s", speeds, raw_speeds,
-                                   ThroughputBound(transfer.bytes)));
+    report_.rows.push_back(
+        MakeRow(what, "GB/s", speeds, raw_speeds,
+                ThroughputBound(transfer.bytes, options_.shared_memory)));
     report_.rows.push_back(
         MakeRow(what, "CPU s/GB", cpus, raw_cpus, CpuBound(transfer.bytes)));
     cell.worker_cpu_seconds = Median(worker);
@@ -193,21 +223,28 @@ class DenseBench {
       raw.push_back(Median(std::move(pings)) * 1e6);
       ours.push_back(Median(std::move(sample.latencies)) * 1e6);
     }
-    report_.rows.push_back(MakeRow(what, "us", ours, raw, LatencyBound(bytes)));
+    report_.rows.push_back(MakeRow(
+        what, "us", ours, raw, LatencyBound(bytes, options_.shared_memory)));
     return absl::OkStatus();
   }
 
   const DenseOptions& options_;
   DenseReport report_;
   std::unique_ptr<RawSocket> raw_;
-  rpc::GrpcTransport transport_;
+  rpc::GrpcTransport transport_{
+      rpc::TransportOptions{.shared_memory = options_.shared_memory}};
   std::unique_ptr<OneServer> server_;
   std::map<int64_t, std::unique_ptr<DenseWorker>> workers_;
 };
 
 }  // namespace
 
-std::optional<Bound> ThroughputBound(int64_t bytes) {
+std::optional<Bound> ThroughputBound(int64_t bytes, bool shared_memory) {
+  if (shared_memory) {
+    if (bytes >= kMiB) return Bound{Bound::Kind::kAtLeast, 2};
+    if (bytes >= 64 * kKiB) return Bound{Bound::Kind::kAtLeast, 1.3};
+    return std::nullopt;
+  }
   if (bytes >= 4 * kMiB) return Bound{Bound::Kind::kAtLeast, 0.8};
   if (bytes >= kMiB) return Bound{Bound::Kind::kAtLeast, 0.5};
   return std::nullopt;
@@ -218,7 +255,11 @@ std::optional<Bound> CpuBound(int64_t bytes) {
   return std::nullopt;
 }
 
-std::optional<Bound> LatencyBound(int64_t bytes) {
+std::optional<Bound> LatencyBound(int64_t bytes, bool shared_memory) {
+  if (shared_memory) {
+    if (bytes == 4 * kKiB) return Bound{Bound::Kind::kAtMost, 1.2};
+    return std::nullopt;
+  }
   if (bytes == 4 * kKiB) return Bound{Bound::Kind::kAtMost, 9};
   if (bytes == 64 * kKiB) return Bound{Bound::Kind::kAtMost, 7};
   return std::nullopt;
@@ -258,11 +299,17 @@ std::string DenseText(const DenseReport& report) {
                   "RAW is a TCP socket that moves the same bytes with "
                   "the same arithmetic; ratios are medians of ",
                   pairs, " pairs.\n");
+  if (report.shared_memory) {
+    absl::StrAppend(&text,
+                    "CPU time is compared with one process that copies and "
+                    "computes the same.\n");
+  }
   return text;
 }
 
 void AddDense(const DenseReport& report, tools::Json* json) {
   const DenseLimits& limits = report.limits;
+  (*json)["shared_memory"] = report.shared_memory;
   (*json)["congestion_control"] = limits.congestion_control;
   (*json)["load_average"] = limits.load_average;
   tools::Json& of = (*json)["limits"];

@@ -1,6 +1,7 @@
 // `ebb bench dense`: pushes and pulls of a dense model, one worker and one
 // server on this machine, as ratios to a raw socket that moves the same bytes
-// with the same arithmetic.
+// with the same arithmetic; through shared memory CPU time is compared with one
+// process that does the same.
 #ifndef EBB_BENCH_DENSE_BENCH_H_
 #define EBB_BENCH_DENSE_BENCH_H_
 
@@ -20,6 +21,8 @@ namespace ebb::bench {
 struct DenseOptions {
   std::string programs;  // The folder with ebb-ps.
   std::string folder;    // For the server's state and log.
+  // Worker and server share memory, instead of using the network.
+  bool shared_memory = false;
   // Pairs of each cell that count, after one that warms up.
   int pairs = 9;
   // Bytes that a sample of a large model moves at least; a smaller model's
@@ -50,6 +53,7 @@ struct DenseLimits {
 
 struct DenseReport {
   DenseLimits limits;
+  bool shared_memory = false;
   std::vector<Row> rows;
   // What the raw socket was fastest with, by cell, for people.
   struct Cell {
@@ -62,10 +66,10 @@ struct DenseReport {
   std::vector<Cell> cells;
 };
 
-// What is required of a cell; none: nothing.
-std::optional<Bound> ThroughputBound(int64_t bytes);
+// What is required of a cell, over the network or not; none: nothing.
+std::optional<Bound> ThroughputBound(int64_t bytes, bool shared_memory);
 std::optional<Bound> CpuBound(int64_t bytes);
-std::optional<Bound> LatencyBound(int64_t bytes);
+std::optional<Bound> LatencyBound(int64_t bytes, bool shared_memory);
 
 // How many operations make a sample of a cell.
 int64_t OperationsOf(const DenseOptions& options, int64_t bytes, int in_flight);

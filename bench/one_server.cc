@@ -40,8 +40,9 @@ class OneServer::Link : public rpc::ServerLinkHandler {
 
 absl::StatusOr<std::unique_ptr<OneServer>> OneServer::Start(
     rpc::Transport* transport, const std::string& programs,
-    const std::string& folder) {
-  std::unique_ptr<OneServer> one(new OneServer(programs, folder));
+    const std::string& folder, bool shared_memory) {
+  std::unique_ptr<OneServer> one(
+      new OneServer(programs, folder, shared_memory));
   rpc::SchedulerHandler* const handler = one.get();
   EBB_ASSIGN_OR_RETURN(
       one->listener_,
@@ -62,7 +63,8 @@ absl::Status OneServer::Restart() {
       tools::ChildProcess::Start(
           {.argv = {absl::StrCat(programs_, "/ebb-ps"), "--id", "0",
                     "--state-dir", absl::StrCat(folder_, "/state"),
-                    "--scheduler", listener_->address(), "--die-with-parent",
+                    "--scheduler", listener_->address(), "--shared-memory",
+                    shared_memory_ ? "auto" : "off", "--die-with-parent",
                     absl::StrCat(getpid())},
            .log = log()}));
   process_.emplace(std::move(process));

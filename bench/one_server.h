@@ -33,11 +33,12 @@ class OneServer : private rpc::SchedulerHandler {
   static constexpr Generation kGeneration{1};
 
   // Starts `programs`/ebb-ps, which keeps its state and log in `folder`.
+  // With `shared_memory` workers that can will use that.
   // Blocks until it has registered. FailedPrecondition: it does not, with its
   // last words. The transport is not owned and outlives this.
   static absl::StatusOr<std::unique_ptr<OneServer>> Start(
       rpc::Transport* transport, const std::string& programs,
-      const std::string& folder);
+      const std::string& folder, bool shared_memory = false);
   ~OneServer() override;
 
   // Blocks until all partitions of the job, which has an id of its own, are
@@ -60,8 +61,10 @@ class OneServer : private rpc::SchedulerHandler {
  private:
   class Link;
 
-  OneServer(std::string programs, std::string folder)
-      : programs_(std::move(programs)), folder_(std::move(folder)) {}
+  OneServer(std::string programs, std::string folder, bool shared_memory)
+      : programs_(std::move(programs)),
+        folder_(std::move(folder)),
+        shared_memory_(shared_memory) {}
   std::unique_ptr<rpc::WorkerLinkHandler> OnWorkerConnected(
       std::shared_ptr<rpc::WorkerLink> link) override;
   std::unique_ptr<rpc::ServerLinkHandler> OnServerConnected(
@@ -76,6 +79,7 @@ class OneServer : private rpc::SchedulerHandler {
   absl::Status Late(const std::string& what) const;
 
   const std::string programs_, folder_;
+  const bool shared_memory_;
   std::optional<tools::ChildProcess> process_;
   std::unique_ptr<rpc::Listener> listener_;
   Mutex mu_;

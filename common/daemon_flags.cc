@@ -35,6 +35,16 @@ void AddMemoryFlag(CLI::App* app, uint64_t* bytes) {
       ->group("Resources");
 }
 
+void AddSharedMemoryFlag(CLI::App* app, std::string* mode) {
+  app->add_option("--shared-memory", *mode,
+                  "auto: worker and server of one machine and user that both "
+                  "say so use no network; off: always the network")
+      ->envname("EBB_SHARED_MEMORY")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->group("Network");
+}
+
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler) {
   app->add_option("--scheduler", *scheduler, "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")

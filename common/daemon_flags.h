@@ -45,6 +45,10 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags);
 // --memory, of a daemon that bounds what it holds. 0: no bound.
 void AddMemoryFlag(CLI::App* app, uint64_t* bytes);
 
+// --shared-memory, of a daemon that speaks to others on its machine: "auto" or
+// "off".
+void AddSharedMemoryFlag(CLI::App* app, std::string* mode);
+
 // --scheduler, of a daemon that looks for one.
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler);
 // --listen and --address-file, of a daemon that serves.

@@ -45,6 +45,7 @@ struct Flags : DaemonFlags {
   std::string listen = "127.0.0.1:0";
   std::string advertise;
   std::string address_file;
+  std::string shared_memory = "auto";
   int compute_threads = 0;
   uint64_t memory_bytes = 0;
   absl::Duration pull_park = absl::Seconds(1);
@@ -76,6 +77,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_ADVERTISE")
       ->group("Network");
   AddAddressFileFlag(app, &flags->address_file);
+  AddSharedMemoryFlag(app, &flags->shared_memory);
   app->add_option("--compute-threads", flags->compute_threads,
                   "Threads for updates; 0: one per core")
       ->envname("EBB_COMPUTE_THREADS")
@@ -119,6 +121,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " shared_checkpoints=" << flags.shared_checkpoints
             << " scheduler=" << flags.scheduler << " listen=" << flags.listen
             << " advertise=" << flags.advertise
+            << " shared_memory=" << flags.shared_memory
             << " compute_threads=" << flags.compute_threads
             << " memory=" << flags.memory_bytes
             << " message_limit=" << flags.message_bytes
@@ -203,6 +206,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.displaced = [&](const std::string& why) { displaced.Set(why); };
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
+  network.shared_memory = flags.shared_memory == "auto";
   RocksDbStoreOptions storage{.folder = flags.state_dir};
   int64_t received_bytes = 0;
   EBB_RETURN_IF_ERROR(BoundMemory(flags, &options, &received_bytes, &storage));

@@ -128,7 +128,8 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
 
   // Calls that come before the core is there are refused.
   EBB_ASSIGN_OR_RETURN(
-      listener_, transport_->ListenPs(options_.listen, {this, admin_.get()}));
+      listener_,
+      transport_->ListenPs(options_.listen, {this, admin_.get(), &files_}));
   ServerOptions core = options_.core;
   core.address = Advertised(options_.advertise, listener_->address());
   core.resources = [this](const JobRecord& record) {
@@ -177,6 +178,12 @@ absl::StatusOr<JobResources> ServerShell::MakeResources(
     options.max_bytes =
         options_.value_bytes > 0 ? options_.value_bytes : HalfOfMemory();
     EBB_ASSIGN_OR_RETURN(pool, BlockPool::Create(options));
+    // Values that workers still read are no longer the partitions', and must
+    // not take the room that those were promised; cuts need some of the rest.
+    files_.Add(pool->fd(), pool->mapping(), [pool] {
+      const BlockPoolStats stats = pool->Stats();
+      return (stats.max_blocks - stats.promised_blocks) / 2 * stats.block_bytes;
+    });
   }
   return JobResources{std::move(rule), pool};
 }

@@ -33,6 +33,7 @@
 #include "common/kill_point.h"
 #include "common/mutex.h"
 #include "common/rpc/transport.h"
+#include "common/shm/file_table.h"
 #include "common/steady_time.h"
 #include "server/peer_reader.h"
 #include "server/scheduler_connection.h"
@@ -162,6 +163,10 @@ class ServerShell final : public rpc::PsHandler {
   absl::Time timer_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  // Workers of this machine read pulled values where they lie. Outlives what
+  // the workers are told of, and the listener.
+  shm::FileTable files_;
 
   Mutex pools_mu_;  // Taken after mu_.
   // By the size of their blocks, which all jobs of this version have alike, so

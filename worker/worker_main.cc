@@ -38,6 +38,7 @@ struct Flags : DaemonFlags {
   std::vector<std::string> plugin_folders;
   models::BackendOptions backend;
   uint64_t memory_bytes = 0;
+  std::string shared_memory = "auto";
   size_t read_ahead = 2;
   int32_t held_items = 2;
   int32_t batches_in_flight = 2;
@@ -71,6 +72,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str()
       ->group("Models");
   AddMemoryFlag(app, &flags->memory_bytes);
+  AddSharedMemoryFlag(app, &flags->shared_memory);
   app->add_option("--read-ahead", flags->read_ahead,
                   "Batches gathered while another is computed")
       ->envname("EBB_READ_AHEAD")
@@ -119,6 +121,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " allow_plugins=" << absl::StrJoin(flags.plugin_folders, ",")
             << " backend=" << flags.backend.kind << " isa=" << flags.backend.isa
             << " memory=" << flags.memory_bytes
+            << " shared_memory=" << flags.shared_memory
             << " read_ahead=" << flags.read_ahead
             << " held_items=" << flags.held_items
             << " batches_in_flight=" << flags.batches_in_flight
@@ -180,6 +183,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
 
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
+  network.shared_memory = flags.shared_memory == "auto";
   EBB_RETURN_IF_ERROR(network.Validate());
   LogOptions(flags, options.core.session);
 

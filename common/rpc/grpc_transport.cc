@@ -15,6 +15,11 @@
 #include "common/rpc/internal/grpc_client.h"
 #include "common/rpc/internal/grpc_listener.h"
 #include "common/rpc/internal/grpc_setup.h"
+#include "common/rpc/internal/shared_channel.h"
+#include "common/rpc/internal/shared_host.h"
+#include "common/rpc/internal/shared_offer.h"
+#include "common/rpc/internal/traffic.h"
+#include "glog/logging.h"
 
 namespace ebb::rpc {
 
@@ -22,12 +27,21 @@ using internal::StoppableService;
 
 namespace {
 
+// What listens beside the services of an address: the way through shared
+// memory, where there is one, and what all ways share.
+struct Beside {
+  std::unique_ptr<internal::Traffic> traffic;
+  std::unique_ptr<internal::SharedHost> host;
+  std::unique_ptr<grpc::Service> service;
+};
+
 class GrpcListener : public Listener {
  public:
-  GrpcListener(std::unique_ptr<StoppableService> service,
+  GrpcListener(Beside beside, std::unique_ptr<StoppableService> service,
                std::unique_ptr<grpc::Server> server, std::string address,
                absl::Duration grace)
-      : service_(std::move(service)),
+      : beside_(std::move(beside)),
+        service_(std::move(service)),
         server_(std::move(server)),
         address_(std::move(address)),
         grace_(grace) {}
@@ -35,7 +49,9 @@ class GrpcListener : public Listener {
   ~GrpcListener() override {
     SetServing(false);
     service_->BeginShutdown();
-    server_->Shutdown(absl::ToChronoTime(absl::Now() + grace_));
+    const absl::Time until = absl::Now() + grace_;
+    server_->Shutdown(absl::ToChronoTime(until));
+    if (beside_.host != nullptr) beside_.host->Stop(until);
     service_->EndShutdown();
   }
 
@@ -48,6 +64,7 @@ class GrpcListener : public Listener {
   }
 
  private:
+  const Beside beside_;                              // Outlives all below.
   const std::unique_ptr<StoppableService> service_;  // Outlives the server.
   const std::unique_ptr<grpc::Server> server_;
   const std::string address_;
@@ -57,7 +74,8 @@ class GrpcListener : public Listener {
 // `received_bytes`: see GrpcTransport; 0: no bound.
 absl::StatusOr<std::unique_ptr<Listener>> Listen(
     const std::string& address, const TransportOptions& options,
-    int64_t received_bytes, std::unique_ptr<StoppableService> service) {
+    int64_t received_bytes, std::unique_ptr<StoppableService> service,
+    Beside beside = {}) {
   grpc::ServerBuilder builder;
   if (received_bytes > 0) {
     grpc::ResourceQuota quota("received");
@@ -67,6 +85,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
   int port = 0;
   internal::SetUpServer(address, options, &builder, &port);
   builder.RegisterService(service->service());
+  if (beside.service != nullptr) builder.RegisterService(beside.service.get());
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat(
@@ -77,8 +96,8 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
   if (absl::EndsWith(address, ":0")) {
     actual = absl::StrCat(absl::StripSuffix(address, "0"), port);
   }
-  return std::make_unique<GrpcListener>(std::move(service), std::move(server),
-                                        std::move(actual),
+  return std::make_unique<GrpcListener>(std::move(beside), std::move(service),
+                                        std::move(server), std::move(actual),
                                         options.shutdown_grace);
 }
 
@@ -92,8 +111,30 @@ GrpcTransport::GrpcTransport(TransportOptions options, int64_t received_bytes)
 
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
     const std::string& address, PsServices services) {
-  return Listen(address, options_, received_bytes_,
-                internal::MakePsService(services, options_));
+  Beside beside;
+  int64_t received_bytes = received_bytes_;
+  beside.traffic = std::make_unique<internal::Traffic>(options_.max_calls);
+  if (options_.shared_memory && services.data != nullptr &&
+      services.files != nullptr) {
+    auto host = internal::SharedHost::Start(
+        {.data = services.data,
+         .files = services.files,
+         .traffic = beside.traffic.get(),
+         .max_message_bytes = options_.max_message_bytes},
+        received_bytes / 2);
+    if (host.ok()) {
+      received_bytes -= received_bytes / 2;
+      beside.host = *std::move(host);
+      beside.service = internal::MakeSharedService(beside.host.get());
+    } else {
+      LOG(WARNING) << "no worker can use shared memory: "
+                   << host.status().message();
+    }
+  }
+  auto service =
+      internal::MakePsService(services, options_, beside.traffic.get());
+  return Listen(address, options_, received_bytes, std::move(service),
+                std::move(beside));
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
@@ -104,7 +145,13 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
 
 std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
     const std::string& address) {
-  return internal::ConnectGrpcPs(address, options_);
+  const std::shared_ptr<grpc::Channel> channel =
+      internal::MakeChannel(address, options_);
+  auto network = internal::ConnectGrpcPs(channel);
+  if (!options_.shared_memory) return network;
+  return std::make_unique<internal::SharedChannel>(
+      address, std::move(network), internal::MakeSharedAsker(channel),
+      options_.max_message_bytes);
 }
 
 std::unique_ptr<WorkerSession> GrpcTransport::ConnectWorkerSession(

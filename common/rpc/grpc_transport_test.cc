@@ -11,6 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/admin.h"
+#include "common/rpc/internal/shared_channel.h"
+#include "common/rpc/testing/shared_values.h"
 #include "common/rpc/testing/tcp_proxy.h"
 #include "common/rpc/transport_contract.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
@@ -25,15 +27,89 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kLong = absl::Seconds(20);
 constexpr char kAny[] = "127.0.0.1:0";
-
 // Port 1 is reserved for a service that nobody runs.
+constexpr char kNobody[] = "127.0.0.1:1";
 INSTANTIATE_TEST_SUITE_P(Grpc, TransportContractTest,
                          testing::Values(TransportCase{
                              "grpc",
                              [](const TransportOptions& options) {
                                return std::make_unique<GrpcTransport>(options);
                              },
-                             kAny, "127.0.0.1:1"}));
+                             kAny, kNobody}));
+
+// All pushes and pulls go through shared memory, negotiated over gRPC.
+class GrpcAndShared : public Transport {
+ public:
+  explicit GrpcAndShared(TransportOptions options)
+      : grpc_([&] {
+          options.shared_memory = true;
+          return options;
+        }()) {}
+
+  absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
+      const std::string& address, PsServices services) override {
+    handlers_.push_back(std::make_unique<SharingPs>(services.data, &values_));
+    services.data = handlers_.back().get();
+    services.files = values_.table();
+    return grpc_.ListenPs(address, services);
+  }
+  absl::StatusOr<std::unique_ptr<Listener>> ListenScheduler(
+      const std::string& address, SchedulerServices services) override {
+    return grpc_.ListenScheduler(address, services);
+  }
+  std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
+    auto channel = grpc_.ConnectPs(address);
+    if (address != kNobody) {
+      EXPECT_TRUE(
+          static_cast<internal::SharedChannel&>(*channel).AwaitShared(kLong));
+    }
+    return channel;
+  }
+  std::unique_ptr<WorkerSession> ConnectWorkerSession(
+      const std::string& address, WorkerSessionHandler* handler) override {
+    return grpc_.ConnectWorkerSession(address, handler);
+  }
+  std::unique_ptr<ServerSession> ConnectServerSession(
+      const std::string& address, ServerSessionHandler* handler) override {
+    return grpc_.ConnectServerSession(address, handler);
+  }
+
+ private:
+  SharedValues values_{int64_t{256} << 20};
+  std::vector<std::unique_ptr<SharingPs>> handlers_;
+  GrpcTransport grpc_;
+};
+
+INSTANTIATE_TEST_SUITE_P(GrpcAndShared, TransportContractTest,
+                         testing::Values(TransportCase{
+                             "grpc_and_shared",
+                             [](const TransportOptions& options) {
+                               return std::make_unique<GrpcAndShared>(options);
+                             },
+                             kAny, kNobody}));
+
+// One of them does not want it: everything goes over gRPC.
+TEST(GrpcTransportTest, SharedMemoryIsUsedOnlyIfBothWantIt) {
+  for (const bool worker : {false, true}) {
+    GrpcTransport ours{TransportOptions{.shared_memory = worker}};
+    GrpcTransport theirs{TransportOptions{.shared_memory = !worker}};
+    EchoPs ps;
+    SharedValues values(1 << 20);
+    auto listener =
+        theirs.ListenPs(kAny, {.data = &ps, .files = values.table()});
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    auto channel = ours.ConnectPs((*listener)->address());
+    for (int i = 0; i < 3; ++i) {
+      Answer<PushReply> pushed;
+      channel->Push(MakePush(1, {1}), kLong, pushed.Done());
+      EXPECT_TRUE(pushed.Wait().ok());
+    }
+    if (worker) {
+      EXPECT_FALSE(static_cast<internal::SharedChannel&>(*channel).AwaitShared(
+          absl::Milliseconds(100)));
+    }
+  }
+}
 
 std::shared_ptr<grpc::Channel> StockChannel(const std::string& address) {
   grpc::ChannelArguments args;

@@ -27,6 +27,10 @@
 #include "absl/time/time.h"
 #include "common/protocol/messages.h"
 
+namespace ebb::shm {
+class FileTable;
+}  // namespace ebb::shm
+
 namespace ebb::rpc {
 
 // Served beside the data and the sessions by transports that have a network
@@ -53,6 +57,10 @@ struct TransportOptions {
   int max_calls = 16384;
   // How long a listener that is destroyed lets calls finish. Default 1 s.
   absl::Duration shutdown_grace = absl::Seconds(1);
+  // Whether a worker and a server of one machine and one user reach each other
+  // through shared memory, both of them willing (docs/decisions/0009). Default
+  // no. What is said is the same, but for Fetch, which takes the network.
+  bool shared_memory = false;
   // Threads that run the admin handlers of one listener, and calls that may
   // wait for one. Defaults 2 and 64.
   int admin_threads = 2;
@@ -101,8 +109,7 @@ class PsChannel {
   using FetchDone = std::function<void(absl::StatusOr<FetchReply>)>;
 
   virtual ~PsChannel() = default;
-  // Sends the payloads without copying them. They are kept until the call is
-  // over.
+  // The payloads are kept until they are sent, or until the call is over.
   virtual void Push(const PushRequest& request, absl::Duration deadline,
                     PushDone done) = 0;
   virtual void Pull(const PullRequest& request, absl::Duration deadline,
@@ -183,10 +190,13 @@ class Listener {
   virtual void SetServing(bool serving) = 0;
 };
 
-// Handlers are not owned and outlive the listener; `admin` may be null.
+// None is owned; all outlive the listener. Null: there is none.
 struct PsServices {
   PsHandler* data = nullptr;
   PsAdminHandler* admin = nullptr;
+  // The memory files that values of pulls lie in, if any: workers that may read
+  // them need no copy.
+  shm::FileTable* files = nullptr;
 };
 struct SchedulerServices {
   SchedulerHandler* sessions = nullptr;

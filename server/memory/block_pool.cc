@@ -171,6 +171,9 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
 
   int64_t block_bytes() const { return options_.block_bytes; }
   int fd() const { return fd_; }
+  std::span<const std::byte> mapping() const {
+    return {mapping_, static_cast<size_t>(file_bytes())};
+  }
   int64_t file_bytes() const {
     return options_.shared ? max_blocks_ * options_.block_bytes : 0;
   }
@@ -383,5 +386,8 @@ int64_t BlockPool::block_bytes() const { return core_->block_bytes(); }
 BlockPoolStats BlockPool::Stats() const { return core_->Stats(); }
 int BlockPool::fd() const { return core_->fd(); }
 int64_t BlockPool::file_bytes() const { return core_->file_bytes(); }
+std::span<const std::byte> BlockPool::mapping() const {
+  return core_->mapping();
+}
 
 }  // namespace ebb::server

@@ -2,8 +2,10 @@
 #ifndef EBB_SERVER_MEMORY_BLOCK_POOL_H_
 #define EBB_SERVER_MEMORY_BLOCK_POOL_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -110,6 +112,8 @@ class BlockPool {
   // BlockRef::offset(). Its size never changes: `file_bytes()`.
   int fd() const;
   int64_t file_bytes() const;
+  // Where the file lies in this process; empty when it is not shared.
+  std::span<const std::byte> mapping() const;
 
  private:
   // Shared with itself while blocks outlive the pool: see the .cc.

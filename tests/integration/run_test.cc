@@ -202,6 +202,13 @@ TEST_F(RunTest, TrainsTheMainJobAndProvesIt) {
       At(At(report, "audit").struct_value(), "partitions").number_value());
   EXPECT_THAT(At(report, "workers").list_value().values(), SizeIs(3));
 
+  // By itself, where everything is on one machine.
+  for (const char* worker : {"worker-0", "worker-1", "worker-2"}) {
+    EXPECT_THAT(
+        Output(absl::StrCat("runs/fashion-mlp-1/logs/", worker, ".log")),
+        HasSubstr("transport=shared-memory"));
+  }
+
   // Nothing was written but the run's folder and what was asked for.
   std::set<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder_)) {

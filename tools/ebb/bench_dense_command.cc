@@ -20,10 +20,12 @@ struct Flags {
   bool quick = false;
   std::vector<int64_t> kib;  // Empty: all.
   std::string json;
+  std::string transport = "grpc";
 };
 
 int BenchDense(const Flags& flags) {
   bench::DenseOptions options = {.programs = ProgramFolder(),
+                                 .shared_memory = flags.transport == "shm",
                                  .progress = ShowBenchProgress};
   if (flags.quick) {
     options.pairs = 3;
@@ -61,6 +63,11 @@ void AddBenchDenseCommand(CLI::App* bench, int* exit_code) {
       ->add_option("--kib", flags->kib,
                    "Models of so many KiB only (4, 64, 1024 ... 65536)")
       ->check(CLI::Range(1, 1 << 20));
+  command
+      ->add_option("--transport", flags->transport,
+                   "grpc, or shm: worker and server share memory")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"grpc", "shm"}));
   command->add_flag("--quick", flags->quick,
                     "3 pairs of short samples: a look, no verdict");
   command->add_option("--json", flags->json, "All figures into FILE")
@@ -70,7 +77,8 @@ One worker's pushes and pulls to one ebb-ps on this machine, and the same bytes
 with the same arithmetic over a plain TCP socket, in turns. Exit code 1: some
 row misses what it needs.
 Example:
-  ebb bench dense --json dense.json)");
+  ebb bench dense --json dense.json
+  ebb bench dense --transport shm)");
   command->callback([flags, exit_code] { *exit_code = BenchDense(*flags); });
 }
 

@@ -32,8 +32,8 @@ constexpr char kFetch[] = "/ebb.v1.ParameterServer/Fetch";
 
 class GrpcPsChannel : public PsChannel {
  public:
-  GrpcPsChannel(const std::string& address, const TransportOptions& options)
-      : stub_(MakeChannel(address, options)) {}
+  explicit GrpcPsChannel(const std::shared_ptr<grpc::Channel>& channel)
+      : stub_(channel) {}
 
   ~GrpcPsChannel() override {
     std::vector<std::shared_ptr<Call>> calls;
@@ -292,9 +292,9 @@ class GrpcSession : public Session<Out>,
 
 }  // namespace
 
-std::unique_ptr<PsChannel> ConnectGrpcPs(const std::string& address,
-                                         const TransportOptions& options) {
-  return std::make_unique<GrpcPsChannel>(address, options);
+std::unique_ptr<PsChannel> ConnectGrpcPs(
+    const std::shared_ptr<grpc::Channel>& channel) {
+  return std::make_unique<GrpcPsChannel>(channel);
 }
 
 std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(

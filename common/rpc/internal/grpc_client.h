@@ -2,6 +2,8 @@
 #ifndef EBB_COMMON_RPC_INTERNAL_GRPC_CLIENT_H_
 #define EBB_COMMON_RPC_INTERNAL_GRPC_CLIENT_H_
 
+#include <grpcpp/channel.h>
+
 #include <memory>
 #include <string>
 
@@ -9,8 +11,8 @@
 
 namespace ebb::rpc::internal {
 
-std::unique_ptr<PsChannel> ConnectGrpcPs(const std::string& address,
-                                         const TransportOptions& options);
+std::unique_ptr<PsChannel> ConnectGrpcPs(
+    const std::shared_ptr<grpc::Channel>& channel);
 std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
     const std::string& address, const TransportOptions& options,
     WorkerSessionHandler* handler);

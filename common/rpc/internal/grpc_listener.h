@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "common/rpc/internal/traffic.h"
 #include "common/rpc/transport.h"
 
 namespace ebb::rpc::internal {
@@ -22,8 +23,10 @@ class StoppableService {
   virtual void EndShutdown() = 0;
 };
 
-std::unique_ptr<StoppableService> MakePsService(
-    const PsServices& services, const TransportOptions& options);
+// `traffic` is not owned and outlives the service.
+std::unique_ptr<StoppableService> MakePsService(const PsServices& services,
+                                                const TransportOptions& options,
+                                                Traffic* traffic);
 std::unique_ptr<StoppableService> MakeSchedulerService(
     const SchedulerServices& services, const TransportOptions& options);
 

@@ -14,54 +14,13 @@
 #include "common/rpc/internal/grpc_admin.h"
 #include "common/rpc/internal/grpc_bytes.h"
 #include "common/rpc/internal/grpc_listener.h"
+#include "common/rpc/internal/traffic.h"
 #include "common/rpc/wire.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
 
 namespace ebb::rpc::internal {
 
 namespace {
-
-// Counts the calls that are open and the handlers that run.
-class Traffic {
- public:
-  explicit Traffic(int max_calls) : max_calls_(max_calls) {}
-
-  absl::Status Begin() {
-    MutexLock lock(&mu_);
-    if (stopping_) return absl::UnavailableError("the server is going");
-    if (calls_ == max_calls_) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the server is answering ", max_calls_, " calls: try again later"));
-    }
-    ++calls_;
-    ++running_;
-    return absl::OkStatus();
-  }
-  void HandlerReturned() {
-    MutexLock lock(&mu_);
-    if (--running_ == 0) changed_.SignalAll();
-  }
-  void CallEnded() {
-    MutexLock lock(&mu_);
-    --calls_;
-  }
-  void Stop() {
-    MutexLock lock(&mu_);
-    stopping_ = true;
-  }
-  void WaitForHandlers() {
-    MutexLock lock(&mu_);
-    while (running_ > 0) changed_.Wait(&mu_);
-  }
-
- private:
-  const int max_calls_;
-  Mutex mu_;
-  CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  int calls_ ABSL_GUARDED_BY(mu_) = 0;
-  int running_ ABSL_GUARDED_BY(mu_) = 0;
-};
 
 // One push, pull or fetch. gRPC's part of it, which lives until OnDone, and
 // what the handler's `done` holds, which may live longer: they meet in
@@ -180,15 +139,16 @@ using PsBase = v1::ParameterServer::WithRawCallbackMethod_Push<
 
 class PsService : public PsBase, public StoppableService {
  public:
-  PsService(const PsServices& services, const TransportOptions& options)
+  PsService(const PsServices& services, const TransportOptions& options,
+            Traffic* traffic)
       : data_(services.data),
         admin_(services.admin),
-        traffic_(options.max_calls),
+        traffic_(traffic),
         pool_(options.admin_threads, options.admin_queue) {}
 
   grpc::Service* service() override { return this; }
-  void BeginShutdown() override { traffic_.Stop(); }
-  void EndShutdown() override { traffic_.WaitForHandlers(); }
+  void BeginShutdown() override { traffic_->Stop(); }
+  void EndShutdown() override { traffic_->WaitForHandlers(); }
 
   grpc::ServerUnaryReactor* Push(grpc::CallbackServerContext* context,
                                  const grpc::ByteBuffer* request,
@@ -210,12 +170,12 @@ class PsService : public PsBase, public StoppableService {
     if (data_ == nullptr) return Refuse(context, NoData());
     absl::StatusOr<ClockUpdate> update = DecodeClockUpdate(ToPayload(*request));
     if (!update.ok()) return Refuse(context, update.status());
-    if (absl::Status status = traffic_.Begin(); !status.ok()) {
+    if (absl::Status status = traffic_->Begin(); !status.ok()) {
       return Refuse(context, status);
     }
     data_->Clock(*std::move(update));
-    traffic_.HandlerReturned();
-    traffic_.CallEnded();
+    traffic_->HandlerReturned();
+    traffic_->CallEnded();
     *response = ToByteBuffer(Payload());  // ClockResponse has no fields.
     return Refuse(context, absl::OkStatus());
   }
@@ -276,31 +236,32 @@ class PsService : public PsBase, public StoppableService {
     if (data_ == nullptr) return Refuse(context, NoData());
     absl::StatusOr<Request> decoded = decode(ToPayload(*request));
     if (!decoded.ok()) return Refuse(context, decoded.status());
-    if (absl::Status status = traffic_.Begin(); !status.ok()) {
+    if (absl::Status status = traffic_->Begin(); !status.ok()) {
       return Refuse(context, status);
     }
-    auto* call = new DataCall(&traffic_);  // Deletes itself in OnDone.
+    auto* call = new DataCall(traffic_);  // Deletes itself in OnDone.
     {
       const auto ticket = call->MakeTicket(response);
       (data_->*method)(*std::move(decoded), [ticket](const Reply& reply) {
         ticket->Answer(Encode(reply));
       });
     }
-    traffic_.HandlerReturned();
+    traffic_->HandlerReturned();
     return call;
   }
 
   PsHandler* const data_;        // Not owned.
   PsAdminHandler* const admin_;  // Not owned.
-  Traffic traffic_;
+  Traffic* const traffic_;       // Not owned.
   AdminPool pool_;
 };
 
 }  // namespace
 
-std::unique_ptr<StoppableService> MakePsService(
-    const PsServices& services, const TransportOptions& options) {
-  return std::make_unique<PsService>(services, options);
+std::unique_ptr<StoppableService> MakePsService(const PsServices& services,
+                                                const TransportOptions& options,
+                                                Traffic* traffic) {
+  return std::make_unique<PsService>(services, options, traffic);
 }
 
 }  // namespace ebb::rpc::internal

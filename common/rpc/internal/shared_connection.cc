@@ -1,0 +1,368 @@
+#include "common/rpc/internal/shared_connection.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "common/rpc/wire.h"
+#include "common/status_macros.h"
+
+namespace ebb::rpc::internal {
+
+namespace {
+
+std::span<const std::byte> BytesOf(absl::string_view text) {
+  return std::as_bytes(std::span<const char>(text.data(), text.size()));
+}
+
+}  // namespace
+
+// One call: answered once, by its `done` or by the end of the last copy of it.
+class SharedConnection::Ticket {
+ public:
+  Ticket(std::shared_ptr<SharedConnection> connection, uint64_t id)
+      : connection_(std::move(connection)), id_(id) {}
+  ~Ticket() {
+    Answer(absl::UnavailableError("the request was not answered"), {});
+  }
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+
+  // The connection knows whether it is the first.
+  void Answer(const absl::Status& status, const Payload& message) {
+    connection_->Answer(id_, status, message);
+  }
+
+ private:
+  const std::shared_ptr<SharedConnection> connection_;
+  const uint64_t id_;
+};
+
+absl::StatusOr<std::shared_ptr<SharedConnection>> SharedConnection::Open(
+    const SharedServices& services, shm::Fd socket, shm::Peer peer,
+    const SharedHello& hello) {
+  EBB_ASSIGN_OR_RETURN(
+      const shm::Fd up_file,
+      shm::CreateMemoryFile("ebb-worker-says", hello.up().file_bytes()));
+  EBB_ASSIGN_OR_RETURN(
+      const shm::Fd down_file,
+      shm::CreateMemoryFile("ebb-server-says", hello.down().file_bytes()));
+  EBB_ASSIGN_OR_RETURN(shm::Mapping up,
+                       shm::MapToRead(up_file.get(), hello.up().file_bytes()));
+  EBB_ASSIGN_OR_RETURN(
+      shm::Mapping down,
+      shm::MapToWrite(down_file.get(), hello.down().file_bytes()));
+  EBB_RETURN_IF_ERROR(shm::SealAgainstWriters(down_file.get()));
+  EBB_RETURN_IF_ERROR(shm::SendMessage(
+      socket.get(),
+      absl::string_view(reinterpret_cast<const char*>(&hello), sizeof(hello)),
+      {up_file.get(), down_file.get()}));
+  return std::make_shared<SharedConnection>(services, std::move(socket),
+                                            std::move(peer), std::move(up),
+                                            std::move(down), hello);
+}
+
+SharedConnection::SharedConnection(const SharedServices& services,
+                                   shm::Fd socket, shm::Peer peer,
+                                   shm::Mapping up, shm::Mapping down,
+                                   const SharedHello& hello)
+    : services_(services),
+      socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      up_(std::move(up)),
+      down_(std::move(down)),
+      hello_(hello),
+      link_(down_.bytes(), hello.down(), up_.bytes(), hello.up()) {}
+
+bool SharedConnection::closed() const {
+  MutexLock lock(&mu_);
+  return closed_;
+}
+
+void SharedConnection::StopWhenIdle(absl::Time until) {
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    stop_at_ = until;
+  }
+  link_.EndWait();
+}
+
+void SharedConnection::Run() {
+  shm::Record record;
+  absl::Time look = absl::Now() + kSharedLook;
+  bool gone = false, stopped = false;
+  while (!gone && !stopped) {
+    for (int i = 0; i < kSharedBatch && !gone; ++i) {
+      const shm::Link::Got got = link_.Read(&record);
+      if (got == shm::Link::Got::kNothing) break;
+      link_.Wake(shm::Link::kRoom);
+      gone = got == shm::Link::Got::kNonsense || !Handle(record);
+    }
+    if (gone) break;
+    const bool flushed = Flush();
+    link_.Wait(
+        flushed ? shm::Link::kRecords : shm::Link::kRecords | shm::Link::kRoom,
+        kSharedLook);
+    const absl::Time now = absl::Now();
+    if (now >= look) {
+      gone = shm::IsGone(socket_.get(), peer_);
+      look = now + kSharedLook;
+    }
+    MutexLock lock(&mu_);
+    stopped = stopping_ && (open_.empty() || now >= stop_at_) &&
+              (backlog_.empty() || now >= stop_at_);
+  }
+  Close(/*worker_may_read=*/!gone);
+}
+
+bool SharedConnection::Handle(const shm::Record& record) {
+  if (record.kind != kSharedRelease) return HandleCall(record);
+  Pinned released;  // Destroyed without the lock.
+  MutexLock lock(&mu_);
+  const auto it = pinned_.find(record.id);
+  if (it == pinned_.end()) return false;
+  released = std::move(it->second);
+  pinned_.erase(it);
+  services_.files->Unpin(released.runs);
+  return true;
+}
+
+Payload SharedConnection::ValuesAt(const CallBody& body) {
+  Payload values;
+  if (body.values_bytes == 0) return values;
+  // Whoever drops the last part of it tells the worker.
+  struct Chunk {
+    ~Chunk() { connection->Freed(offset); }
+    std::shared_ptr<SharedConnection> connection;
+    uint64_t offset = 0;
+  };
+  auto chunk = std::make_shared<Chunk>();
+  chunk->offset = body.values_offset;
+  chunk->connection = shared_from_this();
+  const std::span<const std::byte> bytes = up_.bytes().subspan(
+      shm::SideSize::kHeaderBytes + hello_.up_ring_bytes + body.values_offset,
+      body.values_bytes);
+  values.Append(std::move(chunk), bytes);
+  return values;
+}
+
+bool SharedConnection::HandleCall(const shm::Record& record) {
+  CallBody body;
+  if (record.bytes.size() < sizeof(body)) return false;
+  std::memcpy(&body, record.bytes.data(), sizeof(body));
+  const auto area = static_cast<uint64_t>(hello_.up_area_bytes);
+  if (body.values_offset > area ||
+      body.values_bytes > area - body.values_offset) {
+    return false;
+  }
+  // The header, which is this process's own copy, and then values that the
+  // worker may change at any time: the decoder takes them by reference.
+  auto header =
+      std::make_shared<const std::string>(record.bytes.substr(sizeof(body)));
+  Payload message;
+  message.Append(header, BytesOf(*header));
+  const Payload values = ValuesAt(body);
+  for (const Payload::Slice& slice : values.slices()) {
+    message.Append(slice.owner, slice.bytes);
+  }
+  if (record.kind == kSharedClock) {
+    absl::StatusOr<ClockUpdate> update = DecodeClockUpdate(message);
+    if (!update.ok()) return false;
+    if (!services_.traffic->Begin().ok()) return true;
+    services_.data->Clock(*std::move(update));
+    services_.traffic->HandlerReturned();
+    services_.traffic->CallEnded();
+    return true;
+  }
+  if (record.kind != kSharedPush && record.kind != kSharedPull) return false;
+  {
+    MutexLock lock(&mu_);
+    if (pinned_.contains(record.id) || open_.contains(record.id)) return false;
+  }
+  absl::Status begun;
+  if (message.size() > services_.max_message_bytes) {
+    begun = absl::ResourceExhaustedError(
+        absl::StrCat("a message of ", message.size(), " bytes; at most ",
+                     services_.max_message_bytes, " are taken"));
+  } else {
+    begun = services_.traffic->Begin();
+  }
+  {
+    MutexLock lock(&mu_);
+    if (!begun.ok()) {
+      ReplyLocked(record.id, static_cast<uint32_t>(begun.code()), {},
+                  BytesOf(begun.message()));
+    } else {
+      open_.insert(record.id);
+    }
+  }
+  if (!begun.ok()) {
+    link_.Wake(shm::Link::kRecords);
+    return true;
+  }
+  if (record.kind == kSharedPush) {
+    Serve<PushRequest, PushReply>(record.id, DecodePushRequest(message),
+                                  &PsHandler::Push);
+  } else {
+    Serve<PullRequest, PullReply>(record.id, DecodePullRequest(message),
+                                  &PsHandler::Pull);
+  }
+  services_.traffic->HandlerReturned();
+  return true;
+}
+
+template <typename Request, typename Reply>
+void SharedConnection::Serve(
+    uint64_t id, absl::StatusOr<Request> request,
+    void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
+  const auto ticket = std::make_shared<Ticket>(shared_from_this(), id);
+  if (!request.ok()) {
+    ticket->Answer(request.status(), {});
+    return;
+  }
+  (services_.data->*method)(*std::move(request), [ticket](const Reply& reply) {
+    ticket->Answer(absl::OkStatus(), Encode(reply));
+  });
+}
+
+void SharedConnection::Answer(uint64_t id, const absl::Status& status,
+                              const Payload& message) {
+  {
+    MutexLock lock(&mu_);
+    if (closed_ || open_.erase(id) == 0) return;
+    services_.traffic->CallEnded();
+    if (!status.ok()) {
+      ReplyLocked(id, static_cast<uint32_t>(status.code()), {},
+                  BytesOf(status.message()));
+    } else if (message.size() > services_.max_message_bytes) {
+      ReplyLocked(id,
+                  static_cast<uint32_t>(absl::StatusCode::kResourceExhausted),
+                  {}, BytesOf("the answer is too large"));
+    } else {
+      const std::span<const std::byte> header = HeaderOf(message);
+      const auto header_bytes = static_cast<int64_t>(header.size());
+      const Payload values =
+          message.Sub(header_bytes, message.size() - header_bytes);
+      std::vector<shm::Run> runs;
+      if (header_bytes <= link_.most_bytes() / 4 &&
+          (values.empty() || PinLocked(id, values, &runs))) {
+        ReplyLocked(id, 0, runs, header);
+      } else {
+        ReplyLocked(id, kElsewhere, {}, {});
+      }
+    }
+  }
+  link_.Wake(shm::Link::kRecords);
+}
+
+bool SharedConnection::PinLocked(uint64_t id, const Payload& values,
+                                 std::vector<shm::Run>* runs) {
+  auto found = services_.files->Find(values);
+  if (!found) return false;
+  const auto bytes = static_cast<int64_t>(sizeof(ReplyBody) +
+                                          found->size() * sizeof(shm::Run));
+  if (bytes > link_.most_bytes() / 2 || !HandOverFilesLocked(*found) ||
+      !services_.files->Pin(*found)) {
+    return false;
+  }
+  *runs = *found;
+  pinned_[id] = {values, *std::move(found)};
+  return true;
+}
+
+bool SharedConnection::HandOverFilesLocked(const std::vector<shm::Run>& runs) {
+  uint32_t last = 0;
+  for (const shm::Run& run : runs) last = std::max(last, run.file);
+  if (last >= kMostSharedFiles) return false;
+  while (files_handed_over_ <= last) {
+    const auto file = services_.files->Get(files_handed_over_);
+    if (!file) return false;
+    const SharedFile said = {.number = files_handed_over_,
+                             .bytes = file->bytes};
+    const absl::string_view bytes(reinterpret_cast<const char*>(&said),
+                                  sizeof(said));
+    if (!shm::SendMessage(socket_.get(), bytes, {file->fd}).ok()) return false;
+    ++files_handed_over_;
+  }
+  return true;
+}
+
+void SharedConnection::ReplyLocked(uint64_t id, uint32_t status,
+                                   const std::vector<shm::Run>& runs,
+                                   std::span<const std::byte> rest) {
+  const ReplyBody body = {status, static_cast<uint32_t>(runs.size())};
+  const auto body_bytes = std::as_bytes(std::span(&body, 1));
+  const auto runs_bytes = std::as_bytes(std::span<const shm::Run>(runs));
+  if (backlog_.empty() &&
+      link_.Write(kSharedReply, id, {body_bytes, runs_bytes, rest})) {
+    return;
+  }
+  shm::Record late = {.kind = kSharedReply, .id = id, .bytes = {}};
+  for (const auto& part : {body_bytes, runs_bytes, rest}) {
+    late.bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
+  }
+  backlog_.push_back(std::move(late));
+  link_.AlsoWaitForRoom();
+  link_.EndWait();
+}
+
+void SharedConnection::Freed(uint64_t offset) {
+  {
+    MutexLock lock(&mu_);
+    if (closed_) return;
+    if (!backlog_.empty() || !link_.Write(kSharedFreed, offset, {})) {
+      backlog_.push_back({.kind = kSharedFreed, .id = offset, .bytes = {}});
+      link_.AlsoWaitForRoom();
+      link_.EndWait();
+    }
+  }
+  // Who waits for nothing else learns it with the next answer.
+  link_.Wake(shm::Link::kRoom);
+}
+
+bool SharedConnection::Flush() {
+  bool sent = false, all = false;
+  {
+    MutexLock lock(&mu_);
+    while (!backlog_.empty()) {
+      const shm::Record& next = backlog_.front();
+      if (!link_.Write(next.kind, next.id, {BytesOf(next.bytes)})) break;
+      backlog_.pop_front();
+      sent = true;
+    }
+    all = backlog_.empty();
+  }
+  if (sent) link_.Wake(shm::Link::kRecords);
+  return all;
+}
+
+void SharedConnection::Close(bool worker_may_read) {
+  absl::flat_hash_map<uint64_t, Pinned> pinned;
+  {
+    MutexLock lock(&mu_);
+    closed_ = true;
+    for (size_t i = 0; i < open_.size(); ++i) services_.traffic->CallEnded();
+    open_.clear();
+    pinned.swap(pinned_);
+    backlog_.clear();
+  }
+  std::vector<Payload> kept;
+  for (auto& [id, one] : pinned) {
+    if (worker_may_read) {
+      kept.push_back(std::move(one.values));
+    } else {
+      services_.files->Unpin(one.runs);
+    }
+  }
+  services_.files->Keep(std::move(kept));
+  // The worker learns it now, not when the last answer is dropped.
+  shm::Disconnect(socket_.get());
+}
+
+}  // namespace ebb::rpc::internal

@@ -1,0 +1,398 @@
+#include "common/rpc/internal/shared_session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/rpc/wire.h"
+#include "common/status_macros.h"
+
+namespace ebb::rpc::internal {
+
+namespace {
+
+// More calls under way than any worker has.
+constexpr size_t kMostCalls = size_t{1} << 16;
+
+std::span<const std::byte> BytesOf(const std::string& text) {
+  return std::as_bytes(std::span<const char>(text));
+}
+
+}  // namespace
+
+// The server keeps values for this end until it hears that they are read.
+class SharedSession::Grant {
+ public:
+  Grant(std::shared_ptr<SharedSession> session, uint64_t id)
+      : session_(std::move(session)), id_(id) {}
+  ~Grant() { session_->Release(id_); }
+  Grant(const Grant&) = delete;
+  Grant& operator=(const Grant&) = delete;
+
+ private:
+  const std::shared_ptr<SharedSession> session_;
+  const uint64_t id_;
+};
+
+absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
+    const SharedOffer& offer, int64_t max_message_bytes) {
+  EBB_ASSIGN_OR_RETURN(shm::Fd socket, shm::ConnectLocally(offer.socket_name));
+  EBB_ASSIGN_OR_RETURN(shm::Peer peer, shm::PeerOfSameUser(socket.get()));
+  EBB_RETURN_IF_ERROR(shm::SendMessage(socket.get(), offer.token, {}));
+  EBB_ASSIGN_OR_RETURN(shm::Message message,
+                       shm::ReceiveMessage(socket.get(), 2 * kSharedGreeting));
+  SharedHello hello;
+  if (message.bytes.size() != sizeof(hello) || message.fds.size() != 2) {
+    return absl::InternalError("the server's greeting is none");
+  }
+  std::memcpy(&hello, message.bytes.data(), sizeof(hello));
+  const auto sound = [](int64_t ring) {
+    return ring >= shm::SideSize::kHeaderBytes && (ring & (ring - 1)) == 0 &&
+           ring <= int64_t{1} << 30;
+  };
+  if (hello.version != kSharedVersion || !sound(hello.up_ring_bytes) ||
+      !sound(hello.down_ring_bytes) || hello.up_area_bytes < 0 ||
+      hello.up_area_bytes > int64_t{1} << 40) {
+    return absl::InternalError("the server's shared memory is of another kind");
+  }
+  EBB_ASSIGN_OR_RETURN(
+      shm::Mapping up,
+      shm::MapToWrite(message.fds[0].get(), hello.up().file_bytes()));
+  EBB_ASSIGN_OR_RETURN(
+      shm::Mapping down,
+      shm::MapToRead(message.fds[1].get(), hello.down().file_bytes()));
+  return std::make_shared<SharedSession>(std::move(socket), std::move(peer),
+                                         std::move(up), std::move(down), hello,
+                                         max_message_bytes);
+}
+
+SharedSession::SharedSession(shm::Fd socket, shm::Peer peer, shm::Mapping up,
+                             shm::Mapping down, const SharedHello& hello,
+                             int64_t max_message_bytes)
+    : socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      up_(std::move(up)),
+      down_(std::move(down)),
+      hello_(hello),
+      max_message_bytes_(max_message_bytes),
+      link_(up_.bytes(), hello.up(), down_.bytes(), hello.down()),
+      area_(hello.up_area_bytes) {}
+
+bool SharedSession::Push(const PushRequest& request, absl::Time deadline,
+                         PsChannel::PushDone* done) {
+  Call call = {.kind = kSharedPush, .deadline = deadline};
+  call.done = std::move(*done);
+  if (Start(Encode(request), &call)) return true;
+  *done = std::move(std::get<PsChannel::PushDone>(call.done));
+  return false;
+}
+
+bool SharedSession::Pull(const PullRequest& request, absl::Time deadline,
+                         PsChannel::PullDone* done) {
+  Call call = {.kind = kSharedPull, .deadline = deadline};
+  call.done = std::move(*done);
+  call.pull = request;
+  if (Start(Encode(request), &call)) return true;
+  *done = std::move(std::get<PsChannel::PullDone>(call.done));
+  return false;
+}
+
+bool SharedSession::Clock(const ClockUpdate& update) {
+  const Payload message = Encode(update);
+  const CallBody body;
+  {
+    MutexLock lock(&mu_);
+    if (closed_) return false;
+    // It is repeated anyway: without room it is lost.
+    link_.Write(kSharedClock, 0,
+                {std::as_bytes(std::span(&body, 1)), HeaderOf(message)});
+  }
+  link_.Wake(shm::Link::kRecords);
+  return true;
+}
+
+bool SharedSession::Start(const Payload& message, Call* call) {
+  const auto& slices = message.slices();
+  const std::span<const std::byte> header = HeaderOf(message);
+  const int64_t values = message.size() - static_cast<int64_t>(header.size());
+  if (message.size() > max_message_bytes_ || values > hello_.up_area_bytes ||
+      static_cast<int64_t>(sizeof(CallBody) + header.size()) >
+          link_.most_bytes()) {
+    return false;
+  }
+  call->header.assign(reinterpret_cast<const char*>(header.data()),
+                      header.size());
+  for (size_t i = 1; i < slices.size(); ++i) {
+    call->values.Append(slices[i].owner, slices[i].bytes);
+  }
+  {
+    MutexLock lock(&mu_);
+    if (closed_ || calls_.size() >= kMostCalls) return false;
+    const uint64_t id = next_id_++;
+    next_deadline_ = std::min(next_deadline_, call->deadline);
+    calls_[id] = std::make_unique<Call>(std::move(*call));
+    waiting_.push_back(id);
+  }
+  Flush();
+  return true;
+}
+
+void SharedSession::WaitForRoomLocked() {
+  link_.AlsoWaitForRoom();
+  link_.EndWait();
+}
+
+bool SharedSession::TakeNext(uint64_t* id, Payload* values, int64_t* offset) {
+  MutexLock lock(&mu_);
+  while (!releases_.empty() &&
+         link_.Write(kSharedRelease, releases_.back(), {})) {
+    releases_.pop_back();
+  }
+  if (copying_) return false;
+  while (!waiting_.empty()) {
+    *id = waiting_.front();
+    const auto call = calls_.find(*id);
+    if (call == calls_.end()) {  // Its deadline has passed.
+      waiting_.pop_front();
+      continue;
+    }
+    *values = call->second->values;
+    if (!values->empty()) {
+      const auto place = area_.Take(values->size());
+      if (!place) {
+        WaitForRoomLocked();
+        return false;
+      }
+      *offset = *place;
+    }
+    waiting_.pop_front();
+    copying_ = true;
+    return true;
+  }
+  return false;
+}
+
+bool SharedSession::SendNow(uint64_t id, int64_t offset, int64_t bytes) {
+  MutexLock lock(&mu_);
+  copying_ = false;
+  const auto it = calls_.find(id);
+  const bool gone = it == calls_.end();
+  const CallBody body = {static_cast<uint64_t>(bytes > 0 ? offset : 0),
+                         static_cast<uint64_t>(bytes)};
+  if (!gone && link_.Write(it->second->kind, id,
+                           {std::as_bytes(std::span(&body, 1)),
+                            BytesOf(it->second->header)})) {
+    it->second->values = {};
+    return true;
+  }
+  if (bytes > 0) area_.Free(offset);
+  if (gone) return true;
+  waiting_.push_front(id);
+  WaitForRoomLocked();
+  return false;
+}
+
+void SharedSession::Flush() {
+  uint64_t id = 0;
+  int64_t offset = 0;
+  Payload values;
+  while (TakeNext(&id, &values, &offset)) {
+    const int64_t bytes = values.size();
+    const std::span<std::byte> area =
+        up_.bytes().subspan(shm::SideSize::kHeaderBytes + hello_.up_ring_bytes);
+    // Without the lock: nobody else has this place.
+    if (bytes > 0) values.CopyTo(area.subspan(offset, bytes));
+    if (!SendNow(id, offset, bytes)) return;
+    link_.Wake(shm::Link::kRecords);
+    values = {};
+  }
+}
+
+void SharedSession::Run(const Elsewhere& elsewhere) {
+  shm::Record record;
+  absl::Time look = absl::Now() + kSharedLook;
+  bool last = false;
+  while (true) {
+    auto got = shm::Link::Got::kRecord;
+    for (int i = 0; i < kSharedBatch && got == shm::Link::Got::kRecord; ++i) {
+      got = link_.Read(&record);
+      if (got != shm::Link::Got::kRecord) break;
+      link_.Wake(shm::Link::kRoom);
+      if (!Handle(record, elsewhere)) return;
+    }
+    if (got == shm::Link::Got::kNonsense) return;
+    if (last && got == shm::Link::Got::kNothing) return;
+    Flush();
+    Expire();
+    uint32_t reasons = shm::Link::kRecords;
+    absl::Time until = look;
+    {
+      MutexLock lock(&mu_);
+      if (stopped_) return;
+      if (!waiting_.empty()) reasons |= shm::Link::kRoom;
+      until = std::min(until, next_deadline_);
+    }
+    const absl::Time now = absl::Now();
+    link_.Wait(reasons, std::max(until - now, absl::Microseconds(1)));
+    if (absl::Now() >= look) {
+      // What it said before it went still counts.
+      last = shm::IsGone(socket_.get(), peer_);
+      look = absl::Now() + kSharedLook;
+    }
+  }
+}
+
+void SharedSession::Stop() {
+  {
+    MutexLock lock(&mu_);
+    stopped_ = true;
+  }
+  link_.EndWait();
+}
+
+void SharedSession::Close(const absl::Status& status) {
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Call>> calls;
+  {
+    MutexLock lock(&mu_);
+    closed_ = true;
+    calls.swap(calls_);
+    waiting_.clear();
+  }
+  for (auto& [id, call] : calls) {
+    if (auto* push = std::get_if<PsChannel::PushDone>(&call->done)) {
+      (*push)(status);
+    } else if (auto* pull = std::get_if<PsChannel::PullDone>(&call->done)) {
+      (*pull)(status);
+    }
+  }
+}
+
+bool SharedSession::Handle(const shm::Record& record,
+                           const Elsewhere& elsewhere) {
+  if (record.kind == kSharedFreed) {
+    MutexLock lock(&mu_);
+    return area_.Free(static_cast<int64_t>(record.id));
+  }
+  return record.kind == kSharedReply && HandleReply(record, elsewhere);
+}
+
+bool SharedSession::HandleReply(const shm::Record& record,
+                                const Elsewhere& elsewhere) {
+  ReplyBody body;
+  if (record.bytes.size() < sizeof(body)) return false;
+  std::memcpy(&body, record.bytes.data(), sizeof(body));
+  const size_t runs_bytes = size_t{body.runs} * sizeof(shm::Run);
+  if (record.bytes.size() - sizeof(body) < runs_bytes) return false;
+  std::vector<shm::Run> runs(body.runs);
+  if (runs_bytes > 0) {
+    std::memcpy(runs.data(), record.bytes.data() + sizeof(body), runs_bytes);
+  }
+  auto header = std::make_shared<const std::string>(
+      record.bytes.substr(sizeof(body) + runs_bytes));
+  Payload message;
+  message.Append(header, BytesOf(*header));
+  if (!Values(record.id, runs, &message)) return false;
+  std::unique_ptr<Call> call;
+  {
+    MutexLock lock(&mu_);
+    const auto it = calls_.find(record.id);
+    if (it == calls_.end()) return true;  // Too late.
+    call = std::move(it->second);
+    calls_.erase(it);
+  }
+  const bool ok = body.status == 0;
+  const absl::Status status(static_cast<absl::StatusCode>(body.status),
+                            *header);
+  if (auto* push = std::get_if<PsChannel::PushDone>(&call->done)) {
+    if (ok) {
+      (*push)(DecodePushReply(message));
+    } else if (body.status == kElsewhere) {
+      // It may have had its effect.
+      (*push)(absl::UnavailableError("the answer was too long"));
+    } else {
+      (*push)(status);
+    }
+  } else if (auto* pull = std::get_if<PsChannel::PullDone>(&call->done)) {
+    if (body.status == kElsewhere) {
+      elsewhere(call->pull, call->deadline - absl::Now(), std::move(*pull));
+    } else if (ok) {
+      (*pull)(DecodePullReply(message));
+    } else {
+      (*pull)(status);
+    }
+  }
+  return true;
+}
+
+bool SharedSession::Values(uint64_t id, const std::vector<shm::Run>& runs,
+                           Payload* to) {
+  if (runs.empty()) return true;
+  const auto grant = std::make_shared<const Grant>(shared_from_this(), id);
+  for (const shm::Run& run : runs) {
+    const shm::Mapping* file = FileOf(run.file);
+    if (file == nullptr || run.offset > file->bytes().size() ||
+        run.bytes > file->bytes().size() - run.offset) {
+      return false;
+    }
+    to->Append(grant, file->bytes().subspan(run.offset, run.bytes));
+  }
+  return true;
+}
+
+const shm::Mapping* SharedSession::FileOf(uint32_t number) {
+  if (number >= kMostSharedFiles) return nullptr;
+  while (files_.size() <= number) {
+    // It was sent before the record that names it.
+    auto message = shm::ReceiveMessage(socket_.get(), kSharedGreeting);
+    SharedFile file;
+    if (!message.ok() || message->bytes.size() != sizeof(file) ||
+        message->fds.size() != 1) {
+      return nullptr;
+    }
+    std::memcpy(&file, message->bytes.data(), sizeof(file));
+    if (file.number != static_cast<int64_t>(files_.size())) return nullptr;
+    auto mapping = shm::MapToRead(message->fds[0].get(), file.bytes);
+    if (!mapping.ok()) return nullptr;
+    files_.push_back(*std::move(mapping));
+  }
+  return &files_[number];
+}
+
+void SharedSession::Expire() {
+  std::vector<std::unique_ptr<Call>> late;
+  const absl::Time now = absl::Now();
+  {
+    MutexLock lock(&mu_);
+    if (now < next_deadline_) return;
+    next_deadline_ = absl::InfiniteFuture();
+    for (auto it = calls_.begin(); it != calls_.end();) {
+      if (it->second->deadline > now) {
+        next_deadline_ = std::min(next_deadline_, it->second->deadline);
+        ++it;
+        continue;
+      }
+      late.push_back(std::move(it->second));
+      calls_.erase(it++);
+    }
+  }
+  const auto status =
+      absl::DeadlineExceededError("the server did not answer in time");
+  for (const auto& call : late) {
+    if (auto* push = std::get_if<PsChannel::PushDone>(&call->done)) {
+      (*push)(status);
+    } else if (auto* pull = std::get_if<PsChannel::PullDone>(&call->done)) {
+      (*pull)(status);
+    }
+  }
+}
+
+// The server hears of it when it looks next, which is soon: waking it for that
+// alone would cost more than the memory is worth.
+void SharedSession::Release(uint64_t id) {
+  MutexLock lock(&mu_);
+  if (!link_.Write(kSharedRelease, id, {})) releases_.push_back(id);
+}
+
+}  // namespace ebb::rpc::internal

@@ -1,0 +1,391 @@
+// The way through shared memory; what it falls back to is the in-process
+// transport. (grpc_transport_test.cc has it over gRPC.)
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "common/mutex.h"
+#include "common/rpc/inprocess_transport.h"
+#include "common/rpc/internal/shared_channel.h"
+#include "common/rpc/internal/shared_host.h"
+#include "common/rpc/internal/traffic.h"
+#include "common/rpc/testing/shared_values.h"
+#include "common/rpc/transport_contract.h"
+#include "common/shm/unix_socket.h"
+#include "gtest/gtest.h"
+
+namespace ebb::rpc {
+namespace {
+
+using internal::kSharedVersion;
+using internal::SharedAsker;
+using internal::SharedChannel;
+using internal::SharedHost;
+using internal::SharedOffer;
+using internal::Traffic;
+
+constexpr absl::Duration kLong = absl::Seconds(20);
+constexpr int64_t kValueBytes = int64_t{256} << 20;
+
+// Which host listens at an address.
+class Hosts {
+ public:
+  void Set(const std::string& address, SharedHost* host) {
+    MutexLock lock(&mu_);
+    hosts_[address] = host;
+  }
+  absl::StatusOr<SharedOffer> Ask(const std::string& address) {
+    MutexLock lock(&mu_);
+    const auto it = hosts_.find(address);
+    if (it == hosts_.end() || it->second == nullptr) {
+      return absl::UnavailableError("nobody is there");
+    }
+    return it->second->Offer(kSharedVersion, shm::BootId());
+  }
+  bool Known(const std::string& address) {
+    MutexLock lock(&mu_);
+    const auto it = hosts_.find(address);
+    return it != hosts_.end() && it->second != nullptr;
+  }
+
+ private:
+  Mutex mu_;
+  std::map<std::string, SharedHost*> hosts_ ABSL_GUARDED_BY(mu_);
+};
+
+class HostAsker : public SharedAsker {
+ public:
+  HostAsker(std::shared_ptr<Hosts> hosts, std::string address)
+      : hosts_(std::move(hosts)), address_(std::move(address)) {}
+  absl::StatusOr<SharedOffer> Ask() override { return hosts_->Ask(address_); }
+  void Cancel() override {}
+
+ private:
+  const std::shared_ptr<Hosts> hosts_;
+  const std::string address_;
+};
+
+class SharedListener : public Listener {
+ public:
+  SharedListener(std::shared_ptr<Hosts> hosts, PsHandler* handler,
+                 SharedValues* values, const TransportOptions& options)
+      : hosts_(std::move(hosts)),
+        sharing_(handler, values),
+        traffic_(options.max_calls),
+        grace_(options.shutdown_grace) {
+    host_ = *SharedHost::Start({.data = &sharing_,
+                                .files = values->table(),
+                                .traffic = &traffic_,
+                                .max_message_bytes = options.max_message_bytes},
+                               /*received_bytes=*/0);
+  }
+  ~SharedListener() override {
+    if (network_ == nullptr) return;  // The address was taken.
+    hosts_->Set(network_->address(), nullptr);
+    traffic_.Stop();
+    network_.reset();
+    host_->Stop(absl::Now() + grace_);
+  }
+  void Listen(std::unique_ptr<Listener> network) {
+    network_ = std::move(network);
+    hosts_->Set(network_->address(), host_.get());
+  }
+  PsHandler* handler() { return &sharing_; }
+  const std::string& address() const override { return network_->address(); }
+  void SetServing(bool serving) override { network_->SetServing(serving); }
+
+ private:
+  const std::shared_ptr<Hosts> hosts_;
+  SharingPs sharing_;
+  Traffic traffic_;
+  const absl::Duration grace_;
+  std::unique_ptr<SharedHost> host_;
+  std::unique_ptr<Listener> network_;
+};
+
+class SharedTransport : public Transport {
+ public:
+  explicit SharedTransport(const TransportOptions& options,
+                           int64_t value_bytes = kValueBytes)
+      : options_(options), network_(options), values_(value_bytes) {}
+
+  absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
+      const std::string& address, PsServices services) override {
+    auto listener = std::make_unique<SharedListener>(hosts_, services.data,
+                                                     &values_, options_);
+    auto network = network_.ListenPs(address, {.data = listener->handler()});
+    if (!network.ok()) return network.status();
+    listener->Listen(*std::move(network));
+    return listener;
+  }
+  absl::StatusOr<std::unique_ptr<Listener>> ListenScheduler(
+      const std::string& address, SchedulerServices services) override {
+    return network_.ListenScheduler(address, services);
+  }
+  std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
+    return Connect(address);
+  }
+  std::unique_ptr<SharedChannel> Connect(const std::string& address) {
+    auto channel = std::make_unique<SharedChannel>(
+        address, network_.ConnectPs(address),
+        std::make_unique<HostAsker>(hosts_, address),
+        options_.max_message_bytes);
+    if (hosts_->Known(address)) {
+      EXPECT_TRUE(channel->AwaitShared(kLong));
+    }
+    return channel;
+  }
+  std::unique_ptr<WorkerSession> ConnectWorkerSession(
+      const std::string& address, WorkerSessionHandler* handler) override {
+    return network_.ConnectWorkerSession(address, handler);
+  }
+  std::unique_ptr<ServerSession> ConnectServerSession(
+      const std::string& address, ServerSessionHandler* handler) override {
+    return network_.ConnectServerSession(address, handler);
+  }
+
+  SharedValues& values() { return values_; }
+
+ private:
+  const TransportOptions options_;
+  InProcessTransport network_;
+  SharedValues values_;
+  const std::shared_ptr<Hosts> hosts_ = std::make_shared<Hosts>();
+};
+
+INSTANTIATE_TEST_SUITE_P(Shared, TransportContractTest,
+                         testing::Values(TransportCase{
+                             .name = "shared",
+                             .make =
+                                 [](const TransportOptions& options) {
+                                   return std::make_unique<SharedTransport>(
+                                       options);
+                                 },
+                             .any_address = "any:0",
+                             .nobody_address = "nobody:1"}));
+
+// --- What the contract does not say ------------------------------------------
+
+std::vector<float> Floats(const Payload& payload) {
+  std::vector<float> values(payload.size() / sizeof(float));
+  payload.CopyTo(std::as_writable_bytes(std::span<float>(values)));
+  return values;
+}
+
+// Waits for what other threads do soon.
+template <typename Condition>
+bool Soon(Condition condition) {
+  const absl::Time end = absl::Now() + kLong;
+  while (!condition()) {
+    if (absl::Now() > end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+class SharedTest : public testing::Test {
+ protected:
+  SharedTest() { listener_ = *transport_.ListenPs("any:0", {.data = &ps_}); }
+
+  void Push(PsChannel* channel, int partition, std::vector<float> values) {
+    Answer<PushReply> pushed;
+    channel->Push(MakePush(partition, std::move(values)), kLong, pushed.Done());
+    ASSERT_TRUE(pushed.Wait().ok());
+  }
+  PullReply Pull(PsChannel* channel, int partition) {
+    Answer<PullReply> pulled;
+    channel->Pull(MakePull(partition), kLong, pulled.Done());
+    auto reply = pulled.Wait();
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    return reply.ok() ? *std::move(reply) : PullReply{};
+  }
+  int64_t pinned() { return transport_.values().table()->pinned_bytes(); }
+
+  SharedTransport transport_{TransportOptions{}};
+  EchoPs ps_;
+  std::unique_ptr<Listener> listener_;
+};
+
+TEST_F(SharedTest, PulledValuesAreTheServersOwnMemoryAndKeptUntilRead) {
+  auto channel = transport_.Connect(listener_->address());
+  Push(channel.get(), 1, {1, 2, 3, 4});
+  {
+    const PullReply reply = Pull(channel.get(), 1);
+    EXPECT_EQ(Floats(reply.segments.at(0).values),
+              (std::vector<float>{1, 2, 3, 4}));
+    EXPECT_EQ(pinned(), 16);
+  }
+  EXPECT_TRUE(Soon([&] { return pinned() == 0; }));
+}
+
+TEST_F(SharedTest, ValuesOutliveTheirChannel) {
+  auto channel = transport_.Connect(listener_->address());
+  Push(channel.get(), 1, {1, 2, 3, 4});
+  PullReply reply = Pull(channel.get(), 1);
+  channel.reset();
+
+  EXPECT_EQ(pinned(), 16);
+  EXPECT_EQ(Floats(reply.segments.at(0).values),
+            (std::vector<float>{1, 2, 3, 4}));
+  reply = {};
+  EXPECT_TRUE(Soon([&] { return pinned() == 0; }));
+}
+
+TEST_F(SharedTest, ValuesOutliveTheListener) {
+  auto channel = transport_.Connect(listener_->address());
+  Push(channel.get(), 1, {1, 2, 3, 4});
+  const PullReply reply = Pull(channel.get(), 1);
+  listener_.reset();
+
+  // Others go on with the memory, but for what the worker reads.
+  std::vector<Payload> others;
+  for (int i = 0; i < 64; ++i) {
+    others.push_back(
+        transport_.values().Move(Payload::Of(std::vector<float>{7, 7, 7, 7})));
+  }
+  EXPECT_EQ(Floats(reply.segments.at(0).values),
+            (std::vector<float>{1, 2, 3, 4}));
+}
+
+TEST_F(SharedTest, AReplyThatNobodyWaitsForAnyMoreIsGivenBack) {
+  KeepingPs keeping;
+  auto listener = *transport_.ListenPs("any:0", {.data = &keeping});
+  auto channel = transport_.Connect(listener->address());
+  Answer<PullReply> late;
+  channel->Pull(MakePull(1), absl::Milliseconds(1), late.Done());
+  auto [request, done] = keeping.pulls.WaitFor(1).at(0);
+  ASSERT_TRUE(absl::IsDeadlineExceeded(late.Wait().status()));
+
+  PullReply reply;
+  reply.segments.resize(1);
+  reply.segments[0].values = Payload::Of(std::vector<float>(1000));
+  done(reply);
+
+  EXPECT_TRUE(Soon([&] { return pinned() == 0; }));
+}
+
+TEST_F(SharedTest, APullBeyondWhatMayBeKeptComesOverTheNetwork) {
+  constexpr int64_t kBytes = 256 << 10;
+  SharedTransport small(TransportOptions{}, 2 * kBytes + (kBytes >> 1));
+  auto listener = *small.ListenPs("any:0", {.data = &ps_});
+  auto channel = small.Connect(listener->address());
+  Push(channel.get(), 1, std::vector<float>(kBytes / sizeof(float), 2));
+  std::vector<PullReply> kept;
+  for (int i = 0; i < 4; ++i) kept.push_back(Pull(channel.get(), 1));
+
+  EXPECT_EQ(small.values().table()->pinned_bytes(), 2 * kBytes);
+  for (const PullReply& reply : kept) {
+    EXPECT_EQ(Floats(reply.segments.at(0).values),
+              std::vector<float>(kBytes / sizeof(float), 2));
+  }
+}
+
+TEST_F(SharedTest, APushThatNeverFitsGoesOverTheNetwork) {
+  auto channel = transport_.Connect(listener_->address());
+  Push(channel.get(), 1, std::vector<float>((33 << 20) / sizeof(float), 2));
+  EXPECT_EQ(Pull(channel.get(), 1).segments.at(0).values.size(), 33 << 20);
+}
+
+// Holds pushes until the test takes them.
+class HoldingPs : public EchoPs {
+ public:
+  void Push(PushRequest request, PushDone done) override {
+    MutexLock lock(&mu_);
+    held_.emplace_back(std::move(request), std::move(done));
+    changed_.SignalAll();
+  }
+  size_t held() {
+    MutexLock lock(&mu_);
+    return held_.size();
+  }
+  std::pair<PushRequest, PushDone> Take() {
+    MutexLock lock(&mu_);
+    while (held_.empty()) changed_.Wait(&mu_);
+    auto first = std::move(held_.front());
+    held_.pop_front();
+    return first;
+  }
+
+ private:
+  Mutex mu_;
+  CondVar changed_;
+  std::deque<std::pair<PushRequest, PushDone>> held_ ABSL_GUARDED_BY(mu_);
+};
+
+TEST_F(SharedTest, GradientsThatTheServerHoldsAreNotOverwritten) {
+  HoldingPs holding;
+  auto listener = *transport_.ListenPs("any:0", {.data = &holding});
+  auto channel = transport_.Connect(listener->address());
+  // Twice what the area has: the second half waits until there is room.
+  constexpr int kPushes = 64;
+  constexpr size_t kFloats = 256 << 10;
+  std::vector<Answer<PushReply>> answers(kPushes);
+  for (int i = 0; i < kPushes; ++i) {
+    channel->Push(
+        MakePush(1, std::vector<float>(kFloats, static_cast<float>(i))), kLong,
+        answers[i].Done());
+  }
+  ASSERT_TRUE(Soon([&] { return holding.held() >= kPushes / 2 - 1; }));
+  EXPECT_LT(holding.held(), kPushes);
+
+  for (int i = 0; i < kPushes; ++i) {
+    auto [request, done] = holding.Take();
+    const std::vector<float> got = Floats(request.segments.at(0).gradient);
+    EXPECT_EQ(got, std::vector<float>(kFloats, static_cast<float>(i)));
+    done(PushReply{.job = JobId(7)});
+  }
+  for (auto& answer : answers) EXPECT_TRUE(answer.Wait().ok());
+}
+
+TEST_F(SharedTest, AnOfferIsTakenOnceAndOnlyWithItsToken) {
+  Traffic traffic(8);
+  auto host = *SharedHost::Start({.data = &ps_,
+                                  .files = transport_.values().table(),
+                                  .traffic = &traffic,
+                                  .max_message_bytes = 1 << 20},
+                                 0);
+  const SharedOffer offer = *host->Offer(kSharedVersion, shm::BootId());
+  SharedOffer forged = offer;
+  forged.token[0] ^= 1;
+
+  EXPECT_FALSE(internal::SharedSession::Open(forged, 1 << 20).ok());
+  EXPECT_TRUE(internal::SharedSession::Open(offer, 1 << 20).ok());
+  EXPECT_FALSE(internal::SharedSession::Open(offer, 1 << 20).ok());
+}
+
+TEST_F(SharedTest, AnotherMachineOrVersionGetsNoOffer) {
+  Traffic traffic(8);
+  auto host = *SharedHost::Start({.data = &ps_,
+                                  .files = transport_.values().table(),
+                                  .traffic = &traffic,
+                                  .max_message_bytes = 1 << 20},
+                                 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      host->Offer(kSharedVersion, "elsewhere").status()));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(host->Offer(kSharedVersion, "").status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      host->Offer(kSharedVersion + 1, shm::BootId()).status()));
+}
+
+TEST_F(SharedTest, OffersThatNobodyTakesAreBounded) {
+  Traffic traffic(8);
+  auto host = *SharedHost::Start({.data = &ps_,
+                                  .files = transport_.values().table(),
+                                  .traffic = &traffic,
+                                  .max_message_bytes = 1 << 20},
+                                 0);
+  absl::Status status;
+  for (int i = 0; i < 1000 && status.ok(); ++i) {
+    status = host->Offer(kSharedVersion, shm::BootId()).status();
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(status));
+}
+
+}  // namespace
+}  // namespace ebb::rpc

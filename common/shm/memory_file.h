@@ -1,0 +1,69 @@
+// Files that exist in memory only, and parts of them in a process.
+#ifndef EBB_COMMON_SHM_MEMORY_FILE_H_
+#define EBB_COMMON_SHM_MEMORY_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace ebb::shm {
+
+// An open file descriptor; closed with it. -1: none.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Fd();
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+// `bytes` of memory that another process maps, too; unmapped with it.
+class Mapping {
+ public:
+  Mapping() = default;
+  explicit Mapping(std::span<std::byte> bytes) : bytes_(bytes) {}
+  Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  Mapping& operator=(Mapping&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~Mapping();
+
+  std::span<std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::span<std::byte> bytes_;
+};
+
+// A file of zeros whose size never changes, so that who maps it never meets its
+// end. ResourceExhausted: the system refuses.
+absl::StatusOr<Fd> CreateMemoryFile(const std::string& name, int64_t bytes);
+
+// From now on nobody can write to the file but through mappings that exist.
+// Unimplemented: not on this system (Linux before 5.1).
+absl::Status SealAgainstWriters(int fd);
+bool SealedAgainstWriters(int fd);
+
+// The first `bytes` of the file. InvalidArgument: it is shorter, or could be
+// made so under whoever reads it.
+absl::StatusOr<Mapping> MapToRead(int fd, int64_t bytes);
+absl::StatusOr<Mapping> MapToWrite(int fd, int64_t bytes);
+
+}  // namespace ebb::shm
+
+#endif  // EBB_COMMON_SHM_MEMORY_FILE_H_

@@ -1,0 +1,57 @@
+// How two processes of one machine meet: a Unix socket in the abstract
+// namespace, which hands over descriptors and tells when the other one ends.
+#ifndef EBB_COMMON_SHM_UNIX_SOCKET_H_
+#define EBB_COMMON_SHM_UNIX_SOCKET_H_
+
+#include <sys/types.h>
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/shm/memory_file.h"
+
+namespace ebb::shm {
+
+// Of this start of this machine; empty: unknown.
+std::string BootId();
+// `bytes` of the system's randomness. Aborts where it has none.
+std::string RandomBytes(int bytes);
+
+// Listens at `name`, of letters and digits. Unavailable: it cannot.
+absl::StatusOr<Fd> ListenLocally(const std::string& name);
+// The next who connected to it; Unavailable: nobody did.
+absl::StatusOr<Fd> AcceptLocally(int listening);
+absl::StatusOr<Fd> ConnectLocally(const std::string& name);
+
+// Who is at the other end of a connection, by the kernel's word.
+struct Peer {
+  pid_t pid = 0;  // 0: of another namespace.
+  // Ends with that process (poll); none: unknown.
+  Fd process;
+};
+// PermissionDenied: a process of another user.
+absl::StatusOr<Peer> PeerOfSameUser(int socket);
+// It closed the connection, or it ended, whoever else has its descriptors.
+bool IsGone(int socket, const Peer& peer);
+
+// Lets the other one see that this end is done, whoever else has the socket.
+void Disconnect(int socket);
+
+// One message, whole, with descriptors. Never blocks: Unavailable.
+absl::Status SendMessage(int socket, absl::string_view bytes,
+                         std::initializer_list<int> fds);
+struct Message {
+  std::string bytes;
+  std::vector<Fd> fds;
+};
+// Waits for at most `limit`: then Unavailable, as when the other one is gone.
+absl::StatusOr<Message> ReceiveMessage(int socket, absl::Duration limit);
+
+}  // namespace ebb::shm
+
+#endif  // EBB_COMMON_SHM_UNIX_SOCKET_H_
