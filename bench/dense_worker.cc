@@ -170,7 +170,7 @@ void DenseWorker::PushAll(const Transfer& transfer) {
 }
 
 void DenseWorker::Do(client::SendPush action) {
-  channel_->Push(action.request, action.timeout,
+  channel_->Push(std::move(action.request), action.timeout,
                  [this, id = action.id](absl::StatusOr<PushReply> reply) {
                    OnPushed(id, std::move(reply));
                  });

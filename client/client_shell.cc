@@ -182,7 +182,7 @@ void ClientShell::Do(SendScheduler action, int64_t connection) {
 void ClientShell::Do(SendPush action) {
   const auto channel = ChannelTo(action.address);
   channel->Push(
-      action.request, action.timeout,
+      std::move(action.request), action.timeout,
       [this, id = action.id,
        address = action.address](absl::StatusOr<PushReply> reply) {
         Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {

@@ -183,6 +183,9 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
 
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
+  // What it would map of a server's memory counts as its own, and is larger
+  // than what it holds otherwise.
+  if (memory > 0) flags.shared_memory = "off";
   network.shared_memory = flags.shared_memory == "auto";
   EBB_RETURN_IF_ERROR(network.Validate());
   LogOptions(flags, options.core.session);

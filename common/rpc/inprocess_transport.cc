@@ -115,7 +115,7 @@ class InProcessChannel : public PsChannel {
 
   ~InProcessChannel() override { calls_->Finish(); }
 
-  void Push(const PushRequest& request, absl::Duration deadline,
+  void Push(PushRequest request, absl::Duration deadline,
             PushDone done) override {
     const uint64_t call = calls_->Add(std::move(done), deadline);
     int64_t size = 0;
@@ -127,7 +127,7 @@ class InProcessChannel : public PsChannel {
       calls_->Fail(call, absl::ResourceExhaustedError(absl::StrCat(
                              "a push of ", size, " bytes, at most ", limit)));
     } else if (const auto endpoint = network_->Find(address_)) {
-      endpoint->Push(calls_, call, request);
+      endpoint->Push(calls_, call, std::move(request));
     } else {
       calls_->Fail(call, NobodyAt(address_));
     }

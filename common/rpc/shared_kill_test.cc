@@ -164,7 +164,7 @@ class ChangingPs : public PsHandler {
       PsChannel::PushDone done = [&](const absl::StatusOr<PushReply>&) {
         end();
       };
-      begun = session.Push(push, absl::Now() + kLong, &done);
+      begun = session.Push(&push, absl::Now() + kLong, &done);
     } else {
       PullRequest pull;
       pull.job = JobId(1);

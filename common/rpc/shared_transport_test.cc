@@ -130,11 +130,18 @@ class SharedTransport : public Transport {
   std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
     return Connect(address);
   }
-  std::unique_ptr<SharedChannel> Connect(const std::string& address) {
-    auto channel = std::make_unique<SharedChannel>(
+  // `decorate`: what stands before the asker.
+  template <typename Decorate>
+  std::unique_ptr<SharedChannel> Connect(const std::string& address,
+                                         Decorate decorate) {
+    return std::make_unique<SharedChannel>(
         address, network_.ConnectPs(address),
-        std::make_unique<HostAsker>(hosts_, address),
+        decorate(std::make_unique<HostAsker>(hosts_, address)),
         options_.max_message_bytes);
+  }
+  std::unique_ptr<SharedChannel> Connect(const std::string& address) {
+    auto channel = Connect(
+        address, [](std::unique_ptr<SharedAsker> asker) { return asker; });
     if (hosts_->Known(address)) {
       EXPECT_TRUE(channel->AwaitShared(kLong));
     }
@@ -221,6 +228,56 @@ TEST_F(SharedTest, PulledValuesAreTheServersOwnMemoryAndKeptUntilRead) {
     EXPECT_EQ(pinned(), 16);
   }
   EXPECT_TRUE(Soon([&] { return pinned() == 0; }));
+}
+
+// Asks when the test lets it.
+class LateAsker : public SharedAsker {
+ public:
+  LateAsker(std::unique_ptr<SharedAsker> asker, Collected<bool>* now)
+      : asker_(std::move(asker)), now_(now) {}
+  absl::StatusOr<SharedOffer> Ask() override {
+    now_->WaitFor(1);
+    return asker_->Ask();
+  }
+  void Cancel() override { now_->Add(true); }
+
+ private:
+  const std::unique_ptr<SharedAsker> asker_;
+  Collected<bool>* const now_;
+};
+
+TEST_F(SharedTest, TheFirstCallsWaitUntilItIsKnownWhichWayTheyGo) {
+  auto pushing = transport_.Connect(listener_->address());
+  Push(pushing.get(), 1, {1, 2, 3, 4});
+  Collected<bool> now;
+  auto channel = transport_.Connect(
+      listener_->address(), [&](std::unique_ptr<SharedAsker> asker) {
+        return std::make_unique<LateAsker>(std::move(asker), &now);
+      });
+  Answer<PullReply> first;
+  channel->Pull(MakePull(1), kLong, first.Done());
+  EXPECT_FALSE(first.arrived());
+  now.Add(true);
+
+  const auto reply = first.Wait();
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(pinned(), 16);
+}
+
+TEST_F(SharedTest, FirstCallsOfAChannelThatGoesAreCancelled) {
+  Collected<bool> now;
+  auto channel = transport_.Connect(
+      listener_->address(), [&](std::unique_ptr<SharedAsker> asker) {
+        return std::make_unique<LateAsker>(std::move(asker), &now);
+      });
+  Answer<PullReply> pulled;
+  Answer<PushReply> pushed;
+  channel->Pull(MakePull(1), kLong, pulled.Done());
+  channel->Push(MakePush(1, {1, 2}), kLong, pushed.Done());
+  channel.reset();
+
+  EXPECT_TRUE(absl::IsCancelled(pulled.Wait().status()));
+  EXPECT_TRUE(absl::IsCancelled(pushed.Wait().status()));
 }
 
 TEST_F(SharedTest, ValuesOutliveTheirChannel) {

@@ -110,7 +110,7 @@ class PsChannel {
 
   virtual ~PsChannel() = default;
   // The payloads are kept until they are sent, or until the call is over.
-  virtual void Push(const PushRequest& request, absl::Duration deadline,
+  virtual void Push(PushRequest request, absl::Duration deadline,
                     PushDone done) = 0;
   virtual void Pull(const PullRequest& request, absl::Duration deadline,
                     PullDone done) = 0;

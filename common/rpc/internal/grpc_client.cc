@@ -48,7 +48,7 @@ class GrpcPsChannel : public PsChannel {
     while (!calls_.empty()) idle_.Wait(&mu_);
   }
 
-  void Push(const PushRequest& request, absl::Duration deadline,
+  void Push(PushRequest request, absl::Duration deadline,
             PushDone done) override {
     Start<PushReply>(kPush, Encode(request), deadline, &DecodePushReply,
                      std::move(done));

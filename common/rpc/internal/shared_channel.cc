@@ -47,6 +47,7 @@ SharedChannel::~SharedChannel() {
   asker_->Cancel();
   if (session != nullptr) session->Stop();
   thread_.join();
+  Answered();
   // Its callbacks may still call here.
   owned_network_.reset();
 }
@@ -61,19 +62,55 @@ std::shared_ptr<SharedSession> SharedChannel::Session(bool* destroyed) {
   return destroyed_ ? nullptr : session_;
 }
 
-void SharedChannel::Push(const PushRequest& request, absl::Duration deadline,
+// Values that came over the network would be held twice on this machine.
+void SharedChannel::BeginWhenAnswered(std::function<void()> call) {
+  {
+    MutexLock lock(&mu_);
+    wanted_ = true;
+    changed_.SignalAll();
+    if (!answered_ && !destroyed_) {
+      early_.push_back(std::move(call));
+      return;
+    }
+    answered_ = true;  // Nobody asks any more.
+  }
+  call();
+}
+
+void SharedChannel::Answered() {
+  std::vector<std::function<void()>> early;
+  {
+    MutexLock lock(&mu_);
+    answered_ = true;
+    early.swap(early_);
+  }
+  for (const auto& call : early) call();
+}
+
+void SharedChannel::Push(PushRequest request, absl::Duration deadline,
                          PushDone done) {
+  if (!answered_) {
+    return BeginWhenAnswered(
+        [this, request = std::move(request), until = Until(deadline),
+         done = std::move(done)] { Push(request, until - absl::Now(), done); });
+  }
   bool destroyed = false;
   const auto session = Session(&destroyed);
   if (destroyed) return done(Destroyed());
-  if (session != nullptr && session->Push(request, Until(deadline), &done)) {
+  if (session != nullptr && session->Push(&request, Until(deadline), &done)) {
     return;
   }
-  network_->Push(request, deadline, std::move(done));
+  network_->Push(std::move(request), deadline, std::move(done));
 }
 
 void SharedChannel::Pull(const PullRequest& request, absl::Duration deadline,
                          PullDone done) {
+  if (!answered_) {
+    return BeginWhenAnswered(
+        [this, request, until = Until(deadline), done = std::move(done)] {
+          Pull(request, until - absl::Now(), done);
+        });
+  }
   bool destroyed = false;
   const auto session = Session(&destroyed);
   if (destroyed) return done(Destroyed());
@@ -147,6 +184,7 @@ void SharedChannel::Work() {
     }
     const absl::StatusOr<std::shared_ptr<SharedSession>> session = Open();
     if (!session.ok()) {
+      Answered();
       next = absl::Now() + PauseAfter(session.status());
       continue;
     }
@@ -168,6 +206,7 @@ void SharedChannel::Serve(const std::shared_ptr<SharedSession>& session) {
     LOG(INFO) << "server=" << address_ << " transport=" << line;
     told_ = line;
   }
+  Answered();
   session->Run([this](const PullRequest& request, absl::Duration deadline,
                       PullDone done) {
     network_->Pull(request, deadline, std::move(done));

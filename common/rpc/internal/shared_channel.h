@@ -3,10 +3,12 @@
 #ifndef EBB_COMMON_RPC_INTERNAL_SHARED_CHANNEL_H_
 #define EBB_COMMON_RPC_INTERNAL_SHARED_CHANNEL_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -29,9 +31,9 @@ class SharedAsker {
   virtual void Cancel() = 0;
 };
 
-// Asks for shared memory at the first push or pull, and again after the
-// connection was lost; meanwhile, and where it is refused, calls go over the
-// network.
+// Asks for shared memory at the first push or pull, which wait for the answer,
+// and again after the connection was lost; meanwhile, and where it is refused,
+// calls go over the network.
 class SharedChannel : public PsChannel {
  public:
   // `address` for the log.
@@ -39,7 +41,7 @@ class SharedChannel : public PsChannel {
                 std::unique_ptr<SharedAsker> asker, int64_t max_message_bytes);
   ~SharedChannel() override;
 
-  void Push(const PushRequest& request, absl::Duration deadline,
+  void Push(PushRequest request, absl::Duration deadline,
             PushDone done) override;
   void Pull(const PullRequest& request, absl::Duration deadline,
             PullDone done) override;
@@ -54,6 +56,9 @@ class SharedChannel : public PsChannel {
   // The connection; null: there is none. With `destroyed` set nothing may be
   // begun any more.
   std::shared_ptr<SharedSession> Session(bool* destroyed);
+  // Now, or when the first question is answered.
+  void BeginWhenAnswered(std::function<void()> call);
+  void Answered();
   absl::StatusOr<std::shared_ptr<SharedSession>> Open();
   void Work();
   void Serve(const std::shared_ptr<SharedSession>& session);
@@ -67,8 +72,10 @@ class SharedChannel : public PsChannel {
   const std::unique_ptr<SharedAsker> asker_;
   const int64_t max_message_bytes_;
 
+  std::atomic<bool> answered_ = false;  // The first question.
   Mutex mu_;
   CondVar changed_;
+  std::vector<std::function<void()>> early_ ABSL_GUARDED_BY(mu_);
   bool destroyed_ ABSL_GUARDED_BY(mu_) = false;
   bool wanted_ ABSL_GUARDED_BY(mu_) = false;
   std::shared_ptr<SharedSession> session_ ABSL_GUARDED_BY(mu_);

@@ -80,13 +80,17 @@ SharedSession::SharedSession(shm::Fd socket, shm::Peer peer, shm::Mapping up,
       link_(up_.bytes(), hello.up(), down_.bytes(), hello.down()),
       area_(hello.up_area_bytes) {}
 
-bool SharedSession::Push(const PushRequest& request, absl::Time deadline,
+bool SharedSession::Push(PushRequest* request, absl::Time deadline,
                          PsChannel::PushDone* done) {
   Call call = {.kind = kSharedPush, .deadline = deadline};
   call.done = std::move(*done);
-  if (Start(Encode(request), &call)) return true;
-  *done = std::move(std::get<PsChannel::PushDone>(call.done));
-  return false;
+  if (!Start(Encode(*request), &call)) {
+    *done = std::move(std::get<PsChannel::PushDone>(call.done));
+    return false;
+  }
+  *request = {};
+  Flush();
+  return true;
 }
 
 bool SharedSession::Pull(const PullRequest& request, absl::Time deadline,
@@ -94,9 +98,12 @@ bool SharedSession::Pull(const PullRequest& request, absl::Time deadline,
   Call call = {.kind = kSharedPull, .deadline = deadline};
   call.done = std::move(*done);
   call.pull = request;
-  if (Start(Encode(request), &call)) return true;
-  *done = std::move(std::get<PsChannel::PullDone>(call.done));
-  return false;
+  if (!Start(Encode(request), &call)) {
+    *done = std::move(std::get<PsChannel::PullDone>(call.done));
+    return false;
+  }
+  Flush();
+  return true;
 }
 
 bool SharedSession::Clock(const ClockUpdate& update) {
@@ -135,7 +142,6 @@ bool SharedSession::Start(const Payload& message, Call* call) {
     calls_[id] = std::make_unique<Call>(std::move(*call));
     waiting_.push_back(id);
   }
-  Flush();
   return true;
 }
 
@@ -204,9 +210,10 @@ void SharedSession::Flush() {
         up_.bytes().subspan(shm::SideSize::kHeaderBytes + hello_.up_ring_bytes);
     // Without the lock: nobody else has this place.
     if (bytes > 0) values.CopyTo(area.subspan(offset, bytes));
+    // Whoever hears of the answer, which may be soon, finds them free.
+    values = {};
     if (!SendNow(id, offset, bytes)) return;
     link_.Wake(shm::Link::kRecords);
-    values = {};
   }
 }
 

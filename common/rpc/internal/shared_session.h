@@ -47,8 +47,9 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
                 int64_t max_message_bytes);
 
   // Begins a call, whose `done` comes from Run() or Close(). False: it must go
-  // another way, and `done` is as it was.
-  bool Push(const PushRequest& request, absl::Time deadline,
+  // another way, and the arguments are as they were; else those that are not
+  // const are taken.
+  bool Push(PushRequest* request, absl::Time deadline,
             PsChannel::PushDone* done);
   bool Pull(const PullRequest& request, absl::Time deadline,
             PsChannel::PullDone* done);
