@@ -26,6 +26,8 @@ constexpr Plant kPlants[] = {
     {"durable_confused_with_applied", "what is applied is reported as durable"},
     {"each_server_skips_by_itself",
      "a server leaves out a batch that it finds too old"},
+    {"evaluation_outlives_its_session",
+     "who registers anew is waited for as if it still evaluated"},
     {"every_failed_lease_counts",
      "leases that end while a server is away count towards quarantine"},
     {"folder_of_now_is_trusted",

@@ -13,14 +13,23 @@ constexpr int kAttempts = 5;
 
 }  // namespace
 
-int32_t Evaluator::NextEpoch() const {
+int32_t Evaluator::NextAfter(int32_t epoch) const {
   const JobPlan& plan = record_.plan;
   const int32_t every = plan.evaluate_every;
-  if (every <= 0) return plan.epochs;
-  const int32_t last =
-      state_.evaluations.empty() ? -1 : state_.evaluations.back().epoch;
-  if (last >= plan.epochs - 1) return plan.epochs;
-  return std::min((last + 1) / every * every + every - 1, plan.epochs - 1);
+  if (every <= 0 || epoch >= plan.epochs - 1) return plan.epochs;
+  return std::min((epoch + 1) / every * every + every - 1, plan.epochs - 1);
+}
+
+int32_t Evaluator::NextEpoch() const {
+  return NextAfter(
+      state_.evaluations.empty() ? lost_ : state_.evaluations.back().epoch);
+}
+
+void Evaluator::Lost(int32_t epochs_full) {
+  for (int32_t next = NextAfter(lost_); NextAfter(next) < epochs_full;
+       next = NextAfter(next)) {
+    lost_ = next;
+  }
 }
 
 bool Evaluator::AllDone() const {
@@ -28,6 +37,7 @@ bool Evaluator::AllDone() const {
 }
 
 void Evaluator::Start(int32_t epochs_full, Context* context) {
+  lost_ = std::min(lost_, epochs_full - 1);  // After a rollback.
   const int32_t next = NextEpoch();
   if (running_ || next >= record_.plan.epochs || epochs_full <= next) return;
   running_ = Running{.epoch = next};

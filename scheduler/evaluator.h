@@ -43,6 +43,9 @@ class Evaluator {
   // None is under way, and none is to come.
   bool AllDone() const;
 
+  // What was evaluated before is lost with the scheduler's store. Of those that
+  // are due, which would all have the values of now, only the newest is made.
+  void Lost(int32_t epochs_full);
   // Begins the next, if `epochs_full` says that it is due and none is under
   // way.
   void Start(int32_t epochs_full, Context* context);
@@ -84,6 +87,7 @@ class Evaluator {
 
   // The next epoch after which the model is evaluated; plan().epochs: none.
   int32_t NextEpoch() const;
+  int32_t NextAfter(int32_t epoch) const;
   // One of two ended otherwise: the other goes on. False: it was the only one.
   bool OtherGoesOn(SessionId ended);
   // Another snapshot; or, after so many attempts, an end with an error.
@@ -95,6 +99,7 @@ class Evaluator {
   const JobState& state_;
   const PlacementTable& placement_;
   std::optional<Running> running_;
+  int32_t lost_ = -1;  // The last epoch that is not made up for.
 };
 
 }  // namespace ebb::scheduler

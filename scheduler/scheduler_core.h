@@ -170,6 +170,7 @@ class SchedulerCore {
   Allotment::JobClaim ClaimOf(const TrainingJob& job);
   // Workers go where they are wanted most.
   void ShareWorkers(Context* context);
+  bool HoldsItems(SessionId worker) const;
   void OfferEvaluations(Context* context);
   void OfferWork(Context* context);
 

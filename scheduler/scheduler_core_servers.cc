@@ -110,6 +110,7 @@ void SchedulerCore::AdoptJob(const JobRegistration& registration,
       {JobKey(id, "record"), EncodeJobRecord(*registration.record)});
   jobs_[id] = std::make_unique<TrainingJob>(options_, registration.record,
                                             std::move(state));
+  jobs_[id]->EvaluationsLost();
   adopted_at_ = context->now;
   // Who it names may have what this server has not.
   if (!gathering_) late_[id] = context->now + options_.takeover_after;

@@ -2,6 +2,7 @@
 // scheduler_core.h.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -86,13 +87,21 @@ void SchedulerCore::ShareWorkers(Context* context) {
   }
 }
 
-// To a worker of the job itself, if one wants something to do; else to any.
+bool SchedulerCore::HoldsItems(SessionId worker) const {
+  return std::ranges::any_of(jobs_, [worker](const auto& one) {
+    return one.second->leases().CountHeldBy(worker) > 0;
+  });
+}
+
+// To a worker of the job itself, if one wants something to do; else to any. If
+// there is one that holds nothing, to that: items wait meanwhile.
 void SchedulerCore::OfferEvaluations(Context* context) {
   if (gathering_) return;
   for (auto& [id, job] : jobs_) {
     if (!job->WantsEvaluator()) continue;
     const auto offer = [&, id = id,
                         &job = job](const std::set<SessionId>& workers) {
+      std::optional<SessionId> who;
       for (const SessionId session : workers) {
         const WorkerInfo& worker = cluster_.workers.at(session);
         // One at a time: the next would take the place of the first.
@@ -100,10 +109,12 @@ void SchedulerCore::OfferEvaluations(Context* context) {
             worker.evaluates) {
           continue;
         }
-        job->Evaluate(session, context);
-        return true;
+        const bool holds_items = HoldsItems(session);
+        if (!holds_items || !who) who = session;
+        if (!holds_items) break;
       }
-      return false;
+      if (who) job->Evaluate(*who, context);
+      return who.has_value();
     };
     if (offer(waiting_[id])) continue;
     for (const auto& [other, workers] : waiting_) {

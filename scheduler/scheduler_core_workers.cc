@@ -45,7 +45,8 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker_links_[link] = message.session;
   worker.claims = message.held;
   if (allotment_.Knows(message.session)) LookAt(&worker);
-  // A lease that was sent to its broken connection never arrived.
+  // A lease that was sent to its broken connection never arrived, nor did the
+  // result of an evaluation.
   for (auto& [id, job] : jobs_) {
     job->ReleaseUnclaimed(worker, context);
     job->WorkerArrived(worker, context);

@@ -13,6 +13,7 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -205,6 +206,108 @@ TEST_F(SchedulerLeasesTest, AnEvaluationWaitsForAWorkerAsLongAsItTakes) {
   for (int i = 0; i < 20; ++i) Tick(absl::Seconds(61));
   EXPECT_TRUE(job().evaluating());
   EXPECT_THAT(job().state().evaluations, IsEmpty());
+}
+
+// An epoch is full, its snapshot asked for, and another epoch open.
+class SchedulerEvaluationTest : public SchedulerFixture {
+ protected:
+  SchedulerEvaluationTest() {
+    ServerUp();
+    JobRecord record = Record();
+    record.plan.epochs = 2;
+    record.plan.evaluate_every = 1;
+    Submit(record);
+    Register(4, 4);
+  }
+  // By the last event; 0: none was.
+  int64_t SnapshotAsked() const {
+    for (const SchedulerToServer& message : to_server_) {
+      const auto* take = std::get_if<TakeSnapshot>(&message);
+      if (take != nullptr) return take->snapshot;
+    }
+    return 0;
+  }
+  void SnapshotIsThere(int64_t snapshot) {
+    SnapshotReply reply;
+    reply.job = job_;
+    reply.generation = job().state().generation;
+    reply.snapshot = snapshot;
+    for (const PartitionId p : {PartitionId(0), PartitionId(1)}) {
+      reply.partitions.emplace_back(p, job().placement().at(p).drawn);
+    }
+    FromServer(reply, kServerSession);
+  }
+  void Asks(LinkId link, SessionId session, int32_t items) {
+    FromWorker(link, RegisterWorker{session, "w"});
+    FromWorker(link, LeaseRequest{session, items});
+  }
+  // Whose evaluation was leased by the last event.
+  std::vector<int32_t> Evaluates(LinkId link) const {
+    std::vector<int32_t> epochs;
+    for (const auto& [to, message] : to_worker_) {
+      const auto* lease = std::get_if<EvaluationLease>(&message);
+      if (lease != nullptr && to == link) epochs.push_back(lease->epoch);
+    }
+    return epochs;
+  }
+};
+
+// Bug: its result was waited for until its time was up, a minute.
+TEST_F(SchedulerEvaluationTest, OneWhoseWorkerRegistersAnewIsBegunAgain) {
+  const int64_t first = SnapshotAsked();
+  Asks(kWorkerLink, kWorker, 9);
+  SnapshotIsThere(first);
+  ASSERT_THAT(Evaluates(kWorkerLink), ElementsAre(0));
+
+  // It comes back before its old connection is known to be broken.
+  FromWorker(LinkId(9), RegisterWorker{kWorker, "w"});
+
+  EXPECT_GT(SnapshotAsked(), first);
+  EXPECT_FALSE(job().Evaluates(kWorker));
+}
+
+TEST_F(SchedulerEvaluationTest, WhoHoldsNothingIsAskedFirst) {
+  const int64_t snapshot = SnapshotAsked();
+  Asks(kWorkerLink, kWorker, 9);
+  Asks(kOtherLink, kOther, 9);
+  ASSERT_THAT(job().leases().HeldBy(kWorker), SizeIs(4));  // All there are.
+
+  SnapshotIsThere(snapshot);
+
+  EXPECT_THAT(Evaluates(kWorkerLink), IsEmpty());
+  EXPECT_THAT(Evaluates(kOtherLink), ElementsAre(0));
+}
+
+// Bug: a scheduler without its store had every epoch of every job evaluated
+// again, one after the other, and workers did little else meanwhile.
+TEST_F(SchedulerEvaluationTest, OfThoseLostWithTheStoreOnlyTheNewestIsMade) {
+  JobRegistration registration = Registration(0, 0);
+  MarkSet all(job().plan());
+  for (int64_t i = 0; i < job().plan().items(); ++i) {
+    ASSERT_TRUE(all.Raise(job().plan().ItemAt(i), 2).ok());
+  }
+  const auto know_all = [&] {
+    for (PartitionRegistration& one : registration.partitions) {
+      one.term = job().placement().at(one.partition).drawn;
+      one.marks = one.durable_marks = all.Encode();
+    }
+  };
+  know_all();
+  Restart({});
+  ServerUp({registration});
+  know_all();
+  FromServer(RegisterPartitions{kServerSession, registration}, kServerSession);
+  const int64_t snapshot = SnapshotAsked();
+  Asks(kWorkerLink, kWorker, 1);
+
+  SnapshotIsThere(snapshot);
+  EXPECT_THAT(Evaluates(kWorkerLink), ElementsAre(1));
+  EvaluationResult result{kWorker, job_, job().state().generation, snapshot};
+  result.examples = 10;
+  FromWorker(kWorkerLink, result);
+
+  EXPECT_THAT(job().state().evaluations, SizeIs(1));
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
 }
 
 TEST_F(SchedulerLeasesTest, TwoWorkersOfOneNameWorkAndAreNamed) {

@@ -445,6 +445,7 @@ void TrainingJob::MarksChanged(Context* context) {
     dirty_ = true;
   }
   const int32_t full = marks_.EpochsFull();
+  if (std::exchange(evaluations_lost_, false)) evaluator_.Lost(full);
   if (tails_.Ends(full)) {
     const int64_t batch = plan().BatchSize({full - 1, 0});
     tails_.Ended(full, backups_.SlowestPace() * batch, context->now);

@@ -60,6 +60,8 @@ class TrainingJob {
   // The scheduler may grant from now on: every partition gets a new term.
   void Start(Context* context);
   bool started() const { return started_; }
+  // It is known from a server: what was evaluated of it is lost.
+  void EvaluationsLost() { evaluations_lost_ = true; }
   // A server registered; `registration` is null when it knows nothing of this
   // job.
   void ServerRegistered(const ServerInfo& server,
@@ -281,6 +283,8 @@ class TrainingJob {
   // Evaluations of what was rolled back are forgotten as soon as it is known
   // which epochs are full now.
   bool forget_evaluations_ = false;
+  // Likewise of a lost store's: see Evaluator::Lost.
+  bool evaluations_lost_ = false;
 
   PlacementTable placement_;
   MarkTable marks_;

@@ -438,6 +438,8 @@ void TrainingJob::ReleaseUnclaimed(const WorkerInfo& worker, Context* context) {
     if (!claimed) leases_.Release(ordinal, worker.session);
   }
   IfIdle(worker.session, context);
+  if (EBB_PLANTED(evaluation_outlives_its_session)) return;
+  EvaluationEnded(evaluator_.WorkerLost(worker.session, context), context);
 }
 
 void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {

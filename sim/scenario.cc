@@ -184,6 +184,13 @@ Scenario DrawScenario(uint64_t seed) {
     s.plan.consistency.local_steps =
         static_cast<int32_t>(local.Between(1, local.Chance(0.5) ? 3 : 16));
   }
+  Rng evaluations = rng.Fork(9);
+  if (evaluations.Chance(0.5)) {
+    s.evaluate.most = absl::Milliseconds(evaluations.Between(20, 500));
+  }
+  if (evaluations.Chance(0.7)) {
+    s.scheduler.evaluation_timeout = absl::Hours(1);  // None is to be needed.
+  }
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   Rng pace = rng.Fork(7);
   s.slow_worker = pace.Chance(0.3);

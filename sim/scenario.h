@@ -53,6 +53,7 @@ struct Scenario {
 
   // --- Work ------------------------------------------------------------------
   Span compute{absl::Milliseconds(2), absl::Milliseconds(12)};
+  Span evaluate = compute;
   // The first worker takes ten times as long.
   bool slow_worker = false;
   Span update{absl::ZeroDuration(), absl::Milliseconds(2)};

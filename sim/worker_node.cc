@@ -362,7 +362,12 @@ client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
 
 void WorkerNode::Evaluate(const client::EvaluateTask& task) {
   world_->checker().Evaluates(*this, task);
-  const Span& span = world_->scenario().compute;
+  // Seldom enough does it happen by itself.
+  if (!world_->calm && stream() != nullptr && world_->rng().Chance(0.3)) {
+    world_->counts().Add(Fault::kSessionBroken);
+    world_->Break(stream());
+  }
+  const Span& span = world_->scenario().evaluate;
   After(world_->rng().Between(span.least, span.most) * slowness, [this] {
     EvaluationResult result;
     result.examples = 10;
