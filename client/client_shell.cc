@@ -341,7 +341,7 @@ bool ClientShell::Drain(absl::Duration limit) {
 
 ClientShell::Status ClientShell::status() const {
   MutexLock lock(&mu_);
-  return {connection_ != nullptr, core_.batches_computed(),
+  return {connection_ != nullptr, computing_, core_.batches_computed(),
           core_.examples_computed(), core_.local_steps()};
 }
 
@@ -352,8 +352,10 @@ void ClientShell::Work() {
     Task task;
     {
       MutexLock lock(&mu_);
+      computing_ = false;
       while (tasks_.empty() && !stopped_) work_.Wait(&mu_);
       if (stopped_) return;
+      computing_ = true;
       task = std::move(tasks_.front());
       tasks_.pop_front();
     }

@@ -69,6 +69,7 @@ class ClientShell {
  public:
   struct Status {
     bool connected = false;  // A session with the scheduler is open.
+    bool computing = false;  // A call of the computer has not returned.
     int64_t batches = 0;
     int64_t examples = 0;
     LocalSteps local_steps;
@@ -146,6 +147,7 @@ class ClientShell {
   bool carrying_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
+  bool computing_ ABSL_GUARDED_BY(mu_) = false;
 
   // When the core wants a tick, and when KeepTime will look next.
   absl::Time next_tick_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();

@@ -44,6 +44,7 @@ class CountingComputer : public JobComputer {
     return result;
   }
   EvaluationResult Evaluate(const EvaluateTask& task) override {
+    if (before_evaluated) before_evaluated();
     EvaluationResult result;
     result.examples = 5;
     result.correct = 4;
@@ -55,6 +56,7 @@ class CountingComputer : public JobComputer {
   absl::Status prepare_status;
   int64_t fail_at = -1;
   std::function<void(int64_t)> before_return;
+  std::function<void()> before_evaluated;
 
  private:
   FloatPool pool_;
@@ -289,6 +291,28 @@ TEST(ClientShellTest, EvaluatesBetweenBatches) {
   EXPECT_EQ(result->examples, 5);
   EXPECT_EQ(result->correct, 4);
   EXPECT_TRUE(cluster.WaitComplete(kSoon));
+}
+
+TEST(ClientShellTest, DrainDoesNotWaitForAnEvaluation) {
+  rpc::InProcessTransport transport;
+  FakeCluster cluster(&transport, FakeJob(1, 2, 9, 2), 1);
+  cluster.OfferEvaluation();
+  CountingComputer computer;
+  std::atomic<bool> evaluating = false, go_on = false;
+  computer.before_evaluated = [&] {
+    evaluating = true;
+    while (!go_on) absl::SleepFor(absl::Milliseconds(1));
+  };
+  ClientShell shell(Options(), &transport, &computer);
+  while (!evaluating) absl::SleepFor(absl::Milliseconds(1));
+
+  EXPECT_TRUE(shell.Drain(kSoon));
+
+  EXPECT_TRUE(shell.status().computing);
+  const auto result = cluster.WaitFor<EvaluationResult>(kSoon);
+  ASSERT_TRUE(result.has_value());
+  EXPECT_EQ(result->error, "the worker is leaving");
+  go_on = true;
 }
 
 TEST(ClientShellTest, LeavesAtOnceWhileParked) {

@@ -25,7 +25,8 @@ class Computation {
     absl::Time since;
   };
 
-  bool busy() const { return batch_.has_value() || evaluating_; }
+  bool busy() const { return computes_batch() || evaluating_; }
+  bool computes_batch() const { return batch_.has_value(); }
 
   // Only when not busy.
   void Begin(Batch batch) { batch_ = std::move(batch); }

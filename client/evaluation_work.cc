@@ -14,6 +14,11 @@ void EvaluationWork::Take(EvaluationLease lease) {
   pending_->puller.Start(spec);
 }
 
+void EvaluationWork::Forget() {
+  pending_.reset();
+  worker_->evaluates_alone = false;
+}
+
 std::optional<JobId> EvaluationWork::job() const {
   if (!pending_) return std::nullopt;
   return pending_->lease.record->id;
@@ -25,8 +30,7 @@ void EvaluationWork::Report(EvaluationResult result, ClientActions* out) {
   result.generation = pending_->lease.generation;
   result.snapshot = pending_->lease.snapshot;
   out->push_back(SendScheduler{std::move(result)});
-  pending_.reset();
-  worker_->evaluates_alone = false;
+  Forget();
 }
 
 void EvaluationWork::Fail(absl::string_view why, ClientActions* out) {
@@ -37,9 +41,10 @@ void EvaluationWork::Fail(absl::string_view why, ClientActions* out) {
 
 void EvaluationWork::Advance(JobWork* work, absl::Time now,
                              ClientActions* out) {
-  if (!pending_ || pending_->computing || work->preparing()) return;
-  if (!work->ready()) return Fail("the job cannot be computed here", out);
+  if (!pending_) return;
   if (worker_->draining) return Fail("the worker is leaving", out);
+  if (pending_->computing || work->preparing()) return;
+  if (!work->ready()) return Fail("the job cannot be computed here", out);
   if (pending_->lease.generation != work->generation()) {
     return Fail("the job has a newer generation", out);
   }

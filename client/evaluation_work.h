@@ -2,7 +2,8 @@
 // values is pulled, tried on the test data, and the figures are reported.
 //
 // A later lease replaces an earlier one; what the computer still finds for the
-// earlier is not reported.
+// earlier is not reported. None outlives the session in which it was leased:
+// who reconnects is leased another.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_EVALUATION_WORK_H_
@@ -28,6 +29,8 @@ class EvaluationWork {
   explicit EvaluationWork(WorkerState* worker) : worker_(worker) {}
 
   void Take(EvaluationLease lease);
+  // It is another's now: nothing of it is reported.
+  void Forget();
 
   // The job that is to be evaluated; empty: none is.
   std::optional<JobId> job() const;

@@ -73,6 +73,7 @@ void JobWork::Begin(Generation generation, ClientActions* out) {
   if (generation != generation_) GoOver(generation, out);
   if (ready_ || preparing_) return;
   preparing_ = true;
+  ++worker_->preparing;
   out->push_back(PrepareJob{record_});
 }
 
@@ -113,9 +114,9 @@ void JobWork::GoOver(Generation generation, ClientActions* out) {
   }
 }
 
-void JobWork::OnJobReady(absl::Status status, absl::Time now,
-                         ClientActions* out) {
+void JobWork::OnJobReady(absl::Status status, ClientActions* out) {
   preparing_ = false;
+  --worker_->preparing;
   const bool fits =
       LimitsFor(worker_->options, record_->plan, worker_->held_bytes)
           .has_value();
@@ -124,7 +125,6 @@ void JobWork::OnJobReady(absl::Status status, absl::Time now,
         WhyItDoesNotFit(worker_->options, record_->plan, worker_->held_bytes));
   }
   ready_ = status.ok();
-  items_.Advanced(now);
   if (ready_) return;
   out->push_back(LogEvent{absl::StrCat(
       "job ", record_->name, " cannot be computed here: ", status.message())});
@@ -563,7 +563,7 @@ void JobWork::OnTick(absl::Time now, ClientActions* out) {
   const bool computing_well =
       batch != nullptr &&
       now - batch->since < std::max(items_.ttl(), computation.patience());
-  if (computing_well || preparing_ || computation.evaluating() ||
+  if (computing_well || worker_->preparing > 0 || computation.evaluating() ||
       items_.AdvancedLately(now)) {
     SendProgress(now, std::nullopt, out);
   } else {

@@ -52,7 +52,7 @@ class JobWork {
   void Place(const Placement& placement, ClientActions* out);
 
   // --- Answers to the actions ------------------------------------------------
-  void OnJobReady(absl::Status status, absl::Time now, ClientActions* out);
+  void OnJobReady(absl::Status status, ClientActions* out);
   // `batch` was under way, of this job.
   void OnComputed(const Computation::Batch& batch, const ComputeResult& result,
                   absl::Time now, ClientActions* out);

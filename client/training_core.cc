@@ -38,6 +38,7 @@ std::vector<ItemId> TrainingCore::held(JobId job) const {
 void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   worker_.connected = true;
   asked_for_ = 0;
+  evaluation_.Forget();
   RegisterWorker message;
   message.session = worker_.options.session;
   message.name = worker_.options.name;
@@ -185,8 +186,14 @@ void TrainingCore::OnJobReady(JobId job, const absl::Status& status,
                               absl::Time now, ClientActions* out) {
   JobWork* work = Find(job);
   if (work == nullptr) return;
-  work->OnJobReady(status, now, out);
+  work->OnJobReady(status, out);
+  ComputerIsFree(now);
   Advance(now, out);
+}
+
+// While it was not, no job could advance.
+void TrainingCore::ComputerIsFree(absl::Time now) {
+  for (auto& [id, work] : works_) work.Advanced(now);
 }
 
 void TrainingCore::OnComputed(ComputeResult result, absl::Time now,
@@ -205,7 +212,7 @@ void TrainingCore::OnComputed(ComputeResult result, absl::Time now,
 void TrainingCore::OnEvaluated(const EvaluationResult& result, absl::Time now,
                                ClientActions* out) {
   evaluation_.OnEvaluated(result, out);
-  for (auto& [id, work] : works_) work.Advanced(now);
+  ComputerIsFree(now);
   Advance(now, out);
 }
 
@@ -238,8 +245,9 @@ void TrainingCore::SayLeaving(ClientActions* out) {
   out->push_back(SendScheduler{LeaseRequest{worker_.options.session, 0}});
 }
 
+// An evaluation leaves nothing to deliver, and may take long.
 void TrainingCore::FinishDrain(ClientActions* out) {
-  if (drained_ || computing()) return;
+  if (drained_ || worker_.computation.computes_batch()) return;
   for (const auto& [id, work] : works_) {
     if (!work.delivered()) return;
   }

@@ -89,6 +89,7 @@ class TrainingCore {
   // Forgets idle jobs, the oldest first, where there are too many to keep.
   void ForgetJobs();
 
+  void ComputerIsFree(absl::Time now);
   // After every event: whatever can be done next.
   void Advance(absl::Time now, ClientActions* out);
   void AskForLeases(ClientActions* out);

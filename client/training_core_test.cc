@@ -86,6 +86,13 @@ class TrainingCoreTest : public testing::Test {
     lease.ttl = absl::Seconds(3);
     return lease;
   }
+  static EvaluationLease EvaluationOf(const JobRecordPtr& record) {
+    EvaluationLease lease;
+    lease.record = record;
+    lease.generation = Generation(1);
+    lease.snapshot = 50;
+    return lease;
+  }
   Placement PlacementOf(uint64_t term, uint64_t generation = 1) const {
     Placement placement;
     placement.job = record_->id;
@@ -415,10 +422,7 @@ TEST_F(TrainingCoreTest, WhatWasPulledGoesWithTheLastLease) {
 
 TEST_F(TrainingCoreTest, AnEvaluationWaitsForTheOneItReplaced) {
   Begin(LeaseOf(0));
-  EvaluationLease lease;
-  lease.record = record_;
-  lease.generation = Generation(1);
-  lease.snapshot = 50;
+  EvaluationLease lease = EvaluationOf(record_);
   pulls_.clear();
   FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
   FromScheduler(lease);
@@ -507,12 +511,7 @@ TEST_F(LittleMemoryTest, EvaluatesWhileItHoldsNoValuesForABatch) {
   UseEvaluations();
   Begin(LeaseOf(0));
   AnswerPulls();
-  EvaluationLease lease;
-  lease.record = record_;
-  lease.generation = Generation(1);
-  lease.snapshot = 50;
-
-  FromScheduler(lease);
+  FromScheduler(EvaluationOf(record_));
   EXPECT_THAT(open_pulls_, IsEmpty());
 
   Computed();
@@ -545,6 +544,70 @@ TEST_F(LittleMemoryTest, ReturnsTheItemsOfAJobThatDoesNotFit) {
     core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
   });
   EXPECT_THAT(core_.held(record_->id), SizeIs(1));
+}
+
+// It evaluates snapshot 50, and holds an item whose values are on their way.
+class EvaluatingCoreTest : public TrainingCoreTest {
+ protected:
+  EvaluatingCoreTest() {
+    Begin(LeaseOf(0));
+    const std::vector<SendPull> for_batch = std::exchange(open_pulls_, {});
+    FromScheduler(EvaluationOf(record_));
+    EXPECT_EQ(evaluates_, 0);
+    AnswerPulls();
+    EXPECT_EQ(evaluates_, 1);
+    open_pulls_ = for_batch;
+  }
+  void Evaluated() {
+    EvaluationResult result;
+    result.examples = 1;
+    On([&](auto* out) { core_.OnEvaluated(result, now_, out); });
+  }
+};
+
+// Bug: it gave nothing back, and did not leave, before it was done.
+TEST_F(EvaluatingCoreTest, LeavesWithoutWaitingForAnEvaluation) {
+  On([&](auto* out) { core_.Drain(now_, out); });
+
+  EXPECT_TRUE(core_.Drained());
+  ASSERT_THAT(Sent<EvaluationResult>(), SizeIs(1));
+  EXPECT_EQ(Sent<EvaluationResult>()[0].error, "the worker is leaving");
+  ASSERT_THAT(Sent<ItemEnd>(), SizeIs(1));
+  EXPECT_EQ(Sent<ItemEnd>()[0].end, LeaseEnd::kReturned);
+  EXPECT_THAT(Sent<WorkerGoodbye>(), SizeIs(1));
+  Evaluated();
+  EXPECT_THAT(sent_, IsEmpty());
+}
+
+// The scheduler has another begun, and waits for that alone.
+TEST_F(EvaluatingCoreTest, NoEvaluationOutlivesItsSession) {
+  Connect();
+  Evaluated();
+  EXPECT_THAT(Sent<EvaluationResult>(), IsEmpty());
+
+  FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
+  open_pulls_.clear();
+  FromScheduler(EvaluationOf(record_));
+  AnswerPulls();
+  EXPECT_EQ(evaluates_, 2);
+  Evaluated();
+  EXPECT_THAT(Sent<EvaluationResult>(), SizeIs(1));
+}
+
+// Bug: its leases ran out, and the item was blamed.
+TEST_F(TrainingCoreTest, KeepsItsItemsWhileItLoadsWhatItEvaluates) {
+  Begin(LeaseOf(0));
+  auto other = std::make_shared<JobRecord>(*record_);
+  other->id = JobId(8);
+  FromScheduler(EvaluationOf(other));
+
+  Tick(absl::Seconds(10));
+  EXPECT_THAT(Sent<Progress>(), SizeIs(1));
+  On([&](auto* out) { core_.OnJobReady(other->id, {}, now_, out); });
+  Tick(absl::Seconds(1));
+  EXPECT_THAT(Sent<Progress>(), SizeIs(1));
+  Tick(absl::Seconds(10));  // Nothing advanced since.
+  EXPECT_THAT(Sent<Progress>(), IsEmpty());
 }
 
 // One push of a partition is on its way to each server.

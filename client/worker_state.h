@@ -27,6 +27,7 @@ struct WorkerState {
   // Above all that were used for jobs that are forgotten (routes.h).
   int64_t first_incarnation = 0;
   Computation computation;
+  int preparing = 0;       // Jobs: nothing is computed meanwhile.
   int64_t held_bytes = 0;  // By the computer, beside values and gradients.
   // There is room for the values of an evaluation, or for those of a batch.
   bool evaluates_alone = false;

@@ -210,8 +210,9 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
     // Its batch goes on; whoever gets the item begins where the servers say.
     LOG(WARNING) << "worker=" << flags.name << " was not done after "
                  << flags.grace << "; a longer --grace would lose no work";
-    std::_Exit(0);
   }
+  // Nobody waits for what it still loads, evaluates or computes.
+  if (!drained || did.computing) std::_Exit(0);
   return 0;
 }
 

@@ -1,5 +1,8 @@
 // ebb-worker as a process, on a cluster of processes.
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -199,6 +202,26 @@ TEST_F(WorkerTest, OneThatIsToldToGoReturnsItsItemWithItsPlace) {
   // Nothing was computed twice.
   EXPECT_GE(leaver.examples(), 100);
   EXPECT_EQ(leaver.examples() + heir.examples(), 4 * kExamples);
+}
+
+// Bug: it stayed for as long as that took, whatever its --grace.
+TEST_F(WorkerTest, OneThatIsLoadingDataLeavesAtOnce) {
+  cluster_.Submit(Prepare());
+  std::filesystem::remove(data_);
+  ASSERT_EQ(mkfifo(data_.c_str(), 0600), 0);  // Nobody ever writes.
+  Worker worker = Start("loader");
+  int reads = -1;
+  const absl::Time deadline = absl::Now() + kLimit;
+  while (reads < 0 && absl::Now() < deadline) {
+    reads = open(data_.c_str(), O_WRONLY | O_NONBLOCK);
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  ASSERT_GE(reads, 0) << worker.log();
+
+  EXPECT_EQ(worker.EndBy(SIGTERM).exit_code, 0);
+
+  close(reads);
+  EXPECT_THAT(worker.log(), HasSubstr("left batches=0"));
 }
 
 TEST_F(WorkerTest, ASecondSignalEndsItAtOnce) {
