@@ -90,6 +90,9 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
                                MAP_SHARED | MAP_NORESERVE, fd_, /*offset=*/0);
     if (mapping == MAP_FAILED) return SystemError("mmap");
     mapping_ = static_cast<std::byte*>(mapping);
+    // Fewer address translations. Where it is refused all is as well, but
+    // slower.
+    madvise(mapping, file_bytes(), MADV_HUGEPAGE);
     // An improvement, not a need, so a refusal does not matter: no process
     // that is handed the file can write to it or cut it short under us.
     fcntl(fd_, F_ADD_SEALS,
