@@ -59,6 +59,8 @@ rocksdb::Options RocksOptions(const DatabaseOptions& options) {
   rocks.stats_persist_period_sec = 0;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(1 << 20);
+  // Values are read in the order in which they were written.
+  rocks.advise_random_on_open = false;
   rocks.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return rocks;
 }
