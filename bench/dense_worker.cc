@@ -210,7 +210,7 @@ void DenseWorker::PullAll(const Transfer& transfer) {
   {
     MutexLock lock(&mu_);
     while (static_cast<int>(pulls_.size()) < transfer.in_flight) {
-      pulls_.push_back(std::make_unique<Pull>(record_->plan.partitions));
+      pulls_.push_back(std::make_unique<Pull>(record_->plan));
     }
   }
   int64_t started = 0, done = 0;
@@ -233,12 +233,7 @@ void DenseWorker::PullAll(const Transfer& transfer) {
         Pull& pull = *pulls_[started % transfer.in_flight];
         pull.puller.Start({.job = record_->id, .generation = Generation(1)});
         pull.under_way = true;
-        pull.puller.Pump(&routes_, stamp_, options_, absl::Now(),
-                         &next_request_, &actions);
-        for (const client::ClientAction& action : actions) {
-          const auto& sent = std::get<client::SendPull>(action);
-          pull_of_request_.try_emplace(sent.id.request, &pull);
-        }
+        AskLocked(&pull, &actions);
       }
     }
     CarryOut(std::move(actions));
@@ -247,6 +242,16 @@ void DenseWorker::PullAll(const Transfer& transfer) {
     values = nullptr;
     MutexLock lock(&mu_);
     if (!status.ok()) return FailLocked(status);
+  }
+}
+
+void DenseWorker::AskLocked(Pull* pull, ClientActions* out) {
+  const size_t before = out->size();
+  pull->puller.Pump(&routes_, stamp_, options_, absl::Now(), &next_request_,
+                    out);
+  for (size_t i = before; i < out->size(); ++i) {
+    const auto& sent = std::get<client::SendPull>((*out)[i]);
+    pull_of_request_.try_emplace(sent.id.request, pull);
   }
 }
 
@@ -259,18 +264,24 @@ void DenseWorker::Do(client::SendPull action) {
 
 void DenseWorker::OnPulled(const client::PullId& id,
                            absl::StatusOr<PullReply> reply) {
-  MutexLock lock(&mu_);
-  const auto pull = pull_of_request_.extract(id.request);
-  if (!reply.ok() || pull.empty()) {
-    return FailLocked(reply.ok() ? absl::InternalError("answered twice")
-                                 : reply.status());
+  ClientActions actions;
+  {
+    MutexLock lock(&mu_);
+    const auto pull = pull_of_request_.extract(id.request);
+    if (!reply.ok() || pull.empty()) {
+      return FailLocked(reply.ok() ? absl::InternalError("answered twice")
+                                   : reply.status());
+    }
+    client::Puller& puller = pull.mapped()->puller;
+    puller.Reply(id, *std::move(reply), &routes_);
+    // A large model comes in several pulls.
+    AskLocked(pull.mapped(), &actions);
+    if (puller.state() != client::Puller::State::kDone && actions.empty()) {
+      return FailLocked(absl::InternalError("a pull brought no values"));
+    }
+    changed_.SignalAll();
   }
-  client::Puller& puller = pull.mapped()->puller;
-  puller.Reply(id, *std::move(reply), &routes_);
-  if (puller.state() != client::Puller::State::kDone) {
-    return FailLocked(absl::InternalError("a pull brought no values"));
-  }
-  changed_.SignalAll();
+  CarryOut(std::move(actions));
 }
 
 // Reads every value. Partitions are pulled apart, maybe while pushes go on.

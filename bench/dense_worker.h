@@ -63,14 +63,16 @@ class DenseWorker {
   using Clock = std::chrono::steady_clock;
   // One pull on its way, or there.
   struct Pull {
-    explicit Pull(int32_t partitions) : puller(partitions) {}
+    explicit Pull(const JobPlan& plan) : puller(plan) {}
     client::Puller puller;
     bool under_way = false;
   };
 
   void PushAll(const Transfer& transfer);
   void PullAll(const Transfer& transfer);
-  void StartPull(Pull* pull) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // For what is missing of the pull.
+  void AskLocked(Pull* pull, client::ClientActions* out)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Carries out what the pusher or a puller asked for, in its order, on one
   // thread at a time, as the client's shell does.
   void CarryOut(client::ClientActions actions);

@@ -9,8 +9,8 @@ void EvaluationWork::Take(EvaluationLease lease) {
   spec.job = lease.record->id;
   spec.generation = lease.generation;
   spec.snapshot = lease.snapshot;
-  const int32_t partitions = lease.record->plan.partitions;
-  pending_.emplace(Pending{std::move(lease), Puller(partitions)});
+  Puller puller(lease.record->plan);
+  pending_.emplace(Pending{std::move(lease), std::move(puller)});
   pending_->puller.Start(spec);
 }
 

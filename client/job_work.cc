@@ -40,7 +40,7 @@ JobWork::JobWork(JobRecordPtr record, Generation generation,
       worker_(worker),
       generation_(generation),
       routes_(record_->plan.partitions, worker->first_incarnation),
-      puller_(record_->plan.partitions),
+      puller_(record_->plan),
       pusher_(worker->options.push_bytes, worker->options.push_window_bytes) {}
 
 bool JobWork::idle() const {

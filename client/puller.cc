@@ -4,6 +4,12 @@
 
 namespace ebb::client {
 
+Puller::Puller(const JobPlan& plan)
+    : partitions_(plan.partitions),
+      partition_bytes_(std::max<int64_t>(
+          1,
+          plan.MostPartitionFloats() * static_cast<int64_t>(sizeof(float)))) {}
+
 void Puller::Start(const PullSpec& spec) {
   spec_ = spec;
   state_ = State::kPulling;
@@ -38,6 +44,8 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
                   int64_t* next_request, ClientActions* out) {
   if (!active() || (!ask_ && routes->version() == routes_version_)) return;
   routes_version_ = routes->version();
+  const auto most = static_cast<size_t>(
+      std::max<int64_t>(1, options.pull_bytes / partition_bytes_));
   std::map<ServerId, PullRequest> requests;
   bool unknown = false;
   for (int32_t p = 0; p < partitions_; ++p) {
@@ -46,7 +54,12 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
     if (!route.known) {
       unknown = !GoOn(PartitionId(p)) || unknown;
     } else if (!under_way_.contains(route.server)) {
-      requests[route.server].segments.push_back({PartitionId(p), route.term});
+      std::vector<PullSegmentRequest>& segments =
+          requests[route.server].segments;
+      // The others are asked for when these are there.
+      if (segments.size() < most) {
+        segments.push_back({PartitionId(p), route.term});
+      }
     }
   }
   ask_ = unknown;

@@ -17,6 +17,7 @@
 #include "client/routes.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
 
 namespace ebb::client {
 
@@ -46,7 +47,7 @@ class Puller {
     kInvalid,  // A server found the request malformed.
   };
 
-  explicit Puller(int32_t partitions) : partitions_(partitions) {}
+  explicit Puller(const JobPlan& plan);
 
   void Start(const PullSpec& spec);
   void Cancel() { state_ = State::kIdle; }
@@ -88,6 +89,7 @@ class Puller {
   void Have(PartitionId p, Payload values, int64_t updates);
 
   const int32_t partitions_;
+  const int64_t partition_bytes_;  // Of the largest.
   State state_ = State::kIdle;
   PullSpec spec_;
   Generation generation_;

@@ -10,6 +10,7 @@ namespace ebb::client {
 namespace {
 
 constexpr int32_t kPartitions = 4;
+constexpr int64_t kBlockFloats = 16;
 
 // Two servers, each with two partitions.
 class PullerTest : public testing::Test {
@@ -49,7 +50,14 @@ class PullerTest : public testing::Test {
   ClientOptions options_;
   absl::Time now_ = absl::UnixEpoch();
   int64_t next_request_ = 1;
-  Puller puller_{kPartitions};
+  static JobPlan Plan() {
+    JobPlan plan;
+    plan.partitions = kPartitions;
+    plan.block_floats = kBlockFloats;
+    plan.parameters = kPartitions * kBlockFloats;
+    return plan;
+  }
+  Puller puller_{Plan()};
 };
 
 TEST_F(PullerTest, AsksEachServerOnce) {
@@ -62,6 +70,25 @@ TEST_F(PullerTest, AsksEachServerOnce) {
   EXPECT_TRUE(Pump().empty());
   EXPECT_TRUE(puller_.Reply(pulls[1].id, ReplyTo(pulls[1], PullResult::kValues),
                             &routes_));
+  EXPECT_EQ(puller_.state(), Puller::State::kDone);
+}
+
+TEST_F(PullerTest, ValuesBeyondWhatOnePullMayHaveComeInAnother) {
+  options_.pull_bytes = kBlockFloats * sizeof(float) * 3 / 2;  // One each.
+  const auto first = Pump();
+  ASSERT_EQ(first.size(), 2);
+  EXPECT_EQ(first[0].request.segments.size(), 1);
+  EXPECT_TRUE(Pump().empty());
+  for (const SendPull& pull : first) {
+    puller_.Reply(pull.id, ReplyTo(pull, PullResult::kValues), &routes_);
+  }
+  const auto second = Pump();
+  ASSERT_EQ(second.size(), 2);
+  EXPECT_NE(second[0].request.segments[0].partition,
+            first[0].request.segments[0].partition);
+  for (const SendPull& pull : second) {
+    puller_.Reply(pull.id, ReplyTo(pull, PullResult::kValues), &routes_);
+  }
   EXPECT_EQ(puller_.state(), Puller::State::kDone);
 }
 

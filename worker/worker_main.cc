@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -175,6 +176,8 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   options.core.held_items = flags.held_items;
   options.core.batches_in_flight = flags.batches_in_flight;
   options.core.prefetch = !flags.no_prefetch;
+  options.core.pull_bytes = std::min(
+      options.core.pull_bytes, static_cast<int64_t>(flags.message_bytes / 2));
   options.log = [](absl::string_view text) { LOG(INFO) << text; };
 
   EBB_ASSIGN_OR_RETURN(

@@ -147,6 +147,10 @@ struct JobPlan {
     const int64_t last = blocks * (p + 1) / partitions * block_floats;
     return {std::min(first, parameters), std::min(last, parameters)};
   }
+  // How many the largest of them has.
+  int64_t MostPartitionFloats() const {
+    return (Blocks() + partitions - 1) / partitions * block_floats;
+  }
 
   // InvalidArgument when no job can have this plan.
   absl::Status Validate() const;
