@@ -23,6 +23,7 @@ class Computation {
     LeasedItems::Run run;
     PulledValuesPtr values;
     absl::Time since;
+    bool after_load = false;  // It waits until data are loaded.
   };
 
   bool busy() const { return computes_batch() || evaluating_; }
@@ -36,6 +37,10 @@ class Computation {
   void Count(const Batch& batch, absl::Time now);
   // The batch under way; null: none, or one of another job or generation.
   const Batch* Of(JobId job, Generation generation) const;
+
+  // A batch is under way that waited for no load: what is loaded now waits for
+  // it.
+  bool BeforeLoads() const { return batch_.has_value() && !batch_->after_load; }
 
   // Only when not busy.
   void BeginEvaluation() { evaluating_ = true; }

@@ -213,7 +213,8 @@ void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   const LeasedItems::Run run{item, begin, plan.BatchEnd(item, begin)};
   out->push_back(client::Compute{
       {record_, generation_, item, run.begin, run.end, values_}});
-  worker_->computation.Begin({record_->id, generation_, run, values_, now});
+  worker_->computation.Begin(
+      {record_->id, generation_, run, values_, now, worker_->preparing > 0});
   if (!plan.rounds()) values_.reset();
 }
 
@@ -563,7 +564,8 @@ void JobWork::OnTick(absl::Time now, ClientActions* out) {
   const bool computing_well =
       batch != nullptr &&
       now - batch->since < std::max(items_.ttl(), computation.patience());
-  if (computing_well || worker_->preparing > 0 || computation.evaluating() ||
+  const bool loading = worker_->preparing > 0 && !computation.BeforeLoads();
+  if (computing_well || loading || computation.evaluating() ||
       items_.AdvancedLately(now)) {
     SendProgress(now, std::nullopt, out);
   } else {

@@ -47,13 +47,18 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
   const auto most = static_cast<size_t>(
       std::max<int64_t>(1, options.pull_bytes / partition_bytes_));
   std::map<ServerId, PullRequest> requests;
-  bool unknown = false;
+  bool unknown = false, later = false;
   for (int32_t p = 0; p < partitions_; ++p) {
     if (have_[p]) continue;
     const Routes::Route& route = routes->at(PartitionId(p));
     if (!route.known) {
       unknown = !GoOn(PartitionId(p)) || unknown;
-    } else if (!under_way_.contains(route.server)) {
+    } else if (under_way_.contains(route.server)) {
+      continue;
+    } else if (const Routes::Server& server = routes->server(route.server);
+               server.retry_at > now) {
+      later = server.answers || !GoOn(PartitionId(p)) || later;
+    } else {
       std::vector<PullSegmentRequest>& segments =
           requests[route.server].segments;
       // The others are asked for when these are there.
@@ -62,16 +67,10 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
       }
     }
   }
-  ask_ = unknown;
+  ask_ = unknown || later;
   state_ = unknown ? State::kNeedsPlacement : State::kPulling;
   for (auto& [id, request] : requests) {
     const Routes::Server& server = routes->server(id);
-    if (server.retry_at > now) {
-      for (const PullSegmentRequest& segment : request.segments) {
-        ask_ = server.answers || !GoOn(segment.partition) || ask_;
-      }
-      continue;
-    }
     request.job = spec_.job;
     request.generation = spec_.generation;
     request.stamp = stamp;

@@ -209,6 +209,17 @@ TEST_F(GoingOnTest, TakesWhatIsAwayFromThePullBefore) {
   EXPECT_EQ(Pump().size(), 2);
 }
 
+TEST_F(GoingOnTest, TakesAllThatIsAwayHoweverLittleOnePullMayHave) {
+  options_.pull_bytes = kBlockFloats * sizeof(float);
+  Start(1);
+  BreakSecond();
+  for (const SendPull& pull : Pump()) {
+    puller_.Reply(pull.id, ReplyTo(pull, PullResult::kValues), &routes_);
+  }
+  ASSERT_EQ(puller_.state(), Puller::State::kDone);
+  EXPECT_EQ(puller_.TakeValues()->updates, (std::vector<int64_t>{0, 0, 2, 3}));
+}
+
 TEST_F(GoingOnTest, TakesNothingOfAnotherGeneration) {
   Start(2);
   BreakSecond();

@@ -610,6 +610,18 @@ TEST_F(TrainingCoreTest, KeepsItsItemsWhileItLoadsWhatItEvaluates) {
   EXPECT_THAT(Sent<Progress>(), IsEmpty());
 }
 
+TEST_F(TrainingCoreTest, ALoadThatWaitsForABatchThatHangsKeepsNoItems) {
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  ASSERT_TRUE(core_.computing());
+  auto other = std::make_shared<JobRecord>(*record_);
+  other->id = JobId(8);
+  FromScheduler(EvaluationOf(other));
+
+  Tick(absl::Seconds(10));
+  EXPECT_THAT(Sent<Progress>(), IsEmpty());
+}
+
 // One push of a partition is on its way to each server.
 class PushWindowCoreTest : public TrainingCoreTest {
  protected:

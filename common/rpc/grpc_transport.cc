@@ -112,18 +112,15 @@ GrpcTransport::GrpcTransport(TransportOptions options, int64_t received_bytes)
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
     const std::string& address, PsServices services) {
   Beside beside;
-  int64_t received_bytes = received_bytes_;
   beside.traffic = std::make_unique<internal::Traffic>(options_.max_calls);
-  if (options_.shared_memory && services.data != nullptr &&
-      services.files != nullptr) {
+  if (options_.shared_memory && received_bytes_ == 0 &&
+      services.data != nullptr && services.files != nullptr) {
     auto host = internal::SharedHost::Start(
         {.data = services.data,
          .files = services.files,
          .traffic = beside.traffic.get(),
-         .max_message_bytes = options_.max_message_bytes},
-        received_bytes / 2);
+         .max_message_bytes = options_.max_message_bytes});
     if (host.ok()) {
-      received_bytes -= received_bytes / 2;
       beside.host = *std::move(host);
       beside.service = internal::MakeSharedService(beside.host.get());
     } else {
@@ -133,7 +130,7 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
   }
   auto service =
       internal::MakePsService(services, options_, beside.traffic.get());
-  return Listen(address, options_, received_bytes, std::move(service),
+  return Listen(address, options_, received_bytes_, std::move(service),
                 std::move(beside));
 }
 

@@ -24,8 +24,8 @@ class GrpcTransport : public Transport {
   // `options` are valid. `received_bytes` is the memory for what the data plane
   // of a listener receives, those messages included that its handler still
   // holds; beyond it calls are ended with kResourceExhausted or kUnavailable,
-  // as many as it takes. Half of it is for shared memory, where that is served.
-  // Sessions are not counted. 0: no bound.
+  // as many as it takes. Sessions are not counted. What workers would write to
+  // shared memory is not in it, so with a bound none is offered. 0: no bound.
   explicit GrpcTransport(TransportOptions options = {},
                          int64_t received_bytes = 0);
 

@@ -203,8 +203,7 @@ constexpr size_t kOfferBytes = 36 + kSharedTokenBytes;
   auto host = SharedHost::Start({.data = &ps,
                                  .files = values.table(),
                                  .traffic = &traffic,
-                                 .max_message_bytes = kMessageBytes},
-                                0);
+                                 .max_message_bytes = kMessageBytes});
   if (!host.ok()) _exit(1);
   std::thread telling([&] {
     while (true) {

@@ -78,11 +78,11 @@ class SharedListener : public Listener {
         sharing_(handler, values),
         traffic_(options.max_calls),
         grace_(options.shutdown_grace) {
-    host_ = *SharedHost::Start({.data = &sharing_,
-                                .files = values->table(),
-                                .traffic = &traffic_,
-                                .max_message_bytes = options.max_message_bytes},
-                               /*received_bytes=*/0);
+    host_ =
+        *SharedHost::Start({.data = &sharing_,
+                            .files = values->table(),
+                            .traffic = &traffic_,
+                            .max_message_bytes = options.max_message_bytes});
   }
   ~SharedListener() override {
     if (network_ == nullptr) return;  // The address was taken.
@@ -404,8 +404,7 @@ TEST_F(SharedTest, AnOfferIsTakenOnceAndOnlyWithItsToken) {
   auto host = *SharedHost::Start({.data = &ps_,
                                   .files = transport_.values().table(),
                                   .traffic = &traffic,
-                                  .max_message_bytes = 1 << 20},
-                                 0);
+                                  .max_message_bytes = 1 << 20});
   const SharedOffer offer = *host->Offer(kSharedVersion, shm::BootId());
   SharedOffer forged = offer;
   forged.token[0] ^= 1;
@@ -420,8 +419,7 @@ TEST_F(SharedTest, AnotherMachineOrVersionGetsNoOffer) {
   auto host = *SharedHost::Start({.data = &ps_,
                                   .files = transport_.values().table(),
                                   .traffic = &traffic,
-                                  .max_message_bytes = 1 << 20},
-                                 0);
+                                  .max_message_bytes = 1 << 20});
   EXPECT_TRUE(absl::IsFailedPrecondition(
       host->Offer(kSharedVersion, "elsewhere").status()));
   EXPECT_TRUE(
@@ -435,8 +433,7 @@ TEST_F(SharedTest, OffersThatNobodyTakesAreBounded) {
   auto host = *SharedHost::Start({.data = &ps_,
                                   .files = transport_.values().table(),
                                   .traffic = &traffic,
-                                  .max_message_bytes = 1 << 20},
-                                 0);
+                                  .max_message_bytes = 1 << 20});
   absl::Status status;
   for (int i = 0; i < 1000 && status.ok(); ++i) {
     status = host->Offer(kSharedVersion, shm::BootId()).status();

@@ -28,8 +28,7 @@ constexpr int64_t kDownRingBytes = 2 * kMiB;
 // Twice what a worker has under way to a server (client/actions.h), so that
 // what is read holds nothing up.
 constexpr int64_t kAreaBytes = 32 * kMiB;
-constexpr int64_t kLeastAreaBytes = kMiB;
-constexpr int64_t kMostConnections = 64;
+constexpr size_t kMostConnections = 64;
 constexpr size_t kMostOffers = 64;
 constexpr absl::Duration kOfferLasts = absl::Seconds(5);
 constexpr int kReapMilliseconds = 200;
@@ -37,35 +36,26 @@ constexpr int kReapMilliseconds = 200;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SharedHost>> SharedHost::Start(
-    const SharedServices& services, int64_t received_bytes) {
+    const SharedServices& services) {
   SharedHello hello;
   hello.up_ring_bytes = kUpRingBytes;
   hello.down_ring_bytes = kDownRingBytes;
   hello.up_area_bytes = kAreaBytes;
-  int64_t most = kMostConnections;
-  if (received_bytes > 0) {
-    hello.up_area_bytes =
-        std::clamp(received_bytes / 4, kLeastAreaBytes, kAreaBytes);
-    most = std::clamp(received_bytes / hello.up_area_bytes, int64_t{1}, most);
-  }
   // The name tells nothing, and nobody can take it before.
   const std::string name =
       absl::StrCat("ebb-", absl::BytesToHexString(shm::RandomBytes(16)));
   EBB_ASSIGN_OR_RETURN(shm::Fd listening, shm::ListenLocally(name));
   shm::Fd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop) return absl::UnavailableError("no eventfd can be made");
-  std::unique_ptr<SharedHost> host(
-      new SharedHost(services, hello, static_cast<size_t>(most), name,
-                     std::move(listening), std::move(stop)));
+  std::unique_ptr<SharedHost> host(new SharedHost(
+      services, hello, name, std::move(listening), std::move(stop)));
   return host;
 }
 
 SharedHost::SharedHost(const SharedServices& services, SharedHello hello,
-                       size_t most_connections, std::string name,
-                       shm::Fd listening, shm::Fd stop)
+                       std::string name, shm::Fd listening, shm::Fd stop)
     : services_(services),
       hello_(hello),
-      most_connections_(most_connections),
       name_(std::move(name)),
       boot_id_(shm::BootId()),
       listening_(std::move(listening)),
@@ -73,6 +63,13 @@ SharedHost::SharedHost(const SharedServices& services, SharedHello hello,
       accepting_([this] { Accept(); }) {}
 
 SharedHost::~SharedHost() { Stop(absl::InfinitePast()); }
+
+absl::Status SharedHost::HasRoomLocked() const {
+  if (served_.size() < kMostConnections) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the server has ", served_.size(),
+                   " connections through shared memory, and takes no more"));
+}
 
 absl::StatusOr<SharedOffer> SharedHost::Offer(uint32_t version,
                                               absl::string_view boot_id) {
@@ -87,12 +84,11 @@ absl::StatusOr<SharedOffer> SharedHost::Offer(uint32_t version,
   const absl::Time now = absl::Now();
   MutexLock lock(&mu_);
   std::erase_if(tokens_, [&](const auto& one) { return one.second <= now; });
-  if (tokens_.size() >= kMostOffers ||
-      tokens_.size() + served_.size() >= most_connections_) {
+  if (tokens_.size() >= kMostOffers) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "the server has ", served_.size(),
-        " connections through shared memory, of at most ", most_connections_));
+        tokens_.size(), " others were offered shared memory just now"));
   }
+  EBB_RETURN_IF_ERROR(HasRoomLocked());
   SharedOffer offer = {name_, shm::RandomBytes(kSharedTokenBytes)};
   tokens_.emplace_back(offer.token, now + kOfferLasts);
   return offer;
@@ -128,6 +124,7 @@ absl::Status SharedHost::Welcome(shm::Fd socket) {
       return absl::PermissionDeniedError("it named no offer");
     }
     tokens_.erase(token);
+    EBB_RETURN_IF_ERROR(HasRoomLocked());
   }
   EBB_ASSIGN_OR_RETURN(std::shared_ptr<SharedConnection> connection,
                        SharedConnection::Open(services_, std::move(socket),

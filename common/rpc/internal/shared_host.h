@@ -23,11 +23,9 @@ namespace ebb::rpc::internal {
 // Thread-safe. Threads of its own: one accepts, and each connection has one.
 class SharedHost {
  public:
-  // `received_bytes` bounds what workers may have sent and the server not read,
-  // of all connections; 0: the default for each. Unavailable: the system has no
-  // such sockets.
+  // Unavailable: the system has no such sockets.
   static absl::StatusOr<std::unique_ptr<SharedHost>> Start(
-      const SharedServices& services, int64_t received_bytes);
+      const SharedServices& services);
   ~SharedHost();
 
   // For one connection, within a few seconds. See the RPC for errors.
@@ -45,8 +43,8 @@ class SharedHost {
   };
 
   SharedHost(const SharedServices& services, SharedHello hello,
-             size_t most_connections, std::string name, shm::Fd listening,
-             shm::Fd stop);
+             std::string name, shm::Fd listening, shm::Fd stop);
+  absl::Status HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Accept();
   absl::Status Welcome(shm::Fd socket);
   // Those that ended; all: those that have not, too.
@@ -54,7 +52,6 @@ class SharedHost {
 
   const SharedServices services_;
   const SharedHello hello_;
-  const size_t most_connections_;
   const std::string name_;
   const std::string boot_id_;
   const shm::Fd listening_;
