@@ -150,8 +150,8 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(result["trace"], "a market made up")
         self.assertGreater(result["events"], 24)
         self.assertEqual(result["doubled"], 0)
-        # 64 examples in 100 ms at most.
-        self.assertLessEqual(result["rate_of_one_worker"], 650)
+        # 64 examples in 100 ms at most, and in 2 s one batch more or less.
+        self.assertLessEqual(result["rate_of_one_worker"], 640 * 1.1)
         self.assertGreater(result["goodput"], 0.097)
         self.assertLess(result["goodput"], 10)
         self.assertGreaterEqual(result["seconds"], 6)
