@@ -83,8 +83,9 @@ class DenseBench {
                .in_flight = in_flight}));
         }
       }
-      if (LatencyBound(bytes, options_.shared_memory))
+      if (LatencyBound(bytes, options_.shared_memory)) {
         EBB_RETURN_IF_ERROR(MeasureLatency(bytes));
+      }
     }
     return std::move(report_);
   }

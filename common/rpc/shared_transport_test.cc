@@ -211,11 +211,19 @@ class SharedTest : public testing::Test {
     EXPECT_TRUE(reply.ok()) << reply.status();
     return reply.ok() ? *std::move(reply) : PullReply{};
   }
+  // One that no listener has.
+  std::unique_ptr<SharedHost> StartHost() {
+    return *SharedHost::Start({.data = &ps_,
+                               .files = transport_.values().table(),
+                               .traffic = &traffic_,
+                               .max_message_bytes = 1 << 20});
+  }
   int64_t pinned() { return transport_.values().table()->pinned_bytes(); }
 
   SharedTransport transport_{TransportOptions{}};
   EchoPs ps_;
   std::unique_ptr<Listener> listener_;
+  Traffic traffic_{8};  // Of StartHost().
 };
 
 TEST_F(SharedTest, PulledValuesAreTheServersOwnMemoryAndKeptUntilRead) {
@@ -400,11 +408,7 @@ TEST_F(SharedTest, GradientsThatTheServerHoldsAreNotOverwritten) {
 }
 
 TEST_F(SharedTest, AnOfferIsTakenOnceAndOnlyWithItsToken) {
-  Traffic traffic(8);
-  auto host = *SharedHost::Start({.data = &ps_,
-                                  .files = transport_.values().table(),
-                                  .traffic = &traffic,
-                                  .max_message_bytes = 1 << 20});
+  const auto host = StartHost();
   const SharedOffer offer = *host->Offer(kSharedVersion, shm::BootId());
   SharedOffer forged = offer;
   forged.token[0] ^= 1;
@@ -415,11 +419,7 @@ TEST_F(SharedTest, AnOfferIsTakenOnceAndOnlyWithItsToken) {
 }
 
 TEST_F(SharedTest, AnotherMachineOrVersionGetsNoOffer) {
-  Traffic traffic(8);
-  auto host = *SharedHost::Start({.data = &ps_,
-                                  .files = transport_.values().table(),
-                                  .traffic = &traffic,
-                                  .max_message_bytes = 1 << 20});
+  const auto host = StartHost();
   EXPECT_TRUE(absl::IsFailedPrecondition(
       host->Offer(kSharedVersion, "elsewhere").status()));
   EXPECT_TRUE(
@@ -429,11 +429,7 @@ TEST_F(SharedTest, AnotherMachineOrVersionGetsNoOffer) {
 }
 
 TEST_F(SharedTest, OffersThatNobodyTakesAreBounded) {
-  Traffic traffic(8);
-  auto host = *SharedHost::Start({.data = &ps_,
-                                  .files = transport_.values().table(),
-                                  .traffic = &traffic,
-                                  .max_message_bytes = 1 << 20});
+  const auto host = StartHost();
   absl::Status status;
   for (int i = 0; i < 1000 && status.ok(); ++i) {
     status = host->Offer(kSharedVersion, shm::BootId()).status();

@@ -44,10 +44,6 @@ absl::StatusOr<Mapping> Map(int fd, int64_t bytes, int protection) {
 
 }  // namespace
 
-Fd::~Fd() {
-  if (fd_ >= 0) close(fd_);
-}
-
 Mapping::~Mapping() {
   if (!bytes_.empty()) munmap(bytes_.data(), bytes_.size());
 }

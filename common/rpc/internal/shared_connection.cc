@@ -44,13 +44,13 @@ class SharedConnection::Ticket {
 };
 
 absl::StatusOr<std::shared_ptr<SharedConnection>> SharedConnection::Open(
-    const SharedServices& services, shm::Fd socket, shm::Peer peer,
+    const SharedServices& services, Fd socket, shm::Peer peer,
     const SharedHello& hello) {
   EBB_ASSIGN_OR_RETURN(
-      const shm::Fd up_file,
+      const Fd up_file,
       shm::CreateMemoryFile("ebb-worker-says", hello.up().file_bytes()));
   EBB_ASSIGN_OR_RETURN(
-      const shm::Fd down_file,
+      const Fd down_file,
       shm::CreateMemoryFile("ebb-server-says", hello.down().file_bytes()));
   EBB_ASSIGN_OR_RETURN(shm::Mapping up,
                        shm::MapToRead(up_file.get(), hello.up().file_bytes()));
@@ -67,10 +67,9 @@ absl::StatusOr<std::shared_ptr<SharedConnection>> SharedConnection::Open(
                                             std::move(down), hello);
 }
 
-SharedConnection::SharedConnection(const SharedServices& services,
-                                   shm::Fd socket, shm::Peer peer,
-                                   shm::Mapping up, shm::Mapping down,
-                                   const SharedHello& hello)
+SharedConnection::SharedConnection(const SharedServices& services, Fd socket,
+                                   shm::Peer peer, shm::Mapping up,
+                                   shm::Mapping down, const SharedHello& hello)
     : services_(services),
       socket_(std::move(socket)),
       peer_(std::move(peer)),

@@ -43,11 +43,11 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
  public:
   // Greets the worker at `socket`. An error: there is no room, or it is gone.
   static absl::StatusOr<std::shared_ptr<SharedConnection>> Open(
-      const SharedServices& services, shm::Fd socket, shm::Peer peer,
+      const SharedServices& services, Fd socket, shm::Peer peer,
       const SharedHello& hello);
   // Use Open().
-  SharedConnection(const SharedServices& services, shm::Fd socket,
-                   shm::Peer peer, shm::Mapping up, shm::Mapping down,
+  SharedConnection(const SharedServices& services, Fd socket, shm::Peer peer,
+                   shm::Mapping up, shm::Mapping down,
                    const SharedHello& hello);
 
   // Serves what the worker asks, until it is gone or talks nonsense, or until
@@ -93,7 +93,7 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   void Close(bool worker_may_read);
 
   const SharedServices services_;
-  const shm::Fd socket_;
+  const Fd socket_;
   const shm::Peer peer_;
   const shm::Mapping up_;
   const shm::Mapping down_;

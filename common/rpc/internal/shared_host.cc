@@ -44,8 +44,8 @@ absl::StatusOr<std::unique_ptr<SharedHost>> SharedHost::Start(
   // The name tells nothing, and nobody can take it before.
   const std::string name =
       absl::StrCat("ebb-", absl::BytesToHexString(shm::RandomBytes(16)));
-  EBB_ASSIGN_OR_RETURN(shm::Fd listening, shm::ListenLocally(name));
-  shm::Fd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  EBB_ASSIGN_OR_RETURN(Fd listening, shm::ListenLocally(name));
+  Fd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop) return absl::UnavailableError("no eventfd can be made");
   std::unique_ptr<SharedHost> host(new SharedHost(
       services, hello, name, std::move(listening), std::move(stop)));
@@ -53,7 +53,7 @@ absl::StatusOr<std::unique_ptr<SharedHost>> SharedHost::Start(
 }
 
 SharedHost::SharedHost(const SharedServices& services, SharedHello hello,
-                       std::string name, shm::Fd listening, shm::Fd stop)
+                       std::string name, Fd listening, Fd stop)
     : services_(services),
       hello_(hello),
       name_(std::move(name)),
@@ -103,7 +103,7 @@ void SharedHost::Accept() {
     Reap(/*all=*/false);
     if ((both[1].revents & POLLIN) != 0) return;
     if ((both[0].revents & POLLIN) == 0) continue;
-    absl::StatusOr<shm::Fd> socket = shm::AcceptLocally(listening_.get());
+    absl::StatusOr<Fd> socket = shm::AcceptLocally(listening_.get());
     if (!socket.ok()) continue;
     if (const absl::Status status = Welcome(*std::move(socket)); !status.ok()) {
       LOG(WARNING) << "a worker got no shared memory: " << status.message();
@@ -111,7 +111,7 @@ void SharedHost::Accept() {
   }
 }
 
-absl::Status SharedHost::Welcome(shm::Fd socket) {
+absl::Status SharedHost::Welcome(Fd socket) {
   EBB_ASSIGN_OR_RETURN(shm::Peer peer, shm::PeerOfSameUser(socket.get()));
   EBB_ASSIGN_OR_RETURN(const shm::Message first,
                        shm::ReceiveMessage(socket.get(), kSharedGreeting));

@@ -43,10 +43,10 @@ class SharedHost {
   };
 
   SharedHost(const SharedServices& services, SharedHello hello,
-             std::string name, shm::Fd listening, shm::Fd stop);
+             std::string name, Fd listening, Fd stop);
   absl::Status HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Accept();
-  absl::Status Welcome(shm::Fd socket);
+  absl::Status Welcome(Fd socket);
   // Those that ended; all: those that have not, too.
   void Reap(bool all);
 
@@ -54,8 +54,8 @@ class SharedHost {
   const SharedHello hello_;
   const std::string name_;
   const std::string boot_id_;
-  const shm::Fd listening_;
-  const shm::Fd stop_;  // An eventfd.
+  const Fd listening_;
+  const Fd stop_;  // An eventfd.
 
   Mutex mu_;
   // Of offers that were not taken yet, and until when they count.

@@ -38,13 +38,13 @@ class SharedSession::Grant {
 
 absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
     const SharedOffer& offer, int64_t max_message_bytes) {
-  absl::StatusOr<shm::Fd> connected = shm::ConnectLocally(offer.socket_name);
+  absl::StatusOr<Fd> connected = shm::ConnectLocally(offer.socket_name);
   if (!connected.ok()) {
     // Of another network namespace, most likely: that will not change soon.
     return absl::FailedPreconditionError(absl::StrCat(
         "the server's socket is out of reach: ", connected.status().message()));
   }
-  shm::Fd socket = *std::move(connected);
+  Fd socket = *std::move(connected);
   EBB_ASSIGN_OR_RETURN(shm::Peer peer, shm::PeerOfSameUser(socket.get()));
   EBB_RETURN_IF_ERROR(shm::SendMessage(socket.get(), offer.token, {}));
   EBB_ASSIGN_OR_RETURN(shm::Message message,
@@ -74,7 +74,7 @@ absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
                                          max_message_bytes);
 }
 
-SharedSession::SharedSession(shm::Fd socket, shm::Peer peer, shm::Mapping up,
+SharedSession::SharedSession(Fd socket, shm::Peer peer, shm::Mapping up,
                              shm::Mapping down, const SharedHello& hello,
                              int64_t max_message_bytes)
     : socket_(std::move(socket)),

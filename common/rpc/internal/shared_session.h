@@ -42,9 +42,8 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   static absl::StatusOr<std::shared_ptr<SharedSession>> Open(
       const SharedOffer& offer, int64_t max_message_bytes);
   // Use Open().
-  SharedSession(shm::Fd socket, shm::Peer peer, shm::Mapping up,
-                shm::Mapping down, const SharedHello& hello,
-                int64_t max_message_bytes);
+  SharedSession(Fd socket, shm::Peer peer, shm::Mapping up, shm::Mapping down,
+                const SharedHello& hello, int64_t max_message_bytes);
 
   // Begins a call, whose `done` comes from Run() or Close(). False: it must go
   // another way, and the arguments are as they were; else those that are not
@@ -91,7 +90,7 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   void Expire();
   void Release(uint64_t id);
 
-  const shm::Fd socket_;
+  const Fd socket_;
   const shm::Peer peer_;
   const shm::Mapping up_;
   const shm::Mapping down_;

@@ -60,7 +60,7 @@ class SharedValues {
         : fd(*shm::CreateMemoryFile("values", bytes)),
           mapping(*shm::MapToWrite(fd.get(), bytes)),
           area(bytes) {}
-    const shm::Fd fd;
+    const Fd fd;
     const shm::Mapping mapping;
     Mutex mu;
     shm::Area area ABSL_GUARDED_BY(mu);

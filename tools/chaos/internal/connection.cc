@@ -16,8 +16,7 @@ constexpr int64_t kTurnBytes = 1 << 20;
 
 }  // namespace
 
-Connection::Connection(Descriptor opener, LinkWay* from_opener,
-                       LinkWay* from_daemon)
+Connection::Connection(Fd opener, LinkWay* from_opener, LinkWay* from_daemon)
     : ends_{End(from_daemon), End(from_opener)} {
   ends_[kOpener].socket = std::move(opener);
 }
@@ -27,7 +26,7 @@ void Connection::MoveToLink(LinkWay* from_opener, LinkWay* from_daemon) {
   ends_[kDaemon].into.Move(from_opener);
 }
 
-void Connection::Connect(Descriptor daemon, absl::Time now) {
+void Connection::Connect(Fd daemon, absl::Time now) {
   led_ = true;
   End& end = ends_[kDaemon];
   end.socket = std::move(daemon);

@@ -25,13 +25,13 @@ class Connection {
   enum Side { kOpener = 0, kDaemon = 1 };
 
   // `from_opener` and `from_daemon` are not owned and outlive it.
-  Connection(Descriptor opener, LinkWay* from_opener, LinkWay* from_daemon);
+  Connection(Fd opener, LinkWay* from_opener, LinkWay* from_daemon);
 
   void MoveToLink(LinkWay* from_opener, LinkWay* from_daemon);
   bool split() const { return ends_[kOpener].into.way().state().split; }
 
   // Where it leads; no descriptor: nowhere, the opener is told so. Once.
-  void Connect(Descriptor daemon, absl::Time now);
+  void Connect(Fd daemon, absl::Time now);
   bool led() const { return led_; }
   // Negative: none.
   int descriptor(Side side) const { return ends_[side].socket.get(); }
@@ -50,7 +50,7 @@ class Connection {
  private:
   struct End {
     explicit End(LinkWay* way) : into(way) {}
-    Descriptor socket;
+    Fd socket;
     bool connecting = false;
     // Until the socket says that it would block.
     bool readable = false;

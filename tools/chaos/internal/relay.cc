@@ -27,16 +27,16 @@ constexpr absl::Duration kAcceptAgain = absl::Milliseconds(100);
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Relay>> Relay::Create() {
-  Descriptor epoll(epoll_create1(EPOLL_CLOEXEC));
+  Fd epoll(epoll_create1(EPOLL_CLOEXEC));
   if (epoll.get() < 0) return absl::ErrnoToStatus(errno, "epoll_create1");
-  Descriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (wake.get() < 0) return absl::ErrnoToStatus(errno, "eventfd");
   std::unique_ptr<Relay> relay(new Relay(std::move(epoll), std::move(wake)));
   EBB_RETURN_IF_ERROR(relay->Watch(relay->wake_.get(), EPOLLIN, 0));
   return relay;
 }
 
-Relay::Relay(Descriptor epoll, Descriptor wake)
+Relay::Relay(Fd epoll, Fd wake)
     : epoll_(std::move(epoll)),
       wake_(std::move(wake)),
       scratch_(kScratchBytes),
@@ -260,9 +260,9 @@ void Relay::Advance(Id id) {
   Connection& connection = passage.connection;
   if (!connection.led() && !connection.split()) {
     const auto& target = fronts_.at(passage.front).target;
-    Descriptor daemon = target ? BeginConnect(*target) : Descriptor();
+    Fd daemon = target ? BeginConnect(*target) : Fd();
     if (daemon.get() >= 0 && !Watch(daemon.get(), kBoth, id << 1 | 1).ok()) {
-      daemon = Descriptor();
+      daemon = Fd();
     }
     connection.Connect(std::move(daemon), now_);
   }

@@ -46,7 +46,7 @@ class Relay {
   using Id = uint64_t;
   struct FrontDoor {
     std::string daemon;
-    Descriptor listening;
+    Fd listening;
     SocketAddress address;
     std::optional<SocketAddress> target;
     absl::Time timer = absl::InfiniteFuture();
@@ -57,7 +57,7 @@ class Relay {
   };
   struct Passage {
     // Made when nothing refers to it yet.
-    Passage(Descriptor opener, LinkWay* from_opener, LinkWay* from_daemon)
+    Passage(Fd opener, LinkWay* from_opener, LinkWay* from_daemon)
         : connection(std::move(opener), from_opener, from_daemon) {}
     Id front = 0;
     std::string opener;  // Its daemon's name.
@@ -70,7 +70,7 @@ class Relay {
     LinkWay* from_daemon;
   };
 
-  Relay(Descriptor epoll, Descriptor wake);
+  Relay(Fd epoll, Fd wake);
 
   absl::Status Watch(int fd, uint32_t what, uint64_t event);
   Link& LinkOf(const std::string& a, const std::string& b);
@@ -85,8 +85,8 @@ class Relay {
   void SetTimer(Id id, absl::Time* timer, absl::Time at);
 
   const SteadyTime clock_;
-  const Descriptor epoll_;
-  const Descriptor wake_;
+  const Fd epoll_;
+  const Fd wake_;
   std::vector<char> scratch_;
   absl::Time now_;  // As of this turn.
   Id next_id_ = 1;  // 0 is wake_.

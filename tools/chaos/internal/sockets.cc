@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -41,10 +40,6 @@ void SetOption(int fd, int level, int name, int value) {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
 absl::StatusOr<SocketAddress> ParseLoopback(absl::string_view address) {
   const size_t colon = address.rfind(':');
   int port = 0;
@@ -65,9 +60,8 @@ absl::StatusOr<SocketAddress> ParseLoopback(absl::string_view address) {
                    address, "'"));
 }
 
-absl::StatusOr<Descriptor> ListenOnLoopback() {
-  Descriptor listening(
-      socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+absl::StatusOr<Fd> ListenOnLoopback() {
+  Fd listening(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (listening.get() < 0) {
     return absl::ErrnoToStatus(errno, "cannot open a socket");
   }
@@ -96,8 +90,8 @@ absl::StatusOr<Accepted> Accept(int listening) {
   sockaddr_in address = {};
   socklen_t size = sizeof(address);
   while (true) {
-    Descriptor socket(accept4(listening, reinterpret_cast<sockaddr*>(&address),
-                              &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    Fd socket(accept4(listening, reinterpret_cast<sockaddr*>(&address), &size,
+                      SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (socket.get() >= 0) {
       SetOption(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
       return Accepted{std::move(socket), FromSockaddr(address)};
@@ -111,9 +105,8 @@ absl::StatusOr<Accepted> Accept(int listening) {
   }
 }
 
-Descriptor BeginConnect(const SocketAddress& target) {
-  Descriptor connecting(
-      socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Fd BeginConnect(const SocketAddress& target) {
+  Fd connecting(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (connecting.get() < 0) return {};
   SetOption(connecting.get(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer);
   SetOption(connecting.get(), IPPROTO_TCP, TCP_NODELAY, 1);
@@ -141,7 +134,7 @@ int ConnectError(int socket) {
   return error;
 }
 
-void ResetConnection(Descriptor socket) {
+void ResetConnection(Fd socket) {
   const linger now = {.l_onoff = 1, .l_linger = 0};
   setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }

@@ -2,55 +2,36 @@
 #ifndef EBB_TOOLS_CHAOS_INTERNAL_SOCKETS_H_
 #define EBB_TOOLS_CHAOS_INTERNAL_SOCKETS_H_
 
-#include <utility>
-
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/fd.h"
 #include "tools/chaos/socket_owner.h"
 
 namespace ebb::chaos {
-
-// Closes it at its end.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor();
-
-  int get() const { return fd_; }  // Negative: none.
-
- private:
-  int fd_ = -1;
-};
 
 // "127.0.0.1:PORT" or "localhost:PORT". InvalidArgument: another address.
 absl::StatusOr<SocketAddress> ParseLoopback(absl::string_view address);
 
 // Listens on a free port of 127.0.0.1.
-absl::StatusOr<Descriptor> ListenOnLoopback();
+absl::StatusOr<Fd> ListenOnLoopback();
 absl::StatusOr<SocketAddress> NameOf(int socket);
 
 // The next connection that waits at `listening`, and who is at its other end.
 // Unavailable: none waits. ResourceExhausted: no descriptor or memory for it.
 struct Accepted {
-  Descriptor socket;
+  Fd socket;
   SocketAddress peer;
 };
 absl::StatusOr<Accepted> Accept(int listening);
 
 // Begins to connect; whether it succeeded, a later event on the socket and
 // ConnectError tell. No descriptor: it has failed.
-Descriptor BeginConnect(const SocketAddress& target);
+Fd BeginConnect(const SocketAddress& target);
 // After that event: 0, or the error.
 int ConnectError(int socket);
 
 // Closes the connection so that the other side is told of a reset.
-void ResetConnection(Descriptor socket);
+void ResetConnection(Fd socket);
 
 }  // namespace ebb::chaos
 
