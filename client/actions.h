@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/filters/encoding.h"
 #include "common/ids.h"
 #include "common/payload.h"
 #include "common/protocol/messages.h"
@@ -57,7 +59,9 @@ struct PulledValues {
   JobId job;
   Generation generation;
   int64_t round = -1;
-  std::vector<Payload> partitions;  // float32, by partition.
+  // By partition, as they came (pulled_values.h).
+  std::vector<Payload> partitions;
+  std::vector<Encoding> encodings;  // Of each; none: all are float32.
   std::vector<int64_t> updates;     // Of each partition, at its pull.
 };
 using PulledValuesPtr = std::shared_ptr<const PulledValues>;
@@ -70,6 +74,15 @@ struct ComputeTask {
   int64_t begin = 0;
   int64_t end = 0;
   PulledValuesPtr values;
+  // Where the job's filter keeps residuals, by partition: whether this is the
+  // batch that is sent to it next.
+  std::vector<bool> due;
+};
+
+// What the job's filter made of a partition's part of a gradient.
+struct FilteredGradient {
+  Encoding encoding = Encoding::kFloat32;
+  Payload bytes;
 };
 
 struct ComputeResult {
@@ -78,6 +91,11 @@ struct ComputeResult {
   // Given up before anything was known; the rest holds not. No failure.
   bool cancelled = false;
   Payload gradient;  // float32 sums, the whole flat vector; or empty.
+  // What is pushed of it, by partition; empty: the gradient as it is.
+  // Nothing of a partition: the batch is not for it.
+  std::vector<std::optional<FilteredGradient>> filtered;
+  // The filter keeps a part of it for the item's next batch.
+  bool leaves = false;
   Payload oracle;    // uint64 sums, partitions × oracle_width.
   LedgerRow ledger;  // Of the examples really read.
   double loss_sum = 0;

@@ -63,6 +63,7 @@ ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
     : options_(std::move(options)),
       transport_(transport),
       computer_(computer),
+      filter_(options_.core.batches_in_flight),
       core_(options_.core) {
   work_thread_ = std::thread([this] { Work(); });
   time_thread_ = std::thread([this] { KeepTime(); });
@@ -310,6 +311,7 @@ absl::Duration ClientShell::PauseLocked() {
 }
 
 void ClientShell::BeginDrain() {
+  filter_.Flush();
   Step([](TrainingCore* core, absl::Time now, ClientActions* out) {
     core->Drain(now, out);
   });
@@ -368,6 +370,7 @@ void ClientShell::Work() {
       });
     } else if (const auto* compute = std::get_if<Compute>(&task)) {
       ComputeResult result = computer_->Compute(compute->task);
+      filter_.Apply(compute->task, &result);
       options_.kill_points.Reached("computed-not-pushed");
       Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
         core->OnComputed(std::move(result), now, out);

@@ -34,6 +34,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/actions.h"
+#include "client/gradient_filter.h"
 #include "client/job_computer.h"
 #include "client/training_core.h"
 #include "common/kill_point.h"
@@ -137,6 +138,7 @@ class ClientShell {
   rpc::Transport* const transport_;  // Not owned.
   JobComputer* const computer_;      // Not owned.
   const SteadyTime time_;
+  GradientFilter filter_;  // Of the computing thread.
 
   mutable Mutex mu_;
   CondVar timer_;    // Of KeepTime.

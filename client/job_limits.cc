@@ -17,8 +17,18 @@ int64_t JobBytes(const JobPlan& plan, const JobLimits& limits) {
       2 + limits.batches_in_flight + (limits.prefetch ? 1 : 0) +
       (limits.evaluates_beside && plan.evaluate_every > 0 ? 1 : 0) +
       (limits.goes_on && plan.consistency.local_steps > 0 ? 3 : 0);
+  // What is left over, at as many places of two items; and what is left and
+  // sent of the gradient that is divided.
+  const int64_t left = KeepsResiduals(plan.filters.push)
+                           ? 2 * (limits.batches_in_flight + 1) + 2
+                           : 0;
+  const int64_t encoded =
+      plan.filters.push.kind == FilterKind::kNone
+          ? 0
+          : EncodedBytes(EncodingOf(plan.filters.push), plan.parameters);
   const int64_t bytes =
-      copies * plan.parameters * static_cast<int64_t>(sizeof(float));
+      (copies + left) * plan.parameters * static_cast<int64_t>(sizeof(float)) +
+      encoded;
   return bytes + bytes / 8;
 }
 

@@ -140,7 +140,7 @@ void JobWork::Advance(absl::Time now, ClientActions* out) {
   pusher_.Pump(out);
   for (const ItemId item : items_.Done()) EndItem(item, LeaseEnd::kDone, out);
   EndPull(now, out);
-  if (worker_->draining) {
+  if (worker_->draining && !LeavesSomething()) {
     puller_.Cancel();
     return;
   }
@@ -211,8 +211,14 @@ void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   const JobPlan& plan = record_->plan;
   const ItemId item = held.progress.item();
   const LeasedItems::Run run{item, begin, plan.BatchEnd(item, begin)};
-  out->push_back(client::Compute{
-      {record_, generation_, item, run.begin, run.end, values_}});
+  ComputeTask task{record_, generation_, item, run.begin, run.end, values_, {}};
+  if (KeepsResiduals(plan.filters.push)) {
+    task.due.resize(plan.partitions);
+    for (int32_t p = 0; p < plan.partitions; ++p) {
+      task.due[p] = held.Next(PartitionId(p)) == begin;
+    }
+  }
+  out->push_back(client::Compute{std::move(task)});
   worker_->computation.Begin(
       {record_->id, generation_, run, values_, now, worker_->preparing > 0});
   if (!plan.rounds()) values_.reset();
@@ -228,6 +234,7 @@ void JobWork::OnComputed(const Computation::Batch& batch,
   if (held->Skips(batch.run.begin)) return;  // Decided while it was computed.
   if (!result.error.empty()) return FailItem(batch.run, result, out);
   SendShares(held, false, now, out);
+  held->left_over = result.leaves;
   Keep(held, OrderFor(batch.run, result, batch.values.get(), false), out);
   Push(held, batch.run, result, batch.values.get(), false, out);
 }
@@ -260,6 +267,7 @@ void JobWork::MaybePull(absl::Time now) {
   spec.target_clock = target;
   spec.round = round;
   spec.go_on = GoesOn();
+  spec.encoding = EncodingOf(record_->plan.filters.pull);
   puller_.Start(spec);
   next_clock_ = now + worker_->options.clock_interval;
 }
@@ -544,6 +552,12 @@ void JobWork::FailItem(const LeasedItems::Run& run, const ComputeResult& why,
 void JobWork::Drop(ItemId item) {
   items_.Remove(item);
   if (items_.empty()) ForgetPulled();
+}
+
+bool JobWork::LeavesSomething() const {
+  return std::any_of(items_.begin(), items_.end(), [](const LeasedItem& held) {
+    return held.left_over && held.Next() < held.progress.size();
+  });
 }
 
 void JobWork::ReturnItems(ClientActions* out) {

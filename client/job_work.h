@@ -73,6 +73,9 @@ class JobWork {
   void Advanced(absl::Time now) { items_.Advanced(now); }
   // No push is on its way.
   bool delivered() const { return pusher_.idle(); }
+  // A part of a gradient waits for the next batch of its item, and is lost if
+  // there is none.
+  bool LeavesSomething() const;
   // Gives all items back.
   void ReturnItems(ClientActions* out);
 

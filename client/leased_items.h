@@ -26,6 +26,8 @@ struct LeasedItem {
   ItemProgress progress;
   std::vector<SkippedRange> skipped;
   LocalShares shares;
+  // A part of what was computed waits for the item's next batch.
+  bool left_over = false;
 
   // Where the next batch for the partition begins, sent or kept; and the next
   // batch of all, at most the item's size.

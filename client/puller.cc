@@ -18,6 +18,7 @@ void Puller::Start(const PullSpec& spec) {
   values_->generation = spec.generation;
   values_->round = spec.round;
   values_->partitions.resize(partitions_);
+  values_->encodings.resize(partitions_);
   values_->updates.resize(partitions_);
   have_.assign(partitions_, false);
   missing_ = partitions_;
@@ -25,17 +26,20 @@ void Puller::Start(const PullSpec& spec) {
   ask_ = true;
 }
 
-void Puller::Have(PartitionId p, Payload values, int64_t updates) {
+void Puller::Have(PartitionId p, Payload values, Encoding encoding,
+                  int64_t updates) {
   have_[p.value()] = true;
   --missing_;
   values_->partitions[p.value()] = std::move(values);
+  values_->encodings[p.value()] = encoding;
   values_->updates[p.value()] = updates;
 }
 
 bool Puller::GoOn(PartitionId p) {
   if (!spec_.go_on || last_ == nullptr) return false;
   if (last_->generation != spec_.generation) return false;
-  Have(p, last_->partitions[p.value()], last_->updates[p.value()]);
+  const int32_t i = p.value();
+  Have(p, last_->partitions[i], last_->encodings[i], last_->updates[i]);
   return true;
 }
 
@@ -78,6 +82,7 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
     request.target_clock = spec_.target_clock;
     request.round = spec_.round;
     request.snapshot = spec_.snapshot;
+    request.encoding = spec_.encoding;
     under_way_[id] = request.request;
     out->push_back(SendPull{{spec_.job, id, request.request},
                             server.address,
@@ -99,7 +104,8 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
     if (p < 0 || p >= partitions_ || have_[p]) continue;
     switch (segment.result) {
       case PullResult::kValues:
-        Have(segment.partition, std::move(segment.values), segment.updates);
+        Have(segment.partition, std::move(segment.values), segment.encoding,
+             segment.updates);
         break;
       case PullResult::kWait:
         break;  // Asked again by the next Pump.

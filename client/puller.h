@@ -28,6 +28,7 @@ struct PullSpec {
   int64_t target_clock = 0;
   int64_t round = -1;
   int64_t snapshot = 0;
+  Encoding encoding = Encoding::kFloat32;
   // Of partitions that are away the values of the pull before will do, if they
   // are of the same generation; those of this one are kept for the next.
   bool go_on = false;
@@ -86,7 +87,7 @@ class Puller {
   // What is missing of the partition is taken from the pull before, if that is
   // possible.
   bool GoOn(PartitionId p);
-  void Have(PartitionId p, Payload values, int64_t updates);
+  void Have(PartitionId p, Payload values, Encoding encoding, int64_t updates);
 
   const int32_t partitions_;
   const int64_t partition_bytes_;  // Of the largest.

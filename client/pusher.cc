@@ -71,7 +71,15 @@ bool Pusher::Send(const Order& order, LeasedItem* held, Routes* routes,
   for (int32_t i = 0; i < order.record.plan.partitions; ++i) {
     const PartitionId p(i);
     if (held->Next(p) != order.run.begin || held->SharePending(p)) continue;
-    if (routes->at(p).term != Term()) segments.push_back(SegmentFor(order, p));
+    if (routes->at(p).term == Term()) continue;
+    const auto& filtered = order.result.filtered;
+    // Computed when the partition was elsewhere in the item: it is computed
+    // again, with what was left over there.
+    if (!filtered.empty() && !filtered[i].has_value()) continue;
+    PushSegment& segment = segments.emplace_back(SegmentFor(order, p));
+    if (filtered.empty()) continue;
+    segment.gradient = filtered[i]->bytes;
+    segment.encoding = filtered[i]->encoding;
   }
   if (segments.empty()) return false;
   SendTo(order, std::move(segments), false, held, routes, out);

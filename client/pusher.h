@@ -68,7 +68,8 @@ class Pusher {
   Pusher(int64_t push_bytes, int64_t window_bytes)
       : push_bytes_(push_bytes), window_bytes_(window_bytes) {}
 
-  // The part of the batch's sums that one partition is due, without a term.
+  // The part of the batch's sums that one partition is due, not filtered and
+  // without a term.
   static PushSegment SegmentFor(const Order& order, PartitionId partition);
 
   // Pushes to the partitions that are to be sent the batch next, as far as

@@ -249,7 +249,10 @@ void TrainingCore::SayLeaving(ClientActions* out) {
 void TrainingCore::FinishDrain(ClientActions* out) {
   if (drained_ || worker_.computation.computes_batch()) return;
   for (const auto& [id, work] : works_) {
-    if (!work.delivered()) return;
+    // An evaluation is not waited for, nor what would come after it.
+    const bool leaves =
+        work.LeavesSomething() && !worker_.computation.evaluating();
+    if (!work.delivered() || leaves) return;
   }
   for (auto& [id, work] : works_) work.ReturnItems(out);
   out->push_back(SendScheduler{WorkerGoodbye{worker_.options.session}});

@@ -146,6 +146,26 @@ class TrainingCoreTest : public testing::Test {
     result.gradient = Payload::Of(std::vector<float>(4, 1.0f));
     On([&](auto* out) { core_.OnComputed(std::move(result), now_, out); });
   }
+  // As a filter that keeps values makes it, for some of the partitions.
+  void Filtered(bool leaves, const std::vector<bool>& there) {
+    ComputeResult result;
+    result.gradient = Payload::Of(std::vector<float>(4, 1.0f));
+    result.leaves = leaves;
+    for (const bool one : there) {
+      result.filtered.emplace_back();
+      if (!one) continue;
+      result.filtered.back() = FilteredGradient{
+          Encoding::kSparse, Payload::Of(std::vector<char>(8))};
+    }
+    On([&](auto* out) { core_.OnComputed(std::move(result), now_, out); });
+  }
+  void UseTopK() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.shard_size = 3;
+    record->plan.filters.push = {.kind = FilterKind::kTopK, .share = 0.5};
+    record->plan.filters.pull = {FilterKind::kInt8};
+    record_ = record;
+  }
   void Answer(const SendPush& push, Verdict verdict, int64_t mark,
               uint64_t term = 5, uint64_t generation = 1) {
     PushReply reply;
@@ -345,6 +365,59 @@ TEST_F(TrainingCoreTest, WhoLeavesSaysThatItTakesNothingMore) {
   Connect();
   ASSERT_THAT(Sent<LeaseRequest>(), SizeIs(1));
   EXPECT_EQ(Sent<LeaseRequest>()[0].items, 0);
+}
+
+TEST_F(TrainingCoreTest, PullsForBatchesAskForTheJobsEncoding) {
+  UseTopK();
+  Begin(LeaseOf(0));
+  ASSERT_THAT(pulls_, SizeIs(2));
+  EXPECT_EQ(pulls_[0].request.encoding, Encoding::kInt8);
+}
+
+TEST_F(TrainingCoreTest, PushesWhatTheFilterMade) {
+  UseTopK();
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_THAT(computes_[0].due, ElementsAre(true, true));
+  Filtered(true, {true, true});
+  ASSERT_THAT(pushes_, SizeIs(2));
+  EXPECT_EQ(pushes_[0].request.segments[0].encoding, Encoding::kSparse);
+  EXPECT_EQ(pushes_[0].request.segments[0].gradient.size(), 8);
+}
+
+// Else what it had left over there would be counted twice, or not at all.
+TEST_F(TrainingCoreTest, APartitionThatTheFilterDidNotServeGetsTheBatchLater) {
+  UseTopK();
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  Filtered(true, {true, false});
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].id.server, kA);
+  AnswerPulls();
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_EQ(computes_[0].begin, 0);
+  EXPECT_THAT(computes_[0].due, ElementsAre(false, true));
+}
+
+TEST_F(TrainingCoreTest, WhoLeavesFirstSendsWhatIsLeftOver) {
+  UseTopK();
+  Begin(LeaseOf(0));
+  const std::vector<SendPull> first = std::exchange(open_pulls_, {});
+  for (const SendPull& pull : first) Answer(pull);
+  Filtered(true, {true, true});
+  const std::vector<SendPush> pushes = pushes_;
+  On([&](auto* out) { core_.Drain(now_, out); });
+  for (const SendPush& push : pushes) Answer(push, Verdict::kApplied, 1);
+  EXPECT_FALSE(core_.Drained());
+  AnswerPulls();
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_EQ(computes_[0].begin, 1);
+  Filtered(false, {true, true});
+  const std::vector<SendPush> last = pushes_;
+  EXPECT_THAT(computes_, IsEmpty());
+  for (const SendPush& push : last) Answer(push, Verdict::kApplied, 2);
+  EXPECT_TRUE(core_.Drained());
 }
 
 TEST_F(TrainingCoreTest, AClosedRoundEndsItsLease) {

@@ -167,7 +167,9 @@ std::vector<Backups::Help> Backups::Look(const std::vector<SessionId>& helpers,
       const int64_t rest = Rest(ordinal);
       left += known.value_or(*mean) * rest;
       const bool begun = std::exchange(first, false);
-      if (rest == 0 || leases_.held().at(ordinal).helped ||
+      // Whoever goes on with what is begun lacks what the other keeps back.
+      const bool keeps = begun && KeepsResiduals(plan_.filters.push);
+      if (rest == 0 || leases_.held().at(ordinal).helped || keeps ||
           leave_alone(ordinal)) {
         continue;
       }

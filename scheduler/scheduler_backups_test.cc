@@ -110,6 +110,14 @@ TEST_F(SchedulerBackupsTest, WhatASlowWorkerHasBegunIsLeasedToAnIdleOneToo) {
   EXPECT_THAT(Leases(kThirdLink), IsEmpty());
 }
 
+TEST_F(SchedulerBackupsTest, WhatAWorkerKeepsPartsOfIsLeftToIt) {
+  JobRecord record = Items();
+  record.plan.filters.push = {.kind = FilterKind::kTopK, .share = 0.01};
+  Begin(record);
+  LeaveOnlyTheSlow();
+  EXPECT_THAT(Leases(kOtherLink), IsEmpty());
+}
+
 TEST_F(SchedulerBackupsTest, WhatItHasNotBegunIsTakenFromIt) {
   Begin(Items(), 2);
   LeaveOnlyTheSlow();

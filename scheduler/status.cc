@@ -179,6 +179,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   }
   AddEvaluations(job, &status);
   status.set_clock_lead(statistics.clock_lead);
+  *status.mutable_traffic() = rpc::ToProto(statistics.traffic);
   status.mutable_staleness()->Add(statistics.staleness.begin(),
                                   statistics.staleness.end());
   *status.mutable_placement() = rpc::ToProto(PlacementOf(picture, job));

@@ -506,6 +506,7 @@ void TrainingJob::RequestCheckpoint(Context* context) {
 
 void TrainingJob::Statistics(const ServerStatistics& statistics) {
   statistics_.updates += statistics.updates;
+  statistics_.traffic += statistics.traffic;
   auto& histogram = statistics_.staleness;
   if (histogram.size() < statistics.staleness.size()) {
     histogram.resize(statistics.staleness.size());

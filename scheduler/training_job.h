@@ -43,6 +43,7 @@ struct JobStatistics {
   int64_t updates = 0;
   std::vector<int64_t> staleness;                     // Histogram by staleness.
   int64_t clock_lead = 0;                             // SSP: the largest.
+  Traffic traffic;                                    // Of values.
   std::optional<double> recent_loss;                  // Mean.
   std::map<int32_t, EpochLossSum> losses;             // By epoch.
   std::map<std::string, int64_t> examples_by_worker;  // Computed, by name.

@@ -15,6 +15,7 @@
 #include "common/protocol/messages.h"
 #include "server/memory/block_pool.h"
 #include "server/partition.h"
+#include "server/pull_encoding.h"
 #include "server/store/checkpoint_store.h"
 #include "server/store/fetched.h"
 #include "server/update_rule.h"
@@ -58,9 +59,11 @@ struct ReplyPush {
   uint64_t token;
   PushReply reply;
 };
+// The values are float32, and to be encoded.
 struct ReplyPull {
   uint64_t token;
   PullReply reply;
+  PullEncoding encoding;
 };
 struct ReplyFetch {
   uint64_t token;

@@ -348,6 +348,7 @@ ServerStatistics HostedJob::TakeStatistics() {
   statistics.session = job_.options.session;
   statistics.job = stored().record->id;
   statistics.clock_lead = pulls_.clock_lead();
+  statistics.traffic += pulls_.TakeTraffic();
   statistics.problem = job_.problem;
   statistics.problem_kind = job_.problem_kind;
   return statistics;

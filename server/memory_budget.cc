@@ -31,7 +31,8 @@ absl::StatusOr<MemoryBudget> DivideMemory(int64_t bytes) {
 }
 
 int64_t CopiesOfWeights(const JobPlan& plan, int slots) {
-  const int64_t step = 2 + slots;
+  const int64_t decoded = plan.filters.push.kind != FilterKind::kNone ? 1 : 0;
+  const int64_t step = 2 + slots + decoded;
   if (!plan.rounds()) return step;
   // The sum of the round, and that of an item which waits for one before it.
   return step + plan.consistency.rounds_in_memory + 1 + 2;

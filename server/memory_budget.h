@@ -33,7 +33,8 @@ absl::StatusOr<MemoryBudget> DivideMemory(int64_t bytes);
 
 // How many times its weights a partition may have to hold for training to go
 // on: they and the optimizer's slots, the new ones of a step while a pull or a
-// snapshot keeps the old, and in rounds the values and sums that are kept.
+// snapshot keeps the old, a gradient that is decoded, and in rounds the values
+// and sums that are kept.
 int64_t CopiesOfWeights(const JobPlan& plan, int slots);
 
 }  // namespace ebb::server

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/filters/codec.h"
 #include "common/plant.h"
 #include "common/status_macros.h"
 
@@ -180,11 +181,13 @@ Judgement Partition::Judge(const PushRequest& push, const PushSegment& segment,
 
 absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
     const PushRequest& push, const PushSegment& segment) {
-  const int64_t bytes = floats() * static_cast<int64_t>(sizeof(float));
-  if (!segment.gradient.empty() && segment.gradient.size() != bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("partition ", id_.value(), ": a gradient of ",
-                     segment.gradient.size(), " bytes instead of ", bytes));
+  if (!segment.gradient.empty()) {
+    const absl::Status encoded =
+        CheckEncoded(segment.encoding, segment.gradient, floats());
+    if (!encoded.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "partition ", id_.value(), ": the gradient: ", encoded.message()));
+    }
   }
   const size_t oracle_bytes = oracle_.size() * sizeof(uint64_t);
   if (!push.skip &&
@@ -205,8 +208,12 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
   }
   if (!push.skip) {
     update->gradient = segment.gradient;
+    update->encoding = segment.encoding;
     update->oracle.resize(oracle_.size());
     segment.oracle.CopyTo(std::as_writable_bytes(std::span(update->oracle)));
+  }
+  if (!update->gradient.empty() && update->encoding != Encoding::kFloat32) {
+    EBB_ASSIGN_OR_RETURN(update->decoded, pool_->AllocateMany(BlockCount()));
   }
   if (plan_.rounds()) {
     EBB_RETURN_IF_ERROR(PrepareRound(push, update.get()));
@@ -291,6 +298,17 @@ void Partition::Step(const StepPlace& place, const Payload& gradient_sum,
   }
 }
 
+// Into the blocks that Prepare obtained, one after the other.
+void Partition::DecodeGradient(Update* update) const {
+  std::vector<std::span<float>> blocks(update->decoded.size());
+  for (int64_t b = 0; b < BlockCount(); ++b) {
+    const auto [first, last] = BlockRange(b);
+    blocks[b] = update->decoded[b].mutable_floats().subspan(0, last - first);
+  }
+  Decode(update->encoding, update->gradient, blocks);
+  update->gradient = PayloadOf(update->decoded);
+}
+
 void Partition::ComputeRound(Update* update) {
   // Sole holder of these sums since PrepareRound.
   Blocks& sum = item_sums_.at(update->item);
@@ -316,6 +334,7 @@ void Partition::ComputeRound(Update* update) {
 }
 
 void Partition::Compute(Update* update) {
+  if (!update->decoded.empty()) DecodeGradient(update);
   if (plan_.rounds()) {
     ComputeRound(update);
   } else if (!update->gradient.empty()) {
@@ -334,6 +353,7 @@ int64_t Partition::ComputeBytes(const Update& update) const {
   const bool steps = !update.new_weights.empty();
   const int64_t passes =
       (update.gradient.empty() && !steps ? 0 : 1) +
+      (update.decoded.empty() ? 0 : 1) +
       static_cast<int64_t>(update.folds.size() + (steps ? slots_.size() : 0));
   return passes * floats() * static_cast<int64_t>(sizeof(float));
 }

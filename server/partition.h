@@ -137,6 +137,7 @@ class Partition {
   absl::Status MakeUnique(Blocks* blocks) const;
   absl::Status PrepareStep(Update* update);
   absl::Status PrepareRound(const PushRequest& push, Update* update);
+  void DecodeGradient(Update* update) const;
   void Step(const StepPlace& place, const Payload& gradient_sum,
             Update* update);
   void ComputeRound(Update* update);
@@ -180,6 +181,9 @@ struct Partition::Update {
   double loss_sum = 0;
   bool skip = false;
   Payload gradient;  // Empty: no dense table is touched.
+  Encoding encoding = Encoding::kFloat32;
+  Blocks
+      decoded;  // What Compute decodes the gradient into; empty: it need not.
   std::vector<uint64_t> oracle;
 
   // The step it takes, if any: the new weights, published by Commit.

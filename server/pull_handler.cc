@@ -40,7 +40,7 @@ void PullHandler::Pull(uint64_t token, PullRequest pull, absl::Time now,
     ReplyWait(*earlier, out);
   }
   if (auto reply = Try(pull)) {
-    out->push_back(ReplyPull{token, *std::move(reply)});
+    Answer(token, pull, *std::move(reply), out);
   } else {
     if (pull.stamp.joined > gate_.view()) {
       AskForView(pull.stamp.joined, now, out);
@@ -48,6 +48,13 @@ void PullHandler::Pull(uint64_t token, PullRequest pull, absl::Time now,
     parked_.Park({token, std::move(pull), now + job_.options.pull_park});
   }
   if (gate_.min_clock() != before) Release(out);
+}
+
+void PullHandler::Answer(uint64_t token, const PullRequest& pull,
+                         PullReply reply, ServerActions* out) {
+  const PullEncoding encoding(job_.plan(), pull);
+  traffic_ += TrafficOf(encoding, reply);
+  out->push_back(ReplyPull{token, std::move(reply), encoding});
 }
 
 // Once, however many pulls wait for it: each that still waits after
@@ -155,16 +162,17 @@ void PullHandler::SetView(const ViewUpdate& view, ServerActions* out) {
 
 void PullHandler::ReplyWait(const ParkedPull& parked,
                             ServerActions* out) const {
-  out->push_back(
-      ReplyPull{parked.token, ReplyToAll(job_.options, job_.stored.generation,
-                                         parked.request, PullResult::kWait)});
+  out->push_back(ReplyPull{parked.token,
+                           ReplyToAll(job_.options, job_.stored.generation,
+                                      parked.request, PullResult::kWait),
+                           {}});
 }
 
 void PullHandler::Release(ServerActions* out) {
   parked_.TakeIf([&](const ParkedPull& parked) {
     auto reply = Try(parked.request);
     if (!reply) return false;
-    out->push_back(ReplyPull{parked.token, *std::move(reply)});
+    Answer(parked.token, parked.request, *std::move(reply), out);
     return true;
   });
 }

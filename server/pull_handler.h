@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "common/ids.h"
@@ -46,6 +47,8 @@ class PullHandler {
   void Tick(absl::Time now, ServerActions* out);
   absl::Time NextTick() const { return parked_.NextDeadline(); }
 
+  // Of the values answered since the last time.
+  Traffic TakeTraffic() { return std::exchange(traffic_, {}); }
   // The largest lead of a clock over the slowest that it has let through.
   int64_t clock_lead() const { return clock_lead_; }
 
@@ -54,12 +57,15 @@ class PullHandler {
   std::optional<PullReply> Try(const PullRequest& pull);
   bool Fill(const PullRequest& pull, const Partition& values,
             PullSegment* segment) const;
+  void Answer(uint64_t token, const PullRequest& pull, PullReply reply,
+              ServerActions* out);
   void AskForView(ViewNumber joined, absl::Time now, ServerActions* out);
   void ReplyWait(const ParkedPull& parked, ServerActions* out) const;
 
   const JobPartitions& job_;
   SspGate gate_;
   int64_t clock_lead_ = 0;
+  Traffic traffic_;
   // The newest view asked for, and when it may be asked for again.
   ViewNumber asked_view_;
   absl::Time ask_view_again_ = absl::InfinitePast();

@@ -27,6 +27,7 @@ bool PushHandler::Push(uint64_t token, PushRequest push, absl::Time now,
   const auto pending = std::make_shared<PendingPush>(
       token, std::move(push), job_.stored.generation, job_.options);
   const PushRequest& request = pending->request();
+  CountTraffic(request);
   if (request.generation != job_.stored.generation) {
     Refuse(pending, Verdict::kWrongGeneration, out);
     return false;
@@ -195,6 +196,20 @@ void PushHandler::Tick(absl::Time now, ServerActions* out) {
 void PushHandler::CountRefused(std::string why) {
   ++statistics_.refused_pushes;
   statistics_.refusal = std::move(why);
+}
+
+void PushHandler::CountTraffic(const PushRequest& push) {
+  const JobPlan& plan = job_.plan();
+  for (const PushSegment& segment : push.segments) {
+    if (segment.gradient.empty() ||
+        segment.partition.value() >= plan.partitions) {
+      continue;
+    }
+    const auto [first, last] = plan.ParameterRange(segment.partition);
+    statistics_.traffic.pushed += segment.gradient.size();
+    statistics_.traffic.pushed_as_floats +=
+        EncodedBytes(Encoding::kFloat32, last - first);
+  }
 }
 
 void PushHandler::CountStaleness(int64_t updates) {

@@ -72,6 +72,7 @@ class PushHandler {
                    const HostedPartition::QueuedSegment& next,
                    ServerActions* out);
   void CountStaleness(int64_t updates);
+  void CountTraffic(const PushRequest& push);
 
   JobPartitions& job_;
   PushIntake intake_;

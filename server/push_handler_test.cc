@@ -3,13 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <span>
 #include <utility>
+#include <vector>
 
+#include "common/filters/codec.h"
 #include "server/testing/one_partition.h"
 
 namespace ebb::server {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -32,6 +36,58 @@ TEST_F(PushHandlerTest, SaysWhatItRefusesAndWhy) {
   core_->OnPushRefused(record_->id, "no room");
   EXPECT_EQ(Statistics().refused_pushes, 1);
   EXPECT_EQ(statistics_.refusal, "no room");
+}
+
+std::vector<float> ValuesOf(const Partition& partition) {
+  std::vector<float> values(2);
+  partition.Values().CopyTo(std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+TEST_F(PushHandlerTest, AppliesWhatTheEncodingStandsFor) {
+  GrantTerm(5, 0);
+  int64_t at = 0;
+  for (const Encoding encoding : {Encoding::kBfloat16, Encoding::kFloat16,
+                                  Encoding::kSparse, Encoding::kFloat32}) {
+    encoding_ = encoding;
+    gradient_ = Encode(encoding, Payload::Of(std::vector<float>{0.5f, -2}), {});
+    Push(5, at, at);
+    EXPECT_EQ(LastVerdict(), Verdict::kApplied) << EncodingName(encoding);
+    ++at;
+  }
+  EXPECT_THAT(ValuesOf(*core_->jobs().at(record_->id).partition(kP)),
+              ElementsAre(4 * 0.5f, 4 * -2.0f));
+}
+
+TEST_F(PushHandlerTest, BytesThatAreNoSuchEncodingChangeNothing) {
+  GrantTerm(5, 0);
+  encoding_ = Encoding::kInt8;
+  gradient_ = Payload::Of(std::vector<char>(7));  // 6 would be right.
+  Push(5, 0, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kInvalid);
+  encoding_ = Encoding::kSparse;  // Index 2 of 2 values.
+  gradient_ = Payload::Of(std::vector<char>{1, 0, 2, 0, 0, 0, 0, 0});
+  Push(5, 0, 1);
+  EXPECT_EQ(LastVerdict(), Verdict::kInvalid);
+  EXPECT_THAT(Statistics().problem, HasSubstr("index 2"));
+  encoding_ = Encoding::kFloat32;
+  gradient_ = Payload::Of(std::vector<float>(2, 1.0f));
+  Push(5, 0, 2);
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+  EXPECT_THAT(ValuesOf(*core_->jobs().at(record_->id).partition(kP)),
+              ElementsAre(1, 1));
+}
+
+TEST_F(PushHandlerTest, CountsTheBytesThatCameAndWhatTheyStandFor) {
+  GrantTerm(5, 0);
+  Push(5, 0, 0);
+  encoding_ = Encoding::kFloat16;
+  gradient_ = Encode(encoding_, gradient_, {});
+  Push(5, 1, 1);
+  EXPECT_EQ(Statistics().traffic.pushed, 8 + 4);
+  EXPECT_EQ(statistics_.traffic.pushed_as_floats, 8 + 8);
+  Push(5, 2, 2);
+  EXPECT_EQ(Statistics().traffic.pushed, 4);
 }
 
 TEST_F(PushHandlerTest, APushOfAnOldTermIsRefused) {

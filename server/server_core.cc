@@ -176,8 +176,10 @@ void ServerCore::OnPull(uint64_t token, PullRequest pull, absl::Time now,
                         ServerActions* out) {
   HostedJob* job = Find(pull.job);
   if (job == nullptr) {
-    out->push_back(ReplyPull{token, ReplyToAll(options_, pull.generation, pull,
-                                               PullResult::kWrongPlacement)});
+    out->push_back(ReplyPull{token,
+                             ReplyToAll(options_, pull.generation, pull,
+                                        PullResult::kWrongPlacement),
+                             {}});
     return;
   }
   job->Pull(token, std::move(pull), now, out);

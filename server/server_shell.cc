@@ -251,7 +251,17 @@ void ServerShell::CarryOut(Output* output) {
         }
         (*push++)(std::move(reply.reply));
       },
-      [&](ReplyPull& reply) { (*pull++)(std::move(reply.reply)); },
+      [&](ReplyPull& reply) {
+        PullDone& done = *pull++;
+        if (reply.encoding.encoding == Encoding::kFloat32) {
+          return done(std::move(reply.reply));
+        }
+        auto shared = std::make_shared<ReplyPull>(std::move(reply));
+        compute_->Add([shared, done = std::move(done)] {
+          Encode(shared->encoding, &shared->reply);
+          done(std::move(shared->reply));
+        });
+      },
       [&](ReplyFetch& reply) {
         // Sums up all values of a cut: not here, where others wait.
         auto answer = std::make_shared<FetchAnswer>(std::move(reply.answer));

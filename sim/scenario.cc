@@ -191,6 +191,20 @@ Scenario DrawScenario(uint64_t seed) {
   if (evaluations.Chance(0.7)) {
     s.scheduler.evaluation_timeout = absl::Hours(1);  // None is to be needed.
   }
+  // Most are of a kind in which sums of whole numbers stay exact. Nothing else
+  // depends on them where pushes are not divided by their bytes, so that seeds
+  // stay what they were.
+  Rng filters = rng.Fork(10);
+  const bool divided = s.client.push_bytes < 1000;
+  if (!divided && filters.Chance(0.5)) {
+    constexpr FilterKind kKinds[] = {
+        FilterKind::kBfloat16, FilterKind::kFloat16, FilterKind::kThreshold};
+    s.plan.filters.push.kind = kKinds[filters.Below(3)];
+  } else if (!divided && !s.plan.rounds() &&
+             s.plan.consistency.local_steps == 0 && filters.Chance(0.2)) {
+    s.plan.filters.push = {.kind = FilterKind::kTopK, .share = 0.3};
+    s.exact_values = false;
+  }
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   Rng pace = rng.Fork(7);
   s.slow_worker = pace.Chance(0.3);
@@ -240,6 +254,10 @@ std::string Scenario::Describe() const {
   }
   if (how.local_steps > 0) {
     absl::StrAppend(&text, ", local steps at most ", how.local_steps);
+  }
+  if (plan.filters.push.kind != FilterKind::kNone) {
+    absl::StrAppend(&text, ", pushes in ",
+                    EncodingName(EncodingOf(plan.filters.push)));
   }
   if (plan.evaluate_every > 0) {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);

@@ -103,6 +103,9 @@ struct Scenario {
   int64_t most_events = 300'000;
   // Values are compared at each step; a run at scale has only the oracle.
   bool dense_values = true;
+  // What is left over of gradients is lost with workers, so that values are
+  // not what marks imply; all else is.
+  bool exact_values = true;
 
   std::string Describe() const;
 };

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/pulled_values.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -19,6 +20,7 @@ void WorkerNode::OnStart() {
   client::ClientOptions options = world_->scenario().client;
   options.session = session_;
   options.name = name();
+  filter_ = std::make_unique<client::GradientFilter>(options.batches_in_flight);
   core_ = std::make_unique<client::TrainingCore>(std::move(options));
   counted_ = {};
   Connect(absl::Milliseconds(1));
@@ -67,6 +69,7 @@ void WorkerNode::FromScheduler(SchedulerToWorker message) {
 void WorkerNode::Drain() {
   Run([this] {
     world_->Trace(*this, "drains");
+    filter_->Flush();
     client::ClientActions out;
     core_->Drain(world_->now(), &out);
     Carry(std::move(out));
@@ -341,22 +344,18 @@ client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
   result.oracle = Payload::Of(std::move(oracle));
   if (!world_->scenario().dense_values) return result;
   std::vector<float> values(plan.parameters);
-  for (int32_t p = 0; p < plan.partitions; ++p) {
-    const auto [first, last] = plan.ParameterRange(PartitionId(p));
-    const Payload& part = task.values->partitions[p];
-    if (part.size() != (last - first) * int64_t{sizeof(float)}) {
-      world_->Violate(absl::StrCat(name(), " computes with ", part.size(),
-                                   " bytes of partition ", p));
-      return result;
-    }
-    part.CopyTo(
-        std::as_writable_bytes(std::span(values).subspan(first, last - first)));
+  const absl::Status pulled = client::Assemble(plan, *task.values, values);
+  if (!pulled.ok()) {
+    world_->Violate(absl::StrCat(
+        name(), " computes with what is no model: ", pulled.message()));
+    return result;
   }
   std::vector<int64_t> sum(plan.parameters);
   arithmetic.AddGradient(task.item, task.begin, task.end,
                          arithmetic.HashValues(values), 0, plan.parameters,
                          sum);
   result.gradient = Payload::Of(std::vector<float>(sum.begin(), sum.end()));
+  filter_->Apply(task, &result);
   return result;
 }
 

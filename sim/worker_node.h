@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 
+#include "client/gradient_filter.h"
 #include "client/training_core.h"
 #include "common/protocol/messages.h"
 #include "sim/call.h"
@@ -64,6 +65,7 @@ class WorkerNode final : public ClientNode {
   const bool slow_;  // In all its lives.
   SessionId session_;
   std::unique_ptr<client::TrainingCore> core_;
+  std::unique_ptr<client::GradientFilter> filter_;
   // Of one life, each kind in the order of the deadlines.
   std::deque<CallPtr> pushes_;
   std::deque<CallPtr> pulls_;

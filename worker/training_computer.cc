@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/oracle_sums.h"
+#include "client/pulled_values.h"
 #include "common/job/specification.h"
 #include "common/status_macros.h"
 #include "data/order.h"
@@ -157,26 +158,15 @@ absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
 
 absl::StatusOr<std::span<const float>> TrainingComputer::Assemble(
     const JobPlan& plan, const client::PulledValuesPtr& values) {
-  if (values == nullptr ||
-      values->partitions.size() != static_cast<size_t>(plan.partitions)) {
-    return absl::InternalError("the pulled values are not of this job");
+  if (values == nullptr) {
+    return absl::InternalError("no values were pulled");
   }
   if (assembled_ == values) return params_->span();
   assembled_.reset();
   if (params_ == nullptr || params_->size() != plan.parameters) {
     params_ = pool_.Take(plan.parameters);
   }
-  const std::span<float> out = params_->span();
-  for (int32_t p = 0; p < plan.partitions; ++p) {
-    const auto [first, last] = plan.ParameterRange(PartitionId(p));
-    const Payload& payload = values->partitions[p];
-    if (payload.size() != (last - first) * 4) {
-      return absl::InternalError(
-          absl::StrCat("partition ", p, " was pulled with ", payload.size(),
-                       " bytes; it has ", last - first, " floats"));
-    }
-    payload.CopyTo(std::as_writable_bytes(out.subspan(first, last - first)));
-  }
+  EBB_RETURN_IF_ERROR(client::Assemble(plan, *values, params_->span()));
   // Kept only where it will be used again: it holds the servers' blocks or
   // the received buffers.
   if (plan.rounds()) assembled_ = values;

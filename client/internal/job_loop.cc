@@ -7,28 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/oracle_sums.h"
+#include "client/pulled_values.h"
 #include "common/status_macros.h"
 #include "data/order.h"
 
 namespace ebb::client {
 
 namespace {
-
-// A step from the model to a flat vector.
-absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
-                      std::span<float> out) {
-  for (int32_t p = 0; p < plan.partitions; ++p) {
-    const auto [first, last] = plan.ParameterRange(PartitionId(p));
-    const Payload& payload = values.partitions[p];
-    if (payload.size() != (last - first) * 4) {
-      return absl::InternalError(
-          absl::StrCat("partition ", p, " was pulled with ", payload.size(),
-                       " bytes; it has ", last - first, " floats"));
-    }
-    payload.CopyTo(std::as_writable_bytes(out.subspan(first, last - first)));
-  }
-  return absl::OkStatus();
-}
 
 ComputeResult Cancelled() {
   ComputeResult result;

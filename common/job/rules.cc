@@ -33,6 +33,7 @@ class Rules {
     CheckModel();
     CheckOptimizer();
     CheckTraining();
+    CheckFilters();
     CheckExpectations();
     if (facts_.train.has_value()) CheckAgainstTrainData(*facts_.train);
     if (facts_.test.has_value()) CheckAgainstTestData(*facts_.test);
@@ -48,6 +49,7 @@ class Rules {
   void CheckOptimizer();
   void CheckTraining();
   void CheckPoliciesOfRounds();
+  void CheckFilters();
   void CheckExpectations();
   void CheckAgainstTrainData(const SourceFacts& data);
   void CheckLayers(const SourceFacts& data);
@@ -220,6 +222,25 @@ void Rules::CheckPoliciesOfRounds() {
          absl::StrCat(job_.checkpoint().keep(), " versions are more than ",
                       kMostVersions, ", the most in rounds"),
          absl::StrCat("keep: ", kMostVersions));
+  }
+}
+
+void Rules::CheckFilters() {
+  const v1::Filter& push = job_.filters().push();
+  const auto leaves_out = [](v1::Filter::Kind kind) {
+    return kind == v1::Filter::KIND_THRESHOLD || kind == v1::Filter::KIND_TOP_K;
+  };
+  if (leaves_out(job_.filters().pull().kind())) {
+    Fail("filters.pull.kind", "leaves values out, which a pull cannot",
+         "kind: int8");
+  }
+  const bool keeps =
+      push.kind() == v1::Filter::KIND_TOP_K ||
+      (push.kind() == v1::Filter::KIND_THRESHOLD && push.threshold() > 0);
+  if (keeps && job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
+    Fail("filters.push.kind",
+         "keeps parts of gradients back, but a round has all of its own",
+         "kind: int8");
   }
 }
 

@@ -189,6 +189,37 @@ absl::Status PlanConsistency(const v1::Consistency& consistency,
   return absl::OkStatus();
 }
 
+absl::StatusOr<Filter> FilterOf(absl::string_view key,
+                                const v1::Filter& filter) {
+  switch (filter.kind()) {
+    case v1::Filter::KIND_NONE:
+      return Filter{FilterKind::kNone};
+    case v1::Filter::KIND_BF16:
+      return Filter{FilterKind::kBfloat16};
+    case v1::Filter::KIND_FP16:
+      return Filter{FilterKind::kFloat16};
+    case v1::Filter::KIND_INT8:
+      return Filter{FilterKind::kInt8};
+    case v1::Filter::KIND_THRESHOLD:
+      return Filter{.kind = FilterKind::kThreshold,
+                    .threshold = filter.threshold()};
+    case v1::Filter::KIND_TOP_K:
+      return Filter{.kind = FilterKind::kTopK, .share = filter.share()};
+    default:
+      return Invalid(key, ".kind: unknown value ", filter.kind());
+  }
+}
+
+absl::Status PlanFilters(const v1::Filters& filters, JobPlan* plan) {
+  EBB_ASSIGN_OR_RETURN(plan->filters.push,
+                       FilterOf("filters.push", filters.push()));
+  EBB_ASSIGN_OR_RETURN(plan->filters.pull,
+                       FilterOf("filters.pull", filters.pull()));
+  // What is kept for a server that is away is a whole gradient.
+  if (KeepsResiduals(plan->filters.push)) plan->consistency.local_steps = 0;
+  return absl::OkStatus();
+}
+
 PoisonPolicy PolicyOf(v1::Policy policy) {
   return policy == v1::POLICY_SKIP ? PoisonPolicy::kSkip : PoisonPolicy::kPause;
 }
@@ -289,6 +320,9 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   if (plan.examples < 1) return Invalid("data.train: it has no examples");
   EBB_RETURN_IF_ERROR(PlanItems(full, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanRest(full, &plan));
+  if (full.has_filters()) {
+    EBB_RETURN_IF_ERROR(PlanFilters(full.filters(), &plan));
+  }
   plan.layout_hash =
       LayoutHash(facts.train_index_hash, facts.order_version, plan);
   EBB_RETURN_IF_ERROR(plan.Validate());

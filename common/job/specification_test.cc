@@ -132,6 +132,25 @@ TEST(SpecificationTest, LocalStepsAreOfAspAlone) {
   EXPECT_EQ(PlanOf("consistency: rounds\n").consistency.local_steps, 0);
 }
 
+TEST(SpecificationTest, FiltersAreNamedForEachDirection) {
+  EXPECT_EQ(PlanOf("").filters, FilterPlan());
+  EXPECT_EQ(PlanOf("filters: {push: int8, pull: bf16}\n").filters,
+            (FilterPlan{{FilterKind::kInt8}, {FilterKind::kBfloat16}}));
+  EXPECT_EQ(PlanOf("filters: {pull: {kind: fp16}}\n").filters,
+            (FilterPlan{{}, {FilterKind::kFloat16}}));
+  EXPECT_EQ(PlanOf("filters: {push: {kind: threshold, threshold: 1e-3}}\n")
+                .filters.push,
+            (Filter{.kind = FilterKind::kThreshold, .threshold = 1e-3}));
+  EXPECT_EQ(PlanOf("filters: {push: top_k}\n").filters.push,
+            (Filter{.kind = FilterKind::kTopK, .share = 0.01}));
+}
+
+TEST(SpecificationTest, WhatKeepsPartsOfGradientsBackWaitsForServers) {
+  EXPECT_EQ(PlanOf("filters: {push: int8}\n").consistency.local_steps, 16);
+  EXPECT_EQ(PlanOf("filters: {push: threshold}\n").consistency.local_steps, 16);
+  EXPECT_EQ(PlanOf("filters: {push: top_k}\n").consistency.local_steps, 0);
+}
+
 TEST(SpecificationTest, ARoundOfAnEpochHasAllItsItems) {
   const JobPlan plan = PlanOf("consistency: rounds\n");
   EXPECT_EQ(plan.shard_size, 896);

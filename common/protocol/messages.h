@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/filters/encoding.h"
 #include "common/ids.h"
 #include "common/payload.h"
 #include "common/protocol/ledger.h"
@@ -54,11 +55,12 @@ struct PushSegment {
   Term term;
   // Updates the partition had applied at the pull (PullSegment::updates).
   int64_t pulled_updates = 0;
-  // Sum over the examples of the gradient, float32, the partition's whole
-  // dense range; or empty: no dense table is touched.
+  // Sum over the examples of the gradient, the partition's whole dense range in
+  // `encoding`; or empty: no dense table is touched.
   Payload gradient;
   // JobPlan::oracle_width uint64 sums; empty when the width is 0.
   Payload oracle;
+  Encoding encoding = Encoding::kFloat32;
 };
 
 struct PushRequest {
@@ -119,6 +121,7 @@ struct PullRequest {
   int64_t round = -1;    // Rounds: the value closed by round - 1.
   int64_t snapshot = 0;  // An evaluation's snapshot; 0: the live value.
   std::vector<PullSegmentRequest> segments;
+  Encoding encoding = Encoding::kFloat32;  // Wanted; or float32.
 };
 
 enum class PullResult : uint8_t {
@@ -138,7 +141,8 @@ struct PullSegment {
   PullResult result = PullResult::kValues;
   Term term;            // The server's, or 0.
   int64_t updates = 0;  // Applied by the partition so far.
-  Payload values;       // float32, the partition's whole dense range.
+  Payload values;       // In `encoding`, the partition's whole dense range.
+  Encoding encoding = Encoding::kFloat32;
 };
 
 struct PullReply {
@@ -274,6 +278,22 @@ struct EpochLossSum {
   double loss_sum = 0;
   int64_t examples = 0;
 };
+// Bytes of the values that travelled between workers and servers, and of the
+// same values as float32.
+struct Traffic {
+  int64_t pushed = 0;
+  int64_t pushed_as_floats = 0;
+  int64_t pulled = 0;
+  int64_t pulled_as_floats = 0;
+
+  Traffic& operator+=(const Traffic& other) {
+    pushed += other.pushed;
+    pushed_as_floats += other.pushed_as_floats;
+    pulled += other.pulled;
+    pulled_as_floats += other.pulled_as_floats;
+    return *this;
+  }
+};
 // What a server's problem is about.
 enum class ServerProblem : uint8_t {
   kOther,
@@ -300,6 +320,7 @@ struct ServerStatistics {
   // SSP: by how many batches a pull that was answered was ahead of the slowest
   // worker, at most; of all since the server began with the job.
   int64_t clock_lead = 0;
+  Traffic traffic;  // Since the last report.
 };
 
 // The server is going: it has written its last cut.

@@ -53,6 +53,26 @@ absl::Status JobPlan::Validate() const {
     return invalid("local_steps is ", consistency.local_steps,
                    ", only asp has any");
   }
+  if (filters.pull.kind > FilterKind::kInt8) {
+    return invalid("pulls cannot have a filter that leaves values out");
+  }
+  if (!(filters.push.threshold >= 0) ||
+      filters.push.threshold > std::numeric_limits<float>::max()) {
+    return invalid("filter threshold is ", filters.push.threshold);
+  }
+  if (!(filters.push.share >= 0 && filters.push.share <= 1) ||
+      (filters.push.kind == FilterKind::kTopK && filters.push.share == 0)) {
+    return invalid("filter share is ", filters.push.share);
+  }
+  if (KeepsResiduals(filters.push) && rounds()) {
+    return invalid(
+        "a filter that keeps residuals would make rounds depend on who "
+        "computes them");
+  }
+  if (KeepsResiduals(filters.push) && consistency.local_steps > 0) {
+    return invalid("local_steps is ", consistency.local_steps,
+                   ", but a filter that keeps residuals allows none");
+  }
   if (consistency.clock_bound < 0) {
     return invalid("clock bound is ", consistency.clock_bound);
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/filters/filter.h"
 #include "common/ids.h"
 
 namespace ebb {
@@ -74,6 +75,7 @@ struct JobPlan {
   int32_t checkpoint_keep = 3;  // Versions per partition.
   // Jobs of a higher one take workers from those of a lower one.
   int32_t priority = 0;
+  FilterPlan filters;
 
   int32_t shards() const {
     return static_cast<int32_t>((examples + shard_size - 1) / shard_size);

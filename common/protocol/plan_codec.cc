@@ -12,8 +12,8 @@ namespace ebb {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-// 1 had no priority and 2 no local steps; these follow the rest.
-constexpr uint32_t kVersion = 3;
+// 1 had no priority, 2 no local steps and 3 no filters; these follow the rest.
+constexpr uint32_t kVersion = 4;
 
 }  // namespace
 
@@ -22,6 +22,21 @@ static ConsistencyKind MaxEnum(ConsistencyKind) {
   return ConsistencyKind::kRounds;
 }
 static PoisonPolicy MaxEnum(PoisonPolicy) { return PoisonPolicy::kSkip; }
+static FilterKind MaxEnum(FilterKind) { return FilterKind::kTopK; }
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Filter>
+void VisitFields(Struct& filter, Visitor&& visit) {
+  auto& [kind, threshold, share] = filter;
+  visit(kind, threshold, share);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, FilterPlan>
+void VisitFields(Struct& filters, Visitor&& visit) {
+  auto& [push, pull] = filters;
+  visit(push, pull);
+}
 
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, ConsistencyPlan>
@@ -39,13 +54,15 @@ void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
          parameters, block_floats, partitions, oracle_width, consistency,
          min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
-         on_nonfinite, checkpoint_interval_ms, checkpoint_keep, priority] =
-      plan;
+         on_nonfinite, checkpoint_interval_ms, checkpoint_keep, priority,
+         filters] = plan;
   visit(epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
         parameters, block_floats, partitions, oracle_width, consistency,
         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
         on_nonfinite, checkpoint_interval_ms, checkpoint_keep);
-  static_cast<void>(priority);  // Behind the record: see EncodeJobRecord.
+  // Behind the record: see EncodeJobRecord.
+  static_cast<void>(priority);
+  static_cast<void>(filters);
 }
 
 template <typename Struct, typename Visitor>
@@ -57,7 +74,7 @@ void VisitFields(Struct& record, Visitor&& visit) {
 
 std::string EncodeJobRecord(const JobRecord& record) {
   return SealFields(kMagic, kVersion, record, record.plan.priority,
-                    record.plan.consistency.local_steps);
+                    record.plan.consistency.local_steps, record.plan.filters);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
@@ -69,6 +86,7 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                      if (version >= 2) read(record->plan.priority);
                      if (version >= 3)
                        read(record->plan.consistency.local_steps);
+                     if (version >= 4) read(record->plan.filters);
                    }));
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;

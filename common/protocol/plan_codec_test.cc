@@ -49,6 +49,8 @@ JobRecord Unusual() {
   plan.checkpoint_interval_ms = 12'345;
   plan.checkpoint_keep = 13;
   plan.priority = -14;
+  plan.filters = {.push = {FilterKind::kInt8, 0.25, 0.5},
+                  .pull = {FilterKind::kFloat16}};
   return record;
 }
 
@@ -83,6 +85,7 @@ void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(p.checkpoint_keep, q.checkpoint_keep);
   EXPECT_EQ(p.consistency.local_steps, q.consistency.local_steps);
   EXPECT_EQ(p.priority, q.priority);
+  EXPECT_EQ(p.filters, q.filters);
 }
 
 TEST(PlanCodecTest, EveryFieldComesBack) {
@@ -153,13 +156,17 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   EXPECT_EQ(plan.checkpoint_interval_ms, 1000);
   EXPECT_EQ(plan.priority, 0);
   // The second version has the priority behind all that (-3), the third the
-  // local steps behind it.
+  // local steps behind it, and the fourth the filters behind those.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
   EXPECT_EQ((*second)->plan.consistency.local_steps, 0);
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 3, body + "\x05" + std::string(1, 0)));
+            Seal("EBBJ", 4, body + "\x05" + std::string(35, 0)));
+  const auto third =
+      DecodeJobRecord(Seal("EBBJ", 3, body + "\x05" + std::string(1, 0)));
+  ASSERT_TRUE(third.ok()) << third.status();
+  EXPECT_EQ((*third)->plan.filters, FilterPlan());
 }
 
 TEST(PlanCodecTest, RefusesEveryTruncationAndEveryFlippedByte) {
@@ -198,9 +205,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 3, "", stored);
+  const auto body = Unseal("EBBJ", 4, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 3, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 4, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

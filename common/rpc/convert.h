@@ -55,6 +55,7 @@ v1::RollbackRecord ToProto(const RollbackRecord& record);
 v1::Plan ToProto(const JobPlan& plan);
 v1::JobRecord ToProto(const JobRecord& record);
 v1::Placement ToProto(const Placement& placement);
+v1::Traffic ToProto(const Traffic& traffic);
 
 absl::StatusOr<ItemId> FromProto(const v1::ItemId& message);
 absl::StatusOr<LedgerRow> FromProto(const v1::LedgerRow& message);
@@ -66,6 +67,7 @@ absl::StatusOr<RollbackRecord> FromProto(const v1::RollbackRecord& message);
 absl::StatusOr<JobPlan> FromProto(const v1::Plan& message);
 absl::StatusOr<JobRecord> FromProto(const v1::JobRecord& message);
 absl::StatusOr<Placement> FromProto(const v1::Placement& message);
+absl::StatusOr<Traffic> FromProto(const v1::Traffic& message);
 
 // --- Data plane, without values ----------------------------------------------
 

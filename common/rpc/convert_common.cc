@@ -27,8 +27,10 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
               kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 1);
-static_assert(kFields<JobPlan> == 20 && kFields<ConsistencyPlan> == 6 &&
+static_assert(kFields<JobPlan> == 21 && kFields<ConsistencyPlan> == 6 &&
               kFields<JobRecord> == 4);
+static_assert(kFields<Filter> == 3 && kFields<FilterPlan> == 2 &&
+              kFields<Traffic> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
               kFields<ServerAddress> == 2);
 
@@ -181,7 +183,96 @@ absl::StatusOr<PoisonPolicy> FromProto(absl::string_view field,
   }
 }
 
+v1::Plan::Filter ToProto(const Filter& filter) {
+  v1::Plan::Filter message;
+  switch (filter.kind) {
+    case FilterKind::kNone:
+      message.set_kind(v1::Plan::Filter::KIND_NONE);
+      break;
+    case FilterKind::kBfloat16:
+      message.set_kind(v1::Plan::Filter::KIND_BF16);
+      break;
+    case FilterKind::kFloat16:
+      message.set_kind(v1::Plan::Filter::KIND_FP16);
+      break;
+    case FilterKind::kInt8:
+      message.set_kind(v1::Plan::Filter::KIND_INT8);
+      break;
+    case FilterKind::kThreshold:
+      message.set_kind(v1::Plan::Filter::KIND_THRESHOLD);
+      break;
+    case FilterKind::kTopK:
+      message.set_kind(v1::Plan::Filter::KIND_TOP_K);
+      break;
+  }
+  message.set_threshold(filter.threshold);
+  message.set_share(filter.share);
+  return message;
+}
+
+absl::StatusOr<FilterKind> FromProto(absl::string_view field,
+                                     v1::Plan::Filter::Kind kind) {
+  switch (kind) {
+    case v1::Plan::Filter::KIND_NONE:
+      return FilterKind::kNone;
+    case v1::Plan::Filter::KIND_BF16:
+      return FilterKind::kBfloat16;
+    case v1::Plan::Filter::KIND_FP16:
+      return FilterKind::kFloat16;
+    case v1::Plan::Filter::KIND_INT8:
+      return FilterKind::kInt8;
+    case v1::Plan::Filter::KIND_THRESHOLD:
+      return FilterKind::kThreshold;
+    case v1::Plan::Filter::KIND_TOP_K:
+      return FilterKind::kTopK;
+    default:
+      return UnknownEnum(field, kind);
+  }
+}
+
+absl::StatusOr<Filter> FromProto(absl::string_view field,
+                                 const v1::Plan::Filter& message) {
+  Filter filter;
+  EBB_ASSIGN_OR_RETURN(filter.kind, FromProto(field, message.kind()));
+  filter.threshold = message.threshold();
+  filter.share = message.share();
+  return filter;
+}
+
+// Jobs that are older than filters have none.
+absl::Status FiltersFromProto(const v1::Plan& message, FilterPlan* filters) {
+  if (message.has_push_filter()) {
+    EBB_ASSIGN_OR_RETURN(filters->push, FromProto("Plan.push_filter.kind",
+                                                  message.push_filter()));
+  }
+  if (message.has_pull_filter()) {
+    EBB_ASSIGN_OR_RETURN(filters->pull, FromProto("Plan.pull_filter.kind",
+                                                  message.pull_filter()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+v1::Traffic ToProto(const Traffic& traffic) {
+  v1::Traffic message;
+  message.set_pushed(traffic.pushed);
+  message.set_pushed_as_floats(traffic.pushed_as_floats);
+  message.set_pulled(traffic.pulled);
+  message.set_pulled_as_floats(traffic.pulled_as_floats);
+  return message;
+}
+
+absl::StatusOr<Traffic> FromProto(const v1::Traffic& message) {
+  EBB_RETURN_IF_ERROR(NotNegative("Traffic.pushed", message.pushed()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("Traffic.pushed_as_floats", message.pushed_as_floats()));
+  EBB_RETURN_IF_ERROR(NotNegative("Traffic.pulled", message.pulled()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("Traffic.pulled_as_floats", message.pulled_as_floats()));
+  return Traffic{message.pushed(), message.pushed_as_floats(), message.pulled(),
+                 message.pulled_as_floats()};
+}
 
 v1::Plan ToProto(const JobPlan& plan) {
   v1::Plan message;
@@ -213,6 +304,8 @@ v1::Plan ToProto(const JobPlan& plan) {
   message.set_checkpoint_interval_ms(plan.checkpoint_interval_ms);
   message.set_checkpoint_keep(plan.checkpoint_keep);
   message.set_priority(plan.priority);
+  *message.mutable_push_filter() = ToProto(plan.filters.push);
+  *message.mutable_pull_filter() = ToProto(plan.filters.pull);
   return message;
 }
 
@@ -403,6 +496,7 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
   plan.checkpoint_interval_ms = message.checkpoint_interval_ms();
   plan.checkpoint_keep = message.checkpoint_keep();
   plan.priority = message.priority();
+  EBB_RETURN_IF_ERROR(FiltersFromProto(message, &plan.filters));
   EBB_RETURN_IF_ERROR(plan.Validate());
   return plan;
 }

@@ -20,11 +20,11 @@ using internal::Present;
 using internal::UnknownEnum;
 
 // Whoever adds a field is stopped here: convert it below, then count it.
-static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 5 &&
+static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 6 &&
               kFields<WorkerStamp> == 3);
 static_assert(kFields<PushReply> == 9 && kFields<PushSegmentReply> == 4);
-static_assert(kFields<PullRequest> == 8 && kFields<PullSegmentRequest> == 2);
-static_assert(kFields<PullReply> == 8 && kFields<PullSegment> == 5);
+static_assert(kFields<PullRequest> == 9 && kFields<PullSegmentRequest> == 2);
+static_assert(kFields<PullReply> == 8 && kFields<PullSegment> == 6);
 static_assert(kFields<ClockUpdate> == 3);
 
 namespace {
@@ -135,6 +135,32 @@ absl::StatusOr<PullResult> FromProto(v1::PullResult result) {
   }
 }
 
+static_assert(v1::ENCODING_UNSPECIFIED ==
+                  static_cast<int>(Encoding::kFloat32) &&
+              v1::ENCODING_BFLOAT16 == static_cast<int>(Encoding::kBfloat16) &&
+              v1::ENCODING_FLOAT16 == static_cast<int>(Encoding::kFloat16) &&
+              v1::ENCODING_INT8 == static_cast<int>(Encoding::kInt8) &&
+              v1::ENCODING_SPARSE == static_cast<int>(Encoding::kSparse) &&
+              v1::Encoding_MAX == static_cast<int>(kLastEncoding));
+
+v1::Encoding ToProto(Encoding encoding) {
+  return static_cast<v1::Encoding>(encoding);
+}
+
+absl::StatusOr<Encoding> FromProto(absl::string_view field,
+                                   v1::Encoding encoding) {
+  if (!v1::Encoding_IsValid(encoding)) return UnknownEnum(field, encoding);
+  return static_cast<Encoding>(encoding);
+}
+
+// Whole floats; what is encoded has another size, which is judged when its
+// partition is known.
+absl::Status IsSizeOf(absl::string_view field, int64_t bytes,
+                      Encoding encoding) {
+  return IsSize(field, bytes,
+                encoding == Encoding::kFloat32 ? sizeof(float) : 1);
+}
+
 v1::WorkerStamp ToProto(const WorkerStamp& stamp) {
   v1::WorkerStamp message;
   message.set_worker(stamp.worker.value());
@@ -176,6 +202,7 @@ v1::PushRequest HeaderToProto(const PushRequest& request) {
     to->set_pulled_updates(segment.pulled_updates);
     to->set_gradient_bytes(segment.gradient.size());
     to->set_oracle_bytes(segment.oracle.size());
+    to->set_encoding(ToProto(segment.encoding));
   }
   return message;
 }
@@ -212,14 +239,17 @@ absl::StatusOr<PushRequest> HeaderFromProto(const v1::PushRequest& message) {
     EBB_RETURN_IF_ERROR(IsPartition("PushSegment.partition", from.partition()));
     EBB_RETURN_IF_ERROR(
         NotNegative("PushSegment.pulled_updates", from.pulled_updates()));
-    EBB_RETURN_IF_ERROR(IsSize("PushSegment.gradient_bytes",
-                               from.gradient_bytes(), sizeof(float)));
+    EBB_ASSIGN_OR_RETURN(const Encoding encoding,
+                         FromProto("PushSegment.encoding", from.encoding()));
+    EBB_RETURN_IF_ERROR(IsSizeOf("PushSegment.gradient_bytes",
+                                 from.gradient_bytes(), encoding));
     EBB_RETURN_IF_ERROR(IsSize("PushSegment.oracle_bytes", from.oracle_bytes(),
                                sizeof(uint64_t)));
     PushSegment segment;
     segment.partition = PartitionId(from.partition());
     segment.term = Term(from.term());
     segment.pulled_updates = from.pulled_updates();
+    segment.encoding = encoding;
     request.segments.push_back(std::move(segment));
   }
   return request;
@@ -286,6 +316,7 @@ v1::PullRequest ToProto(const PullRequest& request) {
   message.set_target_clock(request.target_clock);
   message.set_round(request.round);
   message.set_snapshot(request.snapshot);
+  message.set_encoding(ToProto(request.encoding));
   for (const PullSegmentRequest& segment : request.segments) {
     v1::PullSegmentRequest* to = message.add_segments();
     to->set_partition(segment.partition.value());
@@ -312,6 +343,8 @@ absl::StatusOr<PullRequest> FromProto(const v1::PullRequest& message) {
   request.target_clock = message.target_clock();
   request.round = message.round();
   request.snapshot = message.snapshot();
+  EBB_ASSIGN_OR_RETURN(request.encoding,
+                       FromProto("PullRequest.encoding", message.encoding()));
   request.segments.reserve(message.segments_size());
   for (const v1::PullSegmentRequest& from : message.segments()) {
     EBB_RETURN_IF_ERROR(
@@ -337,6 +370,7 @@ v1::PullResponse HeaderToProto(const PullReply& reply) {
     to->set_term(segment.term.value());
     to->set_updates(segment.updates);
     to->set_values_bytes(segment.values.size());
+    to->set_encoding(ToProto(segment.encoding));
   }
   message.set_view_clock(reply.view_clock);
   return message;
@@ -361,9 +395,11 @@ absl::StatusOr<PullReply> HeaderFromProto(const v1::PullResponse& message) {
   for (const v1::PullSegment& from : message.segments()) {
     EBB_RETURN_IF_ERROR(IsPartition("PullSegment.partition", from.partition()));
     EBB_RETURN_IF_ERROR(NotNegative("PullSegment.updates", from.updates()));
-    EBB_RETURN_IF_ERROR(
-        IsSize("PullSegment.values_bytes", from.values_bytes(), sizeof(float)));
     PullSegment segment;
+    EBB_ASSIGN_OR_RETURN(segment.encoding,
+                         FromProto("PullSegment.encoding", from.encoding()));
+    EBB_RETURN_IF_ERROR(IsSizeOf("PullSegment.values_bytes",
+                                 from.values_bytes(), segment.encoding));
     segment.partition = PartitionId(from.partition());
     EBB_ASSIGN_OR_RETURN(segment.result, FromProto(from.result()));
     segment.term = Term(from.term());

@@ -27,7 +27,7 @@ using internal::ValidUtf8;
 // Whoever adds a field is stopped here: convert it below, then count it.
 static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 5);
 static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
-              kFields<ServerStatistics> == 12 && kFields<EpochLossSum> == 3 &&
+              kFields<ServerStatistics> == 13 && kFields<EpochLossSum> == 3 &&
               kFields<ServerGoodbye> == 1 && kFields<ServerAlive> == 1);
 
 static_assert(
@@ -163,6 +163,7 @@ void Put(const ServerStatistics& from, RecordSender*,
   }
   to->set_problem_kind(static_cast<v1::ServerProblem>(from.problem_kind));
   to->set_clock_lead(from.clock_lead);
+  *to->mutable_traffic() = ToProto(from.traffic);
 }
 
 absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
@@ -196,6 +197,7 @@ absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
   EBB_RETURN_IF_ERROR(
       NotNegative("ServerStatistics.clock_lead", from->clock_lead()));
   to->clock_lead = from->clock_lead();
+  EBB_ASSIGN_OR_RETURN(to->traffic, FromProto(from->traffic()));
   // One that a newer server knows is another to us.
   to->problem_kind = v1::ServerProblem_IsValid(from->problem_kind())
                          ? static_cast<ServerProblem>(from->problem_kind())

@@ -32,7 +32,9 @@ constexpr char kPlanText[] =
     "rounds_in_memory: 13 max_staleness_updates: 14 } "
     "min_workers: 15 max_workers: 16 evaluate_every: 17 quarantine_after: 18 "
     "on_poison: POISON_POLICY_SKIP on_nonfinite: POISON_POLICY_PAUSE "
-    "checkpoint_interval_ms: 19 checkpoint_keep: 20 priority: -21";
+    "checkpoint_interval_ms: 19 checkpoint_keep: 20 priority: -21 "
+    "push_filter { kind: KIND_INT8 threshold: 0.25 share: 0.5 } "
+    " pull_filter { kind: KIND_BF16 }";
 
 JobPlan TestPlan() {
   JobPlan plan;
@@ -60,6 +62,8 @@ JobPlan TestPlan() {
   plan.checkpoint_interval_ms = 19;
   plan.checkpoint_keep = 20;
   plan.priority = -21;
+  plan.filters = {.push = {FilterKind::kInt8, 0.25, 0.5},
+                  .pull = {FilterKind::kBfloat16}};
   return plan;
 }
 
@@ -86,7 +90,10 @@ void ExpectSameFields(int only_in_message = 0) {
 }
 
 TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
-  ExpectSameFields<JobPlan, v1::Plan>();
+  constexpr int kFilters = 1;  // One for each direction.
+  ExpectSameFields<JobPlan, v1::Plan>(kFilters);
+  ExpectSameFields<Filter, v1::Plan::Filter>();
+  ExpectSameFields<Traffic, v1::Traffic>();
   ExpectSameFields<ConsistencyPlan, v1::Plan::Consistency>();
   ExpectSameFields<JobRecord, v1::JobRecord>();
   ExpectSameFields<VersionKey, v1::VersionKey>();
@@ -176,6 +183,28 @@ TEST(ConvertTest, LocalStepsSurvive) {
   EXPECT_EQ(FromProto(ToProto(plan))->consistency.local_steps, 22);
 }
 
+TEST(ConvertTest, EachFilterSurvivesAndAPlanWithoutAnyHasNone) {
+  JobPlan plan = TestPlan();
+  plan.consistency.kind = ConsistencyKind::kAsp;
+  for (const auto& [kind, name] :
+       {std::pair{FilterKind::kNone, "push_filter { kind: KIND_NONE "},
+        std::pair{FilterKind::kBfloat16, "push_filter { kind: KIND_BF16 "},
+        std::pair{FilterKind::kFloat16, "push_filter { kind: KIND_FP16 "},
+        std::pair{FilterKind::kInt8, "push_filter { kind: KIND_INT8 "},
+        std::pair{FilterKind::kThreshold,
+                  "push_filter { kind: KIND_THRESHOLD "},
+        std::pair{FilterKind::kTopK, "push_filter { kind: KIND_TOP_K "}}) {
+    plan.filters.push.kind = kind;
+    const v1::Plan message = ToProto(plan);
+    EXPECT_THAT(message.ShortDebugString(), HasSubstr(name));
+    EXPECT_EQ(FromProto(message)->filters, plan.filters);
+  }
+  v1::Plan older = ToProto(plan);
+  older.clear_push_filter();
+  older.clear_pull_filter();
+  EXPECT_EQ(FromProto(older)->filters, FilterPlan());
+}
+
 TEST(ConvertTest, PushHeaderSurvives) {
   PushRequest request;
   request.job = JobId(1);
@@ -197,6 +226,11 @@ TEST(ConvertTest, PushHeaderSurvives) {
   segment.gradient = Payload::Of(std::vector<float>(2));
   segment.oracle = Payload::Of(std::vector<uint64_t>(3));
   request.segments.push_back(segment);
+  PushSegment encoded;
+  encoded.partition = PartitionId(17);
+  encoded.gradient = Payload::Of(std::vector<char>(7));
+  encoded.encoding = Encoding::kInt8;
+  request.segments.push_back(encoded);
 
   const v1::PushRequest message = HeaderToProto(request);
   const char* text =
@@ -204,13 +238,15 @@ TEST(ConvertTest, PushHeaderSurvives) {
       "incarnation: 6 sequence: 7 layout_hash: 8 item { epoch: 9 shard: 10 } "
       "begin: 11 end: 12 ledger { count: 1 hash: 13 } loss_sum: 0.5 skip: true "
       "segments { partition: 14 term: 15 pulled_updates: 16 "
-      "gradient_bytes: 8 oracle_bytes: 24 }";
+      "gradient_bytes: 8 oracle_bytes: 24 } "
+      "segments { partition: 17 gradient_bytes: 7 encoding: ENCODING_INT8 }";
   EXPECT_EQ(message.ShortDebugString(), text);
 
   auto back = HeaderFromProto(message);
   ASSERT_TRUE(back.ok()) << back.status();
   back->segments[0].gradient = segment.gradient;
   back->segments[0].oracle = segment.oracle;
+  back->segments[1].gradient = encoded.gradient;
   EXPECT_EQ(HeaderToProto(*back).ShortDebugString(), text);
 }
 
@@ -259,10 +295,11 @@ TEST(ConvertTest, PullRequestSurvives) {
   request.round = -1;
   request.snapshot = 8;
   request.segments = {{PartitionId(9), Term(10)}};
+  request.encoding = Encoding::kFloat16;
   ExpectSame(request,
              "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 } "
              "request: 6 target_clock: 7 round: -1 snapshot: 8 "
-             "segments { partition: 9 term: 10 }");
+             "segments { partition: 9 term: 10 } encoding: ENCODING_FLOAT16");
 }
 
 TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
@@ -445,12 +482,15 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                        "no room",
                        {{8, 1.5, 9}},
                        ServerProblem::kDisk,
-                       10},
+                       10,
+                       {11, 12, 13, 14}},
       "statistics { session: 1 job: 2 updates: 3 staleness: 4 staleness: 5 "
       "loss_sum: 0.5 loss_examples: 6 problem: \"disk full\" "
       "refused_pushes: 7 refusal: \"no room\" "
       "losses { epoch: 8 loss_sum: 1.5 examples: 9 } "
-      "problem_kind: SERVER_PROBLEM_DISK clock_lead: 10 }");
+      "problem_kind: SERVER_PROBLEM_DISK clock_lead: 10 "
+      "traffic { pushed: 11 pushed_as_floats: 12 pulled: 13 "
+      "pulled_as_floats: 14 } }");
   ExpectSameInStream<V>(ServerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
   ExpectSameInStream<V>(ServerAlive{SessionId(1)}, "alive { session: 1 }");
 }

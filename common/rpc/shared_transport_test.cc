@@ -1,5 +1,6 @@
 // The way through shared memory; what it falls back to is the in-process
 // transport. (grpc_transport_test.cc has it over gRPC.)
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -236,6 +237,35 @@ TEST_F(SharedTest, PulledValuesAreTheServersOwnMemoryAndKeptUntilRead) {
     EXPECT_EQ(pinned(), 16);
   }
   EXPECT_TRUE(Soon([&] { return pinned() == 0; }));
+}
+
+// Remembers the encoding that was asked for last.
+class AskedPs : public EchoPs {
+ public:
+  void Pull(PullRequest request, PullDone done) override {
+    asked_ = request.encoding;
+    EchoPs::Pull(std::move(request), std::move(done));
+  }
+  Encoding asked() const { return asked_; }
+
+ private:
+  std::atomic<Encoding> asked_ = Encoding::kSparse;
+};
+
+// Encoded ones lie nowhere that the worker could read.
+TEST_F(SharedTest, PullsAreOfFloatsWhateverIsAskedFor) {
+  AskedPs ps;
+  listener_ = *transport_.ListenPs("any:0", {.data = &ps});
+  auto channel = transport_.Connect(listener_->address());
+  Push(channel.get(), 1, {1, 2, 3, 4});
+  PullRequest request = MakePull(1);
+  request.encoding = Encoding::kInt8;
+  Answer<PullReply> pulled;
+  channel->Pull(request, kLong, pulled.Done());
+  ASSERT_TRUE(pulled.Wait().ok());
+  EXPECT_EQ(ps.asked(), Encoding::kFloat32);
+  channel.reset();
+  listener_.reset();
 }
 
 // Asks when the test lets it.

@@ -116,7 +116,8 @@ void OnePartitionTest::PushRange(uint64_t term, int64_t begin, int64_t end,
   PushSegment& segment = push.segments.emplace_back();
   segment.partition = kP;
   segment.term = Term(term);
-  segment.gradient = Payload::Of(std::vector<float>(2, 1.0f));
+  segment.gradient = gradient_;
+  segment.encoding = encoding_;
   ServerActions actions;
   core_->OnPush(1, std::move(push), now_, &actions);
   Do(std::move(actions));

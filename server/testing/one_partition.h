@@ -57,7 +57,10 @@ class OnePartitionTest : public testing::Test {
   absl::Time now_ = absl::FromUnixSeconds(1000);
   bool hold_updates_ = false;  // They end in FinishUpdates.
   ServerActions held_updates_;
-  double loss_ = 0;  // Of the next pushes.
+  // Of the next pushes.
+  double loss_ = 0;
+  Payload gradient_ = Payload::Of(std::vector<float>(2, 1.0f));
+  Encoding encoding_ = Encoding::kFloat32;
   int64_t memory_ = int64_t{1} << 20;
   ServerStatistics statistics_;
   int64_t updates_at_report_ = 0;  // Told before the latest marks.

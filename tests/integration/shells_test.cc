@@ -52,6 +52,38 @@ TEST(ShellsTest, RoundsTrainToTheirEnd) {
   ExpectExactlyOnce(&cluster, record, job);
 }
 
+// The gradients of these jobs are whole numbers, which all of these carry to
+// the bit.
+class FiltersTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(FiltersTest, EveryExampleCountsInEveryParameter) {
+  const JobRecord record = Small(GetParam());
+  // What is left over of a gradient is lost with the lease.
+  ShellCluster cluster(
+      {.workers = KeepsResiduals(record.plan.filters.push) ? 1 : 3});
+
+  const JobId job = cluster.Submit(record);
+
+  ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
+  ExpectExactlyOnce(&cluster, record, job);
+  cluster.scheduler().Inspect([&](const auto& picture) {
+    const Traffic traffic = picture.core.jobs().at(job)->statistics().traffic;
+    EXPECT_GT(traffic.pushed, 0);
+    EXPECT_LT(traffic.pushed, traffic.pushed_as_floats);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Filters, FiltersTest,
+    ::testing::Values(
+        "filters: {push: bf16, pull: fp16}\n",
+        "filters: {push: fp16, pull: int8}\nconsistency: {kind: ssp}\n",
+        "filters: {push: bf16, pull: int8}\n"
+        "consistency: {kind: rounds, examples: 80, rounds_in_memory: 4}\n",
+        "filters: {push: {kind: top_k, share: 0.1}}\n",
+        "filters: {push: {kind: top_k, share: 0.01}, pull: bf16}\n"
+        "consistency: {kind: ssp, bound: 1}\n"));
+
 TEST(ShellsTest, EvaluationsComeBack) {
   ShellCluster cluster({});
   const JobId job = cluster.Submit(Small("evaluate: 1 epoch\n"));

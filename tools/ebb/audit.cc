@@ -133,6 +133,7 @@ AuditReport AuditJob(const JobPlan& plan,
                      const std::vector<SilentServer>& silent) {
   AuditReport report;
   report.oracle_checked = plan.oracle_width > 0;
+  report.effect_approximate = KeepsResiduals(plan.filters.push);
   report.partitions.resize(plan.partitions);
   for (int32_t p = 0; p < plan.partitions; ++p) {
     report.partitions[p].partition = p;
@@ -277,6 +278,7 @@ Json AuditJson(const AuditReport& audit, bool complete) {
   for (const std::string& problem : audit.Problems(complete)) {
     json["problems"].Add(problem);
   }
+  json["effect_approximate"] = audit.effect_approximate;
   return json;
 }
 

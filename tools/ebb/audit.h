@@ -41,6 +41,9 @@ struct AuditReport {
   // Nothing is known of their partitions, least of all that they hold nothing.
   std::vector<SilentServer> silent;
   bool oracle_checked = false;
+  // Every example counts once, but a part of its effect is lost where a worker
+  // was, which kept back what the job's filter did not send.
+  bool effect_approximate = false;
   int64_t updates = 0;  // Pushes applied, by all partitions together.
   std::vector<PartitionAudit> partitions;
 

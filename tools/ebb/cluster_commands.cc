@@ -282,6 +282,11 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
                              WithCommas(audit.worst.expected),
                              " examples in the partition that has the least")),
       "\n");
+  if (audit.effect_approximate) {
+    absl::StrAppend(&out,
+                    "counted once, effect approximate: what the filter of "
+                    "pushes kept back is lost with a worker\n");
+  }
   return out;
 }
 

@@ -14,6 +14,7 @@
 #include "common/job/values.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/progress_line.h"
+#include "tools/ebb/traffic.h"
 
 namespace ebb::tools {
 
@@ -452,9 +453,13 @@ std::string ReportText(const RunReport& report, const Console& console) {
   if (report.audit) {
     line("examples", AppliedText(*report.audit));
     line("audit", report.audit->exact()
-                      ? absl::StrCat("exact", report.audit->oracle_checked
-                                                  ? ", the integer table too"
-                                                  : "")
+                      ? absl::StrCat("exact",
+                                     report.audit->oracle_checked
+                                         ? ", the integer table too"
+                                         : "",
+                                     report.audit->effect_approximate
+                                         ? ": counted once, effect approximate"
+                                         : "")
                       : Paint(console, Ink::kRed, "NOT EXACT"));
   }
   line("speed",
@@ -471,6 +476,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
   }
   line("backup tasks", BackupsText(status));
   line("epoch ends", TailsText(status));
+  line("values", TrafficText(status.traffic()));
   if (!report.events.empty()) {
     line("disturbances",
          WithCommas(static_cast<int64_t>(report.events.size())));
@@ -510,6 +516,7 @@ Json ReportJson(const RunReport& report) {
   json["audit"] =
       report.audit ? AuditJson(*report.audit, report.complete()) : Json();
   json["staleness"] = StalenessJson(status);
+  json["traffic"] = TrafficJson(status.traffic());
   json["clock_lead"] =
       ClockBound(report.job) ? Json(status.clock_lead()) : Json();
   json["restarts"]["total"] = report.restarts.total();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tools/ebb/traffic.h"
+
 namespace ebb::tools {
 
 namespace {
@@ -43,6 +45,11 @@ void RunTally::Add(const v1::JobStatus& status) {
 
   clock_lead_ = std::max(clock_lead_, status.clock_lead());
 
+  if (status.traffic().pulled_as_floats() < traffic_.pulled_as_floats()) {
+    AddTo(traffic_, &past_traffic_);
+  }
+  traffic_ = status.traffic();
+
   const uint64_t generation = status.summary().generation();
   if (generation_ != 0 && generation != generation_) ++rollbacks_;
   generation_ = generation;
@@ -78,6 +85,9 @@ void RunTally::Complete(v1::JobStatus* status) const {
   AddTo(staleness_, &staleness);
   status->mutable_staleness()->Assign(staleness.begin(), staleness.end());
   status->set_clock_lead(clock_lead_);
+  v1::Traffic traffic = past_traffic_;
+  AddTo(traffic_, &traffic);
+  *status->mutable_traffic() = traffic;
 
   std::map<std::string, int64_t> shares = past_shares_;
   for (const auto& [name, examples] : shares_) shares[name] += examples;

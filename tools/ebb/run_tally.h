@@ -19,7 +19,7 @@ class RunTally {
   void Add(const v1::JobStatus& status);
 
   // Puts the sums over all lives into `status`: staleness, shares, repeated
-  // leases, backups and ends of epochs; and the largest clock lead.
+  // leases, backups, ends of epochs and traffic; and the largest clock lead.
   void Complete(v1::JobStatus* status) const;
 
   int64_t rollbacks() const { return rollbacks_; }
@@ -28,6 +28,8 @@ class RunTally {
   std::vector<int64_t> staleness_;       // Of the present life ...
   std::vector<int64_t> past_staleness_;  // ... and of those before.
   int64_t clock_lead_ = 0;
+  v1::Traffic traffic_;
+  v1::Traffic past_traffic_;
   uint64_t generation_ = 0;
   int64_t rollbacks_ = 0;
   std::map<std::string, int64_t> shares_;

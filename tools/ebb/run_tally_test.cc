@@ -62,6 +62,19 @@ TEST(RunTallyTest, AddsUpRepeatedLeasesOverTheSchedulersLives) {
   EXPECT_EQ(status.leases_repeated(), 3 + 2);
 }
 
+TEST(RunTallyTest, AddsUpTheTrafficOverTheSchedulersLives) {
+  RunTally tally;
+  v1::JobStatus status;
+  for (const int64_t pulled : {4, 40, 0, 8}) {
+    status.mutable_traffic()->set_pushed(pulled / 2);
+    status.mutable_traffic()->set_pulled_as_floats(pulled);
+    tally.Add(status);
+  }
+  tally.Complete(&status);
+  EXPECT_EQ(status.traffic().pulled_as_floats(), 40 + 8);
+  EXPECT_EQ(status.traffic().pushed(), 20 + 4);
+}
+
 TEST(RunTallyTest, KeepsTheLargestClockLead) {
   RunTally tally;
   v1::JobStatus status;

@@ -13,6 +13,7 @@
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/progress_line.h"
+#include "tools/ebb/traffic.h"
 
 namespace ebb::tools {
 
@@ -278,6 +279,7 @@ Json JobJson(const v1::JobStatus& job) {
   json["marks"]["most"] = job.applied_max();
   json["examples_per_second"] = job.examples_per_second();
   json["updates"] = job.updates();
+  json["traffic"] = TrafficJson(job.traffic());
   json["partitions"] = Json::List();
   for (const auto& place : job.placement().partitions()) {
     Json one = Json::Object();
@@ -341,6 +343,10 @@ std::string StatusText(const v1::GetStatusResponse& status,
   absl::StrAppend(&out, JobTable(status));
   for (const v1::JobStatus& job : status.jobs()) {
     absl::StrAppend(&out, EpochTable(status, job));
+    if (Filtered(job.traffic())) {
+      absl::StrAppend(&out, "\n", JobName(status, job), " ",
+                      TrafficText(job.traffic()), "\n");
+    }
     if (job.rolled_back().empty()) continue;
     absl::StrAppend(&out, "\n", JobName(status, job), " rolled back ",
                     job.rolled_back(), "\n");

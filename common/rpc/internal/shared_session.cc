@@ -104,7 +104,10 @@ bool SharedSession::Pull(const PullRequest& request, absl::Time deadline,
   Call call = {.kind = kSharedPull, .deadline = deadline};
   call.done = std::move(*done);
   call.pull = request;
-  if (!Start(Encode(request), &call)) {
+  // They are read where they lie: any other form would only be more work.
+  PullRequest whole = request;
+  whole.encoding = Encoding::kFloat32;
+  if (!Start(Encode(whole), &call)) {
     *done = std::move(std::get<PsChannel::PullDone>(call.done));
     return false;
   }

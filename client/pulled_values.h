@@ -1,0 +1,21 @@
+// Pulled values as a model takes them.
+#ifndef EBB_CLIENT_PULLED_VALUES_H_
+#define EBB_CLIENT_PULLED_VALUES_H_
+
+#include <span>
+
+#include "absl/status/status.h"
+#include "client/actions.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::client {
+
+// Decodes the values of all partitions into the flat vector, `out`, of
+// plan.parameters floats. Internal: they are not of this job, or a server
+// answered what is no such encoding.
+absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
+                      std::span<float> out);
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_PULLED_VALUES_H_
