@@ -62,7 +62,10 @@ struct PulledValues {
   // By partition, as they came (pulled_values.h).
   std::vector<Payload> partitions;
   std::vector<Encoding> encodings;  // Of each; none: all are float32.
-  std::vector<int64_t> updates;     // Of each partition, at its pull.
+  // What they are named by, within a generation: of each partition, at its
+  // pull.
+  std::vector<Term> terms;
+  std::vector<int64_t> updates;
 };
 using PulledValuesPtr = std::shared_ptr<const PulledValues>;
 

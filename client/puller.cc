@@ -19,6 +19,7 @@ void Puller::Start(const PullSpec& spec) {
   values_->round = spec.round;
   values_->partitions.resize(partitions_);
   values_->encodings.resize(partitions_);
+  values_->terms.resize(partitions_);
   values_->updates.resize(partitions_);
   have_.assign(partitions_, false);
   missing_ = partitions_;
@@ -26,20 +27,32 @@ void Puller::Start(const PullSpec& spec) {
   ask_ = true;
 }
 
-void Puller::Have(PartitionId p, Payload values, Encoding encoding,
+void Puller::Have(PartitionId p, Payload values, Encoding encoding, Term term,
                   int64_t updates) {
   have_[p.value()] = true;
   --missing_;
   values_->partitions[p.value()] = std::move(values);
   values_->encodings[p.value()] = encoding;
+  values_->terms[p.value()] = term;
   values_->updates[p.value()] = updates;
 }
 
-bool Puller::GoOn(PartitionId p) {
-  if (!spec_.go_on || last_ == nullptr) return false;
-  if (last_->generation != spec_.generation) return false;
+void Puller::HaveLast(PartitionId p) {
   const int32_t i = p.value();
-  Have(p, last_->partitions[i], last_->encodings[i], last_->updates[i]);
+  Have(p, last_->partitions[i], last_->encodings[i], last_->terms[i],
+       last_->updates[i]);
+}
+
+std::optional<int64_t> Puller::KnownUpdates(PartitionId p, Term term) const {
+  const bool live = spec_.snapshot == 0 && spec_.round < 0;
+  if (!live || !HasLast()) return std::nullopt;
+  if (last_->terms[p.value()] != term) return std::nullopt;
+  return last_->updates[p.value()];
+}
+
+bool Puller::GoOn(PartitionId p) {
+  if (!spec_.go_on || !HasLast()) return false;
+  HaveLast(p);
   return true;
 }
 
@@ -67,7 +80,8 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
           requests[route.server].segments;
       // The others are asked for when these are there.
       if (segments.size() < most) {
-        segments.push_back({PartitionId(p), route.term});
+        segments.push_back({PartitionId(p), route.term,
+                            KnownUpdates(PartitionId(p), route.term)});
       }
     }
   }
@@ -105,7 +119,13 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
     switch (segment.result) {
       case PullResult::kValues:
         Have(segment.partition, std::move(segment.values), segment.encoding,
-             segment.updates);
+             segment.term, segment.updates);
+        break;
+      case PullResult::kUnchanged:
+        // Else it is no answer to what was asked.
+        if (KnownUpdates(segment.partition, segment.term) == segment.updates) {
+          HaveLast(segment.partition);
+        }
         break;
       case PullResult::kWait:
         break;  // Asked again by the next Pump.

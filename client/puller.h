@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -87,7 +88,15 @@ class Puller {
   // What is missing of the partition is taken from the pull before, if that is
   // possible.
   bool GoOn(PartitionId p);
-  void Have(PartitionId p, Payload values, Encoding encoding, int64_t updates);
+  // Whether the pull before, of the same generation, is at hand.
+  bool HasLast() const {
+    return last_ != nullptr && last_->generation == spec_.generation;
+  }
+  void Have(PartitionId p, Payload values, Encoding encoding, Term term,
+            int64_t updates);
+  void HaveLast(PartitionId p);
+  // What a server need not send again of the partition, served in the term.
+  std::optional<int64_t> KnownUpdates(PartitionId p, Term term) const;
 
   const int32_t partitions_;
   const int64_t partition_bytes_;  // Of the largest.

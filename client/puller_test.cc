@@ -1,5 +1,6 @@
 #include "client/puller.h"
 
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -177,6 +178,7 @@ class GoingOnTest : public PullerTest {
       PullReply reply = ReplyTo(pull, PullResult::kValues);
       for (PullSegment& one : reply.segments) {
         one.updates = one.partition.value();
+        one.term = Term(1);
       }
       puller_.Reply(pull.id, std::move(reply), &routes_);
     }
@@ -232,6 +234,48 @@ TEST_F(GoingOnTest, WaitsForAServerThatHasNoRoomButAnswers) {
   routes_.Failed(ServerId(1), now_);
   EXPECT_EQ(Pump().size(), 1);
   EXPECT_EQ(puller_.state(), Puller::State::kPulling);
+}
+
+TEST_F(GoingOnTest, SaysWhatItHasAndKeepsWhatIsUnchanged) {
+  Start(1);
+  const auto pulls = Pump();
+  ASSERT_EQ(pulls.size(), 2);
+  EXPECT_EQ(pulls[1].request.segments[1].known_updates, 3);
+  PullReply reply = ReplyTo(pulls[0], PullResult::kValues);
+  reply.segments[0].result = PullResult::kUnchanged;
+  reply.segments[0].term = Term(1);
+  reply.segments[1].updates = 8;
+  puller_.Reply(pulls[0].id, std::move(reply), &routes_);
+  puller_.Reply(pulls[1].id, ReplyTo(pulls[1], PullResult::kValues), &routes_);
+  ASSERT_EQ(puller_.state(), Puller::State::kDone);
+  EXPECT_EQ(puller_.TakeValues()->updates, (std::vector<int64_t>{0, 8, 0, 0}));
+}
+
+// A new term may have begun with older values, and counts from there.
+TEST_F(GoingOnTest, OfAnotherTermItHasNothing) {
+  place_.partitions[3].term = Term(2);
+  routes_.Update(place_);
+  Start(1);
+  const auto pulls = Pump();
+  ASSERT_EQ(pulls.size(), 2);
+  EXPECT_EQ(pulls[1].request.segments[0].known_updates, 2);
+  EXPECT_EQ(pulls[1].request.segments[1].known_updates, std::nullopt);
+  Start(2);
+  EXPECT_EQ(Pump()[0].request.segments[0].known_updates, std::nullopt);
+}
+
+TEST_F(GoingOnTest, AsksAgainIfWhatIsSaidToBeUnchangedIsNotWhatItHas) {
+  Start(1);
+  const auto pulls = Pump();
+  PullReply reply = ReplyTo(pulls[1], PullResult::kUnchanged);
+  reply.segments[0].term = reply.segments[1].term = Term(1);
+  reply.segments[0].updates = 2;
+  reply.segments[1].updates = 4;  // It has 3.
+  puller_.Reply(pulls[1].id, std::move(reply), &routes_);
+  const auto again = Pump();
+  ASSERT_EQ(again.size(), 1);
+  ASSERT_EQ(again[0].request.segments.size(), 1);
+  EXPECT_EQ(again[0].request.segments[0].partition, PartitionId(3));
 }
 
 TEST_F(GoingOnTest, AsksWhoServesAPartitionAndGoesOn) {

@@ -116,7 +116,7 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
       continue;
     }
     segment.updates = values->updates();
-    if (open && Fill(pull, *values, &segment)) continue;
+    if (open && Fill(pull, pull.segments[i], *values, &segment)) continue;
     if (!misplaced) return std::nullopt;
     segment.result = PullResult::kWait;
   }
@@ -124,8 +124,9 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
 }
 
 // False: the partition does not have the round's value.
-bool PullHandler::Fill(const PullRequest& pull, const Partition& values,
-                       PullSegment* segment) const {
+bool PullHandler::Fill(const PullRequest& pull,
+                       const PullSegmentRequest& wanted,
+                       const Partition& values, PullSegment* segment) const {
   if (pull.snapshot != 0) {
     auto snapshot = values.SnapshotValues(pull.snapshot);
     segment->result = snapshot ? PullResult::kValues : PullResult::kNoSnapshot;
@@ -133,7 +134,12 @@ bool PullHandler::Fill(const PullRequest& pull, const Partition& values,
     return true;
   }
   if (!job_.plan().rounds()) {
-    segment->values = values.Values();
+    // Within a term values are named by the number of their updates.
+    if (wanted.known_updates == values.updates()) {
+      segment->result = PullResult::kUnchanged;
+    } else {
+      segment->values = values.Values();
+    }
     return true;
   }
   if (pull.round < 0 || pull.round >= job_.plan().RoundCount()) {

@@ -55,8 +55,8 @@ class PullHandler {
  private:
   // nullopt: it must wait.
   std::optional<PullReply> Try(const PullRequest& pull);
-  bool Fill(const PullRequest& pull, const Partition& values,
-            PullSegment* segment) const;
+  bool Fill(const PullRequest& pull, const PullSegmentRequest& wanted,
+            const Partition& values, PullSegment* segment) const;
   void Answer(uint64_t token, const PullRequest& pull, PullReply reply,
               ServerActions* out);
   void AskForView(ViewNumber joined, absl::Time now, ServerActions* out);

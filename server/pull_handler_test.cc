@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "server/testing/one_partition.h"
@@ -102,6 +103,30 @@ TEST_F(PullHandlerTest, WhoIsInNoViewHearsHowFarTheSlowestIs) {
   ASSERT_THAT(pull_replies_, SizeIs(1));
   EXPECT_EQ(pull_replies_[0].segments[0].result, PullResult::kNotInView);
   EXPECT_EQ(pull_replies_[0].view_clock, 12);
+}
+
+TEST_F(PullHandlerTest, SendsNothingOfWhatThePullerHas) {
+  GrantTerm(5, 0);
+  const auto pull = [&](std::optional<int64_t> known) {
+    PullRequest request;
+    request.job = record_->id;
+    request.generation = generation_;
+    request.stamp = {kWorker, ViewNumber(), 0};
+    request.segments = {{kP, Term(5), known}};
+    ServerActions actions;
+    core_->OnPull(1, std::move(request), now_, &actions);
+    pull_replies_.clear();
+    Do(std::move(actions));
+    return pull_replies_.at(0).segments.at(0);
+  };
+  EXPECT_EQ(pull(0).result, PullResult::kUnchanged);
+  Push(5, 0, 0);
+  EXPECT_EQ(pull(0).result, PullResult::kValues);
+  EXPECT_EQ(pull(std::nullopt).result, PullResult::kValues);
+  const PullSegment known = pull(1);
+  EXPECT_EQ(known.result, PullResult::kUnchanged);
+  EXPECT_EQ(known.updates, 1);
+  EXPECT_EQ(known.values.size(), 0);
 }
 
 }  // namespace

@@ -58,6 +58,8 @@ absl::string_view PullResultName(PullResult result) {
       return "wrong placement";
     case PullResult::kWrongGeneration:
       return "wrong generation";
+    case PullResult::kUnchanged:
+      return "UNCHANGED";
     case PullResult::kNoSnapshot:
       return "no snapshot";
     case PullResult::kInvalid:

@@ -107,6 +107,9 @@ struct PushReply {
 struct PullSegmentRequest {
   PartitionId partition;
   Term term;
+  // PullSegment.updates of values of this term and generation that the caller
+  // has: of these it needs no copy.
+  std::optional<int64_t> known_updates;
 };
 
 // Idempotent. Parked while the job's consistency demands it, then answered
@@ -133,6 +136,7 @@ enum class PullResult : uint8_t {
   kWrongGeneration,
   kNoSnapshot,  // The snapshot is not (or no longer) held here.
   kInvalid,
+  kUnchanged,  // The values are those the caller said that it has.
 };
 absl::string_view PullResultName(PullResult result);
 

@@ -23,7 +23,7 @@ using internal::UnknownEnum;
 static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 6 &&
               kFields<WorkerStamp> == 3);
 static_assert(kFields<PushReply> == 9 && kFields<PushSegmentReply> == 4);
-static_assert(kFields<PullRequest> == 9 && kFields<PullSegmentRequest> == 2);
+static_assert(kFields<PullRequest> == 9 && kFields<PullSegmentRequest> == 3);
 static_assert(kFields<PullReply> == 8 && kFields<PullSegment> == 6);
 static_assert(kFields<ClockUpdate> == 3);
 
@@ -104,6 +104,8 @@ v1::PullResult ToProto(PullResult result) {
       return v1::PULL_RESULT_WRONG_PLACEMENT;
     case PullResult::kWrongGeneration:
       return v1::PULL_RESULT_WRONG_GENERATION;
+    case PullResult::kUnchanged:
+      return v1::PULL_RESULT_UNCHANGED;
     case PullResult::kNoSnapshot:
       return v1::PULL_RESULT_NO_SNAPSHOT;
     case PullResult::kInvalid:
@@ -126,6 +128,8 @@ absl::StatusOr<PullResult> FromProto(v1::PullResult result) {
       return PullResult::kWrongPlacement;
     case v1::PULL_RESULT_WRONG_GENERATION:
       return PullResult::kWrongGeneration;
+    case v1::PULL_RESULT_UNCHANGED:
+      return PullResult::kUnchanged;
     case v1::PULL_RESULT_NO_SNAPSHOT:
       return PullResult::kNoSnapshot;
     case v1::PULL_RESULT_INVALID:
@@ -321,6 +325,7 @@ v1::PullRequest ToProto(const PullRequest& request) {
     v1::PullSegmentRequest* to = message.add_segments();
     to->set_partition(segment.partition.value());
     to->set_term(segment.term.value());
+    if (segment.known_updates) to->set_known_updates(*segment.known_updates);
   }
   return message;
 }
@@ -349,8 +354,12 @@ absl::StatusOr<PullRequest> FromProto(const v1::PullRequest& message) {
   for (const v1::PullSegmentRequest& from : message.segments()) {
     EBB_RETURN_IF_ERROR(
         IsPartition("PullSegmentRequest.partition", from.partition()));
-    request.segments.push_back(
-        {PartitionId(from.partition()), Term(from.term())});
+    EBB_RETURN_IF_ERROR(
+        NotNegative("PullSegmentRequest.known_updates", from.known_updates()));
+    PullSegmentRequest& to = request.segments.emplace_back();
+    to.partition = PartitionId(from.partition());
+    to.term = Term(from.term());
+    if (from.has_known_updates()) to.known_updates = from.known_updates();
   }
   return request;
 }

@@ -294,12 +294,15 @@ TEST(ConvertTest, PullRequestSurvives) {
   request.target_clock = 7;
   request.round = -1;
   request.snapshot = 8;
-  request.segments = {{PartitionId(9), Term(10)}};
+  request.segments = {{PartitionId(9), Term(10)},
+                      {PartitionId(11), Term(12), 0}};
   request.encoding = Encoding::kFloat16;
   ExpectSame(request,
              "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 } "
              "request: 6 target_clock: 7 round: -1 snapshot: 8 "
-             "segments { partition: 9 term: 10 } encoding: ENCODING_FLOAT16");
+             "segments { partition: 9 term: 10 } "
+             "segments { partition: 11 term: 12 known_updates: 0 } "
+             "encoding: ENCODING_FLOAT16");
 }
 
 TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
@@ -325,7 +328,8 @@ TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
            {PullResult::kWrongPlacement, "WRONG_PLACEMENT"},
            {PullResult::kWrongGeneration, "WRONG_GENERATION"},
            {PullResult::kNoSnapshot, "NO_SNAPSHOT"},
-           {PullResult::kInvalid, "INVALID"}}) {
+           {PullResult::kInvalid, "INVALID"},
+           {PullResult::kUnchanged, "UNCHANGED"}}) {
     segment.result = result;
     reply.segments = {segment};
     const v1::PullResponse message = HeaderToProto(reply);
