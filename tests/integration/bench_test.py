@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`ebb bench`: recovery, moves, dense, checkpoint and goodput, short: that they
+"""`ebb bench`: recovery, moves, scaling, dense, checkpoint and goodput, short: that they
 measure what they say, in the right order, and that nothing is ten times too
 slow.
 
@@ -77,6 +77,25 @@ class BenchTest(unittest.TestCase):
         self.assertGreater(result["throughput_ratio"], 0)
 
     # How fast it is says nothing here; that it measures everything does.
+    def test_scaling(self):
+        result, said = self.bench("scaling", "--servers", "1", "2",
+                                  "--workers", "1", "2", "--seconds", "1s",
+                                  "--batch-time", "50ms", "--model-kib", "64")
+        points = result["points"]
+        self.assertEqual([(p["servers"], p["workers"]) for p in points],
+                         [(1, 1), (1, 2), (2, 1), (2, 2)])
+        self.assertIn("4 of 4: 2 servers, 2 workers", said)
+        for point in points:
+            # 8 examples in a batch, 20 batches in a second of each worker; two
+            # may end just inside.
+            most = 160 * point["workers"] * 1.2
+            self.assertGreater(point["examples_per_second"], most / 10, point)
+            self.assertLess(point["examples_per_second"], most, point)
+            # The model down and up for each batch.
+            self.assertGreater(point["bytes_per_second"], 0, point)
+            self.assertGreater(point["busy"], 0, point)
+            self.assertLessEqual(point["busy"], 1, point)
+
     def test_dense(self):
         file = os.path.join(self.folder, "dense.json")
         ran = subprocess.run(

@@ -129,6 +129,7 @@ Example:
   AddBenchRecoveryCommand(bench, exit_code);
   AddBenchGoodputCommand(bench, exit_code);
   AddBenchMovesCommand(bench, exit_code);
+  AddBenchScalingCommand(bench, exit_code);
 }
 
 }  // namespace ebb::tools

@@ -30,7 +30,9 @@ std::string Examples() {
 
 }  // namespace
 
-absl::StatusOr<BenchJob> BenchJob::Make(const std::string& train) {
+absl::StatusOr<BenchJob> BenchJob::Make(const std::string& train,
+                                        const std::string& model,
+                                        int partitions) {
   std::error_code error;
   std::string pattern =
       (std::filesystem::temp_directory_path(error) / "ebb-bench-XXXXXX")
@@ -42,15 +44,15 @@ absl::StatusOr<BenchJob> BenchJob::Make(const std::string& train) {
   BenchJob job(pattern);
   EBB_RETURN_IF_ERROR(WriteFile(pattern + "/examples.csv", Examples()));
   EBB_RETURN_IF_ERROR(WriteFile(
-      job.file(), absl::StrCat("name: bench\nmodel: softmax\n"
-                               "data: {train: {csv: \"",
-                               pattern,
+      job.file(), absl::StrCat("name: bench\nmodel: ", model,
+                               "\ndata: {train: {csv: \"", pattern,
                                "/examples.csv\"}}\n"
                                "train: {epochs: 20000, ",
                                train,
                                "}\noptimizer: {kind: sgd, rate: 0.001}\n"
                                "checkpoint: {every: 500ms}\n"
-                               "partitions: 4\n")));
+                               "partitions: ",
+                               partitions, "\n")));
   return job;
 }
 

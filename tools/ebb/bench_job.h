@@ -12,9 +12,11 @@ namespace ebb::tools {
 // In a temporary folder, which the destructor removes.
 class BenchJob {
  public:
-  // Softmax regression on examples that are functions of their number;
-  // `train` is what stands below the key.
-  static absl::StatusOr<BenchJob> Make(const std::string& train);
+  // A classifier of 16 features into 4 classes, on examples that are functions
+  // of their number; `train` and `model` are what stands below the keys.
+  static absl::StatusOr<BenchJob> Make(const std::string& train,
+                                       const std::string& model = "softmax",
+                                       int partitions = 4);
 
   BenchJob(BenchJob&& other) noexcept
       : folder_(std::exchange(other.folder_, "")) {}

@@ -45,6 +45,7 @@ void AddBenchDenseCommand(CLI::App* bench, int* exit_code);
 void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code);
 void AddBenchGoodputCommand(CLI::App* bench, int* exit_code);
 void AddBenchMovesCommand(CLI::App* bench, int* exit_code);
+void AddBenchScalingCommand(CLI::App* bench, int* exit_code);
 void AddSimCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
 
