@@ -51,9 +51,10 @@ Fd NewSocket() {
 
 bool Polls(int fd, short events, absl::Duration limit) {  // NOLINT: poll's.
   pollfd one = {.fd = fd, .events = events, .revents = 0};
-  const int n = poll(&one, 1,
-                     static_cast<int>(absl::ToInt64Milliseconds(
-                         std::min(limit, absl::Minutes(1)))));
+  const int n =
+      TEMP_FAILURE_RETRY(poll(&one, 1,
+                              static_cast<int>(absl::ToInt64Milliseconds(
+                                  std::min(limit, absl::Minutes(1))))));
   return n > 0;
 }
 
