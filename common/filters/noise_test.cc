@@ -37,7 +37,7 @@ TEST(NoiseTest, NeighbouringSeedsHaveNothingInCommon) {
   for (uint32_t i = 0; i < kDraws; ++i) {
     together += (Noise{40}.Uniform(i) < 0.5f) == (Noise{41}.Uniform(i) < 0.5f);
   }
-  EXPECT_NEAR(together, kDraws / 2, 250);
+  EXPECT_NEAR(together, kDraws / 2.0, 250);
 }
 
 }  // namespace
