@@ -292,13 +292,6 @@ TEST(HtmlReportTest, IsOnePageWithCharts) {
   EXPECT_THAT(html, Not(HasSubstr("Test accuracy by seconds")));
 }
 
-TEST(HtmlReportTest, ChartOfOnePointAndOfNone) {
-  EXPECT_EQ(Chart("t", {{"a", {}}}, {}), "");
-  EXPECT_THAT(Chart("t", {{"a", {{0, 5}}}}, {}),
-              AllOf(HasSubstr("<polyline"), Not(HasSubstr("nan")),
-                    Not(HasSubstr("inf"))));
-}
-
 class RunFolderTest : public ::testing::Test {
  protected:
   void SetUp() override {
