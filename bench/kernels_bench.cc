@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/limits.h"
-#include "bench/paired.h"
+#include "bench/rows.h"
 #include "common/status_macros.h"
 #include "hwy/targets.h"
 #include "server/optimizer/optimizer.h"
@@ -26,6 +26,7 @@ using server::OptimizerKind;
 
 constexpr size_t kBlockFloats = (size_t{64} << 10) / sizeof(float);
 constexpr int64_t kMaxArrayBytes = int64_t{1} << 30;
+constexpr double kGiga = 1e9;
 constexpr float kRate = 1e-3f;
 constexpr float kScale = 1.0f / 128;
 constexpr float kSlotValue = 0.25f;  // Valid for every slot of every kind.
@@ -84,20 +85,20 @@ class KernelsBench {
     }
     KernelsReport report;
     for (size_t k = 0; k < kernels_.size(); ++k) {
-      std::vector<double> rates, ratios;
+      std::vector<double> rates, triads;
       const auto bytes = [&](size_t kernel) {
         return static_cast<double>(kernels_[kernel].bytes_per_element) *
                static_cast<double>(size_);
       };
       for (size_t round = 0; round < seconds[k].size(); ++round) {
         rates.push_back(bytes(k) / seconds[k][round]);
-        ratios.push_back(rates.back() / (bytes(0) / seconds[0][round]));
+        triads.push_back(bytes(0) / seconds[0][round]);
       }
       report.kernels.push_back(
           {.name = kernels_[k].name,
            .bytes_per_element = kernels_[k].bytes_per_element,
            .bytes_per_second = Median(rates),
-           .share_of_triad = Median(ratios)});
+           .share_of_triad = RatioOf(rates, triads)});
     }
     return report;
   }
@@ -258,12 +259,39 @@ void PrintKernelsReport(const KernelsReport& report, std::ostream& out) {
       << absl::StrFormat("%-10s %12s %8s %9s\n", "KERNEL", "B/ELEMENT", "GB/S",
                          "OF TRIAD");
   for (const KernelResult& kernel : report.kernels) {
-    out << absl::StrFormat(
-        "%-10s %12d %8.2f %7.0f %%\n", kernel.name, kernel.bytes_per_element,
-        kernel.bytes_per_second / 1e9, 100 * kernel.share_of_triad);
+    const bool limit = &kernel == &report.kernels.front();
+    const bool holds = kKernelBound.Allows(kernel.share_of_triad.median);
+    out << absl::StrFormat("%-10s %12d %8.2f %7.0f %%  %s\n", kernel.name,
+                           kernel.bytes_per_element,
+                           kernel.bytes_per_second / 1e9,
+                           100 * kernel.share_of_triad.median,
+                           limit   ? ""
+                           : holds ? "holds"
+                                   : "MISSED");
   }
-  out << "\nCounted are all reads and writes, and the read of a line before "
-         "it is overwritten.\n";
+  out << absl::StrFormat(
+      "\nCounted are all reads and writes, and the read of a line before "
+      "it is overwritten. Each must reach %.0f %%.\n",
+      100 * kKernelBound.value);
+}
+
+std::vector<Row> KernelRows(const KernelsReport& report) {
+  std::vector<Row> rows;
+  for (const KernelResult& kernel : std::span(report.kernels).subspan(1)) {
+    rows.push_back({.what = kernel.name,
+                    .measure = "GB/s",
+                    .limit = report.kernels.front().bytes_per_second / kGiga,
+                    .ours = kernel.bytes_per_second / kGiga,
+                    .ratio = kernel.share_of_triad,
+                    .bound = kKernelBound});
+  }
+  return rows;
+}
+
+void AddKernels(const KernelsReport& report, tools::Json* json) {
+  (*json)["instruction_set"] = report.instruction_set;
+  (*json)["array_bytes"] = report.array_bytes;
+  AddRows(KernelRows(report), json);
 }
 
 int RunKernelsBench(const KernelsBenchOptions& options, std::ostream& out,
@@ -274,7 +302,7 @@ int RunKernelsBench(const KernelsBenchOptions& options, std::ostream& out,
     return absl::IsInvalidArgument(report.status()) ? 2 : 1;
   }
   PrintKernelsReport(*report, out);
-  return 0;
+  return AllHold(KernelRows(*report)) ? 0 : 1;
 }
 
 }  // namespace ebb::bench

@@ -9,6 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bench/paired.h"
+#include "tools/ebb/json.h"
 
 namespace ebb::bench {
 
@@ -32,7 +34,7 @@ struct KernelResult {
   // is going to be overwritten without having been read (write-allocate).
   int64_t bytes_per_element = 0;
   double bytes_per_second = 0;  // Median.
-  double share_of_triad = 0;    // Median of the rounds' ratios.
+  PairedRatio share_of_triad;   // Of the rounds.
 };
 
 struct KernelsReport {
@@ -51,10 +53,18 @@ struct KernelsReport {
 absl::StatusOr<KernelsReport> MeasureKernels(
     const KernelsBenchOptions& options);
 
+// What each optimizer must reach of the triad.
+inline constexpr Bound kKernelBound{Bound::Kind::kAtLeast, 0.7};
+// The optimizers, compared with the triad.
+std::vector<Row> KernelRows(const KernelsReport& report);
+
 void PrintKernelsReport(const KernelsReport& report, std::ostream& out);
 
+// Adds figures and rows to `json`.
+void AddKernels(const KernelsReport& report, tools::Json* json);
+
 // Measures and prints to `out`, problems to `err`. The exit code: 0, 1 for a
-// wrong result, 2 for wrong options.
+// wrong result or a bound that is missed, 2 for wrong options.
 int RunKernelsBench(const KernelsBenchOptions& options, std::ostream& out,
                     std::ostream& err);
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 240
@@ -162,6 +163,153 @@ class BenchTest(unittest.TestCase):
         bench.stderr.read()
         self.assertEqual(bench.wait(LIMIT_S), 130)
         self.assertEqual(os.listdir(self.folder), [])
+
+    def report(self, *arguments):
+        """Runs in the test's folder; the code and what it said."""
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "bench", "report", *arguments],
+            cwd=self.folder, text=True, timeout=LIMIT_S,
+            env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return ran.returncode, ran.stdout + ran.stderr
+
+    def write(self, name, content):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(content)
+
+    def read(self, name):
+        with open(os.path.join(self.folder, name), encoding="utf-8") as file:
+            return file.read()
+
+    def figures(self, ratio):
+        """Those of a benchmark that was run before."""
+        self.write("kept/kernels.json", json.dumps({
+            "machine": "a machine", "commit": "abc", "rows": [{
+                "what": "sgd", "measure": "GB/s", "limit": 10,
+                "ours": 10 * ratio, "ratio": ratio,
+                "lowest_ratio": ratio - 0.05, "highest_ratio": ratio + 0.05,
+                "pairs": 7, "at_least": 0.7, "holds": ratio >= 0.7}]}))
+
+    def test_report_measures_and_writes_a_page(self):
+        where = ["--folder", "kept", "--page", "page.md"]
+        code, said = self.report("--quick", "--only", "kernels",
+                                 "--only", "dense-shm", *where)
+        kept = {name: json.loads(self.read(f"kept/quick-{name}.json"))
+                for name in ("kernels", "dense-shm")}
+        holds = all(one["all_hold"] for one in kept.values())
+        self.assertEqual(code, 0 if holds else 1, said)
+        page = self.read("page.md")
+        self.assertIn("no verdict", page)
+        for name, one in kept.items():
+            self.assertIn("kernel", one)
+            for row in one["rows"]:
+                self.assertIn(f"| {row['what']} | {row['measure']} |", page,
+                              name)
+        self.assertIn("not asked for", page)
+        for image in "push", "pull", "push-cpu", "pull-cpu", "kernels":
+            file = f"images/performance-{image}.svg"
+            self.assertIn(file, page)
+            xml.etree.ElementTree.fromstring(self.read(file))
+        # What is there is not measured again.
+        measured = kept["kernels"]["measured"], kept["kernels"]["seconds"]
+        again, said = self.report("--quick", "--only", "kernels", *where)
+        self.assertEqual(again, code, said)
+        kernels = json.loads(self.read("kept/quick-kernels.json"))
+        self.assertEqual((kernels["measured"], kernels["seconds"]), measured)
+        self.assertIn("dense-shm", self.read("page.md"))
+        self.assertEqual(sorted(os.listdir(self.folder)),
+                         ["images", "kept", "page.md"])
+
+    def test_report_compares_with_what_was_recorded(self):
+        where = ["--folder", "kept", "--page", "page.md", "--recorded",
+                 "recorded.json", "--only", "kernels"]
+        self.figures(0.9)
+        code, said = self.report("--record", *where)
+        self.assertEqual(code, 0, said)
+        self.assertNotIn("worse", said)
+        # Within the spread; beyond it, though it holds; and a miss.
+        for ratio, expected in (0.86, 0), (0.8, 0), (0.5, 1):
+            self.figures(ratio)
+            code, said = self.report(*where)
+            self.assertEqual(code, expected, said)
+            self.assertEqual("worse than recorded: kernels: sgd" in said,
+                             ratio < 0.85, said)
+        self.assertIn("**misses**", self.read("page.md"))
+        code, said = self.report("--record", *where)
+        self.assertIn("worse than recorded", said)
+        _, said = self.report(*where)
+        self.assertNotIn("worse than recorded", said)
+        self.assertEqual(
+            json.loads(self.read("recorded.json"))["rows"][0]["ratio"], 0.5)
+
+    def test_report_names_figures_that_cannot_be_read(self):
+        self.write("kept/kernels.json", "torn {")
+        code, said = self.report("--folder", "kept", "--page", "page.md",
+                                 "--only", "kernels")
+        self.assertEqual(code, 1)
+        self.assertIn("kept/kernels.json", said)
+        self.assertIn("--again kernels", said)
+
+    def test_report_is_stopped(self):
+        bench = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), "bench", "report", "--quick", "--only",
+             "dense-grpc", "--folder", "kept", "--page", "page.md"],
+            text=True, cwd=self.folder,
+            env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(bench.wait)
+        self.addCleanup(bench.kill)
+        while "2 of 6, dense-grpc" not in bench.stderr.readline():
+            self.assertIsNone(bench.poll())
+        bench.send_signal(signal.SIGINT)
+        bench.stderr.read()
+        self.assertEqual(bench.wait(LIMIT_S), 130)
+        # No scratch folder, no page of half of it.
+        self.assertEqual(os.listdir(self.folder), ["kept"])
+
+    # A job of its own: with the loop that everybody else would write.
+    def test_job_against_a_loop(self):
+        self.write("data.csv", "".join(
+            f"{i % 2 * 3},{i % 7 / 10},{i % 2}\n" for i in range(400)))
+        self.write("job.yaml", "model: softmax\n"
+                   "data: {train: {csv: data.csv}, test: {csv: data.csv}}\n"
+                   "train: {epochs: 40, batch: 4}\n"
+                   "optimizer: {kind: adam, rate: 0.01}\n"
+                   "evaluate: {every: 1 epoch}\n")
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "bench", "job", "job.yaml", "--against",
+             "loop", "--pairs", "1", "--json", "job.json"],
+            cwd=self.folder, text=True, timeout=LIMIT_S,
+            env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        result = json.loads(self.read("job.json"))
+        self.assertEqual(ran.returncode, 0 if result["all_hold"] else 1,
+                         ran.stderr)
+        speed, accuracy = result["rows"]
+        self.assertEqual(speed["at_least"], 0.85)
+        self.assertEqual(accuracy["measure"], "accuracy")
+        cluster, loop = result["contestants"]
+        self.assertEqual(cluster["accuracy"], 1)
+        self.assertEqual(loop["accuracy"], 1)
+        self.assertGreater(loop["examples_per_second"],
+                           cluster["examples_per_second"])
+        self.assertEqual(sorted(os.listdir(self.folder)),
+                         ["data.csv", "job.json", "job.yaml"])
+
+    # No PyTorch is needed to know that there are no peers.
+    def test_job_without_peers(self):
+        self.write("job.yaml", "model: softmax\n")
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "bench", "job", "job.yaml", "--against",
+             "peers", "--peers", "none", "--data", ".", "--json", "job.json"],
+            cwd=self.folder, text=True, timeout=LIMIT_S,
+            env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertIn("skipped: no peers in none", ran.stdout)
+        self.assertIn("no peers", json.loads(self.read("job.json"))["skipped"])
 
     def test_goodput(self):
         result, _ = self.bench("goodput", "--speed", "600", "--seconds", "6s",

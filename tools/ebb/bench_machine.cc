@@ -1,11 +1,16 @@
 #include "tools/ebb/bench_machine.h"
 
+#include <sys/utsname.h>
+
 #include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "bench/limits.h"
 #include "tools/ebb/files.h"
 
 namespace ebb::tools {
@@ -41,6 +46,11 @@ Json WhereItRanJson() {
   json["machine"] = Machine();
   json["build"] = EBB_BUILD_TYPE;
   json["commit"] = kCommit;
+  utsname system = {};
+  if (uname(&system) == 0) json["kernel"] = system.release;
+  json["congestion_control"] = bench::CongestionControl();
+  json["measured"] =
+      absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone());
   return json;
 }
 

@@ -11,7 +11,7 @@ namespace ebb::tools {
 // "machine PROCESSOR, 2 cores; build Release; commit COMMIT", the sources of
 // this build.
 std::string WhereItRan();
-// An object with these three.
+// An object with these three, the kernel, its congestion control and the time.
 Json WhereItRanJson();
 
 }  // namespace ebb::tools

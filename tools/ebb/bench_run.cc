@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tools/ebb/bench_job.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/console.h"
@@ -104,10 +106,12 @@ int RunInScratchFolder(const std::string& parent, const std::string& json,
   }
   std::cerr << WhereItRan() << std::endl;
   Json figures = WhereItRanJson();
+  const absl::Time begun = absl::Now();
   const absl::StatusOr<BenchResult> result = measure(
       folder, [&signals] { return signals->Wait({}).interrupts > 0; },
       &figures);
   ShowBenchProgress("");
+  figures["seconds"] = absl::ToDoubleSeconds(absl::Now() - begun);
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
   if (absl::IsCancelled(result.status())) return kExitInterrupted;

@@ -1,0 +1,68 @@
+// A job's speed against the same training in one process, and the main job's
+// against other systems (bench/peers).
+#ifndef EBB_TOOLS_EBB_JOB_ROWS_H_
+#define EBB_TOOLS_EBB_JOB_ROWS_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "bench/paired.h"
+#include "tools/ebb/bench_figures.h"
+#include "tools/ebb/json.h"
+#include "tools/ebb/run_folder.h"
+#include "tools/ebb/submission.h"
+
+namespace ebb::tools {
+
+struct JobRowsOptions {
+  std::string programs;  // The folder with ebb and the daemons.
+  std::string folder;    // For runs and logs.
+  JobChoice job;
+  int pairs = 7;
+  // The main job beside the peers: its scripts, its data (a folder of IDX
+  // files).
+  std::string peers;
+  std::string data;
+  // Those that are only told, not required, are measured once, too.
+  bool all_peers = true;
+  std::function<void(const std::string&)> progress;
+  // Asked all the time: true ends it. May be empty.
+  std::function<bool()> stop;
+};
+
+struct JobRows {
+  std::vector<bench::Row> rows;
+  std::vector<Contestant> contestants;
+  // What is missing and why, a sentence each.
+  std::vector<std::string> notes;
+  // Nothing could be compared, and why; empty: something was.
+  std::string skipped;
+};
+
+// 1 worker and 1 server beside bench::TrainInOneProcess. Blocks for minutes.
+// Cancelled: it was stopped.
+absl::StatusOr<JobRows> MeasureAgainstOneProcess(const JobRowsOptions& options);
+
+// 2 workers and 1 server beside PyTorch. Skipped where that is not installed.
+absl::StatusOr<JobRows> MeasureAgainstPeers(const JobRowsOptions& options);
+
+std::string JobRowsText(const JobRows& measured);
+void AddJobRows(const JobRows& measured, Json* json);
+
+// The folder with Fashion-MNIST on this machine; empty: there is none.
+std::string FashionFolder();
+
+// Examples per second while a run trained, without its start and its end;
+// nothing where there are too few samples to tell.
+std::optional<double> SteadySpeed(const std::vector<RunSample>& samples);
+
+// What a peer printed: its last line is JSON. DataLoss: it is not.
+absl::StatusOr<Contestant> ReadPeer(absl::string_view printed);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_JOB_ROWS_H_

@@ -1,0 +1,55 @@
+// What benchmarks measured as a page of the documentation, with charts.
+#ifndef EBB_TOOLS_EBB_PERFORMANCE_PAGE_H_
+#define EBB_TOOLS_EBB_PERFORMANCE_PAGE_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/ebb/bench_figures.h"
+
+namespace ebb::tools {
+
+// A part of the page: a benchmark.
+struct PageSection {
+  std::string title;    // "Dense pushes and pulls over gRPC".
+  std::string command;  // That measured it.
+  std::string limit;    // What it is compared with.
+  BenchFigures figures;
+};
+
+struct PageImage {
+  std::string file;   // "performance-push.svg".
+  std::string title;  // What it shows.
+  std::string svg;    // The file's content.
+};
+
+struct PageOptions {
+  std::string command = "ebb bench report";
+  // Short samples, which are no verdict.
+  bool quick = false;
+  // A page beside this one, written by hand, about the rows that miss; empty:
+  // there is none.
+  std::string notes;
+  std::string images = "images/";  // Where they lie, seen from the page.
+};
+
+// The charts for which there are figures.
+std::vector<PageImage> PerformanceImages(
+    const std::vector<PageSection>& sections);
+
+// Markdown.
+std::string PerformancePage(const std::vector<PageSection>& sections,
+                            const std::vector<PageImage>& images,
+                            const PageOptions& options);
+
+// Rows that must reach something, and how many do.
+struct RowCount {
+  int required = 0;
+  int hold = 0;
+  int benches_skipped = 0;
+};
+RowCount CountRows(const std::vector<PageSection>& sections);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_PERFORMANCE_PAGE_H_
