@@ -79,13 +79,24 @@ class BenchTest(unittest.TestCase):
 
     # How fast it is says nothing here; that it measures everything does.
     def test_scaling(self):
-        result, said = self.bench("scaling", "--servers", "1", "2",
-                                  "--workers", "1", "2", "--seconds", "1s",
-                                  "--batch-time", "50ms", "--model-kib", "64")
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "bench", "scaling", "--servers", "1",
+             "2", "--workers", "1", "2", "--seconds", "1s", "--batch-time",
+             "50ms", "--model-kib", "64", "--json", "scaling.json"],
+            cwd=self.folder, text=True, timeout=LIMIT_S,
+            env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(ran.returncode, 0, ran.stderr + ran.stdout)
+        self.assertEqual(os.listdir(self.folder), ["scaling.json"])
+        self.assertIn("4 of 4: 2 servers, 2 workers", ran.stderr)
+        result = json.loads(self.read("scaling.json"))
+        self.assertEqual([row["what"] for row in result["rows"]],
+                         ["1 worker, 1 server", "2 workers, 1 server",
+                          "1 worker, 2 servers", "2 workers, 2 servers"])
+        self.assertEqual(result["rows"][0]["ratio"], 1)
         points = result["points"]
         self.assertEqual([(p["servers"], p["workers"]) for p in points],
                          [(1, 1), (1, 2), (2, 1), (2, 2)])
-        self.assertIn("4 of 4: 2 servers, 2 workers", said)
         for point in points:
             # 8 examples in a batch, 20 batches in a second of each worker; two
             # may end just inside.
@@ -261,7 +272,7 @@ class BenchTest(unittest.TestCase):
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.addCleanup(bench.wait)
         self.addCleanup(bench.kill)
-        while "2 of 6, dense-grpc" not in bench.stderr.readline():
+        while "2 of 7, dense-grpc" not in bench.stderr.readline():
             self.assertIsNone(bench.poll())
         bench.send_signal(signal.SIGINT)
         bench.stderr.read()

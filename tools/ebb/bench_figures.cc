@@ -77,6 +77,11 @@ absl::StatusOr<BenchFigures> ReadFigures(const std::string& name,
              NumberIn(side, "cpu_s_per_million_examples", 0),
          .accuracy = NumberIn(side, "accuracy", -1)});
   }
+  for (const auto& one : ListIn(object, "cells").values()) {
+    const Struct& cell = one.struct_value();
+    figures.server_cpu_seconds_per_gb[TextIn(cell, "what")] =
+        NumberIn(cell, "server_cpu_seconds_per_gb", 0);
+  }
   for (const auto& note : ListIn(object, "notes").values()) {
     figures.notes.push_back(note.string_value());
   }

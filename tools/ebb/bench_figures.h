@@ -3,6 +3,7 @@
 #ifndef EBB_TOOLS_EBB_BENCH_FIGURES_H_
 #define EBB_TOOLS_EBB_BENCH_FIGURES_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct BenchFigures {
   double seconds = 0;    // That took.
   std::vector<bench::Row> rows;
   std::vector<Contestant> contestants;
+  // Of `bench dense`, by what was done: "push 4 MiB, 8 in flight".
+  std::map<std::string, double> server_cpu_seconds_per_gb;
   std::vector<std::string> notes;  // What is missing.
   std::string skipped;             // Why nothing was measured; empty: it was.
 };

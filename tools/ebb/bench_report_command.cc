@@ -86,7 +86,11 @@ std::vector<Step> Steps(const Flags& flags) {
        .limit = "PyTorch",
        .arguments = {"job", flags.job, "--against", "peers", "--epochs", "4",
                      "--peers", flags.peers},
-       .needs_fashion = true}};
+       .needs_fashion = true},
+      {.name = "scaling",
+       .title = "More workers and servers, computing emulated",
+       .limit = "single workers",
+       .arguments = {"scaling", "--seconds", "3s"}}};
   if (flags.quick) {
     steps[0].arguments = {"kernels", "--rounds", "3", "--array-bytes",
                           "67108864"};
@@ -98,6 +102,8 @@ std::vector<Step> Steps(const Flags& flags) {
                           "--epochs", "1",       "--quick"};
     steps[5].arguments = {"job", flags.job, "--against", "peers",    "--epochs",
                           "1",   "--quick", "--peers",   flags.peers};
+    steps[6].arguments = {"scaling",   "--workers", "1",         "2",
+                          "--servers", "1",         "--seconds", "1s"};
   }
   if (!flags.checkpoint_folder.empty()) {
     steps[3].arguments.insert(steps[3].arguments.end(),

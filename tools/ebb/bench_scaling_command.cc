@@ -10,12 +10,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "bench/paired.h"
+#include "bench/rows.h"
 #include "common/status_macros.h"
 #include "tools/ebb/bench_job.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
+#include "tools/ebb/files.h"
 #include "tools/ebb/json.h"
 #include "tools/ebb/local_run.h"
 #include "tools/ebb/scaling_bench.h"
@@ -32,7 +37,7 @@ struct Flags {
   std::vector<int> servers = {1, 2, 4, 8};
   int model_kib = 1024;
   ScalingPoint::Options point = {.batch_time = absl::Milliseconds(100)};
-  bool json = false;
+  std::string json;
 };
 
 struct Point {
@@ -75,7 +80,7 @@ absl::StatusOr<Point> Measure(const Flags& flags, int servers, int workers) {
 std::string Header(const Flags& flags) {
   std::string line = "servers";
   for (const int workers : flags.workers) {
-    absl::StrAppendFormat(&line, "  %8d workers", workers);
+    absl::StrAppendFormat(&line, "  %16s", Count(workers, "worker"));
   }
   return line + "\n";
 }
@@ -105,8 +110,24 @@ std::string Text(const Flags& flags, const std::vector<Point>& points) {
   return text;
 }
 
-Json ToJson(const Flags& flags, const std::vector<Point>& points) {
+// Beside what so many of the first's workers would do alone.
+std::vector<bench::Row> RowsOf(const std::vector<Point>& points) {
+  const double one = points.front().rate / points.front().workers;
+  std::vector<bench::Row> rows;
+  for (const Point& point : points) {
+    const double alone = one * point.workers;
+    rows.push_back(
+        bench::MakeRow(absl::StrCat(Count(point.workers, "worker"), ", ",
+                                    Count(point.servers, "server")),
+                       "examples/s", {{point.rate}}, {{alone}}, {}));
+  }
+  return rows;
+}
+
+Json ToJson(const Flags& flags, const std::vector<Point>& points,
+            double seconds) {
   Json json = WhereItRanJson();
+  json["seconds"] = seconds;
   json["model_bytes"] = int64_t{flags.model_kib} * 1024;
   json["batch_s"] = absl::ToDoubleSeconds(flags.point.batch_time);
   Json list = Json::List();
@@ -120,17 +141,24 @@ Json ToJson(const Flags& flags, const std::vector<Point>& points) {
     list.Add(std::move(one));
   }
   json["points"] = std::move(list);
+  bench::AddRows(RowsOf(points), &json);
   return json;
 }
 
 int BenchScaling(const Flags& flags) {
+  if (!flags.json.empty()) {
+    const absl::Status writable = CheckWritable(flags.json);
+    if (!writable.ok()) return Report(writable);
+  }
   std::cerr << WhereItRan() << std::endl;
+  const absl::Time begun = absl::Now();
   std::vector<Point> points;
   for (const int servers : flags.servers) {
     for (const int workers : flags.workers) {
-      ShowBenchProgress(absl::StrFormat(
-          "%d of %d: %d servers, %d workers", points.size() + 1,
-          flags.servers.size() * flags.workers.size(), servers, workers));
+      ShowBenchProgress(
+          absl::StrFormat("%d of %d: %s, %s", points.size() + 1,
+                          flags.servers.size() * flags.workers.size(),
+                          Count(servers, "server"), Count(workers, "worker")));
       const auto point = Measure(flags, servers, workers);
       if (absl::IsCancelled(point.status())) return kExitInterrupted;
       if (!point.ok()) return Report(point.status());
@@ -138,8 +166,12 @@ int BenchScaling(const Flags& flags) {
     }
   }
   ShowBenchProgress("");
-  std::cout << (flags.json ? ToJson(flags, points).ToString()
-                           : Text(flags, points));
+  std::cout << Text(flags, points);
+  if (flags.json.empty()) return kExitGood;
+  const Json json =
+      ToJson(flags, points, absl::ToDoubleSeconds(absl::Now() - begun));
+  const absl::Status written = WriteFile(flags.json, json.ToString());
+  if (!written.ok()) return Report(written);
   return kExitGood;
 }
 
@@ -163,7 +195,8 @@ void AddBenchScalingCommand(CLI::App* bench, int* exit_code) {
                   "than cores (100ms)");
   AddDurationFlag(command, "--seconds", &flags->point.length,
                   "How long each pair is measured (5s)");
-  command->add_flag("--json", flags->json, "As JSON");
+  command->add_option("--json", flags->json, "All figures into FILE")
+      ->type_name("FILE");
   command->footer(R"(
 Each pair is a cluster of real daemons on this machine. With computing emulated,
 n workers do n times the work of one until a processor, the network or a lock

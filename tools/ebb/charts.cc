@@ -101,9 +101,14 @@ std::optional<Frame> FrameOf(const std::vector<Curve>& curves,
   frame->x1 = std::max(frame->x1, options.reach);
   const double height = frame->y1 - frame->y0;
   const double margin = height > 0 ? height * 0.06 : std::abs(frame->y1) + 1e-3;
-  frame->y1 += margin;
+  // The curves' names stand above them.
+  frame->y1 += curves.size() > 1 ? 2.5 * margin : margin;
   if (!floor) frame->y0 -= margin;
   if (frame->x1 <= frame->x0) frame->x1 = frame->x0 + 1;
+  if (!options.x_names.empty()) {  // The outer ones need room, too.
+    frame->x0 -= 0.25;
+    frame->x1 += 0.25;
+  }
   return frame;
 }
 

@@ -5,23 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "tools/ebb/bench_figures.h"
+#include "tools/ebb/performance_images.h"
 
 namespace ebb::tools {
-
-// A part of the page: a benchmark.
-struct PageSection {
-  std::string title;    // "Dense pushes and pulls over gRPC".
-  std::string command;  // That measured it.
-  std::string limit;    // What it is compared with.
-  BenchFigures figures;
-};
-
-struct PageImage {
-  std::string file;   // "performance-push.svg".
-  std::string title;  // What it shows.
-  std::string svg;    // The file's content.
-};
 
 struct PageOptions {
   std::string command = "ebb bench report";
@@ -32,10 +18,6 @@ struct PageOptions {
   std::string notes;
   std::string images = "images/";  // Where they lie, seen from the page.
 };
-
-// The charts for which there are figures.
-std::vector<PageImage> PerformanceImages(
-    const std::vector<PageSection>& sections);
 
 // Markdown.
 std::string PerformancePage(const std::vector<PageSection>& sections,

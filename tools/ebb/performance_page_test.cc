@@ -122,5 +122,31 @@ TEST(PerformanceImagesTest, OneOfEachThingThatWasMeasured) {
   EXPECT_THAT(PerformanceImages({}), IsEmpty());
 }
 
+TEST(PerformanceImagesTest, ScalingHasALineForEachNumberOfServers) {
+  const std::vector<PageImage> images = PerformanceImages({SectionOf(
+      "scaling",
+      {RowOf("1 worker, 1 server", "examples/s", 4, std::nullopt),
+       RowOf("2 workers, 1 server", "examples/s", 2, std::nullopt),
+       RowOf("1 worker, 2 servers", "examples/s", 4, std::nullopt),
+       RowOf("2 workers, 2 servers", "examples/s", 4, std::nullopt)})});
+  ASSERT_THAT(FilesOf(images), ElementsAre("performance-scaling.svg"));
+  EXPECT_THAT(images[0].svg,
+              AllOf(HasSubstr(">1 server<"), HasSubstr(">2 servers<"),
+                    HasSubstr(">1 worker<"), HasSubstr(">2 workers<")));
+}
+
+// 16 workers move 1.07 GB a second each way: 0.75 s of a core for a GB.
+TEST(PerformanceImagesTest, SaturationIsOfWhatTheServerTook) {
+  PageSection dense = SectionOf("dense-grpc", {});
+  dense.figures.server_cpu_seconds_per_gb = {{"push 16 MiB, 8 in flight", 0.5}};
+  EXPECT_THAT(PerformanceImages({dense}), IsEmpty());
+  dense.figures.server_cpu_seconds_per_gb["pull 16 MiB, 8 in flight"] = 0.25;
+  const std::vector<PageImage> images = PerformanceImages({dense});
+  ASSERT_THAT(FilesOf(images), ElementsAre("performance-saturation.svg"));
+  EXPECT_THAT(images[0].svg,
+              AllOf(HasSubstr(">of 4 cores<"), HasSubstr(">64 MiB<"),
+                    HasSubstr(">0.201<"), HasSubstr(">0.859<")));
+}
+
 }  // namespace
 }  // namespace ebb::tools
