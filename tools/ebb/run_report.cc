@@ -125,7 +125,7 @@ std::string WorkersText(const v1::JobStatus& status) {
     });
     shares.resize(kOfMany);
   }
-  const std::string text =
+  std::string text =
       absl::StrJoin(shares, ", ", [&](std::string* out, const auto* share) {
         absl::StrAppend(
             out, share->name(), " ",
