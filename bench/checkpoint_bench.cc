@@ -67,17 +67,6 @@ class CheckpointBench {
   }
 
  private:
-  absl::Status Tell(const std::string& what, int pair) const {
-    if (options_.stop != nullptr && options_.stop()) {
-      return absl::CancelledError("it was stopped");
-    }
-    if (options_.progress != nullptr) {
-      options_.progress(
-          absl::StrCat(what, ": pair ", pair + 1, " of ", options_.pairs));
-    }
-    return absl::OkStatus();
-  }
-
   // With a folder of its own, so that what is read back is all of it.
   absl::Status StartServer(const std::string& name) {
     server_.reset();
@@ -128,7 +117,8 @@ class CheckpointBench {
     EBB_RETURN_IF_ERROR(Store(stores));
     std::vector<double> speeds[2], latencies[2];
     for (int pair = 0; pair < options_.pairs; ++pair) {
-      EBB_RETURN_IF_ERROR(Tell("pushes during checkpoints", pair));
+      EBB_RETURN_IF_ERROR(options_.watch.Tell("pushes during checkpoints", pair,
+                                              options_.pairs));
       for (const bool disturbed : {pair % 2 == 0, pair % 2 != 0}) {
         const Served& job = disturbed ? stores : quiet;
         EBB_ASSIGN_OR_RETURN(TransferSample sample, job.worker->Run(transfer));
@@ -171,7 +161,8 @@ class CheckpointBench {
     EBB_RETURN_IF_ERROR(Store(adam));
     std::vector<double> limits, durable, later;
     for (int pair = 0; pair < options_.pairs; ++pair) {
-      EBB_RETURN_IF_ERROR(Tell("what a version writes", pair));
+      EBB_RETURN_IF_ERROR(
+          options_.watch.Tell("what a version writes", pair, options_.pairs));
       EBB_RETURN_IF_ERROR(
           adam.worker->Run({.bytes = bytes, .operations = 1}).status());
       EBB_ASSIGN_OR_RETURN(const int64_t before, BytesWhenQuiet());
@@ -199,10 +190,11 @@ class CheckpointBench {
     EBB_RETURN_IF_ERROR(Store(served));
     std::vector<double> reads, restores, model, peaks;
     for (int pair = 0; pair < options_.pairs; ++pair) {
-      EBB_RETURN_IF_ERROR(Tell("restores", pair));
-      EBB_RETURN_IF_ERROR(Restore(&served, &reads, &restores));
       EBB_RETURN_IF_ERROR(
-          Tell("memory under pushes, pulls and a checkpoint", pair));
+          options_.watch.Tell("restores", pair, options_.pairs));
+      EBB_RETURN_IF_ERROR(Restore(&served, &reads, &restores));
+      EBB_RETURN_IF_ERROR(options_.watch.Tell(
+          "memory under pushes, pulls and a checkpoint", pair, options_.pairs));
       EBB_RETURN_IF_ERROR(Burden(&served));
       EBB_ASSIGN_OR_RETURN(const int64_t peak,
                            PeakResidentBytes(server_->pid()));

@@ -5,12 +5,12 @@
 #define EBB_BENCH_CHECKPOINT_BENCH_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "bench/paired.h"
+#include "bench/watch.h"
 
 namespace ebb::bench {
 
@@ -26,10 +26,7 @@ struct CheckpointOptions {
   int64_t large_bytes = int64_t{1} << 30;
   // As long as a job's checkpoints are apart that says nothing.
   double interval_seconds = 10;
-  // Told what is being measured; may be empty.
-  std::function<void(const std::string&)> progress;
-  // Asked between samples: true ends it. May be empty.
-  std::function<bool()> stop;
+  Watch watch;
 };
 
 // Rows with the limit first: pushes without checkpoints; the state's bytes; a

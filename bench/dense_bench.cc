@@ -91,22 +91,15 @@ class DenseBench {
   }
 
  private:
-  absl::Status Tell(const std::string& what) const {
-    if (options_.stop != nullptr && options_.stop()) {
-      return absl::CancelledError("it was stopped");
-    }
-    if (options_.progress != nullptr) options_.progress(what);
-    return absl::OkStatus();
-  }
-
   absl::Status MeasureLimits() {
-    EBB_RETURN_IF_ERROR(Tell("limits: memory"));
+    EBB_RETURN_IF_ERROR(options_.watch.Tell("limits: memory"));
     DenseLimits& limits = report_.limits;
     limits.machine = MachineText();
     limits.congestion_control = CongestionControl();
     limits.triad_bytes_per_second = TriadBytesPerSecond();
     for (const int64_t bytes : options_.sizes) {
-      EBB_RETURN_IF_ERROR(Tell(absl::StrCat("limits: ", SizeText(bytes))));
+      EBB_RETURN_IF_ERROR(
+          options_.watch.Tell(absl::StrCat("limits: ", SizeText(bytes))));
       const int64_t pings =
           std::min(kPings, OperationsOf(options_, bytes, /*in_flight=*/1));
       EBB_ASSIGN_OR_RETURN(std::vector<double> seconds,
@@ -120,7 +113,7 @@ class DenseBench {
   }
 
   absl::Status StartServer() {
-    EBB_RETURN_IF_ERROR(Tell("starting the server"));
+    EBB_RETURN_IF_ERROR(options_.watch.Tell("starting the server"));
     EBB_ASSIGN_OR_RETURN(
         server_, OneServer::Start(&transport_, options_.programs,
                                   options_.folder, options_.shared_memory));
@@ -167,14 +160,13 @@ class DenseBench {
 
   absl::Status MeasureCell(const Transfer& transfer) {
     const std::string what = TransferText(transfer);
-    EBB_RETURN_IF_ERROR(
-        Tell(absl::StrCat(what, ": the raw socket's best writes")));
+    EBB_RETURN_IF_ERROR(options_.watch.Tell(
+        absl::StrCat(what, ": the raw socket's best writes")));
     DenseReport::Cell cell = {.transfer = transfer};
     EBB_ASSIGN_OR_RETURN(cell.raw_write_bytes, BestWrite(transfer));
     std::vector<double> speeds, raw_speeds, cpus, raw_cpus, worker, server;
     for (int pair = -1; pair < options_.pairs; ++pair) {
-      EBB_RETURN_IF_ERROR(Tell(absl::StrCat(
-          what, ": pair ", std::max(pair + 1, 0), " of ", options_.pairs)));
+      EBB_RETURN_IF_ERROR(options_.watch.Tell(what, pair, options_.pairs));
       TransferSample raw, ours;
       // First the one, then the other: what comes second is not favored.
       for (const bool raw_now : {pair % 2 == 0, pair % 2 != 0}) {
@@ -215,8 +207,7 @@ class DenseBench {
         absl::StrCat("push ", SizeText(bytes), ", acknowledged, p50");
     std::vector<double> ours, raw;
     for (int pair = -1; pair < options_.pairs; ++pair) {
-      EBB_RETURN_IF_ERROR(Tell(absl::StrCat(
-          what, ": pair ", std::max(pair + 1, 0), " of ", options_.pairs)));
+      EBB_RETURN_IF_ERROR(options_.watch.Tell(what, pair, options_.pairs));
       EBB_ASSIGN_OR_RETURN(std::vector<double> pings,
                            raw_->PingPong(bytes, transfer.operations));
       EBB_ASSIGN_OR_RETURN(TransferSample sample, RunOurs(transfer));

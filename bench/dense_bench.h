@@ -6,7 +6,6 @@
 #define EBB_BENCH_DENSE_BENCH_H_
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "bench/paired.h"
 #include "bench/transfer.h"
+#include "bench/watch.h"
 #include "tools/ebb/json.h"
 
 namespace ebb::bench {
@@ -31,10 +31,7 @@ struct DenseOptions {
   int64_t operations = 1000;
   std::vector<int64_t> sizes = {4 << 10, 64 << 10, 1 << 20,
                                 4 << 20, 16 << 20, 64 << 20};
-  // Told what is being measured; may be empty.
-  std::function<void(const std::string&)> progress;
-  // Asked between samples: true ends it. May be empty.
-  std::function<bool()> stop;
+  Watch watch;
 };
 
 // A machine's limits, for whoever reads the rows.

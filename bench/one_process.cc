@@ -1,9 +1,7 @@
 #include "bench/one_process.h"
 
-#include <algorithm>
 #include <array>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <utility>
@@ -20,6 +18,7 @@
 #include "models/registry.h"
 #include "server/job_rule.h"
 #include "worker/batch_reader.h"
+#include "worker/examples.h"
 #include "worker/job_data.h"
 
 namespace ebb::bench {
@@ -29,19 +28,6 @@ namespace {
 // As a worker has by default.
 constexpr size_t kReadAhead = 2;
 constexpr int64_t kEvaluatedAtOnce = 1024;
-
-models::BatchView ViewOf(const data::ExampleBatch& examples) {
-  models::BatchView view;
-  view.rows = examples.rows;
-  view.features = examples.features;
-  if (examples.sparse) {
-    view.sparse = {examples.offsets, examples.ids, examples.values};
-  } else {
-    view.dense = examples.values;
-  }
-  view.labels = examples.labels;
-  return view;
-}
 
 class Loop {
  public:
@@ -111,13 +97,10 @@ class Loop {
         const int64_t end = plan_.BatchEnd(item, begin);
         EBB_ASSIGN_OR_RETURN(const worker::TrainingBatch* batch,
                              reader->Read(item, begin, end));
-        models::BatchView view = ViewOf(batch->examples);
-        view.epoch = item.epoch;
-        view.shard = item.shard;
-        view.first_position = begin;
         models::BatchStats stats;
-        EBB_RETURN_IF_ERROR(
-            model_->Gradient(weights_.span(), view, gradient_->span(), &stats));
+        EBB_RETURN_IF_ERROR(model_->Gradient(
+            weights_.span(), worker::ViewOf(batch->examples, item, begin),
+            gradient_->span(), &stats));
         Step(item, begin, end);
         if (item.epoch == plan_.epochs - 1) run->loss += stats.loss_sum;
         run->examples += end - begin;
@@ -147,19 +130,10 @@ class Loop {
 
   absl::StatusOr<double> Accuracy() {
     data::ExampleBatch examples;
-    std::vector<int64_t> numbers;
-    models::BatchStats sums;
-    for (int64_t begin = 0; begin < test_->examples();) {
-      const int64_t end = std::min(begin + kEvaluatedAtOnce, test_->examples());
-      numbers.resize(static_cast<size_t>(end - begin));
-      std::iota(numbers.begin(), numbers.end(), begin);
-      EBB_RETURN_IF_ERROR(test_->Gather(numbers, &examples));
-      models::BatchStats stats;
-      EBB_RETURN_IF_ERROR(
-          model_->Evaluate(weights_.span(), ViewOf(examples), &stats));
-      sums += stats;
-      begin = end;
-    }
+    EBB_ASSIGN_OR_RETURN(
+        const models::BatchStats sums,
+        worker::EvaluateOn(*test_, weights_.span(), kEvaluatedAtOnce,
+                           model_.get(), &examples));
     return static_cast<double>(sums.correct) /
            static_cast<double>(sums.examples);
   }

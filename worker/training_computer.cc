@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,24 +12,12 @@
 #include "common/status_macros.h"
 #include "data/order.h"
 #include "glog/logging.h"
+#include "worker/examples.h"
 #include "worker/job_data.h"
 
 namespace ebb::worker {
 
 namespace {
-
-models::BatchView ViewOf(const data::ExampleBatch& examples) {
-  models::BatchView view;
-  view.rows = examples.rows;
-  view.features = examples.features;
-  if (examples.sparse) {
-    view.sparse = {examples.offsets, examples.ids, examples.values};
-  } else {
-    view.dense = examples.values;
-  }
-  view.labels = examples.labels;
-  return view;
-}
 
 // Whoever reads other data, in another order or on another grid than the job
 // was submitted with must not take part.
@@ -199,10 +186,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   MaybeMisbehave(*batch);
   EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
                        Assemble(plan, task.values));
-  models::BatchView view = ViewOf(batch->examples);
-  view.epoch = task.item.epoch;
-  view.shard = task.item.shard;
-  view.first_position = task.begin;
+  const models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
   models::BatchStats stats;
   EBB_RETURN_IF_ERROR(
@@ -255,24 +239,13 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   }
   EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
                        Assemble(task.record->plan, task.values));
-  const int64_t examples = job->test->examples();
   const int64_t batch = options_.data_bytes > 0
                             ? std::min(options_.evaluation_batch,
                                        task.record->plan.batch_by_epoch.front())
                             : options_.evaluation_batch;
-  std::vector<int64_t> numbers;
-  models::BatchStats sums;
-  for (int64_t begin = 0; begin < examples;) {
-    const int64_t end = std::min(begin + batch, examples);
-    numbers.resize(end - begin);
-    std::iota(numbers.begin(), numbers.end(), begin);
-    EBB_RETURN_IF_ERROR(job->test->Gather(numbers, &test_batch_));
-    models::BatchStats stats;
-    EBB_RETURN_IF_ERROR(
-        job->model->Evaluate(params, ViewOf(test_batch_), &stats));
-    sums += stats;
-    begin = end;
-  }
+  EBB_ASSIGN_OR_RETURN(
+      const models::BatchStats sums,
+      EvaluateOn(*job->test, params, batch, job->model.get(), &test_batch_));
   result->examples = sums.examples;
   result->loss_sum = sums.loss_sum;
   const bool classes = !job->test->index().classes.empty();

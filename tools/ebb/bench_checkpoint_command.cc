@@ -26,7 +26,7 @@ struct Flags {
 
 int BenchCheckpoint(const Flags& flags) {
   bench::CheckpointOptions options = {.programs = ProgramFolder(),
-                                      .progress = ShowBenchProgress};
+                                      .watch = {.progress = ShowBenchProgress}};
   if (flags.quick) {
     options.pairs = 1;
     options.pushed_bytes = options.written_bytes = int64_t{32} << 20;
@@ -37,7 +37,7 @@ int BenchCheckpoint(const Flags& flags) {
   const auto measure = [&](const std::string& folder, const StopFunction& stop,
                            Json* json) -> absl::StatusOr<BenchResult> {
     options.folder = folder;
-    options.stop = stop;
+    options.watch.stop = stop;
     EBB_ASSIGN_OR_RETURN(const std::vector<bench::Row> rows,
                          bench::MeasureCheckpoints(options));
     bench::AddRows(rows, json);

@@ -7,7 +7,6 @@
 #include "absl/time/time.h"
 #include "bench/kernels_bench.h"
 #include "bench/paired.h"
-#include "tools/ebb/bench_commands.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/files.h"

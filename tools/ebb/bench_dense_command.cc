@@ -26,7 +26,7 @@ struct Flags {
 int BenchDense(const Flags& flags) {
   bench::DenseOptions options = {.programs = ProgramFolder(),
                                  .shared_memory = flags.transport == "shm",
-                                 .progress = ShowBenchProgress};
+                                 .watch = {.progress = ShowBenchProgress}};
   if (flags.quick) {
     options.pairs = 3;
     options.sample_bytes = int64_t{32} << 20;
@@ -40,7 +40,7 @@ int BenchDense(const Flags& flags) {
   const auto measure = [&](const std::string& folder, const StopFunction& stop,
                            Json* json) -> absl::StatusOr<BenchResult> {
     options.folder = folder;
-    options.stop = stop;
+    options.watch.stop = stop;
     EBB_ASSIGN_OR_RETURN(const bench::DenseReport report,
                          bench::MeasureDense(options));
     bench::AddDense(report, json);

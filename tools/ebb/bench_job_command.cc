@@ -9,7 +9,6 @@
 #include "absl/strings/str_format.h"
 #include "bench/paired.h"
 #include "common/status_macros.h"
-#include "tools/ebb/bench_commands.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
@@ -98,7 +97,7 @@ int BenchAgainst(const Flags& flags) {
                             .peers = flags.peers,
                             .data = flags.data,
                             .all_peers = !flags.quick,
-                            .progress = ShowBenchProgress};
+                            .watch = {.progress = ShowBenchProgress}};
   if (flags.quick) options.pairs = 1;
   if (flags.pairs > 0) options.pairs = flags.pairs;
   if (options.data.empty()) {
@@ -112,7 +111,7 @@ int BenchAgainst(const Flags& flags) {
   const auto measure = [&](const std::string& folder, const StopFunction& stop,
                            Json* json) -> absl::StatusOr<BenchResult> {
     options.folder = folder;
-    options.stop = stop;
+    options.watch.stop = stop;
     EBB_ASSIGN_OR_RETURN(const JobRows measured,
                          flags.against == "loop"
                              ? MeasureAgainstOneProcess(options)

@@ -18,7 +18,6 @@
 #include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "tools/ebb/bench_child.h"
-#include "tools/ebb/bench_commands.h"
 #include "tools/ebb/bench_figures.h"
 #include "tools/ebb/bench_machine.h"
 #include "tools/ebb/bench_run.h"

@@ -85,31 +85,6 @@ std::string Header(const Flags& flags) {
   return line + "\n";
 }
 
-// By servers, then workers, as they were measured.
-std::string Text(const Flags& flags, const std::vector<Point>& points) {
-  std::string text = absl::StrFormat(
-      "examples/s / (workers x those of the first); %% of the processors "
-      "in use\n%s",
-      Header(flags));
-  const double one = points.front().rate / points.front().workers;
-  for (size_t i = 0; i < points.size(); ++i) {
-    const Point& point = points[i];
-    if (i % flags.workers.size() == 0) {
-      absl::StrAppendFormat(&text, "%7d", point.servers);
-    }
-    absl::StrAppendFormat(&text, "  %8.2f %5.0f %%",
-                          point.rate / (one * point.workers), 100 * point.busy);
-    if ((i + 1) % flags.workers.size() == 0) text += "\n";
-  }
-  absl::StrAppendFormat(
-      &text,
-      "the first: %s examples/s, %.1f MB/s of values; the last: %s, "
-      "%.1f\n",
-      Short(points.front().rate), points.front().bytes_per_second * 1e-6,
-      Short(points.back().rate), points.back().bytes_per_second * 1e-6);
-  return text;
-}
-
 // Beside what so many of the first's workers would do alone.
 std::vector<bench::Row> RowsOf(const std::vector<Point>& points) {
   const double one = points.front().rate / points.front().workers;
@@ -124,8 +99,33 @@ std::vector<bench::Row> RowsOf(const std::vector<Point>& points) {
   return rows;
 }
 
+// By servers, then workers, as they were measured.
+std::string Text(const Flags& flags, const std::vector<Point>& points,
+                 const std::vector<bench::Row>& rows) {
+  std::string text = absl::StrFormat(
+      "examples/s / (workers x those of the first); %% of the processors "
+      "in use\n%s",
+      Header(flags));
+  for (size_t i = 0; i < points.size(); ++i) {
+    const Point& point = points[i];
+    if (i % flags.workers.size() == 0) {
+      absl::StrAppendFormat(&text, "%7d", point.servers);
+    }
+    absl::StrAppendFormat(&text, "  %8.2f %5.0f %%", rows[i].ratio.median,
+                          100 * point.busy);
+    if ((i + 1) % flags.workers.size() == 0) text += "\n";
+  }
+  absl::StrAppendFormat(
+      &text,
+      "the first: %s examples/s, %.1f MB/s of values; the last: %s, "
+      "%.1f\n",
+      Short(points.front().rate), points.front().bytes_per_second * 1e-6,
+      Short(points.back().rate), points.back().bytes_per_second * 1e-6);
+  return text;
+}
+
 Json ToJson(const Flags& flags, const std::vector<Point>& points,
-            double seconds) {
+            const std::vector<bench::Row>& rows, double seconds) {
   Json json = WhereItRanJson();
   json["seconds"] = seconds;
   json["model_bytes"] = int64_t{flags.model_kib} * 1024;
@@ -141,7 +141,7 @@ Json ToJson(const Flags& flags, const std::vector<Point>& points,
     list.Add(std::move(one));
   }
   json["points"] = std::move(list);
-  bench::AddRows(RowsOf(points), &json);
+  bench::AddRows(rows, &json);
   return json;
 }
 
@@ -166,10 +166,11 @@ int BenchScaling(const Flags& flags) {
     }
   }
   ShowBenchProgress("");
-  std::cout << Text(flags, points);
+  const std::vector<bench::Row> rows = RowsOf(points);
+  std::cout << Text(flags, points, rows);
   if (flags.json.empty()) return kExitGood;
   const Json json =
-      ToJson(flags, points, absl::ToDoubleSeconds(absl::Now() - begun));
+      ToJson(flags, points, rows, absl::ToDoubleSeconds(absl::Now() - begun));
   const absl::Status written = WriteFile(flags.json, json.ToString());
   if (!written.ok()) return Report(written);
   return kExitGood;

@@ -70,14 +70,15 @@ class JobBench {
     Side loop{.name = "one process, no server"};
     for (int pair = 0; pair < options_.pairs; ++pair) {
       for (const bool ours : {pair % 2 == 0, pair % 2 != 0}) {
-        EBB_RETURN_IF_ERROR(Tell((ours ? cluster : loop).name, pair));
+        EBB_RETURN_IF_ERROR(options_.watch.Tell((ours ? cluster : loop).name,
+                                                pair, options_.pairs));
         if (ours) {
           EBB_ASSIGN_OR_RETURN(const Contestant one, RunCluster(1));
           cluster.Add(one);
         } else {
           EBB_ASSIGN_OR_RETURN(
               const bench::OneProcessRun run,
-              bench::TrainInOneProcess(prepared.record, options_.stop));
+              bench::TrainInOneProcess(prepared.record, options_.watch.stop));
           loop.Add(
               {.examples_per_second = run.examples_per_second(),
                .cpu_seconds_per_million =
@@ -107,7 +108,8 @@ class JobBench {
       for (int i = 0; i < 3; ++i) {
         const int who = (i + pair) % 3;
         Side& side = who == 0 ? ours : who == 1 ? distributed : single;
-        EBB_RETURN_IF_ERROR(Tell(side.name, pair));
+        EBB_RETURN_IF_ERROR(
+            options_.watch.Tell(side.name, pair, options_.pairs));
         absl::StatusOr<Contestant> one = who == 0 ? RunCluster(2)
                                          : who == 1
                                              ? RunPeer("torch_ddp", epochs_)
@@ -125,17 +127,6 @@ class JobBench {
   }
 
  private:
-  absl::Status Tell(const std::string& what, int pair) const {
-    if (options_.stop != nullptr && options_.stop()) {
-      return absl::CancelledError("it was stopped");
-    }
-    if (options_.progress != nullptr) {
-      options_.progress(
-          absl::StrCat(what, ": pair ", pair + 1, " of ", options_.pairs));
-    }
-    return absl::OkStatus();
-  }
-
   // The model is tested once, at the end: nobody else's training is
   // interrupted for it.
   absl::StatusOr<PreparedJob> Prepare() {
@@ -165,8 +156,9 @@ class JobBench {
     for (const std::string& folder : options_.job.plugin_folders) {
       spec.argv.insert(spec.argv.end(), {"--allow-plugins", folder});
     }
-    EBB_ASSIGN_OR_RETURN(const ProcessEnd end,
-                         RunChild({.process = spec, .stop = options_.stop}));
+    EBB_ASSIGN_OR_RETURN(
+        const ProcessEnd end,
+        RunChild({.process = spec, .stop = options_.watch.stop}));
     if (!end.clean()) {
       return absl::FailedPreconditionError(
           absl::StrCat("ebb run ", options_.job.file, " ", end.ToString(), ": ",
@@ -212,7 +204,7 @@ class JobBench {
     EBB_ASSIGN_OR_RETURN(const ProcessEnd end,
                          RunChild({.process = spec,
                                    .limit = absl::Minutes(5),
-                                   .stop = options_.stop}));
+                                   .stop = options_.watch.stop}));
     if (!end.clean()) {
       return absl::FailedPreconditionError(
           absl::StrCat(script, " ", end.ToString(), ": ", LastLine(log)));
@@ -238,7 +230,7 @@ class JobBench {
         const ProcessEnd end,
         RunChild({.process = {.argv = {kPython, "-c", "import torch"},
                               .log = Path("torch.log")},
-                  .stop = options_.stop}));
+                  .stop = options_.watch.stop}));
     return end.clean() ? "" : missing;
   }
 
@@ -267,7 +259,7 @@ class JobBench {
         Other{"torch_rpc", "torch.distributed.rpc, 2", 0},
         Other{"grpc_naive", "naive gRPC, 2 workers", 1}};
     for (const Other& other : kOthers) {
-      if (options_.progress != nullptr) options_.progress(other.name);
+      EBB_RETURN_IF_ERROR(options_.watch.Tell(other.name));
       const bool short_run = other.epochs > 0 && other.epochs < epochs_;
       absl::StatusOr<Contestant> one =
           RunPeer(other.script, short_run ? other.epochs : epochs_);

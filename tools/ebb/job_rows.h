@@ -3,7 +3,6 @@
 #ifndef EBB_TOOLS_EBB_JOB_ROWS_H_
 #define EBB_TOOLS_EBB_JOB_ROWS_H_
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "bench/paired.h"
+#include "bench/watch.h"
 #include "tools/ebb/bench_figures.h"
 #include "tools/ebb/json.h"
 #include "tools/ebb/run_folder.h"
@@ -29,9 +29,8 @@ struct JobRowsOptions {
   std::string data;
   // Those that are only told, not required, are measured once, too.
   bool all_peers = true;
-  std::function<void(const std::string&)> progress;
-  // Asked all the time: true ends it. May be empty.
-  std::function<bool()> stop;
+  // Asked whether to stop all the time, not only between samples.
+  bench::Watch watch;
 };
 
 struct JobRows {

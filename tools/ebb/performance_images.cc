@@ -91,12 +91,22 @@ class Images {
         {absl::StrCat("performance-", name, ".svg"), title, SvgFile(svg)});
   }
 
+  struct Sides {
+    CellRows network, memory;
+    CellRows axis;  // One of them that has sizes, if any has.
+  };
+  Sides SidesOf(absl::string_view measure, absl::string_view direction) const {
+    Sides sides = {
+        .network = RowsOf(Find(sections_, kGrpc), measure, direction, kFlight),
+        .memory =
+            RowsOf(Find(sections_, kShared), measure, direction, kFlight)};
+    sides.axis = sides.network.sizes.empty() ? sides.memory : sides.network;
+    return sides;
+  }
+
   void AddBandwidth(const std::string& direction) {
-    const CellRows network =
-        RowsOf(Find(sections_, kGrpc), kSpeed, direction, kFlight);
-    const CellRows memory =
-        RowsOf(Find(sections_, kShared), kSpeed, direction, kFlight);
-    const CellRows& axis = network.sizes.empty() ? memory : network;
+    const Sides sides = SidesOf(kSpeed, direction);
+    const CellRows& axis = sides.axis;
     std::vector<Curve> curves = {
         {"raw socket", {}}, {"gRPC", {}}, {"shared memory", {}}};
     for (size_t i = 0; i < axis.sizes.size(); ++i) {
@@ -108,8 +118,8 @@ class Images {
             x, limit ? it->second->limit : it->second->ours);
       };
       add(axis, 0, true);
-      add(network, 1, false);
-      add(memory, 2, false);
+      add(sides.network, 1, false);
+      add(sides.memory, 2, false);
     }
     const std::string title =
         absl::StrCat("GB/s of a ", direction, " by size, eight in flight");
@@ -119,17 +129,13 @@ class Images {
   }
 
   void AddCpu(const std::string& direction) {
-    const CellRows network =
-        RowsOf(Find(sections_, kGrpc), kCpu, direction, kFlight);
-    const CellRows memory =
-        RowsOf(Find(sections_, kShared), kCpu, direction, kFlight);
-    const CellRows& axis = network.sizes.empty() ? memory : network;
+    const Sides sides = SidesOf(kCpu, direction);
     std::vector<BarGroup> groups;
-    for (const std::string& size : axis.sizes) {
+    for (const std::string& size : sides.axis.sizes) {
       // Of less it is the message that costs, not the bytes.
       if (!absl::EndsWith(size, "MiB")) continue;
       BarGroup group = {.name = size};
-      for (const CellRows* from : {&network, &memory}) {
+      for (const CellRows* from : {&sides.network, &sides.memory}) {
         const auto it = from->rows.find(size);
         const bool there = it != from->rows.end();
         group.values.push_back(there ? std::optional<double>(it->second->limit)

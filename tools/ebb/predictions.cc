@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "worker/examples.h"
 #include "worker/job_data.h"
 
 namespace ebb::tools {
@@ -13,18 +14,6 @@ namespace ebb::tools {
 namespace {
 
 constexpr int64_t kBatch = 1024;
-
-models::BatchView ViewOf(const data::ExampleBatch& batch) {
-  models::BatchView view;
-  view.rows = batch.rows;
-  view.features = batch.features;
-  if (batch.sparse) {
-    view.sparse = {batch.offsets, batch.ids, batch.values};
-  } else {
-    view.dense = batch.values;
-  }
-  return view;
-}
 
 std::string Header(const std::vector<float>& classes) {
   std::string line = "prediction";
@@ -81,7 +70,7 @@ absl::Status WritePredictions(
     std::iota(rows.begin(), rows.end(), begin);
     EBB_RETURN_IF_ERROR(examples.Gather(rows, &batch));
     EBB_RETURN_IF_ERROR(
-        model->Predict(stored.parameters, ViewOf(batch), &outputs));
+        model->Predict(stored.parameters, worker::ViewOf(batch), &outputs));
     for (int64_t row = 0; row < batch.rows; ++row) {
       write(Row(std::span(outputs).subspan(row * outputs_each, outputs_each),
                 classes));

@@ -66,6 +66,21 @@ HWY_INLINE hn::Vec<Bits<D>> LoadHalves(D, const std::byte* from) {
 
 constexpr uint32_t kSign = 0x80000000, kInfinity = 0x7f800000;
 
+// What rounding made of the magnitude of each of `floats`, unless that is
+// infinite or NaN, with its sign.
+template <uint32_t kHalfInfinity, uint32_t kHalfNan, class D>
+HWY_INLINE void StoreSigned(hn::Vec<Bits<D>> half, hn::Vec<Bits<D>> floats, D d,
+                            std::byte* to) {
+  const Bits<D> u;
+  const auto magnitude = hn::AndNot(hn::Set(u, kSign), floats);
+  half = hn::IfThenElse(hn::Eq(magnitude, hn::Set(u, kInfinity)),
+                        hn::Set(u, kHalfInfinity), half);
+  half = hn::IfThenElse(hn::Gt(magnitude, hn::Set(u, kInfinity)),
+                        hn::Set(u, kHalfNan), half);
+  const auto sign = hn::ShiftRight<16>(hn::And(floats, hn::Set(u, kSign)));
+  StoreHalves(hn::Or(half, sign), d, to);
+}
+
 void Bfloat16Of(const std::byte* floats, size_t count, std::byte* out) {
   ForEachVector(count, [=](auto d, size_t i) HWY_ATTR {
     const Bits<decltype(d)> u;
@@ -76,12 +91,7 @@ void Bfloat16Of(const std::byte* floats, size_t count, std::byte* out) {
         hn::Add(magnitude, hn::Add(hn::Set(u, 0x7fff), odd)));
     // The largest, not infinity.
     half = hn::Min(half, hn::Set(u, 0x7f7f));
-    half = hn::IfThenElse(hn::Eq(magnitude, hn::Set(u, kInfinity)),
-                          hn::Set(u, 0x7f80), half);
-    half = hn::IfThenElse(hn::Gt(magnitude, hn::Set(u, kInfinity)),
-                          hn::Set(u, 0x7fc0), half);
-    const auto sign = hn::ShiftRight<16>(hn::And(bits, hn::Set(u, kSign)));
-    StoreHalves(hn::Or(half, sign), d, out + i * 2);
+    StoreSigned<0x7f80, 0x7fc0>(half, bits, d, out + i * 2);
   });
 }
 
@@ -109,12 +119,7 @@ void Float16Of(const std::byte* floats, size_t count, std::byte* out) {
         hn::BitCast(u, hn::Add(hn::BitCast(d, magnitude), hn::Set(d, 0.5f)));
     half = hn::IfThenElse(hn::Lt(magnitude, hn::Set(u, 0x38800000)),
                           hn::Sub(shifted, hn::Set(u, 0x3f000000)), half);
-    half = hn::IfThenElse(hn::Eq(magnitude, hn::Set(u, kInfinity)),
-                          hn::Set(u, 0x7c00), half);
-    half = hn::IfThenElse(hn::Gt(magnitude, hn::Set(u, kInfinity)),
-                          hn::Set(u, 0x7e00), half);
-    const auto sign = hn::ShiftRight<16>(hn::And(bits, hn::Set(u, kSign)));
-    StoreHalves(hn::Or(half, sign), d, out + i * 2);
+    StoreSigned<0x7c00, 0x7e00>(half, bits, d, out + i * 2);
   });
 }
 

@@ -1,0 +1,26 @@
+// Who follows a measurement, and may end it.
+#ifndef EBB_BENCH_WATCH_H_
+#define EBB_BENCH_WATCH_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace ebb::bench {
+
+struct Watch {
+  // Told what is being measured; may be empty.
+  std::function<void(const std::string&)> progress;
+  // Asked between samples: true ends it. May be empty.
+  std::function<bool()> stop;
+
+  // What comes next. Cancelled: `stop` says so, and it does not.
+  absl::Status Tell(const std::string& what) const;
+  // Pairs count from 0; -1 warms up.
+  absl::Status Tell(const std::string& what, int pair, int pairs) const;
+};
+
+}  // namespace ebb::bench
+
+#endif  // EBB_BENCH_WATCH_H_

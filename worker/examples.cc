@@ -1,0 +1,53 @@
+#include "worker/examples.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "common/status_macros.h"
+
+namespace ebb::worker {
+
+models::BatchView ViewOf(const data::ExampleBatch& examples) {
+  models::BatchView view;
+  view.rows = examples.rows;
+  view.features = examples.features;
+  if (examples.sparse) {
+    view.sparse = {examples.offsets, examples.ids, examples.values};
+  } else {
+    view.dense = examples.values;
+  }
+  view.labels = examples.labels;
+  return view;
+}
+
+models::BatchView ViewOf(const data::ExampleBatch& examples, ItemId item,
+                         int64_t begin) {
+  models::BatchView view = ViewOf(examples);
+  view.epoch = item.epoch;
+  view.shard = item.shard;
+  view.first_position = begin;
+  return view;
+}
+
+absl::StatusOr<models::BatchStats> EvaluateOn(const data::Dataset& test,
+                                              std::span<const float> params,
+                                              int64_t at_once,
+                                              models::Model* model,
+                                              data::ExampleBatch* scratch) {
+  std::vector<int64_t> numbers;
+  models::BatchStats sums;
+  for (int64_t begin = 0; begin < test.examples();) {
+    const int64_t end = std::min(begin + at_once, test.examples());
+    numbers.resize(end - begin);
+    std::iota(numbers.begin(), numbers.end(), begin);
+    EBB_RETURN_IF_ERROR(test.Gather(numbers, scratch));
+    models::BatchStats stats;
+    EBB_RETURN_IF_ERROR(model->Evaluate(params, ViewOf(*scratch), &stats));
+    sums += stats;
+    begin = end;
+  }
+  return sums;
+}
+
+}  // namespace ebb::worker

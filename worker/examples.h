@@ -1,0 +1,33 @@
+// Examples as data/ has them, for models.
+#ifndef EBB_WORKER_EXAMPLES_H_
+#define EBB_WORKER_EXAMPLES_H_
+
+#include <cstdint>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+#include "data/dataset.h"
+#include "models/batch.h"
+#include "models/model.h"
+
+namespace ebb::worker {
+
+// Of the same memory.
+models::BatchView ViewOf(const data::ExampleBatch& examples);
+// Of a batch to learn from: those of the item from `begin` on.
+models::BatchView ViewOf(const data::ExampleBatch& examples, ItemId item,
+                         int64_t begin);
+
+// Tries the parameters on all of `test`, so many examples at once. `scratch`
+// is overwritten; kept for the next time it spares memory. The errors of
+// data::Dataset::Gather and models::Model::Evaluate.
+absl::StatusOr<models::BatchStats> EvaluateOn(const data::Dataset& test,
+                                              std::span<const float> params,
+                                              int64_t at_once,
+                                              models::Model* model,
+                                              data::ExampleBatch* scratch);
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_EXAMPLES_H_
