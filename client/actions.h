@@ -33,7 +33,7 @@ struct ClientOptions {
   int64_t push_bytes = int64_t{4} << 20;
   // Values of one pull at most, but for a partition that has more by itself; a
   // server with more is asked several times. Less than any message may have.
-  int64_t pull_bytes = int64_t{256} << 20;
+  int64_t pull_bytes = int64_t{32} << 20;
   // Values on their way to one server at most, but for a single push; what is
   // beyond waits here, so that a slow server holds this worker back instead of
   // being filled. At least twice push_bytes, or each push waits for the answer

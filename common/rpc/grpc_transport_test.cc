@@ -3,13 +3,16 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "common/mutex.h"
 #include "common/rpc/admin.h"
 #include "common/rpc/internal/shared_channel.h"
 #include "common/rpc/testing/shared_values.h"
@@ -236,6 +239,65 @@ TEST(GrpcTransportTest, ReceivesNoMoreThanItHasMemoryFor) {
                 absl::IsUnavailable(answer.status()))
         << answer.status();
   }
+}
+
+// Answers each request, of which it keeps the last few.
+class KeepingAFewPs : public PsHandler {
+ public:
+  void Push(PushRequest request, PushDone done) override {
+    constexpr size_t kKept = 4;
+    PushRequest oldest;
+    {
+      MutexLock lock(&mu_);
+      kept_.push_back(std::move(request));
+      if (kept_.size() > kKept) {
+        oldest = std::move(kept_.front());
+        kept_.pop_front();
+      }
+    }
+    done({.job = JobId(7)});
+  }
+  void Pull(PullRequest, PullDone) override {}
+  void Clock(ClockUpdate) override {}
+  void Fetch(FetchRequest, FetchDone) override {}
+
+ private:
+  Mutex mu_;
+  std::deque<PushRequest> kept_ ABSL_GUARDED_BY(mu_);
+};
+
+// Memory goes back while others wait for it.
+TEST(GrpcTransportTest, GoesOnAfterMoreThanItHasMemoryFor) {
+  constexpr int64_t kMiB = int64_t{1} << 20;
+  constexpr int kChannels = 24, kRounds = 20;
+  GrpcTransport transport({}, /*received_bytes=*/32 * kMiB);
+  KeepingAFewPs ps;
+  auto listener = transport.ListenPs(kAny, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const PushRequest request = MakePush(0, std::vector<float>(kMiB));
+  std::vector<std::unique_ptr<PsChannel>> channels;
+  for (int i = 0; i < kChannels; ++i) {
+    channels.push_back(transport.ConnectPs((*listener)->address()));
+  }
+
+  for (int round = 0; round < kRounds; ++round) {
+    Collected<absl::StatusOr<PushReply>> answers;
+    for (const auto& channel : channels) {
+      channel->Push(request, kLong, [&](absl::StatusOr<PushReply> reply) {
+        answers.Add(std::move(reply));
+      });
+    }
+    answers.WaitFor(kChannels);
+  }
+
+  // The first may find a connection that was ended.
+  absl::StatusOr<PushReply> reply = absl::UnknownError("not tried");
+  for (int i = 0; i < 10 && !reply.ok(); ++i) {
+    Answer<PushReply> answer;
+    channels[0]->Push(MakePush(0, {1}), kLong, answer.Done());
+    reply = answer.Wait();
+  }
+  EXPECT_TRUE(reply.ok()) << reply.status();
 }
 
 TEST(GrpcTransportTest, AGeneratedClientPushesPullsAndFetches) {
