@@ -31,12 +31,6 @@ constexpr int kTries = 3;
 // Latencies of a sample: enough for a median.
 constexpr int64_t kPings = 300;
 
-std::string TransferText(const Transfer& transfer) {
-  return absl::StrCat(
-      transfer.direction == Direction::kPush ? "push " : "pull ",
-      SizeText(transfer.bytes), ", ", transfer.in_flight, " in flight");
-}
-
 // What the transfer costs where worker and server are one: a push is copied
 // once and applied, a pull is read where it lies.
 double InProcessCpuSeconds(const Transfer& transfer) {
@@ -268,6 +262,12 @@ int64_t OperationsOf(const DenseOptions& options, int64_t bytes,
 std::string SizeText(int64_t bytes) {
   return bytes >= kMiB ? absl::StrCat(bytes / kMiB, " MiB")
                        : absl::StrCat(bytes / kKiB, " KiB");
+}
+
+std::string TransferText(const Transfer& transfer) {
+  return absl::StrCat(
+      transfer.direction == Direction::kPush ? "push " : "pull ",
+      SizeText(transfer.bytes), ", ", transfer.in_flight, " in flight");
 }
 
 absl::StatusOr<DenseReport> MeasureDense(const DenseOptions& options) {

@@ -73,6 +73,8 @@ int64_t OperationsOf(const DenseOptions& options, int64_t bytes, int in_flight);
 
 // "4 KiB", "16 MiB".
 std::string SizeText(int64_t bytes);
+// "push 4 MiB, 8 in flight".
+std::string TransferText(const Transfer& transfer);
 
 // Forks: call it before the process has other threads. Blocks. Every result is
 // verified: Internal when one is wrong. Cancelled: it was stopped.

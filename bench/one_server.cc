@@ -12,6 +12,7 @@
 #include "common/protocol/marks.h"
 #include "common/status_macros.h"
 #include "tools/ebb/files.h"
+#include "tools/ebb/tls_process.h"
 
 namespace ebb::bench {
 
@@ -40,9 +41,9 @@ class OneServer::Link : public rpc::ServerLinkHandler {
 
 absl::StatusOr<std::unique_ptr<OneServer>> OneServer::Start(
     rpc::Transport* transport, const std::string& programs,
-    const std::string& folder, bool shared_memory) {
+    const std::string& folder, bool shared_memory, const TlsFiles& tls) {
   std::unique_ptr<OneServer> one(
-      new OneServer(programs, folder, shared_memory));
+      new OneServer(programs, folder, shared_memory, tls));
   rpc::SchedulerHandler* const handler = one.get();
   EBB_ASSIGN_OR_RETURN(
       one->listener_,
@@ -58,15 +59,16 @@ absl::Status OneServer::Restart() {
     link_ = nullptr;
     served_.clear();
   }
-  EBB_ASSIGN_OR_RETURN(
-      tools::ChildProcess process,
-      tools::ChildProcess::Start(
-          {.argv = {absl::StrCat(programs_, "/ebb-ps"), "--id", "0",
-                    "--state-dir", absl::StrCat(folder_, "/state"),
-                    "--scheduler", listener_->address(), "--shared-memory",
-                    shared_memory_ ? "auto" : "off", "--die-with-parent",
-                    absl::StrCat(getpid())},
-           .log = log()}));
+  tools::ProcessSpec spec = {
+      .argv = {absl::StrCat(programs_, "/ebb-ps"), "--id", "0", "--state-dir",
+               absl::StrCat(folder_, "/state"), "--scheduler",
+               listener_->address(), "--shared-memory",
+               shared_memory_ ? "auto" : "off", "--die-with-parent",
+               absl::StrCat(getpid())},
+      .log = log()};
+  tools::AddTls(tls_, &spec);
+  EBB_ASSIGN_OR_RETURN(tools::ChildProcess process,
+                       tools::ChildProcess::Start(spec));
   process_.emplace(std::move(process));
   const absl::Time deadline = absl::Now() + kLimit;
   MutexLock lock(&mu_);

@@ -22,6 +22,7 @@
 #include "common/mutex.h"
 #include "common/protocol/messages.h"
 #include "common/rpc/transport.h"
+#include "common/tls/tls_settings.h"
 #include "tools/ebb/child_process.h"
 
 namespace ebb::bench {
@@ -33,12 +34,14 @@ class OneServer : private rpc::SchedulerHandler {
   static constexpr Generation kGeneration{1};
 
   // Starts `programs`/ebb-ps, which keeps its state and log in `folder`.
-  // With `shared_memory` workers that can will use that.
+  // With `shared_memory` workers that can will use that; with `tls` it is who
+  // these files say.
   // Blocks until it has registered. FailedPrecondition: it does not, with its
   // last words. The transport is not owned and outlives this.
   static absl::StatusOr<std::unique_ptr<OneServer>> Start(
       rpc::Transport* transport, const std::string& programs,
-      const std::string& folder, bool shared_memory = false);
+      const std::string& folder, bool shared_memory = false,
+      const TlsFiles& tls = {});
   ~OneServer() override;
 
   // Blocks until all partitions of the job, which has an id of its own, are
@@ -61,10 +64,12 @@ class OneServer : private rpc::SchedulerHandler {
  private:
   class Link;
 
-  OneServer(std::string programs, std::string folder, bool shared_memory)
+  OneServer(std::string programs, std::string folder, bool shared_memory,
+            TlsFiles tls)
       : programs_(std::move(programs)),
         folder_(std::move(folder)),
-        shared_memory_(shared_memory) {}
+        shared_memory_(shared_memory),
+        tls_(std::move(tls)) {}
   std::unique_ptr<rpc::WorkerLinkHandler> OnWorkerConnected(
       std::shared_ptr<rpc::WorkerLink> link) override;
   std::unique_ptr<rpc::ServerLinkHandler> OnServerConnected(
@@ -80,6 +85,7 @@ class OneServer : private rpc::SchedulerHandler {
 
   const std::string programs_, folder_;
   const bool shared_memory_;
+  const TlsFiles tls_;
   std::optional<tools::ChildProcess> process_;
   std::unique_ptr<rpc::Listener> listener_;
   Mutex mu_;

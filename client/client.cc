@@ -86,7 +86,14 @@ absl::Status JoinedJob::Leave() { return loop_->Leave(); }
 Client::Client(ClientOptions options) : options_(std::move(options)) {}
 
 absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
-  auto admin = std::make_shared<rpc::SchedulerAdminClient>(options_.scheduler);
+  EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
+                       rpc::Security::Create(
+                           {.files = {options_.tls_certificate,
+                                      options_.tls_key, options_.tls_authority},
+                            .insecure = options_.insecure},
+                           {Role::kWorker}));
+  auto admin =
+      std::make_shared<rpc::SchedulerAdminClient>(options_.scheduler, security);
   v1::GetJobRequest request;
   request.set_name(std::string(job));
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse found,
@@ -121,7 +128,9 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   };
   loop.record = std::make_shared<const JobRecord>(std::move(record));
   return JoinedJob(std::make_unique<client::JobLoop>(
-      std::move(loop), std::make_shared<rpc::GrpcTransport>()));
+      std::move(loop),
+      std::make_shared<rpc::GrpcTransport>(rpc::TransportOptions(),
+                                           /*received_bytes=*/0, security)));
 }
 
 }  // namespace ebb

@@ -54,6 +54,13 @@ struct ClientOptions {
   // What the program is called in `ebb status` and in logs; default:
   // client-PID.
   std::string name;
+  // Files in PEM: a certificate of the role worker, its key, and the authority
+  // whose certificates are believed. None: plain text, within this machine.
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string tls_authority;
+  // Plain text to other machines, too: for networks of one's own.
+  bool insecure = false;
   // How long leaving a job may take: what was pushed is delivered, items go
   // back. Default 5 s.
   absl::Duration grace = absl::Seconds(5);
@@ -189,6 +196,7 @@ class Client {
   // Becomes a worker of the newest job of this name. Blocks until the
   // scheduler has answered, at most 10 s.
   //
+  // InvalidArgument: the TLS files, or plain text to another machine.
   // Unavailable: there is no scheduler at the address. NotFound: no such job.
   // FailedPrecondition: it is complete or cancelled, or of a newer ebb.
   absl::StatusOr<JoinedJob> Join(absl::string_view job) const;

@@ -1,12 +1,31 @@
 #include "common/daemon_flags.h"
 
 #include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
 #include "common/flag_mistake.h"
 #include "glog/logging.h"
 
 namespace ebb {
+
+namespace {
+
+// One empty line between groups, so that all flags fit a screen.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name,
+                        CLI::AppFormatMode mode) const override {
+    return absl::StrReplaceAll(
+        CLI::Formatter::make_help(app, std::move(name), mode),
+        {{"\n\n\n", "\n\n"}});
+  }
+};
+
+}  // namespace
 
 void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
   app->add_option("--message-limit", flags->message_bytes,
@@ -15,6 +34,7 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
       ->transform(CLI::AsSizeValue(false))
       ->default_str("512MiB")
       ->group("Network");
+  AddTlsFlags(app, &flags->tls);
   app->add_option("--die-with-parent", flags->parent,
                   "Die when the process PID, which starts this one, dies")
       ->type_name("PID")
@@ -103,6 +123,7 @@ int DaemonMain(
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   CLI::App app(name.summary, name.program);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", name.version);
   add_flags(&app);
   try {

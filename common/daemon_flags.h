@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/daemon.h"
+#include "common/tls_flags.h"
 
 namespace ebb {
 
@@ -33,6 +34,7 @@ inline constexpr int kExitUsage = 2;
 // What each daemon has.
 struct DaemonFlags {
   uint64_t message_bytes = uint64_t{512} << 20;
+  TlsSettings tls;
   // Dies with this process; 0: with none. It must be named: a process whose
   // parent died before it asked has another, and would never know.
   pid_t parent = 0;

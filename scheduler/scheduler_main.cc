@@ -23,7 +23,8 @@ namespace {
 constexpr char kExample[] = R"(
 Example: the scheduler of a cluster with two servers
   ebb-scheduler --state-dir /var/lib/ebb/scheduler --listen 0.0.0.0:7000 \
-                --min-servers 2
+                --min-servers 2 --tls-cert scheduler.pem \
+                --tls-key scheduler.key --tls-ca ca.pem
 While it is away, training goes on. SIGTERM ends it. Logs go to stderr.)";
 
 struct Flags : DaemonFlags {
@@ -101,11 +102,16 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
   EBB_RETURN_IF_ERROR(options.Validate());
   EBB_RETURN_IF_ERROR(network.Validate());
+  EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
+                       rpc::Security::Create(flags.tls, {Role::kScheduler}));
+  EBB_RETURN_IF_ERROR(
+      rpc::MaySpeak(security.get(), flags.listen, /*listens=*/true));
   LogOptions(flags, options.core.session);
+  rpc::LogSecurity(*security);
 
   EBB_ASSIGN_OR_RETURN(auto store,
                        RocksDbStore::Open({.folder = flags.state_dir}));
-  rpc::GrpcTransport transport(network);
+  rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
   SchedulerShell shell(options, &transport, std::move(store));
   EBB_RETURN_IF_ERROR(shell.Start(std::make_shared<SchedulerAdmin>(&shell)));
   if (!flags.address_file.empty()) {

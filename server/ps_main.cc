@@ -215,7 +215,14 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
 #ifdef EBB_PLANTED_BUGS
   EBB_RETURN_IF_ERROR(PlantBug(flags.plant));
 #endif
+  EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
+                       rpc::Security::Create(flags.tls, {Role::kServer}));
+  EBB_RETURN_IF_ERROR(
+      rpc::MaySpeak(security.get(), flags.listen, /*listens=*/true));
+  EBB_RETURN_IF_ERROR(rpc::MaySpeak(security.get(), flags.scheduler,
+                                    /*listens=*/false));
   LogOptions(flags, options.core.session);
+  rpc::LogSecurity(*security);
 
   const auto open_to_look = [storage] {
     return RocksDbStore::OpenReadOnly(storage);
@@ -229,7 +236,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   }
   EBB_ASSIGN_OR_RETURN(auto store,
                        OpenStore(flags, storage, &options.core.shared_folder));
-  rpc::GrpcTransport transport(network, received_bytes);
+  rpc::GrpcTransport transport(network, received_bytes, security);
   ServerShell shell(options, &transport, std::move(store));
   EBB_RETURN_IF_ERROR(shell.Start(std::make_shared<ServerAdmin>(
       options.core.id, options.core.session, &shell, open_to_look)));

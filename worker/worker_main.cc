@@ -191,9 +191,14 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   if (memory > 0) flags.shared_memory = "off";
   network.shared_memory = flags.shared_memory == "auto";
   EBB_RETURN_IF_ERROR(network.Validate());
+  EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
+                       rpc::Security::Create(flags.tls, {Role::kWorker}));
+  EBB_RETURN_IF_ERROR(rpc::MaySpeak(security.get(), flags.scheduler,
+                                    /*listens=*/false));
   LogOptions(flags, options.core.session);
+  rpc::LogSecurity(*security);
 
-  rpc::GrpcTransport transport(network);
+  rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
   TrainingComputer computer(computing);
   client::ClientShell shell(options, &transport, &computer);
 

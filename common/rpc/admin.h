@@ -7,7 +7,6 @@
 #ifndef EBB_COMMON_RPC_ADMIN_H_
 #define EBB_COMMON_RPC_ADMIN_H_
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +18,8 @@
 #include "ebb/v1/scheduler.pb.h"
 
 namespace ebb::rpc {
+
+class Security;
 
 // The scheduler's side. Called from a few threads of the listener's own, which
 // may be blocked for a while.
@@ -74,11 +75,13 @@ class PsAdminHandler {
 void SilenceGrpc();
 
 // Asks a scheduler, and waits for the answer at most `deadline`. Thread-safe.
-// An address that cannot be reached is kUnavailable.
+// An address that cannot be reached is kUnavailable. Without TLS in `security`
+// one of another machine is kInvalidArgument (MaySpeak).
 class SchedulerAdminClient {
  public:
-  explicit SchedulerAdminClient(const std::string& address,
-                                int64_t max_message_bytes = int64_t{512} << 20);
+  explicit SchedulerAdminClient(
+      const std::string& address,
+      std::shared_ptr<const Security> security = nullptr);
   ~SchedulerAdminClient();
   SchedulerAdminClient(SchedulerAdminClient&&) noexcept;
 
@@ -116,7 +119,7 @@ class SchedulerAdminClient {
 class PsAdminClient {
  public:
   explicit PsAdminClient(const std::string& address,
-                         int64_t max_message_bytes = int64_t{512} << 20);
+                         std::shared_ptr<const Security> security = nullptr);
   ~PsAdminClient();
   PsAdminClient(PsAdminClient&&) noexcept;
 

@@ -9,6 +9,8 @@
 #include "common/rpc/admin.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_setup.h"
+#include "common/rpc/security.h"
+#include "common/status_macros.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
 
@@ -16,25 +18,35 @@ namespace ebb::rpc {
 
 namespace {
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address,
-                                       int64_t max_message_bytes) {
-  TransportOptions options;
-  options.max_message_bytes = max_message_bytes;
-  return internal::MakeChannel(address, options);
-}
+// A way to a daemon of one role.
+template <typename Service>
+struct Way {
+  Way(const std::string& address, SecurityPtr with, Role role)
+      : security(std::move(with)),
+        refused(MaySpeak(security.get(), address, /*listens=*/false)),
+        stub(Service::NewStub(internal::MakeChannel(address, TransportOptions(),
+                                                    security.get(), role))) {}
+
+  const SecurityPtr security;
+  const absl::Status refused;
+  const std::unique_ptr<typename Service::Stub> stub;
+};
 
 void SetDeadline(absl::Duration deadline, grpc::ClientContext* context) {
   if (deadline == absl::InfiniteDuration()) return;
   context->set_deadline(absl::ToChronoTime(absl::Now() + deadline));
 }
 
-template <typename Response, typename Stub, typename Request, typename Method>
-absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request,
-                              absl::Duration deadline) {
+template <typename Response, typename Service, typename Request,
+          typename Method>
+absl::StatusOr<Response> Call(const Way<Service>& way, Method method,
+                              const Request& request, absl::Duration deadline) {
+  EBB_RETURN_IF_ERROR(way.refused);
   grpc::ClientContext context;
   SetDeadline(deadline, &context);
   Response response;
-  const grpc::Status status = (stub->*method)(&context, request, &response);
+  const grpc::Status status =
+      (way.stub.get()->*method)(&context, request, &response);
   if (!status.ok()) return FromGrpcNotCancelled(status);
   return response;
 }
@@ -48,22 +60,21 @@ void SilenceGrpc() {
 // --- Scheduler ---------------------------------------------------------------
 
 struct SchedulerAdminClient::Impl {
-  std::unique_ptr<v1::Scheduler::Stub> stub;
+  Way<v1::Scheduler> way;
 };
 
 SchedulerAdminClient::SchedulerAdminClient(const std::string& address,
-                                           int64_t max_message_bytes)
-    : impl_(new Impl{
-          v1::Scheduler::NewStub(Connect(address, max_message_bytes))}) {}
+                                           SecurityPtr security)
+    : impl_(new Impl{{address, std::move(security), Role::kScheduler}}) {}
 SchedulerAdminClient::~SchedulerAdminClient() = default;
 SchedulerAdminClient::SchedulerAdminClient(SchedulerAdminClient&&) noexcept =
     default;
 
-#define EBB_ADMIN_METHOD(Client, Service, Name)                          \
-  absl::StatusOr<v1::Name##Response> Client::Name(                       \
-      const v1::Name##Request& request, absl::Duration deadline) {       \
-    return Call<v1::Name##Response>(                                     \
-        impl_->stub.get(), &v1::Service::Stub::Name, request, deadline); \
+#define EBB_ADMIN_METHOD(Client, Service, Name)                           \
+  absl::StatusOr<v1::Name##Response> Client::Name(                        \
+      const v1::Name##Request& request, absl::Duration deadline) {        \
+    return Call<v1::Name##Response>(impl_->way, &v1::Service::Stub::Name, \
+                                    request, deadline);                   \
   }
 EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, SubmitJob)
 EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ListJobs)
@@ -81,13 +92,11 @@ EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ResolveItem)
 // --- Parameter server --------------------------------------------------------
 
 struct PsAdminClient::Impl {
-  std::unique_ptr<v1::ParameterServer::Stub> stub;
+  Way<v1::ParameterServer> way;
 };
 
-PsAdminClient::PsAdminClient(const std::string& address,
-                             int64_t max_message_bytes)
-    : impl_(new Impl{
-          v1::ParameterServer::NewStub(Connect(address, max_message_bytes))}) {}
+PsAdminClient::PsAdminClient(const std::string& address, SecurityPtr security)
+    : impl_(new Impl{{address, std::move(security), Role::kServer}}) {}
 PsAdminClient::~PsAdminClient() = default;
 PsAdminClient::PsAdminClient(PsAdminClient&&) noexcept = default;
 
@@ -99,9 +108,10 @@ EBB_ADMIN_METHOD(PsAdminClient, ParameterServer, VerifyVersions)
 absl::Status PsAdminClient::ReadVersion(const v1::ReadVersionRequest& request,
                                         absl::Duration deadline,
                                         const Receive& receive) {
+  EBB_RETURN_IF_ERROR(impl_->way.refused);
   grpc::ClientContext context;
   SetDeadline(deadline, &context);
-  const auto reader = impl_->stub->ReadVersion(&context, request);
+  const auto reader = impl_->way.stub->ReadVersion(&context, request);
   absl::Status refused;
   v1::ReadVersionResponse piece;
   while (refused.ok() && reader->Read(&piece)) refused = receive(piece);

@@ -14,6 +14,17 @@ namespace {
 // "... last error: UNKNOWN: ipv4:10.0.0.1:7000: Failed to connect to remote
 // host: Connection refused".
 std::string Plain(const std::string& message) {
+  // What a verifier of ours says (grpc_security.cc).
+  constexpr absl::string_view kVerifier =
+      "Custom verification check failed with error: ";
+  if (const size_t at = message.find(kVerifier.data());
+      at != std::string::npos) {
+    return message.substr(at + kVerifier.size());
+  }
+  if (absl::StrContains(message, " handshake failed")) {
+    return "the TLS handshake failed: it speaks plain text, or one side's "
+           "certificate is not of the other's --tls-ca, or has expired";
+  }
   if (!absl::StartsWith(message, "failed to connect to all addresses") &&
       !absl::StartsWith(message, "DNS resolution failed")) {
     return message;

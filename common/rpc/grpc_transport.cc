@@ -19,6 +19,7 @@
 #include "common/rpc/internal/shared_host.h"
 #include "common/rpc/internal/shared_offer.h"
 #include "common/rpc/internal/traffic.h"
+#include "common/status_macros.h"
 #include "glog/logging.h"
 
 namespace ebb::rpc {
@@ -74,8 +75,9 @@ class GrpcListener : public Listener {
 // `received_bytes`: see GrpcTransport; 0: no bound.
 absl::StatusOr<std::unique_ptr<Listener>> Listen(
     const std::string& address, const TransportOptions& options,
-    int64_t received_bytes, std::unique_ptr<StoppableService> service,
-    Beside beside = {}) {
+    const Security* security, int64_t received_bytes,
+    std::unique_ptr<StoppableService> service, Beside beside = {}) {
+  EBB_RETURN_IF_ERROR(MaySpeak(security, address, /*listens=*/true));
   grpc::ServerBuilder builder;
   if (received_bytes > 0) {
     grpc::ResourceQuota quota("received");
@@ -83,7 +85,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
     builder.SetResourceQuota(quota);
   }
   int port = 0;
-  internal::SetUpServer(address, options, &builder, &port);
+  internal::SetUpServer(address, options, security, &builder, &port);
   builder.RegisterService(service->service());
   if (beside.service != nullptr) builder.RegisterService(beside.service.get());
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -103,8 +105,11 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
 
 }  // namespace
 
-GrpcTransport::GrpcTransport(TransportOptions options, int64_t received_bytes)
-    : options_(std::move(options)), received_bytes_(received_bytes) {
+GrpcTransport::GrpcTransport(TransportOptions options, int64_t received_bytes,
+                             SecurityPtr security)
+    : options_(std::move(options)),
+      received_bytes_(received_bytes),
+      security_(std::move(security)) {
   // gRPC has this for the whole process only.
   grpc::EnableDefaultHealthCheckService(true);
 }
@@ -130,20 +135,20 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
   }
   auto service =
       internal::MakePsService(services, options_, beside.traffic.get());
-  return Listen(address, options_, received_bytes_, std::move(service),
-                std::move(beside));
+  return Listen(address, options_, security_.get(), received_bytes_,
+                std::move(service), std::move(beside));
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
     const std::string& address, SchedulerServices services) {
-  return Listen(address, options_, /*received_bytes=*/0,
+  return Listen(address, options_, security_.get(), /*received_bytes=*/0,
                 internal::MakeSchedulerService(services, options_));
 }
 
 std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
     const std::string& address) {
   const std::shared_ptr<grpc::Channel> channel =
-      internal::MakeChannel(address, options_);
+      internal::MakeChannel(address, options_, security_.get(), Role::kServer);
   auto network = internal::ConnectGrpcPs(channel);
   if (!options_.shared_memory) return network;
   return std::make_unique<internal::SharedChannel>(
@@ -153,12 +158,18 @@ std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
 
 std::unique_ptr<WorkerSession> GrpcTransport::ConnectWorkerSession(
     const std::string& address, WorkerSessionHandler* handler) {
-  return internal::ConnectGrpcWorkerSession(address, options_, handler);
+  return internal::ConnectGrpcWorkerSession(
+      internal::MakeChannel(address, options_, security_.get(),
+                            Role::kScheduler),
+      options_, handler);
 }
 
 std::unique_ptr<ServerSession> GrpcTransport::ConnectServerSession(
     const std::string& address, ServerSessionHandler* handler) {
-  return internal::ConnectGrpcServerSession(address, options_, handler);
+  return internal::ConnectGrpcServerSession(
+      internal::MakeChannel(address, options_, security_.get(),
+                            Role::kScheduler),
+      options_, handler);
 }
 
 }  // namespace ebb::rpc

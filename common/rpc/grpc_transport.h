@@ -14,6 +14,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/rpc/security.h"
 #include "common/rpc/transport.h"
 
 namespace ebb::rpc {
@@ -26,8 +27,11 @@ class GrpcTransport : public Transport {
   // holds; beyond it calls are ended with kResourceExhausted or kUnavailable,
   // as many as it takes. Sessions are not counted. What workers would write to
   // shared memory is not in it, so with a bound none is offered. 0: no bound.
+  // Without TLS in `security` it listens and connects within this machine only:
+  // else listening is kInvalidArgument, and connections are kUnavailable.
   explicit GrpcTransport(TransportOptions options = {},
-                         int64_t received_bytes = 0);
+                         int64_t received_bytes = 0,
+                         SecurityPtr security = nullptr);
 
   absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
       const std::string& address, PsServices services) override;
@@ -42,6 +46,7 @@ class GrpcTransport : public Transport {
  private:
   const TransportOptions options_;
   const int64_t received_bytes_;
+  const SecurityPtr security_;
 };
 
 }  // namespace ebb::rpc

@@ -431,9 +431,9 @@ TEST(GrpcTransportTest, BrokenMessagesAreInvalidArgument) {
 TEST(GrpcTransportTest, UnreadableAddressIsUnavailable) {
   GrpcTransport transport;
   EchoPs ps;
-  const auto listener = transport.ListenPs("not an address", {.data = &ps});
+  const auto listener = transport.ListenPs("localhost:no port", {.data = &ps});
   EXPECT_EQ(listener.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(listener.status().message(), HasSubstr("not an address"));
+  EXPECT_THAT(listener.status().message(), HasSubstr("localhost:no port"));
 }
 
 // --- Admin -------------------------------------------------------------------

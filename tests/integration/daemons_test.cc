@@ -75,8 +75,13 @@ TEST(DaemonsTest, WhatCannotWorkIsRefusedWithExitCode2) {
       {{"ebb-ps", "--id", "0", "--state-dir", folder / "a", "--nonsense"},
        "--nonsense"},
       {{"ebb-ps", "--id", "0", "--state-dir", folder / "b", "--listen",
-        "203.0.113.7:1"},
-       "203.0.113.7:1"},
+        "203.0.113.7:1", "--insecure"},
+       "cannot listen at 203.0.113.7:1"},
+      {{"ebb-ps", "--id", "0", "--state-dir", folder / "b", "--listen", ":1"},
+       "not listening at 0.0.0.0:1 in plain text"},
+      {{"ebb-ps", "--id", "0", "--state-dir", folder / "b", "--scheduler",
+        "a:1"},
+       "not speaking to a:1 in plain text"},
       {{"ebb-scheduler"}, "--state-dir is required"},
       {{"ebb-scheduler", "--state-dir", in_file}, in_file},
       {{"ebb-scheduler", "--state-dir", folder / "s", "--lease-ttl", "0"},
@@ -84,8 +89,12 @@ TEST(DaemonsTest, WhatCannotWorkIsRefusedWithExitCode2) {
       {{"ebb-scheduler", "--state-dir", folder / "s", "--min-servers", "0"},
        "--min-servers"},
       {{"ebb-scheduler", "--state-dir", folder / "s", "--listen",
-        "203.0.113.7:1"},
-       "203.0.113.7:1"},
+        "203.0.113.7:1", "--insecure"},
+       "cannot listen at 203.0.113.7:1"},
+      {{"ebb-scheduler", "--state-dir", folder / "s", "--listen", ":1"},
+       "not listening at 0.0.0.0:1 in plain text"},
+      {{"ebb-scheduler", "--state-dir", folder / "s", "--tls-cert", "x"},
+       "--tls-key and --tls-ca are missing"},
   };
   for (const Refusal& refusal : refusals) {
     const Ran ran = RunToEnd(refusal.arguments);
@@ -114,14 +123,14 @@ TEST(DaemonsTest, AFolderOrPortInUseIsNamed) {
 // Bug: it was refused, with a wrong reason.
 TEST(DaemonsTest, AnAddressWithoutHostIsEveryInterface) {
   const Folder folder;
-  Daemon scheduler(
-      folder, "scheduler",
-      {"ebb-scheduler", "--state-dir", folder / "s", "--listen", ":0"});
+  Daemon scheduler(folder, "scheduler",
+                   {"ebb-scheduler", "--state-dir", folder / "s", "--listen",
+                    ":0", "--insecure"});
   scheduler.Start();
   EXPECT_THAT(scheduler.address(), ::testing::StartsWith("0.0.0.0:"));
   Daemon server(folder, "ps",
                 {"ebb-ps", "--id", "0", "--state-dir", folder / "p", "--listen",
-                 ":0", "--scheduler", "127.0.0.1:1"});
+                 ":0", "--scheduler", "127.0.0.1:1", "--insecure"});
   server.Start();
   EXPECT_THAT(server.address(), ::testing::StartsWith("0.0.0.0:"));
 }

@@ -176,6 +176,19 @@ class RunTest : public ::testing::Test {
   std::string folder_;
 };
 
+// The environment names another cluster's certificates: not those of this one.
+TEST_F(RunTest, TrainsUnderTls) {
+  setenv("EBB_TLS_CERT", "/nowhere", 1);
+
+  const int exit_code = Run(MainJob(1, {"--tls", "--report", "report.json"}));
+
+  unsetenv("EBB_TLS_CERT");
+  ASSERT_EQ(exit_code, 0);
+  ExpectExact(Json("report.json"), 60'000);
+  const std::string log = Output("runs/fashion-mlp-1/logs/worker-0.log");
+  EXPECT_THAT(log, HasSubstr("security: TLS as worker"));
+}
+
 TEST_F(RunTest, TrainsTheMainJobAndProvesIt) {
   ASSERT_EQ(Run(MainJob(2, {"--report", "report.json"})), 0);
   const Struct report = Json("report.json");

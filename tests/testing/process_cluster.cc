@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/rpc/convert.h"
+#include "common/tls/issue.h"
 
 namespace ebb::testing {
 
@@ -112,9 +113,20 @@ bool Daemon::Says(absl::string_view text) const {
 
 // --- ProcessCluster ----------------------------------------------------------
 
-ProcessCluster::ProcessCluster() : address_(FreeAddress()) {
+ProcessCluster::ProcessCluster(bool tls)
+    : tls_(tls),
+      address_(FreeAddress()),
+      client_(As(Role::kClient)),
+      transport_({}, /*received_bytes=*/0, As(Role::kWorker)) {
   const auto daemon = [&](const std::string& name,
                           std::vector<std::string> arguments) {
+    if (tls) {
+      const TlsFiles files =
+          FilesIn(tls_folder(), name == "scheduler" ? "scheduler" : "ps");
+      arguments.insert(arguments.end(),
+                       {"--tls-cert", files.certificate, "--tls-key", files.key,
+                        "--tls-ca", files.authority});
+    }
     return std::make_unique<Daemon>(folder_, name, std::move(arguments));
   };
   scheduler_ = daemon("scheduler", {"ebb-scheduler", "--state-dir",
@@ -126,6 +138,19 @@ ProcessCluster::ProcessCluster() : address_(FreeAddress()) {
                                state_folder(i), "--scheduler", address_}));
   }
   computer_.pace_us = 500;
+}
+
+rpc::SecurityPtr ProcessCluster::As(Role role) const {
+  if (!tls_) return nullptr;
+  if (!fs::exists(tls_folder())) {
+    fs::create_directory(tls_folder());
+    const absl::Status written = WriteAllRoles(tls_folder(), {});
+    EXPECT_TRUE(written.ok()) << written;
+  }
+  auto security = rpc::Security::Create(
+      {.files = FilesIn(tls_folder(), std::string(RoleName(role)))}, {role});
+  EXPECT_TRUE(security.ok()) << security.status();
+  return security.ok() ? *std::move(security) : nullptr;
 }
 
 std::string ProcessCluster::state_folder(int i) const {
@@ -203,7 +228,7 @@ bool ProcessCluster::WaitComplete(JobId job) {
 AuditResult ProcessCluster::Audit(const JobRecord& record, JobId job) {
   AuditResult sum;
   for (auto& server : servers_) {
-    rpc::PsAdminClient admin(server->address());
+    rpc::PsAdminClient admin(server->address(), client_);
     v1::GetLedgersRequest request;
     request.set_job(job.value());
     const auto ledgers = admin.GetLedgers(request, kCall);

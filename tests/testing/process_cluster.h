@@ -17,6 +17,7 @@
 #include "common/protocol/ledger.h"
 #include "common/rpc/admin.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/rpc/security.h"
 #include "tests/testing/shell_cluster.h"
 #include "tools/ebb/child_process.h"
 
@@ -66,8 +67,8 @@ class Daemon {
 // CountingComputer. Thread-compatible.
 class ProcessCluster {
  public:
-  // Nothing runs yet.
-  ProcessCluster();
+  // Nothing runs yet. With `tls` everybody, this process too, speaks by it.
+  explicit ProcessCluster(bool tls = false);
 
   void StartWorker();
   void StartAll();
@@ -79,9 +80,14 @@ class ProcessCluster {
   CountingComputer& computer() { return computer_; }
   client::ClientShell& worker() { return *worker_; }
   std::string state_folder(int i) const;
-  rpc::SchedulerAdminClient Admin() {
-    return rpc::SchedulerAdminClient(address_);
+  rpc::SchedulerAdminClient Admin() { return Admin(client_); }
+  rpc::SchedulerAdminClient Admin(const rpc::SecurityPtr& as) {
+    return rpc::SchedulerAdminClient(address_, as);
   }
+  // Where the certificates are.
+  std::string tls_folder() const { return folder_ / "tls"; }
+  // Null: there is no TLS.
+  rpc::SecurityPtr As(Role role) const;
 
   static v1::SubmitJobRequest Request(const JobRecord& record,
                                       const std::string& request_id = "r1");
@@ -97,7 +103,9 @@ class ProcessCluster {
   AuditResult Audit(const JobRecord& record, JobId job);
 
   const Folder folder_;
+  const bool tls_;
   const std::string address_;
+  const rpc::SecurityPtr client_;
   rpc::GrpcTransport transport_;
   std::unique_ptr<Daemon> scheduler_;
   std::vector<std::unique_ptr<Daemon>> servers_;

@@ -218,7 +218,8 @@ using LedgersAnswer = absl::StatusOr<v1::GetLedgersResponse>;
 // Many at a time: one that is silent must not take the others' time.
 std::vector<LedgersAnswer> AskAll(uint64_t job,
                                   const std::vector<JobServers::There>& servers,
-                                  absl::Duration deadline) {
+                                  absl::Duration deadline,
+                                  const rpc::SecurityPtr& security) {
   constexpr size_t kMostThreads = 16;
   v1::GetLedgersRequest request;
   request.set_job(job);
@@ -226,7 +227,7 @@ std::vector<LedgersAnswer> AskAll(uint64_t job,
   std::atomic<size_t> next = 0;
   const auto ask = [&] {
     for (size_t i = next++; i < servers.size(); i = next++) {
-      rpc::PsAdminClient client(servers[i].address);
+      rpc::PsAdminClient client(servers[i].address, security);
       answers[i] = client.GetLedgers(request, deadline);
     }
   };
@@ -239,10 +240,11 @@ std::vector<LedgersAnswer> AskAll(uint64_t job,
 }  // namespace
 
 absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
-                                       absl::Duration deadline) {
+                                       absl::Duration deadline,
+                                       const rpc::SecurityPtr& security) {
   EBB_ASSIGN_OR_RETURN(const JobPlan plan, rpc::FromProto(job.record().plan()));
   const auto [servers, awaited] = ServersOf(job);
-  auto answers = AskAll(job.record().id(), servers, deadline);
+  auto answers = AskAll(job.record().id(), servers, deadline, security);
   std::vector<SilentServer> silent = awaited;
   std::vector<v1::GetLedgersResponse> ledgers;
   for (size_t i = 0; i < servers.size(); ++i) {

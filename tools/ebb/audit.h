@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/protocol/ledger.h"
 #include "common/protocol/plan.h"
+#include "common/rpc/security.h"
 #include "ebb/v1/parameter_server.pb.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/ebb/json.h"
@@ -69,7 +70,8 @@ std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
 // Asks the servers of the job's placement. InvalidArgument, DataLoss: the job's
 // plan cannot be read. A server that does not answer is in the report.
 absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
-                                       absl::Duration deadline);
+                                       absl::Duration deadline,
+                                       const rpc::SecurityPtr& security);
 
 // `complete` as for Problems(). Where a partition did not answer, figures are
 // null.

@@ -6,6 +6,7 @@
 
 #include "bench/dense_bench.h"
 #include "bench/paired.h"
+#include "bench/tls_bench.h"
 #include "common/status_macros.h"
 #include "tools/ebb/bench_run.h"
 #include "tools/ebb/command.h"
@@ -21,6 +22,7 @@ struct Flags {
   std::vector<int64_t> kib;  // Empty: all.
   std::string json;
   std::string transport = "grpc";
+  bool tls = false;
 };
 
 int BenchDense(const Flags& flags) {
@@ -33,6 +35,7 @@ int BenchDense(const Flags& flags) {
     options.operations = 200;
   }
   if (flags.pairs > 0) options.pairs = flags.pairs;
+  if (flags.tls) options.sizes = {4 << 20, 16 << 20};
   if (!flags.kib.empty()) {
     options.sizes.clear();
     for (const int64_t kib : flags.kib) options.sizes.push_back(kib << 10);
@@ -41,6 +44,12 @@ int BenchDense(const Flags& flags) {
                            Json* json) -> absl::StatusOr<BenchResult> {
     options.folder = folder;
     options.watch.stop = stop;
+    if (flags.tls) {
+      EBB_ASSIGN_OR_RETURN(const bench::TlsReport report,
+                           bench::MeasureTls(options));
+      bench::AddTlsReport(report, json);
+      return BenchResult{bench::TlsText(report), bench::AllHold(report.rows)};
+    }
     EBB_ASSIGN_OR_RETURN(const bench::DenseReport report,
                          bench::MeasureDense(options));
     bench::AddDense(report, json);
@@ -68,6 +77,10 @@ void AddBenchDenseCommand(CLI::App* bench, int* exit_code) {
                    "grpc, or shm: worker and server share memory")
       ->capture_default_str()
       ->check(CLI::IsMember({"grpc", "shm"}));
+  command
+      ->add_flag("--tls", flags->tls,
+                 "Mutual TLS against plain text, both over gRPC, 4 and 16 MiB")
+      ->excludes("--transport");
   command->add_flag("--quick", flags->quick,
                     "3 pairs of short samples: a look, no verdict");
   command->add_option("--json", flags->json, "All figures into FILE")
@@ -78,7 +91,8 @@ with the same arithmetic over a plain TCP socket, in turns. Exit code 1: some
 row misses what it needs.
 Example:
   ebb bench dense --json dense.json
-  ebb bench dense --transport shm)");
+  ebb bench dense --transport shm
+  ebb bench dense --tls)");
   command->callback([flags, exit_code] { *exit_code = BenchDense(*flags); });
 }
 

@@ -207,7 +207,7 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
                        int (*run)(const Flags&),
                        const std::shared_ptr<Flags>& flags) {
     CLI::App* command = checkpoint->add_subcommand(name, help);
-    AddSchedulerFlag(command, &flags->place.scheduler);
+    AddAccessFlags(command, &flags->place.access);
     command
         ->add_option(
             "JOB", flags->place.name,
@@ -215,7 +215,10 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
             "--state-dir of an ebb-ps")
         ->required();
     AddStoredJobFlag(command, &flags->place.job);
-    command->callback([=] { *exit_code = run(*flags); });
+    command->callback([=] {
+      const absl::Status open = flags->place.access.Open();
+      *exit_code = open.ok() ? run(*flags) : Report(open);
+    });
     return command;
   };
   const auto list = std::make_shared<Flags>();

@@ -64,11 +64,12 @@ absl::Status Place(const JobPlan& plan, const VersionInfo& version,
 class LiveSource final : public CheckpointSource {
  public:
   LiveSource(JobRecord record, JobLine line, JobServers servers,
-             absl::Duration keep)
+             absl::Duration keep, rpc::SecurityPtr security)
       : record_(std::move(record)),
         line_(std::move(line)),
         servers_(std::move(servers)),
-        keep_(keep) {}
+        keep_(keep),
+        security_(std::move(security)) {}
 
   const JobRecord& job() const override { return record_; }
   JobLine line() const override { return line_; }
@@ -139,7 +140,7 @@ class LiveSource final : public CheckpointSource {
     const auto owner = std::ranges::find(
         servers_.there, version.server,
         [](const auto& server) { return ServerName(server.server); });
-    const absl::Status read = rpc::PsAdminClient(owner->address)
+    const absl::Status read = rpc::PsAdminClient(owner->address, security_)
                                   .ReadVersion(request, kReadDeadline, take);
     if (!read.ok()) return Explain(read, version.server);
     return arrays;
@@ -154,7 +155,7 @@ class LiveSource final : public CheckpointSource {
     silent_ = servers_.awaited;
     for (const JobServers::There& server : servers_.there) {
       const std::string name = ServerName(server.server);
-      rpc::PsAdminClient client(server.address);
+      rpc::PsAdminClient client(server.address, security_);
       const absl::Status asked = ask(name, &client);
       if (absl::IsUnavailable(asked) || absl::IsDeadlineExceeded(asked)) {
         silent_.push_back(
@@ -182,6 +183,7 @@ class LiveSource final : public CheckpointSource {
   const JobLine line_;
   const JobServers servers_;
   const absl::Duration keep_;
+  const rpc::SecurityPtr security_;
   std::vector<SilentServer> silent_;
 };
 
@@ -489,13 +491,13 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
                      place.name));
   }
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse job,
-                       FindJob(place.scheduler, place.name));
+                       FindJob(place.access, place.name));
   EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(job.record()));
   EBB_ASSIGN_OR_RETURN(RollbackRecord rollback, rpc::FromProto(job.rollback()));
   return std::make_unique<LiveSource>(
       std::move(record),
       JobLine{Generation(job.summary().generation()), std::move(rollback)},
-      ServersOf(job), place.keep);
+      ServersOf(job), place.keep, place.access.security);
 }
 
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/protocol/plan.h"
+#include "tools/ebb/cluster_access.h"
 #include "tools/ebb/silent_servers.h"
 
 namespace ebb::tools {
@@ -46,7 +47,7 @@ struct JobLine {
 struct CheckpointPlace {
   // A folder, or a job of the scheduler by name or number.
   std::string name;
-  std::string scheduler;
+  ClusterAccess access;
   // Of a folder with several: the job's name or number.
   std::string job;
   // Servers list only what can be rolled back to, and keep it for so long.

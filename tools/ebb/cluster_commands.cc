@@ -19,7 +19,7 @@ namespace ebb::tools {
 namespace {
 
 struct Flags {
-  std::string scheduler;
+  ClusterAccess access;
   std::string job;
   JobFlags file;
   bool json = false;
@@ -31,7 +31,7 @@ struct Flags {
 int Submit(const Flags& flags) {
   const auto prepared = PrepareJob(flags.file.Choice());
   if (!prepared.ok()) return Report(prepared.status());
-  rpc::SchedulerAdminClient client(flags.scheduler);
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
   const v1::SubmitJobRequest request =
       SubmitRequestOf(*prepared, NewRequestId());
   auto answer = client.SubmitJob(request, kAdminDeadline);
@@ -41,7 +41,7 @@ int Submit(const Flags& flags) {
   }
   if (!answer.ok()) {
     return Report(
-        WithAddress(answer.status(), flags.scheduler, Asked::kToChange));
+        WithAddress(answer.status(), flags.access.scheduler, Asked::kToChange));
   }
   if (flags.json) {
     Json json = Json::Object();
@@ -55,28 +55,29 @@ int Submit(const Flags& flags) {
 }
 
 int Status(const Flags& flags) {
-  rpc::SchedulerAdminClient client(flags.scheduler);
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
   const auto status = client.GetStatus({}, kAdminDeadline);
   if (!status.ok()) {
     return Report(
-        WithAddress(status.status(), flags.scheduler, Asked::kToLook));
+        WithAddress(status.status(), flags.access.scheduler, Asked::kToLook));
   }
   std::cout << (flags.json
-                    ? StatusJson(*status, flags.scheduler).ToString()
-                    : StatusText(*status, flags.scheduler, DetectConsole()));
+                    ? StatusJson(*status, flags.access.scheduler).ToString()
+                    : StatusText(*status, flags.access.scheduler,
+                                 DetectConsole()));
   return kExitGood;
 }
 
 int Explain(const Flags& flags) {
-  const auto job = FindJob(flags.scheduler, flags.job);
+  const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
-  rpc::SchedulerAdminClient client(flags.scheduler);
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
   v1::ExplainRequest request;
   request.set_job(job->record().id());
   const auto explanation = client.Explain(request, kAdminDeadline);
   if (!explanation.ok()) {
-    return Report(
-        WithAddress(explanation.status(), flags.scheduler, Asked::kToLook));
+    return Report(WithAddress(explanation.status(), flags.access.scheduler,
+                              Asked::kToLook));
   }
   const v1::JobState state = job->summary().state();
   std::cout << (flags.json ? ExplainJson(*explanation, state).ToString()
@@ -85,20 +86,20 @@ int Explain(const Flags& flags) {
 }
 
 int Resume(const Flags& flags) {
-  const auto job = FindJob(flags.scheduler, flags.job);
+  const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
   if (job->summary().state() == v1::JOB_STATE_CANCELLED) {
     return Report(absl::FailedPreconditionError(
         absl::StrCat(job->record().name(), " (job ", job->record().id(),
                      ") is cancelled, and cannot be resumed; submit it anew")));
   }
-  rpc::SchedulerAdminClient client(flags.scheduler);
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
   v1::GetStatusRequest ask;
   ask.set_job(job->record().id());
   const auto status = client.GetStatus(ask, kAdminDeadline);
   if (!status.ok()) {
     return Report(
-        WithAddress(status.status(), flags.scheduler, Asked::kToLook));
+        WithAddress(status.status(), flags.access.scheduler, Asked::kToLook));
   }
   const bool quarantined =
       !status->jobs().empty() && !status->jobs(0).quarantined().empty();
@@ -107,8 +108,8 @@ int Resume(const Flags& flags) {
     request.set_job(job->record().id());
     const auto resumed = client.ResumeJob(request, kAdminDeadline);
     if (!resumed.ok()) {
-      return Report(
-          WithAddress(resumed.status(), flags.scheduler, Asked::kToChange));
+      return Report(WithAddress(resumed.status(), flags.access.scheduler,
+                                Asked::kToChange));
     }
     std::cout << job->record().name() << " (job " << job->record().id()
               << (quarantined ? ") is paused by no operator any more\n"
@@ -126,8 +127,8 @@ int Resume(const Flags& flags) {
                                     : v1::ResolveItemRequest::DECISION_RETRY);
     const auto resolved = client.ResolveItem(request, kAdminDeadline);
     if (!resolved.ok()) {
-      return Report(
-          WithAddress(resolved.status(), flags.scheduler, Asked::kToChange));
+      return Report(WithAddress(resolved.status(), flags.access.scheduler,
+                                Asked::kToChange));
     }
     std::cout
         << "item " << ItemName(bad.item().epoch(), bad.item().shard())
@@ -139,15 +140,15 @@ int Resume(const Flags& flags) {
 }
 
 int Pause(const Flags& flags) {
-  const auto job = FindJob(flags.scheduler, flags.job);
+  const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
-  rpc::SchedulerAdminClient client(flags.scheduler);
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
   v1::GetStatusRequest ask;
   ask.set_job(job->record().id());
   const auto status = client.GetStatus(ask, kAdminDeadline);
   if (!status.ok()) {
     return Report(
-        WithAddress(status.status(), flags.scheduler, Asked::kToLook));
+        WithAddress(status.status(), flags.access.scheduler, Asked::kToLook));
   }
   const bool already =
       !status->jobs().empty() && status->jobs(0).paused_by_operator();
@@ -156,7 +157,7 @@ int Pause(const Flags& flags) {
   const auto paused = client.PauseJob(request, kAdminDeadline);
   if (!paused.ok()) {
     return Report(
-        WithAddress(paused.status(), flags.scheduler, Asked::kToChange));
+        WithAddress(paused.status(), flags.access.scheduler, Asked::kToChange));
   }
   std::cout << job->record().name() << " (job " << job->record().id()
             << (already ? ") is paused already" : ") is paused")
@@ -183,13 +184,13 @@ std::string LocalLimit(int32_t wished, int most, absl::string_view more) {
 }
 
 int Scale(const Flags& flags) {
-  const auto job = FindJob(flags.scheduler, flags.job);
+  const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
   if (!flags.workers && !flags.servers) {
     return Report(absl::InvalidArgumentError(
         "nothing to change: name --workers N or --servers N, 0 for no limit"));
   }
-  rpc::SchedulerAdminClient client(flags.scheduler);
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
   v1::ScaleJobRequest request;
   request.set_job(job->record().id());
   if (flags.workers) request.set_workers(*flags.workers);
@@ -197,7 +198,7 @@ int Scale(const Flags& flags) {
   const auto scaled = client.ScaleJob(request, kAdminDeadline);
   if (!scaled.ok()) {
     return Report(
-        WithAddress(scaled.status(), flags.scheduler, Asked::kToChange));
+        WithAddress(scaled.status(), flags.access.scheduler, Asked::kToChange));
   }
   const std::string name =
       absl::StrCat(job->record().name(), " (job ", job->record().id(), ")");
@@ -218,15 +219,15 @@ int Scale(const Flags& flags) {
 }
 
 int Cancel(const Flags& flags) {
-  const auto job = FindJob(flags.scheduler, flags.job);
+  const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
-  rpc::SchedulerAdminClient client(flags.scheduler);
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
   v1::CancelJobRequest request;
   request.set_job(job->record().id());
   const auto cancelled = client.CancelJob(request, kAdminDeadline);
   if (!cancelled.ok()) {
-    return Report(
-        WithAddress(cancelled.status(), flags.scheduler, Asked::kToChange));
+    return Report(WithAddress(cancelled.status(), flags.access.scheduler,
+                              Asked::kToChange));
   }
   const std::string& name = job->record().name();
   std::cout << name << " (job " << job->record().id()
@@ -291,9 +292,9 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
 }
 
 int Audit(const Flags& flags) {
-  const auto job = FindJob(flags.scheduler, flags.job);
+  const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
-  const auto audit = FetchAudit(*job, absl::Seconds(30));
+  const auto audit = FetchAudit(*job, absl::Seconds(30), flags.access.security);
   if (!audit.ok()) return Report(audit.status());
   const v1::JobState state = job->summary().state();
   std::cout
@@ -308,12 +309,15 @@ CLI::App* AddAsking(CLI::App* app, const char* name, const char* help, bool job,
                     int (*run)(const Flags&), int* exit_code,
                     const std::shared_ptr<Flags>& flags) {
   CLI::App* command = app->add_subcommand(name, help);
-  AddSchedulerFlag(command, &flags->scheduler);
+  AddAccessFlags(command, &flags->access);
   if (job) {
     command->add_option("JOB", flags->job, "Name or number of the job")
         ->required();
   }
-  command->callback([=] { *exit_code = run(*flags); });
+  command->callback([=] {
+    const absl::Status open = flags->access.Open();
+    *exit_code = open.ok() ? run(*flags) : Report(open);
+  });
   return command;
 }
 

@@ -10,17 +10,21 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/daemon.h"
+#include "common/tls_flags.h"
 
 namespace ebb::tools {
 
-void AddSchedulerFlag(CLI::App* command, std::string* address) {
-  *address = "127.0.0.1:7000";
-  command->add_option("--scheduler", *address, "HOST:PORT of the scheduler")
+void AddAccessFlags(CLI::App* command, ClusterAccess* access) {
+  access->scheduler = "127.0.0.1:7000";
+  command
+      ->add_option("--scheduler", access->scheduler,
+                   "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")
       ->check([](const std::string& text) {
         return CheckFlagAddress(text, /*listens=*/false);
       })
       ->capture_default_str();
+  AddTlsFlags(command, &access->tls);
 }
 
 void AddStoredJobFlag(CLI::App* command, std::string* job) {

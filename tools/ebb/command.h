@@ -10,6 +10,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "tools/ebb/cluster_access.h"
 #include "tools/ebb/submission.h"
 
 namespace ebb::tools {
@@ -48,13 +49,14 @@ void AddBenchJobCommand(CLI::App* bench, int* exit_code);
 void AddBenchMovesCommand(CLI::App* bench, int* exit_code);
 void AddBenchReportCommand(CLI::App* bench, int* exit_code);
 void AddBenchScalingCommand(CLI::App* bench, int* exit_code);
+void AddCertsCommand(CLI::App* app, int* exit_code);
 void AddSimCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
 
 // --- What several commands share ---------------------------------------------
 
-// --scheduler, from EBB_SCHEDULER where it is not given.
-void AddSchedulerFlag(CLI::App* command, std::string* address);
+// --scheduler, from EBB_SCHEDULER where it is not given, and those of TLS.
+void AddAccessFlags(CLI::App* command, ClusterAccess* access);
 // --job, where a folder may hold several.
 void AddStoredJobFlag(CLI::App* command, std::string* job);
 // JOB.yaml, --set, --epochs, --seed, --allow-plugins.

@@ -16,8 +16,8 @@ _ebb() {
   fi
   # After these comes a file, a folder or a word of the user's.
   case $previous in
-    --report | -o | --output) COMPREPLY=($(compgen -f -- "$current")) ; return ;;
-    --run-dir | --allow-plugins) COMPREPLY=($(compgen -d -- "$current")) ; return ;;
+    --report | -o | --output | --tls-cert | --tls-key | --tls-ca) COMPREPLY=($(compgen -f -- "$current")) ; return ;;
+    --run-dir | --folder | --allow-plugins) COMPREPLY=($(compgen -d -- "$current")) ; return ;;
   esac
   help=$("$ebb" "${path[@]}" --help 2>/dev/null) || return
   if [[ $current == -* ]]; then

@@ -12,7 +12,7 @@
 
 namespace ebb::tools {
 
-absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
+absl::StatusOr<v1::GetJobResponse> FindJob(const ClusterAccess& access,
                                            const std::string& job) {
   if (absl::StrContains(job, '/')) {  // In no name of a job.
     std::error_code error;
@@ -22,7 +22,7 @@ absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
             : absl::StrCat("there is no folder or file ", job,
                            ", and no name of a job has a /"));
   }
-  rpc::SchedulerAdminClient client(scheduler);
+  rpc::SchedulerAdminClient client = access.Scheduler();
   v1::GetJobRequest request;
   uint64_t number = 0;
   if (absl::SimpleAtoi(job, &number)) {
@@ -33,7 +33,7 @@ absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
   auto answer = client.GetJob(request, kAdminDeadline);
   if (!absl::IsNotFound(answer.status())) {
     if (answer.ok()) return answer;
-    return WithAddress(answer.status(), scheduler, Asked::kToLook);
+    return WithAddress(answer.status(), access.scheduler, Asked::kToLook);
   }
   std::vector<std::string> names;
   const auto jobs = client.ListJobs({}, kAdminDeadline);
@@ -41,7 +41,7 @@ absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
     for (const auto& one : jobs->jobs()) names.push_back(one.name());
   }
   return absl::NotFoundError(
-      absl::StrCat("there is no job ", job, " at ", scheduler,
+      absl::StrCat("there is no job ", job, " at ", access.scheduler,
                    names.empty() ? "; there is none at all" : "; there are: ",
                    absl::StrJoin(names, ", ")));
 }

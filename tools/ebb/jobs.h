@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/rpc/admin.h"
+#include "tools/ebb/cluster_access.h"
 
 namespace ebb::tools {
 
@@ -16,7 +17,7 @@ inline constexpr absl::Duration kAdminDeadline = absl::Seconds(5);
 // The job with this number or, if it is none, the newest of this name. NotFound
 // names the jobs that there are; Unavailable says where the scheduler was
 // looked for.
-absl::StatusOr<v1::GetJobResponse> FindJob(const std::string& scheduler,
+absl::StatusOr<v1::GetJobResponse> FindJob(const ClusterAccess& access,
                                            const std::string& job);
 
 }  // namespace ebb::tools

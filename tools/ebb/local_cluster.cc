@@ -20,10 +20,12 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/tls/issue.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
 #include "tools/ebb/last_words.h"
+#include "tools/ebb/tls_process.h"
 
 namespace ebb::tools {
 
@@ -40,6 +42,7 @@ constexpr absl::Duration kStartLimit = absl::Seconds(20);
 // what another had.
 constexpr absl::string_view kSharedCheckpoints = "shared";
 constexpr absl::string_view kAddressFile = "scheduler.address";
+constexpr absl::string_view kCertificates = "tls";
 constexpr absl::Duration kLook = absl::Milliseconds(2);
 
 // Whether the file descriptor `info` (of /proc) is open to write.
@@ -86,6 +89,11 @@ pid_t ParentOf(const fs::path& process) {
   return parent;
 }
 
+std::string RoleOf(absl::string_view program) {
+  absl::ConsumePrefix(&program, "ebb-");  // They are called as their roles.
+  return std::string(program);
+}
+
 }  // namespace
 
 ProcessSpec LocalCluster::Spec(
@@ -99,6 +107,10 @@ ProcessSpec LocalCluster::Spec(
   // Whatever they write without being told where falls into the run's folder.
   spec.folder = folder_.path();
   spec.environment = {absl::StrCat("TMPDIR=", folder_.File("tmp"))};
+  const TlsFiles files =
+      options_.tls ? FilesIn(folder_.File(kCertificates), RoleOf(program))
+                   : TlsFiles();
+  AddTls(files, &spec);
   return spec;
 }
 
@@ -115,7 +127,23 @@ bool LocalCluster::Kill(const std::string& daemon, const std::string& then_at) {
   return supervisor_.KillThenAt(daemon, next, then_at);
 }
 
+absl::Status LocalCluster::MakeCertificates() {
+  const std::string folder = folder_.File(kCertificates);
+  std::error_code error;
+  fs::remove_all(folder, error);  // Of a run that is resumed.
+  fs::create_directory(folder, error);
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), "cannot make " + folder);
+  }
+  EBB_RETURN_IF_ERROR(WriteAllRoles(folder, {}));
+  EBB_ASSIGN_OR_RETURN(
+      security_, rpc::Security::Create({.files = FilesIn(folder, "client")},
+                                       {Role::kClient}));
+  return absl::OkStatus();
+}
+
 absl::Status LocalCluster::Start() {
+  if (options_.tls) EBB_RETURN_IF_ERROR(MakeCertificates());
   const std::string address_file = folder_.File(kAddressFile);
   std::error_code ignored;
   fs::remove(address_file, ignored);

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/rpc/security.h"
 #include "tools/ebb/reserved_port.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/signals.h"
@@ -34,6 +35,8 @@ struct LocalClusterOptions {
   std::vector<std::string> plugin_folders;
   // --memory of servers and workers; 0: they have no bound.
   int64_t memory_bytes = 0;
+  // Everybody speaks by TLS, with certificates that are made for each start.
+  bool tls = false;
   // A batch of a worker takes at least so long.
   absl::Duration batch_time = absl::ZeroDuration();
   // Where others are to reach the daemon that listens at `address`; empty
@@ -62,6 +65,8 @@ class LocalCluster {
   absl::Status Start();
   // Itself, whatever may be in front of it.
   const std::string& scheduler_address() const { return port_.address(); }
+  // To reach it as a client.
+  const rpc::SecurityPtr& security() const { return security_; }
 
   // What happened to the daemons; starts again what died. Does not block.
   std::vector<DaemonEvent> Poll();
@@ -122,6 +127,7 @@ class LocalCluster {
   ProcessSpec Spec(const std::string& daemon, absl::string_view program,
                    const std::vector<std::string>& arguments) const;
   absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
+  absl::Status MakeCertificates();
   absl::Status StartServer(int server);
   ProcessSpec SchedulerSpec(int servers) const;
   // Of the lives of the scheduler that follow.
@@ -139,6 +145,7 @@ class LocalCluster {
   const RunFolder& folder_;  // Not owned.
   SignalWaiter& signals_;    // Not owned.
   Supervisor supervisor_;
+  rpc::SecurityPtr security_;
   std::map<std::string, ProcessSpec> specs_;  // By daemon.
   std::set<std::string> workers_;             // All that there ever were.
   std::set<int> servers_;                     // Likewise.

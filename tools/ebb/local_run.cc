@@ -184,6 +184,7 @@ absl::Status LocalRun::StartCluster() {
   options.program_folder = ProgramFolder();
   options.plugin_folders = options_.job.plugin_folders;
   options.memory_bytes = options_.memory_bytes;
+  options.tls = options_.tls;
   if (options_.disturbance != nullptr) {
     EBB_RETURN_IF_ERROR(options_.disturbance->Prepare(prepared_.job, &options));
   }
@@ -196,13 +197,14 @@ absl::Status LocalRun::Begin() {
   EBB_RETURN_IF_ERROR(StartCluster());
   EBB_RETURN_IF_ERROR(options_.resume ? Find() : Submit());
   submitted_ = absl::Now();
-  poller_ = std::make_unique<StatusPoller>(cluster_->scheduler_address(), job_,
-                                           kPollInterval);
+  poller_ = std::make_unique<StatusPoller>(
+      cluster_->scheduler_address(), cluster_->security(), job_, kPollInterval);
   return absl::OkStatus();
 }
 
 absl::Status LocalRun::Submit() {
-  rpc::SchedulerAdminClient client(cluster_->scheduler_address());
+  rpc::SchedulerAdminClient client(cluster_->scheduler_address(),
+                                   cluster_->security());
   auto answer = client.SubmitJob(SubmitRequestOf(prepared_, NewRequestId()),
                                  kSubmitLimit);
   if (!answer.ok()) {
@@ -215,7 +217,8 @@ absl::Status LocalRun::Submit() {
 }
 
 absl::Status LocalRun::Find() {
-  rpc::SchedulerAdminClient client(cluster_->scheduler_address());
+  rpc::SchedulerAdminClient client(cluster_->scheduler_address(),
+                                   cluster_->security());
   v1::GetJobRequest request;
   request.set_name(prepared_.record.name);
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
@@ -476,13 +479,14 @@ bool LocalRun::JobEnded() { return completed_ != absl::InfiniteFuture(); }
 // True: done, for good or bad. Servers that were just killed may have to come
 // back first.
 bool LocalRun::Audit() {
-  rpc::SchedulerAdminClient client(cluster_->scheduler_address());
+  rpc::SchedulerAdminClient client(cluster_->scheduler_address(),
+                                   cluster_->security());
   v1::GetJobRequest request;
   request.set_job(job_);
   const auto audit = [&]() -> absl::StatusOr<AuditReport> {
     EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
                          client.GetJob(request, kAnswer));
-    return FetchAudit(stored, kAnswer);
+    return FetchAudit(stored, kAnswer, cluster_->security());
   }();
   const bool late = absl::Now() - completed_ > kAuditLimit;
   if (!audit.ok()) {

@@ -31,6 +31,8 @@ struct RunOptions {
   std::optional<int> workers;
   // --memory of servers and workers; 0: they have no bound.
   int64_t memory_bytes = 0;
+  // Daemons and this process speak by TLS, with certificates of this run only.
+  bool tls = false;
   // A folder for the run; empty: runs/NAME-N.
   std::string folder;
   // Goes on with the run in the folder; without one, with the newest.

@@ -83,7 +83,8 @@ void MovesBench::Scale(const v1::JobStatus& job, LocalCluster* cluster,
   v1::ScaleJobRequest request;
   request.set_job(job.summary().job());
   request.set_servers(on_fewer_ ? servers_ - 1 : 0);
-  rpc::SchedulerAdminClient client(cluster->scheduler_address());
+  rpc::SchedulerAdminClient client(cluster->scheduler_address(),
+                                   cluster->security());
   const auto scaled = client.ScaleJob(request, kCallDeadline);
   if (scaled.ok()) return;
   report->problems.push_back(

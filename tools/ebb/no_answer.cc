@@ -12,12 +12,17 @@ namespace {
 
 enum class Why {
   kNobody,      // Nothing listens there, or there is no way to it.
+  kNoTls,       // Somebody listens, and is not, or does not speak, what we do.
   kNotGreeted,  // Somebody listens, and takes no requests (in time).
   kLate,        // It may be doing what it was asked.
   kBroken,      // So may it have been.
   kAnswered,    // It cannot, in its own words.
 };
 
+// gRPC cannot tell: the one side of TLS finds the other's words senseless.
+constexpr absl::string_view kOrTls =
+    " If it speaks TLS, give --tls-cert, --tls-key and --tls-ca, of a "
+    "certificate that it believes.";
 constexpr absl::string_view kWebServer = "http2 header with status";
 
 template <size_t n>
@@ -29,6 +34,8 @@ bool HasAny(absl::string_view text, const absl::string_view (&words)[n]) {
 
 // gRPC tells these apart by its texts only.
 Why WhyOf(const absl::Status& status) {
+  constexpr absl::string_view kNoTls[] = {"TLS handshake failed",
+                                          "what answers is no"};
   constexpr absl::string_view kNotGreeted[] = {
       "handshaker shutdown", "SETTINGS frame", "http1.x server", kWebServer};
   constexpr absl::string_view kLate[] = {"keepalive watchdog timeout"};
@@ -46,6 +53,7 @@ Why WhyOf(const absl::Status& status) {
   if (absl::IsDeadlineExceeded(status) || HasAny(status.message(), kLate)) {
     return Why::kLate;
   }
+  if (HasAny(status.message(), kNoTls)) return Why::kNoTls;
   if (HasAny(status.message(), kNotGreeted)) return Why::kNotGreeted;
   if (HasAny(status.message(), kBroken)) return Why::kBroken;
   return HasAny(status.message(), kNobody) ? Why::kNobody : Why::kAnswered;
@@ -60,6 +68,7 @@ std::string NoAnswerText(const absl::Status& status) {
       return "it did not answer in time";
     case Why::kBroken:
       return "the connection broke";
+    case Why::kNoTls:
     case Why::kNobody:
     case Why::kAnswered:
       break;
@@ -88,11 +97,16 @@ absl::Status WithAddress(const absl::Status& status,
                           "). Is it up? Another is named by --scheduler "
                           "HOST:PORT or EBB_SCHEDULER.");
       break;
+    case Why::kNoTls:
+      text = absl::StrCat("no connection to ", scheduler, ": ",
+                          status.message(), ".");
+      break;
     case Why::kNotGreeted:
       text = absl::StrCat("something listens at ", scheduler,
                           ", but takes no requests. A scheduler that is busy? "
                           "Nothing was asked of it yet: try again. Another is "
-                          "named by --scheduler HOST:PORT or EBB_SCHEDULER.");
+                          "named by --scheduler HOST:PORT or EBB_SCHEDULER.",
+                          kOrTls);
       break;
     case Why::kLate:
       text = absl::StrCat("the scheduler at ", scheduler,
@@ -101,8 +115,12 @@ absl::Status WithAddress(const absl::Status& status,
                           next);
       break;
     case Why::kBroken:
+      // Who says GOAWAY speaks plain text.
       text = absl::StrCat("the connection to the scheduler at ", scheduler,
-                          " broke before its answer. ", next);
+                          " broke before its answer. ", next,
+                          absl::StrContains(status.message(), "GOAWAY")
+                              ? absl::string_view()
+                              : kOrTls);
       break;
   }
   return absl::Status(status.code(), text);

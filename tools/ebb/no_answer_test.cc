@@ -62,6 +62,17 @@ TEST(NoAnswerTest, NobodyIsToldOfHandshakes) {
   EXPECT_EQ(NoAnswerText(kRefused), "Connection refused");
 }
 
+TEST(NoAnswerTest, TlsIsNamedWhereItMayBeMissing) {
+  for (const absl::Status& status : {kNoGreeting, kNoHandshake, kClosed}) {
+    EXPECT_THAT(Told(status), HasSubstr("If it speaks TLS, give --tls-cert"));
+  }
+  const absl::Status none = absl::UnavailableError(
+      "the TLS handshake failed: it speaks plain text, or more");
+  EXPECT_EQ(Told(none),
+            "no connection to here:7000: the TLS handshake failed: it speaks "
+            "plain text, or more.");
+}
+
 // Bug: a scheduler whose disk was full was said not to be there.
 TEST(NoAnswerTest, AnswersStayAsTheyAre) {
   for (const absl::Status& no :

@@ -83,7 +83,7 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
   CLI::App* command =
       app->add_subcommand("predict", "Applies a trained model to new data");
   const auto flags = std::make_shared<Flags>();
-  AddSchedulerFlag(command, &flags->model.scheduler);
+  AddAccessFlags(command, &flags->model.access);
   command
       ->add_option("MODEL", flags->model.name,
                    "An exported .safetensors, the folder of an ebb run, or a "
@@ -107,7 +107,10 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
 Writes a line per example: the prediction, and the probability of each class.
 Example:
   ebb predict model.safetensors new-images.gz -o predictions.csv)");
-  command->callback([flags, exit_code] { *exit_code = Predict(*flags); });
+  command->callback([flags, exit_code] {
+    const absl::Status open = flags->model.access.Open();
+    *exit_code = open.ok() ? Predict(*flags) : Report(open);
+  });
 }
 
 }  // namespace ebb::tools

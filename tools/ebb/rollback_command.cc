@@ -26,7 +26,7 @@ namespace {
 constexpr absl::Duration kKeep = absl::Seconds(30);
 
 struct Flags {
-  std::string scheduler;
+  ClusterAccess access;
   std::string job;
   std::string to;
   std::optional<int64_t> versions_ago;
@@ -47,7 +47,7 @@ absl::StatusOr<std::vector<VersionInfo>> ListVersions(
     const Flags& flags, const v1::GetJobResponse& job, JobLine* line) {
   CheckpointPlace place;
   place.name = absl::StrCat(job.record().id());
-  place.scheduler = flags.scheduler;
+  place.access = flags.access;
   place.keep = kKeep;
   EBB_ASSIGN_OR_RETURN(const auto source, OpenCheckpoints(place));
   EBB_ASSIGN_OR_RETURN(auto versions, source->List());
@@ -133,15 +133,15 @@ int Rollback(const Flags& flags) {
         "name one of --to TIME, --versions-ago N and --to-round N; ebb "
         "checkpoint list shows what is stored"));
   }
-  const auto job = FindJob(flags.scheduler, flags.job);
+  const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
   const auto request = RequestFor(flags, *job);
   if (!request.ok()) return Report(request.status());
-  rpc::SchedulerAdminClient client(flags.scheduler);
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
   const auto done = client.RollbackJob(*request, kAdminDeadline);
   if (!done.ok()) {
     return Report(
-        WithAddress(done.status(), flags.scheduler, Asked::kToChange));
+        WithAddress(done.status(), flags.access.scheduler, Asked::kToChange));
   }
   if (flags.json) {
     Json json = Json::Object();
@@ -164,7 +164,7 @@ void AddRollbackCommand(CLI::App* checkpoint, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command = checkpoint->add_subcommand(
       "rollback", "Lets a job go on from an older version");
-  AddSchedulerFlag(command, &flags->scheduler);
+  AddAccessFlags(command, &flags->access);
   command->add_option("JOB", flags->job, "Name or number of the job")
       ->required();
   command->add_option("--to", flags->to,
@@ -184,7 +184,10 @@ Training need not stop, and a complete job opens again. What was applied since
 is trained again, exactly once; versions after it count no more.
 Example:
   ebb checkpoint rollback --scheduler localhost:7000 fashion-mlp --to 10m)");
-  command->callback([=] { *exit_code = Rollback(*flags); });
+  command->callback([=] {
+    const absl::Status open = flags->access.Open();
+    *exit_code = open.ok() ? Rollback(*flags) : Report(open);
+  });
 }
 
 }  // namespace ebb::tools

@@ -26,6 +26,8 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
         const absl::Status enough = server::DivideMemory(bytes).status();
         return std::string(absl::StripPrefix(enough.message(), "--memory is "));
       });
+  command->add_flag("--tls", run->tls,
+                    "Mutual TLS, with certificates made for this run");
   command->add_option("--report", run->report_file,
                       "Also write the report (JSON) to this file");
   command->add_option("--run-dir", run->folder,

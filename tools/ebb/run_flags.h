@@ -7,7 +7,7 @@
 
 namespace ebb::tools {
 
-// --servers, --workers, --memory, --report, --run-dir, --quiet.
+// --servers, --workers, --memory, --tls, --report, --run-dir, --quiet.
 void AddRunFlags(CLI::App* command, RunOptions* run);
 
 // The whole run; returns the exit code.

@@ -8,9 +8,10 @@
 
 namespace ebb::tools {
 
-StatusPoller::StatusPoller(std::string scheduler, uint64_t job,
-                           absl::Duration interval)
+StatusPoller::StatusPoller(std::string scheduler, rpc::SecurityPtr security,
+                           uint64_t job, absl::Duration interval)
     : scheduler_(std::move(scheduler)),
+      security_(std::move(security)),
       job_(job),
       interval_(interval),
       thread_([this] { Run(); }) {}
@@ -30,7 +31,10 @@ PolledStatus StatusPoller::Latest() const {
 }
 
 void StatusPoller::Run() {
-  auto client = std::make_unique<rpc::SchedulerAdminClient>(scheduler_);
+  const auto connect = [this] {
+    return std::make_unique<rpc::SchedulerAdminClient>(scheduler_, security_);
+  };
+  auto client = connect();
   v1::GetStatusRequest request;
   request.set_job(job_);
   for (;;) {
@@ -38,7 +42,7 @@ void StatusPoller::Run() {
     if (!answer.ok()) {
       // A new connection finds a scheduler that came back at once; the old one
       // would first wait for longer and longer.
-      client = std::make_unique<rpc::SchedulerAdminClient>(scheduler_);
+      client = connect();
     }
     const absl::Time now = absl::Now();
     MutexLock lock(&mu_);

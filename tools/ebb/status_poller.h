@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "common/rpc/security.h"
 #include "ebb/v1/scheduler.pb.h"
 
 namespace ebb::tools {
@@ -25,7 +26,8 @@ struct PolledStatus {
 // Thread-safe. The destructor joins the thread.
 class StatusPoller {
  public:
-  StatusPoller(std::string scheduler, uint64_t job, absl::Duration interval);
+  StatusPoller(std::string scheduler, rpc::SecurityPtr security, uint64_t job,
+               absl::Duration interval);
   ~StatusPoller();
 
   PolledStatus Latest() const;
@@ -34,6 +36,7 @@ class StatusPoller {
   void Run();
 
   const std::string scheduler_;
+  const rpc::SecurityPtr security_;
   const uint64_t job_;
   const absl::Duration interval_;
   mutable Mutex mu_;

@@ -57,8 +57,9 @@ LIBRARIES = {
     "grpc++/": ("gRPC", EDGES),
     "grpcpp/": ("gRPC", EDGES),
     "google/protobuf/": ("protobuf", EDGES + STORES + ["common/job/*"]),
+    "openssl/": ("OpenSSL", ["common/tls/*"]),
     "CLI/": ("CLI11", ["common/daemon_flags.*", "common/flag_mistake.*",
-                      "*_main.cc",
+                      "common/tls_flags.*", "*_main.cc",
                        *EVERYWHERE_ON_TOP]),
 }
 

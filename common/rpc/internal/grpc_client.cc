@@ -15,7 +15,6 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_bytes.h"
-#include "common/rpc/internal/grpc_setup.h"
 #include "common/rpc/wire.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
 
@@ -153,11 +152,11 @@ template <typename Out, typename In, typename OutMessage, typename InMessage>
 class GrpcSession : public Session<Out>,
                     private grpc::ClientBidiReactor<OutMessage, InMessage> {
  public:
-  GrpcSession(const std::string& address, const TransportOptions& options,
-              SessionHandler<In>* handler)
+  GrpcSession(const std::shared_ptr<grpc::Channel>& channel,
+              const TransportOptions& options, SessionHandler<In>* handler)
       : bound_(options.session_queue_messages),
         handler_(handler),
-        stub_(v1::Scheduler::NewStub(MakeChannel(address, options))) {}
+        stub_(v1::Scheduler::NewStub(channel)) {}
 
   ~GrpcSession() override {
     const std::shared_ptr<Done> done = done_;
@@ -298,21 +297,21 @@ std::unique_ptr<PsChannel> ConnectGrpcPs(
 }
 
 std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
-    const std::string& address, const TransportOptions& options,
-    WorkerSessionHandler* handler) {
+    const std::shared_ptr<grpc::Channel>& channel,
+    const TransportOptions& options, WorkerSessionHandler* handler) {
   auto session = std::make_unique<
       GrpcSession<WorkerToScheduler, SchedulerToWorker, v1::WorkerToScheduler,
-                  v1::SchedulerToWorker>>(address, options, handler);
+                  v1::SchedulerToWorker>>(channel, options, handler);
   session->Start(&v1::Scheduler::Stub::async::WorkerSession);
   return session;
 }
 
 std::unique_ptr<ServerSession> ConnectGrpcServerSession(
-    const std::string& address, const TransportOptions& options,
-    ServerSessionHandler* handler) {
+    const std::shared_ptr<grpc::Channel>& channel,
+    const TransportOptions& options, ServerSessionHandler* handler) {
   auto session = std::make_unique<
       GrpcSession<ServerToScheduler, SchedulerToServer, v1::ServerToScheduler,
-                  v1::SchedulerToServer>>(address, options, handler);
+                  v1::SchedulerToServer>>(channel, options, handler);
   session->Start(&v1::Scheduler::Stub::async::ServerSession);
   return session;
 }

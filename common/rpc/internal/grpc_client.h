@@ -14,11 +14,11 @@ namespace ebb::rpc::internal {
 std::unique_ptr<PsChannel> ConnectGrpcPs(
     const std::shared_ptr<grpc::Channel>& channel);
 std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
-    const std::string& address, const TransportOptions& options,
-    WorkerSessionHandler* handler);
+    const std::shared_ptr<grpc::Channel>& channel,
+    const TransportOptions& options, WorkerSessionHandler* handler);
 std::unique_ptr<ServerSession> ConnectGrpcServerSession(
-    const std::string& address, const TransportOptions& options,
-    ServerSessionHandler* handler);
+    const std::shared_ptr<grpc::Channel>& channel,
+    const TransportOptions& options, ServerSessionHandler* handler);
 
 }  // namespace ebb::rpc::internal
 

@@ -1,20 +1,30 @@
 #include "common/rpc/internal/grpc_setup.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/support/channel_arguments.h>
+
+#include "absl/status/status.h"
+#include "common/rpc/internal/grpc_security.h"
 
 namespace ebb::rpc::internal {
 
 namespace {
 
 // The one place where connections get their credentials.
-std::shared_ptr<grpc::ChannelCredentials> ClientCredentials() {
-  return grpc::InsecureChannelCredentials();
+std::shared_ptr<grpc::ChannelCredentials> ClientCredentials(
+    const Security* security, Role role) {
+  return security != nullptr && security->tls()
+             ? security->grpc()->ToRole(role)
+             : grpc::InsecureChannelCredentials();
 }
-std::shared_ptr<grpc::ServerCredentials> ServerCredentials() {
-  return grpc::InsecureServerCredentials();
+std::shared_ptr<grpc::ServerCredentials> ServerCredentials(
+    const Security* security) {
+  return security != nullptr && security->tls()
+             ? security->grpc()->Server()
+             : grpc::InsecureServerCredentials();
 }
 
 int Milliseconds(absl::Duration duration) {
@@ -25,7 +35,21 @@ int Milliseconds(absl::Duration duration) {
 }  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
-                                           const TransportOptions& options) {
+                                           const TransportOptions& options,
+                                           const Security* security,
+                                           Role role) {
+  if (const absl::Status may = MaySpeak(security, address, /*listens=*/false);
+      !may.ok()) {
+    grpc_init();  // The channel has its own from here on.
+    auto lame = grpc::CreateChannelInternal(
+        address,
+        grpc_lame_client_channel_create(address.c_str(),
+                                        GRPC_STATUS_UNAVAILABLE,
+                                        std::string(may.message()).c_str()),
+        {});
+    grpc_shutdown();
+    return lame;
+  }
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   args.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
@@ -51,12 +75,14 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
   args.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Daemons of a cluster reach each other directly.
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, ClientCredentials(), args);
+  return grpc::CreateCustomChannel(address, ClientCredentials(security, role),
+                                   args);
 }
 
 void SetUpServer(const std::string& address, const TransportOptions& options,
-                 grpc::ServerBuilder* builder, int* port) {
-  builder->AddListeningPort(address, ServerCredentials(), port);
+                 const Security* security, grpc::ServerBuilder* builder,
+                 int* port) {
+  builder->AddListeningPort(address, ServerCredentials(security), port);
   builder->SetMaxReceiveMessageSize(
       static_cast<int>(options.max_message_bytes));
   builder->SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));

@@ -1,0 +1,30 @@
+// `ebb bench dense --tls`: what mutual TLS costs, pushes and pulls over gRPC,
+// as ratios to the same in plain text.
+#ifndef EBB_BENCH_TLS_BENCH_H_
+#define EBB_BENCH_TLS_BENCH_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "bench/dense_bench.h"
+#include "tools/ebb/json.h"
+
+namespace ebb::bench {
+
+struct TlsReport {
+  std::string machine;
+  double load_average = 0;  // At the beginning.
+  std::vector<Row> rows;
+};
+
+// Of the options `shared_memory` does not count. Blocks. Every result is
+// verified: Internal when one is wrong. Cancelled: it was stopped.
+absl::StatusOr<TlsReport> MeasureTls(const DenseOptions& options);
+
+std::string TlsText(const TlsReport& report);
+// Added to `json`.
+void AddTlsReport(const TlsReport& report, tools::Json* json);
+
+}  // namespace ebb::bench
+
+#endif  // EBB_BENCH_TLS_BENCH_H_

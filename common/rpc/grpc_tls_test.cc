@@ -1,0 +1,420 @@
+// The gRPC transport under mutual TLS: the transports' contract, who may call
+// what, and what is said to those who may not.
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc/admin.h"
+#include "common/rpc/grpc_status.h"
+#include "common/rpc/grpc_transport.h"
+#include "common/rpc/internal/grpc_security.h"
+#include "common/rpc/internal/grpc_setup.h"
+#include "common/rpc/internal/shared_channel.h"
+#include "common/rpc/rpc_roles.h"
+#include "common/rpc/security.h"
+#include "common/rpc/testing/shared_values.h"
+#include "common/rpc/transport_contract.h"
+#include "common/tls/certificate.h"
+#include "common/tls/issue.h"
+#include "ebb/v1/scheduler.grpc.pb.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::rpc {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kLong = absl::Seconds(20);
+constexpr char kAny[] = "127.0.0.1:0";
+constexpr char kNobody[] = "127.0.0.1:1";
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// A folder with an authority and a certificate for each role.
+class Certificates {
+ public:
+  explicit Certificates(const CertificateRequest& like = {}) {
+    std::string name = ::testing::TempDir() + "ebb_grpc_tls_XXXXXX";
+    path_ = mkdtemp(name.data());
+    const absl::Status written = WriteAllRoles(path_, like);
+    EXPECT_TRUE(written.ok()) << written;
+  }
+  ~Certificates() { fs::remove_all(path_); }
+  Certificates(const Certificates&) = delete;
+  Certificates& operator=(const Certificates&) = delete;
+
+  TlsFiles Of(Role role) const {
+    return FilesIn(path_, std::string(RoleName(role)));
+  }
+  SecurityPtr As(Role role) const {
+    auto security = Security::Create({.files = Of(role)}, {role});
+    EXPECT_TRUE(security.ok()) << security.status();
+    return security.ok() ? *std::move(security) : nullptr;
+  }
+  GrpcTransport Transport(Role role, TransportOptions options = {}) const {
+    return GrpcTransport(options, /*received_bytes=*/0, As(role));
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// --- The contract ------------------------------------------------------------
+
+// A worker pushes and pulls, and a server fetches: with a certificate each.
+class TwoRoles : public PsChannel {
+ public:
+  TwoRoles(std::unique_ptr<PsChannel> worker, std::unique_ptr<PsChannel> server)
+      : worker_(std::move(worker)), server_(std::move(server)) {}
+  void Push(PushRequest request, absl::Duration deadline,
+            PushDone done) override {
+    worker_->Push(std::move(request), deadline, std::move(done));
+  }
+  void Pull(const PullRequest& request, absl::Duration deadline,
+            PullDone done) override {
+    worker_->Pull(request, deadline, std::move(done));
+  }
+  void Clock(const ClockUpdate& update) override { worker_->Clock(update); }
+  void Fetch(const FetchRequest& request, absl::Duration deadline,
+             FetchDone done) override {
+    server_->Fetch(request, deadline, std::move(done));
+  }
+
+ private:
+  const std::unique_ptr<PsChannel> worker_, server_;
+};
+
+// Everybody is who it should be.
+class EachItsRole : public Transport {
+ public:
+  explicit EachItsRole(const TransportOptions& options)
+      : scheduler_(options, 0, certificates_.As(Role::kScheduler)),
+        server_(options, 0, certificates_.As(Role::kServer)),
+        worker_(options, 0, certificates_.As(Role::kWorker)) {}
+
+  absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
+      const std::string& address, PsServices services) override {
+    return server_.ListenPs(address, services);
+  }
+  absl::StatusOr<std::unique_ptr<Listener>> ListenScheduler(
+      const std::string& address, SchedulerServices services) override {
+    return scheduler_.ListenScheduler(address, services);
+  }
+  std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
+    return std::make_unique<TwoRoles>(worker_.ConnectPs(address),
+                                      server_.ConnectPs(address));
+  }
+  std::unique_ptr<WorkerSession> ConnectWorkerSession(
+      const std::string& address, WorkerSessionHandler* handler) override {
+    return worker_.ConnectWorkerSession(address, handler);
+  }
+  std::unique_ptr<ServerSession> ConnectServerSession(
+      const std::string& address, ServerSessionHandler* handler) override {
+    return server_.ConnectServerSession(address, handler);
+  }
+
+ private:
+  const Certificates certificates_;
+  GrpcTransport scheduler_, server_, worker_;
+};
+
+INSTANTIATE_TEST_SUITE_P(GrpcTls, TransportContractTest,
+                         testing::Values(TransportCase{
+                             "grpc_tls",
+                             [](const TransportOptions& options) {
+                               return std::make_unique<EachItsRole>(options);
+                             },
+                             kAny, kNobody}));
+
+// --- Roles -------------------------------------------------------------------
+
+class GrpcTlsTest : public ::testing::Test {
+ protected:
+  GrpcTlsTest()
+      : scheduler_transport_(certificates_.Transport(Role::kScheduler)),
+        server_transport_(certificates_.Transport(Role::kServer)) {
+    auto scheduler = scheduler_transport_.ListenScheduler(
+        kAny, {.sessions = &scheduler_handler_});
+    EXPECT_TRUE(scheduler.ok()) << scheduler.status();
+    scheduler_ = *std::move(scheduler);
+    auto server = server_transport_.ListenPs(kAny, {.data = &ps_});
+    EXPECT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  // What a daemon of `role` answers to an empty message.
+  absl::Status Call(const std::string& rpc, const std::string& address, Role of,
+                    const SecurityPtr& as) {
+    grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(
+        internal::MakeChannel(address, {}, as.get(), of));
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kLong));
+    const grpc::Slice empty;
+    const grpc::ByteBuffer request(&empty, 1);
+    grpc::ByteBuffer response;
+    Collected<absl::Status> ended;
+    stub.UnaryCall(&context, rpc, {}, &request, &response,
+                   [&](grpc::Status s) { ended.Add(FromGrpc(s)); });
+    return ended.WaitFor(1).at(0);
+  }
+  // With files that a process would not start with.
+  absl::Status AskWith(const TlsFiles& files) {
+    const Security::Grpc security(files);
+    const auto stub = v1::Scheduler::NewStub(grpc::CreateChannel(
+        scheduler_->address(), security.ToRole(Role::kScheduler)));
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kLong));
+    v1::GetStatusResponse response;
+    return FromGrpc(stub->GetStatus(&context, {}, &response));
+  }
+  // As a person asks.
+  absl::Status Ask(const SecurityPtr& as) {
+    return SchedulerAdminClient(scheduler_->address(), as)
+        .GetStatus({}, kLong)
+        .status();
+  }
+
+  const Certificates certificates_;
+  KeepingScheduler scheduler_handler_;
+  EchoPs ps_;
+  GrpcTransport scheduler_transport_, server_transport_;
+  std::unique_ptr<Listener> scheduler_, server_;
+};
+
+TEST_F(GrpcTlsTest, EveryRpcIsRefusedToThoseWhoMayNotCallIt) {
+  std::map<Role, SecurityPtr> as;
+  for (const Role role : kAllRoles) as[role] = certificates_.As(role);
+  const auto check = [&](const std::string& rpc, const Listener& listener,
+                         Role of) {
+    for (const Role role : kAllRoles) {
+      const absl::Status answer = Call(rpc, listener.address(), of, as[role]);
+      EXPECT_EQ(absl::IsPermissionDenied(answer), !MayCall(rpc).Has(role))
+          << rpc << " by " << RoleName(role) << ": " << answer;
+      if (!MayCall(rpc).Has(role)) {
+        EXPECT_THAT(
+            std::string(answer.message()),
+            AllOf(HasSubstr(absl::StrCat("role ", MayCall(rpc).ToString())),
+                  HasSubstr(absl::StrCat("is of the role ", RoleName(role)))));
+      }
+    }
+  };
+  for (const char* name :
+       {"WorkerSession", "ServerSession", "SubmitJob", "ListJobs", "GetStatus",
+        "Explain", "GetJob", "CheckpointNow", "CancelJob", "PauseJob",
+        "ResumeJob", "ScaleJob", "RollbackJob", "ResolveItem", "NoSuchRpc"}) {
+    check(absl::StrCat("/ebb.v1.Scheduler/", name), *scheduler_,
+          Role::kScheduler);
+  }
+  for (const char* name : {"Push", "Pull", "Clock", "Fetch", "GetLedgers",
+                           "ListVersions", "ReadVersion", "VerifyVersions"}) {
+    check(absl::StrCat("/ebb.v1.ParameterServer/", name), *server_,
+          Role::kServer);
+  }
+  check("/ebb.v1.SharedMemory/OpenSharedMemory", *server_, Role::kServer);
+  check("/grpc.health.v1.Health/Check", *server_, Role::kServer);
+}
+
+TEST_F(GrpcTlsTest, ASessionOfTheWrongRoleEndsWithTheReason) {
+  GrpcTransport viewer = certificates_.Transport(Role::kViewer);
+  Keeping<SchedulerToWorker> handler;
+
+  const auto session =
+      viewer.ConnectWorkerSession(scheduler_->address(), &handler);
+
+  const absl::Status closed = handler.closed.WaitFor(1).at(0);
+  EXPECT_TRUE(absl::IsPermissionDenied(closed)) << closed;
+  EXPECT_TRUE(scheduler_handler_.workers.Now().empty());
+}
+
+// A certificate of a worker, or of a server, does not make a scheduler.
+TEST_F(GrpcTlsTest, NobodySpeaksToTheWrongServer) {
+  GrpcTransport worker = certificates_.Transport(Role::kWorker);
+  Keeping<SchedulerToWorker> handler;
+
+  const auto session =
+      worker.ConnectWorkerSession(server_->address(), &handler);
+  const auto channel = worker.ConnectPs(scheduler_->address());
+  Answer<PushReply> pushed;
+  channel->Push(MakePush(1, {1}), kLong, pushed.Done());
+
+  const absl::Status closed = handler.closed.WaitFor(1).at(0);
+  EXPECT_TRUE(absl::IsUnavailable(closed)) << closed;
+  const absl::Status answer = pushed.Wait().status();
+  EXPECT_TRUE(absl::IsUnavailable(answer)) << answer;
+  EXPECT_THAT(std::string(closed.message()),
+              HasSubstr("what answers is no scheduler: its certificate is of "
+                        "the role ps"));
+  EXPECT_THAT(std::string(answer.message()),
+              HasSubstr("what answers is no ps"));
+}
+
+TEST_F(GrpcTlsTest, SharedMemoryIsNegotiatedOverTls) {
+  SharedValues values(1 << 20);
+  SharingPs ps(&ps_, &values);
+  GrpcTransport server =
+      certificates_.Transport(Role::kServer, {.shared_memory = true});
+  auto listener = server.ListenPs(kAny, {.data = &ps, .files = values.table()});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  GrpcTransport worker =
+      certificates_.Transport(Role::kWorker, {.shared_memory = true});
+
+  const auto channel = worker.ConnectPs((*listener)->address());
+
+  EXPECT_TRUE(
+      static_cast<internal::SharedChannel&>(*channel).AwaitShared(kLong));
+  Answer<PushReply> pushed;
+  channel->Push(MakePush(1, {1}), kLong, pushed.Done());
+  EXPECT_TRUE(pushed.Wait().ok());
+}
+
+// --- Those who do not get in -------------------------------------------------
+
+TEST_F(GrpcTlsTest, PlainTextAndTlsDoNotMixAndSayWhatToDo) {
+  const absl::Status plain = Ask(nullptr);
+  EXPECT_TRUE(absl::IsUnavailable(plain)) << plain;
+
+  GrpcTransport plain_transport;
+  auto listener =
+      plain_transport.ListenScheduler(kAny, {.sessions = &scheduler_handler_});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const absl::Status tls = SchedulerAdminClient((*listener)->address(),
+                                                certificates_.As(Role::kClient))
+                               .GetStatus({}, kLong)
+                               .status();
+  EXPECT_TRUE(absl::IsUnavailable(tls)) << tls;
+  EXPECT_THAT(std::string(tls.message()),
+              HasSubstr("the TLS handshake failed: it speaks plain text"));
+}
+
+TEST_F(GrpcTlsTest, StrangersAreNotLetIn) {
+  const Certificates others;
+  const absl::Status other = Ask(others.As(Role::kClient));
+  EXPECT_TRUE(absl::IsUnavailable(other)) << other;
+
+  // They believe us, but we do not believe them.
+  TlsFiles files = others.Of(Role::kClient);
+  files.authority = certificates_.Of(Role::kClient).authority;
+  const absl::Status unknown = AskWith(files);
+  EXPECT_TRUE(absl::IsUnavailable(unknown)) << unknown;
+
+  const Identity authority = {Contents(certificates_.path() + "/ca.pem"),
+                              Contents(certificates_.path() + "/ca.key")};
+  const auto old = Issue(authority, {.role = Role::kClient,
+                                     .valid = absl::Hours(2),
+                                     .now = absl::Now() - absl::Hours(3)});
+  ASSERT_TRUE(old.ok()) << old.status();
+  ASSERT_TRUE(WriteIdentity(certificates_.path() + "/old", *old).ok());
+  const absl::Status expired = AskWith(FilesIn(certificates_.path(), "old"));
+  EXPECT_TRUE(absl::IsUnavailable(expired)) << expired;
+  EXPECT_THAT(std::string(other.message()),
+              HasSubstr("certificate is not of the other's --tls-ca"));
+}
+
+TEST_F(GrpcTlsTest, OtherMachinesAreNotSpokenToInPlainText) {
+  GrpcTransport plain;
+  const auto listener =
+      plain.ListenScheduler("0.0.0.0:0", {.sessions = &scheduler_handler_});
+  EXPECT_TRUE(absl::IsInvalidArgument(listener.status())) << listener.status();
+
+  const auto channel = plain.ConnectPs("203.0.113.7:1");
+  Answer<PushReply> pushed;
+  channel->Push(MakePush(1, {1}), kLong, pushed.Done());
+  const absl::Status refused = pushed.Wait().status();
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("not speaking to 203.0.113.7:1 in plain text"));
+
+  Keeping<SchedulerToWorker> handler;
+  const auto session = plain.ConnectWorkerSession("203.0.113.7:1", &handler);
+  EXPECT_THAT(std::string(handler.closed.WaitFor(1).at(0).message()),
+              HasSubstr("--insecure"));
+
+  const absl::Status asked =
+      SchedulerAdminClient("203.0.113.7:1").GetStatus({}, kLong).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(asked)) << asked;
+}
+
+TEST_F(GrpcTlsTest, InsecureIsAsked) {
+  const auto security = Security::Create({.insecure = true}, RoleSet::All());
+  ASSERT_TRUE(security.ok()) << security.status();
+  GrpcTransport transport({}, 0, *security);
+
+  const auto listener =
+      transport.ListenScheduler("0.0.0.0:0", {.sessions = &scheduler_handler_});
+
+  EXPECT_TRUE(listener.ok()) << listener.status();
+}
+
+TEST_F(GrpcTlsTest, AKeyThatOthersCanReadIsNamed) {
+  EXPECT_EQ(certificates_.As(Role::kWorker)->warning(), "");
+  const std::string key = certificates_.Of(Role::kWorker).key;
+
+  fs::permissions(key, fs::perms::others_read, fs::perm_options::add);
+
+  EXPECT_THAT(certificates_.As(Role::kWorker)->warning(),
+              AllOf(HasSubstr(key), HasSubstr("open to all users"),
+                    HasSubstr("chmod 600")));
+}
+
+// --- Rotation ----------------------------------------------------------------
+
+// As a secret that is mounted is replaced: each file at once.
+void Replace(const std::string& path, const std::string& text) {
+  {
+    std::ofstream file(path + ".new");
+    file << text;
+  }
+  fs::rename(path + ".new", path);
+}
+
+TEST_F(GrpcTlsTest, FilesAreReadAgainWhenTheyChange) {
+  const Certificates next;
+  const SecurityPtr old_client = certificates_.As(Role::kClient);
+  const SecurityPtr next_client = next.As(Role::kClient);
+  ASSERT_EQ(Ask(old_client).code(), absl::StatusCode::kUnimplemented);
+  ASSERT_TRUE(absl::IsUnavailable(Ask(next_client)));
+  GrpcTransport worker = certificates_.Transport(Role::kWorker);
+  Keeping<SchedulerToWorker> handler;
+  const auto session =
+      worker.ConnectWorkerSession(scheduler_->address(), &handler);
+  scheduler_handler_.workers.WaitFor(1);
+
+  const TlsFiles files = certificates_.Of(Role::kScheduler);
+  const TlsFiles with = next.Of(Role::kScheduler);
+  Replace(files.key, Contents(with.key));
+  Replace(files.certificate, Contents(with.certificate));
+  Replace(files.authority, Contents(with.authority));
+
+  // New connections are made with the new ones ...
+  const absl::Time deadline = absl::Now() + kLong;
+  absl::Status asked = Ask(next_client);
+  while (absl::IsUnavailable(asked) && absl::Now() < deadline) {
+    asked = Ask(next_client);
+  }
+  EXPECT_EQ(asked.code(), absl::StatusCode::kUnimplemented) << asked;
+  // ... and not with the old, whose file is as it was. What is there stays.
+  EXPECT_TRUE(absl::IsUnavailable(Ask(old_client)));
+  EXPECT_TRUE(handler.closed.Now().empty());
+  EXPECT_TRUE(
+      session->Send(RegisterWorker{.session = SessionId(7), .name = "w"}));
+  scheduler_handler_.workers.Now().at(0).arrived->messages.WaitFor(1);
+}
+
+}  // namespace
+}  // namespace ebb::rpc

@@ -1,0 +1,30 @@
+// Credentials of gRPC.
+#ifndef EBB_COMMON_RPC_INTERNAL_GRPC_SECURITY_H_
+#define EBB_COMMON_RPC_INTERNAL_GRPC_SECURITY_H_
+
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+
+#include <memory>
+
+#include "common/rpc/security.h"
+
+namespace ebb::rpc {
+
+// Watches the files, for all connections that are made with it.
+struct Security::Grpc {
+  explicit Grpc(const TlsFiles& files);
+
+  // To servers whose certificate is of this role.
+  std::shared_ptr<grpc::ChannelCredentials> ToRole(Role role) const;
+  // Peers must show a certificate, and may call what its role may.
+  std::shared_ptr<grpc::ServerCredentials> Server() const;
+
+ private:
+  std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider_;
+};
+
+}  // namespace ebb::rpc
+
+#endif  // EBB_COMMON_RPC_INTERNAL_GRPC_SECURITY_H_

@@ -1,0 +1,71 @@
+// How a process proves who it is to the others, and whom it believes: mutual
+// TLS (docs/security.md), or plain text.
+//
+//   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
+//                        rpc::Security::Create(flags.tls, {Role::kWorker}));
+//   rpc::GrpcTransport transport(network, received_bytes, security);
+//
+// Both sides show a certificate that the other's authority signed. A server
+// looks up what the role in it may call (rpc_roles.h); a client speaks only to
+// a certificate of the role that it looks for. Host names are not compared.
+// The files are read again when they change; connections that are there stay.
+#ifndef EBB_COMMON_RPC_SECURITY_H_
+#define EBB_COMMON_RPC_SECURITY_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/tls/role.h"
+#include "common/tls/tls_settings.h"
+
+namespace ebb::rpc {
+
+class Security;
+// Shared by the connections made with it. Null: plain text, within this
+// machine.
+using SecurityPtr = std::shared_ptr<const Security>;
+
+// Thread-safe.
+class Security {
+ public:
+  struct Grpc;
+
+  // Of a process whose certificate must be of one of the roles.
+  // InvalidArgument: a mistake in the settings, or files that cannot be used
+  // (certificate.h).
+  static absl::StatusOr<SecurityPtr> Create(const TlsSettings& settings,
+                                            RoleSet roles);
+  ~Security();
+
+  bool tls() const { return grpc_ != nullptr; }
+  bool insecure() const { return insecure_; }
+  // For a log: who this is by its certificate, or that it is plain text.
+  const std::string& description() const { return description_; }
+  // For its owner: a key that others on this machine can read. Empty: none.
+  const std::string& warning() const { return warning_; }
+  // gRPC's side of it; null: plain text.
+  const Grpc* grpc() const { return grpc_.get(); }
+
+ private:
+  Security();
+
+  std::unique_ptr<const Grpc> grpc_;
+  bool insecure_ = false;
+  std::string description_;
+  std::string warning_;
+};
+
+// InvalidArgument: `address` would be listened at, or spoken to, in plain text,
+// and is not of this machine; the message says what to do.
+absl::Status MaySpeak(const Security* security, absl::string_view address,
+                      bool listens);
+
+// A daemon's lines about it; with --insecure it is a warning.
+void LogSecurity(const Security& security);
+
+}  // namespace ebb::rpc
+
+#endif  // EBB_COMMON_RPC_SECURITY_H_

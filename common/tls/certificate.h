@@ -1,0 +1,37 @@
+// What certificates say, and whether those of a process can be used at all:
+// gRPC would only tell that a connection cannot be made.
+#ifndef EBB_COMMON_TLS_CERTIFICATE_H_
+#define EBB_COMMON_TLS_CERTIFICATE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/tls/role.h"
+#include "common/tls/tls_settings.h"
+
+namespace ebb {
+
+struct Certificate {
+  std::string name;  // The common name, printable; may be empty.
+  // PermissionDenied: it has none (RoleOfUris).
+  absl::StatusOr<Role> role;
+  absl::Time not_before;
+  absl::Time not_after;
+};
+
+// The first in `pem`. InvalidArgument: there is none that can be read.
+absl::StatusOr<Certificate> ReadCertificate(absl::string_view pem);
+
+// Whether the files are there, can be read, and belong together: the key is
+// the certificate's, which the authority signed, is valid `now`, and has one
+// of the roles. The certificate. InvalidArgument: not so; the message names
+// the file and what to do, and holds nothing of a key.
+absl::StatusOr<Certificate> CheckIdentity(const TlsFiles& files, RoleSet roles,
+                                          absl::Time now);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_TLS_CERTIFICATE_H_

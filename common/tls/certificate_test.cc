@@ -1,0 +1,191 @@
+// What is made is what is read, and each mistake with the files is named.
+#include "common/tls/certificate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/clock.h"
+#include "common/tls/issue.h"
+
+namespace ebb {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class CertificateTest : public ::testing::Test {
+ protected:
+  CertificateTest() {
+    std::string name = ::testing::TempDir() + "ebb_tls_XXXXXX";
+    folder_ = mkdtemp(name.data());
+    EXPECT_TRUE(WriteAllRoles(folder_, {}).ok());
+  }
+  ~CertificateTest() override { std::filesystem::remove_all(folder_); }
+
+  TlsFiles Worker() const { return FilesIn(folder_, "worker"); }
+  static std::string Contents(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  static void Write(const std::string& path, const std::string& text) {
+    std::ofstream(path) << text;
+  }
+  static std::string Mistake(const TlsFiles& files,
+                             RoleSet roles = RoleSet::All(),
+                             absl::Time now = absl::Now()) {
+    const auto checked = CheckIdentity(files, roles, now);
+    EXPECT_TRUE(absl::IsInvalidArgument(checked.status()));
+    return std::string(checked.status().message());
+  }
+
+  std::string folder_;
+};
+
+TEST_F(CertificateTest, EveryRoleIsMadeAndRead) {
+  for (const Role role : kAllRoles) {
+    const TlsFiles files = FilesIn(folder_, std::string(RoleName(role)));
+
+    const auto own = CheckIdentity(files, {role}, absl::Now());
+
+    ASSERT_TRUE(own.ok()) << own.status();
+    EXPECT_EQ(*own->role, role);
+    EXPECT_EQ(own->name, RoleName(role));
+    EXPECT_LT(own->not_before, absl::Now());
+    EXPECT_GT(own->not_after, absl::Now() + absl::Hours(24 * 364));
+  }
+}
+
+TEST_F(CertificateTest, NobodyElseMayReadKeysAndNothingIsWrittenOver) {
+  const std::string key = Contents(folder_ + "/ca.key");
+  struct stat info = {};
+  ASSERT_EQ(stat((folder_ + "/ca.key").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600U);
+
+  const absl::Status again = WriteAllRoles(folder_, {});
+
+  EXPECT_TRUE(absl::IsAlreadyExists(again)) << again;
+  EXPECT_EQ(Contents(folder_ + "/ca.key"), key);
+  // Not half of a pair, either.
+  std::filesystem::remove(folder_ + "/worker.key");
+  EXPECT_TRUE(absl::IsAlreadyExists(WriteIdentity(folder_ + "/worker", {})));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/worker.key"));
+}
+
+TEST_F(CertificateTest, AMissingFileIsNamed) {
+  TlsFiles files = Worker();
+  files.key = folder_ + "/nobody.key";
+  EXPECT_THAT(Mistake(files), HasSubstr("--tls-key: cannot read " + files.key +
+                                        ": No such file"));
+  files = Worker();
+  files.authority = folder_;
+  EXPECT_THAT(Mistake(files), HasSubstr("--tls-ca"));
+}
+
+TEST_F(CertificateTest, WhatIsNoPemIsNamed) {
+  for (const std::string& text :
+       {std::string(), std::string("hello"), std::string(1 << 21, 'x'),
+        std::string("-----BEGIN CERTIFICATE-----\nAAAA\n-----END "
+                    "CERTIFICATE-----\n"),
+        std::string("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END "
+                    "PRIVATE KEY-----\n")}) {
+    Write(folder_ + "/odd", text);
+    TlsFiles files = Worker();
+    files.certificate = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-cert"));
+    files = Worker();
+    files.key = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-key"));
+    files = Worker();
+    files.authority = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-ca"));
+    EXPECT_FALSE(ReadCertificate(text).ok());
+  }
+}
+
+TEST_F(CertificateTest, AKeyOfAnotherCertificateIsRefusedAndNotShown) {
+  TlsFiles files = Worker();
+  files.key = folder_ + "/viewer.key";
+
+  const std::string mistake = Mistake(files);
+
+  EXPECT_THAT(mistake, HasSubstr("is not the key of --tls-cert"));
+  EXPECT_THAT(mistake, Not(HasSubstr(Contents(files.key).substr(30, 20))));
+}
+
+TEST_F(CertificateTest, AnotherAuthorityIsNamed) {
+  const auto other = MakeAuthority({});
+  ASSERT_TRUE(other.ok()) << other.status();
+  Write(folder_ + "/other.pem", other->certificate);
+  TlsFiles files = Worker();
+  files.authority = folder_ + "/other.pem";
+
+  EXPECT_THAT(Mistake(files), HasSubstr("was not signed by --tls-ca"));
+
+  // While authorities change, both are believed.
+  Write(files.authority, other->certificate + Contents(folder_ + "/ca.pem"));
+  EXPECT_TRUE(CheckIdentity(files, RoleSet::All(), absl::Now()).ok());
+}
+
+TEST_F(CertificateTest, WhatIsExpiredOrNotYetValidSaysSince) {
+  const absl::Time now = absl::Now();
+
+  EXPECT_THAT(Mistake(Worker(), RoleSet::All(), now + absl::Hours(24 * 366)),
+              HasSubstr("expired on 20"));
+  EXPECT_THAT(Mistake(Worker(), RoleSet::All(), now - absl::Hours(2)),
+              HasSubstr("is not valid before 20"));
+}
+
+TEST_F(CertificateTest, AnotherRoleThanIsNeededIsNamed) {
+  EXPECT_THAT(Mistake(Worker(), {Role::kScheduler}),
+              HasSubstr("is of the role worker; here one of scheduler"));
+}
+
+TEST_F(CertificateTest, ACertificateOfNobodySaysWhatIsMissing) {
+  // An authority has no role.
+  TlsFiles files = FilesIn(folder_, "ca");
+
+  EXPECT_THAT(Mistake(files), HasSubstr("names no role"));
+}
+
+TEST_F(CertificateTest, OnlyPlainNamesAndHostsAreIssued) {
+  const auto authority = MakeAuthority({});
+  ASSERT_TRUE(authority.ok()) << authority.status();
+  for (const char* name : {"a,b", "a/b", "a b", "\n", "a\x7f", "CN=a"}) {
+    EXPECT_TRUE(
+        absl::IsInvalidArgument(Issue(*authority, {.name = name}).status()))
+        << name;
+  }
+  for (const char* host :
+       {"a,URI:ebb://role/client", "URI:ebb://role/client", "", "a b"}) {
+    EXPECT_TRUE(
+        absl::IsInvalidArgument(Issue(*authority, {.hosts = {host}}).status()))
+        << host;
+  }
+  const auto made = Issue(*authority, {.role = Role::kServer,
+                                       .name = "ps-3",
+                                       .hosts = {"::1", "10.0.0.1", "ps-3.x"}});
+  ASSERT_TRUE(made.ok()) << made.status();
+  const auto read = ReadCertificate(made->certificate);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->name, "ps-3");
+  EXPECT_EQ(*read->role, Role::kServer);
+}
+
+TEST_F(CertificateTest, OnlyAnAuthorityIssues) {
+  const Identity worker = {Contents(folder_ + "/worker.pem"),
+                           Contents(folder_ + "/worker.key")};
+
+  EXPECT_TRUE(absl::IsInvalidArgument(Issue(worker, {}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Issue({}, {}).status()));
+}
+
+}  // namespace
+}  // namespace ebb

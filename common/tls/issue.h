@@ -1,0 +1,62 @@
+// Makes certificates: for tests, for trying TLS at once, and for clusters of
+// one's own that have no other authority.
+//
+//   EBB_ASSIGN_OR_RETURN(const Identity authority, MakeAuthority({}));
+//   EBB_ASSIGN_OR_RETURN(const Identity worker,
+//                        Issue(authority, {.role = Role::kWorker}));
+//   EBB_RETURN_IF_ERROR(WriteIdentity(folder + "/worker", worker));
+#ifndef EBB_COMMON_TLS_ISSUE_H_
+#define EBB_COMMON_TLS_ISSUE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/tls/role.h"
+#include "common/tls/tls_settings.h"
+
+namespace ebb {
+
+// Both in PEM.
+struct Identity {
+  std::string certificate;
+  std::string key;  // A secret.
+};
+
+struct CertificateRequest {
+  Role role = Role::kViewer;
+  // The common name: 1 to 64 letters, digits and ".-_"; empty: the role's.
+  std::string name;
+  // DNS names and IP addresses by which servers may be called by those who
+  // compare them (ebb does not).
+  std::vector<std::string> hosts;
+  // Until when from `now` on; clocks may be behind by an hour.
+  absl::Duration valid = absl::Hours(24 * 365);
+  absl::Time now = absl::Now();
+};
+
+// A new authority. Of the request, name, valid and now count.
+absl::StatusOr<Identity> MakeAuthority(const CertificateRequest& request);
+
+// A new key (P-256) and its certificate. InvalidArgument: name or hosts, or
+// `authority` is none.
+absl::StatusOr<Identity> Issue(const Identity& authority,
+                               const CertificateRequest& request);
+
+// `path`.pem and `path`.key (which only the owner may read). AlreadyExists:
+// one of them is there; nothing was written.
+absl::Status WriteIdentity(const std::string& path, const Identity& identity);
+
+// Where `ebb certs` and WriteAllRoles put them: ca.pem, NAME.pem, NAME.key.
+TlsFiles FilesIn(const std::string& folder, const std::string& name);
+// A new authority in `folder`, which exists, and a certificate for each role,
+// named as it. AlreadyExists: as of WriteIdentity.
+absl::Status WriteAllRoles(const std::string& folder,
+                           const CertificateRequest& like);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_TLS_ISSUE_H_

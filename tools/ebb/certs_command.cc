@@ -1,0 +1,98 @@
+// `ebb certs`.
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/tls/issue.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/console.h"
+#include "tools/ebb/files.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  std::string folder;
+  std::string role;
+  std::string name;
+  std::vector<std::string> hosts;
+  int days = 365;
+};
+
+absl::Status MakeCerts(const Flags& flags) {
+  std::error_code error;
+  std::filesystem::create_directories(flags.folder, error);
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), "cannot make " + flags.folder);
+  }
+  CertificateRequest request = {.name = flags.name,
+                                .hosts = flags.hosts,
+                                .valid = absl::Hours(24) * flags.days};
+  if (flags.role.empty()) {
+    if (!flags.name.empty()) {
+      return absl::InvalidArgumentError("--name needs a --role");
+    }
+    EBB_RETURN_IF_ERROR(WriteAllRoles(flags.folder, request));
+    std::cout << "in " << flags.folder
+              << ": an authority, ca.pem, and a certificate and a key for "
+                 "each role. Keep ca.key where nobody else reads it: who has "
+                 "it can be anybody.\n";
+    return absl::OkStatus();
+  }
+  EBB_ASSIGN_OR_RETURN(request.role, ParseRole(flags.role));
+  if (request.name.empty()) request.name = flags.role;
+  Identity authority;
+  const std::string path = flags.folder + "/ca";
+  if (std::filesystem::exists(path + ".pem", error)) {
+    EBB_ASSIGN_OR_RETURN(authority.certificate, ReadFile(path + ".pem"));
+    EBB_ASSIGN_OR_RETURN(authority.key, ReadFile(path + ".key"));
+  } else {
+    EBB_ASSIGN_OR_RETURN(authority, MakeAuthority({.valid = request.valid}));
+    EBB_RETURN_IF_ERROR(WriteIdentity(path, authority));
+  }
+  EBB_ASSIGN_OR_RETURN(const Identity made, Issue(authority, request));
+  const std::string to = absl::StrCat(flags.folder, "/", request.name);
+  EBB_RETURN_IF_ERROR(WriteIdentity(to, made));
+  std::cout << to << ".pem and " << to << ".key: role " << flags.role
+            << ", for " << Count(flags.days, "day") << "\n";
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddCertsCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command = app->add_subcommand(
+      "certs", "Makes an authority and certificates, to try TLS");
+  const auto flags = std::make_shared<Flags>();
+  command->add_option("--folder", flags->folder, "Where to; made if missing")
+      ->required();
+  command->add_option("--role", flags->role,
+                      "One certificate only: scheduler, ps, worker, client or "
+                      "viewer; of the folder's authority, if there is one");
+  command->add_option("--name", flags->name,
+                      "What that one is called, in refusals (its role)");
+  command
+      ->add_option("--host", flags->hosts,
+                   "DNS name or address in the certificates, for those who "
+                   "compare it; ebb does not. May be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--days", flags->days, "How long they are valid")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 36500));
+  command->footer(R"(
+Files that are there are never written over. Keys can be read by you only.
+Example:
+  ebb certs --folder tls
+  ebb status --scheduler a:7000 --tls-cert tls/viewer.pem \
+      --tls-key tls/viewer.key --tls-ca tls/ca.pem)");
+  command->callback(
+      [flags, exit_code] { *exit_code = Report(MakeCerts(*flags)); });
+}
+
+}  // namespace ebb::tools

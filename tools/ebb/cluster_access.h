@@ -1,0 +1,30 @@
+// How a command reaches a cluster: its scheduler's address, and who the command
+// is there.
+#ifndef EBB_TOOLS_EBB_CLUSTER_ACCESS_H_
+#define EBB_TOOLS_EBB_CLUSTER_ACCESS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/rpc/admin.h"
+#include "common/rpc/security.h"
+#include "common/tls/tls_settings.h"
+
+namespace ebb::tools {
+
+struct ClusterAccess {
+  std::string scheduler;
+  TlsSettings tls;
+  rpc::SecurityPtr security;  // Made of `tls` by Open.
+
+  // Before anything is asked. InvalidArgument: as of Security::Create. Warns on
+  // standard error of plain text to another machine.
+  absl::Status Open();
+  rpc::SchedulerAdminClient Scheduler() const {
+    return rpc::SchedulerAdminClient(scheduler, security);
+  }
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_CLUSTER_ACCESS_H_
