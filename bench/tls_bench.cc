@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -25,7 +26,6 @@ namespace ebb::bench {
 namespace {
 
 constexpr int kInFlight[] = {1, 8};
-constexpr Bound kCpuBound = {Bound::Kind::kAtMost, 2.5};
 
 // A server, and the workers of each size that speak to it.
 class Side {
@@ -142,8 +142,8 @@ class TlsBench {
     }
     report_.rows.push_back(
         MakeRow(what, "GB/s", speeds, plain_speeds, std::nullopt));
-    report_.rows.push_back(
-        MakeRow(what, "CPU s/GB", cpus, plain_cpus, kCpuBound));
+    report_.rows.push_back(MakeRow(what, "CPU s/GB", cpus, plain_cpus,
+                                   TlsCpuBound(transfer.bytes)));
     return absl::OkStatus();
   }
 
@@ -155,6 +155,12 @@ class TlsBench {
 };
 
 }  // namespace
+
+std::optional<Bound> TlsCpuBound(int64_t bytes) {
+  constexpr int64_t kLarge = int64_t{4} << 20;
+  if (bytes < kLarge) return std::nullopt;
+  return Bound{Bound::Kind::kAtMost, 2.5};
+}
 
 absl::StatusOr<TlsReport> MeasureTls(const DenseOptions& options) {
   return TlsBench(options).Measure();

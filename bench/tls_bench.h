@@ -3,10 +3,14 @@
 #ifndef EBB_BENCH_TLS_BENCH_H_
 #define EBB_BENCH_TLS_BENCH_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "bench/dense_bench.h"
+#include "bench/paired.h"
 #include "tools/ebb/json.h"
 
 namespace ebb::bench {
@@ -16,6 +20,9 @@ struct TlsReport {
   double load_average = 0;  // At the beginning.
   std::vector<Row> rows;
 };
+
+// What is required of a model of so many bytes; none: nothing.
+std::optional<Bound> TlsCpuBound(int64_t bytes);
 
 // Of the options `shared_memory` does not count. Blocks. Every result is
 // verified: Internal when one is wrong. Cancelled: it was stopped.

@@ -206,9 +206,10 @@ class BenchTest(unittest.TestCase):
     def test_report_measures_and_writes_a_page(self):
         where = ["--folder", "kept", "--page", "page.md"]
         code, said = self.report("--quick", "--only", "kernels",
-                                 "--only", "dense-shm", *where)
+                                 "--only", "dense-shm",
+                                 "--only", "dense-tls", *where)
         kept = {name: json.loads(self.read(f"kept/quick-{name}.json"))
-                for name in ("kernels", "dense-shm")}
+                for name in ("kernels", "dense-shm", "dense-tls")}
         holds = all(one["all_hold"] for one in kept.values())
         self.assertEqual(code, 0 if holds else 1, said)
         page = self.read("page.md")
@@ -219,7 +220,9 @@ class BenchTest(unittest.TestCase):
                 self.assertIn(f"| {row['what']} | {row['measure']} |", page,
                               name)
         self.assertIn("not asked for", page)
-        for image in "push", "pull", "push-cpu", "pull-cpu", "kernels":
+        self.assertIn("4 MiB, 8 in flight | CPU s/GB", page)
+        for image in ("push", "pull", "push-cpu", "pull-cpu", "tls",
+                      "kernels"):
             file = f"images/performance-{image}.svg"
             self.assertIn(file, page)
             xml.etree.ElementTree.fromstring(self.read(file))

@@ -71,6 +71,10 @@ std::vector<Step> Steps(const Flags& flags) {
        .title = "Dense pushes and pulls through shared memory",
        .limit = "raw socket (CPU: one process)",
        .arguments = {"dense", "--transport", "shm", "--pairs", "7"}},
+      {.name = "dense-tls",
+       .title = "Mutual TLS against plain text, both over gRPC",
+       .limit = "plain text",
+       .arguments = {"dense", "--tls", "--pairs", "7"}},
       {.name = "checkpoint",
        .title = "Checkpoints, restores and memory",
        .limit = "limit",
@@ -96,16 +100,17 @@ std::vector<Step> Steps(const Flags& flags) {
     steps[1].arguments = {"dense", "--quick", "--kib", "4", "1024", "4096"};
     steps[2].arguments = {"dense", "--transport", "shm",  "--quick",
                           "--kib", "4",           "1024", "4096"};
-    steps[3].arguments = {"checkpoint", "--quick"};
-    steps[4].arguments = {"job",      flags.job, "--against", "loop",
+    steps[3].arguments = {"dense", "--tls", "--quick", "--kib", "4096"};
+    steps[4].arguments = {"checkpoint", "--quick"};
+    steps[5].arguments = {"job",      flags.job, "--against", "loop",
                           "--epochs", "1",       "--quick"};
-    steps[5].arguments = {"job", flags.job, "--against", "peers",    "--epochs",
+    steps[6].arguments = {"job", flags.job, "--against", "peers",    "--epochs",
                           "1",   "--quick", "--peers",   flags.peers};
-    steps[6].arguments = {"scaling",   "--workers", "1",         "2",
+    steps[7].arguments = {"scaling",   "--workers", "1",         "2",
                           "--servers", "1",         "--seconds", "1s"};
   }
   if (!flags.checkpoint_folder.empty()) {
-    steps[3].arguments.insert(steps[3].arguments.end(),
+    steps[4].arguments.insert(steps[4].arguments.end(),
                               {"--folder", flags.checkpoint_folder});
   }
   return steps;

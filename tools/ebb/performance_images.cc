@@ -20,6 +20,7 @@ using bench::Row;
 
 constexpr char kGrpc[] = "dense-grpc";
 constexpr char kShared[] = "dense-shm";
+constexpr char kTls[] = "dense-tls";
 constexpr char kSpeed[] = "GB/s";
 constexpr char kCpu[] = "CPU s/GB";
 
@@ -76,6 +77,7 @@ class Images {
       AddBandwidth(direction);
       AddCpu(direction);
     }
+    AddTls();
     AddKernels();
     AddJobs();
     AddScaling();
@@ -152,6 +154,24 @@ class Images {
                  {.width = kWide,
                   .series = {"raw socket", "gRPC", "one process",
                              "shared memory"}}));
+  }
+
+  void AddTls() {
+    std::vector<BarGroup> groups;
+    for (const char* direction : {"push", "pull"}) {
+      const CellRows cells =
+          RowsOf(Find(sections_, kTls), kCpu, direction, kFlight);
+      for (const std::string& size : cells.sizes) {
+        const Row& row = *cells.rows.at(size);
+        groups.push_back(
+            {absl::StrCat(direction, " ", size), {row.limit, row.ours}});
+      }
+    }
+    const std::string title =
+        "CPU seconds per GB over gRPC, both sides, eight in flight";
+    Add("tls", title,
+        BarChart(title, groups,
+                 {.width = kWide, .series = {"plain text", "mutual TLS"}}));
   }
 
   void AddKernels() {

@@ -122,6 +122,19 @@ TEST(PerformanceImagesTest, OneOfEachThingThatWasMeasured) {
   EXPECT_THAT(PerformanceImages({}), IsEmpty());
 }
 
+TEST(PerformanceImagesTest, TlsStandsBesidePlainText) {
+  const std::vector<PageImage> images = PerformanceImages({SectionOf(
+      "dense-tls",
+      {RowOf("push 4 MiB, 8 in flight", "GB/s", 1, std::nullopt),
+       RowOf("push 4 MiB, 1 in flight", "CPU s/GB", 9, kLeast),
+       RowOf("push 4 MiB, 8 in flight", "CPU s/GB", 1.5, kLeast),
+       RowOf("pull 16 MiB, 8 in flight", "CPU s/GB", 1.25, kLeast)})});
+  ASSERT_THAT(FilesOf(images), ElementsAre("performance-tls.svg"));
+  EXPECT_THAT(images[0].svg,
+              AllOf(HasSubstr(">push 4 MiB<"), HasSubstr(">pull 16 MiB<"),
+                    HasSubstr(">plain text<"), HasSubstr(">mutual TLS<")));
+}
+
 TEST(PerformanceImagesTest, ScalingHasALineForEachNumberOfServers) {
   const std::vector<PageImage> images = PerformanceImages({SectionOf(
       "scaling",
