@@ -155,7 +155,8 @@ void DenseWorker::PushAll(const Transfer& transfer) {
                                            .run = {item_, begin, begin + 1},
                                            .result = result_,
                                            .timeout = options_.push_timeout};
-      pusher_.Send(order, &held_, &routes_, &actions);
+      pusher_.Send(order, &held_, &routes_);
+      pusher_.Pump(routes_, absl::Now(), &actions);
     }
     const auto begun = Clock::now();
     CarryOut(std::move(actions));
@@ -198,7 +199,7 @@ void DenseWorker::OnPushed(const client::PushId& id,
       pusher_.Settle(push->batch, /*refused=*/false);
     }
     answered_ = Clock::now();
-    pusher_.Pump(&actions);
+    pusher_.Pump(routes_, absl::Now(), &actions);
     changed_.SignalAll();
   }
   CarryOut(std::move(actions));

@@ -189,6 +189,8 @@ void ClientShell::Do(SendPush action) {
         Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
           if (reply.ok()) {
             core->OnPushReply(id, *reply, now, out);
+          } else if (absl::IsResourceExhausted(reply.status())) {
+            core->OnPushRefused(id, now, out);
           } else {
             core->OnPushFailed(id, now, out);
           }
@@ -208,6 +210,8 @@ void ClientShell::Do(SendPull action) {
         Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
           if (reply.ok()) {
             core->OnPullReply(id, *std::move(reply), now, out);
+          } else if (absl::IsResourceExhausted(status)) {
+            core->OnPullRefused(id, now, out);
           } else {
             core->OnPullFailed(id, now, out);
           }

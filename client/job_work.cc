@@ -125,14 +125,20 @@ void JobWork::OnJobReady(absl::Status status, ClientActions* out) {
 
 void JobWork::Advance(absl::Time now, ClientActions* out) {
   if (!ready_) return;
-  pusher_.Pump(out);
+  // Before the next pull, which is to see it.
+  pusher_.Pump(routes_, now, out);
+  Proceed(now, out);
+  pusher_.Pump(routes_, now, out);
+}
+
+void JobWork::Proceed(absl::Time now, ClientActions* out) {
   for (const ItemId item : items_.Done()) EndItem(item, LeaseEnd::kDone, out);
   EndPull(now, out);
   if (worker_->draining && !LeavesSomething()) {
     puller_.Cancel();
     return;
   }
-  SendShares(false, now, out);
+  SendShares(false, now);
   bool goes_on = false;
   for (;;) {
     goes_on = StartBatches(now, out);
@@ -147,7 +153,7 @@ void JobWork::Advance(absl::Time now, ClientActions* out) {
       (GoesOn() && !routes_.Complete())) {
     AskForPlacement(now, out);
   }
-  if (!goes_on && !puller_.active()) SendShares(true, now, out);
+  if (!goes_on && !puller_.active()) SendShares(true, now);
 }
 
 bool JobWork::StartBatches(absl::Time now, ClientActions* out) {
@@ -163,7 +169,7 @@ bool JobWork::StartBatches(absl::Time now, ClientActions* out) {
       Compute(*held, begin, now, out);
       return true;
     }
-    if (!PushSkipped(held, begin, out)) {
+    if (!PushSkipped(held, begin)) {
       AskForPlacement(now, out);
       return false;
     }
@@ -221,10 +227,10 @@ void JobWork::OnComputed(const Computation::Batch& batch,
   if (held == nullptr) return;
   if (held->Skips(batch.run.begin)) return;  // Decided while it was computed.
   if (!result.error.empty()) return FailItem(batch.run, result, out);
-  SendShares(held, false, now, out);
+  SendShares(held, false, now);
   held->left_over = result.leaves;
   Keep(held, OrderFor(batch.run, result, batch.values.get(), false), out);
-  Push(held, batch.run, result, batch.values.get(), false, out);
+  Push(held, batch.run, result, batch.values.get(), false);
 }
 
 // --- Pulling -----------------------------------------------------------------

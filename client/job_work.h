@@ -60,10 +60,14 @@ class JobWork {
   bool OnPushReply(const PushId& id, const PushReply& reply, absl::Time now,
                    ClientActions* out);
   bool OnPushFailed(const PushId& id, absl::Time now, ClientActions* out);
+  bool OnPushRefused(const PushId& id, absl::Time now);
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now);
   void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);
+  // True: the pull was awaited.
+  bool OnPullRefused(const PullId& id) { return puller_.Failed(id); }
 
   // --- Going on --------------------------------------------------------------
+  // Pushes what was computed, and whatever can be done next.
   void Advance(absl::Time now, ClientActions* out);
   // Renews the leases and repeats the clock where that is due.
   void OnTick(absl::Time now, ClientActions* out);
@@ -93,6 +97,10 @@ class JobWork {
   void AskForPlacement(absl::Time now, ClientActions* out);
   // The stream to the server broke: what was pushed on it may be lost too.
   void BreakServer(ServerId server, absl::Time now, ClientActions* out);
+  // It had no room for a pull.
+  void LacksRoom(ServerId server, absl::Time now) {
+    routes_.LacksRoom(server, now);
+  }
 
   // Nothing is held, on its way or computed: it can be forgotten. Whoever does
   // so raises WorkerState::first_incarnation to unused_incarnation(), or the
@@ -113,6 +121,8 @@ class JobWork {
   const LeasedItems& items() const { return items_; }
 
  private:
+  // Ends, pulls and computes what can be.
+  void Proceed(absl::Time now, ClientActions* out);
   // Values for the next batch.
   void MaybePull(absl::Time now);
   void EndPull(absl::Time now, ClientActions* out);
@@ -130,10 +140,9 @@ class JobWork {
   void Compute(const LeasedItem& held, int64_t begin, absl::Time now,
                ClientActions* out);
   // False: nobody is known to push to.
-  bool PushSkipped(LeasedItem* held, int64_t begin, ClientActions* out);
+  bool PushSkipped(LeasedItem* held, int64_t begin);
   bool Push(LeasedItem* held, const LeasedItems::Run& run,
-            const ComputeResult& result, const PulledValues* values, bool skip,
-            ClientActions* out);
+            const ComputeResult& result, const PulledValues* values, bool skip);
   // It goes on with what it has while servers are away.
   bool GoesOn() const { return limits().goes_on; }
   Pusher::Order OrderFor(const LeasedItems::Run& run,
@@ -147,9 +156,8 @@ class JobWork {
   void Keep(LeasedItem* held, const Pusher::Order& batch, ClientActions* out);
   // Pushes what is kept to servers that answer; or to all that it can be tried
   // with, where nothing else would find out whether they do again.
-  void SendShares(bool try_all, absl::Time now, ClientActions* out);
-  void SendShares(LeasedItem* held, bool try_all, absl::Time now,
-                  ClientActions* out);
+  void SendShares(bool try_all, absl::Time now);
+  void SendShares(LeasedItem* held, bool try_all, absl::Time now);
   void ShareJudged(const Pusher::Push& push, const PushReply& reply,
                    ClientActions* out);
 
@@ -159,7 +167,9 @@ class JobWork {
   int64_t RoundOf(const LeasedItem* held) const;
 
   // A server's verdicts.
-  void Judge(const Pusher::Push& push, const PushReply& reply, absl::Time now,
+  //
+  // Leaves of the push what is to be sent again.
+  void Judge(Pusher::Push* push, const PushReply& reply, absl::Time now,
              ClientActions* out);
   // How the verdict ends the item's lease; nothing: it does not.
   std::optional<LeaseEnd> JudgeSegment(LeasedItem* held, PartitionId p,
@@ -168,6 +178,13 @@ class JobWork {
                                        absl::Time now, ClientActions* out);
   // What is under way to the server is lost: its partitions step back.
   void StepBackServer(ServerId server);
+  // What is pushed to the server is kept until it is answered. Who leaves does
+  // not wait for room.
+  bool SendsAgain(ServerId server) const {
+    return routes_.server(server).short_of_room && !worker_->draining;
+  }
+  // The server had no room for what is left of the push.
+  void SendAgain(const PushId& id, Pusher::Push left);
   // Drops what it holds of the generation before.
   void GoOver(Generation generation, ClientActions* out);
 

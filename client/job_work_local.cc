@@ -45,14 +45,13 @@ void JobWork::Keep(LeasedItem* held, const Pusher::Order& batch,
   ++worker_->local_steps.batches;
 }
 
-void JobWork::SendShares(bool try_all, absl::Time now, ClientActions* out) {
+void JobWork::SendShares(bool try_all, absl::Time now) {
   for (const ItemId item : items_.Ids()) {
-    SendShares(items_.Find(item), try_all, now, out);
+    SendShares(items_.Find(item), try_all, now);
   }
 }
 
-void JobWork::SendShares(LeasedItem* held, bool try_all, absl::Time now,
-                         ClientActions* out) {
+void JobWork::SendShares(LeasedItem* held, bool try_all, absl::Time now) {
   if (held->shares.empty()) return;
   // Those of one server are one push if they are of the same run.
   std::map<std::pair<int64_t, int64_t>, std::vector<PushSegment>> by_run;
@@ -73,7 +72,7 @@ void JobWork::SendShares(LeasedItem* held, bool try_all, absl::Time now,
     sums.loss_sum = share.loss_sum;
     const LeasedItems::Run of{held->progress.item(), run.first, run.second};
     pusher_.SendShares(OrderFor(of, sums, nullptr, false), std::move(segments),
-                       held, &routes_, out);
+                       held, &routes_);
   }
 }
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "client/job_work.h"
 #include "common/plant.h"
@@ -10,16 +12,18 @@ namespace ebb::client {
 
 namespace {
 
-// Whether the reply leaves a hole in the sequence, for which the server would
-// hold or refuse all later pushes: it was refused for want of room, or as of
-// another generation.
-bool OutOfSequence(const PushReply& reply) {
+bool Has(const PushReply& reply, Verdict verdict) {
   return std::any_of(reply.segments.begin(), reply.segments.end(),
-                     [](const PushSegmentReply& segment) {
-                       return segment.verdict == Verdict::kSuperseded ||
-                              segment.verdict == Verdict::kBusy ||
-                              segment.verdict == Verdict::kWrongGeneration;
+                     [&](const PushSegmentReply& segment) {
+                       return segment.verdict == verdict;
                      });
+}
+
+// A hole in the sequence, for which the server would hold or refuse all later
+// pushes, and not for want of room.
+bool LostItsPlace(const PushReply& reply) {
+  return Has(reply, Verdict::kSuperseded) ||
+         Has(reply, Verdict::kWrongGeneration);
 }
 
 }  // namespace
@@ -33,30 +37,39 @@ Pusher::Order JobWork::OrderFor(const LeasedItems::Run& run,
 
 bool JobWork::Push(LeasedItem* held, const LeasedItems::Run& run,
                    const ComputeResult& result, const PulledValues* values,
-                   bool skip, ClientActions* out) {
-  return pusher_.Send(OrderFor(run, result, values, skip), held, &routes_, out);
+                   bool skip) {
+  return pusher_.Send(OrderFor(run, result, values, skip), held, &routes_);
 }
 
-bool JobWork::PushSkipped(LeasedItem* held, int64_t begin, ClientActions* out) {
+bool JobWork::PushSkipped(LeasedItem* held, int64_t begin) {
   const ItemId item = held->progress.item();
   const int64_t end = record_->plan.BatchEnd(item, begin);
   ComputeResult nothing;
   nothing.ledger = ExpectedRow(item, begin, end);
-  return Push(held, {item, begin, end}, nothing, nullptr, true, out);
+  return Push(held, {item, begin, end}, nothing, nullptr, true);
 }
 
 bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
                           absl::Time now, ClientActions* out) {
-  const std::optional<Pusher::Push> push = pusher_.Take(id);
+  std::optional<Pusher::Push> push = pusher_.Take(id);
   if (!push) return false;
   items_.Advanced(now);
   if (GoesOn() && !routes_.server(id.server).answers) values_.reset();
+  const bool lacks_room = Has(reply, Verdict::kBusy);
   routes_.Answered(id.server);
+  if (lacks_room) {
+    routes_.LacksRoom(id.server, now);
+  } else {
+    routes_.HadRoom(id.server);
+  }
+  if (LostItsPlace(reply) || !SendsAgain(id.server)) push->kept.reset();
   const int64_t clock_before = clock();
-  Judge(*push, reply, now, out);
-  if (OutOfSequence(reply) &&
-      id.incarnation == routes_.server(id.server).incarnation) {
+  Judge(&*push, reply, now, out);
+  if (lacks_room && push->kept) {
+    SendAgain(id, *std::move(push));
+  } else if (lacks_room || LostItsPlace(reply)) {
     StepBackServer(id.server);
+    if (lacks_room) routes_.ShortOfRoom(id.server);
   }
   if (reply.generation > generation_) {
     GoOver(reply.generation, out);
@@ -67,19 +80,36 @@ bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
   return true;
 }
 
-void JobWork::Judge(const Pusher::Push& push, const PushReply& reply,
-                    absl::Time now, ClientActions* out) {
-  const LeasedItems::Run& run = push.batch->run;
+void JobWork::SendAgain(const PushId& id, Pusher::Push left) {
+  const auto wanted = [&](const LeasedItems::Run& run,
+                          const PushSegment& segment) {
+    const PartitionId p = segment.partition;
+    const LeasedItem* const held = items_.Find(run.item);
+    return held != nullptr && held->progress.mark(p) <= run.begin &&
+           held->progress.sent(p) >= run.end &&
+           routes_.at(p).term == segment.term;
+  };
+  pusher_.SendAgain(id, std::move(left), stamp(), wanted, &routes_);
+}
+
+void JobWork::Judge(Pusher::Push* push, const PushReply& reply, absl::Time now,
+                    ClientActions* out) {
+  const LeasedItems::Run& run = push->batch->run;
   bool refused = false, failed = false;
-  for (size_t i = 0; i < push.segments.size(); ++i) {
-    const auto& [p, term] = push.segments[i];
+  std::vector<PushSegment> left;
+  for (size_t i = 0; i < push->segments.size(); ++i) {
+    const auto& [p, term] = push->segments[i];
     PushSegmentReply answer;
     answer.verdict = Verdict::kWrongPlacement;
     if (i < reply.segments.size() && reply.segments[i].partition == p) {
       answer = reply.segments[i];
     }
-    pusher_.Settle(push.batch, answer.verdict != Verdict::kApplied &&
-                                   answer.verdict != Verdict::kDuplicate);
+    if (answer.verdict == Verdict::kBusy && push->kept) {
+      left.push_back(std::move(push->kept->request.segments[i]));
+      continue;
+    }
+    pusher_.Settle(push->batch, answer.verdict != Verdict::kApplied &&
+                                    answer.verdict != Verdict::kDuplicate);
     LeasedItem* held = items_.Find(run.item);
     // A reply of another term says nothing of the present one.
     if (held == nullptr || routes_.at(p).term != term) continue;
@@ -88,7 +118,8 @@ void JobWork::Judge(const Pusher::Push& push, const PushReply& reply,
     refused = refused || end == LeaseEnd::kRefused;
     failed = failed || end == LeaseEnd::kFailed;
   }
-  if (push.batch->share) ShareJudged(push, reply, out);
+  if (push->batch->share && left.empty()) ShareJudged(*push, reply, out);
+  if (push->kept) push->kept->request.segments = std::move(left);
   if (failed) {
     ComputeResult why;
     why.error = "a server found the push malformed";
@@ -119,10 +150,6 @@ std::optional<LeaseEnd> JobWork::JudgeSegment(LeasedItem* held, PartitionId p,
       held->progress.StepBack(p);
       held->shares.Drop(p);
       break;
-    case Verdict::kBusy:
-      held->progress.StepBack(p);
-      routes_.Failed(routes_.at(p).server, now);
-      break;
     case Verdict::kWrongPlacement:
     case Verdict::kWrongGeneration:
       held->progress.StepBack(p);
@@ -130,6 +157,7 @@ std::optional<LeaseEnd> JobWork::JudgeSegment(LeasedItem* held, PartitionId p,
       AskForPlacement(now, out);
       break;
     case Verdict::kSuperseded:
+    case Verdict::kBusy:
       held->progress.StepBack(p);
       break;
     case Verdict::kNotOpen:
@@ -145,7 +173,30 @@ bool JobWork::OnPushFailed(const PushId& id, absl::Time now,
                            ClientActions* out) {
   if (!pusher_.Awaits(id)) return false;
   if (EBB_PLANTED(timeout_is_no_broken_stream)) return true;
-  BreakServer(id.server, now, out);
+  if (!SendsAgain(id.server)) {
+    BreakServer(id.server, now, out);
+    return true;
+  }
+  // Its connections end when it is short of room, too.
+  routes_.Broke(id.server, now);
+  AskForPlacement(now, out);
+  SendAgain(id, *pusher_.Take(id));
+  return true;
+}
+
+bool JobWork::OnPushRefused(const PushId& id, absl::Time now) {
+  std::optional<Pusher::Push> push = pusher_.Take(id);
+  if (!push) return false;
+  routes_.LacksRoom(id.server, now);
+  if (push->kept && SendsAgain(id.server)) {
+    SendAgain(id, *std::move(push));
+    return true;
+  }
+  for (size_t i = 0; i < push->segments.size(); ++i) {
+    pusher_.Settle(push->batch, true);
+  }
+  StepBackServer(id.server);
+  routes_.ShortOfRoom(id.server);
   return true;
 }
 
@@ -159,7 +210,8 @@ void JobWork::StepBackServer(ServerId server) {
 }
 
 void JobWork::BreakServer(ServerId server, absl::Time now, ClientActions* out) {
-  StepBackServer(server);
+  // Else each push finds out by itself.
+  if (!SendsAgain(server)) StepBackServer(server);
   routes_.Broke(server, now);
   AskForPlacement(now, out);
 }

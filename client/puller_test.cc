@@ -114,7 +114,7 @@ TEST_F(PullerTest, AsksAgainForWhatAReplyLeftOut) {
 TEST_F(PullerTest, AsksAgainWhenAServersPauseIsOver) {
   const auto pulls = Pump();
   EXPECT_TRUE(puller_.Failed(pulls[1].id));
-  routes_.Failed(ServerId(1), now_);
+  routes_.LacksRoom(ServerId(1), now_);
   EXPECT_TRUE(Pump().empty());
   now_ = routes_.NextRetry(now_);
   ASSERT_LT(now_, absl::InfiniteFuture());
@@ -231,7 +231,7 @@ TEST_F(GoingOnTest, TakesNothingOfAnotherGeneration) {
 
 TEST_F(GoingOnTest, WaitsForAServerThatHasNoRoomButAnswers) {
   Start(1);
-  routes_.Failed(ServerId(1), now_);
+  routes_.LacksRoom(ServerId(1), now_);
   EXPECT_EQ(Pump().size(), 1);
   EXPECT_EQ(puller_.state(), Puller::State::kPulling);
 }

@@ -6,22 +6,21 @@ namespace ebb::client {
 
 namespace {
 
-// All of the request but its segments; takes the next number in its sequence.
-void FillIn(const Pusher::Order& order, Routes::Server* server,
-            PushRequest* request) {
-  request->job = order.record.id;
-  request->generation = order.generation;
-  request->stamp = order.stamp;
-  request->incarnation = server->incarnation;
-  request->sequence = server->next_sequence++;
-  request->server_session = server->session;
-  request->layout_hash = order.record.plan.layout_hash;
-  request->item = order.run.item;
-  request->begin = order.run.begin;
-  request->end = order.run.end;
-  request->ledger = order.result.ledger;
-  request->loss_sum = order.result.loss_sum;
-  request->skip = order.skip;
+PushRequest RequestFor(const Pusher::Order& order,
+                       std::vector<PushSegment> segments) {
+  PushRequest request;
+  request.job = order.record.id;
+  request.generation = order.generation;
+  request.stamp = order.stamp;
+  request.layout_hash = order.record.plan.layout_hash;
+  request.item = order.run.item;
+  request.begin = order.run.begin;
+  request.end = order.run.end;
+  request.ledger = order.result.ledger;
+  request.loss_sum = order.result.loss_sum;
+  request.skip = order.skip;
+  request.segments = std::move(segments);
+  return request;
 }
 
 int64_t BytesOf(const PushSegment& segment) {
@@ -30,21 +29,24 @@ int64_t BytesOf(const PushSegment& segment) {
 
 }  // namespace
 
-void Pusher::Queue(const Order& order, const BatchPtr& batch,
-                   Routes::Server* server, ServerId id,
-                   std::vector<PushSegment> segments) {
-  PushRequest request;
-  FillIn(order, server, &request);
-  request.segments = std::move(segments);
-  const PushId push{order.record.id, id, request.incarnation, request.sequence};
-  Push& under_way = under_way_[push];
+void Pusher::Queue(const BatchPtr& batch, ServerId id, PushRequest request,
+                   absl::Duration timeout, Routes* routes) {
+  Routes::Server& server = routes->server(id);
+  request.incarnation = server.incarnation;
+  request.sequence = server.next_sequence++;
+  request.server_session = server.session;
+  SendPush push{{request.job, id, request.incarnation, request.sequence},
+                server.address,
+                std::move(request),
+                timeout};
+  Push& under_way = under_way_[push.id];
   under_way.batch = batch;
-  for (const PushSegment& segment : request.segments) {
+  for (const PushSegment& segment : push.request.segments) {
     under_way.segments.emplace_back(segment.partition, segment.term);
     under_way.bytes += BytesOf(segment);
   }
-  windows_[id].waiting.push_back(
-      {push, server->address, std::move(request), order.timeout});
+  if (server.short_of_room) under_way.kept = push;
+  windows_[id].waiting.push_back(std::move(push));
 }
 
 PushSegment Pusher::SegmentFor(const Order& order, PartitionId partition) {
@@ -65,8 +67,7 @@ PushSegment Pusher::SegmentFor(const Order& order, PartitionId partition) {
   return segment;
 }
 
-bool Pusher::Send(const Order& order, LeasedItem* held, Routes* routes,
-                  ClientActions* out) {
+bool Pusher::Send(const Order& order, LeasedItem* held, Routes* routes) {
   std::vector<PushSegment> segments;
   for (int32_t i = 0; i < order.record.plan.partitions; ++i) {
     const PartitionId p(i);
@@ -82,18 +83,17 @@ bool Pusher::Send(const Order& order, LeasedItem* held, Routes* routes,
     segment.encoding = filtered[i]->encoding;
   }
   if (segments.empty()) return false;
-  SendTo(order, std::move(segments), false, held, routes, out);
+  SendTo(order, std::move(segments), false, held, routes);
   return true;
 }
 
 void Pusher::SendShares(const Order& order, std::vector<PushSegment> shares,
-                        LeasedItem* held, Routes* routes, ClientActions* out) {
-  SendTo(order, std::move(shares), true, held, routes, out);
+                        LeasedItem* held, Routes* routes) {
+  SendTo(order, std::move(shares), true, held, routes);
 }
 
 void Pusher::SendTo(const Order& order, std::vector<PushSegment> segments,
-                    bool share, LeasedItem* held, Routes* routes,
-                    ClientActions* out) {
+                    bool share, LeasedItem* held, Routes* routes) {
   auto batch = std::make_shared<Batch>(Batch{order.run});
   batch->share = share;
   std::map<ServerId, std::vector<PushSegment>> pushes;
@@ -104,8 +104,8 @@ void Pusher::SendTo(const Order& order, std::vector<PushSegment> segments,
     auto& push = pushes[route.server];
     int64_t& sum = bytes[route.server];
     if (!push.empty() && sum + BytesOf(segment) > push_bytes_) {
-      Queue(order, batch, &routes->server(route.server), route.server,
-            std::exchange(push, {}));
+      Queue(batch, route.server, RequestFor(order, std::exchange(push, {})),
+            order.timeout, routes);
       sum = 0;
     }
     sum += BytesOf(segment);
@@ -115,24 +115,26 @@ void Pusher::SendTo(const Order& order, std::vector<PushSegment> segments,
   }
   batches_.push_back(batch);
   for (auto& [id, push] : pushes) {
-    Queue(order, batch, &routes->server(id), id, std::move(push));
-    Fill(&windows_[id], out);
+    Queue(batch, id, RequestFor(order, std::move(push)), order.timeout, routes);
   }
 }
 
-void Pusher::Fill(Window* window, ClientActions* out) const {
-  while (!window->waiting.empty()) {
-    SendPush& next = window->waiting.front();
-    const int64_t bytes = under_way_.at(next.id).bytes;
-    if (window->bytes > 0 && window->bytes + bytes > window_bytes_) return;
-    window->bytes += bytes;
-    out->push_back(std::move(next));
-    window->waiting.pop_front();
+void Pusher::Pump(const Routes& routes, absl::Time now, ClientActions* out) {
+  for (auto& [id, window] : windows_) {
+    if (window.waiting.empty()) continue;
+    const Routes::Server& server = routes.server(id);
+    if (server.retry_at > now) continue;
+    // One, to find out, where the last had no room.
+    const int64_t most = server.refusals > 0 ? 0 : window_bytes_;
+    while (!window.waiting.empty()) {
+      SendPush& next = window.waiting.front();
+      const int64_t bytes = under_way_.at(next.id).bytes;
+      if (window.bytes > 0 && window.bytes + bytes > most) break;
+      window.bytes += bytes;
+      out->push_back(std::move(next));
+      window.waiting.pop_front();
+    }
   }
-}
-
-void Pusher::Pump(ClientActions* out) {
-  for (auto& [id, window] : windows_) Fill(&window, out);
 }
 
 std::optional<Pusher::Push> Pusher::Take(const PushId& id) {
@@ -149,6 +151,36 @@ void Pusher::Settle(const BatchPtr& batch, bool refused) {
   if (--batch->unanswered > 0) return;
   batches_.remove(batch);
   if (!batch->refused) ++clock_;
+}
+
+void Pusher::SendAgain(const PushId& id, Push refused, const WorkerStamp& stamp,
+                       Wanted wanted, Routes* routes) {
+  if (!refused.kept->request.segments.empty()) {
+    under_way_[id] = std::move(refused);
+  }
+  std::vector<Push> pushes;  // In the order of their numbers.
+  for (auto it = under_way_.begin(); it != under_way_.end();) {
+    if (it->first.server != id.server) {
+      ++it;
+      continue;
+    }
+    pushes.push_back(std::move(it->second));
+    it = under_way_.erase(it);
+  }
+  windows_.erase(id.server);
+  routes->NewIncarnation(id.server);
+  for (Push& push : pushes) {
+    PushRequest& request = push.kept->request;
+    std::erase_if(request.segments, [&](const PushSegment& segment) {
+      if (wanted(push.batch->run, segment)) return false;
+      Settle(push.batch, true);
+      return true;
+    });
+    if (request.segments.empty()) continue;
+    request.stamp = stamp;
+    Queue(push.batch, id.server, std::move(request), push.kept->timeout,
+          routes);
+  }
 }
 
 void Pusher::GiveUp(ServerId server) {

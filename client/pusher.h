@@ -12,6 +12,11 @@
 // incarnation (client/routes.h), and one that is lost is never repeated:
 // stepping back gives up all that are on their way to the server.
 //
+// One that was refused for want of room is no lost one. To a server that is
+// short of room pushes are kept until they are answered, and sent again as they
+// are, one at a time until it takes one: were they computed again, the server's
+// network would be full of pulls for pushes that it refuses.
+//
 // Thread-compatible.
 #ifndef EBB_CLIENT_PUSHER_H_
 #define EBB_CLIENT_PUSHER_H_
@@ -26,6 +31,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "client/actions.h"
 #include "client/leased_items.h"
@@ -51,7 +57,11 @@ class Pusher {
     BatchPtr batch;
     std::vector<std::pair<PartitionId, Term>> segments;
     int64_t bytes = 0;
+    std::optional<SendPush> kept;  // As it was sent, or will be.
   };
+  // Whether a segment of a batch is still to be pushed.
+  using Wanted =
+      absl::FunctionRef<bool(const LeasedItems::Run&, const PushSegment&)>;
 
   // What is pushed, in whose name.
   struct Order {
@@ -72,25 +82,29 @@ class Pusher {
   // without a term.
   static PushSegment SegmentFor(const Order& order, PartitionId partition);
 
-  // Pushes to the partitions that are to be sent the batch next, as far as
-  // their place was ever known; `held` is the item. What has no room in a
-  // window yet is sent by Pump. False: there is no such partition, and nothing
-  // was done.
-  bool Send(const Order& order, LeasedItem* held, Routes* routes,
-            ClientActions* out);
+  // Has the partitions pushed to that are to be sent the batch next, as far as
+  // their place was ever known; `held` is the item. It is sent by Pump. False:
+  // there is no such partition, and nothing was done.
+  bool Send(const Order& order, LeasedItem* held, Routes* routes);
   // Pushes shares of the item to their partitions, which are to be sent them
   // next and whose places are known. All of them have the order's run; of its
   // result the ledger and the loss are used.
   void SendShares(const Order& order, std::vector<PushSegment> shares,
-                  LeasedItem* held, Routes* routes, ClientActions* out);
+                  LeasedItem* held, Routes* routes);
 
-  // Sends what has room now.
-  void Pump(ClientActions* out);
+  // Sends what has room in a window, to servers that may be tried now.
+  void Pump(const Routes& routes, absl::Time now, ClientActions* out);
 
   // The push is answered: it is on its way no more, and its caller settles its
   // segments, each once. Empty: it was not on its way.
   std::optional<Push> Take(const PushId& id);
   void Settle(const BatchPtr& batch, bool refused);
+  // The server had no room for what is left of the push, which is kept, and so
+  // takes none of those after it: all begin anew, in their order and another
+  // incarnation, as far as they are wanted. Of the others the segments are
+  // settled as refused.
+  void SendAgain(const PushId& id, Push refused, const WorkerStamp& stamp,
+                 Wanted wanted, Routes* routes);
 
   // Gives up what is on its way to the server: settled as refused.
   void GiveUp(ServerId server);
@@ -112,11 +126,10 @@ class Pusher {
   };
 
   void SendTo(const Order& order, std::vector<PushSegment> segments, bool share,
-              LeasedItem* held, Routes* routes, ClientActions* out);
-  void Queue(const Order& order, const BatchPtr& batch, Routes::Server* server,
-             ServerId id, std::vector<PushSegment> segments);
-  // Sends of those that wait what has room.
-  void Fill(Window* window, ClientActions* out) const;
+              LeasedItem* held, Routes* routes);
+  // Gives it the next number in the server's sequence.
+  void Queue(const BatchPtr& batch, ServerId id, PushRequest request,
+             absl::Duration timeout, Routes* routes);
 
   const int64_t push_bytes_;
   const int64_t window_bytes_;

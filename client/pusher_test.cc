@@ -41,7 +41,8 @@ class PusherTest : public testing::Test {
     ClientActions actions;
     pusher_.Send(
         {.record = record_, .run = {kItem, begin, end}, .result = result_},
-        &held_, &routes_, &actions);
+        &held_, &routes_);
+    pusher_.Pump(routes_, now_, &actions);
     std::vector<SendPush> pushes;
     for (ClientAction& action : actions) {
       pushes.push_back(std::get<SendPush>(std::move(action)));
@@ -54,6 +55,7 @@ class PusherTest : public testing::Test {
     pusher_.Settle(taken->batch, refused);
   }
 
+  absl::Time now_ = absl::UnixEpoch();
   JobRecord record_;
   LeasedItem held_;
   Routes routes_;
@@ -155,12 +157,13 @@ class PushWindowTest : public testing::Test {
     ClientActions actions;
     pusher_.Send(
         {.record = record_, .run = {kItem, begin, end}, .result = result_},
-        &held_, &routes_, &actions);
+        &held_, &routes_);
+    pusher_.Pump(routes_, now_, &actions);
     return Sent(actions);
   }
   std::vector<int64_t> Pump() {
     ClientActions actions;
-    pusher_.Pump(&actions);
+    pusher_.Pump(routes_, now_, &actions);
     return Sent(actions);
   }
   void Answer(int64_t sequence) {
@@ -171,6 +174,7 @@ class PushWindowTest : public testing::Test {
     }
   }
 
+  absl::Time now_ = absl::UnixEpoch();
   JobRecord record_;
   LeasedItem held_;
   Routes routes_;

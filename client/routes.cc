@@ -26,6 +26,8 @@ Routes::Changes Routes::Update(const Placement& placement) {
     server.session = session;
     RetryAt(id, &server, absl::InfinitePast());
     server.failures = 0;
+    server.refusals = 0;
+    server.short_of_room = false;
     server.answers = true;
   }
   for (const ServerAddress& address : placement.servers) {
@@ -48,13 +50,23 @@ bool Routes::Complete() const {
                      [](const Route& route) { return route.known; });
 }
 
-void Routes::Failed(ServerId id, absl::Time now) {
+void Routes::LacksRoom(ServerId id, absl::Time now) {
+  Server& server = servers_.at(id);
+  server.answers = true;
+  RetryAfter(id, server.refusals++, now);
+}
+
+void Routes::Broke(ServerId id, absl::Time now) {
+  Server& server = servers_.at(id);
+  server.answers = false;
+  RetryAfter(id, server.failures++, now);
+}
+
+void Routes::RetryAfter(ServerId id, int failures, absl::Time now) {
   constexpr absl::Duration kFirst = absl::Milliseconds(20);
   constexpr int kMostDoublings = 5;
-  Server& server = servers_.at(id);
-  RetryAt(id, &server,
-          now + kFirst * (1 << std::min(server.failures, kMostDoublings)));
-  ++server.failures;
+  RetryAt(id, &servers_.at(id),
+          now + kFirst * (1 << std::min(failures, kMostDoublings)));
 }
 
 void Routes::RetryAt(ServerId id, Server* server, absl::Time time) {

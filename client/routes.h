@@ -35,6 +35,10 @@ class Routes {
     // After a failure nothing is sent before this.
     absl::Time retry_at = absl::InfinitePast();
     int failures = 0;
+    // Calls that it had no room for since it last took a push.
+    int refusals = 0;
+    // In this life it had no room for a push: they are kept until answered.
+    bool short_of_room = false;
   };
   // What a placement changed.
   struct Changes {
@@ -75,13 +79,14 @@ class Routes {
   }
   // Above every incarnation used so far.
   int64_t unused_incarnation() const;
-  // It has no room: try again later, with back-off.
-  void Failed(ServerId id, absl::Time now);
-  // Nothing reaches it: the same.
-  void Broke(ServerId id, absl::Time now) {
-    servers_.at(id).answers = false;
-    Failed(id, now);
-  }
+  // It answers that it has no room: try again later, with back-off.
+  void LacksRoom(ServerId id, absl::Time now);
+  // It was a push; no other is on its way.
+  void ShortOfRoom(ServerId id) { servers_.at(id).short_of_room = true; }
+  // It took a push.
+  void HadRoom(ServerId id) { servers_.at(id).refusals = 0; }
+  // Nothing reaches it: try again later, with back-off.
+  void Broke(ServerId id, absl::Time now);
   void Answered(ServerId id) {
     servers_.at(id).failures = 0;
     servers_.at(id).answers = true;
@@ -92,6 +97,8 @@ class Routes {
   }
 
  private:
+  // After so many failures.
+  void RetryAfter(ServerId id, int failures, absl::Time now);
   void RetryAt(ServerId id, Server* server, absl::Time time);
 
   int64_t first_incarnation_;

@@ -160,6 +160,13 @@ void TrainingCore::OnPushFailed(const PushId& id, absl::Time now,
   if (work->OnPushFailed(id, now, out)) Advance(now, out);
 }
 
+void TrainingCore::OnPushRefused(const PushId& id, absl::Time now,
+                                 ClientActions* out) {
+  JobWork* work = Find(id.job);
+  if (work == nullptr) return;
+  if (work->OnPushRefused(id, now)) Advance(now, out);
+}
+
 void TrainingCore::OnPullReply(const PullId& id, PullReply reply,
                                absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);
@@ -178,6 +185,16 @@ void TrainingCore::OnPullFailed(const PullId& id, absl::Time now,
     work->BreakServer(id.server, now, out);
   } else {
     work->OnPullFailed(id, now, out);
+  }
+  Advance(now, out);
+}
+
+void TrainingCore::OnPullRefused(const PullId& id, absl::Time now,
+                                 ClientActions* out) {
+  JobWork* work = Find(id.job);
+  if (work == nullptr) return;
+  if (evaluation_.OnPullFailed(id) || work->OnPullRefused(id)) {
+    work->LacksRoom(id.server, now);
   }
   Advance(now, out);
 }

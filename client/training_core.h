@@ -45,9 +45,13 @@ class TrainingCore {
   void OnPushReply(const PushId& id, const PushReply& reply, absl::Time now,
                    ClientActions* out);
   void OnPushFailed(const PushId& id, absl::Time now, ClientActions* out);
+  // The server had no room for the call; it may have got the push all the same.
+  void OnPushRefused(const PushId& id, absl::Time now, ClientActions* out);
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now,
                    ClientActions* out);
   void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);
+  // The server had no room for the call.
+  void OnPullRefused(const PullId& id, absl::Time now, ClientActions* out);
   // What the computer holds beside values and gradients, from now on.
   void set_held_bytes(int64_t bytes) { worker_.held_bytes = bytes; }
   void OnJobReady(JobId job, const absl::Status& status, absl::Time now,

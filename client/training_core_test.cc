@@ -256,6 +256,87 @@ TEST_F(TrainingCoreTest, ABrokenStreamBeginsANewIncarnation) {
   EXPECT_EQ(pushes_[0].request.sequence, 0);
 }
 
+// B refused the first batch for want of room; computed again, it is on its way
+// as push_, with the second behind it.
+class ShortOfRoomTest : public TrainingCoreTest {
+ protected:
+  void SetUp() override {
+    Begin(LeaseOf(0));
+    PushFirst();
+    Answer(first_[0], Verdict::kApplied, 1);
+    Answer(first_[1], Verdict::kBusy, 0);
+    Computed();  // The second, which A takes.
+    ASSERT_THAT(pushes_, SizeIs(1));
+    Answer(pushes_[0], Verdict::kApplied, 2);
+    Tick(absl::Seconds(1));
+    AnswerPulls();
+    Computed();
+    ASSERT_THAT(pushes_, SizeIs(1));
+    push_ = pushes_[0];
+    AnswerPulls();
+    Computed();
+    // One at a time, until it takes one.
+    ASSERT_THAT(pushes_, IsEmpty());
+  }
+
+  SendPush push_;
+};
+
+TEST_F(ShortOfRoomTest, WhatItRefusesIsSentAgainAndNotComputed) {
+  Answer(push_, Verdict::kBusy, 0);
+  EXPECT_THAT(pushes_, IsEmpty());  // Not at once.
+  Tick(absl::Seconds(1));
+  EXPECT_THAT(pulls_, IsEmpty());
+  EXPECT_THAT(computes_, IsEmpty());
+  ASSERT_THAT(pushes_, SizeIs(1));
+  const PushRequest again = pushes_[0].request;
+  EXPECT_EQ(again.begin, 0);
+  EXPECT_EQ(again.incarnation, push_.request.incarnation + 1);
+  EXPECT_EQ(again.sequence, 0);
+  EXPECT_EQ(again.segments[0].gradient.size(), 8);
+
+  Answer(pushes_[0], Verdict::kApplied, 1);
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].request.begin, 1);
+  EXPECT_EQ(pushes_[0].request.incarnation, again.incarnation);
+  EXPECT_EQ(pushes_[0].request.sequence, 1);
+  Answer(pushes_[0], Verdict::kApplied, 2);
+  EXPECT_THAT(Sent<ItemEnd>(), SizeIs(1));
+}
+
+TEST_F(ShortOfRoomTest, ACallThatItHasNoRoomForIsMadeAgain) {
+  On([&](auto* out) { core_.OnPushRefused(push_.id, now_, out); });
+  EXPECT_THAT(pushes_, IsEmpty());
+  Tick(absl::Seconds(1));
+  EXPECT_THAT(computes_, IsEmpty());
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].request.begin, 0);
+  // It had it.
+  Answer(pushes_[0], Verdict::kDuplicate, 1);
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].request.begin, 1);
+}
+
+TEST_F(ShortOfRoomTest, AnswersToWhatIsSentAgainSayNothing) {
+  Answer(push_, Verdict::kBusy, 0);
+  Tick(absl::Seconds(1));
+  Answer(push_, Verdict::kApplied, 1);
+  EXPECT_THAT(pushes_, IsEmpty());
+}
+
+TEST_F(ShortOfRoomTest, WhatALostItemHadOnItsWayIsNotSentAgain) {
+  FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
+  Answer(push_, Verdict::kBusy, 0);
+  Tick(absl::Seconds(1));
+  EXPECT_THAT(pushes_, IsEmpty());
+}
+
+TEST_F(ShortOfRoomTest, WhoLeavesDoesNotWaitForIt) {
+  On([&](auto* out) { core_.Drain(now_, out); });
+  Answer(push_, Verdict::kBusy, 0);
+  EXPECT_THAT(Sent<ItemEnd>(), SizeIs(1));
+}
+
 TEST_F(TrainingCoreTest, ANewTermStepsBackAndOldRepliesSayNothing) {
   Begin(LeaseOf(0));
   PushFirst();

@@ -141,10 +141,13 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
 
 // --- Pushes and pulls --------------------------------------------------------
 
-void HostedJob::Push(uint64_t token, PushRequest push, absl::Time now,
+void HostedJob::Push(uint64_t token, PushRequest push,
+                     const std::string& no_room, absl::Time now,
                      ServerActions* out) {
   const WorkerStamp stamp = push.stamp;
-  if (pushes_.Push(token, std::move(push), now, out)) pulls_.Learn(stamp, out);
+  if (pushes_.Push(token, std::move(push), no_room, now, out)) {
+    pulls_.Learn(stamp, out);
+  }
 }
 
 void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {

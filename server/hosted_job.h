@@ -66,10 +66,9 @@ class HostedJob {
   void Fetch(uint64_t token, FetchRequest request, ServerActions* out);
 
   // --- From workers ----------------------------------------------------------
-  void Push(uint64_t token, PushRequest push, absl::Time now,
-            ServerActions* out);
-  // A push was refused before it came here: `why` is for people.
-  void PushRefused(std::string why) { pushes_.CountRefused(std::move(why)); }
+  // See PushHandler.
+  void Push(uint64_t token, PushRequest push, const std::string& no_room,
+            absl::Time now, ServerActions* out);
   void Pull(uint64_t token, PullRequest pull, absl::Time now,
             ServerActions* out) {
     pulls_.Pull(token, std::move(pull), now, out);

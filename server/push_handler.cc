@@ -22,7 +22,8 @@ constexpr int64_t kRecentBatches = 32;
 
 }  // namespace
 
-bool PushHandler::Push(uint64_t token, PushRequest push, absl::Time now,
+bool PushHandler::Push(uint64_t token, PushRequest push,
+                       const std::string& no_room, absl::Time now,
                        ServerActions* out) {
   const auto pending = std::make_shared<PendingPush>(
       token, std::move(push), job_.stored.generation, job_.options);
@@ -36,14 +37,18 @@ bool PushHandler::Push(uint64_t token, PushRequest push, absl::Time now,
     Refuse(pending, Verdict::kWrongPlacement, out);
     return false;
   }
-  const auto outcome = intake_.Arrive(pending, now);
+  const auto outcome = intake_.Arrive(pending, now, no_room.empty());
   for (const PendingPushPtr& old : outcome.superseded) {
     Refuse(old, Verdict::kSuperseded, out);
   }
   for (const PendingPushPtr& refused : outcome.refused) {
-    CountRefused(absl::StrCat("a worker has more than ",
-                              job_.options.push_window,
-                              " pushes under way, and the first is missing"));
+    CountRefused(!no_room.empty() ? no_room
+                 : outcome.after_refusal
+                     ? "one before it was refused"
+                     : absl::StrCat("a worker has more than ",
+                                    job_.options.push_window,
+                                    " pushes under way, and the first is "
+                                    "missing"));
     Refuse(refused, Verdict::kBusy, out);
   }
   for (const PendingPushPtr& ready : outcome.ready) Admit(ready, out);

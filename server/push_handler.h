@@ -35,11 +35,10 @@ class PushHandler {
   explicit PushHandler(JobPartitions* job)
       : job_(*job), intake_(job->options.push_window, job->options.push_hold) {}
 
-  // False: it is not for this generation in this session, and refused.
-  bool Push(uint64_t token, PushRequest push, absl::Time now,
-            ServerActions* out);
-  // One that never came here was refused: `why` is for people.
-  void CountRefused(std::string why);
+  // `no_room`: why it cannot be taken, for people; empty: it can. False: it is
+  // not for this generation in this session, and refused.
+  bool Push(uint64_t token, PushRequest push, const std::string& no_room,
+            absl::Time now, ServerActions* out);
 
   enum class Done {
     kDropped,  // The values are no longer those it was for; it is answered.
@@ -71,6 +70,7 @@ class PushHandler {
   bool StartUpdate(HostedPartition* hosted,
                    const HostedPartition::QueuedSegment& next,
                    ServerActions* out);
+  void CountRefused(std::string why);
   void CountStaleness(int64_t updates);
   void CountTraffic(const PushRequest& push);
 

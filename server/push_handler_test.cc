@@ -33,7 +33,9 @@ TEST_F(PushHandlerTest, SaysWhatItRefusesAndWhy) {
   EXPECT_EQ(statistics_.problem, "");
   // Each is told once.
   EXPECT_EQ(Statistics().refused_pushes, 0);
-  core_->OnPushRefused(record_->id, "no room");
+  no_room_ = "no room";
+  Push(5, 0, 3);
+  EXPECT_EQ(LastVerdict(), Verdict::kBusy);
   EXPECT_EQ(Statistics().refused_pushes, 1);
   EXPECT_EQ(statistics_.refusal, "no room");
 }

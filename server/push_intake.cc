@@ -15,7 +15,7 @@ constexpr absl::Duration kForgetAfter = absl::Hours(1);
 }  // namespace
 
 PushIntake::Sequencer::Outcome PushIntake::Arrive(const PendingPushPtr& push,
-                                                  absl::Time now) {
+                                                  absl::Time now, bool room) {
   const PushRequest& request = push->request();
   const SessionId session = request.stamp.worker;
   auto it = workers_.find(session);
@@ -32,7 +32,7 @@ PushIntake::Sequencer::Outcome PushIntake::Arrive(const PendingPushPtr& push,
   auto outcome = worker.pushes.Arrive(
       EBB_PLANTED(sequence_numbers_without_incarnation) ? 0
                                                         : request.incarnation,
-      request.sequence, push);
+      request.sequence, push, room);
   if (worker.pushes.holds()) {
     holding_.insert(session);
     next_tick_ = std::min(next_tick_, now + hold_);

@@ -26,7 +26,9 @@ class PushIntake {
   PushIntake(int64_t window, absl::Duration hold)
       : window_(window), hold_(hold) {}
 
-  Sequencer::Outcome Arrive(const PendingPushPtr& push, absl::Time now);
+  // `room`: else it is refused, but for one that has no business here anyway.
+  Sequencer::Outcome Arrive(const PendingPushPtr& push, absl::Time now,
+                            bool room = true);
 
   // What was held too long: what a dead worker left must not take the room of
   // the living. Also forgets workers that were long silent; one that comes

@@ -4,7 +4,8 @@
 // in any order, twice, or never. They are judged in the order of their
 // numbers; what comes too early is held, at most a window of it. With a newer
 // incarnation everything of the older is dropped, so one lost push cannot
-// block a worker for ever (docs/protocol.md, "A push").
+// block a worker for ever (docs/protocol.md, "A push"). Where there was no room
+// for one, none of its incarnation is held any more: the worker begins another.
 #ifndef EBB_SERVER_PUSH_SEQUENCER_H_
 #define EBB_SERVER_PUSH_SEQUENCER_H_
 
@@ -22,12 +23,14 @@ class PushSequencer {
   struct Outcome {
     std::vector<Push> ready;       // To be judged, in this order.
     std::vector<Push> superseded;  // To be answered so.
-    std::vector<Push> refused;     // The window is full: to be answered busy.
+    std::vector<Push> refused;     // To be answered busy.
+    bool after_refusal = false;    // Not as the window is full.
   };
 
   explicit PushSequencer(int64_t window) : window_(window) {}
 
-  Outcome Arrive(int64_t incarnation, int64_t sequence, Push push) {
+  Outcome Arrive(int64_t incarnation, int64_t sequence, Push push,
+                 bool room = true) {
     Outcome outcome;
     if (incarnation > incarnation_) {
       for (auto& [number, held] : held_) {
@@ -36,10 +39,15 @@ class PushSequencer {
       held_.clear();
       incarnation_ = incarnation;
       next_ = 0;
+      refusing_ = false;
     }
     if (incarnation < incarnation_ || sequence < next_ ||
         held_.contains(sequence)) {
       outcome.superseded.push_back(std::move(push));
+    } else if (refusing_ || !room) {
+      refusing_ = outcome.after_refusal = true;
+      outcome.refused = Drain();
+      outcome.refused.push_back(std::move(push));
     } else if (sequence - next_ >= window_) {
       outcome.refused.push_back(std::move(push));
     } else {
@@ -66,6 +74,7 @@ class PushSequencer {
   const int64_t window_;
   int64_t incarnation_ = -1;
   int64_t next_ = 0;
+  bool refusing_ = false;  // What comes of the incarnation.
   std::map<int64_t, Push> held_;
 };
 

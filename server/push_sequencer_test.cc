@@ -45,5 +45,25 @@ TEST(PushSequencerTest, HoldsAtMostItsWindow) {
   EXPECT_THAT(sequencer.Arrive(0, 0, 10).ready, ElementsAre(10, 11));
 }
 
+TEST(PushSequencerTest, HoldsNothingOfAnIncarnationThatLacksAPush) {
+  PushSequencer<int> sequencer(8);
+  sequencer.Arrive(0, 0, 10);
+  sequencer.Arrive(0, 2, 12);
+  EXPECT_THAT(sequencer.Arrive(0, 1, 11, /*room=*/false).refused,
+              ElementsAre(12, 11));
+  EXPECT_THAT(sequencer.Arrive(0, 3, 13).refused, ElementsAre(13));
+  EXPECT_FALSE(sequencer.holds());
+
+  EXPECT_THAT(sequencer.Arrive(1, 0, 20).ready, ElementsAre(20));
+}
+
+TEST(PushSequencerTest, WhatIsRefusedForRoomDropsTheOlderIncarnationToo) {
+  PushSequencer<int> sequencer(8);
+  sequencer.Arrive(0, 1, 11);
+  const auto outcome = sequencer.Arrive(1, 0, 20, /*room=*/false);
+  EXPECT_THAT(outcome.superseded, ElementsAre(11));
+  EXPECT_THAT(outcome.refused, ElementsAre(20));
+}
+
 }  // namespace
 }  // namespace ebb::server

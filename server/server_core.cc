@@ -160,6 +160,12 @@ void ServerCore::Handle(const LeaveNow& leave, absl::Time now,
 
 void ServerCore::OnPush(uint64_t token, PushRequest push, absl::Time now,
                         ServerActions* out) {
+  OnPush(token, std::move(push), "", now, out);
+}
+
+void ServerCore::OnPush(uint64_t token, PushRequest push,
+                        const std::string& no_room, absl::Time now,
+                        ServerActions* out) {
   HostedJob* job = Find(push.job);
   if (job == nullptr || draining_) {  // The last cut must be the last.
     const Generation generation = push.generation;
@@ -168,7 +174,7 @@ void ServerCore::OnPush(uint64_t token, PushRequest push, absl::Time now,
             Verdict::kWrongPlacement, [](PartitionId) { return Term(); }, out);
     return;
   }
-  job->Push(token, std::move(push), now, out);
+  job->Push(token, std::move(push), no_room, now, out);
   Advance(now, out);
 }
 
@@ -212,10 +218,6 @@ void ServerCore::OnListed(JobId id, PartitionId partition,
     job->Listed(partition, std::move(inventory), now, out);
   }
   Advance(now, out);
-}
-
-void ServerCore::OnPushRefused(JobId job, std::string why) {
-  if (HostedJob* hosted = Find(job)) hosted->PushRefused(std::move(why));
 }
 
 void ServerCore::OnClock(const ClockUpdate& clock, absl::Time now,

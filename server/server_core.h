@@ -43,8 +43,9 @@ class ServerCore {
   // The tokens come back in ReplyPush and ReplyPull, exactly once each.
   void OnPush(uint64_t token, PushRequest push, absl::Time now,
               ServerActions* out);
-  // The shell had no room for a push: `why` is for people.
-  void OnPushRefused(JobId job, std::string why);
+  // `no_room`: why the shell cannot take it, for people. It is answered busy.
+  void OnPush(uint64_t token, PushRequest push, const std::string& no_room,
+              absl::Time now, ServerActions* out);
   void OnPull(uint64_t token, PullRequest pull, absl::Time now,
               ServerActions* out);
   void OnClock(const ClockUpdate& clock, absl::Time now, ServerActions* out);

@@ -329,17 +329,17 @@ void ServerShell::Push(PushRequest request, PushDone done) {
   {
     MutexLock lock(&mu_);
     if (!ReadyLocked() || draining_) return;
-    if (pushed_bytes_ + bytes > options_.push_bytes && pushed_bytes_ > 0) {
-      core_->OnPushRefused(
-          request.job, absl::StrCat("pushes that wait have ", pushed_bytes_,
-                                    " of the ", options_.push_bytes,
-                                    " bytes that --memory leaves for them"));
-      return;
-    }
+    const bool room =
+        pushed_bytes_ == 0 || pushed_bytes_ + bytes <= options_.push_bytes;
+    const std::string no_room =
+        room ? ""
+             : absl::StrCat("pushes that wait have ", pushed_bytes_, " of the ",
+                            options_.push_bytes,
+                            " bytes that --memory leaves for them");
     const uint64_t token = next_token_++;
     pushed_bytes_ += bytes;
     pushes_[token] = {std::move(done), bytes};
-    core_->OnPush(token, std::move(request), time_.Now(), &outbox_);
+    core_->OnPush(token, std::move(request), no_room, time_.Now(), &outbox_);
     if (!AfterEventLocked()) return;
   }
   CarryOutAll();

@@ -150,7 +150,9 @@ void ServerNode::Push(const CallPtr& call, PushRequest request) {
   tokens_[number] = {call, {}, request.stamp.worker};
   world_->Trace(*this, "<- ", call->worker->name(), ": ", request);
   server::ServerActions out;
-  core_->OnPush(number, std::move(request), world_->now(), &out);
+  const bool room = !world_->rng().Chance(0.001);
+  core_->OnPush(number, std::move(request), room ? "" : "no room",
+                world_->now(), &out);
   Carry(std::move(out));
 }
 

@@ -174,15 +174,27 @@ void WorkerNode::Fail(const CallPtr& call) {
   if (call->done || call->worker_life != life() || !alive()) return;
   call->done = true;
   client::ClientActions out;
+  // What a server has no room for ends as other calls do, whose request it may
+  // have had.
+  const bool refused = world_->rng().Chance(0.3);
   if (const auto* push = std::get_if<client::PushId>(&call->id)) {
     world_->Trace(*this, "push to server-", push->server.value(), " #",
-                  push->incarnation, ".", push->sequence, " failed");
-    core_->OnPushFailed(*push, world_->now(), &out);
+                  push->incarnation, ".", push->sequence,
+                  refused ? " refused" : " failed");
+    if (refused) {
+      core_->OnPushRefused(*push, world_->now(), &out);
+    } else {
+      core_->OnPushFailed(*push, world_->now(), &out);
+    }
   } else {
     const auto& pull = std::get<client::PullId>(call->id);
     world_->Trace(*this, "pull from server-", pull.server.value(), " r",
-                  pull.request, " failed");
-    core_->OnPullFailed(pull, world_->now(), &out);
+                  pull.request, refused ? " refused" : " failed");
+    if (refused) {
+      core_->OnPullRefused(pull, world_->now(), &out);
+    } else {
+      core_->OnPullFailed(pull, world_->now(), &out);
+    }
   }
   Carry(std::move(out));
 }

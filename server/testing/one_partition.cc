@@ -119,7 +119,7 @@ void OnePartitionTest::PushRange(uint64_t term, int64_t begin, int64_t end,
   segment.gradient = gradient_;
   segment.encoding = encoding_;
   ServerActions actions;
-  core_->OnPush(1, std::move(push), now_, &actions);
+  core_->OnPush(1, std::move(push), no_room_, now_, &actions);
   Do(std::move(actions));
 }
 

@@ -46,6 +46,18 @@ events:
   - {at: 70%, slow: ps-0, to: 1}
 """
 
+# Fifty whose pulls each take seconds, in which the server's values change; what
+# they push at once is twenty times what it has room for.
+SLOW_PULLERS = 50
+SLOW_LINKS = f"""
+name: slow pullers
+workers: {SLOW_PULLERS}
+servers: 1
+events:
+""" + "".join(
+    f"  - {{at: 0s, limit: {{between: worker-{i}, and: ps-0, rate: 20MB/s}}}}\n"
+    for i in range(SLOW_PULLERS))
+
 
 def peak_bytes(pid):
     """The most that the process ever had in memory; 0: it has ended."""
@@ -80,15 +92,21 @@ class MemoryTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="ebb_memory_test_")
         self.addCleanup(shutil.rmtree, self.folder)
         self.write("job.yaml", JOB)
+        # 16 MiB of parameters.
+        self.write("small.yaml", JOB.replace("lines.svm", "small.svm")
+                   .replace("test.svm", "small_test.svm"))
         self.write("scenario.yaml", SCENARIO)
-        self.write("lines.svm", self.lines(ROWS))
-        self.write("test.svm", self.lines(16))
+        self.write("slow_links.yaml", SLOW_LINKS)
+        self.write("lines.svm", self.lines(ROWS, FEATURES))
+        self.write("test.svm", self.lines(16, FEATURES))
+        self.write("small.svm", self.lines(ROWS, 4 * MIB))
+        self.write("small_test.svm", self.lines(16, 4 * MIB))
 
     @staticmethod
-    def lines(rows):
+    def lines(rows, features):
         return "".join(
             f"{i % 2} {i % 1000 + 1}:1 {1001 + i * 7919 % MIB}:{i % 5 + 1} "
-            f"{FEATURES}:1\n" for i in range(rows))
+            f"{features}:1\n" for i in range(rows))
 
     def write(self, name, text):
         with open(os.path.join(self.folder, name), "w",
@@ -119,11 +137,11 @@ class MemoryTest(unittest.TestCase):
         (begun, before), (ended, after) = within[0], within[-1]
         return (after - before) / (ended - begun)
 
-    def test_a_slow_server_holds_back_workers_that_stay_within_their_memory(
-            self):
-        process = self.start(
-            "chaos", "job.yaml", "--scenario", "scenario.yaml", "--memory",
-            "512MiB", "--report", "report.json", "--run-dir", "run")
+    def peaks_of(self, *arguments):
+        """The most that each daemon had in memory in `ebb chaos`, which counts
+        each example once."""
+        process = self.start("chaos", *arguments, "--report", "report.json",
+                             "--run-dir", "run")
         peaks = {}
         deadline = time.monotonic() + LIMIT_S
         while process.poll() is None and time.monotonic() < deadline:
@@ -132,16 +150,21 @@ class MemoryTest(unittest.TestCase):
             # Of a sample, not for an event: peaks do not fall.
             time.sleep(0.02)
         said = process.communicate()[0]
-        print({name: f"{peak / MIB:.0f} MiB" for name, peak in peaks.items()},
-              f"{self.rate(0.05, 0.3):.1f} examples/s,",
-              f"{self.rate(0.35, 0.7):.1f} with a slow server")
-
         self.assertEqual(process.returncode, 0, said)
         with open(os.path.join(self.folder, "report.json"),
                   encoding="utf-8") as file:
             report = json.load(file)
         self.assertTrue(report["audit"]["exact"], said)
         self.assertEqual(report["audit"]["applied"], ROWS)
+        return peaks
+
+    def test_a_slow_server_holds_back_workers_that_stay_within_their_memory(
+            self):
+        peaks = self.peaks_of("job.yaml", "--scenario", "scenario.yaml",
+                              "--memory", "512MiB")
+        print({name: f"{peak / MIB:.0f} MiB" for name, peak in peaks.items()},
+              f"{self.rate(0.05, 0.3):.1f} examples/s,",
+              f"{self.rate(0.35, 0.7):.1f} with a slow server")
         self.assertEqual(sorted(peaks), ["ebb-ps 0", "ebb-ps 1",
                                          "ebb-scheduler", "ebb-worker worker-0",
                                          "ebb-worker worker-1"])
@@ -149,6 +172,14 @@ class MemoryTest(unittest.TestCase):
             self.assertLess(peak, 512 * MIB, peaks)
         # They wait for it instead of filling it.
         self.assertLess(self.rate(0.35, 0.7), self.rate(0.05, 0.3))
+
+    def test_slow_pullers_do_not_fill_a_server(self):
+        peaks = self.peaks_of("small.yaml", "--scenario", "slow_links.yaml",
+                              "--memory", "192MiB")
+        print(f"server {peaks['ebb-ps 0'] / MIB:.0f} MiB with {SLOW_PULLERS} "
+              f"pullers of 16 MiB at 20 MB/s")
+        self.assertEqual(len(peaks), SLOW_PULLERS + 2)
+        self.assertLess(peaks["ebb-ps 0"], 192 * MIB)
 
     def test_servers_refuse_what_they_have_no_room_for(self):
         process = self.start("run", "job.yaml", "--memory", "192MiB",
