@@ -327,7 +327,7 @@ TEST(AuditTest, SilentServersAreWaitedForTogether) {
     place->set_partition(i);
   }
   const absl::Time begin = absl::Now();
-  const auto audit = FetchAudit(job, kDeadline);
+  const auto audit = FetchAudit(job, kDeadline, nullptr);
   EXPECT_LT(absl::Now() - begin, kServers * kDeadline * 0.75);
   ASSERT_TRUE(audit.ok()) << audit.status();
   EXPECT_EQ(audit->silent.size(), kServers);
