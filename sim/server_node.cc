@@ -150,7 +150,7 @@ void ServerNode::Push(const CallPtr& call, PushRequest request) {
   tokens_[number] = {call, {}, request.stamp.worker};
   world_->Trace(*this, "<- ", call->worker->name(), ": ", request);
   server::ServerActions out;
-  const bool room = !world_->rng().Chance(0.001);
+  const bool room = !world_->Loses();  // As often as the network loses one.
   core_->OnPush(number, std::move(request), room ? "" : "no room",
                 world_->now(), &out);
   Carry(std::move(out));
