@@ -97,10 +97,8 @@ class JobWork {
   void AskForPlacement(absl::Time now, ClientActions* out);
   // The stream to the server broke: what was pushed on it may be lost too.
   void BreakServer(ServerId server, absl::Time now, ClientActions* out);
-  // It had no room for a pull.
-  void LacksRoom(ServerId server, absl::Time now) {
-    routes_.LacksRoom(server, now);
-  }
+  // It had no room for a call.
+  void LacksRoom(ServerId server, absl::Time now);
 
   // Nothing is held, on its way or computed: it can be forgotten. Whoever does
   // so raises WorkerState::first_incarnation to unused_incarnation(), or the
@@ -176,6 +174,8 @@ class JobWork {
                                        Term term,
                                        const PushSegmentReply& answer,
                                        absl::Time now, ClientActions* out);
+  // The server answers: if it was away, what was pulled may be as old as that.
+  void ForgetOldValues(ServerId server);
   // What is under way to the server is lost: its partitions step back.
   void StepBackServer(ServerId server);
   // What is pushed to the server is kept until it is answered. Who leaves does

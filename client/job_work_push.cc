@@ -54,11 +54,11 @@ bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
   std::optional<Pusher::Push> push = pusher_.Take(id);
   if (!push) return false;
   items_.Advanced(now);
-  if (GoesOn() && !routes_.server(id.server).answers) values_.reset();
   const bool lacks_room = Has(reply, Verdict::kBusy);
+  ForgetOldValues(id.server);
   routes_.Answered(id.server);
   if (lacks_room) {
-    routes_.LacksRoom(id.server, now);
+    LacksRoom(id.server, now);
   } else {
     routes_.HadRoom(id.server);
   }
@@ -81,15 +81,30 @@ bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
 }
 
 void JobWork::SendAgain(const PushId& id, Pusher::Push left) {
-  const auto wanted = [&](const LeasedItems::Run& run,
-                          const PushSegment& segment) {
+  const auto wanted = [&](const PushRequest& push, const PushSegment& segment) {
     const PartitionId p = segment.partition;
-    const LeasedItem* const held = items_.Find(run.item);
-    return held != nullptr && held->progress.mark(p) <= run.begin &&
-           held->progress.sent(p) >= run.end &&
-           routes_.at(p).term == segment.term;
+    LeasedItem* const held = items_.Find(push.item);
+    // It is acknowledged, or was stepped back from.
+    if (held == nullptr || held->progress.mark(p) >= push.end ||
+        held->progress.sent(p) < push.end ||
+        routes_.at(p).term != segment.term) {
+      return false;
+    }
+    if (held->SkipsAny(push.begin, push.end) == push.skip) return true;
+    // Decided since: it is made again, as it is to be.
+    held->progress.StepBack(p);
+    return false;
   };
   pusher_.SendAgain(id, std::move(left), stamp(), wanted, &routes_);
+}
+
+void JobWork::ForgetOldValues(ServerId server) {
+  if (GoesOn() && !routes_.server(server).answers) values_.reset();
+}
+
+void JobWork::LacksRoom(ServerId server, absl::Time now) {
+  ForgetOldValues(server);
+  routes_.LacksRoom(server, now);
 }
 
 void JobWork::Judge(Pusher::Push* push, const PushReply& reply, absl::Time now,
@@ -173,11 +188,12 @@ bool JobWork::OnPushFailed(const PushId& id, absl::Time now,
                            ClientActions* out) {
   if (!pusher_.Awaits(id)) return false;
   if (EBB_PLANTED(timeout_is_no_broken_stream)) return true;
-  if (!SendsAgain(id.server)) {
+  // Its connections end when it is short of room, too; but what waits for one
+  // that is away would keep the worker from going on without it.
+  if (!SendsAgain(id.server) || GoesOn()) {
     BreakServer(id.server, now, out);
     return true;
   }
-  // Its connections end when it is short of room, too.
   routes_.Broke(id.server, now);
   AskForPlacement(now, out);
   SendAgain(id, *pusher_.Take(id));
@@ -187,7 +203,7 @@ bool JobWork::OnPushFailed(const PushId& id, absl::Time now,
 bool JobWork::OnPushRefused(const PushId& id, absl::Time now) {
   std::optional<Pusher::Push> push = pusher_.Take(id);
   if (!push) return false;
-  routes_.LacksRoom(id.server, now);
+  LacksRoom(id.server, now);
   if (push->kept && SendsAgain(id.server)) {
     SendAgain(id, *std::move(push));
     return true;
@@ -211,7 +227,7 @@ void JobWork::StepBackServer(ServerId server) {
 
 void JobWork::BreakServer(ServerId server, absl::Time now, ClientActions* out) {
   // Else each push finds out by itself.
-  if (!SendsAgain(server)) StepBackServer(server);
+  if (!SendsAgain(server) || GoesOn()) StepBackServer(server);
   routes_.Broke(server, now);
   AskForPlacement(now, out);
 }

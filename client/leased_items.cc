@@ -26,9 +26,9 @@ int64_t LeasedItem::Refused(PartitionId p, int64_t mark) {
   return std::max<int64_t>(0, before - progress.LowestMark());
 }
 
-bool LeasedItem::Skips(int64_t begin) const {
+bool LeasedItem::SkipsAny(int64_t begin, int64_t end) const {
   return std::any_of(skipped.begin(), skipped.end(), [&](const auto& range) {
-    return range.begin <= begin && begin < range.end;
+    return range.begin < end && begin < range.end;
   });
 }
 

@@ -47,7 +47,9 @@ struct LeasedItem {
   int64_t Refused(PartitionId p, int64_t mark);
 
   // Whether the batch that begins there is to be passed over.
-  bool Skips(int64_t begin) const;
+  bool Skips(int64_t begin) const { return SkipsAny(begin, begin + 1); }
+  // Whether some of the examples are.
+  bool SkipsAny(int64_t begin, int64_t end) const;
 };
 
 class LeasedItems {

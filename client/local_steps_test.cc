@@ -32,7 +32,8 @@ using Range = std::pair<int64_t, int64_t>;
 // gradient of example k is k + 1.
 class LocalStepsTest : public testing::Test {
  protected:
-  LocalStepsTest() : core_({.session = kMe, .batches_in_flight = 1}) {
+  explicit LocalStepsTest(int32_t batches_in_flight = 1)
+      : core_({.session = kMe, .batches_in_flight = batches_in_flight}) {
     record_.id = JobId(7);
     record_.plan.examples = 2 * kItem;
     record_.plan.shard_size = kItem;
@@ -149,6 +150,7 @@ class LocalStepsTest : public testing::Test {
   std::map<ServerId, int> lives_;
   std::set<ServerId> down_;
   std::optional<Verdict> refusal_;  // Of every push to B.
+  int64_t busy_end_ = -1;           // Of a share: B has no room for it, once.
   std::map<std::pair<PartitionId, ItemId>, int64_t> marks_;
   std::map<PartitionId, float> sums_;
   std::map<PartitionId, uint64_t> oracles_;
@@ -223,6 +225,10 @@ class LocalStepsTest : public testing::Test {
       reply.verdict = Verdict::kWrongPlacement;
     } else if (refusal_ && p == kOfB) {
       reply.verdict = *refusal_;
+    } else if (p == kOfB && push.end == busy_end_ &&
+               push.end - push.begin > 1) {
+      reply.verdict = Verdict::kBusy;
+      busy_end_ = -1;
     } else if (push.end <= mark) {
       reply.verdict = Verdict::kDuplicate;
     } else if (push.begin != mark) {
@@ -405,6 +411,45 @@ TEST_F(LocalStepsTest, ADecisionToPassOverDropsTheShareThatMayHaveIt) {
   Work();
   EXPECT_EQ(MarkOf(kOfB), kItem);
   EXPECT_THAT(PushedTo(kOfB), testing::SizeIs(kItem));
+}
+
+TEST_F(LocalStepsTest, GoesOnWithoutAServerThatWasShortOfRoom) {
+  Begin();
+  refusal_ = Verdict::kBusy;
+  Work(1);
+  refusal_.reset();
+  Wait();
+  while (MarkOf(kOfB) < 2) Work(1);
+  down_ = {kB};
+  for (int i = 0; i < 20; ++i) {
+    Work();
+    Wait();
+  }
+  EXPECT_EQ(MarkOf(kOfA), 5);
+}
+
+class TwoBatchesTest : public LocalStepsTest {
+ protected:
+  TwoBatchesTest() : LocalStepsTest(2) {}
+};
+
+TEST_F(TwoBatchesTest, AShareThatIsPartlyCountedAndSentAgainIsJudged) {
+  Begin();
+  refusal_ = Verdict::kBusy;
+  Work(1);
+  refusal_.reset();
+  Wait();
+  while (MarkOf(kOfB) < 4) Work(1);
+  down_ = {kB};
+  Work();
+  down_.clear();
+  marks_[{kOfB, kFirst}] = 6;  // Another worker was faster.
+  busy_end_ = kItem;
+  for (int i = 0; i < 50; ++i) {
+    Wait();
+    Work();
+  }
+  EXPECT_THAT(ended_, ElementsAre(LeaseEnd::kDone));
 }
 
 TEST_F(LocalStepsTest, WhoLeavesReturnsTheItemAtItsPlace) {

@@ -172,7 +172,7 @@ void Pusher::SendAgain(const PushId& id, Push refused, const WorkerStamp& stamp,
   for (Push& push : pushes) {
     PushRequest& request = push.kept->request;
     std::erase_if(request.segments, [&](const PushSegment& segment) {
-      if (wanted(push.batch->run, segment)) return false;
+      if (wanted(request, segment)) return false;
       Settle(push.batch, true);
       return true;
     });

@@ -59,9 +59,9 @@ class Pusher {
     int64_t bytes = 0;
     std::optional<SendPush> kept;  // As it was sent, or will be.
   };
-  // Whether a segment of a batch is still to be pushed.
+  // Whether a segment of the push is still to be pushed.
   using Wanted =
-      absl::FunctionRef<bool(const LeasedItems::Run&, const PushSegment&)>;
+      absl::FunctionRef<bool(const PushRequest&, const PushSegment&)>;
 
   // What is pushed, in whose name.
   struct Order {

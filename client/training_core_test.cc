@@ -331,6 +331,17 @@ TEST_F(ShortOfRoomTest, WhatALostItemHadOnItsWayIsNotSentAgain) {
   EXPECT_THAT(pushes_, IsEmpty());
 }
 
+TEST_F(ShortOfRoomTest, WhatIsToBePassedOverSinceIsPassedOver) {
+  Lease lease = LeaseOf(0);
+  lease.skipped = {{{0, 0}, 0, 1}};
+  FromScheduler(lease);
+  Answer(push_, Verdict::kBusy, 0);
+  Tick(absl::Seconds(1));
+  ASSERT_THAT(pushes_, SizeIs(1));
+  EXPECT_EQ(pushes_[0].request.begin, 0);
+  EXPECT_TRUE(pushes_[0].request.skip);
+}
+
 TEST_F(ShortOfRoomTest, WhoLeavesDoesNotWaitForIt) {
   On([&](auto* out) { core_.Drain(now_, out); });
   Answer(push_, Verdict::kBusy, 0);
