@@ -170,8 +170,10 @@ class MemoryTest(unittest.TestCase):
                                          "ebb-worker worker-1"])
         for name, peak in peaks.items():
             self.assertLess(peak, 512 * MIB, peaks)
-        # They wait for it instead of filling it.
-        self.assertLess(self.rate(0.35, 0.7), self.rate(0.05, 0.3))
+        # They wait for it instead of filling it. Before or after, the machine
+        # may be busy with something else.
+        self.assertLess(self.rate(0.35, 0.7),
+                        max(self.rate(0.05, 0.3), self.rate(0.75, 0.95)))
 
     def test_slow_pullers_do_not_fill_a_server(self):
         peaks = self.peaks_of("small.yaml", "--scenario", "slow_links.yaml",
