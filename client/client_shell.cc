@@ -102,7 +102,10 @@ void ClientShell::Log(absl::string_view text) {
 
 void ClientShell::Complain(const std::string& address,
                            const absl::Status& status) {
-  if (!absl::IsInvalidArgument(status) && !absl::IsResourceExhausted(status)) {
+  // Those that its owner can do something about, and that do not mend
+  // themselves.
+  if (!absl::IsInvalidArgument(status) && !absl::IsResourceExhausted(status) &&
+      !absl::IsPermissionDenied(status) && !absl::IsUnauthenticated(status)) {
     return;
   }
   {

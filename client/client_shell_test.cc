@@ -4,8 +4,12 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "client/float_pool.h"
 #include "client/testing/fake_cluster.h"
 #include "gmock/gmock.h"
@@ -274,6 +278,66 @@ TEST(ClientShellTest, JobThatCannotBePreparedIsToldAndLogged) {
   MutexLock lock(&mu);
   ASSERT_FALSE(lines.empty());
   EXPECT_THAT(lines.front(), HasSubstr("a.csv has changed"));
+}
+
+// Servers that answer nothing but this.
+class RefusingTransport : public rpc::InProcessTransport {
+ public:
+  explicit RefusingTransport(absl::Status status)
+      : status_(std::move(status)) {}
+  std::unique_ptr<rpc::PsChannel> ConnectPs(const std::string&) override {
+    return std::make_unique<Channel>(status_);
+  }
+
+ private:
+  class Channel : public rpc::PsChannel {
+   public:
+    explicit Channel(absl::Status status) : status_(std::move(status)) {}
+    void Push(PushRequest, absl::Duration, PushDone done) override {
+      done(status_);
+    }
+    void Pull(const PullRequest&, absl::Duration, PullDone done) override {
+      done(status_);
+    }
+    void Clock(const ClockUpdate&) override {}
+    void Fetch(const FetchRequest&, absl::Duration, FetchDone done) override {
+      done(status_);
+    }
+
+   private:
+    const absl::Status status_;
+  };
+
+  const absl::Status status_;
+};
+
+TEST(ClientShellTest, RefusalsOfACertificateAreLogged) {
+  for (const absl::Status& refusal :
+       {absl::PermissionDeniedError("of the role viewer"),
+        absl::UnauthenticatedError("shows no certificate")}) {
+    RefusingTransport transport(refusal);
+    FakeCluster cluster(&transport, FakeJob(1, 1, 9, 2), 1);
+    CountingComputer computer;
+    Mutex mu;
+    CondVar changed;
+    std::string lines;
+    ClientShellOptions options = Options();
+    options.log = [&](absl::string_view text) {
+      MutexLock lock(&mu);
+      absl::StrAppend(&lines, text, "\n");
+      changed.Signal();
+    };
+    ClientShell shell(options, &transport, &computer);
+
+    const absl::Time deadline = absl::Now() + kSoon;
+    MutexLock lock(&mu);
+    while (!absl::StrContains(lines, refusal.message()) &&
+           absl::Now() < deadline) {
+      changed.WaitFor(&mu, deadline - absl::Now());
+    }
+    EXPECT_THAT(lines,
+                HasSubstr(absl::StrCat("refused a call: ", refusal.message())));
+  }
 }
 
 TEST(ClientShellTest, EvaluatesBetweenBatches) {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/daemon_flags.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/rpc/security_watch.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "scheduler/scheduler_admin.h"
@@ -102,6 +103,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
   EBB_RETURN_IF_ERROR(options.Validate());
   EBB_RETURN_IF_ERROR(network.Validate());
+  const rpc::SecurityWatch watch(flags.tls.files, {Role::kScheduler});
   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
                        rpc::Security::Create(flags.tls, {Role::kScheduler}));
   EBB_RETURN_IF_ERROR(

@@ -16,6 +16,7 @@
 #include "common/mutex.h"
 #include "common/plant.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/rpc/security_watch.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "server/memory_budget.h"
@@ -215,6 +216,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
 #ifdef EBB_PLANTED_BUGS
   EBB_RETURN_IF_ERROR(PlantBug(flags.plant));
 #endif
+  const rpc::SecurityWatch watch(flags.tls.files, {Role::kServer});
   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
                        rpc::Security::Create(flags.tls, {Role::kServer}));
   EBB_RETURN_IF_ERROR(

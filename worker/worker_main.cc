@@ -20,6 +20,7 @@
 #include "client/job_limits.h"
 #include "common/daemon_flags.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/rpc/security_watch.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "worker/training_computer.h"
@@ -191,6 +192,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   if (memory > 0) flags.shared_memory = "off";
   network.shared_memory = flags.shared_memory == "auto";
   EBB_RETURN_IF_ERROR(network.Validate());
+  const rpc::SecurityWatch watch(flags.tls.files, {Role::kWorker});
   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
                        rpc::Security::Create(flags.tls, {Role::kWorker}));
   EBB_RETURN_IF_ERROR(rpc::MaySpeak(security.get(), flags.scheduler,

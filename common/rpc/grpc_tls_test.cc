@@ -12,7 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/mutex.h"
 #include "common/rpc/admin.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/grpc_transport.h"
@@ -21,11 +24,14 @@
 #include "common/rpc/internal/shared_channel.h"
 #include "common/rpc/rpc_roles.h"
 #include "common/rpc/security.h"
+#include "common/rpc/security_watch.h"
 #include "common/rpc/testing/shared_values.h"
 #include "common/rpc/transport_contract.h"
 #include "common/tls/certificate.h"
 #include "common/tls/issue.h"
+#include "common/tls/testing/odd_certificate.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
+#include "glog/logging.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -264,6 +270,37 @@ TEST_F(GrpcTlsTest, NobodySpeaksToTheWrongServer) {
               HasSubstr("what answers is no ps"));
 }
 
+// What reads names as C strings takes it for a scheduler.
+TEST_F(GrpcTlsTest, ANulInTheRoleOfAServerIsNoEnd) {
+  const TlsFiles of = certificates_.Of(Role::kScheduler);
+  const auto odd =
+      SignAnew({Contents(certificates_.path() + "/ca.pem"),
+                Contents(certificates_.path() + "/ca.key")},
+               {Contents(of.certificate), Contents(of.key)},
+               {.uri = std::string("ebb://role/scheduler\0x", 22)});
+  ASSERT_TRUE(odd.ok()) << odd.status();
+  ASSERT_TRUE(WriteIdentity(certificates_.path() + "/odd", *odd).ok());
+  const Security::Grpc security(FilesIn(certificates_.path(), "odd"));
+  v1::Scheduler::Service service;
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(kAny, security.Server(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+
+  const absl::Status asked =
+      SchedulerAdminClient(absl::StrCat("127.0.0.1:", port),
+                           certificates_.As(Role::kClient))
+          .GetStatus({}, kLong)
+          .status();
+
+  EXPECT_TRUE(absl::IsUnavailable(asked)) << asked;
+  EXPECT_THAT(std::string(asked.message()),
+              AllOf(HasSubstr("what answers is no scheduler"),
+                    HasSubstr("names no role of ebb")));
+}
+
 TEST_F(GrpcTlsTest, SharedMemoryIsNegotiatedOverTls) {
   SharedValues values(1 << 20);
   SharingPs ps(&ps_, &values);
@@ -381,6 +418,64 @@ void Replace(const std::string& path, const std::string& text) {
     file << text;
   }
   fs::rename(path + ".new", path);
+}
+
+class Lines : public google::LogSink {
+ public:
+  Lines() { google::AddLogSink(this); }
+  ~Lines() override { google::RemoveLogSink(this); }
+
+  // The first of this severity with `part`; empty: none within kLong.
+  std::string Await(google::LogSeverity severity, absl::string_view part) {
+    const absl::Time deadline = absl::Now() + kLong;
+    MutexLock lock(&mu_);
+    for (;;) {
+      for (const auto& [of, text] : lines_) {
+        if (of == severity && absl::StrContains(text, part)) return text;
+      }
+      if (absl::Now() >= deadline) return "";
+      changed_.WaitFor(&mu_, deadline - absl::Now());
+    }
+  }
+
+ private:
+  void send(google::LogSeverity severity, const char* /*full_filename*/,
+            const char* /*base_filename*/, int /*line*/,
+            const google::LogMessageTime& /*time*/, const char* message,
+            size_t message_len) override {
+    MutexLock lock(&mu_);
+    lines_.emplace_back(severity, std::string(message, message_len));
+    changed_.Signal();
+  }
+
+  Mutex mu_;
+  CondVar changed_;
+  std::vector<std::pair<google::LogSeverity, std::string>> lines_
+      ABSL_GUARDED_BY(mu_);
+};
+
+TEST_F(GrpcTlsTest, FilesThatBecomeWrongAreLogged) {
+  Lines lines;
+  const SecurityWatch watch(certificates_.Of(Role::kScheduler),
+                            {Role::kScheduler});
+  const Certificates next;
+  const auto replace = [&](const TlsFiles& with) {
+    const TlsFiles files = certificates_.Of(Role::kScheduler);
+    Replace(files.key, Contents(with.key));
+    Replace(files.certificate, Contents(with.certificate));
+    Replace(files.authority, Contents(with.authority));
+  };
+
+  replace(next.Of(Role::kWorker));
+
+  EXPECT_THAT(
+      lines.Await(google::GLOG_WARNING, "the files of TLS have changed"),
+      HasSubstr("is of the role worker; here one of scheduler"));
+
+  replace(next.Of(Role::kScheduler));
+
+  EXPECT_THAT(lines.Await(google::GLOG_INFO, "the files of TLS have changed"),
+              HasSubstr("scheduler \"scheduler\", valid until"));
 }
 
 TEST_F(GrpcTlsTest, FilesAreReadAgainWhenTheyChange) {

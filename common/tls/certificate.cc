@@ -9,10 +9,11 @@
 #include <openssl/x509v3.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -26,18 +27,14 @@ namespace ebb {
 
 namespace {
 
+using tls_internal::ReadNextCertificate;
 using tls_internal::ReadPrivateKey;
+using tls_internal::TimeOf;
 using tls_internal::ToBio;
 using tls_internal::X509Ptr;
 
 constexpr size_t kMostBytes = 1 << 20;
 constexpr size_t kMostName = 64;
-
-absl::Time TimeOf(const ASN1_TIME* time) {
-  std::tm parts = {};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return absl::InfinitePast();
-  return absl::FromTM(parts, absl::UTCTimeZone());
-}
 
 std::string CommonName(const X509* certificate) {
   const X509_NAME* subject = X509_get_subject_name(certificate);
@@ -75,13 +72,32 @@ Certificate Describe(const X509* certificate) {
           .not_after = TimeOf(X509_get0_notAfter(certificate))};
 }
 
-std::vector<X509Ptr> ReadAll(absl::string_view pem) {
+// At least one. gRPC, too, reads until the first that it cannot read, but says
+// nothing of those after it.
+absl::StatusOr<std::vector<X509Ptr>> ReadAll(absl::string_view pem,
+                                             const std::string& path,
+                                             absl::string_view flag) {
   std::vector<X509Ptr> all;
   const auto bio = ToBio(pem);
-  while (auto* one = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-    all.emplace_back(one);
+  ERR_clear_error();
+  while (X509Ptr one = ReadNextCertificate(bio.get())) {
+    all.push_back(std::move(one));
   }
-  ERR_clear_error();  // That there are no more.
+  const auto error = ERR_peek_last_error();
+  ERR_clear_error();
+  const bool to_the_end = ERR_GET_LIB(error) == ERR_LIB_PEM &&
+                          ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+  if (!to_the_end) {
+    const char* reason = ERR_reason_error_string(error);
+    return absl::InvalidArgumentError(absl::StrCat(
+        flag, ": in ", path, ", the certificate number ", all.size() + 1,
+        " cannot be read (", reason == nullptr ? "no reason given" : reason,
+        "), nor what is after it; mend it or take it out"));
+  }
+  if (all.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, ": ", path, " holds no certificate in PEM"));
+  }
   return all;
 }
 
@@ -107,8 +123,35 @@ absl::StatusOr<std::string> ReadWhole(const std::string& path,
   return text;
 }
 
+struct Use {
+  int purpose;  // OpenSSL's.
+  absl::string_view what;
+  absl::string_view extended;
+};
+constexpr Use kAnyUse = {0, "", ""};
+constexpr Use kToConnect = {X509_PURPOSE_SSL_CLIENT, "connect to others",
+                            "clientAuth"};
+constexpr Use kToBeConnectedTo = {X509_PURPOSE_SSL_SERVER, "be connected to",
+                                  "serverAuth"};
+
+// What gRPC will be asked with the certificate, and would only fail at.
+std::vector<Use> UsesOf(Role role) {
+  switch (role) {
+    case Role::kScheduler:
+      return {kToBeConnectedTo};
+    case Role::kServer:
+      return {kToBeConnectedTo, kToConnect};
+    case Role::kWorker:
+    case Role::kClient:
+    case Role::kViewer:
+      break;
+  }
+  return {kToConnect};
+}
+
 // Of the certificate that is wrong.
-std::string WhyNot(int error, const TlsFiles& files, const X509* certificate) {
+std::string WhyNot(int error, const TlsFiles& files, const X509* certificate,
+                   const Use& use) {
   switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
       return absl::StrCat("expired on ",
@@ -125,16 +168,27 @@ std::string WhyNot(int error, const TlsFiles& files, const X509* certificate) {
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
       return absl::StrCat("was not signed by --tls-ca ", files.authority);
+    case X509_V_ERR_INVALID_PURPOSE:
+      return absl::StrCat("may not be used to ", use.what,
+                          ": issue it with the key usage digitalSignature and "
+                          "the extended key usage ",
+                          use.extended, ", or without these extensions");
     default:
       return absl::StrCat("cannot be verified by --tls-ca ", files.authority,
                           ": ", X509_verify_cert_error_string(error));
   }
 }
 
-absl::Status VerifyChain(const TlsFiles& files,
-                         const std::vector<X509Ptr>& chain,
-                         const std::vector<X509Ptr>& authorities,
-                         absl::Time now) {
+struct Validity {
+  absl::Time not_before = absl::InfinitePast();
+  absl::Time not_after = absl::InfiniteFuture();
+};
+
+// When all are valid that lead to the authority.
+absl::StatusOr<Validity> VerifyChain(const TlsFiles& files,
+                                     const std::vector<X509Ptr>& chain,
+                                     const std::vector<X509Ptr>& authorities,
+                                     absl::Time now, const Use& use) {
   const std::unique_ptr<X509_STORE, decltype(&X509_STORE_free)> store(
       X509_STORE_new(), &X509_STORE_free);
   for (const X509Ptr& one : authorities) {
@@ -151,7 +205,21 @@ absl::Status VerifyChain(const TlsFiles& files,
   }
   X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(context.get()),
                              absl::ToTimeT(now));
-  if (X509_verify_cert(context.get()) == 1) return absl::OkStatus();
+  if (use.purpose != 0) {
+    X509_STORE_CTX_set_purpose(context.get(), use.purpose);
+  }
+  if (X509_verify_cert(context.get()) == 1) {
+    Validity validity;
+    const STACK_OF(X509)* verified = X509_STORE_CTX_get0_chain(context.get());
+    for (int i = 0; i < sk_X509_num(verified); ++i) {
+      const X509* one = sk_X509_value(verified, i);
+      validity.not_before =
+          std::max(validity.not_before, TimeOf(X509_get0_notBefore(one)));
+      validity.not_after =
+          std::min(validity.not_after, TimeOf(X509_get0_notAfter(one)));
+    }
+    return validity;
+  }
   const int error = X509_STORE_CTX_get_error(context.get());
   const X509* at = X509_STORE_CTX_get_current_cert(context.get());
   const bool own =
@@ -159,17 +227,19 @@ absl::Status VerifyChain(const TlsFiles& files,
   ERR_clear_error();
   return absl::InvalidArgumentError(absl::StrCat(
       own ? "--tls-cert " : "what signed --tls-cert ", files.certificate, " ",
-      WhyNot(error, files, own ? chain.front().get() : at)));
+      WhyNot(error, files, own ? chain.front().get() : at, use)));
 }
 
 }  // namespace
 
 absl::StatusOr<Certificate> ReadCertificate(absl::string_view pem) {
-  const std::vector<X509Ptr> all = ReadAll(pem);
-  if (all.empty()) {
+  const auto bio = ToBio(pem);
+  const X509Ptr first = ReadNextCertificate(bio.get());
+  ERR_clear_error();
+  if (first == nullptr) {
     return absl::InvalidArgumentError("there is no certificate in PEM");
   }
-  return Describe(all.front().get());
+  return Describe(first.get());
 }
 
 absl::StatusOr<Certificate> CheckIdentity(const TlsFiles& files, RoleSet roles,
@@ -180,16 +250,11 @@ absl::StatusOr<Certificate> CheckIdentity(const TlsFiles& files, RoleSet roles,
                        ReadWhole(files.key, "--tls-key"));
   EBB_ASSIGN_OR_RETURN(const std::string authority_pem,
                        ReadWhole(files.authority, "--tls-ca"));
-  const std::vector<X509Ptr> chain = ReadAll(certificate_pem);
-  if (chain.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--tls-cert: ", files.certificate, " holds no certificate in PEM"));
-  }
-  const std::vector<X509Ptr> authorities = ReadAll(authority_pem);
-  if (authorities.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--tls-ca: ", files.authority, " holds no certificate in PEM"));
-  }
+  EBB_ASSIGN_OR_RETURN(
+      const std::vector<X509Ptr> chain,
+      ReadAll(certificate_pem, files.certificate, "--tls-cert"));
+  EBB_ASSIGN_OR_RETURN(const std::vector<X509Ptr> authorities,
+                       ReadAll(authority_pem, files.authority, "--tls-ca"));
   const auto key = ReadPrivateKey(key_pem);
   if (key == nullptr) {
     return absl::InvalidArgumentError(
@@ -202,8 +267,11 @@ absl::StatusOr<Certificate> CheckIdentity(const TlsFiles& files, RoleSet roles,
         absl::StrCat("--tls-key ", files.key, " is not the key of --tls-cert ",
                      files.certificate));
   }
-  EBB_RETURN_IF_ERROR(VerifyChain(files, chain, authorities, now));
+  EBB_ASSIGN_OR_RETURN(const Validity validity,
+                       VerifyChain(files, chain, authorities, now, kAnyUse));
   Certificate own = Describe(chain.front().get());
+  own.not_before = validity.not_before;
+  own.not_after = validity.not_after;
   if (!own.role.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--tls-cert ", files.certificate, ": ", own.role.status().message()));
@@ -212,6 +280,10 @@ absl::StatusOr<Certificate> CheckIdentity(const TlsFiles& files, RoleSet roles,
     return absl::InvalidArgumentError(absl::StrCat(
         "--tls-cert ", files.certificate, " is of the role ",
         RoleName(*own.role), "; here one of ", roles.ToString(), " is needed"));
+  }
+  for (const Use& use : UsesOf(*own.role)) {
+    EBB_RETURN_IF_ERROR(
+        VerifyChain(files, chain, authorities, now, use).status());
   }
   return own;
 }

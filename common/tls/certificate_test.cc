@@ -3,21 +3,26 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/ui.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/tls/issue.h"
+#include "common/tls/testing/odd_certificate.h"
 
 namespace ebb {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -132,6 +137,142 @@ TEST_F(CertificateTest, AnotherAuthorityIsNamed) {
   // While authorities change, both are believed.
   Write(files.authority, other->certificate + Contents(folder_ + "/ca.pem"));
   EXPECT_TRUE(CheckIdentity(files, RoleSet::All(), absl::Now()).ok());
+}
+
+TEST_F(CertificateTest, WhatCannotBeReadInTheMiddleIsNamed) {
+  const std::string ca = Contents(folder_ + "/ca.pem");
+  for (const char* garbage :
+       {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n"}) {
+    // All that is needed is before it: gRPC would take it.
+    Write(folder_ + "/odd.pem", absl::StrCat(ca, garbage, ca));
+    TlsFiles files = Worker();
+    files.authority = folder_ + "/odd.pem";
+    EXPECT_THAT(Mistake(files),
+                AllOf(HasSubstr("--tls-ca: in " + files.authority),
+                      HasSubstr("certificate number 2 cannot be read")));
+    Write(folder_ + "/odd.pem",
+          absl::StrCat(Contents(Worker().certificate), garbage));
+    files = Worker();
+    files.certificate = folder_ + "/odd.pem";
+    EXPECT_THAT(Mistake(files),
+                AllOf(HasSubstr("--tls-cert: in " + files.certificate),
+                      HasSubstr("certificate number 2 cannot be read")));
+  }
+  // Words between them are no garbage.
+  Write(folder_ + "/words.pem", absl::StrCat("first\n", ca, "second\n", ca));
+  TlsFiles files = Worker();
+  files.authority = folder_ + "/words.pem";
+  EXPECT_TRUE(CheckIdentity(files, RoleSet::All(), absl::Now()).ok());
+}
+
+int asked = 0;
+
+TEST_F(CertificateTest, NobodyIsAskedForAPassword) {
+  const std::unique_ptr<UI_METHOD, decltype(&UI_destroy_method)> counting(
+      UI_create_method("counting"), &UI_destroy_method);
+  UI_method_set_opener(counting.get(), [](UI*) {
+    ++asked;
+    return 0;
+  });
+  const UI_METHOD* before = UI_get_default_method();
+  UI_set_default_method(counting.get());
+  asked = 0;
+  for (const char* kind : {"CERTIFICATE", "PRIVATE KEY", "EC PRIVATE KEY"}) {
+    const std::string text = absl::StrCat(
+        "-----BEGIN ", kind,
+        "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,"
+        "00112233445566778899AABBCCDDEEFF\n\nAAAAAAAAAAAAAAAAAAAAAA==\n"
+        "-----END ",
+        kind, "-----\n");
+    Write(folder_ + "/odd", text);
+    TlsFiles files = Worker();
+    files.certificate = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-cert"));
+    files = Worker();
+    files.key = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-key"));
+    files = Worker();
+    files.authority = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-ca"));
+    EXPECT_FALSE(ReadCertificate(text).ok());
+    EXPECT_FALSE(Issue({text, text}, {}).ok());
+  }
+  UI_set_default_method(before);
+
+  EXPECT_EQ(asked, 0);
+}
+
+TEST_F(CertificateTest, OneThatMayNotBeUsedForItsRoleIsNamed) {
+  const struct {
+    Role role;
+    const char* usage;
+    const char* said;  // Null: it can be used.
+  } cases[] = {
+      {Role::kServer, "serverAuth", "may not be used to connect to others"},
+      {Role::kServer, "clientAuth", "may not be used to be connected to"},
+      {Role::kScheduler, "clientAuth", "may not be used to be connected to"},
+      {Role::kScheduler, "serverAuth", nullptr},  // It connects to nobody.
+      {Role::kWorker, "serverAuth", "may not be used to connect to others"},
+      {Role::kClient, "codeSigning", "extended key usage clientAuth"},
+      {Role::kServer, "", nullptr},
+      {Role::kServer, "codeSigning,serverAuth,clientAuth", nullptr},
+  };
+  for (const auto& one : cases) {
+    const std::string name(RoleName(one.role));
+    const TlsFiles of = FilesIn(folder_, name);
+    const auto odd =
+        SignAnew({Contents(folder_ + "/ca.pem"), Contents(folder_ + "/ca.key")},
+                 {Contents(of.certificate), Contents(of.key)},
+                 {.extended_key_usage = one.usage});
+    ASSERT_TRUE(odd.ok()) << odd.status();
+    TlsFiles files = of;
+    files.certificate = folder_ + "/odd.pem";
+    Write(files.certificate, odd->certificate);
+    if (one.said == nullptr) {
+      const auto checked = CheckIdentity(files, RoleSet::All(), absl::Now());
+      EXPECT_TRUE(checked.ok()) << name << one.usage << checked.status();
+    } else {
+      EXPECT_THAT(Mistake(files),
+                  AllOf(HasSubstr("--tls-cert " + files.certificate),
+                        HasSubstr(one.said), HasSubstr("issue it with")))
+          << name << one.usage;
+    }
+  }
+}
+
+// What an authority signed ends with it.
+TEST_F(CertificateTest, TheEarliestEndOnTheWayToTheAuthorityCounts) {
+  const Identity authority = {Contents(folder_ + "/ca.pem"),
+                              Contents(folder_ + "/ca.key")};
+  const absl::Time end =
+      absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()) + 86400);
+  const auto soon = SignAnew(authority, authority, {.not_after = end});
+  ASSERT_TRUE(soon.ok()) << soon.status();
+  TlsFiles files = Worker();
+  files.authority = folder_ + "/soon.pem";
+  Write(files.authority, soon->certificate);
+
+  const auto own = CheckIdentity(files, RoleSet::All(), absl::Now());
+
+  ASSERT_TRUE(own.ok()) << own.status();
+  EXPECT_EQ(own->not_after, end);
+  EXPECT_THAT(Mistake(files, RoleSet::All(), end + absl::Seconds(1)),
+              HasSubstr("what signed --tls-cert"));
+}
+
+TEST_F(CertificateTest, ARoleWithANulIsNone) {
+  const auto odd =
+      SignAnew({Contents(folder_ + "/ca.pem"), Contents(folder_ + "/ca.key")},
+               {Contents(Worker().certificate), Contents(Worker().key)},
+               {.uri = std::string("ebb://role/scheduler\0x", 22)});
+  ASSERT_TRUE(odd.ok()) << odd.status();
+
+  const auto read = ReadCertificate(odd->certificate);
+
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(absl::IsPermissionDenied(read->role.status()));
 }
 
 TEST_F(CertificateTest, WhatIsExpiredOrNotYetValidSaysSince) {

@@ -16,7 +16,9 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/fd.h"
 #include "common/status_macros.h"
 #include "common/tls/internal/openssl.h"
@@ -28,20 +30,24 @@ namespace {
 using tls_internal::BioPtr;
 using tls_internal::ExtensionPtr;
 using tls_internal::KeyPtr;
+using tls_internal::ReadNextCertificate;
 using tls_internal::ReadPrivateKey;
+using tls_internal::TimeOf;
 using tls_internal::ToBio;
 using tls_internal::X509Ptr;
 
 constexpr absl::Duration kClocksBehind = absl::Hours(1);
-constexpr size_t kMostName = 64;  // Of a common name (RFC 5280, A.1).
+constexpr size_t kMostName = 64;   // Of a common name (RFC 5280, A.1).
+constexpr size_t kMostHost = 253;  // Of a DNS name (RFC 1035, 2.3.4),
+constexpr size_t kMostLabel = 63;  // between its dots.
 
 absl::Status Failed(absl::string_view what) {
   ERR_clear_error();
   return absl::InternalError(absl::StrCat("OpenSSL cannot make ", what));
 }
 
-bool Plain(const std::string& text, absl::string_view others) {
-  return !text.empty() && text.size() <= kMostName &&
+bool Plain(absl::string_view text, size_t most, absl::string_view others) {
+  return !text.empty() && text.size() <= most &&
          std::ranges::all_of(text, [&](char c) {
            return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
                   others.find(c) != absl::string_view::npos;
@@ -81,7 +87,7 @@ absl::Status Extend(X509* certificate, X509* issuer, int nid,
 // All but extensions and signature.
 absl::StatusOr<X509Ptr> Begin(const std::string& name, EVP_PKEY* key,
                               const CertificateRequest& request) {
-  if (!Plain(name, ".-_")) {
+  if (!Plain(name, kMostName, ".-_")) {
     return absl::InvalidArgumentError(absl::StrCat(
         "\"", name,
         "\" is no name of a certificate: 1 to 64 letters, digits, . - and _"));
@@ -108,6 +114,14 @@ absl::StatusOr<X509Ptr> Begin(const std::string& name, EVP_PKEY* key,
   return certificate;
 }
 
+bool DnsName(absl::string_view host) {
+  if (host.size() > kMostHost) return false;
+  const std::vector<absl::string_view> labels = absl::StrSplit(host, '.');
+  return std::ranges::all_of(labels, [](absl::string_view label) {
+    return Plain(label, kMostLabel, "-*");
+  });
+}
+
 absl::StatusOr<std::string> AlternativeNames(
     const CertificateRequest& request) {
   std::string names = absl::StrCat("URI:", RoleUri(request.role));
@@ -116,36 +130,82 @@ absl::StatusOr<std::string> AlternativeNames(
     const bool ip = inet_pton(AF_INET, host.c_str(), address) == 1 ||
                     inet_pton(AF_INET6, host.c_str(), address) == 1;
     // Commas and colons would be more names.
-    if (!ip && !Plain(host, ".-*")) {
+    if (!ip && !DnsName(host)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "\"", host, "\" is neither a DNS name nor an IP address"));
+          "\"", absl::CHexEscape(host.substr(0, kMostHost)),
+          host.size() > kMostHost ? "...\"" : "\"",
+          " is neither a DNS name (letters, digits, - and *, at most ",
+          kMostLabel, " between dots and ", kMostHost,
+          " in all) nor an IP address"));
     }
     absl::StrAppend(&names, ip ? ",IP:" : ",DNS:", host);
   }
   return names;
 }
 
-absl::Status WriteNew(const std::string& path, absl::string_view text,
-                      mode_t mode) {
-  const Fd file(
-      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (!file) {
-    if (errno == EEXIST) {
-      return absl::AlreadyExistsError(absl::StrCat(
-          path, " exists, and is not written over; name another folder"));
+// Files that go together: without Keep, those that were made are taken away.
+class NewFiles {
+ public:
+  NewFiles() = default;
+  NewFiles(const NewFiles&) = delete;
+  NewFiles& operator=(const NewFiles&) = delete;
+  ~NewFiles() {
+    for (const std::string& path : made_) unlink(path.c_str());
+  }
+
+  absl::Status Write(const std::string& path, const Identity& identity) {
+    EBB_RETURN_IF_ERROR(Write(path + ".key", identity.key, 0600));
+    return Write(path + ".pem", identity.certificate, 0644);
+  }
+  void Keep() { made_.clear(); }
+
+ private:
+  absl::Status Write(const std::string& path, absl::string_view text,
+                     mode_t mode) {
+    const Fd file(
+        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (!file) {
+      if (errno == EEXIST) {
+        return absl::AlreadyExistsError(absl::StrCat(
+            path, " exists, and is not written over; name another folder"));
+      }
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
     }
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+    made_.push_back(path);
+    while (!text.empty()) {
+      const ssize_t written = write(file.get(), text.data(), text.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) {
+        return absl::ErrnoToStatus(written < 0 ? errno : ENOSPC,
+                                   absl::StrCat("cannot write ", path));
+      }
+      text.remove_prefix(static_cast<size_t>(written));
+    }
+    return absl::OkStatus();
   }
-  if (write(file.get(), text.data(), text.size()) !=
-      static_cast<ssize_t>(text.size())) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+
+  std::vector<std::string> made_;
+};
+
+absl::Status EndsInTime(X509* issuer, const CertificateRequest& request) {
+  const absl::Time end = TimeOf(X509_get0_notAfter(issuer));
+  // Certificates have whole seconds.
+  if (absl::ToTimeT(request.now + request.valid) <= absl::ToTimeT(end)) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  const int64_t days = (end - request.now) / absl::Hours(24);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the authority is valid until ", absl::FormatTime(end),
+      ", and what it signs no longer than it: ",
+      days > 0 ? absl::StrCat("ask for at most ", days, " days, or ") : "",
+      "make another authority in another folder"));
 }
 
 }  // namespace
 
-absl::StatusOr<Identity> MakeAuthority(const CertificateRequest& request) {
+absl::StatusOr<Identity> MakeAuthority(const CertificateRequest& like) {
+  CertificateRequest request = like;
+  request.valid = std::max(request.valid, kAuthorityValid);
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (key == nullptr) return Failed("a key");
   EBB_ASSIGN_OR_RETURN(const X509Ptr own,
@@ -167,7 +227,7 @@ absl::StatusOr<Identity> MakeAuthority(const CertificateRequest& request) {
 absl::StatusOr<Identity> Issue(const Identity& authority,
                                const CertificateRequest& request) {
   const BioPtr bio = ToBio(authority.certificate);
-  const X509Ptr issuer(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  const X509Ptr issuer = ReadNextCertificate(bio.get());
   const KeyPtr issuer_key = ReadPrivateKey(authority.key);
   if (issuer == nullptr || issuer_key == nullptr ||
       X509_check_private_key(issuer.get(), issuer_key.get()) != 1 ||
@@ -176,6 +236,7 @@ absl::StatusOr<Identity> Issue(const Identity& authority,
     return absl::InvalidArgumentError(
         "the authority's files are no certificate of an authority and its key");
   }
+  EBB_RETURN_IF_ERROR(EndsInTime(issuer.get(), request));
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (key == nullptr) return Failed("a key");
   EBB_ASSIGN_OR_RETURN(
@@ -206,11 +267,10 @@ absl::StatusOr<Identity> Issue(const Identity& authority,
 }
 
 absl::Status WriteIdentity(const std::string& path, const Identity& identity) {
-  const std::string certificate = path + ".pem";
-  EBB_RETURN_IF_ERROR(WriteNew(path + ".key", identity.key, 0600));
-  absl::Status written = WriteNew(certificate, identity.certificate, 0644);
-  if (!written.ok()) unlink((path + ".key").c_str());
-  return written;
+  NewFiles files;
+  EBB_RETURN_IF_ERROR(files.Write(path, identity));
+  files.Keep();
+  return absl::OkStatus();
 }
 
 TlsFiles FilesIn(const std::string& folder, const std::string& name) {
@@ -224,13 +284,15 @@ absl::Status WriteAllRoles(const std::string& folder,
   CertificateRequest request = like;
   request.name.clear();
   EBB_ASSIGN_OR_RETURN(const Identity authority, MakeAuthority(request));
-  EBB_RETURN_IF_ERROR(WriteIdentity(folder + "/ca", authority));
+  NewFiles files;
+  EBB_RETURN_IF_ERROR(files.Write(folder + "/ca", authority));
   for (const Role role : kAllRoles) {
     request.role = role;
     EBB_ASSIGN_OR_RETURN(const Identity made, Issue(authority, request));
     EBB_RETURN_IF_ERROR(
-        WriteIdentity(absl::StrCat(folder, "/", RoleName(role)), made));
+        files.Write(absl::StrCat(folder, "/", RoleName(role)), made));
   }
+  files.Keep();
   return absl::OkStatus();
 }
 

@@ -26,6 +26,10 @@ struct Identity {
   std::string key;  // A secret.
 };
 
+inline constexpr absl::Duration kCertificateValid = absl::Hours(24 * 365);
+// At least: with an authority, all that it signed ends.
+inline constexpr absl::Duration kAuthorityValid = absl::Hours(24 * 3650);
+
 struct CertificateRequest {
   Role role = Role::kViewer;
   // The common name: 1 to 64 letters, digits and ".-_"; empty: the role's.
@@ -34,26 +38,27 @@ struct CertificateRequest {
   // compare them (ebb does not).
   std::vector<std::string> hosts;
   // Until when from `now` on; clocks may be behind by an hour.
-  absl::Duration valid = absl::Hours(24 * 365);
+  absl::Duration valid = kCertificateValid;
   absl::Time now = absl::Now();
 };
 
-// A new authority. Of the request, name, valid and now count.
+// A new authority. Of the request, name, valid and now count; it is valid for
+// kAuthorityValid at least.
 absl::StatusOr<Identity> MakeAuthority(const CertificateRequest& request);
 
 // A new key (P-256) and its certificate. InvalidArgument: name or hosts, or
-// `authority` is none.
+// `authority` is none, or ends before the certificate would.
 absl::StatusOr<Identity> Issue(const Identity& authority,
                                const CertificateRequest& request);
 
 // `path`.pem and `path`.key (which only the owner may read). AlreadyExists:
-// one of them is there; nothing was written.
+// one of them is there. After any error, nothing is that was not.
 absl::Status WriteIdentity(const std::string& path, const Identity& identity);
 
 // Where `ebb certs` and WriteAllRoles put them: ca.pem, NAME.pem, NAME.key.
 TlsFiles FilesIn(const std::string& folder, const std::string& name);
 // A new authority in `folder`, which exists, and a certificate for each role,
-// named as it. AlreadyExists: as of WriteIdentity.
+// named as it. Errors: as of WriteIdentity.
 absl::Status WriteAllRoles(const std::string& folder,
                            const CertificateRequest& like);
 

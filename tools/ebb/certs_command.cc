@@ -49,14 +49,16 @@ absl::Status MakeCerts(const Flags& flags) {
   if (request.name.empty()) request.name = flags.role;
   Identity authority;
   const std::string path = flags.folder + "/ca";
-  if (std::filesystem::exists(path + ".pem", error)) {
+  const bool is_new = !std::filesystem::exists(path + ".pem", error);
+  if (!is_new) {
     EBB_ASSIGN_OR_RETURN(authority.certificate, ReadFile(path + ".pem"));
     EBB_ASSIGN_OR_RETURN(authority.key, ReadFile(path + ".key"));
   } else {
-    EBB_ASSIGN_OR_RETURN(authority, MakeAuthority({.valid = request.valid}));
-    EBB_RETURN_IF_ERROR(WriteIdentity(path, authority));
+    EBB_ASSIGN_OR_RETURN(
+        authority, MakeAuthority({.valid = request.valid, .now = request.now}));
   }
   EBB_ASSIGN_OR_RETURN(const Identity made, Issue(authority, request));
+  if (is_new) EBB_RETURN_IF_ERROR(WriteIdentity(path, authority));
   const std::string to = absl::StrCat(flags.folder, "/", request.name);
   EBB_RETURN_IF_ERROR(WriteIdentity(to, made));
   std::cout << to << ".pem and " << to << ".key: role " << flags.role
@@ -82,7 +84,10 @@ void AddCertsCommand(CLI::App* app, int* exit_code) {
                    "DNS name or address in the certificates, for those who "
                    "compare it; ebb does not. May be repeated")
       ->allow_extra_args(false);
-  command->add_option("--days", flags->days, "How long they are valid")
+  command
+      ->add_option("--days", flags->days,
+                   "How long they are valid; a new authority: 10 "
+                   "years at least")
       ->capture_default_str()
       ->check(CLI::Range(1, 36500));
   command->footer(R"(

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/rpc_roles.h"
+#include "common/tls/certificate.h"
 
 namespace ebb::rpc {
 
@@ -47,14 +48,15 @@ class RoleVerifier : public ExternalCertificateVerifier {
   bool Verify(TlsCustomVerificationCheckRequest* request,
               std::function<void(grpc::Status)>,
               grpc::Status* status) override {
-    *status = ToGrpc(Check(request->uri_names()));
+    // Not its uri_names(): they end where a NUL is.
+    *status = ToGrpc(Check(ReadCertificate(View(request->peer_cert()))));
     return true;  // It is decided.
   }
   void Cancel(TlsCustomVerificationCheckRequest*) override {}
 
  private:
-  absl::Status Check(const std::vector<grpc::string_ref>& uris) const {
-    const absl::StatusOr<Role> role = RoleOf(uris);
+  absl::Status Check(const absl::StatusOr<Certificate>& shown) const {
+    const absl::StatusOr<Role> role = shown.ok() ? shown->role : shown.status();
     if (role.ok() && *role == role_) return absl::OkStatus();
     return absl::PermissionDeniedError(absl::StrCat(
         "what answers is no ", RoleName(role_), ": ",

@@ -8,9 +8,11 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <ctime>
 #include <memory>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace ebb::tls_internal {
 
@@ -30,13 +32,26 @@ inline BioPtr ToBio(absl::string_view text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+// For all that reads PEM: OpenSSL would ask at the terminal.
+inline int NoPassword(char*, int, int, void*) { return -1; }
+
 // Null: there is none, or it has a password: nobody is asked for one.
 inline KeyPtr ReadPrivateKey(absl::string_view pem) {
   const BioPtr bio = ToBio(pem);
-  KeyPtr key(PEM_read_bio_PrivateKey(
-      bio.get(), nullptr, [](char*, int, int, void*) { return -1; }, nullptr));
+  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr));
   ERR_clear_error();
   return key;
+}
+// The next in `bio`; null: there is none, or it cannot be read, and OpenSSL's
+// error says which.
+inline X509Ptr ReadNextCertificate(BIO* bio) {
+  return X509Ptr(PEM_read_bio_X509(bio, nullptr, NoPassword, nullptr));
+}
+
+inline absl::Time TimeOf(const ASN1_TIME* time) {
+  std::tm parts = {};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return absl::InfinitePast();
+  return absl::FromTM(parts, absl::UTCTimeZone());
 }
 
 }  // namespace ebb::tls_internal
