@@ -8,7 +8,7 @@ _ebb() {
   if ((COMP_CWORD > 1)); then
     path=("${COMP_WORDS[1]}")
     case ${path[0]} in
-      job | checkpoint | bench)
+      job | checkpoint | bench | generate)
         if ((COMP_CWORD > 2)); then path+=("${COMP_WORDS[2]}"); fi
         depth=3
         ;;

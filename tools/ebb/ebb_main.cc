@@ -35,6 +35,7 @@ Example:
   ebb::tools::AddCancelCommand(&app, &exit_code);
   ebb::tools::AddCheckpointCommand(&app, &exit_code);
   ebb::tools::AddPredictCommand(&app, &exit_code);
+  ebb::tools::AddGenerateCommand(&app, &exit_code);
   ebb::tools::AddCertsCommand(&app, &exit_code);
   ebb::tools::AddSimCommand(&app, &exit_code);
   ebb::tools::AddBenchCommand(&app, &exit_code);
