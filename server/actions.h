@@ -50,6 +50,12 @@ struct ServerOptions {
   // How often changed marks are told to the scheduler.
   absl::Duration report_interval = absl::Milliseconds(50);
   absl::Duration statistics_interval = absl::Milliseconds(250);
+  // Bytes of values that versions may have a second, on average, all jobs
+  // together; where that is less than they change, versions come less often.
+  // Not held back is what somebody waits for: a partition's first version in a
+  // term, those that the scheduler asks for (for an operator, a round that
+  // cannot close, a pause or the end), the last ones. 0: no bound.
+  int64_t checkpoint_rate = 0;
 };
 
 // --- Actions, to be carried out in their order

@@ -25,11 +25,12 @@ void Checkpointer::Begin(absl::Time now) {
       now + absl::Milliseconds(job_.plan().checkpoint_interval_ms);
 }
 
-void Checkpointer::Want() {
+void Checkpointer::Want(absl::Time now, bool asked) {
   for (auto& [id, hosted] : job_.partitions) {
-    if (hosted.values != nullptr && !hosted.unsaved.empty()) {
-      hosted.cut_wanted = true;
-    }
+    if (hosted.values == nullptr || hosted.unsaved.empty()) continue;
+    if (!hosted.cut_wanted) hosted.cut_wanted_since = now;
+    hosted.cut_wanted = true;
+    hosted.cut_asked = hosted.cut_asked || asked;
   }
 }
 
@@ -44,23 +45,26 @@ std::vector<RoundVersion> Checkpointer::KeepVersions(absl::Time until) {
   return kept;
 }
 
-bool Checkpointer::Start(absl::Time now, ServerActions* out) {
-  if (writing() || now < retry_at_) return false;
-  // The partition that waits longest is the one with the fewest versions of
-  // its term: a first version before a second.
-  PartitionId best;
-  const HostedPartition* chosen = nullptr;
+std::optional<Checkpointer::Turn> Checkpointer::NextTurn(absl::Time now,
+                                                         bool hold_back) {
+  holds_back_ = false;
+  if (writing() || now < retry_at_) return std::nullopt;
+  std::optional<Turn> best;
   for (const auto& [id, hosted] : job_.partitions) {
     if (!hosted.cut_wanted || hosted.values == nullptr) continue;
-    if (chosen == nullptr || hosted.next_sequence < chosen->next_sequence) {
-      best = id;
-      chosen = &hosted;
+    if (hold_back && hosted.base_durable && !hosted.cut_asked) {
+      holds_back_ = held_back_ = true;
+      continue;
     }
+    const Turn turn = {hosted.base_durable, hosted.cut_wanted_since, id};
+    if (!best || turn < *best) best = turn;
   }
-  if (chosen == nullptr) return false;
-  writing_ = Writing{.partition = best};
-  if (!chosen->busy) OnIdle(best, out);
-  return true;
+  return best;
+}
+
+void Checkpointer::Start(const Turn& turn, ServerActions* out) {
+  writing_ = Writing{.partition = turn.partition};
+  if (!job_.partitions[turn.partition].busy) OnIdle(turn.partition, out);
 }
 
 void Checkpointer::OnIdle(PartitionId id, ServerActions* out) {
@@ -81,7 +85,7 @@ void Checkpointer::TakeCut(HostedPartition* hosted, ServerActions* out) {
   writing.marks = hosted->values->marks();
   if (job_.plan().rounds()) writing.rounds = hosted->values->rounds();
   writing.items = std::exchange(hosted->unsaved, {});
-  hosted->cut_wanted = false;
+  hosted->cut_wanted = hosted->cut_asked = false;
   if (EBB_PLANTED(retention_by_count)) {
     hosted->versions.Add(writing.key, {});  // Not stored yet, and counts.
     Prune(hosted, absl::InfiniteFuture(), out);
@@ -145,6 +149,7 @@ void Checkpointer::Failed(Writing failed, const absl::Status& why,
   HostedPartition& hosted = job_.partitions[failed.partition];
   if (hosted.values != nullptr) {
     hosted.unsaved.merge(failed.items);
+    if (!hosted.cut_wanted) hosted.cut_wanted_since = now;
     hosted.cut_wanted = true;
   }
   retry_at_ = now + kRetry;
@@ -165,13 +170,22 @@ void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,
   if (!dropped.empty()) out->push_back(DeleteVersions{std::move(dropped)});
 }
 
-void Checkpointer::Tick(absl::Time now) {
+void Checkpointer::Tick(absl::Time now, ServerActions* out) {
   if (retry_at_ <= now) retry_at_ = absl::InfinitePast();
-  if (next_checkpoint_ <= now) {
-    next_checkpoint_ =
-        now + absl::Milliseconds(job_.plan().checkpoint_interval_ms);
-    Want();
+  if (next_checkpoint_ > now) return;
+  const absl::Duration interval =
+      absl::Milliseconds(job_.plan().checkpoint_interval_ms);
+  if (held_back_ && !said_so_) {
+    said_so_ = true;
+    out->push_back(LogEvent{absl::StrCat(
+        "job=", job_.stored.record->name,
+        " changes faster than --checkpoint-rate ", job_.options.checkpoint_rate,
+        " allows to store: its versions come less often than each ",
+        absl::FormatDuration(interval))});
   }
+  held_back_ = false;
+  next_checkpoint_ = now + interval;
+  Want(now, /*asked=*/false);
 }
 
 absl::Time Checkpointer::NextTick() const {

@@ -11,6 +11,7 @@
 #ifndef EBB_SERVER_CHECKPOINTER_H_
 #define EBB_SERVER_CHECKPOINTER_H_
 
+#include <compare>
 #include <optional>
 #include <vector>
 
@@ -32,14 +33,26 @@ class Checkpointer {
 
   // From the first partition on: a checkpoint each interval.
   void Begin(absl::Time now);
-  // One now, of all partitions that changed since their last cut.
-  void Want();
+  // One now, of all partitions that changed since their last cut. `asked`: by
+  // somebody who waits for it.
+  void Want(absl::Time now, bool asked);
   // See HostedJob.
   std::vector<RoundVersion> KeepVersions(absl::Time until);
 
-  // Begins with the next version that is wanted, if any. The cut follows at
-  // once or when the partition's running update is done.
-  bool Start(absl::Time now, ServerActions* out);
+  // Whose turn it is: who has no version of its term, then who has waited
+  // longest, so that nobody is passed over for ever.
+  struct Turn {
+    bool later = false;  // It has a version of its term.
+    absl::Time since;
+    PartitionId partition;
+    friend std::weak_ordering operator<=>(const Turn&, const Turn&) = default;
+  };
+  // nullopt: nobody's now. With `hold_back` those wait that nobody waits for.
+  std::optional<Turn> NextTurn(absl::Time now, bool hold_back);
+  // The cut follows at once or when the partition's running update is done.
+  void Start(const Turn& turn, ServerActions* out);
+  // Some version waits for the sake of checkpoint_rate, as NextTurn found.
+  bool holds_back() const { return holds_back_; }
   // A cut is being written, or waits for its partition's running update.
   bool writing() const { return writing_.has_value(); }
   // The partition's update is done: a cut that waits for it is taken.
@@ -49,7 +62,7 @@ class Checkpointer {
   void VersionWritten(const VersionKey& key, const absl::Status& status,
                       absl::Time now, ServerActions* out);
 
-  void Tick(absl::Time now);
+  void Tick(absl::Time now, ServerActions* out);
   absl::Time NextTick() const;
 
  private:
@@ -73,6 +86,9 @@ class Checkpointer {
   absl::Time next_checkpoint_ = absl::InfiniteFuture();
   absl::Time retry_at_ = absl::InfinitePast();
   absl::Time keep_until_ = absl::InfinitePast();
+  bool holds_back_ = false;
+  bool held_back_ = false;  // Since the last interval began.
+  bool said_so_ = false;
 };
 
 }  // namespace ebb::server

@@ -3,7 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "common/protocol/marks.h"
 #include "server/testing/one_partition.h"
@@ -110,6 +115,198 @@ TEST_F(CheckpointerTest, APartitionDroppedBeforeItsCutIsWrittenAgain) {
   GrantTerm(9, 0);  // Initial values again.
   ASSERT_THAT(writes_, SizeIs(2));
   EXPECT_EQ(writes_[1].key.term, Term(9));
+}
+
+// Versions of 3,000 bytes where 100 may be written a second.
+class CheckpointRateTest : public OnePartitionTest {
+ protected:
+  CheckpointRateTest() {
+    checkpoint_rate_ = 100;
+    Restart({});
+    version_bytes_ = 3000;
+    GrantTerm(5, 0);
+    Written();
+    Push(5, 0, 0);
+  }
+  void TickAt(absl::Duration after) {
+    now_ = start_ + after;
+    ServerActions actions;
+    core_->OnTick(now_, &actions);
+    Do(std::move(actions));
+  }
+  const absl::Time start_ = now_;
+};
+
+TEST_F(CheckpointRateTest, VersionsWaitForTheirTurn) {
+  TickAt(absl::Seconds(11));  // Due after 10.
+  EXPECT_THAT(writes_, SizeIs(1));
+  EXPECT_LE(core_->NextTick(), start_ + absl::Seconds(30));
+  TickAt(absl::Seconds(30));
+  EXPECT_THAT(writes_, SizeIs(2));
+}
+
+TEST_F(CheckpointRateTest, WhatAnOperatorAsksForDoesNot) {
+  Checkpoint();
+  EXPECT_THAT(writes_, SizeIs(2));
+}
+
+TEST_F(CheckpointRateTest, NorDoesTheFirstOfATerm) {
+  GrantTerm(6, 5);
+  EXPECT_THAT(writes_, SizeIs(2));
+}
+
+TEST_F(CheckpointRateTest, NorDoTheLastOnes) {
+  ServerActions actions;
+  core_->Drain(now_, &actions);
+  Do(std::move(actions));
+  EXPECT_THAT(writes_, SizeIs(2));
+}
+
+// The same for an hour, with an update each second.
+class LongCheckpointRateTest : public OnePartitionTest {
+ protected:
+  LongCheckpointRateTest() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.examples = record->plan.shard_size = 40'000;
+    record_ = record;
+    checkpoint_rate_ = 100;
+    Restart({});
+    version_bytes_ = 3000;
+  }
+  void Tick() {
+    now_ += absl::Seconds(1);
+    ServerActions actions;
+    core_->OnTick(now_, &actions);
+    Do(std::move(actions));
+  }
+  // What was begun is written.
+  void Finish() {
+    while (finished_ < writes_.size()) {
+      finished_ = writes_.size();
+      Written();
+    }
+  }
+  void Grant(PartitionId partition, uint64_t term) {
+    ServerActions actions;
+    ebb::Grant grant;
+    grant.server = kServer;
+    grant.session = kSession;
+    grant.record = record_;
+    grant.generation = generation_;
+    grant.partitions = {{partition, Term(term), Term()}};
+    core_->OnScheduler(grant, now_, &actions);
+    Do(std::move(actions));
+    Finish();
+  }
+  void PushTo(int32_t partition, uint64_t term, int64_t begin) {
+    PushRequest push;
+    push.job = record_->id;
+    push.generation = generation_;
+    push.stamp.worker = SessionId(21 + partition);
+    push.sequence = begin;
+    push.server_session = kSession;
+    push.begin = begin;
+    push.end = begin + 1;
+    push.ledger = ExpectedRow({0, 0}, begin, begin + 1);
+    PushSegment& segment = push.segments.emplace_back();
+    segment.partition = PartitionId(partition);
+    segment.term = Term(term);
+    segment.gradient = Payload::Of(std::vector<float>(16, 1.0f));
+    ServerActions actions;
+    core_->OnPush(1, std::move(push), "", now_, &actions);
+    Do(std::move(actions));
+  }
+
+  size_t finished_ = 0;
+};
+
+TEST_F(LongCheckpointRateTest, JobsTakeTurns) {
+  auto second = std::make_shared<JobRecord>(*record_);
+  second->id = JobId(8);
+  const std::vector<JobRecordPtr> jobs = {record_, second};
+  for (const JobRecordPtr& job : jobs) {
+    record_ = job;
+    Grant(kP, 5);
+  }
+  const size_t before = writes_.size();
+  for (int64_t i = 0; i < 3600; ++i) {
+    for (const JobRecordPtr& job : jobs) {
+      record_ = job;
+      Push(5, i, i);
+    }
+    Tick();
+    Finish();
+  }
+  std::map<JobId, int> versions;
+  for (size_t i = before; i < writes_.size(); ++i) {
+    ++versions[writes_[i].key.job];
+  }
+  EXPECT_GE(versions[jobs[0]->id], 50);
+  EXPECT_GE(versions[jobs[1]->id], 50);
+}
+
+TEST_F(LongCheckpointRateTest, APartitionThatCameLaterTakesNoOthersTurns) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.partitions = 2;
+  record->plan.parameters = 32;
+  record_ = record;
+  Grant(PartitionId(0), 5);
+  int64_t pushed = 0;
+  for (; pushed < 3600; ++pushed) {
+    PushTo(0, 5, pushed);
+    Tick();
+    Finish();
+  }
+  Grant(PartitionId(1), 6);
+  const size_t before = writes_.size();
+  for (int64_t i = 0; i < 3600; ++i, ++pushed) {
+    PushTo(0, 5, pushed);
+    PushTo(1, 6, i);
+    Tick();
+    Finish();
+  }
+  std::map<PartitionId, int> versions;
+  for (size_t i = before; i < writes_.size(); ++i) {
+    ++versions[writes_[i].key.partition];
+  }
+  EXPECT_GE(versions[PartitionId(0)], 50);
+  EXPECT_GE(versions[PartitionId(1)], 50);
+}
+
+TEST_F(LongCheckpointRateTest, WhatWasAskedForLeavesNoDebt) {
+  Grant(kP, 5);
+  int64_t pushed = 0;
+  for (; pushed < 100; ++pushed) {
+    Push(5, pushed, pushed);
+    Checkpoint();
+    Finish();
+    Tick();
+  }
+  const size_t before = writes_.size();
+  for (; pushed < 200; ++pushed) {
+    Push(5, pushed, pushed);
+    Tick();
+    Finish();
+  }
+  EXPECT_GE(writes_.size(), before + 2);
+}
+
+// On a disk that takes longer for a version than an interval.
+TEST_F(LongCheckpointRateTest, AskingOnceLiftsTheBoundOnce) {
+  Grant(kP, 5);
+  int64_t pushed = 0;
+  const auto versions_in = [&](int seconds) {
+    const size_t before = writes_.size();
+    for (int i = 0; i < seconds; ++i, ++pushed) {
+      Push(5, pushed, pushed);
+      Tick();
+      if (i % 11 == 0) Finish();
+    }
+    return writes_.size() - before;
+  };
+  const size_t usual = versions_in(1200);
+  Checkpoint();
+  EXPECT_LE(versions_in(1200), usual + 2);
 }
 
 }  // namespace

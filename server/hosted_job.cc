@@ -313,7 +313,7 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
     if (loader_.TryAgain(id, now, out)) pulls_.Release(out);
   }
   incoming_.Tick(now, out);
-  checkpoints_.Tick(now);
+  checkpoints_.Tick(now, out);
 }
 
 absl::Time HostedJob::NextTick() const {

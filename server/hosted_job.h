@@ -51,7 +51,7 @@ class HostedJob {
   void TakeGrant(const Grant& grant, absl::Time now, ServerActions* out);
   void SetView(const ViewUpdate& view, ServerActions* out);
   void SetRounds(const RoundStatus& rounds, ServerActions* out);
-  void WantCheckpoint() { checkpoints_.Want(); }
+  void WantCheckpoint(absl::Time now) { checkpoints_.Want(now, true); }
   // Retention deletes none of the job's versions until then: those that are
   // returned can be rolled back to.
   std::vector<RoundVersion> KeepVersions(absl::Time until) {
@@ -92,11 +92,14 @@ class HostedJob {
   void Tick(absl::Time now, ServerActions* out);
   absl::Time NextTick() const;
 
-  // Begins to write the next version that is wanted, if any. The cut follows
-  // at once or when the partition's running update is done.
-  bool StartWrite(absl::Time now, ServerActions* out) {
-    return checkpoints_.Start(now, out);
+  // See Checkpointer.
+  std::optional<Checkpointer::Turn> NextWrite(absl::Time now, bool hold_back) {
+    return checkpoints_.NextTurn(now, hold_back);
   }
+  void StartWrite(const Checkpointer::Turn& turn, ServerActions* out) {
+    checkpoints_.Start(turn, out);
+  }
+  bool holds_back() const { return checkpoints_.holds_back(); }
   // A cut is being written, or waits for its partition's running update: it
   // gives its turn up when the partition is dropped.
   bool writing() const { return checkpoints_.writing(); }

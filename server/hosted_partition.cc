@@ -75,7 +75,7 @@ void HostedPartition::DropValues() {
   load_waits = false;
   incoming.reset();
   base_durable = false;
-  cut_wanted = false;
+  cut_wanted = cut_asked = false;
   durable.reset();
   unsaved.clear();
   changed.clear();

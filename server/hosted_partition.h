@@ -77,6 +77,8 @@ struct HostedPartition {
   int64_t next_sequence = 0;
   bool base_durable = false;  // A version of this very term is stored.
   bool cut_wanted = false;
+  absl::Time cut_wanted_since = absl::InfinitePast();
+  bool cut_asked = false;           // Not only as its interval is over.
   absl::btree_set<ItemId> unsaved;  // Changed since the last cut.
   std::optional<MarkSet> durable;
 

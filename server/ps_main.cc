@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -49,6 +51,7 @@ struct Flags : DaemonFlags {
   std::string shared_memory = "auto";
   int compute_threads = 0;
   uint64_t memory_bytes = 0;
+  uint64_t checkpoint_rate = 0;
   absl::Duration pull_park = absl::Seconds(1);
   absl::Duration report_interval = absl::Milliseconds(50);
   absl::Duration drain_timeout = absl::Seconds(20);
@@ -86,6 +89,13 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->check(CLI::Range(0, 1024))
       ->group("Resources");
   AddMemoryFlag(app, &flags->memory_bytes);
+  app->add_option("--checkpoint-rate", flags->checkpoint_rate,
+                  "Bytes of checkpoints written a second at most, on average, "
+                  "as 64MiB: versions come less often; 0: no bound")
+      ->envname("EBB_CHECKPOINT_RATE")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("0")
+      ->group("Resources");
   const auto duration = [app](const char* name, const char* variable,
                               absl::Duration* value, const char* help) {
     AddDurationFlag(app, name, variable, value, help)->group("Timing");
@@ -125,6 +135,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " shared_memory=" << flags.shared_memory
             << " compute_threads=" << flags.compute_threads
             << " memory=" << flags.memory_bytes
+            << " checkpoint_rate=" << flags.checkpoint_rate
             << " message_limit=" << flags.message_bytes
             << " pull_park=" << flags.pull_park
             << " report_interval=" << flags.report_interval
@@ -195,6 +206,8 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.session = NewSession();
   options.core.process_id = getpid();
   options.core.pull_park = flags.pull_park;
+  options.core.checkpoint_rate = static_cast<int64_t>(std::min<uint64_t>(
+      flags.checkpoint_rate, std::numeric_limits<int64_t>::max()));
   options.core.report_interval = flags.report_interval;
   options.listen = flags.listen;
   options.advertise = AdvertisedHost(flags);

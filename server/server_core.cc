@@ -94,7 +94,7 @@ void ServerCore::Handle(const RoundStatus& rounds, absl::Time now,
 
 void ServerCore::Handle(const CheckpointNow& request, absl::Time now,
                         ServerActions* out) {
-  if (HostedJob* job = Find(request.job)) job->WantCheckpoint();
+  if (HostedJob* job = Find(request.job)) job->WantCheckpoint(now);
 }
 
 void ServerCore::Handle(const TakeSnapshot& request, absl::Time now,
@@ -234,8 +234,16 @@ void ServerCore::OnUpdateDone(UpdateTask task, absl::Time now,
 }
 
 void ServerCore::OnVersionWritten(const VersionKey& key,
-                                  const absl::Status& status, absl::Time now,
-                                  ServerActions* out) {
+                                  const absl::Status& status, int64_t bytes,
+                                  absl::Time now, ServerActions* out) {
+  // No more than its own: what was written for somebody who waited is not to
+  // keep all others from ever being written.
+  if (options_.checkpoint_rate > 0) {
+    next_write_ = std::max(
+        next_write_,
+        now + absl::Seconds(static_cast<double>(bytes) /
+                            static_cast<double>(options_.checkpoint_rate)));
+  }
   if (HostedJob* job = Find(key.job)) {
     job->VersionWritten(key, status, now, out);
   }
@@ -270,6 +278,7 @@ void ServerCore::OnTick(absl::Time now, ServerActions* out) {
 absl::Time ServerCore::NextTick() const {
   absl::Time next = absl::InfiniteFuture();
   if (connected_) next = std::min(next_report_, next_statistics_);
+  if (write_waits_) next = std::min(next, next_write_);
   for (const auto& [id, job] : jobs_) next = std::min(next, job.NextTick());
   return next;
 }
@@ -289,16 +298,27 @@ void ServerCore::Report(HostedJob* job, ServerActions* out) {
 }
 
 // One write at a time over all jobs bounds the bytes that cuts pin.
+void ServerCore::StartWrite(absl::Time now, ServerActions* out) {
+  write_waits_ = false;
+  HostedJob* chosen = nullptr;
+  std::optional<Checkpointer::Turn> best;
+  for (auto& [id, job] : jobs_) {
+    if (job.writing()) return;
+    const auto turn = job.NextWrite(now, /*hold_back=*/now < next_write_);
+    if (!turn || (best && *best < *turn)) continue;
+    chosen = &job;
+    best = turn;
+  }
+  if (chosen != nullptr) return chosen->StartWrite(*best, out);
+  write_waits_ = std::ranges::any_of(
+      jobs_, [](const auto& job) { return job.second.holds_back(); });
+}
+
 void ServerCore::Advance(absl::Time now, ServerActions* out) {
   if (draining_) {
-    for (auto& [id, job] : jobs_) job.WantCheckpoint();
+    for (auto& [id, job] : jobs_) job.WantCheckpoint(now);
   }
-  const auto writing = [](const auto& job) { return job.second.writing(); };
-  if (std::none_of(jobs_.begin(), jobs_.end(), writing)) {
-    for (auto& [id, job] : jobs_) {
-      if (job.StartWrite(now, out)) break;
-    }
-  }
+  StartWrite(now, out);
   if (connected_) {
     for (auto& [id, job] : jobs_) {
       if (job.report_at_once()) Report(&job, out);

@@ -58,8 +58,9 @@ class ServerCore {
                  absl::Time now, ServerActions* out);
 
   void OnUpdateDone(UpdateTask task, absl::Time now, ServerActions* out);
+  // `bytes`: what was new in it.
   void OnVersionWritten(const VersionKey& key, const absl::Status& status,
-                        absl::Time now, ServerActions* out);
+                        int64_t bytes, absl::Time now, ServerActions* out);
   void OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
                 ServerActions* out);
 
@@ -107,6 +108,7 @@ class ServerCore {
                   ServerActions* out);
 
   HostedJob* Find(JobId job);
+  void StartWrite(absl::Time now, ServerActions* out);
   // After every event: the next write, reports that cannot wait.
   void Advance(absl::Time now, ServerActions* out);
   void Report(ServerActions* out);
@@ -123,6 +125,9 @@ class ServerCore {
   absl::Time say_refused_again_ = absl::InfinitePast();
   absl::Time next_report_ = absl::InfinitePast();
   absl::Time next_statistics_ = absl::InfinitePast();
+  // By checkpoint_rate: when versions that nobody waits for may be written.
+  absl::Time next_write_ = absl::InfinitePast();
+  bool write_waits_ = false;  // For that.
 };
 
 }  // namespace ebb::server

@@ -73,7 +73,7 @@ class ServerMovesTest : public testing::Test {
         }
         written_.push_back(write->key);
         Do(i, [&](ServerCore* core, ServerActions* out) {
-          core->OnVersionWritten(write->key, write_status_, now_, out);
+          core->OnVersionWritten(write->key, write_status_, 0, now_, out);
         });
       } else if (auto* fetch = std::get_if<Fetch>(&action)) {
         fetches_.push_back(std::move(fetch->task));
@@ -234,7 +234,7 @@ TEST_F(ServerMovesTest, WhoServesItSaysHowLongNobodyDid) {
   ASSERT_THAT(held_writes_, SizeIs(1));
   now_ += absl::Milliseconds(5);
   Do(1, [&](ServerCore* core, ServerActions* out) {
-    core->OnVersionWritten(held_writes_[0], absl::OkStatus(), now_, out);
+    core->OnVersionWritten(held_writes_[0], absl::OkStatus(), 0, now_, out);
   });
   now_ += absl::Milliseconds(2);
   Decide(1, kNew, ServerId(1));
@@ -256,7 +256,7 @@ TEST_F(ServerMovesTest, AVersionOfBeforeThatIsStoredLateTakesOnlyItselfAway) {
   Decide(0, kNew, ServerId(1));
   forgotten_.clear();
   Do(0, [&](ServerCore* core, ServerActions* out) {
-    core->OnVersionWritten(late, absl::OkStatus(), now_, out);
+    core->OnVersionWritten(late, absl::OkStatus(), 0, now_, out);
   });
   EXPECT_THAT(forgotten_, ElementsAre(kOld));
 }

@@ -102,9 +102,10 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
   compute_.emplace(options_.compute_threads > 0 ? options_.compute_threads
                                                 : std::max(1, cores));
   StorageThread::Events stored;
-  stored.written = [this](const VersionKey& key, const absl::Status& status) {
+  stored.written = [this](const VersionKey& key, const absl::Status& status,
+                          int64_t bytes) {
     Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
-      core.OnVersionWritten(key, status, now, out);
+      core.OnVersionWritten(key, status, bytes, now, out);
     });
   };
   stored.loaded = [this](const VersionKey& key, absl::StatusOr<Cut> cut) {

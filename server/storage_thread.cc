@@ -59,10 +59,15 @@ absl::Status StorageThread::SaveUnsaved(JobId job) {
 
 void StorageThread::Run(WriteVersion& task) {
   absl::Status status = SaveUnsaved(task.key.job);
-  if (status.ok()) status = store_->Write(task.key, task.cut).status();
+  int64_t bytes = 0;
+  if (status.ok()) {
+    const auto result = store_->Write(task.key, task.cut);
+    status = result.status();
+    if (result.ok()) bytes = result->bytes_written;
+  }
   task.cut = {};  // Its blocks are free before the next cut is taken.
   if (status.ok()) kill_points_.Reached("manifest-written-not-reported");
-  events_.written(task.key, Named(status));
+  events_.written(task.key, Named(status), bytes);
 }
 
 void StorageThread::Run(LoadVersion& task) {

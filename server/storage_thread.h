@@ -32,7 +32,9 @@ class StorageThread {
                             DeleteJob, ForgetPartition, ListVersions, Look>;
   // Called on the thread.
   struct Events {
-    std::function<void(const VersionKey&, const absl::Status&)> written;
+    // With the bytes that were new.
+    std::function<void(const VersionKey&, const absl::Status&, int64_t)>
+        written;
     std::function<void(const VersionKey&, absl::StatusOr<Cut>)> loaded;
     std::function<void(const ListVersions&, absl::StatusOr<PartitionInventory>)>
         listed;

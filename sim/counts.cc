@@ -102,6 +102,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "batch kept for a server that is away",
         "share of such batches applied",
         "share of such batches refused",
+        "batch computed from values used before",
 };
 
 }  // namespace

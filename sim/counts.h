@@ -109,6 +109,7 @@ enum class Probe {
   kLocalBatch,
   kShareApplied,
   kShareRefused,
+  kValuesUsedAgain,
   kCount,
 };
 

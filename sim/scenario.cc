@@ -191,6 +191,10 @@ Scenario DrawScenario(uint64_t seed) {
   if (evaluations.Chance(0.7)) {
     s.scheduler.evaluation_timeout = absl::Hours(1);  // None is to be needed.
   }
+  Rng depth = rng.Fork(11);
+  s.client.batches_per_pull = static_cast<int32_t>(depth.Between(1, 4));
+  Rng rate = rng.Fork(12);
+  if (rate.Chance(0.2)) s.server.checkpoint_rate = rate.Between(300, 20'000);
   // Most are of a kind in which sums of whole numbers stay exact. Nothing else
   // depends on them where pushes are not divided by their bytes, so that seeds
   // stay what they were.

@@ -383,9 +383,10 @@ bool ServerNode::Store(server::ServerAction* action) {
                                      written.status());
     // It may die between the write and hearing of it.
     After(absl::Microseconds(100),
-          [this, key = write->key, status = written.status()] {
+          [this, key = write->key, status = written.status(),
+           bytes = written.ok() ? written->bytes_written : 0] {
             server::ServerActions out;
-            core_->OnVersionWritten(key, status, world_->now(), &out);
+            core_->OnVersionWritten(key, status, bytes, world_->now(), &out);
             Carry(std::move(out));
           });
   } else if (auto* load = std::get_if<server::LoadVersion>(action)) {

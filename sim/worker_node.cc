@@ -311,6 +311,10 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   world_->Trace(*this, "computes ", ToString(task.item), " [", task.begin, ", ",
                 task.end, ")");
   world_->checker().Computes(*this, task);
+  if (task.values == last_values_ && task.values->round < 0) {
+    world_->counts().Add(Probe::kValuesUsedAgain);
+  }
+  last_values_ = task.values;
   const auto& poison = world_->scenario().poison;
   const bool fails = poison && poison->range.item == task.item &&
                      poison->range.begin == task.begin &&

@@ -75,6 +75,7 @@ class WorkerNode final : public ClientNode {
   // The batch in work: its examples, since when, for how long.
   int64_t batch_ = 0;
   absl::Time batch_begun_;
+  client::PulledValuesPtr last_values_;  // Computed from.
   absl::Duration batch_takes_;
   client::LocalSteps counted_;
 };

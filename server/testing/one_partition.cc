@@ -27,6 +27,7 @@ void OnePartitionTest::Restart(const Inventory& inventory) {
   ServerOptions options;
   options.id = kServer;
   options.session = kSession;
+  options.checkpoint_rate = checkpoint_rate_;
   options.resources = [this](const JobRecord&) -> absl::StatusOr<JobResources> {
     return JobResources{
         std::make_shared<AddingRule>(),
@@ -131,7 +132,7 @@ void OnePartitionTest::FinishUpdates() {
 void OnePartitionTest::Written(absl::Status status) {
   const VersionKey key = writes_.back().key;
   ServerActions actions;
-  core_->OnVersionWritten(key, status, now_, &actions);
+  core_->OnVersionWritten(key, status, version_bytes_, now_, &actions);
   Do(std::move(actions));
 }
 

@@ -62,7 +62,9 @@ class OnePartitionTest : public testing::Test {
   Payload gradient_ = Payload::Of(std::vector<float>(2, 1.0f));
   Encoding encoding_ = Encoding::kFloat32;
   int64_t memory_ = int64_t{1} << 20;
-  std::string no_room_;  // Of the next pushes.
+  std::string no_room_;          // Of the next pushes.
+  int64_t version_bytes_ = 0;    // That are new in the next version.
+  int64_t checkpoint_rate_ = 0;  // From the next Restart on.
   ServerStatistics statistics_;
   int64_t updates_at_report_ = 0;  // Told before the latest marks.
   Generation generation_{1};
