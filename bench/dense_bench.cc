@@ -17,6 +17,7 @@
 #include "bench/rows.h"
 #include "common/daemon.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
 
 namespace ebb::bench {
@@ -53,9 +54,20 @@ double InProcessCpuSeconds(const Transfer& transfer) {
   return CpuSeconds(0) - begun;
 }
 
+// As a worker has it.
+rpc::TransportOptions NetworkOf(const DenseOptions& options) {
+  rpc::TransportOptions network;
+  network.shared_memory = options.shared_memory;
+  if (!options.shared_memory) return network;
+  auto heap = shm::SharedHeap::Create(shm::SharedHeap::kMostBytes);
+  if (heap.ok()) network.heap = *std::move(heap);
+  return network;
+}
+
 class DenseBench {
  public:
-  explicit DenseBench(const DenseOptions& options) : options_(options) {}
+  explicit DenseBench(const DenseOptions& options)
+      : options_(options), network_(NetworkOf(options)), transport_(network_) {}
 
   absl::StatusOr<DenseReport> Measure() {
     report_.shared_memory = options_.shared_memory;
@@ -117,7 +129,8 @@ class DenseBench {
           DenseJob(JobId(static_cast<uint64_t>(bytes)), bytes));
       EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record));
       workers_[bytes] =
-          std::make_unique<DenseWorker>(&transport_, record, placement);
+          std::make_unique<DenseWorker>(&transport_, record, placement,
+                                        /*pushed=*/0, network_.heap);
     }
     return absl::OkStatus();
   }
@@ -217,8 +230,8 @@ class DenseBench {
   const DenseOptions& options_;
   DenseReport report_;
   std::unique_ptr<RawSocket> raw_;
-  rpc::GrpcTransport transport_{
-      rpc::TransportOptions{.shared_memory = options_.shared_memory}};
+  const rpc::TransportOptions network_;
+  rpc::GrpcTransport transport_;
   std::unique_ptr<OneServer> server_;
   std::map<int64_t, std::unique_ptr<DenseWorker>> workers_;
 };

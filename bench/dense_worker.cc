@@ -24,12 +24,6 @@ using client::ClientActions;
 
 constexpr int64_t kExamples = int64_t{1} << 40;
 
-Payload GradientOf(const JobPlan& plan) {
-  std::vector<float> gradient(plan.parameters);
-  for (size_t i = 0; i < gradient.size(); ++i) gradient[i] = GradientAt(i);
-  return Payload::Of(std::move(gradient));
-}
-
 }  // namespace
 
 absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
@@ -62,8 +56,10 @@ absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
 }
 
 DenseWorker::DenseWorker(rpc::Transport* transport, JobRecordPtr record,
-                         const Placement& placement, int64_t pushed)
+                         const Placement& placement, int64_t pushed,
+                         std::shared_ptr<shm::SharedHeap> heap)
     : record_(std::move(record)),
+      pool_(/*keep=*/1, std::move(heap)),
       stamp_{.worker = NewSession()},
       routes_(record_->plan.partitions),
       held_{
@@ -82,8 +78,19 @@ DenseWorker::DenseWorker(rpc::Transport* transport, JobRecordPtr record,
 
 DenseWorker::~DenseWorker() { channel_.reset(); }
 
+// Again once the server reads the worker's memory, as that of every batch is
+// made anew.
+void DenseWorker::MakeGradient() {
+  result_.gradient = {};
+  client::FloatBufferPtr gradient = pool_.Take(record_->plan.parameters);
+  const std::span<float> floats = gradient->span();
+  for (size_t i = 0; i < floats.size(); ++i) floats[i] = GradientAt(i);
+  result_.gradient = client::FloatPool::AsPayload(std::move(gradient));
+}
+
 absl::StatusOr<TransferSample> DenseWorker::Run(const Transfer& transfer) {
   TransferSample sample;
+  if (transfer.direction == Direction::kPush) MakeGradient();
   const double cpu = CpuSeconds(0);
   sample.seconds = SecondsOf([&] {
     if (transfer.direction == Direction::kPush) {
@@ -135,9 +142,6 @@ void DenseWorker::CarryOut(ClientActions actions) {
 // --- Pushes ------------------------------------------------------------------
 
 void DenseWorker::PushAll(const Transfer& transfer) {
-  if (result_.gradient.size() == 0) {
-    result_.gradient = GradientOf(record_->plan);
-  }
   const auto in_flight = static_cast<size_t>(transfer.in_flight);
   for (int64_t i = 0; i < transfer.operations; ++i) {
     ClientActions actions;

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "bench/transfer.h"
 #include "client/actions.h"
+#include "client/float_pool.h"
 #include "client/leased_items.h"
 #include "client/puller.h"
 #include "client/pusher.h"
@@ -42,9 +43,10 @@ absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
 class DenseWorker {
  public:
   // The transport is not owned and outlives this. Of the only item, `pushed`
-  // examples were pushed by another.
+  // examples were pushed by another. `heap` is the transport's, if it has one.
   DenseWorker(rpc::Transport* transport, JobRecordPtr record,
-              const Placement& placement, int64_t pushed = 0);
+              const Placement& placement, int64_t pushed = 0,
+              std::shared_ptr<shm::SharedHeap> heap = nullptr);
   ~DenseWorker();
 
   // Everything but the server's CPU seconds. Blocks. Internal: a push was not
@@ -68,6 +70,7 @@ class DenseWorker {
     bool under_way = false;
   };
 
+  void MakeGradient();
   void PushAll(const Transfer& transfer);
   void PullAll(const Transfer& transfer);
   // For what is missing of the pull.
@@ -84,6 +87,7 @@ class DenseWorker {
   absl::Status CheckPulled(const client::PulledValues& values) const;
 
   const JobRecordPtr record_;
+  client::FloatPool pool_;
   const ItemId item_{0, 0};
   const WorkerStamp stamp_;
   const client::ClientOptions options_;

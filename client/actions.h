@@ -43,6 +43,10 @@ struct ClientOptions {
   // program; a job that needs more gets fewer batches in flight and no
   // prefetch, and is refused if that is not enough. 0: no bound.
   int64_t memory_bytes = 0;
+  // Batches computed from the values of one pull, at most, where pulls take
+  // much longer than batches (client/pipeline_depth.h): in ASP without bounds
+  // on staleness or memory, for models of which so many fit into a window.
+  int32_t batches_per_pull = 1;
   // Whether the next pull overlaps with computing; costs one update of
   // staleness.
   bool prefetch = true;

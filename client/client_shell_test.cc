@@ -423,6 +423,29 @@ TEST(FloatPoolTest, BuffersComeBackWhenTheLastSliceIsLetGo) {
   EXPECT_EQ(pool.Take(0)->size(), 0);
 }
 
+TEST(FloatPoolTest, BuffersLieWhereServersReadOnceOneDoes) {
+  const auto heap = *shm::SharedHeap::Create(1 << 20);
+  FloatPool pool(2, heap);
+  const auto in_heap = [&](const FloatBufferPtr& buffer) {
+    return heap->OffsetOf(std::as_bytes(buffer->span())).has_value();
+  };
+  EXPECT_FALSE(in_heap(pool.Take(1000)));
+
+  heap->Open();
+
+  FloatBufferPtr first = pool.Take(1000);
+  EXPECT_TRUE(in_heap(first));
+  const float* const memory = first->span().data();
+  first.reset();
+  EXPECT_EQ(pool.Take(1000)->span().data(), memory);
+  // Without room there they lie elsewhere, and are used again as well.
+  FloatBufferPtr large = pool.Take(1 << 20);
+  EXPECT_FALSE(in_heap(large));
+  const float* const elsewhere = large->span().data();
+  large.reset();
+  EXPECT_EQ(pool.Take(1 << 20)->span().data(), elsewhere);
+}
+
 TEST(FloatPoolTest, BuffersOutliveThePool) {
   FloatBufferPtr buffer;
   {

@@ -9,38 +9,53 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-float* Allocate(int64_t size) {
-  const size_t bytes = static_cast<size_t>(std::max<int64_t>(size, 1)) * 4;
-  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+std::shared_ptr<std::byte> Allocate(int64_t bytes) {
+  const size_t rounded =
+      (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, rounded);
   if (memory == nullptr) std::abort();  // As operator new would.
-  return static_cast<float*>(memory);
+  return {static_cast<std::byte*>(memory), std::free};
+}
+
+int64_t BytesOf(int64_t floats) {
+  return std::max<int64_t>(floats, 1) * static_cast<int64_t>(sizeof(float));
 }
 
 }  // namespace
 
-FloatBuffer::FloatBuffer(int64_t size) : size_(size), data_(Allocate(size)) {}
+FloatBuffer::FloatBuffer(int64_t size)
+    : size_(size), memory_(Allocate(BytesOf(size))) {}
 
-FloatBuffer::~FloatBuffer() { std::free(data_); }
+std::unique_ptr<FloatBuffer> FloatBuffer::InHeap(int64_t size,
+                                                 shm::SharedHeap* heap) {
+  std::shared_ptr<std::byte> memory = heap->Take(BytesOf(size));
+  if (memory == nullptr) return nullptr;
+  return std::unique_ptr<FloatBuffer>(new FloatBuffer(size, std::move(memory)));
+}
 
-FloatPool::FloatPool(size_t keep) : shelf_(std::make_shared<Shelf>(keep)) {}
+FloatPool::FloatPool(size_t keep, std::shared_ptr<shm::SharedHeap> heap)
+    : heap_(std::move(heap)), shelf_(std::make_shared<Shelf>(keep)) {}
+
+std::unique_ptr<FloatBuffer> FloatPool::Shelf::Take(int64_t size,
+                                                    bool in_heap) {
+  MutexLock lock(&mu);
+  // Of another job: of no use to this one, and perhaps large.
+  std::erase_if(free, [&](const auto& one) { return one->size() != size; });
+  const auto fits = std::ranges::find_if(
+      free, [&](const auto& one) { return one->in_heap() == in_heap; });
+  if (fits == free.end()) return nullptr;
+  std::unique_ptr<FloatBuffer> buffer = std::move(*fits);
+  free.erase(fits);
+  return buffer;
+}
 
 FloatBufferPtr FloatPool::Take(int64_t size) {
   std::unique_ptr<FloatBuffer> buffer;
-  {
-    MutexLock lock(&shelf_->mu);
-    auto& free = shelf_->free;
-    const auto fits = std::find_if(
-        free.begin(), free.end(),
-        [&](const auto& candidate) { return candidate->size() == size; });
-    if (fits != free.end()) {
-      buffer = std::move(*fits);
-      free.erase(fits);
-    } else {
-      // Of another job: of no use to this one, and perhaps large.
-      free.clear();
-    }
+  if (heap_ != nullptr && heap_->open()) {
+    buffer = shelf_->Take(size, /*in_heap=*/true);
+    if (buffer == nullptr) buffer = FloatBuffer::InHeap(size, heap_.get());
   }
+  if (buffer == nullptr) buffer = shelf_->Take(size, /*in_heap=*/false);
   if (buffer == nullptr) buffer = std::make_unique<FloatBuffer>(size);
   return {buffer.release(), [shelf = shelf_](FloatBuffer* returned) {
             std::unique_ptr<FloatBuffer> owned(returned);

@@ -6,6 +6,9 @@
 //   Fill(gradient->span());
 //   Payload payload = FloatPool::AsPayload(std::move(gradient));
 //
+// Where a heap is given, and somebody reads it, buffers lie there while it has
+// room: servers of this machine take gradients from where they lie.
+//
 // Thread-safe; buffers may outlive the pool.
 #ifndef EBB_CLIENT_FLOAT_POOL_H_
 #define EBB_CLIENT_FLOAT_POOL_H_
@@ -20,6 +23,7 @@
 #include "absl/base/thread_annotations.h"
 #include "common/mutex.h"
 #include "common/payload.h"
+#include "common/shm/shared_heap.h"
 
 namespace ebb::client {
 
@@ -27,26 +31,35 @@ namespace ebb::client {
 class FloatBuffer {
  public:
   explicit FloatBuffer(int64_t size);
-  ~FloatBuffer();
+  // Null: it has no room, or nobody reads there.
+  static std::unique_ptr<FloatBuffer> InHeap(int64_t size,
+                                             shm::SharedHeap* heap);
   FloatBuffer(const FloatBuffer&) = delete;
   FloatBuffer& operator=(const FloatBuffer&) = delete;
 
   int64_t size() const { return size_; }
-  std::span<float> span() { return {data_, static_cast<size_t>(size_)}; }
+  std::span<float> span() { return {data(), static_cast<size_t>(size_)}; }
   std::span<const float> span() const {
-    return {data_, static_cast<size_t>(size_)};
+    return {data(), static_cast<size_t>(size_)};
   }
+  bool in_heap() const { return in_heap_; }
 
  private:
+  FloatBuffer(int64_t size, std::shared_ptr<std::byte> memory)
+      : size_(size), memory_(std::move(memory)), in_heap_(true) {}
+  float* data() const { return reinterpret_cast<float*>(memory_.get()); }
+
   const int64_t size_;
-  float* const data_;
+  std::shared_ptr<std::byte> memory_;
+  bool in_heap_ = false;
 };
 using FloatBufferPtr = std::shared_ptr<FloatBuffer>;
 
 class FloatPool {
  public:
   // Keeps at most `keep` buffers that nobody uses.
-  explicit FloatPool(size_t keep = 4);
+  explicit FloatPool(size_t keep = 4,
+                     std::shared_ptr<shm::SharedHeap> heap = nullptr);
 
   // `size` floats with values of earlier users.
   FloatBufferPtr Take(int64_t size);
@@ -59,9 +72,13 @@ class FloatPool {
     explicit Shelf(size_t most) : keep(most) {}
     const size_t keep;
     Mutex mu;
+    // Null: there is none such.
+    std::unique_ptr<FloatBuffer> Take(int64_t size, bool in_heap);
+
     std::vector<std::unique_ptr<FloatBuffer>> free ABSL_GUARDED_BY(mu);
   };
 
+  const std::shared_ptr<shm::SharedHeap> heap_;
   const std::shared_ptr<Shelf> shelf_;
 };
 

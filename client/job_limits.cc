@@ -1,5 +1,7 @@
 #include "client/job_limits.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace ebb::client {
@@ -47,6 +49,20 @@ std::optional<JobLimits> LimitsFor(const ClientOptions& options,
   if (!fits()) limits.prefetch = false;
   if (!fits()) return std::nullopt;
   return limits;
+}
+
+int32_t MostBatchesPerPull(const ClientOptions& options, const JobPlan& plan) {
+  const ConsistencyPlan& consistency = plan.consistency;
+  if (consistency.kind != ConsistencyKind::kAsp ||
+      consistency.max_staleness_updates >= 0 ||
+      KeepsResiduals(plan.filters.push) || options.memory_bytes > 0) {
+    return 1;
+  }
+  // Where the network is full more batches only wait longer.
+  const int64_t bytes = std::max<int64_t>(plan.parameters, 1) *
+                        static_cast<int64_t>(sizeof(float));
+  return static_cast<int32_t>(std::clamp<int64_t>(
+      options.push_window_bytes / bytes, 1, options.batches_per_pull));
 }
 
 std::string WhyItDoesNotFit(const ClientOptions& options, const JobPlan& plan,

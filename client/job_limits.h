@@ -39,6 +39,9 @@ int64_t JobBytes(const JobPlan& plan, const JobLimits& limits);
 std::optional<JobLimits> LimitsFor(const ClientOptions& options,
                                    const JobPlan& plan, int64_t held_bytes);
 
+// Batches that may be computed from the values of one pull.
+int32_t MostBatchesPerPull(const ClientOptions& options, const JobPlan& plan);
+
 // Why nothing fits, and what to do, for people.
 std::string WhyItDoesNotFit(const ClientOptions& options, const JobPlan& plan,
                             int64_t held_bytes);

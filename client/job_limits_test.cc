@@ -76,5 +76,22 @@ TEST_F(JobLimitsTest, SaysWhatWouldBeEnough) {
   EXPECT_NE(Limits(412 * kMiB, 10 * kMiB), std::nullopt);
 }
 
+TEST_F(JobLimitsTest, ManyBatchesOfOnePullAreForSmallModelsWithoutBounds) {
+  options_.batches_per_pull = 8;
+  EXPECT_EQ(MostBatchesPerPull(options_, plan_), 1);
+  plan_.parameters = kMiB;  // 4 MiB, of a window of 16.
+  EXPECT_EQ(MostBatchesPerPull(options_, plan_), 4);
+  plan_.parameters = 1;
+  EXPECT_EQ(MostBatchesPerPull(options_, plan_), 8);
+
+  plan_.consistency.max_staleness_updates = 100;
+  EXPECT_EQ(MostBatchesPerPull(options_, plan_), 1);
+  plan_.consistency = {.kind = ConsistencyKind::kSsp, .clock_bound = 100};
+  EXPECT_EQ(MostBatchesPerPull(options_, plan_), 1);
+  plan_.consistency = {};
+  options_.memory_bytes = 1024 * kMiB;
+  EXPECT_EQ(MostBatchesPerPull(options_, plan_), 1);
+}
+
 }  // namespace
 }  // namespace ebb::client

@@ -29,7 +29,8 @@ JobWork::JobWork(JobRecordPtr record, Generation generation,
       generation_(generation),
       routes_(record_->plan.partitions, worker->first_incarnation),
       puller_(record_->plan),
-      pusher_(worker->options.push_bytes, worker->options.push_window_bytes) {}
+      pusher_(worker->options.push_bytes, worker->options.push_window_bytes),
+      depth_(MostBatchesPerPull(worker->options, record_->plan)) {}
 
 bool JobWork::idle() const {
   return items_.empty() && !preparing_ && pusher_.idle() &&
@@ -84,7 +85,7 @@ void JobWork::Place(const Placement& placement, ClientActions* out) {
   const Routes::Changes changes = routes_.Update(placement);
   for (const ServerId server : changes.servers) StepBackServer(server);
   // It is back: what was pulled may be as old as the time it was away.
-  if (GoesOn() && !changes.servers.empty()) values_.reset();
+  if (GoesOn() && !changes.servers.empty()) DropValues();
   for (const PartitionId p : changes.partitions) items_.StepBack(p);
 }
 
@@ -157,7 +158,8 @@ void JobWork::Proceed(absl::Time now, ClientActions* out) {
 }
 
 bool JobWork::StartBatches(absl::Time now, ClientActions* out) {
-  const auto window = static_cast<size_t>(limits().batches_in_flight);
+  const auto window =
+      static_cast<size_t>(limits().batches_in_flight + depth_.batches() - 1);
   int64_t begin = 0;
   while (LeasedItem* held = items_.Next(&begin)) {
     if (worker_->computation.busy() || pusher_.batches() >= window) return true;
@@ -198,14 +200,17 @@ bool JobWork::Reachable(const LeasedItem& held, int64_t begin,
 
 void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
                       ClientActions* out) {
-  if (values_ == nullptr || values_->round != RoundOf(&held)) {
-    values_.reset();
+  // Old ones only while newer are on their way.
+  if (!puller_.active()) used_.reset();
+  const PulledValuesPtr values = values_ != nullptr ? values_ : used_;
+  if (values == nullptr || values->round != RoundOf(&held)) {
+    DropValues();
     return;
   }
   const JobPlan& plan = record_->plan;
   const ItemId item = held.progress.item();
   const LeasedItems::Run run{item, begin, plan.BatchEnd(item, begin)};
-  ComputeTask task{record_, generation_, item, run.begin, run.end, values_, {}};
+  ComputeTask task{record_, generation_, item, run.begin, run.end, values, {}};
   if (KeepsResiduals(plan.filters.push)) {
     task.due.resize(plan.partitions);
     for (int32_t p = 0; p < plan.partitions; ++p) {
@@ -214,8 +219,17 @@ void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   }
   out->push_back(client::Compute{std::move(task)});
   worker_->computation.Begin(
-      {record_->id, generation_, run, values_, now, worker_->preparing > 0});
-  if (!plan.rounds()) values_.reset();
+      {record_->id, generation_, run, values, now, worker_->preparing > 0});
+  if (!plan.rounds()) Used(values);
+}
+
+void JobWork::Used(const PulledValuesPtr& values) {
+  if (values == values_) {
+    uses_left_ = depth_.batches();
+    used_ = std::move(values_);
+  }
+  values_.reset();
+  if (--uses_left_ <= 0) used_.reset();
 }
 
 void JobWork::OnComputed(const Computation::Batch& batch,
@@ -223,6 +237,7 @@ void JobWork::OnComputed(const Computation::Batch& batch,
                          ClientActions* out) {
   if (batch.generation != generation_) return;
   items_.Advanced(now);
+  if (!batch.after_load) depth_.Computed(now - batch.since);
   LeasedItem* held = items_.Find(batch.run.item);
   if (held == nullptr) return;
   if (held->Skips(batch.run.begin)) return;  // Decided while it was computed.
@@ -263,6 +278,7 @@ void JobWork::MaybePull(absl::Time now) {
   spec.go_on = GoesOn();
   spec.encoding = EncodingOf(record_->plan.filters.pull);
   puller_.Start(spec);
+  pull_since_ = now;
   next_clock_ = now + worker_->options.clock_interval;
 }
 
@@ -275,6 +291,7 @@ void JobWork::EndPull(absl::Time now, ClientActions* out) {
       return;
     case Puller::State::kDone:
       values_ = puller_.TakeValues();
+      depth_.Pulled(now - pull_since_);
       return;
     case Puller::State::kClosed:
       return EndClosedRound(out);
@@ -316,7 +333,7 @@ void JobWork::EndInvalidPull(ClientActions* out) {
 
 void JobWork::ForgetPulled() {
   puller_.Forget();
-  values_.reset();
+  DropValues();
 }
 
 void JobWork::OnPullReply(const PullId& id, PullReply reply, absl::Time now) {

@@ -24,6 +24,7 @@
 #include "client/computation.h"
 #include "client/job_limits.h"
 #include "client/leased_items.h"
+#include "client/pipeline_depth.h"
 #include "client/puller.h"
 #include "client/pusher.h"
 #include "client/routes.h"
@@ -130,6 +131,11 @@ class JobWork {
   void EndInvalidPull(ClientActions* out);
   // What was pulled for a lease, or in a view, is nothing to the next.
   void ForgetPulled();
+  // The next batch is to be computed from newer ones.
+  void DropValues() {
+    values_.reset();
+    used_.reset();
+  }
 
   // The next batch, to be computed or passed over. False: there is none, or a
   // server is awaited.
@@ -137,6 +143,8 @@ class JobWork {
   bool Reachable(const LeasedItem& held, int64_t begin, absl::Time now) const;
   void Compute(const LeasedItem& held, int64_t begin, absl::Time now,
                ClientActions* out);
+  // A batch is computed from them.
+  void Used(const PulledValuesPtr& values);
   // False: nobody is known to push to.
   bool PushSkipped(LeasedItem* held, int64_t begin);
   bool Push(LeasedItem* held, const LeasedItems::Run& run,
@@ -211,6 +219,10 @@ class JobWork {
   Puller puller_;
   Pusher pusher_;
   PulledValuesPtr values_;  // Pulled, not yet used.
+  PulledValuesPtr used_;    // Good for `uses_left_` more batches.
+  int32_t uses_left_ = 0;
+  PipelineDepth depth_;
+  absl::Time pull_since_;
   ViewNumber joined_;
   bool parked_ = false;  // The last pull that was answered waits at a server.
 

@@ -99,7 +99,7 @@ void JobWork::SendAgain(const PushId& id, Pusher::Push left) {
 }
 
 void JobWork::ForgetOldValues(ServerId server) {
-  if (GoesOn() && !routes_.server(server).answers) values_.reset();
+  if (GoesOn() && !routes_.server(server).answers) DropValues();
 }
 
 void JobWork::LacksRoom(ServerId server, absl::Time now) {
@@ -160,7 +160,7 @@ std::optional<LeaseEnd> JobWork::JudgeSegment(LeasedItem* held, PartitionId p,
       worker_->local_steps.taken_back += held->Refused(p, answer.mark);
       break;
     case Verdict::kStale:
-      values_.reset();  // As old as what was refused.
+      DropValues();  // As old as what was refused.
       if (computing() == nullptr) puller_.Cancel();
       held->progress.StepBack(p);
       held->shares.Drop(p);

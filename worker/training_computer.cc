@@ -19,6 +19,9 @@ namespace ebb::worker {
 
 namespace {
 
+// Those that nobody uses any more: of as many batches as are under way.
+constexpr size_t kGradientsKept = 4;
+
 // Whoever reads other data, in another order or on another grid than the job
 // was submitted with must not take part.
 absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
@@ -45,7 +48,7 @@ absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
 }  // namespace
 
 TrainingComputer::TrainingComputer(TrainingComputerOptions options)
-    : options_(std::move(options)) {}
+    : options_(std::move(options)), pool_(kGradientsKept, options_.heap) {}
 
 TrainingComputer::~TrainingComputer() = default;
 
@@ -151,7 +154,7 @@ absl::StatusOr<std::span<const float>> TrainingComputer::Assemble(
   if (assembled_ == values) return params_->span();
   assembled_.reset();
   if (params_ == nullptr || params_->size() != plan.parameters) {
-    params_ = pool_.Take(plan.parameters);
+    params_ = std::make_unique<client::FloatBuffer>(plan.parameters);
   }
   EBB_RETURN_IF_ERROR(client::Assemble(plan, *values, params_->span()));
   // Kept only where it will be used again: it holds the servers' blocks or

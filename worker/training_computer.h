@@ -19,6 +19,7 @@
 #include "client/float_pool.h"
 #include "client/job_computer.h"
 #include "common/mutex.h"
+#include "common/shm/shared_heap.h"
 #include "data/dataset.h"
 #include "models/backends.h"
 #include "models/model.h"
@@ -46,6 +47,9 @@ struct TrainingComputerOptions {
   // A batch takes at least so long, as on a slower machine. Default: as long as
   // it takes.
   absl::Duration batch_time = absl::ZeroDuration();
+
+  // Where gradients lie, once somebody reads there. Default none.
+  std::shared_ptr<shm::SharedHeap> heap;
 
   // For tests: a batch with the training example of this number kills the
   // process; -1: none does. Each batch takes so much longer.
@@ -106,7 +110,7 @@ class TrainingComputer : public client::JobComputer {
   std::list<std::unique_ptr<LoadedJob>> jobs_;  // Used last first.
   client::FloatPool pool_;
   // The vector assembled last, and of what.
-  client::FloatBufferPtr params_;
+  std::unique_ptr<client::FloatBuffer> params_;
   client::PulledValuesPtr assembled_;
   data::ExampleBatch test_batch_;
 

@@ -21,6 +21,7 @@
 #include "common/daemon_flags.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/security_watch.h"
+#include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "worker/training_computer.h"
@@ -44,6 +45,7 @@ struct Flags : DaemonFlags {
   size_t read_ahead = 2;
   int32_t held_items = 2;
   int32_t batches_in_flight = 2;
+  int32_t batches_per_pull = 1;
   bool no_prefetch = false;
   absl::Duration grace = absl::Seconds(20);
   int64_t crash_at_example = -1;
@@ -93,6 +95,13 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str()
       ->check(CLI::Range(1, 32))
       ->group("Pipeline");
+  app->add_option("--batches-per-pull", flags->batches_per_pull,
+                  "Batches computed from one pull's values, at most, where "
+                  "pulls take much longer (asp)")
+      ->envname("EBB_BATCHES_PER_PULL")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64))
+      ->group("Pipeline");
   app->add_flag("--no-prefetch", flags->no_prefetch,
                 "Pull only when a batch is done: slower, less stale by one")
       ->envname("EBB_NO_PREFETCH")
@@ -127,6 +136,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " read_ahead=" << flags.read_ahead
             << " held_items=" << flags.held_items
             << " batches_in_flight=" << flags.batches_in_flight
+            << " batches_per_pull=" << flags.batches_per_pull
             << " prefetch=" << !flags.no_prefetch << " grace=" << flags.grace
             << " batch_time=" << flags.batch_time
             << " crash_at_example=" << flags.crash_at_example
@@ -176,6 +186,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   options.core.memory_bytes = memory;
   options.core.held_items = flags.held_items;
   options.core.batches_in_flight = flags.batches_in_flight;
+  options.core.batches_per_pull = flags.batches_per_pull;
   options.core.prefetch = !flags.no_prefetch;
   options.core.pull_bytes = std::min(
       options.core.pull_bytes, static_cast<int64_t>(flags.message_bytes / 2));
@@ -191,6 +202,15 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   // than what it holds otherwise.
   if (memory > 0) flags.shared_memory = "off";
   network.shared_memory = flags.shared_memory == "auto";
+  if (network.shared_memory) {
+    auto heap = shm::SharedHeap::Create(shm::SharedHeap::kMostBytes);
+    if (!heap.ok()) {
+      LOG(WARNING) << "gradients are copied to servers of this machine: "
+                   << heap.status().message();
+    } else {
+      network.heap = computing.heap = *std::move(heap);
+    }
+  }
   EBB_RETURN_IF_ERROR(network.Validate());
   const rpc::SecurityWatch watch(flags.tls.files, {Role::kWorker});
   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,

@@ -153,7 +153,7 @@ std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
   if (!options_.shared_memory) return network;
   return std::make_unique<internal::SharedChannel>(
       address, std::move(network), internal::MakeSharedAsker(channel),
-      options_.max_message_bytes);
+      options_.max_message_bytes, options_.heap);
 }
 
 std::unique_ptr<WorkerSession> GrpcTransport::ConnectWorkerSession(

@@ -10,12 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -27,6 +30,7 @@
 #include "common/rpc/internal/shared_session.h"
 #include "common/rpc/internal/traffic.h"
 #include "common/rpc/testing/shared_values.h"
+#include "common/shm/shared_heap.h"
 #include "common/shm/unix_socket.h"
 
 namespace ebb::rpc::internal {
@@ -50,6 +54,19 @@ absl::Duration AtMost() {
 
 Payload Alike(float value) {
   return Payload::Of(std::vector<float>(kFloats, value));
+}
+
+// The same in the worker's heap, where there is room; what nobody keeps is used
+// again at once.
+Payload AlikeIn(shm::SharedHeap* heap, float value) {
+  auto memory = heap == nullptr ? nullptr : heap->Take(kFloats * sizeof(float));
+  if (memory == nullptr) return Alike(value);
+  const std::span<float> floats(reinterpret_cast<float*>(memory.get()),
+                                kFloats);
+  std::ranges::fill(floats, value);
+  Payload payload;
+  payload.Append(std::move(memory), std::as_bytes(floats));
+  return payload;
 }
 
 // Whether all values are alike; `value` is what they are.
@@ -81,13 +98,19 @@ class ChangingPs : public PsHandler {
  public:
   ChangingPs(SharedValues* values, Board* board)
       : values_(values), board_(board) {}
+  // Looks at some pushes a second time, long after they were answered.
   void Push(PushRequest request, PushDone done) override {
-    float value = 0;
-    const bool whole = AllAlike(request.segments.at(0).gradient, &value);
-    ++(whole && value == static_cast<float>(request.sequence)
-           ? board_->pushes
-           : board_->torn_pushes);
+    Look(request);
     done(PushReply{.sequence = request.sequence});
+    PushRequest old;
+    {
+      MutexLock lock(&mu_);
+      held_.push_back(std::move(request));
+      if (held_.size() <= kHeld) return;
+      old = std::move(held_.front());
+      held_.pop_front();
+    }
+    Look(old);
   }
   void Pull(PullRequest request, PullDone done) override {
     PullReply reply;
@@ -104,17 +127,31 @@ class ChangingPs : public PsHandler {
   void Fetch(FetchRequest, FetchDone) override {}
 
  private:
+  static constexpr size_t kHeld = 8;
+
+  void Look(const PushRequest& push) {
+    float value = 0;
+    const bool whole = AllAlike(push.segments.at(0).gradient, &value);
+    ++(whole && value == static_cast<float>(push.sequence)
+           ? board_->pushes
+           : board_->torn_pushes);
+  }
+
   SharedValues* const values_;
   Board* const board_;
   Mutex mu_;
+  std::deque<PushRequest> held_ ABSL_GUARDED_BY(mu_);
   float next_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 // A worker's process: pushes and pulls as fast as it can, keeps what it pulled
-// for a while, and looks at it again. Ends when the server is gone.
+// for a while, and looks at it again. Ends when the server is gone. Every
+// second has a heap.
 [[noreturn]] void WorkUntilKilled(const SharedOffer& offer, uint32_t seed,
                                   bool server_may_go) {
-  auto opened = SharedSession::Open(offer, kMessageBytes);
+  std::shared_ptr<shm::SharedHeap> heap;
+  if (seed % 2 == 0) heap = *shm::SharedHeap::Create(kValueBytes);
+  auto opened = SharedSession::Open(offer, kMessageBytes, heap);
   if (!opened.ok()) _exit(server_may_go ? 0 : 1);
   SharedSession& session = **opened;
   std::atomic<bool> torn = false, gone = false;
@@ -160,7 +197,8 @@ class ChangingPs : public PsHandler {
       push.end = 1;
       push.segments.resize(1);
       push.segments[0].term = Term(1);
-      push.segments[0].gradient = Alike(static_cast<float>(push.sequence));
+      push.segments[0].gradient =
+          AlikeIn(heap.get(), static_cast<float>(push.sequence));
       PsChannel::PushDone done = [&](const absl::StatusOr<PushReply>&) {
         end();
       };

@@ -1,9 +1,12 @@
 // The way through shared memory; what it falls back to is the in-process
 // transport. (grpc_transport_test.cc has it over gRPC.)
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -18,6 +21,9 @@
 #include "common/rpc/internal/traffic.h"
 #include "common/rpc/testing/shared_values.h"
 #include "common/rpc/transport_contract.h"
+#include "common/shm/memory_file.h"
+#include "common/shm/ring.h"
+#include "common/shm/shared_heap.h"
 #include "common/shm/unix_socket.h"
 #include "gtest/gtest.h"
 
@@ -139,7 +145,7 @@ class SharedTransport : public Transport {
     return std::make_unique<SharedChannel>(
         address, network_.ConnectPs(address),
         decorate(std::make_unique<HostAsker>(hosts_, address)),
-        options_.max_message_bytes);
+        options_.max_message_bytes, options_.heap);
   }
   std::unique_ptr<SharedChannel> Connect(const std::string& address) {
     auto channel = Connect(
@@ -166,6 +172,23 @@ class SharedTransport : public Transport {
   SharedValues values_;
   const std::shared_ptr<Hosts> hosts_ = std::make_shared<Hosts>();
 };
+
+// With a heap, in which nothing of the contract's lies.
+TransportOptions WithHeap(TransportOptions options = {}) {
+  options.heap = *shm::SharedHeap::Create(int64_t{64} << 20);
+  return options;
+}
+
+INSTANTIATE_TEST_SUITE_P(Heap, TransportContractTest,
+                         testing::Values(TransportCase{
+                             .name = "heap",
+                             .make =
+                                 [](const TransportOptions& options) {
+                                   return std::make_unique<SharedTransport>(
+                                       WithHeap(options));
+                                 },
+                             .any_address = "any:0",
+                             .nobody_address = "nobody:1"}));
 
 INSTANTIATE_TEST_SUITE_P(Shared, TransportContractTest,
                          testing::Values(TransportCase{
@@ -445,6 +468,114 @@ TEST_F(SharedTest, GradientsThatTheServerHoldsAreNotOverwritten) {
   for (auto& answer : answers) EXPECT_TRUE(answer.Wait().ok());
 }
 
+// A worker whose gradients lie where the server reads them.
+class HeapTest : public SharedTest {
+ protected:
+  HeapTest() {
+    listener_ = *worker_.ListenPs("any:0", {.data = &holding_});
+    channel_ = worker_.Connect(listener_->address());
+  }
+  ~HeapTest() override {
+    channel_.reset();
+    listener_.reset();
+  }
+
+  // The push of `floats` in the heap, all `value`; `memory` is where they lie.
+  PushRequest InHeap(size_t floats, float value, std::span<float>* memory) {
+    PushRequest push = MakePush(1, {});
+    std::shared_ptr<std::byte> taken =
+        heap().Take(static_cast<int64_t>(floats * sizeof(float)));
+    EXPECT_NE(taken, nullptr);
+    *memory = {reinterpret_cast<float*>(taken.get()), floats};
+    std::ranges::fill(*memory, value);
+    push.segments[0].gradient = {};
+    push.segments[0].gradient.Append(std::move(taken), std::as_bytes(*memory));
+    return push;
+  }
+  shm::SharedHeap& heap() { return *options_.heap; }
+
+  const TransportOptions options_ = WithHeap();
+  SharedTransport worker_{options_};
+  HoldingPs holding_;
+  std::unique_ptr<SharedChannel> channel_;
+};
+
+TEST_F(HeapTest, GradientsAreReadWhereTheyLie) {
+  std::span<float> memory;
+  Answer<PushReply> pushed;
+  channel_->Push(InHeap(1000, 3, &memory), kLong, pushed.Done());
+  auto [request, done] = holding_.Take();
+  const Payload& gradient = request.segments.at(0).gradient;
+  EXPECT_EQ(Floats(gradient), std::vector<float>(1000, 3));
+
+  memory[7] = 5;
+  EXPECT_EQ(Floats(gradient)[7], 5);
+  done(PushReply{.job = JobId(7)});
+  EXPECT_TRUE(pushed.Wait().ok());
+}
+
+TEST_F(HeapTest, TheyAreNotUsedAgainWhileTheServerReads) {
+  constexpr size_t kFloats = (40 << 20) / sizeof(float);  // Of 64 MiB.
+  std::span<float> memory;
+  Answer<PushReply> pushed;
+  channel_->Push(InHeap(kFloats, 3, &memory), kLong, pushed.Done());
+  {
+    auto [request, done] = holding_.Take();
+    done(PushReply{.job = JobId(7)});
+    ASSERT_TRUE(pushed.Wait().ok());
+    EXPECT_EQ(heap().Take(40 << 20), nullptr);
+    EXPECT_EQ(Floats(request.segments.at(0).gradient)[0], 3);
+  }
+  EXPECT_TRUE(Soon([&] { return heap().Take(40 << 20) != nullptr; }));
+}
+
+// The server may be in the middle of a step.
+TEST_F(HeapTest, NotEvenIfTheConnectionIsLost) {
+  constexpr size_t kFloats = (40 << 20) / sizeof(float);
+  std::span<float> memory;
+  Answer<PushReply> pushed;
+  channel_->Push(InHeap(kFloats, 3, &memory), kLong, pushed.Done());
+  auto [request, done] = holding_.Take();
+  channel_.reset();
+  EXPECT_FALSE(pushed.Wait().ok());
+  EXPECT_EQ(heap().Take(40 << 20), nullptr);
+  EXPECT_EQ(Floats(request.segments.at(0).gradient)[0], 3);
+}
+
+TEST_F(HeapTest, WhatLiesInPartElsewhereComesWhole) {
+  PushRequest push = MakePush(1, {1, 2, 3});
+  std::span<float> memory;
+  const PushRequest lent = InHeap(2, 8, &memory);
+  for (int i = 0; i < 200; ++i) {
+    push.segments.push_back(lent.segments[0]);
+    push.segments.push_back(push.segments[0]);
+    Answer<PushReply> pushed;
+    channel_->Push(push, kLong, pushed.Done());
+    auto [request, done] = holding_.Take();
+    ASSERT_EQ(request.segments.size(), push.segments.size());
+    for (size_t s = 0; s < push.segments.size(); ++s) {
+      ASSERT_EQ(Floats(request.segments[s].gradient),
+                s % 2 == 1 ? std::vector<float>({8, 8})
+                           : std::vector<float>({1, 2, 3}))
+          << s;
+    }
+    done(PushReply{.job = JobId(7)});
+    ASSERT_TRUE(pushed.Wait().ok());
+  }
+}
+
+TEST_F(HeapTest, WhatIsLargerThanTheAreaNeedsNoNetwork) {
+  std::span<float> memory;
+  Answer<PushReply> pushed;
+  channel_->Push(InHeap((33 << 20) / sizeof(float), 2, &memory), kLong,
+                 pushed.Done());
+  auto [request, done] = holding_.Take();
+  memory[0] = 9;
+  EXPECT_EQ(Floats(request.segments.at(0).gradient)[0], 9);
+  done(PushReply{.job = JobId(7)});
+  EXPECT_TRUE(pushed.Wait().ok());
+}
+
 TEST_F(SharedTest, AnOfferIsTakenOnceAndOnlyWithItsToken) {
   const auto host = StartHost();
   const SharedOffer offer = *host->Offer(kSharedVersion, shm::BootId());
@@ -454,6 +585,86 @@ TEST_F(SharedTest, AnOfferIsTakenOnceAndOnlyWithItsToken) {
   EXPECT_FALSE(internal::SharedSession::Open(forged, 1 << 20).ok());
   EXPECT_TRUE(internal::SharedSession::Open(offer, 1 << 20).ok());
   EXPECT_FALSE(internal::SharedSession::Open(offer, 1 << 20).ok());
+}
+
+// A worker that says and does what no program of ours does.
+class OddWorker {
+ public:
+  // Greets with a heap of so many bytes, in `files` files.
+  OddWorker(SharedHost* host, int64_t heap_bytes, int files) {
+    const SharedOffer offer = *host->Offer(kSharedVersion, shm::BootId());
+    socket_ = *shm::ConnectLocally(offer.socket_name);
+    peer_ = *shm::PeerOfSameUser(socket_.get());
+    const internal::SharedGreeting greeting = {heap_bytes};
+    std::string first = offer.token;
+    first.append(reinterpret_cast<const char*>(&greeting), sizeof(greeting));
+    const Fd heap =
+        *shm::CreateMemoryFile("odd", std::max<int64_t>(heap_bytes, 4096));
+    EXPECT_TRUE((files == 0
+                     ? shm::SendMessage(socket_.get(), first, {})
+                     : shm::SendMessage(socket_.get(), first, {heap.get()}))
+                    .ok());
+    auto message = shm::ReceiveMessage(socket_.get(), kLong);
+    if (!message.ok()) return;
+    greeted_ = true;
+    internal::SharedHello hello;
+    std::memcpy(&hello, message->bytes.data(), sizeof(hello));
+    up_ = *shm::MapToWrite(message->fds[0].get(), hello.up().file_bytes());
+    down_ = *shm::MapToRead(message->fds[1].get(), hello.down().file_bytes());
+    link_.emplace(up_.bytes(), hello.up(), down_.bytes(), hello.down());
+  }
+
+  bool greeted() const { return greeted_; }
+  bool dropped() const { return shm::IsGone(socket_.get(), peer_); }
+  // A push that is none. False: the ring has no room.
+  bool Push(uint64_t id, uint32_t runs = 0) {
+    const internal::CallBody body = {.runs = runs};
+    const std::vector<shm::Run> all(runs, {.file = 0, .offset = 0, .bytes = 1});
+    const char nonsense = 'x';
+    const bool sent =
+        link_->Write(internal::kSharedPush, id,
+                     {std::as_bytes(std::span(&body, 1)),
+                      std::as_bytes(std::span<const shm::Run>(all)),
+                      std::as_bytes(std::span(&nonsense, 1))});
+    link_->Wake(shm::Link::kRecords);
+    return sent;
+  }
+
+ private:
+  Fd socket_;
+  shm::Peer peer_;
+  shm::Mapping up_, down_;
+  std::optional<shm::Link> link_;
+  bool greeted_ = false;
+};
+
+TEST_F(SharedTest, AHeapHasABoundAndAFile) {
+  const auto host = StartHost();
+  EXPECT_TRUE(OddWorker(host.get(), 4096, 1).greeted());
+  EXPECT_TRUE(OddWorker(host.get(), 0, 0).greeted());
+  EXPECT_FALSE(OddWorker(host.get(), 4096, 0).greeted());
+  EXPECT_FALSE(OddWorker(host.get(), 0, 1).greeted());
+  EXPECT_FALSE(OddWorker(host.get(), -1, 1).greeted());
+  EXPECT_FALSE(
+      OddWorker(host.get(), shm::SharedHeap::kMostBytes + 1, 1).greeted());
+}
+
+TEST_F(SharedTest, ACallHasABoundedNumberOfPieces) {
+  const auto host = StartHost();
+  OddWorker worker(host.get(), 0, 0);
+  ASSERT_TRUE(worker.Push(1, internal::kMostCallRuns));
+  ASSERT_TRUE(worker.Push(2, internal::kMostCallRuns + 1));
+  EXPECT_TRUE(Soon([&] { return worker.dropped(); }));
+}
+
+TEST_F(SharedTest, AWorkerThatReadsNoAnswersIsDropped) {
+  const auto host = StartHost();
+  OddWorker worker(host.get(), 0, 0);
+  uint64_t id = 0;
+  EXPECT_TRUE(Soon([&] {
+    while (id < 1'000'000 && worker.Push(id + 1)) ++id;
+    return worker.dropped();
+  })) << id;
 }
 
 TEST_F(SharedTest, AnotherMachineOrVersionGetsNoOffer) {

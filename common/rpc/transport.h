@@ -29,6 +29,7 @@
 
 namespace ebb::shm {
 class FileTable;
+class SharedHeap;
 }  // namespace ebb::shm
 
 namespace ebb::rpc {
@@ -61,6 +62,9 @@ struct TransportOptions {
   // through shared memory, both of them willing (docs/decisions/0009). Default
   // no. What is said is the same, but for Fetch, which takes the network.
   bool shared_memory = false;
+  // Where a worker's gradients lie that such servers read in place; others are
+  // copied. Default none.
+  std::shared_ptr<shm::SharedHeap> heap;
   // Threads that run the admin handlers of one listener, and calls that may
   // wait for one. Defaults 2 and 64.
   int admin_threads = 2;

@@ -1,8 +1,10 @@
 #include "common/shm/memory_file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -28,8 +30,12 @@ absl::StatusOr<Mapping> Map(int fd, int64_t bytes, int protection) {
   struct stat info = {};
   if (fstat(fd, &info) != 0) return Refused("fstat", bytes);
   const int seals = fcntl(fd, F_GET_SEALS);
+  // One of huge pages (hugetlbfs) may have no memory behind what is read of it.
+  struct statfs system = {};
+  const bool ordinary =
+      fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
   if (info.st_size < bytes || bytes <= 0 || seals < 0 ||
-      (seals & F_SEAL_SHRINK) == 0) {
+      (seals & F_SEAL_SHRINK) == 0 || !ordinary) {
     return absl::InvalidArgumentError(
         absl::StrCat("a shared file of ", info.st_size, " bytes with seals ",
                      seals, " cannot be relied upon for ", bytes));

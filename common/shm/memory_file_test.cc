@@ -62,5 +62,17 @@ TEST(MemoryFileTest, AFileThatIsTooShortOrMayBecomeSoIsNotRead) {
   EXPECT_TRUE(absl::IsInvalidArgument(MapToRead(open.get(), kBytes).status()));
 }
 
+// Where the system has no huge pages to spare, reading it would be fatal.
+TEST(MemoryFileTest, AFileOfHugePagesIsNotReliedUpon) {
+  const Fd file(
+      memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB));
+  if (!file) return;  // Then nobody has such files.
+  constexpr int64_t kHuge = int64_t{2} << 20;
+  ASSERT_EQ(ftruncate(file.get(), kHuge), 0);
+  ASSERT_EQ(fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+
+  EXPECT_TRUE(absl::IsInvalidArgument(MapToRead(file.get(), kHuge).status()));
+}
+
 }  // namespace
 }  // namespace ebb::shm

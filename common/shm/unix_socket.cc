@@ -122,13 +122,18 @@ absl::StatusOr<Peer> PeerOfSameUser(int socket) {
   return peer;
 }
 
+bool HasEnded(const Peer& peer) {
+  pollfd process = {.fd = peer.process.get(), .events = POLLIN, .revents = 0};
+  return poll(&process, 1, /*timeout=*/0) > 0 &&
+         (process.revents & POLLIN) != 0;
+}
+
 bool IsGone(int socket, const Peer& peer) {
-  std::array<pollfd, 2> both = {
-      pollfd{.fd = socket, .events = POLLRDHUP, .revents = 0},
-      pollfd{.fd = peer.process.get(), .events = POLLIN, .revents = 0}};
-  if (poll(both.data(), both.size(), /*timeout=*/0) <= 0) return false;
-  return (both[0].revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0 ||
-         (both[1].revents & POLLIN) != 0;
+  pollfd connection = {.fd = socket, .events = POLLRDHUP, .revents = 0};
+  const bool closed =
+      poll(&connection, 1, /*timeout=*/0) > 0 &&
+      (connection.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+  return closed || HasEnded(peer);
 }
 
 void Disconnect(int socket) { shutdown(socket, SHUT_RDWR); }

@@ -36,6 +36,8 @@ struct Peer {
 };
 // PermissionDenied: a process of another user.
 absl::StatusOr<Peer> PeerOfSameUser(int socket);
+// Its process has ended. False also where that cannot be known.
+bool HasEnded(const Peer& peer);
 // It closed the connection, or it ended, whoever else has its descriptors.
 bool IsGone(int socket, const Peer& peer);
 

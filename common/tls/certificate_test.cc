@@ -50,6 +50,20 @@ class CertificateTest : public ::testing::Test {
     EXPECT_TRUE(absl::IsInvalidArgument(checked.status()));
     return std::string(checked.status().message());
   }
+  // Neither as a certificate, nor as its key, nor as an authority.
+  void ExpectNoneOfThese(const std::string& text) const {
+    Write(folder_ + "/odd", text);
+    TlsFiles files = Worker();
+    files.certificate = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-cert"));
+    files = Worker();
+    files.key = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-key"));
+    files = Worker();
+    files.authority = folder_ + "/odd";
+    EXPECT_THAT(Mistake(files), HasSubstr("--tls-ca"));
+    EXPECT_FALSE(ReadCertificate(text).ok());
+  }
 
   std::string folder_;
 };
@@ -101,17 +115,7 @@ TEST_F(CertificateTest, WhatIsNoPemIsNamed) {
                     "CERTIFICATE-----\n"),
         std::string("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END "
                     "PRIVATE KEY-----\n")}) {
-    Write(folder_ + "/odd", text);
-    TlsFiles files = Worker();
-    files.certificate = folder_ + "/odd";
-    EXPECT_THAT(Mistake(files), HasSubstr("--tls-cert"));
-    files = Worker();
-    files.key = folder_ + "/odd";
-    EXPECT_THAT(Mistake(files), HasSubstr("--tls-key"));
-    files = Worker();
-    files.authority = folder_ + "/odd";
-    EXPECT_THAT(Mistake(files), HasSubstr("--tls-ca"));
-    EXPECT_FALSE(ReadCertificate(text).ok());
+    ExpectNoneOfThese(text);
   }
 }
 
@@ -186,17 +190,7 @@ TEST_F(CertificateTest, NobodyIsAskedForAPassword) {
         "00112233445566778899AABBCCDDEEFF\n\nAAAAAAAAAAAAAAAAAAAAAA==\n"
         "-----END ",
         kind, "-----\n");
-    Write(folder_ + "/odd", text);
-    TlsFiles files = Worker();
-    files.certificate = folder_ + "/odd";
-    EXPECT_THAT(Mistake(files), HasSubstr("--tls-cert"));
-    files = Worker();
-    files.key = folder_ + "/odd";
-    EXPECT_THAT(Mistake(files), HasSubstr("--tls-key"));
-    files = Worker();
-    files.authority = folder_ + "/odd";
-    EXPECT_THAT(Mistake(files), HasSubstr("--tls-ca"));
-    EXPECT_FALSE(ReadCertificate(text).ok());
+    ExpectNoneOfThese(text);
     EXPECT_FALSE(Issue({text, text}, {}).ok());
   }
   UI_set_default_method(before);

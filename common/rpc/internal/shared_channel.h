@@ -38,7 +38,8 @@ class SharedChannel : public PsChannel {
  public:
   // `address` for the log.
   SharedChannel(const std::string& address, std::unique_ptr<PsChannel> network,
-                std::unique_ptr<SharedAsker> asker, int64_t max_message_bytes);
+                std::unique_ptr<SharedAsker> asker, int64_t max_message_bytes,
+                std::shared_ptr<shm::SharedHeap> heap = nullptr);
   ~SharedChannel() override;
 
   void Push(PushRequest request, absl::Duration deadline,
@@ -71,6 +72,7 @@ class SharedChannel : public PsChannel {
   PsChannel* const network_;
   const std::unique_ptr<SharedAsker> asker_;
   const int64_t max_message_bytes_;
+  const std::shared_ptr<shm::SharedHeap> heap_;  // As of SharedSession::Open.
 
   std::atomic<bool> answered_ = false;  // The first question.
   Mutex mu_;

@@ -16,6 +16,9 @@ namespace ebb::rpc::internal {
 
 namespace {
 
+// Answers that had no room: of more calls than any worker has under way.
+constexpr size_t kMostBacklog = size_t{1} << 16;
+
 std::span<const std::byte> BytesOf(absl::string_view text) {
   return std::as_bytes(std::span<const char>(text.data(), text.size()));
 }
@@ -45,7 +48,7 @@ class SharedConnection::Ticket {
 
 absl::StatusOr<std::shared_ptr<SharedConnection>> SharedConnection::Open(
     const SharedServices& services, Fd socket, shm::Peer peer,
-    const SharedHello& hello) {
+    shm::Mapping heap, const SharedHello& hello) {
   EBB_ASSIGN_OR_RETURN(
       const Fd up_file,
       shm::CreateMemoryFile("ebb-worker-says", hello.up().file_bytes()));
@@ -62,17 +65,19 @@ absl::StatusOr<std::shared_ptr<SharedConnection>> SharedConnection::Open(
       socket.get(),
       absl::string_view(reinterpret_cast<const char*>(&hello), sizeof(hello)),
       {up_file.get(), down_file.get()}));
-  return std::make_shared<SharedConnection>(services, std::move(socket),
-                                            std::move(peer), std::move(up),
-                                            std::move(down), hello);
+  return std::make_shared<SharedConnection>(
+      services, std::move(socket), std::move(peer), std::move(heap),
+      std::move(up), std::move(down), hello);
 }
 
 SharedConnection::SharedConnection(const SharedServices& services, Fd socket,
-                                   shm::Peer peer, shm::Mapping up,
-                                   shm::Mapping down, const SharedHello& hello)
+                                   shm::Peer peer, shm::Mapping heap,
+                                   shm::Mapping up, shm::Mapping down,
+                                   const SharedHello& hello)
     : services_(services),
       socket_(std::move(socket)),
       peer_(std::move(peer)),
+      heap_(std::move(heap)),
       up_(std::move(up)),
       down_(std::move(down)),
       hello_(hello),
@@ -105,6 +110,8 @@ void SharedConnection::Run() {
     }
     if (gone) break;
     const bool flushed = Flush();
+    // Who never reads is not served.
+    if (BacklogLength() > kMostBacklog) gone = true;
     link_.Wait(
         flushed ? shm::Link::kRecords : shm::Link::kRecords | shm::Link::kRoom,
         kSharedLook);
@@ -132,22 +139,30 @@ bool SharedConnection::Handle(const shm::Record& record) {
   return true;
 }
 
-Payload SharedConnection::ValuesAt(const CallBody& body) {
+std::optional<Payload> SharedConnection::ValuesAt(
+    uint64_t id, const std::vector<shm::Run>& runs) {
   Payload values;
-  if (body.values_bytes == 0) return values;
+  if (runs.empty()) return values;
   // Whoever drops the last part of it tells the worker.
-  struct Chunk {
-    ~Chunk() { connection->Freed(offset); }
+  struct Loan {
+    ~Loan() { connection->Freed(id); }
     std::shared_ptr<SharedConnection> connection;
-    uint64_t offset = 0;
+    uint64_t id = 0;
   };
-  auto chunk = std::make_shared<Chunk>();
-  chunk->offset = body.values_offset;
-  chunk->connection = shared_from_this();
-  const std::span<const std::byte> bytes = up_.bytes().subspan(
-      shm::SideSize::kHeaderBytes + hello_.up_ring_bytes + body.values_offset,
-      body.values_bytes);
-  values.Append(std::move(chunk), bytes);
+  auto loan = std::make_shared<Loan>();
+  loan->connection = shared_from_this();
+  loan->id = id;
+  const std::span<const std::byte> area =
+      up_.bytes().subspan(shm::SideSize::kHeaderBytes + hello_.up_ring_bytes);
+  for (const shm::Run& run : runs) {
+    const std::span<const std::byte> file =
+        run.file == kAreaFile ? area : heap_.bytes();
+    if (run.file > kHeapFile || run.offset > file.size() ||
+        run.bytes > file.size() - run.offset) {
+      return std::nullopt;
+    }
+    values.Append(loan, file.subspan(run.offset, run.bytes));
+  }
   return values;
 }
 
@@ -155,19 +170,24 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
   CallBody body;
   if (record.bytes.size() < sizeof(body)) return false;
   std::memcpy(&body, record.bytes.data(), sizeof(body));
-  const auto area = static_cast<uint64_t>(hello_.up_area_bytes);
-  if (body.values_offset > area ||
-      body.values_bytes > area - body.values_offset) {
+  const size_t runs_bytes = size_t{body.runs} * sizeof(shm::Run);
+  if (body.runs > kMostCallRuns ||
+      record.bytes.size() - sizeof(body) < runs_bytes) {
     return false;
+  }
+  std::vector<shm::Run> runs(body.runs);
+  if (runs_bytes > 0) {
+    std::memcpy(runs.data(), record.bytes.data() + sizeof(body), runs_bytes);
   }
   // The header, which is this process's own copy, and then values that the
   // worker may change at any time: the decoder takes them by reference.
-  auto header =
-      std::make_shared<const std::string>(record.bytes.substr(sizeof(body)));
+  auto header = std::make_shared<const std::string>(
+      record.bytes.substr(sizeof(body) + runs_bytes));
   Payload message;
   message.Append(header, BytesOf(*header));
-  const Payload values = ValuesAt(body);
-  for (const Payload::Slice& slice : values.slices()) {
+  const std::optional<Payload> values = ValuesAt(record.id, runs);
+  if (!values) return false;
+  for (const Payload::Slice& slice : values->slices()) {
     message.Append(slice.owner, slice.bytes);
   }
   if (record.kind == kSharedClock) {
@@ -311,18 +331,23 @@ void SharedConnection::ReplyLocked(uint64_t id, uint32_t status,
   link_.EndWait();
 }
 
-void SharedConnection::Freed(uint64_t offset) {
+void SharedConnection::Freed(uint64_t id) {
   {
     MutexLock lock(&mu_);
     if (closed_) return;
-    if (!backlog_.empty() || !link_.Write(kSharedFreed, offset, {})) {
-      backlog_.push_back({.kind = kSharedFreed, .id = offset, .bytes = {}});
+    if (!backlog_.empty() || !link_.Write(kSharedFreed, id, {})) {
+      backlog_.push_back({.kind = kSharedFreed, .id = id, .bytes = {}});
       link_.AlsoWaitForRoom();
       link_.EndWait();
     }
   }
   // Who waits for nothing else learns it with the next answer.
   link_.Wake(shm::Link::kRoom);
+}
+
+size_t SharedConnection::BacklogLength() const {
+  MutexLock lock(&mu_);
+  return backlog_.size();
 }
 
 bool SharedConnection::Flush() {

@@ -2,9 +2,11 @@
 #ifndef EBB_COMMON_RPC_INTERNAL_SHARED_CONNECTION_H_
 #define EBB_COMMON_RPC_INTERNAL_SHARED_CONNECTION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -41,13 +43,14 @@ struct SharedServices {
 // keep it; what comes after Close() does nothing.
 class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
  public:
-  // Greets the worker at `socket`. An error: there is no room, or it is gone.
+  // Greets the worker at `socket`, whose heap is mapped, if it has one. An
+  // error: there is no room, or it is gone.
   static absl::StatusOr<std::shared_ptr<SharedConnection>> Open(
       const SharedServices& services, Fd socket, shm::Peer peer,
-      const SharedHello& hello);
+      shm::Mapping heap, const SharedHello& hello);
   // Use Open().
   SharedConnection(const SharedServices& services, Fd socket, shm::Peer peer,
-                   shm::Mapping up, shm::Mapping down,
+                   shm::Mapping heap, shm::Mapping up, shm::Mapping down,
                    const SharedHello& hello);
 
   // Serves what the worker asks, until it is gone or talks nonsense, or until
@@ -72,8 +75,9 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   template <typename Request, typename Reply>
   void Serve(uint64_t id, absl::StatusOr<Request> request,
              void (PsHandler::*method)(Request, std::function<void(Reply)>));
-  // The values of a call, in the worker's area.
-  Payload ValuesAt(const CallBody& body);
+  // The values of a call, where the runs say; absent: there is no such place.
+  std::optional<Payload> ValuesAt(uint64_t id,
+                                  const std::vector<shm::Run>& runs);
 
   void Answer(uint64_t id, const absl::Status& status, const Payload& message);
   // True: the values lie where the worker can read them, and are kept.
@@ -87,7 +91,8 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
                    const std::vector<shm::Run>& runs,
                    std::span<const std::byte> rest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Freed(uint64_t offset);
+  void Freed(uint64_t id);
+  size_t BacklogLength() const;
   // Sends what had no room. True: nothing is left.
   bool Flush();
   void Close(bool worker_may_read);
@@ -95,6 +100,7 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   const SharedServices services_;
   const Fd socket_;
   const shm::Peer peer_;
+  const shm::Mapping heap_;  // The worker's; may be empty.
   const shm::Mapping up_;
   const shm::Mapping down_;
   const SharedHello hello_;

@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/shm/shared_heap.h"
 #include "common/shm/unix_socket.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
@@ -114,21 +116,43 @@ void SharedHost::Accept() {
 absl::Status SharedHost::Welcome(Fd socket) {
   EBB_ASSIGN_OR_RETURN(shm::Peer peer, shm::PeerOfSameUser(socket.get()));
   EBB_ASSIGN_OR_RETURN(const shm::Message first,
-                       shm::ReceiveMessage(socket.get(), kSharedGreeting));
+                       shm::ReceiveMessage(socket.get(), kSharedPatience));
+  SharedGreeting greeting;
+  if (first.bytes.size() != kSharedTokenBytes + sizeof(greeting)) {
+    return absl::InvalidArgumentError("its greeting is none");
+  }
+  std::memcpy(&greeting, first.bytes.data() + kSharedTokenBytes,
+              sizeof(greeting));
+  const bool has_heap = greeting.heap_bytes != 0;
+  if (greeting.heap_bytes < 0 ||
+      greeting.heap_bytes > shm::SharedHeap::kMostBytes ||
+      first.fds.size() != (has_heap ? 1 : 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("it has a heap of ", greeting.heap_bytes, " bytes in ",
+                     first.fds.size(), " files"));
+  }
+  const absl::string_view named =
+      absl::string_view(first.bytes).substr(0, kSharedTokenBytes);
   {
     MutexLock lock(&mu_);
     const auto token =
         std::find_if(tokens_.begin(), tokens_.end(),
-                     [&](const auto& one) { return one.first == first.bytes; });
+                     [&](const auto& one) { return one.first == named; });
     if (token == tokens_.end() || token->second <= absl::Now()) {
       return absl::PermissionDeniedError("it named no offer");
     }
     tokens_.erase(token);
     EBB_RETURN_IF_ERROR(HasRoomLocked());
   }
-  EBB_ASSIGN_OR_RETURN(std::shared_ptr<SharedConnection> connection,
-                       SharedConnection::Open(services_, std::move(socket),
-                                              std::move(peer), hello_));
+  shm::Mapping heap;
+  if (has_heap) {
+    EBB_ASSIGN_OR_RETURN(
+        heap, shm::MapToRead(first.fds[0].get(), greeting.heap_bytes));
+  }
+  EBB_ASSIGN_OR_RETURN(
+      std::shared_ptr<SharedConnection> connection,
+      SharedConnection::Open(services_, std::move(socket), std::move(peer),
+                             std::move(heap), hello_));
   LOG(INFO) << "worker_pid=" << connection->pid()
             << " uses shared memory, area=" << hello_.up_area_bytes;
   MutexLock lock(&mu_);

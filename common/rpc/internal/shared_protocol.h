@@ -1,7 +1,7 @@
 // What worker and server say to each other through shared memory. Messages are
 // those of wire.h: of each, the header is in a record, and the values lie in
-// the worker's area (pushes) or in files of the server (pulls), where the
-// record says. docs/decisions/0009 has the whole.
+// the worker's area or its heap (pushes) or in files of the server (pulls),
+// where the record says. docs/decisions/0009 has the whole.
 #ifndef EBB_COMMON_RPC_INTERNAL_SHARED_PROTOCOL_H_
 #define EBB_COMMON_RPC_INTERNAL_SHARED_PROTOCOL_H_
 
@@ -18,10 +18,11 @@
 namespace ebb::rpc::internal {
 
 // Of all below, and of ring.h.
-inline constexpr uint32_t kSharedVersion = 1;
+inline constexpr uint32_t kSharedVersion = 2;
 
 enum SharedKind : uint32_t {
-  // From the worker; `id` names the call. CallBody, then the header.
+  // From the worker; `id` names the call. CallBody, then as many runs as it
+  // says, which are the values, in kAreaFile and kHeapFile; then the header.
   kSharedPush = 1,
   kSharedPull = 2,
   kSharedClock = 3,
@@ -31,7 +32,7 @@ enum SharedKind : uint32_t {
   // From the server. The answer to call `id`: ReplyBody, as many runs as it
   // says, then the header, or the message of an error.
   kSharedReply = 16,
-  // What lay at offset `id` of the area is not read any more.
+  // The values of push `id` are not read any more.
   kSharedFreed = 17,
 };
 
@@ -42,10 +43,15 @@ inline std::span<const std::byte> HeaderOf(const Payload& message) {
 }
 
 struct CallBody {
-  // In the area; 0 bytes: there are none.
-  uint64_t values_offset = 0;
-  uint64_t values_bytes = 0;
+  uint32_t runs = 0;
+  uint32_t zero = 0;
 };
+// Of the runs of a call: the area beside the worker's ring, and the memory that
+// it brought along (SharedGreeting).
+inline constexpr uint32_t kAreaFile = 0;
+inline constexpr uint32_t kHeapFile = 1;
+// Values in more pieces are copied.
+inline constexpr size_t kMostCallRuns = 128;
 
 struct ReplyBody {
   // An absl::StatusCode, or kElsewhere.
@@ -55,8 +61,14 @@ struct ReplyBody {
 // The answer cannot be given here; that to a pull can over the network.
 inline constexpr uint32_t kElsewhere = 1000;
 
-// The first message of the server on the Unix socket, with two files: the
-// worker's, which it writes to, and the server's.
+// The first message of the worker on the Unix socket: the offer's token and
+// this, with a file where there are such bytes.
+struct SharedGreeting {
+  // Of its own memory, in which values of pushes may lie.
+  int64_t heap_bytes = 0;
+};
+// The first of the server, with two files: the worker's, which it writes to,
+// and the server's.
 struct SharedHello {
   uint32_t version = kSharedVersion;
   uint32_t zero = 0;
@@ -87,7 +99,7 @@ inline constexpr absl::Duration kSharedLook = absl::Milliseconds(50);
 // Records handled before other duties are looked at.
 inline constexpr int kSharedBatch = 256;
 // What a process that is there takes for its part of the greeting.
-inline constexpr absl::Duration kSharedGreeting = absl::Seconds(1);
+inline constexpr absl::Duration kSharedPatience = absl::Seconds(1);
 
 }  // namespace ebb::rpc::internal
 

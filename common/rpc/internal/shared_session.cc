@@ -37,7 +37,8 @@ class SharedSession::Grant {
 };
 
 absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
-    const SharedOffer& offer, int64_t max_message_bytes) {
+    const SharedOffer& offer, int64_t max_message_bytes,
+    std::shared_ptr<shm::SharedHeap> heap) {
   absl::StatusOr<Fd> connected = shm::ConnectLocally(offer.socket_name);
   if (!connected.ok()) {
     // Of another network namespace, most likely: that will not change soon.
@@ -46,9 +47,16 @@ absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
   }
   Fd socket = *std::move(connected);
   EBB_ASSIGN_OR_RETURN(shm::Peer peer, shm::PeerOfSameUser(socket.get()));
-  EBB_RETURN_IF_ERROR(shm::SendMessage(socket.get(), offer.token, {}));
+  // Of a server whose end cannot be seen nobody knows when it reads no more.
+  if (!peer.process) heap = nullptr;
+  const SharedGreeting greeting = {heap == nullptr ? 0 : heap->bytes()};
+  std::string first = offer.token;
+  first.append(reinterpret_cast<const char*>(&greeting), sizeof(greeting));
+  EBB_RETURN_IF_ERROR(
+      heap == nullptr ? shm::SendMessage(socket.get(), first, {})
+                      : shm::SendMessage(socket.get(), first, {heap->fd()}));
   EBB_ASSIGN_OR_RETURN(shm::Message message,
-                       shm::ReceiveMessage(socket.get(), 2 * kSharedGreeting));
+                       shm::ReceiveMessage(socket.get(), 2 * kSharedPatience));
   SharedHello hello;
   if (message.bytes.size() != sizeof(hello) || message.fds.size() != 2) {
     return absl::InternalError("the server's greeting is none");
@@ -69,22 +77,40 @@ absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
   EBB_ASSIGN_OR_RETURN(
       shm::Mapping down,
       shm::MapToRead(message.fds[1].get(), hello.down().file_bytes()));
+  if (heap != nullptr) heap->Open();
   return std::make_shared<SharedSession>(std::move(socket), std::move(peer),
                                          std::move(up), std::move(down), hello,
-                                         max_message_bytes);
+                                         max_message_bytes, std::move(heap));
 }
 
 SharedSession::SharedSession(Fd socket, shm::Peer peer, shm::Mapping up,
                              shm::Mapping down, const SharedHello& hello,
-                             int64_t max_message_bytes)
+                             int64_t max_message_bytes,
+                             std::shared_ptr<shm::SharedHeap> heap)
     : socket_(std::move(socket)),
       peer_(std::move(peer)),
       up_(std::move(up)),
       down_(std::move(down)),
       hello_(hello),
       max_message_bytes_(max_message_bytes),
+      heap_(std::move(heap)),
       link_(up_.bytes(), hello.up(), down_.bytes(), hello.down()),
       area_(hello.up_area_bytes) {}
+
+// The server may be about to read what it was lent, whatever became of the
+// connection, until its process has ended.
+SharedSession::~SharedSession() {
+  std::vector<Payload> values;
+  {
+    MutexLock lock(&mu_);
+    for (auto& [id, lent] : lent_) {
+      if (!lent.in_heap.empty()) values.push_back(std::move(lent.in_heap));
+    }
+  }
+  if (values.empty()) return;
+  auto peer = std::make_shared<const shm::Peer>(std::move(peer_));
+  heap_->Keep(std::move(values), [peer] { return shm::HasEnded(*peer); });
+}
 
 bool SharedSession::Push(PushRequest* request, absl::Time deadline,
                          PsChannel::PushDone* done) {
@@ -117,7 +143,7 @@ bool SharedSession::Pull(const PullRequest& request, absl::Time deadline,
 
 bool SharedSession::Clock(const ClockUpdate& update) {
   const Payload message = Encode(update);
-  const CallBody body;
+  const CallBody body;  // No values.
   {
     MutexLock lock(&mu_);
     if (closed_) return false;
@@ -130,19 +156,18 @@ bool SharedSession::Clock(const ClockUpdate& update) {
 }
 
 bool SharedSession::Start(const Payload& message, Call* call) {
-  const auto& slices = message.slices();
   const std::span<const std::byte> header = HeaderOf(message);
   const int64_t values = message.size() - static_cast<int64_t>(header.size());
-  if (message.size() > max_message_bytes_ || values > hello_.up_area_bytes ||
-      static_cast<int64_t>(sizeof(CallBody) + header.size()) >
+  call->lent = Lend(message.Sub(static_cast<int64_t>(header.size()), values));
+  if (message.size() > max_message_bytes_ ||
+      call->lent.copied.size() > hello_.up_area_bytes ||
+      static_cast<int64_t>(sizeof(CallBody) + header.size() +
+                           call->lent.runs.size() * sizeof(shm::Run)) >
           link_.most_bytes()) {
     return false;
   }
   call->header.assign(reinterpret_cast<const char*>(header.data()),
                       header.size());
-  for (size_t i = 1; i < slices.size(); ++i) {
-    call->values.Append(slices[i].owner, slices[i].bytes);
-  }
   {
     MutexLock lock(&mu_);
     if (closed_ || calls_.size() >= kMostCalls) return false;
@@ -154,12 +179,44 @@ bool SharedSession::Start(const Payload& message, Call* call) {
   return true;
 }
 
+SharedSession::Lent SharedSession::Lend(const Payload& values) const {
+  Lent lent;
+  for (const Payload::Slice& slice : values.slices()) {
+    const auto offset =
+        heap_ == nullptr ? std::nullopt : heap_->OffsetOf(slice.bytes);
+    shm::Run run = {
+        .file = kHeapFile, .offset = 0, .bytes = slice.bytes.size()};
+    if (offset) {
+      run.offset = *offset;
+      lent.in_heap.Append(slice.owner, slice.bytes);
+    } else {
+      run.file = kAreaFile;
+      run.offset = static_cast<uint64_t>(lent.copied.size());
+      lent.copied.Append(slice.owner, slice.bytes);
+    }
+    shm::Run* const last = lent.runs.empty() ? nullptr : &lent.runs.back();
+    if (last != nullptr && last->file == run.file &&
+        last->offset + last->bytes == run.offset) {
+      last->bytes += run.bytes;
+    } else {
+      lent.runs.push_back(run);
+    }
+  }
+  if (lent.runs.size() <= kMostCallRuns) return lent;
+  Lent whole;
+  whole.runs = {{.file = kAreaFile,
+                 .offset = 0,
+                 .bytes = static_cast<uint64_t>(values.size())}};
+  whole.copied = values;
+  return whole;
+}
+
 void SharedSession::WaitForRoomLocked() {
   link_.AlsoWaitForRoom();
   link_.EndWait();
 }
 
-bool SharedSession::TakeNext(uint64_t* id, Payload* values, int64_t* offset) {
+bool SharedSession::TakeNext(uint64_t* id, Lent* lent) {
   MutexLock lock(&mu_);
   while (!releases_.empty() &&
          link_.Write(kSharedRelease, releases_.back(), {})) {
@@ -173,14 +230,13 @@ bool SharedSession::TakeNext(uint64_t* id, Payload* values, int64_t* offset) {
       waiting_.pop_front();
       continue;
     }
-    *values = call->second->values;
-    if (!values->empty()) {
-      const auto place = area_.Take(values->size());
-      if (!place) {
+    *lent = call->second->lent;
+    if (!lent->copied.empty()) {
+      lent->place = area_.Take(lent->copied.size());
+      if (!lent->place) {
         WaitForRoomLocked();
         return false;
       }
-      *offset = *place;
     }
     waiting_.pop_front();
     copying_ = true;
@@ -189,20 +245,25 @@ bool SharedSession::TakeNext(uint64_t* id, Payload* values, int64_t* offset) {
   return false;
 }
 
-bool SharedSession::SendNow(uint64_t id, int64_t offset, int64_t bytes) {
+bool SharedSession::SendNow(uint64_t id, Lent lent) {
+  std::vector<shm::Run> runs = std::exchange(lent.runs, {});
+  for (shm::Run& run : runs) {
+    if (run.file == kAreaFile) run.offset += static_cast<uint64_t>(*lent.place);
+  }
+  const CallBody body = {.runs = static_cast<uint32_t>(runs.size())};
   MutexLock lock(&mu_);
   copying_ = false;
   const auto it = calls_.find(id);
   const bool gone = it == calls_.end();
-  const CallBody body = {static_cast<uint64_t>(bytes > 0 ? offset : 0),
-                         static_cast<uint64_t>(bytes)};
   if (!gone && link_.Write(it->second->kind, id,
                            {std::as_bytes(std::span(&body, 1)),
+                            std::as_bytes(std::span<const shm::Run>(runs)),
                             BytesOf(it->second->header)})) {
-    it->second->values = {};
+    it->second->lent = {};
+    if (!runs.empty()) lent_[id] = std::move(lent);
     return true;
   }
-  if (bytes > 0) area_.Free(offset);
+  if (lent.place) area_.Free(*lent.place);
   if (gone) return true;
   waiting_.push_front(id);
   WaitForRoomLocked();
@@ -210,18 +271,18 @@ bool SharedSession::SendNow(uint64_t id, int64_t offset, int64_t bytes) {
 }
 
 void SharedSession::Flush() {
+  const std::span<std::byte> area =
+      up_.bytes().subspan(shm::SideSize::kHeaderBytes + hello_.up_ring_bytes);
   uint64_t id = 0;
-  int64_t offset = 0;
-  Payload values;
-  while (TakeNext(&id, &values, &offset)) {
-    const int64_t bytes = values.size();
-    const std::span<std::byte> area =
-        up_.bytes().subspan(shm::SideSize::kHeaderBytes + hello_.up_ring_bytes);
+  Lent lent;
+  while (TakeNext(&id, &lent)) {
     // Without the lock: nobody else has this place.
-    if (bytes > 0) values.CopyTo(area.subspan(offset, bytes));
-    // Whoever hears of the answer, which may be soon, finds them free.
-    values = {};
-    if (!SendNow(id, offset, bytes)) return;
+    if (lent.place) {
+      lent.copied.CopyTo(area.subspan(*lent.place, lent.copied.size()));
+      // Whoever hears of the answer, which may be soon, finds them free.
+      lent.copied = {};
+    }
+    if (!SendNow(id, std::exchange(lent, {}))) return;
     link_.Wake(shm::Link::kRecords);
   }
 }
@@ -287,11 +348,18 @@ void SharedSession::Close(const absl::Status& status) {
 
 bool SharedSession::Handle(const shm::Record& record,
                            const Elsewhere& elsewhere) {
-  if (record.kind == kSharedFreed) {
-    MutexLock lock(&mu_);
-    return area_.Free(static_cast<int64_t>(record.id));
-  }
+  if (record.kind == kSharedFreed) return Freed(record.id);
   return record.kind == kSharedReply && HandleReply(record, elsewhere);
+}
+
+bool SharedSession::Freed(uint64_t id) {
+  Lent lent;  // Destroyed without the lock.
+  MutexLock lock(&mu_);
+  const auto it = lent_.find(id);
+  if (it == lent_.end()) return false;
+  lent = std::move(it->second);
+  lent_.erase(it);
+  return !lent.place || area_.Free(*lent.place);
 }
 
 bool SharedSession::HandleReply(const shm::Record& record,
@@ -361,7 +429,7 @@ const shm::Mapping* SharedSession::FileOf(uint32_t number) {
   if (number >= kMostSharedFiles) return nullptr;
   while (files_.size() <= number) {
     // It was sent before the record that names it.
-    auto message = shm::ReceiveMessage(socket_.get(), kSharedGreeting);
+    auto message = shm::ReceiveMessage(socket_.get(), kSharedPatience);
     SharedFile file;
     if (!message.ok() || message->bytes.size() != sizeof(file) ||
         message->fds.size() != 1) {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -23,6 +24,7 @@
 #include "common/shm/area.h"
 #include "common/shm/memory_file.h"
 #include "common/shm/ring.h"
+#include "common/shm/shared_heap.h"
 #include "common/shm/unix_socket.h"
 
 namespace ebb::rpc::internal {
@@ -37,13 +39,17 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
       std::function<void(const PullRequest& request, absl::Duration deadline,
                          PsChannel::PullDone done)>;
 
-  // Connects and is greeted, within a few seconds. An error: the server is
-  // gone, of another user, or speaks another language.
+  // Connects and is greeted, within a few seconds. Values of pushes that lie in
+  // `heap`, which may be null, the server reads there, all others are copied.
+  // An error: the server is gone, of another user, or speaks another language.
   static absl::StatusOr<std::shared_ptr<SharedSession>> Open(
-      const SharedOffer& offer, int64_t max_message_bytes);
+      const SharedOffer& offer, int64_t max_message_bytes,
+      std::shared_ptr<shm::SharedHeap> heap = nullptr);
   // Use Open().
   SharedSession(Fd socket, shm::Peer peer, shm::Mapping up, shm::Mapping down,
-                const SharedHello& hello, int64_t max_message_bytes);
+                const SharedHello& hello, int64_t max_message_bytes,
+                std::shared_ptr<shm::SharedHeap> heap);
+  ~SharedSession();
 
   // Begins a call, whose `done` comes from Run() or Close(). False: it must go
   // another way, and the arguments are as they were; else those that are not
@@ -61,10 +67,17 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   void Close(const absl::Status& status);
 
  private:
+  // What the server reads for a call.
+  struct Lent {
+    std::vector<shm::Run> runs;  // With offsets of the area from its place.
+    Payload in_heap;
+    Payload copied;  // To the area, when there is a place.
+    std::optional<int64_t> place;
+  };
   struct Call {
     uint32_t kind = kSharedClock;
     std::string header;
-    Payload values;  // Until they are sent.
+    Lent lent;  // Until it is sent.
     absl::Time deadline;
     std::variant<std::monostate, PsChannel::PushDone, PsChannel::PullDone> done;
     PullRequest pull;  // Of a pull.
@@ -74,15 +87,18 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   bool Start(const Payload& message, Call* call);
   // Sends what waits for that, as far as there is room.
   void Flush();
-  // The oldest that waits, with a place for its values. False: nothing can be
-  // sent now.
-  bool TakeNext(uint64_t* id, Payload* values, int64_t* offset);
+  // Which of the values are copied, and where the server finds all of them.
+  Lent Lend(const Payload& values) const;
+  // The oldest that waits, with a place for what is to be copied. False:
+  // nothing can be sent now.
+  bool TakeNext(uint64_t* id, Lent* lent);
   // False: there is no room, and it waits again.
-  bool SendNow(uint64_t id, int64_t offset, int64_t bytes);
+  bool SendNow(uint64_t id, Lent lent);
   void WaitForRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // False: nonsense.
   bool Handle(const shm::Record& record, const Elsewhere& elsewhere);
   bool HandleReply(const shm::Record& record, const Elsewhere& elsewhere);
+  bool Freed(uint64_t id);
   // What the runs name, kept by a Grant. False: nonsense.
   bool Values(uint64_t id, const std::vector<shm::Run>& runs, Payload* to);
   // The mapping of the server's file; null: there is none.
@@ -91,12 +107,13 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   void Release(uint64_t id);
 
   const Fd socket_;
-  const shm::Peer peer_;
+  shm::Peer peer_;  // Constant to the end.
   const shm::Mapping up_;
   const shm::Mapping down_;
   const SharedHello hello_;
   const int64_t max_message_bytes_;
-  shm::Link link_;  // Written to under mu_.
+  const std::shared_ptr<shm::SharedHeap> heap_;  // May be null.
+  shm::Link link_;                               // Written to under mu_.
 
   // Of Run(). Deque: they stay where they are.
   std::deque<shm::Mapping> files_;
@@ -109,6 +126,8 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Call>> calls_
       ABSL_GUARDED_BY(mu_);
+  // By call: what was sent, until the server says that it is not read any more.
+  absl::flat_hash_map<uint64_t, Lent> lent_ ABSL_GUARDED_BY(mu_);
   std::deque<uint64_t> waiting_ ABSL_GUARDED_BY(mu_);    // Calls, not yet sent.
   std::vector<uint64_t> releases_ ABSL_GUARDED_BY(mu_);  // Likewise.
   absl::Time next_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();

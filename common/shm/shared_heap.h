@@ -1,0 +1,77 @@
+// Memory of this process that others of the machine read where it lies: what a
+// worker computes here, servers need not be sent.
+#ifndef EBB_COMMON_SHM_SHARED_HEAP_H_
+#define EBB_COMMON_SHM_SHARED_HEAP_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "common/mutex.h"
+#include "common/payload.h"
+
+namespace ebb::shm {
+
+// Thread-safe. What was taken from it may outlive it.
+class SharedHeap {
+ public:
+  // As others map it.
+  static constexpr int64_t kMostBytes = int64_t{4} << 30;
+
+  // Address space for `bytes`; memory as it is used, given back to the system
+  // with what is freed. (So it is not sealed against writers, which would
+  // forbid that: whoever gets it is of the same user, and maps it to read.)
+  // An error: the system refuses.
+  static absl::StatusOr<std::shared_ptr<SharedHeap>> Create(int64_t bytes);
+  // What it keeps is freed, but not written over: nobody takes of it any more.
+  ~SharedHeap();
+  SharedHeap(const SharedHeap&) = delete;
+  SharedHeap& operator=(const SharedHeap&) = delete;
+
+  // Aligned to 64 bytes, freed with its last owner. Null: there is no such
+  // room, or nobody reads here.
+  std::shared_ptr<std::byte> Take(int64_t bytes);
+
+  // Somebody reads here, from now on.
+  void Open() { open_ = true; }
+  bool open() const { return open_; }
+
+  // What a reader maps.
+  int fd() const;
+  int64_t bytes() const;
+  // Where the bytes lie; absent: elsewhere.
+  std::optional<uint64_t> OffsetOf(std::span<const std::byte> bytes) const;
+
+  // Keeps values until `unread` says that nobody can read them any more, which
+  // is asked when something else is kept, or nothing can be taken.
+  void Keep(std::vector<Payload> values, std::function<bool()> unread);
+
+ private:
+  // The memory, as long as anything of it is held.
+  struct Core;
+  struct Kept {
+    std::vector<Payload> values;
+    std::function<bool()> unread;
+  };
+
+  explicit SharedHeap(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  // What is unread, of those that were kept.
+  std::vector<Kept> TakeUnread();
+
+  const std::shared_ptr<Core> core_;
+  std::atomic<bool> open_ = false;
+  Mutex mu_;
+  std::vector<Kept> kept_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace ebb::shm
+
+#endif  // EBB_COMMON_SHM_SHARED_HEAP_H_
