@@ -195,15 +195,20 @@ void Optimizer::Step(const StepContext& context,
   CHECK_EQ(gradient_sum.size(), count);
   CHECK_EQ(weights_out.size(), count);
   CHECK_EQ(static_cast<int>(slots.size()), SlotCount());
-  KernelRange range = {.count = count,
-                       .weights_in = weights_in.data(),
-                       .gradient = gradient_sum.bytes(),
-                       .weights_out = weights_out.data()};
+  RowStep row = {.weights_in = weights_in.data(),
+                 .gradient_sum = gradient_sum.bytes(),
+                 .weights_out = weights_out.data()};
   for (size_t s = 0; s < slots.size(); ++s) {
     CHECK_EQ(slots[s].size(), count);
-    range.slots[s] = slots[s].data();
+    row.slots_in[s] = slots[s].data();
+    row.slots_out[s] = slots[s].data();
   }
-  StepRange(context, range);
+  StepRange(context, {.width = count, .rows = {&row, 1}});
+}
+
+void Optimizer::StepRows(const StepContext& context, size_t width,
+                         std::span<const RowStep> rows) const {
+  StepRange(context, {.width = width, .rows = rows});
 }
 
 void Optimizer::Step(const StepContext& context,

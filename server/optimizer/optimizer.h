@@ -40,6 +40,7 @@
 #include "absl/strings/string_view.h"
 #include "server/optimizer/config.h"
 #include "server/optimizer/gradient.h"
+#include "server/optimizer/row_step.h"
 
 namespace ebb::server {
 
@@ -97,6 +98,12 @@ class Optimizer {
   void Step(const StepContext& context, std::span<const float> weights_in,
             GradientCursor& gradient_sum, std::span<float> weights_out,
             std::span<const std::span<float>> slots) const;
+
+  // One update of rows of `width` floats that lie anywhere, such as those of a
+  // sparse table: the same bits as Step row by row, but slots out of place.
+  // Each row has SlotCount() slots. Never fails.
+  void StepRows(const StepContext& context, size_t width,
+                std::span<const RowStep> rows) const;
 
  protected:
   Optimizer() = default;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <random>
@@ -409,6 +410,37 @@ TEST_P(EveryOptimizerTest, WeightsMayBeUpdatedInPlace) {
                    in_place.weights, in_place.SlotSpans());
   EXPECT_EQ(in_place.weights, apart.weights);
   EXPECT_EQ(in_place.slots, apart.slots);
+}
+
+// Rows out of order, out of place and with gradients at odd addresses.
+TEST_P(EveryOptimizerTest, RowsAreSteppedLikeRanges) {
+  for (const size_t width : {1u, 3u, 8u, 16u, 21u}) {
+    constexpr size_t kRows = 5;
+    State whole(*optimizer_, Values(kRows * width));
+    whole.Step(*optimizer_, context_, Values(kRows * width));
+    State rows = whole, next = whole;
+    const std::vector<float> gradient = Values(kRows * width);
+    std::vector<std::byte> odd(gradient.size() * sizeof(float) + 1);
+    std::memcpy(odd.data() + 1, gradient.data(), odd.size() - 1);
+    std::vector<RowStep> steps;
+    for (const size_t row : {3u, 0u, 4u, 1u, 2u}) {
+      const size_t at = row * width;
+      RowStep& step = steps.emplace_back();
+      step.weights_in = rows.weights.data() + at;
+      step.gradient_sum = odd.data() + 1 + at * sizeof(float);
+      step.weights_out = next.weights.data() + at;
+      for (size_t s = 0; s < rows.slots.size(); ++s) {
+        step.slots_in[s] = rows.slots[s].data() + at;
+        step.slots_out[s] = next.slots[s].data() + at;
+      }
+    }
+
+    whole.Step(*optimizer_, context_, gradient);
+    optimizer_->StepRows(context_, width, steps);
+
+    EXPECT_EQ(next.weights, whole.weights) << width;
+    EXPECT_EQ(next.slots, whole.slots) << width;
+  }
 }
 
 TEST_P(EveryOptimizerTest, TakesAGradientInSlicesCutAnywhere) {

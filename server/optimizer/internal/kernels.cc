@@ -32,43 +32,47 @@ HWY_INLINE hn::Vec<D> LoadFloats(D d, const std::byte* from) {
 #endif
 }
 
-// Updates the whole vectors of type D from element `i` on; returns the first
-// element that is left.
+// Updates the whole vectors of type D of a row from element `i` on; returns
+// the first element that is left.
 template <int kSlots, class D, class Update>
-HWY_INLINE size_t UpdateVectors(D d, const KernelRange& range, size_t i,
+HWY_INLINE size_t UpdateVectors(D d, const RowStep& row, size_t width, size_t i,
                                 const Update& update) {
   const size_t lanes = hn::Lanes(d);
-  for (; i + lanes <= range.count; i += lanes) {
-    const auto weights = hn::LoadU(d, range.weights_in + i);
-    const auto gradient = LoadFloats(d, range.gradient + i * sizeof(float));
+  for (; i + lanes <= width; i += lanes) {
+    const auto weights = hn::LoadU(d, row.weights_in + i);
+    const auto gradient = LoadFloats(d, row.gradient_sum + i * sizeof(float));
     auto slot0 = hn::Zero(d);
     auto slot1 = hn::Zero(d);
-    if constexpr (kSlots > 0) slot0 = hn::LoadU(d, range.slots[0] + i);
-    if constexpr (kSlots > 1) slot1 = hn::LoadU(d, range.slots[1] + i);
+    if constexpr (kSlots > 0) slot0 = hn::LoadU(d, row.slots_in[0] + i);
+    if constexpr (kSlots > 1) slot1 = hn::LoadU(d, row.slots_in[1] + i);
     hn::StoreU(update(d, weights, gradient, slot0, slot1), d,
-               range.weights_out + i);
-    if constexpr (kSlots > 0) hn::StoreU(slot0, d, range.slots[0] + i);
-    if constexpr (kSlots > 1) hn::StoreU(slot1, d, range.slots[1] + i);
+               row.weights_out + i);
+    if constexpr (kSlots > 0) hn::StoreU(slot0, d, row.slots_out[0] + i);
+    if constexpr (kSlots > 1) hn::StoreU(slot1, d, row.slots_out[1] + i);
   }
   return i;
 }
 
-// Calls `update(d, w, G, slot0, slot1)` for each vector of the range. It
+// Calls `update(d, w, G, slot0, slot1)` for each vector of each row. It
 // returns the new weights and changes the slots it has. What does not fill a
 // vector goes through smaller ones of the same operations, so that an
 // element's result does not depend on where in a range it stands. (For the
 // same reason this file is compiled with -ffp-contract=off: what is fused is
 // written so.)
 template <int kSlots, class Update>
-HWY_INLINE void ForEachVector(const KernelRange& range_ref,
+HWY_INLINE void ForEachVector(const KernelRange& range,
                               const Update& update_ref) {
   // Copies, which no store through a pointer can change: they stay in
   // registers.
-  const KernelRange range = range_ref;
   const Update update = update_ref;
-  size_t i = UpdateVectors<kSlots>(hn::ScalableTag<float>(), range, 0, update);
-  i = UpdateVectors<kSlots>(hn::CappedTag<float, 4>(), range, i, update);
-  UpdateVectors<kSlots>(hn::CappedTag<float, 1>(), range, i, update);
+  const size_t width = range.width;
+  for (const RowStep& row_ref : range.rows) {
+    const RowStep row = row_ref;
+    size_t i =
+        UpdateVectors<kSlots>(hn::ScalableTag<float>(), row, width, 0, update);
+    i = UpdateVectors<kSlots>(hn::CappedTag<float, 4>(), row, width, i, update);
+    UpdateVectors<kSlots>(hn::CappedTag<float, 1>(), row, width, i, update);
+  }
 }
 
 void Sgd(const KernelRange& range, float scale, float rate) {

@@ -4,16 +4,17 @@
 #define EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_
 
 #include <cstddef>
+#include <span>
+
+#include "server/optimizer/row_step.h"
 
 namespace ebb::server::internal {
 
-// `count` elements. `weights_in` may be `weights_out`; nothing else overlaps.
+// Rows of `width` elements; a run of a dense table is one row. As many slots
+// as the kernel says.
 struct KernelRange {
-  size_t count = 0;
-  const float* weights_in = nullptr;
-  const std::byte* gradient = nullptr;  // At any address.
-  float* weights_out = nullptr;
-  float* slots[2] = {};  // As many as the kernel says.
+  size_t width = 0;
+  std::span<const RowStep> rows;
 };
 
 // `scale` below makes the gradient of the pushed sum.

@@ -1,0 +1,23 @@
+// Where one row of a table lies, before and after a step.
+#ifndef EBB_SERVER_OPTIMIZER_ROW_STEP_H_
+#define EBB_SERVER_OPTIMIZER_ROW_STEP_H_
+
+#include <array>
+#include <cstddef>
+
+namespace ebb::server {
+
+// As many floats behind each pointer as the row is wide; borrows. What is
+// written may be what is read (the same pointer twice); nothing else overlaps.
+// Slots that the optimizer does not have stay null.
+struct RowStep {
+  const float* weights_in = nullptr;
+  const std::byte* gradient_sum = nullptr;  // Floats at any address.
+  float* weights_out = nullptr;
+  std::array<const float*, 2> slots_in = {};
+  std::array<float*, 2> slots_out = {};
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_OPTIMIZER_ROW_STEP_H_
