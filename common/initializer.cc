@@ -92,7 +92,15 @@ void FillInitial(const InitRule& rule, uint64_t seed, absl::string_view table,
 void FillInitialRow(const InitRule& rule, uint64_t seed,
                     absl::string_view table, uint64_t key,
                     std::span<float> out) {
-  Fill(rule, HashAppend(TableStream(seed, table), key), 0, out);
+  RowInitializer(rule, seed, table).Fill(key, out);
+}
+
+RowInitializer::RowInitializer(const InitRule& rule, uint64_t seed,
+                               absl::string_view table)
+    : rule_(rule), stream_(TableStream(seed, table)) {}
+
+void RowInitializer::Fill(uint64_t key, std::span<float> out) const {
+  ebb::Fill(rule_, HashAppend(stream_, key), 0, out);
 }
 
 }  // namespace ebb

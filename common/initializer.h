@@ -64,6 +64,20 @@ void FillInitialRow(const InitRule& rule, uint64_t seed,
                     absl::string_view table, uint64_t key,
                     std::span<float> out);
 
+// The same for many rows of one table: what they share is worked out once.
+// Immutable, so thread-safe.
+class RowInitializer {
+ public:
+  // Requires a valid rule.
+  RowInitializer(const InitRule& rule, uint64_t seed, absl::string_view table);
+
+  void Fill(uint64_t key, std::span<float> out) const;
+
+ private:
+  InitRule rule_;
+  uint64_t stream_;
+};
+
 }  // namespace ebb
 
 #endif  // EBB_COMMON_INITIALIZER_H_
