@@ -1,0 +1,450 @@
+#include "server/rows/row_cut.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <random>
+
+#include "server/rows/internal/row_cut_format.h"
+#include "server/rows/testing/row_disk.h"
+
+namespace ebb::server {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+using Keys = std::vector<uint64_t>;
+
+// Rows of two floats and a slot: 28 bytes, 9 in a block of 256.
+class RowCutTest : public testing::Test {
+ protected:
+  static RowTableOptions Options() {
+    return {
+        .table = "t",
+        .width = 2,
+        .init = InitRule::Uniform(1),
+        .expire_after_examples = 1000,
+        .admission = {
+            .kind = RowAdmission::Kind::kCount, .count = 2, .counters = 500}};
+  }
+  void Make(RowTableOptions options = Options()) {
+    auto table = RowTable::Create(options, optimizer_, pool_);
+    ASSERT_TRUE(table.ok()) << table.status();
+    table_ = *std::move(table);
+  }
+  absl::Status Restore(bool stored = true,
+                       RowTableOptions options = Options()) {
+    auto table = RowTable::FromCut(options, optimizer_, pool_,
+                                   disk_.Load(pool_.get()), stored);
+    if (table.ok()) table_ = *std::move(table);
+    return table.status();
+  }
+  static Keys Range(uint64_t first, uint64_t last) {
+    Keys keys(last - first);
+    std::iota(keys.begin(), keys.end(), first);
+    return keys;
+  }
+  void Push(const Keys& keys, int64_t now = 0) {
+    const absl::Status status = PushRows(table_.get(), keys, 1.0f, now);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  RowCut Take() {
+    auto cut = table_->TakeCut();
+    EXPECT_TRUE(cut.ok()) << cut.status();
+    return *std::move(cut);
+  }
+  // Takes a cut and stores it; returns the bytes that were new.
+  int64_t Store() {
+    RowCut cut = Take();
+    const int64_t bytes = cut.NewBytes();
+    const absl::Status status = disk_.Store(&cut);
+    EXPECT_TRUE(status.ok()) << status;
+    table_->Written(cut.token);
+    return bytes;
+  }
+  std::vector<float> All() { return GatherRows(*table_, Range(0, 1000)); }
+
+  std::shared_ptr<BlockPool> pool_ = MakeRowPool(256, 2000);
+  std::shared_ptr<const Optimizer> optimizer_ =
+      MakeRowOptimizer(OptimizerKind::kAdagrad);
+  std::unique_ptr<RowTable> table_;
+  RowDisk disk_;
+};
+
+TEST_F(RowCutTest, ATableWithoutRows) {
+  Make();
+  Store();
+  ASSERT_TRUE(Restore().ok());
+  EXPECT_EQ(table_->Statistics().rows, 0);
+  Push(Range(0, 10));
+  Push(Range(0, 10));
+  EXPECT_EQ(table_->Statistics().rows, 10);
+}
+
+TEST_F(RowCutTest, GoesOnFromWhatWasStored) {
+  Make();
+  Push(Range(0, 300), 1);
+  Push(Range(0, 250), 2);
+  const int64_t base = Store();
+  const int64_t nothing = Store();
+  Push(Range(10, 20), 500);
+  Push(Range(240, 260), 900);
+  const int64_t delta = Store();
+  const std::vector<float> weights = All();
+  const RowStatistics before = table_->Statistics();
+
+  // Each row is 28 bytes and 4 in a delta; 250 rows and 500 counters.
+  EXPECT_GT(base, 250 * 28);
+  EXPECT_EQ(nothing, 0);
+  EXPECT_EQ(delta, 30 * 32 + 10 * 4);
+  ASSERT_TRUE(Restore().ok());
+  EXPECT_EQ(All(), weights);
+  EXPECT_EQ(table_->Statistics().rows, 260);
+  EXPECT_EQ(table_->Statistics().created, before.created);
+  EXPECT_EQ(table_->Statistics().not_admitted, before.not_admitted);
+  // What is stored is known: nothing is new.
+  EXPECT_EQ(Store(), 0);
+  Push(Range(0, 1), 901);
+  EXPECT_EQ(Store(), 32);
+  // Of an age.
+  Push({}, 1500);
+  EXPECT_EQ(table_->Statistics().rows, 31);
+}
+
+TEST_F(RowCutTest, ACutThatIsLoadedFromElsewhereIsStoredWhole) {
+  Make();
+  Push(Range(0, 100));
+  Push(Range(0, 100));
+  Store();
+  ASSERT_TRUE(Restore(/*stored=*/false).ok());
+  EXPECT_GT(Store(), 100 * 28);
+}
+
+TEST_F(RowCutTest, WhatCouldNotBeWrittenIsWrittenNextTime) {
+  Make();
+  Push(Range(0, 100));
+  Push(Range(0, 100));
+  table_->MergeBack(Take().token);
+  EXPECT_GT(Store(), 100 * 28);
+  Push({7});
+  const uint64_t failed = Take().token;
+  EXPECT_EQ(table_->TakeCut().status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  Push({7, 8});
+  table_->MergeBack(failed);
+  table_->MergeBack(failed);  // Of a token that is not known: nothing.
+  table_->Written(failed);
+  EXPECT_EQ(Store(), 2 * 32);
+  const std::vector<float> weights = All();
+  ASSERT_TRUE(Restore().ok());
+  EXPECT_EQ(All(), weights);
+}
+
+// What was stored before a base that could not be written is still there.
+TEST_F(RowCutTest, AFailedBaseLeavesTheVersionBefore) {
+  Make();
+  Push(Range(0, 100));
+  Push(Range(0, 100));
+  Store();
+  Push(Range(0, 90));
+  RowCut base = Take();
+  EXPECT_GT(base.NewBytes(), 90 * 28);
+  Push({95});
+  table_->MergeBack(base.token);
+  // Again too much for a delta.
+  RowCut again = Take();
+  ASSERT_TRUE(disk_.Store(&again).ok());
+  table_->Written(again.token);
+  const std::vector<float> weights = All();
+  ASSERT_TRUE(Restore().ok());
+  EXPECT_EQ(All(), weights);
+}
+
+TEST_F(RowCutTest, ForgottenVersionsAreNotReliedOn) {
+  Make();
+  Push(Range(0, 100));
+  Push(Range(0, 100));
+  Store();
+  Push({1});
+  const uint64_t token = Take().token;
+  table_->ForgetStored();
+  table_->Written(token);
+  EXPECT_GT(Store(), 100 * 28);
+}
+
+TEST_F(RowCutTest, AWholeCutHasEverythingAtHand) {
+  Make();
+  Push(Range(0, 100));
+  Push(Range(0, 100));
+  Store();
+  Push({1});
+  RowCut pending = Take();
+  auto whole = table_->TakeWholeCut();
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(whole->token, 0u);
+  EXPECT_EQ(whole->NewBytes(), whole->Bytes());
+  const std::vector<float> weights = All();
+  Push(Range(0, 100));
+  whole->Seal();
+  RowTableOptions options = Options();
+  auto moved =
+      RowTable::FromCut(options, optimizer_, pool_, *std::move(whole), false);
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  EXPECT_EQ(GatherRows(**moved, Range(0, 1000)), weights);
+  table_->Written(pending.token == 0 ? 1 : 0);  // Nothing.
+}
+
+TEST_F(RowCutTest, ACutStaysAsItWas) {
+  Make();
+  Push(Range(0, 100));
+  Push(Range(0, 100));
+  const std::vector<float> weights = All();
+  RowCut cut = Take();
+  for (int i = 0; i < 5; ++i) Push(Range(0, 120), 500 * i);
+  Push({}, 5000);
+  for (int i = 0; i < 50; ++i) Push({}, 5000);
+  EXPECT_EQ(table_->Statistics().expired, 120);
+  ASSERT_TRUE(disk_.Store(&cut).ok());
+  ASSERT_TRUE(Restore().ok());
+  EXPECT_EQ(All(), weights);
+}
+
+TEST_F(RowCutTest, NoCutWhileAPushIsApplied) {
+  Make();
+  auto update = table_->Prepare(Keys{1}, 0);
+  ASSERT_TRUE(update.ok()) << update.status();
+  EXPECT_EQ(table_->TakeCut().status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(table_->TakeWholeCut().status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  update->reset();
+  EXPECT_TRUE(table_->TakeCut().ok());
+}
+
+// A version is at most half again as large as its base.
+TEST_F(RowCutTest, DeltasAddUpToABase) {
+  Make();
+  Push(Range(0, 200));
+  Push(Range(0, 200));
+  const int64_t base = Store();
+  int bases = 0, deltas = 0;
+  for (uint64_t i = 0; i < 60; ++i) {
+    Push(Range(i, i + 10));
+    RowCut cut = Take();
+    ++(cut.NewBytes() > base / 2 ? bases : deltas);
+    EXPECT_LE(cut.Bytes(), base * 8 / 5);
+    ASSERT_TRUE(disk_.Store(&cut).ok());
+    table_->Written(cut.token);
+  }
+  EXPECT_GE(bases, 3);
+  EXPECT_GE(deltas, 45);
+  const std::vector<float> weights = All();
+  ASSERT_TRUE(Restore().ok());
+  EXPECT_EQ(All(), weights);
+}
+
+TEST_F(RowCutTest, AnotherLifeAndOtherCountersAreFine) {
+  Make();
+  Push(Range(0, 100), 0);
+  Push(Range(0, 100), 300);
+  Push(Range(0, 50), 600);
+  Store();
+  RowTableOptions options = Options();
+  options.expire_after_examples = 2000;
+  options.admission.counters = 100;
+  ASSERT_EQ(Restore(true, options), absl::OkStatus());
+  Push({}, 2300);
+  EXPECT_EQ(table_->Statistics().rows, 100);
+  Push({}, 2310);
+  EXPECT_EQ(table_->Statistics().rows, 50);
+  EXPECT_GT(Take().NewBytes(), 50 * 28);
+  // For ever.
+  options.expire_after_examples = 0;
+  ASSERT_EQ(Restore(true, options), absl::OkStatus());
+  Push({}, 1000000);
+  EXPECT_EQ(table_->Statistics().rows, 100);
+}
+
+TEST_F(RowCutTest, RowsOfAnotherTableAreNotItsOwn) {
+  Make();
+  Push(Range(0, 100));
+  Push(Range(0, 100));
+  Store();
+  const auto error = [&](const std::function<void(RowTableOptions*)>& change) {
+    RowTableOptions options = Options();
+    change(&options);
+    const absl::Status status = Restore(true, options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    return std::string(status.message());
+  };
+  EXPECT_EQ(error([](auto* options) { options->table = "u"; }),
+            "table 'u': its stored rows: they are those of table 't'");
+  EXPECT_THAT(error([](auto* options) { options->width = 3; }),
+              HasSubstr("2 floats and 1 slot(s) instead of 3 and 1"));
+  optimizer_ = MakeRowOptimizer(OptimizerKind::kSgd);
+  EXPECT_THAT(error([](auto*) {}), HasSubstr("instead of 2 and 0"));
+}
+
+// --- Damage ------------------------------------------------------------------
+
+class DamagedRowCutTest : public RowCutTest {
+ protected:
+  // A version of a base and two deltas, with rows that are gone.
+  void SetUp() override {
+    Make();
+    Push(Range(0, 100), 0);
+    Push(Range(0, 100), 300);
+    Store();
+    older_ = disk_;
+    Push(Range(20, 30), 600);
+    Store();
+    Push(Range(25, 35), 700);
+    Push(Range(40, 45), 800);
+    Push(Range(200, 204), 800);
+    Store();
+    ASSERT_TRUE(Restore().ok());
+    ASSERT_GE(disk_.blocks().size(), 14u);
+  }
+  void ExpectDamaged(const std::string& what) {
+    const absl::Status status = Restore();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << what;
+    EXPECT_THAT(status.message(), HasSubstr("table 't'")) << what;
+  }
+
+  RowDisk older_;
+};
+
+TEST_F(DamagedRowCutTest, NoFlippedBitPasses) {
+  std::mt19937 random(1);
+  const RowDisk good = disk_;
+  for (size_t b = 0; b < disk_.blocks().size(); ++b) {
+    for (int i = 0; i < 20; ++i) {
+      disk_ = good;
+      std::vector<std::byte>& bytes = disk_.blocks()[b];
+      bytes[random() % bytes.size()] ^= std::byte{1} << (random() % 8);
+      ExpectDamaged("block");
+    }
+  }
+  for (size_t byte = 0; byte < disk_.header().size(); ++byte) {
+    disk_ = good;
+    disk_.header()[byte] ^= static_cast<char>(1 << (random() % 8));
+    // A newer version of the form is told as such.
+    EXPECT_FALSE(Restore().ok());
+  }
+  disk_ = good;
+  EXPECT_TRUE(Restore().ok());
+}
+
+TEST_F(DamagedRowCutTest, NoWrongMixPasses) {
+  const RowDisk good = disk_;
+  disk_.header() = older_.header();
+  ExpectDamaged("an older header");
+  disk_ = good;
+  disk_.blocks()[3] = older_.blocks()[4];
+  ExpectDamaged("another block");
+  disk_ = good;
+  std::swap(disk_.blocks()[3], disk_.blocks()[4]);
+  ExpectDamaged("another order");
+  disk_ = good;
+  disk_.blocks().pop_back();
+  ExpectDamaged("a block less");
+  disk_ = good;
+  disk_.blocks().push_back(disk_.blocks().back());
+  ExpectDamaged("a block more");
+  disk_ = good;
+  disk_.blocks()[2].resize(disk_.blocks()[2].size() - 4);
+  ExpectDamaged("a shorter block");
+  disk_ = good;
+  disk_.header().clear();
+  ExpectDamaged("no header");
+}
+
+// Headers and blocks that say anything, with the right checksums: errors, or
+// another table, but no crash, and no memory that was not paid for.
+TEST_F(DamagedRowCutTest, WhatIsWrongUnderRightChecksumsDoesNoHarm) {
+  std::mt19937_64 random(2);
+  const RowDisk good = disk_;
+  int refused = 0;
+  constexpr int kTries = 3000;
+  for (int i = 0; i < kTries; ++i) {
+    disk_ = good;
+    auto fields = internal::DecodeRowCutHeader("t", disk_.header());
+    ASSERT_TRUE(fields.ok()) << fields.status();
+    const auto value = [&]() -> int64_t {
+      const auto any = static_cast<int64_t>(random());
+      switch (random() % 4) {
+        case 0:
+          return any;
+        case 1:
+          return any % (int64_t{1} << 32);
+        case 2:
+          return static_cast<int64_t>(random() % 400);
+        default:
+          return 0;
+      }
+    };
+    auto& parts = fields->parts;
+    internal::RowCutOutline& part = parts[random() % parts.size()];
+    switch (random() % 10) {
+      case 0:
+        fields->now = value();
+        break;
+      case 1:
+        fields->rows = value();
+        break;
+      case 2:
+        fields->sweep_hand = static_cast<uint64_t>(value());
+        break;
+      case 3:
+        fields->unit_examples = value();
+        break;
+      case 4:
+        part.capacity = value();
+        break;
+      case 5:
+        part.records = value();
+        break;
+      case 6:
+        part.removed = value();
+        break;
+      case 7:
+        part.counters = value();
+        break;
+      case 8:
+        part.checksums.clear();
+        break;
+      default: {
+        std::vector<std::byte>& bytes =
+            disk_.blocks()[random() % disk_.blocks().size()];
+        for (int n = 0; n < 3; ++n) {
+          bytes[random() % bytes.size()] = static_cast<std::byte>(random());
+        }
+        size_t next = 0;
+        for (auto& each : parts) {
+          for (uint64_t& checksum : each.checksums) {
+            checksum = internal::RowBlockChecksum(disk_.blocks()[next++]);
+          }
+        }
+      }
+    }
+    disk_.header() = internal::EncodeRowCutHeader(*fields);
+    const absl::Status status = Restore();
+    if (status.ok()) {
+      EXPECT_LE(table_->Statistics().rows, 400);
+      Push(Range(0, 50), table_->now());
+      All();
+    } else {
+      ++refused;
+      EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    }
+  }
+  EXPECT_GT(refused, kTries / 4);
+}
+
+}  // namespace
+}  // namespace ebb::server

@@ -1,0 +1,71 @@
+// What a sparse table is, on one partition.
+#ifndef EBB_SERVER_ROWS_ROW_OPTIONS_H_
+#define EBB_SERVER_ROWS_ROW_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/initializer.h"
+
+namespace ebb::server {
+
+// Which keys get a row. What is pushed to a key that gets none is dropped, and
+// counted (RowStatistics::not_admitted).
+struct RowAdmission {
+  enum class Kind {
+    kAlways,
+    // At the key's n-th push, about: pushes to keys without a row are counted
+    // in a table of `counters` bytes by hash. Keys that share a counter are
+    // counted together, so a key may come in early, never late. Counters never
+    // fall: give as many as there are keys to expect, or more. What had a row
+    // once comes back at its next push.
+    kCount,
+    // At each push with a probability, drawn from (seed, table, key, how many
+    // pushes the table has had): pushes applied anew from a stored version draw
+    // the same.
+    kProbability,
+  };
+  Kind kind = Kind::kAlways;
+  // kCount: n, from 2 to 255.
+  int64_t count = 2;
+  // kCount: from 1 to 4 Mi.
+  int64_t counters = 1 << 20;
+  // kProbability: above 0, at most 1.
+  double probability = 1;
+};
+
+struct RowTableOptions {
+  static constexpr int64_t kMaxCounters = int64_t{4} << 20;
+
+  // Stands in error messages, in cuts and in the initial values.
+  std::string table;
+  // Floats of a row's weights, and of each of its slots.
+  int64_t width = 1;
+  // Initial weights are a function of this, the table's name and the key.
+  InitRule init;
+  uint64_t seed = 0;
+  // A row that was not pushed to for more than so many examples of the
+  // partition vanishes (to 1/256 of it, later); 0: never.
+  int64_t expire_after_examples = 0;
+  // Rows that the table may have here; 0: as many as there is memory for.
+  int64_t max_rows = 0;
+  enum class AtLimit {
+    kRefuse,  // The push that would make more fails.
+    // Rows that were not touched for long make place: of 16 rows that a
+    // sequence (seed, table, how many were evicted) draws, the one touched
+    // longest ago (to 64 examples, or 1/256 of a life), again for each row
+    // that is made. Never one of the push's own.
+    kEvict,
+  };
+  AtLimit at_limit = AtLimit::kRefuse;
+  RowAdmission admission;
+
+  // InvalidArgument naming the table, the field and what would be right. (The
+  // width is checked against the blocks by RowLayout::Make.)
+  absl::Status Validate() const;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_ROWS_ROW_OPTIONS_H_

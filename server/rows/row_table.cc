@@ -1,0 +1,601 @@
+#include "server/rows/row_table.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "common/example_hash.h"
+#include "common/status_macros.h"
+#include "server/rows/internal/row_cut_format.h"
+#include "server/rows/internal/row_reader.h"
+
+namespace ebb::server {
+
+using internal::kNoRow;
+using internal::RowReader;
+
+namespace {
+
+constexpr int64_t kWordBits = 64;
+
+// The start of all sequences of random numbers of a table, unlike that of its
+// initial values.
+uint64_t Draws(const RowTableOptions& options) {
+  uint64_t hash = HashAppend(HashAppend(1, options.seed), options.table.size());
+  for (const char c : options.table) {
+    hash = HashAppend(hash, static_cast<unsigned char>(c));
+  }
+  return hash;
+}
+
+// `hash` evenly over [0, size).
+uint64_t Spread(uint64_t hash, uint64_t size) {
+  return absl::Uint128High64(absl::uint128(hash) * size);
+}
+
+// Like Reserve of a vector, but one at a time costs little.
+template <typename T>
+void ReserveByHalves(size_t size, std::vector<T>* vector) {
+  if (size > vector->capacity()) {
+    vector->reserve(std::max(size, vector->capacity() * 3 / 2));
+  }
+}
+
+// Goes through the rows of a gradient in slices. A row is used where it lies,
+// or put together from several slices.
+class GradientRows {
+ public:
+  GradientRows(GradientCursor* cursor, size_t rows, size_t width)
+      : cursor_(cursor), width_(width), left_(rows * width) {}
+
+  // Ascending rows.
+  const std::byte* Row(uint32_t row) {
+    const size_t start = row * width_;
+    while (run_end() <= start) Next();
+    // A run of one float may be valid only until the next.
+    if (start + width_ <= run_end() && run_.size() > 1) {
+      return run_.bytes() + (start - run_begin_) * sizeof(float);
+    }
+    auto& joined =
+        joined_.emplace_back(std::make_unique_for_overwrite<float[]>(width_));
+    for (size_t have = 0; have < width_;) {
+      if (run_end() == start + have) Next();
+      const size_t from = start + have - run_begin_;
+      const size_t take = std::min(width_ - have, run_.size() - from);
+      std::memcpy(joined.get() + have, run_.bytes() + from * sizeof(float),
+                  take * sizeof(float));
+      have += take;
+    }
+    return reinterpret_cast<const std::byte*>(joined.get());
+  }
+
+  // Leaves the cursor behind the last row.
+  void Finish() {
+    while (left_ > 0) Next();
+  }
+
+ private:
+  size_t run_end() const { return run_begin_ + run_.size(); }
+  void Next() {
+    run_begin_ = run_end();
+    run_ = cursor_->Next(left_);
+    left_ -= run_.size();
+  }
+
+  GradientCursor* cursor_;  // Not owned.
+  size_t width_;
+  size_t left_;  // Floats that were not asked of the cursor yet.
+  GradientView run_;
+  size_t run_begin_ = 0;
+  std::vector<std::unique_ptr<float[]>> joined_;
+};
+
+}  // namespace
+
+RowTable::RowTable(RowTableOptions options, RowLayout layout,
+                   std::shared_ptr<const Optimizer> optimizer,
+                   std::shared_ptr<BlockPool> pool)
+    : options_(std::move(options)),
+      layout_(layout),
+      optimizer_(std::move(optimizer)),
+      pool_(std::move(pool)),
+      initial_(options_.init, options_.seed, options_.table),
+      draws_(Draws(options_)),
+      index_(std::make_shared<internal::SharedIndex>()),
+      ages_(options_.expire_after_examples) {
+  if (options_.admission.kind == RowAdmission::Kind::kCount) {
+    counters_.resize(static_cast<size_t>(options_.admission.counters));
+    changed_counters_.Resize(options_.admission.counters);
+  }
+}
+
+RowTable::~RowTable() = default;
+
+absl::StatusOr<std::unique_ptr<RowTable>> RowTable::Create(
+    RowTableOptions options, std::shared_ptr<const Optimizer> optimizer,
+    std::shared_ptr<BlockPool> pool) {
+  EBB_RETURN_IF_ERROR(options.Validate());
+  EBB_ASSIGN_OR_RETURN(
+      const RowLayout layout,
+      RowLayout::Make(options.table, options.width, optimizer->SlotCount(),
+                      pool->block_bytes()));
+  return std::unique_ptr<RowTable>(new RowTable(
+      std::move(options), layout, std::move(optimizer), std::move(pool)));
+}
+
+RowReader RowTable::reader() const {
+  return {layout_, index_->index, block_bytes_};
+}
+
+int64_t RowTable::physical_rows() const {
+  return static_cast<int64_t>(index_->index.size());
+}
+
+RowIndex& RowTable::MutableIndex() {
+  if (index_->views.load(std::memory_order_acquire) != 0) {
+    auto copy = std::make_shared<internal::SharedIndex>();
+    copy->index = index_->index;
+    index_ = std::move(copy);
+  }
+  return index_->index;
+}
+
+// --- Prepare -----------------------------------------------------------------
+
+absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
+                                               int64_t now) {
+  const auto wrong = [this](const auto&... what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("table '", options_.table, "': ", what...));
+  };
+  if (now < now_) {
+    return wrong("a push at ", now, " examples, after one at ", now_);
+  }
+  if (static_cast<int64_t>(keys.size()) > RowLayout::kMaxRows) {
+    return wrong("a push of ", keys.size(), " rows; at most ",
+                 RowLayout::kMaxRows, " can be pushed at once");
+  }
+  for (size_t i = 1; i < keys.size(); ++i) {
+    if (keys[i] <= keys[i - 1]) {
+      return wrong("key ", i, " of a push is ", keys[i], ", after ",
+                   keys[i - 1], "; keys must ascend");
+    }
+  }
+
+  auto update = std::make_shared<RowUpdate>();
+  update->now_ = now;
+  update->unit_ = ages_.UnitOf(now);
+  update->keys_ = static_cast<int64_t>(keys.size());
+  update->record_bytes_ = layout_.record_bytes();
+  update->block_bytes_ = static_cast<size_t>(pool_->block_bytes());
+  update->capacity_ = capacity_;
+  update->rows_.reserve(keys.size());
+  int64_t created = 0, revived = 0;
+  reader().ForEachKey(
+      keys, layout_.record_bytes(),
+      [&](size_t i, uint32_t row, const std::byte* record) {
+        RowUpdate::Row next = {.key = keys[i],
+                               .record = record,
+                               .row = row,
+                               .key_number = static_cast<uint32_t>(i)};
+        if (record == nullptr ||
+            ages_.Expired(RowLayout::TouchedOf(record), update->unit_)) {
+          if (!Admits(keys[i], update.get())) {
+            ++update->not_admitted_;
+            return;
+          }
+          next.record = nullptr;
+          next.kind = record == nullptr ? RowUpdate::Kind::kCreated
+                                        : RowUpdate::Kind::kRevived;
+          ++(record == nullptr ? created : revived);
+        }
+        update->rows_.push_back(next);
+      });
+  EBB_RETURN_IF_ERROR(KeepLimit(created + revived, update.get()));
+  if (created > 0) EBB_RETURN_IF_ERROR(NumberRows(created, update.get()));
+  EBB_RETURN_IF_ERROR(ObtainBlocks(update.get()));
+  update->next_rows_ = std::make_unique_for_overwrite<std::byte[]>(
+      update->rows_.size() * layout_.record_bytes());
+  if (created > 0) ReserveFor(*update, created);
+  open_ = update;
+  return update;
+}
+
+// All keys of a push are judged by what was before it, so their order does not
+// matter.
+bool RowTable::Admits(uint64_t key, RowUpdate* update) const {
+  const RowAdmission& admission = options_.admission;
+  switch (admission.kind) {
+    case RowAdmission::Kind::kAlways:
+      return true;
+    case RowAdmission::Kind::kCount: {
+      const auto counter = static_cast<uint32_t>(
+          Spread(HashAppend(draws_, key), counters_.size()));
+      update->counters_.push_back(counter);
+      return counters_[counter] + 1 >= admission.count;
+    }
+    case RowAdmission::Kind::kProbability: {
+      const uint64_t draw =
+          HashAppend(HashAppend(draws_, key), static_cast<uint64_t>(pushes_));
+      return static_cast<double>(draw >> 11) * 0x1p-53 < admission.probability;
+    }
+  }
+  return true;
+}
+
+// `made`: rows that the push makes. What has expired is not counted, whether or
+// not it was swept.
+absl::Status RowTable::KeepLimit(int64_t made, RowUpdate* update) const {
+  if (options_.max_rows == 0 || made == 0) return absl::OkStatus();
+  const int64_t rows = physical_rows() - ages_.ExpiredAt(update->unit_);
+  const int64_t excess = rows + made - options_.max_rows;
+  if (excess <= 0) return absl::OkStatus();
+  const auto touched = static_cast<int64_t>(update->rows_.size()) - made;
+  if (options_.at_limit == RowTableOptions::AtLimit::kRefuse ||
+      touched + made > options_.max_rows) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "table '", options_.table, "': a push makes ", made,
+        " row(s), but it has ", rows, " of at most ", options_.max_rows,
+        " in this partition; raise its limit of rows, let rows expire sooner, "
+        "or admit fewer"));
+  }
+  // Where the limit was lowered there is far too much: it goes little by
+  // little.
+  update->evicted_ = ChooseVictims(std::min(excess, 2 * made), *update);
+  return absl::OkStatus();
+}
+
+std::vector<uint32_t> RowTable::ChooseVictims(int64_t count,
+                                              const RowUpdate& update) const {
+  constexpr int kSamples = 16;
+  const RowReader read = reader();
+  absl::flat_hash_set<uint32_t> spared;
+  for (const RowUpdate::Row& row : update.rows_) {
+    if (row.kind != RowUpdate::Kind::kCreated) spared.insert(row.row);
+  }
+  const auto eligible = [&](uint32_t row) {
+    return live_.Has(row) && !spared.contains(row) &&
+           !ages_.Expired(RowLayout::TouchedOf(read.RecordOf(row)),
+                          update.unit_);
+  };
+  const auto rows = static_cast<uint64_t>(capacity_);
+  std::vector<uint32_t> victims;
+  for (int64_t v = 0; v < count; ++v) {
+    const uint64_t sequence =
+        HashAppend(draws_, static_cast<uint64_t>(totals_.evicted + v));
+    std::array<uint32_t, kSamples> samples;
+    for (int i = 0; i < kSamples; ++i) {
+      samples[i] = static_cast<uint32_t>(
+          Spread(HashAppend(sequence, static_cast<uint64_t>(i)), rows));
+      if (live_.Has(samples[i])) __builtin_prefetch(read.RecordOf(samples[i]));
+    }
+    uint32_t victim = kNoRow;
+    uint32_t oldest = 0;
+    for (const uint32_t row : samples) {
+      if (!eligible(row)) continue;
+      const uint32_t touched = RowLayout::TouchedOf(read.RecordOf(row));
+      if (victim != kNoRow && touched >= oldest) continue;
+      victim = row;
+      oldest = touched;
+    }
+    // There is one: the push spares fewer than the table has.
+    for (uint32_t row = samples[0]; victim == kNoRow;
+         row = row + 1 == rows ? 0 : row + 1) {
+      if (eligible(row)) victim = row;
+    }
+    spared.insert(victim);
+    victims.push_back(victim);
+  }
+  return victims;
+}
+
+// Gives the lowest free numbers to the rows that are made, so that which rows
+// lie where depends on what is there, and not on how it came about.
+absl::Status RowTable::NumberRows(int64_t created, RowUpdate* update) const {
+  const std::span<const uint64_t> words = live_.words();
+  size_t word = first_free_;
+  uint64_t free = word < words.size() ? ~words[word] : 0;
+  for (RowUpdate::Row& row : update->rows_) {
+    if (row.kind != RowUpdate::Kind::kCreated) continue;
+    while (free == 0 && word < words.size()) {
+      ++word;
+      free = word < words.size() ? ~words[word] : 0;
+    }
+    int64_t number = update->capacity_;
+    if (free != 0) {
+      number = static_cast<int64_t>(word) * kWordBits + std::countr_zero(free);
+      free &= free - 1;
+    }
+    // The last word has bits beyond the last row; these are the next rows.
+    if (number >= update->capacity_) number = update->capacity_++;
+    row.row = static_cast<uint32_t>(number);
+  }
+  if (update->capacity_ > RowLayout::kMaxRows) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("table '", options_.table, "': ", created,
+                     " row(s) beyond ", RowLayout::kMaxRows,
+                     ", the most that a partition can have; let rows "
+                     "expire, or give the job more partitions"));
+  }
+  return absl::OkStatus();
+}
+
+// New blocks for rows where there are none, and for those whose blocks somebody
+// else holds.
+absl::Status RowTable::ObtainBlocks(RowUpdate* update) const {
+  std::vector<uint32_t> unsure;
+  for (const RowUpdate::Row& row : update->rows_) {
+    const uint32_t block = layout_.BlockOf(row.row);
+    if (block < blocks_.size() && blocks_[block].writable != nullptr) continue;
+    if (unsure.empty() || unsure.back() != block) unsure.push_back(block);
+  }
+  if (unsure.empty()) return absl::OkStatus();
+  std::ranges::sort(unsure);
+  unsure.erase(std::unique(unsure.begin(), unsure.end()), unsure.end());
+  for (const uint32_t block : unsure) {
+    if (block >= blocks_.size() || !blocks_[block].ref) {
+      update->copies_.push_back({.block = block});
+    } else if (!blocks_[block].ref.Unique()) {
+      update->copies_.push_back({block, block_bytes_[block], BlockRef()});
+    }
+  }
+  EBB_ASSIGN_OR_RETURN(
+      std::vector<BlockRef> blocks,
+      pool_->AllocateMany(static_cast<int64_t>(update->copies_.size())));
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    update->copies_[i].to = std::move(blocks[i]);
+  }
+  return absl::OkStatus();
+}
+
+// So that Commit moves no large tables. None of it can be seen.
+void RowTable::ReserveFor(const RowUpdate& update, int64_t created) {
+  MutableIndex().Reserve(static_cast<size_t>(physical_rows() + created));
+  live_.Reserve(update.capacity_);
+  changed_.Reserve(update.capacity_);
+  const size_t blocks = layout_.BlocksOf(update.capacity_);
+  ReserveByHalves(blocks, &blocks_);
+  ReserveByHalves(blocks, &block_bytes_);
+}
+
+// --- Compute -----------------------------------------------------------------
+
+void RowTable::Compute(RowUpdate* update, GradientView gradient,
+                       const StepContext& context) const {
+  const size_t row_bytes = layout_.width() * sizeof(float);
+  CHECK_EQ(gradient.size(),
+           static_cast<size_t>(update->keys_) * layout_.width());
+  ComputeRows(update, context, [&](uint32_t key_number) {
+    return gradient.bytes() + key_number * row_bytes;
+  });
+}
+
+void RowTable::Compute(RowUpdate* update, GradientCursor& gradient,
+                       const StepContext& context) const {
+  const auto keys = static_cast<size_t>(update->keys_);
+  CHECK_GE(gradient.remaining(), keys * layout_.width());
+  GradientRows rows(&gradient, keys, layout_.width());
+  ComputeRows(update, context,
+              [&](uint32_t key_number) { return rows.Row(key_number); });
+  rows.Finish();
+}
+
+void RowTable::ComputeRows(
+    RowUpdate* update, const StepContext& context,
+    absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const {
+  for (RowUpdate::BlockCopy& copy : update->copies_) {
+    const std::span<std::byte> to = copy.to.mutable_bytes();
+    if (copy.from == nullptr) {
+      // What is stored, or sent, has nothing in it of who had the block before.
+      std::memset(to.data(), 0, to.size());
+    } else {
+      std::memcpy(to.data(), copy.from, to.size());
+    }
+  }
+
+  constexpr size_t kTogether = 32;
+  std::array<RowStep, kTogether> steps;
+  const size_t width = layout_.width();
+  const int slots = layout_.slots();
+  const size_t count = update->rows_.size();
+  std::byte* next = update->next_rows_.get();
+  for (size_t begin = 0; begin < count; begin += kTogether) {
+    const size_t n = std::min(kTogether, count - begin);
+    for (size_t i = 0; i < n; ++i, next += layout_.record_bytes()) {
+      const RowUpdate::Row& row = update->rows_[begin + i];
+      RowLayout::SetHead(row.key, update->unit_, next);
+      const std::byte* from = row.record;
+      if (from == nullptr) {
+        const std::span<float> weights(RowLayout::WeightsOf(next), width);
+        initial_.Fill(row.key, weights);
+        for (int s = 0; s < slots; ++s) {
+          optimizer_->InitializeSlot(s, weights,
+                                     {layout_.SlotOf(s, next), width});
+        }
+        from = next;
+      }
+      RowStep& step = steps[i];
+      step.weights_in = RowLayout::WeightsOf(from);
+      step.gradient_sum = gradient_of(row.key_number);
+      step.weights_out = RowLayout::WeightsOf(next);
+      for (int s = 0; s < slots; ++s) {
+        step.slots_in[s] = layout_.SlotOf(s, from);
+        step.slots_out[s] = layout_.SlotOf(s, next);
+      }
+    }
+    optimizer_->StepRows(context, width, std::span(steps).first(n));
+  }
+}
+
+// --- Commit ------------------------------------------------------------------
+
+void RowTable::Commit(RowUpdatePtr update) {
+  CHECK(update != nullptr && open_.lock() == update)
+      << "an update that is not the last one prepared";
+  open_.reset();
+  now_ = update->now_;
+  ages_.Advance(update->unit_);
+  ++pushes_;
+  GrowTo(update->capacity_);
+  for (RowUpdate::BlockCopy& copy : update->copies_) Install(&copy);
+  for (RowUpdate::BlockCopy& copy : update->late_copies_) {
+    std::memcpy(copy.to.mutable_bytes().data(), block_bytes_[copy.block],
+                update->block_bytes_);
+    Install(&copy);
+  }
+  WriteRows(*update);
+  for (const uint32_t row : update->evicted_) RemoveRow(row);
+  totals_.evicted += static_cast<int64_t>(update->evicted_.size());
+  for (const uint32_t counter : update->counters_) {
+    if (counters_[counter] == 0xff) continue;
+    ++counters_[counter];
+    changed_counters_.Add(counter);
+  }
+  totals_.not_admitted += update->not_admitted_;
+  Sweep(4 * update->keys_ + 16);
+}
+
+void RowTable::GrowTo(int64_t capacity) {
+  if (capacity == capacity_) return;
+  capacity_ = capacity;
+  live_.Resize(capacity);
+  changed_.Resize(capacity);
+  blocks_.resize(layout_.BlocksOf(capacity));
+  block_bytes_.resize(blocks_.size());
+}
+
+void RowTable::Install(RowUpdate::BlockCopy* copy) {
+  Block& block = blocks_[copy->block];
+  block.ref = std::move(copy->to);
+  block_bytes_[copy->block] = block.ref.bytes().data();
+  block.writable = nullptr;
+}
+
+std::byte* RowTable::WritableRecord(uint32_t row) {
+  const RowLayout::Place place = layout_.PlaceOf(row);
+  Block& block = blocks_[place.block];
+  // Nobody else holds it: Prepare saw to that, and Pin. A new content id is
+  // drawn once for all writes until somebody may look at it again.
+  if (block.writable == nullptr) {
+    block.writable = block.ref.mutable_bytes().data();
+  }
+  return block.writable + place.offset;
+}
+
+void RowTable::WriteRows(const RowUpdate& update) {
+  const std::byte* next = update.next_rows_.get();
+  for (const RowUpdate::Row& row : update.rows_) {
+    std::byte* const record = WritableRecord(row.row);
+    if (row.kind == RowUpdate::Kind::kCreated) {
+      ++totals_.created;
+      MutableIndex().Insert(RowIndex::HashOf(row.key), row.row);
+      live_.Add(row.row);
+      ++blocks_[layout_.BlockOf(row.row)].rows;
+    } else {
+      ages_.Remove(RowLayout::TouchedOf(record));
+      if (row.kind == RowUpdate::Kind::kRevived) {
+        ++totals_.created;
+        ++totals_.expired;
+      }
+    }
+    ages_.Add(update.unit_);
+    std::memcpy(record, next, layout_.record_bytes());
+    changed_.Add(row.row);
+    next += layout_.record_bytes();
+  }
+  const std::span<const uint64_t> words = live_.words();
+  while (first_free_ < words.size() && ~words[first_free_] == 0) ++first_free_;
+}
+
+// The record stays as it is: what is live, live_ says.
+void RowTable::RemoveRow(uint32_t row) {
+  const RowLayout::Place place = layout_.PlaceOf(row);
+  const std::byte* const record = block_bytes_[place.block] + place.offset;
+  MutableIndex().Erase(RowIndex::HashOf(RowLayout::KeyOf(record)), row);
+  ages_.Remove(RowLayout::TouchedOf(record));
+  live_.Remove(row);
+  changed_.Add(row);
+  first_free_ = std::min(first_free_, static_cast<size_t>(row / kWordBits));
+  Block& block = blocks_[place.block];
+  if (--block.rows == 0) {
+    block = {};
+    block_bytes_[place.block] = nullptr;
+  }
+}
+
+// Lets rows go that have expired, of the next so many.
+void RowTable::Sweep(int64_t rows) {
+  for (; rows > 0 && ages_.expired() > 0; --rows) {
+    if (sweep_hand_ >= capacity_) sweep_hand_ = 0;
+    const uint32_t row = sweep_hand_++;
+    if (!live_.Has(row)) continue;
+    const RowLayout::Place place = layout_.PlaceOf(row);
+    const std::byte* const record = block_bytes_[place.block] + place.offset;
+    if (!ages_.Expired(RowLayout::TouchedOf(record), ages_.now())) continue;
+    RemoveRow(row);
+    ++totals_.expired;
+  }
+}
+
+// --- Reading -----------------------------------------------------------------
+
+void RowTable::Gather(std::span<const uint64_t> keys,
+                      std::span<float> out) const {
+  CHECK_EQ(out.size(), keys.size() * layout_.width());
+  reader().Gather(ages_, ages_.now(), initial_, keys, out);
+}
+
+absl::StatusOr<std::shared_ptr<const RowView>> RowTable::Pin() {
+  if (const RowUpdatePtr open = open_.lock()) {
+    // It meant to write in place into some of the blocks.
+    std::vector<uint32_t> shared;
+    for (const RowUpdate::Row& row : open->rows_) {
+      shared.push_back(layout_.BlockOf(row.row));
+    }
+    std::ranges::sort(shared);
+    shared.erase(std::unique(shared.begin(), shared.end()), shared.end());
+    const auto has_copy = [&](uint32_t block) {
+      const auto is_it = [block](const RowUpdate::BlockCopy& copy) {
+        return copy.block == block;
+      };
+      return std::ranges::any_of(open->copies_, is_it) ||
+             std::ranges::any_of(open->late_copies_, is_it);
+    };
+    std::erase_if(shared, has_copy);
+    EBB_ASSIGN_OR_RETURN(
+        std::vector<BlockRef> blocks,
+        pool_->AllocateMany(static_cast<int64_t>(shared.size())));
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      open->late_copies_.push_back({shared[i], nullptr, std::move(blocks[i])});
+    }
+  }
+  ShareBlocks();
+  std::vector<BlockRef> blocks;
+  blocks.reserve(blocks_.size());
+  for (const Block& block : blocks_) blocks.push_back(block.ref);
+  // Paired with ~RowView.
+  index_->views.fetch_add(1, std::memory_order_relaxed);
+  return std::make_shared<const RowView>(layout_, ages_, initial_, index_,
+                                         std::move(blocks), block_bytes_);
+}
+
+RowStatistics RowTable::Statistics() const {
+  RowStatistics statistics = totals_;
+  statistics.rows = physical_rows() - ages_.expired();
+  for (const Block& block : blocks_) {
+    if (block.ref) statistics.block_bytes += pool_->block_bytes();
+  }
+  statistics.other_bytes = static_cast<int64_t>(
+      index_->index.bytes() + blocks_.capacity() * sizeof(Block) +
+      block_bytes_.capacity() * sizeof(block_bytes_[0]) + live_.bytes() +
+      changed_.bytes() + counters_.capacity() + changed_counters_.bytes());
+  return statistics;
+}
+
+}  // namespace ebb::server

@@ -1,0 +1,238 @@
+// The rows of one sparse table on one partition.
+//
+//   EBB_ASSIGN_OR_RETURN(auto table, RowTable::Create(options, optimizer,
+//                                                     pool));
+//   EBB_ASSIGN_OR_RETURN(RowUpdatePtr update,
+//                        table->Prepare(keys, examples_applied));
+//   table->Compute(update.get(), gradient, context);  // No lock, any thread.
+//   table->Commit(std::move(update));
+//   table->Gather(keys, weights);
+//
+// One writer: between Prepare and Commit there is no other Prepare and no cut.
+// Everything but Compute is called under the owner's lock, is short, and may
+// run while Compute does.
+//
+// What a table holds is a function of the pushes applied to it, in their
+// order: keys, rows, which expired and which were evicted, to the bit.
+//
+// Time is a count of examples of the partition that never falls (`now`).
+#ifndef EBB_SERVER_ROWS_ROW_TABLE_H_
+#define EBB_SERVER_ROWS_ROW_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/initializer.h"
+#include "server/memory/block_pool.h"
+#include "server/optimizer/gradient.h"
+#include "server/optimizer/optimizer.h"
+#include "server/rows/row_ages.h"
+#include "server/rows/row_cut.h"
+#include "server/rows/row_layout.h"
+#include "server/rows/row_options.h"
+#include "server/rows/row_set.h"
+#include "server/rows/row_update.h"
+#include "server/rows/row_view.h"
+
+namespace ebb::server {
+
+namespace internal {
+struct RowCutFields;
+struct RowCutPart;
+struct RowReader;
+}  // namespace internal
+
+struct RowStatistics {
+  int64_t rows = 0;  // That have not expired.
+  // In the life of the values, so over loads, too.
+  int64_t created = 0;
+  int64_t expired = 0;  // Found by now: those that nobody asks for come later.
+  int64_t evicted = 0;
+  int64_t not_admitted = 0;  // Gradients of rows that were dropped.
+  // Memory: blocks of the pool that it refers to, and all else.
+  int64_t block_bytes = 0;
+  int64_t other_bytes = 0;
+};
+
+class RowTable {
+ public:
+  // Without rows. InvalidArgument: of RowTableOptions::Validate and
+  // RowLayout::Make.
+  static absl::StatusOr<std::unique_ptr<RowTable>> Create(
+      RowTableOptions options, std::shared_ptr<const Optimizer> optimizer,
+      std::shared_ptr<BlockPool> pool);
+
+  // With the rows of a sealed cut, whose blocks are all in memory.
+  // `stored`: the cut is the newest stored version, so that the next cut need
+  // not have its blocks. Another life of rows is fine, other counters of
+  // admission begin anew; either makes the next cut whole. Errors: DataLoss
+  // naming the table and what is wrong: nothing that the cut says is believed;
+  // InvalidArgument as of Create; ResourceExhausted without memory.
+  static absl::StatusOr<std::unique_ptr<RowTable>> FromCut(
+      RowTableOptions options, std::shared_ptr<const Optimizer> optimizer,
+      std::shared_ptr<BlockPool> pool, RowCut cut, bool stored);
+
+  ~RowTable();
+  RowTable(const RowTable&) = delete;
+  RowTable& operator=(const RowTable&) = delete;
+
+  // --- Pushes ----------------------------------------------------------------
+
+  // Decides what a push to `keys` (ascending, none twice) does at `now`, with
+  // the examples of the push or without, and obtains all memory for it.
+  // Changes nothing that can be seen. A push without keys lets time pass.
+  // Errors: InvalidArgument for keys out of order or a time before the last;
+  // ResourceExhausted without memory, or at the limit of rows.
+  absl::StatusOr<RowUpdatePtr> Prepare(std::span<const uint64_t> keys,
+                                       int64_t now);
+  // `gradient`: sums, row major, keys x width floats (checked).
+  void Compute(RowUpdate* update, GradientView gradient,
+               const StepContext& context) const;
+  // The next keys x width floats of it.
+  void Compute(RowUpdate* update, GradientCursor& gradient,
+               const StepContext& context) const;
+  // Makes it visible, lets expired rows go (a few times as many as the push has
+  // keys are looked at), never fails.
+  void Commit(RowUpdatePtr update);
+
+  // --- Reading ---------------------------------------------------------------
+
+  // out[i * width ...]: the weights of keys[i], or its initial ones where it
+  // has no row. `out` has keys.size() * width floats (checked). Keys may come
+  // in any order, and several times. Creates no row.
+  void Gather(std::span<const uint64_t> keys, std::span<float> out) const;
+
+  // The rows as they are now, for as long as somebody keeps the view. It takes
+  // references only: 10 ns or so per block. What it costs comes later: each
+  // block that is written again is copied once, in the Compute of that push;
+  // the first push that makes or loses rows copies the index (8 to 16 bytes per
+  // row). ResourceExhausted: while an update is between Prepare and Commit,
+  // blocks for its copies are obtained here.
+  absl::StatusOr<std::shared_ptr<const RowView>> Pin();
+
+  RowStatistics Statistics() const;
+  const RowLayout& layout() const { return layout_; }
+  const RowTableOptions& options() const { return options_; }
+  // Of the last push; of pushes so far, those without keys included.
+  int64_t now() const { return now_; }
+  int64_t pushes() const { return pushes_; }
+
+  // --- Cuts ------------------------------------------------------------------
+
+  // What a new version is to hold: a base and what changed since, part by part.
+  // Parts of the newest stored version are named, not held. It has a new part
+  // of what changed since that; or a new base where there is no stored version,
+  // or the changes have become half as large as it: all rows, by reference,
+  // and blocks that are written again are copied until the cut is let go.
+  // Errors: FailedPrecondition while an earlier cut is neither written nor
+  // merged back, or an update is between Prepare and Commit;
+  // ResourceExhausted.
+  absl::StatusOr<RowCut> TakeCut();
+  // All rows by reference, without regard to what is stored: for a move. Needs
+  // no answer. Errors: those of TakeCut, but for the earlier cut.
+  absl::StatusOr<RowCut> TakeWholeCut();
+  // The cut is stored, durably, and is now the newest stored version. It was
+  // sealed (checked). Of a token that was forgotten: nothing.
+  void Written(uint64_t token);
+  // It could not be written: what it held as changed is so again.
+  void MergeBack(uint64_t token);
+  // No stored version may be relied on any more: the next cut is whole.
+  void ForgetStored();
+
+ private:
+  struct Block {
+    BlockRef ref;  // Empty: has no rows.
+    // Where this table alone holds it, and nobody has seen its content id.
+    std::byte* writable = nullptr;
+    uint32_t rows = 0;
+  };
+  using Parts = std::vector<std::shared_ptr<internal::RowCutPart>>;
+  // A cut that is being written.
+  struct PendingCut {
+    uint64_t token = 0;
+    Parts parts;
+    RowSet changed;  // Since the newest stored version.
+    RowSet changed_counters;
+  };
+
+  RowTable(RowTableOptions options, RowLayout layout,
+           std::shared_ptr<const Optimizer> optimizer,
+           std::shared_ptr<BlockPool> pool);
+
+  internal::RowReader reader() const;
+  int64_t physical_rows() const;
+  RowIndex& MutableIndex();
+  std::byte* WritableRecord(uint32_t row);
+
+  // Prepare's parts.
+  bool Admits(uint64_t key, RowUpdate* update) const;
+  absl::Status KeepLimit(int64_t made, RowUpdate* update) const;
+  std::vector<uint32_t> ChooseVictims(int64_t count,
+                                      const RowUpdate& update) const;
+  absl::Status NumberRows(int64_t created, RowUpdate* update) const;
+  absl::Status ObtainBlocks(RowUpdate* update) const;
+  void ReserveFor(const RowUpdate& update, int64_t created);
+
+  // Calls `gradient_of` once for each key of the update that gets a row,
+  // ascending.
+  void ComputeRows(
+      RowUpdate* update, const StepContext& context,
+      absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const;
+
+  // Commit's parts.
+  void GrowTo(int64_t capacity);
+  void Install(RowUpdate::BlockCopy* copy);
+  void WriteRows(const RowUpdate& update);
+  void RemoveRow(uint32_t row);
+  void Sweep(int64_t rows);
+
+  // Cuts.
+  absl::Status CheckNoUpdate() const;
+  absl::StatusOr<RowCut> CutOfBase();
+  absl::StatusOr<RowCut> CutWithDelta(internal::RowCutPart delta);
+  void ShareBlocks();
+  internal::RowCutFields CutFields() const;
+
+  // FromCut's parts.
+  class Loader;
+
+  // Constant.
+  const RowTableOptions options_;
+  const RowLayout layout_;
+  const std::shared_ptr<const Optimizer> optimizer_;
+  const std::shared_ptr<BlockPool> pool_;
+  const RowInitializer initial_;
+  const uint64_t draws_;  // Where the sequences of random numbers begin.
+
+  std::shared_ptr<internal::SharedIndex> index_;
+  std::vector<Block> blocks_;
+  std::vector<const std::byte*> block_bytes_;  // Of each block; null: empty.
+  RowSet live_;
+  int64_t capacity_ = 0;   // Row numbers that exist, live or not.
+  size_t first_free_ = 0;  // Words of live_ before it are full.
+  RowAges ages_;
+  std::vector<uint8_t> counters_;  // Of admission.
+  int64_t now_ = 0;
+  int64_t pushes_ = 0;
+  uint32_t sweep_hand_ = 0;  // The row to look at next.
+  RowStatistics totals_;     // But for rows and memory.
+  std::weak_ptr<RowUpdate> open_;
+
+  // Since the newest part that is stored or being written.
+  RowSet changed_;
+  RowSet changed_counters_;
+  std::optional<Parts> stored_;  // None: nothing may be relied on.
+  std::optional<PendingCut> pending_;
+  uint64_t last_token_ = 0;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_ROWS_ROW_TABLE_H_

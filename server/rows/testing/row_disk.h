@@ -1,0 +1,59 @@
+// What tests of sparse rows begin with: a pool, pushes, and a store of cuts.
+#ifndef EBB_SERVER_ROWS_TESTING_ROW_DISK_H_
+#define EBB_SERVER_ROWS_TESTING_ROW_DISK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/memory/block_pool.h"
+#include "server/optimizer/optimizer.h"
+#include "server/rows/row_cut.h"
+#include "server/rows/row_table.h"
+
+namespace ebb::server {
+
+std::shared_ptr<BlockPool> MakeRowPool(int64_t block_bytes, int64_t blocks);
+std::shared_ptr<const Optimizer> MakeRowOptimizer(OptimizerKind kind);
+
+// Prepare, Compute and Commit.
+absl::Status PushRows(RowTable* table, std::span<const uint64_t> keys,
+                      std::span<const float> gradient, int64_t now,
+                      const StepContext& context = {.rate = 0.1f});
+// The same gradient for each element.
+absl::Status PushRows(RowTable* table, std::span<const uint64_t> keys,
+                      float gradient, int64_t now);
+std::vector<float> GatherRows(const RowTable& table,
+                              std::span<const uint64_t> keys);
+std::vector<float> GatherRows(const RowView& view, size_t width,
+                              std::span<const uint64_t> keys);
+
+// The newest stored version of one table, and no other.
+class RowDisk {
+ public:
+  // Seals and stores. DataLoss when a block that the cut only names is not in
+  // the version before.
+  absl::Status Store(RowCut* cut);
+  // What is stored, in new blocks of the pool; from now on known by their ids.
+  RowCut Load(BlockPool* pool);
+
+  bool empty() const { return header_.empty(); }
+  std::string& header() { return header_; }
+  // The contents of the blocks, in their order.
+  std::vector<std::vector<std::byte>>& blocks() { return blocks_; }
+
+ private:
+  std::string header_;
+  std::vector<std::vector<std::byte>> blocks_;
+  std::vector<uint64_t> ids_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_ROWS_TESTING_ROW_DISK_H_
