@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/internal/bad_examples.h"
 #include "data/internal/kernels.h"
 
 namespace ebb::data {
@@ -27,18 +28,39 @@ const std::string& NameOf(const SourceSpec& spec) {
   return spec.path.empty() ? spec.idx.images : spec.path;
 }
 
+// "7 examples and 3 that are left out".
+std::string Examples(const Index& index) {
+  return absl::StrCat(index.examples, " examples and ", index.left_out,
+                      " that are left out");
+}
+
+// The front of SourceSpec::Meaning(): the format.
+absl::string_view FormatOf(absl::string_view meaning) {
+  return meaning.substr(0, meaning.find(' '));
+}
+
 // Whether data of this kind can be read with the constants of other data.
 absl::Status CheckFit(const SourceSpec& spec, const Reader& reader,
                       const Index& constants) {
-  const bool sparse = reader.layout() == Layout::kSparse;
-  if (sparse != constants.mean.empty()) {
-    return Wrong(NameOf(spec), " is ", sparse ? "sparse" : "dense",
+  const Layout layout = reader.layout();
+  const bool dense = layout == Layout::kBytes || layout == Layout::kDense;
+  if (dense == constants.mean.empty()) {
+    return Wrong(NameOf(spec), " is ", dense ? "dense" : "sparse",
                  ", but the training data is not");
   }
-  if ((!sparse || spec.libsvm.features > 0) &&
-      reader.features() != constants.features) {
-    return Wrong(NameOf(spec), " has ", reader.features(),
-                 " features, but the training data has ", constants.features);
+  // Other formats make other keys of the same things.
+  const std::string meaning = spec.Meaning();
+  if (!dense && FormatOf(meaning) != FormatOf(constants.meaning)) {
+    return Wrong(NameOf(spec), " is read as ", FormatOf(meaning),
+                 ", but the training data as ", FormatOf(constants.meaning));
+  }
+  const bool named = spec.kind == SourceKind::kLibffm ? spec.libffm.fields > 0
+                     : layout == Layout::kSparse      ? spec.libsvm.features > 0
+                                                      : true;
+  if (named && reader.features() != constants.features) {
+    return Wrong(NameOf(spec), " has ", reader.features(), " ",
+                 spec.keyed() ? "fields" : "features",
+                 ", but the training data has ", constants.features);
   }
   const bool classes = spec.label_kind == LabelKind::kClass;
   if (spec.has_labels && classes == constants.classes.empty()) {
@@ -66,6 +88,30 @@ absl::Status AddClass(const Reader& reader, float label,
                  "is real");
   }
   classes->insert(at, label);
+  return absl::OkStatus();
+}
+
+// Whether an example has no class and no features that the training data has
+// not.
+absl::Status CheckExample(const Reader& reader, const Example& example,
+                          bool classes, const Index& constants) {
+  if (classes && ClassOf(constants.classes, example.label) < 0) {
+    return Wrong(reader.Where(), ": label ", example.label, " is none of the ",
+                 constants.classes.size(), " classes of the training data, ",
+                 constants.classes.front(), " to ", constants.classes.back());
+  }
+  if (!example.ids.empty() && example.ids.back() >= constants.features) {
+    return Wrong(reader.Where(), ": the highest feature id is number ",
+                 example.ids.back() + 1, ", but the training data has ",
+                 constants.features,
+                 " features; say the number of features for both");
+  }
+  for (const Field field : example.fields) {
+    if (field < constants.features) continue;
+    return Wrong(reader.Where(), ": there is a field ", field,
+                 ", but the training data has ", constants.features,
+                 " fields; say the number of fields for both");
+  }
   return absl::OkStatus();
 }
 
@@ -115,6 +161,14 @@ absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
   // one cannot be read.
   EBB_RETURN_IF_ERROR(VerifyFiles(spec, index, open));
   EBB_RETURN_IF_ERROR(loaded.status());
+  if (loaded->examples() != index.examples ||
+      loaded->index_.left_out != index.left_out) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        NameOf(spec), " has ", Examples(loaded->index_),
+        " here, but was indexed with ", Examples(index),
+        "; run the release here that the job was submitted with, and wait "
+        "until the file is whole if it is being written"));
+  }
   return absl::FailedPreconditionError(absl::StrCat(
       NameOf(spec), " changed while it was read; wait until it is whole"));
 }
@@ -153,33 +207,38 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
 absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
                               bool constants) {
   const bool classes = spec.has_labels && spec.label_kind == LabelKind::kClass;
-  if (sparse()) offsets_.push_back(0);
+  const bool rows = sparse() || keyed();
+  if (rows) offsets_.push_back(0);
+  // Those that the reader gave, but the training data has no place for.
+  internal::BadExamples bad(spec.on_bad_example);
   Example example;
   for (;;) {
     EBB_ASSIGN_OR_RETURN(const bool more, reader.Next(&example));
     if (!more) break;
+    if (constants) {
+      const absl::Status fits = CheckExample(reader, example, classes, index_);
+      if (!fits.ok()) {
+        EBB_RETURN_IF_ERROR(bad.Add(fits));
+        continue;
+      }
+    } else if (classes) {
+      EBB_RETURN_IF_ERROR(AddClass(reader, example.label, &index_.classes));
+    }
+    bad.AddGood();
     ++index_.examples;
     if (spec.has_labels) labels_.push_back(example.label);
-    if (classes && !constants) {
-      EBB_RETURN_IF_ERROR(AddClass(reader, example.label, &index_.classes));
-    } else if (classes && ClassOf(index_.classes, example.label) < 0) {
-      return Wrong(reader.Where(), ": label ", example.label,
-                   " is none of the ", index_.classes.size(),
-                   " classes of the training data, ", index_.classes.front(),
-                   " to ", index_.classes.back());
-    }
-    if (constants && !example.ids.empty() &&
-        example.ids.back() >= index_.features) {
-      return Wrong(reader.Where(), ": the highest feature id is number ",
-                   example.ids.back() + 1, ", but the training data has ",
-                   index_.features,
-                   " features; say the number of features for both");
-    }
     bytes_.insert(bytes_.end(), example.bytes.begin(), example.bytes.end());
     values_.insert(values_.end(), example.values.begin(), example.values.end());
     ids_.insert(ids_.end(), example.ids.begin(), example.ids.end());
-    if (sparse()) offsets_.push_back(static_cast<int64_t>(ids_.size()));
+    keys_.insert(keys_.end(), example.keys.begin(), example.keys.end());
+    fields_.insert(fields_.end(), example.fields.begin(), example.fields.end());
+    if (rows) offsets_.push_back(static_cast<int64_t>(values_.size()));
   }
+  EBB_RETURN_IF_ERROR(bad.Judge(NameOf(spec)));
+  left_out_ = reader.left_out();
+  if (left_out_.examples == 0) left_out_.first = bad.left_out().first;
+  left_out_.examples += bad.left_out().examples;
+  index_.left_out = left_out_.examples;
   if (classes) {
     for (float& label : labels_) {
       label = static_cast<float>(ClassOf(index_.classes, label));
@@ -192,11 +251,12 @@ int64_t Dataset::memory_bytes() const {
   const auto of = [](const auto& values) {
     return static_cast<int64_t>(values.capacity() * sizeof(values[0]));
   };
-  return of(labels_) + of(bytes_) + of(values_) + of(ids_) + of(offsets_);
+  return of(labels_) + of(bytes_) + of(values_) + of(ids_) + of(keys_) +
+         of(fields_) + of(offsets_);
 }
 
 absl::Status Dataset::FindMoments(const SourceSpec& spec) {
-  if (sparse()) return absl::OkStatus();
+  if (sparse() || keyed()) return absl::OkStatus();
   const bool bytes = layout_ == Layout::kBytes;
   internal::Moments moments(features());
   for (int64_t row = 0; row < examples(); ++row) {
@@ -261,14 +321,19 @@ absl::Status Dataset::Gather(std::span<const int64_t> examples,
   out->rows = static_cast<int64_t>(examples.size());
   out->features = features();
   out->sparse = sparse();
+  out->keyed = keyed();
+  out->ids.clear();
+  out->keys.clear();
+  out->fields.clear();
+  out->offsets.clear();
   out->labels.clear();
   if (has_labels()) {
     for (const int64_t example : examples) {
       out->labels.push_back(labels_[example]);
     }
   }
-  if (sparse()) {
-    GatherSparse(examples, out);
+  if (sparse() || keyed()) {
+    GatherRows(examples, out);
   } else {
     GatherDense(examples, out);
   }
@@ -277,8 +342,6 @@ absl::Status Dataset::Gather(std::span<const int64_t> examples,
 
 void Dataset::GatherDense(std::span<const int64_t> examples,
                           ExampleBatch* out) const {
-  out->ids.clear();
-  out->offsets.clear();
   out->values.resize(examples.size() * features());
   float* to = out->values.data();
   for (const int64_t example : examples) {
@@ -296,18 +359,23 @@ void Dataset::GatherDense(std::span<const int64_t> examples,
   }
 }
 
-void Dataset::GatherSparse(std::span<const int64_t> examples,
-                           ExampleBatch* out) const {
-  out->ids.clear();
+void Dataset::GatherRows(std::span<const int64_t> examples,
+                         ExampleBatch* out) const {
   out->values.clear();
   out->offsets.assign(1, 0);
   for (const int64_t example : examples) {
-    const int64_t begin = offsets_[example];
-    const int64_t end = offsets_[example + 1];
-    out->ids.insert(out->ids.end(), ids_.begin() + begin, ids_.begin() + end);
-    out->values.insert(out->values.end(), values_.begin() + begin,
-                       values_.begin() + end);
-    out->offsets.push_back(static_cast<int64_t>(out->ids.size()));
+    const auto append = [&](const auto& from, auto* to) {
+      to->insert(to->end(), from.begin() + offsets_[example],
+                 from.begin() + offsets_[example + 1]);
+    };
+    append(values_, &out->values);
+    if (sparse()) {
+      append(ids_, &out->ids);
+    } else {
+      append(keys_, &out->keys);
+      append(fields_, &out->fields);
+    }
+    out->offsets.push_back(static_cast<int64_t>(out->values.size()));
   }
 }
 

@@ -17,23 +17,34 @@
 #include "absl/status/statusor.h"
 #include "data/byte_source.h"
 #include "data/index.h"
+#include "data/keys.h"
 #include "data/reader.h"
 #include "data/source.h"
 
 namespace ebb::data {
 
-// Examples as models take them: dense, or sparse in compressed rows.
+// Examples as models take them: dense, or sparse in compressed rows, of ids or
+// of keys.
 struct ExampleBatch {
   int64_t rows = 0;
   int64_t features = 0;
-  bool sparse = false;
+  bool sparse = false;  // Rows of ids.
+  bool keyed = false;   // Rows of keys.
   // (rows): the number of the class, or the real label; empty without labels.
   std::vector<float> labels;
-  // Dense: (rows, features), row by row. Sparse: one for each of `ids`.
+  // Dense: (rows, features), row by row. Sparse: one for each of `ids`. Keyed:
+  // one for each of `keys`.
   std::vector<float> values;
-  // Sparse only. Row r has the features ids[offsets[r], offsets[r + 1]),
-  // ascending, with the values at the same places.
+  // Sparse: row r has the features ids[offsets[r], offsets[r + 1]), ascending,
+  // with the values at the same places.
   std::vector<int32_t> ids;
+  // Keyed: row r has keys[offsets[r], offsets[r + 1]) with the fields and
+  // values at the same places, in the order of the file; a rating has its user
+  // and then its item. A key may occur in many rows, and twice in one.
+  // `features` is the number of fields.
+  std::vector<uint64_t> keys;
+  std::vector<Field> fields;
+  // Sparse and keyed: (rows + 1).
   std::vector<int64_t> offsets;
 };
 
@@ -69,7 +80,10 @@ class Dataset {
   int64_t examples() const { return index_.examples; }
   int64_t features() const { return index_.features; }
   bool sparse() const { return layout_ == Layout::kSparse; }
+  bool keyed() const { return layout_ == Layout::kKeyed; }
   bool has_labels() const { return !labels_.empty(); }
+  // Of index().left_out, with what was wrong with the first.
+  const LeftOut& left_out() const { return left_out_; }
   // What its examples take in memory.
   int64_t memory_bytes() const;
 
@@ -93,16 +107,21 @@ class Dataset {
   void Finish(const SourceSpec& spec);
 
   void GatherDense(std::span<const int64_t> examples, ExampleBatch* out) const;
-  void GatherSparse(std::span<const int64_t> examples, ExampleBatch* out) const;
+  // Of ids or of keys.
+  void GatherRows(std::span<const int64_t> examples, ExampleBatch* out) const;
 
   Index index_;
   std::optional<ColumnNames> names_;
+  LeftOut left_out_;
   Layout layout_ = Layout::kDense;
-  std::vector<float> labels_;     // (examples), or empty.
-  std::vector<uint8_t> bytes_;    // kBytes: (examples, features).
-  std::vector<float> values_;     // kDense: the same; kSparse: as in a batch.
+  std::vector<float> labels_;   // (examples), or empty.
+  std::vector<uint8_t> bytes_;  // kBytes: (examples, features).
+  // kDense: the same; kSparse and kKeyed: as in a batch.
+  std::vector<float> values_;
   std::vector<int32_t> ids_;      // kSparse.
-  std::vector<int64_t> offsets_;  // kSparse.
+  std::vector<uint64_t> keys_;    // kKeyed.
+  std::vector<Field> fields_;     // kKeyed.
+  std::vector<int64_t> offsets_;  // kSparse and kKeyed.
   // kBytes: a feature is byte * factor + term. Either one number for all
   // features (and no term), or one for each of them.
   std::vector<float> factor_;

@@ -66,6 +66,43 @@ void BM_GatherSparse(benchmark::State& state) {
 }
 BENCHMARK(BM_GatherSparse);
 
+std::string ClickLog() {
+  std::string text;
+  for (int64_t i = 0; i < kExamples; ++i) {
+    absl::StrAppend(&text, i % 2);
+    for (int64_t j = 0; j < 13; ++j) absl::StrAppend(&text, "\t", i * j % 977);
+    for (int64_t j = 0; j < 26; ++j) {
+      absl::StrAppend(&text, "\t", absl::Hex(i * j % 9973, absl::kZeroPad8));
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
+// 39 keys an example, as Criteo's logs have.
+void BM_LoadClicks(benchmark::State& state) {
+  const std::string text = ClickLog();
+  for (auto _ : state) {
+    const auto data =
+        Dataset::Load({.kind = SourceKind::kCriteo, .path = "clicks"},
+                      OpenMemory({{"clicks", text}}));
+    if (!data.ok()) return state.SkipWithError("Load failed");
+  }
+  state.SetItemsProcessed(state.iterations() * kExamples);
+  state.SetBytesProcessed(state.iterations() *
+                          static_cast<int64_t>(text.size()));
+}
+BENCHMARK(BM_LoadClicks);
+
+void BM_GatherKeyed(benchmark::State& state) {
+  const auto data =
+      Dataset::Load({.kind = SourceKind::kCriteo, .path = "clicks"},
+                    OpenMemory({{"clicks", ClickLog()}}));
+  if (!data.ok()) return state.SkipWithError("Load failed");
+  GatherBatches(state, *data);
+}
+BENCHMARK(BM_GatherKeyed);
+
 void BM_Order(benchmark::State& state) {
   const Order order(1, {60'000, state.range(0)});
   int32_t epoch = 0;

@@ -87,6 +87,67 @@ TEST(DatasetTest, GathersSparseRows) {
   EXPECT_THAT(data.index().mean, IsEmpty());
 }
 
+TEST(DatasetTest, GathersKeyedRows) {
+  const Dataset data =
+      MustLoad({.kind = SourceKind::kLibffm, .path = "a.ffm"},
+               OpenMemory({{"a.ffm", "1 3:9:0.5 0:7:2\n0 1:7:1\n1 0:8:4\n"}}));
+  EXPECT_TRUE(data.keyed());
+  EXPECT_FALSE(data.sparse());
+  EXPECT_EQ(data.features(), 4);  // Fields.
+  EXPECT_THAT(data.index().mean, IsEmpty());
+  EXPECT_GE(data.memory_bytes(), 4 * (8 + 4 + 2) + 4 * 8 + 3 * 4);
+  ExampleBatch batch = Gather(data, {2, 0});
+  EXPECT_EQ(batch.rows, 2);
+  EXPECT_EQ(batch.features, 4);
+  EXPECT_TRUE(batch.keyed);
+  EXPECT_FALSE(batch.sparse);
+  EXPECT_THAT(batch.labels, ElementsAre(1, 1));
+  EXPECT_THAT(batch.offsets, ElementsAre(0, 1, 3));
+  EXPECT_THAT(batch.fields, ElementsAre(0, 3, 0));
+  EXPECT_THAT(batch.keys, ElementsAre(8, 9, 7));
+  EXPECT_THAT(batch.values, ElementsAre(4, 0.5, 2));
+  EXPECT_THAT(batch.ids, IsEmpty());
+  // A batch may then come of other data.
+  const Dataset sparse =
+      MustLoad(LibsvmSpec(), OpenMemory({{"a.svm", "0 9:1\n"}}));
+  ASSERT_TRUE(sparse.Gather(std::vector<int64_t>{0}, &batch).ok());
+  EXPECT_FALSE(batch.keyed);
+  EXPECT_THAT(batch.keys, IsEmpty());
+  EXPECT_THAT(batch.fields, IsEmpty());
+  EXPECT_THAT(batch.ids, ElementsAre(8));
+}
+
+TEST(DatasetTest, KeyedTestDataFitsItsTrainingData) {
+  const OpenBytes open = OpenMemory({{"train", "1 0:7:1 2:8:1\n0 0:7:1\n"},
+                                     {"test", "1 1:99:1\n"},
+                                     {"wide", "1 0:1:1\n0 3:1:1\n"},
+                                     {"rows", "1 7:1\n"},
+                                     {"rates", "a,b,1\n"}});
+  const auto spec = [](SourceKind kind, const std::string& path) {
+    return SourceSpec{.kind = kind, .path = path};
+  };
+  const Dataset train = MustLoad(spec(SourceKind::kLibffm, "train"), open);
+  const auto fit = [&](const SourceSpec& test) {
+    return std::string(
+        Dataset::LoadLike(test, train.index(), open).status().message());
+  };
+  EXPECT_EQ(fit(spec(SourceKind::kLibffm, "test")), "");
+  EXPECT_EQ(fit(spec(SourceKind::kLibffm, "wide")),
+            "wide:2: there is a field 3, but the training data has 3 fields; "
+            "say the number of fields for both");
+  EXPECT_EQ(fit(spec(SourceKind::kLibsvm, "rows")),
+            "rows is read as libsvm, but the training data as libffm");
+  SourceSpec keys = spec(SourceKind::kLibsvm, "rows");
+  keys.libsvm.keys = true;
+  EXPECT_EQ(fit(keys),
+            "rows is read as libsvm-keys, but the training data as libffm");
+  EXPECT_EQ(fit(spec(SourceKind::kRatings, "rates")),
+            "rates is read as ratings, but the training data as libffm");
+  SourceSpec named = spec(SourceKind::kLibffm, "test");
+  named.libffm.fields = 4;
+  EXPECT_EQ(fit(named), "test has 4 fields, but the training data has 3");
+}
+
 TEST(DatasetTest, FindsMeanAndDeviationOfEachColumn) {
   // (1, 3, 5, 7): mean 4, deviation sqrt(5). 0.1 four times: exactly constant.
   const Dataset data =

@@ -22,7 +22,10 @@ using internal::TakeBytes;
 using internal::TakeFixed64;
 
 constexpr absl::string_view kMagic = "EBBINDEX";
+// Version 2 has what was left out at its end, and is written where that is not
+// nothing: there is one encoding of an index.
 constexpr uint64_t kVersion = 1;
+constexpr uint64_t kVersionWithLeftOut = 2;
 
 void PutDoubles(const std::vector<double>& values, std::string* out) {
   for (const double value : values) {
@@ -55,7 +58,7 @@ bool ToClasses(const std::vector<double>& values, std::vector<float>* classes) {
   return true;
 }
 
-bool DecodePayload(absl::string_view rest, Index* index) {
+bool DecodePayload(uint64_t version, absl::string_view rest, Index* index) {
   uint64_t count;
   absl::string_view meaning;
   if (!TakeFixed64(&rest, &count) || !TakeBytes(&rest, count, &meaning)) {
@@ -97,6 +100,12 @@ bool DecodePayload(absl::string_view rest, Index* index) {
   for (const double stddev : index->stddev) {
     if (stddev < 0) return false;
   }
+  if (version == kVersionWithLeftOut) {
+    uint64_t left_out;
+    if (!TakeFixed64(&rest, &left_out)) return false;
+    index->left_out = static_cast<int64_t>(left_out);
+    if (index->left_out <= 0) return false;
+  }
   return rest.empty();
 }
 
@@ -119,9 +128,10 @@ std::string Index::Encode() const {
   PutFixed64(mean.size(), &payload);
   PutDoubles(mean, &payload);
   PutDoubles(stddev, &payload);
+  if (left_out > 0) PutFixed64(static_cast<uint64_t>(left_out), &payload);
 
   std::string bytes(kMagic);
-  PutFixed64(kVersion, &bytes);
+  PutFixed64(left_out > 0 ? kVersionWithLeftOut : kVersion, &bytes);
   PutFixed64(payload.size(), &bytes);
   bytes += payload;
   PutFixed64(XXH64(bytes.data(), bytes.size(), 0), &bytes);
@@ -141,10 +151,11 @@ absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
         bytes.size(), " bytes are no data index: they do not begin with ",
         kMagic, " and a version"));
   }
-  if (version != kVersion) {
+  if (version != kVersion && version != kVersionWithLeftOut) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data index has version ", version,
-                     " of the format; this program reads version ", kVersion,
+                     " of the format; this program reads versions ", kVersion,
+                     " and ", kVersionWithLeftOut,
                      ", so use the release that wrote it, or index anew"));
   }
   if (!TakeFixed64(&rest, &length) || !TakeBytes(&rest, length, &payload) ||
@@ -155,7 +166,7 @@ absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
   Index index;
   const absl::string_view covered = bytes.substr(0, bytes.size() - 8);
   if (XXH64(covered.data(), covered.size(), 0) != checksum ||
-      !DecodePayload(payload, &index)) {
+      !DecodePayload(version, payload, &index)) {
     return absl::DataLossError(
         absl::StrCat("the data index of ", bytes.size(),
                      " bytes is damaged: its checksum or its content is "

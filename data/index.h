@@ -19,9 +19,12 @@ struct Index {
   std::vector<FileFingerprint> files;
   // Of the source (of its part, where it is split).
   int64_t examples = 0;
+  // Bad examples of the files that were left out (OnBadExample::kSkip); those
+  // of the whole source where it is split. Not counted in `examples`.
+  int64_t left_out = 0;
   // The rest are constants of the *training* data: an index of test data has
   // them from the training index.
-  int64_t features = 0;
+  int64_t features = 0;  // Of keyed data the number of fields.
   // The labels, ascending: class c of a data set is classes[c] in its files.
   // Empty without labels or where they are real.
   std::vector<float> classes;

@@ -1,9 +1,13 @@
 #include "data/index.h"
 
+#include <xxhash.h>
+
 #include <fstream>
 #include <iterator>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "data/internal/fixed64.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -26,8 +30,15 @@ Index Golden() {
           .stddev = {0.5, 0, 2}};
 }
 
-std::string GoldenBytes() {
-  std::ifstream file("tests/golden/data_index_v1.bin", std::ios::binary);
+Index GoldenLeftOut() {
+  Index index = Golden();
+  index.left_out = 12;
+  return index;
+}
+
+std::string GoldenBytes(int version = 1) {
+  std::ifstream file(absl::StrCat("tests/golden/data_index_v", version, ".bin"),
+                     std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
@@ -40,8 +51,18 @@ TEST(IndexTest, ReadsAndWritesVersion1) {
   EXPECT_EQ(Golden().Encode(), bytes);
 }
 
+TEST(IndexTest, ReadsAndWritesVersion2WhereExamplesWereLeftOut) {
+  const std::string bytes = GoldenBytes(2);
+  ASSERT_EQ(bytes.size(), 212u);
+  const auto index = Index::Decode(bytes);
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index, GoldenLeftOut());
+  EXPECT_EQ(GoldenLeftOut().Encode(), bytes);
+}
+
 TEST(IndexTest, HashIsThatOfTheSpecification) {
   EXPECT_EQ(Golden().Hash(), 0xb1cd22f6a4f5e20fu);
+  EXPECT_EQ(GoldenLeftOut().Hash(), 0x11ab7b21bd0f5516u);
 }
 
 TEST(IndexTest, HashDependsOnEveryField) {
@@ -73,11 +94,13 @@ TEST(IndexTest, AnIndexOfSparseDataHasNoMoments) {
 }
 
 TEST(IndexTest, RefusesEveryFlippedBit) {
-  const std::string bytes = GoldenBytes();
-  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
-    std::string damaged = bytes;
-    damaged[bit / 8] ^= static_cast<char>(1 << bit % 8);
-    EXPECT_FALSE(Index::Decode(damaged).ok()) << bit;
+  for (const int version : {1, 2}) {
+    const std::string bytes = GoldenBytes(version);
+    for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+      std::string damaged = bytes;
+      damaged[bit / 8] ^= static_cast<char>(1 << bit % 8);
+      EXPECT_FALSE(Index::Decode(damaged).ok()) << bit;
+    }
   }
 }
 
@@ -94,10 +117,10 @@ TEST(IndexTest, RefusesEveryOtherLength) {
 
 TEST(IndexTest, NamesALaterVersion) {
   std::string bytes = GoldenBytes();
-  bytes[8] = 2;
+  bytes[8] = 3;
   const absl::Status status = Index::Decode(bytes).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(status.message(), HasSubstr("version 2 of the format"));
+  EXPECT_THAT(status.message(), HasSubstr("version 3 of the format"));
 }
 
 TEST(IndexTest, RefusesContentThatContradictsItself) {
@@ -114,6 +137,14 @@ TEST(IndexTest, RefusesContentThatContradictsItself) {
   index = Golden();
   index.examples = -1;
   EXPECT_FALSE(Index::Decode(index.Encode()).ok());
+}
+
+TEST(IndexTest, RefusesAnIndexOfVersion2ThatLeavesNothingOut) {
+  std::string bytes = GoldenBytes(2);
+  bytes[bytes.size() - 16] = 0;  // The count.
+  bytes.resize(bytes.size() - 8);
+  internal::PutFixed64(XXH64(bytes.data(), bytes.size(), 0), &bytes);
+  EXPECT_EQ(Index::Decode(bytes).status().code(), absl::StatusCode::kDataLoss);
 }
 
 }  // namespace

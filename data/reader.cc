@@ -34,6 +34,7 @@ class SplitReader : public Reader {
   int64_t features() const override { return all_->features(); }
   std::optional<ColumnNames> Names() const override { return all_->Names(); }
   std::string Where() const override { return all_->Where(); }
+  LeftOut left_out() const override { return all_->left_out(); }
   std::vector<FileFingerprint> Fingerprints() const override {
     return all_->Fingerprints();
   }
@@ -87,6 +88,12 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenWhole(const SourceSpec& spec,
       return internal::OpenCsvReader(spec, std::move(files[0]));
     case SourceKind::kLibsvm:
       return internal::OpenLibsvmReader(spec, std::move(files[0]));
+    case SourceKind::kLibffm:
+      return internal::OpenLibffmReader(spec, std::move(files[0]));
+    case SourceKind::kRatings:
+      return internal::OpenRatingsReader(spec, std::move(files[0]));
+    case SourceKind::kCriteo:
+      return internal::OpenCriteoReader(spec, std::move(files[0]));
     case SourceKind::kIdx:
       break;
   }

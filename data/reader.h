@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "data/byte_source.h"
 #include "data/fingerprint.h"
+#include "data/keys.h"
 #include "data/source.h"
 
 namespace ebb::data {
@@ -28,17 +29,29 @@ namespace ebb::data {
 //   kBytes   unsigned bytes, one a feature, to be multiplied by the scale (IDX)
 //   kDense   floats, one a feature (CSV)
 //   kSparse  floats beside the ids of their features (LIBSVM)
-enum class Layout { kBytes, kDense, kSparse };
+//   kKeyed   floats beside the fields and 64-bit keys of their features, for
+//            models with sparse tables (libffm, ratings, click logs, LIBSVM
+//            whose ids are keys; docs/sparse-data.md)
+enum class Layout { kBytes, kDense, kSparse, kKeyed };
 
 // One example; its spans point into the reader.
 struct Example {
   // As the file has it; 0 without labels.
   float label = 0;
   std::span<const uint8_t> bytes;  // kBytes.
-  // kDense and kSparse: scaled, and finite; but a missing field that is to
-  // become its column's mean is a NaN.
+  // All but kBytes: scaled, and finite; but a missing field that is to become
+  // its column's mean is a NaN.
   std::span<const float> values;
   std::span<const int32_t> ids;  // kSparse: from 0, ascending.
+  // kKeyed: as the file has them; one key may stand there twice.
+  std::span<const uint64_t> keys;
+  std::span<const Field> fields;
+};
+
+// The bad examples that were left out (OnBadExample::kSkip).
+struct LeftOut {
+  int64_t examples = 0;
+  std::string first;  // What is wrong with the first, with its place.
 };
 
 // The examples of one source from the first to the last. Not thread safe.
@@ -50,18 +63,22 @@ class Reader {
   // the disk. Errors name file and line (or byte), what was found, and what
   // would be right: kInvalidArgument for the content (perhaps several lines, a
   // mistake each), kDataLoss for a damaged compressed file, kUnavailable for
-  // the medium. After one, the reader is finished with.
+  // the medium. After one, the reader is finished with. Where bad examples are
+  // left out, those of content are errors only if they are of the file as a
+  // whole, or of more than half of its examples.
   virtual absl::StatusOr<bool> Next(Example* example) = 0;
 
   virtual Layout layout() const = 0;
   // The width of every example; for kSparse without a stated width, one more
-  // than the highest id so far.
+  // than the highest id so far. For kKeyed the number of fields, likewise.
   virtual int64_t features() const = 0;
   // Those of the columns, if the file names them, each feature has another
   // name, and they are no longer than kMaxNameBytes.
   virtual std::optional<ColumnNames> Names() const { return std::nullopt; }
   // Where the last example stands, for messages: "a.csv:17".
   virtual std::string Where() const = 0;
+  // Of the file so far, whatever part of it a split selects.
+  virtual LeftOut left_out() const { return {}; }
   // Of the files in the order read, once Next() has returned false.
   virtual std::vector<FileFingerprint> Fingerprints() const = 0;
 };

@@ -41,6 +41,20 @@ std::vector<Case> Cases() {
       {"Libsvm",
        {.kind = SourceKind::kLibsvm, .path = "d"},
        {{"d", "3 1:2\n1 2:5\n4 1:1 2:4\n1\n"}}},
+      {"LibsvmKeys",
+       {.kind = SourceKind::kLibsvm, .path = "d", .libsvm = {.keys = true}},
+       {{"d", "3 1:2\n1 2:5\n4 1:1 2:4\n1 9:1\n"}}},
+      {"Libffm",
+       {.kind = SourceKind::kLibffm, .path = "d"},
+       {{"d", "3 0:1:2\n1 1:2:5\n4 0:1:1 1:2:4\n1 0:5:1\n"}}},
+      {"Ratings",
+       {.kind = SourceKind::kRatings, .path = "d"},
+       {{"d", "a,x,3\nb,x,1\na,y,4\nb,y,1\n"}}},
+      {"Criteo",
+       {.kind = SourceKind::kCriteo,
+        .path = "d",
+        .criteo = {.numeric = 1, .categories = 1}},
+       {{"d", "3\t1\ta\n1\t\tb\n4\t5\t\n1\t1\ta\n"}}},
   };
 }
 
@@ -82,13 +96,14 @@ TEST_P(ReaderTest, KnowsWidthAndStaysAtTheEnd) {
   for (int i = 0; i < 4; ++i) {
     ASSERT_TRUE(*reader->Next(&example));
     const bool bytes = reader->layout() == Layout::kBytes;
-    const bool sparse = reader->layout() == Layout::kSparse;
+    const bool dense = reader->layout() == Layout::kDense;
     EXPECT_EQ(example.bytes.size(), bytes ? 2u : 0u);
     EXPECT_EQ(example.values.size(),
-              sparse ? example.ids.size() : (bytes ? 0u : 2u));
+              dense ? 2u : example.ids.size() + example.keys.size());
+    EXPECT_EQ(example.fields.size(), example.keys.size());
     EXPECT_THAT(reader->Where(), HasSubstr("d"));
   }
-  EXPECT_EQ(reader->features(), 2);
+  EXPECT_EQ(reader->features(), GetParam().spec.libsvm.keys ? 1 : 2);
   EXPECT_FALSE(*reader->Next(&example));
   EXPECT_FALSE(*reader->Next(&example));
 }

@@ -2,6 +2,7 @@
 // dataset-fashion-mnist, and the small sets beside the project (CMakeLists.txt
 // leaves the tests of these out where there are none). The expected figures
 // are those of the data's own documentation, or were counted by other programs.
+#include <algorithm>
 #include <ctime>
 #include <numeric>
 #include <string>
@@ -200,6 +201,22 @@ TEST(SharedDataTest, Rcv1HasLabelsOfEitherSign) {
   EXPECT_EQ(data.features(), 47236);
   EXPECT_THAT(data.index().classes, ElementsAre(-1, 1));
   EXPECT_THAT(ClassCounts(data), ElementsAre(541, 459));
+}
+
+TEST(SharedDataTest, CriteoSample) {
+  const std::string path =
+      absl::StrCat(kShared, "criteo-sample/criteo_sample.txt");
+  const Dataset data = MustLoad({.kind = SourceKind::kCriteo, .path = path});
+  EXPECT_EQ(data.examples(), 200);
+  EXPECT_EQ(data.features(), 39);
+  const ExampleBatch batch = All(data);
+  EXPECT_EQ(batch.keys.size(), 200u * 39);
+  // cut -d, -f15 criteo_sample.txt | sed 1d | sort | uniq -c | sort -n
+  const auto most = KeyOf(13, "05db9164");
+  EXPECT_EQ(std::count(batch.keys.begin(), batch.keys.end(), most), 87);
+  // I2 of the first line is 3, and ln(3)^2 is 1.2; I3 is 260.0.
+  EXPECT_EQ(batch.keys[1], KeyOf(1, "1"));
+  EXPECT_EQ(batch.keys[2], KeyOf(2, "30"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "common/example_hash.h"
 #include "common/status_macros.h"
 #include "data/internal/text.h"
+#include "data/keys.h"
 
 namespace ebb::data {
 namespace {
@@ -76,10 +77,47 @@ absl::Status ValidateLibsvm(const SourceSpec& spec) {
     return Wrong("features ", features, " is not between 0 (as found) and ",
                  internal::kMaxFeatures);
   }
+  if (spec.libsvm.keys && (features != 0 || spec.libsvm.zero_based)) {
+    return Wrong(
+        "ids that are keys have no number of features and begin nowhere; leave "
+        "out features and zero_based, or keys");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateLibffm(const SourceSpec& spec) {
+  const int64_t fields = spec.libffm.fields;
+  if (fields < 0 || fields > kMaxFields) {
+    return Wrong("fields ", fields, " is not between 0 (as found) and ",
+                 kMaxFields);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateCriteo(const SourceSpec& spec) {
+  const auto& [numeric, categories, numbers] = spec.criteo;
+  if (numeric < 0 || categories < 0 || numeric > kMaxFields ||
+      categories > kMaxFields - numeric || numeric + categories == 0) {
+    return Wrong("a click log of ", numeric, " numbers and ", categories,
+                 " categories has not between 1 and ", kMaxFields,
+                 " columns beside the label");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateSparse(const SourceSpec& spec) {
   if (spec.standardise) {
     return Wrong(
-        "standardise would fill in the zeros of LIBSVM data; leave it out, or "
+        "standardise would fill in the zeros of sparse data; leave it out, or "
         "give the data as CSV");
+  }
+  const bool words = spec.kind == SourceKind::kRatings ||
+                     (spec.kind == SourceKind::kCriteo &&
+                      spec.criteo.numbers == CriteoOptions::Numbers::kBucket);
+  if (words && spec.scale != 1) {
+    return Wrong("scale ", spec.scale,
+                 " multiplies numbers, but all features of this data are "
+                 "words; leave it out");
   }
   return absl::OkStatus();
 }
@@ -127,6 +165,12 @@ bool Selects(const Split& split, int64_t example) {
   return test == (split.part == Split::Part::kTest);
 }
 
+bool SourceSpec::keyed() const {
+  return kind == SourceKind::kLibffm || kind == SourceKind::kRatings ||
+         kind == SourceKind::kCriteo ||
+         (kind == SourceKind::kLibsvm && libsvm.keys);
+}
+
 absl::Status SourceSpec::Validate() const {
   switch (kind) {
     case SourceKind::kIdx:
@@ -138,6 +182,17 @@ absl::Status SourceSpec::Validate() const {
     case SourceKind::kLibsvm:
       EBB_RETURN_IF_ERROR(ValidateLibsvm(*this));
       break;
+    case SourceKind::kLibffm:
+      EBB_RETURN_IF_ERROR(ValidateLibffm(*this));
+      break;
+    case SourceKind::kRatings:
+      break;
+    case SourceKind::kCriteo:
+      EBB_RETURN_IF_ERROR(ValidateCriteo(*this));
+      break;
+  }
+  if (keyed() || kind == SourceKind::kLibsvm) {
+    EBB_RETURN_IF_ERROR(ValidateSparse(*this));
   }
   if (kind != SourceKind::kIdx && path.empty()) {
     return Wrong("the data source has no path; name the file to read");
@@ -155,9 +210,12 @@ absl::Status SourceSpec::Validate() const {
 }
 
 std::string SourceSpec::Meaning() const {
-  constexpr const char* kKind[] = {"idx", "csv", "libsvm"};
+  constexpr const char* kKind[] = {"idx",    "csv",     "libsvm",
+                                   "libffm", "ratings", "criteo"};
   std::string text = absl::StrCat(
-      kKind[static_cast<int>(kind)], " reader=", kReaderVersion, " labels=",
+      kKind[static_cast<int>(kind)],
+      kind == SourceKind::kLibsvm && libsvm.keys ? "-keys" : "",
+      " reader=", kReaderVersion, " labels=",
       !has_labels                       ? "none"
       : label_kind == LabelKind::kClass ? "class"
                                         : "real",
@@ -167,12 +225,25 @@ std::string SourceSpec::Meaning() const {
         &text, " split=", split->part == Split::Part::kTrain ? "train" : "test",
         "/", Exact(split->test_fraction), "/", split->seed);
   }
+  // Only where it is so: older indexes know nothing of it.
+  if (on_bad_example == OnBadExample::kSkip) {
+    absl::StrAppend(&text, " bad=skip");
+  }
   if (kind == SourceKind::kCsv) {
     absl::StrAppend(&text, data::Meaning(csv, path));
   }
   if (kind == SourceKind::kLibsvm) {
     absl::StrAppend(&text, " features=", libsvm.features,
                     " zero_based=", libsvm.zero_based ? "yes" : "no");
+  }
+  if (kind == SourceKind::kLibffm) {
+    absl::StrAppend(&text, " fields=", libffm.fields);
+  }
+  if (kind == SourceKind::kCriteo) {
+    const bool buckets = criteo.numbers == CriteoOptions::Numbers::kBucket;
+    absl::StrAppend(&text, " numeric=", criteo.numeric,
+                    " categories=", criteo.categories,
+                    " numbers=", buckets ? "bucket" : "value");
   }
   return text;
 }

@@ -11,11 +11,17 @@
 
 namespace ebb::data {
 
-enum class SourceKind { kIdx, kCsv, kLibsvm };
+enum class SourceKind { kIdx, kCsv, kLibsvm, kLibffm, kRatings, kCriteo };
 
 // kClass: labels are whole numbers that name classes; kReal: numbers to
 // predict (regression).
 enum class LabelKind { kClass, kReal };
+
+// What becomes of an example that cannot be read, or that does not fit the
+// training data: kStop is an error, kSkip leaves it out, and it counts as no
+// example. Either way it is the same on every machine, for it follows from the
+// bytes of the file alone.
+enum class OnBadExample { kStop, kSkip };
 
 // One part of a file of which some examples are kept for testing. Which ones
 // is a function of the seed and the example's number (docs/data-order.md), so
@@ -82,6 +88,27 @@ struct LibsvmOptions {
   int64_t features = 0;
   // Whether ids count from 0 instead of 1.
   bool zero_based = false;
+  // Ids are keys of sparse tables, any numbers of 64 bits, and stand in field
+  // 0; `features` and `zero_based` are not used.
+  bool keys = false;
+};
+
+struct LibffmOptions {
+  // The number of fields; 0 is one more than the highest found. Name it where
+  // the test data has fields that the training data has not.
+  int64_t fields = 0;
+};
+
+struct CriteoOptions {
+  // What becomes of numbers. kBucket: words for their magnitude, so that each
+  // magnitude has a key; they must be whole. kValue: values of one key per
+  // column.
+  enum class Numbers { kBucket, kValue };
+
+  // The columns after the label.
+  int64_t numeric = 13;
+  int64_t categories = 26;
+  Numbers numbers = Numbers::kBucket;
 };
 
 struct SourceSpec {
@@ -96,13 +123,19 @@ struct SourceSpec {
   // Each feature is multiplied by it; 1/255 brings pixels to [0, 1].
   double scale = 1;
   // Features become (x - mean) / stddev of their column in the training data;
-  // a column that is constant there becomes 0. Not for LIBSVM, whose zeros it
-  // would fill.
+  // a column that is constant there becomes 0. Not for sparse data, whose zeros
+  // it would fill.
   bool standardise = false;
   std::optional<Split> split;
+  OnBadExample on_bad_example = OnBadExample::kStop;
   IdxOptions idx;
   CsvOptions csv;
   LibsvmOptions libsvm;
+  LibffmOptions libffm;
+  CriteoOptions criteo;
+
+  // Whether its examples are keys of sparse tables (Layout::kKeyed).
+  bool keyed() const;
 
   // kInvalidArgument, naming the field, its value and what would be right.
   absl::Status Validate() const;

@@ -60,6 +60,35 @@ TEST(SourceSpecTest, RefusesNumbersOutOfRange) {
               HasSubstr("features -1 is not between 0"));
 }
 
+TEST(SourceSpecTest, RefusesOptionsThatSparseDataDoesNotTake) {
+  EXPECT_THAT(ErrorOf({.kind = SourceKind::kLibffm,
+                       .path = "a",
+                       .libffm = {.fields = 65537}}),
+              HasSubstr("fields 65537 is not between 0"));
+  EXPECT_EQ(
+      ErrorOf({.kind = SourceKind::kLibsvm,
+               .path = "a",
+               .libsvm = {.features = 3, .keys = true}}),
+      "ids that are keys have no number of features and begin nowhere; leave "
+      "out features and zero_based, or keys");
+  for (const CriteoOptions& columns :
+       {CriteoOptions{.numeric = 0, .categories = 0},
+        CriteoOptions{.numeric = -1, .categories = 3},
+        CriteoOptions{.numeric = 65536, .categories = 1}}) {
+    EXPECT_THAT(
+        ErrorOf({.kind = SourceKind::kCriteo, .path = "a", .criteo = columns}),
+        HasSubstr("has not between 1 and 65536 columns"));
+  }
+  SourceSpec scaled = {.kind = SourceKind::kCriteo, .path = "a", .scale = 0.5};
+  EXPECT_THAT(ErrorOf(scaled),
+              HasSubstr("all features of this data are words"));
+  scaled.criteo.numbers = CriteoOptions::Numbers::kValue;
+  EXPECT_TRUE(scaled.Validate().ok());
+  scaled.kind = SourceKind::kRatings;
+  EXPECT_THAT(ErrorOf(scaled),
+              HasSubstr("all features of this data are words"));
+}
+
 TEST(SourceSpecTest, RefusesDelimitersThatFieldsMayHold) {
   for (const char c : {'1', 'a', '.', '-', '"', '\n', '\0'}) {
     SourceSpec spec = Csv();
@@ -72,6 +101,9 @@ TEST(SourceSpecTest, RefusesToStandardiseSparseData) {
   const SourceSpec spec = {
       .kind = SourceKind::kLibsvm, .path = "a9a", .standardise = true};
   EXPECT_THAT(ErrorOf(spec), HasSubstr("would fill in the zeros"));
+  EXPECT_THAT(
+      ErrorOf({.kind = SourceKind::kRatings, .path = "r", .standardise = true}),
+      HasSubstr("would fill in the zeros"));
 }
 
 TEST(SourceSpecTest, MeaningNamesAllButThePaths) {
@@ -86,6 +118,20 @@ TEST(SourceSpecTest, MeaningNamesAllButThePaths) {
   EXPECT_EQ(libsvm.Meaning(),
             "libsvm reader=1 labels=none scale=1 standardise=no features=123 "
             "zero_based=yes");
+  SourceSpec sparse = {.kind = SourceKind::kLibsvm,
+                       .path = "a",
+                       .label_kind = LabelKind::kReal,
+                       .libsvm = {.keys = true}};
+  const std::string rest = " reader=1 labels=real scale=1 standardise=no";
+  EXPECT_EQ(sparse.Meaning(),
+            "libsvm-keys" + rest + " features=0 zero_based=no");
+  sparse.kind = SourceKind::kLibffm;
+  EXPECT_EQ(sparse.Meaning(), "libffm" + rest + " fields=0");
+  sparse.kind = SourceKind::kRatings;
+  EXPECT_EQ(sparse.Meaning(), "ratings" + rest);
+  sparse.kind = SourceKind::kCriteo;
+  EXPECT_EQ(sparse.Meaning(),
+            "criteo" + rest + " numeric=13 categories=26 numbers=bucket");
   const SourceSpec csv = {.kind = SourceKind::kCsv,
                           .path = "a.tsv",
                           .label_kind = LabelKind::kReal,

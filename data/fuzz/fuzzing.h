@@ -50,6 +50,12 @@ inline void ReadEverything(const SourceSpec& spec,
           Require(static_cast<size_t>(example.ids[i]) < features);
         }
         break;
+      case Layout::kKeyed:
+        Require(!example.keys.empty());
+        Require(example.values.size() == example.keys.size());
+        Require(example.fields.size() == example.keys.size());
+        for (const Field field : example.fields) Require(field < features);
+        break;
     }
   }
   const auto all = FingerprintFiles(spec, OpenMemory(files));

@@ -10,6 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ebb::data::SourceSpec spec = {.kind = ebb::data::SourceKind::kLibsvm,
                                 .path = "f"};
   ebb::data::ReadEverything(spec, {{"f", text}});
+  spec.libsvm = {.keys = true};
+  ebb::data::ReadEverything(spec, {{"f", text}});
   spec.has_labels = false;
   spec.libsvm = {.features = 100, .zero_based = true};
   ebb::data::ReadEverything(spec, {{"f", text}});

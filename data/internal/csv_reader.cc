@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "data/internal/bad_examples.h"
 #include "data/internal/readers.h"
 #include "data/internal/text.h"
 
@@ -33,11 +34,6 @@ bool IsMissing(absl::string_view field) {
   constexpr std::array<absl::string_view, 8> kWords = {
       "?", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL"};
   return std::find(kWords.begin(), kWords.end(), field) != kWords.end();
-}
-
-bool IsNumber(absl::string_view text) {
-  double ignored;
-  return ParseNumber(text, &ignored);
 }
 
 // Of a whole line.
@@ -85,7 +81,8 @@ class CsvReader : public Reader {
   CsvReader(const SourceSpec& spec, Input file)
       : spec_(spec),
         delimiter_(Delimiter(spec.csv, spec.path)),
-        file_(std::move(file)) {}
+        file_(std::move(file)),
+        bad_(spec.on_bad_example) {}
 
   // Reads the first line and settles what each column is. Called once, before
   // anything else.
@@ -101,6 +98,7 @@ class CsvReader : public Reader {
   std::string Where() const override {
     return absl::StrCat(file_.path(), ":", file_.line_number());
   }
+  LeftOut left_out() const override { return bad_.left_out(); }
   std::vector<FileFingerprint> Fingerprints() const override {
     return {file_.Fingerprint()};
   }
@@ -134,6 +132,7 @@ class CsvReader : public Reader {
   const SourceSpec spec_;
   const char delimiter_;
   Input file_;
+  BadExamples bad_;
   std::vector<std::string> names_;  // Empty without a header.
   size_t width_ = 0;                // In columns.
   std::vector<size_t> features_;    // Their columns.
@@ -411,24 +410,33 @@ absl::StatusOr<float> CsvReader::Feature(size_t column) const {
 absl::StatusOr<bool> CsvReader::Next(Example* example) {
   Problems problems;
   while (!problems.full()) {
+    absl::Status split;
     if (!std::exchange(pending_, false)) {
       absl::string_view line;
       absl::StatusOr<bool> more = ReadLine(&line);
       if (!more.ok() || !*more) {
-        if (problems.empty()) return more;
-        break;
+        if (!problems.empty()) break;
+        if (more.ok()) EBB_RETURN_IF_ERROR(bad_.Judge(file_.path()));
+        return more;
       }
-      const absl::Status split = Split(line);
-      if (!split.ok()) {
-        problems.Add(kNoColumn, split);
-        continue;
-      }
+      split = Split(line);
     }
-    // After a mistake the other lines are looked at only for more of them.
-    const float label = Take(&problems);
-    if (!problems.empty()) continue;
-    *example = {.label = label, .values = values_};
-    return true;
+    float label = 0;
+    if (split.ok()) {
+      label = Take(&problems);
+    } else {
+      problems.Add(kNoColumn, split);
+    }
+    if (problems.empty()) {
+      bad_.AddGood();
+      *example = {.label = label, .values = values_};
+      return true;
+    }
+    // It is left out, or the other lines are looked at only for more mistakes.
+    if (bad_.skip()) {
+      EBB_RETURN_IF_ERROR(bad_.Add(problems.Status(file_.path())));
+      problems = {};
+    }
   }
   return problems.Status(file_.path());
 }

@@ -74,7 +74,16 @@ absl::StatusOr<bool> Input::ReadLine(absl::string_view* line) {
   *line = absl::string_view(buffer_.data() + begin_, length);
   begin_ += length + terminator;
   line->remove_suffix(absl::EndsWith(*line, "\r") ? 1 : 0);
-  if (line_number_ == 1) *line = absl::StripPrefix(*line, "\xef\xbb\xbf");
+  if (line_number_ == 1) {
+    *line = absl::StripPrefix(*line, "\xef\xbb\xbf");
+    if (absl::StartsWith(*line, "\xff\xfe") ||
+        absl::StartsWith(*line, "\xfe\xff")) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path_,
+          ":1: the file is text in UTF-16; make it UTF-8, as `iconv -f "
+          "UTF-16 -t UTF-8` does"));
+    }
+  }
   return true;
 }
 

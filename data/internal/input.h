@@ -30,7 +30,7 @@ class Input {
   // Sets `*line` to the next line without its end (\n or \r\n; the last one
   // may lack it) and without the byte order mark of the file; false at the
   // end. The line is valid until the next call. kInvalidArgument beyond
-  // kMaxExampleBytes.
+  // kMaxExampleBytes, and where the file is in UTF-16.
   absl::StatusOr<bool> ReadLine(absl::string_view* line);
 
   // Fills the front of `out` and returns how much of it: less than all of it

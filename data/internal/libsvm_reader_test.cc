@@ -106,6 +106,25 @@ TEST(LibsvmReaderTest, RefusesABadLabel) {
             "data has none, say so");
 }
 
+TEST(LibsvmReaderTest, TakesIdsAsKeysWhenTold) {
+  const SourceSpec spec = Libsvm({.keys = true});
+  const auto all =
+      Read("1 0:0.5 18446744073709551615:-2 # end\n\n-1 3:1\n", spec);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_THAT(all[0].keys, ElementsAre(0, 18446744073709551615u));
+  EXPECT_THAT(all[0].fields, ElementsAre(0, 0));
+  EXPECT_THAT(all[0].values, ElementsAre(0.5, -2));
+  EXPECT_THAT(all[0].ids, IsEmpty());
+  EXPECT_EQ(ErrorOf("1 2:1\n1 5:1 4:1\n", spec),
+            "a9a:2: feature id 4 stands after 5; the ids of a line ascend");
+  EXPECT_EQ(ErrorOf("1 18446744073709551616:1\n", spec),
+            "a9a:1: '18446744073709551616:1' is not a feature; write id:value, "
+            "as in 7:1, with an id from 0 to 2^64 - 1");
+  EXPECT_EQ(ErrorOf("1\n", spec),
+            "a9a:1: the example has no feature; a label and id:value, as in "
+            "1 7:1, are needed");
+}
+
 TEST(LibsvmReaderTest, SkipsLabelsOfDataWithoutLabels) {
   SourceSpec spec = Libsvm();
   spec.has_labels = false;

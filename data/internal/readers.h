@@ -22,6 +22,15 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenCsvReader(const SourceSpec& spec,
 absl::StatusOr<std::unique_ptr<Reader>> OpenLibsvmReader(const SourceSpec& spec,
                                                          Input file);
 
+absl::StatusOr<std::unique_ptr<Reader>> OpenLibffmReader(const SourceSpec& spec,
+                                                         Input file);
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenRatingsReader(
+    const SourceSpec& spec, Input file);
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenCriteoReader(const SourceSpec& spec,
+                                                         Input file);
+
 }  // namespace ebb::data::internal
 
 #endif  // EBB_DATA_INTERNAL_READERS_H_

@@ -50,7 +50,9 @@ absl::StatusOr<std::vector<ReadExample>> ReadAll(const SourceSpec& spec,
     all.push_back({.label = example.label,
                    .bytes = {example.bytes.begin(), example.bytes.end()},
                    .values = {example.values.begin(), example.values.end()},
-                   .ids = {example.ids.begin(), example.ids.end()}});
+                   .ids = {example.ids.begin(), example.ids.end()},
+                   .keys = {example.keys.begin(), example.keys.end()},
+                   .fields = {example.fields.begin(), example.fields.end()}});
   }
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "data/byte_source.h"
+#include "data/keys.h"
 #include "data/source.h"
 
 namespace ebb::data::internal {
@@ -27,6 +28,8 @@ struct ReadExample {
   std::vector<uint8_t> bytes;
   std::vector<float> values;
   std::vector<int32_t> ids;
+  std::vector<uint64_t> keys;
+  std::vector<Field> fields;
 };
 
 absl::StatusOr<std::vector<ReadExample>> ReadAll(const SourceSpec& spec,

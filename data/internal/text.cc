@@ -61,6 +61,11 @@ bool ParseNumber(absl::string_view text, double* value) {
   return true;
 }
 
+bool IsNumber(absl::string_view text) {
+  double ignored;
+  return ParseNumber(text, &ignored);
+}
+
 absl::StatusOr<float> ParseFeature(absl::string_view text, double scale) {
   EBB_ASSIGN_OR_RETURN(const double value, ParseFinite(text));
   return ToFloat(text, value * scale);
@@ -78,6 +83,28 @@ absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind) {
                      "label is a number to predict, say that it is real"));
   }
   return ToFloat(text, value + 0.0);  // -0 is 0.
+}
+
+bool ParseWhole(absl::string_view text, uint64_t* value) {
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, *value);
+  return rest == end && error == std::errc();
+}
+
+bool IsBlank(absl::string_view line) { return TakeWord(&line).empty(); }
+
+absl::string_view TakeWord(absl::string_view* line) {
+  const auto is_space = [](char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+  };
+  size_t begin = 0;
+  while (begin < line->size() && is_space((*line)[begin])) ++begin;
+  if (begin < line->size() && (*line)[begin] == '#') begin = line->size();
+  size_t end = begin;
+  while (end < line->size() && !is_space((*line)[end])) ++end;
+  const absl::string_view word = line->substr(begin, end - begin);
+  line->remove_prefix(end);
+  return word;
 }
 
 char Delimiter(const CsvOptions& csv, absl::string_view path) {

@@ -21,12 +21,26 @@ std::string Excerpt(absl::string_view text);
 // value in `*value`.
 bool ParseNumber(absl::string_view text, double* value);
 
+// Whether `text` is such a number.
+bool IsNumber(absl::string_view text);
+
 // A number times `scale` as a finite float. The error says what is wrong with
 // `text`, not where it stands.
 absl::StatusOr<float> ParseFeature(absl::string_view text, double scale);
 
 // The same for a label: a class is a whole number that float holds exactly.
 absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind);
+
+// Whether all of `text` is a whole number from 0 to 2^64 - 1, of digits alone;
+// it in `*value`.
+bool ParseWhole(absl::string_view text, uint64_t* value);
+
+// Whether a line has no word, in the sense of TakeWord().
+bool IsBlank(absl::string_view line);
+
+// Takes the next word from `*line`, without the spaces and tabs around it;
+// empty at the end. What comes after # is a comment.
+absl::string_view TakeWord(absl::string_view* line);
 
 // The delimiter of the options, or the one that suits the file's name.
 char Delimiter(const CsvOptions& csv, absl::string_view path);

@@ -1,0 +1,147 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "data/byte_source.h"
+#include "data/internal/testing.h"
+#include "data/keys.h"
+#include "data/reader.h"
+#include "data/source.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data::internal {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+SourceSpec Criteo(const CriteoOptions& options = {}) {
+  return {.kind = SourceKind::kCriteo, .path = "day_0", .criteo = options};
+}
+
+constexpr CriteoOptions kSmall = {.numeric = 2, .categories = 1};
+
+std::vector<ReadExample> Read(const std::string& text,
+                              const SourceSpec& spec = Criteo(kSmall)) {
+  auto all = ReadAll(spec, OpenMemory({{"day_0", text}}));
+  EXPECT_TRUE(all.ok()) << all.status();
+  return all.ok() ? *std::move(all) : std::vector<ReadExample>();
+}
+
+std::string ErrorOf(const std::string& text,
+                    const SourceSpec& spec = Criteo(kSmall)) {
+  const auto all = ReadAll(spec, OpenMemory({{"day_0", text}}));
+  EXPECT_EQ(all.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(all.status().message());
+}
+
+TEST(CriteoReaderTest, EveryColumnHasAKey) {
+  std::string line = "1";
+  for (int i = 1; i <= 13; ++i) absl::StrAppend(&line, "\t", i);
+  for (int i = 1; i <= 26; ++i) absl::StrAppend(&line, "\t05db91", 10 + i);
+  const auto all = Read(line + "\n", Criteo());
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].label, 1);
+  ASSERT_EQ(all[0].keys.size(), 39u);
+  for (int i = 0; i < 39; ++i) {
+    EXPECT_EQ(all[0].fields[i], i);
+    EXPECT_EQ(all[0].values[i], 1);
+  }
+  EXPECT_EQ(all[0].keys[0], KeyOf(0, "SP1"));
+  EXPECT_EQ(all[0].keys[12], KeyOf(12, "6"));  // ln(13)^2 is 6.58.
+  EXPECT_EQ(all[0].keys[13], KeyOf(13, "05db9111"));
+  EXPECT_EQ(all[0].keys[38], KeyOf(38, "05db9136"));
+}
+
+TEST(CriteoReaderTest, NumbersBecomeWordsForTheirMagnitude) {
+  const struct {
+    const char* number;
+    const char* word;
+  } cases[] = {
+      {"", ""},
+      {"-2", "SP-2"},
+      {"0", "SP0"},
+      {"2", "SP2"},
+      {"2.0", "SP2"},
+      {"3", "1"},  // ln(3)^2 is 1.21.
+      {"4", "1"},
+      {"5", "2"},
+      {"260.0", "30"},
+      {"17668", "95"},
+      {"100000000000", "641"},
+  };
+  for (const auto& one : cases) {
+    const auto all = Read(absl::StrCat("0\t", one.number, "\t\tx\n"));
+    ASSERT_EQ(all.size(), 1u) << one.number;
+    EXPECT_THAT(all[0].keys,
+                ElementsAre(KeyOf(0, one.word), KeyOf(1, ""), KeyOf(2, "x")))
+        << one.number;
+  }
+}
+
+TEST(CriteoReaderTest, RefusesNumbersWithoutAMagnitude) {
+  for (const char* number : {"0.5", "100000000001", "-1e30"}) {
+    EXPECT_EQ(ErrorOf(absl::StrCat("0\t1\t", number, "\tx\n")),
+              absl::StrCat("day_0:1: number 2: '", number,
+                           "' is not a whole number of at most 10^11; take "
+                           "numbers as values instead of their magnitudes"));
+  }
+  EXPECT_EQ(ErrorOf("0\t1\t05db9164\tx\n"),
+            "day_0:1: number 2: '05db9164' is not a number");
+}
+
+TEST(CriteoReaderTest, TakesNumbersAsValuesWhenTold) {
+  SourceSpec spec = Criteo({.numeric = 2,
+                            .categories = 1,
+                            .numbers = CriteoOptions::Numbers::kValue});
+  spec.scale = 2;
+  const auto all = Read("0\t-0.25\t\tx\n", spec);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_THAT(all[0].fields, ElementsAre(0, 2));
+  EXPECT_THAT(all[0].keys, ElementsAre(KeyOf(0, ""), KeyOf(2, "x")));
+  EXPECT_THAT(all[0].values, ElementsAre(-0.5, 1));
+  spec.criteo.categories = 0;
+  EXPECT_EQ(ErrorOf("0\t\t\n", spec), "day_0:1: the example has no feature");
+}
+
+TEST(CriteoReaderTest, TakesCommasAndAHeader) {
+  const std::vector<uint64_t> keys = {KeyOf(0, "SP1"), KeyOf(1, ""),
+                                      KeyOf(2, "x")};
+  for (const char* text : {"label,I1,I2,C1\n1,1,,x\n", "1,1,,x\n",
+                           "label\tI1\tI2\tC1\r\n1\t1\t\tx\r\n\r\n"}) {
+    const auto all = Read(text);
+    ASSERT_EQ(all.size(), 1u) << text;
+    EXPECT_EQ(all[0].label, 1) << text;
+    EXPECT_EQ(all[0].keys, keys) << text;
+  }
+  EXPECT_EQ(ErrorOf("label,I1,I2,C1\nlabel,I1,I2,C1\n"),
+            "day_0:2: label: 'label' is not a number");
+}
+
+TEST(CriteoReaderTest, RefusesOtherWidths) {
+  EXPECT_EQ(ErrorOf("1\t1\t\tx\n1\t1\tx\n"),
+            "day_0:2: the line has 3 fields between tabs instead of 4: a "
+            "label, 2 numbers and 1 categories; say so if the log has others");
+  EXPECT_THAT(ErrorOf("1\t1\t\tx\ty\n"), HasSubstr("has 5 fields"));
+}
+
+TEST(CriteoReaderTest, RefusesABadLabel) {
+  EXPECT_EQ(ErrorOf("\t1\t\tx\n"),
+            "day_0:1: label: an empty field is not a number");
+  EXPECT_THAT(ErrorOf("0.5\t1\t\tx\n"),
+              HasSubstr("class '0.5' is not a whole"));
+}
+
+TEST(CriteoReaderTest, TheLabelMayBeMissingWhereNoneIsNeeded) {
+  SourceSpec spec = Criteo(kSmall);
+  spec.has_labels = false;
+  for (const char* text : {"1\t\tx\n", "0\t1\t\tx\n", "I1\tI2\tC1\n1\t\tx\n"}) {
+    const auto all = Read(text, spec);
+    ASSERT_EQ(all.size(), 1u) << text;
+    EXPECT_EQ(all[0].keys[0], KeyOf(0, "SP1")) << text;
+  }
+}
+
+}  // namespace
+}  // namespace ebb::data::internal

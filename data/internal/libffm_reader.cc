@@ -1,0 +1,92 @@
+// libffm: a line is "label field:feature:value ...", in any order. Fields count
+// from 0; features are numbers of their own, of which a model has one row each,
+// and so are the keys as they stand.
+// https://github.com/ycjuan/libffm (README, "Data Format")
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "data/internal/line_reader.h"
+#include "data/internal/readers.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+namespace {
+
+class LibffmReader : public LineReader {
+ public:
+  using LineReader::LineReader;
+
+  Layout layout() const override { return Layout::kKeyed; }
+  int64_t features() const override {
+    return spec().libffm.fields > 0 ? spec().libffm.fields : found_;
+  }
+
+ private:
+  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
+    if (IsBlank(line)) return false;
+    absl::string_view word;
+    EBB_ASSIGN_OR_RETURN(const float label, TakeLabel(&line, &word));
+    row_.Clear();
+    for (; !word.empty(); word = TakeWord(&line)) {
+      EBB_RETURN_IF_ERROR(AddTriple(word));
+    }
+    if (row_.keys.empty()) {
+      return Bad(
+          "the example has no feature; a label and "
+          "field:feature:value, as in 1 0:7:1, are needed");
+    }
+    for (const Field field : row_.fields) {
+      found_ = std::max(found_, int64_t{field} + 1);
+    }
+    *example = row_.AsExample(label);
+    return true;
+  }
+
+  absl::Status AddTriple(absl::string_view word) {
+    const size_t first = word.find(':');
+    const size_t second =
+        first == absl::string_view::npos ? first : word.find(':', first + 1);
+    uint64_t field;
+    uint64_t key;
+    if (second == absl::string_view::npos ||
+        !ParseWhole(word.substr(0, first), &field) ||
+        !ParseWhole(word.substr(first + 1, second - first - 1), &key)) {
+      return Bad(Excerpt(word),
+                 " is not a feature; write field:feature:value, as in 0:7:1, "
+                 "with a feature from 0 to 2^64 - 1");
+    }
+    const bool named = spec().libffm.fields > 0;
+    const int64_t limit = named ? spec().libffm.fields : kMaxFields;
+    if (field >= static_cast<uint64_t>(limit)) {
+      return Bad("field ", field, " in data of ", limit,
+                 named ? " fields; say the right number of fields"
+                       : " fields, the most there can be; is the feature "
+                         "where the field should stand?");
+    }
+    const absl::StatusOr<float> value =
+        ParseFeature(word.substr(second + 1), spec().scale);
+    if (!value.ok()) {
+      return Bad("field ", field, ", feature ", key, ": ",
+                 value.status().message());
+    }
+    row_.Add(static_cast<Field>(field), key, *value);
+    return absl::OkStatus();
+  }
+
+  int64_t found_ = 0;
+  KeyedRow row_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenLibffmReader(const SourceSpec& spec,
+                                                         Input file) {
+  return std::make_unique<LibffmReader>(spec, std::move(file));
+}
+
+}  // namespace ebb::data::internal
