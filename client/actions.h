@@ -58,6 +58,25 @@ struct ClientOptions {
   absl::Duration clock_interval = absl::Milliseconds(100);
 };
 
+// Which rows of sparse tables the examples [begin, end) of an item touch.
+// Immutable; shared.
+struct BatchRows {
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+  // By partition, as it is asked for them: ascending by table, none without
+  // keys.
+  std::vector<std::vector<PullRows>> partitions;
+  std::shared_ptr<const void> batch;  // The computer's own: what it read.
+
+  // Whether they are those of a batch that names its item, begin and end.
+  template <typename Batch>
+  bool Are(const Batch& of) const {
+    return item == of.item && begin == of.begin && end == of.end;
+  }
+};
+using BatchRowsPtr = std::shared_ptr<const BatchRows>;
+
 // The values of all partitions as pulled. Immutable; shared.
 struct PulledValues {
   JobId job;
@@ -70,6 +89,10 @@ struct PulledValues {
   // pull.
   std::vector<Term> terms;
   std::vector<int64_t> updates;
+  // Where the job has sparse tables: which rows were asked for, and by
+  // partition what was answered (PullSegment::rows).
+  BatchRowsPtr rows;
+  std::vector<std::vector<Payload>> row_values;
 };
 using PulledValuesPtr = std::shared_ptr<const PulledValues>;
 
@@ -103,6 +126,9 @@ struct ComputeResult {
   std::vector<std::optional<FilteredGradient>> filtered;
   // The filter keeps a part of it for the item's next batch.
   bool leaves = false;
+  // By partition, of the rows that were pulled for the batch; empty: the job
+  // has no sparse tables.
+  std::vector<std::vector<PushRows>> rows;
   Payload oracle;    // uint64 sums, partitions × oracle_width.
   LedgerRow ledger;  // Of the examples really read.
   double loss_sum = 0;
@@ -156,6 +182,15 @@ struct SendClock {
 struct PrepareJob {
   JobRecordPtr record;
 };
+// Find out which rows a batch touches; beside whatever is computed. Then
+// OnRowsFound.
+struct FindRows {
+  JobRecordPtr record;
+  Generation generation;
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
 // Then OnComputed. At most one Compute or Evaluate is under way.
 struct Compute {
   ComputeTask task;
@@ -167,8 +202,9 @@ struct LogEvent {
   std::string text;
 };
 
-using ClientAction = std::variant<SendScheduler, SendPush, SendPull, SendClock,
-                                  PrepareJob, Compute, Evaluate, LogEvent>;
+using ClientAction =
+    std::variant<SendScheduler, SendPush, SendPull, SendClock, PrepareJob,
+                 FindRows, Compute, Evaluate, LogEvent>;
 using ClientActions = std::vector<ClientAction>;
 
 }  // namespace ebb::client

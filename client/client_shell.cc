@@ -66,6 +66,7 @@ ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
       filter_(options_.core.batches_in_flight),
       core_(options_.core) {
   work_thread_ = std::thread([this] { Work(); });
+  rows_thread_ = std::thread([this] { WorkOnRows(); });
   time_thread_ = std::thread([this] { KeepTime(); });
 }
 
@@ -75,8 +76,10 @@ ClientShell::~ClientShell() {
     stopped_ = true;
     timer_.SignalAll();
     work_.SignalAll();
+    rows_wanted_.SignalAll();
   }
   work_thread_.join();
+  rows_thread_.join();
   time_thread_.join();
   std::shared_ptr<Connection> connection;
   std::map<std::string, Channel> channels;
@@ -228,6 +231,12 @@ void ClientShell::Do(SendClock action) {
 }
 
 void ClientShell::Do(LogEvent action) { Log(action.text); }
+
+void ClientShell::Do(FindRows action) {
+  MutexLock lock(&mu_);
+  rows_tasks_.push_back(std::move(action));
+  rows_wanted_.Signal();
+}
 
 void ClientShell::Assign(Task task) {
   MutexLock lock(&mu_);
@@ -388,6 +397,23 @@ void ClientShell::Work() {
         core->OnEvaluated(result, now, out);
       });
     }
+  }
+}
+
+void ClientShell::WorkOnRows() {
+  for (;;) {
+    FindRows batch;
+    {
+      MutexLock lock(&mu_);
+      while (rows_tasks_.empty() && !stopped_) rows_wanted_.Wait(&mu_);
+      if (stopped_) return;
+      batch = std::move(rows_tasks_.front());
+      rows_tasks_.pop_front();
+    }
+    absl::StatusOr<BatchRowsPtr> rows = computer_->FindRows(batch);
+    Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+      core->OnRowsFound(batch, std::move(rows), now, out);
+    });
   }
 }
 

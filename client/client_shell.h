@@ -8,7 +8,8 @@
 //   ...                              // It works.
 //   shell.Drain(absl::Seconds(20));  // Leaves in good order.
 //
-// Thread-safe. Threads of its own: one computes; one keeps time, reconnects,
+// Thread-safe. Threads of its own: one computes; one finds the rows of the next
+// batch meanwhile; one keeps time, reconnects,
 // and closes what is no longer used (which may block, so no thread of the
 // transport does it).
 //
@@ -116,6 +117,7 @@ class ClientShell {
   void Do(SendPull action);
   void Do(SendClock action);
   void Do(LogEvent action);
+  void Do(FindRows action);
   void Assign(Task task);
   // The way to a server; made if there is none. By the carrying thread only.
   std::shared_ptr<rpc::PsChannel> ChannelTo(const std::string& address);
@@ -123,8 +125,9 @@ class ClientShell {
   void OnMessage(int64_t connection, SchedulerToWorker message);
   void OnClosed(int64_t connection, const absl::Status& status);
 
-  void Work();      // The computing thread.
-  void KeepTime();  // The other one.
+  void Work();        // The computing thread.
+  void WorkOnRows();  // The one that finds rows.
+  void KeepTime();    // The other one.
   void Connect();
   void SweepChannelsLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration PauseLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -150,6 +153,8 @@ class ClientShell {
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
   bool computing_ ABSL_GUARDED_BY(mu_) = false;
+  CondVar rows_wanted_;                                   // Of WorkOnRows.
+  std::deque<FindRows> rows_tasks_ ABSL_GUARDED_BY(mu_);  // One of a job.
 
   // When the core wants a tick, and when KeepTime will look next.
   absl::Time next_tick_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
@@ -176,6 +181,7 @@ class ClientShell {
 
   std::thread time_thread_;
   std::thread work_thread_;
+  std::thread rows_thread_;
 };
 
 }  // namespace ebb::client

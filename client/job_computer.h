@@ -5,14 +5,16 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "client/actions.h"
 #include "common/protocol/messages.h"
 #include "common/protocol/plan.h"
 
 namespace ebb::client {
 
-// Called by one thread, one call at a time; calls block for as long as they
-// take. Whoever ends the shell makes a call that waits for somebody return.
+// Called by one thread, one call at a time, but FindRows by another; calls
+// block for as long as they take. Whoever ends the shell makes a call that
+// waits for somebody return.
 class JobComputer {
  public:
   virtual ~JobComputer() = default;
@@ -24,6 +26,12 @@ class JobComputer {
 
   // The bytes it holds beside the values and gradients of its job: data.
   virtual int64_t held_bytes() const { return 0; }
+
+  // Which rows of the job's sparse tables a batch touches; called beside the
+  // other methods, and only for jobs that have some.
+  virtual absl::StatusOr<BatchRowsPtr> FindRows(const client::FindRows& batch) {
+    return absl::UnimplementedError("this computer knows no sparse tables");
+  }
 
   // The sums over one batch. The job has been prepared.
   virtual ComputeResult Compute(const ComputeTask& task) = 0;

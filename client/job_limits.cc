@@ -55,7 +55,8 @@ int32_t MostBatchesPerPull(const ClientOptions& options, const JobPlan& plan) {
   const ConsistencyPlan& consistency = plan.consistency;
   if (consistency.kind != ConsistencyKind::kAsp ||
       consistency.max_staleness_updates >= 0 ||
-      KeepsResiduals(plan.filters.push) || options.memory_bytes > 0) {
+      KeepsResiduals(plan.filters.push) || options.memory_bytes > 0 ||
+      !plan.sparse_tables.empty()) {  // Each batch has rows of its own.
     return 1;
   }
   // Where the network is full more batches only wait longer.

@@ -33,7 +33,7 @@ JobWork::JobWork(JobRecordPtr record, Generation generation,
       depth_(MostBatchesPerPull(worker->options, record_->plan)) {}
 
 bool JobWork::idle() const {
-  return items_.empty() && !preparing_ && pusher_.idle() &&
+  return items_.empty() && !preparing_ && !rows_.asking() && pusher_.idle() &&
          computing() == nullptr;
 }
 
@@ -143,7 +143,7 @@ void JobWork::Proceed(absl::Time now, ClientActions* out) {
   bool goes_on = false;
   for (;;) {
     goes_on = StartBatches(now, out);
-    MaybePull(now);
+    MaybePull(now, out);
     puller_.Pump(&routes_, stamp(), worker_->options, now,
                  &worker_->next_request, out);
     // Where all servers are away it needs none.
@@ -203,7 +203,7 @@ void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   // Old ones only while newer are on their way.
   if (!puller_.active()) used_.reset();
   const PulledValuesPtr values = values_ != nullptr ? values_ : used_;
-  if (values == nullptr || values->round != RoundOf(&held)) {
+  if (values == nullptr || !Serves(*values, WantedFor(&held, begin))) {
     DropValues();
     return;
   }
@@ -250,13 +250,44 @@ void JobWork::OnComputed(const Computation::Batch& batch,
 
 // --- Pulling -----------------------------------------------------------------
 
+JobWork::Wanted JobWork::WantedFor(const LeasedItem* held,
+                                   int64_t begin) const {
+  Wanted wanted;
+  wanted.round = RoundOf(held);
+  const JobPlan& plan = record_->plan;
+  if (held != nullptr && !plan.sparse_tables.empty()) {
+    const ItemId item = held->progress.item();
+    wanted.batch = {record_, generation_, item, begin,
+                    plan.BatchEnd(item, begin)};
+  }
+  return wanted;
+}
+
+bool JobWork::Serves(const PulledValues& values, const Wanted& wanted) {
+  if (values.round != wanted.round) return false;
+  return !wanted.batch ||
+         (values.rows != nullptr && values.rows->Are(*wanted.batch));
+}
+
+void JobWork::OnRowsFound(const FindRows& batch,
+                          absl::StatusOr<BatchRowsPtr> rows, absl::Time now,
+                          ClientActions* out) {
+  items_.Advanced(now);
+  rows_.Found(rows.ok() ? *rows : nullptr);
+  if (!rows.ok() && batch.generation == generation_) {
+    FailItem({batch.item, batch.begin, batch.end},
+             Failure(rows.status().message()), out);
+  }
+}
+
 // Begins the next pull when there will be something to compute with it.
-void JobWork::MaybePull(absl::Time now) {
+void JobWork::MaybePull(absl::Time now, ClientActions* out) {
   const Computation::Batch* computing = this->computing();
   if (computing != nullptr && !limits().prefetch) return;
-  const LeasedItem* next =
-      items_.NextAfter(computing == nullptr ? nullptr : &computing->run);
-  const int64_t round = RoundOf(next);
+  int64_t begin = 0;
+  const LeasedItem* next = items_.NextAfter(
+      computing == nullptr ? nullptr : &computing->run, &begin);
+  const Wanted wanted = WantedFor(next, begin);
   const int64_t target = clock() + static_cast<int64_t>(pusher_.batches()) +
                          (computing == nullptr ? 0 : 1);
   if (puller_.active()) {
@@ -264,17 +295,24 @@ void JobWork::MaybePull(absl::Time now) {
     // after it would wait for this very worker.
     puller_.LowerTarget(target);
     // So would a pull of a later round than an item that was leased since.
-    if (next == nullptr || puller_.spec().round == round) return;
+    // Or one for the rows of another batch than the next.
+    const PullSpec& spec = puller_.spec();
+    const bool of_others = wanted.batch && !spec.rows->Are(*wanted.batch);
+    if (next == nullptr || (spec.round == wanted.round && !of_others)) return;
     puller_.Cancel();
   }
   if (next == nullptr || now < pull_not_before_) return;
   if (worker_->evaluates_alone) return;
-  if (values_ != nullptr && values_->round == round) return;
+  if (values_ != nullptr && Serves(*values_, wanted)) return;
   PullSpec spec;
+  if (wanted.batch) {
+    spec.rows = rows_.Find(*wanted.batch, out);
+    if (spec.rows == nullptr) return;
+  }
   spec.job = record_->id;
   spec.generation = generation_;
   spec.target_clock = target;
-  spec.round = round;
+  spec.round = wanted.round;
   spec.go_on = GoesOn();
   spec.encoding = EncodingOf(record_->plan.filters.pull);
   puller_.Start(spec);
@@ -333,6 +371,7 @@ void JobWork::EndInvalidPull(ClientActions* out) {
 
 void JobWork::ForgetPulled() {
   puller_.Forget();
+  rows_.Forget();
   DropValues();
 }
 

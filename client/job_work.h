@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/actions.h"
 #include "client/computation.h"
@@ -28,6 +29,7 @@
 #include "client/puller.h"
 #include "client/pusher.h"
 #include "client/routes.h"
+#include "client/row_finder.h"
 #include "client/worker_state.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
@@ -54,6 +56,9 @@ class JobWork {
 
   // --- Answers to the actions ------------------------------------------------
   void OnJobReady(absl::Status status, ClientActions* out);
+  // Of the batch of the last FindRows of this job; or why they cannot be found.
+  void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,
+                   absl::Time now, ClientActions* out);
   // `batch` was under way, of this job.
   void OnComputed(const Computation::Batch& batch, const ComputeResult& result,
                   absl::Time now, ClientActions* out);
@@ -123,7 +128,15 @@ class JobWork {
   // Ends, pulls and computes what can be.
   void Proceed(absl::Time now, ClientActions* out);
   // Values for the next batch.
-  void MaybePull(absl::Time now);
+  void MaybePull(absl::Time now, ClientActions* out);
+  // What it is to be computed from: of a round, and where the job has sparse
+  // tables, with its rows.
+  struct Wanted {
+    int64_t round = -1;
+    std::optional<FindRows> batch;  // Nothing: the job has no sparse tables.
+  };
+  Wanted WantedFor(const LeasedItem* held, int64_t begin) const;
+  static bool Serves(const PulledValues& values, const Wanted& wanted);
   void EndPull(absl::Time now, ClientActions* out);
   // The pull ended without values.
   void EndClosedRound(ClientActions* out);
@@ -221,6 +234,7 @@ class JobWork {
   PulledValuesPtr values_;  // Pulled, not yet used.
   PulledValuesPtr used_;    // Good for `uses_left_` more batches.
   int32_t uses_left_ = 0;
+  RowFinder rows_;
   PipelineDepth depth_;
   absl::Time pull_since_;
   ViewNumber joined_;

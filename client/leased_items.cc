@@ -86,14 +86,15 @@ LeasedItem* LeasedItems::Next(int64_t* begin) {
   return nullptr;
 }
 
-const LeasedItem* LeasedItems::NextAfter(const Run* computing) const {
+const LeasedItem* LeasedItems::NextAfter(const Run* computing,
+                                         int64_t* begin) const {
   for (const LeasedItem& held : items_) {
-    int64_t begin = held.Next();
+    *begin = held.Next();
     if (computing != nullptr && computing->item == held.progress.item() &&
-        computing->begin == begin) {
-      begin = computing->end;
+        computing->begin == *begin) {
+      *begin = computing->end;
     }
-    if (begin < held.progress.size()) return &held;
+    if (*begin < held.progress.size()) return &held;
   }
   return nullptr;
 }

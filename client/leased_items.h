@@ -81,7 +81,7 @@ class LeasedItems {
   // in *begin; null: there is none.
   LeasedItem* Next(int64_t* begin);
   // As Next, as if `computing` (null: nothing) were computed already.
-  const LeasedItem* NextAfter(const Run* computing) const;
+  const LeasedItem* NextAfter(const Run* computing, int64_t* begin) const;
 
   // Batches that are kept in shares, of all items.
   int64_t KeptBatches(const JobPlan& plan) const;

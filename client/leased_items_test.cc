@@ -68,12 +68,13 @@ TEST_F(LeasedItemsTest, TheNextBatchIsOfTheFirstItemThatIsNotWhollySent) {
 TEST_F(LeasedItemsTest, AfterTheLastBatchOfAnItemComesTheNextItem) {
   Take(kFirst);
   const LeasedItems::Run whole{kFirst, 0, 4};
-  EXPECT_EQ(items_.NextAfter(&whole), nullptr);
+  int64_t begin = 0;
+  EXPECT_EQ(items_.NextAfter(&whole, &begin), nullptr);
   Take(kSecond);
-  ASSERT_NE(items_.NextAfter(&whole), nullptr);
-  EXPECT_EQ(items_.NextAfter(&whole)->progress.item(), kSecond);
-  ASSERT_NE(items_.NextAfter(nullptr), nullptr);
-  EXPECT_EQ(items_.NextAfter(nullptr)->progress.item(), kFirst);
+  ASSERT_NE(items_.NextAfter(&whole, &begin), nullptr);
+  EXPECT_EQ(items_.NextAfter(&whole, &begin)->progress.item(), kSecond);
+  ASSERT_NE(items_.NextAfter(nullptr, &begin), nullptr);
+  EXPECT_EQ(items_.NextAfter(nullptr, &begin)->progress.item(), kFirst);
 }
 
 TEST_F(LeasedItemsTest, AreDoneWhenEveryPartitionHasThem) {

@@ -7,8 +7,8 @@ namespace ebb::client {
 Puller::Puller(const JobPlan& plan)
     : partitions_(plan.partitions),
       partition_bytes_(std::max<int64_t>(
-          1,
-          plan.MostPartitionFloats() * static_cast<int64_t>(sizeof(float)))) {}
+          1, plan.MostPartitionFloats() * static_cast<int64_t>(sizeof(float)))),
+      tables_(plan.sparse_tables) {}
 
 void Puller::Start(const PullSpec& spec) {
   spec_ = spec;
@@ -21,6 +21,8 @@ void Puller::Start(const PullSpec& spec) {
   values_->encodings.resize(partitions_);
   values_->terms.resize(partitions_);
   values_->updates.resize(partitions_);
+  values_->rows = spec.rows;
+  if (spec.rows != nullptr) values_->row_values.resize(partitions_);
   have_.assign(partitions_, false);
   missing_ = partitions_;
   under_way_.clear();
@@ -35,6 +37,19 @@ void Puller::Have(PartitionId p, Payload values, Encoding encoding, Term term,
   values_->encodings[p.value()] = encoding;
   values_->terms[p.value()] = term;
   values_->updates[p.value()] = updates;
+}
+
+bool Puller::HaveRows(PartitionId p, std::vector<Payload> rows) {
+  if (spec_.rows == nullptr) return rows.empty();
+  const std::vector<PullRows>& wanted = spec_.rows->partitions[p.value()];
+  if (rows.size() != wanted.size()) return false;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    // Keys have eight bytes, values four.
+    const int64_t width = tables_[wanted[i].table].width;
+    if (rows[i].size() * 2 != wanted[i].keys.size() * width) return false;
+  }
+  values_->row_values[p.value()] = std::move(rows);
+  return true;
 }
 
 void Puller::HaveLast(PartitionId p) {
@@ -80,8 +95,11 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
           requests[route.server].segments;
       // The others are asked for when these are there.
       if (segments.size() < most) {
-        segments.push_back({PartitionId(p), route.term,
-                            KnownUpdates(PartitionId(p), route.term)});
+        PullSegmentRequest& segment = segments.emplace_back();
+        segment.partition = PartitionId(p);
+        segment.term = route.term;
+        segment.known_updates = KnownUpdates(PartitionId(p), route.term);
+        if (spec_.rows != nullptr) segment.rows = spec_.rows->partitions[p];
       }
     }
   }
@@ -118,6 +136,10 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
     if (p < 0 || p >= partitions_ || have_[p]) continue;
     switch (segment.result) {
       case PullResult::kValues:
+        if (!HaveRows(segment.partition, std::move(segment.rows))) {
+          state_ = State::kInvalid;
+          return true;
+        }
         Have(segment.partition, std::move(segment.values), segment.encoding,
              segment.term, segment.updates);
         break;

@@ -30,6 +30,7 @@ struct PullSpec {
   int64_t round = -1;
   int64_t snapshot = 0;
   Encoding encoding = Encoding::kFloat32;
+  BatchRowsPtr rows;  // Null: the job has no sparse tables.
   // Of partitions that are away the values of the pull before will do, if they
   // are of the same generation; those of this one are kept for the next.
   bool go_on = false;
@@ -94,12 +95,15 @@ class Puller {
   }
   void Have(PartitionId p, Payload values, Encoding encoding, Term term,
             int64_t updates);
+  // False: the answer has not the rows that were asked for.
+  bool HaveRows(PartitionId p, std::vector<Payload> rows);
   void HaveLast(PartitionId p);
   // What a server need not send again of the partition, served in the term.
   std::optional<int64_t> KnownUpdates(PartitionId p, Term term) const;
 
   const int32_t partitions_;
-  const int64_t partition_bytes_;  // Of the largest.
+  const int64_t partition_bytes_;  // Of the largest, without rows.
+  const std::vector<SparseTablePlan> tables_;
   State state_ = State::kIdle;
   PullSpec spec_;
   Generation generation_;

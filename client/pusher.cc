@@ -23,10 +23,6 @@ PushRequest RequestFor(const Pusher::Order& order,
   return request;
 }
 
-int64_t BytesOf(const PushSegment& segment) {
-  return segment.gradient.size() + segment.oracle.size();
-}
-
 }  // namespace
 
 void Pusher::Queue(const BatchPtr& batch, ServerId id, PushRequest request,
@@ -43,7 +39,7 @@ void Pusher::Queue(const BatchPtr& batch, ServerId id, PushRequest request,
   under_way.batch = batch;
   for (const PushSegment& segment : push.request.segments) {
     under_way.segments.emplace_back(segment.partition, segment.term);
-    under_way.bytes += BytesOf(segment);
+    under_way.bytes += ValueBytes(segment);
   }
   if (server.short_of_room) under_way.kept = push;
   windows_[id].waiting.push_back(std::move(push));
@@ -60,6 +56,7 @@ PushSegment Pusher::SegmentFor(const Order& order, PartitionId partition) {
     const auto [first, last] = plan.ParameterRange(partition);
     segment.gradient = order.result.gradient.Sub(first * 4, (last - first) * 4);
   }
+  if (!order.result.rows.empty()) segment.rows = order.result.rows[p];
   if (!order.skip && plan.oracle_width > 0) {
     const int64_t bytes = plan.oracle_width * int64_t{8};
     segment.oracle = order.result.oracle.Sub(p * bytes, bytes);
@@ -103,12 +100,12 @@ void Pusher::SendTo(const Order& order, std::vector<PushSegment> segments,
     segment.term = route.term;
     auto& push = pushes[route.server];
     int64_t& sum = bytes[route.server];
-    if (!push.empty() && sum + BytesOf(segment) > push_bytes_) {
+    if (!push.empty() && sum + ValueBytes(segment) > push_bytes_) {
       Queue(batch, route.server, RequestFor(order, std::exchange(push, {})),
             order.timeout, routes);
       sum = 0;
     }
-    sum += BytesOf(segment);
+    sum += ValueBytes(segment);
     held->progress.Sent(segment.partition, order.run.end);
     ++batch->unanswered;
     push.push_back(std::move(segment));

@@ -208,6 +208,15 @@ void TrainingCore::OnJobReady(JobId job, const absl::Status& status,
   Advance(now, out);
 }
 
+void TrainingCore::OnRowsFound(const FindRows& batch,
+                               absl::StatusOr<BatchRowsPtr> rows,
+                               absl::Time now, ClientActions* out) {
+  JobWork* work = Find(batch.record->id);
+  if (work == nullptr) return;
+  work->OnRowsFound(batch, std::move(rows), now, out);
+  Advance(now, out);
+}
+
 // While it was not, no job could advance.
 void TrainingCore::ComputerIsFree(absl::Time now) {
   for (auto& [id, work] : works_) work.Advanced(now);

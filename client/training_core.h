@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/actions.h"
 #include "client/evaluation_work.h"
@@ -56,6 +57,8 @@ class TrainingCore {
   void set_held_bytes(int64_t bytes) { worker_.held_bytes = bytes; }
   void OnJobReady(JobId job, const absl::Status& status, absl::Time now,
                   ClientActions* out);
+  void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,
+                   absl::Time now, ClientActions* out);
   void OnComputed(ComputeResult result, absl::Time now, ClientActions* out);
   void OnEvaluated(const EvaluationResult& result, absl::Time now,
                    ClientActions* out);

@@ -48,6 +48,7 @@ std::vector<RoundVersion> Checkpointer::KeepVersions(absl::Time until) {
 std::optional<Checkpointer::Turn> Checkpointer::NextTurn(absl::Time now,
                                                          bool hold_back) {
   holds_back_ = false;
+  if (std::exchange(no_cut_, false)) retry_at_ = now + kRetry;
   if (writing() || now < retry_at_) return std::nullopt;
   std::optional<Turn> best;
   for (const auto& [id, hosted] : job_.partitions) {
@@ -78,8 +79,17 @@ void Checkpointer::OnDropped(PartitionId id) {
 }
 
 void Checkpointer::TakeCut(HostedPartition* hosted, ServerActions* out) {
+  absl::StatusOr<Cut> cut = hosted->values->TakeCut();
+  if (!cut.ok()) {
+    writing_.reset();
+    no_cut_ = true;
+    if (job_.problem == cut.status().message()) return;
+    job_.Complain(std::string(cut.status().message()), ServerProblem::kMemory);
+    return;
+  }
   Writing& writing = *writing_;
   writing.cut_taken = true;
+  writing.values = hosted->values;
   writing.key = {job_.stored.record->id, job_.stored.generation,
                  writing.partition, hosted->term, hosted->next_sequence++};
   writing.marks = hosted->values->marks();
@@ -90,11 +100,10 @@ void Checkpointer::TakeCut(HostedPartition* hosted, ServerActions* out) {
     hosted->versions.Add(writing.key, {});  // Not stored yet, and counts.
     Prune(hosted, absl::InfiniteFuture(), out);
   }
-  Cut cut = hosted->values->TakeCut();
   if (EBB_PLANTED(values_copied_after_the_marks) && hosted->durable) {
-    cut.marks = hosted->durable->Encode();
+    cut->marks = hosted->durable->Encode();
   }
-  out->push_back(WriteVersion{writing.key, std::move(cut)});
+  out->push_back(WriteVersion{writing.key, *std::move(cut)});
 }
 
 void Checkpointer::VersionWritten(const VersionKey& key,
@@ -106,6 +115,7 @@ void Checkpointer::VersionWritten(const VersionKey& key,
     return;
   }
   Writing written = *std::exchange(writing_, std::nullopt);
+  TellValues(written, status);
   if (!status.ok()) return Failed(std::move(written), status, now, out);
   job_.problem.clear();
   HostedPartition& hosted = job_.partitions[key.partition];
@@ -133,10 +143,24 @@ void Checkpointer::VersionWritten(const VersionKey& key,
   }
 }
 
+void Checkpointer::TellValues(const Writing& writing,
+                              const absl::Status& status) {
+  const std::shared_ptr<Partition> values = writing.values.lock();
+  if (values == nullptr) return;
+  if (status.ok() || EBB_PLANTED(lost_rows_count_as_stored)) {
+    values->CutWritten();
+  } else if (absl::IsAborted(status)) {
+    values->ForgetStored();
+  } else {
+    values->CutLost();
+  }
+}
+
 void Checkpointer::Failed(Writing failed, const absl::Status& why,
                           absl::Time now, ServerActions* out) {
-  if (absl::IsFailedPrecondition(why)) {
-    // As each move does to what its source was still writing.
+  if (absl::IsFailedPrecondition(why) || absl::IsAborted(why)) {
+    // The next has all of it; or as each move does to what its source was still
+    // writing.
     out->push_back(LogEvent{absl::StrCat("checkpoint of partition ",
                                          failed.partition.value(),
                                          " was not stored: ", why.message())});
@@ -152,7 +176,7 @@ void Checkpointer::Failed(Writing failed, const absl::Status& why,
     if (!hosted.cut_wanted) hosted.cut_wanted_since = now;
     hosted.cut_wanted = true;
   }
-  retry_at_ = now + kRetry;
+  if (!absl::IsAborted(why)) retry_at_ = now + kRetry;
 }
 
 void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,

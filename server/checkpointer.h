@@ -12,6 +12,7 @@
 #define EBB_SERVER_CHECKPOINTER_H_
 
 #include <compare>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -69,6 +70,8 @@ class Checkpointer {
   struct Writing {
     PartitionId partition;
     VersionKey key;
+    // Of which the cut is; it may be gone.
+    std::weak_ptr<Partition> values;
     bool cut_taken = false;
     std::optional<MarkSet> marks;
     std::optional<RoundSpan> rounds;
@@ -77,6 +80,9 @@ class Checkpointer {
   };
 
   void TakeCut(HostedPartition* hosted, ServerActions* out);
+  // The partition's values, if they are there still, hear what became of the
+  // cut.
+  static void TellValues(const Writing& writing, const absl::Status& status);
   void Failed(Writing failed, const absl::Status& why, absl::Time now,
               ServerActions* out);
   void Prune(HostedPartition* hosted, absl::Time now, ServerActions* out);
@@ -85,6 +91,7 @@ class Checkpointer {
   std::optional<Writing> writing_;
   absl::Time next_checkpoint_ = absl::InfiniteFuture();
   absl::Time retry_at_ = absl::InfinitePast();
+  bool no_cut_ = false;  // There was no memory for one: it is time for a pause.
   absl::Time keep_until_ = absl::InfinitePast();
   bool holds_back_ = false;
   bool held_back_ = false;  // Since the last interval began.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -55,6 +56,67 @@ TEST_F(CheckpointerTest, AFailedWriteIsTriedAgainAndLosesNothing) {
   ASSERT_THAT(writes_, SizeIs(3));
   EXPECT_EQ(MarkSet::Decode(record_->plan, writes_[2].cut.marks)->mark({0, 0}),
             1);
+}
+
+// A job with a sparse table, of which each push touches all of many rows.
+class SparseCheckpointerTest : public OnePartitionTest {
+ protected:
+  static constexpr size_t kRows = 30;
+
+  SparseCheckpointerTest() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.sparse_tables = {{.width = 1}};
+    record_ = record;
+    Restart({});
+    UseKeys(kRows);
+    GrantTerm(5, 0);
+    Written();
+    Push(5, 0, 0);
+  }
+  void UseKeys(size_t count) {
+    std::vector<uint64_t> keys(count);
+    std::iota(keys.begin(), keys.end(), 0);
+    rows_ = {{0, Payload::Of(std::move(keys)),
+              Payload::Of(std::vector<float>(count, 1.0f))}};
+  }
+  int64_t NewBytes() const { return writes_.back().cut.row_cuts[0].NewBytes(); }
+};
+
+TEST_F(SparseCheckpointerTest, OnlyRowsThatChangedAreWritten) {
+  Checkpoint();
+  const int64_t all = NewBytes();
+  EXPECT_GE(all, static_cast<int64_t>(kRows * sizeof(uint64_t)));
+  Written();
+  UseKeys(1);
+  Push(5, 1, 1);
+  Checkpoint();
+  ASSERT_THAT(writes_, SizeIs(3));
+  EXPECT_LT(NewBytes(), all / 4);
+}
+
+TEST_F(SparseCheckpointerTest, WhatAFailedWriteHadIsWrittenAgain) {
+  Checkpoint();
+  const int64_t all = NewBytes();
+  Written(absl::ResourceExhaustedError("disk full"));
+  now_ += absl::Seconds(2);
+  ServerActions actions;
+  core_->OnTick(now_, &actions);
+  Do(std::move(actions));
+  ASSERT_THAT(writes_, SizeIs(3));
+  EXPECT_EQ(NewBytes(), all);
+}
+
+TEST_F(SparseCheckpointerTest, WhereTheStoreLacksABlockTheNextIsWholeAtOnce) {
+  Checkpoint();
+  const int64_t all = NewBytes();
+  Written();
+  UseKeys(1);
+  Push(5, 1, 1);
+  Checkpoint();
+  Written(absl::AbortedError("block 7 is not stored"));
+  ASSERT_THAT(writes_, SizeIs(4));
+  EXPECT_GE(NewBytes(), all);
+  EXPECT_EQ(Statistics().problem, "");
 }
 
 // Each move of partitions looked like a disk that cannot be written.

@@ -2,12 +2,16 @@
 #ifndef EBB_SERVER_CUT_H_
 #define EBB_SERVER_CUT_H_
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "server/memory/block.h"
+#include "server/rows/row_cut.h"
 
 namespace ebb::server {
 
@@ -22,6 +26,32 @@ struct EpochLoss {
 struct CutArray {
   int64_t floats = 0;
   std::vector<BlockRef> blocks;
+  // A block may be empty where the partition's newest stored version has its
+  // contents, while the memory that they were in has others by now: it is then
+  // named by its contents. By block, 0 where it is at hand; empty: all are.
+  std::vector<uint64_t> stored_ids;
+  // How many floats of each block but the last belong to the array; 0: all,
+  // and all blocks are at hand.
+  int64_t block_floats = 0;
+
+  bool at_hand(size_t i) const { return static_cast<bool>(blocks[i]); }
+  uint64_t content_id(size_t i) const {
+    return at_hand(i) ? blocks[i].content_id() : stored_ids[i];
+  }
+  // Of each block but the last; 0: there is none, or it cannot be known.
+  int64_t BlockFloats() const {
+    if (block_floats != 0 || blocks.empty() || !at_hand(0)) return block_floats;
+    return static_cast<int64_t>(blocks[0].floats().size());
+  }
+  // How many floats of block `i` belong to the array.
+  int64_t UsedCount(size_t i) const {
+    return std::min(BlockFloats(),
+                    floats - static_cast<int64_t>(i) * BlockFloats());
+  }
+  // These; the block is at hand.
+  std::span<const float> UsedFloats(size_t i) const {
+    return blocks[i].floats().first(UsedCount(i));
+  }
 };
 
 // One of an array's blocks, and how many of its floats belong to the array.
@@ -41,8 +71,12 @@ struct Cut {
   std::map<int32_t, EpochLoss> loss;  // By epoch.
   // By name: "weights"; "slot:K"; in rounds also "sum", "item:EPOCH:SHARD"
   // (an item's sum not yet folded) and "value:ROUND" (a value kept for
-  // pulls of that round).
+  // pulls of that round); and of sparse tables what row_arrays.h names.
   std::map<std::string, CutArray> arrays;
+  // Sparse tables: what is said of their rows (row_arrays.h), and of which
+  // tables it is still to be worked out.
+  std::string rows;
+  std::vector<RowCut> row_cuts;
 };
 
 }  // namespace ebb::server

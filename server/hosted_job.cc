@@ -200,7 +200,15 @@ void HostedJob::Snapshot(const TakeSnapshot& request, ServerActions* out) {
   reply.snapshot = request.snapshot;
   for (auto& [id, hosted] : job_.partitions) {
     if (hosted.values == nullptr) continue;
-    hosted.values->PinSnapshot(request.snapshot);
+    if (const absl::Status pinned =
+            hosted.values->PinSnapshot(request.snapshot);
+        !pinned.ok()) {
+      // Who asks for it is told that it is not there.
+      out->push_back(LogEvent{
+          absl::StrCat("partition ", id.value(),
+                       " takes no part in an evaluation: ", pinned.message())});
+      continue;
+    }
     const int64_t examples = hosted.values->marks().examples();
     reply.examples = reply.partitions.empty()
                          ? examples

@@ -135,20 +135,14 @@ void IncomingMove::WantBlocks() {
 
 Cut IncomingMove::TakeCut() {
   stage_ = Stage::kTaken;
-  Cut cut;
-  cut.marks = std::move(outline_.marks);
-  cut.ledger = std::move(outline_.ledger);
-  cut.updates = outline_.updates;
-  cut.oracle = std::move(outline_.oracle);
-  cut.loss = std::move(outline_.loss);
+  std::map<std::string, CutArray> arrays;
   for (const auto& [name, array] : outline_.arrays) {
-    CutArray& whole = cut.arrays[name];
-    whole.floats = array.floats;
-    for (const StoredBlock& block : array.blocks) {
-      whole.blocks.push_back(blocks_.at(block.number));
-    }
+    arrays[name] =
+        ArrayOf(array, [&](uint64_t number) { return blocks_.at(number); });
   }
   blocks_.clear();
+  Cut cut = CutOf(std::move(outline_));
+  cut.arrays = std::move(arrays);
   return cut;
 }
 

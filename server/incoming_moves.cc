@@ -71,14 +71,19 @@ void IncomingMoves::Store(PartitionId id, HostedPartition* hosted,
   IncomingMove& move = *hosted->incoming;
   move.storing_since = now;
   auto values = Partition::FromCut(job_.stored.record, id, job_.resources.rule,
-                                   job_.resources.pool, move.TakeCut());
+                                   job_.resources.pool, move.TakeCut(),
+                                   /*stored=*/false);
   if (!values.ok()) {
     return Fail(id, move.term(), std::string(values.status().message()), out);
   }
   move.values = *std::move(values);
+  absl::StatusOr<Cut> cut = move.values->TakeCut();
+  if (!cut.ok()) {
+    return Fail(id, move.term(), std::string(cut.status().message()), out);
+  }
   const VersionKey key = {job_.stored.record->id, job_.stored.generation, id,
                           move.term(), 0};
-  out->push_back(WriteVersion{key, move.values->TakeCut()});
+  out->push_back(WriteVersion{key, *std::move(cut)});
 }
 
 bool IncomingMoves::VersionWritten(const VersionKey& key,
@@ -96,6 +101,7 @@ bool IncomingMoves::VersionWritten(const VersionKey& key,
     return true;
   }
   move.stored = true;
+  move.values->CutWritten();
   move.storing = now - move.storing_since;
   std::optional<RoundSpan> rounds;
   if (job_.plan().rounds()) rounds = move.values->rounds();

@@ -84,6 +84,27 @@ absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule) {
   return out;
 }
 
+RowTableOptions OptionsOf(const job::SparseTable& table, uint64_t seed) {
+  RowTableOptions options;
+  options.table = table.name;
+  options.width = table.width;
+  options.init = table.init;
+  options.seed = seed;
+  options.expire_after_examples = table.expire_after_examples;
+  options.max_rows = table.max_rows;
+  options.at_limit = table.evict ? RowTableOptions::AtLimit::kEvict
+                                 : RowTableOptions::AtLimit::kRefuse;
+  if (table.admission.count() > 0) {
+    options.admission.kind = RowAdmission::Kind::kCount;
+    options.admission.count = table.admission.count();
+    options.admission.counters = table.admission.counters();
+  } else if (table.admission.probability() > 0) {
+    options.admission.kind = RowAdmission::Kind::kProbability;
+    options.admission.probability = table.admission.probability();
+  }
+  return options;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
@@ -107,6 +128,19 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
     const int64_t size = table.size;
     rule->tables_.push_back({std::move(table), first});
     first += size;
+  }
+  EBB_ASSIGN_OR_RETURN(const std::vector<job::SparseTable> sparse,
+                       job::SparseTablesOf(specification, record.plan));
+  for (const job::SparseTable& table : sparse) {
+    const v1::Optimizer& own = table.optimizer.value_or(job.optimizer());
+    EBB_ASSIGN_OR_RETURN(const OptimizerConfig of_table, ConfigOf(own));
+    EBB_ASSIGN_OR_RETURN(std::shared_ptr<const Optimizer> its_optimizer,
+                         MakeOptimizer(of_table));
+    RowTableOptions options = OptionsOf(table, job.seed());
+    EBB_RETURN_IF_ERROR(options.Validate());
+    rule->sparse_.push_back(
+        {std::move(options), std::move(its_optimizer),
+         LearningRate(of_table.rate, schedule, record.plan.epochs)});
   }
   return rule;
 }
@@ -135,14 +169,20 @@ void JobRule::InitialSlot(int slot, int64_t first,
 }
 
 void JobRule::Step(const StepPlace& place, const StepRun& run) const {
+  optimizer_->Step(ContextOf(place, rate_), run.weights, *run.gradient, run.out,
+                   run.slots);
+}
+
+StepContext JobRule::ContextOf(const StepPlace& place,
+                               const LearningRate& rate) const {
   const int64_t shard = place.item.shard * plan_.shard_size;
   const double position = BatchPosition(place.item.epoch, shard + place.begin,
                                         shard + place.end, plan_.examples);
   StepContext context;
-  context.rate = static_cast<float>(rate_.At(position));
+  context.rate = static_cast<float>(rate.At(position));
   context.gradient_scale = place.gradient_scale;
   context.step = place.step;
-  optimizer_->Step(context, run.weights, *run.gradient, run.out, run.slots);
+  return context;
 }
 
 std::string JobRule::PublicName(absl::string_view array) const {

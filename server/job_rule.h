@@ -32,6 +32,15 @@ class JobRule final : public UpdateRule {
   void InitialSlot(int slot, int64_t first, std::span<const float> weights,
                    std::span<float> out) const override;
   void Step(const StepPlace& place, const StepRun& run) const override;
+  RowTableOptions RowOptions(int32_t table) const override {
+    return sparse_[table].options;
+  }
+  std::shared_ptr<const Optimizer> RowOptimizer(int32_t table) const override {
+    return sparse_[table].optimizer;
+  }
+  StepContext RowStep(int32_t table, const StepPlace& place) const override {
+    return ContextOf(place, sparse_[table].rate);
+  }
 
   const Optimizer& optimizer() const { return *optimizer_; }
   // What people call a cut's array: "values" for "weights", "slot/first_moment"
@@ -44,8 +53,16 @@ class JobRule final : public UpdateRule {
     int64_t first = 0;  // In the flat vector.
   };
 
+  struct SparseTable {
+    RowTableOptions options;
+    std::shared_ptr<const Optimizer> optimizer;
+    LearningRate rate;
+  };
+
+  StepContext ContextOf(const StepPlace& place, const LearningRate& rate) const;
+
   JobRule(const JobPlan& plan, uint64_t seed, LearningRate rate,
-          std::unique_ptr<Optimizer> optimizer)
+          std::shared_ptr<const Optimizer> optimizer)
       : plan_(plan),
         seed_(seed),
         rate_(rate),
@@ -54,8 +71,9 @@ class JobRule final : public UpdateRule {
   const JobPlan plan_;
   const uint64_t seed_;
   const LearningRate rate_;
-  const std::unique_ptr<Optimizer> optimizer_;
+  const std::shared_ptr<const Optimizer> optimizer_;
   std::vector<Table> tables_;  // Ascending.
+  std::vector<SparseTable> sparse_;
 };
 
 }  // namespace ebb::server

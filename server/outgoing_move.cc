@@ -28,17 +28,20 @@ void OutgoingMove::FetchCut(uint64_t token, const FetchRequest& request,
   FetchAnswer answer;
   answer.key = {request.job, request.generation, request.partition,
                 request.new_term, 0};
-  answer.cut = values->TakeCut();
+  absl::StatusOr<Cut> cut = values->TakeWholeCut();
+  if (!cut.ok()) {
+    // There is no memory for it: the target tries again, or gives up.
+    answer.result = FetchResult::kNotHere;
+    out->push_back(ReplyFetch{token, std::move(answer)});
+    return;
+  }
+  answer.cut = *std::move(cut);
   // Blocks of the cut before that are not in this one are asked for no more.
   new_term_ = request.new_term;
   blocks_.clear();
   for (const auto& [name, array] : answer.cut->arrays) {
-    int64_t left = array.floats;
-    for (const BlockRef& block : array.blocks) {
-      const auto floats =
-          std::min(left, static_cast<int64_t>(block.floats().size()));
-      blocks_[block.content_id()] = {block, floats};
-      left -= floats;
+    for (size_t i = 0; i < array.blocks.size(); ++i) {
+      blocks_[array.content_id(i)] = {array.blocks[i], array.UsedCount(i)};
     }
   }
   out->push_back(ReplyFetch{token, std::move(answer)});

@@ -87,12 +87,16 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(
           p.slots_[s][b].mutable_floats().subspan(0, last - first));
     }
   }
+  if (!p.plan_.sparse_tables.empty()) {
+    EBB_ASSIGN_OR_RETURN(
+        p.rows_, PartitionRows::Create(p.plan_, p.id_, p.rule_, p.pool_));
+  }
   return partition;
 }
 
 absl::StatusOr<std::unique_ptr<Partition>> Partition::FromCut(
     JobRecordPtr record, PartitionId id, std::shared_ptr<const UpdateRule> rule,
-    std::shared_ptr<BlockPool> pool, Cut cut) {
+    std::shared_ptr<BlockPool> pool, Cut cut, bool stored) {
   std::unique_ptr<Partition> partition(
       new Partition(std::move(record), id, std::move(rule), std::move(pool)));
   Partition& p = *partition;
@@ -107,6 +111,11 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::FromCut(
   p.loss_ = std::move(cut.loss);
   p.updates_ = cut.updates;
   if (p.plan_.rounds()) p.open_round_ = p.marks_.first_open_round();
+  if (!p.plan_.sparse_tables.empty()) {
+    EBB_ASSIGN_OR_RETURN(
+        p.rows_,
+        PartitionRows::FromCut(p.plan_, id, p.rule_, p.pool_, stored, &cut));
+  }
   EBB_RETURN_IF_ERROR(p.RestoreArrays(cut));
   return partition;
 }
@@ -211,6 +220,17 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
     update->encoding = segment.encoding;
     update->oracle.resize(oracle_.size());
     segment.oracle.CopyTo(std::as_writable_bytes(std::span(update->oracle)));
+  }
+  if (rows_ == nullptr && !segment.rows.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "partition ", id_.value(), ": rows, but the job has no sparse tables"));
+  }
+  if (rows_ != nullptr) {
+    const int64_t now = marks_.examples() + push.end - push.begin;
+    EBB_ASSIGN_OR_RETURN(
+        update->rows,
+        rows_->Prepare(push.skip ? std::vector<PushRows>() : segment.rows,
+                       now));
   }
   if (!update->gradient.empty() && update->encoding != Encoding::kFloat32) {
     EBB_ASSIGN_OR_RETURN(update->decoded, pool_->AllocateMany(BlockCount()));
@@ -338,15 +358,20 @@ void Partition::Compute(Update* update) {
   if (plan_.rounds()) {
     ComputeRound(update);
   } else if (!update->gradient.empty()) {
-    StepPlace place;
-    place.item = update->item;
-    place.begin = update->begin;
-    place.end = update->end;
-    place.gradient_scale = static_cast<float>(Times(*update)) /
-                           static_cast<float>(plan_.BatchSize(update->item));
-    place.step = updates_ + 1;
-    Step(place, update->gradient, update);
+    Step(PlaceOf(*update), update->gradient, update);
   }
+  if (update->rows) rows_->Compute(PlaceOf(*update), &*update->rows);
+}
+
+StepPlace Partition::PlaceOf(const Update& update) const {
+  StepPlace place;
+  place.item = update.item;
+  place.begin = update.begin;
+  place.end = update.end;
+  place.gradient_scale = static_cast<float>(Times(update)) /
+                         static_cast<float>(plan_.BatchSize(update.item));
+  place.step = updates_ + 1;
+  return place;
 }
 
 int64_t Partition::ComputeBytes(const Update& update) const {
@@ -355,7 +380,8 @@ int64_t Partition::ComputeBytes(const Update& update) const {
       (update.gradient.empty() && !steps ? 0 : 1) +
       (update.decoded.empty() ? 0 : 1) +
       static_cast<int64_t>(update.folds.size() + (steps ? slots_.size() : 0));
-  return passes * floats() * static_cast<int64_t>(sizeof(float));
+  return passes * floats() * static_cast<int64_t>(sizeof(float)) +
+         (update.rows ? update.rows->ComputeBytes() : 0);
 }
 
 void Partition::CommitRound(Update* update) {
@@ -392,6 +418,8 @@ int64_t Partition::Commit(std::unique_ptr<Update> update) {
   } else if (!update->new_weights.empty() && !EBB_PLANTED(push_half_applied)) {
     weights_ = std::move(update->new_weights);
   }
+  if (update->rows && !EBB_PLANTED(rows_not_applied))
+    rows_->Commit(*std::move(update->rows));
   for (int i = Times(*update); i > 0; --i) Count(*update);
   // Cannot fail: the push was judged on the grid, and begins at the mark.
   marks_.Raise(update->item, update->end).IgnoreError();
@@ -422,6 +450,29 @@ void Partition::DropRoundValues(int64_t round) {
   round_values_.erase(round_values_.begin(), round_values_.lower_bound(round));
 }
 
+absl::Status Partition::PinSnapshot(int64_t snapshot) {
+  snapshots_.clear();
+  if (rows_ != nullptr) EBB_RETURN_IF_ERROR(rows_->PinSnapshot(snapshot));
+  snapshots_[snapshot] = weights_;
+  return absl::OkStatus();
+}
+
+void Partition::DropSnapshot(int64_t snapshot) {
+  snapshots_.erase(snapshot);
+  if (rows_ != nullptr) rows_->DropSnapshot(snapshot);
+}
+
+absl::StatusOr<std::vector<Payload>> Partition::Rows(
+    const std::vector<PullRows>& wanted, int64_t snapshot) const {
+  if (wanted.empty()) return std::vector<Payload>();
+  if (rows_ == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "partition ", id_.value(), ": the job has no sparse tables"));
+  }
+  return snapshot == 0 ? rows_->Rows(wanted)
+                       : rows_->SnapshotRows(wanted, snapshot);
+}
+
 std::optional<Payload> Partition::SnapshotValues(int64_t snapshot) const {
   const auto it = snapshots_.find(snapshot);
   if (EBB_PLANTED(snapshot_not_pinned)) return PayloadOf(weights_);
@@ -429,7 +480,31 @@ std::optional<Payload> Partition::SnapshotValues(int64_t snapshot) const {
   return PayloadOf(it->second);
 }
 
-Cut Partition::TakeCut() const {
+absl::StatusOr<Cut> Partition::TakeCut() {
+  Cut cut = CutOfDense();
+  if (rows_ != nullptr) EBB_RETURN_IF_ERROR(rows_->AddTo(&cut));
+  return cut;
+}
+
+absl::StatusOr<Cut> Partition::TakeWholeCut() {
+  Cut cut = CutOfDense();
+  if (rows_ != nullptr) EBB_RETURN_IF_ERROR(rows_->AddWholeTo(&cut));
+  return cut;
+}
+
+void Partition::CutWritten() {
+  if (rows_ != nullptr) rows_->CutWritten();
+}
+
+void Partition::CutLost() {
+  if (rows_ != nullptr) rows_->CutLost();
+}
+
+void Partition::ForgetStored() {
+  if (rows_ != nullptr) rows_->ForgetStored();
+}
+
+Cut Partition::CutOfDense() const {
   Cut cut;
   cut.marks = marks_.Encode();
   cut.ledger = ledger_.Encode();

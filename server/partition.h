@@ -16,7 +16,7 @@
 //   }
 //
 // One writer: between Prepare and Commit there is no other Prepare, Commit or
-// TakeCut. Everything but Compute is called under the owner's lock, is short,
+// cut. Everything but Compute is called under the owner's lock, is short,
 // and may run while Compute does (pulls read the published blocks).
 #ifndef EBB_SERVER_PARTITION_H_
 #define EBB_SERVER_PARTITION_H_
@@ -38,6 +38,7 @@
 #include "common/protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
+#include "server/partition_rows.h"
 #include "server/update_rule.h"
 
 namespace ebb::server {
@@ -57,11 +58,12 @@ class Partition {
       JobRecordPtr record, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool);
 
-  // With the values of a cut. DataLoss when it is no cut of this partition.
+  // With the values of a sealed cut. `stored`: it is the newest stored version.
+  // DataLoss when it is no cut of this partition.
   static absl::StatusOr<std::unique_ptr<Partition>> FromCut(
       JobRecordPtr record, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
-      Cut cut);
+      Cut cut, bool stored = true);
 
   ~Partition();
   Partition(const Partition&) = delete;
@@ -102,19 +104,37 @@ class Partition {
 
   // An evaluation's snapshot: keeps the present values under a number. Numbers
   // rise and a job has one evaluation at a time, so older ones are dropped: the
-  // message that says so may have been lost.
-  void PinSnapshot(int64_t snapshot) {
-    snapshots_.clear();
-    snapshots_[snapshot] = weights_;
-  }
-  void DropSnapshot(int64_t snapshot) { snapshots_.erase(snapshot); }
+  // message that says so may have been lost. ResourceExhausted: nothing is
+  // kept.
+  absl::Status PinSnapshot(int64_t snapshot);
+  void DropSnapshot(int64_t snapshot);
   std::optional<Payload> SnapshotValues(int64_t snapshot) const;
 
-  Cut TakeCut() const;
+  // Of sparse tables, as they are or as the snapshot (not 0) has them: one
+  // payload for each table that is asked for. InvalidArgument for what is no
+  // question to this partition; NotFound without the snapshot.
+  absl::StatusOr<std::vector<Payload>> Rows(const std::vector<PullRows>& wanted,
+                                            int64_t snapshot) const;
+
+  // --- Cuts ------------------------------------------------------------------
+
+  // A cut to be stored. Of sparse tables it only names what the newest stored
+  // version has, so whoever takes one says what became of it before the next.
+  // ResourceExhausted without memory.
+  absl::StatusOr<Cut> TakeCut();
+  // It is the newest stored version; or it was not stored.
+  void CutWritten();
+  void CutLost();
+  // No stored version may be relied on: the next cut is whole.
+  void ForgetStored();
+  // A cut with all there is, of which nobody need hear any more.
+  absl::StatusOr<Cut> TakeWholeCut();
 
   PartitionId id() const { return id_; }
   const MarkSet& marks() const { return marks_; }
   const Ledger& ledger() const { return ledger_; }
+  // Null: the job has no sparse tables.
+  const PartitionRows* rows() const { return rows_.get(); }
   std::span<const uint64_t> oracle() const { return oracle_; }
   const std::map<int32_t, EpochLoss>& loss() const { return loss_; }
   // Pushes applied in the life of these values.
@@ -144,6 +164,9 @@ class Partition {
   void CommitRound(Update* update);
   void Count(const Update& update);
   absl::Status RestoreArrays(const Cut& cut);
+  // A cut but for its rows.
+  Cut CutOfDense() const;
+  StepPlace PlaceOf(const Update& update) const;
 
   // Constant.
   const JobRecordPtr record_;
@@ -156,6 +179,7 @@ class Partition {
 
   Blocks weights_;
   std::vector<Blocks> slots_;
+  std::unique_ptr<PartitionRows> rows_;  // Null: the job has no sparse tables.
   std::vector<uint64_t> oracle_;
   MarkSet marks_;
   Ledger ledger_;
@@ -185,6 +209,8 @@ struct Partition::Update {
   Blocks
       decoded;  // What Compute decodes the gradient into; empty: it need not.
   std::vector<uint64_t> oracle;
+
+  std::optional<PartitionRows::Update> rows;  // Where there are sparse tables.
 
   // The step it takes, if any: the new weights, published by Commit.
   Blocks new_weights;

@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "server/additive_rows.h"
+
 namespace ebb::server {
 namespace {
 
@@ -12,8 +14,10 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 
 // w' = w + g * scale, with one slot that counts the steps.
-class AddingRule : public UpdateRule {
+class AddingRule : public AdditiveRows {
  public:
+  using AdditiveRows::AdditiveRows;
+
   int SlotCount() const override { return 1; }
   void InitialWeights(int64_t first, std::span<float> out) const override {
     for (float& w : out) w = static_cast<float>(first++);
@@ -211,9 +215,9 @@ TEST_F(PartitionTest, APulledValueStaysAsItWasWhileUpdatesGoOn) {
 
 TEST_F(PartitionTest, HoldsTheNewestSnapshotAlone) {
   auto p = Make(Record());
-  p->PinSnapshot(1);
+  ASSERT_TRUE(p->PinSnapshot(1).ok());
   ASSERT_EQ(Apply(p.get(), Push(1, 0, 2, 4)), Verdict::kApplied);
-  p->PinSnapshot(2);
+  ASSERT_TRUE(p->PinSnapshot(2).ok());
   EXPECT_FALSE(p->SnapshotValues(1).has_value());
   EXPECT_THAT(Floats(*p->SnapshotValues(2)), ElementsAre(2, 3, 4, 5, 6, 7));
 }
@@ -222,7 +226,7 @@ TEST_F(PartitionTest, ACutStaysAsItWasAndRestoresEverything) {
   const JobRecordPtr record = Record();
   auto p = Make(record);
   ASSERT_EQ(Apply(p.get(), Push(0, 0, 2, 2)), Verdict::kApplied);
-  const Cut cut = p->TakeCut();
+  const Cut cut = *p->TakeCut();
   ASSERT_EQ(Apply(p.get(), Push(0, 2, 4, 2)), Verdict::kApplied);
   auto restored = Partition::FromCut(
       record, PartitionId(0), std::make_shared<AddingRule>(), pool_, cut);
@@ -238,14 +242,14 @@ TEST_F(PartitionTest, ACutStaysAsItWasAndRestoresEverything) {
 TEST_F(PartitionTest, RefusesACutOfAnotherShape) {
   const JobRecordPtr record = Record();
   auto p = Make(record);
-  Cut cut = p->TakeCut();
+  Cut cut = *p->TakeCut();
   cut.arrays["weights"].floats = 5;
   EXPECT_EQ(Partition::FromCut(record, PartitionId(0),
                                std::make_shared<AddingRule>(), pool_, cut)
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);
-  cut = p->TakeCut();
+  cut = *p->TakeCut();
   cut.arrays.erase("slot:0");
   EXPECT_FALSE(Partition::FromCut(record, PartitionId(0),
                                   std::make_shared<AddingRule>(), pool_, cut)
@@ -306,7 +310,7 @@ TEST_F(RoundTest, ACutInTheMiddleOfARoundGoesOnExactly) {
   Apply(p.get(), Push(0, 2, 4, 8));
   auto restored =
       *Partition::FromCut(record_, PartitionId(0),
-                          std::make_shared<AddingRule>(), pool_, p->TakeCut());
+                          std::make_shared<AddingRule>(), pool_, *p->TakeCut());
   ASSERT_EQ(Apply(restored.get(), Push(1, 2, 4, 8)), Verdict::kApplied);
   EXPECT_THAT(Floats(restored->Values()), ElementsAre(4, 5, 6, 7, 8, 9));
 }

@@ -24,8 +24,9 @@ Traffic TrafficOf(const PullEncoding& encoding, const PullReply& reply) {
   for (const PullSegment& segment : reply.segments) {
     const int64_t bytes = segment.values.size();
     const int64_t floats = bytes / static_cast<int64_t>(sizeof(float));
-    traffic.pulled += EncodedBytes(encoding.encoding, floats);
-    traffic.pulled_as_floats += bytes;
+    const int64_t rows = ValueBytes(segment) - bytes;
+    traffic.pulled += EncodedBytes(encoding.encoding, floats) + rows;
+    traffic.pulled_as_floats += bytes + rows;
   }
   return traffic;
 }

@@ -127,6 +127,13 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
 bool PullHandler::Fill(const PullRequest& pull,
                        const PullSegmentRequest& wanted,
                        const Partition& values, PullSegment* segment) const {
+  auto rows = values.Rows(wanted.rows, pull.snapshot);
+  if (!rows.ok()) {
+    segment->result = absl::IsNotFound(rows.status()) ? PullResult::kNoSnapshot
+                                                      : PullResult::kInvalid;
+    return true;
+  }
+  segment->rows = *std::move(rows);
   if (pull.snapshot != 0) {
     auto snapshot = values.SnapshotValues(pull.snapshot);
     segment->result = snapshot ? PullResult::kValues : PullResult::kNoSnapshot;
@@ -135,7 +142,7 @@ bool PullHandler::Fill(const PullRequest& pull,
   }
   if (!job_.plan().rounds()) {
     // Within a term values are named by the number of their updates.
-    if (wanted.known_updates == values.updates()) {
+    if (wanted.known_updates == values.updates() && wanted.rows.empty()) {
       segment->result = PullResult::kUnchanged;
     } else {
       segment->values = values.Values();

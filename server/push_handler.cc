@@ -206,6 +206,11 @@ void PushHandler::CountRefused(std::string why) {
 void PushHandler::CountTraffic(const PushRequest& push) {
   const JobPlan& plan = job_.plan();
   for (const PushSegment& segment : push.segments) {
+    for (const PushRows& rows : segment.rows) {
+      const int64_t bytes = rows.keys.size() + rows.gradient.size();
+      statistics_.traffic.pushed += bytes;
+      statistics_.traffic.pushed_as_floats += bytes;
+    }
     if (segment.gradient.empty() ||
         segment.partition.value() >= plan.partitions) {
       continue;

@@ -99,12 +99,8 @@ absl::Status EmitArray(const std::string& name, const CutArray& array,
                        int64_t first, const rpc::PsAdminHandler::Emit& emit) {
   ArrayWriter writer(name, v1::ELEMENT_TYPE_FLOAT32, sizeof(float), first,
                      array.floats, emit);
-  int64_t left = array.floats;
-  for (const BlockRef& block : array.blocks) {
-    const std::span<const float> floats = block.floats();
-    const auto n = std::min<int64_t>(left, static_cast<int64_t>(floats.size()));
-    EBB_RETURN_IF_ERROR(writer.Add(BytesOf(floats.first(n))));
-    left -= n;
+  for (size_t i = 0; i < array.blocks.size(); ++i) {
+    EBB_RETURN_IF_ERROR(writer.Add(BytesOf(array.UsedFloats(i))));
   }
   return writer.Finish();
 }

@@ -32,7 +32,7 @@ constexpr absl::string_view kKillPoints[] = {
 int64_t BytesOf(const PushRequest& push) {
   int64_t bytes = 0;
   for (const PushSegment& segment : push.segments) {
-    bytes += segment.gradient.size() + segment.oracle.size();
+    bytes += ValueBytes(segment);
   }
   return bytes;
 }
@@ -267,7 +267,7 @@ void ServerShell::CarryOut(Output* output) {
         // Sums up all values of a cut: not here, where others wait.
         auto answer = std::make_shared<FetchAnswer>(std::move(reply.answer));
         compute_->Add([answer, done = std::move(*fetch++)] {
-          done(EncodeFetchAnswer(*answer));
+          done(EncodeFetchAnswer(std::move(*answer)));
         });
       },
       [&](server::Fetch& ask) { peers_->Add(std::move(ask.task)); },

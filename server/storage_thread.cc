@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "server/row_arrays.h"
 
 namespace ebb::server {
 
@@ -61,6 +62,7 @@ void StorageThread::Run(WriteVersion& task) {
   absl::Status status = SaveUnsaved(task.key.job);
   int64_t bytes = 0;
   if (status.ok()) {
+    SealRows(&task.cut);
     const auto result = store_->Write(task.key, task.cut);
     status = result.status();
     if (result.ok()) bytes = result->bytes_written;

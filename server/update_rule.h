@@ -4,10 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "common/ids.h"
 #include "server/optimizer/gradient.h"
+#include "server/optimizer/optimizer.h"
+#include "server/rows/row_options.h"
 
 namespace ebb::server {
 
@@ -45,6 +48,13 @@ class UpdateRule {
                            std::span<const float> weights,
                            std::span<float> out) const = 0;
   virtual void Step(const StepPlace& place, const StepRun& run) const = 0;
+
+  // Of the plan's sparse table with this number: what it is on a partition, by
+  // which optimizer its rows change, and with what a step of them is taken.
+  virtual RowTableOptions RowOptions(int32_t table) const = 0;
+  virtual std::shared_ptr<const Optimizer> RowOptimizer(
+      int32_t table) const = 0;
+  virtual StepContext RowStep(int32_t table, const StepPlace& place) const = 0;
 };
 
 }  // namespace ebb::server

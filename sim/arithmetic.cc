@@ -48,6 +48,26 @@ void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
   }
 }
 
+void Arithmetic::AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
+                         Rows* rows) const {
+  constexpr int kKeysPerExample = 2;
+  const int32_t width = plan_.sparse_tables[table].width;
+  for (int64_t position = begin; position < end; ++position) {
+    uint64_t draw = HashAppend(ExampleHash(item, position) ^ seed_, table);
+    for (int k = 0; k < kKeysPerExample; ++k) {
+      draw = HashAppend(draw, k);
+      // Low ones more often than high ones; now and then the same twice.
+      const uint64_t key = (draw >> 32) % (1 + (draw & 0xffff) % kSparseKeys);
+      std::vector<int64_t>& row = (*rows)[key];
+      row.resize(width);
+      for (int64_t& sum : row) {
+        draw = HashAppend(draw, 0);
+        sum += static_cast<int64_t>(draw >> 40) % 5 - 2;
+      }
+    }
+  }
+}
+
 void Arithmetic::AddOracle(ItemId item, int64_t begin, int64_t end,
                            PartitionId partition,
                            std::span<uint64_t> sum) const {

@@ -14,14 +14,18 @@
 #include "common/ids.h"
 #include "common/protocol/marks.h"
 #include "common/protocol/plan.h"
-#include "server/update_rule.h"
+#include "server/additive_rows.h"
 
 namespace ebb::sim {
 
 // w' = w + G, and one slot that always equals the weight. `G` is the pushed
 // sum: in rounds that of the whole round.
-class WholeNumberRule final : public server::UpdateRule {
+class WholeNumberRule final : public server::AdditiveRows {
  public:
+  static constexpr float kInitialRow = 7;
+  explicit WholeNumberRule(const JobPlan& plan)
+      : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)) {}
+
   static float InitialWeight(int64_t index) {
     return static_cast<float>(index % 13);
   }
@@ -51,6 +55,12 @@ class Arithmetic {
   // (whose element 0 is parameter `first`). `values` is HashValues(), or 0.
   void AddGradient(ItemId item, int64_t begin, int64_t end, uint64_t values,
                    int64_t first, int64_t last, std::span<int64_t> sum) const;
+  // Adds what the range contributes to rows of a sparse table, and with them
+  // the keys that it touches: some of [0, kSparseKeys). Widths are the plan's.
+  static constexpr uint64_t kSparseKeys = 64;
+  using Rows = std::map<uint64_t, std::vector<int64_t>>;
+  void AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
+               Rows* rows) const;
   // Adds the oracle's vector of the partition.
   void AddOracle(ItemId item, int64_t begin, int64_t end, PartitionId partition,
                  std::span<uint64_t> sum) const;

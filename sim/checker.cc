@@ -24,11 +24,10 @@ std::vector<float> FloatsOf(const Payload& payload) {
 
 std::vector<float> FloatsOf(const server::CutArray& array) {
   std::vector<float> floats;
-  for (const server::BlockRef& block : array.blocks) {
-    const auto part = block.floats();
+  for (size_t i = 0; i < array.blocks.size(); ++i) {
+    const auto part = array.UsedFloats(i);
     floats.insert(floats.end(), part.begin(), part.end());
   }
-  floats.resize(array.floats);
   return floats;
 }
 
@@ -44,6 +43,8 @@ uint64_t DigestOf(const server::Cut& cut) {
   uint64_t digest =
       absl::HashOf(cut.marks, cut.ledger, cut.updates, cut.oracle);
   for (const auto& [name, array] : cut.arrays) {
+    // Which of what was stored before is at hand says nothing of the contents.
+    if (absl::StartsWith(name, "rows:")) continue;
     digest = HashAppend(digest, absl::HashOf(name));
     digest = HashAppend(digest, DigestOf(FloatsOf(array)));
   }
@@ -99,6 +100,17 @@ void Checker::AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
   }
   content->total += ExpectedRow(item, begin, end);
   world_->arithmetic().AddOracle(item, begin, end, p, content->oracle);
+  for (size_t t = 0; t < content->rows.size(); ++t) {
+    Arithmetic::Rows all;
+    world_->arithmetic().AddRows(item, begin, end, static_cast<int32_t>(t),
+                                 &all);
+    for (const auto& [key, sums] : all) {
+      if (plan().PartitionOfKey(key) != p) continue;
+      std::vector<int64_t>& row = content->rows[t][key];
+      row.resize(sums.size());
+      for (size_t i = 0; i < sums.size(); ++i) row[i] += sums[i];
+    }
+  }
   if (plan().rounds() || !world_->scenario().dense_values) return;
   const auto [first, last] = plan().ParameterRange(p);
   world_->arithmetic().AddGradient(item, begin, end, 0, first, last,
@@ -111,6 +123,7 @@ Checker::Content Checker::ContentOf(PartitionId p, const MarkSet& marks,
   const auto [first, last] = plan().ParameterRange(p);
   content.sum.resize(last - first);
   content.oracle.resize(plan().oracle_width);
+  content.rows.resize(plan().sparse_tables.size());
   for (int64_t ordinal = 0; ordinal < plan().items(); ++ordinal) {
     const ItemId item = plan().ItemAt(ordinal);
     const int64_t mark = marks.mark(item);
@@ -150,6 +163,72 @@ void Checker::CompareWeights(const std::string& where, PartitionId p,
     return Violate(absl::StrCat("I1: ", where, ": value ", i, " is ",
                                 weights[i - first], ", its marks say ",
                                 expected));
+  }
+}
+
+void Checker::CompareRow(const std::string& where, int32_t table, uint64_t key,
+                         std::span<const float> row, const Content& content) {
+  const auto it = content.rows[table].find(key);
+  for (size_t i = 0; i < row.size(); ++i) {
+    const float sum = it == content.rows[table].end()
+                          ? 0.0f
+                          : static_cast<float>(it->second[i]);
+    const float expected = WholeNumberRule::kInitialRow + sum;
+    if (row[i] == expected) continue;
+    return Violate(absl::StrCat("I1: ", where, ": value ", i, " of row ", key,
+                                " of sparse table ", table, " is ", row[i],
+                                ", its marks say ", expected));
+  }
+}
+
+void Checker::CompareRows(const std::string& where,
+                          const server::Partition& partition,
+                          const Content& content) {
+  for (size_t i = 0; i < content.rows.size(); ++i) {
+    const auto t = static_cast<int32_t>(i);
+    const server::RowTable& table = partition.rows()->table(t);
+    const auto rows = static_cast<int64_t>(content.rows[i].size());
+    if (table.Statistics().rows != rows) {
+      return Violate(absl::StrCat("I1: ", where, ": sparse table ", t, " has ",
+                                  table.Statistics().rows,
+                                  " rows, its marks say ", rows));
+    }
+    std::vector<uint64_t> keys;
+    for (uint64_t key = 0; key < Arithmetic::kSparseKeys; ++key) {
+      if (plan().PartitionOfKey(key) == partition.id()) keys.push_back(key);
+    }
+    const size_t width = plan().sparse_tables[i].width;
+    std::vector<float> values(keys.size() * width);
+    table.Gather(keys, values);
+    for (size_t k = 0; k < keys.size(); ++k) {
+      CompareRow(where, t, keys[k], std::span(values).subspan(k * width, width),
+                 content);
+    }
+  }
+}
+
+void Checker::CheckRows(const std::string& where,
+                        const PullSegmentRequest& wanted,
+                        const PullSegment& segment, const Content& content) {
+  if (segment.rows.size() != wanted.rows.size()) {
+    return Violate(absl::StrCat("I1: ", where, ": rows of ",
+                                segment.rows.size(), " tables instead of ",
+                                wanted.rows.size()));
+  }
+  for (size_t i = 0; i < wanted.rows.size(); ++i) {
+    const PullRows& asked = wanted.rows[i];
+    std::vector<uint64_t> keys(asked.keys.size() / sizeof(uint64_t));
+    asked.keys.CopyTo(std::as_writable_bytes(std::span(keys)));
+    const std::vector<float> values = FloatsOf(segment.rows[i]);
+    const size_t width = plan().sparse_tables[asked.table].width;
+    if (values.size() != keys.size() * width) {
+      return Violate(absl::StrCat("I1: ", where, ": ", values.size(),
+                                  " values of ", keys.size(), " rows"));
+    }
+    for (size_t k = 0; k < keys.size(); ++k) {
+      CompareRow(where, asked.table, keys[k],
+                 std::span(values).subspan(k * width, width), content);
+    }
   }
 }
 
@@ -206,6 +285,7 @@ void Checker::Compare(const std::string& where,
   }
   if (!world_->scenario().dense_values) return;
   CompareWeights(where, partition.id(), FloatsOf(partition.Values()), content);
+  CompareRows(where, partition, content);
 }
 
 // --- Live partitions ---------------------------------------------------------
@@ -525,10 +605,19 @@ void Checker::VersionWritten(const ServerNode& server, const VersionKey& key,
   if (!Watches(key.job)) return;
   if (!status.ok()) {
     world_->counts().Add(Probe::kWriteFailed);
+    if (absl::IsAborted(status)) {
+      world_->counts().Add(Probe::kIncrementRefused);
+    }
     return;
   }
   ++progress_;
   if (key.sequence == 0) world_->counts().Add(Probe::kFirstVersionOfTerm);
+  for (const auto& [name, array] : cut.arrays) {
+    for (size_t i = 0; i < array.blocks.size(); ++i) {
+      if (array.at_hand(i)) continue;
+      world_->counts().Add(Probe::kIncrementStored);
+    }
+  }
   const auto known = versions_.find(key);
   if (known == versions_.end() || known->second != DigestOf(cut)) {
     return Violate(absl::StrCat("I1: ", server.name(), ": ", Describe(key),

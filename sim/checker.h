@@ -25,6 +25,7 @@
 #include "scheduler/scheduler_core.h"
 #include "server/actions.h"
 #include "server/partition.h"
+#include "sim/arithmetic.h"
 
 namespace ebb::sim {
 
@@ -113,8 +114,9 @@ class Checker {
     explicit Content(const JobPlan& plan) : marks(plan) {}
     MarkSet marks;
     std::vector<SkippedRange> skipped;
-    std::vector<int64_t> sum;      // Of gradients; unused in rounds.
-    std::vector<uint64_t> oracle;  // Of the oracle table.
+    std::vector<int64_t> sum;            // Of gradients; unused in rounds.
+    std::vector<uint64_t> oracle;        // Of the oracle table.
+    std::vector<Arithmetic::Rows> rows;  // Of each sparse table.
     LedgerRow total;
   };
   // A partition as a server has it.
@@ -149,6 +151,13 @@ class Checker {
                const Content& content);
   void CompareWeights(const std::string& where, PartitionId p,
                       std::span<const float> weights, const Content& content);
+  void CompareRows(const std::string& where, const server::Partition& partition,
+                   const Content& content);
+  void CompareRow(const std::string& where, int32_t table, uint64_t key,
+                  std::span<const float> row, const Content& content);
+  // Rows as pulled of a partition.
+  void CheckRows(const std::string& where, const PullSegmentRequest& wanted,
+                 const PullSegment& segment, const Content& content);
   void CompareLedger(const std::string& where, const Ledger& ledger,
                      const Content& content);
   void CompareCut(const std::string& where, PartitionId p,

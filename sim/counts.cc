@@ -103,6 +103,9 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "share of such batches applied",
         "share of such batches refused",
         "batch computed from values used before",
+        "batch computed from rows of sparse tables",
+        "increment of rows stored",
+        "increment refused, for its base is not stored",
 };
 
 }  // namespace

@@ -110,6 +110,9 @@ enum class Probe {
   kShareApplied,
   kShareRefused,
   kValuesUsedAgain,
+  kRowsComputed,
+  kIncrementStored,
+  kIncrementRefused,
   kCount,
 };
 

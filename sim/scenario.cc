@@ -209,6 +209,14 @@ Scenario DrawScenario(uint64_t seed) {
     s.plan.filters.push = {.kind = FilterKind::kTopK, .share = 0.3};
     s.exact_values = false;
   }
+  // What sparse tables allow, and so that many seeds stay what they were.
+  Rng sparse = rng.Fork(13);
+  if (!s.plan.rounds() && s.plan.consistency.local_steps == 0 &&
+      s.exact_values && !divided && sparse.Chance(0.6)) {
+    s.plan.sparse_tables.push_back(
+        {static_cast<int32_t>(sparse.Between(1, 3))});
+    if (sparse.Chance(0.5)) s.plan.sparse_tables.push_back({1});
+  }
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   Rng pace = rng.Fork(7);
   s.slow_worker = pace.Chance(0.3);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/row_arrays.h"
 #include "server/store/copied_store.h"
 #include "server/store/fetch_codec.h"
 #include "sim/world.h"
@@ -63,7 +64,8 @@ void ServerNode::OnStart() {
   options.resources =
       [pool = pool_](
           const JobRecord& record) -> absl::StatusOr<server::JobResources> {
-    return server::JobResources{std::make_shared<WholeNumberRule>(), pool};
+    return server::JobResources{std::make_shared<WholeNumberRule>(record.plan),
+                                pool};
   };
   core_ = std::make_unique<server::ServerCore>(std::move(options), *inventory);
   Connect(absl::Milliseconds(1));
@@ -208,7 +210,7 @@ void ServerNode::Answer(server::ReplyFetch action) {
   if (!world_->Reachable(*this, *call->target) || world_->Loses()) return;
   world_->queue().At(
       world_->Arrival(*this, *call->target),
-      [call, reply = server::EncodeFetchAnswer(action.answer)] {
+      [call, reply = server::EncodeFetchAnswer(std::move(action.answer))] {
         ServerNode* target = call->target;
         if (!target->alive() || target->life() != call->target_life) return;
         target->Run([target, call, reply] { target->Fetched(call, reply); });
@@ -376,6 +378,7 @@ bool ServerNode::Store(server::ServerAction* action) {
     return store_->SaveJob(save->job).ok();
   }
   if (auto* write = std::get_if<server::WriteVersion>(action)) {
+    server::SealRows(&write->cut);
     const auto written = store_->Write(write->key, write->cut);
     world_->Trace(*this, "writes ", write->key, ": ",
                   written.status().ToString());

@@ -107,6 +107,8 @@ void WorkerNode::Carry(client::ClientActions actions) {
               core_->OnJobReady(job, absl::OkStatus(), world_->now(), &out);
               Carry(std::move(out));
             });
+    } else if (auto* find = std::get_if<client::FindRows>(&action)) {
+      FindRows(*find);
     } else if (auto* compute = std::get_if<client::Compute>(&action)) {
       Compute(compute->task);
     } else if (auto* evaluate = std::get_if<client::Evaluate>(&action)) {
@@ -311,6 +313,13 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   world_->Trace(*this, "computes ", ToString(task.item), " [", task.begin, ", ",
                 task.end, ")");
   world_->checker().Computes(*this, task);
+  const bool sparse = !task.record->plan.sparse_tables.empty();
+  if (sparse &&
+      (task.values->rows == nullptr || !task.values->rows->Are(task))) {
+    world_->Violate(
+        absl::StrCat(name(), " computes with the rows of another batch"));
+    return;
+  }
   if (task.values == last_values_ && task.values->round < 0) {
     world_->counts().Add(Probe::kValuesUsedAgain);
   }
@@ -345,6 +354,53 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   });
 }
 
+void WorkerNode::FindRows(const client::FindRows& batch) {
+  const JobPlan& plan = batch.record->plan;
+  auto found = std::make_shared<client::BatchRows>();
+  found->item = batch.item;
+  found->begin = batch.begin;
+  found->end = batch.end;
+  for (std::vector<PushRows>& of_partition : RowsOf(plan, batch)) {
+    std::vector<PullRows>& asked = found->partitions.emplace_back();
+    for (PushRows& rows : of_partition) {
+      asked.push_back({rows.table, std::move(rows.keys)});
+    }
+  }
+  const Span& span = world_->scenario().compute;
+  After(world_->rng().Between(span.least, span.most) * slowness / 4,
+        [this, batch, found = client::BatchRowsPtr(std::move(found))] {
+          client::ClientActions out;
+          core_->OnRowsFound(batch, found, world_->now(), &out);
+          Carry(std::move(out));
+        });
+}
+
+// What the batch contributes to rows, by partition and table.
+template <typename Batch>
+std::vector<std::vector<PushRows>> WorkerNode::RowsOf(const JobPlan& plan,
+                                                      const Batch& batch) {
+  std::vector<std::vector<PushRows>> all(plan.partitions);
+  for (int32_t t = 0; t < static_cast<int32_t>(plan.sparse_tables.size());
+       ++t) {
+    Arithmetic::Rows rows;
+    world_->arithmetic().AddRows(batch.item, batch.begin, batch.end, t, &rows);
+    std::vector<std::pair<std::vector<uint64_t>, std::vector<float>>> parts(
+        plan.partitions);
+    for (const auto& [key, sums] : rows) {
+      auto& [keys, gradient] = parts[plan.PartitionOfKey(key).value()];
+      keys.push_back(key);
+      gradient.insert(gradient.end(), sums.begin(), sums.end());
+    }
+    for (int32_t p = 0; p < plan.partitions; ++p) {
+      auto& [keys, gradient] = parts[p];
+      if (keys.empty()) continue;
+      all[p].push_back(
+          {t, Payload::Of(std::move(keys)), Payload::Of(std::move(gradient))});
+    }
+  }
+  return all;
+}
+
 client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
   const JobPlan& plan = task.record->plan;
   client::ComputeResult result;
@@ -358,6 +414,10 @@ client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
         std::span(oracle).subspan(p * plan.oracle_width, plan.oracle_width));
   }
   result.oracle = Payload::Of(std::move(oracle));
+  if (!plan.sparse_tables.empty()) {
+    world_->counts().Add(Probe::kRowsComputed);
+    result.rows = RowsOf(plan, task);
+  }
   if (!world_->scenario().dense_values) return result;
   std::vector<float> values(plan.parameters);
   const absl::Status pulled = client::Assemble(plan, *task.values, values);

@@ -54,6 +54,10 @@ class WorkerNode final : public ClientNode {
   void SendPush(client::SendPush action);
   void SendPull(client::SendPull action);
   void SendClock(const client::SendClock& action);
+  void FindRows(const client::FindRows& batch);
+  template <typename Batch>
+  std::vector<std::vector<PushRows>> RowsOf(const JobPlan& plan,
+                                            const Batch& batch);
   void Compute(const client::ComputeTask& task);
   void Evaluate(const client::EvaluateTask& task);
   client::ComputeResult ResultOf(const client::ComputeTask& task);

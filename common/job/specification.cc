@@ -105,9 +105,20 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
     EBB_RETURN_IF_ERROR(table.init.Validate());
     plan->parameters += table.size;
   }
-  if (plan->parameters == 0) return Invalid("model: it has no parameters");
-  const auto by_default =
-      static_cast<int32_t>(std::min<int64_t>(plan->Blocks(), kMostPartitions));
+  for (const SparseTable& table : facts.sparse_tables) {
+    EBB_RETURN_IF_ERROR(table.init.Validate());
+    plan->sparse_tables.push_back({table.width});
+  }
+  const bool sparse = !plan->sparse_tables.empty();
+  if (plan->parameters == 0 && !sparse) {
+    return Invalid("model: it has no parameters");
+  }
+  // What is kept for a server that is away is a whole gradient.
+  if (sparse) plan->consistency.local_steps = 0;
+  // Of the rows that will come nobody knows how many: they are spread widely.
+  const auto by_default = static_cast<int32_t>(
+      sparse ? kMostPartitions
+             : std::min<int64_t>(plan->Blocks(), kMostPartitions));
   plan->partitions = job.has_partitions()
                          ? static_cast<int32_t>(job.partitions())
                          : by_default;
@@ -249,25 +260,40 @@ absl::Status PlanRest(const v1::Job& job, JobPlan* plan) {
   return absl::OkStatus();
 }
 
+v1::DenseTable::Init ToProto(InitRule::Kind kind) {
+  switch (kind) {
+    case InitRule::Kind::kZeros:
+      return v1::DenseTable::INIT_ZEROS;
+    case InitRule::Kind::kConstant:
+      return v1::DenseTable::INIT_CONSTANT;
+    case InitRule::Kind::kUniform:
+      return v1::DenseTable::INIT_UNIFORM;
+    case InitRule::Kind::kNormal:
+      return v1::DenseTable::INIT_NORMAL;
+  }
+  return v1::DenseTable::INIT_UNSPECIFIED;
+}
+
 v1::DenseTable ToProto(const DenseTable& table) {
   v1::DenseTable message;
   message.set_name(table.name);
   message.set_size(table.size);
+  message.set_init(ToProto(table.init.kind));
   message.set_init_parameter(table.init.parameter);
-  switch (table.init.kind) {
-    case InitRule::Kind::kZeros:
-      message.set_init(v1::DenseTable::INIT_ZEROS);
-      break;
-    case InitRule::Kind::kConstant:
-      message.set_init(v1::DenseTable::INIT_CONSTANT);
-      break;
-    case InitRule::Kind::kUniform:
-      message.set_init(v1::DenseTable::INIT_UNIFORM);
-      break;
-    case InitRule::Kind::kNormal:
-      message.set_init(v1::DenseTable::INIT_NORMAL);
-      break;
-  }
+  return message;
+}
+
+v1::SparseTable ToProto(const SparseTable& table) {
+  v1::SparseTable message;
+  message.set_name(table.name);
+  message.set_width(table.width);
+  message.set_init(ToProto(table.init.kind));
+  message.set_init_parameter(table.init.parameter);
+  if (table.optimizer) *message.mutable_optimizer() = *table.optimizer;
+  *message.mutable_admission() = table.admission;
+  message.set_expire_after_examples(table.expire_after_examples);
+  message.set_max_rows(table.max_rows);
+  message.set_evict(table.evict);
   return message;
 }
 
@@ -334,6 +360,9 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   for (const DenseTable& table : facts.tables) {
     *specification.add_tables() = ToProto(table);
   }
+  for (const SparseTable& table : facts.sparse_tables) {
+    *specification.add_sparse_tables() = ToProto(table);
+  }
   if (!specification.SerializeToString(&record.specification)) {
     return Invalid("the job's specification is larger than 2 GiB");
   }
@@ -376,6 +405,39 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
   if (rest != 0) {
     return Invalid("the job has ", plan.parameters, " parameters, its tables ",
                    plan.parameters - rest);
+  }
+  return tables;
+}
+
+absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(
+    const v1::Specification& specification, const JobPlan& plan) {
+  std::vector<SparseTable> tables;
+  for (const v1::SparseTable& message : specification.sparse_tables()) {
+    const auto kind = KindOf(message.init());
+    if (!kind) {
+      return Invalid("sparse table ", message.name(), " starts in an unknown ",
+                     "way, ", message.init());
+    }
+    SparseTable& table = tables.emplace_back();
+    table.name = message.name();
+    table.width = message.width();
+    table.init = {*kind, message.init_parameter()};
+    EBB_RETURN_IF_ERROR(table.init.Validate());
+    if (message.has_optimizer()) table.optimizer = message.optimizer();
+    table.admission = message.admission();
+    table.expire_after_examples = message.expire_after_examples();
+    table.max_rows = message.max_rows();
+    table.evict = message.evict();
+  }
+  const bool same =
+      std::equal(tables.begin(), tables.end(), plan.sparse_tables.begin(),
+                 plan.sparse_tables.end(),
+                 [](const SparseTable& table, const SparseTablePlan& planned) {
+                   return table.width == planned.width;
+                 });
+  if (!same) {
+    return Invalid("the job's plan has ", plan.sparse_tables.size(),
+                   " sparse tables, its specification has others");
   }
   return tables;
 }

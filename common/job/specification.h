@@ -30,9 +30,23 @@ struct DenseTable {
   InitRule init;
 };
 
+// A sparse table of the model, and what the job says of it.
+struct SparseTable {
+  std::string name;
+  int32_t width = 1;  // Floats per row.
+  InitRule init;
+  // Of the job, unless it gives the table one of its own.
+  std::optional<v1::Optimizer> optimizer;
+  v1::SparseTable::Admission admission;
+  int64_t expire_after_examples = 0;
+  int64_t max_rows = 0;
+  bool evict = false;
+};
+
 // What is known of a job's data and model when it is submitted.
 struct JobFacts {
   std::vector<DenseTable> tables;  // In the order of the model.
+  std::vector<SparseTable> sparse_tables;
 
   int64_t examples = 0;  // Of the training data.
   // The encoded indexes; without test data the second is empty.
@@ -69,6 +83,10 @@ absl::StatusOr<v1::Specification> ReadSpecification(const JobRecord& record);
 
 // Its tables. InvalidArgument unless they are the record's parameters.
 absl::StatusOr<std::vector<DenseTable>> TablesOf(
+    const v1::Specification& specification, const JobPlan& plan);
+
+// Its sparse tables. InvalidArgument unless they are those of the plan.
+absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(
     const v1::Specification& specification, const JobPlan& plan);
 
 }  // namespace ebb::job

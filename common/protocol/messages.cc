@@ -2,6 +2,20 @@
 
 namespace ebb {
 
+int64_t ValueBytes(const PushSegment& segment) {
+  int64_t bytes = segment.gradient.size() + segment.oracle.size();
+  for (const PushRows& rows : segment.rows) {
+    bytes += rows.keys.size() + rows.gradient.size();
+  }
+  return bytes;
+}
+
+int64_t ValueBytes(const PullSegment& segment) {
+  int64_t bytes = segment.values.size();
+  for (const Payload& rows : segment.rows) bytes += rows.size();
+  return bytes;
+}
+
 absl::string_view VerdictName(Verdict verdict) {
   switch (verdict) {
     case Verdict::kApplied:

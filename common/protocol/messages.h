@@ -49,6 +49,14 @@ enum class Verdict : uint8_t {
 };
 absl::string_view VerdictName(Verdict verdict);
 
+// What a range of examples contributes to rows of one sparse table.
+struct PushRows {
+  int32_t table = 0;  // Its place in JobPlan::sparse_tables.
+  Payload keys;       // uint64, ascending, each once, all of the partition.
+  // Sums over the examples: of each key its row of gradients, float32.
+  Payload gradient;
+};
+
 // What a range of examples contributes to one partition.
 struct PushSegment {
   PartitionId partition;
@@ -61,7 +69,11 @@ struct PushSegment {
   // JobPlan::oracle_width uint64 sums; empty when the width is 0.
   Payload oracle;
   Encoding encoding = Encoding::kFloat32;
+  std::vector<PushRows> rows;  // Ascending by table, each at most once.
 };
+
+// Bytes of all values that the segment carries.
+int64_t ValueBytes(const PushSegment& segment);
 
 struct PushRequest {
   JobId job;
@@ -104,12 +116,19 @@ struct PushReply {
   std::vector<PushSegmentReply> segments;
 };
 
+// Rows of one sparse table that are wanted.
+struct PullRows {
+  int32_t table = 0;
+  Payload keys;  // As of PushRows.
+};
+
 struct PullSegmentRequest {
   PartitionId partition;
   Term term;
   // PullSegment.updates of values of this term and generation that the caller
   // has: of these it needs no copy.
   std::optional<int64_t> known_updates;
+  std::vector<PullRows> rows;  // Ascending by table, each at most once.
 };
 
 // Idempotent. Parked while the job's consistency demands it, then answered
@@ -147,7 +166,12 @@ struct PullSegment {
   int64_t updates = 0;  // Applied by the partition so far.
   Payload values;       // In `encoding`, the partition's whole dense range.
   Encoding encoding = Encoding::kFloat32;
+  // Of each table that was asked for, in turn: of each key its row, float32.
+  // With kUnchanged, too: it says something of the dense range only.
+  std::vector<Payload> rows;
 };
+
+int64_t ValueBytes(const PullSegment& segment);
 
 struct PullReply {
   JobId job;

@@ -73,6 +73,23 @@ absl::Status JobPlan::Validate() const {
     return invalid("local_steps is ", consistency.local_steps,
                    ", but a filter that keeps residuals allows none");
   }
+  if (sparse_tables.size() > kMaxSparseTables) {
+    return invalid(sparse_tables.size(), " sparse tables, at most ",
+                   kMaxSparseTables, " possible");
+  }
+  for (const SparseTablePlan& table : sparse_tables) {
+    if (table.width < 1 || table.width > kMaxRowWidth) {
+      return invalid("a sparse table has rows of ", table.width,
+                     " floats, 1 to ", kMaxRowWidth, " possible");
+    }
+  }
+  if (!sparse_tables.empty() && rounds()) {
+    return invalid("sparse tables need asp or ssp; rounds know none");
+  }
+  if (!sparse_tables.empty() && consistency.local_steps > 0) {
+    return invalid("local_steps is ", consistency.local_steps,
+                   ", but sparse tables allow none");
+  }
   if (consistency.clock_bound < 0) {
     return invalid("clock bound is ", consistency.clock_bound);
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/example_hash.h"
 #include "common/filters/filter.h"
 #include "common/ids.h"
 
@@ -37,9 +38,21 @@ struct ConsistencyPlan {
   int32_t local_steps = 0;
 };
 
+// Bounds of what a plan may ask for.
+inline constexpr int32_t kMaxSparseTables = 64;
+inline constexpr int32_t kMaxRowWidth = 4096;
+
 // What becomes of an item that keeps killing workers, or of a batch whose
 // gradient is not finite.
 enum class PoisonPolicy { kPause, kSkip };
+
+// Rows of float32 under 64-bit keys. How they begin and change is in the
+// specification (docs/decisions/0013-sparse-tables.md).
+struct SparseTablePlan {
+  int32_t width = 1;  // Floats per row.
+  friend bool operator==(const SparseTablePlan&,
+                         const SparseTablePlan&) = default;
+};
 
 struct JobPlan {
   // --- Data -----------------------------------------------------------------
@@ -62,6 +75,8 @@ struct JobPlan {
   // 64-bit integer sums per partition, to which every example adds a known
   // vector (OracleValue): final values can be checked exactly.
   int32_t oracle_width = 0;
+  // Named by their place here. Only in asp and ssp.
+  std::vector<SparseTablePlan> sparse_tables;
 
   // --- How ------------------------------------------------------------------
   ConsistencyPlan consistency;
@@ -152,6 +167,13 @@ struct JobPlan {
   // How many the largest of them has.
   int64_t MostPartitionFloats() const {
     return (Blocks() + partitions - 1) / partitions * block_floats;
+  }
+
+  // The partition that has the key's row, in every sparse table.
+  PartitionId PartitionOfKey(uint64_t key) const {
+    // The upper half of the hash, as a fraction of all there are.
+    return PartitionId(static_cast<int32_t>(
+        (Mix64(key) >> 32) * static_cast<uint64_t>(partitions) >> 32));
   }
 
   // InvalidArgument when no job can have this plan.

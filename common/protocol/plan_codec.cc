@@ -12,8 +12,9 @@ namespace ebb {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-// 1 had no priority, 2 no local steps and 3 no filters; these follow the rest.
-constexpr uint32_t kVersion = 4;
+// 1 had no priority, 2 no local steps, 3 no filters and 4 no sparse tables;
+// these follow the rest.
+constexpr uint32_t kVersion = 5;
 
 }  // namespace
 
@@ -39,6 +40,13 @@ void VisitFields(Struct& filters, Visitor&& visit) {
 }
 
 template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, SparseTablePlan>
+void VisitFields(Struct& table, Visitor&& visit) {
+  auto& [width] = table;
+  visit(width);
+}
+
+template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, ConsistencyPlan>
 void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [kind, clock_bound, round_items, rounds_in_memory,
@@ -52,10 +60,10 @@ template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, JobPlan>
 void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
-         parameters, block_floats, partitions, oracle_width, consistency,
-         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
-         on_nonfinite, checkpoint_interval_ms, checkpoint_keep, priority,
-         filters] = plan;
+         parameters, block_floats, partitions, oracle_width, sparse_tables,
+         consistency, min_workers, max_workers, evaluate_every,
+         quarantine_after, on_poison, on_nonfinite, checkpoint_interval_ms,
+         checkpoint_keep, priority, filters] = plan;
   visit(epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
         parameters, block_floats, partitions, oracle_width, consistency,
         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
@@ -63,6 +71,7 @@ void VisitFields(Struct& plan, Visitor&& visit) {
   // Behind the record: see EncodeJobRecord.
   static_cast<void>(priority);
   static_cast<void>(filters);
+  static_cast<void>(sparse_tables);
 }
 
 template <typename Struct, typename Visitor>
@@ -74,7 +83,8 @@ void VisitFields(Struct& record, Visitor&& visit) {
 
 std::string EncodeJobRecord(const JobRecord& record) {
   return SealFields(kMagic, kVersion, record, record.plan.priority,
-                    record.plan.consistency.local_steps, record.plan.filters);
+                    record.plan.consistency.local_steps, record.plan.filters,
+                    record.plan.sparse_tables);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
@@ -87,6 +97,7 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                      if (version >= 3)
                        read(record->plan.consistency.local_steps);
                      if (version >= 4) read(record->plan.filters);
+                     if (version >= 5) read(record->plan.sparse_tables);
                    }));
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;

@@ -54,6 +54,14 @@ JobRecord Unusual() {
   return record;
 }
 
+// With what jobs in rounds cannot have.
+JobRecord UnusualAndSparse() {
+  JobRecord record = Unusual();
+  record.plan.consistency.kind = ConsistencyKind::kSsp;
+  record.plan.sparse_tables = {{1}, {kMaxRowWidth}};
+  return record;
+}
+
 void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(a.id, b.id);
   EXPECT_EQ(a.name, b.name);
@@ -86,6 +94,7 @@ void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(p.consistency.local_steps, q.consistency.local_steps);
   EXPECT_EQ(p.priority, q.priority);
   EXPECT_EQ(p.filters, q.filters);
+  EXPECT_EQ(p.sparse_tables, q.sparse_tables);
 }
 
 TEST(PlanCodecTest, EveryFieldComesBack) {
@@ -93,6 +102,26 @@ TEST(PlanCodecTest, EveryFieldComesBack) {
   const auto back = DecodeJobRecord(EncodeJobRecord(record));
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(**back, record);
+}
+
+TEST(PlanCodecTest, SparseTablesComeBackAndAreChecked) {
+  JobRecord record = UnusualAndSparse();
+  const auto back = DecodeJobRecord(EncodeJobRecord(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ExpectSame(**back, record);
+  const auto refused = [&] {
+    return DecodeJobRecord(EncodeJobRecord(record)).status().code() ==
+           absl::StatusCode::kInvalidArgument;
+  };
+  record.plan.consistency.kind = ConsistencyKind::kRounds;
+  EXPECT_TRUE(refused());
+  record = UnusualAndSparse();
+  record.plan.sparse_tables[1].width = kMaxRowWidth + 1;
+  EXPECT_TRUE(refused());
+  record.plan.sparse_tables[1].width = 0;
+  EXPECT_TRUE(refused());
+  record.plan.sparse_tables.assign(kMaxSparseTables + 1, {1});
+  EXPECT_TRUE(refused());
 }
 
 TEST(PlanCodecTest, LocalStepsComeBackAndAreOfAspAlone) {
@@ -156,13 +185,14 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   EXPECT_EQ(plan.checkpoint_interval_ms, 1000);
   EXPECT_EQ(plan.priority, 0);
   // The second version has the priority behind all that (-3), the third the
-  // local steps behind it, and the fourth the filters behind those.
+  // local steps behind it, the fourth the filters behind those, and the fifth
+  // the sparse tables.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
   EXPECT_EQ((*second)->plan.consistency.local_steps, 0);
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 4, body + "\x05" + std::string(35, 0)));
+            Seal("EBBJ", 5, body + "\x05" + std::string(36, 0)));
   const auto third =
       DecodeJobRecord(Seal("EBBJ", 3, body + "\x05" + std::string(1, 0)));
   ASSERT_TRUE(third.ok()) << third.status();
@@ -205,9 +235,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 4, "", stored);
+  const auto body = Unseal("EBBJ", 5, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 4, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 5, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

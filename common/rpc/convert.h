@@ -73,7 +73,7 @@ absl::StatusOr<Traffic> FromProto(const v1::Traffic& message);
 
 v1::PushRequest HeaderToProto(const PushRequest& request);
 v1::PushResponse ToProto(const PushReply& reply);
-v1::PullRequest ToProto(const PullRequest& request);
+v1::PullRequest HeaderToProto(const PullRequest& request);
 v1::PullResponse HeaderToProto(const PullReply& reply);
 v1::ClockRequest ToProto(const ClockUpdate& update);
 v1::FetchRequest ToProto(const FetchRequest& request);
@@ -82,7 +82,7 @@ v1::FetchResponse HeaderToProto(const FetchReply& reply);
 // The segments' payloads are empty; the messages say how long they are.
 absl::StatusOr<PushRequest> HeaderFromProto(const v1::PushRequest& message);
 absl::StatusOr<PushReply> FromProto(const v1::PushResponse& message);
-absl::StatusOr<PullRequest> FromProto(const v1::PullRequest& message);
+absl::StatusOr<PullRequest> HeaderFromProto(const v1::PullRequest& message);
 absl::StatusOr<PullReply> HeaderFromProto(const v1::PullResponse& message);
 absl::StatusOr<ClockUpdate> FromProto(const v1::ClockRequest& message);
 absl::StatusOr<FetchRequest> FromProto(const v1::FetchRequest& message);

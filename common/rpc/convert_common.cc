@@ -27,10 +27,10 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
               kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 1);
-static_assert(kFields<JobPlan> == 21 && kFields<ConsistencyPlan> == 6 &&
+static_assert(kFields<JobPlan> == 22 && kFields<ConsistencyPlan> == 6 &&
               kFields<JobRecord> == 4);
-static_assert(kFields<Filter> == 3 && kFields<FilterPlan> == 2 &&
-              kFields<Traffic> == 4);
+static_assert(kFields<SparseTablePlan> == 1 && kFields<Filter> == 3 &&
+              kFields<FilterPlan> == 2 && kFields<Traffic> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
               kFields<ServerAddress> == 2);
 
@@ -306,6 +306,9 @@ v1::Plan ToProto(const JobPlan& plan) {
   message.set_priority(plan.priority);
   *message.mutable_push_filter() = ToProto(plan.filters.push);
   *message.mutable_pull_filter() = ToProto(plan.filters.pull);
+  for (const SparseTablePlan& table : plan.sparse_tables) {
+    message.add_sparse_tables()->set_width(table.width);
+  }
   return message;
 }
 
@@ -497,6 +500,11 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
   plan.checkpoint_keep = message.checkpoint_keep();
   plan.priority = message.priority();
   EBB_RETURN_IF_ERROR(FiltersFromProto(message, &plan.filters));
+  EBB_RETURN_IF_ERROR(AtMost("Plan.sparse_tables", message.sparse_tables_size(),
+                             kMaxSparseTables));
+  for (const v1::Plan::SparseTable& table : message.sparse_tables()) {
+    plan.sparse_tables.push_back({table.width()});
+  }
   EBB_RETURN_IF_ERROR(plan.Validate());
   return plan;
 }

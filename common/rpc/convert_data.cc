@@ -20,11 +20,11 @@ using internal::Present;
 using internal::UnknownEnum;
 
 // Whoever adds a field is stopped here: convert it below, then count it.
-static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 6 &&
+static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 7 &&
               kFields<WorkerStamp> == 3);
 static_assert(kFields<PushReply> == 9 && kFields<PushSegmentReply> == 4);
-static_assert(kFields<PullRequest> == 9 && kFields<PullSegmentRequest> == 3);
-static_assert(kFields<PullReply> == 8 && kFields<PullSegment> == 6);
+static_assert(kFields<PullRequest> == 9 && kFields<PullSegmentRequest> == 4);
+static_assert(kFields<PullReply> == 8 && kFields<PullSegment> == 7);
 static_assert(kFields<ClockUpdate> == 3);
 
 namespace {
@@ -180,6 +180,44 @@ absl::StatusOr<WorkerStamp> FromProto(const v1::WorkerStamp& message) {
                      message.clock()};
 }
 
+// Tables ascend, so that each is there at most once.
+absl::Status IsNextTable(absl::string_view field, int32_t table,
+                         int32_t* next) {
+  EBB_RETURN_IF_ERROR(InRange(field, table, *next, kMaxSparseTables - 1));
+  *next = table + 1;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PushRows>> RowsFromProto(
+    const v1::PushSegment& message) {
+  std::vector<PushRows> rows;
+  rows.reserve(message.rows_size());
+  int32_t next = 0;
+  for (const v1::PushRows& from : message.rows()) {
+    EBB_RETURN_IF_ERROR(IsNextTable("PushRows.table", from.table(), &next));
+    EBB_RETURN_IF_ERROR(
+        IsSize("PushRows.keys_bytes", from.keys_bytes(), sizeof(uint64_t)));
+    EBB_RETURN_IF_ERROR(IsSize("PushRows.gradient_bytes", from.gradient_bytes(),
+                               sizeof(float)));
+    rows.emplace_back().table = from.table();
+  }
+  return rows;
+}
+
+absl::StatusOr<std::vector<PullRows>> RowsFromProto(
+    const v1::PullSegmentRequest& message) {
+  std::vector<PullRows> rows;
+  rows.reserve(message.rows_size());
+  int32_t next = 0;
+  for (const v1::PullRows& from : message.rows()) {
+    EBB_RETURN_IF_ERROR(IsNextTable("PullRows.table", from.table(), &next));
+    EBB_RETURN_IF_ERROR(
+        IsSize("PullRows.keys_bytes", from.keys_bytes(), sizeof(uint64_t)));
+    rows.emplace_back().table = from.table();
+  }
+  return rows;
+}
+
 }  // namespace
 
 // --- Push --------------------------------------------------------------------
@@ -207,6 +245,12 @@ v1::PushRequest HeaderToProto(const PushRequest& request) {
     to->set_gradient_bytes(segment.gradient.size());
     to->set_oracle_bytes(segment.oracle.size());
     to->set_encoding(ToProto(segment.encoding));
+    for (const PushRows& rows : segment.rows) {
+      v1::PushRows* part = to->add_rows();
+      part->set_table(rows.table);
+      part->set_keys_bytes(rows.keys.size());
+      part->set_gradient_bytes(rows.gradient.size());
+    }
   }
   return message;
 }
@@ -254,6 +298,7 @@ absl::StatusOr<PushRequest> HeaderFromProto(const v1::PushRequest& message) {
     segment.term = Term(from.term());
     segment.pulled_updates = from.pulled_updates();
     segment.encoding = encoding;
+    EBB_ASSIGN_OR_RETURN(segment.rows, RowsFromProto(from));
     request.segments.push_back(std::move(segment));
   }
   return request;
@@ -311,7 +356,7 @@ absl::StatusOr<PushReply> FromProto(const v1::PushResponse& message) {
 
 // --- Pull --------------------------------------------------------------------
 
-v1::PullRequest ToProto(const PullRequest& request) {
+v1::PullRequest HeaderToProto(const PullRequest& request) {
   v1::PullRequest message;
   message.set_job(request.job.value());
   message.set_generation(request.generation.value());
@@ -326,11 +371,16 @@ v1::PullRequest ToProto(const PullRequest& request) {
     to->set_partition(segment.partition.value());
     to->set_term(segment.term.value());
     if (segment.known_updates) to->set_known_updates(*segment.known_updates);
+    for (const PullRows& rows : segment.rows) {
+      v1::PullRows* part = to->add_rows();
+      part->set_table(rows.table);
+      part->set_keys_bytes(rows.keys.size());
+    }
   }
   return message;
 }
 
-absl::StatusOr<PullRequest> FromProto(const v1::PullRequest& message) {
+absl::StatusOr<PullRequest> HeaderFromProto(const v1::PullRequest& message) {
   EBB_RETURN_IF_ERROR(Named("PullRequest.job", message.job()));
   EBB_RETURN_IF_ERROR(Present("PullRequest.stamp", message.has_stamp()));
   EBB_RETURN_IF_ERROR(
@@ -360,6 +410,7 @@ absl::StatusOr<PullRequest> FromProto(const v1::PullRequest& message) {
     to.partition = PartitionId(from.partition());
     to.term = Term(from.term());
     if (from.has_known_updates()) to.known_updates = from.known_updates();
+    EBB_ASSIGN_OR_RETURN(to.rows, RowsFromProto(from));
   }
   return request;
 }
@@ -380,6 +431,7 @@ v1::PullResponse HeaderToProto(const PullReply& reply) {
     to->set_updates(segment.updates);
     to->set_values_bytes(segment.values.size());
     to->set_encoding(ToProto(segment.encoding));
+    for (const Payload& rows : segment.rows) to->add_rows_bytes(rows.size());
   }
   message.set_view_clock(reply.view_clock);
   return message;
@@ -413,6 +465,13 @@ absl::StatusOr<PullReply> HeaderFromProto(const v1::PullResponse& message) {
     EBB_ASSIGN_OR_RETURN(segment.result, FromProto(from.result()));
     segment.term = Term(from.term());
     segment.updates = from.updates();
+    EBB_RETURN_IF_ERROR(AtMost("PullSegment.rows_bytes", from.rows_bytes_size(),
+                               kMaxSparseTables));
+    for (const int64_t bytes : from.rows_bytes()) {
+      EBB_RETURN_IF_ERROR(
+          IsSize("PullSegment.rows_bytes", bytes, sizeof(float)));
+    }
+    segment.rows.resize(from.rows_bytes_size());
     reply.segments.push_back(std::move(segment));
   }
   return reply;

@@ -43,6 +43,15 @@ void ExpectRefused(const std::string& text, const std::string& error) {
   EXPECT_THAT(result.status().message(), HasSubstr(error)) << text;
 }
 
+// The same of messages whose values travel beside them.
+template <typename Message>
+void ExpectHeaderRefused(const std::string& text, const std::string& error) {
+  const auto result = HeaderFromProto(Parse<Message>(text));
+  ASSERT_FALSE(result.ok()) << text;
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(result.status().message(), HasSubstr(error)) << text;
+}
+
 // `text` with `to` where it has `from`.
 std::string With(std::string text, const std::string& from,
                  const std::string& to) {
@@ -114,20 +123,37 @@ TEST(ConvertHostileTest, RefusesBrokenRecordsAndItems) {
       "names partition 2 twice");
 }
 
-TEST(ConvertHostileTest, RefusesBrokenDataMessages) {
+TEST(ConvertHostileTest, RefusesBrokenPullRequests) {
+  using M = v1::PullRequest;
   constexpr char kStamp[] = " stamp { worker: 1 } ";
-  ExpectRefused<v1::PullRequest>("", "PullRequest.job is 0");
-  ExpectRefused<v1::PullRequest>("job: 1", "PullRequest.stamp is missing");
-  ExpectRefused<v1::PullRequest>("job: 1 stamp {}", "WorkerStamp.worker is 0");
-  ExpectRefused<v1::PullRequest>("job: 1 stamp { worker: 1 clock: -1 }",
-                                 "WorkerStamp.clock is -1");
-  ExpectRefused<v1::PullRequest>(absl::StrCat("job: 1 round: -2", kStamp),
-                                 "PullRequest.round is -2");
-  ExpectRefused<v1::PullRequest>(absl::StrCat("job: 1 snapshot: -1", kStamp),
-                                 "PullRequest.snapshot");
-  ExpectRefused<v1::PullRequest>(
+  ExpectHeaderRefused<M>("", "PullRequest.job is 0");
+  ExpectHeaderRefused<M>("job: 1", "PullRequest.stamp is missing");
+  ExpectHeaderRefused<M>("job: 1 stamp {}", "WorkerStamp.worker is 0");
+  ExpectHeaderRefused<M>("job: 1 stamp { worker: 1 clock: -1 }",
+                         "WorkerStamp.clock is -1");
+  ExpectHeaderRefused<M>(absl::StrCat("job: 1 round: -2", kStamp),
+                         "PullRequest.round is -2");
+  ExpectHeaderRefused<M>(absl::StrCat("job: 1 snapshot: -1", kStamp),
+                         "PullRequest.snapshot");
+  ExpectHeaderRefused<M>(
       absl::StrCat("job: 1 segments { partition: -1 }", kStamp),
       "PullSegmentRequest.partition is -1");
+  const auto rows = [&](absl::string_view text) {
+    return absl::StrCat("job: 1 segments { ", text, " }", kStamp);
+  };
+  ExpectHeaderRefused<M>(rows("rows { keys_bytes: 12 }"), "multiple of 8");
+  ExpectHeaderRefused<M>(rows("rows { keys_bytes: -8 }"), "keys_bytes is -8");
+  ExpectHeaderRefused<M>(rows("rows { table: 64 }"), "PullRows.table is 64");
+  ExpectHeaderRefused<M>(rows("rows { table: 3 } rows { table: 3 }"),
+                         "PullRows.table is 3");
+
+  M many = Parse<M>("job: 1 stamp { worker: 1 }");
+  for (int i = 0; i <= kMaxPartitions; ++i) many.add_segments();
+  EXPECT_THAT(HeaderFromProto(many).status().message(),
+              HasSubstr("PullRequest.segments has 65537 entries"));
+}
+
+TEST(ConvertHostileTest, RefusesBrokenAnswersAndClocks) {
   ExpectRefused<v1::PushResponse>("job: 1", "PushResponse.item is missing");
   ExpectRefused<v1::PushResponse>("job: 1 item {} segments { }",
                                   "verdict is 0");
@@ -137,43 +163,44 @@ TEST(ConvertHostileTest, RefusesBrokenDataMessages) {
       "job: 1 item {} segments { verdict: VERDICT_GAP mark: -1 }",
       "mark is -1");
   ExpectRefused<v1::ClockRequest>("job: 1", "ClockRequest.stamp is missing");
-
-  v1::PullRequest many = Parse<v1::PullRequest>("job: 1 stamp { worker: 1 }");
-  for (int i = 0; i <= kMaxPartitions; ++i) many.add_segments();
-  EXPECT_THAT(FromProto(many).status().message(),
-              HasSubstr("PullRequest.segments has 65537 entries"));
 }
 
 TEST(ConvertHostileTest, RefusesBrokenPushHeaders) {
-  const auto refused = [](const std::string& text, const std::string& error) {
-    const auto result = HeaderFromProto(Parse<v1::PushRequest>(text));
-    ASSERT_FALSE(result.ok()) << text;
-    EXPECT_THAT(result.status().message(), HasSubstr(error));
-  };
+  using M = v1::PushRequest;
   const std::string good = "job: 1 stamp { worker: 1 } item {} ledger {} ";
-  ASSERT_TRUE(HeaderFromProto(Parse<v1::PushRequest>(good)).ok());
-  refused("job: 1 stamp { worker: 1 } ledger {}", "PushRequest.item");
-  refused("job: 1 stamp { worker: 1 } item {}", "PushRequest.ledger");
-  refused(good + "begin: -1", "PushRequest.begin");
-  refused(good + "begin: 5 end: 4", "PushRequest.end is 4");
-  refused(good + "incarnation: -1", "PushRequest.incarnation");
-  refused(good + "sequence: -1", "PushRequest.sequence");
-  refused(good + "segments { gradient_bytes: 6 }", "multiple of 4");
-  refused(good + "segments { gradient_bytes: -4 }", "gradient_bytes is -4");
-  refused(good + "segments { oracle_bytes: 12 }", "multiple of 8");
-  refused(good + "segments { pulled_updates: -1 }", "pulled_updates");
+  ASSERT_TRUE(HeaderFromProto(Parse<M>(good)).ok());
+  ExpectHeaderRefused<M>("job: 1 stamp { worker: 1 } ledger {}",
+                         "PushRequest.item");
+  ExpectHeaderRefused<M>("job: 1 stamp { worker: 1 } item {}",
+                         "PushRequest.ledger");
+  const auto refused = [&](const std::string& text, const std::string& error) {
+    ExpectHeaderRefused<M>(good + text, error);
+  };
+  refused("begin: -1", "PushRequest.begin");
+  refused("begin: 5 end: 4", "PushRequest.end is 4");
+  refused("incarnation: -1", "PushRequest.incarnation");
+  refused("sequence: -1", "PushRequest.sequence");
+  refused("segments { gradient_bytes: 6 }", "multiple of 4");
+  refused("segments { gradient_bytes: -4 }", "gradient_bytes is -4");
+  refused("segments { oracle_bytes: 12 }", "multiple of 8");
+  refused("segments { pulled_updates: -1 }", "pulled_updates");
+  refused("segments { rows { keys_bytes: 4 } }", "multiple of 8");
+  refused("segments { rows { gradient_bytes: 2 } }", "multiple of 4");
+  refused("segments { rows { table: -1 } }", "PushRows.table is -1");
+  refused("segments { rows { table: 2 } rows { table: 1 } }",
+          "PushRows.table is 1");
 }
 
 TEST(ConvertHostileTest, RefusesBrokenPullHeaders) {
-  const auto refused = [](const std::string& text, const std::string& error) {
-    const auto result = HeaderFromProto(Parse<v1::PullResponse>(text));
-    ASSERT_FALSE(result.ok()) << text;
-    EXPECT_THAT(result.status().message(), HasSubstr(error));
-  };
-  refused("job: 1 segments {}", "PullSegment.result is 0");
-  refused("job: 1 segments { result: PULL_RESULT_VALUES values_bytes: 3 }",
-          "multiple of 4");
-  refused("job: 1 server: -1", "PullResponse.server");
+  using M = v1::PullResponse;
+  ExpectHeaderRefused<M>("job: 1 segments {}", "PullSegment.result is 0");
+  ExpectHeaderRefused<M>(
+      "job: 1 segments { result: PULL_RESULT_VALUES values_bytes: 3 }",
+      "multiple of 4");
+  ExpectHeaderRefused<M>(
+      "job: 1 segments { result: PULL_RESULT_VALUES rows_bytes: -4 }",
+      "rows_bytes is -4");
+  ExpectHeaderRefused<M>("job: 1 server: -1", "PullResponse.server");
 }
 
 TEST(ConvertHostileTest, RefusesBrokenFetches) {

@@ -93,6 +93,7 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   constexpr int kFilters = 1;  // One for each direction.
   ExpectSameFields<JobPlan, v1::Plan>(kFilters);
   ExpectSameFields<Filter, v1::Plan::Filter>();
+  ExpectSameFields<SparseTablePlan, v1::Plan::SparseTable>();
   ExpectSameFields<Traffic, v1::Traffic>();
   ExpectSameFields<ConsistencyPlan, v1::Plan::Consistency>();
   ExpectSameFields<JobRecord, v1::JobRecord>();
@@ -102,9 +103,12 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   constexpr int kValues = 1;
   ExpectSameFields<PushRequest, v1::PushRequest>(kValues);
   ExpectSameFields<PushSegment, v1::PushSegment>();
+  ExpectSameFields<PushRows, v1::PushRows>();
   ExpectSameFields<PushReply, v1::PushResponse>();
   ExpectSameFields<PushSegmentReply, v1::PushSegmentResponse>();
-  ExpectSameFields<PullRequest, v1::PullRequest>();
+  ExpectSameFields<PullRequest, v1::PullRequest>(kValues);
+  ExpectSameFields<PullSegmentRequest, v1::PullSegmentRequest>();
+  ExpectSameFields<PullRows, v1::PullRows>();
   ExpectSameFields<PullReply, v1::PullResponse>(kValues);
   ExpectSameFields<PullSegment, v1::PullSegment>();
   ExpectSameFields<ClockUpdate, v1::ClockRequest>();
@@ -183,6 +187,17 @@ TEST(ConvertTest, LocalStepsSurvive) {
   EXPECT_EQ(FromProto(ToProto(plan))->consistency.local_steps, 22);
 }
 
+TEST(ConvertTest, SparseTablesSurvive) {
+  JobPlan plan = TestPlan();
+  plan.consistency.kind = ConsistencyKind::kSsp;
+  plan.sparse_tables = {{16}, {1}};
+  const v1::Plan message = ToProto(plan);
+  EXPECT_THAT(message.ShortDebugString(),
+              HasSubstr("sparse_tables { width: 16 } "
+                        "sparse_tables { width: 1 }"));
+  EXPECT_EQ(FromProto(message)->sparse_tables, plan.sparse_tables);
+}
+
 TEST(ConvertTest, EachFilterSurvivesAndAPlanWithoutAnyHasNone) {
   JobPlan plan = TestPlan();
   plan.consistency.kind = ConsistencyKind::kAsp;
@@ -230,6 +245,8 @@ TEST(ConvertTest, PushHeaderSurvives) {
   encoded.partition = PartitionId(17);
   encoded.gradient = Payload::Of(std::vector<char>(7));
   encoded.encoding = Encoding::kInt8;
+  encoded.rows = {{18, Payload::Of(std::vector<uint64_t>(2)),
+                   Payload::Of(std::vector<float>(6))}};
   request.segments.push_back(encoded);
 
   const v1::PushRequest message = HeaderToProto(request);
@@ -239,7 +256,8 @@ TEST(ConvertTest, PushHeaderSurvives) {
       "begin: 11 end: 12 ledger { count: 1 hash: 13 } loss_sum: 0.5 skip: true "
       "segments { partition: 14 term: 15 pulled_updates: 16 "
       "gradient_bytes: 8 oracle_bytes: 24 } "
-      "segments { partition: 17 gradient_bytes: 7 encoding: ENCODING_INT8 }";
+      "segments { partition: 17 gradient_bytes: 7 encoding: ENCODING_INT8 "
+      "rows { table: 18 keys_bytes: 16 gradient_bytes: 24 } }";
   EXPECT_EQ(message.ShortDebugString(), text);
 
   auto back = HeaderFromProto(message);
@@ -247,6 +265,8 @@ TEST(ConvertTest, PushHeaderSurvives) {
   back->segments[0].gradient = segment.gradient;
   back->segments[0].oracle = segment.oracle;
   back->segments[1].gradient = encoded.gradient;
+  back->segments[1].rows[0].keys = encoded.rows[0].keys;
+  back->segments[1].rows[0].gradient = encoded.rows[0].gradient;
   EXPECT_EQ(HeaderToProto(*back).ShortDebugString(), text);
 }
 
@@ -296,13 +316,21 @@ TEST(ConvertTest, PullRequestSurvives) {
   request.snapshot = 8;
   request.segments = {{PartitionId(9), Term(10)},
                       {PartitionId(11), Term(12), 0}};
+  request.segments[1].rows = {{3, Payload::Of(std::vector<uint64_t>(2))}};
   request.encoding = Encoding::kFloat16;
-  ExpectSame(request,
-             "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 } "
-             "request: 6 target_clock: 7 round: -1 snapshot: 8 "
-             "segments { partition: 9 term: 10 } "
-             "segments { partition: 11 term: 12 known_updates: 0 } "
-             "encoding: ENCODING_FLOAT16");
+  const v1::PullRequest message = HeaderToProto(request);
+  const char* text =
+      "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 } "
+      "request: 6 target_clock: 7 round: -1 snapshot: 8 "
+      "segments { partition: 9 term: 10 } "
+      "segments { partition: 11 term: 12 known_updates: 0 "
+      "rows { table: 3 keys_bytes: 16 } } "
+      "encoding: ENCODING_FLOAT16";
+  EXPECT_EQ(message.ShortDebugString(), text);
+  auto back = HeaderFromProto(message);
+  ASSERT_TRUE(back.ok()) << back.status();
+  back->segments[1].rows[0].keys = request.segments[1].rows[0].keys;
+  EXPECT_EQ(HeaderToProto(*back).ShortDebugString(), text);
 }
 
 TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
@@ -319,6 +347,7 @@ TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
   segment.term = Term(8);
   segment.updates = 9;
   segment.values = Payload::Of(std::vector<float>(10));
+  segment.rows = {Payload::Of(std::vector<float>(2)), Payload()};
   for (const auto& [result, name] :
        std::initializer_list<std::pair<PullResult, const char*>>{
            {PullResult::kValues, "VALUES"},
@@ -338,12 +367,14 @@ TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
                            "worker: 5 request: 6 segments { partition: 7 "
                            "result: PULL_RESULT_",
                            name,
-                           " term: 8 updates: 9 values_bytes: 40 } "
+                           " term: 8 updates: 9 values_bytes: 40 rows_bytes: 8 "
+                           "rows_bytes: 0 } "
                            "view_clock: 10"));
     auto back = HeaderFromProto(message);
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->segments[0].result, result);
     back->segments[0].values = segment.values;
+    back->segments[0].rows = segment.rows;
     EXPECT_EQ(HeaderToProto(*back).ShortDebugString(),
               message.ShortDebugString());
   }

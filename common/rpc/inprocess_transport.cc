@@ -120,7 +120,7 @@ class InProcessChannel : public PsChannel {
     const uint64_t call = calls_->Add(std::move(done), deadline);
     int64_t size = 0;
     for (const PushSegment& segment : request.segments) {
-      size += segment.gradient.size() + segment.oracle.size();
+      size += ValueBytes(segment);
     }
     const int64_t limit = network_->options().max_message_bytes;
     if (size > limit) {

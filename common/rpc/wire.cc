@@ -236,6 +236,10 @@ Payload Encode(const PushRequest& request) {
   for (const PushSegment& segment : request.segments) {
     parts.push_back(&segment.gradient);
     parts.push_back(&segment.oracle);
+    for (const PushRows& rows : segment.rows) {
+      parts.push_back(&rows.keys);
+      parts.push_back(&rows.gradient);
+    }
   }
   return Join(HeaderToProto(request), parts);
 }
@@ -251,6 +255,12 @@ absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes) {
     PushSegment& to = request.segments[i];
     EBB_RETURN_IF_ERROR(rest.Take(from.gradient_bytes(), &to.gradient));
     EBB_RETURN_IF_ERROR(rest.Take(from.oracle_bytes(), &to.oracle));
+    for (int k = 0; k < from.rows_size(); ++k) {
+      const v1::PushRows& rows = from.rows(k);
+      EBB_RETURN_IF_ERROR(rest.Take(rows.keys_bytes(), &to.rows[k].keys));
+      EBB_RETURN_IF_ERROR(
+          rest.Take(rows.gradient_bytes(), &to.rows[k].gradient));
+    }
   }
   EBB_RETURN_IF_ERROR(rest.Done());
   return request;
@@ -261,6 +271,7 @@ Payload Encode(const PullReply& reply) {
   parts.reserve(reply.segments.size());
   for (const PullSegment& segment : reply.segments) {
     parts.push_back(&segment.values);
+    for (const Payload& rows : segment.rows) parts.push_back(&rows);
   }
   return Join(HeaderToProto(reply), parts);
 }
@@ -272,8 +283,12 @@ absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes) {
   EBB_ASSIGN_OR_RETURN(PullReply reply, HeaderFromProto(message));
   Values rest(values);
   for (int i = 0; i < message.segments_size(); ++i) {
-    EBB_RETURN_IF_ERROR(rest.Take(message.segments(i).values_bytes(),
-                                  &reply.segments[i].values));
+    const v1::PullSegment& from = message.segments(i);
+    PullSegment& to = reply.segments[i];
+    EBB_RETURN_IF_ERROR(rest.Take(from.values_bytes(), &to.values));
+    for (int k = 0; k < from.rows_bytes_size(); ++k) {
+      EBB_RETURN_IF_ERROR(rest.Take(from.rows_bytes(k), &to.rows[k]));
+    }
   }
   EBB_RETURN_IF_ERROR(rest.Done());
   return reply;
@@ -290,13 +305,28 @@ absl::StatusOr<PushReply> DecodePushReply(const Payload& bytes) {
 }
 
 Payload Encode(const PullRequest& request) {
-  return Whole(Serialize(ToProto(request)));
+  std::vector<const Payload*> parts;
+  for (const PullSegmentRequest& segment : request.segments) {
+    for (const PullRows& rows : segment.rows) parts.push_back(&rows.keys);
+  }
+  return Join(HeaderToProto(request), parts);
 }
 
 absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes) {
+  Payload values;
   EBB_ASSIGN_OR_RETURN(v1::PullRequest message,
-                       Split<v1::PullRequest>(bytes, nullptr));
-  return FromProto(message);
+                       Split<v1::PullRequest>(bytes, &values));
+  EBB_ASSIGN_OR_RETURN(PullRequest request, HeaderFromProto(message));
+  Values rest(values);
+  for (int i = 0; i < message.segments_size(); ++i) {
+    const v1::PullSegmentRequest& from = message.segments(i);
+    for (int k = 0; k < from.rows_size(); ++k) {
+      EBB_RETURN_IF_ERROR(rest.Take(from.rows(k).keys_bytes(),
+                                    &request.segments[i].rows[k].keys));
+    }
+  }
+  EBB_RETURN_IF_ERROR(rest.Done());
+  return request;
 }
 
 Payload Encode(const ClockUpdate& update) {

@@ -229,6 +229,83 @@ TEST(WireTest, RefusesAManifestWithoutEnd) {
   EXPECT_THAT(result.status().message(), HasSubstr("beside the values"));
 }
 
+// Of a push, with a dense range before the first and behind the second table.
+PushRequest PushOfRows() {
+  PushRequest request = TestPush();
+  PushSegment& segment = request.segments[0];
+  segment.rows.resize(2);
+  segment.rows[0].table = 1;
+  segment.rows[0].keys =
+      Payload::Of(std::vector<uint64_t>{7, uint64_t{1} << 63});
+  segment.rows[0].gradient = Payload::Of(std::vector<float>{1, 2, 3, 4});
+  segment.rows[1].table = 63;
+  segment.rows[1].keys = Payload::Of(std::vector<uint64_t>{9});
+  segment.rows[1].gradient = Payload::Of(std::vector<float>{5});
+  return request;
+}
+
+TEST(WireTest, RowsOfAPushComeBack) {
+  v1::PushRequest message;
+  const PushRequest sent = PushOfRows();
+  ASSERT_TRUE(message.ParseFromString(Flat(Encode(sent))));
+  EXPECT_EQ(message.SerializeAsString(), Flat(Encode(sent)));
+  const auto back = DecodePushRequest(Arrived(message.SerializeAsString(), 5));
+  ASSERT_TRUE(back.ok()) << back.status();
+  const std::vector<PushRows>& rows = back->segments[0].rows;
+  ASSERT_EQ(rows.size(), 2);
+  for (int k = 0; k < 2; ++k) {
+    EXPECT_EQ(rows[k].table, sent.segments[0].rows[k].table);
+    EXPECT_EQ(Flat(rows[k].keys), Flat(sent.segments[0].rows[k].keys));
+    EXPECT_EQ(Flat(rows[k].gradient), Flat(sent.segments[0].rows[k].gradient));
+  }
+  EXPECT_EQ(Flat(back->segments[0].oracle), Flat(sent.segments[0].oracle));
+  EXPECT_EQ(Flat(back->segments[2].gradient), Flat(sent.segments[2].gradient));
+}
+
+TEST(WireTest, RowsOfAPullComeBack) {
+  PullRequest pull;
+  pull.job = JobId(1);
+  pull.stamp.worker = SessionId(2);
+  pull.segments.resize(2);
+  pull.segments[1].partition = PartitionId(3);
+  pull.segments[1].rows.resize(1);
+  pull.segments[1].rows[0].table = 4;
+  pull.segments[1].rows[0].keys = Payload::Of(std::vector<uint64_t>{5, 6, 7});
+  v1::PullRequest message;
+  ASSERT_TRUE(message.ParseFromString(Flat(Encode(pull))));
+  const auto wanted =
+      DecodePullRequest(Arrived(message.SerializeAsString(), 3));
+  ASSERT_TRUE(wanted.ok()) << wanted.status();
+  ASSERT_EQ(wanted->segments[1].rows.size(), 1);
+  EXPECT_EQ(wanted->segments[1].rows[0].table, 4);
+  EXPECT_EQ(Flat(wanted->segments[1].rows[0].keys),
+            Flat(pull.segments[1].rows[0].keys));
+
+  message.mutable_segments(1)->mutable_rows(0)->set_keys_bytes(32);
+  EXPECT_THAT(DecodePullRequest(Arrived(message.SerializeAsString()))
+                  .status()
+                  .message(),
+              HasSubstr("fewer values than its segments say"));
+  message.mutable_segments(1)->mutable_rows(0)->set_keys_bytes(8);
+  EXPECT_THAT(DecodePullRequest(Arrived(message.SerializeAsString()))
+                  .status()
+                  .message(),
+              HasSubstr("16 bytes of values more"));
+
+  PullReply reply;
+  reply.job = JobId(1);
+  reply.segments.resize(2);
+  reply.segments[0].values = Payload::Of(std::vector<float>{1});
+  reply.segments[0].rows = {Payload::Of(std::vector<float>{2, 3}), Payload()};
+  reply.segments[1].values = Payload::Of(std::vector<float>{4});
+  const auto back = DecodePullReply(Arrived(Flat(Encode(reply)), 5));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ASSERT_EQ(back->segments[0].rows.size(), 2);
+  EXPECT_EQ(Flat(back->segments[0].rows[0]), Flat(reply.segments[0].rows[0]));
+  EXPECT_TRUE(back->segments[0].rows[1].empty());
+  EXPECT_EQ(Flat(back->segments[1].values), Flat(reply.segments[1].values));
+}
+
 TEST(WireTest, SmallMessagesAreCompatibleBothWays) {
   PullRequest pull;
   pull.job = JobId(1);

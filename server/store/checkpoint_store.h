@@ -78,7 +78,8 @@ class CheckpointStore {
   // manifest that makes the version visible. On an error the version does not
   // exist and earlier ones are intact. Errors: ResourceExhausted when the disk
   // is full, PermissionDenied or Unavailable when it cannot be written,
-  // AlreadyExists when there is a version of this key.
+  // AlreadyExists when there is a version of this key, Aborted when the cut
+  // names contents that this store has not: the next cut must be whole.
   virtual absl::StatusOr<WriteResult> Write(const VersionKey& key,
                                             const Cut& cut) = 0;
 

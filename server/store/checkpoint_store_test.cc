@@ -247,6 +247,81 @@ TEST_P(CheckpointStoreTest, ASharedBlockUsedToDifferentLengthsIsTwo) {
   ExpectStored(*store_, *pool_, Key(0), cut);
 }
 
+// Lets go of a block: the cut only names its contents.
+void LetGo(CutArray* array, size_t i) {
+  array->stored_ids.resize(array->blocks.size());
+  array->stored_ids[i] = array->blocks[i].content_id();
+  array->block_floats = static_cast<int64_t>(array->blocks[i].floats().size());
+  array->blocks[i] = {};
+}
+
+TEST_P(CheckpointStoreTest, ContentsThatAreStoredNeedNotBeAtHand) {
+  Cut cut = MakeCut(*pool_, 200, 1);
+  cut.rows = "rows";
+  EXPECT_EQ(BlocksWritten(Key(1), cut), 8);
+  Cut next = cut;
+  ChangeBlock(*pool_, &next.arrays["weights"], 1);
+  const std::vector<float> expected = Values(next.arrays["weights"]);
+  // The last one is used in part.
+  for (const size_t i : {0, 3}) LetGo(&next.arrays["weights"], i);
+  EXPECT_EQ(BlocksWritten(Key(2), next), 1);
+  // As often as it takes: what a version named is known as what it had.
+  EXPECT_EQ(BlocksWritten(Key(3), next), 0);
+  ASSERT_TRUE(store_->Delete(std::vector{Key(1), Key(2)}).ok());
+  Restart();
+  const auto loaded = store_->Load(Key(3), pool_.get());
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(Values(loaded->arrays.at("weights")), expected);
+  EXPECT_EQ(loaded->rows, "rows");
+}
+
+TEST_P(CheckpointStoreTest, BlocksMayBeUsedInPartAllAlike) {
+  Cut cut;
+  CutArray& array = cut.arrays["rows:0"];
+  array = MakeArray(*pool_, 4 * 64, 1);
+  array.block_floats = 60;
+  array.floats = 3 * 60 + 7;
+  EXPECT_EQ(BlocksWritten(Key(1), cut), 4);
+  Restart();
+  const auto loaded = store_->Load(Key(1), pool_.get());
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const CutArray& back = loaded->arrays.at("rows:0");
+  EXPECT_EQ(back.block_floats, 60);
+  EXPECT_EQ(back.floats, array.floats);
+  for (size_t i = 0; i < 4; ++i) {
+    const size_t used = i < 3 ? 60 : 7;
+    for (size_t k = 0; k < 64; ++k) {
+      EXPECT_EQ(back.blocks[i].floats()[k],
+                k < used ? array.blocks[i].floats()[k] : 0.0f);
+    }
+  }
+  // Of what was loaded no block is written again.
+  EXPECT_EQ(BlocksWritten(Key(2), *loaded), 0);
+  array.block_floats = 65;  // More than a block has.
+  array.floats = 4 * 65;
+  EXPECT_EQ(store_->Write(Key(3), cut).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_P(CheckpointStoreTest, WhatIsNeitherStoredNorAtHandIsNoVersion) {
+  const Cut cut = MakeCut(*pool_, 200, 1);
+  ASSERT_EQ(BlocksWritten(Key(1), cut), 8);
+  const Cut newer = MakeCut(*pool_, 200, 2);
+  ASSERT_EQ(BlocksWritten(Key(2), newer), 8);
+  Cut next = newer;
+  ChangeBlock(*pool_, &next.arrays["slot:0"], 0);
+  // Only the version before the newest has it.
+  next.arrays["weights"].blocks[2] = cut.arrays.at("weights").blocks[2];
+  LetGo(&next.arrays["weights"], 2);
+  EXPECT_EQ(store_->Write(Key(3), next).status().code(),
+            absl::StatusCode::kAborted);
+  EXPECT_EQ(store_->Load(Key(3), pool_.get()).status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->List()->versions, (std::vector{Key(1), Key(2)}));
+  // It is as if nothing had been tried.
+  EXPECT_EQ(BlocksWritten(Key(3), newer), 0);
+}
+
 TEST_P(CheckpointStoreTest, PartitionsHaveTheirOwnBlocks) {
   const Cut cut = MakeCut(*pool_, 64, 1);
   EXPECT_EQ(BlocksWritten(Key(0, 1, 0), cut), 2);

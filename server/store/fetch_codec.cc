@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "server/row_arrays.h"
 #include "server/store/internal/cut_blocks.h"
 #include "server/store/manifest.h"
 
@@ -15,18 +16,12 @@ namespace ebb::server {
 namespace {
 
 Manifest OutlineOf(const VersionKey& key, const Cut& cut) {
-  Manifest outline;
-  outline.key = key;
-  outline.marks = cut.marks;
-  outline.ledger = cut.ledger;
-  outline.updates = cut.updates;
-  outline.oracle = cut.oracle;
-  outline.loss = cut.loss;
+  Manifest outline = ManifestOf(key, cut);
   for (const auto& [name, array] : cut.arrays) {
     StoredArray& named = outline.arrays[name];
     named.floats = array.floats;
     for (size_t i = 0; i < array.blocks.size(); ++i) {
-      const std::span<const float> floats = UsedFloats(array, i);
+      const std::span<const float> floats = array.UsedFloats(i);
       named.blocks.push_back({array.blocks[i].content_id(),
                               static_cast<int64_t>(floats.size()),
                               SealBlock(floats).checksum});
@@ -37,10 +32,11 @@ Manifest OutlineOf(const VersionKey& key, const Cut& cut) {
 
 }  // namespace
 
-FetchReply EncodeFetchAnswer(const FetchAnswer& answer) {
+FetchReply EncodeFetchAnswer(FetchAnswer answer) {
   FetchReply reply;
   reply.result = answer.result;
   if (answer.cut.has_value()) {
+    SealRows(&*answer.cut);
     reply.manifest = EncodeManifest(OutlineOf(answer.key, *answer.cut));
   }
   for (const CutBlock& one : answer.blocks) {

@@ -10,7 +10,7 @@
 namespace ebb::server {
 
 // The values stay where they are; the reply holds on to their blocks.
-FetchReply EncodeFetchAnswer(const FetchAnswer& answer);
+FetchReply EncodeFetchAnswer(FetchAnswer answer);
 
 // Copies what was asked for into blocks of the task's pool. DataLoss when a
 // checksum does not match or it is something else; ResourceExhausted when the

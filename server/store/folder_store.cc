@@ -426,11 +426,8 @@ absl::StatusOr<Cut> FolderStore::TryLoad(const VersionKey& key,
   // What was one block when it was written is one again.
   std::map<std::string, CutArray> arrays;
   for (const auto& [name, stored] : manifest.version.arrays) {
-    CutArray& array = arrays[name];
-    array.floats = stored.floats;
-    for (const StoredBlock& block : stored.blocks) {
-      array.blocks.push_back(blocks->at(block.number));
-    }
+    arrays[name] =
+        ArrayOf(stored, [&](uint64_t number) { return blocks->at(number); });
   }
   Cut cut = CutOf(manifest.version);
   cut.arrays = std::move(arrays);
@@ -474,6 +471,7 @@ absl::StatusOr<WriteResult> FolderStore::Write(const VersionKey& key,
   const bool first = own.term.term != key.term;
   EBB_RETURN_IF_ERROR(first ? BeginTerm(key, &own) : RemoveUncertain(&own));
   if (own.versions.contains(VersionFileOf(key))) return AlreadyStored(key);
+  EBB_RETURN_IF_ERROR(CheckNamedContents(key, cut, own.known));
   const uint64_t pack = own.next_pack++;
   const VersionDraft draft(key, cut, own.known, {key.term, pack},
                            /*tidy=*/!first);

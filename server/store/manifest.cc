@@ -20,7 +20,7 @@ static_assert(std::endian::native == std::endian::little,
 namespace {
 
 constexpr absl::string_view kManifestMagic = "EBBM";
-constexpr uint32_t kManifestVersion = 2;
+constexpr uint32_t kManifestVersion = 3;
 constexpr absl::string_view kBlockMagic = "EBBB";
 constexpr uint32_t kBlockVersion = 1;
 constexpr absl::string_view kJobMagic = "EBBS";
@@ -36,6 +36,13 @@ absl::Status Consistent(const Manifest& manifest) {
                          " have not its ", array.floats, " floats"));
       }
       floats += block.floats;
+      const int64_t first = array.blocks.front().floats;
+      if (block.floats > first ||
+          (block.floats < first && floats != array.floats)) {
+        return absl::DataLossError(
+            absl::StrCat("checkpoint manifest: the blocks of array ", name,
+                         " have not the same size"));
+      }
     }
     if (floats != array.floats) {
       return absl::DataLossError(
@@ -69,11 +76,12 @@ void VisitFields(Struct& array, Visitor&& visit) {
   visit(floats, blocks);
 }
 
-// Without written_us, with which the second version of the form ends.
+// Without written_us and rows, with which the second and third version of the
+// form end.
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, Manifest>
 void VisitFields(Struct& manifest, Visitor&& visit) {
-  auto& [key, marks, ledger, updates, oracle, loss, arrays, written_us] =
+  auto& [key, marks, ledger, updates, oracle, loss, arrays, written_us, rows] =
       manifest;
   visit(key, marks, ledger, updates, oracle, loss, arrays);
 }
@@ -91,30 +99,9 @@ std::vector<StoredBlock> Manifest::DistinctBlocks() const {
   return all;
 }
 
-Cut CutOf(Manifest manifest) {
-  Cut cut;
-  cut.marks = std::move(manifest.marks);
-  cut.ledger = std::move(manifest.ledger);
-  cut.updates = manifest.updates;
-  cut.oracle = std::move(manifest.oracle);
-  cut.loss = std::move(manifest.loss);
-  return cut;
-}
-
-Manifest ManifestOf(const VersionKey& key, const Cut& cut) {
-  Manifest manifest;
-  manifest.key = key;
-  manifest.marks = cut.marks;
-  manifest.ledger = cut.ledger;
-  manifest.updates = cut.updates;
-  manifest.oracle = cut.oracle;
-  manifest.loss = cut.loss;
-  return manifest;
-}
-
 std::string EncodeManifest(const Manifest& manifest) {
   return SealFields(kManifestMagic, kManifestVersion, manifest,
-                    manifest.written_us);
+                    manifest.written_us, manifest.rows);
 }
 
 absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes) {
@@ -125,6 +112,7 @@ absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes) {
                                      read(manifest);
                                      if (version >= 2)
                                        read(manifest.written_us);
+                                     if (version >= 3) read(manifest.rows);
                                    }));
   EBB_RETURN_IF_ERROR(Consistent(manifest));
   return manifest;

@@ -7,6 +7,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -42,6 +43,7 @@ struct Manifest {
   std::map<int32_t, EpochLoss> loss;
   std::map<std::string, StoredArray> arrays;
   int64_t written_us = 0;  // Since 1970; 0: not known (format 1).
+  std::string rows;        // Cut::rows; not in formats 1 and 2.
   friend bool operator==(const Manifest&, const Manifest&) = default;
 
   // Each block once, ascending by number.
@@ -49,13 +51,44 @@ struct Manifest {
 };
 
 // All of a cut but its arrays, and back.
-Manifest ManifestOf(const VersionKey& key, const Cut& cut);
-Cut CutOf(Manifest manifest);
+inline Manifest ManifestOf(const VersionKey& key, const Cut& cut) {
+  Manifest manifest;
+  manifest.key = key;
+  manifest.marks = cut.marks;
+  manifest.ledger = cut.ledger;
+  manifest.updates = cut.updates;
+  manifest.oracle = cut.oracle;
+  manifest.loss = cut.loss;
+  manifest.rows = cut.rows;
+  return manifest;
+}
+inline Cut CutOf(Manifest manifest) {
+  Cut cut;
+  cut.marks = std::move(manifest.marks);
+  cut.ledger = std::move(manifest.ledger);
+  cut.updates = manifest.updates;
+  cut.oracle = std::move(manifest.oracle);
+  cut.loss = std::move(manifest.loss);
+  cut.rows = std::move(manifest.rows);
+  return cut;
+}
+
+// The array with its blocks, which `block_of` finds by their number.
+template <typename BlockOf>
+CutArray ArrayOf(const StoredArray& stored, BlockOf block_of) {
+  CutArray array;
+  array.floats = stored.floats;
+  for (const StoredBlock& block : stored.blocks) {
+    array.blocks.push_back(block_of(block.number));
+  }
+  if (!stored.blocks.empty()) array.block_floats = stored.blocks.front().floats;
+  return array;
+}
 
 std::string EncodeManifest(const Manifest& manifest);
 // DataLoss unless `bytes` are what EncodeManifest gave; FailedPrecondition
 // when a newer ebb wrote them. What it returns is consistent: the blocks of
-// each array have its floats.
+// each array have its floats, all but the last as many as the first.
 absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes);
 
 // A block is stored as head, floats (raw little-endian float32), tail; the

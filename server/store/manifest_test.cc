@@ -30,6 +30,7 @@ Manifest Example() {
                  {.number = 10, .floats = 36, .checksum = 2}}};
   manifest.arrays["z"] = {};
   manifest.written_us = 64;
+  manifest.rows = "r";
   return manifest;
 }
 
@@ -51,12 +52,13 @@ constexpr char kFirstVersion[] =
     "0177c80102098001010a4802"  //   "w": 100 floats, 2 blocks
     "017a0000";                 //   "z": none
 constexpr char kWritten[] = "8001";
+constexpr char kRows[] = "0172";
 
 TEST(ManifestTest, IsStoredAsDocumented) {
-  EXPECT_EQ(
-      EncodeManifest(Example()),
-      Seal("EBBM", 2,
-           absl::HexStringToBytes(absl::StrCat(kFirstVersion, kWritten))));
+  EXPECT_EQ(EncodeManifest(Example()),
+            Seal("EBBM", 3,
+                 absl::HexStringToBytes(
+                     absl::StrCat(kFirstVersion, kWritten, kRows))));
 }
 
 TEST(ManifestTest, StillReadsTheFirstVersion) {
@@ -65,6 +67,17 @@ TEST(ManifestTest, StillReadsTheFirstVersion) {
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   Manifest expected = Example();
   expected.written_us = 0;  // It was not noted then.
+  expected.rows.clear();    // There were none.
+  EXPECT_EQ(*manifest, expected);
+}
+
+TEST(ManifestTest, StillReadsTheSecondVersion) {
+  const auto manifest = DecodeManifest(
+      Seal("EBBM", 2,
+           absl::HexStringToBytes(absl::StrCat(kFirstVersion, kWritten))));
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  Manifest expected = Example();
+  expected.rows.clear();
   EXPECT_EQ(*manifest, expected);
 }
 
@@ -92,6 +105,15 @@ TEST(ManifestTest, RefusesBlocksThatAreNotTheArray) {
   EXPECT_FALSE(DecodeManifest(EncodeManifest(manifest)).ok());
   manifest.arrays["w"].blocks[0].floats = 0;
   EXPECT_FALSE(DecodeManifest(EncodeManifest(manifest)).ok());
+}
+
+TEST(ManifestTest, RefusesABlockThatIsLargerThanThoseBeforeIt) {
+  Manifest manifest = Example();
+  manifest.arrays["w"].blocks[0].floats = 36;
+  manifest.arrays["w"].blocks[1].floats = 64;
+  // As the last it may be shorter, never longer.
+  EXPECT_THAT(DecodeManifest(EncodeManifest(manifest)).status().message(),
+              HasSubstr("not the same size"));
 }
 
 TEST(ManifestTest, NamesEachBlockOnce) {

@@ -1,6 +1,7 @@
 #include "server/store/memory_store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <span>
 
 #include "absl/strings/str_cat.h"
@@ -101,11 +102,13 @@ absl::StatusOr<WriteResult> MemoryStore::Write(const VersionKey& key,
     MemoryDisk::Array& stored = version->arrays[name];
     stored.floats = array.floats;
     for (size_t i = 0; i < array.blocks.size(); ++i) {
-      const std::span<const float> floats = UsedFloats(array, i);
-      const uint64_t id = array.blocks[i].content_id();
-      MemoryDisk::Floats block = Find(known, id, floats.size());
-      if (block == nullptr) block = Find(now, id, floats.size());
+      const uint64_t id = array.content_id(i);
+      const auto count = static_cast<size_t>(array.UsedCount(i));
+      MemoryDisk::Floats block = Find(known, id, count);
+      if (block == nullptr) block = Find(now, id, count);
       if (block == nullptr) {
+        if (!array.at_hand(i)) return NotAtHand(key, name);
+        const std::span<const float> floats = array.UsedFloats(i);
         block = std::make_shared<const std::vector<float>>(floats.begin(),
                                                            floats.end());
         ++result.blocks_written;
@@ -150,6 +153,9 @@ absl::StatusOr<Cut> MemoryStore::Load(const VersionKey& key, BlockPool* pool) {
   for (const auto& [name, stored] : version.arrays) {
     CutArray& array = cut.arrays[name];
     array.floats = stored.floats;
+    if (!stored.blocks.empty()) {
+      array.block_floats = static_cast<int64_t>(stored.blocks.front()->size());
+    }
     for (const MemoryDisk::Floats& floats : stored.blocks) {
       BlockRef& block = loaded[floats.get()];
       if (!block) {
@@ -176,9 +182,12 @@ absl::Status MemoryStore::Recognize(const VersionKey& key, const Cut& cut) {
     if (array == cut.arrays.end()) continue;
     const std::vector<BlockRef>& blocks = array->second.blocks;
     for (size_t i = 0; i < std::min(blocks.size(), stored.blocks.size()); ++i) {
-      const std::span<const float> floats = UsedFloats(array->second, i);
-      if (std::equal(floats.begin(), floats.end(), stored.blocks[i]->begin(),
-                     stored.blocks[i]->end())) {
+      if (!blocks[i]) continue;
+      const std::span<const float> floats = array->second.UsedFloats(i);
+      // Bits: rows have keys and NaNs among their floats.
+      if (floats.size() == stored.blocks[i]->size() &&
+          std::memcmp(floats.data(), stored.blocks[i]->data(),
+                      floats.size_bytes()) == 0) {
         now[blocks[i].content_id()] = stored.blocks[i];
       }
     }

@@ -368,11 +368,8 @@ absl::StatusOr<Cut> RocksDbStore::Load(const VersionKey& key, BlockPool* pool) {
       }));
   std::map<std::string, CutArray> arrays;
   for (const auto& [name, stored] : manifest.arrays) {
-    CutArray& array = arrays[name];
-    array.floats = stored.floats;
-    for (const StoredBlock& block : stored.blocks) {
-      array.blocks.push_back(blocks.at(block.number));
-    }
+    arrays[name] =
+        ArrayOf(stored, [&](uint64_t number) { return blocks.at(number); });
   }
   Cut cut = CutOf(std::move(manifest));
   cut.arrays = std::move(arrays);
@@ -461,17 +458,20 @@ absl::StatusOr<WriteResult> RocksDbStore::Write(const VersionKey& key,
 
 namespace {
 
-// Of the cut's values, those that are not stored yet.
-int64_t NewBytes(const VersionIndex& index, const PartitionName& partition,
-                 const Cut& cut) {
+// Of the cut's values, those that are not stored yet. Aborted: some of them
+// are not at hand either.
+absl::StatusOr<int64_t> NewBytes(const VersionIndex& index,
+                                 const VersionKey& key, const Cut& cut) {
   int64_t bytes = 0;
   for (const auto& [name, array] : cut.arrays) {
     for (size_t i = 0; i < array.blocks.size(); ++i) {
-      const std::span<const float> floats = UsedFloats(array, i);
-      if (index.Find(partition, array.blocks[i].content_id(), floats.size()) ==
+      const int64_t floats = array.UsedCount(i);
+      if (index.Find(PartitionOf(key), array.content_id(i), floats) !=
           nullptr) {
-        bytes += static_cast<int64_t>(floats.size_bytes());
+        continue;
       }
+      if (!array.at_hand(i)) return NotAtHand(key, name);
+      bytes += floats * static_cast<int64_t>(sizeof(float));
     }
   }
   return bytes;
@@ -511,8 +511,8 @@ absl::Status RocksDbStore::TryWrite(const VersionKey& key, const Cut& cut,
   Manifest manifest = ManifestOf(key, cut);
   manifest.written_us = absl::GetCurrentTimeNanos() / 1000;
   StoredContents known;
-  const bool logged =
-      NewBytes(*index_, partition, cut) <= options_.most_logged_bytes;
+  EBB_ASSIGN_OR_RETURN(const int64_t new_bytes, NewBytes(*index_, key, cut));
+  const bool logged = new_bytes <= options_.most_logged_bytes;
   const LogUse log = logged ? LogUse::kUnsynced : LogUse::kNone;
   rocksdb::WriteBatch batch;
   uncertain_ = key;
@@ -520,15 +520,14 @@ absl::Status RocksDbStore::TryWrite(const VersionKey& key, const Cut& cut,
     StoredArray& stored = manifest.arrays[name];
     stored.floats = array.floats;
     for (size_t i = 0; i < array.blocks.size(); ++i) {
-      const std::span<const float> floats = UsedFloats(array, i);
-      const uint64_t content_id = array.blocks[i].content_id();
-      const StoredBlock* found = Find(known, content_id, floats.size());
-      if (found == nullptr) {
-        found = index_->Find(partition, content_id, floats.size());
-      }
+      const uint64_t content_id = array.content_id(i);
+      const int64_t count = array.UsedCount(i);
+      const StoredBlock* found = Find(known, content_id, count);
+      if (found == nullptr) found = index_->Find(partition, content_id, count);
       if (found != nullptr) {
         stored.blocks.push_back(*found);
       } else {
+        const std::span<const float> floats = array.UsedFloats(i);
         stored.blocks.push_back(
             PutBlock(partition, index_->DrawNumber(partition), floats, &batch));
         ++result->blocks_written;

@@ -8,13 +8,15 @@
 #include <cstring>
 #include <span>
 
-#include "server/update_rule.h"
+#include "server/additive_rows.h"
 
 namespace ebb::server {
 
 // Adds the sums of gradients; starts at zero.
-class AddingRule final : public UpdateRule {
+class AddingRule final : public AdditiveRows {
  public:
+  using AdditiveRows::AdditiveRows;
+
   int SlotCount() const override { return 0; }
   void InitialWeights(int64_t first, std::span<float> out) const override {
     std::ranges::fill(out, 0.0f);

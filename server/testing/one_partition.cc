@@ -7,6 +7,7 @@
 #include "common/protocol/ledger.h"
 #include "common/protocol/marks.h"
 #include "server/memory/block_pool.h"
+#include "server/row_arrays.h"
 #include "server/testing/adding_rule.h"
 
 namespace ebb::server {
@@ -30,7 +31,7 @@ void OnePartitionTest::Restart(const Inventory& inventory) {
   options.checkpoint_rate = checkpoint_rate_;
   options.resources = [this](const JobRecord&) -> absl::StatusOr<JobResources> {
     return JobResources{
-        std::make_shared<AddingRule>(),
+        std::make_shared<AddingRule>(record_->plan.sparse_tables),
         *BlockPool::Create(
             {.block_bytes = 64, .max_bytes = memory_, .shared = false})};
   };
@@ -119,6 +120,7 @@ void OnePartitionTest::PushRange(uint64_t term, int64_t begin, int64_t end,
   segment.term = Term(term);
   segment.gradient = gradient_;
   segment.encoding = encoding_;
+  segment.rows = rows_;
   ServerActions actions;
   core_->OnPush(1, std::move(push), no_room_, now_, &actions);
   Do(std::move(actions));
@@ -131,6 +133,7 @@ void OnePartitionTest::FinishUpdates() {
 
 void OnePartitionTest::Written(absl::Status status) {
   const VersionKey key = writes_.back().key;
+  if (status.ok()) SealRows(&writes_.back().cut);
   ServerActions actions;
   core_->OnVersionWritten(key, status, version_bytes_, now_, &actions);
   Do(std::move(actions));

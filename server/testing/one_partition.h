@@ -61,6 +61,7 @@ class OnePartitionTest : public testing::Test {
   double loss_ = 0;
   Payload gradient_ = Payload::Of(std::vector<float>(2, 1.0f));
   Encoding encoding_ = Encoding::kFloat32;
+  std::vector<PushRows> rows_;
   int64_t memory_ = int64_t{1} << 20;
   std::string no_room_;          // Of the next pushes.
   int64_t version_bytes_ = 0;    // That are new in the next version.

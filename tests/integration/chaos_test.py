@@ -145,8 +145,9 @@ class ChaosTest(Fixture):
             "worker-3 added", "worker-1 removed", "worker-0 added"])
         self.assertEqual(report["restarts"]["total"], 0)
         goodput = report["goodput"]
-        # 20 examples in 20 ms at most; the figure itself is a benchmark's.
-        self.assertLessEqual(goodput["rate_of_one_worker"], 1010)
+        # 20 examples in 20 ms at most, seen over a second of a machine that
+        # may be busy; undisturbed computing would be some 50 times as fast.
+        self.assertLessEqual(goodput["rate_of_one_worker"], 2000)
         self.assertGreater(goodput["value"], 0.1)
         self.assertLess(goodput["value"], 10)
         self.assertGreater(goodput["worker_seconds"], 3)

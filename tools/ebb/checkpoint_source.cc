@@ -269,12 +269,9 @@ absl::StatusOr<NamedArrays> ReadFrom(server::CheckpointStore* store,
     const std::string name = rule->PublicName(stored_name);
     if (!std::ranges::count(names, name)) continue;
     std::vector<float>& out = arrays[name];
-    for (const server::BlockRef& block : array.blocks) {
-      const std::span<const float> floats = block.floats();
-      const int64_t left = array.floats - static_cast<int64_t>(out.size());
-      const auto n =
-          std::min<int64_t>(left, static_cast<int64_t>(floats.size()));
-      out.insert(out.end(), floats.begin(), floats.begin() + n);
+    for (size_t i = 0; i < array.blocks.size(); ++i) {
+      const std::span<const float> floats = array.UsedFloats(i);
+      out.insert(out.end(), floats.begin(), floats.end());
     }
   }
   return arrays;

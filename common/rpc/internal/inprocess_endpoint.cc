@@ -12,7 +12,7 @@ int64_t SizeOf(const PushReply&) { return 0; }
 int64_t SizeOf(const PullReply& reply) {
   int64_t size = 0;
   for (const PullSegment& segment : reply.segments) {
-    size += segment.values.size();
+    size += ValueBytes(segment);
   }
   return size;
 }

@@ -12,33 +12,58 @@
 
 namespace ebb::server {
 
+namespace {
+
+bool EachAtHandOrNamed(const CutArray& array) {
+  const int64_t block_floats = array.BlockFloats();
+  if (block_floats < 1) return array.blocks.empty();
+  const bool names = !array.stored_ids.empty();
+  if (names && (array.stored_ids.size() != array.blocks.size() ||
+                array.block_floats == 0)) {
+    return false;
+  }
+  for (size_t i = 0; i < array.blocks.size(); ++i) {
+    const BlockRef& block = array.blocks[i];
+    if (!block) {
+      if (!names || array.stored_ids[i] == 0) return false;
+      continue;
+    }
+    const auto size = static_cast<int64_t>(block.floats().size());
+    // Where no number is given, all have the same.
+    if (array.block_floats == 0 ? size != block_floats : size < block_floats) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
 absl::Status CheckCut(const Cut& cut) {
   for (const auto& [name, array] : cut.arrays) {
-    const std::vector<BlockRef>& blocks = array.blocks;
-    for (const BlockRef& block : blocks) {
-      if (!block || block.size() != blocks.front().size()) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "array ", name, " of a cut has an empty block or mixes sizes"));
-      }
+    if (!EachAtHandOrNamed(array)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("array ", name,
+                       " of a cut has an empty block without a name or mixes "
+                       "sizes"));
     }
-    const int64_t block_floats =
-        blocks.empty() ? 1
-                       : static_cast<int64_t>(blocks.front().floats().size());
-    const int64_t needed = (array.floats + block_floats - 1) / block_floats;
-    if (array.floats < 0 || needed != static_cast<int64_t>(blocks.size())) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "array ", name, " of a cut has ", array.floats, " floats in ",
-          blocks.size(), " blocks of ", block_floats));
+    const int64_t block_floats = std::max<int64_t>(array.BlockFloats(), 1);
+    const auto blocks = static_cast<int64_t>(array.blocks.size());
+    if (array.floats < 0 ||
+        array.floats / block_floats + (array.floats % block_floats != 0) !=
+            blocks) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("array ", name, " of a cut has ", array.floats,
+                       " floats in ", blocks, " blocks of ", block_floats));
     }
   }
   return absl::OkStatus();
 }
 
-std::span<const float> UsedFloats(const CutArray& array, size_t i) {
-  const std::span<const float> floats = array.blocks[i].floats();
-  const size_t before = i * floats.size();
-  return floats.first(
-      std::min(floats.size(), static_cast<size_t>(array.floats) - before));
+absl::Status NotAtHand(const VersionKey& key, absl::string_view array) {
+  return absl::AbortedError(
+      absl::StrCat("checkpoint ", VersionName(key), ": array ", array,
+                   " refers to contents that are not stored (any more)"));
 }
 
 absl::Status FillBlock(std::span<const std::byte> floats, BlockRef* block) {
@@ -76,6 +101,7 @@ Cut WithoutArrays(const Cut& cut) {
   rest.updates = cut.updates;
   rest.oracle = cut.oracle;
   rest.loss = cut.loss;
+  rest.rows = cut.rows;
   return rest;
 }
 

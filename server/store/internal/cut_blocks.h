@@ -17,11 +17,12 @@
 namespace ebb::server {
 
 // InvalidArgument unless the blocks of each array have its floats: all full
-// but the last, none of them empty.
+// but the last, each of them at hand or named.
 absl::Status CheckCut(const Cut& cut);
 
-// The floats of block `i` of a checked array that belong to it.
-std::span<const float> UsedFloats(const CutArray& array, size_t i);
+// Aborted: a block that is not at hand is not stored either. The partition's
+// next cut must have all of its blocks at hand.
+absl::Status NotAtHand(const VersionKey& key, absl::string_view array);
 
 // Copies stored floats (raw bytes) into a new block; the rest becomes 0.
 // FailedPrecondition when the block is too small.

@@ -13,31 +13,33 @@ namespace {
 
 // nullptr when they are not stored, or not with so many floats.
 const PlacedBlock* FindPlaced(const PlacedContents& contents,
-                              uint64_t content_id, size_t floats) {
+                              uint64_t content_id, int64_t floats) {
   const auto it = contents.find(content_id);
   if (it == contents.end()) return nullptr;
   const PlacedBlock& placed = it->second;
-  return placed.block.floats == static_cast<int64_t>(floats) ? &placed
-                                                             : nullptr;
+  return placed.block.floats == floats ? &placed : nullptr;
 }
 
 std::set<PackName> PacksThatCutLeaves(const Cut& cut,
                                       const PlacedContents& known) {
   std::map<PackName, PackUse> uses;
+  std::set<PackName> kept;  // They have what cannot be written once more.
   std::set<std::pair<PackName, uint64_t>> counted;
   for (const auto& [name, array] : cut.arrays) {
     for (size_t i = 0; i < array.blocks.size(); ++i) {
-      const PlacedBlock* placed = FindPlaced(
-          known, array.blocks[i].content_id(), UsedFloats(array, i).size());
+      const PlacedBlock* placed =
+          FindPlaced(known, array.content_id(i), array.UsedCount(i));
       if (placed == nullptr ||
           !counted.emplace(placed->pack.name, placed->offset).second) {
         continue;
       }
+      if (!array.at_hand(i)) kept.insert(placed->pack.name);
       PackUse& use = uses[placed->pack.name];
       use.bytes = placed->pack.bytes;
       use.needed += SealedBlockBytes(placed->block.floats);
     }
   }
+  for (const PackName& name : kept) uses.erase(name);
   return PacksToLeave(uses);
 }
 
@@ -53,17 +55,30 @@ PlacedContents ContentsOf(const FolderManifest& manifest, const Cut& cut,
     if (array.blocks.size() != stored.blocks.size()) continue;
     for (size_t i = 0; i < stored.blocks.size(); ++i) {
       const StoredBlock& block = stored.blocks[i];
-      const std::span<const float> floats = UsedFloats(array, i);
-      if (check && (static_cast<int64_t>(floats.size()) != block.floats ||
-                    SealBlock(floats).checksum != block.checksum)) {
+      if (check &&
+          (!array.at_hand(i) || array.UsedCount(i) != block.floats ||
+           SealBlock(array.UsedFloats(i)).checksum != block.checksum)) {
         continue;
       }
       const BlockPlace& place = manifest.places[block.number];
-      contents[array.blocks[i].content_id()] = {manifest.packs[place.pack],
-                                                place.offset, block};
+      contents[array.content_id(i)] = {manifest.packs[place.pack], place.offset,
+                                       block};
     }
   }
   return contents;
+}
+
+absl::Status CheckNamedContents(const VersionKey& key, const Cut& cut,
+                                const PlacedContents& known) {
+  for (const auto& [name, array] : cut.arrays) {
+    for (size_t i = 0; i < array.blocks.size(); ++i) {
+      if (!array.at_hand(i) && FindPlaced(known, array.content_id(i),
+                                          array.UsedCount(i)) == nullptr) {
+        return NotAtHand(key, name);
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 VersionDraft::VersionDraft(const VersionKey& key, const Cut& cut,
@@ -79,17 +94,16 @@ VersionDraft::VersionDraft(const VersionKey& key, const Cut& cut,
     StoredArray& stored = manifest_.version.arrays[name];
     stored.floats = array.floats;
     for (size_t i = 0; i < array.blocks.size(); ++i) {
-      const std::span<const float> floats = UsedFloats(array, i);
-      const uint64_t id = array.blocks[i].content_id();
+      const uint64_t id = array.content_id(i);
+      const int64_t count = array.UsedCount(i);
       const auto again = now.find(id);
-      const PlacedBlock* placed = FindPlaced(known, id, floats.size());
-      if (again != now.end() &&
-          again->second.floats == static_cast<int64_t>(floats.size())) {
+      const PlacedBlock* placed = FindPlaced(known, id, count);
+      if (again != now.end() && again->second.floats == count) {
         stored.blocks.push_back(again->second);
       } else if (placed != nullptr && !leave.contains(placed->pack.name)) {
         stored.blocks.push_back(Refer(*placed));
       } else {
-        stored.blocks.push_back(Put(floats, pack));
+        stored.blocks.push_back(Put(array.UsedFloats(i), pack));
       }
       now[id] = stored.blocks.back();
     }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/cut.h"
 #include "server/store/checkpoint_store.h"
@@ -35,7 +36,11 @@ using PlacedContents = absl::flat_hash_map<uint64_t, PlacedBlock>;
 PlacedContents ContentsOf(const FolderManifest& manifest, const Cut& cut,
                           bool check);
 
-// It refers to the cut, which outlives it.
+// Aborted: `known` lacks contents that the cut names and does not have.
+absl::Status CheckNamedContents(const VersionKey& key, const Cut& cut,
+                                const PlacedContents& known);
+
+// It refers to the cut, which outlives it, and whose named contents are known.
 class VersionDraft {
  public:
   // `known` is stored, new blocks go to the file `pack`. With `tidy`, files of

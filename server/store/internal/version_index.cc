@@ -83,16 +83,16 @@ uint64_t VersionIndex::EndOfStored(const PartitionName& partition) const {
 }
 
 const StoredBlock* Find(const StoredContents& contents, uint64_t content_id,
-                        size_t floats) {
+                        int64_t floats) {
   const auto it = contents.find(content_id);
   if (it == contents.end()) return nullptr;
   const StoredBlock& block = it->second;
-  return block.floats == static_cast<int64_t>(floats) ? &block : nullptr;
+  return block.floats == floats ? &block : nullptr;
 }
 
 const StoredBlock* VersionIndex::Find(const PartitionName& partition,
                                       uint64_t content_id,
-                                      size_t floats) const {
+                                      int64_t floats) const {
   const auto it = partitions_.find(partition);
   if (it == partitions_.end()) return nullptr;
   return server::Find(it->second.known, content_id, floats);

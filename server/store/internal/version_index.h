@@ -29,7 +29,7 @@ inline PartitionName PartitionOf(const VersionKey& key) {
 using StoredContents = absl::flat_hash_map<uint64_t, StoredBlock>;
 // nullptr when they are not, or not with so many floats.
 const StoredBlock* Find(const StoredContents& contents, uint64_t content_id,
-                        size_t floats);
+                        int64_t floats);
 
 // Thread-compatible.
 class VersionIndex {
@@ -57,7 +57,7 @@ class VersionIndex {
   // The stored block with these contents, if the partition's newest cut had
   // them; nullptr otherwise.
   const StoredBlock* Find(const PartitionName& partition, uint64_t content_id,
-                          size_t floats) const;
+                          int64_t floats) const;
   // What the partition's newest cut had. Replaces what was known.
   void SetKnown(const PartitionName& partition, StoredContents known);
 

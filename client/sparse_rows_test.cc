@@ -1,0 +1,252 @@
+// What a worker does for a job with sparse tables: it asks for the rows of a
+// batch before it pulls, and pulls and pushes these.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "client/training_core.h"
+
+namespace ebb::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr SessionId kMe(9);
+constexpr ServerId kServer(0);
+constexpr ItemId kItem{0, 0};
+
+template <typename T>
+std::vector<T> Unpacked(const Payload& payload) {
+  std::vector<T> values(payload.size() / sizeof(T));
+  payload.CopyTo(std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+// Two partitions on one server; an item of 3 examples in batches of 1; a table
+// of rows of two floats. The batch that begins at b touches the keys 10 + b of
+// partition 0 and nothing of partition 1.
+class SparseRowsTest : public testing::Test {
+ protected:
+  SparseRowsTest() : core_({.session = kMe}) {
+    auto record = std::make_shared<JobRecord>();
+    record->id = JobId(7);
+    record->plan.examples = 3;
+    record->plan.shard_size = 3;
+    record->plan.parameters = 2;
+    record->plan.block_floats = 2;
+    record->plan.partitions = 2;
+    record->plan.sparse_tables = {{.width = 2}};
+    record_ = record;
+  }
+
+  template <typename Event>
+  void On(Event event) {
+    ClientActions actions;
+    event(&actions);
+    pushes_.clear();
+    pulls_.clear();
+    sent_.clear();
+    computes_.clear();
+    wanted_.clear();
+    for (ClientAction& action : actions) {
+      if (auto* push = std::get_if<SendPush>(&action)) {
+        pushes_.push_back(std::move(*push));
+      } else if (auto* pull = std::get_if<SendPull>(&action)) {
+        pulls_.push_back(std::move(*pull));
+      } else if (auto* send = std::get_if<SendScheduler>(&action)) {
+        sent_.push_back(std::move(send->message));
+      } else if (auto* compute = std::get_if<Compute>(&action)) {
+        computes_.push_back(compute->task);
+      } else if (auto* find = std::get_if<FindRows>(&action)) {
+        wanted_.push_back(std::move(*find));
+      }
+    }
+  }
+
+  // Leased, prepared and placed: it wants rows.
+  void Begin() {
+    On([&](auto* out) { core_.OnSchedulerConnected(now_, out); });
+    Lease lease;
+    lease.record = record_;
+    lease.generation = Generation(1);
+    lease.item = kItem;
+    lease.ttl = absl::Seconds(3);
+    On([&](auto* out) { core_.OnScheduler(std::move(lease), now_, out); });
+    Placement placement;
+    placement.job = record_->id;
+    placement.generation = Generation(1);
+    for (int32_t p = 0; p < 2; ++p) {
+      placement.partitions.push_back(
+          {PartitionId(p), kServer, SessionId(100), Term(5)});
+    }
+    placement.servers = {{kServer, "here"}};
+    On([&](auto* out) { core_.OnScheduler(std::move(placement), now_, out); });
+    On([&](auto* out) {
+      core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
+    });
+  }
+  static std::vector<uint64_t> KeysOf(int64_t begin) {
+    return {static_cast<uint64_t>(10 + begin)};
+  }
+  void Found(const FindRows& batch) {
+    auto rows = std::make_shared<BatchRows>();
+    rows->item = batch.item;
+    rows->begin = batch.begin;
+    rows->end = batch.end;
+    rows->partitions.resize(2);
+    rows->partitions[0].push_back({0, Payload::Of(KeysOf(batch.begin))});
+    On([&](auto* out) {
+      core_.OnRowsFound(batch, BatchRowsPtr(rows), now_, out);
+    });
+  }
+  // Asks for the rows of the batch that begins there, and for nothing else.
+  void ExpectWanted(int64_t begin) {
+    ASSERT_THAT(wanted_, SizeIs(1));
+    EXPECT_EQ(wanted_[0].item, kItem);
+    EXPECT_EQ(wanted_[0].begin, begin);
+    EXPECT_EQ(wanted_[0].end, begin + 1);
+    EXPECT_THAT(pulls_, IsEmpty());
+  }
+  void Answer(const SendPull& pull, std::vector<float> row) {
+    PullReply reply;
+    reply.job = record_->id;
+    reply.generation = Generation(1);
+    reply.worker = kMe;
+    for (const PullSegmentRequest& segment : pull.request.segments) {
+      PullSegment& one = reply.segments.emplace_back();
+      one.partition = segment.partition;
+      one.term = segment.term;
+      if (!segment.rows.empty()) one.rows = {Payload::Of(row)};
+    }
+    On([&](auto* out) { core_.OnPullReply(pull.id, reply, now_, out); });
+  }
+  // What the batch that begins there adds to its row.
+  void Computed(int64_t begin) {
+    ComputeResult result;
+    result.gradient = Payload::Of(std::vector<float>{1, 2});
+    result.ledger = ExpectedRow(kItem, begin, begin + 1);
+    result.rows.resize(2);
+    result.rows[0].push_back(
+        {0, Payload::Of(KeysOf(begin)), Payload::Of(std::vector<float>{3, 4})});
+    On([&](auto* out) { core_.OnComputed(std::move(result), now_, out); });
+  }
+  void Judge(const SendPush& push, Verdict verdict, int64_t mark) {
+    PushReply reply;
+    reply.job = record_->id;
+    reply.generation = Generation(1);
+    reply.worker = kMe;
+    for (const PushSegment& segment : push.request.segments) {
+      reply.segments.push_back(
+          {segment.partition, verdict, mark, segment.term});
+    }
+    On([&](auto* out) { core_.OnPushReply(push.id, reply, now_, out); });
+  }
+
+  JobRecordPtr record_;
+  absl::Time now_ = absl::UnixEpoch();
+  TrainingCore core_;
+  std::vector<SendPush> pushes_;
+  std::vector<SendPull> pulls_;
+  std::vector<WorkerToScheduler> sent_;
+  std::vector<ComputeTask> computes_;
+  std::vector<FindRows> wanted_;
+};
+
+TEST_F(SparseRowsTest, ABatchsRowsAreFoundThenPulledThenPushed) {
+  Begin();
+  ExpectWanted(0);
+  Found(wanted_[0]);
+  ASSERT_THAT(pulls_, SizeIs(1));
+  const std::vector<PullSegmentRequest>& asked = pulls_[0].request.segments;
+  ASSERT_THAT(asked, SizeIs(2));
+  ASSERT_THAT(asked[0].rows, SizeIs(1));
+  EXPECT_EQ(asked[0].rows[0].table, 0);
+  EXPECT_THAT(Unpacked<uint64_t>(asked[0].rows[0].keys), ElementsAre(10));
+  EXPECT_THAT(asked[1].rows, IsEmpty());
+
+  Answer(pulls_[0], {0.5, 0.25});
+  ASSERT_THAT(computes_, SizeIs(1));
+  const PulledValues& values = *computes_[0].values;
+  EXPECT_EQ(values.rows->begin, 0);
+  ASSERT_THAT(values.row_values[0], SizeIs(1));
+  EXPECT_THAT(Unpacked<float>(values.row_values[0][0]), ElementsAre(0.5, 0.25));
+  EXPECT_THAT(values.row_values[1], IsEmpty());
+  // While it is computed the next one's are found and pulled.
+  ExpectWanted(1);
+  Found(wanted_[0]);
+  ASSERT_THAT(pulls_, SizeIs(1));
+  EXPECT_THAT(Unpacked<uint64_t>(pulls_[0].request.segments[0].rows[0].keys),
+              ElementsAre(11));
+
+  Computed(0);
+  ASSERT_THAT(pushes_, SizeIs(1));
+  const std::vector<PushSegment>& pushed = pushes_[0].request.segments;
+  ASSERT_THAT(pushed, SizeIs(2));
+  ASSERT_THAT(pushed[0].rows, SizeIs(1));
+  EXPECT_THAT(Unpacked<uint64_t>(pushed[0].rows[0].keys), ElementsAre(10));
+  EXPECT_THAT(Unpacked<float>(pushed[0].rows[0].gradient), ElementsAre(3, 4));
+  EXPECT_THAT(pushed[1].rows, IsEmpty());
+}
+
+TEST_F(SparseRowsTest, ValuesOfAnotherBatchAreOfNoUse) {
+  Begin();
+  Found(wanted_[0]);
+  Answer(pulls_[0], {0, 0});
+  Found(wanted_[0]);
+  const SendPull of_the_next = pulls_[0];
+  Computed(0);
+  const SendPush push = pushes_[0];
+  Answer(of_the_next, {0, 0});
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_EQ(computes_[0].begin, 1);
+  ExpectWanted(2);
+  Found(wanted_[0]);
+  const SendPull of_the_last = pulls_[0];
+  // The server has lost what it had: the first batch is the next again.
+  Judge(push, Verdict::kGap, 0);
+  ExpectWanted(0);
+  const FindRows of_the_first = wanted_[0];
+  Answer(of_the_last, {0, 0});
+  Computed(1);
+  EXPECT_THAT(computes_, IsEmpty());
+  Found(of_the_first);
+  ASSERT_THAT(pulls_, SizeIs(1));
+  Answer(pulls_[0], {0, 0});
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_EQ(computes_[0].begin, 0);
+}
+
+TEST_F(SparseRowsTest, WhatCannotBeReadFailsTheItem) {
+  Begin();
+  const FindRows batch = wanted_[0];
+  On([&](auto* out) {
+    core_.OnRowsFound(batch, absl::DataLossError("a torn line"), now_, out);
+  });
+  ASSERT_FALSE(sent_.empty());
+  const auto* end = std::get_if<ItemEnd>(&sent_[0]);
+  ASSERT_NE(end, nullptr);
+  EXPECT_EQ(end->end, LeaseEnd::kFailed);
+  EXPECT_EQ(end->failed_end, 1);
+  EXPECT_THAT(end->error, HasSubstr("a torn line"));
+}
+
+TEST_F(SparseRowsTest, AnAnswerWithoutTheRowsIsNone) {
+  Begin();
+  Found(wanted_[0]);
+  Answer(pulls_[0], {0.5});
+  EXPECT_THAT(computes_, IsEmpty());
+  ASSERT_FALSE(sent_.empty());
+  const auto* end = std::get_if<ItemEnd>(&sent_[0]);
+  ASSERT_NE(end, nullptr);
+  EXPECT_EQ(end->end, LeaseEnd::kFailed);
+}
+
+}  // namespace
+}  // namespace ebb::client

@@ -1,0 +1,108 @@
+// The rows that a partition has of its job's sparse tables.
+//
+// What is said of a Partition's pushes, threads and memory holds here too:
+// Prepare, Compute without a lock, Commit; one writer.
+#ifndef EBB_SERVER_PARTITION_ROWS_H_
+#define EBB_SERVER_PARTITION_ROWS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+#include "common/payload.h"
+#include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+#include "server/rows/row_table.h"
+#include "server/update_rule.h"
+
+namespace ebb::server {
+
+class PartitionRows {
+ public:
+  // What a push does to the rows; all of its memory obtained.
+  struct Update {
+    struct Table {
+      RowUpdatePtr rows;
+      Payload gradient;
+    };
+    std::vector<Table> tables;  // Of the plan, in its order.
+
+    int64_t ComputeBytes() const;
+  };
+
+  // Without rows. `plan` outlives it. InvalidArgument: the rule's tables are
+  // not those of the plan, or impossible.
+  static absl::StatusOr<std::unique_ptr<PartitionRows>> Create(
+      const JobPlan& plan, PartitionId id,
+      std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool);
+  // With those of a sealed cut, out of which they are taken; `stored`: it is
+  // the newest stored version. DataLoss when they are not of this partition.
+  static absl::StatusOr<std::unique_ptr<PartitionRows>> FromCut(
+      const JobPlan& plan, PartitionId id,
+      std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
+      bool stored, Cut* cut);
+
+  // `now`: examples of the partition, with those of the push. InvalidArgument
+  // for what is no push to this partition; ResourceExhausted without memory, or
+  // at a table's limit of rows.
+  absl::StatusOr<Update> Prepare(const std::vector<PushRows>& rows,
+                                 int64_t now);
+  void Compute(const StepPlace& place, Update* update) const;
+  void Commit(Update update);
+
+  // Of each table that is asked for, in turn, the rows as they are; or as a
+  // snapshot has them. InvalidArgument for what is no question to this
+  // partition; NotFound: there is no such snapshot.
+  absl::StatusOr<std::vector<Payload>> Rows(
+      const std::vector<PullRows>& wanted) const;
+  absl::StatusOr<std::vector<Payload>> SnapshotRows(
+      const std::vector<PullRows>& wanted, int64_t snapshot) const;
+  // Keeps the rows as they are under the number, in place of any other.
+  // ResourceExhausted: nothing is kept.
+  absl::Status PinSnapshot(int64_t snapshot);
+  void DropSnapshot(int64_t snapshot) { snapshots_.erase(snapshot); }
+
+  // Adds the rows to a cut, what is stored by its name only; then it is either
+  // written or lost. Errors: ResourceExhausted.
+  absl::Status AddTo(Cut* cut);
+  // Adds all of them, whatever is stored; nobody need hear of it.
+  absl::Status AddWholeTo(Cut* cut);
+  // The last cut is the newest stored version; or it was not stored.
+  void CutWritten();
+  void CutLost();
+  // No stored version may be relied on any more.
+  void ForgetStored();
+
+  const RowTable& table(int32_t table) const { return *tables_[table]; }
+
+ private:
+  PartitionRows(const JobPlan& plan, PartitionId id,
+                std::shared_ptr<const UpdateRule> rule)
+      : plan_(plan), id_(id), rule_(std::move(rule)) {}
+
+  // The keys of a table; InvalidArgument unless they are of this partition.
+  absl::StatusOr<std::vector<uint64_t>> KeysOf(int32_t table,
+                                               const Payload& keys) const;
+  template <typename TableOf>
+  absl::StatusOr<std::vector<Payload>> Gather(
+      const std::vector<PullRows>& wanted, TableOf table_of) const;
+
+  const JobPlan& plan_;
+  const PartitionId id_;
+  const std::shared_ptr<const UpdateRule> rule_;
+  std::vector<std::unique_ptr<RowTable>> tables_;
+  std::vector<uint64_t> cut_tokens_;  // Of the last cut, by table.
+  using Views = std::vector<std::shared_ptr<const RowView>>;
+  std::map<int64_t, Views> snapshots_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_PARTITION_ROWS_H_

@@ -1,0 +1,257 @@
+// Partitions of jobs with sparse tables: a push is whole over the dense range
+// and all rows, and a cut has both of one instant.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "server/additive_rows.h"
+#include "server/partition.h"
+#include "server/row_arrays.h"
+#include "server/testing/adding_rule.h"
+
+namespace ebb::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Two partitions; an item of 8 examples in batches of 2; two sparse tables, of
+// one and of two floats.
+JobRecordPtr Record() {
+  auto record = std::make_shared<JobRecord>();
+  record->id = JobId(7);
+  JobPlan& plan = record->plan;
+  plan.examples = 8;
+  plan.shard_size = 8;
+  plan.batch_by_epoch = {2};
+  plan.parameters = 4;
+  plan.block_floats = 2;
+  plan.partitions = 2;
+  plan.sparse_tables = {{.width = 1}, {.width = 2}};
+  return record;
+}
+
+class PartitionRowsTest : public testing::Test {
+ protected:
+  PartitionRowsTest() {
+    for (uint64_t key = 0; ours_.size() < 40; ++key) {
+      const bool ours = record_->plan.PartitionOfKey(key) == PartitionId(0);
+      (ours ? ours_ : theirs_).push_back(key);
+    }
+    auto made = Partition::Create(record_, PartitionId(0), rule_, pool_);
+    EXPECT_TRUE(made.ok()) << made.status();
+    partition_ = *std::move(made);
+  }
+
+  static PushRows RowsOf(int32_t table, std::vector<uint64_t> keys,
+                         std::vector<float> gradient) {
+    return {table, Payload::Of(std::move(keys)),
+            Payload::Of(std::move(gradient))};
+  }
+  static PushRequest Push(int64_t begin, std::vector<PushRows> rows) {
+    PushRequest push;
+    push.item = {0, 0};
+    push.begin = begin;
+    push.end = begin + 2;
+    push.ledger = ExpectedRow(push.item, push.begin, push.end);
+    PushSegment& segment = push.segments.emplace_back();
+    segment.gradient = Payload::Of(std::vector<float>{1, 1});
+    segment.rows = std::move(rows);
+    return push;
+  }
+  absl::Status Apply(const PushRequest& push) {
+    const PushSegment& segment = push.segments[0];
+    EXPECT_EQ(partition_->Judge(push, segment, 0).verdict, Verdict::kApplied);
+    auto update = partition_->Prepare(push, segment);
+    if (!update.ok()) return update.status();
+    partition_->Compute(update->get());
+    partition_->Commit(*std::move(update));
+    return absl::OkStatus();
+  }
+  std::vector<float> Row(const Partition& partition, int32_t table,
+                         uint64_t key, int64_t snapshot = 0) {
+    const auto rows = partition.Rows(
+        {{table, Payload::Of(std::vector<uint64_t>{key})}}, snapshot);
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    if (!rows.ok()) return {};
+    std::vector<float> row((*rows)[0].size() / sizeof(float));
+    (*rows)[0].CopyTo(std::as_writable_bytes(std::span(row)));
+    return row;
+  }
+  static std::vector<float> Dense(const Partition& partition) {
+    std::vector<float> values(2);
+    partition.Values().CopyTo(std::as_writable_bytes(std::span(values)));
+    return values;
+  }
+  absl::StatusOr<std::unique_ptr<Partition>> Restored(Cut cut) {
+    SealRows(&cut);
+    return Partition::FromCut(record_, PartitionId(0), rule_, pool_,
+                              std::move(cut), /*stored=*/false);
+  }
+
+  const JobRecordPtr record_ = Record();
+  const std::shared_ptr<BlockPool> pool_ =
+      *BlockPool::Create({.block_bytes = 256, .shared = false});
+  const std::shared_ptr<const UpdateRule> rule_ = std::make_shared<AddingRule>(
+      record_->plan.sparse_tables, InitRule::Constant(7));
+  std::vector<uint64_t> ours_, theirs_;  // Keys, by partition.
+  std::unique_ptr<Partition> partition_;
+};
+
+TEST_F(PartitionRowsTest, APushIsAppliedToAllTables) {
+  const uint64_t a = ours_[0], b = ours_[1];
+  ASSERT_TRUE(
+      Apply(Push(0, {RowsOf(0, {a, b}, {1, 2}), RowsOf(1, {b}, {3, 4})})).ok());
+  ASSERT_TRUE(Apply(Push(2, {RowsOf(1, {a}, {5, 6})})).ok());
+  // One that touches no row of this partition advances its mark all the same.
+  ASSERT_TRUE(Apply(Push(4, {})).ok());
+  EXPECT_EQ(partition_->marks().mark({0, 0}), 6);
+  EXPECT_THAT(Row(*partition_, 0, a), ElementsAre(8));
+  EXPECT_THAT(Row(*partition_, 0, b), ElementsAre(9));
+  EXPECT_THAT(Row(*partition_, 1, a), ElementsAre(12, 13));
+  EXPECT_THAT(Row(*partition_, 1, b), ElementsAre(10, 11));
+  // Nobody pushed to it: it is as it would begin.
+  EXPECT_THAT(Row(*partition_, 0, ours_[2]), ElementsAre(7));
+  EXPECT_THAT(Dense(*partition_), ElementsAre(3, 3));
+}
+
+TEST_F(PartitionRowsTest, WhatIsNoPushToThisPartitionChangesNothing) {
+  const uint64_t a = ours_[0], b = ours_[1];
+  const auto refused = [&](std::vector<PushRows> rows) {
+    const absl::Status status = Apply(Push(0, std::move(rows)));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(refused({RowsOf(0, {theirs_[0]}, {1})}),
+              HasSubstr("belongs to partition 1"));
+  EXPECT_THAT(refused({RowsOf(2, {a}, {1})}), HasSubstr("has 2 such tables"));
+  EXPECT_THAT(refused({RowsOf(1, {a}, {1})}),
+              HasSubstr("4 bytes of gradients"));
+  refused({RowsOf(0, {b, a}, {1, 2})});
+  refused({RowsOf(0, {a, a}, {1, 2})});
+  refused({RowsOf(1, {a}, {1, 2}), RowsOf(0, {a}, {1})});
+  // Of a push that is refused for its second table the first has nothing.
+  refused({RowsOf(0, {a}, {1}), RowsOf(1, {b, a}, {1, 2, 3, 4})});
+  EXPECT_EQ(partition_->marks().mark({0, 0}), 0);
+  EXPECT_THAT(Dense(*partition_), ElementsAre(0, 0));
+  EXPECT_THAT(Row(*partition_, 0, a), ElementsAre(7));
+
+  const auto no_question = [&](std::vector<PullRows> rows) {
+    return partition_->Rows(rows, 0).status().code() ==
+           absl::StatusCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(no_question({{2, {}}}));
+  EXPECT_TRUE(no_question({{-1, {}}}));
+  EXPECT_TRUE(no_question({{0, Payload::Of(std::vector<char>(7))}}));
+  EXPECT_TRUE(
+      no_question({{0, Payload::Of(std::vector<uint64_t>{theirs_[0]})}}));
+  EXPECT_TRUE(no_question({{1, {}}, {0, {}}}));
+}
+
+TEST_F(PartitionRowsTest, ASkippedBatchTouchesNoRow) {
+  PushRequest push = Push(0, {RowsOf(0, {ours_[0]}, {1})});
+  push.skip = true;
+  ASSERT_TRUE(Apply(push).ok());
+  EXPECT_EQ(partition_->marks().mark({0, 0}), 2);
+  EXPECT_THAT(Row(*partition_, 0, ours_[0]), ElementsAre(7));
+}
+
+TEST_F(PartitionRowsTest, ACutHasRowsAndMarksOfOneInstant) {
+  for (const uint64_t key : ours_) {
+    if (partition_->marks().mark({0, 0}) == 4) break;
+    const int64_t begin = partition_->marks().mark({0, 0});
+    ASSERT_TRUE(Apply(Push(begin, {RowsOf(0, {key}, {1})})).ok());
+  }
+  Cut cut = *partition_->TakeCut();
+  ASSERT_TRUE(Apply(Push(4, {RowsOf(0, {ours_[0], ours_[5]}, {1, 1})})).ok());
+  const auto restored = Restored(std::move(cut));
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ((*restored)->marks().mark({0, 0}), 4);
+  EXPECT_THAT(Dense(**restored), ElementsAre(2, 2));
+  EXPECT_THAT(Row(**restored, 0, ours_[0]), ElementsAre(8));
+  EXPECT_THAT(Row(**restored, 0, ours_[1]), ElementsAre(8));
+  EXPECT_THAT(Row(**restored, 0, ours_[5]), ElementsAre(7));
+  EXPECT_THAT(Row(*partition_, 0, ours_[0]), ElementsAre(9));
+}
+
+TEST_F(PartitionRowsTest, AVersionThatIsStoredNeedNotBeWrittenAgain) {
+  ASSERT_TRUE(
+      Apply(Push(0, {RowsOf(0, ours_, std::vector<float>(40, 1))})).ok());
+  const auto bytes = [](const Cut& cut) {
+    int64_t sum = 0;
+    for (const RowCut& rows : cut.row_cuts) sum += rows.NewBytes();
+    return sum;
+  };
+  Cut first = *partition_->TakeCut();
+  const int64_t all = bytes(first);
+  EXPECT_GT(all, 40 * 16);
+  SealRows(&first);
+  partition_->CutWritten();
+  ASSERT_TRUE(Apply(Push(2, {RowsOf(0, {ours_[3]}, {1})})).ok());
+  Cut second = *partition_->TakeCut();
+  EXPECT_LT(bytes(second), all / 4);
+  // It was not stored: the next has what it had.
+  partition_->CutLost();
+  EXPECT_EQ(bytes(*partition_->TakeCut()), bytes(second));
+  // Nor is the first any more: now all of it is needed.
+  partition_->ForgetStored();
+  EXPECT_GE(bytes(*partition_->TakeCut()), all);
+  // A move gets everything at any time.
+  const auto moved = Restored(*partition_->TakeWholeCut());
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  EXPECT_THAT(Row(**moved, 0, ours_[3]), ElementsAre(9));
+}
+
+TEST_F(PartitionRowsTest, RefusesACutOfOtherTables) {
+  ASSERT_TRUE(Apply(Push(0, {RowsOf(0, {ours_[0]}, {1})})).ok());
+  Cut cut = *partition_->TakeWholeCut();
+  SealRows(&cut);
+  Cut without = cut;
+  without.rows.clear();
+  EXPECT_EQ(Restored(without).status().code(), absl::StatusCode::kDataLoss);
+  Cut torn = cut;
+  torn.arrays.erase("rows:0:0");
+  EXPECT_EQ(Restored(torn).status().code(), absl::StatusCode::kDataLoss);
+  auto other = std::make_shared<JobRecord>(*record_);
+  other->plan.sparse_tables.clear();
+  EXPECT_EQ(Partition::FromCut(other, PartitionId(0), rule_, pool_, cut)
+                .status()
+                .code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST_F(PartitionRowsTest, ASnapshotStaysAsItWas) {
+  ASSERT_TRUE(Apply(Push(0, {RowsOf(0, {ours_[0]}, {1})})).ok());
+  ASSERT_TRUE(partition_->PinSnapshot(50).ok());
+  ASSERT_TRUE(Apply(Push(2, {RowsOf(0, {ours_[0], ours_[1]}, {1, 1})})).ok());
+  EXPECT_THAT(Row(*partition_, 0, ours_[0], 50), ElementsAre(8));
+  EXPECT_THAT(Row(*partition_, 0, ours_[1], 50), ElementsAre(7));
+  EXPECT_THAT(Row(*partition_, 0, ours_[1]), ElementsAre(8));
+  partition_->DropSnapshot(50);
+  EXPECT_EQ(partition_->Rows({{0, {}}}, 50).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(PartitionRowsTest, WithoutMemoryAPushIsRefusedWhole) {
+  const auto pool =
+      std::shared_ptr<BlockPool>(*BlockPool::Create({.block_bytes = 256,
+                                                     .max_bytes = 4 * 256,
+                                                     .slab_bytes = 256,
+                                                     .shared = false}));
+  partition_ = *Partition::Create(record_, PartitionId(0), rule_, pool);
+  // Forty rows take more blocks than there are.
+  const absl::Status status =
+      Apply(Push(0, {RowsOf(0, ours_, std::vector<float>(40, 1))}));
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(partition_->marks().mark({0, 0}), 0);
+  EXPECT_THAT(Row(*partition_, 0, ours_[0]), ElementsAre(7));
+  EXPECT_THAT(Dense(*partition_), ElementsAre(0, 0));
+  ASSERT_TRUE(Apply(Push(0, {RowsOf(0, {ours_[0]}, {1})})).ok());
+  EXPECT_THAT(Row(*partition_, 0, ours_[0]), ElementsAre(8));
+}
+
+}  // namespace
+}  // namespace ebb::server
