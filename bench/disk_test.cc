@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 
+#include "common/testing/test_folder.h"
 #include "tools/ebb/files.h"
 
 namespace ebb::bench {
@@ -15,21 +16,19 @@ namespace {
 
 class DiskTest : public testing::Test {
  protected:
-  DiskTest() { std::filesystem::create_directories(folder_ + "/below"); }
-  ~DiskTest() override { std::filesystem::remove_all(folder_); }
-  const std::string folder_ =
-      testing::TempDir() + "/disk_test." + std::to_string(getpid());
+  DiskTest() { std::filesystem::create_directories(folder_ / "below"); }
+  const TestFolder folder_;
 };
 
 TEST_F(DiskTest, ReadsAllFilesBelowAFolder) {
-  ASSERT_TRUE(tools::WriteFile(folder_ + "/a", "12345").ok());
-  ASSERT_TRUE(tools::WriteFile(folder_ + "/below/b", "678").ok());
-  ASSERT_TRUE(DropFromCache(folder_).ok());
-  EXPECT_EQ(*ReadAll(folder_), 8);
+  ASSERT_TRUE(tools::WriteFile(folder_ / "a", "12345").ok());
+  ASSERT_TRUE(tools::WriteFile(folder_ / "below/b", "678").ok());
+  ASSERT_TRUE(DropFromCache(folder_.path()).ok());
+  EXPECT_EQ(*ReadAll(folder_.path()), 8);
 }
 
 TEST_F(DiskTest, AFolderThatIsNotThereIsNamed) {
-  const auto read = ReadAll(folder_ + "/none");
+  const auto read = ReadAll(folder_ / "none");
   ASSERT_FALSE(read.ok());
   EXPECT_NE(read.status().message().find("/none"), std::string::npos);
 }

@@ -2,12 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "common/testing/test_folder.h"
 #include "tools/ebb/submission.h"
 
 namespace ebb::bench {
@@ -19,14 +18,8 @@ using ::testing::HasSubstr;
 
 class OneProcessTest : public ::testing::Test {
  protected:
-  OneProcessTest() {
-    std::string pattern = ::testing::TempDir() + "one_process_XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-  }
-  ~OneProcessTest() override { std::filesystem::remove_all(folder_); }
-
   std::string Write(const std::string& name, const std::string& text) {
-    std::string path = folder_ + "/" + name;
+    std::string path = folder_ / name;
     std::ofstream(path) << text;
     return path;
   }
@@ -37,7 +30,7 @@ class OneProcessTest : public ::testing::Test {
     return prepared->record;
   }
 
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 // y = 2 x from (0, 0): loss (w x + b - y)^2 / 2, gradient (e x, e). The steps,

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -37,13 +38,13 @@ TEST(DaemonTest, NobodyLooksForDeadlocksInThePackagedMutexes) {
 }
 
 TEST(DaemonTest, AddressFileIsReplacedWhole) {
-  const std::string path = testing::TempDir() + "/ebb_daemon_test_address";
+  const TestFolder folder;
+  const std::string path = folder / "address";
   ASSERT_TRUE(WriteAddressFile(path, "a:1").ok());
   ASSERT_TRUE(WriteAddressFile(path, "b:22").ok());
   std::ifstream file(path);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   EXPECT_EQ(text, "b:22\n");
-  unlink(path.c_str());
 }
 
 TEST(DaemonTest, AddressFileThatCannotBeWrittenIsNamed) {

@@ -2,15 +2,13 @@
 // examples/plugins.
 #include "models/plugin.h"
 
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/reference_backend.h"
@@ -30,13 +28,6 @@ std::string BrokenPlugin(const std::string& how) {
 
 class PluginTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = ::testing::TempDir() + "ebb_plugin_test.XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   absl::Status Load(const std::string& path,
                     const std::vector<std::string>& folders) {
     return LoadPlugin(path, folders, &registry_).status();
@@ -44,7 +35,8 @@ class PluginTest : public ::testing::Test {
   // A plugin that works well enough to be loaded.
   static std::string Loadable() { return BrokenPlugin("nothing"); }
 
-  fs::path folder_;
+  const TestFolder test_folder_;
+  const fs::path folder_ = test_folder_.path();
   Registry registry_;
   std::unique_ptr<ComputeBackend> backend_ = MakeReferenceBackend();
 };

@@ -1,13 +1,11 @@
 #include "worker/batch_reader.h"
 
-#include <stdlib.h>
-
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/testing/test_folder.h"
 #include "data/dataset.h"
 #include "gtest/gtest.h"
 
@@ -19,19 +17,16 @@ constexpr int64_t kExamples = 600;
 class BatchReaderTest : public testing::Test {
  protected:
   BatchReaderTest() {
-    std::string pattern = testing::TempDir() + "batches_XXXXXX";
-    folder_ = mkdtemp(pattern.data());
     plan_.epochs = 4;
     plan_.examples = kExamples;
     plan_.shard_size = 100;
     plan_.batch_by_epoch = {3};
     plan_.seed = 9;
   }
-  ~BatchReaderTest() override { std::filesystem::remove_all(folder_); }
 
   // Example i has the one feature i.
   data::Dataset Load() {
-    const std::string path = folder_ + "/a.csv";
+    const std::string path = folder_ / "a.csv";
     {
       std::ofstream out(path);
       for (int64_t i = 0; i < kExamples; ++i) out << i << ",0\n";
@@ -41,7 +36,7 @@ class BatchReaderTest : public testing::Test {
     return *std::move(dataset);
   }
 
-  std::string folder_;
+  const TestFolder folder_;
   JobPlan plan_;
 };
 

@@ -1,12 +1,12 @@
 #include "worker/job_data.h"
 
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "common/job/validate.h"
 #include "common/job/yaml.h"
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/backends.h"
@@ -28,17 +28,12 @@ class JobDataTest : public testing::Test {
  protected:
   // A file with this content; its path.
   std::string Write(const std::string& name, const std::string& content) {
-    std::string path = folder_ + "/" + name;
+    std::string path = folder_ / name;
     std::ofstream(path) << content;
     return path;
   }
-  JobDataTest() {
-    std::string pattern = testing::TempDir() + "job_data_XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-  }
-  ~JobDataTest() override { std::filesystem::remove_all(folder_); }
 
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 TEST_F(JobDataTest, CsvKeysReachTheSource) {
@@ -149,8 +144,8 @@ TEST_F(JobDataTest, PluginOutsideTheAllowedFoldersIsRefused) {
   auto backend = models::CreateBackend({});
   ASSERT_TRUE(backend.ok());
 
-  const auto model =
-      CreateModel(job, data::Index(), {folder_}, &registry, backend->get());
+  const auto model = CreateModel(job, data::Index(), {folder_.path()},
+                                 &registry, backend->get());
 
   EXPECT_EQ(model.status().code(), absl::StatusCode::kPermissionDenied);
 }

@@ -1,7 +1,5 @@
 #include "worker/training_computer.h"
 
-#include <stdlib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -14,6 +12,7 @@
 #include "common/job/specification.h"
 #include "common/job/validate.h"
 #include "common/job/yaml.h"
+#include "common/testing/test_folder.h"
 #include "data/order.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -40,14 +39,8 @@ float Feature(int64_t example, int64_t feature) {
 
 class TrainingComputerTest : public testing::Test {
  protected:
-  TrainingComputerTest() {
-    std::string pattern = testing::TempDir() + "computer_XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-  }
-  ~TrainingComputerTest() override { std::filesystem::remove_all(folder_); }
-
   std::string WriteCsv(const std::string& name, int64_t examples) {
-    std::string path = folder_ + "/" + name;
+    std::string path = folder_ / name;
     std::ofstream out(path);
     for (int64_t i = 0; i < examples; ++i) {
       for (int64_t f = 0; f < kFeatures; ++f) out << Feature(i, f) << ",";
@@ -56,7 +49,7 @@ class TrainingComputerTest : public testing::Test {
     return path;
   }
   std::string WriteLibsvm(const std::string& name, int64_t examples) {
-    std::string path = folder_ + "/" + name;
+    std::string path = folder_ / name;
     std::ofstream out(path);
     for (int64_t i = 0; i < examples; ++i) {
       out << i % 2;
@@ -70,7 +63,7 @@ class TrainingComputerTest : public testing::Test {
 
   // The front of the names of two files.
   std::string WriteIdx(const std::string& name, int64_t examples) {
-    std::string prefix = folder_ + "/" + name;
+    std::string prefix = folder_ / name;
     const auto count = static_cast<char>(examples);
     std::ofstream images(prefix + "-images-idx3-ubyte", std::ios::binary);
     images.write("\0\0\x08\x03\0\0\0", 7).put(count);
@@ -161,7 +154,7 @@ class TrainingComputerTest : public testing::Test {
     return values;
   }
 
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 // The gradient by the reference back end over the very examples, in one call.

@@ -3,7 +3,6 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -27,6 +26,7 @@
 #include "common/rpc/security_watch.h"
 #include "common/rpc/testing/shared_values.h"
 #include "common/rpc/transport_contract.h"
+#include "common/testing/test_folder.h"
 #include "common/tls/certificate.h"
 #include "common/tls/issue.h"
 #include "common/tls/testing/odd_certificate.h"
@@ -55,17 +55,12 @@ std::string Contents(const std::string& path) {
 class Certificates {
  public:
   explicit Certificates(const CertificateRequest& like = {}) {
-    std::string name = ::testing::TempDir() + "ebb_grpc_tls_XXXXXX";
-    path_ = mkdtemp(name.data());
-    const absl::Status written = WriteAllRoles(path_, like);
+    const absl::Status written = WriteAllRoles(folder_.path(), like);
     EXPECT_TRUE(written.ok()) << written;
   }
-  ~Certificates() { fs::remove_all(path_); }
-  Certificates(const Certificates&) = delete;
-  Certificates& operator=(const Certificates&) = delete;
 
   TlsFiles Of(Role role) const {
-    return FilesIn(path_, std::string(RoleName(role)));
+    return FilesIn(folder_.path(), std::string(RoleName(role)));
   }
   SecurityPtr As(Role role) const {
     auto security = Security::Create({.files = Of(role)}, {role});
@@ -75,10 +70,10 @@ class Certificates {
   GrpcTransport Transport(Role role, TransportOptions options = {}) const {
     return GrpcTransport(options, /*received_bytes=*/0, As(role));
   }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return folder_.path(); }
 
  private:
-  std::string path_;
+  const TestFolder folder_;
 };
 
 // --- The contract ------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/testing/test_folder.h"
 
 namespace ebb {
 namespace {
@@ -19,61 +20,55 @@ using ::testing::HasSubstr;
 
 class StoreFolderTest : public testing::Test {
  protected:
-  StoreFolderTest() {
-    std::string name = testing::TempDir() + "store_folder_XXXXXX";
-    root_ = mkdtemp(name.data());
-  }
-  ~StoreFolderTest() override { std::filesystem::remove_all(root_); }
-
   static void Write(const std::string& path) { std::ofstream(path) << "x"; }
 
-  std::string root_;
+  const TestFolder root_;
 };
 
 TEST_F(StoreFolderTest, CreatesTheFolderAndItsParents) {
-  const auto folder = StoreFolder::Lock(root_ + "/a/b");
+  const auto folder = StoreFolder::Lock(root_ / "a/b");
   ASSERT_TRUE(folder.ok()) << folder.status();
-  EXPECT_TRUE(std::filesystem::is_directory(root_ + "/a/b"));
-  EXPECT_EQ(folder->File("db"), root_ + "/a/b/db");
+  EXPECT_TRUE(std::filesystem::is_directory(root_ / "a/b"));
+  EXPECT_EQ(folder->File("db"), root_ / "a/b/db");
 }
 
 TEST_F(StoreFolderTest, IsForOneAtATime) {
   {
-    const auto first = StoreFolder::Lock(root_);
+    const auto first = StoreFolder::Lock(root_.path());
     ASSERT_TRUE(first.ok());
-    const auto second = StoreFolder::Lock(root_);
+    const auto second = StoreFolder::Lock(root_.path());
     EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(second.status().message(),
                 HasSubstr(absl::StrCat("in use by process ", getpid())));
   }
-  EXPECT_TRUE(StoreFolder::Lock(root_).ok());
+  EXPECT_TRUE(StoreFolder::Lock(root_.path()).ok());
 }
 
 TEST_F(StoreFolderTest, AFileInTheWayIsNamed) {
-  Write(root_ + "/file");
-  const auto folder = StoreFolder::Lock(root_ + "/file/store");
+  Write(root_ / "file");
+  const auto folder = StoreFolder::Lock(root_ / "file/store");
   EXPECT_EQ(folder.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(folder.status().message(), HasSubstr(root_ + "/file/store"));
+  EXPECT_THAT(folder.status().message(), HasSubstr(root_ / "file/store"));
 }
 
 TEST_F(StoreFolderTest, SettingAsideKeepsWhatWasSetAsideBefore) {
-  const auto folder = StoreFolder::Lock(root_);
+  const auto folder = StoreFolder::Lock(root_.path());
   ASSERT_TRUE(folder.ok());
   for (const char* expected : {"/db.damaged-1", "/db.damaged-2"}) {
-    Write(root_ + "/db");
+    Write(root_ / "db");
     const auto aside = folder->SetAside("db");
     ASSERT_TRUE(aside.ok()) << aside.status();
-    EXPECT_EQ(*aside, root_ + expected);
+    EXPECT_EQ(*aside, root_.path() + expected);
     EXPECT_TRUE(std::filesystem::exists(*aside));
     EXPECT_FALSE(folder->Has("db"));
   }
 }
 
 TEST_F(StoreFolderTest, RemovingNothingIsNoError) {
-  const auto folder = StoreFolder::Lock(root_);
+  const auto folder = StoreFolder::Lock(root_.path());
   ASSERT_TRUE(folder.ok());
   EXPECT_TRUE(folder->Remove("nothing").ok());
-  std::filesystem::create_directories(root_ + "/some/thing");
+  std::filesystem::create_directories(root_ / "some/thing");
   EXPECT_TRUE(folder->Remove("some").ok());
   EXPECT_FALSE(folder->Has("some"));
 }

@@ -6,7 +6,6 @@
 #include <openssl/ui.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -16,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/testing/test_folder.h"
 #include "common/tls/issue.h"
 #include "common/tls/testing/odd_certificate.h"
 
@@ -28,14 +28,9 @@ using ::testing::Not;
 
 class CertificateTest : public ::testing::Test {
  protected:
-  CertificateTest() {
-    std::string name = ::testing::TempDir() + "ebb_tls_XXXXXX";
-    folder_ = mkdtemp(name.data());
-    EXPECT_TRUE(WriteAllRoles(folder_, {}).ok());
-  }
-  ~CertificateTest() override { std::filesystem::remove_all(folder_); }
+  CertificateTest() { EXPECT_TRUE(WriteAllRoles(folder_.path(), {}).ok()); }
 
-  TlsFiles Worker() const { return FilesIn(folder_, "worker"); }
+  TlsFiles Worker() const { return FilesIn(folder_.path(), "worker"); }
   static std::string Contents(const std::string& path) {
     std::ifstream file(path);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -52,25 +47,25 @@ class CertificateTest : public ::testing::Test {
   }
   // Neither as a certificate, nor as its key, nor as an authority.
   void ExpectNoneOfThese(const std::string& text) const {
-    Write(folder_ + "/odd", text);
+    Write(folder_ / "odd", text);
     TlsFiles files = Worker();
-    files.certificate = folder_ + "/odd";
+    files.certificate = folder_ / "odd";
     EXPECT_THAT(Mistake(files), HasSubstr("--tls-cert"));
     files = Worker();
-    files.key = folder_ + "/odd";
+    files.key = folder_ / "odd";
     EXPECT_THAT(Mistake(files), HasSubstr("--tls-key"));
     files = Worker();
-    files.authority = folder_ + "/odd";
+    files.authority = folder_ / "odd";
     EXPECT_THAT(Mistake(files), HasSubstr("--tls-ca"));
     EXPECT_FALSE(ReadCertificate(text).ok());
   }
 
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 TEST_F(CertificateTest, EveryRoleIsMadeAndRead) {
   for (const Role role : kAllRoles) {
-    const TlsFiles files = FilesIn(folder_, std::string(RoleName(role)));
+    const TlsFiles files = FilesIn(folder_.path(), std::string(RoleName(role)));
 
     const auto own = CheckIdentity(files, {role}, absl::Now());
 
@@ -83,28 +78,28 @@ TEST_F(CertificateTest, EveryRoleIsMadeAndRead) {
 }
 
 TEST_F(CertificateTest, NobodyElseMayReadKeysAndNothingIsWrittenOver) {
-  const std::string key = Contents(folder_ + "/ca.key");
+  const std::string key = Contents(folder_ / "ca.key");
   struct stat info = {};
-  ASSERT_EQ(stat((folder_ + "/ca.key").c_str(), &info), 0);
+  ASSERT_EQ(stat((folder_ / "ca.key").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600U);
 
-  const absl::Status again = WriteAllRoles(folder_, {});
+  const absl::Status again = WriteAllRoles(folder_.path(), {});
 
   EXPECT_TRUE(absl::IsAlreadyExists(again)) << again;
-  EXPECT_EQ(Contents(folder_ + "/ca.key"), key);
+  EXPECT_EQ(Contents(folder_ / "ca.key"), key);
   // Not half of a pair, either.
-  std::filesystem::remove(folder_ + "/worker.key");
-  EXPECT_TRUE(absl::IsAlreadyExists(WriteIdentity(folder_ + "/worker", {})));
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/worker.key"));
+  std::filesystem::remove(folder_ / "worker.key");
+  EXPECT_TRUE(absl::IsAlreadyExists(WriteIdentity(folder_ / "worker", {})));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "worker.key"));
 }
 
 TEST_F(CertificateTest, AMissingFileIsNamed) {
   TlsFiles files = Worker();
-  files.key = folder_ + "/nobody.key";
+  files.key = folder_ / "nobody.key";
   EXPECT_THAT(Mistake(files), HasSubstr("--tls-key: cannot read " + files.key +
                                         ": No such file"));
   files = Worker();
-  files.authority = folder_;
+  files.authority = folder_.path();
   EXPECT_THAT(Mistake(files), HasSubstr("--tls-ca"));
 }
 
@@ -121,7 +116,7 @@ TEST_F(CertificateTest, WhatIsNoPemIsNamed) {
 
 TEST_F(CertificateTest, AKeyOfAnotherCertificateIsRefusedAndNotShown) {
   TlsFiles files = Worker();
-  files.key = folder_ + "/viewer.key";
+  files.key = folder_ / "viewer.key";
 
   const std::string mistake = Mistake(files);
 
@@ -132,42 +127,42 @@ TEST_F(CertificateTest, AKeyOfAnotherCertificateIsRefusedAndNotShown) {
 TEST_F(CertificateTest, AnotherAuthorityIsNamed) {
   const auto other = MakeAuthority({});
   ASSERT_TRUE(other.ok()) << other.status();
-  Write(folder_ + "/other.pem", other->certificate);
+  Write(folder_ / "other.pem", other->certificate);
   TlsFiles files = Worker();
-  files.authority = folder_ + "/other.pem";
+  files.authority = folder_ / "other.pem";
 
   EXPECT_THAT(Mistake(files), HasSubstr("was not signed by --tls-ca"));
 
   // While authorities change, both are believed.
-  Write(files.authority, other->certificate + Contents(folder_ + "/ca.pem"));
+  Write(files.authority, other->certificate + Contents(folder_ / "ca.pem"));
   EXPECT_TRUE(CheckIdentity(files, RoleSet::All(), absl::Now()).ok());
 }
 
 TEST_F(CertificateTest, WhatCannotBeReadInTheMiddleIsNamed) {
-  const std::string ca = Contents(folder_ + "/ca.pem");
+  const std::string ca = Contents(folder_ / "ca.pem");
   for (const char* garbage :
        {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\nAAAA\n"}) {
     // All that is needed is before it: gRPC would take it.
-    Write(folder_ + "/odd.pem", absl::StrCat(ca, garbage, ca));
+    Write(folder_ / "odd.pem", absl::StrCat(ca, garbage, ca));
     TlsFiles files = Worker();
-    files.authority = folder_ + "/odd.pem";
+    files.authority = folder_ / "odd.pem";
     EXPECT_THAT(Mistake(files),
                 AllOf(HasSubstr("--tls-ca: in " + files.authority),
                       HasSubstr("certificate number 2 cannot be read")));
-    Write(folder_ + "/odd.pem",
+    Write(folder_ / "odd.pem",
           absl::StrCat(Contents(Worker().certificate), garbage));
     files = Worker();
-    files.certificate = folder_ + "/odd.pem";
+    files.certificate = folder_ / "odd.pem";
     EXPECT_THAT(Mistake(files),
                 AllOf(HasSubstr("--tls-cert: in " + files.certificate),
                       HasSubstr("certificate number 2 cannot be read")));
   }
   // Words between them are no garbage.
-  Write(folder_ + "/words.pem", absl::StrCat("first\n", ca, "second\n", ca));
+  Write(folder_ / "words.pem", absl::StrCat("first\n", ca, "second\n", ca));
   TlsFiles files = Worker();
-  files.authority = folder_ + "/words.pem";
+  files.authority = folder_ / "words.pem";
   EXPECT_TRUE(CheckIdentity(files, RoleSet::All(), absl::Now()).ok());
 }
 
@@ -215,14 +210,14 @@ TEST_F(CertificateTest, OneThatMayNotBeUsedForItsRoleIsNamed) {
   };
   for (const auto& one : cases) {
     const std::string name(RoleName(one.role));
-    const TlsFiles of = FilesIn(folder_, name);
+    const TlsFiles of = FilesIn(folder_.path(), name);
     const auto odd =
-        SignAnew({Contents(folder_ + "/ca.pem"), Contents(folder_ + "/ca.key")},
+        SignAnew({Contents(folder_ / "ca.pem"), Contents(folder_ / "ca.key")},
                  {Contents(of.certificate), Contents(of.key)},
                  {.extended_key_usage = one.usage});
     ASSERT_TRUE(odd.ok()) << odd.status();
     TlsFiles files = of;
-    files.certificate = folder_ + "/odd.pem";
+    files.certificate = folder_ / "odd.pem";
     Write(files.certificate, odd->certificate);
     if (one.said == nullptr) {
       const auto checked = CheckIdentity(files, RoleSet::All(), absl::Now());
@@ -238,14 +233,14 @@ TEST_F(CertificateTest, OneThatMayNotBeUsedForItsRoleIsNamed) {
 
 // What an authority signed ends with it.
 TEST_F(CertificateTest, TheEarliestEndOnTheWayToTheAuthorityCounts) {
-  const Identity authority = {Contents(folder_ + "/ca.pem"),
-                              Contents(folder_ + "/ca.key")};
+  const Identity authority = {Contents(folder_ / "ca.pem"),
+                              Contents(folder_ / "ca.key")};
   const absl::Time end =
       absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()) + 86400);
   const auto soon = SignAnew(authority, authority, {.not_after = end});
   ASSERT_TRUE(soon.ok()) << soon.status();
   TlsFiles files = Worker();
-  files.authority = folder_ + "/soon.pem";
+  files.authority = folder_ / "soon.pem";
   Write(files.authority, soon->certificate);
 
   const auto own = CheckIdentity(files, RoleSet::All(), absl::Now());
@@ -258,7 +253,7 @@ TEST_F(CertificateTest, TheEarliestEndOnTheWayToTheAuthorityCounts) {
 
 TEST_F(CertificateTest, ARoleWithANulIsNone) {
   const auto odd =
-      SignAnew({Contents(folder_ + "/ca.pem"), Contents(folder_ + "/ca.key")},
+      SignAnew({Contents(folder_ / "ca.pem"), Contents(folder_ / "ca.key")},
                {Contents(Worker().certificate), Contents(Worker().key)},
                {.uri = std::string("ebb://role/scheduler\0x", 22)});
   ASSERT_TRUE(odd.ok()) << odd.status();
@@ -285,7 +280,7 @@ TEST_F(CertificateTest, AnotherRoleThanIsNeededIsNamed) {
 
 TEST_F(CertificateTest, ACertificateOfNobodySaysWhatIsMissing) {
   // An authority has no role.
-  TlsFiles files = FilesIn(folder_, "ca");
+  TlsFiles files = FilesIn(folder_.path(), "ca");
 
   EXPECT_THAT(Mistake(files), HasSubstr("names no role"));
 }
@@ -315,8 +310,8 @@ TEST_F(CertificateTest, OnlyPlainNamesAndHostsAreIssued) {
 }
 
 TEST_F(CertificateTest, OnlyAnAuthorityIssues) {
-  const Identity worker = {Contents(folder_ + "/worker.pem"),
-                           Contents(folder_ + "/worker.key")};
+  const Identity worker = {Contents(folder_ / "worker.pem"),
+                           Contents(folder_ / "worker.key")};
 
   EXPECT_TRUE(absl::IsInvalidArgument(Issue(worker, {}).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(Issue({}, {}).status()));

@@ -3,12 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
+#include "common/testing/test_folder.h"
 #include "common/tls/issue.h"
 
 namespace ebb {
@@ -20,18 +20,15 @@ using ::testing::HasSubstr;
 class IdentityWatchTest : public ::testing::Test {
  protected:
   IdentityWatchTest() {
-    std::string name = ::testing::TempDir() + "ebb_watch_XXXXXX";
-    folder_ = mkdtemp(name.data());
-    EXPECT_TRUE(WriteAllRoles(folder_, {}).ok());
+    EXPECT_TRUE(WriteAllRoles(folder_.path(), {}).ok());
     CopyFrom("worker");
   }
-  ~IdentityWatchTest() override { fs::remove_all(folder_); }
 
-  TlsFiles Own() const { return FilesIn(folder_, "own"); }
+  TlsFiles Own() const { return FilesIn(folder_.path(), "own"); }
   // As what mounts secrets does it, so that each time is another file.
   void Copy(const std::string& name, const std::string& kind) {
-    const std::string to = folder_ + "/own" + kind;
-    fs::copy_file(folder_ + "/" + name + kind, to + ".new");
+    const std::string to = folder_ / "own" + kind;
+    fs::copy_file(folder_ / name + kind, to + ".new");
     fs::rename(to + ".new", to);
   }
   void CopyFrom(const std::string& name) {
@@ -39,7 +36,7 @@ class IdentityWatchTest : public ::testing::Test {
     Copy(name, ".pem");
   }
 
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 TEST_F(IdentityWatchTest, FilesThatStayAreNoNews) {

@@ -6,13 +6,13 @@
 #include <sys/resource.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
+#include "common/testing/test_folder.h"
 #include "common/tls/certificate.h"
 #include "common/tls/testing/odd_certificate.h"
 
@@ -25,21 +25,15 @@ using ::testing::HasSubstr;
 
 class IssueTest : public ::testing::Test {
  protected:
-  IssueTest() {
-    std::string name = ::testing::TempDir() + "ebb_issue_XXXXXX";
-    folder_ = mkdtemp(name.data());
-  }
-  ~IssueTest() override { fs::remove_all(folder_); }
-
   int Files() const {
     int files = 0;
-    for (const auto& one : fs::directory_iterator(folder_)) {
+    for (const auto& one : fs::directory_iterator(folder_.path())) {
       files += one.exists() ? 1 : 0;
     }
     return files;
   }
 
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 // No file becomes larger while it lives, as on a disk that is full.
@@ -70,33 +64,34 @@ TEST_F(IssueTest, AFullDiskLeavesNothing) {
     absl::Status written;
     {
       const FullDisk disk(most);
-      written = WriteIdentity(folder_ + "/ca", *authority);
+      written = WriteIdentity(folder_ / "ca", *authority);
     }
     EXPECT_FALSE(written.ok()) << most;
     EXPECT_THAT(std::string(written.message()),
-                HasSubstr("cannot write " + folder_ + "/ca."));
+                HasSubstr("cannot write " + folder_ / "ca."));
     EXPECT_EQ(Files(), 0) << most;
   }
-  EXPECT_TRUE(WriteIdentity(folder_ + "/ca", *authority).ok());
+  EXPECT_TRUE(WriteIdentity(folder_ / "ca", *authority).ok());
 }
 
 TEST_F(IssueTest, AFolderIsNotHalfFilled) {
-  std::ofstream(folder_ + "/viewer.pem") << "mine";
+  std::ofstream(folder_ / "viewer.pem") << "mine";
 
-  const absl::Status written = WriteAllRoles(folder_, {});
+  const absl::Status written = WriteAllRoles(folder_.path(), {});
 
   EXPECT_TRUE(absl::IsAlreadyExists(written)) << written;
   EXPECT_EQ(Files(), 1);
-  EXPECT_EQ(fs::file_size(folder_ + "/viewer.pem"), 4);
+  EXPECT_EQ(fs::file_size(folder_ / "viewer.pem"), 4);
 }
 
 TEST_F(IssueTest, AnAuthorityOutlivesWhatItSigns) {
   const absl::Time now = absl::Now();
   ASSERT_TRUE(
-      WriteAllRoles(folder_, {.valid = absl::Hours(24), .now = now}).ok());
+      WriteAllRoles(folder_.path(), {.valid = absl::Hours(24), .now = now})
+          .ok());
 
   const auto worker =
-      CheckIdentity(FilesIn(folder_, "worker"), RoleSet::All(), now);
+      CheckIdentity(FilesIn(folder_.path(), "worker"), RoleSet::All(), now);
 
   ASSERT_TRUE(worker.ok()) << worker.status();
   EXPECT_LE(worker->not_after, now + absl::Hours(24));

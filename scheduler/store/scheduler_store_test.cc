@@ -4,8 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -17,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "common/testing/test_folder.h"
 #include "scheduler/store/memory_store.h"
 #include "scheduler/store/rocksdb_store.h"
 #include "tests/testing/faulty_disk.h"
@@ -50,24 +49,16 @@ class MemoryPlace final : public Place {
 
 class RocksDbPlace final : public Place {
  public:
-  RocksDbPlace() {
-    const bool shm = access("/dev/shm", W_OK) == 0;
-    std::string name =
-        (shm ? "/dev/shm/" : testing::TempDir()) + "ebb_scheduler_XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  ~RocksDbPlace() override { fs::remove_all(path_); }
-
   std::unique_ptr<SchedulerStore> Open() override { return OpenRocksDb(); }
   std::unique_ptr<RocksDbStore> OpenRocksDb() {
-    auto store = RocksDbStore::Open({.folder = path_});
+    auto store = RocksDbStore::Open({.folder = folder_.path()});
     EXPECT_TRUE(store.ok()) << store.status();
     return *std::move(store);
   }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return folder_.path(); }
 
  private:
-  std::string path_;
+  const TestFolder folder_{TestFolder::On::kMemory};
 };
 
 class SchedulerStoreTest : public testing::TestWithParam<bool> {

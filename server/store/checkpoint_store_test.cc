@@ -50,7 +50,7 @@ class RocksDbPlace final : public Place {
   }
 
  private:
-  TestFolder folder_;
+  TestFolder folder_{TestFolder::On::kMemory};
 };
 
 class FolderPlace final : public Place {
@@ -63,7 +63,7 @@ class FolderPlace final : public Place {
   }
 
  private:
-  TestFolder folder_;
+  TestFolder folder_{TestFolder::On::kMemory};
 };
 
 class CopiedPlace final : public Place {

@@ -73,7 +73,7 @@ TEST_F(FolderStoreTest, AFolderHasOneIdentity) {
 }
 
 TEST(FolderStoreIdentityTest, IsOneHoweverManyMakeItAtOnce) {
-  const TestFolder folder;
+  const TestFolder folder{TestFolder::On::kMemory};
   std::vector<std::string> ids(8);
   std::vector<std::thread> threads;
   for (std::string& id : ids) {
@@ -474,7 +474,7 @@ TEST_F(FolderStoreTest, WhatIsTakenBackComesBackWholeIfAtAll) {
 }
 
 TEST(RealFolderFilesTest, SaysWhatIsWrongWithAFolder) {
-  const TestFolder folder;
+  const TestFolder folder{TestFolder::On::kMemory};
   auto store = FolderStore::Open({.folder = folder.path()});
   ASSERT_TRUE(store.ok()) << store.status();
   const auto pool = MakePool();

@@ -62,7 +62,7 @@ TEST(PowerLossTest, WhatWasReportedStoredIsThereBitByBit) {
   bool met = true;
   for (int64_t operations = 0; met; operations += 31) {
     SCOPED_TRACE(operations);
-    const TestFolder folder;
+    const TestFolder folder{TestFolder::On::kMemory};
     FaultyDisk disk(/*strict=*/true);
     std::map<VersionKey, Cut> stored;
     const auto pool = MakePool(kBlockBytes, 4096);

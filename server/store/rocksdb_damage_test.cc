@@ -56,7 +56,7 @@ class RocksDbDamageTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     FLAGS_minloglevel = google::FATAL;  // The damage is expected.
-    original_ = std::make_unique<TestFolder>();
+    original_ = std::make_unique<TestFolder>(TestFolder::On::kMemory);
     expected_ = std::make_unique<std::map<VersionKey, std::vector<float>>>();
     const auto pool = MakePool(kBlockBytes);
     Cut cut = MakeCut(*pool, kFloats, 1);
@@ -164,7 +164,7 @@ class RocksDbDamageTest : public testing::Test {
   inline static std::unique_ptr<TestFolder> original_;
   inline static std::unique_ptr<std::map<VersionKey, std::vector<float>>>
       expected_;
-  TestFolder folder_;
+  TestFolder folder_{TestFolder::On::kMemory};
 };
 
 // What can happen to a file.

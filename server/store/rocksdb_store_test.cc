@@ -82,7 +82,7 @@ class RocksDbStoreTest : public testing::Test {
     return sum;
   }
 
-  TestFolder folder_;
+  TestFolder folder_{TestFolder::On::kMemory};
   FaultyDisk disk_;
   std::unique_ptr<BlockPool> pool_ = MakePool();
 };

@@ -182,7 +182,7 @@ int64_t Believe(const std::string& told, Oracle* oracle) {
 }
 
 TEST(StoreKillTest, WhatWasAcknowledgedIsThereBitByBit) {
-  const TestFolder folder;
+  const TestFolder folder{TestFolder::On::kMemory};
   Oracle oracle;
   std::minstd_rand random(20);
   int64_t written = 0;

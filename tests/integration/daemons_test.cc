@@ -34,7 +34,7 @@ struct Ran {
 };
 
 Ran RunToEnd(const std::vector<std::string>& arguments) {
-  const Folder folder;
+  const TestFolder folder;
   Daemon daemon(folder, "daemon", arguments);
   daemon.Start();
   Ran ran;
@@ -60,7 +60,7 @@ struct Refusal {
 };
 
 TEST(DaemonsTest, WhatCannotWorkIsRefusedWithExitCode2) {
-  const Folder folder;
+  const TestFolder folder;
   std::ofstream(folder / "file") << "x";
   const std::string in_file = folder / "file/store";
   const std::vector<Refusal> refusals = {
@@ -104,7 +104,7 @@ TEST(DaemonsTest, WhatCannotWorkIsRefusedWithExitCode2) {
 }
 
 TEST(DaemonsTest, AFolderOrPortInUseIsNamed) {
-  const Folder folder;
+  const TestFolder folder;
   Daemon first(folder, "first",
                {"ebb-scheduler", "--state-dir", folder / "s", "--listen",
                 "127.0.0.1:0"});
@@ -122,7 +122,7 @@ TEST(DaemonsTest, AFolderOrPortInUseIsNamed) {
 
 // Bug: it was refused, with a wrong reason.
 TEST(DaemonsTest, AnAddressWithoutHostIsEveryInterface) {
-  const Folder folder;
+  const TestFolder folder;
   Daemon scheduler(folder, "scheduler",
                    {"ebb-scheduler", "--state-dir", folder / "s", "--listen",
                     ":0", "--insecure"});
@@ -136,7 +136,7 @@ TEST(DaemonsTest, AnAddressWithoutHostIsEveryInterface) {
 }
 
 TEST(DaemonsTest, TheyStartServeAndLeaveInGoodOrder) {
-  const Folder folder;
+  const TestFolder folder;
   Daemon scheduler(folder, "scheduler",
                    {"ebb-scheduler", "--state-dir", folder / "s", "--listen",
                     "127.0.0.1:0"});
@@ -171,7 +171,7 @@ TEST(DaemonsTest, TheyStartServeAndLeaveInGoodOrder) {
 
 // Bug: a second process took the place of the first, which was not told.
 TEST(DaemonsTest, OnlyOneProcessIsAServer) {
-  const Folder folder;
+  const TestFolder folder;
   Daemon scheduler(folder, "scheduler",
                    {"ebb-scheduler", "--state-dir", folder / "s", "--listen",
                     "127.0.0.1:0", "--server-ttl", "1s"});
@@ -204,7 +204,7 @@ TEST(DaemonsTest, OnlyOneProcessIsAServer) {
 }
 
 TEST(DaemonsTest, AServerWithoutSchedulerLeavesInGoodOrder) {
-  const Folder folder;
+  const TestFolder folder;
   Daemon ps(folder, "ps",
             {"ebb-ps", "--id", "0", "--state-dir", folder / "p", "--scheduler",
              "127.0.0.1:1"});

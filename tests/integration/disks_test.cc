@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/testing/test_folder.h"
 #include "gtest/gtest.h"
 #include "server/store/internal/store_test_util.h"
 #include "tests/testing/faulty_disk.h"
@@ -68,7 +69,7 @@ class DisksTest : public ::testing::Test {
     return cluster->WaitUntil([&] { return cluster->Complete(job); }, kLimit);
   }
 
-  const server::TestFolder folder_;
+  const TestFolder folder_{TestFolder::On::kMemory};
   std::map<std::string, std::unique_ptr<FaultyDisk>> disks_;
   MemoryFiles shared_;
 };

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/child_process.h"
@@ -50,21 +51,15 @@ std::vector<std::string> ProcessesOf(const std::string& folder) {
 class RunTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::canonical(::testing::TempDir()).string() + "/ebb_" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
     main_job_ = fs::current_path() / "examples/jobs/fashion_mlp.yaml";
   }
   void TearDown() override {
     if (!HasFailure()) {
-      EXPECT_THAT(ProcessesOf(folder_), IsEmpty()) << "left behind";
+      EXPECT_THAT(ProcessesOf(folder_.path()), IsEmpty()) << "left behind";
     }
-    if (HasFailure()) {
-      std::cerr << Output() << "kept: " << folder_ << "\n";
-    } else {
-      fs::remove_all(folder_);
-    }
+    if (!HasFailure()) return;
+    folder_.Keep();
+    std::cerr << Output() << "kept: " << folder_.path() << "\n";
   }
 
   // Starts `ebb` in the test's folder; what it says goes to Output().
@@ -73,7 +68,7 @@ class RunTest : public ::testing::Test {
     arguments.insert(arguments.begin(), EBB_BIN_DIR "/ebb");
     fs::remove(Path(log));
     auto child = ChildProcess::Start(
-        {.argv = arguments, .log = Path(log), .folder = folder_});
+        {.argv = arguments, .log = Path(log), .folder = folder_.path()});
     EXPECT_TRUE(child.ok()) << child.status();
     return *std::move(child);
   }
@@ -93,7 +88,7 @@ class RunTest : public ::testing::Test {
     ChildProcess child = Start(std::move(arguments), log);
     return Wait(&child);
   }
-  std::string Path(const std::string& name) { return folder_ + "/" + name; }
+  std::string Path(const std::string& name) { return folder_ / name; }
   std::string Output(const std::string& log = "output") {
     return ReadFile(Path(log)).value_or("");
   }
@@ -151,7 +146,7 @@ class RunTest : public ::testing::Test {
       std::error_code gone;
       const auto folder = fs::read_symlink(entry.path() / "cwd", gone);
       if (line.ok() && absl::StrContains(*line, daemon) &&
-          absl::StartsWith(folder.string(), folder_)) {
+          absl::StartsWith(folder.string(), folder_.path())) {
         return pid;
       }
     }
@@ -173,7 +168,7 @@ class RunTest : public ::testing::Test {
   }
 
   fs::path main_job_;
-  std::string folder_;
+  TestFolder folder_;
 };
 
 // The environment names another cluster's certificates: not those of this one.
@@ -224,7 +219,7 @@ TEST_F(RunTest, TrainsTheMainJobAndProvesIt) {
 
   // Nothing was written but the run's folder and what was asked for.
   std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder_)) {
+  for (const auto& entry : fs::directory_iterator(folder_.path())) {
     names.insert(entry.path().filename().string());
   }
   EXPECT_EQ(names, (std::set<std::string>{"output", "report.json", "runs"}));
@@ -263,7 +258,7 @@ TEST_F(RunTest, CtrlCLeavesARunThatResumes) {
   EXPECT_TRUE(At(first, "interrupted").bool_value());
   EXPECT_THAT(At(first, "problems").list_value().values(), IsEmpty());
   const int64_t before = Applied();
-  EXPECT_THAT(ProcessesOf(folder_), IsEmpty());
+  EXPECT_THAT(ProcessesOf(folder_.path()), IsEmpty());
 
   // Another job is not what the run was of.
   const std::string report = Output("runs/fashion-mlp-1/report.json");

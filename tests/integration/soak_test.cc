@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/testing/test_folder.h"
 #include "gtest/gtest.h"
 #include "scheduler/status.h"
 #include "server/store/internal/store_test_util.h"
@@ -238,7 +239,7 @@ class Soak {
 };
 
 TEST(SoakTest, JobsComeOutExactWhateverIsRestarted) {
-  const server::TestFolder folder;
+  const TestFolder folder{TestFolder::On::kMemory};
   Soak soak(folder.path());
 
   const absl::Time end = absl::Now() + kSoak;

@@ -38,7 +38,7 @@ struct Ran {
 Ran RunToEnd(const std::string& program,
              const std::vector<std::string>& arguments,
              const TlsFiles& files = {}) {
-  const Folder folder;
+  const TestFolder folder;
   tools::ProcessSpec spec{.argv = {absl::StrCat(EBB_BIN_DIR, "/", program)},
                           .log = folder / "log"};
   spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
@@ -153,7 +153,7 @@ TEST(TlsTest, WhoDoesNotSpeakItIsToldWhatToDo) {
 }
 
 TEST(TlsTest, FilesThatCannotWorkAreNamedBeforeAnythingStarts) {
-  const Folder folder;
+  const TestFolder folder;
   ASSERT_EQ(RunToEnd("ebb", {"certs", "--folder", folder / "a"}).exit_code, 0);
   ASSERT_EQ(RunToEnd("ebb", {"certs", "--folder", folder / "b"}).exit_code, 0);
   const TlsFiles good = FilesIn(folder / "a", "worker");
@@ -180,7 +180,7 @@ TEST(TlsTest, FilesThatCannotWorkAreNamedBeforeAnythingStarts) {
 }
 
 TEST(TlsTest, CertsWritesNothingOver) {
-  const Folder folder;
+  const TestFolder folder;
   const std::string certs = folder / "tls";
   ASSERT_EQ(RunToEnd("ebb", {"certs", "--folder", certs}).exit_code, 0);
   const std::string key = Contents(certs + "/ca.key");
@@ -217,7 +217,7 @@ TEST(TlsTest, CertificatesChangeWhileAJobTrains) {
   ASSERT_TRUE(cluster.WaitFor(job, [](const v1::JobStatus& status) {
     return status.applied_min() > 0;
   }));
-  const Folder folder;
+  const TestFolder folder;
   fs::create_directory(folder / "next");
   ASSERT_TRUE(WriteAllRoles(folder / "next", {}).ok());
   const auto old = cluster.As(Role::kViewer);

@@ -32,7 +32,7 @@ using tools::ProcessEnd;
 // A worker in one life; its log stays.
 class Worker {
  public:
-  Worker(const Folder& folder, const std::string& name,
+  Worker(const TestFolder& folder, const std::string& name,
          std::vector<std::string> arguments)
       : log_(folder / (name + ".log")) {
     tools::ProcessSpec spec{
@@ -124,7 +124,7 @@ class WorkerTest : public ::testing::Test {
   }
 
   ProcessCluster cluster_;
-  const Folder folder_;
+  const TestFolder folder_;
   const std::string data_ = folder_ / "data.csv";
 };
 

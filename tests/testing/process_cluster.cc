@@ -1,7 +1,6 @@
 #include "tests/testing/process_cluster.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -32,7 +31,7 @@ std::string Contents(const std::string& path) {
 
 // A port that nobody has now: daemons find the scheduler again at it.
 std::string FreeAddress() {
-  const Folder folder;
+  const TestFolder folder;
   Daemon probe(folder, "probe",
                {"ebb-scheduler", "--state-dir", folder / "s", "--listen",
                 "127.0.0.1:0"});
@@ -44,20 +43,9 @@ std::string FreeAddress() {
 
 }  // namespace
 
-Folder::Folder() {
-  std::string name = ::testing::TempDir() + "ebb_daemons_XXXXXX";
-  path_ = mkdtemp(name.data());
-}
-
-Folder::~Folder() { fs::remove_all(path_); }
-
-std::string Folder::operator/(absl::string_view name) const {
-  return absl::StrCat(path_, "/", name);
-}
-
 // --- Daemon ------------------------------------------------------------------
 
-Daemon::Daemon(const Folder& folder, const std::string& name,
+Daemon::Daemon(const TestFolder& folder, const std::string& name,
                std::vector<std::string> arguments)
     : log_(folder / (name + ".log")),
       address_file_(folder / (name + ".address")),

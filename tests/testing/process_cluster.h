@@ -18,6 +18,7 @@
 #include "common/rpc/admin.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/security.h"
+#include "common/testing/test_folder.h"
 #include "tests/testing/shell_cluster.h"
 #include "tools/ebb/child_process.h"
 
@@ -27,23 +28,12 @@ namespace ebb::testing {
 inline constexpr absl::Duration kLimit = absl::Seconds(30);
 inline constexpr absl::Duration kCall = absl::Seconds(10);
 
-// A folder that ends with the test.
-class Folder {
- public:
-  Folder();
-  ~Folder();
-  std::string operator/(absl::string_view name) const;
-
- private:
-  std::string path_;
-};
-
 // One daemon, perhaps in several lives; its log is FOLDER/NAME.log.
 // Thread-compatible.
 class Daemon {
  public:
   // The first argument is a program of the build.
-  Daemon(const Folder& folder, const std::string& name,
+  Daemon(const TestFolder& folder, const std::string& name,
          std::vector<std::string> arguments);
 
   void Start(const std::vector<std::string>& more = {});
@@ -102,7 +92,7 @@ class ProcessCluster {
  private:
   AuditResult Audit(const JobRecord& record, JobId job);
 
-  const Folder folder_;
+  const TestFolder folder_;
   const bool tls_;
   const std::string address_;
   const rpc::SecurityPtr client_;

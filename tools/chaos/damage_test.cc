@@ -1,13 +1,12 @@
 #include "tools/chaos/damage.h"
 
-#include <stdlib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
 #include <string>
 
+#include "common/testing/test_folder.h"
 #include "gtest/gtest.h"
 
 namespace ebb::chaos {
@@ -53,14 +52,13 @@ TEST(PlanDamageTest, WithoutAFileOfValuesThereIsNone) {
 }
 
 TEST(DamageAFileTest, FlipsBytesInPlace) {
-  std::string folder = testing::TempDir() + "damage_XXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  std::filesystem::create_directory(folder + "/db");
-  const std::string path = folder + "/db/000001.sst";
+  const TestFolder folder;
+  std::filesystem::create_directory(folder / "db");
+  const std::string path = folder / "db/000001.sst";
   const std::string before(1000, 'x');
   std::ofstream(path, std::ios::binary) << before;
 
-  const auto damaged = DamageAFile(folder, FileChoice::kAny, 3);
+  const auto damaged = DamageAFile(folder.path(), FileChoice::kAny, 3);
 
   ASSERT_TRUE(damaged.ok()) << damaged.status();
   std::ifstream in(path, std::ios::binary);
@@ -74,15 +72,14 @@ TEST(DamageAFileTest, FlipsBytesInPlace) {
   }
   EXPECT_EQ(*damaged, "db/000001.sst, " + std::to_string(flipped) + " bytes");
   EXPECT_GT(flipped, 0);
-  std::filesystem::remove_all(folder);
-  EXPECT_EQ(DamageAFile(folder, FileChoice::kAny, 3).status().code(),
+  std::filesystem::remove_all(folder / "db");
+  EXPECT_EQ(DamageAFile(folder.path(), FileChoice::kAny, 3).status().code(),
             absl::StatusCode::kNotFound);
 }
 
 TEST(KeptFilesTest, ACopyTakesThePlaceOfWhatIsThere) {
-  std::string root = testing::TempDir() + "kept_XXXXXX";
-  ASSERT_NE(mkdtemp(root.data()), nullptr);
-  const std::string folder = root + "/ps-0";
+  const TestFolder root;
+  const std::string folder = root / "ps-0";
   const auto write = [&](const std::string& name, const std::string& text) {
     std::filesystem::create_directories(folder + "/db");
     std::ofstream(folder + "/db/" + name) << text;
@@ -106,7 +103,6 @@ TEST(KeptFilesTest, ACopyTakesThePlaceOfWhatIsThere) {
   EXPECT_FALSE(std::filesystem::exists(folder));
   ASSERT_TRUE(RestoreFiles(folder).ok());
   EXPECT_EQ(read("a"), "newer");
-  std::filesystem::remove_all(root);
 }
 
 }  // namespace

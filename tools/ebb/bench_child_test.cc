@@ -1,8 +1,8 @@
 #include "tools/ebb/bench_child.h"
 
-#include <filesystem>
 #include <string>
 
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/files.h"
@@ -12,14 +12,12 @@ namespace {
 
 class BenchChildTest : public ::testing::Test {
  protected:
-  BenchChildTest() { std::filesystem::remove(log_); }
-  ~BenchChildTest() override { std::filesystem::remove(log_); }
-
   ProcessSpec Shell(const std::string& script) {
     return {.argv = {"/bin/sh", "-c", script}, .log = log_};
   }
 
-  const std::string log_ = ::testing::TempDir() + "bench_child_test.log";
+  const TestFolder folder_;
+  const std::string log_ = folder_ / "log";
 };
 
 TEST_F(BenchChildTest, TellsHowItEnded) {

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -11,7 +12,8 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(FilesTest, WhatWasWrittenIsRead) {
-  const std::string path = ::testing::TempDir() + "/files_test";
+  const TestFolder folder;
+  const std::string path = folder / "file";
   for (const size_t size : {0, 1, 65535, 65536, 200'000}) {
     const std::string content(size, 'x');
     ASSERT_TRUE(WriteFile(path, content).ok());
@@ -19,7 +21,6 @@ TEST(FilesTest, WhatWasWrittenIsRead) {
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_EQ(*read, content);
   }
-  std::remove(path.c_str());
 }
 
 TEST(FilesTest, AFileThatIsNotThereIsAnError) {
@@ -28,7 +29,8 @@ TEST(FilesTest, AFileThatIsNotThereIsAnError) {
 }
 
 TEST(FilesTest, WhatCannotBeWrittenIsKnownBefore) {
-  const std::string path = ::testing::TempDir() + "/files_test";
+  const TestFolder folder;
+  const std::string path = folder / "file";
   EXPECT_TRUE(CheckWritable(path).ok());
   EXPECT_FALSE(ReadFile(path).ok());  // It left nothing.
   EXPECT_FALSE(ReadFile(path + ".new").ok());
@@ -40,7 +42,6 @@ TEST(FilesTest, WhatCannotBeWrittenIsKnownBefore) {
   EXPECT_THAT(CheckWritable("/nowhere/at").message(),
               HasSubstr("cannot write /nowhere/at: No such file"));
   EXPECT_THAT(CheckWritable("/").message(), HasSubstr("Is a directory"));
-  std::remove(path.c_str());
 }
 
 // Bug: the program was aborted by an exception; so it was when a process died

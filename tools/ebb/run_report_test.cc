@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/html_report.h"
@@ -296,18 +297,11 @@ class RunFolderTest : public ::testing::Test {
  protected:
   void SetUp() override {
     before_ = std::filesystem::current_path();
-    folder_ = ::testing::TempDir() + "/run_folder_test_" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-    std::filesystem::current_path(folder_);
+    std::filesystem::current_path(folder_.path());
   }
-  void TearDown() override {
-    std::filesystem::current_path(before_);
-    std::filesystem::remove_all(folder_);
-  }
+  void TearDown() override { std::filesystem::current_path(before_); }
   std::filesystem::path before_;
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 TEST_F(RunFolderTest, CountsRunsOfAName) {

@@ -1,11 +1,11 @@
 #include "tools/ebb/stored_model.h"
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "common/job/validate.h"
 #include "common/job/yaml.h"
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/files.h"
@@ -19,16 +19,9 @@ using ::testing::HasSubstr;
 
 class StoredModelTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = ::testing::TempDir() + "/stored_model_test_" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   std::string Write(const std::string& name, const std::string& content) {
-    EXPECT_TRUE(WriteFile(folder_ + "/" + name, content).ok());
-    return folder_ + "/" + name;
+    EXPECT_TRUE(WriteFile(folder_ / name, content).ok());
+    return folder_ / name;
   }
 
   // A model of two features and the classes 3 and 7 which has learned nothing
@@ -65,7 +58,7 @@ class StoredModelTest : public ::testing::Test {
                     .ok());
     return out;
   }
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 TEST_F(StoredModelTest, ExportedModelsComeBackWhole) {

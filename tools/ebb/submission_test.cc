@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/job/specification.h"
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/files.h"
@@ -18,16 +19,11 @@ using ::testing::HasSubstr;
 class SubmissionTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = ::testing::TempDir() + "/submission_test_" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
     Write("train.csv", "a,b,label\n0,1,0\n1,0,1\n1,1,1\n0,0,0\n");
     Write("test.csv", "a,b,label\n0,1,0\n1,1,1\n");
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  std::string Path(const std::string& name) { return folder_ + "/" + name; }
+  std::string Path(const std::string& name) { return folder_ / name; }
   void Write(const std::string& name, const std::string& content) {
     ASSERT_TRUE(WriteFile(Path(name), content).ok());
   }
@@ -43,7 +39,7 @@ class SubmissionTest : public ::testing::Test {
     return PrepareJob({.file = Path("job.yaml"), .overrides = std::move(set)});
   }
 
-  std::string folder_;
+  const TestFolder folder_;
 };
 
 TEST_F(SubmissionTest, PreparesAJob) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/child_process.h"
@@ -29,19 +30,13 @@ class SupervisorTest : public ::testing::Test {
   ProcessSpec Shell(const std::string& script) {
     return {.argv = {"/bin/sh", "-c", script}, .log = Log()};
   }
-  std::string Log() {
-    return ::testing::TempDir() + "/supervisor_test_" +
-           ::testing::UnitTest::GetInstance()->current_test_info()->name() +
-           ".log";
-  }
+  std::string Log() { return folder_ / "log"; }
   std::string LogText() {
     std::ifstream in(Log());
     std::stringstream text;
     text << in.rdbuf();
     return text.str();
   }
-  void SetUp() override { unlink(Log().c_str()); }
-  void TearDown() override { unlink(Log().c_str()); }
 
   // Polls until there is an event; the clock given to the supervisor is
   // `now_`.
@@ -81,6 +76,7 @@ class SupervisorTest : public ::testing::Test {
     return event;
   }
 
+  const TestFolder folder_;
   absl::Time now_ = absl::UnixEpoch();
   std::vector<DaemonEvent> events_;
 };

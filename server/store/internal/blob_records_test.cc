@@ -26,7 +26,7 @@ using ::testing::IsEmpty;
 // A file as RocksDB writes it, of records with these keys, each holding its
 // key.
 std::string BlobFile(const std::vector<std::string>& keys) {
-  const TestFolder folder;
+  const TestFolder folder{TestFolder::On::kMemory};
   rocksdb::Options options;
   options.create_if_missing = true;
   options.enable_blob_files = true;

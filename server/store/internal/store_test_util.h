@@ -3,12 +3,9 @@
 #define EBB_SERVER_STORE_INTERNAL_STORE_TEST_UTIL_H_
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,31 +14,12 @@
 
 #include "absl/strings/string_view.h"
 #include "common/protocol/plan.h"
+#include "common/testing/test_folder.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"
 
 namespace ebb::server {
-
-// A folder that ends with the test; in memory where possible, for nothing here
-// asks whether a sync reaches a disk.
-class TestFolder {
- public:
-  TestFolder() {
-    const bool shm = access("/dev/shm", W_OK) == 0;
-    std::string name =
-        (shm ? "/dev/shm/" : testing::TempDir()) + "ebb_store_XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  ~TestFolder() { std::filesystem::remove_all(path_); }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 inline std::unique_ptr<BlockPool> MakePool(int64_t block_bytes = 256,
                                            int64_t blocks = 4096) {
