@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
 #include "common/flag_mistake.h"
+#include "common/size_flag.h"
 #include "glog/logging.h"
 
 namespace ebb {
@@ -31,7 +32,7 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
   app->add_option("--message-limit", flags->message_bytes,
                   "Size of a message at most; the same on all daemons")
       ->envname("EBB_MESSAGE_LIMIT")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(SizeValue())
       ->default_str("512MiB")
       ->group("Network");
   AddTlsFlags(app, &flags->tls);
@@ -50,7 +51,7 @@ void AddMemoryFlag(CLI::App* app, uint64_t* bytes) {
   app->add_option("--memory", *bytes,
                   "Memory of the process at most, as 4GiB; 0: no bound")
       ->envname("EBB_MEMORY")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(SizeValue())
       ->default_str("0")
       ->group("Resources");
 }

@@ -3,9 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,6 +17,7 @@
 #include "common/plant.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/security_watch.h"
+#include "common/size_flag.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "server/memory_budget.h"
@@ -93,7 +92,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "Bytes of checkpoints written a second at most, on average, "
                   "as 64MiB: versions come less often; 0: no bound")
       ->envname("EBB_CHECKPOINT_RATE")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(SizeValue())
       ->default_str("0")
       ->group("Resources");
   const auto duration = [app](const char* name, const char* variable,
@@ -206,8 +205,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.session = NewSession();
   options.core.process_id = getpid();
   options.core.pull_park = flags.pull_park;
-  options.core.checkpoint_rate = static_cast<int64_t>(std::min<uint64_t>(
-      flags.checkpoint_rate, std::numeric_limits<int64_t>::max()));
+  options.core.checkpoint_rate = static_cast<int64_t>(flags.checkpoint_rate);
   options.core.report_interval = flags.report_interval;
   options.listen = flags.listen;
   options.advertise = AdvertisedHost(flags);

@@ -372,6 +372,7 @@ TEST_F(RunTest, WhatIsWrongIsSaidBeforeAnythingStarts) {
   refused("--run-dir", "file/run", "cannot make the folder file/run");
   refused("--report", "nowhere/report.json", "cannot write nowhere/report");
   refused("--memory", "5", "a server needs at least 128MiB");
+  refused("--memory", "-1", "--memory: -1 is negative");
   refused("--workers", "abc", "abc is no number");
   refused("--epochs", "-3", "-3 is no number of epochs: write 1 or more");
   refused("--epochs", "abc", "abc is no number of epochs");

@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
+#include "common/size_flag.h"
 #include "server/memory_budget.h"
 #include "tools/ebb/command.h"
 
@@ -18,7 +19,7 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
   command
       ->add_option("--memory", run->memory_bytes,
                    "Memory of each server and worker at most, as 512MiB")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(SizeValue())
       ->check([](const std::string& text) {
         int64_t bytes = 0;
         if (!absl::SimpleAtoi(text, &bytes) || bytes == 0) return std::string();

@@ -59,8 +59,8 @@ LIBRARIES = {
     "google/protobuf/": ("protobuf", EDGES + STORES + ["common/job/*"]),
     "openssl/": ("OpenSSL", ["common/tls/*"]),
     "CLI/": ("CLI11", ["common/daemon_flags.*", "common/flag_mistake.*",
-                      "common/tls_flags.*", "*_main.cc",
-                       *EVERYWHERE_ON_TOP]),
+                      "common/size_flag.*", "common/tls_flags.*",
+                      "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 
 # What is generated from proto/ is included as "ebb/v1/name.pb.h".
