@@ -1,5 +1,7 @@
 #include "common/flag_mistake.h"
 
+#include <stdlib.h>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -77,6 +79,25 @@ std::string Readable(const std::string& what) {
              : what;
 }
 
+// "--memory: ..." is "--memory (EBB_MEMORY): ..." where it is not among the
+// words: whoever started this may know nothing of it.
+std::string WithVariable(const CLI::App& command, const std::string& what,
+                         int argc, const char* const* argv) {
+  const std::string flag = what.substr(0, what.find(':'));
+  const CLI::Option* option = absl::StartsWith(flag, "--")
+                                  ? command.get_option_no_throw(flag)
+                                  : nullptr;
+  if (option == nullptr || option->get_envname().empty() ||
+      getenv(option->get_envname().c_str()) == nullptr ||
+      std::any_of(argv, argv + argc, [&](absl::string_view word) {
+        return word == flag || absl::StartsWith(word, flag + "=");
+      })) {
+    return what;
+  }
+  return absl::StrCat(flag, " (", option->get_envname(), ")",
+                      what.substr(flag.size()));
+}
+
 }  // namespace
 
 std::string FlagMistake(const CLI::App& app, const CLI::ParseError& error,
@@ -96,7 +117,8 @@ std::string FlagMistake(const CLI::App& app, const CLI::ParseError& error,
   const std::string flag = Unknown(*command, next, argc, argv);
   std::string text = absl::StrCat(name, ": ");
   if (flag.empty()) {
-    absl::StrAppend(&text, Readable(error.what()));
+    absl::StrAppend(&text,
+                    WithVariable(*command, Readable(error.what()), argc, argv));
   } else {
     const std::string nearest =
         Nearest(*command, absl::string_view(flag).substr(2));

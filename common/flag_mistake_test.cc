@@ -1,5 +1,7 @@
 #include "common/flag_mistake.h"
 
+#include <stdlib.h>
+
 #include <string>
 #include <vector>
 
@@ -16,7 +18,9 @@ class FlagMistakeTest : public ::testing::Test {
     run->add_option("JOB", job_)->required();
     run->add_option("--workers", workers_)->check(CLI::Range(1, 8));
     run->add_option("--report", report_);
-    run->add_option("--scale", scale_)->check(CLI::NonNegativeNumber);
+    run->add_option("--scale", scale_)
+        ->envname("FLAG_MISTAKE_SCALE")
+        ->check(CLI::NonNegativeNumber);
   }
 
   std::string Mistake(const std::vector<const char*>& arguments) {
@@ -62,6 +66,21 @@ TEST_F(FlagMistakeTest, SaysWhatElseIsWrongInTheWordsOfTheParser) {
   EXPECT_EQ(Mistake({"run", "--report", "run"}), "ebb run: JOB is required");
   EXPECT_EQ(Mistake({"run", "a.yaml", "b.yaml"}),
             "ebb run: The following argument was not expected: b.yaml");
+}
+
+// Bug: `ebb run` told of a daemon that refused what it had from the
+// environment, and nobody knew where the value came from.
+TEST_F(FlagMistakeTest, NamesTheVariableOfWhatNobodyTyped) {
+  setenv("FLAG_MISTAKE_SCALE", "-1", 1);
+
+  EXPECT_EQ(Mistake({"run", "a.yaml"}),
+            "ebb run: --scale (FLAG_MISTAKE_SCALE): Value -1 is too small");
+  EXPECT_EQ(Mistake({"run", "a.yaml", "--scale=-2"}),
+            "ebb run: --scale: Value -2 is too small");
+  EXPECT_EQ(Mistake({"run", "a.yaml", "--scale", "-2"}),
+            "ebb run: --scale: Value -2 is too small");
+
+  unsetenv("FLAG_MISTAKE_SCALE");
 }
 
 }  // namespace

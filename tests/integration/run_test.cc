@@ -381,6 +381,18 @@ TEST_F(RunTest, WhatIsWrongIsSaidBeforeAnythingStarts) {
   EXPECT_FALSE(fs::exists(Path("runs")));
 }
 
+// Bug: it was told that a server had ended, and that --help has all flags.
+TEST_F(RunTest, WhyADaemonRefusesItsEnvironmentIsTold) {
+  setenv("EBB_CHECKPOINT_RATE", "-1", 1);
+
+  EXPECT_EQ(Run(MainJob(1)), 1);
+
+  unsetenv("EBB_CHECKPOINT_RATE");
+  EXPECT_THAT(Output(), HasSubstr("exited with 2 (ebb-ps: "
+                                  "--checkpoint-rate (EBB_CHECKPOINT_RATE): "
+                                  "-1 is negative"));
+}
+
 TEST_F(RunTest, AStoreThatCannotBeOpenedIsNamed) {
   ChildProcess run = Start(MainJob(2));
   ASSERT_TRUE(AwaitProgress(&run, 1));

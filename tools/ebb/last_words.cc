@@ -25,6 +25,11 @@ bool IsStack(absl::string_view line) {
          absl::StartsWith(line, "PC: @") || absl::StartsWith(line, "@");
 }
 
+// Of what a program says of a flag that it refuses (FlagMistake), below why.
+bool IsHint(absl::string_view line) {
+  return absl::EndsWith(line, " --help has all flags");
+}
+
 }  // namespace
 
 std::string LastWords(absl::string_view log) {
@@ -32,7 +37,7 @@ std::string LastWords(absl::string_view log) {
       absl::StrSplit(log, '\n', absl::SkipWhitespace());
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
     if (!IsInfo(*line)) {
-      if (!IsStack(*line)) return std::string(*line);
+      if (!IsStack(*line) && !IsHint(*line)) return std::string(*line);
     } else if (absl::StrContains(*line, " starts: ")) {
       break;  // What is above is of an earlier life.
     }

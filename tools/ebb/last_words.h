@@ -9,8 +9,8 @@
 namespace ebb::tools {
 
 // The last warning or error in a log, of the daemon's last life; empty: there
-// is none. What went well says nothing of an end, and stacks say it to nobody
-// who did not write them.
+// is none. What went well says nothing of an end, stacks say it to nobody who
+// did not write them, and neither does where all flags are.
 std::string LastWords(absl::string_view log);
 
 }  // namespace ebb::tools

@@ -28,6 +28,13 @@ TEST(LastWordsTest, AreOfTheLastLife) {
             "ebb-ps: --id: it is no number");
 }
 
+// Bug: of a daemon that refused a flag was told that --help has all flags.
+TEST(LastWordsTest, AreWhyAFlagIsRefused) {
+  EXPECT_EQ(LastWords("ebb-ps: --memory (EBB_MEMORY): -1 is negative\n"
+                      "ebb-ps --help has all flags\n"),
+            "ebb-ps: --memory (EBB_MEMORY): -1 is negative");
+}
+
 TEST(LastWordsTest, OfACrashAreWhatIsAboveItsStack) {
   const std::string check = "F20261121 06:29:12.341830 12 a.cc:1] Check failed";
 
