@@ -312,6 +312,33 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.folder)),
                          ["data.csv", "job.json", "job.yaml"])
 
+    # Bug: what did not go together was ignored, without a word.
+    def test_job_refuses_flags_that_do_not_go_together(self):
+        for flags, named in [
+                (["--pairs", "3"], ("--pairs", "--against")),
+                (["--quick"], ("--quick", "--against")),
+                (["--data", "."], ("--data", "--against")),
+                (["--json", "job.json"], ("--json", "--against")),
+                (["--peers", "."], ("--peers", "--against")),
+                (["--against", "loop", "--peers", "."],
+                 ("--peers", "--against peers", "--against loop")),
+                (["--against", "loop", "--runs", "2"],
+                 ("--runs", "--against")),
+                (["--against", "loop", "--servers", "2"],
+                 ("--servers", "--against")),
+                (["--against", "peers", "--workers", "2"],
+                 ("--workers", "--against")),
+                (["--against", "peers", "--target", "0.5"],
+                 ("--target", "--against"))]:
+            ran = subprocess.run(
+                [os.path.join(BIN, "ebb"), "bench", "job", "job.yaml", *flags],
+                cwd=self.folder, text=True, timeout=LIMIT_S,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertEqual(ran.returncode, 2, flags)
+            for name in named:
+                self.assertIn(name, ran.stderr.splitlines()[0], flags)
+        self.assertEqual(os.listdir(self.folder), [])
+
     # No PyTorch is needed to know that there are no peers.
     def test_job_without_peers(self):
         self.write("job.yaml", "model: softmax\n")

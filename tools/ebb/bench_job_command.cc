@@ -133,40 +133,64 @@ void AddBenchJobCommand(CLI::App* bench, int* exit_code) {
       "job", "Speed, time to an accuracy and CPU seconds of a job");
   const auto flags = std::make_shared<Flags>();
   AddJobFlags(job, &flags->job);
+  // Runs of a cluster, or rows beside something else: what only one of them
+  // knows is refused with the other.
+  CLI::Option* against =
+      job->add_option(
+             "--against", flags->against,
+             "loop: 1 worker and 1 server against the same training in one "
+             "process; peers: 2 workers and 1 server against PyTorch")
+          ->check(CLI::IsMember({"loop", "peers"}));
   job->add_option("--servers", flags->run.servers, "Parameter servers (2)")
-      ->check(CLI::Range(1, 64));
+      ->check(CLI::Range(1, 64))
+      ->excludes(against);
   job->add_option("--workers", flags->run.workers, "Workers (3)")
-      ->check(CLI::Range(1, 256));
+      ->check(CLI::Range(1, 256))
+      ->excludes(against);
   job->add_option("--runs", flags->runs, "Runs, of which medians are taken")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
+      ->check(CLI::Range(1, 1000))
+      ->excludes(against);
   job->add_option("--target", flags->target, "Test accuracy to reach")
-      ->capture_default_str();
-  job->add_option("--against", flags->against,
-                  "loop: 1 worker and 1 server against the same training in "
-                  "one process; peers: 2 workers and 1 server against PyTorch")
-      ->check(CLI::IsMember({"loop", "peers"}));
+      ->capture_default_str()
+      ->excludes(against);
   job->add_option("--pairs", flags->pairs,
                   "With --against: pairs of each ratio (7)")
-      ->check(CLI::Range(1, 1000));
+      ->check(CLI::Range(1, 1000))
+      ->needs(against);
   job->add_flag("--quick", flags->quick,
-                "With --against: 1 pair: a look, no verdict");
-  job->add_option("--peers", flags->peers, "Folder of the peers' scripts")
-      ->capture_default_str()
-      ->type_name("FOLDER");
+                "With --against: 1 pair: a look, no verdict")
+      ->needs(against);
+  const CLI::Option* peers =
+      job->add_option("--peers", flags->peers,
+                      "With --against peers: folder of their scripts")
+          ->capture_default_str()
+          ->type_name("FOLDER")
+          ->needs(against);
   job->add_option("--data", flags->data,
-                  "Fashion-MNIST, for job and peers (what the job names)")
-      ->type_name("FOLDER");
+                  "With --against: Fashion-MNIST, for job and peers (what the "
+                  "job names)")
+      ->type_name("FOLDER")
+      ->needs(against);
   job->add_option("--json", flags->json,
                   "With --against: all figures into FILE")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->needs(against);
   job->footer(R"(
 Every run is audited; one that is not exact fails the benchmark. --against makes
 rows of interleaved pairs; exit code 1: some row misses what it needs.
 Example:
   ebb bench job examples/jobs/fashion_mlp.yaml
   ebb bench job examples/jobs/fashion_mlp.yaml --epochs 3 --against loop)");
-  job->callback([flags, exit_code] { *exit_code = BenchJob(*flags); });
+  job->callback([flags, peers, exit_code] {
+    if (peers->count() > 0 && flags->against != "peers") {
+      throw CLI::ValidationError(
+          "--peers",
+          absl::StrCat("needs --against peers, and here is --against ",
+                       flags->against));
+    }
+    *exit_code = BenchJob(*flags);
+  });
 }
 
 }  // namespace ebb::tools
