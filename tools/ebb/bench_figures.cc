@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
+#include "tools/ebb/console.h"
 #include "tools/ebb/json.h"
 #include "tools/ebb/read_json.h"
 
@@ -88,6 +89,17 @@ absl::StatusOr<BenchFigures> ReadFigures(const std::string& name,
   return figures;
 }
 
+std::string ContestantsText(const std::vector<Contestant>& contestants) {
+  if (contestants.empty()) return "";
+  TextTable table({"", "EXAMPLES/S", "CPU S/MILLION", "ACCURACY"}, {1, 2, 3});
+  for (const Contestant& one : contestants) {
+    table.Add({one.name, absl::StrFormat("%.0f", one.examples_per_second),
+               absl::StrFormat("%.1f", one.cpu_seconds_per_million),
+               one.accuracy < 0 ? "" : absl::StrFormat("%.4f", one.accuracy)});
+  }
+  return table.ToString();
+}
+
 BenchRecord RecordOf(const std::vector<BenchFigures>& figures,
                      const BenchRecord& earlier) {
   BenchRecord record = {.machine = earlier.machine, .commit = earlier.commit};
@@ -145,6 +157,15 @@ absl::StatusOr<BenchRecord> ReadRecord(absl::string_view json) {
                            .ratio = RatioIn(row)});
   }
   return record;
+}
+
+const RecordedRow* FindRecorded(const BenchRecord& record,
+                                const std::string& bench, const Row& row) {
+  const auto it =
+      std::ranges::find_if(record.rows, [&](const RecordedRow& one) {
+        return one.bench == bench && SameRow(one, row);
+      });
+  return it == record.rows.end() ? nullptr : &*it;
 }
 
 std::vector<std::string> WorseThanRecorded(

@@ -39,6 +39,9 @@ struct BenchFigures {
 absl::StatusOr<BenchFigures> ReadFigures(const std::string& name,
                                          absl::string_view json);
 
+// A table of them; empty: there are none.
+std::string ContestantsText(const std::vector<Contestant>& contestants);
+
 // --- What was recorded -------------------------------------------------------
 
 struct RecordedRow {
@@ -58,6 +61,11 @@ BenchRecord RecordOf(const std::vector<BenchFigures>& figures,
 std::string RecordJson(const BenchRecord& record);
 // DataLoss: it is no record.
 absl::StatusOr<BenchRecord> ReadRecord(absl::string_view json);
+
+// Of this row of the benchmark; null: none.
+const RecordedRow* FindRecorded(const BenchRecord& record,
+                                const std::string& bench,
+                                const bench::Row& row);
 
 // A sentence for each recorded row that is no longer measured, though its
 // benchmark is, or whose median is now worse than every pair that was recorded

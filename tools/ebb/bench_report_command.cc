@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -26,6 +27,7 @@
 #include "tools/ebb/files.h"
 #include "tools/ebb/job_rows.h"
 #include "tools/ebb/performance_page.h"
+#include "tools/ebb/quick_look.h"
 #include "tools/ebb/signals.h"
 
 namespace ebb::tools {
@@ -130,7 +132,9 @@ class BenchReport {
   int Run() {
     std::error_code error;
     std::filesystem::create_directories(flags_.folder, error);
-    for (const std::string& file : {File("any", ".json"), flags_.page}) {
+    std::vector<std::string> files = {File("any", ".json")};
+    if (!flags_.quick) files.push_back(flags_.page);
+    for (const std::string& file : files) {
       const absl::Status writable = CheckWritable(file);
       if (!writable.ok()) return Report(writable);
     }
@@ -146,6 +150,7 @@ class BenchReport {
                 << std::endl;
       failed_ = true;
     }
+    if (flags_.quick) return Look(absl::Now() - begun);
     const absl::Status written = Write();
     if (!written.ok()) return Report(written);
     const RowCount count = CountRows(sections_);
@@ -252,9 +257,12 @@ class BenchReport {
       return;
     }
     const RowCount count = CountRows({section});
-    std::cerr << absl::StrFormat("%s: %d of %d rows hold (measured %s, %.0f s)",
-                                 place_, count.hold, count.required,
-                                 figures.measured, figures.seconds)
+    std::cerr << place_ << ": "
+              << (flags_.quick ? std::string("a quick look")
+                               : absl::StrFormat("%d of %d rows hold",
+                                                 count.hold, count.required))
+              << absl::StrFormat(" (measured %s, %.0f s)", figures.measured,
+                                 figures.seconds)
               << std::endl;
   }
 
@@ -266,10 +274,20 @@ class BenchReport {
     return all;
   }
 
+  // Of short samples: prints what they say, writes nothing, judges nothing.
+  int Look(absl::Duration took) const {
+    const auto record = Recorded();
+    if (!record.ok()) return Report(record.status());
+    std::cout << QuickLook(sections_, *record)
+              << "quick: short samples, no verdicts; " << DurationText(took)
+              << ", figures in " << flags_.folder << "; no page is written\n";
+    return failed_ ? kExitFailed : kExitGood;
+  }
+
   absl::Status Write() {
     namespace fs = std::filesystem;
     const fs::path page(flags_.page);
-    PageOptions options = {.quick = flags_.quick};
+    PageOptions options;
     const std::string notes = absl::StrCat(page.stem().string(), "-notes.md");
     std::error_code error;
     if (fs::exists(page.parent_path() / notes, error)) options.notes = notes;
@@ -284,19 +302,20 @@ class BenchReport {
     return Compare();
   }
 
+  // Nothing, where nothing was recorded.
+  absl::StatusOr<BenchRecord> Recorded() const {
+    std::error_code error;
+    if (!std::filesystem::exists(flags_.recorded, error)) return BenchRecord();
+    EBB_ASSIGN_OR_RETURN(const std::string json, ReadFile(flags_.recorded));
+    auto record = ReadRecord(json);
+    if (record.ok()) return record;
+    return absl::DataLossError(
+        absl::StrCat(flags_.recorded, ": ", record.status().message()));
+  }
+
   // With what was recorded: warns, or renews it.
   absl::Status Compare() const {
-    BenchRecord record;
-    std::error_code error;
-    if (std::filesystem::exists(flags_.recorded, error)) {
-      EBB_ASSIGN_OR_RETURN(const std::string json, ReadFile(flags_.recorded));
-      auto earlier = ReadRecord(json);
-      if (!earlier.ok()) {
-        return absl::DataLossError(
-            absl::StrCat(flags_.recorded, ": ", earlier.status().message()));
-      }
-      record = *std::move(earlier);
-    }
+    EBB_ASSIGN_OR_RETURN(const BenchRecord record, Recorded());
     const std::vector<BenchFigures> figures = Figures();
     const std::vector<std::string> worse = WorseThanRecorded(record, figures);
     for (const std::string& one : worse) {
@@ -332,13 +351,15 @@ void AddBenchReportCommand(CLI::App* bench, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
   CLI::Option* quick =
       command->add_flag("--quick", flags->quick,
-                        "Short samples of a few sizes: a look, no verdict");
+                        "Short samples of a few sizes: printed, no verdict, "
+                        "no page");
   command->add_option("--folder", flags->folder, "Keeps figures and logs")
       ->capture_default_str()
       ->type_name("FOLDER");
   command->add_option("--page", flags->page, "To write; charts go to images/")
       ->capture_default_str()
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->excludes(quick);
   command
       ->add_option("--recorded", flags->recorded,
                    "Ratios that were recorded, to compare with")
@@ -373,10 +394,11 @@ Start it in the folder of ebb's sources. Figures that are in the folder are not
 measured again, so that what was interrupted goes on; the page is always
 written anew. A row whose median is worse than all pairs that were recorded of
 it is warned of. Exit code 1: some row misses what it needs, or a benchmark
-failed.
+failed. --quick prints its rows beside what was recorded of them, and judges
+none.
 Example:
   ebb bench report --again all --record
-  ebb bench report --quick --page quick.md)");
+  ebb bench report --quick --only dense-grpc)");
   command->callback([flags, exit_code] { *exit_code = MakeReport(*flags); });
 }
 

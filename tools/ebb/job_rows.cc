@@ -296,14 +296,8 @@ std::string JobRowsText(const JobRows& measured) {
   if (!measured.skipped.empty()) {
     return absl::StrCat("skipped: ", measured.skipped, "\n");
   }
-  TextTable sides({"", "EXAMPLES/S", "CPU S/MILLION", "ACCURACY"}, {1, 2, 3});
-  for (const Contestant& one : measured.contestants) {
-    sides.Add({one.name, absl::StrFormat("%.0f", one.examples_per_second),
-               absl::StrFormat("%.1f", one.cpu_seconds_per_million),
-               one.accuracy < 0 ? "" : absl::StrFormat("%.4f", one.accuracy)});
-  }
   std::string text = absl::StrCat(bench::RowsText(measured.rows, "OTHER"), "\n",
-                                  sides.ToString());
+                                  ContestantsText(measured.contestants));
   for (const std::string& note : measured.notes) {
     absl::StrAppend(&text, "not measured: ", note, "\n");
   }

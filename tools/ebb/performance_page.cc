@@ -139,10 +139,6 @@ std::string PerformancePage(const std::vector<PageSection>& sections,
       "# Performance\n\n"
       "Written by `",
       options.command, "`; do not edit.\n\n", Machine(sections));
-  if (options.quick) {
-    absl::StrAppend(&text,
-                    "\n**Short samples (`--quick`): a look, no verdict.**\n");
-  }
   absl::StrAppendFormat(
       &text,
       "\n**%d of %d rows hold.** Each ratio is the median over interleaved "

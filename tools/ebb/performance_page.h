@@ -11,8 +11,6 @@ namespace ebb::tools {
 
 struct PageOptions {
   std::string command = "ebb bench report";
-  // Short samples, which are no verdict.
-  bool quick = false;
   // A page beside this one, written by hand, about the rows that miss; empty:
   // there is none.
   std::string notes;
