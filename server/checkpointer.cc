@@ -16,13 +16,15 @@ constexpr absl::Duration kRetry = absl::Seconds(1);
 // More versions than these are not written between a server's registration and
 // the grant of a rollback.
 constexpr size_t kKeptForRollback = 8;
+// A version that was late says so for so many intervals: the next does not wait
+// at once.
+constexpr int kLateIntervals = 3;
 
 }  // namespace
 
 void Checkpointer::Begin(absl::Time now) {
   if (next_checkpoint_ != absl::InfiniteFuture()) return;
-  next_checkpoint_ =
-      now + absl::Milliseconds(job_.plan().checkpoint_interval_ms);
+  next_checkpoint_ = now + Interval();
 }
 
 void Checkpointer::Want(absl::Time now, bool asked) {
@@ -197,19 +199,34 @@ void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,
 void Checkpointer::Tick(absl::Time now, ServerActions* out) {
   if (retry_at_ <= now) retry_at_ = absl::InfinitePast();
   if (next_checkpoint_ > now) return;
-  const absl::Duration interval =
-      absl::Milliseconds(job_.plan().checkpoint_interval_ms);
-  if (held_back_ && !said_so_) {
+  // Some always wait their turn; late is who still does when the next is due.
+  const absl::Time due = now - Interval();
+  if (held_back_ &&
+      std::ranges::any_of(job_.partitions, [due](const auto& one) {
+        return one.second.cut_wanted && one.second.cut_wanted_since <= due;
+      })) {
+    late_intervals_ = kLateIntervals;
+    if (!said_so_) out->push_back(LogEvent{Late()});
     said_so_ = true;
-    out->push_back(LogEvent{absl::StrCat(
-        "job=", job_.stored.record->name,
-        " changes faster than --checkpoint-rate ", job_.options.checkpoint_rate,
-        " allows to store: its versions come less often than each ",
-        absl::FormatDuration(interval))});
+  } else if (late_intervals_ > 0) {
+    --late_intervals_;
   }
   held_back_ = false;
-  next_checkpoint_ = now + interval;
+  next_checkpoint_ = now + Interval();
   Want(now, /*asked=*/false);
+}
+
+std::string Checkpointer::Late() const {
+  if (late_intervals_ == 0) return "";
+  return absl::StrCat("job ", job_.stored.record->name,
+                      " changes faster than --checkpoint-rate ",
+                      job_.options.checkpoint_rate,
+                      " lets it store: its versions come less often than each ",
+                      absl::FormatDuration(Interval()));
+}
+
+absl::Duration Checkpointer::Interval() const {
+  return absl::Milliseconds(job_.plan().checkpoint_interval_ms);
 }
 
 absl::Time Checkpointer::NextTick() const {

@@ -14,6 +14,7 @@
 #include <compare>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/container/btree_set.h"
@@ -65,6 +66,9 @@ class Checkpointer {
 
   void Tick(absl::Time now, ServerActions* out);
   absl::Time NextTick() const;
+  // For people: that versions come less often than the job asks for, for the
+  // sake of checkpoint_rate. Empty: they did not in the last intervals.
+  std::string Late() const;
 
  private:
   struct Writing {
@@ -79,6 +83,7 @@ class Checkpointer {
     absl::btree_set<ItemId> items;
   };
 
+  absl::Duration Interval() const;
   void TakeCut(HostedPartition* hosted, ServerActions* out);
   // The partition's values, if they are there still, hear what became of the
   // cut.
@@ -95,6 +100,7 @@ class Checkpointer {
   absl::Time keep_until_ = absl::InfinitePast();
   bool holds_back_ = false;
   bool held_back_ = false;  // Since the last interval began.
+  int late_intervals_ = 0;  // That Late() is still said for.
   bool said_so_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -205,6 +206,44 @@ TEST_F(CheckpointRateTest, VersionsWaitForTheirTurn) {
   EXPECT_LE(core_->NextTick(), start_ + absl::Seconds(30));
   TickAt(absl::Seconds(30));
   EXPECT_THAT(writes_, SizeIs(2));
+}
+
+// Bug: only the log told it, and told it of any that waited for a moment.
+TEST_F(CheckpointRateTest, VersionsThatAreLateAreToldAsLongAsTheyAre) {
+  TickAt(absl::Seconds(11));
+  EXPECT_EQ(Statistics().problem, "");  // It waits, and is not late yet.
+  EXPECT_THAT(log_, IsEmpty());
+  TickAt(absl::Seconds(21));
+  const std::string late =
+      "job " + record_->name +
+      " changes faster than --checkpoint-rate 100 lets it store: its versions "
+      "come less often than each 10s";
+  EXPECT_EQ(Statistics().problem, late);
+  ASSERT_THAT(log_, SizeIs(1));
+  EXPECT_EQ(log_[0].text, late);
+
+  TickAt(absl::Seconds(30));
+  Written();  // Until 60 nothing may be.
+  Push(5, 1, 1);
+  TickAt(absl::Seconds(41));
+  EXPECT_EQ(Statistics().problem, late);  // It has only just begun to wait.
+  TickAt(absl::Seconds(61));
+  Written();
+
+  // Nothing changes any more.
+  for (int i = 0; i < 5; ++i) TickAt(absl::Seconds(71 + 10 * i));
+  EXPECT_EQ(Statistics().problem, "");
+  EXPECT_THAT(log_, SizeIs(1));
+}
+
+TEST_F(CheckpointRateTest, AFullDiskIsToldBeforeThatVersionsAreLate) {
+  TickAt(absl::Seconds(11));
+  TickAt(absl::Seconds(21));
+  Checkpoint();
+  Written(absl::ResourceExhaustedError("disk full"));
+
+  EXPECT_EQ(Statistics().problem, "disk full");
+  EXPECT_EQ(Statistics().problem_kind, ServerProblem::kDisk);
 }
 
 TEST_F(CheckpointRateTest, WhatAnOperatorAsksForDoesNot) {

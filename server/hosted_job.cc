@@ -360,8 +360,12 @@ ServerStatistics HostedJob::TakeStatistics() {
   statistics.job = stored().record->id;
   statistics.clock_lead = pulls_.clock_lead();
   statistics.traffic += pulls_.TakeTraffic();
-  statistics.problem = job_.problem;
-  statistics.problem_kind = job_.problem_kind;
+  if (job_.problem.empty()) {
+    statistics.problem = checkpoints_.Late();
+  } else {
+    statistics.problem = job_.problem;
+    statistics.problem_kind = job_.problem_kind;
+  }
   return statistics;
 }
 
