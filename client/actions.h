@@ -58,12 +58,15 @@ struct ClientOptions {
   absl::Duration clock_interval = absl::Milliseconds(100);
 };
 
-// Which rows of sparse tables the examples [begin, end) of an item touch.
-// Immutable; shared.
+// Which rows of sparse tables the examples [begin, end) of an item touch, or of
+// the test data. Immutable; shared.
 struct BatchRows {
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
+  // Of the test data; whether these are its last examples.
+  bool test = false;
+  bool last = false;
   // By partition, as it is asked for them: ascending by table, none without
   // keys.
   std::vector<std::vector<PullRows>> partitions;
@@ -190,6 +193,9 @@ struct FindRows {
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
+  // Of the test data instead, from `begin` on: how many examples, the computer
+  // says.
+  bool test = false;
 };
 // Then OnComputed. At most one Compute or Evaluate is under way.
 struct Compute {

@@ -153,8 +153,9 @@ class ClientShell {
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
   bool computing_ ABSL_GUARDED_BY(mu_) = false;
-  CondVar rows_wanted_;                                   // Of WorkOnRows.
-  std::deque<FindRows> rows_tasks_ ABSL_GUARDED_BY(mu_);  // One of a job.
+  CondVar rows_wanted_;  // Of WorkOnRows.
+  // A batch of each job, and one of test data.
+  std::deque<FindRows> rows_tasks_ ABSL_GUARDED_BY(mu_);
 
   // When the core wants a tick, and when KeepTime will look next.
   absl::Time next_tick_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();

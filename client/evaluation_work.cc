@@ -4,14 +4,48 @@
 
 namespace ebb::client {
 
-void EvaluationWork::Take(EvaluationLease lease) {
+PullSpec EvaluationWork::SpecFor(const EvaluationLease& lease,
+                                 BatchRowsPtr rows) {
   PullSpec spec;
   spec.job = lease.record->id;
   spec.generation = lease.generation;
   spec.snapshot = lease.snapshot;
+  spec.rows = std::move(rows);
+  return spec;
+}
+
+void EvaluationWork::Take(EvaluationLease lease) {
   Puller puller(lease.record->plan);
   pending_.emplace(Pending{std::move(lease), std::move(puller)});
-  pending_->puller.Start(spec);
+  if (!IsSparse(*pending_)) {
+    pending_->puller.Start(SpecFor(pending_->lease, nullptr));
+  }
+}
+
+void EvaluationWork::FindNext(ClientActions* out) {
+  if (pending_->rows != nullptr) {
+    pending_->puller.Start(SpecFor(pending_->lease, pending_->rows));
+  } else if (!pending_->asked) {
+    pending_->asked = true;
+    FindRows batch;
+    batch.record = pending_->lease.record;
+    batch.generation = pending_->lease.generation;
+    batch.begin = batch.end = pending_->begin;
+    batch.test = true;
+    out->push_back(std::move(batch));
+  }
+}
+
+void EvaluationWork::OnRowsFound(const FindRows& batch,
+                                 const absl::StatusOr<BatchRowsPtr>& rows,
+                                 ClientActions* out) {
+  const bool awaited = pending_ && pending_->asked &&
+                       pending_->lease.record->id == batch.record->id &&
+                       pending_->begin == batch.begin;
+  if (!awaited) return;
+  if (!rows.ok()) return Fail(rows.status().message(), out);
+  pending_->asked = false;
+  pending_->rows = *rows;
 }
 
 void EvaluationWork::Forget() {
@@ -49,7 +83,10 @@ void EvaluationWork::Advance(JobWork* work, absl::Time now,
     return Fail("the job has a newer generation", out);
   }
   Puller& puller = pending_->puller;
+  if (puller.state() == Puller::State::kIdle) FindNext(out);
   switch (puller.state()) {
+    case Puller::State::kIdle:
+      return;  // Its rows are not known yet.
     case Puller::State::kPulling:
     case Puller::State::kNeedsPlacement:
       worker_->evaluates_alone = !work->limits().evaluates_beside;
@@ -87,7 +124,16 @@ bool EvaluationWork::OnPullFailed(const PullId& id) {
 void EvaluationWork::OnEvaluated(const EvaluationResult& result,
                                  ClientActions* out) {
   worker_->computation.EndEvaluation();
-  if (pending_ && pending_->computing) Report(result, out);
+  if (!pending_ || !pending_->computing) return;
+  if (!IsSparse(*pending_) || !result.error.empty()) return Report(result, out);
+  EvaluationResult& sums = pending_->sums;
+  sums.examples += result.examples;
+  sums.loss_sum += result.loss_sum;
+  // Of parts none or all have classes.
+  sums.correct = result.correct < 0 ? -1 : sums.correct + result.correct;
+  if (pending_->rows->last) return Report(sums, out);
+  pending_->computing = false;
+  pending_->begin = std::exchange(pending_->rows, nullptr)->end;
 }
 
 }  // namespace ebb::client

@@ -1,5 +1,7 @@
 // The one evaluation that a worker may have on lease: a snapshot of a job's
-// values is pulled, tried on the test data, and the figures are reported.
+// values is pulled, tried on the test data, and the figures are reported. Where
+// the job has sparse tables, a part of the test data at a time: its rows are
+// found, pulled and tried.
 //
 // A later lease replaces an earlier one; what the computer still finds for the
 // earlier is not reported. None outlives the session in which it was leased:
@@ -12,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/actions.h"
@@ -41,6 +44,10 @@ class EvaluationWork {
   // False: the pull was not this evaluation's.
   bool OnPullReply(const PullId& id, const PullReply& reply, JobWork* work);
   bool OnPullFailed(const PullId& id);
+  // Of the test data; what nobody waits for any more is passed over.
+  void OnRowsFound(const FindRows& batch,
+                   const absl::StatusOr<BatchRowsPtr>& rows,
+                   ClientActions* out);
   void OnEvaluated(const EvaluationResult& result, ClientActions* out);
 
  private:
@@ -48,7 +55,20 @@ class EvaluationWork {
     EvaluationLease lease;
     Puller puller;
     bool computing = false;
+    // Sparse tables: where the next part of the test data begins, whether its
+    // rows are asked for, these, and the figures of the parts before it.
+    int64_t begin = 0;
+    bool asked = false;
+    BatchRowsPtr rows;
+    EvaluationResult sums;
   };
+  static bool IsSparse(const Pending& pending) {
+    return !pending.lease.record->plan.sparse_tables.empty();
+  }
+  // What to pull for the part that `rows` names; null: for all.
+  static PullSpec SpecFor(const EvaluationLease& lease, BatchRowsPtr rows);
+  // The rows of the next part are found, or asked for.
+  void FindNext(ClientActions* out);
 
   // Reports the result; nothing is pending any more.
   void Report(EvaluationResult result, ClientActions* out);

@@ -54,6 +54,7 @@ class SparseRowsTest : public testing::Test {
     pulls_.clear();
     sent_.clear();
     computes_.clear();
+    evaluates_.clear();
     wanted_.clear();
     for (ClientAction& action : actions) {
       if (auto* push = std::get_if<SendPush>(&action)) {
@@ -64,6 +65,8 @@ class SparseRowsTest : public testing::Test {
         sent_.push_back(std::move(send->message));
       } else if (auto* compute = std::get_if<Compute>(&action)) {
         computes_.push_back(compute->task);
+      } else if (auto* evaluate = std::get_if<Evaluate>(&action)) {
+        evaluates_.push_back(evaluate->task);
       } else if (auto* find = std::get_if<FindRows>(&action)) {
         wanted_.push_back(std::move(*find));
       }
@@ -156,6 +159,7 @@ class SparseRowsTest : public testing::Test {
   std::vector<SendPull> pulls_;
   std::vector<WorkerToScheduler> sent_;
   std::vector<ComputeTask> computes_;
+  std::vector<EvaluateTask> evaluates_;
   std::vector<FindRows> wanted_;
 };
 
@@ -246,6 +250,103 @@ TEST_F(SparseRowsTest, AnAnswerWithoutTheRowsIsNone) {
   const auto* end = std::get_if<ItemEnd>(&sent_[0]);
   ASSERT_NE(end, nullptr);
   EXPECT_EQ(end->end, LeaseEnd::kFailed);
+}
+
+// A job that is ready and has no item here.
+class SparseEvaluationTest : public SparseRowsTest {
+ protected:
+  SparseEvaluationTest() {
+    Begin();
+    LeaseLost lost;
+    lost.job = record_->id;
+    lost.generation = Generation(1);
+    lost.item = kItem;
+    On([&](auto* out) { core_.OnScheduler(lost, now_, out); });
+    Lease(50);
+  }
+  void Lease(int64_t snapshot) {
+    EvaluationLease lease;
+    lease.record = record_;
+    lease.generation = Generation(1);
+    lease.snapshot = snapshot;
+    On([&](auto* out) { core_.OnScheduler(lease, now_, out); });
+  }
+  // A part of the test data, of two examples, up to `end`.
+  void FoundTest(const FindRows& batch, bool last) {
+    auto rows = std::make_shared<BatchRows>();
+    rows->begin = batch.begin;
+    rows->end = batch.begin + 2;
+    rows->test = true;
+    rows->last = last;
+    rows->partitions.resize(2);
+    rows->partitions[1].push_back({0, Payload::Of(KeysOf(batch.begin))});
+    On([&](auto* out) {
+      core_.OnRowsFound(batch, BatchRowsPtr(rows), now_, out);
+    });
+  }
+  void Evaluated(double loss) {
+    EvaluationResult result;
+    result.examples = 2;
+    result.loss_sum = loss;
+    result.correct = 1;
+    On([&](auto* out) { core_.OnEvaluated(result, now_, out); });
+  }
+  const EvaluationResult* Reported() const {
+    for (const WorkerToScheduler& message : sent_) {
+      if (auto* result = std::get_if<EvaluationResult>(&message)) return result;
+    }
+    return nullptr;
+  }
+};
+
+TEST_F(SparseEvaluationTest, TheTestDataIsTriedAPartAtATime) {
+  for (int part = 0; part < 3; ++part) {
+    ASSERT_THAT(wanted_, SizeIs(1)) << part;
+    EXPECT_TRUE(wanted_[0].test);
+    EXPECT_EQ(wanted_[0].begin, 2 * part);
+    FoundTest(wanted_[0], part == 2);
+    ASSERT_THAT(pulls_, SizeIs(1));
+    EXPECT_EQ(pulls_[0].request.snapshot, 50);
+    EXPECT_THAT(Unpacked<uint64_t>(pulls_[0].request.segments[1].rows[0].keys),
+                ElementsAre(10 + 2 * part));
+    Answer(pulls_[0], {1, 2});
+    ASSERT_THAT(evaluates_, SizeIs(1));
+    EXPECT_EQ(evaluates_[0].values->rows->begin, 2 * part);
+    EXPECT_EQ(Reported(), nullptr);
+    Evaluated(0.5 + part);
+  }
+  const EvaluationResult* result = Reported();
+  ASSERT_NE(result, nullptr);
+  EXPECT_EQ(result->snapshot, 50);
+  EXPECT_EQ(result->examples, 6);
+  EXPECT_EQ(result->loss_sum, 4.5);
+  EXPECT_EQ(result->correct, 3);
+}
+
+TEST_F(SparseEvaluationTest, WhatIsFoundForAnEarlierOneServesTheLater) {
+  const FindRows first = wanted_[0];
+  Lease(51);
+  ASSERT_THAT(wanted_, SizeIs(1));
+  FoundTest(first, true);
+  ASSERT_THAT(pulls_, SizeIs(1));
+  EXPECT_EQ(pulls_[0].request.snapshot, 51);
+  const SendPull pull = pulls_[0];
+  FoundTest(first, true);  // Asked for twice; it changes nothing.
+  EXPECT_THAT(pulls_, IsEmpty());
+  Answer(pull, {1, 2});
+  ASSERT_THAT(evaluates_, SizeIs(1));
+  Evaluated(1);
+  ASSERT_NE(Reported(), nullptr);
+  EXPECT_EQ(Reported()->snapshot, 51);
+}
+
+TEST_F(SparseEvaluationTest, WhatCannotBeReadIsReported) {
+  const FindRows batch = wanted_[0];
+  On([&](auto* out) {
+    core_.OnRowsFound(batch, absl::DataLossError("a torn line"), now_, out);
+  });
+  ASSERT_NE(Reported(), nullptr);
+  EXPECT_THAT(Reported()->error, HasSubstr("a torn line"));
 }
 
 }  // namespace

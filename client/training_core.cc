@@ -211,9 +211,11 @@ void TrainingCore::OnJobReady(JobId job, const absl::Status& status,
 void TrainingCore::OnRowsFound(const FindRows& batch,
                                absl::StatusOr<BatchRowsPtr> rows,
                                absl::Time now, ClientActions* out) {
-  JobWork* work = Find(batch.record->id);
-  if (work == nullptr) return;
-  work->OnRowsFound(batch, std::move(rows), now, out);
+  if (batch.test) {
+    evaluation_.OnRowsFound(batch, rows, out);
+  } else if (JobWork* work = Find(batch.record->id)) {
+    work->OnRowsFound(batch, std::move(rows), now, out);
+  }
   Advance(now, out);
 }
 

@@ -167,12 +167,12 @@ void Checker::CompareWeights(const std::string& where, PartitionId p,
 }
 
 void Checker::CompareRow(const std::string& where, int32_t table, uint64_t key,
-                         std::span<const float> row, const Content& content) {
-  const auto it = content.rows[table].find(key);
+                         std::span<const float> row,
+                         const std::vector<Arithmetic::Rows>& rows) {
+  const auto it = rows[table].find(key);
   for (size_t i = 0; i < row.size(); ++i) {
-    const float sum = it == content.rows[table].end()
-                          ? 0.0f
-                          : static_cast<float>(it->second[i]);
+    const float sum =
+        it == rows[table].end() ? 0.0f : static_cast<float>(it->second[i]);
     const float expected = WholeNumberRule::kInitialRow + sum;
     if (row[i] == expected) continue;
     return Violate(absl::StrCat("I1: ", where, ": value ", i, " of row ", key,
@@ -202,14 +202,15 @@ void Checker::CompareRows(const std::string& where,
     table.Gather(keys, values);
     for (size_t k = 0; k < keys.size(); ++k) {
       CompareRow(where, t, keys[k], std::span(values).subspan(k * width, width),
-                 content);
+                 content.rows);
     }
   }
 }
 
 void Checker::CheckRows(const std::string& where,
                         const PullSegmentRequest& wanted,
-                        const PullSegment& segment, const Content& content) {
+                        const PullSegment& segment,
+                        const std::vector<Arithmetic::Rows>& rows) {
   if (segment.rows.size() != wanted.rows.size()) {
     return Violate(absl::StrCat("I1: ", where, ": rows of ",
                                 segment.rows.size(), " tables instead of ",
@@ -227,7 +228,7 @@ void Checker::CheckRows(const std::string& where,
     }
     for (size_t k = 0; k < keys.size(); ++k) {
       CompareRow(where, asked.table, keys[k],
-                 std::span(values).subspan(k * width, width), content);
+                 std::span(values).subspan(k * width, width), rows);
     }
   }
 }

@@ -154,10 +154,12 @@ class Checker {
   void CompareRows(const std::string& where, const server::Partition& partition,
                    const Content& content);
   void CompareRow(const std::string& where, int32_t table, uint64_t key,
-                  std::span<const float> row, const Content& content);
+                  std::span<const float> row,
+                  const std::vector<Arithmetic::Rows>& rows);
   // Rows as pulled of a partition.
   void CheckRows(const std::string& where, const PullSegmentRequest& wanted,
-                 const PullSegment& segment, const Content& content);
+                 const PullSegment& segment,
+                 const std::vector<Arithmetic::Rows>& rows);
   void CompareLedger(const std::string& where, const Ledger& ledger,
                      const Content& content);
   void CompareCut(const std::string& where, PartitionId p,
@@ -206,8 +208,11 @@ class Checker {
   std::map<std::pair<size_t, PartitionId>, std::string> loaded_marks_;
   std::map<std::pair<size_t, PartitionId>, VersionKey> load_failed_;
   // Snapshots: what was pinned.
-  std::map<std::tuple<size_t, uint64_t, int64_t, PartitionId>, uint64_t>
-      pinned_;
+  struct Pinned {
+    uint64_t values = 0;  // A digest.
+    std::vector<Arithmetic::Rows> rows;
+  };
+  std::map<std::tuple<size_t, uint64_t, int64_t, PartitionId>, Pinned> pinned_;
 
   // By partition.
   std::vector<std::map<Term, Life>> served_;

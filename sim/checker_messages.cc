@@ -79,7 +79,8 @@ void Checker::AfterSchedulerMessage(const ServerNode& server,
     const auto* partition = server.job()->partition(PartitionId(i));
     if (partition == nullptr) continue;
     pinned_[{server.place(), server.life(), snapshot->snapshot,
-             PartitionId(i)}] = DigestOf(partition->Values());
+             PartitionId(i)}] = {DigestOf(partition->Values()),
+                                 shadows_[server.place()][i].content->rows};
   }
 }
 
@@ -194,8 +195,13 @@ void Checker::CheckValues(const ServerNode& server, const PullRequest& request,
   if (request.snapshot != 0) {
     const auto it =
         pinned_.find({server.place(), server.life(), request.snapshot, p});
-    if (it == pinned_.end() || it->second != DigestOf(segment.values)) {
-      Violate(absl::StrCat("I1: ", where, ": not what the snapshot pinned"));
+    if (it == pinned_.end() || it->second.values != DigestOf(segment.values)) {
+      return Violate(
+          absl::StrCat("I1: ", where, ": not what the snapshot pinned"));
+    }
+    for (const PullSegmentRequest& wanted : request.segments) {
+      if (wanted.partition != p) continue;
+      CheckRows(where, wanted, segment, it->second.rows);
     }
     return;
   }
@@ -207,7 +213,7 @@ void Checker::CheckValues(const ServerNode& server, const PullRequest& request,
   if (!plan().rounds()) {
     for (const PullSegmentRequest& wanted : request.segments) {
       if (wanted.partition != p) continue;
-      CheckRows(where, wanted, segment, *shadow.content);
+      CheckRows(where, wanted, segment, shadow.content->rows);
     }
     return CompareWeights(where, p, values, *shadow.content);
   }

@@ -57,6 +57,14 @@ void WorkerNode::OnConnected() {
   Carry(std::move(out));
 }
 
+namespace {
+
+// Of which those with sparse tables are evaluated a part at a time.
+constexpr int64_t kTestExamples = 10;
+constexpr int64_t kTestPart = 4;
+
+}  // namespace
+
 void WorkerNode::OnDisconnected() { core_->OnSchedulerDisconnected(); }
 
 void WorkerNode::FromScheduler(SchedulerToWorker message) {
@@ -354,12 +362,17 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   });
 }
 
-void WorkerNode::FindRows(const client::FindRows& batch) {
+void WorkerNode::FindRows(client::FindRows batch) {
   const JobPlan& plan = batch.record->plan;
+  if (batch.test) {
+    batch.end = std::min(batch.begin + kTestPart, kTestExamples);
+  }
   auto found = std::make_shared<client::BatchRows>();
   found->item = batch.item;
   found->begin = batch.begin;
   found->end = batch.end;
+  found->test = batch.test;
+  found->last = batch.end == kTestExamples;
   for (std::vector<PushRows>& of_partition : RowsOf(plan, batch)) {
     std::vector<PullRows>& asked = found->partitions.emplace_back();
     for (PushRows& rows : of_partition) {
@@ -443,14 +456,17 @@ void WorkerNode::Evaluate(const client::EvaluateTask& task) {
     world_->Break(stream());
   }
   const Span& span = world_->scenario().evaluate;
-  After(world_->rng().Between(span.least, span.most) * slowness, [this] {
-    EvaluationResult result;
-    result.examples = 10;
-    result.correct = 9;
-    client::ClientActions out;
-    core_->OnEvaluated(result, world_->now(), &out);
-    Carry(std::move(out));
-  });
+  const client::BatchRowsPtr rows = task.values->rows;
+  const int64_t examples = rows ? rows->end - rows->begin : kTestExamples;
+  After(world_->rng().Between(span.least, span.most) * slowness,
+        [this, examples] {
+          EvaluationResult result;
+          result.examples = examples;
+          result.correct = examples;
+          client::ClientActions out;
+          core_->OnEvaluated(result, world_->now(), &out);
+          Carry(std::move(out));
+        });
 }
 
 }  // namespace ebb::sim

@@ -54,7 +54,7 @@ class WorkerNode final : public ClientNode {
   void SendPush(client::SendPush action);
   void SendPull(client::SendPull action);
   void SendClock(const client::SendClock& action);
-  void FindRows(const client::FindRows& batch);
+  void FindRows(client::FindRows batch);
   template <typename Batch>
   std::vector<std::vector<PushRows>> RowsOf(const JobPlan& plan,
                                             const Batch& batch);

@@ -190,7 +190,7 @@ TEST_F(RocksDbStoreTest, TouchesNothingThatANewerEbbWrote) {
   const size_t blocks = Keys("b/").size();
   const auto store = RocksDbStore::Open({.folder = folder_.path()});
   EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(store.status().message(), HasSubstr("version 3"));
+  EXPECT_THAT(store.status().message(), HasSubstr("version 4"));
   EXPECT_EQ(Keys("b/").size(), blocks);
 }
 
