@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "models/eigen_backend.h"
 #include "models/registry.h"
+#include "models/testing/keyed_batch.h"
 #include "models/testing/small_batch.h"
 
 #if defined(__has_feature)
@@ -79,6 +80,51 @@ TEST(AllocationTest, ModelsAllocateNothingInTheSteadyState) {
       EXPECT_EQ(after - before, 0) << isa << (sparse ? " sparse" : " dense");
       EXPECT_GT(before, 0) << "the counter counts";
     }
+  }
+}
+
+TEST(AllocationTest, KeyedModelsAllocateNothingInTheSteadyState) {
+  for (const std::string kind :
+       {"sparse_logistic", "fm", "ffm", "wide_deep", "deepfm"}) {
+    auto backend = MakeEigenBackend("auto");
+    ASSERT_TRUE(backend.ok());
+    Registry registry;
+    ASSERT_TRUE(RegisterBuiltinModels(&registry).ok());
+    ModelConfig config;
+    config.kind = kind;
+    config.features = 5;
+    config.classes = 2;
+    config.l2 = 0.1;
+    config.clip_norm = 0.01;
+    if (kind == "deepfm") config.dropout = 0.5;
+    auto model = registry.Create(config, backend->get());
+    ASSERT_TRUE(model.ok()) << model.status();
+    const auto large = testing::KeyedBatch::Random(128, 5, 400, 2, 1);
+    const auto small = testing::KeyedBatch::Random(64, 5, 200, 2, 2);
+    const ModelDescription& description = (*model)->description();
+    std::vector<float> params(description.ParameterCount() +
+                              large.keys() * description.RowFloats());
+    FillInitial(InitRule::Normal(0.1f), 1, "test", 0, std::span(params));
+    std::vector<float> grad(params.size()), outputs;
+    BatchStats stats;
+    const auto compute = [&](const testing::KeyedBatch& examples) {
+      const auto size =
+          static_cast<size_t>(description.ParameterCount() +
+                              examples.keys() * description.RowFloats());
+      const auto some = std::span(params).first(size);
+      const BatchView batch = examples.View();
+      return (*model)
+                 ->Gradient(some, batch, std::span(grad).first(size), &stats)
+                 .ok() &&
+             (*model)->Evaluate(some, batch, &stats).ok() &&
+             (*model)->Predict(some, batch, &outputs).ok();
+    };
+    ASSERT_TRUE(compute(large));
+    const int64_t before = allocations;
+    const bool ok = compute(small) && compute(large);
+    const int64_t after = allocations;
+    EXPECT_TRUE(ok);
+    EXPECT_EQ(after - before, 0) << kind;
   }
 }
 

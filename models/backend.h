@@ -77,6 +77,47 @@ class ComputeBackend {
   virtual void SparseMatMulTransA(int64_t m, int64_t k, int64_t n,
                                   const CsrView& a, const float* b,
                                   float* c) = 0;
+
+  // The six below read m sparse rows `a` of entries (column, value), and all
+  // but the first two their fields: one for each element of a.columns, in [0,
+  // f). Pairs are those of entries, whatever their columns.
+
+  // The pairwise part of a factorisation machine in time linear in the
+  // entries (Rendle 2010, lemma 3.1), for a factor b(k, n) of each column:
+  // sums(m, n) = a b, and scores(m) += the sum over the pairs of entries of a
+  // row of <b of the one, b of the other> times their values, which is
+  // sum_j (sums_j^2 - sum_e (value_e b_ej)^2) / 2.
+  virtual void FactorScores(int64_t m, int64_t n, const CsrView& a,
+                            const float* b, float* sums, float* scores) = 0;
+  // c(k, n) = the derivative by b of the sum of delta(m) times these scores,
+  // given the `sums`.
+  virtual void FactorGradient(int64_t m, int64_t k, int64_t n, const CsrView& a,
+                              const float* b, const float* sums,
+                              const float* delta, float* c) = 0;
+  // The same where a column has a factor of its own for each field of the
+  // other entry, b(k, f, n): the sum over pairs of <b(column of the one, field
+  // of the other), b(column of the other, field of the one)> times their
+  // values (Juan et al. 2016, equation 4). Time is quadratic in the entries
+  // of a row.
+  virtual void FieldFactorScores(int64_t m, int64_t f, int64_t n,
+                                 const CsrView& a,
+                                 std::span<const uint16_t> fields,
+                                 const float* b, float* scores) = 0;
+  // c(k, f, n) = the derivative by b of the sum of delta(m) times them.
+  virtual void FieldFactorGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                                   const CsrView& a,
+                                   std::span<const uint16_t> fields,
+                                   const float* b, const float* delta,
+                                   float* c) = 0;
+  // c(m, f, n): SparseMatMul with b(k, n), apart for the entries of each field.
+  virtual void FieldSums(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                         std::span<const uint16_t> fields, const float* b,
+                         float* c) = 0;
+  // c(k, n) = the derivative by b of the sum of delta(m, f, n) times them.
+  virtual void FieldSumsGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                                 const CsrView& a,
+                                 std::span<const uint16_t> fields,
+                                 const float* delta, float* c) = 0;
   // sums(n) = the sum of the rows of a(m, n).
   virtual void ColumnSums(int64_t m, int64_t n, const float* a,
                           float* sums) = 0;
@@ -108,6 +149,9 @@ class ComputeBackend {
   // y += alpha x.
   virtual void AddScaled(int64_t count, float alpha, const float* x,
                          float* y) = 0;
+  // y(m, n) += alpha * scale(m) * x(m, n), a number of `scale` for each row.
+  virtual void AddScaledRows(int64_t m, int64_t n, float alpha,
+                             const float* scale, const float* x, float* y) = 0;
   // x *= alpha.
   virtual void Scale(int64_t count, float alpha, float* x) = 0;
   // Added in double precision: finite exactly if every element is.

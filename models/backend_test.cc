@@ -77,6 +77,19 @@ class ImportedCsr {
   CsrView view_;
 };
 
+class ImportedFields {
+ public:
+  ImportedFields(ComputeBackend* backend, const std::vector<uint16_t>& fields)
+      : array_(backend),
+        view_(array_.Import(std::span<const uint16_t>(fields))) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): passed as a kernel's argument.
+  operator std::span<const uint16_t>() const { return view_; }
+
+ private:
+  BackendArray array_;
+  std::span<const uint16_t> view_;
+};
+
 Floats Random(int64_t count, uint32_t seed) {
   std::mt19937 generator(seed);
   std::uniform_real_distribution<float> uniform(-1, 1);
@@ -200,6 +213,117 @@ TEST_P(BackendTest, ProductsAgreeWithTheReferenceAtOddSizes) {
                                    kn_expected.data());
     check(kn, kn_expected, m * k);
   }
+}
+
+// Rows {column 0 x 2, column 1 x 3}, {}, {column 1 x 1 twice}, of factors
+// (1, 2) and (3, -1): <v0, v1> = 1, <v1, v1> = 10.
+TEST_P(BackendTest, FactorScoresAddThePairsOfEntries) {
+  const Csr csr = {{0, 2, 2, 4}, {0, 1, 1, 1}, {2, 3, 1, 1}};
+  ImportedCsr a(backend_.get(), csr);
+  Array b = In({1, 2, 3, -1}), sums = Out(6), scores = In({100, 10, 1});
+  backend_->FactorScores(3, 2, a, b, sums, scores);
+  EXPECT_THAT(sums.Values(), ElementsAre(11, 1, 0, 0, 6, -2));
+  EXPECT_THAT(scores.Values(), ElementsAre(106, 10, 11));
+  // By b: delta * x0 x1 times the other factor; of the pair of equals twice.
+  Array delta = In({0.5f, 7, 1}), c = Out(4);
+  backend_->FactorGradient(3, 2, 2, a, b, sums, delta, c);
+  EXPECT_THAT(c.Values(), ElementsAre(9, -3, 3 + 6, 6 - 2));
+}
+
+// Of two fields and factors of one number: column 0 has (2, 3), column 1
+// (5, 7).
+TEST_P(BackendTest, FieldFactorScoresTakeTheFactorForTheOthersField) {
+  // Row 0: column 0 in field 0 and column 1 in field 1, so 3 * 5; row 1: column
+  // 0 twice in field 1, so 3 * 3.
+  const Csr csr = {{0, 2, 4, 4}, {0, 1, 0, 0}, {2, 10, 1, -1}};
+  const std::vector<uint16_t> fields = {0, 1, 1, 1};
+  ImportedCsr a(backend_.get(), csr);
+  ImportedFields f(backend_.get(), fields);
+  Array b = In({2, 3, 5, 7}), scores = In({0, 1, 2});
+  backend_->FieldFactorScores(3, 2, 1, a, f, b, scores);
+  EXPECT_THAT(scores.Values(), ElementsAre(300, 1 - 9, 2));
+  Array delta = In({1, 0.5f, 9}), c = Out(4);
+  backend_->FieldFactorGradient(3, 2, 2, 1, a, f, b, delta, c);
+  EXPECT_THAT(c.Values(), ElementsAre(0, 20 * 5 - 0.5f * 6, 20 * 3, 0));
+}
+
+TEST_P(BackendTest, FieldSumsKeepTheFieldsApart) {
+  // Row 0: field 0 has 2 * b0 + b1, field 1 nothing, field 2 -b0; row 1 none.
+  const Csr csr = {{0, 3, 3}, {0, 1, 0}, {2, 1, -1}};
+  const std::vector<uint16_t> fields = {0, 0, 2};
+  ImportedCsr a(backend_.get(), csr);
+  ImportedFields f(backend_.get(), fields);
+  Array b = In({1, 10, 3, 30}), c = Out(12);
+  backend_->FieldSums(2, 3, 2, a, f, b, c);
+  EXPECT_THAT(c.Values(), ElementsAre(5, 50, 0, 0, -1, -10, 0, 0, 0, 0, 0, 0));
+  Array delta = In({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}), gradient = Out(4);
+  backend_->FieldSumsGradient(2, 2, 3, 2, a, f, delta, gradient);
+  EXPECT_THAT(gradient.Values(), ElementsAre(2 - 5, 4 - 6, 1, 2));
+}
+
+TEST_P(BackendTest, KeyedOperationsAgreeWithTheReferenceAtOddSizes) {
+  // Rows, columns, fields, numbers of a vector.
+  const int64_t kSizes[][4] = {{1, 1, 1, 1},   {2, 3, 2, 1},   {7, 5, 3, 3},
+                               {33, 40, 4, 8}, {20, 9, 5, 16}, {50, 30, 7, 17}};
+  for (const auto& [m, k, f, n] : kSizes) {
+    SCOPED_TRACE(::testing::Message()
+                 << m << ", " << k << ", " << f << ", " << n);
+    const Csr csr = RandomCsr(m, k, 5);
+    std::vector<uint16_t> fields(csr.columns.size());
+    for (size_t e = 0; e < fields.size(); ++e) fields[e] = (e * 7 / 3) % f;
+    ImportedCsr a(backend_.get(), csr);
+    ImportedFields fields_in(backend_.get(), fields);
+    const Floats b = Random(k * n, 1), by_field = Random(k * f * n, 2);
+    const Floats delta = Random(m, 3), wide = Random(m * f * n, 4);
+    Array b_in = In(b), by_field_in = In(by_field), delta_in = In(delta);
+    Array wide_in = In(wide);
+    // Sums of some hundred products of numbers in [-1, 1].
+    const auto check = [&](Array& got, const Floats& expected) {
+      EXPECT_THAT(got.Values(), Pointwise(FloatNear(3e-5f), expected));
+    };
+    Array sums = Out(m * n), scores = In(delta), c = Out(k * n);
+    Floats sums_expected(m * n), scores_expected = delta, c_expected(k * n);
+    backend_->FactorScores(m, n, a, b_in, sums, scores);
+    reference_->FactorScores(m, n, csr.View(), b.data(), sums_expected.data(),
+                             scores_expected.data());
+    check(sums, sums_expected);
+    check(scores, scores_expected);
+    backend_->FactorGradient(m, k, n, a, b_in, sums, delta_in, c);
+    reference_->FactorGradient(m, k, n, csr.View(), b.data(),
+                               sums_expected.data(), delta.data(),
+                               c_expected.data());
+    check(c, c_expected);
+    Array field_scores = In(delta), field_c = Out(k * f * n);
+    Floats field_scores_expected = delta, field_c_expected(k * f * n);
+    backend_->FieldFactorScores(m, f, n, a, fields_in, by_field_in,
+                                field_scores);
+    reference_->FieldFactorScores(m, f, n, csr.View(), fields, by_field.data(),
+                                  field_scores_expected.data());
+    check(field_scores, field_scores_expected);
+    backend_->FieldFactorGradient(m, k, f, n, a, fields_in, by_field_in,
+                                  delta_in, field_c);
+    reference_->FieldFactorGradient(m, k, f, n, csr.View(), fields,
+                                    by_field.data(), delta.data(),
+                                    field_c_expected.data());
+    check(field_c, field_c_expected);
+    Array inputs = Out(m * f * n);
+    Floats inputs_expected(m * f * n);
+    backend_->FieldSums(m, f, n, a, fields_in, b_in, inputs);
+    reference_->FieldSums(m, f, n, csr.View(), fields, b.data(),
+                          inputs_expected.data());
+    check(inputs, inputs_expected);
+    backend_->FieldSumsGradient(m, k, f, n, a, fields_in, wide_in, c);
+    reference_->FieldSumsGradient(m, k, f, n, csr.View(), fields, wide.data(),
+                                  c_expected.data());
+    check(c, c_expected);
+  }
+}
+
+TEST_P(BackendTest, AddScaledRowsHasANumberForEachRow) {
+  Array scale = In({1, 0, 3}), x = In({1, 2, 3, 4, 5, 6});
+  Array y = In(Floats(6, 100));
+  backend_->AddScaledRows(3, 2, 0.5f, scale, x, y);
+  EXPECT_THAT(y.Values(), ElementsAre(100.5f, 101, 100, 100, 107.5f, 109));
 }
 
 TEST_P(BackendTest, EmptyProductsAreTheBiasOrZero) {

@@ -9,22 +9,38 @@ namespace ebb::models {
 
 // Rows of which only some columns are not zero. The entries of row r are
 // [row_offsets[r], row_offsets[r + 1]) of `columns` and `values`; a column
-// that a row names twice counts with the sum of its values.
+// that a row names twice counts with the sum of its values, and, where a model
+// looks at pairs of entries, as two entries.
 struct CsrView {
   std::span<const int64_t> row_offsets;  // One more than there are rows.
-  std::span<const int32_t> columns;      // Each in [0, features).
+  // Each in [0, features), of keyed rows in [0, distinct_keys).
+  std::span<const int32_t> columns;
   std::span<const float> values;
 };
 
 // A run of consecutive examples of one work item. Not owned.
+//
+// Keyed examples have 64-bit keys in place of columns. Models never see them:
+// whoever has the keys numbers those of the batch, in any order, from 0 up, and
+// gives the model the rows of its sparse tables in that order. So `columns`
+// holds places among the batch's keys; a key may occur in many rows, twice in
+// one, or in none.
 struct BatchView {
   bool is_sparse() const { return !sparse.row_offsets.empty(); }
+  bool is_keyed() const { return distinct_keys > 0; }
 
   int64_t rows = 0;
+  // Of keyed examples: the number of their fields.
   int64_t features = 0;
   // One of the two: (rows, features), row after row, or `sparse`.
   std::span<const float> dense;
   CsrView sparse;
+  // Keyed rows are `sparse` rows of which each entry has a field, in
+  // [0, features), as well.
+  std::span<const uint16_t> fields;
+  // How many keys the batch has; 0 where examples are not keyed (or none of
+  // them has an entry).
+  int64_t distinct_keys = 0;
   // One per row: a value, 0/1 or -1/+1, or the number of a class; which,
   // the model's description says. Predict needs none.
   std::span<const float> labels;

@@ -52,6 +52,8 @@ absl::Status CheckOnlyUses(const ModelConfig& config,
       {"layers", !config.layers.empty()},
       {"activation", !config.activation.empty()},
       {"init", !config.init.empty()},
+      {"rank", config.rank != 0},
+      {"dim", config.dim != 0},
       {"dropout", config.dropout != 0}};
   for (const auto& [key, is_set] : set) {
     if (is_set && std::find(used.begin(), used.end(), key) == used.end()) {

@@ -19,17 +19,23 @@ namespace ebb::models {
 struct ModelConfig {
   // Which model: a name of the registry.
   std::string kind;
-  // Of the data: the features of each example.
+  // Of the data: the features of each example, or the fields of keyed ones.
   int64_t features = 0;
   // Of the data: the number of classes; 0 where labels are values.
   int64_t classes = 0;
-  // mlp: the width of each layer, from the features to the outputs.
+  // mlp: the width of each layer, from the features to the outputs. wide_deep,
+  // deepfm: of each hidden layer.
   std::vector<int64_t> layers;
-  // mlp: relu (default), tanh or sigmoid, after each layer but the last.
+  // Of mlp, wide_deep and deepfm: relu (default), tanh or sigmoid, after each
+  // layer but the last.
   std::string activation;
   // How weights start: he, glorot or zeros. Default: he for relu, glorot for
   // the other activations, zeros where there are no hidden layers.
   std::string init;
+  // fm, ffm, matrix_factorisation: the numbers of a factor.
+  int64_t rank = 0;
+  // wide_deep, deepfm: the numbers of an embedding.
+  int64_t dim = 0;
   // The probability of leaving out a hidden unit in training, in [0, 1).
   double dropout = 0;
   // Adds l2 / 2 times the sum of the squares of the weights (not of the

@@ -53,6 +53,39 @@ class EigenBackend final : public internal::HostBackend {
                           const float* b, float* c) override {
     kernels_.sparse_mat_mul_trans_a(m, k, n, Pointers(a), b, c);
   }
+  void FactorScores(int64_t m, int64_t n, const CsrView& a, const float* b,
+                    float* sums, float* scores) override {
+    kernels_.factor_scores(m, n, Pointers(a), b, sums, scores);
+  }
+  void FactorGradient(int64_t m, int64_t k, int64_t n, const CsrView& a,
+                      const float* b, const float* sums, const float* delta,
+                      float* c) override {
+    kernels_.factor_gradient(m, k, n, Pointers(a), b, sums, delta, c);
+  }
+  void FieldFactorScores(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                         std::span<const uint16_t> fields, const float* b,
+                         float* scores) override {
+    kernels_.field_factor_scores(m, f, n, Pointers(a), fields.data(), b,
+                                 scores);
+  }
+  void FieldFactorGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                           const CsrView& a, std::span<const uint16_t> fields,
+                           const float* b, const float* delta,
+                           float* c) override {
+    kernels_.field_factor_gradient(m, k, f, n, Pointers(a), fields.data(), b,
+                                   delta, c);
+  }
+  void FieldSums(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                 std::span<const uint16_t> fields, const float* b,
+                 float* c) override {
+    kernels_.field_sums(m, f, n, Pointers(a), fields.data(), b, c);
+  }
+  void FieldSumsGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                         const CsrView& a, std::span<const uint16_t> fields,
+                         const float* delta, float* c) override {
+    kernels_.field_sums_gradient(m, k, f, n, Pointers(a), fields.data(), delta,
+                                 c);
+  }
   void ColumnSums(int64_t m, int64_t n, const float* a, float* sums) override {
     kernels_.column_sums(m, n, a, sums);
   }
@@ -70,6 +103,10 @@ class EigenBackend final : public internal::HostBackend {
   void AddScaled(int64_t count, float alpha, const float* x,
                  float* y) override {
     kernels_.add_scaled(count, alpha, x, y);
+  }
+  void AddScaledRows(int64_t m, int64_t n, float alpha, const float* scale,
+                     const float* x, float* y) override {
+    kernels_.add_scaled_rows(m, n, alpha, scale, x, y);
   }
   void Scale(int64_t count, float alpha, float* x) override {
     kernels_.scale(count, alpha, x);

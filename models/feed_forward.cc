@@ -7,65 +7,37 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "models/layer_stack.h"
 #include "models/model_base.h"
 
 namespace ebb::models {
 namespace {
-
-struct Layer {
-  int64_t inputs = 0;
-  int64_t outputs = 0;
-  // In the flat vector of parameters.
-  int64_t weights = 0;
-  int64_t bias = 0;
-};
-
-// What the forward pass leaves for the backward pass, per hidden layer.
-struct Hidden {
-  explicit Hidden(ComputeBackend* backend)
-      : units(backend), mask(backend), dropped(backend) {}
-
-  BackendArray units;    // (rows, outputs), after the activation.
-  BackendArray mask;     // (rows, outputs)
-  BackendArray dropped;  // units * mask: the inputs of the next layer.
-};
 
 class FeedForward final : public ModelBase {
  public:
   FeedForward(ModelDescription description, const FeedForwardSpec& spec,
               const ModelConfig& config, ComputeBackend* backend)
       : ModelBase(std::move(description), config, backend),
-        activation_(spec.activation),
         loss_(spec.loss),
-        dropout_(static_cast<float>(config.dropout)),
-        seed_(config.seed),
-        scores_(backend),
-        deltas_{BackendArray(backend), BackendArray(backend)} {
-    int64_t offset = 0;
-    for (size_t i = 0; i + 1 < spec.layers.size(); ++i) {
-      Layer layer = {spec.layers[i], spec.layers[i + 1], offset, 0};
-      layer.bias = offset + layer.inputs * layer.outputs;
-      offset = layer.bias + layer.outputs;
-      layers_.push_back(layer);
-      if (i > 0) hidden_.emplace_back(backend);
-    }
-  }
+        layers_(spec.layers, spec.activation, config.dropout, config.seed,
+                backend),
+        scores_(backend) {}
 
  private:
   absl::Status SumGradient(const float* params, const BatchView& batch,
                            float* grad, LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows * outputs());
-    Forward(params, batch, dropout_ > 0, scores);
+    layers_.Forward(params, batch, /*train=*/true, scores);
     *sums = backend().ComputeLoss(loss_, batch.rows, outputs(),
                                   batch.labels.data(), scores, scores);
-    Backward(params, batch, scores, grad);
+    layers_.Backward(params, batch, scores, grad, nullptr);
     return absl::OkStatus();
   }
 
   absl::Status SumLoss(const float* params, const BatchView& batch,
                        LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows * outputs());
-    Forward(params, batch, false, scores);
+    layers_.Forward(params, batch, /*train=*/false, scores);
     *sums = backend().ComputeLoss(loss_, batch.rows, outputs(),
                                   batch.labels.data(), scores, nullptr);
     return absl::OkStatus();
@@ -73,120 +45,17 @@ class FeedForward final : public ModelBase {
 
   absl::Status ComputeOutputs(const float* params, const BatchView& batch,
                               float* outputs_out) override {
-    Forward(params, batch, false, outputs_out);
+    layers_.Forward(params, batch, /*train=*/false, outputs_out);
     backend().ScoresToOutputs(loss_, batch.rows, outputs(), outputs_out);
     return absl::OkStatus();
   }
 
-  // scores is (rows, outputs()). After it, InputsOf(i) are the inputs of each
-  // layer i > 0.
-  void Forward(const float* params, const BatchView& batch, bool drop,
-               float* scores) {
-    const int64_t rows = batch.rows;
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      const Layer& layer = layers_[i];
-      const float* weights = params + layer.weights;
-      const float* bias = params + layer.bias;
-      const int64_t count = rows * layer.outputs;
-      const bool is_last = i + 1 == layers_.size();
-      float* out = is_last ? scores : hidden_[i].units.Reserve<float>(count);
-      if (i == 0 && batch.is_sparse()) {
-        backend().SparseMatMul(rows, layer.outputs, batch.sparse, weights, bias,
-                               out);
-      } else {
-        const float* in = i == 0 ? batch.dense.data() : InputsOf(i, drop);
-        backend().MatMul(rows, layer.inputs, layer.outputs, in, weights, bias,
-                         out);
-      }
-      if (is_last) return;
-      backend().Activate(activation_, count, out);
-      if (drop) Drop(i, batch, out);
-    }
-  }
+  int64_t outputs() const { return layers_.outputs(); }
 
-  void Drop(size_t i, const BatchView& batch, const float* units) {
-    const int64_t count = batch.rows * layers_[i].outputs;
-    const DropoutKey key = {seed_, batch.epoch, batch.shard,
-                            batch.first_position, static_cast<int32_t>(i)};
-    float* mask = hidden_[i].mask.Reserve<float>(count);
-    backend().DropoutMask(key, dropout_, batch.rows, layers_[i].outputs, mask);
-    backend().Multiply(count, units, mask,
-                       hidden_[i].dropped.Reserve<float>(count));
-  }
-
-  // What layer i > 0 read in the last forward pass.
-  const float* InputsOf(size_t i, bool drop) const {
-    const Hidden& below = hidden_[i - 1];
-    return (drop ? below.dropped : below.units).data<float>();
-  }
-
-  // delta is (rows, outputs()): the derivative of the loss by the scores.
-  void Backward(const float* params, const BatchView& batch, float* delta,
-                float* grad) {
-    const int64_t rows = batch.rows;
-    const bool drop = dropout_ > 0;
-    for (size_t i = layers_.size(); i-- > 0;) {
-      const Layer& layer = layers_[i];
-      float* weights_grad = grad + layer.weights;
-      backend().ColumnSums(rows, layer.outputs, delta, grad + layer.bias);
-      if (i == 0 && batch.is_sparse()) {
-        backend().SparseMatMulTransA(rows, layer.inputs, layer.outputs,
-                                     batch.sparse, delta, weights_grad);
-        return;
-      }
-      const float* in = i == 0 ? batch.dense.data() : InputsOf(i, drop);
-      backend().MatMulTransA(rows, layer.inputs, layer.outputs, in, delta,
-                             weights_grad);
-      if (i == 0) return;
-      const int64_t count = rows * layer.inputs;
-      float* below = deltas_[i % 2].Reserve<float>(count);
-      backend().MatMulTransB(rows, layer.outputs, layer.inputs, delta,
-                             params + layer.weights, below);
-      const Hidden& hidden = hidden_[i - 1];
-      if (drop) {
-        backend().Multiply(count, below, hidden.mask.data<float>(), below);
-      }
-      backend().ActivateBackward(activation_, count, hidden.units.data<float>(),
-                                 below);
-      delta = below;
-    }
-  }
-
-  int64_t outputs() const { return layers_.back().outputs; }
-
-  const Activation activation_;
   const Loss loss_;
-  const float dropout_;
-  const uint64_t seed_;
-  std::vector<Layer> layers_;
-  std::vector<Hidden> hidden_;
+  LayerStack layers_;
   BackendArray scores_;
-  BackendArray deltas_[2];  // In turns: one is read while one is written.
 };
-
-absl::Status CheckLayers(const FeedForwardSpec& spec) {
-  constexpr int64_t kMaxWidth = int64_t{1} << 31;
-  constexpr int64_t kMaxParameters = int64_t{1} << 40;
-  int64_t parameters = 0;
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
-    if (spec.layers[i] < 1 || spec.layers[i] > kMaxWidth) {
-      return ConfigError(
-          "model.layers",
-          absl::StrCat("layer ", i, " has ", spec.layers[i], " units; 1 to ",
-                       kMaxWidth, " are possible"));
-    }
-    if (i == 0) continue;
-    // At most 2^62 + 2^31, so the sum so far cannot overflow.
-    parameters += (spec.layers[i - 1] + 1) * spec.layers[i];
-    if (parameters > kMaxParameters) {
-      return ConfigError(
-          "model.layers",
-          absl::StrCat("[", absl::StrJoin(spec.layers, ", "),
-                       "] has more than ", kMaxParameters, " parameters"));
-    }
-  }
-  return absl::OkStatus();
-}
 
 ModelDescription Describe(const FeedForwardSpec& spec) {
   ModelDescription description;
@@ -204,19 +73,7 @@ ModelDescription Describe(const FeedForwardSpec& spec) {
       description.classes = spec.layers.back();
       break;
   }
-  for (size_t i = 0; i + 1 < spec.layers.size(); ++i) {
-    const int64_t inputs = spec.layers[i], outputs = spec.layers[i + 1];
-    const std::string prefix =
-        spec.layers.size() == 2 ? "" : absl::StrCat("layer", i + 1, ".");
-    description.tables.push_back({absl::StrCat(prefix, "weights"),
-                                  {inputs, outputs},
-                                  WeightRule(spec.init, inputs, outputs),
-                                  /*regularized=*/true});
-    description.tables.push_back({absl::StrCat(prefix, "bias"),
-                                  {outputs},
-                                  InitRule::Zeros(),
-                                  /*regularized=*/false});
-  }
+  description.tables = LayerTables(spec.layers, spec.init);
   return description;
 }
 
@@ -236,6 +93,61 @@ InitRule WeightRule(WeightInit init, int64_t inputs, int64_t outputs) {
   return InitRule::Zeros();
 }
 
+absl::StatusOr<Activation> ParseActivation(const ModelConfig& config) {
+  if (config.activation.empty() || config.activation == "relu") {
+    return Activation::kRelu;
+  }
+  if (config.activation == "tanh") return Activation::kTanh;
+  if (config.activation == "sigmoid") return Activation::kSigmoid;
+  return ConfigError("model.activation",
+                     absl::StrCat("\"", config.activation,
+                                  "\" is none of relu, tanh, sigmoid"),
+                     "activation: relu");
+}
+
+std::vector<TableShape> LayerTables(const std::vector<int64_t>& widths,
+                                    WeightInit init) {
+  std::vector<TableShape> tables;
+  for (size_t i = 0; i + 1 < widths.size(); ++i) {
+    const int64_t inputs = widths[i], outputs = widths[i + 1];
+    const std::string prefix =
+        widths.size() == 2 ? "" : absl::StrCat("layer", i + 1, ".");
+    tables.push_back({absl::StrCat(prefix, "weights"),
+                      {inputs, outputs},
+                      WeightRule(init, inputs, outputs),
+                      /*regularized=*/true});
+    tables.push_back({absl::StrCat(prefix, "bias"),
+                      {outputs},
+                      InitRule::Zeros(),
+                      /*regularized=*/false});
+  }
+  return tables;
+}
+
+absl::Status CheckLayerWidths(const std::vector<int64_t>& widths) {
+  constexpr int64_t kMaxWidth = int64_t{1} << 31;
+  constexpr int64_t kMaxParameters = int64_t{1} << 40;
+  int64_t parameters = 0;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    if (widths[i] < 1 || widths[i] > kMaxWidth) {
+      return ConfigError(
+          "model.layers",
+          absl::StrCat("layer ", i, " has ", widths[i], " units; 1 to ",
+                       kMaxWidth, " are possible"));
+    }
+    if (i == 0) continue;
+    // At most 2^62 + 2^31, so the sum so far cannot overflow.
+    parameters += (widths[i - 1] + 1) * widths[i];
+    if (parameters > kMaxParameters) {
+      return ConfigError(
+          "model.layers",
+          absl::StrCat("[", absl::StrJoin(widths, ", "), "] has more than ",
+                       kMaxParameters, " parameters"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<WeightInit> ParseWeightInit(const ModelConfig& config,
                                            WeightInit unset) {
   if (config.init.empty()) return unset;
@@ -251,7 +163,7 @@ absl::StatusOr<WeightInit> ParseWeightInit(const ModelConfig& config,
 absl::StatusOr<std::unique_ptr<Model>> MakeFeedForward(
     const FeedForwardSpec& spec, const ModelConfig& config,
     ComputeBackend* backend) {
-  EBB_RETURN_IF_ERROR(CheckLayers(spec));
+  EBB_RETURN_IF_ERROR(CheckLayerWidths(spec.layers));
   return std::make_unique<FeedForward>(Describe(spec), spec, config, backend);
 }
 

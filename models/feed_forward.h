@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "models/backend.h"
@@ -29,6 +30,15 @@ InitRule WeightRule(WeightInit init, int64_t inputs, int64_t outputs);
 // Of config.init; `unset` where it is empty.
 absl::StatusOr<WeightInit> ParseWeightInit(const ModelConfig& config,
                                            WeightInit unset);
+
+// relu (where it is empty), tanh or sigmoid, of config.activation.
+absl::StatusOr<Activation> ParseActivation(const ModelConfig& config);
+
+// The tables of layers of these widths, as MakeFeedForward has them.
+std::vector<TableShape> LayerTables(const std::vector<int64_t>& widths,
+                                    WeightInit init);
+// kInvalidArgument: a width below 1, or more parameters than can be.
+absl::Status CheckLayerWidths(const std::vector<int64_t>& widths);
 
 struct FeedForwardSpec {
   // The widths, at least two, from the features to the outputs: one output,

@@ -14,6 +14,12 @@ int64_t ModelDescription::ParameterCount() const {
   return count;
 }
 
+int64_t ModelDescription::RowFloats() const {
+  int64_t count = 0;
+  for (const SparseTableShape& table : sparse_tables) count += table.width;
+  return count;
+}
+
 BatchStats& BatchStats::operator+=(const BatchStats& other) {
   examples += other.examples;
   loss_sum += other.loss_sum;

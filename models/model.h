@@ -31,6 +31,15 @@ struct TableShape {
   bool regularized = false;
 };
 
+// One sparse table of a model: a row of `width` floats under each key that
+// the examples have. L2 applies to all of them.
+struct SparseTableShape {
+  std::string name;
+  int64_t width = 0;
+  // Of the row under a key: FillInitialRow.
+  InitRule init;
+};
+
 // What labels are.
 enum class LabelKind {
   kValue,   // Any number.
@@ -40,11 +49,16 @@ enum class LabelKind {
 
 // What the rest of the system must know of a model.
 struct ModelDescription {
-  // The sum of the sizes of the tables.
+  // The sum of the sizes of the dense tables.
   int64_t ParameterCount() const;
+  // The sum of the widths of the sparse tables: the floats under one key.
+  int64_t RowFloats() const;
 
   // In this order they make one flat vector, each stored row after row.
   std::vector<TableShape> tables;
+  // A model that has some takes keyed examples, and no others. All of them
+  // have rows under the same keys.
+  std::vector<SparseTableShape> sparse_tables;
   int64_t features = 0;
   // Numbers per example that Predict writes.
   int64_t outputs = 0;
@@ -64,11 +78,14 @@ struct BatchStats {
 };
 
 // A model computes; it has no parameters of its own. Parameters and gradient
-// are flat vectors of the tables. Methods block while they compute and, with
-// no larger batch than before, allocate nothing.
+// are flat vectors: the dense tables, ParameterCount() floats, and after them
+// each sparse table's rows of the batch's keys, a matrix of (distinct_keys,
+// width), so that there are ParameterCount() + distinct_keys * RowFloats()
+// floats. Methods block while they compute and, with no larger batch than
+// before, allocate nothing.
 //
-// Errors: kInvalidArgument when sizes, columns or labels do not fit the
-// description. Outputs are then unspecified.
+// Errors: kInvalidArgument when sizes, columns, fields or labels do not fit
+// the description. Outputs are then unspecified.
 //
 // Not thread-safe: each thread has a model of its own.
 class Model {
@@ -78,10 +95,13 @@ class Model {
   virtual const ModelDescription& description() const = 0;
 
   // Overwrites `grad` with the SUM over the batch of the gradients of the
-  // examples' losses, with L2 (count * l2 * weight) and clipping: where the
-  // mean over the batch, L2 included, is longer than clip_norm, the sum is
-  // scaled so that the mean has that norm. Dropout leaves units out.
-  // Overwrites `stats`, whose sums are those of the dropped-out network.
+  // examples' losses, with L2 (count * l2 * weight, where the count is that of
+  // the batch's examples for a dense table, and for a row of a sparse one that
+  // of the examples that have its key, so that other rows take no step) and
+  // clipping: where the mean over the batch, L2 included, is longer than
+  // clip_norm, the sum is scaled so that the mean has that norm. Dropout leaves
+  // units out. Overwrites `stats`, whose sums are those of the dropped-out
+  // network.
   //
   // kOutOfRange: the loss or the gradient is not finite; the message names
   // the place. Whether to skip the batch is the caller's decision.
@@ -100,7 +120,7 @@ class Model {
                                std::vector<float>* outputs) = 0;
 };
 
-// The values that the tables start from.
+// The values that the dense tables start from.
 std::vector<float> InitialParameters(const ModelDescription& description,
                                      uint64_t seed);
 

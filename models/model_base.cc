@@ -16,8 +16,9 @@ std::string Place(const BatchView& batch, int64_t row) {
                       ", position ", batch.first_position + row);
 }
 
-absl::Status CheckCsr(const BatchView& batch) {
+absl::Status CheckCsr(const BatchView& batch, bool keyed) {
   const CsrView& csr = batch.sparse;
+  const int64_t columns = keyed ? batch.distinct_keys : batch.features;
   if (static_cast<int64_t>(csr.row_offsets.size()) != batch.rows + 1 ||
       csr.columns.size() != csr.values.size()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -34,14 +35,63 @@ absl::Status CheckCsr(const BatchView& batch) {
   }
   for (int64_t row = 0; row < batch.rows; ++row) {
     for (int64_t e = csr.row_offsets[row]; e < csr.row_offsets[row + 1]; ++e) {
-      if (csr.columns[e] < 0 || csr.columns[e] >= batch.features) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "example at ", Place(batch, row), ": column ", csr.columns[e],
-            " is not among the ", batch.features, " features"));
+      if (csr.columns[e] < 0 || csr.columns[e] >= columns) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("example at ", Place(batch, row), ": column ",
+                         csr.columns[e], " is not among the ", columns,
+                         keyed ? " keys of the batch" : " features"));
       }
     }
   }
   return absl::OkStatus();
+}
+
+// Of a batch that CheckCsr has passed.
+absl::Status CheckFields(const BatchView& batch) {
+  const CsrView& csr = batch.sparse;
+  if (batch.fields.size() != csr.columns.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("keyed batch of ", csr.columns.size(), " entries: got ",
+                     batch.fields.size(), " fields"));
+  }
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    for (int64_t e = csr.row_offsets[row]; e < csr.row_offsets[row + 1]; ++e) {
+      if (batch.fields[e] >= batch.features) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "example at ", Place(batch, row), ": field ", batch.fields[e],
+            " is not among the ", batch.features, " fields"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The examples of a model with sparse tables.
+absl::Status CheckKeyed(const BatchView& batch,
+                        const ModelDescription& description) {
+  // Columns are 32-bit numbers.
+  constexpr int64_t kMaxKeys = int64_t{1} << 31;
+  if (batch.distinct_keys < 0 || batch.distinct_keys > kMaxKeys) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "batch of ", batch.rows, " examples with ", batch.distinct_keys,
+        " keys; 0 to ", kMaxKeys, " are possible: make the batch smaller"));
+  }
+  const bool has_entries =
+      batch.is_sparse() &&
+      batch.sparse.row_offsets.back() > batch.sparse.row_offsets.front();
+  if (!batch.dense.empty() || (batch.rows > 0 && !batch.is_sparse()) ||
+      (has_entries && !batch.is_keyed())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "batch of ", batch.rows,
+        " examples that are not keyed: the model has "
+        "the sparse table ",
+        description.sparse_tables.front().name,
+        ", of which each entry of an example has a row; give it keyed examples "
+        "(distinct_keys), or take a model for features (logistic, mlp, …)"));
+  }
+  if (!batch.is_sparse()) return absl::OkStatus();
+  EBB_RETURN_IF_ERROR(CheckCsr(batch, /*keyed=*/true));
+  return CheckFields(batch);
 }
 
 // Names the first element that is not finite; requires that there is one.
@@ -52,12 +102,26 @@ absl::Status NotFinite(const ModelDescription& description,
                    [](float value) { return !std::isfinite(value); }) -
       grad.begin();
   const float value = grad[index];
-  auto table = description.tables.begin();
-  while (index >= table->size()) index -= table++->size();
-  return absl::OutOfRangeError(
-      absl::StrCat("non-finite gradient: ", value, " at element ", index,
-                   " of ", table->name, ", in the batch of ", batch.rows,
-                   " examples at ", Place(batch, 0)));
+  std::string place;
+  for (const TableShape& table : description.tables) {
+    if (index < table.size()) {
+      place = absl::StrCat("element ", index, " of ", table.name);
+      break;
+    }
+    index -= table.size();
+  }
+  if (place.empty()) {
+    auto table = description.sparse_tables.begin();
+    while (index >= batch.distinct_keys * table->width) {
+      index -= batch.distinct_keys * table++->width;
+    }
+    place = absl::StrCat("element ", index % table->width, " of row ",
+                         index / table->width, " of ", table->name,
+                         " (of the batch's ", batch.distinct_keys, " keys)");
+  }
+  return absl::OutOfRangeError(absl::StrCat(
+      "non-finite gradient: ", value, " at ", place, ", in the batch of ",
+      batch.rows, " examples at ", Place(batch, 0)));
 }
 
 }  // namespace
@@ -76,21 +140,55 @@ ModelBase::ModelBase(ModelDescription description, const ModelConfig& config,
       dense_(backend),
       row_offsets_(backend),
       columns_(backend),
-      values_(backend) {}
+      values_(backend),
+      fields_(backend),
+      row_counts_(backend) {}
+
+int64_t ModelBase::RowsAt(size_t sparse_table, int64_t distinct_keys) const {
+  int64_t floats = 0;
+  for (size_t i = 0; i < sparse_table; ++i) {
+    floats += description_.sparse_tables[i].width;
+  }
+  return parameter_count_ + distinct_keys * floats;
+}
+
+absl::Status ModelBase::CheckExamples(const BatchView&) const {
+  return absl::OkStatus();
+}
 
 absl::Status ModelBase::CheckSizes(std::span<const float> params,
                                    const BatchView& batch) const {
-  if (static_cast<int64_t>(params.size()) != parameter_count_) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("got ", params.size(), " parameters; the model has ",
-                     parameter_count_));
+  // First, for the number of parameters follows from it.
+  EBB_RETURN_IF_ERROR(CheckFormat(batch));
+  const int64_t wanted =
+      RowsAt(description_.sparse_tables.size(), batch.distinct_keys);
+  if (static_cast<int64_t>(params.size()) != wanted) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "got ", params.size(), " parameters; the model has ", wanted,
+        batch.is_keyed()
+            ? absl::StrCat(" with rows of ", batch.distinct_keys, " keys")
+            : ""));
   }
+  return CheckExamples(batch);
+}
+
+absl::Status ModelBase::CheckFormat(const BatchView& batch) const {
+  const bool keyed = !description_.sparse_tables.empty();
   if (batch.rows < 0 || batch.features != description_.features) {
+    const char* const unit = keyed ? " fields" : " features";
     return absl::InvalidArgumentError(
         absl::StrCat("batch of ", batch.rows, " examples with ", batch.features,
-                     " features; the model takes ", description_.features));
+                     unit, "; the model takes ", description_.features));
   }
-  if (batch.is_sparse()) return CheckCsr(batch);
+  if (keyed) return CheckKeyed(batch, description_);
+  if (batch.distinct_keys != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "batch of ", batch.rows, " keyed examples with ", batch.distinct_keys,
+        " keys: the model has no sparse tables to look keys up in; give it "
+        "examples with features, or take a model for keys (sparse_logistic, "
+        "fm, …)"));
+  }
+  if (batch.is_sparse()) return CheckCsr(batch, /*keyed=*/false);
   if (static_cast<int64_t>(batch.dense.size()) != batch.rows * batch.features) {
     return absl::InvalidArgumentError(absl::StrCat(
         "dense batch of ", batch.rows, " examples with ", batch.features,
@@ -137,18 +235,43 @@ BatchView ModelBase::Import(const BatchView& batch) {
   local.sparse = {row_offsets_.Import(batch.sparse.row_offsets),
                   columns_.Import(batch.sparse.columns),
                   values_.Import(batch.sparse.values)};
+  local.fields = fields_.Import(batch.fields);
   return local;
 }
 
-void ModelBase::AddDecay(const float* params, int64_t rows, float* grad) {
+void ModelBase::AddDecay(const float* params, const BatchView& batch,
+                         float* grad) {
   if (l2_ == 0) return;
-  const auto decay = static_cast<float>(l2_ * rows);
+  const auto decay = static_cast<float>(l2_ * batch.rows);
   for (const TableShape& table : description_.tables) {
     const int64_t size = table.size();
     if (table.regularized) backend_->AddScaled(size, decay, params, grad);
     params += size;
     grad += size;
   }
+  if (!batch.is_keyed()) return;
+  const float* counts = CountRows(batch);
+  for (const SparseTableShape& table : description_.sparse_tables) {
+    backend_->AddScaledRows(batch.distinct_keys, table.width,
+                            static_cast<float>(l2_), counts, params, grad);
+    params += batch.distinct_keys * table.width;
+    grad += batch.distinct_keys * table.width;
+  }
+}
+
+const float* ModelBase::CountRows(const BatchView& batch) {
+  const CsrView& csr = batch.sparse;
+  counts_.assign(batch.distinct_keys, 0);
+  last_rows_.assign(batch.distinct_keys, -1);
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    for (int64_t e = csr.row_offsets[row]; e < csr.row_offsets[row + 1]; ++e) {
+      const int32_t key = csr.columns[e];
+      if (last_rows_[key] == row) continue;  // Twice in the row.
+      last_rows_[key] = row;
+      ++counts_[key];
+    }
+  }
+  return row_counts_.Import(std::span<const float>(counts_)).data();
 }
 
 absl::Status ModelBase::Gradient(std::span<const float> params,
@@ -166,21 +289,21 @@ absl::Status ModelBase::Gradient(std::span<const float> params,
     std::fill(grad.begin(), grad.end(), 0.0f);
     return absl::OkStatus();
   }
+  const auto count = static_cast<int64_t>(grad.size());
   const float* local_params = params_.Import(params).data();
-  float* local_grad = backend_->uses_host_memory()
-                          ? grad.data()
-                          : grad_.Reserve<float>(parameter_count_);
+  float* local_grad =
+      backend_->uses_host_memory() ? grad.data() : grad_.Reserve<float>(count);
   LossSums sums;
   EBB_RETURN_IF_ERROR(
       SumGradient(local_params, Import(batch), local_grad, &sums));
-  AddDecay(local_params, batch.rows, local_grad);
+  AddDecay(local_params, batch, local_grad);
 
   // One pass answers both questions: is it finite, and is it too long.
-  const double squares = backend_->SumOfSquares(parameter_count_, local_grad);
+  const double squares = backend_->SumOfSquares(count, local_grad);
   const double norm_of_mean = std::sqrt(squares) / batch.rows;
   if (clip_norm_ > 0 && std::isfinite(squares) && norm_of_mean > clip_norm_) {
-    backend_->Scale(parameter_count_,
-                    static_cast<float>(clip_norm_ / norm_of_mean), local_grad);
+    backend_->Scale(count, static_cast<float>(clip_norm_ / norm_of_mean),
+                    local_grad);
   }
   if (local_grad != grad.data()) {
     backend_->CopyOut(local_grad, grad.size_bytes(), grad.data());

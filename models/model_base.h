@@ -33,6 +33,8 @@ class ModelBase : public Model {
             ComputeBackend* backend);
 
   ComputeBackend& backend() { return *backend_; }
+  // Where the rows of a sparse table begin in `params` and `grad`.
+  int64_t RowsAt(size_t sparse_table, int64_t distinct_keys) const;
 
  private:
   // The three parts of a model. Pointers, and what `batch` points to, are the
@@ -48,11 +50,18 @@ class ModelBase : public Model {
                                       const BatchView& batch,
                                       float* outputs) = 0;
 
+  // What this model asks of a batch beyond that, of which the memory is still
+  // the caller's; kInvalidArgument.
+  virtual absl::Status CheckExamples(const BatchView& batch) const;
+
   absl::Status CheckSizes(std::span<const float> params,
                           const BatchView& batch) const;
+  absl::Status CheckFormat(const BatchView& batch) const;
   absl::Status CheckLabels(const BatchView& batch) const;
   BatchView Import(const BatchView& batch);
-  void AddDecay(const float* params, int64_t rows, float* grad);
+  void AddDecay(const float* params, const BatchView& batch, float* grad);
+  // The number of examples that have each key.
+  const float* CountRows(const BatchView& batch);
 
   const ModelDescription description_;
   const int64_t parameter_count_;
@@ -61,7 +70,10 @@ class ModelBase : public Model {
   ComputeBackend* const backend_;  // Not owned.
   // Copies for back ends with memory of their own.
   BackendArray params_, grad_, outputs_, labels_, dense_;
-  BackendArray row_offsets_, columns_, values_;
+  BackendArray row_offsets_, columns_, values_, fields_, row_counts_;
+  // Of CountRows: the counts, and the last row that had each key.
+  std::vector<float> counts_;
+  std::vector<int64_t> last_rows_;
 };
 
 }  // namespace ebb::models

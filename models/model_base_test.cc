@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "models/registry.h"
 #include "models/testing/all_backends.h"
+#include "models/testing/keyed_batch.h"
 #include "models/testing/small_batch.h"
 
 namespace ebb::models {
@@ -22,6 +23,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
+using testing::KeyedBatch;
 using testing::SmallBatch;
 using Floats = std::vector<float>;
 
@@ -48,6 +50,15 @@ class ModelBaseTest : public ::testing::TestWithParam<std::string> {
     config.kind = "softmax";
     config.features = 2;
     config.classes = 3;
+    return Create(config);
+  }
+
+  std::unique_ptr<Model> Keyed(const std::string& kind, double l2 = 0) {
+    ModelConfig config;
+    config.kind = kind;
+    config.features = 2;
+    config.classes = kind == "matrix_factorisation" ? 0 : 2;
+    config.l2 = l2;
     return Create(config);
   }
 
@@ -235,6 +246,154 @@ TEST_P(ModelBaseTest, WrongSizesOfParametersAreRefused) {
   EXPECT_FALSE(model->Evaluate(small, examples.Dense(), &stats_).ok());
   Floats outputs;
   EXPECT_FALSE(model->Predict(small, examples.Dense(), &outputs).ok());
+}
+
+// Key 0 is in both examples (twice in the first), key 1 in the second, key 2 in
+// none. Labels are predicted with certainty, so only the penalty is left.
+TEST_P(ModelBaseTest, L2OfRowsCountsTheExamplesThatHaveTheKey) {
+  const KeyedBatch examples(2, 3, {{{0, 0, 1}, {0, 1, 1}}, {{0, 0, 1}, {1, 1}}},
+                            {1, 1});
+  Floats grad(4, kNan);
+  ASSERT_TRUE(Keyed("sparse_logistic", 0.5)
+                  ->Gradient(Floats{1000, 2, 4, 8}, examples.View(),
+                             std::span(grad), &stats_)
+                  .ok());
+  EXPECT_THAT(grad, ElementsAre(0, 2 * 0.5f * 2, 0.5f * 4, 0));
+  EXPECT_EQ(stats_.loss_sum, 0);
+}
+
+TEST_P(ModelBaseTest, ClippingIncludesRows) {
+  // Mean gradient 1/2 of the bias and of the one key: of norm sqrt(1/2).
+  ModelConfig config;
+  config.kind = "sparse_logistic";
+  config.features = 1;
+  config.classes = 2;
+  config.clip_norm = 0.5;
+  const KeyedBatch examples(1, 1, {{{0, 0, 1}}, {{0, 0, 1}}}, {0, 0});
+  Floats grad(2, kNan);
+  ASSERT_TRUE(
+      Create(config)
+          ->Gradient(Floats{0, 0}, examples.View(), std::span(grad), &stats_)
+          .ok());
+  const auto each = FloatNear(static_cast<float>(std::sqrt(0.5)), 1e-6);
+  EXPECT_THAT(grad, ElementsAre(each, each));
+}
+
+TEST_P(ModelBaseTest, BatchesOfEmptyExamplesHaveNoKeys) {
+  auto model = Keyed("deepfm");
+  const Floats params(model->description().ParameterCount(), 0.25f);
+  Floats grad(params.size(), kNan), outputs;
+  const KeyedBatch examples(2, 0, {{}, {}}, {1, 0});
+  EXPECT_TRUE(
+      model->Gradient(params, examples.View(), std::span(grad), &stats_).ok());
+  EXPECT_EQ(stats_.examples, 2);
+  EXPECT_TRUE(model->Predict(params, examples.View(), &outputs).ok());
+  ASSERT_EQ(outputs.size(), 2u);
+  EXPECT_EQ(outputs[0], outputs[1]);
+
+  BatchView none;
+  none.features = 2;
+  EXPECT_TRUE(model->Gradient(params, none, std::span(grad), &stats_).ok());
+  EXPECT_THAT(grad, Each(0));
+}
+
+// The factor 1e10 of key 0 times the value 1e30 of key 1 is the gradient of a
+// factor of key 1; scores and the other gradients are finite.
+TEST_P(ModelBaseTest, NonFiniteGradientsOfRowsAreNamed) {
+  auto model = Keyed("fm");
+  ASSERT_EQ(model->description().sparse_tables[1].width, 8);
+  const KeyedBatch examples(2, 2, {{{0, 0, 1}, {1, 1, 1e30f}}}, {0});
+  Floats params(1 + 2 * 9), grad(params.size());
+  params[1 + 2 + 3] = 1e10f;
+  const absl::Status status =
+      model->Gradient(params, examples.View(), std::span(grad), &stats_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(status.message(),
+            "non-finite gradient: inf at element 3 of row 1 of factors (of the "
+            "batch's 2 keys), in the batch of 1 examples at epoch 1, shard 2, "
+            "position 30");
+}
+
+TEST_P(ModelBaseTest, KeyedAndOtherBatchesAreNotMixedUp) {
+  const KeyedBatch keyed = KeyedBatch::Random(4, 2, 5, 2, 1);
+  const SmallBatch small({1, 0, 0, 1}, {0, 1});
+  const auto message = [&](Model& model, const BatchView& batch) {
+    const Floats params(model.description().ParameterCount() +
+                        batch.distinct_keys * model.description().RowFloats());
+    Floats grad(params.size());
+    const absl::Status status =
+        model.Gradient(params, batch, std::span(grad), &stats_);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(status, model.Evaluate(params, batch, &stats_));
+    return std::string(status.message());
+  };
+  EXPECT_THAT(message(*Softmax(), keyed.View()),
+              HasSubstr("batch of 4 keyed examples with 5 keys: the model has "
+                        "no sparse tables"));
+  auto fm = Keyed("fm");
+  EXPECT_THAT(message(*fm, small.Dense()),
+              HasSubstr("batch of 2 examples that are not keyed: the model has "
+                        "the sparse table weights"));
+  EXPECT_THAT(message(*fm, small.Sparse()),
+              HasSubstr("batch of 2 examples that are not keyed"));
+}
+
+TEST_P(ModelBaseTest, AWrongKeyedBatchIsRefusedBeforeItIsRead) {
+  auto model = Keyed("fm");
+  const KeyedBatch good(2, 2, {{{0, 0}, {1, 1}}, {{1, 0}}}, {0, 1});
+  const auto message = [&](const BatchView& batch, size_t params = 1 + 2 * 9) {
+    Floats grad(params);
+    const absl::Status status =
+        model->Gradient(Floats(params), batch, std::span(grad), &stats_);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  BatchView batch = good.View();
+  const std::vector<int32_t> columns = {0, 1, 2};
+  batch.sparse.columns = columns;
+  EXPECT_EQ(message(batch),
+            "example at epoch 1, shard 2, position 31: column 2 is not among "
+            "the 2 keys of the batch");
+  batch = good.View();
+  const std::vector<uint16_t> fields = {0, 1, 2};
+  batch.fields = fields;
+  EXPECT_EQ(message(batch),
+            "example at epoch 1, shard 2, position 31: field 2 is not among "
+            "the 2 fields");
+  batch.fields = batch.fields.first(2);
+  EXPECT_EQ(message(batch), "keyed batch of 3 entries: got 2 fields");
+  batch = good.View();
+  batch.features = 3;
+  EXPECT_EQ(message(batch),
+            "batch of 2 examples with 3 fields; the model takes 2");
+  batch = good.View();
+  batch.distinct_keys = int64_t{1} << 62;
+  EXPECT_THAT(message(batch), HasSubstr("make the batch smaller"));
+  batch.distinct_keys = -1;
+  EXPECT_THAT(message(batch), HasSubstr("-1 keys"));
+  EXPECT_EQ(message(good.View(), 1 + 9),
+            "got 10 parameters; the model has 19 with rows of 2 keys");
+}
+
+TEST_P(ModelBaseTest, ARatingHasOneUserAndOneItem) {
+  auto model = Keyed("matrix_factorisation");
+  const auto status = [&](std::vector<KeyedBatch::Entry> entries) {
+    const KeyedBatch examples(2, 3, {{{0, 0}, {1, 1}}, std::move(entries)},
+                              {1, 2});
+    Floats params(1 + 3 * 17), outputs;
+    return model->Predict(params, examples.View(), &outputs);
+  };
+  EXPECT_TRUE(status({{0, 0}, {2, 1}}).ok());
+  EXPECT_TRUE(status({{2, 1}, {0, 0}}).ok());
+  for (const std::vector<KeyedBatch::Entry>& wrong :
+       {std::vector<KeyedBatch::Entry>{},
+        {{0, 0}},
+        {{0, 0}, {1, 0}},
+        {{0, 0}, {1, 1}, {2, 1}}}) {
+    EXPECT_EQ(status(wrong).code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status(wrong).message(),
+                HasSubstr("position 31: is no rating"));
+  }
 }
 
 TEST(BatchStatsTest, StatsAdd) {

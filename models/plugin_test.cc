@@ -147,6 +147,17 @@ TEST_F(PluginTest, ErrorsOfThePluginReachTheUser) {
             "model broken: failed without a word");
 }
 
+TEST_F(PluginTest, NumbersThatTheInterfaceLacksAreOptions) {
+  ASSERT_TRUE(Load(Loadable(), {kPlugins}).ok());
+  ModelConfig config;
+  config.kind = "broken";
+  config.features = 2;
+  config.rank = 8;
+  EXPECT_EQ(registry_.Create(config, backend_.get()).status().message(),
+            "model.rank: a model of your own has it as an option\n"
+            "hint: options: {rank: 8}");
+}
+
 TEST_F(PluginTest, RefusesModelsThatCannotBe) {
   ASSERT_TRUE(Load(BrokenPlugin("shape"), {kPlugins}).ok());
   ModelConfig config;

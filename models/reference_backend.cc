@@ -78,6 +78,111 @@ class ReferenceBackend final : public internal::HostBackend {
     std::copy(sums_.begin(), sums_.end(), c);
   }
 
+  void FactorScores(int64_t m, int64_t n, const CsrView& a, const float* b,
+                    float* sums, float* scores) override {
+    for (int64_t i = 0; i < m; ++i) {
+      double pairs = 0;
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = 0, squares = 0;
+        for (int64_t e = a.row_offsets[i]; e < a.row_offsets[i + 1]; ++e) {
+          const double term = double{a.values[e]} * b[a.columns[e] * n + j];
+          sum += term;
+          squares += term * term;
+        }
+        sums[i * n + j] = static_cast<float>(sum);
+        pairs += (sum * sum - squares) / 2;
+      }
+      scores[i] = static_cast<float>(scores[i] + pairs);
+    }
+  }
+
+  void FactorGradient(int64_t m, int64_t k, int64_t n, const CsrView& a,
+                      const float* b, const float* sums, const float* delta,
+                      float* c) override {
+    sums_.assign(k * n, 0.0);
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t e = a.row_offsets[i]; e < a.row_offsets[i + 1]; ++e) {
+        const double value = a.values[e];
+        for (int64_t j = 0; j < n; ++j) {
+          const int64_t at = a.columns[e] * n + j;
+          sums_[at] += delta[i] * value * (sums[i * n + j] - value * b[at]);
+        }
+      }
+    }
+    std::copy(sums_.begin(), sums_.end(), c);
+  }
+
+  void FieldFactorScores(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                         std::span<const uint16_t> fields, const float* b,
+                         float* scores) override {
+    for (int64_t i = 0; i < m; ++i) {
+      double pairs = 0;
+      const int64_t end = a.row_offsets[i + 1];
+      for (int64_t p = a.row_offsets[i]; p < end; ++p) {
+        for (int64_t q = p + 1; q < end; ++q) {
+          const float* of_p = b + (a.columns[p] * f + fields[q]) * n;
+          const float* of_q = b + (a.columns[q] * f + fields[p]) * n;
+          double product = 0;
+          for (int64_t j = 0; j < n; ++j) product += double{of_p[j]} * of_q[j];
+          pairs += product * a.values[p] * a.values[q];
+        }
+      }
+      scores[i] = static_cast<float>(scores[i] + pairs);
+    }
+  }
+
+  void FieldFactorGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                           const CsrView& a, std::span<const uint16_t> fields,
+                           const float* b, const float* delta,
+                           float* c) override {
+    sums_.assign(k * f * n, 0.0);
+    for (int64_t i = 0; i < m; ++i) {
+      const int64_t end = a.row_offsets[i + 1];
+      for (int64_t p = a.row_offsets[i]; p < end; ++p) {
+        for (int64_t q = p + 1; q < end; ++q) {
+          const int64_t of_p = (a.columns[p] * f + fields[q]) * n;
+          const int64_t of_q = (a.columns[q] * f + fields[p]) * n;
+          const double factor = double{delta[i]} * a.values[p] * a.values[q];
+          for (int64_t j = 0; j < n; ++j) {
+            sums_[of_p + j] += factor * b[of_q + j];
+            sums_[of_q + j] += factor * b[of_p + j];
+          }
+        }
+      }
+    }
+    std::copy(sums_.begin(), sums_.end(), c);
+  }
+
+  void FieldSums(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                 std::span<const uint16_t> fields, const float* b,
+                 float* c) override {
+    for (int64_t i = 0; i < m; ++i) {
+      sums_.assign(f * n, 0.0);
+      for (int64_t e = a.row_offsets[i]; e < a.row_offsets[i + 1]; ++e) {
+        for (int64_t j = 0; j < n; ++j) {
+          sums_[fields[e] * n + j] +=
+              double{a.values[e]} * b[a.columns[e] * n + j];
+        }
+      }
+      std::copy(sums_.begin(), sums_.end(), c + i * f * n);
+    }
+  }
+
+  void FieldSumsGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                         const CsrView& a, std::span<const uint16_t> fields,
+                         const float* delta, float* c) override {
+    sums_.assign(k * n, 0.0);
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t e = a.row_offsets[i]; e < a.row_offsets[i + 1]; ++e) {
+        for (int64_t j = 0; j < n; ++j) {
+          sums_[a.columns[e] * n + j] +=
+              double{a.values[e]} * delta[(i * f + fields[e]) * n + j];
+        }
+      }
+    }
+    std::copy(sums_.begin(), sums_.end(), c);
+  }
+
   void ColumnSums(int64_t m, int64_t n, const float* a, float* sums) override {
     for (int64_t j = 0; j < n; ++j) {
       double sum = 0;
@@ -131,6 +236,15 @@ class ReferenceBackend final : public internal::HostBackend {
   void AddScaled(int64_t count, float alpha, const float* x,
                  float* y) override {
     for (int64_t i = 0; i < count; ++i) y[i] += alpha * x[i];
+  }
+
+  void AddScaledRows(int64_t m, int64_t n, float alpha, const float* scale,
+                     const float* x, float* y) override {
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        y[i * n + j] += alpha * scale[i] * x[i * n + j];
+      }
+    }
   }
 
   void Scale(int64_t count, float alpha, float* x) override {

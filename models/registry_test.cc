@@ -48,14 +48,18 @@ class RegistryTest : public ::testing::Test {
 
 TEST_F(RegistryTest, HasTheBuiltinModels) {
   EXPECT_THAT(registry_.List(),
-              ElementsAre(Pair("linear", _), Pair("logistic", _),
-                          Pair("mlp", _), Pair("softmax", _)));
+              ElementsAre(Pair("deepfm", _), Pair("ffm", _), Pair("fm", _),
+                          Pair("linear", _), Pair("logistic", _),
+                          Pair("matrix_factorisation", _), Pair("mlp", _),
+                          Pair("softmax", _), Pair("sparse_logistic", _),
+                          Pair("wide_deep", _)));
 }
 
 TEST_F(RegistryTest, UnknownKindsAreAnsweredWithTheKnownOnes) {
   EXPECT_EQ(Error(Simple("mpl", 2)),
-            "model.kind: there is no model \"mpl\"; there are linear, "
-            "logistic, mlp, softmax");
+            "model.kind: there is no model \"mpl\"; there are deepfm, ffm, fm, "
+            "linear, logistic, matrix_factorisation, mlp, softmax, "
+            "sparse_logistic, wide_deep");
 }
 
 TEST_F(RegistryTest, NamesAreTakenOnceAndSpeltPlainly) {
@@ -223,6 +227,84 @@ TEST_F(RegistryTest, KindsMustFitTheLabels) {
   EXPECT_EQ(Error(Simple("softmax", 0)),
             "model.kind: softmax tells classes apart, but the labels are "
             "values\nhint: kind: linear");
+}
+
+TEST_F(RegistryTest, SparseTablesAreNamedAndShapedByTheModel) {
+  const auto tables = [&](const std::string& kind, int64_t features) {
+    ModelConfig config = Simple(kind, kind == "matrix_factorisation" ? 0 : 2);
+    config.features = features;
+    if (kind == "fm" || kind == "ffm") config.rank = 5;
+    auto model = registry_.Create(config, backend_.get());
+    EXPECT_TRUE(model.ok()) << model.status();
+    const ModelDescription& description = (*model)->description();
+    EXPECT_EQ(description.outputs, 1);
+    std::string text;
+    for (const TableShape& table : description.tables) {
+      text += table.name + " " + std::to_string(table.size()) + ", ";
+    }
+    text += "rows of " + std::to_string(description.RowFloats());
+    for (const SparseTableShape& table : description.sparse_tables) {
+      text += ", " + table.name + " " + std::to_string(table.width);
+    }
+    EXPECT_EQ(description.sparse_tables[0].init, InitRule::Zeros());
+    if (description.sparse_tables.size() > 1) {
+      EXPECT_NE(description.sparse_tables[1].init, InitRule::Zeros())
+          << "factors that are all zero stay so";
+    }
+    return text;
+  };
+  EXPECT_EQ(tables("sparse_logistic", 7), "bias 1, rows of 1, weights 1");
+  EXPECT_EQ(tables("fm", 7), "bias 1, rows of 6, weights 1, factors 5");
+  EXPECT_EQ(tables("ffm", 7), "bias 1, rows of 36, weights 1, factors 35");
+  EXPECT_EQ(tables("matrix_factorisation", 2),
+            "bias 1, rows of 17, biases 1, factors 16");
+  for (const std::string kind : {"wide_deep", "deepfm"}) {
+    EXPECT_EQ(tables(kind, 7),
+              "layer1.weights 14336, layer1.bias 128, layer2.weights 8192, "
+              "layer2.bias 64, layer3.weights 64, layer3.bias 1, "
+              "rows of 17, weights 1, embeddings 16");
+  }
+}
+
+TEST_F(RegistryTest, KeyedModelsRefuseWhatTheyCannotBe) {
+  EXPECT_EQ(Error(Simple("sparse_logistic", 0)),
+            "model.kind: sparse_logistic tells 2 classes apart, but the labels "
+            "are values\nhint: kind: fm");
+  EXPECT_EQ(Error(Simple("fm", 5)),
+            "model.kind: fm tells 2 classes apart or predicts values, but the "
+            "labels are 5 classes\nhint: labels: values");
+  EXPECT_EQ(Error(Simple("fm", 0)), "");
+  EXPECT_EQ(Error(Simple("matrix_factorisation", 0)),
+            "data.train: the examples have 4 fields; ratings have 2, user and "
+            "item");
+  EXPECT_EQ(Error(Simple("matrix_factorisation", 5)),
+            "model.kind: matrix_factorisation predicts values, but the labels "
+            "are 5 classes\nhint: kind: fm");
+  ModelConfig config = Simple("ffm", 2);
+  config.features = 65536;
+  config.rank = 17;
+  EXPECT_EQ(Error(config),
+            "model.rank: 17 numbers are not possible; 1 to 16 are");
+  config.features = 65537;
+  EXPECT_EQ(Error(config),
+            "data.train: the examples have 65537 fields; ffm takes 1 to 65536");
+  config = Simple("wide_deep", 2);
+  config.dim = -1;
+  EXPECT_EQ(Error(config),
+            "model.dim: -1 numbers are not possible; 1 to 1048576 are");
+  config = Simple("deepfm", 2);
+  config.layers = {64, 0};
+  EXPECT_EQ(Error(config),
+            "model.layers: layer 2 has 0 units; 1 to 2147483648 are possible");
+  config = Simple("deepfm", 2);
+  config.rank = 8;
+  EXPECT_EQ(Error(config),
+            "model.rank: deepfm has no use for it\nhint: leave it out");
+  config = Simple("mlp", 2);
+  config.layers = {4, 2};
+  config.dim = 8;
+  EXPECT_EQ(Error(config),
+            "model.dim: mlp has no use for it\nhint: leave it out");
 }
 
 TEST_F(RegistryTest, KeysThatAModelDoesNotUseAreRefused) {

@@ -140,6 +140,107 @@ void SparseMatMulTransA(int64_t m, int64_t k, int64_t n, CsrPointers a,
   }
 }
 
+void FactorScores(int64_t m, int64_t n, CsrPointers a, const float* b,
+                  float* sums, float* scores) {
+  FillRows(m, n, nullptr, sums);
+  for (int64_t i = 0; i < m; ++i) {
+    const int64_t end = a.row_offsets[i + 1];
+    Array row(sums + i * n, n);
+    float squares = 0;
+    for (int64_t e = a.row_offsets[i]; e < end; ++e) {
+      const float value = a.values[e];
+      const ConstArray b_row(b + a.columns[e] * n, n);
+      row += value * b_row;
+      squares += (value * b_row).square().sum();
+    }
+    scores[i] += (row.square().sum() - squares) / 2;
+  }
+}
+
+void FactorGradient(int64_t m, int64_t k, int64_t n, CsrPointers a,
+                    const float* b, const float* sums, const float* delta,
+                    float* c) {
+  FillRows(k, n, nullptr, c);
+  for (int64_t i = 0; i < m; ++i) {
+    const int64_t end = a.row_offsets[i + 1];
+    const ConstArray row(sums + i * n, n);
+    for (int64_t e = a.row_offsets[i]; e < end; ++e) {
+      const float value = a.values[e];
+      const int64_t at = a.columns[e] * n;
+      Array(c + at, n) +=
+          delta[i] * value * (row - value * ConstArray(b + at, n));
+    }
+  }
+}
+
+void FieldFactorScores(int64_t m, int64_t f, int64_t n, CsrPointers a,
+                       const uint16_t* fields, const float* b, float* scores) {
+  for (int64_t i = 0; i < m; ++i) {
+    const int64_t end = a.row_offsets[i + 1];
+    float pairs = 0;
+    for (int64_t p = a.row_offsets[i]; p < end; ++p) {
+      const float* row_p = b + a.columns[p] * f * n;
+      const int64_t field_p = fields[p] * n;
+      float row_pairs = 0;
+      for (int64_t q = p + 1; q < end; ++q) {
+        const ConstArray of_p(row_p + fields[q] * n, n);
+        const ConstArray of_q(b + a.columns[q] * f * n + field_p, n);
+        row_pairs += a.values[q] * (of_p * of_q).sum();
+      }
+      pairs += a.values[p] * row_pairs;
+    }
+    scores[i] += pairs;
+  }
+}
+
+void FieldFactorGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                         CsrPointers a, const uint16_t* fields, const float* b,
+                         const float* delta, float* c) {
+  FillRows(k, f * n, nullptr, c);
+  for (int64_t i = 0; i < m; ++i) {
+    const int64_t end = a.row_offsets[i + 1];
+    for (int64_t p = a.row_offsets[i]; p < end; ++p) {
+      const float delta_p = delta[i] * a.values[p];
+      const int64_t row_p = a.columns[p] * f * n;
+      for (int64_t q = p + 1; q < end; ++q) {
+        const float factor = delta_p * a.values[q];
+        const int64_t of_p = row_p + fields[q] * n;
+        const int64_t of_q = (a.columns[q] * f + fields[p]) * n;
+        // One after the other: with the same key and field they are the same.
+        Array(c + of_p, n) += factor * ConstArray(b + of_q, n);
+        Array(c + of_q, n) += factor * ConstArray(b + of_p, n);
+      }
+    }
+  }
+}
+
+void FieldSums(int64_t m, int64_t f, int64_t n, CsrPointers a,
+               const uint16_t* fields, const float* b, float* c) {
+  FillRows(m, f * n, nullptr, c);
+  for (int64_t i = 0; i < m; ++i) {
+    const int64_t end = a.row_offsets[i + 1];
+    float* row = c + i * f * n;
+    for (int64_t e = a.row_offsets[i]; e < end; ++e) {
+      Array(row + fields[e] * n, n) +=
+          a.values[e] * ConstArray(b + a.columns[e] * n, n);
+    }
+  }
+}
+
+void FieldSumsGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                       CsrPointers a, const uint16_t* fields,
+                       const float* delta, float* c) {
+  FillRows(k, n, nullptr, c);
+  for (int64_t i = 0; i < m; ++i) {
+    const int64_t end = a.row_offsets[i + 1];
+    const float* row = delta + i * f * n;
+    for (int64_t e = a.row_offsets[i]; e < end; ++e) {
+      Array(c + a.columns[e] * n, n) +=
+          a.values[e] * ConstArray(row + fields[e] * n, n);
+    }
+  }
+}
+
 void ColumnSums(int64_t m, int64_t n, const float* a, float* sums) {
   FillRows(1, n, nullptr, sums);
   for (int64_t i = 0; i < m; ++i) {
@@ -194,6 +295,13 @@ void AddScaled(int64_t count, float alpha, const float* x, float* y) {
   Array(y, count) += alpha * ConstArray(x, count);
 }
 
+void AddScaledRows(int64_t m, int64_t n, float alpha, const float* scale,
+                   const float* x, float* y) {
+  for (int64_t i = 0; i < m; ++i) {
+    Array(y + i * n, n) += alpha * scale[i] * ConstArray(x + i * n, n);
+  }
+}
+
 void Scale(int64_t count, float alpha, float* x) { Array(x, count) *= alpha; }
 
 double SumOfSquares(int64_t count, const float* x) {
@@ -224,11 +332,18 @@ const EigenKernels EBB_KERNELS_ = {
     MatMulTransB,
     SparseMatMul,
     SparseMatMulTransA,
+    FactorScores,
+    FactorGradient,
+    FieldFactorScores,
+    FieldFactorGradient,
+    FieldSums,
+    FieldSumsGradient,
     ColumnSums,
     Activate,
     ActivateBackward,
     Multiply,
     AddScaled,
+    AddScaledRows,
     Scale,
     SumOfSquares,
 };

@@ -39,12 +39,30 @@ struct EigenKernels {
                          const float* bias, float* c);
   void (*sparse_mat_mul_trans_a)(int64_t m, int64_t k, int64_t n, CsrPointers a,
                                  const float* b, float* c);
+  void (*factor_scores)(int64_t m, int64_t n, CsrPointers a, const float* b,
+                        float* sums, float* scores);
+  void (*factor_gradient)(int64_t m, int64_t k, int64_t n, CsrPointers a,
+                          const float* b, const float* sums, const float* delta,
+                          float* c);
+  void (*field_factor_scores)(int64_t m, int64_t f, int64_t n, CsrPointers a,
+                              const uint16_t* fields, const float* b,
+                              float* scores);
+  void (*field_factor_gradient)(int64_t m, int64_t k, int64_t f, int64_t n,
+                                CsrPointers a, const uint16_t* fields,
+                                const float* b, const float* delta, float* c);
+  void (*field_sums)(int64_t m, int64_t f, int64_t n, CsrPointers a,
+                     const uint16_t* fields, const float* b, float* c);
+  void (*field_sums_gradient)(int64_t m, int64_t k, int64_t f, int64_t n,
+                              CsrPointers a, const uint16_t* fields,
+                              const float* delta, float* c);
   void (*column_sums)(int64_t m, int64_t n, const float* a, float* sums);
   void (*activate)(KernelActivation f, int64_t count, float* x);
   void (*activate_backward)(KernelActivation f, int64_t count, const float* y,
                             float* gradient);
   void (*multiply)(int64_t count, const float* x, const float* y, float* z);
   void (*add_scaled)(int64_t count, float alpha, const float* x, float* y);
+  void (*add_scaled_rows)(int64_t m, int64_t n, float alpha, const float* scale,
+                          const float* x, float* y);
   void (*scale)(int64_t count, float alpha, float* x);
   double (*sum_of_squares)(int64_t count, const float* x);
 };

@@ -231,6 +231,13 @@ PluginLibrary::~PluginLibrary() { dlclose(handle_); }
 absl::StatusOr<std::unique_ptr<Model>> MakePluginModel(
     std::shared_ptr<const PluginLibrary> library, const ModelConfig& config,
     ComputeBackend* backend) {
+  for (const auto& [key, value] :
+       {std::pair("rank", config.rank), std::pair("dim", config.dim)}) {
+    if (value == 0) continue;  // The interface has no place for it.
+    return ConfigError(absl::StrCat("model.", key),
+                       "a model of your own has it as an option",
+                       absl::StrCat("options: {", key, ": ", value, "}"));
+  }
   auto instance = std::make_unique<Instance>(std::move(library));
   EBB_RETURN_IF_ERROR(instance->Create(config));
   auto description =

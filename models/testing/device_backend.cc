@@ -49,6 +49,12 @@ void DeviceBackend::CheckCsr(const CsrView& a, int64_t rows) const {
   Check(static_cast<const void*>(a.values.data()), a.values.size_bytes());
 }
 
+void DeviceBackend::CheckFields(const CsrView& a,
+                                std::span<const uint16_t> fields) const {
+  CHECK_EQ(fields.size(), a.columns.size());
+  Check(static_cast<const void*>(fields.data()), fields.size_bytes());
+}
+
 void DeviceBackend::CopyIn(const void* host, int64_t bytes, void* memory) {
   Check(memory, bytes);
   std::memcpy(memory, host, bytes);
@@ -99,6 +105,69 @@ void DeviceBackend::SparseMatMulTransA(int64_t m, int64_t k, int64_t n,
   Check(b, m * n);
   Check(c, k * n);
   reference_->SparseMatMulTransA(m, k, n, a, b, c);
+}
+
+void DeviceBackend::FactorScores(int64_t m, int64_t n, const CsrView& a,
+                                 const float* b, float* sums, float* scores) {
+  CheckCsr(a, m);
+  Check(sums, m * n);
+  Check(scores, m);
+  reference_->FactorScores(m, n, a, b, sums, scores);
+}
+
+void DeviceBackend::FactorGradient(int64_t m, int64_t k, int64_t n,
+                                   const CsrView& a, const float* b,
+                                   const float* sums, const float* delta,
+                                   float* c) {
+  CheckCsr(a, m);
+  Check(b, k * n);
+  Check(sums, m * n);
+  Check(delta, m);
+  Check(c, k * n);
+  reference_->FactorGradient(m, k, n, a, b, sums, delta, c);
+}
+
+void DeviceBackend::FieldFactorScores(int64_t m, int64_t f, int64_t n,
+                                      const CsrView& a,
+                                      std::span<const uint16_t> fields,
+                                      const float* b, float* scores) {
+  CheckCsr(a, m);
+  CheckFields(a, fields);
+  Check(scores, m);
+  reference_->FieldFactorScores(m, f, n, a, fields, b, scores);
+}
+
+void DeviceBackend::FieldFactorGradient(int64_t m, int64_t k, int64_t f,
+                                        int64_t n, const CsrView& a,
+                                        std::span<const uint16_t> fields,
+                                        const float* b, const float* delta,
+                                        float* c) {
+  CheckCsr(a, m);
+  CheckFields(a, fields);
+  Check(b, k * f * n);
+  Check(delta, m);
+  Check(c, k * f * n);
+  reference_->FieldFactorGradient(m, k, f, n, a, fields, b, delta, c);
+}
+
+void DeviceBackend::FieldSums(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                              std::span<const uint16_t> fields, const float* b,
+                              float* c) {
+  CheckCsr(a, m);
+  CheckFields(a, fields);
+  Check(c, m * f * n);
+  reference_->FieldSums(m, f, n, a, fields, b, c);
+}
+
+void DeviceBackend::FieldSumsGradient(int64_t m, int64_t k, int64_t f,
+                                      int64_t n, const CsrView& a,
+                                      std::span<const uint16_t> fields,
+                                      const float* delta, float* c) {
+  CheckCsr(a, m);
+  CheckFields(a, fields);
+  Check(delta, m * f * n);
+  Check(c, k * n);
+  reference_->FieldSumsGradient(m, k, f, n, a, fields, delta, c);
 }
 
 void DeviceBackend::ColumnSums(int64_t m, int64_t n, const float* a,
@@ -154,6 +223,15 @@ void DeviceBackend::AddScaled(int64_t count, float alpha, const float* x,
   Check(x, count);
   Check(y, count);
   reference_->AddScaled(count, alpha, x, y);
+}
+
+void DeviceBackend::AddScaledRows(int64_t m, int64_t n, float alpha,
+                                  const float* scale, const float* x,
+                                  float* y) {
+  Check(scale, m);
+  Check(x, m * n);
+  Check(y, m * n);
+  reference_->AddScaledRows(m, n, alpha, scale, x, y);
 }
 
 void DeviceBackend::Scale(int64_t count, float alpha, float* x) {

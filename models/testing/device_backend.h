@@ -35,6 +35,24 @@ class DeviceBackend final : public ComputeBackend {
                     const float* bias, float* c) override;
   void SparseMatMulTransA(int64_t m, int64_t k, int64_t n, const CsrView& a,
                           const float* b, float* c) override;
+  void FactorScores(int64_t m, int64_t n, const CsrView& a, const float* b,
+                    float* sums, float* scores) override;
+  void FactorGradient(int64_t m, int64_t k, int64_t n, const CsrView& a,
+                      const float* b, const float* sums, const float* delta,
+                      float* c) override;
+  void FieldFactorScores(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                         std::span<const uint16_t> fields, const float* b,
+                         float* scores) override;
+  void FieldFactorGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                           const CsrView& a, std::span<const uint16_t> fields,
+                           const float* b, const float* delta,
+                           float* c) override;
+  void FieldSums(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                 std::span<const uint16_t> fields, const float* b,
+                 float* c) override;
+  void FieldSumsGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                         const CsrView& a, std::span<const uint16_t> fields,
+                         const float* delta, float* c) override;
   void ColumnSums(int64_t m, int64_t n, const float* a, float* sums) override;
   void Activate(Activation f, int64_t count, float* x) override;
   void ActivateBackward(Activation f, int64_t count, const float* y,
@@ -49,6 +67,8 @@ class DeviceBackend final : public ComputeBackend {
   void ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
                        float* scores) override;
   void AddScaled(int64_t count, float alpha, const float* x, float* y) override;
+  void AddScaledRows(int64_t m, int64_t n, float alpha, const float* scale,
+                     const float* x, float* y) override;
   void Scale(int64_t count, float alpha, float* x) override;
   double SumOfSquares(int64_t count, const float* x) override;
 
@@ -56,6 +76,7 @@ class DeviceBackend final : public ComputeBackend {
   void Check(const void* pointer, int64_t bytes) const;
   void Check(const float* pointer, int64_t count) const;
   void CheckCsr(const CsrView& a, int64_t rows) const;
+  void CheckFields(const CsrView& a, std::span<const uint16_t> fields) const;
 
   const std::unique_ptr<ComputeBackend> reference_;
   std::map<uintptr_t, int64_t> blocks_;  // Start to size.

@@ -11,18 +11,6 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<Activation> ParseActivation(const ModelConfig& config) {
-  if (config.activation.empty() || config.activation == "relu") {
-    return Activation::kRelu;
-  }
-  if (config.activation == "tanh") return Activation::kTanh;
-  if (config.activation == "sigmoid") return Activation::kSigmoid;
-  return ConfigError("model.activation",
-                     absl::StrCat("\"", config.activation,
-                                  "\" is none of relu, tanh, sigmoid"),
-                     "activation: relu");
-}
-
 // One output is a value, or one of two classes; more are one per class.
 Loss LossOf(const ModelConfig& config) {
   if (config.layers.back() > 1) return Loss::kSoftmax;

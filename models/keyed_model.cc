@@ -1,0 +1,272 @@
+#include "models/keyed_model.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "models/layer_stack.h"
+#include "models/model_base.h"
+
+namespace ebb::models {
+namespace {
+
+constexpr int64_t kMaxFields = int64_t{1} << 16;
+constexpr int64_t kMaxRowFloats = int64_t{1} << 20;
+
+// The widths of the perceptron.
+std::vector<int64_t> Widths(const KeyedSpec& spec, int64_t fields) {
+  std::vector<int64_t> widths = {fields * spec.vector_size};
+  widths.insert(widths.end(), spec.hidden.begin(), spec.hidden.end());
+  widths.push_back(1);
+  return widths;
+}
+
+class KeyedModel final : public ModelBase {
+ public:
+  KeyedModel(ModelDescription description, const KeyedSpec& spec,
+             const ModelConfig& config, ComputeBackend* backend)
+      : ModelBase(std::move(description), config, backend),
+        pairs_(spec.pairs),
+        loss_(spec.loss),
+        ratings_(spec.ratings),
+        fields_(config.features),
+        vector_size_(spec.vector_size),
+        scores_(backend),
+        sums_(backend),
+        inputs_(backend),
+        input_grad_(backend),
+        deep_scores_(backend),
+        vectors_grad_(backend) {
+    if (!spec.deep) return;
+    layers_.emplace(Widths(spec, fields_), spec.activation, config.dropout,
+                    config.seed, backend);
+  }
+
+ private:
+  absl::Status CheckExamples(const BatchView& batch) const override {
+    if (!ratings_) return absl::OkStatus();
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const int64_t first = batch.sparse.row_offsets[row];
+      const int64_t entries = batch.sparse.row_offsets[row + 1] - first;
+      if (entries == 2 && batch.fields[first] != batch.fields[first + 1]) {
+        continue;  // Of the two fields that there are.
+      }
+      return absl::InvalidArgumentError(absl::StrCat(
+          "example at epoch ", batch.epoch, ", shard ", batch.shard,
+          ", position ", batch.first_position + row, ": is no rating, which ",
+          "has an entry of field 0, the user, and one of field 1, the item; "
+          "for other examples there is fm"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SumGradient(const float* params, const BatchView& batch,
+                           float* grad, LossSums* sums) override {
+    float* scores = scores_.Reserve<float>(batch.rows);
+    Forward(params, batch, /*train=*/true, scores);
+    *sums = backend().ComputeLoss(loss_, batch.rows, 1, batch.labels.data(),
+                                  scores, scores);
+    Backward(params, batch, scores, grad);
+    return absl::OkStatus();
+  }
+
+  absl::Status SumLoss(const float* params, const BatchView& batch,
+                       LossSums* sums) override {
+    float* scores = scores_.Reserve<float>(batch.rows);
+    Forward(params, batch, /*train=*/false, scores);
+    *sums = backend().ComputeLoss(loss_, batch.rows, 1, batch.labels.data(),
+                                  scores, nullptr);
+    return absl::OkStatus();
+  }
+
+  absl::Status ComputeOutputs(const float* params, const BatchView& batch,
+                              float* outputs) override {
+    Forward(params, batch, /*train=*/false, outputs);
+    backend().ScoresToOutputs(loss_, batch.rows, 1, outputs);
+    return absl::OkStatus();
+  }
+
+  // scores is (rows). The dense tables are the bias, or those of the layers.
+  void Forward(const float* params, const BatchView& batch, bool train,
+               float* scores) {
+    const int64_t rows = batch.rows;
+    const float* weights = params + RowsAt(0, batch.distinct_keys);
+    const float* vectors = params + RowsAt(1, batch.distinct_keys);
+    const float* bias = layers_ ? nullptr : params;
+    backend().SparseMatMul(rows, 1, batch.sparse, weights, bias, scores);
+    switch (pairs_) {
+      case Pairs::kNone:
+        break;
+      case Pairs::kFactors:
+        backend().FactorScores(rows, vector_size_, batch.sparse, vectors,
+                               sums_.Reserve<float>(rows * vector_size_),
+                               scores);
+        break;
+      case Pairs::kFieldFactors:
+        backend().FieldFactorScores(rows, fields_, vector_size_, batch.sparse,
+                                    batch.fields, vectors, scores);
+        break;
+    }
+    if (!layers_) return;
+    float* inputs = inputs_.Reserve<float>(rows * fields_ * vector_size_);
+    backend().FieldSums(rows, fields_, vector_size_, batch.sparse, batch.fields,
+                        vectors, inputs);
+    float* deep_scores = deep_scores_.Reserve<float>(rows);
+    layers_->Forward(params, InputsOfLayers(batch), train, deep_scores);
+    backend().AddScaled(rows, 1, deep_scores, scores);
+  }
+
+  // delta is (rows): the derivative of the loss by the scores.
+  void Backward(const float* params, const BatchView& batch, const float* delta,
+                float* grad) {
+    const int64_t rows = batch.rows, keys = batch.distinct_keys;
+    const float* vectors = params + RowsAt(1, keys);
+    float* vectors_grad = grad + RowsAt(1, keys);
+    backend().SparseMatMulTransA(rows, keys, 1, batch.sparse, delta,
+                                 grad + RowsAt(0, keys));
+    switch (pairs_) {
+      case Pairs::kNone:
+        break;
+      case Pairs::kFactors:
+        backend().FactorGradient(rows, keys, vector_size_, batch.sparse,
+                                 vectors, sums_.data<float>(), delta,
+                                 vectors_grad);
+        break;
+      case Pairs::kFieldFactors:
+        backend().FieldFactorGradient(rows, keys, fields_, vector_size_,
+                                      batch.sparse, batch.fields, vectors,
+                                      delta, vectors_grad);
+        break;
+    }
+    if (!layers_) {
+      backend().ColumnSums(rows, 1, delta, grad);
+      return;
+    }
+    float* input_grad =
+        input_grad_.Reserve<float>(rows * fields_ * vector_size_);
+    layers_->Backward(params, InputsOfLayers(batch), delta, grad, input_grad);
+    const bool shared = pairs_ != Pairs::kNone;
+    const int64_t count = keys * vector_size_;
+    float* of_layers =
+        shared ? vectors_grad_.Reserve<float>(count) : vectors_grad;
+    backend().FieldSumsGradient(rows, keys, fields_, vector_size_, batch.sparse,
+                                batch.fields, input_grad, of_layers);
+    if (shared) backend().AddScaled(count, 1, of_layers, vectors_grad);
+  }
+
+  // What the layers see of a batch after FieldSums.
+  BatchView InputsOfLayers(const BatchView& batch) const {
+    BatchView view = batch;
+    view.features = fields_ * vector_size_;
+    view.dense = {inputs_.data<float>(),
+                  static_cast<size_t>(batch.rows * view.features)};
+    view.sparse = {};
+    return view;
+  }
+
+  const Pairs pairs_;
+  const Loss loss_;
+  const bool ratings_;
+  const int64_t fields_;
+  const int64_t vector_size_;
+  std::optional<LayerStack> layers_;
+  BackendArray scores_;        // (rows)
+  BackendArray sums_;          // (rows, vector_size), of FactorScores.
+  BackendArray inputs_;        // (rows, fields, vector_size), of the layers.
+  BackendArray input_grad_;    // Likewise.
+  BackendArray deep_scores_;   // (rows)
+  BackendArray vectors_grad_;  // (keys, vector_size), what the layers add.
+};
+
+absl::StatusOr<ModelDescription> Describe(const KeyedSpec& spec,
+                                          const ModelConfig& config) {
+  if (config.features > kMaxFields) {
+    return ConfigError(
+        "data.train",
+        absl::StrCat("the examples have ", config.features, " fields; ",
+                     config.kind, " takes 1 to ", kMaxFields));
+  }
+  ModelDescription description;
+  description.features = config.features;
+  description.outputs = 1;
+  description.labels =
+      spec.loss == Loss::kLogistic ? LabelKind::kBinary : LabelKind::kValue;
+  description.sparse_tables.push_back({spec.weights, 1, InitRule::Zeros()});
+  if (!spec.vectors.empty()) {
+    const bool by_field = spec.pairs == Pairs::kFieldFactors;
+    const int64_t vectors = by_field ? config.features : 1;
+    if (spec.vector_size < 1 || spec.vector_size > kMaxRowFloats / vectors) {
+      return ConfigError(
+          spec.deep ? "model.dim" : "model.rank",
+          absl::StrCat(spec.vector_size, " numbers are not possible; 1 to ",
+                       kMaxRowFloats / vectors, " are"));
+    }
+    description.sparse_tables.push_back(
+        {spec.vectors, vectors * spec.vector_size, spec.vectors_init});
+  }
+  if (spec.deep) {
+    const std::vector<int64_t> widths = Widths(spec, config.features);
+    EBB_RETURN_IF_ERROR(CheckLayerWidths(widths));
+    description.tables = LayerTables(widths, spec.layers_init);
+  } else {
+    description.tables.push_back(
+        {"bias", {1}, InitRule::Zeros(), /*regularized=*/false});
+  }
+  return description;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Model>> MakeKeyedModel(const KeyedSpec& spec,
+                                                      const ModelConfig& config,
+                                                      ComputeBackend* backend) {
+  EBB_ASSIGN_OR_RETURN(ModelDescription description, Describe(spec, config));
+  return std::make_unique<KeyedModel>(std::move(description), spec, config,
+                                      backend);
+}
+
+absl::StatusOr<Loss> LossOfLabels(const ModelConfig& config) {
+  if (config.classes == 0) return Loss::kSquared;
+  if (config.classes == 2) return Loss::kLogistic;
+  return ConfigError(
+      "model.kind",
+      absl::StrCat(config.kind,
+                   " tells 2 classes apart or predicts values, but the labels "
+                   "are ",
+                   config.classes, " classes"),
+      "labels: values");
+}
+
+absl::Status CheckTwoClasses(const ModelConfig& config) {
+  if (config.classes == 2) return absl::OkStatus();
+  return ConfigError(
+      "model.kind",
+      absl::StrCat(
+          config.kind, " tells 2 classes apart, but the labels are ",
+          config.classes == 0 ? "values" : absl::StrCat(config.classes)),
+      config.classes == 0 ? "kind: fm" : "");
+}
+
+absl::Status AddDeepPart(const ModelConfig& config, KeyedSpec* spec) {
+  constexpr int64_t kDefaultDim = 16;
+  spec->deep = true;
+  spec->vectors = "embeddings";
+  spec->vector_size = config.dim == 0 ? kDefaultDim : config.dim;
+  spec->hidden =
+      config.layers.empty() ? std::vector<int64_t>{128, 64} : config.layers;
+  EBB_ASSIGN_OR_RETURN(spec->activation, ParseActivation(config));
+  EBB_ASSIGN_OR_RETURN(
+      spec->layers_init,
+      ParseWeightInit(config, spec->activation == Activation::kRelu
+                                  ? WeightInit::kHe
+                                  : WeightInit::kGlorot));
+  if (spec->layers_init == WeightInit::kZeros) {
+    return ConfigError("model.init",
+                       "units of a layer that start alike stay alike",
+                       "init: he");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::models
