@@ -14,7 +14,7 @@ models::BatchView ViewOf(const data::ExampleBatch& examples) {
   view.features = examples.features;
   if (examples.sparse) {
     view.sparse = {examples.offsets, examples.ids, examples.values};
-  } else {
+  } else if (!examples.keyed) {  // Their rows come from servers.
     view.dense = examples.values;
   }
   view.labels = examples.labels;

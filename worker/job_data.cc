@@ -1,8 +1,11 @@
 #include "worker/job_data.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "common/job/values.h"
 #include "common/status_macros.h"
 #include "models/plugin.h"
@@ -10,6 +13,15 @@
 namespace ebb::worker {
 
 namespace {
+
+// The built-in models whose examples have keys.
+bool TakesKeys(const v1::Model& model) {
+  constexpr absl::string_view kKinds[] = {
+      "sparse_logistic", "fm",     "ffm",
+      "wide_deep",       "deepfm", "matrix_factorisation"};
+  return !model.has_plugin() &&
+         std::ranges::find(kKinds, model.kind()) != std::end(kKinds);
+}
 
 void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kCsv;
@@ -39,9 +51,10 @@ void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
   }
 }
 
-data::SourceSpec SourceOf(const v1::Data& data, const v1::DataSource& source,
+data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
                           data::LabelKind labels) {
   data::SourceSpec spec;
+  const v1::Data& data = job.data();
   spec.label_kind = labels;
   if (source.has_scale()) spec.scale = source.scale();
   spec.standardise = data.standardise();
@@ -55,6 +68,7 @@ data::SourceSpec SourceOf(const v1::Data& data, const v1::DataSource& source,
     spec.kind = data::SourceKind::kLibsvm;
     spec.path = source.libsvm().path();
     spec.libsvm = {source.libsvm().features(), source.libsvm().zero_based()};
+    spec.libsvm.keys = TakesKeys(job.model());
   }
   return spec;
 }
@@ -66,7 +80,7 @@ data::Split SplitOf(const v1::Job& job, data::Split::Part part) {
 }  // namespace
 
 data::SourceSpec TrainingSource(const v1::Job& job, data::LabelKind labels) {
-  data::SourceSpec spec = SourceOf(job.data(), job.data().train(), labels);
+  data::SourceSpec spec = SourceOf(job, job.data().train(), labels);
   if (job.data().has_split()) {
     spec.split = SplitOf(job, data::Split::Part::kTrain);
   }
@@ -78,12 +92,12 @@ std::optional<data::SourceSpec> TestSource(
     const std::optional<data::ColumnNames>& columns) {
   const v1::Data& data = job.data();
   if (data.has_test()) {
-    data::SourceSpec spec = SourceOf(data, data.test(), labels);
+    data::SourceSpec spec = SourceOf(job, data.test(), labels);
     if (spec.kind == data::SourceKind::kCsv) spec.csv.like = columns;
     return spec;
   }
   if (!data.has_split()) return std::nullopt;
-  data::SourceSpec spec = SourceOf(data, data.train(), labels);
+  data::SourceSpec spec = SourceOf(job, data.train(), labels);
   spec.split = SplitOf(job, data::Split::Part::kTest);
   return spec;
 }

@@ -1,7 +1,9 @@
 #include "worker/training_computer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +23,17 @@ namespace {
 
 // Those that nobody uses any more: of as many batches as are under way.
 constexpr size_t kGradientsKept = 4;
+
+// Of which there is one more size only with each power of two, so that buffers
+// are used again.
+int64_t RoomFor(int64_t rows) {
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
+}
+
+absl::Status NoTestData(const JobRecord& record) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("job ", record.name, " has no test data"));
+}
 
 // Whoever reads other data, in another order or on another grid than the job
 // was submitted with must not take part.
@@ -42,6 +55,19 @@ absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
         " parameters here, but it was submitted with ", plan.parameters,
         "; give this worker the plugin that it was submitted with"));
   }
+  const auto& sparse = model.description().sparse_tables;
+  const bool same = std::equal(
+      sparse.begin(), sparse.end(), plan.sparse_tables.begin(),
+      plan.sparse_tables.end(),
+      [](const models::SparseTableShape& here, const SparseTablePlan& planned) {
+        return here.width == planned.width;
+      });
+  if (!same) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the model of job ", record.name, " has ", sparse.size(),
+        " sparse tables here, but it was submitted with others; run the ebb "
+        "that submitted it"));
+  }
   return absl::OkStatus();
 }
 
@@ -52,8 +78,8 @@ TrainingComputer::TrainingComputer(TrainingComputerOptions options)
 
 TrainingComputer::~TrainingComputer() = default;
 
-absl::StatusOr<std::unique_ptr<TrainingComputer::LoadedJob>>
-TrainingComputer::Load(const JobRecordPtr& record) const {
+absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
+    const JobRecordPtr& record) const {
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(*record));
   const v1::Job& job = specification.job();
@@ -64,7 +90,7 @@ TrainingComputer::Load(const JobRecordPtr& record) const {
   EBB_ASSIGN_OR_RETURN(
       data::Dataset train,
       data::Dataset::LoadIndexed(TrainingSource(job, labels), train_index));
-  auto loaded = std::make_unique<LoadedJob>(
+  auto loaded = std::make_shared<LoadedJob>(
       LoadedJob{record, std::move(train), std::nullopt, models::Registry(),
                 nullptr, nullptr, nullptr});
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
@@ -105,36 +131,42 @@ int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
 }
 
 int64_t TrainingComputer::held_bytes() const {
+  MutexLock lock(&jobs_mu_);
+  return HeldBytesLocked();
+}
+
+int64_t TrainingComputer::HeldBytesLocked() const {
   int64_t bytes = 0;
   for (const auto& job : jobs_) bytes += BytesOf(*job);
   return bytes;
 }
 
-absl::StatusOr<TrainingComputer::LoadedJob*> TrainingComputer::Get(
+absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Get(
     const JobRecordPtr& record) {
+  MutexLock lock(&jobs_mu_);
   const auto known = std::find_if(
       jobs_.begin(), jobs_.end(),
       [&](const auto& job) { return job->record->id == record->id; });
   if (known != jobs_.end()) {
     jobs_.splice(jobs_.begin(), jobs_, known);
-    return jobs_.front().get();
+    return jobs_.front();
   }
   // Room first: two data sets at once may be more than the machine has.
   while (jobs_.size() >= std::max<size_t>(options_.jobs_in_memory, 1)) {
     jobs_.pop_back();
   }
-  EBB_ASSIGN_OR_RETURN(std::unique_ptr<LoadedJob> job, Load(record));
+  EBB_ASSIGN_OR_RETURN(LoadedJobPtr job, Load(record));
   jobs_.push_front(std::move(job));
   while (options_.data_bytes > 0 && jobs_.size() > 1 &&
-         held_bytes() > options_.data_bytes) {
+         HeldBytesLocked() > options_.data_bytes) {
     jobs_.pop_back();
   }
-  return jobs_.front().get();
+  return jobs_.front();
 }
 
 absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
   const absl::Time start = absl::Now();
-  EBB_ASSIGN_OR_RETURN(const LoadedJob* job, Get(record));
+  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(record));
   LOG(INFO) << "job=" << record->name
             << " prepared examples=" << job->train.examples()
             << " test_examples=" << (job->test ? job->test->examples() : 0)
@@ -147,20 +179,34 @@ absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
 }
 
 absl::StatusOr<std::span<const float>> TrainingComputer::Assemble(
-    const JobPlan& plan, const client::PulledValuesPtr& values) {
+    const JobPlan& plan, const client::PulledValuesPtr& values,
+    const KeyedBatch* keyed) {
   if (values == nullptr) {
     return absl::InternalError("no values were pulled");
   }
-  if (assembled_ == values) return params_->span();
+  const int64_t rows = keyed == nullptr ? 0 : keyed->order.Floats(plan);
+  const auto size = static_cast<size_t>(plan.parameters + rows);
+  if (assembled_ == values) return params_->span().first(size);
   assembled_.reset();
-  if (params_ == nullptr || params_->size() != plan.parameters) {
-    params_ = std::make_unique<client::FloatBuffer>(plan.parameters);
+  // Batches touch different numbers of rows.
+  const bool fits = params_ != nullptr &&
+                    (rows > 0 ? params_->size() >= plan.parameters + rows
+                              : params_->size() == plan.parameters);
+  if (!fits) {
+    params_ = std::make_unique<client::FloatBuffer>(
+        plan.parameters + (rows > 0 ? RoomFor(rows) : 0));
   }
-  EBB_RETURN_IF_ERROR(client::Assemble(plan, *values, params_->span()));
+  const std::span<float> params = params_->span().first(size);
+  EBB_RETURN_IF_ERROR(
+      client::Assemble(plan, *values, params.first(plan.parameters)));
+  if (keyed != nullptr) {
+    EBB_RETURN_IF_ERROR(
+        keyed->order.Assemble(plan, *values, params.subspan(plan.parameters)));
+  }
   // Kept only where it will be used again: it holds the servers' blocks or
   // the received buffers.
   if (plan.rounds()) assembled_ = values;
-  return params_->span();
+  return params;
 }
 
 void TrainingComputer::MaybeMisbehave(const TrainingBatch& batch) const {
@@ -183,12 +229,15 @@ void TrainingComputer::MaybeMisbehave(const TrainingBatch& batch) const {
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                                             client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
-  EBB_ASSIGN_OR_RETURN(LoadedJob * job, Get(task.record));
+  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
+  if (!plan.sparse_tables.empty()) {
+    return ComputeKeyed(task, job.get(), result);
+  }
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* batch,
                        job->reader->Read(task.item, task.begin, task.end));
   MaybeMisbehave(*batch);
   EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
-                       Assemble(plan, task.values));
+                       Assemble(plan, task.values, nullptr));
   const models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
   models::BatchStats stats;
@@ -197,6 +246,53 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   result->gradient = client::FloatPool::AsPayload(std::move(gradient));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = batch->ledger;
+  result->loss_sum = stats.loss_sum;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(
+    const client::FindRows& batch) {
+  const JobPlan& plan = batch.record->plan;
+  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(batch.record));
+  if (batch.test) return FindTestRows(plan, batch.begin, *job);
+  EBB_ASSIGN_OR_RETURN(const TrainingBatch* read,
+                       job->reader->Read(batch.item, batch.begin, batch.end));
+  return KeyedBatch::RowsOf(plan, *read);
+}
+
+// The next examples of the test data.
+absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindTestRows(
+    const JobPlan& plan, int64_t begin, const LoadedJob& job) const {
+  if (!job.test) return NoTestData(*job.record);
+  TrainingBatch read;
+  read.begin = begin;
+  read.end = std::min(begin + TestBatch(plan), job.test->examples());
+  read.numbers.resize(read.end - read.begin);
+  std::iota(read.numbers.begin(), read.numbers.end(), begin);
+  EBB_RETURN_IF_ERROR(job.test->Gather(read.numbers, &read.examples));
+  const bool last = read.end == job.test->examples();
+  return KeyedBatch::TestRowsOf(plan, std::move(read), last);
+}
+
+absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
+                                            LoadedJob* job,
+                                            client::ComputeResult* result) {
+  const JobPlan& plan = task.record->plan;
+  const KeyedBatch& keyed = KeyedBatch::Of(*task.values->rows);
+  MaybeMisbehave(keyed.batch);
+  EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
+                       Assemble(plan, task.values, &keyed));
+  client::FloatBufferPtr gradient =
+      pool_.Take(plan.parameters + RoomFor(keyed.order.Floats(plan)));
+  models::BatchStats stats;
+  EBB_RETURN_IF_ERROR(job->model->Gradient(
+      params, keyed.View(), gradient->span().first(params.size()), &stats));
+  const Payload all = client::FloatPool::AsPayload(std::move(gradient));
+  const int64_t dense = plan.parameters * int64_t{sizeof(float)};
+  result->gradient = all.Sub(0, dense);
+  result->rows = keyed.order.Pushes(plan, all.Sub(dense, all.size() - dense));
+  result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
+  result->ledger = keyed.batch.ledger;
   result->loss_sum = stats.loss_sum;
   return absl::OkStatus();
 }
@@ -233,22 +329,28 @@ void TrainingComputer::WaitUntil(absl::Time then) {
   }
 }
 
+int64_t TrainingComputer::TestBatch(const JobPlan& plan) const {
+  if (options_.data_bytes == 0) return options_.evaluation_batch;
+  return std::min(options_.evaluation_batch, plan.batch_by_epoch.front());
+}
+
 absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
                                            EvaluationResult* result) {
-  EBB_ASSIGN_OR_RETURN(LoadedJob * job, Get(task.record));
-  if (!job->test) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("job ", task.record->name, " has no test data"));
-  }
+  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
+  if (!job->test) return NoTestData(*task.record);
+  const JobPlan& plan = task.record->plan;
+  const KeyedBatch* keyed = plan.sparse_tables.empty()
+                                ? nullptr
+                                : &KeyedBatch::Of(*task.values->rows);
   EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
-                       Assemble(task.record->plan, task.values));
-  const int64_t batch = options_.data_bytes > 0
-                            ? std::min(options_.evaluation_batch,
-                                       task.record->plan.batch_by_epoch.front())
-                            : options_.evaluation_batch;
-  EBB_ASSIGN_OR_RETURN(
-      const models::BatchStats sums,
-      EvaluateOn(*job->test, params, batch, job->model.get(), &test_batch_));
+                       Assemble(plan, task.values, keyed));
+  models::BatchStats sums;
+  if (keyed != nullptr) {
+    EBB_RETURN_IF_ERROR(job->model->Evaluate(params, keyed->View(), &sums));
+  } else {
+    EBB_ASSIGN_OR_RETURN(sums, EvaluateOn(*job->test, params, TestBatch(plan),
+                                          job->model.get(), &test_batch_));
+  }
   result->examples = sums.examples;
   result->loss_sum = sums.loss_sum;
   const bool classes = !job->test->index().classes.empty();

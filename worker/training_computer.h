@@ -25,6 +25,7 @@
 #include "models/model.h"
 #include "models/registry.h"
 #include "worker/batch_reader.h"
+#include "worker/keyed_batch.h"
 
 namespace ebb::worker {
 
@@ -57,8 +58,8 @@ struct TrainingComputerOptions {
   absl::Duration compute_delay = absl::ZeroDuration();
 };
 
-// Used by one thread, as the seam says, but for Hurry; has threads that read
-// ahead.
+// Used by one thread, and FindRows by another, as the seam says; Hurry by any.
+// Has threads that read ahead.
 class TrainingComputer : public client::JobComputer {
  public:
   explicit TrainingComputer(TrainingComputerOptions options);
@@ -69,6 +70,8 @@ class TrainingComputer : public client::JobComputer {
   // otherwise the errors of reading the data and of making the model.
   absl::Status Prepare(const JobRecordPtr& record) override;
   int64_t held_bytes() const override;
+  absl::StatusOr<client::BatchRowsPtr> FindRows(
+      const client::FindRows& batch) override;
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   EvaluationResult Evaluate(const client::EvaluateTask& task) override;
 
@@ -85,20 +88,33 @@ class TrainingComputer : public client::JobComputer {
     models::Registry registry;
     std::unique_ptr<models::ComputeBackend> backend;
     std::unique_ptr<models::Model> model;
+    // Of whoever reads the job's batches: of keyed examples the thread that
+    // finds rows, else the one that computes.
     std::unique_ptr<BatchReader> reader;
   };
+  using LoadedJobPtr = std::shared_ptr<LoadedJob>;
 
   // Data and batches of a job.
   int64_t BytesOf(const LoadedJob& job) const;
   // The job, loaded if it is not.
-  absl::StatusOr<LoadedJob*> Get(const JobRecordPtr& record);
-  absl::StatusOr<std::unique_ptr<LoadedJob>> Load(
-      const JobRecordPtr& record) const;
-  // The whole flat vector; valid until the next call.
+  absl::StatusOr<LoadedJobPtr> Get(const JobRecordPtr& record)
+      ABSL_LOCKS_EXCLUDED(jobs_mu_);
+  int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
+  absl::StatusOr<LoadedJobPtr> Load(const JobRecordPtr& record) const;
+  // The whole flat vector, and behind it the rows that were pulled for `keyed`
+  // (null: the job has no sparse tables); valid until the next call.
   absl::StatusOr<std::span<const float>> Assemble(
-      const JobPlan& plan, const client::PulledValuesPtr& values);
+      const JobPlan& plan, const client::PulledValuesPtr& values,
+      const KeyedBatch* keyed);
   absl::Status ComputeBatch(const client::ComputeTask& task,
                             client::ComputeResult* result);
+  absl::Status ComputeKeyed(const client::ComputeTask& task, LoadedJob* job,
+                            client::ComputeResult* result);
+  absl::StatusOr<client::BatchRowsPtr> FindTestRows(const JobPlan& plan,
+                                                    int64_t begin,
+                                                    const LoadedJob& job) const;
+  // Test examples that are tried at once.
+  int64_t TestBatch(const JobPlan& plan) const;
   absl::Status EvaluateAll(const client::EvaluateTask& task,
                            EvaluationResult* result);
   // Blocks until then, or until there is a hurry.
@@ -107,7 +123,9 @@ class TrainingComputer : public client::JobComputer {
   void MaybeMisbehave(const TrainingBatch& batch) const;
 
   const TrainingComputerOptions options_;
-  std::list<std::unique_ptr<LoadedJob>> jobs_;  // Used last first.
+  mutable Mutex jobs_mu_;  // Held while a job is loaded.
+  // Used last first.
+  std::list<LoadedJobPtr> jobs_ ABSL_GUARDED_BY(jobs_mu_);
   client::FloatPool pool_;
   // The vector assembled last, and of what.
   std::unique_ptr<client::FloatBuffer> params_;

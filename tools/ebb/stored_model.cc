@@ -43,6 +43,12 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             bool with_slots) {
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(source->job()));
+  if (specification.sparse_tables_size() > 0) {
+    return absl::UnimplementedError(absl::StrCat(
+        "job ", source->job().name,
+        " has sparse tables; a model with such can be trained, evaluated and "
+        "rolled back, but not exported or predicted with yet"));
+  }
   StoredModel stored;
   stored.job = specification.job();
   EBB_ASSIGN_OR_RETURN(stored.index,

@@ -74,19 +74,26 @@ absl::StatusOr<std::vector<std::string>> ModelKinds(const v1::Job& job,
   return kinds;
 }
 
-absl::StatusOr<std::vector<job::DenseTable>> TablesOfModel(
-    const v1::Job& job, const JobChoice& choice, const data::Index& index) {
+// Into `facts`.
+absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
+                           const data::Index& index, job::JobFacts* facts) {
   EBB_ASSIGN_OR_RETURN(const auto backend, models::CreateBackend({}));
   models::Registry registry;
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
   EBB_ASSIGN_OR_RETURN(const auto model,
                        worker::CreateModel(job, index, choice.plugin_folders,
                                            &registry, backend.get()));
-  std::vector<job::DenseTable> tables;
-  for (const models::TableShape& table : model->description().tables) {
-    tables.push_back({table.name, table.size(), table.init});
+  const models::ModelDescription& description = model->description();
+  for (const models::TableShape& table : description.tables) {
+    facts->tables.push_back({table.name, table.size(), table.init});
   }
-  return tables;
+  for (const models::SparseTableShape& table : description.sparse_tables) {
+    job::SparseTable& sparse = facts->sparse_tables.emplace_back();
+    sparse.name = table.name;
+    sparse.width = static_cast<int32_t>(table.width);
+    sparse.init = table.init;
+  }
+  return absl::OkStatus();
 }
 
 // A job file, and all that is found to be wrong with it, each thing once.
@@ -243,9 +250,8 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(facts.train_index));
   job::FillRate(index.features, &full);
-  auto tables = TablesOfModel(full, choice, index);
-  if (!tables.ok()) return Refuse(tables.status(), "model", file.sources);
-  facts.tables = *std::move(tables);
+  const absl::Status tables = TablesOfModel(full, choice, index, &facts);
+  if (!tables.ok()) return Refuse(tables, "model", file.sources);
 
   const auto source = ReadFile(choice.file);
   if (source.ok()) prepared.source = *source;

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Jobs with sparse tables, on real processes: they learn what their data's true
+model says, and every example counts once through whatever is killed.
+
+  sparse_test.py BIN_FOLDER [TEST...]
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 120
+
+ROWS, EPOCHS = 30_000, 3
+JOB = f"""
+name: ads
+model: sparse_logistic
+data: {{train: {{libsvm: ads.train.libsvm}}, test: {{libsvm: ads.test.libsvm}}}}
+train: {{epochs: {EPOCHS}, batch: 50, item_examples: 1000}}
+optimizer: {{kind: adagrad, rate: 0.2}}
+consistency: CONSISTENCY
+partitions: 8
+checkpoint: {{every: 200ms}}
+evaluate: {{every: 1 epoch}}
+oracle: {{width: 2}}
+"""
+
+# By progress, so that a slow machine does the same.
+SCENARIO = """
+name: one of each
+workers: 3
+servers: 2
+events:
+  - {at: 20%, kill: worker-1}
+  - {at: 30%, kill: ps-1}
+  - {at: 45%, terminate: worker-2}
+  - {at: 55%, kill: scheduler}
+  - {at: 70%, kill: ps-0}
+  - {at: 80%, stop: worker-0, for: 300ms}
+"""
+
+
+class SparseTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_sparse_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.ebb("generate", "clicks", "ads", "--rows", str(ROWS),
+                 "--test-rows", "10000", "--fields", "5", "--vocabulary",
+                 "10,100,300", "--rank", "0", "--interactions", "0",
+                 "--linear", "1.5", "--seed", "3")
+        with open(os.path.join(self.folder, "ads.truth.json")) as file:
+            self.truth = json.load(file)["test"]
+        self.use("asp")
+
+    def use(self, consistency):
+        with open(os.path.join(self.folder, "ads.yaml"), "w") as file:
+            file.write(JOB.replace("CONSISTENCY", consistency))
+
+    def ebb(self, *arguments, rc=0):
+        ran = subprocess.run([os.path.join(BIN, "ebb"), *arguments],
+                             cwd=self.folder, text=True, timeout=LIMIT_S,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(ran.returncode, rc, ran.stdout)
+        return ran.stdout
+
+    def report(self, command, *arguments):
+        said = self.ebb(command, "ads.yaml", "--report", "report.json",
+                        *arguments)
+        with open(os.path.join(self.folder, "report.json")) as file:
+            report = json.load(file)
+        self.assertTrue(report["audit"]["exact"], said)
+        self.assertEqual(report["audit"]["applied"], ROWS * EPOCHS, said)
+        # Some 700 weights are learned from 30,000 rows: 0.012; the rest is
+        # what three epochs leave. No better than chance would be 0.11 more.
+        loss = report["loss"]
+        self.assertLess(loss, self.truth["log_loss"] + 0.04, said)
+        return report
+
+    def test_learns_what_is_true(self):
+        self.assertGreater(self.truth["constant_log_loss"],
+                           self.truth["log_loss"] + 0.08)
+        self.report("run", "--workers", "2", "--servers", "2")
+        # It has no dense vector that another program could read as the model.
+        said = self.ebb("checkpoint", "export", "runs/ads-1", "--output", "ads.safetensors",
+                        rc=1)
+        self.assertIn("sparse tables", said)
+
+    def test_every_example_counts_once_whatever_is_killed(self):
+        with open(os.path.join(self.folder, "scenario.yaml"), "w") as file:
+            file.write(SCENARIO)
+        report = self.report("chaos", "--scenario", "scenario.yaml")
+        self.assertGreaterEqual(report["restarts"]["total"], 5)
+
+    def test_the_fastest_worker_waits_for_the_slowest(self):
+        self.use("{kind: ssp, bound: 2}")
+        self.report("run", "--workers", "2", "--servers", "2")
+
+    def test_rounds_are_refused(self):
+        self.use("{kind: rounds, examples: 1000}")
+        said = self.ebb("run", "ads.yaml", rc=2)
+        self.assertIn("sparse tables need asp or ssp", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
