@@ -14,11 +14,12 @@ namespace {
 constexpr absl::Duration kLimit = absl::Seconds(60);
 
 // 2 epochs of 400 examples, in items of 20 and batches of 4.
-JobRecord Small(const std::string& more_keys = "") {
+JobRecord Small(const std::string& more_keys = "", bool sparse = false) {
   return CountingJob(
       "small", 400,
       absl::StrCat("train: {epochs: 2, batch: 4, item_examples: 20}\n",
-                   more_keys));
+                   more_keys),
+      sparse);
 }
 
 TEST(ShellsTest, AJobTrainsToItsEnd) {
@@ -84,9 +85,13 @@ INSTANTIATE_TEST_SUITE_P(
         "filters: {push: {kind: top_k, share: 0.01}, pull: bf16}\n"
         "consistency: {kind: ssp, bound: 1}\n"));
 
-TEST(ShellsTest, EvaluationsComeBack) {
+// Of a job with a sparse table they are of two parts of the test data.
+class EvaluationsTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(EvaluationsTest, ComeBack) {
   ShellCluster cluster({});
-  const JobId job = cluster.Submit(Small("evaluate: 1 epoch\n"));
+  const JobRecord record = Small("evaluate: 1 epoch\n", GetParam());
+  const JobId job = cluster.Submit(record);
 
   ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
   cluster.scheduler().Inspect([&](const auto& picture) {
@@ -95,13 +100,20 @@ TEST(ShellsTest, EvaluationsComeBack) {
     EXPECT_EQ(evaluations[1].epoch, 1);
     EXPECT_DOUBLE_EQ(evaluations[1].accuracy, 0.9);
   });
+  ExpectExactlyOnce(&cluster, record, job);
 }
 
-class RestartTest : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Tables, EvaluationsTest, ::testing::Bool());
+
+struct Restarted {
+  const char* keys;
+  bool sparse = false;
+};
+class RestartTest : public ::testing::TestWithParam<Restarted> {};
 
 TEST_P(RestartTest, EverybodyMayDieAndComeBack) {
   ShellCluster cluster({.pace = absl::Milliseconds(1)});
-  const JobRecord record = Small(GetParam());
+  const JobRecord record = Small(GetParam().keys, GetParam().sparse);
   const JobId job = cluster.Submit(record);
   const auto past = [&](int64_t examples) {
     return cluster.WaitUntil([&] { return cluster.Applied(job) >= examples; },
@@ -138,9 +150,14 @@ TEST_P(RestartTest, EverybodyMayDieAndComeBack) {
 
 INSTANTIATE_TEST_SUITE_P(
     Consistency, RestartTest,
-    ::testing::Values("", "consistency: {kind: ssp, bound: 2}\n",
-                      "consistency: {kind: rounds, examples: 80, "
-                      "rounds_in_memory: 4}\n"));
+    ::testing::Values(Restarted{""},
+                      Restarted{"consistency: {kind: ssp, bound: 2}\n"},
+                      Restarted{"consistency: {kind: rounds, examples: 80, "
+                                "rounds_in_memory: 4}\n"},
+                      Restarted{"partitions: 3\n", true},
+                      Restarted{"partitions: 3\n"
+                                "consistency: {kind: ssp, bound: 2}\n",
+                                true}));
 
 TEST(ShellsTest, ADrainedServerLosesNothing) {
   ShellCluster cluster({.pace = absl::Milliseconds(1)});

@@ -29,6 +29,41 @@ constexpr int64_t kParameters = 40'000;  // Three blocks.
 
 // --- Jobs --------------------------------------------------------------------
 
+namespace {
+
+// How many examples of the batch touch which key.
+template <typename Batch>
+std::map<uint64_t, float> TouchedBy(const Batch& batch) {
+  std::map<uint64_t, float> touched;
+  for (int64_t at = batch.begin; at < batch.end; ++at) {
+    ++touched[CountingComputer::KeyOf(batch.item, at)];
+  }
+  return touched;
+}
+
+}  // namespace
+
+absl::StatusOr<client::BatchRowsPtr> CountingComputer::FindRows(
+    const client::FindRows& batch) {
+  const JobPlan& plan = batch.record->plan;
+  auto rows = std::make_shared<client::BatchRows>();
+  rows->item = batch.item;
+  rows->begin = batch.begin;
+  rows->end = batch.test ? batch.begin + 5 : batch.end;
+  rows->test = batch.test;
+  rows->last = rows->end == 10;
+  std::vector<std::vector<uint64_t>> keys(plan.partitions);
+  for (const auto& [key, examples] : TouchedBy(*rows)) {
+    keys[plan.PartitionOfKey(key).value()].push_back(key);
+  }
+  rows->partitions.resize(plan.partitions);
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    if (keys[p].empty()) continue;
+    rows->partitions[p].push_back({0, Payload::Of(std::move(keys[p]))});
+  }
+  return rows;
+}
+
 client::ComputeResult CountingComputer::Compute(
     const client::ComputeTask& task) {
   const JobPlan& plan = task.record->plan;
@@ -42,6 +77,23 @@ client::ComputeResult CountingComputer::Compute(
     }
   }
   result.oracle = Payload::Of(std::move(oracle));
+  if (!plan.sparse_tables.empty()) {
+    EXPECT_TRUE(task.values->rows->Are(task));
+    result.rows.resize(plan.partitions);
+    const std::map<uint64_t, float> touched = TouchedBy(task);
+    for (int32_t p = 0; p < plan.partitions; ++p) {
+      std::vector<uint64_t> keys;
+      std::vector<float> sums;
+      for (const auto& [key, examples] : touched) {
+        if (plan.PartitionOfKey(key) != PartitionId(p)) continue;
+        keys.push_back(key);
+        sums.push_back(examples);
+      }
+      if (keys.empty()) continue;
+      result.rows[p].push_back(
+          {0, Payload::Of(std::move(keys)), Payload::Of(std::move(sums))});
+    }
+  }
   result.ledger = ExpectedRow(task.item, task.begin, task.end);
   result.loss_sum = static_cast<double>(task.end - task.begin);
   ++batches;
@@ -49,15 +101,16 @@ client::ComputeResult CountingComputer::Compute(
   return result;
 }
 
-EvaluationResult CountingComputer::Evaluate(const client::EvaluateTask&) {
+EvaluationResult CountingComputer::Evaluate(const client::EvaluateTask& task) {
+  const client::BatchRowsPtr rows = task.values->rows;
   EvaluationResult result;
-  result.examples = 10;
-  result.correct = 9;
+  result.examples = rows ? rows->end - rows->begin : 10;
+  result.correct = rows && !rows->last ? result.examples : result.examples - 1;
   return result;
 }
 
 JobRecord CountingJob(const std::string& name, int64_t examples,
-                      const std::string& more_keys) {
+                      const std::string& more_keys, bool sparse) {
   const std::string text = absl::StrCat(
       "name: ", name,
       "\nmodel: softmax\n"
@@ -71,10 +124,30 @@ JobRecord CountingJob(const std::string& name, int64_t examples,
   job::JobFacts facts;
   facts.tables = {{"w", kParameters, InitRule::Zeros()}};
   facts.examples = examples;
+  if (sparse) facts.sparse_tables.push_back({.name = "rows", .width = 1});
   const auto record = job::MakeJobRecord(file.job, facts);
   EXPECT_TRUE(record.ok()) << record.status();
   return *record;
 }
+
+namespace {
+
+// Each example moved the row of its key by 1 / batch.
+void ExpectRowsExact(const JobPlan& plan, int32_t p,
+                     const std::map<uint64_t, float>& rows) {
+  std::map<uint64_t, float> expected;
+  for (int64_t n = 0; n < plan.items(); ++n) {
+    const ItemId item = plan.ItemAt(n);
+    for (int64_t at = 0; at < plan.ItemSize(item); ++at) {
+      const uint64_t key = CountingComputer::KeyOf(item, at);
+      if (plan.PartitionOfKey(key) != PartitionId(p)) continue;
+      expected[key] -= 1.0f / static_cast<float>(kBatch);
+    }
+  }
+  EXPECT_EQ(rows, expected) << "partition " << p;
+}
+
+}  // namespace
 
 void ExpectExactlyOnce(ShellCluster* cluster, const JobRecord& record,
                        JobId job) {
@@ -103,6 +176,7 @@ void ExpectExactlyOnce(ShellCluster* cluster, const JobRecord& record,
                             [&](float w) { return w == expected; }))
         << "partition " << p << ": " << contents.values.front()
         << " instead of " << expected;
+    if (!plan.sparse_tables.empty()) ExpectRowsExact(plan, p, contents.rows);
   }
 }
 
@@ -286,6 +360,15 @@ ShellCluster::PartitionContents ShellCluster::Contents(const JobRecord& record,
       contents.values.resize(payload.size() / sizeof(float));
       payload.CopyTo(std::as_writable_bytes(std::span(contents.values)));
       contents.oracle.assign(values->oracle().begin(), values->oracle().end());
+      for (uint64_t key = 0; key < CountingComputer::kKeys; ++key) {
+        if (values->rows() == nullptr ||
+            record.plan.PartitionOfKey(key) != partition) {
+          continue;
+        }
+        float row = 0;
+        values->rows()->table(0).Gather({&key, 1}, {&row, 1});
+        if (row != 0) contents.rows[key] = row;
+      }
       auto marks = MarkSet::Decode(record.plan, values->marks().Encode());
       EXPECT_TRUE(marks.ok()) << marks.status();
       contents.marks = *std::move(marks);

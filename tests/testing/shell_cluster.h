@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,14 @@ class CountingComputer final : public client::JobComputer {
   absl::Status Prepare(const JobRecordPtr&) override {
     return absl::OkStatus();
   }
+  // In the first sparse table each example touches one key.
+  static constexpr uint64_t kKeys = 24;
+  static uint64_t KeyOf(ItemId item, int64_t position) {
+    return (31 * static_cast<uint64_t>(item.shard) + position * position) %
+           kKeys;
+  }
+  absl::StatusOr<client::BatchRowsPtr> FindRows(
+      const client::FindRows& batch) override;
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   EvaluationResult Evaluate(const client::EvaluateTask& task) override;
 
@@ -91,6 +100,8 @@ class ShellCluster {
     AuditResult audit;
     std::vector<float> values;
     std::vector<uint64_t> oracle;
+    // Of the job's sparse table, of one float per row: by key of the partition.
+    std::map<uint64_t, float> rows;
     MarkSet marks;
   };
   PartitionContents Contents(const JobRecord& record, JobId job,
@@ -126,9 +137,10 @@ class ShellCluster {
 };
 
 // A job of `examples` examples for CountingComputers: plain SGD whose steps
-// are exact in float, so the final values are known to the bit.
+// are exact in float, so the final values are known to the bit. With `sparse`
+// there is a sparse table, of one float per row.
 JobRecord CountingJob(const std::string& name, int64_t examples,
-                      const std::string& more_keys = "");
+                      const std::string& more_keys = "", bool sparse = false);
 
 // Every partition of the job has every example exactly once: by ledger, by
 // oracle table, by values.
