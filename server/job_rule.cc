@@ -105,6 +105,19 @@ RowTableOptions OptionsOf(const job::SparseTable& table, uint64_t seed) {
   return options;
 }
 
+absl::StatusOr<bool> IsDynSgd(const v1::Algorithm& algorithm) {
+  switch (algorithm.kind()) {
+    case v1::Algorithm::KIND_UNSPECIFIED:  // A job without an algorithm.
+    case v1::Algorithm::KIND_SGD:
+      return false;
+    case v1::Algorithm::KIND_DYNSGD:
+      return true;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("algorithm.kind: unknown value ", algorithm.kind()));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
@@ -115,6 +128,7 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   EBB_ASSIGN_OR_RETURN(const OptimizerConfig config, ConfigOf(job.optimizer()));
   EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
                        ScheduleOf(job.optimizer().schedule()));
+  EBB_ASSIGN_OR_RETURN(const bool dynsgd, IsDynSgd(job.algorithm()));
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<Optimizer> optimizer,
                        MakeOptimizer(config));
   EBB_ASSIGN_OR_RETURN(std::vector<job::DenseTable> tables,
@@ -122,7 +136,7 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   std::unique_ptr<JobRule> rule(
       new JobRule(record.plan, job.seed(),
                   LearningRate(config.rate, schedule, record.plan.epochs),
-                  std::move(optimizer)));
+                  std::move(optimizer), dynsgd));
   int64_t first = 0;
   for (job::DenseTable& table : tables) {
     const int64_t size = table.size;
@@ -178,8 +192,14 @@ StepContext JobRule::ContextOf(const StepPlace& place,
   const int64_t shard = place.item.shard * plan_.shard_size;
   const double position = BatchPosition(place.item.epoch, shard + place.begin,
                                         shard + place.end, plan_.examples);
+  // DynSGD: Jiang, Cui, Zhang, Yu 2017, "Heterogeneity-aware distributed
+  // parameter servers", section 5, in the form of dist-keras (Hermans 2016):
+  //   w' = w - r / (staleness + 1) g
+  // with the optimizer's step in place of r g.
+  const double divisor =
+      dynsgd_ ? static_cast<double>(place.staleness) + 1 : 1.0;
   StepContext context;
-  context.rate = static_cast<float>(rate.At(position));
+  context.rate = static_cast<float>(rate.At(position) / divisor);
   context.gradient_scale = place.gradient_scale;
   context.step = place.step;
   return context;

@@ -1,5 +1,6 @@
 // The update rule of a job as its specification describes it: initial values
-// by table, one optimizer for all tables, the rate by the place in the data.
+// by table, one optimizer for all tables, the rate by the place in the data
+// and, with dynsgd, by how late the gradient comes.
 #ifndef EBB_SERVER_JOB_RULE_H_
 #define EBB_SERVER_JOB_RULE_H_
 
@@ -62,16 +63,18 @@ class JobRule final : public UpdateRule {
   StepContext ContextOf(const StepPlace& place, const LearningRate& rate) const;
 
   JobRule(const JobPlan& plan, uint64_t seed, LearningRate rate,
-          std::shared_ptr<const Optimizer> optimizer)
+          std::shared_ptr<const Optimizer> optimizer, bool dynsgd)
       : plan_(plan),
         seed_(seed),
         rate_(rate),
-        optimizer_(std::move(optimizer)) {}
+        optimizer_(std::move(optimizer)),
+        dynsgd_(dynsgd) {}
 
   const JobPlan plan_;
   const uint64_t seed_;
   const LearningRate rate_;
   const std::shared_ptr<const Optimizer> optimizer_;
+  const bool dynsgd_;
   std::vector<Table> tables_;  // Ascending.
   std::vector<SparseTable> sparse_;
 };

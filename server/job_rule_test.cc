@@ -94,6 +94,50 @@ TEST(JobRuleTest, SgdStepsByTheMeanOfThePushedSum) {
               ElementsAre(0.5f, 1, 3.5f));
 }
 
+// Jiang et al. 2017, section 5.
+TEST(JobRuleTest, DynSgdDividesStepsByTheUpdatesSinceThePull) {
+  const std::string optimizer = "optimizer: {kind: sgd, rate: 1}\n";
+  const auto dynsgd =
+      RuleOf(RecordOf(absl::StrCat("algorithm: dynsgd\n", optimizer),
+                      {{"w", 1, InitRule::Zeros()}}));
+  const auto sgd = RuleOf(RecordOf(optimizer, {{"w", 1, InitRule::Zeros()}}));
+  StepPlace place;
+  place.end = 4;
+  const float full = StepOf(*sgd, place, {0}, {12})[0];
+  EXPECT_THAT(StepOf(*dynsgd, place, {0}, {12}), ElementsAre(full));
+  place.staleness = 1;
+  EXPECT_THAT(StepOf(*dynsgd, place, {0}, {12}), ElementsAre(full / 2));
+  place.staleness = 3;
+  EXPECT_THAT(StepOf(*dynsgd, place, {0}, {12}), ElementsAre(full / 4));
+  // Without it, when a gradient comes changes nothing.
+  EXPECT_THAT(StepOf(*sgd, place, {0}, {12}), ElementsAre(full));
+}
+
+TEST(JobRuleTest, DynSgdDividesStepsOfRowsToo) {
+  const std::string text =
+      "model: softmax\ndata: {train: {csv: a.csv}}\nalgorithm: dynsgd\n"
+      "optimizer: {kind: sgd, rate: 1, schedule: constant}\n";
+  const job::JobFile file = job::ReadJob(text, "job.yaml");
+  ASSERT_TRUE(file.ok()) << job::ToString(file.mistakes);
+  v1::Optimizer own = file.job.optimizer();
+  own.set_rate(0.5);
+  job::JobFacts facts;
+  facts.examples = 100;
+  facts.tables = {{"w", 1, InitRule::Zeros()}};
+  facts.sparse_tables = {{.name = "rows", .width = 1},
+                         {.name = "slow", .width = 1, .optimizer = own}};
+  const auto record = job::MakeJobRecord(file.job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const auto rule = RuleOf(*record);
+  StepPlace place;
+  place.end = 4;
+  EXPECT_EQ(rule->RowStep(0, place).rate, 1);
+  EXPECT_EQ(rule->RowStep(1, place).rate, 0.5f);
+  place.staleness = 3;
+  EXPECT_EQ(rule->RowStep(0, place).rate, 0.25f);
+  EXPECT_EQ(rule->RowStep(1, place).rate, 0.125f);
+}
+
 TEST(JobRuleTest, RateFollowsThePlaceInTheData) {
   // Ten items of 10 examples; the rate falls tenfold after each half epoch.
   const JobRecord record = RecordOf(

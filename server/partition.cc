@@ -211,6 +211,7 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
   update->end = push.end;
   update->ledger = push.ledger;
   update->loss_sum = push.loss_sum;
+  update->pulled_updates = segment.pulled_updates;
   update->skip = push.skip;
   if (EBB_PLANTED(each_server_skips_by_itself)) {
     update->skip |= updates_ - segment.pulled_updates > 8;
@@ -371,6 +372,10 @@ StepPlace Partition::PlaceOf(const Update& update) const {
   place.gradient_scale = static_cast<float>(Times(update)) /
                          static_cast<float>(plan_.BatchSize(update.item));
   place.step = updates_ + 1;
+  // A partition may have come back with less than was pulled of it.
+  if (!plan_.rounds()) {
+    place.staleness = std::max<int64_t>(0, updates_ - update.pulled_updates);
+  }
   return place;
 }
 

@@ -203,6 +203,7 @@ struct Partition::Update {
   int64_t end = 0;
   LedgerRow ledger;
   double loss_sum = 0;
+  int64_t pulled_updates = 0;  // Of the values it was computed from.
   bool skip = false;
   Payload gradient;  // Empty: no dense table is touched.
   Encoding encoding = Encoding::kFloat32;

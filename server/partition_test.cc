@@ -40,6 +40,16 @@ class AddingRule : public AdditiveRows {
   }
 };
 
+// w' = w + 100 + the step's staleness.
+class StalenessRule : public AddingRule {
+ public:
+  void Step(const StepPlace& place, const StepRun& run) const override {
+    for (size_t i = 0; i < run.weights.size(); ++i) {
+      run.out[i] = run.weights[i] + 100 + static_cast<float>(place.staleness);
+    }
+  }
+};
+
 // One epoch of two shards of 4 examples, batches of 2; 6 parameters in blocks
 // of 16 floats; 2 oracle sums.
 JobRecordPtr Record(ConsistencyPlan consistency = {}) {
@@ -58,10 +68,12 @@ JobRecordPtr Record(ConsistencyPlan consistency = {}) {
 
 class PartitionTest : public testing::Test {
  protected:
-  std::unique_ptr<Partition> Make(JobRecordPtr record) {
+  std::unique_ptr<Partition> Make(
+      JobRecordPtr record,
+      std::shared_ptr<const UpdateRule> rule = std::make_shared<AddingRule>()) {
     pool_ = *BlockPool::Create({.block_bytes = 64, .shared = false});
-    auto partition = Partition::Create(record, PartitionId(0),
-                                       std::make_shared<AddingRule>(), pool_);
+    auto partition =
+        Partition::Create(record, PartitionId(0), std::move(rule), pool_);
     EXPECT_TRUE(partition.ok()) << partition.status();
     return *std::move(partition);
   }
@@ -266,6 +278,39 @@ TEST_F(PartitionTest, WithoutMemoryAPushIsRefusedWhole) {
   EXPECT_EQ(p->Prepare(push, push.segments[0]).status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(p->marks().mark({0, 0}), 0);
+}
+
+TEST_F(PartitionTest, TellsTheRuleHowManyUpdatesThePulledValuesLack) {
+  auto p = Make(Record(), std::make_shared<StalenessRule>());
+  PushRequest push = Push(0, 0, 2, 1);
+  Apply(p.get(), push);  // Of the initial values.
+  EXPECT_EQ(Floats(p->Values())[0], 100);
+  push = Push(1, 0, 2, 1);
+  Apply(p.get(), push);  // Of them, too: one update came before it.
+  EXPECT_EQ(Floats(p->Values())[0], 201);
+  push = Push(1, 2, 4, 1);
+  push.segments[0].pulled_updates = 2;
+  Apply(p.get(), push);
+  EXPECT_EQ(Floats(p->Values())[0], 301);
+  // Of values that the partition has lost since.
+  push = Push(0, 2, 4, 1);
+  push.segments[0].pulled_updates = 9;
+  Apply(p.get(), push);
+  EXPECT_EQ(Floats(p->Values())[0], 401);
+}
+
+// Two updates prepared before either is applied: the place is that of the step.
+TEST_F(PartitionTest, CountsUpdatesUntilTheStep) {
+  auto p = Make(Record(), std::make_shared<StalenessRule>());
+  const PushRequest first = Push(0, 0, 2, 1), second = Push(1, 0, 2, 1);
+  auto one = p->Prepare(first, first.segments[0]);
+  auto two = p->Prepare(second, second.segments[0]);
+  ASSERT_TRUE(one.ok() && two.ok());
+  p->Compute(one->get());
+  p->Commit(*std::move(one));
+  p->Compute(two->get());
+  p->Commit(*std::move(two));
+  EXPECT_EQ(Floats(p->Values())[0], 201);
 }
 
 class RoundTest : public PartitionTest {

@@ -32,6 +32,10 @@ struct StepPlace {
   // 1 / (the batch size, or the examples of the round): turns sums into means.
   float gradient_scale = 1;
   int64_t step = 1;  // Of the partition, from 1.
+  // Updates that the partition took between the pull of the values from which
+  // the gradient was computed and this step, its worker's own among them; of a
+  // round 0.
+  int64_t staleness = 0;
 };
 
 // The rule of one job: initial values, slots and the optimizer's step. Pure

@@ -34,6 +34,7 @@ class Rules {
     CheckOptimizer();
     CheckTraining();
     CheckFilters();
+    CheckAlgorithm();
     CheckExpectations();
     if (facts_.train.has_value()) CheckAgainstTrainData(*facts_.train);
     if (facts_.test.has_value()) CheckAgainstTestData(*facts_.test);
@@ -50,6 +51,7 @@ class Rules {
   void CheckTraining();
   void CheckPoliciesOfRounds();
   void CheckFilters();
+  void CheckAlgorithm();
   void CheckExpectations();
   void CheckAgainstTrainData(const SourceFacts& data);
   void CheckLayers(const SourceFacts& data);
@@ -241,6 +243,20 @@ void Rules::CheckFilters() {
     Fail("filters.push.kind",
          "keeps parts of gradients back, but a round has all of its own",
          "kind: int8");
+  }
+}
+
+void Rules::CheckAlgorithm() {
+  if (job_.algorithm().kind() != v1::Algorithm::KIND_DYNSGD) return;
+  if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
+    Fail("algorithm.kind",
+         "goes by how late gradients come, and in rounds none comes late",
+         "kind: sgd, or consistency: asp");
+  }
+  if (job_.optimizer().kind() == v1::Optimizer::KIND_FTRL) {
+    Fail("algorithm.kind",
+         "makes single steps shorter, but ftrl has one rate for all its steps",
+         "kind: sgd, or optimizer: adagrad");
   }
 }
 

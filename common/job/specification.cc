@@ -18,7 +18,13 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
+
+// The oldest format in which a reader understands all of the job: it must not
+// train by another algorithm than the job's.
+uint32_t FormatOf(const v1::Job& job) {
+  return job.algorithm().kind() == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
+}
 constexpr int32_t kMostPartitions = 64;
 constexpr double kItemSeconds = 2;
 // Items of an epoch per worker, at least: the last ones must not keep all but
@@ -331,11 +337,11 @@ uint64_t LayoutHash(uint64_t index_hash, int order_version,
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
                                         const JobFacts& facts) {
   v1::Specification specification;
-  specification.set_format(kFormat);
   *specification.mutable_job() = job;
   FillDefaults(specification.mutable_job());
   FillRate(0, specification.mutable_job());
   const v1::Job& full = specification.job();
+  specification.set_format(FormatOf(full));
 
   JobRecord record;
   record.name = full.name();
@@ -361,6 +367,13 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
     *specification.add_tables() = ToProto(table);
   }
   for (const SparseTable& table : facts.sparse_tables) {
+    if (full.algorithm().kind() == v1::Algorithm::KIND_DYNSGD &&
+        table.optimizer &&
+        table.optimizer->kind() == v1::Optimizer::KIND_FTRL) {
+      return Invalid("algorithm.kind: makes single steps shorter, but ftrl, ",
+                     "the optimizer of table ", table.name,
+                     ", has one rate for all its steps\nhint: kind: sgd");
+    }
     *specification.add_sparse_tables() = ToProto(table);
   }
   if (!specification.SerializeToString(&record.specification)) {

@@ -263,9 +263,35 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(2);
+  newer.set_format(3);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
+}
+
+// A daemon that does not know of dynsgd must not train by sgd.
+TEST(SpecificationTest, OnlyJobsWithDynSgdNeedAReaderOfFormat2) {
+  const auto format_of = [](const std::string& lines) -> uint32_t {
+    const auto record = MakeJobRecord(JobOf(lines), MainFacts());
+    EXPECT_TRUE(record.ok()) << record.status();
+    if (!record.ok()) return 0;
+    const auto specification = ReadSpecification(*record);
+    EXPECT_TRUE(specification.ok()) << specification.status();
+    return specification.ok() ? specification->format() : 0;
+  };
+  EXPECT_EQ(format_of(""), 1u);
+  EXPECT_EQ(format_of("algorithm: sgd\n"), 1u);
+  EXPECT_EQ(format_of("algorithm: dynsgd\n"), 2u);
+}
+
+TEST(SpecificationTest, DynSgdIsRefusedForATableWithFtrl) {
+  JobFacts facts = MainFacts();
+  v1::Optimizer ftrl;
+  ftrl.set_kind(v1::Optimizer::KIND_FTRL);
+  facts.sparse_tables = {{.name = "rows", .width = 1, .optimizer = ftrl}};
+  EXPECT_TRUE(MakeJobRecord(JobOf(""), facts).ok());
+  const auto refused = MakeJobRecord(JobOf("algorithm: dynsgd\n"), facts);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(refused.status().message(), HasSubstr("table rows"));
 }
 
 TEST(SpecificationTest, TablesThatAreNotTheParametersAreRefused) {
