@@ -1,11 +1,9 @@
 #include "worker/job_data.h"
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
+#include "common/job/rules.h"
 #include "common/job/values.h"
 #include "common/status_macros.h"
 #include "models/plugin.h"
@@ -13,15 +11,6 @@
 namespace ebb::worker {
 
 namespace {
-
-// The built-in models whose examples have keys.
-bool TakesKeys(const v1::Model& model) {
-  constexpr absl::string_view kKinds[] = {
-      "sparse_logistic", "fm",     "ffm",
-      "wide_deep",       "deepfm", "matrix_factorisation"};
-  return !model.has_plugin() &&
-         std::ranges::find(kKinds, model.kind()) != std::end(kKinds);
-}
 
 void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kCsv;
@@ -58,17 +47,37 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
   spec.label_kind = labels;
   if (source.has_scale()) spec.scale = source.scale();
   spec.standardise = data.standardise();
+  if (data.on_bad_example() == v1::Data::BAD_EXAMPLE_SKIP) {
+    spec.on_bad_example = data::OnBadExample::kSkip;
+  }
   if (source.has_idx()) {
     spec.kind = data::SourceKind::kIdx;
     spec.path = source.idx().prefix();
     spec.idx = {source.idx().images(), source.idx().labels()};
   } else if (source.has_csv()) {
     SetCsv(source.csv(), &spec);
+  } else if (source.has_libffm()) {
+    spec.kind = data::SourceKind::kLibffm;
+    spec.path = source.libffm().path();
+    spec.libffm = {source.libffm().fields()};
+  } else if (source.has_ratings()) {
+    spec.kind = data::SourceKind::kRatings;
+    spec.path = source.ratings().path();
+  } else if (source.has_criteo()) {
+    const v1::Criteo& criteo = source.criteo();
+    spec.kind = data::SourceKind::kCriteo;
+    spec.path = criteo.path();
+    spec.criteo = {criteo.numeric(), criteo.categories(),
+                   criteo.numbers() == v1::Criteo::NUMBERS_VALUE
+                       ? data::CriteoOptions::Numbers::kValue
+                       : data::CriteoOptions::Numbers::kBucket};
   } else {
+    const v1::Libsvm& libsvm = source.libsvm();
     spec.kind = data::SourceKind::kLibsvm;
-    spec.path = source.libsvm().path();
-    spec.libsvm = {source.libsvm().features(), source.libsvm().zero_based()};
-    spec.libsvm.keys = TakesKeys(job.model());
+    spec.path = libsvm.path();
+    // A model of keys takes no other rows.
+    spec.libsvm = {libsvm.features(), libsvm.zero_based(),
+                   libsvm.keys() || job::TakesKeys(job.model())};
   }
   return spec;
 }
@@ -129,7 +138,8 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job) {
   const auto load = [&](data::LabelKind labels) {
     return data::Dataset::Load(TrainingSource(job, labels));
   };
-  if (model.kind() == "linear" && !model.has_plugin()) {
+  const bool ratings = job.data().train().has_ratings();
+  if (ratings || (model.kind() == "linear" && !model.has_plugin())) {
     return load(data::LabelKind::kReal);
   }
   auto classes = load(data::LabelKind::kClass);
@@ -137,9 +147,15 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job) {
       !model.layers().empty() && model.layers(model.layers_size() - 1) == 1;
   const bool fits =
       classes.ok() && (!one_output || classes->index().classes.size() == 2);
-  if (fits || !(one_output || model.has_plugin())) return classes;
-  // What is wrong beside the labels is wrong both times.
-  return load(data::LabelKind::kReal);
+  if (!(one_output || model.has_plugin())) return classes;
+  if (fits && classes->index().left_out == 0) return classes;
+  // What is wrong beside the labels is wrong both times; and where more is left
+  // out of classes than of numbers, labels that are no classes were.
+  auto numbers = load(data::LabelKind::kReal);
+  const bool same = fits && numbers.ok() &&
+                    numbers->index().left_out == classes->index().left_out;
+  if (same || (fits && !numbers.ok())) return classes;
+  return numbers;
 }
 
 models::ModelConfig ModelConfigOf(const v1::Job& job,
@@ -185,6 +201,15 @@ absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
     const v1::Job& job, const data::Index& train,
     const std::vector<std::string>& plugin_folders, models::Registry* registry,
     models::ComputeBackend* backend) {
+  // The rules of a job say so with the line of its file (common/job/rules.cc).
+  if (!job::TakesKeys(job.model()) &&
+      TrainingSource(job, LabelKindOf(train)).keyed()) {
+    return models::ConfigError("model.kind",
+                               job.model().kind() +
+                                   " learns from columns of numbers, but the "
+                                   "examples of data.train are 64-bit keys",
+                               "data: {train: {libsvm: FILE}}");
+  }
   if (job.model().has_plugin()) {
     EBB_ASSIGN_OR_RETURN(
         const std::string kind,

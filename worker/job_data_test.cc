@@ -24,6 +24,11 @@ v1::Job ParseJob(const std::string& text) {
   return *job;
 }
 
+// Of a model that takes keys.
+v1::Job KeyedJob(const std::string& data) {
+  return ParseJob("model: fm\ndata: {" + data + "}\n");
+}
+
 class JobDataTest : public testing::Test {
  protected:
   // A file with this content; its path.
@@ -60,6 +65,63 @@ data:
   EXPECT_THAT(spec.csv.ignore, ElementsAre("id"));
   EXPECT_FALSE(
       TestSource(job, data::LabelKind::kReal, std::nullopt).has_value());
+}
+
+TEST_F(JobDataTest, KeysOfSparseDataReachTheSource) {
+  const auto source = [](const std::string& train) {
+    return TrainingSource(KeyedJob("train: {" + train + "}"),
+                          data::LabelKind::kClass);
+  };
+  data::SourceSpec spec = source("libffm: {path: a.ffm, fields: 39}");
+  EXPECT_EQ(spec.kind, data::SourceKind::kLibffm);
+  EXPECT_EQ(spec.path, "a.ffm");
+  EXPECT_EQ(spec.libffm.fields, 39);
+  EXPECT_FALSE(spec.standardise);
+  spec = source("ratings: r.csv");
+  EXPECT_EQ(spec.kind, data::SourceKind::kRatings);
+  EXPECT_EQ(spec.path, "r.csv");
+  spec = source("criteo: {path: a.tsv, numeric: 2, numbers: value}");
+  EXPECT_EQ(spec.kind, data::SourceKind::kCriteo);
+  EXPECT_EQ(spec.path, "a.tsv");
+  EXPECT_EQ(spec.criteo.numeric, 2);
+  EXPECT_EQ(spec.criteo.categories, 26);
+  EXPECT_EQ(spec.criteo.numbers, data::CriteoOptions::Numbers::kValue);
+  spec = source("criteo: a.tsv");
+  EXPECT_EQ(spec.criteo.numeric, 13);
+  EXPECT_EQ(spec.criteo.numbers, data::CriteoOptions::Numbers::kBucket);
+  spec = source("libsvm: {path: a, keys: true}");
+  EXPECT_EQ(spec.kind, data::SourceKind::kLibsvm);
+  EXPECT_TRUE(spec.libsvm.keys);
+  EXPECT_TRUE(spec.keyed());
+}
+
+TEST_F(JobDataTest, TestDataIsReadAsTrainingDataIs) {
+  const v1::Job job = KeyedJob(
+      "train: {criteo: {path: a.tsv, numeric: 2, categories: 3, "
+      "numbers: value}}, test: {criteo: b.tsv}");
+  const auto test = TestSource(job, data::LabelKind::kClass, std::nullopt);
+  ASSERT_TRUE(test.has_value());
+  EXPECT_EQ(test->path, "b.tsv");
+  EXPECT_EQ(test->criteo.numeric, 2);
+  EXPECT_EQ(test->criteo.categories, 3);
+  EXPECT_EQ(test->criteo.numbers, data::CriteoOptions::Numbers::kValue);
+}
+
+TEST_F(JobDataTest, RatingsAreNumbersAndNotClasses) {
+  const v1::Job job =
+      KeyedJob("train: {ratings: " + Write("r", "a,x,5\nb,x,1\n") + "}");
+  const auto data = LoadTrainingData(job);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->index().classes, testing::IsEmpty());
+}
+
+TEST_F(JobDataTest, NoModelOfColumnsIsMadeForKeys) {
+  v1::Job job = KeyedJob("train: {criteo: x}");
+  job.mutable_model()->set_kind("logistic");
+  models::Registry registry;
+  const auto model = CreateModel(job, data::Index(), {}, &registry, nullptr);
+  EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(model.status().message(), HasSubstr("are 64-bit keys"));
 }
 
 TEST_F(JobDataTest, SplitSharesTheFileAndTheJobsSeed) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/string_view.h"
 #include "common/job/keys.h"
+#include "common/job/rules.h"
 #include "common/job/validate.h"
 
 namespace ebb::job {
@@ -22,11 +23,19 @@ void InheritFromTrain(v1::Data* data) {
     merged.MergeFrom(test.csv());
     *test.mutable_csv() = merged;
   }
-  if (test.has_libsvm() && train.has_libsvm()) {
-    v1::Libsvm merged = train.libsvm();
+  const auto inherit = [](auto merged, auto* source) {
     merged.clear_path();
-    merged.MergeFrom(test.libsvm());
-    *test.mutable_libsvm() = merged;
+    merged.MergeFrom(*source);
+    *source = merged;
+  };
+  if (test.has_libsvm() && train.has_libsvm()) {
+    inherit(train.libsvm(), test.mutable_libsvm());
+  }
+  if (test.has_libffm() && train.has_libffm()) {
+    inherit(train.libffm(), test.mutable_libffm());
+  }
+  if (test.has_criteo() && train.has_criteo()) {
+    inherit(train.criteo(), test.mutable_criteo());
   }
 }
 
@@ -49,7 +58,7 @@ void FillStandardise(v1::Job* job) {
   if (!job->has_data() || job->data().has_standardise()) return;
   v1::Data& data = *job->mutable_data();
   data.set_standardise(OwnModel(job->model()) && !data.train().has_scale() &&
-                       !data.train().has_libsvm());
+                       !IsSparse(data.train()));
 }
 
 // Steps that stay long end in noise, the more so the later they come.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,11 +10,18 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "common/job/keys.h"
 #include "common/job/values.h"
 
 namespace ebb::job {
 namespace {
+
+// Whether examples name their features by keys of sparse tables.
+bool HasKeys(const v1::DataSource& source) {
+  return source.has_libffm() || source.has_ratings() || source.has_criteo() ||
+         source.libsvm().keys();
+}
 
 class Rules {
  public:
@@ -26,7 +34,7 @@ class Rules {
     if (job_.data().has_test() && job_.data().has_split()) {
       Fail("data.split", "cannot stand beside test", "keep one of the two");
     }
-    if (job_.data().standardise() && job_.data().train().has_libsvm()) {
+    if (job_.data().standardise() && IsSparse(job_.data().train())) {
       Fail("data.standardise", "would fill the zeros of sparse rows",
            "leave it out, or scale");
     }
@@ -86,6 +94,9 @@ void Rules::CheckSource(const v1::DataSource& source, const std::string& path,
       CheckCsv(source.csv(), path + ".csv");
       break;
     case v1::DataSource::kLibsvm:
+    case v1::DataSource::kLibffm:
+    case v1::DataSource::kRatings:
+    case v1::DataSource::kCriteo:
       break;
     case v1::DataSource::FORMAT_NOT_SET:
       Fail(path, "names no data", "csv: FILE, libsvm: FILE or idx: PREFIX");
@@ -140,6 +151,12 @@ void Rules::CheckModel() {
          absl::StrCat("kind: ", near.empty()
                                     ? absl::StrJoin(facts_.model_kinds, ", ")
                                     : near));
+  }
+  if (HasKeys(job_.data().train()) && !TakesKeys(model)) {
+    Fail("data.train",
+         absl::StrCat("its examples are 64-bit keys, but ", model.kind(),
+                      " learns from columns of numbers"),
+         "libsvm: FILE, without keys");
   }
   if (!IsPerceptron()) return;
   constexpr int kMaxLayers = 64;
@@ -389,6 +406,18 @@ void Rules::CheckAgainstTestData(const SourceFacts& data) {
 }
 
 }  // namespace
+
+bool TakesKeys(const v1::Model& model) {
+  constexpr absl::string_view kKinds[] = {
+      "sparse_logistic", "fm",     "ffm",
+      "wide_deep",       "deepfm", "matrix_factorisation"};
+  return !model.has_plugin() && std::find(std::begin(kKinds), std::end(kKinds),
+                                          model.kind()) != std::end(kKinds);
+}
+
+bool IsSparse(const v1::DataSource& source) {
+  return source.has_libsvm() || HasKeys(source);
+}
 
 std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
                                 const SourceMap& sources) {

@@ -15,6 +15,12 @@ namespace ebb::job {
 std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
                                 const SourceMap& sources);
 
+// Whether it is a built-in model with sparse tables, whose examples have keys.
+bool TakesKeys(const v1::Model& model);
+
+// Whether examples name the features they have, and lack most.
+bool IsSparse(const v1::DataSource& source);
+
 }  // namespace ebb::job
 
 #endif  // EBB_COMMON_JOB_RULES_H_

@@ -19,6 +19,8 @@
 #include "data/generate/linear.h"
 #include "data/generate/ratings.h"
 #include "data/internal/testing.h"
+#include "data/keys.h"
+#include "data/source.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -348,6 +350,82 @@ TEST(ImagesTest, ReadersTakeThem) {
   // Noise hides some of them.
   EXPECT_GT(Known(images, "nearest_pattern_accuracy"), 0.5);
   EXPECT_LT(Known(images, "nearest_pattern_accuracy"), 1);
+}
+
+// --- Read again --------------------------------------------------------------
+
+std::vector<internal::ReadExample> ReadClicks(ClickFormat format,
+                                              SourceSpec spec) {
+  const ClickOptions options = {.seed = 3,
+                                .format = format,
+                                .fields = 3,
+                                .numeric = 2,
+                                .vocabulary = {5, 50}};
+  ClickLog log(options);
+  spec.path = "clicks";
+  auto all =
+      internal::ReadAll(spec, OpenMemory({{"clicks", Make(&log, 200)[0]}}));
+  EXPECT_TRUE(all.ok()) << all.status();
+  return all.ok() ? *std::move(all) : std::vector<internal::ReadExample>();
+}
+
+TEST(ReadingTest, ClickLogsAreTheSameExamplesInEveryFormat) {
+  constexpr CriteoOptions kColumns = {
+      .numeric = 2, .categories = 3, .numbers = CriteoOptions::Numbers::kValue};
+  const auto ffm =
+      ReadClicks(ClickFormat::kLibffm, {.kind = SourceKind::kLibffm});
+  const SourceSpec table = {.kind = SourceKind::kCriteo, .criteo = kColumns};
+  const auto tsv = ReadClicks(ClickFormat::kCriteo, table);
+  const auto csv = ReadClicks(ClickFormat::kCsv, table);
+  const auto rows =
+      ReadClicks(ClickFormat::kLibsvm,
+                 {.kind = SourceKind::kLibsvm, .libsvm = {.keys = true}});
+  ASSERT_EQ(ffm.size(), 200u);
+  ASSERT_EQ(tsv.size(), 200u);
+  ASSERT_EQ(csv.size(), 200u);
+  ASSERT_EQ(rows.size(), 200u);
+  // The numbers that libffm has are others than the hashes of the tables, but
+  // there is one for one.
+  std::map<uint64_t, uint64_t> hashes;
+  std::map<uint64_t, uint64_t> numbers;
+  for (size_t i = 0; i < ffm.size(); ++i) {
+    EXPECT_EQ(ffm[i].label, tsv[i].label);
+    EXPECT_EQ(ffm[i].label, rows[i].label);
+    EXPECT_EQ(ffm[i].fields, tsv[i].fields);
+    EXPECT_EQ(ffm[i].values, tsv[i].values);
+    EXPECT_EQ(ffm[i].values, rows[i].values);
+    EXPECT_EQ(ffm[i].keys, rows[i].keys);
+    EXPECT_EQ(csv[i].keys, tsv[i].keys);
+    ASSERT_EQ(ffm[i].keys.size(), 5u);
+    ASSERT_EQ(tsv[i].keys.size(), 5u);
+    for (size_t j = 0; j < 5; ++j) {
+      const uint64_t number = ffm[i].keys[j];
+      const uint64_t hash = tsv[i].keys[j];
+      EXPECT_EQ(hashes.try_emplace(number, hash).first->second, hash);
+      EXPECT_EQ(numbers.try_emplace(hash, number).first->second, number);
+    }
+  }
+  EXPECT_GT(hashes.size(), 10u);
+}
+
+TEST(ReadingTest, RatingsAreOfTheirUsersAndItems) {
+  Ratings ratings({.seed = 3, .users = 5, .items = 4, .time = true});
+  const std::string text = Make(&ratings, 10)[0];
+  const auto all = internal::ReadAll({.kind = SourceKind::kRatings,
+                                      .path = "r",
+                                      .label_kind = LabelKind::kReal},
+                                     OpenMemory({{"r", text}}));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 10u);
+  const std::vector<std::string> lines = Lines(text);
+  for (size_t i = 0; i < all->size(); ++i) {
+    const std::vector<std::string> fields = absl::StrSplit(lines[i + 1], ',');
+    float rating = 0;
+    ASSERT_TRUE(absl::SimpleAtof(fields[2], &rating));
+    EXPECT_EQ((*all)[i].label, rating);
+    EXPECT_EQ((*all)[i].keys[0], KeyOf(0, fields[0]));
+    EXPECT_EQ((*all)[i].keys[1], KeyOf(1, fields[1]));
+  }
 }
 
 }  // namespace

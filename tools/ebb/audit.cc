@@ -13,6 +13,8 @@
 #include "common/rpc/admin.h"
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
+#include "data/index.h"
+#include "ebb/v1/specification.pb.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/no_answer.h"
 
@@ -239,6 +241,13 @@ std::vector<LedgersAnswer> AskAll(uint64_t job,
 
 }  // namespace
 
+int64_t LeftOut(const v1::JobRecord& record) {
+  v1::Specification specification;
+  if (!specification.ParseFromString(record.specification())) return 0;
+  const auto index = data::Index::Decode(specification.train_index());
+  return index.ok() ? index->left_out : 0;
+}
+
 absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
                                        absl::Duration deadline,
                                        const rpc::SecurityPtr& security) {
@@ -256,7 +265,9 @@ absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
                       absl::StrCat(servers[i].address, ": ",
                                    NoAnswerText(answers[i].status()))});
   }
-  return AuditJob(plan, ledgers, silent);
+  AuditReport report = AuditJob(plan, ledgers, silent);
+  report.left_out = LeftOut(job.record());
+  return report;
 }
 
 Json AuditJson(const AuditReport& audit, bool complete) {
@@ -281,6 +292,7 @@ Json AuditJson(const AuditReport& audit, bool complete) {
     json["problems"].Add(problem);
   }
   json["effect_approximate"] = audit.effect_approximate;
+  json["left_out"] = audit.left_out;
   return json;
 }
 

@@ -46,6 +46,8 @@ struct AuditReport {
   // was, which kept back what the job's filter did not send.
   bool effect_approximate = false;
   int64_t updates = 0;  // Pushes applied, by all partitions together.
+  // Bad examples of the training data, which are no examples of the job.
+  int64_t left_out = 0;
   std::vector<PartitionAudit> partitions;
 
   // Every partition holds every example exactly once, but for what was decided
@@ -66,6 +68,10 @@ AuditReport AuditJob(const JobPlan& plan,
 // nothing but the plan and what was skipped.
 std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
                                      const std::vector<SkippedRange>& skipped);
+
+// The bad examples of the training data that the job leaves out; 0 of a job of
+// another program, whose specification is its own.
+int64_t LeftOut(const v1::JobRecord& record);
 
 // Asks the servers of the job's placement. InvalidArgument, DataLoss: the job's
 // plan cannot be read. A server that does not answer is in the report.

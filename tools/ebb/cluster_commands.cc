@@ -50,6 +50,7 @@ int Submit(const Flags& flags) {
     std::cout << json.ToString();
   } else {
     std::cout << prepared->record.name << " is job " << answer->job() << "\n";
+    if (!prepared->note.empty()) std::cout << prepared->note << "\n";
   }
   return kExitGood;
 }
@@ -283,6 +284,10 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
                              WithCommas(audit.worst.expected),
                              " examples in the partition that has the least")),
       "\n");
+  if (audit.left_out > 0) {
+    absl::StrAppend(&out, Count(audit.left_out, "bad example"),
+                    " left out of the data, as on_bad_example says\n");
+  }
   if (audit.effect_approximate) {
     absl::StrAppend(&out,
                     "counted once, effect approximate: what the filter of "

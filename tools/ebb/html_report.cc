@@ -204,6 +204,9 @@ std::string Details(const RunReport& report) {
     row("missing", WithCommas(audit.sum.missing));
     row("doubled", WithCommas(audit.sum.doubled));
     row("skipped by decision", WithCommas(audit.worst.skipped));
+    if (audit.left_out > 0) {
+      row("bad, left out of the data", WithCommas(audit.left_out));
+    }
     for (const SilentServer& one : audit.silent) {
       row("no answer", PartitionsText(one.partitions));
     }

@@ -20,6 +20,7 @@ int Check(const JobFlags& flags) {
             << Count(plan.epochs, "epoch") << ", "
             << Count(plan.parameters, "parameter") << " in "
             << Count(plan.partitions, "partition") << "\n";
+  if (!prepared->note.empty()) std::cout << prepared->note << "\n";
   return kExitGood;
 }
 

@@ -43,6 +43,8 @@ absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
   spec.path = path;
   spec.split.reset();
   spec.csv.like = stored.columns;
+  // There is a prediction for each line.
+  spec.on_bad_example = data::OnBadExample::kStop;
   // IDX files have their labels elsewhere.
   spec.has_labels = labelled && spec.kind != data::SourceKind::kIdx;
   // A file of images instead of the front of a pair's names.

@@ -452,6 +452,9 @@ std::string ReportText(const RunReport& report, const Console& console) {
   }
   if (report.audit) {
     line("examples", AppliedText(*report.audit));
+    if (report.audit->left_out > 0) {
+      line("left out", Count(report.audit->left_out, "bad example"));
+    }
     line("audit", report.audit->exact()
                       ? absl::StrCat("exact",
                                      report.audit->oracle_checked

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/job/keys.h"
 #include "common/job/mistake.h"
@@ -28,6 +29,7 @@
 #include "models/model.h"
 #include "models/plugin.h"
 #include "models/registry.h"
+#include "tools/ebb/console.h"
 #include "tools/ebb/files.h"
 #include "worker/job_data.h"
 
@@ -101,6 +103,18 @@ struct Draft {
   v1::Job full;
   job::JobFile file;
   job::DataFacts known;
+  std::vector<std::string> notes;
+
+  // Notes the bad examples that are left out of the data at `key`, beyond those
+  // that are known of already.
+  void NoteLeftOut(const data::Dataset& data, absl::string_view key,
+                   int64_t known_already = 0) {
+    const int64_t count = data.left_out().examples - known_already;
+    if (count <= 0) return;
+    notes.push_back(
+        absl::StrCat(Count(count, "bad example"), " of ", key,
+                     " left out; the first: ", data.left_out().first));
+  }
 
   // A mistake for each line of the message.
   void Fail(const absl::Status& status, absl::string_view path) {
@@ -167,6 +181,7 @@ job::JobFacts ReadData(Draft* draft) {
     return out;
   }
   draft->known.train = FactsOf(*train);
+  draft->NoteLeftOut(*train, "data.train");
   const data::Index& index = train->index();
   const auto test_source = worker::TestSource(
       draft->full, worker::LabelKindOf(index), train->names());
@@ -174,6 +189,9 @@ job::JobFacts ReadData(Draft* draft) {
     const auto test = data::Dataset::LoadLike(*test_source, index);
     if (test.ok()) {
       draft->known.test = FactsOf(*test);
+      const bool split = draft->full.data().has_split();  // Of the same file.
+      draft->NoteLeftOut(*test, split ? "data.split" : "data.test",
+                         split ? train->left_out().examples : 0);
       out.test_index = test->index().Encode();
     }
     draft->Fail(test.status(), "data.test");
@@ -246,7 +264,9 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   job::SortByLine(&draft.file.mistakes);
   EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   PreparedJob prepared;
-  prepared.note = LeaveOutExpectations(choice, &full);
+  const std::string unexpected = LeaveOutExpectations(choice, &full);
+  if (!unexpected.empty()) draft.notes.push_back(unexpected);
+  prepared.note = absl::StrJoin(draft.notes, "\n");
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(facts.train_index));
   job::FillRate(index.features, &full);

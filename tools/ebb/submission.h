@@ -27,7 +27,8 @@ struct PreparedJob {
   v1::Job job;       // All defaults filled in, all paths from the root.
   JobRecord record;  // Without an id.
   std::string source;
-  // What an override leaves out of the file's job, for people; mostly empty.
+  // For people; mostly empty. What an override leaves out of the file's job,
+  // and which bad examples are left out of the data: a line each.
   std::string note;
 };
 

@@ -5,9 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/job/specification.h"
+#include "common/rpc/convert.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tools/ebb/audit.h"
 #include "tools/ebb/files.h"
 
 namespace ebb::tools {
@@ -97,6 +99,40 @@ TEST_F(SubmissionTest, NamesARowOfTheWrongWidth) {
   EXPECT_THAT(
       std::string(prepared.status().message()),
       AllOf(HasSubstr("job.yaml:4: data.train: "), HasSubstr("train.csv:3")));
+}
+
+TEST_F(SubmissionTest, NamesWhatIsLeftOut) {
+  Write("train.csv", "a,b,label\n0,1,0\n1,1\n1,0,1\n1,1,1\n");
+  Write("test.csv", "a,b,label\n0,1,0\n0,1,7\n1,1,1\n");
+  const std::string skip = "data.on_bad_example=skip";
+  const auto prepared = Prepare(Job("softmax"), {skip});
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->record.plan.examples, 3);
+  EXPECT_EQ(prepared->note,
+            absl::StrCat("1 bad example of data.train left out; the first: ",
+                         Path("train.csv"),
+                         ":3: the line has 2 fields, but the first one 3\n"
+                         "1 bad example of data.test left out; the first: ",
+                         Path("test.csv"),
+                         ":3: label 7 is none of the 2 classes of the training "
+                         "data, 0 to 1"));
+  EXPECT_EQ(LeftOut(rpc::ToProto(prepared->record)), 1);
+}
+
+// Of both parts of a split all bad lines of the file are known.
+TEST_F(SubmissionTest, NamesWhatIsLeftOutOfASplitOnce) {
+  std::string rows = "a,b,label\n0,x,0\n";
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&rows, i, ",1,", i % 2, "\n");
+  Write("train.csv", rows);
+  const auto prepared = Prepare(
+      absl::StrCat("model: softmax\ndata: {train: {csv: ", Path("train.csv"),
+                   "}, split: 0.2, on_bad_example: skip}\n"
+                   "train: {batch: 2}\n"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->note,
+            absl::StrCat("1 bad example of data.train left out; the first: ",
+                         Path("train.csv"),
+                         ":2: column 2 ('b'): 'x' is not a number"));
 }
 
 // Only the first was named.
