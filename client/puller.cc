@@ -52,6 +52,17 @@ bool Puller::HaveRows(PartitionId p, std::vector<Payload> rows) {
   return true;
 }
 
+int64_t Puller::BytesOf(PartitionId p) const {
+  int64_t bytes = partition_bytes_;
+  if (spec_.rows == nullptr) return bytes;
+  for (const PullRows& rows : spec_.rows->partitions[p.value()]) {
+    // Keys have eight bytes, values four.
+    bytes +=
+        rows.keys.size() + rows.keys.size() / 2 * tables_[rows.table].width;
+  }
+  return bytes;
+}
+
 void Puller::HaveLast(PartitionId p) {
   const int32_t i = p.value();
   Have(p, last_->partitions[i], last_->encodings[i], last_->terms[i],
@@ -76,9 +87,8 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
                   int64_t* next_request, ClientActions* out) {
   if (!active() || (!ask_ && routes->version() == routes_version_)) return;
   routes_version_ = routes->version();
-  const auto most = static_cast<size_t>(
-      std::max<int64_t>(1, options.pull_bytes / partition_bytes_));
   std::map<ServerId, PullRequest> requests;
+  std::map<ServerId, int64_t> asked;  // Bytes, by server.
   bool unknown = false, later = false;
   for (int32_t p = 0; p < partitions_; ++p) {
     if (have_[p]) continue;
@@ -94,7 +104,10 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
       std::vector<PullSegmentRequest>& segments =
           requests[route.server].segments;
       // The others are asked for when these are there.
-      if (segments.size() < most) {
+      int64_t& bytes = asked[route.server];
+      const int64_t more = BytesOf(PartitionId(p));
+      if (segments.empty() || bytes + more <= options.pull_bytes) {
+        bytes += more;
         PullSegmentRequest& segment = segments.emplace_back();
         segment.partition = PartitionId(p);
         segment.term = route.term;

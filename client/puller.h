@@ -97,6 +97,8 @@ class Puller {
             int64_t updates);
   // False: the answer has not the rows that were asked for.
   bool HaveRows(PartitionId p, std::vector<Payload> rows);
+  // Of the values that are asked for of the partition, at most, with its keys.
+  int64_t BytesOf(PartitionId p) const;
   void HaveLast(PartitionId p);
   // What a server need not send again of the partition, served in the term.
   std::optional<int64_t> KnownUpdates(PartitionId p, Term term) const;

@@ -93,6 +93,28 @@ TEST_F(PullerTest, ValuesBeyondWhatOnePullMayHaveComeInAnother) {
   EXPECT_EQ(puller_.state(), Puller::State::kDone);
 }
 
+// Of a job whose rows weigh more than its dense values.
+TEST_F(PullerTest, RowsCountTowardsWhatOnePullMayHave) {
+  JobPlan plan = Plan();
+  plan.sparse_tables = {{.width = 100}};
+  Puller sparse(plan);
+  auto rows = std::make_shared<BatchRows>();
+  rows->partitions.resize(kPartitions);
+  for (auto& of_partition : rows->partitions) {
+    of_partition.push_back({0, Payload::Of(std::vector<uint64_t>(10))});
+  }
+  PullSpec spec{JobId(1), Generation(1)};
+  spec.rows = rows;
+  sparse.Start(spec);
+  // One partition has 10 rows of 400 bytes, and their keys.
+  options_.pull_bytes = 10 * 408 * 3 / 2;
+  ClientActions out;
+  sparse.Pump(&routes_, {}, options_, now_, &next_request_, &out);
+  ASSERT_EQ(out.size(), 2);
+  EXPECT_EQ(std::get<SendPull>(out[0]).request.segments.size(), 1);
+  EXPECT_EQ(std::get<SendPull>(out[1]).request.segments.size(), 1);
+}
+
 TEST_F(PullerTest, AsksAgainForWhatMustWait) {
   const auto pulls = Pump();
   puller_.Reply(pulls[0].id, ReplyTo(pulls[0], PullResult::kWait), &routes_);

@@ -30,7 +30,7 @@ void OutgoingMove::FetchCut(uint64_t token, const FetchRequest& request,
                 request.new_term, 0};
   absl::StatusOr<Cut> cut = values->TakeWholeCut();
   if (!cut.ok()) {
-    // There is no memory for it: the target tries again, or gives up.
+    // There is no memory for it: the target gives up, and may be told again.
     answer.result = FetchResult::kNotHere;
     out->push_back(ReplyFetch{token, std::move(answer)});
     return;

@@ -79,10 +79,14 @@ absl::StatusOr<std::vector<uint64_t>> PartitionRows::KeysOf(
   }
   std::vector<uint64_t> all(keys.size() / sizeof(uint64_t));
   keys.CopyTo(std::as_writable_bytes(std::span(all)));
-  for (const uint64_t key : all) {
-    if (plan_.PartitionOfKey(key) != id_) {
-      return invalid("key ", key, " belongs to partition ",
-                     plan_.PartitionOfKey(key).value());
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (plan_.PartitionOfKey(all[i]) != id_) {
+      return invalid("key ", all[i], " belongs to partition ",
+                     plan_.PartitionOfKey(all[i]).value());
+    }
+    if (i > 0 && all[i] <= all[i - 1]) {
+      return invalid("key ", all[i], " comes after ", all[i - 1],
+                     "; they must ascend, each once");
     }
   }
   return all;

@@ -149,6 +149,8 @@ TEST_F(PartitionRowsTest, WhatIsNoPushToThisPartitionChangesNothing) {
   EXPECT_TRUE(
       no_question({{0, Payload::Of(std::vector<uint64_t>{theirs_[0]})}}));
   EXPECT_TRUE(no_question({{1, {}}, {0, {}}}));
+  EXPECT_TRUE(no_question({{0, Payload::Of(std::vector<uint64_t>{b, a})}}));
+  EXPECT_TRUE(no_question({{0, Payload::Of(std::vector<uint64_t>{a, a})}}));
 }
 
 TEST_F(PartitionRowsTest, ASkippedBatchTouchesNoRow) {

@@ -8,6 +8,28 @@
 
 namespace ebb::server {
 
+namespace {
+
+// Of the rows in one answer: it must fit into a message, and a few bytes of
+// keys may ask for many of rows.
+constexpr int64_t kMostRowBytes = int64_t{448} << 20;
+
+int64_t RowBytes(const JobPlan& plan, const PullRequest& pull) {
+  const auto tables = static_cast<int32_t>(plan.sparse_tables.size());
+  int64_t bytes = 0;
+  for (const PullSegmentRequest& segment : pull.segments) {
+    for (const PullRows& rows : segment.rows) {
+      if (rows.table < 0 || rows.table >= tables) continue;  // Refused later.
+      bytes += rows.keys.size() / static_cast<int64_t>(sizeof(uint64_t)) *
+               plan.sparse_tables[rows.table].width *
+               static_cast<int64_t>(sizeof(float));
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
 PullReply ReplyToAll(const ServerOptions& options, Generation generation,
                      const PullRequest& pull, PullResult result) {
   PullReply reply;
@@ -73,6 +95,9 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
   };
   if (pull.generation != job_.stored.generation) {
     return same(PullResult::kWrongGeneration);
+  }
+  if (RowBytes(job_.plan(), pull) > kMostRowBytes) {
+    return same(PullResult::kInvalid);
   }
   const bool gated = job_.plan().consistency.kind == ConsistencyKind::kSsp &&
                      pull.snapshot == 0;

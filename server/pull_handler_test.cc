@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -127,6 +128,35 @@ TEST_F(PullHandlerTest, SendsNothingOfWhatThePullerHas) {
   EXPECT_EQ(known.result, PullResult::kUnchanged);
   EXPECT_EQ(known.updates, 1);
   EXPECT_EQ(known.values.size(), 0);
+}
+
+// Few bytes of keys asked for more memory than there is.
+TEST_F(PullHandlerTest, RefusesToAnswerMoreRowsThanAMessageHolds) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.sparse_tables = {{.width = 13}};  // What a block holds.
+  record_ = record;
+  Restart({});
+  GrantTerm(5, 0);
+  Written();
+  PullRequest pull;
+  pull.job = record_->id;
+  pull.generation = generation_;
+  pull.stamp.worker = kWorker;
+  const auto ask = [&](size_t keys) {
+    std::vector<uint64_t> all(keys);
+    std::iota(all.begin(), all.end(), 0);
+    PullSegmentRequest segment;
+    segment.partition = kP;
+    segment.term = Term(5);
+    segment.rows = {{0, Payload::Of(std::move(all))}};
+    pull.segments = {segment};
+    ServerActions actions;
+    core_->OnPull(1, pull, now_, &actions);
+    Do(std::move(actions));
+    return pull_replies_.back().segments[0].result;
+  };
+  EXPECT_EQ(ask(10), PullResult::kValues);
+  EXPECT_EQ(ask(9'100'000), PullResult::kInvalid);
 }
 
 }  // namespace

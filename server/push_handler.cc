@@ -135,6 +135,11 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
     } else {
       verdict = Verdict::kBusy;
       CountRefused(std::string(update.status().message()));
+      // Rows only become more: a person has to know.
+      if (!job_.plan().sparse_tables.empty()) {
+        job_.Complain(std::string(update.status().message()),
+                      ServerProblem::kMemory);
+      }
     }
   }
   next.push->Answer(next.segment, verdict, judgement.mark, hosted->term, out);

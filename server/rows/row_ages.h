@@ -29,7 +29,8 @@ class RowAges {
                   : kUnitForEver),
         lifetime_(static_cast<uint32_t>(
             // At most twice as many units as a life is meant to have.
-            (expire_after_examples + unit_ - 1) / unit_)),
+            expire_after_examples / unit_ +
+            (expire_after_examples % unit_ != 0 ? 1 : 0))),
         alive_(expire_after_examples > 0 ? size_t{lifetime_} + 1 : 0) {}
 
   bool expires() const { return lifetime_ > 0; }

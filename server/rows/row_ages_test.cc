@@ -5,6 +5,7 @@
 #include <random>
 #include <vector>
 
+#include "server/rows/row_options.h"
 #include "server/rows/row_set.h"
 
 namespace ebb::server {
@@ -87,6 +88,19 @@ TEST(RowSetTest, HoldsNumbers) {
   EXPECT_EQ(set.Count(), 2);
   set.Resize(130);
   EXPECT_FALSE(set.Has(129));
+}
+
+// The number of units was an overflow, and gigabytes were counted.
+TEST(RowAgesTest, TheLongestLifeHasAsManyUnitsAsAnyOther) {
+  RowTableOptions options;
+  options.table = "t";
+  options.expire_after_examples = RowTableOptions::kMaxExpiry;
+  EXPECT_TRUE(options.Validate().ok());
+  RowAges ages(options.expire_after_examples);
+  ages.Add(0);
+  EXPECT_EQ(ages.ExpiredAt(ages.UnitOf(options.expire_after_examples)), 0);
+  ++options.expire_after_examples;
+  EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

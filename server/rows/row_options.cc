@@ -12,9 +12,10 @@ absl::Status RowTableOptions::Validate() const {
         absl::StrCat("table '", table, "': ", what...));
   };
   EBB_RETURN_IF_ERROR(init.Validate());
-  if (expire_after_examples < 0) {
+  if (expire_after_examples < 0 || expire_after_examples > kMaxExpiry) {
     return wrong("rows expire after ", expire_after_examples,
-                 " examples; it must be positive, or 0 for never");
+                 " examples; it must be positive and at most 2^56, or 0 for "
+                 "never");
   }
   if (max_rows < 0 || max_rows > RowLayout::kMaxRows) {
     return wrong("at most ", max_rows, " rows; it must be from 1 to ",

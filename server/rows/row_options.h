@@ -37,6 +37,7 @@ struct RowAdmission {
 
 struct RowTableOptions {
   static constexpr int64_t kMaxCounters = int64_t{4} << 20;
+  static constexpr int64_t kMaxExpiry = int64_t{1} << 56;
 
   // Stands in error messages, in cuts and in the initial values.
   std::string table;

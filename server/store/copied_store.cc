@@ -105,7 +105,8 @@ absl::StatusOr<WriteResult> CopiedStore::Write(const VersionKey& key,
 absl::StatusOr<Cut> CopiedStore::Load(const VersionKey& key, BlockPool* pool) {
   auto own = local_->Load(key, pool);
   if (own.ok()) {
-    // Otherwise the next version would be written there whole: only slower.
+    // Otherwise the next version would be written there whole, or be refused
+    // there and written anew: only slower.
     shared_->Recognize(key, *own).IgnoreError();
     return own;
   }
