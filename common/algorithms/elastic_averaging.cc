@@ -135,7 +135,7 @@ AlgorithmRegistry::Factory FactoryOf(bool momentum) {
 }  // namespace
 
 absl::Status RegisterElasticAveraging(AlgorithmRegistry* registry) {
-  const absl::Status plain = registry->Register(
+  absl::Status plain = registry->Register(
       "aeasgd", "workers' copies and the servers' draw each other",
       FactoryOf(false));
   if (!plain.ok()) return plain;
