@@ -138,13 +138,11 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job) {
   const auto load = [&](data::LabelKind labels) {
     return data::Dataset::Load(TrainingSource(job, labels));
   };
-  const bool ratings = job.data().train().has_ratings();
-  if (ratings || (model.kind() == "linear" && !model.has_plugin())) {
-    return load(data::LabelKind::kReal);
-  }
+  if (job::PredictsNumbers(job)) return load(data::LabelKind::kReal);
   auto classes = load(data::LabelKind::kClass);
-  const bool one_output =
-      !model.layers().empty() && model.layers(model.layers_size() - 1) == 1;
+  // In models of keys, `layers` are the hidden ones.
+  const bool one_output = !job::TakesKeys(model) && !model.layers().empty() &&
+                          model.layers(model.layers_size() - 1) == 1;
   const bool fits =
       classes.ok() && (!one_output || classes->index().classes.size() == 2);
   if (!(one_output || model.has_plugin())) return classes;
@@ -189,6 +187,8 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
     default:
       break;
   }
+  config.rank = model.rank();
+  config.dim = model.dim();
   config.dropout = model.dropout();
   config.l2 = model.l2();
   config.clip_norm = job.train().clip_norm();

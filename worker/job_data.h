@@ -47,11 +47,10 @@ std::optional<v1::Columns> ToProto(
 data::LabelKind LabelKindOf(const data::Index& index);
 
 // For a job that is about to be submitted: reads the training data, and finds
-// out whether its labels are classes or numbers. Ratings are numbers, and a
-// `linear` model predicts numbers; a perceptron with one output tells two
-// classes apart if there are two, else it predicts numbers too; a plugin takes
-// classes where labels are whole numbers. Blocks; the errors of
-// data::Dataset::Load.
+// out whether its labels are classes or numbers. They are numbers where
+// job::PredictsNumbers says so; a perceptron with one output tells two classes
+// apart if there are two, else it predicts numbers too; a plugin takes classes
+// where labels are whole numbers. Blocks; the errors of data::Dataset::Load.
 absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job);
 
 // The job's model for data with this index.

@@ -212,5 +212,68 @@ TEST_F(JobDataTest, PluginOutsideTheAllowedFoldersIsRefused) {
   EXPECT_EQ(model.status().code(), absl::StatusCode::kPermissionDenied);
 }
 
+TEST_F(JobDataTest, KeysOfModelsOfKeysReachTheModel) {
+  data::Index index;
+  index.features = 39;
+  index.classes = {0, 1};
+  const std::string data = "data: {train: {libsvm: a.libsvm}}\n";
+  EXPECT_EQ(ModelConfigOf(ParseJob("model: fm\n" + data), index).rank, 8);
+  EXPECT_EQ(ModelConfigOf(ParseJob("model: ffm\n" + data), index).rank, 4);
+  EXPECT_EQ(
+      ModelConfigOf(ParseJob("model: {kind: fm, rank: 3}\n" + data), index)
+          .rank,
+      3);
+  const models::ModelConfig config = ModelConfigOf(
+      ParseJob("model: {kind: deepfm, dim: 10, layers: [400, 300]}\n" + data),
+      index);
+  EXPECT_EQ(config.rank, 0);
+  EXPECT_EQ(config.dim, 10);
+  EXPECT_THAT(config.layers, ElementsAre(400, 300));
+  EXPECT_EQ(config.activation, "relu");
+  EXPECT_EQ(config.init, "he");
+}
+
+TEST_F(JobDataTest, RankAndDimAreTheWidthsOfRows) {
+  data::Index index;
+  index.features = 3;
+  index.classes = {0, 1};
+  auto backend = models::CreateBackend({});
+  ASSERT_TRUE(backend.ok());
+  const auto widths = [&](const std::string& model) {
+    models::Registry registry;
+    EXPECT_TRUE(models::RegisterBuiltinModels(&registry).ok());
+    const auto made = CreateModel(
+        ParseJob("model: " + model +
+                 "\ndata: {train: {libsvm: {path: a.libsvm, keys: true}}}\n"),
+        index, {}, &registry, backend->get());
+    EXPECT_TRUE(made.ok()) << made.status();
+    std::vector<int64_t> widths;
+    if (!made.ok()) return widths;
+    for (const auto& table : (*made)->description().sparse_tables) {
+      widths.push_back(table.width);
+    }
+    return widths;
+  };
+  EXPECT_THAT(widths("{kind: fm, rank: 3}"), ElementsAre(1, 3));
+  EXPECT_THAT(widths("{kind: ffm, rank: 5}"), ElementsAre(1, 15));
+  EXPECT_THAT(widths("{kind: wide_deep, dim: 7, layers: [4]}"),
+              ElementsAre(1, 7));
+}
+
+TEST_F(JobDataTest, LabelsAreValuesWhereTheModelSaysSo) {
+  const std::string path = Write("a.libsvm", "1 1:1\n2 2:1\n5 1:1 2:1\n");
+  const auto classes = [&](const std::string& model) {
+    const auto data = LoadTrainingData(ParseJob(
+        "model: " + model + "\ndata: {train: {libsvm: " + path + "}}\n"));
+    EXPECT_TRUE(data.ok()) << data.status();
+    return data.ok() ? data->index().classes.size() : 99;
+  };
+  EXPECT_EQ(classes("fm"), 3u);
+  EXPECT_EQ(classes("{kind: fm, labels: values}"), 0u);
+  // Its only layer is no layer of outputs.
+  EXPECT_EQ(classes("{kind: wide_deep, layers: [1]}"), 3u);
+  EXPECT_EQ(classes("matrix_factorisation"), 0u);
+}
+
 }  // namespace
 }  // namespace ebb::worker

@@ -61,6 +61,16 @@ void FillStandardise(v1::Job* job) {
                        !IsSparse(data.train()));
 }
 
+// What FillAnnotatedDefaults would call classes.
+void FillLabels(v1::Job* job) {
+  if (!job->has_model() || !job->data().train().has_ratings()) return;
+  v1::Model& model = *job->mutable_model();
+  const auto* labels =
+      model.GetDescriptor()->FindFieldByNumber(v1::Model::kLabelsFieldNumber);
+  if (model.has_labels() || !BelongsToKind(model, *labels)) return;
+  model.set_labels(v1::Model::LABELS_VALUES);
+}
+
 // Steps that stay long end in noise, the more so the later they come.
 void FillSchedule(v1::Job* job) {
   v1::Schedule& schedule = *job->mutable_optimizer()->mutable_schedule();
@@ -90,6 +100,7 @@ void FillRate(int64_t features, v1::Job* job) {
 void FillDefaults(v1::Job* job) {
   if (job->data().has_test()) InheritFromTrain(job->mutable_data());
   FillStandardise(job);
+  FillLabels(job);
   if (job->data().has_test() || job->data().has_split()) {
     job->mutable_evaluate();
   }

@@ -158,6 +158,10 @@ void Rules::CheckModel() {
                       " learns from columns of numbers"),
          "libsvm: FILE, without keys");
   }
+  if (job_.data().train().has_ratings() &&
+      model.labels() == v1::Model::LABELS_CLASSES) {
+    Fail("model.labels", "ratings are values, not classes", "labels: values");
+  }
   if (!IsPerceptron()) return;
   constexpr int kMaxLayers = 64;
   if (model.layers_size() == 0) {
@@ -293,6 +297,10 @@ void Rules::CheckExpectations() {
   if (job_.model().kind() == "linear" && !job_.model().has_plugin()) {
     Fail("expect.accuracy", "a linear model has a loss, but no accuracy",
          "loss: \"<= 0.4\"");
+  } else if (PredictsNumbers(job_)) {
+    Fail("expect.accuracy",
+         "a model that predicts numbers has a loss, but no accuracy",
+         "loss: \"<= 0.4\"");
   }
   const auto accuracy = ParseComparison(expect.accuracy());
   if (accuracy.has_value() && (accuracy->bound < 0 || accuracy->bound > 1)) {
@@ -413,6 +421,14 @@ bool TakesKeys(const v1::Model& model) {
       "wide_deep",       "deepfm", "matrix_factorisation"};
   return !model.has_plugin() && std::find(std::begin(kKinds), std::end(kKinds),
                                           model.kind()) != std::end(kKinds);
+}
+
+bool PredictsNumbers(const v1::Job& job) {
+  const v1::Model& model = job.model();
+  return job.data().train().has_ratings() ||
+         model.labels() == v1::Model::LABELS_VALUES ||
+         (!model.has_plugin() &&
+          (model.kind() == "linear" || model.kind() == "matrix_factorisation"));
 }
 
 bool IsSparse(const v1::DataSource& source) {

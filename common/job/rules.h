@@ -18,6 +18,10 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
 // Whether it is a built-in model with sparse tables, whose examples have keys.
 bool TakesKeys(const v1::Model& model);
 
+// Whether labels are numbers whatever they look like: of ratings, with
+// model.labels: values, and of linear and matrix_factorisation.
+bool PredictsNumbers(const v1::Job& job);
+
 // Whether examples name the features they have, and lack most.
 bool IsSparse(const v1::DataSource& source);
 

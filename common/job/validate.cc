@@ -189,7 +189,16 @@ std::set<std::string> AnyKind(const v1::Job& job, const DataFacts& facts,
   constexpr absl::string_view kKind = ".kind";
   const std::vector<std::string> kinds =
       facts.model_kinds.empty()
-          ? std::vector<std::string>{"linear", "logistic", "softmax", "mlp"}
+          ? std::vector<std::string>{"linear",
+                                     "logistic",
+                                     "softmax",
+                                     "mlp",
+                                     "sparse_logistic",
+                                     "fm",
+                                     "ffm",
+                                     "matrix_factorisation",
+                                     "wide_deep",
+                                     "deepfm"}
           : facts.model_kinds;
   std::set<std::string> any;
   if (job.model().has_plugin() ||

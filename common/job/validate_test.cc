@@ -98,6 +98,28 @@ TEST(ValidateJobTest, LeavesAUsersModelItsOwnRules) {
   EXPECT_EQ(Check(job, facts), "");
 }
 
+TEST(FillDefaultsTest, RatingsAreValues) {
+  v1::Job job;
+  job.mutable_model()->set_kind("fm");
+  job.mutable_data()->mutable_train()->mutable_ratings()->set_path("a.csv");
+  FillDefaults(&job);
+  EXPECT_EQ(job.model().labels(), v1::Model::LABELS_VALUES);
+  EXPECT_EQ(job.model().rank(), 8);
+
+  job.mutable_data()->mutable_train()->mutable_libffm()->set_path("a.ffm");
+  job.mutable_model()->clear_labels();
+  FillDefaults(&job);
+  EXPECT_EQ(job.model().labels(), v1::Model::LABELS_CLASSES);
+
+  job.mutable_data()->mutable_train()->mutable_ratings()->set_path("a.csv");
+  job.mutable_model()->Clear();
+  job.mutable_model()->set_kind("matrix_factorisation");
+  FillDefaults(&job);
+  EXPECT_FALSE(job.model().has_labels());
+  EXPECT_FALSE(job.model().has_dim());
+  EXPECT_EQ(job.model().rank(), 16);
+}
+
 TEST(FillDefaultsTest, FillsEveryKeyThatHasADefault) {
   v1::Job job = SoftmaxJob();
   FillDefaults(&job);
