@@ -5,9 +5,10 @@
 #       A static library `NAME`, alias `ebb::NAME`. Header-only without SRCS.
 #   ebb_test(NAME SRCS a_test.cc DEPS ebb::a [LABEL unit] [TIMEOUT 60] [ARGS ..])
 #       A GoogleTest program, run by ctest. LABEL: unit (default), sim,
-#       integration, stress, lint; beside it `asan` or `tsan`, for a test that
-#       is not a unit test to run in that sanitizer's tree too. The target
-#       tests_LABEL builds all the tests of one label.
+#       integration, stress, lint; beside it `tsan`, for a test with more than
+#       one thread to run under ThreadSanitizer, and `asan`, for one that is not
+#       a unit test to run under AddressSanitizer too. The target tests_LABEL
+#       builds all the tests of one label.
 #   ebb_fuzz_test(NAME SRCS a_fuzz.cc DEPS ebb::a CORPUS dir)
 #       An LLVMFuzzerTestOneInput. ctest runs it over the files of CORPUS
 #       (label fuzz); with the preset `asan` it is a libFuzzer program, for
@@ -43,7 +44,10 @@ set(EBB_SANITIZER_FLAGS)
 set(EBB_SANITIZER_ENVIRONMENT)
 if(EBB_SANITIZE)
   set(EBB_SANITIZER_FLAGS -fsanitize=${EBB_SANITIZE}
-                          -fno-sanitize-recover=all -O1 -g1)
+                          -fno-sanitize-recover=all -g1
+                          $<IF:$<BOOL:$<TARGET_PROPERTY:EBB_UNOPTIMISED>>,-O0,-O1>)
+  # Tests are compiled as they stand (EBB_UNOPTIMISED): to optimise what the
+  # sanitizers put into them takes as long again as all the rest.
   # The packaged gRPC and Abseil are not instrumented: without the first option
   # TSan reports races inside them that are none.
   set(EBB_SANITIZER_ENVIRONMENT
@@ -87,7 +91,18 @@ endforeach()
 
 function(ebb_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;HDRS;DEPS" ${ARGN})
-  set(headers ${ARG_HDRS})
+  # A header that a source of the same name includes first (a check of the
+  # layers) was seen to compile alone; the others are verified.
+  set(headers)
+  set(headers_alone)
+  foreach(header IN LISTS ARG_HDRS)
+    string(REGEX REPLACE "\\.h$" ".cc" source ${header})
+    if(source IN_LIST ARG_SRCS)
+      list(APPEND headers ${header})
+    else()
+      list(APPEND headers_alone ${header})
+    endif()
+  endforeach()
   if(ARG_SRCS)
     add_library(${name} STATIC ${ARG_SRCS})
     set(scope PUBLIC)
@@ -96,10 +111,14 @@ function(ebb_library name)
     set(scope INTERFACE)
   endif()
   add_library(ebb::${name} ALIAS ${name})
-  if(headers)
-    target_sources(${name} ${scope} FILE_SET HEADERS
-                   BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
-    set_property(TARGET ${name} PROPERTY VERIFY_INTERFACE_HEADER_SETS ON)
+  target_sources(${name} ${scope} FILE_SET HEADERS
+                 BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
+  if(headers_alone)
+    target_sources(${name} ${scope} FILE_SET headers_alone TYPE HEADERS
+                   BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers_alone})
+    set_target_properties(${name} PROPERTIES
+      VERIFY_INTERFACE_HEADER_SETS ON
+      INTERFACE_HEADER_SETS_TO_VERIFY headers_alone)
   endif()
   target_link_libraries(${name} ${scope} ebb_flags ${ARG_DEPS})
 endfunction()
@@ -131,8 +150,16 @@ function(ebb_test name)
   if(EBB_SANITIZE)
     math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * 5")
   endif()
+  if(unit IN_LIST ARG_LABEL AND NOT tsan IN_LIST ARG_LABEL)
+    foreach(source IN LISTS ARG_SRCS)
+      file(STRINGS ${source} threads REGEX "#include <thread>")
+      if(threads)
+        message(FATAL_ERROR "${source} has threads: give ${name} LABEL tsan")
+      endif()
+    endforeach()
+  endif()
   add_executable(${name} ${ARG_SRCS})
-  set_target_properties(${name} PROPERTIES
+  set_target_properties(${name} PROPERTIES EBB_UNOPTIMISED ON
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS} GTest::gmock
                         GTest::gtest_main)
