@@ -81,20 +81,33 @@ void FillSchedule(v1::Job* job) {
                           : v1::Schedule::KIND_CONSTANT);
 }
 
-}  // namespace
+constexpr double kLeastRate = 0.001;
 
-void FillRate(int64_t features, v1::Job* job) {
-  constexpr double kLeast = 0.001, kMost = 0.1, kMostOfPerceptrons = 0.01;
+void FillRateOfJob(int64_t features, v1::Job* job) {
+  constexpr double kMost = 0.1, kMostOfPerceptrons = 0.01;
   v1::Optimizer& optimizer = *job->mutable_optimizer();
   if (optimizer.has_rate() || !StepsAreOfTheRate(optimizer)) return;
-  double rate = kLeast;
+  double rate = kLeastRate;
   if (features > 0 && OwnModel(job->model())) {
     // All weights step together: their number makes the output's step.
     const bool perceptron = job->model().kind() == "mlp";
-    rate = std::clamp(1.0 / static_cast<double>(features), kLeast,
+    rate = std::clamp(1.0 / static_cast<double>(features), kLeastRate,
                       perceptron ? kMostOfPerceptrons : kMost);
   }
   optimizer.set_rate(rate);
+}
+
+}  // namespace
+
+void FillRate(int64_t features, v1::Job* job) {
+  FillRateOfJob(features, job);
+  // Only what a batch names of a table takes a step: never many at a time.
+  for (auto& [name, table] : *job->mutable_tables()) {
+    if (table.has_optimizer() && !table.optimizer().has_rate() &&
+        StepsAreOfTheRate(table.optimizer())) {
+      table.mutable_optimizer()->set_rate(kLeastRate);
+    }
+  }
 }
 
 void FillDefaults(v1::Job* job) {

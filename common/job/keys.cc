@@ -169,6 +169,41 @@ std::map<std::string, std::string> EntriesOf(const Message& message,
   return entries;
 }
 
+const Descriptor* MessageTypeOf(const FieldDescriptor& field) {
+  return field.is_map() ? field.message_type()->map_value()->message_type()
+                        : field.message_type();
+}
+
+Message* MutableEntry(const std::string& name, const FieldDescriptor& field,
+                      Message* message) {
+  const Reflection& reflection = *message->GetReflection();
+  const FieldDescriptor* key = field.message_type()->map_key();
+  const FieldDescriptor* value = field.message_type()->map_value();
+  for (int i = 0; i < reflection.FieldSize(*message, &field); ++i) {
+    Message* entry = reflection.MutableRepeatedMessage(message, &field, i);
+    if (entry->GetReflection()->GetString(*entry, key) == name) {
+      return entry->GetReflection()->MutableMessage(entry, value);
+    }
+  }
+  Message* entry = reflection.AddMessage(message, &field);
+  entry->GetReflection()->SetString(entry, key, name);
+  return entry->GetReflection()->MutableMessage(entry, value);
+}
+
+std::map<std::string, const Message*> MessagesOf(const Message& message,
+                                                 const FieldDescriptor& field) {
+  std::map<std::string, const Message*> entries;
+  const Reflection& reflection = *message.GetReflection();
+  const Descriptor& type = *field.message_type();
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+    const Message& entry = reflection.GetRepeatedMessage(message, &field, i);
+    const Reflection& of_entry = *entry.GetReflection();
+    entries[of_entry.GetString(entry, type.map_key())] =
+        &of_entry.GetMessage(entry, type.map_value());
+  }
+  return entries;
+}
+
 bool IsSet(const Message& message, const FieldDescriptor& field) {
   const Reflection& reflection = *message.GetReflection();
   return field.is_repeated() ? reflection.FieldSize(message, &field) > 0
@@ -204,6 +239,11 @@ void FillAnnotatedDefaults(Message* message) {
   // In the order of declaration: `kind` comes before what depends on it.
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
+    if (field.is_map() && MessageTypeOf(field) != nullptr) {
+      for (const auto& [name, entry] : MessagesOf(*message, field)) {
+        FillAnnotatedDefaults(MutableEntry(name, field, message));
+      }
+    }
     if (field.is_repeated()) continue;
     const bool is_message =
         field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;

@@ -44,6 +44,19 @@ std::string SetFromText(absl::string_view text, const FieldDescriptor& field,
 std::string TextOf(const Message& message, const FieldDescriptor& field,
                    int index);
 
+// Of a map from names to messages its messages' type, of another message field
+// its own; null: the field is neither.
+const Descriptor* MessageTypeOf(const FieldDescriptor& field);
+
+// The entry `name` of a map from names to messages, made if it is not there.
+Message* MutableEntry(const std::string& name, const FieldDescriptor& field,
+                      Message* message);
+
+// The entries of a map from names to messages, by name. They live as long as
+// `message` is not changed.
+std::map<std::string, const Message*> MessagesOf(const Message& message,
+                                                 const FieldDescriptor& field);
+
 // The entries of a map<string, string> field.
 std::map<std::string, std::string> EntriesOf(const Message& message,
                                              const FieldDescriptor& field);

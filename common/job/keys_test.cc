@@ -32,8 +32,8 @@ std::vector<const FieldDescriptor*> AllKeys() {
     for (int i = 0; i < type->field_count(); ++i) {
       const FieldDescriptor* field = type->field(i);
       keys.push_back(field);
-      const Descriptor* child = field->message_type();
-      if (child != nullptr && !field->is_map() && seen.insert(child).second) {
+      const Descriptor* child = MessageTypeOf(*field);
+      if (child != nullptr && seen.insert(child).second) {
         types.push_back(child);
       }
     }
@@ -166,9 +166,9 @@ void AppendRows(const Descriptor& type, const std::string& path,
     }
     absl::StrAppend(out, "| `", name, "` | ", absent, " | ",
                     absl::StrReplaceAll(meaning, {{"|", "\\|"}}), " |\n");
-    const Descriptor* child = field.message_type();
-    if (child == nullptr || field.is_map()) continue;
-    if (seen->insert(child).second) AppendRows(*child, name, seen, out);
+    const Descriptor* child = MessageTypeOf(field);
+    if (child == nullptr || !seen->insert(child).second) continue;
+    AppendRows(*child, field.is_map() ? name + ".NAME" : name, seen, out);
   }
 }
 

@@ -43,6 +43,7 @@ class Rules {
     CheckTraining();
     CheckFilters();
     CheckAlgorithm();
+    CheckTables();
     CheckExpectations();
     if (facts_.train.has_value()) CheckAgainstTrainData(*facts_.train);
     if (facts_.test.has_value()) CheckAgainstTestData(*facts_.test);
@@ -60,6 +61,8 @@ class Rules {
   void CheckPoliciesOfRounds();
   void CheckFilters();
   void CheckAlgorithm();
+  void CheckTables();
+  void CheckTable(const v1::Table& table, const std::string& path);
   void CheckExpectations();
   void CheckAgainstTrainData(const SourceFacts& data);
   void CheckLayers(const SourceFacts& data);
@@ -278,6 +281,45 @@ void Rules::CheckAlgorithm() {
     Fail("algorithm.kind",
          "makes single steps shorter, but ftrl has one rate for all its steps",
          "kind: sgd, or optimizer: adagrad");
+  }
+}
+
+void Rules::CheckTables() {
+  if (job_.tables().empty()) return;
+  if (!TakesKeys(job_.model())) {
+    Fail("tables", absl::StrCat(job_.model().kind(), " has no sparse tables"),
+         "leave it out, or model: sparse_logistic");
+    return;
+  }
+  for (const auto& [name, table] : job_.tables()) {
+    CheckTable(table, Join("tables", name));
+  }
+}
+
+void Rules::CheckTable(const v1::Table& table, const std::string& path) {
+  const v1::Optimizer& own = table.optimizer();
+  if (own.schedule().has_kind() || own.schedule().warm_up_epochs() > 0) {
+    Fail(path + ".optimizer.schedule",
+         "is nothing of a table: that of the job holds for all of them",
+         "optimizer: {schedule: …} of the job");
+  }
+  if (table.has_optimizer() && own.kind() == v1::Optimizer::KIND_FTRL) {
+    const v1::Schedule& schedule = job_.optimizer().schedule();
+    if (schedule.kind() != v1::Schedule::KIND_CONSTANT ||
+        schedule.warm_up_epochs() > 0) {
+      Fail(path + ".optimizer",
+           "the rates of ftrl fall by themselves, but the job has a schedule",
+           "optimizer: {schedule: constant} of the job");
+    }
+    if (job_.algorithm().kind() == v1::Algorithm::KIND_DYNSGD) {
+      Fail(path + ".optimizer",
+           "dynsgd makes single steps shorter, but ftrl has one rate for all",
+           "kind: adagrad");
+    }
+  }
+  if (table.at_limit() == v1::Table::AT_LIMIT_EVICT && !table.has_max_rows()) {
+    Fail(path + ".at_limit", "there is no limit without max_rows",
+         "max_rows: 1000000");
   }
 }
 

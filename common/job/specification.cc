@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/example_hash.h"
 #include "common/job/validate.h"
 #include "common/job/values.h"
@@ -303,6 +304,67 @@ v1::SparseTable ToProto(const SparseTable& table) {
   return message;
 }
 
+absl::StatusOr<InitRule> InitOf(const v1::RowInit& init) {
+  const auto spread = static_cast<float>(init.spread());
+  switch (init.kind()) {
+    case v1::RowInit::KIND_ZEROS:
+      return InitRule::Zeros();
+    case v1::RowInit::KIND_UNIFORM:
+      return InitRule{InitRule::Kind::kUniform, spread};
+    case v1::RowInit::KIND_NORMAL:
+      return InitRule{InitRule::Kind::kNormal, spread};
+    default:
+      return Invalid("init.kind: unknown value ", init.kind());
+  }
+}
+
+// What the job file says of a table, into it.
+absl::Status Adopt(const v1::Table& said, int partitions, SparseTable* table) {
+  if (said.has_optimizer()) table->optimizer = said.optimizer();
+  if (said.has_init()) {
+    EBB_ASSIGN_OR_RETURN(table->init, InitOf(said.init()));
+  }
+  switch (said.admit().kind()) {
+    case v1::RowAdmission::KIND_UNSPECIFIED:  // Not given.
+    case v1::RowAdmission::KIND_ALWAYS:
+      break;
+    case v1::RowAdmission::KIND_COUNT:
+      table->admission.set_count(said.admit().count());
+      table->admission.set_counters(said.admit().counters());
+      break;
+    case v1::RowAdmission::KIND_PROBABILITY:
+      table->admission.set_probability(said.admit().probability());
+      break;
+    default:
+      return Invalid("admit.kind: unknown value ", said.admit().kind());
+  }
+  table->expire_after_examples = said.expire_after();
+  table->max_rows = CeilDivide(said.max_rows(), int64_t{partitions});
+  table->evict = said.at_limit() == v1::Table::AT_LIMIT_EVICT;
+  return absl::OkStatus();
+}
+
+// The model's sparse tables, with what the job file says of them.
+absl::StatusOr<std::vector<SparseTable>> SparseTablesOfJob(
+    const v1::Job& job, const JobFacts& facts, int partitions) {
+  std::vector<SparseTable> tables = facts.sparse_tables;
+  for (const auto& [name, said] : job.tables()) {
+    const auto table = std::find_if(
+        tables.begin(), tables.end(),
+        [&name = name](const SparseTable& t) { return t.name == name; });
+    if (table == tables.end()) {
+      std::vector<std::string> names;
+      for (const SparseTable& t : tables) names.push_back(t.name);
+      return Invalid(
+          "tables.", name, ": ", job.model().kind(),
+          " has no such sparse table\nhint: ", absl::StrJoin(names, ", "));
+    }
+    const absl::Status adopted = Adopt(said, partitions, &*table);
+    if (!adopted.ok()) return Invalid("tables.", name, ".", adopted.message());
+  }
+  return tables;
+}
+
 std::optional<InitRule::Kind> KindOf(v1::DenseTable::Init init) {
   switch (init) {
     case v1::DenseTable::INIT_ZEROS:
@@ -366,7 +428,9 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   for (const DenseTable& table : facts.tables) {
     *specification.add_tables() = ToProto(table);
   }
-  for (const SparseTable& table : facts.sparse_tables) {
+  EBB_ASSIGN_OR_RETURN(const std::vector<SparseTable> sparse_tables,
+                       SparseTablesOfJob(full, facts, plan.partitions));
+  for (const SparseTable& table : sparse_tables) {
     if (full.algorithm().kind() == v1::Algorithm::KIND_DYNSGD &&
         table.optimizer &&
         table.optimizer->kind() == v1::Optimizer::KIND_FTRL) {

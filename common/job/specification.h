@@ -45,7 +45,9 @@ struct SparseTable {
 
 // What is known of a job's data and model when it is submitted.
 struct JobFacts {
-  std::vector<DenseTable> tables;  // In the order of the model.
+  // In the order of the model, and as it has them: what the job file says of
+  // its sparse tables is added by MakeJobRecord.
+  std::vector<DenseTable> tables;
   std::vector<SparseTable> sparse_tables;
 
   int64_t examples = 0;  // Of the training data.

@@ -14,10 +14,11 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // The job of these lines, beside what every job needs.
-v1::Job JobOf(const std::string& lines) {
-  const std::string text = absl::StrCat(
-      "model: softmax\ndata: {train: {csv: a.csv}, test: {csv: b.csv}}\n",
-      lines);
+v1::Job JobOf(const std::string& lines, const std::string& model =
+                                            "model: softmax\n"
+                                            "data: {train: {csv: a.csv}, "
+                                            "test: {csv: b.csv}}\n") {
+  const std::string text = absl::StrCat(model, lines);
   const JobFile file = ReadJob(text, "job.yaml");
   EXPECT_TRUE(file.ok()) << ToString(file.mistakes);
   return file.job;
@@ -292,6 +293,62 @@ TEST(SpecificationTest, DynSgdIsRefusedForATableWithFtrl) {
   const auto refused = MakeJobRecord(JobOf("algorithm: dynsgd\n"), facts);
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
   EXPECT_THAT(refused.status().message(), HasSubstr("table rows"));
+}
+
+constexpr char kKeyed[] = "model: wide_deep\ndata: {train: {criteo: a.tsv}}\n";
+
+TEST(SpecificationTest, SparseTablesHaveWhatTheJobFileSaysOfThem) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "wide", .width = 1},
+                         {.name = "deep", .width = 8}};
+  const auto record = MakeJobRecord(JobOf(R"(
+partitions: 16
+tables:
+  deep:
+    optimizer: {kind: adagrad, rate: 0.25}
+    init: {kind: normal, spread: 0.5}
+    admit: {kind: count, count: 3, counters: 4096}
+    expire_after: 1000
+    max_rows: 100
+    at_limit: evict
+  wide: {admit: {kind: probability, probability: 0.25}}
+)",
+                                          kKeyed),
+                                    facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const auto specification = ReadSpecification(*record);
+  ASSERT_TRUE(specification.ok());
+  const auto tables = SparseTablesOf(*specification, record->plan);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+
+  const SparseTable& wide = (*tables)[0];
+  EXPECT_FALSE(wide.optimizer.has_value());
+  EXPECT_EQ(wide.admission.probability(), 0.25);
+  EXPECT_EQ(wide.admission.count(), 0);
+  EXPECT_EQ(wide.max_rows, 0);
+  EXPECT_FALSE(wide.evict);
+
+  const SparseTable& deep = (*tables)[1];
+  ASSERT_TRUE(deep.optimizer.has_value());
+  EXPECT_EQ(deep.optimizer->kind(), v1::Optimizer::KIND_ADAGRAD);
+  EXPECT_EQ(deep.optimizer->rate(), 0.25);
+  EXPECT_EQ(deep.optimizer->initial_accumulator(), 0.1);  // The default.
+  EXPECT_EQ(deep.init, InitRule::Normal(0.5F));
+  EXPECT_EQ(deep.admission.count(), 3);
+  EXPECT_EQ(deep.admission.counters(), 4096);
+  EXPECT_EQ(deep.expire_after_examples, 1000);
+  EXPECT_EQ(deep.max_rows, 7);  // 100 in 16 equal shares, rounded up.
+  EXPECT_TRUE(deep.evict);
+}
+
+TEST(SpecificationTest, ATableThatTheModelLacksIsRefusedByName) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "wide"}, {.name = "deep"}};
+  const auto refused =
+      MakeJobRecord(JobOf("tables: {depe: {max_rows: 5}}\n", kKeyed), facts);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(refused.status().message(), HasSubstr("tables.depe: "));
+  EXPECT_THAT(refused.status().message(), HasSubstr("wide, deep"));
 }
 
 TEST(SpecificationTest, TablesThatAreNotTheParametersAreRefused) {

@@ -115,7 +115,12 @@ void Checker::CheckField(const Message& message, const FieldDescriptor& field,
     return;
   }
   const auto& reflection = *message.GetReflection();
-  if (field.is_map()) {
+  if (field.is_map() && MessageTypeOf(field) != nullptr) {
+    for (const auto& [name, entry] : MessagesOf(message, field)) {
+      CheckText(name, field, Join(path, name));
+      Check(*entry, Join(path, name));
+    }
+  } else if (field.is_map()) {
     for (const auto& [key, value] : EntriesOf(message, field)) {
       CheckText(key, field, Join(path, key));
       CheckText(value, field, Join(path, key));

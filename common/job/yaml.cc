@@ -236,10 +236,11 @@ void Mapper::MapEntries(const YamlNode& node, const FieldDescriptor& field,
     return;
   }
   std::map<std::string, int> seen;
+  const bool of_messages = MessageTypeOf(field) != nullptr;
   for (size_t i = 0; i < node.keys.size(); ++i) {
     const YamlNode& key = node.keys[i];
     const YamlNode& value = node.items[i];
-    if (!key.is_scalar() || !value.is_scalar()) {
+    if (!key.is_scalar() || (!of_messages && !value.is_scalar())) {
       Fail(key.line, path, "takes plain keys and values only",
            ExampleOf(field));
       continue;
@@ -251,7 +252,11 @@ void Mapper::MapEntries(const YamlNode& node, const FieldDescriptor& field,
       continue;
     }
     sources_->Set(key_path, At(key.line));
-    SetFromText(value.text, field, message, key.text);
+    if (of_messages) {
+      MapMessage(value, key_path, MutableEntry(key.text, field, message));
+    } else {
+      SetFromText(value.text, field, message, key.text);
+    }
   }
 }
 
@@ -292,30 +297,37 @@ class Overrider {
     const std::vector<std::string> keys =
         absl::StrSplit(text.substr(0, equals), '.');
     // First the whole path, so that nothing is made for a wrong one.
-    std::vector<const FieldDescriptor*> fields;
+    Steps steps;
     const Descriptor* type = v1::Job::descriptor();
     std::string path;
     for (size_t i = 0; i < keys.size(); ++i) {
       const FieldDescriptor* field =
           type == nullptr ? nullptr : type->FindFieldByName(keys[i]);
       if (field == nullptr) {
-        Unknown(keys[i], value, type, path, fields);
+        Unknown(keys[i], value, type, path, steps);
         HintWhole({keys.begin() + static_cast<ptrdiff_t>(i) + 1, keys.end()},
                   value);
         return;
       }
-      fields.push_back(field);
+      steps.push_back({field, ""});
       path = Join(path, keys[i]);
-      type = IsMessage(*field) ? field->message_type() : nullptr;
-      if (field->is_map() && i + 2 == keys.size()) {
-        Set(fields, Join(path, keys[i + 1]), value, keys[i + 1]);
-        return;
+      type = MessageTypeOf(*field);
+      if (field->is_map() && i + 1 < keys.size()) {
+        steps.back().entry = keys[++i];
+        path = Join(path, keys[i]);
       }
     }
-    Set(fields, path, value, "");
+    Set(steps, path, value);
   }
 
  private:
+  // From a message to one below it, or to a key.
+  struct Step {
+    const FieldDescriptor* field;
+    std::string entry;  // Of a map.
+  };
+  using Steps = std::vector<Step>;
+
   // Of a misspelt key what should have been written, with the keys below it.
   void HintWhole(const std::vector<std::string>& below,
                  absl::string_view value) {
@@ -329,10 +341,10 @@ class Overrider {
   }
   void Unknown(const std::string& key, absl::string_view value,
                const Descriptor* type, const std::string& path,
-               const std::vector<const FieldDescriptor*>& fields) {
+               const Steps& steps) {
     if (type == nullptr) {
       mapper_.Fail(0, path, "has no keys of its own",
-                   ExampleOf(*fields.back()));
+                   ExampleOf(*steps.back().field));
       return;
     }
     YamlNode node;
@@ -341,18 +353,30 @@ class Overrider {
     mapper_.UnknownKey(key, &node, 0, *type, path);
   }
 
-  void Set(const std::vector<const FieldDescriptor*>& fields,
-           const std::string& path, absl::string_view value,
-           const std::string& map_key) {
+  void Set(const Steps& steps, const std::string& path,
+           absl::string_view value) {
     Message* message = &file_->job;
-    for (size_t i = 0; i + 1 < fields.size(); ++i) {
-      message = message->GetReflection()->MutableMessage(message, fields[i]);
+    for (size_t i = 0; i + 1 < steps.size(); ++i) {
+      const FieldDescriptor* field = steps[i].field;
+      message = field->is_map()
+                    ? MutableEntry(steps[i].entry, *field, message)
+                    : message->GetReflection()->MutableMessage(message, field);
     }
-    const FieldDescriptor& field = *fields.back();
+    const FieldDescriptor& field = *steps.back().field;
+    const std::string& entry = steps.back().entry;
     file_->sources.Forget(path);
     file_->sources.Set(path, {std::string(Mapper::kSet), 0});
-    if (!map_key.empty()) {
-      SetFromText(value, field, message, map_key);  // The later entry counts.
+    if (!entry.empty() && MessageTypeOf(field) != nullptr) {
+      Message* of_entry = MutableEntry(entry, field, message);
+      of_entry->Clear();
+      std::vector<Mistake> mistakes;
+      const auto node = ReadYaml(value, Mapper::kSet, &mistakes);
+      if (node.has_value()) mapper_.MapMessage(*node, path, of_entry);
+      for (const Mistake& m : mistakes) mapper_.Fail(0, path, m.what, m.hint);
+      return;
+    }
+    if (!entry.empty()) {
+      SetFromText(value, field, message, entry);  // The later entry counts.
       return;
     }
     message->GetReflection()->ClearField(message, &field);

@@ -19,6 +19,13 @@ std::string Flow(const Message& message);
 
 // The value of a set field on one line.
 std::string FlowValue(const Message& message, const FieldDescriptor& field) {
+  if (field.is_map() && MessageTypeOf(field) != nullptr) {
+    std::vector<std::string> entries;
+    for (const auto& [name, entry] : MessagesOf(message, field)) {
+      entries.push_back(absl::StrCat(QuoteYaml(name), ": ", Flow(*entry)));
+    }
+    return absl::StrCat("{", absl::StrJoin(entries, ", "), "}");
+  }
   if (field.is_map()) {
     return absl::StrCat("{",
                         absl::StrJoin(EntriesOf(message, field), ", ",

@@ -95,6 +95,24 @@ class SparseTest(unittest.TestCase):
         report = self.report("chaos", "--scenario", "scenario.yaml")
         self.assertGreaterEqual(report["restarts"]["total"], 5)
 
+    def test_tables_have_options_of_their_own(self):
+        with open(os.path.join(self.folder, "ads.yaml"), "a") as file:
+            file.write("""
+tables:
+  weights:
+    optimizer: {kind: ftrl, rate: 0.3, l2: 1}
+    admit: {kind: count, count: 2}
+    expire_after: 100000
+    max_rows: 100000
+    at_limit: evict
+""")
+        with open(os.path.join(self.folder, "scenario.yaml"), "w") as file:
+            file.write(SCENARIO)
+        self.report("chaos", "--scenario", "scenario.yaml")
+        said = self.ebb("job", "check", "ads.yaml", "--set",
+                        "tables.wieghts.max_rows=5", rc=2)
+        self.assertIn("tables.wieghts: sparse_logistic has no such", said)
+
     def test_the_fastest_worker_waits_for_the_slowest(self):
         self.use("{kind: ssp, bound: 2}")
         self.report("run", "--workers", "2", "--servers", "2")
