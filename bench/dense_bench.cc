@@ -15,9 +15,9 @@
 #include "bench/one_server.h"
 #include "bench/raw_socket.h"
 #include "bench/rows.h"
+#include "bench/transfer_loop.h"
 #include "common/daemon.h"
 #include "common/rpc/grpc_transport.h"
-#include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
 
 namespace ebb::bench {
@@ -54,20 +54,12 @@ double InProcessCpuSeconds(const Transfer& transfer) {
   return CpuSeconds(0) - begun;
 }
 
-// As a worker has it.
-rpc::TransportOptions NetworkOf(const DenseOptions& options) {
-  rpc::TransportOptions network;
-  network.shared_memory = options.shared_memory;
-  if (!options.shared_memory) return network;
-  auto heap = shm::SharedHeap::Create(shm::SharedHeap::kMostBytes);
-  if (heap.ok()) network.heap = *std::move(heap);
-  return network;
-}
-
 class DenseBench {
  public:
   explicit DenseBench(const DenseOptions& options)
-      : options_(options), network_(NetworkOf(options)), transport_(network_) {}
+      : options_(options),
+        network_(WorkerNetwork(options.shared_memory)),
+        transport_(network_) {}
 
   absl::StatusOr<DenseReport> Measure() {
     report_.shared_memory = options_.shared_memory;

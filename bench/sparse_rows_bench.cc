@@ -4,22 +4,19 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <random>
 #include <span>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/bare_rows.h"
 #include "bench/limits.h"
 #include "bench/rows.h"
-#include "common/example_hash.h"
 #include "common/status_macros.h"
 #include "server/rows/row_table.h"
 
@@ -29,7 +26,6 @@ namespace {
 using server::BlockPool;
 using server::Optimizer;
 using server::RowCut;
-using server::RowStep;
 using server::RowTable;
 using server::RowUpdatePtr;
 using server::StepContext;
@@ -65,100 +61,28 @@ class Rows {
   virtual void Pull(const TablePush& pull, std::span<float> out) = 0;
 };
 
-// What anybody would write.
-class BareRows : public Rows {
+class Bare : public Rows {
  public:
-  BareRows(const SparseRowsBenchOptions& options, const Optimizer& optimizer,
-           const StepContext& context)
-      : width_(static_cast<size_t>(options.width)),
-        optimizer_(optimizer),
-        context_(context) {
-    const auto rows = static_cast<size_t>((options.rows + options.tables - 1) /
-                                          options.tables);
-    for (int64_t t = 0; t < options.tables; ++t) {
-      tables_.push_back(std::make_unique<Table>(rows * width_));
-      tables_.back()->row_of.reserve(rows);
-    }
-  }
+  Bare(const SparseRowsBenchOptions& options, const Optimizer& optimizer,
+       const StepContext& context)
+      : rows_(options.tables,
+              (options.rows + options.tables - 1) / options.tables,
+              options.width, optimizer),
+        context_(context) {}
 
-  void Create(size_t t, uint64_t key) {
-    Table& table = *tables_[t];
-    const auto row = static_cast<uint32_t>(table.row_of.size());
-    table.row_of.emplace(key, row);
-    const auto weights = table.weights.span().subspan(row * width_, width_);
-    std::ranges::fill(weights, 0.0f);
-    optimizer_.InitializeSlot(
-        0, weights, table.squares.span().subspan(row * width_, width_));
-  }
-
+  void Create(size_t table, uint64_t key) { rows_.Create(table, key); }
   absl::Status Apply(const TablePush& push,
                      std::span<const float> gradient) override {
-    Table& table = *tables_[push.table];
-    std::array<RowStep, kTogether> steps;
-    ForEachRow(table, push.keys, /*squares=*/true,
-               [&](size_t begin, std::span<const size_t> rows) {
-                 for (size_t i = 0; i < rows.size(); ++i) {
-                   RowStep& step = steps[i];
-                   step.weights_in = step.weights_out =
-                       table.weights.span().data() + rows[i];
-                   step.slots_in[0] = step.slots_out[0] =
-                       table.squares.span().data() + rows[i];
-                   step.gradient_sum = reinterpret_cast<const std::byte*>(
-                       gradient.data() + (begin + i) * width_);
-                 }
-                 optimizer_.StepRows(context_, width_,
-                                     std::span(steps).first(rows.size()));
-               });
+    rows_.Apply(push.table, push.keys, gradient, context_);
     return absl::OkStatus();
   }
-
   void Pull(const TablePush& pull, std::span<float> out) override {
-    Table& table = *tables_[pull.table];
-    ForEachRow(table, pull.keys, /*squares=*/false,
-               [&](size_t begin, std::span<const size_t> rows) {
-                 for (size_t i = 0; i < rows.size(); ++i) {
-                   std::memcpy(out.data() + (begin + i) * width_,
-                               table.weights.span().data() + rows[i],
-                               width_ * sizeof(float));
-                 }
-               });
+    rows_.Pull(pull.table, pull.keys, out);
   }
 
  private:
-  static constexpr size_t kTogether = 32;
-
-  struct Table {
-    explicit Table(size_t floats) : weights(floats), squares(floats) {}
-    absl::flat_hash_map<uint64_t, uint32_t> row_of;
-    AlignedFloats weights;
-    AlignedFloats squares;
-  };
-
-  // Calls visit(first key, where the rows begin) for some keys at a time.
-  template <typename Visit>
-  void ForEachRow(Table& table, std::span<const uint64_t> keys, bool squares,
-                  Visit visit) {
-    std::array<size_t, kTogether> rows;
-    for (size_t begin = 0; begin < keys.size(); begin += kTogether) {
-      const size_t n = std::min(kTogether, keys.size() - begin);
-      for (size_t i = 0; i < n; ++i) table.row_of.prefetch(keys[begin + i]);
-      for (size_t i = 0; i < n; ++i) {
-        rows[i] = table.row_of.find(keys[begin + i])->second * width_;
-        for (size_t at = 0; at < width_; at += 16) {
-          __builtin_prefetch(table.weights.span().data() + rows[i] + at);
-          if (squares) {
-            __builtin_prefetch(table.squares.span().data() + rows[i] + at);
-          }
-        }
-      }
-      visit(begin, std::span<const size_t>(rows).first(n));
-    }
-  }
-
-  const size_t width_;
-  const Optimizer& optimizer_;
+  BareRows rows_;
   const StepContext context_;
-  std::vector<std::unique_ptr<Table>> tables_;
 };
 
 class EbbRows : public Rows {
@@ -191,6 +115,7 @@ class SparseRowsBench {
   explicit SparseRowsBench(const SparseRowsBenchOptions& options)
       : options_(options),
         width_(static_cast<size_t>(options.width)),
+        sampler_(options.rows, options.zipf, options.seed),
         random_(options.seed) {}
 
   absl::StatusOr<SparseRowsReport> Measure() {
@@ -219,7 +144,7 @@ class SparseRowsBench {
                            optimizer_, pool_));
     }
     ours_ = std::make_unique<EbbRows>(std::move(tables), context_);
-    bare_ = std::make_unique<BareRows>(options_, *optimizer_, context_);
+    bare_ = std::make_unique<Bare>(options_, *optimizer_, context_);
     return absl::OkStatus();
   }
 
@@ -227,13 +152,12 @@ class SparseRowsBench {
     return options_.rows * static_cast<int64_t>(8 + 2 * width_ * sizeof(float));
   }
 
-  static uint64_t KeyOf(uint64_t id) { return Mix64(id); }
-
   // Ids of rows, distinct, as a push.
   Push PushOf(const absl::flat_hash_set<uint64_t>& ids) const {
     const auto tables = static_cast<uint64_t>(options_.tables);
     Push push(tables);
-    for (const uint64_t id : ids) push[id % tables].keys.push_back(KeyOf(id));
+    for (const uint64_t id : ids)
+      push[id % tables].keys.push_back(RowSampler::KeyOf(id));
     size_t at = 0;
     for (size_t t = 0; t < tables; ++t) {
       push[t].table = t;
@@ -245,24 +169,7 @@ class SparseRowsBench {
     return push;
   }
 
-  uint64_t DrawId() {
-    const auto rows = static_cast<double>(options_.rows);
-    const double u = std::uniform_real_distribution<double>()(random_);
-    if (options_.zipf == 0) return static_cast<uint64_t>(u * rows);
-    // Of the continuous distribution on [1, n + 1); the ranks are strewn.
-    const double s = 1 - options_.zipf;
-    const double rank =
-        s == 0 ? std::pow(rows + 1, u)
-               : std::pow(1 + u * (std::pow(rows + 1, s) - 1), 1 / s);
-    const auto n = static_cast<uint64_t>(options_.rows);
-    return std::min(static_cast<uint64_t>(rank) - 1, n - 1) * 2654435761u % n;
-  }
-
-  Push DrawPush(int64_t rows) {
-    absl::flat_hash_set<uint64_t> ids;
-    while (static_cast<int64_t>(ids.size()) < rows) ids.insert(DrawId());
-    return PushOf(ids);
-  }
+  Push DrawPush(int64_t rows) { return PushOf(sampler_.Draw(rows)); }
 
   std::span<const float> GradientOf(const TablePush& push) const {
     return std::span(gradient_).subspan(push.first_float,
@@ -431,11 +338,12 @@ class SparseRowsBench {
   const SparseRowsBenchOptions options_;
   const size_t width_;
   const StepContext context_ = {.rate = 0.01f, .gradient_scale = 0.01f};
+  RowSampler sampler_;
   std::mt19937_64 random_;
   std::shared_ptr<const Optimizer> optimizer_;
   std::shared_ptr<BlockPool> pool_;
   std::unique_ptr<EbbRows> ours_;
-  std::unique_ptr<BareRows> bare_;
+  std::unique_ptr<Bare> bare_;
   std::vector<float> gradient_;
   SparseRowsReport report_;
 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""`ebb bench`: recovery, moves, scaling, dense, checkpoint and goodput, short: that they
-measure what they say, in the right order, and that nothing is ten times too
-slow.
+"""`ebb bench`: recovery, moves, scaling, dense, sparse, checkpoint and goodput,
+short: that they measure what they say, in the right order, and that nothing is
+ten times too slow.
 
   bench_test.py BIN_FOLDER
 """
@@ -136,6 +136,44 @@ class BenchTest(unittest.TestCase):
             latency = rows[f"push {size}, acknowledged, p50", "us"]
             self.assertEqual(latency["at_most"], most)
             self.assertGreater(latency["ours"], latency["limit"])
+
+    # How fast it is says nothing here; that both come to the same weights, it
+    # checks itself.
+    def test_sparse(self):
+        for transport in "grpc", "shm":
+            file = os.path.join(self.folder, "sparse.json")
+            ran = subprocess.run(
+                [os.path.join(BIN, "ebb"), "bench", "sparse", "--quick",
+                 "--zipf", "1.1", "--transport", transport, "--json", file],
+                text=True, timeout=LIMIT_S,
+                env={**os.environ, "TMPDIR": self.folder},
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertEqual(os.listdir(self.folder), ["sparse.json"],
+                             ran.stderr)
+            with open(file, encoding="utf-8") as text:
+                result = json.load(text)
+            self.assertEqual(ran.returncode, 0 if result["all_hold"] else 1)
+            self.assertEqual(result["rows_in_table"], 50000)
+            self.assertEqual([row["what"] for row in result["rows"]],
+                             ["push, 8 in flight", "pull, 8 in flight"])
+            for row in result["rows"]:
+                self.assertEqual(row["at_least"],
+                                 0.7 if transport == "shm" else 0.35)
+                self.assertEqual(row["holds"],
+                                 row["ratio"] >= row["at_least"])
+                self.assertGreater(row["ours"], 0)
+            for one in "push", "pull":
+                self.assertGreater(
+                    result[one]["server_cpu_seconds_per_million_rows"], 0)
+            os.remove(file)
+
+    def test_sparse_refuses_what_cannot_work(self):
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "bench", "sparse", "--rows", "5000"],
+            text=True, timeout=LIMIT_S,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(ran.returncode, 2, ran.stderr)
+        self.assertIn("--message-rows is 1000", ran.stderr)
 
     # Its folder was left behind.
     def test_checkpoint(self):

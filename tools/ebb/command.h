@@ -43,6 +43,7 @@ void AddBenchCommand(CLI::App* app, int* exit_code);
 // Of `ebb bench`.
 void AddBenchCheckpointCommand(CLI::App* bench, int* exit_code);
 void AddBenchDenseCommand(CLI::App* bench, int* exit_code);
+void AddBenchSparseCommand(CLI::App* bench, int* exit_code);
 void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code);
 void AddBenchGoodputCommand(CLI::App* bench, int* exit_code);
 void AddBenchJobCommand(CLI::App* bench, int* exit_code);

@@ -1,0 +1,391 @@
+#include "bench/sparse_bench.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <random>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bench/bare_rows.h"
+#include "bench/limits.h"
+#include "bench/one_server.h"
+#include "bench/rows.h"
+#include "bench/transfer_loop.h"
+#include "client/float_pool.h"
+#include "client/key_order.h"
+#include "common/daemon.h"
+#include "common/job/specification.h"
+#include "common/job/validate.h"
+#include "common/job/yaml.h"
+#include "common/rpc/grpc_transport.h"
+#include "common/status_macros.h"
+#include "server/job_rule.h"
+
+namespace ebb::bench {
+
+namespace {
+
+constexpr double kMillion = 1e6;
+
+// A job of one sparse table and nothing else, zeros at first, one example a
+// batch. Its partitions are as many as a job has that does not say.
+absl::StatusOr<JobRecordPtr> SparseJob(int64_t width) {
+  const job::JobFile file = job::ReadJob(
+      "name: sparse\n"
+      "model: fm\n"
+      "data: {train: {libsvm: none.libsvm}}\n"
+      "train: {batch: 1}\n"
+      "optimizer: {kind: adagrad}\n"
+      "checkpoint: {every: 24h}\n",
+      "sparse");
+  if (!file.ok()) return absl::InternalError(job::ToString(file.mistakes));
+  job::JobFacts facts;
+  facts.sparse_tables.push_back({.name = "rows",
+                                 .width = static_cast<int32_t>(width),
+                                 .init = InitRule::Zeros()});
+  facts.examples = 1;
+  EBB_ASSIGN_OR_RETURN(JobRecord record, job::MakeJobRecord(file.job, facts));
+  return EndlessJob(JobId(1), std::move(record));
+}
+
+// The rows of one push or pull.
+struct Message {
+  std::vector<uint64_t> keys;  // As partitions have them.
+  std::unique_ptr<client::KeyOrder> order;
+  client::BatchRowsPtr pull;
+  client::ComputeResult push;
+};
+
+class SparseBench {
+ public:
+  explicit SparseBench(const SparseOptions& options)
+      : options_(options),
+        width_(static_cast<size_t>(options.width)),
+        sampler_(options.rows, options.zipf, options.seed),
+        network_(WorkerNetwork(options.shared_memory)),
+        transport_(network_),
+        pool_(/*keep=*/1, network_.heap) {
+    report_.options = options;
+  }
+
+  absl::StatusOr<SparseReport> Measure() {
+    report_.machine = MachineText();
+    report_.load_average = LoadAverage();
+    // As a worker does.
+    ConfigureMalloc();
+    SkipMutexChecks();
+    EBB_RETURN_IF_ERROR(Start());
+    EBB_RETURN_IF_ERROR(Fill());
+    EBB_RETURN_IF_ERROR(MeasurePairs());
+    return std::move(report_);
+  }
+
+ private:
+  // Seconds of the same work; which of them came first is in turns.
+  struct Pair {
+    double ours = 0;
+    double bare = 0;
+    double bare_cpu = 0;
+    double worker_cpu = 0;
+    double server_cpu = 0;
+  };
+
+  absl::Status Start() {
+    EBB_RETURN_IF_ERROR(options_.watch.Tell("starting the server"));
+    EBB_ASSIGN_OR_RETURN(record_, SparseJob(options_.width));
+    report_.partitions = record_->plan.partitions;
+    EBB_ASSIGN_OR_RETURN(rule_, server::JobRule::Create(*record_));
+    optimizer_ = rule_->RowOptimizer(0);
+    // One example a batch, and a rate that stays.
+    context_ = rule_->RowStep(0, {.item = {0, 0}, .begin = 0, .end = 1});
+    bare_ = std::make_unique<BareRows>(1, options_.rows, options_.width,
+                                       *optimizer_);
+    EBB_ASSIGN_OR_RETURN(
+        server_, OneServer::Start(&transport_, options_.programs,
+                                  options_.folder, options_.shared_memory));
+    EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record_));
+    loop_ = std::make_unique<TransferLoop>(&transport_, record_, placement);
+    return absl::OkStatus();
+  }
+
+  template <typename Ids>
+  Message MessageOf(const Ids& ids) const {
+    std::vector<uint64_t> keys;
+    for (const uint64_t id : ids) keys.push_back(RowSampler::KeyOf(id));
+    Message message;
+    std::vector<int32_t> places;
+    message.order =
+        std::make_unique<client::KeyOrder>(record_->plan, keys, &places);
+    message.keys.resize(keys.size());
+    for (size_t i = 0; i < keys.size(); ++i) {
+      message.keys[places[i]] = keys[i];
+    }
+    return message;
+  }
+
+  // Anew for every sample, as that of every batch is.
+  Payload MakeGradient(int64_t rows) {
+    client::FloatBufferPtr gradient =
+        pool_.Take(rows * static_cast<int64_t>(width_));
+    std::ranges::copy(Gradient(rows), gradient->span().begin());
+    return client::FloatPool::AsPayload(std::move(gradient));
+  }
+  std::span<const float> Gradient(int64_t rows) const {
+    return std::span(gradient_).first(static_cast<size_t>(rows) * width_);
+  }
+
+  // All rows, on both sides, some at a time.
+  absl::Status Fill() {
+    constexpr int64_t kAtOnce = 16384;
+    std::mt19937_64 random(options_.seed);
+    std::uniform_real_distribution<float> value(-1, 1);
+    gradient_.resize(
+        static_cast<size_t>(std::max(kAtOnce, options_.message_rows)) * width_);
+    for (float& g : gradient_) g = value(random);
+    const int64_t messages = (options_.rows + kAtOnce - 1) / kAtOnce;
+    const Payload whole = MakeGradient(kAtOnce);
+    absl::Status told;
+    client::ComputeResult push;
+    const absl::Status pushed =
+        loop_->Push(messages, options_.in_flight, [&](int64_t m) {
+          std::vector<uint64_t> ids;
+          const int64_t last = std::min((m + 1) * kAtOnce, options_.rows);
+          for (int64_t id = m * kAtOnce; id < last; ++id) ids.push_back(id);
+          const Message message = MessageOf(ids);
+          for (const uint64_t key : message.keys) bare_->Create(0, key);
+          bare_->Apply(0, message.keys,
+                       Gradient(static_cast<int64_t>(message.keys.size())),
+                       context_);
+          push.rows = message.order->Pushes(record_->plan, whole);
+          told.Update(options_.watch.Tell(
+              absl::StrCat("rows: ", last, " of ", options_.rows)));
+          return &push;
+        });
+    EBB_RETURN_IF_ERROR(told);
+    return pushed;
+  }
+
+  std::vector<Message> DrawMessages() {
+    std::vector<Message> messages;
+    for (int64_t i = 0; i < options_.messages; ++i) {
+      messages.push_back(MessageOf(sampler_.Draw(options_.message_rows)));
+    }
+    return messages;
+  }
+
+  absl::StatusOr<Pair> Compare(bool bare_first,
+                               const std::function<void()>& bare,
+                               const std::function<absl::Status()>& ours) {
+    Pair pair;
+    for (const bool bare_now : {bare_first, !bare_first}) {
+      const double worker = CpuSeconds(0);
+      if (bare_now) {
+        pair.bare = SecondsOf(bare);
+        pair.bare_cpu = CpuSeconds(0) - worker;
+        continue;
+      }
+      const double server = CpuSeconds(server_->pid());
+      absl::Status status;
+      pair.ours = SecondsOf([&] { status = ours(); });
+      EBB_RETURN_IF_ERROR(status);
+      pair.worker_cpu = CpuSeconds(0) - worker;
+      pair.server_cpu = CpuSeconds(server_->pid()) - server;
+    }
+    return pair;
+  }
+
+  absl::StatusOr<Pair> ComparePushes(bool bare_first) {
+    std::vector<Message> messages = DrawMessages();
+    const Payload gradient = MakeGradient(options_.message_rows);
+    for (Message& message : messages) {
+      message.push.rows = message.order->Pushes(record_->plan, gradient);
+    }
+    return Compare(
+        bare_first,
+        [&] {
+          for (const Message& message : messages) {
+            bare_->Apply(0, message.keys, Gradient(options_.message_rows),
+                         context_);
+          }
+        },
+        [&] {
+          return loop_->Push(options_.messages, options_.in_flight,
+                             [&](int64_t i) { return &messages[i].push; });
+        });
+  }
+
+  absl::StatusOr<Pair> ComparePulls(bool bare_first) {
+    std::vector<Message> messages = DrawMessages();
+    for (Message& message : messages) {
+      auto rows = std::make_shared<client::BatchRows>();
+      rows->partitions = message.order->Pulls(record_->plan);
+      message.pull = std::move(rows);
+    }
+    const size_t floats = static_cast<size_t>(options_.message_rows) * width_;
+    std::vector<float> bare(floats), ours(floats);
+    EBB_ASSIGN_OR_RETURN(
+        const Pair pair,
+        Compare(
+            bare_first,
+            [&] {
+              for (const Message& message : messages) {
+                bare_->Pull(0, message.keys, bare);
+              }
+            },
+            [&] {
+              return loop_->Pull(
+                  options_.messages, options_.in_flight,
+                  [&](int64_t i) { return messages[i].pull; },
+                  [&](int64_t i, const client::PulledValues& values) {
+                    return messages[i].order->Assemble(record_->plan, values,
+                                                       ours);
+                  });
+            }));
+    // Of the last message. Both did the same pushes.
+    if (ours != bare) {
+      return absl::InternalError(
+          "the server and the bare work came to different weights");
+    }
+    return pair;
+  }
+
+  absl::Status MeasurePairs() {
+    std::vector<Pair> pushes, pulls;
+    for (int pair = -1; pair < options_.pairs; ++pair) {
+      EBB_RETURN_IF_ERROR(
+          options_.watch.Tell("pushes and pulls", pair, options_.pairs));
+      const bool bare_first = pair % 2 == 0;
+      EBB_ASSIGN_OR_RETURN(const Pair push, ComparePushes(bare_first));
+      EBB_ASSIGN_OR_RETURN(const Pair pull, ComparePulls(bare_first));
+      if (pair < 0) continue;  // Warms up.
+      pushes.push_back(push);
+      pulls.push_back(pull);
+    }
+    report_.push = AddPairs("push", pushes);
+    report_.pull = AddPairs("pull", pulls);
+    return absl::OkStatus();
+  }
+
+  SparseReport::Cpu AddPairs(const std::string& what,
+                             const std::vector<Pair>& pairs) {
+    const double rows = static_cast<double>(options_.message_rows) *
+                        static_cast<double>(options_.messages) / kMillion;
+    std::vector<double> ours, bare, bare_cpu, worker, server;
+    for (const Pair& pair : pairs) {
+      ours.push_back(rows / pair.ours);
+      bare.push_back(rows / pair.bare);
+      bare_cpu.push_back(pair.bare_cpu / rows);
+      worker.push_back(pair.worker_cpu / rows);
+      server.push_back(pair.server_cpu / rows);
+    }
+    report_.rows.push_back(
+        MakeRow(absl::StrCat(what, ", ", options_.in_flight, " in flight"),
+                "M rows/s", ours, bare, RowsBound(options_.shared_memory)));
+    return {Median(bare_cpu), Median(worker), Median(server)};
+  }
+
+  const SparseOptions& options_;
+  const size_t width_;
+  RowSampler sampler_;
+  SparseReport report_;
+  std::vector<float> gradient_;
+  JobRecordPtr record_;
+  std::unique_ptr<server::JobRule> rule_;
+  std::shared_ptr<const server::Optimizer> optimizer_;
+  server::StepContext context_;
+  std::unique_ptr<BareRows> bare_;
+  const rpc::TransportOptions network_;
+  rpc::GrpcTransport transport_;
+  std::unique_ptr<OneServer> server_;
+  client::FloatPool pool_;
+  std::unique_ptr<TransferLoop> loop_;
+};
+
+}  // namespace
+
+absl::Status SparseOptions::Validate() const {
+  const auto wrong = [](const char* what, auto value, const char* must) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " is ", value, "; it must be ", must));
+  };
+  if (rows < 1000 || rows > int64_t{1} << 30) {
+    return wrong("--rows", rows, "from 1000 to 2^30");
+  }
+  if (width < 1 || width > kMaxRowWidth) {
+    return wrong("--width", width, "from 1 to 4096");
+  }
+  // Drawing many of few, all different, takes long.
+  if (message_rows < 1 || message_rows > rows / 10 || message_rows > 65536) {
+    return wrong("--message-rows", message_rows,
+                 "from 1 to a tenth of --rows, 65536 at most");
+  }
+  if (!(zipf >= 0 && zipf <= 2)) return wrong("--zipf", zipf, "from 0 to 2");
+  if (pairs < 1) return wrong("--pairs", pairs, "1 at least");
+  if (in_flight < 1) return wrong("--in-flight", in_flight, "1 at least");
+  return absl::OkStatus();
+}
+
+Bound RowsBound(bool shared_memory) {
+  return {Bound::Kind::kAtLeast, shared_memory ? 0.7 : 0.35};
+}
+
+absl::StatusOr<SparseReport> MeasureSparse(const SparseOptions& options) {
+  EBB_RETURN_IF_ERROR(options.Validate());
+  return SparseBench(options).Measure();
+}
+
+std::string SparseText(const SparseReport& report) {
+  const SparseOptions& options = report.options;
+  std::string text = absl::StrFormat(
+      "%s; load %.2f\n%d rows of %d floats with Adagrad in %d partitions, %s; "
+      "%d rows a message, %s\n\n",
+      report.machine, report.load_average, options.rows, options.width,
+      report.partitions,
+      options.zipf == 0 ? "all alike" : absl::StrCat("Zipf ", options.zipf),
+      options.message_rows,
+      options.shared_memory ? "through shared memory" : "over gRPC");
+  absl::StrAppend(&text, RowsText(report.rows, "BARE"));
+  absl::StrAppendFormat(
+      &text,
+      "\nBARE is a hash map into arrays in one thread, with the same keys and "
+      "arithmetic; ratios are medians of %d pairs.\n",
+      options.pairs);
+  const auto add = [&](const char* what, const SparseReport::Cpu& cpu) {
+    absl::StrAppendFormat(&text,
+                          "CPU seconds per million rows, %s: bare %.2f, worker "
+                          "%.2f, server %.2f\n",
+                          what, cpu.bare_seconds, cpu.worker_seconds,
+                          cpu.server_seconds);
+  };
+  add("push", report.push);
+  add("pull", report.pull);
+  return text;
+}
+
+void AddSparse(const SparseReport& report, tools::Json* json) {
+  const SparseOptions& options = report.options;
+  (*json)["shared_memory"] = options.shared_memory;
+  (*json)["load_average"] = report.load_average;
+  (*json)["rows_in_table"] = options.rows;
+  (*json)["width"] = options.width;
+  (*json)["message_rows"] = options.message_rows;
+  (*json)["zipf"] = options.zipf;
+  (*json)["in_flight"] = options.in_flight;
+  (*json)["partitions"] = report.partitions;
+  const auto add = [&](const char* name, const SparseReport::Cpu& cpu) {
+    tools::Json& of = (*json)[name];
+    of = tools::Json::Object();
+    of["bare_cpu_seconds_per_million_rows"] = cpu.bare_seconds;
+    of["worker_cpu_seconds_per_million_rows"] = cpu.worker_seconds;
+    of["server_cpu_seconds_per_million_rows"] = cpu.server_seconds;
+  };
+  add("push", report.push);
+  add("pull", report.pull);
+  AddRows(report.rows, json);
+}
+
+}  // namespace ebb::bench
