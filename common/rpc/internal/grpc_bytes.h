@@ -6,6 +6,8 @@
 #include <grpcpp/support/slice.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <utility>
@@ -16,17 +18,33 @@
 namespace ebb::rpc::internal {
 
 // The buffer keeps the slices' owners until it, and what gRPC made of it, is
-// gone.
+// gone. Short slices that follow each other are copied into one: to gRPC and to
+// the kernel each slice is work of its own, and a message with rows of sparse
+// tables has two for each partition.
 inline grpc::ByteBuffer ToByteBuffer(const Payload& payload) {
-  constexpr size_t kCheaperToCopy = 512;
+  constexpr size_t kCheaperToCopy = 2048;
+  constexpr size_t kMostCopied = 64 << 10;  // In one piece of memory.
   using Owner = std::shared_ptr<const void>;
+  const std::vector<Payload::Slice>& all = payload.slices();
   std::vector<grpc::Slice> slices;
-  slices.reserve(payload.slices().size());
-  for (const Payload::Slice& slice : payload.slices()) {
-    if (slice.bytes.size() <= kCheaperToCopy) {
-      slices.emplace_back(slice.bytes.data(), slice.bytes.size());
+  slices.reserve(all.size());
+  for (size_t begin = 0; begin < all.size();) {
+    size_t end = begin, bytes = 0;
+    while (end < all.size() && all[end].bytes.size() <= kCheaperToCopy &&
+           bytes + all[end].bytes.size() <= kMostCopied) {
+      bytes += all[end++].bytes.size();
+    }
+    if (end > begin) {
+      // gRPC has no pointer for writing to a slice that nobody else has yet.
+      auto* to = const_cast<uint8_t*>(slices.emplace_back(bytes).begin());
+      for (; begin < end; ++begin) {
+        const std::span<const std::byte> from = all[begin].bytes;
+        std::memcpy(to, from.data(), from.size());
+        to += from.size();
+      }
       continue;
     }
+    const Payload::Slice& slice = all[begin++];
     auto owner = std::make_unique<Owner>(slice.owner);
     // gRPC asks for a mutable pointer, and does not write.
     slices.emplace_back(
