@@ -225,10 +225,12 @@ void ServerCore::OnClock(const ClockUpdate& clock, absl::Time now,
   if (HostedJob* job = Find(clock.job)) job->Clock(clock, out);
 }
 
-void ServerCore::OnUpdateDone(UpdateTask task, absl::Time now,
-                              ServerActions* out) {
-  if (HostedJob* job = Find(task.job)) {
-    job->UpdateDone(std::move(task), out);
+// Whose turn it is to be written is looked for among all partitions: once, not
+// for each that a push went to.
+void ServerCore::OnUpdatesDone(std::span<UpdateTask> tasks, absl::Time now,
+                               ServerActions* out) {
+  for (UpdateTask& task : tasks) {
+    if (HostedJob* job = Find(task.job)) job->UpdateDone(std::move(task), out);
   }
   Advance(now, out);
 }

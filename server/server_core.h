@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,12 @@ class ServerCore {
   void OnFetched(const FetchRequest& request, absl::StatusOr<Fetched> fetched,
                  absl::Time now, ServerActions* out);
 
-  void OnUpdateDone(UpdateTask task, absl::Time now, ServerActions* out);
+  void OnUpdateDone(UpdateTask task, absl::Time now, ServerActions* out) {
+    OnUpdatesDone({&task, 1}, now, out);
+  }
+  // Takes the tasks out of the span.
+  void OnUpdatesDone(std::span<UpdateTask> tasks, absl::Time now,
+                     ServerActions* out);
   // `bytes`: what was new in it.
   void OnVersionWritten(const VersionKey& key, const absl::Status& status,
                         int64_t bytes, absl::Time now, ServerActions* out);

@@ -319,7 +319,7 @@ void ServerShell::RunUpdatesHere(std::span<UpdateTask> tasks) {
     options_.kill_points.Reached("computed-not-committed");
   }
   Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
-    for (UpdateTask& task : tasks) core.OnUpdateDone(std::move(task), now, out);
+    core.OnUpdatesDone(tasks, now, out);
   });
 }
 
