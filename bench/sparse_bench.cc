@@ -150,7 +150,7 @@ class SparseBench {
     const Payload whole = MakeGradient(kAtOnce);
     absl::Status told;
     client::ComputeResult push;
-    const absl::Status pushed =
+    absl::Status pushed =
         loop_->Push(messages, options_.in_flight, [&](int64_t m) {
           std::vector<uint64_t> ids;
           const int64_t last = std::min((m + 1) * kAtOnce, options_.rows);

@@ -204,7 +204,7 @@ absl::Status TransferLoop::Pull(int64_t operations, int in_flight,
     }
     CarryOut(std::move(actions));
     if (values == nullptr) continue;
-    const absl::Status status = on_pulled(done - 1, *values);
+    absl::Status status = on_pulled(done - 1, *values);
     values = nullptr;
     MutexLock lock(&mu_);
     if (!status.ok()) {
