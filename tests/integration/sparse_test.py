@@ -44,10 +44,22 @@ events:
 """
 
 
-class SparseTest(unittest.TestCase):
+class FolderTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ebb_sparse_test_")
         self.addCleanup(shutil.rmtree, self.folder)
+
+    def ebb(self, *arguments, rc=0):
+        ran = subprocess.run([os.path.join(BIN, "ebb"), *arguments],
+                             cwd=self.folder, text=True, timeout=LIMIT_S,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(ran.returncode, rc, ran.stdout)
+        return ran.stdout
+
+
+class SparseTest(FolderTest):
+    def setUp(self):
+        super().setUp()
         self.ebb("generate", "clicks", "ads", "--rows", str(ROWS),
                  "--test-rows", "10000", "--fields", "5", "--vocabulary",
                  "10,100,300", "--rank", "0", "--interactions", "0",
@@ -59,13 +71,6 @@ class SparseTest(unittest.TestCase):
     def use(self, consistency):
         with open(os.path.join(self.folder, "ads.yaml"), "w") as file:
             file.write(JOB.replace("CONSISTENCY", consistency))
-
-    def ebb(self, *arguments, rc=0):
-        ran = subprocess.run([os.path.join(BIN, "ebb"), *arguments],
-                             cwd=self.folder, text=True, timeout=LIMIT_S,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.assertEqual(ran.returncode, rc, ran.stdout)
-        return ran.stdout
 
     def report(self, command, *arguments):
         said = self.ebb(command, "ads.yaml", "--report", "report.json",
@@ -102,8 +107,8 @@ tables:
   weights:
     optimizer: {kind: ftrl, rate: 0.3, l2: 1}
     admit: {kind: count, count: 2}
-    expire_after: 100000
-    max_rows: 100000
+    expire_after: 5000
+    max_rows: 160  # Of 520 keys: the rare ones come and go.
     at_limit: evict
 """)
         with open(os.path.join(self.folder, "scenario.yaml"), "w") as file:
@@ -121,6 +126,66 @@ tables:
         self.use("{kind: rounds, examples: 1000}")
         said = self.ebb("run", "ads.yaml", rc=2)
         self.assertIn("sparse tables need asp or ssp", said)
+
+
+CLICKS = ("clicks", "--fields", "4", "--vocabulary", "10,20", "--linear", "1",
+          "--interactions", "1.5", "--format", "libffm", "--seed", "5")
+RATINGS = ("ratings", "--users", "200", "--items", "150", "--rank", "2",
+           "--seed", "5")
+
+
+class ModelsTest(FolderTest):
+    """The models of keys, each on data that another could not explain."""
+
+    def train(self, model, data, epochs, rows=20_000):
+        """The loss of a model, and the truth of its data."""
+        kind, *options = data
+        self.ebb("generate", kind, "data", "--rows", str(rows), "--test-rows",
+                 "5000", "--force", *options)
+        with open(os.path.join(self.folder, "data.truth.json")) as file:
+            truth = json.load(file)["test"]
+        source = ("ratings: data.PART.csv" if kind == "ratings"
+                  else "libffm: data.PART.ffm")
+        with open(os.path.join(self.folder, "model.yaml"), "w") as file:
+            file.write(f"""
+name: keyed
+model: {model}
+data: {{train: {{{source.replace("PART", "train")}}},
+       test: {{{source.replace("PART", "test")}}}}}
+train: {{epochs: {epochs}, batch: 50}}
+optimizer: {{kind: adam, rate: 0.02}}
+partitions: 8
+""")
+        said = self.ebb("run", "model.yaml", "--workers", "2", "--servers",
+                        "2", "--report", "report.json")
+        with open(os.path.join(self.folder, "report.json")) as file:
+            report = json.load(file)
+        self.assertTrue(report["audit"]["exact"], said)
+        self.assertEqual(report["audit"]["applied"], rows * epochs, said)
+        return report["loss"], truth
+
+    def test_interactions(self):
+        """What logistic regression leaves, the others find."""
+        linear, truth = self.train("sparse_logistic", CLICKS, 2)
+        most = linear - truth["log_loss"]
+        self.assertGreater(most, 0.05)
+        for model in ("{kind: fm, rank: 4}", "{kind: wide_deep, dim: 4}",
+                      "{kind: deepfm, dim: 4}"):
+            loss, _ = self.train(model, CLICKS, 3)
+            self.assertLess(loss, truth["log_loss"] + most / 2, model)
+
+    def test_interactions_by_field(self):
+        loss, truth = self.train("{kind: ffm, rank: 4}",
+                                 (*CLICKS, "--field-aware"), 3)
+        plain, _ = self.train("{kind: fm, rank: 4}",
+                              (*CLICKS, "--field-aware"), 3)
+        self.assertLess(loss, plain)
+
+    def test_ratings(self):
+        loss, truth = self.train("{kind: matrix_factorisation, rank: 2}",
+                                 RATINGS, 8)
+        # Without factors it would be 0.86: noise and products together.
+        self.assertLess((2 * loss) ** 0.5, 1.2 * truth["rmse"])
 
 
 if __name__ == "__main__":
