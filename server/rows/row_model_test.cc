@@ -61,12 +61,13 @@ class Model {
       const auto count = static_cast<int64_t>(made.size());
       const int64_t excess = rows + count - options_.max_rows;
       if (excess > 0 &&
-          (options_.at_limit == RowTableOptions::AtLimit::kRefuse ||
-           static_cast<int64_t>(pushed.size()) + count > options_.max_rows)) {
+          options_.at_limit == RowTableOptions::AtLimit::kRefuse) {
         *this = before;
         return false;
       }
-      for (int64_t i = 0; i < std::min(excess, 2 * count); ++i) {
+      const int64_t most =
+          std::min(2 * count, rows - static_cast<int64_t>(pushed.size()));
+      for (int64_t i = 0; i < std::min(excess, most); ++i) {
         victims_.push_back(Victim(pushed, i));
       }
     }

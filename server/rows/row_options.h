@@ -56,7 +56,8 @@ struct RowTableOptions {
     // Rows that were not touched for long make place: of 16 rows that a
     // sequence (seed, table, how many were evicted) draws, the one touched
     // longest ago (to 64 examples, or 1/256 of a life), again for each row
-    // that is made. Never one of the push's own.
+    // that is made. Never one of the push's own: where a push has more keys
+    // than the limit, the table has as many rows until later pushes.
     kEvict,
   };
   AtLimit at_limit = AtLimit::kRefuse;

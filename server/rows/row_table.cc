@@ -236,18 +236,18 @@ absl::Status RowTable::KeepLimit(int64_t made, RowUpdate* update) const {
   const int64_t rows = physical_rows() - ages_.ExpiredAt(update->unit_);
   const int64_t excess = rows + made - options_.max_rows;
   if (excess <= 0) return absl::OkStatus();
-  const auto touched = static_cast<int64_t>(update->rows_.size()) - made;
-  if (options_.at_limit == RowTableOptions::AtLimit::kRefuse ||
-      touched + made > options_.max_rows) {
+  if (options_.at_limit == RowTableOptions::AtLimit::kRefuse) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "table '", options_.table, "': a push makes ", made,
         " row(s), but it has ", rows, " of at most ", options_.max_rows,
         " in this partition; raise its limit of rows, let rows expire sooner, "
         "or admit fewer"));
   }
-  // Where the limit was lowered there is far too much: it goes little by
-  // little.
-  update->evicted_ = ChooseVictims(std::min(excess, 2 * made), *update);
+  // What is beyond the limit after a push that was larger than it, or as the
+  // limit was lowered, goes little by little.
+  const auto touched = static_cast<int64_t>(update->rows_.size()) - made;
+  update->evicted_ =
+      ChooseVictims(std::min({excess, 2 * made, rows - touched}), *update);
   return absl::OkStatus();
 }
 

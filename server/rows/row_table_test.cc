@@ -229,14 +229,29 @@ TEST_F(RowTableTest, EvictsWhatWasNotTouchedForLong) {
   EXPECT_GE(kept, 45);
 }
 
-TEST_F(RowTableTest, APushLargerThanTheLimitIsRefused) {
+TEST_F(RowTableTest, APushMakesPlaceForAllOfItsOwn) {
   Make({.max_rows = 3, .at_limit = RowTableOptions::AtLimit::kEvict});
   MustPush({1, 2, 3}, 1);
-  EXPECT_EQ(Push({1, 2, 3, 4}, 1).code(), absl::StatusCode::kResourceExhausted);
   MustPush({1, 2, 4}, 1);
   EXPECT_THAT(Firsts({1, 2, 3, 4}), ElementsAre(2, 2, 0, 1));
   MustPush({5, 6, 7}, 1);
   EXPECT_THAT(Firsts({1, 2, 4, 5, 6, 7}), ElementsAre(0, 0, 0, 1, 1, 1));
+}
+
+// Its batch would wait for ever.
+TEST_F(RowTableTest, APushLargerThanTheLimitIsAppliedWhereRowsAreEvicted) {
+  Make({.max_rows = 3, .at_limit = RowTableOptions::AtLimit::kEvict});
+  MustPush({1, 2, 3, 4, 5}, 1);
+  EXPECT_EQ(table_->Statistics().rows, 5);
+  MustPush({1, 2, 3, 4, 6}, 1);
+  EXPECT_THAT(Firsts({1, 2, 3, 4, 5, 6}), ElementsAre(2, 2, 2, 2, 0, 1));
+  MustPush({1, 2, 3, 4, 6, 7}, 1);
+  EXPECT_EQ(table_->Statistics().rows, 6);
+  // Two go for each that comes, until it has what it may have.
+  MustPush({8}, 1);
+  MustPush({9}, 1);
+  MustPush({10}, 1);
+  EXPECT_EQ(table_->Statistics().rows, 3);
 }
 
 // --- Admission ---------------------------------------------------------------
