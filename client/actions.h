@@ -107,9 +107,15 @@ struct ComputeTask {
   int64_t begin = 0;
   int64_t end = 0;
   PulledValuesPtr values;
-  // Where the job's filter keeps residuals, by partition: whether this is the
-  // batch that is sent to it next.
+  // Where the job's filter or algorithm keeps parts of gradients, by partition:
+  // whether this is the batch, or run, that is sent to it next.
   std::vector<bool> due;
+  // Whether a push ends with the batch, and how many examples before `begin`
+  // it has: their sums are with the computing thread (local_training.h).
+  bool push = true;
+  int64_t gathered = 0;
+  // Nothing of the item may stay with the worker after this push.
+  bool whole = false;
 };
 
 // What the job's filter made of a partition's part of a gradient.
@@ -127,7 +133,7 @@ struct ComputeResult {
   // What is pushed of it, by partition; empty: the gradient as it is.
   // Nothing of a partition: the batch is not for it.
   std::vector<std::optional<FilteredGradient>> filtered;
-  // The filter keeps a part of it for the item's next batch.
+  // The filter or the algorithm keeps a part of it for the item's next batch.
   bool leaves = false;
   // By partition, of the rows that were pulled for the batch; empty: the job
   // has no sparse tables.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/local_mathematics.h"
 #include "common/example_hash.h"
 
 namespace ebb::client {
@@ -63,6 +64,7 @@ ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
     : options_(std::move(options)),
       transport_(transport),
       computer_(computer),
+      local_training_(LocalMathematicsOf),
       filter_(options_.core.batches_in_flight),
       core_(options_.core) {
   work_thread_ = std::thread([this] { Work(); });
@@ -363,6 +365,20 @@ ClientShell::Status ClientShell::status() const {
           core_.examples_computed(), core_.local_steps()};
 }
 
+ComputeResult ClientShell::ComputeBatch(const ComputeTask& task) {
+  const absl::StatusOr<ComputeTask> local = local_training_.Begin(task);
+  if (!local.ok()) {
+    ComputeResult result;
+    result.cancelled = absl::IsAborted(local.status());
+    result.error = std::string(local.status().message());
+    return result;
+  }
+  ComputeResult result = computer_->Compute(*local);
+  local_training_.End(task, &result);
+  filter_.Apply(task, &result);
+  return result;
+}
+
 // --- The two threads ---------------------------------------------------------
 
 void ClientShell::Work() {
@@ -385,8 +401,7 @@ void ClientShell::Work() {
         core->OnJobReady(prepare->record->id, status, now, out);
       });
     } else if (const auto* compute = std::get_if<Compute>(&task)) {
-      ComputeResult result = computer_->Compute(compute->task);
-      filter_.Apply(compute->task, &result);
+      ComputeResult result = ComputeBatch(compute->task);
       options_.kill_points.Reached("computed-not-pushed");
       Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
         core->OnComputed(std::move(result), now, out);

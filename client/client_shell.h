@@ -37,6 +37,7 @@
 #include "client/actions.h"
 #include "client/gradient_filter.h"
 #include "client/job_computer.h"
+#include "client/local_training.h"
 #include "client/training_core.h"
 #include "common/kill_point.h"
 #include "common/mutex.h"
@@ -128,6 +129,8 @@ class ClientShell {
   void Work();        // The computing thread.
   void WorkOnRows();  // The one that finds rows.
   void KeepTime();    // The other one.
+  // As the job's algorithm and filter have it.
+  ComputeResult ComputeBatch(const ComputeTask& task);
   void Connect();
   void SweepChannelsLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration PauseLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -141,7 +144,9 @@ class ClientShell {
   rpc::Transport* const transport_;  // Not owned.
   JobComputer* const computer_;      // Not owned.
   const SteadyTime time_;
-  GradientFilter filter_;  // Of the computing thread.
+  // Of the computing thread.
+  LocalTraining local_training_;
+  GradientFilter filter_;
 
   mutable Mutex mu_;
   CondVar timer_;    // Of KeepTime.

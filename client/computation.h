@@ -21,7 +21,11 @@ class Computation {
     JobId job;
     Generation generation;
     LeasedItems::Run run;
+    // Where what is pushed with it begins, from which values that was computed
+    // first, and whether it is pushed with this batch.
+    int64_t push_begin = 0;
     PulledValuesPtr values;
+    bool push = true;
     absl::Time since;
     bool after_load = false;  // It waits until data are loaded.
   };

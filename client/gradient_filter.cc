@@ -18,13 +18,16 @@ constexpr uint64_t kPushes = 1;
 // One that is computed, and the one before it, which may step back.
 constexpr size_t kMostItems = 2;
 
+// Where what is pushed begins.
+int64_t BeginOf(const ComputeTask& task) { return task.begin - task.gathered; }
+
 // Of the position in the data, so that whoever computes the same batch from
 // the same values pushes the same bytes.
 uint64_t SeedOf(const ComputeTask& task) {
   uint64_t seed = HashAppend(HashAppend(0, task.record->plan.seed), kPushes);
   seed = HashAppend(seed, static_cast<uint64_t>(task.item.epoch));
   seed = HashAppend(seed, static_cast<uint64_t>(task.item.shard));
-  return HashAppend(seed, static_cast<uint64_t>(task.begin));
+  return HashAppend(seed, static_cast<uint64_t>(BeginOf(task)));
 }
 
 // As float32 where that is no larger.
@@ -61,10 +64,10 @@ FilteredGradient GradientFilter::Divide(const ComputeTask& task,
   std::vector<float> waiting(gradient.size() / sizeof(float));
   gradient.CopyTo(std::as_writable_bytes(std::span(waiting)));
   // What was made of later batches is computed again.
-  while (!left->empty() && left->back().position > task.begin) {
+  while (!left->empty() && left->back().position > BeginOf(task)) {
     left->pop_back();
   }
-  if (!left->empty() && left->back().position == task.begin) {
+  if (!left->empty() && left->back().position == BeginOf(task)) {
     const std::vector<float>& before = left->back().values;
     for (size_t i = 0; i < before.size(); ++i) waiting[i] += before[i];
   } else {
@@ -89,15 +92,15 @@ void GradientFilter::Apply(const ComputeTask& task, ComputeResult* result) {
   const bool keeps = KeepsResiduals(plan.filters.push);
   const bool whole = task.end == plan.ItemSize(task.item) || flush_;
   Item* const item = keeps ? Find(task) : nullptr;
-  result->leaves = keeps && !whole;
+  result->leaves = result->leaves || (keeps && !whole);
   const uint64_t seed = SeedOf(task);
   result->filtered.resize(plan.partitions);
   for (int32_t p = 0; p < plan.partitions; ++p) {
     const auto [first, last] = plan.ParameterRange(PartitionId(p));
     const Payload part = result->gradient.Sub(first * 4, (last - first) * 4);
     std::optional<FilteredGradient>& filtered = result->filtered[p];
+    if (!task.due.empty() && !task.due[p]) continue;
     if (keeps) {
-      if (!task.due.empty() && !task.due[p]) continue;
       filtered = Divide(task, part, whole, &item->by_partition[p]);
     } else if (encoding == Encoding::kSparse) {
       filtered = Sparse(part);

@@ -24,13 +24,18 @@ int64_t JobBytes(const JobPlan& plan, const JobLimits& limits) {
   const int64_t left = KeepsResiduals(plan.filters.push)
                            ? 2 * (limits.batches_in_flight + 1) + 2
                            : 0;
+  // Of two items, what was pulled, and the gradient as a vector; and the values
+  // that later batches are computed from.
+  const int64_t local = plan.algorithm.has_local_rule()
+                            ? 2 * plan.algorithm.worker_vectors + 3
+                            : 0;
   const int64_t encoded =
       plan.filters.push.kind == FilterKind::kNone
           ? 0
           : EncodedBytes(EncodingOf(plan.filters.push), plan.parameters);
-  const int64_t bytes =
-      (copies + left) * plan.parameters * static_cast<int64_t>(sizeof(float)) +
-      encoded;
+  const int64_t bytes = (copies + left + local) * plan.parameters *
+                            static_cast<int64_t>(sizeof(float)) +
+                        encoded;
   return bytes + bytes / 8;
 }
 
@@ -55,7 +60,8 @@ int32_t MostBatchesPerPull(const ClientOptions& options, const JobPlan& plan) {
   const ConsistencyPlan& consistency = plan.consistency;
   if (consistency.kind != ConsistencyKind::kAsp ||
       consistency.max_staleness_updates >= 0 ||
-      KeepsResiduals(plan.filters.push) || options.memory_bytes > 0 ||
+      plan.algorithm.has_local_rule() || KeepsResiduals(plan.filters.push) ||
+      options.memory_bytes > 0 ||
       !plan.sparse_tables.empty()) {  // Each batch has rows of its own.
     return 1;
   }

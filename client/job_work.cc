@@ -94,6 +94,7 @@ void JobWork::GoOver(Generation generation, ClientActions* out) {
     out->push_back(SendScheduler{EndOf(item, LeaseEnd::kReturned)});
   }
   items_.Clear();
+  gathered_.reset();
   pusher_.Clear();
   ForgetPulled();
   generation_ = generation;
@@ -198,29 +199,60 @@ bool JobWork::Reachable(const LeasedItem& held, int64_t begin,
   return true;
 }
 
+int64_t JobWork::PushEnd(const LeasedItem& held, int64_t begin) const {
+  int64_t end = record_->plan.PushEnd(held.progress.item(), begin);
+  for (const SkippedRange& range : held.skipped) {
+    if (range.begin >= begin) end = std::min(end, range.begin);
+  }
+  return end;
+}
+
+bool JobWork::GoesOnAt(ItemId item, int64_t from) const {
+  return last_ && last_->run.item == item && last_->run.end == from &&
+         !record_->plan.PullsAt(item, from);
+}
+
 void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
                       ClientActions* out) {
+  const JobPlan& plan = record_->plan;
+  const ItemId item = held.progress.item();
+  const int64_t push_end = PushEnd(held, begin);
+  int64_t from = begin;
+  if (gathered_ && gathered_->run.item == item &&
+      gathered_->run.begin == begin && gathered_->run.end < push_end) {
+    from = gathered_->run.end;
+  } else {
+    gathered_.reset();
+  }
   // Old ones only while newer are on their way.
   if (!puller_.active()) used_.reset();
-  const PulledValuesPtr values = values_ != nullptr ? values_ : used_;
-  if (values == nullptr || !Serves(*values, WantedFor(&held, begin))) {
+  const bool goes_on = GoesOnAt(item, from);
+  const PulledValuesPtr values = goes_on              ? last_->values
+                                 : values_ != nullptr ? values_
+                                                      : used_;
+  if (values == nullptr || !Serves(*values, WantedFor(&held, from))) {
     DropValues();
     return;
   }
-  const JobPlan& plan = record_->plan;
-  const ItemId item = held.progress.item();
-  const LeasedItems::Run run{item, begin, plan.BatchEnd(item, begin)};
+  const LeasedItems::Run run{item, from, plan.BatchEnd(item, from)};
   ComputeTask task{record_, generation_, item, run.begin, run.end, values, {}};
-  if (KeepsResiduals(plan.filters.push)) {
+  // Who leaves pushes what there is; but a round's items are whole.
+  const bool leaves = worker_->draining && !plan.rounds();
+  task.push = run.end == push_end || leaves;
+  task.whole = task.push && (run.end == plan.ItemSize(item) || leaves);
+  task.gathered = from - begin;
+  if (plan.KeepsEffect()) {
     task.due.resize(plan.partitions);
     for (int32_t p = 0; p < plan.partitions; ++p) {
       task.due[p] = held.Next(PartitionId(p)) == begin;
     }
   }
+  worker_->computation.Begin({record_->id, generation_, run, begin,
+                              gathered_ ? gathered_->values : values, task.push,
+                              now, worker_->preparing > 0});
   out->push_back(client::Compute{std::move(task)});
-  worker_->computation.Begin(
-      {record_->id, generation_, run, values, now, worker_->preparing > 0});
-  if (!plan.rounds()) Used(values);
+  if (plan.algorithm.has_local_rule()) last_ = Gathered{run, values};
+  if (!plan.rounds() && !goes_on) Used(values);
 }
 
 void JobWork::Used(const PulledValuesPtr& values) {
@@ -240,12 +272,19 @@ void JobWork::OnComputed(const Computation::Batch& batch,
   if (!batch.after_load) depth_.Computed(now - batch.since);
   LeasedItem* held = items_.Find(batch.run.item);
   if (held == nullptr) return;
-  if (held->Skips(batch.run.begin)) return;  // Decided while it was computed.
+  gathered_.reset();
+  const LeasedItems::Run run{batch.run.item, batch.push_begin, batch.run.end};
+  // Decided while it was computed.
+  if (held->SkipsAny(run.begin, run.end)) return;
   if (!result.error.empty()) return FailItem(batch.run, result, out);
   SendShares(held, false, now);
-  held->left_over = result.leaves;
-  Keep(held, OrderFor(batch.run, result, batch.values.get(), false), out);
-  Push(held, batch.run, result, batch.values.get(), false);
+  held->left_over = result.leaves && !record_->plan.rounds();
+  if (!batch.push) {
+    gathered_ = Gathered{run, batch.values};
+    return;
+  }
+  Keep(held, OrderFor(run, result, batch.values.get(), false), out);
+  Push(held, run, result, batch.values.get(), false);
 }
 
 // --- Pulling -----------------------------------------------------------------
@@ -284,9 +323,17 @@ void JobWork::OnRowsFound(const FindRows& batch,
 void JobWork::MaybePull(absl::Time now, ClientActions* out) {
   const Computation::Batch* computing = this->computing();
   if (computing != nullptr && !limits().prefetch) return;
+  // What is computed, or will be before the values are there.
+  std::optional<LeasedItems::Run> computed;
+  if (computing != nullptr) {
+    computed = {computing->run.item, computing->push_begin, computing->run.end};
+  } else if (gathered_) {
+    computed = gathered_->run;
+  }
   int64_t begin = 0;
-  const LeasedItem* next = items_.NextAfter(
-      computing == nullptr ? nullptr : &computing->run, &begin);
+  const LeasedItem* next =
+      items_.NextAfter(computed ? &*computed : nullptr, &begin);
+  if (next != nullptr && GoesOnAt(next->progress.item(), begin)) return;
   const Wanted wanted = WantedFor(next, begin);
   const int64_t target = clock() + static_cast<int64_t>(pusher_.batches()) +
                          (computing == nullptr ? 0 : 1);
@@ -461,6 +508,7 @@ void JobWork::FailItem(const LeasedItems::Run& run, const ComputeResult& why,
 
 void JobWork::Drop(ItemId item) {
   items_.Remove(item);
+  if (gathered_ && gathered_->run.item == item) gathered_.reset();
   if (items_.empty()) ForgetPulled();
 }
 

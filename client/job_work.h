@@ -59,6 +59,8 @@ class JobWork {
   // Of the batch of the last FindRows of this job; or why they cannot be found.
   void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,
                    absl::Time now, ClientActions* out);
+  // A batch of this job was given up.
+  void OnCancelled() { gathered_.reset(); }
   // `batch` was under way, of this job.
   void OnComputed(const Computation::Batch& batch, const ComputeResult& result,
                   absl::Time now, ClientActions* out);
@@ -148,14 +150,21 @@ class JobWork {
   void DropValues() {
     values_.reset();
     used_.reset();
+    last_.reset();
   }
 
   // The next batch, to be computed or passed over. False: there is none, or a
   // server is awaited.
   bool StartBatches(absl::Time now, ClientActions* out);
   bool Reachable(const LeasedItem& held, int64_t begin, absl::Time now) const;
+  // Computes the next batch of what is pushed from `begin` on.
   void Compute(const LeasedItem& held, int64_t begin, absl::Time now,
                ClientActions* out);
+  // Where what is pushed from `begin` on ends: before what is to be skipped.
+  int64_t PushEnd(const LeasedItem& held, int64_t begin) const;
+  // Whether the batch at `from` goes on from what is computed from the last
+  // pull.
+  bool GoesOnAt(ItemId item, int64_t from) const;
   // A batch is computed from them.
   void Used(const PulledValuesPtr& values);
   // False: nobody is known to push to.
@@ -235,6 +244,16 @@ class JobWork {
   PulledValuesPtr used_;    // Good for `uses_left_` more batches.
   int32_t uses_left_ = 0;
   RowFinder rows_;
+  // Where several batches are pushed as one: those that are computed and not
+  // yet pushed, and the values that the first of them was computed from.
+  struct Gathered {
+    LeasedItems::Run run;
+    PulledValuesPtr values;
+  };
+  std::optional<Gathered> gathered_;
+  // Where several are computed from one pull: the last batch that was begun,
+  // and from what.
+  std::optional<Gathered> last_;
   PipelineDepth depth_;
   absl::Time pull_since_;
   ViewNumber joined_;

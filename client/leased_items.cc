@@ -86,13 +86,13 @@ LeasedItem* LeasedItems::Next(int64_t* begin) {
   return nullptr;
 }
 
-const LeasedItem* LeasedItems::NextAfter(const Run* computing,
+const LeasedItem* LeasedItems::NextAfter(const Run* computed,
                                          int64_t* begin) const {
   for (const LeasedItem& held : items_) {
     *begin = held.Next();
-    if (computing != nullptr && computing->item == held.progress.item() &&
-        computing->begin == *begin) {
-      *begin = computing->end;
+    if (computed != nullptr && computed->item == held.progress.item() &&
+        computed->begin == *begin) {
+      *begin = computed->end;
     }
     if (*begin < held.progress.size()) return &held;
   }

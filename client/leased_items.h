@@ -80,8 +80,9 @@ class LeasedItems {
   // The first item with something left to compute, where its next batch begins
   // in *begin; null: there is none.
   LeasedItem* Next(int64_t* begin);
-  // As Next, as if `computing` (null: nothing) were computed already.
-  const LeasedItem* NextAfter(const Run* computing, int64_t* begin) const;
+  // As Next, as if `computed` (null: nothing), from what is next in its item
+  // on, were pushed already.
+  const LeasedItem* NextAfter(const Run* computed, int64_t* begin) const;
 
   // Batches that are kept in shares, of all items.
   int64_t KeptBatches(const JobPlan& plan) const;

@@ -68,7 +68,7 @@ TEST_F(LeasedItemsTest, TheNextBatchIsOfTheFirstItemThatIsNotWhollySent) {
 TEST_F(LeasedItemsTest, AfterTheLastBatchOfAnItemComesTheNextItem) {
   Take(kFirst);
   const LeasedItems::Run whole{kFirst, 0, 4};
-  int64_t begin = 0;
+  int64_t begin = -1;
   EXPECT_EQ(items_.NextAfter(&whole, &begin), nullptr);
   Take(kSecond);
   ASSERT_NE(items_.NextAfter(&whole, &begin), nullptr);

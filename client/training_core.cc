@@ -228,11 +228,12 @@ void TrainingCore::OnComputed(ComputeResult result, absl::Time now,
                               ClientActions* out) {
   const std::optional<Computation::Batch> batch = worker_.computation.End();
   if (!batch) return;
+  JobWork* const work = Find(batch->job);
   if (!result.cancelled) {
     worker_.computation.Count(*batch, now);
-    if (JobWork* work = Find(batch->job)) {
-      work->OnComputed(*batch, result, now, out);
-    }
+    if (work != nullptr) work->OnComputed(*batch, result, now, out);
+  } else if (work != nullptr) {
+    work->OnCancelled();
   }
   Advance(now, out);
 }

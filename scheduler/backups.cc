@@ -168,7 +168,7 @@ std::vector<Backups::Help> Backups::Look(const std::vector<SessionId>& helpers,
       left += known.value_or(*mean) * rest;
       const bool begun = std::exchange(first, false);
       // Whoever goes on with what is begun lacks what the other keeps back.
-      const bool keeps = begun && KeepsResiduals(plan_.filters.push);
+      const bool keeps = begun && plan_.KeepsEffect();
       if (rest == 0 || leases_.held().at(ordinal).helped || keeps ||
           leave_alone(ordinal)) {
         continue;

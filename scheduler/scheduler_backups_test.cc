@@ -118,6 +118,14 @@ TEST_F(SchedulerBackupsTest, WhatAWorkerKeepsPartsOfIsLeftToIt) {
   EXPECT_THAT(Leases(kOtherLink), IsEmpty());
 }
 
+TEST_F(SchedulerBackupsTest, ACopyThatAWorkerTrainsIsLeftToIt) {
+  JobRecord record = Items();
+  record.plan.algorithm = {.worker_vectors = 2, .keeps_effect = true};
+  Begin(record);
+  LeaveOnlyTheSlow();
+  EXPECT_THAT(Leases(kOtherLink), IsEmpty());
+}
+
 TEST_F(SchedulerBackupsTest, WhatItHasNotBegunIsTakenFromIt) {
   Begin(Items(), 2);
   LeaveOnlyTheSlow();

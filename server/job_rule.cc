@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/initializer.h"
+#include "common/job/training.h"
 #include "common/status_macros.h"
 #include "server/optimizer/config.h"
 
@@ -57,33 +58,6 @@ absl::StatusOr<OptimizerConfig> ConfigOf(const v1::Optimizer& optimizer) {
   return config;
 }
 
-absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule) {
-  RateSchedule out;
-  switch (schedule.kind()) {
-    case v1::Schedule::KIND_UNSPECIFIED:  // A job without a schedule.
-    case v1::Schedule::KIND_CONSTANT:
-      out.kind = RateKind::kConstant;
-      break;
-    case v1::Schedule::KIND_STEP:
-      out.kind = RateKind::kStep;
-      break;
-    case v1::Schedule::KIND_COSINE:
-      out.kind = RateKind::kCosine;
-      break;
-    default:
-      return absl::InvalidArgumentError(absl::StrCat(
-          "optimizer.schedule.kind: unknown value ", schedule.kind()));
-  }
-  if (schedule.has_step_epochs()) out.step_epochs = schedule.step_epochs();
-  if (schedule.has_factor()) out.factor = schedule.factor();
-  if (schedule.has_final_share()) out.final_share = schedule.final_share();
-  if (schedule.has_warm_up_epochs()) {
-    out.warm_up_epochs = schedule.warm_up_epochs();
-  }
-  EBB_RETURN_IF_ERROR(out.Validate());
-  return out;
-}
-
 RowTableOptions OptionsOf(const job::SparseTable& table, uint64_t seed) {
   RowTableOptions options;
   options.table = table.name;
@@ -105,19 +79,6 @@ RowTableOptions OptionsOf(const job::SparseTable& table, uint64_t seed) {
   return options;
 }
 
-absl::StatusOr<bool> IsDynSgd(const v1::Algorithm& algorithm) {
-  switch (algorithm.kind()) {
-    case v1::Algorithm::KIND_UNSPECIFIED:  // A job without an algorithm.
-    case v1::Algorithm::KIND_SGD:
-      return false;
-    case v1::Algorithm::KIND_DYNSGD:
-      return true;
-    default:
-      return absl::InvalidArgumentError(
-          absl::StrCat("algorithm.kind: unknown value ", algorithm.kind()));
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
@@ -125,10 +86,13 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(record));
   const v1::Job& job = specification.job();
-  EBB_ASSIGN_OR_RETURN(const OptimizerConfig config, ConfigOf(job.optimizer()));
+  EBB_ASSIGN_OR_RETURN(OptimizerConfig config, ConfigOf(job.optimizer()));
   EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
-                       ScheduleOf(job.optimizer().schedule()));
-  EBB_ASSIGN_OR_RETURN(const bool dynsgd, IsDynSgd(job.algorithm()));
+                       job::ScheduleOf(job.optimizer().schedule()));
+  EBB_ASSIGN_OR_RETURN(std::unique_ptr<const Algorithm> algorithm,
+                       job::AlgorithmOf(job));
+  // The job's is what workers do.
+  if (algorithm->Adds()) config.kind = OptimizerKind::kSgd;
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<Optimizer> optimizer,
                        MakeOptimizer(config));
   EBB_ASSIGN_OR_RETURN(std::vector<job::DenseTable> tables,
@@ -136,7 +100,7 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   std::unique_ptr<JobRule> rule(
       new JobRule(record.plan, job.seed(),
                   LearningRate(config.rate, schedule, record.plan.epochs),
-                  std::move(optimizer), dynsgd));
+                  std::move(optimizer), std::move(algorithm)));
   int64_t first = 0;
   for (job::DenseTable& table : tables) {
     const int64_t size = table.size;
@@ -189,19 +153,20 @@ void JobRule::Step(const StepPlace& place, const StepRun& run) const {
 
 StepContext JobRule::ContextOf(const StepPlace& place,
                                const LearningRate& rate) const {
+  StepContext context;
+  context.step = place.step;
+  if (algorithm_->Adds()) {
+    // w - (-1) G, or of a round the mean.
+    context.rate = -1;
+    context.gradient_scale = plan_.rounds() ? place.gradient_scale : 1;
+    return context;
+  }
   const int64_t shard = place.item.shard * plan_.shard_size;
   const double position = BatchPosition(place.item.epoch, shard + place.begin,
                                         shard + place.end, plan_.examples);
-  // DynSGD: Jiang, Cui, Zhang, Yu 2017, "Heterogeneity-aware distributed
-  // parameter servers", section 5, in the form of dist-keras (Hermans 2016):
-  //   w' = w - r / (staleness + 1) g
-  // with the optimizer's step in place of r g.
-  const double divisor =
-      dynsgd_ ? static_cast<double>(place.staleness) + 1 : 1.0;
-  StepContext context;
-  context.rate = static_cast<float>(rate.At(position) / divisor);
+  context.rate = static_cast<float>(rate.At(position) *
+                                    algorithm_->RateFactor(place.staleness));
   context.gradient_scale = place.gradient_scale;
-  context.step = place.step;
   return context;
 }
 

@@ -1,6 +1,6 @@
 // The update rule of a job as its specification describes it: initial values
-// by table, one optimizer for all tables, the rate by the place in the data
-// and, with dynsgd, by how late the gradient comes.
+// by table, one optimizer for all tables, the rate by the place in the data and
+// by what the job's algorithm makes of how late the gradient comes.
 #ifndef EBB_SERVER_JOB_RULE_H_
 #define EBB_SERVER_JOB_RULE_H_
 
@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/algorithms/algorithm.h"
 #include "common/job/specification.h"
 #include "common/protocol/plan.h"
 #include "common/schedule.h"
@@ -63,18 +64,19 @@ class JobRule final : public UpdateRule {
   StepContext ContextOf(const StepPlace& place, const LearningRate& rate) const;
 
   JobRule(const JobPlan& plan, uint64_t seed, LearningRate rate,
-          std::shared_ptr<const Optimizer> optimizer, bool dynsgd)
+          std::shared_ptr<const Optimizer> optimizer,
+          std::shared_ptr<const Algorithm> algorithm)
       : plan_(plan),
         seed_(seed),
         rate_(rate),
         optimizer_(std::move(optimizer)),
-        dynsgd_(dynsgd) {}
+        algorithm_(std::move(algorithm)) {}
 
   const JobPlan plan_;
   const uint64_t seed_;
   const LearningRate rate_;
   const std::shared_ptr<const Optimizer> optimizer_;
-  const bool dynsgd_;
+  const std::shared_ptr<const Algorithm> algorithm_;
   std::vector<Table> tables_;  // Ascending.
   std::vector<SparseTable> sparse_;
 };

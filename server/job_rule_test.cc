@@ -138,6 +138,28 @@ TEST(JobRuleTest, DynSgdDividesStepsOfRowsToo) {
   EXPECT_EQ(rule->RowStep(1, place).rate, 0.125f);
 }
 
+TEST(JobRuleTest, ChangesThatWorkersPushAreAdded) {
+  const auto rule =
+      RuleOf(RecordOf("algorithm: aeasgd\noptimizer: {rate: 0.1}\n",
+                      {{"w", 2, InitRule::Zeros()}}));
+  EXPECT_EQ(rule->SlotCount(), 0);
+  StepPlace place;
+  place.end = 4;
+  place.gradient_scale = 0.25f;
+  EXPECT_THAT(StepOf(*rule, place, {1, 2}, {4, -8}), ElementsAre(5, -6));
+}
+
+// Stich 2019, algorithm 1: the mean, by examples.
+TEST(JobRuleTest, OfARoundOfChangesTheMeanIsAdded) {
+  const auto rule =
+      RuleOf(RecordOf("algorithm: local_sgd\nconsistency: rounds\n",
+                      {{"w", 2, InitRule::Zeros()}}));
+  StepPlace place;
+  place.end = 4;
+  place.gradient_scale = 0.25f;
+  EXPECT_THAT(StepOf(*rule, place, {1, 2}, {4, -8}), ElementsAre(2, 0));
+}
+
 TEST(JobRuleTest, RateFollowsThePlaceInTheData) {
   // Ten items of 10 examples; the rate falls tenfold after each half epoch.
   const JobRecord record = RecordOf(

@@ -23,14 +23,16 @@ void WholeNumberRule::InitialSlot(int slot, int64_t first,
 
 void WholeNumberRule::Step(const server::StepPlace& place,
                            const server::StepRun& run) const {
+  const auto factor =
+      static_cast<float>(algorithm_->RateFactor(place.staleness));
   for (size_t i = 0; i < run.weights.size();) {
     const server::GradientView part =
         run.gradient->Next(run.weights.size() - i);
     for (size_t k = 0; k < part.size(); ++k, ++i) {
       float gradient;
       std::memcpy(&gradient, part.bytes() + k * sizeof(float), sizeof(float));
-      run.out[i] = run.weights[i] + gradient;
-      run.slots[0][i] += gradient;
+      run.out[i] = run.weights[i] + factor * gradient;
+      run.slots[0][i] += factor * gradient;
     }
   }
 }

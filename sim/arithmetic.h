@@ -9,8 +9,10 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
+#include "common/algorithms/algorithm.h"
 #include "common/ids.h"
 #include "common/protocol/marks.h"
 #include "common/protocol/plan.h"
@@ -18,13 +20,16 @@
 
 namespace ebb::sim {
 
-// w' = w + G, and one slot that always equals the weight. `G` is the pushed
-// sum: in rounds that of the whole round.
+// w' = w + f G, and one slot that always equals the weight. `G` is the pushed
+// sum: in rounds that of the whole round. `f` is what the job's algorithm makes
+// of the staleness: for most 1.
 class WholeNumberRule final : public server::AdditiveRows {
  public:
   static constexpr float kInitialRow = 7;
-  explicit WholeNumberRule(const JobPlan& plan)
-      : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)) {}
+  WholeNumberRule(const JobPlan& plan,
+                  std::shared_ptr<const Algorithm> algorithm)
+      : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)),
+        algorithm_(std::move(algorithm)) {}
 
   static float InitialWeight(int64_t index) {
     return static_cast<float>(index % 13);
@@ -36,6 +41,9 @@ class WholeNumberRule final : public server::AdditiveRows {
                    std::span<float> out) const override;
   void Step(const server::StepPlace& place,
             const server::StepRun& run) const override;
+
+ private:
+  const std::shared_ptr<const Algorithm> algorithm_;
 };
 
 // What examples contribute, and what values follow from it.

@@ -271,6 +271,11 @@ std::string Scenario::Describe() const {
     absl::StrAppend(&text, ", pushes in ",
                     EncodingName(EncodingOf(plan.filters.push)));
   }
+  if (algorithm.kind != AlgorithmConfig().kind) {
+    absl::StrAppend(&text, ", ", algorithm.kind, ", pushes of ",
+                    algorithm.push_every, " and pulls for ",
+                    algorithm.pull_every, " batches");
+  }
   if (plan.evaluate_every > 0) {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);
   }

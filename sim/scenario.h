@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "client/actions.h"
+#include "common/algorithms/algorithm.h"
 #include "common/protocol/plan.h"
 #include "scheduler/actions.h"
 #include "server/actions.h"
@@ -103,9 +104,11 @@ struct Scenario {
   int64_t most_events = 300'000;
   // Values are compared at each step; a run at scale has only the oracle.
   bool dense_values = true;
-  // What is left over of gradients is lost with workers, so that values are
-  // not what marks imply; all else is.
+  // What is left over of gradients is lost with workers, and what a gradient
+  // does may depend on when it comes, so that values are not what marks imply;
+  // all else is.
   bool exact_values = true;
+  AlgorithmConfig algorithm;
 
   std::string Describe() const;
 };

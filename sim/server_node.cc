@@ -62,10 +62,11 @@ void ServerNode::OnStart() {
   options.address = name();
   if (shares) options.shared_folder = "shared";
   options.resources =
-      [pool = pool_](
+      [pool = pool_, world = world_](
           const JobRecord& record) -> absl::StatusOr<server::JobResources> {
-    return server::JobResources{std::make_shared<WholeNumberRule>(record.plan),
-                                pool};
+    return server::JobResources{
+        std::make_shared<WholeNumberRule>(record.plan, world->algorithm()),
+        pool};
   };
   core_ = std::make_unique<server::ServerCore>(std::move(options), *inventory);
   Connect(absl::Milliseconds(1));

@@ -20,6 +20,16 @@ void WorkerNode::OnStart() {
   client::ClientOptions options = world_->scenario().client;
   options.session = session_;
   options.name = name();
+  local_training_ = std::make_unique<client::LocalTraining>(
+      [algorithm = world_->algorithm()](
+          const JobRecord& record) -> absl::StatusOr<client::LocalMathematics> {
+        return client::LocalMathematics{
+            algorithm->MakeLocalRule(record.plan.parameters),
+            // A round's gradients tell which values they are of.
+            [rate = record.plan.rounds() ? 0 : 0.5](ItemId, int64_t, int64_t) {
+              return rate;
+            }};
+      });
   filter_ = std::make_unique<client::GradientFilter>(options.batches_in_flight);
   core_ = std::make_unique<client::TrainingCore>(std::move(options));
   counted_ = {};
@@ -415,6 +425,23 @@ std::vector<std::vector<PushRows>> WorkerNode::RowsOf(const JobPlan& plan,
 }
 
 client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
+  const auto local = local_training_->Begin(task);
+  if (!local.ok()) {
+    client::ComputeResult none;
+    none.cancelled = absl::IsAborted(local.status());
+    none.error = std::string(local.status().message());
+    if (!none.cancelled) {
+      world_->Violate(absl::StrCat(name(), ": ", none.error));
+    }
+    return none;
+  }
+  client::ComputeResult result = SumsOf(*local);
+  local_training_->End(task, &result);
+  filter_->Apply(task, &result);
+  return result;
+}
+
+client::ComputeResult WorkerNode::SumsOf(const client::ComputeTask& task) {
   const JobPlan& plan = task.record->plan;
   client::ComputeResult result;
   const Arithmetic& arithmetic = world_->arithmetic();
@@ -444,7 +471,6 @@ client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
                          arithmetic.HashValues(values), 0, plan.parameters,
                          sum);
   result.gradient = Payload::Of(std::vector<float>(sum.begin(), sum.end()));
-  filter_->Apply(task, &result);
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "client/gradient_filter.h"
+#include "client/local_training.h"
 #include "client/training_core.h"
 #include "common/protocol/messages.h"
 #include "sim/call.h"
@@ -61,6 +62,8 @@ class WorkerNode final : public ClientNode {
   void Compute(const client::ComputeTask& task);
   void Evaluate(const client::EvaluateTask& task);
   client::ComputeResult ResultOf(const client::ComputeTask& task);
+  // Of the batch alone.
+  client::ComputeResult SumsOf(const client::ComputeTask& task);
   CallPtr NewCall(std::variant<client::PushId, client::PullId> id,
                   absl::Duration timeout);
   void Fail(const CallPtr& call);
@@ -69,6 +72,7 @@ class WorkerNode final : public ClientNode {
   const bool slow_;  // In all its lives.
   SessionId session_;
   std::unique_ptr<client::TrainingCore> core_;
+  std::unique_ptr<client::LocalTraining> local_training_;
   std::unique_ptr<client::GradientFilter> filter_;
   // Of one life, each kind in the order of the deadlines.
   std::deque<CallPtr> pushes_;

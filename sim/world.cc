@@ -16,6 +16,7 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
       queue_(kStart),
       rng_(Rng(seed).Fork(1)),
       arithmetic_(scenario_.plan, seed),
+      algorithm_(BuiltinAlgorithms().Create(scenario_.algorithm).value()),
       trace_(std::move(trace)) {
   if (scenario_.poison) {
     if (scenario_.poison->chance == 1) {

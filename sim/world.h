@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/algorithms/algorithm.h"
 #include "sim/arithmetic.h"
 #include "sim/checker.h"
 #include "sim/counts.h"
@@ -94,6 +95,9 @@ class World {
   // --- What comes of it ------------------------------------------------------
   Rng& rng() { return rng_; }
   Arithmetic& arithmetic() { return arithmetic_; }
+  const std::shared_ptr<const Algorithm>& algorithm() const {
+    return algorithm_;
+  }
   Checker& checker() { return *checker_; }
   Counts& counts() { return counts_; }
   Meter& meter() { return meter_; }
@@ -125,6 +129,7 @@ class World {
   EventQueue queue_;
   Rng rng_;
   Arithmetic arithmetic_;
+  const std::shared_ptr<const Algorithm> algorithm_;  // The scenario's.
   Counts counts_;
   Meter meter_;
   TraceSink trace_;

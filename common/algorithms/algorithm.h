@@ -4,8 +4,8 @@
 // An algorithm is one object with a small interface. The plan that it makes of
 // a job (AlgorithmPlan) is all that the cores of workers and servers are to
 // know; the mathematics is in its local rule, for the worker's computing
-// thread, and in its factor, for the server's update rule. Jobs cannot name
-// most of them yet: docs/decisions/0014-algorithms.md says what is built.
+// thread, and in its factor, for the server's update rule:
+// docs/decisions/0014-algorithms.md.
 //
 //   EBB_ASSIGN_OR_RETURN(auto algorithm, BuiltinAlgorithms().Create(config));
 //   plan.algorithm = algorithm->Plan();

@@ -83,6 +83,17 @@ void FillSchedule(v1::Job* job) {
 
 constexpr double kLeastRate = 0.001;
 
+// The servers' rule is a part of some algorithms.
+void FillOptimizer(v1::Job* job) {
+  if (job->optimizer().has_kind()) return;
+  const v1::Algorithm::Kind algorithm = job->algorithm().kind();
+  if (algorithm == v1::Algorithm::KIND_DOWNPOUR) {
+    job->mutable_optimizer()->set_kind(v1::Optimizer::KIND_ADAGRAD);
+  } else if (HasLocalRule(algorithm)) {
+    job->mutable_optimizer()->set_kind(v1::Optimizer::KIND_SGD);
+  }
+}
+
 void FillRateOfJob(int64_t features, v1::Job* job) {
   constexpr double kMost = 0.1, kMostOfPerceptrons = 0.01;
   v1::Optimizer& optimizer = *job->mutable_optimizer();
@@ -117,6 +128,7 @@ void FillDefaults(v1::Job* job) {
   if (job->data().has_test() || job->data().has_split()) {
     job->mutable_evaluate();
   }
+  FillOptimizer(job);
   FillAnnotatedDefaults(job);
   FillSchedule(job);
   FillAnnotatedDefaults(job->mutable_optimizer());  // Of the schedule's kind.

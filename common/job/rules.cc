@@ -23,6 +23,10 @@ bool HasKeys(const v1::DataSource& source) {
          source.libsvm().keys();
 }
 
+bool LeavesOut(v1::Filter::Kind kind) {
+  return kind == v1::Filter::KIND_THRESHOLD || kind == v1::Filter::KIND_TOP_K;
+}
+
 class Rules {
  public:
   Rules(const v1::Job& job, const DataFacts& facts, const SourceMap& sources)
@@ -61,6 +65,7 @@ class Rules {
   void CheckPoliciesOfRounds();
   void CheckFilters();
   void CheckAlgorithm();
+  void CheckLocalRule();
   void CheckTables();
   void CheckTable(const v1::Table& table, const std::string& path);
   void CheckExpectations();
@@ -253,10 +258,7 @@ void Rules::CheckPoliciesOfRounds() {
 
 void Rules::CheckFilters() {
   const v1::Filter& push = job_.filters().push();
-  const auto leaves_out = [](v1::Filter::Kind kind) {
-    return kind == v1::Filter::KIND_THRESHOLD || kind == v1::Filter::KIND_TOP_K;
-  };
-  if (leaves_out(job_.filters().pull().kind())) {
+  if (LeavesOut(job_.filters().pull().kind())) {
     Fail("filters.pull.kind", "leaves values out, which a pull cannot",
          "kind: int8");
   }
@@ -271,7 +273,9 @@ void Rules::CheckFilters() {
 }
 
 void Rules::CheckAlgorithm() {
-  if (job_.algorithm().kind() != v1::Algorithm::KIND_DYNSGD) return;
+  const v1::Algorithm::Kind kind = job_.algorithm().kind();
+  if (HasLocalRule(kind)) CheckLocalRule();
+  if (kind != v1::Algorithm::KIND_DYNSGD) return;
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
     Fail("algorithm.kind",
          "goes by how late gradients come, and in rounds none comes late",
@@ -320,6 +324,45 @@ void Rules::CheckTable(const v1::Table& table, const std::string& path) {
   if (table.at_limit() == v1::Table::AT_LIMIT_EVICT && !table.has_max_rows()) {
     Fail(path + ".at_limit", "there is no limit without max_rows",
          "max_rows: 1000000");
+  }
+}
+
+void Rules::CheckLocalRule() {
+  const std::string name = KindOf(job_.algorithm());
+  const v1::Algorithm::Kind kind = job_.algorithm().kind();
+  const v1::Consistency::Kind consistency = job_.consistency().kind();
+  if (TakesKeys(job_.model())) {
+    Fail("algorithm.kind",
+         absl::StrCat(name,
+                      " steps in copies of the whole model, and of one with "
+                      "sparse tables a worker has only its batch's rows"),
+         "kind: sgd or dynsgd");
+  }
+  const bool averages = kind == v1::Algorithm::KIND_LOCAL_SGD;
+  if (averages && consistency != v1::Consistency::KIND_ROUNDS) {
+    Fail("algorithm.kind",
+         "local_sgd takes the mean of what workers made of a round's items",
+         "consistency: {kind: rounds, examples: 8192}");
+  }
+  if (!averages && consistency != v1::Consistency::KIND_ASP) {
+    Fail("algorithm.kind",
+         absl::StrCat(name,
+                      " lets workers go on by themselves, which only asp does"),
+         "consistency: asp");
+  }
+  const bool elastic =
+      kind == v1::Algorithm::KIND_AEASGD || kind == v1::Algorithm::KIND_EAMSGD;
+  if ((averages || elastic) &&
+      job_.optimizer().kind() != v1::Optimizer::KIND_SGD) {
+    Fail("optimizer.kind",
+         absl::StrCat("with ", name,
+                      " it is workers that step, and only by plain SGD"),
+         "kind: sgd");
+  }
+  if (elastic && LeavesOut(job_.filters().push().kind())) {
+    Fail("filters.push.kind",
+         absl::StrCat("leaves out values of what ", name, " pushes"),
+         "kind: int8");
   }
 }
 
@@ -471,6 +514,12 @@ bool PredictsNumbers(const v1::Job& job) {
          model.labels() == v1::Model::LABELS_VALUES ||
          (!model.has_plugin() &&
           (model.kind() == "linear" || model.kind() == "matrix_factorisation"));
+}
+
+bool HasLocalRule(v1::Algorithm::Kind algorithm) {
+  return algorithm != v1::Algorithm::KIND_UNSPECIFIED &&
+         algorithm != v1::Algorithm::KIND_SGD &&
+         algorithm != v1::Algorithm::KIND_DYNSGD;
 }
 
 bool IsSparse(const v1::DataSource& source) {

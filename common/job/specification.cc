@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -10,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/example_hash.h"
+#include "common/job/rules.h"
+#include "common/job/training.h"
 #include "common/job/validate.h"
 #include "common/job/values.h"
 #include "common/schedule.h"
@@ -19,18 +22,22 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 2;
+constexpr uint32_t kFormat = 3;
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's.
 uint32_t FormatOf(const v1::Job& job) {
-  return job.algorithm().kind() == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
+  const v1::Algorithm::Kind algorithm = job.algorithm().kind();
+  if (HasLocalRule(algorithm)) return 3;
+  return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }
 constexpr int32_t kMostPartitions = 64;
 constexpr double kItemSeconds = 2;
 // Items of an epoch per worker, at least: the last ones must not keep all but
 // one waiting.
 constexpr int64_t kItemsPerWorker = 8;
+// What a worker keeps of an item goes with its last push, all at once.
+constexpr int64_t kPushesOfAnItem = 10;
 // A core computes so many multiplications and additions per second, and an
 // example takes about six per parameter, forward and backward.
 constexpr double kGuessedSpeed = 1e10 / 6;
@@ -66,7 +73,7 @@ absl::StatusOr<std::vector<int64_t>> BatchByEpoch(const v1::Train& train) {
 }
 
 // The smaller of about two seconds of work and 1/8 of a worker's share of an
-// epoch, in whole batches.
+// epoch, in whole pushes.
 int64_t ChooseItemExamples(const JobPlan& plan, const JobFacts& facts) {
   const double speed =
       facts.examples_per_second > 0
@@ -82,7 +89,12 @@ int64_t ChooseItemExamples(const JobPlan& plan, const JobFacts& facts) {
       *std::max_element(plan.batch_by_epoch.begin(), plan.batch_by_epoch.end());
   const int64_t batches =
       std::max<int64_t>(1, std::min(by_time, by_share) / batch);
-  return std::min(batches * batch, plan.examples);
+  // An item's end ends a push.
+  const int64_t run = std::max(1, plan.algorithm.push_batches);
+  const int64_t pushes = std::max<int64_t>(
+      batches / run, plan.algorithm.keeps_effect ? kPushesOfAnItem : 1);
+  const int64_t whole = pushes * run;
+  return std::min(whole * batch, plan.examples);
 }
 
 absl::Status PlanData(const v1::Job& job, const JobFacts& facts,
@@ -412,6 +424,17 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   EBB_RETURN_IF_ERROR(PlanData(full, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanModel(full, facts, &plan));
   if (plan.examples < 1) return Invalid("data.train: it has no examples");
+  EBB_ASSIGN_OR_RETURN(const std::unique_ptr<const Algorithm> algorithm,
+                       AlgorithmOf(full));
+  plan.algorithm = algorithm->Plan();
+  if (plan.algorithm.has_local_rule() && !plan.sparse_tables.empty()) {
+    return Invalid("algorithm.kind: steps in copies of the whole model, and a ",
+                   "worker has only the rows of its batch of table ",
+                   facts.sparse_tables.front().name,
+                   "\nhint: kind: sgd or dynsgd");
+  }
+  // What is kept for a server that is away is a sum of what was pushed.
+  if (plan.algorithm.keeps_effect) plan.consistency.local_steps = 0;
   EBB_RETURN_IF_ERROR(PlanItems(full, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanRest(full, &plan));
   if (full.has_filters()) {

@@ -133,6 +133,45 @@ TEST(SpecificationTest, LocalStepsAreOfAspAlone) {
   EXPECT_EQ(PlanOf("consistency: rounds\n").consistency.local_steps, 0);
 }
 
+TEST(SpecificationTest, TheAlgorithmSaysWhenWorkersPullAndPush) {
+  EXPECT_EQ(PlanOf("").algorithm, AlgorithmPlan());
+  EXPECT_EQ(PlanOf("algorithm: dynsgd\n").algorithm, AlgorithmPlan());
+  const AlgorithmPlan adag = PlanOf("algorithm: adag\n").algorithm;
+  EXPECT_EQ(adag.push_batches, 5);
+  EXPECT_EQ(adag.pull_batches, 5);
+  EXPECT_TRUE(adag.has_local_rule());
+  EXPECT_FALSE(adag.keeps_effect);
+  const AlgorithmPlan downpour =
+      PlanOf("algorithm: {kind: downpour, push_every: 4, pull_every: 2}\n")
+          .algorithm;
+  EXPECT_EQ(downpour.push_batches, 4);
+  EXPECT_EQ(downpour.pull_batches, 2);
+}
+
+TEST(SpecificationTest, CopiesWaitForServersAndWantLongItems) {
+  const JobPlan plan = PlanOf("algorithm: {kind: eamsgd, push_every: 4}\n");
+  EXPECT_TRUE(plan.algorithm.keeps_effect);
+  EXPECT_TRUE(plan.algorithm.pulls_to_push);
+  EXPECT_EQ(plan.consistency.local_steps, 0);
+  EXPECT_EQ(plan.shard_size, 10 * 4 * 128);
+}
+
+TEST(SpecificationTest, LocalSgdPushesWholeItems) {
+  const JobPlan plan = PlanOf(
+      "algorithm: local_sgd\nconsistency: {kind: rounds, examples: 1024}\n"
+      "workers: {max: 4}\n");
+  EXPECT_EQ(plan.algorithm.push_batches, 0);
+  EXPECT_EQ(plan.shard_size, 256);
+}
+
+TEST(SpecificationTest, ItemsAreWholePushes) {
+  // Without, seven batches.
+  EXPECT_EQ(PlanOf("algorithm: {kind: adag, push_every: 3}\n").shard_size,
+            6 * 128);
+  EXPECT_EQ(PlanOf("algorithm: {kind: adag, push_every: 20}\n").shard_size,
+            20 * 128);
+}
+
 TEST(SpecificationTest, FiltersAreNamedForEachDirection) {
   EXPECT_EQ(PlanOf("").filters, FilterPlan());
   EXPECT_EQ(PlanOf("filters: {push: int8, pull: bf16}\n").filters,
@@ -264,13 +303,13 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(3);
+  newer.set_format(4);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
 
-// A daemon that does not know of dynsgd must not train by sgd.
-TEST(SpecificationTest, OnlyJobsWithDynSgdNeedAReaderOfFormat2) {
+// A daemon that does not know of an algorithm must not train by sgd.
+TEST(SpecificationTest, OnlyJobsWithAnAlgorithmNeedANewerReader) {
   const auto format_of = [](const std::string& lines) -> uint32_t {
     const auto record = MakeJobRecord(JobOf(lines), MainFacts());
     EXPECT_TRUE(record.ok()) << record.status();
@@ -282,6 +321,7 @@ TEST(SpecificationTest, OnlyJobsWithDynSgdNeedAReaderOfFormat2) {
   EXPECT_EQ(format_of(""), 1u);
   EXPECT_EQ(format_of("algorithm: sgd\n"), 1u);
   EXPECT_EQ(format_of("algorithm: dynsgd\n"), 2u);
+  EXPECT_EQ(format_of("algorithm: adag\n"), 3u);
 }
 
 TEST(SpecificationTest, DynSgdIsRefusedForATableWithFtrl) {
@@ -349,6 +389,17 @@ TEST(SpecificationTest, ATableThatTheModelLacksIsRefusedByName) {
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
   EXPECT_THAT(refused.status().message(), HasSubstr("tables.depe: "));
   EXPECT_THAT(refused.status().message(), HasSubstr("wide, deep"));
+}
+
+TEST(SpecificationTest, LocalRulesAreRefusedForSparseTables) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows", .width = 1}};
+  for (const char* kind : {"downpour", "adag", "aeasgd", "eamsgd"}) {
+    const auto refused =
+        MakeJobRecord(JobOf(absl::StrCat("algorithm: ", kind, "\n")), facts);
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+    EXPECT_THAT(refused.status().message(), HasSubstr("table rows"));
+  }
 }
 
 TEST(SpecificationTest, TablesThatAreNotTheParametersAreRefused) {

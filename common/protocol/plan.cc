@@ -10,6 +10,8 @@ namespace ebb {
 namespace {
 
 constexpr int64_t kMaxExamples = int64_t{1} << 53;
+// So that a run's examples are a number.
+constexpr int32_t kMaxBatches = 1'000'000;
 
 }  // namespace
 
@@ -64,14 +66,37 @@ absl::Status JobPlan::Validate() const {
       (filters.push.kind == FilterKind::kTopK && filters.push.share == 0)) {
     return invalid("filter share is ", filters.push.share);
   }
-  if (KeepsResiduals(filters.push) && rounds()) {
+  if (KeepsEffect() && rounds()) {
     return invalid(
-        "a filter that keeps residuals would make rounds depend on who "
-        "computes them");
+        "a filter or algorithm that keeps a part of gradients would make "
+        "rounds depend on who computes them");
   }
-  if (KeepsResiduals(filters.push) && consistency.local_steps > 0) {
+  if (KeepsEffect() && consistency.local_steps > 0) {
     return invalid("local_steps is ", consistency.local_steps,
-                   ", but a filter that keeps residuals allows none");
+                   ", but a filter or algorithm that keeps a part of gradients "
+                   "allows none");
+  }
+  if (KeepsResiduals(filters.push) && algorithm.keeps_effect) {
+    return invalid(
+        "both the filter and the algorithm keep a part of gradients");
+  }
+  const auto count = [](int32_t n) { return n >= 0 && n <= kMaxBatches; };
+  if (!count(algorithm.push_batches) || !count(algorithm.pull_batches)) {
+    return invalid("a push covers ", algorithm.push_batches,
+                   " batches and a pull ", algorithm.pull_batches, ", 0 to ",
+                   kMaxBatches, " possible");
+  }
+  if (algorithm.worker_vectors < 0) {
+    return invalid("a local rule of ", algorithm.worker_vectors, " vectors");
+  }
+  if (!algorithm.has_local_rule() && algorithm != AlgorithmPlan()) {
+    return invalid("pushes of several batches need a local rule");
+  }
+  // In a round whoever goes through an item must come to the same.
+  const bool whole_items =
+      algorithm.push_batches == 0 && algorithm.pull_batches == 0;
+  if (algorithm.has_local_rule() && !asp && !(rounds() && whole_items)) {
+    return invalid("only asp has local rules, and rounds those of whole items");
   }
   if (sparse_tables.size() > kMaxSparseTables) {
     return invalid(sparse_tables.size(), " sparse tables, at most ",
@@ -85,6 +110,9 @@ absl::Status JobPlan::Validate() const {
   }
   if (!sparse_tables.empty() && rounds()) {
     return invalid("sparse tables need asp or ssp; rounds know none");
+  }
+  if (!sparse_tables.empty() && algorithm.has_local_rule()) {
+    return invalid("local rules are of dense tables, but it has sparse ones");
   }
   if (!sparse_tables.empty() && consistency.local_steps > 0) {
     return invalid("local_steps is ", consistency.local_steps,

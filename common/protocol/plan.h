@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/algorithms/algorithm_plan.h"
 #include "common/example_hash.h"
 #include "common/filters/filter.h"
 #include "common/ids.h"
@@ -91,6 +92,13 @@ struct JobPlan {
   // Jobs of a higher one take workers from those of a lower one.
   int32_t priority = 0;
   FilterPlan filters;
+  AlgorithmPlan algorithm;
+
+  // Whether a part of what a batch does may stay with its worker, marked or
+  // not, until the end of its item.
+  bool KeepsEffect() const {
+    return KeepsResiduals(filters.push) || algorithm.keeps_effect;
+  }
 
   int32_t shards() const {
     return static_cast<int32_t>((examples + shard_size - 1) / shard_size);
@@ -125,6 +133,22 @@ struct JobPlan {
     const int64_t batch = BatchSize(item);
     return begin >= 0 && begin < end && end <= ItemSize(item) &&
            begin % batch == 0 && (end % batch == 0 || end == ItemSize(item));
+  }
+
+  // What one push covers of the item from `begin` on.
+  int64_t PushEnd(ItemId item, int64_t begin) const {
+    const int64_t run = BatchSize(item) * algorithm.push_batches;
+    const int64_t size = ItemSize(item);
+    return run == 0 ? size : std::min((begin / run + 1) * run, size);
+  }
+  // Whether the batch that begins there is computed from newer values than the
+  // one before it.
+  bool PullsAt(ItemId item, int64_t begin) const {
+    if (algorithm.pulls_to_push) {
+      return begin == 0 || BatchEnd(item, begin) == PushEnd(item, begin);
+    }
+    const int64_t run = BatchSize(item) * algorithm.pull_batches;
+    return begin == 0 || (run > 0 && begin % run == 0);
   }
 
   // --- Rounds ---------------------------------------------------------------

@@ -12,9 +12,9 @@ namespace ebb {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-// 1 had no priority, 2 no local steps, 3 no filters and 4 no sparse tables;
-// these follow the rest.
-constexpr uint32_t kVersion = 5;
+// 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables and 5
+// no algorithm; these follow the rest.
+constexpr uint32_t kVersion = 6;
 
 }  // namespace
 
@@ -47,6 +47,15 @@ void VisitFields(Struct& table, Visitor&& visit) {
 }
 
 template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, AlgorithmPlan>
+void VisitFields(Struct& algorithm, Visitor&& visit) {
+  auto& [push_batches, pull_batches, pulls_to_push, worker_vectors,
+         keeps_effect] = algorithm;
+  visit(push_batches, pull_batches, pulls_to_push, worker_vectors,
+        keeps_effect);
+}
+
+template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, ConsistencyPlan>
 void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [kind, clock_bound, round_items, rounds_in_memory,
@@ -63,7 +72,7 @@ void VisitFields(Struct& plan, Visitor&& visit) {
          parameters, block_floats, partitions, oracle_width, sparse_tables,
          consistency, min_workers, max_workers, evaluate_every,
          quarantine_after, on_poison, on_nonfinite, checkpoint_interval_ms,
-         checkpoint_keep, priority, filters] = plan;
+         checkpoint_keep, priority, filters, algorithm] = plan;
   visit(epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
         parameters, block_floats, partitions, oracle_width, consistency,
         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
@@ -72,6 +81,7 @@ void VisitFields(Struct& plan, Visitor&& visit) {
   static_cast<void>(priority);
   static_cast<void>(filters);
   static_cast<void>(sparse_tables);
+  static_cast<void>(algorithm);
 }
 
 template <typename Struct, typename Visitor>
@@ -84,7 +94,7 @@ void VisitFields(Struct& record, Visitor&& visit) {
 std::string EncodeJobRecord(const JobRecord& record) {
   return SealFields(kMagic, kVersion, record, record.plan.priority,
                     record.plan.consistency.local_steps, record.plan.filters,
-                    record.plan.sparse_tables);
+                    record.plan.sparse_tables, record.plan.algorithm);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
@@ -98,6 +108,7 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                        read(record->plan.consistency.local_steps);
                      if (version >= 4) read(record->plan.filters);
                      if (version >= 5) read(record->plan.sparse_tables);
+                     if (version >= 6) read(record->plan.algorithm);
                    }));
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;

@@ -95,6 +95,7 @@ void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(p.priority, q.priority);
   EXPECT_EQ(p.filters, q.filters);
   EXPECT_EQ(p.sparse_tables, q.sparse_tables);
+  EXPECT_EQ(p.algorithm, q.algorithm);
 }
 
 TEST(PlanCodecTest, EveryFieldComesBack) {
@@ -133,6 +134,47 @@ TEST(PlanCodecTest, LocalStepsComeBackAndAreOfAspAlone) {
   const auto back = DecodeJobRecord(EncodeJobRecord(record));
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(**back, record);
+}
+
+TEST(PlanCodecTest, TheAlgorithmComesBackAndIsOfAspAlone) {
+  JobRecord record = Unusual();
+  record.plan.algorithm = {.push_batches = 15,
+                           .pull_batches = 17,
+                           .pulls_to_push = true,
+                           .worker_vectors = 18,
+                           .keeps_effect = true};
+  EXPECT_EQ(DecodeJobRecord(EncodeJobRecord(record)).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  record.plan.consistency.kind = ConsistencyKind::kAsp;
+  const auto back = DecodeJobRecord(EncodeJobRecord(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ExpectSame(**back, record);
+}
+
+TEST(PlanTest, PushesAndPullsLieOnGridsOfTheirOwn) {
+  JobPlan plan;
+  plan.examples = plan.shard_size = 23;
+  plan.batch_by_epoch = {2};
+  plan.algorithm.push_batches = 3;
+  plan.algorithm.pull_batches = 2;
+  const ItemId item{0, 0};
+  EXPECT_EQ(plan.PushEnd(item, 0), 6);
+  EXPECT_EQ(plan.PushEnd(item, 4), 6);
+  EXPECT_EQ(plan.PushEnd(item, 6), 12);
+  EXPECT_EQ(plan.PushEnd(item, 18), 23);
+  EXPECT_TRUE(plan.PullsAt(item, 0));
+  EXPECT_FALSE(plan.PullsAt(item, 2));
+  EXPECT_TRUE(plan.PullsAt(item, 4));
+  plan.algorithm.pulls_to_push = true;
+  EXPECT_TRUE(plan.PullsAt(item, 0));
+  EXPECT_FALSE(plan.PullsAt(item, 2));
+  EXPECT_TRUE(plan.PullsAt(item, 4));
+  EXPECT_FALSE(plan.PullsAt(item, 6));
+  EXPECT_TRUE(plan.PullsAt(item, 22));  // The last.
+  plan.algorithm = {.push_batches = 0, .pull_batches = 0};
+  EXPECT_EQ(plan.PushEnd(item, 4), 23);
+  EXPECT_TRUE(plan.PullsAt(item, 0));
+  EXPECT_FALSE(plan.PullsAt(item, 4));
 }
 
 TEST(PlanCodecTest, StillReadsTheOlderVersions) {
@@ -185,18 +227,24 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   EXPECT_EQ(plan.checkpoint_interval_ms, 1000);
   EXPECT_EQ(plan.priority, 0);
   // The second version has the priority behind all that (-3), the third the
-  // local steps behind it, the fourth the filters behind those, and the fifth
-  // the sparse tables.
+  // local steps behind it, the fourth the filters behind those, the fifth the
+  // sparse tables and the sixth the algorithm.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
   EXPECT_EQ((*second)->plan.consistency.local_steps, 0);
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 5, body + "\x05" + std::string(36, 0)));
+            Seal("EBBJ", 6,
+                 body + "\x05" + std::string(36, 0) + "\x02\x02" +
+                     std::string(3, 0)));
   const auto third =
       DecodeJobRecord(Seal("EBBJ", 3, body + "\x05" + std::string(1, 0)));
   ASSERT_TRUE(third.ok()) << third.status();
   EXPECT_EQ((*third)->plan.filters, FilterPlan());
+  const auto fourth =
+      DecodeJobRecord(Seal("EBBJ", 4, body + "\x05" + std::string(35, 0)));
+  ASSERT_TRUE(fourth.ok()) << fourth.status();
+  EXPECT_EQ((*fourth)->plan.algorithm, AlgorithmPlan());
 }
 
 TEST(PlanCodecTest, RefusesEveryTruncationAndEveryFlippedByte) {
@@ -235,9 +283,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 5, "", stored);
+  const auto body = Unseal("EBBJ", 6, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 5, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 6, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

@@ -27,10 +27,11 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
               kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 1);
-static_assert(kFields<JobPlan> == 22 && kFields<ConsistencyPlan> == 6 &&
+static_assert(kFields<JobPlan> == 23 && kFields<ConsistencyPlan> == 6 &&
               kFields<JobRecord> == 4);
 static_assert(kFields<SparseTablePlan> == 1 && kFields<Filter> == 3 &&
-              kFields<FilterPlan> == 2 && kFields<Traffic> == 4);
+              kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 5 &&
+              kFields<Traffic> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
               kFields<ServerAddress> == 2);
 
@@ -239,6 +240,22 @@ absl::StatusOr<Filter> FromProto(absl::string_view field,
   return filter;
 }
 
+v1::Plan::Algorithm ToProto(const AlgorithmPlan& plan) {
+  v1::Plan::Algorithm message;
+  message.set_push_batches(plan.push_batches);
+  message.set_pull_batches(plan.pull_batches);
+  message.set_pulls_to_push(plan.pulls_to_push);
+  message.set_worker_vectors(plan.worker_vectors);
+  message.set_keeps_effect(plan.keeps_effect);
+  return message;
+}
+
+AlgorithmPlan FromProto(const v1::Plan::Algorithm& message) {
+  return {message.push_batches(), message.pull_batches(),
+          message.pulls_to_push(), message.worker_vectors(),
+          message.keeps_effect()};
+}
+
 // Jobs that are older than filters have none.
 absl::Status FiltersFromProto(const v1::Plan& message, FilterPlan* filters) {
   if (message.has_push_filter()) {
@@ -308,6 +325,9 @@ v1::Plan ToProto(const JobPlan& plan) {
   *message.mutable_pull_filter() = ToProto(plan.filters.pull);
   for (const SparseTablePlan& table : plan.sparse_tables) {
     message.add_sparse_tables()->set_width(table.width);
+  }
+  if (plan.algorithm != AlgorithmPlan()) {
+    *message.mutable_algorithm() = ToProto(plan.algorithm);
   }
   return message;
 }
@@ -505,6 +525,7 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
   for (const v1::Plan::SparseTable& table : message.sparse_tables()) {
     plan.sparse_tables.push_back({table.width()});
   }
+  if (message.has_algorithm()) plan.algorithm = FromProto(message.algorithm());
   EBB_RETURN_IF_ERROR(plan.Validate());
   return plan;
 }

@@ -220,6 +220,23 @@ TEST(ConvertTest, EachFilterSurvivesAndAPlanWithoutAnyHasNone) {
   EXPECT_EQ(FromProto(older)->filters, FilterPlan());
 }
 
+TEST(ConvertTest, WhenWorkersPullAndPushSurvives) {
+  JobPlan plan = TestPlan();
+  plan.consistency.kind = ConsistencyKind::kAsp;
+  plan.algorithm = {.push_batches = 5,
+                    .pull_batches = 3,
+                    .pulls_to_push = true,
+                    .worker_vectors = 2,
+                    .keeps_effect = true};
+  EXPECT_EQ(FromProto(ToProto(plan))->algorithm, plan.algorithm);
+  v1::Plan older = ToProto(plan);
+  older.clear_algorithm();
+  EXPECT_EQ(FromProto(older)->algorithm, AlgorithmPlan());
+  v1::Plan never = ToProto(plan);
+  never.mutable_algorithm()->set_push_batches(-1);
+  EXPECT_TRUE(absl::IsInvalidArgument(FromProto(never).status()));
+}
+
 TEST(ConvertTest, PushHeaderSurvives) {
   PushRequest request;
   request.job = JobId(1);

@@ -154,6 +154,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Restarted{"consistency: {kind: ssp, bound: 2}\n"},
                       Restarted{"consistency: {kind: rounds, examples: 80, "
                                 "rounds_in_memory: 4}\n"},
+                      Restarted{"algorithm: {kind: downpour, push_every: 2, "
+                                "pull_every: 3}\n"},
                       Restarted{"partitions: 3\n", true},
                       Restarted{"partitions: 3\n"
                                 "consistency: {kind: ssp, bound: 2}\n",

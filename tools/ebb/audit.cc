@@ -135,7 +135,7 @@ AuditReport AuditJob(const JobPlan& plan,
                      const std::vector<SilentServer>& silent) {
   AuditReport report;
   report.oracle_checked = plan.oracle_width > 0;
-  report.effect_approximate = KeepsResiduals(plan.filters.push);
+  report.effect_approximate = plan.KeepsEffect();
   report.partitions.resize(plan.partitions);
   for (int32_t p = 0; p < plan.partitions; ++p) {
     report.partitions[p].partition = p;

@@ -43,7 +43,7 @@ struct AuditReport {
   std::vector<SilentServer> silent;
   bool oracle_checked = false;
   // Every example counts once, but a part of its effect is lost where a worker
-  // was, which kept back what the job's filter did not send.
+  // was, which kept back what the job's filter or algorithm did not send.
   bool effect_approximate = false;
   int64_t updates = 0;  // Pushes applied, by all partitions together.
   // Bad examples of the training data, which are no examples of the job.

@@ -290,8 +290,8 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
   }
   if (audit.effect_approximate) {
     absl::StrAppend(&out,
-                    "counted once, effect approximate: what the filter of "
-                    "pushes kept back is lost with a worker\n");
+                    "counted once, effect approximate: what a worker kept back "
+                    "for the job's filter or algorithm is lost with it\n");
   }
   return out;
 }

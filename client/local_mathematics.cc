@@ -1,0 +1,39 @@
+#include "client/local_mathematics.h"
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/job/specification.h"
+#include "common/job/training.h"
+#include "common/schedule.h"
+#include "common/status_macros.h"
+
+namespace ebb::client {
+
+absl::StatusOr<LocalMathematics> LocalMathematicsOf(const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(record));
+  const v1::Job& job = specification.job();
+  EBB_ASSIGN_OR_RETURN(const std::unique_ptr<const Algorithm> algorithm,
+                       job::AlgorithmOf(job));
+  const JobPlan& plan = record.plan;
+  EBB_ASSIGN_OR_RETURN(const LearningRate rate,
+                       job::LocalRateOf(job, plan.epochs));
+  LocalMathematics mathematics;
+  mathematics.rule = algorithm->MakeLocalRule(plan.parameters);
+  if (mathematics.rule == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "job ", record.name, ": algorithm ", job.algorithm().kind(),
+        " has nothing for a worker to do; run the ebb that submitted it"));
+  }
+  mathematics.rate = [rate, size = plan.shard_size, examples = plan.examples](
+                         ItemId item, int64_t begin, int64_t end) {
+    const int64_t first = item.shard * size;
+    return rate.At(
+        BatchPosition(item.epoch, first + begin, first + end, examples));
+  };
+  return mathematics;
+}
+
+}  // namespace ebb::client

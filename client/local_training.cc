@@ -1,0 +1,173 @@
+#include "client/local_training.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "client/pulled_values.h"
+#include "common/status_macros.h"
+
+namespace ebb::client {
+
+namespace {
+
+// One that is computed, and the one before it, which may step back.
+constexpr size_t kMostItems = 2;
+
+// The rule's own vector as if it had been pulled.
+PulledValuesPtr ValuesOf(const JobPlan& plan, const PulledValues& pulled,
+                         std::span<const float> values) {
+  auto local = std::make_shared<PulledValues>();
+  local->job = pulled.job;
+  local->generation = pulled.generation;
+  local->round = pulled.round;
+  local->terms = pulled.terms;
+  local->updates = pulled.updates;
+  const std::span<const std::byte> bytes = std::as_bytes(values);
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    const auto [first, last] = plan.ParameterRange(PartitionId(p));
+    const auto at = static_cast<size_t>(first) * sizeof(float);
+    const auto size = static_cast<size_t>(last - first) * sizeof(float);
+    // The rule outlives the batch.
+    local->partitions.emplace_back().Append(nullptr, bytes.subspan(at, size));
+  }
+  return local;
+}
+
+std::vector<float> FloatsOf(const Payload& payload) {
+  std::vector<float> floats(payload.size() / sizeof(float));
+  payload.CopyTo(std::as_writable_bytes(std::span(floats)));
+  return floats;
+}
+
+// What was forgotten is nothing that a partition's mark could stand for: where
+// it has stepped back since, the run is computed again.
+void SendToDue(const ComputeTask& task, ComputeResult* result) {
+  const JobPlan& plan = task.record->plan;
+  if (std::ranges::find(task.due, false) == task.due.end()) return;
+  result->filtered.resize(plan.partitions);
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    if (!task.due[p]) continue;
+    const auto [first, last] = plan.ParameterRange(PartitionId(p));
+    const auto at = static_cast<size_t>(first) * sizeof(float);
+    const auto size = static_cast<size_t>(last - first) * sizeof(float);
+    result->filtered[p] =
+        FilteredGradient{Encoding::kFloat32, result->gradient.Sub(at, size)};
+  }
+}
+
+}  // namespace
+
+LocalTraining::Item* LocalTraining::Find(const ComputeTask& task) {
+  const auto it = std::ranges::find_if(items_, [&](const Item& item) {
+    return item.job == task.record->id && item.generation == task.generation &&
+           item.item == task.item;
+  });
+  if (it == items_.end()) return nullptr;
+  items_.splice(items_.begin(), items_, it);
+  return &items_.front();
+}
+
+absl::StatusOr<LocalTraining::Item*> LocalTraining::FindOrAdd(
+    const ComputeTask& task) {
+  if (Item* known = Find(task)) return known;
+  Item item;
+  // One that is done is not needed, and its rule will do.
+  const auto done = std::ranges::find_if(items_, [&](const Item& other) {
+    return other.job == task.record->id &&
+           other.position == task.record->plan.ItemSize(other.item);
+  });
+  if (done != items_.end()) {
+    item.mathematics = std::move(done->mathematics);
+    items_.erase(done);
+  } else {
+    while (items_.size() >= kMostItems) items_.pop_back();
+    EBB_ASSIGN_OR_RETURN(item.mathematics, maker_(*task.record));
+  }
+  item.job = task.record->id;
+  item.generation = task.generation;
+  item.item = task.item;
+  item.position = -1;
+  items_.push_front(std::move(item));
+  return &items_.front();
+}
+
+absl::StatusOr<ComputeTask> LocalTraining::Begin(const ComputeTask& task) {
+  const JobPlan& plan = task.record->plan;
+  if (!plan.algorithm.has_local_rule()) return task;
+  EBB_ASSIGN_OR_RETURN(Item * item, FindOrAdd(task));
+  LocalRule& rule = *item->mathematics.rule;
+  const bool goes_on =
+      item->position == task.begin && item->gathered == task.gathered;
+  if (!goes_on && task.gathered > 0) {
+    return absl::AbortedError("the batches before it are not here any more");
+  }
+  if (!goes_on || item->pulled.lock() != task.values) {
+    std::vector<float> pulled(plan.parameters);
+    EBB_RETURN_IF_ERROR(Assemble(plan, *task.values, pulled));
+    if (goes_on) {
+      rule.Pulled(pulled);
+    } else {
+      rule.Begin(pulled);
+      item->gathered = 0;
+      item->position = task.begin;
+      item->ledger = {};
+      item->loss_sum = 0;
+      item->oracle.clear();
+    }
+    item->pulled = task.values;
+  }
+  ComputeTask local = task;
+  local.values = ValuesOf(plan, *task.values, rule.Values());
+  return local;
+}
+
+void LocalTraining::End(const ComputeTask& task, ComputeResult* result) {
+  const JobPlan& plan = task.record->plan;
+  if (!plan.algorithm.has_local_rule()) return;
+  Item* const item = Find(task);
+  // It cannot be computed; what was gathered before it can.
+  if (item == nullptr || !result->error.empty() || result->cancelled) return;
+  const double rate = item->mathematics.rate(task.item, task.begin, task.end);
+  LocalRule& rule = *item->mathematics.rule;
+  std::vector<float> gradient = FloatsOf(result->gradient);
+  const bool dense = !gradient.empty();
+  if (dense) {
+    rule.Step({static_cast<float>(rate),
+               1.0f / static_cast<float>(plan.BatchSize(task.item))},
+              gradient);
+  }
+  item->position = task.end;
+  item->gathered += task.end - task.begin;
+  item->ledger += result->ledger;
+  item->loss_sum += result->loss_sum;
+  std::vector<uint64_t> oracle(result->oracle.size() / sizeof(uint64_t));
+  result->oracle.CopyTo(std::as_writable_bytes(std::span(oracle)));
+  item->oracle.resize(oracle.size());
+  for (size_t i = 0; i < oracle.size(); ++i) item->oracle[i] += oracle[i];
+  result->gradient = Payload();
+  result->oracle = Payload();
+  if (!task.push) {
+    result->leaves = true;
+    return;
+  }
+  if (dense) {
+    for (int32_t p = 0; p < static_cast<int32_t>(task.due.size()); ++p) {
+      if (task.due[p]) continue;
+      const auto [first, last] = plan.ParameterRange(PartitionId(p));
+      rule.Forget(first, last);
+    }
+    rule.Push({.examples = item->gathered, .whole = task.whole}, gradient);
+    result->gradient = Payload::Of(std::move(gradient));
+    SendToDue(task, result);
+  }
+  result->leaves = plan.algorithm.keeps_effect && !task.whole;
+  result->oracle = Payload::Of(std::exchange(item->oracle, {}));
+  result->ledger = std::exchange(item->ledger, {});
+  result->loss_sum = std::exchange(item->loss_sum, 0);
+  item->gathered = 0;
+}
+
+}  // namespace ebb::client

@@ -1,0 +1,87 @@
+// What a worker does with the batches of a push before it is pushed, where the
+// job's algorithm has a local rule (common/algorithms): which values a batch is
+// computed from, and the sums of a run of batches.
+//
+//   EBB_ASSIGN_OR_RETURN(ComputeTask local, training.Begin(task));
+//   ComputeResult result = computer->Compute(local);
+//   training.End(task, &result);
+//
+// The core says with which batch a push ends (ComputeTask::push) and how much
+// before it belongs to it (gathered). Nothing that is gathered is marked, so
+// all of it may be lost at any time: a run that is not continued where it ended
+// begins anew. A task that would continue what is not here is Aborted; told
+// that the batch is cancelled, the core begins the run anew.
+#ifndef EBB_CLIENT_LOCAL_TRAINING_H_
+#define EBB_CLIENT_LOCAL_TRAINING_H_
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/actions.h"
+#include "common/algorithms/local_rule.h"
+#include "common/ids.h"
+#include "common/protocol/ledger.h"
+#include "common/protocol/messages.h"
+
+namespace ebb::client {
+
+// A job's local rule, and the rate of its steps.
+struct LocalMathematics {
+  std::unique_ptr<LocalRule> rule;
+  // Of the examples [begin, end) of the item.
+  std::function<double(ItemId item, int64_t begin, int64_t end)> rate;
+};
+
+// Thread-compatible.
+class LocalTraining {
+ public:
+  // For a job whose plan says that it has a local rule. Each call makes another
+  // rule.
+  using Maker =
+      std::function<absl::StatusOr<LocalMathematics>(const JobRecord& record)>;
+
+  explicit LocalTraining(Maker maker) : maker_(std::move(maker)) {}
+
+  // The task with the values that the batch's gradient is to be taken at. They
+  // are good until End. Of a job without a local rule the task as it is.
+  // Aborted: the run is to begin anew. Else the maker's errors; Internal: what
+  // was pulled is no model.
+  absl::StatusOr<ComputeTask> Begin(const ComputeTask& task);
+
+  // `result` has the batch's sums; it gets those of the run, and what is to be
+  // pushed for it, if the task says that it ends, and else nothing. Goes
+  // through all of it: not under a lock.
+  void End(const ComputeTask& task, ComputeResult* result);
+
+ private:
+  // An item of which batches are computed, or were until another took over.
+  struct Item {
+    JobId job;
+    Generation generation;
+    ItemId item;
+    LocalMathematics mathematics;
+    // That the rule saw last. Not held: servers' memory lies behind it.
+    std::weak_ptr<const PulledValues> pulled;
+    int64_t position = 0;  // Where the next batch of it begins.
+    // Of the run that is gathered.
+    int64_t gathered = 0;
+    std::vector<uint64_t> oracle;
+    LedgerRow ledger;
+    double loss_sum = 0;
+  };
+
+  Item* Find(const ComputeTask& task);
+  absl::StatusOr<Item*> FindOrAdd(const ComputeTask& task);
+
+  const Maker maker_;
+  std::list<Item> items_;  // Used last first.
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_LOCAL_TRAINING_H_

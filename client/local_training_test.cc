@@ -1,0 +1,190 @@
+#include "client/local_training.h"
+
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "client/pulled_values.h"
+#include "common/algorithms/algorithm.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr ItemId kItem{0, 0};
+
+std::vector<float> FloatsOf(const Payload& payload) {
+  std::vector<float> floats(payload.size() / sizeof(float));
+  payload.CopyTo(std::as_writable_bytes(std::span(floats)));
+  return floats;
+}
+
+// Items of 9 examples in batches of 2; two partitions of a float each.
+class LocalTrainingTest : public testing::Test {
+ protected:
+  LocalTrainingTest() {
+    algorithm_ =
+        BuiltinAlgorithms()
+            .Create({.kind = "downpour", .push_every = 2, .pull_every = 2})
+            .value();
+    auto record = std::make_shared<JobRecord>();
+    record->id = JobId(3);
+    record->plan.examples = 18;
+    record->plan.shard_size = 9;
+    record->plan.batch_by_epoch = {2};
+    record->plan.parameters = 2;
+    record->plan.block_floats = 1;
+    record->plan.partitions = 2;
+    record->plan.algorithm = algorithm_->Plan();
+    record_ = record;
+  }
+
+  static PulledValuesPtr Pulled(float a, float b) {
+    auto values = std::make_shared<PulledValues>();
+    values->partitions = {Payload::Of(std::vector<float>{a}),
+                          Payload::Of(std::vector<float>{b})};
+    values->updates = {4, 5};
+    return values;
+  }
+  ComputeTask TaskAt(int64_t begin, int64_t gathered, bool push,
+                     ItemId item = kItem) const {
+    ComputeTask task{record_, Generation(1), item, begin, begin + 2, values_};
+    task.gathered = gathered;
+    task.push = push;
+    return task;
+  }
+  // Where the batch is to be computed.
+  std::vector<float> BeginAt(const ComputeTask& task) {
+    const auto local = training_.Begin(task);
+    EXPECT_TRUE(local.ok()) << local.status();
+    std::vector<float> values(2);
+    if (local.ok()) {
+      EXPECT_TRUE(Assemble(record_->plan, *local->values, values).ok());
+    }
+    return values;
+  }
+  ComputeResult EndWith(const ComputeTask& task, std::vector<float> gradient) {
+    ComputeResult result;
+    result.gradient = Payload::Of(std::move(gradient));
+    result.oracle = Payload::Of(std::vector<uint64_t>{1, 10});
+    result.ledger = ExpectedRow(task.item, task.begin, task.end);
+    result.loss_sum = 3;
+    training_.End(task, &result);
+    return result;
+  }
+
+  std::unique_ptr<const Algorithm> algorithm_;
+  JobRecordPtr record_;
+  PulledValuesPtr values_ = Pulled(1, 2);
+  LocalTraining training_{[this](const JobRecord& record) {
+    ++rules_;
+    return LocalMathematics{
+        algorithm_->MakeLocalRule(record.plan.parameters),
+        [](ItemId, int64_t begin, int64_t) { return begin == 0 ? 1 : 10; }};
+  }};
+  int rules_ = 0;
+};
+
+TEST_F(LocalTrainingTest, GathersTheSumsOfARunAndStepsInBetween) {
+  ComputeTask task = TaskAt(0, 0, false);
+  EXPECT_THAT(BeginAt(task), ElementsAre(1, 2));
+  ComputeResult result = EndWith(task, {2, 4});
+  EXPECT_TRUE(result.gradient.empty());
+  EXPECT_TRUE(result.leaves);
+  // At a rate of 1, by the mean of two.
+  task = TaskAt(2, 2, true);
+  EXPECT_THAT(BeginAt(task), ElementsAre(0, 0));
+  result = EndWith(task, {20, 40});
+  EXPECT_THAT(FloatsOf(result.gradient), ElementsAre(22, 44));
+  EXPECT_EQ(result.ledger, ExpectedRow(kItem, 0, 4));
+  EXPECT_EQ(result.loss_sum, 6);
+  EXPECT_FALSE(result.leaves);
+  std::vector<uint64_t> oracle(2);
+  result.oracle.CopyTo(std::as_writable_bytes(std::span(oracle)));
+  EXPECT_THAT(oracle, ElementsAre(2, 20));
+  // From the same pull, at another rate.
+  EXPECT_THAT(BeginAt(TaskAt(4, 0, false)), ElementsAre(-100, -200));
+}
+
+TEST_F(LocalTrainingTest, ANewPullIsWhereItGoesOnFrom) {
+  BeginAt(TaskAt(0, 0, false));
+  EndWith(TaskAt(0, 0, false), {2, 4});
+  values_ = Pulled(5, 6);
+  EXPECT_THAT(BeginAt(TaskAt(2, 2, true)), ElementsAre(5, 6));
+  // What is gathered stays.
+  EXPECT_THAT(FloatsOf(EndWith(TaskAt(2, 2, true), {1, 1}).gradient),
+              ElementsAre(3, 5));
+}
+
+TEST_F(LocalTrainingTest, ARunThatBeginsAnewHasNothingOfBefore) {
+  BeginAt(TaskAt(0, 0, false));
+  EndWith(TaskAt(0, 0, false), {2, 4});
+  EXPECT_THAT(BeginAt(TaskAt(0, 0, true)), ElementsAre(1, 2));
+  const ComputeResult result = EndWith(TaskAt(0, 0, true), {7, 8});
+  EXPECT_THAT(FloatsOf(result.gradient), ElementsAre(7, 8));
+  EXPECT_EQ(result.ledger, ExpectedRow(kItem, 0, 2));
+}
+
+// Whoever dropped a run may meet the place where it was again.
+TEST_F(LocalTrainingTest, ARunThatBeginsWhereAnotherStoodHasNothingOfIt) {
+  BeginAt(TaskAt(0, 0, false));
+  EndWith(TaskAt(0, 0, false), {2, 4});
+  EXPECT_THAT(BeginAt(TaskAt(2, 0, true)), ElementsAre(1, 2));
+  EXPECT_EQ(EndWith(TaskAt(2, 0, true), {7, 8}).ledger,
+            ExpectedRow(kItem, 2, 4));
+}
+
+TEST_F(LocalTrainingTest, WhatIsNotThereCannotBeContinued) {
+  EXPECT_TRUE(absl::IsAborted(training_.Begin(TaskAt(2, 2, true)).status()));
+  BeginAt(TaskAt(0, 0, false));
+  EndWith(TaskAt(0, 0, false), {2, 4});
+  ComputeTask other = TaskAt(2, 2, true);
+  other.generation = Generation(2);
+  EXPECT_TRUE(absl::IsAborted(training_.Begin(other).status()));
+}
+
+TEST_F(LocalTrainingTest, ABatchThatFailsLeavesWhatWasBefore) {
+  BeginAt(TaskAt(0, 0, false));
+  EndWith(TaskAt(0, 0, false), {2, 4});
+  BeginAt(TaskAt(2, 2, true));
+  ComputeResult failed;
+  failed.error = "no";
+  training_.End(TaskAt(2, 2, true), &failed);
+  EXPECT_EQ(failed.error, "no");
+  BeginAt(TaskAt(2, 2, true));
+  EXPECT_THAT(FloatsOf(EndWith(TaskAt(2, 2, true), {1, 1}).gradient),
+              ElementsAre(3, 5));
+}
+
+TEST_F(LocalTrainingTest, ItemsThatAreDoneHandOnTheirRule) {
+  for (int32_t shard = 0; shard < 2; ++shard) {
+    for (int64_t begin = 0; begin < 9; begin += 2) {
+      ComputeTask task = TaskAt(begin, 0, true, {0, shard});
+      task.end = std::min<int64_t>(task.end, 9);
+      BeginAt(task);
+      EndWith(task, {1, 1});
+    }
+  }
+  EXPECT_EQ(rules_, 1);
+}
+
+TEST_F(LocalTrainingTest, OtherJobsAreLeftAlone) {
+  auto plain = std::make_shared<JobRecord>(*record_);
+  plain->plan.algorithm = {};
+  record_ = plain;
+  const auto same = training_.Begin(TaskAt(0, 0, true));
+  ASSERT_TRUE(same.ok());
+  EXPECT_EQ(same->values, values_);
+  EXPECT_THAT(FloatsOf(EndWith(TaskAt(0, 0, true), {7, 8}).gradient),
+              ElementsAre(7, 8));
+  EXPECT_EQ(rules_, 0);
+}
+
+}  // namespace
+}  // namespace ebb::client

@@ -1,0 +1,104 @@
+#include "common/job/training.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace ebb::job {
+
+absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule) {
+  RateSchedule out;
+  switch (schedule.kind()) {
+    case v1::Schedule::KIND_UNSPECIFIED:  // A job without a schedule.
+    case v1::Schedule::KIND_CONSTANT:
+      out.kind = RateKind::kConstant;
+      break;
+    case v1::Schedule::KIND_STEP:
+      out.kind = RateKind::kStep;
+      break;
+    case v1::Schedule::KIND_COSINE:
+      out.kind = RateKind::kCosine;
+      break;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat(
+          "optimizer.schedule.kind: unknown value ", schedule.kind()));
+  }
+  if (schedule.has_step_epochs()) out.step_epochs = schedule.step_epochs();
+  if (schedule.has_factor()) out.factor = schedule.factor();
+  if (schedule.has_final_share()) out.final_share = schedule.final_share();
+  if (schedule.has_warm_up_epochs()) {
+    out.warm_up_epochs = schedule.warm_up_epochs();
+  }
+  EBB_RETURN_IF_ERROR(out.Validate());
+  return out;
+}
+
+namespace {
+
+absl::StatusOr<std::string> KindOf(v1::Algorithm::Kind kind) {
+  switch (kind) {
+    case v1::Algorithm::KIND_UNSPECIFIED:  // A job without an algorithm.
+    case v1::Algorithm::KIND_SGD:
+      return "asgd";
+    case v1::Algorithm::KIND_DYNSGD:
+      return "dynsgd";
+    case v1::Algorithm::KIND_DOWNPOUR:
+      return "downpour";
+    case v1::Algorithm::KIND_ADAG:
+      return "adag";
+    case v1::Algorithm::KIND_LOCAL_SGD:
+      return "local_sgd";
+    case v1::Algorithm::KIND_AEASGD:
+      return "aeasgd";
+    case v1::Algorithm::KIND_EAMSGD:
+      return "eamsgd";
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("algorithm.kind: unknown value ", kind));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
+    const v1::Job& job) {
+  const v1::Algorithm& algorithm = job.algorithm();
+  AlgorithmConfig config;
+  EBB_ASSIGN_OR_RETURN(config.kind, KindOf(algorithm.kind()));
+  const auto batches = [](int64_t n) {
+    return static_cast<int32_t>(
+        std::min<int64_t>(n, std::numeric_limits<int32_t>::max()));
+  };
+  if (algorithm.has_push_every()) {
+    config.push_every = batches(algorithm.push_every());
+    config.pull_every = config.push_every;
+  }
+  if (algorithm.has_pull_every()) {
+    config.pull_every = batches(algorithm.pull_every());
+  }
+  // Zhang et al. 2015, section 5: beta, which is this times the workers, is
+  // 0.9.
+  constexpr double kBeta = 0.9;
+  config.moving_rate = algorithm.has_moving_rate()
+                           ? algorithm.moving_rate()
+                           : kBeta / static_cast<double>(std::max<int64_t>(
+                                         1, job.workers().max()));
+  if (algorithm.has_momentum()) config.momentum = algorithm.momentum();
+  return BuiltinAlgorithms().Create(config);
+}
+
+absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs) {
+  EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
+                       ScheduleOf(job.optimizer().schedule()));
+  const double rate = job.algorithm().has_local_rate()
+                          ? job.algorithm().local_rate()
+                          : job.optimizer().rate();
+  return LearningRate(rate, schedule, epochs);
+}
+
+}  // namespace ebb::job

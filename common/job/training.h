@@ -1,0 +1,31 @@
+// What a job says of the mathematics of its training.
+#ifndef EBB_COMMON_JOB_TRAINING_H_
+#define EBB_COMMON_JOB_TRAINING_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "common/algorithms/algorithm.h"
+#include "common/schedule.h"
+#include "ebb/v1/job.pb.h"
+
+namespace ebb::job {
+
+// Of jobs that have their defaults. InvalidArgument, naming the key, for what
+// no job can be.
+
+// How the rate changes with the place in the data.
+absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule);
+
+// What the job names; by default that which makes a step of each batch.
+absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
+    const v1::Job& job);
+
+// The rate of the steps that workers take by themselves, in a job of so many
+// epochs: the optimizer's where the algorithm says nothing.
+absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs);
+
+}  // namespace ebb::job
+
+#endif  // EBB_COMMON_JOB_TRAINING_H_

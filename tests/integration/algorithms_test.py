@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Jobs whose workers go on by themselves between a pull and a push, on real
+processes: they learn what their data's true model knows, and every example
+counts once through whatever is killed.
+
+  algorithms_test.py BIN_FOLDER [TEST...]
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 120
+
+ROWS, EPOCHS = 9_600, 3
+JOB = f"""
+name: blobs
+model: softmax
+data: {{train: {{csv: blobs.train.csv}}, test: {{csv: blobs.test.csv}}}}
+train: {{epochs: {EPOCHS}, batch: 40, item_examples: 800}}
+workers: {{max: 3}}
+partitions: 4
+checkpoint: {{every: 200ms}}
+evaluate: {{every: 1 epoch}}
+oracle: {{width: 2}}
+"""
+
+# By progress, so that a slow machine does the same.
+SCENARIO = """
+name: one of each
+workers: 3
+servers: 2
+compute: 4ms
+events:
+  - {at: 15%, kill: worker-1}
+  - {at: 30%, kill: ps-1}
+  - {at: 45%, terminate: worker-2}
+  - {at: 55%, kill: scheduler}
+  - {at: 70%, kill: ps-0}
+"""
+
+
+class AlgorithmsTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_algorithms_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.ebb("generate", "clusters", "blobs", "--rows", str(ROWS),
+                 "--test-rows", "4000", "--clusters", "6", "--dimensions", "8",
+                 "--seed", "3")
+        with open(os.path.join(self.folder, "blobs.truth.json")) as file:
+            self.truth = json.load(file)["test"]
+        self.write("scenario.yaml", SCENARIO)
+
+    def write(self, name, text):
+        with open(os.path.join(self.folder, name), "w") as file:
+            file.write(text)
+
+    def ebb(self, *arguments, rc=0):
+        ran = subprocess.run([os.path.join(BIN, "ebb"), *arguments],
+                             cwd=self.folder, text=True, timeout=LIMIT_S,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(ran.returncode, rc, ran.stdout)
+        return ran.stdout
+
+    def report(self, keys, *command, approximate=False):
+        self.write("blobs.yaml", JOB + keys)
+        said = self.ebb(*command, "--report", "report.json")
+        with open(os.path.join(self.folder, "report.json")) as file:
+            report = json.load(file)
+        audit = report["audit"]
+        self.assertTrue(audit["exact"], said)
+        self.assertEqual(audit["applied"], ROWS * EPOCHS, said)
+        self.assertEqual(audit["effect_approximate"], approximate, said)
+        # Chance would be right about one point in six.
+        self.assertGreater(report["accuracy"],
+                           self.truth["nearest_centre_accuracy"] - 0.1, said)
+        return report
+
+    def through_kills(self, keys, approximate=False):
+        report = self.report(keys, "chaos", "blobs.yaml", "--scenario",
+                             "scenario.yaml", approximate=approximate)
+        self.assertGreaterEqual(report["restarts"]["total"], 4)
+        return report
+
+    def test_downpour(self):
+        self.through_kills("algorithm: {kind: downpour, push_every: 4, "
+                           "pull_every: 3}\noptimizer: {rate: 0.1}\n")
+
+    def test_adag(self):
+        self.through_kills("algorithm: {kind: adag, push_every: 4}\n"
+                           "optimizer: {rate: 0.5}\n")
+
+    def test_aeasgd(self):
+        self.through_kills("algorithm: {kind: aeasgd, push_every: 2}\n"
+                           "optimizer: {rate: 0.2}\n", approximate=True)
+
+    def test_eamsgd(self):
+        self.through_kills("algorithm: {kind: eamsgd, push_every: 2}\n"
+                           "optimizer: {rate: 0.02}\n", approximate=True)
+
+    def test_local_sgd_is_the_same_whatever_dies(self):
+        keys = ("algorithm: local_sgd\noptimizer: {rate: 0.2}\n"
+                "consistency: {kind: rounds, examples: 2400}\n")
+        disturbed = self.through_kills(keys)
+        quiet = self.report(keys, "run", "blobs.yaml", "--workers", "2",
+                            "--servers", "2")
+        self.assertEqual(disturbed["loss"], quiet["loss"])
+
+    def test_what_they_do_not_go_with_is_refused(self):
+        self.write("blobs.yaml",
+                   JOB + "algorithm: downpour\nconsistency: rounds\n")
+        said = self.ebb("run", "blobs.yaml", rc=2)
+        self.assertIn("consistency: asp", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
