@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "sim/rng.h"
@@ -117,6 +119,43 @@ void DrawNetwork(Rng* rng, Scenario* s) {
   if (rng->Chance(0.3)) s->compute.most = absl::Milliseconds(40);
 }
 
+// Little else depends on it, so that seeds of other algorithms stay what they
+// were.
+void DrawAlgorithm(Rng rng, Scenario* s) {
+  JobPlan& plan = s->plan;
+  const auto take = [&](AlgorithmConfig config) {
+    s->algorithm = std::move(config);
+    plan.algorithm = BuiltinAlgorithms().Create(s->algorithm).value()->Plan();
+  };
+  const auto batches = [&] { return static_cast<int32_t>(rng.Between(1, 4)); };
+  if (plan.rounds()) {
+    // Of a batch that kills its worker only the push is known, so that nobody
+    // could say what a round has to leave out.
+    if (s->poison && s->poison->kind == PoisonKind::kKillsWorker) return;
+    if (!rng.Chance(0.2)) return;
+    // Whole items, as local SGD has them; of sums, which are whole numbers.
+    take({.kind = "downpour"});
+    plan.algorithm.push_batches = plan.algorithm.pull_batches = 0;
+    return;
+  }
+  if (rng.Chance(0.08)) {
+    take({.kind = "dynsgd"});
+    s->exact_values = false;
+    return;
+  }
+  if (plan.consistency.kind != ConsistencyKind::kAsp || rng.Chance(0.5)) return;
+  if (rng.Chance(0.7)) {
+    const int32_t push = batches();
+    const int32_t pull = batches();
+    take({.kind = "downpour", .push_every = push, .pull_every = pull});
+  } else if (!KeepsResiduals(plan.filters.push)) {
+    const std::string kind = rng.Chance(0.5) ? "aeasgd" : "eamsgd";
+    take({.kind = kind, .push_every = batches(), .moving_rate = 0.25});
+    plan.consistency.local_steps = 0;
+    s->exact_values = false;
+  }
+}
+
 }  // namespace
 
 Scenario DrawScenario(uint64_t seed) {
@@ -217,6 +256,7 @@ Scenario DrawScenario(uint64_t seed) {
         {static_cast<int32_t>(sparse.Between(1, 3))});
     if (sparse.Chance(0.5)) s.plan.sparse_tables.push_back({1});
   }
+  if (s.plan.sparse_tables.empty()) DrawAlgorithm(rng.Fork(14), &s);
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   Rng pace = rng.Fork(7);
   s.slow_worker = pace.Chance(0.3);
