@@ -121,6 +121,19 @@ void FillRate(int64_t features, v1::Job* job) {
   }
 }
 
+// What a table leaves open of a rule of the job's kind is as in the job.
+void InheritOptimizer(v1::Job* job) {
+  for (auto& [name, table] : *job->mutable_tables()) {
+    if (!table.has_optimizer()) continue;
+    v1::Optimizer& own = *table.mutable_optimizer();
+    if (own.has_kind() && own.kind() != job->optimizer().kind()) continue;
+    v1::Optimizer merged = job->optimizer();
+    merged.clear_schedule();
+    merged.MergeFrom(own);
+    own = merged;
+  }
+}
+
 void FillDefaults(v1::Job* job) {
   if (job->data().has_test()) InheritFromTrain(job->mutable_data());
   FillStandardise(job);
@@ -129,6 +142,8 @@ void FillDefaults(v1::Job* job) {
     job->mutable_evaluate();
   }
   FillOptimizer(job);
+  FillAnnotatedDefaults(job->mutable_optimizer());
+  InheritOptimizer(job);
   FillAnnotatedDefaults(job);
   FillSchedule(job);
   FillAnnotatedDefaults(job->mutable_optimizer());  // Of the schedule's kind.

@@ -351,7 +351,10 @@ absl::Status Adopt(const v1::Table& said, int partitions, SparseTable* table) {
       return Invalid("admit.kind: unknown value ", said.admit().kind());
   }
   table->expire_after_examples = said.expire_after();
-  table->max_rows = CeilDivide(said.max_rows(), int64_t{partitions});
+  // More rows than a partition can have anyway are no limit.
+  constexpr int64_t kMostRows = int64_t{1} << 31;
+  table->max_rows =
+      std::min(CeilDivide(said.max_rows(), int64_t{partitions}), kMostRows);
   table->evict = said.at_limit() == v1::Table::AT_LIMIT_EVICT;
   return absl::OkStatus();
 }

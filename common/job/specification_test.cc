@@ -381,6 +381,19 @@ tables:
   EXPECT_TRUE(deep.evict);
 }
 
+// A server would refuse it, long after the job was said to be good.
+TEST(SpecificationTest, AnyLimitOfRowsIsOneThatAPartitionCanHave) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "wide"}};
+  const auto record = MakeJobRecord(
+      JobOf("partitions: 1\ntables: {wide: {max_rows: 1099511627776}}\n",
+            kKeyed),
+      facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(ReadSpecification(*record)->sparse_tables(0).max_rows(),
+            int64_t{1} << 31);
+}
+
 TEST(SpecificationTest, ATableThatTheModelLacksIsRefusedByName) {
   JobFacts facts = MainFacts();
   facts.sparse_tables = {{.name = "wide"}, {.name = "deep"}};

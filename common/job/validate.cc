@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -50,7 +51,18 @@ std::string WrongForm(v1::Format format, absl::string_view text) {
 }
 
 std::string OutOfRange(const v1::Key& key, double value) {
+  // What is computed with it is a float.
+  constexpr double kLeast = std::numeric_limits<float>::min();
+  constexpr double kMost = std::numeric_limits<float>::max();
   if (!std::isfinite(value)) return "must be a finite number";
+  if (value != 0 && std::abs(value) < kLeast) {
+    return absl::StrCat("must be 0 or at least ", NumberText(kLeast), ", not ",
+                        NumberText(value));
+  }
+  if (std::abs(value) > kMost) {
+    return absl::StrCat("must be at most ", NumberText(kMost), ", not ",
+                        NumberText(value));
+  }
   std::string bound;
   if (key.has_at_least() && value < key.at_least()) {
     bound = absl::StrCat("at least ", NumberText(key.at_least()));

@@ -283,5 +283,33 @@ TEST(FillDefaultsTest, ReadsTestDataAsTrainingData) {
   EXPECT_THAT(test.csv().ignore(), testing::ElementsAre("id"));
 }
 
+TEST(TablesTest, WhatATablesOptimizerLeavesOpenIsTheJobs) {
+  const JobFile file = ReadJob(R"(
+model: wide_deep
+data: {train: {criteo: a.tsv}}
+optimizer: {kind: adagrad, rate: 0.3, initial_accumulator: 0.5}
+tables:
+  weights: {optimizer: {rate: 0.7}}
+  embeddings: {optimizer: rmsprop}
+)",
+                               "job.yaml");
+  ASSERT_TRUE(file.ok()) << ToString(file.mistakes);
+  v1::Job job = file.job;
+  FillDefaults(&job);
+  FillRate(1000, &job);
+  const v1::Optimizer& weights = job.tables().at("weights").optimizer();
+  EXPECT_EQ(weights.kind(), v1::Optimizer::KIND_ADAGRAD);
+  EXPECT_EQ(weights.rate(), 0.7);
+  EXPECT_EQ(weights.initial_accumulator(), 0.5);
+  const v1::Optimizer& embeddings = job.tables().at("embeddings").optimizer();
+  EXPECT_EQ(embeddings.kind(), v1::Optimizer::KIND_RMSPROP);
+  EXPECT_EQ(embeddings.rate(), 0.001);
+  EXPECT_FALSE(embeddings.has_initial_accumulator());
+
+  v1::Job again = job;
+  FillDefaults(&again);
+  EXPECT_EQ(again.SerializeAsString(), job.SerializeAsString());
+}
+
 }  // namespace
 }  // namespace ebb::job

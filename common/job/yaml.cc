@@ -315,6 +315,10 @@ class Overrider {
       if (field->is_map() && i + 1 < keys.size()) {
         steps.back().entry = keys[++i];
         path = Join(path, keys[i]);
+        if (keys[i].empty()) {
+          mapper_.Fail(0, path, "is empty", ExampleOf(*field));
+          return;
+        }
       }
     }
     Set(steps, path, value);
@@ -327,6 +331,12 @@ class Overrider {
     std::string entry;  // Of a map.
   };
   using Steps = std::vector<Step>;
+
+  static bool IsThere(const Message& message, const Step& step) {
+    return step.field->is_map()
+               ? MessagesOf(message, *step.field).contains(step.entry)
+               : IsSet(message, *step.field);
+  }
 
   // Of a misspelt key what should have been written, with the keys below it.
   void HintWhole(const std::vector<std::string>& below,
@@ -356,8 +366,14 @@ class Overrider {
   void Set(const Steps& steps, const std::string& path,
            absl::string_view value) {
     Message* message = &file_->job;
+    std::string above;
     for (size_t i = 0; i + 1 < steps.size(); ++i) {
       const FieldDescriptor* field = steps[i].field;
+      above = Join(above, field->name());
+      if (field->is_map()) above = Join(above, steps[i].entry);
+      if (!IsThere(*message, steps[i])) {
+        file_->sources.Set(above, {std::string(Mapper::kSet), 0});
+      }
       message = field->is_map()
                     ? MutableEntry(steps[i].entry, *field, message)
                     : message->GetReflection()->MutableMessage(message, field);
@@ -366,7 +382,7 @@ class Overrider {
     const std::string& entry = steps.back().entry;
     file_->sources.Forget(path);
     file_->sources.Set(path, {std::string(Mapper::kSet), 0});
-    if (!entry.empty() && MessageTypeOf(field) != nullptr) {
+    if (!entry.empty() && MessageTypeOf(field) != nullptr && !value.empty()) {
       Message* of_entry = MutableEntry(entry, field, message);
       of_entry->Clear();
       std::vector<Mistake> mistakes;
@@ -375,7 +391,7 @@ class Overrider {
       for (const Mistake& m : mistakes) mapper_.Fail(0, path, m.what, m.hint);
       return;
     }
-    if (!entry.empty()) {
+    if (!entry.empty() && MessageTypeOf(field) == nullptr) {
       SetFromText(value, field, message, entry);  // The later entry counts.
       return;
     }
