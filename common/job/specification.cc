@@ -17,6 +17,8 @@
 #include "common/job/values.h"
 #include "common/schedule.h"
 #include "common/status_macros.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace ebb::job {
 
@@ -380,6 +382,14 @@ absl::StatusOr<std::vector<SparseTable>> SparseTablesOfJob(
   return tables;
 }
 
+// The same bytes for the same job: maps are in the order of their keys.
+bool Serialize(const v1::Specification& specification, std::string* out) {
+  google::protobuf::io::StringOutputStream stream(out);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  return specification.SerializeToCodedStream(&coded);
+}
+
 std::optional<InitRule::Kind> KindOf(v1::DenseTable::Init init) {
   switch (init) {
     case v1::DenseTable::INIT_ZEROS:
@@ -466,7 +476,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
     }
     *specification.add_sparse_tables() = ToProto(table);
   }
-  if (!specification.SerializeToString(&record.specification)) {
+  if (!Serialize(specification, &record.specification)) {
     return Invalid("the job's specification is larger than 2 GiB");
   }
   return record;

@@ -381,6 +381,25 @@ tables:
   EXPECT_TRUE(deep.evict);
 }
 
+// Records of one job are compared by their bytes.
+TEST(SpecificationTest, TheSameJobHasTheSameBytes) {
+  JobFacts facts = MainFacts();
+  std::string lines = "tables: {";
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = absl::StrCat("t", i);
+    facts.sparse_tables.push_back({.name = name});
+    absl::StrAppend(&lines, i == 0 ? "" : ", ", name, ": {max_rows: 5}");
+  }
+  lines += "}\n";
+  const auto first = MakeJobRecord(JobOf(lines, kKeyed), facts);
+  ASSERT_TRUE(first.ok()) << first.status();
+  for (int i = 0; i < 20; ++i) {
+    const auto record = MakeJobRecord(JobOf(lines, kKeyed), facts);
+    ASSERT_TRUE(record.ok());
+    ASSERT_EQ(record->specification, first->specification);
+  }
+}
+
 // A server would refuse it, long after the job was said to be good.
 TEST(SpecificationTest, AnyLimitOfRowsIsOneThatAPartitionCanHave) {
   JobFacts facts = MainFacts();

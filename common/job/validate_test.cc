@@ -308,7 +308,7 @@ tables:
 
   v1::Job again = job;
   FillDefaults(&again);
-  EXPECT_EQ(again.SerializeAsString(), job.SerializeAsString());
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(again, job));
 }
 
 }  // namespace
