@@ -46,8 +46,8 @@ if(EBB_SANITIZE)
   set(EBB_SANITIZER_FLAGS -fsanitize=${EBB_SANITIZE}
                           -fno-sanitize-recover=all -g1
                           $<IF:$<BOOL:$<TARGET_PROPERTY:EBB_UNOPTIMISED>>,-O0,-O1>)
-  # Tests are compiled as they stand (EBB_UNOPTIMISED): to optimise what the
-  # sanitizers put into them takes as long again as all the rest.
+  # Tests and tools are compiled as they stand (EBB_UNOPTIMISED): to optimise
+  # what the sanitizers put into them takes as long again as all the rest.
   # The packaged gRPC and Abseil are not instrumented: without the first option
   # TSan reports races inside them that are none.
   set(EBB_SANITIZER_ENVIRONMENT
@@ -121,6 +121,10 @@ function(ebb_library name)
       INTERFACE_HEADER_SETS_TO_VERIFY headers_alone)
   endif()
   target_link_libraries(${name} ${scope} ebb_flags ${ARG_DEPS})
+  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  if(folder MATCHES "^(bench|tests|tools)(/|$)")
+    set_target_properties(${name} PROPERTIES EBB_UNOPTIMISED ON)
+  endif()
 endfunction()
 
 function(ebb_program name)
