@@ -388,6 +388,61 @@ TEST_F(SharedTest, AReplyThatNobodyWaitsForAnyMoreIsGivenBack) {
   EXPECT_TRUE(Soon([&] { return pinned() == 0; }));
 }
 
+// As rows of sparse tables do, which are gathered for each pull.
+TEST_F(SharedTest, ValuesThatLieInNoFileComeWithTheReply) {
+  KeepingPs keeping;
+  auto listener = *transport_.ListenPs("any:0", {.data = &keeping});
+  auto channel = transport_.Connect(listener->address());
+  Answer<PullReply> pulled;
+  channel->Pull(MakePull(1), kLong, pulled.Done());
+  auto [request, done] = keeping.pulls.WaitFor(1).at(0);
+  PullReply reply;
+  reply.job = request.job;
+  reply.generation = request.generation;
+  for (float i = 0; i < 3; ++i) {
+    PullSegment& segment = reply.segments.emplace_back();
+    segment.rows.push_back(Payload::Of(std::vector<float>{i, i + 10}));
+    segment.rows.push_back(Payload::Of(std::vector<float>(100, i)));
+    segment.values = Payload::Of(std::vector<float>(50, -i));
+  }
+  done(reply);
+
+  const auto got = pulled.Wait();
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->segments.size(), 3);
+  for (float i = 0; i < 3; ++i) {
+    const PullSegment& segment = got->segments[static_cast<size_t>(i)];
+    ASSERT_EQ(segment.rows.size(), 2);
+    EXPECT_EQ(Floats(segment.rows[0]), (std::vector<float>{i, i + 10}));
+    EXPECT_EQ(Floats(segment.rows[1]), std::vector<float>(100, i));
+    EXPECT_EQ(Floats(segment.values), std::vector<float>(50, -i));
+  }
+  // The values alone.
+  EXPECT_EQ(pinned(), 3 * 50 * sizeof(float));
+  // Nobody asked again over the network.
+  EXPECT_EQ(keeping.pulls.Now().size(), 1);
+}
+
+TEST_F(SharedTest, RowsThatAreTooLongForAReplyComeOverTheNetwork) {
+  KeepingPs keeping;
+  auto listener = *transport_.ListenPs("any:0", {.data = &keeping});
+  auto channel = transport_.Connect(listener->address());
+  Answer<PullReply> pulled;
+  channel->Pull(MakePull(1), kLong, pulled.Done());
+  PullReply reply;
+  PullSegment& segment = reply.segments.emplace_back();
+  segment.rows.push_back(Payload::Of(std::vector<float>(1 << 20, 3)));
+  segment.values = Payload::Of(std::vector<float>(50, 4));
+  keeping.pulls.WaitFor(1).at(0).second(reply);
+  keeping.pulls.WaitFor(2).at(1).second(reply);
+
+  const auto got = pulled.Wait();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(Floats(got->segments.at(0).rows.at(0)),
+            std::vector<float>(1 << 20, 3));
+  EXPECT_EQ(pinned(), 0);
+}
+
 TEST_F(SharedTest, APullBeyondWhatMayBeKeptComesOverTheNetwork) {
   constexpr int64_t kBytes = 256 << 10;
   SharedTransport small(TransportOptions{}, 2 * kBytes + (kBytes >> 1));

@@ -23,8 +23,9 @@ std::optional<FileTable::File> FileTable::Get(uint32_t number) const {
   return File{entry.fd.get(), static_cast<int64_t>(entry.mapping.size())};
 }
 
-std::optional<std::vector<Run>> FileTable::Find(const Payload& values) const {
+std::vector<Run> FileTable::Find(const Payload& values) const {
   std::vector<Run> runs;
+  uint64_t nowhere = 0;
   MutexLock lock(&mu_);
   for (const Payload::Slice& slice : values.slices()) {
     const std::byte* const begin = slice.bytes.data();
@@ -36,14 +37,18 @@ std::optional<std::vector<Run>> FileTable::Find(const Payload& values) const {
         break;
       }
     }
-    if (file == files_.size()) return std::nullopt;
-    const auto offset =
-        static_cast<uint64_t>(begin - files_[file].mapping.data());
-    if (!runs.empty() && runs.back().file == file &&
-        runs.back().offset + runs.back().bytes == offset) {
-      runs.back().bytes += slice.bytes.size();
+    Run run = {kNoFile, nowhere, slice.bytes.size()};
+    if (file == files_.size()) {
+      nowhere += run.bytes;
     } else {
-      runs.push_back({static_cast<uint32_t>(file), offset, slice.bytes.size()});
+      run.file = static_cast<uint32_t>(file);
+      run.offset = static_cast<uint64_t>(begin - files_[file].mapping.data());
+    }
+    if (!runs.empty() && runs.back().file == run.file &&
+        runs.back().offset + runs.back().bytes == run.offset) {
+      runs.back().bytes += run.bytes;
+    } else {
+      runs.push_back(run);
     }
   }
   return runs;
@@ -53,6 +58,7 @@ bool FileTable::Pin(const std::vector<Run>& runs) {
   MutexLock lock(&mu_);
   std::vector<int64_t> wanted(files_.size());
   for (const Run& run : runs) {
+    if (run.file == kNoFile) continue;
     wanted[run.file] += static_cast<int64_t>(run.bytes);
   }
   for (size_t i = 0; i < files_.size(); ++i) {
@@ -67,6 +73,7 @@ bool FileTable::Pin(const std::vector<Run>& runs) {
 void FileTable::Unpin(const std::vector<Run>& runs) {
   MutexLock lock(&mu_);
   for (const Run& run : runs) {
+    if (run.file == kNoFile) continue;
     files_[run.file].pinned -= static_cast<int64_t>(run.bytes);
   }
 }

@@ -23,6 +23,8 @@ struct Run {
   uint64_t offset = 0;
   uint64_t bytes = 0;
 };
+// In place of a file: what lies in none, its offset among all of that.
+inline constexpr uint32_t kNoFile = 0xffffffff;
 
 // Thread-safe. Files stay until the table goes.
 class FileTable {
@@ -45,11 +47,11 @@ class FileTable {
   // Absent: none of that number.
   std::optional<File> Get(uint32_t number) const;
 
-  // Where the values lie; absent: some of them in no file.
-  std::optional<std::vector<Run>> Find(const Payload& values) const;
+  // Where the values lie, in their order.
+  std::vector<Run> Find(const Payload& values) const;
 
-  // Counts what a reader elsewhere begins to keep. False: there is no room for
-  // that, and nothing is counted.
+  // Counts what a reader elsewhere begins to keep of the files. False: there is
+  // no room for that, and nothing is counted.
   bool Pin(const std::vector<Run>& runs);
   void Unpin(const std::vector<Run>& runs);
   int64_t pinned_bytes() const;

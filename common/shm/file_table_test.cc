@@ -40,13 +40,12 @@ TEST(FileTableTest, FindsTheFileAndThePlaceOfEachSlice) {
 
   const auto runs = table.Find(Join(second.At(64, 128), first.At(0, 4)));
 
-  ASSERT_TRUE(runs.has_value());
-  ASSERT_EQ(runs->size(), 2);
-  EXPECT_EQ((*runs)[0].file, 1);
-  EXPECT_EQ((*runs)[0].offset, 64);
-  EXPECT_EQ((*runs)[0].bytes, 128);
-  EXPECT_EQ((*runs)[1].file, 0);
-  EXPECT_EQ((*runs)[1].offset, 0);
+  ASSERT_EQ(runs.size(), 2);
+  EXPECT_EQ(runs[0].file, 1);
+  EXPECT_EQ(runs[0].offset, 64);
+  EXPECT_EQ(runs[0].bytes, 128);
+  EXPECT_EQ(runs[1].file, 0);
+  EXPECT_EQ(runs[1].offset, 0);
   EXPECT_EQ(table.Get(1)->bytes, kBytes);
   EXPECT_FALSE(table.Get(2).has_value());
 }
@@ -60,20 +59,37 @@ TEST(FileTableTest, NeighborsAreOneRun) {
   const auto runs =
       table.Find(Join(Join(file.At(0, 64), file.At(64, 64)), file.At(256, 64)));
 
-  ASSERT_EQ(runs->size(), 2);
-  EXPECT_EQ((*runs)[0].bytes, 128);
-  EXPECT_EQ((*runs)[1].offset, 256);
+  ASSERT_EQ(runs.size(), 2);
+  EXPECT_EQ(runs[0].bytes, 128);
+  EXPECT_EQ(runs[1].offset, 256);
 }
 
-TEST(FileTableTest, WhatLiesElsewhereIsNotFound) {
+TEST(FileTableTest, WhatLiesInNoFileIsCountedByItself) {
   const File file;
   FileTable table;
   ASSERT_TRUE(
       table.Add(file.fd.get(), file.mapping.bytes(), [] { return kBytes; }));
+  const auto own = [](size_t floats) {
+    return Payload::Of(std::vector<float>(floats));
+  };
 
-  EXPECT_FALSE(
-      table.Find(Join(file.At(0, 4), Payload::Of(std::vector<float>{1})))
-          .has_value());
+  const auto runs =
+      table.Find(Join(Join(own(1), own(2)), Join(file.At(64, 4), own(3))));
+
+  ASSERT_EQ(runs.size(), 3);
+  EXPECT_EQ(runs[0].file, kNoFile);
+  EXPECT_EQ(runs[0].offset, 0);
+  EXPECT_EQ(runs[0].bytes, 12);
+  EXPECT_EQ(runs[1].file, 0);
+  EXPECT_EQ(runs[1].offset, 64);
+  EXPECT_EQ(runs[2].file, kNoFile);
+  EXPECT_EQ(runs[2].offset, 12);
+  EXPECT_EQ(runs[2].bytes, 12);
+  // Nothing of it is kept for a reader.
+  ASSERT_TRUE(table.Pin(runs));
+  EXPECT_EQ(table.pinned_bytes(), 4);
+  table.Unpin(runs);
+  EXPECT_EQ(table.pinned_bytes(), 0);
 }
 
 TEST(FileTableTest, AFileThatOthersCouldWriteToIsNotAdded) {
@@ -91,7 +107,7 @@ TEST(FileTableTest, ReadersKeepNoMoreThanIsSpare) {
   int64_t spare = 192;
   ASSERT_TRUE(
       table.Add(file.fd.get(), file.mapping.bytes(), [&] { return spare; }));
-  const auto runs = *table.Find(file.At(0, 128));
+  const auto runs = table.Find(file.At(0, 128));
 
   ASSERT_TRUE(table.Pin(runs));
   EXPECT_FALSE(table.Pin(runs));

@@ -117,7 +117,7 @@ int64_t Link::most_bytes() const {
 }
 
 bool Link::Write(uint32_t kind, uint64_t id,
-                 std::initializer_list<std::span<const std::byte>> parts) {
+                 std::span<const std::span<const std::byte>> parts) {
   uint64_t bytes = 0;
   for (const auto& part : parts) bytes += part.size();
   const uint64_t whole = kUnit + Padded(bytes);
@@ -147,6 +147,11 @@ void Link::Wake(uint32_t reasons) {
   if ((peer_->waits.load(std::memory_order_relaxed) & reasons) == 0) return;
   own_->bell.fetch_add(1, std::memory_order_release);
   FutexWake(&own_->bell);
+}
+
+bool Link::Write(uint32_t kind, uint64_t id,
+                 std::initializer_list<std::span<const std::byte>> parts) {
+  return Write(kind, id, std::span(parts.begin(), parts.size()));
 }
 
 Link::Got Link::Read(Record* record) {

@@ -99,6 +99,8 @@ class Link {
   int64_t most_bytes() const;
   // False: no room now. Wakes nobody.
   bool Write(uint32_t kind, uint64_t id,
+             std::span<const std::span<const std::byte>> parts);
+  bool Write(uint32_t kind, uint64_t id,
              std::initializer_list<std::span<const std::byte>> parts);
   // Wakes the other process if it sleeps for one of `reasons`.
   void Wake(uint32_t reasons);

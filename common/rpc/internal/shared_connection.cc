@@ -268,11 +268,8 @@ void SharedConnection::Answer(uint64_t id, const absl::Status& status,
       const auto header_bytes = static_cast<int64_t>(header.size());
       const Payload values =
           message.Sub(header_bytes, message.size() - header_bytes);
-      std::vector<shm::Run> runs;
-      if (header_bytes <= link_.most_bytes() / 4 &&
-          (values.empty() || PinLocked(id, values, &runs))) {
-        ReplyLocked(id, 0, runs, header);
-      } else {
+      if (header_bytes > link_.most_bytes() / 4 ||
+          !ReplyValuesLocked(id, header, values)) {
         ReplyLocked(id, kElsewhere, {}, {});
       }
     }
@@ -280,24 +277,66 @@ void SharedConnection::Answer(uint64_t id, const absl::Status& status,
   link_.Wake(shm::Link::kRecords);
 }
 
-bool SharedConnection::PinLocked(uint64_t id, const Payload& values,
-                                 std::vector<shm::Run>* runs) {
-  auto found = services_.files->Find(values);
-  if (!found) return false;
-  const auto bytes = static_cast<int64_t>(sizeof(ReplyBody) +
-                                          found->size() * sizeof(shm::Run));
-  if (bytes > link_.most_bytes() / 2 || !HandOverFilesLocked(*found) ||
-      !services_.files->Pin(*found)) {
+bool SharedConnection::ReplyValuesLocked(uint64_t id,
+                                         std::span<const std::byte> header,
+                                         const Payload& values) {
+  const std::vector<shm::Run> runs = services_.files->Find(values);
+  if (static_cast<int64_t>(sizeof(ReplyBody) + runs.size() * sizeof(shm::Run)) >
+      link_.most_bytes() / 4) {
     return false;
   }
-  *runs = *found;
-  pinned_[id] = {values, *std::move(found)};
+  std::vector<std::span<const std::byte>> copied;
+  int64_t at = 0, copied_bytes = 0;
+  for (const shm::Run& run : runs) {
+    const auto bytes = static_cast<int64_t>(run.bytes);
+    if (run.file == shm::kNoFile) {
+      const Payload part = values.Sub(at, bytes);
+      for (const auto& slice : part.slices()) copied.push_back(slice.bytes);
+      copied_bytes += bytes;
+    }
+    at += bytes;
+  }
+  if (copied_bytes > link_.most_bytes() / 2 || !PinLocked(id, values, runs)) {
+    return false;
+  }
+  if (copied.empty()) {
+    ReplyLocked(id, 0, runs, header);
+    return true;
+  }
+  // Without room now it would be kept here, and how much of that there is,
+  // only the worker bounds.
+  const ReplyBody body = {.status = 0,
+                          .runs = static_cast<uint32_t>(runs.size()),
+                          .header_bytes = static_cast<uint32_t>(header.size())};
+  std::vector<std::span<const std::byte>> parts = {
+      std::as_bytes(std::span(&body, 1)),
+      std::as_bytes(std::span<const shm::Run>(runs)), header};
+  parts.insert(parts.end(), copied.begin(), copied.end());
+  if (backlog_.empty() && link_.Write(kSharedReply, id, parts)) return true;
+  const auto pinned = pinned_.find(id);
+  if (pinned != pinned_.end()) {
+    services_.files->Unpin(pinned->second.runs);
+    pinned_.erase(pinned);
+  }
+  return false;
+}
+
+bool SharedConnection::PinLocked(uint64_t id, const Payload& values,
+                                 const std::vector<shm::Run>& runs) {
+  const auto in_file = [](const shm::Run& run) {
+    return run.file != shm::kNoFile;
+  };
+  if (std::ranges::none_of(runs, in_file)) return true;
+  if (!HandOverFilesLocked(runs) || !services_.files->Pin(runs)) return false;
+  pinned_[id] = {values, runs};
   return true;
 }
 
 bool SharedConnection::HandOverFilesLocked(const std::vector<shm::Run>& runs) {
   uint32_t last = 0;
-  for (const shm::Run& run : runs) last = std::max(last, run.file);
+  for (const shm::Run& run : runs) {
+    if (run.file != shm::kNoFile) last = std::max(last, run.file);
+  }
   if (last >= kMostSharedFiles) return false;
   while (files_handed_over_ <= last) {
     const auto file = services_.files->Get(files_handed_over_);
@@ -315,7 +354,9 @@ bool SharedConnection::HandOverFilesLocked(const std::vector<shm::Run>& runs) {
 void SharedConnection::ReplyLocked(uint64_t id, uint32_t status,
                                    const std::vector<shm::Run>& runs,
                                    std::span<const std::byte> rest) {
-  const ReplyBody body = {status, static_cast<uint32_t>(runs.size())};
+  const ReplyBody body = {.status = status,
+                          .runs = static_cast<uint32_t>(runs.size()),
+                          .header_bytes = static_cast<uint32_t>(rest.size())};
   const auto body_bytes = std::as_bytes(std::span(&body, 1));
   const auto runs_bytes = std::as_bytes(std::span<const shm::Run>(runs));
   if (backlog_.empty() &&

@@ -80,9 +80,14 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
                                   const std::vector<shm::Run>& runs);
 
   void Answer(uint64_t id, const absl::Status& status, const Payload& message);
-  // True: the values lie where the worker can read them, and are kept.
+  // True: the values lie where the worker can read them, and are kept; but for
+  // those of no file, which go with the reply.
   bool PinLocked(uint64_t id, const Payload& values,
-                 std::vector<shm::Run>* runs)
+                 const std::vector<shm::Run>& runs)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // False: it is answered elsewhere.
+  bool ReplyValuesLocked(uint64_t id, std::span<const std::byte> header,
+                         const Payload& values)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The worker has all files that the runs name.
   bool HandOverFilesLocked(const std::vector<shm::Run>& runs)

@@ -1,7 +1,8 @@
 // What worker and server say to each other through shared memory. Messages are
 // those of wire.h: of each, the header is in a record, and the values lie in
-// the worker's area or its heap (pushes) or in files of the server (pulls),
-// where the record says. docs/decisions/0009 has the whole.
+// the worker's area or its heap (pushes), in files of the server or in the
+// record itself (pulls), where the record says. docs/decisions/0009 has the
+// whole.
 #ifndef EBB_COMMON_RPC_INTERNAL_SHARED_PROTOCOL_H_
 #define EBB_COMMON_RPC_INTERNAL_SHARED_PROTOCOL_H_
 
@@ -18,7 +19,7 @@
 namespace ebb::rpc::internal {
 
 // Of all below, and of ring.h.
-inline constexpr uint32_t kSharedVersion = 2;
+inline constexpr uint32_t kSharedVersion = 3;
 
 enum SharedKind : uint32_t {
   // From the worker; `id` names the call. CallBody, then as many runs as it
@@ -30,7 +31,8 @@ enum SharedKind : uint32_t {
   kSharedRelease = 4,
 
   // From the server. The answer to call `id`: ReplyBody, as many runs as it
-  // says, then the header, or the message of an error.
+  // says, then the header, or the message of an error, then what lies in no
+  // file (shm::kNoFile).
   kSharedReply = 16,
   // The values of push `id` are not read any more.
   kSharedFreed = 17,
@@ -57,6 +59,8 @@ struct ReplyBody {
   // An absl::StatusCode, or kElsewhere.
   uint32_t status = 0;
   uint32_t runs = 0;
+  uint32_t header_bytes = 0;
+  uint32_t zero = 0;
 };
 // The answer cannot be given here; that to a pull can over the network.
 inline constexpr uint32_t kElsewhere = 1000;

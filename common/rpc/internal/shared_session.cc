@@ -297,7 +297,7 @@ void SharedSession::Run(const Elsewhere& elsewhere) {
       got = link_.Read(&record);
       if (got != shm::Link::Got::kRecord) break;
       link_.Wake(shm::Link::kRoom);
-      if (!Handle(record, elsewhere)) return;
+      if (!Handle(std::move(record), elsewhere)) return;
     }
     if (got == shm::Link::Got::kNonsense) return;
     if (last && got == shm::Link::Got::kNothing) return;
@@ -346,10 +346,10 @@ void SharedSession::Close(const absl::Status& status) {
   }
 }
 
-bool SharedSession::Handle(const shm::Record& record,
-                           const Elsewhere& elsewhere) {
+bool SharedSession::Handle(shm::Record&& record, const Elsewhere& elsewhere) {
   if (record.kind == kSharedFreed) return Freed(record.id);
-  return record.kind == kSharedReply && HandleReply(record, elsewhere);
+  return record.kind == kSharedReply &&
+         HandleReply(std::move(record), elsewhere);
 }
 
 bool SharedSession::Freed(uint64_t id) {
@@ -362,22 +362,27 @@ bool SharedSession::Freed(uint64_t id) {
   return !lent.place || area_.Free(*lent.place);
 }
 
-bool SharedSession::HandleReply(const shm::Record& record,
+bool SharedSession::HandleReply(shm::Record&& record,
                                 const Elsewhere& elsewhere) {
   ReplyBody body;
   if (record.bytes.size() < sizeof(body)) return false;
   std::memcpy(&body, record.bytes.data(), sizeof(body));
   const size_t runs_bytes = size_t{body.runs} * sizeof(shm::Run);
-  if (record.bytes.size() - sizeof(body) < runs_bytes) return false;
+  if (record.bytes.size() - sizeof(body) < runs_bytes + body.header_bytes) {
+    return false;
+  }
   std::vector<shm::Run> runs(body.runs);
   if (runs_bytes > 0) {
     std::memcpy(runs.data(), record.bytes.data() + sizeof(body), runs_bytes);
   }
-  auto header = std::make_shared<const std::string>(
-      record.bytes.substr(sizeof(body) + runs_bytes));
+  const auto bytes =
+      std::make_shared<const std::string>(std::move(record.bytes));
+  const auto rest = BytesOf(*bytes).subspan(sizeof(body) + runs_bytes);
+  const std::span<const std::byte> header = rest.first(body.header_bytes);
+  const Payload::Slice own = {bytes, rest.subspan(body.header_bytes)};
   Payload message;
-  message.Append(header, BytesOf(*header));
-  if (!Values(record.id, runs, &message)) return false;
+  message.Append(bytes, header);
+  if (!Values(record.id, runs, own, &message)) return false;
   std::unique_ptr<Call> call;
   {
     MutexLock lock(&mu_);
@@ -387,8 +392,10 @@ bool SharedSession::HandleReply(const shm::Record& record,
     calls_.erase(it);
   }
   const bool ok = body.status == 0;
-  const absl::Status status(static_cast<absl::StatusCode>(body.status),
-                            *header);
+  const absl::Status status(
+      static_cast<absl::StatusCode>(body.status),
+      absl::string_view(reinterpret_cast<const char*>(header.data()),
+                        header.size()));
   if (auto* push = std::get_if<PsChannel::PushDone>(&call->done)) {
     if (ok) {
       (*push)(DecodePushReply(message));
@@ -411,10 +418,18 @@ bool SharedSession::HandleReply(const shm::Record& record,
 }
 
 bool SharedSession::Values(uint64_t id, const std::vector<shm::Run>& runs,
-                           Payload* to) {
-  if (runs.empty()) return true;
-  const auto grant = std::make_shared<const Grant>(shared_from_this(), id);
+                           const Payload::Slice& own, Payload* to) {
+  std::shared_ptr<const Grant> grant;
   for (const shm::Run& run : runs) {
+    if (run.file == shm::kNoFile) {
+      const uint64_t bytes = own.bytes.size();
+      if (run.offset > bytes || run.bytes > bytes - run.offset) return false;
+      to->Append(own.owner, own.bytes.subspan(run.offset, run.bytes));
+      continue;
+    }
+    if (grant == nullptr) {
+      grant = std::make_shared<const Grant>(shared_from_this(), id);
+    }
     const shm::Mapping* file = FileOf(run.file);
     if (file == nullptr || run.offset > file->bytes().size() ||
         run.bytes > file->bytes().size() - run.offset) {

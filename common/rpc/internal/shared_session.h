@@ -96,11 +96,13 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   bool SendNow(uint64_t id, Lent lent);
   void WaitForRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // False: nonsense.
-  bool Handle(const shm::Record& record, const Elsewhere& elsewhere);
-  bool HandleReply(const shm::Record& record, const Elsewhere& elsewhere);
+  bool Handle(shm::Record&& record, const Elsewhere& elsewhere);
+  bool HandleReply(shm::Record&& record, const Elsewhere& elsewhere);
   bool Freed(uint64_t id);
-  // What the runs name, kept by a Grant. False: nonsense.
-  bool Values(uint64_t id, const std::vector<shm::Run>& runs, Payload* to);
+  // What the runs name, those of the server's files kept by a Grant; `own` is
+  // what lies in none. False: nonsense.
+  bool Values(uint64_t id, const std::vector<shm::Run>& runs,
+              const Payload::Slice& own, Payload* to);
   // The mapping of the server's file; null: there is none.
   const shm::Mapping* FileOf(uint32_t number);
   void Expire();
