@@ -17,6 +17,8 @@ constexpr absl::Duration kShortestTick = absl::Milliseconds(1);
 constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 constexpr absl::Duration kRetiredPause = absl::Milliseconds(10);
 // A connection that lasted so long was a good one.
+// More than a connection that fails takes to do so (connect_timeout).
+constexpr absl::Duration kAccepted = absl::Seconds(3);
 constexpr absl::Duration kGoodConnection = absl::Seconds(5);
 constexpr absl::Duration kGoodbye = absl::Seconds(2);
 constexpr absl::Duration kLongestDrain = absl::Hours(24);
@@ -282,17 +284,19 @@ void ClientShell::Connect() {
 }
 
 void ClientShell::OnMessage(int64_t connection, SchedulerToWorker message) {
-  if (std::get_if<Lease>(&message) != nullptr) {
-    options_.kill_points.Reached("leased-not-begun");
-  }
-  bool first = false;
+  const bool lease = std::get_if<Lease>(&message) != nullptr;
+  if (lease) options_.kill_points.Reached("leased-not-begun");
+  bool first = false, first_lease = false;
   Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
     mu_.AssertHeld();
     if (connection_ == nullptr || connection_->number() != connection) return;
     first = std::exchange(failures_, 0) > 0;
+    heard_ = connection;
+    if (lease) first_lease = !std::exchange(leased_, true);
     core->OnScheduler(std::move(message), now, out);
   });
   if (first) Log(absl::StrCat("scheduler=", options_.scheduler, " is back"));
+  if (first_lease) Log("leased its first item");
 }
 
 void ClientShell::OnClosed(int64_t connection, const absl::Status& status) {
@@ -361,8 +365,16 @@ bool ClientShell::Drain(absl::Duration limit) {
 
 ClientShell::Status ClientShell::status() const {
   MutexLock lock(&mu_);
-  return {connection_ != nullptr, computing_, core_.batches_computed(),
-          core_.examples_computed(), core_.local_steps()};
+  const bool connected = connection_ != nullptr;
+  const bool ready =
+      connected && !leaving_ &&
+      (heard_ == connection_->number() || Now() - connected_at_ > kAccepted);
+  return {connected,
+          ready,
+          computing_,
+          core_.batches_computed(),
+          core_.examples_computed(),
+          core_.local_steps()};
 }
 
 ComputeResult ClientShell::ComputeBatch(const ComputeTask& task) {

@@ -72,6 +72,9 @@ class ClientShell {
  public:
   struct Status {
     bool connected = false;  // A session with the scheduler is open.
+    // And the scheduler has said something in it, or would long have been
+    // found away.
+    bool ready = false;
     bool computing = false;  // A call of the computer has not returned.
     int64_t batches = 0;
     int64_t examples = 0;
@@ -173,6 +176,8 @@ class ClientShell {
   int64_t connections_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t closed_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time connected_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  int64_t heard_ ABSL_GUARDED_BY(mu_) = 0;  // The last connection that spoke.
+  bool leased_ ABSL_GUARDED_BY(mu_) = false;
   absl::Time reconnect_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   int failures_ ABSL_GUARDED_BY(mu_) = 0;
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;

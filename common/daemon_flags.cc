@@ -35,6 +35,10 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
       ->transform(SizeValue())
       ->default_str("512MiB")
       ->group("Network");
+  app->add_option("--health-socket", flags->health_socket,
+                  "Unix socket to make, at which it answers `ebb health`")
+      ->envname("EBB_HEALTH_SOCKET")
+      ->group("Process");
   AddTlsFlags(app, &flags->tls);
   app->add_option("--die-with-parent", flags->parent,
                   "Die when the process PID, which starts this one, dies")

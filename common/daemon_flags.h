@@ -35,6 +35,9 @@ inline constexpr int kExitUsage = 2;
 struct DaemonFlags {
   uint64_t message_bytes = uint64_t{512} << 20;
   TlsSettings tls;
+  // Where it answers `ebb health` (rpc/health.h); empty: nowhere else than at
+  // its --listen.
+  std::string health_socket;
   // Dies with this process; 0: with none. It must be named: a process whose
   // parent died before it asked has another, and would never know.
   pid_t parent = 0;

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/daemon_flags.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/rpc/health.h"
 #include "common/rpc/security_watch.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
@@ -120,6 +121,10 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
     EBB_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, shell.address()));
   }
   LOG(INFO) << "scheduler serves at " << shell.address();
+
+  EBB_ASSIGN_OR_RETURN(
+      auto health,
+      rpc::HealthSocket::Start(flags.health_socket, [] { return true; }));
 
   const int signal = stop.Wait();
   LOG(INFO) << "scheduler leaves: signal " << signal;

@@ -16,6 +16,7 @@
 #include "common/mutex.h"
 #include "common/plant.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/rpc/health.h"
 #include "common/rpc/security_watch.h"
 #include "common/size_flag.h"
 #include "common/status_macros.h"
@@ -34,9 +35,8 @@ constexpr int kExitNotDrained = 3;
 constexpr int kExitDisplaced = 4;
 
 constexpr char kExample[] = R"(
-Example: two servers of a cluster on one machine
+Example: a server of the cluster whose scheduler is on this machine
   ebb-ps --id 0 --state-dir /var/lib/ebb/ps-0 --scheduler localhost:7000
-  ebb-ps --id 1 --state-dir /var/lib/ebb/ps-1 --scheduler localhost:7000
 SIGTERM makes it write what is not durable and leave. Logs go to stderr.)";
 
 struct Flags : DaemonFlags {
@@ -57,9 +57,19 @@ struct Flags : DaemonFlags {
   std::string plant;  // Only where bugs can be planted.
 };
 
+// Of "ebb-ps-3", the name of a StatefulSet's pod: "3".
+std::string NumberOf(std::string name) {
+  const size_t dash = name.rfind('-');
+  const bool named = dash != std::string::npos && dash > 0;
+  return named ? name.substr(dash + 1) : name;
+}
+
 void AddFlags(CLI::App* app, Flags* flags) {
-  app->add_option("--id", flags->id, "Its lasting number, from 0")
+  app->add_option("--id", flags->id,
+                  "Its lasting number, from 0; or a name that ends with it, as "
+                  "ebb-ps-3")
       ->envname("EBB_ID")
+      ->transform(&NumberOf, "", "")
       ->required()
       ->check(CLI::Range(0, 65535))
       ->group("Identity");
@@ -257,6 +267,10 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
     EBB_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, shell.address()));
   }
   LOG(INFO) << "server=" << flags.id << " serves at " << shell.address();
+
+  EBB_ASSIGN_OR_RETURN(auto health,
+                       rpc::HealthSocket::Start(flags.health_socket,
+                                                [&] { return shell.Ready(); }));
 
   const int signal = stop.Wait();
   if (const std::string why = displaced.why(); !why.empty()) {

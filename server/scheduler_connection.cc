@@ -13,6 +13,8 @@ namespace ebb::server {
 namespace {
 
 // A session that lived so long was no failure to connect.
+// More than a connection that fails takes to do so (connect_timeout).
+constexpr absl::Duration kAccepted = absl::Seconds(3);
 constexpr absl::Duration kLived = absl::Seconds(1);
 constexpr int kMostDoublings = 20;
 
@@ -63,6 +65,12 @@ bool SchedulerConnection::Send(ServerToScheduler message) {
   return registered_ && session_->Send(std::move(message));
 }
 
+bool SchedulerConnection::accepted() {
+  MutexLock lock(&mu_);
+  return session_ != nullptr && registered_ && !closed_ && !refused_ &&
+         (heard_ || absl::Now() - began_ > kAccepted);
+}
+
 void SchedulerConnection::Retry() {
   MutexLock lock(&mu_);
   refused_ = true;
@@ -97,6 +105,7 @@ void SchedulerConnection::RunSession() {
   const absl::Time began = absl::Now();
   {
     MutexLock lock(&mu_);
+    began_ = began;
     closed_ = false;
     registered_ = false;
     heard_ = false;

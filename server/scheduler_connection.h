@@ -49,6 +49,9 @@ class SchedulerConnection {
   void Start();
   // Queues; false: there is no session, the message is dropped.
   bool Send(ServerToScheduler message);
+  // The scheduler knows this session: it has said something, or could long
+  // have refused it or been found away. (It answers no registration.)
+  bool accepted();
   // The scheduler does not take this session: ends it, and connects again
   // later, as after a failure to connect.
   void Retry();
@@ -86,6 +89,7 @@ class SchedulerConnection {
   bool registered_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   bool heard_ ABSL_GUARDED_BY(mu_) = false;  // Something, in this session.
+  absl::Time began_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   bool refused_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status why_closed_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;

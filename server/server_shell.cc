@@ -408,10 +408,22 @@ void ServerShell::HandOver(absl::Time until) {
   }
 }
 
+bool ServerShell::Ready() {
+  {
+    MutexLock lock(&mu_);
+    if (!ReadyLocked() || leaving_) return false;
+  }
+  return scheduler_->accepted();
+}
+
 absl::Status ServerShell::Drain(absl::Duration limit) {
   const absl::Time begun = time_.Now();
   const absl::Time deadline = begun + limit;
   listener_->SetServing(false);
+  {
+    MutexLock lock(&mu_);
+    leaving_ = true;
+  }
   HandOver(begun + limit / 2);
   {
     MutexLock lock(&mu_);

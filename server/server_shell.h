@@ -87,6 +87,8 @@ class ServerShell final : public rpc::PsHandler {
   absl::Status Start(std::shared_ptr<rpc::PsAdminHandler> admin);
   // Of a started shell.
   const std::string& address() const { return listener_->address(); }
+  // The scheduler knows this server, and it does not leave. Of a started shell.
+  bool Ready();
 
   // Leaves in good order: lets other servers take its partitions, for at most
   // half of `limit`; then takes no more pushes, writes what is not durable,
@@ -161,6 +163,7 @@ class ServerShell final : public rpc::PsHandler {
   absl::flat_hash_map<uint64_t, FetchDone> fetches_ ABSL_GUARDED_BY(mu_);
   int64_t pushed_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time timer_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 

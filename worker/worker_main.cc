@@ -20,6 +20,7 @@
 #include "client/job_limits.h"
 #include "common/daemon_flags.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/rpc/health.h"
 #include "common/rpc/security_watch.h"
 #include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
@@ -223,6 +224,11 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
   TrainingComputer computer(computing);
   client::ClientShell shell(options, &transport, &computer);
+
+  EBB_ASSIGN_OR_RETURN(auto health,
+                       rpc::HealthSocket::Start(flags.health_socket, [&] {
+                         return shell.status().ready;
+                       }));
 
   const int signal = stop.Wait();
   LOG(INFO) << "worker=" << flags.name << " leaves: signal " << signal;

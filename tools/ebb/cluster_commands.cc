@@ -23,6 +23,7 @@ struct Flags {
   std::string job;
   JobFlags file;
   bool json = false;
+  std::string request_id;
   bool skip = false;
   std::optional<int32_t> workers;
   std::optional<int32_t> servers;
@@ -32,8 +33,8 @@ int Submit(const Flags& flags) {
   const auto prepared = PrepareJob(flags.file.Choice());
   if (!prepared.ok()) return Report(prepared.status());
   rpc::SchedulerAdminClient client = flags.access.Scheduler();
-  const v1::SubmitJobRequest request =
-      SubmitRequestOf(*prepared, NewRequestId());
+  const v1::SubmitJobRequest request = SubmitRequestOf(
+      *prepared, flags.request_id.empty() ? NewRequestId() : flags.request_id);
   auto answer = client.SubmitJob(request, kAdminDeadline);
   // The same request again is the same job, however the first one ended.
   if (absl::IsUnavailable(answer.status())) {
@@ -338,6 +339,11 @@ void AddSubmitCommand(CLI::App* app, int* exit_code) {
       AddAsking(app, "submit", "Gives a job to a cluster that runs", false,
                 &Submit, exit_code, flags);
   AddJobFlags(command, &flags->file);
+  command
+      ->add_option("--request-id", flags->request_id,
+                   "Names this submission: given again, it is the same job, "
+                   "and no second one")
+      ->envname("EBB_REQUEST_ID");
   AddJsonFlag(command, flags);
   command->footer(R"(
 Reads the job and its data, and says all that is wrong before anything starts.

@@ -1,0 +1,97 @@
+#include "common/rpc/health.h"
+
+#include <atomic>
+#include <fstream>
+#include <string>
+
+#include "absl/time/clock.h"
+#include "common/testing/test_folder.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kLong = absl::Seconds(10);
+
+absl::StatusOr<Health> Ask(const std::string& path) {
+  return AskHealth("unix:" + path, nullptr, Role::kScheduler, kLong);
+}
+
+bool Becomes(const std::string& path, Health health) {
+  const absl::Time deadline = absl::Now() + kLong;
+  while (absl::Now() < deadline) {
+    if (const auto now = Ask(path); now.ok() && *now == health) return true;
+  }
+  return false;
+}
+
+TEST(HealthTest, FollowsWhatItIsTold) {
+  const ebb::TestFolder folder;
+  const std::string path = folder / "s";
+  std::atomic<bool> ready = false;  // Pairs with nothing: a flag.
+
+  auto socket = HealthSocket::Start(path, [&] { return ready.load(); });
+
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  EXPECT_TRUE(Becomes(path, Health::kNotServing));
+  ready = true;
+  EXPECT_TRUE(Becomes(path, Health::kServing));
+  ready = false;
+  EXPECT_TRUE(Becomes(path, Health::kNotServing));
+}
+
+TEST(HealthTest, NobodyAnswersWhereNobodyIs) {
+  const ebb::TestFolder folder;
+  const std::string path = folder / "s";
+  {
+    auto socket = HealthSocket::Start(path, [] { return true; });
+  }
+
+  EXPECT_TRUE(absl::IsUnavailable(Ask(path).status())) << Ask(path).status();
+}
+
+TEST(HealthTest, ASocketThatALifeBeforeLeftIsNoObstacle) {
+  const ebb::TestFolder folder;
+  const std::string path = folder / "s";
+  auto killed = HealthSocket::Start(path, [] { return false; });
+  ASSERT_TRUE(killed.ok()) << killed.status();
+
+  auto socket = HealthSocket::Start(path, [] { return true; });
+
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  EXPECT_TRUE(Becomes(path, Health::kServing));
+}
+
+TEST(HealthTest, NoPathIsNoSocket) {
+  const auto socket = HealthSocket::Start("", [] { return true; });
+
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  EXPECT_EQ(*socket, nullptr);
+}
+
+TEST(HealthTest, WhatCannotBeASocketIsNamed) {
+  const ebb::TestFolder folder;
+  const std::string file = folder / "file";
+  std::ofstream(file) << "data";
+  const auto why = [](const std::string& path) {
+    return std::string(
+        HealthSocket::Start(path, [] { return true; }).status().message());
+  };
+
+  EXPECT_THAT(why(file), HasSubstr("is there and no socket"));
+  EXPECT_THAT(why(folder / "no/folder"), HasSubstr("its folder is not there"));
+  EXPECT_THAT(why(folder / std::string(120, 'x')),
+              HasSubstr("has more than 107 characters"));
+}
+
+TEST(HealthTest, PlainTextToAnotherMachineIsRefused) {
+  const auto health = AskHealth("example.org:1", nullptr, Role::kServer, kLong);
+
+  EXPECT_TRUE(absl::IsInvalidArgument(health.status())) << health.status();
+}
+
+}  // namespace
+}  // namespace ebb::rpc
