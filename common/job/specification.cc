@@ -34,6 +34,9 @@ uint32_t FormatOf(const v1::Job& job) {
   return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }
 constexpr int32_t kMostPartitions = 64;
+// Of the rows that will come nobody knows how many. A push or pull has a
+// segment for each, and of few rows the segment costs more than they do.
+constexpr int32_t kSparsePartitions = 16;
 constexpr double kItemSeconds = 2;
 // Items of an epoch per worker, at least: the last ones must not keep all but
 // one waiting.
@@ -136,10 +139,8 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
   }
   // What is kept for a server that is away is a whole gradient.
   if (sparse) plan->consistency.local_steps = 0;
-  // Of the rows that will come nobody knows how many: they are spread widely.
-  const auto by_default = static_cast<int32_t>(
-      sparse ? kMostPartitions
-             : std::min<int64_t>(plan->Blocks(), kMostPartitions));
+  const auto by_default = static_cast<int32_t>(std::clamp<int64_t>(
+      plan->Blocks(), sparse ? kSparsePartitions : 1, kMostPartitions));
   plan->partitions = job.has_partitions()
                          ? static_cast<int32_t>(job.partitions())
                          : by_default;

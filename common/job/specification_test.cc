@@ -244,6 +244,19 @@ TEST(SpecificationTest, ManyParametersMakeSixtyFourPartitions) {
   EXPECT_EQ(PlanOf("", facts).partitions, 1);
 }
 
+TEST(SpecificationTest, SparseTablesMakeSixteenPartitions) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows", .width = 4}};
+  facts.tables = {};
+  EXPECT_EQ(PlanOf("", facts).partitions, 16);
+  facts.tables = {{"w", 3, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 16);
+  facts.tables = {{"w", 40 * 16'384, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 40);
+  facts.tables = {{"w", 100 * 16'384, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 64);
+}
+
 TEST(SpecificationTest, LayoutHashNamesDataOrderAndGrid) {
   const JobPlan plan = PlanOf("");
   EXPECT_EQ(plan.layout_hash, LayoutHash(77, 1, plan));
