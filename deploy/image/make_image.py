@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Makes ebb's container image without a container engine: the programs, the
+libraries that they need, and nothing else. As a tar of OCI layout, or as the
+folder that the Containerfile's last stage consists of.
+
+  deploy/image/make_image.py --bin build/bin --out ebb.tar
+  skopeo copy oci-archive:ebb.tar docker://registry.example/ebb:0.1.0
+  ctr -n k8s.io images import ebb.tar          # or straight into a node
+
+The same programs and libraries make the same bytes.
+"""
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+PROGRAMS = ["ebb", "ebb-ps", "ebb-scheduler", "ebb-worker"]
+USER = 65532  # Nobody's: as in other images that have no users.
+ENTRYPOINT = ["/usr/bin/ebb"]
+PATH = "/usr/bin"
+MOST_BYTES = 150_000_000
+FILES = {
+    "etc/passwd": f"root:x:0:0:root:/:/sbin/nologin\n"
+                  f"ebb:x:{USER}:{USER}::/tmp:/sbin/nologin\n",
+    "etc/group": f"root:x:0:\nebb:x:{USER}:\n",
+    "etc/nsswitch.conf": "hosts: files dns\n",
+}
+LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64"}
+# What pods mount over, and what a process may expect.
+FOLDERS = {"data": 0o755, "dev": 0o755, "etc": 0o755, "proc": 0o755,
+           "run": 0o755, "sys": 0o755, "tmp": 0o1777, "usr": 0o755,
+           "usr/lib64": 0o755}
+
+
+def fail(text):
+    sys.exit(f"make_image: {text}")
+
+
+def libraries_of(program):
+    """The files that the loader finds, and the loader, as the program names
+    them."""
+    ran = subprocess.run(["ldd", program], capture_output=True, text=True)
+    if ran.returncode != 0:
+        fail(f"ldd {program}: {ran.stderr.strip()}")
+    missing = re.findall(r"(\S+) => not found", ran.stdout)
+    if missing:
+        fail(f"{program} needs {missing[0]}, which is not installed")
+    return re.findall(r"(/\S+) \(0x", ran.stdout)
+
+
+def merged(path):
+    """Below usr/, as Debian has it."""
+    path = os.path.normpath(path).lstrip("/")
+    return path if path.startswith("usr/") else "usr/" + path
+
+
+def copyrights_of(libraries):
+    """The licences of the packages that the libraries are of."""
+    # Packages know a file by its path of before /lib was /usr/lib, or after.
+    real = {os.path.realpath(library) for library in libraries}
+    paths = sorted(real | {path.removeprefix("/usr") for path in real})
+    known = subprocess.run(["dpkg", "-S", *paths], capture_output=True,
+                           text=True).stdout
+    for name in sorted({line.split(":")[0] for line in known.splitlines()}):
+        path = f"/usr/share/doc/{name}/copyright"
+        if os.path.isfile(path):
+            yield path
+
+
+def make_rootfs(bin_folder, root):
+    """Fills the folder `root`, which is made."""
+    for folder, mode in FOLDERS.items():
+        os.makedirs(os.path.join(root, folder), exist_ok=True)
+        os.chmod(os.path.join(root, folder), mode)
+    os.makedirs(os.path.join(root, "usr/bin"))
+    os.makedirs(os.path.join(root, "usr/lib"))
+    libraries = set()
+    for program in PROGRAMS:
+        source = os.path.join(bin_folder, program)
+        if not os.path.isfile(source):
+            fail(f"{source} is not there; build the target `programs`")
+        libraries.update(libraries_of(source))
+        target = os.path.join(root, "usr/bin", program)
+        subprocess.run(["strip", "-o", target, source], check=True)
+        os.chmod(target, 0o755)
+    for library in sorted(libraries):
+        target = os.path.join(root, merged(library))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copyfile(os.path.realpath(library), target)
+        os.chmod(target, 0o755)
+    for path in copyrights_of(sorted(libraries)):
+        target = os.path.join(root, path.lstrip("/"))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copyfile(os.path.realpath(path), target)
+        os.chmod(target, 0o644)
+    for path, text in FILES.items():
+        with open(os.path.join(root, path), "w") as file:
+            file.write(text)
+    for path, target in LINKS.items():
+        os.symlink(target, os.path.join(root, path))
+    size = sum(os.lstat(os.path.join(folder, name)).st_size
+               for folder, _, names in os.walk(root) for name in names)
+    if size > MOST_BYTES:
+        fail(f"the image has {size / 1e6:.0f} MB, more than "
+             f"{MOST_BYTES / 1e6:.0f}: is it a release build?")
+    return size
+
+
+def layer_of(root):
+    """All of the folder as a tar, owned by root, of no date."""
+    paths = []
+    for folder, folders, names in os.walk(root):
+        paths += [os.path.relpath(os.path.join(folder, name), root)
+                  for name in folders + names]
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for path in sorted(paths):
+            full = os.path.join(root, path)
+            info = os.lstat(full)
+            entry = tarfile.TarInfo(path)
+            entry.mode = stat.S_IMODE(info.st_mode)
+            if stat.S_ISDIR(info.st_mode):
+                entry.type = tarfile.DIRTYPE
+                tar.addfile(entry)
+            elif stat.S_ISLNK(info.st_mode):
+                entry.type = tarfile.SYMTYPE
+                entry.linkname = os.readlink(full)
+                tar.addfile(entry)
+            else:
+                entry.size = info.st_size
+                with open(full, "rb") as file:
+                    tar.addfile(entry, file)
+    return out.getvalue()
+
+
+def write_image(root, name, path):
+    """The folder as an image of one layer: an OCI layout in a tar."""
+    blobs = {}
+
+    def blob(data, kind):
+        digest = hashlib.sha256(data).hexdigest()
+        blobs["blobs/sha256/" + digest] = data
+        return {"mediaType": kind, "digest": "sha256:" + digest,
+                "size": len(data)}
+
+    def json_blob(value, kind):
+        return blob(json.dumps(value, sort_keys=True).encode(), kind)
+
+    tar = layer_of(root)
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(),
+                                                          platform.machine())
+    oci = "application/vnd.oci.image."
+    layer = blob(gzip.compress(tar, 6, mtime=0), oci + "layer.v1.tar+gzip")
+    config = json_blob({
+        "architecture": machine, "os": "linux",
+        "config": {"User": f"{USER}:{USER}", "Env": ["PATH=" + PATH],
+                   "Entrypoint": ENTRYPOINT, "WorkingDir": "/",
+                   "Labels": {"org.opencontainers.image.title": "ebb",
+                              "org.opencontainers.image.licenses":
+                                  "Apache-2.0"}},
+        "rootfs": {"type": "layers", "diff_ids":
+                   ["sha256:" + hashlib.sha256(tar).hexdigest()]},
+        "history": [{"created_by": "deploy/image/make_image.py"}],
+    }, oci + "config.v1+json")
+    manifest = json_blob({
+        "schemaVersion": 2, "mediaType": oci + "manifest.v1+json",
+        "config": config, "layers": [layer],
+    }, oci + "manifest.v1+json")
+    manifest["annotations"] = {
+        "io.containerd.image.name": name,
+        "org.opencontainers.image.ref.name": name.rpartition(":")[2]}
+    manifest["platform"] = {"architecture": machine, "os": "linux"}
+    files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
+             "index.json": json.dumps({
+                 "schemaVersion": 2, "mediaType": oci + "index.v1+json",
+                 "manifests": [manifest]}, sort_keys=True).encode(), **blobs}
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as out:
+        for inner in sorted(files):
+            entry = tarfile.TarInfo(inner)
+            entry.size = len(files[inner])
+            out.addfile(entry, io.BytesIO(files[inner]))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", default="build/bin", metavar="FOLDER",
+                        help="where the programs are")
+    parser.add_argument("--name", default="localhost/ebb:0.1.0",
+                        help="of the image, with a tag")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", metavar="FILE", help="the tar to write")
+    what.add_argument("--rootfs", metavar="FOLDER",
+                      help="the folder to make instead")
+    flags = parser.parse_args()
+    if flags.rootfs:
+        if os.path.exists(flags.rootfs):
+            fail(f"{flags.rootfs} is there already")
+        size = make_rootfs(flags.bin, flags.rootfs)
+        print(f"{flags.rootfs}: {size / 1e6:.0f} MB")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = os.path.join(folder, "rootfs")
+        size = make_rootfs(flags.bin, root)
+        write_image(root, flags.name, flags.out)
+    print(f"{flags.out}: {flags.name}, {size / 1e6:.0f} MB unpacked, "
+          f"{os.path.getsize(flags.out) / 1e6:.0f} MB as a file")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,412 @@
+#!/usr/bin/env python3
+"""deploy/k8s as kustomize renders it: that it is safe to run, agrees with
+itself, and with the flags of the programs. Needs no cluster.
+
+  manifests_test.py BIN_FOLDER [unittest arguments]
+
+Renders with `kubectl kustomize` and `kustomize build`, whichever is installed,
+and what EBB_KUSTOMIZE names (render.py). With none the overlays are skipped,
+and the base is read as it is.
+"""
+import copy
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import yaml
+
+import pod_security
+import render
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
+DEPLOY = os.path.join(ROOT, "deploy/k8s")
+FASHION = "/usr/share/datasets/fashion-mnist"
+ROLES = {"scheduler": "ebb-scheduler", "ps": "ebb-ps", "worker": "ebb-worker",
+         "submit": "ebb"}
+
+
+def overlays():
+    return sorted("overlays/" + name
+                  for name in os.listdir(os.path.join(DEPLOY, "overlays")))
+
+
+def version():
+    with open(os.path.join(ROOT, "CMakeLists.txt")) as file:
+        return re.search(r"project\(ebb VERSION (\S+)", file.read()).group(1)
+
+
+def seconds(text):
+    factor = {"ms": 0.001, "s": 1, "m": 60}
+    number, unit = re.fullmatch(r"(\d+)(ms|s|m)", text).groups()
+    return int(number) * factor[unit]
+
+
+def bytes_of(text):
+    factor = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+    number, unit = re.fullmatch(r"(\d+)(Ki|Mi|Gi)", text).groups()
+    return int(number) * factor[unit]
+
+
+def fits(selector, labels):
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+class Rendered:
+    """All objects of an overlay, and its pods by role."""
+
+    def __init__(self, objects):
+        self.objects = objects
+        self.pods = {}
+        self.workloads = {}
+        for one in objects:
+            template = one.get("spec", {}).get("template")
+            if template:
+                role = template["metadata"]["labels"][
+                    "app.kubernetes.io/component"]
+                self.pods[role] = template
+                self.workloads[role] = one
+
+    def of_kind(self, kind):
+        return [one for one in self.objects if one["kind"] == kind]
+
+    def named(self, kind, name):
+        return next(one for one in self.of_kind(kind)
+                    if one["metadata"]["name"] == name)
+
+    def container(self, role):
+        (container,) = self.pods[role]["spec"]["containers"]
+        return container
+
+    def environment(self, role):
+        return {one["name"]: one for one in self.container(role)["env"]}
+
+    def value(self, role, name):
+        return self.environment(role)[name]["value"]
+
+
+def load():
+    """{(overlay, renderer): Rendered}"""
+    found = render.renderers()
+    if not found:
+        base = render.base_without_kustomize(os.path.join(DEPLOY, "base"))
+        return {("base", "no kustomize"): Rendered(base)}
+    return {(overlay, name):
+            Rendered(render.render(command, os.path.join(DEPLOY, overlay)))
+            for overlay in ["base", *overlays()]
+            for name, command in found.items()}
+
+
+def everywhere(test):
+    """A test of one overlay, for all of them."""
+
+    def run(self):
+        for (overlay, renderer), rendered in self.all.items():
+            with self.subTest(overlay=overlay, renderer=renderer):
+                test(self, overlay, rendered)
+
+    return run
+
+
+class ManifestsTest(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls.all = load()
+        print("rendered by:", *sorted({name for _, name in cls.all}))
+        cls.help = {}
+        for role, program in ROLES.items():
+            command = [os.path.join(BIN, program)]
+            command += ["submit"] if role == "submit" else []
+            cls.help[role] = subprocess.run(
+                [*command, "--help"], capture_output=True, text=True,
+                check=True).stdout
+
+    def test_every_overlay_is_rendered(self):
+        if not render.renderers():
+            self.skipTest("neither kubectl nor kustomize is installed: only "
+                          "the base is looked at, no overlay")
+        self.assertIn("overlays/single-node", {name for name, _ in self.all})
+
+    def test_all_that_render_render_the_same(self):
+        def plain(rendered):
+            objects = copy.deepcopy(rendered.objects)
+            for one in Rendered(objects).pods.values():
+                for container in one["spec"]["containers"]:
+                    container["env"].sort(key=lambda env: env["name"])
+                    container["volumeMounts"].sort(key=lambda m: m["name"])
+                one["spec"]["volumes"].sort(key=lambda v: v["name"])
+            return sorted(objects, key=lambda one: (
+                one["kind"], one["metadata"]["name"]))
+
+        first = {}
+        for (overlay, renderer), rendered in self.all.items():
+            with self.subTest(overlay=overlay, renderer=renderer):
+                self.assertEqual(plain(rendered),
+                                 plain(first.setdefault(overlay, rendered)))
+
+    @everywhere
+    def test_pods_are_restricted_and_more(self, _, rendered):
+        self.assertEqual(set(rendered.pods), set(ROLES))
+        for role, pod in rendered.pods.items():
+            spec = pod["spec"]
+            self.assertEqual(pod_security.violations(
+                spec, pod["metadata"].get("annotations")), [], role)
+            own = rendered.container(role)["securityContext"]
+            self.assertIs(own["readOnlyRootFilesystem"], True)
+            self.assertIs(spec["automountServiceAccountToken"], False)
+            account = rendered.named("ServiceAccount",
+                                     spec["serviceAccountName"])
+            self.assertIs(account["automountServiceAccountToken"], False)
+        for kind in ("Role", "ClusterRole", "RoleBinding",
+                     "ClusterRoleBinding"):
+            self.assertEqual(rendered.of_kind(kind), [])
+
+    def test_the_pod_that_fills_the_volume_is_restricted(self):
+        with open(os.path.join(DEPLOY, "fill.yaml")) as file:
+            pod = yaml.safe_load(file)
+        self.assertEqual(pod_security.violations(pod["spec"]), [])
+
+    @everywhere
+    def test_images_are_of_this_version(self, _, rendered):
+        for role in ROLES:
+            container = rendered.container(role)
+            self.assertEqual(container["image"],
+                             "localhost/ebb:" + version())
+            self.assertEqual(container["command"][0],
+                             "/usr/bin/" + ROLES[role])
+
+    @everywhere
+    def test_the_environment_is_what_the_programs_know(self, _, rendered):
+        for role in ROLES:
+            for name in rendered.environment(role):
+                self.assertIn(f"(Env:{name})", self.help[role], role)
+            args = rendered.container(role).get("args", [])
+            for flag in [one for one in args if one.startswith("--")]:
+                self.assertIn(flag, self.help[role], role)
+
+    @everywhere
+    def test_ports_agree(self, _, rendered):
+        for role in ("scheduler", "ps"):
+            listen = rendered.value(role, "EBB_LISTEN")
+            port = int(listen.removeprefix(":"))
+            (named,) = rendered.container(role)["ports"]
+            self.assertEqual(named["containerPort"], port)
+            service = rendered.named("Service", "ebb-" + role)
+            (served,) = service["spec"]["ports"]
+            self.assertEqual(served["port"], port)
+            self.assertEqual(served["targetPort"], named["name"])
+            policy = rendered.named("NetworkPolicy", "ebb-" + role)
+            (rule,) = policy["spec"]["ingress"]
+            self.assertEqual([one["port"] for one in rule["ports"]], [port])
+        scheduler = rendered.value("scheduler", "EBB_LISTEN")
+        for role in ("ps", "worker", "submit"):
+            self.assertEqual(rendered.value(role, "EBB_SCHEDULER"),
+                             "ebb-scheduler" + scheduler)
+
+    @everywhere
+    def test_services_and_selectors_find_their_pods(self, _, rendered):
+        labels = {role: pod["metadata"]["labels"]
+                  for role, pod in rendered.pods.items()}
+
+        def selected(selector):
+            return {role for role in labels if fits(selector, labels[role])}
+
+        for role in ("scheduler", "ps", "worker"):
+            workload = rendered.workloads[role]
+            self.assertEqual(workload["kind"], "StatefulSet")
+            self.assertEqual(
+                selected(workload["spec"]["selector"]["matchLabels"]),
+                {role})
+            service = rendered.named("Service",
+                                     workload["spec"]["serviceName"])
+            self.assertEqual(service["spec"]["clusterIP"], "None")
+            self.assertEqual(selected(service["spec"]["selector"]), {role})
+            budget = rendered.named("PodDisruptionBudget", "ebb-" + role)
+            self.assertEqual(budget["spec"]["maxUnavailable"], 1)
+            self.assertEqual(
+                selected(budget["spec"]["selector"]["matchLabels"]), {role})
+        for role in ("scheduler", "ps"):
+            service = rendered.named("Service", "ebb-" + role)
+            self.assertIs(service["spec"]["publishNotReadyAddresses"], True)
+        nobody = rendered.named("NetworkPolicy", "ebb-nobody")["spec"]
+        self.assertEqual(selected(nobody["podSelector"]["matchLabels"]),
+                         set(ROLES))
+
+    @everywhere
+    def test_grace_is_longer_than_leaving_takes(self, _, rendered):
+        for role, name in (("ps", "EBB_DRAIN_TIMEOUT"),
+                           ("worker", "EBB_GRACE")):
+            spec = rendered.pods[role]["spec"]
+            self.assertGreaterEqual(
+                spec["terminationGracePeriodSeconds"],
+                seconds(rendered.value(role, name)) + 5)
+
+    @everywhere
+    def test_memory_is_bounded_below_the_limit(self, _, rendered):
+        for role in ROLES:
+            resources = rendered.container(role)["resources"]
+            self.assertLess(bytes_of(resources["requests"]["memory"]),
+                            bytes_of(resources["limits"]["memory"]))
+        for role in ("ps", "worker"):
+            self.assertEqual(
+                rendered.environment(role)["EBB_MEMORY"]["valueFrom"],
+                {"resourceFieldRef": {"resource": "requests.memory"}})
+
+    @everywhere
+    def test_the_core_is_above_the_workers(self, _, rendered):
+        def priority(role):
+            name = rendered.pods[role]["spec"]["priorityClassName"]
+            return rendered.named("PriorityClass", name)
+
+        for role in ("scheduler", "ps", "submit"):
+            self.assertGreater(priority(role)["value"],
+                               priority("worker")["value"])
+        self.assertEqual(priority("worker")["preemptionPolicy"], "Never")
+
+    @everywhere
+    def test_as_many_servers_as_the_scheduler_waits_for(self, _, rendered):
+        self.assertLessEqual(
+            int(rendered.value("scheduler", "EBB_MIN_SERVERS")),
+            rendered.workloads["ps"]["spec"]["replicas"])
+
+    @everywhere
+    def test_lost_nodes_are_left_soon(self, _, rendered):
+        for role in ("scheduler", "ps", "worker"):
+            left = {one["key"]: one["tolerationSeconds"]
+                    for one in rendered.pods[role]["spec"]["tolerations"]
+                    if one.get("effect") == "NoExecute"}
+            for why in ("not-ready", "unreachable"):
+                self.assertLessEqual(left["node.kubernetes.io/" + why], 30)
+
+    @everywhere
+    def test_what_is_mounted_is_there(self, _, rendered):
+        claims = {one["metadata"]["name"]
+                  for one in rendered.of_kind("PersistentVolumeClaim")}
+        for role, pod in rendered.pods.items():
+            volumes = {one["name"]: one for one in pod["spec"]["volumes"]}
+            made = {one["metadata"]["name"]
+                    for one in rendered.workloads[role]["spec"].get(
+                        "volumeClaimTemplates", [])}
+            mounts = rendered.container(role)["volumeMounts"]
+            for mount in mounts:
+                self.assertIn(mount["name"], set(volumes) | made)
+            for volume in volumes.values():
+                if "persistentVolumeClaim" in volume:
+                    self.assertIn(
+                        volume["persistentVolumeClaim"]["claimName"],
+                        claims)
+            paths = [one["mountPath"] for one in mounts]
+            for name, env in rendered.environment(role).items():
+                path = env.get("value", "")
+                if path.startswith("/"):
+                    self.assertTrue(
+                        any(path == top or path.startswith(top + "/")
+                            for top in paths), (role, name))
+
+    @everywhere
+    def test_probes_ask_the_socket(self, _, rendered):
+        for role in ("scheduler", "ps", "worker"):
+            socket = "unix:" + rendered.value(role, "EBB_HEALTH_SOCKET")
+            container = rendered.container(role)
+            ask = ["/usr/bin/ebb", "health"]
+            for probe, command in (
+                    ("startupProbe", [*ask, "--alive", socket]),
+                    ("livenessProbe", [*ask, "--alive", socket]),
+                    ("readinessProbe", [*ask, socket])):
+                self.assertEqual(container[probe]["exec"]["command"],
+                                 command)
+
+    @everywhere
+    def test_the_job_is_what_is_submitted(self, _, rendered):
+        job = rendered.named("ConfigMap", "ebb-job")["data"]["job.yaml"]
+        with open(os.path.join(DEPLOY, "base/job.yaml")) as file:
+            self.assertEqual(job, file.read())
+        self.assertEqual(rendered.container("submit")["command"][1:],
+                         ["submit", "/job/job.yaml"])
+
+    def test_the_job_file_is_sound(self):
+        with open(os.path.join(DEPLOY, "base/job.yaml")) as file:
+            job = file.read()
+        folder = tempfile.TemporaryDirectory(prefix="ebb_manifests_")
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "job.yaml")
+        with open(path, "w") as file:  # The same files, as they are here.
+            file.write(job.replace("/data/fashion-mnist", FASHION))
+        checked = subprocess.run(
+            [os.path.join(BIN, "ebb"), "job", "check", path],
+            capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    @everywhere
+    def test_plain_text_or_tls_but_not_both(self, overlay, rendered):
+        for role in ROLES:
+            environment = rendered.environment(role)
+            tls = {"EBB_TLS_CERT", "EBB_TLS_KEY", "EBB_TLS_CA"}
+            if overlay == "overlays/tls":
+                self.assertNotIn("EBB_INSECURE", environment)
+                self.assertLessEqual(tls, set(environment))
+            else:
+                self.assertIn("EBB_INSECURE", environment)
+                self.assertFalse(tls & set(environment))
+
+    def test_the_overlay_for_1_20_changes_only_what_it_lacks(self):
+        for renderer in render.renderers():
+            plain, old = (
+                {(one["kind"], one["metadata"]["name"]): copy.deepcopy(one)
+                 for one in self.all[overlay, renderer].objects}
+                for overlay in ("base", "overlays/k8s-1.20"))
+            for name, one in old.items():
+                if one["kind"] == "PodDisruptionBudget":
+                    self.assertEqual(one["apiVersion"], "policy/v1beta1")
+                    one["apiVersion"] = "policy/v1"
+            self.assertEqual(plain, old)
+
+
+class PodSecurityTest(unittest.TestCase):
+    """That the check would notice."""
+
+    GOOD = {
+        "securityContext": {"runAsNonRoot": True,
+                            "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{"name": "a", "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]}}}],
+    }
+
+    def bad(self, change):
+        spec = copy.deepcopy(self.GOOD)
+        change(spec, spec["containers"][0]["securityContext"])
+        return pod_security.violations(spec)
+
+    def test_each_rule(self):
+        self.assertEqual(pod_security.violations(self.GOOD), [])
+        rules = [
+            lambda pod, own: pod.update(hostNetwork=True),
+            lambda pod, own: pod.update(hostPID=True),
+            lambda pod, own: pod.update(
+                volumes=[{"name": "v", "hostPath": {"path": "/"}}]),
+            lambda pod, own: pod["securityContext"].update(
+                sysctls=[{"name": "kernel.msgmax"}]),
+            lambda pod, own: own.update(privileged=True),
+            lambda pod, own: own.pop("allowPrivilegeEscalation"),
+            lambda pod, own: own.update(runAsNonRoot=False),
+            lambda pod, own: own.update(runAsUser=0),
+            lambda pod, own: pod["securityContext"].pop("seccompProfile"),
+            lambda pod, own: own.update(seccompProfile={"type": "Unconfined"}),
+            lambda pod, own: own.pop("capabilities"),
+            lambda pod, own: own["capabilities"].update(add=["SYS_ADMIN"]),
+            lambda pod, own: own.update(procMount="Unmasked"),
+            lambda pod, own: own.update(seLinuxOptions={"user": "root"}),
+            lambda pod, own: pod["containers"][0].update(
+                ports=[{"containerPort": 1, "hostPort": 1}]),
+        ]
+        for rule in rules:
+            self.assertEqual(len(self.bad(rule)), 1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
