@@ -1,0 +1,158 @@
+"""A cluster to test on, and what is asked of one: by kubectl alone."""
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
+NEIGHBOUR = os.path.join(ROOT, "../shared/kube")
+
+
+class Missing(Exception):
+    """Why there is no cluster to test on."""
+
+
+def run(command, limit=120, text=None, check=True, **more):
+    ran = subprocess.run(command, capture_output=True, text=True, input=text,
+                         timeout=limit, **more)
+    if check and ran.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: "
+                           f"{ran.stderr.strip() or ran.stdout.strip()}")
+    return ran.stdout
+
+
+def wait(condition, limit, what, every=0.2):
+    """Until `condition` gives something true, which is returned. Errors of
+    kubectl are as good as nothing: the API server may be busy."""
+    deadline = time.monotonic() + limit
+    error = None
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+        except (RuntimeError, ValueError, subprocess.TimeoutExpired) as why:
+            error = why
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {limit} s"
+                               + (f" ({error})" if error else ""))
+        time.sleep(every)
+
+
+class Cluster:
+    """Any, by KUBECONFIG. Its nodes must have, or get, the images."""
+
+    can_lose_nodes = False
+
+    def __init__(self):
+        self.kubectl_command = ["kubectl"]
+        self.image = os.environ.get("EBB_IMAGE", "localhost/ebb:0.1.0")
+        # With a shell, to put data onto a volume.
+        self.tools_image = os.environ.get("EBB_TOOLS_IMAGE",
+                                          "docker.io/library/busybox:1")
+
+    def kubectl(self, *arguments, **more):
+        return run([*self.kubectl_command, *arguments], **more)
+
+    def get(self, *arguments):
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def has_api(self, version):
+        return version in self.kubectl("api-versions").split()
+
+    def description(self):
+        version = json.loads(self.kubectl("version", "-o", "json"))
+        return (f"Kubernetes {version['serverVersion']['gitVersion']}, "
+                f"{len(self.nodes())} nodes")
+
+    def nodes(self):
+        return [one["metadata"]["name"] for one in self.get("nodes")["items"]]
+
+    def end(self):
+        pass
+
+
+class NeighbourCluster(Cluster):
+    """Two real nodes on this machine, by ../shared/kube. Root only."""
+
+    can_lose_nodes = True
+
+    def __init__(self, bin_folder, home):
+        if not os.path.isdir(NEIGHBOUR):
+            raise Missing("there is no ../shared/kube")
+        if os.geteuid() != 0:
+            raise Missing("../shared/kube starts nodes for root only")
+        super().__init__()
+        self.tools_image = "localhost/busybox:1"
+        self.environment = {**os.environ, "K8S_HOME": home, "NODES": "2"}
+        self.environment.pop("KUBECONFIG", None)
+        self.home = home
+        os.makedirs(os.path.join(home, "images"), exist_ok=True)
+        try:
+            self.script("get.sh", limit=300)
+        except RuntimeError as why:
+            raise Missing(f"../shared/kube cannot be fetched: {why}") from why
+        run([os.path.join(ROOT, "deploy/image/make_image.py"), "--bin",
+             bin_folder, "--name", self.image, "--out",
+             os.path.join(home, "images/ebb.tar")], limit=600)
+        self.opening = threading.Event()
+        self.up = False
+        begun = time.monotonic()
+        try:
+            self.script("kube-up.sh", limit=240)
+        except BaseException:
+            self.end()
+            raise
+        self.seconds = time.monotonic() - begun
+        self.up = True
+        self.kubectl_command = [
+            "nsenter", "--net=/run/netns/kt-cp",
+            os.path.join(home, "root/usr/bin/kubectl"), "--kubeconfig",
+            os.path.join(home, "run/admin.kubeconfig")]
+        # Volumes there are folders that only root may write to, and, being
+        # folders of a machine, not given to a pod's group (fsGroup).
+        self.opener = threading.Thread(target=self.open_volumes, daemon=True)
+        self.opener.start()
+
+    def script(self, name, *arguments, limit=120):
+        # What a script starts in the background must not hold our pipes.
+        with tempfile.TemporaryFile("w+") as log:
+            ran = subprocess.run(
+                [os.path.join(NEIGHBOUR, name), *arguments],
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, timeout=limit)
+            log.seek(0)
+            said = log.read()
+        if ran.returncode != 0:
+            raise RuntimeError(f"{name}: {said.strip()[-2000:]}")
+        return said
+
+    def open_volumes(self):
+        folder = "/tmp/hostpath_pv"
+        opened = set()
+        while not self.opening.wait(0.1):
+            with contextlib.suppress(OSError):
+                for name in set(os.listdir(folder)) - opened:
+                    os.chmod(os.path.join(folder, name), 0o777)
+                    opened.add(name)
+
+    def lose_node(self, name):
+        self.script("node.sh", "kill", name.removeprefix("n"))
+
+    def bring_node(self, name):
+        self.script("node.sh", "down", name.removeprefix("n"))
+        self.script("node.sh", "up", name.removeprefix("n"))
+
+    def end(self):
+        self.opening.set()
+        with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
+            self.script("kube-down.sh", "--purge", limit=180)
+
+
+def open_cluster(bin_folder, home):
+    if os.environ.get("KUBECONFIG"):
+        return Cluster()
+    return NeighbourCluster(bin_folder, home)
