@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/protocol/codec.h"
@@ -13,8 +14,10 @@ namespace ebb::server {
 
 namespace {
 
+constexpr absl::string_view kPrefix = "rows:";
+
 std::string ArrayName(size_t table, size_t number) {
-  return absl::StrCat("rows:", table, ":", number);
+  return absl::StrCat(kPrefix, table, ":", number);
 }
 
 int64_t FloatsOf(const RowCutBlock& block) {
@@ -56,6 +59,10 @@ absl::StatusOr<std::vector<std::string>> DecodeHeaders(
 }
 
 }  // namespace
+
+bool IsRowArray(absl::string_view name) {
+  return absl::StartsWith(name, kPrefix);
+}
 
 void AddRows(RowCut rows, Cut* cut) {
   const size_t table = cut->row_cuts.size();

@@ -11,10 +11,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "server/cut.h"
 #include "server/rows/row_cut.h"
 
 namespace ebb::server {
+
+// Whether an array of a cut holds blocks of rows.
+bool IsRowArray(absl::string_view name);
 
 // Adds the rows of the next table.
 void AddRows(RowCut rows, Cut* cut);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -13,6 +15,8 @@
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
 #include "server/job_rule.h"
+#include "server/row_arrays.h"
+#include "server/version_rows.h"
 
 namespace ebb::server {
 
@@ -104,6 +108,32 @@ absl::Status EmitArray(const std::string& name, const CutArray& array,
   }
   return writer.Finish();
 }
+
+// The arrays of rows, each of which is a whole array of its own.
+class RowEmitter final : public ArraySink {
+ public:
+  explicit RowEmitter(const rpc::PsAdminHandler::Emit& emit) : emit_(emit) {}
+
+  absl::Status Begin(const std::string& name, bool integers,
+                     int64_t elements) override {
+    EBB_RETURN_IF_ERROR(Finish());
+    writer_.emplace(
+        name, integers ? v1::ELEMENT_TYPE_UINT64 : v1::ELEMENT_TYPE_FLOAT32,
+        static_cast<int64_t>(integers ? sizeof(uint64_t) : sizeof(float)), 0,
+        elements, emit_);
+    return absl::OkStatus();
+  }
+  absl::Status Add(absl::string_view bytes) override {
+    return writer_->Add(bytes);
+  }
+  absl::Status Finish() {
+    return writer_ ? writer_->Finish() : absl::OkStatus();
+  }
+
+ private:
+  const rpc::PsAdminHandler::Emit& emit_;
+  std::optional<ArrayWriter> writer_;
+};
 
 absl::Status EmitBytes(const std::string& name, v1::ElementType type,
                        int64_t element_bytes, int64_t first,
@@ -202,6 +232,7 @@ absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
                                       const Emit& emit) {
   EBB_ASSIGN_OR_RETURN(const VersionKey key, rpc::FromProto(request.key()));
   JobRecordPtr record;
+  std::shared_ptr<BlockPool> pool;
   absl::StatusOr<Cut> cut = absl::UnknownError("");
   {
     EBB_ASSIGN_OR_RETURN(const auto store, open_store_());
@@ -221,7 +252,7 @@ absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
     // Each array may end within a block; there are few arrays.
     memory.max_bytes = 2 * bytes + 1024 * memory.block_bytes;
     memory.shared = false;
-    EBB_ASSIGN_OR_RETURN(const auto pool, BlockPool::Create(memory));
+    EBB_ASSIGN_OR_RETURN(pool, BlockPool::Create(memory));
     cut = store->Load(key, pool.get());
   }
   EBB_RETURN_IF_ERROR(cut.status());
@@ -234,8 +265,14 @@ absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
   const int64_t first = record->plan.ParameterRange(key.partition).first;
   for (const auto& [stored_name, array] : cut->arrays) {
     const std::string name = rule->PublicName(stored_name);
-    if (!wanted(name)) continue;
+    if (IsRowArray(name) || !wanted(name)) continue;
     EBB_RETURN_IF_ERROR(EmitArray(name, array, first, emit));
+  }
+  if (!record->plan.sparse_tables.empty()) {
+    RowEmitter rows(emit);
+    EBB_RETURN_IF_ERROR(
+        ReadRows(record->plan, *rule, pool, &*cut, wanted, &rows));
+    EBB_RETURN_IF_ERROR(rows.Finish());
   }
   if (wanted("oracle")) {
     EBB_RETURN_IF_ERROR(

@@ -305,20 +305,6 @@ v1::DenseTable ToProto(const DenseTable& table) {
   return message;
 }
 
-v1::SparseTable ToProto(const SparseTable& table) {
-  v1::SparseTable message;
-  message.set_name(table.name);
-  message.set_width(table.width);
-  message.set_init(ToProto(table.init.kind));
-  message.set_init_parameter(table.init.parameter);
-  if (table.optimizer) *message.mutable_optimizer() = *table.optimizer;
-  *message.mutable_admission() = table.admission;
-  message.set_expire_after_examples(table.expire_after_examples);
-  message.set_max_rows(table.max_rows);
-  message.set_evict(table.evict);
-  return message;
-}
-
 absl::StatusOr<InitRule> InitOf(const v1::RowInit& init) {
   const auto spread = static_cast<float>(init.spread());
   switch (init.kind()) {
@@ -407,6 +393,20 @@ std::optional<InitRule::Kind> KindOf(v1::DenseTable::Init init) {
 }
 
 }  // namespace
+
+v1::SparseTable ToProto(const SparseTable& table) {
+  v1::SparseTable message;
+  message.set_name(table.name);
+  message.set_width(table.width);
+  message.set_init(ToProto(table.init.kind));
+  message.set_init_parameter(table.init.parameter);
+  if (table.optimizer) *message.mutable_optimizer() = *table.optimizer;
+  *message.mutable_admission() = table.admission;
+  message.set_expire_after_examples(table.expire_after_examples);
+  message.set_max_rows(table.max_rows);
+  message.set_evict(table.evict);
+  return message;
+}
 
 uint64_t LayoutHash(uint64_t index_hash, int order_version,
                     const JobPlan& plan) {

@@ -91,6 +91,9 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
 absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(
     const v1::Specification& specification, const JobPlan& plan);
 
+// As a specification has it.
+v1::SparseTable ToProto(const SparseTable& table);
+
 }  // namespace ebb::job
 
 #endif  // EBB_COMMON_JOB_SPECIFICATION_H_

@@ -4,12 +4,16 @@ model says, and every example counts once through whatever is killed.
 
   sparse_test.py BIN_FOLDER [TEST...]
 """
+import array
 import json
+import math
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -89,10 +93,114 @@ class SparseTest(FolderTest):
         self.assertGreater(self.truth["constant_log_loss"],
                            self.truth["log_loss"] + 0.08)
         self.report("run", "--workers", "2", "--servers", "2")
-        # It has no dense vector that another program could read as the model.
-        said = self.ebb("checkpoint", "export", "runs/ads-1", "--output", "ads.safetensors",
-                        rc=1)
-        self.assertIn("sparse tables", said)
+        said = self.ebb("checkpoint", "export", "runs/ads-1", "--output",
+                        "ads.safetensors")
+        self.assertRegex(said, r"3 tensors, 1 parameter, \d+ rows of weights in")
+        tensors = self.read("ads.safetensors")
+        keys = tensors["weights/keys"]
+        self.assertEqual(len(tensors["weights/rows"]), len(keys))
+        self.assertEqual(list(keys), sorted(set(keys)))
+        # Of some 700 weights all but a few rare ones were met.
+        self.assertGreater(len(keys), 350)
+        # The result is the same, whichever way it is taken.
+        data = "ads.test.libsvm"
+        said = self.ebb("predict", "ads.safetensors", data, "--labelled")
+        self.assertEqual(
+            self.ebb("predict", "runs/ads-1", data, "--labelled"), said)
+        # It is what the model says of the rows.
+        bias = tensors["bias"][0]
+        weights = dict(zip(keys, tensors["weights/rows"]))
+        with open(os.path.join(self.folder, data)) as file:
+            for line, prediction in zip(file, said.splitlines()[1:]):
+                score = bias
+                for entry in line.split()[1:]:
+                    key, value = entry.split(":")
+                    score += weights.get(int(key), 0) * float(value)
+                self.assertAlmostEqual(float(prediction.split(",")[2]),
+                                       1 / (1 + math.exp(-score)), 4)
+
+    def read(self, name):
+        """The tensors of a .safetensors file by name, flat."""
+        with open(os.path.join(self.folder, name), "rb") as file:
+            size, = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(size))
+            data = file.read()
+        tensors = {}
+        for name, about in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = about["data_offsets"]
+            kind = {"F32": "f", "U64": "Q"}[about["dtype"]]
+            tensors[name] = array.array(kind, data[begin:end])
+        return tensors
+
+    def test_a_job_of_a_cluster_is_exported_and_predicted_with(self):
+        environment = dict(os.environ)
+        environment.pop("EBB_RUN", None)
+        daemons = []
+
+        def end():
+            for one in daemons:
+                one.kill()
+                one.wait()
+        self.addCleanup(end)
+
+        def daemon(program, *arguments):
+            daemons.append(subprocess.Popen(
+                [os.path.join(BIN, "ebb-" + program), *arguments,
+                 "--die-with-parent", str(os.getpid())],
+                cwd=self.folder, env=environment, stderr=subprocess.DEVNULL))
+
+        def wait(so):
+            limit = time.monotonic() + LIMIT_S
+            while not so():
+                self.assertLess(time.monotonic(), limit)
+                time.sleep(0.02)
+
+        address = os.path.join(self.folder, "address")
+        daemon("scheduler", "--listen", "127.0.0.1:0", "--min-servers", "2",
+               "--state-dir", "scheduler", "--address-file", "address")
+        wait(lambda: os.path.exists(address))
+        with open(address) as file:
+            environment["EBB_SCHEDULER"] = file.read().strip()
+        for i in "01":
+            daemon("ps", "--id", i, "--state-dir", "state/ps-" + i)
+        daemon("worker", "--name", "worker-0")
+
+        def ebb(*arguments):
+            done = subprocess.run(
+                [os.path.join(BIN, "ebb"), *arguments], cwd=self.folder,
+                env=environment, text=True, timeout=LIMIT_S,
+                stdin=subprocess.DEVNULL, capture_output=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
+            return done.stdout
+
+        ebb("submit", "ads.yaml", "--set",
+            "tables.weights.optimizer.kind=adagrad")
+        wait(lambda: json.loads(ebb("status", "--json"))["jobs"][0]["state"]
+             == "complete")
+        # By the servers, and without them.
+        ebb("checkpoint", "export", "ads", "-o", "live.safetensors",
+            "--with-slots")
+        predicted = ebb("predict", "ads", "ads.test.libsvm", "--labelled")
+        self.assertEqual(predicted, ebb("predict", "live.safetensors",
+                                        "ads.test.libsvm", "--labelled"))
+        end()
+        daemons.clear()
+        ebb("checkpoint", "export", "state", "-o", "stored.safetensors",
+            "--with-slots")
+        live = self.read("live.safetensors")
+        self.assertEqual(live, self.read("stored.safetensors"))
+        slots = [name for name in live if name.endswith("/weights/rows")]
+        self.assertEqual(len(slots), 1, live.keys())
+        self.assertEqual(len(live[slots[0]]), len(live["weights/keys"]))
+        ebb("checkpoint", "export", "state", "-o", "npy/")
+        with open(os.path.join(self.folder, "npy/weights.keys.npy"),
+                  "rb") as file:
+            keys = file.read()
+        self.assertIn(b"'descr': '<u8'", keys)
+        self.assertEqual(array.array("Q", keys[-8 * len(live["weights/keys"]):]),
+                         live["weights/keys"])
 
     def test_every_example_counts_once_whatever_is_killed(self):
         with open(os.path.join(self.folder, "scenario.yaml"), "w") as file:

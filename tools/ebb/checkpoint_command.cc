@@ -1,12 +1,15 @@
 // `ebb checkpoint list`, `verify` and `export`; for `rollback` see
 // rollback_command.cc.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <set>
+#include <span>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
@@ -127,13 +130,14 @@ int Verify(const Flags& flags) {
 }
 
 // A folder with a .npy for each tensor.
-absl::Status WriteNpyFolder(const std::string& folder, const TensorFile& file) {
+absl::Status WriteNpyFolder(const std::string& folder,
+                            const std::vector<TensorStream>& tensors) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
     return absl::ErrnoToStatus(error.value(), "cannot make " + folder);
   }
-  for (const Tensor& tensor : file.tensors) {
+  for (const TensorStream& tensor : tensors) {
     const std::string name =
         absl::StrReplaceAll(tensor.name, {{"/", "."}, {" ", "_"}});
     EBB_RETURN_IF_ERROR(
@@ -174,24 +178,68 @@ absl::Status MayWrite(const std::string& output, bool force) {
   return absl::OkStatus();
 }
 
+// How much of the model is exactly 0, as L1 makes it: a line for each table of
+// which something is.
+std::string Zeros(const StoredModel& stored,
+                  const models::ModelDescription& description) {
+  std::string text;
+  const auto share = [](int64_t part, int64_t whole) {
+    return absl::StrFormat("%.1f %%", 100.0 * static_cast<double>(part) /
+                                          static_cast<double>(whole));
+  };
+  std::span<const float> rest = stored.parameters;
+  for (const models::TableShape& table : description.tables) {
+    const auto zeros = std::ranges::count(rest.first(table.size()), 0.0f);
+    rest = rest.subspan(table.size());
+    if (zeros == 0) continue;
+    absl::StrAppend(&text, table.name, ": ", share(zeros, table.size()), " of ",
+                    Count(table.size(), "weight"), " are exactly 0\n");
+  }
+  for (size_t t = 0; t < stored.runs.size(); ++t) {
+    const RowRuns& runs = stored.runs[t];
+    const job::SparseTable& table = stored.sparse_tables[t];
+    if (runs.zero_floats() == 0) continue;
+    const int64_t weights = runs.rows() * table.width;
+    absl::StrAppend(&text, table.name, ": ", share(runs.zero_floats(), weights),
+                    " of ", Count(weights, "weight"), " are exactly 0");
+    if (table.width > 1) {
+      absl::StrAppend(&text, ", and all of ",
+                      share(runs.zero_rows(), runs.rows()), " of the rows");
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
 int Export(const Flags& flags) {
   const absl::Status may_write = MayWrite(flags.output, flags.force);
   if (!may_write.ok()) return Report(may_write);
   const auto source = OpenCheckpoints(flags.place);
   if (!source.ok()) return Report(source.status());
   Warn(**source);
-  const auto stored = LoadStoredModel(source->get(), flags.with_slots);
+  // "out/" is the folder "out".
+  const std::filesystem::path output = std::filesystem::absolute(
+      std::string(absl::StripSuffix(flags.output, "/")));
+  const auto stored = LoadStoredModel(
+      source->get(), output.parent_path().string(), flags.with_slots);
   if (!stored.ok()) return Report(stored.status());
   const auto model = CreateStoredModel(*stored, flags.plugin_folders);
   if (!model.ok()) return Report(model.status());
-  const TensorFile file = ExportModel(*stored, (*model)->model->description());
-  const absl::Status written = absl::EndsWith(flags.output, ".safetensors")
-                                   ? WriteSafetensors(flags.output, file)
-                                   : WriteNpyFolder(flags.output, file);
+  const models::ModelDescription& description = (*model)->model->description();
+  const ModelExport all = ExportModel(*stored, description);
+  const absl::Status written =
+      absl::EndsWith(flags.output, ".safetensors")
+          ? WriteSafetensors(flags.output, all.tensors, all.metadata)
+          : WriteNpyFolder(flags.output, all.tensors);
   if (!written.ok()) return Report(written);
-  std::cout << Count(file.tensors.size(), "tensor") << ", "
-            << Count(stored->parameters.size(), "parameter") << " in "
-            << flags.output << "\n";
+  std::cout << Count(all.tensors.size(), "tensor") << ", "
+            << Count(stored->parameters.size(), "parameter");
+  for (size_t t = 0; t < stored->runs.size(); ++t) {
+    std::cout << (t == 0 ? ", " : " and ")
+              << Count(stored->runs[t].rows(), "row") << " of "
+              << stored->sparse_tables[t].name;
+  }
+  std::cout << " in " << flags.output << "\n" << Zeros(*stored, description);
   return kExitGood;
 }
 

@@ -21,6 +21,7 @@
 #include "server/memory/block_pool.h"
 #include "server/store/folder_store.h"
 #include "server/store/rocksdb_store.h"
+#include "server/version_rows.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/jobs.h"
 #include "tools/ebb/no_answer.h"
@@ -40,23 +41,13 @@ bool Before(const VersionInfo& a, const VersionInfo& b) {
                                              b.key.term, b.key.sequence);
 }
 
-// Puts a partition's arrays at their place in the job's.
-absl::Status Place(const JobPlan& plan, const VersionInfo& version,
-                   const NamedArrays& read, NamedArrays* all) {
-  const auto [first, last] = plan.ParameterRange(version.key.partition);
-  for (auto& [name, whole] : *all) {
-    const auto part = read.find(name);
-    const int64_t found =
-        part == read.end() ? 0 : static_cast<int64_t>(part->second.size());
-    if (found != last - first) {
-      return absl::DataLossError(absl::StrCat(
-          "the version of partition ", version.key.partition.value(), " at ",
-          version.server, " has ", found, " floats of \"", name,
-          "\" instead of ", last - first));
-    }
-    std::ranges::copy(part->second, whole.begin() + first);
-  }
-  return absl::OkStatus();
+template <typename T>
+void AppendBytes(absl::string_view bytes, std::vector<T>* array) {
+  const size_t before = array->size();
+  array->resize(before + bytes.size() / sizeof(T));
+  if (bytes.empty()) return;  // Of nothing there is no address to copy to.
+  std::memcpy(array->data() + before, bytes.data(),
+              (array->size() - before) * sizeof(T));
 }
 
 // --- A job that runs ---------------------------------------------------------
@@ -121,20 +112,20 @@ class LiveSource final : public CheckpointSource {
     return verified;
   }
 
-  absl::StatusOr<NamedArrays> Read(
+  absl::StatusOr<VersionArrays> Read(
       const VersionInfo& version,
       const std::vector<std::string>& names) override {
     v1::ReadVersionRequest request;
     *request.mutable_key() = rpc::ToProto(version.key);
     for (const std::string& name : names) request.add_names(name);
-    NamedArrays arrays;
+    VersionArrays arrays;
     // The pieces of an array come in their order.
     const auto take = [&](const v1::ReadVersionResponse& piece) {
-      std::vector<float>& array = arrays[piece.name()];
-      const size_t before = array.size();
-      array.resize(before + piece.values().size() / sizeof(float));
-      std::memcpy(array.data() + before, piece.values().data(),
-                  (array.size() - before) * sizeof(float));
+      if (piece.type() == v1::ELEMENT_TYPE_UINT64) {
+        AppendBytes(piece.values(), &arrays.integers[piece.name()]);
+      } else {
+        AppendBytes(piece.values(), &arrays.floats[piece.name()]);
+      }
       return absl::OkStatus();
     };
     const auto owner = std::ranges::find(
@@ -256,23 +247,61 @@ absl::StatusOr<std::shared_ptr<server::BlockPool>> PoolFor(
   return server::BlockPool::Create(memory);
 }
 
-absl::StatusOr<NamedArrays> ReadFrom(server::CheckpointStore* store,
-                                     const JobRecord& record,
-                                     const VersionInfo& version,
-                                     const std::vector<std::string>& names) {
+// Arrays of rows, in memory.
+class RowCollector final : public server::ArraySink {
+ public:
+  explicit RowCollector(VersionArrays* out) : out_(*out) {}
+
+  absl::Status Begin(const std::string& name, bool integers,
+                     int64_t elements) override {
+    integers_ = integers ? &out_.integers[name] : nullptr;
+    floats_ = integers ? nullptr : &out_.floats[name];
+    if (integers) {
+      integers_->reserve(elements);
+    } else {
+      floats_->reserve(elements);
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Add(absl::string_view bytes) override {
+    if (integers_ != nullptr) {
+      AppendBytes(bytes, integers_);
+    } else {
+      AppendBytes(bytes, floats_);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  VersionArrays& out_;
+  std::vector<uint64_t>* integers_ = nullptr;
+  std::vector<float>* floats_ = nullptr;
+};
+
+absl::StatusOr<VersionArrays> ReadFrom(server::CheckpointStore* store,
+                                       const JobRecord& record,
+                                       const VersionInfo& version,
+                                       const std::vector<std::string>& names) {
   EBB_ASSIGN_OR_RETURN(const auto pool, PoolFor(record.plan, version));
-  EBB_ASSIGN_OR_RETURN(const server::Cut cut,
-                       store->Load(version.key, pool.get()));
+  EBB_ASSIGN_OR_RETURN(server::Cut cut, store->Load(version.key, pool.get()));
   EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(record));
-  NamedArrays arrays;
+  const auto wanted = [&](absl::string_view name) {
+    return std::ranges::count(names, name) > 0;
+  };
+  VersionArrays arrays;
   for (const auto& [stored_name, array] : cut.arrays) {
     const std::string name = rule->PublicName(stored_name);
-    if (!std::ranges::count(names, name)) continue;
-    std::vector<float>& out = arrays[name];
+    if (!wanted(name)) continue;
+    std::vector<float>& out = arrays.floats[name];
     for (size_t i = 0; i < array.blocks.size(); ++i) {
       const std::span<const float> floats = array.UsedFloats(i);
       out.insert(out.end(), floats.begin(), floats.end());
     }
+  }
+  if (!record.plan.sparse_tables.empty()) {
+    RowCollector rows(&arrays);
+    EBB_RETURN_IF_ERROR(
+        server::ReadRows(record.plan, *rule, pool, &cut, wanted, &rows));
   }
   return arrays;
 }
@@ -391,7 +420,7 @@ class FolderSource final : public StoredSource {
     return verified;
   }
 
-  absl::StatusOr<NamedArrays> Read(
+  absl::StatusOr<VersionArrays> Read(
       const VersionInfo& version,
       const std::vector<std::string>& names) override {
     return ReadFrom(stores_.at(version.server).get(), *record_, version, names);
@@ -459,7 +488,7 @@ class SharedSource final : public StoredSource {
     return verified;
   }
 
-  absl::StatusOr<NamedArrays> Read(
+  absl::StatusOr<VersionArrays> Read(
       const VersionInfo& version,
       const std::vector<std::string>& names) override {
     return ReadFrom(store_.get(), *record_, version, names);
@@ -530,75 +559,6 @@ absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
     found.push_back(*newest[p]);
   }
   return found;
-}
-
-namespace {
-
-// What another server still has of a silent one's partitions is old.
-absl::Status AllAnswered(const CheckpointSource& source) {
-  const std::vector<SilentServer> silent = source.silent();
-  if (silent.empty()) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("the model is not whole: ",
-                   absl::StrJoin(silent, "; ",
-                                 [](std::string* out, const auto& one) {
-                                   absl::StrAppend(out, SilentText(one));
-                                 }),
-                   ". Try again when it is back."));
-}
-
-absl::StatusOr<NamedArrays> ReadVersions(
-    CheckpointSource* source, const std::vector<VersionInfo>& versions,
-    const std::vector<std::string>& names) {
-  const JobPlan& plan = source->job().plan;
-  NamedArrays all;
-  for (const std::string& name : names) all[name].resize(plan.parameters);
-  for (const VersionInfo& version : versions) {
-    EBB_ASSIGN_OR_RETURN(const NamedArrays read, source->Read(version, names));
-    EBB_RETURN_IF_ERROR(Place(plan, version, read, &all));
-  }
-  return all;
-}
-
-}  // namespace
-
-absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source,
-                                      bool with_slots) {
-  std::vector<std::string> names = {"values"};
-  if (with_slots) {
-    EBB_ASSIGN_OR_RETURN(const auto rule,
-                         server::JobRule::Create(source->job()));
-    for (const absl::string_view slot : rule->optimizer().SlotNames()) {
-      names.push_back(absl::StrCat("slot/", slot));
-    }
-  }
-  // A job that advances writes new versions and deletes old ones all the time.
-  constexpr int kTries = 5;
-  absl::Status failed;
-  std::vector<VersionInfo> tried;
-  for (int i = 0; i < kTries; ++i) {
-    EBB_ASSIGN_OR_RETURN(const auto versions, source->List());
-    EBB_RETURN_IF_ERROR(AllAnswered(*source));
-    const auto found =
-        NewestVersions(source->job().plan, source->line(), versions);
-    if (!found.ok()) {
-      return absl::Status(
-          found.status().code(),
-          absl::StrCat(found.status().message(), ": ", source->WhyNoVersion()));
-    }
-    const std::vector<VersionInfo>& newest = *found;
-    // It is not that one was deleted.
-    if (!tried.empty() &&
-        std::ranges::equal(newest, tried, {}, &VersionInfo::key,
-                           &VersionInfo::key)) {
-      return failed;
-    }
-    auto all = ReadVersions(source, newest, names);
-    if (all.ok()) return all;
-    failed = all.status();
-    tried = newest;
-  }
-  return failed;
 }
 
 }  // namespace ebb::tools

@@ -32,6 +32,12 @@ struct VersionInfo {
 // "values", and "slot/first_moment" and the like of the optimizer.
 using NamedArrays = std::map<std::string, std::vector<float>>;
 
+// Of one partition; for the names of rows see server/version_rows.h.
+struct VersionArrays {
+  NamedArrays floats;
+  std::map<std::string, std::vector<uint64_t>> integers;
+};
+
 struct VerifiedVersions {
   int64_t versions = 0;  // Read whole.
   std::vector<std::pair<VersionInfo, std::string>> damaged;
@@ -70,7 +76,7 @@ class CheckpointSource {
   // Why a partition may have none, and the next step.
   virtual std::string WhyNoVersion() const = 0;
   // Those of the arrays that the version has, whole.
-  virtual absl::StatusOr<NamedArrays> Read(
+  virtual absl::StatusOr<VersionArrays> Read(
       const VersionInfo& version, const std::vector<std::string>& names) = 0;
 };
 
@@ -88,13 +94,6 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
     const JobPlan& plan, const JobLine& line,
     const std::vector<VersionInfo>& versions);
-
-// "values" of the job, from the newest versions; `with_slots`, the arrays of
-// its optimizer too. Versions that are deleted meanwhile, because newer ones
-// are there, are read again. DataLoss: what is stored is damaged. Unavailable:
-// a server is silent, and with it the newest versions of its partitions.
-absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source,
-                                      bool with_slots);
 
 }  // namespace ebb::tools
 

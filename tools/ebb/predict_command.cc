@@ -23,6 +23,12 @@ struct Flags {
   bool labelled = false;
 };
 
+std::string TemporaryFolder() {
+  std::error_code error;
+  const auto folder = std::filesystem::temp_directory_path(error);
+  return error ? "." : folder.string();
+}
+
 absl::StatusOr<StoredModel> Load(const Flags& flags) {
   const std::string& name = flags.model.name;
   if (absl::EndsWith(name, ".safetensors")) {
@@ -30,16 +36,11 @@ absl::StatusOr<StoredModel> Load(const Flags& flags) {
       return absl::InvalidArgumentError(absl::StrCat(
           "--job ", flags.model.job, ": ", name, " holds one model"));
     }
-    const auto file = ReadSafetensors(name);
-    if (!file.ok()) return file.status();
-    auto stored = ImportModel(*file);
-    if (stored.ok()) return stored;
-    return absl::Status(stored.status().code(),
-                        absl::StrCat(name, ": ", stored.status().message()));
+    return LoadExportedModel(name);
   }
   const auto source = OpenCheckpoints(flags.model);
   if (!source.ok()) return source.status();
-  return LoadStoredModel(source->get());
+  return LoadStoredModel(source->get(), TemporaryFolder());
 }
 
 int Predict(const Flags& flags) {
@@ -47,7 +48,7 @@ int Predict(const Flags& flags) {
     const absl::Status writable = CheckWritable(flags.output);
     if (!writable.ok()) return Report(writable);
   }
-  const auto stored = Load(flags);
+  auto stored = Load(flags);
   if (!stored.ok()) return Report(stored.status());
   const auto model = CreateStoredModel(*stored, flags.plugin_folders);
   if (!model.ok()) {
@@ -55,6 +56,9 @@ int Predict(const Flags& flags) {
         model.status().code(),
         absl::StrCat(flags.model.name, ": ", model.status().message())));
   }
+  const absl::Status found = MakeRowsFindable((*model)->model->description(),
+                                              TemporaryFolder(), &*stored);
+  if (!found.ok()) return Report(found);
   const auto examples = LoadToPredict(*stored, flags.data, flags.labelled);
   if (!examples.ok()) return Report(examples.status());
   const auto predict = [&](std::ostream& out) {

@@ -33,6 +33,45 @@ std::string Row(std::span<const float> outputs,
   return line + "\n";
 }
 
+// What a batch of keys is to a model: places among its distinct keys, and
+// their rows behind the dense parameters.
+class KeyedBatch {
+ public:
+  explicit KeyedBatch(const StoredModel& stored) : stored_(stored) {
+    params_ = stored.parameters;
+  }
+
+  void Fill(const data::ExampleBatch& batch, models::BatchView* view) {
+    std::vector<uint64_t> keys = batch.keys;
+    std::ranges::sort(keys);
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    places_.resize(batch.keys.size());
+    for (size_t i = 0; i < places_.size(); ++i) {
+      places_[i] = static_cast<int32_t>(
+          std::ranges::lower_bound(keys, batch.keys[i]) - keys.begin());
+    }
+    params_.resize(stored_.parameters.size());
+    for (size_t t = 0; t < stored_.rows.size(); ++t) {
+      const auto width = static_cast<size_t>(stored_.sparse_tables[t].width);
+      const size_t first = params_.size();
+      params_.resize(first + keys.size() * width);
+      for (size_t i = 0; i < keys.size(); ++i) {
+        stored_.rows[t].Get(
+            keys[i], std::span(params_).subspan(first + i * width, width));
+      }
+    }
+    view->sparse = {batch.offsets, places_, batch.values};
+    view->fields = batch.fields;
+    view->distinct_keys = static_cast<int64_t>(keys.size());
+  }
+  const std::vector<float>& params() const { return params_; }
+
+ private:
+  const StoredModel& stored_;
+  std::vector<int32_t> places_;  // Of each entry's key.
+  std::vector<float> params_;
+};
+
 }  // namespace
 
 absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
@@ -67,12 +106,14 @@ absl::Status WritePredictions(
   write(Header(classes));
   data::ExampleBatch batch;
   std::vector<float> outputs;
+  KeyedBatch keyed(stored);
   for (int64_t begin = 0; begin < examples.examples(); begin += kBatch) {
     std::vector<int64_t> rows(std::min(kBatch, examples.examples() - begin));
     std::iota(rows.begin(), rows.end(), begin);
     EBB_RETURN_IF_ERROR(examples.Gather(rows, &batch));
-    EBB_RETURN_IF_ERROR(
-        model->Predict(stored.parameters, worker::ViewOf(batch), &outputs));
+    models::BatchView view = worker::ViewOf(batch);
+    if (batch.keyed) keyed.Fill(batch, &view);
+    EBB_RETURN_IF_ERROR(model->Predict(keyed.params(), view, &outputs));
     for (int64_t row = 0; row < batch.rows; ++row) {
       write(Row(std::span(outputs).subspan(row * outputs_each, outputs_each),
                 classes));

@@ -2,13 +2,19 @@
 #ifndef EBB_TOOLS_EBB_STORED_MODEL_H_
 #define EBB_TOOLS_EBB_STORED_MODEL_H_
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/initializer.h"
+#include "common/job/specification.h"
 #include "data/index.h"
 #include "data/source.h"
 #include "ebb/v1/job.pb.h"
@@ -16,9 +22,36 @@
 #include "models/model.h"
 #include "models/registry.h"
 #include "tools/ebb/checkpoint_source.h"
+#include "tools/ebb/mapped_file.h"
+#include "tools/ebb/row_runs.h"
 #include "tools/ebb/tensor_files.h"
 
 namespace ebb::tools {
+
+// The rows of a sparse table, in a file that is mapped. Thread-safe.
+class StoredRows {
+ public:
+  // Views of the file. DataLoss: the keys do not ascend.
+  static absl::StatusOr<StoredRows> Create(job::SparseTable table,
+                                           uint64_t seed,
+                                           absl::string_view keys,
+                                           absl::string_view values);
+
+  // Of the row under `key`, else what such a row starts from.
+  void Get(uint64_t key, std::span<float> out) const;
+  int64_t rows() const {
+    return static_cast<int64_t>(keys_.size() / sizeof(uint64_t));
+  }
+
+ private:
+  StoredRows(const job::SparseTable& table, uint64_t seed)
+      : initial_(table.init, seed, table.name) {}
+  uint64_t KeyAt(int64_t row) const;
+
+  RowInitializer initial_;
+  absl::string_view keys_;  // uint64, ascending, not aligned.
+  absl::string_view values_;
+};
 
 struct StoredModel {
   v1::Job job;        // All defaults filled in.
@@ -29,18 +62,41 @@ struct StoredModel {
   // State of the optimizer, by name ("first_moment"), as long as the
   // parameters; empty where it was not asked for.
   std::map<std::string, std::vector<float>> slots;
+
+  std::vector<job::SparseTable> sparse_tables;
+  // Of each of these either, as read from versions, values and slots, whose
+  // names are beside them; or, of an exported file, how to find them.
+  std::vector<RowRuns> runs;
+  std::vector<std::vector<std::string>> run_slots;
+  std::vector<StoredRows> rows;
+  MappedFile file;  // In which `rows` are.
 };
 
-// The newest stored state of a job.
+// The newest stored state of a job. Rows of sparse tables are kept in files in
+// `folder` that have no names.
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
+                                            const std::string& folder,
                                             bool with_slots = false);
 
-// As an exported file holds it: the tensors by name, and beside them the job
-// and the index. A slot's are called "slots/OPTIMIZER/SLOT/TENSOR".
-TensorFile ExportModel(const StoredModel& stored,
-                       const models::ModelDescription& description);
-// Back again, without slots. DataLoss: the file was not exported by ebb.
-absl::StatusOr<StoredModel> ImportModel(const TensorFile& file);
+// What an exported file holds. It refers to the model.
+struct ModelExport {
+  std::vector<TensorStream> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+// The tensors by name, and beside them the job and the index. A sparse table
+// has "TABLE/keys", ascending, and "TABLE/rows" in their order. A slot's are
+// called "slots/OPTIMIZER/SLOT/TENSOR".
+ModelExport ExportModel(const StoredModel& stored,
+                        const models::ModelDescription& description);
+// Back again, without slots; of rows only those are in memory that are asked
+// for. DataLoss: the file is damaged, or was not exported by ebb.
+absl::StatusOr<StoredModel> LoadExportedModel(const std::string& path);
+
+// A model from versions becomes one whose rows can be found, by an exported
+// file in `folder` that nobody else sees.
+absl::Status MakeRowsFindable(const models::ModelDescription& description,
+                              const std::string& folder, StoredModel* stored);
 
 // A model that computes, with what it needs to live.
 struct LoadedModel {

@@ -1,8 +1,14 @@
 #include "tools/ebb/stored_model.h"
 
+#include <cmath>
+#include <cstring>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "common/job/validate.h"
 #include "common/job/yaml.h"
 #include "common/testing/test_folder.h"
@@ -10,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "tools/ebb/files.h"
 #include "tools/ebb/predictions.h"
+#include "worker/job_data.h"
 
 namespace ebb::tools {
 namespace {
@@ -44,6 +51,13 @@ class StoredModelTest : public ::testing::Test {
     stored.parameters = std::move(parameters);
     return stored;
   }
+  absl::StatusOr<StoredModel> Exported(
+      const StoredModel& stored, const models::ModelDescription& description) {
+    const ModelExport all = ExportModel(stored, description);
+    const std::string path = folder_ / "model.safetensors";
+    EXPECT_TRUE(WriteSafetensors(path, all.tensors, all.metadata).ok());
+    return LoadExportedModel(path);
+  }
   std::string Predict(const StoredModel& stored, const std::string& path,
                       bool labelled) {
     const auto loaded = CreateStoredModel(stored, {});
@@ -65,17 +79,159 @@ TEST_F(StoredModelTest, ExportedModelsComeBackWhole) {
   const StoredModel stored = Model("softmax", {1, 2, 3, 4, 5, 6});
   const auto loaded = CreateStoredModel(stored, {});
   ASSERT_TRUE(loaded.ok()) << loaded.status();
-  const TensorFile file = ExportModel(stored, (*loaded)->model->description());
-  ASSERT_EQ(file.tensors.size(), 2);  // Weights and biases.
-  EXPECT_THAT(file.tensors[0].dims, ElementsAre(2, 2));
-  EXPECT_THAT(file.tensors[1].values, ElementsAre(5, 6));
-  const auto decoded = DecodeSafetensors(EncodeSafetensors(file));
-  ASSERT_TRUE(decoded.ok()) << decoded.status();
-  const auto again = ImportModel(*decoded);
+  const auto again = Exported(stored, (*loaded)->model->description());
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->parameters, stored.parameters);
   EXPECT_EQ(again->index, stored.index);
   EXPECT_EQ(again->job.SerializeAsString(), stored.job.SerializeAsString());
+}
+
+TEST_F(StoredModelTest, TensorsHaveTheNamesAndShapesOfTheModel) {
+  const StoredModel stored = Model("softmax", {1, 2, 3, 4, 5, 6});
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_TRUE(Exported(stored, (*loaded)->model->description()).ok());
+  const auto bytes = ReadFile(folder_ / "model.safetensors");
+  const auto file = DecodeSafetensors(*bytes);
+  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_EQ(file->tensors.size(), 2);  // Weights and biases.
+  EXPECT_THAT(file->tensors[0].dims, ElementsAre(2, 2));
+  EXPECT_THAT(file->tensors[1].values, ElementsAre(5, 6));
+}
+
+// An fm of two fields with rows of two factors under each key.
+class StoredRowsTest : public StoredModelTest {
+ protected:
+  StoredModel Fm() {
+    const std::string train = Write("train.ffm", "1 0:1:1 1:2:1\n0 0:3:1\n");
+    StoredModel stored;
+    const auto job = job::ParseJobYaml(
+        "model: {kind: fm, rank: 2}\ndata: {train: {libffm: " + train + "}}\n",
+        "job", nullptr);
+    EXPECT_TRUE(job.ok()) << job.status();
+    stored.job = *job;
+    job::FillDefaults(&stored.job);
+    const auto data = worker::LoadTrainingData(stored.job);
+    EXPECT_TRUE(data.ok()) << data.status();
+    stored.index = data->index();
+    stored.parameters = {0.5f};
+    stored.sparse_tables.resize(2);
+    stored.sparse_tables[0].name = "weights";
+    stored.sparse_tables[1].name = "factors";
+    stored.sparse_tables[1].width = 2;
+    stored.sparse_tables[1].init = InitRule::Constant(0.25f);
+    stored.sparse_tables[1].optimizer.emplace().set_kind(
+        v1::Optimizer::KIND_ADAGRAD);
+    return stored;
+  }
+  // Two partitions, each with a slot of the factors.
+  void AddRows(StoredModel* stored) {
+    const auto add = [&](std::vector<int64_t> widths, auto... runs) {
+      auto all = RowRuns::Create(folder_.path(), widths);
+      ASSERT_TRUE(all.ok()) << all.status();
+      for (const auto& [keys, arrays] : {runs...}) {
+        ASSERT_TRUE(all->Add(keys, arrays).ok());
+      }
+      stored->runs.push_back(*std::move(all));
+    };
+    using Keys = std::vector<uint64_t>;
+    using Arrays = std::vector<std::span<const float>>;
+    using Run = std::pair<Keys, Arrays>;
+    static const std::vector<float> w0 = {1, 0}, w1 = {3};
+    add({1}, Run({1, 9}, {w0}), Run({2}, {w1}));
+    static const std::vector<float> v0 = {1, 2}, v1 = {3, 4};
+    static const std::vector<float> s0 = {5, 6}, s1 = {7, 8};
+    add({2, 2}, Run({2}, {v0, s0}), Run({1}, {v1, s1}));
+    stored->run_slots = {{}, {"accumulator"}};
+  }
+};
+
+// They could neither be exported nor predicted with.
+TEST_F(StoredRowsTest, RowsAreExportedInTheOrderOfTheirKeys) {
+  StoredModel stored = Fm();
+  AddRows(&stored);
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const auto again = Exported(stored, (*loaded)->model->description());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(again->parameters, ElementsAre(0.5f));
+  const auto mapped = MappedFile::Open(folder_ / "model.safetensors");
+  const auto file = ViewSafetensors(mapped->bytes());
+  ASSERT_TRUE(file.ok()) << file.status();
+  std::map<std::string, const TensorView*> tensors;
+  for (const TensorView& tensor : file->tensors) {
+    tensors[tensor.name] = &tensor;
+  }
+  const auto floats = [&](const std::string& name) {
+    std::vector<float> values(tensors.at(name)->data.size() / sizeof(float));
+    std::memcpy(values.data(), tensors.at(name)->data.data(),
+                tensors.at(name)->data.size());
+    return values;
+  };
+  std::vector<uint64_t> keys(3);
+  ASSERT_EQ(tensors.at("weights/keys")->data.size(), 24);
+  std::memcpy(keys.data(), tensors.at("weights/keys")->data.data(), 24);
+  EXPECT_THAT(keys, ElementsAre(1, 2, 9));
+  EXPECT_THAT(tensors.at("weights/keys")->dims, ElementsAre(3));
+  EXPECT_THAT(floats("weights/rows"), ElementsAre(1, 3, 0));
+  EXPECT_THAT(tensors.at("factors/rows")->dims, ElementsAre(2, 2));
+  EXPECT_THAT(floats("factors/rows"), ElementsAre(3, 4, 1, 2));
+  EXPECT_THAT(floats("slots/adagrad/accumulator/factors/rows"),
+              ElementsAre(7, 8, 5, 6));
+  EXPECT_EQ(tensors.size(), 6);
+  EXPECT_EQ(stored.runs[0].zero_floats(), 1);
+  EXPECT_EQ(stored.runs[0].zero_rows(), 1);
+}
+
+TEST_F(StoredRowsTest, AKeyWithoutARowIsWorthWhatRowsStartFrom) {
+  StoredModel stored = Fm();
+  AddRows(&stored);
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_TRUE(
+      MakeRowsFindable((*loaded)->model->description(), folder_.path(), &stored)
+          .ok());
+  // 0.5 + 1 + 3 + <(3, 4), (1, 2)> = 15.5; and with key 77, which has no row:
+  // 0.5 + 1 + 0 + <(3, 4), (0.25, 0.25)> = 3.25.
+  const auto p = [](double score) { return 1 / (1 + std::exp(-score)); };
+  std::string text;
+  const auto data = LoadToPredict(
+      stored, Write("new.ffm", "0:1:1 1:2:1\n0:1:1 1:77:1\n"), false);
+  ASSERT_TRUE(data.ok()) << data.status();
+  ASSERT_TRUE(WritePredictions(
+                  stored, *data, (*loaded)->model.get(),
+                  [&](absl::string_view line) { text += std::string(line); })
+                  .ok());
+  std::vector<double> found;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    const std::vector<std::string> cells = absl::StrSplit(line, ',');
+    double value = 0;
+    if (cells.size() == 3 && absl::SimpleAtod(cells[2], &value)) {
+      found.push_back(value);
+    }
+  }
+  ASSERT_EQ(found.size(), 2) << text;
+  EXPECT_NEAR(found[0], p(15.5), 1e-5);
+  EXPECT_NEAR(found[1], p(3.25), 1e-5);
+}
+
+TEST_F(StoredRowsTest, DamagedTablesAreRefused) {
+  StoredModel stored = Fm();
+  AddRows(&stored);
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_TRUE(Exported(stored, (*loaded)->model->description()).ok());
+  std::string bytes = *ReadFile(folder_ / "model.safetensors");
+  uint64_t head = 0;
+  std::memcpy(&head, bytes.data(), sizeof(head));
+  bytes[8 + head + 8] = 0;  // The second key of the first table.
+  const auto read = LoadExportedModel(Write("damaged.safetensors", bytes));
+  EXPECT_EQ(read.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(read.status().message()),
+              HasSubstr("the keys of table weights do not ascend"));
+  stored.sparse_tables.pop_back();
+  EXPECT_THAT(std::string(CreateStoredModel(stored, {}).status().message()),
+              HasSubstr("the model has 2 sparse tables"));
 }
 
 TEST_F(StoredModelTest, PredictsLabelsAsTheTrainingDataHasThem) {
@@ -95,8 +251,7 @@ TEST_F(StoredModelTest, ColumnsAreFoundByTheirNamesAlsoAfterAnExport) {
   stored.columns = data::ColumnNames{{"x", "y\xff"}, "label"};
   const auto loaded = CreateStoredModel(stored, {});
   ASSERT_TRUE(loaded.ok()) << loaded.status();
-  const auto again =
-      ImportModel(ExportModel(stored, (*loaded)->model->description()));
+  const auto again = Exported(stored, (*loaded)->model->description());
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->columns, stored.columns);
   const std::string expected = "prediction,p(3),p(7)\n3,1,0\n7,0,1\n";
@@ -121,7 +276,10 @@ TEST_F(StoredModelTest, WhatDoesNotFitIsRefused) {
       std::string(
           CreateStoredModel(Model("softmax", {1, 2}), {}).status().message()),
       HasSubstr("6 parameters, what is stored of it 2"));
-  EXPECT_THAT(std::string(ImportModel(TensorFile{}).status().message()),
+  EXPECT_THAT(std::string(LoadExportedModel(
+                              Write("a.safetensors", EncodeSafetensors({})))
+                              .status()
+                              .message()),
               HasSubstr("not written by ebb checkpoint export"));
   const StoredModel stored = Model("softmax", {1, 2, 3, 4, 5, 6});
   EXPECT_FALSE(LoadToPredict(stored, Write("w.csv", "x\n1\n2\n"), false).ok());

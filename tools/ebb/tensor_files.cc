@@ -51,9 +51,19 @@ std::optional<int64_t> IndexOf(const Value& value, size_t limit) {
   return static_cast<int64_t>(number);
 }
 
-absl::StatusOr<Tensor> DecodeTensor(const std::string& name,
-                                    const Struct& header,
-                                    absl::string_view data) {
+constexpr int64_t ElementBytes(TensorType type) {
+  return type == TensorType::kFloat32 ? sizeof(float) : sizeof(uint64_t);
+}
+
+int64_t ElementsOf(const TensorStream& tensor) {
+  int64_t elements = 1;
+  for (const int64_t dim : tensor.dims) elements *= dim;
+  return elements;
+}
+
+absl::StatusOr<TensorView> ViewTensor(const std::string& name,
+                                      const Struct& header,
+                                      absl::string_view data) {
   const auto& fields = header.fields();
   const auto dtype = fields.find("dtype");
   const auto shape = fields.find("shape");
@@ -63,13 +73,15 @@ absl::StatusOr<Tensor> DecodeTensor(const std::string& name,
       offsets->second.list_value().values_size() != 2) {
     return Damaged(absl::StrCat("incomplete header of ", name));
   }
-  if (dtype->second.string_value() != "F32") {
+  TensorView tensor;
+  tensor.name = name;
+  if (dtype->second.string_value() == "U64") {
+    tensor.type = TensorType::kUint64;
+  } else if (dtype->second.string_value() != "F32") {
     return absl::InvalidArgumentError(
         absl::StrCat("tensor ", name, " has the type ",
-                     dtype->second.string_value(), "; only F32 is read"));
+                     dtype->second.string_value(), "; F32 and U64 are read"));
   }
-  Tensor tensor;
-  tensor.name = name;
   for (const Value& value : shape->second.list_value().values()) {
     const auto dim = IndexOf(value, kLargestDim);
     if (!dim) return Damaged(absl::StrCat("impossible shape of ", name));
@@ -86,29 +98,27 @@ absl::StatusOr<Tensor> DecodeTensor(const std::string& name,
   const auto& range = offsets->second.list_value();
   const auto begin = IndexOf(range.values(0), data.size());
   const auto end = IndexOf(range.values(1), data.size());
-  const int64_t bytes = elements * static_cast<int64_t>(sizeof(float));
+  const int64_t bytes = elements * ElementBytes(tensor.type);
   if (!begin || !end || *end - *begin != bytes) {
     return Damaged(absl::StrCat("impossible place of ", name));
   }
-  tensor.values.resize(elements);
-  if (bytes > 0) {  // Of nothing there is no address to copy to.
-    std::memcpy(tensor.values.data(), data.data() + *begin, bytes);
-  }
+  tensor.data = data.substr(*begin, bytes);
   return tensor;
 }
 
-}  // namespace
-
-std::string EncodeSafetensors(const TensorFile& file) {
+// All that stands before the data of the tensors.
+std::string SafetensorsHead(
+    const std::vector<TensorStream>& tensors,
+    const std::map<std::string, std::string>& metadata) {
   Json header = Json::Object();
-  for (const auto& [key, value] : file.metadata) header[kMetadata][key] = value;
+  for (const auto& [key, value] : metadata) header[kMetadata][key] = value;
   int64_t offset = 0;
-  for (const Tensor& tensor : file.tensors) {
+  for (const TensorStream& tensor : tensors) {
     Json& entry = header[tensor.name];
-    entry["dtype"] = "F32";
+    entry["dtype"] = tensor.type == TensorType::kFloat32 ? "F32" : "U64";
     entry["shape"] = Json::List();
     for (const int64_t dim : tensor.dims) entry["shape"].Add(dim);
-    const auto bytes = static_cast<int64_t>(BytesOf(tensor.values).size());
+    const int64_t bytes = ElementsOf(tensor) * ElementBytes(tensor.type);
     entry["data_offsets"].Add(offset);
     entry["data_offsets"].Add(offset + bytes);
     offset += bytes;
@@ -119,14 +129,55 @@ std::string EncodeSafetensors(const TensorFile& file) {
   std::string out(kLengthBytes, '\0');
   const uint64_t length = text.size();
   std::memcpy(out.data(), &length, kLengthBytes);
-  absl::StrAppend(&out, text);
-  for (const Tensor& tensor : file.tensors) {
-    absl::StrAppend(&out, BytesOf(tensor.values));
-  }
-  return out;
+  return out + text;
 }
 
-absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
+std::string NpyHead(const TensorStream& tensor) {
+  std::string shape = absl::StrJoin(tensor.dims, ", ");
+  if (tensor.dims.size() == 1) shape += ",";
+  std::string header = absl::StrCat(
+      "{'descr': '", tensor.type == TensorType::kFloat32 ? "<f4" : "<u8",
+      "', 'fortran_order': False, 'shape': (", shape, "), }");
+  // Magic, version, length and header fill a multiple of 64 bytes.
+  constexpr size_t kBefore = 10;
+  const size_t whole = (kBefore + header.size() + 1 + 63) / 64 * 64;
+  header.resize(whole - kBefore - 1, ' ');
+  header.push_back('\n');
+  std::string out("\x93NUMPY\x01\x00", 8);
+  out.push_back(static_cast<char>(header.size() & 0xff));
+  out.push_back(static_cast<char>(header.size() >> 8));
+  return out + header;
+}
+
+std::vector<TensorStream> StreamsOf(const TensorFile& file) {
+  std::vector<TensorStream> streams;
+  for (const Tensor& tensor : file.tensors) streams.push_back(StreamOf(tensor));
+  return streams;
+}
+
+}  // namespace
+
+TensorStream StreamOf(const Tensor& tensor) {
+  return {tensor.name, TensorType::kFloat32, tensor.dims,
+          [&tensor](std::ostream& out) {
+            out << BytesOf(tensor.values);
+            return absl::OkStatus();
+          }};
+}
+
+absl::Status WriteSafetensors(
+    const std::string& path, const std::vector<TensorStream>& tensors,
+    const std::map<std::string, std::string>& metadata) {
+  return WriteFile(path, [&](std::ostream& out) -> absl::Status {
+    out << SafetensorsHead(tensors, metadata);
+    for (const TensorStream& tensor : tensors) {
+      EBB_RETURN_IF_ERROR(tensor.write(out));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<TensorFileView> ViewSafetensors(absl::string_view bytes) {
   uint64_t length = 0;
   if (bytes.size() < kLengthBytes) return Damaged("it is too short");
   std::memcpy(&length, bytes.data(), kLengthBytes);
@@ -140,10 +191,10 @@ absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
            .ok()) {
     return Damaged("its header is no JSON object");
   }
-  TensorFile file;
+  TensorFileView file;
   // The order of the file, which a map has lost; by name where two empty ones
   // are at one place.
-  std::vector<std::pair<int64_t, Tensor>> tensors;
+  std::vector<std::pair<int64_t, TensorView>> tensors;
   for (const auto& [name, value] : header.fields()) {
     if (name == kMetadata) {
       for (const auto& [key, text] : value.struct_value().fields()) {
@@ -151,16 +202,17 @@ absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
       }
       continue;
     }
-    EBB_ASSIGN_OR_RETURN(Tensor tensor, DecodeTensor(name, value.struct_value(),
-                                                     bytes.substr(length)));
+    EBB_ASSIGN_OR_RETURN(
+        TensorView tensor,
+        ViewTensor(name, value.struct_value(), bytes.substr(length)));
     const auto& place = value.struct_value().fields().at("data_offsets");
     tensors.emplace_back(place.list_value().values(0).number_value(),
                          std::move(tensor));
   }
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-    return std::make_tuple(a.first, a.second.values.size(),
+    return std::make_tuple(a.first, a.second.data.size(),
                            absl::string_view(a.second.name)) <
-           std::make_tuple(b.first, b.second.values.size(),
+           std::make_tuple(b.first, b.second.data.size(),
                            absl::string_view(b.second.name));
   });
   for (auto& [place, tensor] : tensors) {
@@ -169,37 +221,43 @@ absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
   return file;
 }
 
-std::string EncodeNpy(const Tensor& tensor) {
-  std::string shape = absl::StrJoin(tensor.dims, ", ");
-  if (tensor.dims.size() == 1) shape += ",";
-  std::string header = absl::StrCat(
-      "{'descr': '<f4', 'fortran_order': False, 'shape': (", shape, "), }");
-  // Magic, version, length and header fill a multiple of 64 bytes.
-  constexpr size_t kBefore = 10;
-  const size_t whole = (kBefore + header.size() + 1 + 63) / 64 * 64;
-  header.resize(whole - kBefore - 1, ' ');
-  header.push_back('\n');
-  std::string out("\x93NUMPY\x01\x00", 8);
-  out.push_back(static_cast<char>(header.size() & 0xff));
-  out.push_back(static_cast<char>(header.size() >> 8));
-  absl::StrAppend(&out, header, BytesOf(tensor.values));
+std::string EncodeSafetensors(const TensorFile& file) {
+  std::string out = SafetensorsHead(StreamsOf(file), file.metadata);
+  for (const Tensor& tensor : file.tensors) {
+    absl::StrAppend(&out, BytesOf(tensor.values));
+  }
   return out;
 }
 
-absl::Status WriteSafetensors(const std::string& path, const TensorFile& file) {
-  return WriteFile(path, EncodeSafetensors(file));
+absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
+  EBB_ASSIGN_OR_RETURN(TensorFileView view, ViewSafetensors(bytes));
+  TensorFile file;
+  file.metadata = std::move(view.metadata);
+  for (TensorView& tensor : view.tensors) {
+    if (tensor.type != TensorType::kFloat32) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", tensor.name, " has no float32"));
+    }
+    Tensor& copy = file.tensors.emplace_back();
+    copy.name = std::move(tensor.name);
+    copy.dims = std::move(tensor.dims);
+    copy.values.resize(tensor.data.size() / sizeof(float));
+    if (!tensor.data.empty()) {  // Of nothing there is no address to copy to.
+      std::memcpy(copy.values.data(), tensor.data.data(), tensor.data.size());
+    }
+  }
+  return file;
 }
 
-absl::StatusOr<TensorFile> ReadSafetensors(const std::string& path) {
-  EBB_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  auto file = DecodeSafetensors(bytes);
-  if (file.ok()) return file;
-  return absl::Status(file.status().code(),
-                      absl::StrCat(path, ": ", file.status().message()));
+std::string EncodeNpy(const Tensor& tensor) {
+  return absl::StrCat(NpyHead(StreamOf(tensor)), BytesOf(tensor.values));
 }
 
-absl::Status WriteNpy(const std::string& path, const Tensor& tensor) {
-  return WriteFile(path, EncodeNpy(tensor));
+absl::Status WriteNpy(const std::string& path, const TensorStream& tensor) {
+  return WriteFile(path, [&](std::ostream& out) {
+    out << NpyHead(tensor);
+    return tensor.write(out);
+  });
 }
 
 }  // namespace ebb::tools

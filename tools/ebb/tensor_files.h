@@ -3,8 +3,9 @@
 #define EBB_TOOLS_EBB_TENSOR_FILES_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <span>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -26,15 +27,44 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-// Replaces the file at `path` at once.
-absl::Status WriteSafetensors(const std::string& path, const TensorFile& file);
-// Only float32 is read. DataLoss: the file is no such file, or damaged.
-absl::StatusOr<TensorFile> ReadSafetensors(const std::string& path);
+enum class TensorType { kFloat32, kUint64 };
 
-// Format version 1.0, float32, C order.
-absl::Status WriteNpy(const std::string& path, const Tensor& tensor);
+// One that need not be in memory: `write` writes its elements, little-endian,
+// piece after piece. It may be called once.
+struct TensorStream {
+  std::string name;
+  TensorType type = TensorType::kFloat32;
+  std::vector<int64_t> dims;
+  std::function<absl::Status(std::ostream& out)> write;
+};
+// Of memory that outlives it.
+TensorStream StreamOf(const Tensor& tensor);
 
-// The bytes, for both.
+// One as it lies in a file's bytes, not aligned.
+struct TensorView {
+  std::string name;
+  TensorType type = TensorType::kFloat32;
+  std::vector<int64_t> dims;
+  absl::string_view data;
+};
+
+struct TensorFileView {
+  std::vector<TensorView> tensors;  // In the order of their data.
+  std::map<std::string, std::string> metadata;
+};
+
+// Replaces the file at `path` at once. What a tensor's `write` says leaves the
+// old one.
+absl::Status WriteSafetensors(
+    const std::string& path, const std::vector<TensorStream>& tensors,
+    const std::map<std::string, std::string>& metadata);
+// Only float32 and uint64 are read. DataLoss: it is no such file, or damaged.
+absl::StatusOr<TensorFileView> ViewSafetensors(absl::string_view bytes);
+
+// Format version 1.0, C order. Replaces the file at `path` at once.
+absl::Status WriteNpy(const std::string& path, const TensorStream& tensor);
+
+// In memory, and of float32 only.
 std::string EncodeSafetensors(const TensorFile& file);
 absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes);
 std::string EncodeNpy(const Tensor& tensor);
