@@ -211,7 +211,7 @@ class Deployment:
                             *arguments, **more)
 
     def status(self):
-        return json.loads(self.ebb("status", "--json", limit=15))
+        return json.loads(self.ebb("status", "--json", limit=60))
 
     def job_status(self):
         (job,) = self.status()["jobs"]
