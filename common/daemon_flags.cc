@@ -39,6 +39,17 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
                   "Unix socket to make, at which it answers `ebb health`")
       ->envname("EBB_HEALTH_SOCKET")
       ->group("Process");
+  app->add_option("--metrics-port", flags->metrics_port,
+                  "Port of GET /metrics, in plain HTTP; 0 picks one; absent: "
+                  "none")
+      ->envname("EBB_METRICS_PORT")
+      ->check(CLI::Range(0, 65535))
+      ->group("Process");
+  app->add_option("--metrics-host", flags->metrics_host,
+                  "Address at which that is; 0.0.0.0: all")
+      ->envname("EBB_METRICS_HOST")
+      ->capture_default_str()
+      ->group("Process");
   AddTlsFlags(app, &flags->tls);
   app->add_option("--die-with-parent", flags->parent,
                   "Die when the process PID, which starts this one, dies")

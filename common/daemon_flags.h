@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -38,6 +39,10 @@ struct DaemonFlags {
   // Where it answers `ebb health` (rpc/health.h); empty: nowhere else than at
   // its --listen.
   std::string health_socket;
+  // Where it serves metrics (metrics/metrics_server.h); absent: nowhere. 0: at
+  // a port that is free.
+  std::optional<int> metrics_port;
+  std::string metrics_host = "127.0.0.1";
   // Dies with this process; 0: with none. It must be named: a process whose
   // parent died before it asked has another, and would never know.
   pid_t parent = 0;

@@ -10,12 +10,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/daemon_flags.h"
+#include "common/daemon_metrics.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
 #include "common/rpc/security_watch.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "scheduler/scheduler_admin.h"
+#include "scheduler/scheduler_metrics.h"
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/store/rocksdb_store.h"
 
@@ -28,6 +30,11 @@ Example: the scheduler of a cluster with two servers
                 --min-servers 2 --tls-cert scheduler.pem \
                 --tls-key scheduler.key --tls-ca ca.pem
 While it is away, training goes on. SIGTERM ends it. Logs go to stderr.)";
+
+DaemonName Name() {
+  return {"ebb-scheduler", "ebb-scheduler: the scheduler of an ebb cluster.",
+          EBB_VERSION};
+}
 
 struct Flags : DaemonFlags {
   std::string state_dir;
@@ -116,7 +123,8 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
                        RocksDbStore::Open({.folder = flags.state_dir}));
   rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
   SchedulerShell shell(options, &transport, std::move(store));
-  EBB_RETURN_IF_ERROR(shell.Start(std::make_shared<SchedulerAdmin>(&shell)));
+  const auto admin = std::make_shared<SchedulerAdmin>(&shell);
+  EBB_RETURN_IF_ERROR(shell.Start(admin));
   if (!flags.address_file.empty()) {
     EBB_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, shell.address()));
   }
@@ -125,6 +133,12 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   EBB_ASSIGN_OR_RETURN(
       auto health,
       rpc::HealthSocket::Start(flags.health_socket, [] { return true; }));
+  EBB_ASSIGN_OR_RETURN(
+      const auto exported,
+      ServeMetrics(flags, Name(), [admin](metrics::OpenMetrics* text) {
+        v1::GetStatusResponse status;
+        if (admin->GetStatus({}, &status).ok()) AddScheduler(status, text);
+      }));
 
   const int signal = stop.Wait();
   LOG(INFO) << "scheduler leaves: signal " << signal;
@@ -137,9 +151,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
 int main(int argc, char** argv) {
   ebb::scheduler::Flags flags;
   return ebb::DaemonMain(
-      argc, argv,
-      {"ebb-scheduler", "ebb-scheduler: the scheduler of an ebb cluster.",
-       EBB_VERSION},
+      argc, argv, ebb::scheduler::Name(),
       [&](CLI::App* app) { ebb::scheduler::AddFlags(app, &flags); }, flags,
       [&](const ebb::StopSignal& stop) {
         return ebb::scheduler::Run(flags, stop);

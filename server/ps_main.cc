@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "common/daemon_flags.h"
+#include "common/daemon_metrics.h"
 #include "common/mutex.h"
 #include "common/plant.h"
 #include "common/rpc/grpc_transport.h"
@@ -23,6 +24,7 @@
 #include "glog/logging.h"
 #include "server/memory_budget.h"
 #include "server/server_admin.h"
+#include "server/server_metrics.h"
 #include "server/server_shell.h"
 #include "server/store/copied_store.h"
 #include "server/store/folder_store.h"
@@ -38,6 +40,10 @@ constexpr char kExample[] = R"(
 Example: a server of the cluster whose scheduler is on this machine
   ebb-ps --id 0 --state-dir /var/lib/ebb/ps-0 --scheduler localhost:7000
 SIGTERM makes it write what is not durable and leave. Logs go to stderr.)";
+
+DaemonName Name() {
+  return {"ebb-ps", "ebb-ps: a parameter server of ebb.", EBB_VERSION};
+}
 
 struct Flags : DaemonFlags {
   int32_t id = -1;
@@ -271,6 +277,11 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   EBB_ASSIGN_OR_RETURN(auto health,
                        rpc::HealthSocket::Start(flags.health_socket,
                                                 [&] { return shell.Ready(); }));
+  EBB_ASSIGN_OR_RETURN(
+      const auto exported,
+      ServeMetrics(flags, Name(), [&](metrics::OpenMetrics* text) {
+        AddServer(&shell, text);
+      }));
 
   const int signal = stop.Wait();
   if (const std::string why = displaced.why(); !why.empty()) {
@@ -293,7 +304,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
 int main(int argc, char** argv) {
   ebb::server::Flags flags;
   return ebb::DaemonMain(
-      argc, argv, {"ebb-ps", "ebb-ps: a parameter server of ebb.", EBB_VERSION},
+      argc, argv, ebb::server::Name(),
       [&](CLI::App* app) { ebb::server::AddFlags(app, &flags); }, flags,
       [&](const ebb::StopSignal& stop) {
         return ebb::server::Run(flags, stop);

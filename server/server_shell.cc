@@ -104,6 +104,7 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
   StorageThread::Events stored;
   stored.written = [this](const VersionKey& key, const absl::Status& status,
                           int64_t bytes) {
+    CountVersion(status, bytes);
     Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
       core.OnVersionWritten(key, status, bytes, now, out);
     });
@@ -341,7 +342,7 @@ void ServerShell::Push(PushRequest request, PushDone done) {
                             " bytes that --memory leaves for them");
     const uint64_t token = next_token_++;
     pushed_bytes_ += bytes;
-    pushes_[token] = {std::move(done), bytes};
+    pushes_[token] = {calls_.Watch(request, std::move(done)), bytes};
     core_->OnPush(token, std::move(request), no_room, time_.Now(), &outbox_);
     if (!AfterEventLocked()) return;
   }
@@ -353,7 +354,7 @@ void ServerShell::Pull(PullRequest request, PullDone done) {
     MutexLock lock(&mu_);
     if (!ReadyLocked()) return;
     const uint64_t token = next_token_++;
-    pulls_[token] = std::move(done);
+    pulls_[token] = calls_.Watch(std::move(done));
     core_->OnPull(token, std::move(request), time_.Now(), &outbox_);
     if (!AfterEventLocked()) return;
   }
@@ -460,6 +461,36 @@ std::vector<RoundVersion> ServerShell::KeepVersions(JobId job,
 void ServerShell::Inspect(absl::FunctionRef<void(const ServerCore&)> look) {
   MutexLock lock(&mu_);
   if (core_.has_value()) look(*core_);
+}
+
+void ServerShell::CountVersion(const absl::Status& status, int64_t bytes) {
+  MutexLock lock(&mu_);
+  if (!status.ok()) {
+    ++versions_.versions_failed;
+    return;
+  }
+  ++versions_.versions;
+  versions_.version_bytes += bytes;
+  versions_.last_version = absl::Now();
+}
+
+ServerShell::Figures ServerShell::figures() {
+  Figures figures;
+  {
+    MutexLock lock(&mu_);
+    figures = versions_;
+    figures.pushes = static_cast<int64_t>(pushes_.size());
+    figures.push_bytes = pushed_bytes_;
+    figures.pulls = static_cast<int64_t>(pulls_.size());
+  }
+  MutexLock lock(&pools_mu_);
+  for (const auto& [block_bytes, pool] : pools_) {
+    const BlockPoolStats stats = pool->Stats();
+    figures.used_bytes += stats.live_bytes();
+    figures.free_bytes += stats.free_bytes();
+    figures.most_bytes += stats.max_blocks * stats.block_bytes;
+  }
+  return figures;
 }
 
 absl::StatusOr<Inventory> ServerShell::Stored(absl::Duration limit) {

@@ -35,6 +35,7 @@
 #include "common/rpc/transport.h"
 #include "common/shm/file_table.h"
 #include "common/steady_time.h"
+#include "server/call_metrics.h"
 #include "server/peer_reader.h"
 #include "server/scheduler_connection.h"
 #include "server/server_core.h"
@@ -101,6 +102,26 @@ class ServerShell final : public rpc::PsHandler {
   // storage thread, at most `limit`: then Unavailable.
   absl::StatusOr<Inventory> Stored(absl::Duration limit);
 
+  // What it is at, in figures.
+  struct Figures {
+    // Of workers, not answered yet.
+    int64_t pushes = 0;
+    int64_t push_bytes = 0;
+    int64_t pulls = 0;
+    // Of the blocks in which values lie.
+    int64_t used_bytes = 0;
+    int64_t free_bytes = 0;
+    int64_t most_bytes = 0;
+    // Versions that were written in its life, and those that could not be.
+    int64_t versions = 0;
+    int64_t versions_failed = 0;
+    int64_t version_bytes = 0;  // What was new in them.
+    absl::Time last_version = absl::InfinitePast();
+  };
+  Figures figures();
+  // Of all calls of workers.
+  const CallMetrics& calls() const { return calls_; }
+
   // As ServerCore's, for so long.
   std::vector<RoundVersion> KeepVersions(JobId job, absl::Duration time);
 
@@ -139,6 +160,7 @@ class ServerShell final : public rpc::PsHandler {
   void CarryOutAll();
   bool TakeOutput(Output* output);
   void CarryOut(Output* output);
+  void CountVersion(const absl::Status& status, int64_t bytes);
   // On this thread what is little, the rest on the compute threads.
   void RunUpdates(std::vector<UpdateTask> tasks);
   void RunUpdatesHere(std::span<UpdateTask> tasks);
@@ -164,9 +186,12 @@ class ServerShell final : public rpc::PsHandler {
   absl::flat_hash_map<uint64_t, FetchDone> fetches_ ABSL_GUARDED_BY(mu_);
   int64_t pushed_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time timer_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  Figures versions_ ABSL_GUARDED_BY(mu_);  // Of versions alone.
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  CallMetrics calls_;  // Outlives the listener.
 
   // Workers of this machine read pulled values where they lie. Outlives what
   // the workers are told of, and the listener.

@@ -19,6 +19,7 @@
 #include "client/client_shell.h"
 #include "client/job_limits.h"
 #include "common/daemon_flags.h"
+#include "common/daemon_metrics.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
 #include "common/rpc/security_watch.h"
@@ -26,6 +27,7 @@
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "worker/training_computer.h"
+#include "worker/worker_metrics.h"
 
 namespace ebb::worker {
 namespace {
@@ -35,6 +37,11 @@ Example: a worker of the cluster whose scheduler is on this machine
   ebb-worker --scheduler localhost:7000 --name worker-0
 SIGTERM makes it finish its batch, give back its items and leave; a second
 one, leave at once. Logs go to stderr.)";
+
+DaemonName Name() {
+  return {"ebb-worker", "ebb-worker: computes the gradients of ebb's jobs.",
+          EBB_VERSION};
+}
 
 struct Flags : DaemonFlags {
   std::string scheduler = "127.0.0.1:7000";
@@ -229,6 +236,11 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
                        rpc::HealthSocket::Start(flags.health_socket, [&] {
                          return shell.status().ready;
                        }));
+  EBB_ASSIGN_OR_RETURN(
+      const auto exported,
+      ServeMetrics(flags, Name(), [&](metrics::OpenMetrics* text) {
+        AddWorker(shell.status(), text);
+      }));
 
   const int signal = stop.Wait();
   LOG(INFO) << "worker=" << flags.name << " leaves: signal " << signal;
@@ -258,9 +270,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
 int main(int argc, char** argv) {
   ebb::worker::Flags flags;
   return ebb::DaemonMain(
-      argc, argv,
-      {"ebb-worker", "ebb-worker: computes the gradients of ebb's jobs.",
-       EBB_VERSION},
+      argc, argv, ebb::worker::Name(),
       [&](CLI::App* app) { ebb::worker::AddFlags(app, &flags); }, flags,
       [&](const ebb::StopSignal& stop) {
         return ebb::worker::Run(flags, stop);

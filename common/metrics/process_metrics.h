@@ -1,0 +1,17 @@
+// What every process has to say of itself: CPU, memory, files, since when.
+#ifndef EBB_COMMON_METRICS_PROCESS_METRICS_H_
+#define EBB_COMMON_METRICS_PROCESS_METRICS_H_
+
+#include "absl/strings/string_view.h"
+#include "common/metrics/open_metrics.h"
+
+namespace ebb::metrics {
+
+// Under the names that Prometheus' client libraries use, from /proc/self; and
+// ebb_build_info. What cannot be read is left out.
+void AddProcess(absl::string_view program, absl::string_view version,
+                OpenMetrics* text);
+
+}  // namespace ebb::metrics
+
+#endif  // EBB_COMMON_METRICS_PROCESS_METRICS_H_

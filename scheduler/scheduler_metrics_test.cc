@@ -1,0 +1,94 @@
+#include "scheduler/scheduler_metrics.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string TextOf(const v1::GetStatusResponse& status) {
+  metrics::OpenMetrics text;
+  AddScheduler(status, &text);
+  return std::move(text).Text();
+}
+
+v1::JobStatus* AddJob(uint64_t id, v1::JobState state,
+                      v1::GetStatusResponse* status) {
+  v1::JobStatus* job = status->add_jobs();
+  job->mutable_summary()->set_job(id);
+  job->mutable_summary()->set_name("mnist");
+  job->mutable_summary()->set_state(state);
+  return job;
+}
+
+TEST(SchedulerMetricsTest, CountsTheClusterByWhatItDoes) {
+  v1::GetStatusResponse status;
+  status.add_servers()->set_connected(true);
+  v1::ServerStatus* away = status.add_servers();
+  away->set_server(1);
+  away->set_problem("disk full");
+  for (int i = 0; i < 3; ++i) {
+    status.add_workers()->set_state(i == 0 ? v1::WorkerStatus::STATE_IDLE
+                                           : v1::WorkerStatus::STATE_WORKING);
+  }
+
+  EXPECT_THAT(TextOf(status),
+              AllOf(HasSubstr("ebb_scheduler_server_up{server=\"0\"} 1\n"),
+                    HasSubstr("ebb_scheduler_server_up{server=\"1\"} 0\n"),
+                    HasSubstr("ebb_scheduler_server_problem{server=\"1\"} 1\n"),
+                    HasSubstr("ebb_scheduler_workers{state=\"idle\"} 1\n"),
+                    HasSubstr("ebb_scheduler_workers{state=\"working\"} 2\n"),
+                    HasSubstr("ebb_scheduler_workers{state=\"parked\"} 0\n")));
+}
+
+TEST(SchedulerMetricsTest, JobsThatEndedAreCountedOnly) {
+  v1::GetStatusResponse status;
+  AddJob(1, v1::JOB_STATE_COMPLETE, &status)->set_updates(5);
+  AddJob(2, v1::JOB_STATE_RUNNING, &status)->set_updates(7);
+
+  const std::string text = TextOf(status);
+
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("ebb_scheduler_jobs{state=\"complete\"} 1\n"),
+                    HasSubstr("ebb_scheduler_jobs{state=\"running\"} 1\n"),
+                    HasSubstr("ebb_scheduler_jobs{state=\"paused\"} 0\n"),
+                    HasSubstr("ebb_scheduler_job_updates_total{job=\"2\","
+                              "name=\"mnist\"} 7\n")));
+  EXPECT_THAT(text, Not(HasSubstr("job=\"1\"")));
+}
+
+TEST(SchedulerMetricsTest, ALossThatIsNotKnownIsNoNumber) {
+  v1::GetStatusResponse status;
+  AddJob(2, v1::JOB_STATE_RUNNING, &status);
+  EXPECT_THAT(TextOf(status),
+              HasSubstr("ebb_scheduler_job_loss{job=\"2\",name=\"mnist\"} "
+                        "NaN\n"));
+  status.mutable_jobs(0)->set_recent_loss(0.25);
+  EXPECT_THAT(TextOf(status),
+              HasSubstr("ebb_scheduler_job_loss{job=\"2\",name=\"mnist\"} "
+                        "0.25\n"));
+}
+
+TEST(SchedulerMetricsTest, StalenessIsAHistogram) {
+  v1::GetStatusResponse status;
+  v1::JobStatus* job = AddJob(2, v1::JOB_STATE_RUNNING, &status);
+  for (const int64_t count : {4, 0, 1}) job->add_staleness(count);
+
+  EXPECT_THAT(
+      TextOf(status),
+      AllOf(HasSubstr("ebb_scheduler_job_staleness_bucket{job=\"2\",name="
+                      "\"mnist\",le=\"0\"} 4\n"),
+            HasSubstr("ebb_scheduler_job_staleness_bucket{job=\"2\",name="
+                      "\"mnist\",le=\"2\"} 5\n"),
+            HasSubstr("ebb_scheduler_job_staleness_sum{job=\"2\",name="
+                      "\"mnist\"} 2\n")));
+}
+
+}  // namespace
+}  // namespace ebb::scheduler

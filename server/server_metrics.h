@@ -1,0 +1,15 @@
+// What a parameter server tells monitoring systems: docs/metrics.md.
+#ifndef EBB_SERVER_SERVER_METRICS_H_
+#define EBB_SERVER_SERVER_METRICS_H_
+
+#include "common/metrics/open_metrics.h"
+#include "server/server_shell.h"
+
+namespace ebb::server {
+
+// Of a started shell.
+void AddServer(ServerShell* shell, metrics::OpenMetrics* text);
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_SERVER_METRICS_H_

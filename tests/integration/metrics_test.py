@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""What the daemons tell monitoring systems while a job trains: it is what the
+format's own parser reads, docs/metrics.md names all of it and nothing else, and
+the alerts and the dashboard of deploy/monitoring ask for nothing else.
+
+  metrics_test.py BIN_FOLDER SOURCE_FOLDER
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+import yaml
+from prometheus_client.openmetrics import parser
+
+SOURCE = os.path.abspath(sys.argv.pop(2)) if len(sys.argv) > 2 else "."
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+FASHION = "/usr/share/datasets/fashion-mnist/"
+LIMIT_S = 60
+
+# Longer than anybody looks.
+JOB = f"""
+name: shirts
+model: softmax
+data: {{train: {{idx: {FASHION}t10k, scale: 1/255}}}}
+train: {{epochs: 500, batch: 100}}
+optimizer: adam
+"""
+
+# As of the format and of Prometheus' conventions.
+UNITS = ("seconds", "bytes")
+NOT_A_NAME = ("_total", "_count", "_sum", "_bucket", "_info", "_created")
+
+
+def documented():
+    with open(os.path.join(SOURCE, "docs", "metrics.md")) as file:
+        return set(re.findall(r"^\| `([a-z0-9_]+)`", file.read(), re.MULTILINE))
+
+
+class MetricsTest(unittest.TestCase):
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_metrics_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.environment = dict(os.environ)
+        self.daemons = []
+        self.addCleanup(self.end)
+
+    def end(self):
+        for daemon, log in self.daemons:
+            daemon.kill()
+            daemon.wait()
+            log.close()
+
+    def daemon(self, program, *flags):
+        """Starts one and tells the port of its metrics."""
+        path = os.path.join(self.folder, f"{program}.log")
+        log = open(path, "w")
+        daemon = subprocess.Popen(
+            [os.path.join(BIN, program), "--metrics-port", "0", *flags],
+            cwd=self.folder, env=self.environment, stderr=log)
+        self.daemons.append((daemon, log))
+        line = re.compile(r"metrics at http://127\.0\.0\.1:(\d+)/metrics")
+
+        def port():
+            with open(path) as file:
+                return line.search(file.read())
+
+        self.wait(port, f"{program}: no port")
+        return int(port().group(1))
+
+    def wait(self, condition, otherwise):
+        deadline = time.monotonic() + LIMIT_S
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, otherwise)
+            time.sleep(0.05)
+
+    def scrape(self, port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics",
+                                    timeout=LIMIT_S) as response:
+            self.assertIn("openmetrics-text", response.headers["Content-Type"])
+            text = response.read().decode()
+        return {family.name: family
+                for family in parser.text_string_to_metric_families(text)}
+
+    def value(self, port, sample_name, **labels):
+        samples = [sample.value
+                   for family in self.scrape(port).values()
+                   for sample in family.samples
+                   if sample.name == sample_name
+                   and labels.items() <= sample.labels.items()]
+        return sum(samples) if samples else None
+
+    def cluster(self):
+        """The ports of a scheduler, a server and a worker that train."""
+        address = os.path.join(self.folder, "address")
+        scheduler = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
+                                "--state-dir", "scheduler", "--address-file",
+                                "address")
+        self.wait(lambda: os.path.exists(address), "no scheduler")
+        with open(address) as file:
+            self.environment["EBB_SCHEDULER"] = file.read().strip()
+        server = self.daemon("ebb-ps", "--id", "0", "--state-dir", "ps")
+        worker = self.daemon("ebb-worker")
+        with open(os.path.join(self.folder, "job.yaml"), "w") as file:
+            file.write(JOB)
+        subprocess.run([os.path.join(BIN, "ebb"), "submit", "job.yaml"],
+                       cwd=self.folder, env=self.environment, check=True,
+                       stdout=subprocess.DEVNULL, timeout=LIMIT_S)
+        return scheduler, server, worker
+
+    def test_all_daemons_tell_what_they_do(self):
+        scheduler, server, worker = self.cluster()
+
+        self.wait(lambda: self.value(worker, "ebb_worker_examples_total"),
+                  "the worker computes nothing")
+        self.wait(lambda: self.value(server, "ebb_server_push_segments_total",
+                                     verdict="applied"), "nothing is applied")
+        self.wait(lambda: self.value(scheduler,
+                                     "ebb_scheduler_job_applied_examples",
+                                     name="shirts"), "nothing is counted")
+        self.wait(lambda: self.value(server, "ebb_server_versions_total",
+                                     result="written"), "nothing is stored")
+        self.assertEqual(1, self.value(scheduler, "ebb_scheduler_server_up",
+                                       server="0"))
+        self.assertEqual(1, self.value(scheduler, "ebb_scheduler_workers"))
+        self.assertEqual(1, self.value(scheduler, "ebb_scheduler_jobs",
+                                       state="running"))
+        self.assertEqual(500 * 10_000,
+                         self.value(scheduler, "ebb_scheduler_job_examples"))
+        self.assertEqual(1, self.value(server, "ebb_server_ready"))
+        self.assertEqual(1, self.value(worker, "ebb_worker_ready"))
+        # Four bytes a weight and more.
+        self.assertGreater(self.value(server, "ebb_server_push_bytes_total"), 31400)
+        self.assertGreater(self.value(server, "ebb_server_pull_bytes_total"), 31400)
+        self.assertGreater(self.value(server, "ebb_server_version_bytes_total"),
+                      31400)
+        before = self.value(server, "ebb_server_push_seconds_count")
+        self.wait(lambda: self.value(server, "ebb_server_push_seconds_count") >
+                  before, "pushes are not counted")
+
+        families = {}
+        for port in (scheduler, server, worker):
+            families |= self.scrape(port)
+        self.check_names(families)
+        self.assertEqual(documented(), set(families))
+
+    def check_names(self, families):
+        for name, family in families.items():
+            self.assertRegex(name, r"^(ebb_(scheduler|server|worker|build)|"
+                                   r"process)_[a-z0-9]+(_[a-z0-9]+)*$")
+            self.assertTrue(family.documentation, name)
+            if name != "ebb_build_info":
+                self.assertFalse(name.endswith(NOT_A_NAME), name)
+            for unit in UNITS:
+                if unit in name.split("_"):
+                    self.assertTrue(name.endswith("_" + unit), name)
+                    self.assertEqual(unit, family.unit, name)
+
+    def test_alerts_and_dashboard_ask_for_what_there_is(self):
+        folder = os.path.join(SOURCE, "deploy", "monitoring")
+        with open(os.path.join(folder, "alerts.yaml")) as file:
+            alerts = yaml.safe_load(file)
+        with open(os.path.join(folder, "dashboard.json")) as file:
+            dashboard = json.load(file)
+        asked = [rule["expr"] for group in alerts["groups"]
+                 for rule in group["rules"]]
+        asked += [target["expr"] for panel in dashboard["panels"]
+                  for target in panel["targets"]]
+        self.assertGreater(len(asked), 10)
+
+        names = documented()
+        for expression in asked:
+            found = re.findall(r"\b(?:ebb|process)_[a-z0-9_]+", expression)
+            self.assertTrue(found, expression)
+            for name in found:
+                self.assertIn(re.sub(r"_(total|bucket|count|sum)$", "", name),
+                              names, expression)
+        for group in alerts["groups"]:
+            for rule in group["rules"]:
+                self.assertIn(rule["labels"]["severity"],
+                              ("warning", "critical"), rule)
+                self.assertIn("summary", rule["annotations"], rule)
+
+    def test_only_who_is_asked_to_serves_metrics(self):
+        address = os.path.join(self.folder, "address")
+        log = open(os.path.join(self.folder, "log"), "w")
+        daemon = subprocess.Popen(
+            [os.path.join(BIN, "ebb-scheduler"), "--listen", "127.0.0.1:0",
+             "--state-dir", "scheduler", "--address-file", "address"],
+            cwd=self.folder, stderr=log)
+        self.daemons.append((daemon, log))
+        self.wait(lambda: os.path.exists(address), "no scheduler")
+
+        with open(os.path.join(self.folder, "log")) as file:
+            self.assertNotIn("metrics at", file.read())
+
+    def test_a_taken_port_is_named(self):
+        port = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
+                           "--state-dir", "scheduler")
+        second = subprocess.run(
+            [os.path.join(BIN, "ebb-scheduler"), "--listen", "127.0.0.1:0",
+             "--state-dir", "second", "--metrics-port", str(port)],
+            cwd=self.folder, capture_output=True, text=True, timeout=LIMIT_S)
+
+        self.assertEqual(2, second.returncode, second.stderr)
+        self.assertIn("--metrics-port", second.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

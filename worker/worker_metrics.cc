@@ -1,0 +1,36 @@
+#include "worker/worker_metrics.h"
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace ebb::worker {
+
+void AddWorker(const client::ClientShell::Status& status,
+               metrics::OpenMetrics* text) {
+  const auto count = [text](absl::string_view name, absl::string_view help,
+                            int64_t value) {
+    text->Counter(name, help).Add(static_cast<double>(value));
+  };
+  text->Gauge("ebb_worker_ready",
+              "1: the scheduler knows it, and it does not leave")
+      .Add(status.ready ? 1 : 0);
+  text->Gauge("ebb_worker_computing", "1: it loads data, or computes")
+      .Add(status.computing ? 1 : 0);
+  count("ebb_worker_batches", "Batches whose gradients were computed",
+        status.batches);
+  count("ebb_worker_examples", "Examples of these batches", status.examples);
+  count("ebb_worker_local_batches",
+        "Batches computed from values of its own, a server being away",
+        status.local_steps.batches);
+  text->Counter("ebb_worker_local_shares",
+                "What came of such batches when the server was back")
+      .Add(static_cast<double>(status.local_steps.applied),
+           {{"result", "applied"}})
+      .Add(static_cast<double>(status.local_steps.refused),
+           {{"result", "refused"}})
+      .Add(static_cast<double>(status.local_steps.taken_back),
+           {{"result", "taken_back"}});
+}
+
+}  // namespace ebb::worker

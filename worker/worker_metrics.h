@@ -1,0 +1,15 @@
+// What a worker tells monitoring systems: docs/metrics.md.
+#ifndef EBB_WORKER_WORKER_METRICS_H_
+#define EBB_WORKER_WORKER_METRICS_H_
+
+#include "client/client_shell.h"
+#include "common/metrics/open_metrics.h"
+
+namespace ebb::worker {
+
+void AddWorker(const client::ClientShell::Status& status,
+               metrics::OpenMetrics* text);
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_WORKER_METRICS_H_
