@@ -3,25 +3,22 @@
 namespace ebb::scheduler {
 
 void Rounds::Registered(const PartitionRegistration& registration) {
+  if (kept_.empty()) return;
   PartitionRounds& kept = kept_[registration.partition.value()];
   kept.live.oldest = registration.oldest_round;
   kept.stored = registration.stored;
 }
 
 void Rounds::Stored(const PartitionMarkReport& report) {
-  if (report.stored.empty()) return;
+  if (kept_.empty() || report.stored.empty()) return;
   kept_[report.partition.value()].stored = report.stored;
 }
 
-const std::vector<PartitionRounds>& Rounds::Kept(const MarkTable& marks) {
-  for (int32_t p = 0; plan_.rounds() && p < plan_.partitions; ++p) {
+std::optional<Rollback> Rounds::MustRollBack(const MarkTable& marks) {
+  for (int32_t p = 0; p < plan_.partitions; ++p) {
     kept_[p].live.open = marks.marks(PartitionId(p)).first_open_round();
   }
-  return kept_;
-}
-
-std::optional<Rollback> Rounds::MustRollBack(const MarkTable& marks) {
-  return DecideRollback(Kept(marks));
+  return DecideRollback(kept_);
 }
 
 std::optional<Rounds::News> Rounds::Advance(JobId job, Generation generation,

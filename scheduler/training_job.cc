@@ -13,7 +13,6 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
     : options_(options),
       record_(std::move(record)),
       state_(std::move(state)),
-      forget_evaluations_(!state_.rolled_back.empty()),
       placement_(record_->plan.partitions),
       marks_(record_->plan),
       leases_(record_->plan, marks_),
@@ -180,9 +179,7 @@ bool TrainingJob::RollBackIfNeeded(Context* context) {
   std::erase_if(state_.evaluations, [&](const Evaluation& evaluation) {
     return evaluation.epoch >= epoch;
   });
-  RollbackRecord record = state_.rollback;
-  record.versions = std::move(rollback->record.versions);
-  RollBack(std::move(record),
+  RollBack(std::move(rollback->record),
            absl::StrCat("from round ", rollback->from_round, " to round ",
                         rollback->to_round, ": ", rollback->why),
            context);

@@ -146,8 +146,7 @@ class ServerShell final : public rpc::PsHandler {
     std::vector<FetchDone> fetches;
   };
 
-  absl::StatusOr<JobResources> MakeResources(const JobRecord& record,
-                                             const RollbackRecord& rollback);
+  absl::StatusOr<JobResources> MakeResources(const JobRecord& record);
   // Gives the core an event, then carries out what follows (or leaves it to
   // the thread that is at it).
   template <typename Event>

@@ -113,7 +113,6 @@ enum class Probe {
   kRowsComputed,
   kIncrementStored,
   kIncrementRefused,
-  kRolledBackByItself,
   kCount,
 };
 
