@@ -101,7 +101,8 @@ OpenMetrics::Family OpenMetrics::Histogram(absl::string_view name,
 }
 
 std::string OpenMetrics::Text() && {
-  return absl::StrCat(std::move(text_), "# EOF\n");
+  text_ += "# EOF\n";
+  return std::move(text_);
 }
 
 }  // namespace ebb::metrics
