@@ -46,6 +46,7 @@ struct Flags : DaemonFlags {
   absl::Duration takeover_after = absl::Seconds(60);
   absl::Duration confirm_timeout = absl::Seconds(1);
   absl::Duration evaluation_timeout = absl::Seconds(60);
+  absl::Duration backup_gain = SchedulerOptions().backup_gain;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -77,6 +78,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
   duration("--evaluation-timeout", "EBB_EVALUATION_TIMEOUT",
            &flags->evaluation_timeout,
            "An evaluation without a result is begun again");
+  duration("--backup-gain", "EBB_BACKUP_GAIN", &flags->backup_gain,
+           "An idle worker helps another that is done earlier by so much; a "
+           "large one: never");
   AddDaemonFlags(app, flags);
   app->footer(kExample);
 }
@@ -91,6 +95,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " takeover_after=" << flags.takeover_after
             << " confirm_timeout=" << flags.confirm_timeout
             << " evaluation_timeout=" << flags.evaluation_timeout
+            << " backup_gain=" << flags.backup_gain
             << " message_limit=" << flags.message_bytes
             << " kill_at=" << flags.kill_at;
 }
@@ -103,6 +108,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.takeover_after = flags.takeover_after;
   options.core.confirm_timeout = flags.confirm_timeout;
   options.core.evaluation_timeout = flags.evaluation_timeout;
+  options.core.backup_gain = flags.backup_gain;
   options.core.min_servers = flags.min_servers;
   options.listen = flags.listen;
   EBB_ASSIGN_OR_RETURN(options.kill_points,

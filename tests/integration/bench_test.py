@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`ebb bench`: recovery, moves, scaling, dense, sparse, checkpoint and goodput,
-short: that they measure what they say, in the right order, and that nothing is
+"""`ebb bench`: recovery, moves, scaling, algorithms, dense, sparse, checkpoint
+and goodput, short: that they measure what they say, in the right order, and that nothing is
 ten times too slow.
 
   bench_test.py BIN_FOLDER
@@ -107,6 +107,78 @@ class BenchTest(unittest.TestCase):
             self.assertGreater(point["bytes_per_second"], 0, point)
             self.assertGreater(point["busy"], 0, point)
             self.assertLessEqual(point["busy"], 1, point)
+
+    # What algorithms come to is for the page; here, that each run is made,
+    # once, counts every example once, and is in the page.
+    def test_algorithms(self):
+        def ebb(*arguments):
+            ran = subprocess.run(
+                [os.path.join(BIN, "ebb"), *arguments], cwd=self.folder,
+                text=True, timeout=LIMIT_S, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE)
+            self.assertEqual(ran.returncode, 0, ran.stderr + ran.stdout)
+            return ran
+        ebb("generate", "clusters", "blobs", "--rows", "4800", "--test-rows",
+            "400", "--clusters", "4", "--dimensions", "6")
+        ebb("generate", "clicks", "ads", "--rows", "4800", "--test-rows",
+            "400", "--vocabulary", "10,100", "--rank", "0",
+            "--interactions", "0")
+        for name, model, kind, optimizer in [
+                ("blobs", "softmax", "csv", "sgd"),
+                ("ads", "sparse_logistic", "libsvm", "adagrad")]:
+            with open(os.path.join(self.folder, name + ".yaml"), "w",
+                      encoding="utf-8") as job:
+                job.write(f"""
+name: {name}
+model: {model}
+data:
+  train: {{{kind}: {name}.train.{kind}}}
+  test: {{{kind}: {name}.test.{kind}}}
+optimizer: {{kind: {optimizer}}}
+""")
+        bench = ["bench", "algorithms", "--job", "blobs.yaml", "--sparse-job",
+                 "ads.yaml", "--workers", "2", "--batch", "40", "--epochs",
+                 "1", "--batch-time", "20ms", "--targets", "0.9", "0.68",
+                 "--only", "asp", "adag", "--folder", "kept", "--page",
+                 "page.md"]
+        ran = ebb(*bench)
+        names = ["fashion-asp-2", "fashion-adag-2", "clicks-asp-2",
+                 "fashion-asp-2-churn", "fashion-adag-2-churn",
+                 "clicks-asp-2-churn", "fashion-adag-2-every-16",
+                 "fashion-adag-2-every-64"]
+        for place, name in enumerate(names):
+            self.assertIn(f"{place + 1} of {len(names)}, {name};", ran.stderr)
+            one = json.loads(self.read(f"kept/{name}.json"))
+            self.assertEqual(one["examples"], 4800, name)
+            self.assertEqual((one["missing"], one["doubled"]), (0, 0), name)
+            self.assertEqual(one["failure"], "", name)
+            # 120 batches of 20 ms, of two workers.
+            self.assertGreater(one["seconds"], 0.6, name)
+            self.assertGreater(one["worker_seconds"], one["waited_seconds"])
+            self.assertGreater(one["bytes"], 0, name)
+            self.assertGreater(one["curve"][-1][1], 0, name)
+            self.assertEqual(one["restarts"] > 0, one["churn"], name)
+        # Fewer pushes, fewer bytes.
+        self.assertLess(
+            json.loads(self.read("kept/fashion-adag-2.json"))["bytes"],
+            json.loads(self.read("kept/fashion-asp-2.json"))["bytes"])
+        page = self.read("page.md")
+        self.assertIn("0 examples missing, 0 doubled", page)
+        for part in ("### 2 workers, under churn", "| adag, a push in 64 |",
+                     "images/algorithms-fashion-waiting.svg"):
+            self.assertIn(part, page)
+        images = os.path.join(self.folder, "images")
+        for image in os.listdir(images):
+            xml.etree.ElementTree.parse(os.path.join(images, image))
+        # All of it is kept: the same figures again, without a run.
+        kept = os.path.join(self.folder, "kept")
+        before = {name: os.stat(os.path.join(kept, name)).st_mtime_ns
+                  for name in os.listdir(kept)}
+        ebb(*bench)
+        self.assertEqual(before,
+                         {name: os.stat(os.path.join(kept, name)).st_mtime_ns
+                          for name in os.listdir(kept)})
+        self.assertEqual(page, self.read("page.md"))
 
     def test_dense(self):
         file = os.path.join(self.folder, "dense.json")

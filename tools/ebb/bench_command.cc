@@ -77,6 +77,7 @@ Example:
   AddBenchGoodputCommand(bench, exit_code);
   AddBenchMovesCommand(bench, exit_code);
   AddBenchScalingCommand(bench, exit_code);
+  AddBenchAlgorithmsCommand(bench, exit_code);
   AddBenchReportCommand(bench, exit_code);
 }
 

@@ -15,11 +15,12 @@ namespace ebb::tools {
 const char kChartColors[] = R"(
 :root { color-scheme: light dark; --ink: #1c2733; --soft: #66788a;
   --line: #dde4ea; --page: #ffffff; --card: #f7f9fb; --good: #1a7f4b;
-  --bad: #c0392b; --c0: #0b6bcb; --c1: #e67e22; --c2: #1a7f4b; --c3: #8e44ad; }
+  --bad: #c0392b; --c0: #0b6bcb; --c1: #e67e22; --c2: #1a7f4b; --c3: #8e44ad;
+  --c4: #c2185b; --c5: #7a6a00; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4eaf0; --soft: #92a2b2;
   --line: #2c3844; --page: #12181f; --card: #1a222b; --good: #4cc38a;
   --bad: #ff6b5e; --c0: #58a6ff; --c1: #f0a35e; --c2: #4cc38a;
-  --c3: #c39bd3; } }
+  --c3: #c39bd3; --c4: #ff7aa8; --c5: #d4c04a; } }
 )";
 
 const char kChartStyle[] = R"(
@@ -37,7 +38,7 @@ constexpr double kLeft = 46;
 constexpr double kRight = 12;
 constexpr double kTop = 12;
 constexpr double kBottom = 26;
-constexpr size_t kColors = 4;
+constexpr size_t kColors = 6;
 
 // Round numbers between `low` and `high`, about `count`.
 std::vector<double> Ticks(double low, double high, int count) {

@@ -167,11 +167,16 @@ absl::Status LocalCluster::Start() {
 }
 
 ProcessSpec LocalCluster::SchedulerSpec(int servers) const {
-  return Spec(
-      kSchedulerName, "ebb-scheduler",
-      {"--listen", port_.address(), "--address-file",
-       folder_.File(kAddressFile), "--state-dir", folder_.State(kSchedulerName),
-       "--min-servers", absl::StrCat(servers)});
+  std::vector<std::string> arguments = {
+      "--listen",       port_.address(),
+      "--address-file", folder_.File(kAddressFile),
+      "--state-dir",    folder_.State(kSchedulerName),
+      "--min-servers",  absl::StrCat(servers)};
+  if (!options_.backup_tasks) {
+    // More than any item takes.
+    arguments.insert(arguments.end(), {"--backup-gain", "1000h"});
+  }
+  return Spec(kSchedulerName, "ebb-scheduler", arguments);
 }
 
 void LocalCluster::AwaitServers() {
@@ -234,12 +239,17 @@ absl::Status LocalCluster::AddWorker(const std::string& name) {
     arguments.insert(arguments.end(), {"--allow-plugins", folder});
   }
   AddMemory(&arguments);
-  if (options_.batch_time > absl::ZeroDuration()) {
-    arguments.insert(
-        arguments.end(),
-        {"--batch-time", absl::FormatDuration(options_.batch_time)});
+  const absl::Duration batch_time = BatchTimeOf(name);
+  if (batch_time > absl::ZeroDuration()) {
+    arguments.insert(arguments.end(),
+                     {"--batch-time", absl::FormatDuration(batch_time)});
   }
   return StartOne(name, Spec(name, "ebb-worker", arguments));
+}
+
+absl::Duration LocalCluster::BatchTimeOf(const std::string& worker) const {
+  const auto own = options_.batch_times.find(worker);
+  return own == options_.batch_times.end() ? options_.batch_time : own->second;
 }
 
 void LocalCluster::RemoveWorker(const std::string& name, absl::Duration grace) {
@@ -300,7 +310,7 @@ void LocalCluster::ApplyMachines() {
     slow_motion_
         .Set(pid, machine.share,
              CycleOf(machine.share,
-                     worker ? options_.batch_time : absl::ZeroDuration()))
+                     worker ? BatchTimeOf(daemon) : absl::ZeroDuration()))
         .IgnoreError();
     machine.slowed = pid;
   }

@@ -39,6 +39,10 @@ struct LocalClusterOptions {
   bool tls = false;
   // A batch of a worker takes at least so long.
   absl::Duration batch_time = absl::ZeroDuration();
+  // Of single workers, in place of that: by name.
+  std::map<std::string, absl::Duration> batch_times;
+  // Workers that would be idle help others (scheduler/backups.h).
+  bool backup_tasks = true;
   // Where others are to reach the daemon that listens at `address`; empty
   // function: there. Called once for each daemon that serves.
   std::function<absl::StatusOr<std::string>(const std::string& daemon,
@@ -133,6 +137,7 @@ class LocalCluster {
   // Of the lives of the scheduler that follow.
   void AwaitServers();
   void AddMemory(std::vector<std::string>* arguments) const;
+  absl::Duration BatchTimeOf(const std::string& worker) const;
   // Lets the present lives of the daemons have what their machines have.
   void ApplyMachines();
   absl::Status AwaitFile(const std::string& path, const std::string& daemon);

@@ -40,6 +40,10 @@ std::string TextIn(const Struct& object, const std::string& key) {
   return In(object, key).string_value();
 }
 
+bool FlagIn(const Struct& object, const std::string& key) {
+  return In(object, key).bool_value();
+}
+
 const ListValue& ListIn(const Struct& object, const std::string& key) {
   return In(object, key).list_value();
 }

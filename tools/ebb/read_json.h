@@ -19,6 +19,8 @@ double NumberIn(const google::protobuf::Struct& object, const std::string& key,
                 double otherwise);
 std::string TextIn(const google::protobuf::Struct& object,
                    const std::string& key);
+// False where there is no such value.
+bool FlagIn(const google::protobuf::Struct& object, const std::string& key);
 // Empty where there is no list.
 const google::protobuf::ListValue& ListIn(
     const google::protobuf::Struct& object, const std::string& key);
