@@ -16,9 +16,9 @@ namespace {
 constexpr absl::Duration kShortestTick = absl::Milliseconds(1);
 constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 constexpr absl::Duration kRetiredPause = absl::Milliseconds(10);
-// A connection that lasted so long was a good one.
 // More than a connection that fails takes to do so (connect_timeout).
 constexpr absl::Duration kAccepted = absl::Seconds(3);
+// A connection that lasted so long was a good one.
 constexpr absl::Duration kGoodConnection = absl::Seconds(5);
 constexpr absl::Duration kGoodbye = absl::Seconds(2);
 constexpr absl::Duration kLongestDrain = absl::Hours(24);

@@ -21,31 +21,11 @@ std::string Label(absl::string_view name) {
   return absl::StrReplaceAll(absl::AsciiStrToLower(name), {{" ", "_"}});
 }
 
-int64_t ValueBytes(const PushRequest& push) {
-  int64_t bytes = 0;
-  for (const PushSegment& segment : push.segments) {
-    bytes += segment.gradient.size();
-    for (const PushRows& rows : segment.rows) {
-      bytes += rows.keys.size() + rows.gradient.size();
-    }
-  }
-  return bytes;
-}
-
-int64_t ValueBytes(const PullReply& reply) {
-  int64_t bytes = 0;
-  for (const PullSegment& segment : reply.segments) {
-    bytes += segment.values.size();
-    for (const Payload& rows : segment.rows) bytes += rows.size();
-  }
-  return bytes;
-}
-
 }  // namespace
 
-rpc::PsHandler::PushDone CallMetrics::Watch(const PushRequest& push,
+rpc::PsHandler::PushDone CallMetrics::Watch(int64_t bytes,
                                             rpc::PsHandler::PushDone done) {
-  push_bytes_.fetch_add(ValueBytes(push), std::memory_order_relaxed);
+  push_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   return [this, begun = absl::GetCurrentTimeNanos(),
           done = std::move(done)](PushReply reply) {
     push_seconds_.Record(SecondsSince(begun));
@@ -61,8 +41,8 @@ rpc::PsHandler::PullDone CallMetrics::Watch(rpc::PsHandler::PullDone done) {
   return [this, begun = absl::GetCurrentTimeNanos(),
           done = std::move(done)](PullReply reply) {
     pull_seconds_.Record(SecondsSince(begun));
-    pull_bytes_.fetch_add(ValueBytes(reply), std::memory_order_relaxed);
     for (const PullSegment& segment : reply.segments) {
+      pull_bytes_.fetch_add(ValueBytes(segment), std::memory_order_relaxed);
       pull_results_[static_cast<size_t>(segment.result)].fetch_add(
           1, std::memory_order_relaxed);
     }

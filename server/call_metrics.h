@@ -17,9 +17,8 @@ namespace ebb::server {
 // Thread-safe; outlives the calls that it watches.
 class CallMetrics {
  public:
-  // What to call in place of `done`.
-  rpc::PsHandler::PushDone Watch(const PushRequest& push,
-                                 rpc::PsHandler::PushDone done);
+  // What to call in place of `done`. `bytes`: of the push's values.
+  rpc::PsHandler::PushDone Watch(int64_t bytes, rpc::PsHandler::PushDone done);
   rpc::PsHandler::PullDone Watch(rpc::PsHandler::PullDone done);
 
   void AddTo(metrics::OpenMetrics* text) const;

@@ -12,9 +12,9 @@ namespace ebb::server {
 
 namespace {
 
-// A session that lived so long was no failure to connect.
 // More than a connection that fails takes to do so (connect_timeout).
 constexpr absl::Duration kAccepted = absl::Seconds(3);
+// A session that lived so long was no failure to connect.
 constexpr absl::Duration kLived = absl::Seconds(1);
 constexpr int kMostDoublings = 20;
 

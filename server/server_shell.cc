@@ -340,7 +340,7 @@ void ServerShell::Push(PushRequest request, PushDone done) {
                             " bytes that --memory leaves for them");
     const uint64_t token = next_token_++;
     pushed_bytes_ += bytes;
-    pushes_[token] = {calls_.Watch(request, std::move(done)), bytes};
+    pushes_[token] = {calls_.Watch(bytes, std::move(done)), bytes};
     core_->OnPush(token, std::move(request), no_room, time_.Now(), &outbox_);
     if (!AfterEventLocked()) return;
   }

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
@@ -299,20 +300,7 @@ bool SharedConnection::ReplyValuesLocked(uint64_t id,
   if (copied_bytes > link_.most_bytes() / 2 || !PinLocked(id, values, runs)) {
     return false;
   }
-  if (copied.empty()) {
-    ReplyLocked(id, 0, runs, header);
-    return true;
-  }
-  // Without room now it would be kept here, and how much of that there is,
-  // only the worker bounds.
-  const ReplyBody body = {.status = 0,
-                          .runs = static_cast<uint32_t>(runs.size()),
-                          .header_bytes = static_cast<uint32_t>(header.size())};
-  std::vector<std::span<const std::byte>> parts = {
-      std::as_bytes(std::span(&body, 1)),
-      std::as_bytes(std::span<const shm::Run>(runs)), header};
-  parts.insert(parts.end(), copied.begin(), copied.end());
-  if (backlog_.empty() && link_.Write(kSharedReply, id, parts)) return true;
+  if (ReplyLocked(id, 0, runs, header, copied)) return true;
   const auto pinned = pinned_.find(id);
   if (pinned != pinned_.end()) {
     services_.files->Unpin(pinned->second.runs);
@@ -351,25 +339,28 @@ bool SharedConnection::HandOverFilesLocked(const std::vector<shm::Run>& runs) {
   return true;
 }
 
-void SharedConnection::ReplyLocked(uint64_t id, uint32_t status,
-                                   const std::vector<shm::Run>& runs,
-                                   std::span<const std::byte> rest) {
+bool SharedConnection::ReplyLocked(
+    uint64_t id, uint32_t status, const std::vector<shm::Run>& runs,
+    std::span<const std::byte> header,
+    std::span<const std::span<const std::byte>> copied) {
   const ReplyBody body = {.status = status,
                           .runs = static_cast<uint32_t>(runs.size()),
-                          .header_bytes = static_cast<uint32_t>(rest.size())};
-  const auto body_bytes = std::as_bytes(std::span(&body, 1));
-  const auto runs_bytes = std::as_bytes(std::span<const shm::Run>(runs));
-  if (backlog_.empty() &&
-      link_.Write(kSharedReply, id, {body_bytes, runs_bytes, rest})) {
-    return;
-  }
+                          .header_bytes = static_cast<uint32_t>(header.size())};
+  absl::InlinedVector<std::span<const std::byte>, 4> parts = {
+      std::as_bytes(std::span(&body, 1)),
+      std::as_bytes(std::span<const shm::Run>(runs)), header};
+  parts.insert(parts.end(), copied.begin(), copied.end());
+  if (backlog_.empty() && link_.Write(kSharedReply, id, parts)) return true;
+  // How much of that there would be, only the worker bounds.
+  if (!copied.empty()) return false;
   shm::Record late = {.kind = kSharedReply, .id = id, .bytes = {}};
-  for (const auto& part : {body_bytes, runs_bytes, rest}) {
+  for (const auto& part : parts) {
     late.bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
   }
   backlog_.push_back(std::move(late));
   link_.AlsoWaitForRoom();
   link_.EndWait();
+  return true;
 }
 
 void SharedConnection::Freed(uint64_t id) {

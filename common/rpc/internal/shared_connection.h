@@ -92,9 +92,12 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   // The worker has all files that the runs name.
   bool HandOverFilesLocked(const std::vector<shm::Run>& runs)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void ReplyLocked(uint64_t id, uint32_t status,
+  // False: there is no room for `copied`, what goes with it, now. Without such
+  // it is kept until there is.
+  bool ReplyLocked(uint64_t id, uint32_t status,
                    const std::vector<shm::Run>& runs,
-                   std::span<const std::byte> rest)
+                   std::span<const std::byte> header,
+                   std::span<const std::span<const std::byte>> copied = {})
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Freed(uint64_t id);
   size_t BacklogLength() const;
