@@ -193,7 +193,7 @@ class ManifestsTest(unittest.TestCase):
         for role in ("scheduler", "ps"):
             listen = rendered.value(role, "EBB_LISTEN")
             port = int(listen.removeprefix(":"))
-            (named,) = rendered.container(role)["ports"]
+            named, _ = rendered.container(role)["ports"]
             self.assertEqual(named["containerPort"], port)
             service = rendered.named("Service", "ebb-" + role)
             (served,) = service["spec"]["ports"]
@@ -206,6 +206,39 @@ class ManifestsTest(unittest.TestCase):
         for role in ("ps", "worker", "submit"):
             self.assertEqual(rendered.value(role, "EBB_SCHEDULER"),
                              "ebb-scheduler" + scheduler)
+
+    @everywhere
+    def test_metrics_are_scraped_where_they_are(self, _, rendered):
+        policy = rendered.named("NetworkPolicy", "ebb-metrics")["spec"]
+        (rule,) = policy["ingress"]
+        (peer,) = rule["from"]
+        self.assertEqual(peer["namespaceSelector"], {})
+        self.assertTrue(peer["podSelector"]["matchLabels"])
+        for role, pod in rendered.pods.items():
+            labels = pod["metadata"]["labels"]
+            selector = policy["podSelector"]
+            (expression,) = selector["matchExpressions"]
+            self.assertEqual(expression["operator"], "In")
+            let_in = (fits(selector["matchLabels"], labels)
+                      and labels.get(expression["key"])
+                      in expression["values"])
+            annotations = pod["metadata"].get("annotations", {})
+            if role == "submit":
+                self.assertFalse(let_in)
+                self.assertNotIn("prometheus.io/scrape", annotations)
+                continue
+            self.assertTrue(let_in, role)
+            port = rendered.value(role, "EBB_METRICS_PORT")
+            self.assertEqual(rendered.value(role, "EBB_METRICS_HOST"),
+                             "0.0.0.0")
+            self.assertEqual(annotations["prometheus.io/scrape"], "true")
+            self.assertEqual(annotations["prometheus.io/port"], port)
+            self.assertEqual(annotations["prometheus.io/path"], "/metrics")
+            ports = {one["name"]: one["containerPort"]
+                     for one in rendered.container(role)["ports"]}
+            self.assertEqual(ports["metrics"], int(port))
+            self.assertEqual([one["port"] for one in rule["ports"]],
+                             [int(port)])
 
     @everywhere
     def test_services_and_selectors_find_their_pods(self, _, rendered):
