@@ -1,13 +1,17 @@
 """A cluster to test on, and what is asked of one: by kubectl alone."""
 import contextlib
+import glob
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
 import time
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
+# Ten times what anything takes where the machine has nothing else to do.
+LIMIT_S = 600
 NEIGHBOUR = os.path.join(ROOT, "../shared/kube")
 
 
@@ -15,7 +19,7 @@ class Missing(Exception):
     """Why there is no cluster to test on."""
 
 
-def run(command, limit=120, text=None, check=True, **more):
+def run(command, limit=300, text=None, check=True, **more):
     ran = subprocess.run(command, capture_output=True, text=True, input=text,
                          timeout=limit, **more)
     if check and ran.returncode != 0:
@@ -24,7 +28,7 @@ def run(command, limit=120, text=None, check=True, **more):
     return ran.stdout
 
 
-def wait(condition, limit, what, every=0.2):
+def wait(condition, what, limit=LIMIT_S, every=0.2):
     """Until `condition` gives something true, which is returned. Errors of
     kubectl are as good as nothing: the API server may be busy."""
     deadline = time.monotonic() + limit
@@ -75,6 +79,35 @@ class Cluster:
         pass
 
 
+VOLUMES = "/tmp/hostpath_pv"
+POD_LOGS = "/var/log/pods"
+KEPT_LOGS = "/var/log/ebb-k8s-kept"  # On the same file system.
+
+
+def open_volumes(opened):
+    """Volumes are folders that only root may write to, and, being folders of a
+    machine, not given to a pod's group (fsGroup)."""
+    for name in set(os.listdir(VOLUMES)) - opened:
+        os.chmod(os.path.join(VOLUMES, name), 0o777)
+        opened.add(name)
+
+
+def keep_logs(kept):
+    """Two kubelets have one folder of logs, and each deletes from it, every
+    minute, what is of the other's pods. `kept`: {path of a log: of a link}."""
+    os.makedirs(KEPT_LOGS, exist_ok=True)
+    for path in glob.glob(f"{POD_LOGS}/ebb-test-*/*/*.log"):
+        if path not in kept:
+            link = os.path.join(KEPT_LOGS, str(len(kept)))
+            with contextlib.suppress(FileExistsError):
+                os.link(path, link)
+            kept[path] = link
+    for path, link in kept.items():
+        if not os.path.exists(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.link(link, path)
+
+
 class NeighbourCluster(Cluster):
     """Two real nodes on this machine, by ../shared/kube. Root only."""
 
@@ -98,11 +131,13 @@ class NeighbourCluster(Cluster):
         run([os.path.join(ROOT, "deploy/image/make_image.py"), "--bin",
              bin_folder, "--name", self.image, "--out",
              os.path.join(home, "images/ebb.tar")], limit=600)
-        self.opening = threading.Event()
+        shutil.rmtree(KEPT_LOGS, ignore_errors=True)
+        self.opened, self.kept = set(), {}
+        self.ending = threading.Event()
         self.up = False
         begun = time.monotonic()
         try:
-            self.script("kube-up.sh", limit=240)
+            self.script("kube-up.sh", limit=600)
         except BaseException:
             self.end()
             raise
@@ -112,12 +147,11 @@ class NeighbourCluster(Cluster):
             "nsenter", "--net=/run/netns/kt-cp",
             os.path.join(home, "root/usr/bin/kubectl"), "--kubeconfig",
             os.path.join(home, "run/admin.kubeconfig")]
-        # Volumes there are folders that only root may write to, and, being
-        # folders of a machine, not given to a pod's group (fsGroup).
-        self.opener = threading.Thread(target=self.open_volumes, daemon=True)
-        self.opener.start()
+        # It mends two things that nodes with a machine each do not have.
+        self.mender = threading.Thread(target=self.mend, daemon=True)
+        self.mender.start()
 
-    def script(self, name, *arguments, limit=120):
+    def script(self, name, *arguments, limit=300):
         # What a script starts in the background must not hold our pipes.
         with tempfile.TemporaryFile("w+") as log:
             ran = subprocess.run(
@@ -130,14 +164,12 @@ class NeighbourCluster(Cluster):
             raise RuntimeError(f"{name}: {said.strip()[-2000:]}")
         return said
 
-    def open_volumes(self):
-        folder = "/tmp/hostpath_pv"
-        opened = set()
-        while not self.opening.wait(0.1):
+    def mend(self):
+        while not self.ending.wait(0.1):
             with contextlib.suppress(OSError):
-                for name in set(os.listdir(folder)) - opened:
-                    os.chmod(os.path.join(folder, name), 0o777)
-                    opened.add(name)
+                open_volumes(self.opened)
+            with contextlib.suppress(OSError):
+                keep_logs(self.kept)
 
     def lose_node(self, name):
         self.script("node.sh", "kill", name.removeprefix("n"))
@@ -147,9 +179,15 @@ class NeighbourCluster(Cluster):
         self.script("node.sh", "up", name.removeprefix("n"))
 
     def end(self):
-        self.opening.set()
+        self.ending.set()
+        if self.up:
+            self.mender.join()
         with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
-            self.script("kube-down.sh", "--purge", limit=180)
+            self.script("kube-down.sh", "--purge")
+        pods = {os.path.dirname(os.path.dirname(path)) for path in self.kept}
+        for folder in [KEPT_LOGS, *pods,
+                       *(os.path.join(VOLUMES, name) for name in self.opened)]:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_cluster(bin_folder, home):

@@ -11,7 +11,7 @@ import time
 
 import yaml
 
-from cluster import ROOT, wait
+from cluster import LIMIT_S, ROOT, wait
 
 FASHION = "/usr/share/datasets/fashion-mnist"
 # What small machines can run many of.
@@ -140,7 +140,7 @@ class Deployment:
         pod["spec"]["containers"][0]["image"] = self.cluster.tools_image
         self.kubectl("apply", "-f", "-", text=yaml.safe_dump_all([claim, pod]))
         self.kubectl("wait", "--for=condition=Ready", "pod/ebb-fill",
-                     "--timeout=90s")
+                     f"--timeout={LIMIT_S}s", limit=LIMIT_S + 30)
         self.kubectl("exec", "ebb-fill", "--", "mkdir", "-p", "/data/fashion-mnist")
         for part in parts:
             for kind in ("images-idx3", "labels-idx1"):
@@ -157,7 +157,7 @@ class Deployment:
                 [*self.cluster.kubectl_command, "-n", self.namespace, "exec",
                  "-i", "ebb-fill", "--", "/bin/sh", "-c",
                  f"cat > {target} && wc -c < {target}"],
-                stdin=file, stdout=subprocess.PIPE, check=True, timeout=120)
+                stdin=file, stdout=subprocess.PIPE, check=True, timeout=LIMIT_S)
         if int(said.stdout) != os.path.getsize(path):
             raise RuntimeError(f"{name} arrived with {said.stdout} bytes")
 
@@ -170,18 +170,26 @@ class Deployment:
         self.apply()
         self.wait_ready()
 
-    def wait_ready(self, limit=180):
+    def wait_ready(self):
         for role in ("scheduler", "ps", "worker"):
-            self.rollout(role, limit)
+            self.rollout(role)
 
-    def rollout(self, role, limit=180):
+    def rollout(self, role):
         self.kubectl("rollout", "status", f"statefulset/ebb-{role}",
-                     f"--timeout={limit}s", limit=limit + 30)
+                     f"--timeout={LIMIT_S}s", limit=LIMIT_S + 30)
+
+    def wait_submitted(self):
+        self.kubectl("wait", "--for=condition=complete", "job/ebb-submit",
+                     f"--timeout={LIMIT_S}s", limit=LIMIT_S + 30)
 
     def end(self):
-        self.cluster.kubectl("delete", "namespace", self.namespace,
-                             "--ignore-not-found", limit=180)
+        def gone():
+            self.cluster.kubectl("delete", "namespace", self.namespace,
+                                 "--ignore-not-found", limit=300)
+            return True
+
         self.folder.cleanup()
+        wait(gone, f"the namespace {self.namespace} is not gone")
 
     # --- What is asked ---
 
@@ -210,8 +218,18 @@ class Deployment:
         return self.kubectl("exec", "ebb-scheduler-0", "--", "/usr/bin/ebb",
                             *arguments, **more)
 
+    def asked(self, *arguments):
+        """By `ebb ... --json`. A busy node may lose a call, so it is asked
+        thrice."""
+        for tries_left in (2, 1, 0):
+            try:
+                return json.loads(self.ebb(*arguments, "--json"))
+            except RuntimeError:
+                if not tries_left:
+                    raise
+
     def status(self):
-        return json.loads(self.ebb("status", "--json", limit=60))
+        return self.asked("status")
 
     def job_status(self):
         (job,) = self.status()["jobs"]
@@ -230,34 +248,35 @@ class Deployment:
         """Counted so far, in the partition that has fewest."""
         return self.job_status()["marks"]["least"]
 
-    def wait_progress(self, more, limit=120):
+    def wait_progress(self, more):
         """Until so many more examples are counted."""
-        begin = wait(lambda: self.examples() + 1, 30, "no status") - 1
-        wait(lambda: self.examples() >= begin + more, limit, "no progress")
+        begin = wait(lambda: self.examples() + 1, "no status") - 1
+        wait(lambda: self.examples() >= begin + more, "no progress")
 
     def hurry(self):
         """Training was slow only to last; now it may end."""
-        assert self.job_status()["state"] != "complete", "too short a job"
+        if self.job_status()["state"] == "complete":
+            raise TimeoutError("the job was done before all else was")
         self.kubectl("set", "env", "statefulset/ebb-worker",
                      "EBB_BATCH_TIME=0s")
         self.kubectl("delete", "pod", "--wait=false", "-l",
                      "app.kubernetes.io/component=worker")
 
-    def wait_complete(self, limit=900):
-        wait(lambda: self.job_status()["state"] == "complete", limit,
-             "the job is not complete", every=0.5)
+    def wait_complete(self):
+        wait(lambda: self.job_status()["state"] == "complete",
+             "the job is not complete", limit=3 * LIMIT_S, every=0.5)
 
     def audit(self, job):
         """Raises unless it is exact."""
-        return json.loads(self.ebb("audit", job, "--json", limit=60))
+        return self.asked("audit", job)
 
-    def wait_replaced(self, name, uid, limit=120):
+    def wait_replaced(self, name, uid):
         """A ready pod of this name that is another; and when it was ready."""
         def look():
             pod = self.ready(name)
             return pod if pod and pod["metadata"]["uid"] != uid else None
 
-        pod = wait(look, limit, f"{name} is not back")
+        pod = wait(look, f"{name} is not back")
         return pod, time.time()
 
     def restarts(self):
@@ -272,7 +291,9 @@ class Deployment:
     def first_lease(self, name):
         """Seconds from the start of the process to its first lease."""
         lines = self.logs(name).splitlines()
-        started = next(one for one in lines if " starts: " in one)
         leased = next((one for one in lines if "leased its first item" in one),
                       None)
-        return leased and log_time(leased) - log_time(started)
+        if not leased:
+            return None
+        started = next(one for one in lines if " starts: " in one)
+        return log_time(leased) - log_time(started)

@@ -27,8 +27,7 @@ def prove(cluster, record):
         deployment.apply()
         deployment.wait_ready()
         record.seconds("applied until all pods are ready", time.time() - begun)
-        deployment.kubectl("wait", "--for=condition=complete",
-                           "job/ebb-submit", "--timeout=180s", limit=200)
+        deployment.wait_submitted()
         record.seconds("applied until the job is submitted",
                        time.time() - begun)
         deployment.wait_complete()

@@ -17,7 +17,7 @@ def kill(deployment, record, name, back):
     before = deployment.pod(name)
     begun = time.time()
     deployment.kubectl("delete", "pod", name, "--force", "--grace-period=0")
-    wait(back, 120, f"{name} does not work again")
+    wait(back, f"{name} does not work again")
     record.seconds(f"{name} killed until it works again", time.time() - begun)
     after, ready = deployment.wait_replaced(name, before["metadata"]["uid"])
     record.seconds(f"{name} killed until its pod is ready", ready - begun)
@@ -31,7 +31,7 @@ def prove(cluster, record):
         environment={"worker": {"EBB_BATCH_TIME": "50ms"}})
     try:
         deployment.start()
-        wait(lambda: deployment.examples() > 0, 120, "nothing is trained")
+        wait(lambda: deployment.examples() > 0, "nothing is trained")
 
         old = deployment.worker("ebb-worker-1")["session"]
 

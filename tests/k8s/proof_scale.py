@@ -10,7 +10,7 @@ def scale(deployment, record, role, replicas, settled, what):
     begun = time.time()
     deployment.kubectl("scale", f"statefulset/ebb-{role}",
                        f"--replicas={replicas}")
-    wait(settled, 180, what)
+    wait(settled, what)
     record.seconds(what, time.time() - begun)
     deployment.wait_progress(1000)
 
@@ -31,7 +31,7 @@ def partitions(deployment):
 def replace(deployment, record, role, change, what):
     begun = time.time()
     deployment.kubectl("rollout", *change, f"statefulset/ebb-{role}")
-    deployment.rollout(role, 240)
+    deployment.rollout(role)
     record.seconds(what, time.time() - begun)
     deployment.wait_progress(1000)
 
@@ -42,7 +42,7 @@ def prove(cluster, record):
         environment={"worker": {"EBB_BATCH_TIME": "50ms"}})
     try:
         deployment.start()
-        wait(lambda: deployment.examples() > 0, 120, "nothing is trained")
+        wait(lambda: deployment.examples() > 0, "nothing is trained")
         scale(deployment, record, "worker", 5,
               lambda: workers_at_work(deployment) == 5,
               "workers 3 to 5, until all have counted examples")
@@ -56,7 +56,7 @@ def prove(cluster, record):
               "servers 2 to 3, until the third has partitions")
         begun = time.time()
         deployment.ebb("scale", "fashion-small", "--servers", "2")
-        wait(lambda: sorted(partitions(deployment).values()) == [0, 4, 4], 120,
+        wait(lambda: sorted(partitions(deployment).values()) == [0, 4, 4],
              "a server keeps partitions")
         record.seconds("ebb scale --servers 2, until the rest have all "
                        "partitions", time.time() - begun)

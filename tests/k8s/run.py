@@ -13,6 +13,7 @@ under EBB_TOOLS_IMAGE; it gets namespaces ebb-test-*, which are deleted again.
 """
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -21,9 +22,12 @@ import traceback
 import cluster as clusters
 import proof_base
 import proof_kill
+import proof_node
 import proof_scale
+import proof_tenants
 
-PROOFS = {"base": proof_base, "kill": proof_kill, "scale": proof_scale}
+PROOFS = {"base": proof_base, "kill": proof_kill, "node": proof_node,
+          "scale": proof_scale, "tenants": proof_tenants}
 
 
 class Record:
@@ -49,12 +53,12 @@ class Record:
 def prove(name, cluster, record):
     """Whether it was seen. The namespaces are gone afterwards either way."""
     record.proof = name
-    print(f"=== {name}: {PROOFS[name].__doc__.splitlines()[0]}", flush=True)
+    print(f"=== {name}: {' '.join(PROOFS[name].__doc__.split())}", flush=True)
     begun = time.monotonic()
     try:
         PROOFS[name].prove(cluster, record)
     except clusters.Missing as why:
-        print(f"  SKIPPED: {why}", flush=True)
+        record.note("SKIPPED", str(why))
         return True
     except Exception:  # The next one says something, too.
         traceback.print_exc()
@@ -77,6 +81,9 @@ def main():
     parser.add_argument("--report", metavar="FILE",
                         help="the figures as a table, too")
     flags = parser.parse_args()
+    # What is told to stop cleans up, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="ebb_kube_") as folder:
         try:
             cluster = clusters.open_cluster(os.path.abspath(flags.bin),
