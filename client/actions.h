@@ -116,6 +116,7 @@ struct ComputeTask {
   int64_t gathered = 0;
   // Nothing of the item may stay with the worker after this push.
   bool whole = false;
+  double rate_factor = 1;  // As in RollbackRecord.
 };
 
 // What the job's filter made of a partition's part of a gradient.

@@ -73,6 +73,7 @@ void JobWork::Take(Lease lease, absl::Time now) {
     ForgetPulled();
   }
   pull_not_before_ = absl::InfinitePast();
+  rate_factor_ = lease.rate_factor;
   items_.Take(record_->plan, std::move(lease), now);
 }
 
@@ -241,6 +242,7 @@ void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   task.push = run.end == push_end || leaves;
   task.whole = task.push && (run.end == plan.ItemSize(item) || leaves);
   task.gathered = from - begin;
+  task.rate_factor = rate_factor_;
   if (plan.KeepsEffect()) {
     task.due.resize(plan.partitions);
     for (int32_t p = 0; p < plan.partitions; ++p) {

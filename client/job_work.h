@@ -257,6 +257,7 @@ class JobWork {
   PipelineDepth depth_;
   absl::Time pull_since_;
   ViewNumber joined_;
+  double rate_factor_ = 1;  // Of the present generation.
   bool parked_ = false;  // The last pull that was answered waits at a server.
 
   absl::Time next_clock_ = absl::InfinitePast();

@@ -130,7 +130,8 @@ void LocalTraining::End(const ComputeTask& task, ComputeResult* result) {
   Item* const item = Find(task);
   // It cannot be computed; what was gathered before it can.
   if (item == nullptr || !result->error.empty() || result->cancelled) return;
-  const double rate = item->mathematics.rate(task.item, task.begin, task.end);
+  const double rate = item->mathematics.rate(task.item, task.begin, task.end) *
+                      task.rate_factor;
   LocalRule& rule = *item->mathematics.rule;
   std::vector<float> gradient = FloatsOf(result->gradient);
   const bool dense = !gradient.empty();

@@ -33,7 +33,7 @@ namespace ebb::client {
 // A job's local rule, and the rate of its steps.
 struct LocalMathematics {
   std::unique_ptr<LocalRule> rule;
-  // Of the examples [begin, end) of the item.
+  // Of the examples [begin, end) of the item, before the task's rate factor.
   std::function<double(ItemId item, int64_t begin, int64_t end)> rate;
 };
 

@@ -112,6 +112,14 @@ TEST_F(LocalTrainingTest, GathersTheSumsOfARunAndStepsInBetween) {
   EXPECT_THAT(BeginAt(TaskAt(4, 0, false)), ElementsAre(-100, -200));
 }
 
+TEST_F(LocalTrainingTest, StepsTakeTheGenerationsRateFactor) {
+  ComputeTask task = TaskAt(0, 0, false);
+  task.rate_factor = 0.5;
+  BeginAt(task);
+  EndWith(task, {2, 4});
+  EXPECT_THAT(BeginAt(TaskAt(2, 2, true)), ElementsAre(0.5, 1));
+}
+
 TEST_F(LocalTrainingTest, ANewPullIsWhereItGoesOnFrom) {
   BeginAt(TaskAt(0, 0, false));
   EndWith(TaskAt(0, 0, false), {2, 4});

@@ -30,6 +30,8 @@ constexpr Plant kPlants[] = {
      "who registers anew is waited for as if it still evaluated"},
     {"every_failed_lease_counts",
      "leases that end while a server is away count towards quarantine"},
+    {"factor_not_in_registration",
+     "a server does not say at what part of its rate a job trains"},
     {"folder_of_now_is_trusted",
      "what is durable is taken for being where its owner copies to now"},
     {"frozen_source_goes_on",

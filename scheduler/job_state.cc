@@ -72,14 +72,16 @@ void VisitFields(Struct& state, Visitor&& visit) {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-// 1 had no `rolled_back`, 2 ended with the evaluations.
-constexpr uint32_t kVersion = 3;
+// 1 had no `rolled_back`, 2 ended with the evaluations, 3 had nothing of a
+// rollback but its versions.
+constexpr uint32_t kVersion = 4;
 
 }  // namespace
 
 std::string JobState::Encode() const {
   return SealFields(kMagic, kVersion, *this, paused_by_operator, scaled_workers,
-                    owned_since, servers, durable_in, durable_term, moved);
+                    owned_since, servers, durable_in, durable_term, moved,
+                    rollback.rate_factor, rollback.nonfinite);
 }
 
 absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
@@ -91,7 +93,10 @@ absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
         if (version < 3) return;
         read(state.paused_by_operator, state.scaled_workers, state.owned_since,
              state.servers, state.durable_in, state.durable_term, state.moved);
+        if (version < 4) return;
+        read(state.rollback.rate_factor, state.rollback.nonfinite);
       }));
+  EBB_RETURN_IF_ERROR(CheckStored("stored state of a job", state.rollback));
   return state;
 }
 

@@ -83,6 +83,39 @@ Rollback RollbackToRound(std::vector<PartitionRounds> partitions,
   return rollback;
 }
 
+Rollback RollbackToRoundOrOldest(const std::vector<PartitionRounds>& partitions,
+                                 int64_t round) {
+  std::set<int64_t> limits = {round};
+  for (const PartitionRounds& partition : partitions) {
+    for (const RoundVersion& version : partition.stored) {
+      if (version.rounds.open > round) limits.insert(version.rounds.open);
+    }
+  }
+  Rollback rollback;
+  for (const int64_t limit : limits) {
+    rollback = RollbackToRound(partitions, limit);
+    if (!rollback.record.versions.empty()) return rollback;
+  }
+  return rollback;
+}
+
+std::vector<VersionKey> VersionsBefore(
+    const std::vector<PartitionRounds>& partitions, int64_t versions,
+    const std::vector<Term>& from) {
+  std::vector<VersionKey> named;
+  for (size_t p = 0; p < partitions.size(); ++p) {
+    std::vector<VersionKey> usable;
+    for (const RoundVersion& version : partitions[p].stored) {
+      if (version.key.term >= from[p]) usable.push_back(version.key);
+    }
+    if (usable.empty()) continue;
+    std::sort(usable.begin(), usable.end());
+    const auto newest = static_cast<int64_t>(usable.size()) - 1;
+    named.push_back(usable[std::max<int64_t>(0, newest - versions)]);
+  }
+  return named;
+}
+
 absl::StatusOr<RollbackRecord> ChooseVersions(
     const std::vector<KeptVersion>& versions, int32_t partitions,
     const RollbackTarget& target) {

@@ -42,6 +42,17 @@ std::optional<Rollback> DecideRollback(
 // when no round after `round` was open; the beginning: there is none.
 Rollback RollbackToRound(std::vector<PartitionRounds> partitions,
                          int64_t round);
+// The same, or else to the oldest round of which every partition has a version;
+// the beginning: there is none.
+Rollback RollbackToRoundOrOldest(const std::vector<PartitionRounds>& partitions,
+                                 int64_t round);
+
+// Of each partition the version so many before its newest, or else its oldest,
+// among those of its term in `from` and later ones. One that has none is not
+// named.
+std::vector<VersionKey> VersionsBefore(
+    const std::vector<PartitionRounds>& partitions, int64_t versions,
+    const std::vector<Term>& from);
 
 // A stored version of a job that is not in rounds.
 struct KeptVersion {

@@ -132,5 +132,34 @@ TEST(ChooseVersionsTest, TakesOfEachPartitionTheNewestThatIsOldEnough) {
   EXPECT_FALSE(ChooseVersions(versions, 2, {.written_unix_ms = 950}).ok());
 }
 
+TEST(VersionsBeforeTest, NamesTheOldestWhereThereAreFewer) {
+  const std::vector<PartitionRounds> partitions = {
+      {{}, {{Key(0, 1, 0)}, {Key(0, 1, 1)}, {Key(0, 2, 0)}, {Key(0, 2, 1)}}},
+      {{}, {{Key(1, 3, 1)}, {Key(1, 3, 0)}}},
+      {},
+  };
+  EXPECT_THAT(VersionsBefore(partitions, 2, {Term(), Term(), Term()}),
+              ElementsAre(Key(0, 1, 1), Key(1, 3, 0)));
+  EXPECT_THAT(VersionsBefore(partitions, 0, {Term(), Term(), Term()}),
+              ElementsAre(Key(0, 2, 1), Key(1, 3, 1)));
+  // Others had it before it moved.
+  EXPECT_THAT(VersionsBefore(partitions, 2, {Term(2), Term(4), Term()}),
+              ElementsAre(Key(0, 2, 0)));
+}
+
+TEST(RollbackToRoundOrOldestTest, GoesToTheOldestRoundWhereNoneIsOldEnough) {
+  const std::vector<PartitionRounds> partitions = {
+      {{}, {{Key(0, 1, 0), {3, 4}}, {Key(0, 1, 1), {5, 6}}}},
+      {{}, {{Key(1, 1, 0), {4, 5}}, {Key(1, 1, 1), {6, 7}}}},
+  };
+  EXPECT_EQ(RollbackToRoundOrOldest(partitions, 6).to_round, 5);
+  EXPECT_EQ(RollbackToRoundOrOldest(partitions, 5).to_round, 4);
+  EXPECT_EQ(RollbackToRoundOrOldest(partitions, 4).to_round, 4);
+  const Rollback oldest = RollbackToRoundOrOldest(partitions, 2);
+  EXPECT_EQ(oldest.to_round, 4);
+  EXPECT_THAT(oldest.record.versions, ElementsAre(Key(0, 1, 0), Key(1, 1, 0)));
+  EXPECT_THAT(RollbackToRoundOrOldest({{}, {}}, 3).record.versions, IsEmpty());
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

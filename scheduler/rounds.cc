@@ -3,22 +3,25 @@
 namespace ebb::scheduler {
 
 void Rounds::Registered(const PartitionRegistration& registration) {
-  if (kept_.empty()) return;
   PartitionRounds& kept = kept_[registration.partition.value()];
   kept.live.oldest = registration.oldest_round;
   kept.stored = registration.stored;
 }
 
 void Rounds::Stored(const PartitionMarkReport& report) {
-  if (kept_.empty() || report.stored.empty()) return;
+  if (report.stored.empty()) return;
   kept_[report.partition.value()].stored = report.stored;
 }
 
-std::optional<Rollback> Rounds::MustRollBack(const MarkTable& marks) {
-  for (int32_t p = 0; p < plan_.partitions; ++p) {
+const std::vector<PartitionRounds>& Rounds::Kept(const MarkTable& marks) {
+  for (int32_t p = 0; plan_.rounds() && p < plan_.partitions; ++p) {
     kept_[p].live.open = marks.marks(PartitionId(p)).first_open_round();
   }
-  return DecideRollback(kept_);
+  return kept_;
+}
+
+std::optional<Rollback> Rounds::MustRollBack(const MarkTable& marks) {
+  return DecideRollback(Kept(marks));
 }
 
 std::optional<Rounds::News> Rounds::Advance(JobId job, Generation generation,

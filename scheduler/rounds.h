@@ -1,8 +1,8 @@
 // The rounds of one job: which are closed and durable everywhere, what servers
-// were told of it, whether a value that somebody needs is gone.
+// were told of it, whether a value that somebody needs is gone. And of any job:
+// which versions of its line the servers have stored.
 //
-// Decision logic only. Thread-compatible. Belongs to a TrainingJob in rounds;
-// of another it holds nothing and is not asked.
+// Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_ROUNDS_H_
 #define EBB_SCHEDULER_ROUNDS_H_
 
@@ -20,12 +20,14 @@ namespace ebb::scheduler {
 class Rounds {
  public:
   // `plan` outlives it.
-  explicit Rounds(const JobPlan& plan)
-      : plan_(plan), kept_(plan.rounds() ? plan.partitions : 0) {}
+  explicit Rounds(const JobPlan& plan) : plan_(plan), kept_(plan.partitions) {}
 
   // --- What servers say of a partition ---------------------------------------
   void Registered(const PartitionRegistration& registration);
   void Stored(const PartitionMarkReport& report);
+
+  // By partition, by the marks that are known now; of any job.
+  const std::vector<PartitionRounds>& Kept(const MarkTable& marks);
 
   // Whether the job must roll back, by the marks that are known now.
   std::optional<Rollback> MustRollBack(const MarkTable& marks);

@@ -169,6 +169,7 @@ absl::Status SchedulerAdmin::GetJob(const v1::GetJobRequest& request,
     record = job->record();
     *response->mutable_summary() = SummaryOf(picture, *job);
     *response->mutable_rollback() = rpc::ToProto(job->state().rollback);
+    response->set_rolled_back(job->state().rolled_back);
     *response->mutable_placement() = rpc::ToProto(PlacementOf(picture, *job));
     for (int32_t p = 0; p < job->plan().partitions; ++p) {
       const Ownership& one = job->placement().at(PartitionId(p));
@@ -272,6 +273,7 @@ absl::Status SchedulerAdmin::RollbackJob(const v1::RollbackJobRequest& request,
   order.generation = Generation(request.generation());
   EBB_ASSIGN_OR_RETURN(order.record, rpc::FromProto(request.record()));
   order.what = request.what();
+  if (request.has_rate_factor()) order.rate_factor = request.rate_factor();
   // Shared: the change may outlive this call.
   const auto done = std::make_shared<v1::RollbackJobResponse>();
   EBB_RETURN_IF_ERROR(shell_.Change(

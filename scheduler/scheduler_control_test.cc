@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -383,6 +384,33 @@ TEST_F(SchedulerRollbackTest, NamesTheVersionsInANewGeneration) {
   // what the servers say.
   Restart(std::map(stored_));
   EXPECT_THAT(Job(id).state().rollback.versions, ElementsAre(named));
+}
+
+TEST_F(SchedulerRollbackTest, TheRateFactorStaysUntilAnotherIsNamed) {
+  ServerUp();
+  const JobId id = Begin("test", 0);
+  EXPECT_EQ(Job(id).state().rollback.rate_factor, 1);
+  for (const double bad : {0.0, -1.0, 1e-10, 1e10, std::nan("")}) {
+    EXPECT_EQ(RollBack(id, {.rate_factor = bad}).code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+  ASSERT_TRUE(RollBack(id, {.rate_factor = 0.25}).ok());
+  ASSERT_THAT(Grants(), SizeIs(1));
+  EXPECT_EQ(Grants()[0].rollback.rate_factor, 0.25);
+  Register();
+  WorkersUp(1);
+  ASSERT_THAT(Leases(Link(0)), SizeIs(1));
+  EXPECT_EQ(Leases(Link(0))[0].rate_factor, 0.25);
+  ASSERT_TRUE(RollBack(id, {}).ok());
+  EXPECT_EQ(Grants()[0].rollback.rate_factor, 0.25);
+  Restart(std::map(stored_));
+  EXPECT_EQ(Job(id).state().rollback.rate_factor, 0.25);
+  JobRegistration known = Registration(0, 0);
+  known.rollback = Job(id).state().rollback;
+  ServerUp({known});
+  Register();
+  ASSERT_TRUE(RollBack(id, {.rate_factor = 1}).ok());
+  EXPECT_EQ(Grants()[0].rollback.rate_factor, 1);
 }
 
 // Bug: a worker that had no lease in the new generation held the others up.

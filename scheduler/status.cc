@@ -203,6 +203,8 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     *status.add_waiting() = std::move(reason);
   }
   status.set_rolled_back(job.state().rolled_back);
+  status.set_rate_factor(job.state().rollback.rate_factor);
+  status.set_nonfinite_rollbacks(job.state().rollback.nonfinite);
   for (const Fallback& fallback : job.fallbacks().told()) {
     status.add_fell_back(fallback.Text(job.marks()));
   }

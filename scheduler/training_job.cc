@@ -13,6 +13,7 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
     : options_(options),
       record_(std::move(record)),
       state_(std::move(state)),
+      forget_evaluations_(!state_.rolled_back.empty()),
       placement_(record_->plan.partitions),
       marks_(record_->plan),
       leases_(record_->plan, marks_),
@@ -179,7 +180,9 @@ bool TrainingJob::RollBackIfNeeded(Context* context) {
   std::erase_if(state_.evaluations, [&](const Evaluation& evaluation) {
     return evaluation.epoch >= epoch;
   });
-  RollBack(std::move(rollback->record),
+  RollbackRecord record = state_.rollback;
+  record.versions = std::move(rollback->record.versions);
+  RollBack(std::move(record),
            absl::StrCat("from round ", rollback->from_round, " to round ",
                         rollback->to_round, ": ", rollback->why),
            context);

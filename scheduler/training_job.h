@@ -140,8 +140,10 @@ class TrainingJob {
   // RollbackJob in proto/ebb/v1/scheduler.proto.
   struct RollbackOrder {
     Generation generation;  // That is rolled back.
-    RollbackRecord record;
-    std::string what;  // For people.
+    RollbackRecord record;  // Its versions.
+    std::string what;       // For people.
+    // Of the rates from there on; absent: as before.
+    std::optional<double> rate_factor;
   };
   absl::Status RollBackTo(const RollbackOrder& order, Context* context);
 
@@ -197,7 +199,8 @@ class TrainingJob {
   void BeginGeneration(Generation generation, RollbackRecord rollback,
                        Context* context);
   absl::Status MayRollBack(const RollbackOrder& order) const;
-  // Begins the generation of a rollback; `why` tells it.
+  // Begins the generation of a rollback, at the rate of `record`; `why` tells
+  // it.
   void RollBack(RollbackRecord record, std::string why, Context* context);
   // True: the job rolled back.
   bool RollBackIfNeeded(Context* context);
@@ -263,7 +266,9 @@ class TrainingJob {
   void CouldNotBegin(WorkerInfo* worker, const std::string& why,
                      Context* context);
   void PauseIfNobodyCan(Context* context);
-  void LeaseFailed(const Poison::Failure& failure, Context* context);
+  void LeaseFailed(Poison::Failure failure, Context* context);
+  // As the job's policy says: a gradient is not finite.
+  void RollBackByItself(const Poison::Failure& failure, Context* context);
   void LeaseRanOut(int64_t ordinal, const WorkerInfo& worker, Context* context);
   void FenceSkip(int64_t ordinal, Context* context);
   void SettleSkips(Context* context);
@@ -282,7 +287,7 @@ class TrainingJob {
   std::string could_not_begin_;  // Who, and why: the last.
   bool begun_ = false;           // An item was leased.
   // Evaluations of what was rolled back are forgotten as soon as it is known
-  // which epochs are full now.
+  // which epochs are full now; also by a scheduler that began since.
   bool forget_evaluations_ = false;
   // Likewise of a lost store's: see Evaluator::Lost.
   bool evaluations_lost_ = false;

@@ -17,6 +17,11 @@ namespace {
 constexpr absl::string_view kPausedByOperator =
     "an operator paused it; ebb resume lets it go on";
 
+std::string RateText(double factor) {
+  if (factor == 1) return "";
+  return absl::StrCat(", at ", factor, " times the rate of the job file");
+}
+
 std::string Limit(int32_t workers) {
   return workers == 0 ? "no limit" : absl::StrCat(workers);
 }
@@ -156,6 +161,11 @@ absl::Status TrainingJob::MayRollBack(const RollbackOrder& order) const {
         name, " is of generation ", state_.generation.value(), ", not ",
         order.generation.value(), ": it rolled back meanwhile. Look again"));
   }
+  if (order.rate_factor && !IsRateFactor(*order.rate_factor)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the rate factor ", *order.rate_factor, " is not within ",
+                     kMinRateFactor, " to ", kMaxRateFactor));
+  }
   std::set<PartitionId> named;
   for (const VersionKey& key : order.record.versions) {
     if (key.partition.value() >= 0 &&
@@ -182,8 +192,10 @@ absl::Status TrainingJob::MayRollBack(const RollbackOrder& order) const {
 absl::Status TrainingJob::RollBackTo(const RollbackOrder& order,
                                      Context* context) {
   if (absl::Status may = MayRollBack(order); !may.ok()) return may;
-  RollbackRecord record = order.record;
-  if (EBB_PLANTED(rollback_names_no_versions)) record = {};
+  RollbackRecord record = state_.rollback;
+  record.versions = order.record.versions;
+  if (EBB_PLANTED(rollback_names_no_versions)) record.versions.clear();
+  record.rate_factor = order.rate_factor.value_or(record.rate_factor);
   RollBack(std::move(record),
            absl::StrCat(order.what,
                         ": an operator said so (ebb checkpoint "
@@ -193,6 +205,36 @@ absl::Status TrainingJob::RollBackTo(const RollbackOrder& order,
   return absl::OkStatus();
 }
 
+// Several workers meet one divergence. What the others say of it is of the
+// generation before, and not heard: so it is one rollback.
+void TrainingJob::RollBackByItself(const Poison::Failure& failure,
+                                   Context* context) {
+  const NonfiniteRollback& how = plan().nonfinite_rollback;
+  const ItemId item = plan().ItemAt(failure.ordinal);
+  const auto& kept = rounds_.Kept(marks_);
+  RollbackRecord record = state_.rollback;
+  std::string where;
+  if (plan().rounds()) {
+    Rollback back = RollbackToRoundOrOldest(
+        kept, std::max<int64_t>(0, plan().RoundOf(item) - how.versions));
+    record.versions = std::move(back.record.versions);
+    where = absl::StrCat("to round ", back.to_round);
+  } else {
+    record.versions = VersionsBefore(kept, how.versions, state_.moved);
+    where = absl::StrCat("by ", how.versions, " versions");
+  }
+  record.rate_factor =
+      std::max(kMinRateFactor, record.rate_factor * how.factor);
+  ++record.nonfinite;
+  RollBack(std::move(record),
+           absl::StrCat(where, ": item ", ToString(item), " failed at ",
+                        failure.position, ": ", failure.why,
+                        " (on_nonfinite: rollback, for time ",
+                        state_.rollback.nonfinite + 1, " of ", how.most, ")"),
+           context);
+  forget_evaluations_ = true;
+}
+
 void TrainingJob::RollBack(RollbackRecord record, std::string why,
                            Context* context) {
   const Generation generation(context->numbers->Draw(context->now));
@@ -200,7 +242,8 @@ void TrainingJob::RollBack(RollbackRecord record, std::string why,
   context->Log(absl::StrCat("job=", record_->name, " rolls back ",
                             state_.rolled_back, ". It is generation ",
                             generation.value(),
-                            "; what is missing is computed again."));
+                            "; what is missing is computed again",
+                            RateText(record.rate_factor), "."));
   if (state_.phase == JobPhase::kCompleted) state_.phase = JobPhase::kRunning;
   BeginGeneration(generation, std::move(record), context);
 }

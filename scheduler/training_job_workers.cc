@@ -210,6 +210,7 @@ void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
     for (int64_t& hint : lease.hints) hint = std::max(hint, it->second);
     returned_at_.erase(it);
   }
+  lease.rate_factor = state_.rollback.rate_factor;
   if (view_.Contains(worker)) {
     lease.joined = view_.member(worker).joined;
     lease.start_clock = view_.member(worker).start_clock;
@@ -377,14 +378,22 @@ void TrainingJob::PauseIfNobodyCan(Context* context) {
 
 // Only leases that ended by the worker's death or error while all partitions
 // were there count: nobody is blamed for a server that was away.
-void TrainingJob::LeaseFailed(const Poison::Failure& failure,
-                              Context* context) {
+void TrainingJob::LeaseFailed(Poison::Failure failure, Context* context) {
   if (!placement_.AllRegistered() && !EBB_PLANTED(every_failed_lease_counts)) {
     return;
   }
   if (state_.phase == JobPhase::kCompleted ||
       state_.phase == JobPhase::kCancelled) {
     return;  // Nothing pauses what is over.
+  }
+  if (failure.policy == PoisonPolicy::kRollBack) {
+    const int32_t times = state_.rollback.nonfinite;
+    if (times < plan().nonfinite_rollback.most) {
+      return RollBackByItself(failure, context);
+    }
+    absl::StrAppend(&failure.why, "; the job rolled back ", times,
+                    " times already, to ", state_.rollback.rate_factor,
+                    " times its rate (on_nonfinite_rollback)");
   }
   dirty_ = true;
   if (poison_.Failed(failure, context)) FenceSkip(failure.ordinal, context);

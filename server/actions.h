@@ -36,7 +36,9 @@ struct ServerOptions {
   // The identity of the folder in which the servers share copies of their
   // versions, the same for all that have it; empty: none.
   std::string shared_folder;
-  std::function<absl::StatusOr<JobResources>(const JobRecord&)> resources;
+  std::function<absl::StatusOr<JobResources>(const JobRecord&,
+                                             const RollbackRecord&)>
+      resources;
 
   // A parked pull is answered "wait" after this long.
   absl::Duration pull_park = absl::Seconds(1);

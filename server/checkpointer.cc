@@ -191,6 +191,10 @@ void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,
       hosted->values->rounds().oldest > job_.rounds.closed_everywhere) {
     keep += kKeptForRollback;
   }
+  // Nor is the scheduler's word on it here at once.
+  if (job_.plan().on_nonfinite == PoisonPolicy::kRollBack) {
+    keep += static_cast<size_t>(job_.plan().nonfinite_rollback.versions);
+  }
   auto dropped = hosted->versions.Prune(keep, job_.stored.generation,
                                         job_.stored.rollback);
   if (!dropped.empty()) out->push_back(DeleteVersions{std::move(dropped)});

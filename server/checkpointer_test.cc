@@ -18,6 +18,7 @@
 namespace ebb::server {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -165,6 +166,49 @@ TEST_F(CheckpointerTest, WhatIsLookedAtIsKeptForAWhile) {
   Written();
   EXPECT_THAT(deleted_, SizeIs(2));
   EXPECT_THAT(core_->KeepVersions(JobId(9), now_), IsEmpty());
+}
+
+TEST_F(CheckpointerTest, VersionsAreReportedWhenTheyChange) {
+  GrantTerm(5, 0);
+  Written();
+  const auto keys = [](const std::vector<RoundVersion>& stored) {
+    std::vector<VersionKey> keys;
+    for (const RoundVersion& one : stored) keys.push_back(one.key);
+    return keys;
+  };
+  ASSERT_THAT(registrations_.back().partitions, SizeIs(1));
+  EXPECT_THAT(keys(registrations_.back().partitions[0].stored),
+              ElementsAre(writes_[0].key));
+  Push(5, 0, 0);
+  Checkpoint();
+  Written();
+  now_ += absl::Minutes(1);
+  ServerActions actions;
+  core_->OnTick(now_, &actions);
+  Do(std::move(actions));
+  ASSERT_FALSE(reports_.empty());
+  ASSERT_THAT(reports_.back().partitions, SizeIs(1));
+  // The one before is gone: one is kept.
+  EXPECT_THAT(keys(reports_.back().partitions[0].stored),
+              ElementsAre(writes_[1].key));
+}
+
+TEST_F(CheckpointerTest, MoreAreKeptWhereTheJobMayRollBack) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.on_nonfinite = PoisonPolicy::kRollBack;
+  record->plan.checkpoint_keep = 2;
+  record->plan.nonfinite_rollback.versions = 1;
+  record_ = record;
+  Restart({});
+  GrantTerm(5, 0);
+  Written();
+  for (int i = 0; i < 3; ++i) {
+    Push(5, i, i);
+    Checkpoint();
+    Written();
+    EXPECT_THAT(deleted_, SizeIs(i < 2 ? 0 : 1));
+  }
+  EXPECT_EQ(deleted_[0], writes_[0].key);
 }
 
 TEST_F(CheckpointerTest, APartitionDroppedBeforeItsCutIsWrittenAgain) {

@@ -60,7 +60,7 @@ bool HostedJob::TakeGeneration(const JobRecordPtr& record,
     stored.rollback = rollback;
     job_.rounds = {};  // The new generation may be behind it.
     for (const auto& [id, hosted] : job_.partitions) Disown(id, out);
-    job_.resources.rule = nullptr;  // The specification may have changed.
+    job_.resources.rule = nullptr;  // Its rates may have changed.
     job_.EnsureResources(out);
     out->push_back(SaveJob{stored});
     pulls_.Release(out);

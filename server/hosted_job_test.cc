@@ -13,6 +13,7 @@
 namespace ebb::server {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -67,6 +68,30 @@ TEST_F(HostedJobTest, GoesOnFromMemoryOnlyFromExactlyTheParent) {
   GrantTerm(9, 8);                              // Somebody else was the owner.
   Push(9, 2, 2);
   EXPECT_EQ(LastVerdict(), Verdict::kGap);  // Initial values again.
+}
+
+TEST_F(HostedJobTest, ARuleIsMadeForEachGenerationWithItsRateFactor) {
+  GrantTerm(5, 0);
+  GrantTerm(6, 5);
+  EXPECT_THAT(rule_factors_, ElementsAre(1));
+  generation_ = Generation(2);
+  rate_factor_ = 0.5;
+  GrantTerm(9, 0);
+  EXPECT_THAT(rule_factors_, ElementsAre(1, 0.5));
+  EXPECT_EQ(registrations_.back().rollback.rate_factor, 0.5);
+  // It is stored, and there again in the next life.
+  Inventory inventory;
+  inventory.jobs = {core_->jobs().at(record_->id).stored()};
+  Restart(inventory);
+  rate_factor_ = 1;  // Of a scheduler that is behind.
+  generation_ = Generation(1);
+  GrantTerm(10, 0);
+  EXPECT_EQ(registrations_.back().generation, Generation(2));
+  EXPECT_EQ(registrations_.back().rollback.rate_factor, 0.5);
+  generation_ = Generation(2);
+  rate_factor_ = 0.5;
+  GrantTerm(11, 0);
+  EXPECT_THAT(rule_factors_, ElementsAre(1, 0.5, 0.5));
 }
 
 TEST_F(HostedJobTest, AGrantWaitsForTheUpdateThatRuns) {

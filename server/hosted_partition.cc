@@ -23,16 +23,26 @@ PartitionRegistration HostedPartition::Registration(
   registration.skipped = values->ledger().skipped();
   if (job.record->plan.rounds()) {
     registration.oldest_round = values->rounds().oldest;
-    registration.stored = versions.OfRounds(job.generation, job.rollback);
   }
+  registration.stored = StoredVersions(job);
   return registration;
+}
+
+std::vector<RoundVersion> HostedPartition::StoredVersions(
+    const StoredJob& job) const {
+  auto stored = job.record->plan.rounds()
+                    ? versions.OfRounds(job.generation, job.rollback)
+                    : versions.OfTheLine(job.generation, job.rollback);
+  if (stored.size() > kMostReportedVersions) {
+    stored.erase(stored.begin(), stored.end() - kMostReportedVersions);
+  }
+  return stored;
 }
 
 std::optional<PartitionMarkReport> HostedPartition::TakeReport(
     PartitionId id, const StoredJob& job) {
   if (values == nullptr) return std::nullopt;
-  const bool new_versions =
-      std::exchange(changed_versions, false) && job.record->plan.rounds();
+  const bool new_versions = std::exchange(changed_versions, false);
   if (changed.empty() && changed_durable.empty() && !new_versions) {
     return std::nullopt;
   }
@@ -48,9 +58,7 @@ std::optional<PartitionMarkReport> HostedPartition::TakeReport(
   for (const ItemId item : std::exchange(changed_durable, {})) {
     report.durable.push_back({item, durable->mark(item)});
   }
-  if (new_versions) {
-    report.stored = versions.OfRounds(job.generation, job.rollback);
-  }
+  if (new_versions) report.stored = StoredVersions(job);
   return report;
 }
 

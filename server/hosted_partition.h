@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/container/btree_set.h"
 #include "common/ids.h"
@@ -42,6 +43,8 @@ struct HostedPartition {
                                                 const StoredJob& job);
   // A registration said all of it.
   void ResetReport();
+  // Those that a rollback may name, as they are reported.
+  std::vector<RoundVersion> StoredVersions(const StoredJob& job) const;
 
   void BeginTerm(Term now);
 
@@ -89,7 +92,7 @@ struct HostedPartition {
   // To be reported.
   absl::btree_set<ItemId> changed;
   absl::btree_set<ItemId> changed_durable;
-  bool changed_versions = false;  // Told of in rounds only.
+  bool changed_versions = false;
 };
 
 }  // namespace ebb::server

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant.h"
 #include "server/memory_budget.h"
 
 namespace ebb::server {
@@ -46,7 +47,7 @@ Term JobPartitions::TermOf(PartitionId id) const {
 
 bool JobPartitions::EnsureResources(ServerActions* out) {
   if (resources.rule != nullptr) return true;
-  auto made = options.resources(*stored.record);
+  auto made = options.resources(*stored.record, stored.rollback);
   if (!made.ok()) {
     Complain(absl::StrCat("cannot serve job ", stored.record->name, ": ",
                           made.status().message()),
@@ -95,6 +96,9 @@ JobRegistration JobPartitions::Registration() const {
   registration.record = stored.record;
   registration.generation = stored.generation;
   registration.rollback = stored.rollback;
+  if (EBB_PLANTED(factor_not_in_registration)) {
+    registration.rollback.rate_factor = 1;
+  }
   return registration;
 }
 

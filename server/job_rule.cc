@@ -82,7 +82,7 @@ RowTableOptions OptionsOf(const job::SparseTable& table, uint64_t seed) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
-    const JobRecord& record) {
+    const JobRecord& record, const RollbackRecord& rollback) {
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(record));
   const v1::Job& job = specification.job();
@@ -100,7 +100,7 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   std::unique_ptr<JobRule> rule(
       new JobRule(record.plan, job.seed(),
                   LearningRate(config.rate, schedule, record.plan.epochs),
-                  std::move(optimizer), std::move(algorithm)));
+                  rollback, std::move(optimizer), std::move(algorithm)));
   int64_t first = 0;
   for (job::DenseTable& table : tables) {
     const int64_t size = table.size;
@@ -165,7 +165,10 @@ StepContext JobRule::ContextOf(const StepPlace& place,
   const double position = BatchPosition(place.item.epoch, shard + place.begin,
                                         shard + place.end, plan_.examples);
   context.rate = static_cast<float>(rate.At(position) *
-                                    algorithm_->RateFactor(place.staleness));
+                                    algorithm_->RateFactor(place.staleness) *
+                                    rate_factor_);
+  context.rate_factor = static_cast<float>(rate_factor_);
+  context.slots_of_other_rates = slots_of_other_rates_;
   context.gradient_scale = place.gradient_scale;
   return context;
 }

@@ -26,8 +26,12 @@ class JobRule final : public UpdateRule {
  public:
   // DataLoss, FailedPrecondition: the specification cannot be read (see
   // ReadSpecification). InvalidArgument: it is no possible one.
+  //
+  // `rollback` is that of the generation: each step that is made of gradients
+  // here takes its rate times the factor. Changes that workers make and push
+  // are added as they are: workers have the factor, too.
   static absl::StatusOr<std::unique_ptr<JobRule>> Create(
-      const JobRecord& record);
+      const JobRecord& record, const RollbackRecord& rollback = {});
 
   int SlotCount() const override { return optimizer_->SlotCount(); }
   void InitialWeights(int64_t first, std::span<float> out) const override;
@@ -64,17 +68,24 @@ class JobRule final : public UpdateRule {
   StepContext ContextOf(const StepPlace& place, const LearningRate& rate) const;
 
   JobRule(const JobPlan& plan, uint64_t seed, LearningRate rate,
+          const RollbackRecord& rollback,
           std::shared_ptr<const Optimizer> optimizer,
           std::shared_ptr<const Algorithm> algorithm)
       : plan_(plan),
         seed_(seed),
         rate_(rate),
+        rate_factor_(rollback.rate_factor),
+        slots_of_other_rates_(rollback.rate_factor != 1 ||
+                              !rollback.versions.empty()),
         optimizer_(std::move(optimizer)),
         algorithm_(std::move(algorithm)) {}
 
   const JobPlan plan_;
   const uint64_t seed_;
   const LearningRate rate_;
+  const double rate_factor_;
+  // What it goes on from may be of a generation with another factor.
+  const bool slots_of_other_rates_;
   const std::shared_ptr<const Optimizer> optimizer_;
   const std::shared_ptr<const Algorithm> algorithm_;
   std::vector<Table> tables_;  // Ascending.

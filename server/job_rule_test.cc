@@ -39,6 +39,12 @@ std::unique_ptr<JobRule> RuleOf(const JobRecord& record) {
   return rule.ok() ? *std::move(rule) : nullptr;
 }
 
+RollbackRecord Half() {
+  RollbackRecord rollback;
+  rollback.rate_factor = 0.5;
+  return rollback;
+}
+
 // One step of `rule` from `weights` by `gradient`, without slots.
 std::vector<float> StepOf(const JobRule& rule, const StepPlace& place,
                           const std::vector<float>& weights,
@@ -136,6 +142,9 @@ TEST(JobRuleTest, DynSgdDividesStepsOfRowsToo) {
   place.staleness = 3;
   EXPECT_EQ(rule->RowStep(0, place).rate, 0.25f);
   EXPECT_EQ(rule->RowStep(1, place).rate, 0.125f);
+  const auto slower = *JobRule::Create(*record, Half());
+  EXPECT_EQ(slower->RowStep(1, place).rate, 0.0625f);
+  EXPECT_EQ(slower->RowStep(1, place).rate_factor, 0.5f);  // For ftrl.
 }
 
 TEST(JobRuleTest, ChangesThatWorkersPushAreAdded) {
@@ -215,6 +224,101 @@ TEST(JobRuleTest, EveryKindOfOptimizerCanBeMade) {
                                  {{"w", 2, InitRule::Zeros()}}));
     EXPECT_TRUE(rule.ok()) << kind << ": " << rule.status();
   }
+}
+
+// The weights and slots after so many steps by the gradients (1, -2), then
+// (2, -4) and so on.
+std::vector<std::vector<float>> Steps(
+    const JobRule& rule, int64_t first, int64_t last,
+    std::vector<std::vector<float>> state = {}) {
+  if (state.empty()) {
+    state.assign(1 + rule.SlotCount(), std::vector<float>(2));
+    rule.InitialWeights(0, state[0]);
+    for (int s = 0; s < rule.SlotCount(); ++s) {
+      rule.InitialSlot(s, 0, state[0], state[1 + s]);
+    }
+  }
+  for (int64_t step = first; step <= last; ++step) {
+    const auto size = static_cast<float>(step);
+    const Payload payload = Payload::Of(std::vector<float>{size, -2 * size});
+    GradientCursor cursor(payload);
+    std::vector<float> out(2);
+    const std::vector<std::span<float>> slots(state.begin() + 1, state.end());
+    StepRun run;
+    run.weights = state[0];
+    run.gradient = &cursor;
+    run.out = out;
+    run.slots = slots;
+    StepPlace place;
+    place.end = 4;
+    place.step = step;
+    rule.Step(place, run);
+    state[0] = out;
+  }
+  return state;
+}
+
+JobRecord OptimizerRecord(absl::string_view kind, double rate) {
+  return RecordOf(absl::StrCat("optimizer: {kind: ", kind, ", rate: ", rate,
+                               ", schedule: constant}\n"),
+                  {{"w", 2, InitRule::Constant(3)}});
+}
+
+TEST(JobRuleTest, ARateFactorIsASmallerRateFromThereOn) {
+  for (const char* kind :
+       {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"}) {
+    SCOPED_TRACE(kind);
+    const JobRecord record = OptimizerRecord(kind, 0.5);
+    const auto before = Steps(*RuleOf(record), 1, 2);
+    const auto with_factor = *JobRule::Create(record, Half());
+    const auto smaller = RuleOf(OptimizerRecord(kind, 0.25));
+    EXPECT_EQ(Steps(*with_factor, 3, 5, before), Steps(*smaller, 3, 5, before));
+    EXPECT_NE(Steps(*with_factor, 3, 5, before)[0],
+              Steps(*RuleOf(record), 3, 5, before)[0]);
+  }
+}
+
+// Its slots are of a rate: they become those of the smaller one.
+TEST(JobRuleTest, ARateFactorOfFtrlIsASmallerRateToo) {
+  const JobRecord record = RecordOf("optimizer: {kind: ftrl, rate: 0.5}\n",
+                                    {{"w", 2, InitRule::Constant(3)}});
+  const auto smaller = RuleOf(RecordOf("optimizer: {kind: ftrl, rate: 0.25}\n",
+                                       {{"w", 2, InitRule::Constant(3)}}));
+  const auto with_factor = *JobRule::Create(record, Half());
+  const auto got = Steps(*with_factor, 1, 3), want = Steps(*smaller, 1, 3);
+  ASSERT_EQ(got.size(), 3u);
+  for (size_t i = 0; i < got.size(); ++i) {
+    for (size_t j = 0; j < 2; ++j) EXPECT_FLOAT_EQ(got[i][j], want[i][j]);
+  }
+  // Steps of the full rate before it leave the weights where they are.
+  const auto before = Steps(*RuleOf(record), 1, 2);
+  const auto after = Steps(*with_factor, 3, 3, before)[0];
+  const auto full = Steps(*RuleOf(record), 3, 3, before)[0];
+  for (size_t j = 0; j < 2; ++j) {
+    EXPECT_NEAR(after[j] - before[0][j], (full[j] - before[0][j]) / 2, 1e-5);
+  }
+  // A later rollback to the full rate leaves them there, too.
+  RollbackRecord back;
+  back.versions.resize(1);
+  const auto slowed = Steps(*with_factor, 1, 2);
+  const auto faster =
+      Steps(*JobRule::Create(record, back).value(), 3, 3, slowed);
+  const auto as_slow = Steps(*with_factor, 3, 3, slowed);
+  for (size_t j = 0; j < 2; ++j) {
+    EXPECT_NEAR((as_slow[0][j] - slowed[0][j]) * 2, faster[0][j] - slowed[0][j],
+                1e-5);
+  }
+}
+
+TEST(JobRuleTest, ARateFactorIsNotForChangesThatWorkersMade) {
+  StepPlace place;
+  place.end = 4;
+  place.gradient_scale = 0.25f;
+  const auto adds =
+      *JobRule::Create(RecordOf("algorithm: aeasgd\noptimizer: {rate: 0.1}\n",
+                                {{"w", 2, InitRule::Zeros()}}),
+                       Half());
+  EXPECT_THAT(StepOf(*adds, place, {1, 2}, {4, -8}), ElementsAre(5, -6));
 }
 
 TEST(JobRuleTest, ValuesOfPartitionsSpanTablesAndBlocks) {

@@ -40,7 +40,9 @@ class ServerMovesTest : public testing::Test {
       ServerOptions options;
       options.id = ServerId(i);
       options.session = kSession[i];
-      options.resources = [](const JobRecord&) -> absl::StatusOr<JobResources> {
+      options.resources =
+          [](const JobRecord&,
+             const RollbackRecord&) -> absl::StatusOr<JobResources> {
         return JobResources{
             std::make_shared<AddingRule>(),
             *BlockPool::Create(

@@ -134,8 +134,9 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
       transport_->ListenPs(options_.listen, {this, admin_.get(), &files_}));
   ServerOptions core = options_.core;
   core.address = Advertised(options_.advertise, listener_->address());
-  core.resources = [this](const JobRecord& record) {
-    return MakeResources(record);
+  core.resources = [this](const JobRecord& record,
+                          const RollbackRecord& rollback) {
+    return MakeResources(record, rollback);
   };
   SchedulerConnection::Events events;
   events.connected = [this] {
@@ -167,8 +168,9 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
 // Called by the core, so under its lock: makes an object and reserves address
 // space, once per job and generation (the space: once).
 absl::StatusOr<JobResources> ServerShell::MakeResources(
-    const JobRecord& record) {
-  EBB_ASSIGN_OR_RETURN(std::unique_ptr<JobRule> rule, JobRule::Create(record));
+    const JobRecord& record, const RollbackRecord& rollback) {
+  EBB_ASSIGN_OR_RETURN(std::unique_ptr<JobRule> rule,
+                       JobRule::Create(record, rollback));
   const int64_t block_bytes =
       record.plan.block_floats * static_cast<int64_t>(sizeof(float));
   MutexLock lock(&pools_mu_);

@@ -146,7 +146,8 @@ class ServerShell final : public rpc::PsHandler {
     std::vector<FetchDone> fetches;
   };
 
-  absl::StatusOr<JobResources> MakeResources(const JobRecord& record);
+  absl::StatusOr<JobResources> MakeResources(const JobRecord& record,
+                                             const RollbackRecord& rollback);
   // Gives the core an event, then carries out what follows (or leaves it to
   // the thread that is at it).
   template <typename Event>

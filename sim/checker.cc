@@ -342,7 +342,11 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
 
 void Checker::LookAt(const ServerNode& server) {
   const server::HostedJob* job = server.job();
-  if (job != nullptr) MeetGeneration(job->stored().generation);
+  if (job != nullptr) {
+    const server::StoredJob& stored = job->stored();
+    MeetGeneration(stored.generation);
+    HasRollback(server.name(), stored.generation, stored.rollback);
+  }
   for (int32_t i = 0; i < plan().partitions; ++i) {
     const PartitionId p(i);
     Shadow& shadow = shadows_[server.place()][i];
@@ -373,6 +377,20 @@ void Checker::LookAt(const ServerNode& server) {
     }
     NewInstance(server, p, *partition, term, &shadow);
   }
+}
+
+void Checker::HasRollback(const std::string& who, Generation generation,
+                          const RollbackRecord& rollback) {
+  const RollbackRecord& decided =
+      decided_.try_emplace(generation, rollback).first->second;
+  if (decided.rate_factor == rollback.rate_factor &&
+      decided.nonfinite == rollback.nonfinite) {
+    return;
+  }
+  Violate(absl::StrCat("I4: ", who, " has generation ", generation.value(),
+                       " with the rate factor ", rollback.rate_factor,
+                       " after ", rollback.nonfinite, " rollbacks, not ",
+                       decided.rate_factor, " after ", decided.nonfinite));
 }
 
 void Checker::MeetGeneration(Generation generation) {
@@ -411,6 +429,10 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
     Violate(absl::StrCat("I3: ", where, " has marks that were never stored"));
   }
   begun_.insert(p);
+  if (server.rate_factor() != server.job()->stored().rollback.rate_factor) {
+    Violate(absl::StrCat("I4: ", where, " is stepped with the rate factor ",
+                         server.rate_factor()));
+  }
   CheckBeginning(server, p, partition);
   Serves(server, p, term);
   CheckFloor(server, p, partition, term);
@@ -463,6 +485,12 @@ void Checker::CheckBeginning(const ServerNode& server, PartitionId p,
   const std::string marks =
       from == nullptr ? MarkSet(plan()).Encode() : stored_marks_[*from];
   if (partition.marks().Encode() == marks) return;
+  // The policy chose it by a report, and retention was faster than the grant.
+  if (wanted->second.nonfinite > 0 && from != nullptr &&
+      partition.marks() == MarkSet(plan()) &&
+      std::ranges::count(server.disk().Versions(), *from) == 0) {
+    return;
+  }
   // Who took it over has not what only the other had.
   const auto has = [&](const ServerNode& one) {
     return std::ranges::count(one.disk().Versions(), *from) > 0;

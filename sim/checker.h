@@ -166,8 +166,12 @@ class Checker {
                   const server::Cut& cut, const Content& content);
   void CompareRoundArrays(const std::string& where, PartitionId p,
                           const server::Cut& cut, const Content& content);
-  // A server took up a newer generation: only damage or an operator makes one.
+  // A server took up a newer generation: only damage, an operator or a gradient
+  // that is not finite makes one.
   void MeetGeneration(Generation generation);
+  // I4: whoever is of a generation has its rate factor and its count.
+  void HasRollback(const std::string& who, Generation generation,
+                   const RollbackRecord& rollback);
   void NewInstance(const ServerNode& server, PartitionId p,
                    const server::Partition& partition, Term term,
                    Shadow* shadow);
@@ -221,9 +225,12 @@ class Checker {
   Generation generation_;                            // Of the floors.
   std::map<VersionKey, uint64_t> versions_;          // Digests of all cuts.
   std::map<VersionKey, std::string> stored_marks_;
-  // What operators wanted generations to begin with.
+  // What operators wanted generations to begin with, or the job's policy.
   std::map<Generation, RollbackRecord> wanted_;
-  std::set<VersionKey> whole_;  // With every item full.
+  // As the scheduler began them.
+  std::map<Generation, RollbackRecord> decided_;
+  bool heard_nonfinite_ = false;  // In the message in hand.
+  std::set<VersionKey> whole_;    // With every item full.
   std::set<PartitionId> begun_;
 
   // True clocks, by worker and the view it joined in.

@@ -327,6 +327,14 @@ void Checker::Computes(const WorkerNode& worker,
                                 ", which is not on the "
                                 "grid"));
   }
+  if (const auto decided = decided_.find(task.generation);
+      decided != decided_.end() &&
+      decided->second.rate_factor != task.rate_factor) {
+    return Violate(absl::StrCat("I4: ", worker.name(), " computes item ",
+                                ToString(task.item), " with the rate factor ",
+                                task.rate_factor, ", not ",
+                                decided->second.rate_factor));
+  }
   if (!plan().rounds()) return;
   const int64_t round = plan().RoundOf(task.item);
   const auto expected = world_->arithmetic().RoundValues(round);
@@ -375,6 +383,8 @@ void Checker::AfterWorkerMessage(const WorkerToScheduler& message,
   if (registers != nullptr && !registers->held.empty() && leases) {
     world_->counts().Add(Probe::kLeaseAdopted);
   }
+  const auto* end = std::get_if<ItemEnd>(&message);
+  heard_nonfinite_ = end != nullptr && end->non_finite;
   const auto* progress = std::get_if<Progress>(&message);
   if (progress != nullptr && progress->not_in_view && leases) {
     world_->counts().Add(Probe::kRejoinedView);
@@ -483,8 +493,15 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
     BeginsToDecide(scheduler);
   }
   was_gathering_ = scheduler.core()->gathering();
+  const bool nonfinite = std::exchange(heard_nonfinite_, false);
   if (job == nullptr) return;
   const scheduler::JobState& state = job->state();
+  if (nonfinite && plan().on_nonfinite == PoisonPolicy::kRollBack &&
+      !decided_.contains(state.generation)) {
+    wanted_[state.generation] = state.rollback;
+    world_->counts().Add(Probe::kRolledBackByItself);
+  }
+  HasRollback(scheduler.name(), state.generation, state.rollback);
   const bool whole = job->placement().AllRegistered();
 
   int64_t failures = 0;

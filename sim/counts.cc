@@ -106,6 +106,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "batch computed from rows of sparse tables",
         "increment of rows stored",
         "increment refused, for its base is not stored",
+        "job rolled back by itself",
 };
 
 }  // namespace

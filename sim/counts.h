@@ -113,6 +113,7 @@ enum class Probe {
   kRowsComputed,
   kIncrementStored,
   kIncrementRefused,
+  kRolledBackByItself,
   kCount,
 };
 

@@ -44,6 +44,7 @@ void FaultPlan::Schedule() {
         s.first_fault + operator_.Between(absl::ZeroDuration(), s.fault_span);
     world_->queue().At(world_->now() + at, [this] { OperatorActs(); });
   }
+  if (s.store_lost_after_rollback) AwaitRollback();
   ScheduleElasticity();
   // What a restart from an older disk goes back to.
   for (int i = 1; i < 4; ++i) {
@@ -249,6 +250,25 @@ void FaultPlan::KillScheduler() {
   if (world_->scenario().scheduler_store_loss) LoseSchedulerStore();
   world_->queue().At(world_->now() + Outage(),
                      [&scheduler] { scheduler.Start(); });
+}
+
+void FaultPlan::AwaitRollback() {
+  constexpr absl::Duration kLooks = absl::Milliseconds(10);
+  const bool rolled_back = world_->counts().of(Probe::kRolledBackByItself) > 0;
+  const absl::Duration wait =
+      rolled_back ? *world_->scenario().store_lost_after_rollback : kLooks;
+  world_->queue().At(world_->now() + wait, [this, rolled_back] {
+    if (world_->calm) return;
+    if (!rolled_back) return AwaitRollback();
+    SchedulerNode& scheduler = world_->scheduler();
+    if (!scheduler.alive() || !ServersKnowTheJob()) return;
+    world_->counts().Add(Fault::kSchedulerKilled);
+    world_->counts().Add(Fault::kSchedulerStoreLost);
+    scheduler.Kill();
+    scheduler.ReplaceDisk({});
+    scheduler.DiskHealed();
+    scheduler.Start();
+  });
 }
 
 // It is known as long as each server's disk has it.

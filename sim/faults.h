@@ -36,6 +36,7 @@ class FaultPlan {
   void KillScheduler();
   bool ServersKnowTheJob() const;
   bool LoseSchedulerStore();
+  void AwaitRollback();
   void StopAndResume(Node* node, Fault fault);
   void SlowDown(Node* node, Fault fault);
   void SplitSomebody();

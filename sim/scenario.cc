@@ -119,6 +119,28 @@ void DrawNetwork(Rng* rng, Scenario* s) {
   if (rng->Chance(0.3)) s->compute.most = absl::Milliseconds(40);
 }
 
+// Training diverges at a batch until the rate is small enough.
+void DrawDivergence(Rng rng, Scenario* s) {
+  if (s->poison || s->twin || !rng.Chance(0.25)) return;
+  JobPlan& plan = s->plan;
+  plan.on_nonfinite = PoisonPolicy::kRollBack;
+  NonfiniteRollback& how = plan.nonfinite_rollback;
+  how.versions = static_cast<int32_t>(rng.Between(1, 2));
+  how.most = 4;
+  plan.checkpoint_keep = std::max(plan.checkpoint_keep, how.versions + 1);
+  Poison poison;
+  // Not at once: there is something to go back to.
+  poison.range.item =
+      plan.ItemAt(rng.Between(plan.items() / 8, plan.items() / 2));
+  poison.range.end = plan.BatchEnd(poison.range.item, 0);
+  poison.kind = PoisonKind::kNonFinite;
+  poison.finite_at = rng.Chance(0.5) ? how.factor : how.factor * how.factor;
+  s->poison = poison;
+  if (s->scheduler_store_loss && rng.Chance(0.5)) {
+    s->store_lost_after_rollback = absl::Milliseconds(rng.Between(1, 300));
+  }
+}
+
 // Little else depends on it, so that seeds of other algorithms stay what they
 // were.
 void DrawAlgorithm(Rng rng, Scenario* s) {
@@ -258,6 +280,7 @@ Scenario DrawScenario(uint64_t seed) {
   }
   if (s.plan.sparse_tables.empty()) DrawAlgorithm(rng.Fork(14), &s);
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
+  DrawDivergence(rng.Fork(17), &s);
   Rng pace = rng.Fork(7);
   s.slow_worker = pace.Chance(0.3);
   s.scheduler.backup_gain = absl::Milliseconds(pace.Between(5, 50));
@@ -320,8 +343,9 @@ std::string Scenario::Describe() const {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);
   }
   if (poison) {
-    absl::StrAppend(&text, ", poison at ", ToString(poison->range.item), " ",
-                    poison->range.begin);
+    absl::StrAppend(&text,
+                    poison->finite_at > 0 ? ", diverges at " : ", poison at ",
+                    ToString(poison->range.item), " ", poison->range.begin);
   }
   absl::StrAppend(&text, ", ", faults, " faults",
                   storage_damage ? " with damaged storage" : "",

@@ -25,6 +25,8 @@ struct Poison {
   SkippedRange range;  // One batch of the grid.
   PoisonKind kind = PoisonKind::kError;
   double chance = 1;  // Below 1: it can be computed, too.
+  // Above 0: it can be computed where the rate factor is no more than this.
+  double finite_at = 0;
 };
 
 // A duration drawn for each use.
@@ -73,6 +75,8 @@ struct Scenario {
   // Damage once more when the job is complete.
   bool damage_after_completion = false;
   std::optional<Poison> poison;
+  // It loses it so long after the job rolled back by itself.
+  std::optional<absl::Duration> store_lost_after_rollback;
   // So many of the servers are started only later, while the faults happen.
   int late_servers = 0;
   // An operator changes over how many servers the job lies.

@@ -61,9 +61,11 @@ void ServerNode::OnStart() {
   options.session = session_;
   options.address = name();
   if (shares) options.shared_folder = "shared";
-  options.resources =
-      [pool = pool_, world = world_](
-          const JobRecord& record) -> absl::StatusOr<server::JobResources> {
+  options.resources = [this, pool = pool_, world = world_](
+                          const JobRecord& record,
+                          const RollbackRecord& rollback)
+      -> absl::StatusOr<server::JobResources> {
+    if (record.id == world->job) rate_factor_ = rollback.rate_factor;
     return server::JobResources{
         std::make_shared<WholeNumberRule>(record.plan, world->algorithm()),
         pool};

@@ -31,6 +31,8 @@ class ServerNode final : public ClientNode {
   const server::ServerCore* core() const { return core_.get(); }
   // Null when it is dead or does not know the job.
   const server::HostedJob* job() const;
+  // With which the job's present rule was made.
+  double rate_factor() const { return rate_factor_; }
   server::MemoryDisk& disk() { return disk_; }
   const server::MemoryDisk& disk() const { return disk_; }
 
@@ -95,6 +97,7 @@ class ServerNode final : public ClientNode {
   std::unique_ptr<server::CheckpointStore> store_;
   std::shared_ptr<server::BlockPool> pool_;
   std::unique_ptr<server::ServerCore> core_;
+  double rate_factor_ = 1;
   uint64_t next_token_ = 1;
   std::map<uint64_t, Token> tokens_;
   std::map<uint64_t, FetchCallPtr> fetches_;  // By token.

@@ -345,6 +345,7 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   const auto& poison = world_->scenario().poison;
   const bool fails = poison && poison->range.item == task.item &&
                      poison->range.begin == task.begin &&
+                     task.rate_factor > poison->finite_at &&
                      world_->rng().Chance(poison->chance);
   const bool kills = fails && poison->kind == PoisonKind::kKillsWorker;
   client::ComputeResult result;

@@ -19,7 +19,7 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
       algorithm_(BuiltinAlgorithms().Create(scenario_.algorithm).value()),
       trace_(std::move(trace)) {
   if (scenario_.poison) {
-    if (scenario_.poison->chance == 1) {
+    if (scenario_.poison->chance == 1 && scenario_.poison->finite_at == 0) {
       arithmetic_.SetNeverApplied({scenario_.poison->range});
     }
     counts_.Add(Fault::kPoison);

@@ -141,6 +141,9 @@ void FillDefaults(v1::Job* job) {
   if (job->data().has_test() || job->data().has_split()) {
     job->mutable_evaluate();
   }
+  if (job->on_nonfinite() == v1::POLICY_ROLLBACK) {
+    job->mutable_on_nonfinite_rollback();
+  }
   FillOptimizer(job);
   FillAnnotatedDefaults(job->mutable_optimizer());
   InheritOptimizer(job);

@@ -122,7 +122,7 @@ TEST(KeysTest, KindsNamedByAnnotationsExist) {
 
 TEST(KeysTest, EnumWordsLackTheirPrefix) {
   EXPECT_THAT(EnumWords(*v1::Policy_descriptor()),
-              testing::ElementsAre("pause", "skip"));
+              testing::ElementsAre("pause", "skip", "rollback"));
   EXPECT_THAT(EnumWords(*v1::Optimizer::Kind_descriptor()),
               testing::ElementsAre("sgd", "momentum", "nesterov", "adagrad",
                                    "rmsprop", "adam", "ftrl"));

@@ -62,6 +62,7 @@ class Rules {
   void CheckModel();
   void CheckOptimizer();
   void CheckTraining();
+  void CheckRollback();
   void CheckPoliciesOfRounds();
   void CheckFilters();
   void CheckAlgorithm();
@@ -228,11 +229,31 @@ void Rules::CheckTraining() {
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
     CheckPoliciesOfRounds();
   }
+  CheckRollback();
   if (job_.workers().min() > job_.workers().max()) {
     Fail("workers.min",
          absl::StrCat(job_.workers().min(), " is more than the maximum of ",
                       job_.workers().max()),
          absl::StrCat("max: ", job_.workers().min()));
+  }
+}
+
+void Rules::CheckRollback() {
+  if (job_.on_poison() == v1::POLICY_ROLLBACK) {
+    Fail("on_poison", "cannot roll back: no rate is to blame for a dead worker",
+         "on_poison: pause");
+  }
+  const bool rolls_back = job_.on_nonfinite() == v1::POLICY_ROLLBACK;
+  if (job_.has_on_nonfinite_rollback() && !rolls_back) {
+    Fail("on_nonfinite_rollback", "says how, but the job does not roll back",
+         "on_nonfinite: rollback");
+  }
+  const int64_t versions = job_.on_nonfinite_rollback().versions();
+  if (rolls_back && job_.checkpoint().keep() <= versions) {
+    Fail("checkpoint.keep",
+         absl::StrCat(job_.checkpoint().keep(), " versions are not more than ",
+                      versions, ", which on_nonfinite_rollback goes back"),
+         absl::StrCat("keep: ", versions + 1));
   }
 }
 

@@ -254,12 +254,25 @@ absl::Status PlanFilters(const v1::Filters& filters, JobPlan* plan) {
 }
 
 PoisonPolicy PolicyOf(v1::Policy policy) {
-  return policy == v1::POLICY_SKIP ? PoisonPolicy::kSkip : PoisonPolicy::kPause;
+  switch (policy) {
+    case v1::POLICY_SKIP:
+      return PoisonPolicy::kSkip;
+    case v1::POLICY_ROLLBACK:
+      return PoisonPolicy::kRollBack;
+    default:
+      return PoisonPolicy::kPause;
+  }
 }
 
 absl::Status PlanRest(const v1::Job& job, JobPlan* plan) {
   plan->on_poison = PolicyOf(job.on_poison());
   plan->on_nonfinite = PolicyOf(job.on_nonfinite());
+  if (job.has_on_nonfinite_rollback()) {
+    const v1::NonfiniteRollback& rollback = job.on_nonfinite_rollback();
+    plan->nonfinite_rollback = {rollback.factor(),
+                                static_cast<int32_t>(rollback.versions()),
+                                static_cast<int32_t>(rollback.most())};
+  }
   plan->quarantine_after = static_cast<int32_t>(job.quarantine_after());
   const auto interval = ParseInterval(job.checkpoint().every());
   if (!interval) {

@@ -236,6 +236,16 @@ TEST(SpecificationTest, PoliciesPartitionsAndOracleComeFromTheJob) {
   EXPECT_EQ(plan.max_workers, 5);
 }
 
+TEST(SpecificationTest, ARollbackComesFromTheJob) {
+  JobPlan plan = PlanOf("on_nonfinite: rollback\n");
+  EXPECT_EQ(plan.on_nonfinite, PoisonPolicy::kRollBack);
+  EXPECT_EQ(plan.nonfinite_rollback, (NonfiniteRollback{0.5, 2, 3}));
+  plan = PlanOf(
+      "on_nonfinite: rollback\ncheckpoint: {keep: 5}\n"
+      "on_nonfinite_rollback: {factor: 0.1, versions: 4, most: 7}\n");
+  EXPECT_EQ(plan.nonfinite_rollback, (NonfiniteRollback{0.1, 4, 7}));
+}
+
 TEST(SpecificationTest, ManyParametersMakeSixtyFourPartitions) {
   JobFacts facts = MainFacts();
   facts.tables = {{"w", 64 * 16'384 + 1, InitRule::Zeros()}};

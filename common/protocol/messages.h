@@ -226,6 +226,9 @@ struct FetchReply {
 
 // --- Server -> scheduler -----------------------------------------------------
 
+// Of a partition, to the scheduler.
+inline constexpr size_t kMostReportedVersions = 1000;
+
 struct PartitionRegistration {
   PartitionId partition;
   Term term;  // Served; or the highest stored or seen.
@@ -235,9 +238,9 @@ struct PartitionRegistration {
   // Decided by some scheduler, and in the values: a decision is not forgotten
   // with the scheduler's store.
   std::vector<SkippedRange> skipped;
-  // Rounds: the oldest whose value it still has, and the sound versions of the
-  // line that are stored.
-  int64_t oldest_round = 0;
+  int64_t oldest_round = 0;  // Rounds: the oldest whose value it still has.
+  // The sound versions of the line that are stored, ascending, the newest
+  // kMostReportedVersions at most; their rounds count in rounds only.
   std::vector<RoundVersion> stored;
   // Of the newest version stored here in the present generation, else of the
   // one that it started from; 0: there is none. Who has it may go on from it.
@@ -276,7 +279,7 @@ struct PartitionMarkReport {
   Term term;
   std::vector<ItemMark> marks;  // That changed since the last report.
   std::vector<ItemMark> durable;
-  // Rounds: all that are stored, where that changed; else empty.
+  // As in PartitionRegistration, where that changed; else empty.
   std::vector<RoundVersion> stored;
 };
 struct MarkReport {
@@ -570,6 +573,7 @@ struct Lease {
   ViewNumber joined;           // SSP.
   int64_t start_clock = 0;
   std::vector<SkippedRange> skipped;  // Of this item.
+  double rate_factor = 1;             // As in RollbackRecord.
 };
 struct EvaluationLease {
   JobRecordPtr record;

@@ -66,6 +66,22 @@ absl::Status JobPlan::Validate() const {
       (filters.push.kind == FilterKind::kTopK && filters.push.share == 0)) {
     return invalid("filter share is ", filters.push.share);
   }
+  if (on_poison == PoisonPolicy::kRollBack) {
+    return invalid("on_poison cannot roll back, only on_nonfinite can");
+  }
+  const NonfiniteRollback& rollback = nonfinite_rollback;
+  if (!(rollback.factor > 0 && rollback.factor < 1)) {
+    return invalid("a rollback's factor is ", rollback.factor);
+  }
+  if (rollback.versions < 0 || rollback.most < 0) {
+    return invalid("a rollback goes back ", rollback.versions, " versions, ",
+                   rollback.most, " times");
+  }
+  if (on_nonfinite == PoisonPolicy::kRollBack &&
+      rollback.versions >= checkpoint_keep) {
+    return invalid("a rollback goes back ", rollback.versions,
+                   " versions, but only ", checkpoint_keep, " are kept");
+  }
   if (KeepsEffect() && rounds()) {
     return invalid(
         "a filter or algorithm that keeps a part of gradients would make "

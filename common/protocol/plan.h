@@ -45,7 +45,21 @@ inline constexpr int32_t kMaxRowWidth = 4096;
 
 // What becomes of an item that keeps killing workers, or of a batch whose
 // gradient is not finite.
-enum class PoisonPolicy { kPause, kSkip };
+enum class PoisonPolicy {
+  kPause,
+  kSkip,
+  kRollBack,  // Of gradients only: see NonfiniteRollback.
+};
+
+// To older values, and on from there with a smaller rate
+// (docs/decisions/0015-rollback-with-a-smaller-rate.md).
+struct NonfiniteRollback {
+  double factor = 0.5;   // Of the rate, each time; above 0, below 1.
+  int32_t versions = 2;  // So many before each partition's newest; or rounds.
+  int32_t most = 3;      // Times within a job, which then pauses.
+  friend bool operator==(const NonfiniteRollback&,
+                         const NonfiniteRollback&) = default;
+};
 
 // Rows of float32 under 64-bit keys. How they begin and change is in the
 // specification (docs/decisions/0013-sparse-tables.md).
@@ -87,6 +101,7 @@ struct JobPlan {
   int32_t quarantine_after = 3;  // Failed leases of one item.
   PoisonPolicy on_poison = PoisonPolicy::kPause;
   PoisonPolicy on_nonfinite = PoisonPolicy::kPause;
+  NonfiniteRollback nonfinite_rollback;  // Of kRollBack.
   int64_t checkpoint_interval_ms = 10'000;
   int32_t checkpoint_keep = 3;  // Versions per partition.
   // Jobs of a higher one take workers from those of a lower one.
@@ -223,10 +238,22 @@ struct VersionKey {
                                     const VersionKey&) = default;
 };
 
-// From which versions a generation starts: one durable scheduler write. A
-// partition that is not named starts from its initial values.
+// What a rate factor may be. NaN is none.
+inline constexpr double kMinRateFactor = 1e-9;
+inline constexpr double kMaxRateFactor = 1e9;
+inline bool IsRateFactor(double factor) {
+  return factor >= kMinRateFactor && factor <= kMaxRateFactor;
+}
+
+// From which versions a generation starts, and how it differs from what was
+// submitted: one durable scheduler write. A partition that is not named starts
+// from its initial values.
 struct RollbackRecord {
   std::vector<VersionKey> versions;  // At most one per partition.
+  // What the rates of the specification are multiplied by.
+  double rate_factor = 1;
+  // How often the job rolled back by itself since a gradient was not finite.
+  int32_t nonfinite = 0;
 
   // The version that the partition starts from; null: its initial values.
   const VersionKey* Find(PartitionId partition) const {
@@ -235,6 +262,8 @@ struct RollbackRecord {
         [&](const VersionKey& key) { return key.partition == partition; });
     return it == versions.end() ? nullptr : &*it;
   }
+  friend bool operator==(const RollbackRecord&,
+                         const RollbackRecord&) = default;
 };
 
 // Whether a version is of the generation's line: its own, or of the generation

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
 
@@ -12,9 +13,9 @@ namespace ebb {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-// 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables and 5
-// no algorithm; these follow the rest.
-constexpr uint32_t kVersion = 6;
+// 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables, 5 no
+// algorithm and 6 no rollback; these follow the rest.
+constexpr uint32_t kVersion = 7;
 
 }  // namespace
 
@@ -22,7 +23,7 @@ constexpr uint32_t kVersion = 6;
 static ConsistencyKind MaxEnum(ConsistencyKind) {
   return ConsistencyKind::kRounds;
 }
-static PoisonPolicy MaxEnum(PoisonPolicy) { return PoisonPolicy::kSkip; }
+static PoisonPolicy MaxEnum(PoisonPolicy) { return PoisonPolicy::kRollBack; }
 static FilterKind MaxEnum(FilterKind) { return FilterKind::kTopK; }
 
 template <typename Struct, typename Visitor>
@@ -56,6 +57,13 @@ void VisitFields(Struct& algorithm, Visitor&& visit) {
 }
 
 template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, NonfiniteRollback>
+void VisitFields(Struct& rollback, Visitor&& visit) {
+  auto& [factor, versions, most] = rollback;
+  visit(factor, versions, most);
+}
+
+template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, ConsistencyPlan>
 void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [kind, clock_bound, round_items, rounds_in_memory,
@@ -71,8 +79,9 @@ void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
          parameters, block_floats, partitions, oracle_width, sparse_tables,
          consistency, min_workers, max_workers, evaluate_every,
-         quarantine_after, on_poison, on_nonfinite, checkpoint_interval_ms,
-         checkpoint_keep, priority, filters, algorithm] = plan;
+         quarantine_after, on_poison, on_nonfinite, nonfinite_rollback,
+         checkpoint_interval_ms, checkpoint_keep, priority, filters,
+         algorithm] = plan;
   visit(epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
         parameters, block_floats, partitions, oracle_width, consistency,
         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
@@ -82,6 +91,7 @@ void VisitFields(Struct& plan, Visitor&& visit) {
   static_cast<void>(filters);
   static_cast<void>(sparse_tables);
   static_cast<void>(algorithm);
+  static_cast<void>(nonfinite_rollback);
 }
 
 template <typename Struct, typename Visitor>
@@ -94,7 +104,8 @@ void VisitFields(Struct& record, Visitor&& visit) {
 std::string EncodeJobRecord(const JobRecord& record) {
   return SealFields(kMagic, kVersion, record, record.plan.priority,
                     record.plan.consistency.local_steps, record.plan.filters,
-                    record.plan.sparse_tables, record.plan.algorithm);
+                    record.plan.sparse_tables, record.plan.algorithm,
+                    record.plan.nonfinite_rollback);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
@@ -109,9 +120,20 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                      if (version >= 4) read(record->plan.filters);
                      if (version >= 5) read(record->plan.sparse_tables);
                      if (version >= 6) read(record->plan.algorithm);
+                     if (version >= 7) read(record->plan.nonfinite_rollback);
                    }));
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;
+}
+
+absl::Status CheckStored(absl::string_view what,
+                         const RollbackRecord& rollback) {
+  if (IsRateFactor(rollback.rate_factor) && rollback.nonfinite >= 0) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(what, ": its rate factor is ",
+                                          rollback.rate_factor, " after ",
+                                          rollback.nonfinite, " rollbacks"));
 }
 
 }  // namespace ebb

@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/protocol/plan.h"
@@ -28,12 +29,19 @@ void VisitFields(Struct& version, Visitor&& visit) {
   visit(job, generation, partition, term, sequence);
 }
 
+// Its versions alone: the rest, which older records have not, comes behind
+// everything else of what contains it.
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, RollbackRecord>
 void VisitFields(Struct& rollback, Visitor&& visit) {
-  auto& [versions] = rollback;
+  auto& [versions, rate_factor, nonfinite] = rollback;
   visit(versions);
+  static_cast<void>(rate_factor);
+  static_cast<void>(nonfinite);
 }
+// What is read of the rest may be anything. DataLoss, beginning with `what`.
+absl::Status CheckStored(absl::string_view what,
+                         const RollbackRecord& rollback);
 
 }  // namespace ebb
 

@@ -51,6 +51,7 @@ JobRecord Unusual() {
   plan.priority = -14;
   plan.filters = {.push = {FilterKind::kInt8, 0.25, 0.5},
                   .pull = {FilterKind::kFloat16}};
+  plan.nonfinite_rollback = {0.25, 12, 5};
   return record;
 }
 
@@ -96,6 +97,7 @@ void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(p.filters, q.filters);
   EXPECT_EQ(p.sparse_tables, q.sparse_tables);
   EXPECT_EQ(p.algorithm, q.algorithm);
+  EXPECT_EQ(p.nonfinite_rollback, q.nonfinite_rollback);
 }
 
 TEST(PlanCodecTest, EveryFieldComesBack) {
@@ -149,6 +151,29 @@ TEST(PlanCodecTest, TheAlgorithmComesBackAndIsOfAspAlone) {
   const auto back = DecodeJobRecord(EncodeJobRecord(record));
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(**back, record);
+}
+
+TEST(PlanCodecTest, APlanRollsBackToWhatIsKept) {
+  JobRecord record = Unusual();
+  record.plan.on_nonfinite = PoisonPolicy::kRollBack;
+  const auto refused = [&] {
+    return DecodeJobRecord(EncodeJobRecord(record)).status().code() ==
+           absl::StatusCode::kInvalidArgument;
+  };
+  const auto back = DecodeJobRecord(EncodeJobRecord(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ExpectSame(**back, record);
+  record.plan.nonfinite_rollback.versions = 13;
+  EXPECT_TRUE(refused());
+  record.plan.nonfinite_rollback = {.factor = 1};
+  EXPECT_TRUE(refused());
+  record.plan.nonfinite_rollback = {.factor = 0};
+  EXPECT_TRUE(refused());
+  record.plan.nonfinite_rollback = {.most = -1};
+  EXPECT_TRUE(refused());
+  record = Unusual();
+  record.plan.on_poison = PoisonPolicy::kRollBack;
+  EXPECT_TRUE(refused());
 }
 
 TEST(PlanTest, PushesAndPullsLieOnGridsOfTheirOwn) {
@@ -228,15 +253,21 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   EXPECT_EQ(plan.priority, 0);
   // The second version has the priority behind all that (-3), the third the
   // local steps behind it, the fourth the filters behind those, the fifth the
-  // sparse tables and the sixth the algorithm.
+  // sparse tables, the sixth the algorithm and the seventh the rollback.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
   EXPECT_EQ((*second)->plan.consistency.local_steps, 0);
+  const std::string sixth =
+      body + "\x05" + std::string(36, 0) + "\x02\x02" + std::string(3, 0);
+  const auto without_rollback = DecodeJobRecord(Seal("EBBJ", 6, sixth));
+  ASSERT_TRUE(without_rollback.ok()) << without_rollback.status();
+  EXPECT_EQ((*without_rollback)->plan.nonfinite_rollback, NonfiniteRollback());
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 6,
-                 body + "\x05" + std::string(36, 0) + "\x02\x02" +
-                     std::string(3, 0)));
+            Seal("EBBJ", 7,
+                 sixth + absl::HexStringToBytes("000000000000e03f"  // 0.5
+                                                "04"
+                                                "06")));
   const auto third =
       DecodeJobRecord(Seal("EBBJ", 3, body + "\x05" + std::string(1, 0)));
   ASSERT_TRUE(third.ok()) << third.status();
@@ -283,9 +314,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 6, "", stored);
+  const auto body = Unseal("EBBJ", 7, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 6, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 7, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

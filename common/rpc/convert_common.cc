@@ -19,6 +19,7 @@ using internal::kFields;
 using internal::Named;
 using internal::NotNegative;
 using internal::Present;
+using internal::RateFactorOf;
 using internal::UnknownEnum;
 using internal::ValidUtf8;
 
@@ -26,9 +27,9 @@ using internal::ValidUtf8;
 static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
               kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&
-              kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 1);
-static_assert(kFields<JobPlan> == 23 && kFields<ConsistencyPlan> == 6 &&
-              kFields<JobRecord> == 4);
+              kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 3);
+static_assert(kFields<JobPlan> == 24 && kFields<ConsistencyPlan> == 6 &&
+              kFields<NonfiniteRollback> == 3 && kFields<JobRecord> == 4);
 static_assert(kFields<SparseTablePlan> == 1 && kFields<Filter> == 3 &&
               kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 5 &&
               kFields<Traffic> == 4);
@@ -130,6 +131,8 @@ v1::RollbackRecord ToProto(const RollbackRecord& record) {
   for (const VersionKey& key : record.versions) {
     *message.add_versions() = ToProto(key);
   }
+  if (record.rate_factor != 1) message.set_rate_factor(record.rate_factor);
+  message.set_nonfinite(record.nonfinite);
   return message;
 }
 
@@ -168,6 +171,8 @@ v1::Plan::PoisonPolicy ToProto(PoisonPolicy policy) {
       return v1::Plan::POISON_POLICY_PAUSE;
     case PoisonPolicy::kSkip:
       return v1::Plan::POISON_POLICY_SKIP;
+    case PoisonPolicy::kRollBack:
+      return v1::Plan::POISON_POLICY_ROLL_BACK;
   }
   return v1::Plan::POISON_POLICY_UNSPECIFIED;
 }
@@ -179,6 +184,8 @@ absl::StatusOr<PoisonPolicy> FromProto(absl::string_view field,
       return PoisonPolicy::kPause;
     case v1::Plan::POISON_POLICY_SKIP:
       return PoisonPolicy::kSkip;
+    case v1::Plan::POISON_POLICY_ROLL_BACK:
+      return PoisonPolicy::kRollBack;
     default:
       return UnknownEnum(field, policy);
   }
@@ -326,6 +333,12 @@ v1::Plan ToProto(const JobPlan& plan) {
   for (const SparseTablePlan& table : plan.sparse_tables) {
     message.add_sparse_tables()->set_width(table.width);
   }
+  if (plan.nonfinite_rollback != NonfiniteRollback()) {
+    auto* rollback = message.mutable_nonfinite_rollback();
+    rollback->set_factor(plan.nonfinite_rollback.factor);
+    rollback->set_versions(plan.nonfinite_rollback.versions);
+    rollback->set_most(plan.nonfinite_rollback.most);
+  }
   if (plan.algorithm != AlgorithmPlan()) {
     *message.mutable_algorithm() = ToProto(plan.algorithm);
   }
@@ -435,6 +448,12 @@ absl::StatusOr<RollbackRecord> FromProto(const v1::RollbackRecord& message) {
     return absl::InvalidArgumentError(
         absl::StrCat("RollbackRecord names partition ", it->value(), " twice"));
   }
+  EBB_ASSIGN_OR_RETURN(
+      record.rate_factor,
+      RateFactorOf("RollbackRecord.rate_factor", message.rate_factor()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("RollbackRecord.nonfinite", message.nonfinite()));
+  record.nonfinite = message.nonfinite();
   return record;
 }
 
@@ -526,6 +545,11 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
     plan.sparse_tables.push_back({table.width()});
   }
   if (message.has_algorithm()) plan.algorithm = FromProto(message.algorithm());
+  if (message.has_nonfinite_rollback()) {
+    plan.nonfinite_rollback = {message.nonfinite_rollback().factor(),
+                               message.nonfinite_rollback().versions(),
+                               message.nonfinite_rollback().most()};
+  }
   EBB_RETURN_IF_ERROR(plan.Validate());
   return plan;
 }

@@ -121,6 +121,12 @@ TEST(ConvertHostileTest, RefusesBrokenRecordsAndItems) {
   ExpectRefused<v1::RollbackRecord>(
       "versions { job: 1 partition: 2 } versions { job: 1 partition: 2 }",
       "names partition 2 twice");
+  ExpectRefused<v1::RollbackRecord>("rate_factor: -1",
+                                    "RollbackRecord.rate_factor is -1");
+  ExpectRefused<v1::RollbackRecord>("rate_factor: nan", "rate_factor is nan");
+  ExpectRefused<v1::RollbackRecord>("rate_factor: 1e-20",
+                                    "must be 1e-09 to 1e+09");
+  ExpectRefused<v1::RollbackRecord>("nonfinite: -1", "nonfinite is -1");
 }
 
 TEST(ConvertHostileTest, RefusesBrokenPullRequests) {

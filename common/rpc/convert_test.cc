@@ -77,9 +77,12 @@ JobRecordPtr TestRecord() {
 }
 
 const RollbackRecord kRollback{
-    {VersionKey{JobId(77), Generation(2), PartitionId(1), Term(4), 5}}};
+    {VersionKey{JobId(77), Generation(2), PartitionId(1), Term(4), 5}},
+    0.25,
+    3};
 constexpr char kRollbackText[] =
-    "versions { job: 77 generation: 2 partition: 1 term: 4 sequence: 5 }";
+    "versions { job: 77 generation: 2 partition: 1 term: 4 sequence: 5 } "
+    "rate_factor: 0.25 nonfinite: 3";
 
 // A field of a struct has a field of its message, and the other way round.
 template <typename Struct, typename Message>
@@ -165,6 +168,18 @@ TEST(ConvertTest, SmallMessagesSurvive) {
              "item { epoch: 3 shard: 4 } begin: 10 end: 20");
   ExpectSame(ItemMark{{3, 4}, 9}, "item { epoch: 3 shard: 4 } mark: 9");
   ExpectSame(kRollback, kRollbackText);
+  // Of an ebb that knows no factors.
+  ExpectSame(RollbackRecord(), "");
+}
+
+TEST(ConvertTest, ARollbackByItselfSurvives) {
+  JobPlan plan = TestPlan();
+  plan.on_nonfinite = PoisonPolicy::kRollBack;
+  plan.nonfinite_rollback = {0.25, 3, 4};
+  const auto back = FromProto(ToProto(plan));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->on_nonfinite, PoisonPolicy::kRollBack);
+  EXPECT_EQ(back->nonfinite_rollback, plan.nonfinite_rollback);
 }
 
 TEST(ConvertTest, EachConsistencyKindSurvives) {
@@ -706,11 +721,13 @@ TEST(ConvertTest, MessagesToWorkersSurvive) {
             {4, 5},
             ViewNumber(6),
             7,
-            {{{1, 3}, 8, 9}}},
+            {{{1, 3}, 8, 9}},
+            0.5},
       absl::StrCat("lease { record { ", kRecordText,
                    " } generation: 2 item { epoch: 1 shard: 3 } ttl_ms: 1500 "
                    "hints: 4 hints: 5 joined: 6 start_clock: 7 skipped { "
-                   "item { epoch: 1 shard: 3 } begin: 8 end: 9 } }"));
+                   "item { epoch: 1 shard: 3 } begin: 8 end: 9 } "
+                   "rate_factor: 0.5 }"));
   ExpectSameInStream<V>(
       EvaluationLease{TestRecord(), Generation(2), 3, 4},
       absl::StrCat("evaluation { record { ", kRecordText,

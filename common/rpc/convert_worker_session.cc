@@ -30,7 +30,7 @@ static_assert(kFields<RegisterWorker> == 8 && kFields<HeldItem> == 3 &&
               kFields<LeaseRequest> == 2 && kFields<Progress> == 10 &&
               kFields<ItemEnd> == 10 && kFields<PlacementRequest> == 2 &&
               kFields<EvaluationResult> == 8 && kFields<WorkerGoodbye> == 1);
-static_assert(kFields<Lease> == 8 && kFields<EvaluationLease> == 4 &&
+static_assert(kFields<Lease> == 9 && kFields<EvaluationLease> == 4 &&
               kFields<LeaseLost> == 3);
 
 namespace {
@@ -269,6 +269,7 @@ void Put(const Lease& from, RecordSender* records,
   for (const SkippedRange& range : from.skipped) {
     *to->add_skipped() = ToProto(range);
   }
+  if (from.rate_factor != 1) to->set_rate_factor(from.rate_factor);
 }
 
 absl::Status Get(v1::Lease* from, RecordReceiver* records, Lease* to) {
@@ -289,6 +290,9 @@ absl::Status Get(v1::Lease* from, RecordReceiver* records, Lease* to) {
     EBB_RETURN_IF_ERROR(NotNegative("Lease.hints", hint));
   }
   EBB_RETURN_IF_ERROR(NotNegative("Lease.start_clock", from->start_clock()));
+  EBB_ASSIGN_OR_RETURN(
+      to->rate_factor,
+      internal::RateFactorOf("Lease.rate_factor", from->rate_factor()));
   EBB_RETURN_IF_ERROR(
       AtMost("Lease.skipped", from->skipped_size(), kMaxSkippedRanges));
   to->generation = Generation(from->generation());

@@ -171,10 +171,12 @@ class Ftrl : public Optimizer {
                  const KernelRange& range) const override {
     internal::FtrlKernel(range,
                          {.scale = context.gradient_scale,
-                          .inverse_rate = static_cast<float>(1 / config_.rate),
+                          .inverse_rate = static_cast<float>(
+                              1 / (config_.rate * context.rate_factor)),
                           .beta = static_cast<float>(config_.beta),
                           .l1 = static_cast<float>(config_.l1),
-                          .l2 = static_cast<float>(config_.l2)});
+                          .l2 = static_cast<float>(config_.l2),
+                          .z_from_weights = context.slots_of_other_rates});
   }
 
   const OptimizerConfig config_;

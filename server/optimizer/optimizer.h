@@ -27,7 +27,11 @@
 //            w' = -(z' - sgn(z') l1) / ((beta + sqrt(n')) / r + l2)
 //            McMahan et al. 2013, "Ad click prediction", algorithm 1; r is
 //            always the configured rate. z starts where it gives the initial
-//            weight (with w = 0, at 0 as in the paper).
+//            weight (with w = 0, at 0 as in the paper). Where slots may be of
+//            another rate, z is first made to be where w stands with this one:
+//            -w ((beta + sqrt(n)) / r + l2) - sgn(w) l1, unless w = 0. So a
+//            smaller rate shortens steps, as in the others, and leaves weights
+//            where they are.
 // additive   w' = w + G
 #ifndef EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
 #define EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
@@ -50,13 +54,17 @@ struct KernelRange;
 
 // What is the same for all blocks and rows of one update.
 struct StepContext {
-  // The scheduled rate (common/schedule.h). Not read by ftrl and additive:
-  // see TakesSchedule().
+  // The scheduled rate (common/schedule.h), times all factors. Not read by
+  // ftrl and additive: see TakesSchedule().
   float rate = 0;
   // What makes a mean of the pushed sum: 1 / examples. Not read by additive.
   float gradient_scale = 1;
   // Updates of the partition, this one included: 1 for the first.
   int64_t step = 1;
+  // Read by ftrl alone: what its own rate is multiplied by, and whether slots
+  // may be of another such factor.
+  float rate_factor = 1;
+  bool slots_of_other_rates = false;
 };
 
 // The rule of one table. It holds constants only, so one object serves all

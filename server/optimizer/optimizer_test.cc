@@ -242,6 +242,37 @@ TEST(FtrlTest, IgnoresAScheduledRate) {
   EXPECT_FLOAT_EQ(state.weights[0], -0.375f);  // -3 / (4 / 0.5)
 }
 
+TEST(FtrlTest, ARateFactorShortensStepsAndLeavesWeightsWhereTheyAre) {
+  const OptimizerConfig config = {
+      .kind = OptimizerKind::kFtrl, .rate = 1, .beta = 1, .l1 = 0.5};
+  const auto optimizer = Make(config);
+  State state(*optimizer, {1.0f});
+  ExpectState(state, 1.0f, {-1.5f, 0.0f});
+  const float nothing = 0, gradient = 1;
+  const StepContext smaller = {.rate_factor = 0.5f,
+                               .slots_of_other_rates = true};
+  state.Step(*optimizer, smaller, std::span(&nothing, 1));
+  ExpectState(state, 1.0f, {-2.5f, 0.0f});  // z = -(1 / 0.5 + 0.5)
+  // sigma = 1 / 0.5; z = -2.5 + 1 - 2; w = (3.5 - 0.5) / (2 / 0.5). At the full
+  // rate the step is twice as long: z = -1.5 + 1 - 1; w = (1.5 - 0.5) / 2.
+  State full(*optimizer, {1.0f});
+  full.Step(*optimizer, {}, std::span(&gradient, 1));
+  EXPECT_FLOAT_EQ(full.weights[0], 0.5f);
+  state.Step(*optimizer, smaller, std::span(&gradient, 1));
+  ExpectState(state, 0.75f, {-3.5f, 1.0f});
+  // Back at the full rate: z = -(0.75 * 2 + 0.5).
+  state.Step(*optimizer, {.slots_of_other_rates = true},
+             std::span(&nothing, 1));
+  ExpectState(state, 0.75f, {-2.0f, 1.0f});
+  // What l1 keeps at 0 stays there.
+  State none(*optimizer, {0.0f});
+  const float small = 0.25f;
+  none.Step(*optimizer, {}, std::span(&small, 1));
+  none.Step(*optimizer, smaller, std::span(&small, 1));
+  EXPECT_EQ(none.weights[0], 0.0f);
+  EXPECT_FLOAT_EQ(none.slots[0][0], 0.5f);
+}
+
 TEST(AdditiveTest, AddsTheSumAsItIs) {
   const auto optimizer = Make({.kind = OptimizerKind::kAdditive});
   State state(*optimizer, {1.5f});

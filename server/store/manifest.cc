@@ -24,7 +24,7 @@ constexpr uint32_t kManifestVersion = 3;
 constexpr absl::string_view kBlockMagic = "EBBB";
 constexpr uint32_t kBlockVersion = 1;
 constexpr absl::string_view kJobMagic = "EBBS";
-constexpr uint32_t kJobVersion = 1;
+constexpr uint32_t kJobVersion = 2;  // 1 had no rate factor.
 
 absl::Status Consistent(const Manifest& manifest) {
   for (const auto& [name, array] : manifest.arrays) {
@@ -148,17 +148,21 @@ std::string EncodeStoredJob(const StoredJob& job) {
   // Fails to compile when StoredJob gets a member that is not stored.
   const auto& [record, generation, rollback, known_servers] = job;
   return SealFields(kJobMagic, kJobVersion, EncodeJobRecord(*record),
-                    generation, rollback, known_servers);
+                    generation, rollback, known_servers, rollback.rate_factor,
+                    rollback.nonfinite);
 }
 
 absl::StatusOr<StoredJob> DecodeStoredJob(absl::string_view bytes) {
   StoredJob job;
   std::string record;
-  EBB_RETURN_IF_ERROR(UnsealFields(kJobMagic, kJobVersion, "stored job", bytes,
-                                   [&](FieldReader& read, uint32_t) {
-                                     read(record, job.generation, job.rollback,
-                                          job.known_servers);
-                                   }));
+  EBB_RETURN_IF_ERROR(UnsealFields(
+      kJobMagic, kJobVersion, "stored job", bytes,
+      [&](FieldReader& read, uint32_t version) {
+        read(record, job.generation, job.rollback, job.known_servers);
+        if (version < 2) return;
+        read(job.rollback.rate_factor, job.rollback.nonfinite);
+      }));
+  EBB_RETURN_IF_ERROR(CheckStored("stored job", job.rollback));
   EBB_ASSIGN_OR_RETURN(job.record, DecodeJobRecord(record));
   return job;
 }

@@ -168,6 +168,35 @@ TEST(StoredJobTest, EveryFieldComesBack) {
   EXPECT_EQ(back->known_servers, job.known_servers);
 }
 
+TEST(StoredJobTest, TheRateFactorComesBackAndIsChecked) {
+  StoredJob job = MakeJob(3, "job");
+  job.rollback.rate_factor = 0.125;
+  job.rollback.nonfinite = 3;
+  const auto back = DecodeStoredJob(EncodeStoredJob(job));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->rollback, job.rollback);
+  job.rollback.rate_factor = 0;
+  EXPECT_EQ(DecodeStoredJob(EncodeStoredJob(job)).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(StoredJobTest, StillReadsTheFirstVersion) {
+  // As an ebb wrote MakeJob's that had no rate factor.
+  const auto job = DecodeStoredJob(absl::HexStringToBytes(
+      "45424253010000008200000000000000724542424a060000005a00000000000000"
+      "03036a6f6202c80114010200000080800208000000000401000000060000a09c01"
+      "060d73706563696669636174696f6e000000000000000000000000000000000000"
+      "000000000000000000000000000000000000000202000000f6d142ecacdc526507"
+      "020307000a060307020a0802000a966cc92ab5088036"));
+  ASSERT_TRUE(job.ok()) << job.status();
+  const StoredJob same = MakeJob(3, "job");
+  EXPECT_EQ(job->record->name, "job");
+  EXPECT_EQ(job->generation, same.generation);
+  EXPECT_EQ(job->rollback, same.rollback);
+  EXPECT_EQ(job->rollback.rate_factor, 1);
+  EXPECT_EQ(job->known_servers, same.known_servers);
+}
+
 TEST(StoredJobTest, RefusesEveryTruncationAndEveryFlippedByte) {
   const std::string good = EncodeStoredJob(MakeJob(3, "job"));
   for (size_t n = 0; n < good.size(); ++n) {

@@ -29,7 +29,10 @@ void OnePartitionTest::Restart(const Inventory& inventory) {
   options.id = kServer;
   options.session = kSession;
   options.checkpoint_rate = checkpoint_rate_;
-  options.resources = [this](const JobRecord&) -> absl::StatusOr<JobResources> {
+  options.resources =
+      [this](const JobRecord&,
+             const RollbackRecord& rollback) -> absl::StatusOr<JobResources> {
+    rule_factors_.push_back(rollback.rate_factor);
     return JobResources{
         std::make_shared<AddingRule>(record_->plan.sparse_tables),
         *BlockPool::Create(
@@ -64,7 +67,8 @@ void OnePartitionTest::Do(ServerActions actions) {
     } else if (auto* send = std::get_if<SendScheduler>(&action)) {
       if (auto* r = std::get_if<RegisterPartitions>(&send->message)) {
         registrations_.push_back(r->job);
-      } else if (std::holds_alternative<MarkReport>(send->message)) {
+      } else if (auto* m = std::get_if<MarkReport>(&send->message)) {
+        reports_.push_back(*m);
         updates_at_report_ = std::exchange(statistics_.updates, 0);
       } else if (auto* s = std::get_if<ServerStatistics>(&send->message)) {
         statistics_ = std::move(*s);
@@ -93,6 +97,7 @@ void OnePartitionTest::GrantTerm(uint64_t term, uint64_t parent,
   grant.session = session;
   grant.record = record_;
   grant.generation = generation_;
+  grant.rollback.rate_factor = rate_factor_;
   grant.partitions = {{kP, Term(term), Term(parent)}};
   ServerActions actions;
   core_->OnScheduler(grant, now_, &actions);

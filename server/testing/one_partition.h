@@ -76,6 +76,9 @@ class OnePartitionTest : public testing::Test {
   std::vector<PushReply> push_replies_;
   std::vector<PullReply> pull_replies_;
   std::vector<JobRegistration> registrations_;
+  std::vector<MarkReport> reports_;
+  double rate_factor_ = 1;            // Of the next grants.
+  std::vector<double> rule_factors_;  // With which rules were made.
   int view_requests_ = 0;
   int alive_ = 0;
   int retries_ = 0;

@@ -267,6 +267,11 @@ absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
   }
   AuditReport report = AuditJob(plan, ledgers, silent);
   report.left_out = LeftOut(job.record());
+  EBB_ASSIGN_OR_RETURN(const RollbackRecord rollback,
+                       rpc::FromProto(job.rollback()));
+  report.rolled_back = job.rolled_back();
+  report.nonfinite_rollbacks = rollback.nonfinite;
+  report.rate_factor = rollback.rate_factor;
   return report;
 }
 
@@ -293,6 +298,9 @@ Json AuditJson(const AuditReport& audit, bool complete) {
   }
   json["effect_approximate"] = audit.effect_approximate;
   json["left_out"] = audit.left_out;
+  json["rolled_back"] = audit.rolled_back;
+  json["nonfinite_rollbacks"] = audit.nonfinite_rollbacks;
+  json["rate_factor"] = audit.rate_factor;
   return json;
 }
 

@@ -48,6 +48,11 @@ struct AuditReport {
   int64_t updates = 0;  // Pushes applied, by all partitions together.
   // Bad examples of the training data, which are no examples of the job.
   int64_t left_out = 0;
+  // The latest rollback, how often the job made one by itself, and at how much
+  // of its rate it has trained since.
+  std::string rolled_back;
+  int32_t nonfinite_rollbacks = 0;
+  double rate_factor = 1;
   std::vector<PartitionAudit> partitions;
 
   // Every partition holds every example exactly once, but for what was decided

@@ -12,6 +12,7 @@
 #include "tools/ebb/jobs.h"
 #include "tools/ebb/local_run.h"
 #include "tools/ebb/no_answer.h"
+#include "tools/ebb/progress_line.h"
 #include "tools/ebb/status_text.h"
 
 namespace ebb::tools {
@@ -288,6 +289,14 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
   if (audit.left_out > 0) {
     absl::StrAppend(&out, Count(audit.left_out, "bad example"),
                     " left out of the data, as on_bad_example says\n");
+  }
+  if (!audit.rolled_back.empty()) {
+    absl::StrAppend(&out, "the job rolled back ", audit.rolled_back, "\n");
+  }
+  if (const std::string rate =
+          RateText(audit.rate_factor, audit.nonfinite_rollbacks);
+      !rate.empty()) {
+    absl::StrAppend(&out, "it trains at ", rate, "\n");
   }
   if (audit.effect_approximate) {
     absl::StrAppend(&out,

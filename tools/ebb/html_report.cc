@@ -216,6 +216,11 @@ std::string Details(const RunReport& report) {
     row("daemons killed on purpose", absl::StrCat(report.kills.size()));
   }
   if (report.rollbacks > 0) row("rollbacks", absl::StrCat(report.rollbacks));
+  if (const std::string rate = RateText(report.status.rate_factor(),
+                                        report.status.nonfinite_rollbacks());
+      !rate.empty()) {
+    row("rate", rate);
+  }
   return Card("Who did what", absl::StrCat("<table>", rows, "</table>"));
 }
 

@@ -95,6 +95,20 @@ std::string PercentText(const Progress& progress) {
 
 }  // namespace
 
+std::string RateText(double rate_factor, int32_t nonfinite_rollbacks) {
+  // An older scheduler says 0.
+  if ((rate_factor == 1 || rate_factor == 0) && nonfinite_rollbacks == 0) {
+    return "";
+  }
+  std::string text =
+      absl::StrCat(rate_factor, " times the rate of the job file");
+  if (nonfinite_rollbacks > 0) {
+    absl::StrAppend(&text, ", after ", Count(nonfinite_rollbacks, "rollback"),
+                    " by itself");
+  }
+  return text;
+}
+
 std::optional<double> MeanOfHistogram(const std::vector<int64_t>& histogram) {
   double count = 0;
   double sum = 0;

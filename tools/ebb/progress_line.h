@@ -44,6 +44,10 @@ struct Progress {
 Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
                     int servers);
 
+// "0.5 times the rate of the job file, after 1 rollback by itself"; empty: at
+// that rate, and after none.
+std::string RateText(double rate_factor, int32_t nonfinite_rollbacks);
+
 // The mean of a histogram whose index is the value; nothing when it is empty.
 std::optional<double> MeanOfHistogram(const std::vector<int64_t>& histogram);
 // The smallest value that at least `share` of the histogram does not exceed.

@@ -112,6 +112,16 @@ TEST(ProgressLineTest, AFinishedJobIsInItsLastEpochWithoutEta) {
   EXPECT_FALSE(progress.eta.has_value());
 }
 
+TEST(ProgressLineTest, TellsARateThatIsNotTheJobFiles) {
+  EXPECT_EQ(RateText(1, 0), "");
+  EXPECT_EQ(RateText(0, 0), "");  // Of an older scheduler.
+  EXPECT_EQ(RateText(0.25, 0), "0.25 times the rate of the job file");
+  EXPECT_EQ(RateText(0.5, 1),
+            "0.5 times the rate of the job file, after 1 rollback by itself");
+  EXPECT_EQ(RateText(0.25, 2),
+            "0.25 times the rate of the job file, after 2 rollbacks by itself");
+}
+
 TEST(ProgressLineTest, HistogramsHaveMeansAndQuantiles) {
   EXPECT_EQ(MeanOfHistogram({}), std::nullopt);
   EXPECT_EQ(MeanOfHistogram({1, 0, 1}), 1.0);

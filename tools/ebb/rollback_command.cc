@@ -31,6 +31,7 @@ struct Flags {
   std::string to;
   std::optional<int64_t> versions_ago;
   std::optional<int64_t> round;
+  std::optional<double> rate_factor;
   bool json = false;
 };
 
@@ -122,6 +123,7 @@ absl::StatusOr<v1::RollbackJobRequest> RequestFor(
   request.set_generation(line.generation.value());
   *request.mutable_record() = rpc::ToProto(record);
   request.set_what(what);
+  if (flags.rate_factor) request.set_rate_factor(*flags.rate_factor);
   return request;
 }
 
@@ -178,12 +180,18 @@ void AddRollbackCommand(CLI::App* checkpoint, int* exit_code) {
       ->add_option("--to-round", flags->round,
                    "Of a job in rounds: the newest stored one up to it")
       ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--rate-factor", flags->rate_factor,
+                   "Multiplies the rates of the job file from there on; else "
+                   "it stays what it was")
+      ->check(CLI::Range(kMinRateFactor, kMaxRateFactor));
   command->add_flag("--json", flags->json, "For programs");
   command->footer(R"(
 Training need not stop, and a complete job opens again. What was applied since
 is trained again, exactly once; versions after it count no more.
-Example:
-  ebb checkpoint rollback --scheduler localhost:7000 fashion-mlp --to 10m)");
+Examples:
+  ebb checkpoint rollback --scheduler localhost:7000 fashion-mlp --to 10m
+  ebb checkpoint rollback fashion-mlp --versions-ago 2 --rate-factor 0.5)");
   command->callback([=] {
     const absl::Status open = flags->access.Open();
     *exit_code = open.ok() ? Rollback(*flags) : Report(open);

@@ -474,6 +474,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
   line("rollbacks", RollbacksText(report));
+  line("rate", RateText(status.rate_factor(), status.nonfinite_rollbacks()));
   if (report.recomputed() > 0) {
     line("computed again", Count(report.recomputed(), "example"));
   }
@@ -532,6 +533,8 @@ Json ReportJson(const RunReport& report) {
   json["generation"] = status.summary().generation();
   json["rollbacks"] = report.rollbacks;
   json["rolled_back"] = status.rolled_back();
+  json["rate_factor"] = status.rate_factor();
+  json["nonfinite_rollbacks"] = status.nonfinite_rollbacks();
   json["leases_repeated"] = status.leases_repeated();
   json["examples_recomputed"] = report.recomputed();
   const v1::JobStatus::Backups& backups = status.backups();

@@ -120,6 +120,8 @@ TEST(RunReportTest, TellsOfRollbacks) {
   report.rollbacks = 2;
   report.status.mutable_summary()->set_generation(9);
   report.status.set_rolled_back("to the version 1 before the newest");
+  report.status.set_rate_factor(0.5);
+  report.status.set_nonfinite_rollbacks(1);
 
   EXPECT_THAT(ReportText(report, Console()),
               HasSubstr("  rollbacks       2, the last to the version 1 before "
@@ -127,6 +129,11 @@ TEST(RunReportTest, TellsOfRollbacks) {
   EXPECT_THAT(ReportJson(report).ToLine(),
               HasSubstr("\"generation\": 9, \"rollbacks\": 2, "
                         "\"rolled_back\": \"to the version"));
+  EXPECT_THAT(
+      ReportText(report, Console()),
+      HasSubstr("  rate            0.5 times the rate of the job file"));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"rate_factor\": 0.5, \"nonfinite_rollbacks\": 1"));
 }
 
 TEST(RunReportTest, AGoodRunHasNoProblems) {

@@ -244,6 +244,8 @@ Json JobJson(const v1::JobStatus& job) {
   json["state"] = StateWord(job.summary().state());
   json["generation"] = job.summary().generation();
   json["rolled_back"] = job.rolled_back();
+  json["rate_factor"] = job.rate_factor();
+  json["nonfinite_rollbacks"] = job.nonfinite_rollbacks();
   json["priority"] = job.priority();
   json["workers"]["has"] = job.workers();
   json["workers"]["wanted"] = job.workers_wanted();
@@ -347,9 +349,16 @@ std::string StatusText(const v1::GetStatusResponse& status,
       absl::StrAppend(&out, "\n", JobName(status, job), " ",
                       TrafficText(job.traffic()), "\n");
     }
-    if (job.rolled_back().empty()) continue;
-    absl::StrAppend(&out, "\n", JobName(status, job), " rolled back ",
-                    job.rolled_back(), "\n");
+    if (!job.rolled_back().empty()) {
+      absl::StrAppend(&out, "\n", JobName(status, job), " rolled back ",
+                      job.rolled_back(), "\n");
+    }
+    const std::string rate =
+        RateText(job.rate_factor(), job.nonfinite_rollbacks());
+    if (!rate.empty()) {
+      absl::StrAppend(&out, "\n", JobName(status, job), " trains at ", rate,
+                      "\n");
+    }
   }
   for (const v1::JobStatus& job : status.jobs()) {
     if (job.waiting().empty()) continue;

@@ -6,8 +6,10 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/protocol/plan.h"
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
 
@@ -62,6 +64,16 @@ inline absl::Status IsPartition(absl::string_view field, int32_t value) {
 inline absl::Status OfJob(absl::string_view field, int32_t value,
                           const JobRecord& record) {
   return InRange(field, value, 0, record.plan.partitions - 1);
+}
+
+// Who knows no factors sends 0.
+inline absl::StatusOr<double> RateFactorOf(absl::string_view field,
+                                           double value) {
+  if (value == 0) return 1;
+  if (IsRateFactor(value)) return value;
+  return absl::InvalidArgumentError(absl::StrCat(field, " is ", value,
+                                                 ", must be ", kMinRateFactor,
+                                                 " to ", kMaxRateFactor));
 }
 
 // `count` times `size` bytes.

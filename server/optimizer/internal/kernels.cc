@@ -149,29 +149,42 @@ void Adam(const KernelRange& range, const AdamRule& rule) {
   });
 }
 
-void Ftrl(const KernelRange& range, const FtrlRule& rule) {
-  ForEachVector<2>(
-      range, [=](auto d, auto w, auto sum, auto& z, auto& squares) HWY_ATTR {
-        const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
-        const auto root_before = hn::Sqrt(squares);
-        squares = hn::MulAdd(g, g, squares);
-        const auto root = hn::Sqrt(squares);
-        // sqrt(n') - sqrt(n) = g^2 / (sqrt(n') + sqrt(n)) does not cancel.
-        // The smallest number stands in for the 0 of 0 / 0.
-        const auto tiny = hn::Set(d, std::numeric_limits<float>::min());
-        const auto growth =
-            hn::Div(hn::Mul(g, g), hn::Max(hn::Add(root, root_before), tiny));
-        const auto inverse_rate = hn::Set(d, rule.inverse_rate);
-        z = hn::NegMulAdd(hn::Mul(growth, inverse_rate), w, hn::Add(z, g));
+template <bool kZFromWeights>
+void FtrlSteps(const KernelRange& range, const FtrlRule& rule) {
+  ForEachVector<2>(range, [=](auto d, auto w, auto sum, auto& z,
+                              auto& squares) HWY_ATTR {
+    const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
+    const auto root_before = hn::Sqrt(squares);
+    const auto inverse_rate = hn::Set(d, rule.inverse_rate);
+    const auto l1 = hn::Set(d, rule.l1);
+    const auto beta = hn::Set(d, rule.beta);
+    const auto l2 = hn::Set(d, rule.l2);
+    if constexpr (kZFromWeights) {
+      const auto divisor =
+          hn::MulAdd(hn::Add(beta, root_before), inverse_rate, l2);
+      const auto stands = hn::Neg(hn::MulAdd(w, divisor, hn::CopySign(l1, w)));
+      z = hn::IfThenElse(hn::Eq(w, hn::Zero(d)), z, stands);
+    }
+    squares = hn::MulAdd(g, g, squares);
+    const auto root = hn::Sqrt(squares);
+    // sqrt(n') - sqrt(n) = g^2 / (sqrt(n') + sqrt(n)) does not cancel.
+    // The smallest number stands in for the 0 of 0 / 0.
+    const auto tiny = hn::Set(d, std::numeric_limits<float>::min());
+    const auto growth =
+        hn::Div(hn::Mul(g, g), hn::Max(hn::Add(root, root_before), tiny));
+    z = hn::NegMulAdd(hn::Mul(growth, inverse_rate), w, hn::Add(z, g));
 
-        const auto size = hn::Abs(z);
-        const auto l1 = hn::Set(d, rule.l1);
-        const auto divisor = hn::MulAdd(hn::Add(hn::Set(d, rule.beta), root),
-                                        inverse_rate, hn::Set(d, rule.l2));
-        const auto weight =
-            hn::Div(hn::CopySign(hn::Sub(size, l1), hn::Neg(z)), divisor);
-        return hn::IfThenZeroElse(hn::Le(size, l1), weight);
-      });
+    const auto size = hn::Abs(z);
+    const auto divisor = hn::MulAdd(hn::Add(beta, root), inverse_rate, l2);
+    const auto weight =
+        hn::Div(hn::CopySign(hn::Sub(size, l1), hn::Neg(z)), divisor);
+    return hn::IfThenZeroElse(hn::Le(size, l1), weight);
+  });
+}
+
+void Ftrl(const KernelRange& range, const FtrlRule& rule) {
+  rule.z_from_weights ? FtrlSteps<true>(range, rule)
+                      : FtrlSteps<false>(range, rule);
 }
 
 }  // namespace

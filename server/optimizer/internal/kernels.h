@@ -70,6 +70,7 @@ struct FtrlRule {
   float beta;
   float l1;
   float l2;
+  bool z_from_weights;  // z is first made to be where the weight stands.
 };
 void FtrlKernel(const KernelRange& range, const FtrlRule& rule);
 

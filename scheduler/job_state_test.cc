@@ -1,0 +1,102 @@
+#include "scheduler/job_state.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+
+namespace ebb::scheduler {
+namespace {
+
+// Every field differs from its default.
+JobState Unusual() {
+  JobState state;
+  state.generation = Generation(1000);
+  state.rollback.versions = {
+      {JobId(1), Generation(999), PartitionId(0), Term(7), 3},
+      {JobId(1), Generation(998), PartitionId(1), Term(8), 4}};
+  state.rolled_back = "to what it was";
+  state.phase = JobPhase::kPaused;
+  state.reason = "an item";
+  state.owners = {ServerId(2), ServerId(-1)};
+  state.failures = {{5, 1}};
+  state.quarantined = {6};
+  state.failed_at = {{6, 32}};
+  state.skipped = {{{1, 2}, 32, 64}};
+  state.evaluations = {{.epoch = 1,
+                        .position = 100,
+                        .examples = 50,
+                        .loss = 0.5,
+                        .accuracy = 0.75,
+                        .error = "none",
+                        .finished_us = 123}};
+  state.paused_by_operator = true;
+  state.scaled_workers = 3;
+  state.owned_since = {Term(9), Term(0)};
+  state.servers = 4;
+  state.durable_in = {"folder", ""};
+  state.durable_term = {Term(10), Term(0)};
+  state.moved = {Term(11), Term(0)};
+  return state;
+}
+
+void ExpectSame(const JobState& a, const JobState& b) {
+  EXPECT_EQ(a.generation, b.generation);
+  EXPECT_EQ(a.rollback, b.rollback);
+  EXPECT_EQ(a.rolled_back, b.rolled_back);
+  EXPECT_EQ(a.phase, b.phase);
+  EXPECT_EQ(a.reason, b.reason);
+  EXPECT_EQ(a.owners, b.owners);
+  EXPECT_EQ(a.failures, b.failures);
+  EXPECT_EQ(a.quarantined, b.quarantined);
+  EXPECT_EQ(a.failed_at, b.failed_at);
+  EXPECT_EQ(a.skipped, b.skipped);
+  ASSERT_EQ(a.evaluations.size(), b.evaluations.size());
+  for (size_t i = 0; i < a.evaluations.size(); ++i) {
+    EXPECT_EQ(a.evaluations[i].epoch, b.evaluations[i].epoch);
+    EXPECT_EQ(a.evaluations[i].accuracy, b.evaluations[i].accuracy);
+  }
+  EXPECT_EQ(a.paused_by_operator, b.paused_by_operator);
+  EXPECT_EQ(a.scaled_workers, b.scaled_workers);
+  EXPECT_EQ(a.owned_since, b.owned_since);
+  EXPECT_EQ(a.servers, b.servers);
+  EXPECT_EQ(a.durable_in, b.durable_in);
+  EXPECT_EQ(a.durable_term, b.durable_term);
+  EXPECT_EQ(a.moved, b.moved);
+}
+
+TEST(JobStateTest, EveryFieldComesBack) {
+  JobState state = Unusual();
+  state.rollback.rate_factor = 0.125;
+  state.rollback.nonfinite = 3;
+  const auto back = JobState::Decode(state.Encode());
+  ASSERT_TRUE(back.ok()) << back.status();
+  ExpectSame(*back, state);
+}
+
+TEST(JobStateTest, StillReadsTheThirdVersion) {
+  // As an ebb wrote it that had no rate factor.
+  const auto state = JobState::Decode(absl::HexStringToBytes(
+      "4542424a030000006900000000000000e8070201e70700070601e6070208080e74"
+      "6f2077686174206974207761730107616e206974656d020401010a02010c010c40"
+      "0102044080010102c80164000000000000e03f000000000000e83f046e6f6e65f6"
+      "010106020900080206666f6c64657200020a00020b00d8ef8b2241be039d"));
+  ASSERT_TRUE(state.ok()) << state.status();
+  ExpectSame(*state, Unusual());
+  EXPECT_EQ(state->rollback.rate_factor, 1);
+  EXPECT_EQ(state->rollback.nonfinite, 0);
+}
+
+TEST(JobStateTest, RefusesARateFactorThatIsNone) {
+  JobState state = Unusual();
+  for (const double bad : {0.0, -0.5, 1e-12, std::nan("")}) {
+    state.rollback.rate_factor = bad;
+    EXPECT_TRUE(absl::IsDataLoss(JobState::Decode(state.Encode()).status()));
+  }
+}
+
+}  // namespace
+}  // namespace ebb::scheduler
