@@ -667,13 +667,20 @@ class ChangingClusterTest(ClusterTest):
         self.fails(2, "is no time", "checkpoint", "rollback", "busy", "--to",
                    "soon")
         self.fails(2, "name one of", "checkpoint", "rollback", "busy")
+        self.fails(2, "--rate-factor", "checkpoint", "rollback", "busy", "--to",
+                   "1m", "--rate-factor", "0")
 
         self.wait(lambda: self.state("busy")["state"] == "complete", "stuck")
         self.assertIn("exact", self.good("audit", "busy"))
+        self.assertEqual(self.state("busy")["rate_factor"], 1)
         # A complete job opens again.
-        self.good("checkpoint", "rollback", "busy", "--versions-ago", "1")
+        self.good("checkpoint", "rollback", "busy", "--versions-ago", "1",
+                  "--rate-factor", "0.5")
         self.wait(lambda: self.state("busy")["state"] == "complete", "stuck")
-        self.assertIn("exact", self.good("audit", "busy"))
+        said = self.good("audit", "busy")
+        self.assertIn("exact", said)
+        self.assertIn("it trains at 0.5 times the rate of the job file", said)
+        self.assertEqual(self.state("busy")["rate_factor"], 0.5)
         self.assertIn("ebb checkpoint rollback",
                       self.state("busy")["rolled_back"])
 

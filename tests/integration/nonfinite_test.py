@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Jobs whose rate is too large, on real processes: they diverge, roll back by
+themselves, learn with a smaller rate, and every example counts once.
+
+  nonfinite_test.py BIN_FOLDER [TEST...]
+"""
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 240
+
+ROWS, EPOCHS, FEATURES = 4_000, 6, 8
+# Least squares of features that are independent of each other and of size 1
+# diverge above a rate of 2 or so. That is met on the way.
+JOB = f"""
+name: steep
+model: linear
+data: {{train: {{csv: train.csv}}, test: {{csv: test.csv}}, standardise: false}}
+train: {{epochs: {EPOCHS}, batch: 40, item_examples: 400}}
+optimizer: {{kind: sgd, rate: 40, schedule: {{kind: constant, warm_up_epochs: 4}}}}
+workers: {{max: 3}}
+partitions: 3
+checkpoint: {{every: 100ms, keep: 5}}
+evaluate: {{every: 1 epoch}}
+on_nonfinite: rollback
+on_nonfinite_rollback: {{factor: 0.1, versions: 2, most: 4}}
+oracle: {{width: 2}}
+"""
+
+# By progress, so that a slow machine does the same.
+SCENARIO = """
+name: scheduler and server
+workers: 2
+servers: 2
+compute: 2ms
+events:
+  - {at: 10%, kill: scheduler}
+  - {at: 25%, kill: ps-1}
+  - {at: 50%, kill: scheduler}
+  - {at: 75%, kill: worker-1}
+"""
+
+
+class NonfiniteTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_nonfinite_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        draw = random.Random(1)
+        weights = [draw.uniform(-1, 1) for _ in range(FEATURES)]
+        for name, rows in (("train.csv", ROWS), ("test.csv", 500)):
+            lines = []
+            for _ in range(rows):
+                row = [draw.gauss(0, 1) for _ in range(FEATURES)]
+                label = sum(w * x for w, x in zip(weights, row))
+                label += draw.gauss(0, 0.1)
+                lines.append(",".join(f"{x:.6f}" for x in row + [label]))
+            self.write(name, "\n".join(lines) + "\n")
+        self.write("scenario.yaml", SCENARIO)
+
+    def write(self, name, text):
+        with open(os.path.join(self.folder, name), "w") as file:
+            file.write(text)
+
+    def train(self, keys, *command, rc=0):
+        self.write("steep.yaml", JOB + keys)
+        ran = subprocess.run([os.path.join(BIN, "ebb"), *command, "--report",
+                              "report.json"], cwd=self.folder, text=True,
+                             timeout=LIMIT_S, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
+        self.assertEqual(ran.returncode, rc, ran.stdout)
+        with open(os.path.join(self.folder, "report.json")) as file:
+            return json.load(file), ran.stdout
+
+    def learns(self, keys, *command):
+        report, said = self.train(keys, *command)
+        audit = report["audit"]
+        self.assertTrue(audit["exact"], said)
+        self.assertEqual(audit["applied"], ROWS * EPOCHS, said)
+        self.assertGreaterEqual(audit["nonfinite_rollbacks"], 1, said)
+        self.assertAlmostEqual(audit["rate_factor"],
+                               0.1 ** audit["nonfinite_rollbacks"], msg=said)
+        self.assertEqual(report["rate_factor"], audit["rate_factor"])
+        self.assertIn("(on_nonfinite: rollback, for time",
+                      report["rolled_back"])
+        self.assertIn("times the rate of the job file, after", said)
+        # The noise is a hundredth of that of guessing, or less.
+        self.assertLess(report["loss"], 0.1, said)
+        # No epoch is evaluated twice, and none with values of before.
+        epochs = [one["epoch"] for one in report["evaluations"]]
+        self.assertEqual(epochs, sorted(set(epochs)), said)
+        return report
+
+    def test_it_learns_with_a_smaller_rate(self):
+        self.learns("", "run", "steep.yaml", "--workers", "2", "--servers", "2")
+
+    def test_in_rounds_too(self):
+        self.learns("consistency: {kind: rounds, examples: 400}\n", "run",
+                    "steep.yaml", "--workers", "2", "--servers", "2")
+
+    def test_whoever_is_killed(self):
+        report = self.learns("", "chaos", "steep.yaml", "--scenario",
+                             "scenario.yaml")
+        self.assertGreaterEqual(report["restarts"]["scheduler"], 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
