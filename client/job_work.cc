@@ -449,7 +449,7 @@ void JobWork::AskForPlacement(absl::Time now, ClientActions* out) {
 
 void JobWork::SendClocks(absl::Time now, ClientActions* out) {
   next_clock_ = now + worker_->options.clock_interval;
-  if (record_->plan.consistency.kind != ConsistencyKind::kSsp) return;
+  if (!record_->plan.clocked()) return;
   if (EBB_PLANTED(clocks_are_sent_once)) return;  // Only with pulls.
   for (const auto& [id, server] : routes_.servers()) {
     out->push_back(SendClock{server.address,
@@ -557,8 +557,8 @@ absl::Time JobWork::NextTick(absl::Time last) const {
     next = std::min(next, items_.next_renewal());
     later(pull_not_before_);
   }
-  const bool clocked = record_->plan.consistency.kind == ConsistencyKind::kSsp;
-  if (puller_.active() && clocked) next = std::min(next, next_clock_);
+  if (puller_.active() && record_->plan.clocked())
+    next = std::min(next, next_clock_);
   later(next_placement_);
   return std::min(next, routes_.NextRetry(last));
 }

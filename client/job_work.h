@@ -120,8 +120,7 @@ class JobWork {
   int64_t clock() const { return pusher_.clock(); }
   // Others may wait for its clock, or nobody ever does.
   bool in_view() const {
-    return record_->plan.consistency.kind != ConsistencyKind::kSsp ||
-           joined_ != ViewNumber();
+    return !record_->plan.clocked() || joined_ != ViewNumber();
   }
   bool Holds(ItemId item) { return items_.Find(item) != nullptr; }
   const LeasedItems& items() const { return items_; }

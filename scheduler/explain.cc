@@ -286,7 +286,7 @@ class Explainer {
   }
 
   void ParkedBySsp() {
-    if (plan_.consistency.kind != ConsistencyKind::kSsp) return;
+    if (!plan_.clocked()) return;
     const SessionId slowest = job_.view().Slowest();
     for (const auto& [session, worker] : cluster_.workers) {
       if (!worker.parked || session == slowest ||
@@ -300,7 +300,7 @@ class Explainer {
           absl::StrCat(NameOf(cluster_, session), " is at clock ", worker.clock,
                        " and parked, waiting for ", NameOf(cluster_, slowest),
                        " at clock ", job_.view().MinClock(), " (bound ",
-                       plan_.consistency.clock_bound, ")"),
+                       plan_.LeastClockBound(), ")"),
           since_known ? picture_.now - watch->parked_since
                       : absl::ZeroDuration());
     }

@@ -99,8 +99,7 @@ void TrainingJob::Help(const Backups::Help& help, Context* context) {
   const WorkerInfo& from = workers.at(help.from);
   const absl::Time expires = context->now + options_.lease_ttl;
   const ItemId item = plan().ItemAt(help.ordinal);
-  const bool moves =
-      !help.begun || plan().consistency.kind == ConsistencyKind::kSsp;
+  const bool moves = !help.begun || plan().clocked();
   context->Log(
       absl::StrCat("job=", record_->name, " item=", ToString(item),
                    moves ? " goes from worker=" : " of worker=", from.name,
@@ -222,8 +221,7 @@ void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
 }
 
 void TrainingJob::JoinView(SessionId worker, int64_t clock, Context* context) {
-  if (plan().consistency.kind != ConsistencyKind::kSsp ||
-      view_.Contains(worker) || clock < 0) {
+  if (!plan().clocked() || view_.Contains(worker) || clock < 0) {
     return;
   }
   view_.Join(worker, ViewNumber(context->numbers->Draw(context->now)), clock);
@@ -244,7 +242,7 @@ void TrainingJob::BroadcastView(Context* context) {
 }
 
 void TrainingJob::SendView(const ServerInfo& server, Context* context) {
-  if (plan().consistency.kind != ConsistencyKind::kSsp) return;
+  if (!plan().clocked()) return;
   context->ToServer(server, view_.Message(id(), state_.generation));
 }
 

@@ -28,6 +28,25 @@ int64_t RowBytes(const JobPlan& plan, const PullRequest& pull) {
   return bytes;
 }
 
+// What a pull reads may be of several bounds, and the smallest holds for all of
+// it; nullopt: there is none.
+std::optional<int64_t> BoundOf(const JobPlan& plan, const PullRequest& pull) {
+  std::optional<int64_t> least;
+  const auto read = [&](int64_t bound) {
+    if (bound == SparseTablePlan::kNoBound) return;
+    least = std::min(least.value_or(bound), bound);
+  };
+  if (plan.parameters > 0) read(plan.DenseClockBound());
+  const auto tables = static_cast<int32_t>(plan.sparse_tables.size());
+  for (const PullSegmentRequest& segment : pull.segments) {
+    for (const PullRows& rows : segment.rows) {
+      if (rows.table < 0 || rows.table >= tables) continue;  // Refused later.
+      if (rows.keys.size() > 0) read(plan.ClockBoundOf(rows.table));
+    }
+  }
+  return least;
+}
+
 }  // namespace
 
 PullReply ReplyToAll(const ServerOptions& options, Generation generation,
@@ -99,11 +118,11 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
   if (RowBytes(job_.plan(), pull) > kMostRowBytes) {
     return same(PullResult::kInvalid);
   }
-  const bool gated = job_.plan().consistency.kind == ConsistencyKind::kSsp &&
-                     pull.snapshot == 0;
+  const std::optional<int64_t> bound =
+      pull.snapshot == 0 ? BoundOf(job_.plan(), pull) : std::nullopt;
   bool open = true;
-  if (gated) {
-    switch (gate_.Ask(pull.stamp, pull.target_clock)) {
+  if (bound) {
+    switch (gate_.Ask(pull.stamp, pull.target_clock, *bound)) {
       case SspGate::Answer::kOpen:
         clock_lead_ =
             std::max(clock_lead_, pull.target_clock - gate_.min_clock());

@@ -27,8 +27,7 @@ PullReply ReplyToAll(const ServerOptions& options, Generation generation,
 class PullHandler {
  public:
   // `job` is not owned, and outlives it.
-  explicit PullHandler(const JobPartitions* job)
-      : job_(*job), gate_(job->plan().consistency.clock_bound) {}
+  explicit PullHandler(const JobPartitions* job) : job_(*job) {}
 
   void Pull(uint64_t token, PullRequest pull, absl::Time now,
             ServerActions* out);

@@ -49,6 +49,72 @@ TEST_F(PullHandlerTest, AsksForAViewOnceHoweverManyPullsWait) {
   EXPECT_THAT(pull_replies_, SizeIs(1));  // The pull that 31 replaced.
 }
 
+// Tables may have a consistency of their own: the narrowest bound of what a
+// pull reads is that of the pull.
+TEST_F(PullHandlerTest, APullWaitsForTheNarrowestBoundOfWhatItReads) {
+  const std::vector<uint64_t> keys = {3};
+  struct Case {
+    int64_t of_job;  // kNoBound: ASP.
+    int64_t of_table;
+    std::vector<PullRows> rows;
+    bool waits = false;
+  };
+  constexpr int64_t kNone = SparseTablePlan::kNoBound;
+  const PullRows of_first = {0, Payload::Of(keys)};
+  const PullRows of_second = {1, Payload::Of(keys)};
+  const PullRows nothing = {0, Payload()};
+  const std::vector<Case> cases = {
+      {kNone, 1, {of_first}, true},
+      {kNone, 1, {}, false},
+      {kNone, 1, {nothing}, false},
+      {kNone, 1, {of_second}, false},
+      {kNone, 2, {of_first}, false},  // Two clocks ahead.
+      {1, kNone, {of_first}, true},   // For it reads dense values.
+      {4, 1, {of_first}, true},
+      {4, 1, {of_second}, false},
+      {4, SparseTablePlan::kBoundOfJob, {of_first}, false},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(i);
+    auto record = std::make_shared<JobRecord>(*record_);
+    ConsistencyPlan& how = record->plan.consistency;
+    how = {};
+    if (cases[i].of_job != kNone) {
+      how.kind = ConsistencyKind::kSsp;
+      how.clock_bound = cases[i].of_job;
+    }
+    record->plan.sparse_tables = {{1, cases[i].of_table}, {1, kNone}};
+    record_ = record;
+    Restart({});
+    GrantTerm(5, 0);
+    pull_replies_.clear();
+    const ViewNumber view(7);
+    ServerActions actions;
+    core_->OnScheduler(
+        ViewUpdate{record_->id,
+                   generation_,
+                   view,
+                   {{SessionId(31), view, 0}, {SessionId(32), view, 0}}},
+        now_, &actions);
+    PullRequest request;
+    request.job = record_->id;
+    request.generation = generation_;
+    request.stamp = {SessionId(31), view, 2};
+    request.target_clock = 2;
+    request.segments = {{kP, Term(5)}};
+    request.segments[0].rows = cases[i].rows;
+    core_->OnPull(1, std::move(request), now_, &actions);
+    Do(std::move(actions));
+    EXPECT_EQ(pull_replies_.empty(), cases[i].waits);
+    actions.clear();
+    core_->OnClock({record_->id, generation_, {SessionId(32), view, 1}}, now_,
+                   &actions);
+    Do(std::move(actions));
+    ASSERT_THAT(pull_replies_, SizeIs(1));
+    EXPECT_EQ(pull_replies_[0].segments[0].result, PullResult::kValues);
+  }
+}
+
 // Bug: a server that was taken for dead, and had lost its partitions, told its
 // workers to wait for a view that it would never hear of (seed 17952394978131).
 TEST_F(PullHandlerTest, WhoPullsWhatIsElsewhereLearnsItThoughTheViewIsUnknown) {

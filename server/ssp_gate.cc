@@ -41,15 +41,15 @@ void SspGate::Learn(const WorkerStamp& stamp) {
   ++counts_[member.clock];
 }
 
-SspGate::Answer SspGate::Ask(const WorkerStamp& stamp, int64_t target) const {
+SspGate::Answer SspGate::Ask(const WorkerStamp& stamp, int64_t target,
+                             int64_t bound) const {
   if (stamp.joined > view_) return Answer::kUnknownView;
   const auto it = members_.find(stamp.worker);
   if (it == members_.end() || it->second.joined != stamp.joined) {
     return Answer::kNotInView;
   }
   const int64_t more = EBB_PLANTED(clock_bound_off_by_one) ? 1 : 0;
-  return min_clock() >= target - bound_ - more ? Answer::kOpen
-                                               : Answer::kClosed;
+  return min_clock() >= target - bound - more ? Answer::kOpen : Answer::kClosed;
 }
 
 SessionId SspGate::slowest() const {

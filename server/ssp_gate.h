@@ -2,10 +2,11 @@
 // et al. (NIPS 2013), over a membership that changes.
 //
 // A pull for the batch at clock c waits until every worker of the view has
-// reached c - bound. Clocks are learned from the workers' own messages; the
-// largest of a worker counts. A message counts only when it names the view in
-// which the worker joined: what a worker said before it left and joined again
-// must not be believed of its new life.
+// reached c - bound, where the bound is that of what it reads. Clocks are
+// learned from the workers' own messages; the largest of a worker counts. A
+// message counts only when it names the view in which the worker joined: what a
+// worker said before it left and joined again must not be believed of its new
+// life.
 //
 // Thread-compatible.
 #ifndef EBB_SERVER_SSP_GATE_H_
@@ -29,14 +30,13 @@ class SspGate {
     kNotInView,    // The worker is no member (any more).
   };
 
-  explicit SspGate(int64_t bound) : bound_(bound) {}
-
   // Replaces the membership. False: the view is not newer and is ignored.
   bool SetView(const ViewUpdate& view);
   // A worker says how far it is.
   void Learn(const WorkerStamp& stamp);
-  // May a pull of this worker for the batch at `target` be answered?
-  Answer Ask(const WorkerStamp& stamp, int64_t target) const;
+  // May a pull of this worker for the batch at `target` be answered, if what it
+  // reads has this bound?
+  Answer Ask(const WorkerStamp& stamp, int64_t target, int64_t bound) const;
 
   ViewNumber view() const { return view_; }
   // The smallest clock in the view; 0 when it is empty.
@@ -52,7 +52,6 @@ class SspGate {
     int64_t clock = 0;
   };
 
-  const int64_t bound_;
   ViewNumber view_;
   absl::flat_hash_map<SessionId, Member> members_;
   std::map<int64_t, int64_t> counts_;  // Members by clock.

@@ -1,6 +1,7 @@
 // What the oracle learns from messages; see checker.h.
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -12,6 +13,8 @@
 namespace ebb::sim {
 
 namespace {
+
+constexpr int64_t kFarAhead = std::numeric_limits<int64_t>::max();  // No bound.
 
 std::vector<float> FloatsOf(const Payload& payload) {
   std::vector<float> floats(payload.size() / sizeof(float));
@@ -164,15 +167,28 @@ void Checker::PullAnswered(const ServerNode& server, const PullRequest& request,
         counts.Add(Probe::kWrongPlacementAnswered);
     }
   }
-  if (values && request.snapshot == 0 &&
-      plan().consistency.kind == ConsistencyKind::kSsp) {
-    CheckGate(server, request);
-  }
+  if (values && request.snapshot == 0) CheckGate(server, request);
 }
 
-// I9: every worker of the view that the server knows has really come so far.
+// I9: every worker of the view that the server knows has really come so far,
+// whatever of what was read has the narrowest bound.
 void Checker::CheckGate(const ServerNode& server, const PullRequest& request) {
-  const int64_t bound = plan().consistency.clock_bound;
+  const ConsistencyPlan& how = plan().consistency;
+  const int64_t of_job =
+      how.kind == ConsistencyKind::kSsp ? how.clock_bound : kFarAhead;
+  int64_t bound = of_job;
+  for (const PullSegmentRequest& segment : request.segments) {
+    for (const PullRows& rows : segment.rows) {
+      if (rows.keys.size() == 0) continue;
+      const int64_t own = plan().sparse_tables[rows.table].clock_bound;
+      if (own >= 0) bound = std::min(bound, own);
+    }
+  }
+  if (bound == kFarAhead) {
+    if (plan().clocked()) world_->counts().Add(Probe::kPullWithoutBound);
+    return;
+  }
+  if (bound != of_job) world_->counts().Add(Probe::kPullOfATablesBound);
   for (const ViewMember& member : server.view().members) {
     const auto it = clocks_.find({member.worker, member.joined});
     const int64_t clock = std::max(

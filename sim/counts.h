@@ -62,6 +62,8 @@ enum class Probe {
   kWrongPlacementAnswered,
   kWaitAnswered,
   kNotInViewAnswered,
+  kPullWithoutBound,    // In a job of which something else has one.
+  kPullOfATablesBound,  // Narrower than that of the dense values.
   kRejoinedView,
   kViewRequested,
   kReleasedByView,

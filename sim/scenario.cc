@@ -278,6 +278,12 @@ Scenario DrawScenario(uint64_t seed) {
         {static_cast<int32_t>(sparse.Between(1, 3))});
     if (sparse.Chance(0.5)) s.plan.sparse_tables.push_back({1});
   }
+  Rng bounds = rng.Fork(15);
+  if (bounds.Chance(0.5)) {
+    for (SparseTablePlan& table : s.plan.sparse_tables) {
+      table.clock_bound = bounds.Between(SparseTablePlan::kBoundOfJob, 4);
+    }
+  }
   if (s.plan.sparse_tables.empty()) DrawAlgorithm(rng.Fork(14), &s);
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   DrawDivergence(rng.Fork(17), &s);
@@ -324,6 +330,14 @@ std::string Scenario::Describe() const {
       " partitions of ", plan.parameters, " parameters, ", plan.epochs,
       " epochs of ", plan.examples, " examples in shards of ", plan.shard_size,
       ", batch ", plan.batch_by_epoch[0], ", ", consistency);
+  for (const SparseTablePlan& table : plan.sparse_tables) {
+    absl::StrAppend(&text, ", rows of ", table.width);
+    if (table.clock_bound == SparseTablePlan::kNoBound) {
+      absl::StrAppend(&text, " in ASP");
+    } else if (table.clock_bound >= 0) {
+      absl::StrAppend(&text, " in SSP(", table.clock_bound, ")");
+    }
+  }
   if (how.max_staleness_updates >= 0) {
     absl::StrAppend(&text, ", staleness at most ", how.max_staleness_updates);
   }

@@ -24,12 +24,19 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 3;
+constexpr uint32_t kFormat = 4;
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's.
 uint32_t FormatOf(const v1::Job& job) {
   const v1::Algorithm::Kind algorithm = job.algorithm().kind();
+  const auto has_bound = [](const auto& table) {
+    return table.second.has_consistency();
+  };
+  // It would not wait.
+  if (std::any_of(job.tables().begin(), job.tables().end(), has_bound)) {
+    return 4;
+  }
   if (HasLocalRule(algorithm)) return 3;
   return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }
@@ -358,6 +365,22 @@ absl::Status Adopt(const v1::Table& said, int partitions, SparseTable* table) {
   table->max_rows =
       std::min(CeilDivide(said.max_rows(), int64_t{partitions}), kMostRows);
   table->evict = said.at_limit() == v1::Table::AT_LIMIT_EVICT;
+  switch (said.consistency().kind()) {
+    case v1::TableConsistency::KIND_UNSPECIFIED:  // Not given.
+      break;
+    case v1::TableConsistency::KIND_ASP:
+      table->clock_bound = SparseTablePlan::kNoBound;
+      break;
+    case v1::TableConsistency::KIND_SSP:
+      table->clock_bound = said.consistency().bound();
+      break;
+    case v1::TableConsistency::KIND_BSP:
+      table->clock_bound = 0;
+      break;
+    default:
+      return Invalid("consistency.kind: unknown value ",
+                     said.consistency().kind());
+  }
   return absl::OkStatus();
 }
 
@@ -488,6 +511,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
                      "the optimizer of table ", table.name,
                      ", has one rate for all its steps\nhint: kind: sgd");
     }
+    const auto t = specification.sparse_tables_size();
+    plan.sparse_tables[t].clock_bound = table.clock_bound;
     *specification.add_sparse_tables() = ToProto(table);
   }
   if (!Serialize(specification, &record.specification)) {

@@ -41,6 +41,8 @@ struct SparseTable {
   int64_t expire_after_examples = 0;
   int64_t max_rows = 0;
   bool evict = false;
+  // SparseTablePlan::clock_bound; only in the plan.
+  int64_t clock_bound = SparseTablePlan::kBoundOfJob;
 };
 
 // What is known of a job's data and model when it is submitted.

@@ -326,7 +326,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(4);
+  newer.set_format(5);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
@@ -345,6 +345,27 @@ TEST(SpecificationTest, OnlyJobsWithAnAlgorithmNeedANewerReader) {
   EXPECT_EQ(format_of("algorithm: sgd\n"), 1u);
   EXPECT_EQ(format_of("algorithm: dynsgd\n"), 2u);
   EXPECT_EQ(format_of("algorithm: adag\n"), 3u);
+}
+
+// A daemon that does not know of bounds of tables would let workers run apart.
+TEST(SpecificationTest, TablesMayHaveAConsistencyOfTheirOwn) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+  const auto record = MakeJobRecord(JobOf(R"(
+tables:
+  a: {consistency: asp}
+  b: {consistency: {kind: ssp}}
+)"),
+                                    facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const JobPlan& plan = record->plan;
+  EXPECT_EQ(plan.sparse_tables[0].clock_bound, SparseTablePlan::kNoBound);
+  EXPECT_EQ(plan.sparse_tables[1].clock_bound, 4);
+  EXPECT_EQ(plan.sparse_tables[2].clock_bound, SparseTablePlan::kBoundOfJob);
+  EXPECT_TRUE(plan.clocked());
+  EXPECT_EQ(plan.LeastClockBound(), 4);
+  EXPECT_EQ(plan.ClockBoundOf(2), plan.DenseClockBound());
+  EXPECT_EQ(ReadSpecification(*record)->format(), 4u);
 }
 
 TEST(SpecificationTest, DynSgdIsRefusedForATableWithFtrl) {

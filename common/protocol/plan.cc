@@ -15,6 +15,16 @@ constexpr int32_t kMaxBatches = 1'000'000;
 
 }  // namespace
 
+int64_t JobPlan::LeastClockBound() const {
+  int64_t least = DenseClockBound();
+  for (size_t t = 0; t < sparse_tables.size(); ++t) {
+    const int64_t bound = ClockBoundOf(static_cast<int32_t>(t));
+    if (bound == SparseTablePlan::kNoBound) continue;
+    least = least == SparseTablePlan::kNoBound ? bound : std::min(least, bound);
+  }
+  return least;
+}
+
 absl::Status JobPlan::Validate() const {
   const auto invalid = [](auto&&... parts) {
     return absl::InvalidArgumentError(absl::StrCat("job plan: ", parts...));
@@ -122,6 +132,10 @@ absl::Status JobPlan::Validate() const {
     if (table.width < 1 || table.width > kMaxRowWidth) {
       return invalid("a sparse table has rows of ", table.width,
                      " floats, 1 to ", kMaxRowWidth, " possible");
+    }
+    if (table.clock_bound < SparseTablePlan::kBoundOfJob) {
+      return invalid("the clock bound of a sparse table is ",
+                     table.clock_bound);
     }
   }
   if (!sparse_tables.empty() && rounds()) {

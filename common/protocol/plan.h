@@ -64,7 +64,16 @@ struct NonfiniteRollback {
 // Rows of float32 under 64-bit keys. How they begin and change is in the
 // specification (docs/decisions/0013-sparse-tables.md).
 struct SparseTablePlan {
+  // What clock_bound says beside a number of clocks: what the job's dense
+  // values have holds here, too; or nobody waits.
+  static constexpr int64_t kBoundOfJob = -2;
+  static constexpr int64_t kNoBound = -1;
+
   int32_t width = 1;  // Floats per row.
+  // How many clocks a worker may be ahead of the slowest where it pulls rows of
+  // this table.
+  int64_t clock_bound = kBoundOfJob;
+
   friend bool operator==(const SparseTablePlan&,
                          const SparseTablePlan&) = default;
 };
@@ -164,6 +173,25 @@ struct JobPlan {
     }
     const int64_t run = BatchSize(item) * algorithm.pull_batches;
     return begin == 0 || (run > 0 && begin % run == 0);
+  }
+
+  // --- Clocks ---------------------------------------------------------------
+  // How many clocks a worker may be ahead of the slowest where it pulls dense
+  // values, or rows of the sparse table with this number; kNoBound: any number.
+  int64_t DenseClockBound() const {
+    return consistency.kind == ConsistencyKind::kSsp
+               ? consistency.clock_bound
+               : SparseTablePlan::kNoBound;
+  }
+  int64_t ClockBoundOf(int32_t table) const {
+    const int64_t own = sparse_tables[table].clock_bound;
+    return own == SparseTablePlan::kBoundOfJob ? DenseClockBound() : own;
+  }
+  // The smallest there is.
+  int64_t LeastClockBound() const;
+  // Whether anything has one, so that workers are in a view and tell clocks.
+  bool clocked() const {
+    return LeastClockBound() != SparseTablePlan::kNoBound;
   }
 
   // --- Rounds ---------------------------------------------------------------

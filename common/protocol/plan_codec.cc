@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -14,8 +15,17 @@ namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables, 5 no
-// algorithm and 6 no rollback; these follow the rest.
-constexpr uint32_t kVersion = 7;
+// algorithm, 6 no rollback and 7 no clock bounds of sparse tables; these follow
+// the rest.
+constexpr uint32_t kVersion = 8;
+
+std::vector<int64_t> BoundsOf(const JobPlan& plan) {
+  std::vector<int64_t> bounds;
+  for (const SparseTablePlan& table : plan.sparse_tables) {
+    bounds.push_back(table.clock_bound);
+  }
+  return bounds;
+}
 
 }  // namespace
 
@@ -43,8 +53,9 @@ void VisitFields(Struct& filters, Visitor&& visit) {
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, SparseTablePlan>
 void VisitFields(Struct& table, Visitor&& visit) {
-  auto& [width] = table;
+  auto& [width, clock_bound] = table;
   visit(width);
+  static_cast<void>(clock_bound);  // Behind the record: see EncodeJobRecord.
 }
 
 template <typename Struct, typename Visitor>
@@ -105,11 +116,13 @@ std::string EncodeJobRecord(const JobRecord& record) {
   return SealFields(kMagic, kVersion, record, record.plan.priority,
                     record.plan.consistency.local_steps, record.plan.filters,
                     record.plan.sparse_tables, record.plan.algorithm,
-                    record.plan.nonfinite_rollback);
+                    record.plan.nonfinite_rollback, BoundsOf(record.plan));
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
   auto record = std::make_shared<JobRecord>();
+  std::vector<SparseTablePlan>& tables = record->plan.sparse_tables;
+  std::vector<int64_t> bounds;
   EBB_RETURN_IF_ERROR(
       UnsealFields(kMagic, kVersion, "stored job record", bytes,
                    [&](FieldReader& read, uint32_t version) {
@@ -121,7 +134,14 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                      if (version >= 5) read(record->plan.sparse_tables);
                      if (version >= 6) read(record->plan.algorithm);
                      if (version >= 7) read(record->plan.nonfinite_rollback);
+                     if (version >= 8) read(bounds);
+                     if (version < 8) bounds = BoundsOf(record->plan);
                    }));
+  if (bounds.size() != tables.size()) {
+    return absl::DataLossError(
+        "stored job record: clock bounds of other sparse tables");
+  }
+  for (size_t t = 0; t < tables.size(); ++t) tables[t].clock_bound = bounds[t];
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;
 }

@@ -253,7 +253,8 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   EXPECT_EQ(plan.priority, 0);
   // The second version has the priority behind all that (-3), the third the
   // local steps behind it, the fourth the filters behind those, the fifth the
-  // sparse tables, the sixth the algorithm and the seventh the rollback.
+  // sparse tables, the sixth the algorithm, the seventh the rollback and the
+  // eighth the bounds of tables.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
@@ -264,10 +265,11 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   ASSERT_TRUE(without_rollback.ok()) << without_rollback.status();
   EXPECT_EQ((*without_rollback)->plan.nonfinite_rollback, NonfiniteRollback());
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 7,
+            Seal("EBBJ", 8,
                  sixth + absl::HexStringToBytes("000000000000e03f"  // 0.5
                                                 "04"
-                                                "06")));
+                                                "06"
+                                                "00")));
   const auto third =
       DecodeJobRecord(Seal("EBBJ", 3, body + "\x05" + std::string(1, 0)));
   ASSERT_TRUE(third.ok()) << third.status();

@@ -30,7 +30,7 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 3);
 static_assert(kFields<JobPlan> == 24 && kFields<ConsistencyPlan> == 6 &&
               kFields<NonfiniteRollback> == 3 && kFields<JobRecord> == 4);
-static_assert(kFields<SparseTablePlan> == 1 && kFields<Filter> == 3 &&
+static_assert(kFields<SparseTablePlan> == 2 && kFields<Filter> == 3 &&
               kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 5 &&
               kFields<Traffic> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
@@ -331,7 +331,11 @@ v1::Plan ToProto(const JobPlan& plan) {
   *message.mutable_push_filter() = ToProto(plan.filters.push);
   *message.mutable_pull_filter() = ToProto(plan.filters.pull);
   for (const SparseTablePlan& table : plan.sparse_tables) {
-    message.add_sparse_tables()->set_width(table.width);
+    v1::Plan::SparseTable* out = message.add_sparse_tables();
+    out->set_width(table.width);
+    if (table.clock_bound != SparseTablePlan::kBoundOfJob) {
+      out->set_clock_bound(table.clock_bound);
+    }
   }
   if (plan.nonfinite_rollback != NonfiniteRollback()) {
     auto* rollback = message.mutable_nonfinite_rollback();
@@ -542,7 +546,9 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
   EBB_RETURN_IF_ERROR(AtMost("Plan.sparse_tables", message.sparse_tables_size(),
                              kMaxSparseTables));
   for (const v1::Plan::SparseTable& table : message.sparse_tables()) {
-    plan.sparse_tables.push_back({table.width()});
+    SparseTablePlan& planned = plan.sparse_tables.emplace_back();
+    planned.width = table.width();
+    if (table.has_clock_bound()) planned.clock_bound = table.clock_bound();
   }
   if (message.has_algorithm()) plan.algorithm = FromProto(message.algorithm());
   if (message.has_nonfinite_rollback()) {

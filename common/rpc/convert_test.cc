@@ -205,11 +205,11 @@ TEST(ConvertTest, LocalStepsSurvive) {
 TEST(ConvertTest, SparseTablesSurvive) {
   JobPlan plan = TestPlan();
   plan.consistency.kind = ConsistencyKind::kSsp;
-  plan.sparse_tables = {{16}, {1}};
+  plan.sparse_tables = {{16}, {1, 3}};
   const v1::Plan message = ToProto(plan);
   EXPECT_THAT(message.ShortDebugString(),
               HasSubstr("sparse_tables { width: 16 } "
-                        "sparse_tables { width: 1 }"));
+                        "sparse_tables { width: 1 clock_bound: 3 }"));
   EXPECT_EQ(FromProto(message)->sparse_tables, plan.sparse_tables);
 }
 
