@@ -26,15 +26,21 @@ namespace ebb::sim {
 class WholeNumberRule final : public server::AdditiveRows {
  public:
   static constexpr float kInitialRow = 7;
+  // `rows`, by sparse table: which rows come and go; empty: all stay.
   WholeNumberRule(const JobPlan& plan,
-                  std::shared_ptr<const Algorithm> algorithm)
+                  std::shared_ptr<const Algorithm> algorithm,
+                  std::vector<server::RowTableOptions> rows)
       : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)),
-        algorithm_(std::move(algorithm)) {}
+        algorithm_(std::move(algorithm)),
+        rows_(std::move(rows)) {}
 
   static float InitialWeight(int64_t index) {
     return static_cast<float>(index % 13);
   }
 
+  server::RowTableOptions RowOptions(int32_t table) const override {
+    return rows_.empty() ? AdditiveRows::RowOptions(table) : rows_[table];
+  }
   int SlotCount() const override { return 1; }
   void InitialWeights(int64_t first, std::span<float> out) const override;
   void InitialSlot(int slot, int64_t first, std::span<const float> weights,
@@ -44,6 +50,7 @@ class WholeNumberRule final : public server::AdditiveRows {
 
  private:
   const std::shared_ptr<const Algorithm> algorithm_;
+  const std::vector<server::RowTableOptions> rows_;
 };
 
 // What examples contribute, and what values follow from it.

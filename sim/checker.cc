@@ -68,7 +68,10 @@ bool IsSkipped(const std::vector<SkippedRange>& skipped, ItemId item,
 
 }  // namespace
 
-Checker::Checker(World* world) : world_(world) {
+Checker::Checker(World* world)
+    : world_(world),
+      histories_(&world->scenario().plan, &world->arithmetic(),
+                 world->scenario().row_options) {
   const int servers = world->scenario().servers + 1;  // And a twin.
   const int32_t partitions = plan().partitions;
   shadows_.resize(servers);
@@ -100,7 +103,8 @@ void Checker::AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
   }
   content->total += ExpectedRow(item, begin, end);
   world_->arithmetic().AddOracle(item, begin, end, p, content->oracle);
-  for (size_t t = 0; t < content->rows.size(); ++t) {
+  const size_t summed = histories_.none() ? content->rows.size() : 0;
+  for (size_t t = 0; t < summed; ++t) {
     Arithmetic::Rows all;
     world_->arithmetic().AddRows(item, begin, end, static_cast<int32_t>(t),
                                  &all);
@@ -138,7 +142,20 @@ Checker::Content Checker::ContentOf(PartitionId p, const MarkSet& marks,
     content.marks.Raise(item, mark).IgnoreError();
   }
   content.skipped = std::move(skipped);
+  content.states = histories_.Of(p, content.marks);
   return content;
+}
+
+void Checker::Identify(const std::string& where,
+                       const server::Partition& partition, Content* content) {
+  if (histories_.none()) return;
+  histories_.Match(partition, &content->states);
+  if (content->states.empty()) {
+    return Violate(absl::StrCat("I1: ", where,
+                                ": its rows are in no state that pushes to its "
+                                "marks have led to"));
+  }
+  content->rows = histories_.Rows(content->states.front());
 }
 
 void Checker::CompareWeights(const std::string& where, PartitionId p,
@@ -163,6 +180,17 @@ void Checker::CompareWeights(const std::string& where, PartitionId p,
     return Violate(absl::StrCat("I1: ", where, ": value ", i, " is ",
                                 weights[i - first], ", its marks say ",
                                 expected));
+  }
+}
+
+void Checker::NoteRows(const server::Partition& partition) {
+  for (size_t t = 0; t < plan().sparse_tables.size(); ++t) {
+    const server::RowStatistics rows =
+        partition.rows()->table(static_cast<int32_t>(t)).Statistics();
+    Counts& counts = world_->counts();
+    if (rows.expired > 0) counts.Add(Probe::kRowsExpired);
+    if (rows.evicted > 0) counts.Add(Probe::kRowsEvicted);
+    if (rows.not_admitted > 0) counts.Add(Probe::kRowsNotAdmitted);
   }
 }
 
@@ -335,8 +363,12 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
                                   ", which the scheduler did not decide"));
     }
   }
+  histories_.Push(p, content.marks, commit.item, commit.begin, commit.end,
+                  commit.skip, &content.states);
   AddRange(p, commit.item, commit.begin, commit.end, commit.skip, &content);
   content.marks.Raise(commit.item, commit.end).IgnoreError();
+  Identify(where, *partition, &content);
+  histories_.Keep(p, content.marks, content.states);
   Compare(where, *partition, content);
 }
 
@@ -417,6 +449,7 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
   shadow->term = term;
   shadow->content =
       ContentOf(p, partition.marks(), partition.ledger().skipped());
+  Identify(where, partition, &*shadow->content);
   Compare(where, partition, *shadow->content);
   CompareLedger(where, partition.ledger(), *shadow->content);
   const auto loaded = loaded_marks_.find({server.place(), p});
@@ -778,8 +811,9 @@ void Checker::CheckAllExact() {
           "I6: ", where, " has ", found->marks().examples(), " examples of ",
           plan().examples * plan().epochs, ", though the job is complete"));
     }
-    const Content content =
-        ContentOf(p, found->marks(), found->ledger().skipped());
+    Content content = ContentOf(p, found->marks(), found->ledger().skipped());
+    Identify(where, *found, &content);
+    NoteRows(*found);
     Compare(where, *found, content);
     CompareLedger(where, found->ledger(), content);
     if (i == 0) skipped = content.skipped;

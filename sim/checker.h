@@ -26,6 +26,7 @@
 #include "server/actions.h"
 #include "server/partition.h"
 #include "sim/arithmetic.h"
+#include "sim/row_histories.h"
 
 namespace ebb::sim {
 
@@ -117,6 +118,8 @@ class Checker {
     std::vector<int64_t> sum;            // Of gradients; unused in rounds.
     std::vector<uint64_t> oracle;        // Of the oracle table.
     std::vector<Arithmetic::Rows> rows;  // Of each sparse table.
+    // Where rows come and go: what the tables may be, and `rows` follow.
+    std::vector<RowHistories::State> states;
     LedgerRow total;
   };
   // A partition as a server has it.
@@ -145,6 +148,10 @@ class Checker {
                     std::vector<SkippedRange> skipped) const;
   void AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
                 bool skip, Content* content) const;
+  // I1: where rows come and go, the partition is in one of the states that the
+  // content may be in.
+  void Identify(const std::string& where, const server::Partition& partition,
+                Content* content);
   // I1, I10: the partition has what its marks say.
   bool SameMarks(const MarkSet& a, const MarkSet& b) const;
   void Compare(const std::string& where, const server::Partition& partition,
@@ -156,6 +163,7 @@ class Checker {
   void CompareRow(const std::string& where, int32_t table, uint64_t key,
                   std::span<const float> row,
                   const std::vector<Arithmetic::Rows>& rows);
+  void NoteRows(const server::Partition& partition);
   // Rows as pulled of a partition.
   void CheckRows(const std::string& where, const PullSegmentRequest& wanted,
                  const PullSegment& segment,
@@ -206,6 +214,7 @@ class Checker {
   bool any_damage_ = false;
   bool twin_took_over_ = false;
 
+  RowHistories histories_;
   // By place of the server and partition.
   std::vector<std::vector<Shadow>> shadows_;
   std::vector<std::vector<Stored>> stored_;

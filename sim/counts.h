@@ -113,6 +113,9 @@ enum class Probe {
   kShareRefused,
   kValuesUsedAgain,
   kRowsComputed,
+  kRowsExpired,  // In partitions at the end.
+  kRowsEvicted,
+  kRowsNotAdmitted,
   kIncrementStored,
   kIncrementRefused,
   kRolledBackByItself,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sim/arithmetic.h"
 #include "sim/rng.h"
 
 namespace ebb::sim {
@@ -178,6 +179,31 @@ void DrawAlgorithm(Rng rng, Scenario* s) {
   }
 }
 
+// Rows that come late, or go.
+void DrawRowOptions(Rng rng, Scenario* s) {
+  if (!rng.Chance(0.5)) return;
+  for (const SparseTablePlan& table : s->plan.sparse_tables) {
+    server::RowTableOptions& options = s->row_options.emplace_back();
+    options.table = absl::StrCat("table-", s->row_options.size());
+    options.width = table.width;
+    options.init = InitRule::Constant(WholeNumberRule::kInitialRow);
+    options.seed = rng.Next();
+    if (rng.Chance(0.5)) options.expire_after_examples = rng.Between(3, 100);
+    if (rng.Chance(0.5)) {
+      options.max_rows = rng.Between(1, 8);
+      options.at_limit = server::RowTableOptions::AtLimit::kEvict;
+    }
+    if (rng.Chance(0.3)) {
+      options.admission = {.kind = server::RowAdmission::Kind::kCount,
+                           .count = rng.Between(2, 4),
+                           .counters = rng.Between(1, 40)};
+    } else if (rng.Chance(0.3)) {
+      options.admission = {.kind = server::RowAdmission::Kind::kProbability,
+                           .probability = 0.4};
+    }
+  }
+}
+
 }  // namespace
 
 Scenario DrawScenario(uint64_t seed) {
@@ -278,6 +304,7 @@ Scenario DrawScenario(uint64_t seed) {
         {static_cast<int32_t>(sparse.Between(1, 3))});
     if (sparse.Chance(0.5)) s.plan.sparse_tables.push_back({1});
   }
+  DrawRowOptions(rng.Fork(16), &s);
   Rng bounds = rng.Fork(15);
   if (bounds.Chance(0.5)) {
     for (SparseTablePlan& table : s.plan.sparse_tables) {
@@ -338,6 +365,7 @@ std::string Scenario::Describe() const {
       absl::StrAppend(&text, " in SSP(", table.clock_bound, ")");
     }
   }
+  if (!row_options.empty()) absl::StrAppend(&text, " that come and go");
   if (how.max_staleness_updates >= 0) {
     absl::StrAppend(&text, ", staleness at most ", how.max_staleness_updates);
   }

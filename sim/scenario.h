@@ -14,6 +14,7 @@
 #include "common/protocol/plan.h"
 #include "scheduler/actions.h"
 #include "server/actions.h"
+#include "server/rows/row_options.h"
 #include "sim/churn.h"
 
 namespace ebb::sim {
@@ -113,6 +114,8 @@ struct Scenario {
   // all else is.
   bool exact_values = true;
   AlgorithmConfig algorithm;
+  // By sparse table, where rows are admitted late, expire or are evicted.
+  std::vector<server::RowTableOptions> row_options;
 
   std::string Describe() const;
 };

@@ -67,7 +67,8 @@ void ServerNode::OnStart() {
       -> absl::StatusOr<server::JobResources> {
     if (record.id == world->job) rate_factor_ = rollback.rate_factor;
     return server::JobResources{
-        std::make_shared<WholeNumberRule>(record.plan, world->algorithm()),
+        std::make_shared<WholeNumberRule>(record.plan, world->algorithm(),
+                                          world->scenario().row_options),
         pool};
   };
   core_ = std::make_unique<server::ServerCore>(std::move(options), *inventory);
