@@ -66,7 +66,8 @@ ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
     : options_(std::move(options)),
       transport_(transport),
       computer_(computer),
-      local_training_(LocalMathematicsOf),
+      local_training_(options_.local_mathematics ? options_.local_mathematics
+                                                 : LocalMathematicsOf),
       filter_(options_.core.batches_in_flight),
       core_(options_.core) {
   work_thread_ = std::thread([this] { Work(); });

@@ -58,6 +58,9 @@ struct ClientShellOptions {
   // one unused longest where there are more than this.
   absl::Duration channel_idle = absl::Seconds(30);
   size_t most_channels = 1024;
+  // Makes the local rules of jobs whose algorithm has one. Absent: only those
+  // of ebb's own algorithms.
+  LocalTraining::Maker local_mathematics;
   // Called with one line per event that an operator should know, on any
   // thread, one at a time; must not call the shell. Absent: nobody is told.
   std::function<void(absl::string_view)> log;

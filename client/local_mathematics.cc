@@ -17,11 +17,16 @@ absl::StatusOr<LocalMathematics> LocalMathematicsOf(const JobRecord& record) {
   const v1::Job& job = specification.job();
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<const Algorithm> algorithm,
                        job::AlgorithmOf(job));
+  return LocalMathematicsWith(*algorithm, job, record);
+}
+
+absl::StatusOr<LocalMathematics> LocalMathematicsWith(
+    const Algorithm& algorithm, const v1::Job& job, const JobRecord& record) {
   const JobPlan& plan = record.plan;
   EBB_ASSIGN_OR_RETURN(const LearningRate rate,
                        job::LocalRateOf(job, plan.epochs));
   LocalMathematics mathematics;
-  mathematics.rule = algorithm->MakeLocalRule(plan.parameters);
+  mathematics.rule = algorithm.MakeLocalRule(plan.parameters);
   if (mathematics.rule == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(
         "job ", record.name, ": algorithm ", job.algorithm().kind(),

@@ -4,13 +4,20 @@
 
 #include "absl/status/statusor.h"
 #include "client/local_training.h"
+#include "common/algorithms/algorithm.h"
 #include "common/protocol/plan.h"
+#include "ebb/v1/job.pb.h"
 
 namespace ebb::client {
 
 // For LocalTraining. DataLoss, FailedPrecondition: the specification cannot be
 // read. InvalidArgument: there is no such algorithm, or it has no local rule.
 absl::StatusOr<LocalMathematics> LocalMathematicsOf(const JobRecord& record);
+
+// The same with an algorithm that somebody else made, as of a plugin, for the
+// record's job.
+absl::StatusOr<LocalMathematics> LocalMathematicsWith(
+    const Algorithm& algorithm, const v1::Job& job, const JobRecord& record);
 
 }  // namespace ebb::client
 

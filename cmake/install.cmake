@@ -34,6 +34,10 @@ install(FILES ${PROJECT_SOURCE_DIR}/client/client.h
               ${PROJECT_SOURCE_DIR}/models/plugin_api.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ebb COMPONENT development)
 
+install(FILES ${PROJECT_SOURCE_DIR}/common/algorithms/plugin_api.h
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ebb
+        RENAME algorithm_plugin_api.h COMPONENT development)
+
 # find_package(ebb)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ebb)
 install(EXPORT ebbTargets NAMESPACE ebb:: DESTINATION ${package}

@@ -90,7 +90,7 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
                        job::ScheduleOf(job.optimizer().schedule()));
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<const Algorithm> algorithm,
-                       job::AlgorithmOf(job));
+                       job::ServersAlgorithmOf(specification));
   // The job's is what workers do.
   if (algorithm->Adds()) config.kind = OptimizerKind::kSgd;
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<Optimizer> optimizer,

@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "common/algorithms/plugin.h"
 #include "common/job/rules.h"
+#include "common/job/training.h"
 #include "common/job/values.h"
 #include "common/status_macros.h"
 #include "models/plugin.h"
@@ -223,6 +225,17 @@ absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
     }
   }
   return registry->Create(ModelConfigOf(job, train), backend);
+}
+
+absl::StatusOr<std::unique_ptr<const Algorithm>> CreateAlgorithm(
+    const v1::Job& job, const std::vector<std::string>& plugin_folders) {
+  const v1::Algorithm& algorithm = job.algorithm();
+  if (algorithm.kind() != v1::Algorithm::KIND_PLUGIN) {
+    return job::AlgorithmOf(job);
+  }
+  return LoadAlgorithm(algorithm.plugin(), plugin_folders,
+                       {algorithm.options().begin(), algorithm.options().end()},
+                       job.workers().max());
 }
 
 }  // namespace ebb::worker

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/algorithms/algorithm.h"
 #include "data/dataset.h"
 #include "data/index.h"
 #include "data/source.h"
@@ -63,6 +64,11 @@ absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
     const v1::Job& job, const data::Index& train,
     const std::vector<std::string>& plugin_folders, models::Registry* registry,
     models::ComputeBackend* backend);
+
+// The job's algorithm: of its plugin, if it names one. The errors of
+// LoadAlgorithm and job::AlgorithmOf.
+absl::StatusOr<std::unique_ptr<const Algorithm>> CreateAlgorithm(
+    const v1::Job& job, const std::vector<std::string>& plugin_folders);
 
 }  // namespace ebb::worker
 

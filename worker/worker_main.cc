@@ -26,6 +26,7 @@
 #include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
+#include "worker/local_rules.h"
 #include "worker/training_computer.h"
 #include "worker/worker_metrics.h"
 
@@ -68,7 +69,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_NAME")
       ->group("Identity");
   app->add_option("--allow-plugins", flags->plugin_folders,
-                  "Folders, parted by commas, from which jobs may load models")
+                  "Folders, parted by commas, from which jobs may load models "
+                  "and algorithms")
       ->envname("EBB_ALLOW_PLUGINS")
       ->delimiter(',')
       ->check(CLI::ExistingDirectory)
@@ -198,6 +200,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   options.core.prefetch = !flags.no_prefetch;
   options.core.pull_bytes = std::min(
       options.core.pull_bytes, static_cast<int64_t>(flags.message_bytes / 2));
+  options.local_mathematics = LocalRulesFrom(flags.plugin_folders);
   options.log = [](absl::string_view text) { LOG(INFO) << text; };
 
   EBB_ASSIGN_OR_RETURN(

@@ -83,6 +83,12 @@ void FillSchedule(v1::Job* job) {
 
 constexpr double kLeastRate = 0.001;
 
+// One that is named is meant.
+void FillAlgorithm(v1::Job* job) {
+  if (!job->algorithm().has_plugin() || job->algorithm().has_kind()) return;
+  job->mutable_algorithm()->set_kind(v1::Algorithm::KIND_PLUGIN);
+}
+
 // The servers' rule is a part of some algorithms.
 void FillOptimizer(v1::Job* job) {
   if (job->optimizer().has_kind()) return;
@@ -144,6 +150,7 @@ void FillDefaults(v1::Job* job) {
   if (job->on_nonfinite() == v1::POLICY_ROLLBACK) {
     job->mutable_on_nonfinite_rollback();
   }
+  FillAlgorithm(job);
   FillOptimizer(job);
   FillAnnotatedDefaults(job->mutable_optimizer());
   InheritOptimizer(job);

@@ -296,6 +296,10 @@ void Rules::CheckFilters() {
 void Rules::CheckAlgorithm() {
   const v1::Algorithm::Kind kind = job_.algorithm().kind();
   if (HasLocalRule(kind)) CheckLocalRule();
+  if (kind == v1::Algorithm::KIND_PLUGIN && !job_.algorithm().has_plugin()) {
+    Fail("algorithm.kind", "there is no plugin to load",
+         "plugin: libmy_algorithm.so");
+  }
   if (kind != v1::Algorithm::KIND_DYNSGD) return;
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
     Fail("algorithm.kind",
@@ -365,7 +369,10 @@ void Rules::CheckLocalRule() {
          "local_sgd takes the mean of what workers made of a round's items",
          "consistency: {kind: rounds, examples: 8192}");
   }
-  if (!averages && consistency != v1::Consistency::KIND_ASP) {
+  // Whether one of a plugin fits rounds its plan says (MakeJobRecord).
+  const bool rounds = kind == v1::Algorithm::KIND_PLUGIN &&
+                      consistency == v1::Consistency::KIND_ROUNDS;
+  if (!averages && !rounds && consistency != v1::Consistency::KIND_ASP) {
     Fail("algorithm.kind",
          absl::StrCat(name,
                       " lets workers go on by themselves, which only asp does"),

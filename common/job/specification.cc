@@ -37,6 +37,7 @@ uint32_t FormatOf(const v1::Job& job) {
   if (std::any_of(job.tables().begin(), job.tables().end(), has_bound)) {
     return 4;
   }
+  if (algorithm == v1::Algorithm::KIND_PLUGIN) return 4;
   if (HasLocalRule(algorithm)) return 3;
   return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }
@@ -428,6 +429,35 @@ std::optional<InitRule::Kind> KindOf(v1::DenseTable::Init init) {
   }
 }
 
+// What CheckRules sees of the others by their names.
+absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
+  if (facts.algorithm == nullptr) {
+    return Invalid("algorithm.plugin: was not loaded");
+  }
+  const AlgorithmPlan plan = facts.algorithm->Plan();
+  if (job.consistency().kind() == v1::Consistency::KIND_ROUNDS &&
+      (plan.push_batches != 0 || plan.pull_batches != 0 || plan.pulls_to_push ||
+       plan.keeps_effect)) {
+    return Invalid("algorithm.plugin: pushes within an item, or keeps ",
+                   "something, but gradients of a round are all of one value",
+                   "\nhint: consistency: asp");
+  }
+  if (facts.algorithm->Adds() &&
+      job.optimizer().kind() != v1::Optimizer::KIND_SGD) {
+    return Invalid("optimizer.kind: with the algorithm of ",
+                   job.algorithm().plugin(),
+                   " it is workers that step\nhint: kind: sgd");
+  }
+  const v1::Filter::Kind push = job.filters().push().kind();
+  if (facts.algorithm->Adds() &&
+      (push == v1::Filter::KIND_TOP_K || push == v1::Filter::KIND_THRESHOLD)) {
+    return Invalid("filters.push.kind: leaves out values of what the ",
+                   "algorithm of ", job.algorithm().plugin(),
+                   " pushes\nhint: kind: int8");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 v1::SparseTable ToProto(const SparseTable& table) {
@@ -474,9 +504,15 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   EBB_RETURN_IF_ERROR(PlanData(full, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanModel(full, facts, &plan));
   if (plan.examples < 1) return Invalid("data.train: it has no examples");
-  EBB_ASSIGN_OR_RETURN(const std::unique_ptr<const Algorithm> algorithm,
-                       AlgorithmOf(full));
-  plan.algorithm = algorithm->Plan();
+  if (full.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) {
+    EBB_RETURN_IF_ERROR(CheckPlugin(full, facts));
+    plan.algorithm = facts.algorithm->Plan();
+    specification.set_algorithm_adds(facts.algorithm->Adds());
+  } else {
+    EBB_ASSIGN_OR_RETURN(const std::unique_ptr<const Algorithm> algorithm,
+                         AlgorithmOf(full));
+    plan.algorithm = algorithm->Plan();
+  }
   if (plan.algorithm.has_local_rule() && !plan.sparse_tables.empty()) {
     return Invalid("algorithm.kind: steps in copies of the whole model, and a ",
                    "worker has only the rows of its batch of table ",

@@ -11,11 +11,13 @@
 #define EBB_COMMON_JOB_SPECIFICATION_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/algorithms/algorithm.h"
 #include "common/initializer.h"
 #include "common/protocol/plan.h"
 #include "ebb/v1/job.pb.h"
@@ -61,6 +63,9 @@ struct JobFacts {
   // Of the training data, where its header names them.
   std::optional<v1::Columns> columns;
   int order_version = 0;
+
+  // That of the job's plugin; null: the job has none.
+  std::shared_ptr<const Algorithm> algorithm;
 
   // What one worker computes, if somebody measured it; 0: it is guessed from
   // the number of parameters. Only the size of items follows from it.

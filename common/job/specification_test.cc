@@ -1,8 +1,10 @@
 #include "common/job/specification.h"
 
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/job/training.h"
 #include "common/job/yaml.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -329,6 +331,56 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   newer.set_format(5);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
+}
+
+// Of a plugin, as whoever submits the job loaded it.
+class Loaded final : public Algorithm {
+ public:
+  Loaded(const AlgorithmPlan& plan, bool adds) : plan_(plan), adds_(adds) {}
+  AlgorithmPlan Plan() const override { return plan_; }
+  bool Adds() const override { return adds_; }
+
+ private:
+  const AlgorithmPlan plan_;
+  const bool adds_;
+};
+
+TEST(SpecificationTest, AnAlgorithmOfAPluginIsDataForServers) {
+  const AlgorithmPlan plan = {
+      .push_batches = 3, .pull_batches = 3, .worker_vectors = 2};
+  const v1::Job job = JobOf("algorithm: {plugin: liba.so}\n");
+  JobFacts facts = MainFacts();
+  EXPECT_FALSE(MakeJobRecord(job, facts).ok());  // Nobody loaded it.
+  for (const bool adds : {false, true}) {
+    facts.algorithm = std::make_shared<Loaded>(plan, adds);
+    const auto record = MakeJobRecord(job, facts);
+    ASSERT_TRUE(record.ok()) << record.status();
+    EXPECT_EQ(record->plan.algorithm, plan);
+    const auto read = ReadSpecification(*record);
+    ASSERT_TRUE(read.ok());
+    EXPECT_EQ(read->format(), 4u);
+    const auto servers = ServersAlgorithmOf(*read);
+    ASSERT_TRUE(servers.ok()) << servers.status();
+    EXPECT_EQ((*servers)->Adds(), adds);
+  }
+}
+
+TEST(SpecificationTest, WhatAPluginsAlgorithmDoesNotGoWithIsRefused) {
+  const AlgorithmPlan some = {.push_batches = 3, .worker_vectors = 1};
+  const AlgorithmPlan whole = {
+      .push_batches = 0, .pull_batches = 0, .worker_vectors = 1};
+  const auto made = [](const std::string& keys, const AlgorithmPlan& plan) {
+    JobFacts facts = MainFacts();
+    facts.algorithm = std::make_shared<Loaded>(plan, true);
+    return MakeJobRecord(JobOf("algorithm: {plugin: liba.so}\n" + keys), facts)
+        .status();
+  };
+  const std::string rounds = "consistency: {kind: rounds, examples: 1024}\n";
+  EXPECT_TRUE(absl::IsInvalidArgument(made(rounds, some)));
+  EXPECT_TRUE(made(rounds, whole).ok()) << made(rounds, whole);
+  EXPECT_TRUE(absl::IsInvalidArgument(made("optimizer: adam\n", some)));
+  EXPECT_TRUE(absl::IsInvalidArgument(made("filters: {push: top_k}\n", some)));
+  EXPECT_TRUE(made("filters: {push: int8}\n", some).ok());
 }
 
 // A daemon that does not know of an algorithm must not train by sgd.

@@ -63,6 +63,16 @@ absl::StatusOr<std::string> KindOf(v1::Algorithm::Kind kind) {
   }
 }
 
+// Of an algorithm that only workers load.
+class WhatServersKnow final : public Algorithm {
+ public:
+  explicit WhatServersKnow(bool adds) : adds_(adds) {}
+  bool Adds() const override { return adds_; }
+
+ private:
+  const bool adds_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
@@ -90,6 +100,15 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
                                          1, job.workers().max()));
   if (algorithm.has_momentum()) config.momentum = algorithm.momentum();
   return BuiltinAlgorithms().Create(config);
+}
+
+absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
+    const v1::Specification& specification) {
+  const v1::Job& job = specification.job();
+  if (job.algorithm().kind() != v1::Algorithm::KIND_PLUGIN) {
+    return AlgorithmOf(job);
+  }
+  return std::make_unique<WhatServersKnow>(specification.algorithm_adds());
 }
 
 absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs) {

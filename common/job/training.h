@@ -9,6 +9,7 @@
 #include "common/algorithms/algorithm.h"
 #include "common/schedule.h"
 #include "ebb/v1/job.pb.h"
+#include "ebb/v1/specification.pb.h"
 
 namespace ebb::job {
 
@@ -18,9 +19,15 @@ namespace ebb::job {
 // How the rate changes with the place in the data.
 absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule);
 
-// What the job names; by default that which makes a step of each batch.
+// What the job names; by default that which makes a step of each batch. Not of
+// a plugin, which workers and whoever submits load
+// (common/algorithms/plugin.h).
 absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
     const v1::Job& job);
+
+// What servers do of it, also of one of a plugin.
+absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
+    const v1::Specification& specification);
 
 // The rate of the steps that workers take by themselves, in a job of so many
 // epochs: the optimizer's where the algorithm says nothing.

@@ -1,7 +1,5 @@
 #include "models/internal/plugin_model.h"
 
-#include <dlfcn.h>
-
 #include <cstring>
 #include <set>
 #include <string>
@@ -225,8 +223,6 @@ class PluginModel final : private HostBackendIfNeeded, public ModelBase {
 };
 
 }  // namespace
-
-PluginLibrary::~PluginLibrary() { dlclose(handle_); }
 
 absl::StatusOr<std::unique_ptr<Model>> MakePluginModel(
     std::shared_ptr<const PluginLibrary> library, const ModelConfig& config,

@@ -3,8 +3,10 @@
 #define EBB_MODELS_INTERNAL_PLUGIN_MODEL_H_
 
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "common/plugin_file.h"
 #include "models/backend.h"
 #include "models/config.h"
 #include "models/model.h"
@@ -12,20 +14,18 @@
 
 namespace ebb::models::internal {
 
-// A loaded shared object; unloads it.
+// A plugin, and the shared object that it lies in.
 class PluginLibrary {
  public:
-  explicit PluginLibrary(void* handle) : handle_(handle) {}
-  ~PluginLibrary();
-  PluginLibrary(const PluginLibrary&) = delete;
-  PluginLibrary& operator=(const PluginLibrary&) = delete;
+  PluginLibrary(std::shared_ptr<const PluginFile> file,
+                const EbbModelPlugin* plugin)
+      : file_(std::move(file)), plugin_(plugin) {}
 
-  void set_plugin(const EbbModelPlugin* plugin) { plugin_ = plugin; }
   const EbbModelPlugin& plugin() const { return *plugin_; }
 
  private:
-  void* const handle_;
-  const EbbModelPlugin* plugin_ = nullptr;  // In the shared object.
+  const std::shared_ptr<const PluginFile> file_;
+  const EbbModelPlugin* const plugin_;
 };
 
 // Plugins compute in ordinary memory: where `backend` has its own, it is not

@@ -102,6 +102,22 @@ class AlgorithmsTest(unittest.TestCase):
         self.through_kills("algorithm: {kind: eamsgd, push_every: 2}\n"
                            "optimizer: {rate: 0.02}\n", approximate=True)
 
+    def test_one_of_a_plugin(self):
+        keys = ("algorithm: {plugin: liblookahead.so, options: {steps: 4, "
+                "share: 0.5}}\noptimizer: {rate: 0.5}\n")
+        plugins = ["--allow-plugins",
+                   os.path.join(os.path.dirname(BIN), "plugins")]
+        report = self.report(keys, "chaos", "blobs.yaml", "--scenario",
+                             "scenario.yaml", *plugins)
+        self.assertGreaterEqual(report["restarts"]["total"], 4)
+        self.write("blobs.yaml", JOB + keys)
+        said = self.ebb("job", "check", "blobs.yaml", rc=2)
+        self.assertIn("--allow-plugins", said)
+        self.write("blobs.yaml", JOB + keys.replace("share", "shrae"))
+        said = self.ebb("job", "check", "blobs.yaml", *plugins, rc=2)
+        self.assertIn("algorithm.options.shrae: lookahead has no such option",
+                      said)
+
     def test_local_sgd_is_the_same_whatever_dies(self):
         keys = ("algorithm: local_sgd\noptimizer: {rate: 0.2}\n"
                 "consistency: {kind: rounds, examples: 2400}\n")

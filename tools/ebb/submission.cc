@@ -267,6 +267,13 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   const std::string unexpected = LeaveOutExpectations(choice, &full);
   if (!unexpected.empty()) draft.notes.push_back(unexpected);
   prepared.note = absl::StrJoin(draft.notes, "\n");
+  if (full.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) {
+    auto algorithm = worker::CreateAlgorithm(full, choice.plugin_folders);
+    if (!algorithm.ok()) {
+      return Refuse(algorithm.status(), "algorithm.plugin", file.sources);
+    }
+    facts.algorithm = *std::move(algorithm);
+  }
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(facts.train_index));
   job::FillRate(index.features, &full);

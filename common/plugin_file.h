@@ -1,0 +1,52 @@
+// Shared objects of users, from folders that somebody allowed.
+//
+//   EBB_ASSIGN_OR_RETURN(auto file, PluginFile::Open("libmine.so", folders));
+//   const auto entry = reinterpret_cast<Entry*>(file->Find("my_entry"));
+#ifndef EBB_COMMON_PLUGIN_FILE_H_
+#define EBB_COMMON_PLUGIN_FILE_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb {
+
+// A loaded shared object; unloads it. Thread-safe.
+class PluginFile {
+ public:
+  // Loads the shared object at `path`. A relative path is looked for in each of
+  // the folders, in their order. The object must really lie in or below one of
+  // them, whatever links lead there: a job may name any path, and code that is
+  // loaded is run, so whoever may write to these folders may do what this
+  // process may.
+  //
+  // kNotFound: there is no such file. kPermissionDenied: it lies elsewhere.
+  // kInvalidArgument: it is no shared object that can be loaded.
+  static absl::StatusOr<std::shared_ptr<const PluginFile>> Open(
+      absl::string_view path, const std::vector<std::string>& allowed_folders);
+
+  PluginFile(const PluginFile&) = delete;
+  PluginFile& operator=(const PluginFile&) = delete;
+  ~PluginFile();
+
+  // What it exports by this name; null: nothing.
+  void* Find(const char* name) const;
+  // InvalidArgument, naming the file.
+  absl::Status Refuse(absl::string_view why) const;
+
+ private:
+  PluginFile(void* handle, std::string path)
+      : handle_(handle), path_(std::move(path)) {}
+
+  void* const handle_;
+  const std::string path_;  // Links followed.
+};
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_PLUGIN_FILE_H_
