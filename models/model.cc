@@ -27,6 +27,22 @@ BatchStats& BatchStats::operator+=(const BatchStats& other) {
   return *this;
 }
 
+double Penalty(const ModelDescription& description, double l2,
+               std::span<const float> params) {
+  if (l2 == 0) return 0;
+  double squares = 0;
+  int64_t offset = 0;
+  for (const TableShape& table : description.tables) {
+    if (table.regularized) {
+      for (const float value : params.subspan(offset, table.size())) {
+        squares += static_cast<double>(value) * static_cast<double>(value);
+      }
+    }
+    offset += table.size();
+  }
+  return l2 / 2 * squares;
+}
+
 std::vector<float> InitialParameters(const ModelDescription& description,
                                      uint64_t seed) {
   std::vector<float> params(description.ParameterCount());

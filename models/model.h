@@ -120,6 +120,11 @@ class Model {
                                std::vector<float>* outputs) = 0;
 };
 
+// What L2 adds to the objective of each example: l2 / 2 times the sum of the
+// squares of the dense tables' values that it applies to.
+double Penalty(const ModelDescription& description, double l2,
+               std::span<const float> params);
+
 // The values that the dense tables start from.
 std::vector<float> InitialParameters(const ModelDescription& description,
                                      uint64_t seed);

@@ -92,6 +92,13 @@ TEST_P(ModelBaseTest, L2CountsOncePerExampleAndSparesTheBias) {
   EXPECT_EQ(stats_.loss_sum, 0) << "the loss of the predictions alone";
 }
 
+// What its gradient is that of, and Gradient leaves out of the loss.
+TEST_P(ModelBaseTest, ThePenaltyIsOfTheRegularizedTablesAlone) {
+  const auto model = Linear(0.5, 0);
+  EXPECT_EQ(Penalty(model->description(), 0.5, Floats{2, 5}), 0.5 / 2 * 4);
+  EXPECT_EQ(Penalty(model->description(), 0, Floats{2, 5}), 0);
+}
+
 TEST_P(ModelBaseTest, ClippingShortensTheMeanGradient) {
   // Twice the error 4 with x = 0.75: the mean is (3, 4), of norm 5.
   const SmallBatch examples({0.75f, 0.75f}, {-4, -4});

@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/algorithms/coordinator.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
 #include "scheduler/store/scheduler_store.h"
@@ -43,6 +47,11 @@ struct SchedulerOptions {
   absl::Duration backup_gain = absl::Milliseconds(50);
   // A job waits for so many servers before its partitions are placed.
   int32_t min_servers = 1;
+  // Makes what decides how the rounds of a job end that are closed by
+  // operations; null: none can be.
+  std::function<absl::StatusOr<std::shared_ptr<const Coordinator>>(
+      const JobRecord&)>
+      coordinator;
 };
 
 // --- Actions, to be carried out in their order -------------------------------

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/daemon_flags.h"
 #include "common/daemon_metrics.h"
+#include "common/job/training.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
 #include "common/rpc/security_watch.h"
@@ -110,6 +111,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.evaluation_timeout = flags.evaluation_timeout;
   options.core.backup_gain = flags.backup_gain;
   options.core.min_servers = flags.min_servers;
+  options.core.coordinator = job::CoordinatorOf;
   options.listen = flags.listen;
   EBB_ASSIGN_OR_RETURN(options.kill_points,
                        KillPoints::Parse(flags.kill_at, SchedulerKillPoints()));

@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "scheduler/scheduler_fixture.h"
 
 namespace ebb::scheduler {
@@ -123,6 +126,134 @@ TEST_F(SchedulerRoundsTest, AnItemOfARoundThatIsNotOpenIsNotKept) {
   ASSERT_FALSE(to_worker_.empty());
   EXPECT_TRUE(std::holds_alternative<LeaseLost>(to_worker_.back().second));
   EXPECT_EQ(job().leases().held().count(2), 0);
+}
+
+// What the round before gave, and then each partition's first figure.
+class Joining final : public Coordinator {
+ public:
+  absl::StatusOr<std::string> Next(
+      const RoundPlace& place, absl::string_view before,
+      const std::vector<std::vector<double>>& figures) const override {
+    std::string all(before);
+    absl::StrAppend(&all, place.round, place.last ? "!" : ":");
+    for (const auto& one : figures) absl::StrAppend(&all, " ", one[0]);
+    return all + "; ";
+  }
+  std::string Describe(absl::string_view operation) const override {
+    return std::string(operation);
+  }
+};
+
+// Rounds of one item, each closed by an operation.
+class OperatedRoundsTest : public SchedulerRoundsTest {
+ protected:
+  OperatedRoundsTest() {
+    options_.coordinator = [](const JobRecord&) {
+      return std::make_shared<const Joining>();
+    };
+    Restart({}, options_);
+    ServerUp();
+    JobRecord record = Record();
+    record.plan.consistency.kind = ConsistencyKind::kRounds;
+    record.plan.consistency.round_items = 1;
+    record.plan.consistency.rounds_in_memory = 4;
+    record.plan.algorithm.operated = true;
+    Submit(record);
+    Register();
+  }
+
+  // Of one partition, which waits.
+  void Figures(int32_t partition, int64_t round, double figure,
+               std::optional<Term> term = std::nullopt) {
+    const PartitionId p(partition);
+    PartitionMarkReport report;
+    report.partition = p;
+    report.term = term.value_or(job().placement().at(p).drawn);
+    report.figures = RoundFigures{round, {figure}};
+    FromServer(
+        MarkReport{kServerSession, job_, job().state().generation, {report}},
+        kServerSession);
+  }
+  std::string Ordered(int64_t round) const {
+    for (const ApplyOperation& order : ToServer<ApplyOperation>()) {
+      if (order.operation.round == round) return order.operation.operation;
+    }
+    return "";
+  }
+
+  SchedulerOptions options_;
+};
+
+TEST_F(OperatedRoundsTest, AnOperationIsMadeWhenEveryPartitionWaits) {
+  Figures(0, 0, 5);
+  EXPECT_EQ(Ordered(0), "");
+  Figures(1, 0, 7);
+  EXPECT_EQ(Ordered(0), "0: 5 7; ");
+  // One message for both partitions of the server.
+  EXPECT_THAT(ToServer<ApplyOperation>(), SizeIs(1));
+  // Measured anew, after its push was dropped: it is told again.
+  Figures(1, 0, 7);
+  EXPECT_EQ(Ordered(0), "0: 5 7; ");
+}
+
+TEST_F(OperatedRoundsTest, FiguresOfAnOlderTermOrRoundAreNothing) {
+  Figures(0, 0, 5);
+  Figures(1, 0, 7, Term(1));
+  Figures(1, 1, 7);
+  EXPECT_EQ(Ordered(0), "");
+  Figures(1, 0, 8);
+  EXPECT_EQ(Ordered(0), "0: 5 8; ");
+}
+
+// Partition 0 applied the operation, partition 1 came back without it.
+TEST_F(OperatedRoundsTest, AnotherSchedulerLearnsThemFromWhoAppliedThem) {
+  Restart(stored_, options_);
+  JobRegistration registration = Registration(0, 0);
+  ServerUp({registration});
+  registration = Registration(0, 0);
+  registration.partitions[0].marks = MarksOf(job().plan(), 1);
+  registration.partitions[0].operations = {{0, "first; "}};
+  FromServer(RegisterPartitions{kServerSession, registration}, kServerSession);
+  Figures(1, 0, 9);
+  EXPECT_EQ(Ordered(0), "first; ");
+  // And makes the next of it.
+  PartitionMarkReport closed;
+  closed.partition = PartitionId(1);
+  closed.term = job().placement().at(PartitionId(1)).drawn;
+  closed.marks = {{{0, 0}, 2}};
+  FromServer(
+      MarkReport{kServerSession, job_, job().state().generation, {closed}},
+      kServerSession);
+  Figures(0, 1, 3);
+  Figures(1, 1, 4);
+  EXPECT_EQ(Ordered(1), "first; 1: 3 4; ");
+}
+
+// Who waited in a later round, which nobody could make yet, kept those from
+// being told who came back with an older one.
+TEST_F(OperatedRoundsTest, WhoIsBehindIsToldWhileOthersWaitInALaterRound) {
+  Figures(0, 0, 5);
+  Figures(1, 0, 7);
+  const std::string first = Ordered(0);
+  JobRegistration registration = Registration(1, 0);
+  registration.partitions[0].operations = {{0, first}};
+  registration.partitions[1].marks = MarksOf(job().plan(), 0);
+  FromServer(RegisterPartitions{kServerSession, registration}, kServerSession);
+  EXPECT_EQ(job().marks().marks(PartitionId(0)).first_open_round(), 1);
+  Figures(0, 1, 3);
+  EXPECT_EQ(Ordered(1), "");
+  Figures(1, 0, 7);
+  EXPECT_EQ(Ordered(0), first);
+}
+
+TEST_F(OperatedRoundsTest, WithoutTheOneBeforeThereIsNoNext) {
+  JobRegistration registration = Registration(1, 1);
+  FromServer(RegisterPartitions{kServerSession, registration}, kServerSession);
+  Figures(0, 1, 3);
+  Figures(1, 1, 4);
+  EXPECT_EQ(Ordered(1), "");
+  EXPECT_THAT(log_, ::testing::Contains(::testing::HasSubstr(
+                        "no server has the operation of the round before")));
 }
 
 }  // namespace

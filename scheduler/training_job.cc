@@ -21,6 +21,7 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
       poison_(*record_, marks_, &leases_, &state_),
       stalls_(options_.lease_ttl),
       rounds_(record_->plan),
+      operations_(options_, *record_),
       evaluator_(options_, *record_, state_, placement_) {
   state_.owners.resize(placement_.size(), Ownership::kNobody);
   state_.owned_since.resize(placement_.size());
@@ -164,6 +165,7 @@ void TrainingJob::BeginGeneration(Generation generation,
   returned_at_.clear();
   fallbacks_.Clear();  // Of a history that is no more.
   rounds_.BeginGeneration();
+  operations_.BeginGeneration();
   final_checkpoint_asked_ = false;
   evaluator_.Abandon();  // Its snapshot is of values that are no more.
   if (!started_) return;
@@ -318,6 +320,7 @@ bool TrainingJob::Believe(const ServerInfo& server,
   marks_.Replace(one.partition, *std::move(marks), *std::move(durable),
                  [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
   rounds_.Registered(one);
+  operations_.Registered(one);
   for (const SkippedRange& range : poison_.Adopt(one.skipped, context)) {
     dirty_ = true;
     // Whoever works on the item has a lease that says nothing of it.
@@ -430,6 +433,7 @@ void TrainingJob::Marks(const ServerInfo& server, const MarkReport& report,
     marks_.Raise(one.partition, one.marks, one.durable,
                  [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
     rounds_.Stored(one);
+    operations_.Reported(one);
   }
   MarksChanged(context);
 }
@@ -440,6 +444,7 @@ void TrainingJob::MarksChanged(Context* context) {
   if (plan().rounds()) {
     if (RollBackIfNeeded(context)) return;
     TellRounds(context);
+    if (plan().algorithm.operated) OrderOperations(context);
   }
   if (std::exchange(forget_evaluations_, false)) {
     std::erase_if(state_.evaluations, [&](const Evaluation& evaluation) {
@@ -491,6 +496,18 @@ void TrainingJob::TellRounds(Context* context) {
         context);
   }
   context->ToOwners(placement_, news->status);
+}
+
+void TrainingJob::OrderOperations(Context* context) {
+  RoundOperations::News news = operations_.Advance(marks_, placement_);
+  if (!news.text.empty()) {
+    context->Log(absl::StrCat("job=", record_->name, " ", news.text));
+  }
+  for (RoundOperations::Order& order : news.orders) {
+    context->ToServer(
+        context->cluster->servers.at(order.server),
+        ApplyOperation{id(), state_.generation, std::move(order.operation)});
+  }
 }
 
 void TrainingJob::RevokeLeases(absl::FunctionRef<bool(ItemId item)> which,

@@ -31,6 +31,7 @@
 #include "scheduler/moves.h"
 #include "scheduler/placement.h"
 #include "scheduler/poison.h"
+#include "scheduler/round_operations.h"
 #include "scheduler/rounds.h"
 #include "scheduler/share_out.h"
 #include "scheduler/stalls.h"
@@ -227,6 +228,7 @@ class TrainingJob {
   void TellFallbacks(Context* context);
   void MarksChanged(Context* context);
   void TellRounds(Context* context);
+  void OrderOperations(Context* context);
   void PlacementChanged(Context* context);
 
   void BeginMove(const WantedMove& wanted, Context* context);
@@ -303,6 +305,7 @@ class TrainingJob {
   Poison poison_;
   Stalls stalls_;
   Rounds rounds_;
+  RoundOperations operations_;
   Evaluator evaluator_;
   Fallbacks fallbacks_;
   Moves moves_;

@@ -69,6 +69,10 @@ struct Cut {
   int64_t updates = 0;
   std::vector<uint64_t> oracle;
   std::map<int32_t, EpochLoss> loss;  // By epoch.
+  // Rounds that are closed by operations: those applied that are still needed,
+  // by round, and the sums of the losses of the open one, by item ordinal.
+  std::map<int64_t, std::string> operations;
+  std::map<int64_t, double> item_losses;
   // By name: "weights"; "slot:K"; in rounds also "sum", "item:EPOCH:SHARD"
   // (an item's sum not yet folded) and "value:ROUND" (a value kept for
   // pulls of that round); and of sparse tables what row_arrays.h names.

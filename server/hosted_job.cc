@@ -107,6 +107,7 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
 void HostedJob::GoOnUnder(const PartitionGrant& grant, ServerActions* out) {
   HostedPartition& hosted = job_.partitions[grant.partition];
   hosted.BeginTerm(grant.term);
+  pushes_.DropHeld(&hosted);  // Of the term before.
   // A version of the new term must exist before anything is reported durable
   // under it: an abandoned term could else be loaded instead.
   hosted.base_durable = EBB_PLANTED(durable_before_a_version_of_the_term);
@@ -190,6 +191,13 @@ void HostedJob::SetRounds(const RoundStatus& rounds, ServerActions* out) {
   }
   if (!too_late.empty()) job_.Register(too_late, out);
   pulls_.Release(out);
+}
+
+void HostedJob::Operate(const ApplyOperation& message, ServerActions* out) {
+  if (message.generation != stored().generation) return;
+  for (auto& [id, hosted] : job_.partitions) {
+    pushes_.Operate(&hosted, message.operation, out);
+  }
 }
 
 void HostedJob::Snapshot(const TakeSnapshot& request, ServerActions* out) {

@@ -51,6 +51,7 @@ class HostedJob {
   void TakeGrant(const Grant& grant, absl::Time now, ServerActions* out);
   void SetView(const ViewUpdate& view, ServerActions* out);
   void SetRounds(const RoundStatus& rounds, ServerActions* out);
+  void Operate(const ApplyOperation& message, ServerActions* out);
   void WantCheckpoint(absl::Time now) { checkpoints_.Want(now, true); }
   // Retention deletes none of the job's versions until then: those that are
   // returned can be rolled back to.

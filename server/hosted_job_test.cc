@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "common/protocol/marks.h"
@@ -14,6 +16,7 @@ namespace ebb::server {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -159,6 +162,127 @@ TEST_F(HostedJobTest, SaysThatAValueWhichIsNeededAgainIsGone) {
   ASSERT_THAT(one.stored, SizeIs(1));
   EXPECT_EQ(one.stored[0].key, writes_.back().key);
   EXPECT_EQ(one.stored[0].rounds, (RoundSpan{0, 1}));
+}
+
+// Rounds of the one item, in batches of 2, each closed by an operation.
+class OperatedJobTest : public OnePartitionTest {
+ protected:
+  OperatedJobTest() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.epochs = 2;
+    record->plan.batch_by_epoch = {2};
+    record->plan.consistency.kind = ConsistencyKind::kRounds;
+    record->plan.consistency.round_items = 1;
+    record->plan.algorithm.operated = true;
+    record_ = record;
+    GrantTerm(5, 0);
+    Written();
+    PushRange(5, 0, 2, 0);
+  }
+
+  void Operation(int64_t round, std::string operation) {
+    ServerActions actions;
+    core_->OnScheduler(
+        ApplyOperation{record_->id, generation_, {round, std::move(operation)}},
+        now_, &actions);
+    Do(std::move(actions));
+  }
+  const MarkSet& Marks() const {
+    return core_->jobs().at(record_->id).partition(kP)->marks();
+  }
+};
+
+TEST_F(OperatedJobTest, TheLastPushIsAnsweredAndWaitsForItsOperation) {
+  PushRange(5, 2, 4, 1);
+  // Its worker may need the answer to push to others.
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+  EXPECT_EQ(push_replies_.back().segments[0].mark, 4);
+  const size_t before = push_replies_.size();
+  Operation(1, "of another round");
+  EXPECT_EQ(Marks().mark({0, 0}), 2);
+  Operation(0, "1");
+  EXPECT_TRUE(Marks().Full({0, 0}));
+  Operation(0, "1");  // A repeat is nothing.
+  EXPECT_EQ(core_->jobs().at(record_->id).partition(kP)->updates(), 2);
+  EXPECT_THAT(push_replies_, SizeIs(before));
+}
+
+TEST_F(OperatedJobTest, WhatWaitsIsJudgedAsIfItWasApplied) {
+  PushRange(5, 2, 4, 1);
+  PushRange(5, 2, 4, 0, SessionId(22));
+  EXPECT_EQ(LastVerdict(), Verdict::kDuplicate);
+  EXPECT_EQ(push_replies_.back().segments[0].mark, 4);
+  PushRange(5, 0, 2, 1, SessionId(22));
+  EXPECT_EQ(LastVerdict(), Verdict::kDuplicate);
+  PushRange(4, 2, 4, 2, SessionId(22));
+  EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
+  EXPECT_EQ(Marks().mark({0, 0}), 2);
+  Operation(0, "1");
+  EXPECT_EQ(core_->jobs().at(record_->id).partition(kP)->updates(), 2);
+}
+
+// What it measured is told again: the scheduler may be another one.
+TEST_F(OperatedJobTest, ANewSessionHearsTheFiguresAgain) {
+  const auto told = [this] {
+    Statistics();
+    int64_t times = 0;
+    for (const MarkReport& report : std::exchange(reports_, {})) {
+      for (const PartitionMarkReport& one : report.partitions) {
+        if (!one.figures) continue;
+        EXPECT_EQ(one.figures->round, 0);
+        ++times;
+      }
+    }
+    return times;
+  };
+  PushRange(5, 2, 4, 1);
+  EXPECT_EQ(told(), 1);
+  EXPECT_EQ(told(), 0);
+  core_->OnSchedulerDisconnected();
+  ServerActions actions;
+  core_->OnSchedulerConnected(now_, &actions);
+  Do(std::move(actions));
+  EXPECT_EQ(told(), 1);
+  Operation(0, "1");
+  EXPECT_TRUE(Marks().Full({0, 0}));
+  ASSERT_FALSE(reports_.empty());
+  const PartitionMarkReport& last = reports_.back().partitions.at(0);
+  ASSERT_THAT(last.operations, SizeIs(1));
+  EXPECT_EQ(last.operations[0].round, 0);
+  EXPECT_EQ(last.operations[0].operation, "1");
+}
+
+TEST_F(OperatedJobTest, WhatIsNoOperationIsTriedAgainAndSaid) {
+  PushRange(5, 2, 4, 1);
+  Operation(0, "");
+  EXPECT_EQ(Marks().mark({0, 0}), 2);
+  EXPECT_THAT(Statistics().problem,
+              HasSubstr("the operation of round 0 cannot be applied"));
+}
+
+// It is as if it had been applied and lost.
+TEST_F(OperatedJobTest, WhatWaitsEndsWithItsTerm) {
+  PushRange(5, 2, 4, 1);
+  GrantTerm(6, 5);
+  Operation(0, "1");
+  EXPECT_EQ(Marks().mark({0, 0}), 2);
+  PushRange(6, 2, 4, 2);
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+  Operation(0, "1");
+  EXPECT_TRUE(Marks().Full({0, 0}));
+}
+
+// The grant came while it was measured.
+TEST_F(OperatedJobTest, WhatWaitsEndsWithATermThatWaitedForIt) {
+  hold_updates_ = true;
+  PushRange(5, 2, 4, 1);
+  GrantTerm(6, 5);
+  FinishUpdates();
+  Operation(0, "1");
+  EXPECT_EQ(Marks().mark({0, 0}), 2);
+  PushRange(6, 2, 4, 2);
+  Operation(0, "1");
+  EXPECT_TRUE(Marks().Full({0, 0}));
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ PartitionRegistration HostedPartition::Registration(
   registration.skipped = values->ledger().skipped();
   if (job.record->plan.rounds()) {
     registration.oldest_round = values->rounds().oldest;
+    registration.operations = values->Operations();
   }
   registration.stored = StoredVersions(job);
   return registration;
@@ -43,7 +44,10 @@ std::optional<PartitionMarkReport> HostedPartition::TakeReport(
     PartitionId id, const StoredJob& job) {
   if (values == nullptr) return std::nullopt;
   const bool new_versions = std::exchange(changed_versions, false);
-  if (changed.empty() && changed_durable.empty() && !new_versions) {
+  const bool new_figures = std::exchange(changed_figures, false) && held;
+  const bool operated = std::exchange(new_operation, false);
+  if (changed.empty() && changed_durable.empty() && !new_versions &&
+      !new_figures && !operated) {
     return std::nullopt;
   }
   PartitionMarkReport report;
@@ -59,6 +63,15 @@ std::optional<PartitionMarkReport> HostedPartition::TakeReport(
     report.durable.push_back({item, durable->mark(item)});
   }
   if (new_versions) report.stored = StoredVersions(job);
+  if (new_figures) {
+    report.figures = {values->open_round(), held->update->figures};
+  }
+  if (operated) {
+    auto operations = values->Operations();
+    if (!operations.empty()) {
+      report.operations.push_back(std::move(operations.back()));
+    }
+  }
   return report;
 }
 
@@ -66,6 +79,8 @@ void HostedPartition::ResetReport() {
   changed.clear();
   changed_durable.clear();
   changed_versions = false;
+  changed_figures = held.has_value();  // A registration does not tell them.
+  new_operation = false;
 }
 
 void HostedPartition::BeginTerm(Term now) {

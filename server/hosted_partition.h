@@ -27,6 +27,15 @@ struct HostedPartition {
   struct QueuedSegment {
     PendingPushPtr push;
     size_t segment;
+    bool answered = false;  // Before it was done.
+  };
+
+  // The push that would close a round, and waits for the round's operation.
+  struct Held {
+    QueuedSegment segment;
+    std::unique_ptr<Partition::Update> update;
+    // It came, but there was no memory for it.
+    std::optional<RoundOperation> operation;
   };
 
   // Served: its values are here, in a term that was granted.
@@ -68,6 +77,7 @@ struct HostedPartition {
   // The one writer.
   bool busy = false;
   QueuedSegment running;
+  std::optional<Held> held;
   std::deque<QueuedSegment> queue;
   // Taken when the update that runs is done: it is of the term before.
   std::optional<PartitionGrant> next_grant;
@@ -93,6 +103,8 @@ struct HostedPartition {
   absl::btree_set<ItemId> changed;
   absl::btree_set<ItemId> changed_durable;
   bool changed_versions = false;
+  bool changed_figures = false;  // Of what is held.
+  bool new_operation = false;    // The last is to be told.
 };
 
 }  // namespace ebb::server

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "common/initializer.h"
 #include "common/job/training.h"
+#include "common/lbfgs/lbfgs_vectors.h"
 #include "common/status_macros.h"
 #include "server/optimizer/config.h"
 
@@ -101,6 +102,10 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
       new JobRule(record.plan, job.seed(),
                   LearningRate(config.rate, schedule, record.plan.epochs),
                   rollback, std::move(optimizer), std::move(algorithm)));
+  if (record.plan.algorithm.operated) {
+    rule->lbfgs_ = job::LbfgsOptionsOf(job.algorithm());
+    EBB_RETURN_IF_ERROR(rule->lbfgs_->Validate());
+  }
   int64_t first = 0;
   for (job::DenseTable& table : tables) {
     const int64_t size = table.size;
@@ -143,12 +148,64 @@ void JobRule::InitialWeights(int64_t first, std::span<float> out) const {
 void JobRule::InitialSlot(int slot, int64_t first,
                           std::span<const float> weights,
                           std::span<float> out) const {
-  optimizer_->InitializeSlot(slot, weights, out);
+  if (lbfgs_) {
+    std::ranges::fill(out, 0.0f);
+  } else {
+    optimizer_->InitializeSlot(slot, weights, out);
+  }
 }
 
 void JobRule::Step(const StepPlace& place, const StepRun& run) const {
   optimizer_->Step(ContextOf(place, rate_), run.weights, *run.gradient, run.out,
                    run.slots);
+}
+
+namespace {
+
+// The mean gradient of a run, which has a sum.
+class Mean {
+ public:
+  Mean(const StepPlace& place, std::span<const float> sum) : mean_(sum.size()) {
+    for (size_t i = 0; i < sum.size(); ++i) {
+      mean_[i] = place.gradient_scale * sum[i];
+    }
+  }
+  std::span<const float> floats() const { return mean_; }
+
+ private:
+  std::vector<float> mean_;
+};
+
+class LbfgsStep final : public RoundStep {
+ public:
+  explicit LbfgsStep(LbfgsOperation operation)
+      : operation_(std::move(operation)) {}
+  bool Changes(int slot) const override { return operation_.Changes(slot); }
+  void Apply(const StepPlace& place, const OperationRun& run) const override {
+    const Mean mean(place, run.gradient_sum);
+    ApplyLbfgs(operation_, {run.weights, mean.floats(), run.slots}, run.changed,
+               run.out);
+  }
+
+ private:
+  const LbfgsOperation operation_;
+};
+
+}  // namespace
+
+void JobRule::Measure(const StepPlace& place, const MeasureRun& run,
+                      std::span<double> figures) const {
+  if (!lbfgs_) return;
+  const Mean mean(place, run.gradient_sum);
+  AddLbfgsFigures(*lbfgs_, {run.weights, mean.floats(), run.slots}, figures);
+}
+
+absl::StatusOr<std::unique_ptr<const RoundStep>> JobRule::ReadOperation(
+    absl::string_view operation) const {
+  if (!lbfgs_) return UpdateRule::ReadOperation(operation);
+  EBB_ASSIGN_OR_RETURN(LbfgsOperation decoded,
+                       LbfgsOperation::Decode(operation, *lbfgs_));
+  return std::make_unique<LbfgsStep>(std::move(decoded));
 }
 
 StepContext JobRule::ContextOf(const StepPlace& place,
@@ -177,6 +234,19 @@ std::string JobRule::PublicName(absl::string_view array) const {
   if (array == "weights") return "values";
   absl::string_view number = array;
   size_t slot = 0;
+  if (lbfgs_) {
+    if (!absl::ConsumePrefix(&number, "slot:") ||
+        !absl::SimpleAtoi(number, &slot)) {
+      return std::string(array);
+    }
+    const auto place = static_cast<int>(slot);
+    if (place == LbfgsSlots::kPoint) return "slot/point";
+    if (place == LbfgsSlots::kGradient) return "slot/gradient";
+    if (place == LbfgsSlots::kDirection) return "slot/direction";
+    const int pair = (place - LbfgsSlots::Step(0)) / 2;
+    return absl::StrCat(
+        place == LbfgsSlots::Step(pair) ? "slot/step_" : "slot/change_", pair);
+  }
   if (absl::ConsumePrefix(&number, "slot:") &&
       absl::SimpleAtoi(number, &slot) &&
       slot < optimizer_->SlotNames().size()) {

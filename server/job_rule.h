@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "common/algorithms/algorithm.h"
 #include "common/job/specification.h"
+#include "common/lbfgs/lbfgs.h"
 #include "common/protocol/plan.h"
 #include "common/schedule.h"
 #include "server/optimizer/optimizer.h"
@@ -33,11 +34,20 @@ class JobRule final : public UpdateRule {
   static absl::StatusOr<std::unique_ptr<JobRule>> Create(
       const JobRecord& record, const RollbackRecord& rollback = {});
 
-  int SlotCount() const override { return optimizer_->SlotCount(); }
+  int SlotCount() const override {
+    return lbfgs_ ? LbfgsSlots::Count(*lbfgs_) : optimizer_->SlotCount();
+  }
   void InitialWeights(int64_t first, std::span<float> out) const override;
   void InitialSlot(int slot, int64_t first, std::span<const float> weights,
                    std::span<float> out) const override;
   void Step(const StepPlace& place, const StepRun& run) const override;
+  size_t FigureCount() const override {
+    return lbfgs_ ? LbfgsFigures::Count(*lbfgs_) : 1;
+  }
+  void Measure(const StepPlace& place, const MeasureRun& run,
+               std::span<double> figures) const override;
+  absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
+      absl::string_view operation) const override;
   RowTableOptions RowOptions(int32_t table) const override {
     return sparse_[table].options;
   }
@@ -88,6 +98,7 @@ class JobRule final : public UpdateRule {
   const bool slots_of_other_rates_;
   const std::shared_ptr<const Optimizer> optimizer_;
   const std::shared_ptr<const Algorithm> algorithm_;
+  std::optional<LbfgsOptions> lbfgs_;
   std::vector<Table> tables_;  // Ascending.
   std::vector<SparseTable> sparse_;
 };

@@ -1,11 +1,14 @@
 #include "server/job_rule.h"
 
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/initializer.h"
 #include "common/job/yaml.h"
+#include "common/lbfgs/lbfgs.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/memory/block_pool.h"
@@ -359,6 +362,66 @@ TEST(JobRuleTest, ArraysHaveNamesForPeople) {
   EXPECT_EQ((*rule)->PublicName("slot:1"), "slot/second_moment");
   EXPECT_EQ((*rule)->PublicName("slot:2"), "slot:2");
   EXPECT_EQ((*rule)->PublicName("sum"), "sum");
+}
+
+// From w = (3, 4) the gradient of 10 examples sums up to 10 w.
+TEST(JobRuleTest, LbfgsMeasuresAndStepsByItsOperations) {
+  const auto rule =
+      RuleOf(RecordOf("algorithm: {kind: lbfgs, history: 2}\n"
+                      "consistency: {kind: rounds, examples: epoch}\n",
+                      {{"w", 2, InitRule::Zeros()}}));
+  const LbfgsOptions options{.history = 2};
+  ASSERT_EQ(rule->SlotCount(), LbfgsSlots::Count(options));
+  ASSERT_EQ(rule->FigureCount(), LbfgsFigures::Count(options));
+  const std::vector<float> weights = {3, 4}, sum = {30, 40};
+  StepPlace place;
+  place.gradient_scale = 0.1f;
+  std::vector<std::vector<float>> slots(rule->SlotCount(),
+                                        std::vector<float>(2, 7));
+  std::vector<std::span<const float>> read;
+  for (size_t s = 0; s < slots.size(); ++s) {
+    rule->InitialSlot(static_cast<int>(s), 0, weights, slots[s]);
+    EXPECT_THAT(slots[s], Each(0));
+    read.push_back(slots[s]);
+  }
+  std::vector<double> figures(rule->FigureCount());
+  rule->Measure(place, {0, weights, sum, read}, figures);
+  EXPECT_DOUBLE_EQ(figures[LbfgsFigures::kNewNorm], 25);
+  EXPECT_EQ(figures[LbfgsFigures::kSlope], 0);
+  figures[LbfgsFigures::kLoss] = 125;
+  const auto operation =
+      MakeLbfgsCoordinator(options)->Next({0, false, 10}, "", {figures});
+  ASSERT_TRUE(operation.ok()) << operation.status();
+  const auto step = rule->ReadOperation(*operation);
+  ASSERT_TRUE(step.ok()) << step.status();
+  std::vector<std::span<float>> changed(slots.size());
+  for (size_t s = 0; s < slots.size(); ++s) {
+    EXPECT_EQ((*step)->Changes(static_cast<int>(s)), s < 3);
+    if (s < 3) changed[s] = slots[s];
+  }
+  std::vector<float> out(2);
+  (*step)->Apply(place, {0, weights, sum, out, read, changed});
+  // A first step of length 1, down the gradient.
+  EXPECT_THAT(out, ElementsAre(FloatEq(2.4f), FloatEq(3.2f)));
+  EXPECT_THAT(slots[LbfgsSlots::kPoint], ElementsAre(3, 4));
+  EXPECT_THAT(slots[LbfgsSlots::kGradient], ElementsAre(3, 4));
+  EXPECT_THAT(slots[LbfgsSlots::kDirection], ElementsAre(-3, -4));
+  EXPECT_EQ(rule->PublicName("slot:0"), "slot/point");
+  EXPECT_EQ(rule->PublicName("slot:2"), "slot/direction");
+  EXPECT_EQ(rule->PublicName("slot:5"), "slot/step_1");
+  EXPECT_EQ(rule->PublicName("slot:6"), "slot/change_1");
+  EXPECT_TRUE(absl::IsDataLoss(rule->ReadOperation("what").status()));
+  // Of another history.
+  const std::vector<double> more(LbfgsFigures::Count({.history = 3}));
+  const auto other =
+      MakeLbfgsCoordinator({.history = 3})->Next({0, false, 10}, "", {more});
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_TRUE(absl::IsInvalidArgument(rule->ReadOperation(*other).status()));
+}
+
+TEST(JobRuleTest, OperationsAreOfLbfgsAlone) {
+  const auto rule = RuleOf(RecordOf("", {{"w", 2, InitRule::Zeros()}}));
+  EXPECT_TRUE(absl::IsInvalidArgument(rule->ReadOperation("").status()));
 }
 
 TEST(JobRuleTest, UnreadableSpecificationsAreRefused) {

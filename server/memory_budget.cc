@@ -34,8 +34,10 @@ int64_t CopiesOfWeights(const JobPlan& plan, int slots) {
   const int64_t decoded = plan.filters.push.kind != FilterKind::kNone ? 1 : 0;
   const int64_t step = 2 + slots + decoded;
   if (!plan.rounds()) return step;
-  // The sum of the round, and that of an item which waits for one before it.
-  return step + plan.consistency.rounds_in_memory + 1 + 2;
+  // The sum of the round, and that of an item which waits for one before it;
+  // and the whole sum, while it waits for its operation.
+  const int64_t whole = plan.algorithm.operated ? 1 : 0;
+  return step + plan.consistency.rounds_in_memory + 1 + 2 + whole;
 }
 
 }  // namespace ebb::server

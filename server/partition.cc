@@ -110,6 +110,15 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::FromCut(
   p.oracle_ = std::move(cut.oracle);
   p.loss_ = std::move(cut.loss);
   p.updates_ = cut.updates;
+  p.operations_ = std::move(cut.operations);
+  for (const auto& [ordinal, loss] : cut.item_losses) {
+    if (ordinal < 0 || ordinal >= p.plan_.items()) {
+      return absl::DataLossError(absl::StrCat("partition ", id.value(),
+                                              ": the cut has a loss of item ",
+                                              ordinal, ", which is none"));
+    }
+    p.item_losses_[p.plan_.ItemAt(ordinal)] = loss;
+  }
   if (p.plan_.rounds()) p.open_round_ = p.marks_.first_open_round();
   if (!p.plan_.sparse_tables.empty()) {
     EBB_ASSIGN_OR_RETURN(
@@ -295,7 +304,33 @@ absl::Status Partition::PrepareRound(const PushRequest& push, Update* update) {
     if (item_sums_.contains(item)) update->folds.push_back(item);
   }
   update->closes_round = true;
-  return PrepareStep(update);
+  return plan_.algorithm.operated ? PrepareMeasure(update)
+                                  : PrepareStep(update);
+}
+
+// Out of place: until there is an operation nothing may change.
+absl::Status Partition::PrepareMeasure(Update* update) {
+  EBB_ASSIGN_OR_RETURN(update->whole_sum, pool_->AllocateMany(BlockCount()));
+  update->figures.assign(rule_->FigureCount(), 0);
+  update->waits = true;
+  return absl::OkStatus();
+}
+
+absl::Status Partition::PrepareOperation(const std::string& operation,
+                                         Update* update) {
+  EBB_ASSIGN_OR_RETURN(std::unique_ptr<const RoundStep> step,
+                       rule_->ReadOperation(operation));
+  EBB_ASSIGN_OR_RETURN(Blocks weights, pool_->AllocateMany(BlockCount()));
+  for (size_t s = 0; s < slots_.size(); ++s) {
+    if (step->Changes(static_cast<int>(s))) {
+      EBB_RETURN_IF_ERROR(MakeUnique(&slots_[s]));
+    }
+  }
+  update->new_weights = std::move(weights);
+  update->operation = operation;
+  update->step = std::move(step);
+  update->waits = false;
+  return absl::OkStatus();
 }
 
 void Partition::Step(const StepPlace& place, const Payload& gradient_sum,
@@ -330,7 +365,82 @@ void Partition::DecodeGradient(Update* update) const {
   update->gradient = PayloadOf(update->decoded);
 }
 
+// The sum as if the last gradient had been added and all been folded, to the
+// bit, and what is to be known of it.
+void Partition::Measure(Update* update) const {
+  GradientCursor gradient(update->gradient);
+  std::vector<float> own;
+  std::vector<std::span<const float>> slots(slots_.size());
+  for (int64_t b = 0; b < BlockCount(); ++b) {
+    const auto [first, last] = BlockRange(b);
+    const size_t n = last - first;
+    const std::span<float> sum = update->whole_sum[b].mutable_floats().first(n);
+    std::ranges::copy(round_sum_[b].floats().first(n), sum.begin());
+    for (const ItemId item : update->folds) {
+      std::span<const float> part = item_sums_.at(item)[b].floats().first(n);
+      if (item == update->item && !update->gradient.empty()) {
+        own.assign(part.begin(), part.end());
+        AddFloats(&gradient, own);
+        part = own;
+      }
+      for (size_t i = 0; i < n; ++i) sum[i] += part[i];
+    }
+    for (size_t s = 0; s < slots_.size(); ++s) {
+      slots[s] = slots_[s][b].floats().first(n);
+    }
+    rule_->Measure(PlaceOfRound(),
+                   {first_ + first, weights_[b].floats().first(n), sum, slots},
+                   update->figures);
+  }
+  double loss = 0;
+  const auto [from, to] = plan_.RoundItems(open_round_);
+  for (int64_t ordinal = from; ordinal < to; ++ordinal) {
+    const ItemId item = plan_.ItemAt(ordinal);
+    const auto known = item_losses_.find(item);
+    double of_item = known == item_losses_.end() ? 0 : known->second;
+    if (item == update->item && !update->skip) of_item += update->loss_sum;
+    loss += of_item;
+  }
+  update->figures[0] = loss;
+}
+
+void Partition::Operate(Update* update) {
+  std::vector<std::span<const float>> slots(slots_.size());
+  std::vector<std::span<float>> changed(slots_.size());
+  for (int64_t b = 0; b < BlockCount(); ++b) {
+    const auto [first, last] = BlockRange(b);
+    const size_t n = last - first;
+    for (size_t s = 0; s < slots_.size(); ++s) {
+      // Sole holder since PrepareOperation of what changes; the rest may be
+      // shared with a cut.
+      if (update->step->Changes(static_cast<int>(s))) {
+        changed[s] = slots_[s][b].mutable_floats().first(n);
+      }
+      slots[s] = std::as_const(slots_[s][b]).floats().first(n);
+    }
+    const int times = EBB_PLANTED(operation_applied_twice) ? 2 : 1;
+    for (int i = 0; i < times; ++i)
+      update->step->Apply(
+          PlaceOfRound(),
+          {first_ + first, weights_[b].floats().first(n),
+           std::as_const(update->whole_sum[b]).floats().first(n),
+           update->new_weights[b].mutable_floats().first(n), slots, changed});
+  }
+}
+
+StepPlace Partition::PlaceOfRound() const {
+  StepPlace place;
+  place.item = plan_.ItemAt(plan_.RoundItems(open_round_).first);
+  place.end = plan_.ItemSize(place.item);
+  place.gradient_scale =
+      1.0f / static_cast<float>(plan_.RoundExamples(open_round_));
+  place.step = open_round_ + 1;
+  return place;
+}
+
 void Partition::ComputeRound(Update* update) {
+  if (update->step != nullptr) return Operate(update);
+  if (update->waits) return Measure(update);
   // Sole holder of these sums since PrepareRound.
   Blocks& sum = item_sums_.at(update->item);
   const auto add = [&](const Payload& values, Blocks* to) {
@@ -345,17 +455,13 @@ void Partition::ComputeRound(Update* update) {
     add(PayloadOf(item_sums_.at(item)), &round_sum_);
   }
   if (!update->closes_round) return;
-  StepPlace place;
-  place.item = plan_.ItemAt(plan_.RoundItems(open_round_).first);
-  place.end = plan_.ItemSize(place.item);
-  place.gradient_scale =
-      1.0f / static_cast<float>(plan_.RoundExamples(open_round_));
-  place.step = open_round_ + 1;
-  Step(place, PayloadOf(round_sum_), update);
+  Step(PlaceOfRound(), PayloadOf(round_sum_), update);
 }
 
 void Partition::Compute(Update* update) {
-  if (!update->decoded.empty()) DecodeGradient(update);
+  if (!update->decoded.empty() && update->step == nullptr) {
+    DecodeGradient(update);
+  }
   if (plan_.rounds()) {
     ComputeRound(update);
   } else if (!update->gradient.empty()) {
@@ -381,6 +487,10 @@ StepPlace Partition::PlaceOf(const Update& update) const {
 
 int64_t Partition::ComputeBytes(const Update& update) const {
   const bool steps = !update.new_weights.empty();
+  if (update.waits || update.step != nullptr) {
+    return (2 + static_cast<int64_t>(update.folds.size() + slots_.size())) *
+           floats() * static_cast<int64_t>(sizeof(float));
+  }
   const int64_t passes =
       (update.gradient.empty() && !steps ? 0 : 1) +
       (update.decoded.empty() ? 0 : 1) +
@@ -391,8 +501,17 @@ int64_t Partition::ComputeBytes(const Update& update) const {
 
 void Partition::CommitRound(Update* update) {
   for (const ItemId item : update->folds) item_sums_.erase(item);
-  if (!update->closes_round) return;
+  if (!update->closes_round) {
+    if (plan_.algorithm.operated && !update->skip) {
+      item_losses_[update->item] += update->loss_sum;
+    }
+    return;
+  }
   round_sum_.clear();
+  item_losses_.clear();
+  if (!update->operation.empty()) {
+    operations_[open_round_] = std::move(update->operation);
+  }
   if (!EBB_PLANTED(rounds_keep_only_the_open_value)) {
     round_values_[open_round_] = weights_;
   }
@@ -453,6 +572,20 @@ std::optional<Payload> Partition::RoundValues(int64_t round) const {
 
 void Partition::DropRoundValues(int64_t round) {
   round_values_.erase(round_values_.begin(), round_values_.lower_bound(round));
+  // The next one is made of the last.
+  const int64_t needed = EBB_PLANTED(last_operation_is_dropped)
+                             ? round
+                             : std::min(round, open_round_ - 1);
+  operations_.erase(operations_.begin(), operations_.lower_bound(needed));
+}
+
+std::vector<RoundOperation> Partition::Operations() const {
+  std::vector<RoundOperation> all;
+  if (EBB_PLANTED(operations_not_registered)) return all;
+  for (const auto& [round, operation] : operations_) {
+    all.push_back({round, operation});
+  }
+  return all;
 }
 
 absl::Status Partition::PinSnapshot(int64_t snapshot) {
@@ -516,6 +649,10 @@ Cut Partition::CutOfDense() const {
   cut.updates = updates_;
   cut.oracle = oracle_;
   cut.loss = loss_;
+  cut.operations = operations_;
+  for (const auto& [item, loss] : item_losses_) {
+    cut.item_losses[plan_.Ordinal(item)] = loss;
+  }
   const auto add = [&](std::string name, const Blocks& blocks) {
     cut.arrays[std::move(name)] = CutArray{floats(), blocks};
   };

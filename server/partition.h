@@ -15,6 +15,10 @@
 //     partition.Commit(std::move(update));                       // decision
 //   }
 //
+// Where rounds are closed by operations, the update that closes one waits after
+// Compute for PrepareOperation and another Compute. While it waits nothing is
+// changed yet: cuts may be taken, and it may be dropped.
+//
 // One writer: between Prepare and Commit there is no other Prepare, Commit or
 // cut. Everything but Compute is called under the owner's lock, is short,
 // and may run while Compute does (pulls read the published blocks).
@@ -80,6 +84,10 @@ class Partition {
   absl::StatusOr<std::unique_ptr<Update>> Prepare(const PushRequest& push,
                                                   const PushSegment& segment);
   void Compute(Update* update);
+  // The update waits for the operation of the open round: validates it, and
+  // obtains its memory. InvalidArgument or DataLoss for what is no operation;
+  // ResourceExhausted without memory; the update then waits as before.
+  absl::Status PrepareOperation(const std::string& operation, Update* update);
   // Of values and slots that Compute goes through, about.
   int64_t ComputeBytes(const Update& update) const;
   // Swaps the new values in, with the mark and the ledger. Returns the mark.
@@ -101,6 +109,8 @@ class Partition {
   }
   // Rounds: no pull of a round below `round` will come any more.
   void DropRoundValues(int64_t round);
+  // Those that closed rounds whose values are held, and the last one.
+  std::vector<RoundOperation> Operations() const;
 
   // An evaluation's snapshot: keeps the present values under a number. Numbers
   // rise and a job has one evaluation at a time, so older ones are dropped: the
@@ -160,7 +170,11 @@ class Partition {
   void DecodeGradient(Update* update) const;
   void Step(const StepPlace& place, const Payload& gradient_sum,
             Update* update);
+  absl::Status PrepareMeasure(Update* update);
   void ComputeRound(Update* update);
+  void Measure(Update* update) const;
+  void Operate(Update* update);
+  StepPlace PlaceOfRound() const;
   void CommitRound(Update* update);
   void Count(const Update& update);
   absl::Status RestoreArrays(const Cut& cut);
@@ -193,6 +207,10 @@ class Partition {
   Blocks round_sum_;                        // Of the folded items.
   std::map<ItemId, Blocks> item_sums_;      // Not yet folded.
   std::map<int64_t, Blocks> round_values_;  // By the round that pulls them.
+  // Where they are closed by operations: those applied, by round, and the sums
+  // of the losses by item of the open one.
+  std::map<int64_t, std::string> operations_;
+  std::map<ItemId, double> item_losses_;
 };
 
 // Made by Prepare, filled by Compute, swapped in by Commit.
@@ -219,6 +237,13 @@ struct Partition::Update {
   // that closes the round.
   std::vector<ItemId> folds;
   bool closes_round = false;
+  // An operation closes it: the round's whole sum, what was measured of it, and
+  // once it is known what is to be done.
+  bool waits = false;
+  Blocks whole_sum;
+  std::vector<double> figures;
+  std::string operation;
+  std::unique_ptr<const RoundStep> step;
 };
 
 }  // namespace ebb::server

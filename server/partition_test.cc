@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "absl/strings/numbers.h"
 #include "server/additive_rows.h"
 
 namespace ebb::server {
@@ -369,6 +370,150 @@ TEST_F(RoundTest, RefusesRoundsThatAreNotOpenOrClosedEverywhere) {
   Apply(p.get(), Push(0, 2, 4, 1));
   EXPECT_EQ(Apply(p.get(), Push(0, 0, 2, 1), 0), Verdict::kDuplicate);
   EXPECT_EQ(Apply(p.get(), Push(0, 0, 2, 1), 1), Verdict::kClosed);
+}
+
+// An operation is a number n: w' = w + the mean + n, and n to the slot.
+class OperatedRule : public AddingRule {
+ public:
+  size_t FigureCount() const override { return 2; }
+  void Measure(const StepPlace& place, const MeasureRun& run,
+               std::span<double> figures) const override {
+    for (const float g : run.gradient_sum) figures[1] += g;
+  }
+  absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
+      absl::string_view operation) const override {
+    class Add : public RoundStep {
+     public:
+      explicit Add(float n) : n_(n) {}
+      bool Changes(int) const override { return true; }
+      void Apply(const StepPlace& place,
+                 const OperationRun& run) const override {
+        for (size_t i = 0; i < run.out.size(); ++i) {
+          run.out[i] =
+              run.weights[i] + run.gradient_sum[i] * place.gradient_scale + n_;
+          run.changed[0][i] += n_;
+        }
+      }
+
+     private:
+      const float n_;
+    };
+    int n = 0;
+    if (!absl::SimpleAtoi(operation, &n)) {
+      return absl::InvalidArgumentError("no number");
+    }
+    return std::make_unique<Add>(static_cast<float>(n));
+  }
+};
+
+class OperatedRoundTest : public RoundTest {
+ protected:
+  OperatedRoundTest() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.algorithm.operated = true;
+    record_ = record;
+    partition_ = Make(record_, std::make_shared<OperatedRule>());
+  }
+
+  static PushRequest Push(int32_t shard, int64_t begin, int64_t end, float g,
+                          double loss) {
+    PushRequest push = PartitionTest::Push(shard, begin, end, g);
+    push.loss_sum = loss;
+    return push;
+  }
+  // As far as it goes without an operation.
+  static std::unique_ptr<Partition::Update> Begin(Partition* p,
+                                                  const PushRequest& push) {
+    EXPECT_EQ(p->Judge(push, push.segments[0], 0).verdict, Verdict::kApplied);
+    auto update = p->Prepare(push, push.segments[0]);
+    EXPECT_TRUE(update.ok()) << update.status();
+    p->Compute(update->get());
+    return *std::move(update);
+  }
+  static void End(Partition* p, std::unique_ptr<Partition::Update> update,
+                  const std::string& operation) {
+    const absl::Status prepared = p->PrepareOperation(operation, update.get());
+    ASSERT_TRUE(prepared.ok()) << prepared;
+    p->Compute(update.get());
+    p->Commit(std::move(update));
+  }
+  // All but the last push.
+  void FillUp(Partition* p) const {
+    Apply(p, Push(1, 0, 2, 8, 0.25));
+    Apply(p, Push(0, 0, 2, 8, 1));
+    Apply(p, Push(0, 2, 4, 8, 2));
+  }
+
+  std::unique_ptr<Partition> partition_;
+};
+
+TEST_F(OperatedRoundTest, TheLastPushWaitsForTheOperation) {
+  Partition* const p = partition_.get();
+  FillUp(p);
+  auto update = Begin(p, Push(1, 2, 4, 8, 0.5));
+  EXPECT_TRUE(update->waits);
+  EXPECT_THAT(update->figures, ElementsAre(3.75, 4 * 8 * 6));
+  // Nothing is changed yet.
+  EXPECT_EQ(p->open_round(), 0);
+  EXPECT_EQ(p->marks().mark({0, 1}), 2);
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_EQ(p->PrepareOperation("what", update.get()).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(update->waits);
+  End(p, std::move(update), "100");
+  EXPECT_EQ(p->open_round(), 1);
+  EXPECT_TRUE(p->marks().Complete());
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(104, 105, 106, 107, 108, 109));
+  EXPECT_THAT(Floats(*p->RoundValues(0)), ElementsAre(0, 1, 2, 3, 4, 5));
+  ASSERT_EQ(p->Operations().size(), 1);
+  EXPECT_EQ(p->Operations()[0].round, 0);
+  EXPECT_EQ(p->Operations()[0].operation, "100");
+  // The next is made of the last, however durable.
+  p->DropRoundValues(1);
+  EXPECT_EQ(p->Operations().size(), 1);
+}
+
+TEST_F(OperatedRoundTest, WhatWaitsIsInNoCutAndMayBeDropped) {
+  FillUp(partition_.get());
+  auto update = Begin(partition_.get(), Push(1, 2, 4, 8, 0.5));
+  const std::vector<double> figures = update->figures;
+  auto restored = *Partition::FromCut(record_, PartitionId(0),
+                                      std::make_shared<OperatedRule>(), pool_,
+                                      *partition_->TakeCut());
+  update.reset();
+  for (Partition* p : {restored.get(), partition_.get()}) {
+    EXPECT_EQ(p->marks().mark({0, 1}), 2);
+    auto again = Begin(p, Push(1, 2, 4, 8, 0.5));
+    EXPECT_EQ(again->figures, figures);
+    End(p, std::move(again), "1");
+    EXPECT_THAT(Floats(p->Values()), ElementsAre(5, 6, 7, 8, 9, 10));
+  }
+  // With the operation it is one, too.
+  const auto closed = *Partition::FromCut(record_, PartitionId(0),
+                                          std::make_shared<OperatedRule>(),
+                                          pool_, *partition_->TakeCut());
+  EXPECT_EQ(closed->open_round(), 1);
+  ASSERT_EQ(closed->Operations().size(), 1);
+  EXPECT_EQ(closed->Operations()[0].operation, "1");
+}
+
+TEST_F(OperatedRoundTest, MeasuresTheSameInAnyOrderOfArrival) {
+  const float tenth = 0.1f, big = 1e7f;
+  Partition* const a = partition_.get();
+  Apply(a, Push(0, 0, 2, tenth, 0.1));
+  Apply(a, Push(0, 2, 4, -tenth * 0.3f, 1e9));
+  Apply(a, Push(1, 0, 2, big, 0.3));
+  auto of_a = Begin(a, Push(1, 2, 4, -big * 0.3f, 0.7));
+  auto b = *Partition::Create(record_, PartitionId(0),
+                              std::make_shared<OperatedRule>(), pool_);
+  Apply(b.get(), Push(1, 0, 2, big, 0.3));
+  Apply(b.get(), Push(0, 0, 2, tenth, 0.1));
+  Apply(b.get(), Push(1, 2, 4, -big * 0.3f, 0.7));
+  auto of_b = Begin(b.get(), Push(0, 2, 4, -tenth * 0.3f, 1e9));
+  EXPECT_EQ(of_a->figures, of_b->figures);
+  End(a, std::move(of_a), "3");
+  End(b.get(), std::move(of_b), "3");
+  EXPECT_EQ(Floats(a->Values()), Floats(b->Values()));
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ constexpr PartitionId kLossesAt(0);
 // Enough for a mean that does not jump, few enough to be of now; and no more
 // than an epoch.
 constexpr int64_t kRecentBatches = 32;
+// Where there was no memory for what an operation takes.
+constexpr absl::Duration kOperateAgain = absl::Seconds(1);
 
 }  // namespace
 
@@ -101,8 +103,65 @@ void PushHandler::RunQueue(HostedPartition* hosted, ServerActions* out) {
         std::move(hosted->queue.front());
     hosted->queue.pop_front();
     --admitted_;
-    hosted->busy = StartUpdate(hosted, next, out);
+    if (hosted->held) {
+      JudgeBesideHeld(hosted, next, out);
+    } else {
+      hosted->busy = StartUpdate(hosted, next, out);
+    }
   }
+}
+
+// The round has all its examples but those of the push that is held, which
+// counts for all that is pushed as if it was applied.
+void PushHandler::JudgeBesideHeld(HostedPartition* hosted,
+                                  const HostedPartition::QueuedSegment& next,
+                                  ServerActions* out) {
+  const PushRequest& push = next.push->request();
+  const PushSegment& segment = push.segments[next.segment];
+  Judgement judgement{Verdict::kWrongPlacement, 0};
+  if (segment.term == hosted->term) {
+    judgement =
+        hosted->values->Judge(push, segment, job_.rounds.closed_everywhere);
+    const PushRequest& held = hosted->held->segment.push->request();
+    const bool by_mark = judgement.verdict == Verdict::kApplied ||
+                         judgement.verdict == Verdict::kGap ||
+                         judgement.verdict == Verdict::kOverlap;
+    // It ends its item.
+    if (by_mark && push.item == held.item) {
+      judgement = {Verdict::kDuplicate, held.end};
+    }
+  }
+  next.push->Answer(next.segment, judgement.verdict, judgement.mark,
+                    hosted->term, out);
+}
+
+void PushHandler::Operate(HostedPartition* hosted,
+                          const RoundOperation& operation, ServerActions* out) {
+  const bool asked_for = hosted->held && hosted->values != nullptr &&
+                         (operation.round == hosted->values->open_round() ||
+                          EBB_PLANTED(operation_of_any_round));
+  if (!asked_for || hosted->busy || hosted->outgoing.frozen()) return;
+  HostedPartition::Held& held = *hosted->held;
+  const absl::Status prepared =
+      hosted->values->PrepareOperation(operation.operation, held.update.get());
+  if (!prepared.ok()) {
+    job_.Complain(absl::StrCat("the operation of round ", operation.round,
+                               " cannot be applied: ", prepared.message()),
+                  KindOf(prepared));
+    held.operation = operation;
+    return;
+  }
+  hosted->running = held.segment;
+  hosted->busy = true;
+  std::unique_ptr<Partition::Update> update = std::move(held.update);
+  hosted->held.reset();
+  out->push_back(
+      RunUpdate{{job_.stored.record->id, hosted->values, std::move(update)}});
+}
+
+void PushHandler::DropHeld(HostedPartition* hosted) {
+  hosted->held.reset();
+  hosted->changed_figures = false;
 }
 
 // Judges the segment; returns true when its update runs now.
@@ -150,12 +209,23 @@ PushHandler::Done PushHandler::UpdateDone(UpdateTask task, ServerActions* out) {
   const PartitionId id = task.partition->id();
   HostedPartition& hosted = job_.partitions[id];
   if (hosted.values != task.partition || !hosted.busy) return Done::kDropped;
-  const HostedPartition::QueuedSegment running =
-      std::exchange(hosted.running, {});
+  HostedPartition::QueuedSegment running = std::exchange(hosted.running, {});
   const PushRequest& push = running.push->request();
+  hosted.busy = false;
+  if (task.update->waits) {
+    // Its worker has others to push: what they need may be this answer. If it
+    // is dropped, it is as if it was applied and lost: the marks say so.
+    running.push->Answer(running.segment, Verdict::kApplied, push.end,
+                         push.segments[running.segment].term, out);
+    running.answered = true;
+    hosted.held.emplace(
+        HostedPartition::Held{running, std::move(task.update), {}});
+    hosted.changed_figures = true;
+    job_.report_at_once = true;
+    return Done::kWaits;
+  }
   const int64_t round_before = hosted.values->open_round();
   const int64_t mark = hosted.values->Commit(std::move(task.update));
-  hosted.busy = false;
   hosted.unsaved.insert(push.item);
   hosted.changed.insert(push.item);
   ++statistics_.updates;
@@ -165,9 +235,12 @@ PushHandler::Done PushHandler::UpdateDone(UpdateTask task, ServerActions* out) {
         std::min(job_.plan().examples,
                  kRecentBatches * job_.plan().BatchSize(push.item)));
   }
-  running.push->Answer(running.segment, Verdict::kApplied, mark,
-                       push.segments[running.segment].term, out);
+  if (!running.answered) {
+    running.push->Answer(running.segment, Verdict::kApplied, mark,
+                         push.segments[running.segment].term, out);
+  }
   const bool closed_round = hosted.values->open_round() != round_before;
+  hosted.new_operation |= closed_round && job_.plan().algorithm.operated;
   // A round waits for its last example, and the job for its last.
   if (closed_round ||
       (job_.plan().rounds() && hosted.values->marks().Full(push.item))) {
@@ -180,11 +253,13 @@ void PushHandler::OnDropped(HostedPartition* hosted, ServerActions* out) {
   // A running update ends by itself and finds other values here.
   hosted->busy = false;
   const auto refuse = [&](const HostedPartition::QueuedSegment& queued) {
+    if (queued.answered) return;
     queued.push->Answer(queued.segment, Verdict::kWrongPlacement, 0, Term(),
                         out);
   };
   const auto running = std::exchange(hosted->running, {});
   if (running.push != nullptr) refuse(running);
+  DropHeld(hosted);
   for (const auto& queued : std::exchange(hosted->queue, {})) {
     --admitted_;
     refuse(queued);
@@ -201,6 +276,29 @@ void PushHandler::Tick(absl::Time now, ServerActions* out) {
   for (const PendingPushPtr& push : intake_.GiveUp(now)) {
     Refuse(push, Verdict::kSuperseded, out);
   }
+  if (!job_.plan().algorithm.operated) return;
+  operate_again_ = absl::InfiniteFuture();
+  for (auto& [id, hosted] : job_.partitions) {
+    if (!hosted.held) continue;
+    if (const auto operation = std::exchange(hosted.held->operation, {})) {
+      Operate(&hosted, *operation, out);
+      if (hosted.held && hosted.held->operation) {
+        operate_again_ = now + kOperateAgain;
+      }
+    }
+  }
+}
+
+absl::Time PushHandler::NextTick() const {
+  absl::Time next = std::min(intake_.NextTick(), operate_again_);
+  if (!job_.plan().algorithm.operated) return next;
+  for (const auto& [id, hosted] : job_.partitions) {
+    if (hosted.held && hosted.held->operation &&
+        operate_again_ == absl::InfiniteFuture()) {
+      return absl::InfinitePast();  // It came since the last tick.
+    }
+  }
+  return next;
 }
 
 void PushHandler::CountRefused(std::string why) {

@@ -44,9 +44,16 @@ class PushHandler {
     kDropped,  // The values are no longer those it was for; it is answered.
     kApplied,
     kClosedRound,  // Applied, too.
+    kWaits,        // For the operation of the open round.
   };
   // A running update has ended. Then RunQueue.
   Done UpdateDone(UpdateTask task, ServerActions* out);
+  // Carries it out where its round is open and waits for it: of another round,
+  // or a repeat, it is nothing.
+  void Operate(HostedPartition* hosted, const RoundOperation& operation,
+               ServerActions* out);
+  // The term ends: what waits for an operation is as if it had not come.
+  void DropHeld(HostedPartition* hosted);
   // Judges what is queued for the partition until an update runs.
   void RunQueue(HostedPartition* hosted, ServerActions* out);
   // The partition's values go: refuses what is queued and what runs.
@@ -56,7 +63,7 @@ class PushHandler {
 
   // Gives up what is held for too long.
   void Tick(absl::Time now, ServerActions* out);
-  absl::Time NextTick() const { return intake_.NextTick(); }
+  absl::Time NextTick() const;
 
   // What was counted since the last time.
   bool has_statistics() const { return statistics_.updates > 0; }
@@ -70,12 +77,16 @@ class PushHandler {
   bool StartUpdate(HostedPartition* hosted,
                    const HostedPartition::QueuedSegment& next,
                    ServerActions* out);
+  void JudgeBesideHeld(HostedPartition* hosted,
+                       const HostedPartition::QueuedSegment& next,
+                       ServerActions* out);
   void CountRefused(std::string why);
   void CountStaleness(int64_t updates);
   void CountTraffic(const PushRequest& push);
 
   JobPartitions& job_;
   PushIntake intake_;
+  absl::Time operate_again_ = absl::InfiniteFuture();
   int64_t admitted_ = 0;  // Segments that are queued.
   ServerStatistics statistics_;
   RecentLoss recent_loss_;

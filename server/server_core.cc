@@ -158,6 +158,11 @@ void ServerCore::Handle(const LeaveNow& leave, absl::Time now,
   if (leave.session == options_.session) may_leave_ = true;
 }
 
+void ServerCore::Handle(const ApplyOperation& message, absl::Time now,
+                        ServerActions* out) {
+  if (HostedJob* job = Find(message.job)) job->Operate(message, out);
+}
+
 void ServerCore::OnPush(uint64_t token, PushRequest push, absl::Time now,
                         ServerActions* out) {
   OnPush(token, std::move(push), "", now, out);

@@ -107,6 +107,8 @@ class ServerCore {
   void Handle(const MoveIn& order, absl::Time now, ServerActions* out);
   void Handle(const PartitionMoved& moved, absl::Time now, ServerActions* out);
   void Handle(const LeaveNow& leave, absl::Time now, ServerActions* out);
+  void Handle(const ApplyOperation& message, absl::Time now,
+              ServerActions* out);
   // Makes it if the job was not known here.
   HostedJob* Host(const JobRecordPtr& record, Generation generation,
                   const RollbackRecord& rollback,

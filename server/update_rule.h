@@ -7,6 +7,9 @@
 #include <memory>
 #include <span>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/ids.h"
 #include "server/optimizer/gradient.h"
 #include "server/optimizer/optimizer.h"
@@ -38,6 +41,33 @@ struct StepPlace {
   int64_t staleness = 0;
 };
 
+// A run of a partition that has the whole sum of a round, which an operation is
+// to close (docs/decisions/0016-lbfgs.md).
+struct MeasureRun {
+  int64_t first = 0;  // Its place in the flat vector.
+  std::span<const float> weights;
+  std::span<const float> gradient_sum;
+  std::span<const std::span<const float>> slots;
+};
+struct OperationRun {
+  int64_t first = 0;
+  std::span<const float> weights;
+  std::span<const float> gradient_sum;
+  std::span<float> out;  // As in StepRun.
+  std::span<const std::span<const float>> slots;
+  // The same, to be written; empty for those that it does not change.
+  std::span<const std::span<float>> changed;
+};
+
+// What the scheduler made of the figures of all partitions. Immutable.
+class RoundStep {
+ public:
+  virtual ~RoundStep() = default;
+  // Whether it writes to the slot at all: else it may be shared.
+  virtual bool Changes(int slot) const = 0;
+  virtual void Apply(const StepPlace& place, const OperationRun& run) const = 0;
+};
+
 // The rule of one job: initial values, slots and the optimizer's step. Pure
 // functions of their arguments and of the job's specification. Thread-safe.
 class UpdateRule {
@@ -52,6 +82,19 @@ class UpdateRule {
                            std::span<const float> weights,
                            std::span<float> out) const = 0;
   virtual void Step(const StepPlace& place, const StepRun& run) const = 0;
+
+  // Of jobs whose rounds are closed by operations. How many figures a partition
+  // measures: the first is the sum of the losses of the round's examples.
+  virtual size_t FigureCount() const { return 1; }
+  // Adds what the run contributes to all of them but the first.
+  virtual void Measure(const StepPlace& /*place*/, const MeasureRun& /*run*/,
+                       std::span<double> /*figures*/) const {}
+  // InvalidArgument or DataLoss: it is no operation of this job.
+  virtual absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
+      absl::string_view /*operation*/) const {
+    return absl::InvalidArgumentError(
+        "rounds of this job are not closed by operations");
+  }
 
   // Of the plan's sparse table with this number: what it is on a partition, by
   // which optimizer its rows change, and with what a step of them is taken.

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
 #include "common/protocol/ledger.h"
 
@@ -35,6 +39,63 @@ void WholeNumberRule::Step(const server::StepPlace& place,
       run.slots[0][i] += factor * gradient;
     }
   }
+}
+
+void WholeNumberRule::Measure(const server::StepPlace& place,
+                              const server::MeasureRun& run,
+                              std::span<double> figures) const {
+  for (const float sum : run.gradient_sum) figures[kSum] += sum;
+}
+
+namespace {
+
+class AddConstant final : public server::RoundStep {
+ public:
+  explicit AddConstant(int64_t constant)
+      : constant_(static_cast<float>(constant)) {}
+  bool Changes(int) const override { return true; }
+  void Apply(const server::StepPlace& place,
+             const server::OperationRun& run) const override {
+    for (size_t i = 0; i < run.weights.size(); ++i) {
+      run.out[i] = run.weights[i] + run.gradient_sum[i] + constant_;
+      run.changed[0][i] += run.gradient_sum[i] + constant_;
+    }
+  }
+
+ private:
+  const float constant_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<const server::RoundStep>>
+WholeNumberRule::ReadOperation(absl::string_view operation) const {
+  int64_t constant = 0;
+  if (!absl::SimpleAtoi(operation, &constant)) {
+    return absl::InvalidArgumentError("no operation");
+  }
+  return std::make_unique<AddConstant>(constant);
+}
+
+int64_t WholeNumberCoordinator::Next(int64_t round, int64_t before,
+                                     int64_t loss, int64_t sum) {
+  const uint64_t hash =
+      HashAppend(HashAppend(HashAppend(Mix64(round), before), loss), sum);
+  return static_cast<int64_t>(hash >> 40) % 100;
+}
+
+absl::StatusOr<std::string> WholeNumberCoordinator::Next(
+    const RoundPlace& place, absl::string_view before,
+    const std::vector<std::vector<double>>& figures) const {
+  int64_t constant = 0;
+  if (place.round > 0 && !absl::SimpleAtoi(before, &constant)) {
+    return absl::InvalidArgumentError("no operation");
+  }
+  double sum = 0;
+  for (const auto& one : figures) sum += one[WholeNumberRule::kSum];
+  return absl::StrCat(Next(place.round, constant,
+                           static_cast<int64_t>(figures[0][0]),
+                           static_cast<int64_t>(sum)));
 }
 
 void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
@@ -90,6 +151,11 @@ uint64_t Arithmetic::HashValues(std::span<const float> values) const {
   return hash;
 }
 
+std::string Arithmetic::RoundOperation(int64_t round) {
+  ExtendRounds(round + 1);
+  return absl::StrCat(rounds_[round + 1].constant);
+}
+
 void Arithmetic::ExtendRounds(int64_t round) {
   if (rounds_.empty()) {
     Round& first = rounds_.emplace_back();
@@ -101,6 +167,7 @@ void Arithmetic::ExtendRounds(int64_t round) {
   while (static_cast<int64_t>(rounds_.size()) <= round) {
     const Round& before = rounds_.back();
     std::vector<int64_t> sum(plan_.parameters);
+    int64_t loss = 0;
     const auto [begin, end] =
         plan_.RoundItems(static_cast<int64_t>(rounds_.size()) - 1);
     for (int64_t ordinal = begin; ordinal < end; ++ordinal) {
@@ -113,14 +180,20 @@ void Arithmetic::ExtendRounds(int64_t round) {
             });
         if (!never) {
           AddGradient(item, from, to, before.hash, 0, plan_.parameters, sum);
+          loss += to - from;
         }
         from = to;
       }
     }
     Round next;
     next.values = before.values;
+    if (plan_.algorithm.operated) {
+      next.constant = WholeNumberCoordinator::Next(
+          static_cast<int64_t>(rounds_.size()) - 1, before.constant, loss,
+          std::accumulate(sum.begin(), sum.end(), int64_t{0}));
+    }
     for (int64_t i = 0; i < plan_.parameters; ++i) {
-      next.values[i] += static_cast<float>(sum[i]);
+      next.values[i] += static_cast<float>(sum[i] + next.constant);
     }
     next.hash = HashValues(next.values);
     rounds_.push_back(std::move(next));

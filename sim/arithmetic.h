@@ -9,10 +9,14 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/algorithms/algorithm.h"
+#include "common/algorithms/coordinator.h"
 #include "common/ids.h"
 #include "common/protocol/marks.h"
 #include "common/protocol/plan.h"
@@ -22,7 +26,7 @@ namespace ebb::sim {
 
 // w' = w + f G, and one slot that always equals the weight. `G` is the pushed
 // sum: in rounds that of the whole round. `f` is what the job's algorithm makes
-// of the staleness: for most 1.
+// of the staleness: for most 1. Where operations close rounds see below.
 class WholeNumberRule final : public server::AdditiveRows {
  public:
   static constexpr float kInitialRow = 7;
@@ -48,9 +52,31 @@ class WholeNumberRule final : public server::AdditiveRows {
   void Step(const server::StepPlace& place,
             const server::StepRun& run) const override;
 
+  // Rounds that are closed by operations: w' = w + G + c. Partitions measure
+  // the sum over their part of G.
+  static constexpr size_t kSum = 1;  // Its place.
+  size_t FigureCount() const override { return kSum + 1; }
+  void Measure(const server::StepPlace& place, const server::MeasureRun& run,
+               std::span<double> figures) const override;
+  absl::StatusOr<std::unique_ptr<const server::RoundStep>> ReadOperation(
+      absl::string_view operation) const override;
+
  private:
   const std::shared_ptr<const Algorithm> algorithm_;
   const std::vector<server::RowTableOptions> rows_;
+};
+
+// c follows from all losses and sums of the round, and from the c before it.
+class WholeNumberCoordinator final : public Coordinator {
+ public:
+  static int64_t Next(int64_t round, int64_t before, int64_t loss, int64_t sum);
+
+  absl::StatusOr<std::string> Next(
+      const RoundPlace& place, absl::string_view before,
+      const std::vector<std::vector<double>>& figures) const override;
+  std::string Describe(absl::string_view operation) const override {
+    return std::string(operation);
+  }
 };
 
 // What examples contribute, and what values follow from it.
@@ -86,11 +112,14 @@ class Arithmetic {
   // Rounds: the flat vector that pulls of `round` return, and its hash.
   std::span<const float> RoundValues(int64_t round);
   uint64_t RoundHash(int64_t round);
+  // The operation that closes it, where operations do.
+  std::string RoundOperation(int64_t round);
 
  private:
   struct Round {
     std::vector<float> values;
     uint64_t hash = 0;
+    int64_t constant = 0;  // Of the operation that closed the round before it.
   };
   void ExtendRounds(int64_t round);
 

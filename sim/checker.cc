@@ -335,7 +335,8 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
   const int64_t before = content.marks.mark(commit.item);
   const int64_t after = partition->marks().mark(commit.item);
   if (before == after) {
-    world_->counts().Add(Probe::kUpdateOutlivedPartition);
+    world_->counts().Add(commit.waits ? Probe::kRoundWaits
+                                      : Probe::kUpdateOutlivedPartition);
     return;
   }
   ++progress_;
@@ -657,6 +658,45 @@ void Checker::CompareRoundArrays(const std::string& where, PartitionId p,
   }
   if (sum != expected) {
     Violate(absl::StrCat("I1: ", where, ": the sums of round ", open,
+                         " are not those of its pushes"));
+  }
+  if (plan().algorithm.operated) CompareOperations(where, cut, content);
+}
+
+// Those that closed rounds whose values are kept, and the last; and of the open
+// round the losses, of which there is one for each example.
+void Checker::CompareOperations(const std::string& where,
+                                const server::Cut& cut,
+                                const Content& content) {
+  const int64_t open = content.marks.first_open_round();
+  if (open > 0 && !cut.operations.contains(open - 1)) {
+    return Violate(absl::StrCat("I1: ", where, ": the operation of round ",
+                                open - 1,
+                                " is gone, of which the next is made"));
+  }
+  for (const auto& [round, operation] : cut.operations) {
+    if (round >= open ||
+        operation != world_->arithmetic().RoundOperation(round)) {
+      return Violate(absl::StrCat("I1: ", where, ": the operation of round ",
+                                  round, " is not the one that closed it"));
+    }
+  }
+  std::map<int64_t, double> expected;
+  if (open < plan().RoundCount()) {
+    const auto [from, to] = plan().RoundItems(open);
+    for (int64_t ordinal = from; ordinal < to; ++ordinal) {
+      const ItemId item = plan().ItemAt(ordinal);
+      for (int64_t b = 0; b < content.marks.mark(item);) {
+        const int64_t e = plan().BatchEnd(item, b);
+        if (!IsSkipped(content.skipped, item, b)) {
+          expected[ordinal] += static_cast<double>(e - b);
+        }
+        b = e;
+      }
+    }
+  }
+  if (cut.item_losses != expected) {
+    Violate(absl::StrCat("I1: ", where, ": the losses of round ", open,
                          " are not those of its pushes"));
   }
 }

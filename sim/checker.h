@@ -52,6 +52,7 @@ class Checker {
     int64_t begin = 0;
     int64_t end = 0;
     bool skip = false;
+    bool waits = false;  // It is not applied yet: it is for an operation.
     JobId job;
     Term begun_in;
   };
@@ -174,6 +175,8 @@ class Checker {
                   const server::Cut& cut, const Content& content);
   void CompareRoundArrays(const std::string& where, PartitionId p,
                           const server::Cut& cut, const Content& content);
+  void CompareOperations(const std::string& where, const server::Cut& cut,
+                         const Content& content);
   // A server took up a newer generation: only damage, an operator or a gradient
   // that is not finite makes one.
   void MeetGeneration(Generation generation);

@@ -73,6 +73,13 @@ void Checker::AfterSchedulerMessage(const ServerNode& server,
       }
     }
   }
+  const bool operated =
+      std::any_of(out.begin(), out.end(), [](const auto& action) {
+        return std::holds_alternative<server::RunUpdate>(action);
+      });
+  if (std::holds_alternative<ApplyOperation>(message) && !operated) {
+    world_->counts().Add(Probe::kOperationNotAwaited);
+  }
   const auto* snapshot = std::get_if<TakeSnapshot>(&message);
   if (snapshot == nullptr || !Watches(snapshot->job) ||
       server.job() == nullptr || !world_->scenario().dense_values) {
@@ -251,7 +258,13 @@ void Checker::CheckValues(const ServerNode& server, const PullRequest& request,
 void Checker::ServerSays(const ServerNode& server,
                          const ServerToScheduler& message) {
   if (const auto* all = std::get_if<RegisterServer>(&message)) {
-    for (const JobRegistration& job : all->jobs) SaysDurable(server, job);
+    for (const JobRegistration& job : all->jobs) {
+      SaysDurable(server, job);
+      for (const PartitionRegistration& one : job.partitions) {
+        world_->counts().Add(Probe::kOperationsRegistered,
+                             one.operations.empty() ? 0 : 1);
+      }
+    }
   } else if (const auto* some = std::get_if<RegisterPartitions>(&message)) {
     SaysDurable(server, some->job);
   } else if (const auto* report = std::get_if<MarkReport>(&message)) {

@@ -119,6 +119,9 @@ enum class Probe {
   kIncrementStored,
   kIncrementRefused,
   kRolledBackByItself,
+  kRoundWaits,            // For the operation that closes it.
+  kOperationNotAwaited,   // A repeat, or of another round.
+  kOperationsRegistered,  // At a scheduler that may not know them.
   kCount,
 };
 

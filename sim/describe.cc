@@ -58,6 +58,12 @@ struct Words {
     for (const PartitionMarkReport& one : m.partitions) {
       absl::StrAppend(&text, " p", one.partition.value(), " ",
                       Marks(one.marks));
+      if (one.figures) {
+        absl::StrAppend(&text, " figures of round ", one.figures->round);
+      }
+      for (const RoundOperation& operation : one.operations) {
+        absl::StrAppend(&text, " operation of round ", operation.round);
+      }
       if (one.durable.empty()) continue;
       absl::StrAppend(&text, " durable ", Marks(one.durable));
     }
@@ -126,6 +132,9 @@ struct Words {
                         " is of server ", m.owner.value());
   }
   std::string operator()(const LeaveNow&) const { return "leave now"; }
+  std::string operator()(const ApplyOperation& m) const {
+    return absl::StrCat("operation of round ", m.operation.round);
+  }
 
   std::string operator()(const RegisterWorker& m) const {
     return absl::StrCat(

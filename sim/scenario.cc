@@ -312,6 +312,12 @@ Scenario DrawScenario(uint64_t seed) {
     }
   }
   if (s.plan.sparse_tables.empty()) DrawAlgorithm(rng.Fork(14), &s);
+  // A round's end takes two messages more; so that most seeds stay what they
+  // were.
+  Rng operated = rng.Fork(18);
+  if (s.plan.rounds() && s.plan.algorithm == AlgorithmPlan()) {
+    s.plan.algorithm.operated = operated.Chance(0.25);
+  }
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   DrawDivergence(rng.Fork(17), &s);
   Rng pace = rng.Fork(7);
@@ -380,6 +386,9 @@ std::string Scenario::Describe() const {
     absl::StrAppend(&text, ", ", algorithm.kind, ", pushes of ",
                     algorithm.push_every, " and pulls for ",
                     algorithm.pull_every, " batches");
+  }
+  if (plan.algorithm.operated) {
+    absl::StrAppend(&text, ", closed by operations");
   }
   if (plan.evaluate_every > 0) {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "sim/arithmetic.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -44,6 +45,9 @@ void SchedulerNode::OnStart() {
   store_ = std::make_unique<scheduler::MemoryStore>(&disk_);
   scheduler::SchedulerOptions options = world_->scenario().scheduler;
   options.session = world_->NewSession();
+  options.coordinator = [](const JobRecord&) {
+    return std::make_shared<const WholeNumberCoordinator>();
+  };
   auto core =
       scheduler::SchedulerCore::Create(options, disk_.records(), world_->now());
   if (!core.ok()) {

@@ -345,6 +345,7 @@ void ServerNode::UpdateDone(server::UpdateTask task, Term begun_in) {
                                task.update->begin,
                                task.update->end,
                                task.update->skip,
+                               task.update->waits,
                                task.job,
                                begun_in};
   server::ServerActions out;

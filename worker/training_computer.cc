@@ -111,6 +111,7 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   }
   loaded->reader = std::make_unique<BatchReader>(&loaded->train, record->plan,
                                                  options_.read_ahead_batches);
+  loaded->l2 = job.model().l2();
   return loaded;
 }
 
@@ -247,6 +248,12 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = batch->ledger;
   result->loss_sum = stats.loss_sum;
+  if (plan.algorithm.operated) {
+    // What is minimised is compared from round to round: all of it.
+    result->loss_sum +=
+        static_cast<double>(task.end - task.begin) *
+        models::Penalty(job->model->description(), job->l2, params);
+  }
   return absl::OkStatus();
 }
 

@@ -91,6 +91,7 @@ class TrainingComputer : public client::JobComputer {
     // Of whoever reads the job's batches: of keyed examples the thread that
     // finds rows, else the one that computes.
     std::unique_ptr<BatchReader> reader;
+    double l2 = 0;  // Of the model.
   };
   using LoadedJobPtr = std::shared_ptr<LoadedJob>;
 

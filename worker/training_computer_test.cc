@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "common/job/specification.h"
 #include "common/job/validate.h"
@@ -554,6 +555,32 @@ TEST_F(TrainingComputerTest, ValuesThatAreNotFiniteAreSaidToBe) {
   EXPECT_TRUE(result.non_finite);
   EXPECT_NE(result.error, "");
   EXPECT_TRUE(result.gradient.empty());
+}
+
+// A line search compares all of what is minimised.
+TEST_F(TrainingComputerTest, OfLbfgsTheLossHasThePenalty) {
+  const std::string text =
+      absl::StrReplaceAll(
+          JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"),
+          {{"tanh", "tanh, l2: 0.5"}}) +
+      "consistency: {kind: rounds, examples: epoch}\n";
+  const auto loss_of = [](const JobRecordPtr& record) {
+    TrainingComputer computer({});
+    const client::ComputeResult result =
+        computer.Compute({record, Generation(1), ItemId{0, 0}, 0, 4,
+                          Pulled(record->plan, Params(record->plan))});
+    EXPECT_EQ(result.error, "");
+    return result.loss_sum;
+  };
+  const auto record = Submit(text + "algorithm: lbfgs\n");
+  // Of 3 x 4 and 4 x 2 weights; 4 biases are between them.
+  const std::vector<float> params = Params(record->plan);
+  double squares = 0;
+  for (size_t i = 0; i < 24; ++i) {
+    if (i < 12 || i >= 16) squares += double{params[i]} * double{params[i]};
+  }
+  EXPECT_NEAR(loss_of(record) - loss_of(Submit(text)), 4 * 0.5 / 2 * squares,
+              1e-9);
 }
 
 TEST_F(TrainingComputerTest, PulledValuesOfAnotherSizeAreRefused) {

@@ -44,6 +44,7 @@ AlgorithmRegistry BuiltinAlgorithms() {
   RegisterDownpour(&registry).IgnoreError();
   RegisterAdag(&registry).IgnoreError();
   RegisterLocalSgd(&registry).IgnoreError();
+  RegisterLbfgs(&registry).IgnoreError();
   RegisterElasticAveraging(&registry).IgnoreError();
   return registry;
 }

@@ -21,6 +21,9 @@ struct AlgorithmPlan {
   // A part of what the batches of a push do stays with the worker until the
   // item's end.
   bool keeps_effect = false;
+  // Rounds: what closes one is an operation that the scheduler makes of what
+  // the partitions measure of the round's sum (coordinator.h).
+  bool operated = false;
 
   bool has_local_rule() const { return worker_vectors > 0; }
 

@@ -16,6 +16,8 @@ absl::Status RegisterDownpour(AlgorithmRegistry* registry);
 absl::Status RegisterAdag(AlgorithmRegistry* registry);
 // "local_sgd"
 absl::Status RegisterLocalSgd(AlgorithmRegistry* registry);
+// "lbfgs"
+absl::Status RegisterLbfgs(AlgorithmRegistry* registry);
 // "aeasgd", "eamsgd"
 absl::Status RegisterElasticAveraging(AlgorithmRegistry* registry);
 

@@ -95,7 +95,8 @@ void FillOptimizer(v1::Job* job) {
   const v1::Algorithm::Kind algorithm = job->algorithm().kind();
   if (algorithm == v1::Algorithm::KIND_DOWNPOUR) {
     job->mutable_optimizer()->set_kind(v1::Optimizer::KIND_ADAGRAD);
-  } else if (HasLocalRule(algorithm)) {
+  } else if (HasLocalRule(algorithm) ||
+             algorithm == v1::Algorithm::KIND_LBFGS) {
     job->mutable_optimizer()->set_kind(v1::Optimizer::KIND_SGD);
   }
 }

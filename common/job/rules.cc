@@ -67,6 +67,7 @@ class Rules {
   void CheckFilters();
   void CheckAlgorithm();
   void CheckLocalRule();
+  void CheckLbfgs();
   void CheckTables();
   void CheckTable(const v1::Table& table, const std::string& path);
   void CheckExpectations();
@@ -300,6 +301,7 @@ void Rules::CheckAlgorithm() {
     Fail("algorithm.kind", "there is no plugin to load",
          "plugin: libmy_algorithm.so");
   }
+  if (kind == v1::Algorithm::KIND_LBFGS) CheckLbfgs();
   if (kind != v1::Algorithm::KIND_DYNSGD) return;
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
     Fail("algorithm.kind",
@@ -391,6 +393,48 @@ void Rules::CheckLocalRule() {
     Fail("filters.push.kind",
          absl::StrCat("leaves out values of what ", name, " pushes"),
          "kind: int8");
+  }
+}
+
+// The objective must be one function, and what is pushed its gradient.
+void Rules::CheckLbfgs() {
+  if (TakesKeys(job_.model())) {
+    Fail("algorithm.kind",
+         "lbfgs takes sums over the whole model, and the rows of sparse tables "
+         "only become more",
+         "kind: sgd or dynsgd");
+  }
+  const v1::Consistency& consistency = job_.consistency();
+  if (consistency.kind() != v1::Consistency::KIND_ROUNDS ||
+      ParseEpochOrCount(consistency.examples()) != kWholeEpoch) {
+    Fail("algorithm.kind", "each trial of lbfgs is a round of one epoch",
+         "consistency: {kind: rounds, examples: epoch}");
+  }
+  if (job_.optimizer().kind() != v1::Optimizer::KIND_SGD) {
+    Fail("optimizer.kind", "lbfgs is an optimizer itself", "leave it out");
+  }
+  if (job_.on_nonfinite() == v1::POLICY_ROLLBACK) {
+    Fail("on_nonfinite", "makes the rate smaller, and lbfgs has none",
+         "on_nonfinite: pause");
+  }
+  const auto whole = [this](const char* key, const v1::Filter& filter) {
+    if (filter.kind() == v1::Filter::KIND_UNSPECIFIED ||
+        filter.kind() == v1::Filter::KIND_NONE) {
+      return;
+    }
+    Fail(key, "rounds off what lbfgs compares", "kind: none");
+  };
+  whole("filters.push.kind", job_.filters().push());
+  whole("filters.pull.kind", job_.filters().pull());
+  if (job_.train().has_clip_norm()) {
+    Fail("train.clip_norm",
+         "makes something else of gradients, which lbfgs "
+         "compares",
+         "leave it out");
+  }
+  if (job_.model().dropout() > 0) {
+    Fail("model.dropout", "makes each trial of lbfgs one of another function",
+         "leave it out, and take l2");
   }
 }
 
@@ -547,7 +591,8 @@ bool PredictsNumbers(const v1::Job& job) {
 bool HasLocalRule(v1::Algorithm::Kind algorithm) {
   return algorithm != v1::Algorithm::KIND_UNSPECIFIED &&
          algorithm != v1::Algorithm::KIND_SGD &&
-         algorithm != v1::Algorithm::KIND_DYNSGD;
+         algorithm != v1::Algorithm::KIND_DYNSGD &&
+         algorithm != v1::Algorithm::KIND_LBFGS;
 }
 
 bool IsSparse(const v1::DataSource& source) {

@@ -37,7 +37,10 @@ uint32_t FormatOf(const v1::Job& job) {
   if (std::any_of(job.tables().begin(), job.tables().end(), has_bound)) {
     return 4;
   }
-  if (algorithm == v1::Algorithm::KIND_PLUGIN) return 4;
+  if (algorithm == v1::Algorithm::KIND_PLUGIN ||
+      algorithm == v1::Algorithm::KIND_LBFGS) {
+    return 4;
+  }
   if (HasLocalRule(algorithm)) return 3;
   return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }

@@ -166,6 +166,13 @@ TEST(SpecificationTest, LocalSgdPushesWholeItems) {
   EXPECT_EQ(plan.shard_size, 256);
 }
 
+TEST(SpecificationTest, OperationsCloseTheRoundsOfLbfgs) {
+  const JobPlan plan = PlanOf(
+      "algorithm: lbfgs\nconsistency: {kind: rounds, examples: epoch}\n");
+  EXPECT_EQ(plan.algorithm, AlgorithmPlan{.operated = true});
+  EXPECT_EQ(plan.RoundExamples(0), 60'000);
+}
+
 TEST(SpecificationTest, ItemsAreWholePushes) {
   // Without, seven batches.
   EXPECT_EQ(PlanOf("algorithm: {kind: adag, push_every: 3}\n").shard_size,
@@ -397,18 +404,24 @@ TEST(SpecificationTest, OnlyJobsWithAnAlgorithmNeedANewerReader) {
   EXPECT_EQ(format_of("algorithm: sgd\n"), 1u);
   EXPECT_EQ(format_of("algorithm: dynsgd\n"), 2u);
   EXPECT_EQ(format_of("algorithm: adag\n"), 3u);
+  EXPECT_EQ(format_of("algorithm: lbfgs\n"
+                      "consistency: {kind: rounds, examples: epoch}\n"),
+            4u);
 }
 
 // A daemon that does not know of bounds of tables would let workers run apart.
 TEST(SpecificationTest, TablesMayHaveAConsistencyOfTheirOwn) {
   JobFacts facts = MainFacts();
   facts.sparse_tables = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
-  const auto record = MakeJobRecord(JobOf(R"(
+  const auto record =
+      MakeJobRecord(JobOf(R"(
 tables:
   a: {consistency: asp}
   b: {consistency: {kind: ssp}}
-)"),
-                                    facts);
+)",
+                          "model: sparse_logistic\n"
+                          "data: {train: {libsvm: {path: a, keys: true}}}\n"),
+                    facts);
   ASSERT_TRUE(record.ok()) << record.status();
   const JobPlan& plan = record->plan;
   EXPECT_EQ(plan.sparse_tables[0].clock_bound, SparseTablePlan::kNoBound);

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/job/specification.h"
 #include "common/status_macros.h"
 
 namespace ebb::job {
@@ -57,6 +58,8 @@ absl::StatusOr<std::string> KindOf(v1::Algorithm::Kind kind) {
       return "aeasgd";
     case v1::Algorithm::KIND_EAMSGD:
       return "eamsgd";
+    case v1::Algorithm::KIND_LBFGS:
+      return "lbfgs";
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("algorithm.kind: unknown value ", kind));
@@ -109,6 +112,38 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
     return AlgorithmOf(job);
   }
   return std::make_unique<WhatServersKnow>(specification.algorithm_adds());
+}
+
+LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm) {
+  LbfgsOptions options;
+  if (algorithm.has_history()) {
+    options.history = static_cast<int32_t>(
+        std::min<int64_t>(algorithm.history(), kMostLbfgsHistory + 1));
+  }
+  if (algorithm.has_trials()) {
+    options.trials = static_cast<int32_t>(std::min<int64_t>(
+        algorithm.trials(), std::numeric_limits<int32_t>::max()));
+  }
+  if (algorithm.has_first_step()) options.first_step = algorithm.first_step();
+  if (algorithm.has_decrease()) {
+    options.sufficient_decrease = algorithm.decrease();
+  }
+  if (algorithm.has_curvature()) options.curvature = algorithm.curvature();
+  return options;
+}
+
+absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
+    const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       ReadSpecification(record));
+  const v1::Algorithm& algorithm = specification.job().algorithm();
+  if (algorithm.kind() != v1::Algorithm::KIND_LBFGS) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "rounds of job ", record.name, " are closed by no operations"));
+  }
+  const LbfgsOptions options = LbfgsOptionsOf(algorithm);
+  EBB_RETURN_IF_ERROR(options.Validate());
+  return std::shared_ptr<const Coordinator>(MakeLbfgsCoordinator(options));
 }
 
 absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs) {

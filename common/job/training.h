@@ -7,6 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "common/algorithms/algorithm.h"
+#include "common/algorithms/coordinator.h"
+#include "common/lbfgs/lbfgs.h"
+#include "common/protocol/plan.h"
 #include "common/schedule.h"
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/specification.pb.h"
@@ -28,6 +31,13 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
 // What servers do of it, also of one of a plugin.
 absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
     const v1::Specification& specification);
+// How it does lbfgs.
+LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm);
+
+// What decides how the rounds of a job end that are closed by operations.
+// InvalidArgument: those of this one are not. Errors of ReadSpecification.
+absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
+    const JobRecord& record);
 
 // The rate of the steps that workers take by themselves, in a job of so many
 // epochs: the optimizer's where the algorithm says nothing.

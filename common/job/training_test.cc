@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/job/specification.h"
 #include "common/job/validate.h"
 #include "common/job/yaml.h"
 #include "gtest/gtest.h"
@@ -45,6 +46,45 @@ TEST(TrainingTest, SomeAlgorithmsHaveARuleOfTheServersOfTheirOwn) {
   EXPECT_EQ(kind("algorithm: adag\n"), v1::Optimizer::KIND_SGD);
   EXPECT_EQ(kind("algorithm: adag\noptimizer: adam\n"),
             v1::Optimizer::KIND_ADAM);
+}
+
+TEST(TrainingTest, LbfgsIsDoneAsTheJobSays) {
+  const auto options = [](const std::string& lines) {
+    return LbfgsOptionsOf(JobOf(lines).algorithm());
+  };
+  const std::string rounds = "consistency: {kind: rounds, examples: epoch}\n";
+  const LbfgsOptions usual =
+      options(absl::StrCat("algorithm: lbfgs\n", rounds));
+  EXPECT_EQ(usual.history, LbfgsOptions().history);
+  EXPECT_EQ(usual.trials, LbfgsOptions().trials);
+  EXPECT_EQ(usual.first_step, LbfgsOptions().first_step);
+  EXPECT_EQ(usual.sufficient_decrease, LbfgsOptions().sufficient_decrease);
+  EXPECT_EQ(usual.curvature, LbfgsOptions().curvature);
+  const LbfgsOptions other = options(absl::StrCat(
+      "algorithm: {kind: lbfgs, history: 3, trials: 7, first_step: 2, "
+      "decrease: 0.25, curvature: 0.5}\n",
+      rounds));
+  EXPECT_EQ(other.history, 3);
+  EXPECT_EQ(other.trials, 7);
+  EXPECT_EQ(other.first_step, 2);
+  EXPECT_EQ(other.sufficient_decrease, 0.25);
+  EXPECT_EQ(other.curvature, 0.5);
+  EXPECT_TRUE(other.Validate().ok());
+}
+
+TEST(TrainingTest, OnlyLbfgsHasACoordinator) {
+  const auto coordinator_of = [](const std::string& lines) {
+    JobFacts facts;
+    facts.tables = {{"w", 3, InitRule::Zeros()}};
+    facts.examples = 100;
+    const auto record = MakeJobRecord(JobOf(lines), facts);
+    EXPECT_TRUE(record.ok()) << record.status();
+    return CoordinatorOf(*record).status();
+  };
+  EXPECT_TRUE(coordinator_of("algorithm: lbfgs\nconsistency: {kind: rounds, "
+                             "examples: epoch}\n")
+                  .ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(coordinator_of("")));
 }
 
 TEST(TrainingTest, AJobOfBeforeThereWereAlgorithmsIsGradientDescent) {

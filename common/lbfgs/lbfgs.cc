@@ -70,8 +70,9 @@ class Decision {
     } else {
       Judge();
     }
-    // The values are the best known when the job ends.
-    if (place_.last) out_.step = 0;
+    // The values are the best known when the job ends: w, or what a trial
+    // before it in the same search found.
+    if (place_.last) out_.step = out_.accept ? 0 : state().low;
     return std::move(out_);
   }
 
@@ -280,6 +281,11 @@ class LbfgsCoordinator final : public Coordinator {
     LbfgsOperation last;
     if (place.round > 0) {
       EBB_ASSIGN_OR_RETURN(last, LbfgsOperation::Decode(before, options_));
+      if (last.round != place.round - 1) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the operation of round ", place.round - 1,
+                         " says that it is of round ", last.round));
+      }
     }
     std::vector<double> sums(F::Count(options_));
     for (size_t p = 0; p < figures.size(); ++p) {
@@ -363,13 +369,16 @@ absl::StatusOr<LbfgsOperation> LbfgsOperation::Decode(
   const auto is_pair = [&](int32_t pair) {
     return pair >= 0 && pair < options.history;
   };
+  std::vector<int32_t> places = state.pairs;
+  std::ranges::sort(places);
+  const bool twice = std::ranges::adjacent_find(places) != places.end();
   const size_t turns = operation.turn ? history : 0;
   if (operation.of_steps.size() != turns ||
       operation.of_changes.size() != turns || operation.pair < -1 ||
       operation.pair >= options.history ||
       state.step_change.size() != history * history ||
       state.change_change.size() != history * history ||
-      !std::ranges::all_of(state.pairs, is_pair)) {
+      !std::ranges::all_of(places, is_pair) || twice) {
     return absl::InvalidArgumentError(
         absl::StrCat("the operation of round ", operation.round,
                      " is not one with a history of ", options.history));

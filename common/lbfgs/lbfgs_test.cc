@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "common/lbfgs/lbfgs_vectors.h"
+#include "common/protocol/sealed.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -319,6 +321,17 @@ TEST(LbfgsTest, EndsAtTheBestPoint) {
   const Vector trial = good.values();
   good.Round(/*last=*/true);
   EXPECT_EQ(good.values(), trial);
+  // The trial before it was good, but not yet where the search wanted to end.
+  const auto line = [](const Vector& w, Vector* gradient) {
+    (*gradient)[0] = 1;
+    return w[0] < -5 ? std::numeric_limits<double>::infinity()
+                     : static_cast<double>(w[0]);
+  };
+  Cluster between({}, {0}, {}, line);
+  between.Round();
+  EXPECT_EQ(between.Round().step, 10);
+  between.Round(/*last=*/true);
+  EXPECT_THAT(between.values(), ElementsAre(-1));
   // One round only: there is nothing to compare with.
   Cluster only({}, {3, 4}, {}, Bowl);
   only.Round(/*last=*/true);
@@ -349,8 +362,95 @@ TEST(LbfgsTest, RefusesWhatIsNoOperationOrNotItsFigures) {
   const std::string first =
       coordinator->Next({0, false, 1}, "", {figures}).value();
   EXPECT_TRUE(absl::IsInvalidArgument(
+      coordinator->Next({2, false, 1}, first, {figures}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
       LbfgsOperation::Decode(first, {.history = 3}).status()));
   EXPECT_THAT(coordinator->Describe(first), HasSubstr("accepted"));
+}
+
+TEST(LbfgsTest, AnOperationIsStoredAsDocumented) {
+  LbfgsOperation operation;
+  operation.round = 3;
+  operation.pair = 0;
+  operation.accept = true;
+  operation.turn = true;
+  operation.of_gradient = -1;
+  operation.of_steps = {0.5};
+  operation.of_changes = {2};
+  operation.step = 1;
+  LbfgsState& state = operation.state;
+  state.objective = 0.5;
+  state.gradient_norm = 2;
+  state.pairs = {0};
+  state.step_change = {1};
+  state.change_change = {2};
+  state.trials = 4;
+  state.high = 2;
+  state.accepted = 5;
+  // Written by hand from docs/formats/round-operation.md.
+  const std::string stored =
+      Seal("EBBL", 1,
+           absl::HexStringToBytes("06"                  // round
+                                  "00"                  // pair
+                                  "01"                  // accept
+                                  "01"                  // turn
+                                  "000000000000f0bf"    // of_gradient
+                                  "01000000000000e03f"  // of_steps
+                                  "010000000000000040"  // of_changes
+                                  "000000000000f03f"    // step
+                                  "000000000000e03f"    // objective
+                                  "0000000000000040"    // gradient_norm
+                                  "0100"                // pairs
+                                  "01000000000000f03f"  // step_change
+                                  "010000000000000040"  // change_change
+                                  "08"                  // trials
+                                  "0000000000000000"    // low
+                                  "0000000000000040"    // high
+                                  "0a"                  // accepted
+                                  "00"));               // stalled
+  EXPECT_EQ(operation.Encode(), stored);
+  const auto back = LbfgsOperation::Decode(stored, {.history = 1});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, operation);
+  for (size_t n = 0; n < stored.size(); ++n) {
+    std::string flipped = stored;
+    flipped[n] ^= 1;
+    for (const std::string& bad : {stored.substr(0, n), flipped}) {
+      EXPECT_TRUE(absl::IsDataLoss(
+          LbfgsOperation::Decode(bad, {.history = 1}).status()));
+    }
+  }
+}
+
+// Of whatever it says, nothing may lie outside the vectors there are.
+TEST(LbfgsTest, RefusesAnOperationOfVectorsThatAreNotThere) {
+  const LbfgsOptions options{.history = 2};
+  const std::vector<double> figures(LbfgsFigures::Count(options), 1);
+  const auto good =
+      LbfgsOperation::Decode(MakeLbfgsCoordinator(options)
+                                 ->Next({0, false, 1}, "", {figures})
+                                 .value(),
+                             options)
+          .value();
+  const auto refused = [&](const std::function<void(LbfgsOperation*)>& change) {
+    LbfgsOperation bad = good;
+    change(&bad);
+    return absl::IsInvalidArgument(
+        LbfgsOperation::Decode(bad.Encode(), options).status());
+  };
+  EXPECT_FALSE(refused([](LbfgsOperation*) {}));
+  EXPECT_TRUE(refused([](LbfgsOperation* o) { o->pair = 2; }));
+  EXPECT_TRUE(refused([](LbfgsOperation* o) { o->pair = -2; }));
+  EXPECT_TRUE(refused([](LbfgsOperation* o) { o->of_steps.pop_back(); }));
+  EXPECT_TRUE(refused([](LbfgsOperation* o) { o->of_changes.clear(); }));
+  EXPECT_TRUE(refused([](LbfgsOperation* o) { o->turn = false; }));
+  EXPECT_TRUE(refused([](LbfgsOperation* o) { o->state.pairs = {2}; }));
+  EXPECT_TRUE(refused([](LbfgsOperation* o) { o->state.pairs = {-1}; }));
+  EXPECT_TRUE(refused([](LbfgsOperation* o) { o->state.pairs = {1, 1}; }));
+  EXPECT_TRUE(
+      refused([](LbfgsOperation* o) { o->state.step_change.resize(3); }));
+  EXPECT_TRUE(
+      refused([](LbfgsOperation* o) { o->state.change_change.clear(); }));
 }
 
 TEST(LbfgsOptionsTest, AreBounded) {

@@ -224,6 +224,22 @@ struct FetchReply {
   Payload values;        // Of the blocks, one after the other: their floats.
 };
 
+// --- Rounds that are closed by operations (docs/decisions/0016-lbfgs.md)
+// ------
+
+// What a coordinator made of the figures of a round; opaque to the cores. It is
+// what closes the round: applied, once, by each partition.
+struct RoundOperation {
+  int64_t round = 0;
+  std::string operation;
+};
+
+// What a partition measures of a round's whole sum.
+struct RoundFigures {
+  int64_t round = 0;
+  std::vector<double> values;
+};
+
 // --- Server -> scheduler -----------------------------------------------------
 
 // Of a partition, to the scheduler.
@@ -245,6 +261,8 @@ struct PartitionRegistration {
   // Of the newest version stored here in the present generation, else of the
   // one that it started from; 0: there is none. Who has it may go on from it.
   Term stored_term;
+  // Applied, and needed by partitions that are behind, or for the next.
+  std::vector<RoundOperation> operations;
 };
 
 // Replaces whatever was believed of the partitions it names.
@@ -281,6 +299,10 @@ struct PartitionMarkReport {
   std::vector<ItemMark> durable;
   // As in PartitionRegistration, where that changed; else empty.
   std::vector<RoundVersion> stored;
+  // Of the open round, which waits for its operation; where that is new.
+  std::optional<RoundFigures> figures;
+  // Applied since the last report.
+  std::vector<RoundOperation> operations;
 };
 struct MarkReport {
   SessionId session;
@@ -461,6 +483,13 @@ struct RoundStatus {
   int64_t durable_everywhere = 0;  // … and durable everywhere.
 };
 
+// For every partition here that waits for it.
+struct ApplyOperation {
+  JobId job;
+  Generation generation;
+  RoundOperation operation;
+};
+
 struct CheckpointNow {
   JobId job;
 };
@@ -612,7 +641,7 @@ using ServerToScheduler =
 using SchedulerToServer =
     std::variant<Grant, ViewUpdate, RoundStatus, CheckpointNow, TakeSnapshot,
                  DropSnapshot, JobCompleted, ForgetJob, RefuseServer, MoveIn,
-                 PartitionMoved, LeaveNow>;
+                 PartitionMoved, LeaveNow, ApplyOperation>;
 using WorkerToScheduler =
     std::variant<RegisterWorker, LeaseRequest, Progress, ItemEnd,
                  PlacementRequest, EvaluationResult, WorkerGoodbye>;

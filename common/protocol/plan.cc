@@ -115,8 +115,12 @@ absl::Status JobPlan::Validate() const {
   if (algorithm.worker_vectors < 0) {
     return invalid("a local rule of ", algorithm.worker_vectors, " vectors");
   }
-  if (!algorithm.has_local_rule() && algorithm != AlgorithmPlan()) {
+  if (!algorithm.has_local_rule() &&
+      algorithm != AlgorithmPlan{.operated = algorithm.operated}) {
     return invalid("pushes of several batches need a local rule");
+  }
+  if (algorithm.operated && !rounds()) {
+    return invalid("only rounds are closed by operations");
   }
   // In a round whoever goes through an item must come to the same.
   const bool whole_items =

@@ -15,9 +15,9 @@ namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables, 5 no
-// algorithm, 6 no rollback and 7 no clock bounds of sparse tables; these follow
-// the rest.
-constexpr uint32_t kVersion = 8;
+// algorithm, 6 no rollback, 7 no clock bounds of sparse tables and 8 none whose
+// rounds are closed by operations; these follow the rest.
+constexpr uint32_t kVersion = 9;
 
 std::vector<int64_t> BoundsOf(const JobPlan& plan) {
   std::vector<int64_t> bounds;
@@ -62,9 +62,10 @@ template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, AlgorithmPlan>
 void VisitFields(Struct& algorithm, Visitor&& visit) {
   auto& [push_batches, pull_batches, pulls_to_push, worker_vectors,
-         keeps_effect] = algorithm;
+         keeps_effect, operated] = algorithm;
   visit(push_batches, pull_batches, pulls_to_push, worker_vectors,
         keeps_effect);
+  static_cast<void>(operated);  // Behind the record: see EncodeJobRecord.
 }
 
 template <typename Struct, typename Visitor>
@@ -116,7 +117,8 @@ std::string EncodeJobRecord(const JobRecord& record) {
   return SealFields(kMagic, kVersion, record, record.plan.priority,
                     record.plan.consistency.local_steps, record.plan.filters,
                     record.plan.sparse_tables, record.plan.algorithm,
-                    record.plan.nonfinite_rollback, BoundsOf(record.plan));
+                    record.plan.nonfinite_rollback, BoundsOf(record.plan),
+                    record.plan.algorithm.operated);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
@@ -136,6 +138,7 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                      if (version >= 7) read(record->plan.nonfinite_rollback);
                      if (version >= 8) read(bounds);
                      if (version < 8) bounds = BoundsOf(record->plan);
+                     if (version >= 9) read(record->plan.algorithm.operated);
                    }));
   if (bounds.size() != tables.size()) {
     return absl::DataLossError(

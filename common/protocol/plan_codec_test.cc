@@ -153,6 +153,18 @@ TEST(PlanCodecTest, TheAlgorithmComesBackAndIsOfAspAlone) {
   ExpectSame(**back, record);
 }
 
+TEST(PlanCodecTest, OperationsCloseRoundsAndNothingElse) {
+  JobRecord record = Unusual();
+  record.plan.algorithm = {.operated = true};
+  record.plan.consistency.kind = ConsistencyKind::kRounds;
+  const auto back = DecodeJobRecord(EncodeJobRecord(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ExpectSame(**back, record);
+  record.plan.consistency.kind = ConsistencyKind::kAsp;
+  EXPECT_THAT(DecodeJobRecord(EncodeJobRecord(record)).status().message(),
+              HasSubstr("only rounds are closed by operations"));
+}
+
 TEST(PlanCodecTest, APlanRollsBackToWhatIsKept) {
   JobRecord record = Unusual();
   record.plan.on_nonfinite = PoisonPolicy::kRollBack;

@@ -35,6 +35,7 @@ inline constexpr int32_t kMaxJobs = 65536;
 inline constexpr int32_t kMaxMarksPerPartition = 1 << 20;
 inline constexpr int32_t kMaxSkippedRanges = 1 << 20;
 inline constexpr int32_t kMaxRoundVersions = 65536;
+inline constexpr int32_t kMaxRoundFigures = 65536;
 inline constexpr int32_t kMaxHeldItems = 65536;
 inline constexpr int32_t kMaxStalenessBuckets = 65536;
 inline constexpr int32_t kMaxBatchSizes = 65536;

@@ -31,7 +31,7 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
 static_assert(kFields<JobPlan> == 24 && kFields<ConsistencyPlan> == 6 &&
               kFields<NonfiniteRollback> == 3 && kFields<JobRecord> == 4);
 static_assert(kFields<SparseTablePlan> == 2 && kFields<Filter> == 3 &&
-              kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 5 &&
+              kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 6 &&
               kFields<Traffic> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
               kFields<ServerAddress> == 2);
@@ -254,13 +254,14 @@ v1::Plan::Algorithm ToProto(const AlgorithmPlan& plan) {
   message.set_pulls_to_push(plan.pulls_to_push);
   message.set_worker_vectors(plan.worker_vectors);
   message.set_keeps_effect(plan.keeps_effect);
+  message.set_operated(plan.operated);
   return message;
 }
 
 AlgorithmPlan FromProto(const v1::Plan::Algorithm& message) {
-  return {message.push_batches(), message.pull_batches(),
+  return {message.push_batches(),  message.pull_batches(),
           message.pulls_to_push(), message.worker_vectors(),
-          message.keeps_effect()};
+          message.keeps_effect(),  message.operated()};
 }
 
 // Jobs that are older than filters have none.

@@ -244,6 +244,12 @@ void ExpectRefusedInStream(const std::string& text, const std::string& error) {
   EXPECT_THAT(result.status().message(), HasSubstr(error)) << text;
 }
 
+std::string Repeated(const std::string& text, int32_t times) {
+  std::string all;
+  for (int32_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+
 TEST(ConvertHostileTest, RefusesBrokenServerMessages) {
   using M = v1::ServerToScheduler;
   ExpectRefusedInStream<M>("", "is empty");
@@ -271,6 +277,23 @@ TEST(ConvertHostileTest, RefusesBrokenServerMessages) {
       "mark_report { session: 1 job: 1 partitions { marks {} } }",
       "ItemMark.item is missing");
   ExpectRefusedInStream<M>("mark_report { job: 1 }", "MarkReport.session");
+  ExpectRefusedInStream<M>(
+      "mark_report { session: 1 job: 1 partitions { figures { round: -1 } } }",
+      "RoundFigures.round is -1");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("mark_report { session: 1 job: 1 partitions { figures { ",
+                   Repeated("values: 0 ", kMaxRoundFigures + 1), "} } }"),
+      "RoundFigures.values");
+  ExpectRefusedInStream<M>(
+      "mark_report { session: 1 job: 1 partitions { operations { round: -1 } } "
+      "}",
+      "RoundOperation.round is -1");
+  ExpectRefusedInStream<M>(
+      absl::StrCat("register_partitions { session: 1 job { record { ",
+                   kRecordText,
+                   " } rollback {} partitions { partition: 1 "
+                   "operations { round: -1 } } } }"),
+      "RoundOperation.round is -1");
   ExpectRefusedInStream<M>("view_request {}", "ViewRequest.job is 0");
   ExpectRefusedInStream<M>("snapshot_reply { job: 1 examples: -1 }",
                            "SnapshotReply.examples");
@@ -304,6 +327,9 @@ TEST(ConvertHostileTest, RefusesBrokenMessagesToServers) {
   ExpectRefusedInStream<M>("drop_snapshot {}", "DropSnapshot.job");
   ExpectRefusedInStream<M>("completed {}", "JobCompleted.job");
   ExpectRefusedInStream<M>("forget {}", "ForgetJob.job");
+  ExpectRefusedInStream<M>("apply_operation {}", "ApplyOperation.job is 0");
+  ExpectRefusedInStream<M>("apply_operation { job: 1 operation { round: -1 } }",
+                           "ApplyOperation.operation.round is -1");
 }
 
 TEST(ConvertHostileTest, RefusesBrokenServerMessagesOfAMove) {

@@ -13,8 +13,8 @@ namespace ebb::rpc::internal {
 
 // Whoever adds a field is stopped here: convert it below, then count it.
 static_assert(kFields<RegisterServer> == 8 && kFields<JobRegistration> == 4 &&
-              kFields<PartitionRegistration> == 9 &&
-              kFields<RegisterPartitions> == 2);
+              kFields<PartitionRegistration> == 10 &&
+              kFields<RegisterPartitions> == 2 && kFields<RoundOperation> == 2);
 
 absl::Status GetServers(absl::string_view field,
                         const google::protobuf::RepeatedField<int32_t>& from,
@@ -46,6 +46,28 @@ absl::Status GetStored(
   return absl::OkStatus();
 }
 
+absl::Status GetOperations(
+    absl::string_view field,
+    google::protobuf::RepeatedPtrField<v1::RoundOperation>* from,
+    std::vector<RoundOperation>* to) {
+  EBB_RETURN_IF_ERROR(AtMost(field, from->size(), kMaxRoundVersions));
+  to->reserve(from->size());
+  for (v1::RoundOperation& message : *from) {
+    EBB_RETURN_IF_ERROR(NotNegative("RoundOperation.round", message.round()));
+    to->push_back({message.round(), std::move(*message.mutable_operation())});
+  }
+  return absl::OkStatus();
+}
+
+void PutOperations(const std::vector<RoundOperation>& from,
+                   google::protobuf::RepeatedPtrField<v1::RoundOperation>* to) {
+  for (const RoundOperation& one : from) {
+    v1::RoundOperation* message = to->Add();
+    message->set_round(one.round);
+    message->set_operation(one.operation);
+  }
+}
+
 namespace {
 
 void Put(const PartitionRegistration& from, v1::PartitionRegistration* to) {
@@ -62,6 +84,7 @@ void Put(const PartitionRegistration& from, v1::PartitionRegistration* to) {
     *to->add_stored() = ToProto(version);
   }
   to->set_stored_term(from.stored_term.value());
+  PutOperations(from.operations, to->mutable_operations());
 }
 
 absl::Status Get(v1::PartitionRegistration* from, PartitionRegistration* to) {
@@ -81,6 +104,9 @@ absl::Status Get(v1::PartitionRegistration* from, PartitionRegistration* to) {
       NotNegative("PartitionRegistration.oldest_round", from->oldest_round()));
   to->oldest_round = from->oldest_round();
   to->stored_term = Term(from->stored_term());
+  EBB_RETURN_IF_ERROR(GetOperations("PartitionRegistration.operations",
+                                    from->mutable_operations(),
+                                    &to->operations));
   return GetStored("PartitionRegistration.stored", to->partition,
                    from->stored(), &to->stored);
 }

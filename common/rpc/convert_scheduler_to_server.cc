@@ -32,7 +32,7 @@ static_assert(kFields<ViewUpdate> == 4 && kFields<ViewMember> == 3 &&
               kFields<RoundStatus> == 4 && kFields<CheckpointNow> == 1 &&
               kFields<TakeSnapshot> == 3 && kFields<DropSnapshot> == 2 &&
               kFields<JobCompleted> == 2 && kFields<ForgetJob> == 1 &&
-              kFields<RefuseServer> == 2);
+              kFields<RefuseServer> == 2 && kFields<ApplyOperation> == 3);
 
 namespace {
 
@@ -130,6 +130,27 @@ absl::Status Get(v1::RoundStatus* from, RecordReceiver*, RoundStatus* to) {
                               from->durable_everywhere(), INT64_MAX));
   *to = {JobId(from->job()), Generation(from->generation()),
          from->closed_everywhere(), from->durable_everywhere()};
+  return absl::OkStatus();
+}
+
+void Put(const ApplyOperation& from, RecordSender*,
+         v1::SchedulerToServer* envelope) {
+  v1::ApplyOperation* to = envelope->mutable_apply_operation();
+  to->set_job(from.job.value());
+  to->set_generation(from.generation.value());
+  to->mutable_operation()->set_round(from.operation.round);
+  to->mutable_operation()->set_operation(from.operation.operation);
+}
+
+absl::Status Get(v1::ApplyOperation* from, RecordReceiver*,
+                 ApplyOperation* to) {
+  EBB_RETURN_IF_ERROR(Named("ApplyOperation.job", from->job()));
+  v1::RoundOperation* operation = from->mutable_operation();
+  EBB_RETURN_IF_ERROR(
+      NotNegative("ApplyOperation.operation.round", operation->round()));
+  *to = {JobId(from->job()),
+         Generation(from->generation()),
+         {operation->round(), std::move(*operation->mutable_operation())}};
   return absl::OkStatus();
 }
 
@@ -249,6 +270,8 @@ absl::StatusOr<SchedulerToServer> FromProto(v1::SchedulerToServer&& from,
       return read.As<PartitionMoved>(from.mutable_partition_moved());
     case M::kLeave:
       return read.As<LeaveNow>(from.mutable_leave());
+    case M::kApplyOperation:
+      return read.As<ApplyOperation>(from.mutable_apply_operation());
     case M::MESSAGE_NOT_SET:
       break;
   }

@@ -25,7 +25,8 @@ using internal::Put;
 using internal::ValidUtf8;
 
 // Whoever adds a field is stopped here: convert it below, then count it.
-static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 5);
+static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 7 &&
+              kFields<RoundFigures> == 2);
 static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
               kFields<ServerStatistics> == 13 && kFields<EpochLossSum> == 3 &&
               kFields<ServerGoodbye> == 1 && kFields<ServerAlive> == 1);
@@ -50,6 +51,15 @@ absl::Status GetMarks(
   return absl::OkStatus();
 }
 
+absl::Status GetFigures(const v1::RoundFigures& from, RoundFigures* to) {
+  EBB_RETURN_IF_ERROR(NotNegative("RoundFigures.round", from.round()));
+  EBB_RETURN_IF_ERROR(
+      AtMost("RoundFigures.values", from.values_size(), kMaxRoundFigures));
+  to->round = from.round();
+  to->values.assign(from.values().begin(), from.values().end());
+  return absl::OkStatus();
+}
+
 void Put(const MarkReport& from, RecordSender*,
          v1::ServerToScheduler* envelope) {
   v1::MarkReport* to = envelope->mutable_mark_report();
@@ -69,6 +79,14 @@ void Put(const MarkReport& from, RecordSender*,
     for (const RoundVersion& version : partition.stored) {
       *message->add_stored() = ToProto(version);
     }
+    if (partition.figures.has_value()) {
+      v1::RoundFigures* figures = message->mutable_figures();
+      figures->set_round(partition.figures->round);
+      figures->mutable_values()->Add(partition.figures->values.begin(),
+                                     partition.figures->values.end());
+    }
+    internal::PutOperations(partition.operations,
+                            message->mutable_operations());
   }
 }
 
@@ -81,7 +99,7 @@ absl::Status Get(v1::MarkReport* from, RecordReceiver*, MarkReport* to) {
   to->job = JobId(from->job());
   to->generation = Generation(from->generation());
   to->partitions.reserve(from->partitions_size());
-  for (const v1::PartitionMarkReport& message : from->partitions()) {
+  for (v1::PartitionMarkReport& message : *from->mutable_partitions()) {
     EBB_RETURN_IF_ERROR(
         IsPartition("PartitionMarkReport.partition", message.partition()));
     PartitionMarkReport& partition = to->partitions.emplace_back();
@@ -94,6 +112,13 @@ absl::Status Get(v1::MarkReport* from, RecordReceiver*, MarkReport* to) {
     EBB_RETURN_IF_ERROR(GetStored("PartitionMarkReport.stored",
                                   partition.partition, message.stored(),
                                   &partition.stored));
+    if (message.has_figures()) {
+      EBB_RETURN_IF_ERROR(
+          GetFigures(message.figures(), &partition.figures.emplace()));
+    }
+    EBB_RETURN_IF_ERROR(internal::GetOperations(
+        "PartitionMarkReport.operations", message.mutable_operations(),
+        &partition.operations));
   }
   return absl::OkStatus();
 }

@@ -489,7 +489,8 @@ JobRegistration TestRegistration() {
                      {{{0, 1}, 2, 3}},
                      4,
                      {kRoundVersion},
-                     Term(5)}};
+                     Term(5),
+                     {{3, "\xfe"}}}};
   return job;
 }
 const std::string kRegistrationText = absl::StrCat(
@@ -497,7 +498,8 @@ const std::string kRegistrationText = absl::StrCat(
     " } partitions { partition: 2 term: 6 serving: true marks: \"\\001\" "
     "durable_marks: \"\\002\" skipped { item { shard: 1 } begin: 2 end: 3 } "
     "oldest_round: 4 stored { ",
-    kRoundVersionText, " } stored_term: 5 }");
+    kRoundVersionText,
+    " } stored_term: 5 operations { round: 3 operation: \"\\376\" } }");
 
 TEST(ConvertTest, ServerMessagesSurvive) {
   using V = ServerToScheduler;
@@ -526,12 +528,16 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                    Term(5),
                    {{{6, 7}, 8}},
                    {{{9, 10}, 11}},
-                   {kRoundVersion}}}},
+                   {kRoundVersion},
+                   RoundFigures{12, {0.5, -2}},
+                   {{11, "x"}}}}},
       absl::StrCat(
           "mark_report { session: 1 job: 2 generation: 3 partitions { "
           "partition: 2 term: 5 marks { item { epoch: 6 shard: 7 } mark: 8 } "
           "durable { item { epoch: 9 shard: 10 } mark: 11 } stored { ",
-          kRoundVersionText, " } } }"));
+          kRoundVersionText,
+          " } figures { round: 12 values: 0.5 values: -2 } "
+          "operations { round: 11 operation: \"x\" } } }"));
   ExpectSameInStream<V>(ViewRequest{JobId(1)}, "view_request { job: 1 }");
   ExpectSameInStream<V>(
       SnapshotReply{JobId(1), Generation(2), 3, {{PartitionId(4), Term(5)}}, 6},
@@ -592,6 +598,9 @@ TEST(ConvertTest, MessagesToServersSurvive) {
   ExpectSameInStream<V>(JobCompleted{JobId(1), Generation(2)},
                         "completed { job: 1 generation: 2 }");
   ExpectSameInStream<V>(ForgetJob{JobId(1)}, "forget { job: 1 }");
+  ExpectSameInStream<V>(ApplyOperation{JobId(1), Generation(2), {3, "\xfe"}},
+                        "apply_operation { job: 1 generation: 2 "
+                        "operation { round: 3 operation: \"\\376\" } }");
   ExpectSameInStream<V>(RefuseServer{true, "a twin"},
                         "refuse { displaced: true reason: \"a twin\" }");
 }

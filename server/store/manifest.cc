@@ -20,7 +20,7 @@ static_assert(std::endian::native == std::endian::little,
 namespace {
 
 constexpr absl::string_view kManifestMagic = "EBBM";
-constexpr uint32_t kManifestVersion = 3;
+constexpr uint32_t kManifestVersion = 4;
 constexpr absl::string_view kBlockMagic = "EBBB";
 constexpr uint32_t kBlockVersion = 1;
 constexpr absl::string_view kJobMagic = "EBBS";
@@ -76,13 +76,13 @@ void VisitFields(Struct& array, Visitor&& visit) {
   visit(floats, blocks);
 }
 
-// Without written_us and rows, with which the second and third version of the
-// form end.
+// Without what the second, third and fourth version of the form end with:
+// written_us; rows; operations and item_losses.
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, Manifest>
 void VisitFields(Struct& manifest, Visitor&& visit) {
-  auto& [key, marks, ledger, updates, oracle, loss, arrays, written_us, rows] =
-      manifest;
+  auto& [key, marks, ledger, updates, oracle, loss, arrays, written_us, rows,
+         operations, item_losses] = manifest;
   visit(key, marks, ledger, updates, oracle, loss, arrays);
 }
 
@@ -100,20 +100,28 @@ std::vector<StoredBlock> Manifest::DistinctBlocks() const {
 }
 
 std::string EncodeManifest(const Manifest& manifest) {
+  // Who knows of no operations can read what has none.
+  if (manifest.operations.empty() && manifest.item_losses.empty()) {
+    return SealFields(kManifestMagic, 3, manifest, manifest.written_us,
+                      manifest.rows);
+  }
   return SealFields(kManifestMagic, kManifestVersion, manifest,
-                    manifest.written_us, manifest.rows);
+                    manifest.written_us, manifest.rows, manifest.operations,
+                    manifest.item_losses);
 }
 
 absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes) {
   Manifest manifest;
-  EBB_RETURN_IF_ERROR(UnsealFields(kManifestMagic, kManifestVersion,
-                                   "checkpoint manifest", bytes,
-                                   [&](FieldReader& read, uint32_t version) {
-                                     read(manifest);
-                                     if (version >= 2)
-                                       read(manifest.written_us);
-                                     if (version >= 3) read(manifest.rows);
-                                   }));
+  EBB_RETURN_IF_ERROR(
+      UnsealFields(kManifestMagic, kManifestVersion, "checkpoint manifest",
+                   bytes, [&](FieldReader& read, uint32_t version) {
+                     read(manifest);
+                     if (version >= 2) read(manifest.written_us);
+                     if (version >= 3) read(manifest.rows);
+                     if (version >= 4) {
+                       read(manifest.operations, manifest.item_losses);
+                     }
+                   }));
   EBB_RETURN_IF_ERROR(Consistent(manifest));
   return manifest;
 }

@@ -44,6 +44,9 @@ struct Manifest {
   std::map<std::string, StoredArray> arrays;
   int64_t written_us = 0;  // Since 1970; 0: not known (format 1).
   std::string rows;        // Cut::rows; not in formats 1 and 2.
+  // As in Cut; not in formats 1 to 3.
+  std::map<int64_t, std::string> operations;
+  std::map<int64_t, double> item_losses;
   friend bool operator==(const Manifest&, const Manifest&) = default;
 
   // Each block once, ascending by number.
@@ -60,6 +63,8 @@ inline Manifest ManifestOf(const VersionKey& key, const Cut& cut) {
   manifest.oracle = cut.oracle;
   manifest.loss = cut.loss;
   manifest.rows = cut.rows;
+  manifest.operations = cut.operations;
+  manifest.item_losses = cut.item_losses;
   return manifest;
 }
 inline Cut CutOf(Manifest manifest) {
@@ -70,6 +75,8 @@ inline Cut CutOf(Manifest manifest) {
   cut.oracle = std::move(manifest.oracle);
   cut.loss = std::move(manifest.loss);
   cut.rows = std::move(manifest.rows);
+  cut.operations = std::move(manifest.operations);
+  cut.item_losses = std::move(manifest.item_losses);
   return cut;
 }
 

@@ -61,6 +61,25 @@ TEST(ManifestTest, IsStoredAsDocumented) {
                      absl::StrCat(kFirstVersion, kWritten, kRows))));
 }
 
+// Whoever knows of no operations can read what has none: the form is older.
+TEST(ManifestTest, IsStoredAsDocumentedWithWhatClosedItsRounds) {
+  Manifest manifest = Example();
+  manifest.operations = {{3, "o"}, {4, ""}};
+  manifest.item_losses = {{7, 0.5}};
+  const std::string stored = EncodeManifest(manifest);
+  EXPECT_EQ(stored, Seal("EBBM", 4,
+                         absl::HexStringToBytes(absl::StrCat(
+                             kFirstVersion, kWritten, kRows,
+                             "02"                       // operations
+                             "06016f"                   //   of round 3: "o"
+                             "0800"                     //   of round 4: ""
+                             "01"                       // item_losses
+                             "0e000000000000e03f"))));  // of item 7: 0.5
+  const auto back = DecodeManifest(stored);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, manifest);
+}
+
 TEST(ManifestTest, StillReadsTheFirstVersion) {
   const auto manifest =
       DecodeManifest(Seal("EBBM", 1, absl::HexStringToBytes(kFirstVersion)));

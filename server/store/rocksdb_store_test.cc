@@ -185,12 +185,12 @@ TEST_F(RocksDbStoreTest, ARecordThatCannotBeReadIsLeftOutAndCounted) {
 
 TEST_F(RocksDbStoreTest, TouchesNothingThatANewerEbbWrote) {
   ASSERT_TRUE(Open()->Write(Key(1), MakeCut(*pool_, 64, 1)).ok());
-  PutRaw(ManifestKey(Key(2)), Seal("EBBM", 4, "of the future"));
+  PutRaw(ManifestKey(Key(2)), Seal("EBBM", 5, "of the future"));
   PutRaw(BlockKey(PartitionOf(Key(2)), ~uint64_t{0}), "its block");
   const size_t blocks = Keys("b/").size();
   const auto store = RocksDbStore::Open({.folder = folder_.path()});
   EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(store.status().message(), HasSubstr("version 4"));
+  EXPECT_THAT(store.status().message(), HasSubstr("version 5"));
   EXPECT_EQ(Keys("b/").size(), blocks);
 }
 

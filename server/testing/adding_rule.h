@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 
 #include "server/additive_rows.h"
@@ -32,6 +33,22 @@ class AddingRule final : public AdditiveRows {
         run.out[at] = run.weights[at] + sum;
       }
     }
+  }
+  // Whatever the operation is; nothing is none.
+  absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
+      absl::string_view operation) const override {
+    class Add final : public RoundStep {
+     public:
+      bool Changes(int) const override { return false; }
+      void Apply(const StepPlace& place,
+                 const OperationRun& run) const override {
+        for (size_t i = 0; i < run.out.size(); ++i) {
+          run.out[i] = run.weights[i] + run.gradient_sum[i];
+        }
+      }
+    };
+    if (operation.empty()) return absl::InvalidArgumentError("no operation");
+    return std::make_unique<Add>();
   }
 };
 

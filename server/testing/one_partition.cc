@@ -109,11 +109,11 @@ void OnePartitionTest::Push(uint64_t term, int64_t begin, int64_t sequence) {
 }
 
 void OnePartitionTest::PushRange(uint64_t term, int64_t begin, int64_t end,
-                                 int64_t sequence) {
+                                 int64_t sequence, SessionId worker) {
   PushRequest push;
   push.job = record_->id;
   push.generation = generation_;
-  push.stamp.worker = kWorker;
+  push.stamp.worker = worker;
   push.sequence = sequence;
   push.server_session = kSession;
   push.begin = begin;

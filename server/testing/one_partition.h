@@ -42,7 +42,8 @@ class OnePartitionTest : public testing::Test {
 
   void GrantTerm(uint64_t term, uint64_t parent, SessionId session = kSession);
   void Push(uint64_t term, int64_t begin, int64_t sequence);
-  void PushRange(uint64_t term, int64_t begin, int64_t end, int64_t sequence);
+  void PushRange(uint64_t term, int64_t begin, int64_t end, int64_t sequence,
+                 SessionId worker = kWorker);
   // Those that hold_updates_ kept.
   void FinishUpdates();
   // The version that was asked for last has been written, or not.

@@ -126,6 +126,14 @@ class AlgorithmsTest(unittest.TestCase):
                             "--servers", "2")
         self.assertEqual(disturbed["loss"], quiet["loss"])
 
+    def test_lbfgs_is_the_same_whatever_dies(self):
+        keys = ("algorithm: lbfgs\n"
+                "consistency: {kind: rounds, examples: epoch}\n")
+        disturbed = self.through_kills(keys)
+        quiet = self.report(keys, "run", "blobs.yaml", "--workers", "2",
+                            "--servers", "2")
+        self.assertEqual(disturbed["loss"], quiet["loss"])
+
     def test_what_they_do_not_go_with_is_refused(self):
         self.write("blobs.yaml",
                    JOB + "algorithm: downpour\nconsistency: rounds\n")

@@ -26,6 +26,14 @@ absl::Status GetStored(
     const google::protobuf::RepeatedPtrField<v1::RoundVersion>& from,
     std::vector<RoundVersion>* to);
 
+// Each of another round.
+absl::Status GetOperations(
+    absl::string_view field,
+    google::protobuf::RepeatedPtrField<v1::RoundOperation>* from,
+    std::vector<RoundOperation>* to);
+void PutOperations(const std::vector<RoundOperation>& from,
+                   google::protobuf::RepeatedPtrField<v1::RoundOperation>* to);
+
 void Put(const JobRegistration& from, RecordSender* records,
          v1::JobRegistration* to);
 void Put(const RegisterServer& from, RecordSender* records,

@@ -102,6 +102,8 @@ Cut WithoutArrays(const Cut& cut) {
   rest.oracle = cut.oracle;
   rest.loss = cut.loss;
   rest.rows = cut.rows;
+  rest.operations = cut.operations;
+  rest.item_losses = cut.item_losses;
   return rest;
 }
 

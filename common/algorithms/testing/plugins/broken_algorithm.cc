@@ -28,7 +28,9 @@ const EbbAlgorithmPlan* Plan(const EbbAlgorithm*) {
   return &plan;
 }
 
-EbbLocalRule* MakeRule(const EbbAlgorithm*, int64_t) { return nullptr; }
+[[maybe_unused]] EbbLocalRule* MakeRule(const EbbAlgorithm*, int64_t) {
+  return nullptr;
+}
 void DestroyRule(EbbLocalRule*) {}
 void Take(EbbLocalRule*, const float*) {}
 const float* Values(const EbbLocalRule*) { return nullptr; }

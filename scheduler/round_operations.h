@@ -1,0 +1,75 @@
+// The operations that close the rounds of one job: what partitions measured of
+// the open round, and what was made of it (docs/decisions/0016-lbfgs.md).
+//
+// Nothing of it is stored here. An operation follows from the one before it and
+// from figures that any partition measures again to the bit; and partitions
+// keep those that somebody may still need, and register them.
+//
+// Decision logic only. Thread-compatible. Belongs to a TrainingJob.
+#ifndef EBB_SCHEDULER_ROUND_OPERATIONS_H_
+#define EBB_SCHEDULER_ROUND_OPERATIONS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/algorithms/coordinator.h"
+#include "common/ids.h"
+#include "common/protocol/messages.h"
+#include "scheduler/actions.h"
+#include "scheduler/mark_table.h"
+#include "scheduler/placement.h"
+
+namespace ebb::scheduler {
+
+class RoundOperations {
+ public:
+  // `record` outlives it.
+  RoundOperations(const SchedulerOptions& options, const JobRecord& record);
+
+  // --- What servers say of a partition ---------------------------------------
+  void Registered(const PartitionRegistration& registration);
+  void Reported(const PartitionMarkReport& report);
+  void BeginGeneration();
+
+  // --- What they are told ----------------------------------------------------
+  struct Order {
+    ServerId server;
+    RoundOperation operation;
+  };
+  struct News {
+    std::vector<Order> orders;
+    std::string text;  // For people; empty: none.
+  };
+  // What somebody waits for who is not answered yet. Every partition is
+  // registered.
+  News Advance(const MarkTable& marks, const PlacementTable& placement);
+
+ private:
+  struct Figures {
+    Term term;
+    RoundFigures figures;
+    bool answered = false;
+  };
+
+  // Of the round that is open there, in its present term; else null.
+  Figures* Waiting(PartitionId p, const MarkTable& marks,
+                   const PlacementTable& placement);
+  // Makes the operation of the round, if every partition waits for it.
+  std::string Make(int64_t round, const MarkTable& marks,
+                   const PlacementTable& placement);
+
+  const JobPlan& plan_;
+  std::shared_ptr<const Coordinator> coordinator_;
+  std::string problem_;  // Why there is none; empty: there is.
+  std::vector<std::optional<Figures>> figures_;  // By partition.
+  std::map<int64_t, std::string> operations_;    // By round.
+  std::string said_;                             // The last news of people.
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_ROUND_OPERATIONS_H_
