@@ -132,10 +132,15 @@ absl::Status JobPlan::Validate() const {
     return invalid(sparse_tables.size(), " sparse tables, at most ",
                    kMaxSparseTables, " possible");
   }
-  for (const SparseTablePlan& table : sparse_tables) {
+  for (size_t t = 0; t < sparse_tables.size(); ++t) {
+    const SparseTablePlan& table = sparse_tables[t];
     if (table.width < 1 || table.width > kMaxRowWidth) {
       return invalid("a sparse table has rows of ", table.width,
-                     " floats, 1 to ", kMaxRowWidth, " possible");
+                     " elements, 1 to ", kMaxRowWidth, " possible");
+    }
+    if (table.trained() && t > 0 && !sparse_tables[t - 1].trained()) {
+      return invalid("sparse table ", t,
+                     " is trained, but the one before it is not");
     }
     if (table.clock_bound < SparseTablePlan::kBoundOfJob) {
       return invalid("the clock bound of a sparse table is ",

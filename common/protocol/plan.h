@@ -61,18 +61,39 @@ struct NonfiniteRollback {
                          const NonfiniteRollback&) = default;
 };
 
-// Rows of float32 under 64-bit keys. How they begin and change is in the
-// specification (docs/decisions/0013-sparse-tables.md).
+// What a push makes of a row of a sparse table, and what its elements are.
+enum class RowKind : uint8_t {
+  kTrained,    // float32, which an optimizer steps by their gradients.
+  kAdditive,   // float32, to which pushes add.
+  kCounts,     // int64, to which pushes add, modulo 2^64.
+  kWriteOnce,  // Bytes: those of the key's first push stay.
+};
+
+// Rows under 64-bit keys. How they begin and change is in the specification
+// (docs/decisions/0013-sparse-tables.md).
 struct SparseTablePlan {
   // What clock_bound says beside a number of clocks: what the job's dense
   // values have holds here, too; or nobody waits.
   static constexpr int64_t kBoundOfJob = -2;
   static constexpr int64_t kNoBound = -1;
 
-  int32_t width = 1;  // Floats per row.
+  int32_t width = 1;  // Elements per row; of kWriteOnce bytes, at most.
   // How many clocks a worker may be ahead of the slowest where it pulls rows of
   // this table.
   int64_t clock_bound = kBoundOfJob;
+  RowKind kind = RowKind::kTrained;
+
+  // Pulled with each batch, where it has their keys; else training only writes.
+  bool trained() const { return kind == RowKind::kTrained; }
+  // A row as it travels and lies in memory: words of four bytes. Of kWriteOnce
+  // the first is 1 more than how many bytes follow, and the rest of the row is
+  // 0; all is 0 where there is none.
+  int64_t row_words() const {
+    if (kind == RowKind::kCounts) return int64_t{2} * width;
+    if (kind == RowKind::kWriteOnce) return 1 + (int64_t{width} + 3) / 4;
+    return width;
+  }
+  int64_t row_bytes() const { return 4 * row_words(); }
 
   friend bool operator==(const SparseTablePlan&,
                          const SparseTablePlan&) = default;
@@ -99,7 +120,8 @@ struct JobPlan {
   // 64-bit integer sums per partition, to which every example adds a known
   // vector (OracleValue): final values can be checked exactly.
   int32_t oracle_width = 0;
-  // Named by their place here. Only in asp and ssp.
+  // Named by their place here. Only in asp and ssp. Those that are trained come
+  // first.
   std::vector<SparseTablePlan> sparse_tables;
 
   // --- How ------------------------------------------------------------------
@@ -117,6 +139,13 @@ struct JobPlan {
   int32_t priority = 0;
   FilterPlan filters;
   AlgorithmPlan algorithm;
+
+  // Of the sparse tables.
+  int32_t trained_tables() const {
+    return static_cast<int32_t>(
+        std::count_if(sparse_tables.begin(), sparse_tables.end(),
+                      [](const SparseTablePlan& t) { return t.trained(); }));
+  }
 
   // Whether a part of what a batch does may stay with its worker, marked or
   // not, until the end of its item.

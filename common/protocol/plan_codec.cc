@@ -15,9 +15,10 @@ namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables, 5 no
-// algorithm, 6 no rollback, 7 no clock bounds of sparse tables and 8 none whose
-// rounds are closed by operations; these follow the rest.
-constexpr uint32_t kVersion = 9;
+// algorithm, 6 no rollback, 7 no clock bounds of sparse tables, 8 none whose
+// rounds are closed by operations and 9 no kinds of rows; these follow the
+// rest.
+constexpr uint32_t kVersion = 10;
 
 std::vector<int64_t> BoundsOf(const JobPlan& plan) {
   std::vector<int64_t> bounds;
@@ -25,6 +26,14 @@ std::vector<int64_t> BoundsOf(const JobPlan& plan) {
     bounds.push_back(table.clock_bound);
   }
   return bounds;
+}
+
+std::vector<RowKind> KindsOf(const JobPlan& plan) {
+  std::vector<RowKind> kinds;
+  for (const SparseTablePlan& table : plan.sparse_tables) {
+    kinds.push_back(table.kind);
+  }
+  return kinds;
 }
 
 }  // namespace
@@ -35,6 +44,7 @@ static ConsistencyKind MaxEnum(ConsistencyKind) {
 }
 static PoisonPolicy MaxEnum(PoisonPolicy) { return PoisonPolicy::kRollBack; }
 static FilterKind MaxEnum(FilterKind) { return FilterKind::kTopK; }
+static RowKind MaxEnum(RowKind) { return RowKind::kWriteOnce; }
 
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, Filter>
@@ -53,9 +63,10 @@ void VisitFields(Struct& filters, Visitor&& visit) {
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, SparseTablePlan>
 void VisitFields(Struct& table, Visitor&& visit) {
-  auto& [width, clock_bound] = table;
+  auto& [width, clock_bound, kind] = table;
   visit(width);
   static_cast<void>(clock_bound);  // Behind the record: see EncodeJobRecord.
+  static_cast<void>(kind);
 }
 
 template <typename Struct, typename Visitor>
@@ -118,13 +129,14 @@ std::string EncodeJobRecord(const JobRecord& record) {
                     record.plan.consistency.local_steps, record.plan.filters,
                     record.plan.sparse_tables, record.plan.algorithm,
                     record.plan.nonfinite_rollback, BoundsOf(record.plan),
-                    record.plan.algorithm.operated);
+                    record.plan.algorithm.operated, KindsOf(record.plan));
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
   auto record = std::make_shared<JobRecord>();
   std::vector<SparseTablePlan>& tables = record->plan.sparse_tables;
   std::vector<int64_t> bounds;
+  std::vector<RowKind> kinds;
   EBB_RETURN_IF_ERROR(
       UnsealFields(kMagic, kVersion, "stored job record", bytes,
                    [&](FieldReader& read, uint32_t version) {
@@ -139,12 +151,17 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                      if (version >= 8) read(bounds);
                      if (version < 8) bounds = BoundsOf(record->plan);
                      if (version >= 9) read(record->plan.algorithm.operated);
+                     if (version >= 10) read(kinds);
+                     if (version < 10) kinds = KindsOf(record->plan);
                    }));
-  if (bounds.size() != tables.size()) {
+  if (bounds.size() != tables.size() || kinds.size() != tables.size()) {
     return absl::DataLossError(
-        "stored job record: clock bounds of other sparse tables");
+        "stored job record: clock bounds or kinds of other sparse tables");
   }
-  for (size_t t = 0; t < tables.size(); ++t) tables[t].clock_bound = bounds[t];
+  for (size_t t = 0; t < tables.size(); ++t) {
+    tables[t].clock_bound = bounds[t];
+    tables[t].kind = kinds[t];
+  }
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;
 }

@@ -59,7 +59,11 @@ JobRecord Unusual() {
 JobRecord UnusualAndSparse() {
   JobRecord record = Unusual();
   record.plan.consistency.kind = ConsistencyKind::kSsp;
-  record.plan.sparse_tables = {{1}, {kMaxRowWidth}};
+  record.plan.sparse_tables = {{1},
+                               {kMaxRowWidth},
+                               {.width = 3, .kind = RowKind::kAdditive},
+                               {.width = 2, .kind = RowKind::kCounts},
+                               {.width = 9, .kind = RowKind::kWriteOnce}};
   return record;
 }
 
@@ -125,6 +129,21 @@ TEST(PlanCodecTest, SparseTablesComeBackAndAreChecked) {
   EXPECT_TRUE(refused());
   record.plan.sparse_tables.assign(kMaxSparseTables + 1, {1});
   EXPECT_TRUE(refused());
+  // Behind one that is not.
+  record = UnusualAndSparse();
+  record.plan.sparse_tables.push_back({1});
+  EXPECT_TRUE(refused());
+}
+
+TEST(PlanTest, RowsAreWordsOfFourBytes) {
+  const auto words = [](int32_t width, RowKind kind) {
+    return SparseTablePlan{.width = width, .kind = kind}.row_words();
+  };
+  EXPECT_EQ(words(3, RowKind::kTrained), 3);
+  EXPECT_EQ(words(3, RowKind::kAdditive), 3);
+  EXPECT_EQ(words(3, RowKind::kCounts), 6);
+  EXPECT_EQ(words(8, RowKind::kWriteOnce), 3);
+  EXPECT_EQ(words(9, RowKind::kWriteOnce), 4);
 }
 
 TEST(PlanCodecTest, LocalStepsComeBackAndAreOfAspAlone) {
@@ -265,8 +284,9 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   EXPECT_EQ(plan.priority, 0);
   // The second version has the priority behind all that (-3), the third the
   // local steps behind it, the fourth the filters behind those, the fifth the
-  // sparse tables, the sixth the algorithm, the seventh the rollback and the
-  // eighth the bounds of tables.
+  // sparse tables, the sixth the algorithm, the seventh the rollback, the
+  // eighth the bounds of tables, the ninth whether operations close its rounds
+  // and the tenth the kinds of tables.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
@@ -277,10 +297,12 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   ASSERT_TRUE(without_rollback.ok()) << without_rollback.status();
   EXPECT_EQ((*without_rollback)->plan.nonfinite_rollback, NonfiniteRollback());
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 8,
+            Seal("EBBJ", 10,
                  sixth + absl::HexStringToBytes("000000000000e03f"  // 0.5
                                                 "04"
                                                 "06"
+                                                "00"
+                                                "00"
                                                 "00")));
   const auto third =
       DecodeJobRecord(Seal("EBBJ", 3, body + "\x05" + std::string(1, 0)));
@@ -328,9 +350,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 7, "", stored);
+  const auto body = Unseal("EBBJ", 10, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 7, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 10, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

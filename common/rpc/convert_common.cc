@@ -30,7 +30,7 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 3);
 static_assert(kFields<JobPlan> == 24 && kFields<ConsistencyPlan> == 6 &&
               kFields<NonfiniteRollback> == 3 && kFields<JobRecord> == 4);
-static_assert(kFields<SparseTablePlan> == 2 && kFields<Filter> == 3 &&
+static_assert(kFields<SparseTablePlan> == 3 && kFields<Filter> == 3 &&
               kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 6 &&
               kFields<Traffic> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
@@ -162,6 +162,35 @@ absl::StatusOr<ConsistencyKind> FromProto(Kind kind) {
       return ConsistencyKind::kRounds;
     default:
       return UnknownEnum("Plan.consistency.kind", kind);
+  }
+}
+
+v1::RowKind ToProto(RowKind kind) {
+  switch (kind) {
+    case RowKind::kTrained:
+      return v1::ROW_KIND_UNSPECIFIED;
+    case RowKind::kAdditive:
+      return v1::ROW_KIND_ADDITIVE;
+    case RowKind::kCounts:
+      return v1::ROW_KIND_COUNTS;
+    case RowKind::kWriteOnce:
+      return v1::ROW_KIND_WRITE_ONCE;
+  }
+  return v1::ROW_KIND_UNSPECIFIED;
+}
+
+absl::StatusOr<RowKind> FromProto(v1::RowKind kind) {
+  switch (kind) {
+    case v1::ROW_KIND_UNSPECIFIED:
+      return RowKind::kTrained;
+    case v1::ROW_KIND_ADDITIVE:
+      return RowKind::kAdditive;
+    case v1::ROW_KIND_COUNTS:
+      return RowKind::kCounts;
+    case v1::ROW_KIND_WRITE_ONCE:
+      return RowKind::kWriteOnce;
+    default:
+      return UnknownEnum("Plan.sparse_tables.kind", kind);
   }
 }
 
@@ -337,6 +366,7 @@ v1::Plan ToProto(const JobPlan& plan) {
     if (table.clock_bound != SparseTablePlan::kBoundOfJob) {
       out->set_clock_bound(table.clock_bound);
     }
+    out->set_kind(ToProto(table.kind));
   }
   if (plan.nonfinite_rollback != NonfiniteRollback()) {
     auto* rollback = message.mutable_nonfinite_rollback();
@@ -550,6 +580,7 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
     SparseTablePlan& planned = plan.sparse_tables.emplace_back();
     planned.width = table.width();
     if (table.has_clock_bound()) planned.clock_bound = table.clock_bound();
+    EBB_ASSIGN_OR_RETURN(planned.kind, FromProto(table.kind()));
   }
   if (message.has_algorithm()) plan.algorithm = FromProto(message.algorithm());
   if (message.has_nonfinite_rollback()) {

@@ -213,6 +213,27 @@ TEST(ConvertTest, SparseTablesSurvive) {
   EXPECT_EQ(FromProto(message)->sparse_tables, plan.sparse_tables);
 }
 
+TEST(ConvertTest, KindsOfRowsSurviveAndUnknownOnesAreRefused) {
+  JobPlan plan = TestPlan();
+  plan.consistency.kind = ConsistencyKind::kSsp;
+  plan.sparse_tables = {{.width = 4},
+                        {.width = 1, .kind = RowKind::kAdditive},
+                        {.width = 2, .kind = RowKind::kCounts},
+                        {.width = 9, .kind = RowKind::kWriteOnce}};
+  v1::Plan message = ToProto(plan);
+  EXPECT_THAT(
+      message.ShortDebugString(),
+      HasSubstr("sparse_tables { width: 4 } "
+                "sparse_tables { width: 1 kind: ROW_KIND_ADDITIVE } "
+                "sparse_tables { width: 2 kind: ROW_KIND_COUNTS } "
+                "sparse_tables { width: 9 kind: ROW_KIND_WRITE_ONCE }"));
+  EXPECT_EQ(FromProto(message)->sparse_tables, plan.sparse_tables);
+  message.mutable_sparse_tables(3)->set_kind(static_cast<v1::RowKind>(4));
+  const absl::Status refused = FromProto(message).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(refused.message(), HasSubstr("Plan.sparse_tables.kind"));
+}
+
 TEST(ConvertTest, EachFilterSurvivesAndAPlanWithoutAnyHasNone) {
   JobPlan plan = TestPlan();
   plan.consistency.kind = ConsistencyKind::kAsp;
