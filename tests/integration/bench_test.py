@@ -343,7 +343,7 @@ optimizer: {{kind: {optimizer}}}
             self.assertIn("--quick", said.splitlines()[0])
 
     def test_report_measures_and_writes_a_page(self):
-        names = ("kernels", "dense-shm", "dense-tls")
+        names = ("kernels", "dense-shm", "dense-tls", "sparse-shm")
         # Short samples make a page as good as others.
         only = [word for name in names for word in ("--only", name)]
         code, said = self.report("--quick", *only, "--folder", "kept")
@@ -366,7 +366,7 @@ optimizer: {{kind: {optimizer}}}
         self.assertIn("not asked for", page)
         self.assertIn("4 MiB, 8 in flight | CPU s/GB", page)
         for image in ("push", "pull", "push-cpu", "pull-cpu", "tls",
-                      "kernels"):
+                      "rows", "kernels"):
             file = f"images/performance-{image}.svg"
             self.assertIn(file, page)
             xml.etree.ElementTree.fromstring(self.read(file))

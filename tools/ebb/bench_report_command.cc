@@ -55,6 +55,7 @@ struct Step {
   std::string title;
   std::string limit;
   std::vector<std::string> arguments;  // Of `ebb bench`.
+  std::vector<std::string> quick;      // Those of a quick look.
   bool needs_fashion = false;
 };
 
@@ -64,56 +65,76 @@ std::vector<Step> Steps(const Flags& flags) {
       {.name = "kernels",
        .title = "Optimizer kernels, one thread",
        .limit = "triad",
-       .arguments = {"kernels", "--rounds", "7"}},
+       .arguments = {"kernels", "--rounds", "7"},
+       .quick = {"kernels", "--rounds", "3", "--array-bytes", "67108864"}},
       {.name = "dense-grpc",
        .title = "Dense pushes and pulls over gRPC",
        .limit = "raw socket",
-       .arguments = {"dense", "--pairs", "7"}},
+       .arguments = {"dense", "--pairs", "7"},
+       .quick = {"dense", "--quick", "--kib", "4", "1024", "4096"}},
       {.name = "dense-shm",
        .title = "Dense pushes and pulls through shared memory",
        .limit = "raw socket (CPU: one process)",
-       .arguments = {"dense", "--transport", "shm", "--pairs", "7"}},
+       .arguments = {"dense", "--transport", "shm", "--pairs", "7"},
+       .quick = {"dense", "--transport", "shm", "--quick", "--kib", "4", "1024",
+                 "4096"}},
       {.name = "dense-tls",
        .title = "Mutual TLS against plain text, both over gRPC",
        .limit = "plain text",
-       .arguments = {"dense", "--tls", "--pairs", "7"}},
+       .arguments = {"dense", "--tls", "--pairs", "7"},
+       .quick = {"dense", "--tls", "--quick", "--kib", "4096"}},
+      {.name = "sparse-grpc",
+       .title = "Rows of a sparse table over gRPC",
+       .limit = "hash map",
+       .arguments = {"sparse", "--pairs", "7"},
+       .quick = {"sparse", "--quick"}},
+      {.name = "sparse-shm",
+       .title = "Rows of a sparse table through shared memory",
+       .limit = "hash map",
+       .arguments = {"sparse", "--transport", "shm", "--pairs", "7"},
+       .quick = {"sparse", "--transport", "shm", "--quick"}},
+      {.name = "sparse-zipf",
+       .title = "Rows of which few are most of what is asked, over gRPC",
+       .limit = "hash map",
+       .arguments = {"sparse", "--zipf", "1.1", "--pairs", "7"},
+       .quick = {"sparse", "--zipf", "1.1", "--quick"}},
+      {.name = "sparse-large",
+       .title = "Rows of a table of ten million, over gRPC",
+       .limit = "hash map",
+       .arguments = {"sparse", "--rows", "10000000", "--pairs", "5"},
+       .quick = {"sparse", "--rows", "200000", "--quick"}},
       {.name = "checkpoint",
        .title = "Checkpoints, restores and memory",
        .limit = "limit",
-       .arguments = {"checkpoint", "--pairs", "7"}},
+       .arguments = {"checkpoint", "--pairs", "7"},
+       .quick = {"checkpoint", "--quick"}},
       {.name = "job",
        .title = "A cluster of one against a loop in one process",
        .limit = "one process",
        .arguments = {"job", flags.job, "--against", "loop", "--epochs", "8"},
+       .quick = {"job", flags.job, "--against", "loop", "--epochs", "1",
+                 "--quick"},
        .needs_fashion = true},
       {.name = "peers",
        .title = "The main job beside PyTorch",
        .limit = "PyTorch",
        .arguments = {"job", flags.job, "--against", "peers", "--epochs", "8",
                      "--peers", flags.peers},
+       .quick = {"job", flags.job, "--against", "peers", "--epochs", "1",
+                 "--quick", "--peers", flags.peers},
        .needs_fashion = true},
       {.name = "scaling",
        .title = "More workers and servers, computing emulated",
        .limit = "single workers",
-       .arguments = {"scaling", "--seconds", "3s"}}};
-  if (flags.quick) {
-    steps[0].arguments = {"kernels", "--rounds", "3", "--array-bytes",
-                          "67108864"};
-    steps[1].arguments = {"dense", "--quick", "--kib", "4", "1024", "4096"};
-    steps[2].arguments = {"dense", "--transport", "shm",  "--quick",
-                          "--kib", "4",           "1024", "4096"};
-    steps[3].arguments = {"dense", "--tls", "--quick", "--kib", "4096"};
-    steps[4].arguments = {"checkpoint", "--quick"};
-    steps[5].arguments = {"job",      flags.job, "--against", "loop",
-                          "--epochs", "1",       "--quick"};
-    steps[6].arguments = {"job", flags.job, "--against", "peers",    "--epochs",
-                          "1",   "--quick", "--peers",   flags.peers};
-    steps[7].arguments = {"scaling",   "--workers", "1",         "2",
-                          "--servers", "1",         "--seconds", "1s"};
-  }
-  if (!flags.checkpoint_folder.empty()) {
-    steps[4].arguments.insert(steps[4].arguments.end(),
-                              {"--folder", flags.checkpoint_folder});
+       .arguments = {"scaling", "--seconds", "3s"},
+       .quick = {"scaling", "--workers", "1", "2", "--servers", "1",
+                 "--seconds", "1s"}}};
+  for (Step& step : steps) {
+    if (flags.quick) step.arguments = step.quick;
+    if (step.name == "checkpoint" && !flags.checkpoint_folder.empty()) {
+      step.arguments.insert(step.arguments.end(),
+                            {"--folder", flags.checkpoint_folder});
+    }
   }
   return steps;
 }

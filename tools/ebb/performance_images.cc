@@ -78,6 +78,7 @@ class Images {
       AddCpu(direction);
     }
     AddTls();
+    AddRows();
     AddKernels();
     AddJobs();
     AddScaling();
@@ -172,6 +173,31 @@ class Images {
     Add("tls", title,
         BarChart(title, groups,
                  {.width = kWide, .series = {"plain text", "mutual TLS"}}));
+  }
+
+  // Rows are "push, 8 in flight".
+  void AddRows() {
+    constexpr std::pair<const char*, const char*> kTables[] = {
+        {"sparse-grpc", "gRPC"},
+        {"sparse-shm", "shared memory"},
+        {"sparse-zipf", "gRPC, Zipf 1.1"},
+        {"sparse-large", "gRPC, 10 M rows"}};
+    std::vector<BarGroup> groups;
+    for (const auto& [name, label] : kTables) {
+      const BenchFigures* figures = Find(sections_, name);
+      if (figures == nullptr) continue;
+      for (const Row& row : figures->rows) {
+        const std::vector<std::string> words = absl::StrSplit(row.what, ", ");
+        groups.push_back(
+            {absl::StrCat(words[0], " ", label), {row.limit, row.ours}});
+      }
+    }
+    const std::string title = "Millions of rows per second, eight in flight";
+    const double width = kPerName * static_cast<double>(groups.size());
+    Add("rows", title,
+        BarChart(title, groups,
+                 {.width = std::max(kWide, width),
+                  .series = {"hash map in one process", "ebb"}}));
   }
 
   void AddKernels() {

@@ -133,6 +133,21 @@ TEST(PerformanceImagesTest, TlsStandsBesidePlainText) {
                     HasSubstr(">plain text<"), HasSubstr(">mutual TLS<")));
 }
 
+TEST(PerformanceImagesTest, RowsOfEachTableStandBesideAHashMap) {
+  const std::vector<PageImage> images = PerformanceImages(
+      {SectionOf("sparse-grpc",
+                 {RowOf("push, 8 in flight", "M rows/s", 1.5, kLeast),
+                  RowOf("pull, 8 in flight", "M rows/s", 2, kLeast)}),
+       SectionOf("sparse-zipf",
+                 {RowOf("push, 8 in flight", "M rows/s", 1, kLeast)})});
+  ASSERT_THAT(FilesOf(images), ElementsAre("performance-rows.svg"));
+  EXPECT_THAT(
+      images[0].svg,
+      AllOf(HasSubstr(">push gRPC<"), HasSubstr(">pull gRPC<"),
+            HasSubstr(">push gRPC, Zipf 1.1<"),
+            HasSubstr(">hash map in one process<"), HasSubstr(">ebb<")));
+}
+
 TEST(PerformanceImagesTest, ScalingHasALineForEachNumberOfServers) {
   const std::vector<PageImage> images = PerformanceImages({SectionOf(
       "scaling",
