@@ -18,19 +18,20 @@ LIMIT_S = 240
 
 ROWS, EPOCHS, FEATURES = 4_000, 6, 8
 # Least squares of features that are independent of each other and of size 1
-# diverge above a rate of 2 or so. That is met on the way.
+# diverge above a rate of 2 or so: at this one within ten steps, long before a
+# version is stored, so that it is the initial values that hold again.
 JOB = f"""
 name: steep
 model: linear
 data: {{train: {{csv: train.csv}}, test: {{csv: test.csv}}, standardise: false}}
 train: {{epochs: {EPOCHS}, batch: 40, item_examples: 400}}
-optimizer: {{kind: sgd, rate: 40, schedule: {{kind: constant, warm_up_epochs: 4}}}}
+optimizer: {{kind: sgd, rate: 100000}}
 workers: {{max: 3}}
 partitions: 3
-checkpoint: {{every: 100ms, keep: 5}}
+checkpoint: {{every: 10s, keep: 5}}
 evaluate: {{every: 1 epoch}}
 on_nonfinite: rollback
-on_nonfinite_rollback: {{factor: 0.1, versions: 2, most: 4}}
+on_nonfinite_rollback: {{factor: 0.000001, versions: 2, most: 4}}
 oracle: {{width: 2}}
 """
 
@@ -83,9 +84,8 @@ class NonfiniteTest(unittest.TestCase):
         audit = report["audit"]
         self.assertTrue(audit["exact"], said)
         self.assertEqual(audit["applied"], ROWS * EPOCHS, said)
-        self.assertGreaterEqual(audit["nonfinite_rollbacks"], 1, said)
-        self.assertAlmostEqual(audit["rate_factor"],
-                               0.1 ** audit["nonfinite_rollbacks"], msg=said)
+        self.assertEqual(audit["nonfinite_rollbacks"], 1, said)
+        self.assertAlmostEqual(audit["rate_factor"] * 1e6, 1, msg=said)
         self.assertEqual(report["rate_factor"], audit["rate_factor"])
         self.assertIn("(on_nonfinite: rollback, for time",
                       report["rolled_back"])
@@ -102,7 +102,10 @@ class NonfiniteTest(unittest.TestCase):
 
     def test_in_rounds_too(self):
         self.learns("consistency: {kind: rounds, examples: 400}\n", "run",
-                    "steep.yaml", "--workers", "2", "--servers", "2")
+                    "steep.yaml", "--workers", "2", "--servers", "2",
+                    # Each round is kept: to the first of them.
+                    "--set", "on_nonfinite_rollback.versions=40",
+                    "--set", "checkpoint.keep=50")
 
     def test_whoever_is_killed(self):
         report = self.learns("", "chaos", "steep.yaml", "--scenario",
