@@ -62,13 +62,8 @@ constexpr Plant kPlants[] = {
     {"older_store_believed",
      "a scheduler starts from its store without waiting for the servers"},
     {"operation_applied_twice", "what closes a round changes the slots twice"},
-    {"operation_of_any_round",
-     "a round is closed by whichever operation comes, not by its own"},
     {"operations_not_registered",
      "a new scheduler is not told the operations that partitions applied"},
-    {"operations_wait_for_the_latest",
-     "who waits in an older round is told nothing while others wait in a "
-     "later"},
     {"pull_of_a_closed_round_parks",
      "a pull of a closed round waits instead of ending the lease"},
     {"push_applied_twice",

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/plant.h"
 
 namespace ebb::scheduler {
 
@@ -71,10 +70,7 @@ RoundOperations::News RoundOperations::Advance(
       std::string text = Make(round, marks, placement);
       if (!text.empty() && text != said_) news.text = said_ = std::move(text);
       // Somebody may wait for an older one, which is known.
-      if (!operations_.contains(round)) {
-        if (EBB_PLANTED(operations_wait_for_the_latest)) return news;
-        continue;
-      }
+      if (!operations_.contains(round)) continue;
     }
     waiting->answered = true;
     const Order order{placement.at(p).owner, {round, operations_[round]}};

@@ -138,8 +138,7 @@ void PushHandler::JudgeBesideHeld(HostedPartition* hosted,
 void PushHandler::Operate(HostedPartition* hosted,
                           const RoundOperation& operation, ServerActions* out) {
   const bool asked_for = hosted->held && hosted->values != nullptr &&
-                         (operation.round == hosted->values->open_round() ||
-                          EBB_PLANTED(operation_of_any_round));
+                         operation.round == hosted->values->open_round();
   if (!asked_for || hosted->busy || hosted->outgoing.frozen()) return;
   HostedPartition::Held& held = *hosted->held;
   const absl::Status prepared =
