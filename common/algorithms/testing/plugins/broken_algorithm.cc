@@ -37,7 +37,7 @@ const float* Values(const EbbLocalRule*) { return nullptr; }
 void Step(EbbLocalRule*, const EbbLocalStep*, const float*) {}
 void Push(EbbLocalRule*, const EbbLocalPush*, float*) {}
 
-const EbbAlgorithmPlugin kPlugin = {
+[[maybe_unused]] const EbbAlgorithmPlugin kPlugin = {
 #ifdef EBB_BROKEN_VERSION
     EBB_ALGORITHM_PLUGIN_API_VERSION + 1,
 #else
