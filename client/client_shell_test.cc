@@ -268,7 +268,7 @@ TEST(ClientShellTest, JobThatCannotBePreparedIsToldAndLogged) {
     MutexLock lock(&mu);
     lines.emplace_back(text);
   };
-  ClientShell shell(options, &transport, &computer);
+  auto shell = std::make_unique<ClientShell>(options, &transport, &computer);
 
   const auto end = cluster.WaitFor<ItemEnd>(kSoon);
 
@@ -276,6 +276,7 @@ TEST(ClientShellTest, JobThatCannotBePreparedIsToldAndLogged) {
   EXPECT_EQ(end->end, LeaseEnd::kFailed);
   EXPECT_THAT(end->error, HasSubstr("a.csv has changed"));
   EXPECT_EQ(computer.computed, 0);
+  shell.reset();  // Its threads have logged all that they had to.
   MutexLock lock(&mu);
   EXPECT_THAT(lines, Contains(HasSubstr("a.csv has changed")));
   EXPECT_THAT(lines, Contains("leased its first item").Times(1));
