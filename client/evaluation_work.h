@@ -63,7 +63,7 @@ class EvaluationWork {
     EvaluationResult sums;
   };
   static bool IsSparse(const Pending& pending) {
-    return !pending.lease.record->plan.sparse_tables.empty();
+    return pending.lease.record->plan.trained_tables() > 0;
   }
   // What to pull for the part that `rows` names; null: for all.
   static PullSpec SpecFor(const EvaluationLease& lease, BatchRowsPtr rows);

@@ -62,7 +62,7 @@ int32_t MostBatchesPerPull(const ClientOptions& options, const JobPlan& plan) {
       consistency.max_staleness_updates >= 0 ||
       plan.algorithm.has_local_rule() || KeepsResiduals(plan.filters.push) ||
       options.memory_bytes > 0 ||
-      !plan.sparse_tables.empty()) {  // Each batch has rows of its own.
+      plan.trained_tables() > 0) {  // Each batch has rows of its own.
     return 1;
   }
   // Where the network is full more batches only wait longer.

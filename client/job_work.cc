@@ -296,7 +296,7 @@ JobWork::Wanted JobWork::WantedFor(const LeasedItem* held,
   Wanted wanted;
   wanted.round = RoundOf(held);
   const JobPlan& plan = record_->plan;
-  if (held != nullptr && !plan.sparse_tables.empty()) {
+  if (held != nullptr && plan.trained_tables() > 0) {
     const ItemId item = held->progress.item();
     wanted.batch = {record_, generation_, item, begin,
                     plan.BatchEnd(item, begin)};

@@ -134,7 +134,7 @@ class JobWork {
   // tables, with its rows.
   struct Wanted {
     int64_t round = -1;
-    std::optional<FindRows> batch;  // Nothing: the job has no sparse tables.
+    std::optional<FindRows> batch;  // Nothing: it pulls no rows.
   };
   Wanted WantedFor(const LeasedItem* held, int64_t begin) const;
   static bool Serves(const PulledValues& values, const Wanted& wanted);

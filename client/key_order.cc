@@ -48,8 +48,8 @@ std::vector<std::vector<PullRows>> KeyOrder::Pulls(const JobPlan& plan) const {
     if (first == last) continue;
     const Payload keys =
         keys_.Sub(first * kKeyBytes, (last - first) * kKeyBytes);
-    for (size_t t = 0; t < plan.sparse_tables.size(); ++t) {
-      all[p].push_back({static_cast<int32_t>(t), keys});
+    for (int32_t t = 0; t < plan.trained_tables(); ++t) {
+      all[p].push_back({t, keys});
     }
   }
   return all;
@@ -57,7 +57,9 @@ std::vector<std::vector<PullRows>> KeyOrder::Pulls(const JobPlan& plan) const {
 
 int64_t KeyOrder::Floats(const JobPlan& plan) const {
   int64_t width = 0;
-  for (const SparseTablePlan& table : plan.sparse_tables) width += table.width;
+  for (const SparseTablePlan& table : plan.sparse_tables) {
+    if (table.trained()) width += table.width;
+  }
   return size() * width;
 }
 
@@ -67,7 +69,8 @@ absl::Status KeyOrder::Assemble(const JobPlan& plan, const PulledValues& values,
     const auto [first, last] = PlacesOf(PartitionId(p));
     if (first == last) continue;
     std::span<float> table = rows;
-    for (size_t t = 0; t < plan.sparse_tables.size(); ++t) {
+    const auto tables = static_cast<size_t>(plan.trained_tables());
+    for (size_t t = 0; t < tables; ++t) {
       const int64_t width = plan.sparse_tables[t].width;
       const auto run = table.subspan(first * width, (last - first) * width);
       const bool there = static_cast<size_t>(p) < values.row_values.size() &&
@@ -94,11 +97,10 @@ std::vector<std::vector<PushRows>> KeyOrder::Pushes(
     const Payload keys =
         keys_.Sub(first * kKeyBytes, (last - first) * kKeyBytes);
     int64_t table = 0;  // Where its matrix begins, in bytes.
-    for (size_t t = 0; t < plan.sparse_tables.size(); ++t) {
+    for (int32_t t = 0; t < plan.trained_tables(); ++t) {
       const int64_t row = plan.sparse_tables[t].width * kFloatBytes;
       all[p].push_back(
-          {static_cast<int32_t>(t), keys,
-           gradient.Sub(table + first * row, (last - first) * row)});
+          {t, keys, gradient.Sub(table + first * row, (last - first) * row)});
       table += size() * row;
     }
   }

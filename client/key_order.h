@@ -1,4 +1,5 @@
-// The distinct keys of a batch, in the order in which partitions have them.
+// The distinct keys of a batch, in the order in which partitions have them, and
+// the rows that the trained tables have under them.
 //
 //   const KeyOrder order(plan, keys_of_all_entries, &places);
 //   ... ask for order.Pulls(plan) ...
@@ -39,10 +40,10 @@ class KeyOrder {
     return {firsts_[p.value()], firsts_[p.value() + 1]};
   }
 
-  // BatchRows::partitions: all keys, of each of the plan's sparse tables.
+  // BatchRows::partitions: all keys, of each of the plan's trained tables.
   std::vector<std::vector<PullRows>> Pulls(const JobPlan& plan) const;
 
-  // Floats of all sparse tables together.
+  // Floats of all trained tables together.
   int64_t Floats(const JobPlan& plan) const;
   // What was pulled: of each table in turn the matrix (size(), width). `rows`
   // has Floats() floats. Internal: the values are not of these keys.

@@ -44,9 +44,11 @@ bool Puller::HaveRows(PartitionId p, std::vector<Payload> rows) {
   const std::vector<PullRows>& wanted = spec_.rows->partitions[p.value()];
   if (rows.size() != wanted.size()) return false;
   for (size_t i = 0; i < wanted.size(); ++i) {
-    // Keys have eight bytes, values four.
-    const int64_t width = tables_[wanted[i].table].width;
-    if (rows[i].size() * 2 != wanted[i].keys.size() * width) return false;
+    const int64_t keys =
+        wanted[i].keys.size() / static_cast<int64_t>(sizeof(uint64_t));
+    if (rows[i].size() != keys * tables_[wanted[i].table].row_bytes()) {
+      return false;
+    }
   }
   values_->row_values[p.value()] = std::move(rows);
   return true;
@@ -56,9 +58,9 @@ int64_t Puller::BytesOf(PartitionId p) const {
   int64_t bytes = partition_bytes_;
   if (spec_.rows == nullptr) return bytes;
   for (const PullRows& rows : spec_.rows->partitions[p.value()]) {
-    // Keys have eight bytes, values four.
-    bytes +=
-        rows.keys.size() + rows.keys.size() / 2 * tables_[rows.table].width;
+    bytes += rows.keys.size() + rows.keys.size() /
+                                    static_cast<int64_t>(sizeof(uint64_t)) *
+                                    tables_[rows.table].row_bytes();
   }
   return bytes;
 }

@@ -16,8 +16,16 @@ int64_t ModelDescription::ParameterCount() const {
 
 int64_t ModelDescription::RowFloats() const {
   int64_t count = 0;
-  for (const SparseTableShape& table : sparse_tables) count += table.width;
+  for (const SparseTableShape& table : sparse_tables) {
+    if (table.kind == RowKind::kTrained) count += table.width;
+  }
   return count;
+}
+
+// Those that are come first.
+bool ModelDescription::TrainsRows() const {
+  return !sparse_tables.empty() &&
+         sparse_tables.front().kind == RowKind::kTrained;
 }
 
 BatchStats& BatchStats::operator+=(const BatchStats& other) {

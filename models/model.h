@@ -9,6 +9,7 @@
 #ifndef EBB_MODELS_MODEL_H_
 #define EBB_MODELS_MODEL_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -16,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "common/initializer.h"
+#include "common/protocol/plan.h"
 #include "models/batch.h"
 
 namespace ebb::models {
@@ -31,13 +33,32 @@ struct TableShape {
   bool regularized = false;
 };
 
-// One sparse table of a model: a row of `width` floats under each key that
-// the examples have. L2 applies to all of them.
+// One sparse table of a model. One that is trained has a row of `width` floats
+// under each key that the examples have; L2 applies to all of them. Others are
+// written (RowSink): elements, and keys, are what the model makes of examples.
 struct SparseTableShape {
   std::string name;
   int64_t width = 0;
-  // Of the row under a key: FillInitialRow.
+  // Of the row under a key: FillInitialRow. Of those that are trained.
   InitRule init;
+  RowKind kind = RowKind::kTrained;
+};
+
+// Takes what examples write into the tables of a model that are not trained.
+// `table` is the place in ModelDescription::sparse_tables. What is wrong, such
+// as a table of another kind or a row of another width, is found out by
+// whoever asked for the writing.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  // Added to the row, of kAdditive.
+  virtual void Add(int64_t table, uint64_t key, std::span<const float> row) = 0;
+  // Added to the row, modulo 2^64, of kCounts.
+  virtual void Count(int64_t table, uint64_t key,
+                     std::span<const int64_t> row) = 0;
+  // Of kWriteOnce: what the row becomes, unless there is one.
+  virtual void Write(int64_t table, uint64_t key,
+                     std::span<const std::byte> bytes) = 0;
 };
 
 // What labels are.
@@ -51,13 +72,15 @@ enum class LabelKind {
 struct ModelDescription {
   // The sum of the sizes of the dense tables.
   int64_t ParameterCount() const;
-  // The sum of the widths of the sparse tables: the floats under one key.
+  // The sum of the widths of the trained sparse tables: the floats under one
+  // key.
   int64_t RowFloats() const;
+  bool TrainsRows() const;
 
   // In this order they make one flat vector, each stored row after row.
   std::vector<TableShape> tables;
-  // A model that has some takes keyed examples, and no others. All of them
-  // have rows under the same keys.
+  // First those that are trained: a model that has some takes keyed examples,
+  // and no others, and all of them have rows under the same keys.
   std::vector<SparseTableShape> sparse_tables;
   int64_t features = 0;
   // Numbers per example that Predict writes.
@@ -79,7 +102,7 @@ struct BatchStats {
 
 // A model computes; it has no parameters of its own. Parameters and gradient
 // are flat vectors: the dense tables, ParameterCount() floats, and after them
-// each sparse table's rows of the batch's keys, a matrix of (distinct_keys,
+// each trained table's rows of the batch's keys, a matrix of (distinct_keys,
 // width), so that there are ParameterCount() + distinct_keys * RowFloats()
 // floats. Methods block while they compute and, with no larger batch than
 // before, allocate nothing.
@@ -112,6 +135,13 @@ class Model {
   // Overwrites `stats` for the whole network; the loss may be infinite or NaN.
   virtual absl::Status Evaluate(std::span<const float> params,
                                 const BatchView& batch, BatchStats* stats) = 0;
+
+  // What the examples write into tables that are not trained: the same for the
+  // same batch, which may be computed more than once and is written once. By
+  // default nothing.
+  virtual absl::Status Record(const BatchView& batch, RowSink* rows) {
+    return absl::OkStatus();
+  }
 
   // Resizes `outputs` to (rows, description().outputs): the probability of
   // each class, the probability of 1, or the predicted value. Needs no labels.

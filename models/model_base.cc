@@ -161,7 +161,7 @@ absl::Status ModelBase::CheckSizes(std::span<const float> params,
   // First, for the number of parameters follows from it.
   EBB_RETURN_IF_ERROR(CheckFormat(batch));
   const int64_t wanted =
-      RowsAt(description_.sparse_tables.size(), batch.distinct_keys);
+      parameter_count_ + batch.distinct_keys * description_.RowFloats();
   if (static_cast<int64_t>(params.size()) != wanted) {
     return absl::InvalidArgumentError(absl::StrCat(
         "got ", params.size(), " parameters; the model has ", wanted,
@@ -173,7 +173,7 @@ absl::Status ModelBase::CheckSizes(std::span<const float> params,
 }
 
 absl::Status ModelBase::CheckFormat(const BatchView& batch) const {
-  const bool keyed = !description_.sparse_tables.empty();
+  const bool keyed = description_.TrainsRows();
   if (batch.rows < 0 || batch.features != description_.features) {
     const char* const unit = keyed ? " fields" : " features";
     return absl::InvalidArgumentError(
@@ -252,6 +252,7 @@ void ModelBase::AddDecay(const float* params, const BatchView& batch,
   if (!batch.is_keyed()) return;
   const float* counts = CountRows(batch);
   for (const SparseTableShape& table : description_.sparse_tables) {
+    if (table.kind != RowKind::kTrained) break;  // Nor are those behind it.
     backend_->AddScaledRows(batch.distinct_keys, table.width,
                             static_cast<float>(l2_), counts, params, grad);
     params += batch.distinct_keys * table.width;

@@ -39,7 +39,22 @@ absl::StatusOr<std::shared_ptr<const PluginLibrary>> Open(
       plugin->predict == nullptr) {
     return file->Refuse("a member of its EbbModelPlugin is null");
   }
-  return std::make_shared<const PluginLibrary>(std::move(file), plugin);
+  const EbbRowPlugin* rows = nullptr;
+  const auto row_entry =
+      reinterpret_cast<decltype(&ebb_row_plugin)>(file->Find("ebb_row_plugin"));
+  if (row_entry != nullptr) {
+    rows = row_entry(EBB_ROW_PLUGIN_API_VERSION);
+    if (rows == nullptr || rows->api_version != EBB_ROW_PLUGIN_API_VERSION) {
+      return file->Refuse(absl::StrCat(
+          "is made for another version of the interface for rows, not ",
+          EBB_ROW_PLUGIN_API_VERSION,
+          "; compile it with this ebb's models/plugin_api.h"));
+    }
+    if (rows->tables == nullptr || rows->record == nullptr) {
+      return file->Refuse("a member of its EbbRowPlugin is null");
+    }
+  }
+  return std::make_shared<const PluginLibrary>(std::move(file), plugin, rows);
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
 /* A model of your own, in a shared object.
  *
  * Compile this header as C or C++; it needs nothing else of ebb. Export one
- * function, ebb_model_plugin, and put the object into a folder that the
- * workers' --allow-plugins names. In the job:
+ * function, ebb_model_plugin (and ebb_row_plugin, if examples write rows), and
+ * put the object into a folder that the workers' --allow-plugins names. In the
+ * job:
  *
  *   model: {kind: huber, plugin: libhuber_regression.so, options: {delta: 2}}
  *
@@ -143,9 +144,63 @@ typedef struct EbbModelPlugin {
                  float* outputs, EbbError* error);
 } EbbModelPlugin;
 
-/* The one exported function: the plugin, valid as long as the object is
+/* The exported function: the plugin, valid as long as the object is
  * loaded, or null if it does not know this version. */
 EBB_MODEL_PLUGIN_EXPORT const EbbModelPlugin* ebb_model_plugin(
+    uint32_t api_version);
+
+/* ---- Rows that examples write --------------------------------------------
+ *
+ * Beside its tensors a model may have tables of rows under 64-bit keys that its
+ * examples add to, or write once: how often a thing was met, a vocabulary. They
+ * lie on the servers with the model, each example counts in them exactly once,
+ * and `ebb checkpoint export` writes them. Training reads none of them. Such a
+ * model exports a second function, ebb_row_plugin. */
+
+/* Raised by every change of what follows. */
+#define EBB_ROW_PLUGIN_API_VERSION 1u
+
+/* NOLINTBEGIN(readability-identifier-naming): names for C. */
+
+/* What is made of a row that is given for a key: floats to be added; integers
+ * to be added, modulo 2^64, exact whatever the order; bytes, of which the first
+ * given stay, in whatever order batches come. */
+enum { EBB_ROWS_ADDITIVE = 1, EBB_ROWS_COUNTS = 2, EBB_ROWS_WRITE_ONCE = 3 };
+
+typedef struct EbbRowTable {
+  const char* name; /* Of its own in the model, tensors included. */
+  int32_t kind;     /* EBB_ROWS_... */
+  int32_t width;    /* Numbers in a row; bytes at most. 1 to 4096. */
+} EbbRowTable;
+
+/* NOLINTEND(readability-identifier-naming) */
+
+/* Takes rows. `table` is a place in what `tables` gave. A key may be given
+ * several times. A row for a table of another kind, or of more bytes than its
+ * width, fails the batch. */
+typedef struct EbbRows {
+  void* state;
+  void (*add)(void* state, int64_t table, uint64_t key, const float* row);
+  void (*count)(void* state, int64_t table, uint64_t key, const int64_t* row);
+  void (*write)(void* state, int64_t table, uint64_t key, const void* bytes,
+                int64_t size);
+} EbbRows;
+
+typedef struct EbbRowPlugin {
+  uint32_t api_version; /* EBB_ROW_PLUGIN_API_VERSION */
+
+  /* How many tables there are, at *tables: the same at each call, and valid
+   * until the model is destroyed. */
+  int64_t (*tables)(const EbbModel* model, const EbbRowTable** tables);
+
+  /* Gives the rows of a batch: the same for the same examples, for a batch may
+   * be computed more than once, and counts once. Called after gradient. */
+  int (*record)(EbbModel* model, const EbbBatch* batch, const EbbRows* rows,
+                EbbError* error);
+} EbbRowPlugin;
+
+/* Null if it does not know this version. */
+EBB_MODEL_PLUGIN_EXPORT const EbbRowPlugin* ebb_row_plugin(
     uint32_t api_version);
 
 #ifdef __cplusplus

@@ -114,6 +114,10 @@ TEST_F(PluginTest, RefusesWhatIsNoPlugin) {
   EXPECT_THAT(message(BrokenPlugin("member")), HasSubstr("is null"));
   EXPECT_THAT(message(BrokenPlugin("kind")),
               HasSubstr("model kind \"No Name\""));
+  EXPECT_THAT(message(BrokenPlugin("row_version")),
+              HasSubstr("another version of the interface for rows, not 1"));
+  EXPECT_THAT(message(BrokenPlugin("row_member")),
+              HasSubstr("EbbRowPlugin is null"));
 }
 
 TEST_F(PluginTest, ANameIsTakenOnce) {
@@ -170,6 +174,11 @@ TEST_F(PluginTest, RefusesModelsThatCannotBe) {
   ASSERT_TRUE(Load(BrokenPlugin("silent"), {kPlugins}).ok());
   EXPECT_EQ(registry_.Create(config, backend_.get()).status().message(),
             "model.kind: broken: failed without a word");
+  registry_ = Registry();
+  ASSERT_TRUE(Load(BrokenPlugin("row_width"), {kPlugins}).ok());
+  EXPECT_EQ(registry_.Create(config, backend_.get()).status().message(),
+            "model.kind: the plugin's model broken is not possible: table "
+            "counts has rows of width 5000, 1 to 4096 possible");
 }
 
 }  // namespace

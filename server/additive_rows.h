@@ -11,13 +11,14 @@
 #include "absl/strings/str_cat.h"
 #include "common/initializer.h"
 #include "common/protocol/plan.h"
-#include "server/optimizer/config.h"
 #include "server/optimizer/optimizer.h"
+#include "server/row_rules.h"
 #include "server/update_rule.h"
 
 namespace ebb::server {
 
-// row' = row + G, from `init`; nothing is dropped, expires or is evicted.
+// row' = row + G, from `init`; nothing is dropped, expires or is evicted. Rows
+// that are not trained begin at 0 and have the rule of their kind.
 class AdditiveRows : public UpdateRule {
  public:
   explicit AdditiveRows(std::vector<SparseTablePlan> tables = {},
@@ -27,12 +28,14 @@ class AdditiveRows : public UpdateRule {
   RowTableOptions RowOptions(int32_t table) const override {
     RowTableOptions options;
     options.table = absl::StrCat("table-", table);
-    options.width = tables_[table].width;
-    options.init = init_;
+    options.width = tables_[table].row_words();
+    if (tables_[table].trained()) options.init = init_;
+    options.write_once = tables_[table].kind == RowKind::kWriteOnce;
     return options;
   }
-  std::shared_ptr<const Optimizer> RowOptimizer(int32_t) const override {
-    return *MakeOptimizer({.kind = OptimizerKind::kAdditive});
+  std::shared_ptr<const Optimizer> RowOptimizer(int32_t table) const override {
+    return RuleOf(tables_[table].trained() ? RowKind::kAdditive
+                                           : tables_[table].kind);
   }
   StepContext RowStep(int32_t, const StepPlace&) const override { return {}; }
 

@@ -12,6 +12,7 @@
 #include "common/lbfgs/lbfgs_vectors.h"
 #include "common/status_macros.h"
 #include "server/optimizer/config.h"
+#include "server/row_rules.h"
 
 namespace ebb::server {
 
@@ -59,10 +60,12 @@ absl::StatusOr<OptimizerConfig> ConfigOf(const v1::Optimizer& optimizer) {
   return config;
 }
 
-RowTableOptions OptionsOf(const job::SparseTable& table, uint64_t seed) {
+RowTableOptions OptionsOf(const job::SparseTable& table,
+                          const SparseTablePlan& plan, uint64_t seed) {
   RowTableOptions options;
   options.table = table.name;
-  options.width = table.width;
+  options.width = plan.row_words();
+  options.write_once = plan.kind == RowKind::kWriteOnce;
   options.init = table.init;
   options.seed = seed;
   options.expire_after_examples = table.expire_after_examples;
@@ -114,12 +117,15 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   }
   EBB_ASSIGN_OR_RETURN(const std::vector<job::SparseTable> sparse,
                        job::SparseTablesOf(specification, record.plan));
-  for (const job::SparseTable& table : sparse) {
+  for (size_t t = 0; t < sparse.size(); ++t) {
+    const job::SparseTable& table = sparse[t];
+    const SparseTablePlan& plan = record.plan.sparse_tables[t];
     const v1::Optimizer& own = table.optimizer.value_or(job.optimizer());
     EBB_ASSIGN_OR_RETURN(const OptimizerConfig of_table, ConfigOf(own));
     EBB_ASSIGN_OR_RETURN(std::shared_ptr<const Optimizer> its_optimizer,
                          MakeOptimizer(of_table));
-    RowTableOptions options = OptionsOf(table, job.seed());
+    if (!plan.trained()) its_optimizer = RuleOf(plan.kind);
+    RowTableOptions options = OptionsOf(table, plan, job.seed());
     EBB_RETURN_IF_ERROR(options.Validate());
     rule->sparse_.push_back(
         {std::move(options), std::move(its_optimizer),

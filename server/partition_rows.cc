@@ -1,5 +1,7 @@
 #include "server/partition_rows.h"
 
+#include <algorithm>
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -14,11 +16,36 @@ namespace {
 
 absl::Status CheckWidth(int32_t table, const RowTableOptions& options,
                         const JobPlan& plan) {
-  const int64_t width = plan.sparse_tables[table].width;
-  if (options.width == width) return absl::OkStatus();
+  const int64_t words = plan.sparse_tables[table].row_words();
+  if (options.width == words) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("sparse table ", options.table, " has rows of ",
-                   options.width, " floats, those of the plan have ", width));
+                   options.width, " words, those of the plan have ", words));
+}
+
+// Whether each row says how long it is, and has nothing behind that: two that
+// are the same are the same bytes.
+absl::Status CheckWritten(const SparseTablePlan& table,
+                          const std::vector<uint64_t>& keys,
+                          const Payload& rows) {
+  std::vector<char> bytes(static_cast<size_t>(rows.size()));
+  rows.CopyTo(std::as_writable_bytes(std::span(bytes)));
+  const auto size = static_cast<size_t>(table.row_bytes());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const std::span<const char> row = std::span(bytes).subspan(i * size, size);
+    uint32_t length = 0;  // And 1.
+    std::memcpy(&length, row.data(), sizeof(length));
+    const bool fits =
+        length >= 1 && length <= static_cast<uint32_t>(table.width) + 1;
+    if (!fits || std::ranges::any_of(row.subspan(sizeof(length) + length - 1),
+                                     [](char c) { return c != 0; })) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the row written under key ", keys[i], " begins with ", length,
+          "; it must be 1 more than its bytes, which are at most ", table.width,
+          ", with zeros behind them"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -102,14 +129,17 @@ absl::StatusOr<PartitionRows::Update> PartitionRows::Prepare(
   for (const PushRows& push : rows) {
     EBB_ASSIGN_OR_RETURN(std::vector<uint64_t> of_table,
                          KeysOf(push.table, push.keys));
-    const int64_t width = plan_.sparse_tables[push.table].width;
+    const SparseTablePlan& table = plan_.sparse_tables[push.table];
     if (push.table < next ||
-        push.gradient.size() != static_cast<int64_t>(of_table.size()) * width *
-                                    static_cast<int64_t>(sizeof(float))) {
+        push.gradient.size() !=
+            static_cast<int64_t>(of_table.size()) * table.row_bytes()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "partition ", id_.value(), ": sparse table ", push.table, " has ",
           push.gradient.size(), " bytes of gradients for ", of_table.size(),
-          " rows of ", width, " floats, or is out of order"));
+          " rows of ", table.row_bytes(), " bytes, or is out of order"));
+    }
+    if (table.kind == RowKind::kWriteOnce) {
+      EBB_RETURN_IF_ERROR(CheckWritten(table, of_table, push.gradient));
     }
     next = push.table + 1;
     keys[push.table] = std::move(of_table);
@@ -154,7 +184,7 @@ absl::StatusOr<std::vector<Payload>> PartitionRows::Gather(
     }
     next = rows.table + 1;
     std::vector<float> values(keys.size() *
-                              plan_.sparse_tables[rows.table].width);
+                              plan_.sparse_tables[rows.table].row_words());
     table_of(rows.table).Gather(keys, values);
     all.push_back(Payload::Of(std::move(values)));
   }

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -253,6 +256,91 @@ TEST_F(PartitionRowsTest, WithoutMemoryAPushIsRefusedWhole) {
   EXPECT_THAT(Dense(*partition_), ElementsAre(0, 0));
   ASSERT_TRUE(Apply(Push(0, {RowsOf(0, {ours_[0]}, {1})})).ok());
   EXPECT_THAT(Row(*partition_, 0, ours_[0]), ElementsAre(8));
+}
+
+// Of each kind that is not trained one: sums of a float, two counts, and at
+// most 5 bytes that are written once.
+class WrittenKindsTest : public PartitionRowsTest {
+ protected:
+  WrittenKindsTest() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.sparse_tables = {{.width = 1, .kind = RowKind::kAdditive},
+                                  {.width = 2, .kind = RowKind::kCounts},
+                                  {.width = 5, .kind = RowKind::kWriteOnce}};
+    kinds_ = std::move(record);
+    rules_ = std::make_shared<AddingRule>(kinds_->plan.sparse_tables);
+    partition_ = *Partition::Create(kinds_, PartitionId(0), rules_, pool_);
+  }
+  static PushRows Counts(uint64_t key, std::vector<uint64_t> counts) {
+    return {1, Payload::Of(std::vector<uint64_t>{key}),
+            Payload::Of(std::move(counts))};
+  }
+  // `more` is 1 more than its bytes.
+  static PushRows Written(uint64_t key, uint32_t more, std::string bytes) {
+    std::vector<char> row(12);
+    std::memcpy(row.data(), &more, sizeof(more));
+    std::ranges::copy(bytes, row.begin() + sizeof(more));
+    return {2, Payload::Of(std::vector<uint64_t>{key}),
+            Payload::Of(std::move(row))};
+  }
+  template <typename T>
+  std::vector<T> RowAs(const Partition& partition, int32_t table,
+                       uint64_t key) {
+    const std::vector<float> words = Row(partition, table, key);
+    std::vector<T> row(words.size() * sizeof(float) / sizeof(T));
+    std::memcpy(row.data(), words.data(), words.size() * sizeof(float));
+    return row;
+  }
+  void ExpectRows(const Partition& partition, uint64_t key) {
+    EXPECT_THAT(Row(partition, 0, key), ElementsAre(3));
+    EXPECT_THAT(RowAs<uint64_t>(partition, 1, key),
+                ElementsAre((uint64_t{1} << 60) + 1, 4));
+    EXPECT_THAT(RowAs<char>(partition, 2, key),
+                ElementsAre(4, 0, 0, 0, 'a', 'b', 'c', 0, 0, 0, 0, 0));
+  }
+
+  JobRecordPtr kinds_;
+  std::shared_ptr<const UpdateRule> rules_;
+};
+
+TEST_F(WrittenKindsTest, EachKindHasItsRuleAndStaysSoInACut) {
+  const uint64_t a = ours_[0];
+  ASSERT_TRUE(
+      Apply(Push(0, {RowsOf(0, {a}, {1}), Counts(a, {uint64_t{1} << 60, 5}),
+                     Written(a, 4, "abc")}))
+          .ok());
+  ASSERT_TRUE(Apply(Push(2, {RowsOf(0, {a}, {2}), Counts(a, {1, ~uint64_t{0}}),
+                             Written(a, 3, "xy")}))
+                  .ok());
+  ExpectRows(*partition_, a);
+  EXPECT_EQ(partition_->rows()->table(2).Statistics().not_admitted, 1);
+  // What nobody wrote is all zero.
+  EXPECT_THAT(RowAs<uint64_t>(*partition_, 1, ours_[1]), ElementsAre(0, 0));
+  Cut cut = *partition_->TakeWholeCut();
+  SealRows(&cut);
+  const auto restored = Partition::FromCut(kinds_, PartitionId(0), rules_,
+                                           pool_, std::move(cut), false);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  ExpectRows(**restored, a);
+}
+
+TEST_F(WrittenKindsTest, RowsOfAnotherShapeAreRefusedAndChangeNothing) {
+  const uint64_t a = ours_[0];
+  const auto refused = [&](PushRows rows) {
+    const absl::Status status = Apply(Push(0, {std::move(rows)}));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(refused(Counts(a, {1})),
+              HasSubstr("8 bytes of gradients for 1 rows of 16 bytes"));
+  // Longer than the table has, without a length, and with more behind it.
+  for (const PushRows& rows :
+       {Written(a, 7, "abcde"), Written(a, 0, ""), Written(a, 2, "abc")}) {
+    EXPECT_THAT(refused(rows), HasSubstr("written under key"));
+  }
+  EXPECT_EQ(partition_->marks().mark({0, 0}), 0);
+  EXPECT_EQ(partition_->rows()->table(2).Statistics().rows, 0);
+  EXPECT_TRUE(Apply(Push(0, {Written(a, 6, "abcde")})).ok());
 }
 
 }  // namespace

@@ -21,8 +21,7 @@ int64_t RowBytes(const JobPlan& plan, const PullRequest& pull) {
     for (const PullRows& rows : segment.rows) {
       if (rows.table < 0 || rows.table >= tables) continue;  // Refused later.
       bytes += rows.keys.size() / static_cast<int64_t>(sizeof(uint64_t)) *
-               plan.sparse_tables[rows.table].width *
-               static_cast<int64_t>(sizeof(float));
+               plan.sparse_tables[rows.table].row_bytes();
     }
   }
   return bytes;

@@ -115,6 +115,7 @@ void Arithmetic::AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                          Rows* rows) const {
   constexpr int kKeysPerExample = 2;
   const int32_t width = plan_.sparse_tables[table].width;
+  const RowKind kind = plan_.sparse_tables[table].kind;
   for (int64_t position = begin; position < end; ++position) {
     uint64_t draw = HashAppend(ExampleHash(item, position) ^ seed_, table);
     for (int k = 0; k < kKeysPerExample; ++k) {
@@ -122,13 +123,42 @@ void Arithmetic::AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
       // Low ones more often than high ones; now and then the same twice.
       const uint64_t key = (draw >> 32) % (1 + (draw & 0xffff) % kSparseKeys);
       std::vector<int64_t>& row = (*rows)[key];
+      if (kind == RowKind::kWriteOnce) {
+        // Whoever is first writes the same.
+        row = {static_cast<int64_t>(HashAppend(Mix64(key) ^ seed_, table))};
+        continue;
+      }
       row.resize(width);
       for (int64_t& sum : row) {
         draw = HashAppend(draw, 0);
-        sum += static_cast<int64_t>(draw >> 40) % 5 - 2;
+        // Of counts any number; the sum is one modulo 2^64.
+        sum = kind == RowKind::kCounts
+                  ? static_cast<int64_t>(static_cast<uint64_t>(sum) + draw)
+                  : sum + static_cast<int64_t>(draw >> 40) % 5 - 2;
       }
     }
   }
+}
+
+std::vector<float> Arithmetic::WordsOf(int32_t table,
+                                       const std::vector<int64_t>& row,
+                                       float initial) const {
+  const SparseTablePlan& plan = plan_.sparse_tables[table];
+  std::vector<float> words(plan.row_words());
+  if (plan.kind == RowKind::kCounts) {
+    std::memcpy(words.data(), row.data(), row.size() * sizeof(row[0]));
+  } else if (plan.kind == RowKind::kWriteOnce) {
+    if (row.empty()) return words;
+    const uint32_t length = sizeof(row[0]) + 1;
+    std::memcpy(words.data(), &length, sizeof(length));
+    std::memcpy(words.data() + 1, row.data(), sizeof(row[0]));
+  } else {
+    for (size_t i = 0; i < words.size(); ++i) {
+      const int64_t sum = row.empty() ? 0 : row[i];
+      words[i] = (plan.trained() ? initial : 0.0f) + static_cast<float>(sum);
+    }
+  }
+  return words;
 }
 
 void Arithmetic::AddOracle(ItemId item, int64_t begin, int64_t end,

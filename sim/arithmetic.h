@@ -102,6 +102,10 @@ class Arithmetic {
   using Rows = std::map<uint64_t, std::vector<int64_t>>;
   void AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                Rows* rows) const;
+  // Of what was added under a key the words that are pushed; with `initial`,
+  // those of a row that trained ones begin at. Empty: nothing was added.
+  std::vector<float> WordsOf(int32_t table, const std::vector<int64_t>& row,
+                             float initial = 0) const;
   // Adds the oracle's vector of the partition.
   void AddOracle(ItemId item, int64_t begin, int64_t end, PartitionId partition,
                  std::span<uint64_t> sum) const;

@@ -111,8 +111,16 @@ void Checker::AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
     for (const auto& [key, sums] : all) {
       if (plan().PartitionOfKey(key) != p) continue;
       std::vector<int64_t>& row = content->rows[t][key];
+      if (plan().sparse_tables[t].kind == RowKind::kWriteOnce) {
+        row = sums;
+        continue;
+      }
       row.resize(sums.size());
-      for (size_t i = 0; i < sums.size(); ++i) row[i] += sums[i];
+      for (size_t i = 0; i < sums.size(); ++i) {
+        // Counts are modulo 2^64.
+        row[i] = static_cast<int64_t>(static_cast<uint64_t>(row[i]) +
+                                      static_cast<uint64_t>(sums[i]));
+      }
     }
   }
   if (plan().rounds() || !world_->scenario().dense_values) return;
@@ -198,14 +206,18 @@ void Checker::CompareRow(const std::string& where, int32_t table, uint64_t key,
                          std::span<const float> row,
                          const std::vector<Arithmetic::Rows>& rows) {
   const auto it = rows[table].find(key);
+  const std::vector<float> expected = world_->arithmetic().WordsOf(
+      table, it == rows[table].end() ? std::vector<int64_t>() : it->second,
+      WholeNumberRule::kInitialRow);
   for (size_t i = 0; i < row.size(); ++i) {
-    const float sum =
-        it == rows[table].end() ? 0.0f : static_cast<float>(it->second[i]);
-    const float expected = WholeNumberRule::kInitialRow + sum;
-    if (row[i] == expected) continue;
-    return Violate(absl::StrCat("I1: ", where, ": value ", i, " of row ", key,
+    // Bits: not all words are floats.
+    if (std::bit_cast<uint32_t>(row[i]) ==
+        std::bit_cast<uint32_t>(expected[i])) {
+      continue;
+    }
+    return Violate(absl::StrCat("I1: ", where, ": word ", i, " of row ", key,
                                 " of sparse table ", table, " is ", row[i],
-                                ", its marks say ", expected));
+                                ", its marks say ", expected[i]));
   }
 }
 
@@ -225,7 +237,7 @@ void Checker::CompareRows(const std::string& where,
     for (uint64_t key = 0; key < Arithmetic::kSparseKeys; ++key) {
       if (plan().PartitionOfKey(key) == partition.id()) keys.push_back(key);
     }
-    const size_t width = plan().sparse_tables[i].width;
+    const size_t width = plan().sparse_tables[i].row_words();
     std::vector<float> values(keys.size() * width);
     table.Gather(keys, values);
     for (size_t k = 0; k < keys.size(); ++k) {
@@ -249,7 +261,7 @@ void Checker::CheckRows(const std::string& where,
     std::vector<uint64_t> keys(asked.keys.size() / sizeof(uint64_t));
     asked.keys.CopyTo(std::as_writable_bytes(std::span(keys)));
     const std::vector<float> values = FloatsOf(segment.rows[i]);
-    const size_t width = plan().sparse_tables[asked.table].width;
+    const size_t width = plan().sparse_tables[asked.table].row_words();
     if (values.size() != keys.size() * width) {
       return Violate(absl::StrCat("I1: ", where, ": ", values.size(),
                                   " values of ", keys.size(), " rows"));

@@ -312,6 +312,21 @@ Scenario DrawScenario(uint64_t seed) {
     }
   }
   if (s.plan.sparse_tables.empty()) DrawAlgorithm(rng.Fork(14), &s);
+  // Tables that are written and not trained, beside others or alone.
+  Rng written = rng.Fork(19);
+  if (!s.plan.rounds() && s.plan.consistency.local_steps == 0 &&
+      s.exact_values && !divided && !s.plan.algorithm.has_local_rule() &&
+      s.row_options.empty() && written.Chance(0.5)) {
+    for (const RowKind kind :
+         {RowKind::kAdditive, RowKind::kCounts, RowKind::kWriteOnce}) {
+      if (!written.Chance(0.5)) continue;
+      s.plan.sparse_tables.push_back(
+          {.width = kind == RowKind::kWriteOnce
+                        ? 9
+                        : static_cast<int32_t>(written.Between(1, 3)),
+           .kind = kind});
+    }
+  }
   // A round's end takes two messages more; so that most seeds stay what they
   // were.
   Rng operated = rng.Fork(18);
@@ -364,7 +379,10 @@ std::string Scenario::Describe() const {
       " epochs of ", plan.examples, " examples in shards of ", plan.shard_size,
       ", batch ", plan.batch_by_epoch[0], ", ", consistency);
   for (const SparseTablePlan& table : plan.sparse_tables) {
-    absl::StrAppend(&text, ", rows of ", table.width);
+    constexpr absl::string_view kKinds[] = {"", " to add to", " of counts",
+                                            " to write once"};
+    absl::StrAppend(&text, ", rows of ", table.width,
+                    kKinds[static_cast<int>(table.kind)]);
     if (table.clock_bound == SparseTablePlan::kNoBound) {
       absl::StrAppend(&text, " in ASP");
     } else if (table.clock_bound >= 0) {

@@ -331,7 +331,7 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   world_->Trace(*this, "computes ", ToString(task.item), " [", task.begin, ", ",
                 task.end, ")");
   world_->checker().Computes(*this, task);
-  const bool sparse = !task.record->plan.sparse_tables.empty();
+  const bool sparse = task.record->plan.trained_tables() > 0;
   if (sparse &&
       (task.values->rows == nullptr || !task.values->rows->Are(task))) {
     world_->Violate(
@@ -387,6 +387,7 @@ void WorkerNode::FindRows(client::FindRows batch) {
   for (std::vector<PushRows>& of_partition : RowsOf(plan, batch)) {
     std::vector<PullRows>& asked = found->partitions.emplace_back();
     for (PushRows& rows : of_partition) {
+      if (!plan.sparse_tables[rows.table].trained()) continue;
       asked.push_back({rows.table, std::move(rows.keys)});
     }
   }
@@ -413,7 +414,8 @@ std::vector<std::vector<PushRows>> WorkerNode::RowsOf(const JobPlan& plan,
     for (const auto& [key, sums] : rows) {
       auto& [keys, gradient] = parts[plan.PartitionOfKey(key).value()];
       keys.push_back(key);
-      gradient.insert(gradient.end(), sums.begin(), sums.end());
+      const std::vector<float> words = world_->arithmetic().WordsOf(t, sums);
+      gradient.insert(gradient.end(), words.begin(), words.end());
     }
     for (int32_t p = 0; p < plan.partitions; ++p) {
       auto& [keys, gradient] = parts[p];

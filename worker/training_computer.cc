@@ -16,6 +16,7 @@
 #include "glog/logging.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
+#include "worker/written_rows.h"
 
 namespace ebb::worker {
 
@@ -60,7 +61,7 @@ absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
       sparse.begin(), sparse.end(), plan.sparse_tables.begin(),
       plan.sparse_tables.end(),
       [](const models::SparseTableShape& here, const SparseTablePlan& planned) {
-        return here.width == planned.width;
+        return here.width == planned.width && here.kind == planned.kind;
       });
   if (!same) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -69,6 +70,17 @@ absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
         "that submitted it"));
   }
   return absl::OkStatus();
+}
+
+// What the batch writes into tables that are not trained, behind its gradients.
+absl::Status RecordRows(const JobPlan& plan, const models::BatchView& batch,
+                        models::Model* model, client::ComputeResult* result) {
+  if (plan.sparse_tables.empty() || plan.sparse_tables.back().trained()) {
+    return absl::OkStatus();
+  }
+  WrittenRows rows(plan);
+  EBB_RETURN_IF_ERROR(model->Record(batch, &rows));
+  return rows.AppendTo(&result->rows);
 }
 
 }  // namespace
@@ -231,7 +243,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                                             client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
   EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
-  if (!plan.sparse_tables.empty()) {
+  if (plan.trained_tables() > 0) {
     return ComputeKeyed(task, job.get(), result);
   }
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* batch,
@@ -254,7 +266,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
         static_cast<double>(task.end - task.begin) *
         models::Penalty(job->model->description(), job->l2, params);
   }
-  return absl::OkStatus();
+  return RecordRows(plan, view, job->model.get(), result);
 }
 
 absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(
@@ -301,7 +313,7 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = keyed.batch.ledger;
   result->loss_sum = stats.loss_sum;
-  return absl::OkStatus();
+  return RecordRows(plan, keyed.View(), job->model.get(), result);
 }
 
 client::ComputeResult TrainingComputer::Compute(
@@ -346,7 +358,7 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
   if (!job->test) return NoTestData(*task.record);
   const JobPlan& plan = task.record->plan;
-  const KeyedBatch* keyed = plan.sparse_tables.empty()
+  const KeyedBatch* keyed = plan.trained_tables() == 0
                                 ? nullptr
                                 : &KeyedBatch::Of(*task.values->rows);
   EBB_ASSIGN_OR_RETURN(const std::span<const float> params,

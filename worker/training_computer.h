@@ -103,7 +103,7 @@ class TrainingComputer : public client::JobComputer {
   int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
   absl::StatusOr<LoadedJobPtr> Load(const JobRecordPtr& record) const;
   // The whole flat vector, and behind it the rows that were pulled for `keyed`
-  // (null: the job has no sparse tables); valid until the next call.
+  // (null: the job trains none); valid until the next call.
   absl::StatusOr<std::span<const float>> Assemble(
       const JobPlan& plan, const client::PulledValuesPtr& values,
       const KeyedBatch* keyed);

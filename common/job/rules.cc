@@ -317,7 +317,8 @@ void Rules::CheckAlgorithm() {
 
 void Rules::CheckTables() {
   if (job_.tables().empty()) return;
-  if (!TakesKeys(job_.model())) {
+  // What tables a plugin has, it says itself.
+  if (!TakesKeys(job_.model()) && !job_.model().has_plugin()) {
     Fail("tables", absl::StrCat(job_.model().kind(), " has no sparse tables"),
          "leave it out, or model: sparse_logistic");
     return;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/example_hash.h"
+#include "common/job/row_kinds.h"
 #include "common/job/rules.h"
 #include "common/job/training.h"
 #include "common/job/validate.h"
@@ -24,11 +25,19 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 4;
+constexpr uint32_t kFormat = 5;
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's.
-uint32_t FormatOf(const v1::Job& job) {
+uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
+  const auto written = [](const SparseTable& table) {
+    return table.kind != RowKind::kTrained;
+  };
+  // It would step by what is to be added.
+  if (std::any_of(facts.sparse_tables.begin(), facts.sparse_tables.end(),
+                  written)) {
+    return 5;
+  }
   const v1::Algorithm::Kind algorithm = job.algorithm().kind();
   const auto has_bound = [](const auto& table) {
     return table.second.has_consistency();
@@ -142,7 +151,7 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
   }
   for (const SparseTable& table : facts.sparse_tables) {
     EBB_RETURN_IF_ERROR(table.init.Validate());
-    plan->sparse_tables.push_back({table.width});
+    plan->sparse_tables.push_back({.width = table.width, .kind = table.kind});
   }
   const bool sparse = !plan->sparse_tables.empty();
   if (plan->parameters == 0 && !sparse) {
@@ -345,6 +354,7 @@ absl::StatusOr<InitRule> InitOf(const v1::RowInit& init) {
 
 // What the job file says of a table, into it.
 absl::Status Adopt(const v1::Table& said, int partitions, SparseTable* table) {
+  EBB_RETURN_IF_ERROR(CheckRowKind(said, table->kind));
   if (said.has_optimizer()) table->optimizer = said.optimizer();
   if (said.has_init()) {
     EBB_ASSIGN_OR_RETURN(table->init, InitOf(said.init()));
@@ -467,6 +477,7 @@ v1::SparseTable ToProto(const SparseTable& table) {
   v1::SparseTable message;
   message.set_name(table.name);
   message.set_width(table.width);
+  message.set_kind(ToProto(table.kind));
   message.set_init(ToProto(table.init.kind));
   message.set_init_parameter(table.init.parameter);
   if (table.optimizer) *message.mutable_optimizer() = *table.optimizer;
@@ -498,7 +509,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   FillDefaults(specification.mutable_job());
   FillRate(0, specification.mutable_job());
   const v1::Job& full = specification.job();
-  specification.set_format(FormatOf(full));
+  specification.set_format(FormatOf(full, facts));
 
   JobRecord record;
   record.name = full.name();
@@ -609,8 +620,14 @@ absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(
       return Invalid("sparse table ", message.name(), " starts in an unknown ",
                      "way, ", message.init());
     }
+    const auto row_kind = RowKindOf(message.kind());
+    if (!row_kind) {
+      return Invalid("sparse table ", message.name(), " has rows of an ",
+                     "unknown kind, ", message.kind());
+    }
     SparseTable& table = tables.emplace_back();
     table.name = message.name();
+    table.kind = *row_kind;
     table.width = message.width();
     table.init = {*kind, message.init_parameter()};
     EBB_RETURN_IF_ERROR(table.init.Validate());
@@ -620,12 +637,12 @@ absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(
     table.max_rows = message.max_rows();
     table.evict = message.evict();
   }
-  const bool same =
-      std::equal(tables.begin(), tables.end(), plan.sparse_tables.begin(),
-                 plan.sparse_tables.end(),
-                 [](const SparseTable& table, const SparseTablePlan& planned) {
-                   return table.width == planned.width;
-                 });
+  const bool same = std::equal(
+      tables.begin(), tables.end(), plan.sparse_tables.begin(),
+      plan.sparse_tables.end(),
+      [](const SparseTable& table, const SparseTablePlan& planned) {
+        return table.width == planned.width && table.kind == planned.kind;
+      });
   if (!same) {
     return Invalid("the job's plan has ", plan.sparse_tables.size(),
                    " sparse tables, its specification has others");

@@ -35,7 +35,8 @@ struct DenseTable {
 // A sparse table of the model, and what the job says of it.
 struct SparseTable {
   std::string name;
-  int32_t width = 1;  // Floats per row.
+  int32_t width = 1;  // Elements per row; of bytes, at most.
+  RowKind kind = RowKind::kTrained;
   InitRule init;
   // Of the job, unless it gives the table one of its own.
   std::optional<v1::Optimizer> optimizer;

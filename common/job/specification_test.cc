@@ -335,7 +335,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(5);
+  newer.set_format(6);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
@@ -530,6 +530,57 @@ TEST(SpecificationTest, ATableThatTheModelLacksIsRefusedByName) {
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
   EXPECT_THAT(refused.status().message(), HasSubstr("tables.depe: "));
   EXPECT_THAT(refused.status().message(), HasSubstr("wide, deep"));
+}
+
+// No older daemon may train what is to be added.
+TEST(SpecificationTest, TablesThatAreNotTrainedAskForANewerReader) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {
+      {.name = "a", .width = 2},
+      {.name = "b", .width = 3, .kind = RowKind::kCounts},
+      {.name = "c", .width = 9, .kind = RowKind::kWriteOnce}};
+  const auto record = MakeJobRecord(
+      JobOf("tables: {b: {expire_after: 1000}}\n", kKeyed), facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->plan.trained_tables(), 1);
+  EXPECT_EQ(record->plan.sparse_tables[2].kind, RowKind::kWriteOnce);
+  const auto specification = ReadSpecification(*record);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  EXPECT_EQ(specification->format(), 5u);
+  const auto tables = SparseTablesOf(*specification, record->plan);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+  EXPECT_EQ((*tables)[1].kind, RowKind::kCounts);
+  EXPECT_EQ((*tables)[1].expire_after_examples, 1000);
+
+  JobPlan other = record->plan;
+  other.sparse_tables[1].kind = RowKind::kAdditive;
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(SparseTablesOf(*specification, other).status()));
+}
+
+TEST(SpecificationTest, WhatIsOfNoUseToATableThatIsWrittenIsRefusedByName) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {
+      {.name = "n", .kind = RowKind::kCounts},
+      {.name = "w", .width = 9, .kind = RowKind::kWriteOnce}};
+  for (const auto& [keys, named] :
+       std::vector<std::pair<const char*, const char*>>{
+           {"n: {optimizer: adagrad}", "tables.n.optimizer"},
+           {"n: {init: {kind: normal, spread: 0.1}}", "tables.n.init"},
+           {"n: {admit: {kind: count, count: 3}}", "tables.n.admit"},
+           {"n: {consistency: asp}", "tables.n.consistency"},
+           {"w: {expire_after: 9}", "tables.w.expire_after"},
+           {"w: {max_rows: 9, at_limit: evict}", "tables.w.at_limit"}}) {
+    const auto refused = MakeJobRecord(
+        JobOf(absl::StrCat("tables: {", keys, "}\n"), kKeyed), facts);
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << keys;
+    EXPECT_THAT(refused.status().message(), HasSubstr(named));
+  }
+  EXPECT_TRUE(MakeJobRecord(JobOf("tables: {n: {max_rows: 9, at_limit: evict}, "
+                                  "w: {max_rows: 9}}\n",
+                                  kKeyed),
+                            facts)
+                  .ok());
 }
 
 TEST(SpecificationTest, LocalRulesAreRefusedForSparseTables) {

@@ -14,6 +14,8 @@
 namespace ebb::models::internal {
 namespace {
 
+constexpr int64_t kMaxRowTables = 64;
+
 // What a plugin wrote, or did not.
 std::string Text(const EbbError& error) {
   const std::string text(error.text, strnlen(error.text, sizeof(error.text)));
@@ -72,6 +74,54 @@ static_assert(EBB_INIT_ZEROS == static_cast<int>(InitRule::Kind::kZeros) &&
                   static_cast<int>(InitRule::Kind::kConstant) &&
               EBB_INIT_UNIFORM == static_cast<int>(InitRule::Kind::kUniform) &&
               EBB_INIT_NORMAL == static_cast<int>(InitRule::Kind::kNormal));
+
+absl::StatusOr<SparseTableShape> ToRowTable(const EbbRowTable& table) {
+  constexpr int32_t kMaxWidth = 4096;
+  if (table.name == nullptr || *table.name == '\0') {
+    return absl::InvalidArgumentError("a table of rows has no name");
+  }
+  SparseTableShape shape;
+  shape.name = table.name;
+  shape.width = table.width;
+  shape.kind = static_cast<RowKind>(table.kind);
+  if (table.kind < EBB_ROWS_ADDITIVE || table.kind > EBB_ROWS_WRITE_ONCE) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "table ", table.name, " has rows of an unknown kind, ", table.kind));
+  }
+  if (table.width < 1 || table.width > kMaxWidth) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("table ", table.name, " has rows of width ", table.width,
+                     ", 1 to ", kMaxWidth, " possible"));
+  }
+  return shape;
+}
+static_assert(EBB_ROWS_ADDITIVE == static_cast<int>(RowKind::kAdditive) &&
+              EBB_ROWS_COUNTS == static_cast<int>(RowKind::kCounts) &&
+              EBB_ROWS_WRITE_ONCE == static_cast<int>(RowKind::kWriteOnce));
+
+// Those of `rows`, which may be null, into the description of its tensors.
+absl::Status AddRowTables(const EbbRowPlugin* rows, const EbbModel* model,
+                          ModelDescription* description) {
+  if (rows == nullptr) return absl::OkStatus();
+  std::set<std::string> names;
+  for (const TableShape& table : description->tables) names.insert(table.name);
+  const EbbRowTable* tables = nullptr;
+  const int64_t count = rows->tables(model, &tables);
+  if (count < 0 || count > kMaxRowTables || (count > 0 && tables == nullptr)) {
+    return absl::InvalidArgumentError(absl::StrCat("it has ", count,
+                                                   " tables of rows, 0 to ",
+                                                   kMaxRowTables, " possible"));
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    EBB_ASSIGN_OR_RETURN(SparseTableShape table, ToRowTable(tables[i]));
+    if (!names.insert(table.name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("two tables are called ", table.name));
+    }
+    description->sparse_tables.push_back(std::move(table));
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<ModelDescription> ToDescription(const EbbModelShape* shape,
                                                const ModelConfig& config) {
@@ -161,6 +211,7 @@ class Instance {
   }
 
   const EbbModelPlugin& plugin() const { return library_->plugin(); }
+  const EbbRowPlugin* rows() const { return library_->rows(); }
   EbbModel* model() const { return model_; }
 
  private:
@@ -184,9 +235,72 @@ class PluginModel final : private HostBackendIfNeeded, public ModelBase {
               const ModelConfig& config, ComputeBackend* backend)
       : HostBackendIfNeeded(backend),
         ModelBase(std::move(description), config, host),
-        instance_(std::move(instance)) {}
+        instance_(std::move(instance)) {
+    for (const SparseTableShape& table : this->description().sparse_tables) {
+      widths_.push_back(static_cast<size_t>(table.width));
+    }
+  }
+
+  absl::Status Record(const BatchView& batch, RowSink* sink) override {
+    if (instance_->rows() == nullptr || batch.rows == 0) {
+      return absl::OkStatus();
+    }
+    Recorder recorder{sink, widths_, {}};
+    const EbbRows rows = {&recorder, &Recorder::Add, &Recorder::Count,
+                          &Recorder::Write};
+    const EbbBatch view = ForPlugin(batch);
+    EbbError error = {};
+    const int failed =
+        instance_->rows()->record(instance_->model(), &view, &rows, &error);
+    EBB_RETURN_IF_ERROR(Result(failed, error));
+    return recorder.status;
+  }
 
  private:
+  // What EbbRows::state points to. Which table there is, it must know itself:
+  // a row is as long as its table's rows are wide.
+  struct Recorder {
+    RowSink* sink;  // Not owned.
+    const std::vector<size_t>& widths;
+    absl::Status status;
+
+    bool Has(int64_t table) {
+      if (table >= 0 && table < static_cast<int64_t>(widths.size())) {
+        return true;
+      }
+      status = absl::InternalError(
+          absl::StrCat("the model gives a row of table ", table, ", but has ",
+                       widths.size(), " tables of rows"));
+      return false;
+    }
+    static void Add(void* state, int64_t table, uint64_t key,
+                    const float* row) {
+      auto* const self = static_cast<Recorder*>(state);
+      if (!self->Has(table)) return;
+      self->sink->Add(table, key, {row, self->widths[table]});
+    }
+    static void Count(void* state, int64_t table, uint64_t key,
+                      const int64_t* row) {
+      auto* const self = static_cast<Recorder*>(state);
+      if (!self->Has(table)) return;
+      self->sink->Count(table, key, {row, self->widths[table]});
+    }
+    static void Write(void* state, int64_t table, uint64_t key,
+                      const void* bytes, int64_t size) {
+      auto* const self = static_cast<Recorder*>(state);
+      if (!self->Has(table)) return;
+      if (size < 0 || size > static_cast<int64_t>(self->widths[table])) {
+        self->status = absl::InternalError(
+            absl::StrCat("the model writes ", size, " bytes under key ", key,
+                         " of a table of ", self->widths[table], " at most"));
+        return;
+      }
+      self->sink->Write(
+          table, key,
+          {static_cast<const std::byte*>(bytes), static_cast<size_t>(size)});
+    }
+  };
+
   absl::Status SumGradient(const float* params, const BatchView& batch,
                            float* grad, LossSums* sums) override {
     const EbbBatch view = ForPlugin(batch);
@@ -220,6 +334,7 @@ class PluginModel final : private HostBackendIfNeeded, public ModelBase {
   }
 
   const std::unique_ptr<Instance> instance_;
+  std::vector<size_t> widths_;  // Of the tables of rows.
 };
 
 }  // namespace
@@ -238,6 +353,11 @@ absl::StatusOr<std::unique_ptr<Model>> MakePluginModel(
   EBB_RETURN_IF_ERROR(instance->Create(config));
   auto description =
       ToDescription(instance->plugin().shape(instance->model()), config);
+  if (description.ok()) {
+    const absl::Status added =
+        AddRowTables(instance->rows(), instance->model(), &*description);
+    if (!added.ok()) description = added;
+  }
   if (!description.ok()) {
     return ConfigError(
         "model.kind",

@@ -18,14 +18,17 @@ namespace ebb::models::internal {
 class PluginLibrary {
  public:
   PluginLibrary(std::shared_ptr<const PluginFile> file,
-                const EbbModelPlugin* plugin)
-      : file_(std::move(file)), plugin_(plugin) {}
+                const EbbModelPlugin* plugin, const EbbRowPlugin* rows)
+      : file_(std::move(file)), plugin_(plugin), rows_(rows) {}
 
   const EbbModelPlugin& plugin() const { return *plugin_; }
+  // Null: its examples write no rows.
+  const EbbRowPlugin* rows() const { return rows_; }
 
  private:
   const std::shared_ptr<const PluginFile> file_;
   const EbbModelPlugin* const plugin_;
+  const EbbRowPlugin* const rows_;
 };
 
 // Plugins compute in ordinary memory: where `backend` has its own, it is not

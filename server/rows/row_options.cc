@@ -21,6 +21,12 @@ absl::Status RowTableOptions::Validate() const {
     return wrong("at most ", max_rows, " rows; it must be from 1 to ",
                  RowLayout::kMaxRows, ", or 0 for no limit");
   }
+  if (write_once && (expire_after_examples > 0 || at_limit == AtLimit::kEvict ||
+                     admission.kind != RowAdmission::Kind::kAlways)) {
+    return wrong(
+        "what is written once must stay: its rows cannot expire, be "
+        "evicted, or be admitted late");
+  }
   switch (admission.kind) {
     case RowAdmission::Kind::kAlways:
       break;

@@ -41,7 +41,8 @@ struct RowTableOptions {
 
   // Stands in error messages, in cuts and in the initial values.
   std::string table;
-  // Floats of a row's weights, and of each of its slots.
+  // Floats of a row's weights, and of each of its slots; or words of four bytes
+  // that are no floats (RowKind).
   int64_t width = 1;
   // Initial weights are a function of this, the table's name and the key.
   InitRule init;
@@ -62,6 +63,10 @@ struct RowTableOptions {
   };
   AtLimit at_limit = AtLimit::kRefuse;
   RowAdmission admission;
+  // A row that is there does not change any more: a push to it costs no more
+  // than to compare, and is counted where it is another (not_admitted). For
+  // rows that neither expire nor are evicted.
+  bool write_once = false;
 
   // InvalidArgument naming the table, the field and what would be right. (The
   // width is checked against the blocks by RowLayout::Make.)

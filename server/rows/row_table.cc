@@ -184,6 +184,10 @@ absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
                                .record = record,
                                .row = row,
                                .key_number = static_cast<uint32_t>(i)};
+        if (options_.write_once && record != nullptr) {
+          update->kept_.push_back({record, next.key_number});
+          return;
+        }
         if (record == nullptr ||
             ages_.Expired(RowLayout::TouchedOf(record), update->unit_)) {
           if (!Admits(keys[i], update.get())) {
@@ -399,6 +403,7 @@ void RowTable::ComputeRows(
     }
   }
 
+  size_t kept = 0;
   constexpr size_t kTogether = 32;
   std::array<RowStep, kTogether> steps;
   const size_t width = layout_.width();
@@ -409,6 +414,7 @@ void RowTable::ComputeRows(
     const size_t n = std::min(kTogether, count - begin);
     for (size_t i = 0; i < n; ++i, next += layout_.record_bytes()) {
       const RowUpdate::Row& row = update->rows_[begin + i];
+      CompareKept(row.key_number, &kept, update, gradient_of);
       RowLayout::SetHead(row.key, update->unit_, next);
       const std::byte* from = row.record;
       if (from == nullptr) {
@@ -430,6 +436,21 @@ void RowTable::ComputeRows(
       }
     }
     optimizer_->StepRows(context, width, std::span(steps).first(n));
+  }
+  CompareKept(static_cast<uint32_t>(update->keys_), &kept, update, gradient_of);
+}
+
+void RowTable::CompareKept(
+    uint32_t before, size_t* kept, RowUpdate* update,
+    absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const {
+  for (; *kept < update->kept_.size(); ++*kept) {
+    const RowUpdate::Kept& row = update->kept_[*kept];
+    if (row.key_number >= before) return;
+    if (std::memcmp(RowLayout::WeightsOf(row.record),
+                    gradient_of(row.key_number),
+                    layout_.width() * sizeof(float)) != 0) {
+      ++update->not_admitted_;
+    }
   }
 }
 

@@ -55,7 +55,9 @@ struct RowStatistics {
   int64_t created = 0;
   int64_t expired = 0;  // Found by now: those that nobody asks for come later.
   int64_t evicted = 0;
-  int64_t not_admitted = 0;  // Gradients of rows that were dropped.
+  // Gradients of rows that were dropped; of rows that are written once, what
+  // came later and was another.
+  int64_t not_admitted = 0;
   // Memory: blocks of the pool that it refers to, and all else.
   int64_t block_bytes = 0;
   int64_t other_bytes = 0;
@@ -180,10 +182,15 @@ class RowTable {
   absl::Status ObtainBlocks(RowUpdate* update) const;
   void ReserveFor(const RowUpdate& update, int64_t created);
 
-  // Calls `gradient_of` once for each key of the update that gets a row,
-  // ascending.
+  // Calls `gradient_of` once for each key of the update that gets a row or has
+  // one that stays, ascending.
   void ComputeRows(
       RowUpdate* update, const StepContext& context,
+      absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const;
+  // Counts the next of `*kept` of keys before that number whose row is not what
+  // is pushed.
+  void CompareKept(
+      uint32_t before, size_t* kept, RowUpdate* update,
       absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const;
 
   // Commit's parts.

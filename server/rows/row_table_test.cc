@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "server/optimizer/word_rules.h"
 #include "server/rows/testing/row_disk.h"
 
 namespace ebb::server {
@@ -376,6 +377,54 @@ TEST_F(RowTableTest, RefusesOptionsThatCannotWork) {
       HasSubstr("above 0"));
   EXPECT_THAT(error({.init = InitRule::Uniform(-1)}),
               HasSubstr("initial values"));
+}
+
+// Rows that are written once: PushRows gives all words the value.
+class WriteOnceTest : public RowTableTest {
+ protected:
+  WriteOnceTest() { optimizer_ = MakeWriteOnceRule(); }
+};
+
+TEST_F(WriteOnceTest, TheFirstPushStaysAndOthersAreCounted) {
+  Make({.write_once = true});
+  MustPush({1, 5}, 2);
+  MustPush({1, 3, 5, 9}, 4);  // Rows that stay between rows that are made.
+  EXPECT_THAT(Firsts({1, 3, 5, 9}), ElementsAre(2, 4, 2, 4));
+  EXPECT_EQ(table_->Statistics().not_admitted, 2);
+  MustPush({1, 9}, 4);  // One is the same.
+  EXPECT_EQ(table_->Statistics().not_admitted, 3);
+  EXPECT_EQ(table_->Statistics().rows, 4);
+}
+
+// What stays is in no increment.
+TEST_F(WriteOnceTest, ARowThatStaysIsNotStoredAgain) {
+  Make({.write_once = true});
+  MustPush(Range(0, 100), 2);
+  auto first = table_->TakeCut();
+  ASSERT_TRUE(first.ok()) << first.status();
+  RowDisk disk;
+  ASSERT_TRUE(disk.Store(&*first).ok());
+  table_->Written(first->token);
+  MustPush(Range(0, 100), 3);
+  auto cut = table_->TakeCut();
+  ASSERT_TRUE(cut.ok()) << cut.status();
+  EXPECT_EQ(cut->NewBytes(), 0);
+}
+
+TEST_F(WriteOnceTest, NothingMayMakeARowGo) {
+  const auto refused = [&](RowTableOptions options) {
+    options.table = "t";
+    options.write_once = true;
+    return RowTable::Create(options, optimizer_, pool_).status();
+  };
+  for (const RowTableOptions& options :
+       {RowTableOptions{.expire_after_examples = 5},
+        RowTableOptions{.max_rows = 5,
+        .at_limit = RowTableOptions::AtLimit::kEvict},
+        RowTableOptions{.admission = {.kind = RowAdmission::Kind::kCount}}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(refused(options)));
+  }
+  EXPECT_TRUE(refused({.max_rows = 5}).ok());
 }
 
 }  // namespace

@@ -40,6 +40,11 @@ class RowUpdate {
     uint32_t key_number = 0;  // Which of the push's keys.
     Kind kind = Kind::kChanged;
   };
+  // Of a key whose row stays as it is.
+  struct Kept {
+    const std::byte* record = nullptr;
+    uint32_t key_number = 0;
+  };
   // A block that somebody else holds, or that there is not yet (null).
   struct BlockCopy {
     uint32_t block = 0;
@@ -56,6 +61,7 @@ class RowUpdate {
   int64_t capacity_ = 0;  // Of the table, after it.
   int64_t not_admitted_ = 0;
   std::vector<Row> rows_;           // By key; only those that get a row.
+  std::vector<Kept> kept_;          // By key; of rows written once.
   std::vector<uint32_t> evicted_;   // Rows.
   std::vector<uint32_t> counters_;  // Of admission, to raise.
 

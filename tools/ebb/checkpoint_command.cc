@@ -198,7 +198,7 @@ std::string Zeros(const StoredModel& stored,
   for (size_t t = 0; t < stored.runs.size(); ++t) {
     const RowRuns& runs = stored.runs[t];
     const job::SparseTable& table = stored.sparse_tables[t];
-    if (runs.zero_floats() == 0) continue;
+    if (table.kind != RowKind::kTrained || runs.zero_floats() == 0) continue;
     const int64_t weights = runs.rows() * table.width;
     absl::StrAppend(&text, table.name, ": ", share(runs.zero_floats(), weights),
                     " of ", Count(weights, "weight"), " are exactly 0");

@@ -40,6 +40,14 @@ std::string KeysName(absl::string_view table) {
 std::string RowsName(absl::string_view table) {
   return absl::StrCat(table, "/rows");
 }
+std::string LengthsName(absl::string_view table) {
+  return absl::StrCat(table, "/lengths");
+}
+
+// As plans have it.
+SparseTablePlan PlanOf(const job::SparseTable& table) {
+  return {.width = table.width, .kind = table.kind};
+}
 
 std::string NameOf(const v1::Optimizer& optimizer) {
   return absl::AsciiStrToLower(
@@ -65,6 +73,51 @@ void AddTensors(const models::ModelDescription& description,
                           return absl::OkStatus();
                         }});
   }
+}
+
+// Calls `write` with the words of row after row.
+TensorStream WordsOf(
+    std::string name, TensorType type, std::vector<int64_t> dims,
+    const RowRuns& runs,
+    std::function<void(std::span<const std::byte>, std::ostream& out)> write) {
+  return {std::move(name), type, std::move(dims),
+          [&runs, write = std::move(write)](std::ostream& out) {
+            return runs.Merge([&](uint64_t, std::span<const float> words) {
+              write(std::as_bytes(words), out);
+              return absl::OkStatus();
+            });
+          }};
+}
+
+// Of a table that is not trained: numbers; of bytes also how many there are.
+void AddWrittenRows(const job::SparseTable& table, const RowRuns& runs,
+                    std::vector<TensorStream>* tensors) {
+  const auto all = [](std::span<const std::byte> words, std::ostream& out) {
+    WriteAll(out, words);
+  };
+  const std::vector<int64_t> dims = {runs.rows(), table.width};
+  if (table.kind != RowKind::kWriteOnce) {
+    tensors->push_back(WordsOf(RowsName(table.name),
+                               table.kind == RowKind::kCounts
+                                   ? TensorType::kInt64
+                                   : TensorType::kFloat32,
+                               dims, runs, all));
+    return;
+  }
+  tensors->push_back(
+      WordsOf(LengthsName(table.name), TensorType::kUint64, {runs.rows()}, runs,
+              [](std::span<const std::byte> words, std::ostream& out) {
+                uint32_t more = 0;
+                std::memcpy(&more, words.data(), sizeof(more));
+                const uint64_t length = more - 1;
+                WriteAll(out, std::span<const uint64_t>(&length, 1));
+              }));
+  const auto width = static_cast<size_t>(table.width);
+  tensors->push_back(
+      WordsOf(RowsName(table.name), TensorType::kUint8, dims, runs,
+              [width](std::span<const std::byte> words, std::ostream& out) {
+                WriteAll(out, words.subspan(sizeof(uint32_t), width));
+              }));
 }
 
 TensorStream KeysOf(const job::SparseTable& table, const RowRuns& runs) {
@@ -108,7 +161,8 @@ absl::StatusOr<std::vector<job::SparseTable>> DecodeTables(
   JobPlan plan;
   bool good = specification.ParseFromString(bytes);
   for (const v1::SparseTable& table : specification.sparse_tables()) {
-    plan.sparse_tables.push_back({table.width()});
+    plan.sparse_tables.push_back(
+        {.width = table.width(), .kind = static_cast<RowKind>(table.kind())});
     good = good && table.width() > 0;
   }
   if (!good) {
@@ -128,10 +182,10 @@ class RowWriter final : public RowReceiver {
     runs_.clear();
     for (size_t t = 0; t < model_.sparse_tables.size(); ++t) {
       const size_t arrays = 1 + model_.run_slots[t].size();
+      const int64_t words = PlanOf(model_.sparse_tables[t]).row_words();
       EBB_ASSIGN_OR_RETURN(
           RowRuns runs,
-          RowRuns::Create(folder_, std::vector<int64_t>(
-                                       arrays, model_.sparse_tables[t].width)));
+          RowRuns::Create(folder_, std::vector<int64_t>(arrays, words)));
       runs_.push_back(std::move(runs));
     }
     return absl::OkStatus();
@@ -162,6 +216,7 @@ absl::Status AddRows(const TensorFileView& file, StoredModel* stored) {
     return absl::DataLossError(absl::StrCat("it has no fit tensor ", name));
   };
   for (const job::SparseTable& table : stored->sparse_tables) {
+    if (table.kind != RowKind::kTrained) break;  // Nobody looks rows up there.
     EBB_ASSIGN_OR_RETURN(const TensorView* keys,
                          find(KeysName(table.name), TensorType::kUint64, {}));
     EBB_ASSIGN_OR_RETURN(
@@ -212,7 +267,8 @@ absl::StatusOr<StoredModel> ImportModel(const TensorFileView& file) {
   const auto of_rows = [&](const std::string& name) {
     return std::ranges::any_of(
         stored.sparse_tables, [&](const job::SparseTable& table) {
-          return name == KeysName(table.name) || name == RowsName(table.name);
+          return name == KeysName(table.name) || name == RowsName(table.name) ||
+                 name == LengthsName(table.name);
         });
   };
   for (const TensorView& tensor : file.tensors) {
@@ -331,12 +387,29 @@ ModelExport ExportModel(const StoredModel& stored,
         absl::Base64Escape(EncodeTables(stored.sparse_tables));
   }
   // Keys first: what is read in words of 8 bytes lies at multiples of them.
+  std::vector<TensorStream> written;
   for (size_t t = 0; t < stored.runs.size(); ++t) {
-    all.tensors.push_back(KeysOf(stored.sparse_tables[t], stored.runs[t]));
+    const job::SparseTable& table = stored.sparse_tables[t];
+    all.tensors.push_back(KeysOf(table, stored.runs[t]));
+    if (table.kind != RowKind::kTrained) {
+      AddWrittenRows(table, stored.runs[t], &written);
+    }
   }
+  // Then what else has words of 8 bytes; what has single bytes comes last.
+  const auto take = [&](bool wide) {
+    for (TensorStream& tensor : written) {
+      const bool is_wide = tensor.type == TensorType::kInt64 ||
+                           tensor.type == TensorType::kUint64;
+      if (tensor.write != nullptr && (is_wide || !wide)) {
+        all.tensors.push_back(std::exchange(tensor, {}));
+      }
+    }
+  };
+  take(/*wide=*/true);
   AddTensors(description, "", stored.parameters, &all.tensors);
   for (size_t t = 0; t < stored.runs.size(); ++t) {
     const job::SparseTable& table = stored.sparse_tables[t];
+    if (table.kind != RowKind::kTrained) continue;
     all.tensors.push_back(
         RowsOf(RowsName(table.name), table, stored.runs[t], 0));
   }
@@ -357,6 +430,8 @@ ModelExport ExportModel(const StoredModel& stored,
           table, stored.runs[t], ++array));
     }
   }
+  std::ranges::stable_sort(written, {}, &TensorStream::type);  // Floats first.
+  take(/*wide=*/false);
   return all;
 }
 
@@ -410,7 +485,8 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
   const auto& tables = loaded->model->description().sparse_tables;
   const auto same = [](const models::SparseTableShape& shape,
                        const job::SparseTable& table) {
-    return shape.name == table.name && shape.width == table.width;
+    return shape.name == table.name && shape.width == table.width &&
+           shape.kind == table.kind;
   };
   if (!std::equal(tables.begin(), tables.end(), stored.sparse_tables.begin(),
                   stored.sparse_tables.end(), same)) {

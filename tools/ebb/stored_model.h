@@ -85,8 +85,9 @@ struct ModelExport {
 };
 
 // The tensors by name, and beside them the job and the index. A sparse table
-// has "TABLE/keys", ascending, and "TABLE/rows" in their order. A slot's are
-// called "slots/OPTIMIZER/SLOT/TENSOR".
+// has "TABLE/keys", ascending, and "TABLE/rows" in their order: of counts
+// int64, of what is written once uint8, filled up with zeros, with
+// "TABLE/lengths". A slot's are called "slots/OPTIMIZER/SLOT/TENSOR".
 ModelExport ExportModel(const StoredModel& stored,
                         const models::ModelDescription& description);
 // Back again, without slots; of rows only those are in memory that are asked

@@ -94,6 +94,7 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
     sparse.name = table.name;
     sparse.width = static_cast<int32_t>(table.width);
     sparse.init = table.init;
+    sparse.kind = table.kind;
   }
   return absl::OkStatus();
 }

@@ -51,9 +51,23 @@ std::optional<int64_t> IndexOf(const Value& value, size_t limit) {
   return static_cast<int64_t>(number);
 }
 
-constexpr int64_t ElementBytes(TensorType type) {
-  return type == TensorType::kFloat32 ? sizeof(float) : sizeof(uint64_t);
+// What the formats call them.
+struct TypeNames {
+  TensorType type;
+  int64_t bytes;  // Of an element.
+  absl::string_view safetensors;
+  absl::string_view npy;
+};
+constexpr TypeNames kTypes[] = {{TensorType::kFloat32, 4, "F32", "<f4"},
+                                {TensorType::kUint64, 8, "U64", "<u8"},
+                                {TensorType::kInt64, 8, "I64", "<i8"},
+                                {TensorType::kUint8, 1, "U8", "|u1"}};
+
+const TypeNames& NamesOf(TensorType type) {
+  return *std::ranges::find(kTypes, type, &TypeNames::type);
 }
+
+int64_t ElementBytes(TensorType type) { return NamesOf(type).bytes; }
 
 int64_t ElementsOf(const TensorStream& tensor) {
   int64_t elements = 1;
@@ -75,13 +89,15 @@ absl::StatusOr<TensorView> ViewTensor(const std::string& name,
   }
   TensorView tensor;
   tensor.name = name;
-  if (dtype->second.string_value() == "U64") {
-    tensor.type = TensorType::kUint64;
-  } else if (dtype->second.string_value() != "F32") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tensor ", name, " has the type ",
-                     dtype->second.string_value(), "; F32 and U64 are read"));
+  const auto known =
+      std::ranges::find(kTypes, absl::string_view(dtype->second.string_value()),
+                        &TypeNames::safetensors);
+  if (known == std::end(kTypes)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tensor ", name, " has the type ", dtype->second.string_value(),
+        "; F32, U64, I64 and U8 are read"));
   }
+  tensor.type = known->type;
   for (const Value& value : shape->second.list_value().values()) {
     const auto dim = IndexOf(value, kLargestDim);
     if (!dim) return Damaged(absl::StrCat("impossible shape of ", name));
@@ -115,7 +131,7 @@ std::string SafetensorsHead(
   int64_t offset = 0;
   for (const TensorStream& tensor : tensors) {
     Json& entry = header[tensor.name];
-    entry["dtype"] = tensor.type == TensorType::kFloat32 ? "F32" : "U64";
+    entry["dtype"] = std::string(NamesOf(tensor.type).safetensors);
     entry["shape"] = Json::List();
     for (const int64_t dim : tensor.dims) entry["shape"].Add(dim);
     const int64_t bytes = ElementsOf(tensor) * ElementBytes(tensor.type);
@@ -135,9 +151,9 @@ std::string SafetensorsHead(
 std::string NpyHead(const TensorStream& tensor) {
   std::string shape = absl::StrJoin(tensor.dims, ", ");
   if (tensor.dims.size() == 1) shape += ",";
-  std::string header = absl::StrCat(
-      "{'descr': '", tensor.type == TensorType::kFloat32 ? "<f4" : "<u8",
-      "', 'fortran_order': False, 'shape': (", shape, "), }");
+  std::string header =
+      absl::StrCat("{'descr': '", NamesOf(tensor.type).npy,
+                   "', 'fortran_order': False, 'shape': (", shape, "), }");
   // Magic, version, length and header fill a multiple of 64 bytes.
   constexpr size_t kBefore = 10;
   const size_t whole = (kBefore + header.size() + 1 + 63) / 64 * 64;

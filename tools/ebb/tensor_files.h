@@ -27,7 +27,7 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-enum class TensorType { kFloat32, kUint64 };
+enum class TensorType { kFloat32, kUint64, kInt64, kUint8 };
 
 // One that need not be in memory: `write` writes its elements, little-endian,
 // piece after piece. It may be called once.
@@ -58,7 +58,8 @@ struct TensorFileView {
 absl::Status WriteSafetensors(
     const std::string& path, const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata);
-// Only float32 and uint64 are read. DataLoss: it is no such file, or damaged.
+// DataLoss: it is no such file, or damaged; InvalidArgument: it has a tensor of
+// another type than these.
 absl::StatusOr<TensorFileView> ViewSafetensors(absl::string_view bytes);
 
 // Format version 1.0, C order. Replaces the file at `path` at once.

@@ -90,7 +90,7 @@ TEST(TensorFilesTest, RefusesHeadersThatCannotBe) {
   EXPECT_THAT(std::string(with("{\"a\":{\"dtype\":\"F64\",\"shape\":[1],"
                                "\"data_offsets\":[0,8]}}")
                               .message()),
-              HasSubstr("F32 and U64 are read"));
+              HasSubstr("F32, U64, I64 and U8 are read"));
 }
 
 // Bug: a dimension beside one of 0 could not be larger than all data.

@@ -80,3 +80,32 @@ const EbbModelPlugin* ebb_model_plugin(uint32_t api_version) {
 #endif
 }
 #endif
+
+#if defined(EBB_BROKEN_ROW_VERSION) || defined(EBB_BROKEN_ROW_MEMBER) || \
+    defined(EBB_BROKEN_ROW_WIDTH)
+namespace {
+
+int64_t RowTables(const EbbModel*, const EbbRowTable** tables) {
+  static const EbbRowTable all[] = {{"counts", EBB_ROWS_COUNTS, 5000}};
+  *tables = all;
+  return 1;
+}
+
+int Record(EbbModel*, const EbbBatch*, const EbbRows*, EbbError*) { return 0; }
+
+#ifdef EBB_BROKEN_ROW_VERSION
+constexpr uint32_t kRowVersion = 9;
+#else
+constexpr uint32_t kRowVersion = EBB_ROW_PLUGIN_API_VERSION;
+#endif
+#ifdef EBB_BROKEN_ROW_MEMBER
+constexpr EbbRowPlugin kRows = {kRowVersion, &RowTables, nullptr};
+[[maybe_unused]] constexpr auto kUnused = &Record;
+#else
+constexpr EbbRowPlugin kRows = {kRowVersion, &RowTables, &Record};
+#endif
+
+}  // namespace
+
+const EbbRowPlugin* ebb_row_plugin(uint32_t) { return &kRows; }
+#endif

@@ -1,0 +1,31 @@
+// By which rule the rows of a sparse table change that is not trained.
+#ifndef EBB_SERVER_ROW_RULES_H_
+#define EBB_SERVER_ROW_RULES_H_
+
+#include <memory>
+
+#include "common/protocol/plan.h"
+#include "server/optimizer/config.h"
+#include "server/optimizer/optimizer.h"
+#include "server/optimizer/word_rules.h"
+
+namespace ebb::server {
+
+// Null for kTrained, whose rule the job names.
+inline std::shared_ptr<const Optimizer> RuleOf(RowKind kind) {
+  switch (kind) {
+    case RowKind::kTrained:
+      return nullptr;
+    case RowKind::kAdditive:
+      return *MakeOptimizer({.kind = OptimizerKind::kAdditive});
+    case RowKind::kCounts:
+      return MakeCountsRule();
+    case RowKind::kWriteOnce:
+      return MakeWriteOnceRule();
+  }
+  return nullptr;
+}
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_ROW_RULES_H_

@@ -1,0 +1,61 @@
+// What the examples of a batch write into sparse tables that are not trained.
+//
+//   WrittenRows rows(plan);
+//   EBB_RETURN_IF_ERROR(model->Record(batch, &rows));
+//   EBB_RETURN_IF_ERROR(rows.AppendTo(&result.rows));
+#ifndef EBB_WORKER_WRITTEN_ROWS_H_
+#define EBB_WORKER_WRITTEN_ROWS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
+#include "models/model.h"
+
+namespace ebb::worker {
+
+// Thread-compatible.
+class WrittenRows final : public models::RowSink {
+ public:
+  // `plan` outlives it.
+  explicit WrittenRows(const JobPlan& plan)
+      : plan_(plan), tables_(plan.sparse_tables.size()) {}
+
+  void Add(int64_t table, uint64_t key, std::span<const float> row) override;
+  void Count(int64_t table, uint64_t key,
+             std::span<const int64_t> row) override;
+  void Write(int64_t table, uint64_t key,
+             std::span<const std::byte> bytes) override;
+
+  // Behind what partitions have in `rows`, which has one element for each of
+  // them, or none yet: of each key one row, sums of what was added. Takes the
+  // rows away. Internal: what was given is no row of its table; OutOfRange: a
+  // sum of floats is not finite. The first mistake is named.
+  absl::Status AppendTo(std::vector<std::vector<PushRows>>* rows);
+
+ private:
+  struct Table {
+    absl::flat_hash_map<uint64_t, size_t> numbers;  // By key.
+    std::vector<uint64_t> keys;                     // By number.
+    std::vector<std::byte> rows;  // By number, each of row_bytes().
+  };
+
+  // The key's row, zeros if it is new; null for what is no row of the table.
+  // `elements` are given, of that kind.
+  std::byte* RowOf(int64_t table, uint64_t key, RowKind kind, size_t elements);
+  absl::Status CheckFinite(size_t table) const;
+  void AppendTable(size_t table, std::vector<std::vector<PushRows>>* rows);
+
+  const JobPlan& plan_;
+  std::vector<Table> tables_;
+  absl::Status status_;
+};
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_WRITTEN_ROWS_H_
