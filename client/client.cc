@@ -11,6 +11,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
+#include "common/tls/job_token.h"
 
 namespace ebb {
 
@@ -92,6 +93,11 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
                                       options_.tls_key, options_.tls_authority},
                             .insecure = options_.insecure},
                            {Role::kWorker}));
+  if (security->tokens() != nullptr && !options_.token_file.empty()) {
+    EBB_ASSIGN_OR_RETURN(const std::string token,
+                         ReadJobToken(options_.token_file));
+    security->tokens()->SetFind([token](JobId) { return token; });
+  }
   auto admin =
       std::make_shared<rpc::SchedulerAdminClient>(options_.scheduler, security);
   v1::GetJobRequest request;

@@ -59,6 +59,9 @@ struct ClientOptions {
   std::string tls_certificate;
   std::string tls_key;
   std::string tls_authority;
+  // A file with the job's token, as `ebb submit` writes it; empty: the job has
+  // none, or nobody has a certificate. Default empty.
+  std::string token_file;
   // Plain text to other machines, too: for networks of one's own.
   bool insecure = false;
   // How long leaving a job may take: what was pushed is delivered, items go

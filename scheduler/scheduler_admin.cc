@@ -7,10 +7,12 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/job/specification.h"
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
+#include "common/tls/job_token.h"
 #include "scheduler/explain.h"
 #include "scheduler/status.h"
 
@@ -20,6 +22,12 @@ namespace {
 
 // How long a change may take to become durable.
 constexpr absl::Duration kChangeLimit = absl::Seconds(10);
+// One cluster can be given no more; the last leaves room for those that servers
+// bring along (convert.h).
+constexpr size_t kMostNameBytes = 200;
+constexpr int64_t kMostSpecificationBytes = int64_t{256} << 20;
+constexpr int kMostUnfinished = 1000;
+constexpr size_t kMostJobs = 60'000;
 
 absl::Status NoSuchJob(uint64_t job) {
   return absl::NotFoundError(absl::StrCat("there is no job with id ", job));
@@ -30,9 +38,36 @@ const TrainingJob* FindJob(const SchedulerCore& core, uint64_t id) {
   return it == core.jobs().end() ? nullptr : it->second.get();
 }
 
+// Of number 0, the newest of this name.
+const TrainingJob* FindJob(const SchedulerCore& core, uint64_t id,
+                           const std::string& name) {
+  if (id != 0) return FindJob(core, id);
+  const TrainingJob* found = nullptr;
+  for (const auto& [number, job] : core.jobs()) {
+    if (job->record()->name == name) found = job.get();
+  }
+  return found;
+}
+
 bool Unfinished(const TrainingJob& job) {
   return job.state().phase == JobPhase::kRunning ||
          job.state().phase == JobPhase::kPaused;
+}
+
+// It goes into logs, file names of tools, and metrics.
+absl::Status CheckName(absl::string_view name) {
+  if (name.size() > kMostNameBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the job's name has ", name.size(), " bytes; at most ",
+                     kMostNameBytes, " are taken"));
+  }
+  for (const char c : name) {
+    if (!absl::ascii_isprint(c) || c == '/') {
+      return absl::InvalidArgumentError(
+          "the job's name has a character that is not printable, or a /");
+    }
+  }
+  return absl::OkStatus();
 }
 
 // What the scheduler adds to a specification before it is stored for good.
@@ -46,6 +81,13 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
   if (record.name.empty()) {
     return absl::InvalidArgumentError("the job has no name");
   }
+  EBB_RETURN_IF_ERROR(CheckName(record.name));
+  if (static_cast<int64_t>(request.specification().size()) >
+      kMostSpecificationBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the specification has ", request.specification().size(),
+        " bytes; at most ", kMostSpecificationBytes, " are taken"));
+  }
   record.specification = request.specification();
   EBB_ASSIGN_OR_RETURN(record.plan, rpc::FromProto(request.plan()));
   auto specification = job::ReadSpecification(record);
@@ -53,6 +95,12 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
     return absl::InvalidArgumentError(specification.status().message());
   }
   EBB_RETURN_IF_ERROR(job::TablesOf(*specification, record.plan).status());
+  if (!specification->token_hash().empty() &&
+      specification->token_hash().size() != kTokenBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("token_hash has ", specification->token_hash().size(),
+                     " bytes; it is a SHA-256, or empty"));
+  }
   specification->set_request_id(request.request_id());
   specification->set_submitted_unix_ms(absl::ToUnixMillis(absl::Now()));
   if (!request.source().empty()) specification->set_source(request.source());
@@ -66,7 +114,9 @@ absl::StatusOr<JobId> SubmitOnce(const JobRecord& record,
                                  SchedulerCore* core, absl::Time now,
                                  SchedulerActions* out) {
   const TrainingJob* unfinished = nullptr;
+  int all_unfinished = 0;
   for (const auto& [id, job] : core->jobs()) {
+    if (Unfinished(*job)) ++all_unfinished;
     if (job->record()->name != record.name) continue;
     const auto known = job::ReadSpecification(*job->record());
     if (known.ok() && known->request_id() == request_id) return id;
@@ -77,10 +127,27 @@ absl::StatusOr<JobId> SubmitOnce(const JobRecord& record,
         "job ", record.name, " is there already (id ", unfinished->id().value(),
         ") and not finished; wait for it, or choose another name"));
   }
+  if (all_unfinished >= kMostUnfinished || core->jobs().size() >= kMostJobs) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the cluster has ", core->jobs().size(),
+                     " jobs, of which ", all_unfinished,
+                     " are not finished, and takes no more; cancel some, or "
+                     "use another cluster"));
+  }
   return core->Submit(record, now, out);
 }
 
 }  // namespace
+
+absl::StatusOr<JobRecordPtr> SchedulerAdmin::FindRecord(
+    uint64_t job, const std::string& name) {
+  JobRecordPtr record;
+  shell_.Inspect([&](const SchedulerShell::Picture& picture) {
+    const TrainingJob* found = FindJob(picture.core, job, name);
+    if (found != nullptr) record = found->record();
+  });
+  return record;
+}
 
 absl::Status SchedulerAdmin::SubmitJob(const v1::SubmitJobRequest& request,
                                        v1::SubmitJobResponse* response) {
@@ -159,12 +226,8 @@ absl::Status SchedulerAdmin::GetJob(const v1::GetJobRequest& request,
                                     v1::GetJobResponse* response) {
   JobRecordPtr record;
   shell_.Inspect([&](const SchedulerShell::Picture& picture) {
-    const TrainingJob* job = FindJob(picture.core, request.job());
-    if (request.job() == 0) {
-      for (const auto& [id, one] : picture.core.jobs()) {
-        if (one->record()->name == request.name()) job = one.get();
-      }
-    }
+    const TrainingJob* job =
+        FindJob(picture.core, request.job(), request.name());
     if (job == nullptr) return;
     record = job->record();
     *response->mutable_summary() = SummaryOf(picture, *job);

@@ -2,7 +2,11 @@
 #ifndef EBB_SCHEDULER_SCHEDULER_ADMIN_H_
 #define EBB_SCHEDULER_SCHEDULER_ADMIN_H_
 
+#include <cstdint>
+#include <string>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/rpc/admin.h"
 #include "scheduler/scheduler_shell.h"
 
@@ -14,6 +18,8 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
   // `shell` is not owned and outlives the handler's calls.
   explicit SchedulerAdmin(SchedulerShell* shell) : shell_(*shell) {}
 
+  absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
+                                          const std::string& name) override;
   absl::Status SubmitJob(const v1::SubmitJobRequest& request,
                          v1::SubmitJobResponse* response) override;
   absl::Status ListJobs(const v1::ListJobsRequest& request,

@@ -14,6 +14,7 @@
 #include "common/job/training.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
+#include "common/rpc/network_metrics.h"
 #include "common/rpc/security_watch.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
@@ -126,6 +127,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
       rpc::MaySpeak(security.get(), flags.listen, /*listens=*/true));
   LogOptions(flags, options.core.session);
   rpc::LogSecurity(*security);
+  rpc::CountHandshakes(*security);
 
   EBB_ASSIGN_OR_RETURN(auto store,
                        RocksDbStore::Open({.folder = flags.state_dir}));
@@ -143,10 +145,13 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
       rpc::HealthSocket::Start(flags.health_socket, [] { return true; }));
   EBB_ASSIGN_OR_RETURN(
       const auto exported,
-      ServeMetrics(flags, Name(), [admin](metrics::OpenMetrics* text) {
-        v1::GetStatusResponse status;
-        if (admin->GetStatus({}, &status).ok()) AddScheduler(status, text);
-      }));
+      ServeMetrics(flags, Name(),
+                   [admin, security](metrics::OpenMetrics* text) {
+                     rpc::AddNetwork(*security, text);
+                     v1::GetStatusResponse status;
+                     if (admin->GetStatus({}, &status).ok())
+                       AddScheduler(status, text);
+                   }));
 
   const int signal = stop.Wait();
   LOG(INFO) << "scheduler leaves: signal " << signal;

@@ -18,6 +18,7 @@
 #include "common/plant.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
+#include "common/rpc/network_metrics.h"
 #include "common/rpc/security_watch.h"
 #include "common/size_flag.h"
 #include "common/status_macros.h"
@@ -252,6 +253,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
                                     /*listens=*/false));
   LogOptions(flags, options.core.session);
   rpc::LogSecurity(*security);
+  rpc::CountHandshakes(*security);
 
   const auto open_to_look = [storage] {
     return RocksDbStore::OpenReadOnly(storage);
@@ -280,6 +282,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   EBB_ASSIGN_OR_RETURN(
       const auto exported,
       ServeMetrics(flags, Name(), [&](metrics::OpenMetrics* text) {
+        rpc::AddNetwork(*security, text);
         AddServer(&shell, text);
       }));
 

@@ -147,6 +147,20 @@ absl::Status EmitBytes(const std::string& name, v1::ElementType type,
 
 }  // namespace
 
+absl::StatusOr<JobRecordPtr> ServerAdmin::FindRecord(
+    uint64_t job, const std::string& /*name*/) {
+  JobRecordPtr record;
+  shell_->Inspect([&](const ServerCore& core) {
+    const auto it = core.jobs().find(JobId(job));
+    if (it != core.jobs().end()) record = it->second.stored().record;
+  });
+  if (record != nullptr) return record;
+  EBB_ASSIGN_OR_RETURN(const auto store, open_store_());
+  EBB_ASSIGN_OR_RETURN(const Inventory inventory, store->List());
+  const StoredJob* stored = FindJob(inventory, JobId(job));
+  return stored == nullptr ? nullptr : stored->record;
+}
+
 absl::Status ServerAdmin::GetLedgers(const v1::GetLedgersRequest& request,
                                      v1::GetLedgersResponse* response) {
   response->set_server(id_.value());

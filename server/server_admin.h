@@ -2,8 +2,10 @@
 #ifndef EBB_SERVER_SERVER_ADMIN_H_
 #define EBB_SERVER_SERVER_ADMIN_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +31,8 @@ class ServerAdmin final : public rpc::PsAdminHandler {
         shell_(shell),
         open_store_(std::move(open_store)) {}
 
+  absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
+                                          const std::string& name) override;
   absl::Status GetLedgers(const v1::GetLedgersRequest& request,
                           v1::GetLedgersResponse* response) override;
   absl::Status ListVersions(const v1::ListVersionsRequest& request,

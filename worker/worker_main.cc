@@ -22,6 +22,7 @@
 #include "common/daemon_metrics.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
+#include "common/rpc/network_metrics.h"
 #include "common/rpc/security_watch.h"
 #include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
@@ -230,6 +231,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
                                     /*listens=*/false));
   LogOptions(flags, options.core.session);
   rpc::LogSecurity(*security);
+  rpc::CountHandshakes(*security);
 
   rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
   TrainingComputer computer(computing);
@@ -242,6 +244,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   EBB_ASSIGN_OR_RETURN(
       const auto exported,
       ServeMetrics(flags, Name(), [&](metrics::OpenMetrics* text) {
+        rpc::AddNetwork(*security, text);
         AddWorker(shell.status(), text);
       }));
 

@@ -7,6 +7,7 @@
 #ifndef EBB_COMMON_RPC_ADMIN_H_
 #define EBB_COMMON_RPC_ADMIN_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/protocol/plan.h"
 #include "ebb/v1/parameter_server.pb.h"
 #include "ebb/v1/scheduler.pb.h"
 
@@ -26,6 +28,11 @@ class Security;
 class SchedulerAdminHandler {
  public:
   virtual ~SchedulerAdminHandler() = default;
+  // The record of the job of this number; of number 0, of the newest of this
+  // name. Null: there is none. Also called from threads of gRPC: does not
+  // block for long.
+  virtual absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
+                                                  const std::string& name) = 0;
   virtual absl::Status SubmitJob(const v1::SubmitJobRequest& request,
                                  v1::SubmitJobResponse* response) = 0;
   virtual absl::Status ListJobs(const v1::ListJobsRequest& request,
@@ -60,6 +67,10 @@ class PsAdminHandler {
   using Emit = std::function<absl::Status(const v1::ReadVersionResponse&)>;
 
   virtual ~PsAdminHandler() = default;
+  // The record of the job of this number; null: there is none here. An error:
+  // that cannot be told now.
+  virtual absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
+                                                  const std::string& name) = 0;
   virtual absl::Status GetLedgers(const v1::GetLedgersRequest& request,
                                   v1::GetLedgersResponse* response) = 0;
   virtual absl::Status ListVersions(const v1::ListVersionsRequest& request,

@@ -9,6 +9,8 @@
 #include "common/rpc/admin.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_setup.h"
+#include "common/rpc/internal/guard.h"
+#include "common/rpc/internal/token_messages.h"
 #include "common/rpc/security.h"
 #include "common/status_macros.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
@@ -37,6 +39,14 @@ void SetDeadline(absl::Duration deadline, grpc::ClientContext* context) {
   context->set_deadline(absl::ToChronoTime(absl::Now() + deadline));
 }
 
+// The token of the request's job, if there is one.
+void ShowToken(const Security* security, JobId job,
+               grpc::ClientContext* context) {
+  if (security == nullptr || security->tokens() == nullptr) return;
+  const std::string token = security->tokens()->Own(job);
+  if (!token.empty()) context->AddMetadata(internal::kJobTokenKey, token);
+}
+
 template <typename Response, typename Service, typename Request,
           typename Method>
 absl::StatusOr<Response> Call(const Way<Service>& way, Method method,
@@ -44,6 +54,7 @@ absl::StatusOr<Response> Call(const Way<Service>& way, Method method,
   EBB_RETURN_IF_ERROR(way.refused);
   grpc::ClientContext context;
   SetDeadline(deadline, &context);
+  ShowToken(way.security.get(), internal::JobOf(request), &context);
   Response response;
   const grpc::Status status =
       (way.stub.get()->*method)(&context, request, &response);
@@ -111,6 +122,7 @@ absl::Status PsAdminClient::ReadVersion(const v1::ReadVersionRequest& request,
   EBB_RETURN_IF_ERROR(impl_->way.refused);
   grpc::ClientContext context;
   SetDeadline(deadline, &context);
+  ShowToken(impl_->way.security.get(), internal::JobOf(request), &context);
   const auto reader = impl_->way.stub->ReadVersion(&context, request);
   absl::Status refused;
   v1::ReadVersionResponse piece;

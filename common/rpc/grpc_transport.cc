@@ -105,6 +105,15 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
 
 }  // namespace
 
+namespace {
+
+internal::Guard GuardOf(const Security* security) {
+  if (security == nullptr) return {};
+  return {security->tokens(), security->refusals()};
+}
+
+}  // namespace
+
 GrpcTransport::GrpcTransport(TransportOptions options, int64_t received_bytes,
                              SecurityPtr security)
     : options_(std::move(options)),
@@ -124,7 +133,8 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
         {.data = services.data,
          .files = services.files,
          .traffic = beside.traffic.get(),
-         .max_message_bytes = options_.max_message_bytes});
+         .max_message_bytes = options_.max_message_bytes,
+         .guard = GuardOf(security_.get())});
     if (host.ok()) {
       beside.host = *std::move(host);
       beside.service = internal::MakeSharedService(beside.host.get());
@@ -133,8 +143,8 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
                    << host.status().message();
     }
   }
-  auto service =
-      internal::MakePsService(services, options_, beside.traffic.get());
+  auto service = internal::MakePsService(
+      services, options_, beside.traffic.get(), GuardOf(security_.get()));
   return Listen(address, options_, security_.get(), received_bytes_,
                 std::move(service), std::move(beside));
 }
@@ -142,18 +152,19 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
     const std::string& address, SchedulerServices services) {
   return Listen(address, options_, security_.get(), /*received_bytes=*/0,
-                internal::MakeSchedulerService(services, options_));
+                internal::MakeSchedulerService(services, options_,
+                                               GuardOf(security_.get())));
 }
 
 std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
     const std::string& address) {
   const std::shared_ptr<grpc::Channel> channel =
       internal::MakeChannel(address, options_, security_.get(), Role::kServer);
-  auto network = internal::ConnectGrpcPs(channel);
+  auto network = internal::ConnectGrpcPs(channel, GuardOf(security_.get()));
   if (!options_.shared_memory) return network;
   return std::make_unique<internal::SharedChannel>(
       address, std::move(network), internal::MakeSharedAsker(channel),
-      options_.max_message_bytes, options_.heap);
+      options_.max_message_bytes, options_.heap, GuardOf(security_.get()));
 }
 
 std::unique_ptr<WorkerSession> GrpcTransport::ConnectWorkerSession(
@@ -161,7 +172,7 @@ std::unique_ptr<WorkerSession> GrpcTransport::ConnectWorkerSession(
   return internal::ConnectGrpcWorkerSession(
       internal::MakeChannel(address, options_, security_.get(),
                             Role::kScheduler),
-      options_, handler);
+      options_, GuardOf(security_.get()), handler);
 }
 
 std::unique_ptr<ServerSession> GrpcTransport::ConnectServerSession(
@@ -169,7 +180,7 @@ std::unique_ptr<ServerSession> GrpcTransport::ConnectServerSession(
   return internal::ConnectGrpcServerSession(
       internal::MakeChannel(address, options_, security_.get(),
                             Role::kScheduler),
-      options_, handler);
+      options_, GuardOf(security_.get()), handler);
 }
 
 }  // namespace ebb::rpc

@@ -440,6 +440,10 @@ TEST(GrpcTransportTest, UnreadableAddressIsUnavailable) {
 
 class FakeSchedulerAdmin : public SchedulerAdminHandler {
  public:
+  absl::StatusOr<JobRecordPtr> FindRecord(uint64_t,
+                                          const std::string&) override {
+    return nullptr;
+  }
   absl::Status SubmitJob(const v1::SubmitJobRequest& request,
                          v1::SubmitJobResponse* response) override {
     if (request.name().empty()) {
@@ -586,6 +590,10 @@ TEST(GrpcTransportTest, AdminCallsNeedAHandlerAndAServer) {
 
 class FakePsAdmin : public PsAdminHandler {
  public:
+  absl::StatusOr<JobRecordPtr> FindRecord(uint64_t,
+                                          const std::string&) override {
+    return nullptr;
+  }
   absl::Status GetLedgers(const v1::GetLedgersRequest& request,
                           v1::GetLedgersResponse* response) override {
     response->add_partitions()->set_updates(

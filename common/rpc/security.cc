@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,12 +45,23 @@ absl::StatusOr<SecurityPtr> Security::Create(const TlsSettings& settings,
   }
   EBB_ASSIGN_OR_RETURN(const Certificate own,
                        CheckIdentity(settings.files, roles, absl::Now()));
-  security->grpc_ = std::make_unique<Grpc>(settings.files);
+  security->files_ = settings.files;
+  security->grpc_ = std::make_unique<Grpc>(settings.files, security->refusals_);
+  security->tokens_ = std::make_shared<JobTokens>();
   security->description_ =
       absl::StrCat("TLS as ", RoleName(*own.role), " \"", own.name,
                    "\", valid until ", absl::FormatTime(own.not_after));
   security->warning_ = WarningOf(settings.files.key);
   return security;
+}
+
+std::optional<absl::Time> Security::CertificateEnd() const {
+  if (files_.none()) return std::nullopt;
+  std::ifstream file(files_.certificate);
+  const std::string pem{std::istreambuf_iterator<char>(file), {}};
+  const absl::StatusOr<Certificate> own = ReadCertificate(pem);
+  if (!own.ok()) return std::nullopt;
+  return own->not_after;
 }
 
 absl::Status MaySpeak(const Security* security, absl::string_view address,

@@ -13,11 +13,15 @@
 #define EBB_COMMON_RPC_SECURITY_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/rpc/job_tokens.h"
+#include "common/rpc/refusals.h"
 #include "common/tls/role.h"
 #include "common/tls/tls_settings.h"
 
@@ -46,13 +50,23 @@ class Security {
   const std::string& description() const { return description_; }
   // For its owner: a key that others on this machine can read. Empty: none.
   const std::string& warning() const { return warning_; }
+  // Of the certificate's file as it is now; absent: there is none.
+  std::optional<absl::Time> CertificateEnd() const;
+  // Of jobs: what this process shows, and what it checks; null: plain text,
+  // where nobody is told apart.
+  const std::shared_ptr<JobTokens>& tokens() const { return tokens_; }
+  // What it refused; never null.
+  const std::shared_ptr<Refusals>& refusals() const { return refusals_; }
   // gRPC's side of it; null: plain text.
   const Grpc* grpc() const { return grpc_.get(); }
 
  private:
   Security();
 
+  TlsFiles files_;
   std::unique_ptr<const Grpc> grpc_;
+  std::shared_ptr<JobTokens> tokens_;
+  const std::shared_ptr<Refusals> refusals_ = std::make_shared<Refusals>();
   bool insecure_ = false;
   std::string description_;
   std::string warning_;
@@ -62,6 +76,11 @@ class Security {
 // and is not of this machine; the message says what to do.
 absl::Status MaySpeak(const Security* security, absl::string_view address,
                       bool listens);
+
+// From now on connections that end in their handshake are counted, those of all
+// listeners of this process: gRPC tells of them in its log only, which goes to
+// the process's from here on. Of a daemon, once.
+void CountHandshakes(const Security& security);
 
 // A daemon's lines about it; with --insecure it is a warning.
 void LogSecurity(const Security& security);

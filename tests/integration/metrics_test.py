@@ -134,6 +134,9 @@ class MetricsTest(unittest.TestCase):
                                        state="running"))
         self.assertEqual(500 * 10_000,
                          self.value(scheduler, "ebb_scheduler_job_examples"))
+        for port in (scheduler, server, worker):
+            self.assertEqual(0, self.value(port, "ebb_network_tls"))
+            self.assertEqual(0, self.value(port, "ebb_network_refusals_total"))
         self.assertEqual(1, self.value(server, "ebb_server_ready"))
         self.assertEqual(1, self.value(worker, "ebb_worker_ready"))
         # Four bytes a weight and more.
@@ -153,7 +156,7 @@ class MetricsTest(unittest.TestCase):
 
     def check_names(self, families):
         for name, family in families.items():
-            self.assertRegex(name, r"^(ebb_(scheduler|server|worker|build)|"
+            self.assertRegex(name, r"^(ebb_(scheduler|server|worker|network|build)|"
                                    r"process)_[a-z0-9]+(_[a-z0-9]+)*$")
             self.assertTrue(family.documentation, name)
             if name != "ebb_build_info":

@@ -183,7 +183,9 @@ class ManifestsTest(unittest.TestCase):
     def test_the_environment_is_what_the_programs_know(self, _, rendered):
         for role in ROLES:
             for name in rendered.environment(role):
-                self.assertIn(f"(Env:{name})", self.help[role], role)
+                # `ebb` is run in pods of the scheduler, too.
+                self.assertIn(f"(Env:{name})",
+                              self.help[role] + self.help["submit"], role)
             args = rendered.container(role).get("args", [])
             for flag in [one for one in args if one.startswith("--")]:
                 self.assertIn(flag, self.help[role], role)

@@ -141,6 +141,10 @@ rpc::SecurityPtr ProcessCluster::As(Role role) const {
   return security.ok() ? *std::move(security) : nullptr;
 }
 
+void ProcessCluster::ShowToken(const std::string& token) {
+  client_->tokens()->SetFind([token](JobId) { return token; });
+}
+
 std::string ProcessCluster::state_folder(int i) const {
   return folder_ / absl::StrCat("ps-", i);
 }

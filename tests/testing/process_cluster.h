@@ -74,6 +74,10 @@ class ProcessCluster {
   rpc::SchedulerAdminClient Admin(const rpc::SecurityPtr& as) {
     return rpc::SchedulerAdminClient(address_, as);
   }
+  // With every call of this process as a client. Only with TLS.
+  void ShowToken(const std::string& token);
+  // What the daemons write is in it.
+  const std::string& folder() const { return folder_.path(); }
   // Where the certificates are.
   std::string tls_folder() const { return folder_ / "tls"; }
   // Null: there is no TLS.

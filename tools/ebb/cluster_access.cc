@@ -3,10 +3,12 @@
 #include <iostream>
 
 #include "common/status_macros.h"
+#include "common/tls/job_token.h"
+#include "tools/ebb/token_files.h"
 
 namespace ebb::tools {
 
-absl::Status ClusterAccess::Open() {
+absl::Status ClusterAccess::Open(bool submits) {
   EBB_ASSIGN_OR_RETURN(
       security, rpc::Security::Create(tls, {Role::kClient, Role::kViewer}));
   if (security->insecure() && !IsLocalAddress(scheduler)) {
@@ -17,6 +19,15 @@ absl::Status ClusterAccess::Open() {
   if (!security->warning().empty()) {
     std::cerr << "ebb: " << security->warning() << "\n";
   }
+  if (security->tokens() == nullptr || submits) return absl::OkStatus();
+  if (token_file.empty()) {
+    security->tokens()->SetFind([folder = TokenFolder()](JobId job) {
+      return KnownToken(folder, job);
+    });
+    return absl::OkStatus();
+  }
+  EBB_ASSIGN_OR_RETURN(const std::string token, ReadJobToken(token_file));
+  security->tokens()->SetFind([token](JobId) { return token; });
   return absl::OkStatus();
 }
 

@@ -15,11 +15,15 @@ namespace ebb::tools {
 struct ClusterAccess {
   std::string scheduler;
   TlsSettings tls;
+  // Of the token of a job; empty: tokens are looked for where `ebb submit` puts
+  // them.
+  std::string token_file;
   rpc::SecurityPtr security;  // Made of `tls` by Open.
 
   // Before anything is asked. InvalidArgument: as of Security::Create. Warns on
-  // standard error of plain text to another machine.
-  absl::Status Open();
+  // standard error of plain text to another machine. `submits`: the token's
+  // file need not be there.
+  absl::Status Open(bool submits = false);
   rpc::SchedulerAdminClient Scheduler() const {
     return rpc::SchedulerAdminClient(scheduler, security);
   }

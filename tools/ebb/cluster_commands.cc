@@ -14,6 +14,7 @@
 #include "tools/ebb/no_answer.h"
 #include "tools/ebb/progress_line.h"
 #include "tools/ebb/status_text.h"
+#include "tools/ebb/token_files.h"
 
 namespace ebb::tools {
 
@@ -31,27 +32,52 @@ struct Flags {
 };
 
 int Submit(const Flags& flags) {
-  const auto prepared = PrepareJob(flags.file.Choice());
+  auto prepared = PrepareJob(flags.file.Choice());
   if (!prepared.ok()) return Report(prepared.status());
   rpc::SchedulerAdminClient client = flags.access.Scheduler();
-  const v1::SubmitJobRequest request = SubmitRequestOf(
-      *prepared, flags.request_id.empty() ? NewRequestId() : flags.request_id);
+  const std::string request_id =
+      flags.request_id.empty() ? NewRequestId() : flags.request_id;
+  std::optional<TokenToSubmit> token;
+  if (flags.access.security->tls() || !flags.access.token_file.empty()) {
+    const auto taken =
+        TokenToSubmit::Take(flags.access.token_file, TokenFolder(), request_id);
+    if (!taken.ok()) return Report(taken.status());
+    token = *taken;
+    rpc::SetTokenHash(token->token(), &prepared->record);
+  }
+  const v1::SubmitJobRequest request = SubmitRequestOf(*prepared, request_id);
   auto answer = client.SubmitJob(request, kAdminDeadline);
   // The same request again is the same job, however the first one ended.
   if (absl::IsUnavailable(answer.status())) {
     answer = client.SubmitJob(request, kAdminDeadline);
   }
   if (!answer.ok()) {
+    // Who was not heard of may have taken the job.
+    const bool refused = absl::IsInvalidArgument(answer.status()) ||
+                         absl::IsAlreadyExists(answer.status()) ||
+                         absl::IsPermissionDenied(answer.status());
+    if (token && refused) token->Drop();
     return Report(
         WithAddress(answer.status(), flags.access.scheduler, Asked::kToChange));
+  }
+  std::string token_file;
+  if (token) {
+    const auto kept = token->Keep(JobId(answer->job()));
+    if (!kept.ok()) return Report(kept.status());
+    token_file = *kept;
   }
   if (flags.json) {
     Json json = Json::Object();
     json["job"] = answer->job();
     json["name"] = prepared->record.name;
+    if (token) json["token_file"] = token_file;
     std::cout << json.ToString();
   } else {
     std::cout << prepared->record.name << " is job " << answer->job() << "\n";
+    if (token) {
+      std::cout << "its token, which whoever changes or reads it needs, is in "
+                << token_file << "\n";
+    }
     if (!prepared->note.empty()) std::cout << prepared->note << "\n";
   }
   return kExitGood;
@@ -72,17 +98,17 @@ int Status(const Flags& flags) {
 }
 
 int Explain(const Flags& flags) {
-  const auto job = FindJob(flags.access, flags.job);
+  const auto job = FindSummary(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
   rpc::SchedulerAdminClient client = flags.access.Scheduler();
   v1::ExplainRequest request;
-  request.set_job(job->record().id());
+  request.set_job(job->job());
   const auto explanation = client.Explain(request, kAdminDeadline);
   if (!explanation.ok()) {
     return Report(WithAddress(explanation.status(), flags.access.scheduler,
                               Asked::kToLook));
   }
-  const v1::JobState state = job->summary().state();
+  const v1::JobState state = job->state();
   std::cout << (flags.json ? ExplainJson(*explanation, state).ToString()
                            : ExplainText(*explanation, state, DetectConsole()));
   return kExitGood;
@@ -330,7 +356,7 @@ CLI::App* AddAsking(CLI::App* app, const char* name, const char* help, bool job,
         ->required();
   }
   command->callback([=] {
-    const absl::Status open = flags->access.Open();
+    const absl::Status open = flags->access.Open(/*submits=*/run == &Submit);
     *exit_code = open.ok() ? run(*flags) : Report(open);
   });
   return command;

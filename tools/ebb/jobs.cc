@@ -8,12 +8,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/status_macros.h"
 #include "tools/ebb/no_answer.h"
 
 namespace ebb::tools {
 
-absl::StatusOr<v1::GetJobResponse> FindJob(const ClusterAccess& access,
-                                           const std::string& job) {
+namespace {
+
+absl::Status CheckName(const std::string& job) {
   if (absl::StrContains(job, '/')) {  // In no name of a job.
     std::error_code error;
     return absl::NotFoundError(
@@ -22,23 +24,48 @@ absl::StatusOr<v1::GetJobResponse> FindJob(const ClusterAccess& access,
             : absl::StrCat("there is no folder or file ", job,
                            ", and no name of a job has a /"));
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::GetJobResponse> FindJob(const ClusterAccess& access,
+                                           const std::string& job) {
+  EBB_RETURN_IF_ERROR(CheckName(job));
   rpc::SchedulerAdminClient client = access.Scheduler();
   v1::GetJobRequest request;
   uint64_t number = 0;
   if (absl::SimpleAtoi(job, &number)) {
     request.set_job(number);
-  } else {
-    request.set_name(job);
+  } else if (access.security->tokens() != nullptr) {
+    // Its token is known by its number. What is not found is asked for all the
+    // same, and said to be missing.
+    const auto summary = FindSummary(access, job);
+    if (summary.ok()) request.set_job(summary->job());
   }
+  if (request.job() == 0) request.set_name(job);
   auto answer = client.GetJob(request, kAdminDeadline);
   if (!absl::IsNotFound(answer.status())) {
     if (answer.ok()) return answer;
     return WithAddress(answer.status(), access.scheduler, Asked::kToLook);
   }
+  const auto summary = FindSummary(access, job);
+  return summary.ok() ? answer.status() : summary.status();
+}
+
+absl::StatusOr<v1::JobSummary> FindSummary(const ClusterAccess& access,
+                                           const std::string& job) {
+  EBB_RETURN_IF_ERROR(CheckName(job));
+  const auto jobs = access.Scheduler().ListJobs({}, kAdminDeadline);
+  if (!jobs.ok()) {
+    return WithAddress(jobs.status(), access.scheduler, Asked::kToLook);
+  }
+  uint64_t number = 0;
+  const bool by_number = absl::SimpleAtoi(job, &number);
   std::vector<std::string> names;
-  const auto jobs = client.ListJobs({}, kAdminDeadline);
-  if (jobs.ok()) {
-    for (const auto& one : jobs->jobs()) names.push_back(one.name());
+  for (const v1::JobSummary& one : jobs->jobs()) {
+    if (by_number ? one.job() == number : one.name() == job) return one;
+    names.push_back(one.name());
   }
   return absl::NotFoundError(
       absl::StrCat("there is no job ", job, " at ", access.scheduler,

@@ -16,8 +16,12 @@ inline constexpr absl::Duration kAdminDeadline = absl::Seconds(5);
 
 // The job with this number or, if it is none, the newest of this name. NotFound
 // names the jobs that there are; Unavailable says where the scheduler was
-// looked for.
+// looked for; PermissionDenied: the job's token is needed.
 absl::StatusOr<v1::GetJobResponse> FindJob(const ClusterAccess& access,
+                                           const std::string& job);
+
+// What every client may know of it, without its token. The same errors.
+absl::StatusOr<v1::JobSummary> FindSummary(const ClusterAccess& access,
                                            const std::string& job);
 
 }  // namespace ebb::tools

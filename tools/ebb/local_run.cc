@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -34,6 +36,7 @@
 #include "tools/ebb/signals.h"
 #include "tools/ebb/status_poller.h"
 #include "tools/ebb/status_watcher.h"
+#include "tools/ebb/token_files.h"
 
 namespace ebb::tools {
 
@@ -102,6 +105,7 @@ class LocalRun {
   void PrintTitle();
   absl::Status Begin();
   absl::Status StartCluster();
+  absl::Status TakeToken();
   absl::Status Submit();
   absl::Status Find();
   void Watch();
@@ -129,7 +133,7 @@ class LocalRun {
   void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
 
   const RunOptions& options_;  // Not owned.
-  const PreparedJob prepared_;
+  PreparedJob prepared_;
   RunFacts facts_;  // What a run that goes on with this one starts with.
   ScalePlan scale_;
   const RunFolder folder_;
@@ -195,10 +199,29 @@ absl::Status LocalRun::StartCluster() {
 
 absl::Status LocalRun::Begin() {
   EBB_RETURN_IF_ERROR(StartCluster());
+  EBB_RETURN_IF_ERROR(TakeToken());
   EBB_RETURN_IF_ERROR(options_.resume ? Find() : Submit());
   submitted_ = absl::Now();
   poller_ = std::make_unique<StatusPoller>(
       cluster_->scheduler_address(), cluster_->security(), job_, kPollInterval);
+  return absl::OkStatus();
+}
+
+// A run without TLS, and one that began before there were tokens, has none.
+absl::Status LocalRun::TakeToken() {
+  const auto& tokens = cluster_->security() == nullptr
+                           ? nullptr
+                           : cluster_->security()->tokens();
+  if (tokens == nullptr) return absl::OkStatus();
+  const std::string file = folder_.File("token");
+  std::error_code error;
+  if (options_.resume && !std::filesystem::exists(file, error)) {
+    return absl::OkStatus();
+  }
+  EBB_ASSIGN_OR_RETURN(const TokenToSubmit token,
+                       TokenToSubmit::Take(file, /*folder=*/"", ""));
+  rpc::SetTokenHash(token.token(), &prepared_.record);
+  tokens->SetFind([text = token.token()](JobId) { return text; });
   return absl::OkStatus();
 }
 

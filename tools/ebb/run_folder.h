@@ -4,6 +4,7 @@
 //   state/       their stores                 metrics.csv  a line per sample
 //   tmp/         for what they may scribble   report.*     the result
 //   scheduler.address               run, specification   what --resume needs
+//   tls/         certificates, and `token`, that of the job: with --tls
 #ifndef EBB_TOOLS_EBB_RUN_FOLDER_H_
 #define EBB_TOOLS_EBB_RUN_FOLDER_H_
 

@@ -5,9 +5,17 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/admin_pool.h"
+#include "common/rpc/internal/guard.h"
+#include "common/rpc/internal/token_messages.h"
 
 namespace ebb::rpc::internal {
 
@@ -19,12 +27,46 @@ inline absl::Status TooManyAdminCalls() {
   return absl::ResourceExhaustedError("too many admin calls: try again later");
 }
 
+// What the caller sent under the key; empty: nothing.
+inline std::string ShownIn(const grpc::CallbackServerContext& context,
+                           const char* key) {
+  const auto& metadata = context.client_metadata();
+  const auto it = metadata.find(key);
+  return it == metadata.end()
+             ? ""
+             : std::string(it->second.data(), it->second.size());
+}
+
+// PermissionDenied: `shown` is not the token of the job. One that the handler
+// does not know, it says so of itself. May block. The job is named by its
+// number, or, if that is 0, by its name.
+template <typename Handler>
+absl::Status CheckOwner(const Guard& guard, Handler* handler, uint64_t job,
+                        const std::string& name, absl::string_view shown) {
+  if (guard.tokens == nullptr) return absl::OkStatus();
+  const absl::StatusOr<JobRecordPtr> record = handler->FindRecord(job, name);
+  if (!record.ok()) return record.status();
+  if (*record == nullptr) return absl::OkStatus();
+  absl::Status status = JobTokens::CheckOwner(**record, shown);
+  if (!status.ok()) guard.Count(Refusal::kToken);
+  return status;
+}
+
+template <typename Request>
+std::string NameIn(const Request& request) {
+  if constexpr (std::is_same_v<Request, v1::GetJobRequest>) {
+    return request.name();
+  }
+  return "";
+}
+
 // `method` of `handler`, which may be null.
 template <typename Handler, typename Request, typename Response>
 grpc::ServerUnaryReactor* RunAdmin(
     AdminPool* pool, Handler* handler, grpc::CallbackServerContext* context,
     const Request* request, Response* response,
-    absl::Status (Handler::*method)(const Request&, Response*)) {
+    absl::Status (Handler::*method)(const Request&, Response*),
+    const Guard& guard) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (handler == nullptr) {
     reactor->Finish(ToGrpc(NoAdmin()));
@@ -38,7 +80,40 @@ grpc::ServerUnaryReactor* RunAdmin(
     }
     reactor->Finish(ToGrpc((handler->*method)(*request, response)));
   });
-  if (!posted) reactor->Finish(ToGrpc(TooManyAdminCalls()));
+  if (!posted) {
+    guard.Count(Refusal::kAdminCalls);
+    reactor->Finish(ToGrpc(TooManyAdminCalls()));
+  }
+  return reactor;
+}
+
+// As RunAdmin, for whoever shows the token of the request's job.
+template <typename Handler, typename Request, typename Response>
+grpc::ServerUnaryReactor* RunForOwner(
+    AdminPool* pool, Handler* handler, grpc::CallbackServerContext* context,
+    const Request* request, Response* response,
+    absl::Status (Handler::*method)(const Request&, Response*),
+    const Guard& guard) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (handler == nullptr) {
+    reactor->Finish(ToGrpc(NoAdmin()));
+    return reactor;
+  }
+  const bool posted = pool->Post([=] {
+    if (context->IsCancelled()) {
+      reactor->Finish(grpc::Status::CANCELLED);
+      return;
+    }
+    const absl::Status may =
+        CheckOwner(guard, handler, JobOf(*request).value(), NameIn(*request),
+                   ShownIn(*context, kJobTokenKey));
+    reactor->Finish(
+        ToGrpc(may.ok() ? (handler->*method)(*request, response) : may));
+  });
+  if (!posted) {
+    guard.Count(Refusal::kAdminCalls);
+    reactor->Finish(ToGrpc(TooManyAdminCalls()));
+  }
   return reactor;
 }
 

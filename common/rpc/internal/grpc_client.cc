@@ -2,9 +2,14 @@
 
 #include <grpcpp/generic/generic_stub.h>
 
+#include <atomic>
+#include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
+#include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -15,6 +20,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_bytes.h"
+#include "common/rpc/internal/token_messages.h"
 #include "common/rpc/wire.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
 
@@ -31,8 +37,8 @@ constexpr char kFetch[] = "/ebb.v1.ParameterServer/Fetch";
 
 class GrpcPsChannel : public PsChannel {
  public:
-  explicit GrpcPsChannel(const std::shared_ptr<grpc::Channel>& channel)
-      : stub_(channel) {}
+  GrpcPsChannel(const std::shared_ptr<grpc::Channel>& channel, Guard guard)
+      : guard_(std::move(guard)), stub_(channel) {}
 
   ~GrpcPsChannel() override {
     std::vector<std::shared_ptr<Call>> calls;
@@ -49,14 +55,15 @@ class GrpcPsChannel : public PsChannel {
 
   void Push(PushRequest request, absl::Duration deadline,
             PushDone done) override {
-    Start<PushReply>(kPush, Encode(request), deadline, &DecodePushReply,
+    const std::string shown = guard_.ShownWith(request);
+    Start<PushReply>(kPush, Encode(request), shown, deadline, &DecodePushReply,
                      std::move(done));
   }
 
   void Pull(const PullRequest& request, absl::Duration deadline,
             PullDone done) override {
-    Start<PullReply>(kPull, Encode(request), deadline, &DecodePullReply,
-                     std::move(done));
+    Start<PullReply>(kPull, Encode(request), guard_.ShownWith(request),
+                     deadline, &DecodePullReply, std::move(done));
   }
 
   void Clock(const ClockUpdate& update) override {
@@ -64,15 +71,15 @@ class GrpcPsChannel : public PsChannel {
     constexpr absl::Duration kDeadline = absl::Seconds(5);
     struct Nothing {};
     Start<Nothing>(
-        kClock, Encode(update), kDeadline,
+        kClock, Encode(update), guard_.ShownWith(update), kDeadline,
         [](const Payload&) { return absl::StatusOr<Nothing>(Nothing{}); },
         [](absl::StatusOr<Nothing>) {});
   }
 
   void Fetch(const FetchRequest& request, absl::Duration deadline,
              FetchDone done) override {
-    Start<FetchReply>(kFetch, Encode(request), deadline, &DecodeFetchReply,
-                      std::move(done));
+    Start<FetchReply>(kFetch, Encode(request), /*shown=*/"", deadline,
+                      &DecodeFetchReply, std::move(done));
   }
 
  private:
@@ -84,10 +91,11 @@ class GrpcPsChannel : public PsChannel {
 
   template <typename Reply, typename Decode>
   void Start(const char* method, const Payload& request,
-             absl::Duration deadline, Decode decode,
+             const std::string& shown, absl::Duration deadline, Decode decode,
              std::function<void(absl::StatusOr<Reply>)> done) {
     auto call = std::make_shared<Call>();
     call->request = ToByteBuffer(request);
+    if (!shown.empty()) call->context.AddMetadata(kWorkerTokenKey, shown);
     if (deadline < absl::InfiniteDuration()) {
       call->context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
     }
@@ -131,12 +139,68 @@ class GrpcPsChannel : public PsChannel {
     if (calls_.empty()) idle_.SignalAll();
   }
 
+  const Guard guard_;
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub_;
   Mutex mu_;
   CondVar idle_;
   bool destroyed_ ABSL_GUARDED_BY(mu_) = false;
   // Until their callbacks returned.
   absl::flat_hash_set<std::shared_ptr<Call>> calls_ ABSL_GUARDED_BY(mu_);
+};
+
+// --- Tokens ------------------------------------------------------------------
+
+// What a session learns of the tokens of jobs from what passes through it.
+// Thread-compatible; of what is sent, and of what is received.
+class WorkerTokens {
+ public:
+  explicit WorkerTokens(JobTokens* tokens) : tokens_(tokens) {}
+
+  void OnSend(const WorkerToScheduler& message) {
+    if (const auto* self = std::get_if<RegisterWorker>(&message)) {
+      session_ = self->session.value();
+    }
+  }
+  // Before anybody else hears of it.
+  void OnReceive(v1::SchedulerToWorker* message) {
+    if (tokens_ == nullptr || message->job_token().empty()) return;
+    tokens_->Lend(JobOf(*message), SessionId(session_),
+                  std::move(*message->mutable_job_token()));
+    message->clear_job_token();
+  }
+  void OnReceived(const SchedulerToWorker&) {}
+  void OnGreeting(const std::multimap<grpc::string_ref, grpc::string_ref>&) {}
+
+ private:
+  JobTokens* const tokens_;  // Not owned; may be null.
+  // The first message of a session, which is answered later.
+  std::atomic<uint64_t> session_ = 0;
+};
+
+class ServerTokens {
+ public:
+  explicit ServerTokens(JobTokens* tokens) : tokens_(tokens) {}
+
+  void OnSend(const ServerToScheduler&) {}
+  void OnReceive(v1::SchedulerToServer*) {}
+  // A server serves what was granted to it, or moved there.
+  void OnReceived(const SchedulerToServer& message) {
+    if (tokens_ == nullptr) return;
+    if (const auto* grant = std::get_if<Grant>(&message)) {
+      tokens_->Learn(*grant->record);
+    } else if (const auto* move = std::get_if<MoveIn>(&message)) {
+      tokens_->Learn(*move->record);
+    }
+  }
+  void OnGreeting(
+      const std::multimap<grpc::string_ref, grpc::string_ref>& metadata) {
+    const auto key = metadata.find(kTokenKeyKey);
+    if (tokens_ == nullptr || key == metadata.end()) return;
+    tokens_->AddKey({key->second.data(), key->second.size()});
+  }
+
+ private:
+  JobTokens* const tokens_;  // Not owned; may be null.
 };
 
 // --- Sessions ----------------------------------------------------------------
@@ -148,13 +212,17 @@ class GrpcPsChannel : public PsChannel {
 // A hold of the reactor is kept while kOpen or kDraining: only then are
 // operations started outside reactions. OnDone comes when it is given up and
 // what was started is over.
-template <typename Out, typename In, typename OutMessage, typename InMessage>
+template <typename Out, typename In, typename OutMessage, typename InMessage,
+          typename Tokens>
 class GrpcSession : public Session<Out>,
                     private grpc::ClientBidiReactor<OutMessage, InMessage> {
  public:
   GrpcSession(const std::shared_ptr<grpc::Channel>& channel,
-              const TransportOptions& options, SessionHandler<In>* handler)
+              const TransportOptions& options, Guard guard,
+              SessionHandler<In>* handler)
       : bound_(options.session_queue_messages),
+        guard_(std::move(guard)),
+        tokens_(guard_.tokens.get()),
         handler_(handler),
         stub_(v1::Scheduler::NewStub(channel)) {}
 
@@ -170,6 +238,11 @@ class GrpcSession : public Session<Out>,
 
   template <typename Method>
   void Start(Method method) {
+    // A program that works for one job only shows that job's token.
+    if (guard_.tokens != nullptr) {
+      const std::string own = guard_.tokens->Own(JobId());
+      if (!own.empty()) context_.AddMetadata(kJobTokenKey, own);
+    }
     (stub_->async()->*method)(&context_, this);
     this->AddHold();
     this->StartRead(&in_);
@@ -208,6 +281,7 @@ class GrpcSession : public Session<Out>,
 
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (!queue_.empty()) {
+      tokens_.OnSend(queue_.front());
       out_ = ToProto(queue_.front(), &sent_records_);
       queue_.pop_front();
       writing_ = true;
@@ -232,6 +306,10 @@ class GrpcSession : public Session<Out>,
     End();
   }
 
+  void OnReadInitialMetadataDone(bool ok) override {
+    if (ok) tokens_.OnGreeting(context_.GetServerInitialMetadata());
+  }
+
   void OnWriteDone(bool ok) override {
     MutexLock lock(&mu_);
     writing_ = false;
@@ -248,12 +326,14 @@ class GrpcSession : public Session<Out>,
       End();
       return;
     }
+    tokens_.OnReceive(&in_);
     absl::StatusOr<In> message = FromProto(std::move(in_), &received_records_);
     if (!message.ok()) {
       MutexLock lock(&mu_);
       Break(message.status());
       return;
     }
+    tokens_.OnReceived(*message);
     handler_->OnMessage(*std::move(message));
     in_.Clear();
     this->StartRead(&in_);
@@ -273,6 +353,8 @@ class GrpcSession : public Session<Out>,
   }
 
   const int bound_;
+  const Guard guard_;
+  Tokens tokens_;
   SessionHandler<In>* const handler_;  // Not owned.
   const std::unique_ptr<v1::Scheduler::Stub> stub_;
   const std::shared_ptr<Done> done_ = std::make_shared<Done>();
@@ -292,26 +374,30 @@ class GrpcSession : public Session<Out>,
 }  // namespace
 
 std::unique_ptr<PsChannel> ConnectGrpcPs(
-    const std::shared_ptr<grpc::Channel>& channel) {
-  return std::make_unique<GrpcPsChannel>(channel);
+    const std::shared_ptr<grpc::Channel>& channel, Guard guard) {
+  return std::make_unique<GrpcPsChannel>(channel, std::move(guard));
 }
 
 std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
     const std::shared_ptr<grpc::Channel>& channel,
-    const TransportOptions& options, WorkerSessionHandler* handler) {
+    const TransportOptions& options, Guard guard,
+    WorkerSessionHandler* handler) {
   auto session = std::make_unique<
       GrpcSession<WorkerToScheduler, SchedulerToWorker, v1::WorkerToScheduler,
-                  v1::SchedulerToWorker>>(channel, options, handler);
+                  v1::SchedulerToWorker, WorkerTokens>>(
+      channel, options, std::move(guard), handler);
   session->Start(&v1::Scheduler::Stub::async::WorkerSession);
   return session;
 }
 
 std::unique_ptr<ServerSession> ConnectGrpcServerSession(
     const std::shared_ptr<grpc::Channel>& channel,
-    const TransportOptions& options, ServerSessionHandler* handler) {
+    const TransportOptions& options, Guard guard,
+    ServerSessionHandler* handler) {
   auto session = std::make_unique<
       GrpcSession<ServerToScheduler, SchedulerToServer, v1::ServerToScheduler,
-                  v1::SchedulerToServer>>(channel, options, handler);
+                  v1::SchedulerToServer, ServerTokens>>(
+      channel, options, std::move(guard), handler);
   session->Start(&v1::Scheduler::Stub::async::ServerSession);
   return session;
 }

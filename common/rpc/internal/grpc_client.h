@@ -7,18 +7,21 @@
 #include <memory>
 #include <string>
 
+#include "common/rpc/internal/guard.h"
 #include "common/rpc/transport.h"
 
 namespace ebb::rpc::internal {
 
 std::unique_ptr<PsChannel> ConnectGrpcPs(
-    const std::shared_ptr<grpc::Channel>& channel);
+    const std::shared_ptr<grpc::Channel>& channel, Guard guard);
 std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
     const std::shared_ptr<grpc::Channel>& channel,
-    const TransportOptions& options, WorkerSessionHandler* handler);
+    const TransportOptions& options, Guard guard,
+    WorkerSessionHandler* handler);
 std::unique_ptr<ServerSession> ConnectGrpcServerSession(
     const std::shared_ptr<grpc::Channel>& channel,
-    const TransportOptions& options, ServerSessionHandler* handler);
+    const TransportOptions& options, Guard guard,
+    ServerSessionHandler* handler);
 
 }  // namespace ebb::rpc::internal
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "common/rpc/internal/guard.h"
 #include "common/rpc/internal/traffic.h"
 #include "common/rpc/transport.h"
 
@@ -26,9 +27,10 @@ class StoppableService {
 // `traffic` is not owned and outlives the service.
 std::unique_ptr<StoppableService> MakePsService(const PsServices& services,
                                                 const TransportOptions& options,
-                                                Traffic* traffic);
+                                                Traffic* traffic, Guard guard);
 std::unique_ptr<StoppableService> MakeSchedulerService(
-    const SchedulerServices& services, const TransportOptions& options);
+    const SchedulerServices& services, const TransportOptions& options,
+    Guard guard);
 
 }  // namespace ebb::rpc::internal
 

@@ -3,19 +3,25 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/rpc/admin.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_admin.h"
 #include "common/rpc/internal/grpc_bytes.h"
 #include "common/rpc/internal/grpc_listener.h"
+#include "common/rpc/internal/guard.h"
+#include "common/rpc/internal/token_messages.h"
 #include "common/rpc/internal/traffic.h"
 #include "common/rpc/wire.h"
+#include "common/status_macros.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
 
 namespace ebb::rpc::internal {
@@ -89,14 +95,24 @@ grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context,
   return reactor;
 }
 
-// One ReadVersion: the handler, on a thread of the pool, waits for each write.
+// One ReadVersion: the handler, on a thread of the pool, waits for each write;
+// but not for a caller who does not read.
 class ReadVersionCall
     : public grpc::ServerWriteReactor<v1::ReadVersionResponse> {
  public:
-  void Run(PsAdminHandler* handler, const v1::ReadVersionRequest& request) {
-    const absl::Status status = handler->ReadVersion(
-        request,
-        [this](const v1::ReadVersionResponse& piece) { return Emit(piece); });
+  explicit ReadVersionCall(grpc::CallbackServerContext* context)
+      : context_(context) {}
+
+  void Run(PsAdminHandler* handler, const v1::ReadVersionRequest& request,
+           const Guard& guard, const std::string& shown) {
+    absl::Status status =
+        CheckOwner(guard, handler, JobOf(request).value(), "", shown);
+    if (status.ok()) {
+      guard_ = &guard;
+      status = handler->ReadVersion(
+          request,
+          [this](const v1::ReadVersionResponse& piece) { return Emit(piece); });
+    }
     Finish(ToGrpc(status));
   }
 
@@ -108,7 +124,15 @@ class ReadVersionCall
     }
     StartWrite(&piece);
     MutexLock lock(&mu_);
-    while (!written_) changed_.Wait(&mu_);
+    const absl::Time limit = absl::Now() + kPieceLimit;
+    while (!written_ && absl::Now() < limit) {
+      changed_.WaitFor(&mu_, limit - absl::Now());
+    }
+    if (!written_) {
+      guard_->Count(Refusal::kUnread);
+      context_->TryCancel();  // Which ends the write.
+      while (!written_) changed_.Wait(&mu_);
+    }
     if (ok_) return absl::OkStatus();
     return absl::CancelledError("the reader of the version is gone");
   }
@@ -121,6 +145,11 @@ class ReadVersionCall
   }
   void OnDone() override { delete this; }
 
+  // For 4 MiB: less than 1 MB/s is no reader.
+  static constexpr absl::Duration kPieceLimit = absl::Seconds(5);
+
+  grpc::CallbackServerContext* const context_;  // gRPC's, until Finish.
+  const Guard* guard_ = nullptr;                // The service's.
   Mutex mu_;
   CondVar changed_;
   bool written_ ABSL_GUARDED_BY(mu_) = false;
@@ -140,9 +169,10 @@ using PsBase = v1::ParameterServer::WithRawCallbackMethod_Push<
 class PsService : public PsBase, public StoppableService {
  public:
   PsService(const PsServices& services, const TransportOptions& options,
-            Traffic* traffic)
+            Traffic* traffic, Guard guard)
       : data_(services.data),
         admin_(services.admin),
+        guard_(std::move(guard)),
         traffic_(traffic),
         pool_(options.admin_threads, options.admin_queue) {}
 
@@ -169,9 +199,8 @@ class PsService : public PsBase, public StoppableService {
                                   grpc::ByteBuffer* response) override {
     if (data_ == nullptr) return Refuse(context, NoData());
     absl::StatusOr<ClockUpdate> update = DecodeClockUpdate(ToPayload(*request));
-    if (!update.ok()) return Refuse(context, update.status());
-    if (absl::Status status = traffic_->Begin(); !status.ok()) {
-      return Refuse(context, status);
+    if (absl::Status may = MayBegin(*context, update); !may.ok()) {
+      return Refuse(context, may);
     }
     data_->Clock(*std::move(update));
     traffic_->HandlerReturned();
@@ -191,32 +220,35 @@ class PsService : public PsBase, public StoppableService {
       grpc::CallbackServerContext* context,
       const v1::GetLedgersRequest* request,
       v1::GetLedgersResponse* response) override {
-    return RunAdmin(&pool_, admin_, context, request, response,
-                    &PsAdminHandler::GetLedgers);
+    return RunForOwner(&pool_, admin_, context, request, response,
+                       &PsAdminHandler::GetLedgers, guard_);
   }
   grpc::ServerUnaryReactor* ListVersions(
       grpc::CallbackServerContext* context,
       const v1::ListVersionsRequest* request,
       v1::ListVersionsResponse* response) override {
-    return RunAdmin(&pool_, admin_, context, request, response,
-                    &PsAdminHandler::ListVersions);
+    return RunForOwner(&pool_, admin_, context, request, response,
+                       &PsAdminHandler::ListVersions, guard_);
   }
   grpc::ServerUnaryReactor* VerifyVersions(
       grpc::CallbackServerContext* context,
       const v1::VerifyVersionsRequest* request,
       v1::VerifyVersionsResponse* response) override {
-    return RunAdmin(&pool_, admin_, context, request, response,
-                    &PsAdminHandler::VerifyVersions);
+    return RunForOwner(&pool_, admin_, context, request, response,
+                       &PsAdminHandler::VerifyVersions, guard_);
   }
 
   grpc::ServerWriteReactor<v1::ReadVersionResponse>* ReadVersion(
       grpc::CallbackServerContext* context,
       const v1::ReadVersionRequest* request) override {
-    auto* call = new ReadVersionCall;  // Deletes itself in OnDone.
+    auto* call = new ReadVersionCall(context);  // Deletes itself in OnDone.
     if (admin_ == nullptr) {
       call->Finish(ToGrpc(NoAdmin()));
-    } else if (!pool_.Post(
-                   [this, call, request] { call->Run(admin_, *request); })) {
+    } else if (!pool_.Post([this, call, request,
+                            shown = ShownIn(*context, kJobTokenKey)] {
+                 call->Run(admin_, *request, guard_, shown);
+               })) {
+      guard_.Count(Refusal::kAdminCalls);
       call->Finish(ToGrpc(TooManyAdminCalls()));
     }
     return call;
@@ -227,6 +259,32 @@ class PsService : public PsBase, public StoppableService {
     return absl::UnimplementedError("this address serves no pushes or pulls");
   }
 
+  // A fetch is of a server, and not of one job.
+  absl::Status CheckToken(const grpc::CallbackServerContext&,
+                          const FetchRequest&) {
+    return absl::OkStatus();
+  }
+  template <typename Request>
+  absl::Status CheckToken(const grpc::CallbackServerContext& context,
+                          const Request& request) {
+    if (guard_.tokens == nullptr) return absl::OkStatus();
+    return guard_.CheckWorker(request, ShownIn(context, kWorkerTokenKey));
+  }
+
+  // OK: the call is counted as begun.
+  template <typename Request>
+  absl::Status MayBegin(const grpc::CallbackServerContext& context,
+                        const absl::StatusOr<Request>& request) {
+    if (!request.ok()) {
+      guard_.Count(Refusal::kMessage);
+      return request.status();
+    }
+    EBB_RETURN_IF_ERROR(CheckToken(context, *request));
+    absl::Status begun = traffic_->Begin();
+    if (absl::IsResourceExhausted(begun)) guard_.Count(Refusal::kCalls);
+    return begun;
+  }
+
   template <typename Request, typename Reply>
   grpc::ServerUnaryReactor* Serve(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
@@ -235,9 +293,8 @@ class PsService : public PsBase, public StoppableService {
       void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
     if (data_ == nullptr) return Refuse(context, NoData());
     absl::StatusOr<Request> decoded = decode(ToPayload(*request));
-    if (!decoded.ok()) return Refuse(context, decoded.status());
-    if (absl::Status status = traffic_->Begin(); !status.ok()) {
-      return Refuse(context, status);
+    if (absl::Status may = MayBegin(*context, decoded); !may.ok()) {
+      return Refuse(context, may);
     }
     auto* call = new DataCall(traffic_);  // Deletes itself in OnDone.
     {
@@ -252,7 +309,8 @@ class PsService : public PsBase, public StoppableService {
 
   PsHandler* const data_;        // Not owned.
   PsAdminHandler* const admin_;  // Not owned.
-  Traffic* const traffic_;       // Not owned.
+  const Guard guard_;
+  Traffic* const traffic_;  // Not owned.
   AdminPool pool_;
 };
 
@@ -260,8 +318,9 @@ class PsService : public PsBase, public StoppableService {
 
 std::unique_ptr<StoppableService> MakePsService(const PsServices& services,
                                                 const TransportOptions& options,
-                                                Traffic* traffic) {
-  return std::make_unique<PsService>(services, options, traffic);
+                                                Traffic* traffic, Guard guard) {
+  return std::make_unique<PsService>(services, options, traffic,
+                                     std::move(guard));
 }
 
 }  // namespace ebb::rpc::internal

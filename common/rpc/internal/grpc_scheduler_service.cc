@@ -1,6 +1,10 @@
+#include <atomic>
+#include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,6 +16,8 @@
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_admin.h"
 #include "common/rpc/internal/grpc_listener.h"
+#include "common/rpc/internal/guard.h"
+#include "common/rpc/internal/token_messages.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
 
 namespace ebb::rpc::internal {
@@ -25,6 +31,60 @@ class StreamBase {
   virtual void Abort(absl::Status local) = 0;
 };
 
+// What the scheduler's end of a stream does about tokens: of what it reads, and
+// of what it writes.
+class WorkerLinkTokens {
+ public:
+  WorkerLinkTokens(const Guard& guard, SchedulerAdminHandler* admin,
+                   grpc::CallbackServerContext* context)
+      : guard_(guard), admin_(admin) {
+    if (guard_.tokens != nullptr) shown_ = ShownIn(*context, kJobTokenKey);
+  }
+  static constexpr bool kGreets = false;
+
+  // PermissionDenied: the worker asks for one job only, whose token it does not
+  // show.
+  absl::Status OnReceived(const WorkerToScheduler& message) {
+    const auto* worker = std::get_if<RegisterWorker>(&message);
+    if (worker == nullptr || guard_.tokens == nullptr) return absl::OkStatus();
+    session_ = worker->session.value();
+    if (worker->only_job == JobId() || admin_ == nullptr) {
+      return absl::OkStatus();
+    }
+    return CheckOwner(guard_, admin_, worker->only_job.value(), "", shown_);
+  }
+  void OnSend(v1::SchedulerToWorker* message) {
+    if (guard_.tokens == nullptr) return;
+    const JobId job = JobOf(*message);
+    if (job == JobId()) return;
+    message->set_job_token(guard_.tokens->ForWorker(job, SessionId(session_)));
+  }
+
+ private:
+  const Guard guard_;
+  SchedulerAdminHandler* const admin_;  // Not owned.
+  std::string shown_;
+  // Read after what a message of this session led to.
+  std::atomic<uint64_t> session_ = 0;
+};
+
+// A server is told with what the tokens of workers are made.
+class ServerLinkTokens {
+ public:
+  ServerLinkTokens(const Guard& guard, SchedulerAdminHandler*,
+                   grpc::CallbackServerContext* context) {
+    if (guard.tokens != nullptr) {
+      context->AddInitialMetadata(kTokenKeyKey, guard.tokens->Key());
+    }
+  }
+  static constexpr bool kGreets = true;
+
+  static absl::Status OnReceived(const ServerToScheduler&) {
+    return absl::OkStatus();
+  }
+  static void OnSend(v1::SchedulerToServer*) {}
+};
+
 // The scheduler's end of a stream. gRPC's part of it lives until OnDone, the
 // part that is a Session for as long as somebody wants: `self_` is the
 // reference that OnDone gives up.
@@ -33,27 +93,33 @@ class StreamBase {
 //     └── reading or writing ended, too much queued, aborted ──▲
 //
 // Finish is called once, when kEnding and no write is under way.
-template <typename Out, typename In, typename OutMessage, typename InMessage>
+template <typename Out, typename In, typename OutMessage, typename InMessage,
+          typename Tokens>
 class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
                public Session<Out>,
                public StreamBase {
  public:
-  Stream(grpc::CallbackServerContext* context, int bound)
-      : bound_(bound), context_(context) {}
+  Stream(grpc::CallbackServerContext* context, int bound, const Guard& guard,
+         SchedulerAdminHandler* admin)
+      : bound_(bound),
+        guard_(guard),
+        context_(context),
+        tokens_(guard, admin, context) {}
 
-  // What the RPC's method returns. A null handler refuses the stream.
+  // What the RPC's method returns. A null handler refuses the stream, with
+  // `refused`.
   grpc::ServerBidiReactor<InMessage, OutMessage>* Start(
-      std::shared_ptr<Stream> self,
-      std::unique_ptr<SessionHandler<In>> handler) {
+      std::shared_ptr<Stream> self, std::unique_ptr<SessionHandler<In>> handler,
+      const absl::Status& refused) {
     self_ = std::move(self);
     handler_ = std::move(handler);
     if (handler_ == nullptr) {
-      const absl::Status refused =
-          absl::UnavailableError("the session was refused");
       MutexLock lock(&mu_);
       Break(refused, refused);
       return this;
     }
+    // Before anything is granted.
+    if (Tokens::kGreets) this->StartSendInitialMetadata();
     this->StartRead(&in_);
     return this;
   }
@@ -62,6 +128,7 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
     MutexLock lock(&mu_);
     if (state_ != State::kOpen) return false;
     if (queue_.size() == static_cast<size_t>(bound_)) {
+      guard_.Count(Refusal::kUnread);
       Break(absl::ResourceExhaustedError(
                 absl::StrCat("the session is closed: the other side left ",
                              bound_, " messages unread")),
@@ -91,6 +158,7 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (!queue_.empty()) {
       out_ = ToProto(queue_.front(), &sent_records_);
+      tokens_.OnSend(&out_);
       queue_.pop_front();
       writing_ = true;
       this->StartWrite(&out_);
@@ -138,9 +206,12 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
       return;
     }
     absl::StatusOr<In> message = FromProto(std::move(in_), &received_records_);
-    if (!message.ok()) {
+    if (!message.ok()) guard_.Count(Refusal::kMessage);
+    const absl::Status wrong =
+        message.ok() ? tokens_.OnReceived(*message) : message.status();
+    if (!wrong.ok()) {
       MutexLock lock(&mu_);
-      Break(message.status(), message.status());
+      Break(wrong, wrong);
       return;
     }
     handler_->OnMessage(*std::move(message));
@@ -170,11 +241,13 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
   }
 
   const int bound_;
+  const Guard guard_;
   grpc::CallbackServerContext* const context_;  // gRPC's, until Finish.
   std::shared_ptr<Stream> self_;
   std::unique_ptr<SessionHandler<In>> handler_;  // Of the reactions.
   InMessage in_;                                 // Likewise.
   RecordReceiver received_records_;              // Likewise.
+  Tokens tokens_;
   Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kOpen;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // out_ is gRPC's.
@@ -186,10 +259,12 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
   OutMessage out_;
 };
 
-using WorkerStream = Stream<SchedulerToWorker, WorkerToScheduler,
-                            v1::SchedulerToWorker, v1::WorkerToScheduler>;
-using ServerStream = Stream<SchedulerToServer, ServerToScheduler,
-                            v1::SchedulerToServer, v1::ServerToScheduler>;
+using WorkerStream =
+    Stream<SchedulerToWorker, WorkerToScheduler, v1::SchedulerToWorker,
+           v1::WorkerToScheduler, WorkerLinkTokens>;
+using ServerStream =
+    Stream<SchedulerToServer, ServerToScheduler, v1::SchedulerToServer,
+           v1::ServerToScheduler, ServerLinkTokens>;
 
 using S = v1::Scheduler;
 using SchedulerBase = S::WithCallbackMethod_WorkerSession<
@@ -208,10 +283,12 @@ using SchedulerBase = S::WithCallbackMethod_WorkerSession<
 class SchedulerService : public SchedulerBase, public StoppableService {
  public:
   SchedulerService(const SchedulerServices& services,
-                   const TransportOptions& options)
+                   const TransportOptions& options, Guard guard)
       : sessions_(services.sessions),
         admin_(services.admin),
+        guard_(std::move(guard)),
         bound_(options.session_queue_messages),
+        most_sessions_(static_cast<size_t>(options.max_calls)),
         pool_(options.admin_threads, options.admin_queue) {}
 
   grpc::Service* service() override { return this; }
@@ -235,18 +312,22 @@ class SchedulerService : public SchedulerBase, public StoppableService {
 
   grpc::ServerBidiReactor<v1::WorkerToScheduler, v1::SchedulerToWorker>*
   WorkerSession(grpc::CallbackServerContext* context) override {
-    auto stream = std::make_shared<WorkerStream>(context, bound_);
+    auto stream =
+        std::make_shared<WorkerStream>(context, bound_, guard_, admin_);
     std::unique_ptr<WorkerLinkHandler> handler;
-    if (Remember(stream)) handler = sessions_->OnWorkerConnected(stream);
-    return stream->Start(stream, std::move(handler));
+    const absl::Status room = Remember(stream);
+    if (room.ok()) handler = sessions_->OnWorkerConnected(stream);
+    return stream->Start(stream, std::move(handler), OrRefused(room));
   }
 
   grpc::ServerBidiReactor<v1::ServerToScheduler, v1::SchedulerToServer>*
   ServerSession(grpc::CallbackServerContext* context) override {
-    auto stream = std::make_shared<ServerStream>(context, bound_);
+    auto stream =
+        std::make_shared<ServerStream>(context, bound_, guard_, admin_);
     std::unique_ptr<ServerLinkHandler> handler;
-    if (Remember(stream)) handler = sessions_->OnServerConnected(stream);
-    return stream->Start(stream, std::move(handler));
+    const absl::Status room = Remember(stream);
+    if (room.ok()) handler = sessions_->OnServerConnected(stream);
+    return stream->Start(stream, std::move(handler), OrRefused(room));
   }
 
 #define EBB_ADMIN_METHOD(Name)                                            \
@@ -254,35 +335,58 @@ class SchedulerService : public SchedulerBase, public StoppableService {
                                  const v1::Name##Request* request,        \
                                  v1::Name##Response* response) override { \
     return RunAdmin(&pool_, admin_, context, request, response,           \
-                    &SchedulerAdminHandler::Name);                        \
+                    &SchedulerAdminHandler::Name, guard_);                \
   }
   EBB_ADMIN_METHOD(SubmitJob)
   EBB_ADMIN_METHOD(ListJobs)
   EBB_ADMIN_METHOD(GetStatus)
   EBB_ADMIN_METHOD(Explain)
-  EBB_ADMIN_METHOD(GetJob)
-  EBB_ADMIN_METHOD(CheckpointNow)
-  EBB_ADMIN_METHOD(CancelJob)
-  EBB_ADMIN_METHOD(PauseJob)
-  EBB_ADMIN_METHOD(ResumeJob)
-  EBB_ADMIN_METHOD(ScaleJob)
-  EBB_ADMIN_METHOD(RollbackJob)
-  EBB_ADMIN_METHOD(ResolveItem)
 #undef EBB_ADMIN_METHOD
 
+  // What shows what is in a job, or changes it, needs the job's token.
+#define EBB_OWNER_METHOD(Name)                                            \
+  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,    \
+                                 const v1::Name##Request* request,        \
+                                 v1::Name##Response* response) override { \
+    return RunForOwner(&pool_, admin_, context, request, response,        \
+                       &SchedulerAdminHandler::Name, guard_);             \
+  }
+  EBB_OWNER_METHOD(GetJob)
+  EBB_OWNER_METHOD(CheckpointNow)
+  EBB_OWNER_METHOD(CancelJob)
+  EBB_OWNER_METHOD(PauseJob)
+  EBB_OWNER_METHOD(ResumeJob)
+  EBB_OWNER_METHOD(ScaleJob)
+  EBB_OWNER_METHOD(RollbackJob)
+  EBB_OWNER_METHOD(ResolveItem)
+#undef EBB_OWNER_METHOD
+
  private:
-  // False: no sessions here, or no more.
-  bool Remember(const std::shared_ptr<StreamBase>& stream) {
+  static absl::Status OrRefused(const absl::Status& room) {
+    return room.ok() ? absl::UnavailableError("the session was refused") : room;
+  }
+
+  // An error: no sessions here, or no more.
+  absl::Status Remember(const std::shared_ptr<StreamBase>& stream) {
     MutexLock lock(&mu_);
-    if (stopping_ || sessions_ == nullptr) return false;
+    if (stopping_ || sessions_ == nullptr) {
+      return absl::UnavailableError("the session was refused");
+    }
     std::erase_if(streams_, [](const auto& known) { return known.expired(); });
+    if (streams_.size() >= most_sessions_) {
+      guard_.Count(Refusal::kSessions);
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "the scheduler has ", streams_.size(), " sessions: try again later"));
+    }
     streams_.push_back(stream);
-    return true;
+    return absl::OkStatus();
   }
 
   SchedulerHandler* const sessions_;    // Not owned.
   SchedulerAdminHandler* const admin_;  // Not owned.
+  const Guard guard_;
   const int bound_;
+  const size_t most_sessions_;
   AdminPool pool_;
   Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
@@ -292,8 +396,10 @@ class SchedulerService : public SchedulerBase, public StoppableService {
 }  // namespace
 
 std::unique_ptr<StoppableService> MakeSchedulerService(
-    const SchedulerServices& services, const TransportOptions& options) {
-  return std::make_unique<SchedulerService>(services, options);
+    const SchedulerServices& services, const TransportOptions& options,
+    Guard guard) {
+  return std::make_unique<SchedulerService>(services, options,
+                                            std::move(guard));
 }
 
 }  // namespace ebb::rpc::internal

@@ -1,20 +1,24 @@
 #include "common/rpc/internal/grpc_security.h"
 
 #include <grpc/grpc_security_constants.h>
+#include <grpc/support/log.h>
 #include <grpcpp/security/auth_metadata_processor.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/rpc_roles.h"
 #include "common/tls/certificate.h"
+#include "glog/logging.h"
 
 namespace ebb::rpc {
 
@@ -71,6 +75,9 @@ class RoleVerifier : public ExternalCertificateVerifier {
 // A server's look at each call, whatever serves it.
 class RoleGate : public grpc::AuthMetadataProcessor {
  public:
+  explicit RoleGate(std::shared_ptr<Refusals> refusals)
+      : refusals_(std::move(refusals)) {}
+
   // It only looks something up.
   bool IsBlocking() const override { return false; }
 
@@ -79,18 +86,51 @@ class RoleGate : public grpc::AuthMetadataProcessor {
                        OutputMetadata*) override {
     const auto path = metadata.find(":path");
     const auto names = context->FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
-    return ToGrpc(CheckCaller(
+    const absl::Status may = CheckCaller(
         path == metadata.end() ? absl::string_view() : View(path->second),
         RoleOf(context->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)),
-        names.empty() ? absl::string_view() : View(names.front())));
+        names.empty() ? absl::string_view() : View(names.front()));
+    if (!may.ok()) refusals_->Count(Refusal::kRole);
+    return ToGrpc(may);
   }
+
+ private:
+  const std::shared_ptr<Refusals> refusals_;
 };
 
 }  // namespace
 
-Security::Grpc::Grpc(const TlsFiles& files)
+namespace {
+
+// gRPC has one log function for the whole process; so has this.
+Refusals* log_counts = nullptr;
+
+void CountAndLog(gpr_log_func_args* entry) {
+  const absl::string_view message(entry->message);
+  // ssl_transport_security.cc, of either side of a connection.
+  if (absl::StartsWith(message, "Handshake failed")) {
+    log_counts->Count(Refusal::kHandshake);
+  }
+  if (entry->severity == GPR_LOG_SEVERITY_ERROR) {
+    LOG(WARNING) << "gRPC: " << message;
+  } else {
+    LOG(INFO) << "gRPC: " << message;
+  }
+}
+
+}  // namespace
+
+void CountHandshakes(const Security& security) {
+  // Kept for good: gRPC's threads may log to the end of the process.
+  static const auto& kept = *new std::shared_ptr<Refusals>(security.refusals());
+  log_counts = kept.get();
+  gpr_set_log_function(&CountAndLog);
+}
+
+Security::Grpc::Grpc(const TlsFiles& files, std::shared_ptr<Refusals> refusals)
     : provider_(std::make_shared<FileWatcherCertificateProvider>(
-          files.key, files.certificate, files.authority, kLookAgainSeconds)) {}
+          files.key, files.certificate, files.authority, kLookAgainSeconds)),
+      refusals_(std::move(refusals)) {}
 
 std::shared_ptr<grpc::ChannelCredentials> Security::Grpc::ToRole(
     Role role) const {
@@ -111,7 +151,7 @@ std::shared_ptr<grpc::ServerCredentials> Security::Grpc::Server() const {
   options.set_cert_request_type(
       GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   auto credentials = grpc::experimental::TlsServerCredentials(options);
-  credentials->SetAuthMetadataProcessor(std::make_shared<RoleGate>());
+  credentials->SetAuthMetadataProcessor(std::make_shared<RoleGate>(refusals_));
   return credentials;
 }
 

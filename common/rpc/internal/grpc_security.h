@@ -14,7 +14,9 @@ namespace ebb::rpc {
 
 // Watches the files, for all connections that are made with it.
 struct Security::Grpc {
-  explicit Grpc(const TlsFiles& files);
+  // Counts what it refuses.
+  explicit Grpc(const TlsFiles& files, std::shared_ptr<Refusals> refusals =
+                                           std::make_shared<Refusals>());
 
   // To servers whose certificate is of this role.
   std::shared_ptr<grpc::ChannelCredentials> ToRole(Role role) const;
@@ -23,6 +25,7 @@ struct Security::Grpc {
 
  private:
   std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider_;
+  const std::shared_ptr<Refusals> refusals_;
 };
 
 }  // namespace ebb::rpc

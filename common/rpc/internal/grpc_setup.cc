@@ -27,6 +27,11 @@ std::shared_ptr<grpc::ServerCredentials> ServerCredentials(
              : grpc::InsecureServerCredentials();
 }
 
+// Of a peer that is there it takes a few round trips.
+constexpr absl::Duration kHandshakeLimit = absl::Seconds(10);
+// A worker has some tens of calls under way to one server.
+constexpr int kStreamsPerConnection = 1024;
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(
       std::min<int64_t>(absl::ToInt64Milliseconds(duration), INT32_MAX));
@@ -94,6 +99,12 @@ void SetUpServer(const std::string& address, const TransportOptions& options,
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Accepts every peer's own keepalive.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  // Who connects and says nothing is let go.
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                              Milliseconds(kHandshakeLimit));
+  // What one connection asks for at once; more waits at its side.
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                              kStreamsPerConnection);
   // Two daemons at one address are a mistake.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }

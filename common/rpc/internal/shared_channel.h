@@ -39,7 +39,8 @@ class SharedChannel : public PsChannel {
   // `address` for the log.
   SharedChannel(const std::string& address, std::unique_ptr<PsChannel> network,
                 std::unique_ptr<SharedAsker> asker, int64_t max_message_bytes,
-                std::shared_ptr<shm::SharedHeap> heap = nullptr);
+                std::shared_ptr<shm::SharedHeap> heap = nullptr,
+                Guard guard = {});
   ~SharedChannel() override;
 
   void Push(PushRequest request, absl::Duration deadline,
@@ -73,6 +74,7 @@ class SharedChannel : public PsChannel {
   const std::unique_ptr<SharedAsker> asker_;
   const int64_t max_message_bytes_;
   const std::shared_ptr<shm::SharedHeap> heap_;  // As of SharedSession::Open.
+  const Guard guard_;
 
   std::atomic<bool> answered_ = false;  // The first question.
   Mutex mu_;

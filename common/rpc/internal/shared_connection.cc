@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "common/rpc/wire.h"
 #include "common/status_macros.h"
+#include "common/tls/job_token.h"
 
 namespace ebb::rpc::internal {
 
@@ -172,8 +173,8 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
   if (record.bytes.size() < sizeof(body)) return false;
   std::memcpy(&body, record.bytes.data(), sizeof(body));
   const size_t runs_bytes = size_t{body.runs} * sizeof(shm::Run);
-  if (body.runs > kMostCallRuns ||
-      record.bytes.size() - sizeof(body) < runs_bytes) {
+  if (body.runs > kMostCallRuns || body.token_bytes > kTokenBytes ||
+      record.bytes.size() - sizeof(body) < runs_bytes + body.token_bytes) {
     return false;
   }
   std::vector<shm::Run> runs(body.runs);
@@ -182,8 +183,10 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
   }
   // The header, which is this process's own copy, and then values that the
   // worker may change at any time: the decoder takes them by reference.
+  const std::string token =
+      record.bytes.substr(sizeof(body) + runs_bytes, body.token_bytes);
   auto header = std::make_shared<const std::string>(
-      record.bytes.substr(sizeof(body) + runs_bytes));
+      record.bytes.substr(sizeof(body) + runs_bytes + body.token_bytes));
   Payload message;
   message.Append(header, BytesOf(*header));
   const std::optional<Payload> values = ValuesAt(record.id, runs);
@@ -193,7 +196,11 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
   }
   if (record.kind == kSharedClock) {
     absl::StatusOr<ClockUpdate> update = DecodeClockUpdate(message);
-    if (!update.ok()) return false;
+    if (!update.ok()) {
+      services_.guard.Count(Refusal::kMessage);
+      return false;
+    }
+    if (!services_.guard.CheckWorker(*update, token).ok()) return true;
     if (!services_.traffic->Begin().ok()) return true;
     services_.data->Clock(*std::move(update));
     services_.traffic->HandlerReturned();
@@ -212,6 +219,9 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
                      services_.max_message_bytes, " are taken"));
   } else {
     begun = services_.traffic->Begin();
+    if (absl::IsResourceExhausted(begun)) {
+      services_.guard.Count(Refusal::kCalls);
+    }
   }
   {
     MutexLock lock(&mu_);
@@ -227,10 +237,10 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
     return true;
   }
   if (record.kind == kSharedPush) {
-    Serve<PushRequest, PushReply>(record.id, DecodePushRequest(message),
+    Serve<PushRequest, PushReply>(record.id, DecodePushRequest(message), token,
                                   &PsHandler::Push);
   } else {
-    Serve<PullRequest, PullReply>(record.id, DecodePullRequest(message),
+    Serve<PullRequest, PullReply>(record.id, DecodePullRequest(message), token,
                                   &PsHandler::Pull);
   }
   services_.traffic->HandlerReturned();
@@ -239,11 +249,17 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
 
 template <typename Request, typename Reply>
 void SharedConnection::Serve(
-    uint64_t id, absl::StatusOr<Request> request,
+    uint64_t id, absl::StatusOr<Request> request, absl::string_view token,
     void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
   const auto ticket = std::make_shared<Ticket>(shared_from_this(), id);
   if (!request.ok()) {
+    services_.guard.Count(Refusal::kMessage);
     ticket->Answer(request.status(), {});
+    return;
+  }
+  if (const absl::Status may = services_.guard.CheckWorker(*request, token);
+      !may.ok()) {
+    ticket->Answer(may, {});
     return;
   }
   (services_.data->*method)(*std::move(request), [ticket](const Reply& reply) {

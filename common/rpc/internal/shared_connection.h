@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/payload.h"
+#include "common/rpc/internal/guard.h"
 #include "common/rpc/internal/shared_protocol.h"
 #include "common/rpc/internal/traffic.h"
 #include "common/rpc/transport.h"
@@ -34,6 +35,7 @@ struct SharedServices {
   shm::FileTable* files = nullptr;
   Traffic* traffic = nullptr;
   int64_t max_message_bytes = 0;
+  Guard guard = {};
 };
 
 // Everything that the worker may read or that it wrote is kept in the name of
@@ -72,8 +74,10 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   // False: nonsense.
   bool Handle(const shm::Record& record);
   bool HandleCall(const shm::Record& record);
+  // `token` is what the worker shows.
   template <typename Request, typename Reply>
   void Serve(uint64_t id, absl::StatusOr<Request> request,
+             absl::string_view token,
              void (PsHandler::*method)(Request, std::function<void(Reply)>));
   // The values of a call, where the runs say; absent: there is no such place.
   std::optional<Payload> ValuesAt(uint64_t id,

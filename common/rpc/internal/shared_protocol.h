@@ -19,11 +19,12 @@
 namespace ebb::rpc::internal {
 
 // Of all below, and of ring.h.
-inline constexpr uint32_t kSharedVersion = 3;
+inline constexpr uint32_t kSharedVersion = 4;
 
 enum SharedKind : uint32_t {
   // From the worker; `id` names the call. CallBody, then as many runs as it
-  // says, which are the values, in kAreaFile and kHeapFile; then the header.
+  // says, which are the values, in kAreaFile and kHeapFile; then as many bytes
+  // as it says of the worker's token of the job; then the header.
   kSharedPush = 1,
   kSharedPull = 2,
   kSharedClock = 3,
@@ -46,7 +47,7 @@ inline std::span<const std::byte> HeaderOf(const Payload& message) {
 
 struct CallBody {
   uint32_t runs = 0;
-  uint32_t zero = 0;
+  uint32_t token_bytes = 0;  // At most kTokenBytes (job_token.h).
 };
 // Of the runs of a call: the area beside the worker's ring, and the memory that
 // it brought along (SharedGreeting).

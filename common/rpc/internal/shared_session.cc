@@ -38,7 +38,7 @@ class SharedSession::Grant {
 
 absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
     const SharedOffer& offer, int64_t max_message_bytes,
-    std::shared_ptr<shm::SharedHeap> heap) {
+    std::shared_ptr<shm::SharedHeap> heap, Guard guard) {
   absl::StatusOr<Fd> connected = shm::ConnectLocally(offer.socket_name);
   if (!connected.ok()) {
     // Of another network namespace, most likely: that will not change soon.
@@ -78,15 +78,15 @@ absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
       shm::Mapping down,
       shm::MapToRead(message.fds[1].get(), hello.down().file_bytes()));
   if (heap != nullptr) heap->Open();
-  return std::make_shared<SharedSession>(std::move(socket), std::move(peer),
-                                         std::move(up), std::move(down), hello,
-                                         max_message_bytes, std::move(heap));
+  return std::make_shared<SharedSession>(
+      std::move(socket), std::move(peer), std::move(up), std::move(down), hello,
+      max_message_bytes, std::move(heap), std::move(guard));
 }
 
 SharedSession::SharedSession(Fd socket, shm::Peer peer, shm::Mapping up,
                              shm::Mapping down, const SharedHello& hello,
                              int64_t max_message_bytes,
-                             std::shared_ptr<shm::SharedHeap> heap)
+                             std::shared_ptr<shm::SharedHeap> heap, Guard guard)
     : socket_(std::move(socket)),
       peer_(std::move(peer)),
       up_(std::move(up)),
@@ -94,6 +94,7 @@ SharedSession::SharedSession(Fd socket, shm::Peer peer, shm::Mapping up,
       hello_(hello),
       max_message_bytes_(max_message_bytes),
       heap_(std::move(heap)),
+      guard_(std::move(guard)),
       link_(up_.bytes(), hello.up(), down_.bytes(), hello.down()),
       area_(hello.up_area_bytes) {}
 
@@ -116,6 +117,7 @@ bool SharedSession::Push(PushRequest* request, absl::Time deadline,
                          PsChannel::PushDone* done) {
   Call call = {.kind = kSharedPush, .deadline = deadline};
   call.done = std::move(*done);
+  call.token = guard_.ShownWith(*request);
   if (!Start(Encode(*request), &call)) {
     *done = std::move(std::get<PsChannel::PushDone>(call.done));
     return false;
@@ -130,6 +132,7 @@ bool SharedSession::Pull(const PullRequest& request, absl::Time deadline,
   Call call = {.kind = kSharedPull, .deadline = deadline};
   call.done = std::move(*done);
   call.pull = request;
+  call.token = guard_.ShownWith(request);
   // They are read where they lie: any other form would only be more work.
   PullRequest whole = request;
   whole.encoding = Encoding::kFloat32;
@@ -143,13 +146,15 @@ bool SharedSession::Pull(const PullRequest& request, absl::Time deadline,
 
 bool SharedSession::Clock(const ClockUpdate& update) {
   const Payload message = Encode(update);
-  const CallBody body;  // No values.
+  const std::string token = guard_.ShownWith(update);
+  const CallBody body = {.token_bytes = static_cast<uint32_t>(token.size())};
   {
     MutexLock lock(&mu_);
     if (closed_) return false;
     // It is repeated anyway: without room it is lost.
     link_.Write(kSharedClock, 0,
-                {std::as_bytes(std::span(&body, 1)), HeaderOf(message)});
+                {std::as_bytes(std::span(&body, 1)), BytesOf(token),
+                 HeaderOf(message)});
   }
   link_.Wake(shm::Link::kRecords);
   return true;
@@ -161,9 +166,9 @@ bool SharedSession::Start(const Payload& message, Call* call) {
   call->lent = Lend(message.Sub(static_cast<int64_t>(header.size()), values));
   if (message.size() > max_message_bytes_ ||
       call->lent.copied.size() > hello_.up_area_bytes ||
-      static_cast<int64_t>(sizeof(CallBody) + header.size() +
-                           call->lent.runs.size() * sizeof(shm::Run)) >
-          link_.most_bytes()) {
+      static_cast<int64_t>(
+          sizeof(CallBody) + call->token.size() + header.size() +
+          call->lent.runs.size() * sizeof(shm::Run)) > link_.most_bytes()) {
     return false;
   }
   call->header.assign(reinterpret_cast<const char*>(header.data()),
@@ -250,15 +255,17 @@ bool SharedSession::SendNow(uint64_t id, Lent lent) {
   for (shm::Run& run : runs) {
     if (run.file == kAreaFile) run.offset += static_cast<uint64_t>(*lent.place);
   }
-  const CallBody body = {.runs = static_cast<uint32_t>(runs.size())};
+  CallBody body = {.runs = static_cast<uint32_t>(runs.size())};
   MutexLock lock(&mu_);
   copying_ = false;
   const auto it = calls_.find(id);
   const bool gone = it == calls_.end();
-  if (!gone && link_.Write(it->second->kind, id,
-                           {std::as_bytes(std::span(&body, 1)),
-                            std::as_bytes(std::span<const shm::Run>(runs)),
-                            BytesOf(it->second->header)})) {
+  if (!gone) body.token_bytes = static_cast<uint32_t>(it->second->token.size());
+  if (!gone &&
+      link_.Write(it->second->kind, id,
+                  {std::as_bytes(std::span(&body, 1)),
+                   std::as_bytes(std::span<const shm::Run>(runs)),
+                   BytesOf(it->second->token), BytesOf(it->second->header)})) {
     it->second->lent = {};
     if (!runs.empty()) lent_[id] = std::move(lent);
     return true;

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/payload.h"
+#include "common/rpc/internal/guard.h"
 #include "common/rpc/internal/shared_protocol.h"
 #include "common/rpc/transport.h"
 #include "common/shm/area.h"
@@ -44,11 +45,11 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   // An error: the server is gone, of another user, or speaks another language.
   static absl::StatusOr<std::shared_ptr<SharedSession>> Open(
       const SharedOffer& offer, int64_t max_message_bytes,
-      std::shared_ptr<shm::SharedHeap> heap = nullptr);
+      std::shared_ptr<shm::SharedHeap> heap = nullptr, Guard guard = {});
   // Use Open().
   SharedSession(Fd socket, shm::Peer peer, shm::Mapping up, shm::Mapping down,
                 const SharedHello& hello, int64_t max_message_bytes,
-                std::shared_ptr<shm::SharedHeap> heap);
+                std::shared_ptr<shm::SharedHeap> heap, Guard guard);
   ~SharedSession();
 
   // Begins a call, whose `done` comes from Run() or Close(). False: it must go
@@ -76,6 +77,7 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   };
   struct Call {
     uint32_t kind = kSharedClock;
+    std::string token;  // Of the worker, for the call's job; or empty.
     std::string header;
     Lent lent;  // Until it is sent.
     absl::Time deadline;
@@ -115,7 +117,8 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   const SharedHello hello_;
   const int64_t max_message_bytes_;
   const std::shared_ptr<shm::SharedHeap> heap_;  // May be null.
-  shm::Link link_;                               // Written to under mu_.
+  const Guard guard_;
+  shm::Link link_;  // Written to under mu_.
 
   // Of Run(). Deque: they stay where they are.
   std::deque<shm::Mapping> files_;

@@ -1,0 +1,54 @@
+// The token of a job: whoever has it reaches the job (docs/security.md).
+//
+//   const std::string token = NewJobToken();          // Who submits, ...
+//   specification.set_token_hash(JobTokenHash(token));  // ... and all others.
+//   EBB_RETURN_IF_ERROR(WriteJobToken("job.token", token));
+//
+// A worker, which has no job's token, shows to servers what the scheduler gave
+// it for one job and one session: WorkerToken.
+#ifndef EBB_COMMON_TLS_JOB_TOKEN_H_
+#define EBB_COMMON_TLS_JOB_TOKEN_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/ids.h"
+
+namespace ebb {
+
+// Of a hash, of a key and of a worker's token.
+inline constexpr size_t kTokenBytes = 32;
+
+// 256 random bits, as text of 43 letters, digits, '-' and '_'.
+std::string NewJobToken();
+
+// What is stored of it: SHA-256, 32 bytes. The token has too many bits to be
+// guessed, so there is no salt.
+std::string JobTokenHash(absl::string_view token);
+
+// 32 random bytes, of which workers' tokens are made.
+std::string NewTokenKey();
+
+// What proves that a scheduler leased something of the job to the worker:
+// HMAC-SHA-256, 32 bytes. `key` is of NewTokenKey.
+std::string WorkerToken(absl::string_view key, JobId job, SessionId worker);
+
+// In a time that tells nothing of where they differ. Their sizes may be told.
+bool SameSecret(absl::string_view a, absl::string_view b);
+
+// Of a file that holds one, and spaces around it. NotFound: there is no such
+// file. InvalidArgument: it cannot be read, or holds no token: 32 to 256
+// printable characters without spaces, in one line. No message quotes it.
+absl::StatusOr<std::string> ReadJobToken(const std::string& path);
+
+// Into a new file that only its owner can read; its folder is there.
+// AlreadyExists: nothing is written over. InvalidArgument: it cannot be
+// written.
+absl::Status WriteJobToken(const std::string& path, absl::string_view token);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_TLS_JOB_TOKEN_H_

@@ -1,0 +1,50 @@
+// Where the tokens of jobs are that this user submitted: a file each, that
+// nobody else can read.
+#ifndef EBB_TOOLS_EBB_TOKEN_FILES_H_
+#define EBB_TOOLS_EBB_TOKEN_FILES_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/ids.h"
+
+namespace ebb::tools {
+
+// ebb/tokens in $XDG_STATE_HOME, or in .local/state of $HOME; empty: there is
+// neither.
+std::string TokenFolder();
+
+// Of this user's job; empty: there is none in the folder.
+std::string KnownToken(const std::string& folder, JobId job);
+
+// The token of a job that is about to be submitted. It is in a file before
+// anybody knows its hash: a job without a token that anybody has could only be
+// looked at.
+class TokenToSubmit {
+ public:
+  // That of `file`, or a new one in it; without `file`, in the folder, under
+  // the submission's name until the job has a number. InvalidArgument: it
+  // cannot be read or written, and the message says what to do.
+  static absl::StatusOr<TokenToSubmit> Take(const std::string& file,
+                                            const std::string& folder,
+                                            absl::string_view request_id);
+
+  const std::string& token() const { return token_; }
+  // The job is there. Where its token is from now on: an earlier try with the
+  // same request may have left one.
+  absl::StatusOr<std::string> Keep(JobId job) const;
+  // It was refused: nobody needs what was written.
+  void Drop() const;
+
+ private:
+  std::string token_;
+  std::string file_;
+  std::string folder_;  // Empty: the file was named.
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_TOKEN_FILES_H_
