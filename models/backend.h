@@ -4,8 +4,10 @@
 #define EBB_MODELS_BACKEND_H_
 
 #include <cstdint>
+#include <set>
 #include <span>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "models/batch.h"
 
@@ -36,12 +38,18 @@ struct DropoutKey {
   int32_t layer = 0;
 };
 
+class BackendArray;
+
 // Arithmetic on matrices of floats stored row after row. Pointers are to the
 // back end's own memory (Allocate), inputs and outputs do not overlap unless
 // a method works in place, and no size is negative. A NaN in an input reaches
 // every output that depends on it. Operations take effect in the order of the
 // calls; those that return a value wait for it. An operation allocates nothing
 // once it has been called with the largest sizes.
+//
+// After a failure operations do nothing, and what they return means nothing:
+// TakeError tells, and whoever computes with a back end whose memory is its own
+// asks for it before he believes a result.
 //
 // Not thread-safe: one back end per computing thread. It outlives the models
 // that use it.
@@ -55,8 +63,19 @@ class ComputeBackend {
   // True when operations work on ordinary memory, so that nothing need be
   // copied in or out.
   virtual bool uses_host_memory() const = 0;
-  // Memory aligned to 64 bytes; CHECK-fails when there is none. Freed by
-  // Free (which takes null too) before the back end goes.
+
+  // What failed since the last call, which is then forgotten. Ordinary memory
+  // never fails.
+  // kResourceExhausted: no memory; with ReleaseArrays and smaller sizes the
+  // operations may be tried again.
+  // kUnavailable: the device is lost, and nothing will work from now on.
+  virtual absl::Status TakeError() { return absl::OkStatus(); }
+  // Frees the memory of all arrays (BackendArray): Reserve gets it anew.
+  void ReleaseArrays();
+
+  // Memory aligned to 64 bytes. Where there is none, null after a failure, or,
+  // of ordinary memory, a CHECK that fails. Freed by Free (which takes null
+  // too) before the back end goes.
   virtual void* Allocate(int64_t bytes) = 0;
   virtual void Free(void* memory) = 0;
   virtual void CopyIn(const void* host, int64_t bytes, void* memory) = 0;
@@ -65,6 +84,13 @@ class ComputeBackend {
   // c(m, n) = a(m, k) b(k, n), plus bias(n) on each row unless it is null.
   virtual void MatMul(int64_t m, int64_t k, int64_t n, const float* a,
                       const float* b, const float* bias, float* c) = 0;
+  // MatMul and Activate, in one where a back end can.
+  virtual void MatMulActivate(Activation f, int64_t m, int64_t k, int64_t n,
+                              const float* a, const float* b, const float* bias,
+                              float* c) {
+    MatMul(m, k, n, a, b, bias, c);
+    if (f != Activation::kIdentity) Activate(f, m * n, c);
+  }
   // c(k, n) = a(m, k)' b(m, n).
   virtual void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
                             const float* b, float* c) = 0;
@@ -156,30 +182,42 @@ class ComputeBackend {
   virtual void Scale(int64_t count, float alpha, float* x) = 0;
   // Added in double precision: finite exactly if every element is.
   virtual double SumOfSquares(int64_t count, const float* x) = 0;
+
+ private:
+  friend class BackendArray;
+  std::set<BackendArray*> arrays_;
 };
 
-// An array in a back end's memory that grows as needed and keeps its room.
+// An array in a back end's memory that grows as needed and keeps its room, but
+// for ReleaseArrays.
 class BackendArray {
  public:
-  explicit BackendArray(ComputeBackend* backend) : backend_(backend) {}
-  ~BackendArray() { backend_->Free(memory_); }
+  explicit BackendArray(ComputeBackend* backend) : backend_(backend) {
+    backend_->arrays_.insert(this);
+  }
+  ~BackendArray() {
+    Release();
+    backend_->arrays_.erase(this);
+  }
   BackendArray(BackendArray&& other) noexcept
       : backend_(other.backend_),
         memory_(other.memory_),
         capacity_(other.capacity_) {
+    backend_->arrays_.insert(this);
     other.memory_ = nullptr;
     other.capacity_ = 0;
   }
   BackendArray& operator=(BackendArray&&) = delete;
 
-  // Room for `count` elements, whose values are not kept.
+  // Room for `count` elements, whose values are not kept; null where Allocate
+  // failed.
   template <typename T>
   T* Reserve(int64_t count) {
     const auto bytes = count * static_cast<int64_t>(sizeof(T));
     if (bytes > capacity_) {
-      backend_->Free(memory_);
+      Release();
       memory_ = backend_->Allocate(bytes);
-      capacity_ = bytes;
+      if (memory_ != nullptr) capacity_ = bytes;
     }
     return static_cast<T*>(memory_);
   }
@@ -196,12 +234,21 @@ class BackendArray {
     backend_->CopyIn(host.data(), host.size_bytes(), memory);
     return {memory, host.size()};
   }
+  void Release() {
+    backend_->Free(memory_);
+    memory_ = nullptr;
+    capacity_ = 0;
+  }
 
  private:
   ComputeBackend* backend_;  // Not owned.
   void* memory_ = nullptr;
   int64_t capacity_ = 0;
 };
+
+inline void ComputeBackend::ReleaseArrays() {
+  for (BackendArray* array : arrays_) array->Release();
+}
 
 }  // namespace ebb::models
 

@@ -134,6 +134,18 @@ TEST_P(BackendTest, MatMulMultipliesAndAddsTheBiasToEachRow) {
   EXPECT_THAT(c.Values(), ElementsAre(7, -1, 16, -1));
 }
 
+TEST_P(BackendTest, MatMulActivateIsBothOneAfterTheOther) {
+  Array a = In({1, 2, 3, 4, 5, 6});   // (2, 3)
+  Array b = In({1, 0, 0, 1, 2, -1});  // (3, 2)
+  Array bias = In({-18, 20});
+  Array c = Out(4);
+  backend_->MatMulActivate(Activation::kRelu, 2, 3, 2, a, b, bias, c);
+  EXPECT_THAT(c.Values(), ElementsAre(0, 19, 0, 19));
+  backend_->MatMulActivate(Activation::kRelu, 2, 3, 2, a, b, nullptr, c);
+  EXPECT_THAT(c.Values(), ElementsAre(7, 0, 16, 0));
+  EXPECT_TRUE(backend_->TakeError().ok());
+}
+
 TEST_P(BackendTest, MatMulTransAMultipliesTheTransposeOfA) {
   Array a = In({1, 2, 3, 4, 5, 6});  // (2, 3)
   Array b = In({1, -1, 0, 2});       // (2, 2)

@@ -32,16 +32,17 @@ void LayerStack::Forward(const float* params, const BatchView& batch,
     const int64_t count = rows * layer.outputs;
     const bool is_last = i + 1 == layers_.size();
     float* out = is_last ? scores : hidden_[i].units.Reserve<float>(count);
+    const Activation f = is_last ? Activation::kIdentity : activation_;
     if (i == 0 && batch.is_sparse()) {
       backend_->SparseMatMul(rows, layer.outputs, batch.sparse, weights, bias,
                              out);
+      if (!is_last) backend_->Activate(f, count, out);
     } else {
       const float* in = i == 0 ? batch.dense.data() : InputsOf(i, drop);
-      backend_->MatMul(rows, layer.inputs, layer.outputs, in, weights, bias,
-                       out);
+      backend_->MatMulActivate(f, rows, layer.inputs, layer.outputs, in,
+                               weights, bias, out);
     }
     if (is_last) return;
-    backend_->Activate(activation_, count, out);
     if (drop) Drop(i, batch, out);
   }
 }

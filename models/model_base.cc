@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "glog/logging.h"
 
 namespace ebb::models {
 namespace {
@@ -135,6 +136,7 @@ ModelBase::ModelBase(ModelDescription description, const ModelConfig& config,
       backend_(backend),
       params_(backend),
       grad_(backend),
+      part_grad_(backend),
       outputs_(backend),
       labels_(backend),
       dense_(backend),
@@ -275,6 +277,52 @@ const float* ModelBase::CountRows(const BatchView& batch) {
   return row_counts_.Import(std::span<const float>(counts_)).data();
 }
 
+template <typename Compute>
+absl::Status ModelBase::InParts(const BatchView& batch,
+                                const Compute& compute) {
+  for (;;) {
+    const int64_t at_once = std::min(batch.rows, most_at_once_);
+    const absl::Status status = compute(at_once);
+    if (!absl::IsResourceExhausted(status)) return status;
+    if (at_once == 1) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          status.message(), ", for one example at a time of a model of ",
+          parameter_count_, " parameters: take a device with more memory"));
+    }
+    // All of it, for what is asked for first need not be what was too much.
+    backend_->ReleaseArrays();
+    most_at_once_ = (at_once + 1) / 2;
+    LOG(WARNING) << "batches are computed by " << most_at_once_
+                 << " examples: by " << at_once
+                 << " they do not fit: " << status.message();
+  }
+}
+
+BatchView ModelBase::PartOf(const BatchView& batch, int64_t begin,
+                            int64_t end) {
+  if (begin == 0 && end == batch.rows) return batch;
+  BatchView part = batch;
+  part.rows = end - begin;
+  part.first_position += begin;
+  if (!batch.labels.empty()) {
+    part.labels = batch.labels.subspan(begin, part.rows);
+  }
+  if (!batch.is_sparse()) {
+    part.dense =
+        batch.dense.subspan(begin * batch.features, part.rows * batch.features);
+    return part;
+  }
+  // Their own entries only, so that no others are copied to the device.
+  const auto offsets = batch.sparse.row_offsets.subspan(begin, part.rows + 1);
+  const int64_t first = offsets.front(), entries = offsets.back() - first;
+  part_offsets_.assign(offsets.begin(), offsets.end());
+  for (int64_t& offset : part_offsets_) offset -= first;
+  part.sparse = {part_offsets_, batch.sparse.columns.subspan(first, entries),
+                 batch.sparse.values.subspan(first, entries)};
+  if (!batch.fields.empty()) part.fields = batch.fields.subspan(first, entries);
+  return part;
+}
+
 absl::Status ModelBase::Gradient(std::span<const float> params,
                                  const BatchView& batch, std::span<float> grad,
                                  BatchStats* stats) {
@@ -290,13 +338,40 @@ absl::Status ModelBase::Gradient(std::span<const float> params,
     std::fill(grad.begin(), grad.end(), 0.0f);
     return absl::OkStatus();
   }
+  LossSums sums;
+  EBB_RETURN_IF_ERROR(InParts(batch, [&](int64_t at_once) {
+    return GradientInParts(params, batch, at_once, grad, &sums);
+  }));
+  if (!std::isfinite(sums.loss)) {
+    return absl::OutOfRangeError(
+        absl::StrCat("non-finite loss: ", sums.loss, " in the batch of ",
+                     batch.rows, " examples at ", Place(batch, 0)));
+  }
+  *stats = {batch.rows, sums.loss, sums.correct};
+  return absl::OkStatus();
+}
+
+absl::Status ModelBase::GradientInParts(std::span<const float> params,
+                                        const BatchView& batch, int64_t at_once,
+                                        std::span<float> grad, LossSums* sums) {
+  *sums = {};
   const auto count = static_cast<int64_t>(grad.size());
   const float* local_params = params_.Import(params).data();
   float* local_grad =
       backend_->uses_host_memory() ? grad.data() : grad_.Reserve<float>(count);
-  LossSums sums;
-  EBB_RETURN_IF_ERROR(
-      SumGradient(local_params, Import(batch), local_grad, &sums));
+  for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
+    const int64_t end = std::min(begin + at_once, batch.rows);
+    const BatchView part = Import(PartOf(batch, begin, end));
+    float* part_grad =
+        begin == 0 ? local_grad : part_grad_.Reserve<float>(count);
+    EBB_RETURN_IF_ERROR(backend_->TakeError());
+    LossSums part_sums;
+    EBB_RETURN_IF_ERROR(SumGradient(local_params, part, part_grad, &part_sums));
+    EBB_RETURN_IF_ERROR(backend_->TakeError());
+    if (begin > 0) backend_->AddScaled(count, 1, part_grad, local_grad);
+    sums->loss += part_sums.loss;
+    sums->correct += part_sums.correct;
+  }
   AddDecay(local_params, batch, local_grad);
 
   // One pass answers both questions: is it finite, and is it too long.
@@ -309,13 +384,45 @@ absl::Status ModelBase::Gradient(std::span<const float> params,
   if (local_grad != grad.data()) {
     backend_->CopyOut(local_grad, grad.size_bytes(), grad.data());
   }
+  EBB_RETURN_IF_ERROR(backend_->TakeError());
   if (!std::isfinite(squares)) return NotFinite(description_, grad, batch);
-  if (!std::isfinite(sums.loss)) {
-    return absl::OutOfRangeError(
-        absl::StrCat("non-finite loss: ", sums.loss, " in the batch of ",
-                     batch.rows, " examples at ", Place(batch, 0)));
+  return absl::OkStatus();
+}
+
+absl::Status ModelBase::LossInParts(std::span<const float> params,
+                                    const BatchView& batch, int64_t at_once,
+                                    LossSums* sums) {
+  *sums = {};
+  const float* local_params = params_.Import(params).data();
+  for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
+    const int64_t end = std::min(begin + at_once, batch.rows);
+    const BatchView part = Import(PartOf(batch, begin, end));
+    EBB_RETURN_IF_ERROR(backend_->TakeError());
+    LossSums part_sums;
+    EBB_RETURN_IF_ERROR(SumLoss(local_params, part, &part_sums));
+    EBB_RETURN_IF_ERROR(backend_->TakeError());
+    sums->loss += part_sums.loss;
+    sums->correct += part_sums.correct;
   }
-  *stats = {batch.rows, sums.loss, sums.correct};
+  return absl::OkStatus();
+}
+
+absl::Status ModelBase::OutputsInParts(std::span<const float> params,
+                                       const BatchView& batch, int64_t at_once,
+                                       std::vector<float>* outputs) {
+  const bool copied = !backend_->uses_host_memory();
+  const float* local_params = params_.Import(params).data();
+  for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
+    const int64_t end = std::min(begin + at_once, batch.rows);
+    const int64_t count = (end - begin) * description_.outputs;
+    float* const host = outputs->data() + begin * description_.outputs;
+    const BatchView part = Import(PartOf(batch, begin, end));
+    float* const local = copied ? outputs_.Reserve<float>(count) : host;
+    EBB_RETURN_IF_ERROR(backend_->TakeError());
+    EBB_RETURN_IF_ERROR(ComputeOutputs(local_params, part, local));
+    if (copied) backend_->CopyOut(local, count * sizeof(float), host);
+    EBB_RETURN_IF_ERROR(backend_->TakeError());
+  }
   return absl::OkStatus();
 }
 
@@ -326,8 +433,9 @@ absl::Status ModelBase::Evaluate(std::span<const float> params,
   EBB_RETURN_IF_ERROR(CheckLabels(batch));
   if (batch.rows == 0) return absl::OkStatus();
   LossSums sums;
-  EBB_RETURN_IF_ERROR(
-      SumLoss(params_.Import(params).data(), Import(batch), &sums));
+  EBB_RETURN_IF_ERROR(InParts(batch, [&](int64_t at_once) {
+    return LossInParts(params, batch, at_once, &sums);
+  }));
   *stats = {batch.rows, sums.loss, sums.correct};
   return absl::OkStatus();
 }
@@ -336,17 +444,11 @@ absl::Status ModelBase::Predict(std::span<const float> params,
                                 const BatchView& batch,
                                 std::vector<float>* outputs) {
   EBB_RETURN_IF_ERROR(CheckSizes(params, batch));
-  const int64_t count = batch.rows * description_.outputs;
-  outputs->resize(count);
-  if (count == 0) return absl::OkStatus();
-  float* local = backend_->uses_host_memory() ? outputs->data()
-                                              : outputs_.Reserve<float>(count);
-  EBB_RETURN_IF_ERROR(
-      ComputeOutputs(params_.Import(params).data(), Import(batch), local));
-  if (local != outputs->data()) {
-    backend_->CopyOut(local, count * sizeof(float), outputs->data());
-  }
-  return absl::OkStatus();
+  outputs->resize(batch.rows * description_.outputs);
+  if (outputs->empty()) return absl::OkStatus();
+  return InParts(batch, [&](int64_t at_once) {
+    return OutputsInParts(params, batch, at_once, outputs);
+  });
 }
 
 }  // namespace ebb::models

@@ -5,6 +5,7 @@
 #define EBB_MODELS_MODEL_BASE_H_
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -58,6 +59,22 @@ class ModelBase : public Model {
                           const BatchView& batch) const;
   absl::Status CheckFormat(const BatchView& batch) const;
   absl::Status CheckLabels(const BatchView& batch) const;
+  // Calls `compute` with the number of examples to compute at once: those of
+  // the batch, and where the back end's memory is too small fewer and fewer,
+  // here and from now on.
+  template <typename Compute>
+  absl::Status InParts(const BatchView& batch, const Compute& compute);
+  // Examples [begin, end); valid until the next call.
+  BatchView PartOf(const BatchView& batch, int64_t begin, int64_t end);
+  absl::Status GradientInParts(std::span<const float> params,
+                               const BatchView& batch, int64_t at_once,
+                               std::span<float> grad, LossSums* sums);
+  absl::Status LossInParts(std::span<const float> params,
+                           const BatchView& batch, int64_t at_once,
+                           LossSums* sums);
+  absl::Status OutputsInParts(std::span<const float> params,
+                              const BatchView& batch, int64_t at_once,
+                              std::vector<float>* outputs);
   BatchView Import(const BatchView& batch);
   void AddDecay(const float* params, const BatchView& batch, float* grad);
   // The number of examples that have each key.
@@ -69,11 +86,13 @@ class ModelBase : public Model {
   const double clip_norm_;
   ComputeBackend* const backend_;  // Not owned.
   // Copies for back ends with memory of their own.
-  BackendArray params_, grad_, outputs_, labels_, dense_;
+  BackendArray params_, grad_, part_grad_, outputs_, labels_, dense_;
   BackendArray row_offsets_, columns_, values_, fields_, row_counts_;
   // Of CountRows: the counts, and the last row that had each key.
   std::vector<float> counts_;
   std::vector<int64_t> last_rows_;
+  int64_t most_at_once_ = std::numeric_limits<int64_t>::max();
+  std::vector<int64_t> part_offsets_;  // Of PartOf.
 };
 
 }  // namespace ebb::models

@@ -6,12 +6,15 @@
 #include "glog/logging.h"
 #include "models/backends.h"
 #include "models/eigen_backend.h"
+#include "models/gpu/gpu_backend.h"
 #include "models/testing/device_backend.h"
+#include "models/testing/emulated_gpu.h"
 
 namespace ebb::models::testing {
 
 std::vector<std::string> AllBackendNames() {
-  std::vector<std::string> names = {"reference", "device"};
+  std::vector<std::string> names = {"reference", "device", "gpu-emulated"};
+  if (gpu::FindGpu(0).ok()) names.emplace_back("gpu-0");
   for (const std::string& isa : EigenInstructionSets()) {
     names.push_back(absl::StrCat("eigen-", isa));
   }
@@ -20,6 +23,12 @@ std::vector<std::string> AllBackendNames() {
 
 std::unique_ptr<ComputeBackend> MakeBackend(absl::string_view name) {
   if (name == "device") return std::make_unique<DeviceBackend>();
+  if (name == "gpu-emulated") return MakeEmulatedGpu();
+  if (name == "gpu-0") {
+    auto backend = gpu::MakeGpuBackend({});
+    CHECK(backend.ok()) << backend.status();
+    return *std::move(backend);
+  }
   BackendOptions options{.kind = std::string(name)};
   if (absl::ConsumePrefix(&name, "eigen-")) {
     options = {.kind = "eigen", .isa = std::string(name)};

@@ -11,7 +11,9 @@
 
 namespace ebb::models::testing {
 
-// "reference", "device" (testing/device_backend.h), "eigen-baseline", ...
+// "reference", "device" (testing/device_backend.h), "gpu-emulated"
+// (testing/emulated_gpu.h), where there is a device "gpu-0", "eigen-baseline",
+// ...
 std::vector<std::string> AllBackendNames();
 
 // CHECK-fails if there is no such name.

@@ -1,0 +1,28 @@
+// cuBLAS, looked up when a worker first needs it: its libraries are half a GiB,
+// and a worker without a device starts without them.
+#ifndef EBB_MODELS_GPU_CUBLAS_H_
+#define EBB_MODELS_GPU_CUBLAS_H_
+
+#include <cublas_v2.h>
+
+#include "absl/status/statusor.h"
+
+namespace ebb::models::gpu {
+
+// The functions of the library; it stays loaded.
+struct Cublas {
+  decltype(&cublasCreate_v2) Create = nullptr;
+  decltype(&cublasDestroy_v2) Destroy = nullptr;
+  decltype(&cublasSetStream_v2) SetStream = nullptr;
+  decltype(&cublasSetWorkspace_v2) SetWorkspace = nullptr;
+  decltype(&cublasGemmEx_64) GemmEx = nullptr;
+  decltype(&cublasGetStatusString) GetStatusString = nullptr;
+};
+
+// Looks where the loader does, and then where the toolkit was that ebb was
+// built with. kFailedPrecondition: it is in neither place, or too old.
+absl::StatusOr<Cublas> LoadCublas();
+
+}  // namespace ebb::models::gpu
+
+#endif  // EBB_MODELS_GPU_CUBLAS_H_

@@ -1,0 +1,176 @@
+// What only a device can show: reported as skipped, with the reason, where
+// there is none. The tests of all back ends (backend_test.cc and those of the
+// models) have "gpu-0" among them where there is a device.
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/backend.h"
+#include "models/eigen_backend.h"
+#include "models/gpu/gpu_backend.h"
+
+namespace ebb::models::gpu {
+namespace {
+
+using ::testing::FloatNear;
+using ::testing::HasSubstr;
+using ::testing::Pointwise;
+using Floats = std::vector<float>;
+
+Floats Random(int64_t count, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  Floats values(count);
+  for (float& value : values) value = uniform(generator);
+  return values;
+}
+
+class DeviceTest : public ::testing::Test {
+ protected:
+  static std::unique_ptr<ComputeBackend> Make(const GpuOptions& options = {}) {
+    auto backend = MakeGpuBackend(options);
+    EXPECT_TRUE(backend.ok()) << backend.status();
+    return *std::move(backend);
+  }
+  const float* In(const Floats& values) {
+    arrays_.push_back(std::make_unique<BackendArray>(gpu_.get()));
+    return arrays_.back()->Import(std::span<const float>(values)).data();
+  }
+  float* Out(int64_t count) {
+    arrays_.push_back(std::make_unique<BackendArray>(gpu_.get()));
+    return arrays_.back()->Reserve<float>(count);
+  }
+  Floats Values(const float* memory, int64_t count) {
+    Floats values(count);
+    gpu_->CopyOut(memory, count * sizeof(float), values.data());
+    EXPECT_TRUE(gpu_->TakeError().ok());
+    return values;
+  }
+
+  std::unique_ptr<ComputeBackend> gpu_ = Make();
+  std::unique_ptr<ComputeBackend> cpu_ = *MakeEigenBackend("auto");
+  std::vector<std::unique_ptr<BackendArray>> arrays_;
+};
+
+// Of several chunks of staging, and beside them.
+TEST_F(DeviceTest, WhatIsCopiedInComesOutAgain) {
+  for (const int64_t count : {1, 1000, (2 << 20), (2 << 20) + 1, 10'000'019}) {
+    const Floats values = Random(count, 1);
+    EXPECT_EQ(Values(In(values), count), values) << count;
+  }
+}
+
+TEST_F(DeviceTest, ProductsAgreeWithTheProcessorAtAllSizes) {
+  const std::tuple<int64_t, int64_t, int64_t> kSizes[] = {
+      {1, 1, 1},      {1, 4097, 1},    {513, 1, 7},    {1000, 10, 1},
+      {128, 784, 10}, {333, 257, 129}, {2048, 512, 1}, {1024, 1024, 1024}};
+  for (const auto& [m, k, n] : kSizes) {
+    SCOPED_TRACE(::testing::Message() << m << " x " << k << " x " << n);
+    const Floats a = Random(m * k, 1), b = Random(k * n, 2);
+    const Floats bias = Random(n, 3), d = Random(m * n, 4);
+    Floats expected(m * n), of_a(k * n), of_b(m * k), sums(n);
+    cpu_->MatMulActivate(Activation::kTanh, m, k, n, a.data(), b.data(),
+                         bias.data(), expected.data());
+    cpu_->MatMulTransA(m, k, n, a.data(), d.data(), of_a.data());
+    cpu_->MatMulTransB(m, n, k, d.data(), b.data(), of_b.data());
+    cpu_->ColumnSums(m, n, d.data(), sums.data());
+    const float *a_in = In(a), *b_in = In(b), *d_in = In(d);
+    float *c = Out(m * n), *c_a = Out(k * n), *c_b = Out(m * k);
+    float* c_sums = Out(n);
+    gpu_->MatMulActivate(Activation::kTanh, m, k, n, a_in, b_in, In(bias), c);
+    gpu_->MatMulTransA(m, k, n, a_in, d_in, c_a);
+    gpu_->MatMulTransB(m, n, k, d_in, b_in, c_b);
+    gpu_->ColumnSums(m, n, d_in, c_sums);
+    // Each product of two numbers in [-1, 1] is rounded about once.
+    const auto near = [](int64_t terms) {
+      return FloatNear(2e-7f * static_cast<float>(2 + terms));
+    };
+    EXPECT_THAT(Values(c, m * n), Pointwise(near(k), expected));
+    EXPECT_THAT(Values(c_a, k * n), Pointwise(near(m), of_a));
+    EXPECT_THAT(Values(c_b, m * k), Pointwise(near(n), of_b));
+    EXPECT_THAT(Values(c_sums, n), Pointwise(near(m), sums));
+  }
+}
+
+// Rounded factors: each of k products is off by at most two roundings.
+TEST_F(DeviceTest, PrecisionsRoundTheFactorsOnly) {
+  constexpr int64_t kSize = 512;
+  const Floats a = Random(kSize * kSize, 1), b = Random(kSize * kSize, 2);
+  Floats expected(kSize * kSize);
+  cpu_->MatMul(kSize, kSize, kSize, a.data(), b.data(), nullptr,
+               expected.data());
+  for (const auto& [precision, rounding] :
+       {std::tuple{Precision::kTf32, 0x1p-11f}, {Precision::kBf16, 0x1p-8f}}) {
+    gpu_ = Make({.precision = precision});
+    arrays_.clear();
+    float* const c = Out(kSize * kSize);
+    gpu_->MatMul(kSize, kSize, kSize, In(a), In(b), nullptr, c);
+    EXPECT_THAT(Values(c, kSize * kSize),
+                Pointwise(FloatNear(2 * rounding * kSize), expected));
+    arrays_.clear();
+  }
+}
+
+TEST_F(DeviceTest, LossesOfManyRowsAgreeWithTheProcessor) {
+  for (const auto& [rows, columns] :
+       {std::tuple<int64_t, int64_t>{1, 2}, {9, 1000}, {100'000, 10}}) {
+    const Floats scores = Random(rows * columns, 1);
+    Floats labels(rows);
+    for (int64_t r = 0; r < rows; ++r) {
+      labels[r] = static_cast<float>(r * 7 % columns);
+    }
+    Floats expected(rows * columns);
+    const LossSums sums =
+        cpu_->ComputeLoss(Loss::kSoftmax, rows, columns, labels.data(),
+                          scores.data(), expected.data());
+    float* const gradient = Out(rows * columns);
+    const LossSums got = gpu_->ComputeLoss(Loss::kSoftmax, rows, columns,
+                                           In(labels), In(scores), gradient);
+    EXPECT_NEAR(got.loss, sums.loss, 1e-5 * static_cast<double>(rows));
+    EXPECT_EQ(got.correct, sums.correct);
+    EXPECT_THAT(Values(gradient, rows * columns),
+                Pointwise(FloatNear(1e-5f), expected));
+  }
+}
+
+TEST_F(DeviceTest, EqualSumsAreEqualFromCallToCall) {
+  const Floats x = Random(3'000'017, 1);
+  const float* const in = In(x);
+  const double first = gpu_->SumOfSquares(x.size(), in);
+  EXPECT_NEAR(first, cpu_->SumOfSquares(x.size(), x.data()), 1e-3);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(gpu_->SumOfSquares(x.size(), in), first);
+  }
+}
+
+TEST_F(DeviceTest, MoreMemoryThanThereIsIsSaidWithSizesAndAllGoesOn) {
+  const int64_t bytes = FindGpu(0)->memory_bytes + (int64_t{1} << 20);
+  EXPECT_EQ(gpu_->Allocate(bytes), nullptr);
+  const absl::Status status = gpu_->TakeError();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(status.message(), HasSubstr("no room for "));
+  float* const x = Out(3);
+  gpu_->CopyIn(Floats{1, 2, 3}.data(), 12, x);
+  gpu_->Scale(3, 2, x);
+  EXPECT_EQ(Values(x, 3), (Floats{2, 4, 6}));
+}
+
+}  // namespace
+}  // namespace ebb::models::gpu
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  const auto gpu = ebb::models::gpu::FindGpu(0);
+  if (!gpu.ok()) {
+    std::cout << "skipped: " << gpu.status().message() << "\n";
+    return 77;  // SKIP_RETURN_CODE
+  }
+  std::cout << "on a " << gpu->name << "\n";
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,160 @@
+// Kernels that compute element by element. ComputeBackend says what each
+// computes; matrices are stored row after row.
+#ifndef EBB_MODELS_GPU_ELEMENT_KERNELS_H_
+#define EBB_MODELS_GPU_ELEMENT_KERNELS_H_
+
+#include <cmath>
+#include <cstdint>
+
+#include "common/example_hash.h"
+#include "models/backend.h"
+#include "models/gpu/kernel.h"
+
+namespace ebb::models::gpu {
+
+// of(i) for each i in [0, count).
+template <typename Of>
+struct ForEachElement {
+  static constexpr int kThreads = 256;
+  using Shared = NothingShared;
+
+  int64_t Blocks() const { return BlocksFor(CeilDivide(count, kThreads)); }
+  template <typename Team>
+  EBB_DEVICE_CODE void operator()(const Team& team) const {
+    team.Each([&](int thread) {
+      const int64_t step = team.blocks() * kThreads;
+      for (int64_t i = team.block() * kThreads + thread; i < count; i += step) {
+        of(i);
+      }
+    });
+  }
+
+  int64_t count;
+  Of of;
+};
+
+EBB_DEVICE_CODE inline float Activated(Activation f, float x) {
+  switch (f) {
+    case Activation::kIdentity:
+      break;
+    case Activation::kRelu:
+      return x < 0 ? 0 : x;  // A NaN is not, and stays.
+    case Activation::kTanh:
+      return tanhf(x);
+    case Activation::kSigmoid:
+      return 1 / (1 + expf(-x));
+  }
+  return x;
+}
+
+struct ActivateElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const {
+    x[i] = Activated(f, x[i]);
+  }
+  Activation f;
+  float* x;
+};
+
+// c(m, n) = f(c + bias(n)); no bias where it is null.
+struct BiasElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const {
+    c[i] = Activated(f, bias == nullptr ? c[i] : c[i] + bias[i % n]);
+  }
+  Activation f;
+  int64_t n;
+  const float* bias;
+  float* c;
+};
+
+struct ActivateBackwardElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const {
+    switch (f) {
+      case Activation::kIdentity:
+        break;
+      case Activation::kRelu:
+        if (y[i] <= 0) gradient[i] = 0;
+        break;
+      case Activation::kTanh:
+        gradient[i] *= 1 - y[i] * y[i];
+        break;
+      case Activation::kSigmoid:
+        gradient[i] *= y[i] * (1 - y[i]);
+        break;
+    }
+  }
+  Activation f;
+  const float* y;
+  float* gradient;
+};
+
+// Of dropout.h: one for each two columns of a row, of which there are
+// (columns + 1) / 2.
+struct DropoutPair {
+  EBB_DEVICE_CODE void operator()(int64_t i) const {
+    const int64_t pairs = (columns + 1) / 2;
+    const int64_t row = i / pairs, pair = i % pairs;
+    const uint64_t position =
+        HashAppend(item, static_cast<uint64_t>(first_position + row));
+    const uint64_t bits =
+        HashAppend(HashAppend(position, static_cast<uint64_t>(layer)),
+                   static_cast<uint64_t>(pair));
+    float* const out = mask + row * columns + 2 * pair;
+    out[0] = (bits & 0xffffffff) >= limit ? kept : 0;
+    if (2 * pair + 1 < columns) out[1] = (bits >> 32) >= limit ? kept : 0;
+  }
+  uint64_t item;  // The hash of seed, epoch and shard.
+  int64_t first_position;
+  int32_t layer;
+  uint64_t limit;  // rate * 2^32
+  float kept;      // 1 / (1 - rate)
+  int64_t columns;
+  float* mask;
+};
+
+struct MultiplyElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const { z[i] = x[i] * y[i]; }
+  const float* x;
+  const float* y;
+  float* z;
+};
+
+struct AddScaledElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const { y[i] += alpha * x[i]; }
+  float alpha;
+  const float* x;
+  float* y;
+};
+
+struct AddScaledRowElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const {
+    y[i] += alpha * scale[i / n] * x[i];
+  }
+  int64_t n;
+  float alpha;
+  const float* scale;
+  const float* x;
+  float* y;
+};
+
+struct ScaleElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const { x[i] *= alpha; }
+  float alpha;
+  float* x;
+};
+
+EBB_DEVICE_CODE inline double Sigmoid(double score) {
+  if (score >= 0) return 1 / (1 + exp(-score));
+  const double e = exp(score);
+  return e / (1 + e);
+}
+
+struct ProbabilityElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const {
+    scores[i] = static_cast<float>(Sigmoid(scores[i]));
+  }
+  float* scores;
+};
+
+}  // namespace ebb::models::gpu
+
+#endif  // EBB_MODELS_GPU_ELEMENT_KERNELS_H_

@@ -1,0 +1,278 @@
+// The back end that computes with ebb's kernels, over whatever runs them.
+#ifndef EBB_MODELS_GPU_KERNEL_BACKEND_H_
+#define EBB_MODELS_GPU_KERNEL_BACKEND_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "models/backend.h"
+#include "models/gpu/gemm.h"
+#include "models/gpu/kernels.h"
+#include "models/gpu/memory_pool.h"
+
+namespace ebb::models::gpu {
+
+// An Engine is a BlockSource that has
+//
+//   absl::Status status() const;  // Once it is not OK, it stays so.
+//   void CopyIn(const void* host, int64_t bytes, void* memory);
+//   void CopyOut(const void* memory, int64_t bytes, void* host);  // Waits.
+//   void Zero(void* memory, int64_t bytes);
+//   void Multiply(const Gemm& gemm);  // Of no empty matrix.
+//   template <typename Kernel>
+//   void Launch(int64_t blocks, const Kernel& kernel);  // At least one block.
+//
+// and does them one after the other.
+template <typename Engine>
+class KernelBackend final : public ComputeBackend {
+ public:
+  KernelBackend(std::string name, std::unique_ptr<Engine> engine)
+      : name_(std::move(name)),
+        engine_(std::move(engine)),
+        pool_(engine_.get()),
+        parts_(this),
+        sum_(this) {}
+
+  absl::string_view name() const override { return name_; }
+  bool uses_host_memory() const override { return false; }
+  absl::Status TakeError() override {
+    if (!engine_->status().ok()) return engine_->status();
+    return std::exchange(error_, absl::OkStatus());
+  }
+
+  void* Allocate(int64_t bytes) override {
+    if (Failed()) return nullptr;
+    auto block = pool_.Allocate(std::max<int64_t>(bytes, 1));
+    if (block.ok()) return *block;
+    error_ = absl::Status(block.status().code(),
+                          absl::StrCat(name_, ": ", block.status().message()));
+    return nullptr;
+  }
+  void Free(void* memory) override { pool_.Free(memory); }
+  void CopyIn(const void* host, int64_t bytes, void* memory) override {
+    if (bytes > 0 && !Failed()) engine_->CopyIn(host, bytes, memory);
+  }
+  void CopyOut(const void* memory, int64_t bytes, void* host) override {
+    if (bytes > 0 && !Failed()) engine_->CopyOut(memory, bytes, host);
+  }
+
+  void MatMul(int64_t m, int64_t k, int64_t n, const float* a, const float* b,
+              const float* bias, float* c) override {
+    MatMulActivate(Activation::kIdentity, m, k, n, a, b, bias, c);
+  }
+  void MatMulActivate(Activation f, int64_t m, int64_t k, int64_t n,
+                      const float* a, const float* b, const float* bias,
+                      float* c) override {
+    Multiply(Gemm::MatMul(m, k, n, a, b, c));
+    if (bias == nullptr && f == Activation::kIdentity) return;
+    Elements(m * n, BiasElement{f, n, bias, c});
+  }
+  void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
+                    const float* b, float* c) override {
+    Multiply(Gemm::MatMulTransA(m, k, n, a, b, c));
+  }
+  void MatMulTransB(int64_t m, int64_t n, int64_t k, const float* a,
+                    const float* b, float* c) override {
+    Multiply(Gemm::MatMulTransB(m, n, k, a, b, c));
+  }
+  void SparseMatMul(int64_t m, int64_t n, const CsrView& a, const float* b,
+                    const float* bias, float* c) override {
+    if (n < kLanes) {
+      Launch(SparseProductRows{m, n, Of(a), b, bias, c});
+    } else {
+      Elements(m * n, SparseProductElement{n, Of(a), b, bias, c});
+    }
+  }
+  void SparseMatMulTransA(int64_t m, int64_t k, int64_t n, const CsrView& a,
+                          const float* b, float* c) override {
+    Zero(k * n, c);
+    Entries(m, n, a, SparseTransposeTerm{n, Of(a), b, c});
+  }
+  void FactorScores(int64_t m, int64_t n, const CsrView& a, const float* b,
+                    float* sums, float* scores) override {
+    auto* const pairs = parts_.Reserve<double>(m * n);
+    Elements(m * n, FactorSumElement{n, Of(a), b, sums, pairs});
+    Elements(m, AddPairsElement{n, pairs, scores});
+  }
+  void FactorGradient(int64_t m, int64_t k, int64_t n, const CsrView& a,
+                      const float* b, const float* sums, const float* delta,
+                      float* c) override {
+    Zero(k * n, c);
+    Entries(m, n, a, FactorGradientTerm{n, Of(a), b, sums, delta, c});
+  }
+  void FieldFactorScores(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                         std::span<const uint16_t> fields, const float* b,
+                         float* scores) override {
+    Launch(FieldFactorRows{m, {f, n, Of(a), fields.data()}, b, scores});
+  }
+  void FieldFactorGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                           const CsrView& a, std::span<const uint16_t> fields,
+                           const float* b, const float* delta,
+                           float* c) override {
+    Zero(k * f * n, c);
+    const FieldFactors factors = {f, n, Of(a), fields.data()};
+    Entries(m, n, a, FieldFactorTerm{factors, b, delta, c});
+  }
+  void FieldSums(int64_t m, int64_t f, int64_t n, const CsrView& a,
+                 std::span<const uint16_t> fields, const float* b,
+                 float* c) override {
+    Elements(m * n, FieldSumElement{f, n, Of(a), fields.data(), b, c});
+  }
+  void FieldSumsGradient(int64_t m, int64_t k, int64_t f, int64_t n,
+                         const CsrView& a, std::span<const uint16_t> fields,
+                         const float* delta, float* c) override {
+    Zero(k * n, c);
+    Entries(m, n, a, FieldSumsTerm{f, n, Of(a), fields.data(), delta, c});
+  }
+  void ColumnSums(int64_t m, int64_t n, const float* a, float* sums) override {
+    const int64_t slices = ColumnParts::SlicesOf(m);
+    auto* const parts = parts_.Reserve<double>(slices * n);
+    Launch(ColumnParts{m, n, slices, a, parts});
+    Elements(n, ColumnSumElement{slices, n, parts, sums});
+  }
+
+  void Activate(Activation f, int64_t count, float* x) override {
+    if (f == Activation::kIdentity) return;
+    Elements(count, ActivateElement{f, x});
+  }
+  void ActivateBackward(Activation f, int64_t count, const float* y,
+                        float* gradient) override {
+    if (f == Activation::kIdentity) return;
+    Elements(count, ActivateBackwardElement{f, y, gradient});
+  }
+  void DropoutMask(const DropoutKey& key, float rate, int64_t rows,
+                   int64_t columns, float* mask) override {
+    uint64_t item = HashAppend(0, key.seed);
+    item = HashAppend(item, static_cast<uint64_t>(key.epoch));
+    item = HashAppend(item, static_cast<uint64_t>(key.shard));
+    const auto limit = static_cast<uint64_t>(double{rate} * 0x1p32);
+    Elements(rows * ((columns + 1) / 2),
+             DropoutPair{item, key.first_position, key.layer, limit,
+                         1.0f / (1.0f - rate), columns, mask});
+  }
+  void Multiply(int64_t count, const float* x, const float* y,
+                float* z) override {
+    Elements(count, MultiplyElement{x, y, z});
+  }
+
+  LossSums ComputeLoss(Loss loss, int64_t rows, int64_t columns,
+                       const float* labels, const float* scores,
+                       float* gradient) override {
+    if (rows == 0) return {};
+    int64_t blocks = 0;
+    LossPart* parts = nullptr;
+    if (loss == Loss::kSoftmax) {
+      SoftmaxRows kernel = {rows, columns, labels, scores, gradient, nullptr};
+      blocks = kernel.Blocks();
+      kernel.parts = parts = parts_.Reserve<LossPart>(blocks);
+      LaunchOn(blocks, kernel);
+    } else {
+      blocks = BlocksOfSums(rows, PointLosses::kThreads);
+      parts = parts_.Reserve<LossPart>(blocks);
+      LaunchOn(blocks,
+               PointLosses{loss, rows, labels, scores, gradient, parts});
+    }
+    const auto sum = Total(blocks, parts);
+    return {sum.loss, sum.correct};
+  }
+  void ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
+                       float* scores) override {
+    switch (loss) {
+      case Loss::kSquared:
+        break;
+      case Loss::kLogistic:
+        Elements(rows, ProbabilityElement{scores});
+        break;
+      case Loss::kSoftmax:
+        Launch(SoftmaxRows{rows, columns, nullptr, scores, scores, nullptr});
+        break;
+    }
+  }
+
+  void AddScaled(int64_t count, float alpha, const float* x,
+                 float* y) override {
+    Elements(count, AddScaledElement{alpha, x, y});
+  }
+  void AddScaledRows(int64_t m, int64_t n, float alpha, const float* scale,
+                     const float* x, float* y) override {
+    Elements(m * n, AddScaledRowElement{n, alpha, scale, x, y});
+  }
+  void Scale(int64_t count, float alpha, float* x) override {
+    Elements(count, ScaleElement{alpha, x});
+  }
+  double SumOfSquares(int64_t count, const float* x) override {
+    if (count == 0) return 0;
+    const int64_t blocks = BlocksOfSums(count, SquareSums::kThreads);
+    auto* const parts = parts_.Reserve<double>(blocks);
+    LaunchOn(blocks, SquareSums{count, x, parts});
+    return Total(blocks, parts);
+  }
+
+  Engine& engine() { return *engine_; }
+  const MemoryPool& pool() const { return pool_; }
+
+ private:
+  // Then nothing is done until TakeError.
+  bool Failed() const { return !error_.ok() || !engine_->status().ok(); }
+
+  static CsrPointers Of(const CsrView& a) {
+    return {a.row_offsets.data(), a.columns.data(), a.values.data()};
+  }
+  // Enough to keep a device busy, and few to add up.
+  static int64_t BlocksOfSums(int64_t count, int threads) {
+    constexpr int64_t kMost = 1024;
+    return std::min(CeilDivide(count, threads), kMost);
+  }
+
+  template <typename Kernel>
+  void LaunchOn(int64_t blocks, const Kernel& kernel) {
+    if (blocks > 0 && !Failed()) engine_->Launch(blocks, kernel);
+  }
+  template <typename Kernel>
+  void Launch(const Kernel& kernel) {
+    LaunchOn(kernel.Blocks(), kernel);
+  }
+  template <typename Element>
+  void Elements(int64_t count, const Element& of) {
+    Launch(ForEachElement<Element>{count, of});
+  }
+  template <typename Term>
+  void Entries(int64_t m, int64_t n, const CsrView& a, const Term& of) {
+    Launch(ForEachEntry<Term>{m, n, Of(a), of});
+  }
+  void Zero(int64_t count, float* x) {
+    if (count > 0 && !Failed()) engine_->Zero(x, count * sizeof(float));
+  }
+  void Multiply(const Gemm& gemm) {
+    if (gemm.m == 0 || gemm.n == 0) return;
+    if (gemm.k == 0) return Zero(gemm.m * gemm.n, gemm.c);
+    if (!Failed()) engine_->Multiply(gemm);
+  }
+  // The sum of parts(count); zero after a failure.
+  template <typename T>
+  T Total(int64_t count, const T* parts) {
+    T* const sum = sum_.Reserve<T>(1);
+    LaunchOn(1, SumParts<T>{count, parts, sum});
+    T total = {};
+    CopyOut(sum, sizeof(T), &total);
+    return total;
+  }
+
+  const std::string name_;
+  const std::unique_ptr<Engine> engine_;
+  MemoryPool pool_;
+  absl::Status error_;  // Of the pool.
+  BackendArray parts_;  // What blocks leave for the kernel after them.
+  BackendArray sum_;
+};
+
+}  // namespace ebb::models::gpu
+
+#endif  // EBB_MODELS_GPU_KERNEL_BACKEND_H_
