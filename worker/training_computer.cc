@@ -106,8 +106,7 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
       LoadedJob{record, std::move(train), std::nullopt, models::Registry(),
                 nullptr, nullptr, nullptr});
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
-  EBB_ASSIGN_OR_RETURN(loaded->backend,
-                       models::CreateBackend(options_.backend));
+  EBB_ASSIGN_OR_RETURN(loaded->backend, BackendOf(job, options_.devices));
   EBB_ASSIGN_OR_RETURN(loaded->model,
                        CreateModel(job, train_index, options_.plugin_folders,
                                    &loaded->registry, loaded->backend.get()));
@@ -222,6 +221,15 @@ absl::StatusOr<std::span<const float>> TrainingComputer::Assemble(
   return params;
 }
 
+absl::Status TrainingComputer::Seen(const absl::Status& status,
+                                    LoadedJob* job) const {
+  if (status.ok() || options_.devices.on_device_lost == nullptr) return status;
+  const absl::Status of_device = job->backend->TakeError();
+  if (absl::IsUnavailable(of_device))
+    options_.devices.on_device_lost(of_device);
+  return status;
+}
+
 void TrainingComputer::MaybeMisbehave(const TrainingBatch& batch) const {
   if (options_.compute_delay > absl::ZeroDuration()) {
     LOG_FIRST_N(WARNING, 1)
@@ -254,8 +262,8 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   const models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
   models::BatchStats stats;
-  EBB_RETURN_IF_ERROR(
-      job->model->Gradient(params, view, gradient->span(), &stats));
+  EBB_RETURN_IF_ERROR(Seen(
+      job->model->Gradient(params, view, gradient->span(), &stats), job.get()));
   result->gradient = client::FloatPool::AsPayload(std::move(gradient));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = batch->ledger;
@@ -304,8 +312,10 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
   client::FloatBufferPtr gradient =
       pool_.Take(plan.parameters + RoomFor(keyed.order.Floats(plan)));
   models::BatchStats stats;
-  EBB_RETURN_IF_ERROR(job->model->Gradient(
-      params, keyed.View(), gradient->span().first(params.size()), &stats));
+  EBB_RETURN_IF_ERROR(
+      Seen(job->model->Gradient(params, keyed.View(),
+                                gradient->span().first(params.size()), &stats),
+           job));
   const Payload all = client::FloatPool::AsPayload(std::move(gradient));
   const int64_t dense = plan.parameters * int64_t{sizeof(float)};
   result->gradient = all.Sub(0, dense);
@@ -365,10 +375,13 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
                        Assemble(plan, task.values, keyed));
   models::BatchStats sums;
   if (keyed != nullptr) {
-    EBB_RETURN_IF_ERROR(job->model->Evaluate(params, keyed->View(), &sums));
+    EBB_RETURN_IF_ERROR(
+        Seen(job->model->Evaluate(params, keyed->View(), &sums), job.get()));
   } else {
-    EBB_ASSIGN_OR_RETURN(sums, EvaluateOn(*job->test, params, TestBatch(plan),
-                                          job->model.get(), &test_batch_));
+    auto evaluated = EvaluateOn(*job->test, params, TestBatch(plan),
+                                job->model.get(), &test_batch_);
+    EBB_RETURN_IF_ERROR(Seen(evaluated.status(), job.get()));
+    sums = *evaluated;
   }
   result->examples = sums.examples;
   result->loss_sum = sums.loss_sum;

@@ -21,10 +21,11 @@
 #include "common/mutex.h"
 #include "common/shm/shared_heap.h"
 #include "data/dataset.h"
-#include "models/backends.h"
+#include "models/backend.h"
 #include "models/model.h"
 #include "models/registry.h"
 #include "worker/batch_reader.h"
+#include "worker/device_choice.h"
 #include "worker/keyed_batch.h"
 
 namespace ebb::worker {
@@ -32,7 +33,7 @@ namespace ebb::worker {
 struct TrainingComputerOptions {
   // Folders from which models of users may be loaded. Default: none.
   std::vector<std::string> plugin_folders;
-  models::BackendOptions backend;
+  DeviceOptions devices;
   // Batches gathered while another is computed. Default 2; more take memory
   // and help where gathering is slower than computing now and then.
   size_t read_ahead_batches = 2;
@@ -120,6 +121,8 @@ class TrainingComputer : public client::JobComputer {
                            EvaluationResult* result);
   // Blocks until then, or until there is a hurry.
   void WaitUntil(absl::Time then);
+  // `status`, of the job's model; whether its device is lost is seen to.
+  absl::Status Seen(const absl::Status& status, LoadedJob* job) const;
   // What the knobs for tests ask for.
   void MaybeMisbehave(const TrainingBatch& batch) const;
 

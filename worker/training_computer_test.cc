@@ -7,6 +7,7 @@
 #include <numeric>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_replace.h"
@@ -18,6 +19,7 @@
 #include "data/order.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/testing/emulated_gpu.h"
 #include "worker/job_data.h"
 
 namespace ebb::worker {
@@ -644,6 +646,50 @@ TEST_F(TrainingComputerTest, NoBatchIsMadeToLastOnceThereIsAHurry) {
               "");
   }
   leaving.join();
+}
+
+// On a device that can be lost.
+TEST_F(TrainingComputerTest, ALostDeviceIsToldAndTheBatchFails) {
+  const auto record =
+      Submit("device: gpu\n" +
+             JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  const auto values = Pulled(record->plan, Params(record->plan));
+  models::testing::EmulatedGpu* gpu = nullptr;
+  std::vector<std::string> lost;
+  TrainingComputerOptions options;
+  options.devices.make_gpu = [&](const models::gpu::GpuOptions&) {
+    auto made = models::testing::MakeEmulatedGpu();
+    gpu = made.get();
+    return absl::StatusOr<std::unique_ptr<models::ComputeBackend>>(
+        std::move(made));
+  };
+  options.devices.on_device_lost = [&](const absl::Status& status) {
+    lost.emplace_back(status.message());
+  };
+  TrainingComputer computer(options);
+  const auto compute = [&] {
+    return computer.Compute(
+        {record, Generation(1), ItemId{0, 0}, 0, 4, values});
+  };
+  EXPECT_EQ(compute().error, "");
+  EXPECT_THAT(lost, testing::IsEmpty());
+
+  gpu->engine().Lose();
+
+  EXPECT_THAT(compute().error, HasSubstr("lost"));
+  EXPECT_THAT(lost, testing::ElementsAre("emulated: lost"));
+}
+
+TEST_F(TrainingComputerTest, AJobThatWantsAGpuIsRefusedWhereThereIsNone) {
+  const auto record =
+      Submit("device: {kind: gpu, precision: bf16}\n" +
+             JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  TrainingComputerOptions options;
+  options.devices.use_gpu = false;
+  TrainingComputer computer(options);
+  const absl::Status refused = computer.Prepare(record);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(refused.message(), HasSubstr("wants a GPU (device: gpu)"));
 }
 
 TEST_F(TrainingComputerTest, TheExampleThatCrashesEndsTheProcess) {

@@ -27,6 +27,8 @@
 #include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
+#include "models/backends.h"
+#include "models/gpu/gpu_backend.h"
 #include "worker/local_rules.h"
 #include "worker/training_computer.h"
 #include "worker/worker_metrics.h"
@@ -50,6 +52,8 @@ struct Flags : DaemonFlags {
   std::string name;
   std::vector<std::string> plugin_folders;
   models::BackendOptions backend;
+  std::string device = "auto";
+  int gpu = 0;
   uint64_t memory_bytes = 0;
   std::string shared_memory = "auto";
   size_t read_ahead = 2;
@@ -85,6 +89,19 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "Instructions of eigen: auto, baseline, avx2 or avx512")
       ->envname("EBB_ISA")
       ->capture_default_str()
+      ->group("Models");
+  app->add_option("--device", flags->device,
+                  "auto: as each job says; cpu: no job gets a GPU; gpu: as "
+                  "auto, and no start without one")
+      ->envname("EBB_DEVICE")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu", "gpu"}))
+      ->group("Models");
+  app->add_option("--gpu", flags->gpu,
+                  "Which of the GPUs that CUDA shows (CUDA_VISIBLE_DEVICES)")
+      ->envname("EBB_GPU")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1023))
       ->group("Models");
   AddMemoryFlag(app, &flags->memory_bytes);
   AddSharedMemoryFlag(app, &flags->shared_memory);
@@ -142,6 +159,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " message_limit=" << flags.message_bytes
             << " allow_plugins=" << absl::StrJoin(flags.plugin_folders, ",")
             << " backend=" << flags.backend.kind << " isa=" << flags.backend.isa
+            << " device=" << flags.device << " gpu=" << flags.gpu
             << " memory=" << flags.memory_bytes
             << " shared_memory=" << flags.shared_memory
             << " read_ahead=" << flags.read_ahead
@@ -167,6 +185,14 @@ void StopAtOnceOnNextSignal() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+// What a device that is lost has touched cannot be given back by this process,
+// and nothing it computes counts: others get its items, and whoever started it
+// may start another.
+void EndWithoutDevice(const absl::Status& status) {
+  LOG(ERROR) << "this worker ends: " << status.message();
+  std::_Exit(1);
+}
+
 absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   if (flags.name.empty()) flags.name = absl::StrCat("worker-", getpid());
   const auto memory = static_cast<int64_t>(flags.memory_bytes);
@@ -180,7 +206,10 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
 
   TrainingComputerOptions computing;
   computing.plugin_folders = flags.plugin_folders;
-  computing.backend = flags.backend;
+  computing.devices.cpu = flags.backend;
+  computing.devices.use_gpu = flags.device != "cpu";
+  computing.devices.gpu = flags.gpu;
+  computing.devices.on_device_lost = EndWithoutDevice;
   computing.read_ahead_batches = flags.read_ahead;
   computing.data_bytes = memory / 4;
   computing.crash_at_example = flags.crash_at_example;
@@ -188,6 +217,12 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   computing.batch_time = flags.batch_time;
   // Better now than with the first job.
   EBB_RETURN_IF_ERROR(models::CreateBackend(flags.backend).status());
+  if (flags.device == "gpu") {
+    EBB_ASSIGN_OR_RETURN(const models::gpu::GpuInfo gpu,
+                         models::gpu::FindGpu(flags.gpu));
+    LOG(INFO) << "gpu=" << flags.gpu << " name=\"" << gpu.name
+              << "\" memory_bytes=" << gpu.memory_bytes;
+  }
 
   client::ClientShellOptions options;
   options.scheduler = flags.scheduler;

@@ -28,7 +28,7 @@ namespace {
 constexpr uint32_t kFormat = 5;
 
 // The oldest format in which a reader understands all of the job: it must not
-// train by another algorithm than the job's.
+// train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const auto written = [](const SparseTable& table) {
     return table.kind != RowKind::kTrained;
@@ -50,6 +50,8 @@ uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
       algorithm == v1::Algorithm::KIND_LBFGS) {
     return 4;
   }
+  // It would compute on its processor.
+  if (job.device().kind() == v1::Device::KIND_GPU) return 4;
   if (HasLocalRule(algorithm)) return 3;
   return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }

@@ -402,6 +402,8 @@ TEST(SpecificationTest, OnlyJobsWithAnAlgorithmNeedANewerReader) {
   };
   EXPECT_EQ(format_of(""), 1u);
   EXPECT_EQ(format_of("algorithm: sgd\n"), 1u);
+  EXPECT_EQ(format_of("device: auto\n"), 1u);
+  EXPECT_EQ(format_of("device: {kind: gpu, precision: tf32}\n"), 5u);
   EXPECT_EQ(format_of("algorithm: dynsgd\n"), 2u);
   EXPECT_EQ(format_of("algorithm: adag\n"), 3u);
   EXPECT_EQ(format_of("algorithm: lbfgs\n"
