@@ -38,6 +38,8 @@ uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
                   written)) {
     return 5;
   }
+  // It would compute on its processor.
+  if (job.device().kind() == v1::Device::KIND_GPU) return 5;
   const v1::Algorithm::Kind algorithm = job.algorithm().kind();
   const auto has_bound = [](const auto& table) {
     return table.second.has_consistency();
@@ -50,8 +52,6 @@ uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
       algorithm == v1::Algorithm::KIND_LBFGS) {
     return 4;
   }
-  // It would compute on its processor.
-  if (job.device().kind() == v1::Device::KIND_GPU) return 4;
   if (HasLocalRule(algorithm)) return 3;
   return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }

@@ -72,6 +72,7 @@ Example:
   AddBenchJobCommand(bench, exit_code);
   AddBenchCheckpointCommand(bench, exit_code);
   AddBenchDenseCommand(bench, exit_code);
+  AddBenchGpuCommand(bench, exit_code);
   AddBenchSparseCommand(bench, exit_code);
   AddBenchRecoveryCommand(bench, exit_code);
   AddBenchGoodputCommand(bench, exit_code);

@@ -44,6 +44,7 @@ void AddBenchCommand(CLI::App* app, int* exit_code);
 void AddBenchAlgorithmsCommand(CLI::App* bench, int* exit_code);
 void AddBenchCheckpointCommand(CLI::App* bench, int* exit_code);
 void AddBenchDenseCommand(CLI::App* bench, int* exit_code);
+void AddBenchGpuCommand(CLI::App* bench, int* exit_code);
 void AddBenchSparseCommand(CLI::App* bench, int* exit_code);
 void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code);
 void AddBenchGoodputCommand(CLI::App* bench, int* exit_code);

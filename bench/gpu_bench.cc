@@ -1,0 +1,262 @@
+#include "bench/gpu_bench.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "bench/rows.h"
+#include "common/status_macros.h"
+#include "models/config.h"
+#include "models/model.h"
+#include "models/registry.h"
+
+namespace ebb::bench {
+namespace {
+
+using models::Activation;
+using models::BackendArray;
+using models::ComputeBackend;
+using models::gpu::Gemm;
+
+constexpr Bound kProductBound{Bound::Kind::kAtLeast, 0.95};
+constexpr Bound kStepBound{Bound::Kind::kAtLeast, 0.7};
+
+// The three matrices of a layer and of its gradient, all in [-1, 1].
+class Layer {
+ public:
+  Layer(ComputeBackend* backend, int64_t rows, int64_t inputs, int64_t outputs)
+      : m_(rows),
+        k_(inputs),
+        n_(outputs),
+        backend_(backend),
+        in_(Filled(rows * inputs)),
+        weights_(Filled(inputs * outputs)),
+        bias_(Filled(outputs)),
+        delta_(Filled(rows * outputs)),
+        weights_grad_(Filled(inputs * outputs)),
+        below_(Filled(rows * inputs)) {}
+
+  double flops() const {
+    return 2.0 * static_cast<double>(m_) * static_cast<double>(k_) *
+           static_cast<double>(n_);
+  }
+  std::vector<Gemm> Products() {
+    const float *in = in_.data<float>(), *weights = weights_.data<float>();
+    float* const delta = delta_.data<float>();
+    return {
+        Gemm::MatMul(m_, k_, n_, in, weights, delta),
+        Gemm::MatMulTransA(m_, k_, n_, in, delta, weights_grad_.data<float>()),
+        Gemm::MatMulTransB(m_, n_, k_, delta, weights, below_.data<float>())};
+  }
+  // The same by the back end: 0, 1 or 2.
+  void Multiply(int which) {
+    const float *in = in_.data<float>(), *weights = weights_.data<float>();
+    float* const delta = delta_.data<float>();
+    switch (which) {
+      case 0:
+        backend_->MatMulActivate(Activation::kRelu, m_, k_, n_, in, weights,
+                                 bias_.data<float>(), delta);
+        break;
+      case 1:
+        backend_->MatMulTransA(m_, k_, n_, in, delta,
+                               weights_grad_.data<float>());
+        break;
+      default:
+        backend_->MatMulTransB(m_, n_, k_, delta, weights,
+                               below_.data<float>());
+    }
+  }
+  static std::string NameOf(int which) {
+    constexpr const char* kNames[] = {
+        "layer, bias and ReLU", "gradient of weights", "gradient of inputs"};
+    return kNames[which];
+  }
+
+ private:
+  BackendArray Filled(int64_t count) {
+    std::vector<float> values(count);
+    for (int64_t i = 0; i < count; ++i) {
+      values[i] = static_cast<float>(i * 37 % 201 - 100) / 100;
+    }
+    BackendArray array(backend_);
+    float* const memory = array.Reserve<float>(count);
+    backend_->CopyIn(values.data(), count * sizeof(float), memory);
+    return array;
+  }
+
+  const int64_t m_, k_, n_;
+  ComputeBackend* const backend_;
+  BackendArray in_, weights_, bias_, delta_, weights_grad_, below_;
+};
+
+// Waits until all is done, and tells what went wrong.
+class Clock {
+ public:
+  explicit Clock(ComputeBackend* backend) : backend_(backend), mark_(backend) {
+    mark_.Reserve<float>(1);
+  }
+
+  // Of `times` runs.
+  absl::StatusOr<double> Seconds(int64_t times,
+                                 const std::function<void()>& run) {
+    EBB_RETURN_IF_ERROR(Wait());
+    const absl::Time start = absl::Now();
+    for (int64_t i = 0; i < times; ++i) run();
+    EBB_RETURN_IF_ERROR(Wait());
+    return absl::ToDoubleSeconds(absl::Now() - start);
+  }
+
+ private:
+  absl::Status Wait() {
+    float value = 0;
+    backend_->CopyIn(&value, sizeof(value), mark_.data<float>());
+    backend_->CopyOut(mark_.data<float>(), sizeof(value), &value);
+    return backend_->TakeError();
+  }
+
+  ComputeBackend* const backend_;
+  BackendArray mark_;
+};
+
+// Work per second of both, in turns; each is warm.
+absl::StatusOr<Row> Compare(const GpuBenchOptions& options, Clock* clock,
+                            const std::string& what, const std::string& measure,
+                            double work, const std::function<void()>& ours,
+                            const std::function<void()>& limit, Bound bound) {
+  EBB_RETURN_IF_ERROR(options.watch.Tell(what));
+  EBB_RETURN_IF_ERROR(clock->Seconds(1, ours).status());
+  EBB_RETURN_IF_ERROR(clock->Seconds(1, limit).status());
+  EBB_ASSIGN_OR_RETURN(const double once, clock->Seconds(1, ours));
+  const auto times = static_cast<int64_t>(
+      std::clamp(options.sample_seconds / std::max(once, 1e-6), 1.0, 1e5));
+  std::vector<double> of_ours, of_limit;
+  for (int pair = 0; pair < options.pairs; ++pair) {
+    EBB_RETURN_IF_ERROR(options.watch.Tell(what, pair, options.pairs));
+    EBB_ASSIGN_OR_RETURN(const double limit_seconds,
+                         clock->Seconds(times, limit));
+    EBB_ASSIGN_OR_RETURN(const double our_seconds, clock->Seconds(times, ours));
+    const double all = work * static_cast<double>(times);
+    of_limit.push_back(all / limit_seconds);
+    of_ours.push_back(all / our_seconds);
+  }
+  return MakeRow(what, measure, of_ours, of_limit, bound);
+}
+
+// The gradient of a batch against the products that it is made of.
+absl::StatusOr<Row> CompareStep(
+    const GpuBenchOptions& options, ComputeBackend* backend, Clock* clock,
+    const std::vector<std::unique_ptr<Layer>>& layers,
+    const std::function<void(const Gemm&)>& multiply) {
+  models::Registry registry;
+  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
+  models::ModelConfig config;
+  config.kind = "mlp";
+  config.features = options.layers.front();
+  config.classes = options.layers.back();
+  config.layers = options.layers;
+  config.seed = 1;
+  EBB_ASSIGN_OR_RETURN(const auto model, registry.Create(config, backend));
+  const std::vector<float> params =
+      models::InitialParameters(model->description(), 1);
+  std::vector<float> grad(params.size());
+  std::vector<float> dense(options.rows * config.features);
+  for (size_t i = 0; i < dense.size(); ++i) {
+    dense[i] =
+        static_cast<float>(static_cast<int64_t>(i * 37 % 201) - 100) / 100;
+  }
+  std::vector<float> labels(options.rows);
+  for (int64_t r = 0; r < options.rows; ++r) {
+    labels[r] = static_cast<float>(r % config.classes);
+  }
+  models::BatchView batch;
+  batch.rows = options.rows;
+  batch.features = config.features;
+  batch.dense = dense;
+  batch.labels = labels;
+  absl::Status failed;
+  const auto step = [&] {
+    models::BatchStats stats;
+    failed.Update(model->Gradient(params, batch, grad, &stats));
+  };
+  const auto products = [&] {
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const std::vector<Gemm> all = layers[i]->Products();
+      multiply(all[0]);
+      multiply(all[1]);
+      if (i > 0) multiply(all[2]);  // Nobody needs the gradient of examples.
+    }
+  };
+  EBB_ASSIGN_OR_RETURN(
+      Row row,
+      Compare(options, clock,
+              absl::StrCat("gradient of ", absl::StrJoin(options.layers, "-"),
+                           ", ", options.rows, " examples"),
+              "examples/s", static_cast<double>(options.rows), step, products,
+              kStepBound));
+  EBB_RETURN_IF_ERROR(failed);
+  return row;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Row>> MeasureBackend(
+    const GpuBenchOptions& options, ComputeBackend* backend,
+    const std::function<void(const Gemm&)>& multiply) {
+  Clock clock(backend);
+  std::vector<std::unique_ptr<Layer>> layers;
+  for (size_t i = 0; i + 1 < options.layers.size(); ++i) {
+    layers.push_back(std::make_unique<Layer>(
+        backend, options.rows, options.layers[i], options.layers[i + 1]));
+  }
+  EBB_RETURN_IF_ERROR(backend->TakeError());
+  std::vector<Row> rows;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    Layer* const layer = layers[i].get();
+    for (int which = 0; which < 3; ++which) {
+      const Gemm gemm = layer->Products()[which];
+      EBB_ASSIGN_OR_RETURN(
+          Row row,
+          Compare(
+              options, &clock,
+              absl::StrCat(options.rows, " x ", options.layers[i], " x ",
+                           options.layers[i + 1], ", ", Layer::NameOf(which)),
+              "TFLOP/s", layer->flops() / 1e12, [&] { layer->Multiply(which); },
+              [&] { multiply(gemm); }, kProductBound));
+      rows.push_back(std::move(row));
+    }
+  }
+  EBB_ASSIGN_OR_RETURN(Row step,
+                       CompareStep(options, backend, &clock, layers, multiply));
+  rows.push_back(std::move(step));
+  return rows;
+}
+
+absl::StatusOr<GpuReport> MeasureGpu(const GpuBenchOptions& options) {
+  GpuReport report;
+  EBB_ASSIGN_OR_RETURN(const models::gpu::GpuInfo info,
+                       models::gpu::FindGpu(options.gpu.device));
+  report.gpu = info.name;
+  EBB_ASSIGN_OR_RETURN(const models::gpu::BareGpu gpu,
+                       models::gpu::MakeBareGpu(options.gpu));
+  EBB_ASSIGN_OR_RETURN(
+      report.rows, MeasureBackend(options, gpu.backend.get(), gpu.multiply));
+  return report;
+}
+
+std::string GpuText(const GpuReport& report) {
+  return absl::StrCat("gpu ", report.gpu, "\n\n",
+                      RowsText(report.rows, "CUBLAS"));
+}
+
+void AddGpu(const GpuReport& report, tools::Json* json) {
+  (*json)["gpu"] = report.gpu;
+  AddRows(report.rows, json);
+}
+
+}  // namespace ebb::bench

@@ -1,0 +1,52 @@
+// How much of a GPU's cuBLAS is left when models compute with it.
+#ifndef EBB_BENCH_GPU_BENCH_H_
+#define EBB_BENCH_GPU_BENCH_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bench/paired.h"
+#include "bench/watch.h"
+#include "models/backend.h"
+#include "models/gpu/gemm.h"
+#include "models/gpu/gpu_backend.h"
+#include "tools/ebb/json.h"
+
+namespace ebb::bench {
+
+struct GpuBenchOptions {
+  models::gpu::GpuOptions gpu;
+  // Of the perceptron, from the features to the classes, and its batch.
+  std::vector<int64_t> layers = {4096, 4096, 4096, 1000};
+  int64_t rows = 8192;
+  // Pairs of each ratio, of which the median counts.
+  int pairs = 9;
+  // Of one sample, about.
+  double sample_seconds = 0.2;
+  Watch watch;
+};
+
+struct GpuReport {
+  std::string gpu;
+  // The products of a layer as its model has them, against cuBLAS alone, and
+  // the gradient of a batch, copies included, against its products alone.
+  std::vector<Row> rows;
+};
+
+// FailedPrecondition: there is no such GPU. Cancelled: the watch ended it.
+absl::StatusOr<GpuReport> MeasureGpu(const GpuBenchOptions& options);
+// The same of any device: `multiply` is a product without the back end.
+absl::StatusOr<std::vector<Row>> MeasureBackend(
+    const GpuBenchOptions& options, models::ComputeBackend* backend,
+    const std::function<void(const models::gpu::Gemm&)>& multiply);
+
+std::string GpuText(const GpuReport& report);
+void AddGpu(const GpuReport& report, tools::Json* json);
+
+}  // namespace ebb::bench
+
+#endif  // EBB_BENCH_GPU_BENCH_H_
