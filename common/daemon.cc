@@ -7,11 +7,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -86,6 +88,12 @@ int StopSignal::Wait() const {
   int signal = 0;
   sigwait(&signals_, &signal);
   return signal;
+}
+
+int StopSignal::WaitFor(absl::Duration patience) const {
+  const timespec limit = absl::ToTimespec(patience);
+  // Interrupted by a signal that is none of these, it may end early.
+  return std::max(sigtimedwait(&signals_, nullptr, &limit), 0);
 }
 
 std::string ParseFlagDuration(const std::string& text,

@@ -55,6 +55,8 @@ class StopSignal {
   StopSignal();
   // Blocks. Returns the signal's number.
   int Wait() const;
+  // The same, but no longer than `patience`: 0 where no signal came.
+  int WaitFor(absl::Duration patience) const;
 
  private:
   sigset_t signals_;

@@ -72,6 +72,18 @@ TEST(DaemonTest, SignalsWaitUntilSomebodyAsks) {
       testing::ExitedWithCode(7), "");
 }
 
+TEST(DaemonTest, WaitsForSignalsNoLongerThanItMay) {
+  EXPECT_EXIT(
+      {
+        const StopSignal stop;
+        const int none = stop.WaitFor(absl::Milliseconds(1));
+        kill(getpid(), SIGINT);
+        const int one = stop.WaitFor(absl::Minutes(10));
+        std::exit(none == 0 && one == SIGINT ? 7 : 8);
+      },
+      testing::ExitedWithCode(7), "");
+}
+
 TEST(DaemonTest, DiesWithItsParent) {
   int alive[2];
   ASSERT_EQ(pipe(alive), 0);

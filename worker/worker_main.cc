@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -30,6 +31,7 @@
 #include "models/backends.h"
 #include "models/gpu/gpu_backend.h"
 #include "worker/local_rules.h"
+#include "worker/preemption_source.h"
 #include "worker/training_computer.h"
 #include "worker/worker_metrics.h"
 
@@ -41,6 +43,8 @@ Example: a worker of the cluster whose scheduler is on this machine
   ebb-worker --scheduler localhost:7000 --name worker-0
 SIGTERM makes it finish its batch, give back its items and leave; a second
 one, leave at once. Logs go to stderr.)";
+
+constexpr absl::Duration kLookForNotices = absl::Seconds(1);
 
 DaemonName Name() {
   return {"ebb-worker", "ebb-worker: computes the gradients of ebb's jobs.",
@@ -62,6 +66,8 @@ struct Flags : DaemonFlags {
   int32_t batches_per_pull = 1;
   bool no_prefetch = false;
   absl::Duration grace = absl::Seconds(20);
+  std::string notice_file;
+  std::string notice_url;
   int64_t crash_at_example = -1;
   absl::Duration compute_delay = absl::ZeroDuration();
   absl::Duration batch_time = absl::ZeroDuration();
@@ -141,6 +147,21 @@ void AddFlags(CLI::App* app, Flags* flags) {
   AddDurationFlag(app, "--grace", "EBB_GRACE", &flags->grace,
                   "How long leaving may take")
       ->group("Process");
+  app->add_option("--notice-file", flags->notice_file,
+                  "It leaves, as on SIGTERM, once this file has something in "
+                  "it")
+      ->envname("EBB_NOTICE_FILE")
+      ->group("Process");
+  app->add_option("--notice-url", flags->notice_url,
+                  "Or once the cloud tells of its machine's end: aws, azure, "
+                  "gcp, or http://ADDRESS/PATH")
+      ->envname("EBB_NOTICE_URL")
+      ->check([](const std::string& text) {
+        const auto question = ParseNoticeUrl(text);
+        return question.ok() ? std::string()
+                             : std::string(question.status().message());
+      })
+      ->group("Process");
   // Hidden: for tests.
   app->add_option("--crash-at-example", flags->crash_at_example)
       ->envname("EBB_CRASH_AT_EXAMPLE")
@@ -167,15 +188,75 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " batches_in_flight=" << flags.batches_in_flight
             << " batches_per_pull=" << flags.batches_per_pull
             << " prefetch=" << !flags.no_prefetch << " grace=" << flags.grace
+            << " notice_file=" << flags.notice_file
+            << " notice_url=" << flags.notice_url
             << " batch_time=" << flags.batch_time
             << " crash_at_example=" << flags.crash_at_example
             << " compute_delay=" << flags.compute_delay
             << " kill_at=" << flags.kill_at;
 }
 
-// From now on a signal to stop ends the process where it is.
-void StopAtOnceOnNextSignal() {
-  const auto end = [](int) { std::_Exit(1); };
+using PreemptionSources = std::vector<std::unique_ptr<PreemptionSource>>;
+
+absl::StatusOr<PreemptionSources> SourcesOf(const Flags& flags) {
+  PreemptionSources sources;
+  if (!flags.notice_file.empty()) {
+    sources.push_back(WatchNoticeFile(flags.notice_file));
+  }
+  if (!flags.notice_url.empty()) {
+    EBB_ASSIGN_OR_RETURN(NoticeQuestion question,
+                         ParseNoticeUrl(flags.notice_url));
+    sources.push_back(AskNoticeUrl(std::move(question)));
+  }
+  return sources;
+}
+
+// Why a worker is to leave: a signal, or, where that is 0, a notice.
+struct End {
+  int signal = 0;
+  std::string notice;
+};
+
+End WaitForEnd(const StopSignal& stop, const PreemptionSources& sources) {
+  if (sources.empty()) return {.signal = stop.Wait(), .notice = ""};
+  while (true) {
+    if (auto notice = LookAtAll(sources)) {
+      return {.signal = 0, .notice = *std::move(notice)};
+    }
+    const int signal = stop.WaitFor(kLookForNotices);
+    if (signal != 0) return {.signal = signal, .notice = ""};
+  }
+}
+
+// Who has left by a notice may well be started again, on the same machine: it
+// joins when the notice is gone. The signal that came before that, or 0.
+absl::StatusOr<int> WaitOutNotice(const Flags& flags, const StopSignal& stop,
+                                  const PreemptionSources& sources) {
+  const auto notice = LookAtAll(sources);
+  if (!notice) return 0;
+  LOG(WARNING) << "worker=" << flags.name << " does not join, for there is "
+               << *notice << "; it waits until that is gone";
+  // Alive, and not ready.
+  EBB_ASSIGN_OR_RETURN(
+      const auto health,
+      rpc::HealthSocket::Start(flags.health_socket, [] { return false; }));
+  while (LookAtAll(sources)) {
+    const int signal = stop.WaitFor(kLookForNotices);
+    if (signal != 0) return signal;
+  }
+  LOG(INFO) << "worker=" << flags.name << " joins: the notice is gone";
+  return 0;
+}
+
+// From now on a signal to stop ends the process where it is; but the first
+// `expected` of them only say what is known already.
+void StopAtOnceOnNextSignal(int expected) {
+  static volatile std::sig_atomic_t left = 0;  // Of the handler's.
+  left = expected;
+  const auto end = [](int) {
+    if (left == 0) std::_Exit(1);
+    left = left - 1;
+  };
   std::signal(SIGTERM, end);
   std::signal(SIGINT, end);
   sigset_t signals;
@@ -223,6 +304,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
     LOG(INFO) << "gpu=" << flags.gpu << " name=\"" << gpu.name
               << "\" memory_bytes=" << gpu.memory_bytes;
   }
+  EBB_ASSIGN_OR_RETURN(const PreemptionSources sources, SourcesOf(flags));
 
   client::ClientShellOptions options;
   options.scheduler = flags.scheduler;
@@ -267,6 +349,11 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   LogOptions(flags, options.core.session);
   rpc::LogSecurity(*security);
   rpc::CountHandshakes(*security);
+  EBB_ASSIGN_OR_RETURN(const int early, WaitOutNotice(flags, stop, sources));
+  if (early != 0) {
+    LOG(INFO) << "worker=" << flags.name << " leaves: signal " << early;
+    return 0;
+  }
 
   rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
   TrainingComputer computer(computing);
@@ -283,9 +370,12 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
         AddWorker(shell.status(), text);
       }));
 
-  const int signal = stop.Wait();
-  LOG(INFO) << "worker=" << flags.name << " leaves: signal " << signal;
-  StopAtOnceOnNextSignal();
+  const End end = WaitForEnd(stop, sources);
+  const bool noticed = end.signal == 0;
+  LOG(INFO) << "worker=" << flags.name << " leaves: "
+            << (noticed ? end.notice : absl::StrCat("signal ", end.signal));
+  // After a notice comes the signal that it told of.
+  StopAtOnceOnNextSignal(/*expected=*/noticed ? 1 : 0);
   computer.Hurry();
   const bool drained = shell.Drain(flags.grace);
   const auto did = shell.status();

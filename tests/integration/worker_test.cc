@@ -58,6 +58,14 @@ class Worker {
     return Wait();
   }
   void Signal(int signal) { child_->Signal(signal); }
+  bool WaitToSay(const std::string& words) {
+    const absl::Time deadline = absl::Now() + kLimit;
+    while (log().find(words) == std::string::npos) {
+      if (absl::Now() > deadline) return false;
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    return true;
+  }
   bool running() { return !child_->Poll().has_value(); }
 
   std::string log() const {
@@ -172,9 +180,10 @@ TEST_F(WorkerTest, OneThatDiesAtABadMomentIsMissedByNobody) {
 
 TEST_F(WorkerTest, WhatCannotWorkIsRefusedWithExitCode2) {
   const std::vector<std::vector<std::string>> refusals = {
-      {"--held-items", "0"}, {"--grace", "soon"},
-      {"--isa", "pdp11"},    {"--allow-plugins", folder_ / "none"},
-      {"--nonsense"},        {"--kill-at", "never"},
+      {"--held-items", "0"},    {"--grace", "soon"},
+      {"--isa", "pdp11"},       {"--allow-plugins", folder_ / "none"},
+      {"--nonsense"},           {"--kill-at", "never"},
+      {"--notice-url", "soon"},
   };
   int number = 0;
   for (const auto& arguments : refusals) {
@@ -204,6 +213,66 @@ TEST_F(WorkerTest, OneThatIsToldToGoReturnsItsItemWithItsPlace) {
   EXPECT_EQ(leaver.examples() + heir.examples(), 4 * kExamples);
 }
 
+TEST_F(WorkerTest, OneThatFindsANoticeLeavesAndReturnsItsItem) {
+  const JobRecord record = Prepare();
+  const JobId job = cluster_.Submit(record);
+  const std::string notice = folder_ / "notice";
+  Worker leaver =
+      Start("leaver", {"--compute-delay", "2ms", "--notice-file", notice});
+  ASSERT_TRUE(WaitApplied(job, 100));
+
+  std::ofstream(notice) << "taken away at noon";
+  EXPECT_EQ(leaver.Wait().exit_code, 0);
+
+  EXPECT_THAT(leaver.log(), HasSubstr("leaver leaves: the notice in " + notice +
+                                      ": \"taken away at noon\""));
+  Worker heir = Start("heir");
+  ASSERT_TRUE(cluster_.WaitComplete(job));
+  cluster_.ExpectExact(record, job);
+  EXPECT_EQ(heir.EndBy(SIGTERM).exit_code, 0);
+  // Nothing was computed twice.
+  EXPECT_GE(leaver.examples(), 100);
+  EXPECT_EQ(leaver.examples() + heir.examples(), 4 * kExamples);
+}
+
+TEST_F(WorkerTest, TheSignalAfterANoticeIsNoSecondOne) {
+  const JobRecord record = Prepare();
+  const JobId job = cluster_.Submit(record);
+  const std::string notice = folder_ / "notice";
+  Worker leaver =
+      Start("leaver", {"--compute-delay", "500ms", "--notice-file", notice});
+  ASSERT_TRUE(WaitApplied(job, 5));
+
+  std::ofstream(notice) << "now";
+  ASSERT_TRUE(leaver.WaitToSay("leaves"));
+  leaver.Signal(SIGTERM);
+
+  EXPECT_EQ(leaver.Wait().exit_code, 0);
+  EXPECT_GE(leaver.examples(), 5);
+}
+
+TEST_F(WorkerTest, OneThatComesUnderANoticeJoinsWhenThatIsGone) {
+  const JobRecord record = Prepare();
+  const JobId job = cluster_.Submit(record);
+  const std::string notice = folder_ / "notice";
+  std::ofstream(notice) << "now";
+  Worker leaver = Start("leaver", {"--notice-file", notice});
+  Worker worker = Start("worker", {"--notice-file", notice});
+  ASSERT_TRUE(leaver.WaitToSay("does not join"));
+  ASSERT_TRUE(worker.WaitToSay("does not join"));
+  EXPECT_EQ(leaver.EndBy(SIGTERM).exit_code, 0);
+  const auto status = cluster_.Status(job);
+  ASSERT_TRUE(status.has_value());
+  EXPECT_EQ(status->applied_max(), 0);
+
+  std::filesystem::remove(notice);
+
+  ASSERT_TRUE(cluster_.WaitComplete(job));
+  cluster_.ExpectExact(record, job);
+  EXPECT_EQ(worker.EndBy(SIGTERM).exit_code, 0);
+  EXPECT_EQ(worker.examples(), 4 * kExamples);
+}
+
 // Bug: it stayed for as long as that took, whatever its --grace.
 TEST_F(WorkerTest, OneThatIsLoadingDataLeavesAtOnce) {
   cluster_.Submit(Prepare());
@@ -227,17 +296,10 @@ TEST_F(WorkerTest, OneThatIsLoadingDataLeavesAtOnce) {
 TEST_F(WorkerTest, ASecondSignalEndsItAtOnce) {
   cluster_.Submit(Prepare());
   Worker worker = Start("stuck", {"--compute-delay", "30s"});
-  const absl::Time deadline = absl::Now() + kLimit;
   // It is in its batch: before that, the first signal ends it as well.
-  while (worker.log().find("(--compute-delay)") == std::string::npos &&
-         absl::Now() < deadline) {
-    absl::SleepFor(absl::Milliseconds(5));
-  }
+  EXPECT_TRUE(worker.WaitToSay("(--compute-delay)"));
   worker.Signal(SIGTERM);
-  while (worker.log().find("leaves") == std::string::npos &&
-         absl::Now() < deadline) {
-    absl::SleepFor(absl::Milliseconds(5));
-  }
+  EXPECT_TRUE(worker.WaitToSay("leaves"));
   EXPECT_TRUE(worker.running());
 
   const absl::Time start = absl::Now();

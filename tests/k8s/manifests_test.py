@@ -388,6 +388,22 @@ class ManifestsTest(unittest.TestCase):
                 self.assertIn("EBB_INSECURE", environment)
                 self.assertFalse(tls & set(environment))
 
+    @everywhere
+    def test_spot_workers_hear_of_an_annotation(self, overlay, rendered):
+        environment = rendered.environment("worker")
+        if overlay != "overlays/spot":
+            self.assertNotIn("EBB_NOTICE_FILE", environment)
+            return
+        folder, name = os.path.split(environment["EBB_NOTICE_FILE"]["value"])
+        (mount,) = [one["name"]
+                    for one in rendered.container("worker")["volumeMounts"]
+                    if one["mountPath"] == folder]
+        (volume,) = [one for one in rendered.pods["worker"]["spec"]["volumes"]
+                     if one["name"] == mount]
+        self.assertEqual(volume["downwardAPI"]["items"], [
+            {"path": name,
+             "fieldRef": {"fieldPath": "metadata.annotations['ebb/notice']"}}])
+
     def test_the_overlay_for_1_20_changes_only_what_it_lacks(self):
         for renderer in render.renderers():
             plain, old = (
