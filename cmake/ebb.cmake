@@ -179,6 +179,30 @@ function(ebb_test name)
   endforeach()
 endfunction()
 
+# The interface of plugins in HEADER is C, for compilers of any language.
+function(ebb_plugin_api name header)
+  add_test(NAME ${name}
+           COMMAND ${CMAKE_CXX_COMPILER} -x c -std=c99 -pedantic -Wall -Wextra
+                   -Werror -fsyntax-only ${CMAKE_CURRENT_SOURCE_DIR}/${header})
+  set_tests_properties(${name} PROPERTIES LABELS lint)
+endfunction()
+
+# Plugins for TEST, built of SOURCE with EBB_BROKEN_<HOW> defined, one for each
+# of the words that follow: PREFIX_<how>.so in the folder EBB_TEST_PLUGINS.
+function(ebb_broken_plugins test prefix source)
+  set(folder ${CMAKE_BINARY_DIR}/tests/plugins)
+  target_compile_definitions(${test} PRIVATE EBB_TEST_PLUGINS="${folder}")
+  foreach(how IN LISTS ARGN)
+    string(TOLOWER ${prefix}_${how} plugin)
+    add_library(${plugin} MODULE ${source})
+    target_link_libraries(${plugin} PRIVATE ebb_flags)
+    target_compile_definitions(${plugin} PRIVATE EBB_BROKEN_${how})
+    set_target_properties(${plugin} PROPERTIES
+                          LIBRARY_OUTPUT_DIRECTORY ${folder})
+    add_dependencies(${test} ${plugin})
+  endforeach()
+endfunction()
+
 function(ebb_fuzz_test name)
   cmake_parse_arguments(ARG "" "CORPUS" "SRCS;DEPS" ${ARGN})
   cmake_path(ABSOLUTE_PATH ARG_CORPUS NORMALIZE)

@@ -26,18 +26,20 @@ RoundOperations::RoundOperations(const SchedulerOptions& options,
 
 void RoundOperations::Registered(const PartitionRegistration& registration) {
   if (figures_.empty()) return;
-  for (const RoundOperation& one : registration.operations) {
-    operations_[one.round] = one.operation;
-  }
+  Learn(registration.operations);
 }
 
 void RoundOperations::Reported(const PartitionMarkReport& report) {
   if (figures_.empty()) return;
-  for (const RoundOperation& one : report.operations) {
-    operations_[one.round] = one.operation;
-  }
+  Learn(report.operations);
   if (!report.figures) return;
   figures_[report.partition.value()] = {report.term, *report.figures};
+}
+
+void RoundOperations::Learn(std::span<const RoundOperation> operations) {
+  for (const RoundOperation& one : operations) {
+    operations_[one.round] = one.operation;
+  }
 }
 
 void RoundOperations::BeginGeneration() {

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,9 @@ class RoundOperations {
   News Advance(const MarkTable& marks, const PlacementTable& placement);
 
  private:
+  // Of those that were ordered, by this scheduler or one before it.
+  void Learn(std::span<const RoundOperation> operations);
+
   struct Figures {
     Term term;
     RoundFigures figures;

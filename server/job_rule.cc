@@ -169,18 +169,11 @@ void JobRule::Step(const StepPlace& place, const StepRun& run) const {
 namespace {
 
 // The mean gradient of a run, which has a sum.
-class Mean {
- public:
-  Mean(const StepPlace& place, std::span<const float> sum) : mean_(sum.size()) {
-    for (size_t i = 0; i < sum.size(); ++i) {
-      mean_[i] = place.gradient_scale * sum[i];
-    }
-  }
-  std::span<const float> floats() const { return mean_; }
-
- private:
-  std::vector<float> mean_;
-};
+std::vector<float> MeanOf(const StepPlace& place, std::span<const float> sum) {
+  std::vector<float> mean(sum.begin(), sum.end());
+  for (float& value : mean) value *= place.gradient_scale;
+  return mean;
+}
 
 class LbfgsStep final : public RoundStep {
  public:
@@ -188,8 +181,8 @@ class LbfgsStep final : public RoundStep {
       : operation_(std::move(operation)) {}
   bool Changes(int slot) const override { return operation_.Changes(slot); }
   void Apply(const StepPlace& place, const OperationRun& run) const override {
-    const Mean mean(place, run.gradient_sum);
-    ApplyLbfgs(operation_, {run.weights, mean.floats(), run.slots}, run.changed,
+    const std::vector<float> mean = MeanOf(place, run.gradient_sum);
+    ApplyLbfgs(operation_, {run.weights, mean, run.slots}, run.changed,
                run.out);
   }
 
@@ -202,8 +195,8 @@ class LbfgsStep final : public RoundStep {
 void JobRule::Measure(const StepPlace& place, const MeasureRun& run,
                       std::span<double> figures) const {
   if (!lbfgs_) return;
-  const Mean mean(place, run.gradient_sum);
-  AddLbfgsFigures(*lbfgs_, {run.weights, mean.floats(), run.slots}, figures);
+  const std::vector<float> mean = MeanOf(place, run.gradient_sum);
+  AddLbfgsFigures(*lbfgs_, {run.weights, mean, run.slots}, figures);
 }
 
 absl::StatusOr<std::unique_ptr<const RoundStep>> JobRule::ReadOperation(

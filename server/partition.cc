@@ -419,12 +419,13 @@ void Partition::Operate(Update* update) {
       slots[s] = std::as_const(slots_[s][b]).floats().first(n);
     }
     const int times = EBB_PLANTED(operation_applied_twice) ? 2 : 1;
-    for (int i = 0; i < times; ++i)
+    for (int i = 0; i < times; ++i) {
       update->step->Apply(
           PlaceOfRound(),
           {first_ + first, weights_[b].floats().first(n),
            std::as_const(update->whole_sum[b]).floats().first(n),
            update->new_weights[b].mutable_floats().first(n), slots, changed});
+    }
   }
 }
 

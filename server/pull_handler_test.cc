@@ -15,7 +15,20 @@ namespace {
 
 using ::testing::SizeIs;
 
-using PullHandlerTest = OnePartitionTest;
+class PullHandlerTest : public OnePartitionTest {
+ protected:
+  // A view of sessions 31 and 32, at clock 0.
+  ViewNumber TwoWorkersJoin(ServerActions* actions) {
+    const ViewNumber view(7);
+    core_->OnScheduler(
+        ViewUpdate{record_->id,
+                   generation_,
+                   view,
+                   {{SessionId(31), view, 0}, {SessionId(32), view, 0}}},
+        now_, actions);
+    return view;
+  }
+};
 
 TEST_F(PullHandlerTest, AsksForAViewOnceHoweverManyPullsWait) {
   auto record = std::make_shared<JobRecord>(*record_);
@@ -88,14 +101,8 @@ TEST_F(PullHandlerTest, APullWaitsForTheNarrowestBoundOfWhatItReads) {
     Restart({});
     GrantTerm(5, 0);
     pull_replies_.clear();
-    const ViewNumber view(7);
     ServerActions actions;
-    core_->OnScheduler(
-        ViewUpdate{record_->id,
-                   generation_,
-                   view,
-                   {{SessionId(31), view, 0}, {SessionId(32), view, 0}}},
-        now_, &actions);
+    const ViewNumber view = TwoWorkersJoin(&actions);
     PullRequest request;
     request.job = record_->id;
     request.generation = generation_;
@@ -144,14 +151,8 @@ TEST_F(PullHandlerTest, WhoIsInNoViewHearsHowFarTheSlowestIs) {
   record->plan.consistency.clock_bound = 3;
   record_ = record;
   GrantTerm(5, 0);
-  const ViewNumber view(7);
   ServerActions actions;
-  core_->OnScheduler(
-      ViewUpdate{record_->id,
-                 generation_,
-                 view,
-                 {{SessionId(31), view, 0}, {SessionId(32), view, 0}}},
-      now_, &actions);
+  const ViewNumber view = TwoWorkersJoin(&actions);
   const auto clock = [&](uint64_t worker, int64_t clock) {
     core_->OnClock({record_->id, generation_, {SessionId(worker), view, clock}},
                    now_, &actions);

@@ -118,21 +118,21 @@ class AlgorithmsTest(unittest.TestCase):
         self.assertIn("algorithm.options.shrae: lookahead has no such option",
                       said)
 
-    def test_local_sgd_is_the_same_whatever_dies(self):
-        keys = ("algorithm: local_sgd\noptimizer: {rate: 0.2}\n"
-                "consistency: {kind: rounds, examples: 2400}\n")
+    def assert_the_same_whatever_dies(self, keys):
         disturbed = self.through_kills(keys)
         quiet = self.report(keys, "run", "blobs.yaml", "--workers", "2",
                             "--servers", "2")
         self.assertEqual(disturbed["loss"], quiet["loss"])
 
+    def test_local_sgd_is_the_same_whatever_dies(self):
+        self.assert_the_same_whatever_dies(
+            "algorithm: local_sgd\noptimizer: {rate: 0.2}\n"
+            "consistency: {kind: rounds, examples: 2400}\n")
+
     def test_lbfgs_is_the_same_whatever_dies(self):
-        keys = ("algorithm: lbfgs\n"
-                "consistency: {kind: rounds, examples: epoch}\n")
-        disturbed = self.through_kills(keys)
-        quiet = self.report(keys, "run", "blobs.yaml", "--workers", "2",
-                            "--servers", "2")
-        self.assertEqual(disturbed["loss"], quiet["loss"])
+        self.assert_the_same_whatever_dies(
+            "algorithm: lbfgs\n"
+            "consistency: {kind: rounds, examples: epoch}\n")
 
     def test_what_they_do_not_go_with_is_refused(self):
         self.write("blobs.yaml",
