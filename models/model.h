@@ -17,7 +17,7 @@
 
 #include "absl/status/status.h"
 #include "common/initializer.h"
-#include "common/protocol/plan.h"
+#include "common/row_kind.h"
 #include "models/batch.h"
 
 namespace ebb::models {

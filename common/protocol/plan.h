@@ -17,6 +17,7 @@
 #include "common/example_hash.h"
 #include "common/filters/filter.h"
 #include "common/ids.h"
+#include "common/row_kind.h"
 
 namespace ebb {
 
@@ -59,14 +60,6 @@ struct NonfiniteRollback {
   int32_t most = 3;      // Times within a job, which then pauses.
   friend bool operator==(const NonfiniteRollback&,
                          const NonfiniteRollback&) = default;
-};
-
-// What a push makes of a row of a sparse table, and what its elements are.
-enum class RowKind : uint8_t {
-  kTrained,    // float32, which an optimizer steps by their gradients.
-  kAdditive,   // float32, to which pushes add.
-  kCounts,     // int64, to which pushes add, modulo 2^64.
-  kWriteOnce,  // Bytes: those of the key's first push stay.
 };
 
 // Rows under 64-bit keys. How they begin and change is in the specification
