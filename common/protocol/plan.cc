@@ -146,6 +146,27 @@ absl::Status JobPlan::Validate() const {
       return invalid("the clock bound of a sparse table is ",
                      table.clock_bound);
     }
+    if (table.cache_rows < 0 || table.cache_rows > kMaxCachedRows ||
+        table.cache_batches < 0 || table.cache_batches > kMaxCacheBatches) {
+      return invalid("workers keep ", table.cache_rows,
+                     " rows of a sparse table for ", table.cache_batches,
+                     " batches, at most ", kMaxCachedRows, " and ",
+                     kMaxCacheBatches, " possible");
+    }
+    if (table.cache_rows == 0) continue;
+    if (!table.trained()) {
+      return invalid("rows are kept of sparse table ", t,
+                     ", which nobody pulls");
+    }
+    const int64_t bound = ClockBoundOf(static_cast<int32_t>(t));
+    if (bound == 0) {
+      return invalid("rows are kept of sparse table ", t,
+                     ", where each batch needs the newest");
+    }
+    if (bound == SparseTablePlan::kNoBound && table.cache_batches == 0) {
+      return invalid("rows are kept of sparse table ", t,
+                     " for any number of batches");
+    }
   }
   if (!sparse_tables.empty() && rounds()) {
     return invalid("sparse tables need asp or ssp; rounds know none");

@@ -43,6 +43,9 @@ struct ConsistencyPlan {
 // Bounds of what a plan may ask for.
 inline constexpr int32_t kMaxSparseTables = 64;
 inline constexpr int32_t kMaxRowWidth = 4096;
+// Of one table, that a worker keeps.
+inline constexpr int64_t kMaxCachedRows = int64_t{1} << 30;
+inline constexpr int64_t kMaxCacheBatches = 1'000'000;
 
 // What becomes of an item that keeps killing workers, or of a batch whose
 // gradient is not finite.
@@ -75,6 +78,12 @@ struct SparseTablePlan {
   // this table.
   int64_t clock_bound = kBoundOfJob;
   RowKind kind = RowKind::kTrained;
+  // How many rows a worker keeps of those that it pulled, to use them again
+  // instead of pulling them; 0: none.
+  int64_t cache_rows = 0;
+  // In how many batches after the one that it was pulled for a kept row may be
+  // used, at most; 0: in as many as the clock bound allows.
+  int64_t cache_batches = 0;
 
   // Pulled with each batch, where it has their keys; else training only writes.
   bool trained() const { return kind == RowKind::kTrained; }

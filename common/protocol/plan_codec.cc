@@ -16,9 +16,9 @@ namespace {
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables, 5 no
 // algorithm, 6 no rollback, 7 no clock bounds of sparse tables, 8 none whose
-// rounds are closed by operations and 9 no kinds of rows; these follow the
-// rest.
-constexpr uint32_t kVersion = 10;
+// rounds are closed by operations, 9 no kinds of rows and 10 no rows that
+// workers keep; these follow the rest.
+constexpr uint32_t kVersion = 11;
 
 std::vector<int64_t> BoundsOf(const JobPlan& plan) {
   std::vector<int64_t> bounds;
@@ -34,6 +34,21 @@ std::vector<RowKind> KindsOf(const JobPlan& plan) {
     kinds.push_back(table.kind);
   }
   return kinds;
+}
+
+// What a worker keeps of each table.
+struct Caches {
+  std::vector<int64_t> rows;
+  std::vector<int64_t> batches;
+};
+
+Caches CachesOf(const JobPlan& plan) {
+  Caches caches;
+  for (const SparseTablePlan& table : plan.sparse_tables) {
+    caches.rows.push_back(table.cache_rows);
+    caches.batches.push_back(table.cache_batches);
+  }
+  return caches;
 }
 
 }  // namespace
@@ -63,10 +78,12 @@ void VisitFields(Struct& filters, Visitor&& visit) {
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, SparseTablePlan>
 void VisitFields(Struct& table, Visitor&& visit) {
-  auto& [width, clock_bound, kind] = table;
+  auto& [width, clock_bound, kind, cache_rows, cache_batches] = table;
   visit(width);
   static_cast<void>(clock_bound);  // Behind the record: see EncodeJobRecord.
   static_cast<void>(kind);
+  static_cast<void>(cache_rows);
+  static_cast<void>(cache_batches);
 }
 
 template <typename Struct, typename Visitor>
@@ -125,11 +142,13 @@ void VisitFields(Struct& record, Visitor&& visit) {
 }
 
 std::string EncodeJobRecord(const JobRecord& record) {
+  const Caches caches = CachesOf(record.plan);
   return SealFields(kMagic, kVersion, record, record.plan.priority,
                     record.plan.consistency.local_steps, record.plan.filters,
                     record.plan.sparse_tables, record.plan.algorithm,
                     record.plan.nonfinite_rollback, BoundsOf(record.plan),
-                    record.plan.algorithm.operated, KindsOf(record.plan));
+                    record.plan.algorithm.operated, KindsOf(record.plan),
+                    caches.rows, caches.batches);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
@@ -137,6 +156,7 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
   std::vector<SparseTablePlan>& tables = record->plan.sparse_tables;
   std::vector<int64_t> bounds;
   std::vector<RowKind> kinds;
+  Caches caches;
   EBB_RETURN_IF_ERROR(
       UnsealFields(kMagic, kVersion, "stored job record", bytes,
                    [&](FieldReader& read, uint32_t version) {
@@ -153,14 +173,21 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                      if (version >= 9) read(record->plan.algorithm.operated);
                      if (version >= 10) read(kinds);
                      if (version < 10) kinds = KindsOf(record->plan);
+                     if (version >= 11) read(caches.rows, caches.batches);
+                     if (version < 11) caches = CachesOf(record->plan);
                    }));
-  if (bounds.size() != tables.size() || kinds.size() != tables.size()) {
+  if (bounds.size() != tables.size() || kinds.size() != tables.size() ||
+      caches.rows.size() != tables.size() ||
+      caches.batches.size() != tables.size()) {
     return absl::DataLossError(
-        "stored job record: clock bounds or kinds of other sparse tables");
+        "stored job record: clock bounds, kinds or caches of other sparse "
+        "tables");
   }
   for (size_t t = 0; t < tables.size(); ++t) {
     tables[t].clock_bound = bounds[t];
     tables[t].kind = kinds[t];
+    tables[t].cache_rows = caches.rows[t];
+    tables[t].cache_batches = caches.batches[t];
   }
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;

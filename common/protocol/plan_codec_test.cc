@@ -60,7 +60,11 @@ JobRecord UnusualAndSparse() {
   JobRecord record = Unusual();
   record.plan.consistency.kind = ConsistencyKind::kSsp;
   record.plan.sparse_tables = {{1},
-                               {kMaxRowWidth},
+                               {.width = kMaxRowWidth, .cache_rows = 7},
+                               {.width = 2,
+                                .clock_bound = SparseTablePlan::kNoBound,
+                                .cache_rows = kMaxCachedRows,
+                                .cache_batches = 3},
                                {.width = 3, .kind = RowKind::kAdditive},
                                {.width = 2, .kind = RowKind::kCounts},
                                {.width = 9, .kind = RowKind::kWriteOnce}};
@@ -133,6 +137,28 @@ TEST(PlanCodecTest, SparseTablesComeBackAndAreChecked) {
   record = UnusualAndSparse();
   record.plan.sparse_tables.push_back({1});
   EXPECT_TRUE(refused());
+}
+
+TEST(PlanCodecTest, RowsAreKeptOnlyWhereTheyMayBeUsedAgain) {
+  const auto refused = [](const SparseTablePlan& table) {
+    JobPlan plan = UnusualAndSparse().plan;
+    plan.sparse_tables = {table};
+    return !plan.Validate().ok();
+  };
+  constexpr int64_t kNone = SparseTablePlan::kNoBound;
+  EXPECT_FALSE(refused({.clock_bound = 1, .cache_rows = 1}));
+  EXPECT_TRUE(refused({.clock_bound = 0, .cache_rows = 1}));
+  EXPECT_TRUE(refused({.clock_bound = kNone, .cache_rows = 1}));
+  EXPECT_FALSE(
+      refused({.clock_bound = kNone, .cache_rows = 1, .cache_batches = 1}));
+  EXPECT_TRUE(refused({.clock_bound = 1, .cache_rows = -1}));
+  EXPECT_TRUE(refused({.clock_bound = 1, .cache_rows = kMaxCachedRows + 1}));
+  EXPECT_TRUE(
+      refused({.clock_bound = 1, .cache_rows = 1, .cache_batches = -1}));
+  EXPECT_TRUE(refused({.clock_bound = 1,
+                       .kind = RowKind::kAdditive,
+                       .cache_rows = 1,
+                       .cache_batches = 1}));
 }
 
 TEST(PlanTest, RowsAreWordsOfFourBytes) {
@@ -285,8 +311,8 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   // The second version has the priority behind all that (-3), the third the
   // local steps behind it, the fourth the filters behind those, the fifth the
   // sparse tables, the sixth the algorithm, the seventh the rollback, the
-  // eighth the bounds of tables, the ninth whether operations close its rounds
-  // and the tenth the kinds of tables.
+  // eighth the bounds of tables, the ninth whether operations close its rounds,
+  // the tenth the kinds of tables and the eleventh what workers keep of them.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
@@ -297,10 +323,12 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   ASSERT_TRUE(without_rollback.ok()) << without_rollback.status();
   EXPECT_EQ((*without_rollback)->plan.nonfinite_rollback, NonfiniteRollback());
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 10,
+            Seal("EBBJ", 11,
                  sixth + absl::HexStringToBytes("000000000000e03f"  // 0.5
                                                 "04"
                                                 "06"
+                                                "00"
+                                                "00"
                                                 "00"
                                                 "00"
                                                 "00")));
@@ -350,9 +378,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 10, "", stored);
+  const auto body = Unseal("EBBJ", 11, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 10, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 11, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

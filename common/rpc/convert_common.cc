@@ -30,7 +30,7 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 3);
 static_assert(kFields<JobPlan> == 24 && kFields<ConsistencyPlan> == 6 &&
               kFields<NonfiniteRollback> == 3 && kFields<JobRecord> == 4);
-static_assert(kFields<SparseTablePlan> == 3 && kFields<Filter> == 3 &&
+static_assert(kFields<SparseTablePlan> == 5 && kFields<Filter> == 3 &&
               kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 6 &&
               kFields<Traffic> == 4);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
@@ -367,6 +367,8 @@ v1::Plan ToProto(const JobPlan& plan) {
       out->set_clock_bound(table.clock_bound);
     }
     out->set_kind(ToProto(table.kind));
+    out->set_cache_rows(table.cache_rows);
+    out->set_cache_batches(table.cache_batches);
   }
   if (plan.nonfinite_rollback != NonfiniteRollback()) {
     auto* rollback = message.mutable_nonfinite_rollback();
@@ -581,6 +583,8 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
     planned.width = table.width();
     if (table.has_clock_bound()) planned.clock_bound = table.clock_bound();
     EBB_ASSIGN_OR_RETURN(planned.kind, FromProto(table.kind()));
+    planned.cache_rows = table.cache_rows();
+    planned.cache_batches = table.cache_batches();
   }
   if (message.has_algorithm()) plan.algorithm = FromProto(message.algorithm());
   if (message.has_nonfinite_rollback()) {

@@ -205,11 +205,14 @@ TEST(ConvertTest, LocalStepsSurvive) {
 TEST(ConvertTest, SparseTablesSurvive) {
   JobPlan plan = TestPlan();
   plan.consistency.kind = ConsistencyKind::kSsp;
-  plan.sparse_tables = {{16}, {1, 3}};
+  plan.sparse_tables = {
+      {16},
+      {.width = 1, .clock_bound = 3, .cache_rows = 9, .cache_batches = 2}};
   const v1::Plan message = ToProto(plan);
   EXPECT_THAT(message.ShortDebugString(),
               HasSubstr("sparse_tables { width: 16 } "
-                        "sparse_tables { width: 1 clock_bound: 3 }"));
+                        "sparse_tables { width: 1 clock_bound: 3 "
+                        "cache_rows: 9 cache_batches: 2 }"));
   EXPECT_EQ(FromProto(message)->sparse_tables, plan.sparse_tables);
 }
 
