@@ -68,11 +68,16 @@ struct SendWorker {
   LinkId link;
   SchedulerToWorker message;
 };
+// Its session has another link now. Whoever is still there registers anew.
+struct CloseWorker {
+  LinkId link;
+};
 // Something an operator should read.
 struct LogEvent {
   std::string text;
 };
-using SchedulerAction = std::variant<Persist, SendServer, SendWorker, LogEvent>;
+using SchedulerAction =
+    std::variant<Persist, SendServer, SendWorker, CloseWorker, LogEvent>;
 using SchedulerActions = std::vector<SchedulerAction>;
 
 // Draws the numbers that are never used twice: terms, generations, views, job

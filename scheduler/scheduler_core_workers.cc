@@ -25,6 +25,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   WorkerInfo& worker = cluster_.workers[message.session];
   if (worker.session == message.session) {
     worker_links_.erase(worker.link);
+    if (worker.link != link) context->out->push_back(CloseWorker{worker.link});
   } else {
     WarnOfNamesake(message, context);
     // What it did under another scheduler is no work of this one's life.

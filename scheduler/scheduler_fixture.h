@@ -48,6 +48,7 @@ class SchedulerFixture : public testing::Test {
     to_server_links_.clear();
     log_.clear();
     to_worker_.clear();
+    closed_.clear();
     bool sent = false;
     for (SchedulerAction& action : actions) {
       if (auto* log = std::get_if<LogEvent>(&action)) {
@@ -68,6 +69,8 @@ class SchedulerFixture : public testing::Test {
       } else if (auto* worker = std::get_if<SendWorker>(&action)) {
         sent = true;
         to_worker_.emplace_back(worker->link, worker->message);
+      } else if (auto* close = std::get_if<CloseWorker>(&action)) {
+        closed_.push_back(close->link);
       }
     }
   }
@@ -184,6 +187,7 @@ class SchedulerFixture : public testing::Test {
   std::vector<LinkId> to_server_links_;
   std::vector<std::string> log_;
   std::vector<std::pair<LinkId, SchedulerToWorker>> to_worker_;
+  std::vector<LinkId> closed_;
 };
 
 }  // namespace ebb::scheduler

@@ -20,6 +20,19 @@ using ::testing::SizeIs;
 
 class SchedulerLeasesTest : public SchedulerFixture {};
 
+// Bug: a worker whose session somebody else had registered stayed connected and
+// was never heard again.
+TEST_F(SchedulerLeasesTest, TheLinkThatASessionLeavesIsClosed) {
+  Ready();
+  WorkerUp(LinkId(5), SessionId(31));
+  FromWorker(LinkId(5), RegisterWorker{SessionId(31), "w"});
+  EXPECT_THAT(closed_, IsEmpty());
+
+  FromWorker(LinkId(6), RegisterWorker{SessionId(31), "other"});
+
+  EXPECT_THAT(closed_, ElementsAre(LinkId(5)));
+}
+
 TEST_F(SchedulerLeasesTest, LeasesOnlyWhenEveryPartitionIsRegistered) {
   ServerUp();
   Submit();

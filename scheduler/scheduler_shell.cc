@@ -327,6 +327,9 @@ bool SchedulerShell::CarryOut(SchedulerActions* actions) {
       const auto link = worker_links_.find(to_worker->link);
       if (link == worker_links_.end()) continue;
       link->second->Send(std::move(to_worker->message));
+    } else if (const auto* close = std::get_if<CloseWorker>(&action)) {
+      const auto link = worker_links_.find(close->link);
+      if (link != worker_links_.end()) link->second->Close();
     } else if (const auto* event = std::get_if<LogEvent>(&action)) {
       LOG(INFO) << event->text;
     }

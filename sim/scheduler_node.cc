@@ -260,6 +260,10 @@ void SchedulerNode::CarryFrom(size_t first, SchedulerActions actions) {
       Send(to_server->link, to_server->message);
     } else if (auto* to_worker = std::get_if<scheduler::SendWorker>(&action)) {
       Send(to_worker->link, to_worker->message);
+    } else if (auto* close = std::get_if<scheduler::CloseWorker>(&action)) {
+      const auto it = links_.find(close->link);
+      const StreamPtr stream = it == links_.end() ? nullptr : it->second.lock();
+      if (stream != nullptr) world_->Break(stream);
     } else {
       world_->Trace(*this, std::get<scheduler::LogEvent>(action).text);
     }

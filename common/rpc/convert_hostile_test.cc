@@ -255,6 +255,9 @@ TEST(ConvertHostileTest, RefusesBrokenServerMessages) {
   ExpectRefusedInStream<M>("", "is empty");
   ExpectRefusedInStream<M>("register_server { server: -1 }",
                            "RegisterServer.server is -1");
+  ExpectRefusedInStream<M>(
+      "register_server { server: 65536 }",
+      "RegisterServer.server is 65536, must be 0 to 65535");
   ExpectRefusedInStream<M>("register_server { server: 1 }",
                            "RegisterServer.session is 0");
   ExpectRefusedInStream<M>("register_server { session: 1 }",

@@ -22,7 +22,7 @@ absl::Status GetServers(absl::string_view field,
   EBB_RETURN_IF_ERROR(AtMost(field, from.size(), kMaxServers));
   to->reserve(from.size());
   for (int32_t server : from) {
-    EBB_RETURN_IF_ERROR(NotNegative(field, server));
+    EBB_RETURN_IF_ERROR(InRange(field, server, 0, kMaxServers - 1));
     to->push_back(ServerId(server));
   }
   return absl::OkStatus();
@@ -161,7 +161,8 @@ void Put(const RegisterServer& from, RecordSender* records,
 
 absl::Status Get(v1::RegisterServer* from, RecordReceiver* records,
                  RegisterServer* to) {
-  EBB_RETURN_IF_ERROR(NotNegative("RegisterServer.server", from->server()));
+  EBB_RETURN_IF_ERROR(
+      InRange("RegisterServer.server", from->server(), 0, kMaxServers - 1));
   EBB_RETURN_IF_ERROR(Named("RegisterServer.session", from->session()));
   EBB_RETURN_IF_ERROR(
       Present("RegisterServer.address", !from->address().empty()));

@@ -221,6 +221,7 @@ TEST_F(TokensTest, AProgramJoinsByAFile) {
 
 TEST_F(TokensTest, SubmitKeepsItForItsUser) {
   cluster_.scheduler().Start();
+  ASSERT_EQ(cluster_.scheduler().address(), cluster_.address());
   cluster_.ps(0).Start();
   cluster_.ps(1).Start();
   const std::string mine = folder_ / "me", theirs = folder_ / "them";
