@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
 #include <httplib.h>
 #include <unistd.h>
 
@@ -40,6 +42,40 @@ std::string Told(const std::string& where, absl::string_view body) {
       where, ": \"",
       absl::CHexEscape(absl::StripAsciiWhitespace(body).substr(0, kToldBytes)),
       "\"");
+}
+
+// Whether one of Azure's scheduled events is of one of the types and tells of
+// the machine of this name; an event that names none tells of all.
+// InvalidArgument: they are no list of events.
+absl::StatusOr<bool> HasEvent(const std::string& body,
+                              const std::vector<std::string>& types,
+                              const std::string& name) {
+  google::protobuf::Struct document;
+  if (!google::protobuf::util::JsonStringToMessage(body, &document).ok()) {
+    return absl::InvalidArgumentError("its answer is no JSON object");
+  }
+  const auto events = document.fields().find("Events");
+  if (events == document.fields().end() || !events->second.has_list_value()) {
+    return absl::InvalidArgumentError("its answer has no list of events");
+  }
+  for (const auto& event : events->second.list_value().values()) {
+    const auto& fields = event.struct_value().fields();
+    const auto type = fields.find("EventType");
+    if (type == fields.end() ||
+        std::ranges::find(types, type->second.string_value()) == types.end()) {
+      continue;
+    }
+    const auto resources = fields.find("Resources");
+    const auto of_us = [&](const google::protobuf::Value& resource) {
+      return absl::EqualsIgnoreCase(resource.string_value(), name);
+    };
+    if (name.empty() || resources == fields.end() ||
+        resources->second.list_value().values().empty() ||
+        std::ranges::any_of(resources->second.list_value().values(), of_us)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 class FileSource final : public PreemptionSource {
@@ -98,13 +134,7 @@ class UrlSource final : public PreemptionSource {
       if (!token_.empty()) headers.emplace("X-aws-ec2-metadata-token", token_);
     }
     std::string body;
-    const auto end = std::chrono::steady_clock::now() + kReadFor;
-    const auto response =
-        client.Get(question_.path, headers, [&](const char* data, size_t size) {
-          body.append(data, std::min(size, kAnswerBytes - body.size()));
-          return body.size() < kAnswerBytes &&
-                 std::chrono::steady_clock::now() < end;
-        });
+    const auto response = Get(&client, question_.path, headers, &body);
     if (body.size() == kAnswerBytes) return "its answer is too long";
     if (!response) return httplib::to_string(response.error());
     if (response->status == 401) token_.clear();  // It is too old.
@@ -113,16 +143,41 @@ class UrlSource final : public PreemptionSource {
     if (response->status != 200) {
       return absl::StrCat("status ", response->status);
     }
-    const bool has_word =
-        question_.words.empty() ||
-        std::any_of(question_.words.begin(), question_.words.end(),
-                    [&](const std::string& word) {
-                      return absl::StrContains(body, word);
-                    });
-    if (has_word && !absl::StripAsciiWhitespace(body).empty()) {
-      *notice = Told(absl::StrCat("the notice at ", where_), body);
+    bool is_one = !absl::StripAsciiWhitespace(body).empty();
+    if (!question_.event_types.empty()) {
+      if (name_.empty()) name_ = NameOfThisMachine(&client, headers);
+      const auto has_event = HasEvent(body, question_.event_types, name_);
+      if (!has_event.ok()) return std::string(has_event.status().message());
+      is_one = *has_event;
+    } else if (!question_.words.empty()) {
+      is_one = std::any_of(question_.words.begin(), question_.words.end(),
+                           [&](const std::string& word) {
+                             return absl::StrContains(body, word);
+                           });
     }
+    if (is_one) *notice = Told(absl::StrCat("the notice at ", where_), body);
     return "";
+  }
+
+  // The body as far as it is wanted: kAnswerBytes of one that is too long.
+  static httplib::Result Get(httplib::Client* client, const std::string& path,
+                             const httplib::Headers& headers,
+                             std::string* body) {
+    const auto end = std::chrono::steady_clock::now() + kReadFor;
+    return client->Get(path, headers, [=](const char* data, size_t size) {
+      body->append(data, std::min(size, kAnswerBytes - body->size()));
+      return body->size() < kAnswerBytes &&
+             std::chrono::steady_clock::now() < end;
+    });
+  }
+
+  // Empty: it is not told.
+  std::string NameOfThisMachine(httplib::Client* client,
+                                const httplib::Headers& headers) {
+    std::string name;
+    const auto response = Get(client, question_.name_path, headers, &name);
+    if (!response || response->status != 200) return "";
+    return std::string(absl::StripAsciiWhitespace(name));
   }
 
   // Empty: there is none to be had, and perhaps none needed.
@@ -138,6 +193,7 @@ class UrlSource final : public PreemptionSource {
   const NoticeQuestion question_;
   const std::string where_;
   std::string token_;
+  std::string name_;  // Of this machine, where events name some.
   bool warned_ = false;
 };
 
@@ -164,7 +220,9 @@ absl::StatusOr<NoticeQuestion> ParseNoticeUrl(const std::string& text) {
   if (text == "azure") {
     question.path = "/metadata/scheduledevents?api-version=2020-07-01";
     question.headers = {{"Metadata", "true"}};
-    question.words = {"\"Preempt\"", "\"Terminate\""};
+    question.event_types = {"Preempt", "Terminate"};
+    question.name_path =
+        "/metadata/instance/compute/name?api-version=2021-02-01&format=text";
     return question;
   }
   if (text == "gcp") {

@@ -22,7 +22,7 @@ namespace ebb::worker {
 class PreemptionSource {
  public:
   virtual ~PreemptionSource() = default;
-  // Blocks for as long as a file system, or for about two seconds. Absent:
+  // Blocks for as long as a file system, or for a few seconds. Absent:
   // nothing is known of an end. Else where the notice is, and what it says, in
   // printable letters and not too many of them.
   virtual std::optional<std::string> Look() = 0;
@@ -40,6 +40,11 @@ struct NoticeQuestion {
   std::vector<std::pair<std::string, std::string>> headers;
   // What status 200 must have in its body; empty: anything.
   std::vector<std::string> words;
+  // Not empty: the body is Azure's list of events, which tells of all machines
+  // of a scale set; one of these types is a notice if it names this machine,
+  // whose name is at `name_path`. Who has no name leaves at any of them.
+  std::vector<std::string> event_types;
+  std::string name_path;
   // Where a token for the question is got; empty: none is needed.
   std::string token_path;
 };

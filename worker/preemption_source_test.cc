@@ -187,6 +187,54 @@ TEST_F(NoticeUrlTest, AzureTellsOfOtherEventsToo) {
   }
 }
 
+// Bug: a machine of a scale set hears of the others' events, too, and left when
+// any of them was to end.
+TEST_F(NoticeUrlTest, AzureTellsOfOtherMachinesToo) {
+  std::atomic<const char*> resources = R"(["fleet_7"])";
+  Serve("/metadata/scheduledevents", [&](const httplib::Request&) {
+    return Answer{.body = absl::StrCat(
+                      R"({"DocumentIncarnation": 2, "Events": [)",
+                      R"({"EventType": "Freeze", "Resources": ["fleet_3"]}, )",
+                      R"({"EventType": "Preempt", "Resources": )",
+                      resources.load(), "}]}")};
+  });
+  std::atomic<bool> named = true;
+  Serve("/metadata/instance/compute/name",
+        [&](const httplib::Request& request) {
+          EXPECT_EQ(request.get_header_value("Metadata"), "true");
+          EXPECT_EQ(request.get_param_value("format"), "text");
+          return named ? Answer{.body = "fleet_3\n"} : Answer{.status = 500};
+        });
+  const auto source = Ask("azure");
+  EXPECT_EQ(source->Look(), std::nullopt);
+
+  resources = R"(["fleet_7", "fleet_3"])";
+
+  EXPECT_THAT(source->Look(), Optional(HasSubstr("Preempt")));
+  // Who does not know its name takes no chances.
+  named = false;
+  resources = R"(["fleet_7"])";
+  EXPECT_THAT(Ask("azure")->Look(), Optional(HasSubstr("Preempt")));
+}
+
+TEST_F(NoticeUrlTest, WhatAzureWouldNotSayIsNoNotice) {
+  const std::vector<const char*> bodies = {
+      "",
+      "Preempt",
+      "[]",
+      "{}",
+      R"({"Events": "Preempt"})",
+      R"({"Events": ["Preempt", {"EventType": 3}, {}]})"};
+  std::atomic<size_t> asked = 0;
+  Serve("/metadata/scheduledevents", [&](const httplib::Request&) {
+    return Answer{.body = bodies[asked++]};
+  });
+  const auto source = Ask("azure");
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    EXPECT_EQ(source->Look(), std::nullopt) << bodies[i];
+  }
+}
+
 TEST_F(NoticeUrlTest, AnyOther) {
   std::atomic<int> asked = 0;
   const std::vector<Answer> none = {{.status = 204},

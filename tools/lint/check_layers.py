@@ -57,7 +57,9 @@ LIBRARIES = {
     "grpc/": ("gRPC", EDGES),
     "grpc++/": ("gRPC", EDGES),
     "grpcpp/": ("gRPC", EDGES),
-    "google/protobuf/": ("protobuf", EDGES + STORES + ["common/job/*"]),
+    # The last reads a cloud's JSON with it.
+    "google/protobuf/": ("protobuf", EDGES + STORES + [
+        "common/job/*", "worker/preemption_source.cc"]),
     "openssl/": ("OpenSSL", ["common/tls/*"]),
     "CLI/": ("CLI11", ["common/daemon_flags.*", "common/flag_mistake.*",
                       "common/size_flag.*", "common/tls_flags.*",
