@@ -80,7 +80,11 @@ class AllScheduler : public SchedulerAdminHandler {
   EBB_ANSWER(ListJobs)
   EBB_ANSWER(GetStatus)
   EBB_ANSWER(Explain)
-  EBB_ANSWER(GetJob)
+  absl::Status GetJob(const v1::GetJobRequest& request,
+                      v1::GetJobResponse* response) override {
+    response->mutable_record()->set_id(request.job());
+    return absl::OkStatus();
+  }
   EBB_ANSWER(CheckpointNow)
   EBB_ANSWER(CancelJob)
   EBB_ANSWER(PauseJob)
@@ -249,6 +253,41 @@ TEST_P(GrpcTokensTest, WhatClientsAskOfAJobNeedsItsToken) {
   EXPECT_EQ(asked, 16);
   EXPECT_GT(scheduler_->refusals()->Of(Refusal::kToken), 0);
   EXPECT_GT(server_->refusals()->Of(Refusal::kToken), 0);
+}
+
+// Bug: of a job that nobody knew yet the handler was asked, which could know it
+// by then, and no token had been looked at.
+TEST_P(GrpcTokensTest, AJobThatNobodyKnowsIsNotAskedAbout) {
+  const SecurityPtr as = As(Role::kClient);
+  SchedulerAdminClient scheduler(scheduler_listener_->address(), as);
+  PsAdminClient server(server_listener_->address(), as);
+  v1::CancelJobRequest cancel;
+  cancel.set_job(kJob + 1);
+  EXPECT_TRUE(absl::IsNotFound(scheduler.CancelJob(cancel, kLong).status()));
+  v1::GetLedgersRequest ledgers;
+  ledgers.set_job(kJob + 1);
+  EXPECT_TRUE(absl::IsNotFound(server.GetLedgers(ledgers, kLong).status()));
+  v1::ReadVersionRequest read;
+  read.mutable_key()->set_job(kJob + 1);
+  const auto take = [](const v1::ReadVersionResponse&) {
+    return absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsNotFound(server.ReadVersion(read, kLong, take)));
+}
+
+// Bug: the name was looked up a second time, and could be another's by then,
+// who submitted a job of the same name.
+TEST_P(GrpcTokensTest, ANameIsTheJobWhoseTokenWasShown) {
+  const SecurityPtr as = As(Role::kClient);
+  as->tokens()->SetFind([](JobId) { return Token(); });
+  SchedulerAdminClient client(scheduler_listener_->address(), as);
+  v1::GetJobRequest get;
+  get.set_name("mlp");
+  const auto found = client.GetJob(get, kLong);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->record().id(), kJob);
+  get.set_name("nobody's");
+  EXPECT_TRUE(absl::IsNotFound(client.GetJob(get, kLong).status()));
 }
 
 TEST_P(GrpcTokensTest, ClientsShowTheTokenOfTheJobThatTheyAskAbout) {

@@ -11,11 +11,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/admin_pool.h"
 #include "common/rpc/internal/guard.h"
 #include "common/rpc/internal/token_messages.h"
+#include "common/status_macros.h"
 
 namespace ebb::rpc::internal {
 
@@ -37,19 +39,30 @@ inline std::string ShownIn(const grpc::CallbackServerContext& context,
              : std::string(it->second.data(), it->second.size());
 }
 
-// PermissionDenied: `shown` is not the token of the job. One that the handler
-// does not know, it says so of itself. May block. The job is named by its
-// number, or, if that is 0, by its name.
+// The record of the job; null: the handler knows none. PermissionDenied:
+// `shown` is not its token. May block. The job is named by its number, or, if
+// that is 0, by its name.
 template <typename Handler>
-absl::Status CheckOwner(const Guard& guard, Handler* handler, uint64_t job,
-                        const std::string& name, absl::string_view shown) {
-  if (guard.tokens == nullptr) return absl::OkStatus();
-  const absl::StatusOr<JobRecordPtr> record = handler->FindRecord(job, name);
-  if (!record.ok()) return record.status();
-  if (*record == nullptr) return absl::OkStatus();
-  absl::Status status = JobTokens::CheckOwner(**record, shown);
-  if (!status.ok()) guard.Count(Refusal::kToken);
-  return status;
+absl::StatusOr<JobRecordPtr> CheckOwner(const Guard& guard, Handler* handler,
+                                        uint64_t job, const std::string& name,
+                                        absl::string_view shown) {
+  if (guard.tokens == nullptr) return JobRecordPtr();
+  EBB_ASSIGN_OR_RETURN(JobRecordPtr record, handler->FindRecord(job, name));
+  if (record == nullptr) return record;
+  absl::Status status = JobTokens::CheckOwner(*record, shown);
+  if (!status.ok()) {
+    guard.Count(Refusal::kToken);
+    return status;
+  }
+  return record;
+}
+
+// Where tokens are looked at, the handler is not asked about a job that nobody
+// knows: it might be there by then.
+inline absl::Status NoSuchJob(uint64_t job, const std::string& name) {
+  return absl::NotFoundError(job == 0 && !name.empty()
+                                 ? absl::StrCat("there is no job ", name)
+                                 : absl::StrCat("there is no job ", job));
 }
 
 template <typename Request>
@@ -58,6 +71,17 @@ std::string NameIn(const Request& request) {
     return request.name();
   }
   return "";
+}
+
+// The request, about the very job whose token was shown: a name may be another
+// job's a moment later.
+template <typename Request>
+Request ByNumber(const Request& request, const JobRecord& record) {
+  Request by_number = request;
+  if constexpr (std::is_same_v<Request, v1::GetJobRequest>) {
+    by_number.set_job(record.id.value());
+  }
+  return by_number;
 }
 
 // `method` of `handler`, which may be null.
@@ -104,11 +128,18 @@ grpc::ServerUnaryReactor* RunForOwner(
       reactor->Finish(grpc::Status::CANCELLED);
       return;
     }
-    const absl::Status may =
-        CheckOwner(guard, handler, JobOf(*request).value(), NameIn(*request),
-                   ShownIn(*context, kJobTokenKey));
-    reactor->Finish(
-        ToGrpc(may.ok() ? (handler->*method)(*request, response) : may));
+    const auto answer = [&]() -> absl::Status {
+      if (guard.tokens == nullptr)
+        return (handler->*method)(*request, response);
+      const uint64_t job = JobOf(*request).value();
+      const std::string name = NameIn(*request);
+      EBB_ASSIGN_OR_RETURN(const JobRecordPtr record,
+                           CheckOwner(guard, handler, job, name,
+                                      ShownIn(*context, kJobTokenKey)));
+      if (record == nullptr) return NoSuchJob(job, name);
+      return (handler->*method)(ByNumber(*request, *record), response);
+    };
+    reactor->Finish(ToGrpc(answer()));
   });
   if (!posted) {
     guard.Count(Refusal::kAdminCalls);

@@ -105,8 +105,12 @@ class ReadVersionCall
 
   void Run(PsAdminHandler* handler, const v1::ReadVersionRequest& request,
            const Guard& guard, const std::string& shown) {
-    absl::Status status =
-        CheckOwner(guard, handler, JobOf(request).value(), "", shown);
+    const uint64_t job = JobOf(request).value();
+    const auto record = CheckOwner(guard, handler, job, "", shown);
+    absl::Status status = record.status();
+    if (status.ok() && guard.tokens != nullptr && *record == nullptr) {
+      status = NoSuchJob(job, "");
+    }
     if (status.ok()) {
       guard_ = &guard;
       status = handler->ReadVersion(

@@ -51,7 +51,8 @@ class WorkerLinkTokens {
     if (worker->only_job == JobId() || admin_ == nullptr) {
       return absl::OkStatus();
     }
-    return CheckOwner(guard_, admin_, worker->only_job.value(), "", shown_);
+    return CheckOwner(guard_, admin_, worker->only_job.value(), "", shown_)
+        .status();
   }
   void OnSend(v1::SchedulerToWorker* message) {
     if (guard_.tokens == nullptr) return;
