@@ -1,11 +1,13 @@
 #include "client/local_training.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "client/pulled_values.h"
 #include "common/status_macros.h"
 
@@ -15,6 +17,8 @@ namespace {
 
 // One that is computed, and the one before it, which may step back.
 constexpr size_t kMostItems = 2;
+// Where no batch begins.
+constexpr int64_t kNowhere = -1;
 
 // The rule's own vector as if it had been pulled.
 PulledValuesPtr ValuesOf(const JobPlan& plan, const PulledValues& pulled,
@@ -89,7 +93,7 @@ absl::StatusOr<LocalTraining::Item*> LocalTraining::FindOrAdd(
   item.job = task.record->id;
   item.generation = task.generation;
   item.item = task.item;
-  item.position = -1;
+  item.position = kNowhere;
   items_.push_front(std::move(item));
   return &items_.front();
 }
@@ -161,6 +165,19 @@ void LocalTraining::End(const ComputeTask& task, ComputeResult* result) {
       rule.Forget(first, last);
     }
     rule.Push({.examples = item->gathered, .whole = task.whole}, gradient);
+    // Of finite gradients, but steps in the copy can be too large, and sums.
+    const auto odd = std::ranges::find_if_not(
+        gradient, [](float value) { return std::isfinite(value); });
+    if (odd != gradient.end()) {
+      item->position = kNowhere;
+      *result = {};
+      result->error = absl::StrCat(
+          "non-finite change: ", *odd, " of element ", odd - gradient.begin(),
+          " by what ends with the batch at ", task.begin, " of item ",
+          ToString(task.item));
+      result->non_finite = true;
+      return;
+    }
     result->gradient = Payload::Of(std::move(gradient));
     SendToDue(task, result);
   }

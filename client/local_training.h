@@ -54,8 +54,8 @@ class LocalTraining {
   absl::StatusOr<ComputeTask> Begin(const ComputeTask& task);
 
   // `result` has the batch's sums; it gets those of the run, and what is to be
-  // pushed for it, if the task says that it ends, and else nothing. Goes
-  // through all of it: not under a lock.
+  // pushed for it, if the task says that it ends, and else nothing; or the
+  // error that this is not finite. Goes through all of it: not under a lock.
   void End(const ComputeTask& task, ComputeResult* result);
 
  private:

@@ -15,6 +15,7 @@ namespace ebb::client {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr ItemId kItem{0, 0};
@@ -118,6 +119,22 @@ TEST_F(LocalTrainingTest, StepsTakeTheGenerationsRateFactor) {
   BeginAt(task);
   EndWith(task, {2, 4});
   EXPECT_THAT(BeginAt(TaskAt(2, 2, true)), ElementsAre(0.5, 1));
+}
+
+// Bug: it was pushed, and what the servers had was not finite for good.
+TEST_F(LocalTrainingTest, AChangeThatIsNotFiniteIsAnError) {
+  BeginAt(TaskAt(0, 0, false));
+  EndWith(TaskAt(0, 0, false), {2, 3e38f});
+  BeginAt(TaskAt(2, 2, true));
+  const ComputeResult result = EndWith(TaskAt(2, 2, true), {20, 3e38f});
+  EXPECT_TRUE(result.non_finite);
+  EXPECT_THAT(result.error, HasSubstr("inf of element 1"));
+  EXPECT_TRUE(result.gradient.empty());
+  EXPECT_TRUE(result.filtered.empty());
+  EXPECT_EQ(result.ledger, LedgerRow());
+  // Nothing of it stays.
+  EXPECT_TRUE(absl::IsAborted(training_.Begin(TaskAt(4, 2, true)).status()));
+  EXPECT_THAT(BeginAt(TaskAt(0, 0, false)), ElementsAre(1, 2));
 }
 
 TEST_F(LocalTrainingTest, ANewPullIsWhereItGoesOnFrom) {
