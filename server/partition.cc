@@ -1,6 +1,7 @@
 #include "server/partition.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -213,6 +214,11 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
     return absl::InvalidArgumentError(absl::StrCat(
         "partition ", id_.value(), ": oracle sums of ", segment.oracle.size(),
         " bytes instead of ", oracle_bytes));
+  }
+  // The epoch's loss is a sum: nothing that came later would mend it.
+  if (!push.skip && !std::isfinite(push.loss_sum)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "partition ", id_.value(), ": a push with a loss of ", push.loss_sum));
   }
   auto update = std::make_unique<Update>();
   update->item = push.item;

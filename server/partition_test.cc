@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <limits>
 
 #include "absl/strings/numbers.h"
 #include "server/additive_rows.h"
@@ -197,6 +198,21 @@ TEST_F(PartitionTest, RefusesAContributionOfTheWrongShapeAndChangesNothing) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(p->marks().mark({0, 0}), 0);
   EXPECT_THAT(Floats(p->Values()), ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+// Bug: one push of a program that does not look at its loss, and the epoch had
+// none any more.
+TEST_F(PartitionTest, RefusesALossThatIsNotFinite) {
+  auto p = Make(Record());
+  PushRequest push = Push(0, 0, 2, 1);
+  for (const double loss : {std::numeric_limits<double>::quiet_NaN(),
+                            -std::numeric_limits<double>::infinity()}) {
+    push.loss_sum = loss;
+    EXPECT_TRUE(
+        absl::IsInvalidArgument(p->Prepare(push, push.segments[0]).status()));
+  }
+  push.skip = true;  // It counts for nothing.
+  EXPECT_EQ(Apply(p.get(), push), Verdict::kApplied);
 }
 
 TEST_F(PartitionTest, AnEmptyContributionStillAdvancesTheMark) {
