@@ -1,8 +1,11 @@
 // The gRPC transport under mutual TLS: the transports' contract, who may call
 // what, and what is said to those who may not.
+#include <grpc/support/log.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -432,6 +435,12 @@ class Lines : public google::LogSink {
       changed_.WaitFor(&mu_, deadline - absl::Now());
     }
   }
+  int64_t Count(absl::string_view part) {
+    MutexLock lock(&mu_);
+    return std::ranges::count_if(lines_, [&](const auto& line) {
+      return absl::StrContains(line.second, part);
+    });
+  }
 
  private:
   void send(google::LogSeverity severity, const char* /*full_filename*/,
@@ -448,6 +457,20 @@ class Lines : public google::LogSink {
   std::vector<std::pair<google::LogSeverity, std::string>> lines_
       ABSL_GUARDED_BY(mu_);
 };
+
+// Bug: whoever connected and did not shake hands filled the disk with lines.
+TEST_F(GrpcTlsTest, AFloodOfStrangersIsCountedAndFewLines) {
+  const SecurityPtr security = certificates_.As(Role::kScheduler);
+  CountHandshakes(*security);
+  Lines lines;
+  constexpr int kStrangers = 10'000;
+  for (int i = 0; i < kStrangers; ++i) {
+    gpr_log(GPR_ERROR, "Handshake failed with fatal error %d", i);
+  }
+  EXPECT_EQ(security->refusals()->Of(Refusal::kHandshake), kStrangers);
+  EXPECT_GE(lines.Count("Handshake failed"), 1);
+  EXPECT_LT(lines.Count("Handshake failed"), kStrangers / 10);
+}
 
 TEST_F(GrpcTlsTest, FilesThatBecomeWrongAreLogged) {
   Lines lines;

@@ -110,6 +110,9 @@ void CountAndLog(gpr_log_func_args* entry) {
   // ssl_transport_security.cc, of either side of a connection.
   if (absl::StartsWith(message, "Handshake failed")) {
     log_counts->Count(Refusal::kHandshake);
+    // A stranger must not fill the disk: the rest is in the metric.
+    LOG_EVERY_T(WARNING, 1) << "gRPC: " << message;
+    return;
   }
   if (entry->severity == GPR_LOG_SEVERITY_ERROR) {
     LOG(WARNING) << "gRPC: " << message;
