@@ -26,7 +26,13 @@ absl::StatusOr<LocalMathematics> LocalMathematicsWith(
   EBB_ASSIGN_OR_RETURN(const LearningRate rate,
                        job::LocalRateOf(job, plan.epochs));
   LocalMathematics mathematics;
-  mathematics.rule = algorithm.MakeLocalRule(plan.parameters);
+  if (plan.trained_tables() > 0) mathematics.rows = algorithm.MakeRowRule();
+  mathematics.rule = mathematics.rows != nullptr
+                         ? MakeRunRule(mathematics.rows, plan.parameters)
+                         : algorithm.MakeLocalRule(plan.parameters);
+  if (job.algorithm().has_most_rows()) {
+    mathematics.limits.most_rows = job.algorithm().most_rows();
+  }
   if (mathematics.rule == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(
         "job ", record.name, ": algorithm ", job.algorithm().kind(),

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -21,8 +22,9 @@ constexpr size_t kMostItems = 2;
 constexpr int64_t kNowhere = -1;
 
 // The rule's own vector as if it had been pulled.
-PulledValuesPtr ValuesOf(const JobPlan& plan, const PulledValues& pulled,
-                         std::span<const float> values) {
+std::shared_ptr<PulledValues> ValuesOf(const JobPlan& plan,
+                                       const PulledValues& pulled,
+                                       std::span<const float> values) {
   auto local = std::make_shared<PulledValues>();
   local->job = pulled.job;
   local->generation = pulled.generation;
@@ -44,6 +46,11 @@ std::vector<float> FloatsOf(const Payload& payload) {
   std::vector<float> floats(payload.size() / sizeof(float));
   payload.CopyTo(std::as_writable_bytes(std::span(floats)));
   return floats;
+}
+
+std::string WhereOf(const ComputeTask& task) {
+  return absl::StrCat(" by what ends with the batch at ", task.begin,
+                      " of item ", ToString(task.item));
 }
 
 // What was forgotten is nothing that a partition's mark could stand for: where
@@ -90,12 +97,22 @@ absl::StatusOr<LocalTraining::Item*> LocalTraining::FindOrAdd(
     while (items_.size() >= kMostItems) items_.pop_back();
     EBB_ASSIGN_OR_RETURN(item.mathematics, maker_(*task.record));
   }
+  item.rows = RunRows(item.mathematics.rows, item.mathematics.limits);
   item.job = task.record->id;
   item.generation = task.generation;
   item.item = task.item;
   item.position = kNowhere;
   items_.push_front(std::move(item));
   return &items_.front();
+}
+
+void LocalTraining::BeginRun(Item* item) {
+  item->gathered = 0;
+  item->batches = 0;
+  item->rows.Clear();
+  item->ledger = {};
+  item->loss_sum = 0;
+  item->oracle.clear();
 }
 
 absl::StatusOr<ComputeTask> LocalTraining::Begin(const ComputeTask& task) {
@@ -115,77 +132,106 @@ absl::StatusOr<ComputeTask> LocalTraining::Begin(const ComputeTask& task) {
       rule.Pulled(pulled);
     } else {
       rule.Begin(pulled);
-      item->gathered = 0;
+      BeginRun(item);
       item->position = task.begin;
-      item->ledger = {};
-      item->loss_sum = 0;
-      item->oracle.clear();
     }
     item->pulled = task.values;
   }
+  auto values = ValuesOf(plan, *task.values, rule.Values());
+  if (task.values->rows != nullptr) {
+    values->rows = task.values->rows;
+    EBB_ASSIGN_OR_RETURN(values->row_values,
+                         item->rows.ValuesOf(plan, *task.values));
+  }
   ComputeTask local = task;
-  local.values = ValuesOf(plan, *task.values, rule.Values());
+  local.values = std::move(values);
   return local;
 }
 
 void LocalTraining::End(const ComputeTask& task, ComputeResult* result) {
-  const JobPlan& plan = task.record->plan;
-  if (!plan.algorithm.has_local_rule()) return;
+  if (!task.record->plan.algorithm.has_local_rule()) return;
   Item* const item = Find(task);
   // It cannot be computed; what was gathered before it can.
   if (item == nullptr || !result->error.empty() || result->cancelled) return;
+  absl::Status ended = Gather(task, item, *result);
+  if (ended.ok() && task.push) {
+    ended = EndRun(task, item, result);
+    if (ended.ok()) return;
+  }
+  // Nothing of it is handed out.
+  *result = {};
+  result->leaves = ended.ok();
+  if (ended.ok()) return;
+  item->position = kNowhere;
+  result->non_finite = absl::IsOutOfRange(ended);
+  result->error = std::string(ended.message());
+}
+
+absl::Status LocalTraining::Gather(const ComputeTask& task, Item* item,
+                                   const ComputeResult& result) {
+  const JobPlan& plan = task.record->plan;
   const double rate = item->mathematics.rate(task.item, task.begin, task.end) *
                       task.rate_factor;
-  LocalRule& rule = *item->mathematics.rule;
-  std::vector<float> gradient = FloatsOf(result->gradient);
-  const bool dense = !gradient.empty();
-  if (dense) {
-    rule.Step({static_cast<float>(rate),
-               1.0f / static_cast<float>(plan.BatchSize(task.item))},
-              gradient);
+  const LocalStep step = {static_cast<float>(rate),
+                          1.0f / static_cast<float>(plan.BatchSize(task.item))};
+  EBB_RETURN_IF_ERROR(item->rows.Add(plan, step, result.rows));
+  if (!result.gradient.empty()) {
+    item->mathematics.rule->Step(step, FloatsOf(result.gradient));
   }
   item->position = task.end;
   item->gathered += task.end - task.begin;
-  item->ledger += result->ledger;
-  item->loss_sum += result->loss_sum;
-  std::vector<uint64_t> oracle(result->oracle.size() / sizeof(uint64_t));
-  result->oracle.CopyTo(std::as_writable_bytes(std::span(oracle)));
+  ++item->batches;
+  item->ledger += result.ledger;
+  item->loss_sum += result.loss_sum;
+  std::vector<uint64_t> oracle(result.oracle.size() / sizeof(uint64_t));
+  result.oracle.CopyTo(std::as_writable_bytes(std::span(oracle)));
   item->oracle.resize(oracle.size());
   for (size_t i = 0; i < oracle.size(); ++i) item->oracle[i] += oracle[i];
-  result->gradient = Payload();
-  result->oracle = Payload();
-  if (!task.push) {
-    result->leaves = true;
-    return;
+  return absl::OkStatus();
+}
+
+absl::Status LocalTraining::EndRun(const ComputeTask& task, Item* item,
+                                   ComputeResult* result) {
+  const JobPlan& plan = task.record->plan;
+  const LocalPush push = {.examples = item->gathered,
+                          .batches = item->batches,
+                          .whole = task.whole};
+  result->rows.clear();
+  if (!plan.sparse_tables.empty()) {
+    absl::StatusOr<std::vector<std::vector<PushRows>>> rows =
+        item->rows.Push(plan, push);
+    if (!rows.ok()) {
+      return absl::OutOfRangeError(
+          absl::StrCat(rows.status().message(), WhereOf(task)));
+    }
+    result->rows = *std::move(rows);
   }
-  if (dense) {
+  if (!result->gradient.empty()) {
+    LocalRule& rule = *item->mathematics.rule;
     for (int32_t p = 0; p < static_cast<int32_t>(task.due.size()); ++p) {
       if (task.due[p]) continue;
       const auto [first, last] = plan.ParameterRange(PartitionId(p));
       rule.Forget(first, last);
     }
-    rule.Push({.examples = item->gathered, .whole = task.whole}, gradient);
+    std::vector<float> pushed(plan.parameters);
+    rule.Push(push, pushed);
     // Of finite gradients, but steps in the copy can be too large, and sums.
     const auto odd = std::ranges::find_if_not(
-        gradient, [](float value) { return std::isfinite(value); });
-    if (odd != gradient.end()) {
-      item->position = kNowhere;
-      *result = {};
-      result->error = absl::StrCat(
-          "non-finite change: ", *odd, " of element ", odd - gradient.begin(),
-          " by what ends with the batch at ", task.begin, " of item ",
-          ToString(task.item));
-      result->non_finite = true;
-      return;
+        pushed, [](float value) { return std::isfinite(value); });
+    if (odd != pushed.end()) {
+      return absl::OutOfRangeError(
+          absl::StrCat("non-finite change: ", *odd, " of element ",
+                       odd - pushed.begin(), WhereOf(task)));
     }
-    result->gradient = Payload::Of(std::move(gradient));
+    result->gradient = Payload::Of(std::move(pushed));
     SendToDue(task, result);
   }
   result->leaves = plan.algorithm.keeps_effect && !task.whole;
-  result->oracle = Payload::Of(std::exchange(item->oracle, {}));
-  result->ledger = std::exchange(item->ledger, {});
-  result->loss_sum = std::exchange(item->loss_sum, 0);
-  item->gathered = 0;
+  result->oracle = Payload::Of(std::move(item->oracle));
+  result->ledger = item->ledger;
+  result->loss_sum = item->loss_sum;
+  BeginRun(item);
+  return absl::OkStatus();
 }
 
 }  // namespace ebb::client

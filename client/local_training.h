@@ -1,6 +1,7 @@
 // What a worker does with the batches of a push before it is pushed, where the
 // job's algorithm has a local rule (common/algorithms): which values a batch is
-// computed from, and the sums of a run of batches.
+// computed from, and the sums of a run of batches. Where the job has sparse
+// tables a run has the rows of all its batches (run_rows.h).
 //
 //   EBB_ASSIGN_OR_RETURN(ComputeTask local, training.Begin(task));
 //   ComputeResult result = computer->Compute(local);
@@ -21,9 +22,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/actions.h"
+#include "client/run_rows.h"
 #include "common/algorithms/local_rule.h"
+#include "common/algorithms/row_rule.h"
 #include "common/ids.h"
 #include "common/protocol/ledger.h"
 #include "common/protocol/messages.h"
@@ -35,6 +39,10 @@ struct LocalMathematics {
   std::unique_ptr<LocalRule> rule;
   // Of the examples [begin, end) of the item, before the task's rate factor.
   std::function<double(ItemId item, int64_t begin, int64_t end)> rate;
+  // Of the rows of sparse tables, where the job trains some; else null. And how
+  // many a push may have of any.
+  std::shared_ptr<const RowRule> rows;
+  RunLimits limits;
 };
 
 // Thread-compatible.
@@ -54,8 +62,9 @@ class LocalTraining {
   absl::StatusOr<ComputeTask> Begin(const ComputeTask& task);
 
   // `result` has the batch's sums; it gets those of the run, and what is to be
-  // pushed for it, if the task says that it ends, and else nothing; or the
-  // error that this is not finite. Goes through all of it: not under a lock.
+  // pushed for it, if the task says that it ends, and else nothing. Where the
+  // run has more rows than a push may have, or what is to be pushed is not
+  // finite, it gets an error. Goes through all of it: not under a lock.
   void End(const ComputeTask& task, ComputeResult* result);
 
  private:
@@ -65,16 +74,26 @@ class LocalTraining {
     Generation generation;
     ItemId item;
     LocalMathematics mathematics;
+    RunRows rows{nullptr, {}};  // Of the run that is gathered.
     // That the rule saw last. Not held: servers' memory lies behind it.
     std::weak_ptr<const PulledValues> pulled;
     int64_t position = 0;  // Where the next batch of it begins.
     // Of the run that is gathered.
     int64_t gathered = 0;
+    int64_t batches = 0;
     std::vector<uint64_t> oracle;
     LedgerRow ledger;
     double loss_sum = 0;
   };
 
+  // Nothing is gathered of the item yet.
+  static void BeginRun(Item* item);
+  // The two steps of End: the batch's sums go to the run's, and what is to be
+  // pushed for these, if it ends, into `result`.
+  static absl::Status Gather(const ComputeTask& task, Item* item,
+                             const ComputeResult& result);
+  static absl::Status EndRun(const ComputeTask& task, Item* item,
+                             ComputeResult* result);
   Item* Find(const ComputeTask& task);
   absl::StatusOr<Item*> FindOrAdd(const ComputeTask& task);
 

@@ -199,6 +199,116 @@ TEST_F(LocalTrainingTest, ItemsThatAreDoneHandOnTheirRule) {
   EXPECT_EQ(rules_, 1);
 }
 
+// A table of rows of one element, of which each batch has some.
+class RunsWithRowsTest : public LocalTrainingTest {
+ protected:
+  RunsWithRowsTest() {
+    algorithm_ = BuiltinAlgorithms()
+                     .Create({.kind = "geo", .push_every = 2, .share = 0.5})
+                     .value();
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.algorithm = algorithm_->Plan();
+    record->plan.sparse_tables = {{.width = 1}};
+    record_ = record;
+  }
+
+  // Rows of the first partition.
+  static PulledValuesPtr PulledRows(std::vector<uint64_t> keys,
+                                    std::vector<float> rows) {
+    auto values = std::make_shared<PulledValues>(*Pulled(1, 2));
+    auto asked = std::make_shared<BatchRows>();
+    asked->partitions = {{{0, Payload::Of(std::move(keys))}}, {}};
+    values->rows = std::move(asked);
+    values->row_values = {{Payload::Of(std::move(rows))}, {}};
+    return values;
+  }
+  // What the batch's rows are computed at.
+  std::vector<float> RowsAt(const ComputeTask& task) {
+    const auto local = training_.Begin(task);
+    EXPECT_TRUE(local.ok()) << local.status();
+    if (!local.ok()) return {};
+    EXPECT_EQ((*local).values->rows, task.values->rows);
+    return FloatsOf((*local).values->row_values[0][0]);
+  }
+  ComputeResult EndWithRows(const ComputeTask& task, std::vector<uint64_t> keys,
+                            std::vector<float> sums) {
+    ComputeResult result;
+    result.gradient = Payload::Of(std::vector<float>{0, 2});
+    result.rows = {
+        {{0, Payload::Of(std::move(keys)), Payload::Of(std::move(sums))}}, {}};
+    result.oracle = Payload::Of(std::vector<uint64_t>{1, 10});
+    result.ledger = ExpectedRow(task.item, task.begin, task.end);
+    training_.End(task, &result);
+    return result;
+  }
+
+  RunLimits limits_;
+  LocalTraining training_{[this](const JobRecord& record) {
+    const auto rows = algorithm_->MakeRowRule();
+    return LocalMathematics{MakeRunRule(rows, record.plan.parameters),
+                            [](ItemId, int64_t, int64_t) { return 1; }, rows,
+                            limits_};
+  }};
+};
+
+TEST_F(RunsWithRowsTest, APushHasHowFarTheRowsOfAllItsBatchesCame) {
+  values_ = PulledRows({3, 5}, {10, 20});
+  EXPECT_THAT(RowsAt(TaskAt(0, 0, false)), ElementsAre(10, 20));
+  ComputeResult result = EndWithRows(TaskAt(0, 0, false), {3, 5}, {4, 8});
+  EXPECT_THAT(result.rows, IsEmpty());
+  EXPECT_TRUE(result.leaves);
+  // Others moved 5 meanwhile, and 7 is new.
+  values_ = PulledRows({5, 7}, {30, 40});
+  EXPECT_THAT(RowsAt(TaskAt(2, 2, true)), ElementsAre(26, 40));
+  result = EndWithRows(TaskAt(2, 2, true), {5, 7}, {2, 6});
+  ASSERT_EQ(result.rows.size(), 2u);
+  ASSERT_EQ(result.rows[0].size(), 1u);
+  EXPECT_THAT(FloatsOf(result.rows[0][0].gradient),
+              ElementsAre(-1, -2.5, -1.5));
+  EXPECT_THAT(FloatsOf(result.gradient), ElementsAre(0, -1));
+  EXPECT_EQ(result.ledger, ExpectedRow(kItem, 0, 4));
+  EXPECT_FALSE(result.leaves);
+  // What is next begins at what is pulled.
+  EXPECT_THAT(RowsAt(TaskAt(4, 0, false)), ElementsAre(30, 40));
+}
+
+TEST_F(RunsWithRowsTest, ARunThatBeginsAnewHasNoRowsOfBefore) {
+  values_ = PulledRows({3}, {10});
+  RowsAt(TaskAt(0, 0, false));
+  EndWithRows(TaskAt(0, 0, false), {3}, {4});
+  EXPECT_THAT(RowsAt(TaskAt(0, 0, true)), ElementsAre(10));
+  EXPECT_THAT(
+      FloatsOf(EndWithRows(TaskAt(0, 0, true), {3}, {2}).rows[0][0].gradient),
+      ElementsAre(-0.5));
+}
+
+TEST_F(RunsWithRowsTest, MoreRowsThanAPushMayHaveFailAndAreForgotten) {
+  limits_.most_rows = 2;
+  values_ = PulledRows({3, 5}, {10, 20});
+  RowsAt(TaskAt(0, 0, false));
+  EndWithRows(TaskAt(0, 0, false), {3, 5}, {4, 8});
+  values_ = PulledRows({7}, {1});
+  RowsAt(TaskAt(2, 2, true));
+  const ComputeResult failed = EndWithRows(TaskAt(2, 2, true), {7}, {1});
+  EXPECT_THAT(failed.error, HasSubstr("algorithm.most_rows"));
+  EXPECT_THAT(failed.rows, IsEmpty());
+  EXPECT_TRUE(absl::IsAborted(training_.Begin(TaskAt(2, 2, true)).status()));
+}
+
+// Each gradient is finite, and their sum is not: the job's policy decides.
+TEST_F(RunsWithRowsTest, WhatIsNotFiniteFailsAsSuch) {
+  algorithm_ =
+      BuiltinAlgorithms().Create({.kind = "downpour", .push_every = 2}).value();
+  values_ = PulledRows({3}, {0});
+  RowsAt(TaskAt(0, 0, false));
+  EndWithRows(TaskAt(0, 0, false), {3}, {3e38f});
+  RowsAt(TaskAt(2, 2, true));
+  const ComputeResult failed = EndWithRows(TaskAt(2, 2, true), {3}, {3e38f});
+  EXPECT_TRUE(failed.non_finite);
+  EXPECT_THAT(failed.error, HasSubstr("inf in the row of key 3"));
+  EXPECT_THAT(failed.rows, IsEmpty());
+}
+
 TEST_F(LocalTrainingTest, OtherJobsAreLeftAlone) {
   auto plain = std::make_shared<JobRecord>(*record_);
   plain->plan.algorithm = {};

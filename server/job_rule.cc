@@ -121,7 +121,8 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
     const job::SparseTable& table = sparse[t];
     const SparseTablePlan& plan = record.plan.sparse_tables[t];
     const v1::Optimizer& own = table.optimizer.value_or(job.optimizer());
-    EBB_ASSIGN_OR_RETURN(const OptimizerConfig of_table, ConfigOf(own));
+    EBB_ASSIGN_OR_RETURN(OptimizerConfig of_table, ConfigOf(own));
+    if (rule->algorithm_->Adds()) of_table.kind = OptimizerKind::kSgd;
     EBB_ASSIGN_OR_RETURN(std::shared_ptr<const Optimizer> its_optimizer,
                          MakeOptimizer(of_table));
     if (!plan.trained()) its_optimizer = RuleOf(plan.kind);

@@ -161,6 +161,33 @@ TEST(JobRuleTest, ChangesThatWorkersPushAreAdded) {
   EXPECT_THAT(StepOf(*rule, place, {1, 2}, {4, -8}), ElementsAre(5, -6));
 }
 
+TEST(JobRuleTest, ChangesOfRowsAreAddedToo) {
+  const std::string text =
+      "model: softmax\ndata: {train: {csv: a.csv}}\nalgorithm: geo\n"
+      "optimizer: {rate: 0.1}\n";
+  const job::JobFile file = job::ReadJob(text, "job.yaml");
+  ASSERT_TRUE(file.ok()) << job::ToString(file.mistakes);
+  job::JobFacts facts;
+  facts.examples = 100;
+  facts.tables = {{"w", 1, InitRule::Zeros()}};
+  facts.sparse_tables = {{.name = "rows", .width = 2}};
+  const auto record = job::MakeJobRecord(file.job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const auto rule = RuleOf(*record);
+  StepPlace place;
+  place.end = 4;
+  place.gradient_scale = 0.25f;
+  const StepContext context = rule->RowStep(0, place);
+  std::vector<float> row = {1, 2};
+  const std::vector<float> change = {4, -8};
+  EXPECT_EQ(rule->RowOptimizer(0)->SlotCount(), 0);
+  rule->RowOptimizer(0)->Step(context, row, change, row, {});
+  EXPECT_THAT(row, ElementsAre(5, -6));
+  // Nor does a generation with a smaller rate add less.
+  const auto slower = *JobRule::Create(*record, Half());
+  EXPECT_EQ(slower->RowStep(0, place).rate, -1);
+}
+
 // Stich 2019, algorithm 1: the mean, by examples.
 TEST(JobRuleTest, OfARoundOfChangesTheMeanIsAdded) {
   const auto rule =

@@ -179,6 +179,29 @@ void DrawAlgorithm(Rng rng, Scenario* s) {
   }
 }
 
+// Of jobs with sparse tables: those whose workers gather the rows of a run.
+void DrawRowAlgorithm(Rng rng, Scenario* s) {
+  JobPlan& plan = s->plan;
+  if (plan.sparse_tables.empty() || plan.algorithm.has_local_rule() ||
+      plan.consistency.kind != ConsistencyKind::kAsp || plan.clocked() ||
+      !s->exact_values || !rng.Chance(0.6)) {
+    return;
+  }
+  // A row that comes late lacks what was added before.
+  const bool late = std::any_of(
+      s->row_options.begin(), s->row_options.end(), [](const auto& options) {
+        return options.admission.kind != server::RowAdmission::Kind::kAlways;
+      });
+  const bool geo = !late && rng.Chance(0.6);
+  const auto push = static_cast<int32_t>(rng.Between(1, 5));
+  s->algorithm = {.kind = geo ? "geo" : "downpour", .push_every = push};
+  const auto algorithm = BuiltinAlgorithms().Create(s->algorithm).value();
+  plan.algorithm = algorithm->Plan();
+  if (plan.trained_tables() == 0) return;
+  plan.algorithm.pull_batches = 1;
+  plan.algorithm.worker_vectors = RunVectors(*algorithm->MakeRowRule());
+}
+
 // Rows that come late, or go.
 void DrawRowOptions(Rng rng, Scenario* s) {
   if (!rng.Chance(0.5)) return;
@@ -327,6 +350,7 @@ Scenario DrawScenario(uint64_t seed) {
            .kind = kind});
     }
   }
+  DrawRowAlgorithm(rng.Fork(20), &s);
   // A round's end takes two messages more; so that most seeds stay what they
   // were.
   Rng operated = rng.Fork(18);

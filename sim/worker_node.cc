@@ -21,14 +21,22 @@ void WorkerNode::OnStart() {
   options.session = session_;
   options.name = name();
   local_training_ = std::make_unique<client::LocalTraining>(
-      [algorithm = world_->algorithm()](
+      [algorithm = world_->algorithm(),
+       geo = world_->scenario().algorithm.kind == "geo"](
           const JobRecord& record) -> absl::StatusOr<client::LocalMathematics> {
-        return client::LocalMathematics{
-            algorithm->MakeLocalRule(record.plan.parameters),
-            // A round's gradients tell which values they are of.
-            [rate = record.plan.rounds() ? 0 : 0.5](ItemId, int64_t, int64_t) {
-              return rate;
-            }};
+        const JobPlan& plan = record.plan;
+        client::LocalMathematics local;
+        if (plan.trained_tables() > 0) local.rows = algorithm->MakeRowRule();
+        local.rule = local.rows != nullptr
+                         ? MakeRunRule(local.rows, plan.parameters)
+                         : algorithm->MakeLocalRule(plan.parameters);
+        // A round's gradients tell which values they are of. With geo steps
+        // are what is pushed: of whole numbers, the sums themselves.
+        local.rate = [plan, geo](ItemId item, int64_t, int64_t) {
+          if (geo) return -static_cast<double>(plan.BatchSize(item));
+          return plan.rounds() ? 0 : 0.5;
+        };
+        return local;
       });
   filter_ = std::make_unique<client::GradientFilter>(options.batches_in_flight);
   core_ = std::make_unique<client::TrainingCore>(std::move(options));
@@ -439,7 +447,10 @@ client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
     return none;
   }
   client::ComputeResult result = SumsOf(*local);
-  local_training_->End(task, &result);
+  client::ComputeTask stepped = task;
+  // Of geo a smaller rate is in what is pushed; here that is whole numbers.
+  if (world_->scenario().algorithm.kind == "geo") stepped.rate_factor = 1;
+  local_training_->End(stepped, &result);
   filter_->Apply(task, &result);
   return result;
 }

@@ -13,8 +13,9 @@
 namespace ebb::worker {
 
 client::LocalTraining::Maker LocalRulesFrom(
-    std::vector<std::string> plugin_folders) {
-  return [folders = std::move(plugin_folders)](const JobRecord& record)
+    std::vector<std::string> plugin_folders, int64_t message_bytes) {
+  return [folders = std::move(plugin_folders),
+          message_bytes](const JobRecord& record)
              -> absl::StatusOr<client::LocalMathematics> {
     EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                          job::ReadSpecification(record));
@@ -29,7 +30,11 @@ client::LocalTraining::Maker LocalRulesFrom(
           " pushes or pulls otherwise here than the one that it was submitted "
           "with; give this worker the plugin that it was submitted with"));
     }
-    return client::LocalMathematicsWith(*algorithm, job, record);
+    EBB_ASSIGN_OR_RETURN(client::LocalMathematics local,
+                         client::LocalMathematicsWith(*algorithm, job, record));
+    // The rest is for all else that a message has.
+    local.limits.most_bytes = message_bytes - message_bytes / 16;
+    return local;
   };
 }
 

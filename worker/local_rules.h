@@ -2,6 +2,8 @@
 #ifndef EBB_WORKER_LOCAL_RULES_H_
 #define EBB_WORKER_LOCAL_RULES_H_
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -9,12 +11,15 @@
 
 namespace ebb::worker {
 
-// For ClientShellOptions: plugins are loaded from these folders. Besides the
+// For ClientShellOptions: plugins are loaded from these folders, and a push of
+// several batches may have as many rows as fit into a message of so many bytes
+// (rpc::TransportOptions). Besides the
 // errors of client::LocalMathematicsOf and LoadAlgorithm its function has
 // FailedPrecondition: the plugin plans otherwise than the one that the job was
 // submitted with.
 client::LocalTraining::Maker LocalRulesFrom(
-    std::vector<std::string> plugin_folders);
+    std::vector<std::string> plugin_folders,
+    int64_t message_bytes = std::numeric_limits<int64_t>::max());
 
 }  // namespace ebb::worker
 

@@ -54,6 +54,16 @@ TEST(LocalRulesTest, ArePluginsOrEbbsOwn) {
   }
 }
 
+TEST(LocalRulesTest, APushHasAsManyRowsAsTheJobAndMessagesSay) {
+  const auto make = LocalRulesFrom(kFolders, 1600);
+  const auto local = make(RecordOf("{kind: adag, most_rows: 7}"));
+  ASSERT_TRUE(local.ok()) << local.status();
+  EXPECT_EQ(local->limits.most_rows, 7);
+  EXPECT_EQ(local->limits.most_bytes, 1500);
+  EXPECT_EQ(local->rows, nullptr);  // The job has none.
+  EXPECT_EQ(make(RecordOf("adag"))->limits.most_rows, 1'000'000);
+}
+
 TEST(LocalRulesTest, APluginThatPlansOtherwiseIsRefused) {
   JobRecord record = RecordOf("{plugin: liblookahead.so, options: {steps: 3}}");
   EXPECT_EQ(record.plan.algorithm.push_batches, 3);

@@ -23,6 +23,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/algorithms/builtin.h"
+#include "common/algorithms/row_rule.h"
 
 namespace ebb {
 
@@ -69,6 +70,36 @@ class AccumulatedGradients final : public LocalRule {
   int64_t batches_ = 0;
 };
 
+// In a job with sparse tables. A batch pulls its values, and the run's own
+// steps are added to them: pulling no more seldom than that, a copy that forgot
+// them would never be anywhere but at the servers' values.
+class AccumulatedRows final : public RowRule {
+ public:
+  explicit AccumulatedRows(bool mean) : mean_(mean) {}
+
+  int vectors() const override { return 2; }  // How far it came, and the sum.
+  void Step(const LocalStep& step, std::span<const float> gradient_sum,
+            std::span<float> kept) const override {
+    const float rate = step.rate * step.gradient_scale;
+    const size_t n = gradient_sum.size();
+    for (size_t i = 0; i < n; ++i) {
+      kept[i] -= rate * gradient_sum[i];
+      kept[n + i] += gradient_sum[i];
+    }
+  }
+  void Push(const LocalPush& push, std::span<const float> kept,
+            std::span<float> out) const override {
+    const float scale = mean_ && push.batches > 0
+                            ? 1.0f / static_cast<float>(push.batches)
+                            : 1.0f;
+    const size_t n = out.size();
+    for (size_t i = 0; i < n; ++i) out[i] = scale * kept[n + i];
+  }
+
+ private:
+  const bool mean_;
+};
+
 class Accumulating final : public Algorithm {
  public:
   Accumulating(const AlgorithmConfig& config, bool mean)
@@ -80,6 +111,9 @@ class Accumulating final : public Algorithm {
   AlgorithmPlan Plan() const override { return plan_; }
   std::unique_ptr<LocalRule> MakeLocalRule(int64_t parameters) const override {
     return std::make_unique<AccumulatedGradients>(parameters, mean_);
+  }
+  std::shared_ptr<const RowRule> MakeRowRule() const override {
+    return std::make_shared<AccumulatedRows>(mean_);
   }
 
  private:

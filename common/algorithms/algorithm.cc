@@ -43,6 +43,7 @@ AlgorithmRegistry BuiltinAlgorithms() {
   RegisterDynSgd(&registry).IgnoreError();
   RegisterDownpour(&registry).IgnoreError();
   RegisterAdag(&registry).IgnoreError();
+  RegisterGeo(&registry).IgnoreError();
   RegisterLocalSgd(&registry).IgnoreError();
   RegisterLbfgs(&registry).IgnoreError();
   RegisterElasticAveraging(&registry).IgnoreError();

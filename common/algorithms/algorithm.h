@@ -25,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "common/algorithms/algorithm_plan.h"
 #include "common/algorithms/local_rule.h"
+#include "common/algorithms/row_rule.h"
 
 namespace ebb {
 
@@ -41,6 +42,8 @@ struct AlgorithmConfig {
   double moving_rate = 0.1;
   // eamsgd: what of the velocity remains per batch, in [0, 1).
   double momentum = 0.9;
+  // geo: what part of a worker's change is pushed, above 0 and at most 1.
+  double share = 1;
 };
 
 // Immutable, so thread-safe.
@@ -71,6 +74,10 @@ class Algorithm {
       int64_t /*parameters*/) const {
     return nullptr;
   }
+  // What it does with rows of sparse tables, in a job that trains some: then
+  // values are pulled with each batch, and MakeRunRule of this is what it does
+  // with the dense ones. Null: it does not go with such tables.
+  virtual std::shared_ptr<const RowRule> MakeRowRule() const { return nullptr; }
 };
 
 // Not thread-safe while algorithms are added; the rest may then be called from

@@ -1,5 +1,6 @@
 #include "common/algorithms/algorithm.h"
 
+#include <cmath>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -106,6 +107,90 @@ TEST(DownpourTest, RefusesPeriodsThatAreNone) {
       BuiltinAlgorithms()
           .Create({.kind = "downpour", .push_every = 0, .pull_every = 1})
           .status()));
+}
+
+// PaddlePaddle's GeoCommunicator: a trainer sends what its rows changed by,
+// divided by the trainers, and servers add it.
+TEST(GeoTest, PushesItsShareOfHowFarTheRunCame) {
+  const auto geo = Make({.kind = "geo", .push_every = 3, .share = 0.5});
+  EXPECT_TRUE(geo->Adds());
+  EXPECT_EQ(geo->Plan().push_batches, 3);
+  EXPECT_EQ(geo->Plan().pull_batches, 1);
+  EXPECT_FALSE(geo->Plan().keeps_effect);
+  const auto rule = geo->MakeLocalRule(2);
+  // It came from (1, 2) to (-3, 1).
+  EXPECT_THAT(PushOfTwo(rule.get()), ElementsAre(-2, -0.5));
+  // The next run begins at nothing, wherever that is.
+  rule->Pulled(std::vector<float>{5, 6});
+  EXPECT_THAT(rule->Values(), ElementsAre(5, 6));
+  std::vector<float> out(2);
+  rule->Push({}, out);
+  EXPECT_THAT(out, ElementsAre(0, 0));
+}
+
+// Two workers that set out from one value: what the servers come to is where
+// they are on average.
+TEST(GeoTest, SharesOfAllWorkersTogetherAreTheMeanOfTheirCopies) {
+  const auto geo = Make({.kind = "geo", .push_every = 1, .share = 0.5});
+  float server = 4;
+  for (const float gradient : {2.0f, 6.0f}) {  // To 3 and to 1.
+    const auto rule = geo->MakeLocalRule(1);
+    rule->Begin(std::vector<float>{4});
+    rule->Step({.rate = 0.5f}, std::vector<float>{gradient});
+    std::vector<float> out(1);
+    rule->Push({}, out);
+    server += out[0];
+  }
+  EXPECT_EQ(server, 2);
+}
+
+TEST(GeoTest, WhatIsPulledWithinARunKeepsTheRunsSteps) {
+  const auto rule =
+      Make({.kind = "geo", .push_every = 2, .share = 1})->MakeLocalRule(1);
+  rule->Begin(std::vector<float>{4});
+  rule->Step({.rate = 0.5f}, std::vector<float>{2});
+  rule->Pulled(std::vector<float>{10});  // Others pushed meanwhile.
+  EXPECT_THAT(rule->Values(), ElementsAre(9));
+  rule->Step({.rate = 0.5f}, std::vector<float>{4});
+  std::vector<float> out(1);
+  rule->Push({}, out);
+  EXPECT_THAT(out, ElementsAre(-3));
+}
+
+TEST(GeoTest, RefusesSharesThatAreNone) {
+  for (const double share : {0.0, 1.5, std::nan("")}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(
+        BuiltinAlgorithms().Create({.kind = "geo", .share = share}).status()))
+        << share;
+  }
+}
+
+// Of a row of two elements: a step of each of two batches, then a push.
+std::vector<float> PushOfARow(const RowRule& rule) {
+  std::vector<float> kept(2 * rule.vectors());
+  rule.Step({.rate = 0.5f, .gradient_scale = 0.5f}, std::vector<float>{4, 8},
+            kept);
+  rule.Step({.rate = 0.5f, .gradient_scale = 0.5f}, std::vector<float>{12, -4},
+            kept);
+  // How far it came is first.
+  EXPECT_EQ(kept[0], -4);
+  EXPECT_EQ(kept[1], -1);
+  std::vector<float> out(2);
+  rule.Push({.examples = 6, .batches = 4}, kept, out);
+  return out;
+}
+
+TEST(RowRuleTest, OfEachAlgorithmThatHasOne) {
+  EXPECT_THAT(PushOfARow(*Make({.kind = "geo", .share = 0.5})->MakeRowRule()),
+              ElementsAre(-2, -0.5));
+  EXPECT_THAT(PushOfARow(*Make({.kind = "downpour"})->MakeRowRule()),
+              ElementsAre(16, 4));
+  // By the batches of the run, not of the row.
+  EXPECT_THAT(PushOfARow(*Make({.kind = "adag"})->MakeRowRule()),
+              ElementsAre(4, 1));
+  for (const char* kind : {"asgd", "local_sgd", "aeasgd", "eamsgd"}) {
+    EXPECT_EQ(Make({.kind = kind})->MakeRowRule(), nullptr) << kind;
+  }
 }
 
 // Stich 2019, algorithm 1; McMahan et al. 2017, algorithm 1.

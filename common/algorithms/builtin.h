@@ -14,6 +14,8 @@ absl::Status RegisterDynSgd(AlgorithmRegistry* registry);
 // "downpour", "adag"
 absl::Status RegisterDownpour(AlgorithmRegistry* registry);
 absl::Status RegisterAdag(AlgorithmRegistry* registry);
+// "geo"
+absl::Status RegisterGeo(AlgorithmRegistry* registry);
 // "local_sgd"
 absl::Status RegisterLocalSgd(AlgorithmRegistry* registry);
 // "lbfgs"

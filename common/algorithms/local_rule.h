@@ -26,6 +26,7 @@ struct LocalStep {
 // Of one push.
 struct LocalPush {
   int64_t examples = 0;  // Since the last Push or Begin.
+  int64_t batches = 0;   // Likewise.
   // It is the item's last, or the worker leaves: nothing may stay here.
   bool whole = false;
 };

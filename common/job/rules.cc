@@ -66,6 +66,7 @@ class Rules {
   void CheckPoliciesOfRounds();
   void CheckFilters();
   void CheckAlgorithm();
+  void CheckRowsOfRuns(const v1::Table& table, const std::string& path);
   void CheckLocalRule();
   void CheckLbfgs();
   void CheckTables();
@@ -349,9 +350,36 @@ void Rules::CheckTable(const v1::Table& table, const std::string& path) {
            "kind: adagrad");
     }
   }
+  CheckRowsOfRuns(table, path);
   if (table.at_limit() == v1::Table::AT_LIMIT_EVICT && !table.has_max_rows()) {
     Fail(path + ".at_limit", "there is no limit without max_rows",
          "max_rows: 1000000");
+  }
+}
+
+// Of workers that go on by themselves.
+void Rules::CheckRowsOfRuns(const v1::Table& table, const std::string& path) {
+  const std::string name = KindOf(job_.algorithm());
+  if (!HasLocalRule(job_.algorithm().kind())) return;
+  const v1::TableConsistency::Kind consistency = table.consistency().kind();
+  if (consistency == v1::TableConsistency::KIND_SSP ||
+      consistency == v1::TableConsistency::KIND_BSP) {
+    Fail(path + ".consistency",
+         absl::StrCat("clocks count batches, and with ", name,
+                      " a push has several"),
+         "leave it out");
+  }
+  if (job_.algorithm().kind() != v1::Algorithm::KIND_GEO) return;
+  if (table.has_optimizer()) {
+    Fail(path + ".optimizer",
+         "with geo it is workers that step, and only by plain SGD",
+         "leave it out");
+  }
+  if (table.has_admit()) {
+    Fail(path + ".admit",
+         "with geo a key's first pushes are a part of its row's value, not "
+         "steps that others make up for",
+         "leave it out, or kind: downpour of the algorithm");
   }
 }
 
@@ -360,11 +388,19 @@ void Rules::CheckLocalRule() {
   const v1::Algorithm::Kind kind = job_.algorithm().kind();
   const v1::Consistency::Kind consistency = job_.consistency().kind();
   if (TakesKeys(job_.model())) {
-    Fail("algorithm.kind",
-         absl::StrCat(name,
-                      " steps in copies of the whole model, and of one with "
-                      "sparse tables a worker has only its batch's rows"),
-         "kind: sgd or dynsgd");
+    if (!TakesRows(kind)) {
+      Fail("algorithm.kind",
+           absl::StrCat(name,
+                        " steps in copies of the whole model, and of one with "
+                        "sparse tables a worker has only its batch's rows"),
+           "kind: geo, downpour or adag");
+    }
+    if (job_.algorithm().has_pull_every() &&
+        job_.algorithm().pull_every() != 1) {
+      Fail("algorithm.pull_every",
+           "a model with sparse tables pulls the rows of each batch with it",
+           "leave it out");
+    }
   }
   const bool averages = kind == v1::Algorithm::KIND_LOCAL_SGD;
   if (averages && consistency != v1::Consistency::KIND_ROUNDS) {
@@ -383,14 +419,15 @@ void Rules::CheckLocalRule() {
   }
   const bool elastic =
       kind == v1::Algorithm::KIND_AEASGD || kind == v1::Algorithm::KIND_EAMSGD;
-  if ((averages || elastic) &&
+  const bool geo = kind == v1::Algorithm::KIND_GEO;
+  if ((averages || elastic || geo) &&
       job_.optimizer().kind() != v1::Optimizer::KIND_SGD) {
     Fail("optimizer.kind",
          absl::StrCat("with ", name,
                       " it is workers that step, and only by plain SGD"),
          "kind: sgd");
   }
-  if (elastic && LeavesOut(job_.filters().push().kind())) {
+  if ((elastic || geo) && LeavesOut(job_.filters().push().kind())) {
     Fail("filters.push.kind",
          absl::StrCat("leaves out values of what ", name, " pushes"),
          "kind: int8");
@@ -594,6 +631,12 @@ bool HasLocalRule(v1::Algorithm::Kind algorithm) {
          algorithm != v1::Algorithm::KIND_SGD &&
          algorithm != v1::Algorithm::KIND_DYNSGD &&
          algorithm != v1::Algorithm::KIND_LBFGS;
+}
+
+bool TakesRows(v1::Algorithm::Kind algorithm) {
+  return algorithm == v1::Algorithm::KIND_GEO ||
+         algorithm == v1::Algorithm::KIND_DOWNPOUR ||
+         algorithm == v1::Algorithm::KIND_ADAG;
 }
 
 bool IsSparse(const v1::DataSource& source) {

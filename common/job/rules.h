@@ -25,6 +25,8 @@ bool PredictsNumbers(const v1::Job& job);
 // Whether workers go on by themselves between a pull and a push, so that the
 // servers of a push know nothing of single batches.
 bool HasLocalRule(v1::Algorithm::Kind algorithm);
+// Of these, whether it goes with sparse tables.
+bool TakesRows(v1::Algorithm::Kind algorithm);
 
 // Whether examples name the features they have, and lack most.
 bool IsSparse(const v1::DataSource& source);

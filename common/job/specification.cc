@@ -25,11 +25,17 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 5;
+constexpr uint32_t kFormat = 6;
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
+  const v1::Algorithm::Kind algorithm = job.algorithm().kind();
+  // It would know none such, or push the rows of a run's last batch only.
+  if (algorithm == v1::Algorithm::KIND_GEO ||
+      (HasLocalRule(algorithm) && !facts.sparse_tables.empty())) {
+    return 6;
+  }
   const auto written = [](const SparseTable& table) {
     return table.kind != RowKind::kTrained;
   };
@@ -40,7 +46,6 @@ uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   }
   // It would compute on its processor.
   if (job.device().kind() == v1::Device::KIND_GPU) return 5;
-  const v1::Algorithm::Kind algorithm = job.algorithm().kind();
   const auto has_bound = [](const auto& table) {
     return table.second.has_consistency();
   };
@@ -473,6 +478,21 @@ absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
   return absl::OkStatus();
 }
 
+// Of an algorithm with a local rule, and a rule for rows if it has one.
+absl::Status PlanRowsOfRuns(const JobFacts& facts, const RowRule* rows,
+                            JobPlan* plan) {
+  if (rows == nullptr) {
+    return Invalid("algorithm.kind: steps in copies of the whole model, and a ",
+                   "worker has only the rows of its batch of table ",
+                   facts.sparse_tables.front().name,
+                   "\nhint: kind: geo, downpour or adag");
+  }
+  if (plan->trained_tables() == 0) return absl::OkStatus();
+  plan->algorithm.pull_batches = 1;
+  plan->algorithm.worker_vectors = RunVectors(*rows);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 v1::SparseTable ToProto(const SparseTable& table) {
@@ -520,6 +540,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   EBB_RETURN_IF_ERROR(PlanData(full, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanModel(full, facts, &plan));
   if (plan.examples < 1) return Invalid("data.train: it has no examples");
+  std::shared_ptr<const RowRule> rows;
   if (full.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) {
     EBB_RETURN_IF_ERROR(CheckPlugin(full, facts));
     plan.algorithm = facts.algorithm->Plan();
@@ -528,12 +549,10 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
     EBB_ASSIGN_OR_RETURN(const std::unique_ptr<const Algorithm> algorithm,
                          AlgorithmOf(full));
     plan.algorithm = algorithm->Plan();
+    rows = algorithm->MakeRowRule();
   }
   if (plan.algorithm.has_local_rule() && !plan.sparse_tables.empty()) {
-    return Invalid("algorithm.kind: steps in copies of the whole model, and a ",
-                   "worker has only the rows of its batch of table ",
-                   facts.sparse_tables.front().name,
-                   "\nhint: kind: sgd or dynsgd");
+    EBB_RETURN_IF_ERROR(PlanRowsOfRuns(facts, rows.get(), &plan));
   }
   // What is kept for a server that is away is a sum of what was pushed.
   if (plan.algorithm.keeps_effect) plan.consistency.local_steps = 0;

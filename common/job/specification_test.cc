@@ -335,7 +335,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(6);
+  newer.set_format(7);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
@@ -588,12 +588,39 @@ TEST(SpecificationTest, WhatIsOfNoUseToATableThatIsWrittenIsRefusedByName) {
 TEST(SpecificationTest, LocalRulesAreRefusedForSparseTables) {
   JobFacts facts = MainFacts();
   facts.sparse_tables = {{.name = "rows", .width = 1}};
-  for (const char* kind : {"downpour", "adag", "aeasgd", "eamsgd"}) {
+  for (const char* kind : {"aeasgd", "eamsgd"}) {
     const auto refused =
         MakeJobRecord(JobOf(absl::StrCat("algorithm: ", kind, "\n")), facts);
     EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
     EXPECT_THAT(refused.status().message(), HasSubstr("table rows"));
   }
+}
+
+// But for those that have a rule for rows, which are pulled with each batch.
+TEST(SpecificationTest, RunsMayHaveTheRowsOfTheirBatches) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows", .width = 1}};
+  for (const auto& [kind, vectors] :
+       {std::pair{"geo", 3}, {"downpour", 4}, {"adag", 4}}) {
+    const auto record = MakeJobRecord(
+        JobOf(absl::StrCat("algorithm: {kind: ", kind, ", push_every: 6}\n")),
+        facts);
+    ASSERT_TRUE(record.ok()) << record.status();
+    EXPECT_EQ(
+        record->plan.algorithm,
+        (AlgorithmPlan{
+            .push_batches = 6, .pull_batches = 1, .worker_vectors = vectors}))
+        << kind;
+    EXPECT_TRUE(record->plan.Validate().ok()) << kind;
+    // An older worker would push the rows of the last batch alone.
+    EXPECT_EQ(ReadSpecification(*record)->format(), 6u) << kind;
+  }
+  // Of tables that are written and not trained nothing is pulled.
+  facts.sparse_tables[0].kind = RowKind::kCounts;
+  const auto written = MakeJobRecord(
+      JobOf("algorithm: {kind: downpour, push_every: 6}\n"), facts);
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_EQ(written->plan.algorithm.pull_batches, 6);
 }
 
 TEST(SpecificationTest, TablesThatAreNotTheParametersAreRefused) {

@@ -60,6 +60,8 @@ absl::StatusOr<std::string> KindOf(v1::Algorithm::Kind kind) {
       return "eamsgd";
     case v1::Algorithm::KIND_LBFGS:
       return "lbfgs";
+    case v1::Algorithm::KIND_GEO:
+      return "geo";
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("algorithm.kind: unknown value ", kind));
@@ -97,10 +99,11 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
   // Zhang et al. 2015, section 5: beta, which is this times the workers, is
   // 0.9.
   constexpr double kBeta = 0.9;
-  config.moving_rate = algorithm.has_moving_rate()
-                           ? algorithm.moving_rate()
-                           : kBeta / static_cast<double>(std::max<int64_t>(
-                                         1, job.workers().max()));
+  const auto workers =
+      static_cast<double>(std::max<int64_t>(1, job.workers().max()));
+  config.moving_rate =
+      algorithm.has_moving_rate() ? algorithm.moving_rate() : kBeta / workers;
+  config.share = algorithm.has_share() ? algorithm.share() : 1 / workers;
   if (algorithm.has_momentum()) config.momentum = algorithm.momentum();
   return BuiltinAlgorithms().Create(config);
 }

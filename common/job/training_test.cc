@@ -1,6 +1,7 @@
 #include "common/job/training.h"
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/job/specification.h"
@@ -85,6 +86,22 @@ TEST(TrainingTest, OnlyLbfgsHasACoordinator) {
                              "examples: epoch}\n")
                   .ok());
   EXPECT_TRUE(absl::IsInvalidArgument(coordinator_of("")));
+}
+
+// As PaddlePaddle's trainers divide what they send.
+TEST(TrainingTest, OfGeoAWorkerPushesItsPartOfAllWorkers) {
+  const auto pushed = [](const std::string& lines) {
+    const auto algorithm = AlgorithmOf(JobOf(lines));
+    EXPECT_TRUE(algorithm.ok()) << algorithm.status();
+    const auto rule = (*algorithm)->MakeRowRule();
+    std::vector<float> out(1);
+    rule->Push({}, std::vector<float>{8}, out);
+    return out[0];
+  };
+  EXPECT_EQ(pushed("algorithm: geo\nworkers: {max: 4}\n"), 2);
+  EXPECT_EQ(pushed("algorithm: geo\n"), 8);
+  EXPECT_EQ(pushed("algorithm: {kind: geo, share: 0.5}\nworkers: {max: 4}\n"),
+            4);
 }
 
 TEST(TrainingTest, AJobOfBeforeThereWereAlgorithmsIsGradientDescent) {

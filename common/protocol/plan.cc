@@ -171,8 +171,14 @@ absl::Status JobPlan::Validate() const {
   if (!sparse_tables.empty() && rounds()) {
     return invalid("sparse tables need asp or ssp; rounds know none");
   }
-  if (!sparse_tables.empty() && algorithm.has_local_rule()) {
-    return invalid("local rules are of dense tables, but it has sparse ones");
+  // A pull has the rows of one batch, and a clock is one.
+  if (trained_tables() > 0 && algorithm.has_local_rule() &&
+      (algorithm.pull_batches != 1 || algorithm.pulls_to_push || clocked())) {
+    return invalid(
+        "with sparse tables a local rule pulls with each batch, and in asp");
+  }
+  if (!sparse_tables.empty() && algorithm.keeps_effect) {
+    return invalid("of sparse tables no algorithm keeps a part");
   }
   if (!sparse_tables.empty() && consistency.local_steps > 0) {
     return invalid("local_steps is ", consistency.local_steps,

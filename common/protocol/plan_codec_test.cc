@@ -161,6 +161,34 @@ TEST(PlanCodecTest, RowsAreKeptOnlyWhereTheyMayBeUsedAgain) {
                        .cache_batches = 1}));
 }
 
+TEST(PlanCodecTest, OfSparseTablesALocalRulePullsWithEachBatchAndKeepsNothing) {
+  JobRecord record = UnusualAndSparse();
+  const auto code = [&] {
+    return DecodeJobRecord(EncodeJobRecord(record)).status().code();
+  };
+  for (SparseTablePlan& table : record.plan.sparse_tables) {
+    table.clock_bound = SparseTablePlan::kBoundOfJob;
+    table.cache_rows = table.cache_batches = 0;
+  }
+  record.plan.consistency.kind = ConsistencyKind::kAsp;
+  const AlgorithmPlan plan = {
+      .push_batches = 9, .pull_batches = 1, .worker_vectors = 3};
+  record.plan.algorithm = plan;
+  EXPECT_EQ(code(), absl::StatusCode::kOk);
+  record.plan.algorithm.pull_batches = 9;
+  EXPECT_EQ(code(), absl::StatusCode::kInvalidArgument);
+  record.plan.algorithm = plan;
+  record.plan.algorithm.pulls_to_push = true;
+  EXPECT_EQ(code(), absl::StatusCode::kInvalidArgument);
+  record.plan.algorithm = plan;
+  record.plan.algorithm.keeps_effect = true;
+  EXPECT_EQ(code(), absl::StatusCode::kInvalidArgument);
+  // A clock is a batch.
+  record.plan.algorithm = plan;
+  record.plan.sparse_tables[0].clock_bound = 3;
+  EXPECT_EQ(code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(PlanTest, RowsAreWordsOfFourBytes) {
   const auto words = [](int32_t width, RowKind kind) {
     return SparseTablePlan{.width = width, .kind = kind}.row_words();

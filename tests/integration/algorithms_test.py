@@ -44,15 +44,10 @@ events:
 """
 
 
-class AlgorithmsTest(unittest.TestCase):
+class FolderTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ebb_algorithms_test_")
         self.addCleanup(shutil.rmtree, self.folder)
-        self.ebb("generate", "clusters", "blobs", "--rows", str(ROWS),
-                 "--test-rows", "4000", "--clusters", "6", "--dimensions", "8",
-                 "--seed", "3")
-        with open(os.path.join(self.folder, "blobs.truth.json")) as file:
-            self.truth = json.load(file)["test"]
         self.write("scenario.yaml", SCENARIO)
 
     def write(self, name, text):
@@ -65,6 +60,19 @@ class AlgorithmsTest(unittest.TestCase):
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(ran.returncode, rc, ran.stdout)
         return ran.stdout
+
+    def truth_of(self, name):
+        with open(os.path.join(self.folder, name + ".truth.json")) as file:
+            return json.load(file)["test"]
+
+
+class AlgorithmsTest(FolderTest):
+    def setUp(self):
+        super().setUp()
+        self.ebb("generate", "clusters", "blobs", "--rows", str(ROWS),
+                 "--test-rows", "4000", "--clusters", "6", "--dimensions", "8",
+                 "--seed", "3")
+        self.truth = self.truth_of("blobs")
 
     def report(self, keys, *command, approximate=False):
         self.write("blobs.yaml", JOB + keys)
@@ -139,6 +147,69 @@ class AlgorithmsTest(unittest.TestCase):
                    JOB + "algorithm: downpour\nconsistency: rounds\n")
         said = self.ebb("run", "blobs.yaml", rc=2)
         self.assertIn("consistency: asp", said)
+
+
+CLICKS, PASSES = 12_000, 3
+CLICKS_JOB = f"""
+name: ads
+model: sparse_logistic
+data: {{train: {{libsvm: ads.train.libsvm}}, test: {{libsvm: ads.test.libsvm}}}}
+train: {{epochs: {PASSES}, batch: 50, item_examples: 1000}}
+workers: {{max: 3}}
+partitions: 8
+checkpoint: {{every: 200ms}}
+evaluate: {{every: 1 epoch}}
+oracle: {{width: 2}}
+"""
+
+
+class RowsTest(FolderTest):
+    """A run's rows are those of all its batches, which have others each."""
+
+    def setUp(self):
+        super().setUp()
+        self.ebb("generate", "clicks", "ads", "--rows", str(CLICKS),
+                 "--test-rows", "4000", "--fields", "4", "--vocabulary",
+                 "10,50", "--rank", "0", "--interactions", "0", "--linear",
+                 "1.5", "--seed", "3")
+        self.truth = self.truth_of("ads")
+        self.assertGreater(self.truth["constant_log_loss"],
+                           self.truth["log_loss"] + 0.08)
+
+    def through_kills(self, keys):
+        self.write("ads.yaml", CLICKS_JOB + keys)
+        said = self.ebb("chaos", "ads.yaml", "--scenario", "scenario.yaml",
+                        "--report", "report.json")
+        with open(os.path.join(self.folder, "report.json")) as file:
+            report = json.load(file)
+        self.assertTrue(report["audit"]["exact"], said)
+        self.assertEqual(report["audit"]["applied"], CLICKS * PASSES, said)
+        self.assertFalse(report["audit"]["effect_approximate"], said)
+        self.assertGreaterEqual(report["restarts"]["total"], 4)
+        self.assertLess(report["loss"], self.truth["log_loss"] + 0.04, said)
+
+    def test_geo(self):
+        self.through_kills("algorithm: {kind: geo, push_every: 4}\n"
+                           "optimizer: {rate: 2}\n")
+
+    def test_downpour(self):
+        self.through_kills("algorithm: {kind: downpour, push_every: 4}\n"
+                           "optimizer: {rate: 0.2}\n")
+
+    def test_adag(self):
+        self.through_kills("algorithm: {kind: adag, push_every: 4}\n"
+                           "optimizer: {kind: adagrad, rate: 0.2}\n")
+
+    def test_a_push_with_too_many_rows_stops_the_job_and_says_why(self):
+        self.write("ads.yaml", CLICKS_JOB +
+                   "algorithm: {kind: geo, push_every: 4, most_rows: 60}\n")
+        said = self.ebb("run", "ads.yaml", rc=1)
+        self.assertIn("algorithm.most_rows", said)
+
+    def test_copies_of_the_whole_model_are_refused(self):
+        self.write("ads.yaml", CLICKS_JOB + "algorithm: aeasgd\n")
+        said = self.ebb("run", "ads.yaml", rc=2)
+        self.assertIn("kind: geo, downpour or adag", said)
 
 
 if __name__ == "__main__":

@@ -139,13 +139,14 @@ optimizer: {{kind: {optimizer}}}
         bench = ["bench", "algorithms", "--job", "blobs.yaml", "--sparse-job",
                  "ads.yaml", "--workers", "2", "--batch", "40", "--epochs",
                  "1", "--batch-time", "20ms", "--targets", "0.9", "0.68",
-                 "--only", "asp", "adag", "--folder", "kept", "--page",
+                 "--only", "asp", "adag", "geo", "--folder", "kept", "--page",
                  "page.md"]
         ran = ebb(*bench)
         names = ["fashion-asp-2", "fashion-adag-2", "clicks-asp-2",
-                 "fashion-asp-2-churn", "fashion-adag-2-churn",
-                 "clicks-asp-2-churn", "fashion-adag-2-every-16",
-                 "fashion-adag-2-every-64"]
+                 "clicks-adag-2", "clicks-geo-2", "fashion-asp-2-churn",
+                 "fashion-adag-2-churn", "clicks-asp-2-churn",
+                 "clicks-adag-2-churn", "clicks-geo-2-churn",
+                 "fashion-adag-2-every-16", "fashion-adag-2-every-64"]
         for place, name in enumerate(names):
             self.assertIn(f"{place + 1} of {len(names)}, {name};", ran.stderr)
             one = json.loads(self.read(f"kept/{name}.json"))
@@ -165,7 +166,8 @@ optimizer: {{kind: {optimizer}}}
         page = self.read("page.md")
         self.assertIn("0 examples missing, 0 doubled", page)
         for part in ("### 2 workers, under churn", "| adag, a push in 64 |",
-                     "images/algorithms-fashion-waiting.svg"):
+                     "| geo |", "images/algorithms-fashion-waiting.svg",
+                     "images/algorithms-clicks-sparse-examples.svg"):
             self.assertIn(part, page)
         images = os.path.join(self.folder, "images")
         for image in os.listdir(images):

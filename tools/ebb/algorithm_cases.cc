@@ -49,7 +49,10 @@ class CaseMaker {
             Case(kSparseData, "ssp",
                  {"consistency.kind=ssp", "consistency.bound=4"}),
             Case(kSparseData, "bsp", {"consistency.kind=bsp"}),
-            Case(kSparseData, "dynsgd", {"algorithm.kind=dynsgd"})};
+            Case(kSparseData, "dynsgd", {"algorithm.kind=dynsgd"}),
+            Case(kSparseData, "downpour", SparseRuns("downpour")),
+            Case(kSparseData, "adag", SparseRuns("adag")),
+            Case(kSparseData, "geo", Geo())};
   }
 
   // Beside those with kPeriod.
@@ -120,6 +123,22 @@ class CaseMaker {
       settings.push_back("optimizer.kind=adagrad");
       settings.push_back("optimizer.rate=0.01");
     }
+    return settings;
+  }
+
+  // Of the sparse job, whose servers have Adagrad.
+  Settings SparseRuns(const std::string& kind) const {
+    return {absl::StrCat("algorithm.kind=", kind),
+            absl::StrCat("algorithm.push_every=", kPeriod),
+            absl::StrCat("train.item_examples=",
+                         ItemBatches(kPeriod) * options_.batch)};
+  }
+
+  // Its workers step by plain SGD, and push their part of all workers.
+  Settings Geo() const {
+    Settings settings = SparseRuns("geo");
+    settings.push_back("optimizer.kind=sgd");
+    settings.push_back("optimizer.rate=0.5");
     return settings;
   }
 

@@ -23,8 +23,11 @@ TEST(AlgorithmCasesTest, EachRunHasANameOfItsOwn) {
   EXPECT_THAT(names, Contains("fashion-local_sgd-8-churn"));
   EXPECT_THAT(names, Contains("fashion-aeasgd-8-every-64"));
   EXPECT_THAT(names, Contains("clicks-dynsgd-2"));
+  EXPECT_THAT(names, Contains("clicks-adag-16"));
+  EXPECT_THAT(names, Contains("clicks-geo-8-churn"));
   // Rows have no rounds.
   EXPECT_THAT(names, Not(Contains("clicks-rounds-8")));
+  EXPECT_THAT(names, Not(Contains("clicks-aeasgd-8")));
 }
 
 TEST(AlgorithmCasesTest, DisturbsTheRunsOfEightWorkers) {

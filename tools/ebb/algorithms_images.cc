@@ -33,7 +33,9 @@ const std::vector<Family>& Families() {
       {"runs",
        "pushing now and then",
        {"asp", "downpour", "adag", "local_sgd", "aeasgd", "eamsgd"}},
-      {"sparse", "sparse", {"asp", "ssp", "bsp", "dynsgd", "geo"}}};
+      {"sparse",
+       "sparse",
+       {"asp", "ssp", "bsp", "dynsgd", "downpour", "adag", "geo"}}};
   return *kFamilies;
 }
 
