@@ -99,7 +99,7 @@ TEST(TrainingTest, OfGeoAWorkerPushesItsPartOfAllWorkers) {
     return out[0];
   };
   EXPECT_EQ(pushed("algorithm: geo\nworkers: {max: 4}\n"), 2);
-  EXPECT_EQ(pushed("algorithm: geo\n"), 8);
+  EXPECT_EQ(pushed("algorithm: geo\n"), 1);  // Of 8, if a job says nothing.
   EXPECT_EQ(pushed("algorithm: {kind: geo, share: 0.5}\nworkers: {max: 4}\n"),
             4);
 }
