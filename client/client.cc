@@ -94,9 +94,9 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
                             .insecure = options_.insecure},
                            {Role::kWorker}));
   if (security->tokens() != nullptr && !options_.token_file.empty()) {
-    EBB_ASSIGN_OR_RETURN(const std::string token,
-                         ReadJobToken(options_.token_file));
-    security->tokens()->SetFind([token](JobId) { return token; });
+    EBB_ASSIGN_OR_RETURN(std::string token, ReadJobToken(options_.token_file));
+    security->tokens()->SetFind(
+        [token = std::move(token)](JobId) { return std::string(token); });
   }
   auto admin =
       std::make_shared<rpc::SchedulerAdminClient>(options_.scheduler, security);

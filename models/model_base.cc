@@ -282,7 +282,7 @@ absl::Status ModelBase::InParts(const BatchView& batch,
                                 const Compute& compute) {
   for (;;) {
     const int64_t at_once = std::min(batch.rows, most_at_once_);
-    const absl::Status status = compute(at_once);
+    absl::Status status = compute(at_once);
     if (!absl::IsResourceExhausted(status)) return status;
     if (at_once == 1) {
       return absl::ResourceExhaustedError(absl::StrCat(

@@ -53,7 +53,7 @@ class LargePs : public PsAdminHandler {
     v1::ReadVersionResponse piece;
     piece.set_values(std::string(4 << 20, 'v'));
     for (int i = 0; i < 100; ++i) {
-      const absl::Status status = emit(piece);
+      absl::Status status = emit(piece);
       if (!status.ok()) {
         ended.Add(status);
         return status;

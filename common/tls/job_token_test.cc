@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "common/testing/test_folder.h"
 
 namespace ebb {
@@ -82,9 +83,9 @@ TEST(JobTokenTest, WhatIsNoTokenIsNotQuoted) {
   EXPECT_TRUE(absl::IsNotFound(ReadJobToken(folder / "none").status()));
   int files = 0;
   for (const std::string& text :
-       {std::string(), std::string("short-secret"), kToken + " " + kToken,
-        kToken + "\n" + kToken, std::string(257, 'y'), std::string(5000, 'y'),
-        kToken + '\x01'}) {
+       {std::string(), std::string("short-secret"),
+        absl::StrCat(kToken, " ", kToken), absl::StrCat(kToken, "\n", kToken),
+        std::string(257, 'y'), std::string(5000, 'y'), kToken + '\x01'}) {
     const std::string file = folder / std::to_string(files++);
     std::ofstream(file) << text;
     const absl::Status status = ReadJobToken(file).status();

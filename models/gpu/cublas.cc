@@ -35,14 +35,14 @@ absl::StatusOr<Cublas> LoadCublas() {
     }
   }
   Cublas cublas;
-  EBB_RETURN_IF_ERROR(Find(library, "cublasCreate_v2", &cublas.Create));
-  EBB_RETURN_IF_ERROR(Find(library, "cublasDestroy_v2", &cublas.Destroy));
-  EBB_RETURN_IF_ERROR(Find(library, "cublasSetStream_v2", &cublas.SetStream));
+  EBB_RETURN_IF_ERROR(Find(library, "cublasCreate_v2", &cublas.create));
+  EBB_RETURN_IF_ERROR(Find(library, "cublasDestroy_v2", &cublas.destroy));
+  EBB_RETURN_IF_ERROR(Find(library, "cublasSetStream_v2", &cublas.set_stream));
   EBB_RETURN_IF_ERROR(
-      Find(library, "cublasSetWorkspace_v2", &cublas.SetWorkspace));
-  EBB_RETURN_IF_ERROR(Find(library, "cublasGemmEx_64", &cublas.GemmEx));
+      Find(library, "cublasSetWorkspace_v2", &cublas.set_workspace));
+  EBB_RETURN_IF_ERROR(Find(library, "cublasGemmEx_64", &cublas.gemm_ex));
   EBB_RETURN_IF_ERROR(
-      Find(library, "cublasGetStatusString", &cublas.GetStatusString));
+      Find(library, "cublasGetStatusString", &cublas.get_status_string));
   return cublas;
 }
 

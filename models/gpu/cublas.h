@@ -11,12 +11,12 @@ namespace ebb::models::gpu {
 
 // The functions of the library; it stays loaded.
 struct Cublas {
-  decltype(&cublasCreate_v2) Create = nullptr;
-  decltype(&cublasDestroy_v2) Destroy = nullptr;
-  decltype(&cublasSetStream_v2) SetStream = nullptr;
-  decltype(&cublasSetWorkspace_v2) SetWorkspace = nullptr;
-  decltype(&cublasGemmEx_64) GemmEx = nullptr;
-  decltype(&cublasGetStatusString) GetStatusString = nullptr;
+  decltype(&cublasCreate_v2) create = nullptr;
+  decltype(&cublasDestroy_v2) destroy = nullptr;
+  decltype(&cublasSetStream_v2) set_stream = nullptr;
+  decltype(&cublasSetWorkspace_v2) set_workspace = nullptr;
+  decltype(&cublasGemmEx_64) gemm_ex = nullptr;
+  decltype(&cublasGetStatusString) get_status_string = nullptr;
 };
 
 // Looks where the loader does, and then where the toolkit was that ebb was

@@ -112,11 +112,11 @@ absl::Status CudaEngine::Start() {
         "gpu ", options_.device, " (", info_.name, ") has no ", kWorkspaceBytes,
         " bytes free of its ", info_.memory_bytes));
   }
-  CheckCublas(cublas_.Create(&handle_), "starting cuBLAS");
+  CheckCublas(cublas_.create(&handle_), "starting cuBLAS");
   EBB_RETURN_IF_ERROR(status_);
-  CheckCublas(cublas_.SetStream(handle_, stream_), "starting cuBLAS");
+  CheckCublas(cublas_.set_stream(handle_, stream_), "starting cuBLAS");
   // With its own it would allocate when sizes change.
-  CheckCublas(cublas_.SetWorkspace(handle_, workspace_, kWorkspaceBytes),
+  CheckCublas(cublas_.set_workspace(handle_, workspace_, kWorkspaceBytes),
               "starting cuBLAS");
   return status_;
 }
@@ -125,7 +125,7 @@ CudaEngine::~CudaEngine() {
   // Of a device that is lost nothing can be given back, and need not be.
   cudaSetDevice(options_.device);
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
-  if (handle_ != nullptr) cublas_.Destroy(handle_);
+  if (handle_ != nullptr) cublas_.destroy(handle_);
   cudaFree(workspace_);
   for (const Slot& slot : slots_) {
     if (slot.copied != nullptr) cudaEventDestroy(slot.copied);
@@ -151,7 +151,7 @@ void CudaEngine::Check(cudaError_t error, const char* doing) {
 
 void CudaEngine::CheckCublas(cublasStatus_t error, const char* doing) {
   if (error != CUBLAS_STATUS_SUCCESS) {
-    Fail(doing, cublas_.GetStatusString(error));
+    Fail(doing, cublas_.get_status_string(error));
   }
 }
 
@@ -220,7 +220,7 @@ void CudaEngine::Multiply(const Gemm& gemm) {
   const auto op = [](bool transpose) {
     return transpose ? CUBLAS_OP_T : CUBLAS_OP_N;
   };
-  CheckCublas(cublas_.GemmEx(
+  CheckCublas(cublas_.gemm_ex(
                   handle_, op(gemm.transpose_a), op(gemm.transpose_b), gemm.m,
                   gemm.n, gemm.k, &one, gemm.a, CUDA_R_32F, gemm.lda, gemm.b,
                   CUDA_R_32F, gemm.ldb, &zero, gemm.c, CUDA_R_32F, gemm.ldc,

@@ -79,7 +79,7 @@ class TokensTest : public ::testing::Test {
     std::ofstream csv(data);
     for (int i = 0; i < 40; ++i)
       csv << i % 7 << "," << i % 5 << "," << i % 2 << "\n";
-    const std::string path = folder_ / (name + ".yaml");
+    std::string path = folder_ / (name + ".yaml");
     std::ofstream(path) << "name: " << name << "\nmodel: softmax\n"
                         << "data: {train: {csv: " << data << "}}\n"
                         << "train: {epochs: 1, batch: 4}\noptimizer: sgd\n";

@@ -26,8 +26,9 @@ absl::Status ClusterAccess::Open(bool submits) {
     });
     return absl::OkStatus();
   }
-  EBB_ASSIGN_OR_RETURN(const std::string token, ReadJobToken(token_file));
-  security->tokens()->SetFind([token](JobId) { return token; });
+  EBB_ASSIGN_OR_RETURN(std::string token, ReadJobToken(token_file));
+  security->tokens()->SetFind(
+      [token = std::move(token)](JobId) { return std::string(token); });
   return absl::OkStatus();
 }
 
