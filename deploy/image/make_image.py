@@ -6,6 +6,8 @@ folder that the Containerfile's last stage consists of.
   deploy/image/make_image.py --bin build/bin --out ebb.tar
   skopeo copy oci-archive:ebb.tar docker://registry.example/ebb:0.1.0
   ctr -n k8s.io images import ebb.tar          # or straight into a node
+  deploy/image/make_image.py --cublas /usr/local/cuda/lib64 \
+      --name localhost/ebb-gpu:0.1.0 --out ebb-gpu.tar   # for workers on GPUs
 
 The same programs and libraries make the same bytes.
 """
@@ -28,7 +30,9 @@ PROGRAMS = ["ebb", "ebb-ps", "ebb-scheduler", "ebb-worker"]
 USER = 65532  # Nobody's: as in other images that have no users.
 ENTRYPOINT = ["/usr/bin/ebb"]
 PATH = "/usr/bin"
-MOST_BYTES = 150_000_000
+MOST_BYTES = 150_000_000  # Without cuBLAS.
+# What the container runtime is to mount of the node's driver.
+GPU_ENVIRONMENT = "NVIDIA_DRIVER_CAPABILITIES=compute,utility"
 FILES = {
     "etc/passwd": f"root:x:0:0:root:/:/sbin/nologin\n"
                   f"ebb:x:{USER}:{USER}::/tmp:/sbin/nologin\n",
@@ -64,6 +68,20 @@ def merged(path):
     return path if path.startswith("usr/") else "usr/" + path
 
 
+def cublas_in(folder, worker):
+    """The libraries that the worker opens, by name, when a job wants a GPU."""
+    with open(worker, "rb") as file:
+        if b"libcublas.so." not in file.read():
+            fail(f"{worker} was built without CUDA: it has no use for cuBLAS")
+    for name in ("libcublas", "libcublasLt"):
+        found = [one for one in os.listdir(folder)
+                 if re.fullmatch(name + r"\.so\.\d+", one)]
+        if len(found) != 1:
+            fail(f"{folder} has {sorted(found) or 'no'} {name}.so.N, must be "
+                 "of one version of CUDA")
+        yield os.path.join(folder, found[0])
+
+
 def copyrights_of(libraries):
     """The licences of the packages that the libraries are of."""
     # Packages know a file by its path of before /lib was /usr/lib, or after.
@@ -77,13 +95,24 @@ def copyrights_of(libraries):
             yield path
 
 
-def make_rootfs(bin_folder, root):
-    """Fills the folder `root`, which is made."""
-    for folder, mode in FOLDERS.items():
-        os.makedirs(os.path.join(root, folder), exist_ok=True)
-        os.chmod(os.path.join(root, folder), mode)
-    os.makedirs(os.path.join(root, "usr/bin"))
-    os.makedirs(os.path.join(root, "usr/lib"))
+def size_of(root):
+    return sum(os.lstat(os.path.join(folder, name)).st_size
+               for folder, _, names in os.walk(root) for name in names)
+
+
+def put_library(library, target):
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(os.path.realpath(library), target)
+    os.chmod(target, 0o755)
+
+
+def put_libraries(libraries, root):
+    for library in sorted(libraries):
+        put_library(library, os.path.join(root, merged(library)))
+
+
+def put_programs(bin_folder, root):
+    """And the libraries that they need, which it returns."""
     libraries = set()
     for program in PROGRAMS:
         source = os.path.join(bin_folder, program)
@@ -93,11 +122,38 @@ def make_rootfs(bin_folder, root):
         target = os.path.join(root, "usr/bin", program)
         subprocess.run(["strip", "-o", target, source], check=True)
         os.chmod(target, 0o755)
-    for library in sorted(libraries):
-        target = os.path.join(root, merged(library))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(os.path.realpath(library), target)
-        os.chmod(target, 0o755)
+    put_libraries(libraries, root)
+    return libraries
+
+
+def put_cublas(folder, worker, root):
+    """Where the loader looks without being told, and the libraries that it
+    needs, which it returns."""
+    own = {os.path.basename(one): one for one in cublas_in(folder, worker)}
+    libraries = {one for path in own.values() for one in libraries_of(path)
+                 if os.path.basename(one) not in own}
+    put_libraries(libraries, root)
+    for name, path in own.items():
+        put_library(path, os.path.join(
+            root, "usr/lib", f"{platform.machine()}-linux-gnu", name))
+    return libraries
+
+
+def make_rootfs(bin_folder, root, cublas=None):
+    """Fills the folder `root`, which is made. `cublas`: where that is."""
+    for folder, mode in FOLDERS.items():
+        os.makedirs(os.path.join(root, folder), exist_ok=True)
+        os.chmod(os.path.join(root, folder), mode)
+    os.makedirs(os.path.join(root, "usr/bin"))
+    os.makedirs(os.path.join(root, "usr/lib"))
+    libraries = put_programs(bin_folder, root)
+    size = size_of(root)
+    if size > MOST_BYTES:
+        fail(f"the image has {size / 1e6:.0f} MB, more than "
+             f"{MOST_BYTES / 1e6:.0f}: is it a release build?")
+    if cublas:
+        libraries |= put_cublas(cublas, os.path.join(bin_folder, "ebb-worker"),
+                                root)
     for path in copyrights_of(sorted(libraries)):
         target = os.path.join(root, path.lstrip("/"))
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -108,12 +164,7 @@ def make_rootfs(bin_folder, root):
             file.write(text)
     for path, target in LINKS.items():
         os.symlink(target, os.path.join(root, path))
-    size = sum(os.lstat(os.path.join(folder, name)).st_size
-               for folder, _, names in os.walk(root) for name in names)
-    if size > MOST_BYTES:
-        fail(f"the image has {size / 1e6:.0f} MB, more than "
-             f"{MOST_BYTES / 1e6:.0f}: is it a release build?")
-    return size
+    return size_of(root)
 
 
 def layer_of(root):
@@ -143,8 +194,9 @@ def layer_of(root):
     return out.getvalue()
 
 
-def write_image(root, name, path):
+def write_image(root, name, path, gpu=False):
     """The folder as an image of one layer: an OCI layout in a tar."""
+    environment = ["PATH=" + PATH] + ([GPU_ENVIRONMENT] if gpu else [])
     blobs = {}
 
     def blob(data, kind):
@@ -163,7 +215,7 @@ def write_image(root, name, path):
     layer = blob(gzip.compress(tar, 6, mtime=0), oci + "layer.v1.tar+gzip")
     config = json_blob({
         "architecture": machine, "os": "linux",
-        "config": {"User": f"{USER}:{USER}", "Env": ["PATH=" + PATH],
+        "config": {"User": f"{USER}:{USER}", "Env": environment,
                    "Entrypoint": ENTRYPOINT, "WorkingDir": "/",
                    "Labels": {"org.opencontainers.image.title": "ebb",
                               "org.opencontainers.image.licenses":
@@ -198,6 +250,9 @@ def main():
                         help="where the programs are")
     parser.add_argument("--name", default="localhost/ebb:0.1.0",
                         help="of the image, with a tag")
+    parser.add_argument("--cublas", metavar="FOLDER",
+                        help="put in the cuBLAS that is there, for workers on "
+                        "GPUs")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", metavar="FILE", help="the tar to write")
     what.add_argument("--rootfs", metavar="FOLDER",
@@ -206,13 +261,13 @@ def main():
     if flags.rootfs:
         if os.path.exists(flags.rootfs):
             fail(f"{flags.rootfs} is there already")
-        size = make_rootfs(flags.bin, flags.rootfs)
+        size = make_rootfs(flags.bin, flags.rootfs, flags.cublas)
         print(f"{flags.rootfs}: {size / 1e6:.0f} MB")
         return
     with tempfile.TemporaryDirectory() as folder:
         root = os.path.join(folder, "rootfs")
-        size = make_rootfs(flags.bin, root)
-        write_image(root, flags.name, flags.out)
+        size = make_rootfs(flags.bin, root, flags.cublas)
+        write_image(root, flags.name, flags.out, gpu=bool(flags.cublas))
     print(f"{flags.out}: {flags.name}, {size / 1e6:.0f} MB unpacked, "
           f"{os.path.getsize(flags.out) / 1e6:.0f} MB as a file")
 

@@ -114,13 +114,23 @@ class ImageTest(unittest.TestCase):
                                   capture_output=True, text=True, check=True)
             self.assertRegex(said.stdout, r"\d+\.\d+\.\d+")
 
-    def test_the_containerfile_makes_the_same(self):
-        with open(os.path.join(IMAGE, "Containerfile")) as file:
+    def test_the_containerfiles_make_the_same(self):
+        sys.path.insert(0, IMAGE)
+        self.addCleanup(sys.path.remove, IMAGE)
+        import make_image
+
+        self.says_the_same("Containerfile", [])
+        self.says_the_same("Containerfile.gpu", [make_image.GPU_ENVIRONMENT])
+
+    def says_the_same(self, name, more_environment):
+        with open(os.path.join(IMAGE, name)) as file:
             last = file.read().split("FROM scratch")[1]
-        said = dict(re.findall(r"^([A-Z]+) (.*)$", last, re.MULTILINE))
+        lines = re.findall(r"^([A-Z]+) (.*)$", last, re.MULTILINE)
+        said = dict(lines)
         config = self.config["config"]
         self.assertEqual(said["USER"], config["User"])
-        self.assertEqual([said["ENV"]], config["Env"])
+        self.assertEqual([value for word, value in lines if word == "ENV"],
+                         config["Env"] + more_environment)
         self.assertEqual(json.loads(said["ENTRYPOINT"]), config["Entrypoint"])
         self.assertEqual(said["WORKDIR"], config["WorkingDir"])
         self.assertEqual(said["COPY"], "--from=build /rootfs/ /")
@@ -140,6 +150,45 @@ class ImageTest(unittest.TestCase):
         with open(again, "rb") as one, \
                 open(os.path.join(self.folder, "ebb.tar"), "rb") as other:
             self.assertEqual(one.read(), other.read())
+
+    def test_cublas_is_put_in_for_a_worker_that_uses_it(self):
+        binaries, libraries, root = (os.path.join(self.folder, name)
+                                     for name in ("bin", "cuda", "gpu"))
+        os.mkdir(libraries)
+        shutil.copytree(os.path.join(self.root, "usr/bin"), binaries)
+        # Libraries all the same, and smaller.
+        other = next(os.path.join(self.root, name) for name in self.members
+                     if "/libz.so" in name)
+        for name in ("libcublas", "libcublasLt"):
+            shutil.copy(other, os.path.join(libraries, name + ".so.13.1"))
+            os.symlink(name + ".so.13.1",
+                       os.path.join(libraries, name + ".so.13"))
+        worker = os.path.join(binaries, "ebb-worker")
+        with open(worker, "rb") as file:
+            with_cuda = b"libcublas.so." in file.read()
+
+        def make():
+            shutil.rmtree(root, ignore_errors=True)
+            return subprocess.run(
+                [os.path.join(IMAGE, "make_image.py"), "--bin", binaries,
+                 "--cublas", libraries, "--rootfs", root],
+                capture_output=True, text=True)
+
+        if not with_cuda:
+            self.assertIn("was built without CUDA", make().stderr)
+            # At the end of the file: it names the library, and runs no worse.
+            with open(worker, "ab") as file:
+                file.write(b"libcublas.so.")
+        made = make()
+        self.assertEqual(made.returncode, 0, made.stderr)
+        (found,) = [folder for folder, _, names in os.walk(root)
+                    if "libcublas.so.13" in names]
+        with open(os.path.join(found, "libcublasLt.so.13"), "rb") as file, \
+                open(other, "rb") as copied:
+            self.assertEqual(file.read(), copied.read())
+        os.symlink("libcublas.so.13.1", os.path.join(libraries,
+                                                     "libcublas.so.12"))
+        self.assertIn("must be of one version of CUDA", make().stderr)
 
 
 if __name__ == "__main__":

@@ -171,11 +171,12 @@ class ManifestsTest(unittest.TestCase):
         self.assertEqual(pod_security.violations(pod["spec"]), [])
 
     @everywhere
-    def test_images_are_of_this_version(self, _, rendered):
+    def test_images_are_of_this_version(self, overlay, rendered):
         for role in ROLES:
             container = rendered.container(role)
-            self.assertEqual(container["image"],
-                             "localhost/ebb:" + version())
+            with_cublas = (overlay, role) == ("overlays/gpu", "worker")
+            self.assertEqual(container["image"], "localhost/ebb" +
+                             ("-gpu:" if with_cublas else ":") + version())
             self.assertEqual(container["command"][0],
                              "/usr/bin/" + ROLES[role])
 
@@ -356,15 +357,22 @@ class ManifestsTest(unittest.TestCase):
                                  command)
 
     @everywhere
-    def test_the_job_is_what_is_submitted(self, _, rendered):
+    def test_the_job_is_what_is_submitted(self, overlay, rendered):
         job = rendered.named("ConfigMap", "ebb-job")["data"]["job.yaml"]
         with open(os.path.join(DEPLOY, "base/job.yaml")) as file:
-            self.assertEqual(job, file.read())
+            wanted = yaml.safe_load(file)
+        if overlay == "overlays/gpu":
+            wanted["device"] = "gpu"
+        self.assertEqual(yaml.safe_load(job), wanted)
         self.assertEqual(rendered.container("submit")["command"][1:],
                          ["submit", "/job/job.yaml"])
 
-    def test_the_job_file_is_sound(self):
-        with open(os.path.join(DEPLOY, "base/job.yaml")) as file:
+    def test_the_job_files_are_sound(self):
+        self.is_sound("base/job.yaml")
+        self.is_sound("overlays/gpu/job.yaml")
+
+    def is_sound(self, path):
+        with open(os.path.join(DEPLOY, path)) as file:
             job = file.read()
         folder = tempfile.TemporaryDirectory(prefix="ebb_manifests_")
         self.addCleanup(folder.cleanup)
@@ -403,6 +411,20 @@ class ManifestsTest(unittest.TestCase):
         self.assertEqual(volume["downwardAPI"]["items"], [
             {"path": name,
              "fieldRef": {"fieldPath": "metadata.annotations['ebb/notice']"}}])
+
+    @everywhere
+    def test_workers_ask_for_the_gpu_that_they_want(self, overlay, rendered):
+        wants = rendered.environment("worker").get("EBB_DEVICE")
+        limits = rendered.container("worker")["resources"]["limits"]
+        if overlay != "overlays/gpu":
+            self.assertIsNone(wants)
+            self.assertNotIn("nvidia.com/gpu", limits)
+            return
+        self.assertEqual(wants["value"], "gpu")
+        self.assertEqual(limits["nvidia.com/gpu"], "1")
+        self.assertIn({"key": "nvidia.com/gpu", "operator": "Exists",
+                       "effect": "NoSchedule"},
+                      rendered.pods["worker"]["spec"]["tolerations"])
 
     def test_the_overlay_for_1_20_changes_only_what_it_lacks(self):
         for renderer in render.renderers():
