@@ -112,6 +112,7 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
         "; submit it anew to train again"));
   }
   EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(found.record()));
+  EBB_RETURN_IF_ERROR(client::JobLoop::CheckTakes(record));
 
   client::JobLoopOptions loop;
   loop.shell.scheduler = options_.scheduler;

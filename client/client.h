@@ -201,7 +201,8 @@ class Client {
   //
   // InvalidArgument: the TLS files, or plain text to another machine.
   // Unavailable: there is no scheduler at the address. NotFound: no such job.
-  // FailedPrecondition: it is complete or cancelled, or of a newer ebb.
+  // FailedPrecondition: it is complete or cancelled, or of a newer ebb; or it
+  // has sparse tables, of which a program hands in no rows.
   absl::StatusOr<JoinedJob> Join(absl::string_view job) const;
 
  private:

@@ -194,8 +194,19 @@ void JobLoop::Abandon(uint64_t ticket, absl::string_view why) {
 
 // --- The library's side ------------------------------------------------------
 
+// A push without the rows that its examples write would count all the same, and
+// the rows be missing for good: of the ledger they are no part.
+absl::Status JobLoop::CheckTakes(const JobRecord& record) {
+  const size_t tables = record.plan.sparse_tables.size();
+  if (tables == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("job ", record.name, " has ", tables,
+                   " sparse table(s), and a program hands in no rows of them; "
+                   "let ebb-workers train it"));
+}
+
 absl::Status JobLoop::Prepare(const JobRecordPtr& record) {
-  if (record->id == options_.record->id) return absl::OkStatus();
+  if (record->id == options_.record->id) return CheckTakes(*record);
   return absl::FailedPreconditionError(
       absl::StrCat("this program computes job ", options_.record->name,
                    ", not job ", record->name));

@@ -220,6 +220,25 @@ TEST_F(JobLoopTest, ItemsOfAnotherJobAreRefusedByName) {
   EXPECT_THAT(end->error, HasSubstr("computes job mine, not job fake"));
 }
 
+// Bug: batches of a program counted without the rows that their examples write.
+TEST_F(JobLoopTest, AJobWhoseExamplesWriteRowsIsRefused) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.sparse_tables = {{.width = 1, .kind = RowKind::kCounts}};
+  const auto transport = std::make_shared<rpc::InProcessTransport>();
+  FakeCluster cluster(transport.get(), record, 2);
+  JobLoopOptions options = Options();
+  options.record = record;
+  JobLoop loop(options, transport);
+
+  const auto end = cluster.WaitFor<ItemEnd>(kSoon);
+
+  ASSERT_TRUE(end.has_value());
+  EXPECT_THAT(end->error, HasSubstr("has 1 sparse table(s)"));
+  EXPECT_EQ(JobLoop::CheckTakes(*record).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(JobLoop::CheckTakes(*record_).ok());
+}
+
 TEST_F(JobLoopTest, EvaluatesWithTheUsersFunction) {
   cluster_.OfferEvaluation();
   JobLoopOptions options = Options();
