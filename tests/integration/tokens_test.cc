@@ -271,6 +271,21 @@ TEST_F(TokensTest, SubmitKeepsItForItsUser) {
       1);
   EXPECT_EQ(Ebb(mine, {"cancel", "first"}).exit_code, 0);
 
+  // Nobody answers: the job may be there all the same.
+  cluster_.scheduler().EndBy(SIGKILL);
+  const Ran unheard =
+      Ebb(mine, {"submit", JobFile("third"), "--request-id", "third try"});
+  EXPECT_NE(unheard.exit_code, 0);
+  EXPECT_THAT(unheard.output,
+              AllOf(HasSubstr("/.local/state/ebb/tokens/submitted-"),
+                    HasSubstr("--request-id third try")));
+  cluster_.scheduler().Start();
+  ASSERT_EQ(cluster_.scheduler().address(), cluster_.address());
+  const Ran heard =
+      Ebb(mine, {"submit", JobFile("third"), "--request-id", "third try"});
+  EXPECT_EQ(heard.exit_code, 0) << heard.output;
+  EXPECT_EQ(Ebb(mine, {"cancel", "third"}).exit_code, 0);
+
   // Nowhere else: not in what is printed, logged, or kept by the daemons.
   for (const std::string& text :
        {submitted.output, second.output, cluster_.scheduler().log(),

@@ -57,8 +57,17 @@ int Submit(const Flags& flags) {
                          absl::IsAlreadyExists(answer.status()) ||
                          absl::IsPermissionDenied(answer.status());
     if (token && refused) token->Drop();
-    return Report(
-        WithAddress(answer.status(), flags.access.scheduler, Asked::kToChange));
+    const absl::Status why =
+        WithAddress(answer.status(), flags.access.scheduler, Asked::kToChange);
+    if (!token || refused) return Report(why);
+    return Report(absl::Status(
+        why.code(), absl::StrCat(why.message(),
+                                 "\nhint: if the job is there, its token is "
+                                 "in ",
+                                 token->file(),
+                                 " (--token-file); the same request again is "
+                                 "--request-id ",
+                                 request_id)));
   }
   std::string token_file;
   if (token) {

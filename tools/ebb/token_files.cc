@@ -74,6 +74,7 @@ absl::StatusOr<TokenToSubmit> TokenToSubmit::Take(
   } else if (absl::IsNotFound(known.status())) {
     taken.token_ = NewJobToken();
     EBB_RETURN_IF_ERROR(WriteJobToken(taken.file_, taken.token_));
+    taken.is_new_ = true;
   } else {
     return known.status();
   }
@@ -97,7 +98,7 @@ absl::StatusOr<std::string> TokenToSubmit::Keep(JobId job) const {
 
 void TokenToSubmit::Drop() const {
   std::error_code error;
-  if (!folder_.empty()) fs::remove(file_, error);
+  if (!folder_.empty() && is_new_) fs::remove(file_, error);
 }
 
 }  // namespace ebb::tools

@@ -36,13 +36,17 @@ class TokenToSubmit {
   // The job is there. Where its token is from now on: an earlier try with the
   // same request may have left one.
   absl::StatusOr<std::string> Keep(JobId job) const;
-  // It was refused: nobody needs what was written.
+  // It was refused: nobody needs what was written for it. What an earlier try
+  // left stays: the job may be there since.
   void Drop() const;
+  // Where it is until Keep.
+  const std::string& file() const { return file_; }
 
  private:
   std::string token_;
   std::string file_;
-  std::string folder_;  // Empty: the file was named.
+  std::string folder_;   // Empty: the file was named.
+  bool is_new_ = false;  // Of this try.
 };
 
 }  // namespace ebb::tools

@@ -71,6 +71,18 @@ TEST_F(TokenFilesTest, ARefusedSubmissionLeavesNothing) {
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
+// Bug: it was thrown away with the second try, and nobody could reach the job.
+TEST_F(TokenFilesTest, WhatAnEarlierTryLeftStays) {
+  const auto first = TokenToSubmit::Take("", folder_, "one");
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(*ReadJobToken(first->file()), first->token());
+  // Nobody answered, but the job is there; the next try is refused.
+  const auto second = TokenToSubmit::Take("", folder_, "one");
+  ASSERT_TRUE(second.ok());
+  second->Drop();
+  EXPECT_EQ(*ReadJobToken(first->file()), first->token());
+}
+
 TEST_F(TokenFilesTest, ANamedFileIsReadOrWrittenAndStays) {
   const std::string file = test_ / "mine";
   const auto made = TokenToSubmit::Take(file, "", "one");
