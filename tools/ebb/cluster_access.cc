@@ -19,6 +19,10 @@ absl::Status ClusterAccess::Open(bool submits) {
   if (!security->warning().empty()) {
     std::cerr << "ebb: " << security->warning() << "\n";
   }
+  if (const std::string warning = TokenFileWarning(token_file);
+      !warning.empty()) {
+    std::cerr << "ebb: " << warning << "\n";
+  }
   if (security->tokens() == nullptr || submits) return absl::OkStatus();
   if (token_file.empty()) {
     security->tokens()->SetFind([folder = TokenFolder()](JobId job) {

@@ -1,5 +1,7 @@
 #include "tools/ebb/token_files.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -46,6 +48,15 @@ std::string KnownToken(const std::string& folder, JobId job) {
   if (folder.empty() || job == JobId()) return "";
   const auto token = ReadJobToken(FileOf(folder, job));
   return token.ok() ? *token : "";
+}
+
+std::string TokenFileWarning(const std::string& file) {
+  struct stat info = {};
+  if (stat(file.c_str(), &info) != 0 || (info.st_mode & S_IRWXO) == 0)
+    return "";
+  return absl::StrCat("--token-file ", file,
+                      " is open to all users of this machine, who can do with "
+                      "its job what its owner can: chmod 600 it");
 }
 
 absl::StatusOr<TokenToSubmit> TokenToSubmit::Take(

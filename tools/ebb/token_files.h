@@ -20,6 +20,11 @@ std::string TokenFolder();
 // Of this user's job; empty: there is none in the folder.
 std::string KnownToken(const std::string& folder, JobId job);
 
+// For who keeps a token in the file: that all users of the machine can read it;
+// empty: they cannot. A group may: so are secrets mounted for those who are not
+// root.
+std::string TokenFileWarning(const std::string& file);
+
 // The token of a job that is about to be submitted. It is in a file before
 // anybody knows its hash: a job without a token that anybody has could only be
 // looked at.

@@ -96,6 +96,18 @@ TEST_F(TokenFilesTest, ANamedFileIsReadOrWrittenAndStays) {
   EXPECT_TRUE(fs::exists(file));
 }
 
+TEST_F(TokenFilesTest, WarnsOfOneThatAllCanRead) {
+  const std::string file = test_ / "mine";
+  ASSERT_TRUE(TokenToSubmit::Take(file, "", "one").ok());
+  EXPECT_EQ(TokenFileWarning(file), "");
+  ASSERT_EQ(chmod(file.c_str(), 0440), 0);
+  EXPECT_EQ(TokenFileWarning(file), "");
+  ASSERT_EQ(chmod(file.c_str(), 0644), 0);
+  EXPECT_THAT(TokenFileWarning(file), HasSubstr("chmod 600"));
+  EXPECT_EQ(TokenFileWarning(test_ / "none"), "");
+  EXPECT_EQ(TokenFileWarning(""), "");
+}
+
 TEST_F(TokenFilesTest, WithoutAPlaceItSaysWhatToDo) {
   std::ofstream(test_ / "file") << "short";
   for (const auto& taken :
