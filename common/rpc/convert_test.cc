@@ -106,13 +106,14 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   constexpr int kValues = 1;
   ExpectSameFields<PushRequest, v1::PushRequest>(kValues);
   ExpectSameFields<PushSegment, v1::PushSegment>();
-  ExpectSameFields<PushRows, v1::PushRows>();
+  constexpr int kKeyLists = 1;  // The channel's (key_lists.h).
+  ExpectSameFields<PushRows, v1::PushRows>(kKeyLists);
   ExpectSameFields<PushReply, v1::PushResponse>();
   ExpectSameFields<PushSegmentReply, v1::PushSegmentResponse>();
-  ExpectSameFields<PullRequest, v1::PullRequest>(kValues);
+  ExpectSameFields<PullRequest, v1::PullRequest>(kValues + kKeyLists);
   ExpectSameFields<PullSegmentRequest, v1::PullSegmentRequest>();
   ExpectSameFields<PullRows, v1::PullRows>();
-  ExpectSameFields<PullReply, v1::PullResponse>(kValues);
+  ExpectSameFields<PullReply, v1::PullResponse>(kValues + kKeyLists);
   ExpectSameFields<PullSegment, v1::PullSegment>();
   ExpectSameFields<ClockUpdate, v1::ClockRequest>();
   ExpectSameFields<FetchRequest, v1::FetchRequest>();

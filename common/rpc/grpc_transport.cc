@@ -109,7 +109,7 @@ namespace {
 
 internal::Guard GuardOf(const Security* security) {
   if (security == nullptr) return {};
-  return {security->tokens(), security->refusals()};
+  return {security->tokens(), security->refusals(), security->keys()};
 }
 
 }  // namespace

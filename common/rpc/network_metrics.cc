@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "common/rpc/key_counts.h"
 #include "common/rpc/refusals.h"
 
 namespace ebb::rpc {
@@ -26,6 +27,18 @@ void AddNetwork(const Security& security, metrics::OpenMetrics* text) {
     refusals.Add(static_cast<double>(security.refusals()->Of(refusal)),
                  {{"reason", std::string(RefusalName(refusal))}});
   }
+  const KeyCounts& keys = *security.keys();
+  text->Counter("ebb_network_push_keys_bytes",
+                "Keys in the pushes that it sent or took, without those that "
+                "went through shared memory; few: they are named")
+      .Add(static_cast<double>(keys.bytes()));
+  text->Counter("ebb_network_push_keys_named_bytes",
+                "Keys that these pushes named instead: they came with the pull")
+      .Add(static_cast<double>(keys.named_bytes()));
+  text->Counter("ebb_network_push_keys_unknown",
+                "Pushes that named keys which the server had no longer, and "
+                "were sent again; many: it restarts, or has too many workers")
+      .Add(static_cast<double>(keys.unknown()));
 }
 
 }  // namespace ebb::rpc

@@ -21,6 +21,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/rpc/job_tokens.h"
+#include "common/rpc/key_counts.h"
 #include "common/rpc/refusals.h"
 #include "common/tls/role.h"
 #include "common/tls/tls_settings.h"
@@ -57,6 +58,8 @@ class Security {
   const std::shared_ptr<JobTokens>& tokens() const { return tokens_; }
   // What it refused; never null.
   const std::shared_ptr<Refusals>& refusals() const { return refusals_; }
+  // How keys of pushes travelled; never null.
+  const std::shared_ptr<KeyCounts>& keys() const { return keys_; }
   // gRPC's side of it; null: plain text.
   const Grpc* grpc() const { return grpc_.get(); }
 
@@ -67,6 +70,7 @@ class Security {
   std::unique_ptr<const Grpc> grpc_;
   std::shared_ptr<JobTokens> tokens_;
   const std::shared_ptr<Refusals> refusals_ = std::make_shared<Refusals>();
+  const std::shared_ptr<KeyCounts> keys_ = std::make_shared<KeyCounts>();
   bool insecure_ = false;
   std::string description_;
   std::string warning_;

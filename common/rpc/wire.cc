@@ -228,27 +228,69 @@ class Values {
   Cursor cursor_;
 };
 
+absl::StatusOr<NamedKeys> NamedBy(const v1::PushRequest& message) {
+  NamedKeys named;
+  size_t list = 0;
+  for (const v1::PushSegment& segment : message.segments()) {
+    for (const v1::PushRows& rows : segment.rows()) {
+      ++list;
+      if (rows.kept_keys() == 0) continue;
+      if (rows.keys_bytes() != 0) {
+        return Malformed("rows with keys, and with the name of such");
+      }
+      named.resize(list);
+      named.back() = rows.kept_keys();
+    }
+  }
+  if (!named.empty()) named.resize(list);
+  return named;
+}
+
 }  // namespace
 
 Payload Encode(const PushRequest& request) {
+  return Encode(request, NamedKeys());
+}
+
+Payload Encode(const PushRequest& request, const NamedKeys& named) {
+  v1::PushRequest header = HeaderToProto(request);
   std::vector<const Payload*> parts;
   parts.reserve(2 * request.segments.size());
-  for (const PushSegment& segment : request.segments) {
+  size_t list = 0;
+  for (size_t i = 0; i < request.segments.size(); ++i) {
+    const PushSegment& segment = request.segments[i];
     parts.push_back(&segment.gradient);
     parts.push_back(&segment.oracle);
-    for (const PushRows& rows : segment.rows) {
-      parts.push_back(&rows.keys);
-      parts.push_back(&rows.gradient);
+    for (size_t k = 0; k < segment.rows.size(); ++k, ++list) {
+      const uint64_t number = named.empty() ? 0 : named[list];
+      if (number == 0) {
+        parts.push_back(&segment.rows[k].keys);
+      } else {
+        v1::PushRows* rows = header.mutable_segments(static_cast<int>(i))
+                                 ->mutable_rows(static_cast<int>(k));
+        rows->set_keys_bytes(0);
+        rows->set_kept_keys(number);
+      }
+      parts.push_back(&segment.rows[k].gradient);
     }
   }
-  return Join(HeaderToProto(request), parts);
+  return Join(header, parts);
 }
 
 absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes) {
+  NamedKeys named;
+  EBB_ASSIGN_OR_RETURN(PushRequest request, DecodePushRequest(bytes, &named));
+  if (!named.empty()) return Malformed("it names keys that nobody keeps here");
+  return request;
+}
+
+absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes,
+                                              NamedKeys* named) {
   Payload values;
   EBB_ASSIGN_OR_RETURN(v1::PushRequest message,
                        Split<v1::PushRequest>(bytes, &values));
   EBB_ASSIGN_OR_RETURN(PushRequest request, HeaderFromProto(message));
+  EBB_ASSIGN_OR_RETURN(*named, NamedBy(message));
   Values rest(values);
   for (int i = 0; i < message.segments_size(); ++i) {
     const v1::PushSegment& from = message.segments(i);
@@ -266,21 +308,32 @@ absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes) {
   return request;
 }
 
-Payload Encode(const PullReply& reply) {
+Payload Encode(const PullReply& reply) { return Encode(reply, uint64_t{0}); }
+
+Payload Encode(const PullReply& reply, uint64_t number) {
+  v1::PullResponse header = HeaderToProto(reply);
+  header.set_kept_keys(number);
   std::vector<const Payload*> parts;
   parts.reserve(reply.segments.size());
   for (const PullSegment& segment : reply.segments) {
     parts.push_back(&segment.values);
     for (const Payload& rows : segment.rows) parts.push_back(&rows);
   }
-  return Join(HeaderToProto(reply), parts);
+  return Join(header, parts);
 }
 
 absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes) {
+  uint64_t ignored = 0;
+  return DecodePullReply(bytes, &ignored);
+}
+
+absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes,
+                                          uint64_t* number) {
   Payload values;
   EBB_ASSIGN_OR_RETURN(v1::PullResponse message,
                        Split<v1::PullResponse>(bytes, &values));
   EBB_ASSIGN_OR_RETURN(PullReply reply, HeaderFromProto(message));
+  *number = message.kept_keys();
   Values rest(values);
   for (int i = 0; i < message.segments_size(); ++i) {
     const v1::PullSegment& from = message.segments(i);
@@ -304,19 +357,30 @@ absl::StatusOr<PushReply> DecodePushReply(const Payload& bytes) {
   return FromProto(message);
 }
 
-Payload Encode(const PullRequest& request) {
+Payload Encode(const PullRequest& request) { return Encode(request, false); }
+
+Payload Encode(const PullRequest& request, bool keep) {
+  v1::PullRequest header = HeaderToProto(request);
+  header.set_keep_keys(keep);
   std::vector<const Payload*> parts;
   for (const PullSegmentRequest& segment : request.segments) {
     for (const PullRows& rows : segment.rows) parts.push_back(&rows.keys);
   }
-  return Join(HeaderToProto(request), parts);
+  return Join(header, parts);
 }
 
 absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes) {
+  bool ignored = false;
+  return DecodePullRequest(bytes, &ignored);
+}
+
+absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes,
+                                              bool* keep) {
   Payload values;
   EBB_ASSIGN_OR_RETURN(v1::PullRequest message,
                        Split<v1::PullRequest>(bytes, &values));
   EBB_ASSIGN_OR_RETURN(PullRequest request, HeaderFromProto(message));
+  *keep = message.keep_keys();
   Values rest(values);
   for (int i = 0; i < message.segments_size(); ++i) {
     const v1::PullSegmentRequest& from = message.segments(i);

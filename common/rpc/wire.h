@@ -5,8 +5,15 @@
 //
 // Decoders never trust their input: whatever is no valid message, or breaks a
 // rule of convert.h, is InvalidArgument. They accept fields in any order.
+//
+// A push may name lists of keys that the server has of a pull
+// (docs/decisions/0020-key-lists.md). Messages of the protocol always have all
+// keys; what stands for them is beside them here, and plain decoders refuse it.
 #ifndef EBB_COMMON_RPC_WIRE_H_
 #define EBB_COMMON_RPC_WIRE_H_
+
+#include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/payload.h"
@@ -32,6 +39,28 @@ absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes);
 absl::StatusOr<ClockUpdate> DecodeClockUpdate(const Payload& bytes);
 absl::StatusOr<FetchRequest> DecodeFetchRequest(const Payload& bytes);
 absl::StatusOr<FetchReply> DecodeFetchReply(const Payload& bytes);
+
+// --- Lists of keys by name ---------------------------------------------------
+
+// Which of a push's lists of keys it names: of the rows of its segments, one
+// after the other, the number under which the server keeps its keys; 0: it has
+// them. Empty: all have.
+using NamedKeys = std::vector<uint64_t>;
+
+// Without the keys that `named` names.
+Payload Encode(const PushRequest& request, const NamedKeys& named);
+// Rows whose keys are named have none yet.
+absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes,
+                                              NamedKeys* named);
+
+// `keep`: the server may keep the keys.
+Payload Encode(const PullRequest& request, bool keep);
+absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes, bool* keep);
+
+// `number`: under which the server keeps the request's keys; 0: it does not.
+Payload Encode(const PullReply& reply, uint64_t number);
+absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes,
+                                          uint64_t* number);
 
 }  // namespace ebb::rpc
 

@@ -349,6 +349,90 @@ TEST(WireTest, SmallMessagesAreCompatibleBothWays) {
   EXPECT_EQ(fetch_back->blocks, (std::vector<uint64_t>{5, 6}));
 }
 
+// --- Lists of keys by name ---------------------------------------------------
+
+PushRequest TestRows() {
+  PushRequest request = TestPush();
+  const auto rows = [](int32_t table, std::vector<uint64_t> keys) {
+    return PushRows{table, Payload::Of(std::move(keys)),
+                    Payload::Of(std::vector<float>{1, 2})};
+  };
+  request.segments[0].rows = {rows(0, {1, 2}), rows(3, {4})};
+  request.segments[2].rows = {rows(0, {5})};
+  return request;
+}
+
+TEST(WireTest, APushNamesListsOfKeysInsteadOfThem) {
+  const PushRequest request = TestRows();
+  const Payload whole = Encode(request);
+  const Payload named = Encode(request, NamedKeys{8, 0, 9});
+  v1::PushRequest message;
+  ASSERT_TRUE(message.ParseFromString(Flat(named)));
+  EXPECT_EQ(message.segments(0).rows(0).kept_keys(), 8u);
+  EXPECT_EQ(message.segments(0).rows(0).keys_bytes(), 0);
+  EXPECT_EQ(message.segments(0).rows(1).kept_keys(), 0u);
+  EXPECT_EQ(message.segments(0).rows(1).keys_bytes(), 8);
+  EXPECT_EQ(message.segments(2).rows(0).kept_keys(), 9u);
+  EXPECT_LT(named.size(), whole.size() - 8);
+
+  NamedKeys names;
+  const auto back = DecodePushRequest(Arrived(Flat(named), 5), &names);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(names, (NamedKeys{8, 0, 9}));
+  EXPECT_TRUE(back->segments[0].rows[0].keys.empty());
+  EXPECT_EQ(Flat(back->segments[0].rows[1].keys),
+            Flat(request.segments[0].rows[1].keys));
+  EXPECT_EQ(Flat(back->segments[2].rows[0].gradient),
+            Flat(request.segments[2].rows[0].gradient));
+
+  // Without names it is the message that it was.
+  ASSERT_TRUE(DecodePushRequest(whole, &names).ok());
+  EXPECT_TRUE(names.empty());
+  EXPECT_EQ(Flat(Encode(request, NamedKeys())), Flat(whole));
+}
+
+// The figures of docs/decisions/0020-key-lists.md.
+TEST(WireTest, WhatNamesSaveOfAPushOf1000Rows) {
+  const auto sizes = [](int width) {
+    PushRequest request = TestPush();
+    request.segments.clear();
+    for (int32_t p = 0; p < 16; ++p) {
+      PushSegment& segment = request.segments.emplace_back();
+      segment.partition = PartitionId(p);
+      const int rows = p < 8 ? 63 : 62;
+      segment.rows = {{0, Payload::Of(std::vector<uint64_t>(rows)),
+                       Payload::Of(std::vector<float>(rows * width))}};
+    }
+    return std::pair(Encode(request).size(),
+                     Encode(request, NamedKeys(16, 123456)).size());
+  };
+  const auto [one, one_named] = sizes(1);
+  EXPECT_NEAR(one - one_named, 8000, 100);
+  EXPECT_LT(one_named, one * 4 / 10);
+  const auto [sixteen, sixteen_named] = sizes(16);
+  EXPECT_GT(sixteen_named, sixteen * 85 / 100);
+}
+
+TEST(WireTest, PullsAskToKeepTheirKeysAndAreToldTheName) {
+  PullRequest pull;
+  pull.job = JobId(1);
+  pull.stamp.worker = SessionId(2);
+  bool keep = false;
+  ASSERT_TRUE(DecodePullRequest(Encode(pull, true), &keep).ok());
+  EXPECT_TRUE(keep);
+  ASSERT_TRUE(DecodePullRequest(Encode(pull), &keep).ok());
+  EXPECT_FALSE(keep);
+
+  PullReply reply;
+  reply.job = JobId(1);
+  uint64_t number = 0;
+  ASSERT_TRUE(DecodePullReply(Encode(reply, uint64_t{4}), &number).ok());
+  EXPECT_EQ(number, 4u);
+  // An older server says nothing.
+  ASSERT_TRUE(DecodePullReply(Encode(reply), &number).ok());
+  EXPECT_EQ(number, 0u);
+}
+
 // --- Hostile input -----------------------------------------------------------
 
 void ExpectRefused(const std::string& bytes, const std::string& error) {
@@ -404,6 +488,18 @@ TEST(WireTest, RefusesValuesThatDoNotMatchTheSegments) {
   ExpectRefused(message.SerializeAsString(), "fewer values");
   message.mutable_segments(0)->set_gradient_bytes(int64_t{1} << 62);
   ExpectRefused(message.SerializeAsString(), "fewer values");
+}
+
+TEST(WireTest, RefusesNamesOfKeysWhereNobodyKeepsAny) {
+  ExpectRefused(Flat(Encode(TestRows(), NamedKeys{8, 0, 9})),
+                "names keys that nobody keeps");
+  v1::PushRequest message;
+  ASSERT_TRUE(message.ParseFromString(Flat(Encode(TestRows()))));
+  message.mutable_segments(2)->mutable_rows(0)->set_kept_keys(1);
+  NamedKeys names;
+  const auto both =
+      DecodePushRequest(Arrived(message.SerializeAsString()), &names);
+  EXPECT_THAT(both.status().message(), HasSubstr("rows with keys, and with"));
 }
 
 TEST(WireTest, RefusesAHeaderWithoutEnd) {

@@ -8,6 +8,7 @@ import array
 import json
 import math
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 120
@@ -53,9 +55,10 @@ class FolderTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="ebb_sparse_test_")
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def ebb(self, *arguments, rc=0):
+    def ebb(self, *arguments, rc=0, **environment):
         ran = subprocess.run([os.path.join(BIN, "ebb"), *arguments],
                              cwd=self.folder, text=True, timeout=LIMIT_S,
+                             env=dict(os.environ, **environment),
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(ran.returncode, rc, ran.stdout)
         return ran.stdout
@@ -76,9 +79,9 @@ class SparseTest(FolderTest):
         with open(os.path.join(self.folder, "ads.yaml"), "w") as file:
             file.write(JOB.replace("CONSISTENCY", consistency))
 
-    def report(self, command, *arguments, above=0.04):
+    def report(self, command, *arguments, above=0.04, **environment):
         said = self.ebb(command, "ads.yaml", "--report", "report.json",
-                        *arguments)
+                        *arguments, **environment)
         with open(os.path.join(self.folder, "report.json")) as file:
             report = json.load(file)
         self.assertTrue(report["audit"]["exact"], said)
@@ -135,7 +138,7 @@ class SparseTest(FolderTest):
         return tensors
 
     def test_a_job_of_a_cluster_is_exported_and_predicted_with(self):
-        environment = dict(os.environ)
+        environment = dict(os.environ, EBB_SHARED_MEMORY="off")
         environment.pop("EBB_RUN", None)
         daemons = []
 
@@ -145,11 +148,11 @@ class SparseTest(FolderTest):
                 one.wait()
         self.addCleanup(end)
 
-        def daemon(program, *arguments):
+        def daemon(program, *arguments, stderr=subprocess.DEVNULL):
             daemons.append(subprocess.Popen(
                 [os.path.join(BIN, "ebb-" + program), *arguments,
                  "--die-with-parent", str(os.getpid())],
-                cwd=self.folder, env=environment, stderr=subprocess.DEVNULL))
+                cwd=self.folder, env=environment, stderr=stderr))
 
         def wait(so):
             limit = time.monotonic() + LIMIT_S
@@ -163,8 +166,10 @@ class SparseTest(FolderTest):
         wait(lambda: os.path.exists(address))
         with open(address) as file:
             environment["EBB_SCHEDULER"] = file.read().strip()
-        for i in "01":
-            daemon("ps", "--id", i, "--state-dir", "state/ps-" + i)
+        daemon("ps", "--id", "0", "--state-dir", "state/ps-0")
+        log = os.path.join(self.folder, "ps-1.log")
+        daemon("ps", "--id", "1", "--state-dir", "state/ps-1",
+               "--metrics-port", "0", stderr=open(log, "w"))
         daemon("worker", "--name", "worker-0")
 
         def ebb(*arguments):
@@ -179,6 +184,18 @@ class SparseTest(FolderTest):
             "tables.weights.optimizer.kind=adagrad")
         wait(lambda: json.loads(ebb("status", "--json"))["jobs"][0]["state"]
              == "complete")
+        # Keys of pushes came with their pulls.
+        with open(log) as file:
+            url = re.search(r"metrics at (http://\S+)", file.read()).group(1)
+        with urllib.request.urlopen(url, timeout=LIMIT_S) as response:
+            metrics = dict(line.rsplit(" ", 1)
+                           for line in response.read().decode().splitlines()
+                           if line[0] != "#")
+        keys = "ebb_network_push_keys_"
+        named = float(metrics[keys + "named_bytes_total"])
+        self.assertGreater(named, 0)
+        self.assertLess(float(metrics[keys + "bytes_total"]), named / 10)
+
         # By the servers, and without them.
         ebb("checkpoint", "export", "ads", "-o", "live.safetensors",
             "--with-slots")
@@ -206,6 +223,14 @@ class SparseTest(FolderTest):
         with open(os.path.join(self.folder, "scenario.yaml"), "w") as file:
             file.write(SCENARIO)
         report = self.report("chaos", "--scenario", "scenario.yaml")
+        self.assertGreaterEqual(report["restarts"]["total"], 5)
+
+    def test_pushes_name_keys_of_servers_that_may_be_gone(self):
+        """Over the network, where pushes name the keys of their pulls."""
+        with open(os.path.join(self.folder, "scenario.yaml"), "w") as file:
+            file.write(SCENARIO)
+        report = self.report("chaos", "--scenario", "scenario.yaml",
+                             EBB_SHARED_MEMORY="off")
         self.assertGreaterEqual(report["restarts"]["total"], 5)
 
     def test_tables_have_options_of_their_own(self):

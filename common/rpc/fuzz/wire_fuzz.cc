@@ -14,10 +14,12 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/payload.h"
 #include "common/rpc/convert.h"
+#include "common/rpc/internal/key_lists.h"
 #include "common/rpc/wire.h"
 
 namespace ebb::rpc {
@@ -56,6 +58,39 @@ void CheckWire(absl::StatusOr<T> (*decode)(const Payload&),
   Require(Flat(Encode(*again)) == once, "another message after encoding");
 }
 
+// Named keys survive, and become keys where the server has them.
+void CheckNamed(const Payload& bytes) {
+  NamedKeys named;
+  auto push = DecodePushRequest(bytes, &named);
+  if (!push.ok()) return;
+  const std::string once = Flat(Encode(*push, named));
+  NamedKeys named_again;
+  const auto again = DecodePushRequest(InSlices(once, 7), &named_again);
+  Require(again.ok(), "what was accepted is refused after encoding");
+  Require(Flat(Encode(*again, named_again)) == once,
+          "another message after encoding");
+  PullRequest pull;
+  pull.job = push->job;
+  pull.stamp = push->stamp;
+  for (int32_t p = 0; p < 3; ++p) {
+    PullSegmentRequest& segment = pull.segments.emplace_back();
+    segment.partition = PartitionId(p);
+    segment.rows = {{p, Payload::Of(std::vector<uint64_t>(p + 1, 7))}};
+  }
+  internal::KeptKeys kept;
+  kept.Keep(pull);
+  const PushRequest untouched = *push;
+  if (!kept.Resolve(named, &*push).ok()) {
+    Require(Flat(Encode(*push)) == Flat(Encode(untouched)),
+            "a refused push was changed");
+    return;
+  }
+  const auto whole = DecodePushRequest(Encode(*push));
+  Require(whole.ok(), "a completed push is refused");
+  Require(Flat(Encode(*whole)) == Flat(Encode(*push)),
+          "another message after its completion");
+}
+
 template <typename Message>
 void CheckStream(const std::string& bytes) {
   Message message;
@@ -77,7 +112,7 @@ void CheckStream(const std::string& bytes) {
 
 void Check(uint8_t kind, size_t slice, const std::string& bytes) {
   const Payload payload = InSlices(bytes, slice);
-  switch (kind % 11) {
+  switch (kind % 12) {
     case 0:
       return CheckWire(&DecodePushRequest, payload);
     case 1:
@@ -100,6 +135,8 @@ void Check(uint8_t kind, size_t slice, const std::string& bytes) {
       return CheckWire(&DecodeFetchRequest, payload);
     case 10:
       return CheckWire(&DecodeFetchReply, payload);
+    case 11:
+      return CheckNamed(payload);
   }
 }
 

@@ -20,6 +20,7 @@
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_bytes.h"
+#include "common/rpc/internal/key_lists.h"
 #include "common/rpc/internal/token_messages.h"
 #include "common/rpc/wire.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
@@ -56,14 +57,52 @@ class GrpcPsChannel : public PsChannel {
   void Push(PushRequest request, absl::Duration deadline,
             PushDone done) override {
     const std::string shown = guard_.ShownWith(request);
-    Start<PushReply>(kPush, Encode(request), shown, deadline, &DecodePushReply,
-                     std::move(done));
+    const NamedKeys named = sent_keys_.NamesFor(request);
+    CountKeys(request, named);
+    if (named.empty()) {
+      Start<PushReply>(kPush, Encode(request), shown, deadline,
+                       &DecodePushReply, std::move(done));
+      return;
+    }
+    const Payload message = Encode(request, named);
+    Start<PushReply>(kPush, message, shown, deadline, &DecodePushReply,
+                     [this, request = std::move(request), shown,
+                      until = absl::Now() + deadline,
+                      done = std::move(done)](absl::StatusOr<PushReply> reply) {
+                       if (!absl::IsAborted(reply.status()))
+                         return done(std::move(reply));
+                       // Nobody has judged it. Those after it wait for it
+                       // there.
+                       sent_keys_.Forget();
+                       CountKeys(request, {});
+                       if (guard_.keys != nullptr) guard_.keys->CountUnknown();
+                       Start<PushReply>(kPush, Encode(request), shown,
+                                        until - absl::Now(), &DecodePushReply,
+                                        done);
+                     });
   }
 
   void Pull(const PullRequest& request, absl::Duration deadline,
             PullDone done) override {
-    Start<PullReply>(kPull, Encode(request), guard_.ShownWith(request),
-                     deadline, &DecodePullReply, std::move(done));
+    // An evaluation pushes nothing.
+    KeyLists lists = request.snapshot == 0 ? KeyLists::Of(request) : KeyLists();
+    if (lists.empty()) {
+      Start<PullReply>(
+          kPull, Encode(request), guard_.ShownWith(request), deadline,
+          [](const Payload& bytes) { return DecodePullReply(bytes); },
+          std::move(done));
+      return;
+    }
+    Start<PullReply>(
+        kPull, Encode(request, /*keep=*/true), guard_.ShownWith(request),
+        deadline,
+        [this, lists = std::move(lists)](const Payload& bytes) {
+          uint64_t number = 0;
+          auto reply = DecodePullReply(bytes, &number);
+          if (reply.ok()) sent_keys_.Kept(*reply, number, lists);
+          return reply;
+        },
+        std::move(done));
   }
 
   void Clock(const ClockUpdate& update) override {
@@ -124,6 +163,20 @@ class GrpcPsChannel : public PsChannel {
                     });
   }
 
+  void CountKeys(const PushRequest& request, const NamedKeys& named) const {
+    if (guard_.keys == nullptr) return;
+    int64_t bytes = 0, named_bytes = 0;
+    size_t list = 0;
+    for (const PushSegment& segment : request.segments) {
+      for (const PushRows& rows : segment.rows) {
+        const bool is_named = !named.empty() && named[list] != 0;
+        (is_named ? named_bytes : bytes) += rows.keys.size();
+        ++list;
+      }
+    }
+    guard_.keys->Count(bytes, named_bytes);
+  }
+
   absl::Status Failure(const grpc::Status& status) {
     MutexLock lock(&mu_);
     return destroyed_ ? FromGrpc(status) : FromGrpcNotCancelled(status);
@@ -140,6 +193,7 @@ class GrpcPsChannel : public PsChannel {
   }
 
   const Guard guard_;
+  SentKeys sent_keys_;
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub_;
   Mutex mu_;
   CondVar idle_;

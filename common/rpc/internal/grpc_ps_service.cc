@@ -18,6 +18,7 @@
 #include "common/rpc/internal/grpc_bytes.h"
 #include "common/rpc/internal/grpc_listener.h"
 #include "common/rpc/internal/guard.h"
+#include "common/rpc/internal/key_lists.h"
 #include "common/rpc/internal/token_messages.h"
 #include "common/rpc/internal/traffic.h"
 #include "common/rpc/wire.h"
@@ -187,15 +188,33 @@ class PsService : public PsBase, public StoppableService {
   grpc::ServerUnaryReactor* Push(grpc::CallbackServerContext* context,
                                  const grpc::ByteBuffer* request,
                                  grpc::ByteBuffer* response) override {
-    return Serve<PushRequest, PushReply>(context, request, response,
-                                         &DecodePushRequest, &PsHandler::Push);
+    NamedKeys named;
+    int64_t named_bytes = 0;
+    return Serve<PushReply>(
+        context, DecodePushRequest(ToPayload(*request), &named), response,
+        &PsHandler::Push,
+        [&](PushRequest* push) -> absl::Status {
+          const int64_t bytes = KeyBytes(*push);
+          EBB_ASSIGN_OR_RETURN(named_bytes, Resolve(named, push));
+          if (guard_.keys != nullptr) guard_.keys->Count(bytes, named_bytes);
+          return absl::OkStatus();
+        },
+        [](const PushReply& reply) { return Encode(reply); });
   }
 
   grpc::ServerUnaryReactor* Pull(grpc::CallbackServerContext* context,
                                  const grpc::ByteBuffer* request,
                                  grpc::ByteBuffer* response) override {
-    return Serve<PullRequest, PullReply>(context, request, response,
-                                         &DecodePullRequest, &PsHandler::Pull);
+    bool keep = false;
+    const auto number = std::make_shared<uint64_t>(0);
+    return Serve<PullReply>(
+        context, DecodePullRequest(ToPayload(*request), &keep), response,
+        &PsHandler::Pull,
+        [&](PullRequest* pull) {
+          if (keep) *number = kept_keys_.Keep(*pull);
+          return absl::OkStatus();
+        },
+        [number](const PullReply& reply) { return Encode(reply, *number); });
   }
 
   grpc::ServerUnaryReactor* Clock(grpc::CallbackServerContext* context,
@@ -203,7 +222,7 @@ class PsService : public PsBase, public StoppableService {
                                   grpc::ByteBuffer* response) override {
     if (data_ == nullptr) return Refuse(context, NoData());
     absl::StatusOr<ClockUpdate> update = DecodeClockUpdate(ToPayload(*request));
-    if (absl::Status may = MayBegin(*context, update); !may.ok()) {
+    if (absl::Status may = MayBegin(*context, &update, Nothing()); !may.ok()) {
       return Refuse(context, may);
     }
     data_->Clock(*std::move(update));
@@ -216,8 +235,10 @@ class PsService : public PsBase, public StoppableService {
   grpc::ServerUnaryReactor* Fetch(grpc::CallbackServerContext* context,
                                   const grpc::ByteBuffer* request,
                                   grpc::ByteBuffer* response) override {
-    return Serve<FetchRequest, FetchReply>(
-        context, request, response, &DecodeFetchRequest, &PsHandler::Fetch);
+    return Serve<FetchReply>(
+        context, DecodeFetchRequest(ToPayload(*request)), response,
+        &PsHandler::Fetch, Nothing(),
+        [](const FetchReply& reply) { return Encode(reply); });
   }
 
   grpc::ServerUnaryReactor* GetLedgers(
@@ -275,37 +296,55 @@ class PsService : public PsBase, public StoppableService {
     return guard_.CheckWorker(request, ShownIn(context, kWorkerTokenKey));
   }
 
-  // OK: the call is counted as begun.
-  template <typename Request>
-  absl::Status MayBegin(const grpc::CallbackServerContext& context,
-                        const absl::StatusOr<Request>& request) {
-    if (!request.ok()) {
-      guard_.Count(Refusal::kMessage);
-      return request.status();
+  // What is done with a request whose sender may send it, and nothing more.
+  struct Nothing {
+    template <typename Request>
+    absl::Status operator()(Request*) const {
+      return absl::OkStatus();
     }
-    EBB_RETURN_IF_ERROR(CheckToken(context, *request));
+  };
+
+  // The push's named keys become its own; their bytes.
+  absl::StatusOr<int64_t> Resolve(const NamedKeys& named, PushRequest* push) {
+    absl::StatusOr<int64_t> bytes = kept_keys_.Resolve(named, push);
+    if (!bytes.ok() && guard_.keys != nullptr) guard_.keys->CountUnknown();
+    return bytes;
+  }
+
+  // OK: the call is counted as begun, and its request is complete.
+  template <typename Request, typename Complete>
+  absl::Status MayBegin(const grpc::CallbackServerContext& context,
+                        absl::StatusOr<Request>* request,
+                        const Complete& complete) {
+    if (!request->ok()) {
+      guard_.Count(Refusal::kMessage);
+      return request->status();
+    }
+    EBB_RETURN_IF_ERROR(CheckToken(context, **request));
+    EBB_RETURN_IF_ERROR(complete(&**request));
     absl::Status begun = traffic_->Begin();
     if (absl::IsResourceExhausted(begun)) guard_.Count(Refusal::kCalls);
     return begun;
   }
 
-  template <typename Request, typename Reply>
+  template <typename Reply, typename Request, typename Complete,
+            typename EncodeReply>
   grpc::ServerUnaryReactor* Serve(
-      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::CallbackServerContext* context, absl::StatusOr<Request> decoded,
       grpc::ByteBuffer* response,
-      absl::StatusOr<Request> (*decode)(const Payload&),
-      void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
+      void (PsHandler::*method)(Request, std::function<void(Reply)>),
+      const Complete& complete, EncodeReply encode) {
     if (data_ == nullptr) return Refuse(context, NoData());
-    absl::StatusOr<Request> decoded = decode(ToPayload(*request));
-    if (absl::Status may = MayBegin(*context, decoded); !may.ok()) {
+    if (absl::Status may = MayBegin(*context, &decoded, complete); !may.ok()) {
       return Refuse(context, may);
     }
     auto* call = new DataCall(traffic_);  // Deletes itself in OnDone.
     {
       const auto ticket = call->MakeTicket(response);
-      (data_->*method)(*std::move(decoded), [ticket](const Reply& reply) {
-        ticket->Answer(Encode(reply));
-      });
+      (data_->*method)(*std::move(decoded),
+                       [ticket, encode](const Reply& reply) {
+                         ticket->Answer(encode(reply));
+                       });
     }
     traffic_->HandlerReturned();
     return call;
@@ -315,6 +354,7 @@ class PsService : public PsBase, public StoppableService {
   PsAdminHandler* const admin_;  // Not owned.
   const Guard guard_;
   Traffic* const traffic_;  // Not owned.
+  KeptKeys kept_keys_;
   AdminPool pool_;
 };
 

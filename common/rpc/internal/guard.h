@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "common/rpc/job_tokens.h"
+#include "common/rpc/key_counts.h"
 #include "common/rpc/refusals.h"
 
 namespace ebb::rpc::internal {
@@ -20,7 +21,8 @@ inline constexpr char kTokenKeyKey[] = "ebb-token-key-bin";
 struct Guard {
   // Null: nobody has a certificate, and tokens are neither shown nor checked.
   std::shared_ptr<JobTokens> tokens;
-  std::shared_ptr<Refusals> refusals;  // Null: nobody counts.
+  std::shared_ptr<Refusals> refusals;    // Null: nobody counts.
+  std::shared_ptr<KeyCounts> keys = {};  // Likewise.
 
   void Count(Refusal refusal) const {
     if (refusals != nullptr) refusals->Count(refusal);
