@@ -167,8 +167,13 @@ class MaybeGzipSource : public ByteSource {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path) {
-  const std::string name(path);
-  const int fd = open(name.c_str(), O_RDONLY | O_CLOEXEC);
+  return OpenFileAs(path, path);
+}
+
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileAs(
+    absl::string_view path, absl::string_view called) {
+  const std::string name(called);
+  const int fd = open(std::string(path).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat(name, ": cannot be opened"));
   }

@@ -32,6 +32,10 @@ using OpenBytes = std::function<absl::StatusOr<std::unique_ptr<ByteSource>>(
 // name. kNotFound, kPermissionDenied, kInvalidArgument for a folder.
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path);
 
+// The same; errors call it `name`.
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileAs(absl::string_view path,
+                                                       absl::string_view name);
+
 // The same over memory: the files are the entries of `files`, by path.
 OpenBytes OpenMemory(std::map<std::string, std::string> files);
 

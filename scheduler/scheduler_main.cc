@@ -6,16 +6,19 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/daemon_flags.h"
 #include "common/daemon_metrics.h"
+#include "common/datasets/set_store.h"
 #include "common/job/training.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
 #include "common/rpc/network_metrics.h"
 #include "common/rpc/security_watch.h"
+#include "common/size_flag.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "scheduler/scheduler_admin.h"
@@ -49,6 +52,8 @@ struct Flags : DaemonFlags {
   absl::Duration confirm_timeout = absl::Seconds(1);
   absl::Duration evaluation_timeout = absl::Seconds(60);
   absl::Duration backup_gain = SchedulerOptions().backup_gain;
+  std::string data_folder;
+  uint64_t data_bytes = uint64_t{10} << 30;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -65,6 +70,18 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str()
       ->check(CLI::Range(1, 65536))
       ->group("Cluster");
+  app->add_option("--data-folder", flags->data_folder,
+                  "Keeps data sets there, which `ebb data push` sends and "
+                  "workers with --data-cache fetch; made if missing")
+      ->envname("EBB_DATA_FOLDER")
+      ->group("Data");
+  app->add_option("--data-bytes", flags->data_bytes,
+                  "Of all data sets, at most, such as 500GiB; 0: what the "
+                  "disk has")
+      ->envname("EBB_DATA_BYTES")
+      ->transform(SizeValue())
+      ->default_str("10GiB")
+      ->group("Data");
   const auto duration = [app](const char* name, const char* variable,
                               absl::Duration* value, const char* help) {
     AddDurationFlag(app, name, variable, value, help)->group("Timing");
@@ -98,8 +115,18 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " confirm_timeout=" << flags.confirm_timeout
             << " evaluation_timeout=" << flags.evaluation_timeout
             << " backup_gain=" << flags.backup_gain
+            << " data_folder=" << flags.data_folder
+            << " data_bytes=" << flags.data_bytes
             << " message_limit=" << flags.message_bytes
             << " kill_at=" << flags.kill_at;
+}
+
+std::vector<absl::string_view> AllKillPoints() {
+  std::vector<absl::string_view> points;
+  for (const auto some : {SchedulerKillPoints(), datasets::StoreKillPoints()}) {
+    points.insert(points.end(), some.begin(), some.end());
+  }
+  return points;
 }
 
 absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
@@ -115,7 +142,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.coordinator = job::CoordinatorOf;
   options.listen = flags.listen;
   EBB_ASSIGN_OR_RETURN(options.kill_points,
-                       KillPoints::Parse(flags.kill_at, SchedulerKillPoints()));
+                       KillPoints::Parse(flags.kill_at, AllKillPoints()));
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
   EBB_RETURN_IF_ERROR(options.Validate());
@@ -131,7 +158,16 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
 
   EBB_ASSIGN_OR_RETURN(auto store,
                        RocksDbStore::Open({.folder = flags.state_dir}));
+  std::unique_ptr<datasets::SetStore> data;
+  if (!flags.data_folder.empty()) {
+    EBB_ASSIGN_OR_RETURN(
+        data, datasets::SetStore::Open(
+                  {.folder = flags.data_folder,
+                   .max_bytes = static_cast<int64_t>(flags.data_bytes),
+                   .kill_points = options.kill_points}));
+  }
   rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
+  transport.ServeData(data.get());
   SchedulerShell shell(options, &transport, std::move(store));
   const auto admin = std::make_shared<SchedulerAdmin>(&shell);
   EBB_RETURN_IF_ERROR(shell.Start(admin));

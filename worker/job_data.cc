@@ -135,10 +135,11 @@ std::optional<v1::Columns> ToProto(
   return message;
 }
 
-absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job) {
+absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job,
+                                               const data::OpenBytes& open) {
   const v1::Model& model = job.model();
   const auto load = [&](data::LabelKind labels) {
-    return data::Dataset::Load(TrainingSource(job, labels));
+    return data::Dataset::Load(TrainingSource(job, labels), open);
   };
   if (job::PredictsNumbers(job)) return load(data::LabelKind::kReal);
   auto classes = load(data::LabelKind::kClass);

@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/algorithms/algorithm.h"
+#include "data/byte_source.h"
 #include "data/dataset.h"
 #include "data/index.h"
 #include "data/source.h"
@@ -52,7 +53,8 @@ data::LabelKind LabelKindOf(const data::Index& index);
 // job::PredictsNumbers says so; a perceptron with one output tells two classes
 // apart if there are two, else it predicts numbers too; a plugin takes classes
 // where labels are whole numbers. Blocks; the errors of data::Dataset::Load.
-absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job);
+absl::StatusOr<data::Dataset> LoadTrainingData(
+    const v1::Job& job, const data::OpenBytes& open = data::OpenFile);
 
 // The job's model for data with this index.
 models::ModelConfig ModelConfigOf(const v1::Job& job, const data::Index& train);

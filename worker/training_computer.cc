@@ -99,9 +99,9 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
                        data::Index::Decode(specification.train_index()));
   const data::LabelKind labels = LabelKindOf(train_index);
 
-  EBB_ASSIGN_OR_RETURN(
-      data::Dataset train,
-      data::Dataset::LoadIndexed(TrainingSource(job, labels), train_index));
+  EBB_ASSIGN_OR_RETURN(data::Dataset train,
+                       data::Dataset::LoadIndexed(TrainingSource(job, labels),
+                                                  train_index, options_.open));
   auto loaded = std::make_shared<LoadedJob>(
       LoadedJob{record, std::move(train), std::nullopt, models::Registry(),
                 nullptr, nullptr, nullptr});
@@ -116,8 +116,9 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   if (test && !specification.test_index().empty()) {
     EBB_ASSIGN_OR_RETURN(const data::Index test_index,
                          data::Index::Decode(specification.test_index()));
-    EBB_ASSIGN_OR_RETURN(data::Dataset examples,
-                         data::Dataset::LoadIndexed(*test, test_index));
+    EBB_ASSIGN_OR_RETURN(
+        data::Dataset examples,
+        data::Dataset::LoadIndexed(*test, test_index, options_.open));
     loaded->test.emplace(std::move(examples));
   }
   loaded->reader = std::make_unique<BatchReader>(&loaded->train, record->plan,

@@ -20,6 +20,7 @@
 #include "client/job_computer.h"
 #include "common/mutex.h"
 #include "common/shm/shared_heap.h"
+#include "data/byte_source.h"
 #include "data/dataset.h"
 #include "models/backend.h"
 #include "models/model.h"
@@ -49,6 +50,9 @@ struct TrainingComputerOptions {
   // A batch takes at least so long, as on a slower machine. Default: as long as
   // it takes.
   absl::Duration batch_time = absl::ZeroDuration();
+
+  // How what a job names as its data is opened. Default: as files.
+  data::OpenBytes open = data::OpenFile;
 
   // Where gradients lie, once somebody reads there. Default none.
   std::shared_ptr<shm::SharedHeap> heap;

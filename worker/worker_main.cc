@@ -21,15 +21,18 @@
 #include "client/job_limits.h"
 #include "common/daemon_flags.h"
 #include "common/daemon_metrics.h"
+#include "common/datasets/cache.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
 #include "common/rpc/network_metrics.h"
 #include "common/rpc/security_watch.h"
 #include "common/shm/shared_heap.h"
+#include "common/size_flag.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "models/backends.h"
 #include "models/gpu/gpu_backend.h"
+#include "worker/fetched_data.h"
 #include "worker/local_rules.h"
 #include "worker/preemption_source.h"
 #include "worker/training_computer.h"
@@ -68,6 +71,8 @@ struct Flags : DaemonFlags {
   absl::Duration grace = absl::Seconds(20);
   std::string notice_file;
   std::string notice_url;
+  std::string data_cache;
+  uint64_t data_cache_bytes = uint64_t{10} << 30;
   int64_t crash_at_example = -1;
   absl::Duration compute_delay = absl::ZeroDuration();
   absl::Duration batch_time = absl::ZeroDuration();
@@ -109,6 +114,18 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1023))
       ->group("Models");
+  app->add_option("--data-cache", flags->data_cache,
+                  "Folder of this machine into which ebb://NAME/PATH is "
+                  "fetched from the scheduler; several workers may share it")
+      ->envname("EBB_DATA_CACHE")
+      ->group("Data");
+  app->add_option("--data-cache-bytes", flags->data_cache_bytes,
+                  "Size of that folder, at most, such as 50GiB; what was used "
+                  "longest ago goes")
+      ->envname("EBB_DATA_CACHE_BYTES")
+      ->transform(SizeValue())
+      ->default_str("10GiB")
+      ->group("Data");
   AddMemoryFlag(app, &flags->memory_bytes);
   AddSharedMemoryFlag(app, &flags->shared_memory);
   app->add_option("--read-ahead", flags->read_ahead,
@@ -183,6 +200,8 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " device=" << flags.device << " gpu=" << flags.gpu
             << " memory=" << flags.memory_bytes
             << " shared_memory=" << flags.shared_memory
+            << " data_cache=" << flags.data_cache
+            << " data_cache_bytes=" << flags.data_cache_bytes
             << " read_ahead=" << flags.read_ahead
             << " held_items=" << flags.held_items
             << " batches_in_flight=" << flags.batches_in_flight
@@ -194,6 +213,15 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " crash_at_example=" << flags.crash_at_example
             << " compute_delay=" << flags.compute_delay
             << " kill_at=" << flags.kill_at;
+}
+
+std::vector<absl::string_view> WorkerKillPoints() {
+  std::vector<absl::string_view> points;
+  for (const auto some :
+       {client::ClientKillPoints(), datasets::CacheKillPoints()}) {
+    points.insert(points.end(), some.begin(), some.end());
+  }
+  return points;
 }
 
 using PreemptionSources = std::vector<std::unique_ptr<PreemptionSource>>;
@@ -322,9 +350,8 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
       flags.plugin_folders, static_cast<int64_t>(flags.message_bytes));
   options.log = [](absl::string_view text) { LOG(INFO) << text; };
 
-  EBB_ASSIGN_OR_RETURN(
-      options.kill_points,
-      KillPoints::Parse(flags.kill_at, client::ClientKillPoints()));
+  EBB_ASSIGN_OR_RETURN(options.kill_points,
+                       KillPoints::Parse(flags.kill_at, WorkerKillPoints()));
 
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
@@ -356,6 +383,13 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
     return 0;
   }
 
+  EBB_ASSIGN_OR_RETURN(
+      computing.open,
+      OpenFetched({.address = flags.scheduler,
+                   .security = security,
+                   .folder = flags.data_cache,
+                   .max_bytes = static_cast<int64_t>(flags.data_cache_bytes),
+                   .kill_points = options.kill_points}));
   rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
   TrainingComputer computer(computing);
   client::ClientShell shell(options, &transport, &computer);

@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/rpc/internal/grpc_client.h"
+#include "common/rpc/internal/grpc_data_service.h"
 #include "common/rpc/internal/grpc_listener.h"
 #include "common/rpc/internal/grpc_setup.h"
 #include "common/rpc/internal/shared_channel.h"
@@ -29,7 +30,7 @@ using internal::StoppableService;
 namespace {
 
 // What listens beside the services of an address: the way through shared
-// memory, where there is one, and what all ways share.
+// memory, where there is one, and what all ways share; or data sets.
 struct Beside {
   std::unique_ptr<internal::Traffic> traffic;
   std::unique_ptr<internal::SharedHost> host;
@@ -151,9 +152,14 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
 
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
     const std::string& address, SchedulerServices services) {
+  Beside beside;
+  if (data_ != nullptr) {
+    beside.service = internal::MakeDataService(data_, GuardOf(security_.get()));
+  }
   return Listen(address, options_, security_.get(), /*received_bytes=*/0,
                 internal::MakeSchedulerService(services, options_,
-                                               GuardOf(security_.get())));
+                                               GuardOf(security_.get())),
+                std::move(beside));
 }
 
 std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(

@@ -17,6 +17,10 @@
 #include "common/rpc/security.h"
 #include "common/rpc/transport.h"
 
+namespace ebb::datasets {
+class SetStore;
+}  // namespace ebb::datasets
+
 namespace ebb::rpc {
 
 // Thread-safe. Addresses are "host:port", or what else gRPC understands.
@@ -33,6 +37,10 @@ class GrpcTransport : public Transport {
                          int64_t received_bytes = 0,
                          SecurityPtr security = nullptr);
 
+  // Before ListenScheduler: its listeners serve these data sets, too. `store`
+  // is not owned and outlives them.
+  void ServeData(datasets::SetStore* store) { data_ = store; }
+
   absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
       const std::string& address, PsServices services) override;
   absl::StatusOr<std::unique_ptr<Listener>> ListenScheduler(
@@ -47,6 +55,7 @@ class GrpcTransport : public Transport {
   const TransportOptions options_;
   const int64_t received_bytes_;
   const SecurityPtr security_;
+  datasets::SetStore* data_ = nullptr;
 };
 
 }  // namespace ebb::rpc

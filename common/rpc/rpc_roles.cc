@@ -19,6 +19,9 @@ constexpr RoleSet kLook = {Role::kClient, Role::kViewer};
 // A program that joins a job asks for it first, by name.
 constexpr RoleSet kLookOrJoin = {Role::kClient, Role::kViewer, Role::kWorker};
 
+// Whoever trains on it, and whoever submits, who indexes it.
+constexpr RoleSet kData = {Role::kClient, Role::kWorker};
+
 constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.Scheduler/WorkerSession", kWorkers},
     {"/ebb.v1.Scheduler/ServerSession", kServers},
@@ -45,6 +48,15 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.ParameterServer/VerifyVersions", kLook},
 
     {"/ebb.v1.SharedMemory/OpenSharedMemory", kWorkers},
+
+    {"/ebb.v1.DataSets/BeginPush", kChange},
+    {"/ebb.v1.DataSets/FindMissing", kChange},
+    {"/ebb.v1.DataSets/PutChunk", kChange},
+    {"/ebb.v1.DataSets/PublishSet", kChange},
+    {"/ebb.v1.DataSets/RemoveSet", kChange},
+    {"/ebb.v1.DataSets/ListSets", kLook},
+    {"/ebb.v1.DataSets/OpenSet", kData},
+    {"/ebb.v1.DataSets/FetchChunk", kData},
 
     // gRPC's own.
     {"/grpc.health.v1.Health/Check", RoleSet::All()},

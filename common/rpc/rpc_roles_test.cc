@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "ebb/v1/data.pb.h"
 #include "ebb/v1/parameter_server.pb.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "ebb/v1/shared_memory.pb.h"
@@ -23,7 +24,8 @@ std::vector<std::string> AllRpcs() {
   const google::protobuf::FileDescriptor* files[] = {
       v1::SubmitJobRequest::descriptor()->file(),
       v1::PushRequest::descriptor()->file(),
-      v1::OpenSharedMemoryRequest::descriptor()->file()};
+      v1::OpenSharedMemoryRequest::descriptor()->file(),
+      v1::BeginPushRequest::descriptor()->file()};
   std::vector<std::string> paths;
   for (const auto* file : files) {
     for (int s = 0; s < file->service_count(); ++s) {
@@ -44,7 +46,7 @@ bool Denied(absl::string_view rpc, Role role) {
 TEST(RpcRolesTest, EveryRpcSaysWhoMayCallIt) {
   const std::vector<std::string> rpcs = AllRpcs();
 
-  EXPECT_GE(rpcs.size(), 23);
+  EXPECT_GE(rpcs.size(), 31);
   for (const std::string& rpc : rpcs) {
     EXPECT_FALSE(MayCall(rpc).empty()) << rpc << " is not in rpc_roles.cc";
   }
@@ -83,6 +85,22 @@ TEST(RpcRolesTest, OnlyWorkersPushAndOnlyServersFetch) {
     EXPECT_EQ(Denied("/ebb.v1.SharedMemory/OpenSharedMemory", role),
               role != Role::kWorker);
     EXPECT_FALSE(Denied("/grpc.health.v1.Health/Check", role));
+  }
+}
+
+TEST(RpcRolesTest, ClientsPushDataAndWorkersOnlyReadIt) {
+  for (const Role role : kAllRoles) {
+    for (const char* rpc :
+         {"BeginPush", "FindMissing", "PutChunk", "PublishSet", "RemoveSet"}) {
+      EXPECT_EQ(Denied(absl::StrCat("/ebb.v1.DataSets/", rpc), role),
+                role != Role::kClient)
+          << rpc;
+    }
+    for (const char* rpc : {"OpenSet", "FetchChunk"}) {
+      EXPECT_EQ(Denied(absl::StrCat("/ebb.v1.DataSets/", rpc), role),
+                role != Role::kClient && role != Role::kWorker)
+          << rpc;
+    }
   }
 }
 

@@ -53,6 +53,7 @@ void AddBenchMovesCommand(CLI::App* bench, int* exit_code);
 void AddBenchReportCommand(CLI::App* bench, int* exit_code);
 void AddBenchScalingCommand(CLI::App* bench, int* exit_code);
 void AddGenerateCommand(CLI::App* app, int* exit_code);
+void AddDataCommand(CLI::App* app, int* exit_code);
 void AddHealthCommand(CLI::App* app, int* exit_code);
 void AddCertsCommand(CLI::App* app, int* exit_code);
 void AddSimCommand(CLI::App* app, int* exit_code);

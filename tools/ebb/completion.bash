@@ -8,7 +8,7 @@ _ebb() {
   if ((COMP_CWORD > 1)); then
     path=("${COMP_WORDS[1]}")
     case ${path[0]} in
-      job | checkpoint | bench | generate)
+      job | checkpoint | bench | data | generate)
         if ((COMP_CWORD > 2)); then path+=("${COMP_WORDS[2]}"); fi
         depth=3
         ;;
@@ -17,7 +17,7 @@ _ebb() {
   # After these comes a file, a folder or a word of the user's.
   case $previous in
     --report | -o | --output | --tls-cert | --tls-key | --tls-ca) COMPREPLY=($(compgen -f -- "$current")) ; return ;;
-    --run-dir | --folder | --allow-plugins) COMPREPLY=($(compgen -d -- "$current")) ; return ;;
+    --run-dir | --folder | --allow-plugins | --data-cache) COMPREPLY=($(compgen -d -- "$current")) ; return ;;
   esac
   help=$("$ebb" "${path[@]}" --help 2>/dev/null) || return
   if [[ $current == -* ]]; then

@@ -37,6 +37,7 @@ Example:
   ebb::tools::AddCheckpointCommand(&app, &exit_code);
   ebb::tools::AddPredictCommand(&app, &exit_code);
   ebb::tools::AddGenerateCommand(&app, &exit_code);
+  ebb::tools::AddDataCommand(&app, &exit_code);
   ebb::tools::AddCertsCommand(&app, &exit_code);
   ebb::tools::AddSimCommand(&app, &exit_code);
   ebb::tools::AddBenchCommand(&app, &exit_code);

@@ -16,6 +16,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/datasets/manifest.h"
 #include "common/job/keys.h"
 #include "common/job/mistake.h"
 #include "common/job/specification.h"
@@ -101,6 +102,7 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
 
 // A job file, and all that is found to be wrong with it, each thing once.
 struct Draft {
+  data::OpenBytes open;
   v1::Job full;
   job::JobFile file;
   job::DataFacts known;
@@ -154,7 +156,7 @@ void Open(data::SourceSpec spec, absl::string_view path, Draft* draft) {
   if (draft->WrongIn(path)) return;
   spec.standardise = false;
   spec.split.reset();
-  draft->Fail(data::OpenReader(spec).status(), path);
+  draft->Fail(data::OpenReader(spec, draft->open).status(), path);
 }
 
 // Test data where nothing is known of the training data.
@@ -175,7 +177,7 @@ void OpenData(Draft* draft) {
 
 job::JobFacts ReadData(Draft* draft) {
   job::JobFacts out;
-  auto train = worker::LoadTrainingData(draft->full);
+  auto train = worker::LoadTrainingData(draft->full, draft->open);
   if (!train.ok()) {
     draft->Fail(train.status(), "data.train");
     OpenTestData(draft);
@@ -187,7 +189,7 @@ job::JobFacts ReadData(Draft* draft) {
   const auto test_source = worker::TestSource(
       draft->full, worker::LabelKindOf(index), train->names());
   if (test_source) {
-    const auto test = data::Dataset::LoadLike(*test_source, index);
+    const auto test = data::Dataset::LoadLike(*test_source, index, draft->open);
     if (test.ok()) {
       draft->known.test = FactsOf(*test);
       const bool split = draft->full.data().has_split();  // Of the same file.
@@ -216,6 +218,7 @@ void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
       MakeAbsolute(folder, reflection->MutableMessage(message, field));
     } else if (job::KeyOf(*field).format() == v1::FORMAT_PATH) {
       const std::string path = reflection->GetString(*message, field);
+      if (datasets::IsUri(path)) continue;
       reflection->SetString(message, field,
                             (folder / path).lexically_normal().string());
     }
@@ -242,6 +245,7 @@ std::string LeaveOutExpectations(const JobChoice& choice, v1::Job* job) {
 
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   Draft draft;
+  draft.open = choice.open;
   draft.file = job::ReadJobFile(choice.file, choice.overrides);
   const job::JobFile& file = draft.file;
   // There is no job to look at.

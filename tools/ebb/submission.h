@@ -9,8 +9,10 @@
 #include "absl/status/statusor.h"
 #include "common/job/yaml.h"
 #include "common/protocol/plan.h"
+#include "data/byte_source.h"
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/scheduler.pb.h"
+#include "worker/fetched_data.h"
 
 namespace ebb::tools {
 
@@ -21,6 +23,11 @@ struct JobChoice {
   std::vector<std::string> overrides;
   // Where plugins may come from.
   std::vector<std::string> plugin_folders;
+  // How its data is opened. Default: as files; what a cluster keeps
+  // (ebb://NAME/PATH) is refused.
+  data::OpenBytes open = worker::OpenFilesOnly(
+      "data sets are kept by a cluster, of which this command knows none; "
+      "`ebb submit` reads them");
 };
 
 struct PreparedJob {
@@ -45,7 +52,8 @@ v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
 std::string NewRequestId();
 
 // Makes the paths of the job's data start at `folder`, where they are
-// relative. The path of a plugin is left: it is looked for in folders.
+// relative; those of data sets (ebb://NAME/PATH) stay. The path of a plugin is
+// left: it is looked for in folders.
 void MakePathsAbsolute(absl::string_view folder, v1::Job* job);
 
 }  // namespace ebb::tools

@@ -1,0 +1,180 @@
+// Data sets over gRPC: what is pushed arrives, and who asks too much, or keeps
+// a place for too long, is told so.
+#include "common/rpc/data_sets.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/datasets/cache.h"
+#include "common/datasets/push.h"
+#include "common/datasets/set_store.h"
+#include "common/datasets/testing/files.h"
+#include "common/rpc/grpc_transport.h"
+#include "common/testing/test_folder.h"
+#include "ebb/v1/data.grpc.pb.h"
+
+namespace ebb::rpc {
+namespace {
+
+using datasets::Bytes;
+using datasets::kChunkBytes;
+using ::testing::HasSubstr;
+
+class DataSetsTest : public ::testing::Test {
+ protected:
+  DataSetsTest()
+      : store_(*datasets::SetStore::Open({.folder = folder_ / "root"})) {
+    datasets::WriteFile(from_ + "/a", Bytes(5 * kChunkBytes + 3));
+    datasets::WriteFile(from_ + "/b/c", "small");
+    Listen("127.0.0.1:0", store_.get());
+  }
+
+  void Listen(const std::string& address, datasets::SetStore* store) {
+    transport_ = std::make_unique<GrpcTransport>();
+    transport_->ServeData(store);
+    auto listener = transport_->ListenScheduler(address, {});
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    listener_ = *std::move(listener);
+  }
+  DataSetsClient Client(absl::Duration patience = absl::Minutes(1)) {
+    return DataSetsClient(listener_->address(), nullptr,
+                          {.patience = patience, .stop = nullptr});
+  }
+  std::unique_ptr<v1::DataSets::Stub> Stub() {
+    return v1::DataSets::NewStub(grpc::CreateChannel(
+        listener_->address(), grpc::InsecureChannelCredentials()));
+  }
+
+  const TestFolder folder_;
+  const std::string from_ = folder_ / "from";
+  const std::unique_ptr<datasets::SetStore> store_;
+  std::unique_ptr<GrpcTransport> transport_;
+  std::unique_ptr<Listener> listener_;
+};
+
+TEST_F(DataSetsTest, WhatIsPushedIsListedFetchedAndRemoved) {
+  DataSetsClient client = Client();
+
+  const auto pushed = PushFolder(from_, "set", &client, {});
+
+  ASSERT_TRUE(pushed.ok()) << pushed.status();
+  EXPECT_EQ(pushed->chunks_sent, 7);
+  const auto sets = client.List();
+  ASSERT_TRUE(sets.ok()) << sets.status();
+  ASSERT_EQ(sets->size(), 1);
+  EXPECT_EQ(sets->front().id, pushed->id);
+  EXPECT_EQ(sets->front().bytes, 5 * kChunkBytes + 8);
+  const auto cache =
+      *datasets::Cache::Make({.folder = folder_ / "cache"}, &client);
+  const auto file = cache->Open("ebb://set/a");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_TRUE(datasets::ReadFile(file->path) == Bytes(5 * kChunkBytes + 3));
+  EXPECT_TRUE(client.Remove("set").ok());
+  EXPECT_TRUE(absl::IsNotFound(client.GetManifest("set").status()));
+}
+
+TEST_F(DataSetsTest, ErrorsArriveAsTheyAre) {
+  DataSetsClient client = Client();
+  const datasets::Manifest manifest = *datasets::ReadFolder(from_, {});
+
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      client.BeginPush("../up", manifest.bytes(), false).status()));
+  EXPECT_TRUE(
+      absl::IsDataLoss(client.BeginPush("set", "nonsense", false).status()));
+  ASSERT_TRUE(client.BeginPush("set", manifest.bytes(), false).ok());
+  EXPECT_TRUE(
+      absl::IsDataLoss(client.PutChunk("set", manifest.id(), 6, "large")));
+  EXPECT_TRUE(absl::IsFailedPrecondition(client.Publish("set", manifest.id())));
+}
+
+// The daemon keeps nothing that is not on its disk.
+TEST_F(DataSetsTest, APushOutlivesTheDaemon) {
+  DataSetsClient client = Client();
+  datasets::PushOptions options;
+  options.threads = 1;
+  bool restarted = false;
+  options.progress = [&](const datasets::PushProgress& progress) {
+    if (progress.sent < 2 * kChunkBytes || std::exchange(restarted, true)) {
+      return;
+    }
+    const std::string address = listener_->address();
+    listener_.reset();
+    Listen(address, store_.get());
+  };
+
+  const auto pushed = PushFolder(from_, "set", &client, options);
+
+  ASSERT_TRUE(pushed.ok()) << pushed.status();
+  EXPECT_TRUE(restarted);
+  EXPECT_EQ(datasets::ReadFile(folder_ / "root/set/b/c"), "small");
+}
+
+TEST_F(DataSetsTest, WhoKeepsNoDataSaysSo) {
+  const std::string address = listener_->address();
+  listener_.reset();
+  Listen(address, nullptr);
+
+  const auto sets = Client().List();
+
+  EXPECT_TRUE(absl::IsUnimplemented(sets.status())) << sets.status();
+  EXPECT_THAT(std::string(sets.status().message()), HasSubstr("--data-folder"));
+}
+
+TEST_F(DataSetsTest, WhoIsAwayIsNamedAfterAWhile) {
+  const std::string address = listener_->address();
+  DataSetsClient client = Client(absl::Milliseconds(200));
+  listener_.reset();
+
+  const auto sets = client.List();
+
+  EXPECT_TRUE(absl::IsUnavailable(sets.status())) << sets.status();
+  EXPECT_THAT(std::string(sets.status().message()), HasSubstr(address));
+}
+
+// It could keep its place, and a MiB, for as long as it liked.
+TEST_F(DataSetsTest, ACallWithAChunkNeedsADeadline) {
+  DataSetsClient client = Client();
+  ASSERT_TRUE(PushFolder(from_, "set", &client, {}).ok());
+  const auto stub = Stub();
+  for (const absl::Duration limit :
+       {absl::InfiniteDuration(), absl::Minutes(2)}) {
+    grpc::ClientContext context;
+    if (limit < absl::InfiniteDuration()) {
+      context.set_deadline(absl::ToChronoTime(absl::Now() + limit));
+    }
+    v1::OpenSetRequest request;
+    request.set_name("set");
+    v1::OpenSetResponse response;
+    const grpc::Status status = stub->OpenSet(&context, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), HasSubstr("deadline"));
+  }
+}
+
+TEST_F(DataSetsTest, ManyConnectionsAtOnceAllGetIt) {
+  DataSetsClient client = Client();
+  ASSERT_TRUE(PushFolder(from_, "set", &client, {}).ok());
+  const std::string id = client.List()->front().id;
+  std::vector<absl::Status> results(48);
+  std::vector<std::thread> threads;
+  for (absl::Status& result : results) {
+    threads.emplace_back([this, &result, &id] {
+      DataSetsClient own = Client();
+      for (int64_t chunk = 0; chunk < 6 && result.ok(); ++chunk) {
+        result = own.GetChunk("set", id, chunk).status();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& result : results) EXPECT_TRUE(result.ok()) << result;
+}
+
+}  // namespace
+}  // namespace ebb::rpc

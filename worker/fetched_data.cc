@@ -1,0 +1,76 @@
+#include "worker/fetched_data.h"
+
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/datasets/cache.h"
+#include "common/datasets/manifest.h"
+#include "common/rpc/data_sets.h"
+#include "common/status_macros.h"
+
+namespace ebb::worker {
+
+namespace {
+
+// A file of the cache, held while it is read.
+class HeldSource : public data::ByteSource {
+ public:
+  HeldSource(datasets::CachedFile file, std::unique_ptr<data::ByteSource> bytes)
+      : file_(std::move(file)), bytes_(std::move(bytes)) {}
+
+  absl::StatusOr<size_t> Read(std::span<char> out) override {
+    return bytes_->Read(out);
+  }
+
+ private:
+  const datasets::CachedFile file_;
+  const std::unique_ptr<data::ByteSource> bytes_;
+};
+
+struct Fetching {
+  explicit Fetching(const FetchedDataOptions& options)
+      : sets(options.address, options.security, {.stop = options.stop}) {}
+
+  rpc::DataSetsClient sets;
+  std::unique_ptr<datasets::Cache> cache;
+};
+
+}  // namespace
+
+data::OpenBytes OpenFilesOnly(absl::string_view advice) {
+  return [advice = std::string(advice)](absl::string_view path)
+             -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
+    if (!datasets::IsUri(path)) return data::OpenFile(path);
+    return absl::FailedPreconditionError(absl::StrCat(path, ": ", advice));
+  };
+}
+
+absl::StatusOr<data::OpenBytes> OpenFetched(FetchedDataOptions options) {
+  if (options.folder.empty()) {
+    return OpenFilesOnly(
+        "data sets are fetched into a folder of this machine, and there is "
+        "none; name one with --data-cache");
+  }
+  auto fetching = std::make_shared<Fetching>(options);
+  EBB_ASSIGN_OR_RETURN(
+      fetching->cache,
+      datasets::Cache::Make({.folder = std::move(options.folder),
+                             .max_bytes = options.max_bytes,
+                             .kill_points = options.kill_points},
+                            &fetching->sets));
+  return [fetching = std::move(fetching)](absl::string_view path)
+             -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
+    if (!datasets::IsUri(path)) return data::OpenFile(path);
+    auto file = fetching->cache->Open(path);
+    if (!file.ok()) {
+      return absl::Status(file.status().code(),
+                          absl::StrCat(path, ": ", file.status().message()));
+    }
+    EBB_ASSIGN_OR_RETURN(auto bytes, data::OpenFileAs(file->path, path));
+    return std::make_unique<HeldSource>(*std::move(file), std::move(bytes));
+  };
+}
+
+}  // namespace ebb::worker
