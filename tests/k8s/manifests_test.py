@@ -165,10 +165,48 @@ class ManifestsTest(unittest.TestCase):
                      "ClusterRoleBinding"):
             self.assertEqual(rendered.of_kind(kind), [])
 
-    def test_the_pod_that_fills_the_volume_is_restricted(self):
-        with open(os.path.join(DEPLOY, "fill.yaml")) as file:
+    def test_the_pods_that_fill_the_volume_are_restricted(self):
+        for name in ("fill.yaml", "receive.yaml"):
+            with open(os.path.join(DEPLOY, name)) as file:
+                pod = yaml.safe_load(file)
+            self.assertEqual(pod_security.violations(pod["spec"]), [], name)
+
+    def test_the_pod_that_receives_data_is_a_scheduler_of_its_own(self):
+        with open(os.path.join(DEPLOY, "receive.yaml")) as file:
             pod = yaml.safe_load(file)
-        self.assertEqual(pod_security.violations(pod["spec"]), [])
+        (container,) = pod["spec"]["containers"]
+        self.assertEqual(container["image"], "localhost/ebb:" + version())
+        self.assertEqual(container["command"], ["/usr/bin/ebb-scheduler"])
+        environment = {one["name"]: one["value"] for one in container["env"]}
+        for name in environment:
+            self.assertIn(f"(Env:{name})", self.help["scheduler"])
+        # Nobody but a forwarded port reaches it, and it needs no leave to
+        # speak plain text.
+        self.assertTrue(environment["EBB_LISTEN"].startswith("127.0.0.1:"))
+        self.assertNotIn("EBB_INSECURE", environment)
+        paths = [one["mountPath"] for one in container["volumeMounts"]]
+        for name in ("EBB_DATA_FOLDER", "EBB_STATE_DIR", "EBB_HEALTH_SOCKET"):
+            self.assertTrue(any((environment[name] + "/").startswith(path + "/")
+                                for path in paths), name)
+
+    def test_fetched_data_needs_no_file_system_that_pods_share(self):
+        for renderer in render.renderers():
+            rendered = self.all["overlays/fetched-data", renderer]
+            claim = rendered.named("PersistentVolumeClaim", "ebb-data")["spec"]
+            self.assertEqual(claim["accessModes"], ["ReadWriteOnce"])
+            mounted = {role for role, pod in rendered.pods.items()
+                       for volume in pod["spec"]["volumes"]
+                       if "persistentVolumeClaim" in volume}
+            self.assertEqual(mounted, {"scheduler"})
+            size = bytes_of(claim["resources"]["requests"]["storage"])
+            kept = rendered.value("scheduler", "EBB_DATA_BYTES")
+            self.assertLess(bytes_of(kept.removesuffix("B")), size)
+            for role in ("worker", "submit"):
+                volumes = rendered.pods[role]["spec"]["volumes"]
+                (cache,) = [one for one in volumes if one["name"] == "cache"]
+                bound = rendered.value(role, "EBB_DATA_CACHE_BYTES")
+                self.assertLess(bytes_of(bound.removesuffix("B")),
+                                bytes_of(cache["emptyDir"]["sizeLimit"]))
 
     @everywhere
     def test_images_are_of_this_version(self, overlay, rendered):
