@@ -453,7 +453,7 @@ absl::Status SetStore::Publish(absl::string_view name, absl::string_view id) {
   }
   // What takes long comes before anybody has to wait.
   for (const DataFile& file : push->manifest->files()) {
-    const absl::Status synced =
+    absl::Status synced =
         internal::Sync(absl::StrCat(push->folder, "/", file.path));
     if (!synced.ok() && !absl::IsNotFound(synced)) return synced;
   }
