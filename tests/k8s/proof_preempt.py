@@ -126,11 +126,14 @@ def prove(cluster, record):
         audit = deployment.audit("fashion-small")
         record.note("audit", f"exact, {audit['applied']} of "
                     f"{audit['expected']} examples")
+        restarts = deployment.restarts()
         computed += computed_until(deployment, workers, lambda: deployment
                                    .kubectl("scale", "statefulset/ebb-worker",
                                             "--replicas=0"))
         record.note("examples computed by all workers in all their lives",
                     f"{sum(computed)}")
+        # A server that is restarted has lost what no version held.
+        record.note("containers that were restarted", restarts or "none")
         assert not again, f"{again} leases ran out"
         assert sum(computed) == audit["expected"], computed
     finally:
