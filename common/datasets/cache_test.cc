@@ -126,7 +126,7 @@ TEST_F(CacheTest, AFileThatWasCutOffIsCompleted) {
 
 TEST_F(CacheTest, WhatArrivesDamagedIsNotTaken) {
   const auto cache = Make();
-  source_.SetChange([](std::string* bytes) { (*bytes)[3] ^= 1; });
+  source_.SetChange([](std::string* bytes) { bytes->front() ^= 1; });
 
   EXPECT_TRUE(absl::IsDataLoss(cache->Open("ebb://set/a").status()));
 
