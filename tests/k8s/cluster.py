@@ -51,7 +51,9 @@ class Cluster:
 
     can_lose_nodes = False
 
-    def __init__(self):
+    def __init__(self, bin_folder):
+        self.ebb = os.path.join(bin_folder, "ebb")
+        self.nearby = []  # Before a command that talks to what kubectl opens.
         self.kubectl_command = ["kubectl"]
         self.image = os.environ.get("EBB_IMAGE", "localhost/ebb:0.1.0")
         # With a shell, to put data onto a volume.
@@ -118,7 +120,7 @@ class NeighbourCluster(Cluster):
             raise Missing("there is no ../shared/kube")
         if os.geteuid() != 0:
             raise Missing("../shared/kube starts nodes for root only")
-        super().__init__()
+        super().__init__(bin_folder)
         self.tools_image = "localhost/busybox:1"
         self.environment = {**os.environ, "K8S_HOME": home, "NODES": "2"}
         self.environment.pop("KUBECONFIG", None)
@@ -143,10 +145,10 @@ class NeighbourCluster(Cluster):
             raise
         self.seconds = time.monotonic() - begun
         self.up = True
+        self.nearby = ["nsenter", "--net=/run/netns/kt-cp"]
         self.kubectl_command = [
-            "nsenter", "--net=/run/netns/kt-cp",
-            os.path.join(home, "root/usr/bin/kubectl"), "--kubeconfig",
-            os.path.join(home, "run/admin.kubeconfig")]
+            *self.nearby, os.path.join(home, "root/usr/bin/kubectl"),
+            "--kubeconfig", os.path.join(home, "run/admin.kubeconfig")]
         # It mends two things that nodes with a machine each do not have.
         self.mender = threading.Thread(target=self.mend, daemon=True)
         self.mender.start()
@@ -192,5 +194,5 @@ class NeighbourCluster(Cluster):
 
 def open_cluster(bin_folder, home):
     if os.environ.get("KUBECONFIG"):
-        return Cluster()
+        return Cluster(bin_folder)
     return NeighbourCluster(bin_folder, home)

@@ -23,6 +23,7 @@ import traceback
 
 import cluster as clusters
 import proof_base
+import proof_data
 import proof_kill
 import proof_node
 import proof_preempt
@@ -31,7 +32,8 @@ import proof_tenants
 from deployment import NotExact
 
 PROOFS = {"base": proof_base, "preempt": proof_preempt, "kill": proof_kill,
-          "node": proof_node, "scale": proof_scale, "tenants": proof_tenants}
+          "node": proof_node, "scale": proof_scale, "tenants": proof_tenants,
+          "data": proof_data}
 
 
 class Record:
