@@ -85,6 +85,7 @@ struct PulledValues {
   JobId job;
   Generation generation;
   int64_t round = -1;
+  int64_t target_clock = 0;  // Of the batch that they were pulled for.
   // By partition, as they came (pulled_values.h).
   std::vector<Payload> partitions;
   std::vector<Encoding> encodings;  // Of each; none: all are float32.

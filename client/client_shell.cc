@@ -375,7 +375,8 @@ ClientShell::Status ClientShell::status() const {
           computing_,
           core_.batches_computed(),
           core_.examples_computed(),
-          core_.local_steps()};
+          core_.local_steps(),
+          core_.cached_rows()};
 }
 
 ComputeResult ClientShell::ComputeBatch(const ComputeTask& task) {

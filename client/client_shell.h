@@ -82,6 +82,7 @@ class ClientShell {
     int64_t batches = 0;
     int64_t examples = 0;
     LocalSteps local_steps;
+    CachedRowCounts cached_rows;
   };
 
   // Works from now on. Neither is owned; both outlive the shell.

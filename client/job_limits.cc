@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "client/row_cache.h"
 
 namespace ebb::client {
 
@@ -36,7 +37,7 @@ int64_t JobBytes(const JobPlan& plan, const JobLimits& limits) {
   const int64_t bytes = (copies + left + local) * plan.parameters *
                             static_cast<int64_t>(sizeof(float)) +
                         encoded;
-  return bytes + bytes / 8;
+  return bytes + bytes / 8 + RowCache::MostBytes(plan);
 }
 
 std::optional<JobLimits> LimitsFor(const ClientOptions& options,
@@ -78,8 +79,10 @@ std::string WhyItDoesNotFit(const ClientOptions& options, const JobPlan& plan,
   return absl::StrCat(
       "it does not fit into this worker's --memory of ",
       MiB(options.memory_bytes), ": values and gradients of ", plan.parameters,
-      " parameters take ", MiB(job), ", data ", MiB(held_bytes),
-      " and the program ", MiB(kProgramBytes), "; give it at least --memory ",
+      RowCache::MostBytes(plan) > 0 ? " parameters, and rows that are kept,"
+                                    : " parameters",
+      " take ", MiB(job), ", data ", MiB(held_bytes), " and the program ",
+      MiB(kProgramBytes), "; give it at least --memory ",
       (kProgramBytes + held_bytes + job + (1 << 20) - 1) >> 20, "MiB");
 }
 

@@ -67,6 +67,16 @@ TEST_F(JobLimitsTest, AJobWithoutEvaluationsNeedsNoRoomForThem) {
   EXPECT_THAT(Limits((64 + 675) * kMiB), Optional(JobLimits{3, true, true}));
 }
 
+TEST_F(JobLimitsTest, RowsThatAreKeptTakeTheirs) {
+  plan_ = {};
+  // 64 bytes each, and an eighth of a KiB beside them at most.
+  plan_.sparse_tables = {{.width = 16, .cache_rows = kMiB}};
+  EXPECT_EQ(Limits((64 + 64) * kMiB), std::nullopt);
+  EXPECT_THAT(WhyItDoesNotFit(options_, plan_, 0),
+              HasSubstr("0 parameters, and rows that are kept, take "));
+  EXPECT_NE(Limits((64 + 64 + 128) * kMiB), std::nullopt);
+}
+
 TEST_F(JobLimitsTest, SaysWhatWouldBeEnough) {
   options_.memory_bytes = 256 * kMiB;
   EXPECT_EQ(WhyItDoesNotFit(options_, plan_, 10 * kMiB),

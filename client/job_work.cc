@@ -13,6 +13,9 @@ namespace {
 
 constexpr absl::Duration kPlacementPause = absl::Milliseconds(50);
 constexpr absl::Duration kRejoinPause = absl::Milliseconds(50);
+// Who loads has tried for a minute already, each time.
+constexpr absl::Duration kLoadPause = absl::Seconds(5);
+constexpr int kMostLoads = 10;
 
 ComputeResult Failure(absl::string_view why) {
   ComputeResult failed;
@@ -61,6 +64,11 @@ int64_t JobWork::RoundOf(const LeasedItem* held) const {
 void JobWork::Begin(Generation generation, ClientActions* out) {
   if (generation != generation_) GoOver(generation, out);
   if (ready_ || preparing_) return;
+  Prepare(out);
+}
+
+void JobWork::Prepare(ClientActions* out) {
+  load_again_ = absl::InfiniteFuture();
   preparing_ = true;
   ++worker_->preparing;
   out->push_back(PrepareJob{record_});
@@ -105,7 +113,8 @@ void JobWork::GoOver(Generation generation, ClientActions* out) {
   }
 }
 
-void JobWork::OnJobReady(absl::Status status, ClientActions* out) {
+void JobWork::OnJobReady(absl::Status status, absl::Time now,
+                         ClientActions* out) {
   preparing_ = false;
   --worker_->preparing;
   const bool fits =
@@ -116,7 +125,19 @@ void JobWork::OnJobReady(absl::Status status, ClientActions* out) {
         WhyItDoesNotFit(worker_->options, record_->plan, worker_->held_bytes));
   }
   ready_ = status.ok();
+  // Who has the data is away, or has too much to do. Neither is for ever, and a
+  // worker that fails an item here is not asked again.
+  const bool may_pass = absl::IsUnavailable(status);
+  loads_failed_ = may_pass ? loads_failed_ + 1 : 0;
   if (ready_) return;
+  if (may_pass && loads_failed_ < kMostLoads) {
+    load_again_ = now + kLoadPause;
+    out->push_back(LogEvent{
+        absl::StrCat("job ", record_->name,
+                     " is loaded again in a while: ", status.message())});
+    return;
+  }
+  loads_failed_ = 0;
   out->push_back(LogEvent{absl::StrCat(
       "job ", record_->name, " cannot be computed here: ", status.message())});
   for (const ItemId item : items_.Ids()) {
@@ -378,6 +399,7 @@ void JobWork::EndPull(absl::Time now, ClientActions* out) {
       return;
     case Puller::State::kDone:
       values_ = puller_.TakeValues();
+      worker_->cached_rows += puller_.TakeCachedRows();
       depth_.Pulled(now - pull_since_);
       return;
     case Puller::State::kClosed:
@@ -530,6 +552,7 @@ void JobWork::ReturnItems(ClientActions* out) {
 
 void JobWork::OnTick(absl::Time now, ClientActions* out) {
   if (puller_.active() && next_clock_ <= now) SendClocks(now, out);
+  if (load_again_ <= now && !items_.empty()) Prepare(out);
   if (items_.empty() || items_.next_renewal() > now) return;
   // A lease is renewed by progress, not by being alive: a batch that takes far
   // too long, or a server only we cannot reach, lets it run out.
@@ -538,7 +561,8 @@ void JobWork::OnTick(absl::Time now, ClientActions* out) {
   const bool computing_well =
       batch != nullptr &&
       now - batch->since < std::max(items_.ttl(), computation.patience());
-  const bool loading = worker_->preparing > 0 && !computation.BeforeLoads();
+  const bool loading = (worker_->preparing > 0 && !computation.BeforeLoads()) ||
+                       load_again_ < absl::InfiniteFuture();
   if (computing_well || loading || computation.evaluating() ||
       items_.AdvancedLately(now)) {
     SendProgress(now, std::nullopt, out);
@@ -554,7 +578,7 @@ absl::Time JobWork::NextTick(absl::Time last) const {
     if (time > last) next = std::min(next, time);
   };
   if (!items_.empty()) {
-    next = std::min(next, items_.next_renewal());
+    next = std::min({next, items_.next_renewal(), load_again_});
     later(pull_not_before_);
   }
   if (puller_.active() && record_->plan.clocked())

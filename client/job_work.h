@@ -55,7 +55,8 @@ class JobWork {
   void Place(const Placement& placement, ClientActions* out);
 
   // --- Answers to the actions ------------------------------------------------
-  void OnJobReady(absl::Status status, ClientActions* out);
+  // Unavailable: the load is tried again after a pause, some times.
+  void OnJobReady(absl::Status status, absl::Time now, ClientActions* out);
   // Of the batch of the last FindRows of this job; or why they cannot be found.
   void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,
                    absl::Time now, ClientActions* out);
@@ -228,12 +229,15 @@ class JobWork {
   void FailItem(const LeasedItems::Run& run, const ComputeResult& why,
                 ClientActions* out);
   void Drop(ItemId item);
+  void Prepare(ClientActions* out);
 
   const JobRecordPtr record_;
   WorkerState* const worker_;  // Not owned.
   Generation generation_;
   bool preparing_ = false;
   bool ready_ = false;
+  int loads_failed_ = 0;  // In a row, with who has the data away.
+  absl::Time load_again_ = absl::InfiniteFuture();
 
   Routes routes_;
   LeasedItems items_;

@@ -76,7 +76,10 @@ bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
     AskForPlacement(now, out);
   }
   // Others may wait for this clock, and we for ourselves.
-  if (clock() != clock_before && puller_.active()) SendClocks(now, out);
+  // Who has rows may not pull, and so not say it for a while.
+  if (clock() != clock_before && (puller_.active() || puller_.keeps_rows())) {
+    SendClocks(now, out);
+  }
   return true;
 }
 
@@ -161,7 +164,9 @@ std::optional<LeaseEnd> JobWork::JudgeSegment(LeasedItem* held, PartitionId p,
       break;
     case Verdict::kStale:
       DropValues();  // As old as what was refused.
-      if (computing() == nullptr) puller_.Cancel();
+      puller_.DropRows(p);
+      // It may have taken rows that were there.
+      if (computing() == nullptr || puller_.keeps_rows()) puller_.Cancel();
       held->progress.StepBack(p);
       held->shares.Drop(p);
       break;

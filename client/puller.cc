@@ -2,13 +2,21 @@
 
 #include <utility>
 
+#include "common/plant.h"
+
 namespace ebb::client {
 
 Puller::Puller(const JobPlan& plan)
     : partitions_(plan.partitions),
       partition_bytes_(std::max<int64_t>(
           1, plan.MostPartitionFloats() * static_cast<int64_t>(sizeof(float)))),
-      tables_(plan.sparse_tables) {}
+      tables_(plan.sparse_tables),
+      cache_(plan) {
+  for (int32_t p = 0; p < partitions_; ++p) {
+    const auto [first, last] = plan.ParameterRange(PartitionId(p));
+    dense_.push_back(first < last);
+  }
+}
 
 void Puller::Start(const PullSpec& spec) {
   spec_ = spec;
@@ -23,6 +31,11 @@ void Puller::Start(const PullSpec& spec) {
   values_->updates.resize(partitions_);
   values_->rows = spec.rows;
   if (spec.rows != nullptr) values_->row_values.resize(partitions_);
+  found_.clear();
+  if (UsesCache()) {
+    cache_.Begin(spec.target_clock);
+    found_.resize(partitions_);
+  }
   have_.assign(partitions_, false);
   missing_ = partitions_;
   under_way_.clear();
@@ -51,6 +64,37 @@ bool Puller::HaveRows(PartitionId p, std::vector<Payload> rows) {
     }
   }
   values_->row_values[p.value()] = std::move(rows);
+  return true;
+}
+
+bool Puller::FindRows(PartitionId p, Term term) {
+  Found& found = found_[p.value()];
+  found.request = -1;
+  found.rows = cache_.Find(p, term, spec_.rows->partitions[p.value()]);
+  if (found.rows.tables.empty() || !found.rows.ask.empty() ||
+      dense_[p.value()]) {
+    return false;
+  }
+  PullSegment nothing;
+  nothing.partition = p;
+  nothing.term = term;
+  nothing.updates = found.rows.updates;
+  return CompleteRows(nothing, 0, {});
+}
+
+bool Puller::CompleteRows(const PullSegment& segment, int64_t clock,
+                          std::vector<Payload> rows) {
+  CachedRows& found = found_[segment.partition.value()].rows;
+  const int64_t oldest = EBB_PLANTED(cached_rows_count_as_new)
+                             ? segment.updates
+                             : std::min(segment.updates, found.updates);
+  auto all = cache_.Complete(std::move(found), segment.partition, segment.term,
+                             segment.updates, clock, std::move(rows));
+  if (!all) return false;
+  values_->row_values[segment.partition.value()] = *std::move(all);
+  // What is pushed with it was computed from the oldest of them.
+  Have(segment.partition, segment.values, segment.encoding, segment.term,
+       oldest);
   return true;
 }
 
@@ -103,18 +147,23 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
                server.retry_at > now) {
       later = server.answers || !GoOn(PartitionId(p)) || later;
     } else {
-      std::vector<PullSegmentRequest>& segments =
-          requests[route.server].segments;
       // The others are asked for when these are there.
       int64_t& bytes = asked[route.server];
       const int64_t more = BytesOf(PartitionId(p));
-      if (segments.empty() || bytes + more <= options.pull_bytes) {
+      if (bytes == 0 || bytes + more <= options.pull_bytes) {
+        if (UsesCache() && FindRows(PartitionId(p), route.term)) continue;
         bytes += more;
+        std::vector<PullSegmentRequest>& segments =
+            requests[route.server].segments;
         PullSegmentRequest& segment = segments.emplace_back();
         segment.partition = PartitionId(p);
         segment.term = route.term;
         segment.known_updates = KnownUpdates(PartitionId(p), route.term);
-        if (spec_.rows != nullptr) segment.rows = spec_.rows->partitions[p];
+        if (UsesCache()) {
+          segment.rows = found_[p].rows.ask;
+        } else if (spec_.rows != nullptr) {
+          segment.rows = spec_.rows->partitions[p];
+        }
       }
     }
   }
@@ -131,6 +180,11 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
     request.snapshot = spec_.snapshot;
     request.encoding = spec_.encoding;
     under_way_[id] = request.request;
+    if (UsesCache()) {
+      for (const PullSegmentRequest& segment : request.segments) {
+        found_[segment.partition.value()].request = request.request;
+      }
+    }
     out->push_back(SendPull{{spec_.job, id, request.request},
                             server.address,
                             std::move(request),
@@ -151,6 +205,16 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
     if (p < 0 || p >= partitions_ || have_[p]) continue;
     switch (segment.result) {
       case PullResult::kValues:
+        if (UsesCache()) {
+          // Else it was asked for elsewhere since.
+          if (found_[p].request != id.request) break;
+          if (!CompleteRows(segment, reply.view_clock,
+                            std::move(segment.rows))) {
+            state_ = State::kInvalid;
+            return true;
+          }
+          break;
+        }
         if (!HaveRows(segment.partition, std::move(segment.rows))) {
           state_ = State::kInvalid;
           return true;
@@ -208,6 +272,7 @@ bool Puller::Failed(const PullId& id) {
 
 PulledValuesPtr Puller::TakeValues() {
   state_ = State::kIdle;
+  values_->target_clock = spec_.target_clock;  // As it was lowered.
   if (spec_.go_on) last_ = values_;
   return std::move(values_);
 }

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "client/actions.h"
 #include "client/routes.h"
+#include "client/row_cache.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
 #include "common/protocol/plan.h"
@@ -58,7 +59,10 @@ class Puller {
   void Forget() {
     Cancel();
     last_.reset();
+    cache_.Clear();
   }
+  // Of the partition rows that were pulled before are too old.
+  void DropRows(PartitionId partition) { cache_.Drop(partition); }
   // What is still to be asked for is for an earlier batch than was thought.
   void LowerTarget(int64_t clock) {
     spec_.target_clock = std::min(spec_.target_clock, clock);
@@ -68,6 +72,9 @@ class Puller {
     return state_ == State::kPulling || state_ == State::kNeedsPlacement;
   }
   const PullSpec& spec() const { return spec_; }
+  bool keeps_rows() const { return cache_.on(); }
+  // Since the last time.
+  CachedRowCounts TakeCachedRows() { return cache_.TakeCounts(); }
   Generation generation() const { return generation_; }
   // In state kNotInView: as the server says.
   int64_t view_clock() const { return view_clock_; }
@@ -97,6 +104,15 @@ class Puller {
             int64_t updates);
   // False: the answer has not the rows that were asked for.
   bool HaveRows(PartitionId p, std::vector<Payload> rows);
+  // Rows that were pulled before are looked for.
+  bool UsesCache() const {
+    return cache_.on() && spec_.rows != nullptr && spec_.snapshot == 0;
+  }
+  // What is still wanted of the rows; whether nothing is of the partition.
+  bool FindRows(PartitionId p, Term term);
+  // As HaveRows, with those that were there.
+  bool CompleteRows(const PullSegment& segment, int64_t clock,
+                    std::vector<Payload> rows);
   // Of the values that are asked for of the partition, at most, with its keys.
   int64_t BytesOf(PartitionId p) const;
   void HaveLast(PartitionId p);
@@ -106,6 +122,7 @@ class Puller {
   const int32_t partitions_;
   const int64_t partition_bytes_;  // Of the largest, without rows.
   const std::vector<SparseTablePlan> tables_;
+  std::vector<bool> dense_;  // By partition: it has dense values.
   State state_ = State::kIdle;
   PullSpec spec_;
   Generation generation_;
@@ -115,6 +132,14 @@ class Puller {
   std::vector<bool> have_;
   int32_t missing_ = 0;
   std::map<ServerId, int64_t> under_way_;  // The number of the request.
+  RowCache cache_;
+  // By partition, where rows are looked for: what was there, and the number of
+  // the request that asks for the rest.
+  struct Found {
+    int64_t request = -1;
+    CachedRows rows;
+  };
+  std::vector<Found> found_;
   // Pump has nothing to do as long as this is false and the routes are as they
   // were: with many servers it is called far more often than it finds work.
   bool ask_ = false;

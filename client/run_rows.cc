@@ -142,7 +142,7 @@ absl::Status RunRows::CheckLimits(const JobPlan& plan, PartitionId p) const {
     return absl::ResourceExhaustedError(absl::StrCat(
         "the batches of one push have ", bytes, " bytes for partition ",
         p.value(), ", more than the ", limits_.most_bytes,
-        " of a message (--message-bytes)", kAdvice));
+        " of a message (--message-limit)", kAdvice));
   }
   return absl::OkStatus();
 }

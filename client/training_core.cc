@@ -203,7 +203,7 @@ void TrainingCore::OnJobReady(JobId job, const absl::Status& status,
                               absl::Time now, ClientActions* out) {
   JobWork* work = Find(job);
   if (work == nullptr) return;
-  work->OnJobReady(status, out);
+  work->OnJobReady(status, now, out);
   ComputerIsFree(now);
   Advance(now, out);
 }

@@ -77,6 +77,7 @@ class TrainingCore {
   int64_t batches_computed() const { return worker_.computation.batches(); }
   int64_t examples_computed() const { return worker_.computation.examples(); }
   const LocalSteps& local_steps() const { return worker_.local_steps; }
+  const CachedRowCounts& cached_rows() const { return worker_.cached_rows; }
   size_t jobs() const { return works_.size(); }  // That it remembers.
   int64_t clock(JobId job) const;
   std::vector<ItemId> held(JobId job) const;

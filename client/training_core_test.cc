@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -709,6 +710,65 @@ TEST_F(LittleMemoryTest, ReturnsTheItemsOfAJobThatDoesNotFit) {
     core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
   });
   EXPECT_THAT(core_.held(record_->id), SizeIs(1));
+}
+
+// Bug: a worker whose data could not be fetched for a minute was never asked
+// about that job again.
+TEST_F(TrainingCoreTest, LoadsAgainWhatWasUnavailable) {
+  Connect();
+  FromScheduler(LeaseOf(0));
+  const absl::Status away = absl::UnavailableError("gone");
+  int loads = 0;
+  const auto tick = [&](absl::Duration later) {
+    now_ += later;
+    On([&](auto* out) {
+      core_.OnTick(now_, out);
+      for (const ClientAction& action : *out) {
+        loads += std::holds_alternative<PrepareJob>(action) ? 1 : 0;
+      }
+    });
+  };
+
+  // Its lease is renewed meanwhile, as while it loads.
+  for (int tried = 1; tried < 10; ++tried) {
+    On([&](auto* out) { core_.OnJobReady(record_->id, away, now_, out); });
+    EXPECT_THAT(sent_, IsEmpty());
+    tick(absl::Seconds(4));
+    EXPECT_THAT(Sent<Progress>(), SizeIs(1));
+    EXPECT_EQ(loads, tried - 1);
+    EXPECT_LE(core_.NextTick(), now_ + absl::Seconds(1));
+    tick(absl::Seconds(1));
+    EXPECT_EQ(loads, tried);
+  }
+  On([&](auto* out) { core_.OnJobReady(record_->id, away, now_, out); });
+
+  ASSERT_THAT(Sent<ItemEnd>(), SizeIs(1));
+  EXPECT_EQ(Sent<ItemEnd>()[0].end, LeaseEnd::kFailed);
+  EXPECT_THAT(Sent<ItemEnd>()[0].error, HasSubstr("gone"));
+}
+
+// What was lost meanwhile is not loaded for.
+TEST_F(TrainingCoreTest, LoadsNothingForNobody) {
+  Connect();
+  FromScheduler(LeaseOf(0));
+  On([&](auto* out) {
+    core_.OnJobReady(record_->id, absl::UnavailableError("gone"), now_, out);
+  });
+  FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
+
+  now_ += absl::Seconds(60);
+  ClientActions actions;
+  core_.OnTick(now_, &actions);
+
+  for (const ClientAction& action : actions) {
+    EXPECT_FALSE(std::holds_alternative<PrepareJob>(action));
+  }
+  // With the next lease it is.
+  actions.clear();
+  core_.OnScheduler(LeaseOf(1), now_, &actions);
+  EXPECT_TRUE(std::any_of(actions.begin(), actions.end(), [](const auto& one) {
+    return std::holds_alternative<PrepareJob>(one);
+  }));
 }
 
 // It evaluates snapshot 50, and holds an item whose values are on their way.

@@ -7,6 +7,7 @@
 
 #include "client/actions.h"
 #include "client/computation.h"
+#include "client/row_cache.h"
 
 namespace ebb::client {
 
@@ -32,6 +33,7 @@ struct WorkerState {
   // There is room for the values of an evaluation, or for those of a batch.
   bool evaluates_alone = false;
   LocalSteps local_steps;
+  CachedRowCounts cached_rows;  // Of all pulls that ended.
 };
 
 }  // namespace ebb::client

@@ -10,6 +10,13 @@ namespace {
 
 // tools/lint/check_plants.py compares it with the hooks in the sources.
 constexpr Plant kPlants[] = {
+    {"cached_rows_count_as_new",
+     "a push from rows that were pulled before names the newest values as what "
+     "it was computed from"},
+    {"cached_rows_of_any_age",
+     "a worker computes from rows that it has, however long"},
+    {"cached_rows_outlive_their_term",
+     "a worker computes from rows of a term that has ended"},
     {"clock_bound_off_by_one", "a pull is answered one clock too early"},
     {"clocks_are_sent_once",
      "a worker says its clock with a pull, and not again while it waits"},

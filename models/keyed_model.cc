@@ -53,7 +53,7 @@ class KeyedModel final : public ModelBase {
         continue;  // Of the two fields that there are.
       }
       return absl::InvalidArgumentError(absl::StrCat(
-          "example at epoch ", batch.epoch, ", shard ", batch.shard,
+          "example at epoch ", batch.epoch + 1, ", shard ", batch.shard + 1,
           ", position ", batch.first_position + row, ": is no rating, which ",
           "has an entry of field 0, the user, and one of field 1, the item; "
           "for other examples there is fm"));

@@ -13,7 +13,7 @@ namespace ebb::models {
 namespace {
 
 std::string Place(const BatchView& batch, int64_t row) {
-  return absl::StrCat("epoch ", batch.epoch, ", shard ", batch.shard,
+  return absl::StrCat("epoch ", batch.epoch + 1, ", shard ", batch.shard + 1,
                       ", position ", batch.first_position + row);
 }
 

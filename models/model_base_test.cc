@@ -152,7 +152,7 @@ TEST_P(ModelBaseTest, NonFiniteGradientsAreNamed) {
   EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(status.message(),
             "non-finite gradient: nan at element 0 of weights, in the batch "
-            "of 2 examples at epoch 1, shard 2, position 30");
+            "of 2 examples at epoch 2, shard 3, position 30");
   EXPECT_EQ(stats_.examples, 0);
 
   const SmallBatch bad({0, kNan, 0, 1}, {0, 2});
@@ -197,7 +197,7 @@ TEST_P(ModelBaseTest, AWrongBatchIsRefusedBeforeItIsRead) {
   batch = good.Sparse();
   batch.sparse.columns = columns;
   EXPECT_EQ(message(batch),
-            "example at epoch 1, shard 2, position 31: column 2 is not among "
+            "example at epoch 2, shard 3, position 31: column 2 is not among "
             "the 2 features");
   for (const std::vector<int64_t>& offsets :
        {std::vector<int64_t>{0, 1, 3}, {-1, 1, 2}, {0, 2, 1}}) {
@@ -227,7 +227,7 @@ TEST_P(ModelBaseTest, LabelsThatDoNotFitAreRefused) {
     EXPECT_EQ(status, model.Evaluate(params, examples.Dense(), &stats_));
     return std::string(status.message());
   };
-  const std::string place = "example at epoch 1, shard 2, position 31: ";
+  const std::string place = "example at epoch 2, shard 3, position 31: ";
   const std::string classes =
       "; the model takes the numbers of classes, 0 to 2";
   EXPECT_EQ(message(*softmax, 2), "");
@@ -317,7 +317,7 @@ TEST_P(ModelBaseTest, NonFiniteGradientsOfRowsAreNamed) {
   EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(status.message(),
             "non-finite gradient: inf at element 3 of row 1 of factors (of the "
-            "batch's 2 keys), in the batch of 1 examples at epoch 1, shard 2, "
+            "batch's 2 keys), in the batch of 1 examples at epoch 2, shard 3, "
             "position 30");
 }
 
@@ -359,13 +359,13 @@ TEST_P(ModelBaseTest, AWrongKeyedBatchIsRefusedBeforeItIsRead) {
   const std::vector<int32_t> columns = {0, 1, 2};
   batch.sparse.columns = columns;
   EXPECT_EQ(message(batch),
-            "example at epoch 1, shard 2, position 31: column 2 is not among "
+            "example at epoch 2, shard 3, position 31: column 2 is not among "
             "the 2 keys of the batch");
   batch = good.View();
   const std::vector<uint16_t> fields = {0, 1, 2};
   batch.fields = fields;
   EXPECT_EQ(message(batch),
-            "example at epoch 1, shard 2, position 31: field 2 is not among "
+            "example at epoch 2, shard 3, position 31: field 2 is not among "
             "the 2 fields");
   batch.fields = batch.fields.first(2);
   EXPECT_EQ(message(batch), "keyed batch of 3 entries: got 2 fields");

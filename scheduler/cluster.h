@@ -75,6 +75,9 @@ struct WorkerInfo {
   // It has an evaluation, whether or not that still counts, until it says how
   // it ended.
   bool evaluates = false;
+  // Jobs of which it was leased anything, whose placement it may ask for: with
+  // that goes a token.
+  std::set<JobId> leased;
   // Jobs that it could not even begin: their data is not there, or another.
   std::set<JobId> unfit_for;
   int64_t clock = 0;             // As last heard.

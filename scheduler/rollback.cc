@@ -11,19 +11,22 @@ namespace ebb::scheduler {
 
 namespace {
 
-// The newest version with the value of `round`; null: there is none.
-const RoundVersion* NewestWith(const PartitionRounds& partition,
-                               int64_t round) {
+// The newest version of `round`; null: there is none.
+const RoundVersion* NewestOf(const PartitionRounds& partition, int64_t round,
+                             OfRound which) {
   const RoundVersion* newest = nullptr;
   for (const RoundVersion& version : partition.stored) {
-    if (!version.rounds.Has(round)) continue;
+    const bool is_one = which == OfRound::kOpen ? version.rounds.open == round
+                                                : version.rounds.Has(round);
+    if (!is_one) continue;
     if (newest == nullptr || version.key > newest->key) newest = &version;
   }
   return newest;
 }
 
-// The initial values are those of round 0, and everybody has them.
-int64_t NewestCommonRound(const std::vector<PartitionRounds>& partitions) {
+// The newest of which all have a version; nothing: there is none.
+std::optional<int64_t> CommonRound(
+    const std::vector<PartitionRounds>& partitions, OfRound which) {
   std::set<int64_t, std::greater<>> open;
   for (const PartitionRounds& partition : partitions) {
     for (const RoundVersion& version : partition.stored) {
@@ -35,18 +38,18 @@ int64_t NewestCommonRound(const std::vector<PartitionRounds>& partitions) {
   for (const int64_t round : open) {
     if (std::all_of(partitions.begin(), partitions.end(),
                     [&](const PartitionRounds& partition) {
-                      return NewestWith(partition, round) != nullptr;
+                      return NewestOf(partition, round, which) != nullptr;
                     })) {
       return round;
     }
   }
-  return 0;
+  return std::nullopt;
 }
 
 }  // namespace
 
 std::optional<Rollback> DecideRollback(
-    const std::vector<PartitionRounds>& partitions) {
+    const std::vector<PartitionRounds>& partitions, OfRound which) {
   const auto open = [](const PartitionRounds& a, const PartitionRounds& b) {
     return a.live.open < b.live.open;
   };
@@ -57,7 +60,7 @@ std::optional<Rollback> DecideRollback(
       [&](const auto& one) { return one.live.oldest > behind->live.open; });
   if (without == partitions.end()) return std::nullopt;
   Rollback rollback =
-      RollbackToRound(partitions, std::numeric_limits<int64_t>::max());
+      RollbackToRound(partitions, std::numeric_limits<int64_t>::max(), which);
   rollback.why =
       absl::StrCat("partition ", behind - partitions.begin(),
                    " came back in round ", behind->live.open,
@@ -66,8 +69,8 @@ std::optional<Rollback> DecideRollback(
   return rollback;
 }
 
-Rollback RollbackToRound(std::vector<PartitionRounds> partitions,
-                         int64_t round) {
+Rollback RollbackToRound(std::vector<PartitionRounds> partitions, int64_t round,
+                         OfRound which) {
   Rollback rollback;
   for (PartitionRounds& partition : partitions) {
     rollback.from_round = std::max(rollback.from_round, partition.live.open);
@@ -75,16 +78,23 @@ Rollback RollbackToRound(std::vector<PartitionRounds> partitions,
       return version.rounds.open > round;
     });
   }
-  rollback.to_round = NewestCommonRound(partitions);
+  std::optional<int64_t> common = CommonRound(partitions, which);
+  if (which == OfRound::kOpen && common.value_or(0) == 0) {
+    // A few steps at two rates cost less than all that was trained.
+    which = OfRound::kValue;
+    common = CommonRound(partitions, which);
+  }
+  // The initial values are those of round 0, and everybody has them.
+  rollback.to_round = common.value_or(0);
   for (const PartitionRounds& partition : partitions) {
-    const RoundVersion* version = NewestWith(partition, rollback.to_round);
+    const RoundVersion* version = NewestOf(partition, rollback.to_round, which);
     if (version != nullptr) rollback.record.versions.push_back(version->key);
   }
   return rollback;
 }
 
 Rollback RollbackToRoundOrOldest(const std::vector<PartitionRounds>& partitions,
-                                 int64_t round) {
+                                 int64_t round, OfRound which) {
   std::set<int64_t> limits = {round};
   for (const PartitionRounds& partition : partitions) {
     for (const RoundVersion& version : partition.stored) {
@@ -93,8 +103,8 @@ Rollback RollbackToRoundOrOldest(const std::vector<PartitionRounds>& partitions,
   }
   Rollback rollback;
   for (const int64_t limit : limits) {
-    rollback = RollbackToRound(partitions, limit);
-    if (!rollback.record.versions.empty()) return rollback;
+    rollback = RollbackToRound(partitions, limit, which);
+    if (rollback.record.versions.size() == partitions.size()) return rollback;
   }
   return rollback;
 }

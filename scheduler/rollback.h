@@ -34,18 +34,39 @@ struct Rollback {
   std::string why;
 };
 
+// Which versions are those of a round.
+enum class OfRound {
+  // They have the round's value. What one has closed after that the others
+  // close again, and come to the same.
+  kValue,
+  // The round is open in them: at another rate the others would come to
+  // something else, and so would gradients that were taken at what they had.
+  // Where there is no such round it is as above: to go on from what is nearly
+  // right is better than from the beginning.
+  kOpen,
+};
+// For a generation at that rate factor, after one that began with the record.
+inline OfRound OfRoundAt(double factor, const RollbackRecord& before) {
+  // Who rolled back by itself has versions of a higher rate.
+  return factor == 1 && before.rate_factor == 1 && before.nonfinite == 0
+             ? OfRound::kValue
+             : OfRound::kOpen;
+}
+
 // nullopt: every partition has the value of the oldest open round.
 std::optional<Rollback> DecideRollback(
-    const std::vector<PartitionRounds>& partitions);
+    const std::vector<PartitionRounds>& partitions,
+    OfRound which = OfRound::kValue);
 
 // To the newest round of which every partition has a version that was stored
 // when no round after `round` was open; the beginning: there is none.
-Rollback RollbackToRound(std::vector<PartitionRounds> partitions,
-                         int64_t round);
+Rollback RollbackToRound(std::vector<PartitionRounds> partitions, int64_t round,
+                         OfRound which = OfRound::kValue);
 // The same, or else to the oldest round of which every partition has a version;
 // the beginning: there is none.
 Rollback RollbackToRoundOrOldest(const std::vector<PartitionRounds>& partitions,
-                                 int64_t round);
+                                 int64_t round,
+                                 OfRound which = OfRound::kValue);
 
 // Of each partition the version so many before its newest, or else its oldest,
 // among those of its term in `from` and later ones. One that has none is not

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 namespace ebb::scheduler {
 namespace {
 
@@ -92,6 +95,61 @@ TEST(RollbackTest, AnOperatorGoesBackToAnOlderRound) {
   const Rollback beginning = RollbackToRound(partitions, 1);
   EXPECT_EQ(beginning.to_round, 0);
   EXPECT_THAT(beginning.record.versions, IsEmpty());
+}
+
+// Bug: a partition kept rounds that others closed again at another rate, and
+// what it made of them was taken at values that were no more.
+TEST(RollbackTest, AtAnotherRateAllBeginWithOneRound) {
+  const std::vector<PartitionRounds> partitions = {
+      {{7, 8}, {{Key(0, 1, 0), {1, 3}}, {Key(0, 2, 0), {4, 6}}}},
+      {{7, 8}, {{Key(1, 1, 0), {1, 3}}, {Key(1, 2, 0), {4, 5}}}},
+  };
+  EXPECT_EQ(OfRoundAt(1, {}), OfRound::kValue);
+  for (const auto& [factor, before] :
+       {std::pair(0.5, 1.0), {1.0, 0.5}, {0.5, 0.5}}) {
+    EXPECT_EQ(OfRoundAt(factor, {.rate_factor = before}), OfRound::kOpen);
+  }
+  EXPECT_EQ(OfRoundAt(1, {.rate_factor = 1, .nonfinite = 1}), OfRound::kOpen);
+  EXPECT_EQ(RollbackToRound(partitions, 6).to_round, 5);
+  const Rollback back = RollbackToRound(partitions, 6, OfRound::kOpen);
+  EXPECT_EQ(back.to_round, 3);
+  EXPECT_THAT(back.record.versions, ElementsAre(Key(0, 1, 0), Key(1, 1, 0)));
+  EXPECT_EQ(RollbackToRoundOrOldest(partitions, 1, OfRound::kOpen).to_round, 3);
+  const Rollback beginning = RollbackToRound(partitions, 2, OfRound::kOpen);
+  EXPECT_EQ(beginning.to_round, 0);
+  EXPECT_THAT(beginning.record.versions, IsEmpty());
+}
+
+TEST(RollbackTest, AtAnotherRateTheValueWillDoRatherThanTheBeginning) {
+  const std::vector<PartitionRounds> partitions = {
+      {{7, 8}, {{Key(0, 1, 0), {1, 3}}, {Key(0, 2, 0), {4, 6}}}},
+      {{7, 8}, {{Key(1, 1, 0), {1, 2}}, {Key(1, 2, 0), {4, 5}}}},
+  };
+  const Rollback back = RollbackToRound(partitions, 6, OfRound::kOpen);
+  EXPECT_EQ(back.to_round, 5);
+  EXPECT_THAT(back.record.versions, ElementsAre(Key(0, 2, 0), Key(1, 2, 0)));
+}
+
+// Bug: one partition had a version of the very beginning, and all began anew.
+TEST(RollbackTest, AVersionOfTheBeginningIsNoReasonToBeginAnew) {
+  const std::vector<PartitionRounds> partitions = {
+      {{7, 8}, {{Key(0, 1, 0), {0, 0}}, {Key(0, 2, 0), {3, 4}}}},
+      {{7, 8}, {{Key(1, 1, 0), {0, 1}}, {Key(1, 2, 0), {4, 5}}}},
+  };
+  Rollback back = RollbackToRound(partitions, 6, OfRound::kOpen);
+  EXPECT_EQ(back.to_round, 4);
+  EXPECT_THAT(back.record.versions, ElementsAre(Key(0, 2, 0), Key(1, 2, 0)));
+  back = RollbackToRoundOrOldest(partitions, 1, OfRound::kOpen);
+  EXPECT_EQ(back.to_round, 0);
+  EXPECT_THAT(back.record.versions, ElementsAre(Key(0, 1, 0), Key(1, 1, 0)));
+  // What is older than all that one of them has.
+  const std::vector<PartitionRounds> late = {
+      {{7, 8}, {{Key(0, 1, 0), {0, 0}}, {Key(0, 2, 0), {3, 4}}}},
+      {{7, 8}, {{Key(1, 2, 0), {4, 5}}}},
+  };
+  back = RollbackToRoundOrOldest(late, 1);
+  EXPECT_EQ(back.to_round, 4);
+  EXPECT_THAT(back.record.versions, ElementsAre(Key(0, 2, 0), Key(1, 2, 0)));
 }
 
 std::vector<KeptVersion> Kept(int32_t partition,

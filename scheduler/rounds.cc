@@ -20,8 +20,9 @@ const std::vector<PartitionRounds>& Rounds::Kept(const MarkTable& marks) {
   return kept_;
 }
 
-std::optional<Rollback> Rounds::MustRollBack(const MarkTable& marks) {
-  return DecideRollback(Kept(marks));
+std::optional<Rollback> Rounds::MustRollBack(const MarkTable& marks,
+                                             OfRound which) {
+  return DecideRollback(Kept(marks), which);
 }
 
 std::optional<Rounds::News> Rounds::Advance(JobId job, Generation generation,

@@ -30,7 +30,7 @@ class Rounds {
   const std::vector<PartitionRounds>& Kept(const MarkTable& marks);
 
   // Whether the job must roll back, by the marks that are known now.
-  std::optional<Rollback> MustRollBack(const MarkTable& marks);
+  std::optional<Rollback> MustRollBack(const MarkTable& marks, OfRound which);
 
   // --- What they are told ----------------------------------------------------
   struct News {

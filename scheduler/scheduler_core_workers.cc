@@ -1,4 +1,5 @@
 // What workers say; see scheduler_core.h.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,13 @@ void SchedulerCore::WarnOfNamesake(const RegisterWorker& message,
 void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
                            Context* context) {
   if (message.session == SessionId()) return;
+  const auto had = worker_links_.find(link);
+  if (had != worker_links_.end() && had->second != message.session) {
+    // One at a time: nobody would hear that the one before is gone.
+    const SessionId before = had->second;
+    worker_links_.erase(had);
+    LoseWorker(before, context);
+  }
   WorkerInfo& worker = cluster_.workers[message.session];
   if (worker.session == message.session) {
     worker_links_.erase(worker.link);
@@ -62,7 +70,9 @@ void SchedulerCore::SettleClaims(WorkerInfo* worker, Context* context) {
     if (TrainingJob* job = Find(held.job)) {
       MaybeKeep(worker, held.job);
       job->AdoptLease(*worker, held, worker->clock, context);
-      job->SendPlacement(worker->session, context);
+      if (worker->leased.contains(held.job)) {
+        job->SendPlacement(worker->session, context);
+      }
     } else {
       context->ToWorker(worker->session,
                         LeaseLost{held.job, held.generation, held.item});
@@ -112,7 +122,16 @@ void SchedulerCore::Handle(LinkId link, const PlacementRequest& message,
                            Context* context) {
   WorkerInfo* worker = WorkerOf(link);
   TrainingJob* job = Find(message.job);
-  if (worker != nullptr && job != nullptr) {
+  if (worker == nullptr || job == nullptr) return;
+  // A token goes with it, which is of those that were leased something, however
+  // long ago: who did not hear that it ran out must find where to push to.
+  const auto claims_some = [&] {
+    return worker->MayWorkOn(message.job) &&
+           std::ranges::any_of(worker->claims, [&](const HeldItem& held) {
+             return held.job == message.job;
+           });
+  };
+  if (worker->leased.contains(message.job) || claims_some()) {
     job->SendPlacement(worker->session, context);
   }
 }

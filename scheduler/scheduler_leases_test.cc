@@ -16,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Key;
 using ::testing::SizeIs;
 
 class SchedulerLeasesTest : public SchedulerFixture {};
@@ -31,6 +32,40 @@ TEST_F(SchedulerLeasesTest, TheLinkThatASessionLeavesIsClosed) {
   FromWorker(LinkId(6), RegisterWorker{SessionId(31), "other"});
 
   EXPECT_THAT(closed_, ElementsAre(LinkId(5)));
+}
+
+// Bug: whoever registered again and again in one connection became ever more
+// workers, which nobody missed when it had gone.
+TEST_F(SchedulerLeasesTest, ALinkHasOneSession) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_EQ(job().leases().CountHeldBy(kWorker), 1);
+
+  FromWorker(kWorkerLink, RegisterWorker{kOther, "w"});
+
+  EXPECT_THAT(core_->cluster().workers, ElementsAre(Key(kOther)));
+  EXPECT_EQ(job().leases().CountHeldBy(kWorker), 0);
+  WorkerGone(kWorkerLink);
+  EXPECT_THAT(core_->cluster().workers, IsEmpty());
+}
+
+// Bug: with an answer to it came a token of the job, for whoever asked.
+TEST_F(SchedulerLeasesTest, ThePlacementIsForWhoWasLeasedSomething) {
+  Ready();
+  FromWorker(kWorkerLink, RegisterWorker{kWorker, "w"});
+  FromWorker(kWorkerLink, PlacementRequest{kWorker, job_});
+  EXPECT_THAT(to_worker_, IsEmpty());
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  FromWorker(kWorkerLink, PlacementRequest{kWorker, job_});
+  EXPECT_THAT(to_worker_, SizeIs(1));
+
+  // Who claims to hold what another holds is told that it does not.
+  RegisterWorker claims{kOther, "other"};
+  claims.held = {{job_, job().state().generation, {0, 0}}};
+  FromWorker(kOtherLink, claims);
+
+  ASSERT_THAT(to_worker_, SizeIs(1));
+  EXPECT_TRUE(std::holds_alternative<LeaseLost>(to_worker_[0].second));
 }
 
 TEST_F(SchedulerLeasesTest, LeasesOnlyWhenEveryPartitionIsRegistered) {
@@ -264,6 +299,25 @@ class SchedulerEvaluationTest : public SchedulerFixture {
     return epochs;
   }
 };
+
+// Bug: a worker that evaluated what was begun anew meanwhile, a server having
+// restarted, asked where to pull from for ever, and the job never ended.
+TEST_F(SchedulerEvaluationTest, WhoDoesNotKnowThatItIsBegunAnewMayAskWhere) {
+  const int64_t first = SnapshotAsked();
+  FromWorker(kOtherLink, RegisterWorker{kOther, "w"});
+  FromWorker(kOtherLink, LeaseRequest{kOther, 0});
+  Asks(kWorkerLink, kWorker, 9);
+  SnapshotIsThere(first);
+  ASSERT_THAT(Evaluates(kWorkerLink), ElementsAre(0));
+  Tick(absl::Minutes(2));
+  ASSERT_EQ(job().leases().CountHeldBy(kWorker), 0);
+  ASSERT_FALSE(job().Evaluates(kWorker));
+
+  FromWorker(kWorkerLink, PlacementRequest{kWorker, job_});
+  EXPECT_THAT(to_worker_, SizeIs(1));
+  FromWorker(kOtherLink, PlacementRequest{kOther, job_});
+  EXPECT_THAT(to_worker_, IsEmpty());
+}
 
 // Bug: its result was waited for until its time was up, a minute.
 TEST_F(SchedulerEvaluationTest, OneWhoseWorkerRegistersAnewIsBegunAgain) {

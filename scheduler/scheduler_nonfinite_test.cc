@@ -211,12 +211,17 @@ class SchedulerNonfiniteRoundsTest : public SchedulerNonfiniteTest {
     return record;
   }
   void RegisterRounds(int32_t full, const std::vector<RoundSpan>& stored) {
+    RegisterRounds(full, stored, stored);
+  }
+  void RegisterRounds(int32_t full, const std::vector<RoundSpan>& first,
+                      const std::vector<RoundSpan>& second) {
     JobRegistration registration = Registration(full, full);
     registration.rollback = job().state().rollback;
     for (int32_t p = 0; p < 2; ++p) {
-      for (size_t i = 0; i < stored.size(); ++i) {
-        registration.partitions[p].stored.push_back(
-            {Key(p, static_cast<int64_t>(i)), stored[i]});
+      for (const RoundSpan& span : p == 0 ? first : second) {
+        auto& stored = registration.partitions[p].stored;
+        const auto sequence = static_cast<int64_t>(stored.size());
+        stored.push_back({Key(p, sequence), span});
       }
     }
     FromServer(RegisterPartitions{kServerSession, registration},
@@ -233,6 +238,29 @@ TEST_F(SchedulerNonfiniteRoundsTest, GoesBackByRoundsFromTheOneThatFailed) {
   EXPECT_THAT(job().state().rollback.versions, ElementsAre(first, second));
   EXPECT_EQ(job().state().rollback.rate_factor, 0.25);
   EXPECT_THAT(job().state().rolled_back, HasSubstr("to round 2: item "));
+}
+
+TEST_F(SchedulerNonfiniteRoundsTest, AllPartitionsBeginWithOneRound) {
+  Begin(RecordInRounds());
+  // The newest version of partition 1 has the value of round 1, too, and what
+  // it made of that at the rate of before.
+  RegisterRounds(3, {{0, 1}, {1, 3}}, {{0, 1}, {1, 2}});
+  Ask();
+  const VersionKey first = Key(0, 0), second = Key(1, 0);
+  Fails(kWorkerLink, kWorker, job().state().generation, 3);
+  EXPECT_THAT(job().state().rollback.versions, ElementsAre(first, second));
+  EXPECT_THAT(job().state().rolled_back, HasSubstr("to round 1: item "));
+}
+
+// No round is open in versions of both.
+TEST_F(SchedulerNonfiniteRoundsTest, OrWithTheValueOfOneRound) {
+  Begin(RecordInRounds());
+  RegisterRounds(3, {{0, 1}, {1, 3}}, {{0, 2}});
+  Ask();
+  const VersionKey first = Key(0, 0), second = Key(1, 0);
+  Fails(kWorkerLink, kWorker, job().state().generation, 3);
+  EXPECT_THAT(job().state().rollback.versions, ElementsAre(first, second));
+  EXPECT_THAT(job().state().rolled_back, HasSubstr("to round 1: item "));
 }
 
 TEST_F(SchedulerNonfiniteRoundsTest, ARollbackOfDamageKeepsTheRate) {

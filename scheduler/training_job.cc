@@ -175,7 +175,8 @@ void TrainingJob::BeginGeneration(Generation generation,
 }
 
 bool TrainingJob::RollBackIfNeeded(Context* context) {
-  auto rollback = rounds_.MustRollBack(marks_);
+  const RollbackRecord& now = state_.rollback;
+  auto rollback = rounds_.MustRollBack(marks_, OfRoundAt(now.rate_factor, now));
   if (!rollback || state_.phase == JobPhase::kCancelled) return false;
   // Evaluations of epochs that are open again are made again.
   const int64_t epoch = rollback->to_round / plan().RoundsPerEpoch();

@@ -216,7 +216,8 @@ void TrainingJob::RollBackByItself(const Poison::Failure& failure,
   std::string where;
   if (plan().rounds()) {
     Rollback back = RollbackToRoundOrOldest(
-        kept, std::max<int64_t>(0, plan().RoundOf(item) - how.versions));
+        kept, std::max<int64_t>(0, plan().RoundOf(item) - how.versions),
+        OfRound::kOpen);
     record.versions = std::move(back.record.versions);
     where = absl::StrCat("to round ", back.to_round);
   } else {

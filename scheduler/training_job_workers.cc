@@ -153,9 +153,11 @@ bool TrainingJob::WantsEvaluator() const {
 }
 
 void TrainingJob::Evaluate(SessionId worker, Context* context) {
-  context->cluster->workers.at(worker).evaluates = true;
-  SendPlacement(worker, context);
+  WorkerInfo& info = context->cluster->workers.at(worker);
+  info.evaluates = true;
+  info.leased.insert(id());
   context->ToWorker(worker, evaluator_.Lease(record_, worker, context->now));
+  SendPlacement(worker, context);
 }
 
 bool TrainingJob::EvaluateToo(WorkerInfo* worker, Context* context) {
@@ -170,8 +172,9 @@ bool TrainingJob::EvaluateToo(WorkerInfo* worker, Context* context) {
       " evaluates, too, what worker=", context->cluster->workers.at(first).name,
       " evaluates: it will be done earlier"));
   worker->evaluates = true;
-  SendPlacement(session, context);
+  worker->leased.insert(id());
   context->ToWorker(session, evaluator_.LeaseAgain(record_, session));
+  SendPlacement(session, context);
   return true;
 }
 
@@ -217,6 +220,7 @@ void TrainingJob::SendLease(SessionId worker, int64_t ordinal,
   for (const SkippedRange& range : state_.skipped) {
     if (range.item == lease.item) lease.skipped.push_back(range);
   }
+  context->cluster->workers.at(worker).leased.insert(id());
   context->ToWorker(worker, std::move(lease));
 }
 

@@ -236,7 +236,8 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
   network.shared_memory = flags.shared_memory == "auto";
-  RocksDbStoreOptions storage{.folder = flags.state_dir};
+  RocksDbStoreOptions storage{.folder = flags.state_dir,
+                              .server = ServerId(flags.id)};
   int64_t received_bytes = 0;
   EBB_RETURN_IF_ERROR(BoundMemory(flags, &options, &received_bytes, &storage));
   EBB_RETURN_IF_ERROR(options.Validate());

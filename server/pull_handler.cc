@@ -150,6 +150,8 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
                          pull.segments.end();
   if (!open && !misplaced) return std::nullopt;
   PullReply reply = same(PullResult::kValues);
+  // For how long workers may use the rows again.
+  if (bound && open) reply.view_clock = gate_.min_clock();
   for (size_t i = 0; i < pull.segments.size(); ++i) {
     PullSegment& segment = reply.segments[i];
     segment.term = job_.TermOf(segment.partition);

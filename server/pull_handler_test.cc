@@ -173,6 +173,32 @@ TEST_F(PullHandlerTest, WhoIsInNoViewHearsHowFarTheSlowestIs) {
   EXPECT_EQ(pull_replies_[0].view_clock, 12);
 }
 
+// For as long it may use the rows again; who waited for nobody hears nothing.
+TEST_F(PullHandlerTest, WhoPullsUnderABoundHearsHowFarAllAre) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.sparse_tables = {{.width = 1, .clock_bound = 3}};
+  record_ = record;
+  Restart({});
+  GrantTerm(5, 0);
+  ServerActions actions;
+  const ViewNumber view = TwoWorkersJoin(&actions);
+  core_->OnClock({record_->id, generation_, {SessionId(32), view, 12}}, now_,
+                 &actions);
+  PullRequest request;
+  request.job = record_->id;
+  request.generation = generation_;
+  request.stamp = {SessionId(31), view, 14};
+  request.target_clock = 14;
+  request.segments = {{kP, Term(5)}};
+  core_->OnPull(1, request, now_, &actions);
+  request.segments[0].rows = {{0, Payload::Of(std::vector<uint64_t>{3})}};
+  core_->OnPull(2, request, now_, &actions);
+  Do(std::move(actions));
+  ASSERT_THAT(pull_replies_, SizeIs(2));
+  EXPECT_EQ(pull_replies_[0].view_clock, 0);
+  EXPECT_EQ(pull_replies_[1].view_clock, 12);
+}
+
 TEST_F(PullHandlerTest, SendsNothingOfWhatThePullerHas) {
   GrantTerm(5, 0);
   const auto pull = [&](std::optional<int64_t> known) {

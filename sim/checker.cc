@@ -10,17 +10,12 @@
 #include "absl/strings/str_split.h"
 #include "common/example_hash.h"
 #include "sim/describe.h"
+#include "sim/unpacked.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
 
 namespace {
-
-std::vector<float> FloatsOf(const Payload& payload) {
-  std::vector<float> floats(payload.size() / sizeof(float));
-  payload.CopyTo(std::as_writable_bytes(std::span(floats)));
-  return floats;
-}
 
 std::vector<float> FloatsOf(const server::CutArray& array) {
   std::vector<float> floats;
@@ -258,9 +253,8 @@ void Checker::CheckRows(const std::string& where,
   }
   for (size_t i = 0; i < wanted.rows.size(); ++i) {
     const PullRows& asked = wanted.rows[i];
-    std::vector<uint64_t> keys(asked.keys.size() / sizeof(uint64_t));
-    asked.keys.CopyTo(std::as_writable_bytes(std::span(keys)));
-    const std::vector<float> values = FloatsOf(segment.rows[i]);
+    const auto keys = Unpacked<uint64_t>(asked.keys);
+    const auto values = Unpacked<float>(segment.rows[i]);
     const size_t width = plan().sparse_tables[asked.table].row_words();
     if (values.size() != keys.size() * width) {
       return Violate(absl::StrCat("I1: ", where, ": ", values.size(),
@@ -325,7 +319,8 @@ void Checker::Compare(const std::string& where,
                                 "skipped ranges"));
   }
   if (!world_->scenario().dense_values) return;
-  CompareWeights(where, partition.id(), FloatsOf(partition.Values()), content);
+  CompareWeights(where, partition.id(), Unpacked<float>(partition.Values()),
+                 content);
   CompareRows(where, partition, content);
 }
 

@@ -26,6 +26,7 @@
 #include "server/actions.h"
 #include "server/partition.h"
 #include "sim/arithmetic.h"
+#include "sim/read_rows.h"
 #include "sim/row_histories.h"
 
 namespace ebb::sim {
@@ -200,6 +201,7 @@ class Checker {
   void CheckDurable(const ServerNode& server, PartitionId p, Term term,
                     ItemId item, int64_t mark);
   void CheckGate(const ServerNode& server, const PullRequest& request);
+  int64_t TrueClock(const ViewMember& member) const;
   void CheckValues(const ServerNode& server, const PullRequest& request,
                    const PullSegment& segment);
   void CheckGrant(const Grant& grant);
@@ -218,6 +220,7 @@ class Checker {
   bool twin_took_over_ = false;
 
   RowHistories histories_;
+  ReadRows read_rows_;
   // By place of the server and partition.
   std::vector<std::vector<Shadow>> shadows_;
   std::vector<std::vector<Stored>> stored_;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
 #include "sim/checker.h"
+#include "sim/unpacked.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -16,15 +17,9 @@ namespace {
 
 constexpr int64_t kFarAhead = std::numeric_limits<int64_t>::max();  // No bound.
 
-std::vector<float> FloatsOf(const Payload& payload) {
-  std::vector<float> floats(payload.size() / sizeof(float));
-  payload.CopyTo(std::as_writable_bytes(std::span(floats)));
-  return floats;
-}
-
 uint64_t DigestOf(const Payload& payload) {
   uint64_t digest = static_cast<uint64_t>(payload.size());
-  for (const float value : FloatsOf(payload)) {
+  for (const float value : Unpacked<float>(payload)) {
     digest = HashAppend(digest, std::bit_cast<uint32_t>(value));
   }
   return digest;
@@ -174,7 +169,19 @@ void Checker::PullAnswered(const ServerNode& server, const PullRequest& request,
         counts.Add(Probe::kWrongPlacementAnswered);
     }
   }
-  if (values && request.snapshot == 0) CheckGate(server, request);
+  if (!values || request.snapshot != 0) return;
+  CheckGate(server, request);
+  int64_t clock = std::numeric_limits<int64_t>::max();
+  for (const ViewMember& member : server.view().members) {
+    clock = std::min(clock, TrueClock(member));
+  }
+  read_rows_.Answered(plan(), request, reply, clock);
+}
+
+int64_t Checker::TrueClock(const ViewMember& member) const {
+  const auto it = clocks_.find({member.worker, member.joined});
+  return std::max(member.start_clock,
+                  it == clocks_.end() ? int64_t{0} : it->second);
 }
 
 // I9: every worker of the view that the server knows has really come so far,
@@ -197,9 +204,7 @@ void Checker::CheckGate(const ServerNode& server, const PullRequest& request) {
   }
   if (bound != of_job) world_->counts().Add(Probe::kPullOfATablesBound);
   for (const ViewMember& member : server.view().members) {
-    const auto it = clocks_.find({member.worker, member.joined});
-    const int64_t clock = std::max(
-        member.start_clock, it == clocks_.end() ? int64_t{0} : it->second);
+    const int64_t clock = TrueClock(member);
     if (clock >= request.target_clock - bound) continue;
     Violate(absl::StrCat("I9: ", server.name(), " answers a pull of session ",
                          request.stamp.worker.value(), " for clock ",
@@ -232,7 +237,7 @@ void Checker::CheckValues(const ServerNode& server, const PullRequest& request,
   if (!shadow.content.has_value()) {
     return Violate(absl::StrCat("I1: ", where, ": it serves no values"));
   }
-  const std::vector<float> values = FloatsOf(segment.values);
+  const std::vector<float> values = Unpacked<float>(segment.values);
   if (!plan().rounds()) {
     for (const PullSegmentRequest& wanted : request.segments) {
       if (wanted.partition != p) continue;
@@ -364,12 +369,20 @@ void Checker::Computes(const WorkerNode& worker,
                                 task.rate_factor, ", not ",
                                 decided->second.rate_factor));
   }
+  const int64_t used_again = read_rows_.used_again();
+  const std::string why = read_rows_.Computes(worker.session(), task);
+  if (!why.empty()) {
+    return Violate(absl::StrCat("I9: ", worker.name(), " computes item ",
+                                ToString(task.item), " ", why));
+  }
+  world_->counts().Add(Probe::kCachedRowUsed,
+                       read_rows_.used_again() - used_again);
   if (!plan().rounds()) return;
   const int64_t round = plan().RoundOf(task.item);
   const auto expected = world_->arithmetic().RoundValues(round);
   for (int32_t p = 0; p < plan().partitions; ++p) {
     const auto [first, last] = plan().ParameterRange(PartitionId(p));
-    if (std::ranges::equal(FloatsOf(task.values->partitions[p]),
+    if (std::ranges::equal(Unpacked<float>(task.values->partitions[p]),
                            expected.subspan(first, last - first))) {
       continue;
     }

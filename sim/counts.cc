@@ -106,6 +106,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "share of such batches refused",
         "batch computed from values used before",
         "batch computed from rows of sparse tables",
+        "row computed from again that a worker had",
         "partition with expired rows at the end",
         "partition with evicted rows at the end",
         "partition with gradients not admitted at the end",

@@ -113,6 +113,7 @@ enum class Probe {
   kShareRefused,
   kValuesUsedAgain,
   kRowsComputed,
+  kCachedRowUsed,
   kRowsExpired,  // In partitions at the end.
   kRowsEvicted,
   kRowsNotAdmitted,

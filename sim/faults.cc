@@ -453,7 +453,11 @@ void FaultPlan::OperatorRollsBack() {
   order.what = "to see whether that is harmless";
   if (plan.rounds()) {
     const int64_t round = operator_.Below(job->marks().RoundsClosed() + 1);
-    order.record = scheduler::RollbackToRound(std::move(stored), round).record;
+    const RollbackRecord& now = job->state().rollback;
+    order.record =
+        scheduler::RollbackToRound(std::move(stored), round,
+                                   scheduler::OfRoundAt(now.rate_factor, now))
+            .record;
   } else {
     auto record = scheduler::ChooseVersions(
         kept, plan.partitions, {.versions_ago = operator_.Below(3)});

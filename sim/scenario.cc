@@ -351,6 +351,17 @@ Scenario DrawScenario(uint64_t seed) {
     }
   }
   DrawRowAlgorithm(rng.Fork(20), &s);
+  // Rows that workers keep.
+  Rng cached = rng.Fork(25);
+  for (int32_t t = 0; t < s.plan.trained_tables(); ++t) {
+    const int64_t bound = s.plan.ClockBoundOf(t);
+    if (bound == 0 || !cached.Chance(0.5)) continue;
+    SparseTablePlan& table = s.plan.sparse_tables[t];
+    table.cache_rows = cached.Between(1, 40);
+    if (bound == SparseTablePlan::kNoBound || cached.Chance(0.3)) {
+      table.cache_batches = cached.Between(1, 6);
+    }
+  }
   // A round's end takes two messages more; so that most seeds stay what they
   // were.
   Rng operated = rng.Fork(18);
@@ -411,6 +422,12 @@ std::string Scenario::Describe() const {
       absl::StrAppend(&text, " in ASP");
     } else if (table.clock_bound >= 0) {
       absl::StrAppend(&text, " in SSP(", table.clock_bound, ")");
+    }
+    if (table.cache_rows > 0) {
+      absl::StrAppend(&text, " of which ", table.cache_rows, " are kept");
+    }
+    if (table.cache_batches > 0) {
+      absl::StrAppend(&text, " for ", table.cache_batches, " batches");
     }
   }
   if (!row_options.empty()) absl::StrAppend(&text, " that come and go");

@@ -419,6 +419,8 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
             << " shares_applied=" << did.local_steps.applied
             << " shares_refused=" << did.local_steps.refused
             << " taken_back=" << did.local_steps.taken_back
+            << " rows_pulled=" << did.cached_rows.pulled
+            << " rows_used_again=" << did.cached_rows.used
             << " examples=" << did.examples;
   if (!drained) {
     // Its batch goes on; whoever gets the item begins where the servers say.

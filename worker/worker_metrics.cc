@@ -31,6 +31,13 @@ void AddWorker(const client::ClientShell::Status& status,
            {{"result", "refused"}})
       .Add(static_cast<double>(status.local_steps.taken_back),
            {{"result", "taken_back"}});
+  count("ebb_worker_rows_pulled",
+        "Rows that were pulled, of tables of which it keeps some",
+        status.cached_rows.pulled);
+  count("ebb_worker_rows_used_again",
+        "Rows of such tables that it had, and did not pull; few beside those "
+        "that were pulled: the cache is of little use",
+        status.cached_rows.used);
 }
 
 }  // namespace ebb::worker

@@ -62,6 +62,28 @@ bool IsOwn(const std::string& name) {
   return CheckSetId(name).ok() || absl::StrContains(name, kManifest);
 }
 
+// As internal::LockFile; but the patience begins anew while whoever holds the
+// file writes to it: a large one may take hours to fetch.
+absl::Status LockWritten(int fd, const std::string& path, bool shared,
+                         int64_t patience_ms) {
+  struct stat before = {};
+  for (;;) {
+    struct stat now;
+    if (fstat(fd, &now) != 0) return FileError(path, "is lost");
+    if (now.st_blocks == before.st_blocks && now.st_size == before.st_size &&
+        now.st_mtim.tv_sec == before.st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == before.st_mtim.tv_nsec) {
+      return absl::UnavailableError(absl::StrCat(
+          path, ": another process has held it for ", patience_ms,
+          " ms and written nothing; end that, or try again later"));
+    }
+    before = now;
+    if (internal::LockFile(fd, path, shared, patience_ms).ok()) {
+      return absl::OkStatus();
+    }
+  }
+}
+
 std::string Megabytes(int64_t bytes) {
   return absl::StrCat((bytes + (int64_t{1} << 20) - 1) >> 20, " MiB");
 }
@@ -300,7 +322,7 @@ absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
     if (!fd.ok()) return fd.status();
     // Many read, one writes.
     EBB_RETURN_IF_ERROR(
-        internal::LockFile(fd->get(), path, /*shared=*/true, patience_ms));
+        LockWritten(fd->get(), path, /*shared=*/true, patience_ms));
     // Then it is looked for again, and is not found.
     if (!StillThere(fd->get(), path)) continue;
     EBB_ASSIGN_OR_RETURN(std::vector<int64_t> bad,
@@ -321,7 +343,7 @@ absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
     // each other.
     internal::Unlock(fd->get());
     EBB_RETURN_IF_ERROR(
-        internal::LockFile(fd->get(), path, /*shared=*/false, patience_ms));
+        LockWritten(fd->get(), path, /*shared=*/false, patience_ms));
     if (!StillThere(fd->get(), path)) continue;
     // Another may have fetched it meanwhile.
     EBB_ASSIGN_OR_RETURN(bad, FindBad(manifest, *file, fd->get(), path));

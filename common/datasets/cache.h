@@ -39,7 +39,7 @@ struct CacheOptions {
   // Chunks that are under way at once. Default 4.
   int threads = 4;
   // How long a file waits for others to be closed, where there is no room, or
-  // for another process that fetches it.
+  // for another process that fetches it and gets nothing.
   absl::Duration patience = absl::Minutes(10);
   KillPoints kill_points;
 };

@@ -1,7 +1,10 @@
 #include "common/datasets/cache.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -11,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "common/datasets/push.h"
 #include "common/datasets/set_store.h"
 #include "common/datasets/testing/files.h"
@@ -196,6 +200,45 @@ TEST_F(CacheTest, PatienceIsForOthersAndNotForFetching) {
 
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_TRUE(ReadFile(file->path) == Bytes(2 * kChunkBytes + 1, 1));
+}
+
+// Bug: all workers of a machine gave up a file that one of them took longer to
+// fetch than they had patience.
+TEST_F(CacheTest, WhoFetchesIsWaitedForWhileTheFileGrows) {
+  const std::string path = Path(Make().get(), "a");
+  const int held = open(path.c_str(), O_RDWR);
+  ASSERT_EQ(flock(held, LOCK_EX), 0);
+  // Long enough for a thread that writes all the time, on any machine.
+  const absl::Duration patience = absl::Seconds(2);
+  const auto cache = Make(100 * kChunkBytes, patience);
+  absl::StatusOr<CachedFile> waited = absl::UnknownError("not run");
+  std::thread waits([&] { waited = cache->Open("ebb://set/a"); });
+
+  const std::string bytes = ReadFile(path);
+  const absl::Time until = absl::Now() + 2 * patience;
+  for (size_t i = 0; absl::Now() < until; i = (i + 1) % bytes.size()) {
+    ASSERT_EQ(pwrite(held, &bytes[i], 1, static_cast<off_t>(i)), 1);
+  }
+  close(held);
+  waits.join();
+
+  ASSERT_TRUE(waited.ok()) << waited.status();
+  EXPECT_TRUE(ReadFile(path) == Bytes(2 * kChunkBytes + 1, 1));
+}
+
+// Who holds it without a word is not waited for for ever.
+TEST_F(CacheTest, WhoFetchesNothingIsNamed) {
+  const auto cache = Make();
+  const std::string path = Path(cache.get(), "a");
+  const int held = open(path.c_str(), O_RDWR);
+  ASSERT_EQ(flock(held, LOCK_EX), 0);
+
+  const auto waited = cache->Open("ebb://set/a");
+
+  close(held);
+  EXPECT_TRUE(absl::IsUnavailable(waited.status())) << waited.status();
+  EXPECT_THAT(std::string(waited.status().message()),
+              HasSubstr("written nothing"));
 }
 
 TEST_F(CacheTest, AFileLargerThanTheCacheIsRefusedAtOnce) {

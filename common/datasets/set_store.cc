@@ -30,8 +30,8 @@ namespace {
 constexpr absl::string_view kKept = ".ebb-data";
 constexpr absl::string_view kManifestFile = ".ebb-manifest";
 constexpr absl::string_view kPushing = ".pushing";
-// Of somebody who renames and deletes.
-constexpr int64_t kLockPatienceMs = 60'000;
+// Of what is being deleted. Nobody looks for such a name but to delete it.
+constexpr absl::string_view kRemoved = ".removed";
 // A manifest is 8 MiB at most, and mostly much less.
 constexpr size_t kManifestsKept = 8;
 constexpr size_t kPushesKept = 32;
@@ -58,6 +58,15 @@ std::string Megabytes(int64_t bytes) {
   return absl::StrCat((bytes + (int64_t{1} << 20) - 1) >> 20, " MiB");
 }
 
+// What a content takes, whatever its disk says: a file has an inode and a part
+// of a folder, also where it is empty.
+int64_t RoomFor(const Manifest& manifest) {
+  constexpr int64_t kOfAFile = 4096;
+  return manifest.total_bytes() +
+         static_cast<int64_t>(manifest.bytes().size()) +
+         kOfAFile * static_cast<int64_t>(manifest.files().size());
+}
+
 // What the files below a folder take of its disk.
 int64_t BytesOnDisk(const std::string& folder) {
   int64_t bytes = 0;
@@ -79,6 +88,23 @@ absl::Status KeepManifest(const std::string& content, absl::string_view bytes) {
   const auto kept = internal::ReadWhole(path, kMaxManifestBytes);
   if (kept.ok() && *kept == bytes) return absl::OkStatus();
   return internal::WriteWhole(path, bytes);
+}
+
+// Those that the file is in, from below `top` on, and that.
+void AddFoldersOf(const std::string& file, const std::string& top,
+                  std::set<std::string>* folders) {
+  folders->insert(top);
+  for (fs::path folder = fs::path(file).parent_path(); folder != fs::path(top);
+       folder = folder.parent_path()) {
+    folders->insert(folder.string());
+  }
+}
+
+absl::Status SyncAll(const std::set<std::string>& paths) {
+  for (const std::string& path : paths) {
+    EBB_RETURN_IF_ERROR(internal::Sync(path));
+  }
+  return absl::OkStatus();
 }
 
 // Those in a folder that is not there are none.
@@ -139,11 +165,17 @@ SetStore::~SetStore() = default;
 
 absl::StatusOr<std::unique_ptr<SetStore>> SetStore::Open(
     SetStoreOptions options) {
+  if (!options.make &&
+      !internal::Exists(absl::StrCat(options.folder, "/", kKept))) {
+    return absl::NotFoundError(absl::StrCat("nothing was pushed to the folder ",
+                                            options.folder, " yet"));
+  }
   EBB_RETURN_IF_ERROR(
       internal::MakeFolders(absl::StrCat(options.folder, "/", kKept)));
   auto store = std::unique_ptr<SetStore>(new SetStore(std::move(options)));
-  // Better now than with the first push.
-  EBB_RETURN_IF_ERROR(store->LockAll().status());
+  // Better now than with the first push: whether this may write there.
+  EBB_RETURN_IF_ERROR(
+      internal::Open(store->LockFile(), O_RDWR | O_CREAT).status());
   return store;
 }
 
@@ -180,12 +212,26 @@ absl::StatusOr<std::string> SetStore::Current(absl::string_view name) const {
                    "choose another --name"));
 }
 
+std::string SetStore::LockFile() const {
+  return absl::StrCat(options_.folder, "/", kKept, "/.lock");
+}
+
 absl::StatusOr<Fd> SetStore::LockAll() const {
-  const std::string path = absl::StrCat(options_.folder, "/", kKept, "/lock");
-  EBB_ASSIGN_OR_RETURN(Fd fd, internal::Open(path, O_RDWR | O_CREAT));
-  EBB_RETURN_IF_ERROR(
-      internal::LockFile(fd.get(), path, /*shared=*/false, kLockPatienceMs));
-  return fd;
+  const std::string path = LockFile();
+  const absl::Time until = absl::Now() + options_.lock_patience;
+  for (;;) {
+    EBB_ASSIGN_OR_RETURN(Fd fd, internal::Open(path, O_RDWR | O_CREAT));
+    const int64_t left_ms = absl::ToInt64Milliseconds(
+        std::max(until - absl::Now(), absl::ZeroDuration()));
+    if (!internal::LockFile(fd.get(), path, /*shared=*/false, left_ms).ok()) {
+      return absl::UnavailableError(
+          absl::StrCat(options_.folder,
+                       ": another push or removal is being done; try again "
+                       "later"));
+    }
+    // Else somebody deleted it, and another may have the one that is there.
+    if (StillThere(fd.get(), path)) return fd;
+  }
 }
 
 absl::StatusOr<SetStore::ManifestPtr> SetStore::ManifestIn(
@@ -223,17 +269,32 @@ absl::StatusOr<SetStore::ManifestPtr> SetStore::ManifestIn(
 int64_t SetStore::BytesOf(const std::string& content) {
   const auto manifest = ManifestIn(content);
   // Killed before it had one, or damaged: that is no reason to refuse others.
-  return manifest.ok() ? (*manifest)->total_bytes() : BytesOnDisk(content);
+  return manifest.ok() ? RoomFor(**manifest) : BytesOnDisk(content);
 }
 
-absl::Status SetStore::CheckRoom(int64_t bytes, absl::string_view but_of) {
+absl::Status SetStore::CheckSets() const {
+  int64_t sets = 0;
+  for (const std::string& name :
+       NamesIn(absl::StrCat(options_.folder, "/", kKept))) {
+    sets += CheckSetName(name).ok() ? 1 : 0;
+  }
+  if (sets < options_.max_sets) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      options_.folder, " has ", sets,
+      " data sets, and may have no more; remove others with `ebb data remove`, "
+      "or push several folders as one"));
+}
+
+absl::Status SetStore::CheckRoom(int64_t bytes, const std::string& pushing,
+                                 const std::set<std::string>& dropped) {
   struct statvfs disk;
   if (statvfs(options_.folder.c_str(), &disk) != 0) {
     return FileError(options_.folder, "cannot be looked at");
   }
   const auto free = static_cast<int64_t>(disk.f_bavail * disk.f_frsize);
   // What is there of this push takes no more room.
-  const int64_t there = BytesOnDisk(std::string(but_of));
+  int64_t there = BytesOnDisk(pushing);
+  for (const std::string& path : dropped) there += BytesOnDisk(path);
   if (bytes - there > free) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "there is no room for ", Megabytes(bytes - there), " in ",
@@ -247,7 +308,7 @@ absl::Status SetStore::CheckRoom(int64_t bytes, absl::string_view but_of) {
   for (const std::string& name : NamesIn(kept)) {
     for (const std::string& content : NamesIn(absl::StrCat(kept, "/", name))) {
       const std::string path = absl::StrCat(kept, "/", name, "/", content);
-      if (path == but_of) continue;
+      if (path == pushing || dropped.contains(path)) continue;
       used += BytesOf(path);
     }
   }
@@ -259,9 +320,10 @@ absl::Status SetStore::CheckRoom(int64_t bytes, absl::string_view but_of) {
       "others with `ebb data remove`, or raise --data-bytes"));
 }
 
-absl::Status SetStore::DropOthers(absl::string_view name,
-                                  absl::string_view current,
-                                  absl::string_view keep) {
+std::vector<std::string> SetStore::OthersOf(absl::string_view name,
+                                            absl::string_view current,
+                                            absl::string_view keep) const {
+  std::vector<std::string> others;
   for (const std::string& content : NamesIn(SetFolder(name))) {
     const absl::string_view id =
         absl::StripSuffix(absl::string_view(content), kPushing);
@@ -269,15 +331,41 @@ absl::Status SetStore::DropOthers(absl::string_view name,
     const bool kept = id == keep || id == current;
     // Of a content that is there, nothing is being pushed.
     if (kept && !(pushing && internal::Exists(Published(name, id)))) continue;
+    others.push_back(content);
+  }
+  return others;
+}
+
+absl::Status SetStore::Drop(absl::string_view name,
+                            const std::vector<std::string>& contents) {
+  for (const std::string& content : contents) {
     const std::string path = absl::StrCat(SetFolder(name), "/", content);
     {
       MutexLock lock(&mu_);
       manifests_.erase(path);
-      pushes_.erase({std::string(name), std::string(id)});
+      pushes_.erase({std::string(name),
+                     std::string(absl::StripSuffix(content, kPushing))});
     }
-    EBB_RETURN_IF_ERROR(RemoveTree(path));
+    if (CheckSetId(content).ok()) {
+      EBB_RETURN_IF_ERROR(RemovePublished(name, content));
+    } else {
+      EBB_RETURN_IF_ERROR(RemoveTree(path));
+    }
   }
   return absl::OkStatus();
+}
+
+absl::Status SetStore::RemovePublished(absl::string_view name,
+                                       absl::string_view id) {
+  // What is there under its name is believed to be whole, so it loses that
+  // before it loses a file: who deletes it may be killed.
+  const std::string removed = absl::StrCat(Published(name, id), kRemoved);
+  EBB_RETURN_IF_ERROR(RemoveTree(removed));
+  if (rename(Published(name, id).c_str(), removed.c_str()) != 0) {
+    return FileError(Published(name, id), "cannot be removed");
+  }
+  EBB_RETURN_IF_ERROR(internal::Sync(SetFolder(name)));
+  return RemoveTree(removed);
 }
 
 absl::StatusOr<Target::Begun> SetStore::BeginPush(absl::string_view name,
@@ -288,10 +376,12 @@ absl::StatusOr<Target::Begun> SetStore::BeginPush(absl::string_view name,
   EBB_ASSIGN_OR_RETURN(const Fd lock, LockAll());
   EBB_ASSIGN_OR_RETURN(const std::string current, Current(name));
   Begun begun = {manifest.id(), false};
-  EBB_RETURN_IF_ERROR(DropOthers(name, current, manifest.id()));
+  const std::vector<std::string> others =
+      OthersOf(name, current, manifest.id());
   const std::string published = Published(name, manifest.id());
   const std::string pushing = Pushing(name, manifest.id());
   if (internal::Exists(published)) {
+    EBB_RETURN_IF_ERROR(Drop(name, others));
     EBB_RETURN_IF_ERROR(KeepManifest(published, bytes));
     // Or killed between its last two steps: then all but the link is done.
     if (current != manifest.id()) {
@@ -303,7 +393,14 @@ absl::StatusOr<Target::Begun> SetStore::BeginPush(absl::string_view name,
     pushes_.erase({std::string(name), manifest.id()});
     return begun;
   }
-  EBB_RETURN_IF_ERROR(CheckRoom(manifest.total_bytes(), pushing));
+  std::set<std::string> dropped;
+  for (const std::string& content : others) {
+    dropped.insert(absl::StrCat(SetFolder(name), "/", content));
+  }
+  // Before anything is lost.
+  if (!internal::Exists(SetFolder(name))) EBB_RETURN_IF_ERROR(CheckSets());
+  EBB_RETURN_IF_ERROR(CheckRoom(RoomFor(manifest), pushing, dropped));
+  EBB_RETURN_IF_ERROR(Drop(name, others));
   EBB_RETURN_IF_ERROR(internal::MakeFolders(pushing));
   EBB_RETURN_IF_ERROR(KeepManifest(pushing, bytes));
   LOG(INFO) << "data_set=" << name << " id=" << manifest.id()
@@ -437,10 +534,29 @@ absl::Status SetStore::LinkTo(absl::string_view name, absl::string_view id) {
                      "cannot be made (the folder must be on a file "
                      "system with symbolic links)");
   }
+  // The folder of the set was made there with its first push.
+  EBB_RETURN_IF_ERROR(
+      internal::Sync(absl::StrCat(options_.folder, "/", kKept)));
   if (rename(beside.c_str(), link.c_str()) != 0) {
     return FileError(link, "cannot be replaced");
   }
   return internal::Sync(options_.folder);
+}
+
+void SetStore::Forget(const Push& push, absl::string_view name) {
+  MutexLock lock(&mu_);
+  pushes_.erase({std::string(name), push.manifest->id()});
+}
+
+absl::Status SetStore::Lost(const Push& push, absl::string_view name,
+                            const std::string& path) {
+  const absl::Status why = FileError(path, "cannot be stored");
+  // The system says so once. What is read after that may be of its memory, and
+  // not be on the disk: it is sent again.
+  if (!push.published) unlink(path.c_str());
+  Forget(push, name);
+  return absl::DataLossError(
+      absl::StrCat(why.message(), "; push again, to a disk that is sound"));
 }
 
 absl::Status SetStore::Publish(absl::string_view name, absl::string_view id) {
@@ -452,10 +568,20 @@ absl::Status SetStore::Publish(absl::string_view name, absl::string_view id) {
                      " are missing, or were not looked at; push again"));
   }
   // What takes long comes before anybody has to wait.
+  std::set<std::string> folders = {push->folder};
   for (const DataFile& file : push->manifest->files()) {
-    absl::Status synced =
-        internal::Sync(absl::StrCat(push->folder, "/", file.path));
-    if (!synced.ok() && !absl::IsNotFound(synced)) return synced;
+    const std::string path = absl::StrCat(push->folder, "/", file.path);
+    const auto fd = internal::Open(path, O_RDONLY);
+    // Empty ones have no chunk that would have made them.
+    if (absl::IsNotFound(fd.status())) continue;
+    if (!fd.ok()) return fd.status();
+    if (fsync(fd->get()) != 0) return Lost(*push, name, path);
+    AddFoldersOf(path, push->folder, &folders);
+  }
+  absl::Status synced = SyncAll(folders);
+  // Or somebody else has published it meanwhile, which is seen below.
+  if (!synced.ok() && (push->IsThere() || !absl::IsNotFound(synced))) {
+    return synced;
   }
   EBB_ASSIGN_OR_RETURN(const Fd lock, LockAll());
   // Before anything is renamed: another thing of that name is left alone.
@@ -466,25 +592,29 @@ absl::Status SetStore::Publish(absl::string_view name, absl::string_view id) {
   }
   // A later push was published while this one looked at what was there.
   if (push->published && current != id) return GivenUp(name);
-  // Empty files have no chunk that would make them.
-  std::set<std::string> folders = {push->folder};
+  folders.clear();
   for (const DataFile& file : push->manifest->files()) {
     const std::string path = absl::StrCat(push->folder, "/", file.path);
+    struct stat info;
+    const bool there = lstat(path.c_str(), &info) == 0;
+    if (there && info.st_size == file.bytes) continue;
+    if ((there ? info.st_size : 0) < file.bytes) {
+      // Seen here, and lost since, or another found that it cannot be stored.
+      Forget(*push, name);
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " is not what it was; push again"));
+    }
     EBB_RETURN_IF_ERROR(
         internal::MakeFolders(fs::path(path).parent_path().string()));
     EBB_ASSIGN_OR_RETURN(const Fd fd, internal::Open(path, O_WRONLY | O_CREAT));
     // What lies behind its end was of no push.
-    if (ftruncate(fd.get(), file.bytes) != 0 || fsync(fd.get()) != 0) {
-      return FileError(path, "cannot be stored");
+    if (ftruncate(fd.get(), file.bytes) != 0) {
+      return FileError(path, "cannot be made of its size");
     }
-    for (fs::path folder = fs::path(path).parent_path();
-         folder != fs::path(push->folder); folder = folder.parent_path()) {
-      folders.insert(folder.string());
-    }
+    if (fsync(fd.get()) != 0) return Lost(*push, name, path);
+    if (!there) AddFoldersOf(path, push->folder, &folders);
   }
-  for (const std::string& folder : folders) {
-    EBB_RETURN_IF_ERROR(internal::Sync(folder));
-  }
+  EBB_RETURN_IF_ERROR(SyncAll(folders));
   if (!push->published) {
     const std::string published = Published(name, id);
     if (rename(push->folder.c_str(), published.c_str()) != 0) {
@@ -554,22 +684,38 @@ absl::StatusOr<std::string> SetStore::GetChunk(absl::string_view name,
 
 absl::StatusOr<std::vector<SetSummary>> SetStore::List() {
   std::vector<SetSummary> sets;
-  for (const std::string& name : NamesIn(options_.folder)) {
-    if (!CheckSetName(name).ok()) continue;
-    const auto current = Current(name);
-    if (!current.ok() || current->empty()) continue;
-    const auto manifest = ManifestIn(Published(name, *current));
+  // `made` was made when it was.
+  const auto add = [&](const std::string& name, const std::string& content,
+                       const std::string& made, bool pushing) {
+    const auto manifest = ManifestIn(content);
+    // Begun just now, or published.
+    if (pushing && absl::IsNotFound(manifest.status())) return;
     if (!manifest.ok()) {
       // Whoever asks for it is told; the others are as good as before.
       LOG(ERROR) << "data_set=" << name
                  << " is not listed: " << manifest.status().message();
-      continue;
+      return;
     }
     struct stat info;
-    if (lstat(Link(name).c_str(), &info) != 0) continue;
-    sets.push_back(
-        {name, *current, static_cast<int64_t>((*manifest)->files().size()),
-         (*manifest)->total_bytes(), absl::TimeFromTimespec(info.st_mtim)});
+    if (lstat(made.c_str(), &info) != 0) return;
+    sets.push_back({name, (*manifest)->id(),
+                    static_cast<int64_t>((*manifest)->files().size()),
+                    (*manifest)->total_bytes(),
+                    absl::TimeFromTimespec(info.st_mtim), pushing});
+  };
+  for (const std::string& name :
+       NamesIn(absl::StrCat(options_.folder, "/", kKept))) {
+    if (!CheckSetName(name).ok()) continue;
+    const auto current = Current(name);
+    if (current.ok() && !current->empty()) {
+      add(name, Published(name, *current), Link(name), /*pushing=*/false);
+    }
+    for (const std::string& content : NamesIn(SetFolder(name))) {
+      if (!absl::EndsWith(content, kPushing)) continue;
+      const std::string path = absl::StrCat(SetFolder(name), "/", content);
+      add(name, path, absl::StrCat(path, "/", kManifestFile),
+          /*pushing=*/true);
+    }
   }
   return sets;
 }
@@ -585,7 +731,7 @@ absl::Status SetStore::Remove(absl::string_view name) {
   if (!current.empty() && unlink(Link(name).c_str()) != 0) {
     return FileError(Link(name), "cannot be removed");
   }
-  EBB_RETURN_IF_ERROR(DropOthers(name, /*current=*/"", /*keep=*/""));
+  EBB_RETURN_IF_ERROR(Drop(name, OthersOf(name, /*current=*/"", /*keep=*/"")));
   LOG(INFO) << "data_set=" << name << " removed";
   return RemoveTree(SetFolder(name));
 }

@@ -3,6 +3,7 @@
 //   FOLDER/NAME                       a link to the content that is published
 //   FOLDER/.ebb-data/NAME/ID/         that content, its manifest beside
 //   FOLDER/.ebb-data/NAME/ID.pushing/ what is being pushed
+//   FOLDER/.ebb-data/NAME/ID.removed/ what is being deleted
 //
 // A push writes beside what is there; publishing it renames one link, so who
 // looks sees the old or the new, and who reads the old may go on until the next
@@ -14,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -32,24 +34,34 @@
 namespace ebb::datasets {
 
 struct SetStoreOptions {
-  // Made, if it is missing.
+  // Made, if it is missing and may be.
   std::string folder;
+  // False: NotFound, where nothing was ever pushed to it.
+  bool make = true;
   // Of all data sets together, those included that are being pushed or were
-  // replaced. Default 0: what the disk has.
+  // replaced; with their manifests, and 4 KiB for each file. Default 0: what
+  // the disk has.
   int64_t max_bytes = 0;
+  // Of data sets, those included that are being pushed. Default 10,000.
+  int64_t max_sets = 10'000;
+  // How long a call waits for another, perhaps of another process, that renames
+  // or deletes. Default a minute; 0: Unavailable at once, for threads that
+  // others need.
+  absl::Duration lock_patience = absl::Minutes(1);
   KillPoints kill_points;
 };
 
 // At which a process with a store may be killed.
 std::span<const absl::string_view> StoreKillPoints();
 
-// A data set as it is published.
+// A data set as it is published, or as it is being pushed.
 struct SetSummary {
   std::string name;
   std::string id;
   int64_t files = 0;
   int64_t bytes = 0;
-  absl::Time published;
+  absl::Time published;  // Or its push began.
+  bool pushing = false;
 };
 
 // Thread-safe; several processes may have one folder. All calls block on the
@@ -77,7 +89,7 @@ class SetStore : public Target, public Source {
                                        absl::string_view id,
                                        int64_t chunk) override;
 
-  // All that are published, by name.
+  // All, by name: of each what is published, then what is being pushed.
   absl::StatusOr<std::vector<SetSummary>> List();
   // With all that was pushed under the name. NotFound: there is none.
   absl::Status Remove(absl::string_view name);
@@ -100,14 +112,30 @@ class SetStore : public Target, public Source {
   // The id that the link names; empty: there is none. FailedPrecondition:
   // something else stands there.
   absl::StatusOr<std::string> Current(absl::string_view name) const;
+  std::string LockFile() const;
   // Nobody else changes which contents there are.
   absl::StatusOr<Fd> LockAll() const;
-  // Gives up what is neither published nor `keep`. Locked.
-  absl::Status DropOthers(absl::string_view name, absl::string_view current,
-                          absl::string_view keep);
-  // ResourceExhausted: `bytes` more are too much. Locked.
-  absl::Status CheckRoom(int64_t bytes, absl::string_view but_of);
+  // What lies in the folder of a set and is neither published nor of `keep`.
+  std::vector<std::string> OthersOf(absl::string_view name,
+                                    absl::string_view current,
+                                    absl::string_view keep) const;
+  // Gives those up. Locked.
+  absl::Status Drop(absl::string_view name,
+                    const std::vector<std::string>& contents);
+  absl::Status RemovePublished(absl::string_view name, absl::string_view id);
+  // ResourceExhausted: `bytes` are too much for `pushing`, once what is in
+  // `dropped` is gone: paths, both. Locked.
+  absl::Status CheckRoom(int64_t bytes, const std::string& pushing,
+                         const std::set<std::string>& dropped);
+  // ResourceExhausted: one more set would be too many. Locked.
+  absl::Status CheckSets() const;
   int64_t BytesOf(const std::string& content);
+  // What was seen of the push.
+  void Forget(const Push& push, absl::string_view name)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // A file of the push could not be made durable.
+  absl::Status Lost(const Push& push, absl::string_view name,
+                    const std::string& path) ABSL_LOCKS_EXCLUDED(mu_);
   // Locked.
   absl::Status LinkTo(absl::string_view name, absl::string_view id);
 

@@ -1,9 +1,15 @@
 #include "common/datasets/set_store.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <string>
@@ -11,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/datasets/push.h"
 #include "common/datasets/testing/files.h"
 #include "common/testing/test_folder.h"
@@ -199,6 +206,105 @@ TEST_F(SetStoreTest, ADamagedManifestIsMendedByAPushAndHarmsNoOther) {
   EXPECT_THAT(*store_->List(), SizeIs(3));
 }
 
+// Bug: it was deleted under its name, so the next push of it believed that what
+// was left was all of it.
+TEST_F(SetStoreTest, AContentIsWholeOrGoneIfItsRemovalIsKilled) {
+  ASSERT_TRUE(Push().ok());
+  const Manifest manifest = Read();
+  const std::string content = root_ + "/.ebb-data/set/" + manifest.id();
+  // So that it takes a while.
+  for (int i = 0; i < 300; ++i) {
+    WriteFile(absl::StrCat(content, "/sub/", i), "");
+  }
+  const auto whole = [&](const std::string& folder) {
+    return std::all_of(
+        manifest.files().begin(), manifest.files().end(),
+        [&](const DataFile& file) {
+          return fs::exists(absl::StrCat(folder, "/", file.path));
+        });
+  };
+  const pid_t child = fork();
+  if (child == 0) {
+    store_->Remove("set").IgnoreError();
+    _exit(0);
+  }
+  while (whole(content)) {
+  }
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+
+  ASSERT_TRUE(Push().ok());
+
+  EXPECT_TRUE(whole(root_ + "/set"));
+  EXPECT_THAT(Contents(), SizeIs(1));
+}
+
+// Bug: whoever waited for it kept a thread of the daemon from all who fetched.
+TEST_F(SetStoreTest, WhoDoesNotWaitIsToldToComeAgain) {
+  ASSERT_TRUE(Push().ok());
+  const int held = open((root_ + "/.ebb-data/.lock").c_str(), O_RDWR);
+  ASSERT_EQ(flock(held, LOCK_EX), 0);
+
+  auto opened =
+      SetStore::Open({.folder = root_, .lock_patience = absl::ZeroDuration()});
+
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  store_ = *std::move(opened);
+  EXPECT_TRUE(store_->GetManifest("set").ok());
+  const auto pushed = Push("other");
+  EXPECT_TRUE(absl::IsUnavailable(pushed.status())) << pushed.status();
+  EXPECT_THAT(std::string(pushed.status().message()), HasSubstr("again later"));
+  close(held);
+  EXPECT_TRUE(Push("other").ok());
+}
+
+// Bug: with the lock held, each file was made of its size and synced again.
+TEST_F(SetStoreTest, PublishingWritesNoFileThatIsWhole) {
+  PushHalf(5);
+  const std::string large =
+      root_ + "/.ebb-data/set/" + Read().id() + ".pushing/large";
+  const auto before = fs::file_time_type() + std::chrono::hours(1);
+  fs::last_write_time(large, before);
+
+  ASSERT_TRUE(store_->Publish("set", Read().id()).ok());
+
+  EXPECT_TRUE(fs::last_write_time(root_ + "/set/large") == before);
+  EXPECT_TRUE(fs::exists(root_ + "/set/sub/empty"));
+}
+
+// Bug: it was made again, of nothing but zeros.
+TEST_F(SetStoreTest, AFileThatWasLostIsNotPublished) {
+  PushHalf(5);
+  fs::remove(root_ + "/.ebb-data/set/" + Read().id() + ".pushing/large");
+
+  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Publish("set", Read().id())));
+
+  const auto pushed = Push();
+  ASSERT_TRUE(pushed.ok()) << pushed.status();
+  EXPECT_EQ(pushed->chunks_sent, 4);
+  EXPECT_TRUE(ReadFile(root_ + "/set/large") == ReadFile(from_ + "/large"));
+}
+
+// What lies behind its end was of no push.
+TEST_F(SetStoreTest, AFileThatIsTooLongIsCutOff) {
+  PushHalf(5);
+  fs::resize_file(root_ + "/.ebb-data/set/" + Read().id() + ".pushing/large",
+                  9 * kChunkBytes);
+
+  ASSERT_TRUE(store_->Publish("set", Read().id()).ok());
+
+  EXPECT_TRUE(ReadFile(root_ + "/set/large") == ReadFile(from_ + "/large"));
+}
+
+// Bug: a set of that name was the lock of all.
+TEST_F(SetStoreTest, ASetMayBeCalledLock) {
+  ASSERT_TRUE(Push("lock").ok());
+  ASSERT_TRUE(store_->Remove("lock").ok());
+
+  EXPECT_TRUE(fs::exists(root_ + "/.ebb-data/.lock"));
+  EXPECT_TRUE(Push().ok());
+}
+
 // Killed between the last two steps of publishing.
 TEST_F(SetStoreTest, AContentWithoutItsLinkIsLinked) {
   ASSERT_TRUE(Push().ok());
@@ -287,6 +393,58 @@ TEST_F(SetStoreTest, TheLimitCountsWhatIsBeingPushed) {
               AllOf(HasSubstr("7 MiB of 7 MiB"), HasSubstr("--data-bytes")));
   ASSERT_TRUE(store_->Remove("one").ok());
   EXPECT_TRUE(Push("three").ok());
+}
+
+// Bug: empty files, manifests and names took room that nobody counted, and what
+// was being pushed was listed nowhere.
+TEST_F(SetStoreTest, TheLimitCountsWhatHoldsNoBytes) {
+  std::vector<DataFile> files;
+  for (int i = 0; i < 100; ++i) files.push_back({absl::StrCat(i), 0, {}});
+  const Manifest manifest = *Manifest::Make(std::move(files));
+  store_ = Open(/*max_bytes=*/1'000'000);
+  ASSERT_TRUE(store_->BeginPush("one", manifest.bytes(), false).ok());
+  ASSERT_TRUE(store_->BeginPush("two", manifest.bytes(), false).ok());
+
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      store_->BeginPush("three", manifest.bytes(), false).status()));
+
+  const auto sets = *store_->List();
+  ASSERT_THAT(sets, SizeIs(2));
+  EXPECT_EQ(sets[0].name, "one");
+  EXPECT_EQ(sets[0].files, 100);
+  EXPECT_TRUE(sets[0].pushing);
+  ASSERT_TRUE(store_->Publish("one", manifest.id()).ok());
+  EXPECT_FALSE(store_->List()->front().pushing);
+}
+
+TEST_F(SetStoreTest, ThereAreNotTooManySets) {
+  store_ = *SetStore::Open({.folder = root_, .max_sets = 2});
+  ASSERT_TRUE(Push("one").ok());
+  ASSERT_TRUE(Push("two").ok());
+
+  const auto third = Push("three");
+
+  EXPECT_TRUE(absl::IsResourceExhausted(third.status())) << third.status();
+  EXPECT_THAT(std::string(third.status().message()), HasSubstr("2 data sets"));
+  EXPECT_TRUE(Push("two", /*verify=*/true).ok());
+  ASSERT_TRUE(store_->Remove("one").ok());
+  EXPECT_TRUE(Push("three").ok());
+}
+
+// Bug: what it would have taken the place of was gone.
+TEST_F(SetStoreTest, APushThatHasNoRoomHarmsNothing) {
+  store_ = Open(/*max_bytes=*/7 * kChunkBytes);
+  PushHalf(2);
+  const Manifest begun = Read();
+  WriteFile(from_ + "/large", Bytes(9 * kChunkBytes, 2));
+
+  EXPECT_TRUE(absl::IsResourceExhausted(Push().status()));
+
+  EXPECT_THAT(*store_->FindMissing("set", begun.id(), 0, 5),
+              ElementsAre(2, 3, 4));
+  // And what it does take the place of is not counted beside it.
+  WriteFile(from_ + "/large", Bytes(5 * kChunkBytes, 3));
+  EXPECT_TRUE(Push().ok());
 }
 
 // As where somebody else fills the disk: the push goes on when there is room.

@@ -52,6 +52,9 @@ absl::Status CheckRowKind(const v1::Table& said, RowKind kind) {
   if (said.has_consistency()) {
     return refuse("consistency", "training reads nothing of the table");
   }
+  if (said.has_cache()) {
+    return refuse("cache", "workers pull no rows of the table");
+  }
   if (kind != RowKind::kWriteOnce) return absl::OkStatus();
   constexpr absl::string_view kStays = "what is written once stays";
   if (said.has_expire_after()) return refuse("expire_after", kStays);

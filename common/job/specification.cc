@@ -402,6 +402,23 @@ absl::Status Adopt(const v1::Table& said, int partitions, SparseTable* table) {
       return Invalid("consistency.kind: unknown value ",
                      said.consistency().kind());
   }
+  table->cache_rows = said.cache().rows();
+  table->cache_batches = said.cache().batches();
+  return absl::OkStatus();
+}
+
+// Whether workers may keep rows of the table.
+absl::Status CheckCache(const SparseTable& table, int64_t clock_bound) {
+  if (table.cache_rows == 0) return absl::OkStatus();
+  if (clock_bound == 0) {
+    return Invalid("tables.", table.name, ".cache: each batch needs the ",
+                   "newest rows, so that none can be used again\nhint: ",
+                   "consistency: {kind: ssp, bound: 4}");
+  }
+  if (clock_bound == SparseTablePlan::kNoBound && table.cache_batches == 0) {
+    return Invalid("tables.", table.name, ".cache.batches: is missing, and ",
+                   "asp does not say how old a row may be\nhint: batches: 4");
+  }
   return absl::OkStatus();
 }
 
@@ -584,6 +601,9 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
     }
     const auto t = specification.sparse_tables_size();
     plan.sparse_tables[t].clock_bound = table.clock_bound;
+    plan.sparse_tables[t].cache_rows = table.cache_rows;
+    plan.sparse_tables[t].cache_batches = table.cache_batches;
+    EBB_RETURN_IF_ERROR(CheckCache(table, plan.ClockBoundOf(t)));
     *specification.add_sparse_tables() = ToProto(table);
   }
   if (!Serialize(specification, &record.specification)) {

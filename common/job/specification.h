@@ -46,6 +46,9 @@ struct SparseTable {
   bool evict = false;
   // SparseTablePlan::clock_bound; only in the plan.
   int64_t clock_bound = SparseTablePlan::kBoundOfJob;
+  // Likewise.
+  int64_t cache_rows = 0;
+  int64_t cache_batches = 0;
 };
 
 // What is known of a job's data and model when it is submitted.

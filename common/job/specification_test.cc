@@ -435,6 +435,36 @@ tables:
   EXPECT_EQ(ReadSpecification(*record)->format(), 4u);
 }
 
+TEST(SpecificationTest, WorkersMayKeepRowsOfATable) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "a"}, {.name = "b"}};
+  const auto record_of = [&](const std::string& tables) {
+    return MakeJobRecord(JobOf("tables:\n" + tables,
+                               "model: sparse_logistic\n"
+                               "data: {train: {libsvm: {path: a, keys: "
+                               "true}}}\n"),
+                         facts);
+  };
+  const auto record = record_of(
+      "  a: {cache: {rows: 9, batches: 2}}\n"
+      "  b: {consistency: {kind: ssp, bound: 3}, cache: {rows: 8}}\n");
+  ASSERT_TRUE(record.ok()) << record.status();
+  const JobPlan& plan = record->plan;
+  EXPECT_EQ(plan.sparse_tables[0].cache_rows, 9);
+  EXPECT_EQ(plan.sparse_tables[0].cache_batches, 2);
+  EXPECT_EQ(plan.sparse_tables[1].cache_rows, 8);
+  EXPECT_EQ(plan.sparse_tables[1].cache_batches, 0);
+  EXPECT_TRUE(plan.Validate().ok());
+  EXPECT_THAT(record_of("  a: {consistency: bsp, cache: {rows: 9}}\n")
+                  .status()
+                  .message(),
+              HasSubstr("tables.a.cache: each batch needs the newest"));
+  EXPECT_THAT(record_of("  a: {consistency: asp, cache: {rows: 9}}\n")
+                  .status()
+                  .message(),
+              HasSubstr("tables.a.cache.batches: is missing"));
+}
+
 TEST(SpecificationTest, DynSgdIsRefusedForATableWithFtrl) {
   JobFacts facts = MainFacts();
   v1::Optimizer ftrl;

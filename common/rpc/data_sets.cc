@@ -1,5 +1,6 @@
 #include "common/rpc/data_sets.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
@@ -26,8 +27,6 @@ constexpr absl::Duration kCall = absl::Seconds(30);
 // Of one that reads or writes much of the daemon's disk.
 constexpr absl::Duration kLongCall = absl::Minutes(10);
 
-// Of a call to whom nobody knows whether it is there at all.
-constexpr absl::Duration kFirstPatience = absl::Seconds(5);
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(1);
 
@@ -42,8 +41,9 @@ struct DataSetsClient::Impl {
   SecurityPtr security;
   DataSetsOptions options;
   absl::Status refused;
+  std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<DataSets::Stub> stub;
-  // Whether it ever answered; nothing else is read by it.
+  // Whether it was ever there; nothing else is read by it.
   mutable std::atomic<bool> reached = false;
 
   template <typename Request, typename Response>
@@ -63,17 +63,19 @@ struct DataSetsClient::Impl {
       response->Clear();
       const absl::Status status = FromGrpcNotCancelled(
           (stub.get()->*method)(&context, request, response));
-      if (!MayPass(status)) {
+      // A daemon that has too much to do is there, too.
+      if (!MayPass(status) ||
+          channel->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY) {
         reached.store(true, std::memory_order_relaxed);
-        return status.ok() ? status : Explained(status);
       }
+      if (!MayPass(status)) return status.ok() ? status : Explained(status);
       if (options.stop != nullptr && options.stop()) {
         return absl::CancelledError("interrupted");
       }
       const absl::Duration patience =
           reached.load(std::memory_order_relaxed)
               ? options.patience
-              : std::min(options.patience, kFirstPatience);
+              : std::min(options.patience, options.first_patience);
       if (absl::Now() + pause >= start + patience) return Explained(status);
       MutexLock lock(&mu);
       nobody_signals.WaitFor(&mu, pause);
@@ -102,8 +104,9 @@ DataSetsClient::DataSetsClient(const std::string& address, SecurityPtr security,
         auto impl = std::make_unique<Impl>();
         impl->address = address;
         impl->refused = MaySpeak(security.get(), address, /*listens=*/false);
-        impl->stub = DataSets::NewStub(internal::MakeChannel(
-            address, TransportOptions(), security.get(), Role::kScheduler));
+        impl->channel = internal::MakeChannel(address, TransportOptions(),
+                                              security.get(), Role::kScheduler);
+        impl->stub = DataSets::NewStub(impl->channel);
         impl->security = std::move(security);
         impl->options = std::move(options);
         return impl;
@@ -189,7 +192,8 @@ absl::StatusOr<std::vector<SetSummary>> DataSetsClient::List() {
   std::vector<SetSummary> sets;
   for (const v1::DataSet& one : response.sets()) {
     sets.push_back({one.name(), one.id(), one.files(), one.bytes(),
-                    absl::FromUnixMillis(one.published_unix_ms())});
+                    absl::FromUnixMillis(one.published_unix_ms()),
+                    one.pushing()});
   }
   return sets;
 }

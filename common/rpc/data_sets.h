@@ -24,10 +24,13 @@ namespace ebb::rpc {
 
 struct DataSetsOptions {
   // For how long a call is tried again where the daemon is away or has too much
-  // to do; a few seconds where it was never reached. Default a minute.
+  // to do. Default a minute.
   absl::Duration patience = absl::Minutes(1);
+  // The same, where it was never reached: nobody knows whether it is there at
+  // all. Default 5 s.
+  absl::Duration first_patience = absl::Seconds(5);
   // Asked between tries; true gives up with kCancelled. May be null.
-  std::function<bool()> stop;
+  std::function<bool()> stop = nullptr;
 };
 
 // Of the scheduler at an address. Thread-safe; has one connection. Beside what

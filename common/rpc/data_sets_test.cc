@@ -2,16 +2,22 @@
 // a place for too long, is told so.
 #include "common/rpc/data_sets.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/datasets/cache.h"
 #include "common/datasets/push.h"
 #include "common/datasets/set_store.h"
@@ -45,7 +51,7 @@ class DataSetsTest : public ::testing::Test {
   }
   DataSetsClient Client(absl::Duration patience = absl::Minutes(1)) {
     return DataSetsClient(listener_->address(), nullptr,
-                          {.patience = patience, .stop = nullptr});
+                          {.patience = patience});
   }
   std::unique_ptr<v1::DataSets::Stub> Stub() {
     return v1::DataSets::NewStub(grpc::CreateChannel(
@@ -89,6 +95,8 @@ TEST_F(DataSetsTest, ErrorsArriveAsTheyAre) {
   EXPECT_TRUE(
       absl::IsDataLoss(client.BeginPush("set", "nonsense", false).status()));
   ASSERT_TRUE(client.BeginPush("set", manifest.bytes(), false).ok());
+  ASSERT_EQ(client.List()->size(), 1);
+  EXPECT_TRUE(client.List()->front().pushing);
   EXPECT_TRUE(
       absl::IsDataLoss(client.PutChunk("set", manifest.id(), 6, "large")));
   EXPECT_TRUE(absl::IsFailedPrecondition(client.Publish("set", manifest.id())));
@@ -138,6 +146,42 @@ TEST_F(DataSetsTest, WhoIsAwayIsNamedAfterAWhile) {
   EXPECT_THAT(std::string(sets.status().message()), HasSubstr(address));
 }
 
+// Has too much to do for a while.
+class BusyService : public v1::DataSets::Service {
+ public:
+  grpc::Status OpenSet(grpc::ServerContext*, const v1::OpenSetRequest*,
+                       v1::OpenSetResponse* response) override {
+    if (calls_.fetch_add(1, std::memory_order_relaxed) < 3) {
+      return {grpc::StatusCode::UNAVAILABLE, "too many calls"};
+    }
+    response->set_manifest("here");
+    return grpc::Status::OK;
+  }
+
+ private:
+  // Nothing else is read by it.
+  std::atomic<int> calls_ = 0;
+};
+
+// Bug: it was taken for one that is not there at all, and given up after five
+// seconds.
+TEST_F(DataSetsTest, WhoHasTooMuchToDoIsThere) {
+  BusyService busy;
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(&busy);
+  const auto server = builder.BuildAndStart();
+  DataSetsClient fresh(absl::StrCat("127.0.0.1:", port), nullptr,
+                       {.first_patience = absl::ZeroDuration()});
+
+  const auto manifest = fresh.GetManifest("set");
+
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(*manifest, "here");
+}
+
 // It could keep its place, and a MiB, for as long as it liked.
 TEST_F(DataSetsTest, ACallWithAChunkNeedsADeadline) {
   DataSetsClient client = Client();
@@ -156,6 +200,63 @@ TEST_F(DataSetsTest, ACallWithAChunkNeedsADeadline) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_THAT(status.error_message(), HasSubstr("deadline"));
   }
+}
+
+// Bug: only those with a chunk did.
+TEST_F(DataSetsTest, EveryCallNeedsADeadline) {
+  const auto stub = Stub();
+  grpc::ClientContext of_list;
+  v1::ListSetsResponse sets;
+  EXPECT_EQ(stub->ListSets(&of_list, {}, &sets).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  grpc::ClientContext of_push;
+  of_push.set_deadline(absl::ToChronoTime(absl::Now() + absl::Hours(1)));
+  v1::BeginPushResponse begun;
+  EXPECT_EQ(stub->BeginPush(&of_push, {}, &begun).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+// Bug: 128 of them could be under way, with 8 MiB each.
+TEST_F(DataSetsTest, FewManifestsAreUnderWayAtOnce) {
+  // Whoever reads this waits until somebody writes there.
+  const std::string pipe = folder_ / "root/set/.ebb-manifest";
+  ASSERT_TRUE(
+      PushFolder(from_, "set",
+                 datasets::SetStore::Open({.folder = folder_ / "root"})->get(),
+                 {})
+          .ok());
+  ASSERT_EQ(unlink(pipe.c_str()), 0);
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  constexpr int kMost = 8;
+  std::atomic<int> refused = 0, ended = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kMost + 1; ++i) {
+    threads.emplace_back([&] {
+      grpc::ChannelArguments own;
+      own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+      const auto stub = v1::DataSets::NewStub(grpc::CreateCustomChannel(
+          listener_->address(), grpc::InsecureChannelCredentials(), own));
+      grpc::ClientContext context;
+      context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(20)));
+      v1::OpenSetRequest request;
+      request.set_name("set");
+      v1::OpenSetResponse response;
+      const grpc::Status status = stub->OpenSet(&context, request, &response);
+      if (status.error_code() == grpc::StatusCode::UNAVAILABLE) ++refused;
+      ++ended;
+    });
+  }
+
+  // One of them has no place; the others wait for it.
+  while (ended == 0) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(refused, 1);
+
+  while (ended < kMost + 1) {
+    const int writer = open(pipe.c_str(), O_WRONLY | O_NONBLOCK);
+    if (writer >= 0) close(writer);
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST_F(DataSetsTest, ManyConnectionsAtOnceAllGetIt) {

@@ -25,6 +25,9 @@ std::string Plain(const std::string& message) {
     return "the TLS handshake failed: it speaks plain text, or one side's "
            "certificate is not of the other's --tls-ca, or has expired";
   }
+  if (absl::StrContains(message, "Failed parsing HTTP/2")) {
+    return "what listens there does not speak gRPC";
+  }
   if (!absl::StartsWith(message, "failed to connect to all addresses") &&
       !absl::StartsWith(message, "DNS resolution failed")) {
     return message;
@@ -45,6 +48,12 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED &&
+      status.error_message().empty()) {
+    return absl::UnimplementedError(
+        "the daemon there does not know such a call: it has another role "
+        "(each has an address of its own), or is an older ebb");
+  }
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                       Plain(status.error_message()));
 }

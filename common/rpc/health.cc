@@ -7,9 +7,11 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/support/byte_buffer.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -18,6 +20,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/fd.h"
 #include "common/mutex.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_setup.h"
@@ -79,6 +82,16 @@ class GrpcHealthSocket final : public HealthSocket {
   std::thread thread_;
 };
 
+// Whether a process listens at the path: gRPC would put its own socket there.
+bool SomebodyListens(const std::string& path) {
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return fd && connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
+                       sizeof(address)) == 0;
+}
+
 // HealthCheckResponse is { ServingStatus status = 1 }, and 1 of them SERVING.
 absl::StatusOr<Health> Decode(grpc::ByteBuffer* response) {
   grpc::Slice slice;
@@ -106,6 +119,11 @@ absl::StatusOr<std::unique_ptr<HealthSocket>> HealthSocket::Start(
     return absl::UnavailableError(
         absl::StrCat("--health-socket ", path,
                      " is there and no socket; remove it, or choose another"));
+  }
+  if (SomebodyListens(path)) {
+    return absl::UnavailableError(
+        absl::StrCat("--health-socket ", path,
+                     " is that of a daemon that runs; choose another"));
   }
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;

@@ -1,5 +1,9 @@
 #include "common/rpc/health.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <fstream>
 #include <string>
@@ -56,12 +60,36 @@ TEST(HealthTest, NobodyAnswersWhereNobodyIs) {
 TEST(HealthTest, ASocketThatALifeBeforeLeftIsNoObstacle) {
   const ebb::TestFolder folder;
   const std::string path = folder / "s";
-  auto killed = HealthSocket::Start(path, [] { return false; });
-  ASSERT_TRUE(killed.ok()) << killed.status();
+  {
+    const int left = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, path.size());
+    ASSERT_EQ(bind(left, reinterpret_cast<const sockaddr*>(&address),
+                   sizeof(address)),
+              0);
+    ASSERT_EQ(listen(left, 1), 0);
+    close(left);
+  }
 
   auto socket = HealthSocket::Start(path, [] { return true; });
 
   ASSERT_TRUE(socket.ok()) << socket.status();
+  EXPECT_TRUE(Becomes(path, Health::kServing));
+}
+
+// Bug: it was taken over, and removed by whoever left first.
+TEST(HealthTest, TheSocketOfADaemonThatRunsIsItsOwn) {
+  const ebb::TestFolder folder;
+  const std::string path = folder / "s";
+  const auto first = HealthSocket::Start(path, [] { return true; });
+  ASSERT_TRUE(first.ok()) << first.status();
+
+  const auto second = HealthSocket::Start(path, [] { return false; });
+
+  EXPECT_TRUE(absl::IsUnavailable(second.status())) << second.status();
+  EXPECT_THAT(std::string(second.status().message()),
+              HasSubstr("is that of a daemon that runs"));
   EXPECT_TRUE(Becomes(path, Health::kServing));
 }
 

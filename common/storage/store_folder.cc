@@ -21,12 +21,27 @@ namespace fs = std::filesystem;
 
 constexpr char kLockFile[] = "lock";
 
-absl::Status Failed(absl::string_view doing, absl::string_view path,
-                    int error) {
+absl::Status Failed(absl::string_view doing, absl::string_view path, int error,
+                    absl::string_view next = "") {
   const absl::string_view reason = std::strerror(error);
   const absl::StatusCode code = CodeOfSystemError(reason);
+  if (next.empty()) next = NextStepFor(code);
   return absl::Status(code, absl::StrCat("cannot ", doing, " ", path, ": ",
-                                         reason, "; ", NextStepFor(code)));
+                                         reason, "; ", next));
+}
+
+// Who cannot lock its folder ends, and tries nothing again.
+absl::Status NotLocked(absl::string_view doing, absl::string_view path,
+                       int error) {
+  if (error == ENOTDIR || error == EEXIST) {
+    return Failed(doing, path, error,
+                  "a file is in its place, or in that of a folder above: name "
+                  "a folder");
+  }
+  const bool known =
+      CodeOfSystemError(std::strerror(error)) != absl::StatusCode::kUnavailable;
+  return Failed(doing, path, error,
+                known ? "" : "look at the disk or the mount, and start again");
 }
 
 // A rename is durable only once its folder is.
@@ -71,7 +86,7 @@ absl::string_view NextStepFor(absl::StatusCode code) {
       return "make the folder writable for the user of this process, or choose "
              "another one";
     default:
-      return "look at the disk or the mount; it is tried again";
+      return "look at the disk or the mount; a daemon that runs tries again";
   }
 }
 
@@ -79,15 +94,15 @@ absl::StatusOr<StoreFolder> StoreFolder::Lock(absl::string_view path) {
   const std::string folder(path);
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) return Failed("create the folder", folder, error.value());
+  if (error) return NotLocked("create the folder", folder, error.value());
   const std::string file = absl::StrCat(folder, "/", kLockFile);
   const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return Failed("write", file, errno);
+  if (fd < 0) return NotLocked("write", file, errno);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int reason = errno;
     const std::string holder = HolderOf(fd);
     close(fd);
-    if (reason != EWOULDBLOCK) return Failed("lock", file, reason);
+    if (reason != EWOULDBLOCK) return NotLocked("lock", file, reason);
     return absl::FailedPreconditionError(
         absl::StrCat("the folder ", folder, " is in use by ", holder,
                      "; stop that process, or choose another folder"));

@@ -22,7 +22,8 @@ class StoreFolder {
  public:
   // Creates the folder (and its parents) where it is missing.
   // FailedPrecondition: another process has it, and which; PermissionDenied,
-  // ResourceExhausted or Unavailable: it cannot be created or written.
+  // ResourceExhausted or Unavailable: it cannot be created or written. For
+  // stores of daemons there is LockFor (folder_owner.h).
   static absl::StatusOr<StoreFolder> Lock(absl::string_view path);
 
   StoreFolder(StoreFolder&& other) noexcept

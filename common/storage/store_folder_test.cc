@@ -51,6 +51,17 @@ TEST_F(StoreFolderTest, AFileInTheWayIsNamed) {
   EXPECT_THAT(folder.status().message(), HasSubstr(root_ / "file/store"));
 }
 
+// Bug: the hint was to look at the disk, and that it is tried again.
+TEST_F(StoreFolderTest, AFileIsNoFolder) {
+  Write(root_ / "file");
+  for (const std::string& path : {root_ / "file", root_ / "file/store"}) {
+    const std::string message(StoreFolder::Lock(path).status().message());
+    EXPECT_THAT(message, HasSubstr("a file is in its place, or in that of a "
+                                   "folder above: name a folder"));
+    EXPECT_THAT(message, testing::Not(HasSubstr("again")));
+  }
+}
+
 TEST_F(StoreFolderTest, SettingAsideKeepsWhatWasSetAsideBefore) {
   const auto folder = StoreFolder::Lock(root_.path());
   ASSERT_TRUE(folder.ok());

@@ -13,6 +13,7 @@
 #include "common/protocol/field_codec.h"
 #include "common/protocol/sealed.h"
 #include "common/status_macros.h"
+#include "common/storage/folder_owner.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/options.h"
@@ -125,7 +126,8 @@ absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(
   if (options.folder.empty()) {
     return absl::InvalidArgumentError("scheduler store: no folder is named");
   }
-  EBB_ASSIGN_OR_RETURN(StoreFolder folder, StoreFolder::Lock(options.folder));
+  EBB_ASSIGN_OR_RETURN(StoreFolder folder,
+                       LockFor(FolderOwner{}, options.folder));
   auto store =
       std::make_unique<RocksDbStore>(std::move(options), std::move(folder));
   absl::Status opened = store->OpenDatabase(/*for_writing=*/true);

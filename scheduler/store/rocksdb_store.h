@@ -20,7 +20,8 @@ class Env;
 namespace ebb::scheduler {
 
 struct RocksDbStoreOptions {
-  // Created where it is missing; holds `db`, a lock, and what was set aside.
+  // Created where it is missing; holds `db`, a lock, whose it is, and what was
+  // set aside.
   std::string folder;
   // For tests that break disks; nullptr: the real one. Not owned.
   rocksdb::Env* env = nullptr;
@@ -39,9 +40,9 @@ struct RocksDbStoreOptions {
 // Thread-compatible.
 class RocksDbStore final : public SchedulerStore {
  public:
-  // FailedPrecondition: another process has the folder, or a newer ebb wrote
-  // it. PermissionDenied, ResourceExhausted, Unavailable: it can be neither
-  // written nor read.
+  // FailedPrecondition: another process has the folder, it is a server's or a
+  // run's, or a newer ebb wrote it. PermissionDenied, ResourceExhausted,
+  // Unavailable: it can be neither written nor read.
   static absl::StatusOr<std::unique_ptr<RocksDbStore>> Open(
       RocksDbStoreOptions options);
 

@@ -203,6 +203,14 @@ TEST_F(SchedulerRocksDbTest, IsForOneProcessAtATime) {
   EXPECT_THAT(second.status().message(), HasSubstr("in use by process"));
 }
 
+// Bug: a server's store was set aside.
+TEST_F(SchedulerRocksDbTest, LeavesAServersFolder) {
+  std::ofstream(place_.path() + "/owner") << "server 0\n";
+  const auto store = RocksDbStore::Open({.folder = place_.path()});
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(store.status().message(), HasSubstr("that of server 0"));
+}
+
 TEST_F(SchedulerRocksDbTest, NeedsAFolder) {
   EXPECT_EQ(RocksDbStore::Open({}).status().code(),
             absl::StatusCode::kInvalidArgument);

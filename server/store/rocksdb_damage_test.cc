@@ -252,6 +252,48 @@ TEST_F(RocksDbDamageTest, AFlippedByteInTheLogCostsOneVersionOfEachPartition) {
   }
 }
 
+// Bug: of a damaged log nobody said how much of it is not read.
+TEST_F(RocksDbDamageTest, AReaderSaysWhatOfADamagedLogItDoesNotRead) {
+  const std::string log = Files(".log").back();
+  const auto size = static_cast<int64_t>(fs::file_size(log));
+  const RocksDbStoreOptions options = {.folder = folder_.path(),
+                                       .whole_log = true};
+  for (int64_t i = 0; i < 8; ++i) {
+    StartAnew();
+    const int64_t at = size * (2 * i + 1) / 16;
+    FlipByte(log, at);
+    std::vector<VersionKey> versions;
+    UnreadLog unread;
+    {
+      const auto store = RocksDbStore::OpenReadOnly(options);
+      ASSERT_TRUE(store.ok()) << store.status();
+      const StoreCondition& condition = (*store)->condition();
+      EXPECT_TRUE(condition.log_damaged) << at;
+      ASSERT_EQ(condition.unread_log.size(), 1u) << at;
+      unread = condition.unread_log[0];
+      versions = VersionsIn(**store);
+    }
+    EXPECT_EQ(unread.file, fs::path(log).filename());
+    EXPECT_EQ(unread.from + unread.bytes, size);
+    EXPECT_LE(unread.from, at);
+    // The byte was in the first record that is not read: what is before it is
+    // sound, and the same without what is not read.
+    fs::resize_file(log, unread.from);
+    const auto cut_off = RocksDbStore::OpenReadOnly(options);
+    ASSERT_TRUE(cut_off.ok()) << cut_off.status();
+    EXPECT_FALSE((*cut_off)->condition().log_damaged) << at;
+    EXPECT_EQ(VersionsIn(**cut_off), versions) << at;
+  }
+}
+
+TEST_F(RocksDbDamageTest, OfASoundLogAllIsRead) {
+  const auto store =
+      RocksDbStore::OpenReadOnly({.folder = folder_.path(), .whole_log = true});
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_FALSE((*store)->condition().log_damaged);
+  EXPECT_THAT((*store)->condition().unread_log, IsEmpty());
+}
+
 TEST_F(RocksDbDamageTest, AFlippedByteInABlobCostsTheVersionsThatHaveIt) {
   const std::string blob = Files(".blob").back();
   const auto size = static_cast<int64_t>(fs::file_size(blob));

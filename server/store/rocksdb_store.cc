@@ -13,11 +13,13 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "common/storage/folder_owner.h"
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
 #include "rocksdb/write_batch.h"
 #include "server/store/internal/cut_blocks.h"
 #include "server/store/internal/database.h"
+#include "server/store/internal/log_reading.h"
 #include "server/store/internal/rescue.h"
 #include "server/store/internal/store_keys.h"
 #include "server/store/internal/version_index.h"
@@ -69,7 +71,10 @@ RocksDbStore::~RocksDbStore() = default;
 absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(
     RocksDbStoreOptions options) {
   EBB_RETURN_IF_ERROR(options.Validate());
-  EBB_ASSIGN_OR_RETURN(StoreFolder folder, StoreFolder::Lock(options.folder));
+  EBB_ASSIGN_OR_RETURN(
+      StoreFolder folder,
+      options.server ? LockFor(FolderOwner{options.server}, options.folder)
+                     : StoreFolder::Lock(options.folder));
   auto store =
       std::make_unique<RocksDbStore>(std::move(options), std::move(folder));
   EBB_RETURN_IF_ERROR(store->FinishRescue());
@@ -99,10 +104,22 @@ absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::OpenReadOnly(
 absl::Status RocksDbStore::OpenForReading() {
   db_.reset();
   writable_ = false;
-  EBB_ASSIGN_OR_RETURN(
-      db_, OpenDatabase(
-               path_, DatabaseOptionsOf(options_),
-               options_.whole_log ? OpenMode::kReadWhole : OpenMode::kRead));
+  DatabaseOptions options = DatabaseOptionsOf(options_);
+  auto opened =
+      OpenDatabase(path_, options,
+                   options_.whole_log ? OpenMode::kReadWhole : OpenMode::kRead);
+  const bool log_damaged =
+      options_.whole_log && absl::IsDataLoss(opened.status());
+  if (log_damaged) {
+    log_reading_ = std::make_unique<LogReading>();
+    options.log_reading = log_reading_.get();
+    opened = OpenDatabase(path_, options, OpenMode::kRead);
+  }
+  EBB_ASSIGN_OR_RETURN(db_, std::move(opened));
+  if (log_damaged) {
+    condition_.log_damaged = true;
+    condition_.unread_log = log_reading_->Unread(db_->GetEnv(), path_);
+  }
   EBB_ASSIGN_OR_RETURN(VersionIndex index, ReadIndex());
   Replace(std::move(index));
   return absl::OkStatus();

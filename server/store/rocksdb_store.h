@@ -20,6 +20,7 @@
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"
+#include "server/store/unread_log.h"
 #include "server/store/version_summary.h"
 
 namespace rocksdb {
@@ -30,11 +31,16 @@ class WriteBatch;
 
 namespace ebb::server {
 
+class LogReading;
 class VersionIndex;
 
 struct RocksDbStoreOptions {
-  // Created where it is missing; holds `db`, a lock, and what was set aside.
+  // Created where it is missing; holds `db`, a lock, whose it is, and what was
+  // set aside.
   std::string folder;
+  // Whose it is: Open refuses that of another. nullopt: nobody's, for tests and
+  // tools.
+  std::optional<ServerId> server;
   // Values kept in memory before they are written to files of their own, in
   // bulk. Memory used: up to twice as much. Larger means fewer and larger
   // files.
@@ -43,8 +49,9 @@ struct RocksDbStoreOptions {
   // values are written once, to files that are synced before its manifest. That
   // takes several syncs, which smaller ones are spared.
   int64_t most_logged_bytes = int64_t{1} << 20;
-  // Of OpenReadOnly: damage in the middle of the log is DataLoss, rather than
-  // the end of what is there. For stores that no server has open.
+  // Of OpenReadOnly: damage in the middle of the log, which is the end of what
+  // is read in any case, is told in condition(). For stores that no server has
+  // open.
   bool whole_log = false;
   // For tests that break disks; nullptr: the real one. Not owned.
   rocksdb::Env* env = nullptr;
@@ -65,6 +72,10 @@ struct StoreCondition {
   // Times that what was sound was copied out of a damaged database.
   int64_t rescues = 0;
   std::string set_aside;  // The newest damaged database; empty: none.
+  // Of OpenReadOnly with `whole_log`: the log is damaged, and these are what is
+  // not read of it. Versions may be there that are not listed.
+  bool log_damaged = false;
+  std::vector<UnreadLog> unread_log;
 };
 
 // All cuts written come from the pool that Load fills: content ids mean
@@ -81,9 +92,9 @@ struct StoreCondition {
 // Thread-compatible.
 class RocksDbStore final : public CheckpointStore {
  public:
-  // FailedPrecondition: another process has the folder, or a newer ebb wrote
-  // it. PermissionDenied, ResourceExhausted, Unavailable: it can be neither
-  // written nor read.
+  // FailedPrecondition: another process has the folder, it is another
+  // daemon's, or a newer ebb wrote it. PermissionDenied, ResourceExhausted,
+  // Unavailable: it can be neither written nor read.
   static absl::StatusOr<std::unique_ptr<RocksDbStore>> Open(
       RocksDbStoreOptions options);
 
@@ -142,7 +153,8 @@ class RocksDbStore final : public CheckpointStore {
   const RocksDbStoreOptions options_;
   const std::optional<StoreFolder> folder_;
   const std::string path_;
-  std::unique_ptr<rocksdb::DB> db_;  // Null: cannot even be read.
+  std::unique_ptr<LogReading> log_reading_;  // Of db_, where it has one.
+  std::unique_ptr<rocksdb::DB> db_;          // Null: cannot even be read.
   std::unique_ptr<VersionIndex> index_;
   bool writable_ = false;
   // A version whose write failed: it may be in the log nevertheless.

@@ -96,6 +96,19 @@ TEST_F(RocksDbStoreTest, IsForOneProcessAtATime) {
   EXPECT_THAT(second.status().message(), HasSubstr("in use by process"));
 }
 
+// Bug: another server's versions were deleted.
+TEST_F(RocksDbStoreTest, IsForOneServer) {
+  const auto open = [&](int server) {
+    return RocksDbStore::Open(
+               {.folder = folder_.path(), .server = ServerId(server)})
+        .status();
+  };
+  ASSERT_TRUE(open(0).ok());
+  EXPECT_EQ(open(1).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(open(1).message(), HasSubstr("that of server 0"));
+  EXPECT_TRUE(open(0).ok());
+}
+
 TEST_F(RocksDbStoreTest, RefusesOptionsThatCannotWork) {
   EXPECT_EQ(RocksDbStore::Open({}).status().code(),
             absl::StatusCode::kInvalidArgument);
@@ -140,6 +153,42 @@ TEST_F(RocksDbStoreTest, IsReadBesideItsServer) {
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   }
   EXPECT_TRUE(server->Write(Key(1), cut).ok());
+}
+
+// Bug: RocksDB opens a database of one table and an empty log, read-only, as
+// one without blob files, and no version in it was found.
+TEST_F(RocksDbStoreTest, IsReadWhenItIsOneTableAndAnEmptyLog) {
+  const Cut cut = MakeCut(*pool_, 200, 1);
+  {
+    const auto store = Open();
+    ASSERT_TRUE(store->SaveJob(MakeJob(1, "job")).ok());
+    ASSERT_TRUE(store->Write(Key(0), cut).ok());
+  }
+  Open();  // Moves what is in the log to a table and a file of values.
+  int tables = 0;
+  for (const auto& entry : fs::directory_iterator(folder_.path() + "/db")) {
+    const std::string ending = entry.path().extension();
+    if (ending == ".sst") ++tables;
+    if (ending == ".log") {
+      ASSERT_EQ(entry.file_size(), 0u) << entry.path();
+    }
+  }
+  ASSERT_EQ(tables, 1);
+
+  for (const bool whole_log : {false, true}) {
+    const auto tool = RocksDbStore::OpenReadOnly(
+        {.folder = folder_.path(), .whole_log = whole_log});
+    ASSERT_TRUE(tool.ok()) << tool.status();
+    EXPECT_FALSE((*tool)->condition().log_damaged);
+    const auto inventory = (*tool)->List();
+    ASSERT_TRUE(inventory.ok()) << inventory.status();
+    EXPECT_EQ(inventory->jobs.size(), 1u);
+    EXPECT_THAT(inventory->versions, ElementsAre(Key(0)));
+    EXPECT_TRUE((*tool)->ListPartition(JobId(1), PartitionId(0)).ok());
+    EXPECT_EQ((*tool)->Verify(Key(0)), absl::OkStatus());
+    EXPECT_TRUE((*tool)->Summaries(JobId(1)).ok());
+    ExpectStored(**tool, *pool_, Key(0), cut);
+  }
 }
 
 TEST_F(RocksDbStoreTest, SummariesSayWhatIsNewInEachVersion) {

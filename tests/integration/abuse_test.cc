@@ -689,8 +689,8 @@ TEST_F(TlsAbuseTest, ReplayedTokensAreWorthNothing) {
   message.mutable_register_worker()->set_session(99);
   message.mutable_register_worker()->set_name("leased");
   stream->Write(message);
-  message.mutable_placement_request()->set_session(99);
-  message.mutable_placement_request()->set_job(job_.value());
+  message.mutable_lease_request()->set_session(99);
+  message.mutable_lease_request()->set_items(1);
   stream->Write(message);
   v1::SchedulerToWorker answer;
   while (answer.job_token().empty() && stream->Read(&answer)) {

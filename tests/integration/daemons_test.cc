@@ -62,7 +62,7 @@ struct Refusal {
 TEST(DaemonsTest, WhatCannotWorkIsRefusedWithExitCode2) {
   const TestFolder folder;
   std::ofstream(folder / "file") << "x";
-  const std::string in_file = folder / "file/store";
+  const std::string file = folder / "file", in_file = folder / "file/store";
   const std::vector<Refusal> refusals = {
       {{"ebb-ps", "--state-dir", folder / "a"}, "--id is required"},
       {{"ebb-ps", "--id", "-1", "--state-dir", folder / "a"}, "--id"},
@@ -93,6 +93,7 @@ TEST(DaemonsTest, WhatCannotWorkIsRefusedWithExitCode2) {
        "not speaking to a:1 in plain text"},
       {{"ebb-scheduler"}, "--state-dir is required"},
       {{"ebb-scheduler", "--state-dir", in_file}, in_file},
+      {{"ebb-scheduler", "--state-dir", file}, "name a folder"},
       {{"ebb-scheduler", "--state-dir", folder / "s", "--lease-ttl", "0"},
        "lease_ttl"},
       {{"ebb-scheduler", "--state-dir", folder / "s", "--min-servers", "0"},

@@ -173,6 +173,8 @@ class DataTest(unittest.TestCase):
         self.ebb("data", "push", "one", self.address, "--kill-at",
                  "data-chunk-sent:6", rc=-signal.SIGKILL)
         self.assertFalse(os.path.exists(self.path("data", "one")))
+        self.assertIn("being pushed",
+                      self.ebb("data", "list", self.address))
         push = self.start_ebb("data", "push", "one", self.address, "--json")
         self.killed(first)
         self.scheduler()
@@ -265,6 +267,15 @@ class DataTest(unittest.TestCase):
                       self.ebb("data", "push", "none", "volume/sets", rc=2))
         self.assertIn("--name", self.ebb("data", "push", "one", "volume/sets",
                                          "--name", "../up", rc=2))
+        # A mistyped address makes no folder.
+        self.assertIn("HOST:PORT", self.ebb("data", "push", "one",
+                                            "localhost7000", rc=2))
+        for command in (["list"], ["remove", "one"]):
+            for place in ("localhost7000", "volume/set", "volume"):
+                self.assertIn("HOST:PORT",
+                              self.ebb("data", *command, place, rc=2))
+        self.assertEqual(sorted(os.listdir(self.folder)), ["one", "volume"])
+        self.assertEqual(os.listdir(self.path("volume")), ["sets"])
         self.ebb("data", "remove", "one", "volume/sets")
         self.assertIn("no data sets",
                       self.ebb("data", "list", "volume/sets"))

@@ -5,6 +5,7 @@ model says, and every example counts once through whatever is killed.
   sparse_test.py BIN_FOLDER [TEST...]
 """
 import array
+import glob
 import json
 import math
 import os
@@ -251,6 +252,29 @@ tables:
         said = self.ebb("job", "check", "ads.yaml", "--set",
                         "tables.wieghts.max_rows=5", rc=2)
         self.assertIn("tables.wieghts: sparse_logistic has no such", said)
+
+    def test_workers_use_rows_again(self):
+        cache = "tables: {weights: {cache: {rows: 200, batches: 3}}}\n"
+        with open(os.path.join(self.folder, "scenario.yaml"), "w") as file:
+            file.write(SCENARIO)
+        for consistency in "asp", "{kind: ssp, bound: 4}":
+            self.use(consistency)
+            with open(os.path.join(self.folder, "ads.yaml"), "a") as file:
+                file.write(cache)
+            self.report("chaos", "--scenario", "scenario.yaml")
+        self.report("run", "--workers", "1", "--servers", "1")
+        with open(max(glob.glob(os.path.join(
+                self.folder, "runs", "*", "logs", "worker-0*")),
+                key=os.path.getmtime)) as file:
+            did = re.search(r" rows_pulled=(\d+) rows_used_again=(\d+) ",
+                            file.read())
+        # Half of what a batch reads are some twenty keys.
+        pulled, used = map(int, did.groups())
+        self.assertGreater(used, pulled / 2)
+        said = self.ebb("job", "check", "ads.yaml", "--set",
+                        "consistency=bsp", rc=2)
+        self.assertIn("tables.weights.cache: each batch needs the newest",
+                      said)
 
     def test_the_fastest_worker_waits_for_the_slowest(self):
         self.use("{kind: ssp, bound: 2}")

@@ -1,7 +1,9 @@
 // What the papers say, looked for in the runs.
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -29,7 +31,9 @@ class Effects {
       AddWaiting(job);
       AddConvergence(job);
     }
-    AddBackups();
+    std::set<int> workers = {options_.compared_workers};
+    workers.insert(FewestAndMost().second);
+    for (const int so_many : workers) AddBackups(so_many);
     return std::move(effects_);
   }
 
@@ -67,13 +71,19 @@ class Effects {
                            *to.accuracy);
   }
 
-  void AddStaleness(const std::string& holds) {
+  // Workers of the dense job, undisturbed.
+  std::pair<int, int> FewestAndMost() const {
     int few = 0, many = 0;
     for (const AlgorithmFigures& one : all_) {
       if (one.data != kDenseData || one.churn || one.period > 0) continue;
       few = few == 0 ? one.workers : std::min(few, one.workers);
       many = std::max(many, one.workers);
     }
+    return {few, many};
+  }
+
+  void AddStaleness(const std::string& holds) {
+    const auto [few, many] = FewestAndMost();
     const std::string name = absl::StrCat(
         "Plain asynchronous SGD degrades with staleness, ", holds,
         " does less (", holds == "adag" ? "Hermans 2017" : "Jiang et al. 2017",
@@ -156,11 +166,12 @@ class Effects {
         (!asp || *ssp < *asp) && *bsp < *ssp);
   }
 
-  void AddBackups() {
+  void AddBackups(int workers) {
     const std::string name =
-        "Backup tasks shorten rounds with a slow worker (Chen et al. 2016)";
-    const auto* without = Compared(kDenseData, "rounds");
-    const auto* with = Compared(kDenseData, "rounds+backup");
+        absl::StrCat("Backup tasks shorten rounds with slow workers, ", workers,
+                     " workers (Chen et al. 2016)");
+    const auto* without = Find(kDenseData, "rounds", workers);
+    const auto* with = Find(kDenseData, "rounds+backup", workers);
     if (without == nullptr || with == nullptr) return Add(name, "", false);
     Add(name,
         absl::StrFormat("%.1f s without, %.1f s with them", without->seconds,

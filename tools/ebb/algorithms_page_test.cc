@@ -115,12 +115,16 @@ TEST(AlgorithmsPageTest, NamesRunsThatWentAstray) {
 
 TEST(KnownEffectsTest, AreSeenOrNotOrNotTold) {
   const auto options = OptionsOf();
-  const std::vector<AlgorithmFigures> all = {
+  std::vector<AlgorithmFigures> all = {
       RunOf("asp", 8, 0.8, 1),      RunOf("ssp", 8, 0.8, 10),
       RunOf("bsp", 8, 0.8, 5),      RunOf("asp", 1, 0.8, 1),
       RunOf("asp", 16, 0.5, 1),     RunOf("dynsgd", 1, 0.8, 1),
       RunOf("dynsgd", 16, 0.78, 1), RunOf("adag", 1, 0.8, 1),
       RunOf("adag", 16, 0.5, 1)};
+  for (const char* algorithm : {"rounds", "rounds+backup"}) {
+    all.push_back(RunOf(algorithm, 16, 0.8, 1));
+    all.back().seconds = algorithm == std::string("rounds") ? 20 : 12;
+  }
   const auto effects = KnownEffects(all, options);
   const auto* dynsgd = Find(effects, "dynsgd does less");
   ASSERT_NE(dynsgd, nullptr);
@@ -130,6 +134,7 @@ TEST(KnownEffectsTest, AreSeenOrNotOrNotTold) {
   // More waiting with a bound than without any.
   EXPECT_FALSE(Find(effects, "SSP waits more")->seen);
   EXPECT_EQ(Find(effects, "Backup tasks")->found, "");
+  EXPECT_TRUE(Find(effects, "slow workers, 16 workers")->seen);
   EXPECT_THAT(AlgorithmsPage(all, {}, options),
               AllOf(HasSubstr("| **not seen** |"),
                     HasSubstr("these runs do not tell")));

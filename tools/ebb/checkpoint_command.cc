@@ -47,11 +47,10 @@ Json VersionJson(const VersionInfo& version) {
   return json;
 }
 
-// Says what is damaged, and goes on with what is sound.
-void Warn(const CheckpointSource& source) {
-  for (const std::string& problem : source.problems()) {
-    std::cerr << "ebb: " << problem << "\n";
-  }
+// Says what is damaged, and goes on with what is sound. What was newer may be
+// gone, so it is never a good end.
+int Warn(const CheckpointSource& source) {
+  return WarnOfDamage(source) ? kExitFailed : kExitGood;
 }
 
 // Says whose versions are not among those listed or verified.
@@ -72,10 +71,10 @@ std::string NameOf(const VersionInfo& version) {
 int List(const Flags& flags) {
   const auto source = OpenCheckpoints(flags.place);
   if (!source.ok()) return Report(source.status());
-  Warn(**source);
+  const int damaged = Warn(**source);
   const auto versions = (*source)->List();
   if (!versions.ok()) return Report(versions.status());
-  const int code = WarnOfSilent(**source);
+  const int code = std::max(damaged, WarnOfSilent(**source));
   if (flags.json) {
     Json json = Json::Object();
     json["job"] = (*source)->job().name;
@@ -84,10 +83,14 @@ int List(const Flags& flags) {
       json["versions"].Add(VersionJson(version));
     }
     json["no_answer"] = SilentJson((*source)->silent());
+    json["problems"] = Json::List();
+    for (const std::string& problem : (*source)->problems()) {
+      json["problems"].Add(problem);
+    }
     std::cout << json.ToString();
     return code;
   }
-  if (versions->empty() && code == kExitGood && (*source)->problems().empty()) {
+  if (versions->empty() && code == kExitGood) {
     const absl::Duration every =
         absl::Milliseconds((*source)->job().plan.checkpoint_interval_ms);
     std::cout << "no version of " << (*source)->job().name
@@ -117,7 +120,7 @@ int List(const Flags& flags) {
 int Verify(const Flags& flags) {
   const auto source = OpenCheckpoints(flags.place);
   if (!source.ok()) return Report(source.status());
-  Warn(**source);
+  const int damaged = Warn(**source);
   const auto verified = (*source)->Verify();
   if (!verified.ok()) return Report(verified.status());
   for (const auto& [version, problem] : verified->damaged) {
@@ -125,8 +128,8 @@ int Verify(const Flags& flags) {
   }
   std::cout << Count(verified->versions, "version") << " read whole, "
             << verified->damaged.size() << " damaged\n";
-  const bool sound = verified->damaged.empty() && (*source)->problems().empty();
-  return WarnOfSilent(**source) == kExitGood && sound ? kExitGood : kExitFailed;
+  const int silent = WarnOfSilent(**source);
+  return verified->damaged.empty() ? std::max(damaged, silent) : kExitFailed;
 }
 
 // A folder with a .npy for each tensor.
@@ -216,7 +219,7 @@ int Export(const Flags& flags) {
   if (!may_write.ok()) return Report(may_write);
   const auto source = OpenCheckpoints(flags.place);
   if (!source.ok()) return Report(source.status());
-  Warn(**source);
+  const int damaged = Warn(**source);
   // "out/" is the folder "out".
   const std::filesystem::path output = std::filesystem::absolute(
       std::string(absl::StripSuffix(flags.output, "/")));
@@ -240,7 +243,12 @@ int Export(const Flags& flags) {
               << stored->sparse_tables[t].name;
   }
   std::cout << " in " << flags.output << "\n" << Zeros(*stored, description);
-  return kExitGood;
+  if (damaged != kExitGood) {
+    std::cerr << "ebb: " << flags.output
+              << " is sound, and of the newest versions that can be read; "
+                 "newer ones may be lost, as said above (exit code 1)\n";
+  }
+  return damaged;
 }
 
 }  // namespace
@@ -273,7 +281,9 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
   CLI::App* command =
       add("list", "Lists the stored versions of every partition", &List, list);
   command->add_flag("--json", list->json, "For programs");
-  command->footer("\nExample:\n  ebb checkpoint list runs/fashion-mlp-1");
+  command->footer(
+      "\nExit code 1 if damage may have cost versions, or a server does not "
+      "answer.\nExample:\n  ebb checkpoint list runs/fashion-mlp-1");
 
   command = add("verify", "Reads all versions and compares all checksums",
                 &Verify, std::make_shared<Flags>());
@@ -301,7 +311,9 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
       ->allow_extra_args(false);
   command->footer(
       "\nThe .safetensors file also holds the job, so ebb predict can use "
-      "it.\nExample:\n  ebb checkpoint export runs/fashion-mlp-1 -o "
+      "it.\nExit code 1 also if damage may have cost newer versions than that "
+      "which is written.\nExample:\n  ebb checkpoint export runs/fashion-mlp-1 "
+      "-o "
       "model.safetensors");
 }
 

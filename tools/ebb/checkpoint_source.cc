@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 #include <map>
+#include <optional>
 #include <span>
 #include <tuple>
 
@@ -12,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/protocol/marks.h"
 #include "common/rpc/admin.h"
@@ -23,6 +26,7 @@
 #include "server/store/rocksdb_store.h"
 #include "server/version_rows.h"
 #include "tools/ebb/daemon_names.h"
+#include "tools/ebb/damaged_log.h"
 #include "tools/ebb/jobs.h"
 #include "tools/ebb/no_answer.h"
 
@@ -356,11 +360,6 @@ class FolderSource final : public StoredSource {
       const std::string name = state.filename().string();
       auto store = server::RocksDbStore::OpenReadOnly(
           {.folder = state.string(), .whole_log = true});
-      if (absl::IsDataLoss(store.status())) {
-        source->problems_.push_back(
-            absl::StrCat(name, ": ", store.status().message()));
-        store = server::RocksDbStore::OpenReadOnly({.folder = state.string()});
-      }
       source->states_ = true;
       if (absl::IsNotFound(store.status())) continue;  // It never started.
       EBB_RETURN_IF_ERROR(store.status());
@@ -371,6 +370,10 @@ class FolderSource final : public StoredSource {
           known->second = job;
         }
       }
+      if ((*store)->condition().log_damaged) {
+        source->damaged_.push_back(
+            {name, state.string(), (*store)->condition().unread_log, {}});
+      }
       source->stores_[name] = *std::move(store);
     }
     constexpr absl::string_view kNothing =
@@ -378,8 +381,16 @@ class FolderSource final : public StoredSource {
         "--state-dir of an ebb-ps";
     constexpr absl::string_view kNothingYet =
         "holds no checkpoint: its servers ended before they were given a job";
-    EBB_RETURN_IF_ERROR(source->Take(jobs, folder, choice,
-                                     source->states_ ? kNothingYet : kNothing));
+    const absl::Status taken = source->Take(
+        jobs, folder, choice, source->states_ ? kNothingYet : kNothing);
+    source->TellDamage();
+    if (!taken.ok() && !source->problems_.empty()) {
+      // The job that is looked for may have been in what is not read.
+      return absl::Status(
+          jobs.empty() ? absl::StatusCode::kDataLoss : taken.code(),
+          absl::StrCat(taken.message(), ". ", source->problems_.front()));
+    }
+    EBB_RETURN_IF_ERROR(taken);
     return source;
   }
 
@@ -427,7 +438,27 @@ class FolderSource final : public StoredSource {
   }
 
  private:
+  // Of the job's versions too, where one is chosen.
+  void TellDamage() {
+    std::vector<VersionInfo> versions;
+    std::optional<int64_t> examples;
+    if (record_ != nullptr) {
+      examples = record_->plan.examples * record_->plan.epochs;
+      // What keeps them from being listed, List() says.
+      if (auto listed = List(); listed.ok()) versions = *std::move(listed);
+    }
+    for (DamagedLog& damaged : damaged_) {
+      for (const VersionInfo& version : versions) {
+        if (version.server == damaged.server) {
+          damaged.versions.push_back(version);
+        }
+      }
+      problems_.push_back(DamagedLogText(damaged, examples, absl::Now()));
+    }
+  }
+
   bool states_ = false;  // There are folders of servers.
+  std::vector<DamagedLog> damaged_;
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
 };
 
@@ -559,6 +590,14 @@ absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
     found.push_back(*newest[p]);
   }
   return found;
+}
+
+bool WarnOfDamage(const CheckpointSource& source) {
+  const std::vector<std::string> problems = source.problems();
+  for (const std::string& problem : problems) {
+    std::cerr << "ebb: " << problem << "\n";
+  }
+  return !problems.empty();
 }
 
 }  // namespace ebb::tools

@@ -66,7 +66,7 @@ class CheckpointSource {
   virtual ~CheckpointSource() = default;
   virtual const JobRecord& job() const = 0;
   virtual JobLine line() const = 0;
-  // Damage that may have cost versions: they are not listed.
+  // Damage that may have cost versions, which are not listed, and what is left.
   virtual std::vector<std::string> problems() const { return {}; }
   // By partition, then oldest first.
   virtual absl::StatusOr<std::vector<VersionInfo>> List() = 0;
@@ -94,6 +94,9 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
     const JobPlan& plan, const JobLine& line,
     const std::vector<VersionInfo>& versions);
+
+// Says on stderr what is damaged; whether anything is.
+bool WarnOfDamage(const CheckpointSource& source);
 
 }  // namespace ebb::tools
 

@@ -89,7 +89,8 @@ int Push(Flags* flags) {
   const auto kill_points =
       KillPoints::Parse(flags->kill_at, datasets::PushKillPoints());
   if (!kill_points.ok()) return Report(kill_points.status());
-  const auto place = DataPlace::Open(flags->place, &flags->access);
+  const auto place =
+      DataPlace::Open(flags->place, /*to_push=*/true, &flags->access);
   if (!place.ok()) return Report(place.status());
   PushLine line(flags->quiet || flags->json);
   datasets::PushOptions options;
@@ -126,7 +127,8 @@ int Push(Flags* flags) {
 }
 
 int List(Flags* flags) {
-  const auto place = DataPlace::Open(flags->place, &flags->access);
+  const auto place =
+      DataPlace::Open(flags->place, /*to_push=*/false, &flags->access);
   if (!place.ok()) return Report(place.status());
   const auto sets = place->List();
   if (!sets.ok()) return Report(sets.status());
@@ -139,14 +141,16 @@ int List(Flags* flags) {
       one["files"] = set.files;
       one["bytes"] = set.bytes;
       one["published_unix_ms"] = absl::ToUnixMillis(set.published);
+      one["pushing"] = set.pushing;
       json.Add(one);
     }
     std::cout << json.ToString();
     return kExitGood;
   }
-  TextTable table({"NAME", "FILES", "SIZE", "AGE", "ID"}, {1, 2, 3});
+  TextTable table({"NAME", "STATE", "FILES", "SIZE", "AGE", "ID"}, {2, 3, 4});
   for (const datasets::SetSummary& set : *sets) {
-    table.Add({set.name, WithCommas(set.files), BytesText(set.bytes),
+    table.Add({set.name, set.pushing ? "being pushed" : "published",
+               WithCommas(set.files), BytesText(set.bytes),
                AgeText(absl::Now() - set.published), set.id});
   }
   std::cout << (table.empty() ? "there are no data sets\n" : table.ToString());
@@ -154,7 +158,8 @@ int List(Flags* flags) {
 }
 
 int Remove(Flags* flags) {
-  const auto place = DataPlace::Open(flags->place, &flags->access);
+  const auto place =
+      DataPlace::Open(flags->place, /*to_push=*/false, &flags->access);
   if (!place.ok()) return Report(place.status());
   const absl::Status removed = place->Remove(flags->name);
   if (!removed.ok()) return Report(removed);

@@ -46,11 +46,25 @@ std::string DataCacheFolder() {
 }
 
 absl::StatusOr<DataPlace> DataPlace::Open(const std::string& place,
-                                          ClusterAccess* access) {
+                                          bool to_push, ClusterAccess* access) {
   DataPlace opened;
   if (!IsDaemonAddress(place)) {
-    EBB_ASSIGN_OR_RETURN(opened.store_,
-                         datasets::SetStore::Open({.folder = place}));
+    constexpr absl::string_view kHint = "name a scheduler as HOST:PORT, ";
+    std::error_code error;
+    if (to_push && !absl::StrContains(place, '/') &&
+        !std::filesystem::is_directory(place, error)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(place, " is neither an address nor a folder; ", kHint,
+                       "and a folder that is to be made as ./", place));
+    }
+    auto store = datasets::SetStore::Open({.folder = place, .make = to_push});
+    if (absl::IsNotFound(store.status())) {
+      return absl::NotFoundError(
+          absl::StrCat(store.status().message(), "; ", kHint,
+                       "or the folder that was pushed to"));
+    }
+    if (!store.ok()) return store.status();
+    opened.store_ = *std::move(store);
     return opened;
   }
   access->scheduler = place;

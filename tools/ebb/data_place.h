@@ -30,9 +30,11 @@ std::string DataCacheFolder();
 
 class DataPlace {
  public:
-  // The folder is made, if it is missing. `access` says who asks, where a
-  // daemon is asked; its scheduler is set.
-  static absl::StatusOr<DataPlace> Open(const std::string& place,
+  // A folder that is missing is made only to push there, and only if it is said
+  // to be one, by a slash: else it may be an address that was mistyped.
+  // InvalidArgument, NotFound: so it is, perhaps. `access` says who asks, where
+  // a daemon is asked; its scheduler is set.
+  static absl::StatusOr<DataPlace> Open(const std::string& place, bool to_push,
                                         ClusterAccess* access);
 
   // As long as this lives.

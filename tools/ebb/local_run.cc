@@ -298,12 +298,17 @@ bool LocalRun::Turn() {
   const v1::JobState state = report_.status.summary().state();
   if (state == v1::JOB_STATE_PAUSED && report_.status.quarantined_size() > 0) {
     const auto& bad = report_.status.quarantined(0);
-    Problem(absl::StrCat("the job is paused: examples from ", bad.position(),
-                         " of item ",
-                         ItemName(bad.item().epoch(), bad.item().shard()),
-                         " failed ", bad.failures(), " times: ", bad.error(),
-                         ". Mend the cause and go on with --resume, or set "
-                         "on_poison: skip."));
+    // The rate is no cause that --resume could mend: it makes another job.
+    const absl::string_view hint =
+        absl::StrContains(bad.error(), "finite")
+            ? "a job with a smaller rate, or with on_nonfinite: rollback or "
+              "skip, has to be begun anew; where the data is to blame, mend "
+              "it and go on with --resume"
+            : "mend the cause and go on with --resume; a job with on_poison: "
+              "skip would leave out what fails";
+    Problem(absl::StrCat("the job is paused after ", bad.failures(),
+                         " failures in a row: ", bad.error(),
+                         "\nhint: ", hint));
     return false;
   }
   if (state == v1::JOB_STATE_CANCELLED) {

@@ -29,7 +29,8 @@ std::string TemporaryFolder() {
   return error ? "." : folder.string();
 }
 
-absl::StatusOr<StoredModel> Load(const Flags& flags) {
+// `*damaged`: newer versions may be lost.
+absl::StatusOr<StoredModel> Load(const Flags& flags, bool* damaged) {
   const std::string& name = flags.model.name;
   if (absl::EndsWith(name, ".safetensors")) {
     if (!flags.model.job.empty()) {
@@ -40,6 +41,7 @@ absl::StatusOr<StoredModel> Load(const Flags& flags) {
   }
   const auto source = OpenCheckpoints(flags.model);
   if (!source.ok()) return source.status();
+  *damaged = WarnOfDamage(**source);
   return LoadStoredModel(source->get(), TemporaryFolder());
 }
 
@@ -48,7 +50,8 @@ int Predict(const Flags& flags) {
     const absl::Status writable = CheckWritable(flags.output);
     if (!writable.ok()) return Report(writable);
   }
-  auto stored = Load(flags);
+  bool damaged = false;
+  auto stored = Load(flags, &damaged);
   if (!stored.ok()) return Report(stored.status());
   const auto model = CreateStoredModel(*stored, flags.plugin_folders);
   if (!model.ok()) {
@@ -78,7 +81,7 @@ int Predict(const Flags& flags) {
     std::cout << Count(examples->examples(), "prediction") << " in "
               << flags.output << "\n";
   }
-  return kExitGood;
+  return damaged ? kExitFailed : kExitGood;
 }
 
 }  // namespace

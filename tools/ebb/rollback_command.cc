@@ -61,7 +61,8 @@ absl::StatusOr<std::vector<VersionInfo>> ListVersions(
 
 // To a round of which every partition has a version.
 RollbackRecord NameRound(const std::vector<VersionInfo>& versions,
-                         int32_t partitions, int64_t round, std::string* what) {
+                         int32_t partitions, int64_t round,
+                         scheduler::OfRound which, std::string* what) {
   std::vector<scheduler::PartitionRounds> stored(partitions);
   for (const VersionInfo& one : versions) {
     if (one.key.partition.value() < partitions) {
@@ -69,7 +70,7 @@ RollbackRecord NameRound(const std::vector<VersionInfo>& versions,
     }
   }
   scheduler::Rollback rollback =
-      scheduler::RollbackToRound(std::move(stored), round);
+      scheduler::RollbackToRound(std::move(stored), round, which);
   *what = absl::StrCat("to round ", rollback.to_round);
   return std::move(rollback.record);
 }
@@ -113,7 +114,9 @@ absl::StatusOr<v1::RollbackJobRequest> RequestFor(
   std::string what;
   RollbackRecord record;
   if (rounds) {
-    record = NameRound(versions, plan.partitions(), *flags.round, &what);
+    const scheduler::OfRound which = scheduler::OfRoundAt(
+        flags.rate_factor.value_or(line.rollback.rate_factor), line.rollback);
+    record = NameRound(versions, plan.partitions(), *flags.round, which, &what);
   } else {
     EBB_ASSIGN_OR_RETURN(
         record, NameVersions(flags, versions, plan.partitions(), &what));

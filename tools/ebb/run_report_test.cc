@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/storage/folder_owner.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -320,6 +321,17 @@ TEST_F(RunFolderTest, CountsRunsOfAName) {
   EXPECT_EQ(second->shown(), "runs/job-2");
   EXPECT_EQ(other->shown(), "runs/other-1");
   EXPECT_TRUE(std::filesystem::is_directory(second->File("logs")));
+}
+
+// Bug: a server took it, and hid the checkpoints of the run.
+TEST_F(RunFolderTest, IsNoDaemonsFolder) {
+  const auto run = RunFolder::Make("job", "");
+  ASSERT_TRUE(run.ok());
+  const auto server = LockFor({ServerId(0)}, run->path());
+  EXPECT_EQ(server.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(server.status().message(),
+              HasSubstr("is that of an `ebb run`, whose daemons have theirs"));
+  EXPECT_TRUE(LockFor({ServerId(0)}, run->State("ps-0")).ok());
 }
 
 TEST_F(RunFolderTest, OpensTheNewestUnlessSomebodyRunsInIt) {

@@ -271,6 +271,13 @@ Json JobJson(const v1::JobStatus& job) {
   json["backups"]["lost"] = job.backups().lost();
   json["backups"]["moved"] = job.backups().moved();
   json["backups"]["computed_twice"] = job.backups().computed_twice();
+  json["computed"] = Json::List();
+  for (const auto& share : job.shares()) {
+    Json one = Json::Object();
+    one["worker"] = share.name();
+    one["examples"] = share.examples();
+    json["computed"].Add(std::move(one));
+  }
   json["epochs"] = job.summary().epochs();
   json["items"] = job.summary().items();
   json["full_items"] = job.summary().full_items();

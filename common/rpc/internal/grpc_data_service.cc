@@ -26,9 +26,14 @@ constexpr int kThreads = 2;
 // a MiB each. A process of ebb asks for a few at once.
 constexpr int kMostCalls = 128;
 constexpr int kMostOfOnePeer = 16;
-// Of a call with a chunk: so long can one who does not read the answer keep a
-// place from others.
-constexpr absl::Duration kLongestDeadline = absl::Minutes(1);
+// Likewise, of those that carry a manifest, which may have 8 MiB.
+constexpr int kMostWithManifest = 8;
+constexpr int kMostWithManifestOfOnePeer = 2;
+// So long can one who does not read the answer keep a place from others: of a
+// call with a chunk or a manifest of ours, and of one that may read or write
+// much of the disk.
+constexpr absl::Duration kLongestOfAChunk = absl::Minutes(1);
+constexpr absl::Duration kLongestDeadline = absl::Minutes(11);
 
 using Store = datasets::SetStore;
 using S = v1::DataSets;
@@ -41,12 +46,15 @@ using Base = S::WithCallbackMethod_BeginPush<
 // Places of calls, each until it is over on the wire. Thread-safe.
 class Places {
  public:
+  Places(int most, int most_of_one_peer)
+      : most_(most), most_of_one_peer_(most_of_one_peer) {}
+
   // False: there is none left, or none for this peer.
   bool Take(const std::string& peer) {
     MutexLock lock(&mu_);
-    if (taken_ >= kMostCalls) return false;
+    if (taken_ >= most_) return false;
     int& of_peer = by_peer_[peer];
-    if (of_peer >= kMostOfOnePeer) return false;
+    if (of_peer >= most_of_one_peer_) return false;
     ++of_peer;
     ++taken_;
     return true;
@@ -59,6 +67,8 @@ class Places {
   }
 
  private:
+  const int most_;
+  const int most_of_one_peer_;
   Mutex mu_;
   int taken_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<std::string, int> by_peer_ ABSL_GUARDED_BY(mu_);
@@ -82,7 +92,9 @@ class Call : public grpc::ServerUnaryReactor {
 class DataService : public Base {
  public:
   DataService(Store* store, Guard guard)
-      : store_(*store), guard_(std::move(guard)), pool_(kThreads, kMostCalls) {}
+      : store_(*store),
+        guard_(std::move(guard)),
+        pool_(kThreads, kMostCalls + kMostWithManifest) {}
 
 #define EBB_DATA_METHOD(Name)                                             \
   grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,    \
@@ -105,16 +117,19 @@ class DataService : public Base {
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context,
                                 const Request* request, Response* response) {
     const std::string peer = context->peer();
-    const bool placed = places_.Take(peer);
+    Places& places = CarriesManifest(*request) ? with_manifest_ : places_;
+    const bool placed = places.Take(peer);
     auto* call =
-        new Call(placed ? &places_ : nullptr, peer);  // NOLINT: see OnDone.
+        new Call(placed ? &places : nullptr, peer);  // NOLINT: see OnDone.
     if (!placed) return Refuse(call);
-    if (Carries(*request) && absl::FromChrono(context->deadline()) >
-                                 absl::Now() + kLongestDeadline) {
+    const absl::Duration longest =
+        AnswersMuch(*request) ? kLongestOfAChunk : kLongestDeadline;
+    // Without one it is in the infinite future.
+    if (absl::FromChrono(context->deadline()) > absl::Now() + longest) {
       guard_.Count(Refusal::kMessage);
       call->Finish(ToGrpc(absl::InvalidArgumentError(
-          absl::StrCat("calls with a chunk need a deadline of at most ",
-                       absl::FormatDuration(kLongestDeadline)))));
+          absl::StrCat("this call needs a deadline of at most ",
+                       absl::FormatDuration(longest)))));
       return call;
     }
     // All of them live until OnDone.
@@ -133,11 +148,19 @@ class DataService : public Base {
     return call;
   }
 
-  static bool Carries(const v1::PutChunkRequest&) { return true; }
-  static bool Carries(const v1::FetchChunkRequest&) { return true; }
-  static bool Carries(const v1::OpenSetRequest&) { return true; }
+  static bool CarriesManifest(const v1::BeginPushRequest&) { return true; }
+  static bool CarriesManifest(const v1::OpenSetRequest&) { return true; }
   template <typename Request>
-  static bool Carries(const Request&) {
+  static bool CarriesManifest(const Request&) {
+    return false;
+  }
+  // Or asks much.
+  static bool AnswersMuch(const v1::PutChunkRequest&) { return true; }
+  static bool AnswersMuch(const v1::FetchChunkRequest&) { return true; }
+  static bool AnswersMuch(const v1::OpenSetRequest&) { return true; }
+  static bool AnswersMuch(const v1::ListSetsRequest&) { return true; }
+  template <typename Request>
+  static bool AnswersMuch(const Request&) {
     return false;
   }
 
@@ -178,6 +201,7 @@ class DataService : public Base {
       set->set_files(one.files);
       set->set_bytes(one.bytes);
       set->set_published_unix_ms(absl::ToUnixMillis(one.published));
+      set->set_pushing(one.pushing);
     }
     return absl::OkStatus();
   }
@@ -197,7 +221,8 @@ class DataService : public Base {
 
   Store& store_;
   const Guard guard_;
-  Places places_;
+  Places places_{kMostCalls, kMostOfOnePeer};
+  Places with_manifest_{kMostWithManifest, kMostWithManifestOfOnePeer};
   AdminPool pool_;  // Last: what it runs uses all of the above.
 };
 

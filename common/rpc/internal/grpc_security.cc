@@ -114,6 +114,11 @@ void CountAndLog(gpr_log_func_args* entry) {
     LOG_EVERY_T(WARNING, 1) << "gRPC: " << message;
     return;
   }
+  // chttp2_server.cc, of a port that is taken: whoever listens tells it better.
+  if (absl::StrContains(message, "No address added out of total")) {
+    VLOG(1) << "gRPC: " << message;
+    return;
+  }
   if (entry->severity == GPR_LOG_SEVERITY_ERROR) {
     LOG(WARNING) << "gRPC: " << message;
   } else {

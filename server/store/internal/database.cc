@@ -32,6 +32,7 @@ class NoLog final : public rocksdb::Logger {
 rocksdb::Options RocksOptions(const DatabaseOptions& options) {
   rocksdb::Options rocks;
   if (options.env != nullptr) rocks.env = options.env;
+  rocks.wal_filter = options.log_reading;
   // Values are written once and deleted as a whole, so they go to blob files:
   // compactions then rewrite their keys (some 80 bytes each), not them. As all
   // values do, the tables are only an index: blob files and log have
@@ -84,6 +85,21 @@ absl::Status CheckPresent(const std::string& path, rocksdb::Env* env,
   return absl::OkStatus();
 }
 
+// The overload without column families takes a database of one table, or of one
+// level, for one that has no blob files, once its log is empty: it then finds
+// none of the values (RocksDB's CompactedDBImpl).
+rocksdb::Status OpenForReadOnly(const rocksdb::Options& rocks,
+                                const std::string& path, rocksdb::DB** db) {
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
+      rocks, path, {{rocksdb::kDefaultColumnFamilyName, rocks}}, &handles, db);
+  // The database has another of its own.
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    (*db)->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  return status;
+}
+
 bool IsDamage(const rocksdb::Status& status) {
   return status.IsCorruption() || status.IsPathNotFound();
 }
@@ -117,12 +133,12 @@ absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenDatabase(
     case OpenMode::kRead:
       // The process beside may be writing the log's end.
       rocks.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-      status = rocksdb::DB::OpenForReadOnly(rocks, path, &db);
+      status = OpenForReadOnly(rocks, path, &db);
       break;
     case OpenMode::kReadWhole:
       rocks.wal_recovery_mode =
           rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-      status = rocksdb::DB::OpenForReadOnly(rocks, path, &db);
+      status = OpenForReadOnly(rocks, path, &db);
       break;
     case OpenMode::kReplayLog:
       rocks.wal_recovery_mode =

@@ -15,6 +15,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/status.h"
+#include "rocksdb/wal_filter.h"
 #include "rocksdb/write_batch.h"
 #include "server/store/manifest.h"
 
@@ -23,12 +24,14 @@ namespace ebb::server {
 struct DatabaseOptions {
   int64_t write_buffer_bytes = int64_t{32} << 20;
   rocksdb::Env* env = nullptr;  // Not owned; nullptr: the real one.
+  // Sees what is read of the log; see log_reading.h. Not owned.
+  rocksdb::WalFilter* log_reading = nullptr;
 };
 
 enum class OpenMode {
   kWrite,      // Creates it where there is none.
   kRead,       // Changes nothing; also beside the process that writes.
-  kReadWhole,  // The same, but damage in the middle of the log is an error.
+  kReadWhole,  // The same, but damage in the middle of the log is DataLoss.
   kReplayLog,  // Like kWrite, but passes over damaged records of its log.
 };
 

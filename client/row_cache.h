@@ -1,0 +1,141 @@
+// Rows of sparse tables that were pulled, to be used again instead of being
+// pulled again, where a job's tables say so (the process cache of Petuum:
+// docs/decisions/0021-cached-rows.md).
+//
+// A row may be used for a batch if the answer that brought it would have been
+// an answer to that batch's own pull: of the same partition in the same term,
+// and when it was given every worker of the view had come as far as the batch's
+// clock less the clock bound of the table. Where a table says for how many
+// batches, too, it is no older than that; and without a clock bound nothing
+// else counts.
+//
+// What this worker pushed since is not in it.
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_ROW_CACHE_H_
+#define EBB_CLIENT_ROW_CACHE_H_
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/ids.h"
+#include "common/payload.h"
+#include "common/protocol/messages.h"
+#include "common/protocol/plan.h"
+
+namespace ebb::client {
+
+// Of all rows that batches read of tables with a cache.
+struct CachedRowCounts {
+  int64_t used = 0;    // Were there.
+  int64_t pulled = 0;  // Were not, or not any more.
+
+  CachedRowCounts& operator+=(const CachedRowCounts& other) {
+    used += other.used;
+    pulled += other.pulled;
+    return *this;
+  }
+};
+
+// The rows of one partition for one batch, some of which are there.
+struct CachedRows {
+  struct Table {
+    int32_t table = 0;
+    int64_t keys = 0;
+    // Of all keys, those that are asked for unfilled; empty: none is there.
+    std::vector<float> rows;
+    // Of those that are asked for the place among the keys.
+    std::vector<int32_t> missing;
+    std::vector<uint64_t> asked;  // Their keys, of a table with a cache.
+  };
+  std::vector<Table> tables;  // As they are wanted.
+  // What is to be asked for; of each table at most once, and none without keys.
+  std::vector<PullRows> ask;
+  // PullSegment::updates of the oldest answer that a row is of.
+  int64_t updates = std::numeric_limits<int64_t>::max();
+};
+
+class RowCache {
+ public:
+  explicit RowCache(const JobPlan& plan);
+
+  // Some table has a cache.
+  bool on() const { return on_; }
+
+  // A batch is begun, to be computed at the clock.
+  void Begin(int64_t clock);
+  // What is there of the partition, served in the term, for that batch.
+  CachedRows Find(PartitionId partition, Term term,
+                  const std::vector<PullRows>& wanted);
+  // Takes what was answered to what `found` asked for, and makes all rows of
+  // it, as they were wanted; nothing: it is no such answer. `clock`: of the
+  // smallest clock of the view then.
+  std::optional<std::vector<Payload>> Complete(CachedRows found,
+                                               PartitionId partition, Term term,
+                                               int64_t updates, int64_t clock,
+                                               std::vector<Payload> answered);
+
+  // What was pulled of the partition so far is too old.
+  void Drop(PartitionId partition) { dropped_[partition.value()] = batch_; }
+  void Clear();
+
+  // Since the last time.
+  CachedRowCounts TakeCounts() { return std::exchange(counts_, {}); }
+  // Memory of all rows that the plan lets a worker keep, at most, about.
+  static int64_t MostBytes(const JobPlan& plan);
+
+ private:
+  struct Entry {
+    uint64_t key = 0;
+    Term term;
+    int64_t updates = 0;
+    int64_t clock = 0;
+    int64_t batch = 0;
+    PartitionId partition;
+    bool used = false;  // Since the hand came by.
+  };
+  // Rows come in blocks: a vector that grows would have them twice.
+  struct Block {
+    std::vector<Entry> entries;
+    std::vector<float> rows;
+  };
+  // By CLOCK: of those that were not used since the hand came by, the next.
+  struct Table {
+    int64_t most = 0;  // Rows; 0: none are kept.
+    int64_t batches = 0;
+    int64_t bound = 0;  // Of clocks.
+    int64_t width = 0;
+    absl::flat_hash_map<uint64_t, uint32_t> places = {};
+    std::vector<Block> blocks = {};
+    int64_t size = 0;
+    int64_t hand = 0;
+
+    Entry& EntryAt(int64_t place);
+    std::span<float> RowAt(int64_t place);
+  };
+
+  bool Usable(const Table& table, const Entry& entry, PartitionId partition,
+              Term term) const;
+  // A row that the table has, or has not yet, or has instead of another.
+  static int64_t PlaceFor(Table* table, uint64_t key);
+  static void Put(Table* table, const Entry& entry, const float* row);
+
+  bool on_ = false;
+  std::vector<Table> tables_;
+  // By partition: the batch up to which nothing that was pulled counts.
+  std::vector<int64_t> dropped_;
+  CachedRowCounts counts_;
+
+  // Of the batch that is begun.
+  int64_t batch_ = 0;
+  int64_t clock_ = 0;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_ROW_CACHE_H_

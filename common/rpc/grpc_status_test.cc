@@ -1,0 +1,43 @@
+#include "common/rpc/grpc_status.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Said(grpc::StatusCode code, const std::string& message) {
+  return std::string(FromGrpc(grpc::Status(code, message)).message());
+}
+
+TEST(GrpcStatusTest, SaysWhyNobodyIsReached) {
+  EXPECT_EQ(Said(grpc::StatusCode::UNAVAILABLE,
+                 "failed to connect to all addresses; last error: UNKNOWN: "
+                 "ipv4:10.0.0.1:7000: Failed to connect to remote host: "
+                 "Connection refused"),
+            "Connection refused");
+  EXPECT_EQ(Said(grpc::StatusCode::UNAVAILABLE, "a daemon's own words"),
+            "a daemon's own words");
+}
+
+// Bug: gRPC says nothing of a call that the other side does not know, so that
+// `ebb status` of a server's address printed "ebb: ".
+TEST(GrpcStatusTest, SaysThatItIsAnotherDaemonOrNone) {
+  EXPECT_THAT(Said(grpc::StatusCode::UNIMPLEMENTED, ""),
+              HasSubstr("it has another role"));
+  EXPECT_EQ(Said(grpc::StatusCode::UNIMPLEMENTED, "no such rule"),
+            "no such rule");
+  EXPECT_EQ(Said(grpc::StatusCode::UNAVAILABLE, "Failed parsing HTTP/2"),
+            "what listens there does not speak gRPC");
+}
+
+TEST(GrpcStatusTest, WhatIsCancelledElsewhereIsNoCancellationOfOurs) {
+  const grpc::Status cancelled(grpc::StatusCode::CANCELLED, "gone");
+  EXPECT_TRUE(absl::IsCancelled(FromGrpc(cancelled)));
+  EXPECT_TRUE(absl::IsUnavailable(FromGrpcNotCancelled(cancelled)));
+}
+
+}  // namespace
+}  // namespace ebb::rpc

@@ -1,0 +1,39 @@
+// Whose a state folder is. A daemon that is given another's, by mistake, would
+// set aside what it cannot read and delete what is not of its partitions: it
+// is refused instead, before anything is opened.
+#ifndef EBB_COMMON_STORAGE_FOLDER_OWNER_H_
+#define EBB_COMMON_STORAGE_FOLDER_OWNER_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/ids.h"
+#include "common/storage/store_folder.h"
+
+namespace ebb {
+
+// A server, or, without one, a scheduler.
+struct FolderOwner {
+  std::optional<ServerId> server;
+
+  // "server 3", "a scheduler".
+  std::string ToString() const;
+  friend bool operator==(const FolderOwner&, const FolderOwner&) = default;
+};
+
+// StoreFolder::Lock for this owner. The folder says whose it is in its file
+// `owner`, which is written when it is used first. One from before that file
+// is taken for the owner's, unless what is in it tells otherwise: databases of
+// servers and of schedulers differ. A file that cannot be written (full disk)
+// is a warning, and is written the next time.
+//
+// FailedPrecondition: the folder is another's, or that of an `ebb run`, or
+// holds those of other daemons; nothing in it was changed. Others: as Lock.
+absl::StatusOr<StoreFolder> LockFor(const FolderOwner& owner,
+                                    absl::string_view path);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_STORAGE_FOLDER_OWNER_H_
