@@ -327,6 +327,11 @@ class Explainer {
                        plan_.consistency.rounds_in_memory, ")"));
       return;
     }
+    RoundOperations::Phase phase;
+    if (plan_.algorithm.operated) {
+      phase = job_.OperationPhase(round);
+      if (phase.count.empty()) return OperationDue(round, phase);
+    }
     const auto [first, last] = plan_.RoundItems(round);
     int64_t full = 0;
     std::set<std::string> holders;
@@ -341,6 +346,39 @@ class Explainer {
     for (const std::string& holder : holders) {
       absl::StrAppend(
           &text, holder == *holders.begin() ? "; in work at " : ", ", holder);
+    }
+    if (plan_.algorithm.operated) {
+      absl::StrAppend(
+          &text, "; ", phase.count.size(), " of ", plan_.partitions,
+          plan_.partitions == 1 ? " partition waits" : " partitions wait",
+          " for its last examples, ", phase.wait.size(),
+          " for its operation, which ",
+          phase.made ? "is made" : "the scheduler makes when all have them");
+    }
+    Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round),
+        std::move(text));
+  }
+
+  // Every partition has the round's examples.
+  void OperationDue(int64_t round, const RoundOperations::Phase& phase) {
+    std::string text =
+        absl::StrCat("round ", round, " has all its examples and waits for ");
+    if (phase.made) {
+      std::map<ServerId, int64_t> at;
+      for (const PartitionId p : phase.wait) ++at[job_.placement().at(p).owner];
+      absl::StrAppend(&text, "its operation to be applied");
+      const char* before = ": ";
+      for (const auto& [server, count] : at) {
+        absl::StrAppend(&text, std::exchange(before, ", "), "ps ",
+                        server.value(), " has it to do in ", count,
+                        count == 1 ? " partition" : " partitions");
+      }
+    } else {
+      absl::StrAppend(
+          &text, "the scheduler's operation, ",
+          phase.problem.empty()
+              ? "which is being made"
+              : absl::StrCat("which cannot be made: ", phase.problem));
     }
     Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round),
         std::move(text));

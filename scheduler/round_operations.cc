@@ -47,9 +47,10 @@ void RoundOperations::BeginGeneration() {
   figures_.assign(figures_.size(), std::nullopt);
 }
 
-RoundOperations::Figures* RoundOperations::Waiting(
-    PartitionId p, const MarkTable& marks, const PlacementTable& placement) {
-  std::optional<Figures>& known = figures_[p.value()];
+const RoundOperations::Figures* RoundOperations::Waiting(
+    PartitionId p, const MarkTable& marks,
+    const PlacementTable& placement) const {
+  const std::optional<Figures>& known = figures_[p.value()];
   if (!known || known->term != placement.at(p).drawn ||
       known->figures.round != marks.marks(p).first_open_round()) {
     return nullptr;
@@ -65,7 +66,7 @@ RoundOperations::News RoundOperations::Advance(
                     operations_.lower_bound(marks.RoundsDurable() - 1));
   for (int32_t i = 0; i < plan_.partitions; ++i) {
     const PartitionId p(i);
-    Figures* const waiting = Waiting(p, marks, placement);
+    const Figures* const waiting = Waiting(p, marks, placement);
     if (waiting == nullptr || waiting->answered) continue;
     const int64_t round = waiting->figures.round;
     if (!operations_.contains(round)) {
@@ -74,7 +75,7 @@ RoundOperations::News RoundOperations::Advance(
       // Somebody may wait for an older one, which is known.
       if (!operations_.contains(round)) continue;
     }
-    waiting->answered = true;
+    figures_[p.value()]->answered = true;
     const Order order{placement.at(p).owner, {round, operations_[round]}};
     const bool sent = std::ranges::any_of(news.orders, [&](const Order& other) {
       return other.server == order.server && other.operation.round == round;
@@ -92,7 +93,8 @@ std::string RoundOperations::Make(int64_t round, const MarkTable& marks,
     if (waiting == nullptr || waiting->figures.round != round) return "";
     figures.push_back(waiting->figures.values);
   }
-  const auto failed = [round](absl::string_view why) {
+  const auto failed = [this, round](absl::string_view why) {
+    trouble_ = std::string(why);
     return absl::StrCat("round=", round, " cannot be closed: ", why);
   };
   if (coordinator_ == nullptr) return failed(problem_);
@@ -104,8 +106,24 @@ std::string RoundOperations::Make(int64_t round, const MarkTable& marks,
       {round, round + 1 == plan_.RoundCount(), plan_.RoundExamples(round)},
       round > 0 ? before->second : "", figures);
   if (!operation.ok()) return failed(operation.status().message());
+  trouble_.clear();
   operations_[round] = *operation;
   return absl::StrCat("round=", round, " ", coordinator_->Describe(*operation));
+}
+
+RoundOperations::Phase RoundOperations::PhaseOf(
+    int64_t round, const MarkTable& marks,
+    const PlacementTable& placement) const {
+  Phase phase;
+  phase.made = operations_.contains(round);
+  for (int32_t i = 0; i < plan_.partitions; ++i) {
+    const PartitionId p(i);
+    if (marks.marks(p).first_open_round() > round) continue;
+    (Waiting(p, marks, placement) != nullptr ? phase.wait : phase.count)
+        .push_back(p);
+  }
+  if (!phase.made && phase.count.empty()) phase.problem = trouble_;
+  return phase;
 }
 
 }  // namespace ebb::scheduler

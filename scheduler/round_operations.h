@@ -49,6 +49,18 @@ class RoundOperations {
   // registered.
   News Advance(const MarkTable& marks, const PlacementTable& placement);
 
+  // --- How far a round is ----------------------------------------------------
+  struct Phase {
+    bool made = false;    // There is its operation.
+    std::string problem;  // Why it cannot be made; empty: nothing is wrong.
+    // That have all its examples, and wait for its operation.
+    std::vector<PartitionId> wait;
+    // That miss examples of it. The rest have closed it.
+    std::vector<PartitionId> count;
+  };
+  Phase PhaseOf(int64_t round, const MarkTable& marks,
+                const PlacementTable& placement) const;
+
  private:
   // Of those that were ordered, by this scheduler or one before it.
   void Learn(std::span<const RoundOperation> operations);
@@ -60,8 +72,8 @@ class RoundOperations {
   };
 
   // Of the round that is open there, in its present term; else null.
-  Figures* Waiting(PartitionId p, const MarkTable& marks,
-                   const PlacementTable& placement);
+  const Figures* Waiting(PartitionId p, const MarkTable& marks,
+                         const PlacementTable& placement) const;
   // Makes the operation of the round, if every partition waits for it.
   std::string Make(int64_t round, const MarkTable& marks,
                    const PlacementTable& placement);
@@ -71,7 +83,8 @@ class RoundOperations {
   std::string problem_;  // Why there is none; empty: there is.
   std::vector<std::optional<Figures>> figures_;  // By partition.
   std::map<int64_t, std::string> operations_;    // By round.
-  std::string said_;                             // The last news of people.
+  std::string trouble_;  // Why the last one could not be made; empty: it was.
+  std::string said_;     // The last news of people.
 };
 
 }  // namespace ebb::scheduler

@@ -19,9 +19,13 @@ constexpr absl::Duration kStoreRetry = absl::Milliseconds(500);
 constexpr absl::Duration kLeastTick = absl::Milliseconds(1);
 
 constexpr absl::string_view kKillPoints[] = {
-    "lease-granted-not-stored", "lease-granted-not-sent",
-    "term-stored-not-sent",     "completion-stored-not-sent",
+    "lease-granted-not-stored",
+    "lease-granted-not-sent",
+    "term-stored-not-sent",
+    "completion-stored-not-sent",
     "job-stored-not-answered",
+    // Of rounds that are closed by operations.
+    "operation-made-not-sent",
 };
 
 template <typename Message, typename Variant>
@@ -39,7 +43,10 @@ bool GrantsLease(const SchedulerActions& actions) {
 
 }  // namespace
 
-std::span<const absl::string_view> SchedulerKillPoints() { return kKillPoints; }
+std::span<const absl::string_view> SchedulerKillPoints(bool operated) {
+  const std::span all(kKillPoints);
+  return operated ? all : all.first(all.size() - 1);
+}
 
 absl::Status SchedulerShellOptions::Validate() const {
   const auto invalid = [](auto&&... parts) {
@@ -314,6 +321,8 @@ bool SchedulerShell::CarryOut(SchedulerActions* actions) {
         kill_points.Reached("term-stored-not-sent");
       } else if (Holds<JobCompleted>(to_server->message)) {
         kill_points.Reached("completion-stored-not-sent");
+      } else if (Holds<ApplyOperation>(to_server->message)) {
+        kill_points.Reached("operation-made-not-sent");
       }
       const auto link = server_links_.find(to_server->link);
       if (link == server_links_.end()) continue;

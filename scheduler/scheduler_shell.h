@@ -53,8 +53,9 @@ struct SchedulerShellOptions {
   absl::Status Validate() const;
 };
 
-// Where a scheduler may be killed in tests (KillPoints).
-std::span<const absl::string_view> SchedulerKillPoints();
+// Where a scheduler may be killed in tests (KillPoints); or what every job
+// comes by of it, also one whose rounds no operation closes.
+std::span<const absl::string_view> SchedulerKillPoints(bool operated = true);
 
 // Thread-safe.
 class SchedulerShell final : public rpc::SchedulerHandler {

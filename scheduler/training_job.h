@@ -162,6 +162,10 @@ class TrainingJob {
   const JobState& state() const { return state_; }
   const PlacementTable& placement() const { return placement_; }
   const MarkTable& marks() const { return marks_; }
+  // How far a round is that is closed by an operation.
+  RoundOperations::Phase OperationPhase(int64_t round) const {
+    return operations_.PhaseOf(round, marks_, placement_);
+  }
   const LeaseTable& leases() const { return leases_; }
   const View& view() const { return view_; }
   const JobStatistics& statistics() const { return statistics_; }

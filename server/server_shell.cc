@@ -24,10 +24,18 @@ constexpr absl::Duration kLeastTick = absl::Milliseconds(1);
 constexpr absl::Duration kDrainLook = absl::Milliseconds(10);
 
 constexpr absl::string_view kKillPoints[] = {
-    "applied-not-replied",           "computed-not-committed",
-    "grant-taken-not-registered",    "version-values-written-not-manifest",
-    "manifest-written-not-reported", "version-loaded-not-served",
+    "applied-not-replied",
+    "computed-not-committed",
+    "grant-taken-not-registered",
+    "version-values-written-not-manifest",
+    "manifest-written-not-reported",
+    "version-loaded-not-served",
+    // Of rounds that are closed by operations.
+    "round-measured-not-reported",
+    "operation-computed-not-committed",
+    "operation-applied-not-reported",
 };
+constexpr size_t kOperationPoints = 3;
 
 int64_t BytesOf(const PushRequest& push) {
   int64_t bytes = 0;
@@ -44,6 +52,18 @@ bool AnyApplied(const PushReply& reply) {
                      });
 }
 
+bool TellsFigures(const MarkReport& report) {
+  return std::ranges::any_of(
+      report.partitions,
+      [](const PartitionMarkReport& one) { return one.figures.has_value(); });
+}
+
+bool TellsOperation(const MarkReport& report) {
+  return std::ranges::any_of(
+      report.partitions,
+      [](const PartitionMarkReport& one) { return !one.operations.empty(); });
+}
+
 std::string Advertised(const std::string& given, const std::string& listened) {
   if (given.empty()) return listened;
   if (given.find(':') != std::string::npos) return given;
@@ -56,7 +76,10 @@ int64_t HalfOfMemory() {
 
 }  // namespace
 
-std::span<const absl::string_view> ServerKillPoints() { return kKillPoints; }
+std::span<const absl::string_view> ServerKillPoints(bool operated) {
+  const std::span all(kKillPoints);
+  return operated ? all : all.first(all.size() - kOperationPoints);
+}
 
 absl::Status ServerShellOptions::Validate() const {
   const auto invalid = [](auto&&... parts) {
@@ -277,6 +300,14 @@ void ServerShell::CarryOut(Output* output) {
       [&](SendScheduler& send) {
         if (std::holds_alternative<RegisterPartitions>(send.message)) {
           options_.kill_points.Reached("grant-taken-not-registered");
+        } else if (const auto* report =
+                       std::get_if<MarkReport>(&send.message)) {
+          if (TellsFigures(*report)) {
+            options_.kill_points.Reached("round-measured-not-reported");
+          }
+          if (TellsOperation(*report)) {
+            options_.kill_points.Reached("operation-applied-not-reported");
+          }
         }
         scheduler_->Send(std::move(send.message));
       },
@@ -320,6 +351,9 @@ void ServerShell::RunUpdatesHere(std::span<UpdateTask> tasks) {
   for (const UpdateTask& task : tasks) {
     task.partition->Compute(task.update.get());
     options_.kill_points.Reached("computed-not-committed");
+    if (task.update->step != nullptr) {
+      options_.kill_points.Reached("operation-computed-not-committed");
+    }
   }
   Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
     core.OnUpdatesDone(tasks, now, out);

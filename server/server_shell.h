@@ -71,8 +71,9 @@ struct ServerShellOptions {
   absl::Status Validate() const;
 };
 
-// Where a server may be killed in tests (KillPoints).
-std::span<const absl::string_view> ServerKillPoints();
+// Where a server may be killed in tests (KillPoints); or what every job comes
+// by of it, also one whose rounds no operation closes.
+std::span<const absl::string_view> ServerKillPoints(bool operated = true);
 
 // Thread-safe.
 class ServerShell final : public rpc::PsHandler {

@@ -17,11 +17,12 @@ std::vector<std::string> Texts(const Points& points) {
 
 absl::Status KillEvery::Prepare(const v1::Job& job,
                                 LocalClusterOptions* cluster) {
-  plan_.emplace(every_, seed_.value_or(job.seed()), cluster->servers,
-                cluster->workers,
-                KillPointsByRole{Texts(scheduler::SchedulerKillPoints()),
-                                 Texts(server::ServerKillPoints()),
-                                 Texts(client::ClientKillPoints())});
+  const bool operated = job.algorithm().kind() == v1::Algorithm::KIND_LBFGS;
+  plan_.emplace(
+      every_, seed_.value_or(job.seed()), cluster->servers, cluster->workers,
+      KillPointsByRole{Texts(scheduler::SchedulerKillPoints(operated)),
+                       Texts(server::ServerKillPoints(operated)),
+                       Texts(client::ClientKillPoints())});
   return absl::OkStatus();
 }
 
