@@ -17,9 +17,11 @@ inline constexpr int64_t kLeastMemory = int64_t{128} << 20;
 // What is left between the parts and the whole is for what no part counts: the
 // allocator's gaps, messages on their way out, marks and ledgers.
 struct MemoryBudget {
-  // Blocks of all jobs, with those that pulls, cuts and snapshots hold.
+  // Blocks of all jobs, with those that pulls, cuts and snapshots hold: of
+  // dense values, and of rows with their indexes and counters.
   int64_t value_bytes = 0;
-  // Pushes that are not answered yet; more are refused.
+  // Pushes that are not answered yet, and what applying their rows takes; more
+  // are refused.
   int64_t push_bytes = 0;
   // All that workers are sending or have sent, those pushes included; beyond
   // it their calls are ended.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -13,6 +15,7 @@
 namespace ebb::server {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -38,6 +41,35 @@ TEST_F(PushHandlerTest, SaysWhatItRefusesAndWhy) {
   EXPECT_EQ(LastVerdict(), Verdict::kBusy);
   EXPECT_EQ(Statistics().refused_pushes, 1);
   EXPECT_EQ(statistics_.refusal, "no room");
+}
+
+// Rows took what --memory leaves for other values, and their index was beside
+// it.
+TEST_F(PushHandlerTest, RowsThatDoNotFitWaitAndItSaysWhatToDo) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.sparse_tables = {{.width = 1}};
+  record_ = record;
+  memory_ = 20 * 64;
+  Restart({});
+  GrantTerm(5, 0);
+  Written();
+  const auto push_rows = [&](size_t count, int64_t sequence) {
+    std::vector<uint64_t> keys(count);
+    std::iota(keys.begin(), keys.end(), 0);
+    rows_ = {{0, Payload::Of(std::move(keys)),
+              Payload::Of(std::vector<float>(count, 1.0f))}};
+    Push(5, 0, sequence);
+  };
+  push_rows(30, 0);  // 8 blocks, 4 to load them, 9 of index.
+  EXPECT_EQ(LastVerdict(), Verdict::kBusy);
+  EXPECT_EQ(push_replies_.back().segments[0].mark, 0);
+  EXPECT_EQ(Statistics().problem_kind, ServerProblem::kMemory);
+  EXPECT_THAT(statistics_.problem,
+              AllOf(HasSubstr("no room for more rows of table"),
+                    HasSubstr("that this server's --memory leaves"),
+                    HasSubstr("raise --memory, add servers, or")));
+  push_rows(4, 1);
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
 }
 
 std::vector<float> ValuesOf(const Partition& partition) {

@@ -264,7 +264,7 @@ absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
     memory.block_bytes =
         record->plan.block_floats * static_cast<int64_t>(sizeof(float));
     // Each array may end within a block; there are few arrays.
-    memory.max_bytes = 2 * bytes + 1024 * memory.block_bytes;
+    memory.max_bytes = 4 * bytes + 1024 * memory.block_bytes;
     memory.shared = false;
     EBB_ASSIGN_OR_RETURN(pool, BlockPool::Create(memory));
     cut = store->Load(key, pool.get());

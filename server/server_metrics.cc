@@ -83,7 +83,8 @@ void AddServer(ServerShell* shell, metrics::OpenMetrics* text) {
     text->Gauge(name, help).Add(static_cast<double>(value));
   };
   gauge("ebb_server_waiting_pushes", "Pushes not answered yet", figures.pushes);
-  gauge("ebb_server_waiting_push_bytes", "Bytes of pushes not answered yet",
+  gauge("ebb_server_waiting_push_bytes",
+        "Bytes of pushes not answered yet, and of applying their rows",
         figures.push_bytes);
   gauge("ebb_server_waiting_pulls",
         "Pulls not answered yet, those that wait for others among them",

@@ -45,6 +45,21 @@ int64_t BytesOf(const PushRequest& push) {
   return bytes;
 }
 
+// What applying its rows takes beside it, at most: of each key what is done
+// (RowUpdate), and of each row its next weights and two slots.
+int64_t ScratchOf(const PushRequest& push) {
+  constexpr int64_t kPerKeyByte = 8;
+  constexpr int64_t kPerGradientByte = 3;
+  int64_t bytes = 0;
+  for (const PushSegment& segment : push.segments) {
+    for (const PushRows& rows : segment.rows) {
+      bytes += rows.keys.size() * kPerKeyByte +
+               rows.gradient.size() * kPerGradientByte;
+    }
+  }
+  return bytes;
+}
+
 bool AnyApplied(const PushReply& reply) {
   return std::any_of(reply.segments.begin(), reply.segments.end(),
                      [](const PushSegmentReply& segment) {
@@ -364,19 +379,21 @@ void ServerShell::RunUpdatesHere(std::span<UpdateTask> tasks) {
 // comes again after a while.
 void ServerShell::Push(PushRequest request, PushDone done) {
   const int64_t bytes = BytesOf(request);
+  const int64_t held = bytes + ScratchOf(request);
   {
     MutexLock lock(&mu_);
     if (!ReadyLocked() || draining_) return;
     const bool room =
-        pushed_bytes_ == 0 || pushed_bytes_ + bytes <= options_.push_bytes;
+        pushed_bytes_ == 0 || pushed_bytes_ + held <= options_.push_bytes;
     const std::string no_room =
         room ? ""
              : absl::StrCat("pushes that wait have ", pushed_bytes_, " of the ",
                             options_.push_bytes,
-                            " bytes that --memory leaves for them");
+                            " bytes that --memory leaves for them and for what "
+                            "applying their rows takes");
     const uint64_t token = next_token_++;
-    pushed_bytes_ += bytes;
-    pushes_[token] = {calls_.Watch(bytes, std::move(done)), bytes};
+    pushed_bytes_ += held;
+    pushes_[token] = {calls_.Watch(bytes, std::move(done)), held};
     core_->OnPush(token, std::move(request), no_room, time_.Now(), &outbox_);
     if (!AfterEventLocked()) return;
   }

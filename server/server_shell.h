@@ -59,8 +59,9 @@ struct ServerShellOptions {
   // Bound of the values of all jobs, with those that pulls, cuts and snapshots
   // hold. 0: half of the machine's memory.
   int64_t value_bytes = 0;
-  // Bytes of all pushes not yet answered; further ones are refused. Default
-  // 1 GiB; raise it where a push of every worker does not fit.
+  // Bytes of all pushes not yet answered, with what applying their rows takes;
+  // further ones are refused. Default 1 GiB; raise it where a push of every
+  // worker does not fit.
   int64_t push_bytes = int64_t{1} << 30;
   KillPoints kill_points;
   // Called once, on any thread, when another process has taken this server's
@@ -105,7 +106,7 @@ class ServerShell final : public rpc::PsHandler {
 
   // What it is at, in figures.
   struct Figures {
-    // Of workers, not answered yet.
+    // Of workers, not answered yet; bytes with what applying rows takes.
     int64_t pushes = 0;
     int64_t push_bytes = 0;
     int64_t pulls = 0;
@@ -137,7 +138,7 @@ class ServerShell final : public rpc::PsHandler {
  private:
   struct PendingPush {
     PushDone done;
-    int64_t bytes = 0;
+    int64_t bytes = 0;  // With what applying its rows takes.
   };
   // What came out of the core, with those who wait for its replies.
   struct Output {

@@ -126,7 +126,7 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
             options_.block_bytes, " bytes wanted, but ", stats.live_blocks,
             " of at most ", max_blocks_,
             " are in use; wait for pulls and checkpoints to let go of theirs, "
-            "or raise the memory limit"));
+            "or raise the memory limit (--memory)"));
       }
       EBB_RETURN_IF_ERROR(AddSlab(total, std::min(slab_blocks_, room)));
     }
@@ -151,7 +151,7 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
   // False: more than the bound would be promised.
   bool AddPromised(int64_t count) {
     MutexLock lock(&mu_);
-    if (promised_blocks_ + count > max_blocks_) return false;
+    if (count > 0 && promised_blocks_ + count > max_blocks_) return false;
     promised_blocks_ += count;
     return true;
   }
@@ -379,10 +379,19 @@ absl::StatusOr<BlockRef> BlockPool::CopyForWrite(const BlockRef& source) {
 PromisedBlocks BlockPool::Promise(int64_t count) {
   CHECK_GE(count, 0);
   if (!core_->AddPromised(count)) return {};
-  // Never null, so that a promise of nothing is one, too.
-  return PromisedBlocks(std::shared_ptr<void>(
-      core_.get(),
-      [core = core_, count](void*) { core->AddPromised(-count); }));
+  return PromisedBlocks(core_, count);
+}
+
+bool PromisedBlocks::Resize(int64_t count) {
+  CHECK(core_ != nullptr && count >= 0);
+  if (!core_->AddPromised(count - count_)) return false;
+  count_ = count;
+  return true;
+}
+
+void PromisedBlocks::Drop() {
+  if (core_ != nullptr) core_->AddPromised(-count_);
+  core_.reset();
 }
 
 int64_t BlockPool::block_bytes() const { return core_->block_bytes(); }

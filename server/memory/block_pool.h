@@ -52,17 +52,30 @@ class BlockPool;
 class PromisedBlocks {
  public:
   PromisedBlocks() = default;
-  PromisedBlocks(PromisedBlocks&& other) noexcept = default;
-  PromisedBlocks& operator=(PromisedBlocks&& other) noexcept = default;
+  PromisedBlocks(PromisedBlocks&& other) noexcept
+      : core_(std::move(other.core_)), count_(other.count_) {}
+  PromisedBlocks& operator=(PromisedBlocks&& other) noexcept {
+    std::swap(core_, other.core_);
+    std::swap(count_, other.count_);
+    other.Drop();
+    return *this;
+  }
+  ~PromisedBlocks() { Drop(); }
 
-  explicit operator bool() const { return promise_ != nullptr; }
+  explicit operator bool() const { return core_ != nullptr; }
+  int64_t count() const { return count_; }
+  // As many blocks instead, at least 0. False: these would be beyond the bound,
+  // and it is as it was. Of a promise that was made.
+  bool Resize(int64_t count);
 
  private:
   friend class BlockPool;
-  explicit PromisedBlocks(std::shared_ptr<void> promise)
-      : promise_(std::move(promise)) {}
+  PromisedBlocks(std::shared_ptr<internal::BlockPoolCore> core, int64_t count)
+      : core_(std::move(core)), count_(count) {}
+  void Drop();
 
-  std::shared_ptr<void> promise_;
+  std::shared_ptr<internal::BlockPoolCore> core_;
+  int64_t count_ = 0;
 };
 
 // A slab pool with a free list. Blocks go back to the free list with their

@@ -116,6 +116,19 @@ TEST_P(BlockPoolTest, PromisesNoMoreThanItsBound) {
   EXPECT_TRUE(pool_->Promise(5));
 }
 
+TEST_P(BlockPoolTest, APromiseMayBecomeAnother) {
+  PromisedBlocks one = pool_->Promise(1);
+  PromisedBlocks three = pool_->Promise(3);
+  EXPECT_FALSE(one.Resize(6));
+  EXPECT_EQ(one.count(), 1);
+  EXPECT_TRUE(one.Resize(5));
+  EXPECT_EQ(pool_->Stats().promised_blocks, 8);
+  EXPECT_TRUE(one.Resize(0));
+  EXPECT_TRUE(one);
+  three = std::move(one);
+  EXPECT_EQ(pool_->Stats().promised_blocks, 0);
+}
+
 TEST_P(BlockPoolTest, APromiseMayOutliveThePool) {
   const PromisedBlocks five = pool_->Promise(5);
   pool_.reset();

@@ -107,12 +107,9 @@ RowTable::RowTable(RowTableOptions options, RowLayout layout,
       pool_(std::move(pool)),
       initial_(options_.init, options_.seed, options_.table),
       draws_(Draws(options_)),
-      index_(std::make_shared<internal::SharedIndex>()),
+      index_(std::make_shared<internal::SharedIndex>(RowIndex(pool_.get()))),
       ages_(options_.expire_after_examples) {
-  if (options_.admission.kind == RowAdmission::Kind::kCount) {
-    counters_.resize(static_cast<size_t>(options_.admission.counters));
-    changed_counters_.Resize(options_.admission.counters);
-  }
+  changed_counters_.Resize(counter_count());
 }
 
 RowTable::~RowTable() = default;
@@ -125,8 +122,18 @@ absl::StatusOr<std::unique_ptr<RowTable>> RowTable::Create(
       const RowLayout layout,
       RowLayout::Make(options.table, options.width, optimizer->SlotCount(),
                       pool->block_bytes()));
-  return std::unique_ptr<RowTable>(new RowTable(
+  std::unique_ptr<RowTable> table(new RowTable(
       std::move(options), layout, std::move(optimizer), std::move(pool)));
+  const int64_t counters = table->counter_count();
+  table->room_ = table->pool_->Promise(0);
+  EBB_RETURN_IF_ERROR(table->PromiseRoom(0, 0));
+  if (counters > 0) {
+    EBB_ASSIGN_OR_RETURN(
+        table->counters_,
+        BlockArray<uint8_t>::Make(table->pool_.get(),
+                                  static_cast<size_t>(counters), 0));
+  }
+  return table;
 }
 
 RowReader RowTable::reader() const {
@@ -137,13 +144,43 @@ int64_t RowTable::physical_rows() const {
   return static_cast<int64_t>(index_->index.size());
 }
 
-RowIndex& RowTable::MutableIndex() {
-  if (index_->views.load(std::memory_order_acquire) != 0) {
-    auto copy = std::make_shared<internal::SharedIndex>();
-    copy->index = index_->index;
-    index_ = std::move(copy);
+absl::Status RowTable::OwnIndex() {
+  if (index_->views.load(std::memory_order_acquire) == 0) {
+    return absl::OkStatus();
   }
+  EBB_ASSIGN_OR_RETURN(RowIndex copy, index_->index.Copy());
+  index_ = std::make_shared<internal::SharedIndex>(std::move(copy));
+  return absl::OkStatus();
+}
+
+RowIndex& RowTable::MutableIndex() {
+  CHECK_EQ(index_->views.load(std::memory_order_acquire), 0);
   return index_->index;
+}
+
+// A version is at most half again as large as its rows (TakeCut).
+absl::Status RowTable::PromiseRoom(int64_t more_blocks, int64_t more_rows) {
+  const int64_t rows = row_blocks_ + more_blocks;
+  const int64_t block_bytes = pool_->block_bytes();
+  const int64_t counters = BlockArray<uint8_t>::BlocksFor(
+      *pool_, static_cast<size_t>(counter_count()));
+  const int64_t index =
+      index_->index.BlocksFor(static_cast<size_t>(physical_rows() + more_rows));
+  const int64_t wanted = rows + rows / 2 + index + counters;
+  if (room_.count() == wanted || room_.Resize(wanted)) return absl::OkStatus();
+  const BlockPoolStats stats = pool_->Stats();
+  const auto kib = [&](int64_t blocks) {
+    return absl::StrCat(blocks * block_bytes >> 10, " KiB");
+  };
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "no room for more rows of table '", options_.table, "' in a partition: ",
+      physical_rows(), " are there; with more it would take ", kib(wanted),
+      " (rows, half as much again for a version that is loaded, index and "
+      "counters), and ",
+      kib(stats.promised_blocks), " of the ", kib(stats.max_blocks),
+      " that this server's --memory leaves for values are taken; raise "
+      "--memory, add servers, or bound the table (max_rows with at_limit: "
+      "evict, expire_after)"));
 }
 
 // --- Prepare -----------------------------------------------------------------
@@ -203,10 +240,13 @@ absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
       });
   EBB_RETURN_IF_ERROR(KeepLimit(created + revived, update.get()));
   if (created > 0) EBB_RETURN_IF_ERROR(NumberRows(created, update.get()));
-  EBB_RETURN_IF_ERROR(ObtainBlocks(update.get()));
+  update->changes_index_ = created > 0 || !update->evicted_.empty() ||
+                           ages_.ExpiredAt(update->unit_) > 0;
+  EBB_RETURN_IF_ERROR(ObtainBlocks(created, update.get()));
+  if (update->changes_index_) EBB_RETURN_IF_ERROR(OwnIndex());
+  if (created > 0) EBB_RETURN_IF_ERROR(ReserveFor(*update, created));
   update->next_rows_ = std::make_unique_for_overwrite<std::byte[]>(
       update->rows_.size() * layout_.record_bytes());
-  if (created > 0) ReserveFor(*update, created);
   open_ = update;
   return update;
 }
@@ -219,8 +259,8 @@ bool RowTable::Admits(uint64_t key, RowUpdate* update) const {
     case RowAdmission::Kind::kAlways:
       return true;
     case RowAdmission::Kind::kCount: {
-      const auto counter = static_cast<uint32_t>(
-          Spread(HashAppend(draws_, key), counters_.size()));
+      const auto counter = static_cast<uint32_t>(Spread(
+          HashAppend(draws_, key), static_cast<uint64_t>(admission.counters)));
       update->counters_.push_back(counter);
       return counters_[counter] + 1 >= admission.count;
     }
@@ -332,14 +372,13 @@ absl::Status RowTable::NumberRows(int64_t created, RowUpdate* update) const {
 
 // New blocks for rows where there are none, and for those whose blocks somebody
 // else holds.
-absl::Status RowTable::ObtainBlocks(RowUpdate* update) const {
+absl::Status RowTable::ObtainBlocks(int64_t created, RowUpdate* update) {
   std::vector<uint32_t> unsure;
   for (const RowUpdate::Row& row : update->rows_) {
     const uint32_t block = layout_.BlockOf(row.row);
     if (block < blocks_.size() && blocks_[block].writable != nullptr) continue;
     if (unsure.empty() || unsure.back() != block) unsure.push_back(block);
   }
-  if (unsure.empty()) return absl::OkStatus();
   std::ranges::sort(unsure);
   unsure.erase(std::unique(unsure.begin(), unsure.end()), unsure.end());
   for (const uint32_t block : unsure) {
@@ -349,6 +388,11 @@ absl::Status RowTable::ObtainBlocks(RowUpdate* update) const {
       update->copies_.push_back({block, block_bytes_[block], BlockRef()});
     }
   }
+  const auto is_new = [](const RowUpdate::BlockCopy& copy) {
+    return copy.from == nullptr;
+  };
+  EBB_RETURN_IF_ERROR(
+      PromiseRoom(std::ranges::count_if(update->copies_, is_new), created));
   EBB_ASSIGN_OR_RETURN(
       std::vector<BlockRef> blocks,
       pool_->AllocateMany(static_cast<int64_t>(update->copies_.size())));
@@ -359,13 +403,15 @@ absl::Status RowTable::ObtainBlocks(RowUpdate* update) const {
 }
 
 // So that Commit moves no large tables. None of it can be seen.
-void RowTable::ReserveFor(const RowUpdate& update, int64_t created) {
-  MutableIndex().Reserve(static_cast<size_t>(physical_rows() + created));
+absl::Status RowTable::ReserveFor(const RowUpdate& update, int64_t created) {
+  EBB_RETURN_IF_ERROR(
+      MutableIndex().Reserve(static_cast<size_t>(physical_rows() + created)));
   live_.Reserve(update.capacity_);
   changed_.Reserve(update.capacity_);
   const size_t blocks = layout_.BlocksOf(update.capacity_);
   ReserveByHalves(blocks, &blocks_);
   ReserveByHalves(blocks, &block_bytes_);
+  return absl::OkStatus();
 }
 
 // --- Compute -----------------------------------------------------------------
@@ -493,6 +539,7 @@ void RowTable::GrowTo(int64_t capacity) {
 
 void RowTable::Install(RowUpdate::BlockCopy* copy) {
   Block& block = blocks_[copy->block];
+  if (!block.ref) ++row_blocks_;
   block.ref = std::move(copy->to);
   block_bytes_[copy->block] = block.ref.bytes().data();
   block.writable = nullptr;
@@ -546,6 +593,7 @@ void RowTable::RemoveRow(uint32_t row) {
   Block& block = blocks_[place.block];
   if (--block.rows == 0) {
     block = {};
+    --row_blocks_;
     block_bytes_[place.block] = nullptr;
   }
 }
@@ -596,26 +644,35 @@ absl::StatusOr<std::shared_ptr<const RowView>> RowTable::Pin() {
       open->late_copies_.push_back({shared[i], nullptr, std::move(blocks[i])});
     }
   }
+  // What a push under way adds to the index it adds to one that the view does
+  // not read.
+  std::optional<RowIndex> own;
+  if (const RowUpdatePtr open = open_.lock(); open && open->changes_index_) {
+    EBB_ASSIGN_OR_RETURN(own, index_->index.Copy());
+  }
   ShareBlocks();
   std::vector<BlockRef> blocks;
   blocks.reserve(blocks_.size());
   for (const Block& block : blocks_) blocks.push_back(block.ref);
   // Paired with ~RowView.
   index_->views.fetch_add(1, std::memory_order_relaxed);
-  return std::make_shared<const RowView>(layout_, ages_, initial_, index_,
-                                         std::move(blocks), block_bytes_);
+  auto view = std::make_shared<const RowView>(layout_, ages_, initial_, index_,
+                                              std::move(blocks), block_bytes_);
+  if (own) index_ = std::make_shared<internal::SharedIndex>(*std::move(own));
+  return view;
 }
 
 RowStatistics RowTable::Statistics() const {
   RowStatistics statistics = totals_;
   statistics.rows = physical_rows() - ages_.expired();
-  for (const Block& block : blocks_) {
-    if (block.ref) statistics.block_bytes += pool_->block_bytes();
-  }
+  const int64_t beside = index_->index.blocks() + counters_.blocks();
+  statistics.block_bytes = (row_blocks_ + beside) * pool_->block_bytes();
+  const size_t index_on_heap =
+      index_->index.blocks() > 0 ? 0 : index_->index.bytes();
   statistics.other_bytes = static_cast<int64_t>(
-      index_->index.bytes() + blocks_.capacity() * sizeof(Block) +
+      index_on_heap + blocks_.capacity() * sizeof(Block) +
       block_bytes_.capacity() * sizeof(block_bytes_[0]) + live_.bytes() +
-      changed_.bytes() + counters_.capacity() + changed_counters_.bytes());
+      changed_.bytes() + changed_counters_.bytes());
   return statistics;
 }
 

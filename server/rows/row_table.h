@@ -30,6 +30,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/initializer.h"
+#include "server/memory/block_array.h"
 #include "server/memory/block_pool.h"
 #include "server/optimizer/gradient.h"
 #include "server/optimizer/optimizer.h"
@@ -58,7 +59,7 @@ struct RowStatistics {
   // Gradients of rows that were dropped; of rows that are written once, what
   // came later and was another.
   int64_t not_admitted = 0;
-  // Memory: blocks of the pool that it refers to, and all else.
+  // Memory: blocks of the pool, of rows, index and counters; and all else.
   int64_t block_bytes = 0;
   int64_t other_bytes = 0;
 };
@@ -91,7 +92,10 @@ class RowTable {
   // the examples of the push or without, and obtains all memory for it.
   // Changes nothing that can be seen. A push without keys lets time pass.
   // Errors: InvalidArgument for keys out of order or a time before the last;
-  // ResourceExhausted without memory, or at the limit of rows.
+  // ResourceExhausted without memory, or at the limit of rows. What the rows
+  // take is promised by the pool first, with half as much again as a version
+  // of them may be larger that is to be loaded: so what a table may hold it can
+  // load, and it does not take what others were promised.
   absl::StatusOr<RowUpdatePtr> Prepare(std::span<const uint64_t> keys,
                                        int64_t now);
   // `gradient`: sums, row major, keys x width floats (checked).
@@ -116,7 +120,7 @@ class RowTable {
   // block that is written again is copied once, in the Compute of that push;
   // the first push that makes or loses rows copies the index (8 to 16 bytes per
   // row). ResourceExhausted: while an update is between Prepare and Commit,
-  // blocks for its copies are obtained here.
+  // blocks for its copies are obtained here, and the index is copied.
   absl::StatusOr<std::shared_ptr<const RowView>> Pin();
 
   RowStatistics Statistics() const;
@@ -170,6 +174,15 @@ class RowTable {
 
   internal::RowReader reader() const;
   int64_t physical_rows() const;
+  // Of admission; 0: it does not go by counting.
+  int64_t counter_count() const {
+    const RowAdmission& admission = options_.admission;
+    return admission.kind == RowAdmission::Kind::kCount ? admission.counters
+                                                        : 0;
+  }
+  // Where views may read the index: a copy of it, which they do not.
+  absl::Status OwnIndex();
+  // Which no view reads (checked).
   RowIndex& MutableIndex();
   std::byte* WritableRecord(uint32_t row);
 
@@ -179,8 +192,11 @@ class RowTable {
   std::vector<uint32_t> ChooseVictims(int64_t count,
                                       const RowUpdate& update) const;
   absl::Status NumberRows(int64_t created, RowUpdate* update) const;
-  absl::Status ObtainBlocks(RowUpdate* update) const;
-  void ReserveFor(const RowUpdate& update, int64_t created);
+  absl::Status ObtainBlocks(int64_t created, RowUpdate* update);
+  absl::Status ReserveFor(const RowUpdate& update, int64_t created);
+  // Room for so many more blocks of rows, and rows, than there are. Never fails
+  // for none.
+  absl::Status PromiseRoom(int64_t more_blocks, int64_t more_rows);
 
   // Calls `gradient_of` once for each key of the update that gets a row or has
   // one that stays, ascending.
@@ -225,7 +241,9 @@ class RowTable {
   int64_t capacity_ = 0;   // Row numbers that exist, live or not.
   size_t first_free_ = 0;  // Words of live_ before it are full.
   RowAges ages_;
-  std::vector<uint8_t> counters_;  // Of admission.
+  BlockArray<uint8_t> counters_;  // The first counter_count().
+  int64_t row_blocks_ = 0;        // Of blocks_, those that there are.
+  PromisedBlocks room_;
   int64_t now_ = 0;
   int64_t pushes_ = 0;
   uint32_t sweep_hand_ = 0;  // The row to look at next.

@@ -87,7 +87,7 @@ absl::StatusOr<RowCut> RowTable::CutOfBase() {
   const auto blocks_of = [block_bytes](int64_t bytes) {
     return (bytes + block_bytes - 1) / block_bytes;
   };
-  const auto counters = static_cast<int64_t>(counters_.size());
+  const int64_t counters = counter_count();
   const int64_t bitmap_bytes = internal::BaseBitmapBytes(capacity_);
   const int64_t counter_bytes = internal::BaseCounterBytes(counters);
   EBB_ASSIGN_OR_RETURN(std::vector<BlockRef> bitmap,
@@ -96,7 +96,10 @@ absl::StatusOr<RowCut> RowTable::CutOfBase() {
                        pool_->AllocateMany(blocks_of(counter_bytes)));
   BlockWriter(bitmap).Put(std::as_bytes(live_.words()));
   BlockWriter counter_writer(counter_blocks);
-  counter_writer.Put(std::as_bytes(std::span(counters_)));
+  counters_.ForEachRun(
+      static_cast<size_t>(counters), [&](const uint8_t* run, size_t count) {
+        counter_writer.Put(std::as_bytes(std::span(run, count)));
+      });
   for (int64_t i = counters; i < counter_bytes; ++i) {
     counter_writer.PutValue(std::byte{0});
   }
@@ -184,10 +187,9 @@ absl::StatusOr<RowCut> RowTable::TakeCut() {
     // What a base would have now.
     const auto blocks = std::ranges::count_if(
         blocks_, [](const Block& block) { return bool{block.ref}; });
-    const int64_t base =
-        blocks * static_cast<int64_t>(layout_.used_bytes()) +
-        internal::BaseBitmapBytes(capacity_) +
-        internal::BaseCounterBytes(static_cast<int64_t>(counters_.size()));
+    const int64_t base = blocks * static_cast<int64_t>(layout_.used_bytes()) +
+                         internal::BaseBitmapBytes(capacity_) +
+                         internal::BaseCounterBytes(counter_count());
     whole = deltas * kBasePerDelta > base;
     for (size_t i = 1; i < stored_->size(); ++i) {
       deltas += (*stored_)[i]->Bytes();

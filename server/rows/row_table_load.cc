@@ -273,8 +273,10 @@ class RowTable::Loader {
   }
 
   absl::Status LoadCounters() {
-    if (counters_.size() == table_.counters_.size()) {
-      table_.counters_ = std::move(counters_);
+    if (static_cast<int64_t>(counters_.size()) == table_.counter_count()) {
+      for (size_t i = 0; i < counters_.size(); ++i) {
+        table_.counters_[i] = counters_[i];
+      }
     } else {
       converted_ = true;
     }
@@ -304,8 +306,11 @@ class RowTable::Loader {
     ages.Advance(ages.UnitOf(fields_.now));
     const bool other_unit = fields_.unit_examples != ages.unit_examples();
     converted_ |= other_unit;
+    table_.row_blocks_ = std::ranges::count_if(
+        table_.blocks_, [](const Block& block) { return bool{block.ref}; });
     RowIndex& index = table_.index_->index;
-    index.Reserve(static_cast<size_t>(rows));
+    EBB_RETURN_IF_ERROR(table_.PromiseRoom(0, rows));
+    EBB_RETURN_IF_ERROR(index.Reserve(static_cast<size_t>(rows)));
     absl::Status status;
     table_.live_.ForEach([&](uint32_t row) {
       if (status.ok()) status = LoadRow(row, other_unit, &index);

@@ -35,6 +35,18 @@ evaluate: {every: 1 epoch}
 checkpoint: {every: 2s}
 """
 
+# Each example has four keys of its own, of which none comes again: rows of 20
+# and of 140 bytes.
+KEYED_ROWS = 40_000
+KEYED = """
+name: keys
+model: {kind: fm, rank: 16}
+data: {train: {libsvm: keys.svm}, test: {libsvm: test.svm}}
+train: {epochs: 1, batch: 50, item_examples: 1000}
+optimizer: {kind: adagrad, rate: 0.1}
+checkpoint: {every: 500ms}
+"""
+
 # A tenth of the processor's time, from before the first third to after the
 # second.
 SCENARIO = """
@@ -186,11 +198,51 @@ class MemoryTest(unittest.TestCase):
     def test_servers_refuse_what_they_have_no_room_for(self):
         process = self.start("run", "job.yaml", "--memory", "192MiB",
                              "--run-dir", "run")
+        self.wait_explained(
+            process, "wide", r"ps [01]: no room for another partition of "
+            r"job wide: in all its partitions it takes 20\d MiB .* of the "
+            r"\d+ MiB that this server's --memory leaves for values are "
+            r"taken; raise --memory, or add servers")
+        for name, pid in daemons_of(process.pid):
+            self.assertLess(peak_bytes(pid), 192 * MIB, name)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=LIMIT_S), 130)
+
+    # Rows took all blocks that there were, with their index beside these: what
+    # a server had could not be loaded again.
+    def test_rows_that_do_not_fit_wait_for_a_server_that_has_room(self):
+        self.write("keys.yaml", KEYED)
+        self.write("keys.svm", "".join(
+            f"{i % 2} " + " ".join(f"{4 * i + k + 1}:1" for k in range(4)) +
+            "\n" for i in range(KEYED_ROWS)))
+        self.write("test.svm", "1 1:1\n0 5:1\n")
+        run = ["run", "keys.yaml", "--servers", "1", "--workers", "2",
+               "--run-dir", "run"]
+        refused = r"ps 0: no room for more rows of table '\w+' in a " \
+            r"partition: \d+ are there; .* that this server's --memory " \
+            r"leaves for values are taken; raise --memory, add servers, or " \
+            r"bound the table"
+        # As it grew, and as it was loaded again.
+        for more in ([], ["--resume"]):
+            process = self.start(*run, *more, "--memory", "128MiB")
+            self.wait_explained(process, "keys", refused)
+            for name, pid in daemons_of(process.pid):
+                self.assertLess(peak_bytes(pid), 128 * MIB, name)
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(timeout=LIMIT_S), 130)
+        process = self.start(*run, "--resume", "--memory", "512MiB",
+                             "--report", "report.json")
+        said = process.communicate(timeout=LIMIT_S)[0]
+        self.assertEqual(process.returncode, 0, said)
+        with open(os.path.join(self.folder, "report.json"),
+                  encoding="utf-8") as file:
+            report = json.load(file)
+        self.assertTrue(report["audit"]["exact"], said)
+        self.assertEqual(report["audit"]["applied"], KEYED_ROWS)
+
+    def wait_explained(self, process, job, pattern):
         address_file = os.path.join(self.folder, "run", "scheduler.address")
-        explained, pattern = "", r"ps [01]: no room for another partition of " \
-            r"job wide: in all its partitions it takes 20\d MiB .* of the " \
-            r"\d+ MiB that this server's --memory leaves for values are " \
-            r"taken; raise --memory, or add servers"
+        explained = ""
         deadline = time.monotonic() + 60
         while not re.search(pattern, explained):
             self.assertIsNone(process.poll())
@@ -201,13 +253,9 @@ class MemoryTest(unittest.TestCase):
             with open(address_file, encoding="ascii") as file:
                 address = file.read().strip()
             explained = subprocess.run(
-                [os.path.join(BIN, "ebb"), "explain", "wide", "--scheduler",
+                [os.path.join(BIN, "ebb"), "explain", job, "--scheduler",
                  address], text=True, timeout=LIMIT_S, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, check=False).stdout
-        for name, pid in daemons_of(process.pid):
-            self.assertLess(peak_bytes(pid), 192 * MIB, name)
-        process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(timeout=LIMIT_S), 130)
 
     def test_less_than_the_program_needs_is_refused(self):
         for program, arguments in [
