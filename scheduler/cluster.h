@@ -78,8 +78,9 @@ struct WorkerInfo {
   // Jobs of which it was leased anything, whose placement it may ask for: with
   // that goes a token.
   std::set<JobId> leased;
-  // Jobs that it could not even begin: their data is not there, or another.
-  std::set<JobId> unfit_for;
+  // Jobs that it could not even begin, and why: their data is not there, or
+  // another.
+  std::map<JobId, std::string> unfit_for;
   int64_t clock = 0;             // As last heard.
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
 

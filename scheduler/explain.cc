@@ -74,6 +74,7 @@ class Explainer {
     Paused();
     Servers();
     if (job_.state().phase == JobPhase::kRunning && reasons_.empty()) Workers();
+    Refusals();
     Problems();
     if (job_.state().phase != JobPhase::kRunning) return std::move(reasons_);
     if (job_.marks().AllApplied()) {
@@ -219,6 +220,24 @@ class Explainer {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("the job begins with ", plan_.min_workers,
                        " workers (workers.min); there are ", able));
+    }
+  }
+
+  // Workers that do not take part, while others may: the data that one reads
+  // has changed, say.
+  void Refusals() {
+    int64_t listed = 0;
+    for (const auto& [session, worker] : cluster_.workers) {
+      const auto why = worker.unfit_for.find(job_.id());
+      if (why == worker.unfit_for.end()) continue;
+      if (++listed > kMostListed) return;
+      Add(Reason::KIND_WORKER_REFUSES, NameOf(cluster_, session),
+          absl::StrCat(NameOf(cluster_, session),
+                       " refuses this job: ", why->second,
+                       ". It is asked again when it is started anew",
+                       job_.state().phase == JobPhase::kPaused
+                           ? ", or when the job is resumed"
+                           : ""));
     }
   }
 

@@ -382,13 +382,38 @@ TEST_F(ExplainTest, AnItemThatNoWorkerCanBegin) {
   end.end = LeaseEnd::kFailed;
   end.error = "no such file";
   FromWorker(kFirstLink, end);
-  ASSERT_THAT(Explain(), SizeIs(2));
+  ASSERT_THAT(Explain(), SizeIs(3));
   EXPECT_THAT(Explain()[0].text(), HasSubstr("though no batch failed"));
+  EXPECT_EQ(Explain()[2].text(),
+            "worker a refuses this job: no such file. It is asked again when "
+            "it is started anew, or when the job is resumed");
   const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
   const v1::JobStatus status = StatusOf(picture, job());
   ASSERT_EQ(status.quarantined_size(), 1);
   EXPECT_EQ(status.quarantined(0).failed_end(),
             status.quarantined(0).position());
+}
+
+// Bug: while others trained, nobody was told of a worker whose data is not that
+// of the job.
+TEST_F(ExplainTest, AWorkerThatRefusesWhileOthersWork) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  WorkerUp(kSecondLink, kSecond, "b");
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.error = "x.csv is not the file that was indexed; bring the old one back";
+  FromWorker(kFirstLink, end);
+  EXPECT_EQ(
+      Only(Reason::KIND_WORKER_REFUSES),
+      "worker a refuses this job: x.csv is not the file that was indexed; "
+      "bring the old one back. It is asked again when it is started "
+      "anew");
+  EXPECT_EQ(Explain()[0].subject(), "worker a");
+  SchedulerActions actions;
+  core_->OnWorkerDisconnected(kFirstLink, now_, &actions);
+  WorkerUp(kFirstLink, SessionId(203), "a");
+  EXPECT_THAT(Explain(), IsEmpty());
 }
 
 TEST_F(ExplainTest, ParkedBySsp) {

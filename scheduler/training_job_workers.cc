@@ -353,7 +353,8 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
 // more, and the others go on.
 void TrainingJob::CouldNotBegin(WorkerInfo* worker, const std::string& why,
                                 Context* context) {
-  worker->unfit_for.insert(id());
+  constexpr size_t kMostWhyBytes = 4096;  // Enough for people.
+  worker->unfit_for[id()] = why.substr(0, kMostWhyBytes);
   could_not_begin_ = absl::StrCat("worker ", worker->name, ": ", why);
   PauseIfNobodyCan(context);
 }

@@ -714,6 +714,50 @@ class ChangingClusterTest(ClusterTest):
         self.assertIn("ebb checkpoint rollback",
                       self.state("busy")["rolled_back"])
 
+    # Bug: while others trained, only its log told of a worker that did not.
+    def test_a_worker_whose_data_has_changed_is_named(self):
+        rows = "".join(f"{x % 7},{x % 2}\n" for x in range(2000))
+        with open(self.path("rows.csv"), "w") as file:
+            file.write("x,label\n" + rows)
+        with open(self.path("rows.yaml"), "w") as file:
+            file.write("name: rows\nmodel: softmax\n"
+                       "data: {train: {csv: {path: rows.csv, label: label}}}\n"
+                       "train: {epochs: 100000, batch: 50}\n")
+        self.good("submit", "rows.yaml")
+
+        def workers():
+            computed = self.state("rows")["computed"]
+            return {one["worker"] for one in computed if one["examples"] > 0}
+        self.wait(lambda: len(workers()) == 2, "not both train")
+        with open(self.path("rows.csv"), "a") as file:
+            file.write("1,1\n")
+        self.daemons["worker-1"].kill()
+        self.daemons["worker-1"].wait()
+        self.daemon("worker-1", "--name", "worker-1")
+
+        def refusals():
+            explained = json.loads(self.good("explain", "rows", "--json"))
+            return [one for one in explained["reasons"]
+                    if one["kind"] == "worker_refuses"]
+        self.wait(refusals, "nobody refuses")
+        (refusal,) = refusals()
+        self.assertEqual(refusal["subject"], "worker-1")
+        self.assertRegex(
+            refusal["text"], "worker-1 refuses this job: " +
+            re.escape(os.path.realpath(self.path("rows.csv"))) + " is not the "
+            r"file that was indexed: .*; bring the old file back, .*\. It is "
+            "asked again when it is started anew")
+        for said in (self.good("explain", "rows"), self.good("status")):
+            self.assertIn(refusal["text"], said)
+        with open(self.path("rows.csv"), "w") as file:
+            file.write("x,label\n" + rows)
+        self.daemons["worker-1"].kill()
+        self.daemons["worker-1"].wait()
+        self.daemon("worker-1", "--name", "worker-1")
+        self.wait(lambda: not refusals() and
+                  self.state("rows")["workers"]["has"] == 2, "not both train")
+        self.good("cancel", "rows")
+
     # The newest of several was taken, whatever was meant.
     def test_a_folder_with_several_jobs_asks_which(self):
         self.submit("socks", "--epochs", "1")
