@@ -13,9 +13,11 @@
 
 namespace ebb::scheduler {
 
-// Of the scheduler's life, and of epochs in which no server was away.
+// Of the scheduler's life, and of epochs in which no server was away. Each
+// counts once, as it ended first: a server that comes back with less opens some
+// again.
 struct EpochTailCounts {
-  int64_t epochs = 0;
+  std::map<int32_t, absl::Duration> ends;  // By epoch.
   absl::Duration sum;
   absl::Duration longest;
   // What a batch took the slowest worker that was there at one of these ends.
@@ -35,12 +37,13 @@ class EpochTails {
   // Epochs below `full` are applied; `slowest_batch`: of whoever is there.
   void Ended(int32_t full, absl::Duration slowest_batch, absl::Time now) {
     while (Ends(full)) {
-      const absl::Duration tail = now - dry_.begin()->second;
-      ++counts_.epochs;
+      const auto [epoch, since] = *dry_.begin();
+      dry_.erase(dry_.begin());
+      const absl::Duration tail = now - since;
+      if (!counts_.ends.emplace(epoch, tail).second) continue;
       counts_.sum += tail;
       counts_.longest = std::max(counts_.longest, tail);
       counts_.slowest_batch = std::max(counts_.slowest_batch, slowest_batch);
-      dry_.erase(dry_.begin());
     }
   }
   // A server is away, or all is begun anew.

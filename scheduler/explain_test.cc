@@ -327,8 +327,43 @@ TEST_F(ExplainTest, AServerThatCameBackWithLessUntilThatIsMadeUpFor) {
                         "have 2 to 4 of 6 by now"));
   EXPECT_THAT(StatusOf(picture, job()).fell_back(),
               ElementsAre(HasSubstr("2 to 4 of 6")));
-  Register(3, true);
+  // Bug: what a partition had not had before counted, too: 2 to 8 of 6.
+  Applied(PartitionId(1), {0, 3}, 2);
+  EXPECT_THAT(Only(Reason::KIND_REDONE), HasSubstr("2 to 4 of 6"));
+  Applied(PartitionId(1), {0, 2}, 2);
+  EXPECT_THAT(Only(Reason::KIND_REDONE), HasSubstr("2 to 6 of 6"));
+  Applied(PartitionId(0), {0, 1}, 2);
+  Applied(PartitionId(0), {0, 2}, 2);
   EXPECT_THAT(Explain(), IsEmpty());
+}
+
+// Bug: an epoch counted each time that it ended, so of 1 epoch 2 had ended.
+TEST_F(ExplainTest, AnEpochThatAServerOpenedAgainEndedOnce) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  const auto finish = [&] {
+    for (int32_t shard = 0; shard < 4; ++shard) {
+      FromWorker(kFirstLink, LeaseRequest{kFirst, 1});
+      for (int32_t p = 0; p < 2; ++p) Applied(PartitionId(p), {0, shard}, 2);
+      ItemEnd end{kFirst, job_, job().state().generation, {0, shard}};
+      end.end = LeaseEnd::kDone;
+      FromWorker(kFirstLink, end);
+    }
+  };
+  finish();
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  ASSERT_EQ(StatusOf(picture, job()).epoch_tails().epochs(), 1);
+  SchedulerActions actions;
+  core_->OnServerDisconnected(kServerLink, now_, &actions);
+  ServerUp();
+  Register(0);
+  ASSERT_FALSE(job().marks().AllApplied());
+  now_ += absl::Seconds(7);
+  finish();
+  ASSERT_TRUE(job().marks().AllApplied());
+  const v1::JobStatus status = StatusOf(picture, job());
+  EXPECT_EQ(status.epoch_tails().epochs(), 1);
+  EXPECT_EQ(status.epoch_tails().ends_size(), 1);
 }
 
 TEST_F(ExplainTest, AServerThatCameBackWithNothing) {

@@ -16,19 +16,39 @@ std::string RangeText(const std::vector<int64_t>& values) {
                          : absl::StrCat(*least, " to ", *most);
 }
 
+// How many of the examples below the marks of `had` are below those of `has`.
+// What `has` beyond them makes up for none of them.
+int64_t Again(const JobPlan& plan, const MarkSet& had, const MarkSet& has) {
+  const bool fewer = has.first_open_epoch() < had.first_open_epoch();
+  const MarkSet& less = fewer ? has : had;
+  const MarkSet& more = fewer ? had : has;
+  int64_t common = less.examples();
+  // Not in the epochs that are full in both: few are open.
+  const int64_t epoch = less.first_open_epoch();
+  int64_t left = common - epoch * plan.examples;
+  for (int64_t o = epoch * plan.shards(); left > 0 && o < plan.items(); ++o) {
+    const ItemId item = plan.ItemAt(o);
+    const int64_t mark = less.mark(item);
+    left -= mark;
+    common -= std::max<int64_t>(0, mark - more.mark(item));
+  }
+  return common;
+}
+
 }  // namespace
 
 bool Fallback::MadeUpFor(const MarkTable& marks) const {
-  return std::all_of(examples.begin(), examples.end(), [&](const auto& one) {
-    return marks.marks(one.first).examples() >= one.second;
+  return std::all_of(had.begin(), had.end(), [&](const auto& one) {
+    const auto& [p, before] = one;
+    return Again(marks.plan(), before, marks.marks(p)) == before.examples();
   });
 }
 
 std::string Fallback::Text(const MarkTable& marks) const {
-  std::vector<int64_t> had, has;
-  for (const auto& [p, before] : examples) {
-    had.push_back(before);
-    has.push_back(marks.marks(p).examples());
+  std::vector<int64_t> before, again;
+  for (const auto& [p, marked] : had) {
+    before.push_back(marked.examples());
+    again.push_back(Again(marks.plan(), marked, marks.marks(p)));
   }
   return absl::StrCat("ps ", server.value(), " came back with ",
                       left == 0 ? "nothing stored of what its partitions had "
@@ -37,25 +57,40 @@ std::string Fallback::Text(const MarkTable& marks) const {
                                   "had counted",
                       ": up to ", most_lost,
                       " examples are computed again; partition",
-                      examples.size() == 1 ? " " : "s ",
-                      absl::StrJoin(examples, ", ",
+                      had.size() == 1 ? " " : "s ",
+                      absl::StrJoin(had, ", ",
                                     [](std::string* out, const auto& one) {
                                       absl::StrAppend(out, one.first.value());
                                     }),
-                      examples.size() == 1 ? " has " : " have ", RangeText(has),
-                      " of ", RangeText(had), " by now");
+                      had.size() == 1 ? " has " : " have ", RangeText(again),
+                      " of ", RangeText(before), " by now");
+}
+
+void Fallbacks::CameBack(ServerId server, PartitionId partition,
+                         const MarkSet& had, const MarkSet& has) {
+  if (has.examples() >= had.examples()) return;
+  // What came back again before all were there had more the first time.
+  untold_.try_emplace(partition, Untold{server, had}).first->second.server =
+      server;
 }
 
 std::vector<std::string> Fallbacks::Tell(const MarkTable& marks) {
+  std::map<ServerId, std::vector<std::pair<PartitionId, MarkSet>>> by_server;
+  for (auto& [p, untold] : std::exchange(untold_, {})) {
+    const MarkSet& had = untold.had;
+    // Else it came back once more, with all of it.
+    if (Again(marks.plan(), had, marks.marks(p)) < had.examples()) {
+      by_server[untold.server].emplace_back(p, std::move(untold.had));
+    }
+  }
   std::vector<std::string> lines;
-  for (auto& [id, partitions] : std::exchange(untold_, {})) {
-    std::sort(partitions.begin(), partitions.end());
+  for (auto& [id, partitions] : by_server) {
     Fallback& fallback = Of(id);
     fallback = {id, std::move(partitions)};
-    for (const auto& [p, had] : fallback.examples) {
-      const int64_t has = marks.marks(p).examples();
-      fallback.most_lost = std::max(fallback.most_lost, had - has);
-      fallback.left += has;
+    for (const auto& [p, had] : fallback.had) {
+      const int64_t again = Again(marks.plan(), had, marks.marks(p));
+      fallback.most_lost = std::max(fallback.most_lost, had.examples() - again);
+      fallback.left += again;
     }
     lines.push_back(fallback.Text(marks));
   }

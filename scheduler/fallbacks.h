@@ -13,14 +13,15 @@
 #include <vector>
 
 #include "common/ids.h"
+#include "common/protocol/marks.h"
 #include "scheduler/mark_table.h"
 
 namespace ebb::scheduler {
 
 struct Fallback {
   ServerId server;
-  // What the partitions had.
-  std::vector<std::pair<PartitionId, int64_t>> examples;
+  // What the partitions had, as far as the scheduler knew.
+  std::vector<std::pair<PartitionId, MarkSet>> had;
   // When they came back: what is computed again, at most, and what is not.
   int64_t most_lost = 0;
   int64_t left = 0;
@@ -33,11 +34,9 @@ struct Fallback {
 
 class Fallbacks {
  public:
-  // A partition is back with `has` examples, and had `had`.
-  void CameBack(ServerId server, PartitionId partition, int64_t had,
-                int64_t has) {
-    if (has < had) untold_[server].emplace_back(partition, had);
-  }
+  // A partition is back with `has`, and had `had`.
+  void CameBack(ServerId server, PartitionId partition, const MarkSet& had,
+                const MarkSet& has);
   // Once all partitions are back: a line for each server with less.
   std::vector<std::string> Tell(const MarkTable& marks);
   // The latest of each server, as told.
@@ -50,7 +49,12 @@ class Fallbacks {
  private:
   Fallback& Of(ServerId server);
 
-  std::map<ServerId, std::vector<std::pair<PartitionId, int64_t>>> untold_;
+  struct Untold {
+    ServerId server;  // That came back with it last.
+    MarkSet had;      // When the first did.
+  };
+
+  std::map<PartitionId, Untold> untold_;
   std::vector<Fallback> told_;
 };
 

@@ -51,6 +51,7 @@ class MarkTable {
   int64_t RoundsClosed() const;
   int64_t RoundsDurable() const;
 
+  const JobPlan& plan() const { return *plan_; }
   const MarkSet& marks(PartitionId p) const { return marks_[p.value()]; }
   const MarkSet& durable(PartitionId p) const { return durable_[p.value()]; }
 

@@ -236,9 +236,14 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     out->set_moved(backups.moved);
     out->set_computed_twice(backups.computed_twice);
   }
-  if (const EpochTailCounts& tails = job.tails(); tails.epochs > 0) {
+  if (const EpochTailCounts& tails = job.tails(); !tails.ends.empty()) {
     v1::JobStatus::EpochTails* out = status.mutable_epoch_tails();
-    out->set_epochs(tails.epochs);
+    out->set_epochs(static_cast<int64_t>(tails.ends.size()));
+    for (const auto& [epoch, tail] : tails.ends) {
+      v1::JobStatus::EpochTails::End* end = out->add_ends();
+      end->set_epoch(epoch);
+      end->set_us(absl::ToInt64Microseconds(tail));
+    }
     out->set_sum_us(absl::ToInt64Microseconds(tails.sum));
     out->set_longest_us(absl::ToInt64Microseconds(tails.longest));
     out->set_slowest_batch_us(absl::ToInt64Microseconds(tails.slowest_batch));

@@ -26,15 +26,6 @@ void AddTo(const v1::JobStatus::Backups& some, v1::JobStatus::Backups* sum) {
   sum->set_computed_twice(sum->computed_twice() + some.computed_twice());
 }
 
-void AddTo(const v1::JobStatus::EpochTails& some,
-           v1::JobStatus::EpochTails* sum) {
-  sum->set_epochs(sum->epochs() + some.epochs());
-  sum->set_sum_us(sum->sum_us() + some.sum_us());
-  sum->set_longest_us(std::max(sum->longest_us(), some.longest_us()));
-  sum->set_slowest_batch_us(
-      std::max(sum->slowest_batch_us(), some.slowest_batch_us()));
-}
-
 }  // namespace
 
 void RunTally::Add(const v1::JobStatus& status) {
@@ -74,10 +65,12 @@ void RunTally::Add(const v1::JobStatus& status) {
   }
   backups_ = status.backups();
 
-  if (status.epoch_tails().epochs() < tails_.epochs()) {
-    AddTo(tails_, &past_tails_);
+  // What an earlier life saw end did so then, whatever came back with less.
+  for (const auto& end : status.epoch_tails().ends()) {
+    tails_.emplace(end.epoch(), end.us());
   }
-  tails_ = status.epoch_tails();
+  slowest_batch_us_ =
+      std::max(slowest_batch_us_, status.epoch_tails().slowest_batch_us());
 }
 
 void RunTally::Complete(v1::JobStatus* status) const {
@@ -102,9 +95,18 @@ void RunTally::Complete(v1::JobStatus* status) const {
   v1::JobStatus::Backups backups = past_backups_;
   AddTo(backups_, &backups);
   *status->mutable_backups() = backups;
-  v1::JobStatus::EpochTails tails = past_tails_;
-  AddTo(tails_, &tails);
-  *status->mutable_epoch_tails() = tails;
+  status->clear_epoch_tails();
+  if (tails_.empty()) return;
+  v1::JobStatus::EpochTails* tails = status->mutable_epoch_tails();
+  tails->set_epochs(static_cast<int64_t>(tails_.size()));
+  for (const auto& [epoch, us] : tails_) {
+    tails->set_sum_us(tails->sum_us() + us);
+    tails->set_longest_us(std::max(tails->longest_us(), us));
+    v1::JobStatus::EpochTails::End* end = tails->add_ends();
+    end->set_epoch(epoch);
+    end->set_us(us);
+  }
+  tails->set_slowest_batch_us(slowest_batch_us_);
 }
 
 }  // namespace ebb::tools

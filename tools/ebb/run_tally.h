@@ -38,8 +38,8 @@ class RunTally {
   int64_t past_leases_repeated_ = 0;
   v1::JobStatus::Backups backups_;
   v1::JobStatus::Backups past_backups_;
-  v1::JobStatus::EpochTails tails_;
-  v1::JobStatus::EpochTails past_tails_;
+  std::map<int32_t, int64_t> tails_;  // In microseconds, by epoch.
+  int64_t slowest_batch_us_ = 0;
 };
 
 }  // namespace ebb::tools

@@ -101,23 +101,35 @@ TEST(RunTallyTest, AddsUpBackupsOverTheSchedulersLives) {
   EXPECT_EQ(status.backups().computed_twice(), 40 + 20);
 }
 
-TEST(RunTallyTest, AddsUpTheEndsOfEpochsOverTheSchedulersLives) {
+// Bug: an epoch that a server had opened again ended in two lives of the
+// scheduler, and a run of 3 epochs had 5 ends.
+TEST(RunTallyTest, CountsTheEndOfAnEpochOnceOverTheSchedulersLives) {
   RunTally tally;
-  v1::JobStatus status;
-  for (const int64_t epochs : {1, 3, 0, 1}) {
-    status.mutable_epoch_tails()->set_epochs(epochs);
-    status.mutable_epoch_tails()->set_sum_us(100 * epochs);
-    status.mutable_epoch_tails()->set_longest_us(40 * epochs);
-    status.mutable_epoch_tails()->set_slowest_batch_us(7 * epochs);
+  const auto add = [&](std::vector<std::pair<int32_t, int64_t>> ends,
+                       int64_t slowest) {
+    v1::JobStatus status;
+    auto* tails = status.mutable_epoch_tails();
+    for (const auto& [epoch, us] : ends) {
+      auto* end = tails->add_ends();
+      end->set_epoch(epoch);
+      end->set_us(us);
+    }
+    tails->set_epochs(static_cast<int64_t>(ends.size()));
+    tails->set_slowest_batch_us(slowest);
     tally.Add(status);
-  }
+  };
+  add({{0, 100}}, 7);
+  add({{0, 100}, {1, 300}}, 9);
+  add({}, 0);  // A new life.
+  add({{1, 1000}, {2, 50}}, 8);
 
+  v1::JobStatus status;
   tally.Complete(&status);
 
-  EXPECT_EQ(status.epoch_tails().epochs(), 3 + 1);
-  EXPECT_EQ(status.epoch_tails().sum_us(), 400);
-  EXPECT_EQ(status.epoch_tails().longest_us(), 120);
-  EXPECT_EQ(status.epoch_tails().slowest_batch_us(), 21);
+  EXPECT_EQ(status.epoch_tails().epochs(), 3);
+  EXPECT_EQ(status.epoch_tails().sum_us(), 100 + 300 + 50);
+  EXPECT_EQ(status.epoch_tails().longest_us(), 300);
+  EXPECT_EQ(status.epoch_tails().slowest_batch_us(), 9);
 }
 
 TEST(RunTallyTest, IsTheLastStatusOfAnUndisturbedRun) {
