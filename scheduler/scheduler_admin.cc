@@ -110,17 +110,19 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
 
 // The job of this submission, made now or by an earlier try.
 absl::StatusOr<JobId> SubmitOnce(const JobRecord& record,
-                                 const std::string& request_id,
+                                 const std::string& request_id, RequestIds* ids,
                                  SchedulerCore* core, absl::Time now,
                                  SchedulerActions* out) {
+  EBB_ASSIGN_OR_RETURN(const auto known,
+                       ids->Find(request_id, record, core->jobs()));
+  if (known) return *known;
   const TrainingJob* unfinished = nullptr;
   int all_unfinished = 0;
   for (const auto& [id, job] : core->jobs()) {
     if (Unfinished(*job)) ++all_unfinished;
-    if (job->record()->name != record.name) continue;
-    const auto known = job::ReadSpecification(*job->record());
-    if (known.ok() && known->request_id() == request_id) return id;
-    if (Unfinished(*job)) unfinished = job.get();
+    if (job->record()->name == record.name && Unfinished(*job)) {
+      unfinished = job.get();
+    }
   }
   if (unfinished != nullptr) {
     return absl::AlreadyExistsError(absl::StrCat(
@@ -155,11 +157,11 @@ absl::Status SchedulerAdmin::SubmitJob(const v1::SubmitJobRequest& request,
   // Shared: the change may outlive this call.
   const auto job = std::make_shared<JobId>();
   EBB_RETURN_IF_ERROR(shell_.Change(
-      [record, job, request_id = request.request_id()](
+      [record, job, request_id = request.request_id(), ids = request_ids_](
           SchedulerCore* core, absl::Time now,
           SchedulerActions* out) -> absl::Status {
-        EBB_ASSIGN_OR_RETURN(*job,
-                             SubmitOnce(record, request_id, core, now, out));
+        EBB_ASSIGN_OR_RETURN(
+            *job, SubmitOnce(record, request_id, ids.get(), core, now, out));
         return absl::OkStatus();
       },
       kChangeLimit));

@@ -3,11 +3,13 @@
 #define EBB_SCHEDULER_SCHEDULER_ADMIN_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/rpc/admin.h"
+#include "scheduler/request_ids.h"
 #include "scheduler/scheduler_shell.h"
 
 namespace ebb::scheduler {
@@ -16,7 +18,8 @@ namespace ebb::scheduler {
 class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
  public:
   // `shell` is not owned and outlives the handler's calls.
-  explicit SchedulerAdmin(SchedulerShell* shell) : shell_(*shell) {}
+  explicit SchedulerAdmin(SchedulerShell* shell)
+      : shell_(*shell), request_ids_(std::make_shared<RequestIds>()) {}
 
   absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
                                           const std::string& name) override;
@@ -47,6 +50,8 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
 
  private:
   SchedulerShell& shell_;
+  // Used by changes, which come one after the other and may outlive a call.
+  const std::shared_ptr<RequestIds> request_ids_;
 };
 
 }  // namespace ebb::scheduler

@@ -119,6 +119,13 @@ class HealthTest(unittest.TestCase):
         self.assertEqual(first.returncode, 0, first.stderr)
         self.assertIn("shirts is job ", first.stdout)
         self.assertEqual(again.stdout, first.stdout)
+        # Bug: another content under that id was answered with the first job.
+        for change in "train.epochs=7", "name=coats":
+            changed = self.ebb("submit", "job.yaml", "--request-id", "pod-uid",
+                               "--set", change)
+            self.assertEqual(changed.returncode, 2, changed.stdout)
+            self.assertIn("request id pod-uid is that of job shirts (id ",
+                          changed.stderr)
         other = self.ebb("submit", "job.yaml", "--request-id", "other")
         self.assertIn("is there already", other.stderr)
 
