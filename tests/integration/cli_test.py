@@ -315,6 +315,13 @@ class CliTest(ClusterTest):
         # One folder of two said to wait for the next checkpoint.
         self.fails(2, "the folder of the server that owns it is missing",
                    "checkpoint", "export", "copy/ps-0", "-o", "one.safetensors")
+        # Bug: only servers that run could be audited.
+        self.assertIn("exact: every example was applied exactly once in each "
+                      "of 3 partitions", self.good("audit", "copy"))
+        self.assertEqual(json.loads(self.good("audit", "copy", "--json")),
+                         json.loads(self.good("audit", "shirts", "--json")))
+        self.fails(2, "the folder of the server that owns it is missing",
+                   "audit", "copy/ps-0")
         # An older model was exported from a damaged log as if nothing were.
         torn = self.path("torn")
         shutil.copytree(copy, torn)
@@ -345,6 +352,7 @@ class CliTest(ClusterTest):
                       read_safetensors(self.path("torn.safetensors"))[0]["ebb.job"])
         self.fails(1, "ps-0: the log of checkpoint store", "predict", "torn",
                    IMAGES)
+        self.fails(1, "ps-0: the log of checkpoint store", "audit", "torn")
         # The middle of every file of values is wrong now.
         db = f"{copy}/ps-0/db"
         for name in os.listdir(db):
@@ -368,6 +376,9 @@ class CliTest(ClusterTest):
         self.good("checkpoint", "export", shared, "-o", "shared.safetensors")
         self.good("checkpoint", "export", "shared_run", "-o",
                   "own.safetensors")
+        for folder in (shared, "shared_run"):
+            audit = json.loads(self.good("audit", folder, "--json"))
+            self.assertEqual((audit["exact"], audit["applied"]), (True, 10000))
         with open(self.path("shared.safetensors"), "rb") as a, \
                 open(self.path("own.safetensors"), "rb") as b:
             self.assertEqual(a.read(), b.read())
@@ -378,6 +389,7 @@ class CliTest(ClusterTest):
                         file.seek(os.path.getsize(file.name) // 2)
                         file.write(b"\xff" * 16)
         self.fails(1, ".values is damaged", "checkpoint", "verify", shared)
+        self.fails(1, ".values is damaged", "audit", shared)
         os.makedirs(self.path("unused/identity"))
         shutil.copy(self.path(f"{shared}/identity/id"),
                     self.path("unused/identity/id"))

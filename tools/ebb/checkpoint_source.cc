@@ -310,6 +310,23 @@ absl::StatusOr<VersionArrays> ReadFrom(server::CheckpointStore* store,
   return arrays;
 }
 
+absl::StatusOr<v1::PartitionLedger> LedgerFrom(server::CheckpointStore* store,
+                                               const JobRecord& record,
+                                               const VersionInfo& version) {
+  EBB_ASSIGN_OR_RETURN(const auto pool, PoolFor(record.plan, version));
+  EBB_ASSIGN_OR_RETURN(server::Cut cut, store->Load(version.key, pool.get()));
+  v1::PartitionLedger ledger;
+  ledger.set_partition(version.key.partition.value());
+  ledger.set_generation(version.key.generation.value());
+  ledger.set_term(version.key.term.value());
+  ledger.set_updates(cut.updates);
+  ledger.set_marks(cut.marks);
+  ledger.set_durable_marks(cut.marks);
+  ledger.set_ledger(std::move(cut.ledger));
+  ledger.set_oracle(cut.oracle.data(), cut.oracle.size() * sizeof(uint64_t));
+  return ledger;
+}
+
 absl::StatusOr<VersionInfo> InfoOf(const JobPlan& plan,
                                    const server::VersionSummary& summary,
                                    const std::string& server) {
@@ -437,6 +454,11 @@ class FolderSource final : public StoredSource {
     return ReadFrom(stores_.at(version.server).get(), *record_, version, names);
   }
 
+  absl::StatusOr<v1::PartitionLedger> Ledger(
+      const VersionInfo& version) override {
+    return LedgerFrom(stores_.at(version.server).get(), *record_, version);
+  }
+
  private:
   // Of the job's versions too, where one is chosen.
   void TellDamage() {
@@ -523,6 +545,11 @@ class SharedSource final : public StoredSource {
       const VersionInfo& version,
       const std::vector<std::string>& names) override {
     return ReadFrom(store_.get(), *record_, version, names);
+  }
+
+  absl::StatusOr<v1::PartitionLedger> Ledger(
+      const VersionInfo& version) override {
+    return LedgerFrom(store_.get(), *record_, version);
   }
 
  private:

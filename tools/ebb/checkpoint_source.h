@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/protocol/plan.h"
+#include "ebb/v1/parameter_server.pb.h"
 #include "tools/ebb/cluster_access.h"
 #include "tools/ebb/silent_servers.h"
 
@@ -78,6 +79,12 @@ class CheckpointSource {
   // Those of the arrays that the version has, whole.
   virtual absl::StatusOr<VersionArrays> Read(
       const VersionInfo& version, const std::vector<std::string>& names) = 0;
+  // What an audit looks at of a stored version, all of which is read. What is
+  // durable of it is what it has. Unimplemented of a job that runs.
+  virtual absl::StatusOr<v1::PartitionLedger> Ledger(
+      const VersionInfo& version) {
+    return absl::UnimplementedError("its servers are asked");
+  }
 };
 
 // `place.name` is a folder of a run, the state folder of a server (or one with

@@ -1,5 +1,5 @@
 // The commands about a cluster that runs: submit, status, explain, pause,
-// resume, scale, cancel, audit.
+// resume, scale, cancel. For audit see audit_command.cc.
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -16,7 +16,6 @@
 #include "tools/ebb/jobs.h"
 #include "tools/ebb/local_run.h"
 #include "tools/ebb/no_answer.h"
-#include "tools/ebb/progress_line.h"
 #include "tools/ebb/status_text.h"
 #include "tools/ebb/token_files.h"
 #include "worker/fetched_data.h"
@@ -306,82 +305,6 @@ int Cancel(const Flags& flags) {
   return kExitGood;
 }
 
-std::string AuditText(const AuditReport& audit, v1::JobState state,
-                      const Console& console) {
-  TextTable table({"PARTITION", "SERVER", "APPLIED", "EXPECTED", "MISSING",
-                   "DOUBLED", "SKIPPED", "MARKED", "DURABLE"},
-                  {0, 2, 3, 4, 5, 6, 7, 8});
-  for (const PartitionAudit& partition : audit.partitions) {
-    if (partition.server < 0) continue;  // Among the problems.
-    table.Add({absl::StrCat(partition.partition), ServerName(partition.server),
-               WithCommas(partition.ledger.applied),
-               WithCommas(partition.ledger.expected),
-               WithCommas(partition.ledger.missing),
-               WithCommas(partition.ledger.doubled),
-               WithCommas(partition.ledger.skipped),
-               WithCommas(partition.marked), WithCommas(partition.durable)});
-  }
-  std::string out = table.ToString();
-  const bool complete = state == v1::JOB_STATE_COMPLETE;
-  for (const std::string& problem : audit.Problems(complete)) {
-    absl::StrAppend(&out, Paint(console, Ink::kRed, "error:"), " ", problem,
-                    "\n");
-  }
-  absl::StrAppend(
-      &out,
-      audit.exact()
-          ? Paint(console, Ink::kGreen,
-                  absl::StrCat(
-                      "exact: every example was applied exactly once in each "
-                      "of ",
-                      Count(audit.sum.partitions, "partition"),
-                      audit.oracle_checked ? "; the integer table agrees" : ""))
-      : !audit.silent.empty()
-          ? Paint(console, Ink::kRed,
-                  absl::StrCat(
-                      "NOT KNOWN to be exact: ", audit.sum.partitions, " of ",
-                      Count(audit.partitions.size(), "partition"), " answered"))
-      : complete ? Paint(console, Ink::kRed, "NOT EXACT")
-                 : Paint(console, Ink::kYellow,
-                         absl::StrCat(
-                             "not exact yet: the job is ", StateWord(state),
-                             ", with ", WithCommas(audit.worst.applied), " of ",
-                             WithCommas(audit.worst.expected),
-                             " examples in the partition that has the least")),
-      "\n");
-  if (audit.left_out > 0) {
-    absl::StrAppend(&out, Count(audit.left_out, "bad example"),
-                    " left out of the data, as on_bad_example says\n");
-  }
-  if (!audit.rolled_back.empty()) {
-    absl::StrAppend(&out, "the job rolled back ", audit.rolled_back, "\n");
-  }
-  if (const std::string rate =
-          RateText(audit.rate_factor, audit.nonfinite_rollbacks);
-      !rate.empty()) {
-    absl::StrAppend(&out, "it trains at ", rate, "\n");
-  }
-  if (audit.effect_approximate) {
-    absl::StrAppend(&out,
-                    "counted once, effect approximate: what a worker kept back "
-                    "for the job's filter or algorithm is lost with it\n");
-  }
-  return out;
-}
-
-int Audit(const Flags& flags) {
-  const auto job = FindJob(flags.access, flags.job);
-  if (!job.ok()) return Report(job.status());
-  const auto audit = FetchAudit(*job, absl::Seconds(30), flags.access.security);
-  if (!audit.ok()) return Report(audit.status());
-  const v1::JobState state = job->summary().state();
-  std::cout
-      << (flags.json
-              ? AuditJson(*audit, state == v1::JOB_STATE_COMPLETE).ToString()
-              : AuditText(*audit, state, DetectConsole()));
-  return audit->exact() ? kExitGood : kExitFailed;
-}
-
 // A command that asks a scheduler; `job`: about one job.
 CLI::App* AddAsking(CLI::App* app, const char* name, const char* help, bool job,
                     int (*run)(const Flags&), int* exit_code,
@@ -516,21 +439,6 @@ Workers let go of it; its checkpoints stay with the servers, and can be listed,
 exported and predicted with. It cannot be resumed: submit it anew.
 Example:
   ebb cancel --scheduler localhost:7000 fashion-mlp)");
-}
-
-void AddAuditCommand(CLI::App* app, int* exit_code) {
-  const auto flags = std::make_shared<Flags>();
-  CLI::App* command = AddAsking(
-      app, "audit", "Proves that every example was applied exactly once", true,
-      &Audit, exit_code, flags);
-  AddJsonFlag(command, flags);
-  command->footer(R"(
-Compares what every partition contains, by its ledger, with the data. Marks are
-listed, and must agree; no figure is derived from them.
-Exit code 1 unless it is exact; a job that is not complete is not, nor one of
-which a server does not answer.
-Example:
-  ebb audit --scheduler localhost:7000 fashion-mlp)");
 }
 
 }  // namespace ebb::tools
