@@ -250,9 +250,24 @@ class DataTest(unittest.TestCase):
         said = self.ebb("submit", "one.yaml", rc=2)
         self.assertIn("one.yaml:4", said)
         self.assertIn("there is no data set one", said)
-        # Also where no cluster is asked.
-        self.assertIn("`ebb submit` reads them",
+        # Bug: it knew of no data sets.
+        self.assertIn("there is no data set one",
                       self.ebb("job", "check", "one.yaml", rc=2))
+        self.data("one", 1)
+        self.push("one")
+        self.assertIn("one is good: 60,000 examples",
+                      self.ebb("job", "check", "one.yaml"))
+        # Also where no cluster is asked, or none answers.
+        self.assertIn("`ebb submit` and `ebb job check` read them",
+                      self.ebb("run", "one.yaml", rc=2))
+        self.assertIn("127.0.0.1:9", self.ebb("job", "check", "one.yaml",
+                                              "--scheduler", "127.0.0.1:9",
+                                              "--data-cache", "none", rc=2))
+        # Bug: EBB_SCHEDULER was no DEST.
+        self.assertIn("one", self.ebb("data", "list"))
+        self.ebb("data", "push", "one", "--name", "other")
+        self.ebb("data", "remove", "other")
+        self.assertNotIn("other", self.ebb("data", "list"))
 
     def test_a_folder_and_its_mistakes(self):
         self.data("one", 1)

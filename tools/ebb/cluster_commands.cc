@@ -5,20 +5,15 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "common/datasets/manifest.h"
-#include "common/size_flag.h"
-#include "common/status_macros.h"
-#include "tools/ebb/audit.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
-#include "tools/ebb/data_place.h"
+#include "tools/ebb/data_flags.h"
 #include "tools/ebb/jobs.h"
 #include "tools/ebb/local_run.h"
 #include "tools/ebb/no_answer.h"
 #include "tools/ebb/status_text.h"
 #include "tools/ebb/token_files.h"
-#include "worker/fetched_data.h"
 
 namespace ebb::tools {
 
@@ -29,36 +24,16 @@ struct Flags {
   std::string job;
   JobFlags file;
   bool json = false;
-  std::string data_cache;
-  uint64_t data_cache_bytes = uint64_t{10} << 30;
+  DataFlags data;
   std::string request_id;
   bool skip = false;
   std::optional<int32_t> workers;
   std::optional<int32_t> servers;
 };
 
-// What the cluster keeps comes from there; a folder for it is made only when
-// something is.
-data::OpenBytes OpenFromCluster(const Flags& flags) {
-  const worker::FetchedDataOptions options = {
-      .address = flags.access.scheduler,
-      .security = flags.access.security,
-      .folder = flags.data_cache,
-      .max_bytes = static_cast<int64_t>(flags.data_cache_bytes)};
-  const auto opened = std::make_shared<data::OpenBytes>();
-  return [=](absl::string_view path)
-             -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
-    if (!datasets::IsUri(path)) return data::OpenFile(path);
-    if (*opened == nullptr) {
-      EBB_ASSIGN_OR_RETURN(*opened, worker::OpenFetched(options));
-    }
-    return (*opened)(path);
-  };
-}
-
 int Submit(const Flags& flags) {
   JobChoice choice = flags.file.Choice();
-  choice.open = OpenFromCluster(flags);
+  choice.open = OpenFromCluster(flags.access, flags.data);
   auto prepared = PrepareJob(choice);
   if (!prepared.ok()) return Report(prepared.status());
   rpc::SchedulerAdminClient client = flags.access.Scheduler();
@@ -339,19 +314,7 @@ void AddSubmitCommand(CLI::App* app, int* exit_code) {
                    "Names this submission: given again, it is the same job, "
                    "and no second one")
       ->envname("EBB_REQUEST_ID");
-  flags->data_cache = DataCacheFolder();
-  command
-      ->add_option("--data-cache", flags->data_cache,
-                   "Where data that the job names ebb://NAME/PATH is fetched "
-                   "to")
-      ->envname("EBB_DATA_CACHE")
-      ->default_str("~/.cache/ebb/data");
-  command
-      ->add_option("--data-cache-bytes", flags->data_cache_bytes,
-                   "Size of that folder, at most")
-      ->envname("EBB_DATA_CACHE_BYTES")
-      ->transform(SizeValue())
-      ->default_str("10GiB");
+  AddDataFlags(command, &flags->data);
   AddJsonFlag(command, flags);
   command->footer(R"(
 Reads the job and its data, and says all that is wrong before anything starts.

@@ -187,6 +187,7 @@ void AddDataCommand(CLI::App* app, int* exit_code) {
         ->add_option("DEST", flags->place,
                      "A folder that workers see; or HOST:PORT of a scheduler "
                      "with --data-folder")
+        ->envname("EBB_SCHEDULER")
         ->required();
   };
 

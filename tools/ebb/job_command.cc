@@ -5,13 +5,22 @@
 #include "common/job/yaml.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
+#include "tools/ebb/data_flags.h"
 
 namespace ebb::tools {
 
 namespace {
 
-int Check(const JobFlags& flags) {
-  const auto prepared = PrepareJob(flags.Choice());
+struct Flags {
+  JobFlags file;
+  ClusterAccess access;
+  DataFlags data;
+};
+
+int Check(const Flags& flags) {
+  JobChoice choice = flags.file.Choice();
+  choice.open = OpenFromCluster(flags.access, flags.data);
+  const auto prepared = PrepareJob(choice);
   if (!prepared.ok()) return Report(prepared.status());
   const JobPlan& plan = prepared->record.plan;
   std::cout << prepared->record.name
@@ -24,8 +33,8 @@ int Check(const JobFlags& flags) {
   return kExitGood;
 }
 
-int Show(const JobFlags& flags) {
-  const JobChoice choice = flags.Choice();
+int Show(const Flags& flags) {
+  const JobChoice choice = flags.file.Choice();
   const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
   if (!file.ok()) return Report(job::ToStatus(file.mistakes));
   std::cout << job::JobToYaml(file.job, job::YamlStyle::kExplained);
@@ -39,15 +48,20 @@ void AddJobCommand(CLI::App* app, int* exit_code) {
   job->require_subcommand(1);
   job->footer("\nExample:\n  ebb job check examples/jobs/fashion_mlp.yaml");
   const auto add = [&](const char* name, const char* help, const char* footer,
-                       int (*run)(const JobFlags&)) {
+                       int (*run)(const Flags&)) {
     CLI::App* command = job->add_subcommand(name, help);
-    const auto flags = std::make_shared<JobFlags>();
-    AddJobFlags(command, flags.get());
+    const auto flags = std::make_shared<Flags>();
+    AddJobFlags(command, &flags->file);
+    if (run == &Check) {
+      AddAccessFlags(command, &flags->access);
+      AddDataFlags(command, &flags->data);
+    }
     command->footer(footer);
     command->callback([=] { *exit_code = run(*flags); });
   };
   add("check", "Says all that is wrong with a job file and its data", R"(
-Reads the data too. Exit code 2 if anything is wrong.
+Reads the data too; of the cluster's, ebb://NAME/FILE, the scheduler is asked.
+Exit code 2 if anything is wrong.
 Example:
   ebb job check examples/jobs/fashion_mlp.yaml)",
       &Check);

@@ -27,7 +27,7 @@ struct JobChoice {
   // (ebb://NAME/PATH) is refused.
   data::OpenBytes open = worker::OpenFilesOnly(
       "data sets are kept by a cluster, of which this command knows none; "
-      "`ebb submit` reads them");
+      "`ebb submit` and `ebb job check` read them");
 };
 
 struct PreparedJob {
