@@ -184,6 +184,16 @@ class CliTest(ClusterTest):
         for name in self.daemons:
             self.assertIn(name, self.good("status"))
 
+    def test_status_of_one_job(self):
+        text = self.good("status", "shirts")
+        self.assertEqual(text.split()[0], "JOB")
+        self.assertIn("EPOCH", text)
+        self.assertNotIn("worker-0", text)
+        self.assertIn("shirts", self.good("status", str(self.job()["id"])))
+        status = json.loads(self.good("status", "shirts", "--json"))
+        self.assertEqual([job["name"] for job in status["jobs"]], ["shirts"])
+        self.fails(2, "there is no job socks", "status", "socks")
+
     def test_status_has_the_figures_of_each_epoch(self):
         job = self.job()
         # Each example counted once, and learned from.

@@ -95,16 +95,24 @@ int Submit(const Flags& flags) {
 }
 
 int Status(const Flags& flags) {
+  v1::GetStatusRequest request;
+  if (!flags.job.empty()) {
+    const auto job = FindSummary(flags.access, flags.job);
+    if (!job.ok()) return Report(job.status());
+    request.set_job(job->job());
+  }
   rpc::SchedulerAdminClient client = flags.access.Scheduler();
-  const auto status = client.GetStatus({}, kAdminDeadline);
+  const auto status = client.GetStatus(request, kAdminDeadline);
   if (!status.ok()) {
     return Report(
         WithAddress(status.status(), flags.access.scheduler, Asked::kToLook));
   }
   std::cout << (flags.json
                     ? StatusJson(*status, flags.access.scheduler).ToString()
-                    : StatusText(*status, flags.access.scheduler,
-                                 DetectConsole()));
+                : flags.job.empty()
+                    ? StatusText(*status, flags.access.scheduler,
+                                 DetectConsole())
+                    : JobsText(*status, DetectConsole()));
   return kExitGood;
 }
 
@@ -327,10 +335,13 @@ void AddStatusCommand(CLI::App* app, int* exit_code) {
   CLI::App* command =
       AddAsking(app, "status", "Prints who is there and what they do", false,
                 &Status, exit_code, flags);
+  command->add_option("JOB", flags->job,
+                      "Only this job, by name or number, and no daemons");
   AddJsonFlag(command, flags);
   command->footer(R"(
 Work is EPOCH/SHARD@EXAMPLE of the items that a worker holds.
-Example:
+Examples:
+  ebb status fashion-mlp
   EBB_SCHEDULER=localhost:7000 ebb status --json)");
 }
 

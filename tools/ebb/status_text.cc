@@ -1,6 +1,7 @@
 #include "tools/ebb/status_text.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "absl/strings/ascii.h"
@@ -123,10 +124,10 @@ std::string JobTable(const v1::GetStatusResponse& status) {
          figure(progress.test_accuracy ? progress.test_accuracy
                                        : progress.test_loss)});
   }
-  return table.empty() ? "" : "\n" + table.ToString();
+  return table.empty() ? "" : table.ToString();
 }
 
-constexpr int kEpochsShown = 8;
+constexpr size_t kEpochsShown = 8;
 
 // Training and test figures of the last epochs of a job.
 std::string EpochTable(const v1::GetStatusResponse& status,
@@ -146,14 +147,17 @@ std::string EpochTable(const v1::GetStatusResponse& status,
       row.accuracy = absl::StrFormat("%.4f", evaluation.accuracy());
     }
   }
-  while (epochs.size() > kEpochsShown) epochs.erase(epochs.begin());
+  std::string title = JobName(status, job);
+  if (epochs.size() > kEpochsShown) {
+    absl::StrAppend(&title, ", the last ", kEpochsShown, " of ", epochs.size(),
+                    " epochs");
+    epochs.erase(epochs.begin(), std::prev(epochs.end(), kEpochsShown));
+  }
   TextTable table({"EPOCH", "LOSS", "TEST LOSS", "ACCURACY"}, {0, 1, 2, 3});
   for (const auto& [epoch, row] : epochs) {
     table.Add({absl::StrCat(epoch + 1), row.loss, row.test_loss, row.accuracy});
   }
-  return table.empty()
-             ? ""
-             : absl::StrCat("\n", JobName(status, job), "\n", table.ToString());
+  return table.empty() ? "" : absl::StrCat("\n", title, "\n", table.ToString());
 }
 
 std::string ReasonLine(const v1::WaitReason& reason) {
@@ -348,8 +352,14 @@ std::string ReasonWord(v1::WaitReason::Kind kind) {
 std::string StatusText(const v1::GetStatusResponse& status,
                        const std::string& scheduler_address,
                        const Console& console) {
-  std::string out = DaemonTable(status, scheduler_address, console);
-  absl::StrAppend(&out, JobTable(status));
+  const std::string jobs = JobsText(status, console);
+  return absl::StrCat(DaemonTable(status, scheduler_address, console),
+                      jobs.empty() ? "" : "\n", jobs);
+}
+
+std::string JobsText(const v1::GetStatusResponse& status,
+                     const Console& console) {
+  std::string out = JobTable(status);
   for (const v1::JobStatus& job : status.jobs()) {
     absl::StrAppend(&out, EpochTable(status, job));
     if (Filtered(job.traffic())) {

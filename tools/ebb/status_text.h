@@ -13,6 +13,9 @@ namespace ebb::tools {
 std::string StatusText(const v1::GetStatusResponse& status,
                        const std::string& scheduler_address,
                        const Console& console);
+// Without the daemons.
+std::string JobsText(const v1::GetStatusResponse& status,
+                     const Console& console);
 Json StatusJson(const v1::GetStatusResponse& status,
                 const std::string& scheduler_address);
 

@@ -8,6 +8,8 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 v1::GetStatusResponse Status() {
   v1::GetStatusResponse status;
@@ -90,6 +92,29 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "\n"
       "fashion-mlp waits:\n"
       "  ps-1: is away; 7 partitions wait for it (for 4.0 s)\n");
+}
+
+TEST(StatusTextTest, PrintsTheLastEpochsAndHowManyThereAre) {
+  v1::GetStatusResponse status = Status();
+  for (int32_t epoch = 2; epoch < 60; ++epoch) {
+    auto* evaluation = status.mutable_jobs(0)->add_evaluations();
+    evaluation->set_epoch(epoch);
+    evaluation->set_loss(1.0 / epoch);
+    evaluation->set_accuracy(-1);
+  }
+  const std::string text = StatusText(status, "127.0.0.1:4000", {});
+  EXPECT_THAT(text,
+              HasSubstr("\nfashion-mlp, the last 8 of 60 epochs\nEPOCH  "));
+  EXPECT_THAT(text, HasSubstr("\n   53  "));
+  EXPECT_THAT(text, HasSubstr("\n   60  "));
+  EXPECT_THAT(text, Not(HasSubstr("\n   52  ")));
+}
+
+TEST(StatusTextTest, PrintsJobsWithoutDaemons) {
+  const std::string text = JobsText(Status(), {});
+  EXPECT_THAT(text, StartsWith("JOB           NUMBER  STATE"));
+  EXPECT_THAT(
+      text, AllOf(HasSubstr("fashion-mlp waits:"), Not(HasSubstr("worker-0"))));
 }
 
 // Nobody could tell which one `ebb explain NUMBER` should be asked of.
