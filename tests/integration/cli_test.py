@@ -219,6 +219,21 @@ class CliTest(ClusterTest):
         self.assertIn("is good: 400 examples", self.good(
             "job", "check", "huber.yaml", "--allow-plugins", allowed))
         self.fails(2, "--allow-plugins", "job", "check", "huber.yaml")
+        # Bug: a folder that is not there was nothing to speak of.
+        for command in (["job", "check", "job.yaml"], ["submit", "job.yaml"],
+                        ["run", "job.yaml"], ["predict", "shirts", IMAGES],
+                        ["checkpoint", "export", "shirts", "-o", "p"]):
+            self.fails(2, "--allow-plugins: Directory does not exist: none",
+                       *command, "--allow-plugins", "none")
+
+    # Bug: an empty folder stayed, which the next try took for an authority's.
+    def test_certificates_of_no_role_leave_no_folder(self):
+        self.fails(2, "plumber", "certs", "--folder", "tls", "--role",
+                   "plumber")
+        self.fails(2, "--name needs a --role", "certs", "--folder", "tls",
+                   "--name", "x")
+        self.fails(2, "host", "certs", "--folder", "tls", "--host", "no host")
+        self.assertFalse(os.path.exists(self.path("tls")))
 
     def test_explain_and_audit(self):
         self.assertIn("nobody waits", self.good("explain", "shirts"))
@@ -616,6 +631,14 @@ class CliTest(ClusterTest):
         self.good("checkpoint", "export", "shirts", "-o", "fit.safetensors")
         self.fails(2, "no.safetensors: No such file", "predict",
                    "no.safetensors", IMAGES)
+        # Bug: the scheduler was asked for a job of that name.
+        shutil.copy(self.path("fit.safetensors"),
+                    self.path("fit.safetensorz"))
+        self.fails(2, "fit.safetensorz is no model that ebb reads: a model is a "
+                   "file called *.safetensors", "predict", "fit.safetensorz",
+                   IMAGES)
+        self.fails(2, "there is no file or folder fit.safetensor, nor",
+                   "predict", "fit.safetensor", IMAGES)
         self.fails(2, "no.gz: cannot be opened", "predict", "fit.safetensors",
                    "no.gz")
         self.fails(2, "cannot write nowhere/x.csv", "predict",

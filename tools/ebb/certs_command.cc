@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -25,19 +26,9 @@ struct Flags {
   int days = 365;
 };
 
-absl::Status MakeCerts(const Flags& flags) {
-  std::error_code error;
-  std::filesystem::create_directories(flags.folder, error);
-  if (error) {
-    return absl::ErrnoToStatus(error.value(), "cannot make " + flags.folder);
-  }
-  CertificateRequest request = {.name = flags.name,
-                                .hosts = flags.hosts,
-                                .valid = absl::Hours(24) * flags.days};
+// The folder is there.
+absl::Status WriteCerts(const Flags& flags, CertificateRequest request) {
   if (flags.role.empty()) {
-    if (!flags.name.empty()) {
-      return absl::InvalidArgumentError("--name needs a --role");
-    }
     EBB_RETURN_IF_ERROR(WriteAllRoles(flags.folder, request));
     std::cout << "in " << flags.folder
               << ": an authority, ca.pem, and a certificate and a key for "
@@ -45,9 +36,9 @@ absl::Status MakeCerts(const Flags& flags) {
                  "it can be anybody.\n";
     return absl::OkStatus();
   }
-  EBB_ASSIGN_OR_RETURN(request.role, ParseRole(flags.role));
   if (request.name.empty()) request.name = flags.role;
   Identity authority;
+  std::error_code error;
   const std::string path = flags.folder + "/ca";
   const bool is_new = !std::filesystem::exists(path + ".pem", error);
   if (!is_new) {
@@ -64,6 +55,27 @@ absl::Status MakeCerts(const Flags& flags) {
   std::cout << to << ".pem and " << to << ".key: role " << flags.role
             << ", for " << Count(flags.days, "day") << "\n";
   return absl::OkStatus();
+}
+
+absl::Status MakeCerts(const Flags& flags) {
+  CertificateRequest request = {.name = flags.name,
+                                .hosts = flags.hosts,
+                                .valid = absl::Hours(24) * flags.days};
+  if (flags.role.empty() && !flags.name.empty()) {
+    return absl::InvalidArgumentError("--name needs a --role");
+  }
+  if (!flags.role.empty()) {
+    EBB_ASSIGN_OR_RETURN(request.role, ParseRole(flags.role));
+  }
+  std::error_code error;
+  const bool made = std::filesystem::create_directories(flags.folder, error);
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), "cannot make " + flags.folder);
+  }
+  absl::Status written = WriteCerts(flags, std::move(request));
+  // Nothing is in it: else it stays.
+  if (!written.ok() && made) std::filesystem::remove(flags.folder, error);
+  return written;
 }
 
 }  // namespace

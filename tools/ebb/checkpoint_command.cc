@@ -305,10 +305,7 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
       "--with-slots", out->with_slots,
       "The optimizer's state too, as slots/OPTIMIZER/SLOT/TENSOR");
   command->add_flag("--force", out->force, "Replace what is there");
-  command
-      ->add_option("--allow-plugins", out->plugin_folders,
-                   "Folder from which models may be loaded; may be repeated")
-      ->allow_extra_args(false);
+  AddPluginsFlag(command, &out->plugin_folders);
   command->footer(
       "\nThe .safetensors file also holds the job, so ebb predict can use "
       "it.\nExit code 1 also if damage may have cost newer versions than that "

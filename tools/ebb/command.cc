@@ -72,9 +72,14 @@ void AddJobFlags(CLI::App* command, JobFlags* flags) {
                    "KEY=VALUE: a key of the job, e.g. optimizer.rate=0.01; may "
                    "be repeated")
       ->allow_extra_args(false);
+  AddPluginsFlag(command, &flags->plugin_folders);
+}
+
+void AddPluginsFlag(CLI::App* command, std::vector<std::string>* folders) {
   command
-      ->add_option("--allow-plugins", flags->plugin_folders,
+      ->add_option("--allow-plugins", *folders,
                    "Folder from which models may be loaded; may be repeated")
+      ->check(CLI::ExistingDirectory)
       ->allow_extra_args(false);
 }
 

@@ -76,6 +76,8 @@ struct JobFlags {
   JobChoice Choice() const;
 };
 void AddJobFlags(CLI::App* command, JobFlags* flags);
+// --allow-plugins: folders that are there.
+void AddPluginsFlag(CLI::App* command, std::vector<std::string>* folders);
 // A duration such as "500ms"; a bare number is seconds.
 void AddDurationFlag(CLI::App* command, const std::string& name,
                      absl::Duration* value, const std::string& help);

@@ -39,7 +39,25 @@ absl::StatusOr<StoredModel> Load(const Flags& flags, bool* damaged) {
     }
     return LoadExportedModel(name);
   }
+  constexpr absl::string_view kNoModel =
+      "a model is a file called *.safetensors (ebb checkpoint export), a "
+      "folder "
+      "with checkpoints, or a job that runs";
+  std::error_code error;
+  if (std::filesystem::is_regular_file(name, error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " is no model that ebb reads: ", kNoModel));
+  }
   const auto source = OpenCheckpoints(flags.model);
+  // It may have been meant to be a file.
+  if (!source.ok() && !std::filesystem::exists(name, error) &&
+      std::filesystem::path(name).has_extension()) {
+    return absl::Status(
+        source.status().code(),
+        absl::StrCat("there is no file or folder ", name,
+                     ", nor is it found to be a job: ",
+                     source.status().message(), "\nhint: ", kNoModel));
+  }
   if (!source.ok()) return source.status();
   *damaged = WarnOfDamage(**source);
   return LoadStoredModel(source->get(), TemporaryFolder());
@@ -106,10 +124,7 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
                       "CSV file (the standard output)");
   command->add_flag("--labelled", flags->labelled,
                     "The file has labels all the same: skip them");
-  command
-      ->add_option("--allow-plugins", flags->plugin_folders,
-                   "Folder from which models may be loaded; may be repeated")
-      ->allow_extra_args(false);
+  AddPluginsFlag(command, &flags->plugin_folders);
   command->footer(R"(
 Writes a line per example: the prediction, and the probability of each class.
 Example:
