@@ -60,6 +60,15 @@ int64_t ScratchOf(const PushRequest& push) {
   return bytes;
 }
 
+// Of a push that is refused anyway.
+void DropValues(PushRequest* push) {
+  for (PushSegment& segment : push->segments) {
+    segment.gradient = Payload();
+    segment.rows.clear();
+    segment.oracle = Payload();
+  }
+}
+
 bool AnyApplied(const PushReply& reply) {
   return std::any_of(reply.segments.begin(), reply.segments.end(),
                      [](const PushSegmentReply& segment) {
@@ -380,20 +389,33 @@ void ServerShell::RunUpdatesHere(std::span<UpdateTask> tasks) {
 void ServerShell::Push(PushRequest request, PushDone done) {
   const int64_t bytes = BytesOf(request);
   const int64_t held = bytes + ScratchOf(request);
+  const int64_t before = pushed_bytes_.fetch_add(held);
+  std::string no_room;
+  if (before > 0 && before + held > options_.push_bytes) {
+    no_room = absl::StrCat("pushes that wait have ", before, " of the ",
+                           options_.push_bytes,
+                           " bytes that --memory leaves for them and for what "
+                           "applying their rows takes");
+    DropValues(&request);
+  }
+  PendingPush pending = {calls_.Watch(bytes, std::move(done)), held};
+  arrived_pushes_.Add([this, request = std::move(request),
+                       no_room = std::move(no_room),
+                       pending = std::move(pending)]() mutable {
+    OnPush(std::move(request), no_room, std::move(pending));
+  });
+}
+
+void ServerShell::OnPush(PushRequest request, const std::string& no_room,
+                         PendingPush pending) {
   {
     MutexLock lock(&mu_);
-    if (!ReadyLocked() || draining_) return;
-    const bool room =
-        pushed_bytes_ == 0 || pushed_bytes_ + held <= options_.push_bytes;
-    const std::string no_room =
-        room ? ""
-             : absl::StrCat("pushes that wait have ", pushed_bytes_, " of the ",
-                            options_.push_bytes,
-                            " bytes that --memory leaves for them and for what "
-                            "applying their rows takes");
+    if (!ReadyLocked() || draining_) {
+      pushed_bytes_ -= pending.bytes;
+      return;
+    }
     const uint64_t token = next_token_++;
-    pushed_bytes_ += held;
-    pushes_[token] = {calls_.Watch(bytes, std::move(done)), held};
+    pushes_[token] = std::move(pending);
     core_->OnPush(token, std::move(request), no_room, time_.Now(), &outbox_);
     if (!AfterEventLocked()) return;
   }
@@ -582,6 +604,7 @@ void ServerShell::Stop() {
     pulls.swap(pulls_);
     fetches.swap(fetches_);
   }
+  arrived_pushes_.Stop();
   pushes.clear();  // Their callers hear of it before the listener goes.
   pulls.clear();
   fetches.clear();

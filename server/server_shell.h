@@ -8,11 +8,15 @@
 // carried out after it is left, in the order of their events, by whichever
 // thread is at it: one at a time. Nothing but decisions happens under the lock.
 //
+// Pushes take turns before that (SerialTasks): what follows one takes longest,
+// and the transport's few threads are not to wait for it with the next.
+//
 // It knows no gRPC: the ThreadSanitizer test runs it over the in-process
 // transport.
 #ifndef EBB_SERVER_SERVER_SHELL_H_
 #define EBB_SERVER_SERVER_SHELL_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -38,6 +42,7 @@
 #include "server/call_metrics.h"
 #include "server/peer_reader.h"
 #include "server/scheduler_connection.h"
+#include "server/serial_tasks.h"
 #include "server/server_core.h"
 #include "server/storage_thread.h"
 #include "server/store/checkpoint_store.h"
@@ -154,6 +159,8 @@ class ServerShell final : public rpc::PsHandler {
   // the thread that is at it).
   template <typename Event>
   void Do(Event event);
+  void OnPush(PushRequest request, const std::string& no_room,
+              PendingPush pending);
   bool ReadyLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return core_.has_value() && !stopping_;
   }
@@ -186,13 +193,14 @@ class ServerShell final : public rpc::PsHandler {
   absl::flat_hash_map<uint64_t, PendingPush> pushes_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, PullDone> pulls_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, FetchDone> fetches_ ABSL_GUARDED_BY(mu_);
-  int64_t pushed_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time timer_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   Figures versions_ ABSL_GUARDED_BY(mu_);  // Of versions alone.
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
+  // Of pushes that came and are not answered yet.
+  std::atomic<int64_t> pushed_bytes_ = 0;
   CallMetrics calls_;  // Outlives the listener.
 
   // Workers of this machine read pulled values where they lie. Outlives what
@@ -210,6 +218,7 @@ class ServerShell final : public rpc::PsHandler {
   std::unique_ptr<CheckpointStore> store_;  // Until Start().
   // Shared, for its type is not known here.
   std::shared_ptr<rpc::PsAdminHandler> admin_;
+  SerialTasks arrived_pushes_;
   std::unique_ptr<rpc::Listener> listener_;
   std::optional<SchedulerConnection> scheduler_;
   std::optional<TaskThreads> compute_;
