@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -53,23 +52,11 @@ class BlockArray {
     array.Fill(value);
     return array;
   }
-  // Exactly `size` elements, which no pool counts: for what is small.
-  static BlockArray OnHeap(size_t size, const T& value) {
-    BlockArray array;
-    array.heap_.push_back(std::make_unique_for_overwrite<T[]>(size));
-    array.chunks_.push_back(array.heap_[0].get());
-    array.size_ = array.heap_elements_ = size;
-    array.Fill(value);
-    return array;
-  }
-
   size_t size() const { return size_; }
   T& operator[](size_t i) { return chunks_[i >> shift_][Within(i)]; }
   const T& operator[](size_t i) const {
     return chunks_[i >> shift_][Within(i)];
   }
-  // For memory that is asked for ahead.
-  const T* Address(size_t i) const { return &(*this)[i]; }
 
   // Calls `visit(begin, count)` for each run of its first `size` elements.
   template <typename Visit>
@@ -81,16 +68,9 @@ class BlockArray {
     }
   }
 
-  // Of the pool's, and of the heap.
   int64_t blocks() const { return static_cast<int64_t>(blocks_.size()); }
-  size_t bytes() const {
-    return (blocks_.empty() ? 0 : blocks_.size() * blocks_[0].size()) +
-           heap_elements_ * sizeof(T);
-  }
 
  private:
-  static constexpr unsigned kOneChunk = 63;
-
   static size_t ChunkOf(const BlockPool& pool) {
     return std::bit_floor(static_cast<size_t>(pool.block_bytes()) / sizeof(T));
   }
@@ -106,11 +86,9 @@ class BlockArray {
   }
 
   std::vector<T*> chunks_;
-  unsigned shift_ = kOneChunk;
+  int shift_ = 0;
   size_t size_ = 0;
   std::vector<BlockRef> blocks_;
-  std::vector<std::unique_ptr<T[]>> heap_;
-  size_t heap_elements_ = 0;
 };
 
 }  // namespace ebb::server

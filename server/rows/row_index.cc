@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/status_macros.h"
-
 namespace ebb::server {
 namespace {
 
@@ -19,83 +17,51 @@ size_t StartsFor(size_t rows) { return rows + rows / 3 + 1; }
 
 }  // namespace
 
-RowIndex::RowIndex(BlockPool* pool) : pool_(pool) {
-  Rebuild(kLeastStarts, /*on_heap=*/true).IgnoreError();  // Cannot fail there.
-}
+RowIndex::RowIndex() { Rebuild(kLeastStarts); }
 
-bool RowIndex::Small(size_t count) const {
-  return pool_ == nullptr || static_cast<int64_t>(count * sizeof(Entry)) <=
-                                 pool_->block_bytes() / 2;
-}
-
-size_t RowIndex::StartsToGrowTo(size_t rows) const {
-  return std::max(StartsFor(rows), starts_ + starts_ / 2);
-}
-
-int64_t RowIndex::BlocksFor(size_t rows) const {
-  if (StartsFor(rows) <= starts_) return blocks();
-  const size_t count = StartsToGrowTo(rows) + kTail;
-  return Small(count) ? 0 : BlockArray<Entry>::BlocksFor(*pool_, count);
-}
-
-absl::StatusOr<BlockArray<RowIndex::Entry>> RowIndex::Entries(
-    size_t count, bool on_heap) const {
-  if (on_heap || Small(count)) {
-    return BlockArray<Entry>::OnHeap(count, Entry{});
-  }
-  return BlockArray<Entry>::Make(pool_, count, Entry{});
-}
-
-absl::StatusOr<RowIndex> RowIndex::Copy() const {
-  RowIndex copy(pool_);
-  EBB_ASSIGN_OR_RETURN(copy.entries_,
-                       Entries(entries_.size(), /*on_heap=*/false));
-  for (size_t i = 0; i < entries_.size(); ++i) copy.entries_[i] = entries_[i];
-  copy.starts_ = starts_;
-  copy.size_ = size_;
-  return copy;
-}
-
-absl::Status RowIndex::Rebuild(size_t starts, bool on_heap) {
-  EBB_ASSIGN_OR_RETURN(BlockArray<Entry> entries,
-                       Entries(starts + kTail, on_heap));
-  const BlockArray<Entry> old = std::exchange(entries_, std::move(entries));
+void RowIndex::Rebuild(size_t starts) {
+  std::vector<Entry> old = std::move(entries_);
+  entries_ = std::vector<Entry>(starts + kTail);
   starts_ = starts;
   // Ascending hashes have ascending places: one pass over both.
   size_t next = 0;
-  for (size_t i = 0; i < old.size(); ++i) {
-    if (old[i].row == kNoRow) continue;
-    next = std::max(next, StartOf(old[i].hash));
+  for (const Entry& entry : old) {
+    if (entry.row == kNoRow) continue;
+    next = std::max(next, StartOf(entry.hash));
     // The last stays empty.
-    if (next + 1 >= entries_.size()) Enlarge();
-    entries_[next++] = old[i];
+    if (next + 1 >= entries_.size()) entries_.resize(next + 1 + kTail);
+    entries_[next++] = entry;
   }
-  return absl::OkStatus();
 }
 
-void RowIndex::Enlarge() {
-  const size_t size = entries_.size() + kTail;
-  auto larger = Entries(size, /*on_heap=*/false);
-  if (!larger.ok()) larger = BlockArray<Entry>::OnHeap(size, Entry{});
-  for (size_t i = 0; i < entries_.size(); ++i) (*larger)[i] = entries_[i];
-  entries_ = *std::move(larger);
+// At least half as many more, where there are too few.
+size_t RowIndex::StartsWith(size_t rows) const {
+  const size_t starts = StartsFor(rows);
+  return starts <= starts_ ? starts_ : std::max(starts, starts_ + starts_ / 2);
 }
 
-absl::Status RowIndex::Reserve(size_t rows) {
-  if (StartsFor(rows) <= starts_) return absl::OkStatus();
-  return Rebuild(StartsToGrowTo(rows), /*on_heap=*/false);
+void RowIndex::Reserve(size_t rows) {
+  if (const size_t starts = StartsWith(rows); starts > starts_) Rebuild(starts);
+}
+
+size_t RowIndex::BytesFor(size_t rows) const {
+  const size_t starts = StartsWith(rows);
+  return starts > starts_ ? (starts + kTail) * sizeof(Entry) : bytes();
 }
 
 void RowIndex::Insert(uint32_t hash, uint32_t row) {
-  if (!Reserve(size_ + 1).ok()) {
-    Rebuild(StartsToGrowTo(size_ + 1), /*on_heap=*/true).IgnoreError();
-  }
+  Reserve(size_ + 1);
   size_t at = StartOf(hash);
   while (entries_[at].row != kNoRow && entries_[at].hash <= hash) ++at;
   size_t end = at;
   while (entries_[end].row != kNoRow) ++end;
-  if (end + 1 == entries_.size()) Enlarge();
-  for (; end > at; --end) entries_[end] = entries_[end - 1];
+  if (end + 1 == entries_.size()) {
+    entries_.reserve(entries_.size() + kTail);
+    entries_.resize(entries_.size() + kTail);
+  }
+  std::move_backward(entries_.begin() + static_cast<std::ptrdiff_t>(at),
+                     entries_.begin() + static_cast<std::ptrdiff_t>(end),
+                     entries_.begin() + static_cast<std::ptrdiff_t>(end) + 1);
   entries_[at] = {hash, row};
   ++size_;
 }

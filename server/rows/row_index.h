@@ -4,12 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "common/example_hash.h"
-#include "server/memory/block_array.h"
-#include "server/memory/block_pool.h"
 
 namespace ebb::server {
 
@@ -26,21 +23,12 @@ namespace ebb::server {
 // Linear probing with entries in the order of their hashes (Amble, Knuth 1974,
 // "Ordered hash tables"), which are also the order of their places: a look-up
 // that finds nothing ends early, growing is one pass over both tables, and
-// removing leaves no tombstones. Eight bytes per entry; 10.7 to 16 per row, in
-// blocks of the pool once they are more than half of one.
+// removing leaves no tombstones. Eight bytes per entry; 10.7 to 16 per row.
 //
 // Thread-compatible.
 class RowIndex {
  public:
-  // All of it on the heap.
-  RowIndex() : RowIndex(nullptr) {}
-  // `pool` is not owned, and outlives all changes.
-  explicit RowIndex(BlockPool* pool);
-  RowIndex(RowIndex&&) noexcept = default;
-  RowIndex& operator=(RowIndex&&) noexcept = default;
-
-  // Another one with the same rows, and the same room. ResourceExhausted.
-  absl::StatusOr<RowIndex> Copy() const;
+  RowIndex();
 
   // Independent of the hash that spreads keys over partitions, or all keys of
   // one partition would crowd one part of the table.
@@ -51,7 +39,7 @@ class RowIndex {
 
   // Hides the wait for the memory of a coming Find.
   void Prefetch(uint32_t hash) const {
-    __builtin_prefetch(entries_.Address(StartOf(hash)));
+    __builtin_prefetch(&entries_[StartOf(hash)]);
   }
   // Where the rows of that hash begin, if there are any.
   size_t Find(uint32_t hash) const {
@@ -66,20 +54,17 @@ class RowIndex {
   uint32_t RowAt(size_t at) const { return entries_[at].row; }
 
   // Makes room for `rows` rows in all, so that inserting them moves no table.
-  // ResourceExhausted: it is as it was.
-  absl::Status Reserve(size_t rows);
-  // Blocks of the pool that it would then have.
-  int64_t BlocksFor(size_t rows) const;
-  // A row that is not there yet. Where no room was reserved for it, what lacks
-  // comes from the heap.
+  void Reserve(size_t rows);
+  // Memory that it takes after that.
+  size_t BytesFor(size_t rows) const;
+  // A row that is not there yet.
   void Insert(uint32_t hash, uint32_t row);
   // A row that is there (checked).
   void Erase(uint32_t hash, uint32_t row);
 
   size_t size() const { return size_; }
-  // Memory that it takes; of it blocks of the pool.
-  size_t bytes() const { return entries_.bytes(); }
-  int64_t blocks() const { return entries_.blocks(); }
+  // Memory that it takes.
+  size_t bytes() const { return entries_.capacity() * sizeof(Entry); }
 
  private:
   static constexpr uint32_t kNoRow = 0xffffffff;  // In an empty entry.
@@ -93,18 +78,11 @@ class RowIndex {
   size_t StartOf(uint32_t hash) const {
     return static_cast<size_t>((uint64_t{hash} * starts_) >> 32);
   }
-  // Whether so many entries are for the heap anyway.
-  bool Small(size_t count) const;
-  // Starts of a table with room for `rows`, which has none for them now.
-  size_t StartsToGrowTo(size_t rows) const;
-  // Empty ones. ResourceExhausted, but not `on_heap`.
-  absl::StatusOr<BlockArray<Entry>> Entries(size_t count, bool on_heap) const;
-  absl::Status Rebuild(size_t starts, bool on_heap);
-  // A few more at its end.
-  void Enlarge();
+  // Starts of a table with room for `rows`.
+  size_t StartsWith(size_t rows) const;
+  void Rebuild(size_t starts);
 
-  BlockPool* pool_;
-  BlockArray<Entry> entries_;
+  std::vector<Entry> entries_;
   size_t starts_ = 0;
   size_t size_ = 0;
 };

@@ -107,7 +107,7 @@ RowTable::RowTable(RowTableOptions options, RowLayout layout,
       pool_(std::move(pool)),
       initial_(options_.init, options_.seed, options_.table),
       draws_(Draws(options_)),
-      index_(std::make_shared<internal::SharedIndex>(RowIndex(pool_.get()))),
+      index_(std::make_shared<internal::SharedIndex>()),
       ages_(options_.expire_after_examples) {
   changed_counters_.Resize(counter_count());
 }
@@ -144,17 +144,12 @@ int64_t RowTable::physical_rows() const {
   return static_cast<int64_t>(index_->index.size());
 }
 
-absl::Status RowTable::OwnIndex() {
-  if (index_->views.load(std::memory_order_acquire) == 0) {
-    return absl::OkStatus();
-  }
-  EBB_ASSIGN_OR_RETURN(RowIndex copy, index_->index.Copy());
-  index_ = std::make_shared<internal::SharedIndex>(std::move(copy));
-  return absl::OkStatus();
-}
-
 RowIndex& RowTable::MutableIndex() {
-  CHECK_EQ(index_->views.load(std::memory_order_acquire), 0);
+  if (index_->views.load(std::memory_order_acquire) != 0) {
+    auto copy = std::make_shared<internal::SharedIndex>();
+    copy->index = index_->index;
+    index_ = std::move(copy);
+  }
   return index_->index;
 }
 
@@ -164,8 +159,10 @@ absl::Status RowTable::PromiseRoom(int64_t more_blocks, int64_t more_rows) {
   const int64_t block_bytes = pool_->block_bytes();
   const int64_t counters = BlockArray<uint8_t>::BlocksFor(
       *pool_, static_cast<size_t>(counter_count()));
-  const int64_t index =
-      index_->index.BlocksFor(static_cast<size_t>(physical_rows() + more_rows));
+  // On the heap, in one piece: a look-up goes through it fastest so.
+  const auto index = static_cast<int64_t>(index_->index.BytesFor(
+                         static_cast<size_t>(physical_rows() + more_rows))) /
+                     block_bytes;
   const int64_t wanted = rows + rows / 2 + index + counters;
   if (room_.count() == wanted || room_.Resize(wanted)) return absl::OkStatus();
   const BlockPoolStats stats = pool_->Stats();
@@ -240,13 +237,10 @@ absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
       });
   EBB_RETURN_IF_ERROR(KeepLimit(created + revived, update.get()));
   if (created > 0) EBB_RETURN_IF_ERROR(NumberRows(created, update.get()));
-  update->changes_index_ = created > 0 || !update->evicted_.empty() ||
-                           ages_.ExpiredAt(update->unit_) > 0;
   EBB_RETURN_IF_ERROR(ObtainBlocks(created, update.get()));
-  if (update->changes_index_) EBB_RETURN_IF_ERROR(OwnIndex());
-  if (created > 0) EBB_RETURN_IF_ERROR(ReserveFor(*update, created));
   update->next_rows_ = std::make_unique_for_overwrite<std::byte[]>(
       update->rows_.size() * layout_.record_bytes());
+  if (created > 0) ReserveFor(*update, created);
   open_ = update;
   return update;
 }
@@ -403,15 +397,13 @@ absl::Status RowTable::ObtainBlocks(int64_t created, RowUpdate* update) {
 }
 
 // So that Commit moves no large tables. None of it can be seen.
-absl::Status RowTable::ReserveFor(const RowUpdate& update, int64_t created) {
-  EBB_RETURN_IF_ERROR(
-      MutableIndex().Reserve(static_cast<size_t>(physical_rows() + created)));
+void RowTable::ReserveFor(const RowUpdate& update, int64_t created) {
+  MutableIndex().Reserve(static_cast<size_t>(physical_rows() + created));
   live_.Reserve(update.capacity_);
   changed_.Reserve(update.capacity_);
   const size_t blocks = layout_.BlocksOf(update.capacity_);
   ReserveByHalves(blocks, &blocks_);
   ReserveByHalves(blocks, &block_bytes_);
-  return absl::OkStatus();
 }
 
 // --- Compute -----------------------------------------------------------------
@@ -644,33 +636,23 @@ absl::StatusOr<std::shared_ptr<const RowView>> RowTable::Pin() {
       open->late_copies_.push_back({shared[i], nullptr, std::move(blocks[i])});
     }
   }
-  // What a push under way adds to the index it adds to one that the view does
-  // not read.
-  std::optional<RowIndex> own;
-  if (const RowUpdatePtr open = open_.lock(); open && open->changes_index_) {
-    EBB_ASSIGN_OR_RETURN(own, index_->index.Copy());
-  }
   ShareBlocks();
   std::vector<BlockRef> blocks;
   blocks.reserve(blocks_.size());
   for (const Block& block : blocks_) blocks.push_back(block.ref);
   // Paired with ~RowView.
   index_->views.fetch_add(1, std::memory_order_relaxed);
-  auto view = std::make_shared<const RowView>(layout_, ages_, initial_, index_,
-                                              std::move(blocks), block_bytes_);
-  if (own) index_ = std::make_shared<internal::SharedIndex>(*std::move(own));
-  return view;
+  return std::make_shared<const RowView>(layout_, ages_, initial_, index_,
+                                         std::move(blocks), block_bytes_);
 }
 
 RowStatistics RowTable::Statistics() const {
   RowStatistics statistics = totals_;
   statistics.rows = physical_rows() - ages_.expired();
-  const int64_t beside = index_->index.blocks() + counters_.blocks();
-  statistics.block_bytes = (row_blocks_ + beside) * pool_->block_bytes();
-  const size_t index_on_heap =
-      index_->index.blocks() > 0 ? 0 : index_->index.bytes();
+  statistics.block_bytes =
+      (row_blocks_ + counters_.blocks()) * pool_->block_bytes();
   statistics.other_bytes = static_cast<int64_t>(
-      index_on_heap + blocks_.capacity() * sizeof(Block) +
+      index_->index.bytes() + blocks_.capacity() * sizeof(Block) +
       block_bytes_.capacity() * sizeof(block_bytes_[0]) + live_.bytes() +
       changed_.bytes() + changed_counters_.bytes());
   return statistics;

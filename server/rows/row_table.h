@@ -59,7 +59,7 @@ struct RowStatistics {
   // Gradients of rows that were dropped; of rows that are written once, what
   // came later and was another.
   int64_t not_admitted = 0;
-  // Memory: blocks of the pool, of rows, index and counters; and all else.
+  // Memory: blocks of the pool, of rows and counters; and all else.
   int64_t block_bytes = 0;
   int64_t other_bytes = 0;
 };
@@ -120,7 +120,7 @@ class RowTable {
   // block that is written again is copied once, in the Compute of that push;
   // the first push that makes or loses rows copies the index (8 to 16 bytes per
   // row). ResourceExhausted: while an update is between Prepare and Commit,
-  // blocks for its copies are obtained here, and the index is copied.
+  // blocks for its copies are obtained here.
   absl::StatusOr<std::shared_ptr<const RowView>> Pin();
 
   RowStatistics Statistics() const;
@@ -180,9 +180,6 @@ class RowTable {
     return admission.kind == RowAdmission::Kind::kCount ? admission.counters
                                                         : 0;
   }
-  // Where views may read the index: a copy of it, which they do not.
-  absl::Status OwnIndex();
-  // Which no view reads (checked).
   RowIndex& MutableIndex();
   std::byte* WritableRecord(uint32_t row);
 
@@ -193,7 +190,7 @@ class RowTable {
                                       const RowUpdate& update) const;
   absl::Status NumberRows(int64_t created, RowUpdate* update) const;
   absl::Status ObtainBlocks(int64_t created, RowUpdate* update);
-  absl::Status ReserveFor(const RowUpdate& update, int64_t created);
+  void ReserveFor(const RowUpdate& update, int64_t created);
   // Room for so many more blocks of rows, and rows, than there are. Never fails
   // for none.
   absl::Status PromiseRoom(int64_t more_blocks, int64_t more_rows);

@@ -310,7 +310,7 @@ class RowTable::Loader {
         table_.blocks_, [](const Block& block) { return bool{block.ref}; });
     RowIndex& index = table_.index_->index;
     EBB_RETURN_IF_ERROR(table_.PromiseRoom(0, rows));
-    EBB_RETURN_IF_ERROR(index.Reserve(static_cast<size_t>(rows)));
+    index.Reserve(static_cast<size_t>(rows));
     absl::Status status;
     table_.live_.ForEach([&](uint32_t row) {
       if (status.ok()) status = LoadRow(row, other_unit, &index);

@@ -60,7 +60,6 @@ class RowUpdate {
   size_t block_bytes_ = 0;
   int64_t capacity_ = 0;  // Of the table, after it.
   int64_t not_admitted_ = 0;
-  bool changes_index_ = false;      // It makes rows, or lets some go.
   std::vector<Row> rows_;           // By key; only those that get a row.
   std::vector<Kept> kept_;          // By key; of rows written once.
   std::vector<uint32_t> evicted_;   // Rows.

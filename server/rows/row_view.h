@@ -22,8 +22,6 @@ namespace internal {
 
 // An index that views may share with the table.
 struct SharedIndex {
-  explicit SharedIndex(RowIndex of) : index(std::move(of)) {}
-
   RowIndex index;
   // Views that read it. The decrement (release) pairs with the table's load
   // (acquire) that finds 0: then it may write in place.
