@@ -632,9 +632,9 @@ TEST(SubmissionAbuseTest, WhatNoJobCanBeIsRefused) {
   absl::Status status;
   int taken = 1;
   while (status.ok() && taken <= 1000) {
-    v1::SubmitJobRequest request =
-        ProcessCluster::Request(record, absl::StrCat("r", taken));
-    request.set_name(absl::StrCat("job-", taken));
+    const std::string name = absl::StrCat("job-", taken);
+    v1::SubmitJobRequest request = ProcessCluster::Request(record, name);
+    request.set_name(name);
     status = admin.SubmitJob(request, kCall).status();
     if (status.ok()) ++taken;
   }
