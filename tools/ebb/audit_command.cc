@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "tools/ebb/audit.h"
 #include "tools/ebb/command.h"
@@ -98,25 +99,35 @@ int Print(const AuditReport& audit, v1::JobState state, bool json) {
   return audit.exact() ? kExitGood : kExitFailed;
 }
 
-int AuditStored(const Flags& flags) {
-  const auto source = OpenCheckpoints(flags.place);
-  if (!source.ok()) return Report(source.status());
-  const bool damaged = WarnOfDamage(**source);
-  const auto audit = AuditVersions(source->get());
+int AuditStored(CheckpointSource* source, bool json) {
+  const bool damaged = WarnOfDamage(*source);
+  const auto audit = AuditVersions(source);
   if (!audit.ok()) return Report(audit.status());
-  const int code = Print(*audit, v1::JOB_STATE_UNSPECIFIED, flags.json);
+  const int code = Print(*audit, v1::JOB_STATE_UNSPECIFIED, json);
   return damaged ? kExitFailed : code;
+}
+
+// A folder without checkpoints may have the name of a job: that of its data.
+bool MayBeJob(const Flags& flags) {
+  return flags.place.job.empty() &&
+         flags.place.name.find('/') == std::string::npos;
 }
 
 int Audit(const Flags& flags) {
   const ClusterAccess& access = flags.place.access;
   std::error_code error;
+  absl::Status no_folder;
   if (!flags.place.job.empty() ||
       std::filesystem::is_directory(flags.place.name, error)) {
-    return AuditStored(flags);
+    const auto source = OpenCheckpoints(flags.place);
+    if (source.ok()) return AuditStored(source->get(), flags.json);
+    no_folder = source.status();
+    if (!absl::IsNotFound(no_folder) || !MayBeJob(flags)) {
+      return Report(no_folder);
+    }
   }
   const auto job = FindJob(access, flags.place.name);
-  if (!job.ok()) return Report(job.status());
+  if (!job.ok()) return Report(no_folder.ok() ? job.status() : no_folder);
   const auto audit = FetchAudit(*job, absl::Seconds(30), access.security);
   if (!audit.ok()) return Report(audit.status());
   return Print(*audit, job->summary().state(), flags.json);
