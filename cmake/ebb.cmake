@@ -37,17 +37,21 @@ find_program(EBB_CCACHE ccache)
 if(EBB_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER
       env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
-      CCACHE_DEPEND=1 ${EBB_CCACHE})
+      CCACHE_DEPEND=1 CCACHE_PCH_EXTSUM=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${EBB_CCACHE})
 endif()
 
+# Folders, as a regular expression, that the sanitizers' builds optimise.
+set(EBB_OPTIMISED common/filters|data|models|server/optimizer|server/rows|sim)
 set(EBB_SANITIZER_FLAGS)
 set(EBB_SANITIZER_ENVIRONMENT)
 if(EBB_SANITIZE)
   set(EBB_SANITIZER_FLAGS -fsanitize=${EBB_SANITIZE}
                           -fno-sanitize-recover=all -g1
                           $<IF:$<BOOL:$<TARGET_PROPERTY:EBB_UNOPTIMISED>>,-O0,-O1>)
-  # Tests and tools are compiled as they stand (EBB_UNOPTIMISED): to optimise
-  # what the sanitizers put into them takes as long again as all the rest.
+  # All but the folders that compute is compiled as it stands
+  # (EBB_UNOPTIMISED): to optimise what the sanitizers put into it takes as long
+  # again as all the rest.
   # The packaged gRPC and Abseil are not instrumented: without the first option
   # TSan reports races inside them that are none.
   set(EBB_SANITIZER_ENVIRONMENT
@@ -72,6 +76,8 @@ find_program(EBB_LLD ld.lld)
 if(EBB_LLD)
   target_link_options(ebb_flags INTERFACE -fuse-ld=lld)
 endif()
+
+include(precompile)
 
 add_custom_target(programs)
 add_custom_target(generated_sources)
@@ -122,9 +128,10 @@ function(ebb_library name)
   endif()
   target_link_libraries(${name} ${scope} ebb_flags ${ARG_DEPS})
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
-  if(folder MATCHES "^(bench|tests|tools)(/|$)")
+  if(NOT folder MATCHES "^(${EBB_OPTIMISED})(/|$)")
     set_target_properties(${name} PROPERTIES EBB_UNOPTIMISED ON)
   endif()
+  ebb_precompile(${name})
 endfunction()
 
 function(ebb_program name)
@@ -167,6 +174,7 @@ function(ebb_test name)
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS} GTest::gmock
                         GTest::gtest_main)
+  ebb_precompile(${name})
   ebb_add_to_label_targets(${name} ${ARG_LABEL})
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS}
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
@@ -272,6 +280,7 @@ function(ebb_proto_library name)
     target_link_libraries(${name} PUBLIC gRPC::grpc++)
   endif()
   if(EBB_SANITIZE STREQUAL "thread")
+    set_target_properties(${name} PROPERTIES EBB_UNOPTIMISED ON)
     target_compile_options(${name} PRIVATE ${EBB_SANITIZER_FLAGS})
   endif()
 endfunction()
