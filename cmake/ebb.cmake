@@ -42,16 +42,16 @@ if(EBB_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 # Folders, as a regular expression, that the sanitizers' builds optimise.
-set(EBB_OPTIMISED common/filters|data|models|server/optimizer|server/rows|sim)
+set(EBB_OPTIMISED_FOLDERS
+    common/filters|data|models|server/optimizer|server/rows|sim)
 set(EBB_SANITIZER_FLAGS)
 set(EBB_SANITIZER_ENVIRONMENT)
 if(EBB_SANITIZE)
   set(EBB_SANITIZER_FLAGS -fsanitize=${EBB_SANITIZE}
                           -fno-sanitize-recover=all -g1
-                          $<IF:$<BOOL:$<TARGET_PROPERTY:EBB_UNOPTIMISED>>,-O0,-O1>)
-  # All but the folders that compute is compiled as it stands
-  # (EBB_UNOPTIMISED): to optimise what the sanitizers put into it takes as long
-  # again as all the rest.
+                          $<IF:$<BOOL:$<TARGET_PROPERTY:EBB_OPTIMISED>>,-O1,-O0>)
+  # Only the libraries that compute are optimised (EBB_OPTIMISED): to optimise
+  # what the sanitizers put into the others takes as long again as all the rest.
   # The packaged gRPC and Abseil are not instrumented: without the first option
   # TSan reports races inside them that are none.
   set(EBB_SANITIZER_ENVIRONMENT
@@ -128,8 +128,8 @@ function(ebb_library name)
   endif()
   target_link_libraries(${name} ${scope} ebb_flags ${ARG_DEPS})
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
-  if(NOT folder MATCHES "^(${EBB_OPTIMISED})(/|$)")
-    set_target_properties(${name} PROPERTIES EBB_UNOPTIMISED ON)
+  if(folder MATCHES "^(${EBB_OPTIMISED_FOLDERS})(/|$)")
+    set_target_properties(${name} PROPERTIES EBB_OPTIMISED ON)
   endif()
   ebb_precompile(${name})
 endfunction()
@@ -170,7 +170,7 @@ function(ebb_test name)
     endforeach()
   endif()
   add_executable(${name} ${ARG_SRCS})
-  set_target_properties(${name} PROPERTIES EBB_UNOPTIMISED ON
+  set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS} GTest::gmock
                         GTest::gtest_main)
@@ -280,7 +280,6 @@ function(ebb_proto_library name)
     target_link_libraries(${name} PUBLIC gRPC::grpc++)
   endif()
   if(EBB_SANITIZE STREQUAL "thread")
-    set_target_properties(${name} PROPERTIES EBB_UNOPTIMISED ON)
     target_compile_options(${name} PRIVATE ${EBB_SANITIZER_FLAGS})
   endif()
 endfunction()

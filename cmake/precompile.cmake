@@ -1,10 +1,10 @@
 # EBB_PRECOMPILE: what most files include is compiled once. The presets of the
-# sanitizers set it: there it takes two thirds of the time away. Other builds do
-# not, so that a file that lacks an #include is found by them.
+# sanitizers set it. Other builds do not, so that they find a file that lacks an
+# #include.
 #
 #   ebb_precompile(TARGET)
 #       TARGET begins with the headers of the variant that has its flags:
-#       optimised or not (EBB_UNOPTIMISED), of a library or of a program.
+#       optimised or not (EBB_OPTIMISED), of a library or of a program.
 option(EBB_PRECOMPILE "Compile what most files include once" OFF)
 
 if(EBB_PRECOMPILE AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
@@ -47,8 +47,7 @@ foreach(variant ebb_precompiled ebb_precompiled_unoptimised
                 ebb_precompiled_test)
   target_link_libraries(${variant} PRIVATE ebb_flags)
 endforeach()
-set_target_properties(ebb_precompiled_unoptimised ebb_precompiled_test
-                      PROPERTIES EBB_UNOPTIMISED ON)
+set_target_properties(ebb_precompiled PROPERTIES EBB_OPTIMISED ON)
 set_target_properties(ebb_precompiled ebb_precompiled_unoptimised
                       ebb_precompiled_test PROPERTIES
   CXX_COMPILER_LAUNCHER ${CMAKE_CURRENT_LIST_DIR}/precompile.sh)
@@ -59,12 +58,12 @@ set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -Xclang -include-pch -Xclang <PCH_FILE>)
 
 function(ebb_precompile target)
   get_target_property(type ${target} TYPE)
-  get_target_property(unoptimised ${target} EBB_UNOPTIMISED)
-  if(type STREQUAL "STATIC_LIBRARY" AND unoptimised)
-    target_precompile_headers(${target} REUSE_FROM ebb_precompiled_unoptimised)
-  elseif(type STREQUAL "STATIC_LIBRARY")
-    target_precompile_headers(${target} REUSE_FROM ebb_precompiled)
-  elseif(type STREQUAL "EXECUTABLE" AND unoptimised)
+  get_target_property(optimised ${target} EBB_OPTIMISED)
+  if(type STREQUAL "EXECUTABLE")
     target_precompile_headers(${target} REUSE_FROM ebb_precompiled_test)
+  elseif(type STREQUAL "STATIC_LIBRARY" AND optimised)
+    target_precompile_headers(${target} REUSE_FROM ebb_precompiled)
+  elseif(type STREQUAL "STATIC_LIBRARY")
+    target_precompile_headers(${target} REUSE_FROM ebb_precompiled_unoptimised)
   endif()
 endfunction()
