@@ -134,7 +134,10 @@ class NeighbourCluster(Cluster):
              bin_folder, "--name", self.image, "--out",
              os.path.join(home, "images/ebb.tar")], limit=600)
         shutil.rmtree(KEPT_LOGS, ignore_errors=True)
-        self.opened, self.kept = set(), {}
+        # Volumes that are there are another cluster's.
+        self.others = set(os.listdir(VOLUMES)) if os.path.isdir(VOLUMES) \
+            else set()
+        self.opened, self.kept = set(self.others), {}
         self.ending = threading.Event()
         self.up = False
         begun = time.monotonic()
@@ -187,8 +190,9 @@ class NeighbourCluster(Cluster):
         with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
             self.script("kube-down.sh", "--purge")
         pods = {os.path.dirname(os.path.dirname(path)) for path in self.kept}
+        volumes = self.opened - self.others
         for folder in [KEPT_LOGS, *pods,
-                       *(os.path.join(VOLUMES, name) for name in self.opened)]:
+                       *(os.path.join(VOLUMES, name) for name in volumes)]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
