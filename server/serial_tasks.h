@@ -13,15 +13,17 @@
 namespace ebb::server {
 
 // Runs tasks one at a time, in the order in which they come. Who comes while
-// none runs runs its own task; what comes meanwhile a thread of this object
-// runs. So nobody waits for the tasks of others, as a lock would have it, and
-// one that comes alone needs no other thread to wake up for it.
+// none runs runs its own task and a few that come meanwhile; the rest a thread
+// of this object runs. So nobody waits for another's task, as a lock would have
+// it, and another thread need not wake up for the few.
 //
 // Whoever adds tasks bounds how many there are. A task may add others.
 // Thread-safe.
 class SerialTasks {
  public:
   using Task = absl::AnyInvocable<void()>;
+  // Of others, that one who brings a task runs.
+  static constexpr int kMostOfOthers = 16;
 
   SerialTasks() : thread_([this] { Run(); }) {}
   ~SerialTasks() { Stop(); }
@@ -39,11 +41,18 @@ class SerialTasks {
       }
       turn_ = Turn::kCaller;
     }
-    task();
-    task = nullptr;  // What it holds is part of it.
-    MutexLock lock(&mu_);
-    turn_ = tasks_.empty() ? Turn::kNobody : Turn::kThread;
-    if (turn_ == Turn::kThread || stopping_) changed_.SignalAll();
+    for (int more = kMostOfOthers;; --more) {
+      task();
+      task = nullptr;  // What it holds is part of it.
+      MutexLock lock(&mu_);
+      if (more == 0 || tasks_.empty() || stopping_) {
+        turn_ = tasks_.empty() ? Turn::kNobody : Turn::kThread;
+        if (turn_ == Turn::kThread || stopping_) changed_.SignalAll();
+        return;
+      }
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    }
   }
 
   // Waits for the task that runs; those that wait are dropped, before that. Not

@@ -1,5 +1,6 @@
 #include "server/serial_tasks.h"
 
+#include <algorithm>
 #include <future>
 #include <memory>
 #include <thread>
@@ -36,9 +37,28 @@ TEST(SerialTasks, NobodyWaitsForTheTasksOfOthers) {
   });
   EXPECT_TRUE(order.empty());
   may_end.set_value();
-  slow.join();  // Its own task was all it had to do.
+  slow.join();
   third.get_future().wait();
   EXPECT_EQ(order, (std::vector<int>{2, 3}));
+}
+
+TEST(SerialTasks, WhoHasTheTurnRunsSomeOfWhatComesMeanwhile) {
+  constexpr int kTasks = SerialTasks::kMostOfOthers + 2;
+  SerialTasks tasks;
+  std::vector<std::thread::id> ran_on;
+  std::promise<void> all;
+  tasks.Add([&] {
+    for (int i = 0; i < kTasks; ++i) {
+      tasks.Add([&] {
+        ran_on.push_back(std::this_thread::get_id());
+        if (ran_on.size() == kTasks) all.set_value();
+      });
+    }
+  });
+  all.get_future().wait();
+  const auto mine =
+      std::count(ran_on.begin(), ran_on.end(), std::this_thread::get_id());
+  EXPECT_EQ(mine, SerialTasks::kMostOfOthers);
 }
 
 TEST(SerialTasks, ATaskMayAddOthersWhichRunAfterIt) {
