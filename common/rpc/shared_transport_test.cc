@@ -292,6 +292,36 @@ TEST_F(SharedTest, PullsAreOfFloatsWhateverIsAskedFor) {
   listener_.reset();
 }
 
+// Takes so long that the worker sleeps when the answer comes.
+class SlowPs : public EchoPs {
+ public:
+  void Push(PushRequest request, PushDone done) override {
+    const absl::Time end = absl::Now() + absl::Milliseconds(1);
+    while (absl::Now() < end) std::this_thread::yield();
+    EchoPs::Push(std::move(request), std::move(done));
+  }
+};
+
+// Who is not woken looks again after 50 ms.
+TEST_F(SharedTest, WhoSleepsIsWokenForTheLastAnswer) {
+  SlowPs ps;
+  listener_ = *transport_.ListenPs("any:0", {.data = &ps});
+  auto channel = transport_.Connect(listener_->address());
+  Push(channel.get(), 1, {1});
+  const absl::Time begin = absl::Now();
+  constexpr int kRounds = 100;
+  for (int i = 0; i < kRounds; ++i) {
+    std::vector<Answer<PushReply>> answers(3);
+    for (auto& answer : answers) {
+      channel->Push(MakePush(1, {2}), kLong, answer.Done());
+    }
+    for (auto& answer : answers) ASSERT_TRUE(answer.Wait().ok());
+  }
+  EXPECT_LT(absl::Now() - begin, kRounds * absl::Milliseconds(20));
+  channel.reset();
+  listener_.reset();
+}
+
 // Asks when the test lets it.
 class LateAsker : public SharedAsker {
  public:

@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,15 @@ namespace {
 // Answers that had no room: of more calls than any worker has under way.
 constexpr size_t kMostBacklog = size_t{1} << 16;
 
+// Waking a process takes about as long as a tenth of a small push, and nobody
+// waits for the answer to one as for that to a pull: while there is more to do,
+// it is woken for so many at once, or when the first is so old.
+constexpr int kMostUnheard = 4;
+constexpr absl::Duration kLongestUnheard = absl::Microseconds(500);
+
+// In whose Run() this thread is.
+thread_local const SharedConnection* serving = nullptr;
+
 std::span<const std::byte> BytesOf(absl::string_view text) {
   return std::as_bytes(std::span<const char>(text.data(), text.size()));
 }
@@ -30,8 +40,9 @@ std::span<const std::byte> BytesOf(absl::string_view text) {
 // One call: answered once, by its `done` or by the end of the last copy of it.
 class SharedConnection::Ticket {
  public:
-  Ticket(std::shared_ptr<SharedConnection> connection, uint64_t id)
-      : connection_(std::move(connection)), id_(id) {}
+  Ticket(std::shared_ptr<SharedConnection> connection, uint64_t id,
+         bool is_push)
+      : connection_(std::move(connection)), id_(id), is_push_(is_push) {}
   ~Ticket() {
     Answer(absl::UnavailableError("the request was not answered"), {});
   }
@@ -40,12 +51,13 @@ class SharedConnection::Ticket {
 
   // The connection knows whether it is the first.
   void Answer(const absl::Status& status, const Payload& message) {
-    connection_->Answer(id_, status, message);
+    connection_->Answer(id_, status, message, is_push_);
   }
 
  private:
   const std::shared_ptr<SharedConnection> connection_;
   const uint64_t id_;
+  const bool is_push_;
 };
 
 absl::StatusOr<std::shared_ptr<SharedConnection>> SharedConnection::Open(
@@ -100,6 +112,7 @@ void SharedConnection::StopWhenIdle(absl::Time until) {
 }
 
 void SharedConnection::Run() {
+  serving = this;
   shm::Record record;
   absl::Time look = absl::Now() + kSharedLook;
   bool gone = false, stopped = false;
@@ -109,7 +122,9 @@ void SharedConnection::Run() {
       if (got == shm::Link::Got::kNothing) break;
       link_.Wake(shm::Link::kRoom);
       gone = got == shm::Link::Got::kNonsense || !Handle(record);
+      WakeForPushes(/*all=*/false);
     }
+    WakeForPushes(/*all=*/true);
     if (gone) break;
     const bool flushed = Flush();
     // Who never reads is not served.
@@ -126,7 +141,22 @@ void SharedConnection::Run() {
     stopped = stopping_ && (open_.empty() || now >= stop_at_) &&
               (backlog_.empty() || now >= stop_at_);
   }
+  serving = nullptr;
   Close(/*worker_may_read=*/!gone);
+}
+
+void SharedConnection::Wake(bool is_push) {
+  if (!is_push || serving != this) return link_.Wake(shm::Link::kRecords);
+  if (unheard_++ == 0) unheard_since_ = absl::Now();
+}
+
+void SharedConnection::WakeForPushes(bool all) {
+  if (unheard_ == 0) return;
+  if (all || unheard_ >= kMostUnheard ||
+      absl::Now() - unheard_since_ >= kLongestUnheard) {
+    unheard_ = 0;
+    link_.Wake(shm::Link::kRecords);
+  }
 }
 
 bool SharedConnection::Handle(const shm::Record& record) {
@@ -251,7 +281,8 @@ template <typename Request, typename Reply>
 void SharedConnection::Serve(
     uint64_t id, absl::StatusOr<Request> request, absl::string_view token,
     void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
-  const auto ticket = std::make_shared<Ticket>(shared_from_this(), id);
+  const auto ticket = std::make_shared<Ticket>(
+      shared_from_this(), id, std::is_same_v<Reply, PushReply>);
   if (!request.ok()) {
     services_.guard.Count(Refusal::kMessage);
     ticket->Answer(request.status(), {});
@@ -268,7 +299,7 @@ void SharedConnection::Serve(
 }
 
 void SharedConnection::Answer(uint64_t id, const absl::Status& status,
-                              const Payload& message) {
+                              const Payload& message, bool is_push) {
   {
     MutexLock lock(&mu_);
     if (closed_ || open_.erase(id) == 0) return;
@@ -291,7 +322,7 @@ void SharedConnection::Answer(uint64_t id, const absl::Status& status,
       }
     }
   }
-  link_.Wake(shm::Link::kRecords);
+  Wake(is_push);
 }
 
 bool SharedConnection::ReplyValuesLocked(uint64_t id,

@@ -83,7 +83,13 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   std::optional<Payload> ValuesAt(uint64_t id,
                                   const std::vector<shm::Run>& runs);
 
-  void Answer(uint64_t id, const absl::Status& status, const Payload& message);
+  void Answer(uint64_t id, const absl::Status& status, const Payload& message,
+              bool is_push);
+  // The worker hears of what is answered, if it sleeps. Of the pushes that this
+  // thread answered between two records: when they are `all` that there are for
+  // now, or a few, or one waits for long.
+  void Wake(bool is_push);
+  void WakeForPushes(bool all);
   // True: the values lie where the worker can read them, and are kept; but for
   // those of no file, which go with the reply.
   bool PinLocked(uint64_t id, const Payload& values,
@@ -117,6 +123,10 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   const shm::Mapping down_;
   const SharedHello hello_;
   shm::Link link_;  // Written to under mu_.
+
+  // Of the thread in Run(): answers that it has not woken the worker for.
+  int unheard_ = 0;
+  absl::Time unheard_since_;
 
   mutable Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
