@@ -28,6 +28,12 @@ struct JobResources {
   std::shared_ptr<BlockPool> pool;
 };
 
+struct UpdateTask {
+  JobId job;
+  std::shared_ptr<Partition> partition;
+  std::unique_ptr<Partition::Update> update;
+};
+
 struct ServerOptions {
   ServerId id;
   SessionId session;
@@ -39,6 +45,10 @@ struct ServerOptions {
   std::function<absl::StatusOr<JobResources>(const JobRecord&,
                                              const RollbackRecord&)>
       resources;
+
+  // Whether the update is so little that it is computed within the event that
+  // brings it, and not by a RunUpdate. Null: none is.
+  std::function<bool(const UpdateTask& task)> at_once;
 
   // A parked pull is answered "wait" after this long.
   absl::Duration pull_park = absl::Seconds(1);
@@ -84,13 +94,8 @@ struct Fetch {
 struct SendScheduler {
   ServerToScheduler message;
 };
-// Run partition->Compute(update.get()) on any thread, then hand the task to
+// Run its partition->Compute(update.get()) on any thread, then hand the task to
 // ServerCore::OnUpdateDone.
-struct UpdateTask {
-  JobId job;
-  std::shared_ptr<Partition> partition;
-  std::unique_ptr<Partition::Update> update;
-};
 struct RunUpdate {
   UpdateTask task;
 };

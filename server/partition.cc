@@ -242,11 +242,10 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
         "partition ", id_.value(), ": rows, but the job has no sparse tables"));
   }
   if (rows_ != nullptr) {
+    const std::vector<PushRows> none;
     const int64_t now = marks_.examples() + push.end - push.begin;
-    EBB_ASSIGN_OR_RETURN(
-        update->rows,
-        rows_->Prepare(push.skip ? std::vector<PushRows>() : segment.rows,
-                       now));
+    EBB_ASSIGN_OR_RETURN(update->rows,
+                         rows_->Prepare(push.skip ? none : segment.rows, now));
   }
   if (!update->gradient.empty() && update->encoding != Encoding::kFloat32) {
     EBB_ASSIGN_OR_RETURN(update->decoded, pool_->AllocateMany(BlockCount()));
@@ -555,6 +554,15 @@ int64_t Partition::Commit(std::unique_ptr<Update> update) {
   // Cannot fail: the push was judged on the grid, and begins at the mark.
   marks_.Raise(update->item, update->end).IgnoreError();
   return update->end;
+}
+
+int64_t Partition::Apply(std::unique_ptr<Update> update) {
+  auto rows = std::exchange(update->rows, std::nullopt);
+  Compute(update.get());
+  if (rows && !EBB_PLANTED(rows_not_applied)) {
+    rows_->Apply(PlaceOf(*update), *std::move(rows));
+  }
+  return Commit(std::move(update));
 }
 
 Payload Partition::PayloadOf(const Blocks& blocks) const {

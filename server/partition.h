@@ -92,6 +92,9 @@ class Partition {
   int64_t ComputeBytes(const Update& update) const;
   // Swaps the new values in, with the mark and the ledger. Returns the mark.
   int64_t Commit(std::unique_ptr<Update> update);
+  // Compute and Commit in one, under the owner's lock: for little, of which it
+  // does less. The update does not wait for an operation.
+  int64_t Apply(std::unique_ptr<Update> update);
 
   // --- Reading ---------------------------------------------------------------
 

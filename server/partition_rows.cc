@@ -167,6 +167,14 @@ void PartitionRows::Commit(Update update) {
   }
 }
 
+void PartitionRows::Apply(const StepPlace& place, Update update) {
+  for (size_t t = 0; t < tables_.size(); ++t) {
+    GradientCursor gradient(update.tables[t].gradient);
+    tables_[t]->Apply(std::move(update.tables[t].rows), gradient,
+                      rule_->RowStep(static_cast<int32_t>(t), place));
+  }
+}
+
 // --- Reading -----------------------------------------------------------------
 
 template <typename TableOf>
@@ -183,10 +191,13 @@ absl::StatusOr<std::vector<Payload>> PartitionRows::Gather(
                        " is asked for out of order"));
     }
     next = rows.table + 1;
-    std::vector<float> values(keys.size() *
-                              plan_.sparse_tables[rows.table].row_words());
-    table_of(rows.table).Gather(keys, values);
-    all.push_back(Payload::Of(std::move(values)));
+    const size_t floats =
+        keys.size() *
+        static_cast<size_t>(plan_.sparse_tables[rows.table].row_words());
+    auto values = std::make_shared_for_overwrite<float[]>(floats);
+    const std::span<float> out(values.get(), floats);
+    table_of(rows.table).Gather(keys, out);
+    all.emplace_back().Append(std::move(values), std::as_bytes(out));
   }
   return all;
 }

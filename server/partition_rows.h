@@ -56,6 +56,8 @@ class PartitionRows {
                                  int64_t now);
   void Compute(const StepPlace& place, Update* update) const;
   void Commit(Update update);
+  // Both in one.
+  void Apply(const StepPlace& place, Update update);
 
   // Of each table that is asked for, in turn, the rows as they are; or as a
   // snapshot has them. InvalidArgument for what is no question to this

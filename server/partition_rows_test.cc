@@ -70,6 +70,10 @@ class PartitionRowsTest : public testing::Test {
     EXPECT_EQ(partition_->Judge(push, segment, 0).verdict, Verdict::kApplied);
     auto update = partition_->Prepare(push, segment);
     if (!update.ok()) return update.status();
+    if (at_once_) {
+      partition_->Apply(*std::move(update));
+      return absl::OkStatus();
+    }
     partition_->Compute(update->get());
     partition_->Commit(*std::move(update));
     return absl::OkStatus();
@@ -102,7 +106,40 @@ class PartitionRowsTest : public testing::Test {
       record_->plan.sparse_tables, InitRule::Constant(7));
   std::vector<uint64_t> ours_, theirs_;  // Keys, by partition.
   std::unique_ptr<Partition> partition_;
+  bool at_once_ = false;  // Computed and committed in one.
 };
+
+TEST_F(PartitionRowsTest, WhatIsAppliedAtOnceIsTheSame) {
+  const uint64_t a = ours_[0], b = ours_[1], c = ours_[2];
+  for (const bool at_once : {false, true}) {
+    at_once_ = at_once;
+    auto made = Partition::Create(record_, PartitionId(0), rule_, pool_);
+    ASSERT_TRUE(made.ok()) << made.status();
+    partition_ = *std::move(made);
+    ASSERT_TRUE(
+        Apply(Push(0, {RowsOf(0, {a, b}, {1, 2}), RowsOf(1, {b}, {3, 4})}))
+            .ok());
+    ASSERT_TRUE(partition_->PinSnapshot(1).ok());
+    // Of rows that a snapshot holds; in their place; beside a new one.
+    ASSERT_TRUE(Apply(Push(2, {RowsOf(0, {a}, {5})})).ok());
+    ASSERT_TRUE(Apply(Push(4, {RowsOf(0, {a, b}, {6, 7})})).ok());
+    ASSERT_TRUE(Apply(Push(6, {RowsOf(0, {b, c}, {8, 9})})).ok());
+    EXPECT_EQ(partition_->marks().mark({0, 0}), 8);
+    EXPECT_EQ(partition_->updates(), 4);
+    EXPECT_EQ(partition_->ledger().Total().count, 8);
+    EXPECT_THAT(Row(*partition_, 0, a), ElementsAre(7 + 1 + 5 + 6));
+    EXPECT_THAT(Row(*partition_, 0, b), ElementsAre(7 + 2 + 7 + 8));
+    EXPECT_THAT(Row(*partition_, 0, c), ElementsAre(7 + 9));
+    EXPECT_THAT(Row(*partition_, 0, a, 1), ElementsAre(7 + 1));
+    EXPECT_THAT(Dense(*partition_), ElementsAre(4, 4));
+    // What changed is known to the next version.
+    auto cut = partition_->TakeCut();
+    ASSERT_TRUE(cut.ok()) << cut.status();
+    const auto restored = Restored(*std::move(cut));
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    EXPECT_THAT(Row(**restored, 0, b), ElementsAre(7 + 2 + 7 + 8));
+  }
+}
 
 TEST_F(PartitionRowsTest, APushIsAppliedToAllTables) {
   const uint64_t a = ours_[0], b = ours_[1];

@@ -181,9 +181,15 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
     auto update = hosted->values->Prepare(push, segment);
     if (update.ok()) {
       CountStaleness(hosted->values->updates() - segment.pulled_updates);
+      UpdateTask task{job_.stored.record->id, hosted->values,
+                      *std::move(update)};
+      if (AtOnce(task)) {
+        const int64_t mark = task.partition->Apply(std::move(task.update));
+        Applied(hosted, next, mark, out);
+        return false;
+      }
       hosted->running = next;
-      out->push_back(RunUpdate{
-          {job_.stored.record->id, hosted->values, *std::move(update)}});
+      out->push_back(RunUpdate{std::move(task)});
       return true;
     }
     if (absl::IsInvalidArgument(update.status())) {
@@ -202,6 +208,13 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
   }
   next.push->Answer(next.segment, verdict, judgement.mark, hosted->term, out);
   return false;
+}
+
+// Not what others have to hear of: who waits for a round, or the round for an
+// operation.
+bool PushHandler::AtOnce(const UpdateTask& task) const {
+  return job_.options.at_once != nullptr && !task.update->closes_round &&
+         !task.update->waits && job_.options.at_once(task);
 }
 
 PushHandler::Done PushHandler::UpdateDone(UpdateTask task, ServerActions* out) {
@@ -225,27 +238,36 @@ PushHandler::Done PushHandler::UpdateDone(UpdateTask task, ServerActions* out) {
   }
   const int64_t round_before = hosted.values->open_round();
   const int64_t mark = hosted.values->Commit(std::move(task.update));
-  hosted.unsaved.insert(push.item);
-  hosted.changed.insert(push.item);
+  Applied(&hosted, running, mark, out);
+  const bool closed_round = hosted.values->open_round() != round_before;
+  if (!closed_round) return Done::kApplied;
+  hosted.new_operation |= job_.plan().algorithm.operated;
+  job_.report_at_once = true;
+  return Done::kClosedRound;
+}
+
+void PushHandler::Applied(HostedPartition* hosted,
+                          const HostedPartition::QueuedSegment& applied,
+                          int64_t mark, ServerActions* out) {
+  const PushRequest& push = applied.push->request();
+  const PushSegment& segment = push.segments[applied.segment];
+  hosted->unsaved.insert(push.item);
+  hosted->changed.insert(push.item);
   ++statistics_.updates;
-  if (id == kLossesAt && !push.skip) {
+  if (segment.partition == kLossesAt && !push.skip) {
     recent_loss_.Add(
         push.loss_sum, push.end - push.begin,
         std::min(job_.plan().examples,
                  kRecentBatches * job_.plan().BatchSize(push.item)));
   }
-  if (!running.answered) {
-    running.push->Answer(running.segment, Verdict::kApplied, mark,
-                         push.segments[running.segment].term, out);
+  if (!applied.answered) {
+    applied.push->Answer(applied.segment, Verdict::kApplied, mark, segment.term,
+                         out);
   }
-  const bool closed_round = hosted.values->open_round() != round_before;
-  hosted.new_operation |= closed_round && job_.plan().algorithm.operated;
   // A round waits for its last example, and the job for its last.
-  if (closed_round ||
-      (job_.plan().rounds() && hosted.values->marks().Full(push.item))) {
+  if (job_.plan().rounds() && hosted->values->marks().Full(push.item)) {
     job_.report_at_once = true;
   }
-  return closed_round ? Done::kClosedRound : Done::kApplied;
 }
 
 void PushHandler::OnDropped(HostedPartition* hosted, ServerActions* out) {

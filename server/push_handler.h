@@ -7,6 +7,7 @@
 //                                                                 │
 //   answered <── UpdateDone: values and mark change <── RunUpdate ┤
 //      ^                                                          │
+//      ├───────── at once, where it is little: the same <─────────┤
 //      └───────── duplicate, gap, stale, no room, ... <───────────┘
 //
 // Decision logic only: messages and time in, actions out. Thread-compatible.
@@ -77,6 +78,10 @@ class PushHandler {
   bool StartUpdate(HostedPartition* hosted,
                    const HostedPartition::QueuedSegment& next,
                    ServerActions* out);
+  bool AtOnce(const UpdateTask& task) const;
+  void Applied(HostedPartition* hosted,
+               const HostedPartition::QueuedSegment& applied, int64_t mark,
+               ServerActions* out);
   void JudgeBesideHeld(HostedPartition* hosted,
                        const HostedPartition::QueuedSegment& next,
                        ServerActions* out);

@@ -93,6 +93,36 @@ TEST_F(PushHandlerTest, AppliesWhatTheEncodingStandsFor) {
               ElementsAre(4 * 0.5f, 4 * -2.0f));
 }
 
+TEST_F(PushHandlerTest, WhatIsLittleIsDoneWithinItsEvent) {
+  GrantTerm(5, 0);
+  Written();
+  hold_updates_ = true;
+  at_once_ = true;
+  Push(5, 0, 0);
+  EXPECT_THAT(held_updates_, IsEmpty());
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+  EXPECT_EQ(push_replies_.back().segments[0].mark, 1);
+  // Another waits for one that is handed on; then it is done with that.
+  at_once_ = false;
+  Push(5, 1, 1);
+  at_once_ = true;
+  Push(5, 2, 2);
+  EXPECT_THAT(held_updates_, SizeIs(1));
+  EXPECT_THAT(push_replies_, SizeIs(1));
+  FinishUpdates();
+  EXPECT_THAT(push_replies_, SizeIs(3));
+  // A repeat is one.
+  Push(5, 2, 3);
+  EXPECT_EQ(LastVerdict(), Verdict::kDuplicate);
+  const Partition& partition = *core_->jobs().at(record_->id).partition(kP);
+  EXPECT_EQ(partition.marks().mark({0, 0}), 3);
+  EXPECT_THAT(ValuesOf(partition), ElementsAre(3, 3));
+  EXPECT_EQ(Statistics().updates, 3);
+  // A version has it all.
+  Checkpoint();
+  EXPECT_EQ(writes_.back().cut.updates, 3);
+}
+
 TEST_F(PushHandlerTest, BytesThatAreNoSuchEncodingChangeNothing) {
   GrantTerm(5, 0);
   encoding_ = Encoding::kInt8;

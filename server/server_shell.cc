@@ -23,9 +23,10 @@ constexpr absl::Duration kLeastTick = absl::Milliseconds(1);
 // How often a drain looks whether it is done.
 constexpr absl::Duration kDrainLook = absl::Milliseconds(10);
 
+constexpr absl::string_view kComputedNotCommitted = "computed-not-committed";
 constexpr absl::string_view kKillPoints[] = {
     "applied-not-replied",
-    "computed-not-committed",
+    kComputedNotCommitted,
     "grant-taken-not-registered",
     "version-values-written-not-manifest",
     "manifest-written-not-reported",
@@ -201,6 +202,13 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
       core.OnSchedulerDisconnected();
     });
   };
+  // A kill between computing and committing needs the two apart.
+  if (!options_.kill_points.armed(kComputedNotCommitted)) {
+    core.at_once = [this](const UpdateTask& task) {
+      mu_.AssertHeld();  // The core asks.
+      return AtOnceLocked(task);
+    };
+  }
   // Before the core: what a worker's call makes the core say goes there.
   scheduler_.emplace(options_.scheduler, transport_, std::move(events));
   {
@@ -250,7 +258,15 @@ void ServerShell::Do(Event event) {
   CarryOutAll();
 }
 
+bool ServerShell::AtOnceLocked(const UpdateTask& task) {
+  const int64_t bytes = task.partition->ComputeBytes(*task.update);
+  if (bytes > kUpdateInEventBytes || bytes > in_event_left_) return false;
+  in_event_left_ -= bytes;
+  return true;
+}
+
 bool ServerShell::AfterEventLocked() {
+  in_event_left_ = kUpdatesInEventBytes;
   if (const absl::Time next = core_->NextTick(); next < timer_at_) {
     timer_at_ = next;
     timer_changed_.SignalAll();  // A drain waits on it too.
@@ -374,7 +390,7 @@ void ServerShell::RunUpdates(std::vector<UpdateTask> tasks) {
 void ServerShell::RunUpdatesHere(std::span<UpdateTask> tasks) {
   for (const UpdateTask& task : tasks) {
     task.partition->Compute(task.update.get());
-    options_.kill_points.Reached("computed-not-committed");
+    options_.kill_points.Reached(kComputedNotCommitted);
     if (task.update->step != nullptr) {
       options_.kill_points.Reached("operation-computed-not-committed");
     }

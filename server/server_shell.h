@@ -47,6 +47,7 @@
 #include "server/storage_thread.h"
 #include "server/store/checkpoint_store.h"
 #include "server/task_threads.h"
+#include "server/update_groups.h"
 
 namespace ebb::server {
 
@@ -161,6 +162,7 @@ class ServerShell final : public rpc::PsHandler {
   void Do(Event event);
   void OnPush(PushRequest request, const std::string& no_room,
               PendingPush pending);
+  bool AtOnceLocked(const UpdateTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ReadyLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return core_.has_value() && !stopping_;
   }
@@ -195,6 +197,8 @@ class ServerShell final : public rpc::PsHandler {
   absl::flat_hash_map<uint64_t, FetchDone> fetches_ ABSL_GUARDED_BY(mu_);
   absl::Time timer_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   Figures versions_ ABSL_GUARDED_BY(mu_);  // Of versions alone.
+  // That this event may still compute on, as ServerOptions::at_once has it.
+  int64_t in_event_left_ ABSL_GUARDED_BY(mu_) = kUpdatesInEventBytes;
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

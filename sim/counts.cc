@@ -113,6 +113,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "increment of rows stored",
         "increment refused, for its base is not stored",
         "job rolled back by itself",
+        "update done within its event",
         "round waited for its operation",
         "operation that nobody waited for",
         "operations registered",

@@ -120,6 +120,7 @@ enum class Probe {
   kIncrementStored,
   kIncrementRefused,
   kRolledBackByItself,
+  kUpdateAtOnce,          // Within the event that brought it.
   kRoundWaits,            // For the operation that closes it.
   kOperationNotAwaited,   // A repeat, or of another round.
   kOperationsRegistered,  // At a scheduler that may not know them.

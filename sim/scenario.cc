@@ -370,6 +370,8 @@ Scenario DrawScenario(uint64_t seed) {
   }
   s.scheduler.move_timeout = absl::Milliseconds(moves.Between(300, 1500));
   DrawDivergence(rng.Fork(17), &s);
+  Rng little = rng.Fork(26);
+  if (little.Chance(0.5)) s.update_at_once = little.Chance(0.5) ? 1 : 0.5;
   Rng pace = rng.Fork(7);
   s.slow_worker = pace.Chance(0.3);
   s.scheduler.backup_gain = absl::Milliseconds(pace.Between(5, 50));

@@ -61,6 +61,8 @@ struct Scenario {
   // The first worker takes ten times as long.
   bool slow_worker = false;
   Span update{absl::ZeroDuration(), absl::Milliseconds(2)};
+  // Of those that a push brings, so many are done before it is over.
+  double update_at_once = 0;
   Span storage{absl::Microseconds(200), absl::Milliseconds(10)};
   // Until a worker has loaded what a job needs.
   Span prepare{absl::Milliseconds(1), absl::Milliseconds(20)};

@@ -20,6 +20,18 @@ constexpr absl::Duration kFetchTimeout = absl::Milliseconds(200);
 // A server that is told to leave waits no longer for others to take over.
 constexpr absl::Duration kHandOver = absl::Seconds(2);
 
+Checker::Commit CommitOf(const server::UpdateTask& task, Term begun_in) {
+  return {task.partition->id(),
+          task.partition.get(),
+          task.update->item,
+          task.update->begin,
+          task.update->end,
+          task.update->skip,
+          task.update->waits,
+          task.job,
+          begun_in};
+}
+
 }  // namespace
 
 ServerNode::ServerNode(World* world, ServerId id, int place)
@@ -70,6 +82,9 @@ void ServerNode::OnStart() {
         std::make_shared<WholeNumberRule>(record.plan, world->algorithm(),
                                           world->scenario().row_options),
         pool};
+  };
+  options.at_once = [this](const server::UpdateTask& task) {
+    return AtOnce(task);
   };
   core_ = std::make_unique<server::ServerCore>(std::move(options), *inventory);
   Connect(absl::Milliseconds(1));
@@ -157,8 +172,11 @@ void ServerNode::Push(const CallPtr& call, PushRequest request) {
   world_->Trace(*this, "<- ", call->worker->name(), ": ", request);
   server::ServerActions out;
   const bool room = !world_->Loses();  // As often as the network loses one.
+  may_apply_ = true;
   core_->OnPush(number, std::move(request), room ? "" : "no room",
                 world_->now(), &out);
+  may_apply_ = false;
+  TellApplied();
   Carry(std::move(out));
 }
 
@@ -339,20 +357,36 @@ void ServerNode::RunUpdate(server::UpdateTask task) {
 }
 
 void ServerNode::UpdateDone(server::UpdateTask task, Term begun_in) {
-  const Checker::Commit commit{task.partition->id(),
-                               task.partition.get(),
-                               task.update->item,
-                               task.update->begin,
-                               task.update->end,
-                               task.update->skip,
-                               task.update->waits,
-                               task.job,
-                               begun_in};
+  applied_.push_back(CommitOf(task, begun_in));
   server::ServerActions out;
+  may_apply_ = true;
   core_->OnUpdateDone(std::move(task), world_->now(), &out);
-  world_->checker().UpdateDone(*this, commit);
+  may_apply_ = false;
+  TellApplied();
   world_->checker().LookAt(*this);  // A grant may have waited for it.
   Carry(std::move(out));
+}
+
+// The checker looks at what each has left behind, so before the next one.
+bool ServerNode::AtOnce(const server::UpdateTask& task) {
+  const double chance = world_->scenario().update_at_once;
+  if (!may_apply_ || chance == 0 || !world_->rng().Chance(chance)) return false;
+  const Term term =
+      job() == nullptr ? Term() : job()->term(task.partition->id());
+  const auto in_term_before = [&](const Checker::Commit& commit) {
+    return commit.partition == task.partition->id() && commit.begun_in != term;
+  };
+  if (std::ranges::any_of(applied_, in_term_before)) return false;
+  TellApplied();
+  applied_.push_back(CommitOf(task, term));
+  world_->counts().Add(Probe::kUpdateAtOnce);
+  return true;
+}
+
+void ServerNode::TellApplied() {
+  for (const Checker::Commit& commit : std::exchange(applied_, {})) {
+    world_->checker().UpdateDone(*this, commit);
+  }
 }
 
 // --- Storage -----------------------------------------------------------------

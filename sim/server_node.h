@@ -12,6 +12,7 @@
 #include "server/server_core.h"
 #include "server/store/memory_store.h"
 #include "sim/call.h"
+#include "sim/checker.h"
 #include "sim/node.h"
 
 namespace ebb::sim {
@@ -82,6 +83,10 @@ class ServerNode final : public ClientNode {
   void SendScheduler(const ServerToScheduler& message);
   void RunUpdate(server::UpdateTask task);
   void UpdateDone(server::UpdateTask task, Term begun_in);
+  // Of an update that the core asks about: done within this event?
+  bool AtOnce(const server::UpdateTask& task);
+  // Tells the checker what this event has applied so far.
+  void TellApplied();
   void NextStorage();
   // False: it failed and is tried again.
   bool Store(server::ServerAction* action);
@@ -102,6 +107,9 @@ class ServerNode final : public ClientNode {
   std::map<uint64_t, Token> tokens_;
   std::map<uint64_t, FetchCallPtr> fetches_;  // By token.
   absl::Time leave_until_ = absl::InfiniteFuture();
+  // Of the event that the core handles.
+  bool may_apply_ = false;
+  std::vector<Checker::Commit> applied_;  // Not told yet.
   std::deque<server::ServerAction> storage_;
   bool storing_ = false;
   ViewUpdate view_;

@@ -14,6 +14,7 @@
 
 #include "absl/strings/match.h"
 #include "common/example_hash.h"
+#include "common/payload.h"
 #include "server/rows/testing/row_disk.h"
 
 namespace ebb::server {
@@ -95,6 +96,11 @@ class RowModelTest : public testing::TestWithParam<int> {
     }
     const bool early = Draw(2) == 0;
     if (early) Pin();
+    if (Draw(2) == 0) {
+      const Payload payload = Payload::Of(std::move(gradient));
+      GradientCursor cursor(payload);
+      return table_->Apply(*std::move(update), cursor, context);
+    }
     table_->Compute(update->get(), gradient, context);
     if (!early && Draw(2) == 0) Pin();
     table_->Commit(*std::move(update));
@@ -157,10 +163,11 @@ class RowModelTest : public testing::TestWithParam<int> {
   void Move() {
     auto cut = table_->TakeWholeCut();
     if (!cut.ok()) return;
-    cut->Seal();
+    RowDisk wire;  // The other server's blocks are its own.
+    ASSERT_TRUE(wire.Store(&*cut).ok());
     auto pool = MakeRowPool(pool_->block_bytes(), 4000);
     auto table = RowTable::FromCut(table_->options(), optimizer_, pool,
-                                   *std::move(cut), false);
+                                   wire.Load(pool.get()), false);
     ASSERT_TRUE(table.ok()) << table.status();
     if (Draw(2) == 0) {
       // Both go on alike, so either may be kept.

@@ -238,8 +238,6 @@ absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
   EBB_RETURN_IF_ERROR(KeepLimit(created + revived, update.get()));
   if (created > 0) EBB_RETURN_IF_ERROR(NumberRows(created, update.get()));
   EBB_RETURN_IF_ERROR(ObtainBlocks(created, update.get()));
-  update->next_rows_ = std::make_unique_for_overwrite<std::byte[]>(
-      update->rows_.size() * layout_.record_bytes());
   if (created > 0) ReserveFor(*update, created);
   open_ = update;
   return update;
@@ -408,29 +406,9 @@ void RowTable::ReserveFor(const RowUpdate& update, int64_t created) {
 
 // --- Compute -----------------------------------------------------------------
 
-void RowTable::Compute(RowUpdate* update, GradientView gradient,
-                       const StepContext& context) const {
-  const size_t row_bytes = layout_.width() * sizeof(float);
-  CHECK_EQ(gradient.size(),
-           static_cast<size_t>(update->keys_) * layout_.width());
-  ComputeRows(update, context, [&](uint32_t key_number) {
-    return gradient.bytes() + key_number * row_bytes;
-  });
-}
-
-void RowTable::Compute(RowUpdate* update, GradientCursor& gradient,
-                       const StepContext& context) const {
-  const auto keys = static_cast<size_t>(update->keys_);
-  CHECK_GE(gradient.remaining(), keys * layout_.width());
-  GradientRows rows(&gradient, keys, layout_.width());
-  ComputeRows(update, context,
-              [&](uint32_t key_number) { return rows.Row(key_number); });
-  rows.Finish();
-}
-
-void RowTable::ComputeRows(
-    RowUpdate* update, const StepContext& context,
-    absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const {
+template <typename GradientOf>
+void RowTable::ComputeBeside(RowUpdate* update, const StepContext& context,
+                             GradientOf gradient_of) const {
   for (RowUpdate::BlockCopy& copy : update->copies_) {
     const std::span<std::byte> to = copy.to.mutable_bytes();
     if (copy.from == nullptr) {
@@ -440,19 +418,49 @@ void RowTable::ComputeRows(
       std::memcpy(to.data(), copy.from, to.size());
     }
   }
+  update->next_rows_ = std::make_unique_for_overwrite<std::byte[]>(
+      update->rows_.size() * layout_.record_bytes());
+  std::byte* next = update->next_rows_.get();
+  ComputeRows(update, context, gradient_of, [&](const RowUpdate::Row&) {
+    return std::exchange(next, next + layout_.record_bytes());
+  });
+}
 
+void RowTable::Compute(RowUpdate* update, GradientView gradient,
+                       const StepContext& context) const {
+  const size_t row_bytes = layout_.width() * sizeof(float);
+  CHECK_EQ(gradient.size(),
+           static_cast<size_t>(update->keys_) * layout_.width());
+  ComputeBeside(update, context, [&](uint32_t key_number) {
+    return gradient.bytes() + key_number * row_bytes;
+  });
+}
+
+void RowTable::Compute(RowUpdate* update, GradientCursor& gradient,
+                       const StepContext& context) const {
+  const auto keys = static_cast<size_t>(update->keys_);
+  CHECK_GE(gradient.remaining(), keys * layout_.width());
+  GradientRows rows(&gradient, keys, layout_.width());
+  ComputeBeside(update, context,
+                [&](uint32_t key_number) { return rows.Row(key_number); });
+  rows.Finish();
+}
+
+template <typename GradientOf, typename NextOf>
+void RowTable::ComputeRows(RowUpdate* update, const StepContext& context,
+                           GradientOf gradient_of, NextOf next_of) const {
   size_t kept = 0;
   constexpr size_t kTogether = 32;
   std::array<RowStep, kTogether> steps;
   const size_t width = layout_.width();
   const int slots = layout_.slots();
   const size_t count = update->rows_.size();
-  std::byte* next = update->next_rows_.get();
   for (size_t begin = 0; begin < count; begin += kTogether) {
     const size_t n = std::min(kTogether, count - begin);
-    for (size_t i = 0; i < n; ++i, next += layout_.record_bytes()) {
+    for (size_t i = 0; i < n; ++i) {
       const RowUpdate::Row& row = update->rows_[begin + i];
       CompareKept(row.key_number, &kept, update, gradient_of);
+      std::byte* const next = next_of(row);
       RowLayout::SetHead(row.key, update->unit_, next);
       const std::byte* from = row.record;
       if (from == nullptr) {
@@ -478,9 +486,9 @@ void RowTable::ComputeRows(
   CompareKept(static_cast<uint32_t>(update->keys_), &kept, update, gradient_of);
 }
 
-void RowTable::CompareKept(
-    uint32_t before, size_t* kept, RowUpdate* update,
-    absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const {
+template <typename GradientOf>
+void RowTable::CompareKept(uint32_t before, size_t* kept, RowUpdate* update,
+                           const GradientOf& gradient_of) const {
   for (; *kept < update->kept_.size(); ++*kept) {
     const RowUpdate::Kept& row = update->kept_[*kept];
     if (row.key_number >= before) return;
@@ -495,12 +503,7 @@ void RowTable::CompareKept(
 // --- Commit ------------------------------------------------------------------
 
 void RowTable::Commit(RowUpdatePtr update) {
-  CHECK(update != nullptr && open_.lock() == update)
-      << "an update that is not the last one prepared";
-  open_.reset();
-  now_ = update->now_;
-  ages_.Advance(update->unit_);
-  ++pushes_;
+  BeginCommit(update);
   GrowTo(update->capacity_);
   for (RowUpdate::BlockCopy& copy : update->copies_) Install(&copy);
   for (RowUpdate::BlockCopy& copy : update->late_copies_) {
@@ -511,13 +514,53 @@ void RowTable::Commit(RowUpdatePtr update) {
   WriteRows(*update);
   for (const uint32_t row : update->evicted_) RemoveRow(row);
   totals_.evicted += static_cast<int64_t>(update->evicted_.size());
-  for (const uint32_t counter : update->counters_) {
+  EndCommit(*update);
+}
+
+void RowTable::Apply(RowUpdatePtr update, GradientCursor& gradient,
+                     const StepContext& context) {
+  const auto is_changed = [](const RowUpdate::Row& row) {
+    return row.kind == RowUpdate::Kind::kChanged;
+  };
+  if (!update->copies_.empty() || !update->late_copies_.empty() ||
+      !std::ranges::all_of(update->rows_, is_changed)) {
+    Compute(update.get(), gradient, context);
+    return Commit(std::move(update));
+  }
+  BeginCommit(update);
+  const auto keys = static_cast<size_t>(update->keys_);
+  CHECK_GE(gradient.remaining(), keys * layout_.width());
+  GradientRows rows(&gradient, keys, layout_.width());
+  ComputeRows(
+      update.get(), context,
+      [&](uint32_t key_number) { return rows.Row(key_number); },
+      [&](const RowUpdate::Row& row) {
+        ages_.Remove(RowLayout::TouchedOf(row.record));
+        ages_.Add(update->unit_);
+        changed_.Add(row.row);
+        return WritableRecord(row.row);
+      });
+  rows.Finish();
+  EndCommit(*update);
+}
+
+void RowTable::BeginCommit(const RowUpdatePtr& update) {
+  CHECK(update != nullptr && open_.lock() == update)
+      << "an update that is not the last one prepared";
+  open_.reset();
+  now_ = update->now_;
+  ages_.Advance(update->unit_);
+  ++pushes_;
+}
+
+void RowTable::EndCommit(const RowUpdate& update) {
+  for (const uint32_t counter : update.counters_) {
     if (counters_[counter] == 0xff) continue;
     ++counters_[counter];
     changed_counters_.Add(counter);
   }
-  totals_.not_admitted += update->not_admitted_;
-  Sweep(4 * update->keys_ + 16);
+  totals_.not_admitted += update.not_admitted_;
+  Sweep(4 * update.keys_ + 16);
 }
 
 void RowTable::GrowTo(int64_t capacity) {

@@ -26,7 +26,6 @@
 #include <span>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/initializer.h"
@@ -107,6 +106,10 @@ class RowTable {
   // Makes it visible, lets expired rows go (a few times as many as the push has
   // keys are looked at), never fails.
   void Commit(RowUpdatePtr update);
+  // Both in one, under the owner's lock: the same to the bit, but rows that are
+  // there already are computed where they lie.
+  void Apply(RowUpdatePtr update, GradientCursor& gradient,
+             const StepContext& context);
 
   // --- Reading ---------------------------------------------------------------
 
@@ -195,18 +198,25 @@ class RowTable {
   // for none.
   absl::Status PromiseRoom(int64_t more_blocks, int64_t more_rows);
 
+  // Into memory of the update's own.
+  template <typename GradientOf>
+  void ComputeBeside(RowUpdate* update, const StepContext& context,
+                     GradientOf gradient_of) const;
   // Calls `gradient_of` once for each key of the update that gets a row or has
-  // one that stays, ascending.
-  void ComputeRows(
-      RowUpdate* update, const StepContext& context,
-      absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const;
+  // one that stays, ascending; and `next_of` once for each that gets one: where
+  // its record is to be, which may be where it is.
+  template <typename GradientOf, typename NextOf>
+  void ComputeRows(RowUpdate* update, const StepContext& context,
+                   GradientOf gradient_of, NextOf next_of) const;
   // Counts the next of `*kept` of keys before that number whose row is not what
   // is pushed.
-  void CompareKept(
-      uint32_t before, size_t* kept, RowUpdate* update,
-      absl::FunctionRef<const std::byte*(uint32_t)> gradient_of) const;
+  template <typename GradientOf>
+  void CompareKept(uint32_t before, size_t* kept, RowUpdate* update,
+                   const GradientOf& gradient_of) const;
 
   // Commit's parts.
+  void BeginCommit(const RowUpdatePtr& update);
+  void EndCommit(const RowUpdate& update);
   void GrowTo(int64_t capacity);
   void Install(RowUpdate::BlockCopy* copy);
   void WriteRows(const RowUpdate& update);

@@ -65,7 +65,7 @@ class RowUpdate {
   std::vector<uint32_t> evicted_;   // Rows.
   std::vector<uint32_t> counters_;  // Of admission, to raise.
 
-  // For Compute: the blocks' contents, and the rows to be, in their order.
+  // Of Compute: the blocks' contents, and the rows to be, in their order.
   std::vector<BlockCopy> copies_;
   std::unique_ptr<std::byte[]> next_rows_;
 

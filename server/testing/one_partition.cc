@@ -29,6 +29,7 @@ void OnePartitionTest::Restart(const Inventory& inventory) {
   options.id = kServer;
   options.session = kSession;
   options.checkpoint_rate = checkpoint_rate_;
+  options.at_once = [this](const UpdateTask&) { return at_once_; };
   options.resources =
       [this](const JobRecord&,
              const RollbackRecord& rollback) -> absl::StatusOr<JobResources> {

@@ -57,6 +57,7 @@ class OnePartitionTest : public testing::Test {
 
   absl::Time now_ = absl::FromUnixSeconds(1000);
   bool hold_updates_ = false;  // They end in FinishUpdates.
+  bool at_once_ = false;       // Those that are asked about are not even begun.
   ServerActions held_updates_;
   // Of the next pushes.
   double loss_ = 0;
