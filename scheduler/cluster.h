@@ -75,8 +75,7 @@ struct WorkerInfo {
   // It has an evaluation, whether or not that still counts, until it says how
   // it ended.
   bool evaluates = false;
-  // Jobs of which it was leased anything, whose placement it may ask for: with
-  // that goes a token.
+  // Jobs of which it was leased anything: see WorksOn.
   std::set<JobId> leased;
   // Jobs that it could not even begin, and why: their data is not there, or
   // another.
@@ -86,6 +85,15 @@ struct WorkerInfo {
 
   bool MayWorkOn(JobId job) const {
     return (only_job == JobId() || only_job == job) && !unfit_for.contains(job);
+  }
+  // It was leased something of the job, however long ago, or claims so since
+  // before this scheduler. To others the job is none of their business.
+  bool WorksOn(JobId job) const {
+    return leased.contains(job) ||
+           (MayWorkOn(job) &&
+            std::ranges::any_of(claims, [job](const HeldItem& held) {
+              return held.job == job;
+            }));
   }
 };
 

@@ -112,10 +112,11 @@ void SchedulerCore::Handle(LinkId link, const ItemEnd& message,
                            Context* context) {
   WorkerInfo* worker = WorkerOf(link);
   TrainingJob* job = Find(message.job);
-  if (worker != nullptr && job != nullptr) {
-    job->ItemEnded(worker, message, context);
-    if (message.end == LeaseEnd::kFailed) LookAt(worker);
+  if (worker == nullptr || job == nullptr || !worker->WorksOn(message.job)) {
+    return;
   }
+  job->ItemEnded(worker, message, context);
+  if (message.end == LeaseEnd::kFailed) LookAt(worker);
 }
 
 void SchedulerCore::Handle(LinkId link, const PlacementRequest& message,
@@ -123,17 +124,10 @@ void SchedulerCore::Handle(LinkId link, const PlacementRequest& message,
   WorkerInfo* worker = WorkerOf(link);
   TrainingJob* job = Find(message.job);
   if (worker == nullptr || job == nullptr) return;
-  // A token goes with it, which is of those that were leased something, however
-  // long ago: who did not hear that it ran out must find where to push to.
-  const auto claims_some = [&] {
-    return worker->MayWorkOn(message.job) &&
-           std::ranges::any_of(worker->claims, [&](const HeldItem& held) {
-             return held.job == message.job;
-           });
-  };
-  if (worker->leased.contains(message.job) || claims_some()) {
+  // A token goes with it. Who did not hear that its lease ran out must find
+  // where to push to.
+  if (worker->WorksOn(message.job))
     job->SendPlacement(worker->session, context);
-  }
 }
 
 void SchedulerCore::Handle(LinkId link, const EvaluationResult& message,
@@ -141,7 +135,10 @@ void SchedulerCore::Handle(LinkId link, const EvaluationResult& message,
   WorkerInfo* worker = WorkerOf(link);
   if (worker == nullptr) return;
   worker->evaluates = false;
-  if (TrainingJob* job = Find(message.job)) job->Evaluated(message, context);
+  TrainingJob* job = Find(message.job);
+  if (job != nullptr && worker->WorksOn(message.job)) {
+    job->Evaluated(message, context);
+  }
 }
 
 void SchedulerCore::Handle(LinkId link, const WorkerGoodbye& message,

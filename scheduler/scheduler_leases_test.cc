@@ -68,6 +68,28 @@ TEST_F(SchedulerLeasesTest, ThePlacementIsForWhoWasLeasedSomething) {
   EXPECT_TRUE(std::holds_alternative<LeaseLost>(to_worker_[0].second));
 }
 
+// Bug: whoever was connected could have any job paused, rolled back, or made to
+// skip examples, by saying that one of its items failed.
+TEST_F(SchedulerLeasesTest, OfItemsTheySpeakWhoWereLeasedSome) {
+  Ready();
+  FromWorker(kOtherLink, RegisterWorker{kOther, "other"});
+  ItemEnd end{kOther, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kReturned;
+  end.position = 2;
+  FromWorker(kOtherLink, end);
+  end.end = LeaseEnd::kFailed;
+  end.position = 0;
+  end.failed_end = 2;
+  end.non_finite = true;
+  FromWorker(kOtherLink, end);
+
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_THAT(job().state().quarantined, IsEmpty());
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  EXPECT_THAT(Leases(kWorkerLink)[0].hints, testing::Each(0));
+}
+
 TEST_F(SchedulerLeasesTest, LeasesOnlyWhenEveryPartitionIsRegistered) {
   ServerUp();
   Submit();
@@ -331,6 +353,14 @@ TEST_F(SchedulerEvaluationTest, OneWhoseWorkerRegistersAnewIsBegunAgain) {
 
   EXPECT_GT(SnapshotAsked(), first);
   EXPECT_FALSE(job().Evaluates(kWorker));
+}
+
+TEST_F(SchedulerEvaluationTest, WhoWasLeasedNothingHasNoResult) {
+  const int64_t snapshot = SnapshotAsked();
+  FromWorker(kOtherLink, RegisterWorker{kOther, "other"});
+  FromWorker(kOtherLink, EvaluationResult{kOther, job_,
+                                          job().state().generation, snapshot});
+  EXPECT_THAT(job().state().evaluations, IsEmpty());
 }
 
 TEST_F(SchedulerEvaluationTest, WhoHoldsNothingIsAskedFirst) {
