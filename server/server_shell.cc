@@ -61,6 +61,15 @@ int64_t ScratchOf(const PushRequest& push) {
   return bytes;
 }
 
+// What it is made of, whatever values are in it.
+int64_t PartsOf(const PushRequest& push) {
+  size_t bytes = sizeof(push) + push.segments.size() * sizeof(PushSegment);
+  for (const PushSegment& segment : push.segments) {
+    bytes += segment.rows.size() * sizeof(PushRows);
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 // Of a push that is refused anyway.
 void DropValues(PushRequest* push) {
   for (PushSegment& segment : push->segments) {
@@ -404,10 +413,20 @@ void ServerShell::RunUpdatesHere(std::span<UpdateTask> tasks) {
 // comes again after a while.
 void ServerShell::Push(PushRequest request, PushDone done) {
   const int64_t bytes = BytesOf(request);
-  const int64_t held = bytes + ScratchOf(request);
-  const int64_t before = pushed_bytes_.fetch_add(held);
+  const int64_t parts = PartsOf(request);
+  const int64_t all = parts + bytes + ScratchOf(request);
+  int64_t before = pushed_bytes_;
+  int64_t held = 0;
+  bool room = false;
+  do {
+    room = before == 0 || before + all <= options_.push_bytes;
+    held = room ? all : parts;
+    // Refusals wait for their turn, too, and whoever gives its calls up sends
+    // others: what is beyond that nobody answers.
+    if (!room && before + held > 2 * options_.push_bytes) return;
+  } while (!pushed_bytes_.compare_exchange_weak(before, before + held));
   std::string no_room;
-  if (before > 0 && before + held > options_.push_bytes) {
+  if (!room) {
     no_room = absl::StrCat("pushes that wait have ", before, " of the ",
                            options_.push_bytes,
                            " bytes that --memory leaves for them and for what "

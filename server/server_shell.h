@@ -144,7 +144,7 @@ class ServerShell final : public rpc::PsHandler {
  private:
   struct PendingPush {
     PushDone done;
-    int64_t bytes = 0;  // With what applying its rows takes.
+    int64_t bytes = 0;  // Of it in pushed_bytes_.
   };
   // What came out of the core, with those who wait for its replies.
   struct Output {
@@ -203,7 +203,8 @@ class ServerShell final : public rpc::PsHandler {
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
-  // Of pushes that came and are not answered yet.
+  // Of pushes that came and are not answered yet, with what applying their rows
+  // takes. Of those that are refused it is what is left without their values.
   std::atomic<int64_t> pushed_bytes_ = 0;
   CallMetrics calls_;  // Outlives the listener.
 

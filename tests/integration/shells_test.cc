@@ -1,6 +1,11 @@
 // The production shells together, on real threads: restarts, drains, faults of
 // the disk. The ThreadSanitizer tree runs it, too.
+#include <future>
+#include <memory>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -235,6 +240,47 @@ TEST(ShellsTest, ASchedulerWithoutItsStoreLearnsFromTheServers) {
 
   ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
   ExpectExactlyOnce(&cluster, record, job);
+}
+
+// Bug: pushes that waited for one before them were counted by their values
+// alone, and a refused one by those that it no longer had. So whoever sent ones
+// of many parts without values, and gave the calls up, filled the memory.
+TEST(ShellsTest, PushesThatWaitAreBoundedWhateverIsInThem) {
+  constexpr int64_t kMost = int64_t{1} << 20;
+  ShellCluster cluster({.servers = 1, .workers = 0, .push_bytes = kMost});
+  server::ServerShell& server = cluster.server(0);
+  std::promise<void> answered, may_end;
+  std::thread first([&] {
+    server.Push({}, [&](const PushReply&) {
+      answered.set_value();
+      may_end.get_future().wait();
+    });
+  });
+  answered.get_future().wait();
+  const auto push = [](int64_t segments, int64_t floats) {
+    PushRequest request;
+    request.segments.resize(static_cast<size_t>(segments));
+    request.segments[0].gradient =
+        Payload::Of(std::vector<float>(static_cast<size_t>(floats)));
+    return request;
+  };
+  const auto waits = std::make_shared<int>(0);
+  const auto done = [waits](const PushReply&) {};
+
+  server.Push(push(1, kMost / 8), done);
+  EXPECT_GE(server.figures().push_bytes, kMost / 2);
+  for (int i = 0; i < 3; ++i) server.Push(push(1, kMost / 8), done);
+  EXPECT_LT(server.figures().push_bytes, kMost);
+  const int64_t before = waits.use_count();
+  for (int i = 0; i < 1000; ++i) server.Push(push(1000, 0), done);
+
+  EXPECT_LE(server.figures().push_bytes, 2 * kMost);
+  EXPECT_GT(waits.use_count(), before);
+  EXPECT_LT(waits.use_count(), before + 100);
+  may_end.set_value();
+  first.join();
+  EXPECT_TRUE(cluster.WaitUntil(
+      [&] { return server.figures().push_bytes == 0; }, kLimit));
 }
 
 TEST(ShellsTest, NothingIsToldBeforeItIsStored) {

@@ -268,6 +268,7 @@ void ShellCluster::StartServer(int i) {
   options.scheduler.seed = options.core.session.value();
   options.compute_threads = 2;
   options.value_bytes = int64_t{256} << 20;
+  options.push_bytes = options_.push_bytes;
   auto store = ServerStore(i, &options.core.shared_folder);
   ASSERT_TRUE(options.Validate().ok());
   servers_[i].shell = std::make_unique<server::ServerShell>(

@@ -54,6 +54,7 @@ struct ShellClusterOptions {
   int workers = 3;
   // Of the CountingComputers.
   absl::Duration pace = absl::ZeroDuration();
+  int64_t push_bytes = int64_t{1} << 30;  // Of the servers.
   // Where the RocksDB stores are; empty: stores in memory.
   std::string folder;
   // Of RocksDB stores: the disk below that of "scheduler" or "server-I". Null:
