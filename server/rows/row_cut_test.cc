@@ -248,6 +248,29 @@ TEST_F(RowCutTest, DeltasAddUpToABase) {
   EXPECT_EQ(All(), weights);
 }
 
+// Bug: rows that had gone stayed in the base, however many, and a server that
+// was promised memory for the rest could not load the version.
+TEST_F(RowCutTest, AVersionIsAtMostHalfAgainAsLargeAsItsRows) {
+  Make();
+  Push(Range(0, 1000), 1);
+  Push(Range(0, 1000), 1);
+  Push(Range(0, 400), 900);
+  Store();
+  while (table_->Statistics().expired < 600) Push({}, 1500);
+  ASSERT_EQ(table_->Statistics().rows, 400);
+  Store();
+
+  int64_t bytes = 0;
+  for (const auto& block : disk_.blocks()) {
+    bytes += static_cast<int64_t>(block.size());
+  }
+  auto whole = table_->TakeWholeCut();
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_LE(bytes, whole->NewBytes() * 3 / 2);
+  ASSERT_TRUE(Restore().ok());
+  EXPECT_EQ(table_->Statistics().rows, 400);
+}
+
 TEST_F(RowCutTest, AnotherLifeAndOtherCountersAreFine) {
   Make();
   Push(Range(0, 100), 0);

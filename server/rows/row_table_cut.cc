@@ -195,6 +195,9 @@ absl::StatusOr<RowCut> RowTable::TakeCut() {
       deltas += (*stored_)[i]->Bytes();
     }
     whole |= deltas * kBasePerDeltas > base || stored_->size() >= kMaxParts;
+    // Or most of what it has are rows that are gone.
+    const int64_t all = stored_->front()->Bytes() + deltas;
+    whole |= all - base > base / kBasePerDeltas;
   }
   EBB_ASSIGN_OR_RETURN(RowCut cut,
                        whole ? CutOfBase() : CutWithDelta(std::move(delta)));
