@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <cerrno>
 #include <cstring>
 #include <thread>
 #include <utility>
@@ -83,13 +84,16 @@ class GrpcHealthSocket final : public HealthSocket {
 };
 
 // Whether a process listens at the path: gRPC would put its own socket there.
+// One that accepts nobody, and has as many waiting as it takes, does, too.
 bool SomebodyListens(const std::string& path) {
-  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
-  return fd && connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-                       sizeof(address)) == 0;
+  if (!fd) return false;
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
+                 sizeof(address)) == 0 ||
+         errno == EAGAIN;
 }
 
 // HealthCheckResponse is { ServingStatus status = 1 }, and 1 of them SERVING.

@@ -7,8 +7,10 @@
 #include <atomic>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "absl/time/clock.h"
+#include "common/fd.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -91,6 +93,28 @@ TEST(HealthTest, TheSocketOfADaemonThatRunsIsItsOwn) {
   EXPECT_THAT(std::string(second.status().message()),
               HasSubstr("is that of a daemon that runs"));
   EXPECT_TRUE(Becomes(path, Health::kServing));
+}
+
+// Bug: a daemon waited for ever for one that hangs, to which probes come.
+TEST(HealthTest, OneThatAcceptsNobodyIsNotWaitedFor) {
+  const ebb::TestFolder folder;
+  const std::string path = folder / "s";
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const auto* const to = reinterpret_cast<const sockaddr*>(&address);
+  const Fd hangs(socket(AF_UNIX, SOCK_STREAM, 0));
+  ASSERT_EQ(bind(hangs.get(), to, sizeof(address)), 0);
+  ASSERT_EQ(listen(hangs.get(), 0), 0);
+  std::vector<Fd> waiting;
+  do {
+    waiting.emplace_back(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+  } while (connect(waiting.back().get(), to, sizeof(address)) == 0);
+
+  const auto socket = HealthSocket::Start(path, [] { return true; });
+
+  EXPECT_THAT(std::string(socket.status().message()),
+              HasSubstr("is that of a daemon that runs"));
 }
 
 TEST(HealthTest, NoPathIsNoSocket) {
