@@ -90,6 +90,13 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
   }
   record.specification = request.specification();
   EBB_ASSIGN_OR_RETURN(record.plan, rpc::FromProto(request.plan()));
+  // Of blocks of another size a server would have as many bytes once more.
+  const int64_t known = JobPlan().block_floats;
+  if (record.plan.block_floats != known) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the plan has blocks of ", record.plan.block_floats,
+                     " floats; those of servers have ", known));
+  }
   auto specification = job::ReadSpecification(record);
   if (!specification.ok()) {
     return absl::InvalidArgumentError(specification.status().message());

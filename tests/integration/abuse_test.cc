@@ -628,6 +628,11 @@ TEST(SubmissionAbuseTest, WhatNoJobCanBeIsRefused) {
   hashed.set_name("hashed");
   hashed.set_specification(specification.SerializeAsString());
   EXPECT_TRUE(absl::IsInvalidArgument(admin.SubmitJob(hashed, kCall).status()));
+  // Bug: each size of blocks had all of a server's --memory for itself.
+  v1::SubmitJobRequest blocks = ProcessCluster::Request(record, "blocks");
+  blocks.set_name("blocks");
+  blocks.mutable_plan()->set_block_floats(record.plan.block_floats + 1);
+  EXPECT_TRUE(absl::IsInvalidArgument(admin.SubmitJob(blocks, kCall).status()));
 
   absl::Status status;
   int taken = 1;
