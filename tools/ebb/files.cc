@@ -1,5 +1,7 @@
 #include "tools/ebb/files.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -10,6 +12,19 @@
 #include "absl/strings/str_cat.h"
 
 namespace ebb::tools {
+
+namespace {
+
+// Whether a new file may take its place: a device, a pipe, or what a link leads
+// to is written as it stands, and /dev/null stays what it is.
+bool MayBeReplaced(const std::string& path) {
+  std::error_code error;
+  const auto type = std::filesystem::symlink_status(path, error).type();
+  return type == std::filesystem::file_type::regular ||
+         type == std::filesystem::file_type::not_found;
+}
+
+}  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   errno = 0;
@@ -37,20 +52,24 @@ absl::Status WriteFile(const std::string& path, absl::string_view content) {
 absl::Status WriteFile(
     const std::string& path,
     absl::FunctionRef<absl::Status(std::ostream& out)> write) {
-  const std::string fresh = absl::StrCat(path, ".new");
+  const bool replaced = MayBeReplaced(path);
+  const std::string fresh = replaced ? absl::StrCat(path, ".new") : path;
+  const auto drop = [&] {
+    if (replaced) std::remove(fresh.c_str());
+  };
   errno = 0;
   std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
   if (out) {
     absl::Status written = write(out);
     if (!written.ok()) {
-      std::remove(fresh.c_str());
+      drop();
       return written;
     }
     out.close();
   }
-  if (!out || std::rename(fresh.c_str(), path.c_str()) != 0) {
+  if (!out || (replaced && std::rename(fresh.c_str(), path.c_str()) != 0)) {
     const int error = errno != 0 ? errno : EIO;
-    std::remove(fresh.c_str());
+    drop();
     return absl::ErrnoToStatus(error, absl::StrCat("cannot write ", path));
   }
   return absl::OkStatus();
@@ -59,6 +78,14 @@ absl::Status WriteFile(
 absl::Status CheckWritable(const std::string& path) {
   std::error_code error;
   int wrong = std::filesystem::is_directory(path, error) ? EISDIR : 0;
+  if (wrong == 0 && !MayBeReplaced(path)) {
+    // Not by opening it: a pipe would wait for its reader. A link may lead to
+    // what is still to be made.
+    if (access(path.c_str(), W_OK) == 0 || errno == ENOENT) {
+      return absl::OkStatus();
+    }
+    wrong = errno;
+  }
   if (wrong == 0) {
     const std::string fresh = absl::StrCat(path, ".new");
     errno = 0;

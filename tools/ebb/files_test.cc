@@ -1,7 +1,13 @@
 #include "tools/ebb/files.h"
 
-#include <cstdlib>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
+
+#include "common/fd.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -42,6 +48,29 @@ TEST(FilesTest, WhatCannotBeWrittenIsKnownBefore) {
   EXPECT_THAT(CheckWritable("/nowhere/at").message(),
               HasSubstr("cannot write /nowhere/at: No such file"));
   EXPECT_THAT(CheckWritable("/").message(), HasSubstr("Is a directory"));
+}
+
+// Bug: a file took its place, also that of /dev/null, if root said so.
+TEST(FilesTest, WhatIsNoFileIsWrittenAsItStands) {
+  const TestFolder folder;
+  const std::string file = folder / "file", link = folder / "link";
+  const std::string pipe = folder / "pipe", null = folder / "null";
+  ASSERT_EQ(symlink("file", link.c_str()), 0);
+  ASSERT_EQ(symlink("/dev/null", null.c_str()), 0);
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const Fd reader(open(pipe.c_str(), O_RDWR));
+  for (const std::string& path : {link, pipe, null}) {
+    EXPECT_TRUE(CheckWritable(path).ok()) << path;
+    EXPECT_TRUE(WriteFile(path, "content").ok()) << path;
+    EXPECT_FALSE(std::filesystem::exists(path + ".new")) << path;
+  }
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(*ReadFile(file), "content");
+  EXPECT_TRUE(std::filesystem::is_symlink(null));
+  EXPECT_EQ(*ReadFile(null), "");
+  char content[8] = {};
+  EXPECT_EQ(read(reader.get(), content, 7), 7);
+  EXPECT_STREQ(content, "content");
 }
 
 // Bug: the program was aborted by an exception; so it was when a process died
