@@ -170,9 +170,10 @@ absl::StatusOr<std::unique_ptr<SetStore>> SetStore::Open(
     return absl::NotFoundError(absl::StrCat("nothing was pushed to the folder ",
                                             options.folder, " yet"));
   }
-  EBB_RETURN_IF_ERROR(
-      internal::MakeFolders(absl::StrCat(options.folder, "/", kKept)));
   auto store = std::unique_ptr<SetStore>(new SetStore(std::move(options)));
+  if (!store->options_.make) return store;  // Who looks need not write.
+  EBB_RETURN_IF_ERROR(
+      internal::MakeFolders(absl::StrCat(store->folder(), "/", kKept)));
   // Better now than with the first push: whether this may write there.
   EBB_RETURN_IF_ERROR(
       internal::Open(store->LockFile(), O_RDWR | O_CREAT).status());

@@ -381,6 +381,19 @@ TEST_F(SetStoreTest, WhatIsNoDataSetIsLeftAlone) {
   EXPECT_TRUE(Push("other").ok());
 }
 
+// Bug: the data sets of a volume that is mounted read-only were not listed.
+TEST_F(SetStoreTest, WhoLooksWritesNothing) {
+  ASSERT_TRUE(Push().ok());
+  ASSERT_TRUE(fs::remove(root_ + "/.ebb-data/.lock"));
+
+  const auto looks = SetStore::Open({.folder = root_, .make = false});
+
+  ASSERT_TRUE(looks.ok()) << looks.status();
+  EXPECT_THAT(*(*looks)->List(), SizeIs(1));
+  EXPECT_FALSE(fs::exists(root_ + "/.ebb-data/.lock"));
+  EXPECT_TRUE((*looks)->Remove("set").ok());
+}
+
 TEST_F(SetStoreTest, TheLimitCountsWhatIsBeingPushed) {
   store_ = Open(/*max_bytes=*/7 * kChunkBytes);
   ASSERT_TRUE(Push("one").ok());

@@ -193,6 +193,12 @@ class CliTest(ClusterTest):
         status = json.loads(self.good("status", "shirts", "--json"))
         self.assertEqual([job["name"] for job in status["jobs"]], ["shirts"])
         self.fails(2, "there is no job socks", "status", "socks")
+        # Bug: the daemon was said to have another role, or none of the data.
+        for command in (["audit"], ["cancel"], ["checkpoint", "list"],
+                        ["explain"], ["status"]):
+            self.fails(2, 'ebb: there is no job "\\xff"\n', *command, b"\xff")
+        self.fails(2, "--request-id is not UTF-8", "submit", "job.yaml",
+                   "--request-id", b"\xff")
 
     def test_status_has_the_figures_of_each_epoch(self):
         job = self.job()

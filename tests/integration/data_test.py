@@ -263,6 +263,9 @@ class DataTest(unittest.TestCase):
         self.assertIn("127.0.0.1:9", self.ebb("job", "check", "one.yaml",
                                               "--scheduler", "127.0.0.1:9",
                                               "--data-cache", "none", rc=2))
+        # Bug: the scheduler was said to keep no data.
+        self.assertIn("cannot name a data set",
+                      self.ebb("data", "remove", b"\xff", rc=2))
         # Bug: EBB_SCHEDULER was no DEST.
         self.assertIn("one", self.ebb("data", "list"))
         self.ebb("data", "push", "one", "--name", "other")

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "common/job/values.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
@@ -32,6 +33,9 @@ struct Flags {
 };
 
 int Submit(const Flags& flags) {
+  if (!job::IsUtf8(flags.request_id)) {
+    return Report(absl::InvalidArgumentError("--request-id is not UTF-8 text"));
+  }
   JobChoice choice = flags.file.Choice();
   choice.open = OpenFromCluster(flags.access, flags.data);
   auto prepared = PrepareJob(choice);

@@ -84,6 +84,7 @@ absl::StatusOr<std::vector<datasets::SetSummary>> DataPlace::List() const {
 }
 
 absl::Status DataPlace::Remove(absl::string_view name) const {
+  EBB_RETURN_IF_ERROR(datasets::CheckSetName(name));
   return store_ != nullptr ? store_->Remove(name) : daemon_->Remove(name);
 }
 

@@ -4,10 +4,12 @@
 #include <system_error>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/job/values.h"
 #include "common/status_macros.h"
 #include "tools/ebb/no_answer.h"
 
@@ -16,6 +18,10 @@ namespace ebb::tools {
 namespace {
 
 absl::Status CheckName(const std::string& job) {
+  if (!job::IsUtf8(job)) {  // Nor is that, and no message bears it.
+    return absl::NotFoundError(
+        absl::StrCat("there is no job \"", absl::CHexEscape(job), "\""));
+  }
   if (absl::StrContains(job, '/')) {  // In no name of a job.
     std::error_code error;
     return absl::NotFoundError(
