@@ -7,6 +7,7 @@ their writers.
 """
 import ast
 import csv
+import glob
 import gzip
 import json
 import os
@@ -413,6 +414,27 @@ class CliTest(ClusterTest):
         with open(self.path("shared.safetensors"), "rb") as a, \
                 open(self.path("own.safetensors"), "rb") as b:
             self.assertEqual(a.read(), b.read())
+        # Bug: where the newest version could not be read, an older model was
+        # exported as if nothing were.
+        newest = max((version for version in listed["versions"]
+                      if version["partition"] == 1),
+                     key=lambda version: (version["term"], version["sequence"]))
+        (manifest,) = glob.glob(self.path(
+            f"{shared}/job-*/p1/t{newest['term']}-*/"
+            f"g*-{newest['sequence']}.version"))
+        with open(manifest, "rb") as file:
+            sound = file.read()
+        with open(manifest, "wb") as file:
+            file.write(sound[:-8])
+        for command in (["list"], ["verify"], ["export", "-o", "x.safetensors"]):
+            self.fails(1, f"the version of partition 1 that {newest['server']} "
+                       f"stored in term {newest['term']} as number "
+                       f"{newest['sequence']} cannot be read", "checkpoint",
+                       command[0], shared, *command[1:])
+        self.fails(1, "cannot be read", "audit", shared)
+        self.fails(1, "cannot be read", "predict", shared, IMAGES)
+        with open(manifest, "wb") as file:
+            file.write(sound)
         for folder, _, names in os.walk(self.path(shared)):
             for name in names:
                 if name.endswith(".values"):

@@ -501,6 +501,7 @@ class SharedSource final : public StoredSource {
         "is a folder of --shared-checkpoints, and no server has copied "
         "anything to it yet";
     EBB_RETURN_IF_ERROR(source->Take(jobs, folder, choice, kNothing));
+    EBB_RETURN_IF_ERROR(source->TellDamage(folder));
     return source;
   }
 
@@ -512,7 +513,7 @@ class SharedSource final : public StoredSource {
     EBB_ASSIGN_OR_RETURN(const auto all, store_->Summaries(record_->id));
     std::vector<VersionInfo> versions;
     for (const auto& [summary, writer] : all) {
-      if (summary.marks.empty()) continue;  // Verify names it.
+      if (summary.marks.empty()) continue;  // Among the problems.
       EBB_ASSIGN_OR_RETURN(
           VersionInfo version,
           InfoOf(record_->plan, summary, ServerName(writer.value())));
@@ -553,6 +554,22 @@ class SharedSource final : public StoredSource {
   }
 
  private:
+  // Of the job's versions, which are passed over by all that lists them.
+  absl::Status TellDamage(const std::string& folder) {
+    EBB_ASSIGN_OR_RETURN(const auto all, store_->Summaries(record_->id));
+    for (const auto& [summary, writer] : all) {
+      if (!summary.marks.empty()) continue;
+      const VersionKey& key = summary.key;
+      problems_.push_back(absl::StrCat(
+          folder, ": the version of partition ", key.partition.value(),
+          " that ", ServerName(writer.value()), " stored in term ",
+          key.term.value(), " as number ", key.sequence,
+          " cannot be read, and is not looked at; `ebb checkpoint verify` "
+          "says why"));
+    }
+    return absl::OkStatus();
+  }
+
   std::unique_ptr<server::FolderStore> store_;
 };
 
