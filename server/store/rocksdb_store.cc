@@ -93,7 +93,7 @@ absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::OpenReadOnly(
   rocksdb::Env* const env = store->options_.env != nullptr
                                 ? store->options_.env
                                 : rocksdb::Env::Default();
-  if (!env->FileExists(store->path_).ok()) {
+  if (!HasDatabase(store->path_, env)) {
     return absl::NotFoundError(absl::StrCat("there is no checkpoint store in ",
                                             store->options_.folder));
   }

@@ -132,6 +132,11 @@ TEST_F(RocksDbStoreTest, IsReadBesideItsServer) {
   const auto options = RocksDbStoreOptions{.folder = folder_.path()};
   EXPECT_EQ(RocksDbStore::OpenReadOnly(options).status().code(),
             absl::StatusCode::kNotFound);
+  // Bug: one that was killed before it had a database was said to be damaged.
+  fs::create_directory(folder_.path() + "/db");
+  std::ofstream(folder_.path() + "/db/LOCK");
+  EXPECT_EQ(RocksDbStore::OpenReadOnly(options).status().code(),
+            absl::StatusCode::kNotFound);
   const auto server = Open();
   const Cut cut = MakeCut(*pool_, 200, 1);
   ASSERT_TRUE(server->SaveJob(MakeJob(1, "job")).ok());

@@ -113,6 +113,14 @@ rocksdb::ReadOptions ReadOnce() {
 
 }  // namespace
 
+bool HasDatabase(const std::string& path, rocksdb::Env* env) {
+  if (!env->FileExists(path).ok()) return false;
+  bool present = false;
+  if (!CheckPresent(path, env, &present).ok() || present) return true;
+  std::vector<std::string> names;
+  return !env->GetChildren(path, &names).ok();
+}
+
 absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenDatabase(
     const std::string& path, const DatabaseOptions& options, OpenMode mode) {
   rocksdb::Options rocks = RocksOptions(options);

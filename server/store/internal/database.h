@@ -35,6 +35,10 @@ enum class OpenMode {
   kReplayLog,  // Like kWrite, but passes over damaged records of its log.
 };
 
+// Whether there is a database in the folder, or something of one, or who opens
+// it is told why nobody can tell. Not: who made it was killed at once.
+bool HasDatabase(const std::string& path, rocksdb::Env* env);
+
 // Errors: see ToStatus. Any damage that opening can see is DataLoss.
 absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenDatabase(
     const std::string& path, const DatabaseOptions& options, OpenMode mode);
