@@ -15,6 +15,7 @@ PullSpec EvaluationWork::SpecFor(const EvaluationLease& lease,
 }
 
 void EvaluationWork::Take(EvaluationLease lease) {
+  worker_->evaluates = lease.record->id;
   Puller puller(lease.record->plan);
   pending_.emplace(Pending{std::move(lease), std::move(puller)});
   if (!IsSparse(*pending_)) {
@@ -50,12 +51,8 @@ void EvaluationWork::OnRowsFound(const FindRows& batch,
 
 void EvaluationWork::Forget() {
   pending_.reset();
+  worker_->evaluates.reset();
   worker_->evaluates_alone = false;
-}
-
-std::optional<JobId> EvaluationWork::job() const {
-  if (!pending_) return std::nullopt;
-  return pending_->lease.record->id;
 }
 
 void EvaluationWork::Report(EvaluationResult result, ClientActions* out) {
@@ -77,7 +74,7 @@ void EvaluationWork::Advance(JobWork* work, absl::Time now,
                              ClientActions* out) {
   if (!pending_) return;
   if (worker_->draining) return Fail("the worker is leaving", out);
-  if (pending_->computing || work->preparing()) return;
+  if (pending_->computing || work->loading()) return;
   if (!work->ready()) return Fail("the job cannot be computed here", out);
   if (pending_->lease.generation != work->generation()) {
     return Fail("the job has a newer generation", out);

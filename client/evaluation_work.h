@@ -36,7 +36,7 @@ class EvaluationWork {
   void Forget();
 
   // The job that is to be evaluated; empty: none is.
-  std::optional<JobId> job() const;
+  std::optional<JobId> job() const { return worker_->evaluates; }
 
   // Pulls, computes or gives up, whatever can be done; `work` is of job().
   void Advance(JobWork* work, absl::Time now, ClientActions* out);

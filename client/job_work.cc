@@ -552,7 +552,7 @@ void JobWork::ReturnItems(ClientActions* out) {
 
 void JobWork::OnTick(absl::Time now, ClientActions* out) {
   if (puller_.active() && next_clock_ <= now) SendClocks(now, out);
-  if (load_again_ <= now && !items_.empty()) Prepare(out);
+  if (load_again_ <= now && wanted()) Prepare(out);
   if (items_.empty() || items_.next_renewal() > now) return;
   // A lease is renewed by progress, not by being alive: a batch that takes far
   // too long, or a server only we cannot reach, lets it run out.
@@ -578,9 +578,10 @@ absl::Time JobWork::NextTick(absl::Time last) const {
     if (time > last) next = std::min(next, time);
   };
   if (!items_.empty()) {
-    next = std::min({next, items_.next_renewal(), load_again_});
+    next = std::min(next, items_.next_renewal());
     later(pull_not_before_);
   }
+  if (wanted()) next = std::min(next, load_again_);
   if (puller_.active() && record_->plan.clocked())
     next = std::min(next, next_clock_);
   later(next_placement_);

@@ -93,7 +93,10 @@ class JobWork {
   void ReturnItems(ClientActions* out);
 
   // --- For an evaluation of the same job (evaluation_work.h) -----------------
-  bool preparing() const { return preparing_; }
+  // Or it waits to be loaded again.
+  bool loading() const {
+    return preparing_ || load_again_ < absl::InfiniteFuture();
+  }
   bool ready() const { return ready_; }
   // What may be under way, by the memory there is.
   JobLimits limits() const;
@@ -230,6 +233,10 @@ class JobWork {
                 ClientActions* out);
   void Drop(ItemId item);
   void Prepare(ClientActions* out);
+  // An item is held, or the job is to be evaluated.
+  bool wanted() const {
+    return !items_.empty() || worker_->evaluates == record_->id;
+  }
 
   const JobRecordPtr record_;
   WorkerState* const worker_;  // Not owned.

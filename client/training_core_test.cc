@@ -771,6 +771,34 @@ TEST_F(TrainingCoreTest, LoadsNothingForNobody) {
   }));
 }
 
+// Bug: it was reported as failed, and given up after five such reports while
+// the data's source was away for a moment.
+TEST_F(TrainingCoreTest, AnEvaluationWaitsForWhatIsLoadedAgain) {
+  Connect();
+  FromScheduler(EvaluationOf(record_));
+  On([&](auto* out) {
+    core_.OnJobReady(record_->id, absl::UnavailableError("gone"), now_, out);
+  });
+  EXPECT_THAT(Sent<EvaluationResult>(), IsEmpty());
+  EXPECT_EQ(core_.NextTick(), now_ + absl::Seconds(5));
+  int loads = 0;
+  now_ += absl::Seconds(5);
+  On([&](auto* out) {
+    core_.OnTick(now_, out);
+    for (const ClientAction& action : *out) {
+      loads += std::holds_alternative<PrepareJob>(action) ? 1 : 0;
+    }
+  });
+  EXPECT_EQ(loads, 1);
+  EXPECT_THAT(Sent<EvaluationResult>(), IsEmpty());
+  On([&](auto* out) {
+    core_.OnJobReady(record_->id, absl::NotFoundError("no file"), now_, out);
+  });
+  ASSERT_THAT(Sent<EvaluationResult>(), SizeIs(1));
+  EXPECT_EQ(Sent<EvaluationResult>()[0].error,
+            "the job cannot be computed here");
+}
+
 // It evaluates snapshot 50, and holds an item whose values are on their way.
 class EvaluatingCoreTest : public TrainingCoreTest {
  protected:

@@ -4,10 +4,12 @@
 #define EBB_CLIENT_WORKER_STATE_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "client/actions.h"
 #include "client/computation.h"
 #include "client/row_cache.h"
+#include "common/ids.h"
 
 namespace ebb::client {
 
@@ -30,6 +32,7 @@ struct WorkerState {
   Computation computation;
   int preparing = 0;       // Jobs: nothing is computed meanwhile.
   int64_t held_bytes = 0;  // By the computer, beside values and gradients.
+  std::optional<JobId> evaluates;  // The job of its evaluation.
   // There is room for the values of an evaluation, or for those of a batch.
   bool evaluates_alone = false;
   LocalSteps local_steps;
