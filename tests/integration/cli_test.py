@@ -354,6 +354,11 @@ class CliTest(ClusterTest):
                          json.loads(self.good("audit", "shirts", "--json")))
         self.fails(2, "the folder of the server that owns it is missing",
                    "audit", "copy/ps-0")
+        # Bug: a slash at the end, as completion puts it, named ps 0.
+        for folder in ("copy/ps-1", "copy/ps-1/"):
+            listed = self.good("checkpoint", "list", folder, "--json")
+            self.assertEqual({version["server"] for version
+                              in json.loads(listed)["versions"]}, {"ps-1"})
         # An older model was exported from a damaged log as if nothing were.
         torn = self.path("torn")
         shutil.copytree(copy, torn)

@@ -203,6 +203,13 @@ std::vector<fs::path> StateFolders(const fs::path& folder) {
   return found;
 }
 
+// "ps-1", also of "ps-1/", and of "." there.
+std::string NameOf(const fs::path& folder) {
+  std::error_code error;
+  const fs::path whole = fs::absolute(folder, error) / "";
+  return whole.lexically_normal().parent_path().filename().string();
+}
+
 // A job as one server keeps it or, of several servers, the one that knows of
 // its newest generation.
 using StoredJobs = std::map<JobId, server::StoredJob>;
@@ -374,7 +381,7 @@ class FolderSource final : public StoredSource {
     StoredJobs jobs;
     auto source = std::make_unique<FolderSource>();
     for (const fs::path& state : StateFolders(folder)) {
-      const std::string name = state.filename().string();
+      const std::string name = NameOf(state);
       auto store = server::RocksDbStore::OpenReadOnly(
           {.folder = state.string(), .whole_log = true});
       source->states_ = true;
