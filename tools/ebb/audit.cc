@@ -188,7 +188,7 @@ std::vector<std::string> AuditReport::Problems(bool complete) const {
     if (first == nullptr) first = &audit;
     // A batch is skipped everywhere or nowhere. While the job runs, some
     // partitions have yet to meet it.
-    if (complete && audit.skipped != first->skipped) {
+    if ((complete || all_applied()) && audit.skipped != first->skipped) {
       problems.push_back(absl::StrCat(name, ": it skipped other examples than ",
                                       "partition ", first->partition, " (",
                                       WithCommas(audit.ledger.skipped), ", ",

@@ -58,6 +58,8 @@ struct AuditReport {
   // Every partition holds every example exactly once, but for what was decided
   // to be skipped; integer tables and marks say the same.
   bool exact() const;
+  // Nothing is missing that a partition which answered has yet to apply.
+  bool all_applied() const { return sum.missing == 0; }
   // What is wrong, a line each. Of a job that is not complete, what is still
   // missing is not.
   std::vector<std::string> Problems(bool complete = true) const;

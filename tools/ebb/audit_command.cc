@@ -60,10 +60,11 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
                   absl::StrCat(
                       "NOT KNOWN to be exact: ", audit.sum.partitions, " of ",
                       Count(audit.partitions.size(), "partition"), " answered"))
-      : complete ? Paint(console, Ink::kRed, "NOT EXACT")
-                 : Paint(console, Ink::kYellow,
-                         absl::StrCat(
-                             state == v1::JOB_STATE_UNSPECIFIED
+      : complete || audit.all_applied()
+          ? Paint(console, Ink::kRed, "NOT EXACT")
+          : Paint(
+                console, Ink::kYellow,
+                absl::StrCat(state == v1::JOB_STATE_UNSPECIFIED
                                  ? "not exact: the newest versions that are "
                                    "stored are those of a job that is not done"
                                  : absl::StrCat("not exact yet: the job is ",
