@@ -1,7 +1,10 @@
 #include "common/plugin_file.h"
 
 #include <dlfcn.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -33,6 +36,36 @@ bool IsBelow(const fs::path& path, const fs::path& folder) {
   return part != path.end();
 }
 
+// Where others put what they like is code from anybody. What lies in a folder
+// with the sticky bit is its owner's.
+absl::Status CheckWriters(const fs::path& path) {
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(path.string(), ": stat"));
+  }
+  if (info.st_uid != 0 && info.st_uid != geteuid()) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        path.string(), " belongs to user ", info.st_uid,
+        ", who may put any code there: chown it to root, or to user ",
+        geteuid(), ", who would run it"));
+  }
+  const bool sticky = S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0;
+  if ((info.st_mode & S_IWOTH) != 0 && !sticky) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("anybody may write to ", path.string(),
+                     ", and so put any code there: chmod o-w it"));
+  }
+  return absl::OkStatus();
+}
+
+// Of the file and of what it lies in, up to the folder.
+absl::Status CheckWriters(const fs::path& file, const fs::path& folder) {
+  for (fs::path path = file;; path = path.parent_path()) {
+    EBB_RETURN_IF_ERROR(CheckWriters(path));
+    if (path == folder) return absl::OkStatus();
+  }
+}
+
 absl::StatusOr<fs::path> FindPlugin(absl::string_view path,
                                     const std::vector<std::string>& folders) {
   const std::string allowed =
@@ -46,7 +79,9 @@ absl::StatusOr<fs::path> FindPlugin(absl::string_view path,
   }
   for (const std::string& folder : folders) {
     const std::optional<fs::path> real_folder = RealPath(folder);
-    if (real && real_folder && IsBelow(*real, *real_folder)) return *real;
+    if (!real || !real_folder || !IsBelow(*real, *real_folder)) continue;
+    EBB_RETURN_IF_ERROR(CheckWriters(*real, *real_folder));
+    return *real;
   }
   if (real || folders.empty()) {
     return absl::PermissionDeniedError(absl::StrCat(
@@ -66,6 +101,10 @@ absl::Status NotAPlugin(absl::string_view path, absl::string_view why) {
 }
 
 }  // namespace
+
+absl::Status CheckPluginFolder(const std::string& folder) {
+  return CheckWriters(folder);
+}
 
 absl::StatusOr<std::shared_ptr<const PluginFile>> PluginFile::Open(
     absl::string_view path, const std::vector<std::string>& allowed_folders) {

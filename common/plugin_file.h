@@ -16,6 +16,10 @@
 
 namespace ebb {
 
+// PermissionDenied where others may put code into the folder: anybody may write
+// to it, without the sticky bit, or it is neither this user's nor root's.
+absl::Status CheckPluginFolder(const std::string& folder);
+
 // A loaded shared object; unloads it. Thread-safe.
 class PluginFile {
  public:
@@ -25,7 +29,8 @@ class PluginFile {
   // loaded is run, so whoever may write to these folders may do what this
   // process may.
   //
-  // kNotFound: there is no such file. kPermissionDenied: it lies elsewhere.
+  // kNotFound: there is no such file. kPermissionDenied: it lies elsewhere, or
+  // others may write to it or to a folder up to the allowed one.
   // kInvalidArgument: it is no shared object that can be loaded.
   static absl::StatusOr<std::shared_ptr<const PluginFile>> Open(
       absl::string_view path, const std::vector<std::string>& allowed_folders);

@@ -2,12 +2,15 @@
 // examples/plugins.
 #include "models/plugin.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "common/plugin_file.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -85,6 +88,32 @@ TEST_F(PluginTest, LinksDoNotLeadOutOfTheFolders) {
   EXPECT_EQ(Load(dots, {folder_}).code(), absl::StatusCode::kPermissionDenied);
   // The other way round: a link to an allowed folder is that folder.
   EXPECT_TRUE(Load("libbroken_nothing.so", {folder_ / "inner"}).ok());
+}
+
+// Bug: whoever could write there, anybody in all, ran code as this user.
+TEST_F(PluginTest, RefusesWhatOthersMayWrite) {
+  const fs::path inner = folder_ / "inner", plugin = inner / "a.so";
+  fs::create_directory(inner);
+  fs::copy_file(Loadable(), plugin);
+  for (const fs::path& open : {plugin, inner, folder_}) {
+    const fs::perms before = fs::status(open).permissions();
+    fs::permissions(open, before | fs::perms::others_write);
+    const absl::Status status = Load("inner/a.so", {folder_});
+    EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+    EXPECT_THAT(status.message(),
+                HasSubstr("anybody may write to " + open.string() + ", and"));
+    EXPECT_EQ(CheckPluginFolder(folder_).ok(), open != folder_);
+    fs::permissions(open, before);
+  }
+  // As /tmp is: each has what is his.
+  fs::permissions(folder_, fs::perms::all | fs::perms::sticky_bit);
+  if (geteuid() == 0) {
+    ASSERT_EQ(chown(plugin.c_str(), 12345, 12345), 0);
+    EXPECT_THAT(Load("inner/a.so", {folder_}).message(),
+                HasSubstr(plugin.string() + " belongs to user 12345"));
+    ASSERT_EQ(chown(plugin.c_str(), 0, 0), 0);
+  }
+  EXPECT_TRUE(Load("inner/a.so", {folder_}).ok());
 }
 
 TEST_F(PluginTest, AFolderWhoseNameBeginsAlikeIsAnotherFolder) {

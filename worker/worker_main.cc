@@ -22,6 +22,7 @@
 #include "common/daemon_flags.h"
 #include "common/daemon_metrics.h"
 #include "common/datasets/cache.h"
+#include "common/plugin_file.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
 #include "common/rpc/network_metrics.h"
@@ -85,11 +86,14 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_NAME")
       ->group("Identity");
   app->add_option("--allow-plugins", flags->plugin_folders,
-                  "Folders, parted by commas, from which jobs may load models "
-                  "and algorithms")
+                  "Folders, parted by commas, not writable for others, from "
+                  "which jobs may load models and algorithms")
       ->envname("EBB_ALLOW_PLUGINS")
       ->delimiter(',')
       ->check(CLI::ExistingDirectory)
+      ->check([](const std::string& folder) {
+        return std::string(CheckPluginFolder(folder).message());
+      })
       ->group("Models");
   app->add_option("--backend", flags->backend.kind,
                   "What computes: eigen, or reference (slow, to compare with)")

@@ -232,6 +232,10 @@ class CliTest(ClusterTest):
                         ["checkpoint", "export", "shirts", "-o", "p"]):
             self.fails(2, "--allow-plugins: Directory does not exist: none",
                        *command, "--allow-plugins", "none")
+        os.mkdir(self.path("open"))
+        os.chmod(self.path("open"), 0o777)
+        self.fails(2, "--allow-plugins: anybody may write to open, and so",
+                   "job", "check", "huber.yaml", "--allow-plugins", "open")
 
     # Bug: an empty folder stayed, which the next try took for an authority's.
     def test_certificates_of_no_role_leave_no_folder(self):

@@ -179,10 +179,16 @@ TEST_F(WorkerTest, OneThatDiesAtABadMomentIsMissedByNobody) {
 }
 
 TEST_F(WorkerTest, WhatCannotWorkIsRefusedWithExitCode2) {
+  std::filesystem::create_directory(folder_ / "open");
+  std::filesystem::permissions(folder_ / "open", std::filesystem::perms::all);
   const std::vector<std::vector<std::string>> refusals = {
-      {"--held-items", "0"},    {"--grace", "soon"},
-      {"--isa", "pdp11"},       {"--allow-plugins", folder_ / "none"},
-      {"--nonsense"},           {"--kill-at", "never"},
+      {"--held-items", "0"},
+      {"--grace", "soon"},
+      {"--isa", "pdp11"},
+      {"--allow-plugins", folder_ / "none"},
+      {"--allow-plugins", folder_ / "open"},
+      {"--nonsense"},
+      {"--kill-at", "never"},
       {"--notice-url", "soon"},
   };
   int number = 0;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/daemon.h"
+#include "common/plugin_file.h"
 #include "common/tls_flags.h"
 
 namespace ebb::tools {
@@ -78,8 +79,12 @@ void AddJobFlags(CLI::App* command, JobFlags* flags) {
 void AddPluginsFlag(CLI::App* command, std::vector<std::string>* folders) {
   command
       ->add_option("--allow-plugins", *folders,
-                   "Folder from which models may be loaded; may be repeated")
+                   "Folder, not writable for others, from which models may be "
+                   "loaded; may be repeated")
       ->check(CLI::ExistingDirectory)
+      ->check([](const std::string& folder) {
+        return std::string(CheckPluginFolder(folder).message());
+      })
       ->allow_extra_args(false);
 }
 
