@@ -97,6 +97,8 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
         absl::StrCat("the plan has blocks of ", record.plan.block_floats,
                      " floats; those of servers have ", known));
   }
+  // Nor does --memory count what is of a table without rows.
+  EBB_RETURN_IF_ERROR(job::CheckRowTables(record.plan));
   auto specification = job::ReadSpecification(record);
   if (!specification.ok()) {
     return absl::InvalidArgumentError(specification.status().message());

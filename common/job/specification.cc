@@ -527,6 +527,15 @@ v1::SparseTable ToProto(const SparseTable& table) {
   return message;
 }
 
+absl::Status CheckRowTables(const JobPlan& plan) {
+  const auto tables = static_cast<int64_t>(plan.sparse_tables.size());
+  if (plan.partitions * tables <= kMaxRowTables) return absl::OkStatus();
+  return Invalid("partitions: ", plan.partitions, " partitions of ", tables,
+                 " sparse tables are ", plan.partitions * tables,
+                 " tables for servers to keep, ", kMaxRowTables,
+                 " possible\nhint: partitions: ", kMaxRowTables / tables);
+}
+
 uint64_t LayoutHash(uint64_t index_hash, int order_version,
                     const JobPlan& plan) {
   uint64_t hash = HashAppend(0, index_hash);
@@ -581,6 +590,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   plan.layout_hash =
       LayoutHash(facts.train_index_hash, facts.order_version, plan);
   EBB_RETURN_IF_ERROR(plan.Validate());
+  EBB_RETURN_IF_ERROR(CheckRowTables(plan));
 
   specification.set_source(facts.source);
   specification.set_train_index(facts.train_index);

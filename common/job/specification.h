@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/algorithms/algorithm.h"
 #include "common/initializer.h"
@@ -84,6 +85,13 @@ struct JobFacts {
 // job can be.
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
                                         const JobFacts& facts);
+
+// Sparse tables of all partitions together, each some KiB where it is empty.
+inline constexpr int64_t kMaxRowTables = int64_t{1} << 17;
+
+// InvalidArgument where servers would have more of them. No part of
+// JobPlan::Validate(): a job that was submitted before stays readable.
+absl::Status CheckRowTables(const JobPlan& plan);
 
 // JobPlan::layout_hash: whoever computes it from other data, another order or
 // another grid gets another number. `plan` needs its data part only.

@@ -554,6 +554,22 @@ TEST(SpecificationTest, AnyLimitOfRowsIsOneThatAPartitionCanHave) {
             int64_t{1} << 31);
 }
 
+// Bug: 4 million tables without a row took 10 GB of the servers.
+TEST(SpecificationTest, MoreTablesThanServersCanKeepAreRefused) {
+  JobFacts facts = MainFacts();
+  for (int t = 0; t < kMaxSparseTables; ++t) {
+    facts.sparse_tables.push_back({.name = absl::StrCat("t", t)});
+  }
+  EXPECT_TRUE(MakeJobRecord(JobOf("partitions: 2048\n", kKeyed), facts).ok());
+  EXPECT_EQ(
+      MakeJobRecord(JobOf("partitions: 2049\n", kKeyed), facts).status(),
+      absl::InvalidArgumentError(
+          "partitions: 2049 partitions of 64 sparse tables are 131136 tables "
+          "for servers to keep, 131072 possible\nhint: partitions: 2048"));
+  facts.sparse_tables.resize(32);
+  EXPECT_TRUE(MakeJobRecord(JobOf("partitions: 4096\n", kKeyed), facts).ok());
+}
+
 TEST(SpecificationTest, ATableThatTheModelLacksIsRefusedByName) {
   JobFacts facts = MainFacts();
   facts.sparse_tables = {{.name = "wide"}, {.name = "deep"}};

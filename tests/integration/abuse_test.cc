@@ -633,6 +633,18 @@ TEST(SubmissionAbuseTest, WhatNoJobCanBeIsRefused) {
   blocks.set_name("blocks");
   blocks.mutable_plan()->set_block_floats(record.plan.block_floats + 1);
   EXPECT_TRUE(absl::IsInvalidArgument(admin.SubmitJob(blocks, kCall).status()));
+  // Bug: --memory did not count what a server keeps of each table.
+  v1::SubmitJobRequest tables = ProcessCluster::Request(record, "tables");
+  tables.set_name("tables");
+  tables.mutable_plan()->set_partitions(2049);
+  tables.mutable_plan()->mutable_consistency()->set_local_steps(0);
+  for (int t = 0; t < 64; ++t) {
+    tables.mutable_plan()->add_sparse_tables()->set_width(1);
+  }
+  const auto refused = admin.SubmitJob(tables, kCall);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(refused.status().message(),
+              ::testing::HasSubstr("131072 possible"));
 
   absl::Status status;
   int taken = 1;
