@@ -39,6 +39,7 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.Scheduler/ResolveItem", kChange},
 
     {"/ebb.v1.ParameterServer/Push", kWorkers},
+    {"/ebb.v1.ParameterServer/PushMany", kWorkers},
     {"/ebb.v1.ParameterServer/Pull", kWorkers},
     {"/ebb.v1.ParameterServer/Clock", kWorkers},
     {"/ebb.v1.ParameterServer/Fetch", kServers},

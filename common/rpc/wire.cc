@@ -228,6 +228,37 @@ class Values {
   Cursor cursor_;
 };
 
+constexpr uint32_t kTogetherField = v1::PushManyRequest::kPushesFieldNumber;
+static_assert(kTogetherField == v1::PushManyResponse::kAnswersFieldNumber);
+
+// The messages that a PushManyRequest or a PushManyResponse consists of.
+absl::StatusOr<std::vector<Payload>> Together(const Payload& bytes) {
+  std::vector<Payload> parts;
+  std::string ignored;
+  Cursor in(bytes);
+  while (in.remaining() > 0) {
+    uint64_t tag = 0, n = 0;
+    if (!in.GetVarint(&tag) || tag > UINT32_MAX || (tag >> 3) == 0) {
+      return Malformed("bad tag");
+    }
+    if (tag != (kTogetherField << 3 | kBytes)) {
+      ignored.clear();
+      EBB_RETURN_IF_ERROR(CopyField(tag, &in, &ignored));
+      continue;
+    }
+    if (!in.GetVarint(&n) || n > static_cast<uint64_t>(in.remaining())) {
+      return Malformed("a push ends too early");
+    }
+    if (parts.size() == kMaxPushesTogether) {
+      return Malformed(
+          absl::StrCat("more than ", kMaxPushesTogether, " pushes together"));
+    }
+    parts.push_back(in.Take(static_cast<int64_t>(n)));
+  }
+  if (parts.empty()) return Malformed("no push");
+  return parts;
+}
+
 absl::StatusOr<NamedKeys> NamedBy(const v1::PushRequest& message) {
   NamedKeys named;
   size_t list = 0;
@@ -415,6 +446,70 @@ absl::StatusOr<FetchRequest> DecodeFetchRequest(const Payload& bytes) {
 
 Payload Encode(const FetchReply& reply) {
   return Join(HeaderToProto(reply), {&reply.values});
+}
+
+Payload EncodePushMany(const std::vector<const Payload*>& pushes) {
+  auto lengths = std::make_shared<std::string>();
+  std::vector<size_t> ends;
+  ends.reserve(pushes.size());
+  for (const Payload* push : pushes) {
+    PutVarint(kTogetherField << 3 | kBytes, lengths.get());
+    PutVarint(static_cast<uint64_t>(push->size()), lengths.get());
+    ends.push_back(lengths->size());
+  }
+  Payload payload;
+  const auto all = std::as_bytes(std::span<const char>(*lengths));
+  size_t at = 0;
+  for (size_t i = 0; i < pushes.size(); ++i) {
+    payload.Append(lengths, all.subspan(at, ends[i] - at));
+    at = ends[i];
+    for (const Payload::Slice& slice : pushes[i]->slices()) {
+      payload.Append(slice.owner, slice.bytes);
+    }
+  }
+  return payload;
+}
+
+absl::StatusOr<std::vector<Payload>> DecodePushMany(const Payload& bytes) {
+  return Together(bytes);
+}
+
+Payload EncodePushAnswers(const std::vector<PushAnswer>& answers) {
+  constexpr size_t kMaxText = 2048;
+  v1::PushManyResponse message;
+  for (const PushAnswer& answer : answers) {
+    v1::PushAnswer* to = message.add_answers();
+    if (answer.ok()) {
+      *to->mutable_reply() = ToProto(*answer);
+      continue;
+    }
+    to->set_code(static_cast<int>(answer.status().code()));
+    to->set_message(
+        internal::ValidUtf8(answer.status().message().substr(0, kMaxText)));
+  }
+  return Whole(Serialize(message));
+}
+
+absl::StatusOr<std::vector<PushAnswer>> DecodePushAnswers(
+    const Payload& bytes) {
+  constexpr int kMaxCode = 16;
+  EBB_ASSIGN_OR_RETURN(const std::vector<Payload> parts, Together(bytes));
+  std::vector<PushAnswer> answers;
+  answers.reserve(parts.size());
+  for (const Payload& part : parts) {
+    EBB_ASSIGN_OR_RETURN(const v1::PushAnswer from,
+                         Split<v1::PushAnswer>(part, nullptr));
+    if (from.code() == 0) {
+      answers.push_back(FromProto(from.reply()));
+      continue;
+    }
+    const bool known = from.code() > 0 && from.code() <= kMaxCode;
+    answers.emplace_back(
+        absl::Status(known ? static_cast<absl::StatusCode>(from.code())
+                           : absl::StatusCode::kUnknown,
+                     from.message()));
+  }
+  return answers;
 }
 
 absl::StatusOr<FetchReply> DecodeFetchReply(const Payload& bytes) {

@@ -62,6 +62,22 @@ Payload Encode(const PullReply& reply, uint64_t number);
 absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes,
                                           uint64_t* number);
 
+// --- Pushes that travel together ---------------------------------------------
+
+// Of one message; more are refused, and so is none.
+inline constexpr int kMaxPushesTogether = 64;
+
+// `pushes` are encoded ones.
+Payload EncodePushMany(const std::vector<const Payload*>& pushes);
+// Nothing is said about what each of them is.
+absl::StatusOr<std::vector<Payload>> DecodePushMany(const Payload& bytes);
+
+// The reply to a push, or with what status it is refused.
+using PushAnswer = absl::StatusOr<PushReply>;
+Payload EncodePushAnswers(const std::vector<PushAnswer>& answers);
+// One whose reply cannot be read is refused by InvalidArgument.
+absl::StatusOr<std::vector<PushAnswer>> DecodePushAnswers(const Payload& bytes);
+
 }  // namespace ebb::rpc
 
 #endif  // EBB_COMMON_RPC_WIRE_H_

@@ -512,5 +512,105 @@ TEST(WireTest, RefusesAHeaderWithoutEnd) {
   EXPECT_THAT(result.status().message(), HasSubstr("beside the values"));
 }
 
+// --- Pushes that travel together ---------------------------------------------
+
+TEST(WireTest, GeneratedClassReadsPushesTogether) {
+  const Payload one = Encode(TestPush()), other = Encode(TestRows());
+  const std::string bytes = Flat(EncodePushMany({&one, &other}));
+  v1::PushManyRequest message;
+  ASSERT_TRUE(message.ParseFromString(bytes));
+  ASSERT_EQ(message.pushes_size(), 2);
+  EXPECT_EQ(message.pushes(0).SerializeAsString(), Flat(one));
+  EXPECT_EQ(message.pushes(1).SerializeAsString(), Flat(other));
+  EXPECT_EQ(message.SerializeAsString(), bytes);
+}
+
+TEST(WireTest, PushesTogetherArriveInAnySlicesUncopied) {
+  const Payload one = Encode(TestPush()), other = Encode(TestRows());
+  const std::string bytes = Flat(EncodePushMany({&one, &other, &one}));
+  for (const size_t slice : {size_t{1}, size_t{7}, SIZE_MAX}) {
+    const Payload arrived = Arrived(bytes, slice);
+    const auto pushes = DecodePushMany(arrived);
+    ASSERT_TRUE(pushes.ok()) << pushes.status();
+    ASSERT_EQ(pushes->size(), 3u);
+    EXPECT_EQ(Flat((*pushes)[0]), Flat(one));
+    EXPECT_EQ(Flat((*pushes)[1]), Flat(other));
+    EXPECT_EQ(Flat((*pushes)[2]), Flat(one));
+    if (slice != SIZE_MAX) continue;
+    // The first is behind its tag and its length.
+    EXPECT_EQ((*pushes)[0].slices()[0].bytes.data(),
+              arrived.slices()[0].bytes.data() + 2);
+  }
+}
+
+// A newer version's fields are ignored.
+TEST(WireTest, PushesTogetherMayHaveUnknownFields) {
+  const auto pushes =
+      DecodePushMany(Arrived(std::string("\x10\x05\x0a\x01z"
+                                         "\x1a\x02xy\x0a\x00",
+                                         11)));
+  ASSERT_TRUE(pushes.ok()) << pushes.status();
+  ASSERT_EQ(pushes->size(), 2u);
+  EXPECT_EQ(Flat((*pushes)[0]), "z");
+  EXPECT_EQ(Flat((*pushes)[1]), "");
+}
+
+TEST(WireTest, RefusesWhatIsNoPushesTogether) {
+  const auto refused = [](const std::string& bytes) {
+    const auto pushes = DecodePushMany(Arrived(bytes));
+    EXPECT_TRUE(absl::IsInvalidArgument(pushes.status()));
+    return std::string(pushes.status().message());
+  };
+  EXPECT_THAT(refused(""), HasSubstr("no push"));
+  EXPECT_THAT(refused("\x10\x05"), HasSubstr("no push"));
+  EXPECT_THAT(refused("\x0a"), HasSubstr("a push ends too early"));
+  EXPECT_THAT(refused("\x0a\x02z"), HasSubstr("a push ends too early"));
+  EXPECT_THAT(refused("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+              HasSubstr("a push ends too early"));
+  EXPECT_THAT(refused("\x0a\x01z\x02"), HasSubstr("bad tag"));
+  std::string many;
+  for (int i = 0; i < 64; ++i) many += "\x0a\x01z";
+  EXPECT_TRUE(DecodePushMany(Arrived(many)).ok());
+  EXPECT_THAT(refused(many + "\x0a\x01z"), HasSubstr("more than 64"));
+}
+
+TEST(WireTest, AnswersToPushesTogetherSurvive) {
+  PushReply reply;
+  reply.job = JobId(1);
+  reply.sequence = 7;
+  reply.item = {2, 3};
+  reply.segments = {{PartitionId(4), Verdict::kDuplicate, 5, Term(6)}};
+  std::vector<PushAnswer> sent(3, reply);
+  sent[1] = absl::AbortedError(std::string(5000, 'x') + "\xff");
+  const Payload bytes = EncodePushAnswers(sent);
+  v1::PushManyResponse message;
+  ASSERT_TRUE(message.ParseFromString(Flat(bytes)));
+  EXPECT_EQ(message.answers(1).code(), 10);
+
+  const auto answers = DecodePushAnswers(Arrived(Flat(bytes), 5));
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  ASSERT_EQ(answers->size(), 3u);
+  for (const int i : {0, 2}) {
+    ASSERT_TRUE((*answers)[i].ok()) << (*answers)[i].status();
+    EXPECT_EQ(Flat(Encode(*(*answers)[i])), Flat(Encode(reply)));
+  }
+  EXPECT_EQ((*answers)[1].status(), absl::AbortedError(std::string(2048, 'x')));
+}
+
+TEST(WireTest, AnswersThatCannotBeReadAreRefusedOneByOne) {
+  v1::PushManyResponse message;
+  message.add_answers();  // Neither a reply nor a code.
+  message.add_answers()->set_code(99);
+  message.add_answers()->set_code(-1);
+  const auto answers = DecodePushAnswers(Arrived(message.SerializeAsString()));
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  ASSERT_EQ(answers->size(), 3u);
+  EXPECT_TRUE(absl::IsInvalidArgument((*answers)[0].status()));
+  EXPECT_TRUE(absl::IsUnknown((*answers)[1].status()));
+  EXPECT_TRUE(absl::IsUnknown((*answers)[2].status()));
+  EXPECT_FALSE(DecodePushAnswers(Arrived("\x0a\x01z")).ok());
+  EXPECT_FALSE(DecodePushAnswers(Payload()).ok());
+}
+
 }  // namespace
 }  // namespace ebb::rpc

@@ -91,6 +91,32 @@ void CheckNamed(const Payload& bytes) {
           "another message after its completion");
 }
 
+std::string Together(const std::vector<Payload>& pushes) {
+  std::vector<const Payload*> all;
+  for (const Payload& push : pushes) all.push_back(&push);
+  return Flat(EncodePushMany(all));
+}
+
+void CheckTogether(const Payload& bytes) {
+  const auto pushes = DecodePushMany(bytes);
+  if (!pushes.ok()) return;
+  const std::string once = Together(*pushes);
+  const auto again = DecodePushMany(InSlices(once, 7));
+  Require(again.ok(), "what was accepted is refused after encoding");
+  Require(Together(*again) == once, "other pushes after encoding");
+  for (const Payload& push : *pushes) CheckNamed(push);
+}
+
+void CheckAnswers(const Payload& bytes) {
+  const auto answers = DecodePushAnswers(bytes);
+  if (!answers.ok()) return;
+  const std::string once = Flat(EncodePushAnswers(*answers));
+  const auto again = DecodePushAnswers(InSlices(once, 7));
+  Require(again.ok(), "what was accepted is refused after encoding");
+  Require(Flat(EncodePushAnswers(*again)) == once,
+          "other answers after encoding");
+}
+
 template <typename Message>
 void CheckStream(const std::string& bytes) {
   Message message;
@@ -112,7 +138,7 @@ void CheckStream(const std::string& bytes) {
 
 void Check(uint8_t kind, size_t slice, const std::string& bytes) {
   const Payload payload = InSlices(bytes, slice);
-  switch (kind % 12) {
+  switch (kind % 14) {
     case 0:
       return CheckWire(&DecodePushRequest, payload);
     case 1:
@@ -137,6 +163,10 @@ void Check(uint8_t kind, size_t slice, const std::string& bytes) {
       return CheckWire(&DecodeFetchReply, payload);
     case 11:
       return CheckNamed(payload);
+    case 12:
+      return CheckTogether(payload);
+    case 13:
+      return CheckAnswers(payload);
   }
 }
 
