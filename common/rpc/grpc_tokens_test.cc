@@ -16,6 +16,7 @@
 #include "common/rpc/admin.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/grpc_transport.h"
+#include "common/rpc/internal/grpc_bytes.h"
 #include "common/rpc/internal/grpc_setup.h"
 #include "common/rpc/internal/guard.h"
 #include "common/rpc/internal/shared_channel.h"
@@ -23,6 +24,7 @@
 #include "common/rpc/security.h"
 #include "common/rpc/testing/shared_values.h"
 #include "common/rpc/transport_contract.h"
+#include "common/rpc/wire.h"
 #include "common/testing/test_folder.h"
 #include "common/tls/issue.h"
 #include "common/tls/job_token.h"
@@ -343,6 +345,41 @@ TEST_P(GrpcTokensTest, WorkersNeedWhatTheirLeaseCameWith) {
   }
   EXPECT_EQ(server_->refusals()->Of(Refusal::kToken), 8);
   EXPECT_TRUE(Pull(channel.get(), kJob, 3).ok());
+}
+
+// Over the network, where a call shows one token for all of its pushes.
+TEST_P(GrpcTokensTest, PushesTogetherNeedTheTokenEachForItself) {
+  server_->tokens()->AddKey(scheduler_->tokens()->Key());
+  server_->tokens()->Learn(*LockedJob());
+  const auto push = [](uint64_t worker) {
+    PushRequest request = MakePush(1, {1});
+    request.job = JobId(kJob);
+    request.stamp.worker = SessionId(worker);
+    return Encode(request);
+  };
+  const Payload own = push(3), others = push(4);
+  const SecurityPtr as = As(Role::kWorker);
+  grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(
+      internal::MakeChannel(server_listener_->address(), {}, as.get(),
+                            Role::kServer));
+  grpc::ClientContext context;
+  context.AddMetadata(
+      internal::kWorkerTokenKey,
+      scheduler_->tokens()->ForWorker(JobId(kJob), SessionId(3)));
+  const grpc::ByteBuffer request =
+      internal::ToByteBuffer(EncodePushMany({&own, &others, &own}));
+  grpc::ByteBuffer response;
+  Collected<absl::Status> ended;
+  stub.UnaryCall(&context, "/ebb.v1.ParameterServer/PushMany", {}, &request,
+                 &response, [&](grpc::Status s) { ended.Add(FromGrpc(s)); });
+
+  ASSERT_TRUE(ended.WaitFor(1).at(0).ok()) << ended.Now()[0];
+  const auto answers = DecodePushAnswers(internal::ToPayload(response));
+  ASSERT_TRUE(answers.ok() && answers->size() == 3) << answers.status();
+  EXPECT_TRUE((*answers)[0].ok()) << (*answers)[0].status();
+  EXPECT_TRUE(absl::IsPermissionDenied((*answers)[1].status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition((*answers)[2].status()));
+  EXPECT_EQ(server_->refusals()->Of(Refusal::kToken), 1);
 }
 
 TEST_P(GrpcTokensTest, ASchedulerGivesThemWithWhatLeadsToTheServers) {

@@ -166,7 +166,8 @@ std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
     const std::string& address) {
   const std::shared_ptr<grpc::Channel> channel =
       internal::MakeChannel(address, options_, security_.get(), Role::kServer);
-  auto network = internal::ConnectGrpcPs(channel, GuardOf(security_.get()));
+  auto network =
+      internal::ConnectGrpcPs(channel, options_, GuardOf(security_.get()));
   if (!options_.shared_memory) return network;
   return std::make_unique<internal::SharedChannel>(
       address, std::move(network), internal::MakeSharedAsker(channel),

@@ -1,206 +1,24 @@
 #include "common/rpc/internal/grpc_client.h"
 
-#include <grpcpp/generic/generic_stub.h>
-
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <string>
 #include <utility>
 #include <variant>
-#include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/mutex.h"
 #include "common/rpc/convert.h"
 #include "common/rpc/grpc_status.h"
-#include "common/rpc/internal/grpc_bytes.h"
-#include "common/rpc/internal/key_lists.h"
 #include "common/rpc/internal/token_messages.h"
-#include "common/rpc/wire.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
 
 namespace ebb::rpc::internal {
 
 namespace {
-
-// --- Calls -------------------------------------------------------------------
-
-constexpr char kPush[] = "/ebb.v1.ParameterServer/Push";
-constexpr char kPull[] = "/ebb.v1.ParameterServer/Pull";
-constexpr char kClock[] = "/ebb.v1.ParameterServer/Clock";
-constexpr char kFetch[] = "/ebb.v1.ParameterServer/Fetch";
-
-class GrpcPsChannel : public PsChannel {
- public:
-  GrpcPsChannel(const std::shared_ptr<grpc::Channel>& channel, Guard guard)
-      : guard_(std::move(guard)), stub_(channel) {}
-
-  ~GrpcPsChannel() override {
-    std::vector<std::shared_ptr<Call>> calls;
-    {
-      MutexLock lock(&mu_);
-      destroyed_ = true;
-      calls.assign(calls_.begin(), calls_.end());
-    }
-    for (const auto& call : calls) call->context.TryCancel();
-    calls.clear();
-    MutexLock lock(&mu_);
-    while (!calls_.empty()) idle_.Wait(&mu_);
-  }
-
-  void Push(PushRequest request, absl::Duration deadline,
-            PushDone done) override {
-    const std::string shown = guard_.ShownWith(request);
-    const NamedKeys named = sent_keys_.NamesFor(request);
-    CountKeys(request, named);
-    if (named.empty()) {
-      Start<PushReply>(kPush, Encode(request), shown, deadline,
-                       &DecodePushReply, std::move(done));
-      return;
-    }
-    const Payload message = Encode(request, named);
-    Start<PushReply>(kPush, message, shown, deadline, &DecodePushReply,
-                     [this, request = std::move(request), shown,
-                      until = absl::Now() + deadline,
-                      done = std::move(done)](absl::StatusOr<PushReply> reply) {
-                       if (!absl::IsAborted(reply.status()))
-                         return done(std::move(reply));
-                       // Nobody has judged it. Those after it wait for it
-                       // there.
-                       sent_keys_.Forget();
-                       CountKeys(request, {});
-                       if (guard_.keys != nullptr) guard_.keys->CountUnknown();
-                       Start<PushReply>(kPush, Encode(request), shown,
-                                        until - absl::Now(), &DecodePushReply,
-                                        done);
-                     });
-  }
-
-  void Pull(const PullRequest& request, absl::Duration deadline,
-            PullDone done) override {
-    // An evaluation pushes nothing.
-    KeyLists lists = request.snapshot == 0 ? KeyLists::Of(request) : KeyLists();
-    if (lists.empty()) {
-      Start<PullReply>(
-          kPull, Encode(request), guard_.ShownWith(request), deadline,
-          [](const Payload& bytes) { return DecodePullReply(bytes); },
-          std::move(done));
-      return;
-    }
-    Start<PullReply>(
-        kPull, Encode(request, /*keep=*/true), guard_.ShownWith(request),
-        deadline,
-        [this, lists = std::move(lists)](const Payload& bytes) {
-          uint64_t number = 0;
-          auto reply = DecodePullReply(bytes, &number);
-          if (reply.ok()) sent_keys_.Kept(*reply, number, lists);
-          return reply;
-        },
-        std::move(done));
-  }
-
-  void Clock(const ClockUpdate& update) override {
-    // It is repeated anyway.
-    constexpr absl::Duration kDeadline = absl::Seconds(5);
-    struct Nothing {};
-    Start<Nothing>(
-        kClock, Encode(update), guard_.ShownWith(update), kDeadline,
-        [](const Payload&) { return absl::StatusOr<Nothing>(Nothing{}); },
-        [](absl::StatusOr<Nothing>) {});
-  }
-
-  void Fetch(const FetchRequest& request, absl::Duration deadline,
-             FetchDone done) override {
-    Start<FetchReply>(kFetch, Encode(request), /*shown=*/"", deadline,
-                      &DecodeFetchReply, std::move(done));
-  }
-
- private:
-  struct Call {
-    grpc::ClientContext context;
-    grpc::ByteBuffer request;
-    grpc::ByteBuffer response;
-  };
-
-  template <typename Reply, typename Decode>
-  void Start(const char* method, const Payload& request,
-             const std::string& shown, absl::Duration deadline, Decode decode,
-             std::function<void(absl::StatusOr<Reply>)> done) {
-    auto call = std::make_shared<Call>();
-    call->request = ToByteBuffer(request);
-    if (!shown.empty()) call->context.AddMetadata(kWorkerTokenKey, shown);
-    if (deadline < absl::InfiniteDuration()) {
-      call->context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
-    }
-    bool destroyed = false;
-    {
-      MutexLock lock(&mu_);
-      destroyed = destroyed_;
-      if (!destroyed) calls_.insert(call);
-    }
-    if (destroyed) {
-      done(absl::CancelledError("the channel was destroyed"));
-      return;
-    }
-    stub_.UnaryCall(&call->context, method, grpc::StubOptions(), &call->request,
-                    &call->response,
-                    [this, call, decode,
-                     done = std::move(done)](grpc::Status status) mutable {
-                      if (status.ok()) {
-                        done(decode(ToPayload(call->response)));
-                      } else {
-                        done(Failure(status));
-                      }
-                      // What it holds goes before the channel does.
-                      done = nullptr;
-                      End(std::move(call));
-                    });
-  }
-
-  void CountKeys(const PushRequest& request, const NamedKeys& named) const {
-    if (guard_.keys == nullptr) return;
-    int64_t bytes = 0, named_bytes = 0;
-    size_t list = 0;
-    for (const PushSegment& segment : request.segments) {
-      for (const PushRows& rows : segment.rows) {
-        const bool is_named = !named.empty() && named[list] != 0;
-        (is_named ? named_bytes : bytes) += rows.keys.size();
-        ++list;
-      }
-    }
-    guard_.keys->Count(bytes, named_bytes);
-  }
-
-  absl::Status Failure(const grpc::Status& status) {
-    MutexLock lock(&mu_);
-    return destroyed_ ? FromGrpc(status) : FromGrpcNotCancelled(status);
-  }
-
-  // The call's context refers to gRPC's channel, whose destructor joins the
-  // threads that run callbacks: the last reference must not be dropped on one
-  // of them, after ours is gone.
-  void End(std::shared_ptr<Call> call) {
-    MutexLock lock(&mu_);
-    calls_.erase(call);
-    call.reset();
-    if (calls_.empty()) idle_.SignalAll();
-  }
-
-  const Guard guard_;
-  SentKeys sent_keys_;
-  grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub_;
-  Mutex mu_;
-  CondVar idle_;
-  bool destroyed_ ABSL_GUARDED_BY(mu_) = false;
-  // Until their callbacks returned.
-  absl::flat_hash_set<std::shared_ptr<Call>> calls_ ABSL_GUARDED_BY(mu_);
-};
 
 // --- Tokens ------------------------------------------------------------------
 
@@ -426,11 +244,6 @@ class GrpcSession : public Session<Out>,
 };
 
 }  // namespace
-
-std::unique_ptr<PsChannel> ConnectGrpcPs(
-    const std::shared_ptr<grpc::Channel>& channel, Guard guard) {
-  return std::make_unique<GrpcPsChannel>(channel, std::move(guard));
-}
 
 std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
     const std::shared_ptr<grpc::Channel>& channel,

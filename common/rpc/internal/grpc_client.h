@@ -13,7 +13,8 @@
 namespace ebb::rpc::internal {
 
 std::unique_ptr<PsChannel> ConnectGrpcPs(
-    const std::shared_ptr<grpc::Channel>& channel, Guard guard);
+    const std::shared_ptr<grpc::Channel>& channel,
+    const TransportOptions& options, Guard guard);
 std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
     const std::shared_ptr<grpc::Channel>& channel,
     const TransportOptions& options, Guard guard,

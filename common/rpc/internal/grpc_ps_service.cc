@@ -1,11 +1,14 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -89,6 +92,135 @@ class DataCall : public grpc::ServerUnaryReactor {
   std::weak_ptr<Ticket> ticket_;
 };
 
+// One call with several pushes, which ends when all are answered. gRPC's part
+// of it lives until OnDone; the answers, which the `done` of each push shares,
+// may live longer.
+class PushManyCall : public grpc::ServerUnaryReactor {
+ public:
+  class Answers {
+   public:
+    Answers(PushManyCall* call, grpc::ByteBuffer* response, Traffic* traffic,
+            size_t pushes)
+        : call_(call),
+          response_(response),
+          traffic_(traffic),
+          missing_(pushes),
+          answers_(pushes, Unanswered()),
+          states_(pushes, State::kNew) {}
+
+    // The push is about to be handed over. False: it must not be any more.
+    bool Begin(size_t i) {
+      MutexLock lock(&mu_);
+      if (dropped_ || cancelled_) traffic_->CallEnded();
+      if (dropped_) return false;
+      if (!cancelled_) states_[i] = State::kBegun;
+      return true;
+    }
+    void Set(size_t i, PushAnswer answer) {
+      std::vector<PushAnswer> all;
+      {
+        MutexLock lock(&mu_);
+        if (cancelled_ || states_[i] == State::kAnswered) return;
+        SetLocked(i, std::move(answer));
+        if (missing_ > 0) return;
+        all.swap(answers_);
+      }
+      Finish(all);
+    }
+    // It will not be answered. Nor are, before the caller sends others, those
+    // behind it: they may be held for it.
+    void Drop(size_t i) {
+      std::vector<PushAnswer> all;
+      {
+        MutexLock lock(&mu_);
+        if (cancelled_ || states_[i] == State::kAnswered) return;
+        dropped_ = true;
+        for (; i < states_.size() && states_[i] != State::kNew; ++i) {
+          if (states_[i] == State::kBegun) SetLocked(i, Unanswered());
+        }
+        if (missing_ > 0) return;
+        all.swap(answers_);
+      }
+      Finish(all);
+    }
+    // Those that were handed over go on.
+    void Cancel() {
+      {
+        MutexLock lock(&mu_);
+        if (missing_ == 0 || cancelled_) return;
+        cancelled_ = true;
+        for (const State state : states_) {
+          if (state == State::kBegun) traffic_->CallEnded();
+        }
+      }
+      call_->Finish(ToGrpc(absl::CancelledError("the caller is gone")));
+    }
+
+   private:
+    enum class State { kNew, kBegun, kAnswered };
+
+    void SetLocked(size_t i, PushAnswer answer)
+        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      answers_[i] = std::move(answer);
+      // Not counted any more when the caller hears of it and calls again.
+      if (states_[i] == State::kBegun) traffic_->CallEnded();
+      states_[i] = State::kAnswered;
+      --missing_;
+    }
+    void Finish(const std::vector<PushAnswer>& all) {
+      *response_ = ToByteBuffer(EncodePushAnswers(all));
+      call_->Finish(grpc::Status::OK);
+    }
+
+    PushManyCall* const call_;
+    grpc::ByteBuffer* const response_;
+    Traffic* const traffic_;  // Not owned.
+    Mutex mu_;
+    bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+    bool dropped_ ABSL_GUARDED_BY(mu_) = false;  // Any of them.
+    size_t missing_ ABSL_GUARDED_BY(mu_);
+    std::vector<PushAnswer> answers_ ABSL_GUARDED_BY(mu_);
+    std::vector<State> states_ ABSL_GUARDED_BY(mu_);
+  };
+
+  // What the `done` of one push holds.
+  class Ticket {
+   public:
+    Ticket(std::shared_ptr<Answers> answers, size_t i)
+        : answers_(std::move(answers)), i_(i) {}
+    // The last copy of `done` is gone.
+    ~Ticket() { answers_->Drop(i_); }
+    Ticket(const Ticket&) = delete;
+    Ticket& operator=(const Ticket&) = delete;
+
+    void Answer(PushAnswer answer) { answers_->Set(i_, std::move(answer)); }
+
+   private:
+    const std::shared_ptr<Answers> answers_;
+    const size_t i_;
+  };
+
+  std::shared_ptr<Answers> MakeAnswers(grpc::ByteBuffer* response,
+                                       Traffic* traffic, size_t pushes) {
+    auto answers = std::make_shared<Answers>(this, response, traffic, pushes);
+    answers_ = answers;
+    return answers;
+  }
+
+ private:
+  static absl::Status Unanswered() {
+    return absl::UnavailableError("the request was not answered");
+  }
+
+  void OnCancel() override {
+    if (const auto answers = answers_.lock()) answers->Cancel();
+  }
+  void OnDone() override { delete this; }
+  bool InternalInlineable() override { return true; }
+
+  std::weak_ptr<Answers> answers_;
+};
+
 grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context,
                                  const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -167,9 +299,11 @@ using PsAdminBase = v1::ParameterServer::WithCallbackMethod_GetLedgers<
             v1::ParameterServer::WithCallbackMethod_VerifyVersions<
                 v1::ParameterServer::Service>>>>;
 using PsBase = v1::ParameterServer::WithRawCallbackMethod_Push<
-    v1::ParameterServer::WithRawCallbackMethod_Pull<
-        v1::ParameterServer::WithRawCallbackMethod_Clock<
-            v1::ParameterServer::WithRawCallbackMethod_Fetch<PsAdminBase>>>>;
+    v1::ParameterServer::WithRawCallbackMethod_PushMany<
+        v1::ParameterServer::WithRawCallbackMethod_Pull<
+            v1::ParameterServer::WithRawCallbackMethod_Clock<
+                v1::ParameterServer::WithRawCallbackMethod_Fetch<
+                    PsAdminBase>>>>>;
 
 class PsService : public PsBase, public StoppableService {
  public:
@@ -189,17 +323,51 @@ class PsService : public PsBase, public StoppableService {
                                  const grpc::ByteBuffer* request,
                                  grpc::ByteBuffer* response) override {
     NamedKeys named;
-    int64_t named_bytes = 0;
     return Serve<PushReply>(
         context, DecodePushRequest(ToPayload(*request), &named), response,
         &PsHandler::Push,
-        [&](PushRequest* push) -> absl::Status {
-          const int64_t bytes = KeyBytes(*push);
-          EBB_ASSIGN_OR_RETURN(named_bytes, Resolve(named, push));
-          if (guard_.keys != nullptr) guard_.keys->Count(bytes, named_bytes);
-          return absl::OkStatus();
-        },
+        [&](PushRequest* push) { return Complete(named, push); },
         [](const PushReply& reply) { return Encode(reply); });
+  }
+
+  grpc::ServerUnaryReactor* PushMany(grpc::CallbackServerContext* context,
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override {
+    if (data_ == nullptr) return Refuse(context, NoData());
+    const auto pushes = DecodePushMany(ToPayload(*request));
+    if (!pushes.ok()) {
+      guard_.Count(Refusal::kMessage);
+      return Refuse(context, pushes.status());
+    }
+    auto* call = new PushManyCall;  // Deletes itself in OnDone.
+    const auto answers = call->MakeAnswers(response, traffic_, pushes->size());
+    size_t i = 0;
+    for (; i < pushes->size(); ++i) {
+      NamedKeys named;
+      auto push = DecodePushRequest((*pushes)[i], &named);
+      const absl::Status may =
+          MayBegin(*context, &push,
+                   [&](PushRequest* whole) { return Complete(named, whole); });
+      if (!may.ok()) {
+        answers->Set(i++, may);
+        break;
+      }
+      if (!answers->Begin(i)) {
+        traffic_->HandlerReturned();
+        break;
+      }
+      data_->Push(*std::move(push),
+                  [ticket = std::make_shared<PushManyCall::Ticket>(answers, i)](
+                      PushReply reply) { ticket->Answer(std::move(reply)); });
+      traffic_->HandlerReturned();
+    }
+    // What is to be judged after one that its caller must send again would be
+    // held for it, and this call with it: the caller would never know.
+    for (; i < pushes->size(); ++i) {
+      answers->Set(i, absl::FailedPreconditionError(
+                          "a push before it, in the same call, was not taken"));
+    }
+    return call;
   }
 
   grpc::ServerUnaryReactor* Pull(grpc::CallbackServerContext* context,
@@ -304,11 +472,17 @@ class PsService : public PsBase, public StoppableService {
     }
   };
 
-  // The push's named keys become its own; their bytes.
-  absl::StatusOr<int64_t> Resolve(const NamedKeys& named, PushRequest* push) {
-    absl::StatusOr<int64_t> bytes = kept_keys_.Resolve(named, push);
-    if (!bytes.ok() && guard_.keys != nullptr) guard_.keys->CountUnknown();
-    return bytes;
+  // The push's named keys become its own.
+  absl::Status Complete(const NamedKeys& named, PushRequest* push) {
+    const int64_t bytes = KeyBytes(*push);
+    const auto named_bytes = kept_keys_.Resolve(named, push);
+    if (guard_.keys == nullptr) return named_bytes.status();
+    if (named_bytes.ok()) {
+      guard_.keys->Count(bytes, *named_bytes);
+    } else {
+      guard_.keys->CountUnknown();
+    }
+    return named_bytes.status();
   }
 
   // OK: the call is counted as begun, and its request is complete.
