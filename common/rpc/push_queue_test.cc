@@ -52,7 +52,7 @@ class PushQueueTest : public testing::Test {
   }
 
   const PushStream stream_ = StreamOf(0);
-  const PushQueueOptions options_;
+  const PushQueueOptions options_{};
   Queue queue_{options_};
 };
 
