@@ -86,7 +86,7 @@ class Replies {
   // Of each push; none is answered twice.
   std::map<int64_t, absl::Status> WaitFor(size_t n) {
     const auto all = all_.WaitFor(n);
-    const std::map<int64_t, absl::Status> by_push(all.begin(), all.end());
+    std::map<int64_t, absl::Status> by_push(all.begin(), all.end());
     EXPECT_EQ(by_push.size(), all.size()) << "answered twice";
     return by_push;
   }
