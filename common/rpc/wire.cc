@@ -64,6 +64,24 @@ class Cursor {
     return false;
   }
 
+  // The next field's number and wire type.
+  absl::Status GetTag(uint64_t* tag) {
+    if (GetVarint(tag) && *tag <= UINT32_MAX && (*tag >> 3) != 0) {
+      return absl::OkStatus();
+    }
+    return Malformed("bad tag");
+  }
+
+  // References the bytes that a length stands before; they are `what`.
+  absl::Status GetBytes(absl::string_view what, Payload* bytes) {
+    uint64_t n = 0;
+    if (!GetVarint(&n) || n > static_cast<uint64_t>(remaining_)) {
+      return Malformed(absl::StrCat(what, " too early"));
+    }
+    *bytes = Take(static_cast<int64_t>(n));
+    return absl::OkStatus();
+  }
+
   // Copies `n` bytes, of which there must be as many.
   void AppendTo(int64_t n, std::string* out) {
     while (n > 0) {
@@ -147,15 +165,9 @@ absl::StatusOr<Message> Split(const Payload& bytes, Payload* values) {
   Cursor in(bytes);
   while (in.remaining() > 0) {
     uint64_t tag = 0;
-    if (!in.GetVarint(&tag) || tag > UINT32_MAX || (tag >> 3) == 0) {
-      return Malformed("bad tag");
-    }
+    EBB_RETURN_IF_ERROR(in.GetTag(&tag));
     if (values != nullptr && tag == (kValuesField << 3 | kBytes)) {
-      uint64_t n = 0;
-      if (!in.GetVarint(&n) || n > static_cast<uint64_t>(in.remaining())) {
-        return Malformed("the values end too early");
-      }
-      *values = in.Take(static_cast<int64_t>(n));
+      EBB_RETURN_IF_ERROR(in.GetBytes("the values end", values));
     } else {
       EBB_RETURN_IF_ERROR(CopyField(tag, &in, &header));
       if (header.size() > kMaxHeaderBytes) {
@@ -237,23 +249,20 @@ absl::StatusOr<std::vector<Payload>> Together(const Payload& bytes) {
   std::string ignored;
   Cursor in(bytes);
   while (in.remaining() > 0) {
-    uint64_t tag = 0, n = 0;
-    if (!in.GetVarint(&tag) || tag > UINT32_MAX || (tag >> 3) == 0) {
-      return Malformed("bad tag");
-    }
+    uint64_t tag = 0;
+    EBB_RETURN_IF_ERROR(in.GetTag(&tag));
     if (tag != (kTogetherField << 3 | kBytes)) {
       ignored.clear();
       EBB_RETURN_IF_ERROR(CopyField(tag, &in, &ignored));
       continue;
     }
-    if (!in.GetVarint(&n) || n > static_cast<uint64_t>(in.remaining())) {
-      return Malformed("a push ends too early");
-    }
+    Payload part;
+    EBB_RETURN_IF_ERROR(in.GetBytes("a push ends", &part));
     if (parts.size() == kMaxPushesTogether) {
       return Malformed(
           absl::StrCat("more than ", kMaxPushesTogether, " pushes together"));
     }
-    parts.push_back(in.Take(static_cast<int64_t>(n)));
+    parts.push_back(std::move(part));
   }
   if (parts.empty()) return Malformed("no push");
   return parts;
