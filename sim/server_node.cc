@@ -335,12 +335,15 @@ void ServerNode::SendScheduler(const ServerToScheduler& message) {
   });
 }
 
+Term ServerNode::TermOf(const server::Partition& partition) const {
+  return job() == nullptr ? Term() : job()->term(partition.id());
+}
+
 // Computing takes a while; when within it the arithmetic happens is anybody's
 // guess.
 void ServerNode::RunUpdate(server::UpdateTask task) {
   const Span& span = world_->scenario().update;
-  const Term term =
-      job() == nullptr ? Term() : job()->term(task.partition->id());
+  const Term term = TermOf(*task.partition);
   if (span.most == absl::ZeroDuration()) {
     task.partition->Compute(task.update.get());
     UpdateDone(std::move(task), term);
@@ -371,8 +374,7 @@ void ServerNode::UpdateDone(server::UpdateTask task, Term begun_in) {
 bool ServerNode::AtOnce(const server::UpdateTask& task) {
   const double chance = world_->scenario().update_at_once;
   if (!may_apply_ || chance == 0 || !world_->rng().Chance(chance)) return false;
-  const Term term =
-      job() == nullptr ? Term() : job()->term(task.partition->id());
+  const Term term = TermOf(*task.partition);
   const auto in_term_before = [&](const Checker::Commit& commit) {
     return commit.partition == task.partition->id() && commit.begun_in != term;
   };

@@ -81,6 +81,8 @@ class ServerNode final : public ClientNode {
   void Answer(server::ReplyPush action);
   void Answer(server::ReplyPull action);
   void SendScheduler(const ServerToScheduler& message);
+  // Under which it is served now.
+  Term TermOf(const server::Partition& partition) const;
   void RunUpdate(server::UpdateTask task);
   void UpdateDone(server::UpdateTask task, Term begun_in);
   // Of an update that the core asks about: done within this event?
