@@ -186,7 +186,8 @@ class GrpcPsChannel : public PsChannel {
         kPushMany, EncodePushMany(messages), call->stream.shown, until,
         &DecodePushAnswers,
         [this, call](absl::StatusOr<std::vector<PushAnswer>> answers) {
-          if (absl::IsUnimplemented(answers.status())) return Separate(&*call);
+          if (absl::IsUnimplemented(answers.status()))
+            return Separate(call.get());
           const size_t pushes = call->pushes.size();
           if (answers.ok() && answers->size() != pushes) {
             answers = absl::InvalidArgumentError(

@@ -22,7 +22,7 @@ namespace {
 // Answers that had no room: of more calls than any worker has under way.
 constexpr size_t kMostBacklog = size_t{1} << 16;
 
-// Waking a process takes about as long as a tenth of a small push, and nobody
+// Waking a process takes a fifth of what a push of 1,000 rows does, and nobody
 // waits for the answer to one as for that to a pull: while there is more to do,
 // it is woken for so many at once, or when the first is so old.
 constexpr int kMostUnheard = 4;
