@@ -95,8 +95,10 @@ class EbbRows : public Rows {
                      std::span<const float> gradient) override {
     RowTable& table = *tables_[push.table];
     EBB_ASSIGN_OR_RETURN(RowUpdatePtr update, table.Prepare(push.keys, 0));
-    table.Compute(update.get(), server::GradientView(gradient), context_);
-    table.Commit(std::move(update));
+    Payload payload;
+    payload.Append(nullptr, std::as_bytes(gradient));
+    server::GradientCursor cursor(payload);
+    table.Apply(std::move(update), cursor, context_);
     return absl::OkStatus();
   }
   void Pull(const TablePush& pull, std::span<float> out) override {

@@ -167,12 +167,10 @@ absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
   reader().ForEachKey(
       keys, layout_.record_bytes(),
       [&](size_t i, uint32_t row, const std::byte* record) {
-        RowUpdate::Row next = {.key = keys[i],
-                               .record = record,
-                               .row = row,
-                               .key_number = static_cast<uint32_t>(i)};
+        const auto key_number = static_cast<uint32_t>(i);
+        auto kind = RowUpdate::Kind::kChanged;
         if (options_.write_once && record != nullptr) {
-          update->kept_.push_back({record, next.key_number});
+          update->kept_.push_back({record, key_number});
           return;
         }
         if (record == nullptr ||
@@ -181,12 +179,18 @@ absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
             ++update->not_admitted_;
             return;
           }
-          next.record = nullptr;
-          next.kind = record == nullptr ? RowUpdate::Kind::kCreated
-                                        : RowUpdate::Kind::kRevived;
+          kind = record == nullptr ? RowUpdate::Kind::kCreated
+                                   : RowUpdate::Kind::kRevived;
           ++(record == nullptr ? created : revived);
+          record = nullptr;
         }
-        update->rows_.push_back(next);
+        // Field by field, where it stays: a copy would wait for its parts.
+        RowUpdate::Row& next = update->rows_.emplace_back();
+        next.key = keys[i];
+        next.record = record;
+        next.row = row;
+        next.key_number = key_number;
+        next.kind = kind;
       });
   EBB_RETURN_IF_ERROR(KeepLimit(created + revived, update.get()));
   if (created > 0) EBB_RETURN_IF_ERROR(NumberRows(created, update.get()));
@@ -331,6 +335,8 @@ absl::Status RowTable::ObtainBlocks(int64_t created, RowUpdate* update) {
       update->copies_.push_back({.block = block});
     } else if (!blocks_[block].ref.Unique()) {
       update->copies_.push_back({block, block_bytes_[block], BlockRef()});
+    } else {
+      update->in_place_.push_back(block);
     }
   }
   const auto is_new = [](const RowUpdate::BlockCopy& copy) {
@@ -412,7 +418,9 @@ void RowTable::ComputeRows(RowUpdate* update, const StepContext& context,
     const size_t n = std::min(kTogether, count - begin);
     for (size_t i = 0; i < n; ++i) {
       const RowUpdate::Row& row = update->rows_[begin + i];
-      CompareKept(row.key_number, &kept, update, gradient_of);
+      if (!update->kept_.empty()) {
+        CompareKept(row.key_number, &kept, update, gradient_of);
+      }
       std::byte* const next = next_of(row);
       RowLayout::SetHead(row.key, update->unit_, next);
       const std::byte* from = row.record;
@@ -481,6 +489,7 @@ void RowTable::Apply(RowUpdatePtr update, GradientCursor& gradient,
     return Commit(std::move(update));
   }
   BeginCommit(update);
+  for (const uint32_t block : update->in_place_) MakeWritable(&blocks_[block]);
   const auto keys = static_cast<size_t>(update->keys_);
   CHECK_GE(gradient.remaining(), keys * layout_.width());
   GradientRows rows(&gradient, keys, layout_.width());
@@ -491,7 +500,7 @@ void RowTable::Apply(RowUpdatePtr update, GradientCursor& gradient,
         ages_.Remove(RowLayout::TouchedOf(row.record));
         ages_.Add(update->unit_);
         changed_.Add(row.row);
-        return WritableRecord(row.row);
+        return const_cast<std::byte*>(row.record);  // Its block is writable.
       });
   rows.Finish();
   EndCommit(*update);
@@ -536,12 +545,16 @@ void RowTable::Install(RowUpdate::BlockCopy* copy) {
 std::byte* RowTable::WritableRecord(uint32_t row) {
   const RowLayout::Place place = layout_.PlaceOf(row);
   Block& block = blocks_[place.block];
-  // Nobody else holds it: Prepare saw to that, and Pin. A new content id is
-  // drawn once for all writes until somebody may look at it again.
-  if (block.writable == nullptr) {
-    block.writable = block.ref.mutable_bytes().data();
-  }
+  MakeWritable(&block);
   return block.writable + place.offset;
+}
+
+// Nobody else holds it: Prepare saw to that, and Pin. A new content id is drawn
+// once for all writes until somebody may look at it again.
+void RowTable::MakeWritable(Block* block) {
+  if (block->writable == nullptr) {
+    block->writable = block->ref.mutable_bytes().data();
+  }
 }
 
 void RowTable::WriteRows(const RowUpdate& update) {

@@ -185,6 +185,7 @@ class RowTable {
   }
   RowIndex& MutableIndex();
   std::byte* WritableRecord(uint32_t row);
+  static void MakeWritable(Block* block);
 
   // Prepare's parts.
   bool Admits(uint64_t key, RowUpdate* update) const;

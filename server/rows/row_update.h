@@ -65,6 +65,9 @@ class RowUpdate {
   std::vector<uint32_t> evicted_;   // Rows.
   std::vector<uint32_t> counters_;  // Of admission, to raise.
 
+  // Blocks that nobody else holds, but were not written to since somebody did.
+  std::vector<uint32_t> in_place_;
+
   // Of Compute: the blocks' contents, and the rows to be, in their order.
   std::vector<BlockCopy> copies_;
   std::unique_ptr<std::byte[]> next_rows_;
