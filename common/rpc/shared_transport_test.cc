@@ -322,6 +322,50 @@ TEST_F(SharedTest, WhoSleepsIsWokenForTheLastAnswer) {
   listener_.reset();
 }
 
+// The first is answered at once; the second takes until the worker has it.
+class SecondTakesLongPs : public EchoPs {
+ public:
+  void Pull(PullRequest request, PullDone done) override {
+    const absl::Time begin = absl::Now();
+    if (calls_++ % 2 == 0) {
+      heard = false;
+      while (absl::Now() < begin + absl::Milliseconds(2)) {
+        std::this_thread::yield();
+      }
+    } else {
+      while (!heard && absl::Now() < begin + absl::Seconds(1)) {
+        std::this_thread::yield();
+      }
+      shortest = std::min(shortest.load(),
+                          absl::ToInt64Microseconds(absl::Now() - begin));
+    }
+    EchoPs::Pull(std::move(request), std::move(done));
+  }
+  std::atomic<bool> heard = false;
+  std::atomic<int64_t> shortest = 1'000'000;
+
+ private:
+  int calls_ = 0;
+};
+
+TEST_F(SharedTest, AnAnswerToAPullDoesNotWaitForTheNextPull) {
+  SecondTakesLongPs ps;
+  listener_ = *transport_.ListenPs("any:0", {.data = &ps});
+  auto channel = transport_.Connect(listener_->address());
+  Push(channel.get(), 1, {1});
+  for (int i = 0; i < 10; ++i) {
+    Answer<PullReply> first, second;
+    channel->Pull(MakePull(1), kLong, first.Done());
+    channel->Pull(MakePull(1), kLong, second.Done());
+    ASSERT_TRUE(first.Wait().ok());
+    ps.heard = true;
+    ASSERT_TRUE(second.Wait().ok());
+  }
+  EXPECT_LT(ps.shortest, 20000);  // Microseconds.
+  channel.reset();
+  listener_.reset();
+}
+
 // Asks when the test lets it.
 class LateAsker : public SharedAsker {
  public:

@@ -149,6 +149,12 @@ void Link::Wake(uint32_t reasons) {
   FutexWake(&own_->bell);
 }
 
+bool Link::PeerLooksSoon() const {
+  // As in Wake().
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return (peer_->waits.load(std::memory_order_relaxed) & kSoon) != 0;
+}
+
 bool Link::Write(uint32_t kind, uint64_t id,
                  std::initializer_list<std::span<const std::byte>> parts) {
   return Write(kind, id, std::span(parts.begin(), parts.size()));

@@ -38,7 +38,7 @@ struct SideHeader {
   // loads (acquire).
   alignas(64) std::atomic<uint64_t> written;
   alignas(64) std::atomic<uint64_t> consumed;
-  // What its owner sleeps for (Link::kRecords, kRoom); 0: it does not sleep.
+  // What its owner sleeps for (Link::kRecords, kRoom, kSoon); 0: it does not.
   alignas(64) std::atomic<uint32_t> waits;
   // Changed by its owner to wake the other, who sleeps on it (futex).
   alignas(64) std::atomic<uint32_t> bell;
@@ -88,6 +88,9 @@ class Link {
   // Reasons to wait.
   static constexpr uint32_t kRecords = 1;
   static constexpr uint32_t kRoom = 2;
+  // No reason: says beside them that the wait ends by itself within kSoonLimit.
+  static constexpr uint32_t kSoon = 4;
+  static constexpr absl::Duration kSoonLimit = absl::Milliseconds(1);
 
   // Both begin with a SideHeader and have the sizes' bytes. Not owned.
   Link(std::span<std::byte> own, SideSize own_size,
@@ -104,6 +107,8 @@ class Link {
              std::initializer_list<std::span<const std::byte>> parts);
   // Wakes the other process if it sleeps for one of `reasons`.
   void Wake(uint32_t reasons);
+  // It sleeps, and looks by itself soon for what was written before this.
+  bool PeerLooksSoon() const;
 
   // kNonsense: the other process does not keep to the protocol, and nothing of
   // it can be read any more.

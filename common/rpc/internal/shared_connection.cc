@@ -22,9 +22,10 @@ namespace {
 // Answers that had no room: of more calls than any worker has under way.
 constexpr size_t kMostBacklog = size_t{1} << 16;
 
-// Waking a process takes a fifth of what a push of 1,000 rows does, and nobody
-// waits for the answer to one as for that to a pull: while there is more to do,
-// it is woken for so many at once, or when the first is so old.
+// Waking a process takes a fifth of what a push of 1,000 rows does. So a worker
+// that looks by itself soon (Link::kSoon) is not woken for each answer while
+// there is more to do, but for four, or when the first is so old and something
+// else is done; and for a pull, which it waits for more, before a push is.
 constexpr int kMostUnheard = 4;
 constexpr absl::Duration kLongestUnheard = absl::Microseconds(500);
 
@@ -121,10 +122,11 @@ void SharedConnection::Run() {
       const shm::Link::Got got = link_.Read(&record);
       if (got == shm::Link::Got::kNothing) break;
       link_.Wake(shm::Link::kRoom);
+      if (record.kind != kSharedPull) WakeForAnswers(/*all=*/unheard_pull_);
       gone = got == shm::Link::Got::kNonsense || !Handle(record);
-      WakeForPushes(/*all=*/false);
+      WakeForAnswers(/*all=*/false);
     }
-    WakeForPushes(/*all=*/true);
+    WakeForAnswers(/*all=*/true);
     if (gone) break;
     const bool flushed = Flush();
     // Who never reads is not served.
@@ -146,15 +148,20 @@ void SharedConnection::Run() {
 }
 
 void SharedConnection::Wake(bool is_push) {
-  if (!is_push || serving != this) return link_.Wake(shm::Link::kRecords);
-  if (unheard_++ == 0) unheard_since_ = absl::Now();
+  if (serving != this || !link_.PeerLooksSoon()) {
+    return link_.Wake(shm::Link::kRecords);
+  }
+  if (unheard_ == 0) unheard_since_ = absl::Now();
+  ++unheard_;
+  unheard_pull_ |= !is_push;
 }
 
-void SharedConnection::WakeForPushes(bool all) {
+void SharedConnection::WakeForAnswers(bool all) {
   if (unheard_ == 0) return;
   if (all || unheard_ >= kMostUnheard ||
       absl::Now() - unheard_since_ >= kLongestUnheard) {
     unheard_ = 0;
+    unheard_pull_ = false;
     link_.Wake(shm::Link::kRecords);
   }
 }

@@ -85,11 +85,11 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
 
   void Answer(uint64_t id, const absl::Status& status, const Payload& message,
               bool is_push);
-  // The worker hears of what is answered, if it sleeps. Of the pushes that this
-  // thread answered between two records: when they are `all` that there are for
-  // now, or a few, or one waits for long.
+  // The worker hears of what is answered, if it sleeps. Of what the thread in
+  // Run() answered while it looks by itself soon: between two records, when
+  // that is `all` that there is for now, or enough, or one waits for long.
   void Wake(bool is_push);
-  void WakeForPushes(bool all);
+  void WakeForAnswers(bool all);
   // True: the values lie where the worker can read them, and are kept; but for
   // those of no file, which go with the reply.
   bool PinLocked(uint64_t id, const Payload& values,
@@ -124,8 +124,10 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   const SharedHello hello_;
   shm::Link link_;  // Written to under mu_.
 
-  // Of the thread in Run(): answers that it has not woken the worker for.
+  // Of the thread in Run(): answers that it has not woken the worker for, and
+  // whether a pull's is among them.
   int unheard_ = 0;
+  bool unheard_pull_ = false;
   absl::Time unheard_since_;
 
   mutable Mutex mu_;

@@ -297,6 +297,9 @@ void SharedSession::Flush() {
 void SharedSession::Run(const Elsewhere& elsewhere) {
   shm::Record record;
   absl::Time look = absl::Now() + kSharedLook;
+  // While answers come it looks for more by itself, so that the server need not
+  // wake it for each; and less and less often when none does.
+  absl::Duration step = shm::Link::kSoonLimit;
   bool last = false;
   while (true) {
     auto got = shm::Link::Got::kRecord;
@@ -305,6 +308,7 @@ void SharedSession::Run(const Elsewhere& elsewhere) {
       if (got != shm::Link::Got::kRecord) break;
       link_.Wake(shm::Link::kRoom);
       if (!Handle(std::move(record), elsewhere)) return;
+      step = shm::Link::kSoonLimit;
     }
     if (got == shm::Link::Got::kNonsense) return;
     if (last && got == shm::Link::Got::kNothing) return;
@@ -317,6 +321,11 @@ void SharedSession::Run(const Elsewhere& elsewhere) {
       if (stopped_) return;
       if (!waiting_.empty()) reasons |= shm::Link::kRoom;
       until = std::min(until, next_deadline_);
+      if (!calls_.empty()) {
+        until = std::min(until, absl::Now() + step);
+        if (step == shm::Link::kSoonLimit) reasons |= shm::Link::kSoon;
+        step = std::min(2 * step, kSharedLook);
+      }
     }
     const absl::Time now = absl::Now();
     link_.Wait(reasons, std::max(until - now, absl::Microseconds(1)));
