@@ -255,6 +255,22 @@ TEST(DatasetTest, PredictsFromDataWithoutLabels) {
   EXPECT_THAT(Gather(*data, {0}).labels, IsEmpty());
 }
 
+// Bug: they were left out, and predictions were those of other lines.
+TEST(DatasetTest, AnEmptyLineWithoutLabelsIsNoExampleAndNotNone) {
+  const OpenBytes open =
+      OpenMemory({{"a.svm", "3 1:1\n\n7 2:1\n"}, {"b.svm", "1:1\n\n2:1\n"}});
+  const Dataset train = MustLoad(LibsvmSpec(), open);
+  EXPECT_EQ(train.examples(), 2);
+  SourceSpec spec = LibsvmSpec("b.svm");
+  spec.has_labels = false;
+  const auto data = Dataset::LoadLike(spec, train.index(), open);
+  EXPECT_EQ(data.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(data.status().message(),
+            "b.svm:2: the line is empty; where examples have no labels it "
+            "could be one without features: remove it, or give each line a "
+            "label");
+}
+
 TEST(DatasetTest, RefusesTestDataThatDoesNotFit) {
   const OpenBytes open = OpenMemory({{"a.csv", "1,8,3\n3,8,7\n"},
                                      {"a.svm", "3 1:1\n7 2:1\n"},

@@ -28,7 +28,7 @@ class LibffmReader : public LineReader {
 
  private:
   absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (IsBlank(line)) return false;
+    if (IsBlank(line)) return NothingIn();
     absl::string_view word;
     EBB_ASSIGN_OR_RETURN(const float label, TakeLabel(&line, &word));
     row_.Clear();

@@ -43,6 +43,14 @@ class LineReader : public Reader {
   absl::Status Bad(const Args&... args) const {
     return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
   }
+  // Of a line of pairs without anything: no example, unless it may be one that
+  // has neither label nor pairs, which nobody can tell.
+  absl::StatusOr<bool> NothingIn() const {
+    if (spec_.has_labels) return false;
+    return Bad(
+        "the line is empty; where examples have no labels it could be one "
+        "without features: remove it, or give each line a label");
+  }
   // The label that `word` is.
   absl::StatusOr<float> Label(absl::string_view word) const;
   // The label at the front of a line of pairs, which it takes from `*line` with
