@@ -69,8 +69,8 @@ class NonfiniteTest(unittest.TestCase):
         with open(os.path.join(self.folder, name), "w") as file:
             file.write(text)
 
-    def train(self, keys, *command, rc=0):
-        self.write("steep.yaml", JOB + keys)
+    def train(self, keys, *command, rc=0, job=JOB):
+        self.write("steep.yaml", job + keys)
         ran = subprocess.run([os.path.join(BIN, "ebb"), *command, "--report",
                               "report.json"], cwd=self.folder, text=True,
                              timeout=LIMIT_S, stdout=subprocess.PIPE,
@@ -111,6 +111,26 @@ class NonfiniteTest(unittest.TestCase):
         report = self.learns("", "chaos", "steep.yaml", "--scenario",
                              "scenario.yaml")
         self.assertGreaterEqual(report["restarts"]["scheduler"], 2)
+
+    # Bug: the audit called it every example, and the run good.
+    def test_what_is_skipped_is_said(self):
+        lines = [line for line in JOB.splitlines(keepends=True)
+                 if not line.startswith("on_nonfinite")]
+        report, said = self.train("on_nonfinite: skip\n", "run", "steep.yaml",
+                                  "--workers", "2", "--servers", "2",
+                                  "--epochs", "1", "--run-dir", "run", rc=1,
+                                  job="".join(lines))
+        audit = report["audit"]
+        self.assertTrue(audit["exact"], said)
+        self.assertGreater(audit["skipped"], 0)
+        self.assertEqual(audit["applied"] + audit["skipped"], ROWS)
+        self.assertIn("error: the test loss is not a number", said)
+        told = subprocess.run([os.path.join(BIN, "ebb"), "audit", "run"],
+                              cwd=self.folder, text=True, timeout=LIMIT_S,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(told.returncode, 0, told.stdout)
+        self.assertIn(f", but for {audit['skipped']:,} of {ROWS:,} that were "
+                      "skipped; the integer table agrees", told.stdout)
 
 
 if __name__ == "__main__":

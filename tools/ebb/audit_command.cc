@@ -24,6 +24,13 @@ struct Flags {
   bool json = false;
 };
 
+// What the job's policies left out, by decision.
+std::string SkippedText(const AuditReport& audit) {
+  if (audit.worst.skipped == 0) return "";
+  return absl::StrCat(", but for ", WithCommas(audit.worst.skipped), " of ",
+                      WithCommas(audit.worst.expected), " that were skipped");
+}
+
 // Of what is stored, whose state nobody says: JOB_STATE_UNSPECIFIED.
 std::string AuditText(const AuditReport& audit, v1::JobState state,
                       const Console& console) {
@@ -54,6 +61,7 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
                       "exact: every example was applied exactly once in each "
                       "of ",
                       Count(audit.sum.partitions, "partition"),
+                      SkippedText(audit),
                       audit.oracle_checked ? "; the integer table agrees" : ""))
       : !audit.silent.empty()
           ? Paint(console, Ink::kRed,

@@ -301,9 +301,10 @@ bool LocalRun::Turn() {
     // The rate is no cause that --resume could mend: it makes another job.
     const absl::string_view hint =
         absl::StrContains(bad.error(), "finite")
-            ? "a job with a smaller rate, or with on_nonfinite: rollback or "
-              "skip, has to be begun anew; where the data is to blame, mend "
-              "it and go on with --resume"
+            ? "another rate, on_nonfinite or data make another job, to be "
+              "begun anew; on a cluster that goes on, `ebb resume --skip` "
+              "leaves the batch out, and `ebb checkpoint rollback "
+              "--rate-factor` goes back"
             : "mend the cause and go on with --resume; a job with on_poison: "
               "skip would leave out what fails";
     Problem(absl::StrCat("the job is paused after ", bad.failures(),

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <vector>
@@ -411,6 +412,11 @@ void Judge(RunReport* report) {
     problems.push_back(
         absl::StrCat("epoch ", evaluation.epoch() + 1,
                      " was not evaluated: ", evaluation.error()));
+  }
+  if (const auto loss = report->test_loss(); loss && !std::isfinite(*loss)) {
+    problems.push_back(absl::StrCat(
+        "the test loss is ", std::isnan(*loss) ? "not a number" : "infinite",
+        ": the values have gone beyond what floats hold; take a smaller rate"));
   }
   for (const Expectation& expectation : report->expectations) {
     if (expectation.met) continue;
