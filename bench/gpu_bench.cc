@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -128,7 +130,8 @@ class Clock {
 absl::StatusOr<Row> Compare(const GpuBenchOptions& options, Clock* clock,
                             const std::string& what, const std::string& measure,
                             double work, const std::function<void()>& ours,
-                            const std::function<void()>& limit, Bound bound) {
+                            const std::function<void()>& limit,
+                            std::optional<Bound> bound) {
   EBB_RETURN_IF_ERROR(options.watch.Tell(what));
   EBB_RETURN_IF_ERROR(clock->Seconds(1, ours).status());
   EBB_RETURN_IF_ERROR(clock->Seconds(1, limit).status());
@@ -148,8 +151,10 @@ absl::StatusOr<Row> Compare(const GpuBenchOptions& options, Clock* clock,
   return MakeRow(what, measure, of_ours, of_limit, bound);
 }
 
-// The gradient of a batch against the products that it is made of.
-absl::StatusOr<Row> CompareStep(
+// The gradient of a batch against the products that it is made of, and against
+// these with the batch's copies beside them: the roof of a machine whose device
+// keeps nothing.
+absl::StatusOr<std::vector<Row>> CompareStep(
     const GpuBenchOptions& options, ComputeBackend* backend, Clock* clock,
     const std::vector<std::unique_ptr<Layer>>& layers,
     const std::function<void(const Gemm&)>& multiply) {
@@ -162,7 +167,7 @@ absl::StatusOr<Row> CompareStep(
   config.layers = options.layers;
   config.seed = 1;
   EBB_ASSIGN_OR_RETURN(const auto model, registry.Create(config, backend));
-  const std::vector<float> params =
+  std::vector<float> params =
       models::InitialParameters(model->description(), 1);
   std::vector<float> grad(params.size());
   std::vector<float> dense(options.rows * config.features);
@@ -179,6 +184,12 @@ absl::StatusOr<Row> CompareStep(
   batch.features = config.features;
   batch.dense = dense;
   batch.labels = labels;
+  // As a worker's are.
+  const auto pin = [&](std::vector<float>* floats) {
+    return backend->PinHost(
+        floats->data(), static_cast<int64_t>(floats->size() * sizeof(float)));
+  };
+  const std::shared_ptr<void> pins[] = {pin(&params), pin(&grad), pin(&dense)};
   absl::Status failed;
   const auto step = [&] {
     models::BatchStats stats;
@@ -192,15 +203,38 @@ absl::StatusOr<Row> CompareStep(
       if (i > 0) multiply(all[2]);  // Nobody needs the gradient of examples.
     }
   };
-  EBB_ASSIGN_OR_RETURN(
-      Row row,
-      Compare(options, clock,
-              absl::StrCat("gradient of ", absl::StrJoin(options.layers, "-"),
-                           ", ", options.rows, " examples"),
-              "examples/s", static_cast<double>(options.rows), step, products,
-              kStepBound));
+  // Elsewhere in the device's memory, so that nothing waits for anything.
+  BackendArray in(backend), out(backend);
+  const auto bytes_of = [](const std::vector<float>& floats) {
+    return static_cast<int64_t>(floats.size() * sizeof(float));
+  };
+  float* const examples_in =
+      in.Reserve<float>(static_cast<int64_t>(dense.size() + params.size()));
+  float* const grad_out = out.Reserve<float>(params.size());
+  const auto roof = [&] {
+    backend->BeginCopyIn(dense.data(), bytes_of(dense), examples_in);
+    backend->BeginCopyIn(params.data(), bytes_of(params),
+                         examples_in + dense.size());
+    backend->BeginCopyOut(grad_out, bytes_of(grad), grad.data());
+    products();
+    backend->FinishCopies();
+  };
+  const std::string name =
+      absl::StrCat("gradient of ", absl::StrJoin(options.layers, "-"), ", ",
+                   options.rows, " examples");
+  std::vector<Row> rows;
+  for (const bool copies : {false, true}) {
+    EBB_ASSIGN_OR_RETURN(
+        Row row, Compare(options, clock,
+                         absl::StrCat(name, copies ? "; products and copies"
+                                                   : "; products alone"),
+                         "examples/s", static_cast<double>(options.rows), step,
+                         copies ? std::function<void()>(roof) : products,
+                         copies ? std::optional(kStepBound) : std::nullopt));
+    rows.push_back(std::move(row));
+  }
   EBB_RETURN_IF_ERROR(failed);
-  return row;
+  return rows;
 }
 
 }  // namespace
@@ -231,9 +265,9 @@ absl::StatusOr<std::vector<Row>> MeasureBackend(
       rows.push_back(std::move(row));
     }
   }
-  EBB_ASSIGN_OR_RETURN(Row step,
+  EBB_ASSIGN_OR_RETURN(std::vector<Row> steps,
                        CompareStep(options, backend, &clock, layers, multiply));
-  rows.push_back(std::move(step));
+  std::move(steps.begin(), steps.end(), std::back_inserter(rows));
   return rows;
 }
 
@@ -250,13 +284,20 @@ absl::StatusOr<GpuReport> MeasureGpu(const GpuBenchOptions& options) {
 }
 
 std::string GpuText(const GpuReport& report) {
-  return absl::StrCat("gpu ", report.gpu, "\n\n",
-                      RowsText(report.rows, "CUBLAS"));
+  std::string text =
+      absl::StrCat("gpu ", report.gpu, "\n\n", RowsText(report.rows, "LIMIT"));
+  for (const std::string& note : report.notes) {
+    absl::StrAppend(&text, "\n", note, "\n");
+  }
+  return text;
 }
 
 void AddGpu(const GpuReport& report, tools::Json* json) {
   (*json)["gpu"] = report.gpu;
   AddRows(report.rows, json);
+  tools::Json notes = tools::Json::List();
+  for (const std::string& note : report.notes) notes.Add(note);
+  (*json)["notes"] = std::move(notes);
 }
 
 }  // namespace ebb::bench

@@ -33,8 +33,11 @@ struct GpuBenchOptions {
 struct GpuReport {
   std::string gpu;
   // The products of a layer as its model has them, against cuBLAS alone, and
-  // the gradient of a batch, copies included, against its products alone.
+  // the gradient of a batch, copies included, against its products alone and
+  // against products and copies beside each other.
   std::vector<Row> rows;
+  // What could not be measured and why, a sentence each.
+  std::vector<std::string> notes;
 };
 
 // FailedPrecondition: there is no such GPU. Cancelled: the watch ended it.

@@ -31,18 +31,22 @@ TEST(GpuBenchTest, MeasuresEachProductAndTheStep) {
         gpu->engine().Multiply(gemm);
       });
   ASSERT_TRUE(rows.ok()) << rows.status();
-  ASSERT_EQ(rows->size(), 7u);
+  ASSERT_EQ(rows->size(), 8u);
   EXPECT_EQ((*rows)[0].what, "8 x 6 x 5, layer, bias and ReLU");
   EXPECT_EQ((*rows)[5].what, "8 x 5 x 3, gradient of inputs");
-  EXPECT_EQ((*rows)[6].what, "gradient of 6-5-3, 8 examples");
+  EXPECT_EQ((*rows)[6].what, "gradient of 6-5-3, 8 examples; products alone");
+  EXPECT_FALSE((*rows)[6].bound.has_value());
+  EXPECT_EQ((*rows)[7].what,
+            "gradient of 6-5-3, 8 examples; products and copies");
+  EXPECT_TRUE((*rows)[7].bound.has_value());
   EXPECT_EQ((*rows)[6].measure, "examples/s");
   for (const Row& row : *rows) {
     EXPECT_GT(row.ours, 0) << row.what;
     EXPECT_GT(row.limit, 0) << row.what;
     EXPECT_EQ(row.ratio.pairs, 2) << row.what;
   }
-  // One to warm up and two pairs; of the step five products.
-  EXPECT_EQ(products, 6 * 3 + 3 * 5);
+  // One to warm up and two pairs; of the step five products, twice.
+  EXPECT_EQ(products, 6 * 3 + 2 * 3 * 5);
 }
 
 TEST(GpuBenchTest, ADeviceThatIsLostEndsIt) {
@@ -65,10 +69,13 @@ TEST(GpuBenchTest, ProductsMustReachNineteenTwentieths) {
   report.rows = {MakeRow("product", "TFLOP/s", std::vector<double>{9},
                          std::vector<double>{10},
                          Bound{Bound::Kind::kAtLeast, 0.95})};
+  report.notes = {"no PyTorch here"};
   EXPECT_THAT(GpuText(report), HasSubstr("gpu NVIDIA Something"));
+  EXPECT_THAT(GpuText(report), HasSubstr("\nno PyTorch here\n"));
   tools::Json json = tools::Json::Object();
   AddGpu(report, &json);
   EXPECT_THAT(json.ToLine(), HasSubstr("\"all_hold\": false"));
+  EXPECT_THAT(json.ToLine(), HasSubstr("\"notes\": [\"no PyTorch here\"]"));
 }
 
 }  // namespace

@@ -448,6 +448,41 @@ TEST(FloatPoolTest, BuffersLieWhereServersReadOnceOneDoes) {
   EXPECT_EQ(pool.Take(1 << 20)->span().data(), elsewhere);
 }
 
+// As who pins pages asks for.
+TEST(FloatPoolTest, LargeBuffersHaveTheirPagesForThemselves) {
+  constexpr int64_t kFloats = (1 << 18) + 1;
+  const auto heap = *shm::SharedHeap::Create(8 << 20);
+  heap->Open();
+  FloatPool in_heap(2, heap), elsewhere(2);
+  for (FloatPool* pool : {&in_heap, &elsewhere}) {
+    const FloatBufferPtr first = pool->Take(kFloats);
+    const FloatBufferPtr second = pool->Take(kFloats);
+    for (const FloatBufferPtr& buffer : {first, second}) {
+      const auto memory = reinterpret_cast<uintptr_t>(buffer->span().data());
+      EXPECT_EQ(memory % 4096, 0u);
+      EXPECT_EQ(buffer->in_heap(), pool == &in_heap);
+      std::ranges::fill(buffer->span(), 1.F);
+    }
+    const int64_t apart = second->span().data() - first->span().data();
+    EXPECT_GE(std::abs(apart) * 4, kFloats * 4 + 4092);
+  }
+}
+
+TEST(FloatPoolTest, WhatABufferKeepsGoesWithItsMemory) {
+  const auto kept = std::make_shared<int>(1);
+  {
+    FloatPool pool(1);
+    FloatBufferPtr buffer = pool.Take(3);
+    EXPECT_FALSE(buffer->keeps());
+    buffer->Keep(kept);
+    buffer.reset();
+    EXPECT_TRUE(pool.Take(3)->keeps()) << "it is used again";
+    EXPECT_EQ(kept.use_count(), 2);
+    EXPECT_FALSE(pool.Take(4)->keeps());
+  }
+  EXPECT_EQ(kept.use_count(), 1);
+}
+
 TEST(FloatPoolTest, BuffersOutliveThePool) {
   FloatBufferPtr buffer;
   {

@@ -7,12 +7,21 @@ namespace ebb::client {
 
 namespace {
 
-constexpr size_t kAlignment = 64;
+constexpr int64_t kPage = 4096;
+
+// Of memory of so many bytes.
+int64_t AlignmentOf(int64_t bytes) {
+  constexpr int64_t kMiB = int64_t{1} << 20, kAlignment = 64;
+  return bytes < kMiB ? kAlignment : kPage;
+}
+
+int64_t RoundUp(int64_t bytes, int64_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
 
 std::shared_ptr<std::byte> Allocate(int64_t bytes) {
-  const size_t rounded =
-      (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = std::aligned_alloc(kAlignment, rounded);
+  const int64_t alignment = AlignmentOf(bytes);
+  void* memory = std::aligned_alloc(alignment, RoundUp(bytes, alignment));
   if (memory == nullptr) std::abort();  // As operator new would.
   return {static_cast<std::byte*>(memory), std::free};
 }
@@ -28,8 +37,16 @@ FloatBuffer::FloatBuffer(int64_t size)
 
 std::unique_ptr<FloatBuffer> FloatBuffer::InHeap(int64_t size,
                                                  shm::SharedHeap* heap) {
-  std::shared_ptr<std::byte> memory = heap->Take(BytesOf(size));
+  const int64_t bytes = BytesOf(size), alignment = AlignmentOf(bytes);
+  const bool pages = alignment == kPage;
+  std::shared_ptr<std::byte> memory =
+      heap->Take(pages ? RoundUp(bytes, kPage) + kPage : bytes);
   if (memory == nullptr) return nullptr;
+  if (pages) {
+    auto* const aligned = reinterpret_cast<std::byte*>(
+        RoundUp(reinterpret_cast<intptr_t>(memory.get()), kPage));
+    memory = {std::move(memory), aligned};
+  }
   return std::unique_ptr<FloatBuffer>(new FloatBuffer(size, std::move(memory)));
 }
 

@@ -27,7 +27,7 @@
 
 namespace ebb::client {
 
-// Floats aligned to 64 bytes.
+// Floats aligned to 64 bytes; a MiB of them and more has its pages for itself.
 class FloatBuffer {
  public:
   explicit FloatBuffer(int64_t size);
@@ -44,6 +44,11 @@ class FloatBuffer {
   }
   bool in_heap() const { return in_heap_; }
 
+  // Keeps what somebody did to the memory, such as pinning its pages, until
+  // just before it is freed. By whoever has the buffer for himself.
+  void Keep(std::shared_ptr<void> kept) { kept_ = std::move(kept); }
+  bool keeps() const { return kept_ != nullptr; }
+
  private:
   FloatBuffer(int64_t size, std::shared_ptr<std::byte> memory)
       : size_(size), memory_(std::move(memory)), in_heap_(true) {}
@@ -51,6 +56,7 @@ class FloatBuffer {
 
   const int64_t size_;
   std::shared_ptr<std::byte> memory_;
+  std::shared_ptr<void> kept_;  // Goes before the memory.
   bool in_heap_ = false;
 };
 using FloatBufferPtr = std::shared_ptr<FloatBuffer>;

@@ -4,6 +4,7 @@
 #define EBB_MODELS_BACKEND_H_
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <span>
 
@@ -39,6 +40,9 @@ struct DropoutKey {
 };
 
 class BackendArray;
+
+// A copy in that was begun (ComputeBackend::BeginCopyIn).
+enum class CopyTicket : int64_t { kNone = 0 };
 
 // Arithmetic on matrices of floats stored row after row. Pointers are to the
 // back end's own memory (Allocate), inputs and outputs do not overlap unless
@@ -80,6 +84,36 @@ class ComputeBackend {
   virtual void Free(void* memory) = 0;
   virtual void CopyIn(const void* host, int64_t bytes, void* memory) = 0;
   virtual void CopyOut(const void* memory, int64_t bytes, void* host) = 0;
+
+  // Copies beside computing. They begin after the operations called so far,
+  // and later ones do not wait for them. Until FinishCopies the host's side
+  // stays as it is and is not read. Operations may use `memory` of a copy in
+  // after AwaitCopyIn, and of a copy out they may only read it; Free takes it
+  // at any time. Where there is one memory only, they are done at once.
+  virtual CopyTicket BeginCopyIn(const void* host, int64_t bytes,
+                                 void* memory) {
+    CopyIn(host, bytes, memory);
+    return CopyTicket::kNone;
+  }
+  // Operations from now on find what that copy brought, and those before it.
+  virtual void AwaitCopyIn(CopyTicket /*ticket*/) {}
+  virtual void BeginCopyOut(const void* memory, int64_t bytes, void* host) {
+    CopyOut(memory, bytes, host);
+  }
+  // Waits for all of them, after failures too.
+  virtual void FinishCopies() {}
+  // Keeps pages of the host where they are, so that a device copies from and to
+  // them without help: faster, for memory that is used again and has its pages
+  // for itself. What is returned is let go before the memory is freed, perhaps
+  // after the back end has gone. Null: it cannot be, or is of no use. This may
+  // be called by any thread, and the pages let go by any.
+  virtual std::shared_ptr<void> PinHost(void* /*memory*/, int64_t /*bytes*/) {
+    return nullptr;
+  }
+
+  // Seconds in which a device had something to do, since the last call. Of
+  // processors nobody asks.
+  virtual double TakeBusySeconds() { return 0; }
 
   // c(m, n) = a(m, k) b(k, n), plus bias(n) on each row unless it is null.
   virtual void MatMul(int64_t m, int64_t k, int64_t n, const float* a,

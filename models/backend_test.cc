@@ -146,6 +146,46 @@ TEST_P(BackendTest, MatMulActivateIsBothOneAfterTheOther) {
   EXPECT_TRUE(backend_->TakeError().ok());
 }
 
+// What comes in is there when it was awaited, and what was begun to leave has
+// left when copies are finished, whatever the memory serves for then.
+TEST_P(BackendTest, CopiesBesideComputingBringWhatWasThere) {
+  Floats in = {1, 2, 3}, out(3, kNan), other = {7, 7, 7};
+  const auto pin = backend_->PinHost(in.data(), 12);
+  {
+    BackendArray array(backend_.get());
+    auto* const x = array.Reserve<float>(3);
+    const CopyTicket ticket = backend_->BeginCopyIn(in.data(), 12, x);
+    backend_->AwaitCopyIn(ticket);
+    backend_->Scale(3, 2, x);
+    backend_->BeginCopyOut(x, 12, out.data());
+  }
+  Array next = In(other);
+  backend_->FinishCopies();
+  EXPECT_THAT(out, ElementsAre(2, 4, 6));
+  EXPECT_THAT(next.Values(), ElementsAre(7, 7, 7));
+  backend_->FinishCopies();
+  EXPECT_TRUE(backend_->TakeError().ok());
+}
+
+// As biases do that lie somewhere in a flat vector.
+TEST_P(BackendTest, ABiasMayLieAnywhere) {
+  Array a = In({1, 2, 3, 4, 5, 6});   // (2, 3)
+  Array b = In({1, 0, 0, 1, 2, -1});  // (3, 2)
+  Array biases = In({-18, 20, -18, 20, -18});
+  Array c = Out(4);
+  for (int at = 0; at < 3; ++at) {
+    backend_->MatMulActivate(Activation::kIdentity, 2, 3, 2, a, b, biases + at,
+                             c);
+    EXPECT_THAT(c.Values(), at == 1 ? ElementsAre(27, -19, 36, -19)
+                                    : ElementsAre(-11, 19, -2, 19))
+        << at;
+    backend_->MatMulActivate(Activation::kRelu, 2, 3, 2, a, b, biases + at, c);
+    EXPECT_THAT(c.Values(),
+                at == 1 ? ElementsAre(27, 0, 36, 0) : ElementsAre(0, 19, 0, 19))
+        << at;
+  }
+}
+
 TEST_P(BackendTest, MatMulTransAMultipliesTheTransposeOfA) {
   Array a = In({1, 2, 3, 4, 5, 6});  // (2, 3)
   Array b = In({1, -1, 0, 2});       // (2, 2)
@@ -402,6 +442,20 @@ TEST_P(BackendTest, ActivateBackwardMultipliesByTheDerivative) {
     Array gradient = In(Floats(many_outputs.size(), 2));
     backend_->ActivateBackward(f, many_outputs.size(), y, gradient);
     EXPECT_EQ(gradient.Values(), many_expected) << static_cast<int>(f);
+  }
+}
+
+TEST_P(BackendTest, NansStayNansInLayers) {
+  Array a = In({1, kNan, 1, 2}), b = In({1, 1, 1, 1});
+  Array bias = In({0, 0}), nan_bias = In({kNan, 0}), c = Out(4);
+  for (const Activation f : {Activation::kIdentity, Activation::kRelu,
+                             Activation::kTanh, Activation::kSigmoid}) {
+    backend_->MatMulActivate(f, 2, 2, 2, a, b, bias, c);
+    EXPECT_THAT(Floats({c.Values()[0], c.Values()[1]}), Each(IsNan()));
+    EXPECT_FALSE(std::isnan(c.Values()[2])) << static_cast<int>(f);
+    backend_->MatMulActivate(f, 2, 2, 2, a, b, nan_bias, c);
+    EXPECT_TRUE(std::isnan(c.Values()[2])) << static_cast<int>(f);
+    EXPECT_FALSE(std::isnan(c.Values()[3])) << static_cast<int>(f);
   }
 }
 

@@ -24,8 +24,8 @@ class FeedForward final : public ModelBase {
         scores_(backend) {}
 
  private:
-  absl::Status SumGradient(const float* params, const BatchView& batch,
-                           float* grad, LossSums* sums) override {
+  absl::Status SumGradient(IncomingValues* params, const BatchView& batch,
+                           OutgoingGradient* grad, LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows * outputs());
     layers_.Forward(params, batch, /*train=*/true, scores);
     *sums = backend().ComputeLoss(loss_, batch.rows, outputs(),
@@ -34,7 +34,7 @@ class FeedForward final : public ModelBase {
     return absl::OkStatus();
   }
 
-  absl::Status SumLoss(const float* params, const BatchView& batch,
+  absl::Status SumLoss(IncomingValues* params, const BatchView& batch,
                        LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows * outputs());
     layers_.Forward(params, batch, /*train=*/false, scores);
@@ -43,7 +43,7 @@ class FeedForward final : public ModelBase {
     return absl::OkStatus();
   }
 
-  absl::Status ComputeOutputs(const float* params, const BatchView& batch,
+  absl::Status ComputeOutputs(IncomingValues* params, const BatchView& batch,
                               float* outputs_out) override {
     layers_.Forward(params, batch, /*train=*/false, outputs_out);
     backend().ScoresToOutputs(loss_, batch.rows, outputs(), outputs_out);

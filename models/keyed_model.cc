@@ -61,8 +61,8 @@ class KeyedModel final : public ModelBase {
     return absl::OkStatus();
   }
 
-  absl::Status SumGradient(const float* params, const BatchView& batch,
-                           float* grad, LossSums* sums) override {
+  absl::Status SumGradient(IncomingValues* params, const BatchView& batch,
+                           OutgoingGradient* grad, LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows);
     Forward(params, batch, /*train=*/true, scores);
     *sums = backend().ComputeLoss(loss_, batch.rows, 1, batch.labels.data(),
@@ -71,7 +71,7 @@ class KeyedModel final : public ModelBase {
     return absl::OkStatus();
   }
 
-  absl::Status SumLoss(const float* params, const BatchView& batch,
+  absl::Status SumLoss(IncomingValues* params, const BatchView& batch,
                        LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows);
     Forward(params, batch, /*train=*/false, scores);
@@ -80,7 +80,7 @@ class KeyedModel final : public ModelBase {
     return absl::OkStatus();
   }
 
-  absl::Status ComputeOutputs(const float* params, const BatchView& batch,
+  absl::Status ComputeOutputs(IncomingValues* params, const BatchView& batch,
                               float* outputs) override {
     Forward(params, batch, /*train=*/false, outputs);
     backend().ScoresToOutputs(loss_, batch.rows, 1, outputs);
@@ -88,59 +88,58 @@ class KeyedModel final : public ModelBase {
   }
 
   // scores is (rows). The dense tables are the bias, or those of the layers.
-  void Forward(const float* params, const BatchView& batch, bool train,
+  void Forward(IncomingValues* params, const BatchView& batch, bool train,
                float* scores) {
     const int64_t rows = batch.rows;
-    const float* weights = params + RowsAt(0, batch.distinct_keys);
-    const float* vectors = params + RowsAt(1, batch.distinct_keys);
-    const float* bias = layers_ ? nullptr : params;
+    const float* weights = RowsOf(0, batch, params);
+    const float* bias = layers_ ? nullptr : params->Read(0, 1);
     backend().SparseMatMul(rows, 1, batch.sparse, weights, bias, scores);
     switch (pairs_) {
       case Pairs::kNone:
         break;
       case Pairs::kFactors:
-        backend().FactorScores(rows, vector_size_, batch.sparse, vectors,
-                               sums_.Reserve<float>(rows * vector_size_),
-                               scores);
+        backend().FactorScores(
+            rows, vector_size_, batch.sparse, RowsOf(1, batch, params),
+            sums_.Reserve<float>(rows * vector_size_), scores);
         break;
       case Pairs::kFieldFactors:
         backend().FieldFactorScores(rows, fields_, vector_size_, batch.sparse,
-                                    batch.fields, vectors, scores);
+                                    batch.fields, RowsOf(1, batch, params),
+                                    scores);
         break;
     }
     if (!layers_) return;
     float* inputs = inputs_.Reserve<float>(rows * fields_ * vector_size_);
     backend().FieldSums(rows, fields_, vector_size_, batch.sparse, batch.fields,
-                        vectors, inputs);
+                        RowsOf(1, batch, params), inputs);
     float* deep_scores = deep_scores_.Reserve<float>(rows);
     layers_->Forward(params, InputsOfLayers(batch), train, deep_scores);
     backend().AddScaled(rows, 1, deep_scores, scores);
   }
 
   // delta is (rows): the derivative of the loss by the scores.
-  void Backward(const float* params, const BatchView& batch, const float* delta,
-                float* grad) {
+  void Backward(IncomingValues* params, const BatchView& batch,
+                const float* delta, OutgoingGradient* grad) {
     const int64_t rows = batch.rows, keys = batch.distinct_keys;
-    const float* vectors = params + RowsAt(1, keys);
-    float* vectors_grad = grad + RowsAt(1, keys);
+    float* vectors_grad = grad->data() + RowsAt(1, keys);
     backend().SparseMatMulTransA(rows, keys, 1, batch.sparse, delta,
-                                 grad + RowsAt(0, keys));
+                                 grad->data() + RowsAt(0, keys));
     switch (pairs_) {
       case Pairs::kNone:
         break;
       case Pairs::kFactors:
         backend().FactorGradient(rows, keys, vector_size_, batch.sparse,
-                                 vectors, sums_.data<float>(), delta,
-                                 vectors_grad);
+                                 RowsOf(1, batch, params), sums_.data<float>(),
+                                 delta, vectors_grad);
         break;
       case Pairs::kFieldFactors:
-        backend().FieldFactorGradient(rows, keys, fields_, vector_size_,
-                                      batch.sparse, batch.fields, vectors,
-                                      delta, vectors_grad);
+        backend().FieldFactorGradient(
+            rows, keys, fields_, vector_size_, batch.sparse, batch.fields,
+            RowsOf(1, batch, params), delta, vectors_grad);
         break;
     }
     if (!layers_) {
-      backend().ColumnSums(rows, 1, delta, grad);
+      backend().ColumnSums(rows, 1, delta, grad->data());
       return;
     }
     float* input_grad =
@@ -153,6 +152,14 @@ class KeyedModel final : public ModelBase {
     backend().FieldSumsGradient(rows, keys, fields_, vector_size_, batch.sparse,
                                 batch.fields, input_grad, of_layers);
     if (shared) backend().AddScaled(count, 1, of_layers, vectors_grad);
+  }
+
+  // Of the sparse table.
+  const float* RowsOf(size_t table, const BatchView& batch,
+                      IncomingValues* params) const {
+    return params->Read(
+        RowsAt(table, batch.distinct_keys),
+        batch.distinct_keys * description().sparse_tables[table].width);
   }
 
   // What the layers see of a batch after FieldSums.

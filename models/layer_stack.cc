@@ -13,7 +13,7 @@ LayerStack::LayerStack(const std::vector<int64_t>& widths,
   int64_t offset = 0;
   for (size_t i = 0; i + 1 < widths.size(); ++i) {
     Layer layer = {widths[i], widths[i + 1], offset, 0};
-    layer.bias = offset + layer.inputs * layer.outputs;
+    layer.bias = offset + layer.weight_count();
     offset = layer.bias + layer.outputs;
     layers_.push_back(layer);
     if (i > 0) hidden_.emplace_back(backend);
@@ -21,14 +21,14 @@ LayerStack::LayerStack(const std::vector<int64_t>& widths,
 }
 
 // After it, InputsOf(i) are the inputs of each layer i > 0.
-void LayerStack::Forward(const float* params, const BatchView& batch,
+void LayerStack::Forward(IncomingValues* params, const BatchView& batch,
                          bool train, float* scores) {
   const int64_t rows = batch.rows;
   const bool drop = train && dropout_ > 0;
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
-    const float* weights = params + layer.weights;
-    const float* bias = params + layer.bias;
+    const float* weights = params->Read(layer.weights, layer.weight_count());
+    const float* bias = params->Read(layer.bias, layer.outputs);
     const int64_t count = rows * layer.outputs;
     const bool is_last = i + 1 == layers_.size();
     float* out = is_last ? scores : hidden_[i].units.Reserve<float>(count);
@@ -63,27 +63,30 @@ const float* LayerStack::InputsOf(size_t i, bool drop) const {
   return (drop ? below.dropped : below.units).data<float>();
 }
 
-void LayerStack::Backward(const float* params, const BatchView& batch,
-                          const float* delta, float* grad, float* input_grad) {
+void LayerStack::Backward(IncomingValues* params, const BatchView& batch,
+                          const float* delta, OutgoingGradient* grad,
+                          float* input_grad) {
   const int64_t rows = batch.rows;
   const bool drop = dropout_ > 0;
   for (size_t i = layers_.size(); i-- > 0;) {
     const Layer& layer = layers_[i];
-    float* weights_grad = grad + layer.weights;
-    backend_->ColumnSums(rows, layer.outputs, delta, grad + layer.bias);
+    float* weights_grad = grad->data() + layer.weights;
+    backend_->ColumnSums(rows, layer.outputs, delta, grad->data() + layer.bias);
     if (i == 0 && batch.is_sparse()) {
       backend_->SparseMatMulTransA(rows, layer.inputs, layer.outputs,
                                    batch.sparse, delta, weights_grad);
-      return;
+    } else {
+      const float* in = i == 0 ? batch.dense.data() : InputsOf(i, drop);
+      backend_->MatMulTransA(rows, layer.inputs, layer.outputs, in, delta,
+                             weights_grad);
     }
-    const float* in = i == 0 ? batch.dense.data() : InputsOf(i, drop);
-    backend_->MatMulTransA(rows, layer.inputs, layer.outputs, in, delta,
-                           weights_grad);
+    grad->Finished(layer.weights, layer.weight_count() + layer.outputs);
     if (i == 0 && input_grad == nullptr) return;
     const int64_t count = rows * layer.inputs;
     float* below = i == 0 ? input_grad : deltas_[i % 2].Reserve<float>(count);
     backend_->MatMulTransB(rows, layer.outputs, layer.inputs, delta,
-                           params + layer.weights, below);
+                           params->Read(layer.weights, layer.weight_count()),
+                           below);
     if (i == 0) return;
     const Hidden& hidden = hidden_[i - 1];
     if (drop) {

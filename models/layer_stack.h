@@ -9,11 +9,13 @@
 
 #include "models/backend.h"
 #include "models/batch.h"
+#include "models/incoming_values.h"
+#include "models/outgoing_gradient.h"
 
 namespace ebb::models {
 
 // Not thread-safe. All pointers, and what batches point to, are the back end's
-// memory.
+// memory. Values and gradient begin with those of the layers.
 class LayerStack {
  public:
   // `widths`, at least two, go from the inputs to the outputs. The parameters
@@ -27,19 +29,21 @@ class LayerStack {
 
   // Overwrites scores(rows, outputs()) with what the layers make of the rows
   // of `batch`, dense or sparse. With `train`, hidden units are dropped.
-  void Forward(const float* params, const BatchView& batch, bool train,
+  void Forward(IncomingValues* params, const BatchView& batch, bool train,
                float* scores);
 
   // After Forward with `train` on the same batch and parameters: overwrites
-  // `grad`, which is laid out as the parameters are, given the derivative of
-  // the loss by the scores, delta(rows, outputs()). With `input_grad`, which
-  // may be null and needs a dense batch, also the derivative by the inputs
-  // (rows, inputs).
-  void Backward(const float* params, const BatchView& batch, const float* delta,
-                float* grad, float* input_grad);
+  // and finishes its part of `grad`, which is laid out as the parameters are,
+  // given the derivative of the loss by the scores, delta(rows, outputs()).
+  // With `input_grad`, which may be null and needs a dense batch, also the
+  // derivative by the inputs (rows, inputs).
+  void Backward(IncomingValues* params, const BatchView& batch,
+                const float* delta, OutgoingGradient* grad, float* input_grad);
 
  private:
   struct Layer {
+    int64_t weight_count() const { return inputs * outputs; }
+
     int64_t inputs = 0;
     int64_t outputs = 0;
     // In the flat vector of parameters.

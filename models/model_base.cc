@@ -125,6 +125,18 @@ absl::Status NotFinite(const ModelDescription& description,
       batch.rows, " examples at ", Place(batch, 0)));
 }
 
+// Copies from and to memory of the caller are over when he has it again.
+class FinishedCopies {
+ public:
+  explicit FinishedCopies(ComputeBackend* backend) : backend_(backend) {}
+  ~FinishedCopies() { backend_->FinishCopies(); }
+  FinishedCopies(const FinishedCopies&) = delete;
+  FinishedCopies& operator=(const FinishedCopies&) = delete;
+
+ private:
+  ComputeBackend* const backend_;  // Not owned.
+};
+
 }  // namespace
 
 ModelBase::ModelBase(ModelDescription description, const ModelConfig& config,
@@ -144,7 +156,12 @@ ModelBase::ModelBase(ModelDescription description, const ModelConfig& config,
       columns_(backend),
       values_(backend),
       fields_(backend),
-      row_counts_(backend) {}
+      row_counts_(backend) {
+  int64_t end = 0;
+  for (const TableShape& table : description_.tables) {
+    table_ends_.push_back(end += table.size());
+  }
+}
 
 int64_t ModelBase::RowsAt(size_t sparse_table, int64_t distinct_keys) const {
   int64_t floats = 0;
@@ -230,9 +247,15 @@ absl::Status ModelBase::CheckLabels(const BatchView& batch) const {
   return absl::OkStatus();
 }
 
+// The examples first: without them the first values are of no use.
 BatchView ModelBase::Import(const BatchView& batch) {
   BatchView local = batch;
-  local.dense = dense_.Import(batch.dense);
+  if (!backend_->uses_host_memory() && !batch.dense.empty()) {
+    float* const memory = dense_.Reserve<float>(batch.dense.size());
+    backend_->AwaitCopyIn(backend_->BeginCopyIn(
+        batch.dense.data(), batch.dense.size_bytes(), memory));
+    local.dense = {memory, batch.dense.size()};
+  }
   local.labels = labels_.Import(batch.labels);
   local.sparse = {row_offsets_.Import(batch.sparse.row_offsets),
                   columns_.Import(batch.sparse.columns),
@@ -241,24 +264,41 @@ BatchView ModelBase::Import(const BatchView& batch) {
   return local;
 }
 
-void ModelBase::AddDecay(const float* params, const BatchView& batch,
+void ModelBase::BringValues(std::span<const float> params,
+                            int64_t distinct_keys) {
+  if (backend_->uses_host_memory()) return params_.Begin(params, {});
+  table_ends_.resize(description_.tables.size());
+  int64_t end = parameter_count_;
+  for (const SparseTableShape& table : description_.sparse_tables) {
+    if (table.kind != RowKind::kTrained) break;  // Nor are those behind it.
+    table_ends_.push_back(end += distinct_keys * table.width);
+  }
+  params_.Begin(params, table_ends_);
+}
+
+void ModelBase::AddDecay(const BatchView& batch, int64_t begin, int64_t end,
                          float* grad) {
   if (l2_ == 0) return;
   const auto decay = static_cast<float>(l2_ * batch.rows);
+  int64_t at = 0;
   for (const TableShape& table : description_.tables) {
     const int64_t size = table.size();
-    if (table.regularized) backend_->AddScaled(size, decay, params, grad);
-    params += size;
-    grad += size;
+    if (table.regularized && at >= begin && at + size <= end) {
+      backend_->AddScaled(size, decay, params_.Read(at, size), grad + at);
+    }
+    at += size;
   }
-  if (!batch.is_keyed()) return;
+  if (!batch.is_keyed() || end <= parameter_count_) return;
   const float* counts = CountRows(batch);
   for (const SparseTableShape& table : description_.sparse_tables) {
-    if (table.kind != RowKind::kTrained) break;  // Nor are those behind it.
-    backend_->AddScaledRows(batch.distinct_keys, table.width,
-                            static_cast<float>(l2_), counts, params, grad);
-    params += batch.distinct_keys * table.width;
-    grad += batch.distinct_keys * table.width;
+    if (table.kind != RowKind::kTrained) break;
+    const int64_t size = batch.distinct_keys * table.width;
+    if (at >= begin && at + size <= end) {
+      backend_->AddScaledRows(batch.distinct_keys, table.width,
+                              static_cast<float>(l2_), counts,
+                              params_.Read(at, size), grad + at);
+    }
+    at += size;
   }
 }
 
@@ -355,24 +395,38 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
                                         const BatchView& batch, int64_t at_once,
                                         std::span<float> grad, LossSums* sums) {
   *sums = {};
+  const FinishedCopies copies(backend_);
   const auto count = static_cast<int64_t>(grad.size());
-  const float* local_params = params_.Import(params).data();
-  float* local_grad =
-      backend_->uses_host_memory() ? grad.data() : grad_.Reserve<float>(count);
+  const bool copied = !backend_->uses_host_memory();
+  float* local_grad = copied ? grad_.Reserve<float>(count) : grad.data();
+  // Parts are added to all of it, and clipping scales all of it.
+  const bool early = copied && at_once >= batch.rows && clip_norm_ == 0;
+  const auto complete = [&](int64_t begin, int64_t end) {
+    AddDecay(batch, begin, end, local_grad);
+  };
+  OutgoingGradient outgoing(backend_, local_grad, grad, early, complete);
   for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const BatchView part = Import(PartOf(batch, begin, end));
-    float* part_grad =
-        begin == 0 ? local_grad : part_grad_.Reserve<float>(count);
-    EBB_RETURN_IF_ERROR(backend_->TakeError());
     LossSums part_sums;
-    EBB_RETURN_IF_ERROR(SumGradient(local_params, part, part_grad, &part_sums));
+    if (begin == 0) {
+      BringValues(params, batch.distinct_keys);
+      EBB_RETURN_IF_ERROR(backend_->TakeError());
+      EBB_RETURN_IF_ERROR(SumGradient(&params_, part, &outgoing, &part_sums));
+    } else {
+      float* const memory = part_grad_.Reserve<float>(count);
+      EBB_RETURN_IF_ERROR(backend_->TakeError());
+      OutgoingGradient more(backend_, memory, grad, /*early=*/false, complete);
+      EBB_RETURN_IF_ERROR(SumGradient(&params_, part, &more, &part_sums));
+      backend_->AddScaled(count, 1, memory, local_grad);
+    }
     EBB_RETURN_IF_ERROR(backend_->TakeError());
-    if (begin > 0) backend_->AddScaled(count, 1, part_grad, local_grad);
     sums->loss += part_sums.loss;
     sums->correct += part_sums.correct;
   }
-  AddDecay(local_params, batch, local_grad);
+  outgoing.CompleteRest();
+  // Before the host waits for computing: it has a part in copies.
+  if (early) backend_->FinishCopies();
 
   // One pass answers both questions: is it finite, and is it too long.
   const double squares = backend_->SumOfSquares(count, local_grad);
@@ -381,8 +435,9 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
     backend_->Scale(count, static_cast<float>(clip_norm_ / norm_of_mean),
                     local_grad);
   }
-  if (local_grad != grad.data()) {
-    backend_->CopyOut(local_grad, grad.size_bytes(), grad.data());
+  if (copied && !early) {
+    backend_->BeginCopyOut(local_grad, grad.size_bytes(), grad.data());
+    backend_->FinishCopies();
   }
   EBB_RETURN_IF_ERROR(backend_->TakeError());
   if (!std::isfinite(squares)) return NotFinite(description_, grad, batch);
@@ -393,13 +448,14 @@ absl::Status ModelBase::LossInParts(std::span<const float> params,
                                     const BatchView& batch, int64_t at_once,
                                     LossSums* sums) {
   *sums = {};
-  const float* local_params = params_.Import(params).data();
+  const FinishedCopies copies(backend_);
   for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const BatchView part = Import(PartOf(batch, begin, end));
+    if (begin == 0) BringValues(params, batch.distinct_keys);
     EBB_RETURN_IF_ERROR(backend_->TakeError());
     LossSums part_sums;
-    EBB_RETURN_IF_ERROR(SumLoss(local_params, part, &part_sums));
+    EBB_RETURN_IF_ERROR(SumLoss(&params_, part, &part_sums));
     EBB_RETURN_IF_ERROR(backend_->TakeError());
     sums->loss += part_sums.loss;
     sums->correct += part_sums.correct;
@@ -410,16 +466,17 @@ absl::Status ModelBase::LossInParts(std::span<const float> params,
 absl::Status ModelBase::OutputsInParts(std::span<const float> params,
                                        const BatchView& batch, int64_t at_once,
                                        std::vector<float>* outputs) {
+  const FinishedCopies copies(backend_);
   const bool copied = !backend_->uses_host_memory();
-  const float* local_params = params_.Import(params).data();
   for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const int64_t count = (end - begin) * description_.outputs;
     float* const host = outputs->data() + begin * description_.outputs;
     const BatchView part = Import(PartOf(batch, begin, end));
+    if (begin == 0) BringValues(params, batch.distinct_keys);
     float* const local = copied ? outputs_.Reserve<float>(count) : host;
     EBB_RETURN_IF_ERROR(backend_->TakeError());
-    EBB_RETURN_IF_ERROR(ComputeOutputs(local_params, part, local));
+    EBB_RETURN_IF_ERROR(ComputeOutputs(&params_, part, local));
     if (copied) backend_->CopyOut(local, count * sizeof(float), host);
     EBB_RETURN_IF_ERROR(backend_->TakeError());
   }

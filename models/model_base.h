@@ -13,7 +13,9 @@
 #include "models/backend.h"
 #include "models/batch.h"
 #include "models/config.h"
+#include "models/incoming_values.h"
 #include "models/model.h"
+#include "models/outgoing_gradient.h"
 
 namespace ebb::models {
 
@@ -43,11 +45,12 @@ class ModelBase : public Model {
   // description.
 
   // Overwrites `grad` with the sum of the examples' gradients, without L2.
-  virtual absl::Status SumGradient(const float* params, const BatchView& batch,
-                                   float* grad, LossSums* sums) = 0;
-  virtual absl::Status SumLoss(const float* params, const BatchView& batch,
+  virtual absl::Status SumGradient(IncomingValues* params,
+                                   const BatchView& batch,
+                                   OutgoingGradient* grad, LossSums* sums) = 0;
+  virtual absl::Status SumLoss(IncomingValues* params, const BatchView& batch,
                                LossSums* sums) = 0;
-  virtual absl::Status ComputeOutputs(const float* params,
+  virtual absl::Status ComputeOutputs(IncomingValues* params,
                                       const BatchView& batch,
                                       float* outputs) = 0;
 
@@ -76,7 +79,11 @@ class ModelBase : public Model {
                               const BatchView& batch, int64_t at_once,
                               std::vector<float>* outputs);
   BatchView Import(const BatchView& batch);
-  void AddDecay(const float* params, const BatchView& batch, float* grad);
+  // Begins to bring the values of this batch.
+  void BringValues(std::span<const float> params, int64_t distinct_keys);
+  // L2 of the tables in [begin, end).
+  void AddDecay(const BatchView& batch, int64_t begin, int64_t end,
+                float* grad);
   // The number of examples that have each key.
   const float* CountRows(const BatchView& batch);
 
@@ -86,13 +93,17 @@ class ModelBase : public Model {
   const double clip_norm_;
   ComputeBackend* const backend_;  // Not owned.
   // Copies for back ends with memory of their own.
-  BackendArray params_, grad_, part_grad_, outputs_, labels_, dense_;
+  IncomingValues params_;
+  BackendArray grad_, part_grad_, outputs_, labels_, dense_;
   BackendArray row_offsets_, columns_, values_, fields_, row_counts_;
   // Of CountRows: the counts, and the last row that had each key.
   std::vector<float> counts_;
   std::vector<int64_t> last_rows_;
   int64_t most_at_once_ = std::numeric_limits<int64_t>::max();
   std::vector<int64_t> part_offsets_;  // Of PartOf.
+  // Where tables end in the flat vector; behind the dense ones those of the
+  // batch's rows.
+  std::vector<int64_t> table_ends_;
 };
 
 }  // namespace ebb::models

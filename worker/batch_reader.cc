@@ -21,11 +21,12 @@ bool Is(const TrainingBatch& batch, ItemId item, int64_t begin, int64_t end) {
 }  // namespace
 
 BatchReader::BatchReader(const data::Dataset* dataset, const JobPlan& plan,
-                         size_t ahead)
+                         size_t ahead, Pin pin)
     : dataset_(dataset),
       plan_(plan),
       order_(plan.seed, {plan.examples, plan.shard_size}),
-      ahead_(ahead) {
+      ahead_(ahead),
+      pin_(std::move(pin)) {
   if (ahead_ > 0) thread_ = std::thread([this] { Run(); });
 }
 
@@ -188,7 +189,18 @@ absl::Status BatchReader::Gather(TrainingBatch* batch) {
     batch->numbers.push_back((*order)[position]);
     batch->ledger += {1, ExampleHash(item, position)};
   }
+  std::vector<float>& values = batch->examples.values;
+  const bool dense = !dataset_->sparse() && !dataset_->keyed();
+  // Pages are not freed while they are pinned.
+  if (static_cast<int64_t>(values.capacity()) <
+      (end - begin) * dataset_->features()) {
+    batch->pin = nullptr;
+  }
   EBB_RETURN_IF_ERROR(dataset_->Gather(batch->numbers, &batch->examples));
+  if (dense && pin_ != nullptr && batch->pin == nullptr) {
+    batch->pin = pin_(values.data(),
+                      static_cast<int64_t>(values.capacity() * sizeof(float)));
+  }
   return absl::OkStatus();
 }
 

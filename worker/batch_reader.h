@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <thread>
@@ -36,13 +37,20 @@ struct TrainingBatch {
   std::vector<int64_t> numbers;  // Of the examples, in the data set.
   data::ExampleBatch examples;
   LedgerRow ledger;  // Summed over what was gathered, one by one.
+  // What keeps the pages of dense values where they are, if anything does.
+  std::shared_ptr<void> pin;
 };
 
 class BatchReader {
  public:
+  // ComputeBackend::PinHost of whoever computes.
+  using Pin = std::function<std::shared_ptr<void>(void* memory, int64_t bytes)>;
+
   // `dataset` is not owned and has the plan's examples. At most `ahead`
-  // batches are kept ready; 0 reads none ahead.
-  BatchReader(const data::Dataset* dataset, const JobPlan& plan, size_t ahead);
+  // batches are kept ready; 0 reads none ahead. With `pin`, which is called by
+  // the reader's thread too, the memory of dense examples is pinned.
+  BatchReader(const data::Dataset* dataset, const JobPlan& plan, size_t ahead,
+              Pin pin = nullptr);
   ~BatchReader();
   BatchReader(const BatchReader&) = delete;
   BatchReader& operator=(const BatchReader&) = delete;
@@ -82,6 +90,7 @@ class BatchReader {
   const JobPlan plan_;
   const data::Order order_;
   const size_t ahead_;
+  const Pin pin_;
 
   // Of the reading thread.
   std::unique_ptr<Slot> current_ = std::make_unique<Slot>();

@@ -1,10 +1,15 @@
 #include "worker/batch_reader.h"
 
+#include <cstdint>
 #include <fstream>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "common/mutex.h"
 #include "common/testing/test_folder.h"
 #include "data/dataset.h"
 #include "gtest/gtest.h"
@@ -79,6 +84,60 @@ TEST_F(BatchReaderTest, ASkipFindsItsBatchAndDropsTheOthers) {
     EXPECT_EQ((*batch)->begin, begin);
     EXPECT_EQ((*batch)->examples.rows, end - begin);
   }
+}
+
+// What is pinned, as a device would have it: no memory twice.
+class Pins {
+ public:
+  std::shared_ptr<void> Pin(void* memory, int64_t bytes) {
+    const auto first = reinterpret_cast<uintptr_t>(memory);
+    MutexLock lock(&mu_);
+    for (const auto& [other, size] : ranges_) {
+      EXPECT_FALSE(first < other + size && other < first + bytes)
+          << "it was freed while it was pinned";
+    }
+    ranges_[first] = bytes;
+    return {memory, [this, first](void* /*memory*/) {
+              MutexLock unlock(&mu_);
+              ranges_.erase(first);
+            }};
+  }
+  bool Has(const std::vector<float>& values) {
+    MutexLock lock(&mu_);
+    const auto range = ranges_.find(reinterpret_cast<uintptr_t>(values.data()));
+    return range != ranges_.end() &&
+           range->second >= static_cast<int64_t>(4 * values.size());
+  }
+  bool empty() {
+    MutexLock lock(&mu_);
+    return ranges_.empty();
+  }
+
+ private:
+  Mutex mu_;
+  std::map<uintptr_t, int64_t> ranges_ ABSL_GUARDED_BY(mu_);
+};
+
+TEST_F(BatchReaderTest, ExamplesArePinnedForAsLongAsTheyStayWhereTheyAre) {
+  const data::Dataset dataset = Load();
+  plan_.batch_by_epoch = {1, 3, 20, 60};
+  Pins pins;
+  {
+    BatchReader reader(&dataset, plan_, 2, [&](void* memory, int64_t bytes) {
+      return pins.Pin(memory, bytes);
+    });
+    for (int64_t ordinal = 0; ordinal < plan_.items(); ++ordinal) {
+      const ItemId item = plan_.ItemAt(ordinal);
+      int64_t end = 0;
+      for (int64_t begin = 0; begin < plan_.ItemSize(item); begin = end) {
+        end = plan_.BatchEnd(item, begin);
+        const auto batch = reader.Read(item, begin, end);
+        ASSERT_TRUE(batch.ok()) << batch.status();
+        EXPECT_TRUE(pins.Has((*batch)->examples.values));
+      }
+    }
+  }
+  EXPECT_TRUE(pins.empty());
 }
 
 TEST_F(BatchReaderTest, WhatTheItemHasNotIsRefusedAndTheNextIsRead) {

@@ -121,8 +121,14 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
         data::Dataset::LoadIndexed(*test, test_index, options_.open));
     loaded->test.emplace(std::move(examples));
   }
-  loaded->reader = std::make_unique<BatchReader>(&loaded->train, record->plan,
-                                                 options_.read_ahead_batches);
+  BatchReader::Pin pin;
+  if (!loaded->backend->uses_host_memory()) {
+    pin = [backend = loaded->backend.get()](void* memory, int64_t bytes) {
+      return backend->PinHost(memory, bytes);
+    };
+  }
+  loaded->reader = std::make_unique<BatchReader>(
+      &loaded->train, record->plan, options_.read_ahead_batches, pin);
   loaded->l2 = job.model().l2();
   return loaded;
 }
@@ -222,8 +228,35 @@ absl::StatusOr<std::span<const float>> TrainingComputer::Assemble(
   return params;
 }
 
+// Once, for as long as it is used again.
+void TrainingComputer::Pin(const LoadedJob& job, client::FloatBuffer* buffer) {
+  if (buffer->keeps()) return;
+  const std::span<float> floats = buffer->span();
+  buffer->Keep(job.backend->PinHost(floats.data(),
+                                    static_cast<int64_t>(floats.size_bytes())));
+}
+
+TrainingComputer::DeviceTime TrainingComputer::device_time() const {
+  MutexLock lock(&mu_);
+  DeviceTime time = {.busy_seconds = busy_seconds_};
+  if (last_done_ > first_done_) {
+    time.busy_share = (busy_seconds_ - first_busy_seconds_) /
+                      absl::ToDoubleSeconds(last_done_ - first_done_);
+  }
+  return time;
+}
+
 absl::Status TrainingComputer::Seen(const absl::Status& status,
-                                    LoadedJob* job) const {
+                                    LoadedJob* job) {
+  if (const double busy = job->backend->TakeBusySeconds(); busy > 0) {
+    MutexLock lock(&mu_);
+    busy_seconds_ += busy;
+    last_done_ = absl::Now();
+    if (first_done_ == absl::InfinitePast()) {
+      first_done_ = last_done_;
+      first_busy_seconds_ = busy_seconds_;
+    }
+  }
   if (status.ok() || options_.devices.on_device_lost == nullptr) return status;
   const absl::Status of_device = job->backend->TakeError();
   if (absl::IsUnavailable(of_device))
@@ -262,6 +295,8 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                        Assemble(plan, task.values, nullptr));
   const models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
+  Pin(*job, params_.get());
+  Pin(*job, gradient.get());
   models::BatchStats stats;
   EBB_RETURN_IF_ERROR(Seen(
       job->model->Gradient(params, view, gradient->span(), &stats), job.get()));
@@ -312,6 +347,8 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
                        Assemble(plan, task.values, &keyed));
   client::FloatBufferPtr gradient =
       pool_.Take(plan.parameters + RoomFor(keyed.order.Floats(plan)));
+  Pin(*job, params_.get());
+  Pin(*job, gradient.get());
   models::BatchStats stats;
   EBB_RETURN_IF_ERROR(
       Seen(job->model->Gradient(params, keyed.View(),

@@ -80,6 +80,16 @@ class TrainingComputer : public client::JobComputer {
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   EvaluationResult Evaluate(const client::EvaluateTask& task) override;
 
+  // How long devices had something to do, of jobs that have any.
+  struct DeviceTime {
+    double busy_seconds = 0;
+    // Of the time after the first batch until the end of the last one; 0: there
+    // were none.
+    double busy_share = 0;
+  };
+  // Thread-safe.
+  DeviceTime device_time() const;
+
   // From now on no batch is made to last, nor the one that is computed: the
   // worker leaves. Thread-safe.
   void Hurry();
@@ -112,6 +122,8 @@ class TrainingComputer : public client::JobComputer {
   absl::StatusOr<std::span<const float>> Assemble(
       const JobPlan& plan, const client::PulledValuesPtr& values,
       const KeyedBatch* keyed);
+  // Lets the job's device copy from and to it by itself.
+  static void Pin(const LoadedJob& job, client::FloatBuffer* buffer);
   absl::Status ComputeBatch(const client::ComputeTask& task,
                             client::ComputeResult* result);
   absl::Status ComputeKeyed(const client::ComputeTask& task, LoadedJob* job,
@@ -125,8 +137,9 @@ class TrainingComputer : public client::JobComputer {
                            EvaluationResult* result);
   // Blocks until then, or until there is a hurry.
   void WaitUntil(absl::Time then);
-  // `status`, of the job's model; whether its device is lost is seen to.
-  absl::Status Seen(const absl::Status& status, LoadedJob* job) const;
+  // `status`, of the job's model; whether its device is lost, and how long it
+  // was busy, is seen to.
+  absl::Status Seen(const absl::Status& status, LoadedJob* job);
   // What the knobs for tests ask for.
   void MaybeMisbehave(const TrainingBatch& batch) const;
 
@@ -140,8 +153,13 @@ class TrainingComputer : public client::JobComputer {
   client::PulledValuesPtr assembled_;
   data::ExampleBatch test_batch_;
 
-  Mutex mu_;
+  mutable Mutex mu_;
   CondVar hurried_;
+  double busy_seconds_ ABSL_GUARDED_BY(mu_) = 0;
+  // The first batch's, which has more to do.
+  double first_busy_seconds_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time first_done_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  absl::Time last_done_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   bool hurry_ ABSL_GUARDED_BY(mu_) = false;
 };
 

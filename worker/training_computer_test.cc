@@ -673,6 +673,14 @@ TEST_F(TrainingComputerTest, ALostDeviceIsToldAndTheBatchFails) {
   };
   EXPECT_EQ(compute().error, "");
   EXPECT_THAT(lost, testing::IsEmpty());
+  const double busy = computer.device_time().busy_seconds;
+  EXPECT_GT(busy, 0);
+  EXPECT_EQ(computer.device_time().busy_share, 0) << "the first does not count";
+  EXPECT_EQ(compute().error, "");
+  EXPECT_GT(computer.device_time().busy_seconds, busy);
+  EXPECT_GT(computer.device_time().busy_share, 0);
+  // Of examples and values in and of the gradient out.
+  EXPECT_GE(gpu->engine().direct_copies(), 3);
 
   gpu->engine().Lose();
 

@@ -406,7 +406,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
       const auto exported,
       ServeMetrics(flags, Name(), [&](metrics::OpenMetrics* text) {
         rpc::AddNetwork(*security, text);
-        AddWorker(shell.status(), text);
+        AddWorker(shell.status(), computer.device_time().busy_seconds, text);
       }));
 
   const End end = WaitForEnd(stop, sources);
@@ -426,6 +426,12 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
             << " rows_pulled=" << did.cached_rows.pulled
             << " rows_used_again=" << did.cached_rows.used
             << " examples=" << did.examples;
+  const auto device = computer.device_time();
+  if (device.busy_seconds > 0) {
+    LOG(INFO) << "worker=" << flags.name
+              << " device_busy_share=" << device.busy_share
+              << " device_busy_seconds=" << device.busy_seconds;
+  }
   if (!drained) {
     // Its batch goes on; whoever gets the item begins where the servers say.
     LOG(WARNING) << "worker=" << flags.name << " was not done after "

@@ -7,7 +7,7 @@
 namespace ebb::worker {
 
 void AddWorker(const client::ClientShell::Status& status,
-               metrics::OpenMetrics* text) {
+               double device_busy_seconds, metrics::OpenMetrics* text) {
   const auto count = [text](absl::string_view name, absl::string_view help,
                             int64_t value) {
     text->Counter(name, help).Add(static_cast<double>(value));
@@ -20,6 +20,11 @@ void AddWorker(const client::ClientShell::Status& status,
   count("ebb_worker_batches", "Batches whose gradients were computed",
         status.batches);
   count("ebb_worker_examples", "Examples of these batches", status.examples);
+  text->Counter("ebb_worker_device_busy_seconds",
+                "Seconds in which its GPU had something to do; 0 without one. "
+                "Much less than the time that passed: it waits for values, "
+                "examples or pushes")
+      .Add(device_busy_seconds);
   count("ebb_worker_local_batches",
         "Batches computed from values of its own, a server being away",
         status.local_steps.batches);

@@ -7,8 +7,9 @@
 
 namespace ebb::worker {
 
+// `device_busy_seconds`: TrainingComputer::device_time.
 void AddWorker(const client::ClientShell::Status& status,
-               metrics::OpenMetrics* text);
+               double device_busy_seconds, metrics::OpenMetrics* text);
 
 }  // namespace ebb::worker
 

@@ -1,19 +1,21 @@
 #include "models/gpu/cuda_engine.h"
 
-#include <cstring>
+#include <algorithm>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
+#include "glog/logging.h"
 #include "models/gpu/kernel_backend.h"
-#include "models/gpu/staging.h"
 
 namespace ebb::models::gpu {
 namespace {
 
 constexpr int64_t kSlotBytes = int64_t{8} << 20;
+// Less the host copies in no time, and pages are pinned slowly.
+constexpr int64_t kLeastPinnedBytes = int64_t{1} << 20;
 // What NVIDIA recommends for Hopper.
 constexpr int64_t kWorkspaceBytes = int64_t{32} << 20;
 constexpr int kLeastMajor = 8;
@@ -96,13 +98,17 @@ absl::StatusOr<std::unique_ptr<CudaEngine>> CudaEngine::Create(
 absl::Status CudaEngine::Start() {
   EBB_ASSIGN_OR_RETURN(cublas_, LoadCublas());
   Use();
-  Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
-        "making a stream");
-  for (Slot& slot : slots_) {
-    Check(cudaHostAlloc(&slot.memory, kSlotBytes, cudaHostAllocDefault),
+  for (cudaStream_t& stream : streams_) {
+    Check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking),
+          "making a stream");
+  }
+  for (cudaEvent_t& mark : marks_) {
+    Check(cudaEventCreate(&mark), "making an event");
+  }
+  Check(cudaEventCreate(&busy_since_), "making an event");
+  for (void*& slot : slots_) {
+    Check(cudaHostAlloc(&slot, kSlotBytes, cudaHostAllocDefault),
           "taking pinned memory");
-    Check(cudaEventCreateWithFlags(&slot.copied, cudaEventDisableTiming),
-          "making an event");
   }
   EBB_RETURN_IF_ERROR(status_);
   workspace_ = NewBlock(kWorkspaceBytes);
@@ -114,24 +120,34 @@ absl::Status CudaEngine::Start() {
   }
   CheckCublas(cublas_.create(&handle_), "starting cuBLAS");
   EBB_RETURN_IF_ERROR(status_);
-  CheckCublas(cublas_.set_stream(handle_, stream_), "starting cuBLAS");
+  CheckCublas(cublas_.set_stream(handle_, StreamOf(Lane::kCompute)),
+              "starting cuBLAS");
   // With its own it would allocate when sizes change.
   CheckCublas(cublas_.set_workspace(handle_, workspace_, kWorkspaceBytes),
               "starting cuBLAS");
+  fused_ = FusedProducts::Create({ComputeTypeOf(options_.precision),
+                                  StreamOf(Lane::kCompute), workspace_,
+                                  kWorkspaceBytes});
   return status_;
 }
 
 CudaEngine::~CudaEngine() {
   // Of a device that is lost nothing can be given back, and need not be.
   cudaSetDevice(options_.device);
-  if (stream_ != nullptr) cudaStreamSynchronize(stream_);
+  for (cudaStream_t stream : streams_) {
+    if (stream != nullptr) cudaStreamSynchronize(stream);
+  }
+  fused_.reset();
   if (handle_ != nullptr) cublas_.destroy(handle_);
   cudaFree(workspace_);
-  for (const Slot& slot : slots_) {
-    if (slot.copied != nullptr) cudaEventDestroy(slot.copied);
-    cudaFreeHost(slot.memory);
+  for (void* slot : slots_) cudaFreeHost(slot);
+  for (cudaEvent_t mark : marks_) {
+    if (mark != nullptr) cudaEventDestroy(mark);
   }
-  if (stream_ != nullptr) cudaStreamDestroy(stream_);
+  if (busy_since_ != nullptr) cudaEventDestroy(busy_since_);
+  for (cudaStream_t stream : streams_) {
+    if (stream != nullptr) cudaStreamDestroy(stream);
+  }
   cudaGetLastError();
 }
 
@@ -169,53 +185,104 @@ void* CudaEngine::NewBlock(int64_t bytes) {
 
 void CudaEngine::DeleteBlock(void* block) {
   Use();
+  // Of both lanes; what cudaFree waits for is not promised.
+  Check(cudaDeviceSynchronize(), "computing, or copying");
   Check(cudaFree(block), "giving back memory");
 }
 
-void CudaEngine::CopyIn(const void* host, int64_t bytes, void* memory) {
-  Use();
-  const auto* const from = static_cast<const char*>(host);
-  auto* const to = static_cast<char*>(memory);
-  const auto begin = [&](const Chunk& chunk) {
-    const Slot& slot = slots_[chunk.slot];
-    Check(cudaEventSynchronize(slot.copied), "waiting for a copy");
-    std::memcpy(slot.memory, from + chunk.offset, chunk.bytes);
-    Check(cudaMemcpyAsync(to + chunk.offset, slot.memory, chunk.bytes,
-                          cudaMemcpyHostToDevice, stream_),
-          "copying to the device");
-    Check(cudaEventRecord(slot.copied, stream_), "copying to the device");
-  };
-  next_slot_ =
-      ForEachChunk(bytes, kSlotBytes, next_slot_, begin, [](const Chunk&) {});
+void CudaEngine::CopyIn(Lane lane, const void* host, int64_t bytes,
+                        void* memory) {
+  Begin(lane);
+  Check(cudaMemcpyAsync(memory, host, bytes, cudaMemcpyHostToDevice,
+                        StreamOf(lane)),
+        "copying to the device");
 }
 
-void CudaEngine::CopyOut(const void* memory, int64_t bytes, void* host) {
+void CudaEngine::CopyOut(Lane lane, const void* memory, int64_t bytes,
+                         void* host) {
+  Begin(lane);
+  Check(cudaMemcpyAsync(host, memory, bytes, cudaMemcpyDeviceToHost,
+                        StreamOf(lane)),
+        "copying from the device");
+}
+
+void CudaEngine::Begin(Lane lane) {
   Use();
-  const auto* const from = static_cast<const char*>(memory);
-  auto* const to = static_cast<char*>(host);
-  const auto begin = [&](const Chunk& chunk) {
-    const Slot& slot = slots_[chunk.slot];
-    // A copy to the device may still read it; the stream has it before this.
-    Check(cudaMemcpyAsync(slot.memory, from + chunk.offset, chunk.bytes,
-                          cudaMemcpyDeviceToHost, stream_),
-          "copying from the device");
-    Check(cudaEventRecord(slot.copied, stream_), "copying from the device");
+  if (!meter_.Called(lane)) return;
+  Check(cudaEventRecord(busy_since_, StreamOf(lane)), "recording an event");
+}
+
+void CudaEngine::Mark(Lane lane, int mark) {
+  Use();
+  Check(cudaEventRecord(marks_[mark], StreamOf(lane)), "recording an event");
+  meter_.Marked(lane, mark);
+}
+
+void CudaEngine::Await(Lane lane, int mark) {
+  Use();
+  Check(cudaStreamWaitEvent(StreamOf(lane), marks_[mark], 0),
+        "waiting for an event");
+}
+
+void CudaEngine::Sync(int mark) {
+  Use();
+  Check(cudaEventSynchronize(marks_[mark]), "computing, or copying");
+  if (!meter_.Reached(mark) || !status_.ok()) return;
+  float milliseconds = 0;
+  Check(cudaEventElapsedTime(&milliseconds, busy_since_, marks_[mark]),
+        "asking how long it took");
+  busy_seconds_ += std::max(milliseconds, 0.0f) / 1000;
+}
+
+int64_t CudaEngine::slot_bytes() const { return kSlotBytes; }
+
+std::shared_ptr<void> CudaEngine::PinHost(void* memory, int64_t bytes) {
+  if (bytes < kLeastPinnedBytes) return nullptr;
+  // Not by Use and Check, for this may be another thread.
+  cudaError_t error = cudaSetDevice(options_.device);
+  if (error == cudaSuccess) {
+    error = cudaHostRegister(memory, bytes, cudaHostRegisterPortable);
+  }
+  if (error != cudaSuccess) {
+    cudaGetLastError();  // Nothing is lost by it but time.
+    LOG_FIRST_N(WARNING, 1)
+        << "gpu " << options_.device << ": " << bytes
+        << " bytes of the host cannot be pinned (" << cudaGetErrorString(error)
+        << "): copies take longer";
+    return nullptr;
+  }
+  return {memory, [device = options_.device](void* pinned) {
+            // Of the thread that frees it, which may never have used a device:
+            // without this it would start the first one.
+            cudaSetDevice(device);
+            cudaHostUnregister(pinned);
+            cudaGetLastError();
+          }};
+}
+
+// Whether somebody has pinned it, which need not be this engine: of a range
+// that ebb pins, both ends are.
+bool CudaEngine::IsPinned(const void* memory, int64_t bytes) const {
+  const auto pinned = [](const char* byte) {
+    cudaPointerAttributes attributes;
+    if (cudaPointerGetAttributes(&attributes, byte) != cudaSuccess) {
+      cudaGetLastError();
+      return false;
+    }
+    return attributes.type == cudaMemoryTypeHost;
   };
-  const auto end = [&](const Chunk& chunk) {
-    const Slot& slot = slots_[chunk.slot];
-    Check(cudaEventSynchronize(slot.copied), "computing, or copying from it");
-    std::memcpy(to + chunk.offset, slot.memory, chunk.bytes);
-  };
-  next_slot_ = ForEachChunk(bytes, kSlotBytes, next_slot_, begin, end);
+  const auto* const first = static_cast<const char*>(memory);
+  return pinned(first) && pinned(first + bytes - 1);
 }
 
 void CudaEngine::Zero(void* memory, int64_t bytes) {
-  Use();
-  Check(cudaMemsetAsync(memory, 0, bytes, stream_), "clearing memory");
+  Begin(Lane::kCompute);
+  Check(cudaMemsetAsync(memory, 0, bytes, StreamOf(Lane::kCompute)),
+        "clearing memory");
 }
 
 void CudaEngine::Multiply(const Gemm& gemm) {
-  Use();
+  Begin(Lane::kCompute);
   const float one = 1, zero = 0;
   const auto op = [](bool transpose) {
     return transpose ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -226,6 +293,17 @@ void CudaEngine::Multiply(const Gemm& gemm) {
                   CUDA_R_32F, gemm.ldb, &zero, gemm.c, CUDA_R_32F, gemm.ldc,
                   ComputeTypeOf(options_.precision), CUBLAS_GEMM_DEFAULT),
               "multiplying matrices");
+}
+
+bool CudaEngine::MultiplyFused(const Gemm& gemm, const float* bias,
+                               Activation f) {
+  const bool relu = f == Activation::kRelu;
+  if (fused_ == nullptr || (!relu && f != Activation::kIdentity)) return false;
+  Begin(Lane::kCompute);
+  const cublasStatus_t status = fused_->Multiply(gemm, bias, relu);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return false;
+  CheckCublas(status, "multiplying matrices and adding a bias");
+  return true;
 }
 
 }  // namespace ebb::models::gpu

@@ -1,14 +1,18 @@
 // What only a device can show: reported as skipped, with the reason, where
 // there is none. The tests of all back ends (backend_test.cc and those of the
 // models) have "gpu-0" among them where there is a device.
+#include <cmath>
 #include <cstdint>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/backend.h"
@@ -18,6 +22,7 @@
 namespace ebb::models::gpu {
 namespace {
 
+using ::testing::Each;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::Pointwise;
@@ -63,6 +68,133 @@ TEST_F(DeviceTest, WhatIsCopiedInComesOutAgain) {
   for (const int64_t count : {1, 1000, (2 << 20), (2 << 20) + 1, 10'000'019}) {
     const Floats values = Random(count, 1);
     EXPECT_EQ(Values(In(values), count), values) << count;
+  }
+}
+
+// Many times over, so that a wait that is missing shows now and then: tables
+// come in beside computing that uses them, and leave beside computing that
+// follows. On the host copies_test.cc has all orders.
+TEST_F(DeviceTest, CopiesBesideComputingWaitForItAndItForThem) {
+  constexpr int64_t kCount = 1'300'000, kTables = 6;
+  for (const bool pinned : {false, true}) {
+    std::vector<Floats> in(kTables), out(kTables);
+    for (int round = 0; round < 20; ++round) {
+      std::vector<std::shared_ptr<void>> pins;
+      std::vector<CopyTicket> tickets;
+      std::vector<float*> memory;
+      for (int64_t t = 0; t < kTables; ++t) {
+        in[t].assign(kCount, static_cast<float>(t + round));
+        out[t].assign(kCount, -1);
+        for (Floats* floats : {&in[t], &out[t]}) {
+          if (!pinned) break;
+          pins.push_back(gpu_->PinHost(floats->data(), 4 * kCount));
+        }
+        memory.push_back(Out(kCount));
+        tickets.push_back(
+            gpu_->BeginCopyIn(in[t].data(), 4 * kCount, memory[t]));
+      }
+      for (int64_t t = kTables; t-- > 0;) {
+        gpu_->AwaitCopyIn(tickets[t]);
+        gpu_->Scale(kCount, 2, memory[t]);
+        gpu_->Scale(kCount, 2, memory[t]);
+        gpu_->BeginCopyOut(memory[t], 4 * kCount, out[t].data());
+        // The next round's arrays get the same blocks.
+        arrays_.pop_back();
+      }
+      gpu_->FinishCopies();
+      for (int64_t t = 0; t < kTables; ++t) {
+        ASSERT_THAT(out[t], Each(static_cast<float>(4 * (t + round))))
+            << t << " in round " << round << (pinned ? ", pinned" : "");
+      }
+      pins.clear();
+    }
+    ASSERT_TRUE(gpu_->TakeError().ok());
+  }
+}
+
+TEST_F(DeviceTest, PagesThatArePinnedAlreadyAreCopiedAllTheSame) {
+  constexpr int64_t kCount = 1 << 20;
+  Floats in = Random(kCount, 1), out(kCount);
+  const auto pin = gpu_->PinHost(in.data(), 4 * kCount);
+  EXPECT_NE(pin, nullptr);
+  EXPECT_EQ(gpu_->PinHost(in.data(), 4 * kCount), nullptr);
+  float* const x = Out(kCount);
+  gpu_->AwaitCopyIn(gpu_->BeginCopyIn(in.data(), 4 * kCount, x));
+  gpu_->BeginCopyOut(x, 4 * kCount, out.data());
+  gpu_->FinishCopies();
+  EXPECT_EQ(out, in);
+  EXPECT_TRUE(gpu_->TakeError().ok());
+}
+
+TEST_F(DeviceTest, BusySecondsAreAtMostThoseThatPass) {
+  constexpr int64_t kSize = 2048;
+  const Floats values = Random(kSize * kSize, 1);
+  const float* const a = In(values);
+  float* const c = Out(kSize * kSize);
+  Values(c, 1);
+  gpu_->TakeBusySeconds();
+  const absl::Time start = absl::Now();
+  for (int i = 0; i < 20; ++i) {
+    gpu_->MatMul(kSize, kSize, kSize, a, a, nullptr, c);
+  }
+  Values(c, 1);
+  const double passed = absl::ToDoubleSeconds(absl::Now() - start);
+  absl::SleepFor(absl::Milliseconds(50));
+  const double busy = gpu_->TakeBusySeconds();
+  EXPECT_GT(busy, passed / 10);
+  EXPECT_LE(busy, passed);
+  EXPECT_EQ(gpu_->TakeBusySeconds(), 0);
+}
+
+// Wherever it lies in memory, and of whatever size.
+TEST_F(DeviceTest, LayersAgreeWithTheProcessorWhereverTheirBiasLies) {
+  for (const auto& [m, k, n] : {std::tuple<int64_t, int64_t, int64_t>{1, 1, 1},
+                                {257, 63, 130},
+                                {1024, 512, 1000}}) {
+    const Floats a = Random(m * k, 1), b = Random(k * n, 2);
+    const Floats biases = Random(n + 4, 3);
+    const float *a_in = In(a), *b_in = In(b), *biases_in = In(biases);
+    for (const Activation f : {Activation::kIdentity, Activation::kRelu}) {
+      for (const int64_t at : {0, 1, 2, 4}) {
+        Floats expected(m * n);
+        cpu_->MatMulActivate(f, m, k, n, a.data(), b.data(), &biases[at],
+                             expected.data());
+        float* const c = Out(m * n);
+        gpu_->MatMulActivate(f, m, k, n, a_in, b_in, biases_in + at, c);
+        EXPECT_THAT(
+            Values(c, m * n),
+            Pointwise(FloatNear(2e-7f * static_cast<float>(4 + k)), expected))
+            << m << " x " << k << " x " << n << ", bias " << at;
+      }
+    }
+  }
+}
+
+// cuBLASLt does not promise it; ebb finds diverged values by it.
+TEST_F(DeviceTest, ReluLeavesNansInPlaceAtAllSizes) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (const auto& [m, k, n] : {std::tuple<int64_t, int64_t, int64_t>{1, 4, 4},
+                                {64, 64, 64},
+                                {300, 70, 129},
+                                {2048, 1024, 1024}}) {
+    for (const Precision precision : {Precision::kFp32, Precision::kTf32}) {
+      arrays_.clear();
+      gpu_ = Make({.precision = precision});
+      Floats a(m * k, -1);
+      a[(m / 2) * k + k / 2] = kNan;
+      float* const c = Out(m * n);
+      gpu_->MatMulActivate(Activation::kRelu, m, k, n, In(a),
+                           In(Floats(k * n, 1)), In(Floats(n, 0)), c);
+      const Floats values = Values(c, m * n);
+      for (int64_t i = 0; i < m * n; ++i) {
+        if (i / n == m / 2) {
+          ASSERT_TRUE(std::isnan(values[i])) << i;
+        } else {
+          ASSERT_EQ(values[i], 0) << i;
+        }
+      }
+      arrays_.clear();
+    }
   }
 }
 

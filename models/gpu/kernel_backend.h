@@ -13,8 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "models/backend.h"
+#include "models/gpu/copies.h"
 #include "models/gpu/gemm.h"
 #include "models/gpu/kernels.h"
+#include "models/gpu/lanes.h"
 #include "models/gpu/memory_pool.h"
 
 namespace ebb::models::gpu {
@@ -22,14 +24,33 @@ namespace ebb::models::gpu {
 // An Engine is a BlockSource that has
 //
 //   absl::Status status() const;  // Once it is not OK, it stays so.
-//   void CopyIn(const void* host, int64_t bytes, void* memory);
-//   void CopyOut(const void* memory, int64_t bytes, void* host);  // Waits.
-//   void Zero(void* memory, int64_t bytes);
-//   void Multiply(const Gemm& gemm);  // Of no empty matrix.
-//   template <typename Kernel>
-//   void Launch(int64_t blocks, const Kernel& kernel);  // At least one block.
 //
-// and does them one after the other.
+//   // Of Lane::kCompute. No matrix is empty, and there are blocks.
+//   void Zero(void* memory, int64_t bytes);
+//   void Multiply(const Gemm& gemm);
+//   // With bias(m) on each column and `f` in one; false: it has no such, and
+//   // what it left in c means nothing.
+//   bool MultiplyFused(const Gemm& gemm, const float* bias, Activation f);
+//   template <typename Kernel>
+//   void Launch(int64_t blocks, const Kernel& kernel);
+//
+//   // Of either. The host's side is a slot, or pinned.
+//   void CopyIn(Lane lane, const void* host, int64_t bytes, void* memory);
+//   void CopyOut(Lane lane, const void* memory, int64_t bytes, void* host);
+//   // The end of what the lane was given so far, in [0, kMarks).
+//   void Mark(Lane lane, int mark);
+//   // What `lane` is given from now on waits for the mark where it is now.
+//   void Await(Lane lane, int mark);
+//   void Sync(int mark);  // The host waits. Not marked yet: nobody waits.
+//
+//   int64_t slot_bytes() const;
+//   void* slot(int i) const;  // 0 and 1: pinned memory of so many bytes.
+//   std::shared_ptr<void> PinHost(void* memory, int64_t bytes);
+//   bool IsPinned(const void* memory, int64_t bytes) const;
+//   double TakeBusySeconds();  // By a BusyMeter.
+//
+// and returns before they are done, but for Sync. NewBlock and DeleteBlock wait
+// for both lanes, if they must.
 template <typename Engine>
 class KernelBackend final : public ComputeBackend {
  public:
@@ -37,6 +58,7 @@ class KernelBackend final : public ComputeBackend {
       : name_(std::move(name)),
         engine_(std::move(engine)),
         pool_(engine_.get()),
+        copies_(engine_.get()),
         parts_(this),
         sum_(this) {}
 
@@ -55,13 +77,31 @@ class KernelBackend final : public ComputeBackend {
                           absl::StrCat(name_, ": ", block.status().message()));
     return nullptr;
   }
-  void Free(void* memory) override { pool_.Free(memory); }
+  void Free(void* memory) override {
+    if (memory == nullptr) return;
+    copies_.Join();
+    pool_.Free(memory);
+  }
   void CopyIn(const void* host, int64_t bytes, void* memory) override {
-    if (bytes > 0 && !Failed()) engine_->CopyIn(host, bytes, memory);
+    if (bytes > 0 && !Failed()) copies_.In(host, bytes, memory);
   }
   void CopyOut(const void* memory, int64_t bytes, void* host) override {
-    if (bytes > 0 && !Failed()) engine_->CopyOut(memory, bytes, host);
+    if (bytes > 0 && !Failed()) copies_.Out(memory, bytes, host);
   }
+  CopyTicket BeginCopyIn(const void* host, int64_t bytes,
+                         void* memory) override {
+    if (bytes == 0 || Failed()) return CopyTicket::kNone;
+    return copies_.BeginIn(host, bytes, memory);
+  }
+  void AwaitCopyIn(CopyTicket ticket) override { copies_.Await(ticket); }
+  void BeginCopyOut(const void* memory, int64_t bytes, void* host) override {
+    if (bytes > 0 && !Failed()) copies_.BeginOut(memory, bytes, host);
+  }
+  void FinishCopies() override { copies_.Finish(); }
+  std::shared_ptr<void> PinHost(void* memory, int64_t bytes) override {
+    return engine_->PinHost(memory, bytes);
+  }
+  double TakeBusySeconds() override { return engine_->TakeBusySeconds(); }
 
   void MatMul(int64_t m, int64_t k, int64_t n, const float* a, const float* b,
               const float* bias, float* c) override {
@@ -70,7 +110,12 @@ class KernelBackend final : public ComputeBackend {
   void MatMulActivate(Activation f, int64_t m, int64_t k, int64_t n,
                       const float* a, const float* b, const float* bias,
                       float* c) override {
-    Multiply(Gemm::MatMul(m, k, n, a, b, c));
+    const Gemm gemm = Gemm::MatMul(m, k, n, a, b, c);
+    if (bias != nullptr && m > 0 && k > 0 && n > 0 && !Failed() &&
+        engine_->MultiplyFused(gemm, bias, f)) {
+      return;
+    }
+    Multiply(gemm);
     if (bias == nullptr && f == Activation::kIdentity) return;
     Elements(m * n, BiasElement{f, n, bias, c});
   }
@@ -268,6 +313,7 @@ class KernelBackend final : public ComputeBackend {
   const std::string name_;
   const std::unique_ptr<Engine> engine_;
   MemoryPool pool_;
+  Copies<Engine> copies_;
   absl::Status error_;  // Of the pool.
   BackendArray parts_;  // What blocks leave for the kernel after them.
   BackendArray sum_;

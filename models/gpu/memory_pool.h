@@ -20,8 +20,8 @@ class BlockSource {
   virtual void DeleteBlock(void* block) = 0;
 };
 
-// Blocks are given out again in the order of the calls, which is right where
-// all that uses them goes through one stream. Not thread-safe.
+// Blocks are given out again in the order of the calls: whoever frees one sees
+// to it that what is called later comes after what used it. Not thread-safe.
 class MemoryPool {
  public:
   // The source is not owned and outlives the pool.

@@ -301,29 +301,34 @@ class PluginModel final : private HostBackendIfNeeded, public ModelBase {
     }
   };
 
-  absl::Status SumGradient(const float* params, const BatchView& batch,
-                           float* grad, LossSums* sums) override {
+  absl::Status SumGradient(IncomingValues* params, const BatchView& batch,
+                           OutgoingGradient* grad, LossSums* sums) override {
+    return Sum(params, batch, grad->data(), sums);
+  }
+  absl::Status Sum(IncomingValues* params, const BatchView& batch, float* grad,
+                   LossSums* sums) {
     const EbbBatch view = ForPlugin(batch);
     EbbSums plugin_sums = {};
     EbbError error = {};
-    const int failed = instance_->plugin().gradient(
-        instance_->model(), params, &view, grad, &plugin_sums, &error);
+    const int failed =
+        instance_->plugin().gradient(instance_->model(), params->ReadAll(),
+                                     &view, grad, &plugin_sums, &error);
     *sums = {plugin_sums.loss, plugin_sums.correct};
     return Result(failed, error);
   }
 
-  absl::Status SumLoss(const float* params, const BatchView& batch,
+  absl::Status SumLoss(IncomingValues* params, const BatchView& batch,
                        LossSums* sums) override {
-    return SumGradient(params, batch, nullptr, sums);
+    return Sum(params, batch, nullptr, sums);
   }
 
-  absl::Status ComputeOutputs(const float* params, const BatchView& batch,
+  absl::Status ComputeOutputs(IncomingValues* params, const BatchView& batch,
                               float* outputs) override {
     EbbBatch view = ForPlugin(batch);
     view.labels = nullptr;
     EbbError error = {};
-    const int failed = instance_->plugin().predict(instance_->model(), params,
-                                                   &view, outputs, &error);
+    const int failed = instance_->plugin().predict(
+        instance_->model(), params->ReadAll(), &view, outputs, &error);
     return Result(failed, error);
   }
 

@@ -1,12 +1,23 @@
 #include "models/testing/emulated_gpu.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 
 namespace ebb::models::testing {
 
+using gpu::Lane;
+
+EmulatedEngine::EmulatedEngine(const Schedule& schedule)
+    : schedule_(schedule), random_(schedule.seed) {
+  for (auto& slot : slots_) slot = std::make_unique<char[]>(slot_bytes());
+}
+
 EmulatedEngine::~EmulatedEngine() {
+  Drain();
   CHECK(blocks_.empty()) << blocks_.size() << " blocks were not deleted";
 }
 
@@ -23,6 +34,7 @@ void* EmulatedEngine::NewBlock(int64_t bytes) {
 }
 
 void EmulatedEngine::DeleteBlock(void* block) {
+  Drain();
   const auto found = blocks_.find(block);
   CHECK(found != blocks_.end());
   used_bytes_ -= found->second;
@@ -31,24 +43,179 @@ void EmulatedEngine::DeleteBlock(void* block) {
 }
 
 void EmulatedEngine::Multiply(const gpu::Gemm& gemm) {
-  for (int64_t i = 0; i < gemm.m; ++i) {
-    for (int64_t j = 0; j < gemm.n; ++j) {
-      double sum = 0;
-      for (int64_t p = 0; p < gemm.k; ++p) {
-        const float a =
-            gemm.a[gemm.transpose_a ? p + i * gemm.lda : i + p * gemm.lda];
-        const float b =
-            gemm.b[gemm.transpose_b ? j + p * gemm.ldb : p + j * gemm.ldb];
-        sum += double{a} * b;
+  Call(Lane::kCompute, [gemm] {
+    for (int64_t i = 0; i < gemm.m; ++i) {
+      for (int64_t j = 0; j < gemm.n; ++j) {
+        double sum = 0;
+        for (int64_t p = 0; p < gemm.k; ++p) {
+          const float a =
+              gemm.a[gemm.transpose_a ? p + i * gemm.lda : i + p * gemm.lda];
+          const float b =
+              gemm.b[gemm.transpose_b ? j + p * gemm.ldb : p + j * gemm.ldb];
+          sum += double{a} * b;
+        }
+        gemm.c[i + j * gemm.ldc] = static_cast<float>(sum);
       }
-      gemm.c[i + j * gemm.ldc] = static_cast<float>(sum);
     }
+  });
+}
+
+bool EmulatedEngine::MultiplyFused(const gpu::Gemm& gemm, const float* bias,
+                                   Activation f) {
+  if (f != Activation::kIdentity && f != Activation::kRelu) return false;
+  if (reinterpret_cast<uintptr_t>(bias) % 16 != 0) {
+    Call(Lane::kCompute, [gemm] { gemm.c[0] = 1e30f; });
+    return false;
+  }
+  Multiply(gemm);
+  Call(Lane::kCompute, [gemm, bias, f] {
+    for (int64_t j = 0; j < gemm.n; ++j) {
+      for (int64_t i = 0; i < gemm.m; ++i) {
+        float& c = gemm.c[i + j * gemm.ldc];
+        c += bias[i];
+        if (f == Activation::kRelu && c < 0) c = 0;
+      }
+    }
+  });
+  return true;
+}
+
+void EmulatedEngine::CopyIn(Lane lane, const void* host, int64_t bytes,
+                            void* memory) {
+  CHECK(IsPinned(host, bytes)) << "the device cannot read this by itself";
+  if (host != slot(0) && host != slot(1)) ++direct_copies_;
+  Call(lane, [=] { std::memcpy(memory, host, bytes); });
+}
+
+void EmulatedEngine::CopyOut(Lane lane, const void* memory, int64_t bytes,
+                             void* host) {
+  CHECK(IsPinned(host, bytes)) << "the device cannot write this by itself";
+  if (host != slot(0) && host != slot(1)) ++direct_copies_;
+  Call(lane, [=] { std::memcpy(host, memory, bytes); });
+}
+
+void EmulatedEngine::Mark(Lane lane, int mark) {
+  CHECK(mark >= 0 && mark < gpu::kMarks);
+  marks_[mark] = {lane, QueueOf(lane).called};
+}
+
+void EmulatedEngine::Await(Lane lane, int mark) {
+  Call(
+      lane, [] {}, marks_[mark]);
+}
+
+void EmulatedEngine::Sync(int mark) {
+  const Place place = marks_[mark];
+  while (!Reached(place)) RunOne();
+}
+
+bool EmulatedEngine::MayRun(Lane lane) {
+  const Queue& queue = QueueOf(lane);
+  return !queue.steps.empty() && Reached(queue.steps.front().after);
+}
+
+void EmulatedEngine::RunFirst(Lane lane) {
+  Queue& queue = QueueOf(lane);
+  const Step step = std::move(queue.steps.front());
+  queue.steps.pop_front();
+  if (status_.ok()) step.run();
+  busy_seconds_ += 1;
+  ++queue.done;
+}
+
+void EmulatedEngine::RunOne() {
+  const bool compute = MayRun(Lane::kCompute), copy = MayRun(Lane::kCopy);
+  CHECK(compute || copy) << "the lanes wait for each other";
+  bool copies_first = schedule_.order == Schedule::Order::kCopiesEarly;
+  if (schedule_.order == Schedule::Order::kRandom) {
+    copies_first = random_() % 2 == 0;
+  }
+  const bool run_copy = copy && (copies_first || !compute);
+  RunFirst(run_copy ? Lane::kCopy : Lane::kCompute);
+}
+
+void EmulatedEngine::Call(Lane lane, std::function<void()> run, Place after) {
+  Queue& queue = QueueOf(lane);
+  queue.steps.push_back({std::move(run), after});
+  ++queue.called;
+  const auto any = [&] {
+    return MayRun(Lane::kCompute) || MayRun(Lane::kCopy);
+  };
+  switch (schedule_.order) {
+    case Schedule::Order::kAtOnce:
+      return Drain();
+    case Schedule::Order::kCopiesLate:
+      while (MayRun(Lane::kCompute)) RunFirst(Lane::kCompute);
+      return;
+    case Schedule::Order::kCopiesEarly:
+      while (MayRun(Lane::kCopy)) RunFirst(Lane::kCopy);
+      return;
+    case Schedule::Order::kRandom:
+      for (auto steps = random_() % 3; steps > 0 && any(); --steps) RunOne();
+      return;
   }
 }
 
-std::unique_ptr<EmulatedGpu> MakeEmulatedGpu() {
-  return std::make_unique<EmulatedGpu>("gpu-emulated",
-                                       std::make_unique<EmulatedEngine>());
+void EmulatedEngine::Drain() {
+  while (!queues_[0].steps.empty() || !queues_[1].steps.empty()) RunOne();
+}
+
+std::shared_ptr<void> EmulatedEngine::PinHost(void* memory, int64_t bytes) {
+  const auto first = reinterpret_cast<uintptr_t>(memory);
+  MutexLock lock(&pins_->mu);
+  CHECK(pins_->ranges.emplace(first, bytes).second) << "pinned already";
+  return {memory, [pins = pins_, first](void* /*memory*/) {
+            MutexLock unlock(&pins->mu);
+            pins->ranges.erase(first);
+          }};
+}
+
+bool EmulatedEngine::IsPinned(const void* memory, int64_t bytes) const {
+  for (const auto& slot : slots_) {
+    if (memory == slot.get() && bytes <= slot_bytes()) return true;
+  }
+  const auto first = reinterpret_cast<uintptr_t>(memory);
+  MutexLock lock(&pins_->mu);
+  auto range = pins_->ranges.upper_bound(first);
+  if (range == pins_->ranges.begin()) return false;
+  --range;
+  return first + bytes <= range->first + range->second;
+}
+
+int64_t EmulatedEngine::pinned_bytes() const {
+  MutexLock lock(&pins_->mu);
+  int64_t bytes = 0;
+  for (const auto& [first, size] : pins_->ranges) bytes += size;
+  return bytes;
+}
+
+std::unique_ptr<EmulatedGpu> MakeEmulatedGpu(const Schedule& schedule) {
+  return std::make_unique<EmulatedGpu>(
+      "gpu-emulated", std::make_unique<EmulatedEngine>(schedule));
+}
+
+std::vector<Schedule> ManySchedules(uint32_t random) {
+  using Order = Schedule::Order;
+  std::vector<Schedule> schedules = {
+      {Order::kAtOnce}, {Order::kCopiesLate}, {Order::kCopiesEarly}};
+  for (uint32_t seed = 1; seed <= random; ++seed) {
+    schedules.push_back({Order::kRandom, seed});
+  }
+  return schedules;
+}
+
+std::string NameOf(const Schedule& schedule) {
+  switch (schedule.order) {
+    case Schedule::Order::kAtOnce:
+      return "at_once";
+    case Schedule::Order::kCopiesLate:
+      return "late";
+    case Schedule::Order::kCopiesEarly:
+      return "early";
+    case Schedule::Order::kRandom:
+      break;
+  }
+  return absl::StrCat("random_", schedule.seed);
 }
 
 }  // namespace ebb::models::testing

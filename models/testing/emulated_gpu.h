@@ -1,28 +1,53 @@
 // A device whose kernels run on the host, one thread after the other: the same
-// templates, launched as they are on a device.
+// templates, launched as they are on a device, and done as late or as early as
+// a device might.
 #ifndef EBB_MODELS_TESTING_EMULATED_GPU_H_
 #define EBB_MODELS_TESTING_EMULATED_GPU_H_
 
 #include <cstdint>
 #include <cstring>
+#include <deque>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "common/mutex.h"
 #include "models/gpu/gemm.h"
 #include "models/gpu/kernel.h"
 #include "models/gpu/kernel_backend.h"
+#include "models/gpu/lanes.h"
 #include "models/gpu/memory_pool.h"
 
 namespace ebb::models::testing {
 
-// Tests what is computed where: indices, shapes of launches, sizes of memory.
+// When the device does what it was given: as a device may, but never as it
+// usually does.
+struct Schedule {
+  enum class Order {
+    kAtOnce,       // Everything when it is called.
+    kCopiesLate,   // Beside computing nothing that nobody waits for.
+    kCopiesEarly,  // Copies as soon as they may be, and computing late.
+    kRandom,
+  };
+  Order order = Order::kAtOnce;
+  uint32_t seed = 1;  // Of kRandom.
+};
+
+// Tests what is computed where: indices, shapes of launches, sizes of memory,
+// and, by the schedule, whether the lanes and the host wait for each other
+// where they must: what is not waited for is not there yet, or gone.
 // Not what only a device shows: races of threads, barriers that are missing,
 // rounding, and every call of CUDA.
 class EmulatedEngine final : public gpu::BlockSource {
  public:
-  EmulatedEngine() = default;
+  explicit EmulatedEngine(const Schedule& schedule = {});
   ~EmulatedEngine() override;  // CHECK-fails if blocks were not deleted.
 
   // Bytes that blocks may have together. Default: any number.
@@ -30,41 +55,106 @@ class EmulatedEngine final : public gpu::BlockSource {
   // From now on nothing works, as after an error of the device.
   void Lose() { status_ = absl::UnavailableError("emulated: lost"); }
   int64_t launches() const { return launches_; }
+  // Copies from and to pinned memory that is no slot.
+  int64_t direct_copies() const { return direct_copies_; }
+  // Of memory that is pinned now.
+  int64_t pinned_bytes() const;
 
   void* NewBlock(int64_t bytes) override;
   void DeleteBlock(void* block) override;
   absl::Status status() const { return status_; }
-  void CopyIn(const void* host, int64_t bytes, void* memory) {
-    std::memcpy(memory, host, bytes);
+
+  void Zero(void* memory, int64_t bytes) {
+    Call(gpu::Lane::kCompute, [=] { std::memset(memory, 0, bytes); });
   }
-  void CopyOut(const void* memory, int64_t bytes, void* host) {
-    std::memcpy(host, memory, bytes);
-  }
-  void Zero(void* memory, int64_t bytes) { std::memset(memory, 0, bytes); }
   // As a BLAS defines it.
   void Multiply(const gpu::Gemm& gemm);
+  // Identity and ReLU, of a bias that is aligned as a library may want it.
+  bool MultiplyFused(const gpu::Gemm& gemm, const float* bias, Activation f);
   template <typename Kernel>
   void Launch(int64_t blocks, const Kernel& kernel) {
     ++launches_;
-    for (int64_t block = 0; block < blocks; ++block) {
-      // Nobody may read what his block has not written.
-      typename Kernel::Shared shared;
-      std::memset(static_cast<void*>(&shared), 0xff, sizeof(shared));
-      kernel(gpu::HostTeam<Kernel>(block, blocks, &shared));
-    }
+    Call(gpu::Lane::kCompute, [blocks, kernel] {
+      for (int64_t block = 0; block < blocks; ++block) {
+        // Nobody may read what his block has not written.
+        typename Kernel::Shared shared;
+        std::memset(static_cast<void*>(&shared), 0xff, sizeof(shared));
+        kernel(gpu::HostTeam<Kernel>(block, blocks, &shared));
+      }
+    });
   }
 
+  // CHECK-fail where the host's side is neither a slot nor pinned.
+  void CopyIn(gpu::Lane lane, const void* host, int64_t bytes, void* memory);
+  void CopyOut(gpu::Lane lane, const void* memory, int64_t bytes, void* host);
+  void Mark(gpu::Lane lane, int mark);
+  void Await(gpu::Lane lane, int mark);
+  void Sync(int mark);
+
+  // Small, so that few copies are of one chunk only.
+  static constexpr int64_t slot_bytes() { return 1000; }
+  void* slot(int i) const { return slots_[i].get(); }
+  std::shared_ptr<void> PinHost(void* memory, int64_t bytes);
+  bool IsPinned(const void* memory, int64_t bytes) const;
+  // A step takes a second.
+  double TakeBusySeconds() { return std::exchange(busy_seconds_, 0); }
+
  private:
+  // A place in a lane: so many steps are before it.
+  struct Place {
+    gpu::Lane lane;
+    int64_t steps;
+  };
+  struct Step {
+    std::function<void()> run;
+    Place after;
+  };
+  struct Queue {
+    std::deque<Step> steps;  // Not done yet.
+    int64_t called = 0;
+    int64_t done = 0;
+  };
+  // Outlives the engine, as what was pinned may.
+  struct Pins {
+    mutable Mutex mu;
+    std::map<uintptr_t, int64_t> ranges ABSL_GUARDED_BY(mu);
+  };
+
+  Queue& QueueOf(gpu::Lane lane) { return queues_[static_cast<int>(lane)]; }
+  bool MayRun(gpu::Lane lane);
+  void RunFirst(gpu::Lane lane);
+  void RunOne();  // CHECK-fails where nothing may run.
+  bool Reached(const Place& place) {
+    return QueueOf(place.lane).done >= place.steps;
+  }
+  void Call(gpu::Lane lane, std::function<void()> run, Place after = {});
+  void Drain();
+
+  const Schedule schedule_;
+  std::mt19937 random_;
   absl::Status status_;
   int64_t memory_bytes_ = std::numeric_limits<int64_t>::max();
   int64_t used_bytes_ = 0;
   int64_t launches_ = 0;
+  int64_t direct_copies_ = 0;
+  double busy_seconds_ = 0;
   std::map<void*, int64_t> blocks_;
+  Queue queues_[2];
+  Place marks_[gpu::kMarks] = {};
+  std::unique_ptr<char[]> slots_[2];
+  const std::shared_ptr<Pins> pins_ = std::make_shared<Pins>();
 };
 
 using EmulatedGpu = gpu::KernelBackend<EmulatedEngine>;
 
-std::unique_ptr<EmulatedGpu> MakeEmulatedGpu();
+// By default in a random order, which is always the same.
+std::unique_ptr<EmulatedGpu> MakeEmulatedGpu(
+    const Schedule& schedule = {.order = Schedule::Order::kRandom});
+
+// At once, copies late, copies early, and `random` random ones.
+std::vector<Schedule> ManySchedules(uint32_t random);
+// "late", "random_7", ...
+std::string NameOf(const Schedule& schedule);
 
 }  // namespace ebb::models::testing
 

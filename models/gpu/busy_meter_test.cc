@@ -1,0 +1,44 @@
+#include "models/gpu/busy_meter.h"
+
+#include "gtest/gtest.h"
+
+namespace ebb::models::gpu {
+namespace {
+
+TEST(BusyMeterTest, BusyFromTheFirstCallToTheLastMarkThatIsWaitedFor) {
+  BusyMeter meter;
+  EXPECT_TRUE(meter.Called(Lane::kCompute));
+  EXPECT_FALSE(meter.Called(Lane::kCompute));
+  meter.Marked(Lane::kCompute, 1);
+  EXPECT_FALSE(meter.Called(Lane::kCompute));
+  meter.Marked(Lane::kCompute, 2);
+  EXPECT_FALSE(meter.Reached(1)) << "one call is behind it";
+  EXPECT_TRUE(meter.Reached(2));
+  EXPECT_FALSE(meter.Reached(2)) << "it has come to an end already";
+  EXPECT_TRUE(meter.Called(Lane::kCopy));
+}
+
+TEST(BusyMeterTest, BothLanesMustHaveComeToAnEnd) {
+  BusyMeter meter;
+  EXPECT_TRUE(meter.Called(Lane::kCopy));
+  meter.Marked(Lane::kCopy, 1);
+  EXPECT_FALSE(meter.Called(Lane::kCompute));
+  meter.Marked(Lane::kCompute, 2);
+  EXPECT_FALSE(meter.Reached(2));
+  EXPECT_TRUE(meter.Reached(1));
+}
+
+TEST(BusyMeterTest, AMarkOfLongAgoEndsNothing) {
+  BusyMeter meter;
+  meter.Called(Lane::kCompute);
+  meter.Marked(Lane::kCompute, 1);
+  EXPECT_TRUE(meter.Reached(1));
+  EXPECT_TRUE(meter.Called(Lane::kCompute));
+  EXPECT_FALSE(meter.Reached(1));
+  EXPECT_FALSE(meter.Reached(7)) << "nobody made it";
+  meter.Marked(Lane::kCompute, 1);
+  EXPECT_TRUE(meter.Reached(1));
+}
+
+}  // namespace
+}  // namespace ebb::models::gpu

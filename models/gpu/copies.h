@@ -1,0 +1,157 @@
+// Copies between the host and a device, in the order of computing or beside it.
+#ifndef EBB_MODELS_GPU_COPIES_H_
+#define EBB_MODELS_GPU_COPIES_H_
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "models/backend.h"
+#include "models/gpu/lanes.h"
+#include "models/gpu/staging.h"
+
+namespace ebb::models::gpu {
+
+// The copies of ComputeBackend, over an Engine (kernel_backend.h). Those from
+// and to pinned memory the device does by itself; others go through two pinned
+// slots in turns, which the host fills and empties.
+//
+//   compute: ... fork | layer 1 | layer 2 ...            | join
+//   copy:             | values 1, values 2 ... gradients |
+//
+// What keeps one lane from overwriting what the other still reads: a copy
+// begins after all that was called to compute before it (Fork), and computing
+// goes on after all copies before a block changes hands (Join). Slots are used
+// when what they were used for last is over, in whichever lane that was.
+template <typename Engine>
+class Copies {
+ public:
+  // The engine is not owned and outlives it.
+  explicit Copies(Engine* engine) : engine_(engine) {}
+
+  // In the order of computing. `host` may change afterwards.
+  void In(const void* host, int64_t bytes, void* memory) {
+    StageIn(Lane::kCompute, host, bytes, memory);
+  }
+  // Waits for it.
+  void Out(const void* memory, int64_t bytes, void* host) {
+    StageOut(Lane::kCompute, memory, bytes, host);
+  }
+
+  CopyTicket BeginIn(const void* host, int64_t bytes, void* memory) {
+    Fork();
+    if (engine_->IsPinned(host, bytes)) {
+      engine_->CopyIn(Lane::kCopy, host, bytes, memory);
+    } else {
+      StageIn(Lane::kCopy, host, bytes, memory);
+    }
+    engine_->Mark(Lane::kCopy, MarkOf(++last_ticket_));
+    under_way_ = true;
+    return static_cast<CopyTicket>(last_ticket_);
+  }
+  void Await(CopyTicket ticket) {
+    if (ticket == CopyTicket::kNone) return;
+    engine_->Await(Lane::kCompute, MarkOf(static_cast<int64_t>(ticket)));
+  }
+
+  void BeginOut(const void* memory, int64_t bytes, void* host) {
+    under_way_ = true;
+    if (engine_->IsPinned(host, bytes)) {
+      Fork();
+      return engine_->CopyOut(Lane::kCopy, memory, bytes, host);
+    }
+    // The host has to take part, and would have to wait here. It has more to
+    // call first; what is copied is ready while the device still computes.
+    const int mark = kFirstOut + static_cast<int>(next_out_++ % kTurns);
+    engine_->Mark(Lane::kCompute, mark);
+    waiting_.push_back({memory, bytes, host, mark});
+  }
+  // The host waits for all that was begun.
+  void Finish() {
+    if (!under_way_) return;
+    CopyWaiting();
+    engine_->Mark(Lane::kCopy, kHost);
+    engine_->Sync(kHost);
+    under_way_ = false;
+  }
+  // What is called from now on waits for all that was begun.
+  void Join() {
+    if (!under_way_) return;
+    CopyWaiting();
+    engine_->Mark(Lane::kCopy, kJoin);
+    engine_->Await(Lane::kCompute, kJoin);
+  }
+
+ private:
+  struct Waiting {
+    const void* memory;
+    int64_t bytes;
+    void* host;
+    int ready;  // The mark.
+  };
+
+  // Marks: of the slots, of each purpose, and in turns for copies. One that has
+  // come round stands for a later place of the same lane: whoever waits for it
+  // waits longer.
+  static constexpr int kHost = 2, kFork = 3, kJoin = 4;
+  static constexpr int kTurns = 16;
+  static constexpr int kFirstIn = 5, kFirstOut = kFirstIn + kTurns;
+  static_assert(kFirstOut + kTurns <= kMarks);
+
+  static int MarkOf(int64_t ticket) {
+    return kFirstIn + static_cast<int>(ticket % kTurns);
+  }
+
+  void Fork() {
+    engine_->Mark(Lane::kCompute, kFork);
+    engine_->Await(Lane::kCopy, kFork);
+  }
+
+  void StageIn(Lane lane, const void* host, int64_t bytes, void* memory) {
+    const auto* const from = static_cast<const char*>(host);
+    auto* const to = static_cast<char*>(memory);
+    const auto begin = [&](const Chunk& chunk) {
+      void* const slot = engine_->slot(chunk.slot);
+      engine_->Sync(chunk.slot);
+      std::memcpy(slot, from + chunk.offset, chunk.bytes);
+      engine_->CopyIn(lane, slot, chunk.bytes, to + chunk.offset);
+      engine_->Mark(lane, chunk.slot);
+    };
+    next_slot_ = ForEachChunk(bytes, engine_->slot_bytes(), next_slot_, begin,
+                              [](const Chunk&) {});
+  }
+  void StageOut(Lane lane, const void* memory, int64_t bytes, void* host) {
+    const auto* const from = static_cast<const char*>(memory);
+    auto* const to = static_cast<char*>(host);
+    const auto begin = [&](const Chunk& chunk) {
+      engine_->Sync(chunk.slot);  // A copy in may still read it.
+      engine_->CopyOut(lane, from + chunk.offset, chunk.bytes,
+                       engine_->slot(chunk.slot));
+      engine_->Mark(lane, chunk.slot);
+    };
+    const auto end = [&](const Chunk& chunk) {
+      engine_->Sync(chunk.slot);
+      std::memcpy(to + chunk.offset, engine_->slot(chunk.slot), chunk.bytes);
+    };
+    next_slot_ =
+        ForEachChunk(bytes, engine_->slot_bytes(), next_slot_, begin, end);
+  }
+  void CopyWaiting() {
+    for (const Waiting& copy : waiting_) {
+      engine_->Await(Lane::kCopy, copy.ready);
+      StageOut(Lane::kCopy, copy.memory, copy.bytes, copy.host);
+    }
+    waiting_.clear();
+  }
+
+  Engine* const engine_;  // Not owned.
+  int next_slot_ = 0;     // Slot s is free when mark s is reached.
+  int64_t last_ticket_ = 0;
+  int64_t next_out_ = 0;
+  bool under_way_ = false;  // Something may be, since the last Finish.
+  std::vector<Waiting> waiting_;
+};
+
+}  // namespace ebb::models::gpu
+
+#endif  // EBB_MODELS_GPU_COPIES_H_

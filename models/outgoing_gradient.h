@@ -1,0 +1,56 @@
+// The gradient of a model on its way from where it computes.
+#ifndef EBB_MODELS_OUTGOING_GRADIENT_H_
+#define EBB_MODELS_OUTGOING_GRADIENT_H_
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "models/backend.h"
+
+namespace ebb::models {
+
+// Where a model writes the gradient of a batch. Tables that it says are
+// finished leave while it computes the others, if they may. Not thread-safe.
+class OutgoingGradient {
+ public:
+  // What is still to be done to [begin, end), whole tables, before they leave.
+  using Complete = absl::FunctionRef<void(int64_t begin, int64_t end)>;
+
+  // `gradient`, in the back end's memory, goes to `host`: finished tables at
+  // once where they leave `early`, all others with Complete. Nothing is owned,
+  // and `complete` outlives it.
+  OutgoingGradient(ComputeBackend* backend, float* gradient,
+                   std::span<float> host, bool early, Complete complete)
+      : backend_(backend),
+        gradient_(gradient),
+        host_(host),
+        early_(early),
+        complete_(complete) {}
+  OutgoingGradient(const OutgoingGradient&) = delete;
+  OutgoingGradient& operator=(const OutgoingGradient&) = delete;
+
+  float* data() { return gradient_; }
+  // The model has written [begin, begin + count), whole tables, for the last
+  // time. It need not say so, and says it once.
+  void Finished(int64_t begin, int64_t count);
+
+  // Completes what has not left, and lets it leave if it may.
+  void CompleteRest();
+
+ private:
+  void Leave(int64_t begin, int64_t end);
+
+  ComputeBackend* const backend_;  // Not owned.
+  float* const gradient_;          // Not owned.
+  const std::span<float> host_;    // Not owned.
+  const bool early_;
+  const Complete complete_;
+  std::vector<std::pair<int64_t, int64_t>> left_;  // From begin to end.
+};
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_OUTGOING_GRADIENT_H_
