@@ -1,6 +1,7 @@
 #include "bench/checkpoint_bench.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -9,13 +10,16 @@
 #include <thread>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "bench/bare_rows.h"
 #include "bench/dense_worker.h"
 #include "bench/disk.h"
 #include "bench/limits.h"
 #include "bench/one_server.h"
+#include "bench/sparse_worker.h"
 #include "common/daemon.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
@@ -29,6 +33,7 @@ constexpr Bound kLatency{Bound::Kind::kAtMost, 2};
 constexpr Bound kAmplification{Bound::Kind::kAtMost, 1.3};
 constexpr Bound kRestore{Bound::Kind::kAtLeast, 0.7};
 constexpr Bound kMemory{Bound::Kind::kAtMost, 1.35};
+constexpr Bound kOfRows{Bound::Kind::kAtMost, 0.03};
 
 // Weights and both moments.
 constexpr int kAdamArrays = 3;
@@ -36,6 +41,11 @@ constexpr double kMega = 1e6, kGiga = 1e9;
 // Of one sample of the memory bound.
 constexpr int kPullers = 4;
 constexpr int64_t kLargePushes = 4, kLargePulls = 2 * kPullers;
+// Of a table of rows: floats, rows of a push, and of how many one is touched.
+constexpr int64_t kRowWidth = 16, kMessageRows = 1000, kOneIn = 100;
+// Of a sample of pushes of rows: how often a version is written, or not; pushes
+// while it is, at most; and else.
+constexpr int64_t kVersions = 5, kMostPushes = 2000, kQuietPushes = 300;
 
 double Percentile99(std::vector<double> values) {
   std::ranges::sort(values);
@@ -61,6 +71,8 @@ class CheckpointBench {
     EBB_RETURN_IF_ERROR(StartServer("small"));
     EBB_RETURN_IF_ERROR(MeasureDisturbance());
     EBB_RETURN_IF_ERROR(MeasureAmplification());
+    EBB_RETURN_IF_ERROR(StartServer("rows"));
+    EBB_RETURN_IF_ERROR(MeasureRows());
     EBB_RETURN_IF_ERROR(StartServer("large"));
     EBB_RETURN_IF_ERROR(MeasureLarge());
     return std::move(rows_);
@@ -149,6 +161,32 @@ class CheckpointBench {
     }
   }
 
+  // Of versions, one after the other, in MB: what they may write, what they
+  // did until they were durable, and afterwards.
+  struct Written {
+    std::vector<double> limits, durable, later;
+  };
+  // What `store` makes durable is one more.
+  absl::Status MeasureVersion(double limit,
+                              absl::FunctionRef<absl::Status()> store,
+                              Written* written) {
+    EBB_ASSIGN_OR_RETURN(const int64_t before, BytesWhenQuiet());
+    EBB_RETURN_IF_ERROR(store());
+    EBB_ASSIGN_OR_RETURN(const int64_t stored, BytesWritten(server_->pid()));
+    EBB_ASSIGN_OR_RETURN(const int64_t quiet, BytesWhenQuiet());
+    written->limits.push_back(limit);
+    written->durable.push_back(static_cast<double>(stored - before) / kMega);
+    written->later.push_back(static_cast<double>(quiet - stored) / kMega);
+    return absl::OkStatus();
+  }
+  void AddWritten(const std::string& what, const Written& written,
+                  Bound bound) {
+    rows_.push_back(MakeRow(what, "MB until durable", written.durable,
+                            written.limits, bound));
+    rows_.push_back(
+        MakeRow(what, "MB later", written.later, written.limits, std::nullopt));
+  }
+
   absl::Status MeasureAmplification() {
     const int64_t bytes = options_.written_bytes;
     EBB_ASSIGN_OR_RETURN(
@@ -159,26 +197,128 @@ class CheckpointBench {
     EBB_RETURN_IF_ERROR(
         adam.worker->Run({.bytes = bytes, .operations = 1}).status());
     EBB_RETURN_IF_ERROR(Store(adam));
-    std::vector<double> limits, durable, later;
+    Written written;
     for (int pair = 0; pair < options_.pairs; ++pair) {
       EBB_RETURN_IF_ERROR(
           options_.watch.Tell("what a version writes", pair, options_.pairs));
       EBB_RETURN_IF_ERROR(
           adam.worker->Run({.bytes = bytes, .operations = 1}).status());
-      EBB_ASSIGN_OR_RETURN(const int64_t before, BytesWhenQuiet());
-      EBB_RETURN_IF_ERROR(Store(adam));
-      EBB_ASSIGN_OR_RETURN(const int64_t stored, BytesWritten(server_->pid()));
-      EBB_ASSIGN_OR_RETURN(const int64_t quiet, BytesWhenQuiet());
-      limits.push_back(state);
-      durable.push_back(static_cast<double>(stored - before) / kMega);
-      later.push_back(static_cast<double>(quiet - stored) / kMega);
+      EBB_RETURN_IF_ERROR(MeasureVersion(
+          state, [&] { return Store(adam); }, &written));
     }
-    const std::string what =
-        absl::StrCat("a version, ", bytes >> 20, " MiB under Adam, all dirty");
-    rows_.push_back(
-        MakeRow(what, "MB until durable", durable, limits, kAmplification));
-    rows_.push_back(MakeRow(what, "MB later", later, limits, std::nullopt));
+    AddWritten(
+        absl::StrCat("a version, ", bytes >> 20, " MiB under Adam, all dirty"),
+        written, kAmplification);
     return absl::OkStatus();
+  }
+
+  // --- Rows under keys -------------------------------------------------------
+  absl::Status MeasureRows() {
+    EBB_ASSIGN_OR_RETURN(const JobRecordPtr record,
+                         SparseJob(JobId(++last_job_), kRowWidth));
+    EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record));
+    SparseWorker worker(&transport_, record, placement, kMessageRows,
+                        /*seed=*/1);
+    EBB_RETURN_IF_ERROR(worker.Fill(options_.table_rows, /*in_flight=*/8,
+                                    [&](const RowMessage&, int64_t last) {
+                                      return options_.watch.Tell(
+                                          absl::StrCat("rows: ", last, " of ",
+                                                       options_.table_rows));
+                                    }));
+    EBB_RETURN_IF_ERROR(StoreRows(&worker));
+    // Rows, slots and keys.
+    const double state =
+        static_cast<double>(options_.table_rows *
+                            (2 * kRowWidth * int64_t{sizeof(float)} +
+                             int64_t{sizeof(uint64_t)})) /
+        kMega;
+    Written written;
+    std::vector<double> quiet, disturbed;
+    RowSampler sampler(options_.table_rows, /*zipf=*/0, /*seed=*/1);
+    for (int pair = 0; pair < options_.pairs; ++pair) {
+      EBB_RETURN_IF_ERROR(
+          options_.watch.Tell("rows of a version", pair, options_.pairs));
+      EBB_RETURN_IF_ERROR(TouchOneIn(pair, &worker));
+      EBB_RETURN_IF_ERROR(MeasureVersion(
+          state, [&] { return StoreRows(&worker); }, &written));
+      for (const bool storing : {pair % 2 == 0, pair % 2 != 0}) {
+        EBB_ASSIGN_OR_RETURN(const double p99,
+                             PushRows(storing, &sampler, &worker));
+        (storing ? disturbed : quiet).push_back(p99 * 1e3);
+      }
+    }
+    const std::string table = absl::StrCat(options_.table_rows, " rows");
+    AddWritten(absl::StrCat("a version, 1 % of ", table), written, kOfRows);
+    rows_.push_back(MakeRow(
+        absl::StrCat("push of 1,000 of ", table, " while it is checkpointed"),
+        "p99 ms", disturbed, quiet, kLatency));
+    return absl::OkStatus();
+  }
+
+  absl::Status StoreRows(SparseWorker* worker) {
+    return server_->Store(worker->record(), worker->loop().pushed());
+  }
+
+  // Pushes to rows that lie strewn over all blocks.
+  absl::Status TouchOneIn(int first, SparseWorker* worker) {
+    const Payload gradient = worker->MakeGradient(kMessageRows);
+    client::ComputeResult push;
+    const int64_t messages = options_.table_rows / kOneIn / kMessageRows;
+    return worker->loop().Push(messages, /*in_flight=*/8, [&](int64_t m) {
+      std::vector<uint64_t> ids;
+      for (int64_t i = m * kMessageRows; i < (m + 1) * kMessageRows; ++i) {
+        ids.push_back(static_cast<uint64_t>(first % kOneIn + i * kOneIn));
+      }
+      push.rows =
+          worker->MessageOf(ids).order->Pushes(worker->record().plan, gradient);
+      return &push;
+    });
+  }
+
+  // The seconds within which 99 of 100 pushes are acknowledged, one at a time:
+  // as many as there is time for while a version is written, or as usual.
+  absl::StatusOr<double> PushRows(bool storing, RowSampler* sampler,
+                                  SparseWorker* worker) {
+    const Payload gradient = worker->MakeGradient(kMessageRows);
+    std::vector<double> latencies;
+    for (int64_t version = 0; version < kVersions; ++version) {
+      std::vector<client::ComputeResult> pushes(storing ? kMostPushes
+                                                        : kQuietPushes);
+      for (client::ComputeResult& push : pushes) {
+        push.rows = worker->DrawMessage(sampler, kMessageRows)
+                        .order->Pushes(worker->record().plan, gradient);
+      }
+      // What there is to write.
+      EBB_RETURN_IF_ERROR(TouchOneIn(static_cast<int>(version), worker));
+      const int64_t touched = worker->loop().pushed();
+      worker->loop().TakeLatencies();
+      absl::Status stored;
+      std::thread writes;
+      std::atomic<bool> writing = storing;
+      if (storing) {
+        writes = std::thread([&] {
+          stored = server_->Store(worker->record(), touched);
+          writing = false;
+        });
+      }
+      absl::Status pushed;
+      for (client::ComputeResult& push : pushes) {
+        if (!pushed.ok() || (storing && !writing)) break;
+        pushed = worker->loop().Push(1, /*in_flight=*/1,
+                                     [&](int64_t) { return &push; });
+      }
+      if (writes.joinable()) writes.join();
+      EBB_RETURN_IF_ERROR(pushed);
+      EBB_RETURN_IF_ERROR(stored);
+      const std::vector<double> these = worker->loop().TakeLatencies();
+      latencies.insert(latencies.end(), these.begin(), these.end());
+      // What is still to be written must not disturb the next.
+      EBB_RETURN_IF_ERROR(StoreRows(worker));
+    }
+    if (latencies.empty()) {
+      return absl::InternalError("no push while a version was written");
+    }
+    return Percentile99(std::move(latencies));
   }
 
   // --- Restores, and memory --------------------------------------------------

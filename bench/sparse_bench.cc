@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <random>
 #include <span>
 #include <utility>
 
@@ -14,13 +13,9 @@
 #include "bench/limits.h"
 #include "bench/one_server.h"
 #include "bench/rows.h"
+#include "bench/sparse_worker.h"
 #include "bench/transfer_loop.h"
-#include "client/float_pool.h"
-#include "client/key_order.h"
 #include "common/daemon.h"
-#include "common/job/specification.h"
-#include "common/job/validate.h"
-#include "common/job/yaml.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/status_macros.h"
 #include "server/job_rule.h"
@@ -31,35 +26,6 @@ namespace {
 
 constexpr double kMillion = 1e6;
 
-// A job of one sparse table and nothing else, zeros at first, one example a
-// batch. Its partitions are as many as a job has that does not say.
-absl::StatusOr<JobRecordPtr> SparseJob(int64_t width) {
-  const job::JobFile file = job::ReadJob(
-      "name: sparse\n"
-      "model: fm\n"
-      "data: {train: {libsvm: none.libsvm}}\n"
-      "train: {batch: 1}\n"
-      "optimizer: {kind: adagrad}\n"
-      "checkpoint: {every: 24h}\n",
-      "sparse");
-  if (!file.ok()) return absl::InternalError(job::ToString(file.mistakes));
-  job::JobFacts facts;
-  facts.sparse_tables.push_back({.name = "rows",
-                                 .width = static_cast<int32_t>(width),
-                                 .init = InitRule::Zeros()});
-  facts.examples = 1;
-  EBB_ASSIGN_OR_RETURN(JobRecord record, job::MakeJobRecord(file.job, facts));
-  return EndlessJob(JobId(1), std::move(record));
-}
-
-// The rows of one push or pull.
-struct Message {
-  std::vector<uint64_t> keys;  // As partitions have them.
-  std::unique_ptr<client::KeyOrder> order;
-  client::BatchRowsPtr pull;
-  client::ComputeResult push;
-};
-
 class SparseBench {
  public:
   explicit SparseBench(const SparseOptions& options)
@@ -67,8 +33,7 @@ class SparseBench {
         width_(static_cast<size_t>(options.width)),
         sampler_(options.rows, options.zipf, options.seed),
         network_(WorkerNetwork(options.shared_memory)),
-        transport_(network_),
-        pool_(/*keep=*/1, network_.heap) {
+        transport_(network_) {
     report_.options = options;
   }
 
@@ -96,7 +61,7 @@ class SparseBench {
 
   absl::Status Start() {
     EBB_RETURN_IF_ERROR(options_.watch.Tell("starting the server"));
-    EBB_ASSIGN_OR_RETURN(record_, SparseJob(options_.width));
+    EBB_ASSIGN_OR_RETURN(record_, SparseJob(JobId(1), options_.width));
     report_.partitions = record_->plan.partitions;
     EBB_ASSIGN_OR_RETURN(rule_, server::JobRule::Create(*record_));
     optimizer_ = rule_->RowOptimizer(0);
@@ -108,71 +73,32 @@ class SparseBench {
         server_, OneServer::Start(&transport_, options_.programs,
                                   options_.folder, options_.shared_memory));
     EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record_));
-    loop_ = std::make_unique<TransferLoop>(&transport_, record_, placement);
+    worker_ = std::make_unique<SparseWorker>(&transport_, record_, placement,
+                                             options_.message_rows,
+                                             options_.seed, network_.heap);
     return absl::OkStatus();
   }
 
-  template <typename Ids>
-  Message MessageOf(const Ids& ids) const {
-    std::vector<uint64_t> keys;
-    for (const uint64_t id : ids) keys.push_back(RowSampler::KeyOf(id));
-    Message message;
-    std::vector<int32_t> places;
-    message.order =
-        std::make_unique<client::KeyOrder>(record_->plan, keys, &places);
-    message.keys.resize(keys.size());
-    for (size_t i = 0; i < keys.size(); ++i) {
-      message.keys[places[i]] = keys[i];
-    }
-    return message;
-  }
-
-  // Anew for every sample, as that of every batch is.
-  Payload MakeGradient(int64_t rows) {
-    client::FloatBufferPtr gradient =
-        pool_.Take(rows * static_cast<int64_t>(width_));
-    std::ranges::copy(Gradient(rows), gradient->span().begin());
-    return client::FloatPool::AsPayload(std::move(gradient));
-  }
-  std::span<const float> Gradient(int64_t rows) const {
-    return std::span(gradient_).first(static_cast<size_t>(rows) * width_);
-  }
-
-  // All rows, on both sides, some at a time.
+  // All rows, on both sides.
   absl::Status Fill() {
-    constexpr int64_t kAtOnce = 16384;
-    std::mt19937_64 random(options_.seed);
-    std::uniform_real_distribution<float> value(-1, 1);
-    gradient_.resize(
-        static_cast<size_t>(std::max(kAtOnce, options_.message_rows)) * width_);
-    for (float& g : gradient_) g = value(random);
-    const int64_t messages = (options_.rows + kAtOnce - 1) / kAtOnce;
-    const Payload whole = MakeGradient(kAtOnce);
-    absl::Status told;
-    client::ComputeResult push;
-    absl::Status pushed =
-        loop_->Push(messages, options_.in_flight, [&](int64_t m) {
-          std::vector<uint64_t> ids;
-          const int64_t last = std::min((m + 1) * kAtOnce, options_.rows);
-          for (int64_t id = m * kAtOnce; id < last; ++id) ids.push_back(id);
-          const Message message = MessageOf(ids);
+    return worker_->Fill(
+        options_.rows, options_.in_flight,
+        [&](const RowMessage& message, int64_t last) {
           for (const uint64_t key : message.keys) bare_->Create(0, key);
-          bare_->Apply(0, message.keys,
-                       Gradient(static_cast<int64_t>(message.keys.size())),
-                       context_);
-          push.rows = message.order->Pushes(record_->plan, whole);
-          told.Update(options_.watch.Tell(
-              absl::StrCat("rows: ", last, " of ", options_.rows)));
-          return &push;
+          bare_->Apply(
+              0, message.keys,
+              worker_->Gradient(static_cast<int64_t>(message.keys.size())),
+              context_);
+          return options_.watch.Tell(
+              absl::StrCat("rows: ", last, " of ", options_.rows));
         });
-    EBB_RETURN_IF_ERROR(told);
-    return pushed;
   }
 
-  std::vector<Message> DrawMessages() {
-    std::vector<Message> messages;
+  std::vector<RowMessage> DrawMessages() {
+    std::vector<RowMessage> messages;
     for (int64_t i = 0; i < options_.messages; ++i) {
-      messages.push_back(MessageOf(sampler_.Draw(options_.message_rows)));
+      messages.push_back(
+          worker_->DrawMessage(&sampler_, options_.message_rows));
     }
     return messages;
   }
@@ -199,28 +125,29 @@ class SparseBench {
   }
 
   absl::StatusOr<Pair> ComparePushes(bool bare_first) {
-    std::vector<Message> messages = DrawMessages();
-    const Payload gradient = MakeGradient(options_.message_rows);
-    for (Message& message : messages) {
+    std::vector<RowMessage> messages = DrawMessages();
+    const Payload gradient = worker_->MakeGradient(options_.message_rows);
+    for (RowMessage& message : messages) {
       message.push.rows = message.order->Pushes(record_->plan, gradient);
     }
     return Compare(
         bare_first,
         [&] {
-          for (const Message& message : messages) {
-            bare_->Apply(0, message.keys, Gradient(options_.message_rows),
-                         context_);
+          for (const RowMessage& message : messages) {
+            bare_->Apply(0, message.keys,
+                         worker_->Gradient(options_.message_rows), context_);
           }
         },
         [&] {
-          return loop_->Push(options_.messages, options_.in_flight,
-                             [&](int64_t i) { return &messages[i].push; });
+          return worker_->loop().Push(
+              options_.messages, options_.in_flight,
+              [&](int64_t i) { return &messages[i].push; });
         });
   }
 
   absl::StatusOr<Pair> ComparePulls(bool bare_first) {
-    std::vector<Message> messages = DrawMessages();
-    for (Message& message : messages) {
+    std::vector<RowMessage> messages = DrawMessages();
+    for (RowMessage& message : messages) {
       auto rows = std::make_shared<client::BatchRows>();
       rows->partitions = message.order->Pulls(record_->plan);
       message.pull = std::move(rows);
@@ -232,12 +159,12 @@ class SparseBench {
         Compare(
             bare_first,
             [&] {
-              for (const Message& message : messages) {
+              for (const RowMessage& message : messages) {
                 bare_->Pull(0, message.keys, bare);
               }
             },
             [&] {
-              return loop_->Pull(
+              return worker_->loop().Pull(
                   options_.messages, options_.in_flight,
                   [&](int64_t i) { return messages[i].pull; },
                   [&](int64_t i, const client::PulledValues& values) {
@@ -292,7 +219,6 @@ class SparseBench {
   const size_t width_;
   RowSampler sampler_;
   SparseReport report_;
-  std::vector<float> gradient_;
   JobRecordPtr record_;
   std::unique_ptr<server::JobRule> rule_;
   std::shared_ptr<const server::Optimizer> optimizer_;
@@ -301,8 +227,7 @@ class SparseBench {
   const rpc::TransportOptions network_;
   rpc::GrpcTransport transport_;
   std::unique_ptr<OneServer> server_;
-  client::FloatPool pool_;
-  std::unique_ptr<TransferLoop> loop_;
+  std::unique_ptr<SparseWorker> worker_;
 };
 
 }  // namespace

@@ -268,13 +268,17 @@ optimizer: {{kind: {optimizer}}}
         self.assertEqual(ran.returncode, 0 if result["all_hold"] else 1)
         measures = [row["measure"] for row in result["rows"]]
         self.assertEqual(measures, ["GB/s", "p99 ms", "MB until durable",
-                                    "MB later", "GB/s", "GB"])
+                                    "MB later", "MB until durable", "MB later",
+                                    "p99 ms", "GB/s", "GB"])
         # Counted by the kernel, not timed: once, and no more. (Nothing where
         # the folder lies in memory.)
         written = result["rows"][2]
         if written["ours"] > 0:
             self.assertGreaterEqual(written["ratio"], 1)
         self.assertLessEqual(written["ratio"], written["at_most"])
+        # Of rows what was pushed to is written, and no more.
+        self.assertLessEqual(result["rows"][4]["ratio"],
+                             result["rows"][4]["at_most"])
 
     def test_dense_is_stopped(self):
         bench = subprocess.Popen(
