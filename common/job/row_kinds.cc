@@ -34,6 +34,25 @@ std::optional<RowKind> RowKindOf(v1::RowKind kind) {
   }
 }
 
+absl::Status CheckRowWidth(const v1::Model& model, absl::string_view table,
+                           int64_t width) {
+  if (width >= 1 && width <= kMaxRowWidth) return absl::OkStatus();
+  const bool rank = model.has_rank();
+  const int64_t given = rank ? model.rank() : model.dim();
+  const std::string what =
+      absl::StrCat("rows of table ", table, " would have ", width,
+                   " numbers, 1 to ", kMaxRowWidth, " possible");
+  if (given < 1 || width < given) {
+    return absl::InvalidArgumentError(absl::StrCat("model: ", what));
+  }
+  const absl::string_view key = rank ? "rank" : "dim";
+  // In ffm a row has as many numbers for each field.
+  const int64_t most = kMaxRowWidth / (width / given);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "model.", key, ": ", what, "\nhint: ",
+      most < 1 ? "data with fewer fields" : absl::StrCat(key, ": ", most)));
+}
+
 absl::Status CheckRowKind(const v1::Table& said, RowKind kind) {
   if (kind == RowKind::kTrained) return absl::OkStatus();
   const auto refuse = [](absl::string_view key, absl::string_view why) {

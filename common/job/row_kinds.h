@@ -3,9 +3,11 @@
 #ifndef EBB_COMMON_JOB_ROW_KINDS_H_
 #define EBB_COMMON_JOB_ROW_KINDS_H_
 
+#include <cstdint>
 #include <optional>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "common/protocol/plan.h"
 #include "ebb/v1/common.pb.h"
 #include "ebb/v1/job.pb.h"
@@ -15,6 +17,11 @@ namespace ebb::job {
 v1::RowKind ToProto(RowKind kind);
 // Nothing: it is of a newer ebb.
 std::optional<RowKind> RowKindOf(v1::RowKind kind);
+
+// InvalidArgument, beginning with the key of the model that makes a table's
+// rows so wide, for a width that servers do not keep.
+absl::Status CheckRowWidth(const v1::Model& model, absl::string_view table,
+                           int64_t width);
 
 // InvalidArgument, beginning with the key, for what is of no use to a table of
 // such rows.

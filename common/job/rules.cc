@@ -155,15 +155,16 @@ void Rules::CheckCsv(const v1::Csv& csv, const std::string& path) {
 void Rules::CheckModel() {
   const v1::Model& model = job_.model();
   if (!facts_.model_kinds.empty() && model.has_kind() &&
-      std::find(facts_.model_kinds.begin(), facts_.model_kinds.end(),
-                model.kind()) == facts_.model_kinds.end()) {
+      !KnowsModel(facts_, model)) {
     const std::string near = Nearest(model.kind(), facts_.model_kinds);
     Fail("model.kind", absl::StrCat("there is no model \"", model.kind(), "\""),
          absl::StrCat("kind: ", near.empty()
                                     ? absl::StrJoin(facts_.model_kinds, ", ")
                                     : near));
   }
-  if (HasKeys(job_.data().train()) && !TakesKeys(model)) {
+  // What another was meant by it would learn from, nobody knows.
+  if (HasKeys(job_.data().train()) && !TakesKeys(model) &&
+      KnowsModel(facts_, model)) {
     Fail("data.train",
          absl::StrCat("its examples are 64-bit keys, but ", model.kind(),
                       " learns from columns of numbers"),
@@ -320,6 +321,7 @@ void Rules::CheckTables() {
   if (job_.tables().empty()) return;
   // What tables a plugin has, it says itself.
   if (!TakesKeys(job_.model()) && !job_.model().has_plugin()) {
+    if (!KnowsModel(facts_, job_.model())) return;
     Fail("tables", absl::StrCat(job_.model().kind(), " has no sparse tables"),
          "leave it out, or model: sparse_logistic");
     return;
@@ -609,6 +611,19 @@ void Rules::CheckAgainstTestData(const SourceFacts& data) {
 }
 
 }  // namespace
+
+bool KnowsModel(const DataFacts& facts, const v1::Model& model) {
+  constexpr absl::string_view kOwn[] = {
+      "linear",          "logistic", "softmax", "mlp",
+      "sparse_logistic", "fm",       "ffm",     "matrix_factorisation",
+      "wide_deep",       "deepfm"};
+  const auto among = [&](const auto& kinds) {
+    return std::find(std::begin(kinds), std::end(kinds), model.kind()) !=
+           std::end(kinds);
+  };
+  return facts.model_kinds.empty() ? model.has_plugin() || among(kOwn)
+                                   : among(facts.model_kinds);
+}
 
 bool TakesKeys(const v1::Model& model) {
   constexpr absl::string_view kKinds[] = {

@@ -15,6 +15,10 @@ namespace ebb::job {
 std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
                                 const SourceMap& sources);
 
+// Whether there is such a model, as far as it is known which there are: a
+// plugin's is known with the facts that it was asked for.
+bool KnowsModel(const DataFacts& facts, const v1::Model& model);
+
 // Whether it is a built-in model with sparse tables, whose examples have keys.
 bool TakesKeys(const v1::Model& model);
 

@@ -70,6 +70,8 @@ constexpr double kItemSeconds = 2;
 constexpr int64_t kItemsPerWorker = 8;
 // What a worker keeps of an item goes with its last push, all at once.
 constexpr int64_t kPushesOfAnItem = 10;
+// As JobPlan::Validate() says, of all epochs.
+constexpr int64_t kMostItems = int64_t{1} << 32;
 // A core computes so many multiplications and additions per second, and an
 // example takes about six per parameter, forward and backward.
 constexpr double kGuessedSpeed = 1e10 / 6;
@@ -158,11 +160,16 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
   }
   for (const SparseTable& table : facts.sparse_tables) {
     EBB_RETURN_IF_ERROR(table.init.Validate());
+    EBB_RETURN_IF_ERROR(CheckRowWidth(job.model(), table.name, table.width));
     plan->sparse_tables.push_back({.width = table.width, .kind = table.kind});
   }
   const bool sparse = !plan->sparse_tables.empty();
   if (plan->parameters == 0 && !sparse) {
     return Invalid("model: it has no parameters");
+  }
+  if (sparse && plan->rounds()) {
+    return Invalid("consistency.kind: sparse tables need asp or ssp; rounds ",
+                   "know none\nhint: consistency: asp");
   }
   // What is kept for a server that is away is a whole gradient.
   if (sparse) plan->consistency.local_steps = 0;
@@ -209,6 +216,12 @@ absl::Status PlanItems(const v1::Job& job, const JobFacts& facts,
   if (shards > std::numeric_limits<int32_t>::max()) {
     return Invalid("train.item_examples: ", plan->shard_size, " examples make ",
                    shards, " items an epoch: too many");
+  }
+  if (shards > kMostItems / plan->epochs) {
+    return Invalid("train.item_examples: ", plan->shard_size, " examples make ",
+                   shards, " items in each of ", plan->epochs, " epochs, ",
+                   kMostItems, " in all possible\nhint: item_examples: ",
+                   CeilDivide(plan->examples, kMostItems / plan->epochs));
   }
   if (plan->rounds()) {
     plan->consistency.round_items = static_cast<int32_t>(
@@ -485,9 +498,13 @@ absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
                    job.algorithm().plugin(),
                    " it is workers that step\nhint: kind: sgd");
   }
-  const v1::Filter::Kind push = job.filters().push().kind();
-  if (facts.algorithm->Adds() &&
-      (push == v1::Filter::KIND_TOP_K || push == v1::Filter::KIND_THRESHOLD)) {
+  const v1::Filter& push = job.filters().push();
+  const bool keeps =
+      push.kind() == v1::Filter::KIND_TOP_K ||
+      (push.kind() == v1::Filter::KIND_THRESHOLD && push.threshold() > 0);
+  if ((keeps && plan.keeps_effect) ||
+      (facts.algorithm->Adds() &&
+       (keeps || push.kind() == v1::Filter::KIND_THRESHOLD))) {
     return Invalid("filters.push.kind: leaves out values of what the ",
                    "algorithm of ", job.algorithm().plugin(),
                    " pushes\nhint: kind: int8");

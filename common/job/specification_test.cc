@@ -388,6 +388,17 @@ TEST(SpecificationTest, WhatAPluginsAlgorithmDoesNotGoWithIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(made("optimizer: adam\n", some)));
   EXPECT_TRUE(absl::IsInvalidArgument(made("filters: {push: top_k}\n", some)));
   EXPECT_TRUE(made("filters: {push: int8}\n", some).ok());
+  // Bug: that both keep parts of gradients was said of no key.
+  JobFacts facts = MainFacts();
+  facts.algorithm = std::make_shared<Loaded>(
+      AlgorithmPlan{
+          .push_batches = 3, .worker_vectors = 1, .keeps_effect = true},
+      false);
+  const v1::Job job =
+      JobOf("algorithm: {plugin: liba.so}\nfilters: {push: top_k}\n");
+  EXPECT_THAT(MakeJobRecord(job, facts).status().message(),
+              HasSubstr("filters.push.kind: leaves out values of what the "
+                        "algorithm of liba.so pushes"));
 }
 
 // A daemon that does not know of an algorithm must not train by sgd.
@@ -568,6 +579,62 @@ TEST(SpecificationTest, MoreTablesThanServersCanKeepAreRefused) {
           "for servers to keep, 131072 possible\nhint: partitions: 2048"));
   facts.sparse_tables.resize(32);
   EXPECT_TRUE(MakeJobRecord(JobOf("partitions: 4096\n", kKeyed), facts).ok());
+}
+
+// Bug: the message was one of a plan, and of no key.
+TEST(SpecificationTest, WhatMakesRowsTooWideIsNamed) {
+  JobFacts facts = MainFacts();
+  const auto refusal = [&](const std::string& model) {
+    return std::string(
+        MakeJobRecord(
+            JobOf("", absl::StrCat("model: ", model,
+                                   "\ndata: {train: {libffm: a.ffm}}\n")),
+            facts)
+            .status()
+            .message());
+  };
+  facts.sparse_tables = {{.name = "factors", .width = 4096}};
+  EXPECT_EQ(refusal("{kind: ffm, rank: 8}"), "");
+  facts.sparse_tables[0].width = 8 * 600;
+  EXPECT_EQ(refusal("{kind: ffm, rank: 8}"),
+            "model.rank: rows of table factors would have 4800 numbers, 1 to "
+            "4096 possible\nhint: rank: 6");
+  facts.sparse_tables[0].width = 5000;
+  EXPECT_EQ(refusal("{kind: ffm, rank: 1}"),
+            "model.rank: rows of table factors would have 5000 numbers, 1 to "
+            "4096 possible\nhint: data with fewer fields");
+  facts.sparse_tables = {{.name = "embeddings", .width = 4097}};
+  EXPECT_THAT(refusal("{kind: deepfm, dim: 16}"),
+              HasSubstr("model.dim: rows of table embeddings"));
+  EXPECT_THAT(refusal("sparse_logistic"),
+              HasSubstr("model: rows of table embeddings"));
+}
+
+// Bug: the message was said of line 1.
+TEST(SpecificationTest, RoundsAreRefusedForSparseTablesByTheirKey) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows"}};
+  EXPECT_EQ(MakeJobRecord(JobOf("consistency: rounds\n"), facts).status(),
+            absl::InvalidArgumentError(
+                "consistency.kind: sparse tables need asp or ssp; rounds know "
+                "none\nhint: consistency: asp"));
+}
+
+// Bug: likewise.
+TEST(SpecificationTest, MoreItemsThanAJobHasAreRefusedByTheirKey) {
+  EXPECT_EQ(
+      MakeJobRecord(JobOf("train: {epochs: 1000000, batch: 10, item_examples: "
+                          "10}\n"),
+                    MainFacts())
+          .status(),
+      absl::InvalidArgumentError(
+          "train.item_examples: 10 examples make 6000 items in each of 1000000 "
+          "epochs, 4294967296 in all possible\nhint: item_examples: 14"));
+  EXPECT_TRUE(
+      MakeJobRecord(JobOf("train: {epochs: 1000000, batch: 10, item_examples: "
+                          "14}\n"),
+                    MainFacts())
+          .ok());
 }
 
 TEST(SpecificationTest, ATableThatTheModelLacksIsRefusedByName) {

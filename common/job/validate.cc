@@ -77,6 +77,12 @@ std::string OutOfRange(const v1::Key& key, double value) {
   return absl::StrCat("must be ", bound, ", not ", NumberText(value));
 }
 
+bool KindIsRequired(const Message& message) {
+  const FieldDescriptor* kind =
+      message.GetDescriptor()->FindFieldByName("kind");
+  return kind != nullptr && KeyOf(*kind).required();
+}
+
 class Checker {
  public:
   Checker(const SourceMap& sources, const std::set<std::string>& any_kind)
@@ -121,9 +127,14 @@ void Checker::CheckField(const Message& message, const FieldDescriptor& field,
                          const std::string& path) {
   const std::string parent = path.substr(0, path.rfind('.'));
   if (!BelongsToKind(message, field) && !any_kind_.contains(parent)) {
-    const auto& kinds = KeyOf(field).kinds();
-    Fail(path, absl::StrCat("is nothing that ", KindOf(message), " takes"),
-         absl::StrCat("leave it out, or kind: ", absl::StrJoin(kinds, " or ")));
+    const std::string kind = KindOf(message);
+    // That a kind is missing that must be there is said.
+    if (kind.empty() && KindIsRequired(message)) return;
+    Fail(path,
+         kind.empty() ? "means nothing without a kind"
+                      : absl::StrCat("is nothing that ", kind, " takes"),
+         absl::StrCat("leave it out, or kind: ",
+                      absl::StrJoin(KeyOf(field).kinds(), " or ")));
     return;
   }
   const auto& reflection = *message.GetReflection();
@@ -204,23 +215,8 @@ void Checker::CheckText(const std::string& text, const FieldDescriptor& field,
 std::set<std::string> AnyKind(const v1::Job& job, const DataFacts& facts,
                               const std::vector<Mistake>& before) {
   constexpr absl::string_view kKind = ".kind";
-  const std::vector<std::string> kinds =
-      facts.model_kinds.empty()
-          ? std::vector<std::string>{"linear",
-                                     "logistic",
-                                     "softmax",
-                                     "mlp",
-                                     "sparse_logistic",
-                                     "fm",
-                                     "ffm",
-                                     "matrix_factorisation",
-                                     "wide_deep",
-                                     "deepfm"}
-          : facts.model_kinds;
   std::set<std::string> any;
-  if (job.model().has_plugin() ||
-      std::find(kinds.begin(), kinds.end(), job.model().kind()) ==
-          kinds.end()) {
+  if (job.model().has_plugin() || !KnowsModel(facts, job.model())) {
     any.insert("model");
   }
   for (const Mistake& mistake : before) {
