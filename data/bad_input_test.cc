@@ -131,8 +131,8 @@ std::vector<BadLine> BadLines() {
     all.push_back({format, format.name + name, line, error});
   };
   const std::string whole =
-      " is not a whole number of at most 16777216; if the label is a number to "
-      "predict, say that it is real";
+      " is not a whole number of at most 16777216; if labels are numbers to "
+      "predict, take model: linear, or model.labels: values";
   // A label that is no class, is out of range, is missing.
   add(Csv(), "LabelNoClass", "6,7,0.5", "label, column 3: class '0.5'" + whole);
   add(Csv(), "LabelTooLarge", "6,7,16777217",
@@ -160,8 +160,8 @@ std::vector<BadLine> BadLines() {
   add(Csv(), "ValueTooLarge", "6,1e39,4",
       "column 2: '1e39' does not fit a 32-bit float");
   add(Csv(), "ValueMissing", "6,,4",
-      "column 2 is missing (an empty field); ignore the column, or let missing "
-      "values read as a constant or as the mean");
+      "column 2 is missing (an empty field); name the column in ignore, or "
+      "say missing: mean, or missing: and a number");
   add(Libsvm(), "ValueInfinite", "4 1:inf",
       "feature 1: 'inf' is not a finite number");
   add(LibsvmKeys(), "ValueMissing",
@@ -170,8 +170,8 @@ std::vector<BadLine> BadLines() {
       "field 0, feature 1: 'x' is not a number");
   add(Criteo(), "ValueNoNumber", "4\tx\ta", "number 1: 'x' is not a number");
   add(Criteo(), "ValueNotWhole", "4\t0.5\ta",
-      "number 1: '0.5' is not a whole number of at most 10^11; take numbers as "
-      "values instead of their magnitudes");
+      "number 1: '0.5' is not a whole number of at most 10^11; with numbers: "
+      "value numbers are taken as they are");
   // Indices that do not ascend, or are too large.
   for (const Format& pairs : {Libsvm(), LibsvmKeys()}) {
     add(pairs, "NotAscending", "4 2:1 1:4",
@@ -181,7 +181,8 @@ std::vector<BadLine> BadLines() {
       "feature id 2147483648 in data of 2147483647 features, the most there "
       "can be");
   add(Libsvm(), "IndexBelowOne", "4 0:1",
-      "feature id 0 is below 1; if ids count from 0 here, say zero-based");
+      "feature id 0 is below 1; if ids count from 0 here, say zero_based: "
+      "true");
   add(LibsvmKeys(), "IndexTooLarge", "4 18446744073709551616:1",
       "'18446744073709551616:1' is not a feature; write id:value, as in 7:1, "
       "with an id from 0 to 2^64 - 1");
@@ -205,7 +206,7 @@ std::vector<BadLine> BadLines() {
       "the user is missing; user, item and rating are needed");
   add(Criteo(), "TooNarrow", "4\t3",
       "the line has 2 fields between tabs instead of 3: a label, 1 numbers and "
-      "1 categories; say so if the log has others");
+      "1 categories; if the log has others, say so by numeric and categories");
   add(LibsvmKeys(), "NoFeature", "4",
       "the example has no feature; a label and id:value, as in 1 7:1, are "
       "needed");
@@ -213,7 +214,8 @@ std::vector<BadLine> BadLines() {
       "the example has no feature; a label and field:feature:value, as in "
       "1 0:7:1, are needed");
   add(Libsvm(), "OtherFormat", "4 0:1:1",
-      "feature id 0 is below 1; if ids count from 0 here, say zero-based");
+      "feature id 0 is below 1; if ids count from 0 here, say zero_based: "
+      "true");
   add(Libffm(), "OtherFormat", "4 1:1",
       "'1:1' is not a feature; write field:feature:value, as in 0:7:1, with a "
       "feature from 0 to 2^64 - 1");

@@ -11,6 +11,7 @@
 #include "common/status_macros.h"
 #include "data/internal/bad_examples.h"
 #include "data/internal/kernels.h"
+#include "data/internal/text.h"
 
 namespace ebb::data {
 namespace {
@@ -83,9 +84,7 @@ absl::Status AddClass(const Reader& reader, float label,
   if (at != classes->end() && *at == label) return absl::OkStatus();
   if (classes->size() == kMaxClasses) {
     return Wrong(reader.Where(), ": label ", label, " makes more than ",
-                 kMaxClasses,
-                 " classes; if the label is a number to predict, say that it "
-                 "is real");
+                 kMaxClasses, " classes", internal::kIfNumbers);
   }
   classes->insert(at, label);
   return absl::OkStatus();

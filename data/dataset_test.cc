@@ -323,8 +323,9 @@ TEST(DatasetTest, RefusesTooManyClasses) {
   for (int i = 0; i <= 65536; ++i) absl::StrAppend(&text, "1,", i, "\n");
   const auto data = Dataset::Load(CsvSpec(), OpenMemory({{"a.csv", text}}));
   EXPECT_EQ(data.status().message(),
-            "a.csv:65537: label 65536 makes more than 65536 classes; if the "
-            "label is a number to predict, say that it is real");
+            "a.csv:65537: label 65536 makes more than 65536 classes; if "
+            "labels are numbers to predict, take model: linear, or "
+            "model.labels: values");
 }
 
 TEST(DatasetTest, LoadsWhatWasIndexed) {

@@ -96,7 +96,9 @@ class CriteoReader : public LineReader {
     return Bad("the line has ", columns_.size(), " fields between ",
                delimiter_ == '\t' ? "tabs" : "commas", " instead of ",
                width_ + 1, ": a label, ", numeric_, " numbers and ",
-               width_ - numeric_, " categories; say so if the log has others");
+               width_ - numeric_,
+               " categories; if the log has others, say so by numeric and "
+               "categories");
   }
 
   absl::Status AddNumber(size_t field, absl::string_view text) {
@@ -118,8 +120,8 @@ class CriteoReader : public LineReader {
     ParseNumber(text, &number);  // It is one.
     if (std::trunc(number) != number || std::fabs(number) > kMostWhole) {
       return Bad("number ", field + 1, ": ", Excerpt(text),
-                 " is not a whole number of at most 10^11; take numbers as "
-                 "values instead of their magnitudes");
+                 " is not a whole number of at most 10^11; with numbers: value "
+                 "numbers are taken as they are");
     }
     AddWord(field, MagnitudeWord(number));
     return absl::OkStatus();

@@ -84,8 +84,8 @@ TEST(CriteoReaderTest, RefusesNumbersWithoutAMagnitude) {
   for (const char* number : {"0.5", "100000000001", "-1e30"}) {
     EXPECT_EQ(ErrorOf(absl::StrCat("0\t1\t", number, "\tx\n")),
               absl::StrCat("day_0:1: number 2: '", number,
-                           "' is not a whole number of at most 10^11; take "
-                           "numbers as values instead of their magnitudes"));
+                           "' is not a whole number of at most 10^11; with "
+                           "numbers: value numbers are taken as they are"));
   }
   EXPECT_EQ(ErrorOf("0\t1\t05db9164\tx\n"),
             "day_0:1: number 2: '05db9164' is not a number");
@@ -120,9 +120,11 @@ TEST(CriteoReaderTest, TakesCommasAndAHeader) {
 }
 
 TEST(CriteoReaderTest, RefusesOtherWidths) {
-  EXPECT_EQ(ErrorOf("1\t1\t\tx\n1\t1\tx\n"),
-            "day_0:2: the line has 3 fields between tabs instead of 4: a "
-            "label, 2 numbers and 1 categories; say so if the log has others");
+  EXPECT_EQ(
+      ErrorOf("1\t1\t\tx\n1\t1\tx\n"),
+      "day_0:2: the line has 3 fields between tabs instead of 4: a "
+      "label, 2 numbers and 1 categories; if the log has others, say so by "
+      "numeric and categories");
   EXPECT_THAT(ErrorOf("1\t1\t\tx\ty\n"), HasSubstr("has 5 fields"));
 }
 

@@ -291,7 +291,7 @@ absl::StatusOr<bool> CsvReader::FirstLineIsHeader() const {
   }
   if (!word.empty() && !number.empty()) {
     return Bad("the first line has words (", word, ") and numbers (", number,
-               "); say whether it is a header");
+               "); say header: true or header: false");
   }
   return !word.empty();
 }
@@ -403,8 +403,8 @@ absl::StatusOr<float> CsvReader::Feature(size_t column) const {
       return std::numeric_limits<float>::quiet_NaN();
   }
   return Bad(Describe(column), " is missing (", Excerpt(field),
-             "); ignore the column, or let missing values read as a constant "
-             "or as the mean");
+             "); name the column in ignore, or say missing: mean, or missing: "
+             "and a number");
 }
 
 absl::StatusOr<bool> CsvReader::Next(Example* example) {

@@ -54,7 +54,8 @@ TEST(CsvReaderTest, RecognisesAHeader) {
 TEST(CsvReaderTest, AsksWhetherAMixedFirstLineIsAHeader) {
   EXPECT_EQ(ErrorOf("1.5,abc,0\n1,2,0\n"),
             "train.csv:1: the first line has words ('abc' in column 2) and "
-            "numbers ('1.5' in column 1); say whether it is a header");
+            "numbers ('1.5' in column 1); say header: true or "
+            "header: false");
 }
 
 TEST(CsvReaderTest, ObeysWhatIsSaidAboutTheHeader) {
@@ -120,8 +121,8 @@ TEST(CsvReaderTest, NamesTheMistakesOfAllLines) {
             "train.csv:2: column 2 ('b'): 'x' is not a number\n"
             "train.csv:4: the line has 2 fields, but the first one 3\n"
             "train.csv:5: label, column 3 ('y'): 'z' is not a number\n"
-            "train.csv:5: column 1 ('a') is missing ('?'); ignore the column, "
-            "or let missing values read as a constant or as the mean");
+            "train.csv:5: column 1 ('a') is missing ('?'); name the column in "
+            "ignore, or say missing: mean, or missing: and a number");
   // A column of words does not hide what is wrong in the others.
   EXPECT_EQ(ErrorOf("a,b,y\nu,1,0\nv,1,0\nw,1,0\nx,1,0\ny,1,0\nz,-,0\n"),
             "train.csv:2: column 1 ('a'): 'u' is not a number\n"
@@ -294,9 +295,8 @@ TEST(CsvReaderTest, EscapesWhatItQuotes) {
 
 TEST(CsvReaderTest, RefusesMissingValuesByDefault) {
   EXPECT_EQ(ErrorOf("a,b,c\n1,,0\n"),
-            "train.csv:2: column 2 ('b') is missing (an empty field); ignore "
-            "the column, or let missing values read as a constant or as the "
-            "mean");
+            "train.csv:2: column 2 ('b') is missing (an empty field); name the "
+            "column in ignore, or say missing: mean, or missing: and a number");
   EXPECT_THAT(ErrorOf("1,1,0\nNA,1,0\n"),
               HasSubstr("column 1 is missing ('NA')"));
 }
@@ -320,10 +320,11 @@ TEST(CsvReaderTest, RefusesAMissingLabel) {
 }
 
 TEST(CsvReaderTest, RefusesAClassThatIsNotWhole) {
-  EXPECT_EQ(ErrorOf("1,2,0.5\n"),
-            "train.csv:1: label, column 3: class '0.5' is not a whole number "
-            "of at most 16777216; if the label is a number to predict, say "
-            "that it is real");
+  EXPECT_EQ(
+      ErrorOf("1,2,0.5\n"),
+      "train.csv:1: label, column 3: class '0.5' is not a whole number "
+      "of at most 16777216; if labels are numbers to predict, take model: "
+      "linear, or model.labels: values");
   SourceSpec real = Csv();
   real.label_kind = LabelKind::kReal;
   EXPECT_EQ(Read("1,2,0.5\n", real)[0].label, 0.5);

@@ -64,7 +64,8 @@ class LibffmReader : public LineReader {
     const int64_t limit = named ? spec().libffm.fields : kMaxFields;
     if (field >= static_cast<uint64_t>(limit)) {
       return Bad("field ", field, " in data of ", limit,
-                 named ? " fields; say the right number of fields"
+                 named ? absl::StrCat(" fields; to take it, say fields: ",
+                                      field + 1, ", or more")
                        : " fields, the most there can be; is the feature "
                          "where the field should stand?");
     }

@@ -57,8 +57,8 @@ TEST(LibffmReaderTest, FindsTheNumberOfFields) {
 TEST(LibffmReaderTest, HoldsFieldsToTheNumberThatIsNamed) {
   EXPECT_EQ(Read("1 2:1:1\n", Libffm({.fields = 3})).size(), 1u);
   EXPECT_EQ(ErrorOf("1 3:1:1\n", Libffm({.fields = 3})),
-            "ads:1: field 3 in data of 3 fields; say the right number of "
-            "fields");
+            "ads:1: field 3 in data of 3 fields; to take it, say fields: "
+            "4, or more");
   EXPECT_EQ(Read("1 65535:1:1\n").size(), 1u);
   EXPECT_EQ(ErrorOf("0 1:1:1\n1 65536:1:1\n"),
             "ads:2: field 65536 in data of 65536 fields, the most there can "

@@ -51,8 +51,9 @@ class LibsvmReader : public LineReader {
       return Bad(Excerpt(word), " is not a feature; write id:value, as in 7:1");
     }
     if (id < first_id_) {
-      return Bad("feature id ", id, " is below ", first_id_,
-                 id == 0 ? "; if ids count from 0 here, say zero-based" : "");
+      return Bad(
+          "feature id ", id, " is below ", first_id_,
+          id == 0 ? "; if ids count from 0 here, say zero_based: true" : "");
     }
     id -= first_id_;
     const int64_t limit =
@@ -60,7 +61,8 @@ class LibsvmReader : public LineReader {
     if (id >= limit) {
       return Bad("feature id ", id + first_id_, " in data of ", limit,
                  spec().libsvm.features > 0
-                     ? " features; say the right number of features"
+                     ? absl::StrCat(" features; to take it, say features: ",
+                                    id + 1, ", or more")
                      : " features, the most there can be");
     }
     if (!ids_.empty() && id <= ids_.back()) {

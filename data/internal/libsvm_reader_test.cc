@@ -48,7 +48,7 @@ TEST(LibsvmReaderTest, TakesZeroBasedIdsWhenTold) {
               ElementsAre(0, 6));
   EXPECT_EQ(ErrorOf("1 1:5\n1 0:5 6:1\n"),
             "a9a:2: feature id 0 is below 1; if ids count from 0 here, say "
-            "zero-based");
+            "zero_based: true");
 }
 
 TEST(LibsvmReaderTest, FindsTheNumberOfFeatures) {
@@ -64,8 +64,8 @@ TEST(LibsvmReaderTest, FindsTheNumberOfFeatures) {
 TEST(LibsvmReaderTest, HoldsIdsToTheNumberThatIsNamed) {
   EXPECT_EQ(Read("1 3:1\n", Libsvm({.features = 3})).size(), 1u);
   EXPECT_EQ(ErrorOf("1 4:1\n", Libsvm({.features = 3})),
-            "a9a:1: feature id 4 in data of 3 features; say the right number "
-            "of features");
+            "a9a:1: feature id 4 in data of 3 features; to take it, say "
+            "features: 4, or more");
   EXPECT_THAT(ErrorOf("1 2147483648:1\n"), HasSubstr("the most there can be"));
 }
 

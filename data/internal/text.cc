@@ -79,8 +79,7 @@ absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind) {
       (std::trunc(value) != value || std::fabs(value) > kLargestClass)) {
     return absl::InvalidArgumentError(
         absl::StrCat("class ", Excerpt(text),
-                     " is not a whole number of at most 16777216; if the "
-                     "label is a number to predict, say that it is real"));
+                     " is not a whole number of at most 16777216", kIfNumbers));
   }
   return ToFloat(text, value + 0.0);  // -0 is 0.
 }

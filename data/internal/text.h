@@ -31,6 +31,11 @@ absl::StatusOr<float> ParseFeature(absl::string_view text, double scale);
 // The same for a label: a class is a whole number that float holds exactly.
 absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind);
 
+// What to do about labels that are no classes, as an error ends.
+inline constexpr char kIfNumbers[] =
+    "; if labels are numbers to predict, take model: linear, or "
+    "model.labels: values";
+
 // Whether all of `text` is a whole number from 0 to 2^64 - 1, of digits alone;
 // it in `*value`.
 bool ParseWhole(absl::string_view text, uint64_t* value);
