@@ -2,12 +2,16 @@
 
 #include <glog/logging.h>
 
+#include <utility>
+
 #include "server/rows/internal/row_cut_format.h"
+#include "server/rows/internal/row_packing.h"
 
 namespace ebb::server {
 
 void RowCut::Seal() {
   CHECK(state != nullptr) << "a loaded cut is sealed";
+  if (state->packing != nullptr) std::exchange(state->packing, {})->Finish();
   size_t next = 0;
   internal::RowCutFields fields = state->fields;
   for (const auto& part : state->parts) {

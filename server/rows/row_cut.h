@@ -28,7 +28,7 @@ struct RowCutBlock {
 };
 
 // What RowTable::TakeCut gives. Under the table's lock only references are
-// taken, and what changed is packed; the checksums are worked out later:
+// taken; what changed is packed, and the checksums are worked out, later:
 //
 //   RowCut cut = *table->TakeCut();      // Under the lock.
 //   cut.Seal();                          // Long: no lock, any thread.
@@ -49,7 +49,8 @@ struct RowCut {
   std::string header;
   std::vector<RowCutBlock> blocks;
 
-  // Fills in the header. Reads all blocks that were not stored before.
+  // Packs what changed, beside pushes, and fills in the header. Reads all
+  // blocks that were not stored before.
   void Seal();
 
   // Of all blocks, and of those that are not stored yet.

@@ -214,6 +214,49 @@ TEST_F(RowCutTest, ACutStaysAsItWas) {
   EXPECT_EQ(All(), weights);
 }
 
+// What changed is packed as the cut is sealed: pushes that change it again, let
+// it expire, or make other rows under its numbers, come before that.
+TEST_F(RowCutTest, WhatChangedStaysAsItWas) {
+  Make();
+  Push(Range(0, 200));
+  Push(Range(0, 200));
+  Store();
+  Push(Range(0, 30));
+  const std::vector<float> weights = All();
+  RowCut cut = Take();
+  ASSERT_LT(cut.NewBytes(), 30 * 40) << "it is no delta";
+  Push(Range(20, 90), 500);
+  Push({}, 1400);  // What is not of the last push has expired.
+  for (int i = 0; i < 50; ++i) Push({}, 1400);
+  EXPECT_EQ(table_->Statistics().expired, 130);
+  for (int i = 0; i < 2; ++i) Push(Range(300, 400), 1400);
+  ASSERT_TRUE(disk_.Store(&cut).ok());
+  ASSERT_TRUE(Restore().ok());
+  EXPECT_EQ(All(), weights);
+}
+
+// Who seals it has it still.
+TEST_F(RowCutTest, ACutOutlivesItsTable) {
+  for (const int how : {0, 1, 2}) {
+    SCOPED_TRACE(how);
+    Make();
+    Push(Range(0, 200));
+    Push(Range(0, 200));
+    Store();
+    Push(Range(0, 30));
+    const std::vector<float> weights = All();
+    RowCut cut = Take();
+    ASSERT_LT(cut.NewBytes(), 30 * 40) << "it is no delta";
+    if (how == 0) table_->ForgetStored();
+    if (how == 1) table_->MergeBack(cut.token);
+    if (how < 2) Push(Range(20, 90));
+    table_.reset();
+    ASSERT_TRUE(disk_.Store(&cut).ok());
+    ASSERT_TRUE(Restore().ok());
+    EXPECT_EQ(All(), weights);
+  }
+}
+
 TEST_F(RowCutTest, NoCutWhileAPushIsApplied) {
   Make();
   auto update = table_->Prepare(Keys{1}, 0);

@@ -14,12 +14,14 @@
 #include "common/status_macros.h"
 #include "server/rows/internal/gradient_rows.h"
 #include "server/rows/internal/row_cut_format.h"
+#include "server/rows/internal/row_packing.h"
 #include "server/rows/internal/row_reader.h"
 
 namespace ebb::server {
 
 using internal::GradientRows;
 using internal::kNoRow;
+using internal::RowPacking;
 using internal::RowReader;
 
 namespace {
@@ -65,7 +67,7 @@ RowTable::RowTable(RowTableOptions options, RowLayout layout,
   changed_counters_.Resize(counter_count());
 }
 
-RowTable::~RowTable() = default;
+RowTable::~RowTable() { EndPacking(); }
 
 absl::StatusOr<std::unique_ptr<RowTable>> RowTable::Create(
     RowTableOptions options, std::shared_ptr<const Optimizer> optimizer,
@@ -355,6 +357,7 @@ absl::Status RowTable::ObtainBlocks(int64_t created, RowUpdate* update) {
 
 // So that Commit moves no large tables. None of it can be seen.
 void RowTable::ReserveFor(const RowUpdate& update, int64_t created) {
+  const RowPacking::Hold hold(packing_.get());
   MutableIndex().Reserve(static_cast<size_t>(physical_rows() + created));
   live_.Reserve(update.capacity_);
   changed_.Reserve(update.capacity_);
@@ -464,6 +467,7 @@ void RowTable::CompareKept(uint32_t before, size_t* kept, RowUpdate* update,
 // --- Commit ------------------------------------------------------------------
 
 void RowTable::Commit(RowUpdatePtr update) {
+  const RowPacking::Hold hold(packing_.get());
   BeginCommit(update);
   GrowTo(update->capacity_);
   for (RowUpdate::BlockCopy& copy : update->copies_) Install(&copy);
@@ -488,6 +492,7 @@ void RowTable::Apply(RowUpdatePtr update, GradientCursor& gradient,
     Compute(update.get(), gradient, context);
     return Commit(std::move(update));
   }
+  const RowPacking::Hold hold(packing_.get());
   BeginCommit(update);
   for (const uint32_t block : update->in_place_) MakeWritable(&blocks_[block]);
   const auto keys = static_cast<size_t>(update->keys_);
@@ -497,6 +502,7 @@ void RowTable::Apply(RowUpdatePtr update, GradientCursor& gradient,
       update.get(), context,
       [&](uint32_t key_number) { return rows.Row(key_number); },
       [&](const RowUpdate::Row& row) {
+        SaveForCut(row.row);
         ages_.Remove(RowLayout::TouchedOf(row.record));
         ages_.Add(update->unit_);
         changed_.Add(row.row);
@@ -542,6 +548,10 @@ void RowTable::Install(RowUpdate::BlockCopy* copy) {
   block.writable = nullptr;
 }
 
+void RowTable::SaveForCut(uint32_t row) {
+  if (packing_ != nullptr && !packing_->finished()) packing_->Save(row);
+}
+
 std::byte* RowTable::WritableRecord(uint32_t row) {
   const RowLayout::Place place = layout_.PlaceOf(row);
   Block& block = blocks_[place.block];
@@ -560,6 +570,7 @@ void RowTable::MakeWritable(Block* block) {
 void RowTable::WriteRows(const RowUpdate& update) {
   const std::byte* next = update.next_rows_.get();
   for (const RowUpdate::Row& row : update.rows_) {
+    SaveForCut(row.row);
     std::byte* const record = WritableRecord(row.row);
     if (row.kind == RowUpdate::Kind::kCreated) {
       ++totals_.created;
@@ -584,6 +595,7 @@ void RowTable::WriteRows(const RowUpdate& update) {
 
 // The record stays as it is: what is live, live_ says.
 void RowTable::RemoveRow(uint32_t row) {
+  SaveForCut(row);
   const RowLayout::Place place = layout_.PlaceOf(row);
   const std::byte* const record = block_bytes_[place.block] + place.offset;
   MutableIndex().Erase(RowIndex::HashOf(RowLayout::KeyOf(record)), row);

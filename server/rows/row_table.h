@@ -46,6 +46,7 @@ namespace ebb::server {
 namespace internal {
 struct RowCutFields;
 struct RowCutPart;
+class RowPacking;
 struct RowReader;
 }  // namespace internal
 
@@ -137,12 +138,13 @@ class RowTable {
 
   // What a new version is to hold: a base and what changed since, part by part.
   // Parts of the newest stored version are named, not held. It has a new part
-  // of what changed since that; or a new base where there is no stored version,
-  // or the changes have become half as large as it: all rows, by reference,
-  // and blocks that are written again are copied until the cut is let go.
-  // Errors: FailedPrecondition while an earlier cut is neither written nor
-  // merged back, or an update is between Prepare and Commit;
-  // ResourceExhausted.
+  // of what changed since that, whose rows are packed as the cut is sealed (a
+  // push that changes one of them before that packs it); or a new base where
+  // there is no stored version, or the changes have become half as large as it:
+  // all rows, by reference, and blocks that are written again are copied until
+  // the cut is let go. Errors: FailedPrecondition while an earlier cut is
+  // neither written nor merged back, or an update is between Prepare and
+  // Commit; ResourceExhausted.
   absl::StatusOr<RowCut> TakeCut();
   // All rows by reference, without regard to what is stored: for a move. Needs
   // no answer. Errors: those of TakeCut, but for the earlier cut.
@@ -219,6 +221,8 @@ class RowTable {
   void BeginCommit(const RowUpdatePtr& update);
   void EndCommit(const RowUpdate& update);
   void GrowTo(int64_t capacity);
+  // Before a row changes, or goes.
+  void SaveForCut(uint32_t row);
   void Install(RowUpdate::BlockCopy* copy);
   void WriteRows(const RowUpdate& update);
   void RemoveRow(uint32_t row);
@@ -230,6 +234,8 @@ class RowTable {
   absl::StatusOr<RowCut> CutWithDelta(internal::RowCutPart delta);
   void ShareBlocks();
   internal::RowCutFields CutFields() const;
+  // Whoever seals the newest cut needs the table no more.
+  void EndPacking();
 
   // FromCut's parts.
   class Loader;
@@ -263,6 +269,9 @@ class RowTable {
   RowSet changed_counters_;
   std::optional<Parts> stored_;  // None: nothing may be relied on.
   std::optional<PendingCut> pending_;
+  // Of the pending cut, if it has rows to pack. Rows, and where they are,
+  // change under a Hold of it.
+  std::shared_ptr<internal::RowPacking> packing_;
   uint64_t last_token_ = 0;
 };
 

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "server/rows/internal/row_cut_format.h"
-#include "server/rows/internal/row_reader.h"
+#include "server/rows/internal/row_packing.h"
 #include "server/rows/row_table.h"
 
 namespace ebb::server {
@@ -18,6 +18,7 @@ using internal::RowCutFields;
 using internal::RowCutOutline;
 using internal::RowCutPart;
 using internal::RowCutState;
+using internal::RowPacking;
 
 namespace {
 
@@ -146,20 +147,18 @@ absl::StatusOr<RowCut> RowTable::CutWithDelta(RowCutPart delta) {
   rows.reserve(static_cast<size_t>(delta.outline.records));
   changed_.ForEach(
       [&](uint32_t row) { (live_.Has(row) ? rows : removed).push_back(row); });
-  const internal::RowReader read = reader();
-  constexpr size_t kAhead = 8;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (i + kAhead < rows.size()) {
-      internal::PrefetchBytes(read.RecordOf(rows[i + kAhead]),
-                              layout_.record_bytes());
-    }
-    write.PutValue(rows[i]);
-    write.Put({read.RecordOf(rows[i]), layout_.record_bytes()});
-  }
+  write.Seek(static_cast<size_t>(bytes) -
+             sizeof(uint32_t) * (removed.size() +
+                                 static_cast<size_t>(delta.outline.counters)));
   write.Put(std::as_bytes(std::span(removed)));
   changed_counters_.ForEach([&](uint32_t counter) {
     write.PutValue(counter << internal::kCounterBits | counters_[counter]);
   });
+  if (!rows.empty()) {
+    packing_ = std::make_shared<RowPacking>(
+        layout_, std::move(rows), &block_bytes_, blocks, std::move(write));
+    cut.state->packing = packing_;
+  }
   auto part = std::make_shared<RowCutPart>(std::move(delta));
   AddPacked(std::move(blocks), bytes, part.get(), &cut);
   cut.state->parts.push_back(std::move(part));
@@ -222,6 +221,7 @@ void RowTable::Written(uint64_t token) {
   }
   stored_ = std::move(pending_->parts);
   pending_.reset();
+  EndPacking();
 }
 
 void RowTable::MergeBack(uint64_t token) {
@@ -229,11 +229,20 @@ void RowTable::MergeBack(uint64_t token) {
   changed_.AddAll(pending_->changed);
   changed_counters_.AddAll(pending_->changed_counters);
   pending_.reset();
+  EndPacking();
 }
 
 void RowTable::ForgetStored() {
   stored_.reset();
   pending_.reset();
+  EndPacking();
+}
+
+void RowTable::EndPacking() {
+  if (packing_ == nullptr) return;
+  // The cut may be in somebody's hands still, who will seal it.
+  if (packing_.use_count() > 1) packing_->Finish();
+  packing_.reset();
 }
 
 }  // namespace ebb::server

@@ -53,18 +53,21 @@ int64_t DeltaBytes(const RowCutOutline& outline, const RowLayout& layout) {
          (outline.removed + outline.counters) * kNumber;
 }
 
-BlockWriter::BlockWriter(std::span<BlockRef> blocks) : blocks_(blocks) {}
+BlockWriter::BlockWriter(std::span<BlockRef> blocks) {
+  blocks_.reserve(blocks.size());
+  for (BlockRef& block : blocks) {
+    blocks_.push_back(block.mutable_bytes().data());
+    block_bytes_ = block.size();
+  }
+}
 
 void BlockWriter::Put(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    if (rest_.empty()) {
-      rest_ = blocks_.front().mutable_bytes();
-      blocks_ = blocks_.subspan(1);
-    }
-    const size_t n = std::min(bytes.size(), rest_.size());
-    std::memcpy(rest_.data(), bytes.data(), n);
+    const size_t within = at_ % block_bytes_;
+    const size_t n = std::min(bytes.size(), block_bytes_ - within);
+    std::memcpy(blocks_[at_ / block_bytes_] + within, bytes.data(), n);
     bytes = bytes.subspan(n);
-    rest_ = rest_.subspan(n);
+    at_ += n;
   }
 }
 

@@ -78,10 +78,14 @@ struct RowCutPart {
   int64_t Bytes() const;
 };
 
+class RowPacking;
+
 // What Seal makes a header of.
 struct RowCutState {
   RowCutFields fields;  // Without parts.
   std::vector<std::shared_ptr<RowCutPart>> parts;
+  // What it has to pack first, into blocks of the last part; or null.
+  std::shared_ptr<RowPacking> packing;
 };
 
 std::string EncodeRowCutHeader(const RowCutFields& fields);
@@ -98,10 +102,13 @@ int64_t DeltaBytes(const RowCutOutline& outline, const RowLayout& layout);
 // A changed counter of a delta: its place in the upper 24 bits.
 inline constexpr int kCounterBits = 8;
 
-// Writes bytes one after the other into blocks.
+// Writes bytes one after the other into blocks, which it borrows. Their content
+// ids are drawn as it is made: all that is written after that counts as theirs.
 class BlockWriter {
  public:
   explicit BlockWriter(std::span<BlockRef> blocks);
+  // Where the next bytes go, counted over all blocks.
+  void Seek(size_t at) { at_ = at; }
   // They fit into what is left of the blocks.
   void Put(std::span<const std::byte> bytes);
   template <typename T>
@@ -110,8 +117,9 @@ class BlockWriter {
   }
 
  private:
-  std::span<BlockRef> blocks_;
-  std::span<std::byte> rest_;
+  std::vector<std::byte*> blocks_;
+  size_t block_bytes_ = 0;
+  size_t at_ = 0;
 };
 
 // Reads them back.
