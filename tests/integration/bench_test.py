@@ -197,7 +197,7 @@ optimizer: {{kind: {optimizer}}}
         self.assertEqual(os.listdir(self.folder), ["dense.json"], ran.stderr)
         with open(file, encoding="utf-8") as text:
             result = json.load(text)
-        self.assertEqual(ran.returncode, 0 if result["all_hold"] else 1)
+        self.assertEqual(ran.returncode, 0, "a look is no verdict")
         rows = {(row["what"], row["measure"]): row for row in result["rows"]}
         for direction in "push", "pull":
             for size in "1 MiB", "4 MiB", "16 MiB", "64 MiB":
@@ -230,7 +230,7 @@ optimizer: {{kind: {optimizer}}}
                              ran.stderr)
             with open(file, encoding="utf-8") as text:
                 result = json.load(text)
-            self.assertEqual(ran.returncode, 0 if result["all_hold"] else 1)
+            self.assertEqual(ran.returncode, 0, "a look is no verdict")
             self.assertEqual(result["rows_in_table"], 50000)
             self.assertEqual([row["what"] for row in result["rows"]],
                              ["push, 8 in flight", "pull, 8 in flight"])
@@ -265,7 +265,7 @@ optimizer: {{kind: {optimizer}}}
                          ran.stderr)
         with open(file, encoding="utf-8") as text:
             result = json.load(text)
-        self.assertEqual(ran.returncode, 0 if result["all_hold"] else 1)
+        self.assertEqual(ran.returncode, 0, "a look is no verdict")
         measures = [row["measure"] for row in result["rows"]]
         self.assertEqual(measures, ["GB/s", "p99 ms", "MB until durable",
                                     "MB later", "MB until durable", "MB later",

@@ -121,7 +121,7 @@ int RunInScratchFolder(const std::string& parent, const std::string& json,
     const absl::Status written = WriteFile(json, figures.ToString());
     if (!written.ok()) return Report(written);
   }
-  return result->all_hold ? kExitGood : kExitFailed;
+  return result->good ? kExitGood : kExitFailed;
 }
 
 }  // namespace ebb::tools

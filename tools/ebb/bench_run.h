@@ -48,7 +48,7 @@ void ShowBenchProgress(const std::string& text);
 // What a benchmark found.
 struct BenchResult {
   std::string text;
-  bool all_hold = false;
+  bool good = false;  // All bounds hold, or it was a look and no verdict.
 };
 using StopFunction = std::function<bool()>;
 // Adds its figures to `json`. Cancelled: `stop` said so.
