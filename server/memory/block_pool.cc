@@ -38,11 +38,17 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Linux 6.1
+#endif
 
 namespace ebb::server {
 namespace {
 
 constexpr int64_t kAlignment = 64;
+
+// Where the system has them, of this size.
+constexpr int64_t kHugePage = int64_t{2} << 20;
 
 // Content ids are drawn from the pool in ranges of this size, so that writers
 // on many threads do not meet at one counter for every change.
@@ -86,12 +92,29 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
     fd_ = memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd_ < 0) return SystemError("memfd_create");
     if (ftruncate(fd_, file_bytes()) != 0) return SystemError("ftruncate");
-    void* const mapping = mmap(nullptr, file_bytes(), PROT_READ | PROT_WRITE,
-                               MAP_SHARED | MAP_NORESERVE, fd_, /*offset=*/0);
-    if (mapping == MAP_FAILED) return SystemError("mmap");
+    // It begins where a huge page can, within a place that is reserved first.
+    const int64_t reserved_bytes = file_bytes() + kHugePage;
+    void* const reserved =
+        mmap(nullptr, reserved_bytes, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, /*fd=*/-1, 0);
+    if (reserved == MAP_FAILED) return SystemError("mmap");
+    auto* const begin = static_cast<std::byte*>(reserved);
+    const int64_t before =
+        static_cast<int64_t>(-reinterpret_cast<uintptr_t>(begin)) &
+        (kHugePage - 1);
+    void* const mapping =
+        mmap(begin + before, file_bytes(), PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd_, /*offset=*/0);
+    if (mapping == MAP_FAILED) {
+      const absl::Status error = SystemError("mmap");
+      munmap(reserved, reserved_bytes);
+      return error;
+    }
+    if (before > 0) munmap(begin, before);
+    const int64_t page = sysconf(_SC_PAGESIZE);
+    const int64_t end = (before + file_bytes() + page - 1) / page * page;
+    if (end < reserved_bytes) munmap(begin + end, reserved_bytes - end);
     mapping_ = static_cast<std::byte*>(mapping);
-    // Fewer address translations. Where it is refused all is as well, but
-    // slower.
     madvise(mapping, file_bytes(), MADV_HUGEPAGE);
     // An improvement, not a need, so a refusal does not matter: no process
     // that is handed the file can write to it or cut it short under us.
@@ -214,6 +237,20 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
     return true;
   }
 
+  // Huge pages for a stretch of the file, also where the system gives none by
+  // itself for memory that is shared: rows that lie all over it need fewer
+  // address translations. It makes one of what has a page at least. Where it
+  // refuses all is as well, but slower.
+  void AskForHugePages(int64_t start, int64_t bytes) {
+    const int64_t first = (start + kHugePage - 1) / kHugePage * kHugePage;
+    const int64_t end = (start + bytes) / kHugePage * kHugePage;
+    if (first >= end) return;
+    for (int64_t at = first; at < end; at += kHugePage) {
+      madvise(mapping_ + at, 1, MADV_POPULATE_WRITE);
+    }
+    madvise(mapping_ + first, end - first, MADV_COLLAPSE);
+  }
+
   // Obtains a stretch of the file from the system now: a full machine is an
   // error here, not a SIGBUS at the first write, and nobody who computes
   // later meets a page fault.
@@ -241,6 +278,7 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
     std::byte* data = nullptr;
     if (options_.shared) {
       data = mapping_ + start;
+      AskForHugePages(start, bytes);
       EBB_RETURN_IF_ERROR(Populate(start, bytes));
     } else {
       slab.memory = std::make_unique_for_overwrite<CacheLine[]>(

@@ -3,15 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <set>
+#include <sstream>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/mutex.h"
 
 namespace ebb::server {
@@ -358,6 +364,53 @@ TEST(BlockPoolFileTest, HeapPoolHasNoFile) {
   auto pool = MakePool(Tiny(/*shared=*/false));
   EXPECT_EQ(pool->fd(), -1);
   EXPECT_EQ(pool->file_bytes(), 0);
+}
+
+// The bytes of the system's pages under the mapping that begins there.
+int64_t HugeBytesAt(const void* begin) {
+  std::ifstream maps("/proc/self/smaps");
+  const std::string wanted =
+      absl::StrCat(absl::Hex(reinterpret_cast<uintptr_t>(begin)), "-");
+  bool found = false;
+  for (std::string line; std::getline(maps, line);) {
+    const std::string_view name = "ShmemPmdMapped:";
+    if (line.find(':') > line.find('-')) found = line.starts_with(wanted);
+    int64_t kib = 0;
+    if (found && line.starts_with(name)) {
+      std::istringstream(line.substr(name.size())) >> kib;
+      return kib << 10;
+    }
+  }
+  return -1;
+}
+
+// Where the system makes such pages of memory that is shared.
+TEST(BlockPoolFileTest, ItsPagesAreHugeWherePossible) {
+  constexpr int64_t kHuge = int64_t{2} << 20;
+  auto pool = MakePool({.max_bytes = 8 * kHuge, .slab_bytes = 2 * kHuge});
+  const BlockRef block = MakeBlock(*pool, 1.0f);
+  const std::byte* const begin = block.bytes().data() - block.offset();
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(begin) % kHuge, 0u);
+  // Whether it does, a mapping tells that nobody prepared.
+  void* const place = mmap(nullptr, 2 * kHuge, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, /*fd=*/-1, 0);
+  ASSERT_NE(place, MAP_FAILED);
+  const uintptr_t aligned =
+      (reinterpret_cast<uintptr_t>(place) + kHuge - 1) / kHuge * kHuge;
+  const int fd = memfd_create("probe", MFD_CLOEXEC);
+  ASSERT_EQ(ftruncate(fd, kHuge), 0);
+  void* const probe =
+      mmap(reinterpret_cast<void*>(aligned), kHuge, PROT_READ | PROT_WRITE,
+           MAP_SHARED | MAP_FIXED, fd, 0);
+  ASSERT_NE(probe, MAP_FAILED);
+  madvise(probe, kHuge, MADV_HUGEPAGE);
+  std::memset(probe, 1, kHuge);
+  madvise(probe, kHuge, /*MADV_COLLAPSE=*/25);
+  const bool possible = HugeBytesAt(probe) == kHuge;
+  munmap(place, 2 * kHuge);
+  close(fd);
+  // A machine whose memory is in pieces may have one and not the other.
+  EXPECT_GE(HugeBytesAt(begin), possible ? kHuge : 0);
 }
 
 TEST(BlockPoolFileTest, ServesBlocksOfTheDefaultSize) {
