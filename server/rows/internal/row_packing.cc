@@ -24,9 +24,9 @@ RowPacking::RowPacking(const RowLayout& layout, std::vector<uint32_t> rows,
       saved_(rows_.size()) {}
 
 void RowPacking::Finish() {
-  // Some ten microseconds.
-  constexpr size_t kTogether = 64;
-  constexpr size_t kAhead = 8;
+  // A few microseconds.
+  constexpr size_t kTogether = 16;
+  constexpr size_t kAhead = 16;
   while (!finished()) {
     const Hold hold(this);
     mutex_.AssertHeld();
