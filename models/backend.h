@@ -195,12 +195,12 @@ class ComputeBackend {
   virtual void Multiply(int64_t count, const float* x, const float* y,
                         float* z) = 0;
 
-  // The loss of scores(rows, columns), summed over the rows. With `gradient`,
-  // which may be null or `scores`, also the derivative of that sum. Labels
-  // fit the loss.
-  virtual LossSums ComputeLoss(Loss loss, int64_t rows, int64_t columns,
-                               const float* labels, const float* scores,
-                               float* gradient) = 0;
+  // *sums = the loss of scores(rows, columns), summed over the rows. With
+  // `gradient`, which may be null or `scores`, also the derivative of that sum.
+  // Labels fit the loss.
+  virtual void ComputeLoss(Loss loss, int64_t rows, int64_t columns,
+                           const float* labels, const float* scores,
+                           float* gradient, LossSums* sums) = 0;
   // Scores to what a user reads, in place: probabilities of the classes, the
   // probability of 1, or the value itself.
   virtual void ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
@@ -214,8 +214,13 @@ class ComputeBackend {
                              const float* scale, const float* x, float* y) = 0;
   // x *= alpha.
   virtual void Scale(int64_t count, float alpha, float* x) = 0;
-  // Added in double precision: finite exactly if every element is.
-  virtual double SumOfSquares(int64_t count, const float* x) = 0;
+  // *squares = the sum of x(count)'s, added in double precision: finite exactly
+  // if every element is.
+  virtual void SumOfSquares(int64_t count, const float* x, double* squares) = 0;
+  // Given the squares of x(count), the sum over `rows`: where the mean has a
+  // finite norm above `most`, x is scaled so that it has that one.
+  virtual void ClipMean(int64_t rows, double most, const double* squares,
+                        int64_t count, float* x) = 0;
 
  private:
   friend class BackendArray;

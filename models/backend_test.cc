@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "models/reference_backend.h"
 #include "models/testing/all_backends.h"
+#include "models/testing/sums.h"
 
 namespace ebb::models {
 namespace {
@@ -477,7 +478,8 @@ TEST_P(BackendTest, NansStayNans) {
   for (const size_t place : {size_t{0}, size_t{40}, size_t{69}}) {
     values[place] = kNan;
     Array x = In(values);
-    EXPECT_TRUE(std::isnan(backend_->SumOfSquares(70, x))) << place;
+    EXPECT_TRUE(std::isnan(testing::SumOfSquares(backend_.get(), 70, x)))
+        << place;
     values[place] = 1;
   }
 }
@@ -498,10 +500,43 @@ TEST_P(BackendTest, ElementwiseOperationsComputeInPlace) {
 TEST_P(BackendTest, SumOfSquaresIsExactBeyondTheRangeOfFloats) {
   Array x = In(Floats(100, 3e38f));
   const double each = double{3e38f} * double{3e38f};
-  EXPECT_DOUBLE_EQ(backend_->SumOfSquares(100, x), 100 * each);
+  EXPECT_DOUBLE_EQ(testing::SumOfSquares(backend_.get(), 100, x), 100 * each);
   Array y = In({std::numeric_limits<float>::infinity()});
-  EXPECT_TRUE(std::isinf(backend_->SumOfSquares(1, y)));
-  EXPECT_EQ(backend_->SumOfSquares(0, x), 0);
+  EXPECT_TRUE(std::isinf(testing::SumOfSquares(backend_.get(), 1, y)));
+  EXPECT_EQ(testing::SumOfSquares(backend_.get(), 0, x), 0);
+}
+
+TEST_P(BackendTest, OnlyMeansThatAreTooLongAreClipped) {
+  const auto clip = [&](Floats values, double most) {
+    Array x = In(values);
+    BackendArray squares(backend_.get());
+    auto* const at = squares.Reserve<double>(1);
+    const auto count = static_cast<int64_t>(values.size());
+    backend_->SumOfSquares(count, x, at);
+    backend_->ClipMean(2, most, at, count, x);
+    return x.Values();
+  };
+  // The mean over two is (3, 4), of norm 5.
+  EXPECT_THAT(clip({6, 8}, 5), ElementsAre(6, 8));
+  EXPECT_THAT(clip({6, 8}, 2.5), ElementsAre(3, 4));
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(clip({6, infinity}, 1), ElementsAre(6, infinity));
+  EXPECT_THAT(clip({kNan, 8}, 1), ElementsAre(IsNan(), 8));
+}
+
+// One batch after the other, of which each has masks of its own.
+TEST_P(BackendTest, DropoutMasksFollowTheBatch) {
+  Floats expected(15);
+  for (int64_t step = 0; step < 6; ++step) {
+    for (int32_t layer = 0; layer < 3; ++layer) {
+      const DropoutKey key = {1, 2, static_cast<int32_t>(step / 4), step * 10,
+                              layer};
+      reference_->DropoutMask(key, 0.25f, 3, 5, expected.data());
+      Array mask = Out(15);
+      backend_->DropoutMask(key, 0.25f, 3, 5, mask);
+      EXPECT_EQ(mask.Values(), expected) << step << " " << layer;
+    }
+  }
 }
 
 // FillDropoutMask is tested by itself; here, that it is what is used.
@@ -516,8 +551,8 @@ TEST_P(BackendTest, DropoutMaskIsTheSpecifiedFunction) {
 
 TEST_P(BackendTest, SquaredLossIsHalfTheSquareOfTheError) {
   Array labels = In({1, -2}), scores = In({4, -2.5f}), gradient = Out(2);
-  const LossSums sums =
-      backend_->ComputeLoss(Loss::kSquared, 2, 1, labels, scores, gradient);
+  const LossSums sums = testing::ComputeLoss(backend_.get(), Loss::kSquared, 2,
+                                             1, labels, scores, gradient);
   EXPECT_DOUBLE_EQ(sums.loss, 4.5 + 0.125);
   EXPECT_EQ(sums.correct, 0);
   EXPECT_THAT(gradient.Values(), ElementsAre(3, -0.5f));
@@ -530,8 +565,8 @@ TEST_P(BackendTest, SquaredLossIsHalfTheSquareOfTheError) {
 TEST_P(BackendTest, LogisticLossTakesBothKindsOfLabels) {
   Array labels = In({1, 0, -1, 1}), scores = In({2, 2, 2, -2});
   Array gradient = Out(4);
-  const LossSums sums =
-      backend_->ComputeLoss(Loss::kLogistic, 4, 1, labels, scores, gradient);
+  const LossSums sums = testing::ComputeLoss(backend_.get(), Loss::kLogistic, 4,
+                                             1, labels, scores, gradient);
   EXPECT_NEAR(sums.loss, 0.1269280 + 3 * 2.1269280, 1e-6);
   EXPECT_EQ(sums.correct, 1);
   EXPECT_THAT(gradient.Values(),
@@ -545,8 +580,8 @@ TEST_P(BackendTest, LogisticLossTakesBothKindsOfLabels) {
 
 TEST_P(BackendTest, LogisticLossDoesNotOverflow) {
   Array labels = In({1, 0}), scores = In({-300, 300}), gradient = Out(2);
-  const LossSums sums =
-      backend_->ComputeLoss(Loss::kLogistic, 2, 1, labels, scores, gradient);
+  const LossSums sums = testing::ComputeLoss(backend_.get(), Loss::kLogistic, 2,
+                                             1, labels, scores, gradient);
   EXPECT_NEAR(sums.loss, 600, 1e-4);
   EXPECT_THAT(gradient.Values(), ElementsAre(-1, 1));
 }
@@ -556,26 +591,27 @@ TEST_P(BackendTest, SoftmaxLossIsTheLogarithmOfTheProbability) {
   const float log2 = std::log(2.0f), log5 = std::log(5.0f);
   Array labels = In({2, 0}), scores = In({0, log2, log5, 0, log2, log5});
   Array gradient = Out(6);
-  const LossSums sums =
-      backend_->ComputeLoss(Loss::kSoftmax, 2, 3, labels, scores, gradient);
+  const LossSums sums = testing::ComputeLoss(backend_.get(), Loss::kSoftmax, 2,
+                                             3, labels, scores, gradient);
   EXPECT_NEAR(sums.loss, std::log(8.0 / 5) + std::log(8.0), 1e-6);
   EXPECT_EQ(sums.correct, 1);
   EXPECT_THAT(gradient.Values(),
               Pointwise(FloatNear(1e-6f), Floats{0.125f, 0.25f, -0.375f,
                                                  -0.875f, 0.25f, 0.625f}));
-  const LossSums again =
-      backend_->ComputeLoss(Loss::kSoftmax, 2, 3, labels, scores, nullptr);
+  const LossSums again = testing::ComputeLoss(backend_.get(), Loss::kSoftmax, 2,
+                                              3, labels, scores, nullptr);
   EXPECT_EQ(again.loss, sums.loss);
   EXPECT_EQ(again.correct, sums.correct);
-  backend_->ComputeLoss(Loss::kSoftmax, 2, 3, labels, scores, scores);
+  testing::ComputeLoss(backend_.get(), Loss::kSoftmax, 2, 3, labels, scores,
+                       scores);
   EXPECT_EQ(scores.Values(), gradient.Values()) << "in place";
 }
 
 TEST_P(BackendTest, SoftmaxDoesNotOverflowAndKeepsNans) {
   Array labels = In({0, 1}), scores = In({1000, -1000, 1, kNan});
   Array gradient = Out(4);
-  const LossSums sums =
-      backend_->ComputeLoss(Loss::kSoftmax, 2, 2, labels, scores, gradient);
+  const LossSums sums = testing::ComputeLoss(backend_.get(), Loss::kSoftmax, 2,
+                                             2, labels, scores, gradient);
   EXPECT_TRUE(std::isnan(sums.loss));
   const Floats values = gradient.Values();
   EXPECT_EQ(values[0], 0);

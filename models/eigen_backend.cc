@@ -111,8 +111,8 @@ class EigenBackend final : public internal::HostBackend {
   void Scale(int64_t count, float alpha, float* x) override {
     kernels_.scale(count, alpha, x);
   }
-  double SumOfSquares(int64_t count, const float* x) override {
-    return kernels_.sum_of_squares(count, x);
+  void SumOfSquares(int64_t count, const float* x, double* squares) override {
+    *squares = kernels_.sum_of_squares(count, x);
   }
 
  private:

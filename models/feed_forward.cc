@@ -28,8 +28,8 @@ class FeedForward final : public ModelBase {
                            OutgoingGradient* grad, LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows * outputs());
     layers_.Forward(params, batch, /*train=*/true, scores);
-    *sums = backend().ComputeLoss(loss_, batch.rows, outputs(),
-                                  batch.labels.data(), scores, scores);
+    backend().ComputeLoss(loss_, batch.rows, outputs(), batch.labels.data(),
+                          scores, scores, sums);
     layers_.Backward(params, batch, scores, grad, nullptr);
     return absl::OkStatus();
   }
@@ -38,8 +38,8 @@ class FeedForward final : public ModelBase {
                        LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows * outputs());
     layers_.Forward(params, batch, /*train=*/false, scores);
-    *sums = backend().ComputeLoss(loss_, batch.rows, outputs(),
-                                  batch.labels.data(), scores, nullptr);
+    backend().ComputeLoss(loss_, batch.rows, outputs(), batch.labels.data(),
+                          scores, nullptr, sums);
     return absl::OkStatus();
   }
 

@@ -65,8 +65,8 @@ class KeyedModel final : public ModelBase {
                            OutgoingGradient* grad, LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows);
     Forward(params, batch, /*train=*/true, scores);
-    *sums = backend().ComputeLoss(loss_, batch.rows, 1, batch.labels.data(),
-                                  scores, scores);
+    backend().ComputeLoss(loss_, batch.rows, 1, batch.labels.data(), scores,
+                          scores, sums);
     Backward(params, batch, scores, grad);
     return absl::OkStatus();
   }
@@ -75,8 +75,8 @@ class KeyedModel final : public ModelBase {
                        LossSums* sums) override {
     float* scores = scores_.Reserve<float>(batch.rows);
     Forward(params, batch, /*train=*/false, scores);
-    *sums = backend().ComputeLoss(loss_, batch.rows, 1, batch.labels.data(),
-                                  scores, nullptr);
+    backend().ComputeLoss(loss_, batch.rows, 1, batch.labels.data(), scores,
+                          nullptr, sums);
     return absl::OkStatus();
   }
 

@@ -156,7 +156,8 @@ ModelBase::ModelBase(ModelDescription description, const ModelConfig& config,
       columns_(backend),
       values_(backend),
       fields_(backend),
-      row_counts_(backend) {
+      row_counts_(backend),
+      totals_(backend) {
   int64_t end = 0;
   for (const TableShape& table : description_.tables) {
     table_ends_.push_back(end += table.size());
@@ -391,6 +392,28 @@ absl::Status ModelBase::Gradient(std::span<const float> params,
   return absl::OkStatus();
 }
 
+ModelBase::Totals* ModelBase::ReserveTotals(int64_t parts) {
+  read_totals_.assign(parts, {});
+  return backend_->uses_host_memory() ? read_totals_.data()
+                                      : totals_.Reserve<Totals>(parts);
+}
+
+absl::Status ModelBase::ReadTotals(LossSums* sums) {
+  if (!backend_->uses_host_memory()) {
+    backend_->BeginCopyOut(
+        totals_.data<Totals>(),
+        static_cast<int64_t>(read_totals_.size() * sizeof(Totals)),
+        read_totals_.data());
+    backend_->FinishCopies();
+  }
+  EBB_RETURN_IF_ERROR(backend_->TakeError());
+  for (const Totals& part : read_totals_) {
+    sums->loss += part.sums.loss;
+    sums->correct += part.sums.correct;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ModelBase::GradientInParts(std::span<const float> params,
                                         const BatchView& batch, int64_t at_once,
                                         std::span<float> grad, LossSums* sums) {
@@ -399,48 +422,43 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
   const auto count = static_cast<int64_t>(grad.size());
   const bool copied = !backend_->uses_host_memory();
   float* local_grad = copied ? grad_.Reserve<float>(count) : grad.data();
+  Totals* const totals = ReserveTotals((batch.rows + at_once - 1) / at_once);
   // Parts are added to all of it, and clipping scales all of it.
   const bool early = copied && at_once >= batch.rows && clip_norm_ == 0;
   const auto complete = [&](int64_t begin, int64_t end) {
     AddDecay(batch, begin, end, local_grad);
   };
   OutgoingGradient outgoing(backend_, local_grad, grad, early, complete);
-  for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
+  for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const BatchView part = Import(PartOf(batch, begin, end));
-    LossSums part_sums;
     if (begin == 0) {
       BringValues(params, batch.distinct_keys);
       EBB_RETURN_IF_ERROR(backend_->TakeError());
-      EBB_RETURN_IF_ERROR(SumGradient(&params_, part, &outgoing, &part_sums));
+      EBB_RETURN_IF_ERROR(
+          SumGradient(&params_, part, &outgoing, &totals[i].sums));
     } else {
       float* const memory = part_grad_.Reserve<float>(count);
       EBB_RETURN_IF_ERROR(backend_->TakeError());
       OutgoingGradient more(backend_, memory, grad, /*early=*/false, complete);
-      EBB_RETURN_IF_ERROR(SumGradient(&params_, part, &more, &part_sums));
+      EBB_RETURN_IF_ERROR(SumGradient(&params_, part, &more, &totals[i].sums));
       backend_->AddScaled(count, 1, memory, local_grad);
     }
     EBB_RETURN_IF_ERROR(backend_->TakeError());
-    sums->loss += part_sums.loss;
-    sums->correct += part_sums.correct;
   }
+  // One pass over all of it answers both questions: is it finite, and is it too
+  // long.
   outgoing.CompleteRest();
-  // Before the host waits for computing: it has a part in copies.
-  if (early) backend_->FinishCopies();
-
-  // One pass answers both questions: is it finite, and is it too long.
-  const double squares = backend_->SumOfSquares(count, local_grad);
-  const double norm_of_mean = std::sqrt(squares) / batch.rows;
-  if (clip_norm_ > 0 && std::isfinite(squares) && norm_of_mean > clip_norm_) {
-    backend_->Scale(count, static_cast<float>(clip_norm_ / norm_of_mean),
-                    local_grad);
+  backend_->SumOfSquares(count, local_grad, &totals->squares);
+  if (clip_norm_ > 0) {
+    backend_->ClipMean(batch.rows, clip_norm_, &totals->squares, count,
+                       local_grad);
   }
-  if (copied && !early) {
-    backend_->BeginCopyOut(local_grad, grad.size_bytes(), grad.data());
-    backend_->FinishCopies();
+  if (copied) outgoing.LeaveRest();
+  EBB_RETURN_IF_ERROR(ReadTotals(sums));
+  if (!std::isfinite(read_totals_.front().squares)) {
+    return NotFinite(description_, grad, batch);
   }
-  EBB_RETURN_IF_ERROR(backend_->TakeError());
-  if (!std::isfinite(squares)) return NotFinite(description_, grad, batch);
   return absl::OkStatus();
 }
 
@@ -449,18 +467,16 @@ absl::Status ModelBase::LossInParts(std::span<const float> params,
                                     LossSums* sums) {
   *sums = {};
   const FinishedCopies copies(backend_);
-  for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
+  Totals* const totals = ReserveTotals((batch.rows + at_once - 1) / at_once);
+  for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const BatchView part = Import(PartOf(batch, begin, end));
     if (begin == 0) BringValues(params, batch.distinct_keys);
     EBB_RETURN_IF_ERROR(backend_->TakeError());
-    LossSums part_sums;
-    EBB_RETURN_IF_ERROR(SumLoss(&params_, part, &part_sums));
+    EBB_RETURN_IF_ERROR(SumLoss(&params_, part, &totals[i].sums));
     EBB_RETURN_IF_ERROR(backend_->TakeError());
-    sums->loss += part_sums.loss;
-    sums->correct += part_sums.correct;
   }
-  return absl::OkStatus();
+  return ReadTotals(sums);
 }
 
 absl::Status ModelBase::OutputsInParts(std::span<const float> params,

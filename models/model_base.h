@@ -40,11 +40,19 @@ class ModelBase : public Model {
   int64_t RowsAt(size_t sparse_table, int64_t distinct_keys) const;
 
  private:
+  // What is read when all is computed: the loss of a part of a batch, and of
+  // the first part the squares of the whole gradient.
+  struct Totals {
+    LossSums sums;
+    double squares = 0;
+  };
+
   // The three parts of a model. Pointers, and what `batch` points to, are the
   // back end's memory; the batch has at least one row and fits the
   // description.
 
-  // Overwrites `grad` with the sum of the examples' gradients, without L2.
+  // Overwrites `grad` with the sum of the examples' gradients, without L2, and
+  // `sums`.
   virtual absl::Status SumGradient(IncomingValues* params,
                                    const BatchView& batch,
                                    OutgoingGradient* grad, LossSums* sums) = 0;
@@ -78,6 +86,10 @@ class ModelBase : public Model {
   absl::Status OutputsInParts(std::span<const float> params,
                               const BatchView& batch, int64_t at_once,
                               std::vector<float>* outputs);
+  // Of so many parts, in the back end's memory.
+  Totals* ReserveTotals(int64_t parts);
+  // Waits for what was computed. The losses are added to `sums`.
+  absl::Status ReadTotals(LossSums* sums);
   BatchView Import(const BatchView& batch);
   // Begins to bring the values of this batch.
   void BringValues(std::span<const float> params, int64_t distinct_keys);
@@ -95,7 +107,8 @@ class ModelBase : public Model {
   // Copies for back ends with memory of their own.
   IncomingValues params_;
   BackendArray grad_, part_grad_, outputs_, labels_, dense_;
-  BackendArray row_offsets_, columns_, values_, fields_, row_counts_;
+  BackendArray row_offsets_, columns_, values_, fields_, row_counts_, totals_;
+  std::vector<Totals> read_totals_;  // Of each part.
   // Of CountRows: the counts, and the last row that had each key.
   std::vector<float> counts_;
   std::vector<int64_t> last_rows_;

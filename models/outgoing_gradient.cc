@@ -5,27 +5,35 @@
 namespace ebb::models {
 
 void OutgoingGradient::Leave(int64_t begin, int64_t end) {
-  if (begin == end) return;
-  complete_(begin, end);
-  if (!early_) return;
   backend_->BeginCopyOut(gradient_ + begin,
                          (end - begin) * int64_t{sizeof(float)}, &host_[begin]);
 }
 
 void OutgoingGradient::Finished(int64_t begin, int64_t count) {
-  if (!early_) return;
+  if (!early_ || count == 0) return;
+  complete_(begin, begin + count);
   Leave(begin, begin + count);
   left_.emplace_back(begin, begin + count);
 }
 
-void OutgoingGradient::CompleteRest() {
+void OutgoingGradient::ForEachRest(
+    absl::FunctionRef<void(int64_t, int64_t)> f) {
   std::sort(left_.begin(), left_.end());
   int64_t begin = 0;
   for (const auto& [left_begin, left_end] : left_) {
-    Leave(begin, left_begin);
+    if (begin < left_begin) f(begin, left_begin);
     begin = left_end;
   }
-  Leave(begin, static_cast<int64_t>(host_.size()));
+  const auto end = static_cast<int64_t>(host_.size());
+  if (begin < end) f(begin, end);
+}
+
+void OutgoingGradient::CompleteRest() {
+  ForEachRest([&](int64_t begin, int64_t end) { complete_(begin, end); });
+}
+
+void OutgoingGradient::LeaveRest() {
+  ForEachRest([&](int64_t begin, int64_t end) { Leave(begin, end); });
 }
 
 }  // namespace ebb::models

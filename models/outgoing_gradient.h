@@ -37,11 +37,15 @@ class OutgoingGradient {
   // time. It need not say so, and says it once.
   void Finished(int64_t begin, int64_t count);
 
-  // Completes what has not left, and lets it leave if it may.
+  // Completes what is not complete.
   void CompleteRest();
+  // Lets what is still there leave.
+  void LeaveRest();
 
  private:
   void Leave(int64_t begin, int64_t end);
+  // Calls f(begin, end) for what has not left.
+  void ForEachRest(absl::FunctionRef<void(int64_t, int64_t)> f);
 
   ComputeBackend* const backend_;  // Not owned.
   float* const gradient_;          // Not owned.

@@ -251,10 +251,10 @@ class ReferenceBackend final : public internal::HostBackend {
     for (int64_t i = 0; i < count; ++i) x[i] *= alpha;
   }
 
-  double SumOfSquares(int64_t count, const float* x) override {
+  void SumOfSquares(int64_t count, const float* x, double* squares) override {
     double sum = 0;
     for (int64_t i = 0; i < count; ++i) sum += double{x[i]} * x[i];
-    return sum;
+    *squares = sum;
   }
 
  private:

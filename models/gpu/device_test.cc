@@ -18,6 +18,7 @@
 #include "models/backend.h"
 #include "models/eigen_backend.h"
 #include "models/gpu/gpu_backend.h"
+#include "models/testing/sums.h"
 
 namespace ebb::models::gpu {
 namespace {
@@ -259,11 +260,12 @@ TEST_F(DeviceTest, LossesOfManyRowsAgreeWithTheProcessor) {
     }
     Floats expected(rows * columns);
     const LossSums sums =
-        cpu_->ComputeLoss(Loss::kSoftmax, rows, columns, labels.data(),
-                          scores.data(), expected.data());
+        testing::ComputeLoss(cpu_.get(), Loss::kSoftmax, rows, columns,
+                             labels.data(), scores.data(), expected.data());
     float* const gradient = Out(rows * columns);
-    const LossSums got = gpu_->ComputeLoss(Loss::kSoftmax, rows, columns,
-                                           In(labels), In(scores), gradient);
+    const LossSums got =
+        testing::ComputeLoss(gpu_.get(), Loss::kSoftmax, rows, columns,
+                             In(labels), In(scores), gradient);
     EXPECT_NEAR(got.loss, sums.loss, 1e-5 * static_cast<double>(rows));
     EXPECT_EQ(got.correct, sums.correct);
     EXPECT_THAT(Values(gradient, rows * columns),
@@ -274,10 +276,11 @@ TEST_F(DeviceTest, LossesOfManyRowsAgreeWithTheProcessor) {
 TEST_F(DeviceTest, EqualSumsAreEqualFromCallToCall) {
   const Floats x = Random(3'000'017, 1);
   const float* const in = In(x);
-  const double first = gpu_->SumOfSquares(x.size(), in);
-  EXPECT_NEAR(first, cpu_->SumOfSquares(x.size(), x.data()), 1e-3);
+  const double first = testing::SumOfSquares(gpu_.get(), x.size(), in);
+  EXPECT_NEAR(first, testing::SumOfSquares(cpu_.get(), x.size(), x.data()),
+              1e-3);
   for (int i = 0; i < 10; ++i) {
-    EXPECT_EQ(gpu_->SumOfSquares(x.size(), in), first);
+    EXPECT_EQ(testing::SumOfSquares(gpu_.get(), x.size(), in), first);
   }
 }
 

@@ -142,6 +142,28 @@ struct ScaleElement {
   float* x;
 };
 
+// *factor = what ComputeBackend::ClipMean scales by.
+struct ClipFactor {
+  EBB_DEVICE_CODE void operator()(int64_t) const {
+    const double norm = sqrt(*squares) / static_cast<double>(rows);
+    // Neither for a norm that is not finite, nor for a NaN.
+    const bool clip = norm > most && norm < INFINITY;
+    *factor = clip ? static_cast<float>(most / norm) : 1.0f;
+  }
+  int64_t rows;
+  double most;
+  const double* squares;
+  float* factor;
+};
+
+struct ScaleByElement {
+  EBB_DEVICE_CODE void operator()(int64_t i) const {
+    if (*factor != 1) x[i] *= *factor;
+  }
+  const float* factor;
+  float* x;
+};
+
 EBB_DEVICE_CODE inline double Sigmoid(double score) {
   if (score >= 0) return 1 / (1 + exp(-score));
   const double e = exp(score);

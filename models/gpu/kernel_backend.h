@@ -3,6 +3,7 @@
 #define EBB_MODELS_GPU_KERNEL_BACKEND_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -59,8 +60,7 @@ class KernelBackend final : public ComputeBackend {
         engine_(std::move(engine)),
         pool_(engine_.get()),
         copies_(engine_.get()),
-        parts_(this),
-        sum_(this) {}
+        parts_(this) {}
 
   absl::string_view name() const override { return name_; }
   bool uses_host_memory() const override { return false; }
@@ -207,10 +207,13 @@ class KernelBackend final : public ComputeBackend {
     Elements(count, MultiplyElement{x, y, z});
   }
 
-  LossSums ComputeLoss(Loss loss, int64_t rows, int64_t columns,
-                       const float* labels, const float* scores,
-                       float* gradient) override {
-    if (rows == 0) return {};
+  void ComputeLoss(Loss loss, int64_t rows, int64_t columns,
+                   const float* labels, const float* scores, float* gradient,
+                   LossSums* sums) override {
+    // What the kernels know it as.
+    static_assert(sizeof(LossPart) == sizeof(LossSums) &&
+                  offsetof(LossPart, correct) == offsetof(LossSums, correct));
+    auto* const total = reinterpret_cast<LossPart*>(sums);
     int64_t blocks = 0;
     LossPart* parts = nullptr;
     if (loss == Loss::kSoftmax) {
@@ -224,8 +227,7 @@ class KernelBackend final : public ComputeBackend {
       LaunchOn(blocks,
                PointLosses{loss, rows, labels, scores, gradient, parts});
     }
-    const auto sum = Total(blocks, parts);
-    return {sum.loss, sum.correct};
+    LaunchOn(1, SumParts<LossPart>{blocks, parts, total});
   }
   void ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
                        float* scores) override {
@@ -252,12 +254,17 @@ class KernelBackend final : public ComputeBackend {
   void Scale(int64_t count, float alpha, float* x) override {
     Elements(count, ScaleElement{alpha, x});
   }
-  double SumOfSquares(int64_t count, const float* x) override {
-    if (count == 0) return 0;
+  void SumOfSquares(int64_t count, const float* x, double* squares) override {
     const int64_t blocks = BlocksOfSums(count, SquareSums::kThreads);
     auto* const parts = parts_.Reserve<double>(blocks);
     LaunchOn(blocks, SquareSums{count, x, parts});
-    return Total(blocks, parts);
+    LaunchOn(1, SumParts<double>{blocks, parts, squares});
+  }
+  void ClipMean(int64_t rows, double most, const double* squares, int64_t count,
+                float* x) override {
+    auto* const factor = parts_.Reserve<float>(1);
+    Elements(1, ClipFactor{rows, most, squares, factor});
+    Elements(count, ScaleByElement{factor, x});
   }
 
   Engine& engine() { return *engine_; }
@@ -300,15 +307,6 @@ class KernelBackend final : public ComputeBackend {
     if (gemm.k == 0) return Zero(gemm.m * gemm.n, gemm.c);
     if (!Failed()) engine_->Multiply(gemm);
   }
-  // The sum of parts(count); zero after a failure.
-  template <typename T>
-  T Total(int64_t count, const T* parts) {
-    T* const sum = sum_.Reserve<T>(1);
-    LaunchOn(1, SumParts<T>{count, parts, sum});
-    T total = {};
-    CopyOut(sum, sizeof(T), &total);
-    return total;
-  }
 
   const std::string name_;
   const std::unique_ptr<Engine> engine_;
@@ -316,7 +314,6 @@ class KernelBackend final : public ComputeBackend {
   Copies<Engine> copies_;
   absl::Status error_;  // Of the pool.
   BackendArray parts_;  // What blocks leave for the kernel after them.
-  BackendArray sum_;
 };
 
 }  // namespace ebb::models::gpu

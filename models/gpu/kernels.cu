@@ -34,6 +34,8 @@ EBB_LAUNCHES(ForEachElement<MultiplyElement>);
 EBB_LAUNCHES(ForEachElement<AddScaledElement>);
 EBB_LAUNCHES(ForEachElement<AddScaledRowElement>);
 EBB_LAUNCHES(ForEachElement<ScaleElement>);
+EBB_LAUNCHES(ForEachElement<ClipFactor>);
+EBB_LAUNCHES(ForEachElement<ScaleByElement>);
 EBB_LAUNCHES(ForEachElement<ProbabilityElement>);
 EBB_LAUNCHES(SquareSums);
 EBB_LAUNCHES(SumParts<double>);

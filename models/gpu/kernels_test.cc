@@ -12,6 +12,7 @@
 #include "models/gpu/gemm.h"
 #include "models/reference_backend.h"
 #include "models/testing/emulated_gpu.h"
+#include "models/testing/sums.h"
 
 namespace ebb::models::gpu {
 namespace {
@@ -115,8 +116,8 @@ TEST(GpuKernelsTest, SoftmaxDoesNotDependOnTheBlocks) {
   const auto reference = MakeReferenceBackend();
   std::vector<float> expected(scores.size());
   const LossSums sums =
-      reference->ComputeLoss(Loss::kSoftmax, kRows, kColumns, labels.data(),
-                             scores.data(), expected.data());
+      testing::ComputeLoss(reference.get(), Loss::kSoftmax, kRows, kColumns,
+                           labels.data(), scores.data(), expected.data());
   for (const int64_t blocks : {1, 2, 5, 9}) {
     std::vector<float> out(scores.size());
     std::vector<LossPart> parts(blocks);
@@ -143,8 +144,10 @@ TEST(GpuKernelsTest, OfEqualScoresTheFirstIsTheLargest) {
        {std::tuple{33.0f, 1}, {40.0f, 0}, {0.0f, 0}}) {
     const float* const l =
         labels_in.Import(std::span<const float>(&label, 1)).data();
-    EXPECT_EQ(gpu->ComputeLoss(Loss::kSoftmax, 1, 100, l, s, nullptr).correct,
-              correct);
+    EXPECT_EQ(
+        testing::ComputeLoss(gpu.get(), Loss::kSoftmax, 1, 100, l, s, nullptr)
+            .correct,
+        correct);
   }
 }
 

@@ -76,9 +76,9 @@ void HostBackend::DropoutMask(const DropoutKey& key, float rate, int64_t rows,
   FillDropoutMask(key, rate, rows, columns, mask);
 }
 
-LossSums HostBackend::ComputeLoss(Loss loss, int64_t rows, int64_t columns,
-                                  const float* labels, const float* scores,
-                                  float* gradient) {
+void HostBackend::ComputeLoss(Loss loss, int64_t rows, int64_t columns,
+                              const float* labels, const float* scores,
+                              float* gradient, LossSums* total) {
   LossSums sums;
   for (int64_t r = 0; r < rows; ++r) {
     const float* row = scores + r * columns;
@@ -101,7 +101,7 @@ LossSums HostBackend::ComputeLoss(Loss loss, int64_t rows, int64_t columns,
       }
     }
   }
-  return sums;
+  *total = sums;
 }
 
 void HostBackend::ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
@@ -118,6 +118,14 @@ void HostBackend::ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
         LogSumExp(columns, row, row);
         break;
     }
+  }
+}
+
+void HostBackend::ClipMean(int64_t rows, double most, const double* squares,
+                           int64_t count, float* x) {
+  const double norm = std::sqrt(*squares) / static_cast<double>(rows);
+  if (std::isfinite(norm) && norm > most) {
+    Scale(count, static_cast<float>(most / norm), x);
   }
 }
 

@@ -20,11 +20,13 @@ class HostBackend : public ComputeBackend {
 
   void DropoutMask(const DropoutKey& key, float rate, int64_t rows,
                    int64_t columns, float* mask) final;
-  LossSums ComputeLoss(Loss loss, int64_t rows, int64_t columns,
-                       const float* labels, const float* scores,
-                       float* gradient) final;
+  void ComputeLoss(Loss loss, int64_t rows, int64_t columns,
+                   const float* labels, const float* scores, float* gradient,
+                   LossSums* total) final;
   void ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
                        float* scores) final;
+  void ClipMean(int64_t rows, double most, const double* squares, int64_t count,
+                float* x) final;
 };
 
 }  // namespace ebb::models::internal

@@ -203,13 +203,14 @@ void DeviceBackend::Multiply(int64_t count, const float* x, const float* y,
   reference_->Multiply(count, x, y, z);
 }
 
-LossSums DeviceBackend::ComputeLoss(Loss loss, int64_t rows, int64_t columns,
-                                    const float* labels, const float* scores,
-                                    float* gradient) {
+void DeviceBackend::ComputeLoss(Loss loss, int64_t rows, int64_t columns,
+                                const float* labels, const float* scores,
+                                float* gradient, LossSums* sums) {
+  Check(sums, int64_t{sizeof(*sums)});
   Check(labels, rows);
   Check(scores, rows * columns);
   if (gradient != nullptr) Check(gradient, rows * columns);
-  return reference_->ComputeLoss(loss, rows, columns, labels, scores, gradient);
+  reference_->ComputeLoss(loss, rows, columns, labels, scores, gradient, sums);
 }
 
 void DeviceBackend::ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
@@ -239,9 +240,18 @@ void DeviceBackend::Scale(int64_t count, float alpha, float* x) {
   reference_->Scale(count, alpha, x);
 }
 
-double DeviceBackend::SumOfSquares(int64_t count, const float* x) {
+void DeviceBackend::SumOfSquares(int64_t count, const float* x,
+                                 double* squares) {
   Check(x, count);
-  return reference_->SumOfSquares(count, x);
+  Check(squares, int64_t{sizeof(*squares)});
+  reference_->SumOfSquares(count, x, squares);
+}
+
+void DeviceBackend::ClipMean(int64_t rows, double most, const double* squares,
+                             int64_t count, float* x) {
+  Check(squares, int64_t{sizeof(*squares)});
+  Check(x, count);
+  reference_->ClipMean(rows, most, squares, count, x);
 }
 
 }  // namespace ebb::models::testing

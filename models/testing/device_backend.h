@@ -61,16 +61,18 @@ class DeviceBackend final : public ComputeBackend {
                    int64_t columns, float* mask) override;
   void Multiply(int64_t count, const float* x, const float* y,
                 float* z) override;
-  LossSums ComputeLoss(Loss loss, int64_t rows, int64_t columns,
-                       const float* labels, const float* scores,
-                       float* gradient) override;
+  void ComputeLoss(Loss loss, int64_t rows, int64_t columns,
+                   const float* labels, const float* scores, float* gradient,
+                   LossSums* sums) override;
   void ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
                        float* scores) override;
   void AddScaled(int64_t count, float alpha, const float* x, float* y) override;
   void AddScaledRows(int64_t m, int64_t n, float alpha, const float* scale,
                      const float* x, float* y) override;
   void Scale(int64_t count, float alpha, float* x) override;
-  double SumOfSquares(int64_t count, const float* x) override;
+  void SumOfSquares(int64_t count, const float* x, double* squares) override;
+  void ClipMean(int64_t rows, double most, const double* squares, int64_t count,
+                float* x) override;
 
  private:
   void Check(const void* pointer, int64_t bytes) const;
