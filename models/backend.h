@@ -100,6 +100,8 @@ class ComputeBackend {
   virtual void BeginCopyOut(const void* memory, int64_t bytes, void* host) {
     CopyOut(memory, bytes, host);
   }
+  // Smaller ones cost more than they save: they are better made with others.
+  virtual int64_t least_copy_bytes() const { return 0; }
   // Waits for all of them, after failures too.
   virtual void FinishCopies() {}
   // Keeps pages of the host where they are, so that a device copies from and to

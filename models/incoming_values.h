@@ -12,8 +12,9 @@
 namespace ebb::models {
 
 // They come table after table, so that the first layer is computed while the
-// values of the last are still copied. Where models compute in the host's
-// memory they are there. Not thread-safe.
+// values of the last are still copied; small tables come with those before
+// them. Where models compute in the host's memory they are there. Not
+// thread-safe.
 class IncomingValues {
  public:
   // The back end is not owned and outlives it.
@@ -31,17 +32,18 @@ class IncomingValues {
   const float* ReadAll() { return Read(0, size_); }
 
  private:
-  struct Table {
+  // Of a table, or several.
+  struct Copy {
     int64_t end;
-    CopyTicket copy;
+    CopyTicket ticket;
   };
 
   ComputeBackend* const backend_;  // Not owned.
   BackendArray array_;
   const float* memory_ = nullptr;
   int64_t size_ = 0;
-  std::vector<Table> tables_;  // None where nothing is copied.
-  size_t awaited_ = 0;         // So many, the first ones.
+  std::vector<Copy> copies_;  // None where nothing is copied.
+  size_t awaited_ = 0;        // So many, the first ones.
 };
 
 }  // namespace ebb::models

@@ -11,9 +11,17 @@ void OutgoingGradient::Leave(int64_t begin, int64_t end) {
 
 void OutgoingGradient::Finished(int64_t begin, int64_t count) {
   if (!early_ || count == 0) return;
-  complete_(begin, begin + count);
-  Leave(begin, begin + count);
-  left_.emplace_back(begin, begin + count);
+  // Layers are finished from the last to the first. What is no neighbour stays
+  // for the end.
+  if (waiting_begin_ != begin + count) waiting_end_ = begin + count;
+  waiting_begin_ = begin;
+  const int64_t bytes =
+      (waiting_end_ - waiting_begin_) * int64_t{sizeof(float)};
+  if (bytes < backend_->least_copy_bytes()) return;
+  complete_(waiting_begin_, waiting_end_);
+  Leave(waiting_begin_, waiting_end_);
+  left_.emplace_back(waiting_begin_, waiting_end_);
+  waiting_begin_ = waiting_end_ = 0;
 }
 
 void OutgoingGradient::ForEachRest(

@@ -13,7 +13,8 @@
 namespace ebb::models {
 
 // Where a model writes the gradient of a batch. Tables that it says are
-// finished leave while it computes the others, if they may. Not thread-safe.
+// finished leave while it computes the others, if they may, and small ones with
+// those after them. Not thread-safe.
 class OutgoingGradient {
  public:
   // What is still to be done to [begin, end), whole tables, before they leave.
@@ -52,7 +53,9 @@ class OutgoingGradient {
   const std::span<float> host_;    // Not owned.
   const bool early_;
   const Complete complete_;
-  std::vector<std::pair<int64_t, int64_t>> left_;  // From begin to end.
+  // Finished, and waits for more of its kind: from begin to end.
+  int64_t waiting_begin_ = 0, waiting_end_ = 0;
+  std::vector<std::pair<int64_t, int64_t>> left_;  // Likewise.
 };
 
 }  // namespace ebb::models

@@ -141,6 +141,33 @@ TEST_P(SchedulesTest, InParts) {
   Compare(config, {batch.Dense(), batch.Sparse()}, 40 << 10);
 }
 
+// Weights and biases of three layers: 960 and 80 bytes, 1600 and 80, 240 and
+// 12, with copies of the given size worth it.
+TEST_P(SchedulesTest, SmallTablesAreCopiedTogether) {
+  const auto copies_of = [&](int64_t least_copy_bytes) {
+    const auto reference = testing::MakeBackend("reference");
+    const auto gpu = testing::MakeEmulatedGpu(std::get<0>(GetParam()));
+    gpu->engine().set_least_copy_bytes(least_copy_bytes);
+    const auto wanted = Create(Mlp(), reference.get());
+    const auto model = Create(Mlp(), gpu.get());
+    Floats params = InitialParameters(wanted->description(), 7);
+    Floats grad(params.size(), kNan), expected(params.size());
+    const auto bytes = static_cast<int64_t>(params.size() * sizeof(float));
+    const auto values_pin = gpu->PinHost(params.data(), bytes);
+    const auto grad_pin = gpu->PinHost(grad.data(), bytes);
+    BatchStats stats;
+    EXPECT_TRUE(
+        wanted->Gradient(params, Batch(0).Dense(), expected, &stats).ok());
+    EXPECT_TRUE(model->Gradient(params, Batch(0).Dense(), grad, &stats).ok());
+    EXPECT_THAT(grad, Pointwise(FloatNear(1e-3f), expected));
+    return gpu->engine().direct_copies();
+  };
+  EXPECT_EQ(copies_of(0), 6 + 3) << "tables in, layers out";
+  // In, the last three; out, the last two layers.
+  EXPECT_EQ(copies_of(1000), 4 + 2);
+  EXPECT_EQ(copies_of(1 << 20), 1 + 1);
+}
+
 TEST_P(SchedulesTest, RowsOfKeys) {
   ModelConfig config;
   config.features = 4;

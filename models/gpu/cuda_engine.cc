@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kSlotBytes = int64_t{8} << 20;
 // Less the host copies in no time, and pages are pinned slowly.
 constexpr int64_t kLeastPinnedBytes = int64_t{1} << 20;
+// What takes as long to copy as some calls take.
+constexpr int64_t kLeastCopyBytes = int64_t{1} << 20;
 // What NVIDIA recommends for Hopper.
 constexpr int64_t kWorkspaceBytes = int64_t{32} << 20;
 constexpr int kLeastMajor = 8;
@@ -233,6 +235,8 @@ void CudaEngine::Sync(int mark) {
         "asking how long it took");
   busy_seconds_ += std::max(milliseconds, 0.0f) / 1000;
 }
+
+int64_t CudaEngine::least_copy_bytes() const { return kLeastCopyBytes; }
 
 int64_t CudaEngine::slot_bytes() const { return kSlotBytes; }
 

@@ -56,6 +56,7 @@ class CudaEngine final : public BlockSource {
   void Await(Lane lane, int mark);
   void Sync(int mark);
 
+  int64_t least_copy_bytes() const;
   int64_t slot_bytes() const;
   void* slot(int i) const { return slots_[i]; }
   std::shared_ptr<void> PinHost(void* memory, int64_t bytes);

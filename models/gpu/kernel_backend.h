@@ -44,6 +44,7 @@ namespace ebb::models::gpu {
 //   void Await(Lane lane, int mark);
 //   void Sync(int mark);  // The host waits. Not marked yet: nobody waits.
 //
+//   int64_t least_copy_bytes() const;  // As of ComputeBackend.
 //   int64_t slot_bytes() const;
 //   void* slot(int i) const;  // 0 and 1: pinned memory of so many bytes.
 //   std::shared_ptr<void> PinHost(void* memory, int64_t bytes);
@@ -96,6 +97,9 @@ class KernelBackend final : public ComputeBackend {
   void AwaitCopyIn(CopyTicket ticket) override { copies_.Await(ticket); }
   void BeginCopyOut(const void* memory, int64_t bytes, void* host) override {
     if (bytes > 0 && !Failed()) copies_.BeginOut(memory, bytes, host);
+  }
+  int64_t least_copy_bytes() const override {
+    return engine_->least_copy_bytes();
   }
   void FinishCopies() override { copies_.Finish(); }
   std::shared_ptr<void> PinHost(void* memory, int64_t bytes) override {

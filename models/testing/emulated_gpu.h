@@ -55,6 +55,8 @@ class EmulatedEngine final : public gpu::BlockSource {
   // From now on nothing works, as after an error of the device.
   void Lose() { status_ = absl::UnavailableError("emulated: lost"); }
   int64_t launches() const { return launches_; }
+  // Default 0: all are worth it.
+  void set_least_copy_bytes(int64_t bytes) { least_copy_bytes_ = bytes; }
   // Copies from and to pinned memory that is no slot.
   int64_t direct_copies() const { return direct_copies_; }
   // Of memory that is pinned now.
@@ -91,6 +93,7 @@ class EmulatedEngine final : public gpu::BlockSource {
   void Await(gpu::Lane lane, int mark);
   void Sync(int mark);
 
+  int64_t least_copy_bytes() const { return least_copy_bytes_; }
   // Small, so that few copies are of one chunk only.
   static constexpr int64_t slot_bytes() { return 1000; }
   void* slot(int i) const { return slots_[i].get(); }
@@ -136,6 +139,7 @@ class EmulatedEngine final : public gpu::BlockSource {
   int64_t memory_bytes_ = std::numeric_limits<int64_t>::max();
   int64_t used_bytes_ = 0;
   int64_t launches_ = 0;
+  int64_t least_copy_bytes_ = 0;
   int64_t direct_copies_ = 0;
   double busy_seconds_ = 0;
   std::map<void*, int64_t> blocks_;
