@@ -10,9 +10,11 @@ using models::ComputeBackend;
 using models::gpu::GpuOptions;
 using models::gpu::Precision;
 
-GpuOptions GpuOptionsOf(const v1::Device& device, int gpu) {
+GpuOptions GpuOptionsOf(const v1::Device& device,
+                        const DeviceOptions& of_worker) {
   GpuOptions options;
-  options.device = gpu;
+  options.device = of_worker.gpu;
+  options.graphs = of_worker.gpu_graphs;
   switch (device.precision()) {
     case v1::Device::PRECISION_TF32:
       options.precision = Precision::kTf32;
@@ -31,7 +33,7 @@ absl::StatusOr<std::unique_ptr<ComputeBackend>> GpuOf(
   if (!options.use_gpu) {
     return absl::FailedPreconditionError("it was started with --device cpu");
   }
-  return options.make_gpu(GpuOptionsOf(device, options.gpu));
+  return options.make_gpu(GpuOptionsOf(device, options));
 }
 
 }  // namespace

@@ -21,6 +21,8 @@ struct DeviceOptions {
   bool use_gpu = true;
   // Which one. Default: the first.
   int gpu = 0;
+  // Whether it is given steps that come again as graphs. Default: yes.
+  bool gpu_graphs = true;
   // Makes its back end. Default: models::gpu::MakeGpuBackend; tests have
   // devices of their own.
   std::function<absl::StatusOr<std::unique_ptr<models::ComputeBackend>>(

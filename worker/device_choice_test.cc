@@ -60,12 +60,16 @@ TEST(DeviceChoiceTest, AJobGetsWhatItAsksFor) {
   EXPECT_EQ(NameOf(JobOn(v1::Device::KIND_AUTO), options), "gpu-emulated");
 }
 
-TEST(DeviceChoiceTest, DeviceAndPrecisionAreHandedOn) {
+TEST(DeviceChoiceTest, DeviceGraphsAndPrecisionAreHandedOn) {
   GpuOptions made;
   DeviceOptions options = WithGpu(&made);
   options.gpu = 3;
   NameOf(JobOn(v1::Device::KIND_GPU), options);
   EXPECT_EQ(made.device, 3);
+  EXPECT_TRUE(made.graphs);
+  options.gpu_graphs = false;
+  NameOf(JobOn(v1::Device::KIND_GPU), options);
+  EXPECT_FALSE(made.graphs);
   EXPECT_EQ(made.precision, Precision::kFp32);
   NameOf(JobOn(v1::Device::KIND_AUTO, v1::Device::PRECISION_TF32), options);
   EXPECT_EQ(made.precision, Precision::kTf32);

@@ -62,6 +62,7 @@ struct Flags : DaemonFlags {
   models::BackendOptions backend;
   std::string device = "auto";
   int gpu = 0;
+  std::string gpu_graphs = "on";
   uint64_t memory_bytes = 0;
   std::string shared_memory = "auto";
   size_t read_ahead = 2;
@@ -117,6 +118,13 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_GPU")
       ->capture_default_str()
       ->check(CLI::Range(0, 1023))
+      ->group("Models");
+  app->add_option("--gpu-graphs", flags->gpu_graphs,
+                  "on: a GPU is given steps that come again as CUDA graphs; "
+                  "off: call by call")
+      ->envname("EBB_GPU_GRAPHS")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"on", "off"}))
       ->group("Models");
   app->add_option("--data-cache", flags->data_cache,
                   "Folder of this machine into which ebb://NAME/PATH is "
@@ -202,6 +210,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " allow_plugins=" << absl::StrJoin(flags.plugin_folders, ",")
             << " backend=" << flags.backend.kind << " isa=" << flags.backend.isa
             << " device=" << flags.device << " gpu=" << flags.gpu
+            << " gpu_graphs=" << flags.gpu_graphs
             << " memory=" << flags.memory_bytes
             << " shared_memory=" << flags.shared_memory
             << " data_cache=" << flags.data_cache
@@ -322,6 +331,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   computing.devices.cpu = flags.backend;
   computing.devices.use_gpu = flags.device != "cpu";
   computing.devices.gpu = flags.gpu;
+  computing.devices.gpu_graphs = flags.gpu_graphs == "on";
   computing.devices.on_device_lost = EndWithoutDevice;
   computing.read_ahead_batches = flags.read_ahead;
   computing.data_bytes = memory / 4;

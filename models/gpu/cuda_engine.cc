@@ -74,10 +74,13 @@ absl::StatusOr<GpuInfo> FindGpu(int device) {
 absl::StatusOr<BareGpu> MakeBareGpu(const GpuOptions& options) {
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<CudaEngine> engine,
                        CudaEngine::Create(options));
-  CudaEngine* const bare = engine.get();
-  return BareGpu{std::make_unique<KernelBackend<CudaEngine>>(
-                     absl::StrCat("gpu-", options.device), std::move(engine)),
-                 [bare](const Gemm& gemm) { bare->Multiply(gemm); }};
+  auto backend = std::make_unique<KernelBackend<CudaEngine>>(
+      absl::StrCat("gpu-", options.device), std::move(engine), options.graphs);
+  auto multiply = [bare = backend.get()](const Gemm& gemm) {
+    bare->Flush();
+    bare->engine().Multiply(gemm);
+  };
+  return BareGpu{std::move(backend), std::move(multiply)};
 }
 
 absl::StatusOr<std::unique_ptr<ComputeBackend>> MakeGpuBackend(
@@ -154,6 +157,11 @@ CudaEngine::~CudaEngine() {
 }
 
 void CudaEngine::Fail(absl::string_view doing, absl::string_view error) {
+  if (capturing_) {
+    if (!capture_error_.empty()) return;
+    capture_error_ = absl::StrCat(doing, ": ", error);
+    return;
+  }
   if (!status_.ok()) return;
   status_ = absl::UnavailableError(absl::StrCat(
       "gpu ", options_.device, " (", info_.name, ") is lost: ", doing, ": ",
@@ -210,6 +218,7 @@ void CudaEngine::CopyOut(Lane lane, const void* memory, int64_t bytes,
 
 void CudaEngine::Begin(Lane lane) {
   Use();
+  if (capturing_) return;
   if (!meter_.Called(lane)) return;
   Check(cudaEventRecord(busy_since_, StreamOf(lane)), "recording an event");
 }
@@ -299,15 +308,64 @@ void CudaEngine::Multiply(const Gemm& gemm) {
               "multiplying matrices");
 }
 
-bool CudaEngine::MultiplyFused(const Gemm& gemm, const float* bias,
-                               Activation f) {
+bool CudaEngine::HasFused(const Gemm& gemm, const float* bias, Activation f,
+                          absl::FunctionRef<void()> before) {
   const bool relu = f == Activation::kRelu;
   if (fused_ == nullptr || (!relu && f != Activation::kIdentity)) return false;
+  return fused_->Has(gemm, bias, relu, [&] {
+    before();
+    Begin(Lane::kCompute);
+  });
+}
+
+void CudaEngine::MultiplyFused(const Gemm& gemm, const float* bias,
+                               Activation f) {
   Begin(Lane::kCompute);
-  const cublasStatus_t status = fused_->Multiply(gemm, bias, relu);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return false;
-  CheckCublas(status, "multiplying matrices and adding a bias");
-  return true;
+  CheckCublas(fused_->Multiply(gemm, bias, f == Activation::kRelu),
+              "multiplying matrices and adding a bias");
+}
+
+void CudaEngine::GraphDeleter::operator()(cudaGraphExec_t graph) const {
+  cudaSetDevice(device);
+  cudaGraphExecDestroy(graph);  // One that is under way is freed at its end.
+  cudaGetLastError();
+}
+
+CudaEngine::Graph CudaEngine::Capture(absl::FunctionRef<void()> issue) {
+  Graph captured(nullptr, GraphDeleter{options_.device});
+  if (!status_.ok()) return captured;
+  Use();
+  capturing_ = true;
+  // Other threads, which pin memory, go on.
+  Check(cudaStreamBeginCapture(StreamOf(Lane::kCompute),
+                               cudaStreamCaptureModeThreadLocal),
+        "beginning a capture");
+  if (capture_error_.empty()) {
+    issue();
+    // Also where something failed: else the stream stays as it is.
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t made = nullptr;
+    Check(cudaStreamEndCapture(StreamOf(Lane::kCompute), &graph),
+          "ending a capture");
+    if (capture_error_.empty()) {
+      Check(cudaGraphInstantiate(&made, graph, 0), "making a graph");
+    }
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    if (capture_error_.empty()) captured.reset(made);
+  }
+  capturing_ = false;
+  if (capture_error_.empty()) return captured;
+  cudaGetLastError();
+  LOG(WARNING) << "gpu " << options_.device
+               << ": no graphs from now on, for the host to do more: "
+               << std::exchange(capture_error_, "");
+  return captured;
+}
+
+void CudaEngine::Replay(const Graph& graph) {
+  Begin(Lane::kCompute);
+  Check(cudaGraphLaunch(graph.get(), StreamOf(Lane::kCompute)),
+        "launching a graph");
 }
 
 }  // namespace ebb::models::gpu

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -41,7 +42,9 @@ class CudaEngine final : public BlockSource {
   absl::Status status() const { return status_; }
   void Zero(void* memory, int64_t bytes);
   void Multiply(const Gemm& gemm);
-  bool MultiplyFused(const Gemm& gemm, const float* bias, Activation f);
+  void MultiplyFused(const Gemm& gemm, const float* bias, Activation f);
+  bool HasFused(const Gemm& gemm, const float* bias, Activation f,
+                absl::FunctionRef<void()> before);
   template <typename Kernel>
   void Launch(int64_t blocks, const Kernel& kernel) {
     Begin(Lane::kCompute);
@@ -49,6 +52,14 @@ class CudaEngine final : public BlockSource {
               LaunchOnDevice(StreamOf(Lane::kCompute), blocks, kernel)),
           "launching a kernel");
   }
+
+  struct GraphDeleter {
+    void operator()(cudaGraphExec_t graph) const;
+    int device;
+  };
+  using Graph = std::unique_ptr<CUgraphExec_st, GraphDeleter>;
+  Graph Capture(absl::FunctionRef<void()> issue);
+  void Replay(const Graph& graph);
 
   void CopyIn(Lane lane, const void* host, int64_t bytes, void* memory);
   void CopyOut(Lane lane, const void* memory, int64_t bytes, void* host);
@@ -68,7 +79,7 @@ class CudaEngine final : public BlockSource {
   absl::Status Start();
   // The device is a matter of the calling thread.
   void Use() { Check(cudaSetDevice(options_.device), "choosing the device"); }
-  // Before the lane is given something.
+  // Before the lane is given something. While it is captured nothing is.
   void Begin(Lane lane);
   void Check(cudaError_t error, const char* doing);
   void CheckCublas(cublasStatus_t error, const char* doing);
@@ -80,6 +91,9 @@ class CudaEngine final : public BlockSource {
   const GpuOptions options_;
   const GpuInfo info_;
   absl::Status status_;
+  // What failed first, while a graph is captured: the device is not lost by it.
+  bool capturing_ = false;
+  std::string capture_error_;
   cudaStream_t streams_[2] = {};
   cudaEvent_t marks_[kMarks] = {};
   void* slots_[2] = {};

@@ -11,13 +11,17 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "glog/logging.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/backend.h"
 #include "models/eigen_backend.h"
 #include "models/gpu/gpu_backend.h"
+#include "models/registry.h"
+#include "models/testing/small_batch.h"
 #include "models/testing/sums.h"
 
 namespace ebb::models::gpu {
@@ -271,6 +275,60 @@ TEST_F(DeviceTest, LossesOfManyRowsAgreeWithTheProcessor) {
     EXPECT_THAT(Values(gradient, rows * columns),
                 Pointwise(FloatNear(1e-5f), expected));
   }
+}
+
+// Counts graphs that could not be captured, which a worker only logs.
+struct Refusals : google::LogSink {
+  Refusals() { google::AddLogSink(this); }
+  ~Refusals() override { google::RemoveLogSink(this); }
+  void send(google::LogSeverity /*severity*/, const char* /*path*/,
+            const char* /*file*/, int /*line*/, const struct ::tm* /*time*/,
+            const char* message, size_t length) override {
+    const absl::string_view text(message, length);
+    if (text.find("no graphs from now on") != text.npos) ++count;
+  }
+  int count = 0;
+};
+
+// Graphs launch the same kernels and products, so that dense gradients are
+// equal to the bit.
+TEST_F(DeviceTest, GraphsComputeWhatSingleCallsCompute) {
+  const Refusals refusals;
+  Registry registry;
+  ASSERT_TRUE(RegisterBuiltinModels(&registry).ok());
+  const auto plain = Make({.graphs = false});
+  const testing::SmallBatch batch(256, 100, 10, 1), last(77, 100, 10, 2);
+  for (const int64_t width : {64, 2048}) {
+    for (const bool all : {false, true}) {
+      SCOPED_TRACE(::testing::Message() << width << (all ? ", all" : ""));
+      ModelConfig config;
+      config.kind = "mlp";
+      config.features = 100;
+      config.classes = 10;
+      config.layers = {100, width, width, 10};
+      config.seed = 5;
+      config.l2 = 0.01;
+      config.dropout = all ? 0.3 : 0;
+      config.clip_norm = all ? 0.1 : 0;
+      const auto with = *registry.Create(config, gpu_.get());
+      const auto without = *registry.Create(config, plain.get());
+      Floats grad(with->description().ParameterCount());
+      Floats expected(grad.size());
+      for (int step = 0; step < 8; ++step) {
+        const Floats params = InitialParameters(with->description(), 7 + step);
+        BatchView view = step % 4 == 3 ? last.Dense() : batch.Dense();
+        view.first_position = 1000 * step;
+        BatchStats stats, expected_stats;
+        ASSERT_TRUE(with->Gradient(params, view, grad, &stats).ok());
+        ASSERT_TRUE(
+            without->Gradient(params, view, expected, &expected_stats).ok());
+        ASSERT_EQ(grad, expected) << "step " << step;
+        ASSERT_EQ(stats.loss_sum, expected_stats.loss_sum);
+        ASSERT_EQ(stats.correct, expected_stats.correct);
+      }
+    }
+  }
+  EXPECT_EQ(refusals.count, 0) << "the log says why";
 }
 
 TEST_F(DeviceTest, EqualSumsAreEqualFromCallToCall) {

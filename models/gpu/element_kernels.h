@@ -31,6 +31,7 @@ struct ForEachElement {
 
   int64_t count;
   Of of;
+  bool operator==(const ForEachElement&) const = default;
 };
 
 EBB_DEVICE_CODE inline float Activated(Activation f, float x) {
@@ -53,6 +54,7 @@ struct ActivateElement {
   }
   Activation f;
   float* x;
+  bool operator==(const ActivateElement&) const = default;
 };
 
 // c(m, n) = f(c + bias(n)); no bias where it is null.
@@ -64,6 +66,7 @@ struct BiasElement {
   int64_t n;
   const float* bias;
   float* c;
+  bool operator==(const BiasElement&) const = default;
 };
 
 struct ActivateBackwardElement {
@@ -85,16 +88,32 @@ struct ActivateBackwardElement {
   Activation f;
   const float* y;
   float* gradient;
+  bool operator==(const ActivateBackwardElement&) const = default;
+};
+
+// What masks of one batch have in common.
+struct DropoutBatch {
+  uint64_t item;  // The hash of seed, epoch and shard.
+  int64_t first_position;
+  bool operator==(const DropoutBatch&) const = default;
+};
+
+struct StoreDropoutBatch {
+  EBB_DEVICE_CODE void operator()(int64_t) const { *at = batch; }
+  DropoutBatch batch;
+  DropoutBatch* at;
+  bool operator==(const StoreDropoutBatch&) const = default;
 };
 
 // Of dropout.h: one for each two columns of a row, of which there are
-// (columns + 1) / 2.
+// (columns + 1) / 2. The batch lies in memory, so that the launch is the same
+// for all batches.
 struct DropoutPair {
   EBB_DEVICE_CODE void operator()(int64_t i) const {
     const int64_t pairs = (columns + 1) / 2;
     const int64_t row = i / pairs, pair = i % pairs;
-    const uint64_t position =
-        HashAppend(item, static_cast<uint64_t>(first_position + row));
+    const uint64_t position = HashAppend(
+        batch->item, static_cast<uint64_t>(batch->first_position + row));
     const uint64_t bits =
         HashAppend(HashAppend(position, static_cast<uint64_t>(layer)),
                    static_cast<uint64_t>(pair));
@@ -102,13 +121,13 @@ struct DropoutPair {
     out[0] = (bits & 0xffffffff) >= limit ? kept : 0;
     if (2 * pair + 1 < columns) out[1] = (bits >> 32) >= limit ? kept : 0;
   }
-  uint64_t item;  // The hash of seed, epoch and shard.
-  int64_t first_position;
+  const DropoutBatch* batch;
   int32_t layer;
   uint64_t limit;  // rate * 2^32
   float kept;      // 1 / (1 - rate)
   int64_t columns;
   float* mask;
+  bool operator==(const DropoutPair&) const = default;
 };
 
 struct MultiplyElement {
@@ -116,6 +135,7 @@ struct MultiplyElement {
   const float* x;
   const float* y;
   float* z;
+  bool operator==(const MultiplyElement&) const = default;
 };
 
 struct AddScaledElement {
@@ -123,6 +143,7 @@ struct AddScaledElement {
   float alpha;
   const float* x;
   float* y;
+  bool operator==(const AddScaledElement&) const = default;
 };
 
 struct AddScaledRowElement {
@@ -134,12 +155,14 @@ struct AddScaledRowElement {
   const float* scale;
   const float* x;
   float* y;
+  bool operator==(const AddScaledRowElement&) const = default;
 };
 
 struct ScaleElement {
   EBB_DEVICE_CODE void operator()(int64_t i) const { x[i] *= alpha; }
   float alpha;
   float* x;
+  bool operator==(const ScaleElement&) const = default;
 };
 
 // *factor = what ComputeBackend::ClipMean scales by.
@@ -154,6 +177,7 @@ struct ClipFactor {
   double most;
   const double* squares;
   float* factor;
+  bool operator==(const ClipFactor&) const = default;
 };
 
 struct ScaleByElement {
@@ -162,6 +186,7 @@ struct ScaleByElement {
   }
   const float* factor;
   float* x;
+  bool operator==(const ScaleByElement&) const = default;
 };
 
 EBB_DEVICE_CODE inline double Sigmoid(double score) {
@@ -175,6 +200,7 @@ struct ProbabilityElement {
     scores[i] = static_cast<float>(Sigmoid(scores[i]));
   }
   float* scores;
+  bool operator==(const ProbabilityElement&) const = default;
 };
 
 }  // namespace ebb::models::gpu

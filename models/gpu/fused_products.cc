@@ -70,18 +70,23 @@ FusedProducts::Key FusedProducts::KeyOf(const Gemm& gemm, const float* bias,
           AlignmentOf(bias)};
 }
 
+bool FusedProducts::Has(const Gemm& gemm, const float* bias, bool relu,
+                        absl::FunctionRef<void()> before) {
+  if (AlignmentOf(bias) < kBiasAlignment) return false;
+  const Key key = KeyOf(gemm, bias, relu);
+  const auto known = plans_.find(key);
+  if (known != plans_.end()) return known->second.usable;
+  before();
+  if (plans_.size() >= kMostPlans) Forget();
+  Plan& plan = plans_[key];
+  return plan.usable = Prepare(gemm, bias, relu, &plan);
+}
+
 cublasStatus_t FusedProducts::Multiply(const Gemm& gemm, const float* bias,
                                        bool relu) {
-  if (AlignmentOf(bias) < kBiasAlignment) return CUBLAS_STATUS_NOT_SUPPORTED;
-  const Key key = KeyOf(gemm, bias, relu);
-  auto at = plans_.find(key);
-  if (at == plans_.end()) {
-    if (plans_.size() >= kMostPlans) Forget();
-    at = plans_.try_emplace(key).first;
-    at->second.usable = Prepare(gemm, bias, relu, &at->second);
-  }
-  if (!at->second.usable) return CUBLAS_STATUS_NOT_SUPPORTED;
-  return Run(gemm, bias, at->second);
+  const auto plan = plans_.find(KeyOf(gemm, bias, relu));
+  CHECK(plan != plans_.end() && plan->second.usable) << "Has was not asked";
+  return Run(gemm, bias, plan->second);
 }
 
 bool FusedProducts::Prepare(const Gemm& gemm, const float* bias, bool relu,

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "models/gpu/cublas.h"
 #include "models/gpu/gemm.h"
 
@@ -33,9 +34,13 @@ class FusedProducts {
   FusedProducts(const FusedProducts&) = delete;
   FusedProducts& operator=(const FusedProducts&) = delete;
 
+  // Whether Multiply can do it. The first product of its kind is tried, which
+  // waits: then `before` is called first, and c is left with something in it.
+  bool Has(const Gemm& gemm, const float* bias, bool relu,
+           absl::FunctionRef<void()> before);
   // c = op(a) op(b), plus bias(m) on each column, and with `relu` no less than
-  // 0; a NaN stays one. CUBLAS_STATUS_NOT_SUPPORTED: it is not done, and is to
-  // be done otherwise. Any other: what failed.
+  // 0; a NaN stays one. The last that Has was asked of such a product was
+  // answered with true.
   cublasStatus_t Multiply(const Gemm& gemm, const float* bias, bool relu);
 
  private:

@@ -37,6 +37,7 @@ struct Gemm {
   int64_t ldb;
   float* c;
   int64_t ldc;
+  bool operator==(const Gemm&) const = default;
 };
 
 }  // namespace ebb::models::gpu

@@ -1,17 +1,18 @@
 // How kernels are written, so that the same template runs on a device and, for
 // tests of its index arithmetic, on the host.
 //
-// A kernel is a copyable struct:
+// A kernel is a copyable struct; equal ones do the same:
 //
 //   struct Double {
 //     static constexpr int kThreads = 256;  // Of a block; a multiple of 32.
-//     struct Shared {};                     // What the threads of a block
-//     share. template <typename Team> EBB_DEVICE_CODE void operator()(const
-//     Team& team) const {
+//     struct Shared {};  // What the threads of a block share.
+//     template <typename Team>
+//     EBB_DEVICE_CODE void operator()(const Team& team) const {
 //       team.Each([&](int thread) { ... });  // All threads, then a barrier.
 //       team.Each([&](int thread) { ... });
 //     }
 //     float* x;
+//     bool operator==(const Double&) const = default;
 //   };
 //
 // What one step leaves for the next lies in team.shared() or in memory: a

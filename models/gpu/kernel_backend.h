@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "models/gpu/kernels.h"
 #include "models/gpu/lanes.h"
 #include "models/gpu/memory_pool.h"
+#include "models/gpu/recorder.h"
 
 namespace ebb::models::gpu {
 
@@ -29,11 +31,19 @@ namespace ebb::models::gpu {
 //   // Of Lane::kCompute. No matrix is empty, and there are blocks.
 //   void Zero(void* memory, int64_t bytes);
 //   void Multiply(const Gemm& gemm);
-//   // With bias(m) on each column and `f` in one; false: it has no such, and
-//   // what it left in c means nothing.
-//   bool MultiplyFused(const Gemm& gemm, const float* bias, Activation f);
+//   // With bias(m) on each column and `f` in one.
+//   void MultiplyFused(const Gemm& gemm, const float* bias, Activation f);
+//   // Whether it has such a one, which must be asked first. It may try, and
+//   // leave in c what means nothing: then it calls `before` first.
+//   bool HasFused(const Gemm& gemm, const float* bias, Activation f,
+//                 absl::FunctionRef<void()> before);
 //   template <typename Kernel>
 //   void Launch(int64_t blocks, const Kernel& kernel);
+//
+//   // What `issue` calls of these, not done but kept; null, with the reason in
+//   // the log: it cannot be. A Graph is a pointer, and gone before the engine.
+//   Graph Capture(absl::FunctionRef<void()> issue);
+//   void Replay(const Graph& graph);  // Does it.
 //
 //   // Of either. The host's side is a slot, or pinned.
 //   void CopyIn(Lane lane, const void* host, int64_t bytes, void* memory);
@@ -56,11 +66,14 @@ namespace ebb::models::gpu {
 template <typename Engine>
 class KernelBackend final : public ComputeBackend {
  public:
-  KernelBackend(std::string name, std::unique_ptr<Engine> engine)
+  // With `graphs`, what is computed again and again is given to the device as
+  // one (recorder.h).
+  KernelBackend(std::string name, std::unique_ptr<Engine> engine, bool graphs)
       : name_(std::move(name)),
         engine_(std::move(engine)),
-        pool_(engine_.get()),
-        copies_(engine_.get()),
+        recorder_(engine_.get(), graphs),
+        pool_(&recorder_),
+        copies_(&recorder_),
         parts_(this) {}
 
   absl::string_view name() const override { return name_; }
@@ -116,7 +129,7 @@ class KernelBackend final : public ComputeBackend {
                       float* c) override {
     const Gemm gemm = Gemm::MatMul(m, k, n, a, b, c);
     if (bias != nullptr && m > 0 && k > 0 && n > 0 && !Failed() &&
-        engine_->MultiplyFused(gemm, bias, f)) {
+        recorder_.MultiplyFused(gemm, bias, f)) {
       return;
     }
     Multiply(gemm);
@@ -201,10 +214,11 @@ class KernelBackend final : public ComputeBackend {
     uint64_t item = HashAppend(0, key.seed);
     item = HashAppend(item, static_cast<uint64_t>(key.epoch));
     item = HashAppend(item, static_cast<uint64_t>(key.shard));
+    const DropoutBatch* batch = InMemory({item, key.first_position});
     const auto limit = static_cast<uint64_t>(double{rate} * 0x1p32);
     Elements(rows * ((columns + 1) / 2),
-             DropoutPair{item, key.first_position, key.layer, limit,
-                         1.0f / (1.0f - rate), columns, mask});
+             DropoutPair{batch, key.layer, limit, 1.0f / (1.0f - rate), columns,
+                         mask});
   }
   void Multiply(int64_t count, const float* x, const float* y,
                 float* z) override {
@@ -272,7 +286,10 @@ class KernelBackend final : public ComputeBackend {
   }
 
   Engine& engine() { return *engine_; }
+  const Recorder<Engine>& recorder() const { return recorder_; }
   const MemoryPool& pool() const { return pool_; }
+  // The engine has been given all that was called.
+  void Flush() { recorder_.Flush(); }
 
  private:
   // Then nothing is done until TakeError.
@@ -289,7 +306,7 @@ class KernelBackend final : public ComputeBackend {
 
   template <typename Kernel>
   void LaunchOn(int64_t blocks, const Kernel& kernel) {
-    if (blocks > 0 && !Failed()) engine_->Launch(blocks, kernel);
+    if (blocks > 0 && !Failed()) recorder_.Launch(blocks, kernel);
   }
   template <typename Kernel>
   void Launch(const Kernel& kernel) {
@@ -304,20 +321,44 @@ class KernelBackend final : public ComputeBackend {
     Launch(ForEachEntry<Term>{m, n, Of(a), of});
   }
   void Zero(int64_t count, float* x) {
-    if (count > 0 && !Failed()) engine_->Zero(x, count * sizeof(float));
+    if (count > 0 && !Failed()) recorder_.Zero(x, count * sizeof(float));
   }
   void Multiply(const Gemm& gemm) {
     if (gemm.m == 0 || gemm.n == 0) return;
     if (gemm.k == 0) return Zero(gemm.m * gemm.n, gemm.c);
-    if (!Failed()) engine_->Multiply(gemm);
+    if (!Failed()) recorder_.Multiply(gemm);
+  }
+  // `batch` where masks that are called from now on read it.
+  const DropoutBatch* InMemory(const DropoutBatch& batch) {
+    if (dropout_ == nullptr) {
+      dropout_ = static_cast<DropoutBatch*>(Allocate(sizeof(DropoutBatch)));
+      // What is held back may be of whoever had that memory before.
+      recorder_.Flush();
+    }
+    if (Failed()) return dropout_;
+    if (dropout_batch_ != batch) {
+      // It is written before what is held back: not before masks of another.
+      if (dropout_segment_ == recorder_.segment()) recorder_.Flush();
+      using Store = ForEachElement<StoreDropoutBatch>;
+      recorder_.LaunchBefore(1, Store{1, {batch, dropout_}});
+      dropout_batch_ = batch;
+    }
+    dropout_segment_ = recorder_.segment();
+    return dropout_;
   }
 
   const std::string name_;
   const std::unique_ptr<Engine> engine_;
+  Recorder<Engine> recorder_;
   MemoryPool pool_;
-  Copies<Engine> copies_;
+  Copies<Recorder<Engine>> copies_;
   absl::Status error_;  // Of the pool.
   BackendArray parts_;  // What blocks leave for the kernel after them.
+  // Never freed, for it keeps what is in it: the batch whose masks were called
+  // last, in which segment.
+  DropoutBatch* dropout_ = nullptr;
+  std::optional<DropoutBatch> dropout_batch_;
+  int64_t dropout_segment_ = -1;
 };
 
 }  // namespace ebb::models::gpu

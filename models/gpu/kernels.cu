@@ -29,6 +29,7 @@ int LaunchOnDevice(void* stream, int64_t blocks, const Kernel& kernel) {
 EBB_LAUNCHES(ForEachElement<ActivateElement>);
 EBB_LAUNCHES(ForEachElement<BiasElement>);
 EBB_LAUNCHES(ForEachElement<ActivateBackwardElement>);
+EBB_LAUNCHES(ForEachElement<StoreDropoutBatch>);
 EBB_LAUNCHES(ForEachElement<DropoutPair>);
 EBB_LAUNCHES(ForEachElement<MultiplyElement>);
 EBB_LAUNCHES(ForEachElement<AddScaledElement>);

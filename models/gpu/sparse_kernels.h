@@ -14,6 +14,7 @@ struct CsrPointers {
   const int64_t* row_offsets;
   const int32_t* columns;
   const float* values;
+  bool operator==(const CsrPointers&) const = default;
 };
 
 // An element of SparseMatMul: of c(m, n). For wide rows, where neighbours read
@@ -32,6 +33,7 @@ struct SparseProductElement {
   const float* b;
   const float* bias;
   float* c;
+  bool operator==(const SparseProductElement&) const = default;
 };
 
 // The same for narrow rows: kLanes threads share the entries of a row.
@@ -77,6 +79,7 @@ struct SparseProductRows {
   const float* b;
   const float* bias;
   float* c;
+  bool operator==(const SparseProductRows&) const = default;
 };
 
 // of(row, e, j) for each entry e of the m rows and each j in [0, n); kLanes
@@ -107,6 +110,7 @@ struct ForEachEntry {
   int64_t n;
   CsrPointers a;
   Of of;
+  bool operator==(const ForEachEntry&) const = default;
 };
 
 // What an entry adds to SparseMatMulTransA's c(k, n).
@@ -118,6 +122,7 @@ struct SparseTransposeTerm {
   CsrPointers a;
   const float* b;
   float* c;
+  bool operator==(const SparseTransposeTerm&) const = default;
 };
 
 // What an entry adds to FactorGradient's c(k, n).
@@ -133,6 +138,7 @@ struct FactorGradientTerm {
   const float* sums;
   const float* delta;
   float* c;
+  bool operator==(const FactorGradientTerm&) const = default;
 };
 
 // What an entry adds to FieldSumsGradient's c(k, n).
@@ -147,6 +153,7 @@ struct FieldSumsTerm {
   const uint16_t* fields;
   const float* delta;
   float* c;
+  bool operator==(const FieldSumsTerm&) const = default;
 };
 
 // An element of FactorScores' sums(m, n), and what its number of the factors
@@ -168,6 +175,7 @@ struct FactorSumElement {
   const float* b;
   float* sums;
   double* pairs;
+  bool operator==(const FactorSumElement&) const = default;
 };
 
 // scores[i] += the sum of row i of pairs(m, n).
@@ -180,6 +188,7 @@ struct AddPairsElement {
   int64_t n;
   const double* pairs;
   float* scores;
+  bool operator==(const AddPairsElement&) const = default;
 };
 
 // Of FieldFactorScores and its gradient: the factor (column of the one, field
@@ -192,6 +201,7 @@ struct FieldFactors {
   int64_t n;
   CsrPointers a;
   const uint16_t* fields;
+  bool operator==(const FieldFactors&) const = default;
 };
 
 // kLanes threads share the pairs of a row.
@@ -243,6 +253,7 @@ struct FieldFactorRows {
   FieldFactors factors;
   const float* b;
   float* scores;
+  bool operator==(const FieldFactorRows&) const = default;
 };
 
 // What an entry p and the number j of its factors, with each later entry of its
@@ -262,6 +273,7 @@ struct FieldFactorTerm {
   const float* b;
   const float* delta;
   float* c;
+  bool operator==(const FieldFactorTerm&) const = default;
 };
 
 // Column j of row i of FieldSums' c(m, f, n).
@@ -280,6 +292,7 @@ struct FieldSumElement {
   const uint16_t* fields;
   const float* b;
   float* c;
+  bool operator==(const FieldSumElement&) const = default;
 };
 
 }  // namespace ebb::models::gpu

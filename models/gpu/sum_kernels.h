@@ -42,6 +42,7 @@ struct SquareSums {
   int64_t count;
   const float* x;
   double* sums;
+  bool operator==(const SquareSums&) const = default;
 };
 
 // LossSums that threads add up.
@@ -80,6 +81,7 @@ struct SumParts {
   int64_t count;
   const T* parts;
   T* sum;
+  bool operator==(const SumParts&) const = default;
 };
 
 // parts(slices, n) = the sums of the columns of a(m, n), each over a slice of
@@ -135,6 +137,7 @@ struct ColumnParts {
   int64_t slices;
   const float* a;
   double* parts;
+  bool operator==(const ColumnParts&) const = default;
 };
 
 // sums[j] = the sum of column j of parts(slices, n).
@@ -148,6 +151,7 @@ struct ColumnSumElement {
   int64_t n;
   const double* parts;
   float* sums;
+  bool operator==(const ColumnSumElement&) const = default;
 };
 
 // kSquared and kLogistic of scores(rows): parts[block] = its share's, and the
@@ -199,6 +203,7 @@ struct PointLosses {
   const float* scores;
   float* gradient;
   LossPart* parts;
+  bool operator==(const PointLosses&) const = default;
 };
 
 // kSoftmax of scores(rows, columns), kLanes threads to a row: `out`, where it
@@ -309,6 +314,7 @@ struct SoftmaxRows {
   const float* scores;
   float* out;
   LossPart* parts;
+  bool operator==(const SoftmaxRows&) const = default;
 };
 
 }  // namespace ebb::models::gpu

@@ -11,6 +11,26 @@ namespace ebb::models::testing {
 
 using gpu::Lane;
 
+namespace {
+
+void Product(const gpu::Gemm& gemm) {
+  for (int64_t i = 0; i < gemm.m; ++i) {
+    for (int64_t j = 0; j < gemm.n; ++j) {
+      double sum = 0;
+      for (int64_t p = 0; p < gemm.k; ++p) {
+        const float a =
+            gemm.a[gemm.transpose_a ? p + i * gemm.lda : i + p * gemm.lda];
+        const float b =
+            gemm.b[gemm.transpose_b ? j + p * gemm.ldb : p + j * gemm.ldb];
+        sum += double{a} * b;
+      }
+      gemm.c[i + j * gemm.ldc] = static_cast<float>(sum);
+    }
+  }
+}
+
+}  // namespace
+
 EmulatedEngine::EmulatedEngine(const Schedule& schedule)
     : schedule_(schedule), random_(schedule.seed) {
   for (auto& slot : slots_) slot = std::make_unique<char[]>(slot_bytes());
@@ -22,6 +42,7 @@ EmulatedEngine::~EmulatedEngine() {
 }
 
 void* EmulatedEngine::NewBlock(int64_t bytes) {
+  CHECK(captured_ == nullptr) << "memory cannot be taken in a capture";
   if (bytes > memory_bytes_ - used_bytes_) return nullptr;
   constexpr int64_t kAlignment = 256;
   void* const block = std::aligned_alloc(
@@ -34,6 +55,7 @@ void* EmulatedEngine::NewBlock(int64_t bytes) {
 }
 
 void EmulatedEngine::DeleteBlock(void* block) {
+  CHECK(captured_ == nullptr) << "memory cannot be given back in a capture";
   Drain();
   const auto found = blocks_.find(block);
   CHECK(found != blocks_.end());
@@ -43,32 +65,25 @@ void EmulatedEngine::DeleteBlock(void* block) {
 }
 
 void EmulatedEngine::Multiply(const gpu::Gemm& gemm) {
-  Call(Lane::kCompute, [gemm] {
-    for (int64_t i = 0; i < gemm.m; ++i) {
-      for (int64_t j = 0; j < gemm.n; ++j) {
-        double sum = 0;
-        for (int64_t p = 0; p < gemm.k; ++p) {
-          const float a =
-              gemm.a[gemm.transpose_a ? p + i * gemm.lda : i + p * gemm.lda];
-          const float b =
-              gemm.b[gemm.transpose_b ? j + p * gemm.ldb : p + j * gemm.ldb];
-          sum += double{a} * b;
-        }
-        gemm.c[i + j * gemm.ldc] = static_cast<float>(sum);
-      }
-    }
-  });
+  Compute([gemm] { Product(gemm); });
 }
 
-bool EmulatedEngine::MultiplyFused(const gpu::Gemm& gemm, const float* bias,
-                                   Activation f) {
+bool EmulatedEngine::HasFused(const gpu::Gemm& gemm, const float* bias,
+                              Activation f, absl::FunctionRef<void()> before) {
   if (f != Activation::kIdentity && f != Activation::kRelu) return false;
-  if (reinterpret_cast<uintptr_t>(bias) % 16 != 0) {
-    Call(Lane::kCompute, [gemm] { gemm.c[0] = 1e30f; });
-    return false;
+  const bool aligned = reinterpret_cast<uintptr_t>(bias) % 16 == 0;
+  if (tried_.insert({gemm.m, gemm.n, gemm.k, f, aligned}).second) {
+    before();
+    Compute([gemm] { gemm.c[0] = 1e30f; });
   }
-  Multiply(gemm);
-  Call(Lane::kCompute, [gemm, bias, f] {
+  return aligned;
+}
+
+void EmulatedEngine::MultiplyFused(const gpu::Gemm& gemm, const float* bias,
+                                   Activation f) {
+  Compute([this, gemm, bias, f] {
+    CHECK(tried_.contains({gemm.m, gemm.n, gemm.k, f, true}));
+    Product(gemm);
     for (int64_t j = 0; j < gemm.n; ++j) {
       for (int64_t i = 0; i < gemm.m; ++i) {
         float& c = gemm.c[i + j * gemm.ldc];
@@ -77,7 +92,35 @@ bool EmulatedEngine::MultiplyFused(const gpu::Gemm& gemm, const float* bias,
       }
     }
   });
-  return true;
+}
+
+EmulatedEngine::Graph EmulatedEngine::Capture(absl::FunctionRef<void()> issue) {
+  CHECK(captured_ == nullptr);
+  if (!status_.ok()) return nullptr;
+  captured_ = std::make_unique<Captured>();
+  const int64_t calls = calls_;
+  issue();
+  calls_ = calls;
+  Graph graph = std::move(captured_);
+  if (fail_captures_) return nullptr;
+  ++captures_;
+  return graph;
+}
+
+void EmulatedEngine::Replay(const Graph& graph) {
+  ++calls_;
+  ++replays_;
+  launches_ += graph->launches;
+  for (const auto& run : graph->runs) Call(Lane::kCompute, run);
+}
+
+void EmulatedEngine::Compute(std::function<void()> run) {
+  ++calls_;
+  if (captured_ != nullptr) {
+    captured_->runs.push_back(std::move(run));
+  } else {
+    Call(Lane::kCompute, std::move(run));
+  }
 }
 
 void EmulatedEngine::CopyIn(Lane lane, const void* host, int64_t bytes,
@@ -95,6 +138,7 @@ void EmulatedEngine::CopyOut(Lane lane, const void* memory, int64_t bytes,
 }
 
 void EmulatedEngine::Mark(Lane lane, int mark) {
+  CHECK(captured_ == nullptr) << "there are no marks in a capture";
   CHECK(mark >= 0 && mark < gpu::kMarks);
   marks_[mark] = {lane, QueueOf(lane).called};
 }
@@ -105,6 +149,7 @@ void EmulatedEngine::Await(Lane lane, int mark) {
 }
 
 void EmulatedEngine::Sync(int mark) {
+  CHECK(captured_ == nullptr) << "nobody waits in a capture";
   const Place place = marks_[mark];
   while (!Reached(place)) RunOne();
 }
@@ -135,6 +180,7 @@ void EmulatedEngine::RunOne() {
 }
 
 void EmulatedEngine::Call(Lane lane, std::function<void()> run, Place after) {
+  CHECK(captured_ == nullptr) << "this cannot be captured";
   Queue& queue = QueueOf(lane);
   queue.steps.push_back({std::move(run), after});
   ++queue.called;
@@ -189,9 +235,10 @@ int64_t EmulatedEngine::pinned_bytes() const {
   return bytes;
 }
 
-std::unique_ptr<EmulatedGpu> MakeEmulatedGpu(const Schedule& schedule) {
+std::unique_ptr<EmulatedGpu> MakeEmulatedGpu(const Schedule& schedule,
+                                             bool graphs) {
   return std::make_unique<EmulatedGpu>(
-      "gpu-emulated", std::make_unique<EmulatedEngine>(schedule));
+      "gpu-emulated", std::make_unique<EmulatedEngine>(schedule), graphs);
 }
 
 std::vector<Schedule> ManySchedules(uint32_t random) {

@@ -12,11 +12,14 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "common/mutex.h"
 #include "models/gpu/gemm.h"
@@ -42,7 +45,8 @@ struct Schedule {
 
 // Tests what is computed where: indices, shapes of launches, sizes of memory,
 // and, by the schedule, whether the lanes and the host wait for each other
-// where they must: what is not waited for is not there yet, or gone.
+// where they must: what is not waited for is not there yet, or gone. Graphs do
+// what was called when they were captured, wherever memory is by now.
 // Not what only a device shows: races of threads, barriers that are missing,
 // rounding, and every call of CUDA.
 class EmulatedEngine final : public gpu::BlockSource {
@@ -54,7 +58,16 @@ class EmulatedEngine final : public gpu::BlockSource {
   void set_memory_bytes(int64_t bytes) { memory_bytes_ = bytes; }
   // From now on nothing works, as after an error of the device.
   void Lose() { status_ = absl::UnavailableError("emulated: lost"); }
+  // Of kernels, in graphs and alone.
   int64_t launches() const { return launches_; }
+  // Of the computing lane, as the host makes them: a graph is one, however much
+  // is in it.
+  int64_t calls() const { return calls_; }
+  // Graphs that were captured, and launched.
+  int64_t captures() const { return captures_; }
+  int64_t replays() const { return replays_; }
+  // From now on none can be captured, though it may be begun.
+  void FailCaptures() { fail_captures_ = true; }
   // Default 0: all are worth it.
   void set_least_copy_bytes(int64_t bytes) { least_copy_bytes_ = bytes; }
   // Copies from and to pinned memory that is no slot.
@@ -67,16 +80,19 @@ class EmulatedEngine final : public gpu::BlockSource {
   absl::Status status() const { return status_; }
 
   void Zero(void* memory, int64_t bytes) {
-    Call(gpu::Lane::kCompute, [=] { std::memset(memory, 0, bytes); });
+    Compute([=] { std::memset(memory, 0, bytes); });
   }
   // As a BLAS defines it.
   void Multiply(const gpu::Gemm& gemm);
-  // Identity and ReLU, of a bias that is aligned as a library may want it.
-  bool MultiplyFused(const gpu::Gemm& gemm, const float* bias, Activation f);
+  // Identity and ReLU, of a bias that is aligned as a library may want it. The
+  // first of each size is tried.
+  bool HasFused(const gpu::Gemm& gemm, const float* bias, Activation f,
+                absl::FunctionRef<void()> before);
+  void MultiplyFused(const gpu::Gemm& gemm, const float* bias, Activation f);
   template <typename Kernel>
   void Launch(int64_t blocks, const Kernel& kernel) {
-    ++launches_;
-    Call(gpu::Lane::kCompute, [blocks, kernel] {
+    ++(captured_ == nullptr ? launches_ : captured_->launches);
+    Compute([blocks, kernel] {
       for (int64_t block = 0; block < blocks; ++block) {
         // Nobody may read what his block has not written.
         typename Kernel::Shared shared;
@@ -85,6 +101,15 @@ class EmulatedEngine final : public gpu::BlockSource {
       }
     });
   }
+
+  // What was called, as it was.
+  struct Captured {
+    std::vector<std::function<void()>> runs;
+    int64_t launches = 0;
+  };
+  using Graph = std::unique_ptr<Captured>;
+  Graph Capture(absl::FunctionRef<void()> issue);
+  void Replay(const Graph& graph);
 
   // CHECK-fail where the host's side is neither a slot nor pinned.
   void CopyIn(gpu::Lane lane, const void* host, int64_t bytes, void* memory);
@@ -130,7 +155,9 @@ class EmulatedEngine final : public gpu::BlockSource {
   bool Reached(const Place& place) {
     return QueueOf(place.lane).done >= place.steps;
   }
+  // CHECK-fails while a graph is captured, but for what Compute is given.
   void Call(gpu::Lane lane, std::function<void()> run, Place after = {});
+  void Compute(std::function<void()> run);
   void Drain();
 
   const Schedule schedule_;
@@ -139,6 +166,10 @@ class EmulatedEngine final : public gpu::BlockSource {
   int64_t memory_bytes_ = std::numeric_limits<int64_t>::max();
   int64_t used_bytes_ = 0;
   int64_t launches_ = 0;
+  int64_t calls_ = 0, captures_ = 0, replays_ = 0;
+  bool fail_captures_ = false;
+  Graph captured_;  // While there is a capture.
+  std::set<std::tuple<int64_t, int64_t, int64_t, Activation, bool>> tried_;
   int64_t least_copy_bytes_ = 0;
   int64_t direct_copies_ = 0;
   double busy_seconds_ = 0;
@@ -153,7 +184,8 @@ using EmulatedGpu = gpu::KernelBackend<EmulatedEngine>;
 
 // By default in a random order, which is always the same.
 std::unique_ptr<EmulatedGpu> MakeEmulatedGpu(
-    const Schedule& schedule = {.order = Schedule::Order::kRandom});
+    const Schedule& schedule = {.order = Schedule::Order::kRandom},
+    bool graphs = true);
 
 // At once, copies late, copies early, and `random` random ones.
 std::vector<Schedule> ManySchedules(uint32_t random);
