@@ -151,6 +151,63 @@ absl::StatusOr<Row> Compare(const GpuBenchOptions& options, Clock* clock,
   return MakeRow(what, measure, of_ours, of_limit, bound);
 }
 
+// The gradient of a batch of a perceptron, from and to memory as a worker has
+// it.
+class Step {
+ public:
+  static absl::StatusOr<std::unique_ptr<Step>> Make(
+      const std::vector<int64_t>& layers, int64_t rows,
+      ComputeBackend* backend) {
+    auto step = std::make_unique<Step>();
+    EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&step->registry_));
+    models::ModelConfig config;
+    config.kind = "mlp";
+    config.features = layers.front();
+    config.classes = layers.back();
+    config.layers = layers;
+    config.seed = 1;
+    EBB_ASSIGN_OR_RETURN(step->model_, step->registry_.Create(config, backend));
+    step->params = models::InitialParameters(step->model_->description(), 1);
+    step->grad.resize(step->params.size());
+    step->dense.resize(rows * config.features);
+    for (size_t i = 0; i < step->dense.size(); ++i) {
+      step->dense[i] =
+          static_cast<float>(static_cast<int64_t>(i * 37 % 201) - 100) / 100;
+    }
+    step->labels_.resize(rows);
+    for (int64_t r = 0; r < rows; ++r) {
+      step->labels_[r] = static_cast<float>(r % config.classes);
+    }
+    step->batch_.rows = rows;
+    step->batch_.features = config.features;
+    step->batch_.dense = step->dense;
+    step->batch_.labels = step->labels_;
+    for (std::vector<float>* floats :
+         {&step->params, &step->grad, &step->dense}) {
+      step->pins_.push_back(backend->PinHost(
+          floats->data(),
+          static_cast<int64_t>(floats->size() * sizeof(float))));
+    }
+    return step;
+  }
+
+  void Run() {
+    models::BatchStats stats;
+    failed_.Update(model_->Gradient(params, batch_, grad, &stats));
+  }
+  const absl::Status& failed() const { return failed_; }
+
+  std::vector<float> params, grad, dense;
+
+ private:
+  models::Registry registry_;
+  std::unique_ptr<models::Model> model_;
+  std::vector<float> labels_;
+  models::BatchView batch_;
+  std::vector<std::shared_ptr<void>> pins_;
+  absl::Status failed_;
+};
+
 // The gradient of a batch against the products that it is made of, and against
 // these with the batch's copies beside them: the roof of a machine whose device
 // keeps nothing.
@@ -158,43 +215,9 @@ absl::StatusOr<std::vector<Row>> CompareStep(
     const GpuBenchOptions& options, ComputeBackend* backend, Clock* clock,
     const std::vector<std::unique_ptr<Layer>>& layers,
     const std::function<void(const Gemm&)>& multiply) {
-  models::Registry registry;
-  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
-  models::ModelConfig config;
-  config.kind = "mlp";
-  config.features = options.layers.front();
-  config.classes = options.layers.back();
-  config.layers = options.layers;
-  config.seed = 1;
-  EBB_ASSIGN_OR_RETURN(const auto model, registry.Create(config, backend));
-  std::vector<float> params =
-      models::InitialParameters(model->description(), 1);
-  std::vector<float> grad(params.size());
-  std::vector<float> dense(options.rows * config.features);
-  for (size_t i = 0; i < dense.size(); ++i) {
-    dense[i] =
-        static_cast<float>(static_cast<int64_t>(i * 37 % 201) - 100) / 100;
-  }
-  std::vector<float> labels(options.rows);
-  for (int64_t r = 0; r < options.rows; ++r) {
-    labels[r] = static_cast<float>(r % config.classes);
-  }
-  models::BatchView batch;
-  batch.rows = options.rows;
-  batch.features = config.features;
-  batch.dense = dense;
-  batch.labels = labels;
-  // As a worker's are.
-  const auto pin = [&](std::vector<float>* floats) {
-    return backend->PinHost(
-        floats->data(), static_cast<int64_t>(floats->size() * sizeof(float)));
-  };
-  const std::shared_ptr<void> pins[] = {pin(&params), pin(&grad), pin(&dense)};
-  absl::Status failed;
-  const auto step = [&] {
-    models::BatchStats stats;
-    failed.Update(model->Gradient(params, batch, grad, &stats));
-  };
+  EBB_ASSIGN_OR_RETURN(const auto made,
+                       Step::Make(options.layers, options.rows, backend));
+  const auto step = [&] { made->Run(); };
   const auto products = [&] {
     for (size_t i = 0; i < layers.size(); ++i) {
       const std::vector<Gemm> all = layers[i]->Products();
@@ -208,14 +231,15 @@ absl::StatusOr<std::vector<Row>> CompareStep(
   const auto bytes_of = [](const std::vector<float>& floats) {
     return static_cast<int64_t>(floats.size() * sizeof(float));
   };
-  float* const examples_in =
-      in.Reserve<float>(static_cast<int64_t>(dense.size() + params.size()));
-  float* const grad_out = out.Reserve<float>(params.size());
+  float* const examples_in = in.Reserve<float>(
+      static_cast<int64_t>(made->dense.size() + made->params.size()));
+  float* const grad_out = out.Reserve<float>(made->params.size());
   const auto roof = [&] {
-    backend->BeginCopyIn(dense.data(), bytes_of(dense), examples_in);
-    backend->BeginCopyIn(params.data(), bytes_of(params),
-                         examples_in + dense.size());
-    backend->BeginCopyOut(grad_out, bytes_of(grad), grad.data());
+    backend->BeginCopyIn(made->dense.data(), bytes_of(made->dense),
+                         examples_in);
+    backend->BeginCopyIn(made->params.data(), bytes_of(made->params),
+                         examples_in + made->dense.size());
+    backend->BeginCopyOut(grad_out, bytes_of(made->grad), made->grad.data());
     products();
     backend->FinishCopies();
   };
@@ -233,11 +257,33 @@ absl::StatusOr<std::vector<Row>> CompareStep(
                          copies ? std::optional(kStepBound) : std::nullopt));
     rows.push_back(std::move(row));
   }
-  EBB_RETURN_IF_ERROR(failed);
+  EBB_RETURN_IF_ERROR(made->failed());
   return rows;
 }
 
 }  // namespace
+
+absl::StatusOr<Row> MeasureGraphs(const GpuBenchOptions& options,
+                                  ComputeBackend* with,
+                                  ComputeBackend* without) {
+  constexpr int64_t kRows = 64;
+  const std::vector<int64_t> layers = {64, 64, 64, 10};
+  EBB_ASSIGN_OR_RETURN(const auto ours, Step::Make(layers, kRows, with));
+  EBB_ASSIGN_OR_RETURN(const auto plain, Step::Make(layers, kRows, without));
+  // A step waits for all of it, so either's clock will do.
+  Clock clock(with);
+  EBB_ASSIGN_OR_RETURN(
+      Row row,
+      Compare(
+          options, &clock,
+          absl::StrCat("gradient of ", absl::StrJoin(layers, "-"), ", ", kRows,
+                       " examples; with and without graphs"),
+          "steps/s", 1, [&] { ours->Run(); }, [&] { plain->Run(); },
+          std::nullopt));
+  EBB_RETURN_IF_ERROR(ours->failed());
+  EBB_RETURN_IF_ERROR(plain->failed());
+  return row;
+}
 
 absl::StatusOr<std::vector<Row>> MeasureBackend(
     const GpuBenchOptions& options, ComputeBackend* backend,
@@ -278,8 +324,16 @@ absl::StatusOr<GpuReport> MeasureGpu(const GpuBenchOptions& options) {
   report.gpu = info.name;
   EBB_ASSIGN_OR_RETURN(const models::gpu::BareGpu gpu,
                        models::gpu::MakeBareGpu(options.gpu));
+  models::gpu::GpuOptions plain = options.gpu;
+  plain.graphs = false;
+  EBB_ASSIGN_OR_RETURN(const auto without, models::gpu::MakeGpuBackend(plain));
   EBB_ASSIGN_OR_RETURN(
-      report.rows, MeasureBackend(options, gpu.backend.get(), gpu.multiply));
+      Row graphs, MeasureGraphs(options, gpu.backend.get(), without.get()));
+  report.rows.push_back(std::move(graphs));
+  EBB_ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      MeasureBackend(options, gpu.backend.get(), gpu.multiply));
+  std::move(rows.begin(), rows.end(), std::back_inserter(report.rows));
   return report;
 }
 

@@ -32,9 +32,10 @@ struct GpuBenchOptions {
 
 struct GpuReport {
   std::string gpu;
-  // The products of a layer as its model has them, against cuBLAS alone, and
-  // the gradient of a batch, copies included, against its products alone and
-  // against products and copies beside each other.
+  // Steps of a small model, of which launches are the most, with graphs and
+  // without. The products of a layer as its model has them, against cuBLAS
+  // alone, and the gradient of a batch, copies included, against its products
+  // alone and against products and copies beside each other.
   std::vector<Row> rows;
   // What could not be measured and why, a sentence each.
   std::vector<std::string> notes;
@@ -46,6 +47,10 @@ absl::StatusOr<GpuReport> MeasureGpu(const GpuBenchOptions& options);
 absl::StatusOr<std::vector<Row>> MeasureBackend(
     const GpuBenchOptions& options, models::ComputeBackend* backend,
     const std::function<void(const models::gpu::Gemm&)>& multiply);
+// The first one, of any two devices.
+absl::StatusOr<Row> MeasureGraphs(const GpuBenchOptions& options,
+                                  models::ComputeBackend* with,
+                                  models::ComputeBackend* without);
 
 std::string GpuText(const GpuReport& report);
 void AddGpu(const GpuReport& report, tools::Json* json);

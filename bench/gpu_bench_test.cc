@@ -49,6 +49,18 @@ TEST(GpuBenchTest, MeasuresEachProductAndTheStep) {
   EXPECT_EQ(products, 6 * 3 + 2 * 3 * 5);
 }
 
+TEST(GpuBenchTest, GraphsAreComparedWithSingleCalls) {
+  const auto with = models::testing::MakeEmulatedGpu();
+  const auto without = models::testing::MakeEmulatedGpu({}, /*graphs=*/false);
+  const auto row = MeasureGraphs(Small(), with.get(), without.get());
+  ASSERT_TRUE(row.ok()) << row.status();
+  EXPECT_EQ(row->what,
+            "gradient of 64-64-64-10, 64 examples; with and without graphs");
+  EXPECT_GT(row->ours, 0);
+  EXPECT_GT(with->engine().replays(), 0);
+  EXPECT_LT(with->engine().calls(), without->engine().calls());
+}
+
 TEST(GpuBenchTest, ADeviceThatIsLostEndsIt) {
   const auto gpu = models::testing::MakeEmulatedGpu();
   const auto rows =
