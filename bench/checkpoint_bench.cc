@@ -43,9 +43,9 @@ constexpr int kPullers = 4;
 constexpr int64_t kLargePushes = 4, kLargePulls = 2 * kPullers;
 // Of a table of rows: floats, rows of a push, and of how many one is touched.
 constexpr int64_t kRowWidth = 16, kMessageRows = 1000, kOneIn = 100;
-// Of a sample of pushes of rows: how often a version is written, or not; pushes
-// while it is, at most; and else.
-constexpr int64_t kVersions = 5, kMostPushes = 2000, kQuietPushes = 300;
+// Of a sample of pushes of rows: how many versions are written, or not; and
+// pushes, which come again for as long as a version is written.
+constexpr int64_t kVersions = 3, kPushes = 500;
 
 double Percentile99(std::vector<double> values) {
   std::ranges::sort(values);
@@ -104,6 +104,9 @@ class CheckpointBench {
     return served;
   }
 
+  std::string Interval() const {
+    return absl::StrCat(std::llround(options_.interval_seconds * 1000), "ms");
+  }
   absl::Status Store(const Served& served) {
     return server_->Store(*served.record, served.worker->pushed());
   }
@@ -112,11 +115,8 @@ class CheckpointBench {
   absl::Status MeasureDisturbance() {
     const int64_t bytes = options_.pushed_bytes;
     EBB_ASSIGN_OR_RETURN(const Served quiet, Serve(bytes, {}));
-    EBB_ASSIGN_OR_RETURN(
-        const Served stores,
-        Serve(bytes,
-              {.checkpoint_every = absl::StrCat(
-                   std::llround(options_.interval_seconds * 1000), "ms")}));
+    EBB_ASSIGN_OR_RETURN(const Served stores,
+                         Serve(bytes, {.checkpoint_every = Interval()}));
     // So many that each sample has a checkpoint's begin and end.
     Transfer transfer = {.bytes = bytes, .operations = 4};
     EBB_ASSIGN_OR_RETURN(const TransferSample first,
@@ -215,7 +215,7 @@ class CheckpointBench {
   // --- Rows under keys -------------------------------------------------------
   absl::Status MeasureRows() {
     EBB_ASSIGN_OR_RETURN(const JobRecordPtr record,
-                         SparseJob(JobId(++last_job_), kRowWidth));
+                         SparseJob(JobId(++last_job_), kRowWidth, Interval()));
     EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record));
     SparseWorker worker(&transport_, record, placement, kMessageRows,
                         /*seed=*/1);
@@ -238,9 +238,13 @@ class CheckpointBench {
     for (int pair = 0; pair < options_.pairs; ++pair) {
       EBB_RETURN_IF_ERROR(
           options_.watch.Tell("rows of a version", pair, options_.pairs));
-      EBB_RETURN_IF_ERROR(TouchOneIn(pair, &worker));
       EBB_RETURN_IF_ERROR(MeasureVersion(
-          state, [&] { return StoreRows(&worker); }, &written));
+          state,
+          [&]() -> absl::Status {
+            EBB_RETURN_IF_ERROR(TouchOneIn(pair, &worker));
+            return StoreRows(&worker);
+          },
+          &written));
       for (const bool storing : {pair % 2 == 0, pair % 2 != 0}) {
         EBB_ASSIGN_OR_RETURN(const double p99,
                              PushRows(storing, &sampler, &worker));
@@ -276,49 +280,66 @@ class CheckpointBench {
   }
 
   // The seconds within which 99 of 100 pushes are acknowledged, one at a time:
-  // as many as there is time for while a version is written, or as usual.
+  // while versions are written that the job's interval brings, or as usual.
   absl::StatusOr<double> PushRows(bool storing, RowSampler* sampler,
                                   SparseWorker* worker) {
     const Payload gradient = worker->MakeGradient(kMessageRows);
+    std::vector<client::ComputeResult> pushes(kPushes);
+    for (client::ComputeResult& push : pushes) {
+      push.rows = worker->DrawMessage(sampler, kMessageRows)
+                      .order->Pushes(worker->record().plan, gradient);
+    }
     std::vector<double> latencies;
-    for (int64_t version = 0; version < kVersions; ++version) {
-      std::vector<client::ComputeResult> pushes(storing ? kMostPushes
-                                                        : kQuietPushes);
-      for (client::ComputeResult& push : pushes) {
-        push.rows = worker->DrawMessage(sampler, kMessageRows)
-                        .order->Pushes(worker->record().plan, gradient);
-      }
-      // What there is to write.
+    for (int64_t version = 0; version < kVersions;) {
       EBB_RETURN_IF_ERROR(TouchOneIn(static_cast<int>(version), worker));
-      const int64_t touched = worker->loop().pushed();
+      EBB_ASSIGN_OR_RETURN(int64_t written, BytesWritten(server_->pid()));
       worker->loop().TakeLatencies();
-      absl::Status stored;
-      std::thread writes;
-      std::atomic<bool> writing = storing;
-      if (storing) {
-        writes = std::thread([&] {
-          stored = server_->Store(worker->record(), touched);
-          writing = false;
-        });
-      }
-      absl::Status pushed;
-      for (client::ComputeResult& push : pushes) {
-        if (!pushed.ok() || (storing && !writing)) break;
-        pushed = worker->loop().Push(1, /*in_flight=*/1,
-                                     [&](int64_t) { return &push; });
-      }
-      if (writes.joinable()) writes.join();
-      EBB_RETURN_IF_ERROR(pushed);
-      EBB_RETURN_IF_ERROR(stored);
+      EBB_RETURN_IF_ERROR(storing ? PushWhileOneIsWritten(&pushes, worker)
+                                  : PushAll(&pushes, worker));
       const std::vector<double> these = worker->loop().TakeLatencies();
-      latencies.insert(latencies.end(), these.begin(), these.end());
+      EBB_ASSIGN_OR_RETURN(const int64_t now, BytesWritten(server_->pid()));
+      written = now - written;
       // What is still to be written must not disturb the next.
       EBB_RETURN_IF_ERROR(StoreRows(worker));
-    }
-    if (latencies.empty()) {
-      return absl::InternalError("no push while a version was written");
+      if (!storing && written > 0) continue;  // The interval was over.
+      latencies.insert(latencies.end(), these.begin(), these.end());
+      ++version;
     }
     return Percentile99(std::move(latencies));
+  }
+
+  static absl::Status PushAll(std::vector<client::ComputeResult>* pushes,
+                              SparseWorker* worker) {
+    return worker->loop().Push(
+        static_cast<int64_t>(pushes->size()), /*in_flight=*/1,
+        [&](int64_t i) { return &(*pushes)[static_cast<size_t>(i)]; });
+  }
+
+  // From the first byte that is written of what was pushed until all of that is
+  // durable.
+  absl::Status PushWhileOneIsWritten(std::vector<client::ComputeResult>* pushes,
+                                     SparseWorker* worker) {
+    EBB_ASSIGN_OR_RETURN(const int64_t before, BytesWritten(server_->pid()));
+    absl::Status stored;
+    std::atomic<bool> writing = true;
+    std::thread waits([&, pushed = worker->loop().pushed()] {
+      stored = server_->AwaitStored(worker->record(), pushed);
+      writing = false;
+    });
+    absl::StatusOr<int64_t> written = before;
+    while (writing && written.ok() && *written == before) {
+      absl::SleepFor(absl::Milliseconds(1));
+      written = BytesWritten(server_->pid());
+    }
+    absl::Status pushed = written.status();
+    for (size_t i = 0; writing && pushed.ok(); ++i) {
+      pushed = worker->loop().Push(1, /*in_flight=*/1, [&](int64_t) {
+        return &(*pushes)[i % pushes->size()];
+      });
+    }
+    waits.join();
+    EBB_RETURN_IF_ERROR(pushed);
+    return stored;
   }
 
   // --- Restores, and memory --------------------------------------------------

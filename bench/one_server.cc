@@ -135,8 +135,7 @@ void OneServer::AskToStore(const JobRecord& record) {
   if (link_ != nullptr) link_->Send(CheckpointNow{record.id});
 }
 
-absl::Status OneServer::Store(const JobRecord& record, int64_t examples) {
-  AskToStore(record);
+absl::Status OneServer::AwaitStored(const JobRecord& record, int64_t examples) {
   const absl::Time deadline = absl::Now() + kLimit;
   MutexLock lock(&mu_);
   const auto stored = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

@@ -50,9 +50,14 @@ class OneServer : private rpc::SchedulerHandler {
   absl::StatusOr<Placement> Serve(const JobRecordPtr& record);
 
   void AskToStore(const JobRecord& record);
-  // Asks for a checkpoint. Blocks until so many examples of the job's first
-  // item are durable in all partitions. FailedPrecondition: as of Start.
-  absl::Status Store(const JobRecord& record, int64_t examples);
+  // Blocks until so many examples of the job's first item are durable in all
+  // partitions. FailedPrecondition: as of Start.
+  absl::Status AwaitStored(const JobRecord& record, int64_t examples);
+  // Both.
+  absl::Status Store(const JobRecord& record, int64_t examples) {
+    AskToStore(record);
+    return AwaitStored(record, examples);
+  }
 
   // Kill ends the process without a word; Restart starts another in the same
   // folder and blocks until it has registered.

@@ -18,7 +18,8 @@ constexpr int64_t kFilledAtOnce = 16384;
 
 }  // namespace
 
-absl::StatusOr<JobRecordPtr> SparseJob(JobId id, int64_t width) {
+absl::StatusOr<JobRecordPtr> SparseJob(JobId id, int64_t width,
+                                       const std::string& checkpoint_every) {
   const std::string name = absl::StrCat("sparse-", id.value());
   const job::JobFile file =
       job::ReadJob(absl::StrCat("name: ", name,
@@ -26,7 +27,8 @@ absl::StatusOr<JobRecordPtr> SparseJob(JobId id, int64_t width) {
                                 "data: {train: {libsvm: none.libsvm}}\n"
                                 "train: {batch: 1}\n"
                                 "optimizer: {kind: adagrad}\n"
-                                "checkpoint: {every: 24h}\n"),
+                                "checkpoint: {every: ",
+                                checkpoint_every, "}\n"),
                    name);
   if (!file.ok()) return absl::InternalError(job::ToString(file.mistakes));
   job::JobFacts facts;

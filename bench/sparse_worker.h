@@ -23,8 +23,9 @@ namespace ebb::bench {
 
 // A job of one sparse table under Adagrad and nothing else, zeros at first, one
 // example a batch, and more examples than anybody pushes. Its partitions are as
-// many as a job has that does not say.
-absl::StatusOr<JobRecordPtr> SparseJob(JobId id, int64_t width);
+// many as a job has that does not say; each has a version every so often.
+absl::StatusOr<JobRecordPtr> SparseJob(
+    JobId id, int64_t width, const std::string& checkpoint_every = "24h");
 
 // Rows that are pushed or pulled together.
 struct RowMessage {

@@ -70,6 +70,13 @@ void Checkpointer::Start(const Turn& turn, ServerActions* out) {
   if (!job_.partitions[turn.partition].busy) OnIdle(turn.partition, out);
 }
 
+void Checkpointer::AddWaiting(WritePace::Waiting* waiting) const {
+  for (const auto& [id, hosted] : job_.partitions) {
+    if (hosted.cut_wanted && hosted.values != nullptr) ++waiting->partitions;
+  }
+  waiting->due = std::min(waiting->due, next_checkpoint_);
+}
+
 void Checkpointer::OnIdle(PartitionId id, ServerActions* out) {
   if (!writing_ || writing_->partition != id || writing_->cut_taken) return;
   TakeCut(&job_.partitions[id], out);
@@ -205,7 +212,7 @@ void Checkpointer::Tick(absl::Time now, ServerActions* out) {
   if (next_checkpoint_ > now) return;
   // Some always wait their turn; late is who still does when the next is due.
   const absl::Time due = now - Interval();
-  if (held_back_ &&
+  if (held_back_ && job_.options.checkpoint_rate > 0 &&
       std::ranges::any_of(job_.partitions, [due](const auto& one) {
         return one.second.cut_wanted && one.second.cut_wanted_since <= due;
       })) {

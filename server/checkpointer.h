@@ -25,6 +25,7 @@
 #include "common/protocol/plan.h"
 #include "server/actions.h"
 #include "server/job_partitions.h"
+#include "server/write_pace.h"
 
 namespace ebb::server {
 
@@ -53,7 +54,9 @@ class Checkpointer {
   std::optional<Turn> NextTurn(absl::Time now, bool hold_back);
   // The cut follows at once or when the partition's running update is done.
   void Start(const Turn& turn, ServerActions* out);
-  // Some version waits for the sake of checkpoint_rate, as NextTurn found.
+  // Those that want a version.
+  void AddWaiting(WritePace::Waiting* waiting) const;
+  // Some version was held back, as NextTurn found.
   bool holds_back() const { return holds_back_; }
   // A cut is being written, or waits for its partition's running update.
   bool writing() const { return writing_.has_value(); }

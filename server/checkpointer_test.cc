@@ -418,6 +418,45 @@ TEST_F(LongCheckpointRateTest, APartitionThatCameLaterTakesNoOthersTurns) {
   EXPECT_GE(versions[PartitionId(1)], 50);
 }
 
+// Two partitions that changed, 10 s after they had a version, without a rate.
+class RestTest : public LongCheckpointRateTest {
+ protected:
+  RestTest() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.partitions = 2;
+    record->plan.parameters = 32;
+    record_ = record;
+    checkpoint_rate_ = 0;
+    Restart({});
+    for (const int32_t partition : {0, 1}) {
+      Grant(PartitionId(partition), 5 + partition);
+      PushTo(partition, 5 + partition, 0);
+    }
+    while (writes_.size() == 2) Tick();
+    now_ += absl::Seconds(1);
+  }
+};
+
+TEST_F(RestTest, AfterAVersionIsARestBeforeTheNext) {
+  const absl::Time written = now_;
+  Written();
+  ASSERT_THAT(writes_, SizeIs(3));
+  now_ = core_->NextTick();
+  while (writes_.size() == 3 && now_ < written + absl::Minutes(1)) Tick();
+  ASSERT_THAT(writes_, SizeIs(4));
+  EXPECT_NE(writes_[3].key.partition, writes_[2].key.partition);
+  EXPECT_GE(now_, written + absl::Seconds(5));
+  EXPECT_LE(now_, written + absl::Seconds(9)) << "the next are due";
+  EXPECT_THAT(log_, IsEmpty());
+}
+
+TEST_F(RestTest, WhoeverAsksGetsItAtOnce) {
+  Written();
+  ASSERT_THAT(writes_, SizeIs(3));
+  Checkpoint();
+  EXPECT_THAT(writes_, SizeIs(4));
+}
+
 TEST_F(LongCheckpointRateTest, WhatWasAskedForLeavesNoDebt) {
   Grant(kP, 5);
   int64_t pushed = 0;

@@ -36,6 +36,7 @@
 #include "server/pull_handler.h"
 #include "server/push_handler.h"
 #include "server/store/checkpoint_store.h"
+#include "server/write_pace.h"
 
 namespace ebb::server {
 
@@ -99,6 +100,9 @@ class HostedJob {
   }
   void StartWrite(const Checkpointer::Turn& turn, ServerActions* out) {
     checkpoints_.Start(turn, out);
+  }
+  void AddWaiting(WritePace::Waiting* waiting) const {
+    checkpoints_.AddWaiting(waiting);
   }
   bool holds_back() const { return checkpoints_.holds_back(); }
   // A cut is being written, or waits for its partition's running update: it

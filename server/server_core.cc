@@ -17,7 +17,7 @@ constexpr absl::Duration kSayRefusedAgain = absl::Seconds(30);
 }  // namespace
 
 ServerCore::ServerCore(ServerOptions options, const Inventory& inventory)
-    : options_(std::move(options)) {
+    : options_(std::move(options)), pace_(options_.checkpoint_rate) {
   for (const StoredJob& job : inventory.jobs) {
     jobs_.try_emplace(job.record->id, options_, job, inventory);
   }
@@ -243,17 +243,12 @@ void ServerCore::OnUpdatesDone(std::span<UpdateTask> tasks, absl::Time now,
 void ServerCore::OnVersionWritten(const VersionKey& key,
                                   const absl::Status& status, int64_t bytes,
                                   absl::Time now, ServerActions* out) {
-  // No more than its own: what was written for somebody who waited is not to
-  // keep all others from ever being written.
-  if (options_.checkpoint_rate > 0) {
-    next_write_ = std::max(
-        next_write_,
-        now + absl::Seconds(static_cast<double>(bytes) /
-                            static_cast<double>(options_.checkpoint_rate)));
-  }
   if (HostedJob* job = Find(key.job)) {
     job->VersionWritten(key, status, now, out);
   }
+  WritePace::Waiting waiting;
+  for (const auto& [id, job] : jobs_) job.AddWaiting(&waiting);
+  pace_.End(bytes, waiting, now);
   Advance(now, out);
 }
 
@@ -285,7 +280,7 @@ void ServerCore::OnTick(absl::Time now, ServerActions* out) {
 absl::Time ServerCore::NextTick() const {
   absl::Time next = absl::InfiniteFuture();
   if (connected_) next = std::min(next_report_, next_statistics_);
-  if (write_waits_) next = std::min(next, next_write_);
+  if (write_waits_) next = std::min(next, pace_.next());
   for (const auto& [id, job] : jobs_) next = std::min(next, job.NextTick());
   return next;
 }
@@ -311,12 +306,15 @@ void ServerCore::StartWrite(absl::Time now, ServerActions* out) {
   std::optional<Checkpointer::Turn> best;
   for (auto& [id, job] : jobs_) {
     if (job.writing()) return;
-    const auto turn = job.NextWrite(now, /*hold_back=*/now < next_write_);
+    const auto turn = job.NextWrite(now, /*hold_back=*/now < pace_.next());
     if (!turn || (best && *best < *turn)) continue;
     chosen = &job;
     best = turn;
   }
-  if (chosen != nullptr) return chosen->StartWrite(*best, out);
+  if (chosen != nullptr) {
+    pace_.Begin(now);
+    return chosen->StartWrite(*best, out);
+  }
   write_waits_ = std::ranges::any_of(
       jobs_, [](const auto& job) { return job.second.holds_back(); });
 }

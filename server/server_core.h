@@ -27,6 +27,7 @@
 #include "server/actions.h"
 #include "server/hosted_job.h"
 #include "server/store/checkpoint_store.h"
+#include "server/write_pace.h"
 
 namespace ebb::server {
 
@@ -133,9 +134,8 @@ class ServerCore {
   absl::Time say_refused_again_ = absl::InfinitePast();
   absl::Time next_report_ = absl::InfinitePast();
   absl::Time next_statistics_ = absl::InfinitePast();
-  // By checkpoint_rate: when versions that nobody waits for may be written.
-  absl::Time next_write_ = absl::InfinitePast();
-  bool write_waits_ = false;  // For that.
+  WritePace pace_;
+  bool write_waits_ = false;  // For its turn by that.
 };
 
 }  // namespace ebb::server

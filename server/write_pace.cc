@@ -1,0 +1,35 @@
+#include "server/write_pace.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ebb::server {
+
+namespace {
+
+// A rest, in times what was written before it took: one of 99 in a hundred
+// pushes is to meet none, and of those that do most are not delayed.
+constexpr int kRest = 7;
+// Of the time until they are due that those that wait may take: the next may
+// take longer than the last.
+constexpr double kOfTheTime = 0.8;
+
+}  // namespace
+
+void WritePace::End(int64_t bytes, const Waiting& waiting, absl::Time now) {
+  // No more than its own: what was written for somebody who waited is not to
+  // keep all others from ever being written.
+  if (rate_ > 0) {
+    next_ = std::max(next_, now + absl::Seconds(static_cast<double>(bytes) /
+                                                static_cast<double>(rate_)));
+  }
+  const auto began = std::exchange(began_, std::nullopt);
+  if (!began) return;  // A move's copy.
+  const absl::Duration took = now - *began;
+  const int64_t left = std::max<int64_t>(waiting.partitions, 1);
+  const absl::Duration spare =
+      (waiting.due - now) * kOfTheTime / static_cast<double>(left) - took;
+  next_ = std::max(next_, now + std::min(kRest * took, spare));
+}
+
+}  // namespace ebb::server
