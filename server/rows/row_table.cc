@@ -164,6 +164,7 @@ absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
   update->record_bytes_ = layout_.record_bytes();
   update->block_bytes_ = static_cast<size_t>(pool_->block_bytes());
   update->capacity_ = capacity_;
+  update->rows_.swap(row_room_);
   update->rows_.reserve(keys.size());
   int64_t created = 0, revived = 0;
   reader().ForEachKey(
@@ -346,6 +347,7 @@ absl::Status RowTable::ObtainBlocks(int64_t created, RowUpdate* update) {
   };
   EBB_RETURN_IF_ERROR(
       PromiseRoom(std::ranges::count_if(update->copies_, is_new), created));
+  if (update->copies_.empty()) return absl::OkStatus();
   EBB_ASSIGN_OR_RETURN(
       std::vector<BlockRef> blocks,
       pool_->AllocateMany(static_cast<int64_t>(update->copies_.size())));
@@ -479,7 +481,7 @@ void RowTable::Commit(RowUpdatePtr update) {
   WriteRows(*update);
   for (const uint32_t row : update->evicted_) RemoveRow(row);
   totals_.evicted += static_cast<int64_t>(update->evicted_.size());
-  EndCommit(*update);
+  EndCommit(update.get());
 }
 
 void RowTable::Apply(RowUpdatePtr update, GradientCursor& gradient,
@@ -509,7 +511,7 @@ void RowTable::Apply(RowUpdatePtr update, GradientCursor& gradient,
         return const_cast<std::byte*>(row.record);  // Its block is writable.
       });
   rows.Finish();
-  EndCommit(*update);
+  EndCommit(update.get());
 }
 
 void RowTable::BeginCommit(const RowUpdatePtr& update) {
@@ -521,14 +523,18 @@ void RowTable::BeginCommit(const RowUpdatePtr& update) {
   ++pushes_;
 }
 
-void RowTable::EndCommit(const RowUpdate& update) {
-  for (const uint32_t counter : update.counters_) {
+void RowTable::EndCommit(RowUpdate* update) {
+  for (const uint32_t counter : update->counters_) {
     if (counters_[counter] == 0xff) continue;
     ++counters_[counter];
     changed_counters_.Add(counter);
   }
-  totals_.not_admitted += update.not_admitted_;
-  Sweep(4 * update.keys_ + 16);
+  totals_.not_admitted += update->not_admitted_;
+  Sweep(4 * update->keys_ + 16);
+  constexpr size_t kMostRoom = 1024;
+  if (update->rows_.capacity() > kMostRoom) return;
+  row_room_ = std::move(update->rows_);
+  row_room_.clear();
 }
 
 void RowTable::GrowTo(int64_t capacity) {

@@ -219,7 +219,7 @@ class RowTable {
 
   // Commit's parts.
   void BeginCommit(const RowUpdatePtr& update);
-  void EndCommit(const RowUpdate& update);
+  void EndCommit(RowUpdate* update);
   void GrowTo(int64_t capacity);
   // Before a row changes, or goes.
   void SaveForCut(uint32_t row);
@@ -263,6 +263,8 @@ class RowTable {
   uint32_t sweep_hand_ = 0;  // The row to look at next.
   RowStatistics totals_;     // But for rows and memory.
   std::weak_ptr<RowUpdate> open_;
+  // Of the last update, empty, for the next.
+  std::vector<RowUpdate::Row> row_room_;
 
   // Since the newest part that is stored or being written.
   RowSet changed_;
