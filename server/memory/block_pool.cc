@@ -106,7 +106,7 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
         mmap(begin + before, file_bytes(), PROT_READ | PROT_WRITE,
              MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd_, /*offset=*/0);
     if (mapping == MAP_FAILED) {
-      const absl::Status error = SystemError("mmap");
+      absl::Status error = SystemError("mmap");
       munmap(reserved, reserved_bytes);
       return error;
     }

@@ -41,8 +41,9 @@ class RowCutTest : public testing::Test {
                        RowTableOptions options = Options()) {
     auto table = RowTable::FromCut(options, optimizer_, pool_,
                                    disk_.Load(pool_.get()), stored);
-    if (table.ok()) table_ = *std::move(table);
-    return table.status();
+    if (!table.ok()) return table.status();
+    table_ = *std::move(table);
+    return absl::OkStatus();
   }
   static Keys Range(uint64_t first, uint64_t last) {
     Keys keys(last - first);

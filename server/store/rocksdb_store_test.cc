@@ -142,7 +142,7 @@ TEST_F(RocksDbStoreTest, IsReadBesideItsServer) {
             absl::StatusCode::kNotFound);
   // Bug: one that was killed before it had a database was said to be damaged.
   fs::create_directory(folder_.path() + "/db");
-  std::ofstream(folder_.path() + "/db/LOCK");
+  std::ofstream(folder_.path() + "/db/LOCK").close();
   EXPECT_EQ(RocksDbStore::OpenReadOnly(options).status().code(),
             absl::StatusCode::kNotFound);
   const auto server = Open();
