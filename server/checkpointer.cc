@@ -28,6 +28,8 @@ void Checkpointer::Begin(absl::Time now) {
 }
 
 void Checkpointer::Want(absl::Time now, bool asked) {
+  // What it has is what is waited for, should it fail.
+  if (asked && writing_) writing_->asked = true;
   for (auto& [id, hosted] : job_.partitions) {
     if (hosted.values == nullptr || hosted.unsaved.empty()) continue;
     if (!hosted.cut_wanted) hosted.cut_wanted_since = now;
@@ -104,7 +106,8 @@ void Checkpointer::TakeCut(HostedPartition* hosted, ServerActions* out) {
   writing.marks = hosted->values->marks();
   if (job_.plan().rounds()) writing.rounds = hosted->values->rounds();
   writing.items = std::exchange(hosted->unsaved, {});
-  hosted->cut_wanted = hosted->cut_asked = false;
+  hosted->cut_wanted = false;
+  writing.asked = std::exchange(hosted->cut_asked, false);
   if (EBB_PLANTED(retention_by_count)) {
     hosted->versions.Add(writing.key, {});  // Not stored yet, and counts.
     Prune(hosted, absl::InfiniteFuture(), out);
@@ -184,6 +187,7 @@ void Checkpointer::Failed(Writing failed, const absl::Status& why,
     hosted.unsaved.merge(failed.items);
     if (!hosted.cut_wanted) hosted.cut_wanted_since = now;
     hosted.cut_wanted = true;
+    hosted.cut_asked = hosted.cut_asked || failed.asked;
   }
   if (!absl::IsAborted(why)) retry_at_ = now + kRetry;
 }

@@ -80,6 +80,7 @@ class Checkpointer {
     // Of which the cut is; it may be gone.
     std::weak_ptr<Partition> values;
     bool cut_taken = false;
+    bool asked = false;  // Somebody waits for it.
     std::optional<MarkSet> marks;
     std::optional<RoundSpan> rounds;
     // Changed between the last cut and this one.

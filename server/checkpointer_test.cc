@@ -457,6 +457,33 @@ TEST_F(RestTest, WhoeverAsksGetsItAtOnce) {
   EXPECT_THAT(writes_, SizeIs(4));
 }
 
+// Bug: it was one that nobody waits for from then on, and rested like these.
+TEST_F(RestTest, WhatWasAskedForAndFailedIsAskedForStill) {
+  Written();
+  Checkpoint();
+  ASSERT_THAT(writes_, SizeIs(4));
+  now_ += absl::Seconds(1);
+  Written(absl::ResourceExhaustedError("disk full"));
+  now_ += absl::Seconds(1);
+  Tick();
+  ASSERT_THAT(writes_, SizeIs(5));
+  EXPECT_EQ(writes_[4].key.partition, writes_[3].key.partition);
+}
+
+TEST_F(RestTest, WhoeverAsksWhileItIsWrittenGetsItThoughItFails) {
+  now_ += absl::Seconds(1);
+  Checkpoint();
+  Written(absl::ResourceExhaustedError("disk full"));
+  now_ += absl::Seconds(1);
+  Tick();
+  ASSERT_THAT(writes_, SizeIs(4));  // The other's, which was asked for, too.
+  now_ += absl::Seconds(1);
+  Written();
+  Tick();
+  ASSERT_THAT(writes_, SizeIs(5));
+  EXPECT_EQ(writes_[4].key.partition, writes_[2].key.partition);
+}
+
 TEST_F(LongCheckpointRateTest, WhatWasAskedForLeavesNoDebt) {
   Grant(kP, 5);
   int64_t pushed = 0;
