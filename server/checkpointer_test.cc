@@ -457,6 +457,18 @@ TEST_F(RestTest, WhoeverAsksGetsItAtOnce) {
   EXPECT_THAT(writes_, SizeIs(4));
 }
 
+// Bug: a move's copy that was stored meanwhile took the rest for itself.
+TEST_F(RestTest, SoThereIsWhereACopyIsStoredMeanwhile) {
+  VersionKey copy = writes_.back().key;
+  copy.term = Term(99);
+  ServerActions actions;
+  core_->OnVersionWritten(copy, absl::OkStatus(), 0, now_ - absl::Seconds(1),
+                          &actions);
+  Do(std::move(actions));
+  Written();
+  EXPECT_THAT(writes_, SizeIs(3));
+}
+
 // Bug: it was one that nobody waits for from then on, and rested like these.
 TEST_F(RestTest, WhatWasAskedForAndFailedIsAskedForStill) {
   Written();

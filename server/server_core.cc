@@ -243,12 +243,15 @@ void ServerCore::OnUpdatesDone(std::span<UpdateTask> tasks, absl::Time now,
 void ServerCore::OnVersionWritten(const VersionKey& key,
                                   const absl::Status& status, int64_t bytes,
                                   absl::Time now, ServerActions* out) {
-  if (HostedJob* job = Find(key.job)) {
-    job->VersionWritten(key, status, now, out);
+  pace_.Wrote(bytes, now);
+  HostedJob* const job = Find(key.job);
+  const bool writing = job != nullptr && job->writing();
+  if (job != nullptr) job->VersionWritten(key, status, now, out);
+  if (writing && !job->writing()) {  // It is no copy of a move.
+    WritePace::Waiting waiting;
+    for (const auto& [id, other] : jobs_) other.AddWaiting(&waiting);
+    pace_.End(waiting, now);
   }
-  WritePace::Waiting waiting;
-  for (const auto& [id, job] : jobs_) job.AddWaiting(&waiting);
-  pace_.End(bytes, waiting, now);
   Advance(now, out);
 }
 

@@ -1,7 +1,6 @@
 #include "server/write_pace.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace ebb::server {
 
@@ -16,16 +15,16 @@ constexpr double kOfTheTime = 0.8;
 
 }  // namespace
 
-void WritePace::End(int64_t bytes, const Waiting& waiting, absl::Time now) {
+void WritePace::Wrote(int64_t bytes, absl::Time now) {
+  if (rate_ == 0) return;
   // No more than its own: what was written for somebody who waited is not to
   // keep all others from ever being written.
-  if (rate_ > 0) {
-    next_ = std::max(next_, now + absl::Seconds(static_cast<double>(bytes) /
-                                                static_cast<double>(rate_)));
-  }
-  const auto began = std::exchange(began_, std::nullopt);
-  if (!began) return;  // A move's copy.
-  const absl::Duration took = now - *began;
+  next_ = std::max(next_, now + absl::Seconds(static_cast<double>(bytes) /
+                                              static_cast<double>(rate_)));
+}
+
+void WritePace::End(const Waiting& waiting, absl::Time now) {
+  const absl::Duration took = now - began_;
   const int64_t left = std::max<int64_t>(waiting.partitions, 1);
   const absl::Duration spare =
       (waiting.due - now) * kOfTheTime / static_cast<double>(left) - took;

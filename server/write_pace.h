@@ -3,7 +3,6 @@
 #define EBB_SERVER_WRITE_PACE_H_
 
 #include <cstdint>
-#include <optional>
 
 #include "absl/time/time.h"
 
@@ -27,15 +26,17 @@ class WritePace {
   // Bytes a second, on average; 0: no bound.
   explicit WritePace(int64_t rate) : rate_(rate) {}
 
+  // So many bytes were written, of a version or of a move's copy.
+  void Wrote(int64_t bytes, absl::Time now);
   void Begin(absl::Time now) { began_ = now; }
-  // So many bytes were written; `waiting`: those that are left.
-  void End(int64_t bytes, const Waiting& waiting, absl::Time now);
+  // Of what began last; `waiting`: those that are left.
+  void End(const Waiting& waiting, absl::Time now);
   // The time from which on the next may be written.
   absl::Time next() const { return next_; }
 
  private:
   const int64_t rate_;
-  std::optional<absl::Time> began_;
+  absl::Time began_;
   absl::Time next_ = absl::InfinitePast();
 };
 

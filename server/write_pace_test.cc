@@ -15,14 +15,14 @@ TEST(WritePaceTest, ARestIsLongerThanWhatItFollows) {
   WritePace pace(0);
   EXPECT_LE(pace.next(), kStart);
   pace.Begin(At(1));
-  pace.End(1000, {.partitions = 3, .due = At(100)}, At(1.5));
+  pace.End({.partitions = 3, .due = At(100)}, At(1.5));
   EXPECT_EQ(pace.next(), At(5));
 }
 
 TEST(WritePaceTest, WhereNothingIsEverDueItIsAsLong) {
   WritePace pace(0);
   pace.Begin(At(1));
-  pace.End(1000, {}, At(1.5));
+  pace.End({}, At(1.5));
   EXPECT_EQ(pace.next(), At(5));
 }
 
@@ -34,7 +34,7 @@ TEST(WritePaceTest, ThoseThatWaitAreWrittenInTime) {
     for (int left = partitions - 1; left >= 0; --left) {
       pace.Begin(now);
       now += absl::Seconds(1);
-      pace.End(1000, {.partitions = left, .due = At(10)}, now);
+      pace.End({.partitions = left, .due = At(10)}, now);
       if (left > 0) now = std::max(now, pace.next());
     }
     EXPECT_LE(now, At(10)) << partitions;
@@ -47,23 +47,26 @@ TEST(WritePaceTest, ThoseThatWaitAreWrittenInTime) {
 TEST(WritePaceTest, WhoIsLateDoesNotRest) {
   WritePace pace(0);
   pace.Begin(At(1));
-  pace.End(1000, {.partitions = 1, .due = At(1)}, At(2));
+  pace.End({.partitions = 1, .due = At(1)}, At(2));
   EXPECT_LE(pace.next(), At(2));
 }
 
 TEST(WritePaceTest, ARateIsKeptWhereItNeedsMore) {
   WritePace pace(100);
   pace.Begin(At(1));
-  pace.End(1000, {.partitions = 1, .due = At(4)}, At(2));
+  pace.Wrote(1000, At(2));
+  pace.End({.partitions = 1, .due = At(4)}, At(2));
   EXPECT_EQ(pace.next(), At(12));
   pace.Begin(At(3));  // Somebody waited for it.
-  pace.End(100, {.partitions = 1, .due = At(100)}, At(4));
+  pace.Wrote(100, At(4));
+  pace.End({.partitions = 1, .due = At(100)}, At(4));
   EXPECT_EQ(pace.next(), At(12)) << "of its own bytes only";
 }
 
 TEST(WritePaceTest, AMovesCopyIsNotRestedAfter) {
   WritePace pace(0);
-  pace.End(1000, {}, At(1));
+  pace.Begin(kStart);
+  pace.Wrote(1000, At(1));
   EXPECT_LE(pace.next(), kStart);
 }
 
