@@ -191,6 +191,19 @@ TEST_F(PluginTest, NumbersThatTheInterfaceLacksAreOptions) {
             "hint: options: {rank: 8}");
 }
 
+// Bug: it learned the numbers of the classes.
+TEST_F(PluginTest, ClassesAreNoValuesToPredict) {
+  ASSERT_TRUE(Load(Loadable(), {kPlugins}).ok());
+  ModelConfig config;
+  config.kind = "broken";
+  config.features = 2;
+  config.classes = 3;
+  EXPECT_EQ(registry_.Create(config, backend_.get()).status().message(),
+            "model.labels: broken predicts values, but labels that are all "
+            "whole numbers are taken for classes, 3 of them here\n"
+            "hint: labels: values");
+}
+
 TEST_F(PluginTest, RefusesModelsThatCannotBe) {
   ASSERT_TRUE(Load(BrokenPlugin("shape"), {kPlugins}).ok());
   ModelConfig config;

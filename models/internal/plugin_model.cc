@@ -369,6 +369,15 @@ absl::StatusOr<std::unique_ptr<Model>> MakePluginModel(
         absl::StrCat("the plugin's model ", config.kind,
                      " is not possible: ", description.status().message()));
   }
+  // It would be given the numbers of classes in the place of the labels.
+  if (description->labels == LabelKind::kValue && config.classes != 0) {
+    return ConfigError("model.labels",
+                       absl::StrCat(config.kind,
+                                    " predicts values, but labels that are all "
+                                    "whole numbers are taken for classes, ",
+                                    config.classes, " of them here"),
+                       "labels: values");
+  }
   return std::make_unique<PluginModel>(
       std::move(instance), *std::move(description), config, backend);
 }

@@ -226,6 +226,13 @@ class CliTest(ClusterTest):
         self.assertIn("is good: 400 examples", self.good(
             "job", "check", "huber.yaml", "--allow-plugins", allowed))
         self.fails(2, "--allow-plugins", "job", "check", "huber.yaml")
+        # Bug: it was sent to another model.
+        with open(self.path("lines.csv"), "w") as file:
+            file.writelines(f"{x},{3 * x}\n" for x in range(400))
+        self.fails(2, "hint: labels: values", "job", "check", "huber.yaml",
+                   "--allow-plugins", allowed)
+        self.good("job", "check", "huber.yaml", "--allow-plugins", allowed,
+                  "--set", "model.labels=values")
         # Bug: a folder that is not there was nothing to speak of.
         for command in (["job", "check", "job.yaml"], ["submit", "job.yaml"],
                         ["run", "job.yaml"], ["predict", "shirts", IMAGES],

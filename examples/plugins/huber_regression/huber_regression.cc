@@ -65,8 +65,8 @@ int ReadOptions(const EbbModelConfig* config, double* delta, EbbError* error) {
 int Create(const EbbModelConfig* config, EbbModel** model, EbbError* error) {
   if (config->classes != 0) {
     return Fail(error,
-                "model.kind: huber predicts values, but the labels are "
-                "classes\nhint: kind: softmax");
+                "model.labels: huber predicts values, but labels that are all "
+                "whole numbers are taken for classes\nhint: labels: values");
   }
   if (config->layer_count > 0) {
     return Fail(error, "model.layers: huber has no use for it");
