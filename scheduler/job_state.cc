@@ -54,12 +54,13 @@ template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, JobState>
 void VisitFields(Struct& state, Visitor&& visit) {
   auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
-         quarantined, failed_at, skipped, evaluations, paused_by_operator,
-         scaled_workers, owned_since, servers, durable_in, durable_term,
-         moved] = state;
+         quarantined, failed_at, why_quarantined, skipped, evaluations,
+         paused_by_operator, scaled_workers, owned_since, servers, durable_in,
+         durable_term, moved] = state;
   visit(generation, rollback, rolled_back, phase, reason, owners, failures,
         quarantined, failed_at, skipped, evaluations);
   // In the third version and later: see Encode and Decode.
+  static_cast<void>(why_quarantined);
   static_cast<void>(paused_by_operator);
   static_cast<void>(scaled_workers);
   static_cast<void>(owned_since);
@@ -73,15 +74,15 @@ namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no `rolled_back`, 2 ended with the evaluations, 3 had nothing of a
-// rollback but its versions.
-constexpr uint32_t kVersion = 4;
+// rollback but its versions, 4 had one reason for all items.
+constexpr uint32_t kVersion = 5;
 
 }  // namespace
 
 std::string JobState::Encode() const {
   return SealFields(kMagic, kVersion, *this, paused_by_operator, scaled_workers,
                     owned_since, servers, durable_in, durable_term, moved,
-                    rollback.rate_factor, rollback.nonfinite);
+                    rollback.rate_factor, rollback.nonfinite, why_quarantined);
 }
 
 absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
@@ -95,6 +96,8 @@ absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
              state.servers, state.durable_in, state.durable_term, state.moved);
         if (version < 4) return;
         read(state.rollback.rate_factor, state.rollback.nonfinite);
+        if (version < 5) return;
+        read(state.why_quarantined);
       }));
   EBB_RETURN_IF_ERROR(CheckStored("stored state of a job", state.rollback));
   return state;

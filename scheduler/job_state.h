@@ -44,6 +44,9 @@ struct JobState {
   // Where the batch begins that the last failed lease ended in, by item
   // ordinal.
   std::map<int64_t, int64_t> failed_at;
+  // What is wrong with each that is quarantined, for people. Of those that an
+  // older ebb stored `reason` is all there is.
+  std::map<int64_t, std::string> why_quarantined;
   std::vector<SkippedRange> skipped;
   std::vector<Evaluation> evaluations;
   bool paused_by_operator = false;

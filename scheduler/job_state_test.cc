@@ -53,6 +53,7 @@ void ExpectSame(const JobState& a, const JobState& b) {
   EXPECT_EQ(a.failures, b.failures);
   EXPECT_EQ(a.quarantined, b.quarantined);
   EXPECT_EQ(a.failed_at, b.failed_at);
+  EXPECT_EQ(a.why_quarantined, b.why_quarantined);
   EXPECT_EQ(a.skipped, b.skipped);
   ASSERT_EQ(a.evaluations.size(), b.evaluations.size());
   for (size_t i = 0; i < a.evaluations.size(); ++i) {
@@ -72,6 +73,7 @@ TEST(JobStateTest, EveryFieldComesBack) {
   JobState state = Unusual();
   state.rollback.rate_factor = 0.125;
   state.rollback.nonfinite = 3;
+  state.why_quarantined = {{6, "an item"}};
   const auto back = JobState::Decode(state.Encode());
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(*back, state);
@@ -88,6 +90,21 @@ TEST(JobStateTest, StillReadsTheThirdVersion) {
   ExpectSame(*state, Unusual());
   EXPECT_EQ(state->rollback.rate_factor, 1);
   EXPECT_EQ(state->rollback.nonfinite, 0);
+}
+
+TEST(JobStateTest, StillReadsTheFourthVersion) {
+  // As an ebb wrote it that had one reason for all items.
+  const auto state = JobState::Decode(absl::HexStringToBytes(
+      "4542424a040000007200000000000000e8070201e70700070601e6070208080e74"
+      "6f2077686174206974207761730107616e206974656d020401010a02010c010c40"
+      "0102044080010102c80164000000000000e03f000000000000e83f046e6f6e65f6"
+      "010106020900080206666f6c64657200020a00020b00000000000000c03f06c35f"
+      "2f5d99ebb4a8"));
+  ASSERT_TRUE(state.ok()) << state.status();
+  JobState same = Unusual();
+  same.rollback.rate_factor = 0.125;
+  same.rollback.nonfinite = 3;
+  ExpectSame(*state, same);
 }
 
 TEST(JobStateTest, RefusesARateFactorThatIsNone) {

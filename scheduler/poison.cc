@@ -80,6 +80,7 @@ void Poison::Quarantine(int64_t ordinal, const std::string& why,
   state_->phase = JobPhase::kPaused;
   state_->reason = absl::StrCat("item ", ToString(plan_.ItemAt(ordinal)),
                                 " is quarantined: ", why);
+  state_->why_quarantined[ordinal] = state_->reason;
   context->Log(
       absl::StrCat("job=", record_.name, " is paused: ", state_->reason));
 }
@@ -108,18 +109,33 @@ std::optional<int64_t> Poison::QuarantinedAt(int64_t ordinal) const {
   return it->second;
 }
 
+const std::string& Poison::WhyQuarantined(int64_t ordinal) const {
+  const auto it = state_->why_quarantined.find(ordinal);
+  return it == state_->why_quarantined.end() ? state_->reason : it->second;
+}
+
 bool Poison::BlamesABatch() const {
   return std::any_of(
       state_->quarantined.begin(), state_->quarantined.end(),
       [this](int64_t ordinal) { return QuarantinedAt(ordinal).has_value(); });
 }
 
-bool Poison::Resolve(int64_t ordinal) {
-  if (std::erase(state_->quarantined, ordinal) == 0) return false;
-  wanted_.erase(ordinal);
+bool Poison::Release(int64_t ordinal) {
+  const bool was = std::erase(state_->quarantined, ordinal) > 0;
   state_->failed_at.erase(ordinal);
+  state_->why_quarantined.erase(ordinal);
   leases_->EndQuarantine(ordinal);
-  return true;
+  // What others are there is why the job is paused still.
+  if (was && !state_->quarantined.empty()) {
+    state_->reason = WhyQuarantined(state_->quarantined.back());
+  }
+  return was;
+}
+
+bool Poison::Resolve(int64_t ordinal) {
+  if (!Quarantined(ordinal)) return false;
+  wanted_.erase(ordinal);
+  return Release(ordinal);
 }
 
 bool Poison::WantSkip(int64_t ordinal) {
@@ -133,9 +149,7 @@ bool Poison::SettleSkips(Context* context) {
   for (const auto& [ordinal, skip] : wanted_) {
     const ItemId item = plan_.ItemAt(ordinal);
     const int64_t applied = marks_.HighestMark(item);
-    std::erase(state_->quarantined, ordinal);
-    state_->failed_at.erase(ordinal);
-    leases_->EndQuarantine(ordinal);
+    Release(ordinal);
     if (applied <= skip.begin || EBB_PLANTED(skip_is_not_settled)) {
       Skip(item, skip.begin, skip.why, context);
     } else {

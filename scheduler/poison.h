@@ -56,6 +56,8 @@ class Poison {
   // Where the batch begins that a quarantined item failed at; nullopt: no
   // worker could begin it.
   std::optional<int64_t> QuarantinedAt(int64_t ordinal) const;
+  // What is wrong with a quarantined item, for people.
+  const std::string& WhyQuarantined(int64_t ordinal) const;
   // Whether a batch is to blame for any quarantined item.
   bool BlamesABatch() const;
   // Opens a quarantined item; its batch is tried again. False: it is not
@@ -79,6 +81,8 @@ class Poison {
 
  private:
   void Quarantine(int64_t ordinal, const std::string& why, Context* context);
+  // False: it is not quarantined.
+  bool Release(int64_t ordinal);
   void Skip(ItemId item, int64_t begin, const std::string& why,
             Context* context);
 

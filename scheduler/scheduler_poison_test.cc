@@ -324,6 +324,34 @@ TEST_F(SchedulerPoisonTest, EachQuarantinedItemIsDecidedAbout) {
       absl::IsNotFound(core_->Resolve(job_, {9, 0}, false, now_, &actions)));
 }
 
+// Bug: all had the reason of the one that came last, also once that was gone.
+TEST_F(SchedulerPoisonTest, EachQuarantinedItemHasItsOwnReason) {
+  Ready();
+  FromWorker(kWorkerLink, RegisterWorker{kWorker, "w"});
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 2});
+  for (const int32_t shard : {0, 1}) {
+    ItemEnd end{kWorker, job_, job().state().generation, {0, shard}};
+    end.end = LeaseEnd::kFailed;
+    end.failed_end = 1;
+    end.non_finite = true;
+    end.error = shard == 0 ? "first" : "second";
+    FromWorker(kWorkerLink, end);
+  }
+  Restart(std::map(stored_));
+  ASSERT_THAT(job().state().quarantined, ElementsAre(0, 1));
+  EXPECT_THAT(job().poison().WhyQuarantined(0), HasSubstr("first"));
+  EXPECT_THAT(job().poison().WhyQuarantined(1), HasSubstr("second"));
+  EXPECT_THAT(job().state().reason, HasSubstr("second"));
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resolve(job_, {0, 1}, false, now_, &actions).ok());
+  EXPECT_THAT(job().state().reason, HasSubstr("first"));
+  // Bug: it was still said of a job that only an operator's pause held up.
+  ASSERT_TRUE(core_->Pause(job_, now_, &actions).ok());
+  ASSERT_TRUE(core_->Resolve(job_, {0, 0}, false, now_, &actions).ok());
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_THAT(job().state().reason, HasSubstr("operator"));
+}
+
 // Bug: the job stayed paused until an operator came.
 TEST_F(SchedulerPoisonTest, TheNextWorkerMakesAJobGoOnThatNobodyCouldBegin) {
   Ready();

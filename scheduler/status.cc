@@ -194,7 +194,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     out->set_position(position);
     out->set_failed_end(failed_at ? plan.BatchEnd(item, position) : position);
     out->set_failures(plan.quarantine_after);
-    out->set_error(job.state().reason);
+    out->set_error(job.poison().WhyQuarantined(ordinal));
   }
   for (const SkippedRange& range : job.state().skipped) {
     *status.add_skipped() = rpc::ToProto(range);

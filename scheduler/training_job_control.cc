@@ -114,8 +114,10 @@ absl::Status TrainingJob::EndPause(Context* context) {
 
 // The last marks may have come while it was paused, and no others will.
 void TrainingJob::MaybeGoOn(Context* context) {
-  if (state_.phase != JobPhase::kPaused || state_.paused_by_operator ||
-      !state_.quarantined.empty()) {
+  if (state_.phase != JobPhase::kPaused || !state_.quarantined.empty()) return;
+  if (state_.paused_by_operator) {
+    state_.reason = std::string(kPausedByOperator);  // Nothing else is left.
+    dirty_ = true;
     return;
   }
   state_.phase = JobPhase::kRunning;
