@@ -116,6 +116,14 @@ class Fixture(unittest.TestCase):
 
 
 class ChaosTest(Fixture):
+    # Bug: it waited for ever for the second, which was to come after it.
+    def test_a_job_that_no_worker_begins_alone_is_refused(self):
+        self.write("scenario.yaml", SCENARIO)
+        ran = self.chaos("job.yaml", "--scenario", "scenario.yaml", "--warm-up",
+                         "1s", "--set", "workers.min=2")
+        self.assertEqual(ran.returncode, 1, ran.stdout)
+        self.assertIn("hint: --set workers.min=1", ran.stdout)
+
     def test_every_example_counts_once_whatever_is_done(self):
         self.write("scenario.yaml", SCENARIO)
         report = self.report("--scenario", "scenario.yaml")

@@ -374,6 +374,9 @@ TEST_F(RunTest, WhatIsWrongIsSaidBeforeAnythingStarts) {
   refused("--memory", "5", "a server needs at least 128MiB");
   refused("--memory", "-1", "--memory: -1 is negative");
   refused("--workers", "abc", "abc is no number");
+  // Bug: it waited for a fourth for ever.
+  refused("--set", "workers.min=4",
+          "hint: --workers 4, or --set workers.min=3");
   refused("--epochs", "-3", "-3 is no number of epochs: write 1 or more");
   refused("--epochs", "abc", "abc is no number of epochs");
   EXPECT_EQ(Run({"run", main_job_.string(), "--resume", "--run-dir", "file"}),

@@ -109,6 +109,12 @@ bool Contains(const std::vector<std::string>& names, absl::string_view name) {
 absl::Status ChaosRun::Prepare(const v1::Job& job,
                                LocalClusterOptions* cluster) {
   const bool alone = options_.warm_up > absl::ZeroDuration();
+  if (alone && job.workers().min() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "workers.min: the job begins with ", job.workers().min(),
+        " workers, but how fast one computes alone is measured first\nhint: "
+        "--set workers.min=1"));
+  }
   cluster->workers = alone ? 1 : options_.workers;
   cluster->batch_time = options_.batch_time;
   if (plan_.TouchesNetwork()) {

@@ -676,6 +676,12 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
     EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
   }
   EBB_ASSIGN_OR_RETURN(PreparedJob prepared, PrepareJob(options.job));
+  // One that is gone on with may have begun, and a plan may bring others.
+  if (!options.resume && options.disturbance == nullptr) {
+    EBB_RETURN_IF_ERROR(
+        CheckWorkers(prepared.record.plan, options.job.file,
+                     options.workers.value_or(RunFacts().workers)));
+  }
   // Before any thread: they hold back the same signals.
   EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
   EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());

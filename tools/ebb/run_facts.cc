@@ -42,6 +42,15 @@ std::string Difference(const v1::Job& stored, const v1::Job& given) {
 
 }  // namespace
 
+absl::Status CheckWorkers(const JobPlan& plan, absl::string_view file,
+                          int workers) {
+  if (plan.min_workers <= workers) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      file, ": workers.min: the job begins with ", plan.min_workers,
+      " workers, and this run would have ", workers, "\n  hint: --workers ",
+      plan.min_workers, ", or --set workers.min=", workers));
+}
+
 absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
   EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder.File(kFacts)));
   std::map<std::string, int> values;

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/protocol/plan.h"
 #include "tools/ebb/run_folder.h"
 
 namespace ebb::tools {
@@ -18,6 +19,11 @@ struct RunFacts {
   // go on with.
   bool complete = false;
 };
+
+// InvalidArgument: the job in `file` begins with more workers than a run
+// starts, and would wait for ever.
+absl::Status CheckWorkers(const JobPlan& plan, absl::string_view file,
+                          int workers);
 
 // In the folder as "key value" lines. NotFound: there are none. DataLoss: they
 // cannot be read.
