@@ -11,10 +11,12 @@ import math
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.request
@@ -279,6 +281,25 @@ tables:
     def test_the_fastest_worker_waits_for_the_slowest(self):
         self.use("{kind: ssp, bound: 2}")
         self.report("run", "--workers", "2", "--servers", "2")
+
+    # FullTable of `ebb run` knows these words.
+    def test_a_full_table_is_named(self):
+        with subprocess.Popen(
+                [os.path.join(BIN, "ebb"), "run", "ads.yaml", "--set",
+                 "tables.weights.max_rows=80"], cwd=self.folder, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            limit = threading.Timer(LIMIT_S, process.kill)
+            limit.start()
+            self.addCleanup(limit.cancel)
+            said = ""
+            for line in process.stdout:
+                said += line
+                if re.search(r"waiting: ps \d refused [\d,]+ push(es)? .* ago: "
+                             r"table 'weights': a push makes", line):
+                    process.send_signal(signal.SIGINT)
+                    break
+            said += process.stdout.read()
+        self.assertEqual(process.returncode, 130, said)
 
     def test_rounds_are_refused(self):
         self.use("{kind: rounds, examples: 1000}")

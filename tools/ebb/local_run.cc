@@ -24,6 +24,7 @@
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/files.h"
 #include "tools/ebb/full_disk.h"
+#include "tools/ebb/full_table.h"
 #include "tools/ebb/html_report.h"
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/local_cluster.h"
@@ -150,6 +151,7 @@ class LocalRun {
   RunTally tally_;
   RecoveryLog recoveries_;
   FullDisk full_disk_;
+  FullTable full_table_{prepared_.job};
   KnownMarks marks_;
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
   v1::GetStatusResponse polled_;  // ... and what it says.
@@ -285,8 +287,9 @@ bool LocalRun::Turn() {
   FollowScale(now);
   Disturb(now);
   if (report_.cut_short) return !Audit();
-  const std::string full = full_disk_.Update(report_.status, now);
-  if (!full.empty()) {
+  for (const std::string& full : {full_disk_.Update(report_.status, now),
+                                  full_table_.Update(report_.status, now)}) {
+    if (full.empty()) continue;
     Problem(full);
     return false;
   }

@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kWidestBar = 30;
 constexpr int kNarrowestBar = 10;
+// Of what the job waits for, before other figures give way to it.
+constexpr int kNarrowestWaiting = 40;
 
 // A figure of the line. Those of the highest rank go first when the line is
 // too long.
@@ -51,7 +53,7 @@ std::vector<Figure> Figures(const Progress& progress) {
     figures.push_back({absl::StrCat("eta ", AgeText(*progress.eta)), 1});
   }
   if (!progress.waiting.empty()) {
-    figures.push_back({absl::StrCat("waiting: ", progress.waiting), 7});
+    figures.push_back({absl::StrCat("waiting: ", progress.waiting), 0});
   }
   return figures;
 }
@@ -81,6 +83,19 @@ std::string Bar(double fraction, int width, const Console& console) {
                                                    : "─";
   return absl::StrCat(Paint(console, Ink::kGreen, done),
                       Paint(console, Ink::kDim, repeat(empty, rest)));
+}
+
+// As much of `text` as so many columns have room for.
+std::string Cut(const std::string& text, int columns, const Console& console) {
+  if (DisplayWidth(text) <= columns) return text;
+  const absl::string_view mark = console.unicode ? "…" : "...";
+  int left = columns - DisplayWidth(mark);
+  size_t end = 0;
+  for (; end < text.size(); ++end) {
+    const bool begins = (text[end] & 0xc0) != 0x80;  // A character.
+    if (begins && left-- <= 0) break;
+  }
+  return absl::StrCat(text.substr(0, end), mark);
 }
 
 std::string EpochText(const Progress& progress) {
@@ -181,6 +196,11 @@ std::string ProgressLine(const Progress& progress, const Console& console) {
   const std::string front = EpochText(progress);
   const std::string percent = PercentText(progress);
   std::vector<Figure> figures = Figures(progress);
+  std::string waiting;  // All of it.
+  if (!progress.waiting.empty()) {
+    waiting = figures.back().text;
+    figures.back().text = Cut(waiting, kNarrowestWaiting, console);
+  }
   const auto rest = [&] {
     return absl::StrCat(" ", percent, figures.empty() ? "" : "  ",
                         Join(figures));
@@ -191,6 +211,11 @@ std::string ProgressLine(const Progress& progress, const Console& console) {
   };
   while (room() < kNarrowestBar && !figures.empty()) {
     figures.erase(std::ranges::max_element(figures, {}, &Figure::rank));
+  }
+  if (!waiting.empty() && !figures.empty()) {
+    std::string& text = figures.back().text;
+    const int more = std::max(0, room() - kNarrowestBar);
+    text = Cut(waiting, DisplayWidth(text) + more, console);
   }
   const int width = std::clamp(room(), 0, kWidestBar);
   return absl::StrCat(front, " ", Bar(progress.fraction(), width, console),

@@ -42,10 +42,30 @@ TEST(ProgressLineTest, LeavesOutTheLeastImportantFiguresWhereItIsNarrow) {
 }
 
 TEST(ProgressLineTest, NeverFillsTheLastColumn) {
-  for (int columns = 16; columns < 150; ++columns) {
+  Progress waits = Middle();
+  waits.waiting = std::string(100, 'x');
+  for (int columns = 16; columns < 250; ++columns) {
     const Console console{.color = true, .unicode = true, .columns = columns};
     EXPECT_LT(DisplayWidth(ProgressLine(Middle(), console)), columns);
+    EXPECT_LT(DisplayWidth(ProgressLine(waits, console)), columns);
   }
+}
+
+// Bug: it was the first to be left out.
+TEST(ProgressLineTest, SaysWhatAJobWaitsForBeforeAllFigures) {
+  Progress waits = Middle();
+  waits.waiting = "ps 0 refused 7 pushes 0 s ago: table 'weights' is full";
+  waits.eta.reset();
+  EXPECT_EQ(ProgressLine(waits, {.unicode = false, .columns = 80}),
+            "epoch 3/8 ####------  41%  loss 0.331  "
+            "waiting: ps 0 refused 7 pushes 0 s ag...");
+  EXPECT_EQ(ProgressLine(waits, {.unicode = true, .columns = 70}),
+            "epoch 3/8 ━━━━──────  41%  "
+            "waiting: ps 0 refused 7 pushes 0 s ago: t…");
+  waits.waiting = "ps 0 is away";
+  EXPECT_EQ(ProgressLine(waits, {.unicode = false, .columns = 80}),
+            "epoch 3/8 #######-----------  41%  112k ex/s  loss 0.331  "
+            "waiting: ps 0 is away");
 }
 
 TEST(ProgressLineTest, PaintsTheBar) {

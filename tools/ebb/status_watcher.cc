@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -36,11 +37,15 @@ std::string FurtherText(const v1::JobStatus& job,
   return absl::StrFormat(" (model %.1f epochs further)", further);
 }
 
-// A full disk names another file every second.
+// A full disk names another file every second, a full table other numbers.
 bool SameProblem(absl::string_view a, absl::string_view b) {
   const auto kind = [](absl::string_view problem) {
-    return absl::StartsWith(problem, "disk full:") ? problem.substr(0, 10)
-                                                   : problem;
+    if (absl::StartsWith(problem, "disk full:")) problem = "disk full:";
+    std::string text(problem);
+    if (absl::StartsWith(problem, "table '")) {
+      std::erase_if(text, absl::ascii_isdigit);
+    }
+    return text;
   };
   return kind(a) == kind(b);
 }

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 class StatusWatcherTest : public ::testing::Test {
  protected:
@@ -101,6 +102,15 @@ TEST_F(StatusWatcherTest, TellsOfServersThatComeAndGo) {
   EXPECT_THAT(Update(), IsEmpty());
   server->set_problem("cannot write b");
   EXPECT_THAT(Update(), ElementsAre("ps-1: cannot write b"));
+  // Bug: it was said again for each push that was refused.
+  server->set_problem("table 'w': it has 10 of at most 10");
+  EXPECT_THAT(Update(), SizeIs(1));
+  server->set_problem("table 'w': it has 9 of at most 10");
+  EXPECT_THAT(Update(), IsEmpty());
+  server->set_problem("cannot read version 9");
+  EXPECT_THAT(Update(), SizeIs(1));
+  server->set_problem("cannot read version 8");
+  EXPECT_THAT(Update(), SizeIs(1));
 }
 
 TEST_F(StatusWatcherTest, ASchedulersNewLifeIsNobodysLoss) {
