@@ -113,11 +113,16 @@ class Explainer {
       const ItemId item = plan_.ItemAt(ordinal);
       const auto failed_at = job_.poison().QuarantinedAt(ordinal);
       const std::string name = absl::StrCat("item ", ToString(item));
+      const bool applied =
+          failed_at && job_.marks().HighestMark(item) > *failed_at;
       Add(Reason::KIND_QUARANTINED, name,
           failed_at ? absl::StrCat(name, " is quarantined at example ",
                                    *failed_at, " of ", plan_.ItemSize(item),
-                                   "; decide whether to skip its batch or to "
-                                   "try again")
+                                   applied ? "; some partitions have its "
+                                             "batch, so it cannot be skipped: "
+                                             "try again, or roll back"
+                                           : "; decide whether to skip its "
+                                             "batch or to try again")
                     : absl::StrCat(name,
                                    " is quarantined, though no batch failed: "
                                    "the job goes on with the next worker that "

@@ -408,6 +408,37 @@ TEST_F(ExplainTest, AQuarantinedItem) {
   ASSERT_EQ(status.quarantined_size(), 1);
   EXPECT_EQ(status.quarantined(0).position(), 1);
   EXPECT_EQ(status.quarantined(0).failed_end(), 2);
+  EXPECT_EQ(status.quarantined(0).failures(), 1);
+}
+
+TEST_F(ExplainTest, ABatchThatSomePartitionsHaveCannotBeSkipped) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  Applied(PartitionId(1), {0, 0}, 1);
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.failed_end = 1;
+  end.non_finite = true;
+  FromWorker(kFirstLink, end);
+  const std::vector<Reason> reasons = Explain();
+  ASSERT_THAT(reasons, SizeIs(2));
+  EXPECT_THAT(reasons[0].text(), HasSubstr("so it cannot be skipped"));
+}
+
+// Bug: it was said to have failed as often as the job allows.
+TEST_F(ExplainTest, AnItemThatIsQuarantinedAtOnceFailedOnce) {
+  record_.plan.quarantine_after = 3;
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.failed_end = 2;
+  end.non_finite = true;
+  FromWorker(kFirstLink, end);
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  const v1::JobStatus status = StatusOf(picture, job());
+  ASSERT_EQ(status.quarantined_size(), 1);
+  EXPECT_EQ(status.quarantined(0).failures(), 1);
 }
 
 TEST_F(ExplainTest, AnItemThatNoWorkerCanBegin) {
@@ -427,6 +458,7 @@ TEST_F(ExplainTest, AnItemThatNoWorkerCanBegin) {
   ASSERT_EQ(status.quarantined_size(), 1);
   EXPECT_EQ(status.quarantined(0).failed_end(),
             status.quarantined(0).position());
+  EXPECT_EQ(status.quarantined(0).failures(), 0);
 }
 
 // Bug: while others trained, nobody was told of a worker whose data is not that

@@ -38,9 +38,11 @@ struct JobState {
   std::string rolled_back;  // The latest rollback, for people; empty: none.
   JobPhase phase = JobPhase::kRunning;
   std::string reason;
-  std::vector<ServerId> owners;         // By partition; -1: nobody.
-  std::map<int64_t, int32_t> failures;  // In a row, by item ordinal.
-  std::vector<int64_t> quarantined;     // Item ordinals.
+  std::vector<ServerId> owners;  // By partition; -1: nobody.
+  // In a row, by item ordinal. Of those quarantined for a batch: how many led
+  // to it; nothing of those that an older ebb stored.
+  std::map<int64_t, int32_t> failures;
+  std::vector<int64_t> quarantined;  // Item ordinals.
   // Where the batch begins that the last failed lease ended in, by item
   // ordinal.
   std::map<int64_t, int64_t> failed_at;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/plant.h"
 
 namespace ebb::scheduler {
@@ -28,6 +29,8 @@ bool Poison::Failed(const Failure& failure, Context* context) {
     return false;  // What is decided about stays as it is.
   }
   const ItemId item = plan_.ItemAt(ordinal);
+  // Every partition has it: who computed it again had not heard of that.
+  if (marks_.LowestMark(item) > failure.position) return false;
   const auto [failed_at, first] =
       state_->failed_at.try_emplace(ordinal, failure.position);
   if (!first && failure.position > failed_at->second) {
@@ -38,25 +41,46 @@ bool Poison::Failed(const Failure& failure, Context* context) {
       !failure.at_once) {
     return false;
   }
-  state_->failures.erase(ordinal);
   if (failure.position >= plan_.ItemSize(item)) {
+    state_->failures.erase(ordinal);
     return false;  // Somebody finished it.
   }
   // What some partition has applied can be computed; elsewhere it must be too.
   if (failure.policy == PoisonPolicy::kSkip &&
       marks_.HighestMark(item) <= failure.position) {
+    state_->failures.erase(ordinal);
     wanted_[ordinal] = {failure.position, failure.why};
     leases_->Quarantine(ordinal);
     return true;
   }
-  Quarantine(ordinal, absl::StrCat("at ", failure.position, ": ", failure.why),
+  // A death is booked behind what any partition has, which may be further on.
+  failed_at->second = failure.position;
+  Quarantine(ordinal,
+             absl::StrCat("at example ", failure.position, ": ", failure.why,
+                          WhyNotSkipped(item, failure.position)),
              context);
   return false;
 }
 
+// The others may have refused it for the new terms of a skip elsewhere; its
+// worker keeps neither what it pushed nor the values that it pulled.
+std::string Poison::WhyNotSkipped(ItemId item, int64_t begin) const {
+  const std::vector<int64_t> marks = marks_.Hints(item);
+  const auto applied = std::ranges::count_if(
+      marks, [begin](int64_t mark) { return mark > begin; });
+  if (applied == 0) return "";
+  return absl::StrCat("; ", applied, " of ", marks.size(),
+                      " partitions applied this batch before, so it cannot be "
+                      "left out: where it cannot be computed again, go back to "
+                      "before it (ebb checkpoint rollback), then ebb resume");
+}
+
 void Poison::Acquit(int64_t ordinal, int64_t position) {
   const auto at = state_->failed_at.find(ordinal);
-  if (at == state_->failed_at.end() || at->second != position) return;
+  if (at == state_->failed_at.end() || at->second != position ||
+      Quarantined(ordinal)) {
+    return;
+  }
   const auto it = state_->failures.find(ordinal);
   if (it != state_->failures.end() && it->second > 0) --it->second;
 }
@@ -78,9 +102,8 @@ void Poison::Quarantine(int64_t ordinal, const std::string& why,
   leases_->Quarantine(ordinal);
   state_->quarantined.push_back(ordinal);
   state_->phase = JobPhase::kPaused;
-  state_->reason = absl::StrCat("item ", ToString(plan_.ItemAt(ordinal)),
-                                " is quarantined: ", why);
-  state_->why_quarantined[ordinal] = state_->reason;
+  state_->reason = absl::StrCat(IsQuarantined(ordinal), why);
+  state_->why_quarantined[ordinal] = why;
   context->Log(
       absl::StrCat("job=", record_.name, " is paused: ", state_->reason));
 }
@@ -109,9 +132,23 @@ std::optional<int64_t> Poison::QuarantinedAt(int64_t ordinal) const {
   return it->second;
 }
 
-const std::string& Poison::WhyQuarantined(int64_t ordinal) const {
+int32_t Poison::FailuresOf(int64_t ordinal) const {
+  const auto it = state_->failures.find(ordinal);
+  if (it == state_->failures.end() || !QuarantinedAt(ordinal)) return 0;
+  return it->second;
+}
+
+std::string Poison::IsQuarantined(int64_t ordinal) const {
+  return absl::StrCat("item ", ToString(plan_.ItemAt(ordinal)),
+                      " is quarantined: ");
+}
+
+// An older ebb stored it as the whole reason of the pause.
+std::string Poison::WhyQuarantined(int64_t ordinal) const {
   const auto it = state_->why_quarantined.find(ordinal);
-  return it == state_->why_quarantined.end() ? state_->reason : it->second;
+  return std::string(absl::StripPrefix(
+      it == state_->why_quarantined.end() ? state_->reason : it->second,
+      IsQuarantined(ordinal)));
 }
 
 bool Poison::BlamesABatch() const {
@@ -122,12 +159,16 @@ bool Poison::BlamesABatch() const {
 
 bool Poison::Release(int64_t ordinal) {
   const bool was = std::erase(state_->quarantined, ordinal) > 0;
-  state_->failed_at.erase(ordinal);
+  // Deaths that no batch was quarantined for go on being counted.
+  if (state_->failed_at.erase(ordinal) > 0) state_->failures.erase(ordinal);
   state_->why_quarantined.erase(ordinal);
   leases_->EndQuarantine(ordinal);
   // What others are there is why the job is paused still.
   if (was && !state_->quarantined.empty()) {
-    state_->reason = WhyQuarantined(state_->quarantined.back());
+    const int64_t last = state_->quarantined.back();
+    if (state_->why_quarantined.contains(last)) {
+      state_->reason = absl::StrCat(IsQuarantined(last), WhyQuarantined(last));
+    }
   }
   return was;
 }
@@ -186,11 +227,11 @@ void Poison::BeginGeneration() {
     leases_->Quarantine(ordinal);
   }
   for (const auto& [ordinal, skip] : wanted_) leases_->Quarantine(ordinal);
-  std::erase_if(state_->failed_at, [this](const auto& one) {
-    return std::count(state_->quarantined.begin(), state_->quarantined.end(),
-                      one.first) == 0;
+  std::erase_if(state_->failed_at,
+                [this](const auto& one) { return !Quarantined(one.first); });
+  std::erase_if(state_->failures, [this](const auto& one) {
+    return !state_->failed_at.contains(one.first);
   });
-  state_->failures.clear();
 }
 
 }  // namespace ebb::scheduler

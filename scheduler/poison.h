@@ -9,6 +9,10 @@
 // on the item until all partitions are under new terms, which refuse such
 // pushes, and have said what is applied. Then it is settled.
 //
+// A batch that some partitions have and that cannot be computed for the others,
+// since values are no more what they were, can neither be skipped nor counted:
+// the job pauses, whatever its policy, until somebody rolls it back.
+//
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob, which
 // stores `state` after every call that is not const.
 #ifndef EBB_SCHEDULER_POISON_H_
@@ -56,8 +60,11 @@ class Poison {
   // Where the batch begins that a quarantined item failed at; nullopt: no
   // worker could begin it.
   std::optional<int64_t> QuarantinedAt(int64_t ordinal) const;
-  // What is wrong with a quarantined item, for people.
-  const std::string& WhyQuarantined(int64_t ordinal) const;
+  // How often in a row the batch failed before its item was quarantined; 0: no
+  // worker could begin it, or an older ebb, which kept no count, did it.
+  int32_t FailuresOf(int64_t ordinal) const;
+  // What is wrong with a quarantined item, for people, who know which it is.
+  std::string WhyQuarantined(int64_t ordinal) const;
   // Whether a batch is to blame for any quarantined item.
   bool BlamesABatch() const;
   // Opens a quarantined item; its batch is tried again. False: it is not
@@ -81,6 +88,10 @@ class Poison {
 
  private:
   void Quarantine(int64_t ordinal, const std::string& why, Context* context);
+  // What a reason begins with that does not go without saying which item.
+  std::string IsQuarantined(int64_t ordinal) const;
+  // That some partitions have the batch at `begin`, and what to do; "": none.
+  std::string WhyNotSkipped(ItemId item, int64_t begin) const;
   // False: it is not quarantined.
   bool Release(int64_t ordinal);
   void Skip(ItemId item, int64_t begin, const std::string& why,

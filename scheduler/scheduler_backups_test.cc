@@ -54,7 +54,10 @@ class SchedulerBackupsTest : public SchedulerFixture {
     ItemEnd end{session, job_, job().state().generation, item};
     end.end = how;
     end.examples = examples;
-    end.failed_end = how == LeaseEnd::kFailed ? 10 : 0;
+    if (how == LeaseEnd::kFailed) {
+      end.position = 20;
+      end.failed_end = 30;
+    }
     FromWorker(link, end);
   }
   void Marks(ItemId item, int64_t mark) {

@@ -12,10 +12,12 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 class SchedulerNonfiniteTest : public SchedulerFixture {
  protected:
@@ -156,6 +158,81 @@ TEST_F(SchedulerNonfiniteTest, OtherFailuresRollNothingBack) {
   FromWorker(kWorkerLink, end);
   WorkerGone(kOtherLink);
   EXPECT_EQ(job().state().generation, before);
+}
+
+class NonfiniteSkipTest : public SchedulerNonfiniteTest {
+ protected:
+  static JobRecord RecordThatSkips() {
+    JobRecord record = Record();
+    record.plan.on_nonfinite = PoisonPolicy::kSkip;
+    return record;
+  }
+  // In present terms, so many of the partitions have the first batch.
+  void RegisterApplied(int32_t partitions) {
+    JobRegistration registration = Registration(0, 0);
+    registration.rollback = job().state().rollback;
+    for (int32_t p = 0; p < partitions; ++p) {
+      MarkSet marks(job().plan());
+      ASSERT_TRUE(marks.Raise({0, 0}, 1).ok());
+      registration.partitions[p].marks = marks.Encode();
+    }
+    FromServer(RegisterPartitions{kServerSession, registration},
+               kServerSession);
+  }
+};
+
+// Bug: the job paused. The push was applied, and its worker, which learned the
+// new terms of a skip elsewhere before the answer, computed the batch again.
+TEST_F(NonfiniteSkipTest, ABatchThatAllPartitionsHaveIsNotToBlame) {
+  Begin(RecordThatSkips());
+  RegisterApplied(2);
+  Fails();
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_THAT(Grants(), IsEmpty());
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  EXPECT_EQ(Leases(kWorkerLink)[0].item, (ItemId{0, 0}));
+  EXPECT_THAT(Leases(kWorkerLink)[0].hints, ElementsAre(1, 1));
+}
+
+// It can be neither skipped nor counted on the other.
+TEST_F(NonfiniteSkipTest, ABatchThatSomePartitionsHavePausesTheJob) {
+  Begin(RecordThatSkips());
+  RegisterApplied(1);
+  Fails();
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_THAT(
+      job().poison().WhyQuarantined(0),
+      AllOf(StartsWith("at example 0: the loss is nan; 1 of 2 partitions "
+                       "applied this batch before, so it cannot be left out"),
+            HasSubstr("ebb checkpoint rollback")));
+  // Gone back before it, it can.
+  SchedulerActions back, on;
+  ASSERT_TRUE(core_
+                  ->Rollback(job_, {.generation = job().state().generation},
+                             now_, &back)
+                  .ok());
+  Do(std::move(back));
+  RegisterApplied(0);
+  ASSERT_TRUE(core_->Resume(job_, false, now_, &on).ok());
+  Do(std::move(on));
+  Ask();
+  Fails();
+  RegisterApplied(0);
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_THAT(job().state().skipped, ElementsAre(SkippedRange{{0, 0}, 0, 1}));
+}
+
+// Bug: the item was quarantined at the batch that a worker had died in before,
+// so a skip would have left out that one.
+TEST_F(NonfiniteSkipTest, TheBatchThatFailedIsToBlame) {
+  Begin(RecordThatSkips());
+  RegisterApplied(1);
+  WorkerGone(kWorkerLink);  // Of all that is applied, behind the first batch.
+  WorkerUp(kWorkerLink, kWorker);
+  Fails();
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_EQ(job().poison().QuarantinedAt(0), 0);
 }
 
 // Requirement 2: a scheduler that lost its store has the rate from the servers.

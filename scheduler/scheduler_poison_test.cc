@@ -2,7 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <utility>
+
+#include "scheduler/job_state.h"
 #include "scheduler/scheduler_fixture.h"
+#include "scheduler/store_keys.h"
 
 namespace ebb::scheduler {
 namespace {
@@ -23,6 +28,7 @@ TEST_F(SchedulerPoisonTest, AnItemThatKeepsKillingWorkersIsQuarantined) {
     WorkerGone(kWorkerLink);
   }
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_EQ(job().poison().FailuresOf(0), 2);
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resume(job_, true, now_, &actions).ok());
   Do(std::move(actions));
@@ -276,9 +282,9 @@ TEST_F(SchedulerPoisonTest, NothingIsSkippedWhereNoWorkerCouldBegin) {
   const absl::Status skipped =
       core_->Resolve(job_, {0, 0}, true, now_, &actions);
   EXPECT_EQ(skipped.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(skipped.message(), HasSubstr("no failing batch to skip: item "
-                                           "(epoch 1, shard 1) is quarantined: "
-                                           "no worker can begin it"));
+  EXPECT_THAT(skipped.message(),
+              HasSubstr("no failing batch to skip: no worker "
+                        "can begin it"));
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
   ASSERT_TRUE(core_->Resolve(job_, {0, 0}, false, now_, &actions).ok());
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
@@ -339,17 +345,77 @@ TEST_F(SchedulerPoisonTest, EachQuarantinedItemHasItsOwnReason) {
   }
   Restart(std::map(stored_));
   ASSERT_THAT(job().state().quarantined, ElementsAre(0, 1));
-  EXPECT_THAT(job().poison().WhyQuarantined(0), HasSubstr("first"));
-  EXPECT_THAT(job().poison().WhyQuarantined(1), HasSubstr("second"));
-  EXPECT_THAT(job().state().reason, HasSubstr("second"));
+  // Bug: they named the item once more, to those who had just done so.
+  EXPECT_EQ(job().poison().WhyQuarantined(0), "at example 0: first");
+  EXPECT_EQ(job().poison().WhyQuarantined(1), "at example 0: second");
+  EXPECT_EQ(job().state().reason,
+            "item (epoch 1, shard 2) is quarantined: at example 0: second");
+  // Of what an older ebb stored there is one reason, of the last.
+  const std::string key = JobKey(job_, "state");
+  JobState older = *JobState::Decode(stored_.at(key));
+  older.why_quarantined.clear();
+  const std::map now(stored_);
+  stored_[key] = older.Encode();
+  Restart(std::map(stored_));
+  EXPECT_EQ(job().poison().WhyQuarantined(1), "at example 0: second");
+  Restart(now);
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resolve(job_, {0, 1}, false, now_, &actions).ok());
-  EXPECT_THAT(job().state().reason, HasSubstr("first"));
+  EXPECT_EQ(job().state().reason,
+            "item (epoch 1, shard 1) is quarantined: at example 0: first");
   // Bug: it was still said of a job that only an operator's pause held up.
   ASSERT_TRUE(core_->Pause(job_, now_, &actions).ok());
   ASSERT_TRUE(core_->Resolve(job_, {0, 0}, false, now_, &actions).ok());
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
   EXPECT_THAT(job().state().reason, HasSubstr("operator"));
+}
+
+// Bug: it was told to have failed as often as the job allows.
+TEST_F(SchedulerPoisonTest, AQuarantinedItemTellsHowOftenItFailed) {
+  Ready();
+  FromWorker(kWorkerLink, RegisterWorker{kWorker, "w"});
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 2});
+  ItemEnd end{kWorker, job_, job().state().generation, {0, 1}};
+  end.end = LeaseEnd::kFailed;
+  end.failed_end = 1;
+  end.non_finite = true;  // Once is enough.
+  FromWorker(kWorkerLink, end);
+  WorkerGone(kWorkerLink);  // It dies on the first.
+  EXPECT_EQ(job().poison().FailuresOf(1), 1);
+  EXPECT_EQ(job().poison().FailuresOf(0), 1);
+  ASSERT_THAT(job().state().quarantined, ElementsAre(1));
+  Restart(std::map(stored_));
+  ServerUp({Registration(0, 0)});
+  Register();
+  EXPECT_EQ(job().poison().FailuresOf(1), 1);
+  EXPECT_EQ(job().poison().FailuresOf(0), 1);
+  // It stays quarantined when all else begins again.
+  SchedulerActions back;
+  ASSERT_TRUE(core_
+                  ->Rollback(job_, {.generation = job().state().generation},
+                             now_, &back)
+                  .ok());
+  Do(std::move(back));
+  EXPECT_THAT(job().state().failures, ElementsAre(Pair(1, 1)));
+  // Who tries it again counts anew.
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resolve(job_, {0, 1}, false, now_, &actions).ok());
+  EXPECT_THAT(job().state().failures, IsEmpty());
+}
+
+TEST_F(SchedulerPoisonTest, DeathsAddUpBetweenWorkersThatCannotBegin) {
+  Ready();
+  WorkerUp(kWorkerLink, kWorker);
+  WorkerUp(kOtherLink, kOther);
+  CannotBegin(kOtherLink, kOther);
+  WorkerGone(kWorkerLink);
+  ASSERT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_EQ(job().poison().FailuresOf(0), 0) << "it is no batch's fault";
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_EQ(job().state().phase, JobPhase::kRunning);
+  WorkerGone(kWorkerLink);
+  EXPECT_TRUE(job().poison().QuarantinedAt(0).has_value());
+  EXPECT_EQ(job().poison().FailuresOf(0), 2);
 }
 
 // Bug: the job stayed paused until an operator came.

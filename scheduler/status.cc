@@ -193,7 +193,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     *out->mutable_item() = rpc::ToProto(item);
     out->set_position(position);
     out->set_failed_end(failed_at ? plan.BatchEnd(item, position) : position);
-    out->set_failures(plan.quarantine_after);
+    out->set_failures(job.poison().FailuresOf(ordinal));
     out->set_error(job.poison().WhyQuarantined(ordinal));
   }
   for (const SkippedRange& range : job.state().skipped) {

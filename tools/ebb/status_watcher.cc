@@ -52,6 +52,12 @@ bool SameProblem(absl::string_view a, absl::string_view b) {
 
 }  // namespace
 
+std::string AfterFailures(int32_t failures) {
+  if (failures <= 0) return "";
+  return absl::StrCat(" after ", Count(failures, "failure"),
+                      failures > 1 ? " in a row" : "");
+}
+
 std::vector<Notice> StatusWatcher::Update(const v1::GetStatusResponse& status,
                                           absl::Time now) {
   std::vector<Notice> notices;
@@ -259,8 +265,8 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
     notices->push_back(
         {Kind::kTrouble,
          absl::StrCat(ItemText(bad.item().epoch(), bad.item().shard()),
-                      " is quarantined after ",
-                      Count(bad.failures(), "failure"), ": ", bad.error())});
+                      " is quarantined", AfterFailures(bad.failures()), ": ",
+                      bad.error())});
   }
   quarantined_ = job.quarantined_size();
   WatchCourse(job, notices);

@@ -26,6 +26,10 @@ struct Notice {
   std::string text;
 };
 
+// " after 3 failures in a row": of a batch, until its item was quarantined;
+// nothing where none are known of.
+std::string AfterFailures(int32_t failures);
+
 // Not thread-safe.
 class StatusWatcher {
  public:

@@ -238,15 +238,22 @@ TEST_F(StatusWatcherTest, TellsOfQuarantineAndOfAJobThatOpensAgain) {
   bad->set_failures(3);
   bad->set_error("the worker died");
   job->mutable_summary()->set_state(v1::JOB_STATE_PAUSED);
-  EXPECT_THAT(Update(), ElementsAre("item 2/5 is quarantined after 3 failures: "
-                                    "the worker died",
-                                    "the job is paused"));
+  EXPECT_THAT(Update(),
+              ElementsAre("item 2/5 is quarantined after 3 failures in a row: "
+                          "the worker died",
+                          "the job is paused"));
   job->clear_quarantined();
   job->mutable_summary()->set_state(v1::JOB_STATE_COMPLETE);
   EXPECT_THAT(Update(), IsEmpty());
   job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
   EXPECT_THAT(Update(), ElementsAre("the job was complete, and is open again: "
                                     "a server came back with less"));
+}
+
+TEST(AfterFailuresTest, SaysNothingOfNone) {
+  EXPECT_EQ(AfterFailures(0), "");
+  EXPECT_EQ(AfterFailures(1), " after 1 failure");
+  EXPECT_EQ(AfterFailures(2), " after 2 failures in a row");
 }
 
 // A daemon that was told to end by plan "was lost", too.
