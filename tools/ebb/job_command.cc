@@ -26,9 +26,7 @@ int Check(const Flags& flags) {
   std::cout << prepared->record.name
             << " is good: " << Count(plan.examples, "example") << " in "
             << Count(plan.shards(), "item") << " an epoch, "
-            << Count(plan.epochs, "epoch") << ", "
-            << Count(plan.parameters, "parameter") << " in "
-            << Count(plan.partitions, "partition") << "\n";
+            << Count(plan.epochs, "epoch") << ", " << SizeText(plan) << "\n";
   if (!prepared->note.empty()) std::cout << prepared->note << "\n";
   return kExitGood;
 }

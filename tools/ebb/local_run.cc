@@ -59,6 +59,22 @@ double ChildrenCpuSeconds() {
                                absl::DurationFromTimeval(usage.ru_stime));
 }
 
+// What helps a job that is paused for a batch that failed so. The rate is no
+// cause that --resume could mend: it makes another job.
+std::string HintOf(absl::string_view error) {
+  const bool stays = absl::StrContains(error, "cannot be left out");
+  if (!absl::StrContains(error, "finite")) {
+    return absl::StrCat(
+        "mend the cause and go on with --resume",
+        stays ? "" : "; a job with on_poison: skip would leave out what fails");
+  }
+  return absl::StrCat(
+      "another rate, on_nonfinite or data make another job, to be begun anew; "
+      "on a cluster that goes on, ",
+      stays ? "" : "`ebb resume --skip` leaves the batch out, and ",
+      "`ebb checkpoint rollback --rate-factor` goes back");
+}
+
 class LocalRun {
  public:
   LocalRun(const RunOptions& options, PreparedJob prepared, RunFacts facts,
@@ -173,10 +189,8 @@ void LocalRun::PrintTitle() {
       absl::StrCat(Paint(screen_.console(), Ink::kBold, prepared_.record.name),
                    ": ", tools::Count(plan.examples, "example"),
                    screen_.console().unicode ? " × " : " x ",
-                   tools::Count(plan.epochs, "epoch"), ", ",
-                   tools::Count(plan.parameters, "parameter"), " in ",
-                   tools::Count(plan.partitions, "partition"), " on ",
-                   tools::Count(facts_.servers, "server"), ", ",
+                   tools::Count(plan.epochs, "epoch"), ", ", SizeText(plan),
+                   " on ", tools::Count(facts_.servers, "server"), ", ",
                    tools::Count(facts_.workers, "worker"), "\n"));
   if (!prepared_.note.empty()) {
     screen_.Print(absl::StrCat(prepared_.note, "\n"));
@@ -301,18 +315,10 @@ bool LocalRun::Turn() {
   const v1::JobState state = report_.status.summary().state();
   if (state == v1::JOB_STATE_PAUSED && report_.status.quarantined_size() > 0) {
     const auto& bad = report_.status.quarantined(0);
-    // The rate is no cause that --resume could mend: it makes another job.
-    const absl::string_view hint =
-        absl::StrContains(bad.error(), "finite")
-            ? "another rate, on_nonfinite or data make another job, to be "
-              "begun anew; on a cluster that goes on, `ebb resume --skip` "
-              "leaves the batch out, and `ebb checkpoint rollback "
-              "--rate-factor` goes back"
-            : "mend the cause and go on with --resume; a job with on_poison: "
-              "skip would leave out what fails";
-    Problem(absl::StrCat("the job is paused after ", bad.failures(),
-                         " failures in a row: ", bad.error(),
-                         "\nhint: ", hint));
+    Problem(absl::StrCat("the job is paused", AfterFailures(bad.failures()),
+                         ": item ",
+                         ItemName(bad.item().epoch(), bad.item().shard()), ", ",
+                         bad.error(), "\nhint: ", HintOf(bad.error())));
     return false;
   }
   if (state == v1::JOB_STATE_CANCELLED) {

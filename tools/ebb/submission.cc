@@ -311,6 +311,20 @@ v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
   return request;
 }
 
+std::string SizeText(const JobPlan& plan) {
+  const auto sparse = static_cast<int64_t>(plan.sparse_tables.size());
+  std::vector<std::string> parts;
+  if (plan.parameters > 0 || sparse == 0) {
+    parts.push_back(Count(plan.parameters, "parameter"));
+  }
+  if (sparse > 0) {
+    parts.push_back(
+        absl::StrCat("the rows of ", Count(sparse, "sparse table")));
+  }
+  return absl::StrCat(absl::StrJoin(parts, " and "), " in ",
+                      Count(plan.partitions, "partition"));
+}
+
 std::string NewRequestId() {
   std::random_device device;
   return absl::StrFormat("%08x%08x%08x%08x", device(), device(), device(),

@@ -48,6 +48,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice);
 v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
                                      absl::string_view request_id);
 
+// "7850 parameters in 8 partitions", "1 parameter and the rows of 2 sparse
+// tables in 8 partitions": how large what the job learns is.
+std::string SizeText(const JobPlan& plan);
+
 // A new name for a submission.
 std::string NewRequestId();
 

@@ -201,6 +201,28 @@ TEST_F(SubmissionTest, OneMistakeHidesNoOtherAndMakesNone) {
                     HasSubstr("data.test: ")));
 }
 
+TEST_F(SubmissionTest, TellsOfTheRowsOfSparseTables) {
+  const auto dense = Prepare(Job("softmax"), {"partitions=1"});
+  ASSERT_TRUE(dense.ok()) << dense.status();
+  EXPECT_EQ(SizeText(dense->record.plan), "6 parameters in 1 partition");
+  Write("keys.libsvm", "1 5:1\n0 6:1\n1 7:1\n0 5:1\n");
+  const auto sparse = [&](const std::string& model) {
+    const auto prepared = Prepare(absl::StrCat(
+        "model: ", model, "\ndata: {train: {libsvm: ", Path("keys.libsvm"),
+        "}}\ntrain: {batch: 2}\npartitions: 3\n"));
+    EXPECT_TRUE(prepared.ok()) << prepared.status();
+    return prepared.ok() ? SizeText(prepared->record.plan) : "";
+  };
+  EXPECT_EQ(sparse("sparse_logistic"),
+            "1 parameter and the rows of 1 sparse table in 3 partitions");
+  EXPECT_EQ(sparse("fm"),
+            "1 parameter and the rows of 2 sparse tables in 3 partitions");
+  JobPlan plan;  // A plugin's model may have no dense values.
+  plan.partitions = 2;
+  plan.sparse_tables.resize(1);
+  EXPECT_EQ(SizeText(plan), "the rows of 1 sparse table in 2 partitions");
+}
+
 TEST(SubmissionPathsTest, RelativePathsStartAtTheFolder) {
   v1::Job job;
   job.mutable_data()->mutable_train()->mutable_csv()->set_path("a/b.csv");
