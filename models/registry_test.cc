@@ -276,7 +276,7 @@ TEST_F(RegistryTest, KeyedModelsRefuseWhatTheyCannotBe) {
   EXPECT_EQ(Error(Simple("fm", 0)), "");
   EXPECT_EQ(Error(Simple("matrix_factorisation", 0)),
             "data.train: the examples have 4 fields; ratings have 2, user and "
-            "item");
+            "item\nhint: ratings: FILE");
   EXPECT_EQ(Error(Simple("matrix_factorisation", 5)),
             "model.kind: matrix_factorisation predicts values, but the labels "
             "are 5 classes\nhint: kind: fm");

@@ -261,18 +261,22 @@ TEST_F(JobDataTest, RankAndDimAreTheWidthsOfRows) {
 }
 
 TEST_F(JobDataTest, LabelsAreValuesWhereTheModelSaysSo) {
-  const std::string path = Write("a.libsvm", "1 1:1\n2 2:1\n5 1:1 2:1\n");
-  const auto classes = [&](const std::string& model) {
-    const auto data = LoadTrainingData(ParseJob(
-        "model: " + model + "\ndata: {train: {libsvm: " + path + "}}\n"));
+  const std::string rows =
+      "libsvm: " + Write("a.libsvm", "1 1:1\n2 2:1\n5 1:1 2:1\n");
+  const std::string ratings =
+      "libffm: " + Write("a.ffm", "1 0:1:1 1:7:1\n2 0:2:1 1:7:1\n");
+  const auto classes = [&](const std::string& model,
+                           const std::string& source) {
+    const auto data = LoadTrainingData(
+        ParseJob("model: " + model + "\ndata: {train: {" + source + "}}\n"));
     EXPECT_TRUE(data.ok()) << data.status();
     return data.ok() ? data->index().classes.size() : 99;
   };
-  EXPECT_EQ(classes("fm"), 3u);
-  EXPECT_EQ(classes("{kind: fm, labels: values}"), 0u);
+  EXPECT_EQ(classes("fm", rows), 3u);
+  EXPECT_EQ(classes("{kind: fm, labels: values}", rows), 0u);
   // Its only layer is no layer of outputs.
-  EXPECT_EQ(classes("{kind: wide_deep, layers: [1]}"), 3u);
-  EXPECT_EQ(classes("matrix_factorisation"), 0u);
+  EXPECT_EQ(classes("{kind: wide_deep, layers: [1]}", rows), 3u);
+  EXPECT_EQ(classes("matrix_factorisation", ratings), 0u);
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ class Rules {
   void CheckIdx(const v1::Idx& idx, const std::string& path);
   void CheckCsv(const v1::Csv& csv, const std::string& path);
   void CheckModel();
+  void CheckKeysOfModel();
   void CheckOptimizer();
   void CheckTraining();
   void CheckRollback();
@@ -162,14 +163,7 @@ void Rules::CheckModel() {
                                     ? absl::StrJoin(facts_.model_kinds, ", ")
                                     : near));
   }
-  // What another was meant by it would learn from, nobody knows.
-  if (HasKeys(job_.data().train()) && !TakesKeys(model) &&
-      KnowsModel(facts_, model)) {
-    Fail("data.train",
-         absl::StrCat("its examples are 64-bit keys, but ", model.kind(),
-                      " learns from columns of numbers"),
-         "libsvm: FILE, without keys");
-  }
+  CheckKeysOfModel();
   if (job_.data().train().has_ratings() &&
       model.labels() == v1::Model::LABELS_CLASSES) {
     Fail("model.labels", "ratings are values, not classes", "labels: values");
@@ -185,6 +179,35 @@ void Rules::CheckModel() {
   } else if (model.layers_size() > kMaxLayers) {
     Fail("model.layers", absl::StrCat("has ", model.layers_size(), " layers"),
          absl::StrCat("at most ", kMaxLayers));
+  }
+}
+
+void Rules::CheckKeysOfModel() {
+  const v1::Model& model = job_.model();
+  const v1::DataSource& train = job_.data().train();
+  // What another was meant by it would learn from, nobody knows.
+  if (!KnowsModel(facts_, model)) return;
+  if (!TakesKeys(model)) {
+    if (!HasKeys(train)) return;
+    Fail("data.train",
+         absl::StrCat("its examples are 64-bit keys, but ", model.kind(),
+                      " learns from columns of numbers"),
+         "libsvm: FILE, without keys");
+    return;
+  }
+  // libffm and criteo do for ratings, too, if they have two fields.
+  const bool columns = train.has_csv() || train.has_idx();
+  if (model.kind() == "matrix_factorisation" &&
+      (columns || train.has_libsvm())) {
+    Fail("data.train",
+         absl::StrCat("its examples are no ratings of items by users, which ",
+                      model.kind(), " learns from"),
+         "ratings: FILE");
+  } else if (columns) {
+    Fail("data.train",
+         absl::StrCat("its examples are columns of numbers, but ", model.kind(),
+                      " learns from 64-bit keys"),
+         "libsvm: FILE, or libffm: FILE");
   }
 }
 

@@ -98,6 +98,29 @@ TEST(ValidateJobTest, LeavesAUsersModelItsOwnRules) {
   EXPECT_EQ(Check(job, facts), "");
 }
 
+TEST(ValidateJobTest, RatingsMayBeRowsOfTwoFields) {
+  v1::Job job;
+  job.mutable_model()->set_kind("matrix_factorisation");
+  v1::DataSource* train = job.mutable_data()->mutable_train();
+  const std::string refused =
+      "data.train: its examples are no ratings of items by users, which "
+      "matrix_factorisation learns from\n  hint: ratings: FILE";
+  train->mutable_libffm()->set_path("a.ffm");
+  EXPECT_EQ(Check(job), "");
+  train->mutable_ratings()->set_path("a.csv");
+  EXPECT_EQ(Check(job), "");
+  train->mutable_csv()->set_path("a.csv");
+  EXPECT_EQ(Check(job), refused);
+  train->mutable_idx()->set_prefix("a");
+  EXPECT_EQ(Check(job), refused);
+  train->mutable_libsvm()->set_path("a.svm");
+  EXPECT_EQ(Check(job), refused);
+  // A user's model of that name.
+  job.mutable_model()->set_plugin("libmine.so");
+  train->mutable_csv()->set_path("a.csv");
+  EXPECT_EQ(Check(job), "");
+}
+
 TEST(FillDefaultsTest, RatingsAreValues) {
   v1::Job job;
   job.mutable_model()->set_kind("fm");

@@ -30,7 +30,8 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
   if (config.features != 2) {
     return ConfigError("data.train",
                        absl::StrCat("the examples have ", config.features,
-                                    " fields; ratings have 2, user and item"));
+                                    " fields; ratings have 2, user and item"),
+                       "ratings: FILE");
   }
   constexpr int64_t kDefaultRank = 16;
   KeyedSpec spec;
