@@ -104,11 +104,13 @@ bool Spinner::Spin(Ready ready) {
 }
 
 Link::Link(std::span<std::byte> own, SideSize own_size,
-           std::span<const std::byte> peer, SideSize peer_size)
+           std::span<const std::byte> peer, SideSize peer_size,
+           bool steps_aside)
     : own_(reinterpret_cast<SideHeader*>(own.data())),
       own_ring_(own.subspan(SideSize::kHeaderBytes, own_size.ring_bytes)),
       peer_(reinterpret_cast<const SideHeader*>(peer.data())),
-      peer_ring_(peer.subspan(SideSize::kHeaderBytes, peer_size.ring_bytes)) {
+      peer_ring_(peer.subspan(SideSize::kHeaderBytes, peer_size.ring_bytes)),
+      steps_aside_(steps_aside) {
   static_assert(sizeof(SideHeader) <= SideSize::kHeaderBytes);
 }
 
@@ -195,8 +197,19 @@ void Link::Wait(uint32_t reasons, absl::Duration limit) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!ready()) FutexWait(&peer_->bell, bell, limit);
     own_->waits.store(0, std::memory_order_relaxed);
+    if (ready()) StayApart();
   }
   seen_consumed_ = peer_->consumed.load(std::memory_order_acquire);
+}
+
+void Link::StayApart() {
+  const int core = sched_getcpu();
+  own_->core.store(static_cast<uint32_t>(core + 1), std::memory_order_relaxed);
+  if (!steps_aside_) return;
+  // Of the other process: whatever it says, it is a number to compare.
+  const uint32_t other = peer_->core.load(std::memory_order_relaxed);
+  if (other == 0 || !step_aside_.Met(core, static_cast<int>(other - 1))) return;
+  StepAside::Leave(core);
 }
 
 void Link::EndWait() { FutexWake(&peer_->bell); }

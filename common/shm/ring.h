@@ -28,6 +28,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "common/shm/step_aside.h"
 
 namespace ebb::shm {
 
@@ -42,6 +43,8 @@ struct SideHeader {
   alignas(64) std::atomic<uint32_t> waits;
   // Changed by its owner to wake the other, who sleeps on it (futex).
   alignas(64) std::atomic<uint32_t> bell;
+  // One more than the core that its owner's reader ran on last; 0: not known.
+  alignas(64) std::atomic<uint32_t> core;
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free &&
               std::atomic<uint32_t>::is_always_lock_free);
@@ -90,11 +93,16 @@ class Link {
   static constexpr uint32_t kRoom = 2;
   // No reason: says beside them that the wait ends by itself within kSoonLimit.
   static constexpr uint32_t kSoon = 4;
-  static constexpr absl::Duration kSoonLimit = absl::Milliseconds(1);
+  // Of some pushes of 1,000 rows: it is short enough that a few of them are
+  // under way.
+  static constexpr absl::Duration kSoonLimit = absl::Microseconds(100);
 
   // Both begin with a SideHeader and have the sizes' bytes. Not owned.
+  // `steps_aside`: of the two that read it is this one that looks for another
+  // core when they are on one.
   Link(std::span<std::byte> own, SideSize own_size,
-       std::span<const std::byte> peer, SideSize peer_size);
+       std::span<const std::byte> peer, SideSize peer_size,
+       bool steps_aside = false);
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
@@ -124,6 +132,8 @@ class Link {
 
  private:
   bool Ready(uint32_t reasons, uint64_t consumed_by_peer) const;
+  // After a wait that the other ended.
+  void StayApart();
 
   SideHeader* const own_;
   const std::span<std::byte> own_ring_;
@@ -133,6 +143,8 @@ class Link {
   uint64_t consumed_ = 0;       // The reader's.
   uint64_t seen_consumed_ = 0;  // The reader's: by the other process.
   Spinner spinner_;             // The reader's.
+  const bool steps_aside_;
+  StepAside step_aside_;  // The reader's.
 };
 
 }  // namespace ebb::shm

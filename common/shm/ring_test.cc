@@ -35,7 +35,7 @@ struct Both {
   std::unique_ptr<Side> a = std::make_unique<Side>();
   std::unique_ptr<Side> b = std::make_unique<Side>();
   Link one{a->bytes, kSize, b->bytes, kSize};
-  Link other{b->bytes, kSize, a->bytes, kSize};
+  Link other{b->bytes, kSize, a->bytes, kSize, /*steps_aside=*/true};
 
   SideHeader& header() { return *reinterpret_cast<SideHeader*>(a->bytes); }
   std::byte* ring() { return a->bytes + SideSize::kHeaderBytes; }
@@ -115,6 +115,25 @@ TEST(RingTest, ASleeperIsWokenAtOnce) {
   reader.join();
 
   EXPECT_LT(absl::Now() - begun, absl::Seconds(10));
+}
+
+// Which core it is on is a number that the other may write.
+TEST(RingTest, AnyCoreMayBeSaid) {
+  for (const uint32_t core : {1u, 1u << 31, ~0u}) {
+    Both both;
+    both.header().core = core;
+    std::thread reader([&] {
+      Record record;
+      while (both.other.Read(&record) != Link::Got::kRecord) {
+        both.other.Wait(Link::kRecords, absl::Seconds(20));
+      }
+    });
+    auto& waits = reinterpret_cast<SideHeader*>(both.b->bytes)->waits;
+    while (waits.load() == 0) std::this_thread::yield();
+    both.one.Write(1, 1, {});
+    both.one.Wake(Link::kRecords);
+    reader.join();
+  }
 }
 
 TEST(RingTest, AWriterThatWaitsForRoomIsWokenByTheReader) {

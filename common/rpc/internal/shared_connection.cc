@@ -22,13 +22,6 @@ namespace {
 // Answers that had no room: of more calls than any worker has under way.
 constexpr size_t kMostBacklog = size_t{1} << 16;
 
-// Waking a process takes a fifth of what a push of 1,000 rows does. So a worker
-// that looks by itself soon (Link::kSoon) is not woken for each answer while
-// there is more to do, but for four, or when the first is so old and something
-// else is done; and for a pull, which it waits for more, before a push is.
-constexpr int kMostUnheard = 4;
-constexpr absl::Duration kLongestUnheard = absl::Microseconds(500);
-
 // In whose Run() this thread is.
 thread_local const SharedConnection* serving = nullptr;
 
@@ -118,22 +111,25 @@ void SharedConnection::Run() {
   absl::Time look = absl::Now() + kSharedLook;
   bool gone = false, stopped = false;
   while (!gone && !stopped) {
+    bool more = true;
     for (int i = 0; i < kSharedBatch && !gone; ++i) {
       const shm::Link::Got got = link_.Read(&record);
-      if (got == shm::Link::Got::kNothing) break;
+      more = got != shm::Link::Got::kNothing;
+      if (!more) break;
       link_.Wake(shm::Link::kRoom);
-      if (record.kind != kSharedPull) WakeForAnswers(/*all=*/unheard_pull_);
+      if (record.kind != kSharedPull && unheard_pull_) WakeForAnswers();
       gone = got == shm::Link::Got::kNonsense || !Handle(record);
-      WakeForAnswers(/*all=*/false);
     }
-    WakeForAnswers(/*all=*/true);
+    if (!more) WakeForAnswers();
     if (gone) break;
     const bool flushed = Flush();
     // Who never reads is not served.
     if (BacklogLength() > kMostBacklog) gone = true;
-    link_.Wait(
-        flushed ? shm::Link::kRecords : shm::Link::kRecords | shm::Link::kRoom,
-        kSharedLook);
+    if (!more) {
+      link_.Wait(flushed ? shm::Link::kRecords
+                         : shm::Link::kRecords | shm::Link::kRoom,
+                 kSharedLook);
+    }
     const absl::Time now = absl::Now();
     if (now >= look) {
       gone = shm::IsGone(socket_.get(), peer_);
@@ -147,23 +143,23 @@ void SharedConnection::Run() {
   Close(/*worker_may_read=*/!gone);
 }
 
+// Waking a process takes a fifth of what a push of 1,000 rows does, and may put
+// it on this core, which it then has to share. So a worker that looks by itself
+// soon (Link::kSoon) is not woken while there is more to do, but for a pull,
+// which it waits for more, before something else is done.
 void SharedConnection::Wake(bool is_push) {
   if (serving != this || !link_.PeerLooksSoon()) {
     return link_.Wake(shm::Link::kRecords);
   }
-  if (unheard_ == 0) unheard_since_ = absl::Now();
-  ++unheard_;
+  unheard_ = true;
   unheard_pull_ |= !is_push;
 }
 
-void SharedConnection::WakeForAnswers(bool all) {
-  if (unheard_ == 0) return;
-  if (all || unheard_ >= kMostUnheard ||
-      absl::Now() - unheard_since_ >= kLongestUnheard) {
-    unheard_ = 0;
-    unheard_pull_ = false;
-    link_.Wake(shm::Link::kRecords);
-  }
+void SharedConnection::WakeForAnswers() {
+  if (!unheard_) return;
+  unheard_ = false;
+  unheard_pull_ = false;
+  link_.Wake(shm::Link::kRecords);
 }
 
 bool SharedConnection::Handle(const shm::Record& record) {

@@ -86,10 +86,10 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   void Answer(uint64_t id, const absl::Status& status, const Payload& message,
               bool is_push);
   // The worker hears of what is answered, if it sleeps. Of what the thread in
-  // Run() answered while it looks by itself soon: between two records, when
-  // that is `all` that there is for now, or enough, or one waits for long.
+  // Run() answered while it looks by itself soon, it hears when there is
+  // nothing more to read, and of pulls before anything else is done.
   void Wake(bool is_push);
-  void WakeForAnswers(bool all);
+  void WakeForAnswers();
   // True: the values lie where the worker can read them, and are kept; but for
   // those of no file, which go with the reply.
   bool PinLocked(uint64_t id, const Payload& values,
@@ -126,9 +126,8 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
 
   // Of the thread in Run(): answers that it has not woken the worker for, and
   // whether a pull's is among them.
-  int unheard_ = 0;
+  bool unheard_ = false;
   bool unheard_pull_ = false;
-  absl::Time unheard_since_;
 
   mutable Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;

@@ -95,7 +95,8 @@ SharedSession::SharedSession(Fd socket, shm::Peer peer, shm::Mapping up,
       max_message_bytes_(max_message_bytes),
       heap_(std::move(heap)),
       guard_(std::move(guard)),
-      link_(up_.bytes(), hello.up(), down_.bytes(), hello.down()),
+      link_(up_.bytes(), hello.up(), down_.bytes(), hello.down(),
+            /*steps_aside=*/true),
       area_(hello.up_area_bytes) {}
 
 // The server may be about to read what it was lent, whatever became of the
