@@ -616,14 +616,15 @@ void Partition::DropSnapshot(int64_t snapshot) {
 }
 
 absl::StatusOr<std::vector<Payload>> Partition::Rows(
-    const std::vector<PullRows>& wanted, int64_t snapshot) const {
+    const std::vector<PullRows>& wanted, int64_t snapshot,
+    RowRoom* room) const {
   if (wanted.empty()) return std::vector<Payload>();
   if (rows_ == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(
         "partition ", id_.value(), ": the job has no sparse tables"));
   }
-  return snapshot == 0 ? rows_->Rows(wanted)
-                       : rows_->SnapshotRows(wanted, snapshot);
+  return snapshot == 0 ? rows_->Rows(wanted, room)
+                       : rows_->SnapshotRows(wanted, snapshot, room);
 }
 
 std::optional<Payload> Partition::SnapshotValues(int64_t snapshot) const {

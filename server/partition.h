@@ -124,10 +124,11 @@ class Partition {
   std::optional<Payload> SnapshotValues(int64_t snapshot) const;
 
   // Of sparse tables, as they are or as the snapshot (not 0) has them: one
-  // payload for each table that is asked for. InvalidArgument for what is no
-  // question to this partition; NotFound without the snapshot.
+  // payload for each table that is asked for, in the room. InvalidArgument for
+  // what is no question to this partition; NotFound without the snapshot.
   absl::StatusOr<std::vector<Payload>> Rows(const std::vector<PullRows>& wanted,
-                                            int64_t snapshot) const;
+                                            int64_t snapshot,
+                                            RowRoom* room) const;
 
   // --- Cuts ------------------------------------------------------------------
 

@@ -26,8 +26,7 @@ absl::Status CheckWidth(int32_t table, const RowTableOptions& options,
 // Whether each row says how long it is, and has nothing behind that: two that
 // are the same are the same bytes.
 absl::Status CheckWritten(const SparseTablePlan& table,
-                          const std::vector<uint64_t>& keys,
-                          const Payload& rows) {
+                          std::span<const uint64_t> keys, const Payload& rows) {
   std::vector<char> bytes(static_cast<size_t>(rows.size()));
   rows.CopyTo(std::as_writable_bytes(std::span(bytes)));
   const auto size = static_cast<size_t>(table.row_bytes());
@@ -91,8 +90,8 @@ absl::StatusOr<std::unique_ptr<PartitionRows>> PartitionRows::FromCut(
   return rows;
 }
 
-absl::StatusOr<std::vector<uint64_t>> PartitionRows::KeysOf(
-    int32_t table, const Payload& keys) const {
+absl::Status PartitionRows::ReadKeys(int32_t table, const Payload& bytes,
+                                     Keys* keys) const {
   const auto invalid = [&](const auto&... what) {
     return absl::InvalidArgumentError(absl::StrCat("partition ", id_.value(),
                                                    ": rows of sparse table ",
@@ -101,55 +100,64 @@ absl::StatusOr<std::vector<uint64_t>> PartitionRows::KeysOf(
   if (table < 0 || table >= static_cast<int32_t>(tables_.size())) {
     return invalid("the job has ", tables_.size(), " such tables");
   }
-  if (keys.size() % static_cast<int64_t>(sizeof(uint64_t)) != 0) {
-    return invalid("keys of ", keys.size(), " bytes");
+  if (bytes.size() % static_cast<int64_t>(sizeof(uint64_t)) != 0) {
+    return invalid("keys of ", bytes.size(), " bytes");
   }
-  std::vector<uint64_t> all(keys.size() / sizeof(uint64_t));
-  keys.CopyTo(std::as_writable_bytes(std::span(all)));
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (plan_.PartitionOfKey(all[i]) != id_) {
-      return invalid("key ", all[i], " belongs to partition ",
-                     plan_.PartitionOfKey(all[i]).value());
+  keys->resize(static_cast<size_t>(bytes.size()) / sizeof(uint64_t));
+  bytes.CopyTo(std::as_writable_bytes(std::span(*keys)));
+  for (size_t i = 0; i < keys->size(); ++i) {
+    const uint64_t key = (*keys)[i];
+    if (plan_.PartitionOfKey(key) != id_) {
+      return invalid("key ", key, " belongs to partition ",
+                     plan_.PartitionOfKey(key).value());
     }
-    if (i > 0 && all[i] <= all[i - 1]) {
-      return invalid("key ", all[i], " comes after ", all[i - 1],
+    if (i > 0 && key <= (*keys)[i - 1]) {
+      return invalid("key ", key, " comes after ", (*keys)[i - 1],
                      "; they must ascend, each once");
     }
   }
-  return all;
+  return absl::OkStatus();
+}
+
+absl::Status PartitionRows::CheckPush(const PushRows& push,
+                                      std::span<const uint64_t> keys) const {
+  const SparseTablePlan& table = plan_.sparse_tables[push.table];
+  if (push.gradient.size() !=
+      static_cast<int64_t>(keys.size()) * table.row_bytes()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("partition ", id_.value(), ": sparse table ", push.table,
+                     " has ", push.gradient.size(), " bytes of gradients for ",
+                     keys.size(), " rows of ", table.row_bytes(), " bytes"));
+  }
+  if (table.kind != RowKind::kWriteOnce) return absl::OkStatus();
+  return CheckWritten(table, keys, push.gradient);
+}
+
+absl::Status PartitionRows::OutOfOrder(int32_t table) const {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "partition ", id_.value(), ": sparse table ", table, " is out of order"));
 }
 
 absl::StatusOr<PartitionRows::Update> PartitionRows::Prepare(
     const std::vector<PushRows>& rows, int64_t now) {
-  // By table; those that the push does not touch get older all the same.
-  std::vector<std::vector<uint64_t>> keys(tables_.size());
   Update update;
   update.tables.resize(tables_.size());
-  int32_t next = 0;
-  for (const PushRows& push : rows) {
-    EBB_ASSIGN_OR_RETURN(std::vector<uint64_t> of_table,
-                         KeysOf(push.table, push.keys));
-    const SparseTablePlan& table = plan_.sparse_tables[push.table];
-    if (push.table < next ||
-        push.gradient.size() !=
-            static_cast<int64_t>(of_table.size()) * table.row_bytes()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "partition ", id_.value(), ": sparse table ", push.table, " has ",
-          push.gradient.size(), " bytes of gradients for ", of_table.size(),
-          " rows of ", table.row_bytes(), " bytes, or is out of order"));
-    }
-    if (table.kind == RowKind::kWriteOnce) {
-      EBB_RETURN_IF_ERROR(CheckWritten(table, of_table, push.gradient));
-    }
-    next = push.table + 1;
-    keys[push.table] = std::move(of_table);
-    update.tables[push.table].gradient = push.gradient;
-  }
+  Keys keys;
+  auto push = rows.begin();
   for (size_t t = 0; t < tables_.size(); ++t) {
-    EBB_ASSIGN_OR_RETURN(update.tables[t].rows,
-                         tables_[t]->Prepare(keys[t], now));
+    // A table that the push does not touch gets older all the same.
+    keys.clear();
+    if (push != rows.end() && push->table == static_cast<int32_t>(t)) {
+      EBB_RETURN_IF_ERROR(ReadKeys(push->table, push->keys, &keys));
+      EBB_RETURN_IF_ERROR(CheckPush(*push, keys));
+      update.tables[t].gradient = push->gradient;
+      ++push;
+    }
+    EBB_ASSIGN_OR_RETURN(update.tables[t].rows, tables_[t]->Prepare(keys, now));
   }
-  return update;
+  if (push == rows.end()) return update;
+  EBB_RETURN_IF_ERROR(ReadKeys(push->table, push->keys, &keys));
+  return OutOfOrder(push->table);
 }
 
 void PartitionRows::Compute(const StepPlace& place, Update* update) const {
@@ -179,42 +187,40 @@ void PartitionRows::Apply(const StepPlace& place, Update update) {
 
 template <typename TableOf>
 absl::StatusOr<std::vector<Payload>> PartitionRows::Gather(
-    const std::vector<PullRows>& wanted, TableOf table_of) const {
+    const std::vector<PullRows>& wanted, RowRoom* room,
+    TableOf table_of) const {
   std::vector<Payload> all;
+  all.reserve(wanted.size());
+  Keys keys;
   int32_t next = 0;
   for (const PullRows& rows : wanted) {
-    EBB_ASSIGN_OR_RETURN(const std::vector<uint64_t> keys,
-                         KeysOf(rows.table, rows.keys));
-    if (rows.table < next) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("partition ", id_.value(), ": sparse table ", rows.table,
-                       " is asked for out of order"));
-    }
+    EBB_RETURN_IF_ERROR(ReadKeys(rows.table, rows.keys, &keys));
+    if (rows.table < next) return OutOfOrder(rows.table);
     next = rows.table + 1;
-    const size_t floats =
+    RowRoom::Part values = room->Take(
         keys.size() *
-        static_cast<size_t>(plan_.sparse_tables[rows.table].row_words());
-    auto values = std::make_shared_for_overwrite<float[]>(floats);
-    const std::span<float> out(values.get(), floats);
-    table_of(rows.table).Gather(keys, out);
-    all.emplace_back().Append(std::move(values), std::as_bytes(out));
+        static_cast<size_t>(plan_.sparse_tables[rows.table].row_words()));
+    table_of(rows.table).Gather(keys, values.floats);
+    all.emplace_back().Append(std::move(values.owner),
+                              std::as_bytes(values.floats));
   }
   return all;
 }
 
 absl::StatusOr<std::vector<Payload>> PartitionRows::Rows(
-    const std::vector<PullRows>& wanted) const {
-  return Gather(wanted,
+    const std::vector<PullRows>& wanted, RowRoom* room) const {
+  return Gather(wanted, room,
                 [&](int32_t t) -> const RowTable& { return *tables_[t]; });
 }
 
 absl::StatusOr<std::vector<Payload>> PartitionRows::SnapshotRows(
-    const std::vector<PullRows>& wanted, int64_t snapshot) const {
+    const std::vector<PullRows>& wanted, int64_t snapshot,
+    RowRoom* room) const {
   const auto it = snapshots_.find(snapshot);
   if (it == snapshots_.end()) {
     return absl::NotFoundError(absl::StrCat("no snapshot ", snapshot));
   }
-  return Gather(wanted,
+  return Gather(wanted, room,
                 [&](int32_t t) -> const RowView& { return *it->second[t]; });
 }
 

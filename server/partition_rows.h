@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/ids.h"
@@ -19,6 +21,7 @@
 #include "common/protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
+#include "server/row_room.h"
 #include "server/rows/row_table.h"
 #include "server/update_rule.h"
 
@@ -32,7 +35,7 @@ class PartitionRows {
       RowUpdatePtr rows;
       Payload gradient;
     };
-    std::vector<Table> tables;  // Of the plan, in its order.
+    absl::InlinedVector<Table, 1> tables;  // Of the plan, in its order.
 
     int64_t ComputeBytes() const;
   };
@@ -60,12 +63,13 @@ class PartitionRows {
   void Apply(const StepPlace& place, Update update);
 
   // Of each table that is asked for, in turn, the rows as they are; or as a
-  // snapshot has them. InvalidArgument for what is no question to this
-  // partition; NotFound: there is no such snapshot.
-  absl::StatusOr<std::vector<Payload>> Rows(
-      const std::vector<PullRows>& wanted) const;
+  // snapshot has them, in memory of the room. InvalidArgument for what is no
+  // question to this partition; NotFound: there is no such snapshot.
+  absl::StatusOr<std::vector<Payload>> Rows(const std::vector<PullRows>& wanted,
+                                            RowRoom* room) const;
   absl::StatusOr<std::vector<Payload>> SnapshotRows(
-      const std::vector<PullRows>& wanted, int64_t snapshot) const;
+      const std::vector<PullRows>& wanted, int64_t snapshot,
+      RowRoom* room) const;
   // Keeps the rows as they are under the number, in place of any other.
   // ResourceExhausted: nothing is kept.
   absl::Status PinSnapshot(int64_t snapshot);
@@ -89,12 +93,18 @@ class PartitionRows {
                 std::shared_ptr<const UpdateRule> rule)
       : plan_(plan), id_(id), rule_(std::move(rule)) {}
 
+  // Those of a usual push to 16 partitions need no heap.
+  using Keys = absl::InlinedVector<uint64_t, 128>;
+
   // The keys of a table; InvalidArgument unless they are of this partition.
-  absl::StatusOr<std::vector<uint64_t>> KeysOf(int32_t table,
-                                               const Payload& keys) const;
+  absl::Status ReadKeys(int32_t table, const Payload& bytes, Keys* keys) const;
+  absl::Status CheckPush(const PushRows& push,
+                         std::span<const uint64_t> keys) const;
+  absl::Status OutOfOrder(int32_t table) const;
   template <typename TableOf>
   absl::StatusOr<std::vector<Payload>> Gather(
-      const std::vector<PullRows>& wanted, TableOf table_of) const;
+      const std::vector<PullRows>& wanted, RowRoom* room,
+      TableOf table_of) const;
 
   const JobPlan& plan_;
   const PartitionId id_;

@@ -80,8 +80,9 @@ class PartitionRowsTest : public testing::Test {
   }
   std::vector<float> Row(const Partition& partition, int32_t table,
                          uint64_t key, int64_t snapshot = 0) {
+    RowRoom room(0);
     const auto rows = partition.Rows(
-        {{table, Payload::Of(std::vector<uint64_t>{key})}}, snapshot);
+        {{table, Payload::Of(std::vector<uint64_t>{key})}}, snapshot, &room);
     EXPECT_TRUE(rows.ok()) << rows.status();
     if (!rows.ok()) return {};
     std::vector<float> row((*rows)[0].size() / sizeof(float));
@@ -180,7 +181,8 @@ TEST_F(PartitionRowsTest, WhatIsNoPushToThisPartitionChangesNothing) {
   EXPECT_THAT(Row(*partition_, 0, a), ElementsAre(7));
 
   const auto no_question = [&](std::vector<PullRows> rows) {
-    return partition_->Rows(rows, 0).status().code() ==
+    RowRoom room(0);
+    return partition_->Rows(rows, 0, &room).status().code() ==
            absl::StatusCode::kInvalidArgument;
   };
   EXPECT_TRUE(no_question({{2, {}}}));
@@ -273,7 +275,8 @@ TEST_F(PartitionRowsTest, ASnapshotStaysAsItWas) {
   EXPECT_THAT(Row(*partition_, 0, ours_[1], 50), ElementsAre(7));
   EXPECT_THAT(Row(*partition_, 0, ours_[1]), ElementsAre(8));
   partition_->DropSnapshot(50);
-  EXPECT_EQ(partition_->Rows({{0, {}}}, 50).status().code(),
+  RowRoom room(0);
+  EXPECT_EQ(partition_->Rows({{0, {}}}, 50, &room).status().code(),
             absl::StatusCode::kNotFound);
 }
 

@@ -152,6 +152,8 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
   PullReply reply = same(PullResult::kValues);
   // For how long workers may use the rows again.
   if (bound && open) reply.view_clock = gate_.min_clock();
+  RowRoom room(static_cast<size_t>(RowBytes(job_.plan(), pull)) /
+               sizeof(float));
   for (size_t i = 0; i < pull.segments.size(); ++i) {
     PullSegment& segment = reply.segments[i];
     segment.term = job_.TermOf(segment.partition);
@@ -161,7 +163,8 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
       continue;
     }
     segment.updates = values->updates();
-    if (open && Fill(pull, pull.segments[i], *values, &segment)) continue;
+    if (open && Fill(pull, pull.segments[i], *values, &room, &segment))
+      continue;
     if (!misplaced) return std::nullopt;
     segment.result = PullResult::kWait;
   }
@@ -171,8 +174,9 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
 // False: the partition does not have the round's value.
 bool PullHandler::Fill(const PullRequest& pull,
                        const PullSegmentRequest& wanted,
-                       const Partition& values, PullSegment* segment) const {
-  auto rows = values.Rows(wanted.rows, pull.snapshot);
+                       const Partition& values, RowRoom* room,
+                       PullSegment* segment) const {
+  auto rows = values.Rows(wanted.rows, pull.snapshot, room);
   if (!rows.ok()) {
     segment->result = absl::IsNotFound(rows.status()) ? PullResult::kNoSnapshot
                                                       : PullResult::kInvalid;

@@ -55,7 +55,7 @@ class PullHandler {
   // nullopt: it must wait.
   std::optional<PullReply> Try(const PullRequest& pull);
   bool Fill(const PullRequest& pull, const PullSegmentRequest& wanted,
-            const Partition& values, PullSegment* segment) const;
+            const Partition& values, RowRoom* room, PullSegment* segment) const;
   void Answer(uint64_t token, const PullRequest& pull, PullReply reply,
               ServerActions* out);
   void AskForView(ViewNumber joined, absl::Time now, ServerActions* out);

@@ -72,10 +72,11 @@ absl::StatusOr<Traffic> FromProto(const v1::Traffic& message);
 
 // --- Data plane, without values ----------------------------------------------
 
-v1::PushRequest HeaderToProto(const PushRequest& request);
-v1::PushResponse ToProto(const PushReply& reply);
-v1::PullRequest HeaderToProto(const PullRequest& request);
-v1::PullResponse HeaderToProto(const PullReply& reply);
+// These fill in an empty message, wherever it lies.
+void HeaderToProto(const PushRequest& request, v1::PushRequest* to);
+void ToProto(const PushReply& reply, v1::PushResponse* to);
+void HeaderToProto(const PullRequest& request, v1::PullRequest* to);
+void HeaderToProto(const PullReply& reply, v1::PullResponse* to);
 v1::ClockRequest ToProto(const ClockUpdate& update);
 v1::FetchRequest ToProto(const FetchRequest& request);
 v1::FetchResponse HeaderToProto(const FetchReply& reply);

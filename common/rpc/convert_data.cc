@@ -222,8 +222,8 @@ absl::StatusOr<std::vector<PullRows>> RowsFromProto(
 
 // --- Push --------------------------------------------------------------------
 
-v1::PushRequest HeaderToProto(const PushRequest& request) {
-  v1::PushRequest message;
+void HeaderToProto(const PushRequest& request, v1::PushRequest* to_message) {
+  v1::PushRequest& message = *to_message;
   message.set_job(request.job.value());
   message.set_generation(request.generation.value());
   *message.mutable_stamp() = ToProto(request.stamp);
@@ -252,7 +252,6 @@ v1::PushRequest HeaderToProto(const PushRequest& request) {
       part->set_gradient_bytes(rows.gradient.size());
     }
   }
-  return message;
 }
 
 absl::StatusOr<PushRequest> HeaderFromProto(const v1::PushRequest& message) {
@@ -304,8 +303,8 @@ absl::StatusOr<PushRequest> HeaderFromProto(const v1::PushRequest& message) {
   return request;
 }
 
-v1::PushResponse ToProto(const PushReply& reply) {
-  v1::PushResponse message;
+void ToProto(const PushReply& reply, v1::PushResponse* to_message) {
+  v1::PushResponse& message = *to_message;
   message.set_job(reply.job.value());
   message.set_generation(reply.generation.value());
   message.set_server(reply.server.value());
@@ -321,7 +320,6 @@ v1::PushResponse ToProto(const PushReply& reply) {
     to->set_mark(segment.mark);
     to->set_term(segment.term.value());
   }
-  return message;
 }
 
 absl::StatusOr<PushReply> FromProto(const v1::PushResponse& message) {
@@ -356,8 +354,8 @@ absl::StatusOr<PushReply> FromProto(const v1::PushResponse& message) {
 
 // --- Pull --------------------------------------------------------------------
 
-v1::PullRequest HeaderToProto(const PullRequest& request) {
-  v1::PullRequest message;
+void HeaderToProto(const PullRequest& request, v1::PullRequest* to_message) {
+  v1::PullRequest& message = *to_message;
   message.set_job(request.job.value());
   message.set_generation(request.generation.value());
   *message.mutable_stamp() = ToProto(request.stamp);
@@ -377,7 +375,6 @@ v1::PullRequest HeaderToProto(const PullRequest& request) {
       part->set_keys_bytes(rows.keys.size());
     }
   }
-  return message;
 }
 
 absl::StatusOr<PullRequest> HeaderFromProto(const v1::PullRequest& message) {
@@ -415,8 +412,8 @@ absl::StatusOr<PullRequest> HeaderFromProto(const v1::PullRequest& message) {
   return request;
 }
 
-v1::PullResponse HeaderToProto(const PullReply& reply) {
-  v1::PullResponse message;
+void HeaderToProto(const PullReply& reply, v1::PullResponse* to_message) {
+  v1::PullResponse& message = *to_message;
   message.set_job(reply.job.value());
   message.set_generation(reply.generation.value());
   message.set_server(reply.server.value());
@@ -434,7 +431,6 @@ v1::PullResponse HeaderToProto(const PullReply& reply) {
     for (const Payload& rows : segment.rows) to->add_rows_bytes(rows.size());
   }
   message.set_view_clock(reply.view_clock);
-  return message;
 }
 
 absl::StatusOr<PullReply> HeaderFromProto(const v1::PullResponse& message) {

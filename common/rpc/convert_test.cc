@@ -16,6 +16,21 @@ namespace {
 
 using ::testing::HasSubstr;
 
+using rpc::ToProto;
+
+v1::PushResponse ToProto(const PushReply& reply) {
+  v1::PushResponse message;
+  rpc::ToProto(reply, &message);
+  return message;
+}
+
+template <typename Message, typename Struct>
+Message HeaderOf(const Struct& value) {
+  Message message;
+  HeaderToProto(value, &message);
+  return message;
+}
+
 template <typename Message>
 Message Parse(const std::string& text) {
   Message message;
@@ -306,7 +321,7 @@ TEST(ConvertTest, PushHeaderSurvives) {
                    Payload::Of(std::vector<float>(6))}};
   request.segments.push_back(encoded);
 
-  const v1::PushRequest message = HeaderToProto(request);
+  const auto message = HeaderOf<v1::PushRequest>(request);
   const char* text =
       "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 } "
       "incarnation: 6 sequence: 7 layout_hash: 8 item { epoch: 9 shard: 10 } "
@@ -324,7 +339,7 @@ TEST(ConvertTest, PushHeaderSurvives) {
   back->segments[1].gradient = encoded.gradient;
   back->segments[1].rows[0].keys = encoded.rows[0].keys;
   back->segments[1].rows[0].gradient = encoded.rows[0].gradient;
-  EXPECT_EQ(HeaderToProto(*back).ShortDebugString(), text);
+  EXPECT_EQ(HeaderOf<v1::PushRequest>(*back).ShortDebugString(), text);
 }
 
 TEST(ConvertTest, PushReplySurvivesWithEveryVerdict) {
@@ -375,7 +390,7 @@ TEST(ConvertTest, PullRequestSurvives) {
                       {PartitionId(11), Term(12), 0}};
   request.segments[1].rows = {{3, Payload::Of(std::vector<uint64_t>(2))}};
   request.encoding = Encoding::kFloat16;
-  const v1::PullRequest message = HeaderToProto(request);
+  const auto message = HeaderOf<v1::PullRequest>(request);
   const char* text =
       "job: 1 generation: 2 stamp { worker: 3 joined: 4 clock: 5 } "
       "request: 6 target_clock: 7 round: -1 snapshot: 8 "
@@ -387,7 +402,7 @@ TEST(ConvertTest, PullRequestSurvives) {
   auto back = HeaderFromProto(message);
   ASSERT_TRUE(back.ok()) << back.status();
   back->segments[1].rows[0].keys = request.segments[1].rows[0].keys;
-  EXPECT_EQ(HeaderToProto(*back).ShortDebugString(), text);
+  EXPECT_EQ(HeaderOf<v1::PullRequest>(*back).ShortDebugString(), text);
 }
 
 TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
@@ -418,7 +433,7 @@ TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
            {PullResult::kUnchanged, "UNCHANGED"}}) {
     segment.result = result;
     reply.segments = {segment};
-    const v1::PullResponse message = HeaderToProto(reply);
+    const auto message = HeaderOf<v1::PullResponse>(reply);
     EXPECT_EQ(message.ShortDebugString(),
               absl::StrCat("job: 1 generation: 2 server: 3 server_session: 4 "
                            "worker: 5 request: 6 segments { partition: 7 "
@@ -432,7 +447,7 @@ TEST(ConvertTest, PullHeaderSurvivesWithEveryResult) {
     EXPECT_EQ(back->segments[0].result, result);
     back->segments[0].values = segment.values;
     back->segments[0].rows = segment.rows;
-    EXPECT_EQ(HeaderToProto(*back).ShortDebugString(),
+    EXPECT_EQ(HeaderOf<v1::PullResponse>(*back).ShortDebugString(),
               message.ShortDebugString());
   }
 }

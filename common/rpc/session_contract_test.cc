@@ -220,6 +220,9 @@ TEST_P(TransportContractTest, ASessionThatIsNotReadIsClosed) {
   auto session =
       transport->ConnectWorkerSession((*listener)->address(), &worker);
 
+  // Else it may be closed before the other side heard of it.
+  auto accepted = scheduler.workers.WaitFor(1).at(0);
+
   // Large, so that buffers on the way do not hide it.
   const WorkerToScheduler large = RegisterWorker{
       .session = SessionId(1), .name = std::string(1 << 20, 'x')};
@@ -232,7 +235,6 @@ TEST_P(TransportContractTest, ASessionThatIsNotReadIsClosed) {
   EXPECT_EQ(worker.closed.WaitFor(1).at(0).code(),
             absl::StatusCode::kResourceExhausted);
   go.set_value();
-  auto accepted = scheduler.workers.WaitFor(1).at(0);
   EXPECT_FALSE(accepted.arrived->closed.WaitFor(1).at(0).ok());
 }
 

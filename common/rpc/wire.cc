@@ -1,7 +1,11 @@
 #include "common/rpc/wire.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -157,11 +161,41 @@ absl::Status CopyField(uint64_t tag, Cursor* in, std::string* header) {
   return absl::OkStatus();
 }
 
+// A message for a moment: its parts, of which a push to 16 partitions has 50,
+// lie one behind the other, the first of them in here.
+template <typename Message>
+class Scratch {
+ public:
+  Scratch() : arena_(OptionsFor(&first_)) {}
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  Message* get() { return message_; }
+  Message& operator*() { return *message_; }
+  Message* operator->() { return message_; }
+
+ private:
+  using First = std::array<char, 8192>;
+  static google::protobuf::ArenaOptions OptionsFor(First* first) {
+    google::protobuf::ArenaOptions options;
+    options.initial_block = first->data();
+    options.initial_block_size = first->size();
+    return options;
+  }
+
+  alignas(std::max_align_t) First first_;
+  google::protobuf::Arena arena_;
+  Message* const message_ =
+      google::protobuf::Arena::CreateMessage<Message>(&arena_);
+};
+
 // Parses everything but the field `values`, of which the last one counts, as
 // protobuf has it.
 template <typename Message>
-absl::StatusOr<Message> Split(const Payload& bytes, Payload* values) {
+absl::Status Split(const Payload& bytes, Payload* values, Message* message) {
+  constexpr size_t kUsual = 1024;
   std::string header;
+  header.reserve(kUsual);
   Cursor in(bytes);
   while (in.remaining() > 0) {
     uint64_t tag = 0;
@@ -176,11 +210,10 @@ absl::StatusOr<Message> Split(const Payload& bytes, Payload* values) {
       }
     }
   }
-  Message message;
-  if (!message.ParseFromString(header)) {
-    return Malformed(absl::StrCat("no ", message.GetTypeName()));
+  if (!message->ParseFromString(header)) {
+    return Malformed(absl::StrCat("no ", message->GetTypeName()));
   }
-  return message;
+  return absl::OkStatus();
 }
 
 template <typename Message>
@@ -208,11 +241,22 @@ Payload Join(const Message& message, const std::vector<const Payload*>& parts) {
     PutVarint(static_cast<uint64_t>(size), header.get());
   }
   Payload payload = Whole(std::move(header));
+  // What lies one behind the other is one slice: less to do for all that send
+  // it.
+  Payload::Slice last;
   for (const Payload* part : parts) {
     for (const Payload::Slice& slice : part->slices()) {
-      payload.Append(slice.owner, slice.bytes);
+      const size_t size = last.bytes.size();
+      if (slice.owner == last.owner &&
+          slice.bytes.data() == last.bytes.data() + size) {
+        last.bytes = {last.bytes.data(), size + slice.bytes.size()};
+        continue;
+      }
+      payload.Append(std::move(last.owner), last.bytes);
+      last = slice;
     }
   }
+  payload.Append(std::move(last.owner), last.bytes);
   return payload;
 }
 
@@ -293,7 +337,8 @@ Payload Encode(const PushRequest& request) {
 }
 
 Payload Encode(const PushRequest& request, const NamedKeys& named) {
-  v1::PushRequest header = HeaderToProto(request);
+  Scratch<v1::PushRequest> header;
+  HeaderToProto(request, header.get());
   std::vector<const Payload*> parts;
   parts.reserve(2 * request.segments.size());
   size_t list = 0;
@@ -306,7 +351,7 @@ Payload Encode(const PushRequest& request, const NamedKeys& named) {
       if (number == 0) {
         parts.push_back(&segment.rows[k].keys);
       } else {
-        v1::PushRows* rows = header.mutable_segments(static_cast<int>(i))
+        v1::PushRows* rows = header->mutable_segments(static_cast<int>(i))
                                  ->mutable_rows(static_cast<int>(k));
         rows->set_keys_bytes(0);
         rows->set_kept_keys(number);
@@ -314,7 +359,7 @@ Payload Encode(const PushRequest& request, const NamedKeys& named) {
       parts.push_back(&segment.rows[k].gradient);
     }
   }
-  return Join(header, parts);
+  return Join(*header, parts);
 }
 
 absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes) {
@@ -327,8 +372,9 @@ absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes) {
 absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes,
                                               NamedKeys* named) {
   Payload values;
-  EBB_ASSIGN_OR_RETURN(v1::PushRequest message,
-                       Split<v1::PushRequest>(bytes, &values));
+  Scratch<v1::PushRequest> scratch;
+  EBB_RETURN_IF_ERROR(Split(bytes, &values, scratch.get()));
+  const v1::PushRequest& message = *scratch;
   EBB_ASSIGN_OR_RETURN(PushRequest request, HeaderFromProto(message));
   EBB_ASSIGN_OR_RETURN(*named, NamedBy(message));
   Values rest(values);
@@ -351,15 +397,16 @@ absl::StatusOr<PushRequest> DecodePushRequest(const Payload& bytes,
 Payload Encode(const PullReply& reply) { return Encode(reply, uint64_t{0}); }
 
 Payload Encode(const PullReply& reply, uint64_t number) {
-  v1::PullResponse header = HeaderToProto(reply);
-  header.set_kept_keys(number);
+  Scratch<v1::PullResponse> header;
+  HeaderToProto(reply, header.get());
+  header->set_kept_keys(number);
   std::vector<const Payload*> parts;
   parts.reserve(reply.segments.size());
   for (const PullSegment& segment : reply.segments) {
     parts.push_back(&segment.values);
     for (const Payload& rows : segment.rows) parts.push_back(&rows);
   }
-  return Join(header, parts);
+  return Join(*header, parts);
 }
 
 absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes) {
@@ -370,8 +417,9 @@ absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes) {
 absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes,
                                           uint64_t* number) {
   Payload values;
-  EBB_ASSIGN_OR_RETURN(v1::PullResponse message,
-                       Split<v1::PullResponse>(bytes, &values));
+  Scratch<v1::PullResponse> scratch;
+  EBB_RETURN_IF_ERROR(Split(bytes, &values, scratch.get()));
+  const v1::PullResponse& message = *scratch;
   EBB_ASSIGN_OR_RETURN(PullReply reply, HeaderFromProto(message));
   *number = message.kept_keys();
   Values rest(values);
@@ -388,25 +436,28 @@ absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes,
 }
 
 Payload Encode(const PushReply& reply) {
-  return Whole(Serialize(ToProto(reply)));
+  Scratch<v1::PushResponse> message;
+  ToProto(reply, message.get());
+  return Whole(Serialize(*message));
 }
 
 absl::StatusOr<PushReply> DecodePushReply(const Payload& bytes) {
-  EBB_ASSIGN_OR_RETURN(v1::PushResponse message,
-                       Split<v1::PushResponse>(bytes, nullptr));
-  return FromProto(message);
+  Scratch<v1::PushResponse> message;
+  EBB_RETURN_IF_ERROR(Split(bytes, nullptr, message.get()));
+  return FromProto(*message);
 }
 
 Payload Encode(const PullRequest& request) { return Encode(request, false); }
 
 Payload Encode(const PullRequest& request, bool keep) {
-  v1::PullRequest header = HeaderToProto(request);
-  header.set_keep_keys(keep);
+  Scratch<v1::PullRequest> header;
+  HeaderToProto(request, header.get());
+  header->set_keep_keys(keep);
   std::vector<const Payload*> parts;
   for (const PullSegmentRequest& segment : request.segments) {
     for (const PullRows& rows : segment.rows) parts.push_back(&rows.keys);
   }
-  return Join(header, parts);
+  return Join(*header, parts);
 }
 
 absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes) {
@@ -417,8 +468,9 @@ absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes) {
 absl::StatusOr<PullRequest> DecodePullRequest(const Payload& bytes,
                                               bool* keep) {
   Payload values;
-  EBB_ASSIGN_OR_RETURN(v1::PullRequest message,
-                       Split<v1::PullRequest>(bytes, &values));
+  Scratch<v1::PullRequest> scratch;
+  EBB_RETURN_IF_ERROR(Split(bytes, &values, scratch.get()));
+  const v1::PullRequest& message = *scratch;
   EBB_ASSIGN_OR_RETURN(PullRequest request, HeaderFromProto(message));
   *keep = message.keep_keys();
   Values rest(values);
@@ -438,8 +490,8 @@ Payload Encode(const ClockUpdate& update) {
 }
 
 absl::StatusOr<ClockUpdate> DecodeClockUpdate(const Payload& bytes) {
-  EBB_ASSIGN_OR_RETURN(v1::ClockRequest message,
-                       Split<v1::ClockRequest>(bytes, nullptr));
+  v1::ClockRequest message;
+  EBB_RETURN_IF_ERROR(Split(bytes, nullptr, &message));
   return FromProto(message);
 }
 
@@ -448,8 +500,8 @@ Payload Encode(const FetchRequest& request) {
 }
 
 absl::StatusOr<FetchRequest> DecodeFetchRequest(const Payload& bytes) {
-  EBB_ASSIGN_OR_RETURN(v1::FetchRequest message,
-                       Split<v1::FetchRequest>(bytes, nullptr));
+  v1::FetchRequest message;
+  EBB_RETURN_IF_ERROR(Split(bytes, nullptr, &message));
   return FromProto(message);
 }
 
@@ -485,18 +537,18 @@ absl::StatusOr<std::vector<Payload>> DecodePushMany(const Payload& bytes) {
 
 Payload EncodePushAnswers(const std::vector<PushAnswer>& answers) {
   constexpr size_t kMaxText = 2048;
-  v1::PushManyResponse message;
+  Scratch<v1::PushManyResponse> message;
   for (const PushAnswer& answer : answers) {
-    v1::PushAnswer* to = message.add_answers();
+    v1::PushAnswer* to = message->add_answers();
     if (answer.ok()) {
-      *to->mutable_reply() = ToProto(*answer);
+      ToProto(*answer, to->mutable_reply());
       continue;
     }
     to->set_code(static_cast<int>(answer.status().code()));
     to->set_message(
         internal::ValidUtf8(answer.status().message().substr(0, kMaxText)));
   }
-  return Whole(Serialize(message));
+  return Whole(Serialize(*message));
 }
 
 absl::StatusOr<std::vector<PushAnswer>> DecodePushAnswers(
@@ -506,8 +558,9 @@ absl::StatusOr<std::vector<PushAnswer>> DecodePushAnswers(
   std::vector<PushAnswer> answers;
   answers.reserve(parts.size());
   for (const Payload& part : parts) {
-    EBB_ASSIGN_OR_RETURN(const v1::PushAnswer from,
-                         Split<v1::PushAnswer>(part, nullptr));
+    Scratch<v1::PushAnswer> scratch;
+    EBB_RETURN_IF_ERROR(Split(part, nullptr, scratch.get()));
+    const v1::PushAnswer& from = *scratch;
     if (from.code() == 0) {
       answers.push_back(FromProto(from.reply()));
       continue;
@@ -523,8 +576,8 @@ absl::StatusOr<std::vector<PushAnswer>> DecodePushAnswers(
 
 absl::StatusOr<FetchReply> DecodeFetchReply(const Payload& bytes) {
   Payload values;
-  EBB_ASSIGN_OR_RETURN(v1::FetchResponse message,
-                       Split<v1::FetchResponse>(bytes, &values));
+  v1::FetchResponse message;
+  EBB_RETURN_IF_ERROR(Split(bytes, &values, &message));
   EBB_RETURN_IF_ERROR(internal::IsSize("The size of FetchResponse.values",
                                        values.size(), sizeof(float)));
   EBB_ASSIGN_OR_RETURN(FetchReply reply, HeaderFromProto(std::move(message)));

@@ -39,39 +39,48 @@ struct RowReader {
   // where it has no row. Rows that have expired are found. The first
   // `prefetch_bytes` of a record are on their way to the cache.
   //
-  // Each step of a look-up waits for memory, so several keys take it together:
-  // all ask for their part of the index, then all for their records, then all
-  // read.
+  // Each step of a look-up waits for memory, so several keys take it together,
+  // as in a pipeline: a key asks for its part of the index, kAhead keys later
+  // for its record, and is read as many later.
   template <typename Visit>
   void ForEachKey(std::span<const uint64_t> keys, size_t prefetch_bytes,
                   Visit visit) const {
-    constexpr size_t kTogether = 32;
-    std::array<uint32_t, kTogether> hashes;
-    std::array<size_t, kTogether> found;
-    std::array<const std::byte*, kTogether> records;
-    for (size_t begin = 0; begin < keys.size(); begin += kTogether) {
-      const size_t n = std::min(kTogether, keys.size() - begin);
-      for (size_t i = 0; i < n; ++i) {
-        hashes[i] = RowIndex::HashOf(keys[begin + i]);
-        index.Prefetch(hashes[i]);
-      }
-      for (size_t i = 0; i < n; ++i) {
-        found[i] = index.Find(hashes[i]);
-        records[i] = nullptr;
-        if (!index.Has(found[i], hashes[i])) continue;
-        records[i] = RecordOf(index.RowAt(found[i]));
-        PrefetchBytes(records[i], prefetch_bytes);
-      }
-      for (size_t i = 0; i < n; ++i) {
-        const uint64_t key = keys[begin + i];
-        size_t at = found[i];
-        const std::byte* record = records[i];
-        while (record != nullptr && RowLayout::KeyOf(record) != key) {
+    constexpr size_t kAhead = 16;
+    struct Lookup {
+      uint32_t hash;
+      size_t at;  // In the index.
+      const std::byte* record;
+    };
+    std::array<Lookup, 2 * kAhead> lookups;
+    const auto lookup_of = [&](size_t i) -> Lookup& {
+      return lookups[i % lookups.size()];
+    };
+    for (size_t step = 0; step < keys.size() + 2 * kAhead; ++step) {
+      if (step >= 2 * kAhead) {
+        const size_t i = step - 2 * kAhead;
+        const Lookup& lookup = lookup_of(i);
+        size_t at = lookup.at;
+        const std::byte* record = lookup.record;
+        while (record != nullptr && RowLayout::KeyOf(record) != keys[i]) {
           ++at;
           record =
-              index.Has(at, hashes[i]) ? RecordOf(index.RowAt(at)) : nullptr;
+              index.Has(at, lookup.hash) ? RecordOf(index.RowAt(at)) : nullptr;
         }
-        visit(begin + i, record == nullptr ? kNoRow : index.RowAt(at), record);
+        visit(i, record == nullptr ? kNoRow : index.RowAt(at), record);
+      }
+      if (step >= kAhead && step - kAhead < keys.size()) {
+        Lookup& lookup = lookup_of(step - kAhead);
+        lookup.at = index.Find(lookup.hash);
+        lookup.record = nullptr;
+        if (index.Has(lookup.at, lookup.hash)) {
+          lookup.record = RecordOf(index.RowAt(lookup.at));
+          PrefetchBytes(lookup.record, prefetch_bytes);
+        }
+      }
+      if (step < keys.size()) {
+        Lookup& lookup = lookup_of(step);
+        lookup.hash = RowIndex::HashOf(keys[step]);
+        index.Prefetch(lookup.hash);
       }
     }
   }
