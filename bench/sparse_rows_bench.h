@@ -47,7 +47,7 @@ inline constexpr Bound kPushBound{Bound::Kind::kAtLeast, 0.6};
 inline constexpr Bound kPullBound{Bound::Kind::kAtLeast, 0.8};
 inline constexpr Bound kRestBound{Bound::Kind::kAtMost, 1.3};
 inline constexpr Bound kCutBound{Bound::Kind::kAtMost, 1.5};
-inline constexpr Bound kDeltaBound{Bound::Kind::kAtMost, 0.02};
+inline constexpr Bound kDeltaBound{Bound::Kind::kAtMost, 0.03};
 inline constexpr double kCutSeconds = 0.005;
 
 // RowTable with Adagrad, against absl::flat_hash_map into arrays with the same

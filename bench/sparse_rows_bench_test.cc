@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr SparseRowsBenchOptions kSmall = {
-    .rows = 40000, .tables = 2, .push_rows = 100, .pairs = 2, .pushes = 10};
+    .rows = 400'000, .tables = 2, .push_rows = 100, .pairs = 2, .pushes = 10};
 
 TEST(SparseRowsBenchTest, MeasuresAllThatIsBounded) {
   for (const double zipf : {0.0, 1.0, 1.1}) {
@@ -38,7 +38,7 @@ TEST(SparseRowsBenchTest, PrintsATable) {
   const int code = RunSparseRowsBench(kSmall, out, err);
   // So few rows say nothing of the memory's speed: it may miss.
   EXPECT_EQ(code != 0, out.str().find("MISSED") != std::string::npos);
-  EXPECT_THAT(out.str(), HasSubstr("40000 rows of 16 floats"));
+  EXPECT_THAT(out.str(), HasSubstr("400000 rows of 16 floats"));
   EXPECT_THAT(err.str(), IsEmpty());
 }
 

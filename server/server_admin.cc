@@ -263,8 +263,8 @@ absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
     memory.name = "memory to read a version";
     memory.block_bytes =
         record->plan.block_floats * static_cast<int64_t>(sizeof(float));
-    // Each array may end within a block; there are few arrays.
-    memory.max_bytes = 4 * bytes + 1024 * memory.block_bytes;
+    // Each array may end within a block: of a table of rows some 200 do.
+    memory.max_bytes = 4 * bytes + 16384 * memory.block_bytes;
     memory.shared = false;
     EBB_ASSIGN_OR_RETURN(pool, BlockPool::Create(memory));
     cut = store->Load(key, pool.get());

@@ -58,13 +58,13 @@ class BlockArray {
     return chunks_[i >> shift_][Within(i)];
   }
 
-  // Calls `visit(begin, count)` for each run of its first `size` elements.
+  // Calls `visit(begin, count)` for each run of the elements [first, end).
   template <typename Visit>
-  void ForEachRun(size_t size, Visit visit) const {
-    for (size_t chunk = 0; size > 0; ++chunk) {
-      const size_t count = std::min(size, ChunkSize());
-      visit(static_cast<const T*>(chunks_[chunk]), count);
-      size -= count;
+  void ForEachRun(size_t first, size_t end, Visit visit) const {
+    while (first < end) {
+      const size_t count = std::min(end - first, ChunkSize() - Within(first));
+      visit(&(*this)[first], count);
+      first += count;
     }
   }
 

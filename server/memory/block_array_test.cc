@@ -27,7 +27,7 @@ TEST(BlockArrayTest, ElementsAreInBlocksOfThePool) {
   for (size_t i = 0; i < 48; ++i) EXPECT_EQ(moved[i], 7 + i);
   std::vector<size_t> runs;
   std::vector<uint64_t> all;
-  moved.ForEachRun(40, [&](const uint64_t* run, size_t count) {
+  moved.ForEachRun(0, 40, [&](const uint64_t* run, size_t count) {
     runs.push_back(count);
     all.insert(all.end(), run, run + count);
   });

@@ -15,17 +15,17 @@ absl::StatusOr<RowList> RowList::Of(RowTable* table) {
   EBB_ASSIGN_OR_RETURN(RowCut cut, table->TakeWholeCut());
   RowList list(table->layout());
   list.blocks_ = std::move(cut.blocks);
-  // A base: the blocks that have rows, and then which rows are live.
+  // One run: the blocks that have rows, and then which rows are live.
   const internal::RowCutOutline& base = cut.state->parts.front()->outline;
   std::vector<std::span<const std::byte>> packed;
-  for (auto b = static_cast<size_t>(base.records); b < list.blocks_.size();
+  for (auto b = static_cast<size_t>(base.blocks); b < list.blocks_.size();
        ++b) {
     const RowCutBlock& block = list.blocks_[b];
     packed.push_back(
         block.block.bytes().first(static_cast<size_t>(block.bytes)));
   }
   std::vector<uint64_t> live(
-      static_cast<size_t>(internal::BaseBitmapBytes(base.capacity)) /
+      static_cast<size_t>(internal::BitmapBytes(base, list.layout_)) /
       sizeof(uint64_t));
   CHECK(internal::BlockReader(std::move(packed))
             .Get(std::as_writable_bytes(std::span(live))));

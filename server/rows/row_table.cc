@@ -639,6 +639,10 @@ void RowTable::Gather(std::span<const uint64_t> keys,
   reader().Gather(ages_, ages_.now(), initial_, keys, out);
 }
 
+void RowTable::ShareBlocks() {
+  for (Block& block : blocks_) block.writable = nullptr;
+}
+
 absl::StatusOr<std::shared_ptr<const RowView>> RowTable::Pin() {
   if (const RowUpdatePtr open = open_.lock()) {
     // It meant to write in place into some of the blocks.

@@ -44,10 +44,9 @@
 namespace ebb::server {
 
 namespace internal {
-struct RowCutFields;
-struct RowCutPart;
 class RowPacking;
 struct RowReader;
+struct RowVersion;
 }  // namespace internal
 
 struct RowStatistics {
@@ -136,15 +135,16 @@ class RowTable {
 
   // --- Cuts ------------------------------------------------------------------
 
-  // What a new version is to hold: a base and what changed since, part by part.
-  // Parts of the newest stored version are named, not held. It has a new part
-  // of what changed since that, whose rows are packed as the cut is sealed (a
-  // push that changes one of them before that packs it); or a new base where
-  // there is no stored version, or the changes have become half as large as it:
-  // all rows, by reference, and blocks that are written again are copied until
-  // the cut is let go. Errors: FailedPrecondition while an earlier cut is
-  // neither written nor merged back, or an update is between Prepare and
-  // Commit; ResourceExhausted.
+  // What a new version is to hold. Parts of the newest stored version are
+  // named, not held, without what is needed no more. A new part has what
+  // changed since that, whose rows are packed as the cut is sealed (a push that
+  // changes one of them before that packs it), and the next run of all rows, by
+  // reference: blocks of it that are written again are copied until the cut is
+  // let go. So a version is at most half again as large as its rows, and some
+  // three times what changed is written (docs/decisions/0013). All rows are in
+  // the part where there is no stored version, or as much would be written.
+  // Errors: FailedPrecondition while an earlier cut is neither written nor
+  // merged back, or an update is between Prepare and Commit; ResourceExhausted.
   absl::StatusOr<RowCut> TakeCut();
   // All rows by reference, without regard to what is stored: for a move. Needs
   // no answer. Errors: those of TakeCut, but for the earlier cut.
@@ -164,11 +164,10 @@ class RowTable {
     std::byte* writable = nullptr;
     uint32_t rows = 0;
   };
-  using Parts = std::vector<std::shared_ptr<internal::RowCutPart>>;
   // A cut that is being written.
   struct PendingCut {
     uint64_t token = 0;
-    Parts parts;
+    std::shared_ptr<const internal::RowVersion> version;
     RowSet changed;  // Since the newest stored version.
     RowSet changed_counters;
   };
@@ -228,12 +227,11 @@ class RowTable {
   void RemoveRow(uint32_t row);
   void Sweep(int64_t rows);
 
-  // Cuts.
-  absl::Status CheckNoUpdate() const;
-  absl::StatusOr<RowCut> CutOfBase();
-  absl::StatusOr<RowCut> CutWithDelta(internal::RowCutPart delta);
+  // Somebody else is about to hold all blocks, and to know their content ids.
   void ShareBlocks();
-  internal::RowCutFields CutFields() const;
+
+  // Cuts.
+  class CutMaker;
   // Whoever seals the newest cut needs the table no more.
   void EndPacking();
 
@@ -269,7 +267,8 @@ class RowTable {
   // Since the newest part that is stored or being written.
   RowSet changed_;
   RowSet changed_counters_;
-  std::optional<Parts> stored_;  // None: nothing may be relied on.
+  // Null: nothing may be relied on.
+  std::shared_ptr<const internal::RowVersion> stored_;
   std::optional<PendingCut> pending_;
   // Of the pending cut, if it has rows to pack. Rows, and where they are,
   // change under a Hold of it.

@@ -14,9 +14,11 @@
 namespace ebb::server {
 
 using internal::BlockReader;
+using internal::RenewalHand;
 using internal::RowCutFields;
 using internal::RowCutOutline;
 using internal::RowCutPart;
+using internal::RowVersion;
 
 class RowTable::Loader {
  public:
@@ -30,17 +32,20 @@ class RowTable::Loader {
   absl::Status Load(bool stored) {
     EBB_RETURN_IF_ERROR(CheckTable());
     EBB_RETURN_IF_ERROR(CheckBlocks());
+    EBB_RETURN_IF_ERROR(MakeRoom());
     // Before blocks change.
-    Parts parts = MakeParts();
-    EBB_RETURN_IF_ERROR(LoadBase());
-    for (size_t part = 1; part < fields_.parts.size(); ++part) {
-      EBB_RETURN_IF_ERROR(LoadDelta(part));
+    auto version = std::make_shared<RowVersion>();
+    for (size_t p = 0; p < fields_.parts.size(); ++p) {
+      EBB_RETURN_IF_ERROR(AddStored(p, version.get()));
     }
-    EBB_RETURN_IF_ERROR(LoadCounters());
+    for (size_t p = 0; p < fields_.parts.size(); ++p) {
+      EBB_RETURN_IF_ERROR(LoadPart(p, version->parts[p].get()));
+    }
+    LoadCounters();
     EBB_RETURN_IF_ERROR(LoadRows());
     table_.changed_.Clear();
     table_.changed_counters_.Clear();
-    if (stored && !converted_) table_.stored_ = std::move(parts);
+    if (stored && !converted_) table_.stored_ = std::move(version);
     return absl::OkStatus();
   }
 
@@ -103,21 +108,13 @@ class RowTable::Loader {
     };
     for (size_t p = 0; p < fields_.parts.size(); ++p) {
       const RowCutOutline& outline = fields_.parts[p];
-      for (const int64_t value : {outline.capacity, outline.records,
-                                  outline.removed, outline.counters}) {
-        if (value < 0 || value > RowLayout::kMaxRows) {
-          return Damaged("part ", p, " says ", value);
-        }
-      }
+      EBB_RETURN_IF_ERROR(CheckNumbers(p));
       firsts_.push_back(static_cast<size_t>(next));
-      // Whole blocks, and then two packed runs of bytes at most.
-      const bool base = p == 0;
-      const int64_t whole = base ? outline.records : 0;
-      const std::array<int64_t, 2> packed = {
-          base ? internal::BaseBitmapBytes(outline.capacity)
-               : internal::DeltaBytes(outline, layout_),
-          base ? internal::BaseCounterBytes(outline.counters) : 0};
-      const int64_t count = whole + BlocksOf(packed[0]) + BlocksOf(packed[1]);
+      // Whole blocks, and then two packed runs of bytes.
+      const std::array<int64_t, 2> packed = {PackedBytes(outline),
+                                             internal::CounterBytes(outline)};
+      const int64_t count =
+          outline.blocks + BlocksOf(packed[0]) + BlocksOf(packed[1]);
       if (static_cast<int64_t>(outline.checksums.size()) != count ||
           static_cast<int64_t>(cut_.blocks.size()) - next < count) {
         return Damaged("part ", p, " should have ", count, " blocks, and has ",
@@ -125,7 +122,7 @@ class RowTable::Loader {
                        " in all");
       }
       size_t ordinal = 0;
-      for (int64_t i = 0; i < whole; ++i) {
+      for (int64_t i = 0; i < outline.blocks; ++i) {
         EBB_RETURN_IF_ERROR(check(outline, ordinal++,
                                   static_cast<int64_t>(layout_.used_bytes())));
       }
@@ -142,24 +139,129 @@ class RowTable::Loader {
     return absl::OkStatus();
   }
 
-  Parts MakeParts() const {
-    Parts parts;
-    for (size_t p = 0; p < fields_.parts.size(); ++p) {
-      auto part = std::make_shared<RowCutPart>();
-      part->outline = fields_.parts[p];
-      for (size_t i = 0; i < part->outline.checksums.size(); ++i) {
-        const RowCutBlock& block = cut_.blocks[firsts_[p] + i];
-        part->blocks.push_back({block.content_id, block.bytes});
-      }
-      parts.push_back(std::move(part));
-    }
-    return parts;
+  // Of what changed and the bits: what is stored of them.
+  int64_t PackedBytes(const RowCutOutline& outline) const {
+    return internal::ChangesBytes(outline, layout_) -
+           outline.dropped * block_bytes_ +
+           internal::BitmapBytes(outline, layout_);
   }
 
-  // Of the blocks [first, first + those that `bytes` fill).
-  BlockReader ReaderOf(size_t first, int64_t bytes) const {
+  // Rows that changed, of which the record is stored: from this one on.
+  int64_t FirstRecord(const RowCutOutline& outline) const {
+    const int64_t each = internal::ChangeBytes(layout_);
+    return (outline.dropped * block_bytes_ + each - 1) / each;
+  }
+
+  // The numbers of a part are possible.
+  absl::Status CheckNumbers(size_t p) const {
+    const RowCutOutline& part = fields_.parts[p];
+    for (const int64_t value :
+         {part.capacity, part.records, part.removed, part.changed_counters,
+          part.dropped, part.first_block, part.end_block, part.kept_block,
+          part.blocks, part.first_counter, part.end_counter}) {
+      if (value < 0 || value > RowLayout::kMaxRows) {
+        return Damaged("part ", p, " says ", value);
+      }
+    }
+    if (part.first_block > part.kept_block ||
+        part.kept_block > part.end_block ||
+        part.end_block >
+            static_cast<int64_t>(layout_.BlocksOf(part.capacity)) ||
+        part.blocks > part.end_block - part.kept_block ||
+        part.first_counter > part.end_counter ||
+        (part.first_counter < part.end_counter &&
+         part.first_counter % block_bytes_ != 0) ||
+        part.end_counter > RowTableOptions::kMaxCounters ||
+        part.dropped * block_bytes_ >
+            part.records * internal::ChangeBytes(layout_)) {
+      return Damaged("part ", p, " has numbers that do not go together");
+    }
+    if (p > 0 && part.capacity < fields_.parts[p - 1].capacity) {
+      return Damaged("part ", p, " goes from ", fields_.parts[p - 1].capacity,
+                     " rows to ", part.capacity);
+    }
+    return absl::OkStatus();
+  }
+
+  // All row numbers and counters. Each has a bit in a run, or is among what
+  // changed: so it was paid for.
+  absl::Status MakeRoom() {
+    int64_t rows = 0, counters = 0, end_counter = 0;
+    for (const RowCutOutline& part : fields_.parts) {
+      const auto [first, end] = internal::RowsOfRun(part, layout_);
+      rows += end - first + part.records - FirstRecord(part) + part.removed;
+      counters += part.end_counter - part.first_counter;
+      end_counter = std::max(end_counter, part.end_counter);
+    }
+    const int64_t capacity = fields_.parts.back().capacity;
+    if (capacity > rows) {
+      return Damaged(capacity, " rows, and something of ", rows);
+    }
+    if (end_counter > counters) {
+      return Damaged(end_counter, " counters of admission, and ", counters,
+                     " of them");
+    }
+    table_.GrowTo(capacity);
+    last_runs_.assign(table_.blocks_.size(), -1);
+    for (size_t p = 0; p < fields_.parts.size(); ++p) {
+      const RowCutOutline& part = fields_.parts[p];
+      std::fill(last_runs_.begin() + part.first_block,
+                last_runs_.begin() + part.end_block, static_cast<int64_t>(p));
+    }
+    counters_.resize(static_cast<size_t>(end_counter));
+    converted_ = !fields_.goes_on || end_counter != table_.counter_count();
+    return absl::OkStatus();
+  }
+
+  // The part as it is stored, and where the renewal was. LoadPart completes it.
+  absl::Status AddStored(size_t p, RowVersion* version) const {
+    const RowCutOutline& outline = fields_.parts[p];
+    const int64_t counter_places = BlocksOf(table_.counter_count());
+    RenewalHand& hand = version->hand;
+    int64_t first = hand.place, end = hand.place;
+    if (outline.end_counter > outline.first_counter) {
+      first = outline.first_counter / block_bytes_;
+      end = BlocksOf(outline.end_counter);
+    }
+    if (outline.end_block > outline.first_block) {
+      end = counter_places + outline.end_block;
+      if (outline.end_counter == outline.first_counter) {
+        first = counter_places + outline.first_block;
+      }
+    }
+    // A round is over only when all is renewed that older parts may be of.
+    const auto over = [&] {
+      const auto blocks = layout_.BlocksOf(fields_.parts[p - 1].capacity);
+      return first == 0 &&
+             hand.place >= counter_places + static_cast<int64_t>(blocks);
+    };
+    if (p > 0 && first != hand.place && !converted_ && !over()) {
+      return Damaged("part ", p, " goes on at place ", first, " instead of ",
+                     hand.place);
+    }
+    if (first < hand.place) ++hand.round;
+    hand.place = end;
+    auto part = std::make_shared<RowCutPart>();
+    part->outline = outline;
+    part->hand = hand;
+    for (size_t i = 0; i < outline.checksums.size(); ++i) {
+      const RowCutBlock& block = cut_.blocks[firsts_[p] + i];
+      part->blocks.push_back({block.content_id, block.bytes});
+    }
+    int64_t place = outline.first_counter / block_bytes_;
+    const int64_t counters = BlocksOf(internal::CounterBytes(outline));
+    for (size_t i = part->blocks.size() - static_cast<size_t>(counters);
+         i < part->blocks.size(); ++i) {
+      part->blocks[i].place = place++;
+    }
+    version->parts.push_back(std::move(part));
+    return absl::OkStatus();
+  }
+
+  // Of the blocks [first, end) of the cut.
+  BlockReader ReaderOf(size_t first, size_t end) const {
     std::vector<std::span<const std::byte>> spans;
-    for (; bytes > 0; bytes -= block_bytes_, ++first) {
+    for (; first < end; ++first) {
       const RowCutBlock& block = cut_.blocks[first];
       spans.push_back(
           block.block.bytes().first(static_cast<size_t>(block.bytes)));
@@ -167,39 +269,66 @@ class RowTable::Loader {
     return BlockReader(std::move(spans));
   }
 
-  absl::Status LoadBase() {
-    const RowCutOutline& base = fields_.parts[0];
-    table_.GrowTo(base.capacity);
-    const auto bitmap_at = static_cast<size_t>(base.records);
-    const int64_t bitmap_bytes = internal::BaseBitmapBytes(base.capacity);
-    if (!ReaderOf(bitmap_at, bitmap_bytes)
-             .Get(std::as_writable_bytes(table_.live_.mutable_words()))) {
-      return Damaged("which rows are live is cut short");
+  absl::Status LoadPart(size_t p, RowCutPart* part) {
+    const RowCutOutline& outline = fields_.parts[p];
+    const size_t packed = firsts_[p] + static_cast<size_t>(outline.blocks);
+    BlockReader read = ReaderOf(packed, firsts_[p] + outline.checksums.size());
+    EBB_RETURN_IF_ERROR(LoadChanges(p, read, part));
+    EBB_RETURN_IF_ERROR(LoadRun(p, read, part));
+    const std::span<uint8_t> counters = std::span(counters_).subspan(
+        static_cast<size_t>(outline.first_counter),
+        static_cast<size_t>(outline.end_counter - outline.first_counter));
+    if (!read.Get(std::as_writable_bytes(counters))) return Short(p);
+    return absl::OkStatus();
+  }
+
+  absl::Status Short(size_t p) const {
+    return Damaged("part ", p, " is cut short");
+  }
+
+  // Which rows of the run are live, and its blocks.
+  absl::Status LoadRun(size_t p, BlockReader& read, RowCutPart* part) {
+    const RowCutOutline& outline = fields_.parts[p];
+    const auto [first, end] = internal::RowsOfRun(outline, layout_);
+    for (int64_t b = outline.first_block; b < outline.end_block; ++b) {
+      table_.blocks_[static_cast<size_t>(b)] = {};
+      table_.block_bytes_[static_cast<size_t>(b)] = nullptr;
     }
-    const int64_t live = table_.live_.Count();
-    table_.live_.Resize(base.capacity);  // Drops what is beyond.
-    if (table_.live_.Count() != live) return Damaged("rows beyond the last");
-    table_.live_.ForEach(
-        [&](uint32_t row) { ++table_.blocks_[layout_.BlockOf(row)].rows; });
-    size_t next = 0;
-    for (size_t b = 0; b < table_.blocks_.size(); ++b) {
-      Block& block = table_.blocks_[b];
+    for (int64_t row = first; row < end; row += 64) {
+      uint64_t bits = 0;
+      if (!read.GetValue(&bits)) return Short(p);
+      for (int64_t i = 0; i < 64; ++i, bits >>= 1) {
+        const int64_t each = row + i;
+        if (each >= end) {
+          if (bits != 0)
+            return Damaged("part ", p, " has rows beyond its last");
+          break;
+        }
+        const auto number = static_cast<uint32_t>(each);
+        const uint32_t b = layout_.BlockOf(number);
+        // Later parts have what was dropped.
+        if ((bits & 1) == 0 || b < outline.kept_block) {
+          table_.live_.Remove(number);
+          continue;
+        }
+        table_.live_.Add(number);
+        ++table_.blocks_[b].rows;
+      }
+    }
+    size_t next = firsts_[p];
+    const size_t last = next + static_cast<size_t>(outline.blocks);
+    for (int64_t b = outline.kept_block; b < outline.end_block; ++b) {
+      Block& block = table_.blocks_[static_cast<size_t>(b)];
       if (block.rows == 0) continue;
-      if (next == bitmap_at) return Damaged("rows in a block that is missing");
+      if (next == last) {
+        return Damaged("part ", p, " has rows in a block that is missing");
+      }
+      part->blocks[next - firsts_[p]].place =
+          BlocksOf(table_.counter_count()) + b;
       block.ref = std::move(cut_.blocks[next++].block);
-      table_.block_bytes_[b] = block.ref.bytes().data();
+      table_.block_bytes_[static_cast<size_t>(b)] = block.ref.bytes().data();
     }
-    if (next != bitmap_at) return Damaged("a block without rows");
-    const size_t counters_at =
-        bitmap_at + static_cast<size_t>(BlocksOf(bitmap_bytes));
-    if (base.counters > RowTableOptions::kMaxCounters) {
-      return Damaged(base.counters, " counters of admission");
-    }
-    counters_.resize(static_cast<size_t>(base.counters));
-    if (!ReaderOf(counters_at, internal::BaseCounterBytes(base.counters))
-             .Get(std::as_writable_bytes(std::span(counters_)))) {
-      return Damaged("counters of admission are cut short");
-    }
+    if (next != last) return Damaged("part ", p, " has a block without rows");
     return absl::OkStatus();
   }
 
@@ -219,49 +348,53 @@ class RowTable::Loader {
     return absl::OkStatus();
   }
 
-  absl::Status LoadDelta(size_t p) {
-    const RowCutOutline& delta = fields_.parts[p];
-    // A row number comes into being with a row, which is in the delta even if
-    // it has gone since.
-    if (delta.capacity < table_.capacity_ ||
-        delta.capacity - table_.capacity_ > delta.records + delta.removed) {
-      return Damaged("part ", p, " goes from ", table_.capacity_, " rows to ",
-                     delta.capacity, " with ", delta.records, " changed and ",
-                     delta.removed, " removed");
-    }
-    table_.GrowTo(delta.capacity);
-    const auto short_part = [&] {
-      return Damaged("part ", p, " is cut short");
-    };
+  // Rows and counters that changed.
+  absl::Status LoadChanges(size_t p, BlockReader& read, RowCutPart* part) {
+    const RowCutOutline& outline = fields_.parts[p];
     const auto bad_row = [&](uint32_t row) {
-      return Damaged("part ", p, " has row ", row, " of ", delta.capacity);
+      return Damaged("part ", p, " has row ", row, " of ", outline.capacity);
     };
-    BlockReader read =
-        ReaderOf(firsts_[p], internal::DeltaBytes(delta, layout_));
+    const int64_t each = internal::ChangeBytes(layout_);
+    const int64_t first = FirstRecord(outline);
+    int64_t at = outline.dropped * block_bytes_;
+    const auto packed = part->blocks.begin() + outline.blocks;
+    // The rest of a row of which the beginning was dropped.
+    std::vector<std::byte> rest(static_cast<size_t>(first * each - at));
+    if (!read.Get(rest)) return Short(p);
     uint32_t row = 0;
-    for (int64_t i = 0; i < delta.records; ++i) {
-      if (!read.GetValue(&row)) return short_part();
-      if (row >= delta.capacity) return bad_row(row);
+    for (int64_t i = first; i < outline.records; ++i) {
+      if (!read.GetValue(&row)) return Short(p);
+      if (row >= outline.capacity) return bad_row(row);
       const RowLayout::Place place = layout_.PlaceOf(row);
+      // Of blocks that end within the row.
+      for (; at + block_bytes_ <= (i + 1) * each; at += block_bytes_) {
+        packed[at / block_bytes_ - outline.dropped].place =
+            BlocksOf(table_.counter_count()) + place.block;
+      }
+      if (last_runs_[place.block] >= static_cast<int64_t>(p)) {
+        // The run has it anew, and until then it would want a block.
+        if (!read.Skip(layout_.record_bytes())) return Short(p);
+        continue;
+      }
       EBB_RETURN_IF_ERROR(MakeWritable(place.block));
       Block& block = table_.blocks_[place.block];
       if (!read.Get({block.writable + place.offset, layout_.record_bytes()})) {
-        return short_part();
+        return Short(p);
       }
       if (table_.live_.Has(row)) continue;
       table_.live_.Add(row);
       ++block.rows;
     }
-    for (int64_t i = 0; i < delta.removed; ++i) {
-      if (!read.GetValue(&row)) return short_part();
-      if (row >= delta.capacity) return bad_row(row);
+    for (int64_t i = 0; i < outline.removed; ++i) {
+      if (!read.GetValue(&row)) return Short(p);
+      if (row >= outline.capacity) return bad_row(row);
       if (!table_.live_.Has(row)) continue;
       table_.live_.Remove(row);
       --table_.blocks_[layout_.BlockOf(row)].rows;
     }
-    for (int64_t i = 0; i < delta.counters; ++i) {
+    for (int64_t i = 0; i < outline.changed_counters; ++i) {
       uint32_t entry = 0;
-      if (!read.GetValue(&entry)) return short_part();
+      if (!read.GetValue(&entry)) return Short(p);
       const uint32_t counter = entry >> internal::kCounterBits;
       if (counter >= counters_.size()) {
         return Damaged("part ", p, " has counter ", counter, " of ",
@@ -272,15 +405,13 @@ class RowTable::Loader {
     return absl::OkStatus();
   }
 
-  absl::Status LoadCounters() {
-    if (static_cast<int64_t>(counters_.size()) == table_.counter_count()) {
-      for (size_t i = 0; i < counters_.size(); ++i) {
-        table_.counters_[i] = counters_[i];
-      }
-    } else {
-      converted_ = true;
+  void LoadCounters() {
+    if (static_cast<int64_t>(counters_.size()) != table_.counter_count()) {
+      return;
     }
-    return absl::OkStatus();
+    for (size_t i = 0; i < counters_.size(); ++i) {
+      table_.counters_[i] = counters_[i];
+    }
   }
 
   // The index, and all that is counted.
@@ -361,6 +492,8 @@ class RowTable::Loader {
   const RowCutFields fields_;
   RowCut cut_;
   std::vector<size_t> firsts_;  // Of each part, in cut_.blocks.
+  // Of each block of rows: the last part whose run has it; -1: none.
+  std::vector<int64_t> last_runs_;
   std::vector<uint8_t> counters_;
   bool converted_ = false;  // Not what is stored.
 };
@@ -371,9 +504,9 @@ absl::StatusOr<std::unique_ptr<RowTable>> RowTable::FromCut(
   EBB_ASSIGN_OR_RETURN(
       std::unique_ptr<RowTable> table,
       Create(std::move(options), std::move(optimizer), std::move(pool)));
-  EBB_ASSIGN_OR_RETURN(
-      RowCutFields fields,
-      internal::DecodeRowCutHeader(table->options_.table, cut.header));
+  EBB_ASSIGN_OR_RETURN(RowCutFields fields,
+                       internal::DecodeRowCutHeader(
+                           table->options_.table, table->layout_, cut.header));
   Loader loader(table.get(), std::move(fields), std::move(cut));
   EBB_RETURN_IF_ERROR(loader.Load(stored));
   return table;

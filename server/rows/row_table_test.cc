@@ -175,23 +175,29 @@ TEST_F(RowTableTest, RefusesWhatItsMemoryHasNoRoomFor) {
   const RowStatistics statistics = table_->Statistics();
   EXPECT_EQ(statistics.block_bytes, pool_->Stats().live_bytes());
   EXPECT_LT(statistics.other_bytes, 4096);
-  // What it held it can load, though the version is larger.
+  // What it held it can load, though the version is larger. Bug: what had
+  // changed before the last run was given blocks of its own meanwhile, and each
+  // part of few rows takes a block and more.
+  const RowTableOptions options = table_->options();
   RowDisk disk;
-  for (int i = 0; i < 3; ++i) {
+  for (uint64_t i = 0; i < 100; ++i) {
     auto cut = table_->TakeCut();
     ASSERT_TRUE(cut.ok()) << cut.status();
     ASSERT_TRUE(disk.Store(&*cut).ok());
     table_->Written(cut->token);
-    MustPush(Keys(keys.begin(), keys.begin() + 20), 1);
+    cut = absl::CancelledError();
+    const std::vector<float> firsts = Firsts(keys);
+    table_.reset();
+    EXPECT_EQ(pool_->Stats().promised_blocks, 20);
+    auto loaded = RowTable::FromCut(options, optimizer_, pool_,
+                                    disk.Load(pool_.get()), true);
+    ASSERT_TRUE(loaded.ok()) << i << ": " << loaded.status();
+    table_ = *std::move(loaded);
+    EXPECT_EQ(Firsts(keys), firsts) << i;
+    const uint64_t key = i * 67 % keys.size();
+    MustPush(i < 50 ? Keys{key} : Range(key, std::min(key + 9, keys.size())),
+             1);
   }
-  const RowTableOptions options = table_->options();
-  table_.reset();
-  EXPECT_EQ(pool_->Stats().promised_blocks, 20);
-  auto loaded = RowTable::FromCut(options, optimizer_, pool_,
-                                  disk.Load(pool_.get()), true);
-  ASSERT_TRUE(loaded.ok()) << loaded.status();
-  table_ = *std::move(loaded);
-  EXPECT_THAT(Firsts({0, keys.back()}), ElementsAre(4, 2));
   // But not where others have its room.
   auto cut = table_->TakeWholeCut();
   ASSERT_TRUE(cut.ok()) << cut.status();

@@ -252,8 +252,8 @@ absl::StatusOr<std::shared_ptr<server::BlockPool>> PoolFor(
   server::BlockPoolOptions memory;
   memory.name = "memory to read a version";
   memory.block_bytes = plan.block_floats * static_cast<int64_t>(sizeof(float));
-  // Each array may end within a block; there are few arrays.
-  memory.max_bytes = 4 * version.bytes + 1024 * memory.block_bytes;
+  // Each array may end within a block: of a table of rows some 200 do.
+  memory.max_bytes = 4 * version.bytes + 16384 * memory.block_bytes;
   memory.shared = false;
   return server::BlockPool::Create(memory);
 }

@@ -8,25 +8,41 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/memory/block.h"
+#include "server/rows/internal/renewal_hand.h"
 #include "server/rows/row_layout.h"
 
 namespace ebb::server::internal {
 
-// A base, or what changed since the parts before it.
+// What a part has: what changed since the part before it, and a run of the
+// base. Either may be nothing. What later parts have anew is dropped from it, a
+// block at a time, as RenewalHand goes.
 struct RowCutOutline {
   // Row numbers that exist at its end, live or not.
   int64_t capacity = 0;
-  // Base: blocks with rows. Delta: rows that changed.
+
+  // Rows that changed, rows that are gone, and counters that changed.
   int64_t records = 0;
-  // Delta: rows that are gone.
   int64_t removed = 0;
-  // Base: counters of admission. Delta: those that changed.
-  int64_t counters = 0;
+  int64_t changed_counters = 0;
+  // Blocks of what changed that were dropped, its first.
+  int64_t dropped = 0;
+
+  // The run. Of the blocks of rows [first_block, end_block) it says which rows
+  // are live; `blocks` of those from `kept_block` on have some, and are in it.
+  int64_t first_block = 0;
+  int64_t end_block = 0;
+  int64_t kept_block = 0;
+  int64_t blocks = 0;
+  // Counters of admission that are in it.
+  int64_t first_counter = 0;
+  int64_t end_counter = 0;
+
   // XXH3 of each of its blocks.
   std::vector<uint64_t> checksums;
 };
@@ -46,23 +62,31 @@ struct RowCutFields {
   int64_t expired = 0;
   int64_t evicted = 0;
   int64_t not_admitted = 0;
-  std::vector<RowCutOutline> parts;  // The base first.
+  std::vector<RowCutOutline> parts;  // The oldest first.
+  // Not where version 1 has what changed, whose rows come in another order: it
+  // can be loaded, and the next cut is whole.
+  bool goes_on = true;
 };
 
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, RowCutOutline>
 void VisitFields(Struct& outline, Visitor&& visit) {
-  auto& [capacity, records, removed, counters, checksums] = outline;
-  visit(capacity, records, removed, counters, checksums);
+  auto& [capacity, records, removed, changed_counters, dropped, first_block,
+         end_block, kept_block, blocks, first_counter, end_counter, checksums] =
+      outline;
+  visit(capacity, records, removed, changed_counters, dropped, first_block,
+        end_block, kept_block, blocks, first_counter, end_counter, checksums);
 }
 
+// All but the parts.
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, RowCutFields>
 void VisitFields(Struct& fields, Visitor&& visit) {
   auto& [table, width, slots, block_bytes, unit_examples, now, rows, sweep_hand,
-         pushes, created, expired, evicted, not_admitted, parts] = fields;
+         pushes, created, expired, evicted, not_admitted, parts, goes_on] =
+      fields;
   visit(table, width, slots, block_bytes, unit_examples, now, rows, sweep_hand,
-        pushes, created, expired, evicted, not_admitted, parts);
+        pushes, created, expired, evicted, not_admitted);
 }
 
 // A part of cuts: the same object in all cuts that have it, so that what Seal
@@ -71,11 +95,28 @@ struct RowCutPart {
   struct Block {
     uint64_t content_id = 0;
     int64_t bytes = 0;
+    // What later parts have once this place (RenewalHand) was renewed: its own
+    // place in the base, or that of the last row that changed of which it has
+    // some. A block that has something else is needed as long as its part.
+    int64_t place = 0;
   };
   RowCutOutline outline;  // Without checksums before Seal.
   std::vector<Block> blocks;
+  // Once this part was taken. Its rows that changed come in the order in which
+  // the hand came by from there.
+  RenewalHand hand;
 
   int64_t Bytes() const;
+};
+
+using RowCutParts = std::vector<std::shared_ptr<RowCutPart>>;
+
+// A version that is stored, or is being written.
+struct RowVersion {
+  RowCutParts parts;
+  RenewalHand hand;
+  // Bytes of the base that were to be renewed by now, and are not.
+  int64_t due = 0;
 };
 
 class RowPacking;
@@ -83,23 +124,32 @@ class RowPacking;
 // What Seal makes a header of.
 struct RowCutState {
   RowCutFields fields;  // Without parts.
-  std::vector<std::shared_ptr<RowCutPart>> parts;
+  RowCutParts parts;
   // What it has to pack first, into blocks of the last part; or null.
   std::shared_ptr<RowPacking> packing;
 };
 
+// Version 1 where all rows are in one part, as in moves: so that older servers
+// can take part in them.
 std::string EncodeRowCutHeader(const RowCutFields& fields);
-// DataLoss unless `header` is what EncodeRowCutHeader gave.
+// DataLoss unless `header` is what EncodeRowCutHeader gave, in this version or
+// an earlier one. Nothing else of it is checked.
 absl::StatusOr<RowCutFields> DecodeRowCutHeader(absl::string_view table,
+                                                const RowLayout& layout,
                                                 absl::string_view header);
 
 uint64_t RowBlockChecksum(std::span<const std::byte> bytes);
 
-// Sizes of what is packed, in bytes.
-int64_t BaseBitmapBytes(int64_t capacity);
-int64_t BaseCounterBytes(int64_t counters);
-int64_t DeltaBytes(const RowCutOutline& outline, const RowLayout& layout);
-// A changed counter of a delta: its place in the upper 24 bits.
+// A row that changed is its number and its record.
+int64_t ChangeBytes(const RowLayout& layout);
+// Without regard to what was dropped.
+int64_t ChangesBytes(const RowCutOutline& outline, const RowLayout& layout);
+int64_t BitmapBytes(const RowCutOutline& outline, const RowLayout& layout);
+int64_t CounterBytes(const RowCutOutline& outline);
+// Row numbers of the run: [first, end).
+std::pair<int64_t, int64_t> RowsOfRun(const RowCutOutline& outline,
+                                      const RowLayout& layout);
+// A changed counter: its place in the upper 24 bits.
 inline constexpr int kCounterBits = 8;
 
 // Writes bytes one after the other into blocks, which it borrows. Their content
@@ -126,14 +176,19 @@ class BlockWriter {
 class BlockReader {
  public:
   explicit BlockReader(std::vector<std::span<const std::byte>> blocks);
-  // False at the end.
+  // These are false at the end.
   [[nodiscard]] bool Get(std::span<std::byte> bytes);
+  [[nodiscard]] bool Skip(size_t bytes);
   template <typename T>
   [[nodiscard]] bool GetValue(T* value) {
     return Get(std::as_writable_bytes(std::span<T>(value, 1)));
   }
 
  private:
+  // Gives so many bytes, piece by piece.
+  template <typename Take>
+  bool Next(size_t bytes, Take take);
+
   std::vector<std::span<const std::byte>> blocks_;
   size_t next_ = 0;  // In blocks_.
   std::span<const std::byte> rest_;

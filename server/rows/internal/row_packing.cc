@@ -44,7 +44,8 @@ void RowPacking::Finish() {
 
 void RowPacking::Save(uint32_t row) {
   mutex_.AssertHeld();
-  const auto it = std::ranges::lower_bound(rows_, row);
+  const auto order = [&](uint32_t each) { return each - rows_.front(); };
+  const auto it = std::ranges::lower_bound(rows_, order(row), {}, order);
   if (it == rows_.end() || *it != row) return;
   const auto i = static_cast<size_t>(it - rows_.begin());
   if (i < next_ || saved_[i]) return;

@@ -16,15 +16,17 @@
 
 namespace ebb::server::internal {
 
-// The first of what a delta has: numbers of rows and their records. Who seals
-// the cut packs them, a few at a time, without the lock of the table; a push
-// that changes one of them before that packs it first. So a push waits for a
-// few rows, or packs those that it changes, instead of waiting for all.
+// The first of what a part has of what changed: numbers of rows and their
+// records. Who seals the cut packs them, a few at a time, without the lock of
+// the table; a push that changes one of them before that packs it first. So a
+// push waits for a few rows, or packs those that it changes, instead of waiting
+// for all.
 //
 // Thread-safe where it says so; all else is the table's, who has a Hold.
 class RowPacking {
  public:
-  // Of `rows`, ascending, that have records. `block_bytes` is the table's, by
+  // Of `rows` that have records: at least one, ascending from the first on, and
+  // behind the highest from the lowest on. `block_bytes` is the table's, by
   // block, and is borrowed until Finish was called. Keeps the blocks that
   // `write` writes to.
   RowPacking(const RowLayout& layout, std::vector<uint32_t> rows,

@@ -1,0 +1,45 @@
+// How far the base of a table has been written anew.
+//
+// A version of a table is not a base and all that changed since: that would
+// want a new base sooner or later, and a version that is written at once. Each
+// version has a run of the base instead, the one behind that of the version
+// before, round after round, as the hand of a clock. What changed before the
+// hand came by is in what it wrote.
+#ifndef EBB_SERVER_ROWS_INTERNAL_RENEWAL_HAND_H_
+#define EBB_SERVER_ROWS_INTERNAL_RENEWAL_HAND_H_
+
+#include <cstdint>
+
+namespace ebb::server::internal {
+
+// Of the places [0, n) of a base, where n may grow: first its counters of
+// admission, a chunk of as many bytes as a block at a time, then its blocks of
+// rows. In a round that is over the hand passed all places that there were
+// before the next began: what is in later ones is of versions of that round.
+struct RenewalHand {
+  int64_t round = 0;
+  int64_t place = 0;  // The next to be written.
+};
+
+// Whether a place was written since the hand was at `then`, if it was there.
+inline bool Renewed(int64_t place, const RenewalHand& then,
+                    const RenewalHand& now) {
+  switch (now.round - then.round) {
+    case 0:
+      return place >= then.place && place < now.place;
+    case 1:
+      return place >= then.place || place < now.place;
+    default:
+      return true;
+  }
+}
+
+// Whether all places were that were there.
+inline bool AllRenewed(const RenewalHand& then, const RenewalHand& now) {
+  return now.round > then.round + 1 ||
+         (now.round == then.round + 1 && now.place >= then.place);
+}
+
+}  // namespace ebb::server::internal
+
+#endif  // EBB_SERVER_ROWS_INTERNAL_RENEWAL_HAND_H_
