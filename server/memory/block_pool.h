@@ -24,8 +24,10 @@ struct BlockPoolOptions {
   // Bound of all blocks, free ones included; rounded down to whole blocks.
   // Address space for it is reserved at once, memory as it is needed.
   int64_t max_bytes = int64_t{4} << 30;
-  // The pool grows by so much at a time (rounded up to whole blocks).
-  int64_t slab_bytes = int64_t{4} << 20;
+  // The pool grows by so much at a time (rounded up to whole blocks), while who
+  // needs a block waits, with the lock of its partition. A huge page takes a
+  // virtual machine up to 5 ms.
+  int64_t slab_bytes = int64_t{2} << 20;
   // In a memory file that another process can map (`fd()`), else on the heap:
   // for the many small pools of tests, and where memfd_create is forbidden.
   bool shared = true;

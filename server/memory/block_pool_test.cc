@@ -417,8 +417,8 @@ TEST(BlockPoolFileTest, ServesBlocksOfTheDefaultSize) {
   auto pool = MakePool({.max_bytes = int64_t{1} << 30});
   EXPECT_EQ(pool->block_bytes(), 65536);
   EXPECT_EQ(MakeBlock(*pool, 1.0f).floats().size(), 16384u);
-  // One slab of 4 MiB, not the whole bound.
-  EXPECT_EQ(pool->Stats().free_bytes(), int64_t{4} << 20);
+  // One slab of 2 MiB, not the whole bound.
+  EXPECT_EQ(pool->Stats().free_bytes(), int64_t{2} << 20);
 }
 
 TEST(BlockPoolOptionsTest, RefusesWhatCannotWork) {
