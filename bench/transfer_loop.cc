@@ -57,7 +57,8 @@ TransferLoop::TransferLoop(rpc::Transport* transport, JobRecordPtr record,
   routes_.Update(placement);
 }
 
-TransferLoop::~TransferLoop() { channel_.reset(); }
+// Not by reset(): what is sent while the channel ends is still sent to it.
+TransferLoop::~TransferLoop() = default;
 
 std::vector<double> TransferLoop::TakeLatencies() {
   MutexLock lock(&mu_);
@@ -82,10 +83,7 @@ void TransferLoop::CarryOut(ClientActions actions) {
       MutexLock lock(&mu_);
       batch = std::exchange(outgoing_, {});
       carrying_out_ = !batch.empty();
-      if (batch.empty()) {
-        changed_.SignalAll();
-        return;
-      }
+      if (batch.empty()) return;
     }
     for (client::ClientAction& action : batch) {
       if (auto* push = std::get_if<client::SendPush>(&action)) {
@@ -101,36 +99,41 @@ void TransferLoop::CarryOut(ClientActions actions) {
 
 absl::Status TransferLoop::Push(int64_t operations, int in_flight,
                                 ResultOf result_of) {
-  const auto most = static_cast<size_t>(in_flight);
-  for (int64_t i = 0; i < operations; ++i) {
-    client::ComputeResult* const result = result_of(i);
-    ClientActions actions;
-    {
-      MutexLock lock(&mu_);
-      while (status_.ok() && pusher_.batches() >= most) changed_.Wait(&mu_);
-      EBB_RETURN_IF_ERROR(status_);
-      const int64_t begin = pushed_++;
-      result->ledger = ExpectedRow(item_, begin, begin + 1);
-      const client::Pusher::Order order = {.record = *record_,
-                                           .generation = Generation(1),
-                                           .stamp = stamp_,
-                                           .run = {item_, begin, begin + 1},
-                                           .result = *result,
-                                           .timeout = options_.push_timeout};
-      pusher_.Send(order, &held_, &routes_);
-      pusher_.Pump(routes_, absl::Now(), &actions);
-    }
-    const auto begun = Clock::now();
-    CarryOut(std::move(actions));
-    if (in_flight > 1) continue;
+  Pushes pushes = {.operations = operations,
+                   .in_flight = static_cast<size_t>(in_flight),
+                   .result_of = result_of};
+  ClientActions actions;
+  {
     MutexLock lock(&mu_);
-    while (status_.ok() && pusher_.batches() > 0) changed_.Wait(&mu_);
-    latencies_.push_back(
-        std::chrono::duration<double>(answered_ - begun).count());
+    EBB_RETURN_IF_ERROR(status_);
+    pushes_ = &pushes;
+    SendPushesLocked(&actions);
   }
+  CarryOut(std::move(actions));
   MutexLock lock(&mu_);
-  while (status_.ok() && pusher_.batches() > 0) changed_.Wait(&mu_);
+  while (status_.ok() && (pushes.sent < operations || pusher_.batches() > 0)) {
+    changed_.Wait(&mu_);
+  }
+  pushes_ = nullptr;
   return status_;
+}
+
+void TransferLoop::SendPushesLocked(ClientActions* out) {
+  while (pushes_ != nullptr && pushes_->sent < pushes_->operations &&
+         pusher_.batches() < pushes_->in_flight) {
+    client::ComputeResult* const result = pushes_->result_of(pushes_->sent++);
+    const int64_t begin = pushed_++;
+    result->ledger = ExpectedRow(item_, begin, begin + 1);
+    const client::Pusher::Order order = {.record = *record_,
+                                         .generation = Generation(1),
+                                         .stamp = stamp_,
+                                         .run = {item_, begin, begin + 1},
+                                         .result = *result,
+                                         .timeout = options_.push_timeout};
+    pusher_.Send(order, &held_, &routes_);
+    begun_ = Clock::now();
+  }
+  pusher_.Pump(routes_, absl::Now(), out);
 }
 
 void TransferLoop::Do(client::SendPush action) {
@@ -145,6 +148,7 @@ void TransferLoop::OnPushReply(const client::PushId& id,
   ClientActions actions;
   {
     MutexLock lock(&mu_);
+    if (!status_.ok()) return;
     const auto push = pusher_.Take(id);
     if (!reply.ok() || !push) {
       return FailLocked(reply.ok() ? absl::InternalError("answered twice")
@@ -161,9 +165,13 @@ void TransferLoop::OnPushReply(const client::PushId& id,
       held_.Acknowledged(segment.partition, segment.mark);
       pusher_.Settle(push->batch, /*refused=*/false);
     }
-    answered_ = Clock::now();
-    pusher_.Pump(routes_, absl::Now(), &actions);
-    changed_.SignalAll();
+    if (pushes_ != nullptr && pushes_->in_flight == 1 &&
+        pusher_.batches() == 0) {
+      latencies_.push_back(
+          std::chrono::duration<double>(Clock::now() - begun_).count());
+    }
+    SendPushesLocked(&actions);
+    if (pusher_.batches() == 0) changed_.SignalAll();
   }
   CarryOut(std::move(actions));
 }
@@ -172,56 +180,96 @@ void TransferLoop::OnPushReply(const client::PushId& id,
 
 absl::Status TransferLoop::Pull(int64_t operations, int in_flight,
                                 RowsOf rows_of, OnPulled on_pulled) {
+  Pulls pulls = {.operations = operations,
+                 .in_flight = in_flight,
+                 .rows_of = rows_of,
+                 .on_pulled = on_pulled};
+  ClientActions actions;
   {
     MutexLock lock(&mu_);
-    while (static_cast<int>(pulls_.size()) < in_flight) {
-      pulls_.push_back(std::make_unique<OnePull>(record_->plan));
+    EBB_RETURN_IF_ERROR(status_);
+    while (static_cast<int>(pullers_.size()) < in_flight) {
+      pullers_.push_back(std::make_unique<client::Puller>(record_->plan));
     }
+    pulls_ = &pulls;
+    SendPullsLocked(&actions);
   }
-  int64_t started = 0, done = 0;
-  client::PulledValuesPtr values;
-  while (done < operations) {
+  CarryOut(std::move(actions));
+  MutexLock lock(&mu_);
+  while (pulls.telling || (status_.ok() && pulls.told < operations)) {
+    changed_.Wait(&mu_);
+  }
+  pulls_ = nullptr;
+  return status_;
+}
+
+void TransferLoop::SendPullsLocked(ClientActions* out) {
+  if (pulls_ == nullptr) return;
+  Pulls& pulls = *pulls_;
+  // In turns, so that those begun first are waited for first.
+  const auto puller_of = [&](int64_t number) {
+    mu_.AssertHeld();
+    return pullers_[static_cast<size_t>(number % pulls.in_flight)].get();
+  };
+  while (pulls.taken < pulls.sent && !puller_of(pulls.taken)->active()) {
+    pulls.untold.push_back(puller_of(pulls.taken++)->TakeValues());
+  }
+  // What is told slowly must not pile up.
+  const int64_t end = std::min(
+      std::min(pulls.taken, pulls.told + pulls.in_flight) + pulls.in_flight,
+      pulls.operations);
+  for (; pulls.sent < end; ++pulls.sent) {
+    client::Puller* const puller = puller_of(pulls.sent);
+    puller->Start({.job = record_->id,
+                   .generation = Generation(1),
+                   .rows = pulls.rows_of(pulls.sent)});
+    AskLocked(puller, out);
+  }
+}
+
+void TransferLoop::TellPulled() {
+  Pulls* pulls = nullptr;
+  {
+    MutexLock lock(&mu_);
+    pulls = pulls_;
+    if (pulls == nullptr || pulls->telling) return;
+    pulls->telling = true;
+  }
+  while (true) {
+    client::PulledValuesPtr values;
+    int64_t number = 0;
+    {
+      MutexLock lock(&mu_);
+      if (!status_.ok() || pulls->untold.empty()) {
+        pulls->telling = false;
+        if (!status_.ok() || pulls->told == pulls->operations) {
+          changed_.SignalAll();
+        }
+        return;
+      }
+      values = std::move(pulls->untold.front());
+      pulls->untold.pop_front();
+      number = pulls->told;
+    }
+    const absl::Status status = pulls->on_pulled(number, *values);
+    values = nullptr;
     ClientActions actions;
     {
       MutexLock lock(&mu_);
-      // In turns, so that those begun first are waited for first.
-      OnePull& next = *pulls_[done % in_flight];
-      if (next.under_way) {
-        while (status_.ok() && next.puller.active()) changed_.Wait(&mu_);
-        EBB_RETURN_IF_ERROR(status_);
-        values = next.puller.TakeValues();
-        next.under_way = false;
-        ++done;
-      }
-      for (; started < std::min(done + in_flight, operations); ++started) {
-        OnePull& pull = *pulls_[started % in_flight];
-        pull.puller.Start({.job = record_->id,
-                           .generation = Generation(1),
-                           .rows = rows_of(started)});
-        pull.under_way = true;
-        AskLocked(&pull, &actions);
-      }
+      ++pulls->told;
+      if (!status.ok()) FailLocked(status);
+      if (status_.ok()) SendPullsLocked(&actions);
     }
-    CarryOut(std::move(actions));
-    if (values == nullptr) continue;
-    absl::Status status = on_pulled(done - 1, *values);
-    values = nullptr;
-    MutexLock lock(&mu_);
-    if (!status.ok()) {
-      FailLocked(status);
-      return status;
-    }
+    if (!actions.empty()) CarryOut(std::move(actions));
   }
-  return absl::OkStatus();
 }
 
-void TransferLoop::AskLocked(OnePull* pull, ClientActions* out) {
+void TransferLoop::AskLocked(client::Puller* puller, ClientActions* out) {
   const size_t before = out->size();
-  pull->puller.Pump(&routes_, stamp_, options_, absl::Now(), &next_request_,
-                    out);
+  puller->Pump(&routes_, stamp_, options_, absl::Now(), &next_request_, out);
   for (size_t i = before; i < out->size(); ++i) {
     const auto& sent = std::get<client::SendPull>((*out)[i]);
-    pull_of_request_.try_emplace(sent.id.request, pull);
+    puller_of_request_.try_emplace(sent.id.request, puller);
   }
 }
 
@@ -237,21 +285,23 @@ void TransferLoop::OnPullReply(const client::PullId& id,
   ClientActions actions;
   {
     MutexLock lock(&mu_);
-    const auto pull = pull_of_request_.extract(id.request);
-    if (!reply.ok() || pull.empty()) {
+    if (!status_.ok()) return;
+    const auto asked = puller_of_request_.extract(id.request);
+    if (!reply.ok() || asked.empty()) {
       return FailLocked(reply.ok() ? absl::InternalError("answered twice")
                                    : reply.status());
     }
-    client::Puller& puller = pull.mapped()->puller;
-    puller.Reply(id, *std::move(reply), &routes_);
+    client::Puller* const puller = asked.mapped();
+    puller->Reply(id, *std::move(reply), &routes_);
     // A large model comes in several pulls.
-    AskLocked(pull.mapped(), &actions);
-    if (puller.state() != client::Puller::State::kDone && actions.empty()) {
+    AskLocked(puller, &actions);
+    if (puller->state() != client::Puller::State::kDone && actions.empty()) {
       return FailLocked(absl::InternalError("a pull brought no values"));
     }
-    changed_.SignalAll();
+    SendPullsLocked(&actions);
   }
   CarryOut(std::move(actions));
+  TellPulled();
 }
 
 }  // namespace ebb::bench

@@ -43,12 +43,16 @@ class TransferLoop {
                const Placement& placement, int64_t pushed = 0);
   ~TransferLoop();
 
+  // What follows is called by whatever thread has an answer, as the core of a
+  // client is: the thread that waits would be a third one on two cores. Each is
+  // called by one thread at a time, and calls nothing of this.
+
   // What the push with this number, from 0, carries but for its ledger, which
   // is set here; may be the same again and again.
   using ResultOf = absl::FunctionRef<client::ComputeResult*(int64_t)>;
   // Which rows are pulled with this number; null: there are no sparse tables.
   using RowsOf = absl::FunctionRef<client::BatchRowsPtr(int64_t)>;
-  // Told of each pull in its order, on the caller's thread.
+  // Told of each pull in its order.
   using OnPulled =
       absl::FunctionRef<absl::Status(int64_t, const client::PulledValues&)>;
 
@@ -72,15 +76,35 @@ class TransferLoop {
 
  private:
   using Clock = std::chrono::steady_clock;
-  // One pull on its way, or there.
-  struct OnePull {
-    explicit OnePull(const JobPlan& plan) : puller(plan) {}
-    client::Puller puller;
-    bool under_way = false;
+  // A call of Push or Pull.
+  struct Pushes {
+    int64_t operations = 0;
+    size_t in_flight = 0;
+    ResultOf result_of;
+    int64_t sent = 0;
+  };
+  struct Pulls {
+    int64_t operations = 0;
+    int64_t in_flight = 0;
+    RowsOf rows_of;
+    OnPulled on_pulled;
+    int64_t sent = 0;
+    int64_t taken = 0;
+    int64_t told = 0;
+    std::deque<client::PulledValuesPtr> untold;
+    bool telling = false;
   };
 
+  // As many as are to be under way.
+  void SendPushesLocked(client::ClientActions* out)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Takes those that are there, in their order, and begins as many.
+  void SendPullsLocked(client::ClientActions* out)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Of those that were taken, unless another thread is at it.
+  void TellPulled();
   // For what is missing of the pull.
-  void AskLocked(OnePull* pull, client::ClientActions* out)
+  void AskLocked(client::Puller* puller, client::ClientActions* out)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Carries out what the pusher or a puller asked for, in its order, on one
   // thread at a time, as the client's shell does.
@@ -101,12 +125,16 @@ class TransferLoop {
   client::Routes routes_ ABSL_GUARDED_BY(mu_);
   client::LeasedItem held_ ABSL_GUARDED_BY(mu_);
   client::Pusher pusher_ ABSL_GUARDED_BY(mu_);
-  std::vector<std::unique_ptr<OnePull>> pulls_ ABSL_GUARDED_BY(mu_);
-  std::map<int64_t, OnePull*> pull_of_request_ ABSL_GUARDED_BY(mu_);
+  // Each with one pull on its way, or that is there.
+  std::vector<std::unique_ptr<client::Puller>> pullers_ ABSL_GUARDED_BY(mu_);
+  std::map<int64_t, client::Puller*> puller_of_request_ ABSL_GUARDED_BY(mu_);
   int64_t next_request_ ABSL_GUARDED_BY(mu_) = 1;
   int64_t pushed_ ABSL_GUARDED_BY(mu_) = 0;
-  // When the only batch on its way was answered.
-  Clock::time_point answered_ ABSL_GUARDED_BY(mu_);
+  // The caller's that waits; null: none does.
+  Pushes* pushes_ ABSL_GUARDED_BY(mu_) = nullptr;
+  Pulls* pulls_ ABSL_GUARDED_BY(mu_) = nullptr;
+  // When the only batch on its way was sent.
+  Clock::time_point begun_ ABSL_GUARDED_BY(mu_);
   std::vector<double> latencies_ ABSL_GUARDED_BY(mu_);
   absl::Status status_ ABSL_GUARDED_BY(mu_);
   std::deque<client::ClientAction> outgoing_ ABSL_GUARDED_BY(mu_);
