@@ -34,13 +34,14 @@ void WriteExamples(const std::string& path) {
   }
 }
 
-// Layers of so many units, that most of the time of a step is the device's.
+// Layers of so many units, that most of the time of a step is the device's, and
+// that there are steps enough for all kills on a fast processor.
 std::string JobText(const std::string& device, int units,
                     const std::string& data) {
   return absl::StrCat(
       "name: killed\ndevice: ", device, "\nmodel: {kind: mlp, layers: [8, ",
       units, ", ", units, ", 2]}\ndata: {train: {csv: {path: ", data,
-      ", header: false}}}\ntrain: {epochs: 4, batch: 20, item_examples: "
+      ", header: false}}}\ntrain: {epochs: 12, batch: 20, item_examples: "
       "100}\n",
       "optimizer: {kind: sgd, rate: 0.001}\noracle: 2\npartitions: 3\n",
       "quarantine_after: 100\n");
@@ -117,7 +118,7 @@ void KillInMidStep(const std::string& device, int units) {
 }
 
 TEST(GpuWorkerTest, KilledInMidStepItLeavesNoTraceOnAProcessor) {
-  KillInMidStep("cpu", 16);
+  KillInMidStep("cpu", 256);
 }
 
 TEST(GpuWorkerTest, KilledInMidStepItLeavesNoTraceOnADevice) {

@@ -29,11 +29,13 @@ partitions: 4
 checkpoint: {{every: 200ms}}
 """
 
-# By progress, so that a slow machine does the same.
+# By progress, so that a slow machine does the same, and at a pace that a fast
+# one's last events do not come too late.
 SCENARIO = """
 name: one of each
 workers: 3
 servers: 2
+compute: 5ms
 events:
   - {at: 20%, kill: worker-1}
   - {at: 30%, kill: ps-1}
