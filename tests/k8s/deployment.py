@@ -102,8 +102,9 @@ class Deployment:
         kustomization = {
             "bases": [os.path.relpath(base, os.path.realpath(folder))],
             "patchesStrategicMerge": ["patches.yaml"],
-            "images": [{"name": "localhost/ebb", "newName": image,
-                        "newTag": tag}],
+            # No node that is tested on has a device, so cuBLAS is not needed.
+            "images": [{"name": name, "newName": image, "newTag": tag}
+                       for name in ("localhost/ebb", "localhost/ebb-gpu")],
             "generatorOptions": {"disableNameSuffixHash": True}}
         with open(os.path.join(folder, "patches.yaml"), "w") as file:
             yaml.safe_dump_all(self.patches(), file)

@@ -24,6 +24,7 @@ import traceback
 import cluster as clusters
 import proof_base
 import proof_data
+import proof_gpu
 import proof_kill
 import proof_node
 import proof_preempt
@@ -33,7 +34,7 @@ from deployment import NotExact
 
 PROOFS = {"base": proof_base, "preempt": proof_preempt, "kill": proof_kill,
           "node": proof_node, "scale": proof_scale, "tenants": proof_tenants,
-          "data": proof_data}
+          "data": proof_data, "gpu": proof_gpu}
 
 
 class Record:
