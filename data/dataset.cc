@@ -79,12 +79,17 @@ int64_t ClassOf(const std::vector<float>& classes, float label) {
 }
 
 absl::Status AddClass(const Reader& reader, float label,
-                      std::vector<float>* classes) {
+                      std::vector<float>* classes, std::string* places) {
+  constexpr size_t kMostPlaces = 5;
   const auto at = std::lower_bound(classes->begin(), classes->end(), label);
   if (at != classes->end() && *at == label) return absl::OkStatus();
   if (classes->size() == kMaxClasses) {
     return Wrong(reader.Where(), ": label ", label, " makes more than ",
                  kMaxClasses, " classes", internal::kIfNumbers);
+  }
+  if (classes->size() < kMostPlaces) {
+    absl::StrAppend(places, places->empty() ? "" : ", ", "label ", label,
+                    " at ", reader.Where());
   }
   classes->insert(at, label);
   return absl::OkStatus();
@@ -221,7 +226,8 @@ absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
         continue;
       }
     } else if (classes) {
-      EBB_RETURN_IF_ERROR(AddClass(reader, example.label, &index_.classes));
+      EBB_RETURN_IF_ERROR(
+          AddClass(reader, example.label, &index_.classes, &class_places_));
     }
     bad.AddGood();
     ++index_.examples;

@@ -84,6 +84,9 @@ class Dataset {
   bool has_labels() const { return !labels_.empty(); }
   // Of index().left_out, with what was wrong with the first.
   const LeftOut& left_out() const { return left_out_; }
+  // "label 0 at a.csv:1, label 1 at a.csv:7": where the first few of its
+  // classes were first met; nothing where they were known before.
+  const std::string& class_places() const { return class_places_; }
   // What its examples take in memory.
   int64_t memory_bytes() const;
 
@@ -113,6 +116,7 @@ class Dataset {
   Index index_;
   std::optional<ColumnNames> names_;
   LeftOut left_out_;
+  std::string class_places_;
   Layout layout_ = Layout::kDense;
   std::vector<float> labels_;   // (examples), or empty.
   std::vector<uint8_t> bytes_;  // kBytes: (examples, features).

@@ -84,6 +84,7 @@ class Explainer {
       ParkedBySsp();
       RoundOpen();
       LeasesHeld();
+      Silent();
     }
     Redone();
     return std::move(reasons_);
@@ -178,15 +179,34 @@ class Explainer {
               : picture_.now - it->second.since;
       Add(here ? Reason::KIND_STARTING : Reason::KIND_SERVER_AWAY,
           absl::StrCat("ps ", id.value()),
-          here ? absl::StrCat("ps ", id.value(), " is loading ", partitions,
-                              " partitions")
+          here ? Loading(id, it->second, partitions)
                : absl::StrCat("ps ", id.value(), ", which owns ", partitions,
                               " of ", plan_.partitions, " partitions, is away",
                               it == cluster_.servers.end()
                                   ? ""
                                   : WhoTakesOver(folder, since)),
-          since);
+          here ? std::min(since, SinceAdvanced()) : since);
     }
+  }
+
+  // And why it does not, if it says so.
+  std::string Loading(ServerId id, const ServerInfo& server, int partitions) {
+    std::string text =
+        absl::StrCat("ps ", id.value(), " is loading ", partitions,
+                     partitions == 1 ? " partition" : " partitions");
+    const auto report = server.reports.find(job_.id());
+    if (report != server.reports.end() && !report->second.problem.empty()) {
+      absl::StrAppend(&text, ": ", report->second.problem);
+      told_.insert(id);
+    }
+    return text;
+  }
+
+  // The job, or since it is there.
+  absl::Duration SinceAdvanced() const {
+    const JobWatch* watch = picture_.watch.job(job_.id());
+    return watch == nullptr ? absl::InfiniteDuration()
+                            : picture_.now - watch->advanced;
   }
 
   std::string WhoTakesOver(const std::string& folder,
@@ -282,14 +302,18 @@ class Explainer {
       if (!server.connected || it == server.reports.end()) continue;
       const ServerReport& report = it->second;
       const std::string name = absl::StrCat("ps ", id.value());
-      if (picture_.now - report.refused_at < kPushesBack) {
+      const bool refuses = picture_.now - report.refused_at < kPushesBack;
+      if (refuses) {
         Add(Reason::KIND_BACK_PRESSURE, name,
             absl::StrCat(name, " refused ", report.refused_pushes,
                          report.refused_pushes == 1 ? " push " : " pushes ",
                          Seconds(picture_.now - report.refused_at),
                          " ago: ", report.refusal, "; workers try again"));
       }
-      if (report.problem.empty()) continue;
+      if (report.problem.empty() || told_.contains(id) ||
+          (refuses && report.problem == report.refusal)) {
+        continue;
+      }
       Add(KindOf(report.problem_kind), name,
           absl::StrCat(name, ": ", report.problem));
     }
@@ -448,6 +472,24 @@ class Explainer {
                      two ? "has the item alone" : "gets the item"));
   }
 
+  // What they held is given to others, who may come to hang as well.
+  void Silent() {
+    if (!stopped_) return;
+    int64_t listed = 0;
+    for (const auto& [session, worker] : cluster_.workers) {
+      if (!worker.silent) continue;
+      if (++listed > kMostListed) return;
+      const absl::Duration unheard = picture_.now - worker.last_heard;
+      Add(Reason::KIND_LEASE_HELD, NameOf(cluster_, session),
+          absl::StrCat(NameOf(cluster_, session), " said nothing for ",
+                       Seconds(unheard),
+                       ", and its lease ran out: it hangs in a batch, or its "
+                       "machine is overloaded; others get the item, if there "
+                       "are any"),
+          unheard);
+    }
+  }
+
   void Redone() {
     for (const Fallback& fallback : job_.fallbacks().told()) {
       if (fallback.MadeUpFor(job_.marks())) continue;
@@ -462,6 +504,7 @@ class Explainer {
   const TrainingJob& job_;
   const JobPlan& plan_;
   const bool stopped_;
+  std::set<ServerId> told_;  // Their problems.
   std::vector<Reason> reasons_;
 };
 

@@ -200,6 +200,23 @@ TEST_F(ExplainTest, AServerThatLoads) {
   EXPECT_THAT(Only(Reason::KIND_STARTING), HasSubstr("ps 0 is loading 2"));
 }
 
+// Bug: it said no reason, and to have done so since it was started.
+TEST_F(ExplainTest, AServerThatCannotLoad) {
+  ServerUp();
+  now_ += absl::Seconds(60);
+  Submit();
+  Wait(absl::Seconds(3));
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  statistics.problem = "no room for another partition";
+  statistics.problem_kind = ServerProblem::kMemory;
+  FromServer(statistics);
+  EXPECT_EQ(Only(Reason::KIND_STARTING),
+            "ps 0 is loading 2 partitions: no room for another partition");
+  EXPECT_LE(Explain()[0].for_ms(), 4000);
+}
+
 TEST_F(ExplainTest, AServerThatIsAway) {
   Ready();
   WorkerUp(kFirstLink, kFirst, "a");
@@ -253,6 +270,22 @@ TEST_F(ExplainTest, PushesThatAServerRefusesUntilItNoLongerDoes) {
             "10 bytes; workers try again");
   now_ += kPushesBack;
   EXPECT_THAT(Explain(), IsEmpty());
+}
+
+// Bug: each was told, though they are the same.
+TEST_F(ExplainTest, APushRefusedForAProblemIsToldOnce) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  statistics.refused_pushes = 3;
+  statistics.refusal = statistics.problem = "table 'w' is full";
+  statistics.problem_kind = ServerProblem::kMemory;
+  FromServer(statistics);
+  EXPECT_EQ(Only(Reason::KIND_BACK_PRESSURE),
+            "ps 0 refused 3 pushes 0.0 s ago: table 'w' is full; workers try "
+            "again");
 }
 
 TEST_F(ExplainTest, AnotherJobsTroubleIsNotThisJobs) {
@@ -644,6 +677,24 @@ TEST_F(ExplainTest, ALeaseThatIsHeld) {
               AllOf(HasSubstr("worker a holds item (epoch 1, shard 1)"),
                     HasSubstr("at example 1 of 2"), HasSubstr("in 1.0 s")));
   EXPECT_EQ(NotAdvancing({*core_, watch_, now_, ""}, job()), absl::Seconds(2));
+}
+
+// Bug: nothing was said once all workers hung, and they were called idle.
+TEST_F(ExplainTest, WorkersThatHang) {
+  record_.plan.quarantine_after = 3;
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  Say(kFirstLink, kFirst, {0, 0}, 0, false);
+  Wait(absl::Seconds(2));
+  now_ += absl::Seconds(5);
+  SchedulerActions actions;
+  core_->OnTick(now_, &actions);
+  EXPECT_THAT(Only(Reason::KIND_LEASE_HELD),
+              AllOf(HasSubstr("worker a said nothing for 7.0 s"),
+                    HasSubstr("it hangs in a batch")));
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  EXPECT_EQ(StatusOf(picture, core_->cluster().workers.at(kFirst)).state(),
+            v1::WorkerStatus::STATE_SILENT);
 }
 
 // The lease was blamed, of each item, as long as a worker loaded its data.

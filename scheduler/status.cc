@@ -314,6 +314,7 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
       [&](const auto& one) { return one.second->Evaluates(worker.session); });
   status.set_state(worker.draining          ? v1::WorkerStatus::STATE_DRAINING
                    : evaluates              ? v1::WorkerStatus::STATE_EVALUATING
+                   : worker.silent          ? v1::WorkerStatus::STATE_SILENT
                    : status.items().empty() ? v1::WorkerStatus::STATE_IDLE
                    : worker.parked          ? v1::WorkerStatus::STATE_PARKED
                                             : v1::WorkerStatus::STATE_WORKING);

@@ -224,7 +224,8 @@ void TrainingJob::RollBackByItself(const Poison::Failure& failure,
     where = absl::StrCat("to round ", back.to_round);
   } else {
     record.versions = VersionsBefore(kept, how.versions, state_.moved);
-    where = absl::StrCat("by ", how.versions, " versions");
+    where = absl::StrCat("by ", how.versions,
+                         how.versions == 1 ? " version" : " versions");
   }
   record.rate_factor =
       std::max(kMinRateFactor, record.rate_factor * how.factor);

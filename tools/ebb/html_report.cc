@@ -229,9 +229,8 @@ std::string Details(const RunReport& report) {
 std::string HtmlReport(const RunReport& report,
                        const std::vector<RunSample>& samples) {
   const bool passed = report.problems.empty() && !report.interrupted;
-  const std::string problems =
-      ListCard("What is wrong", report.problems) +
-      ListCard("What others did to it", report.warnings);
+  const std::string problems = ListCard("What is wrong", report.problems) +
+                               ListCard("Warnings", report.warnings);
   const std::string state = passed               ? "passed"
                             : report.interrupted ? "interrupted"
                                                  : "failed";

@@ -315,6 +315,23 @@ void AddChaos(const RunReport& report, Json* json) {
   (*json)["goodput"] = std::move(figures);
 }
 
+// What was skipped was meant to be, but a model of the rest is another one.
+void JudgeSkipped(RunReport* report) {
+  const AuditResult& worst = report->audit->worst;
+  if (worst.skipped == 0) return;
+  const std::string text = absl::StrCat(
+      WithCommas(worst.skipped), " of ", WithCommas(worst.expected),
+      " examples were skipped, as batches of them failed");
+  if (2 * worst.skipped > worst.expected) {
+    report->problems.push_back(absl::StrCat(
+        text,
+        ": more than the model was trained on; take a smaller rate, or "
+        "look at the data"));
+  } else {
+    report->warnings.push_back(text);
+  }
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, int>> PartitionsByServer(
@@ -403,9 +420,12 @@ void Judge(RunReport* report) {
   }
   if (!report->audit) {
     problems.push_back("there was no audit");
-  } else if (!report->audit->exact()) {
-    const auto wrong = report->audit->Problems();
-    problems.insert(problems.end(), wrong.begin(), wrong.end());
+  } else {
+    if (!report->audit->exact()) {
+      const auto wrong = report->audit->Problems();
+      problems.insert(problems.end(), wrong.begin(), wrong.end());
+    }
+    JudgeSkipped(report);
   }
   for (const auto& evaluation : report->status.evaluations()) {
     if (evaluation.error().empty()) continue;

@@ -115,6 +115,24 @@ TEST(RunReportTest, TellsOfWhatOthersDidAndWasComputedAgain) {
             HasSubstr("<li>worker-1 ended</li>"), Not(HasSubstr("killed"))));
 }
 
+// Bug: a run was good of which hardly anything was trained.
+TEST(RunReportTest, WhatIsSkippedIsWarnedOfAndMostlySkippedIsNotGood) {
+  RunReport report = Good();
+  report.audit->worst.skipped = 240'000;
+  Judge(&report);
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_THAT(
+      report.warnings,
+      ElementsAre("240,000 of 480,000 examples were skipped, as batches "
+                  "of them failed"));
+  report.warnings.clear();
+  report.audit->worst.skipped = 240'001;
+  Judge(&report);
+  EXPECT_THAT(report.warnings, IsEmpty());
+  EXPECT_THAT(report.problems,
+              ElementsAre(HasSubstr("more than the model was trained on")));
+}
+
 TEST(RunReportTest, TellsOfRollbacks) {
   RunReport report = Good();
   EXPECT_THAT(ReportText(report, Console()), Not(HasSubstr("rollbacks")));

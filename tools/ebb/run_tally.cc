@@ -42,8 +42,13 @@ void RunTally::Add(const v1::JobStatus& status) {
   traffic_ = status.traffic();
 
   const uint64_t generation = status.summary().generation();
-  if (generation_ != 0 && generation != generation_) ++rollbacks_;
+  // Of those that the job made by itself more than one may have come since.
+  if (generation_ != 0 && generation != generation_) {
+    rollbacks_ += std::max<int64_t>(
+        1, status.nonfinite_rollbacks() - nonfinite_rollbacks_);
+  }
   generation_ = generation;
+  nonfinite_rollbacks_ = status.nonfinite_rollbacks();
 
   std::map<std::string, int64_t> shares;
   for (const auto& share : status.shares()) {

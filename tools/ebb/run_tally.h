@@ -32,6 +32,7 @@ class RunTally {
   v1::Traffic past_traffic_;
   uint64_t generation_ = 0;
   int64_t rollbacks_ = 0;
+  int64_t nonfinite_rollbacks_ = 0;
   std::map<std::string, int64_t> shares_;
   std::map<std::string, int64_t> past_shares_;
   int64_t leases_repeated_ = 0;

@@ -51,6 +51,19 @@ TEST(RunTallyTest, CountsTheRollbacksOfTheRun) {
   EXPECT_EQ(tally.rollbacks(), 2);
 }
 
+// Bug: two that the job made between two looks were one.
+TEST(RunTallyTest, CountsEachRollbackOfTheJobsOwn) {
+  RunTally tally;
+  v1::JobStatus status;
+  for (const auto& [generation, own] :
+       {std::pair(7, 1), std::pair(9, 3), std::pair(12, 3)}) {
+    status.mutable_summary()->set_generation(generation);
+    status.set_nonfinite_rollbacks(own);
+    tally.Add(status);
+  }
+  EXPECT_EQ(tally.rollbacks(), 3);
+}
+
 TEST(RunTallyTest, AddsUpRepeatedLeasesOverTheSchedulersLives) {
   RunTally tally;
   v1::JobStatus status;

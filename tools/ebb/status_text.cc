@@ -61,7 +61,10 @@ std::string DaemonTable(const v1::GetStatusResponse& status,
                       Paint(console, Ink::kYellow,
                             absl::StrCat("pushes back: ", server.refusal())));
     }
-    if (!server.problem().empty()) {
+    // It may be what it pushes back for.
+    const bool told =
+        server.refused_pushes() > 0 && server.problem() == server.refusal();
+    if (!server.problem().empty() && !told) {
       absl::StrAppend(&work, ", ", Paint(console, Ink::kRed, server.problem()));
     }
     table.Add({ServerName(server.server()), StateText(server, console),

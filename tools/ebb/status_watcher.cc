@@ -269,7 +269,38 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
                       bad.error())});
   }
   quarantined_ = job.quarantined_size();
+  WatchSkipped(job, notices);
   WatchCourse(job, notices);
+}
+
+// The first few one by one, then how many there are each time that they are ten
+// times as many: where values have gone astray every batch may be skipped.
+void StatusWatcher::WatchSkipped(const v1::JobStatus& job,
+                                 std::vector<Notice>* notices) {
+  constexpr int kOneByOne = 3;
+  // A rollback may take some back.
+  skipped_ = std::min(skipped_, job.skipped_size());
+  for (; skipped_ < std::min(job.skipped_size(), kOneByOne); ++skipped_) {
+    const v1::SkippedRange& range = job.skipped(skipped_);
+    notices->push_back(
+        {Kind::kTrouble,
+         absl::StrCat("examples [", WithCommas(range.begin()), ", ",
+                      WithCommas(range.end()), ") of ",
+                      ItemText(range.item().epoch(), range.item().shard()),
+                      " are skipped, as the job says of batches that fail")});
+  }
+  int due = 10;
+  while (due <= skipped_) due *= 10;
+  skipped_ = job.skipped_size();
+  if (skipped_ < due) return;
+  int64_t examples = 0;
+  for (const v1::SkippedRange& range : job.skipped()) {
+    examples += range.end() - range.begin();
+  }
+  notices->push_back(
+      {Kind::kTrouble,
+       absl::StrCat(WithCommas(skipped_), " batches are skipped by now, ",
+                    Count(examples, "example"))});
 }
 
 // Whether it goes on, and from where.

@@ -79,6 +79,7 @@ class StatusWatcher {
   // Why one whose process this was is lost, where that is known.
   std::string WhyLost(const std::string& name, int64_t process) const;
   void WatchJob(const v1::JobStatus& job, std::vector<Notice>* notices);
+  void WatchSkipped(const v1::JobStatus& job, std::vector<Notice>* notices);
   void WatchCourse(const v1::JobStatus& job, std::vector<Notice>* notices);
 
   std::function<int64_t(const std::string&)> process_of_;
@@ -110,6 +111,7 @@ class StatusWatcher {
   uint64_t generation_ = 0;
   int evaluations_ = 0;
   int quarantined_ = 0;
+  int skipped_ = 0;
   v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;
 };
 

@@ -12,6 +12,7 @@ namespace ebb::tools {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -248,6 +249,30 @@ TEST_F(StatusWatcherTest, TellsOfQuarantineAndOfAJobThatOpensAgain) {
   job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
   EXPECT_THAT(Update(), ElementsAre("the job was complete, and is open again: "
                                     "a server came back with less"));
+}
+
+// Bug: nothing told of them.
+TEST_F(StatusWatcherTest, TellsOfBatchesThatAreSkippedMoreAndMoreSeldom) {
+  v1::JobStatus* job = status_.add_jobs();
+  const auto skip = [&](int32_t batches) {
+    while (job->skipped_size() < batches) {
+      v1::SkippedRange* range = job->add_skipped();
+      range->mutable_item()->set_shard(3);
+      range->set_begin(20 * job->skipped_size());
+      range->set_end(range->begin() + 20);
+    }
+    return Update();
+  };
+  EXPECT_THAT(skip(0), IsEmpty());
+  EXPECT_THAT(skip(1),
+              ElementsAre("examples [20, 40) of item 1/4 are skipped, as the "
+                          "job says of batches that fail"));
+  EXPECT_THAT(skip(1), IsEmpty());
+  EXPECT_THAT(skip(9), SizeIs(2));
+  EXPECT_THAT(skip(12), ElementsAre("12 batches are skipped by now, 240 "
+                                    "examples"));
+  EXPECT_THAT(skip(99), IsEmpty());
+  EXPECT_THAT(skip(1234), ElementsAre(HasSubstr("1,234 batches")));
 }
 
 TEST(AfterFailuresTest, SaysNothingOfNone) {

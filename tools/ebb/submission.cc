@@ -100,6 +100,17 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
   return absl::OkStatus();
 }
 
+// A model that tells 2 classes apart has one too many, perhaps by a single
+// line.
+absl::Status WithPlaces(const absl::Status& status,
+                        const std::string& class_places) {
+  std::string text(status.message());
+  if (!absl::StrContains(text, "2 classes apart")) return status;
+  text.insert(std::min(text.find('\n'), text.size()),
+              absl::StrCat("; the first of each: ", class_places));
+  return absl::Status(status.code(), text);
+}
+
 // A job file, and all that is found to be wrong with it, each thing once.
 struct Draft {
   data::OpenBytes open;
@@ -107,6 +118,7 @@ struct Draft {
   job::JobFile file;
   job::DataFacts known;
   std::vector<std::string> notes;
+  std::string class_places;  // Of the training data.
 
   // Notes the bad examples that are left out of the data at `key`, beyond those
   // that are known of already.
@@ -185,6 +197,7 @@ job::JobFacts ReadData(Draft* draft) {
   }
   draft->known.train = FactsOf(*train);
   draft->NoteLeftOut(*train, "data.train");
+  draft->class_places = train->class_places();
   const data::Index& index = train->index();
   const auto test_source = worker::TestSource(
       draft->full, worker::LabelKindOf(index), train->names());
@@ -283,7 +296,12 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
                        data::Index::Decode(facts.train_index));
   job::FillRate(index.features, &full);
   const absl::Status tables = TablesOfModel(full, choice, index, &facts);
-  if (!tables.ok()) return Refuse(tables, "model", file.sources);
+  if (!tables.ok()) {
+    return Refuse(index.classes.size() > 2
+                      ? WithPlaces(tables, draft.class_places)
+                      : tables,
+                  "model", file.sources);
+  }
 
   const auto source = ReadFile(choice.file);
   if (source.ok()) prepared.source = *source;

@@ -201,6 +201,23 @@ TEST_F(SubmissionTest, OneMistakeHidesNoOtherAndMakesNone) {
                     HasSubstr("data.test: ")));
 }
 
+// Bug: of a stray label among millions nobody was told where it is.
+TEST_F(SubmissionTest, ALabelTooManyIsNamedWithItsPlace) {
+  Write("stray.libsvm", "1 5:1\n0 6:1\n1 7:1\n2 5:1\n");
+  for (const std::string model : {"sparse_logistic", "fm"}) {
+    const auto prepared = Prepare(absl::StrCat(
+        "model: ", model, "\ndata: {train: {libsvm: ", Path("stray.libsvm"),
+        "}}\ntrain: {batch: 2}\n"));
+    EXPECT_THAT(
+        std::string(prepared.status().message()),
+        AllOf(HasSubstr(model + " tells 2 classes apart"),
+              HasSubstr(absl::StrCat("; the first of each: label 1 at ",
+                                     Path("stray.libsvm"), ":1, label 0 at ")),
+              HasSubstr("stray.libsvm:2, label 2 at "),
+              HasSubstr("stray.libsvm:4")));
+  }
+}
+
 TEST_F(SubmissionTest, TellsOfTheRowsOfSparseTables) {
   const auto dense = Prepare(Job("softmax"), {"partitions=1"});
   ASSERT_TRUE(dense.ok()) << dense.status();
