@@ -3,6 +3,8 @@
 #define EBB_MODELS_GPU_BUSY_METER_H_
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "models/gpu/lanes.h"
@@ -11,41 +13,48 @@ namespace ebb::models::gpu {
 
 // Knows from what an engine is given, and from what its host has waited for,
 // when the device begins to be busy and when it has come to an end. What it
-// does between the two may have gaps, in which one lane waits for the other or
+// does between the two may have gaps, in which one lane waits for another or
 // the next call is on its way.
 class BusyMeter {
  public:
   // The lane is given something. True: the device had nothing to do.
   bool Called(Lane lane) {
     const bool idle = Idle();
-    ++Of(called_, lane);
+    ++At(lane)[static_cast<size_t>(lane)];
     return idle;
   }
-  void Marked(Lane lane, int mark) { marks_[mark] = {lane, Of(called_, lane)}; }
+  void Marked(Lane lane, int mark) { marks_[mark] = At(lane); }
+  // The lane goes on after the mark.
+  void Awaited(Lane lane, int mark) { Advance(marks_[mark], &At(lane)); }
   // The host has waited for the mark. True: with that the device has come to an
   // end of all that it was given.
   bool Reached(int mark) {
     if (Idle()) return false;
-    const Place& place = marks_[mark];
-    int64_t& done = Of(done_, place.lane);
-    done = std::max(done, place.called);
+    Advance(marks_[mark], &done_);
     return Idle();
   }
 
  private:
-  struct Place {
-    Lane lane;
-    int64_t called;
-  };
+  // So much of what each lane was given is over.
+  using Place = std::array<int64_t, kLaneCount>;
 
-  static int64_t& Of(int64_t* lanes, Lane lane) {
-    return lanes[static_cast<int>(lane)];
+  Place& At(Lane lane) { return ends_[static_cast<size_t>(lane)]; }
+  static void Advance(const Place& place, Place* to) {
+    for (size_t i = 0; i < to->size(); ++i) {
+      (*to)[i] = std::max((*to)[i], place[i]);
+    }
   }
-  bool Idle() const { return called_[0] == done_[0] && called_[1] == done_[1]; }
+  bool Idle() const {
+    for (size_t i = 0; i < done_.size(); ++i) {
+      if (done_[i] < ends_[i][i]) return false;
+    }
+    return true;
+  }
 
-  int64_t called_[2] = {};
-  int64_t done_[2] = {};
-  Place marks_[kMarks] = {};
+  // What is over when a lane comes to its end.
+  std::array<Place, kLaneCount> ends_ = {};
+  Place done_ = {};
+  std::array<Place, kMarks> marks_ = {};
 };
 
 }  // namespace ebb::models::gpu

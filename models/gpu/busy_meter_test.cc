@@ -28,6 +28,20 @@ TEST(BusyMeterTest, BothLanesMustHaveComeToAnEnd) {
   EXPECT_TRUE(meter.Reached(1));
 }
 
+// Of a lane that nobody waited for itself: as long as a gradient was waited for
+// in the copying lane alone, a device never came to an end.
+TEST(BusyMeterTest, WhatALaneWaitedForIsOverWithIt) {
+  BusyMeter meter;
+  EXPECT_TRUE(meter.Called(Lane::kCompute));
+  meter.Marked(Lane::kCompute, 1);
+  meter.Awaited(Lane::kCopy, 1);
+  meter.Called(Lane::kCopy);
+  meter.Marked(Lane::kCopy, 3);
+  EXPECT_TRUE(meter.Reached(3));
+  EXPECT_TRUE(meter.Called(Lane::kCompute));
+  EXPECT_FALSE(meter.Reached(3)) << "that was called since";
+}
+
 TEST(BusyMeterTest, AMarkOfLongAgoEndsNothing) {
   BusyMeter meter;
   meter.Called(Lane::kCompute);

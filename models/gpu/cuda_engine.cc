@@ -233,6 +233,7 @@ void CudaEngine::Await(Lane lane, int mark) {
   Use();
   Check(cudaStreamWaitEvent(StreamOf(lane), marks_[mark], 0),
         "waiting for an event");
+  meter_.Awaited(lane, mark);
 }
 
 void CudaEngine::Sync(int mark) {
