@@ -8,6 +8,7 @@
 #include <set>
 #include <span>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "models/batch.h"
@@ -100,6 +101,16 @@ class ComputeBackend {
   virtual void BeginCopyOut(const void* memory, int64_t bytes, void* host) {
     CopyOut(memory, bytes, host);
   }
+  // Copies in for what is computed later. They begin after the operations
+  // called before the last MarkAhead, and those called since neither wait for
+  // them nor use `memory`; operations may after FinishCopies.
+  virtual void MarkAhead() {}
+  virtual void BeginCopyInAhead(const void* host, int64_t bytes, void* memory) {
+    CopyIn(host, bytes, memory);
+  }
+  // Calls `more` again and again, until the operations called so far are done
+  // or it returns false.
+  virtual void WhileComputing(absl::FunctionRef<bool()> /*more*/) {}
   // Smaller ones cost more than they save: they are better made with others.
   virtual int64_t least_copy_bytes() const { return 0; }
   // Waits for all of them, after failures too.
@@ -262,10 +273,14 @@ class BackendArray {
     }
     return static_cast<T*>(memory_);
   }
-  // What Reserve returned last.
+  // What Reserve returned last, and its room.
   template <typename T>
   T* data() const {
     return static_cast<T*>(memory_);
+  }
+  template <typename T>
+  int64_t capacity() const {
+    return capacity_ / static_cast<int64_t>(sizeof(T));
   }
   // `host` where operations can read it: itself, or a copy in this array.
   template <typename T>

@@ -34,7 +34,10 @@ TEST(BusyMeterTest, WhatALaneWaitedForIsOverWithIt) {
   BusyMeter meter;
   EXPECT_TRUE(meter.Called(Lane::kCompute));
   meter.Marked(Lane::kCompute, 1);
-  meter.Awaited(Lane::kCopy, 1);
+  meter.Called(Lane::kAhead);
+  meter.Awaited(Lane::kAhead, 1);
+  meter.Marked(Lane::kAhead, 2);
+  meter.Awaited(Lane::kCopy, 2);
   meter.Called(Lane::kCopy);
   meter.Marked(Lane::kCopy, 3);
   EXPECT_TRUE(meter.Reached(3));

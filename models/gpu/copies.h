@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "models/backend.h"
 #include "models/gpu/lanes.h"
 #include "models/gpu/staging.h"
@@ -18,11 +20,13 @@ namespace ebb::models::gpu {
 //
 //   compute: ... fork | layer 1 | layer 2 ...            | join
 //   copy:             | values 1, values 2 ... gradients |
+//   ahead:                      | the next batch's values  |
 //
-// What keeps one lane from overwriting what the other still reads: a copy
-// begins after all that was called to compute before it (Fork), and computing
-// goes on after all copies before a block changes hands (Join). Slots are used
-// when what they were used for last is over, in whichever lane that was.
+// What keeps one lane from overwriting what another still reads: a copy begins
+// after all that was called to compute before it (Fork), one ahead after all
+// that was before the last MarkAhead, and computing goes on after all copies
+// before a block changes hands (Join). Slots are used when what they were used
+// for last is over, in whichever lane that was.
 template <typename Engine>
 class Copies {
  public:
@@ -40,11 +44,7 @@ class Copies {
 
   CopyTicket BeginIn(const void* host, int64_t bytes, void* memory) {
     Fork();
-    if (engine_->IsPinned(host, bytes)) {
-      engine_->CopyIn(Lane::kCopy, host, bytes, memory);
-    } else {
-      StageIn(Lane::kCopy, host, bytes, memory);
-    }
+    CopyIn(Lane::kCopy, host, bytes, memory);
     engine_->Mark(Lane::kCopy, MarkOf(++last_ticket_));
     under_way_ = true;
     return static_cast<CopyTicket>(last_ticket_);
@@ -52,6 +52,18 @@ class Copies {
   void Await(CopyTicket ticket) {
     if (ticket == CopyTicket::kNone) return;
     engine_->Await(Lane::kCompute, MarkOf(static_cast<int64_t>(ticket)));
+  }
+
+  void MarkAhead() { engine_->Mark(Lane::kCompute, kBefore); }
+  void BeginInAhead(const void* host, int64_t bytes, void* memory) {
+    engine_->Await(Lane::kAhead, kBefore);
+    CopyIn(Lane::kAhead, host, bytes, memory);
+    under_way_ = ahead_ = true;
+  }
+  // Calls `more` until all is computed that was called, or it returns false.
+  void WhileComputing(absl::FunctionRef<bool()> more) {
+    engine_->Mark(Lane::kCompute, kComputed);
+    while (!engine_->Reached(kComputed) && more()) std::this_thread::yield();
   }
 
   void BeginOut(const void* memory, int64_t bytes, void* host) {
@@ -70,6 +82,7 @@ class Copies {
   void Finish() {
     if (!under_way_) return;
     CopyWaiting();
+    AwaitAhead();
     engine_->Mark(Lane::kCopy, kHost);
     engine_->Sync(kHost);
     under_way_ = false;
@@ -78,6 +91,7 @@ class Copies {
   void Join() {
     if (!under_way_) return;
     CopyWaiting();
+    AwaitAhead();
     engine_->Mark(Lane::kCopy, kJoin);
     engine_->Await(Lane::kCompute, kJoin);
   }
@@ -94,8 +108,9 @@ class Copies {
   // come round stands for a later place of the same lane: whoever waits for it
   // waits longer.
   static constexpr int kHost = 2, kFork = 3, kJoin = 4;
+  static constexpr int kBefore = 5, kAhead = 6, kComputed = 7;
   static constexpr int kTurns = 16;
-  static constexpr int kFirstIn = 5, kFirstOut = kFirstIn + kTurns;
+  static constexpr int kFirstIn = 8, kFirstOut = kFirstIn + kTurns;
   static_assert(kFirstOut + kTurns <= kMarks);
 
   static int MarkOf(int64_t ticket) {
@@ -107,6 +122,21 @@ class Copies {
     engine_->Await(Lane::kCopy, kFork);
   }
 
+  // The copying lane goes on after the one ahead.
+  void AwaitAhead() {
+    if (!ahead_) return;
+    engine_->Mark(Lane::kAhead, kAhead);
+    engine_->Await(Lane::kCopy, kAhead);
+    ahead_ = false;
+  }
+
+  void CopyIn(Lane lane, const void* host, int64_t bytes, void* memory) {
+    if (engine_->IsPinned(host, bytes)) {
+      engine_->CopyIn(lane, host, bytes, memory);
+    } else {
+      StageIn(lane, host, bytes, memory);
+    }
+  }
   void StageIn(Lane lane, const void* host, int64_t bytes, void* memory) {
     const auto* const from = static_cast<const char*>(host);
     auto* const to = static_cast<char*>(memory);
@@ -149,6 +179,7 @@ class Copies {
   int64_t last_ticket_ = 0;
   int64_t next_out_ = 0;
   bool under_way_ = false;  // Something may be, since the last Finish.
+  bool ahead_ = false;      // Of it something that kCopy does not wait for.
   std::vector<Waiting> waiting_;
 };
 

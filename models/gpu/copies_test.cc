@@ -200,6 +200,67 @@ TEST_P(CopiesTest, CopiesOfBothLanesMayMix) {
   EXPECT_THAT(out_z, Each(3));
 }
 
+// Into memory that operations before the mark read, and none after it.
+TEST_P(CopiesTest, CopiesAheadComeAfterWhatWasCalledBeforeTheMark) {
+  BackendArray a(gpu_.get()), b(gpu_.get()), total(gpu_.get());
+  float* const arrays[] = {a.Reserve<float>(kCount), b.Reserve<float>(kCount)};
+  float values[] = {1, 50};
+  float* const sum = total.Reserve<float>(kCount);
+  float expected = 0;
+  gpu_->CopyIn(Floats(kCount, expected).data(), kBytes, sum);
+  for (int i : {0, 1}) {
+    gpu_->CopyIn(Floats(kCount, values[i]).data(), kBytes, arrays[i]);
+  }
+  for (int batch = 0; batch < 5; ++batch) {
+    const int now = batch % 2, later = 1 - now;
+    Host next = Of(Floats(kCount, static_cast<float>(1000 * batch)));
+    Host out = Of(Floats(kCount, kNan));
+    gpu_->AddScaled(kCount, 1, arrays[later], sum);
+    gpu_->MarkAhead();
+    gpu_->BeginCopyInAhead(next.data(), kBytes, arrays[later]);
+    gpu_->AddScaled(kCount, 1, arrays[now], sum);
+    gpu_->BeginCopyOut(sum, kBytes, out.data());
+    gpu_->FinishCopies();
+    expected += values[later] + values[now];
+    EXPECT_THAT(out.values(), Each(expected));
+    values[later] = next.values().front();
+  }
+}
+
+// Nor does whoever gets a block that one ahead was brought to.
+TEST_P(CopiesTest, ACopyAheadThatNobodyWantsAnyMoreHarmsNobody) {
+  BackendArray unwanted(gpu_.get());
+  float* const memory = unwanted.Reserve<float>(kCount);
+  Host stale = Of(Floats(kCount, 1));
+  gpu_->MarkAhead();
+  gpu_->BeginCopyInAhead(stale.data(), kBytes, memory);
+  unwanted.Release();
+  BackendArray next(gpu_.get());
+  ASSERT_EQ(next.Reserve<float>(kCount), memory);
+  gpu_->CopyIn(Floats(kCount, 2).data(), kBytes, memory);
+  Floats result(kCount);
+  gpu_->CopyOut(memory, kBytes, result.data());
+  gpu_->FinishCopies();
+  EXPECT_THAT(result, Each(2));
+}
+
+TEST_P(CopiesTest, SomethingIsDoneUntilAllIsComputed) {
+  BackendArray a(gpu_.get());
+  float* const x = a.Reserve<float>(kCount);
+  gpu_->CopyIn(Floats(kCount, 1).data(), kBytes, x);
+  for (int i = 0; i < 10; ++i) gpu_->Scale(kCount, 2, x);
+  int calls = 0;
+  gpu_->WhileComputing([&] { return ++calls < 3; });
+  EXPECT_LE(calls, 3);
+  if (std::get<0>(GetParam()).order == Schedule::Order::kCopiesEarly) {
+    EXPECT_EQ(calls, 3) << "in it there is always something left";
+  }
+  gpu_->WhileComputing([&] { return ++calls > 0; });
+  const int all = calls;
+  gpu_->WhileComputing([&] { return ++calls > 0; });
+  EXPECT_EQ(calls, all) << "nothing is left to do";
+}
+
 TEST_P(CopiesTest, ALostDeviceIsNotWaitedFor) {
   BackendArray a(gpu_.get());
   float* const x = a.Reserve<float>(kCount);

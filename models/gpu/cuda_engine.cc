@@ -195,7 +195,7 @@ void* CudaEngine::NewBlock(int64_t bytes) {
 
 void CudaEngine::DeleteBlock(void* block) {
   Use();
-  // Of both lanes; what cudaFree waits for is not promised.
+  // Of all lanes; what cudaFree waits for is not promised.
   Check(cudaDeviceSynchronize(), "computing, or copying");
   Check(cudaFree(block), "giving back memory");
 }
@@ -244,6 +244,17 @@ void CudaEngine::Sync(int mark) {
   Check(cudaEventElapsedTime(&milliseconds, busy_since_, marks_[mark]),
         "asking how long it took");
   busy_seconds_ += std::max(milliseconds, 0.0f) / 1000;
+}
+
+bool CudaEngine::Reached(int mark) {
+  Use();
+  const cudaError_t error = cudaEventQuery(marks_[mark]);
+  if (error == cudaErrorNotReady) {
+    cudaGetLastError();  // It is none.
+    return false;
+  }
+  Check(error, "computing, or copying");
+  return true;
 }
 
 int64_t CudaEngine::least_copy_bytes() const { return kLeastCopyBytes; }

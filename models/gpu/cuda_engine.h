@@ -66,6 +66,7 @@ class CudaEngine final : public BlockSource {
   void Mark(Lane lane, int mark);
   void Await(Lane lane, int mark);
   void Sync(int mark);
+  bool Reached(int mark);
 
   int64_t least_copy_bytes() const;
   int64_t slot_bytes() const;
@@ -94,7 +95,7 @@ class CudaEngine final : public BlockSource {
   // What failed first, while a graph is captured: the device is not lost by it.
   bool capturing_ = false;
   std::string capture_error_;
-  cudaStream_t streams_[2] = {};
+  cudaStream_t streams_[kLaneCount] = {};
   cudaEvent_t marks_[kMarks] = {};
   void* slots_[2] = {};
   BusyMeter meter_;

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -45,7 +46,7 @@ namespace ebb::models::gpu {
 //   Graph Capture(absl::FunctionRef<void()> issue);
 //   void Replay(const Graph& graph);  // Does it.
 //
-//   // Of either. The host's side is a slot, or pinned.
+//   // Of any. The host's side is a slot, or pinned.
 //   void CopyIn(Lane lane, const void* host, int64_t bytes, void* memory);
 //   void CopyOut(Lane lane, const void* memory, int64_t bytes, void* host);
 //   // The end of what the lane was given so far, in [0, kMarks).
@@ -53,6 +54,7 @@ namespace ebb::models::gpu {
 //   // What `lane` is given from now on waits for the mark where it is now.
 //   void Await(Lane lane, int mark);
 //   void Sync(int mark);  // The host waits. Not marked yet: nobody waits.
+//   bool Reached(int mark);  // Whether Sync would not have to wait.
 //
 //   int64_t least_copy_bytes() const;  // As of ComputeBackend.
 //   int64_t slot_bytes() const;
@@ -62,7 +64,7 @@ namespace ebb::models::gpu {
 //   double TakeBusySeconds();  // By a BusyMeter.
 //
 // and returns before they are done, but for Sync. NewBlock and DeleteBlock wait
-// for both lanes, if they must.
+// for all lanes, if they must.
 template <typename Engine>
 class KernelBackend final : public ComputeBackend {
  public:
@@ -110,6 +112,14 @@ class KernelBackend final : public ComputeBackend {
   void AwaitCopyIn(CopyTicket ticket) override { copies_.Await(ticket); }
   void BeginCopyOut(const void* memory, int64_t bytes, void* host) override {
     if (bytes > 0 && !Failed()) copies_.BeginOut(memory, bytes, host);
+  }
+  void MarkAhead() override { copies_.MarkAhead(); }
+  void BeginCopyInAhead(const void* host, int64_t bytes,
+                        void* memory) override {
+    if (bytes > 0 && !Failed()) copies_.BeginInAhead(host, bytes, memory);
+  }
+  void WhileComputing(absl::FunctionRef<bool()> more) override {
+    copies_.WhileComputing(more);
   }
   int64_t least_copy_bytes() const override {
     return engine_->least_copy_bytes();

@@ -89,6 +89,7 @@ class Recorder final : public BlockSource {
     engine_->Await(lane, mark);
   }
   void Sync(int mark) { engine_->Sync(mark); }
+  bool Reached(int mark) { return engine_->Reached(mark); }
   int64_t slot_bytes() const { return engine_->slot_bytes(); }
   void* slot(int i) const { return engine_->slot(i); }
   bool IsPinned(const void* memory, int64_t bytes) const {

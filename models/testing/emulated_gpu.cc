@@ -127,7 +127,11 @@ void EmulatedEngine::CopyIn(Lane lane, const void* host, int64_t bytes,
                             void* memory) {
   CHECK(IsPinned(host, bytes)) << "the device cannot read this by itself";
   if (host != slot(0) && host != slot(1)) ++direct_copies_;
-  Call(lane, [=] { std::memcpy(memory, host, bytes); });
+  Call(lane, [=, this] {
+    const bool computes = !QueueOf(Lane::kCompute).steps.empty();
+    if (lane == Lane::kAhead && computes) ++copies_beside_;
+    std::memcpy(memory, host, bytes);
+  });
 }
 
 void EmulatedEngine::CopyOut(Lane lane, const void* memory, int64_t bytes,
@@ -154,9 +158,23 @@ void EmulatedEngine::Sync(int mark) {
   while (!Reached(place)) RunOne();
 }
 
+bool EmulatedEngine::Reached(int mark) {
+  if (Reached(marks_[mark])) return true;
+  RunOne();
+  return false;
+}
+
 bool EmulatedEngine::MayRun(Lane lane) {
   const Queue& queue = QueueOf(lane);
   return !queue.steps.empty() && Reached(queue.steps.front().after);
+}
+
+std::vector<Lane> EmulatedEngine::Runnable() {
+  std::vector<Lane> lanes;
+  for (const Lane lane : {Lane::kCompute, Lane::kCopy, Lane::kAhead}) {
+    if (MayRun(lane)) lanes.push_back(lane);
+  }
+  return lanes;
 }
 
 void EmulatedEngine::RunFirst(Lane lane) {
@@ -169,14 +187,17 @@ void EmulatedEngine::RunFirst(Lane lane) {
 }
 
 void EmulatedEngine::RunOne() {
-  const bool compute = MayRun(Lane::kCompute), copy = MayRun(Lane::kCopy);
-  CHECK(compute || copy) << "the lanes wait for each other";
-  bool copies_first = schedule_.order == Schedule::Order::kCopiesEarly;
-  if (schedule_.order == Schedule::Order::kRandom) {
-    copies_first = random_() % 2 == 0;
+  const std::vector<Lane> lanes = Runnable();
+  CHECK(!lanes.empty()) << "the lanes wait for each other";
+  switch (schedule_.order) {
+    case Schedule::Order::kAtOnce:
+    case Schedule::Order::kCopiesLate:
+      return RunFirst(lanes.front());
+    case Schedule::Order::kCopiesEarly:
+      return RunFirst(lanes.back());
+    case Schedule::Order::kRandom:
+      return RunFirst(lanes[random_() % lanes.size()]);
   }
-  const bool run_copy = copy && (copies_first || !compute);
-  RunFirst(run_copy ? Lane::kCopy : Lane::kCompute);
 }
 
 void EmulatedEngine::Call(Lane lane, std::function<void()> run, Place after) {
@@ -184,9 +205,6 @@ void EmulatedEngine::Call(Lane lane, std::function<void()> run, Place after) {
   Queue& queue = QueueOf(lane);
   queue.steps.push_back({std::move(run), after});
   ++queue.called;
-  const auto any = [&] {
-    return MayRun(Lane::kCompute) || MayRun(Lane::kCopy);
-  };
   switch (schedule_.order) {
     case Schedule::Order::kAtOnce:
       return Drain();
@@ -194,16 +212,21 @@ void EmulatedEngine::Call(Lane lane, std::function<void()> run, Place after) {
       while (MayRun(Lane::kCompute)) RunFirst(Lane::kCompute);
       return;
     case Schedule::Order::kCopiesEarly:
-      while (MayRun(Lane::kCopy)) RunFirst(Lane::kCopy);
+      for (const Lane lane : {Lane::kAhead, Lane::kCopy}) {
+        while (MayRun(lane)) RunFirst(lane);
+      }
       return;
     case Schedule::Order::kRandom:
-      for (auto steps = random_() % 3; steps > 0 && any(); --steps) RunOne();
+      for (auto steps = random_() % 3; steps > 0; --steps) {
+        if (!Runnable().empty()) RunOne();
+      }
       return;
   }
 }
 
 void EmulatedEngine::Drain() {
-  while (!queues_[0].steps.empty() || !queues_[1].steps.empty()) RunOne();
+  const auto left = [](const Queue& queue) { return !queue.steps.empty(); };
+  while (std::ranges::any_of(queues_, left)) RunOne();
 }
 
 std::shared_ptr<void> EmulatedEngine::PinHost(void* memory, int64_t bytes) {

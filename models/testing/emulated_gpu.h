@@ -72,6 +72,8 @@ class EmulatedEngine final : public gpu::BlockSource {
   void set_least_copy_bytes(int64_t bytes) { least_copy_bytes_ = bytes; }
   // Copies from and to pinned memory that is no slot.
   int64_t direct_copies() const { return direct_copies_; }
+  // Copies ahead that were done while there was something to compute.
+  int64_t copies_beside() const { return copies_beside_; }
   // Of memory that is pinned now.
   int64_t pinned_bytes() const;
 
@@ -117,6 +119,8 @@ class EmulatedEngine final : public gpu::BlockSource {
   void Mark(gpu::Lane lane, int mark);
   void Await(gpu::Lane lane, int mark);
   void Sync(int mark);
+  // Who asks gives the device the time for a step.
+  bool Reached(int mark);
 
   int64_t least_copy_bytes() const { return least_copy_bytes_; }
   // Small, so that few copies are of one chunk only.
@@ -150,6 +154,8 @@ class EmulatedEngine final : public gpu::BlockSource {
 
   Queue& QueueOf(gpu::Lane lane) { return queues_[static_cast<int>(lane)]; }
   bool MayRun(gpu::Lane lane);
+  // kCompute first.
+  std::vector<gpu::Lane> Runnable();
   void RunFirst(gpu::Lane lane);
   void RunOne();  // CHECK-fails where nothing may run.
   bool Reached(const Place& place) {
@@ -172,9 +178,10 @@ class EmulatedEngine final : public gpu::BlockSource {
   std::set<std::tuple<int64_t, int64_t, int64_t, Activation, bool>> tried_;
   int64_t least_copy_bytes_ = 0;
   int64_t direct_copies_ = 0;
+  int64_t copies_beside_ = 0;
   double busy_seconds_ = 0;
   std::map<void*, int64_t> blocks_;
-  Queue queues_[2];
+  Queue queues_[gpu::kLaneCount];
   Place marks_[gpu::kMarks] = {};
   std::unique_ptr<char[]> slots_[2];
   const std::shared_ptr<Pins> pins_ = std::make_shared<Pins>();
