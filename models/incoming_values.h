@@ -8,28 +8,40 @@
 #include <vector>
 
 #include "models/backend.h"
+#include "models/lookahead.h"
 
 namespace ebb::models {
 
 // They come table after table, so that the first layer is computed while the
 // values of the last are still copied; small tables come with those before
-// them. Where models compute in the host's memory they are there. Not
+// them. Those of the next batch may come while this one is computed, into
+// memory of their own. Where models compute in the host's memory they are
+// there. Dense examples are brought as values of one table are. Not
 // thread-safe.
 class IncomingValues {
  public:
   // The back end is not owned and outlives it.
   explicit IncomingValues(ComputeBackend* backend)
-      : backend_(backend), array_(backend) {}
+      : backend_(backend), arrivals_{Arrival(backend), Arrival(backend)} {}
 
   // Begins to bring `values`, of tables that end at `ends`, in this order; the
-  // last end is theirs. The values stay as they are until
-  // ComputeBackend::FinishCopies.
-  void Begin(std::span<const float> values, std::span<const int64_t> ends);
+  // last end is theirs. Those that were brought already are not copied again.
+  // The values stay as they are until ComputeBackend::FinishCopies.
+  void Begin(const KnownFloats& values, std::span<const int64_t> ends);
 
   // Those from `begin` on, of which operations from now on may read `count`.
   const float* Read(int64_t begin, int64_t count);
   // All of them.
   const float* ReadAll() { return Read(0, size_); }
+
+  // After Begin, and before operations that may take long: room for as many
+  // values of the next batch.
+  void MakeRoomForNext();
+  // Begins to bring those, if they are known and there is room for them, until
+  // ComputeBackend::FinishCopies. False: they are not known.
+  bool BeginNext(const KnownFloats& next);
+  // Something failed: what was brought may not have come.
+  void Forget();
 
  private:
   // Of a table, or several.
@@ -37,9 +49,25 @@ class IncomingValues {
     int64_t end;
     CopyTicket ticket;
   };
+  // Values on the device, or on their way there.
+  struct Arrival {
+    explicit Arrival(ComputeBackend* backend) : array(backend) {}
+    bool Are(const KnownFloats& values) const {
+      return values.id != ContentId::kUnknown && values.id == of.id &&
+             values.floats.data() == of.floats.data() &&
+             values.floats.size() == of.floats.size() &&
+             array.data<float>() != nullptr;
+    }
+
+    BackendArray array;
+    KnownFloats of;
+  };
+
+  Arrival& next() { return arrivals_[1 - current_]; }
 
   ComputeBackend* const backend_;  // Not owned.
-  BackendArray array_;
+  Arrival arrivals_[2];
+  int current_ = 0;  // That is read; the other one is of the next batch.
   const float* memory_ = nullptr;
   int64_t size_ = 0;
   std::vector<Copy> copies_;  // None where nothing is copied.

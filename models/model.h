@@ -19,6 +19,7 @@
 #include "common/initializer.h"
 #include "common/row_kind.h"
 #include "models/batch.h"
+#include "models/lookahead.h"
 
 namespace ebb::models {
 
@@ -131,6 +132,18 @@ class Model {
   virtual absl::Status Gradient(std::span<const float> params,
                                 const BatchView& batch, std::span<float> grad,
                                 BatchStats* stats) = 0;
+
+  // Gradient, and where a model computes on a device what is known of the next
+  // batch is brought there meanwhile, so that it need not be copied then; if
+  // the next one is another, nothing is lost. When it returns, nothing is read
+  // of the memory of either any more.
+  virtual absl::Status GradientWithNext(std::span<const float> params,
+                                        const BatchView& batch,
+                                        std::span<float> grad,
+                                        BatchStats* stats,
+                                        const Lookahead& /*ahead*/) {
+    return Gradient(params, batch, grad, stats);
+  }
 
   // Overwrites `stats` for the whole network; the loss may be infinite or NaN.
   virtual absl::Status Evaluate(std::span<const float> params,

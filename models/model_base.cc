@@ -147,11 +147,11 @@ ModelBase::ModelBase(ModelDescription description, const ModelConfig& config,
       clip_norm_(config.clip_norm),
       backend_(backend),
       params_(backend),
+      dense_(backend),
       grad_(backend),
       part_grad_(backend),
       outputs_(backend),
       labels_(backend),
-      dense_(backend),
       row_offsets_(backend),
       columns_(backend),
       values_(backend),
@@ -249,13 +249,12 @@ absl::Status ModelBase::CheckLabels(const BatchView& batch) const {
 }
 
 // The examples first: without them the first values are of no use.
-BatchView ModelBase::Import(const BatchView& batch) {
+BatchView ModelBase::Import(const BatchView& batch, ContentId dense) {
   BatchView local = batch;
   if (!backend_->uses_host_memory() && !batch.dense.empty()) {
-    float* const memory = dense_.Reserve<float>(batch.dense.size());
-    backend_->AwaitCopyIn(backend_->BeginCopyIn(
-        batch.dense.data(), batch.dense.size_bytes(), memory));
-    local.dense = {memory, batch.dense.size()};
+    const auto end = static_cast<int64_t>(batch.dense.size());
+    dense_.Begin({batch.dense, dense}, {&end, 1});
+    local.dense = {dense_.ReadAll(), batch.dense.size()};
   }
   local.labels = labels_.Import(batch.labels);
   local.sparse = {row_offsets_.Import(batch.sparse.row_offsets),
@@ -265,8 +264,7 @@ BatchView ModelBase::Import(const BatchView& batch) {
   return local;
 }
 
-void ModelBase::BringValues(std::span<const float> params,
-                            int64_t distinct_keys) {
+void ModelBase::BringValues(const KnownFloats& params, int64_t distinct_keys) {
   if (backend_->uses_host_memory()) return params_.Begin(params, {});
   table_ends_.resize(description_.tables.size());
   int64_t end = parameter_count_;
@@ -275,6 +273,16 @@ void ModelBase::BringValues(std::span<const float> params,
     table_ends_.push_back(end += distinct_keys * table.width);
   }
   params_.Begin(params, table_ends_);
+}
+
+void ModelBase::BringNext(const Lookahead& ahead) {
+  bool params = false, dense = false;
+  backend_->WhileComputing([&] {
+    const NextBatch next = ahead.next();
+    params = params || params_.BeginNext(next.params);
+    dense = dense || dense_.BeginNext(next.dense);
+    return !params || !dense;
+  });
 }
 
 void ModelBase::AddDecay(const BatchView& batch, int64_t begin, int64_t end,
@@ -324,7 +332,18 @@ absl::Status ModelBase::InParts(const BatchView& batch,
   for (;;) {
     const int64_t at_once = std::min(batch.rows, most_at_once_);
     absl::Status status = compute(at_once);
+    if (status.ok()) return status;
+    params_.Forget();
+    dense_.Forget();
     if (!absl::IsResourceExhausted(status)) return status;
+    if (std::exchange(has_room_, false)) {
+      // The next batch's room first.
+      backend_->ReleaseArrays();
+      looks_ahead_ = false;
+      LOG(WARNING) << "batches are not copied ahead, for two do not fit: "
+                   << status.message();
+      continue;
+    }
     if (at_once == 1) {
       return absl::ResourceExhaustedError(absl::StrCat(
           status.message(), ", for one example at a time of a model of ",
@@ -367,6 +386,22 @@ BatchView ModelBase::PartOf(const BatchView& batch, int64_t begin,
 absl::Status ModelBase::Gradient(std::span<const float> params,
                                  const BatchView& batch, std::span<float> grad,
                                  BatchStats* stats) {
+  return ComputeGradient(params, batch, grad, stats, nullptr);
+}
+
+absl::Status ModelBase::GradientWithNext(std::span<const float> params,
+                                         const BatchView& batch,
+                                         std::span<float> grad,
+                                         BatchStats* stats,
+                                         const Lookahead& ahead) {
+  return ComputeGradient(params, batch, grad, stats, &ahead);
+}
+
+absl::Status ModelBase::ComputeGradient(std::span<const float> params,
+                                        const BatchView& batch,
+                                        std::span<float> grad,
+                                        BatchStats* stats,
+                                        const Lookahead* ahead) {
   *stats = {};
   EBB_RETURN_IF_ERROR(CheckSizes(params, batch));
   EBB_RETURN_IF_ERROR(CheckLabels(batch));
@@ -381,7 +416,7 @@ absl::Status ModelBase::Gradient(std::span<const float> params,
   }
   LossSums sums;
   EBB_RETURN_IF_ERROR(InParts(batch, [&](int64_t at_once) {
-    return GradientInParts(params, batch, at_once, grad, &sums);
+    return GradientInParts(params, batch, at_once, grad, &sums, ahead);
   }));
   if (!std::isfinite(sums.loss)) {
     return absl::OutOfRangeError(
@@ -398,12 +433,13 @@ ModelBase::Totals* ModelBase::ReserveTotals(int64_t parts) {
                                       : totals_.Reserve<Totals>(parts);
 }
 
-absl::Status ModelBase::ReadTotals(LossSums* sums) {
+absl::Status ModelBase::ReadTotals(LossSums* sums, const Lookahead* ahead) {
   if (!backend_->uses_host_memory()) {
     backend_->BeginCopyOut(
         totals_.data<Totals>(),
         static_cast<int64_t>(read_totals_.size() * sizeof(Totals)),
         read_totals_.data());
+    if (ahead != nullptr) BringNext(*ahead);
     backend_->FinishCopies();
   }
   EBB_RETURN_IF_ERROR(backend_->TakeError());
@@ -416,11 +452,20 @@ absl::Status ModelBase::ReadTotals(LossSums* sums) {
 
 absl::Status ModelBase::GradientInParts(std::span<const float> params,
                                         const BatchView& batch, int64_t at_once,
-                                        std::span<float> grad, LossSums* sums) {
+                                        std::span<float> grad, LossSums* sums,
+                                        const Lookahead* ahead) {
   *sums = {};
   const FinishedCopies copies(backend_);
   const auto count = static_cast<int64_t>(grad.size());
   const bool copied = !backend_->uses_host_memory();
+  // Memory that has no room for a batch has none for two.
+  if (!copied || !looks_ahead_ || at_once < batch.rows) ahead = nullptr;
+  KnownFloats values = {params};
+  ContentId dense = ContentId::kUnknown;
+  if (ahead != nullptr) {
+    values.id = ahead->params;
+    dense = ahead->dense;
+  }
   float* local_grad = copied ? grad_.Reserve<float>(count) : grad.data();
   Totals* const totals = ReserveTotals((batch.rows + at_once - 1) / at_once);
   // Parts are added to all of it, and clipping scales all of it.
@@ -431,9 +476,15 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
   OutgoingGradient outgoing(backend_, local_grad, grad, early, complete);
   for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
-    const BatchView part = Import(PartOf(batch, begin, end));
+    const BatchView part = Import(PartOf(batch, begin, end), dense);
     if (begin == 0) {
-      BringValues(params, batch.distinct_keys);
+      BringValues(values, batch.distinct_keys);
+      if (ahead != nullptr) {
+        has_room_ = true;
+        params_.MakeRoomForNext();
+        dense_.MakeRoomForNext();
+        backend_->MarkAhead();
+      }
       EBB_RETURN_IF_ERROR(backend_->TakeError());
       EBB_RETURN_IF_ERROR(
           SumGradient(&params_, part, &outgoing, &totals[i].sums));
@@ -455,7 +506,7 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
                        local_grad);
   }
   if (copied) outgoing.LeaveRest();
-  EBB_RETURN_IF_ERROR(ReadTotals(sums));
+  EBB_RETURN_IF_ERROR(ReadTotals(sums, ahead));
   if (!std::isfinite(read_totals_.front().squares)) {
     return NotFinite(description_, grad, batch);
   }
@@ -471,7 +522,7 @@ absl::Status ModelBase::LossInParts(std::span<const float> params,
   for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const BatchView part = Import(PartOf(batch, begin, end));
-    if (begin == 0) BringValues(params, batch.distinct_keys);
+    if (begin == 0) BringValues({params}, batch.distinct_keys);
     EBB_RETURN_IF_ERROR(backend_->TakeError());
     EBB_RETURN_IF_ERROR(SumLoss(&params_, part, &totals[i].sums));
     EBB_RETURN_IF_ERROR(backend_->TakeError());
@@ -489,7 +540,7 @@ absl::Status ModelBase::OutputsInParts(std::span<const float> params,
     const int64_t count = (end - begin) * description_.outputs;
     float* const host = outputs->data() + begin * description_.outputs;
     const BatchView part = Import(PartOf(batch, begin, end));
-    if (begin == 0) BringValues(params, batch.distinct_keys);
+    if (begin == 0) BringValues({params}, batch.distinct_keys);
     float* const local = copied ? outputs_.Reserve<float>(count) : host;
     EBB_RETURN_IF_ERROR(backend_->TakeError());
     EBB_RETURN_IF_ERROR(ComputeOutputs(&params_, part, local));

@@ -24,6 +24,10 @@ class ModelBase : public Model {
   const ModelDescription& description() const final { return description_; }
   absl::Status Gradient(std::span<const float> params, const BatchView& batch,
                         std::span<float> grad, BatchStats* stats) final;
+  absl::Status GradientWithNext(std::span<const float> params,
+                                const BatchView& batch, std::span<float> grad,
+                                BatchStats* stats,
+                                const Lookahead& ahead) final;
   absl::Status Evaluate(std::span<const float> params, const BatchView& batch,
                         BatchStats* stats) final;
   absl::Status Predict(std::span<const float> params, const BatchView& batch,
@@ -77,9 +81,14 @@ class ModelBase : public Model {
   absl::Status InParts(const BatchView& batch, const Compute& compute);
   // Examples [begin, end); valid until the next call.
   BatchView PartOf(const BatchView& batch, int64_t begin, int64_t end);
+  // Null: nothing is known of the next batch.
+  absl::Status ComputeGradient(std::span<const float> params,
+                               const BatchView& batch, std::span<float> grad,
+                               BatchStats* stats, const Lookahead* ahead);
   absl::Status GradientInParts(std::span<const float> params,
                                const BatchView& batch, int64_t at_once,
-                               std::span<float> grad, LossSums* sums);
+                               std::span<float> grad, LossSums* sums,
+                               const Lookahead* ahead);
   absl::Status LossInParts(std::span<const float> params,
                            const BatchView& batch, int64_t at_once,
                            LossSums* sums);
@@ -88,11 +97,15 @@ class ModelBase : public Model {
                               std::vector<float>* outputs);
   // Of so many parts, in the back end's memory.
   Totals* ReserveTotals(int64_t parts);
-  // Waits for what was computed. The losses are added to `sums`.
-  absl::Status ReadTotals(LossSums* sums);
-  BatchView Import(const BatchView& batch);
+  // Waits for what was computed, and brings the next batch meanwhile. The
+  // losses are added to `sums`.
+  absl::Status ReadTotals(LossSums* sums, const Lookahead* ahead = nullptr);
+  BatchView Import(const BatchView& batch,
+                   ContentId dense = ContentId::kUnknown);
   // Begins to bring the values of this batch.
-  void BringValues(std::span<const float> params, int64_t distinct_keys);
+  void BringValues(const KnownFloats& params, int64_t distinct_keys);
+  // While this one is computed.
+  void BringNext(const Lookahead& ahead);
   // L2 of the tables in [begin, end).
   void AddDecay(const BatchView& batch, int64_t begin, int64_t end,
                 float* grad);
@@ -105,14 +118,17 @@ class ModelBase : public Model {
   const double clip_norm_;
   ComputeBackend* const backend_;  // Not owned.
   // Copies for back ends with memory of their own.
-  IncomingValues params_;
-  BackendArray grad_, part_grad_, outputs_, labels_, dense_;
+  IncomingValues params_, dense_;
+  BackendArray grad_, part_grad_, outputs_, labels_;
   BackendArray row_offsets_, columns_, values_, fields_, row_counts_, totals_;
   std::vector<Totals> read_totals_;  // Of each part.
   // Of CountRows: the counts, and the last row that had each key.
   std::vector<float> counts_;
   std::vector<int64_t> last_rows_;
   int64_t most_at_once_ = std::numeric_limits<int64_t>::max();
+  // Until there is no room for two batches; and whether there was, so far.
+  bool looks_ahead_ = true;
+  bool has_room_ = false;
   std::vector<int64_t> part_offsets_;  // Of PartOf.
   // Where tables end in the flat vector; behind the dense ones those of the
   // batch's rows.
