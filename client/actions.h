@@ -212,13 +212,18 @@ struct Compute {
 struct Evaluate {
   EvaluateTask task;
 };
+// The next batch will be computed from these, unless something comes between;
+// mostly while one is.
+struct Expect {
+  PulledValuesPtr values;
+};
 struct LogEvent {
   std::string text;
 };
 
 using ClientAction =
     std::variant<SendScheduler, SendPush, SendPull, SendClock, PrepareJob,
-                 FindRows, Compute, Evaluate, LogEvent>;
+                 FindRows, Compute, Expect, Evaluate, LogEvent>;
 using ClientActions = std::vector<ClientAction>;
 
 }  // namespace ebb::client

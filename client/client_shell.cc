@@ -243,6 +243,8 @@ void ClientShell::Do(FindRows action) {
   rows_wanted_.Signal();
 }
 
+void ClientShell::Do(Expect action) { computer_->Expect(action.values); }
+
 void ClientShell::Assign(Task task) {
   MutexLock lock(&mu_);
   tasks_.push_back(std::move(task));

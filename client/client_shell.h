@@ -126,6 +126,7 @@ class ClientShell {
   void Do(SendClock action);
   void Do(LogEvent action);
   void Do(FindRows action);
+  void Do(Expect action);
   void Assign(Task task);
   // The way to a server; made if there is none. By the carrying thread only.
   std::shared_ptr<rpc::PsChannel> ChannelTo(const std::string& address);

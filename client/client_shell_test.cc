@@ -48,6 +48,9 @@ class CountingComputer : public JobComputer {
     }
     return result;
   }
+  void Expect(const PulledValuesPtr& values) override {
+    if (values != nullptr) ++expected;
+  }
   EvaluationResult Evaluate(const EvaluateTask& task) override {
     if (before_evaluated) before_evaluated();
     EvaluationResult result;
@@ -58,6 +61,7 @@ class CountingComputer : public JobComputer {
 
   std::atomic<int64_t> prepared = 0;
   std::atomic<int64_t> computed = 0;
+  std::atomic<int64_t> expected = 0;
   absl::Status prepare_status;
   int64_t fail_at = -1;
   std::function<void(int64_t)> before_return;
@@ -103,6 +107,26 @@ TEST(ClientShellTest, ComputesEveryItemOnce) {
   EXPECT_EQ(computer.computed, 10 * 3);  // Batches of 4, 4 and 2.
   EXPECT_EQ(shell.status().examples, 100);
   EXPECT_TRUE(shell.status().connected);
+}
+
+// Here the first waits for it.
+TEST(ClientShellTest, TellsWhoComputesWhatTheNextBatchIsComputedFrom) {
+  rpc::InProcessTransport transport;
+  const JobRecordPtr record = FakeJob(2, 5, 9, 4);
+  FakeCluster cluster(&transport, record, 2);
+  CountingComputer computer;
+  computer.before_return = [&](int64_t call) {
+    while (call == 1 && computer.expected == 0) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  };
+  ClientShell shell(Options(), &transport, &computer);
+
+  ASSERT_TRUE(cluster.WaitComplete(kSoon));
+
+  ExpectExactlyOnce(&cluster, *record, 2);
+  EXPECT_GE(computer.expected, 1);
+  EXPECT_LE(computer.expected, computer.computed);
 }
 
 TEST(ClientShellTest, SeveralWorkersShareTheItems) {

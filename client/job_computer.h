@@ -12,9 +12,9 @@
 
 namespace ebb::client {
 
-// Called by one thread, one call at a time, but FindRows by another; calls
-// block for as long as they take. Whoever ends the shell makes a call that
-// waits for somebody return.
+// Called by one thread, one call at a time, but FindRows by another, and Expect
+// by any; calls block for as long as they take. Whoever ends the shell makes a
+// call that waits for somebody return.
 class JobComputer {
  public:
   virtual ~JobComputer() = default;
@@ -35,6 +35,10 @@ class JobComputer {
 
   // The sums over one batch. The job has been prepared.
   virtual ComputeResult Compute(const ComputeTask& task) = 0;
+
+  // The next batch will be computed from these values, unless something comes
+  // between; mostly told while one is computed. Does not block.
+  virtual void Expect(const PulledValuesPtr& /*values*/) {}
 
   // Tries a snapshot of the model on the test data. Of the result, the
   // figures and `error` count. The job has been prepared.

@@ -373,7 +373,7 @@ void JobWork::MaybePull(absl::Time now, ClientActions* out) {
   }
   if (next == nullptr || now < pull_not_before_) return;
   if (worker_->evaluates_alone) return;
-  if (values_ != nullptr && Serves(*values_, wanted)) return;
+  if (values_ != nullptr && Serves(*values_, wanted)) return TellNext(out);
   PullSpec spec;
   if (wanted.batch) {
     spec.rows = rows_.Find(*wanted.batch, out);
@@ -390,6 +390,13 @@ void JobWork::MaybePull(absl::Time now, ClientActions* out) {
   next_clock_ = now + worker_->options.clock_interval;
 }
 
+// A local rule makes other values of them, which are not known before the batch
+// under way is done.
+void JobWork::TellNext(ClientActions* out) {
+  if (record_->plan.algorithm.has_local_rule()) return;
+  if (!std::exchange(told_, true)) out->push_back(Expect{values_});
+}
+
 void JobWork::EndPull(absl::Time now, ClientActions* out) {
   switch (puller_.state()) {
     case Puller::State::kIdle:
@@ -399,6 +406,7 @@ void JobWork::EndPull(absl::Time now, ClientActions* out) {
       return;
     case Puller::State::kDone:
       values_ = puller_.TakeValues();
+      told_ = false;
       worker_->cached_rows += puller_.TakeCachedRows();
       depth_.Pulled(now - pull_since_);
       return;

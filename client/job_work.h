@@ -149,6 +149,8 @@ class JobWork {
   void EndInvalidPull(ClientActions* out);
   // What was pulled for a lease, or in a view, is nothing to the next.
   void ForgetPulled();
+  // Who computes is told what the next batch will be computed from.
+  void TellNext(ClientActions* out);
   // The next batch is to be computed from newer ones.
   void DropValues() {
     values_.reset();
@@ -251,6 +253,7 @@ class JobWork {
   Puller puller_;
   Pusher pusher_;
   PulledValuesPtr values_;  // Pulled, not yet used.
+  bool told_ = false;       // Who computes knows of them.
   PulledValuesPtr used_;    // Good for `uses_left_` more batches.
   int32_t uses_left_ = 0;
   RowFinder rows_;

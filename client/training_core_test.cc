@@ -64,6 +64,8 @@ class TrainingCoreTest : public testing::Test {
         sent_.push_back(std::move(send->message));
       } else if (auto* compute = std::get_if<Compute>(&action)) {
         computes_.push_back(compute->task);
+      } else if (auto* expect = std::get_if<Expect>(&action)) {
+        expected_.push_back(std::move(expect->values));
       } else if (std::holds_alternative<Evaluate>(action)) {
         ++evaluates_;
       }
@@ -203,6 +205,7 @@ class TrainingCoreTest : public testing::Test {
   std::vector<SendPull> pulls_, open_pulls_;
   std::vector<WorkerToScheduler> sent_;
   std::vector<ComputeTask> computes_;
+  std::vector<PulledValuesPtr> expected_;  // All so far.
   int evaluates_ = 0;
 };
 
@@ -220,6 +223,37 @@ TEST_F(TrainingCoreTest, PullsFromAllComputesAndPushesToAll) {
     EXPECT_EQ(push.request.sequence, 0);
     EXPECT_EQ(push.request.segments[0].gradient.size(), 8);
   }
+}
+
+TEST_F(TrainingCoreTest, WhoComputesIsToldOfTheNextValuesOnce) {
+  Begin(LeaseOf(0));
+  const auto first = std::exchange(open_pulls_, {});
+  for (const SendPull& pull : first) Answer(pull);
+  EXPECT_THAT(computes_, SizeIs(1));
+  EXPECT_THAT(expected_, IsEmpty()) << "they are on their way";
+  AnswerPulls();
+  ASSERT_THAT(expected_, SizeIs(1));
+  Tick(absl::Milliseconds(150));
+  EXPECT_THAT(expected_, SizeIs(1));
+
+  Computed();
+
+  ASSERT_THAT(computes_, SizeIs(1));
+  EXPECT_EQ(computes_[0].begin, 1);
+  EXPECT_EQ(computes_[0].values, expected_[0]);
+  Tick(absl::Milliseconds(150));
+  EXPECT_THAT(expected_, SizeIs(1)) << "no batch comes after it";
+}
+
+// Which go on from what the batch under way makes of them.
+TEST_F(TrainingCoreTest, OfTheValuesOfALocalRuleNothingIsTold) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.algorithm.worker_vectors = 1;
+  record_ = record;
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  EXPECT_THAT(computes_, SizeIs(1));
+  EXPECT_THAT(expected_, IsEmpty());
 }
 
 TEST_F(TrainingCoreTest, AGapStepsBackToTheMarkOfThatPartitionAlone) {
