@@ -56,11 +56,24 @@ absl::StatusOr<const TrainingBatch*> BatchReader::Read(ItemId item,
   return &current_->batch;
 }
 
-void BatchReader::Want(ItemId item, int64_t begin, int64_t end, Slot* slot) {
+const TrainingBatch* BatchReader::Ready(ItemId item, int64_t begin,
+                                        int64_t end) {
+  MutexLock lock(&mu_);
+  for (const auto& slot : slots_) {
+    if (!Is(slot->batch, item, begin, end)) continue;
+    const bool ready = slot->state == Slot::State::kReady && slot->status.ok();
+    return ready ? &slot->batch : nullptr;
+  }
+  return nullptr;
+}
+
+void BatchReader::WantLocked(ItemId item, int64_t begin, int64_t end,
+                             Slot* slot) {
   slot->state = Slot::State::kWanted;
   slot->batch.item = item;
   slot->batch.begin = begin;
   slot->batch.end = end;
+  slot->batch.content = models::ContentId{++wanted_};
 }
 
 // What nobody has begun is faster done by the caller than waited for.
@@ -84,7 +97,7 @@ std::unique_ptr<BatchReader::Slot> BatchReader::TakeLocked(ItemId item,
   } else {
     taken = std::move(spare_.back());
     spare_.pop_back();
-    Want(item, begin, end, taken.get());
+    WantLocked(item, begin, end, taken.get());
   }
   return taken;
 }
@@ -110,7 +123,7 @@ void BatchReader::PlanAheadLocked(ItemId item, int64_t end) {
         slot = std::move(spare_.back());
         spare_.pop_back();
       }
-      Want(item, begin, stop, slot.get());
+      WantLocked(item, begin, stop, slot.get());
       keep.push_back(std::move(slot));
     }
     begin = stop;

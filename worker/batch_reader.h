@@ -26,6 +26,7 @@
 #include "common/protocol/plan.h"
 #include "data/dataset.h"
 #include "data/order.h"
+#include "models/lookahead.h"
 
 namespace ebb::worker {
 
@@ -37,6 +38,7 @@ struct TrainingBatch {
   std::vector<int64_t> numbers;  // Of the examples, in the data set.
   data::ExampleBatch examples;
   LedgerRow ledger;  // Summed over what was gathered, one by one.
+  models::ContentId content = models::ContentId::kUnknown;  // Of `examples`.
   // What keeps the pages of dense values where they are, if anything does.
   std::shared_ptr<void> pin;
 };
@@ -60,6 +62,9 @@ class BatchReader {
   // positions.
   absl::StatusOr<const TrainingBatch*> Read(ItemId item, int64_t begin,
                                             int64_t end);
+  // Of the reading thread, too: those if they are read ahead, also until the
+  // next call of Read; else null.
+  const TrainingBatch* Ready(ItemId item, int64_t begin, int64_t end);
 
  private:
   using OrderPtr = std::shared_ptr<const std::vector<int64_t>>;
@@ -77,7 +82,8 @@ class BatchReader {
   absl::Status Gather(TrainingBatch* batch) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<OrderPtr> OrderOf(ItemId item) ABSL_LOCKS_EXCLUDED(mu_);
   // Makes the slot one that nobody has begun.
-  static void Want(ItemId item, int64_t begin, int64_t end, Slot* slot);
+  void WantLocked(ItemId item, int64_t begin, int64_t end, Slot* slot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The slot of this batch, ready if it was read ahead; else a spare one.
   std::unique_ptr<Slot> TakeLocked(ItemId item, int64_t begin, int64_t end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -98,6 +104,7 @@ class BatchReader {
   Mutex mu_;
   CondVar changed_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  int64_t wanted_ ABSL_GUARDED_BY(mu_) = 0;  // So many, so far.
   std::list<std::unique_ptr<Slot>> slots_ ABSL_GUARDED_BY(mu_);
   std::vector<std::unique_ptr<Slot>> spare_ ABSL_GUARDED_BY(mu_);
   // Of the items read last, newest first.

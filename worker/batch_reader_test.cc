@@ -74,6 +74,33 @@ TEST_F(BatchReaderTest, WhatWasReadAheadIsWhatWasAskedFor) {
   }
 }
 
+TEST_F(BatchReaderTest, WhatIsReadAheadCanBeLookedAtBeforeItIsRead) {
+  const data::Dataset dataset = Load();
+  BatchReader reader(&dataset, plan_, 2);
+  const ItemId item{0, 1};
+  EXPECT_EQ(reader.Ready(item, 0, 3), nullptr);
+  const auto first = reader.Read(item, 0, 3);
+  ASSERT_TRUE(first.ok());
+  const TrainingBatch* next = nullptr;
+  while (next == nullptr) next = reader.Ready(item, 3, 6);
+  EXPECT_NE(next->content, (*first)->content);
+  const models::ContentId content = next->content;
+  const float* const values = next->examples.values.data();
+  EXPECT_EQ(reader.Ready({0, 2}, 3, 6), nullptr);
+  EXPECT_EQ(reader.Ready(item, 6, 12), nullptr) << "that is no batch";
+
+  const auto second = reader.Read(item, 3, 6);
+
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ((*second)->content, content);
+  EXPECT_EQ((*second)->examples.values.data(), values);
+  EXPECT_EQ(reader.Ready(item, 3, 6), nullptr) << "it is read";
+  // Gathered once more, it is not taken for what was there.
+  const auto again = reader.Read(item, 0, 3);
+  ASSERT_TRUE(again.ok());
+  EXPECT_NE((*again)->content, content);
+}
+
 TEST_F(BatchReaderTest, ASkipFindsItsBatchAndDropsTheOthers) {
   const data::Dataset dataset = Load();
   BatchReader reader(&dataset, plan_, 3);

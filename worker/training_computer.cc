@@ -145,8 +145,12 @@ int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
       job.train.sparse()
           ? job.train.memory_bytes() / std::max<int64_t>(plan.examples, 1)
           : job.train.features() * static_cast<int64_t>(sizeof(float));
+  // The values of the next batch.
+  const int64_t ahead = job.backend->uses_host_memory()
+                            ? 0
+                            : plan.parameters * int64_t{sizeof(float)};
   return job.train.memory_bytes() + (job.test ? job.test->memory_bytes() : 0) +
-         batches * rows * row;
+         batches * rows * row + ahead;
 }
 
 int64_t TrainingComputer::held_bytes() const {
@@ -197,35 +201,61 @@ absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::span<const float>> TrainingComputer::Assemble(
+absl::StatusOr<models::KnownFloats> TrainingComputer::Assemble(
+    const JobPlan& plan, const client::PulledValuesPtr& values) {
+  if (assembled_[1 - current_].Are(values)) current_ = 1 - current_;
+  return AssembleIn(plan, values, &assembled_[current_]);
+}
+
+models::KnownFloats TrainingComputer::AssembleExpected(const LoadedJob& job) {
+  client::PulledValuesPtr values;
+  {
+    MutexLock lock(&mu_);
+    values = std::exchange(expected_, {}).lock();
+  }
+  if (values == nullptr || values->job != job.record->id ||
+      assembled_[current_].Are(values)) {
+    return {};
+  }
+  Assembled& next = assembled_[1 - current_];
+  const auto floats = AssembleIn(job.record->plan, values, &next);
+  if (!floats.ok()) return {};  // It is told when their batch is computed.
+  Pin(job, next.buffer.get());
+  return *floats;
+}
+
+absl::StatusOr<models::KnownFloats> TrainingComputer::AssembleIn(
     const JobPlan& plan, const client::PulledValuesPtr& values,
-    const KeyedBatch* keyed) {
+    Assembled* assembled) {
   if (values == nullptr) {
     return absl::InternalError("no values were pulled");
   }
+  const KeyedBatch* keyed =
+      plan.trained_tables() == 0 ? nullptr : &KeyedBatch::Of(*values->rows);
   const int64_t rows = keyed == nullptr ? 0 : keyed->order.Floats(plan);
   const auto size = static_cast<size_t>(plan.parameters + rows);
-  if (assembled_ == values) return params_->span().first(size);
-  assembled_.reset();
-  // Batches touch different numbers of rows.
-  const bool fits = params_ != nullptr &&
-                    (rows > 0 ? params_->size() >= plan.parameters + rows
-                              : params_->size() == plan.parameters);
-  if (!fits) {
-    params_ = std::make_unique<client::FloatBuffer>(
-        plan.parameters + (rows > 0 ? RoomFor(rows) : 0));
-  }
-  const std::span<float> params = params_->span().first(size);
-  EBB_RETURN_IF_ERROR(
-      client::Assemble(plan, *values, params.first(plan.parameters)));
-  if (keyed != nullptr) {
+  std::unique_ptr<client::FloatBuffer>& buffer = assembled->buffer;
+  if (!assembled->Are(values)) {
+    assembled->of.reset();
+    // Batches touch different numbers of rows.
+    const bool fits = buffer != nullptr &&
+                      (rows > 0 ? buffer->size() >= plan.parameters + rows
+                                : buffer->size() == plan.parameters);
+    if (!fits) {
+      buffer = std::make_unique<client::FloatBuffer>(
+          plan.parameters + (rows > 0 ? RoomFor(rows) : 0));
+    }
+    const std::span<float> params = buffer->span().first(size);
     EBB_RETURN_IF_ERROR(
-        keyed->order.Assemble(plan, *values, params.subspan(plan.parameters)));
+        client::Assemble(plan, *values, params.first(plan.parameters)));
+    if (keyed != nullptr) {
+      EBB_RETURN_IF_ERROR(keyed->order.Assemble(
+          plan, *values, params.subspan(plan.parameters)));
+    }
+    assembled->of = values;
+    assembled->content = models::ContentId{++contents_};
   }
-  // Kept only where it will be used again: it holds the servers' blocks or
-  // the received buffers.
-  if (plan.rounds()) assembled_ = values;
-  return params;
+  return models::KnownFloats{buffer->span().first(size), assembled->content};
 }
 
 // Once, for as long as it is used again.
@@ -281,6 +311,44 @@ void TrainingComputer::MaybeMisbehave(const TrainingBatch& batch) const {
   }
 }
 
+models::KnownFloats TrainingComputer::NextExamples(
+    const client::ComputeTask& task, LoadedJob* job) {
+  const JobPlan& plan = task.record->plan;
+  // Keyed ones come with the values that are expected.
+  if (plan.trained_tables() > 0 || task.end >= plan.ItemSize(task.item)) {
+    return {};
+  }
+  const TrainingBatch* const next = job->reader->Ready(
+      task.item, task.end, plan.BatchEnd(task.item, task.end));
+  if (next == nullptr) return {};
+  const std::span<const float> dense = ViewOf(next->examples).dense;
+  if (dense.empty()) return {};
+  return {dense, next->content};
+}
+
+absl::Status TrainingComputer::Gradient(
+    const client::ComputeTask& task, const models::KnownFloats& params,
+    const models::BatchView& view, models::ContentId examples,
+    client::FloatBuffer* gradient, LoadedJob* job, models::BatchStats* stats) {
+  Pin(*job, assembled_[current_].buffer.get());
+  Pin(*job, gradient);
+  models::NextBatch known;
+  const auto next = [&] {
+    if (known.params.id == models::ContentId::kUnknown) {
+      known.params = AssembleExpected(*job);
+    }
+    if (known.dense.id == models::ContentId::kUnknown) {
+      known.dense = NextExamples(task, job);
+    }
+    return known;
+  };
+  return Seen(
+      job->model->GradientWithNext(params.floats, view,
+                                   gradient->span().first(params.floats.size()),
+                                   stats, {params.id, examples, next}),
+      job);
+}
+
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                                             client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
@@ -291,15 +359,13 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* batch,
                        job->reader->Read(task.item, task.begin, task.end));
   MaybeMisbehave(*batch);
-  EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
-                       Assemble(plan, task.values, nullptr));
+  EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
+                       Assemble(plan, task.values));
   const models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
-  Pin(*job, params_.get());
-  Pin(*job, gradient.get());
   models::BatchStats stats;
-  EBB_RETURN_IF_ERROR(Seen(
-      job->model->Gradient(params, view, gradient->span(), &stats), job.get()));
+  EBB_RETURN_IF_ERROR(Gradient(task, params, view, batch->content,
+                               gradient.get(), job.get(), &stats));
   result->gradient = client::FloatPool::AsPayload(std::move(gradient));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = batch->ledger;
@@ -308,7 +374,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
     // What is minimised is compared from round to round: all of it.
     result->loss_sum +=
         static_cast<double>(task.end - task.begin) *
-        models::Penalty(job->model->description(), job->l2, params);
+        models::Penalty(job->model->description(), job->l2, params.floats);
   }
   return RecordRows(plan, view, job->model.get(), result);
 }
@@ -343,17 +409,13 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
   const JobPlan& plan = task.record->plan;
   const KeyedBatch& keyed = KeyedBatch::Of(*task.values->rows);
   MaybeMisbehave(keyed.batch);
-  EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
-                       Assemble(plan, task.values, &keyed));
+  EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
+                       Assemble(plan, task.values));
   client::FloatBufferPtr gradient =
       pool_.Take(plan.parameters + RoomFor(keyed.order.Floats(plan)));
-  Pin(*job, params_.get());
-  Pin(*job, gradient.get());
   models::BatchStats stats;
-  EBB_RETURN_IF_ERROR(
-      Seen(job->model->Gradient(params, keyed.View(),
-                                gradient->span().first(params.size()), &stats),
-           job));
+  EBB_RETURN_IF_ERROR(Gradient(task, params, keyed.View(), keyed.batch.content,
+                               gradient.get(), job, &stats));
   const Payload all = client::FloatPool::AsPayload(std::move(gradient));
   const int64_t dense = plan.parameters * int64_t{sizeof(float)};
   result->gradient = all.Sub(0, dense);
@@ -379,6 +441,11 @@ client::ComputeResult TrainingComputer::Compute(
              << " begin=" << task.begin << " end=" << task.end
              << " cannot be computed: " << failed.error;
   return failed;
+}
+
+void TrainingComputer::Expect(const client::PulledValuesPtr& values) {
+  MutexLock lock(&mu_);
+  expected_ = values;
 }
 
 void TrainingComputer::Hurry() {
@@ -409,14 +476,14 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   const KeyedBatch* keyed = plan.trained_tables() == 0
                                 ? nullptr
                                 : &KeyedBatch::Of(*task.values->rows);
-  EBB_ASSIGN_OR_RETURN(const std::span<const float> params,
-                       Assemble(plan, task.values, keyed));
+  EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
+                       Assemble(plan, task.values));
   models::BatchStats sums;
   if (keyed != nullptr) {
-    EBB_RETURN_IF_ERROR(
-        Seen(job->model->Evaluate(params, keyed->View(), &sums), job.get()));
+    EBB_RETURN_IF_ERROR(Seen(
+        job->model->Evaluate(params.floats, keyed->View(), &sums), job.get()));
   } else {
-    auto evaluated = EvaluateOn(*job->test, params, TestBatch(plan),
+    auto evaluated = EvaluateOn(*job->test, params.floats, TestBatch(plan),
                                 job->model.get(), &test_batch_);
     EBB_RETURN_IF_ERROR(Seen(evaluated.status(), job.get()));
     sums = *evaluated;

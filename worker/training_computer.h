@@ -23,6 +23,7 @@
 #include "data/byte_source.h"
 #include "data/dataset.h"
 #include "models/backend.h"
+#include "models/lookahead.h"
 #include "models/model.h"
 #include "models/registry.h"
 #include "worker/batch_reader.h"
@@ -63,7 +64,8 @@ struct TrainingComputerOptions {
   absl::Duration compute_delay = absl::ZeroDuration();
 };
 
-// Used by one thread, and FindRows by another, as the seam says; Hurry by any.
+// Used by one thread, and FindRows by another, as the seam says; Expect and
+// Hurry by any.
 // Has threads that read ahead.
 class TrainingComputer : public client::JobComputer {
  public:
@@ -78,6 +80,7 @@ class TrainingComputer : public client::JobComputer {
   absl::StatusOr<client::BatchRowsPtr> FindRows(
       const client::FindRows& batch) override;
   client::ComputeResult Compute(const client::ComputeTask& task) override;
+  void Expect(const client::PulledValuesPtr& values) override;
   EvaluationResult Evaluate(const client::EvaluateTask& task) override;
 
   // How long devices had something to do, of jobs that have any.
@@ -110,6 +113,18 @@ class TrainingComputer : public client::JobComputer {
   };
   using LoadedJobPtr = std::shared_ptr<LoadedJob>;
 
+  // A vector, and what it was assembled from: not held, for the servers' blocks
+  // or the received buffers lie behind it.
+  struct Assembled {
+    bool Are(const client::PulledValuesPtr& values) const {
+      return values != nullptr && of.lock() == values;
+    }
+
+    std::unique_ptr<client::FloatBuffer> buffer;
+    std::weak_ptr<const client::PulledValues> of;
+    models::ContentId content = models::ContentId::kUnknown;
+  };
+
   // Data and batches of a job.
   int64_t BytesOf(const LoadedJob& job) const;
   // The job, loaded if it is not.
@@ -117,13 +132,28 @@ class TrainingComputer : public client::JobComputer {
       ABSL_LOCKS_EXCLUDED(jobs_mu_);
   int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
   absl::StatusOr<LoadedJobPtr> Load(const JobRecordPtr& record) const;
-  // The whole flat vector, and behind it the rows that were pulled for `keyed`
-  // (null: the job trains none); valid until the next call.
-  absl::StatusOr<std::span<const float>> Assemble(
+  // The whole flat vector, and behind it the rows that were pulled for the
+  // batch (where the job trains some); valid until the next call.
+  absl::StatusOr<models::KnownFloats> Assemble(
+      const JobPlan& plan, const client::PulledValuesPtr& values);
+  // The same in memory of their own, valid beside those until the next call, if
+  // they are expected.
+  models::KnownFloats AssembleExpected(const LoadedJob& job);
+  absl::StatusOr<models::KnownFloats> AssembleIn(
       const JobPlan& plan, const client::PulledValuesPtr& values,
-      const KeyedBatch* keyed);
+      Assembled* assembled);
   // Lets the job's device copy from and to it by itself.
   static void Pin(const LoadedJob& job, client::FloatBuffer* buffer);
+  // The model's gradient of the batch, told what is known of the next one.
+  absl::Status Gradient(const client::ComputeTask& task,
+                        const models::KnownFloats& params,
+                        const models::BatchView& view,
+                        models::ContentId examples,
+                        client::FloatBuffer* gradient, LoadedJob* job,
+                        models::BatchStats* stats);
+  // Of the batch after the task's on its item's grid, once they are read.
+  static models::KnownFloats NextExamples(const client::ComputeTask& task,
+                                          LoadedJob* job);
   absl::Status ComputeBatch(const client::ComputeTask& task,
                             client::ComputeResult* result);
   absl::Status ComputeKeyed(const client::ComputeTask& task, LoadedJob* job,
@@ -148,13 +178,15 @@ class TrainingComputer : public client::JobComputer {
   // Used last first.
   std::list<LoadedJobPtr> jobs_ ABSL_GUARDED_BY(jobs_mu_);
   client::FloatPool pool_;
-  // The vector assembled last, and of what.
-  std::unique_ptr<client::FloatBuffer> params_;
-  client::PulledValuesPtr assembled_;
+  // Of the batch, and of the next one.
+  Assembled assembled_[2];
+  int current_ = 0;
+  int64_t contents_ = 0;  // So many, so far.
   data::ExampleBatch test_batch_;
 
   mutable Mutex mu_;
   CondVar hurried_;
+  std::weak_ptr<const client::PulledValues> expected_ ABSL_GUARDED_BY(mu_);
   double busy_seconds_ ABSL_GUARDED_BY(mu_) = 0;
   // The first batch's, which has more to do.
   double first_busy_seconds_ ABSL_GUARDED_BY(mu_) = 0;
