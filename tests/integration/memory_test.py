@@ -199,7 +199,8 @@ class MemoryTest(unittest.TestCase):
         process = self.start("run", "job.yaml", "--memory", "192MiB",
                              "--run-dir", "run")
         self.wait_explained(
-            process, "wide", r"ps [01]: no room for another partition of "
+            process, "wide", r"ps [01] is loading \d+ partitions: no "
+            r"room for another partition of "
             r"job wide: in all its partitions it takes 20\d MiB .* of the "
             r"\d+ MiB that this server's --memory leaves for values are "
             r"taken; raise --memory, or add servers")
@@ -218,7 +219,7 @@ class MemoryTest(unittest.TestCase):
         self.write("test.svm", "1 1:1\n0 5:1\n")
         run = ["run", "keys.yaml", "--servers", "1", "--workers", "2",
                "--run-dir", "run"]
-        refused = r"ps 0: no room for more rows of table '\w+' in a " \
+        refused = r"ps 0 .*: no room for more rows of table '\w+' in a " \
             r"partition: \d+ are there; .* that this server's --memory " \
             r"leaves for values are taken; raise --memory, add servers, or " \
             r"bound the table"
