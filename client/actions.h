@@ -50,6 +50,9 @@ struct ClientOptions {
   // Whether the next pull overlaps with computing; costs one update of
   // staleness.
   bool prefetch = true;
+  // The computer may put the next pull's values together beside those that it
+  // computes from, as for a device.
+  bool assembles_next = false;
   // A push without an answer counts as lost after this long; a pull after
   // pull_timeout (longer than the servers park it).
   absl::Duration push_timeout = absl::Seconds(10);

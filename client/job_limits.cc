@@ -15,9 +15,11 @@ std::string MiB(int64_t bytes) {
 
 }  // namespace
 
-int64_t JobBytes(const JobPlan& plan, const JobLimits& limits) {
+int64_t JobBytes(const ClientOptions& options, const JobPlan& plan,
+                 const JobLimits& limits) {
   const int64_t copies =
-      2 + limits.batches_in_flight + (limits.prefetch ? 1 : 0) +
+      2 + limits.batches_in_flight +
+      (limits.prefetch ? 1 + (options.assembles_next ? 1 : 0) : 0) +
       (limits.evaluates_beside && plan.evaluate_every > 0 ? 1 : 0) +
       (limits.goes_on && plan.consistency.local_steps > 0 ? 3 : 0);
   // What is left over, at as many places of two items; and what is left and
@@ -46,7 +48,7 @@ std::optional<JobLimits> LimitsFor(const ClientOptions& options,
                    /*evaluates_beside=*/true, plan.consistency.local_steps > 0};
   const auto fits = [&] {
     return options.memory_bytes == 0 ||
-           kProgramBytes + held_bytes + JobBytes(plan, limits) <=
+           kProgramBytes + held_bytes + JobBytes(options, plan, limits) <=
                options.memory_bytes;
   };
   if (!fits()) limits.goes_on = false;
@@ -75,7 +77,7 @@ int32_t MostBatchesPerPull(const ClientOptions& options, const JobPlan& plan) {
 
 std::string WhyItDoesNotFit(const ClientOptions& options, const JobPlan& plan,
                             int64_t held_bytes) {
-  const int64_t job = JobBytes(plan, JobLimits());
+  const int64_t job = JobBytes(options, plan, JobLimits());
   return absl::StrCat(
       "it does not fit into this worker's --memory of ",
       MiB(options.memory_bytes), ": values and gradients of ", plan.parameters,

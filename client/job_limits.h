@@ -29,10 +29,12 @@ struct JobLimits {
 
 // What a job takes with these limits: each of its parameters is in the values
 // pulled, in the vector made of them, in a gradient for each batch that is
-// computed or under way, and in values pulled beside; to go on without servers
+// computed or under way, and in values pulled beside (twice where these are put
+// together, too); to go on without servers
 // takes the values pulled last and the sums of two items; and what the
 // allocator cannot use between them.
-int64_t JobBytes(const JobPlan& plan, const JobLimits& limits);
+int64_t JobBytes(const ClientOptions& options, const JobPlan& plan,
+                 const JobLimits& limits);
 
 // The largest that fit beside the program and `held_bytes`, which the computer
 // holds; nullopt: not even the least fit.

@@ -67,6 +67,17 @@ TEST_F(JobLimitsTest, AJobWithoutEvaluationsNeedsNoRoomForThem) {
   EXPECT_THAT(Limits((64 + 675) * kMiB), Optional(JobLimits{3, true, true}));
 }
 
+// Bug: they were charged where there was no prefetch, either.
+TEST_F(JobLimitsTest, ValuesPutTogetherBesideTakeTheirs) {
+  const auto without = Limits(512 * kMiB, 110 * kMiB);
+  options_.assembles_next = true;
+  EXPECT_EQ(Limits(512 * kMiB, 110 * kMiB), without);
+  EXPECT_EQ(JobBytes(options_, plan_, {1, true, false}) -
+                JobBytes(options_, plan_, {1, false, false}),
+            2 * (JobBytes(options_, plan_, {2, false, false}) -
+                 JobBytes(options_, plan_, {1, false, false})));
+}
+
 TEST_F(JobLimitsTest, RowsThatAreKeptTakeTheirs) {
   plan_ = {};
   // 64 bytes each, and an eighth of a KiB beside them at most.

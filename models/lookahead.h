@@ -39,6 +39,8 @@ struct Lookahead {
   // both are known; elsewhere never. What it has named stays as it is until the
   // call that it was given with returns. The next batch may be another one.
   absl::FunctionRef<NextBatch()> next;
+  // Whether it will ever name parameters.
+  bool names_params = true;
 };
 
 }  // namespace ebb::models

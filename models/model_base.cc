@@ -481,7 +481,7 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
       BringValues(values, batch.distinct_keys);
       if (ahead != nullptr) {
         has_room_ = true;
-        params_.MakeRoomForNext();
+        if (ahead->names_params) params_.MakeRoomForNext();
         dense_.MakeRoomForNext();
         backend_->MarkAhead();
       }

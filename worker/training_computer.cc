@@ -145,12 +145,8 @@ int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
       job.train.sparse()
           ? job.train.memory_bytes() / std::max<int64_t>(plan.examples, 1)
           : job.train.features() * static_cast<int64_t>(sizeof(float));
-  // The values of the next batch.
-  const int64_t ahead = job.backend->uses_host_memory()
-                            ? 0
-                            : plan.parameters * int64_t{sizeof(float)};
   return job.train.memory_bytes() + (job.test ? job.test->memory_bytes() : 0) +
-         batches * rows * row + ahead;
+         batches * rows * row;
 }
 
 int64_t TrainingComputer::held_bytes() const {
@@ -332,6 +328,8 @@ absl::Status TrainingComputer::Gradient(
     client::FloatBuffer* gradient, LoadedJob* job, models::BatchStats* stats) {
   Pin(*job, assembled_[current_].buffer.get());
   Pin(*job, gradient);
+  // A local rule makes other values of those that are pulled.
+  const bool names_params = !task.record->plan.algorithm.has_local_rule();
   models::NextBatch known;
   const auto next = [&] {
     if (known.params.id == models::ContentId::kUnknown) {
@@ -342,11 +340,14 @@ absl::Status TrainingComputer::Gradient(
     }
     return known;
   };
-  return Seen(
-      job->model->GradientWithNext(params.floats, view,
-                                   gradient->span().first(params.floats.size()),
-                                   stats, {params.id, examples, next}),
-      job);
+  return Seen(job->model->GradientWithNext(
+                  params.floats, view,
+                  gradient->span().first(params.floats.size()), stats,
+                  {.params = params.id,
+                   .dense = examples,
+                   .next = next,
+                   .names_params = names_params}),
+              job);
 }
 
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,

@@ -763,15 +763,6 @@ TEST_F(DeviceComputerTest, ValuesThatStayAreCopiedOnce) {
   EXPECT_LE(Compute(4, values, Gradient(4, 0)), first - 3);
 }
 
-TEST_F(DeviceComputerTest, HoldsTheNextBatchsValuesToo) {
-  auto plain = std::make_shared<JobRecord>(
-      *Submit(JobText("train: {csv: " + std::string(folder_ / "a.csv") + "}")));
-  TrainingComputer computer({});
-  ASSERT_TRUE(computer.Prepare(plain).ok());
-  EXPECT_EQ(computer_->held_bytes() - computer.held_bytes(),
-            record_->plan.parameters * 4);
-}
-
 // On a device that can be lost.
 TEST_F(TrainingComputerTest, ALostDeviceIsToldAndTheBatchFails) {
   const auto record =

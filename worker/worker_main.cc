@@ -358,6 +358,8 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   options.core.batches_in_flight = flags.batches_in_flight;
   options.core.batches_per_pull = flags.batches_per_pull;
   options.core.prefetch = !flags.no_prefetch;
+  options.core.assembles_next =
+      computing.devices.use_gpu && models::gpu::FindGpu(flags.gpu).ok();
   options.core.pull_bytes = std::min(
       options.core.pull_bytes, static_cast<int64_t>(flags.message_bytes / 2));
   options.local_mathematics = LocalRulesFrom(

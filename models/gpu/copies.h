@@ -63,7 +63,11 @@ class Copies {
   // Calls `more` until all is computed that was called, or it returns false.
   void WhileComputing(absl::FunctionRef<bool()> more) {
     engine_->Mark(Lane::kCompute, kComputed);
-    while (!engine_->Reached(kComputed) && more()) std::this_thread::yield();
+    while (!engine_->Reached(kComputed)) {
+      CopyReady();
+      if (!more()) return;
+      std::this_thread::yield();
+    }
   }
 
   void BeginOut(const void* memory, int64_t bytes, void* host) {
@@ -167,11 +171,20 @@ class Copies {
         ForEachChunk(bytes, engine_->slot_bytes(), next_slot_, begin, end);
   }
   void CopyWaiting() {
-    for (const Waiting& copy : waiting_) {
-      engine_->Await(Lane::kCopy, copy.ready);
-      StageOut(Lane::kCopy, copy.memory, copy.bytes, copy.host);
-    }
+    for (const Waiting& copy : waiting_) CopyOne(copy);
     waiting_.clear();
+  }
+  // Those that the host would not have to wait for.
+  void CopyReady() {
+    auto copy = waiting_.begin();
+    while (copy != waiting_.end() && engine_->Reached(copy->ready)) {
+      CopyOne(*copy++);
+    }
+    waiting_.erase(waiting_.begin(), copy);
+  }
+  void CopyOne(const Waiting& copy) {
+    engine_->Await(Lane::kCopy, copy.ready);
+    StageOut(Lane::kCopy, copy.memory, copy.bytes, copy.host);
   }
 
   Engine* const engine_;  // Not owned.
