@@ -67,6 +67,7 @@ struct WorkerInfo {
   bool draining = false;
   bool parked = false;
   bool silent = false;   // Its lease ran out, and it was not heard since.
+  JobId silent_in;       // Whose lease that was; of a silent one.
   int64_t examples = 0;  // Computed in its life, as it last said.
   JobId job;             // That it works for: see allotment.h. 0: it is idle.
   // As in RegisterWorker.

@@ -177,29 +177,35 @@ class Explainer {
                   it->second.since == absl::InfinitePast()
               ? picture_.now - picture_.watch.since()
               : picture_.now - it->second.since;
-      Add(here ? Reason::KIND_STARTING : Reason::KIND_SERVER_AWAY,
-          absl::StrCat("ps ", id.value()),
-          here ? Loading(id, it->second, partitions)
-               : absl::StrCat("ps ", id.value(), ", which owns ", partitions,
-                              " of ", plan_.partitions, " partitions, is away",
-                              it == cluster_.servers.end()
-                                  ? ""
-                                  : WhoTakesOver(folder, since)),
-          here ? std::min(since, SinceAdvanced()) : since);
+      if (here) {
+        Loading(id, it->second, partitions,
+                stopped_ ? std::min(since, SinceAdvanced()) : since);
+        continue;
+      }
+      Add(Reason::KIND_SERVER_AWAY, absl::StrCat("ps ", id.value()),
+          absl::StrCat(
+              "ps ", id.value(), ", which owns ", partitions, " of ",
+              plan_.partitions, " partitions, is away",
+              it == cluster_.servers.end() ? "" : WhoTakesOver(folder, since)),
+          since);
     }
   }
 
   // And why it does not, if it says so.
-  std::string Loading(ServerId id, const ServerInfo& server, int partitions) {
+  void Loading(ServerId id, const ServerInfo& server, int partitions,
+               absl::Duration lasts) {
+    const std::string name = absl::StrCat("ps ", id.value());
     std::string text =
-        absl::StrCat("ps ", id.value(), " is loading ", partitions,
+        absl::StrCat(name, " is loading ", partitions,
                      partitions == 1 ? " partition" : " partitions");
+    Reason::Kind kind = Reason::KIND_STARTING;
     const auto report = server.reports.find(job_.id());
     if (report != server.reports.end() && !report->second.problem.empty()) {
       absl::StrAppend(&text, ": ", report->second.problem);
+      kind = KindOf(report->second.problem_kind);
       told_.insert(id);
     }
-    return text;
+    Add(kind, name, std::move(text), lasts);
   }
 
   // The job, or since it is there.
@@ -311,7 +317,8 @@ class Explainer {
                          " ago: ", report.refusal, "; workers try again"));
       }
       if (report.problem.empty() || told_.contains(id) ||
-          (refuses && report.problem == report.refusal)) {
+          (refuses && report.problem == report.refusal &&
+           report.problem_kind == ServerProblem::kMemory)) {
         continue;
       }
       Add(KindOf(report.problem_kind), name,
@@ -477,7 +484,7 @@ class Explainer {
     if (!stopped_) return;
     int64_t listed = 0;
     for (const auto& [session, worker] : cluster_.workers) {
-      if (!worker.silent) continue;
+      if (!worker.silent || worker.silent_in != job_.id()) continue;
       if (++listed > kMostListed) return;
       const absl::Duration unheard = picture_.now - worker.last_heard;
       Add(Reason::KIND_LEASE_HELD, NameOf(cluster_, session),

@@ -18,6 +18,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 using Reason = v1::WaitReason;
 
@@ -212,7 +213,7 @@ TEST_F(ExplainTest, AServerThatCannotLoad) {
   statistics.problem = "no room for another partition";
   statistics.problem_kind = ServerProblem::kMemory;
   FromServer(statistics);
-  EXPECT_EQ(Only(Reason::KIND_STARTING),
+  EXPECT_EQ(Only(Reason::KIND_BACK_PRESSURE),
             "ps 0 is loading 2 partitions: no room for another partition");
   EXPECT_LE(Explain()[0].for_ms(), 4000);
 }
@@ -692,6 +693,15 @@ TEST_F(ExplainTest, WorkersThatHang) {
   EXPECT_THAT(Only(Reason::KIND_LEASE_HELD),
               AllOf(HasSubstr("worker a said nothing for 7.0 s"),
                     HasSubstr("it hangs in a batch")));
+  // Of another job it says nothing.
+  const JobId hung = job_;
+  Submit();
+  Register();
+  Wait(absl::Seconds(2));
+  ASSERT_NE(job_, hung);
+  for (const Reason& reason : Explain()) {
+    EXPECT_THAT(reason.text(), Not(HasSubstr("said nothing")));
+  }
   const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
   EXPECT_EQ(StatusOf(picture, core_->cluster().workers.at(kFirst)).state(),
             v1::WorkerStatus::STATE_SILENT);

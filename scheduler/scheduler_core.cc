@@ -161,7 +161,9 @@ void SchedulerCore::OnTick(absl::Time now, SchedulerActions* out) {
   for (auto& [id, job] : jobs_) {
     for (const SessionId silent : job->Tick(&context)) {
       ForgetWorker(silent);
-      cluster_.workers.at(silent).silent = true;
+      WorkerInfo& worker = cluster_.workers.at(silent);
+      worker.silent = true;
+      worker.silent_in = id;
     }
   }
   if (!gathering_) ForgetGone(&context);

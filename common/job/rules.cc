@@ -562,8 +562,12 @@ void Rules::CheckAgainstTrainData(const SourceFacts& data) {
     Fail("data.train", "has only one class", "choose another label");
   } else if (kind == "logistic" && data.classes != 2) {
     Fail("model.kind",
-         absl::StrCat("logistic tells two classes apart, but data.train has ",
-                      data.classes),
+         absl::StrCat(
+             "logistic tells two classes apart, but data.train has ",
+             data.classes,
+             data.class_places.empty()
+                 ? ""
+                 : absl::StrCat("; the first of each: ", data.class_places)),
          "kind: softmax");
   } else if (IsPerceptron()) {
     CheckLayers(data);

@@ -18,6 +18,8 @@ struct SourceFacts {
   int64_t features = 0;
   // Labels are the whole numbers below this; 0: they are other numbers.
   int64_t classes = 0;
+  // Where the first few were first met, for people; empty: not known.
+  std::string class_places;
 };
 
 // What the caller found out about a job's surroundings. What is absent is not

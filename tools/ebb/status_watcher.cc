@@ -287,7 +287,7 @@ void StatusWatcher::WatchSkipped(const v1::JobStatus& job,
          absl::StrCat("examples [", WithCommas(range.begin()), ", ",
                       WithCommas(range.end()), ") of ",
                       ItemText(range.item().epoch(), range.item().shard()),
-                      " are skipped, as the job says of batches that fail")});
+                      " are skipped: their batch failed")});
   }
   int due = 10;
   while (due <= skipped_) due *= 10;

@@ -265,8 +265,8 @@ TEST_F(StatusWatcherTest, TellsOfBatchesThatAreSkippedMoreAndMoreSeldom) {
   };
   EXPECT_THAT(skip(0), IsEmpty());
   EXPECT_THAT(skip(1),
-              ElementsAre("examples [20, 40) of item 1/4 are skipped, as the "
-                          "job says of batches that fail"));
+              ElementsAre("examples [20, 40) of item 1/4 are skipped: their "
+                          "batch failed"));
   EXPECT_THAT(skip(1), IsEmpty());
   EXPECT_THAT(skip(9), SizeIs(2));
   EXPECT_THAT(skip(12), ElementsAre("12 batches are skipped by now, 240 "

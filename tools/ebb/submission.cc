@@ -59,7 +59,8 @@ absl::Status Refuse(const absl::Status& status, absl::string_view path,
 
 job::SourceFacts FactsOf(const data::Dataset& dataset) {
   return {dataset.examples(), dataset.features(),
-          static_cast<int64_t>(dataset.index().classes.size())};
+          static_cast<int64_t>(dataset.index().classes.size()),
+          dataset.class_places()};
 }
 
 // The kinds of models that the job can name.
@@ -118,7 +119,6 @@ struct Draft {
   job::JobFile file;
   job::DataFacts known;
   std::vector<std::string> notes;
-  std::string class_places;  // Of the training data.
 
   // Notes the bad examples that are left out of the data at `key`, beyond those
   // that are known of already.
@@ -197,7 +197,6 @@ job::JobFacts ReadData(Draft* draft) {
   }
   draft->known.train = FactsOf(*train);
   draft->NoteLeftOut(*train, "data.train");
-  draft->class_places = train->class_places();
   const data::Index& index = train->index();
   const auto test_source = worker::TestSource(
       draft->full, worker::LabelKindOf(index), train->names());
@@ -298,7 +297,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   const absl::Status tables = TablesOfModel(full, choice, index, &facts);
   if (!tables.ok()) {
     return Refuse(index.classes.size() > 2
-                      ? WithPlaces(tables, draft.class_places)
+                      ? WithPlaces(tables, draft.known.train->class_places)
                       : tables,
                   "model", file.sources);
   }

@@ -216,6 +216,12 @@ TEST_F(SubmissionTest, ALabelTooManyIsNamedWithItsPlace) {
               HasSubstr("stray.libsvm:2, label 2 at "),
               HasSubstr("stray.libsvm:4")));
   }
+  const auto dense = Prepare(absl::StrCat(
+      "model: logistic\ndata: {train: {libsvm: ", Path("stray.libsvm"),
+      "}}\n"));
+  EXPECT_THAT(std::string(dense.status().message()),
+              AllOf(HasSubstr("logistic tells two classes apart"),
+                    HasSubstr("label 2 at "), HasSubstr("stray.libsvm:4")));
 }
 
 TEST_F(SubmissionTest, TellsOfTheRowsOfSparseTables) {
