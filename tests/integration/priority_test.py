@@ -96,12 +96,12 @@ class PriorityTest(unittest.TestCase):
         for i in range(WORKERS):
             self.daemon("ebb-worker", f"worker-{i}", "--name", f"worker-{i}",
                         "--batch-time", "200ms")
-        self.submit("patient", priority=0, epochs=12, workers=WORKERS)
+        self.submit("patient", priority=0, epochs=16, workers=WORKERS)
         self.wait(lambda: self.jobs()["patient"]["workers"]["has"] == WORKERS,
                   "not all work")
         begun = self.jobs()["patient"]["marks"]["least"]
 
-        self.submit("urgent", priority=10, epochs=2, workers=TAKEN)
+        self.submit("urgent", priority=10, epochs=4, workers=TAKEN)
         self.wait(lambda: self.jobs()["urgent"]["workers"]["has"] == TAKEN,
                   "not taken")
         self.assertEqual(self.jobs()["patient"]["workers"]["has"],
@@ -113,7 +113,7 @@ class PriorityTest(unittest.TestCase):
             if now["urgent"]["state"] == "complete":
                 break
             marks = {name: job["marks"]["least"] for name, job in now.items()}
-            if before is not None and now["urgent"]["marks"]["least"] < 19_000:
+            if before is not None and now["urgent"]["marks"]["least"] < 39_000:
                 seconds += 1
                 for name in marks:
                     self.assertGreater(marks[name], before[name], name)
@@ -127,7 +127,7 @@ class PriorityTest(unittest.TestCase):
                   "not given back")
         self.wait(lambda: self.jobs()["patient"]["state"] == "complete",
                   "stuck")
-        for name, epochs in (("patient", 12), ("urgent", 2)):
+        for name, epochs in (("patient", 16), ("urgent", 4)):
             audit = json.loads(self.ebb("audit", name, "--json"))
             self.assertEqual((audit["missing"], audit["doubled"]), (0, 0))
             self.assertTrue(audit["exact"], audit)

@@ -235,11 +235,11 @@ TEST_F(RunTest, TrainsTheMainJobAndProvesIt) {
 
 TEST_F(RunTest, IsExactWhateverIsKilled) {
   ASSERT_EQ(
-      Run(MainJob(3, {"--report", "report.json", "--kill-every", "1", "--set",
+      Run(MainJob(9, {"--report", "report.json", "--kill-every", "1", "--set",
                       "oracle.width=4", "--set", "checkpoint.every=500ms"})),
       0);
   const Struct report = Json("report.json");
-  ExpectExact(report, 180'000);
+  ExpectExact(report, 540'000);
   EXPECT_TRUE(
       At(At(report, "audit").struct_value(), "oracle_exact").bool_value());
   const Struct& restarts = At(report, "restarts").struct_value();
