@@ -178,8 +178,9 @@ class Explainer {
               ? picture_.now - picture_.watch.since()
               : picture_.now - it->second.since;
       if (here) {
-        Loading(id, it->second, partitions,
-                stopped_ ? std::min(since, SinceAdvanced()) : since);
+        Loading(
+            id, it->second, partitions,
+            stopped_ ? std::min(since, NotAdvancing(picture_, job_)) : since);
         continue;
       }
       Add(Reason::KIND_SERVER_AWAY, absl::StrCat("ps ", id.value()),
@@ -206,13 +207,6 @@ class Explainer {
       told_.insert(id);
     }
     Add(kind, name, std::move(text), lasts);
-  }
-
-  // The job, or since it is there.
-  absl::Duration SinceAdvanced() const {
-    const JobWatch* watch = picture_.watch.job(job_.id());
-    return watch == nullptr ? absl::InfiniteDuration()
-                            : picture_.now - watch->advanced;
   }
 
   std::string WhoTakesOver(const std::string& folder,
