@@ -203,7 +203,9 @@ class Explainer {
     const auto report = server.reports.find(job_.id());
     if (report != server.reports.end() && !report->second.problem.empty()) {
       absl::StrAppend(&text, ": ", report->second.problem);
-      kind = KindOf(report->second.problem_kind);
+      if (report->second.problem_kind != ServerProblem::kOther) {
+        kind = KindOf(report->second.problem_kind);
+      }
       told_.insert(id);
     }
     Add(kind, name, std::move(text), lasts);

@@ -216,6 +216,11 @@ TEST_F(ExplainTest, AServerThatCannotLoad) {
   EXPECT_EQ(Only(Reason::KIND_BACK_PRESSURE),
             "ps 0 is loading 2 partitions: no room for another partition");
   EXPECT_LE(Explain()[0].for_ms(), 4000);
+  // Bug: of other troubles the reason had no kind at all.
+  statistics.problem = "a damaged version";
+  statistics.problem_kind = ServerProblem::kOther;
+  FromServer(statistics);
+  EXPECT_THAT(Only(Reason::KIND_STARTING), HasSubstr("a damaged version"));
 }
 
 TEST_F(ExplainTest, AServerThatIsAway) {
