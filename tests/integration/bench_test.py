@@ -79,6 +79,12 @@ class BenchTest(unittest.TestCase):
 
     # How fast it is says nothing here; that it measures everything does.
     def test_scaling(self):
+        # Workers so small may be between two ticks whenever the system counts
+        # them; who spins is seen.
+        spins = subprocess.Popen(
+            ["nice", "-n", "19", sys.executable, "-c", "while True: pass"])
+        self.addCleanup(spins.wait)
+        self.addCleanup(spins.kill)
         ran = subprocess.run(
             [os.path.join(BIN, "ebb"), "bench", "scaling", "--servers", "1",
              "2", "--workers", "1", "2", "--seconds", "1s", "--batch-time",
@@ -105,7 +111,7 @@ class BenchTest(unittest.TestCase):
             self.assertLess(point["examples_per_second"], most, point)
             # The model down and up for each batch.
             self.assertGreater(point["bytes_per_second"], 0, point)
-            self.assertGreater(point["busy"], 0, point)
+            self.assertGreater(point["busy"], 0.25 / os.cpu_count(), point)
             self.assertLessEqual(point["busy"], 1, point)
 
     # What algorithms come to is for the page; here, that each run is made,
