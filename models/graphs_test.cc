@@ -13,6 +13,7 @@
 #include "models/registry.h"
 #include "models/testing/emulated_gpu.h"
 #include "models/testing/small_batch.h"
+#include "models/testing/small_mlp.h"
 
 namespace ebb::models {
 namespace {
@@ -20,6 +21,8 @@ namespace {
 using testing::EmulatedGpu;
 using testing::Schedule;
 using testing::SmallBatch;
+using testing::SmallMlp;
+using testing::SmallMlpWithAll;
 using Floats = std::vector<float>;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -97,22 +100,6 @@ class Pair {
 // The schedule, and whether tables come and leave one by one or all at once.
 class GraphsTest : public ::testing::TestWithParam<std::tuple<Schedule, bool>> {
  protected:
-  static ModelConfig Mlp() {
-    ModelConfig config;
-    config.kind = "mlp";
-    config.features = 12;
-    config.classes = 3;
-    config.layers = {12, 20, 20, 3};
-    config.seed = 5;
-    return config;
-  }
-  static ModelConfig All() {
-    ModelConfig config = Mlp();
-    config.dropout = 0.3;
-    config.l2 = 0.01;
-    config.clip_norm = 0.1;
-    return config;
-  }
   static std::unique_ptr<Pair> Make(const ModelConfig& config) {
     return std::make_unique<Pair>(config, std::get<0>(GetParam()),
                                   std::get<1>(GetParam()) ? kAnyBytes : 0);
@@ -123,7 +110,7 @@ class GraphsTest : public ::testing::TestWithParam<std::tuple<Schedule, bool>> {
 };
 
 TEST_P(GraphsTest, GradientsAreThoseWithoutThem) {
-  const auto pair = Make(All());
+  const auto pair = Make(SmallMlpWithAll());
   for (int i = 0; i < 5; ++i) {
     pair->Step(batch_.Dense());
     pair->Step(other_.Dense());
@@ -135,7 +122,7 @@ TEST_P(GraphsTest, GradientsAreThoseWithoutThem) {
 }
 
 TEST_P(GraphsTest, WithoutClippingLayersLeaveAsTheyAreFinished) {
-  ModelConfig config = All();
+  ModelConfig config = SmallMlpWithAll();
   config.clip_norm = 0;
   const auto pair = Make(config);
   for (int i = 0; i < 8; ++i) pair->Step(batch_.Dense());
@@ -144,7 +131,7 @@ TEST_P(GraphsTest, WithoutClippingLayersLeaveAsTheyAreFinished) {
 
 // Each epoch ends with a smaller batch, and some examples are sparse.
 TEST_P(GraphsTest, OtherSizesAreOtherGraphs) {
-  const auto pair = Make(All());
+  const auto pair = Make(SmallMlpWithAll());
   for (int epoch = 0; epoch < 4; ++epoch) {
     for (int i = 0; i < 3; ++i) pair->Step(batch_.Dense());
     pair->Step(last_.Dense());
@@ -157,7 +144,7 @@ TEST_P(GraphsTest, OtherSizesAreOtherGraphs) {
 
 TEST_P(GraphsTest, OneStepOfASmallModelIsAFewCalls) {
   for (const bool all : {false, true}) {
-    const auto pair = Make(all ? All() : Mlp());
+    const auto pair = Make(all ? SmallMlpWithAll() : SmallMlp());
     pair->with().engine().set_least_copy_bytes(kAnyBytes);
     const int64_t replays = pair->with().engine().replays();
     EXPECT_EQ(pair->CallsOfAStep(batch_.Dense()), 1)
@@ -182,7 +169,7 @@ TEST_P(GraphsTest, LossesOfOtherModelsAreReadWithTheGradientToo) {
 }
 
 TEST_P(GraphsTest, PartsOfABatchThatDoesNotFit) {
-  ModelConfig config = All();
+  ModelConfig config = SmallMlpWithAll();
   config.layers = {12, 16, 16, 3};
   const auto pair = Make(config);
   for (int i = 0; i < 3; ++i) pair->Step(batch_.Dense());
@@ -197,7 +184,7 @@ TEST_P(GraphsTest, PartsOfABatchThatDoesNotFit) {
 }
 
 TEST_P(GraphsTest, MemoryThatIsReleasedBetweenSteps) {
-  const auto pair = Make(All());
+  const auto pair = Make(SmallMlpWithAll());
   for (int i = 0; i < 8; ++i) {
     pair->Step(batch_.Dense());
     if (i % 3 != 2) continue;
@@ -215,14 +202,14 @@ TEST_P(GraphsTest, MemoryThatIsReleasedBetweenSteps) {
 }
 
 TEST_P(GraphsTest, WhereNothingCanBeCapturedAllGoesOn) {
-  const auto pair = Make(All());
+  const auto pair = Make(SmallMlpWithAll());
   pair->with().engine().FailCaptures();
   for (int i = 0; i < 5; ++i) pair->Step(batch_.Dense());
   EXPECT_EQ(pair->with().engine().replays(), 0);
 }
 
 TEST_P(GraphsTest, ALostDeviceIsSaid) {
-  const auto pair = Make(All());
+  const auto pair = Make(SmallMlpWithAll());
   for (int i = 0; i < 4; ++i) pair->Step(batch_.Dense());
   pair->with().engine().Lose();
   for (int i = 0; i < 3; ++i) {

@@ -22,6 +22,7 @@
 #include "models/testing/emulated_gpu.h"
 #include "models/testing/keyed_batch.h"
 #include "models/testing/small_batch.h"
+#include "models/testing/small_mlp.h"
 
 namespace ebb::models {
 namespace {
@@ -30,6 +31,8 @@ using testing::EmulatedGpu;
 using testing::KeyedBatch;
 using testing::Schedule;
 using testing::SmallBatch;
+using testing::SmallMlp;
+using testing::SmallMlpWithAll;
 using Floats = std::vector<float>;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -143,22 +146,6 @@ class Machine {
 class LookaheadTest
     : public ::testing::TestWithParam<std::tuple<Schedule, bool>> {
  protected:
-  static ModelConfig Mlp() {
-    ModelConfig config;
-    config.kind = "mlp";
-    config.features = 12;
-    config.classes = 3;
-    config.layers = {12, 20, 20, 3};
-    config.seed = 5;
-    config.l2 = 0.01;
-    return config;
-  }
-  static ModelConfig All() {
-    ModelConfig config = Mlp();
-    config.dropout = 0.3;
-    config.clip_norm = 0.1;
-    return config;
-  }
   static bool pinned() { return std::get<1>(GetParam()); }
   static std::unique_ptr<Machine> Make(const ModelConfig& config) {
     return std::make_unique<Machine>(config, std::get<0>(GetParam()));
@@ -226,8 +213,8 @@ TEST_P(LookaheadTest, GradientsAreThoseWithoutIt) {
     views.push_back(first_.Sparse());
     views.push_back(large_.Dense());
   }
-  Run(Mlp(), views);
-  Run(All(), views);
+  Run(SmallMlp(), views);
+  Run(SmallMlpWithAll(), views);
 }
 
 TEST_P(LookaheadTest, RowsOfKeysComeToo) {
@@ -252,8 +239,8 @@ TEST_P(LookaheadTest, RowsOfKeysComeToo) {
 // need not be there when the batch is computed.
 TEST_P(LookaheadTest, WhatCameIsNotCopiedAgain) {
   const std::vector<BatchView> views(8, first_.Dense());
-  const std::vector<Gradient> expected = Expected(Mlp(), views);
-  const auto machine = Make(Mlp());
+  const std::vector<Gradient> expected = Expected(SmallMlp(), views);
+  const auto machine = Make(SmallMlp());
   auto steps = Steps(machine.get(), views);
   int told = 0;
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -279,7 +266,7 @@ TEST_P(LookaheadTest, WhatCameIsNotCopiedAgain) {
 TEST_P(LookaheadTest, ParametersThatStayAreCopiedOnce) {
   const std::vector<BatchView> views = {first_.Dense(), second_.Dense(),
                                         first_.Dense()};
-  const auto machine = Make(Mlp()), plain = Make(Mlp());
+  const auto machine = Make(SmallMlp()), plain = Make(SmallMlp());
   const Floats params = Params(machine.get(), first_.Dense(), 7);
   Host round(&machine->gpu(), pinned(), params, 3);
   for (const BatchView& view : views) {
@@ -299,8 +286,8 @@ TEST_P(LookaheadTest, ParametersThatStayAreCopiedOnce) {
 TEST_P(LookaheadTest, AnotherBatchMayComeOrNone) {
   std::vector<BatchView> views;
   for (int i = 0; i < 6; ++i) views.push_back(first_.Dense());
-  const std::vector<Gradient> expected = Expected(All(), views);
-  const auto machine = Make(All());
+  const std::vector<Gradient> expected = Expected(SmallMlpWithAll(), views);
+  const auto machine = Make(SmallMlpWithAll());
   const auto steps = Steps(machine.get(), views);
   // What is told, and what is computed: the parameters alone may be others,
   // too.
@@ -317,7 +304,7 @@ TEST_P(LookaheadTest, AnotherBatchMayComeOrNone) {
 
 // The same memory, filled anew: its id is another.
 TEST_P(LookaheadTest, MemoryThatIsFilledAnewIsNotTakenForWhatWasThere) {
-  const auto machine = Make(Mlp()), plain = Make(Mlp());
+  const auto machine = Make(SmallMlp()), plain = Make(SmallMlp());
   Floats params[2];
   for (int i = 0; i < 2; ++i) {
     params[i] = Params(machine.get(), first_.Dense(), 7 + i);
@@ -351,8 +338,8 @@ TEST_P(LookaheadTest, MemoryThatIsFilledAnewIsNotTakenForWhatWasThere) {
 
 TEST_P(LookaheadTest, EvaluationsBetweenAreOfTheirOwnParameters) {
   const std::vector<BatchView> views(4, first_.Dense());
-  const std::vector<Gradient> expected = Expected(Mlp(), views);
-  const auto machine = Make(Mlp()), plain = Make(Mlp());
+  const std::vector<Gradient> expected = Expected(SmallMlp(), views);
+  const auto machine = Make(SmallMlp()), plain = Make(SmallMlp());
   const auto steps = Steps(machine.get(), views);
   const Floats others = Params(machine.get(), large_.Dense(), 50);
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -374,8 +361,8 @@ TEST_P(LookaheadTest, EvaluationsBetweenAreOfTheirOwnParameters) {
 // There is room for the batch, and not for its values twice.
 TEST_P(LookaheadTest, NoBatchIsCutForTheSakeOfTheNext) {
   const std::vector<BatchView> views(6, first_.Dense());
-  const std::vector<Gradient> expected = Expected(Mlp(), views);
-  const auto plain = Make(Mlp());
+  const std::vector<Gradient> expected = Expected(SmallMlp(), views);
+  const auto plain = Make(SmallMlp());
   const auto plain_steps = Steps(plain.get(), views);
   EXPECT_EQ(plain->ComputeAlone(*plain_steps[0]), expected[0]);
   const int64_t launches = plain->gpu().engine().launches();
@@ -383,7 +370,7 @@ TEST_P(LookaheadTest, NoBatchIsCutForTheSakeOfTheNext) {
       plain->gpu().pool().used_bytes() + plain->gpu().pool().free_bytes();
   for (const int64_t more : {0, 1000, 4000}) {
     SCOPED_TRACE(more);
-    const auto machine = Make(Mlp());
+    const auto machine = Make(SmallMlp());
     machine->gpu().engine().set_memory_bytes(room + more);
     const auto steps = Steps(machine.get(), views);
     for (size_t i = 0; i < steps.size(); ++i) {
@@ -399,7 +386,7 @@ TEST_P(LookaheadTest, NoBatchIsCutForTheSakeOfTheNext) {
 
 // It is computed in parts, and brings none of the next.
 TEST_P(LookaheadTest, ABatchThatDoesNotFitAlone) {
-  ModelConfig config = Mlp();
+  ModelConfig config = SmallMlp();
   config.layers = {12, 16, 16, 3};
   const SmallBatch batch(200, 12, 3, 5);
   const auto machine = Make(config), plain = Make(config);
@@ -419,7 +406,7 @@ TEST_P(LookaheadTest, ABatchThatDoesNotFitAlone) {
 }
 
 TEST_P(LookaheadTest, ADeviceThatIsLostMeanwhileIsToldAtOnce) {
-  const auto machine = Make(Mlp());
+  const auto machine = Make(SmallMlp());
   const auto steps = Steps(machine.get(), {first_.Dense(), first_.Dense()});
   bool lost = false;
   const auto next = [&] {
@@ -435,8 +422,8 @@ TEST_P(LookaheadTest, ADeviceThatIsLostMeanwhileIsToldAtOnce) {
 
 TEST_P(LookaheadTest, WhatIsNotFiniteIsSaidOfItsOwnBatch) {
   const std::vector<BatchView> views(3, first_.Dense());
-  const std::vector<Gradient> expected = Expected(Mlp(), views);
-  const auto machine = Make(Mlp());
+  const std::vector<Gradient> expected = Expected(SmallMlp(), views);
+  const auto machine = Make(SmallMlp());
   const auto steps = Steps(machine.get(), views);
   Step bad(&machine->gpu(), pinned(), Floats(expected[0].floats.size(), kNan),
            first_.Dense(), 9);
@@ -460,7 +447,7 @@ INSTANTIATE_TEST_SUITE_P(
 class LookaheadEarlyTest : public LookaheadTest {};
 
 TEST_P(LookaheadEarlyTest, CopiesDoNotWaitForTheBatchThatIsComputed) {
-  const auto machine = Make(Mlp());
+  const auto machine = Make(SmallMlp());
   const auto steps =
       Steps(machine.get(), {first_.Dense(), first_.Dense(), first_.Dense()});
   machine->Compute(*steps[0], steps[1].get());
@@ -473,8 +460,8 @@ TEST_P(LookaheadEarlyTest, CopiesDoNotWaitForTheBatchThatIsComputed) {
 // Of which memory alternates: there are two.
 TEST_P(LookaheadEarlyTest, AStepOfWhichAllCameIsOneGraph) {
   const std::vector<BatchView> views(7, first_.Dense());
-  const std::vector<Gradient> expected = Expected(All(), views);
-  const auto machine = Make(All());
+  const std::vector<Gradient> expected = Expected(SmallMlpWithAll(), views);
+  const auto machine = Make(SmallMlpWithAll());
   const auto steps = Steps(machine.get(), views);
   int64_t calls = 0;
   for (size_t i = 0; i < steps.size(); ++i) {

@@ -15,6 +15,7 @@
 #include "models/testing/emulated_gpu.h"
 #include "models/testing/keyed_batch.h"
 #include "models/testing/small_batch.h"
+#include "models/testing/small_mlp.h"
 
 namespace ebb::models {
 namespace {
@@ -25,6 +26,7 @@ using testing::KeyedBatch;
 using ::testing::Pointwise;
 using testing::Schedule;
 using testing::SmallBatch;
+using testing::SmallMlp;
 using Floats = std::vector<float>;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -97,15 +99,6 @@ class SchedulesTest
     }
     return pins;
   }
-  static ModelConfig Mlp() {
-    ModelConfig config;
-    config.kind = "mlp";
-    config.features = 12;
-    config.classes = 3;
-    config.layers = {12, 20, 20, 3};
-    config.seed = 5;
-    return config;
-  }
 
   Registry registry_;
 };
@@ -118,14 +111,14 @@ const SmallBatch& Batch(int i) {
 }
 
 TEST_P(SchedulesTest, LayersComeAndLeaveOneByOne) {
-  ModelConfig config = Mlp();
+  ModelConfig config = SmallMlp();
   config.l2 = 0.01;
   Compare(config, {Batch(0).Dense(), Batch(1).Dense(), Batch(2).Sparse(),
                    Batch(3).Dense()});
 }
 
 TEST_P(SchedulesTest, AllOfIt) {
-  ModelConfig config = Mlp();
+  ModelConfig config = SmallMlp();
   config.dropout = 0.3;
   config.l2 = 0.01;
   config.clip_norm = 0.1;
@@ -134,7 +127,7 @@ TEST_P(SchedulesTest, AllOfIt) {
 
 // Parts, after a try that found no room with copies under way.
 TEST_P(SchedulesTest, InParts) {
-  ModelConfig config = Mlp();
+  ModelConfig config = SmallMlp();
   config.layers = {12, 16, 16, 3};
   config.l2 = 0.01;
   const SmallBatch batch(200, 12, 3, 5);
@@ -148,8 +141,8 @@ TEST_P(SchedulesTest, SmallTablesAreCopiedTogether) {
     const auto reference = testing::MakeBackend("reference");
     const auto gpu = testing::MakeEmulatedGpu(std::get<0>(GetParam()));
     gpu->engine().set_least_copy_bytes(least_copy_bytes);
-    const auto wanted = Create(Mlp(), reference.get());
-    const auto model = Create(Mlp(), gpu.get());
+    const auto wanted = Create(SmallMlp(), reference.get());
+    const auto model = Create(SmallMlp(), gpu.get());
     Floats params = InitialParameters(wanted->description(), 7);
     Floats grad(params.size(), kNan), expected(params.size());
     const auto bytes = static_cast<int64_t>(params.size() * sizeof(float));
