@@ -552,6 +552,8 @@ void Rules::CheckAgainstTrainData(const SourceFacts& data) {
   if (job_.model().has_plugin()) return;
   const std::string& kind = job_.model().kind();
   const bool is_linear_classifier = kind == "logistic" || kind == "softmax";
+  const bool tells_two_apart =
+      kind == "logistic" || (TakesKeys(job_.model()) && !PredictsNumbers(job_));
   if (is_linear_classifier && data.classes == 0) {
     Fail("model.kind",
          absl::StrCat(kind,
@@ -560,15 +562,17 @@ void Rules::CheckAgainstTrainData(const SourceFacts& data) {
          "kind: linear");
   } else if (kind != "linear" && data.classes == 1) {
     Fail("data.train", "has only one class", "choose another label");
-  } else if (kind == "logistic" && data.classes != 2) {
-    Fail("model.kind",
-         absl::StrCat(
-             "logistic tells two classes apart, but data.train has ",
-             data.classes,
-             data.class_places.empty()
-                 ? ""
-                 : absl::StrCat("; the first of each: ", data.class_places)),
-         "kind: softmax");
+  } else if (tells_two_apart && data.classes > 2) {
+    Fail(
+        "model.kind",
+        absl::StrCat(
+            kind, " tells two classes apart, but data.train has ", data.classes,
+            data.class_places.empty()
+                ? ""
+                : absl::StrCat("; the first of each: ", data.class_places)),
+        TakesKeys(job_.model())
+            ? "keep two of them, or model: {kind: fm, labels: values}"
+            : "kind: softmax");
   } else if (IsPerceptron()) {
     CheckLayers(data);
   }

@@ -101,17 +101,6 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
   return absl::OkStatus();
 }
 
-// A model that tells 2 classes apart has one too many, perhaps by a single
-// line.
-absl::Status WithPlaces(const absl::Status& status,
-                        const std::string& class_places) {
-  std::string text(status.message());
-  if (!absl::StrContains(text, "2 classes apart")) return status;
-  text.insert(std::min(text.find('\n'), text.size()),
-              absl::StrCat("; the first of each: ", class_places));
-  return absl::Status(status.code(), text);
-}
-
 // A job file, and all that is found to be wrong with it, each thing once.
 struct Draft {
   data::OpenBytes open;
@@ -295,12 +284,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
                        data::Index::Decode(facts.train_index));
   job::FillRate(index.features, &full);
   const absl::Status tables = TablesOfModel(full, choice, index, &facts);
-  if (!tables.ok()) {
-    return Refuse(index.classes.size() > 2
-                      ? WithPlaces(tables, draft.known.train->class_places)
-                      : tables,
-                  "model", file.sources);
-  }
+  if (!tables.ok()) return Refuse(tables, "model", file.sources);
 
   const auto source = ReadFile(choice.file);
   if (source.ok()) prepared.source = *source;
