@@ -144,6 +144,11 @@ std::string Short(double number) {
   return absl::StrFormat("%.*f%s", decimals, number, unit);
 }
 
+std::string LossText(double loss, int digits) {
+  if (std::isnan(loss)) return "nan";
+  return absl::StrFormat("%.*f", digits, loss);
+}
+
 std::string DurationText(absl::Duration duration) {
   const double seconds = absl::ToDoubleSeconds(duration);
   if (seconds < 0.995) return absl::StrFormat("%.2f s", seconds);

@@ -48,6 +48,8 @@ class TextTable {
 std::string WithCommas(int64_t number);
 // 112345 -> "112k"; three digits at most.
 std::string Short(double number);
+// With so many digits after the point. What is not a number has no sign.
+std::string LossText(double loss, int digits);
 // "0.04 s", "4.6 s", "3 min 12 s", "2 h 5 min".
 std::string DurationText(absl::Duration duration);
 // For a column: "9s", "2m", "3h", "4d".

@@ -1,5 +1,8 @@
 #include "tools/ebb/console.h"
 
+#include <cmath>
+#include <limits>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -18,6 +21,9 @@ TEST(ConsoleTest, WritesNumbersForPeople) {
   EXPECT_EQ(Short(1234), "1.23k");
   EXPECT_EQ(Short(112345), "112k");
   EXPECT_EQ(Short(12345678), "12.3M");
+  EXPECT_EQ(LossText(0.32412, 4), "0.3241");
+  EXPECT_EQ(LossText(-std::nan(""), 4), "nan");
+  EXPECT_EQ(LossText(-std::numeric_limits<double>::infinity(), 3), "-inf");
   EXPECT_EQ(Count(1, "worker"), "1 worker");
   EXPECT_EQ(Count(1000, "worker"), "1,000 workers");
   EXPECT_EQ(BytesText(1000), "1000 B");

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/ebb/charts.h"
+#include "tools/ebb/console.h"
 #include "tools/ebb/progress_line.h"
 
 namespace ebb::tools {
@@ -62,8 +63,8 @@ std::string Figures(const RunReport& report) {
     absl::StrAppend(&out, Figure(absl::StrFormat("%.4f", *report.accuracy()),
                                  "test accuracy"));
   } else if (report.test_loss()) {
-    absl::StrAppend(&out, Figure(absl::StrFormat("%.4f", *report.test_loss()),
-                                 "test loss"));
+    absl::StrAppend(&out,
+                    Figure(LossText(*report.test_loss(), 4), "test loss"));
   }
   absl::StrAppend(
       &out, Figure(DurationText(absl::Seconds(report.seconds)), "training"),

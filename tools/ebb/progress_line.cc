@@ -32,14 +32,14 @@ std::vector<Figure> Figures(const Progress& progress) {
   figures.push_back(
       {absl::StrCat(Short(progress.examples_per_second), " ex/s"), 3});
   if (progress.loss) {
-    figures.push_back({absl::StrFormat("loss %.3f", *progress.loss), 2});
+    figures.push_back({absl::StrCat("loss ", LossText(*progress.loss, 3)), 2});
   }
   if (progress.test_accuracy) {
     figures.push_back(
         {absl::StrFormat("test %.3f", *progress.test_accuracy), 4});
   } else if (progress.test_loss) {
     figures.push_back(
-        {absl::StrFormat("test loss %.3f", *progress.test_loss), 4});
+        {absl::StrCat("test loss ", LossText(*progress.test_loss, 3)), 4});
   }
   if (progress.staleness) {
     figures.push_back(

@@ -473,8 +473,8 @@ std::string ReportText(const RunReport& report, const Console& console) {
                               ExpectedText(report, "accuracy"));
   }
   if (report.test_loss()) {
-    line("test loss", absl::StrFormat("%.4f", *report.test_loss()) +
-                          ExpectedText(report, "loss"));
+    line("test loss",
+         LossText(*report.test_loss(), 4) + ExpectedText(report, "loss"));
   }
   if (report.audit) {
     line("examples", AppliedText(*report.audit));

@@ -140,12 +140,12 @@ std::string EpochTable(const v1::GetStatusResponse& status,
   };
   std::map<int32_t, Row> epochs;
   for (const auto& loss : job.losses()) {
-    epochs[loss.epoch()].loss = absl::StrFormat("%.4f", loss.mean());
+    epochs[loss.epoch()].loss = LossText(loss.mean(), 4);
   }
   for (const auto& evaluation : job.evaluations()) {
     if (!evaluation.error().empty()) continue;
     Row& row = epochs[evaluation.epoch()];
-    row.test_loss = absl::StrFormat("%.4f", evaluation.loss());
+    row.test_loss = LossText(evaluation.loss(), 4);
     if (evaluation.accuracy() >= 0) {
       row.accuracy = absl::StrFormat("%.4f", evaluation.accuracy());
     }

@@ -254,8 +254,7 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
       absl::StrAppend(&text, absl::StrFormat(" test accuracy %.4f,",
                                              evaluation.accuracy()));
     }
-    absl::StrAppend(&text,
-                    absl::StrFormat(" test loss %.4f", evaluation.loss()),
+    absl::StrAppend(&text, " test loss ", LossText(evaluation.loss(), 4),
                     FurtherText(job, evaluation));
     notices->push_back({Kind::kResult, text});
   }
