@@ -95,6 +95,10 @@ absl::Status AddClass(const Reader& reader, float label,
   return absl::OkStatus();
 }
 
+bool HasClasses(const SourceSpec& spec) {
+  return spec.has_labels && spec.label_kind == LabelKind::kClass;
+}
+
 // Whether an example has no class and no features that the training data has
 // not.
 absl::Status CheckExample(const Reader& reader, const Example& example,
@@ -210,7 +214,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
 
 absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
                               bool constants) {
-  const bool classes = spec.has_labels && spec.label_kind == LabelKind::kClass;
+  const bool classes = HasClasses(spec);
   const bool rows = sparse() || keyed();
   if (rows) offsets_.push_back(0);
   // Those that the reader gave, but the training data has no place for.
@@ -382,6 +386,27 @@ void Dataset::GatherRows(std::span<const int64_t> examples,
     }
     out->offsets.push_back(static_cast<int64_t>(out->values.size()));
   }
+}
+
+absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
+                                    int64_t example, const OpenBytes& open) {
+  if (example < 0 || example >= index.examples) {
+    return Wrong(NameOf(spec), " has no example ", example, ", but ",
+                 Examples(index));
+  }
+  EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
+                       OpenReader(spec, open));
+  EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, index));
+  Example read;
+  for (int64_t number = 0;;) {
+    EBB_ASSIGN_OR_RETURN(const bool more, reader->Next(&read));
+    if (!more) break;
+    // As when they were loaded, others are left out.
+    if (!CheckExample(*reader, read, HasClasses(spec), index).ok()) continue;
+    if (number++ == example) return reader->Where();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(NameOf(spec), " has fewer than ", Examples(index), " now"));
 }
 
 }  // namespace ebb::data

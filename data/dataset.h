@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -131,6 +132,14 @@ class Dataset {
   std::vector<float> factor_;
   std::vector<float> term_;
 };
+
+// "a.csv:17": where the example with this number (of Dataset::Gather) stands
+// in the files of the source, of which `index` is that of the loaded data set.
+// Reads them again up to there: blocks, with the errors of
+// Dataset::LoadIndexed; kInvalidArgument when there is no such example.
+absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
+                                    int64_t example,
+                                    const OpenBytes& open = OpenFile);
 
 }  // namespace ebb::data
 

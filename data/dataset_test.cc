@@ -381,6 +381,36 @@ TEST(DatasetTest, RefusesExamplesThatAreNotThere) {
   }
 }
 
+TEST(DatasetTest, TellsWhereAnExampleStands) {
+  SourceSpec spec = LibsvmSpec();
+  spec.on_bad_example = OnBadExample::kSkip;
+  spec.split = Split{.test_fraction = 0.5};
+  std::string text;
+  for (int i = 0; i < 40; ++i) {
+    absl::StrAppend(&text, i % 2, " ", i % 7 == 3 ? "no" : "1", ":", i + 1,
+                    "\n");
+  }
+  const OpenBytes open = OpenMemory({{"a.svm", text}});
+  const Dataset data = MustLoad(spec, open);
+  ASSERT_GT(data.examples(), 10);
+  ASSERT_LT(data.examples(), 34);
+  for (int64_t i = 0; i < data.examples(); ++i) {
+    // Its feature is the number of its line.
+    const int line = static_cast<int>(Gather(data, {i}).values[0]);
+    const auto place = PlaceOf(spec, data.index(), i, open);
+    ASSERT_TRUE(place.ok()) << place.status();
+    EXPECT_EQ(*place, absl::StrCat("a.svm:", line));
+  }
+  for (const int64_t none : {int64_t{-1}, data.examples()}) {
+    EXPECT_EQ(PlaceOf(spec, data.index(), none, open).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+  const OpenBytes shorter = OpenMemory({{"a.svm", text.substr(0, 50)}});
+  EXPECT_EQ(
+      PlaceOf(spec, data.index(), data.examples() - 1, shorter).status().code(),
+      absl::StatusCode::kFailedPrecondition);
+}
+
 TEST(DatasetTest, ReusesTheMemoryOfABatch) {
   const Dataset data = MustLoad(
       LibsvmSpec(), OpenMemory({{"a.svm", "0 1:1 2:2 3:3\n1 1:1\n1 2:2\n"}}));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace ebb::models {
 
@@ -50,6 +51,12 @@ struct BatchView {
   int32_t shard = 0;
   int64_t first_position = 0;
 };
+
+// Examples [begin, end) of `batch`, with their own entries only, so that no
+// others are copied to a device. Where those of a sparse part begin is written
+// to `offsets`, which outlives the view.
+BatchView PartOf(const BatchView& batch, int64_t begin, int64_t end,
+                 std::vector<int64_t>* offsets);
 
 }  // namespace ebb::models
 

@@ -358,31 +358,6 @@ absl::Status ModelBase::InParts(const BatchView& batch,
   }
 }
 
-BatchView ModelBase::PartOf(const BatchView& batch, int64_t begin,
-                            int64_t end) {
-  if (begin == 0 && end == batch.rows) return batch;
-  BatchView part = batch;
-  part.rows = end - begin;
-  part.first_position += begin;
-  if (!batch.labels.empty()) {
-    part.labels = batch.labels.subspan(begin, part.rows);
-  }
-  if (!batch.is_sparse()) {
-    part.dense =
-        batch.dense.subspan(begin * batch.features, part.rows * batch.features);
-    return part;
-  }
-  // Their own entries only, so that no others are copied to the device.
-  const auto offsets = batch.sparse.row_offsets.subspan(begin, part.rows + 1);
-  const int64_t first = offsets.front(), entries = offsets.back() - first;
-  part_offsets_.assign(offsets.begin(), offsets.end());
-  for (int64_t& offset : part_offsets_) offset -= first;
-  part.sparse = {part_offsets_, batch.sparse.columns.subspan(first, entries),
-                 batch.sparse.values.subspan(first, entries)};
-  if (!batch.fields.empty()) part.fields = batch.fields.subspan(first, entries);
-  return part;
-}
-
 absl::Status ModelBase::Gradient(std::span<const float> params,
                                  const BatchView& batch, std::span<float> grad,
                                  BatchStats* stats) {
@@ -476,7 +451,8 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
   OutgoingGradient outgoing(backend_, local_grad, grad, early, complete);
   for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
-    const BatchView part = Import(PartOf(batch, begin, end), dense);
+    const BatchView part =
+        Import(PartOf(batch, begin, end, &part_offsets_), dense);
     if (begin == 0) {
       BringValues(values, batch.distinct_keys);
       if (ahead != nullptr) {
@@ -521,7 +497,7 @@ absl::Status ModelBase::LossInParts(std::span<const float> params,
   Totals* const totals = ReserveTotals((batch.rows + at_once - 1) / at_once);
   for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
-    const BatchView part = Import(PartOf(batch, begin, end));
+    const BatchView part = Import(PartOf(batch, begin, end, &part_offsets_));
     if (begin == 0) BringValues({params}, batch.distinct_keys);
     EBB_RETURN_IF_ERROR(backend_->TakeError());
     EBB_RETURN_IF_ERROR(SumLoss(&params_, part, &totals[i].sums));
@@ -539,7 +515,7 @@ absl::Status ModelBase::OutputsInParts(std::span<const float> params,
     const int64_t end = std::min(begin + at_once, batch.rows);
     const int64_t count = (end - begin) * description_.outputs;
     float* const host = outputs->data() + begin * description_.outputs;
-    const BatchView part = Import(PartOf(batch, begin, end));
+    const BatchView part = Import(PartOf(batch, begin, end, &part_offsets_));
     if (begin == 0) BringValues({params}, batch.distinct_keys);
     float* const local = copied ? outputs_.Reserve<float>(count) : host;
     EBB_RETURN_IF_ERROR(backend_->TakeError());

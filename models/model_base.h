@@ -79,8 +79,6 @@ class ModelBase : public Model {
   // here and from now on.
   template <typename Compute>
   absl::Status InParts(const BatchView& batch, const Compute& compute);
-  // Examples [begin, end); valid until the next call.
-  BatchView PartOf(const BatchView& batch, int64_t begin, int64_t end);
   // Null: nothing is known of the next batch.
   absl::Status ComputeGradient(std::span<const float> params,
                                const BatchView& batch, std::span<float> grad,
@@ -129,7 +127,7 @@ class ModelBase : public Model {
   // Until there is no room for two batches; and whether there was, so far.
   bool looks_ahead_ = true;
   bool has_room_ = false;
-  std::vector<int64_t> part_offsets_;  // Of PartOf.
+  std::vector<int64_t> part_offsets_;  // Of the part that is computed.
   // Where tables end in the flat vector; behind the dense ones those of the
   // batch's rows.
   std::vector<int64_t> table_ends_;

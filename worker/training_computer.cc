@@ -14,6 +14,7 @@
 #include "common/status_macros.h"
 #include "data/order.h"
 #include "glog/logging.h"
+#include "worker/blame.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
 #include "worker/written_rows.h"
@@ -99,12 +100,13 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
                        data::Index::Decode(specification.train_index()));
   const data::LabelKind labels = LabelKindOf(train_index);
 
-  EBB_ASSIGN_OR_RETURN(data::Dataset train,
-                       data::Dataset::LoadIndexed(TrainingSource(job, labels),
-                                                  train_index, options_.open));
+  data::SourceSpec source = TrainingSource(job, labels);
+  EBB_ASSIGN_OR_RETURN(
+      data::Dataset train,
+      data::Dataset::LoadIndexed(source, train_index, options_.open));
   auto loaded = std::make_shared<LoadedJob>(
-      LoadedJob{record, std::move(train), std::nullopt, models::Registry(),
-                nullptr, nullptr, nullptr});
+      LoadedJob{record, std::move(source), std::move(train), std::nullopt,
+                models::Registry(), nullptr, nullptr, nullptr});
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
   EBB_ASSIGN_OR_RETURN(loaded->backend, BackendOf(job, options_.devices));
   EBB_ASSIGN_OR_RETURN(loaded->model,
@@ -324,7 +326,7 @@ models::KnownFloats TrainingComputer::NextExamples(
 
 absl::Status TrainingComputer::Gradient(
     const client::ComputeTask& task, const models::KnownFloats& params,
-    const models::BatchView& view, models::ContentId examples,
+    const TrainingBatch& batch, const models::BatchView& view,
     client::FloatBuffer* gradient, LoadedJob* job, models::BatchStats* stats) {
   Pin(*job, assembled_[current_].buffer.get());
   Pin(*job, gradient);
@@ -340,14 +342,23 @@ absl::Status TrainingComputer::Gradient(
     }
     return known;
   };
-  return Seen(job->model->GradientWithNext(
-                  params.floats, view,
-                  gradient->span().first(params.floats.size()), stats,
-                  {.params = params.id,
-                   .dense = examples,
-                   .next = next,
-                   .names_params = names_params}),
-              job);
+  const std::span<float> grad = gradient->span().first(params.floats.size());
+  const absl::Status status =
+      Seen(job->model->GradientWithNext(params.floats, view, grad, stats,
+                                        {.params = params.id,
+                                         .dense = batch.content,
+                                         .next = next,
+                                         .names_params = names_params}),
+           job);
+  // What models answer to values that are not finite.
+  if (!absl::IsOutOfRange(status)) return status;
+  return absl::OutOfRangeError(absl::StrCat(
+      status.message(), Blame(params.floats, view, batch.numbers, grad,
+                              job->model.get(), [&](int64_t number) {
+                                return data::PlaceOf(job->train_source,
+                                                     job->train.index(), number,
+                                                     options_.open);
+                              })));
 }
 
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
@@ -365,8 +376,8 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   const models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
   models::BatchStats stats;
-  EBB_RETURN_IF_ERROR(Gradient(task, params, view, batch->content,
-                               gradient.get(), job.get(), &stats));
+  EBB_RETURN_IF_ERROR(
+      Gradient(task, params, *batch, view, gradient.get(), job.get(), &stats));
   result->gradient = client::FloatPool::AsPayload(std::move(gradient));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = batch->ledger;
@@ -415,7 +426,7 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
   client::FloatBufferPtr gradient =
       pool_.Take(plan.parameters + RoomFor(keyed.order.Floats(plan)));
   models::BatchStats stats;
-  EBB_RETURN_IF_ERROR(Gradient(task, params, keyed.View(), keyed.batch.content,
+  EBB_RETURN_IF_ERROR(Gradient(task, params, keyed.batch, keyed.View(),
                                gradient.get(), job, &stats));
   const Payload all = client::FloatPool::AsPayload(std::move(gradient));
   const int64_t dense = plan.parameters * int64_t{sizeof(float)};
@@ -436,7 +447,6 @@ client::ComputeResult TrainingComputer::Compute(
   if (status.ok()) return result;
   client::ComputeResult failed;
   failed.error = std::string(status.message());
-  // What models answer to values that are not finite.
   failed.non_finite = absl::IsOutOfRange(status);
   LOG(ERROR) << "job=" << task.record->name << " item=" << task.item
              << " begin=" << task.begin << " end=" << task.end

@@ -22,6 +22,7 @@
 #include "common/shm/shared_heap.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"
+#include "data/source.h"
 #include "models/backend.h"
 #include "models/lookahead.h"
 #include "models/model.h"
@@ -101,6 +102,7 @@ class TrainingComputer : public client::JobComputer {
   // A job in memory.
   struct LoadedJob {
     JobRecordPtr record;
+    data::SourceSpec train_source;
     data::Dataset train;
     std::optional<data::Dataset> test;
     models::Registry registry;
@@ -145,10 +147,11 @@ class TrainingComputer : public client::JobComputer {
   // Lets the job's device copy from and to it by itself.
   static void Pin(const LoadedJob& job, client::FloatBuffer* buffer);
   // The model's gradient of the batch, told what is known of the next one.
+  // `view` is of the examples of `batch`.
   absl::Status Gradient(const client::ComputeTask& task,
                         const models::KnownFloats& params,
+                        const TrainingBatch& batch,
                         const models::BatchView& view,
-                        models::ContentId examples,
                         client::FloatBuffer* gradient, LoadedJob* job,
                         models::BatchStats* stats);
   // Of the batch after the task's on its item's grid, once they are read.

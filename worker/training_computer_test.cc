@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "common/job/specification.h"
@@ -386,9 +387,29 @@ class KeyedComputerTest : public TrainingComputerTest {
   }
 
   static constexpr float kBias = 0.25F;
+  static constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   const JobRecordPtr record_;
   std::unique_ptr<TrainingComputer> computer_;
 };
+
+TEST_F(KeyedComputerTest, RowsThatHaveGoneAstrayAreSaidToBe) {
+  const ItemId item{0, 0};
+  const auto rows = computer_->FindRows({record_, Generation(1), item, 0, 4});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  auto values = std::make_shared<client::PulledValues>(*Answered(*rows));
+  // All of them have all keys.
+  for (auto& partition : values->row_values) {
+    for (Payload& answer : partition) {
+      answer =
+          Payload::Of(std::vector<float>(answer.size() / sizeof(float), kNan));
+    }
+  }
+  const client::ComputeResult result =
+      computer_->Compute({record_, Generation(1), item, 0, 4, values});
+
+  EXPECT_TRUE(result.non_finite);
+  EXPECT_THAT(result.error, HasSubstr("the values have gone astray"));
+}
 
 TEST_F(KeyedComputerTest, BatchesAreThoseOfTheSameModelOverColumns) {
   const JobPlan& plan = record_->plan;
@@ -555,8 +576,27 @@ TEST_F(TrainingComputerTest, ValuesThatAreNotFiniteAreSaidToBe) {
                         Pulled(record->plan, params)});
 
   EXPECT_TRUE(result.non_finite);
-  EXPECT_NE(result.error, "");
+  EXPECT_THAT(result.error, HasSubstr("the values have gone astray"));
   EXPECT_TRUE(result.gradient.empty());
+}
+
+TEST_F(TrainingComputerTest, AnExampleWithoutAFiniteGradientIsNamed) {
+  std::ofstream(folder_ / "huge.csv") << "1,1,0\n1,2,1\n3e38,3e38,0\n2,1,1\n";
+  const auto record =
+      Submit("model: softmax\ndata: {train: {csv: " +
+             std::string(folder_ / "huge.csv") +
+             "}, standardise: false}\ntrain: {batch: 4, item_examples: 4}\n");
+  TrainingComputer computer({});
+
+  const client::ComputeResult result = computer.Compute(
+      {record, Generation(1), ItemId{0, 0}, 0, 4,
+       Pulled(record->plan, std::vector<float>(record->plan.parameters, 2))});
+
+  EXPECT_TRUE(result.non_finite);
+  EXPECT_THAT(result.error,
+              testing::EndsWith(absl::StrCat(
+                  "; the first example that alone has no finite one is ",
+                  std::string(folder_ / "huge.csv"), ":3")));
 }
 
 // A line search compares all of what is minimised.

@@ -1,0 +1,29 @@
+#include "models/batch.h"
+
+namespace ebb::models {
+
+BatchView PartOf(const BatchView& batch, int64_t begin, int64_t end,
+                 std::vector<int64_t>* offsets) {
+  if (begin == 0 && end == batch.rows) return batch;
+  BatchView part = batch;
+  part.rows = end - begin;
+  part.first_position += begin;
+  if (!batch.labels.empty()) {
+    part.labels = batch.labels.subspan(begin, part.rows);
+  }
+  if (!batch.is_sparse()) {
+    part.dense =
+        batch.dense.subspan(begin * batch.features, part.rows * batch.features);
+    return part;
+  }
+  const auto ends = batch.sparse.row_offsets.subspan(begin, part.rows + 1);
+  const int64_t first = ends.front(), entries = ends.back() - first;
+  offsets->assign(ends.begin(), ends.end());
+  for (int64_t& offset : *offsets) offset -= first;
+  part.sparse = {*offsets, batch.sparse.columns.subspan(first, entries),
+                 batch.sparse.values.subspan(first, entries)};
+  if (!batch.fields.empty()) part.fields = batch.fields.subspan(first, entries);
+  return part;
+}
+
+}  // namespace ebb::models

@@ -1,0 +1,39 @@
+// Whose fault it is that a batch has no finite gradient.
+#ifndef EBB_MODELS_NON_FINITE_H_
+#define EBB_MODELS_NON_FINITE_H_
+
+#include <cstdint>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "models/batch.h"
+#include "models/model.h"
+
+namespace ebb::models {
+
+enum class Fault {
+  // The first example and the last one have none either, each alone: the
+  // values have gone astray, whatever the examples are.
+  kValues,
+  // An example has none, alone.
+  kExample,
+  // Each example has one: only their sum is not finite.
+  kSum,
+};
+
+struct NonFinite {
+  Fault fault = Fault::kSum;
+  int64_t row = 0;  // Of kExample: the first such example of the batch.
+};
+
+// Of a batch, of one row at least, for which model->Gradient answered
+// kOutOfRange with these `params`: asks it again for parts of the batch, the
+// examples of about three batches in all. `grad` is as Gradient takes it; what
+// is in it afterwards is of no use. Other errors of Gradient are its own.
+absl::StatusOr<NonFinite> FindNonFinite(std::span<const float> params,
+                                        const BatchView& batch,
+                                        std::span<float> grad, Model* model);
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_NON_FINITE_H_
