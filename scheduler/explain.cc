@@ -116,6 +116,13 @@ class Explainer {
       const std::string name = absl::StrCat("item ", ToString(item));
       const bool applied =
           failed_at && job_.marks().HighestMark(item) > *failed_at;
+      if (failed_at && job_.poison().SkipWanted(ordinal)) {
+        Add(Reason::KIND_QUARANTINED, name,
+            absl::StrCat(name, ": its batch at example ", *failed_at,
+                         " is left out once all partitions say, under new "
+                         "terms, that they lack it"));
+        continue;
+      }
       Add(Reason::KIND_QUARANTINED, name,
           failed_at ? absl::StrCat(name, " is quarantined at example ",
                                    *failed_at, " of ", plan_.ItemSize(item),

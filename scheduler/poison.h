@@ -74,6 +74,7 @@ class Poison {
   // False: it is not quarantined, or no batch is to blame. True: all partitions
   // are to get new terms.
   bool WantSkip(int64_t ordinal);
+  bool SkipWanted(int64_t ordinal) const { return wanted_.contains(ordinal); }
   // All partitions have said what is applied, in terms drawn since the skips
   // were wanted. False: none was.
   bool SettleSkips(Context* context);

@@ -195,6 +195,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     out->set_failed_end(failed_at ? plan.BatchEnd(item, position) : position);
     out->set_failures(job.poison().FailuresOf(ordinal));
     out->set_error(job.poison().WhyQuarantined(ordinal));
+    out->set_skip_wanted(job.poison().SkipWanted(ordinal));
   }
   for (const SkippedRange& range : job.state().skipped) {
     *status.add_skipped() = rpc::ToProto(range);

@@ -128,6 +128,26 @@ class NonfiniteTest(unittest.TestCase):
         self.assertRegex(said, "item 1/[0-9]+ is quarantined after 1 failure: "
                          "at example [0-9]+: non-finite")
 
+    def test_the_line_of_the_data_is_named_and_its_batch_can_be_left_out(self):
+        path = os.path.join(self.folder, "train.csv")
+        with open(path) as file:
+            lines = file.read().splitlines()
+        lines[1233] = ",".join(["3e38"] * (FEATURES + 1))
+        self.write("train.csv", "\n".join(lines) + "\n")
+        run = ["run", "steep.yaml", "--workers", "2", "--servers", "2",
+               "--epochs", "1", "--set", "optimizer.rate=0.01", "--run-dir",
+               "run"]
+        _, said = self.train("", *run, rc=1, job=JOB_WITHOUT_POLICY)
+        self.assertIn("the first example that alone has no finite one is "
+                      f"{os.path.realpath(path)}:1234", said)
+        self.assertIn("hint: --resume --skip goes on without the batch", said)
+        report, said = self.train("", *run, "--resume", "--skip",
+                                  job=JOB_WITHOUT_POLICY)
+        audit = report["audit"]
+        self.assertTrue(audit["exact"], said)
+        self.assertEqual((audit["applied"], audit["skipped"]),
+                         (ROWS - 40, 40), said)
+
     # Bug: the audit called it every example, and the run good.
     def test_what_is_skipped_is_said(self):
         report, said = self.train("on_nonfinite: skip\n", "run", "steep.yaml",

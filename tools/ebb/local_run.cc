@@ -64,15 +64,14 @@ double ChildrenCpuSeconds() {
 std::string HintOf(absl::string_view error) {
   const bool stays = absl::StrContains(error, "cannot be left out");
   if (!absl::StrContains(error, "finite")) {
-    return absl::StrCat(
-        "mend the cause and go on with --resume",
-        stays ? "" : "; a job with on_poison: skip would leave out what fails");
+    return absl::StrCat("mend the cause and go on with --resume",
+                        stays ? "" : ", or leave it out: --resume --skip");
   }
   return absl::StrCat(
+      stays ? "" : "--resume --skip goes on without the batch; ",
       "another rate, on_nonfinite or data make another job, to be begun anew; "
-      "on a cluster that goes on, ",
-      stays ? "" : "`ebb resume --skip` leaves the batch out, and ",
-      "`ebb checkpoint rollback --rate-factor` goes back");
+      "on a cluster that goes on, `ebb checkpoint rollback --rate-factor` goes "
+      "back");
 }
 
 class LocalRun {
@@ -270,12 +269,15 @@ absl::Status LocalRun::Find() {
   EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
                        client.GetStatus(ask, kAnswer));
   if (status.jobs().empty()) return absl::OkStatus();
-  // Whoever resumes has mended what was wrong.
+  // Whoever resumes has mended what was wrong, or says that it is to be left
+  // out.
   for (const auto& bad : status.jobs(0).quarantined()) {
     v1::ResolveItemRequest resolve;
     resolve.set_job(job_);
     *resolve.mutable_item() = bad.item();
-    resolve.set_decision(v1::ResolveItemRequest::DECISION_RETRY);
+    resolve.set_decision(options_.skip
+                             ? v1::ResolveItemRequest::DECISION_SKIP
+                             : v1::ResolveItemRequest::DECISION_RETRY);
     EBB_RETURN_IF_ERROR(client.ResolveItem(resolve, kAnswer).status());
   }
   return absl::OkStatus();
@@ -313,12 +315,14 @@ bool LocalRun::Turn() {
     stray_.insert(stray_.end(), files.begin(), files.end());
   }
   const v1::JobState state = report_.status.summary().state();
-  if (state == v1::JOB_STATE_PAUSED && report_.status.quarantined_size() > 0) {
-    const auto& bad = report_.status.quarantined(0);
-    Problem(absl::StrCat("the job is paused", AfterFailures(bad.failures()),
+  const auto& quarantined = report_.status.quarantined();
+  const auto bad = std::ranges::find_if(
+      quarantined, [](const auto& one) { return !one.skip_wanted(); });
+  if (state == v1::JOB_STATE_PAUSED && bad != quarantined.end()) {
+    Problem(absl::StrCat("the job is paused", AfterFailures(bad->failures()),
                          ": item ",
-                         ItemName(bad.item().epoch(), bad.item().shard()), ", ",
-                         bad.error(), "\nhint: ", HintOf(bad.error())));
+                         ItemName(bad->item().epoch(), bad->item().shard()),
+                         ", ", bad->error(), "\nhint: ", HintOf(bad->error())));
     return false;
   }
   if (state == v1::JOB_STATE_CANCELLED) {

@@ -37,6 +37,9 @@ struct RunOptions {
   std::string folder;
   // Goes on with the run in the folder; without one, with the newest.
   bool resume = false;
+  // With `resume`: the batch that the job is paused for is left out, and not
+  // tried again.
+  bool skip = false;
   // Starts and ends daemons as the job is scaled (ebb scale). False: somebody
   // else decides which there are.
   bool follow_scale = false;

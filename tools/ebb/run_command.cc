@@ -36,8 +36,13 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
   AddJobFlags(command, &flags->job);
   AddRunFlags(command, &flags->run);
-  command->add_flag("--resume", flags->run.resume,
-                    "Go on with the run in --run-dir, or with the newest");
+  CLI::Option* resume =
+      command->add_flag("--resume", flags->run.resume,
+                        "Go on with the run in --run-dir, or with the newest");
+  command
+      ->add_flag("--skip", flags->run.skip,
+                 "Leave out the batch that the job is paused for")
+      ->needs(resume);
   AddDurationFlag(command, "--kill-every", &flags->kill_every,
                   "Kill a daemon every so many seconds, and bring it back");
   command->add_option("--kill-seed", flags->kill_seed,

@@ -335,6 +335,7 @@ Json JobJson(const v1::JobStatus& job) {
     one["position"] = bad.position();
     one["failures"] = bad.failures();
     one["error"] = bad.error();
+    one["skip_wanted"] = bad.skip_wanted();
     json["quarantined"].Add(std::move(one));
   }
   return json;

@@ -1,0 +1,144 @@
+// For tests of what is said of jobs and workers: a core, what servers and
+// workers say to it, and who watches it.
+#ifndef EBB_SCHEDULER_EXPLAIN_FIXTURE_H_
+#define EBB_SCHEDULER_EXPLAIN_FIXTURE_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "scheduler/explain.h"
+#include "scheduler/scheduler_core.h"
+
+namespace ebb::scheduler {
+
+inline constexpr LinkId kServerLink(1), kFirstLink(2), kSecondLink(3);
+inline constexpr SessionId kServerSession(101), kFirst(201), kSecond(202);
+
+// One server, two partitions, one epoch of 4 items of 2 examples; up to two
+// workers, "a" and "b". Messages to them go nowhere.
+class ExplainFixture : public ::testing::Test {
+ protected:
+  ExplainFixture() {
+    record_.name = "test";
+    record_.plan.examples = 8;
+    record_.plan.shard_size = 2;
+    record_.plan.partitions = 2;
+    record_.plan.parameters = 4;
+    record_.plan.quarantine_after = 1;
+    Restart({});
+  }
+
+  void Restart(SchedulerOptions options) {
+    core_ = *SchedulerCore::Create(options, {}, now_);
+  }
+  void FromServer(ServerToScheduler message) {
+    sent_.clear();
+    core_->OnServer(kServerLink, message, now_, &sent_);
+  }
+  void FromWorker(LinkId link, WorkerToScheduler message) {
+    SchedulerActions actions;
+    core_->OnWorker(link, message, now_, &actions);
+  }
+  void ServerUp(int32_t id = 0) {
+    RegisterServer message;
+    message.server = ServerId(id);
+    message.session = kServerSession;
+    message.address = "here:1";
+    FromServer(message);
+  }
+  void Submit() {
+    SchedulerActions actions;
+    job_ = *core_->Submit(record_, now_, &actions);
+  }
+  const TrainingJob& job() const { return *core_->jobs().at(job_); }
+  // The server says that it has `full` items, all durable or none.
+  void Register(int32_t full = 0, bool durable = false) {
+    MarkSet marks(job().plan());
+    for (int32_t i = 0; i < full; ++i) {
+      ASSERT_TRUE(marks.Raise(job().plan().ItemAt(i), 2).ok());
+    }
+    RegisterPartitions message{kServerSession, {}};
+    message.job.record = job().record();
+    message.job.generation = job().state().generation;
+    for (int32_t p = 0; p < 2; ++p) {
+      message.job.partitions.push_back(
+          {PartitionId(p), job().placement().at(PartitionId(p)).drawn, true,
+           marks.Encode(),
+           durable ? marks.Encode() : MarkSet(job().plan()).Encode()});
+    }
+    FromServer(message);
+  }
+  void Applied(PartitionId partition, ItemId item, int64_t mark) {
+    MarkReport report;
+    report.session = kServerSession;
+    report.job = job_;
+    report.generation = job().state().generation;
+    PartitionMarkReport& one = report.partitions.emplace_back();
+    one.partition = partition;
+    one.term = job().placement().at(partition).drawn;
+    one.marks = {{item, mark}};
+    FromServer(report);
+  }
+  void WorkerUp(LinkId link, SessionId session, const std::string& name) {
+    FromWorker(link, RegisterWorker{session, name});
+    FromWorker(link, LeaseRequest{session, 1});
+  }
+  // What the server says of the job, all of it well.
+  ServerStatistics Statistics() const {
+    ServerStatistics statistics;
+    statistics.session = kServerSession;
+    statistics.job = job_;
+    return statistics;
+  }
+  void Ready() {
+    ServerUp();
+    Submit();
+    Register();
+  }
+  void Say(LinkId link, SessionId session, ItemId item, int64_t clock,
+           bool parked) {
+    Progress progress{session, job_, job().state().generation, item};
+    progress.clock = clock;
+    progress.parked = parked;
+    progress.position = 1;
+    progress.examples = 1;
+    FromWorker(link, progress);
+  }
+  void AsksToJoin(LinkId link, SessionId session, ItemId item) {
+    Progress progress{session, job_, job().state().generation, item};
+    progress.not_in_view = true;
+    FromWorker(link, progress);
+  }
+  void Wait(absl::Duration time) {
+    watch_.Look(*core_, now_);
+    now_ += time;
+    watch_.Look(*core_, now_);
+  }
+
+  std::vector<v1::WaitReason> Explain() {
+    return ExplainJob({*core_, watch_, now_, store_problem_}, job());
+  }
+  // The only reason, of this kind.
+  std::string Only(v1::WaitReason::Kind kind) {
+    const std::vector<v1::WaitReason> reasons = Explain();
+    EXPECT_EQ(reasons.size(), 1u);
+    if (reasons.empty()) return "";
+    EXPECT_EQ(reasons[0].kind(), kind) << reasons[0].text();
+    return reasons[0].text();
+  }
+
+  JobRecord record_;
+  absl::Time now_ = absl::FromUnixSeconds(1'000'000);
+  std::unique_ptr<SchedulerCore> core_;
+  Watch watch_{now_};
+  std::string store_problem_;
+  SchedulerActions sent_;  // Upon the server's last message.
+  JobId job_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_EXPLAIN_FIXTURE_H_
