@@ -389,7 +389,9 @@ void Dataset::GatherRows(std::span<const int64_t> examples,
 }
 
 absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
-                                    int64_t example, const OpenBytes& open) {
+                                    int64_t example, const OpenBytes& open,
+                                    absl::FunctionRef<bool()> stop) {
+  constexpr int kNowAndThen = 1000;  // Examples.
   if (example < 0 || example >= index.examples) {
     return Wrong(NameOf(spec), " has no example ", example, ", but ",
                  Examples(index));
@@ -398,7 +400,12 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
                        OpenReader(spec, open));
   EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, index));
   Example read;
-  for (int64_t number = 0;;) {
+  int64_t number = 0;
+  for (int64_t all = 0;; ++all) {
+    if (all % kNowAndThen == 0 && stop()) {
+      return absl::CancelledError(absl::StrCat(
+          "example ", example, " of ", NameOf(spec), " is not looked for"));
+    }
     EBB_ASSIGN_OR_RETURN(const bool more, reader->Next(&read));
     if (!more) break;
     // As when they were loaded, others are left out.

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "data/byte_source.h"
@@ -135,11 +136,12 @@ class Dataset {
 
 // "a.csv:17": where the example with this number (of Dataset::Gather) stands
 // in the files of the source, of which `index` is that of the loaded data set.
-// Reads them again up to there: blocks, with the errors of
-// Dataset::LoadIndexed; kInvalidArgument when there is no such example.
+// Reads them again up to there, as they are now, and blocks. kInvalidArgument
+// when there is no such example, kCancelled once `stop`, which is asked now and
+// then, says true; else the errors of OpenReader() and Reader::Next().
 absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
-                                    int64_t example,
-                                    const OpenBytes& open = OpenFile);
+                                    int64_t example, const OpenBytes& open,
+                                    absl::FunctionRef<bool()> stop);
 
 }  // namespace ebb::data
 

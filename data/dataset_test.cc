@@ -392,23 +392,28 @@ TEST(DatasetTest, TellsWhereAnExampleStands) {
   }
   const OpenBytes open = OpenMemory({{"a.svm", text}});
   const Dataset data = MustLoad(spec, open);
+  const auto go_on = [] { return false; };
   ASSERT_GT(data.examples(), 10);
   ASSERT_LT(data.examples(), 34);
   for (int64_t i = 0; i < data.examples(); ++i) {
     // Its feature is the number of its line.
     const int line = static_cast<int>(Gather(data, {i}).values[0]);
-    const auto place = PlaceOf(spec, data.index(), i, open);
+    const auto place = PlaceOf(spec, data.index(), i, open, go_on);
     ASSERT_TRUE(place.ok()) << place.status();
     EXPECT_EQ(*place, absl::StrCat("a.svm:", line));
   }
   for (const int64_t none : {int64_t{-1}, data.examples()}) {
-    EXPECT_EQ(PlaceOf(spec, data.index(), none, open).status().code(),
+    EXPECT_EQ(PlaceOf(spec, data.index(), none, open, go_on).status().code(),
               absl::StatusCode::kInvalidArgument);
   }
-  const OpenBytes shorter = OpenMemory({{"a.svm", text.substr(0, 50)}});
   EXPECT_EQ(
-      PlaceOf(spec, data.index(), data.examples() - 1, shorter).status().code(),
-      absl::StatusCode::kFailedPrecondition);
+      PlaceOf(spec, data.index(), 3, open, [] { return true; }).status().code(),
+      absl::StatusCode::kCancelled);
+  const OpenBytes shorter = OpenMemory({{"a.svm", text.substr(0, 50)}});
+  EXPECT_EQ(PlaceOf(spec, data.index(), data.examples() - 1, shorter, go_on)
+                .status()
+                .code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(DatasetTest, ReusesTheMemoryOfABatch) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "models/batch.h"
 #include "models/model.h"
@@ -12,9 +13,11 @@
 namespace ebb::models {
 
 enum class Fault {
-  // The first example and the last one have none either, each alone: the
-  // values have gone astray, whatever the examples are.
+  // A parameter is not finite.
   kValues,
+  // Neither the first example nor the last has one, each alone: values that
+  // have gone astray, or data of which all is too large.
+  kFirstAndLast,
   // An example has none, alone.
   kExample,
   // Each example has one: only their sum is not finite.
@@ -27,12 +30,15 @@ struct NonFinite {
 };
 
 // Of a batch, of one row at least, for which model->Gradient answered
-// kOutOfRange with these `params`: asks it again for parts of the batch, the
-// examples of about three batches in all. `grad` is as Gradient takes it; what
-// is in it afterwards is of no use. Other errors of Gradient are its own.
+// kOutOfRange with these `params`. Where they are finite, asks it again for
+// parts of the batch: up to 2 + 2 log2(rows) times, the examples of about three
+// batches in all. `grad` is as Gradient takes it; what is in it afterwards is
+// of no use. `stop` is asked before each: kCancelled once it says true. Other
+// errors of Gradient are its own.
 absl::StatusOr<NonFinite> FindNonFinite(std::span<const float> params,
                                         const BatchView& batch,
-                                        std::span<float> grad, Model* model);
+                                        std::span<float> grad, Model* model,
+                                        absl::FunctionRef<bool()> stop);
 
 }  // namespace ebb::models
 

@@ -19,6 +19,7 @@ using Floats = std::vector<float>;
 
 constexpr float kInfinite = std::numeric_limits<float>::infinity();
 constexpr float kHuge = 3e38F;
+constexpr auto kGoOn = [] { return false; };
 constexpr int64_t kRows = 11;
 constexpr int64_t kFeatures = 3;
 
@@ -42,7 +43,7 @@ class NonFiniteTest : public ::testing::Test {
     BatchStats stats;
     EXPECT_TRUE(
         absl::IsOutOfRange(model->Gradient(params, batch, grad, &stats)));
-    const auto found = FindNonFinite(params, batch, grad, model);
+    const auto found = FindNonFinite(params, batch, grad, model, kGoOn);
     EXPECT_TRUE(found.ok()) << found.status();
     return found.value_or(NonFinite());
   }
@@ -79,6 +80,28 @@ TEST_F(NonFiniteTest, ValuesThatHaveGoneAstrayAreNoExamplesFault) {
   params[1] = kInfinite;
   EXPECT_EQ(Find(params, Batch({}, 0).Dense(), model.get()).fault,
             Fault::kValues);
+  // Also of one example, and also where the others do not meet them.
+  params[1] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(Find(params, SmallBatch({1, 1, 1}, {0}).Dense(), model.get()).fault,
+            Fault::kValues);
+}
+
+TEST_F(NonFiniteTest, ValuesThatAreFarOffLeaveNoExampleAFiniteOne) {
+  const auto model = Create("linear", 0);
+  const Floats params(model->description().ParameterCount(), kHuge);
+  EXPECT_EQ(Find(params, Batch({}, 0).Dense(), model.get()).fault,
+            Fault::kFirstAndLast);
+}
+
+TEST_F(NonFiniteTest, StopsWhenItIsToldTo) {
+  const auto model = Create("linear", 0);
+  const Floats params(model->description().ParameterCount(), 0.5F);
+  const SmallBatch batch = Batch({4}, kInfinite);
+  Floats grad(params.size());
+  int asked = 0;
+  const auto found = FindNonFinite(params, batch.Dense(), grad, model.get(),
+                                   [&] { return ++asked > 3; });
+  EXPECT_TRUE(absl::IsCancelled(found.status()));
 }
 
 TEST_F(NonFiniteTest, ASumMayBeTooLargeThoughNoPartOfItIs) {
@@ -100,13 +123,14 @@ TEST_F(NonFiniteTest, OfOneExampleThatOneHasNone) {
 
 TEST_F(NonFiniteTest, OfKeyedExamplesToo) {
   const auto model = Create("sparse_logistic", 2);
-  const KeyedBatch batch(
-      kFeatures, 3,
-      {{{0, 0, 1}}, {{1, 0, 1}, {2, 1, 1}}, {{0, 0, 1}, {2, 1, 1}}, {{0, 0}}},
-      {0, 1, 0, 1});
+  const KeyedBatch batch(kFeatures, 3,
+                         {{{0, 0, 1}},
+                          {{1, 0, 1}, {2, 1, kInfinite}},
+                          {{0, 0, 1}, {2, 1, kInfinite}},
+                          {{0, 0}}},
+                         {0, 1, 0, 1});
   // The bias, and a weight of each key.
-  const Floats params = {0.5F, 1, 1, std::numeric_limits<float>::quiet_NaN()};
-  const NonFinite found = Find(params, batch.View(), model.get());
+  const NonFinite found = Find({0.5F, 1, 1, 0}, batch.View(), model.get());
   EXPECT_EQ(found.fault, Fault::kExample);
   EXPECT_EQ(found.row, 1);
 }
@@ -116,7 +140,8 @@ TEST_F(NonFiniteTest, AnotherErrorOfTheModelIsToldAsItIs) {
   const Floats params(2);
   Floats grad(2);
   EXPECT_TRUE(absl::IsInvalidArgument(
-      FindNonFinite(params, Batch({}, 0).Dense(), grad, model.get()).status()));
+      FindNonFinite(params, Batch({}, 0).Dense(), grad, model.get(), kGoOn)
+          .status()));
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ class Explainer {
       const std::string name = absl::StrCat("item ", ToString(item));
       const bool applied =
           failed_at && job_.marks().HighestMark(item) > *failed_at;
-      if (failed_at && job_.poison().SkipWanted(ordinal)) {
+      if (failed_at && !applied && job_.poison().SkipWanted(ordinal)) {
         Add(Reason::KIND_QUARANTINED, name,
             absl::StrCat(name, ": its batch at example ", *failed_at,
                          " is left out once all partitions say, under new "

@@ -7,15 +7,18 @@ namespace ebb::worker {
 
 std::string Blame(std::span<const float> params, const models::BatchView& batch,
                   std::span<const int64_t> numbers, std::span<float> grad,
-                  models::Model* model, PlaceOfExample place_of) {
-  const auto found = models::FindNonFinite(params, batch, grad, model);
+                  models::Model* model, absl::FunctionRef<bool()> stop,
+                  PlaceOfExample place_of) {
+  const auto found = models::FindNonFinite(params, batch, grad, model, stop);
   if (!found.ok()) return "";
   switch (found->fault) {
     case models::Fault::kSum:
       return "; each of its examples has a finite one, their sum has not";
     case models::Fault::kValues:
+      return "; the values have gone astray: not all are finite";
+    case models::Fault::kFirstAndLast:
       return "; its first and its last example, each alone, have no finite one "
-             "either: the values have gone astray";
+             "either: the values have gone astray, or the data is too large";
     case models::Fault::kExample:
       break;
   }

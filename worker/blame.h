@@ -19,12 +19,13 @@ using PlaceOfExample =
 
 // For behind an error of model->Gradient(params, batch, grad): which example
 // has no finite gradient even alone, with its place, or that the values are
-// what is wrong. Begins with "; "; nothing where nothing was found. `numbers`
-// are those of the batch's examples. Blocks as about three more batches do, and
-// as `place_of`; `grad` is of no use afterwards.
+// what is wrong. Begins with "; "; nothing where nothing was found before
+// `stop` said true. `numbers` are those of the batch's examples. Blocks as
+// models::FindNonFinite and `place_of`; `grad` is of no use afterwards.
 std::string Blame(std::span<const float> params, const models::BatchView& batch,
                   std::span<const int64_t> numbers, std::span<float> grad,
-                  models::Model* model, PlaceOfExample place_of);
+                  models::Model* model, absl::FunctionRef<bool()> stop,
+                  PlaceOfExample place_of);
 
 }  // namespace ebb::worker
 

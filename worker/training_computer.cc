@@ -26,6 +26,12 @@ namespace {
 // Those that nobody uses any more: of as many batches as are under way.
 constexpr size_t kGradientsKept = 4;
 
+// How many batches without a finite gradient are looked into, and for how long:
+// no lease runs out meanwhile, and a job whose values have gone astray has
+// many.
+constexpr int kMostBlames = 5;
+constexpr absl::Duration kBlameTime = absl::Seconds(1);
+
 // Of which there is one more size only with each power of two, so that buffers
 // are used again.
 int64_t RoomFor(int64_t rows) {
@@ -351,14 +357,19 @@ absl::Status TrainingComputer::Gradient(
                                          .names_params = names_params}),
            job);
   // What models answer to values that are not finite.
-  if (!absl::IsOutOfRange(status)) return status;
-  return absl::OutOfRangeError(absl::StrCat(
-      status.message(), Blame(params.floats, view, batch.numbers, grad,
-                              job->model.get(), [&](int64_t number) {
-                                return data::PlaceOf(job->train_source,
-                                                     job->train.index(), number,
-                                                     options_.open);
-                              })));
+  if (!absl::IsOutOfRange(status) || ++job->blames > kMostBlames) return status;
+  const auto stop = [this, until = absl::Now() + kBlameTime] {
+    MutexLock lock(&mu_);
+    return hurry_ || absl::Now() > until;
+  };
+  const std::string blame =
+      Blame(params.floats, view, batch.numbers, grad, job->model.get(), stop,
+            [&](int64_t number) {
+              return data::PlaceOf(job->train_source, job->train.index(),
+                                   number, options_.open, stop);
+            });
+  return Seen(absl::OutOfRangeError(absl::StrCat(status.message(), blame)),
+              job);
 }
 
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,

@@ -112,6 +112,8 @@ class TrainingComputer : public client::JobComputer {
     // finds rows, else the one that computes.
     std::unique_ptr<BatchReader> reader;
     double l2 = 0;  // Of the model.
+    // Batches without a finite gradient, so far.
+    int blames = 0;
   };
   using LoadedJobPtr = std::shared_ptr<LoadedJob>;
 

@@ -571,7 +571,9 @@ void Rules::CheckAgainstTrainData(const SourceFacts& data) {
                 ? ""
                 : absl::StrCat("; the first of each: ", data.class_places)),
         TakesKeys(job_.model())
-            ? "keep two of them, or model: {kind: fm, labels: values}"
+            ? absl::StrCat("keep two of them, or model: {kind: ",
+                           kind == "sparse_logistic" ? "fm" : kind,
+                           ", labels: values}")
             : "kind: softmax");
   } else if (IsPerceptron()) {
     CheckLayers(data);

@@ -13,6 +13,7 @@ inline ModelConfig SmallMlp() {
   config.classes = 3;
   config.layers = {12, 20, 20, 3};
   config.seed = 5;
+  config.l2 = 0.01;
   return config;
 }
 
@@ -20,7 +21,6 @@ inline ModelConfig SmallMlp() {
 inline ModelConfig SmallMlpWithAll() {
   ModelConfig config = SmallMlp();
   config.dropout = 0.3;
-  config.l2 = 0.01;
   config.clip_norm = 0.1;
   return config;
 }

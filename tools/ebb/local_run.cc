@@ -61,11 +61,13 @@ double ChildrenCpuSeconds() {
 
 // What helps a job that is paused for a batch that failed so. The rate is no
 // cause that --resume could mend: it makes another job.
-std::string HintOf(absl::string_view error) {
-  const bool stays = absl::StrContains(error, "cannot be left out");
+std::string HintOf(const v1::JobStatus::Quarantined& bad) {
+  const absl::string_view error = bad.error();
+  const bool stays = bad.failed_end() == bad.position() ||
+                     absl::StrContains(error, "cannot be left out");
   if (!absl::StrContains(error, "finite")) {
     return absl::StrCat("mend the cause and go on with --resume",
-                        stays ? "" : ", or leave it out: --resume --skip");
+                        stays ? "" : ", or without its batch: --resume --skip");
   }
   return absl::StrCat(
       stays ? "" : "--resume --skip goes on without the batch; ",
@@ -269,13 +271,17 @@ absl::Status LocalRun::Find() {
   EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
                        client.GetStatus(ask, kAnswer));
   if (status.jobs().empty()) return absl::OkStatus();
-  // Whoever resumes has mended what was wrong, or says that it is to be left
-  // out.
+  if (options_.skip && status.jobs(0).quarantined().empty()) {
+    screen_.Event("the job is paused for no batch: --skip leaves none out",
+                  absl::Now());
+  }
+  // Whoever resumes has mended what was wrong, or wants the failing batch left
+  // out where there is one.
   for (const auto& bad : status.jobs(0).quarantined()) {
     v1::ResolveItemRequest resolve;
     resolve.set_job(job_);
     *resolve.mutable_item() = bad.item();
-    resolve.set_decision(options_.skip
+    resolve.set_decision(options_.skip && bad.failed_end() > bad.position()
                              ? v1::ResolveItemRequest::DECISION_SKIP
                              : v1::ResolveItemRequest::DECISION_RETRY);
     EBB_RETURN_IF_ERROR(client.ResolveItem(resolve, kAnswer).status());
@@ -322,7 +328,7 @@ bool LocalRun::Turn() {
     Problem(absl::StrCat("the job is paused", AfterFailures(bad->failures()),
                          ": item ",
                          ItemName(bad->item().epoch(), bad->item().shard()),
-                         ", ", bad->error(), "\nhint: ", HintOf(bad->error())));
+                         ", ", bad->error(), "\nhint: ", HintOf(*bad)));
     return false;
   }
   if (state == v1::JOB_STATE_CANCELLED) {

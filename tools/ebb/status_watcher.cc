@@ -261,6 +261,7 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
   // Both may fall: a server came back with less, an item was resolved.
   for (; quarantined_ < job.quarantined_size(); ++quarantined_) {
     const auto& bad = job.quarantined(quarantined_);
+    if (bad.skip_wanted()) continue;  // It was told, and decided about.
     notices->push_back(
         {Kind::kTrouble,
          absl::StrCat(ItemText(bad.item().epoch(), bad.item().shard()),
