@@ -349,7 +349,7 @@ absl::Status TrainingComputer::Gradient(
     return known;
   };
   const std::span<float> grad = gradient->span().first(params.floats.size());
-  const absl::Status status =
+  absl::Status status =
       Seen(job->model->GradientWithNext(params.floats, view, grad, stats,
                                         {.params = params.id,
                                          .dense = batch.content,
