@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/testing/kept_actions.h"
 #include "client/training_core.h"
 
 namespace ebb::client {
@@ -32,7 +33,7 @@ std::vector<T> Unpacked(const Payload& payload) {
 // Two partitions on one server; an item of 3 examples in batches of 1; a table
 // of rows of two floats. The batch that begins at b touches the keys 10 + b of
 // partition 0 and nothing of partition 1.
-class SparseRowsTest : public testing::Test {
+class SparseRowsTest : public testing::KeptActions {
  protected:
   SparseRowsTest() : core_({.session = kMe}) {
     auto record = std::make_shared<JobRecord>();
@@ -44,33 +45,6 @@ class SparseRowsTest : public testing::Test {
     record->plan.partitions = 2;
     record->plan.sparse_tables = {{.width = 2}};
     record_ = record;
-  }
-
-  template <typename Event>
-  void On(Event event) {
-    ClientActions actions;
-    event(&actions);
-    pushes_.clear();
-    pulls_.clear();
-    sent_.clear();
-    computes_.clear();
-    evaluates_.clear();
-    wanted_.clear();
-    for (ClientAction& action : actions) {
-      if (auto* push = std::get_if<SendPush>(&action)) {
-        pushes_.push_back(std::move(*push));
-      } else if (auto* pull = std::get_if<SendPull>(&action)) {
-        pulls_.push_back(std::move(*pull));
-      } else if (auto* send = std::get_if<SendScheduler>(&action)) {
-        sent_.push_back(std::move(send->message));
-      } else if (auto* compute = std::get_if<Compute>(&action)) {
-        computes_.push_back(compute->task);
-      } else if (auto* evaluate = std::get_if<Evaluate>(&action)) {
-        evaluates_.push_back(evaluate->task);
-      } else if (auto* find = std::get_if<FindRows>(&action)) {
-        wanted_.push_back(std::move(*find));
-      }
-    }
   }
 
   // Leased, prepared and placed: it wants rows.
@@ -155,12 +129,6 @@ class SparseRowsTest : public testing::Test {
   JobRecordPtr record_;
   absl::Time now_ = absl::UnixEpoch();
   TrainingCore core_;
-  std::vector<SendPush> pushes_;
-  std::vector<SendPull> pulls_;
-  std::vector<WorkerToScheduler> sent_;
-  std::vector<ComputeTask> computes_;
-  std::vector<EvaluateTask> evaluates_;
-  std::vector<FindRows> wanted_;
 };
 
 TEST_F(SparseRowsTest, ABatchsRowsAreFoundThenPulledThenPushed) {

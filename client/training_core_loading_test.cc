@@ -111,9 +111,9 @@ class EvaluatingCoreTest : public TrainingCoreTest {
     Begin(LeaseOf(0));
     const std::vector<SendPull> for_batch = std::exchange(open_pulls_, {});
     FromScheduler(EvaluationOf(record_));
-    EXPECT_EQ(evaluates_, 0);
+    EXPECT_EQ(evaluations_, 0);
     AnswerPulls();
-    EXPECT_EQ(evaluates_, 1);
+    EXPECT_EQ(evaluations_, 1);
     open_pulls_ = for_batch;
   }
   void Evaluated() {
@@ -147,7 +147,7 @@ TEST_F(EvaluatingCoreTest, NoEvaluationOutlivesItsSession) {
   open_pulls_.clear();
   FromScheduler(EvaluationOf(record_));
   AnswerPulls();
-  EXPECT_EQ(evaluates_, 2);
+  EXPECT_EQ(evaluations_, 2);
   Evaluated();
   EXPECT_THAT(Sent<EvaluationResult>(), SizeIs(1));
 }
@@ -187,16 +187,16 @@ TEST_F(TrainingCoreTest, AnEvaluationWaitsForTheOneItReplaced) {
   FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
   FromScheduler(lease);
   AnswerPulls();
-  EXPECT_EQ(evaluates_, 1);
+  EXPECT_EQ(evaluations_, 1);
   lease.snapshot = 51;  // The scheduler lost its patience.
   FromScheduler(lease);
   AnswerPulls();
-  EXPECT_EQ(evaluates_, 1);
+  EXPECT_EQ(evaluations_, 1);
   EvaluationResult result;
   result.examples = 1;
   On([&](auto* out) { core_.OnEvaluated(result, now_, out); });
   EXPECT_THAT(Sent<EvaluationResult>(), IsEmpty());  // It was of snapshot 50.
-  EXPECT_EQ(evaluates_, 2);
+  EXPECT_EQ(evaluations_, 2);
   On([&](auto* out) { core_.OnEvaluated(result, now_, out); });
   ASSERT_THAT(Sent<EvaluationResult>(), SizeIs(1));
   EXPECT_EQ(Sent<EvaluationResult>()[0].snapshot, 51);

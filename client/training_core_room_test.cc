@@ -142,7 +142,7 @@ TEST_F(LittleMemoryTest, EvaluatesWhileItHoldsNoValuesForABatch) {
     EXPECT_EQ(pull.request.snapshot, 50);
   }
   AnswerPulls();
-  EXPECT_EQ(evaluates_, 1);
+  EXPECT_EQ(evaluations_, 1);
   On([&](auto* out) { core_.OnEvaluated(EvaluationResult(), now_, out); });
   ASSERT_THAT(pulls_, SizeIs(2));
   EXPECT_EQ(pulls_[0].request.snapshot, 0);

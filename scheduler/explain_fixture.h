@@ -107,6 +107,15 @@ class ExplainFixture : public ::testing::Test {
     progress.examples = 1;
     FromWorker(link, progress);
   }
+  // The first worker fails at examples [begin, end) of the first item.
+  void Fails(int64_t begin, int64_t end) {
+    ItemEnd message{kFirst, job_, job().state().generation, {0, 0}};
+    message.end = LeaseEnd::kFailed;
+    message.error = "bad row";
+    message.position = begin;
+    message.failed_end = end;
+    FromWorker(kFirstLink, message);
+  }
   void AsksToJoin(LinkId link, SessionId session, ItemId item) {
     Progress progress{session, job_, job().state().generation, item};
     progress.not_in_view = true;

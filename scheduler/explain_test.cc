@@ -301,12 +301,7 @@ TEST_F(ExplainTest, AStateThatCannotBeWritten) {
 TEST_F(ExplainTest, AQuarantinedItem) {
   Ready();
   WorkerUp(kFirstLink, kFirst, "a");
-  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
-  end.end = LeaseEnd::kFailed;
-  end.error = "bad row";
-  end.position = 1;
-  end.failed_end = 2;
-  FromWorker(kFirstLink, end);
+  Fails(1, 2);
   const std::vector<Reason> reasons = Explain();
   ASSERT_THAT(reasons, SizeIs(2));
   EXPECT_EQ(reasons[0].kind(), Reason::KIND_QUARANTINED);
@@ -328,11 +323,7 @@ TEST_F(ExplainTest, AQuarantinedItem) {
 TEST_F(ExplainTest, ABatchThatIsAboutToBeLeftOut) {
   Ready();
   WorkerUp(kFirstLink, kFirst, "a");
-  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
-  end.end = LeaseEnd::kFailed;
-  end.error = "bad row";
-  end.failed_end = 1;
-  FromWorker(kFirstLink, end);
+  Fails(0, 1);
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resolve(job_, {0, 0}, /*skip=*/true, now_, &actions).ok());
   const std::vector<Reason> reasons = Explain();

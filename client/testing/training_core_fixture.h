@@ -1,4 +1,4 @@
-// A worker's core, what it asks for kept in lists, for tests.
+// A worker's core, and what servers and the scheduler say to it, for tests.
 #ifndef EBB_CLIENT_TESTING_TRAINING_CORE_FIXTURE_H_
 #define EBB_CLIENT_TESTING_TRAINING_CORE_FIXTURE_H_
 
@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "client/testing/kept_actions.h"
 #include "client/training_core.h"
 #include "gtest/gtest.h"
 
@@ -19,7 +20,7 @@ inline constexpr ServerId kA(0), kB(1);
 
 // One partition on each of two servers; one epoch of 3 items of 2 examples in
 // batches of 1.
-class TrainingCoreTest : public ::testing::Test {
+class TrainingCoreTest : public KeptActions {
  protected:
   explicit TrainingCoreTest(ClientOptions options = {.session = kMe})
       : core_(std::move(options)) {
@@ -44,32 +45,6 @@ class TrainingCoreTest : public ::testing::Test {
     record_ = record;
   }
 
-  // Keeps what the event asks for; what earlier events asked for is gone.
-  template <typename Event>
-  void On(Event event) {
-    ClientActions actions;
-    event(&actions);
-    pushes_.clear();
-    pulls_.clear();
-    sent_.clear();
-    computes_.clear();
-    for (ClientAction& action : actions) {
-      if (auto* push = std::get_if<SendPush>(&action)) {
-        pushes_.push_back(std::move(*push));
-      } else if (auto* pull = std::get_if<SendPull>(&action)) {
-        pulls_.push_back(*pull);
-        open_pulls_.push_back(std::move(*pull));
-      } else if (auto* send = std::get_if<SendScheduler>(&action)) {
-        sent_.push_back(std::move(send->message));
-      } else if (auto* compute = std::get_if<Compute>(&action)) {
-        computes_.push_back(compute->task);
-      } else if (auto* expect = std::get_if<Expect>(&action)) {
-        expected_.push_back(std::move(expect->values));
-      } else if (std::holds_alternative<Evaluate>(action)) {
-        ++evaluates_;
-      }
-    }
-  }
   void Connect() {
     On([&](auto* out) { core_.OnSchedulerConnected(now_, out); });
   }
@@ -200,12 +175,7 @@ class TrainingCoreTest : public ::testing::Test {
   absl::Time now_ = absl::FromUnixSeconds(1000);
   JobRecordPtr record_;
   TrainingCore core_;
-  std::vector<SendPush> pushes_, first_;
-  std::vector<SendPull> pulls_, open_pulls_;
-  std::vector<WorkerToScheduler> sent_;
-  std::vector<ComputeTask> computes_;
-  std::vector<PulledValuesPtr> expected_;  // All so far.
-  int evaluates_ = 0;
+  std::vector<SendPush> first_;
 };
 
 }  // namespace ebb::client::testing
