@@ -10,12 +10,13 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+
+from reserved_port import ReservedPort
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 120
@@ -35,12 +36,6 @@ checkpoint: {{every: 200ms}}
 """ % EPOCHS
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 def write_rows(path, rows, seed):
     draw = random.Random(seed)
     with open(path, "w") as file:
@@ -58,7 +53,7 @@ class DataTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
         self.daemons = {}
         self.addCleanup(self.end)
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = ReservedPort(self).address
         self.environment = dict(os.environ, EBB_SCHEDULER=self.address,
                                 XDG_CACHE_HOME=self.path("home"))
         self.environment.pop("EBB_RUN", None)

@@ -13,6 +13,8 @@ import tempfile
 import time
 import unittest
 
+from reserved_port import ReservedPort
+
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 FASHION = "/usr/share/datasets/fashion-mnist/"
 LIMIT_S = 60
@@ -31,7 +33,8 @@ class HealthTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ebb_health_")
         self.addCleanup(shutil.rmtree, self.folder)
-        self.environment = dict(os.environ)
+        self.address = ReservedPort(self).address
+        self.environment = dict(os.environ, EBB_SCHEDULER=self.address)
         self.daemons = []
         self.addCleanup(self.end)
 
@@ -47,16 +50,14 @@ class HealthTest(unittest.TestCase):
         self.daemons.append(daemon)
         return daemon
 
-    def scheduler(self, listen="127.0.0.1:0"):
+    def scheduler(self):
         path = os.path.join(self.folder, "address")
         if os.path.exists(path):
             os.remove(path)
-        daemon = self.daemon("ebb-scheduler", "--listen", listen, "--state-dir",
-                             "scheduler", "--address-file", "address",
-                             "--health-socket", "scheduler.sock")
+        daemon = self.daemon("ebb-scheduler", "--listen", self.address,
+                             "--state-dir", "scheduler", "--address-file",
+                             "address", "--health-socket", "scheduler.sock")
         self.wait(lambda: os.path.exists(path), "no scheduler")
-        with open(path) as file:
-            self.environment["EBB_SCHEDULER"] = file.read().strip()
         return daemon
 
     def ebb(self, *arguments):
@@ -86,7 +87,7 @@ class HealthTest(unittest.TestCase):
         for name in ("ps", "worker"):
             self.wait(lambda: self.health(name) == 1, f"{name} serves alone")
             self.assertEqual(self.health(name, "--alive"), 0)
-        self.scheduler(self.environment["EBB_SCHEDULER"])
+        self.scheduler()
         for name in ("ps", "worker"):
             self.wait(lambda: self.health(name) == 0, f"{name} is not back")
         self.assertIn("\nps-3 ", self.ebb("status").stdout)

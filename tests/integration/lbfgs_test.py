@@ -9,13 +9,14 @@ import json
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+
+from reserved_port import ReservedPort
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 60
@@ -32,12 +33,6 @@ partitions: {PARTITIONS}
 checkpoint: {{every: 200ms}}
 oracle: {{width: 2}}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def tensors_of(path):
@@ -59,7 +54,7 @@ class Cluster:
         test.addCleanup(self.end)
         for name in os.listdir(data):
             shutil.copy(os.path.join(data, name), self.folder)
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = ReservedPort(test).address
         self.daemons = {}
 
     def end(self):

@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -21,6 +20,8 @@ import tarfile
 import tempfile
 import time
 import unittest
+
+from reserved_port import ReservedPort
 
 SOURCE = os.path.abspath(sys.argv.pop(2)) if len(sys.argv) > 2 else "."
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -74,8 +75,7 @@ class Cluster(unittest.TestCase):
         self.environment = dict(os.environ)
         self.daemons = {}
         self.addCleanup(self.end)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.address = "127.0.0.1:%d" % listener.getsockname()[1]
+        self.address = ReservedPort(self).address
         self.environment["EBB_SCHEDULER"] = self.address
 
     def end(self):

@@ -19,6 +19,7 @@ namespace ebb::testing {
 namespace fs = std::filesystem;
 using tools::ChildProcess;
 using tools::ProcessEnd;
+using tools::ReservedPort;
 
 namespace {
 
@@ -27,18 +28,6 @@ constexpr absl::Duration kLook = absl::Milliseconds(5);
 std::string Contents(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// A port that nobody has now: daemons find the scheduler again at it.
-std::string FreeAddress() {
-  const TestFolder folder;
-  Daemon probe(folder, "probe",
-               {"ebb-scheduler", "--state-dir", folder / "s", "--listen",
-                "127.0.0.1:0"});
-  probe.Start();
-  std::string address = probe.address();
-  probe.EndBy(SIGKILL);
-  return address;
 }
 
 }  // namespace
@@ -103,7 +92,7 @@ bool Daemon::Says(absl::string_view text) const {
 
 ProcessCluster::ProcessCluster(bool tls)
     : tls_(tls),
-      address_(FreeAddress()),
+      port_(ReservedPort::Reserve().value()),
       client_(As(Role::kClient)),
       transport_({}, /*received_bytes=*/0, As(Role::kWorker)) {
   const auto daemon = [&](const std::string& name,
@@ -117,13 +106,14 @@ ProcessCluster::ProcessCluster(bool tls)
     }
     return std::make_unique<Daemon>(folder_, name, std::move(arguments));
   };
-  scheduler_ = daemon("scheduler", {"ebb-scheduler", "--state-dir",
-                                    folder_ / "scheduler", "--listen", address_,
-                                    "--min-servers", "2", "--lease-ttl", "1s"});
+  scheduler_ =
+      daemon("scheduler",
+             {"ebb-scheduler", "--state-dir", folder_ / "scheduler", "--listen",
+              address(), "--min-servers", "2", "--lease-ttl", "1s"});
   for (int i = 0; i < 2; ++i) {
     servers_.push_back(daemon(absl::StrCat("ps", i),
                               {"ebb-ps", "--id", absl::StrCat(i), "--state-dir",
-                               state_folder(i), "--scheduler", address_}));
+                               state_folder(i), "--scheduler", address()}));
   }
   computer_.pace_us = 500;
 }
@@ -153,7 +143,7 @@ void ProcessCluster::StartWorker() {
   client::ClientShellOptions options;
   options.core.session = SessionId(++worker_sessions_);
   options.core.name = "0";
-  options.scheduler = address_;
+  options.scheduler = address();
   options.longest_pause = absl::Milliseconds(50);
   worker_ =
       std::make_unique<client::ClientShell>(options, &transport_, &computer_);

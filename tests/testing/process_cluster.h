@@ -21,6 +21,7 @@
 #include "common/testing/test_folder.h"
 #include "tests/testing/shell_cluster.h"
 #include "tools/ebb/child_process.h"
+#include "tools/ebb/reserved_port.h"
 
 namespace ebb::testing {
 
@@ -63,8 +64,8 @@ class ProcessCluster {
   void StartWorker();
   void StartAll();
 
-  // Of the scheduler.
-  const std::string& address() const { return address_; }
+  // Of the scheduler, in all its lives.
+  const std::string& address() const { return port_.address(); }
   Daemon& scheduler() { return *scheduler_; }
   Daemon& ps(int i) { return *servers_[i]; }
   CountingComputer& computer() { return computer_; }
@@ -72,7 +73,7 @@ class ProcessCluster {
   std::string state_folder(int i) const;
   rpc::SchedulerAdminClient Admin() { return Admin(client_); }
   rpc::SchedulerAdminClient Admin(const rpc::SecurityPtr& as) {
-    return rpc::SchedulerAdminClient(address_, as);
+    return rpc::SchedulerAdminClient(address(), as);
   }
   // With every call of this process as a client. Only with TLS.
   void ShowToken(const std::string& token);
@@ -98,7 +99,7 @@ class ProcessCluster {
 
   const TestFolder folder_;
   const bool tls_;
-  const std::string address_;
+  const tools::ReservedPort port_;
   const rpc::SecurityPtr client_;
   rpc::GrpcTransport transport_;
   std::unique_ptr<Daemon> scheduler_;

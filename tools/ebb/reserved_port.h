@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "common/fd.h"
 
 namespace ebb::tools {
 
@@ -18,19 +19,13 @@ class ReservedPort {
   // A free port of 127.0.0.1.
   static absl::StatusOr<ReservedPort> Reserve();
 
-  ReservedPort(ReservedPort&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)),
-        address_(std::move(other.address_)) {}
-  ReservedPort& operator=(ReservedPort&&) = delete;
-  ~ReservedPort();
-
   // "127.0.0.1:PORT".
   const std::string& address() const { return address_; }
 
  private:
-  ReservedPort(int fd, std::string address)
-      : fd_(fd), address_(std::move(address)) {}
-  int fd_;
+  ReservedPort(Fd fd, std::string address)
+      : fd_(std::move(fd)), address_(std::move(address)) {}
+  Fd fd_;
   std::string address_;
 };
 
