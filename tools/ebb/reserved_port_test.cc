@@ -65,6 +65,9 @@ TEST(ReservedPortTest, NobodyElseIsGivenIt) {
   const auto reserved = ReservedPort::Reserve();
   ASSERT_TRUE(reserved.ok()) << reserved.status();
   const uint32_t port = PortOf(*reserved);
+  EXPECT_EQ(Bind(Socket(), PortOf(*reserved)), -1);
+  EXPECT_EQ(errno, EADDRINUSE);
+
   // Both ends of the range of ports that these sockets may be given.
   const uint32_t only_that = port << 16 | port;
   for (const bool shares : {false, true}) {

@@ -1,9 +1,6 @@
 #include "tools/ebb/supervisor.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -16,7 +13,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/child_process.h"
-#include "tools/ebb/reserved_port.h"
 #include "tools/ebb/signals.h"
 
 namespace ebb::tools {
@@ -158,32 +154,6 @@ TEST_F(SupervisorTest, GivesUpAtOnceWhatRefusesToStart) {
       supervisor.Start("w", Shell("exit 2"), Shell("exit 2"), now_).ok());
   EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
   EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kGivenUp);
-}
-
-TEST_F(SupervisorTest, APortIsReservedForADaemonOfOurs) {
-  const auto port = ReservedPort::Reserve();
-  ASSERT_TRUE(port.ok()) << port.status();
-  EXPECT_THAT(port->address(), ::testing::StartsWith("127.0.0.1:"));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port =
-      htons(static_cast<uint16_t>(std::stoi(port->address().substr(10))));
-  const auto* any = reinterpret_cast<const sockaddr*>(&address);
-  // A stranger that asks for the port plainly does not get it ...
-  const int stranger = socket(AF_INET, SOCK_STREAM, 0);
-  EXPECT_NE(bind(stranger, any, sizeof(address)), 0);
-  close(stranger);
-  // ... a daemon that sets SO_REUSEADDR, as gRPC does, listens on it, again
-  // and again.
-  for (int life = 0; life < 2; ++life) {
-    const int daemon = socket(AF_INET, SOCK_STREAM, 0);
-    const int on = 1;
-    setsockopt(daemon, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    EXPECT_EQ(bind(daemon, any, sizeof(address)), 0);
-    EXPECT_EQ(listen(daemon, 1), 0);
-    close(daemon);
-  }
 }
 
 TEST_F(SupervisorTest, SignalsAreWaitedFor) {
