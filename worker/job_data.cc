@@ -4,8 +4,8 @@
 
 #include "absl/status/status.h"
 #include "common/algorithms/plugin.h"
-#include "common/job/rules.h"
 #include "common/job/training.h"
+#include "common/job/traits.h"
 #include "common/job/values.h"
 #include "common/status_macros.h"
 #include "models/plugin.h"

@@ -5,7 +5,7 @@
 
 #include "absl/strings/string_view.h"
 #include "common/job/keys.h"
-#include "common/job/rules.h"
+#include "common/job/traits.h"
 #include "common/job/validate.h"
 
 namespace ebb::job {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "common/job/keys.h"
 #include "common/job/rules.h"
+#include "common/job/traits.h"
 #include "common/job/values.h"
 
 namespace ebb::job {
