@@ -114,8 +114,7 @@ class Explainer {
       const ItemId item = plan_.ItemAt(ordinal);
       const auto failed_at = job_.poison().QuarantinedAt(ordinal);
       const std::string name = absl::StrCat("item ", ToString(item));
-      const bool applied =
-          failed_at && job_.marks().HighestMark(item) > *failed_at;
+      const bool applied = job_.poison().AppliedSomewhere(ordinal);
       if (failed_at && !applied && job_.poison().SkipWanted(ordinal)) {
         Add(Reason::KIND_QUARANTINED, name,
             absl::StrCat(name, ": its batch at example ", *failed_at,

@@ -317,6 +317,8 @@ TEST_F(ExplainTest, AQuarantinedItem) {
   EXPECT_EQ(status.quarantined(0).failed_end(), 2);
   EXPECT_EQ(status.quarantined(0).failures(), 1);
   EXPECT_FALSE(status.quarantined(0).skip_wanted());
+  EXPECT_FALSE(status.quarantined(0).non_finite());
+  EXPECT_FALSE(status.quarantined(0).applied_somewhere());
 }
 
 // Bug: it was still to be decided what becomes of it.
@@ -350,6 +352,10 @@ TEST_F(ExplainTest, ABatchThatSomePartitionsHaveCannotBeSkipped) {
   const std::vector<Reason> reasons = Explain();
   ASSERT_THAT(reasons, SizeIs(2));
   EXPECT_THAT(reasons[0].text(), HasSubstr("so it cannot be skipped"));
+  const v1::JobStatus status = StatusOf({*core_, watch_, now_, ""}, job());
+  ASSERT_EQ(status.quarantined_size(), 1);
+  EXPECT_TRUE(status.quarantined(0).applied_somewhere());
+  EXPECT_TRUE(status.quarantined(0).non_finite());
 }
 
 // Bug: it was said to have failed as often as the job allows.

@@ -1,6 +1,10 @@
 #include "scheduler/job_state.h"
 
+#include <cstdint>
+#include <map>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 #include "common/protocol/plan_codec.h"
 #include "common/protocol/sealed_fields.h"
@@ -51,6 +55,13 @@ void VisitFields(Struct& evaluation, Visitor&& visit) {
 }
 
 template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, QuarantineReason>
+void VisitFields(Struct& reason, Visitor&& visit) {
+  auto& [text, non_finite] = reason;
+  visit(text, non_finite);
+}
+
+template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, JobState>
 void VisitFields(Struct& state, Visitor&& visit) {
   auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
@@ -74,8 +85,18 @@ namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no `rolled_back`, 2 ended with the evaluations, 3 had nothing of a
-// rollback but its versions, 4 had one reason for all items.
-constexpr uint32_t kVersion = 5;
+// rollback but its versions, 4 had one reason for all items, 5 had reasons that
+// were texts.
+constexpr uint32_t kVersion = 6;
+
+void ReadTexts(FieldReader& read,
+               std::map<int64_t, QuarantineReason>* why_quarantined) {
+  std::map<int64_t, std::string> texts;
+  read(texts);
+  for (auto& [ordinal, text] : texts) {
+    (*why_quarantined)[ordinal].text = std::move(text);
+  }
+}
 
 }  // namespace
 
@@ -96,8 +117,8 @@ absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
              state.servers, state.durable_in, state.durable_term, state.moved);
         if (version < 4) return;
         read(state.rollback.rate_factor, state.rollback.nonfinite);
-        if (version < 5) return;
-        read(state.why_quarantined);
+        if (version == 5) ReadTexts(read, &state.why_quarantined);
+        if (version >= 6) read(state.why_quarantined);
       }));
   EBB_RETURN_IF_ERROR(CheckStored("stored state of a job", state.rollback));
   return state;

@@ -32,6 +32,13 @@ struct Evaluation {
   int64_t finished_us = 0;  // Unix time.
 };
 
+// Why an item is quarantined.
+struct QuarantineReason {
+  std::string text;         // For people.
+  bool non_finite = false;  // A batch of it has no finite loss or gradient.
+  bool operator==(const QuarantineReason&) const = default;
+};
+
 struct JobState {
   Generation generation;
   RollbackRecord rollback;
@@ -46,9 +53,9 @@ struct JobState {
   // Where the batch begins that the last failed lease ended in, by item
   // ordinal.
   std::map<int64_t, int64_t> failed_at;
-  // What is wrong with each that is quarantined, for people. Of those that an
-  // older ebb stored `reason` is all there is.
-  std::map<int64_t, std::string> why_quarantined;
+  // What is wrong with each that is quarantined. Of those that an older ebb
+  // stored `reason` is all there is.
+  std::map<int64_t, QuarantineReason> why_quarantined;
   std::vector<SkippedRange> skipped;
   std::vector<Evaluation> evaluations;
   bool paused_by_operator = false;

@@ -4,9 +4,14 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "common/protocol/field_codec.h"
+#include "common/protocol/sealed.h"
 
 namespace ebb::scheduler {
 namespace {
@@ -73,7 +78,7 @@ TEST(JobStateTest, EveryFieldComesBack) {
   JobState state = Unusual();
   state.rollback.rate_factor = 0.125;
   state.rollback.nonfinite = 3;
-  state.why_quarantined = {{6, "an item"}};
+  state.why_quarantined = {{6, {.text = "an item", .non_finite = true}}};
   const auto back = JobState::Decode(state.Encode());
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(*back, state);
@@ -92,18 +97,39 @@ TEST(JobStateTest, StillReadsTheThirdVersion) {
   EXPECT_EQ(state->rollback.nonfinite, 0);
 }
 
-TEST(JobStateTest, StillReadsTheFourthVersion) {
-  // As an ebb wrote it that had one reason for all items.
-  const auto state = JobState::Decode(absl::HexStringToBytes(
+// As an ebb wrote it that had one reason for all items.
+std::string FourthVersion() {
+  return absl::HexStringToBytes(
       "4542424a040000007200000000000000e8070201e70700070601e6070208080e74"
       "6f2077686174206974207761730107616e206974656d020401010a02010c010c40"
       "0102044080010102c80164000000000000e03f000000000000e83f046e6f6e65f6"
       "010106020900080206666f6c64657200020a00020b00000000000000c03f06c35f"
-      "2f5d99ebb4a8"));
+      "2f5d99ebb4a8");
+}
+
+TEST(JobStateTest, StillReadsTheFourthVersion) {
+  const auto state = JobState::Decode(FourthVersion());
   ASSERT_TRUE(state.ok()) << state.status();
   JobState same = Unusual();
   same.rollback.rate_factor = 0.125;
   same.rollback.nonfinite = 3;
+  ExpectSame(*state, same);
+}
+
+TEST(JobStateTest, StillReadsTheFifthVersion) {
+  // It had the reasons, as texts, behind the fields of the fourth.
+  const std::string fourth = FourthVersion();
+  const auto body = Unseal("EBBJ", 4, "the fourth", fourth);
+  ASSERT_TRUE(body.ok()) << body.status();
+  std::string fifth(*body);
+  FieldWriter write(&fifth);
+  write(std::map<int64_t, std::string>{{6, "an item"}});
+  const auto state = JobState::Decode(Seal("EBBJ", 5, fifth));
+  ASSERT_TRUE(state.ok()) << state.status();
+  JobState same = Unusual();
+  same.rollback.rate_factor = 0.125;
+  same.rollback.nonfinite = 3;
+  same.why_quarantined = {{6, {.text = "an item", .non_finite = false}}};
   ExpectSame(*state, same);
 }
 

@@ -38,7 +38,7 @@ bool Poison::Failed(const Failure& failure, Context* context) {
     failed_at->second = failure.position;
   }
   if (++state_->failures[ordinal] < plan_.quarantine_after &&
-      !failure.at_once) {
+      !failure.non_finite) {
     return false;
   }
   if (failure.position >= plan_.ItemSize(item)) {
@@ -55,10 +55,12 @@ bool Poison::Failed(const Failure& failure, Context* context) {
   }
   // A death is booked behind what any partition has, which may be further on.
   failed_at->second = failure.position;
-  Quarantine(ordinal,
-             absl::StrCat("at example ", failure.position, ": ", failure.why,
-                          WhyNotSkipped(item, failure.position)),
-             context);
+  Quarantine(
+      ordinal,
+      {.text = absl::StrCat("at example ", failure.position, ": ", failure.why,
+                            WhyNotSkipped(item, failure.position)),
+       .non_finite = failure.non_finite},
+      context);
   return false;
 }
 
@@ -94,16 +96,16 @@ void Poison::Succeeded(int64_t ordinal) {
 void Poison::NobodyCan(int64_t ordinal, const std::string& why,
                        Context* context) {
   state_->failed_at.erase(ordinal);
-  Quarantine(ordinal, why, context);
+  Quarantine(ordinal, {.text = why}, context);
 }
 
-void Poison::Quarantine(int64_t ordinal, const std::string& why,
+void Poison::Quarantine(int64_t ordinal, QuarantineReason why,
                         Context* context) {
   leases_->Quarantine(ordinal);
   state_->quarantined.push_back(ordinal);
   state_->phase = JobPhase::kPaused;
-  state_->reason = absl::StrCat(IsQuarantined(ordinal), why);
-  state_->why_quarantined[ordinal] = why;
+  state_->reason = absl::StrCat(IsQuarantined(ordinal), why.text);
+  state_->why_quarantined[ordinal] = std::move(why);
   context->Log(
       absl::StrCat("job=", record_.name, " is paused: ", state_->reason));
 }
@@ -144,11 +146,16 @@ std::string Poison::IsQuarantined(int64_t ordinal) const {
 }
 
 // An older ebb stored it as the whole reason of the pause.
-std::string Poison::WhyQuarantined(int64_t ordinal) const {
+QuarantineReason Poison::WhyQuarantined(int64_t ordinal) const {
   const auto it = state_->why_quarantined.find(ordinal);
-  return std::string(absl::StripPrefix(
-      it == state_->why_quarantined.end() ? state_->reason : it->second,
-      IsQuarantined(ordinal)));
+  if (it != state_->why_quarantined.end()) return it->second;
+  return {.text = std::string(
+              absl::StripPrefix(state_->reason, IsQuarantined(ordinal)))};
+}
+
+bool Poison::AppliedSomewhere(int64_t ordinal) const {
+  const auto failed_at = QuarantinedAt(ordinal);
+  return failed_at && marks_.HighestMark(plan_.ItemAt(ordinal)) > *failed_at;
 }
 
 bool Poison::BlamesABatch() const {
@@ -167,7 +174,8 @@ bool Poison::Release(int64_t ordinal) {
   if (was && !state_->quarantined.empty()) {
     const int64_t last = state_->quarantined.back();
     if (state_->why_quarantined.contains(last)) {
-      state_->reason = absl::StrCat(IsQuarantined(last), WhyQuarantined(last));
+      state_->reason =
+          absl::StrCat(IsQuarantined(last), WhyQuarantined(last).text);
     }
   }
   return was;

@@ -42,8 +42,8 @@ class Poison {
   // A lease of the item ended by its worker's death or error.
   struct Failure {
     int64_t ordinal = 0;
-    int64_t position = 0;  // Where the batch begins that was in work.
-    bool at_once = false;  // Once is enough.
+    int64_t position = 0;     // Where the batch begins that was in work.
+    bool non_finite = false;  // Its loss or gradient: once is enough.
     PoisonPolicy policy = PoisonPolicy::kPause;
     std::string why;
   };
@@ -63,8 +63,12 @@ class Poison {
   // How often in a row the batch failed before its item was quarantined; 0: no
   // worker could begin it, or an older ebb, which kept no count, did it.
   int32_t FailuresOf(int64_t ordinal) const;
-  // What is wrong with a quarantined item, for people, who know which it is.
-  std::string WhyQuarantined(int64_t ordinal) const;
+  // What is wrong with a quarantined item. Its text is for people, who know
+  // which item it is.
+  QuarantineReason WhyQuarantined(int64_t ordinal) const;
+  // Whether some partitions have the batch that it failed at: it cannot be left
+  // out, since it is left out of all or of none.
+  bool AppliedSomewhere(int64_t ordinal) const;
   // Whether a batch is to blame for any quarantined item.
   bool BlamesABatch() const;
   // Opens a quarantined item; its batch is tried again. False: it is not
@@ -88,7 +92,7 @@ class Poison {
   void BeginGeneration();
 
  private:
-  void Quarantine(int64_t ordinal, const std::string& why, Context* context);
+  void Quarantine(int64_t ordinal, QuarantineReason why, Context* context);
   // What a reason begins with that does not go without saying which item.
   std::string IsQuarantined(int64_t ordinal) const;
   // That some partitions have the batch at `begin`, and what to do; "": none.

@@ -149,7 +149,7 @@ absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
   if (skip && !job->poison().QuarantinedAt(ordinal)) {
     return absl::FailedPreconditionError(absl::StrCat(
         name, " has no failing batch to skip: ",
-        job->poison().WhyQuarantined(ordinal),
+        job->poison().WhyQuarantined(ordinal).text,
         ". Start a worker that can, or mend the cause and resume without "
         "skipping"));
   }

@@ -201,8 +201,10 @@ TEST_F(NonfiniteSkipTest, ABatchThatSomePartitionsHavePausesTheJob) {
   RegisterApplied(1);
   Fails();
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_TRUE(job().poison().AppliedSomewhere(0));
+  EXPECT_TRUE(job().poison().WhyQuarantined(0).non_finite);
   EXPECT_THAT(
-      job().poison().WhyQuarantined(0),
+      job().poison().WhyQuarantined(0).text,
       AllOf(StartsWith("at example 0: the loss is nan; 1 of 2 partitions "
                        "applied this batch before, so it cannot be left out"),
             HasSubstr("ebb checkpoint rollback")));

@@ -346,8 +346,8 @@ TEST_F(SchedulerPoisonTest, EachQuarantinedItemHasItsOwnReason) {
   Restart(std::map(stored_));
   ASSERT_THAT(job().state().quarantined, ElementsAre(0, 1));
   // Bug: they named the item once more, to those who had just done so.
-  EXPECT_EQ(job().poison().WhyQuarantined(0), "at example 0: first");
-  EXPECT_EQ(job().poison().WhyQuarantined(1), "at example 0: second");
+  EXPECT_EQ(job().poison().WhyQuarantined(0).text, "at example 0: first");
+  EXPECT_EQ(job().poison().WhyQuarantined(1).text, "at example 0: second");
   EXPECT_EQ(job().state().reason,
             "item (epoch 1, shard 2) is quarantined: at example 0: second");
   // Of what an older ebb stored there is one reason, of the last.
@@ -357,7 +357,7 @@ TEST_F(SchedulerPoisonTest, EachQuarantinedItemHasItsOwnReason) {
   const std::map now(stored_);
   stored_[key] = older.Encode();
   Restart(std::map(stored_));
-  EXPECT_EQ(job().poison().WhyQuarantined(1), "at example 0: second");
+  EXPECT_EQ(job().poison().WhyQuarantined(1).text, "at example 0: second");
   Restart(now);
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resolve(job_, {0, 1}, false, now_, &actions).ok());

@@ -194,7 +194,10 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     out->set_position(position);
     out->set_failed_end(failed_at ? plan.BatchEnd(item, position) : position);
     out->set_failures(job.poison().FailuresOf(ordinal));
-    out->set_error(job.poison().WhyQuarantined(ordinal));
+    const QuarantineReason why = job.poison().WhyQuarantined(ordinal);
+    out->set_error(why.text);
+    out->set_non_finite(why.non_finite);
+    out->set_applied_somewhere(job.poison().AppliedSomewhere(ordinal));
     out->set_skip_wanted(job.poison().SkipWanted(ordinal));
   }
   for (const SkippedRange& range : job.state().skipped) {

@@ -339,7 +339,7 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
         LeaseFailed(
             {.ordinal = ordinal,
              .position = end.position,
-             .at_once = end.non_finite,
+             .non_finite = end.non_finite,
              .policy = end.non_finite ? plan().on_nonfinite : plan().on_poison,
              .why = end.error},
             context);

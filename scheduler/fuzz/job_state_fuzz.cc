@@ -27,7 +27,7 @@ void Decode(absl::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view input(reinterpret_cast<const char*>(data), size);
   Decode(input);
-  for (const uint32_t version : {2, 3, 4, 5}) {
+  for (const uint32_t version : {2, 3, 4, 5, 6}) {
     Decode(ebb::Seal("EBBJ", version, input));
   }
   return 0;

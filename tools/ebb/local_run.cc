@@ -5,20 +5,17 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/job/yaml.h"
-#include "common/rpc/admin.h"
 #include "common/status_macros.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
@@ -31,13 +28,15 @@
 #include "tools/ebb/recovery_log.h"
 #include "tools/ebb/run_facts.h"
 #include "tools/ebb/run_folder.h"
+#include "tools/ebb/run_job.h"
+#include "tools/ebb/run_samples.h"
 #include "tools/ebb/run_tally.h"
 #include "tools/ebb/scale_plan.h"
 #include "tools/ebb/screen.h"
 #include "tools/ebb/signals.h"
 #include "tools/ebb/status_poller.h"
 #include "tools/ebb/status_watcher.h"
-#include "tools/ebb/token_files.h"
+#include "tools/ebb/stopped_job.h"
 
 namespace ebb::tools {
 
@@ -45,11 +44,8 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(50);
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
-constexpr absl::Duration kSampleInterval = absl::Milliseconds(200);
-constexpr absl::Duration kAnswer = absl::Seconds(5);
 // After the job is complete, for servers that are just coming back.
 constexpr absl::Duration kAuditLimit = absl::Seconds(60);
-constexpr absl::Duration kSubmitLimit = absl::Seconds(20);
 
 // Of all children that have ended.
 double ChildrenCpuSeconds() {
@@ -57,23 +53,6 @@ double ChildrenCpuSeconds() {
   getrusage(RUSAGE_CHILDREN, &usage);
   return absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_utime) +
                                absl::DurationFromTimeval(usage.ru_stime));
-}
-
-// What helps a job that is paused for a batch that failed so. The rate is no
-// cause that --resume could mend: it makes another job.
-std::string HintOf(const v1::JobStatus::Quarantined& bad) {
-  const absl::string_view error = bad.error();
-  const bool stays = bad.failed_end() == bad.position() ||
-                     absl::StrContains(error, "cannot be left out");
-  if (!absl::StrContains(error, "finite")) {
-    return absl::StrCat("mend the cause and go on with --resume",
-                        stays ? "" : ", or without its batch: --resume --skip");
-  }
-  return absl::StrCat(
-      stays ? "" : "--resume --skip goes on without the batch; ",
-      "another rate, on_nonfinite or data make another job, to be begun anew; "
-      "on a cluster that goes on, `ebb checkpoint rollback --rate-factor` goes "
-      "back");
 }
 
 class LocalRun {
@@ -91,13 +70,7 @@ class LocalRun {
         signals_(std::move(signals)),
         started_(started),
         screen_(DetectConsole(), options.quiet, stdout),
-        port_(std::move(port)) {
-    samples_ = folder_.ReadSamples();
-    if (!samples_.empty()) {
-      seconds_before_ = samples_.back().seconds;
-      marks_ = KnownMarks(samples_.back().progress.applied);
-    }
-  }
+        port_(std::move(port)) {}
 
   absl::StatusOr<RunReport> Run() {
     report_.job = prepared_.job;
@@ -123,9 +96,6 @@ class LocalRun {
   void PrintTitle();
   absl::Status Begin();
   absl::Status StartCluster();
-  absl::Status TakeToken();
-  absl::Status Submit();
-  absl::Status Find();
   void Watch();
   // One turn of Watch; false: it is over.
   bool Turn();
@@ -140,7 +110,6 @@ class LocalRun {
   bool Audit();
   void Leave();
   void Finish();
-  void TakeSample(const Progress& progress, absl::Time now);
   PolledStatus LatestStatus();
   Progress CurrentProgress(const PolledStatus& polled) const;
   // Whether the process was a scheduler that was asked, or known to one: else
@@ -149,6 +118,14 @@ class LocalRun {
   void See(const v1::GetStatusResponse& status);
   void Count(absl::string_view daemon);
   void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
+  // What does not stop the run.
+  void Note(const absl::Status& done) {
+    if (!done.ok()) Problem(done.message());
+  }
+  // Of a disk that is full one sample tells enough.
+  void NoteSample(const absl::Status& written) {
+    if (report_.problems.empty()) Note(written);
+  }
 
   const RunOptions& options_;  // Not owned.
   PreparedJob prepared_;
@@ -160,7 +137,7 @@ class LocalRun {
   Screen screen_;
   ReservedPort port_;  // Until the cluster has it.
   std::unique_ptr<LocalCluster> cluster_;
-  uint64_t job_ = 0;
+  std::optional<RunJob> job_;  // Once the scheduler serves.
   std::unique_ptr<StatusPoller> poller_;
   StatusWatcher watcher_{[this](const std::string& daemon) -> int64_t {
     return cluster_->Pid(daemon);
@@ -169,15 +146,13 @@ class LocalRun {
   RecoveryLog recoveries_;
   FullDisk full_disk_;
   FullTable full_table_{prepared_.job};
-  KnownMarks marks_;
+  RunSamples samples_{&folder_};
+  KnownMarks marks_{samples_.applied()};
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
   v1::GetStatusResponse polled_;  // ... and what it says.
   std::set<int64_t> seen_processes_;
   absl::Time submitted_ = absl::InfiniteFuture();
   absl::Time completed_ = absl::InfiniteFuture();
-  std::vector<RunSample> samples_;
-  double seconds_before_ = 0;  // Of earlier parts of the run.
-  absl::Time sampled_ = absl::InfinitePast();
   absl::Time stray_looked_ = absl::InfinitePast();
   bool given_up_ = false;
   std::vector<std::string> stray_;
@@ -216,76 +191,21 @@ absl::Status LocalRun::StartCluster() {
 
 absl::Status LocalRun::Begin() {
   EBB_RETURN_IF_ERROR(StartCluster());
-  EBB_RETURN_IF_ERROR(TakeToken());
-  EBB_RETURN_IF_ERROR(options_.resume ? Find() : Submit());
+  job_.emplace(cluster_->scheduler_address(), cluster_->security());
+  if (options_.resume) {
+    EBB_ASSIGN_OR_RETURN(const bool opened,
+                         job_->GoOn(prepared_, folder_, options_.skip));
+    if (options_.skip && !opened) {
+      screen_.Event("the job is paused for no batch: --skip leaves none out",
+                    absl::Now());
+    }
+  } else {
+    EBB_RETURN_IF_ERROR(job_->Submit(prepared_, folder_));
+  }
   submitted_ = absl::Now();
-  poller_ = std::make_unique<StatusPoller>(
-      cluster_->scheduler_address(), cluster_->security(), job_, kPollInterval);
-  return absl::OkStatus();
-}
-
-// A run without TLS, and one that began before there were tokens, has none.
-absl::Status LocalRun::TakeToken() {
-  const auto& tokens = cluster_->security() == nullptr
-                           ? nullptr
-                           : cluster_->security()->tokens();
-  if (tokens == nullptr) return absl::OkStatus();
-  const std::string file = folder_.File("token");
-  std::error_code error;
-  if (options_.resume && !std::filesystem::exists(file, error)) {
-    return absl::OkStatus();
-  }
-  EBB_ASSIGN_OR_RETURN(const TokenToSubmit token,
-                       TokenToSubmit::Take(file, /*folder=*/"", ""));
-  rpc::SetTokenHash(token.token(), &prepared_.record);
-  tokens->SetFind([text = token.token()](JobId) { return text; });
-  return absl::OkStatus();
-}
-
-absl::Status LocalRun::Submit() {
-  rpc::SchedulerAdminClient client(cluster_->scheduler_address(),
-                                   cluster_->security());
-  auto answer = client.SubmitJob(SubmitRequestOf(prepared_, NewRequestId()),
-                                 kSubmitLimit);
-  if (!answer.ok()) {
-    return absl::Status(absl::StatusCode::kFailedPrecondition,
-                        absl::StrCat("the scheduler does not take the job: ",
-                                     answer.status().message()));
-  }
-  job_ = answer->job();
-  return absl::OkStatus();
-}
-
-absl::Status LocalRun::Find() {
-  rpc::SchedulerAdminClient client(cluster_->scheduler_address(),
-                                   cluster_->security());
-  v1::GetJobRequest request;
-  request.set_name(prepared_.record.name);
-  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
-                       client.GetJob(request, kSubmitLimit));
-  job_ = stored.record().id();
-  EBB_RETURN_IF_ERROR(CheckSameJob(folder_, stored.record().specification(),
-                                   prepared_.record.specification));
-  v1::GetStatusRequest ask;
-  ask.set_job(job_);
-  EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
-                       client.GetStatus(ask, kAnswer));
-  if (status.jobs().empty()) return absl::OkStatus();
-  if (options_.skip && status.jobs(0).quarantined().empty()) {
-    screen_.Event("the job is paused for no batch: --skip leaves none out",
-                  absl::Now());
-  }
-  // Whoever resumes has mended what was wrong, or wants the failing batch left
-  // out where there is one.
-  for (const auto& bad : status.jobs(0).quarantined()) {
-    v1::ResolveItemRequest resolve;
-    resolve.set_job(job_);
-    *resolve.mutable_item() = bad.item();
-    resolve.set_decision(options_.skip && bad.failed_end() > bad.position()
-                             ? v1::ResolveItemRequest::DECISION_SKIP
-                             : v1::ResolveItemRequest::DECISION_RETRY);
-    EBB_RETURN_IF_ERROR(client.ResolveItem(resolve, kAnswer).status());
-  }
+  poller_ = std::make_unique<StatusPoller>(cluster_->scheduler_address(),
+                                           cluster_->security(), job_->id(),
+                                           kPollInterval);
   return absl::OkStatus();
 }
 
@@ -309,31 +229,17 @@ bool LocalRun::Turn() {
   FollowScale(now);
   Disturb(now);
   if (report_.cut_short) return !Audit();
-  for (const std::string& full : {full_disk_.Update(report_.status, now),
-                                  full_table_.Update(report_.status, now)}) {
-    if (full.empty()) continue;
-    Problem(full);
+  for (const std::string& why :
+       {full_disk_.Update(report_.status, now),
+        full_table_.Update(report_.status, now), WhyStopped(report_.status)}) {
+    if (why.empty()) continue;
+    Problem(why);
     return false;
   }
   if (now - stray_looked_ >= absl::Seconds(1)) {
     stray_looked_ = now;
     const auto files = cluster_->StrayFiles();
     stray_.insert(stray_.end(), files.begin(), files.end());
-  }
-  const v1::JobState state = report_.status.summary().state();
-  const auto& quarantined = report_.status.quarantined();
-  const auto bad = std::ranges::find_if(
-      quarantined, [](const auto& one) { return !one.skip_wanted(); });
-  if (state == v1::JOB_STATE_PAUSED && bad != quarantined.end()) {
-    Problem(absl::StrCat("the job is paused", AfterFailures(bad->failures()),
-                         ": item ",
-                         ItemName(bad->item().epoch(), bad->item().shard()),
-                         ", ", bad->error(), "\nhint: ", HintOf(*bad)));
-    return false;
-  }
-  if (state == v1::JOB_STATE_CANCELLED) {
-    Problem("the job was cancelled");
-    return false;
   }
   return true;
 }
@@ -453,7 +359,7 @@ void LocalRun::HandleStatus(absl::Time now) {
   }
   const Progress progress = CurrentProgress(polled);
   screen_.Show(progress, now);
-  TakeSample(progress, now);
+  NoteSample(samples_.Take(progress, now - submitted_, now));
 }
 
 void LocalRun::NoteSize() {
@@ -461,8 +367,7 @@ void LocalRun::NoteSize() {
   if (size.servers == facts_.servers && size.workers == facts_.workers) return;
   facts_.servers = size.servers;
   facts_.workers = size.workers;
-  const absl::Status written = WriteFacts(folder_, facts_);
-  if (!written.ok()) Problem(written.message());
+  Note(WriteFacts(folder_, facts_));
 }
 
 void LocalRun::FollowScale(absl::Time now) {
@@ -497,18 +402,6 @@ void LocalRun::FollowScale(absl::Time now) {
   }
 }
 
-void LocalRun::TakeSample(const Progress& progress, absl::Time now) {
-  // Rarer in long runs: about a thousand in all.
-  const absl::Duration interval =
-      std::max(kSampleInterval, (now - submitted_) / 500);
-  if (now - sampled_ < interval) return;
-  sampled_ = now;
-  samples_.push_back(
-      {seconds_before_ + absl::ToDoubleSeconds(now - submitted_), progress});
-  const absl::Status written = folder_.AppendSample(samples_.back());
-  if (!written.ok() && report_.problems.empty()) Problem(written.message());
-}
-
 void LocalRun::Disturb(absl::Time now) {
   if (options_.disturbance == nullptr) return;
   const RunMoment moment{now, now - submitted_, polled_};
@@ -527,15 +420,7 @@ bool LocalRun::JobEnded() { return completed_ != absl::InfiniteFuture(); }
 // True: done, for good or bad. Servers that were just killed may have to come
 // back first.
 bool LocalRun::Audit() {
-  rpc::SchedulerAdminClient client(cluster_->scheduler_address(),
-                                   cluster_->security());
-  v1::GetJobRequest request;
-  request.set_job(job_);
-  const auto audit = [&]() -> absl::StatusOr<AuditReport> {
-    EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
-                         client.GetJob(request, kAnswer));
-    return FetchAudit(stored, kAnswer, cluster_->security());
-  }();
+  const absl::StatusOr<AuditReport> audit = job_->Audit();
   const bool late = absl::Now() - completed_ > kAuditLimit;
   if (!audit.ok()) {
     if (late) Problem(absl::StrCat("no audit: ", audit.status().message()));
@@ -555,8 +440,8 @@ void LocalRun::Leave() {
   if (poller_ != nullptr) {
     const PolledStatus last = LatestStatus();
     if (last.number > 0) {
-      sampled_ = absl::InfinitePast();
-      TakeSample(CurrentProgress(last), absl::Now());
+      NoteSample(
+          samples_.TakeLast(CurrentProgress(last), absl::Now() - submitted_));
     }
   }
   screen_.Clear();
@@ -605,7 +490,7 @@ void LocalRun::Finish() {
     if (!written.ok()) Problem(written.message());
     return written.ok();
   };
-  if (write(folder_.File("report.html"), HtmlReport(report_, samples_))) {
+  if (write(folder_.File("report.html"), HtmlReport(report_, samples_.all()))) {
     report_.files.push_back("report.html");
   }
   if (write(folder_.File("report.json"), json)) {
@@ -617,9 +502,7 @@ void LocalRun::Finish() {
   // was interrupted may be judged.
   if (report_.complete() && !report_.interrupted && report_.audit &&
       report_.audit->silent.empty()) {
-    const absl::Status written =
-        WriteFacts(folder_, {facts_.servers, facts_.workers, true});
-    if (!written.ok()) Problem(written.message());
+    Note(WriteFacts(folder_, {facts_.servers, facts_.workers, true}));
   }
   screen_.Print(ReportText(report_, screen_.console()));
   const bool begun = submitted_ != absl::InfiniteFuture();

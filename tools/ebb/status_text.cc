@@ -336,6 +336,8 @@ Json JobJson(const v1::JobStatus& job) {
     one["failures"] = bad.failures();
     one["error"] = bad.error();
     one["skip_wanted"] = bad.skip_wanted();
+    one["non_finite"] = bad.non_finite();
+    one["applied_somewhere"] = bad.applied_somewhere();
     json["quarantined"].Add(std::move(one));
   }
   return json;

@@ -145,6 +145,23 @@ TEST(StatusTextTest, JsonHasRolesProcessesAddressesItemsAndMarks) {
             HasSubstr("\"kind\": \"server_away\"")));
 }
 
+TEST(StatusTextTest, JsonSaysWhatIsWrongWithAnItem) {
+  v1::GetStatusResponse status = Status();
+  auto* const bad = status.mutable_jobs(0)->add_quarantined();
+  bad->set_position(32);
+  bad->set_failures(3);
+  bad->set_error("no room");
+  bad->set_applied_somewhere(true);
+  EXPECT_THAT(StatusJson(status, "").ToLine(),
+              HasSubstr(R"("position": 32, "failures": 3, "error": "no room", )"
+                        R"("skip_wanted": false, "non_finite": false, )"
+                        R"("applied_somewhere": true)"));
+  bad->set_applied_somewhere(false);
+  bad->set_non_finite(true);
+  EXPECT_THAT(StatusJson(status, "").ToLine(),
+              HasSubstr(R"("non_finite": true, "applied_somewhere": false)"));
+}
+
 TEST(StatusTextTest, ExplainsWhoWaitsForWhom) {
   v1::ExplainResponse explanation;
   const v1::JobState running = v1::JOB_STATE_RUNNING;

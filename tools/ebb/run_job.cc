@@ -1,0 +1,103 @@
+#include "tools/ebb/run_job.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/rpc/admin.h"
+#include "common/rpc/job_tokens.h"
+#include "common/status_macros.h"
+#include "tools/ebb/run_facts.h"
+#include "tools/ebb/token_files.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr absl::Duration kAnswer = absl::Seconds(5);
+// A scheduler that has just started may not answer at once.
+constexpr absl::Duration kFirstAnswer = absl::Seconds(20);
+
+constexpr char kTokenFile[] = "token";
+
+// A run without TLS has none.
+bool HasTokens(const rpc::SecurityPtr& security) {
+  return security != nullptr && security->tokens() != nullptr;
+}
+
+}  // namespace
+
+absl::Status RunJob::Submit(const PreparedJob& prepared,
+                            const RunFolder& folder) {
+  PreparedJob job = prepared;
+  if (HasTokens(security_)) {
+    EBB_ASSIGN_OR_RETURN(const std::string token, TakeToken(folder));
+    rpc::SetTokenHash(token, &job.record);
+  }
+  const auto answer =
+      rpc::SchedulerAdminClient(scheduler_, security_)
+          .SubmitJob(SubmitRequestOf(job, NewRequestId()), kFirstAnswer);
+  if (!answer.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the scheduler does not take the job: ", answer.status().message()));
+  }
+  id_ = answer->job();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> RunJob::GoOn(const PreparedJob& prepared,
+                                  const RunFolder& folder, bool skip) {
+  // A run that began before there were tokens has none.
+  std::error_code error;
+  if (HasTokens(security_) &&
+      std::filesystem::exists(folder.File(kTokenFile), error)) {
+    EBB_RETURN_IF_ERROR(TakeToken(folder).status());
+  }
+  rpc::SchedulerAdminClient client(scheduler_, security_);
+  v1::GetJobRequest request;
+  request.set_name(prepared.record.name);
+  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
+                       client.GetJob(request, kFirstAnswer));
+  id_ = stored.record().id();
+  EBB_RETURN_IF_ERROR(CheckSameJob(folder, stored.record().specification(),
+                                   prepared.record.specification));
+  v1::GetStatusRequest ask;
+  ask.set_job(id_);
+  EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
+                       client.GetStatus(ask, kAnswer));
+  if (status.jobs().empty()) {
+    return absl::InternalError(absl::StrCat("the scheduler has job ", id_,
+                                            ", and says nothing of it"));
+  }
+  for (const auto& bad : status.jobs(0).quarantined()) {
+    v1::ResolveItemRequest resolve;
+    resolve.set_job(id_);
+    *resolve.mutable_item() = bad.item();
+    resolve.set_decision(skip && bad.failed_end() > bad.position()
+                             ? v1::ResolveItemRequest::DECISION_SKIP
+                             : v1::ResolveItemRequest::DECISION_RETRY);
+    EBB_RETURN_IF_ERROR(client.ResolveItem(resolve, kAnswer).status());
+  }
+  return !status.jobs(0).quarantined().empty();
+}
+
+absl::StatusOr<AuditReport> RunJob::Audit() const {
+  v1::GetJobRequest request;
+  request.set_job(id_);
+  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
+                       rpc::SchedulerAdminClient(scheduler_, security_)
+                           .GetJob(request, kAnswer));
+  return FetchAudit(stored, kAnswer, security_);
+}
+
+absl::StatusOr<std::string> RunJob::TakeToken(const RunFolder& folder) {
+  EBB_ASSIGN_OR_RETURN(const TokenToSubmit taken,
+                       TokenToSubmit::Take(folder.File(kTokenFile),
+                                           /*folder=*/"", /*request_id=*/""));
+  security_->tokens()->SetFind(
+      [token = taken.token()](JobId) { return token; });
+  return taken.token();
+}
+
+}  // namespace ebb::tools

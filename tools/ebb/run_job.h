@@ -1,0 +1,51 @@
+// The job of a run, on the run's own scheduler.
+#ifndef EBB_TOOLS_EBB_RUN_JOB_H_
+#define EBB_TOOLS_EBB_RUN_JOB_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/rpc/security.h"
+#include "tools/ebb/audit.h"
+#include "tools/ebb/run_folder.h"
+#include "tools/ebb/submission.h"
+
+namespace ebb::tools {
+
+// Not thread-safe.
+class RunJob {
+ public:
+  // The scheduler serves. `security` is how a client reaches it; null: without
+  // TLS.
+  RunJob(std::string scheduler, rpc::SecurityPtr security)
+      : scheduler_(std::move(scheduler)), security_(std::move(security)) {}
+
+  // Begins it. With TLS it gets a token of its own, which is kept in the
+  // folder. FailedPrecondition: the scheduler does not take it.
+  absl::Status Submit(const PreparedJob& prepared, const RunFolder& folder);
+  // Finds what the run began, and opens what is paused for a batch: that is
+  // tried again or, with `skip`, left out. False: there is no such batch.
+  // InvalidArgument: the run is of another job.
+  absl::StatusOr<bool> GoOn(const PreparedJob& prepared,
+                            const RunFolder& folder, bool skip);
+
+  // As the scheduler calls it. 0: it has not begun.
+  uint64_t id() const { return id_; }
+  // What its servers say is applied, now.
+  absl::StatusOr<AuditReport> Audit() const;
+
+ private:
+  // Whatever is asked from then on shows it.
+  absl::StatusOr<std::string> TakeToken(const RunFolder& folder);
+
+  const std::string scheduler_;
+  const rpc::SecurityPtr security_;
+  uint64_t id_ = 0;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_JOB_H_

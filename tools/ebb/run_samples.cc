@@ -1,0 +1,29 @@
+#include "tools/ebb/run_samples.h"
+
+#include <algorithm>
+
+namespace ebb::tools {
+
+RunSamples::RunSamples(const RunFolder* folder)
+    : folder_(folder),
+      all_(folder->ReadSamples()),
+      seconds_before_(all_.empty() ? 0 : all_.back().seconds) {}
+
+absl::Status RunSamples::Take(const Progress& progress, absl::Duration after,
+                              absl::Time now) {
+  constexpr absl::Duration kShortest = absl::Milliseconds(200);
+  constexpr int kMost = 500;  // While the run doubles its length.
+  if (now - taken_ < std::max(kShortest, after / kMost)) {
+    return absl::OkStatus();
+  }
+  taken_ = now;
+  return TakeLast(progress, after);
+}
+
+absl::Status RunSamples::TakeLast(const Progress& progress,
+                                  absl::Duration after) {
+  all_.push_back({seconds_before_ + absl::ToDoubleSeconds(after), progress});
+  return folder_->AppendSample(all_.back());
+}
+
+}  // namespace ebb::tools
