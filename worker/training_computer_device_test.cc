@@ -16,11 +16,26 @@
 namespace ebb::worker {
 namespace {
 
+using models::testing::EmulatedGpu;
+using models::testing::Schedule;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using testing::JobText;
 using testing::kExamples;
 using ::testing::Pointwise;
+
+// Whose device is emulated: `gpu`, once a job wants one.
+TrainingComputerOptions OnEmulatedGpu(const Schedule& schedule,
+                                      EmulatedGpu** gpu) {
+  TrainingComputerOptions options;
+  options.devices.make_gpu = [schedule, gpu](const models::gpu::GpuOptions&) {
+    auto made = models::testing::MakeEmulatedGpu(schedule);
+    *gpu = made.get();
+    return absl::StatusOr<std::unique_ptr<models::ComputeBackend>>(
+        std::move(made));
+  };
+  return options;
+}
 
 // On a device that is emulated, and looked at.
 class DeviceComputerTest : public testing::TrainingComputerFixture {
@@ -29,16 +44,9 @@ class DeviceComputerTest : public testing::TrainingComputerFixture {
       : record_(Submit(
             "device: gpu\n" +
             JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"))) {
-    TrainingComputerOptions options;
     // Which computes late, so that there is time to ask for the next batch.
-    options.devices.make_gpu = [this](const models::gpu::GpuOptions&) {
-      auto made = models::testing::MakeEmulatedGpu(
-          {.order = models::testing::Schedule::Order::kCopiesEarly});
-      gpu_ = made.get();
-      return absl::StatusOr<std::unique_ptr<models::ComputeBackend>>(
-          std::move(made));
-    };
-    computer_ = std::make_unique<TrainingComputer>(options);
+    computer_ = std::make_unique<TrainingComputer>(
+        OnEmulatedGpu({.order = Schedule::Order::kCopiesEarly}, &gpu_));
     const absl::Status prepared = computer_->Prepare(record_);
     EXPECT_TRUE(prepared.ok()) << prepared;
   }
@@ -77,7 +85,7 @@ class DeviceComputerTest : public testing::TrainingComputerFixture {
 
   static constexpr ItemId kItem{0, 1};
   const JobRecordPtr record_;
-  models::testing::EmulatedGpu* gpu_ = nullptr;
+  EmulatedGpu* gpu_ = nullptr;
   std::unique_ptr<TrainingComputer> computer_;
 };
 
@@ -145,15 +153,10 @@ TEST_F(LostDeviceTest, ALostDeviceIsToldAndTheBatchFails) {
       Submit("device: gpu\n" +
              JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
   const auto values = Pulled(record->plan, Params(record->plan));
-  models::testing::EmulatedGpu* gpu = nullptr;
+  EmulatedGpu* gpu = nullptr;
   std::vector<std::string> lost;
-  TrainingComputerOptions options;
-  options.devices.make_gpu = [&](const models::gpu::GpuOptions&) {
-    auto made = models::testing::MakeEmulatedGpu();
-    gpu = made.get();
-    return absl::StatusOr<std::unique_ptr<models::ComputeBackend>>(
-        std::move(made));
-  };
+  TrainingComputerOptions options =
+      OnEmulatedGpu({.order = Schedule::Order::kRandom}, &gpu);
   options.devices.on_device_lost = [&](const absl::Status& status) {
     lost.emplace_back(status.message());
   };

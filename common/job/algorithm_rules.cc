@@ -25,7 +25,7 @@ class AlgorithmRules {
     if (kind == v1::Algorithm::KIND_LBFGS) CheckLbfgs();
     if (kind == v1::Algorithm::KIND_DYNSGD) CheckDynsgd();
     // Of others nothing is to be said but that they have no tables.
-    if (!TakesKeys(job_.model()) && !job_.model().has_plugin()) return;
+    if (!MayHaveSparseTables(job_.model())) return;
     for (const auto& [name, table] : job_.tables()) {
       const std::string path = Join("tables", name);
       if (kind == v1::Algorithm::KIND_DYNSGD &&

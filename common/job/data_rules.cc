@@ -14,85 +14,26 @@
 namespace ebb::job {
 namespace {
 
-class DataRules {
- public:
-  DataRules(const v1::Job& job, const DataFacts& facts, Complaints* found)
-      : job_(job), facts_(facts), found_(found) {}
-
-  void CheckSources() {
-    const v1::Data& data = job_.data();
-    CheckSource(data.train(), "data.train", data.has_train());
-    CheckSource(data.test(), "data.test", data.has_test());
-    if (data.has_test() && data.has_split()) {
-      found_->Add("data.split", "cannot stand beside test",
-                  "keep one of the two");
-    }
-    if (data.standardise() && IsSparse(data.train())) {
-      found_->Add("data.standardise", "would fill the zeros of sparse rows",
-                  "leave it out, or scale");
-    }
-  }
-  void CheckFacts() {
-    if (facts_.train.has_value()) CheckAgainstTrainData(*facts_.train);
-    if (facts_.test.has_value()) CheckAgainstTestData(*facts_.test);
-  }
-
- private:
-  void CheckSource(const v1::DataSource& source, const std::string& path,
-                   bool is_given);
-  void CheckIdx(const v1::Idx& idx, const std::string& path);
-  void CheckCsv(const v1::Csv& csv, const std::string& path);
-  void CheckAgainstTrainData(const SourceFacts& data);
-  void CheckLayers(const SourceFacts& data);
-  void CheckAgainstTestData(const SourceFacts& data);
-
-  const v1::Job& job_;
-  const DataFacts& facts_;
-  Complaints* const found_;
-};
-
-void DataRules::CheckSource(const v1::DataSource& source,
-                            const std::string& path, bool is_given) {
-  if (!is_given) return;
-  switch (source.format_case()) {
-    case v1::DataSource::kIdx:
-      CheckIdx(source.idx(), path + ".idx");
-      break;
-    case v1::DataSource::kCsv:
-      CheckCsv(source.csv(), path + ".csv");
-      break;
-    case v1::DataSource::kLibsvm:
-    case v1::DataSource::kLibffm:
-    case v1::DataSource::kRatings:
-    case v1::DataSource::kCriteo:
-      break;
-    case v1::DataSource::FORMAT_NOT_SET:
-      found_->Add(path, "names no data",
-                  "csv: FILE, libsvm: FILE or idx: PREFIX");
-      break;
-  }
-}
-
-void DataRules::CheckIdx(const v1::Idx& idx, const std::string& path) {
+void CheckIdx(const v1::Idx& idx, const std::string& path, Complaints* found) {
   const std::string hint = "idx: PREFIX, or idx: {images: FILE, labels: FILE}";
   if (idx.has_prefix() && (idx.has_images() || idx.has_labels())) {
-    found_->Add(path, "has both a prefix and single files", hint);
+    found->Add(path, "has both a prefix and single files", hint);
   } else if (!idx.has_prefix() && !idx.has_images()) {
-    found_->Add(path,
-                idx.has_labels() ? "has labels but no images" : "names no data",
-                hint);
+    found->Add(path,
+               idx.has_labels() ? "has labels but no images" : "names no data",
+               hint);
   } else if (!idx.has_prefix() && !idx.has_labels()) {
-    found_->Add(path, "has images but no labels", hint);
+    found->Add(path, "has images but no labels", hint);
   }
 }
 
-void DataRules::CheckCsv(const v1::Csv& csv, const std::string& path) {
+void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
   const auto check_column = [&](const std::string& column,
                                 const std::string& column_path) {
     int64_t number = 0;
     const bool is_number = absl::SimpleAtoi(column, &number) && number > 0;
     if (csv.has_header() && !csv.header() && !is_number) {
-      found_->Add(
+      found->Add(
           column_path,
           absl::StrCat("\"", column,
                        "\" is no number, and without a header columns have "
@@ -105,14 +46,55 @@ void DataRules::CheckCsv(const v1::Csv& csv, const std::string& path) {
     const std::string column_path = absl::StrCat(path, ".ignore[", i, "]");
     check_column(csv.ignore(i), column_path);
     if (csv.has_label() && csv.ignore(i) == csv.label()) {
-      found_->Add(path + ".ignore",
-                  absl::StrCat("\"", csv.label(), "\" is the label's column"),
-                  "ignore other columns, or choose another label");
+      found->Add(path + ".ignore",
+                 absl::StrCat("\"", csv.label(), "\" is the label's column"),
+                 "ignore other columns, or choose another label");
     }
   }
 }
 
-void DataRules::CheckAgainstTrainData(const SourceFacts& data) {
+void CheckSource(const v1::DataSource& source, const std::string& path,
+                 Complaints* found) {
+  switch (source.format_case()) {
+    case v1::DataSource::kIdx:
+      CheckIdx(source.idx(), path + ".idx", found);
+      break;
+    case v1::DataSource::kCsv:
+      CheckCsv(source.csv(), path + ".csv", found);
+      break;
+    case v1::DataSource::kLibsvm:
+    case v1::DataSource::kLibffm:
+    case v1::DataSource::kRatings:
+    case v1::DataSource::kCriteo:
+      break;
+    case v1::DataSource::FORMAT_NOT_SET:
+      found->Add(path, "names no data",
+                 "csv: FILE, libsvm: FILE or idx: PREFIX");
+      break;
+  }
+}
+
+class FactRules {
+ public:
+  FactRules(const v1::Job& job, const DataFacts& facts, Complaints* found)
+      : job_(job), facts_(facts), found_(found) {}
+
+  void Check() {
+    if (facts_.train.has_value()) CheckAgainstTrainData(*facts_.train);
+    if (facts_.test.has_value()) CheckAgainstTestData(*facts_.test);
+  }
+
+ private:
+  void CheckAgainstTrainData(const SourceFacts& data);
+  void CheckLayers(const SourceFacts& data);
+  void CheckAgainstTestData(const SourceFacts& data);
+
+  const v1::Job& job_;
+  const DataFacts& facts_;
+  Complaints* const found_;
+};
+
+void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
   if (data.examples < 1) {
     found_->Add("data.train", "has no examples",
                 "a file with a row per example");
@@ -164,7 +146,7 @@ void DataRules::CheckAgainstTrainData(const SourceFacts& data) {
   }
 }
 
-void DataRules::CheckLayers(const SourceFacts& data) {
+void FactRules::CheckLayers(const SourceFacts& data) {
   const auto& layers = job_.model().layers();
   if (layers.size() < 2) return;  // Said elsewhere.
   const int64_t inputs = layers[0];
@@ -200,7 +182,7 @@ void DataRules::CheckLayers(const SourceFacts& data) {
   }
 }
 
-void DataRules::CheckAgainstTestData(const SourceFacts& data) {
+void FactRules::CheckAgainstTestData(const SourceFacts& data) {
   const std::string path = job_.data().has_split() ? "data.split" : "data.test";
   if (data.examples < 1) {
     found_->Add(path, "leaves no examples to test on",
@@ -231,12 +213,21 @@ void DataRules::CheckAgainstTestData(const SourceFacts& data) {
 }  // namespace
 
 void CheckSourceRules(const v1::Job& job, Complaints* found) {
-  DataRules(job, {}, found).CheckSources();
+  const v1::Data& data = job.data();
+  if (data.has_train()) CheckSource(data.train(), "data.train", found);
+  if (data.has_test()) CheckSource(data.test(), "data.test", found);
+  if (data.has_test() && data.has_split()) {
+    found->Add("data.split", "cannot stand beside test", "keep one of the two");
+  }
+  if (data.standardise() && IsSparse(data.train())) {
+    found->Add("data.standardise", "would fill the zeros of sparse rows",
+               "leave it out, or scale");
+  }
 }
 
 void CheckFactRules(const v1::Job& job, const DataFacts& facts,
                     Complaints* found) {
-  DataRules(job, facts, found).CheckFacts();
+  FactRules(job, facts, found).Check();
 }
 
 }  // namespace ebb::job

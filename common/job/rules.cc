@@ -229,8 +229,7 @@ void Rules::CheckFilters() {
 
 void Rules::CheckTables() {
   if (job_.tables().empty()) return;
-  // What tables a plugin has, it says itself.
-  if (!TakesKeys(job_.model()) && !job_.model().has_plugin()) {
+  if (!MayHaveSparseTables(job_.model())) {
     if (!KnowsModel(facts_, job_.model())) return;
     found_->Add("tables",
                 absl::StrCat(job_.model().kind(), " has no sparse tables"),

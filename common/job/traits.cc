@@ -32,6 +32,10 @@ bool TakesKeys(const v1::Model& model) {
                                           model.kind()) != std::end(kKinds);
 }
 
+bool MayHaveSparseTables(const v1::Model& model) {
+  return TakesKeys(model) || model.has_plugin();
+}
+
 bool PredictsNumbers(const v1::Job& job) {
   const v1::Model& model = job.model();
   return job.data().train().has_ratings() ||

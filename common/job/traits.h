@@ -16,6 +16,8 @@ bool IsPerceptron(const v1::Model& model);
 
 // Whether it is a built-in model with sparse tables, whose examples have keys.
 bool TakesKeys(const v1::Model& model);
+// Whether it is one of these or a plugin's, which says itself what it has.
+bool MayHaveSparseTables(const v1::Model& model);
 
 // Whether labels are numbers whatever they look like: of ratings, with
 // model.labels: values, and of linear and matrix_factorisation.

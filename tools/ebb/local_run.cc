@@ -359,7 +359,7 @@ void LocalRun::HandleStatus(absl::Time now) {
   }
   const Progress progress = CurrentProgress(polled);
   screen_.Show(progress, now);
-  NoteSample(samples_.Take(progress, now - submitted_, now));
+  NoteSample(samples_.Take(progress, now - submitted_));
 }
 
 void LocalRun::NoteSize() {

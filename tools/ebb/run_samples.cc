@@ -9,14 +9,13 @@ RunSamples::RunSamples(const RunFolder* folder)
       all_(folder->ReadSamples()),
       seconds_before_(all_.empty() ? 0 : all_.back().seconds) {}
 
-absl::Status RunSamples::Take(const Progress& progress, absl::Duration after,
-                              absl::Time now) {
+absl::Status RunSamples::Take(const Progress& progress, absl::Duration after) {
   constexpr absl::Duration kShortest = absl::Milliseconds(200);
-  constexpr int kMost = 500;  // While the run doubles its length.
-  if (now - taken_ < std::max(kShortest, after / kMost)) {
+  constexpr int kParts = 500;  // Of the run so far: one lies between two.
+  if (after - taken_ < std::max(kShortest, after / kParts)) {
     return absl::OkStatus();
   }
-  taken_ = now;
+  taken_ = after;
   return TakeLast(progress, after);
 }
 

@@ -18,9 +18,8 @@ class RunSamples {
   // Begins with those of earlier parts of the run. The folder outlives it.
   explicit RunSamples(const RunFolder* folder);
 
-  // At `now`, so long after this part of the run began. Only if one is due.
-  absl::Status Take(const Progress& progress, absl::Duration after,
-                    absl::Time now);
+  // So long after this part of the run began. Only if one is due.
+  absl::Status Take(const Progress& progress, absl::Duration after);
   // Though none is due: there is none after it.
   absl::Status TakeLast(const Progress& progress, absl::Duration after);
 
@@ -34,7 +33,7 @@ class RunSamples {
   const RunFolder* const folder_;
   std::vector<RunSample> all_;
   const double seconds_before_;  // Of earlier parts of the run.
-  absl::Time taken_ = absl::InfinitePast();
+  absl::Duration taken_ = -absl::InfiniteDuration();
 };
 
 }  // namespace ebb::tools

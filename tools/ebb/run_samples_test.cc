@@ -26,12 +26,11 @@ class RunSamplesTest : public ::testing::Test {
     return seconds;
   }
   void Take(RunSamples* samples, absl::Duration after) const {
-    ASSERT_TRUE(samples->Take(Applied(1), after, begin_ + after).ok());
+    ASSERT_TRUE(samples->Take(Applied(1), after).ok());
   }
 
   const TestFolder test_folder_;
   const RunFolder folder_;
-  const absl::Time begin_ = absl::FromUnixSeconds(1000);
 };
 
 TEST_F(RunSamplesTest, AreRarerInALongRun) {
