@@ -196,6 +196,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
     data.index_.classes = constants->classes;
     data.index_.mean = constants->mean;
     data.index_.stddev = constants->stddev;
+    data.index_.labels = constants->labels;
   }
   EBB_RETURN_IF_ERROR(data.ReadAll(*reader, spec, constants != nullptr));
   if (data.examples() == 0 || reader->features() == 0) {
@@ -207,6 +208,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   if (constants == nullptr) {
     data.index_.features = reader->features();
     EBB_RETURN_IF_ERROR(data.FindMoments(spec));
+    if (spec.numbers()) data.FindLabelMoments();
   }
   data.Finish(spec);
   return data;
@@ -291,7 +293,34 @@ absl::Status Dataset::FindMoments(const SourceSpec& spec) {
   return absl::OkStatus();
 }
 
+void Dataset::FindLabelMoments() {
+  internal::Moments moments(1);
+  for (const float& label : labels_) moments.AddRow(std::span(&label, 1));
+  index_.labels = LabelMoments{moments.mean()[0], moments.Stddev()[0]};
+}
+
+void Dataset::StandardiseLabels() {
+  if (!index_.labels) return;
+  const double mean = index_.labels->mean;
+  const double unit = index_.labels->unit();
+  for (float& label : labels_) {
+    label = static_cast<float>((label - mean) / unit);
+  }
+}
+
+int64_t Dataset::entries() const {
+  return sparse() || keyed() ? static_cast<int64_t>(values_.size()) : 0;
+}
+
+double Dataset::mean_row_sum() const {
+  if (entries() == 0) return 0;
+  double sum = 0;
+  for (const float value : values_) sum += std::fabs(value);
+  return sum / static_cast<double>(std::max<int64_t>(examples(), 1));
+}
+
 void Dataset::Finish(const SourceSpec& spec) {
+  if (spec.standardise_labels && spec.numbers()) StandardiseLabels();
   const bool standardise = spec.standardise;
   if (layout_ == Layout::kBytes) {
     if (!standardise) factor_ = {static_cast<float>(spec.scale)};

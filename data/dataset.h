@@ -32,7 +32,8 @@ struct ExampleBatch {
   int64_t features = 0;
   bool sparse = false;  // Rows of ids.
   bool keyed = false;   // Rows of keys.
-  // (rows): the number of the class, or the real label; empty without labels.
+  // (rows): the number of the class, or the real label, standardised where the
+  // source says so; empty without labels.
   std::vector<float> labels;
   // Dense: (rows, features), row by row. Sparse: one for each of `ids`. Keyed:
   // one for each of `keys`.
@@ -58,7 +59,8 @@ class Dataset {
   // All three block on the disk and return the errors of OpenReader() and
   // Reader::Next(), with kInvalidArgument also where there are no examples.
 
-  // Training data: finds classes, means and deviations in it.
+  // Training data: finds classes, means and deviations in it, those of labels
+  // that are numbers too.
   static absl::StatusOr<Dataset> Load(const SourceSpec& spec,
                                       const OpenBytes& open = OpenFile);
 
@@ -89,6 +91,12 @@ class Dataset {
   // "label 0 at a.csv:1, label 1 at a.csv:7": where the first few of its
   // classes were first met; nothing where they were known before.
   const std::string& class_places() const { return class_places_; }
+  // The mean over the examples of the sum of their features' absolute values,
+  // as Gather() has them. Looks at all examples of rows, else at none: 0 of
+  // dense data.
+  double mean_row_sum() const;
+  // The numbers in all rows of sparse or keyed data; 0 of dense data.
+  int64_t entries() const;
   // What its examples take in memory.
   int64_t memory_bytes() const;
 
@@ -108,8 +116,10 @@ class Dataset {
   // do not fit them, else finds the classes.
   absl::Status ReadAll(Reader& reader, const SourceSpec& spec, bool constants);
   absl::Status FindMoments(const SourceSpec& spec);
+  void FindLabelMoments();
   // Fills gaps, and standardises where the spec says so.
   void Finish(const SourceSpec& spec);
+  void StandardiseLabels();
 
   void GatherDense(std::span<const int64_t> examples, ExampleBatch* out) const;
   // Of ids or of keys.

@@ -62,6 +62,74 @@ TEST(DatasetTest, KeepsRealLabels) {
   EXPECT_THAT(Gather(data, {1, 0}).labels, ElementsAre(-4, 2.5));
 }
 
+SourceSpec StandardisedLabels(const std::string& path = "a.csv") {
+  SourceSpec spec = CsvSpec(path);
+  spec.label_kind = LabelKind::kReal;
+  spec.standardise_labels = true;
+  return spec;
+}
+
+TEST(DatasetTest, StandardisesLabelsWithTheMomentsOfTheTrainingData) {
+  const OpenBytes open = OpenMemory(
+      {{"a.csv", "1,100000\n2,300000\n"}, {"test.csv", "7,500000\n"}});
+  const Dataset train = MustLoad(StandardisedLabels(), open);
+  EXPECT_EQ(train.index().labels, (LabelMoments{200000, 100000}));
+  EXPECT_THAT(Gather(train, {0, 1}).labels, ElementsAre(-1, 1));
+
+  const auto test =
+      Dataset::LoadLike(StandardisedLabels("test.csv"), train.index(), open);
+  ASSERT_TRUE(test.ok()) << test.status();
+  EXPECT_EQ(test->index().labels, train.index().labels);
+  EXPECT_THAT(Gather(*test, {0}).labels, ElementsAre(3));
+
+  const auto again =
+      Dataset::LoadIndexed(StandardisedLabels(), train.index(), open);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(Gather(*again, {0, 1}).labels, ElementsAre(-1, 1));
+}
+
+TEST(DatasetTest, FindsTheMomentsOfLabelsThatItLeavesAlone) {
+  SourceSpec spec = StandardisedLabels();
+  spec.standardise_labels = false;
+  const Dataset data = MustLoad(spec, OpenMemory({{"a.csv", "1,2\n2,6\n"}}));
+  EXPECT_EQ(data.index().labels, (LabelMoments{4, 2}));
+  EXPECT_THAT(Gather(data, {0, 1}).labels, ElementsAre(2, 6));
+}
+
+TEST(DatasetTest, LabelsThatAreAllEqualBecomeZero) {
+  const Dataset data =
+      MustLoad(StandardisedLabels(), OpenMemory({{"a.csv", "1,7.3\n2,7.3\n"}}));
+  EXPECT_EQ(data.index().labels->stddev, 0);
+  EXPECT_THAT(Gather(data, {0, 1}).labels, ElementsAre(0, 0));
+}
+
+TEST(DatasetTest, ClassesAreNotStandardised) {
+  SourceSpec spec = StandardisedLabels();
+  spec.label_kind = LabelKind::kClass;
+  const Dataset data = MustLoad(spec, OpenMemory({{"a.csv", "1,3\n2,5\n"}}));
+  EXPECT_EQ(data.index().labels, std::nullopt);
+  EXPECT_THAT(Gather(data, {0, 1}).labels, ElementsAre(0, 1));
+}
+
+// An index of before version 3: whoever reads by it keeps labels as they are.
+TEST(DatasetTest, WithoutMomentsLabelsStayAsTheyAre) {
+  const OpenBytes open = OpenMemory({{"a.csv", "1,2\n2,6\n"}});
+  Index old = MustLoad(StandardisedLabels(), open).index();
+  old.labels.reset();
+  const auto data = Dataset::LoadLike(StandardisedLabels(), old, open);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(Gather(*data, {0, 1}).labels, ElementsAre(2, 6));
+}
+
+TEST(DatasetTest, SumsTheAbsoluteValuesOfRows) {
+  const Dataset rows = MustLoad(
+      LibsvmSpec(), OpenMemory({{"a.svm", "-1 1:5 4:-2\n+1\n+1 2:3\n"}}));
+  EXPECT_DOUBLE_EQ(rows.mean_row_sum(), 10.0 / 3);
+  EXPECT_EQ(rows.entries(), 3);
+  const Dataset dense = MustLoad(CsvSpec(), OpenMemory({{"a.csv", "5,1\n"}}));
+  EXPECT_EQ(dense.mean_row_sum(), 0);
+}
+
 TEST(DatasetTest, ScalesBytesIntoBatches) {
   const OpenBytes open =
       OpenMemory({{"t-images-idx3-ubyte", Idx({2, 1, 3}, "\x08\x10\x20@Pp")},

@@ -22,10 +22,17 @@ using internal::TakeBytes;
 using internal::TakeFixed64;
 
 constexpr absl::string_view kMagic = "EBBINDEX";
-// Version 2 has what was left out at its end, and is written where that is not
-// nothing: there is one encoding of an index.
+// There is one encoding of an index: the oldest version that holds all of it.
+// Version 2 has what was left out at its end. Version 3 has sections there.
 constexpr uint64_t kVersion = 1;
 constexpr uint64_t kVersionWithLeftOut = 2;
+constexpr uint64_t kVersionWithSections = 3;
+
+// A section is its tag, its length and its bytes. Tags ascend.
+enum class Section : uint64_t {
+  kLeftOut = 1,  // An int, above 0.
+  kLabels = 2,   // Two reals: LabelMoments.
+};
 
 void PutDoubles(const std::vector<double>& values, std::string* out) {
   for (const double value : values) {
@@ -56,6 +63,73 @@ bool ToClasses(const std::vector<double>& values, std::vector<float>* classes) {
     classes->push_back(label);
   }
   return true;
+}
+
+bool GetLeftOut(absl::string_view* in, Index* index) {
+  uint64_t left_out;
+  if (!TakeFixed64(in, &left_out)) return false;
+  index->left_out = static_cast<int64_t>(left_out);
+  return index->left_out > 0;
+}
+
+bool GetLabels(absl::string_view* in, Index* index) {
+  std::vector<double> moments;
+  if (!GetDoubles(in, 2, &moments) || moments[1] < 0) return false;
+  index->labels = LabelMoments{moments[0], moments[1]};
+  return true;
+}
+
+// Sections up to the end, at least one that version 2 has no place for.
+bool GetSections(absl::string_view rest, Index* index) {
+  uint64_t last = 0;
+  while (!rest.empty()) {
+    uint64_t tag;
+    uint64_t length;
+    absl::string_view bytes;
+    if (!TakeFixed64(&rest, &tag) || !TakeFixed64(&rest, &length) ||
+        !TakeBytes(&rest, length, &bytes) || tag <= last) {
+      return false;
+    }
+    last = tag;
+    bool good = false;
+    switch (static_cast<Section>(tag)) {
+      case Section::kLeftOut:
+        good = GetLeftOut(&bytes, index);
+        break;
+      case Section::kLabels:
+        good = GetLabels(&bytes, index);
+        break;
+    }
+    if (!good || !bytes.empty()) return false;
+  }
+  return last > static_cast<uint64_t>(Section::kLeftOut);
+}
+
+void PutSection(Section tag, const std::string& bytes, std::string* out) {
+  PutFixed64(static_cast<uint64_t>(tag), out);
+  PutFixed64(bytes.size(), out);
+  *out += bytes;
+}
+
+// Of version 3: the sections of all that version 1 has no place for.
+std::string Sections(const Index& index) {
+  std::string out;
+  if (index.left_out > 0) {
+    std::string bytes;
+    PutFixed64(static_cast<uint64_t>(index.left_out), &bytes);
+    PutSection(Section::kLeftOut, bytes, &out);
+  }
+  if (index.labels) {
+    std::string bytes;
+    PutDoubles({index.labels->mean, index.labels->stddev}, &bytes);
+    PutSection(Section::kLabels, bytes, &out);
+  }
+  return out;
+}
+
+uint64_t VersionOf(const Index& index) {
+  if (index.labels) return kVersionWithSections;
+  return index.left_out > 0 ? kVersionWithLeftOut : kVersion;
 }
 
 bool DecodePayload(uint64_t version, absl::string_view rest, Index* index) {
@@ -100,12 +174,8 @@ bool DecodePayload(uint64_t version, absl::string_view rest, Index* index) {
   for (const double stddev : index->stddev) {
     if (stddev < 0) return false;
   }
-  if (version == kVersionWithLeftOut) {
-    uint64_t left_out;
-    if (!TakeFixed64(&rest, &left_out)) return false;
-    index->left_out = static_cast<int64_t>(left_out);
-    if (index->left_out <= 0) return false;
-  }
+  if (version == kVersionWithSections) return GetSections(rest, index);
+  if (version == kVersionWithLeftOut && !GetLeftOut(&rest, index)) return false;
   return rest.empty();
 }
 
@@ -128,10 +198,14 @@ std::string Index::Encode() const {
   PutFixed64(mean.size(), &payload);
   PutDoubles(mean, &payload);
   PutDoubles(stddev, &payload);
-  if (left_out > 0) PutFixed64(static_cast<uint64_t>(left_out), &payload);
+  const uint64_t version = VersionOf(*this);
+  if (version == kVersionWithLeftOut) {
+    PutFixed64(static_cast<uint64_t>(left_out), &payload);
+  }
+  if (version == kVersionWithSections) payload += Sections(*this);
 
   std::string bytes(kMagic);
-  PutFixed64(left_out > 0 ? kVersionWithLeftOut : kVersion, &bytes);
+  PutFixed64(version, &bytes);
   PutFixed64(payload.size(), &bytes);
   bytes += payload;
   PutFixed64(XXH64(bytes.data(), bytes.size(), 0), &bytes);
@@ -151,11 +225,11 @@ absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
         bytes.size(), " bytes are no data index: they do not begin with ",
         kMagic, " and a version"));
   }
-  if (version != kVersion && version != kVersionWithLeftOut) {
+  if (version < kVersion || version > kVersionWithSections) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data index has version ", version,
                      " of the format; this program reads versions ", kVersion,
-                     " and ", kVersionWithLeftOut,
+                     " to ", kVersionWithSections,
                      ", so use the release that wrote it, or index anew"));
   }
   if (!TakeFixed64(&rest, &length) || !TakeBytes(&rest, length, &payload) ||

@@ -4,6 +4,7 @@
 #define EBB_DATA_INDEX_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,18 @@
 #include "data/fingerprint.h"
 
 namespace ebb::data {
+
+// The mean and the population standard deviation of labels that are numbers.
+struct LabelMoments {
+  double mean = 0;
+  double stddev = 0;  // Exactly 0 when all labels are equal.
+
+  // What a standardised label of 1 is above one of 0: the deviation, or 1 where
+  // all labels are equal.
+  double unit() const { return stddev == 0 ? 1 : stddev; }
+
+  friend bool operator==(const LabelMoments&, const LabelMoments&) = default;
+};
 
 struct Index {
   // SourceSpec::Meaning() of the source, and its files in the order read.
@@ -33,6 +46,9 @@ struct Index {
   // empty for sparse data.
   std::vector<double> mean;
   std::vector<double> stddev;
+  // Of labels that are numbers. Absent where they are classes or there are
+  // none, and in indexes of before version 3.
+  std::optional<LabelMoments> labels;
 
   // The bytes of docs/formats/data-index.md.
   std::string Encode() const;

@@ -36,10 +36,24 @@ Index GoldenLeftOut() {
   return index;
 }
 
+Index GoldenLabels() {
+  Index index = GoldenLeftOut();
+  index.classes.clear();
+  index.labels = {.mean = 152.5, .stddev = 77.25};
+  return index;
+}
+
 std::string GoldenBytes(int version = 1) {
   std::ifstream file(absl::StrCat("tests/golden/data_index_v", version, ".bin"),
                      std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// With the checksum that its other bytes ask for.
+std::string WithChecksum(std::string bytes) {
+  bytes.resize(bytes.size() - 8);
+  internal::PutFixed64(XXH64(bytes.data(), bytes.size(), 0), &bytes);
+  return bytes;
 }
 
 TEST(IndexTest, ReadsAndWritesVersion1) {
@@ -60,9 +74,19 @@ TEST(IndexTest, ReadsAndWritesVersion2WhereExamplesWereLeftOut) {
   EXPECT_EQ(GoldenLeftOut().Encode(), bytes);
 }
 
+TEST(IndexTest, ReadsAndWritesVersion3WhereLabelsAreNumbers) {
+  const std::string bytes = GoldenBytes(3);
+  ASSERT_EQ(bytes.size(), 244u);
+  const auto index = Index::Decode(bytes);
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index, GoldenLabels());
+  EXPECT_EQ(GoldenLabels().Encode(), bytes);
+}
+
 TEST(IndexTest, HashIsThatOfTheSpecification) {
   EXPECT_EQ(Golden().Hash(), 0xb1cd22f6a4f5e20fu);
   EXPECT_EQ(GoldenLeftOut().Hash(), 0x11ab7b21bd0f5516u);
+  EXPECT_EQ(GoldenLabels().Hash(), 0xc41ab7a7a7f4fe91u);
 }
 
 TEST(IndexTest, HashDependsOnEveryField) {
@@ -94,7 +118,7 @@ TEST(IndexTest, AnIndexOfSparseDataHasNoMoments) {
 }
 
 TEST(IndexTest, RefusesEveryFlippedBit) {
-  for (const int version : {1, 2}) {
+  for (const int version : {1, 2, 3}) {
     const std::string bytes = GoldenBytes(version);
     for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
       std::string damaged = bytes;
@@ -117,10 +141,10 @@ TEST(IndexTest, RefusesEveryOtherLength) {
 
 TEST(IndexTest, NamesALaterVersion) {
   std::string bytes = GoldenBytes();
-  bytes[8] = 3;
+  bytes[8] = 4;
   const absl::Status status = Index::Decode(bytes).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(status.message(), HasSubstr("version 3 of the format"));
+  EXPECT_THAT(status.message(), HasSubstr("version 4 of the format"));
 }
 
 TEST(IndexTest, RefusesContentThatContradictsItself) {
@@ -142,9 +166,29 @@ TEST(IndexTest, RefusesContentThatContradictsItself) {
 TEST(IndexTest, RefusesAnIndexOfVersion2ThatLeavesNothingOut) {
   std::string bytes = GoldenBytes(2);
   bytes[bytes.size() - 16] = 0;  // The count.
-  bytes.resize(bytes.size() - 8);
-  internal::PutFixed64(XXH64(bytes.data(), bytes.size(), 0), &bytes);
-  EXPECT_EQ(Index::Decode(bytes).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(Index::Decode(WithChecksum(bytes)).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(IndexTest, RefusesSectionsThatDoNotAscendOrThatItDoesNotKnow) {
+  const std::string good = GoldenBytes(3);
+  // The tag of the last section, before 8 bytes of length, 16 and 8.
+  const size_t tag = good.size() - 40;
+  ASSERT_EQ(good[tag], 2);
+  for (const char other : {0, 1, 3}) {
+    std::string bytes = good;
+    bytes[tag] = other;
+    EXPECT_EQ(Index::Decode(WithChecksum(bytes)).status().code(),
+              absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST(IndexTest, RefusesAnIndexOfVersion3ThatVersion2CouldHold) {
+  std::string bytes = GoldenBytes(3);
+  bytes.erase(bytes.size() - 40, 32);  // All of the second section.
+  bytes[16] = static_cast<char>(bytes[16] - 32);
+  EXPECT_EQ(Index::Decode(WithChecksum(bytes)).status().code(),
+            absl::StatusCode::kDataLoss);
 }
 
 }  // namespace

@@ -165,6 +165,10 @@ bool Selects(const Split& split, int64_t example) {
   return test == (split.part == Split::Part::kTest);
 }
 
+bool SourceSpec::numbers() const {
+  return has_labels && label_kind == LabelKind::kReal;
+}
+
 bool SourceSpec::keyed() const {
   return kind == SourceKind::kLibffm || kind == SourceKind::kRatings ||
          kind == SourceKind::kCriteo ||
@@ -225,7 +229,10 @@ std::string SourceSpec::Meaning() const {
         &text, " split=", split->part == Split::Part::kTrain ? "train" : "test",
         "/", Exact(split->test_fraction), "/", split->seed);
   }
-  // Only where it is so: older indexes know nothing of it.
+  // Only where it is so: older indexes know nothing of these.
+  if (standardise_labels && numbers()) {
+    absl::StrAppend(&text, " standardise_labels=yes");
+  }
   if (on_bad_example == OnBadExample::kSkip) {
     absl::StrAppend(&text, " bad=skip");
   }

@@ -126,6 +126,10 @@ struct SourceSpec {
   // a column that is constant there becomes 0. Not for sparse data, whose zeros
   // it would fill.
   bool standardise = false;
+  // Labels that are numbers become (label - mean) / stddev of those of the
+  // training data; where these are all equal, label - mean. Classes stay, and
+  // so do labels of which the training index has no moments.
+  bool standardise_labels = false;
   std::optional<Split> split;
   OnBadExample on_bad_example = OnBadExample::kStop;
   IdxOptions idx;
@@ -134,6 +138,8 @@ struct SourceSpec {
   LibffmOptions libffm;
   CriteoOptions criteo;
 
+  // Whether it has labels that are numbers.
+  bool numbers() const;
   // Whether its examples are keys of sparse tables (Layout::kKeyed).
   bool keyed() const;
 

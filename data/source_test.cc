@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 SourceSpec Csv() { return {.kind = SourceKind::kCsv, .path = "a.csv"}; }
@@ -145,6 +146,11 @@ TEST(SourceSpecTest, MeaningNamesAllButThePaths) {
             "csv reader=1 labels=real scale=0.10000000000000001 "
             "standardise=yes split=test/0.20000000000000001/7 delimiter='\\t' "
             "header=auto label='it\\'s' ignore=['a','3'] missing=mean");
+  SourceSpec labels = csv;
+  labels.standardise_labels = true;
+  EXPECT_THAT(labels.Meaning(), HasSubstr(" standardise_labels=yes "));
+  labels.label_kind = LabelKind::kClass;
+  EXPECT_THAT(labels.Meaning(), Not(HasSubstr("standardise_labels")));
   SourceSpec like = csv;
   like.csv.like = ColumnNames{{"a", "bc"}, "y"};
   EXPECT_THAT(like.Meaning(), StartsWith(csv.Meaning() + " like="));
