@@ -144,6 +144,9 @@ struct PullRequest {
   int64_t snapshot = 0;  // An evaluation's snapshot; 0: the live value.
   std::vector<PullSegmentRequest> segments;
   Encoding encoding = Encoding::kFloat32;  // Wanted; or float32.
+  // Bytes of values in the answer at most, as the sender knows. It does not
+  // travel: the transport asks for an answer in pieces by it.
+  int64_t expected_bytes = 0;
 };
 
 enum class PullResult : uint8_t {
@@ -265,6 +268,24 @@ struct PartitionRegistration {
   std::vector<RoundOperation> operations;
 };
 
+// What a server found damaged in its own store, in this life of it. All zero
+// and empty: nothing.
+struct StoreDamage {
+  // Times that the store was opened anew from what was sound of it.
+  int64_t rescues = 0;
+  // What was damaged at the last rescue, where the damaged files lie now, and
+  // how many versions in them were sound.
+  std::string found;
+  std::string set_aside;
+  int64_t versions_kept = 0;
+  // Stored versions that could not be used: older ones, or copies, stand in.
+  int64_t versions_lost = 0;
+  std::string last_lost;  // Which, and why; of the last one.
+
+  bool any() const { return rescues > 0 || versions_lost > 0; }
+  friend bool operator==(const StoreDamage&, const StoreDamage&) = default;
+};
+
 // Replaces whatever was believed of the partitions it names.
 struct JobRegistration {
   JobRecordPtr record;
@@ -284,6 +305,7 @@ struct RegisterServer {
   // that has it, too, finds them; empty: there is none.
   std::string shared_folder;
   bool leaving = false;  // As in ServerLeaving.
+  StoreDamage store_damage;
 };
 
 // After a grant was taken (or refused: with what the server knows instead).
@@ -373,7 +395,8 @@ struct ServerStatistics {
   // SSP: by how many batches a pull that was answered was ahead of the slowest
   // worker, at most; of all since the server began with the job.
   int64_t clock_lead = 0;
-  Traffic traffic;  // Since the last report.
+  Traffic traffic;           // Since the last report.
+  StoreDamage store_damage;  // In the server's life, of all jobs.
 };
 
 // The server is going: it has written its last cut.
@@ -572,6 +595,8 @@ struct ItemEnd {
   bool non_finite = false;
   std::string error;
   int64_t examples = 0;  // As in Progress.
+  // kFailed: a message of the job is over a limit, and will always be.
+  bool over_limit = false;
 };
 struct PlacementRequest {
   SessionId session;

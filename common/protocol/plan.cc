@@ -47,8 +47,22 @@ absl::Status JobPlan::Validate() const {
   }
   if (parameters < 0) return invalid("parameters is ", parameters);
   if (block_floats < 1) return invalid("block_floats is ", block_floats);
-  if (partitions < 1 || partitions > 65536) {
-    return invalid("partitions is ", partitions, ", 1 to 65536 possible");
+  if (partitions < 1 || partitions > kMaxPartitions) {
+    return invalid("partitions is ", partitions, ", 1 to ", kMaxPartitions,
+                   " possible");
+  }
+  if (cut_floats < 0 || cut_floats > block_floats) {
+    return invalid("partitions begin at multiples of ", cut_floats,
+                   " floats; at most a block of ", block_floats,
+                   " is possible");
+  }
+  constexpr int64_t kMaxFloats =
+      kMaxPartitionBytes / static_cast<int64_t>(sizeof(float));
+  if (parameters > 0 && MostPartitionFloats() > kMaxFloats) {
+    return invalid("partitions is ", partitions, ", so one has up to ",
+                   MostPartitionFloats(), " parameters; at most ", kMaxFloats,
+                   " can be pushed at once: set partitions to at least ",
+                   (parameters + kMaxFloats - 1) / kMaxFloats);
   }
   if (items() > int64_t{1} << 32) {
     return invalid("too many items: ", epochs, " epochs of ", shards(),

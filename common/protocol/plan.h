@@ -114,11 +114,14 @@ struct JobPlan {
   uint64_t layout_hash = 0;
 
   // --- Model ----------------------------------------------------------------
-  // Dense tables are concatenated into one flat vector of float32 and cut into
-  // blocks; a partition has an equal run of blocks.
+  // Dense tables are concatenated into one flat vector of float32, and the
+  // partitions have equal runs of it. A partition keeps its run in blocks.
   int64_t parameters = 0;
   int64_t block_floats = 16384;  // 64 KiB.
   int32_t partitions = 1;
+  // Runs begin at multiples of so many floats; 0: at those of block_floats.
+  // Less than a block is for models of fewer blocks than partitions.
+  int64_t cut_floats = 0;
   // 64-bit integer sums per partition, to which every example adds a known
   // vector (OracleValue): final values can be checked exactly.
   int32_t oracle_width = 0;
@@ -256,16 +259,24 @@ struct JobPlan {
   }
   // The range [first, second) of the flat vector that a partition has.
   std::pair<int64_t, int64_t> ParameterRange(PartitionId partition) const {
-    const int64_t blocks = Blocks();
+    const int64_t cuts = Cuts();
     const int64_t p = partition.value();
-    const int64_t first = blocks * p / partitions * block_floats;
-    const int64_t last = blocks * (p + 1) / partitions * block_floats;
+    const int64_t first = cuts * p / partitions * CutFloats();
+    const int64_t last = cuts * (p + 1) / partitions * CutFloats();
     return {std::min(first, parameters), std::min(last, parameters)};
   }
+  // The dense values of a partition at most: they are pushed and pulled in one
+  // call, in however many pieces.
+  static constexpr int64_t kMaxPartitionBytes = int64_t{32} << 30;
+  static constexpr int64_t kMaxPartitions = 65536;
   // How many the largest of them has.
   int64_t MostPartitionFloats() const {
-    return (Blocks() + partitions - 1) / partitions * block_floats;
+    return (Cuts() + partitions - 1) / partitions * CutFloats();
   }
+  int64_t CutFloats() const {
+    return cut_floats > 0 ? cut_floats : block_floats;
+  }
+  int64_t Cuts() const { return (parameters + CutFloats() - 1) / CutFloats(); }
 
   // The partition that has the key's row, in every sparse table.
   PartitionId PartitionOfKey(uint64_t key) const {

@@ -16,9 +16,9 @@ namespace {
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables, 5 no
 // algorithm, 6 no rollback, 7 no clock bounds of sparse tables, 8 none whose
-// rounds are closed by operations, 9 no kinds of rows and 10 no rows that
-// workers keep; these follow the rest.
-constexpr uint32_t kVersion = 11;
+// rounds are closed by operations, 9 no kinds of rows, 10 no rows that workers
+// keep and 11 no partitions of less than a block; these follow the rest.
+constexpr uint32_t kVersion = 12;
 
 std::vector<int64_t> BoundsOf(const JobPlan& plan) {
   std::vector<int64_t> bounds;
@@ -117,8 +117,8 @@ template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, JobPlan>
 void VisitFields(Struct& plan, Visitor&& visit) {
   auto& [epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
-         parameters, block_floats, partitions, oracle_width, sparse_tables,
-         consistency, min_workers, max_workers, evaluate_every,
+         parameters, block_floats, partitions, cut_floats, oracle_width,
+         sparse_tables, consistency, min_workers, max_workers, evaluate_every,
          quarantine_after, on_poison, on_nonfinite, nonfinite_rollback,
          checkpoint_interval_ms, checkpoint_keep, priority, filters,
          algorithm] = plan;
@@ -127,6 +127,7 @@ void VisitFields(Struct& plan, Visitor&& visit) {
         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
         on_nonfinite, checkpoint_interval_ms, checkpoint_keep);
   // Behind the record: see EncodeJobRecord.
+  static_cast<void>(cut_floats);
   static_cast<void>(priority);
   static_cast<void>(filters);
   static_cast<void>(sparse_tables);
@@ -148,7 +149,7 @@ std::string EncodeJobRecord(const JobRecord& record) {
                     record.plan.sparse_tables, record.plan.algorithm,
                     record.plan.nonfinite_rollback, BoundsOf(record.plan),
                     record.plan.algorithm.operated, KindsOf(record.plan),
-                    caches.rows, caches.batches);
+                    caches.rows, caches.batches, record.plan.cut_floats);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
@@ -175,6 +176,7 @@ absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
                      if (version < 10) kinds = KindsOf(record->plan);
                      if (version >= 11) read(caches.rows, caches.batches);
                      if (version < 11) caches = CachesOf(record->plan);
+                     if (version >= 12) read(record->plan.cut_floats);
                    }));
   if (bounds.size() != tables.size() || kinds.size() != tables.size() ||
       caches.rows.size() != tables.size() ||

@@ -34,6 +34,7 @@ JobRecord Unusual() {
   plan.parameters = 235'146;
   plan.block_floats = 16'385;
   plan.partitions = 15;
+  plan.cut_floats = 17;
   plan.oracle_width = 16;
   plan.consistency = {.kind = ConsistencyKind::kRounds,
                       .clock_bound = 4,
@@ -85,6 +86,7 @@ void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(p.parameters, q.parameters);
   EXPECT_EQ(p.block_floats, q.block_floats);
   EXPECT_EQ(p.partitions, q.partitions);
+  EXPECT_EQ(p.cut_floats, q.cut_floats);
   EXPECT_EQ(p.oracle_width, q.oracle_width);
   EXPECT_EQ(p.consistency.kind, q.consistency.kind);
   EXPECT_EQ(p.consistency.clock_bound, q.consistency.clock_bound);

@@ -57,6 +57,7 @@ v1::Plan ToProto(const JobPlan& plan);
 v1::JobRecord ToProto(const JobRecord& record);
 v1::Placement ToProto(const Placement& placement);
 v1::Traffic ToProto(const Traffic& traffic);
+v1::StoreDamage ToProto(const StoreDamage& damage);
 
 absl::StatusOr<ItemId> FromProto(const v1::ItemId& message);
 absl::StatusOr<LedgerRow> FromProto(const v1::LedgerRow& message);
@@ -69,6 +70,7 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message);
 absl::StatusOr<JobRecord> FromProto(const v1::JobRecord& message);
 absl::StatusOr<Placement> FromProto(const v1::Placement& message);
 absl::StatusOr<Traffic> FromProto(const v1::Traffic& message);
+absl::StatusOr<StoreDamage> FromProto(const v1::StoreDamage& message);
 
 // --- Data plane, without values ----------------------------------------------
 

@@ -28,7 +28,7 @@ static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
               kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&
               kFields<RoundSpan> == 2 && kFields<RollbackRecord> == 3);
-static_assert(kFields<JobPlan> == 24 && kFields<ConsistencyPlan> == 6 &&
+static_assert(kFields<JobPlan> == 25 && kFields<ConsistencyPlan> == 6 &&
               kFields<NonfiniteRollback> == 3 && kFields<JobRecord> == 4);
 static_assert(kFields<SparseTablePlan> == 5 && kFields<Filter> == 3 &&
               kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 6 &&
@@ -340,6 +340,7 @@ v1::Plan ToProto(const JobPlan& plan) {
   message.set_parameters(plan.parameters);
   message.set_block_floats(plan.block_floats);
   message.set_partitions(plan.partitions);
+  message.set_cut_floats(plan.cut_floats);
   message.set_oracle_width(plan.oracle_width);
   v1::Plan::Consistency* consistency = message.mutable_consistency();
   consistency->set_kind(ToProto(plan.consistency.kind));
@@ -516,6 +517,8 @@ absl::Status CheckPlanBounds(const v1::Plan& message) {
       InRange("Plan.parameters", message.parameters(), 0, int64_t{1} << 40));
   EBB_RETURN_IF_ERROR(InRange("Plan.block_floats", message.block_floats(), 1,
                               int64_t{1} << 30));
+  EBB_RETURN_IF_ERROR(InRange("Plan.cut_floats", message.cut_floats(), 0,
+                              message.block_floats()));
   EBB_RETURN_IF_ERROR(
       InRange("Plan.partitions", message.partitions(), 1, kMaxPartitions));
   EBB_RETURN_IF_ERROR(
@@ -556,6 +559,7 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
   plan.parameters = message.parameters();
   plan.block_floats = message.block_floats();
   plan.partitions = message.partitions();
+  plan.cut_floats = message.cut_floats();
   plan.oracle_width = message.oracle_width();
   const v1::Plan::Consistency& consistency = message.consistency();
   EBB_ASSIGN_OR_RETURN(plan.consistency.kind, FromProto(consistency.kind()));

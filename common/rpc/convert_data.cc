@@ -23,7 +23,7 @@ using internal::UnknownEnum;
 static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 7 &&
               kFields<WorkerStamp> == 3);
 static_assert(kFields<PushReply> == 9 && kFields<PushSegmentReply> == 4);
-static_assert(kFields<PullRequest> == 9 && kFields<PullSegmentRequest> == 4);
+static_assert(kFields<PullRequest> == 10 && kFields<PullSegmentRequest> == 4);
 static_assert(kFields<PullReply> == 8 && kFields<PullSegment> == 7);
 static_assert(kFields<ClockUpdate> == 3);
 

@@ -9,10 +9,43 @@
 #include "common/status_macros.h"
 
 // What a server says that it has.
+namespace ebb::rpc {
+
+static_assert(internal::kFields<StoreDamage> == 6);
+
+v1::StoreDamage ToProto(const StoreDamage& damage) {
+  v1::StoreDamage message;
+  message.set_rescues(damage.rescues);
+  message.set_found(internal::ValidUtf8(damage.found));
+  message.set_set_aside(internal::ValidUtf8(damage.set_aside));
+  message.set_versions_kept(damage.versions_kept);
+  message.set_versions_lost(damage.versions_lost);
+  message.set_last_lost(internal::ValidUtf8(damage.last_lost));
+  return message;
+}
+
+absl::StatusOr<StoreDamage> FromProto(const v1::StoreDamage& message) {
+  using internal::IsShort;
+  using internal::NotNegative;
+  EBB_RETURN_IF_ERROR(NotNegative("StoreDamage.rescues", message.rescues()));
+  EBB_RETURN_IF_ERROR(IsShort("StoreDamage.found", message.found()));
+  EBB_RETURN_IF_ERROR(IsShort("StoreDamage.set_aside", message.set_aside()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("StoreDamage.versions_kept", message.versions_kept()));
+  EBB_RETURN_IF_ERROR(
+      NotNegative("StoreDamage.versions_lost", message.versions_lost()));
+  EBB_RETURN_IF_ERROR(IsShort("StoreDamage.last_lost", message.last_lost()));
+  return StoreDamage{message.rescues(),       message.found(),
+                     message.set_aside(),     message.versions_kept(),
+                     message.versions_lost(), message.last_lost()};
+}
+
+}  // namespace ebb::rpc
+
 namespace ebb::rpc::internal {
 
 // Whoever adds a field is stopped here: convert it below, then count it.
-static_assert(kFields<RegisterServer> == 8 && kFields<JobRegistration> == 4 &&
+static_assert(kFields<RegisterServer> == 9 && kFields<JobRegistration> == 4 &&
               kFields<PartitionRegistration> == 10 &&
               kFields<RegisterPartitions> == 2 && kFields<RoundOperation> == 2);
 
@@ -157,6 +190,9 @@ void Put(const RegisterServer& from, RecordSender* records,
   }
   to->set_shared_folder(from.shared_folder);
   to->set_leaving(from.leaving);
+  if (from.store_damage.any()) {
+    *to->mutable_store_damage() = ToProto(from.store_damage);
+  }
 }
 
 absl::Status Get(v1::RegisterServer* from, RecordReceiver* records,
@@ -182,6 +218,7 @@ absl::Status Get(v1::RegisterServer* from, RecordReceiver* records,
   }
   to->shared_folder = std::move(*from->mutable_shared_folder());
   to->leaving = from->leaving();
+  EBB_ASSIGN_OR_RETURN(to->store_damage, FromProto(from->store_damage()));
   return absl::OkStatus();
 }
 

@@ -28,7 +28,7 @@ using internal::ValidUtf8;
 static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 7 &&
               kFields<RoundFigures> == 2);
 static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
-              kFields<ServerStatistics> == 13 && kFields<EpochLossSum> == 3 &&
+              kFields<ServerStatistics> == 14 && kFields<EpochLossSum> == 3 &&
               kFields<ServerGoodbye> == 1 && kFields<ServerAlive> == 1);
 
 static_assert(
@@ -189,6 +189,9 @@ void Put(const ServerStatistics& from, RecordSender*,
   to->set_problem_kind(static_cast<v1::ServerProblem>(from.problem_kind));
   to->set_clock_lead(from.clock_lead);
   *to->mutable_traffic() = ToProto(from.traffic);
+  if (from.store_damage.any()) {
+    *to->mutable_store_damage() = ToProto(from.store_damage);
+  }
 }
 
 absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
@@ -223,6 +226,7 @@ absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
       NotNegative("ServerStatistics.clock_lead", from->clock_lead()));
   to->clock_lead = from->clock_lead();
   EBB_ASSIGN_OR_RETURN(to->traffic, FromProto(from->traffic()));
+  EBB_ASSIGN_OR_RETURN(to->store_damage, FromProto(from->store_damage()));
   // One that a newer server knows is another to us.
   to->problem_kind = v1::ServerProblem_IsValid(from->problem_kind())
                          ? static_cast<ServerProblem>(from->problem_kind())

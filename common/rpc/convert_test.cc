@@ -42,7 +42,7 @@ Message Parse(const std::string& text) {
 constexpr char kPlanText[] =
     "epochs: 2 examples: 100 shard_size: 30 batch_by_epoch: 4 "
     "batch_by_epoch: 8 seed: 5 layout_hash: 6 parameters: 70 "
-    "block_floats: 16 partitions: 3 oracle_width: 9 "
+    "block_floats: 16 partitions: 3 cut_floats: 8 oracle_width: 9 "
     "consistency { kind: KIND_ROUNDS clock_bound: 11 round_items: 2 "
     "rounds_in_memory: 13 max_staleness_updates: 14 } "
     "min_workers: 15 max_workers: 16 evaluate_every: 17 quarantine_after: 18 "
@@ -62,6 +62,7 @@ JobPlan TestPlan() {
   plan.parameters = 70;
   plan.block_floats = 16;
   plan.partitions = 3;
+  plan.cut_floats = 8;
   plan.oracle_width = 9;
   plan.consistency = {.kind = ConsistencyKind::kRounds,
                       .clock_bound = 11,
@@ -125,7 +126,8 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   ExpectSameFields<PushRows, v1::PushRows>(kKeyLists);
   ExpectSameFields<PushReply, v1::PushResponse>();
   ExpectSameFields<PushSegmentReply, v1::PushSegmentResponse>();
-  ExpectSameFields<PullRequest, v1::PullRequest>(kValues + kKeyLists);
+  constexpr int kStays = -1;  // PullRequest::expected_bytes.
+  ExpectSameFields<PullRequest, v1::PullRequest>(kValues + kKeyLists + kStays);
   ExpectSameFields<PullSegmentRequest, v1::PullSegmentRequest>();
   ExpectSameFields<PullRows, v1::PullRows>();
   ExpectSameFields<PullReply, v1::PullResponse>(kValues + kKeyLists);
@@ -134,6 +136,7 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   ExpectSameFields<FetchRequest, v1::FetchRequest>();
   ExpectSameFields<FetchReply, v1::FetchResponse>();
   ExpectSameFields<RegisterServer, v1::RegisterServer>();
+  ExpectSameFields<StoreDamage, v1::StoreDamage>();
   ExpectSameFields<JobRegistration, v1::JobRegistration>();
   ExpectSameFields<PartitionRegistration, v1::PartitionRegistration>();
   ExpectSameFields<MarkReport, v1::MarkReport>();
@@ -551,12 +554,16 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                      {ServerId(0), ServerId(4)},
                      {TestRegistration()},
                      "\xff",
-                     true},
+                     true,
+                     {1, "a file", "/s/db.damaged-1", 2, 3, "a version"}},
       absl::StrCat("register_server { server: 1 session: 2 "
                    "address: \"ps-1:7001\" process_id: 3 known_servers: 0 "
                    "known_servers: 4 jobs { ",
                    kRegistrationText,
-                   " } shared_folder: \"\\377\" leaving: true }"));
+                   " } shared_folder: \"\\377\" leaving: true store_damage { "
+                   "rescues: 1 found: \"a file\" "
+                   "set_aside: \"/s/db.damaged-1\" versions_kept: 2 "
+                   "versions_lost: 3 last_lost: \"a version\" } }"));
   ExpectSameInStream<V>(RegisterPartitions{SessionId(1), TestRegistration()},
                         absl::StrCat("register_partitions { session: 1 job { ",
                                      kRegistrationText, " } }"));
@@ -596,14 +603,16 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                        {{8, 1.5, 9}},
                        ServerProblem::kDisk,
                        10,
-                       {11, 12, 13, 14}},
+                       {11, 12, 13, 14},
+                       {.versions_lost = 1, .last_lost = "x"}},
       "statistics { session: 1 job: 2 updates: 3 staleness: 4 staleness: 5 "
       "loss_sum: 0.5 loss_examples: 6 problem: \"disk full\" "
       "refused_pushes: 7 refusal: \"no room\" "
       "losses { epoch: 8 loss_sum: 1.5 examples: 9 } "
       "problem_kind: SERVER_PROBLEM_DISK clock_lead: 10 "
       "traffic { pushed: 11 pushed_as_floats: 12 pulled: 13 "
-      "pulled_as_floats: 14 } }");
+      "pulled_as_floats: 14 } "
+      "store_damage { versions_lost: 1 last_lost: \"x\" } }");
   ExpectSameInStream<V>(ServerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
   ExpectSameInStream<V>(ServerAlive{SessionId(1)}, "alive { session: 1 }");
 }
@@ -743,12 +752,13 @@ TEST(ConvertTest, WorkerMessagesSurvive) {
                 7,
                 true,
                 "NaN",
-                8},
+                8,
+                true},
         absl::StrCat("item_end { session: 1 job: 2 generation: 3 item { "
                      "epoch: 4 shard: 5 } end: REASON_",
                      name,
                      " position: 6 failed_end: 7 non_finite: true "
-                     "error: \"NaN\" examples: 8 }"));
+                     "error: \"NaN\" examples: 8 over_limit: true }"));
   }
   ExpectSameInStream<V>(PlacementRequest{SessionId(1), JobId(2)},
                         "placement_request { session: 1 job: 2 }");

@@ -28,7 +28,7 @@ using internal::ValidUtf8;
 // Whoever adds a field is stopped here: convert it below, then count it.
 static_assert(kFields<RegisterWorker> == 8 && kFields<HeldItem> == 3 &&
               kFields<LeaseRequest> == 2 && kFields<Progress> == 10 &&
-              kFields<ItemEnd> == 10 && kFields<PlacementRequest> == 2 &&
+              kFields<ItemEnd> == 11 && kFields<PlacementRequest> == 2 &&
               kFields<EvaluationResult> == 8 && kFields<WorkerGoodbye> == 1);
 static_assert(kFields<Lease> == 9 && kFields<EvaluationLease> == 4 &&
               kFields<LeaseLost> == 3);
@@ -177,6 +177,7 @@ void Put(const ItemEnd& from, v1::WorkerToScheduler* envelope) {
   to->set_non_finite(from.non_finite);
   to->set_error(ValidUtf8(from.error));
   to->set_examples(from.examples);
+  to->set_over_limit(from.over_limit);
 }
 
 absl::Status Get(v1::ItemEnd* from, ItemEnd* to) {
@@ -195,6 +196,7 @@ absl::Status Get(v1::ItemEnd* from, ItemEnd* to) {
   to->failed_end = from->failed_end();
   to->non_finite = from->non_finite();
   to->examples = from->examples();
+  to->over_limit = from->over_limit();
   to->error = std::move(*from->mutable_error());
   return absl::OkStatus();
 }
