@@ -1,9 +1,11 @@
 #include "common/rpc/grpc_status.h"
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/rpc/internal/check.h"
 
 namespace ebb::rpc {
@@ -36,6 +38,25 @@ std::string Plain(const std::string& message) {
   return last == std::string::npos ? message : message.substr(last + 2);
 }
 
+// gRPC ends a call whose message is over its limit by the code that also says
+// "back off", and by one of these texts, with both sizes in brackets behind it.
+bool IsOverLimit(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED &&
+         absl::StrContains(status.error_message(), "message larger than max (");
+}
+
+absl::Status OverLimit(const std::string& message) {
+  const size_t begin = message.find('(') + 1;
+  const std::vector<std::string> sizes = absl::StrSplit(
+      message.substr(begin, message.find(')', begin) - begin), " vs. ");
+  const bool known = sizes.size() == 2;
+  return absl::OutOfRangeError(absl::StrCat(
+      "a message", known ? absl::StrCat(" of ", sizes[0], " bytes") : "",
+      " is over --message-limit",
+      known ? absl::StrCat(", which is ", sizes[1], " bytes") : "",
+      ": raise it, on all daemons alike"));
+}
+
 }  // namespace
 
 grpc::Status ToGrpc(const absl::Status& status) {
@@ -48,6 +69,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
+  if (IsOverLimit(status)) return OverLimit(status.error_message());
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED &&
       status.error_message().empty()) {
     return absl::UnimplementedError(

@@ -1,5 +1,6 @@
 #include "common/rpc/grpc_status.h"
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -31,6 +32,21 @@ TEST(GrpcStatusTest, SaysThatItIsAnotherDaemonOrNone) {
             "no such rule");
   EXPECT_EQ(Said(grpc::StatusCode::UNAVAILABLE, "Failed parsing HTTP/2"),
             "what listens there does not speak gRPC");
+}
+
+// Bug: it was taken for "back off", and tried again for ever.
+TEST(GrpcStatusTest, AMessageOverTheLimitIsNoWantOfRoom) {
+  for (const char* text : {"Received message larger than max (70000 vs. 4096)",
+                           "Sent message larger than max (70000 vs. 4096)"}) {
+    const absl::Status status =
+        FromGrpc(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, text));
+    EXPECT_TRUE(absl::IsOutOfRange(status)) << status;
+    EXPECT_EQ(status.message(),
+              "a message of 70000 bytes is over --message-limit, which is 4096 "
+              "bytes: raise it, on all daemons alike");
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(FromGrpc(
+      grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many calls"))));
 }
 
 TEST(GrpcStatusTest, WhatIsCancelledElsewhereIsNoCancellationOfOurs) {

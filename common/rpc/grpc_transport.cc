@@ -5,6 +5,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -130,12 +131,12 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
   beside.traffic = std::make_unique<internal::Traffic>(options_.max_calls);
   if (options_.shared_memory && received_bytes_ == 0 &&
       services.data != nullptr && services.files != nullptr) {
-    auto host = internal::SharedHost::Start(
-        {.data = services.data,
-         .files = services.files,
-         .traffic = beside.traffic.get(),
-         .max_message_bytes = options_.max_message_bytes,
-         .guard = GuardOf(security_.get())});
+    auto host =
+        internal::SharedHost::Start({.data = services.data,
+                                     .files = services.files,
+                                     .traffic = beside.traffic.get(),
+                                     .most_bytes = options_.max_assembled_bytes,
+                                     .guard = GuardOf(security_.get())});
     if (host.ok()) {
       beside.host = *std::move(host);
       beside.service = internal::MakeSharedService(beside.host.get());
@@ -144,8 +145,13 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
                    << host.status().message();
     }
   }
+  TransportOptions options = options_;
+  if (received_bytes_ > 0) {
+    options.max_assembled_bytes =
+        std::min(options.max_assembled_bytes, received_bytes_ / 4 * 3);
+  }
   auto service = internal::MakePsService(
-      services, options_, beside.traffic.get(), GuardOf(security_.get()));
+      services, options, beside.traffic.get(), GuardOf(security_.get()));
   return Listen(address, options_, security_.get(), received_bytes_,
                 std::move(service), std::move(beside));
 }
@@ -171,7 +177,7 @@ std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
   if (!options_.shared_memory) return network;
   return std::make_unique<internal::SharedChannel>(
       address, std::move(network), internal::MakeSharedAsker(channel),
-      options_.max_message_bytes, options_.heap, GuardOf(security_.get()));
+      options_.max_assembled_bytes, options_.heap, GuardOf(security_.get()));
 }
 
 std::unique_ptr<WorkerSession> GrpcTransport::ConnectWorkerSession(

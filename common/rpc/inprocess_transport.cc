@@ -122,9 +122,9 @@ class InProcessChannel : public PsChannel {
     for (const PushSegment& segment : request.segments) {
       size += ValueBytes(segment);
     }
-    const int64_t limit = network_->options().max_message_bytes;
+    const int64_t limit = network_->options().max_assembled_bytes;
     if (size > limit) {
-      calls_->Fail(call, absl::ResourceExhaustedError(absl::StrCat(
+      calls_->Fail(call, absl::OutOfRangeError(absl::StrCat(
                              "a push of ", size, " bytes, at most ", limit)));
     } else if (const auto endpoint = network_->Find(address_)) {
       endpoint->Push(calls_, call, std::move(request));

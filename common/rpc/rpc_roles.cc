@@ -41,6 +41,8 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.ParameterServer/Push", kWorkers},
     {"/ebb.v1.ParameterServer/PushMany", kWorkers},
     {"/ebb.v1.ParameterServer/Pull", kWorkers},
+    {"/ebb.v1.ParameterServer/PushInPieces", kWorkers},
+    {"/ebb.v1.ParameterServer/PullInPieces", kWorkers},
     {"/ebb.v1.ParameterServer/Clock", kWorkers},
     {"/ebb.v1.ParameterServer/Fetch", kServers},
     {"/ebb.v1.ParameterServer/GetLedgers", kLook},

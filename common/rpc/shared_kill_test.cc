@@ -241,7 +241,7 @@ constexpr size_t kOfferBytes = 36 + kSharedTokenBytes;
   auto host = SharedHost::Start({.data = &ps,
                                  .files = values.table(),
                                  .traffic = &traffic,
-                                 .max_message_bytes = kMessageBytes});
+                                 .most_bytes = kMessageBytes});
   if (!host.ok()) _exit(1);
   std::thread telling([&] {
     while (true) {

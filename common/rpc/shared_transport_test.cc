@@ -86,11 +86,10 @@ class SharedListener : public Listener {
         sharing_(handler, values),
         traffic_(options.max_calls),
         grace_(options.shutdown_grace) {
-    host_ =
-        *SharedHost::Start({.data = &sharing_,
-                            .files = values->table(),
-                            .traffic = &traffic_,
-                            .max_message_bytes = options.max_message_bytes});
+    host_ = *SharedHost::Start({.data = &sharing_,
+                                .files = values->table(),
+                                .traffic = &traffic_,
+                                .most_bytes = options.max_assembled_bytes});
   }
   ~SharedListener() override {
     if (network_ == nullptr) return;  // The address was taken.
@@ -145,7 +144,7 @@ class SharedTransport : public Transport {
     return std::make_unique<SharedChannel>(
         address, network_.ConnectPs(address),
         decorate(std::make_unique<HostAsker>(hosts_, address)),
-        options_.max_message_bytes, options_.heap);
+        options_.max_assembled_bytes, options_.heap);
   }
   std::unique_ptr<SharedChannel> Connect(const std::string& address) {
     auto channel = Connect(
@@ -241,7 +240,7 @@ class SharedTest : public testing::Test {
     return *SharedHost::Start({.data = &ps_,
                                .files = transport_.values().table(),
                                .traffic = &traffic_,
-                               .max_message_bytes = 1 << 20});
+                               .most_bytes = 1 << 20});
   }
   int64_t pinned() { return transport_.values().table()->pinned_bytes(); }
 

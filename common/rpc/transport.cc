@@ -13,6 +13,10 @@ absl::Status TransportOptions::Validate() const {
     return invalid("max_message_bytes is ", max_message_bytes, ", 4096 to ",
                    kMaxMessage, " possible");
   }
+  if (max_assembled_bytes < 4096) {
+    return invalid("max_assembled_bytes is ", max_assembled_bytes,
+                   ", at least 4096");
+  }
   if (keepalive_time < absl::Milliseconds(10) ||
       keepalive_timeout < absl::Milliseconds(10) ||
       connect_timeout < absl::Milliseconds(10)) {

@@ -40,9 +40,12 @@ class PsAdminHandler;
 class SchedulerAdminHandler;
 
 struct TransportOptions {
-  // Bytes of one message, both sides, both directions. Default 512 MiB; raise
-  // it for partitions of more values, together on all daemons.
+  // Bytes of one message, both sides, both directions (--message-limit). Pushes
+  // and answers to pulls that are larger travel in pieces. Default 512 MiB.
   int64_t max_message_bytes = int64_t{512} << 20;
+  // Bytes of one push, or of one answer to a pull, in however many pieces.
+  // Default 64 GiB.
+  int64_t max_assembled_bytes = int64_t{64} << 30;
   // A connection that is silent for keepalive_time is asked for a sign of
   // life, and given up after keepalive_timeout more. Defaults 2 s each; a
   // killed process is noticed at once in any case.
@@ -100,8 +103,10 @@ class PsHandler {
 // Each `done` is called exactly once, with one of
 //   kUnavailable         the server is not there, or went away: unknown effect
 //   kDeadlineExceeded    unknown effect
-//   kResourceExhausted   the message is over the limits or the server has too
-//                        many calls: no effect, back off
+//   kResourceExhausted   the server has too many calls, or no room for the
+//                        message now: no effect, back off
+//   kOutOfRange          a message is over a limit, which the text names: the
+//                        same call never succeeds; a push had no effect
 //   kInvalidArgument     the server refused to read the message: a bug
 //   kCancelled           the channel is being destroyed; for a call that is
 //   made

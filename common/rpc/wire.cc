@@ -29,7 +29,8 @@ namespace {
 
 constexpr uint32_t kValuesField = v1::PushRequest::kValuesFieldNumber;
 static_assert(kValuesField == v1::PullResponse::kValuesFieldNumber &&
-              kValuesField == v1::FetchResponse::kValuesFieldNumber);
+              kValuesField == v1::FetchResponse::kValuesFieldNumber &&
+              kValuesField == v1::MessagePiece::kPartFieldNumber);
 
 enum WireType : uint32_t {
   kVarint = 0,
@@ -507,6 +508,21 @@ absl::StatusOr<FetchRequest> DecodeFetchRequest(const Payload& bytes) {
 
 Payload Encode(const FetchReply& reply) {
   return Join(HeaderToProto(reply), {&reply.values});
+}
+
+Payload EncodePiece(int64_t message_bytes, const Payload& part) {
+  v1::MessagePiece header;
+  header.set_message_bytes(message_bytes);
+  return Join(header, {&part});
+}
+
+absl::StatusOr<Payload> DecodePiece(const Payload& bytes,
+                                    int64_t* message_bytes) {
+  Payload part;
+  v1::MessagePiece header;
+  EBB_RETURN_IF_ERROR(Split(bytes, &part, &header));
+  *message_bytes = header.message_bytes();
+  return part;
 }
 
 Payload EncodePushMany(const std::vector<const Payload*>& pushes) {

@@ -62,6 +62,14 @@ Payload Encode(const PullReply& reply, uint64_t number);
 absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes,
                                           uint64_t* number);
 
+// --- Messages in pieces (pieces.h)
+// --------------------------------------------
+
+// `message_bytes`: of the whole message that `part` is of.
+Payload EncodePiece(int64_t message_bytes, const Payload& part);
+absl::StatusOr<Payload> DecodePiece(const Payload& bytes,
+                                    int64_t* message_bytes);
+
 // --- Pushes that travel together ---------------------------------------------
 
 // Of one message; more are refused, and so is none.

@@ -20,6 +20,7 @@
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_bytes.h"
 #include "common/rpc/internal/grpc_client.h"
+#include "common/rpc/internal/grpc_pieces.h"
 #include "common/rpc/internal/key_lists.h"
 #include "common/rpc/internal/push_queue.h"
 #include "common/rpc/wire.h"
@@ -31,6 +32,8 @@ namespace {
 constexpr char kPush[] = "/ebb.v1.ParameterServer/Push";
 constexpr char kPushMany[] = "/ebb.v1.ParameterServer/PushMany";
 constexpr char kPull[] = "/ebb.v1.ParameterServer/Pull";
+constexpr char kPushInPieces[] = "/ebb.v1.ParameterServer/PushInPieces";
+constexpr char kPullInPieces[] = "/ebb.v1.ParameterServer/PullInPieces";
 constexpr char kClock[] = "/ebb.v1.ParameterServer/Clock";
 constexpr char kFetch[] = "/ebb.v1.ParameterServer/Fetch";
 
@@ -49,11 +52,13 @@ class GrpcPsChannel : public PsChannel {
   GrpcPsChannel(const std::shared_ptr<grpc::Channel>& channel,
                 const TransportOptions& options, Guard guard)
       : guard_(std::move(guard)),
+        sizes_(options),
+        most_bytes_(options.max_assembled_bytes),
         stub_(channel),
         queue_(QueueOptions(options)) {}
 
   ~GrpcPsChannel() override {
-    std::vector<std::shared_ptr<Call>> calls;
+    std::vector<std::shared_ptr<grpc::ClientContext>> calls;
     PushCalls waiting;
     {
       MutexLock lock(&mu_);
@@ -61,7 +66,7 @@ class GrpcPsChannel : public PsChannel {
       calls.assign(calls_.begin(), calls_.end());
       waiting = queue_.Separate();
     }
-    for (const auto& call : calls) call->context.TryCancel();
+    for (const auto& call : calls) call->TryCancel();
     calls.clear();
     SendAll(std::move(waiting));  // Which cancels them.
     MutexLock lock(&mu_);
@@ -91,17 +96,20 @@ class GrpcPsChannel : public PsChannel {
             PullDone done) override {
     // An evaluation pushes nothing.
     KeyLists lists = request.snapshot == 0 ? KeyLists::Of(request) : KeyLists();
+    const Payload message = Encode(request, /*keep=*/!lists.empty());
+    const bool in_pieces =
+        std::max(message.size(), request.expected_bytes) > sizes_.whole;
+    const Way way{kPull, in_pieces ? kPullInPieces : nullptr,
+                  guard_.ShownWith(request), absl::Now() + deadline};
     if (lists.empty()) {
       Start<PullReply>(
-          kPull, Encode(request), guard_.ShownWith(request),
-          absl::Now() + deadline,
+          way, message,
           [](const Payload& bytes) { return DecodePullReply(bytes); },
           std::move(done));
       return;
     }
     Start<PullReply>(
-        kPull, Encode(request, /*keep=*/true), guard_.ShownWith(request),
-        absl::Now() + deadline,
+        way, message,
         [this, lists = std::move(lists)](const Payload& bytes) {
           uint64_t number = 0;
           auto reply = DecodePullReply(bytes, &number);
@@ -116,17 +124,16 @@ class GrpcPsChannel : public PsChannel {
     constexpr absl::Duration kDeadline = absl::Seconds(5);
     struct Nothing {};
     Start<Nothing>(
-        kClock, Encode(update), guard_.ShownWith(update),
-        absl::Now() + kDeadline,
+        {kClock, nullptr, guard_.ShownWith(update), absl::Now() + kDeadline},
+        Encode(update),
         [](const Payload&) { return absl::StatusOr<Nothing>(Nothing{}); },
         [](absl::StatusOr<Nothing>) {});
   }
 
   void Fetch(const FetchRequest& request, absl::Duration deadline,
              FetchDone done) override {
-    Start<FetchReply>(kFetch, Encode(request), /*shown=*/"",
-                      absl::Now() + deadline, &DecodeFetchReply,
-                      std::move(done));
+    Start<FetchReply>({kFetch, nullptr, /*shown=*/"", absl::Now() + deadline},
+                      Encode(request), &DecodeFetchReply, std::move(done));
   }
 
  private:
@@ -135,6 +142,8 @@ class GrpcPsChannel : public PsChannel {
     grpc::ByteBuffer request;
     grpc::ByteBuffer response;
   };
+  // A call's, which keeps the call.
+  using ContextPtr = std::shared_ptr<grpc::ClientContext>;
 
   static PushQueueOptions QueueOptions(const TransportOptions& options) {
     PushQueueOptions queue;
@@ -166,12 +175,14 @@ class GrpcPsChannel : public PsChannel {
   void SendAlone(PushCall sent) {
     const auto call = std::make_shared<PushCall>(std::move(sent));
     Outgoing& push = call->pushes[0];
-    Start<PushReply>(kPush, push.message, call->stream.shown, push.until,
-                     &DecodePushReply, [this, call](PushAnswer answer) {
-                       CallEnded(*call);
-                       Answered(call->stream, &call->pushes[0],
-                                std::move(answer));
-                     });
+    const bool in_pieces = push.message.size() > sizes_.whole;
+    Start<PushReply>(
+        {kPush, in_pieces ? kPushInPieces : nullptr, call->stream.shown,
+         push.until},
+        push.message, &DecodePushReply, [this, call](PushAnswer answer) {
+          CallEnded(*call);
+          Answered(call->stream, &call->pushes[0], std::move(answer));
+        });
   }
 
   void SendTogether(PushCall sent) {
@@ -183,8 +194,8 @@ class GrpcPsChannel : public PsChannel {
       until = std::min(until, push.until);
     }
     Start<std::vector<PushAnswer>>(
-        kPushMany, EncodePushMany(messages), call->stream.shown, until,
-        &DecodePushAnswers,
+        {kPushMany, nullptr, call->stream.shown, until},
+        EncodePushMany(messages), &DecodePushAnswers,
         [this, call](absl::StatusOr<std::vector<PushAnswer>> answers) {
           if (absl::IsUnimplemented(answers.status()))
             return Separate(call.get());
@@ -250,29 +261,28 @@ class GrpcPsChannel : public PsChannel {
     SendAlone(std::move(call));
   }
 
+  // How a call is made.
+  struct Way {
+    const char* method;
+    const char* in_pieces;  // The same in pieces; null: it goes whole.
+    std::string shown;
+    absl::Time until;
+  };
+
   template <typename Reply, typename Decode>
-  void Start(const char* method, const Payload& request,
-             const std::string& shown, absl::Time until, Decode decode,
+  void Start(const Way& way, const Payload& request, Decode decode,
              std::function<void(absl::StatusOr<Reply>)> done) {
+    if (way.in_pieces != nullptr) {
+      return StartInPieces<Reply>(way, request, std::move(decode),
+                                  std::move(done));
+    }
     auto call = std::make_shared<Call>();
+    ContextPtr context(call, &call->context);
+    if (!Begin(way, context)) return done(Destroyed());
     call->request = ToByteBuffer(request);
-    if (!shown.empty()) call->context.AddMetadata(kWorkerTokenKey, shown);
-    if (until < absl::InfiniteFuture()) {
-      call->context.set_deadline(absl::ToChronoTime(until));
-    }
-    bool destroyed = false;
-    {
-      MutexLock lock(&mu_);
-      destroyed = destroyed_;
-      if (!destroyed) calls_.insert(call);
-    }
-    if (destroyed) {
-      done(absl::CancelledError("the channel was destroyed"));
-      return;
-    }
-    stub_.UnaryCall(&call->context, method, grpc::StubOptions(), &call->request,
-                    &call->response,
-                    [this, call, decode,
+    stub_.UnaryCall(&call->context, way.method, grpc::StubOptions(),
+                    &call->request, &call->response,
+                    [this, call, context, decode = std::move(decode),
                      done = std::move(done)](grpc::Status status) mutable {
                       if (status.ok()) {
                         done(decode(ToPayload(call->response)));
@@ -281,8 +291,53 @@ class GrpcPsChannel : public PsChannel {
                       }
                       // What it holds goes before the channel does.
                       done = nullptr;
-                      End(std::move(call));
+                      call.reset();
+                      End(std::move(context));
                     });
+  }
+
+  template <typename Reply, typename Decode>
+  void StartInPieces(const Way& way, const Payload& request, Decode decode,
+                     std::function<void(absl::StatusOr<Reply>)> done) {
+    auto call =
+        std::make_shared<PiecesCaller>(request, sizes_.piece, most_bytes_);
+    ContextPtr context(call, &call->context);
+    if (!Begin(way, context)) return done(Destroyed());
+    call->Start(&stub_, way.in_pieces,
+                [this, context = std::move(context), way, request,
+                 decode = std::move(decode), done = std::move(done)](
+                    const grpc::Status& status, const absl::Status& read,
+                    const Payload& answer) mutable {
+                  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+                    // The server is an older one.
+                    Way whole = way;
+                    whole.in_pieces = nullptr;
+                    Start<Reply>(whole, request, decode, std::move(done));
+                  } else if (!read.ok()) {
+                    done(read);
+                  } else if (!status.ok()) {
+                    done(Failure(status));
+                  } else {
+                    done(decode(answer));
+                  }
+                  done = nullptr;
+                  End(std::move(context));
+                });
+  }
+
+  // False: the channel is being destroyed.
+  bool Begin(const Way& way, const ContextPtr& context) {
+    if (!way.shown.empty()) context->AddMetadata(kWorkerTokenKey, way.shown);
+    if (way.until < absl::InfiniteFuture()) {
+      context->set_deadline(absl::ToChronoTime(way.until));
+    }
+    MutexLock lock(&mu_);
+    if (destroyed_) return false;
+    calls_.insert(context);
+    return true;
+  }
+  static absl::Status Destroyed() {
+    return absl::CancelledError("the channel was destroyed");
   }
 
   void CountKeys(const PushRequest& request, const NamedKeys& named) const {
@@ -307,22 +362,24 @@ class GrpcPsChannel : public PsChannel {
   // The call's context refers to gRPC's channel, whose destructor joins the
   // threads that run callbacks: the last reference must not be dropped on one
   // of them, after ours is gone.
-  void End(std::shared_ptr<Call> call) {
+  void End(ContextPtr context) {
     MutexLock lock(&mu_);
-    calls_.erase(call);
-    call.reset();
+    calls_.erase(context);
+    context.reset();
     if (calls_.empty()) idle_.SignalAll();
   }
 
   const Guard guard_;
+  const PieceSizes sizes_;
+  const int64_t most_bytes_;  // Of an answer in pieces.
   SentKeys sent_keys_;
-  grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub_;
+  PiecesCaller::Stub stub_;
   Mutex mu_;
   CondVar idle_;
   bool destroyed_ ABSL_GUARDED_BY(mu_) = false;
   PushQueue<Outgoing> queue_ ABSL_GUARDED_BY(mu_);
   // Until their callbacks returned.
-  absl::flat_hash_set<std::shared_ptr<Call>> calls_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_set<ContextPtr> calls_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace

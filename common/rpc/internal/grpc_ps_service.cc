@@ -20,6 +20,8 @@
 #include "common/rpc/internal/grpc_admin.h"
 #include "common/rpc/internal/grpc_bytes.h"
 #include "common/rpc/internal/grpc_listener.h"
+#include "common/rpc/internal/grpc_pieces.h"
+#include "common/rpc/internal/grpc_push_many_call.h"
 #include "common/rpc/internal/guard.h"
 #include "common/rpc/internal/key_lists.h"
 #include "common/rpc/internal/token_messages.h"
@@ -90,135 +92,6 @@ class DataCall : public grpc::ServerUnaryReactor {
 
   Traffic* const traffic_;  // Not owned.
   std::weak_ptr<Ticket> ticket_;
-};
-
-// One call with several pushes, which ends when all are answered. gRPC's part
-// of it lives until OnDone; the answers, which the `done` of each push shares,
-// may live longer.
-class PushManyCall : public grpc::ServerUnaryReactor {
- public:
-  class Answers {
-   public:
-    Answers(PushManyCall* call, grpc::ByteBuffer* response, Traffic* traffic,
-            size_t pushes)
-        : call_(call),
-          response_(response),
-          traffic_(traffic),
-          missing_(pushes),
-          answers_(pushes, Unanswered()),
-          states_(pushes, State::kNew) {}
-
-    // The push is about to be handed over. False: it must not be any more.
-    bool Begin(size_t i) {
-      MutexLock lock(&mu_);
-      if (dropped_ || cancelled_) traffic_->CallEnded();
-      if (dropped_) return false;
-      if (!cancelled_) states_[i] = State::kBegun;
-      return true;
-    }
-    void Set(size_t i, PushAnswer answer) {
-      std::vector<PushAnswer> all;
-      {
-        MutexLock lock(&mu_);
-        if (cancelled_ || states_[i] == State::kAnswered) return;
-        SetLocked(i, std::move(answer));
-        if (missing_ > 0) return;
-        all.swap(answers_);
-      }
-      Finish(all);
-    }
-    // It will not be answered. Nor are, before the caller sends others, those
-    // behind it: they may be held for it.
-    void Drop(size_t i) {
-      std::vector<PushAnswer> all;
-      {
-        MutexLock lock(&mu_);
-        if (cancelled_ || states_[i] == State::kAnswered) return;
-        dropped_ = true;
-        for (; i < states_.size() && states_[i] != State::kNew; ++i) {
-          if (states_[i] == State::kBegun) SetLocked(i, Unanswered());
-        }
-        if (missing_ > 0) return;
-        all.swap(answers_);
-      }
-      Finish(all);
-    }
-    // Those that were handed over go on.
-    void Cancel() {
-      {
-        MutexLock lock(&mu_);
-        if (missing_ == 0 || cancelled_) return;
-        cancelled_ = true;
-        for (const State state : states_) {
-          if (state == State::kBegun) traffic_->CallEnded();
-        }
-      }
-      call_->Finish(ToGrpc(absl::CancelledError("the caller is gone")));
-    }
-
-   private:
-    enum class State { kNew, kBegun, kAnswered };
-
-    void SetLocked(size_t i, PushAnswer answer)
-        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      answers_[i] = std::move(answer);
-      // Not counted any more when the caller hears of it and calls again.
-      if (states_[i] == State::kBegun) traffic_->CallEnded();
-      states_[i] = State::kAnswered;
-      --missing_;
-    }
-    void Finish(const std::vector<PushAnswer>& all) {
-      *response_ = ToByteBuffer(EncodePushAnswers(all));
-      call_->Finish(grpc::Status::OK);
-    }
-
-    PushManyCall* const call_;
-    grpc::ByteBuffer* const response_;
-    Traffic* const traffic_;  // Not owned.
-    Mutex mu_;
-    bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
-    bool dropped_ ABSL_GUARDED_BY(mu_) = false;  // Any of them.
-    size_t missing_ ABSL_GUARDED_BY(mu_);
-    std::vector<PushAnswer> answers_ ABSL_GUARDED_BY(mu_);
-    std::vector<State> states_ ABSL_GUARDED_BY(mu_);
-  };
-
-  // What the `done` of one push holds.
-  class Ticket {
-   public:
-    Ticket(std::shared_ptr<Answers> answers, size_t i)
-        : answers_(std::move(answers)), i_(i) {}
-    // The last copy of `done` is gone.
-    ~Ticket() { answers_->Drop(i_); }
-    Ticket(const Ticket&) = delete;
-    Ticket& operator=(const Ticket&) = delete;
-
-    void Answer(PushAnswer answer) { answers_->Set(i_, std::move(answer)); }
-
-   private:
-    const std::shared_ptr<Answers> answers_;
-    const size_t i_;
-  };
-
-  std::shared_ptr<Answers> MakeAnswers(grpc::ByteBuffer* response,
-                                       Traffic* traffic, size_t pushes) {
-    auto answers = std::make_shared<Answers>(this, response, traffic, pushes);
-    answers_ = answers;
-    return answers;
-  }
-
- private:
-  static absl::Status Unanswered() {
-    return absl::UnavailableError("the request was not answered");
-  }
-
-  void OnCancel() override {
-    if (const auto answers = answers_.lock()) answers->Cancel();
-  }
-  void OnDone() override { delete this; }
-  bool InternalInlineable() override { return true; }
-
-  std::weak_ptr<Answers> answers_;
 };
 
 grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context,
@@ -301,9 +174,11 @@ using PsAdminBase = v1::ParameterServer::WithCallbackMethod_GetLedgers<
 using PsBase = v1::ParameterServer::WithRawCallbackMethod_Push<
     v1::ParameterServer::WithRawCallbackMethod_PushMany<
         v1::ParameterServer::WithRawCallbackMethod_Pull<
-            v1::ParameterServer::WithRawCallbackMethod_Clock<
-                v1::ParameterServer::WithRawCallbackMethod_Fetch<
-                    PsAdminBase>>>>>;
+            v1::ParameterServer::WithRawCallbackMethod_PushInPieces<
+                v1::ParameterServer::WithRawCallbackMethod_PullInPieces<
+                    v1::ParameterServer::WithRawCallbackMethod_Clock<
+                        v1::ParameterServer::WithRawCallbackMethod_Fetch<
+                            PsAdminBase>>>>>>>;
 
 class PsService : public PsBase, public StoppableService {
  public:
@@ -313,6 +188,8 @@ class PsService : public PsBase, public StoppableService {
         admin_(services.admin),
         guard_(std::move(guard)),
         traffic_(traffic),
+        piece_bytes_(PieceSizes(options).piece),
+        room_(options.max_assembled_bytes),
         pool_(options.admin_threads, options.admin_queue) {}
 
   grpc::Service* service() override { return this; }
@@ -322,12 +199,16 @@ class PsService : public PsBase, public StoppableService {
   grpc::ServerUnaryReactor* Push(grpc::CallbackServerContext* context,
                                  const grpc::ByteBuffer* request,
                                  grpc::ByteBuffer* response) override {
-    NamedKeys named;
-    return Serve<PushReply>(
-        context, DecodePushRequest(ToPayload(*request), &named), response,
-        &PsHandler::Push,
-        [&](PushRequest* push) { return Complete(named, push); },
-        [](const PushReply& reply) { return Encode(reply); });
+    return Serve(context, response, [&](const auto& make_ticket) {
+      return Push(*context, ToPayload(*request), make_ticket);
+    });
+  }
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* PushInPieces(
+      grpc::CallbackServerContext* context) override {
+    return ServeInPieces(
+        [this, context](const Payload& request, const auto& make_ticket) {
+          return Push(*context, request, make_ticket);
+        });
   }
 
   grpc::ServerUnaryReactor* PushMany(grpc::CallbackServerContext* context,
@@ -373,16 +254,16 @@ class PsService : public PsBase, public StoppableService {
   grpc::ServerUnaryReactor* Pull(grpc::CallbackServerContext* context,
                                  const grpc::ByteBuffer* request,
                                  grpc::ByteBuffer* response) override {
-    bool keep = false;
-    const auto number = std::make_shared<uint64_t>(0);
-    return Serve<PullReply>(
-        context, DecodePullRequest(ToPayload(*request), &keep), response,
-        &PsHandler::Pull,
-        [&](PullRequest* pull) {
-          if (keep) *number = kept_keys_.Keep(*pull);
-          return absl::OkStatus();
-        },
-        [number](const PullReply& reply) { return Encode(reply, *number); });
+    return Serve(context, response, [&](const auto& make_ticket) {
+      return Pull(*context, ToPayload(*request), make_ticket);
+    });
+  }
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* PullInPieces(
+      grpc::CallbackServerContext* context) override {
+    return ServeInPieces(
+        [this, context](const Payload& request, const auto& make_ticket) {
+          return Pull(*context, request, make_ticket);
+        });
   }
 
   grpc::ServerUnaryReactor* Clock(grpc::CallbackServerContext* context,
@@ -403,10 +284,12 @@ class PsService : public PsBase, public StoppableService {
   grpc::ServerUnaryReactor* Fetch(grpc::CallbackServerContext* context,
                                   const grpc::ByteBuffer* request,
                                   grpc::ByteBuffer* response) override {
-    return Serve<FetchReply>(
-        context, DecodeFetchRequest(ToPayload(*request)), response,
-        &PsHandler::Fetch, Nothing(),
-        [](const FetchReply& reply) { return Encode(reply); });
+    return Serve(context, response, [&](const auto& make_ticket) {
+      return HandOver<FetchReply>(
+          *context, DecodeFetchRequest(ToPayload(*request)), &PsHandler::Fetch,
+          Nothing(), [](const FetchReply& reply) { return Encode(reply); },
+          make_ticket);
+    });
   }
 
   grpc::ServerUnaryReactor* GetLedgers(
@@ -501,33 +384,87 @@ class PsService : public PsBase, public StoppableService {
     return begun;
   }
 
+  template <typename MakeTicket>
+  absl::Status Push(const grpc::CallbackServerContext& context,
+                    const Payload& request, const MakeTicket& make_ticket) {
+    NamedKeys named;
+    return HandOver<PushReply>(
+        context, DecodePushRequest(request, &named), &PsHandler::Push,
+        [&](PushRequest* push) { return Complete(named, push); },
+        [](const PushReply& reply) { return Encode(reply); }, make_ticket);
+  }
+
+  template <typename MakeTicket>
+  absl::Status Pull(const grpc::CallbackServerContext& context,
+                    const Payload& request, const MakeTicket& make_ticket) {
+    bool keep = false;
+    const auto number = std::make_shared<uint64_t>(0);
+    return HandOver<PullReply>(
+        context, DecodePullRequest(request, &keep), &PsHandler::Pull,
+        [&](PullRequest* pull) {
+          if (keep) *number = kept_keys_.Keep(*pull);
+          return absl::OkStatus();
+        },
+        [number](const PullReply& reply) { return Encode(reply, *number); },
+        make_ticket);
+  }
+
+  // Gives the request to the handler, with a ticket of the call. Not OK: the
+  // handler heard nothing of it, and no ticket was made.
   template <typename Reply, typename Request, typename Complete,
-            typename EncodeReply>
-  grpc::ServerUnaryReactor* Serve(
-      grpc::CallbackServerContext* context, absl::StatusOr<Request> decoded,
-      grpc::ByteBuffer* response,
-      void (PsHandler::*method)(Request, std::function<void(Reply)>),
-      const Complete& complete, EncodeReply encode) {
-    if (data_ == nullptr) return Refuse(context, NoData());
-    if (absl::Status may = MayBegin(*context, &decoded, complete); !may.ok()) {
-      return Refuse(context, may);
-    }
-    auto* call = new DataCall(traffic_);  // Deletes itself in OnDone.
+            typename EncodeReply, typename MakeTicket>
+  absl::Status HandOver(const grpc::CallbackServerContext& context,
+                        absl::StatusOr<Request> decoded,
+                        void (PsHandler::*method)(Request,
+                                                  std::function<void(Reply)>),
+                        const Complete& complete, EncodeReply encode,
+                        const MakeTicket& make_ticket) {
+    if (data_ == nullptr) return NoData();
+    EBB_RETURN_IF_ERROR(MayBegin(context, &decoded, complete));
     {
-      const auto ticket = call->MakeTicket(response);
+      const auto ticket = make_ticket();
       (data_->*method)(*std::move(decoded),
                        [ticket, encode](const Reply& reply) {
                          ticket->Answer(encode(reply));
                        });
     }
     traffic_->HandlerReturned();
-    return call;
+    return absl::OkStatus();
+  }
+
+  // `hand_over(make_ticket)` is a HandOver of the request.
+  template <typename Hand>
+  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context,
+                                  grpc::ByteBuffer* response,
+                                  const Hand& hand_over) {
+    DataCall* call = nullptr;
+    const absl::Status may = hand_over([&] {
+      call = new DataCall(traffic_);  // Deletes itself in OnDone.
+      return call->MakeTicket(response);
+    });
+    return may.ok() ? call : Refuse(context, may);
+  }
+
+  // `hand_over(request, make_ticket)` is a HandOver of the request.
+  template <typename Hand>
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ServeInPieces(
+      Hand hand_over) {
+    // Deletes itself in OnDone.
+    return new PiecesCall(
+        &room_, traffic_, piece_bytes_,
+        [hand_over](PiecesCall* call, const Payload& request) {
+          const absl::Status may =
+              hand_over(request, [call] { return call->MakeTicket(); });
+          if (!may.ok()) call->Refuse(may);
+        });
   }
 
   PsHandler* const data_;        // Not owned.
   PsAdminHandler* const admin_;  // Not owned.
   const Guard guard_;
   Traffic* const traffic_;  // Not owned.
+  const int64_t piece_bytes_;
+  AssemblyRoom room_;
   KeptKeys kept_keys_;
   AdminPool pool_;
 };

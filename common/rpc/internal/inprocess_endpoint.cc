@@ -1,6 +1,7 @@
 #include "common/rpc/internal/inprocess_endpoint.h"
 
 #include <chrono>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 
@@ -115,12 +116,15 @@ class Endpoint::Ticket {
 
   void Answer(Reply reply) {
     if (!endpoint_->End(key_)) return;
-    const int64_t limit = endpoint_->options_.max_message_bytes;
+    // A fetch is one message.
+    const TransportOptions& options = endpoint_->options_;
+    const int64_t limit = std::is_same_v<Reply, FetchReply>
+                              ? options.max_message_bytes
+                              : options.max_assembled_bytes;
     if (SizeOf(reply) > limit) {
-      caller_.calls->Fail(
-          caller_.call,
-          absl::ResourceExhaustedError(absl::StrCat(
-              "an answer of ", SizeOf(reply), " bytes, at most ", limit)));
+      caller_.calls->Fail(caller_.call, absl::OutOfRangeError(absl::StrCat(
+                                            "an answer of ", SizeOf(reply),
+                                            " bytes, at most ", limit)));
       return;
     }
     caller_.calls->Complete(caller_.call, std::move(reply));

@@ -28,13 +28,13 @@ absl::Status Destroyed() {
 SharedChannel::SharedChannel(const std::string& address,
                              std::unique_ptr<PsChannel> network,
                              std::unique_ptr<SharedAsker> asker,
-                             int64_t max_message_bytes,
+                             int64_t most_bytes,
                              std::shared_ptr<shm::SharedHeap> heap, Guard guard)
     : address_(address),
       owned_network_(std::move(network)),
       network_(owned_network_.get()),
       asker_(std::move(asker)),
-      max_message_bytes_(max_message_bytes),
+      most_bytes_(most_bytes),
       heap_(std::move(heap)),
       guard_(std::move(guard)),
       thread_([this] { Work(); }) {}
@@ -166,7 +166,7 @@ absl::Duration SharedChannel::PauseAfter(const absl::Status& status) {
 
 absl::StatusOr<std::shared_ptr<SharedSession>> SharedChannel::Open() {
   EBB_ASSIGN_OR_RETURN(const SharedOffer offer, asker_->Ask());
-  return SharedSession::Open(offer, max_message_bytes_, heap_, guard_);
+  return SharedSession::Open(offer, most_bytes_, heap_, guard_);
 }
 
 void SharedChannel::Work() {

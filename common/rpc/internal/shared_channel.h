@@ -38,7 +38,7 @@ class SharedChannel : public PsChannel {
  public:
   // `address` for the log.
   SharedChannel(const std::string& address, std::unique_ptr<PsChannel> network,
-                std::unique_ptr<SharedAsker> asker, int64_t max_message_bytes,
+                std::unique_ptr<SharedAsker> asker, int64_t most_bytes,
                 std::shared_ptr<shm::SharedHeap> heap = nullptr,
                 Guard guard = {});
   ~SharedChannel() override;
@@ -72,7 +72,7 @@ class SharedChannel : public PsChannel {
   // The same, also while it is being destroyed.
   PsChannel* const network_;
   const std::unique_ptr<SharedAsker> asker_;
-  const int64_t max_message_bytes_;
+  const int64_t most_bytes_;  // Of a push, or of the answer to a pull.
   const std::shared_ptr<shm::SharedHeap> heap_;  // As of SharedSession::Open.
   const Guard guard_;
 

@@ -246,10 +246,10 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
     if (pinned_.contains(record.id) || open_.contains(record.id)) return false;
   }
   absl::Status begun;
-  if (message.size() > services_.max_message_bytes) {
-    begun = absl::ResourceExhaustedError(
+  if (message.size() > services_.most_bytes) {
+    begun = absl::OutOfRangeError(
         absl::StrCat("a message of ", message.size(), " bytes; at most ",
-                     services_.max_message_bytes, " are taken"));
+                     services_.most_bytes, " are taken"));
   } else {
     begun = services_.traffic->Begin();
     if (absl::IsResourceExhausted(begun)) {
@@ -310,10 +310,12 @@ void SharedConnection::Answer(uint64_t id, const absl::Status& status,
     if (!status.ok()) {
       ReplyLocked(id, static_cast<uint32_t>(status.code()), {},
                   BytesOf(status.message()));
-    } else if (message.size() > services_.max_message_bytes) {
-      ReplyLocked(id,
-                  static_cast<uint32_t>(absl::StatusCode::kResourceExhausted),
-                  {}, BytesOf("the answer is too large"));
+    } else if (message.size() > services_.most_bytes) {
+      const std::string why =
+          absl::StrCat("the answer has ", message.size(), " bytes; at most ",
+                       services_.most_bytes, " can be sent");
+      ReplyLocked(id, static_cast<uint32_t>(absl::StatusCode::kOutOfRange), {},
+                  BytesOf(why));
     } else {
       const std::span<const std::byte> header = HeaderOf(message);
       const auto header_bytes = static_cast<int64_t>(header.size());

@@ -34,7 +34,7 @@ struct SharedServices {
   PsHandler* data = nullptr;
   shm::FileTable* files = nullptr;
   Traffic* traffic = nullptr;
-  int64_t max_message_bytes = 0;
+  int64_t most_bytes = 0;  // Of a push, or of the answer to a pull.
   Guard guard = {};
 };
 

@@ -37,7 +37,7 @@ class SharedSession::Grant {
 };
 
 absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
-    const SharedOffer& offer, int64_t max_message_bytes,
+    const SharedOffer& offer, int64_t most_bytes,
     std::shared_ptr<shm::SharedHeap> heap, Guard guard) {
   absl::StatusOr<Fd> connected = shm::ConnectLocally(offer.socket_name);
   if (!connected.ok()) {
@@ -80,19 +80,19 @@ absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
   if (heap != nullptr) heap->Open();
   return std::make_shared<SharedSession>(
       std::move(socket), std::move(peer), std::move(up), std::move(down), hello,
-      max_message_bytes, std::move(heap), std::move(guard));
+      most_bytes, std::move(heap), std::move(guard));
 }
 
 SharedSession::SharedSession(Fd socket, shm::Peer peer, shm::Mapping up,
                              shm::Mapping down, const SharedHello& hello,
-                             int64_t max_message_bytes,
+                             int64_t most_bytes,
                              std::shared_ptr<shm::SharedHeap> heap, Guard guard)
     : socket_(std::move(socket)),
       peer_(std::move(peer)),
       up_(std::move(up)),
       down_(std::move(down)),
       hello_(hello),
-      max_message_bytes_(max_message_bytes),
+      most_bytes_(most_bytes),
       heap_(std::move(heap)),
       guard_(std::move(guard)),
       link_(up_.bytes(), hello.up(), down_.bytes(), hello.down(),
@@ -165,7 +165,7 @@ bool SharedSession::Start(const Payload& message, Call* call) {
   const std::span<const std::byte> header = HeaderOf(message);
   const int64_t values = message.size() - static_cast<int64_t>(header.size());
   call->lent = Lend(message.Sub(static_cast<int64_t>(header.size()), values));
-  if (message.size() > max_message_bytes_ ||
+  if (message.size() > most_bytes_ ||
       call->lent.copied.size() > hello_.up_area_bytes ||
       static_cast<int64_t>(
           sizeof(CallBody) + call->token.size() + header.size() +

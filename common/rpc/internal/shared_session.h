@@ -44,11 +44,11 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   // `heap`, which may be null, the server reads there, all others are copied.
   // An error: the server is gone, of another user, or speaks another language.
   static absl::StatusOr<std::shared_ptr<SharedSession>> Open(
-      const SharedOffer& offer, int64_t max_message_bytes,
+      const SharedOffer& offer, int64_t most_bytes,
       std::shared_ptr<shm::SharedHeap> heap = nullptr, Guard guard = {});
   // Use Open().
   SharedSession(Fd socket, shm::Peer peer, shm::Mapping up, shm::Mapping down,
-                const SharedHello& hello, int64_t max_message_bytes,
+                const SharedHello& hello, int64_t most_bytes,
                 std::shared_ptr<shm::SharedHeap> heap, Guard guard);
   ~SharedSession();
 
@@ -115,7 +115,7 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   const shm::Mapping up_;
   const shm::Mapping down_;
   const SharedHello hello_;
-  const int64_t max_message_bytes_;
+  const int64_t most_bytes_;
   const std::shared_ptr<shm::SharedHeap> heap_;  // May be null.
   const Guard guard_;
   shm::Link link_;  // Written to under mu_.
