@@ -1,0 +1,77 @@
+// The figures that people judge a model by, and what each of them means.
+#ifndef EBB_COMMON_SCORES_FIGURES_H_
+#define EBB_COMMON_SCORES_FIGURES_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace ebb {
+
+// What a model predicts.
+enum class Task { kTwoClasses, kClasses, kValues };
+
+inline constexpr absl::string_view kAccuracy = "accuracy";
+inline constexpr absl::string_view kLogLoss = "log_loss";
+inline constexpr absl::string_view kAuc = "auc";
+inline constexpr absl::string_view kPrecision = "precision";
+inline constexpr absl::string_view kRecall = "recall";
+// With more than two classes the mean of the classes' F1 (macro F1).
+inline constexpr absl::string_view kF1 = "f1";
+inline constexpr absl::string_view kRmse = "rmse";
+inline constexpr absl::string_view kMae = "mae";
+inline constexpr absl::string_view kR2 = "r2";
+// The same figure of a model that always says the commonest class of the test
+// data with the classes' shares, or the mean of the test data.
+inline constexpr absl::string_view kBaselineAccuracy = "baseline_accuracy";
+inline constexpr absl::string_view kBaselineLogLoss = "baseline_log_loss";
+inline constexpr absl::string_view kBaselineRmse = "baseline_rmse";
+
+// A figure that people may expect something of; baselines are none.
+struct FigureKind {
+  absl::string_view name;   // As job files, reports and messages have it.
+  absl::string_view title;  // As people read it.
+  bool two_classes = false;
+  bool classes = false;
+  bool values = false;
+
+  bool Suits(Task task) const {
+    return task == Task::kTwoClasses ? two_classes
+           : task == Task::kClasses  ? classes
+                                     : values;
+  }
+};
+// All of them, in the order in which reports list them.
+std::span<const FigureKind> FigureKinds();
+// Null: there is no figure of that name.
+const FigureKind* FindFigureKind(absl::string_view name);
+
+struct Figure {
+  std::string name;
+  double value = 0;
+  friend bool operator==(const Figure&, const Figure&) = default;
+};
+
+// Bounds of what one evaluation has.
+inline constexpr int64_t kMostFigures = 32;
+inline constexpr int64_t kMostConfusedClasses = 32;
+
+// What an evaluation found.
+struct Figures {
+  std::vector<Figure> named;
+  // How many examples of each class were taken for each class: the row is the
+  // label, the column the prediction. Empty for values, and where there are
+  // more than kMostConfusedClasses classes.
+  std::vector<int64_t> confusion;
+
+  std::optional<double> Find(absl::string_view name) const;
+  friend bool operator==(const Figures&, const Figures&) = default;
+};
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_SCORES_FIGURES_H_
