@@ -50,6 +50,15 @@ class FeedForward final : public ModelBase {
     return absl::OkStatus();
   }
 
+  absl::Status SumLossAndOutputs(IncomingValues* params, const BatchView& batch,
+                                 LossSums* sums, float* outputs_out) override {
+    layers_.Forward(params, batch, /*train=*/false, outputs_out);
+    backend().ComputeLoss(loss_, batch.rows, outputs(), batch.labels.data(),
+                          outputs_out, nullptr, sums);
+    backend().ScoresToOutputs(loss_, batch.rows, outputs(), outputs_out);
+    return absl::OkStatus();
+  }
+
   int64_t outputs() const { return layers_.outputs(); }
 
   const Loss loss_;

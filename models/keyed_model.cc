@@ -87,6 +87,15 @@ class KeyedModel final : public ModelBase {
     return absl::OkStatus();
   }
 
+  absl::Status SumLossAndOutputs(IncomingValues* params, const BatchView& batch,
+                                 LossSums* sums, float* outputs) override {
+    Forward(params, batch, /*train=*/false, outputs);
+    backend().ComputeLoss(loss_, batch.rows, 1, batch.labels.data(), outputs,
+                          nullptr, sums);
+    backend().ScoresToOutputs(loss_, batch.rows, 1, outputs);
+    return absl::OkStatus();
+  }
+
   // scores is (rows). The dense tables are the bias, or those of the layers.
   void Forward(IncomingValues* params, const BatchView& batch, bool train,
                float* scores) {

@@ -149,6 +149,12 @@ class Model {
   virtual absl::Status Evaluate(std::span<const float> params,
                                 const BatchView& batch, BatchStats* stats) = 0;
 
+  // Evaluate and Predict in one, where a model can at the cost of one.
+  virtual absl::Status EvaluateAndPredict(std::span<const float> params,
+                                          const BatchView& batch,
+                                          BatchStats* stats,
+                                          std::vector<float>* outputs) = 0;
+
   // What the examples write into tables that are not trained: the same for the
   // same batch, which may be computed more than once and is written once. By
   // default nothing.

@@ -506,12 +506,24 @@ absl::Status ModelBase::LossInParts(std::span<const float> params,
   return ReadTotals(sums);
 }
 
+absl::Status ModelBase::SumLossAndOutputs(IncomingValues* params,
+                                          const BatchView& batch,
+                                          LossSums* sums, float* outputs) {
+  EBB_RETURN_IF_ERROR(SumLoss(params, batch, sums));
+  return ComputeOutputs(params, batch, outputs);
+}
+
 absl::Status ModelBase::OutputsInParts(std::span<const float> params,
                                        const BatchView& batch, int64_t at_once,
+                                       LossSums* sums,
                                        std::vector<float>* outputs) {
+  if (sums != nullptr) *sums = {};
   const FinishedCopies copies(backend_);
   const bool copied = !backend_->uses_host_memory();
-  for (int64_t begin = 0; begin < batch.rows; begin += at_once) {
+  Totals* const totals =
+      sums == nullptr ? nullptr
+                      : ReserveTotals((batch.rows + at_once - 1) / at_once);
+  for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const int64_t count = (end - begin) * description_.outputs;
     float* const host = outputs->data() + begin * description_.outputs;
@@ -519,11 +531,14 @@ absl::Status ModelBase::OutputsInParts(std::span<const float> params,
     if (begin == 0) BringValues({params}, batch.distinct_keys);
     float* const local = copied ? outputs_.Reserve<float>(count) : host;
     EBB_RETURN_IF_ERROR(backend_->TakeError());
-    EBB_RETURN_IF_ERROR(ComputeOutputs(&params_, part, local));
+    EBB_RETURN_IF_ERROR(
+        totals == nullptr
+            ? ComputeOutputs(&params_, part, local)
+            : SumLossAndOutputs(&params_, part, &totals[i].sums, local));
     if (copied) backend_->CopyOut(local, count * sizeof(float), host);
     EBB_RETURN_IF_ERROR(backend_->TakeError());
   }
-  return absl::OkStatus();
+  return sums == nullptr ? absl::OkStatus() : ReadTotals(sums);
 }
 
 absl::Status ModelBase::Evaluate(std::span<const float> params,
@@ -547,8 +562,25 @@ absl::Status ModelBase::Predict(std::span<const float> params,
   outputs->resize(batch.rows * description_.outputs);
   if (outputs->empty()) return absl::OkStatus();
   return InParts(batch, [&](int64_t at_once) {
-    return OutputsInParts(params, batch, at_once, outputs);
+    return OutputsInParts(params, batch, at_once, nullptr, outputs);
   });
+}
+
+absl::Status ModelBase::EvaluateAndPredict(std::span<const float> params,
+                                           const BatchView& batch,
+                                           BatchStats* stats,
+                                           std::vector<float>* outputs) {
+  *stats = {};
+  EBB_RETURN_IF_ERROR(CheckSizes(params, batch));
+  EBB_RETURN_IF_ERROR(CheckLabels(batch));
+  outputs->resize(batch.rows * description_.outputs);
+  if (batch.rows == 0) return absl::OkStatus();
+  LossSums sums;
+  EBB_RETURN_IF_ERROR(InParts(batch, [&](int64_t at_once) {
+    return OutputsInParts(params, batch, at_once, &sums, outputs);
+  }));
+  *stats = {batch.rows, sums.loss, sums.correct};
+  return absl::OkStatus();
 }
 
 }  // namespace ebb::models

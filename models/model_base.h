@@ -32,6 +32,9 @@ class ModelBase : public Model {
                         BatchStats* stats) final;
   absl::Status Predict(std::span<const float> params, const BatchView& batch,
                        std::vector<float>* outputs) final;
+  absl::Status EvaluateAndPredict(std::span<const float> params,
+                                  const BatchView& batch, BatchStats* stats,
+                                  std::vector<float>* outputs) final;
 
  protected:
   // Takes l2 and clip_norm from `config`. `backend` is not owned and outlives
@@ -65,6 +68,10 @@ class ModelBase : public Model {
   virtual absl::Status ComputeOutputs(IncomingValues* params,
                                       const BatchView& batch,
                                       float* outputs) = 0;
+  // SumLoss and ComputeOutputs; a model that can goes through the batch once.
+  virtual absl::Status SumLossAndOutputs(IncomingValues* params,
+                                         const BatchView& batch, LossSums* sums,
+                                         float* outputs);
 
   // What this model asks of a batch beyond that, of which the memory is still
   // the caller's; kInvalidArgument.
@@ -90,9 +97,10 @@ class ModelBase : public Model {
   absl::Status LossInParts(std::span<const float> params,
                            const BatchView& batch, int64_t at_once,
                            LossSums* sums);
+  // `sums` may be null.
   absl::Status OutputsInParts(std::span<const float> params,
                               const BatchView& batch, int64_t at_once,
-                              std::vector<float>* outputs);
+                              LossSums* sums, std::vector<float>* outputs);
   // Of so many parts, in the back end's memory.
   Totals* ReserveTotals(int64_t parts);
   // Waits for what was computed, and brings the next batch meanwhile. The

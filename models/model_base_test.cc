@@ -11,6 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/model_scores.h"
 #include "models/registry.h"
 #include "models/testing/all_backends.h"
 #include "models/testing/keyed_batch.h"
@@ -126,6 +127,34 @@ TEST_P(ModelBaseTest, ClippingIncludesL2) {
           ->Gradient(Floats{1, 0}, examples.Dense(), std::span(grad), &stats_)
           .ok());
   EXPECT_THAT(grad, ElementsAre(FloatNear(1.5f, 1e-5), FloatNear(2, 1e-5)));
+}
+
+// Evaluating and predicting at once gives what each of them gives.
+TEST_P(ModelBaseTest, EvaluatesAndPredictsAtOnce) {
+  auto model = Softmax();
+  const SmallBatch examples({1, 0, 0.5f, 1}, {0, 2});
+  const Floats params = {0.5f, -1, 0.25f, 1, 2, -0.5f, 0, 0.125f, 0};
+  Floats outputs, both_outputs = {kNan};
+  BatchStats both;
+  ASSERT_TRUE(model->Evaluate(params, examples.Dense(), &stats_).ok());
+  ASSERT_TRUE(model->Predict(params, examples.Dense(), &outputs).ok());
+  ASSERT_TRUE(
+      model->EvaluateAndPredict(params, examples.Dense(), &both, &both_outputs)
+          .ok());
+  EXPECT_EQ(both_outputs, outputs);
+  EXPECT_EQ(both.examples, 2);
+  EXPECT_EQ(both.loss_sum, stats_.loss_sum);
+  EXPECT_EQ(both.correct, stats_.correct);
+}
+
+TEST_P(ModelBaseTest, FiguresSuitTheLabels) {
+  const auto of_values = ScoresOf(Linear(0, 0)->description());
+  ASSERT_TRUE(of_values.has_value());
+  const auto of_classes = ScoresOf(Softmax()->description());
+  ASSERT_TRUE(of_classes.has_value());
+  ModelDescription own = Softmax()->description();
+  own.outputs = 2;
+  EXPECT_FALSE(ScoresOf(own).has_value());
 }
 
 TEST_P(ModelBaseTest, AnEmptyBatchHasAZeroGradient) {

@@ -1,0 +1,20 @@
+// The figures that suit a model.
+#ifndef EBB_MODELS_MODEL_SCORES_H_
+#define EBB_MODELS_MODEL_SCORES_H_
+
+#include <optional>
+
+#include "common/scores/scores.h"
+#include "models/model.h"
+
+namespace ebb::models {
+
+// Adds up what Model::Predict writes. Absent: the model, one of a plugin,
+// writes other numbers than figures are made of: more than one for a value, or
+// of classes not a probability of each.
+std::optional<Scores> ScoresOf(const ModelDescription& description,
+                               ValueUnits units = {});
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_MODEL_SCORES_H_
