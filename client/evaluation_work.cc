@@ -128,6 +128,7 @@ void EvaluationWork::OnEvaluated(const EvaluationResult& result,
   sums.loss_sum += result.loss_sum;
   // Of parts none or all have classes.
   sums.correct = result.correct < 0 ? -1 : sums.correct + result.correct;
+  sums.figures = result.figures;  // Those of all parts so far.
   if (pending_->rows->last) return Report(sums, out);
   pending_->computing = false;
   pending_->begin = std::exchange(pending_->rows, nullptr)->end;

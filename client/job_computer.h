@@ -41,7 +41,9 @@ class JobComputer {
   virtual void Expect(const PulledValuesPtr& /*values*/) {}
 
   // Tries a snapshot of the model on the test data. Of the result, the
-  // figures and `error` count. The job has been prepared.
+  // figures and `error` count. The job has been prepared. Where the test data
+  // comes in parts, `figures` are those of all parts so far, the rest is of
+  // this part alone.
   virtual EvaluationResult Evaluate(const EvaluateTask& task) = 0;
 };
 

@@ -257,6 +257,7 @@ class SparseEvaluationTest : public SparseRowsTest {
     result.examples = 2;
     result.loss_sum = loss;
     result.correct = 1;
+    result.figures.named = {{"auc", loss}};
     On([&](auto* out) { core_.OnEvaluated(result, now_, out); });
   }
   const EvaluationResult* Reported() const {
@@ -289,6 +290,8 @@ TEST_F(SparseEvaluationTest, TheTestDataIsTriedAPartAtATime) {
   EXPECT_EQ(result->examples, 6);
   EXPECT_EQ(result->loss_sum, 4.5);
   EXPECT_EQ(result->correct, 3);
+  // The last part's, which are those of all parts.
+  EXPECT_EQ(result->figures.Find("auc"), 2.5);
 }
 
 TEST_F(SparseEvaluationTest, WhatIsFoundForAnEarlierOneServesTheLater) {

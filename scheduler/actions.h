@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/algorithms/coordinator.h"
 #include "common/ids.h"
+#include "common/job/training_facts.h"
 #include "common/protocol/messages.h"
 #include "scheduler/store/scheduler_store.h"
 
@@ -52,6 +53,9 @@ struct SchedulerOptions {
   std::function<absl::StatusOr<std::shared_ptr<const Coordinator>>(
       const JobRecord&)>
       coordinator;
+  // What a job says of its training loss; null: nothing is known of any.
+  std::function<absl::StatusOr<job::TrainingFacts>(const JobRecord&)>
+      training_facts;
 };
 
 // --- Actions, to be carried out in their order -------------------------------

@@ -142,6 +142,7 @@ std::optional<Evaluation> Evaluator::Evaluated(const EvaluationResult& result,
   evaluation.loss = result.loss_sum / examples;
   evaluation.accuracy =
       result.correct < 0 ? -1 : static_cast<double>(result.correct) / examples;
+  evaluation.figures = result.figures;
   return End(std::move(evaluation), context);
 }
 

@@ -1,5 +1,7 @@
 #include "scheduler/job_state.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -26,6 +28,20 @@ void VisitFields(Struct& range, Visitor&& visit) {
   visit(item, begin, end);
 }
 
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Figure>
+void VisitFields(Struct& figure, Visitor&& visit) {
+  auto& [name, value] = figure;
+  visit(name, value);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Figures>
+void VisitFields(Struct& figures, Visitor&& visit) {
+  auto& [named, confusion] = figures;
+  visit(named, confusion);
+}
+
 }  // namespace ebb
 
 namespace ebb::scheduler {
@@ -49,9 +65,11 @@ JobPhase MaxEnum(JobPhase) { return JobPhase::kCancelled; }
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, Evaluation>
 void VisitFields(Struct& evaluation, Visitor&& visit) {
-  auto& [epoch, position, examples, loss, accuracy, error, finished_us] =
-      evaluation;
+  auto& [epoch, position, examples, loss, accuracy, error, finished_us,
+         figures] = evaluation;
   visit(epoch, position, examples, loss, accuracy, error, finished_us);
+  // In the seventh version and later: see Encode and Decode.
+  static_cast<void>(figures);
 }
 
 template <typename Struct, typename Visitor>
@@ -98,12 +116,29 @@ void ReadTexts(FieldReader& read,
   }
 }
 
+// One for each evaluation, in their order.
+std::vector<Figures> FiguresOf(const std::vector<Evaluation>& evaluations) {
+  std::vector<Figures> figures;
+  for (const Evaluation& one : evaluations) figures.push_back(one.figures);
+  return figures;
+}
+
+void ReadFigures(FieldReader& read, std::vector<Evaluation>* evaluations) {
+  std::vector<Figures> figures;
+  read(figures);
+  const size_t known = std::min(figures.size(), evaluations->size());
+  for (size_t i = 0; i < known; ++i) {
+    (*evaluations)[i].figures = std::move(figures[i]);
+  }
+}
+
 }  // namespace
 
 std::string JobState::Encode() const {
   return SealFields(kMagic, kVersion, *this, paused_by_operator, scaled_workers,
                     owned_since, servers, durable_in, durable_term, moved,
-                    rollback.rate_factor, rollback.nonfinite, why_quarantined);
+                    rollback.rate_factor, rollback.nonfinite, why_quarantined,
+                    FiguresOf(evaluations));
 }
 
 absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
@@ -119,6 +154,7 @@ absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
         read(state.rollback.rate_factor, state.rollback.nonfinite);
         if (version == 5) ReadTexts(read, &state.why_quarantined);
         if (version >= 6) read(state.why_quarantined);
+        if (version >= 7) ReadFigures(read, &state.evaluations);
       }));
   EBB_RETURN_IF_ERROR(CheckStored("stored state of a job", state.rollback));
   return state;

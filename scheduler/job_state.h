@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
 #include "common/protocol/plan.h"
+#include "common/scores/figures.h"
 
 namespace ebb::scheduler {
 
@@ -30,6 +31,8 @@ struct Evaluation {
   double accuracy = 0;      // -1: no classification.
   std::string error;        // Why there is none.
   int64_t finished_us = 0;  // Unix time.
+  // The confusion matrix is kept of the last evaluation only.
+  Figures figures;
 };
 
 // Why an item is quarantined.

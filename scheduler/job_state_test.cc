@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "common/protocol/field_codec.h"
 #include "common/protocol/sealed.h"
 
@@ -82,6 +83,30 @@ TEST(JobStateTest, EveryFieldComesBack) {
   const auto back = JobState::Decode(state.Encode());
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(*back, state);
+}
+
+TEST(JobStateTest, FiguresComeBackAndAnOlderEbbStoredNone) {
+  JobState state = Unusual();
+  state.evaluations.front().figures = {{{"auc", 0.75}}, {1, 2, 3, 4}};
+  const std::string encoded = state.Encode();
+  const auto back = JobState::Decode(encoded);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->evaluations.front().figures,
+            state.evaluations.front().figures);
+
+  // The sixth version ended before the figures.
+  std::string figures;
+  FieldWriter write(&figures);
+  write(uint64_t{1}, uint64_t{1}, std::string("auc"), 0.75, uint64_t{4},
+        int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4});
+  const auto body = Unseal("EBBJ", 7, "the seventh", encoded);
+  ASSERT_TRUE(body.ok()) << body.status();
+  ASSERT_TRUE(absl::EndsWith(*body, figures));
+  const auto sixth = JobState::Decode(
+      Seal("EBBJ", 6, body->substr(0, body->size() - figures.size())));
+  ASSERT_TRUE(sixth.ok()) << sixth.status();
+  ExpectSame(*sixth, Unusual());
+  EXPECT_EQ(sixth->evaluations.front().figures, Figures());
 }
 
 TEST(JobStateTest, StillReadsTheThirdVersion) {

@@ -345,6 +345,7 @@ class SlowEvaluationTest : public SchedulerBackupsTest {
     result.error = error;
     result.examples = 10;
     result.correct = session == kOther ? 9 : 8;
+    result.figures = {{{"f1", session == kOther ? 0.9 : 0.8}}, {1, 2, 3, 4}};
     FromWorker(link, result);
   }
 

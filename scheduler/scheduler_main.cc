@@ -140,6 +140,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.backup_gain = flags.backup_gain;
   options.core.min_servers = flags.min_servers;
   options.core.coordinator = job::CoordinatorOf;
+  options.core.training_facts = job::TrainingFactsOf;
   options.listen = flags.listen;
   EBB_ASSIGN_OR_RETURN(options.kill_points,
                        KillPoints::Parse(flags.kill_at, AllKillPoints()));

@@ -82,6 +82,9 @@ void AddEvaluations(const TrainingJob& job, v1::JobStatus* status) {
     out->set_position(evaluation.position);
     out->set_error(evaluation.error);
     out->set_finished_unix_ms(evaluation.finished_us / 1000);
+    if (evaluation.figures != Figures()) {
+      *out->mutable_figures() = rpc::ToProto(evaluation.figures);
+    }
   }
 }
 
@@ -178,6 +181,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     loss->set_examples(sum.examples);
   }
   AddEvaluations(job, &status);
+  status.set_squared_loss(job.training_facts().squared_loss);
   status.set_clock_lead(statistics.clock_lead);
   *status.mutable_traffic() = rpc::ToProto(statistics.traffic);
   status.mutable_staleness()->Add(statistics.staleness.begin(),

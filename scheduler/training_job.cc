@@ -8,10 +8,23 @@
 
 namespace ebb::scheduler {
 
+namespace {
+
+// A specification that cannot be read is nothing to fail of here: it is told
+// where the job is worked on.
+job::TrainingFacts FactsOf(const SchedulerOptions& options,
+                           const JobRecord& record) {
+  if (options.training_facts == nullptr) return {};
+  return options.training_facts(record).value_or(job::TrainingFacts());
+}
+
+}  // namespace
+
 TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
                          JobState state)
     : options_(options),
       record_(std::move(record)),
+      training_facts_(FactsOf(options_, *record_)),
       state_(std::move(state)),
       forget_evaluations_(!state_.rolled_back.empty()),
       placement_(record_->plan.partitions),
@@ -559,6 +572,10 @@ void TrainingJob::Evaluated(const EvaluationResult& result, Context* context) {
 void TrainingJob::EvaluationEnded(std::optional<Evaluation> evaluation,
                                   Context* context) {
   if (!evaluation) return;
+  // The largest part of the figures; people look at the last one's.
+  if (!state_.evaluations.empty()) {
+    state_.evaluations.back().figures.confusion.clear();
+  }
   state_.evaluations.push_back(*std::move(evaluation));
   dirty_ = true;
   MarksChanged(context);

@@ -159,6 +159,7 @@ class TrainingJob {
   JobId id() const { return record_->id; }
   const JobRecordPtr& record() const { return record_; }
   const JobPlan& plan() const { return record_->plan; }
+  const job::TrainingFacts& training_facts() const { return training_facts_; }
   const JobState& state() const { return state_; }
   const PlacementTable& placement() const { return placement_; }
   const MarkTable& marks() const { return marks_; }
@@ -287,6 +288,7 @@ class TrainingJob {
 
   const SchedulerOptions& options_;
   JobRecordPtr record_;
+  const job::TrainingFacts training_facts_;
   JobState state_;
   bool dirty_ = true;
   bool started_ = false;

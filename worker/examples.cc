@@ -30,11 +30,20 @@ models::BatchView ViewOf(const data::ExampleBatch& examples, ItemId item,
   return view;
 }
 
-absl::StatusOr<models::BatchStats> EvaluateOn(const data::Dataset& test,
-                                              std::span<const float> params,
-                                              int64_t at_once,
-                                              models::Model* model,
-                                              data::ExampleBatch* scratch) {
+absl::Status EvaluateOn(const models::BatchView& batch,
+                        std::span<const float> params, models::Model* model,
+                        models::BatchStats* stats, Scores* scores) {
+  if (scores == nullptr) return model->Evaluate(params, batch, stats);
+  std::vector<float> predictions;
+  EBB_RETURN_IF_ERROR(
+      model->EvaluateAndPredict(params, batch, stats, &predictions));
+  scores->Add(batch.labels, predictions);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<models::BatchStats> EvaluateOn(
+    const data::Dataset& test, std::span<const float> params, int64_t at_once,
+    models::Model* model, data::ExampleBatch* scratch, Scores* scores) {
   std::vector<int64_t> numbers;
   models::BatchStats sums;
   for (int64_t begin = 0; begin < test.examples();) {
@@ -43,7 +52,8 @@ absl::StatusOr<models::BatchStats> EvaluateOn(const data::Dataset& test,
     std::iota(numbers.begin(), numbers.end(), begin);
     EBB_RETURN_IF_ERROR(test.Gather(numbers, scratch));
     models::BatchStats stats;
-    EBB_RETURN_IF_ERROR(model->Evaluate(params, ViewOf(*scratch), &stats));
+    EBB_RETURN_IF_ERROR(
+        EvaluateOn(ViewOf(*scratch), params, model, &stats, scores));
     sums += stats;
     begin = end;
   }

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <span>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/ids.h"
+#include "common/scores/scores.h"
 #include "data/dataset.h"
 #include "models/batch.h"
 #include "models/model.h"
@@ -19,14 +21,21 @@ models::BatchView ViewOf(const data::ExampleBatch& examples);
 models::BatchView ViewOf(const data::ExampleBatch& examples, ItemId item,
                          int64_t begin);
 
-// Tries the parameters on all of `test`, so many examples at once. `scratch`
-// is overwritten; kept for the next time it spares memory. The errors of
-// data::Dataset::Gather and models::Model::Evaluate.
+// Tries the parameters on all of `test`, so many examples at once. Predictions
+// are added to `scores`, unless it is null. `scratch` is overwritten; kept for
+// the next time it spares memory. The errors of data::Dataset::Gather and
+// models::Model::Evaluate.
 absl::StatusOr<models::BatchStats> EvaluateOn(const data::Dataset& test,
                                               std::span<const float> params,
                                               int64_t at_once,
                                               models::Model* model,
-                                              data::ExampleBatch* scratch);
+                                              data::ExampleBatch* scratch,
+                                              Scores* scores = nullptr);
+
+// The same of one batch, already gathered.
+absl::Status EvaluateOn(const models::BatchView& batch,
+                        std::span<const float> params, models::Model* model,
+                        models::BatchStats* stats, Scores* scores);
 
 }  // namespace ebb::worker
 

@@ -14,6 +14,7 @@
 #include "common/status_macros.h"
 #include "data/order.h"
 #include "glog/logging.h"
+#include "models/model_scores.h"
 #include "worker/blame.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
@@ -490,30 +491,57 @@ int64_t TrainingComputer::TestBatch(const JobPlan& plan) const {
   return std::min(options_.evaluation_batch, plan.batch_by_epoch.front());
 }
 
+absl::Status TrainingComputer::EvaluatePart(const client::EvaluateTask& task,
+                                            std::span<const float> params,
+                                            LoadedJob* job,
+                                            EvaluationResult* result) {
+  const KeyedBatch& part = KeyedBatch::Of(*task.values->rows);
+  const int64_t begin = part.batch.begin;
+  if (begin == 0) {
+    partial_.reset();
+    if (auto scores = models::ScoresOf(job->model->description())) {
+      partial_.emplace(
+          PartialScores{task.record->id, task.snapshot, 0, *std::move(scores)});
+    }
+  } else if (partial_ &&
+             (partial_->job != task.record->id ||
+              partial_->snapshot != task.snapshot || partial_->end != begin)) {
+    partial_.reset();  // Another evaluation's.
+  }
+  models::BatchStats sums;
+  EBB_RETURN_IF_ERROR(EvaluateOn(part.View(), params, job->model.get(), &sums,
+                                 partial_ ? &partial_->scores : nullptr));
+  result->examples = sums.examples;
+  result->loss_sum = sums.loss_sum;
+  result->correct = sums.correct;
+  if (!partial_) return absl::OkStatus();
+  partial_->end = part.batch.end;
+  result->figures = partial_->scores.Get();
+  return absl::OkStatus();
+}
+
 absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
                                            EvaluationResult* result) {
   EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
   if (!job->test) return NoTestData(*task.record);
   const JobPlan& plan = task.record->plan;
-  const KeyedBatch* keyed = plan.trained_tables() == 0
-                                ? nullptr
-                                : &KeyedBatch::Of(*task.values->rows);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
                        Assemble(plan, task.values));
-  models::BatchStats sums;
-  if (keyed != nullptr) {
-    EBB_RETURN_IF_ERROR(Seen(
-        job->model->Evaluate(params.floats, keyed->View(), &sums), job.get()));
+  if (plan.trained_tables() > 0) {
+    EBB_RETURN_IF_ERROR(
+        Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));
   } else {
-    auto evaluated = EvaluateOn(*job->test, params.floats, TestBatch(plan),
-                                job->model.get(), &test_batch_);
-    EBB_RETURN_IF_ERROR(Seen(evaluated.status(), job.get()));
-    sums = *evaluated;
+    std::optional<Scores> scores = models::ScoresOf(job->model->description());
+    const auto sums =
+        EvaluateOn(*job->test, params.floats, TestBatch(plan), job->model.get(),
+                   &test_batch_, scores ? &*scores : nullptr);
+    EBB_RETURN_IF_ERROR(Seen(sums.status(), job.get()));
+    result->examples = sums->examples;
+    result->loss_sum = sums->loss_sum;
+    result->correct = sums->correct;
+    if (scores) result->figures = scores->Get();
   }
-  result->examples = sums.examples;
-  result->loss_sum = sums.loss_sum;
-  const bool classes = !job->test->index().classes.empty();
-  result->correct = classes ? sums.correct : -1;
+  if (job->test->index().classes.empty()) result->correct = -1;
   return absl::OkStatus();
 }
 

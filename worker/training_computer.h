@@ -19,6 +19,7 @@
 #include "client/float_pool.h"
 #include "client/job_computer.h"
 #include "common/mutex.h"
+#include "common/scores/scores.h"
 #include "common/shm/shared_heap.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"
@@ -170,6 +171,10 @@ class TrainingComputer : public client::JobComputer {
   int64_t TestBatch(const JobPlan& plan) const;
   absl::Status EvaluateAll(const client::EvaluateTask& task,
                            EvaluationResult* result);
+  // Keyed examples come in parts.
+  absl::Status EvaluatePart(const client::EvaluateTask& task,
+                            std::span<const float> params, LoadedJob* job,
+                            EvaluationResult* result);
   // Blocks until then, or until there is a hurry.
   void WaitUntil(absl::Time then);
   // `status`, of the job's model; whether its device is lost, and how long it
@@ -188,6 +193,14 @@ class TrainingComputer : public client::JobComputer {
   int current_ = 0;
   int64_t contents_ = 0;  // So many, so far.
   data::ExampleBatch test_batch_;
+  // What the parts of the test data before `end` gave, of keyed examples.
+  struct PartialScores {
+    JobId job;
+    int64_t snapshot = 0;
+    int64_t end = 0;
+    Scores scores;
+  };
+  std::optional<PartialScores> partial_;
 
   mutable Mutex mu_;
   CondVar hurried_;

@@ -144,6 +144,25 @@ TEST_F(KeyedComputerTest, BatchesAreThoseOfTheSameModelOverColumns) {
   }
 }
 
+// A part that is not the one after the last would make figures of two
+// evaluations.
+TEST_F(KeyedComputerTest, PartsOfAnotherEvaluationHaveNoFigures) {
+  const auto evaluate = [&](int64_t begin, int64_t snapshot) {
+    client::FindRows part;
+    part.record = record_;
+    part.begin = part.end = begin;
+    part.test = true;
+    const auto rows = computer_->FindRows(part);
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    return computer_->Evaluate({record_, snapshot, Answered(*rows)}).figures;
+  };
+  EXPECT_NE(evaluate(0, 1), Figures());
+  EXPECT_EQ(evaluate(10, 2), Figures());
+  EXPECT_EQ(evaluate(10, 1), Figures());
+  EXPECT_NE(evaluate(0, 1), Figures());
+  EXPECT_NE(evaluate(10, 1), Figures());
+}
+
 TEST_F(KeyedComputerTest, TestDataIsTriedAPartAtATime) {
   const auto dense = Dense();
   const std::vector<float> params = {Weight(1), Weight(2), Weight(3), kBias};
@@ -166,6 +185,10 @@ TEST_F(KeyedComputerTest, TestDataIsTriedAPartAtATime) {
     correct += result.correct;
     loss += result.loss_sum;
     last = (*rows)->last;
+    // All parts so far.
+    EXPECT_THAT(result.figures.Find(kAccuracy),
+                ::testing::Optional(static_cast<double>(correct) /
+                                    static_cast<double>(examples)));
   }
   EXPECT_EQ(examples, 25);
   EXPECT_GT(correct, 0);

@@ -1,10 +1,13 @@
 #include "worker/training_computer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <limits>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -24,6 +27,7 @@
 namespace ebb::worker {
 namespace {
 
+using ::testing::DoubleNear;
 using testing::Expected;
 using testing::Feature;
 using ::testing::FloatNear;
@@ -31,6 +35,7 @@ using ::testing::HasSubstr;
 using testing::JobText;
 using testing::kExamples;
 using testing::kFeatures;
+using ::testing::Optional;
 using ::testing::Pointwise;
 
 using TrainingComputerTest = testing::TrainingComputerFixture;
@@ -166,6 +171,13 @@ TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {
   }
   EXPECT_EQ(result.correct, sums.correct);
   EXPECT_NEAR(result.loss_sum, sums.loss_sum, 1e-4);
+  EXPECT_THAT(result.figures.Find(kAccuracy),
+              Optional(static_cast<double>(sums.correct) / 25));
+  EXPECT_THAT(result.figures.Find(kLogLoss),
+              Optional(DoubleNear(sums.loss_sum / 25, 1e-5)));
+  EXPECT_EQ(std::accumulate(result.figures.confusion.begin(),
+                            result.figures.confusion.end(), int64_t{0}),
+            25);
 }
 
 // Jobs that predict numbers reported a test accuracy of 0.
@@ -185,6 +197,13 @@ TEST_F(TrainingComputerTest, NumbersHaveNoAccuracy) {
   EXPECT_EQ(result.error, "");
   EXPECT_EQ(result.correct, -1);
   EXPECT_GT(result.loss_sum, 0);
+  EXPECT_EQ(result.figures.Find(kAccuracy), std::nullopt);
+  // The loss is half the squared error.
+  EXPECT_THAT(
+      result.figures.Find(kRmse),
+      Optional(DoubleNear(
+          std::sqrt(2 * result.loss_sum / static_cast<double>(result.examples)),
+          1e-5)));
 }
 
 TEST_F(TrainingComputerTest, ValuesThatAreNotFiniteAreSaidToBe) {

@@ -612,6 +612,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   specification.set_source(facts.source);
   specification.set_train_index(facts.train_index);
   specification.set_test_index(facts.test_index);
+  specification.set_squared_loss(facts.squared_loss);
+  specification.set_guess_loss(facts.guess_loss);
   if (facts.columns) *specification.mutable_columns() = *facts.columns;
   for (const DenseTable& table : facts.tables) {
     *specification.add_tables() = ToProto(table);

@@ -69,6 +69,10 @@ struct JobFacts {
   std::optional<v1::Columns> columns;
   int order_version = 0;
 
+  // As in the specification; of ebb's own models.
+  bool squared_loss = false;
+  double guess_loss = 0;
+
   // That of the job's plugin; null: the job has none.
   std::shared_ptr<const Algorithm> algorithm;
 

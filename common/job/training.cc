@@ -149,6 +149,15 @@ absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
   return std::shared_ptr<const Coordinator>(MakeLbfgsCoordinator(options));
 }
 
+absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       ReadSpecification(record));
+  TrainingFacts facts;
+  facts.squared_loss = specification.squared_loss();
+  facts.guess_loss = specification.guess_loss();
+  return facts;
+}
+
 absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs) {
   EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
                        ScheduleOf(job.optimizer().schedule()));

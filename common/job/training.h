@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/algorithms/algorithm.h"
 #include "common/algorithms/coordinator.h"
+#include "common/job/training_facts.h"
 #include "common/lbfgs/lbfgs.h"
 #include "common/protocol/plan.h"
 #include "common/schedule.h"
@@ -38,6 +39,9 @@ LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm);
 // InvalidArgument: those of this one are not. Errors of ReadSpecification.
 absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
     const JobRecord& record);
+
+// Errors of ReadSpecification.
+absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record);
 
 // The rate of the steps that workers take by themselves, in a job of so many
 // epochs: the optimizer's where the algorithm says nothing.

@@ -20,6 +20,7 @@
 #include "common/protocol/ledger.h"
 #include "common/protocol/marks.h"
 #include "common/protocol/plan.h"
+#include "common/scores/figures.h"
 
 namespace ebb {
 
@@ -611,6 +612,7 @@ struct EvaluationResult {
   int64_t examples = 0;
   double loss_sum = 0;
   int64_t correct = 0;  // -1: no classification.
+  Figures figures;      // Empty: of an ebb that made none.
 };
 struct WorkerGoodbye {
   SessionId session;

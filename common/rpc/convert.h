@@ -58,6 +58,7 @@ v1::JobRecord ToProto(const JobRecord& record);
 v1::Placement ToProto(const Placement& placement);
 v1::Traffic ToProto(const Traffic& traffic);
 v1::StoreDamage ToProto(const StoreDamage& damage);
+v1::Figures ToProto(const Figures& figures);
 
 absl::StatusOr<ItemId> FromProto(const v1::ItemId& message);
 absl::StatusOr<LedgerRow> FromProto(const v1::LedgerRow& message);
@@ -71,6 +72,7 @@ absl::StatusOr<JobRecord> FromProto(const v1::JobRecord& message);
 absl::StatusOr<Placement> FromProto(const v1::Placement& message);
 absl::StatusOr<Traffic> FromProto(const v1::Traffic& message);
 absl::StatusOr<StoreDamage> FromProto(const v1::StoreDamage& message);
+absl::StatusOr<Figures> FromProto(const v1::Figures& message);
 
 // --- Data plane, without values ----------------------------------------------
 

@@ -436,6 +436,19 @@ TEST(ConvertHostileTest, RefusesBrokenWorkerMessages) {
   ExpectRefusedInStream<M>(
       "evaluation_result { session: 1 job: 1 examples: 5 correct: -2 }",
       "EvaluationResult.correct is -2");
+  const auto figures = [](const std::string& figures, const char* complaint) {
+    ExpectRefusedInStream<M>(
+        absl::StrCat("evaluation_result { session: 1 job: 1 figures { ",
+                     figures, " } }"),
+        complaint);
+  };
+  figures("named { name: \"a b\" }", "Figures.name must be");
+  figures("named {}", "Figures.name must be");
+  figures("confusion: 1 confusion: 2", "Figures.confusion has 2 entries");
+  figures("confusion: -1", "Figures.confusion is -1");
+  std::string many;
+  for (int i = 0; i < 33; ++i) absl::StrAppend(&many, "named { name: \"a\" } ");
+  figures(many, "Figures.named has 33 entries, at most 32");
   ExpectRefusedInStream<M>("goodbye {}", "WorkerGoodbye.session is 0");
 }
 

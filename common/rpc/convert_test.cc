@@ -763,10 +763,24 @@ TEST(ConvertTest, WorkerMessagesSurvive) {
   ExpectSameInStream<V>(PlacementRequest{SessionId(1), JobId(2)},
                         "placement_request { session: 1 job: 2 }");
   ExpectSameInStream<V>(
-      EvaluationResult{SessionId(1), JobId(2), Generation(3), 4, "bad", 9, 0.5,
-                       6},
+      EvaluationResult{SessionId(1),
+                       JobId(2),
+                       Generation(3),
+                       4,
+                       "bad",
+                       9,
+                       0.5,
+                       6,
+                       {{{"auc", 0.75}, {"f1", 0.5}}, {1, 2, 3, 4}}},
       "evaluation_result { session: 1 job: 2 generation: 3 snapshot: 4 "
-      "error: \"bad\" examples: 9 loss_sum: 0.5 correct: 6 }");
+      "error: \"bad\" examples: 9 loss_sum: 0.5 correct: 6 figures { "
+      "named { name: \"auc\" value: 0.75 } named { name: \"f1\" value: 0.5 } "
+      "confusion: 1 confusion: 2 confusion: 3 confusion: 4 } }");
+  // An older ebb sends no figures.
+  ExpectSameInStream<V>(
+      EvaluationResult{SessionId(1), JobId(2), Generation(3), 4, "", 9, 0.5, 6},
+      "evaluation_result { session: 1 job: 2 generation: 3 snapshot: 4 "
+      "examples: 9 loss_sum: 0.5 correct: 6 }");
   ExpectSameInStream<V>(WorkerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
 }
 

@@ -29,7 +29,7 @@ using internal::ValidUtf8;
 static_assert(kFields<RegisterWorker> == 8 && kFields<HeldItem> == 3 &&
               kFields<LeaseRequest> == 2 && kFields<Progress> == 10 &&
               kFields<ItemEnd> == 11 && kFields<PlacementRequest> == 2 &&
-              kFields<EvaluationResult> == 8 && kFields<WorkerGoodbye> == 1);
+              kFields<EvaluationResult> == 9 && kFields<WorkerGoodbye> == 1);
 static_assert(kFields<Lease> == 9 && kFields<EvaluationLease> == 4 &&
               kFields<LeaseLost> == 3);
 
@@ -224,6 +224,7 @@ void Put(const EvaluationResult& from, v1::WorkerToScheduler* envelope) {
   to->set_examples(from.examples);
   to->set_loss_sum(from.loss_sum);
   to->set_correct(from.correct);
+  if (from.figures != Figures()) *to->mutable_figures() = ToProto(from.figures);
 }
 
 absl::Status Get(v1::EvaluationResult* from, EvaluationResult* to) {
@@ -243,6 +244,7 @@ absl::Status Get(v1::EvaluationResult* from, EvaluationResult* to) {
   to->examples = from->examples();
   to->loss_sum = from->loss_sum();
   to->correct = from->correct();
+  EBB_ASSIGN_OR_RETURN(to->figures, FromProto(from->figures()));
   return absl::OkStatus();
 }
 

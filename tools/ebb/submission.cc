@@ -4,6 +4,7 @@
 #include <google/protobuf/message.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -78,6 +79,22 @@ absl::StatusOr<std::vector<std::string>> ModelKinds(const v1::Job& job,
   return kinds;
 }
 
+// A plugin's model may have any loss.
+void NoteLoss(const models::ModelDescription& description,
+              job::JobFacts* facts) {
+  switch (description.labels) {
+    case models::LabelKind::kValue:
+      facts->squared_loss = true;
+      break;
+    case models::LabelKind::kBinary:
+      facts->guess_loss = std::log(2.0);
+      break;
+    case models::LabelKind::kClass:
+      facts->guess_loss = std::log(static_cast<double>(description.classes));
+      break;
+  }
+}
+
 // Into `facts`.
 absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
                            const data::Index& index, job::JobFacts* facts) {
@@ -98,6 +115,7 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
     sparse.init = table.init;
     sparse.kind = table.kind;
   }
+  if (!job.model().has_plugin()) NoteLoss(description, facts);
   return absl::OkStatus();
 }
 

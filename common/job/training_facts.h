@@ -1,0 +1,17 @@
+// What a job's specification says of its training loss.
+#ifndef EBB_COMMON_JOB_TRAINING_FACTS_H_
+#define EBB_COMMON_JOB_TRAINING_FACTS_H_
+
+namespace ebb::job {
+
+struct TrainingFacts {
+  // It is half a mean squared error, in the labels' units.
+  bool squared_loss = false;
+  // The mean loss of a model that gives all classes the same probability; 0:
+  // not known.
+  double guess_loss = 0;
+};
+
+}  // namespace ebb::job
+
+#endif  // EBB_COMMON_JOB_TRAINING_FACTS_H_
