@@ -175,10 +175,6 @@ void FactRules::CheckLayers(const SourceFacts& data) {
         "model.layers",
         absl::StrCat("the last layer has ", outputs, " outputs, but ", labels),
         hint);
-  } else if (data.classes == 0 && job_.expect().has_accuracy()) {
-    found_->Add("expect.accuracy",
-                "a model that predicts numbers has a loss, but no accuracy",
-                "loss: \"<= 0.4\"");
   }
 }
 

@@ -8,6 +8,7 @@
 #include "common/job/algorithm_rules.h"
 #include "common/job/complaints.h"
 #include "common/job/data_rules.h"
+#include "common/job/expectations.h"
 #include "common/job/keys.h"
 #include "common/job/traits.h"
 #include "common/job/values.h"
@@ -26,7 +27,7 @@ class Rules {
     CheckTraining();
     CheckFilters();
     CheckTables();
-    CheckExpectations();
+    CheckEvaluate();
   }
 
  private:
@@ -39,7 +40,7 @@ class Rules {
   void CheckFilters();
   void CheckTables();
   void CheckTable(const v1::Table& table, const std::string& path);
-  void CheckExpectations();
+  void CheckEvaluate();
 
   bool HasTestData() const {
     return job_.data().has_test() || job_.data().has_split();
@@ -264,34 +265,10 @@ void Rules::CheckTable(const v1::Table& table, const std::string& path) {
   }
 }
 
-void Rules::CheckExpectations() {
-  const v1::Expect& expect = job_.expect();
-  if (!HasTestData()) {
-    const std::string hint = "data: {test: …}, or data: {split: 0.2}";
-    if (job_.has_evaluate()) {
-      found_->Add("evaluate", "there is no test data", hint);
-    }
-    if (expect.has_accuracy() || expect.has_loss()) {
-      found_->Add("expect", "there is no test data", hint);
-    }
-    return;
-  }
-  if (!expect.has_accuracy()) return;
-  if (job_.model().kind() == "linear" && !job_.model().has_plugin()) {
-    found_->Add("expect.accuracy", "a linear model has a loss, but no accuracy",
-                "loss: \"<= 0.4\"");
-  } else if (PredictsNumbers(job_)) {
-    found_->Add("expect.accuracy",
-                "a model that predicts numbers has a loss, but no accuracy",
-                "loss: \"<= 0.4\"");
-  }
-  const auto accuracy = ParseComparison(expect.accuracy());
-  if (accuracy.has_value() && (accuracy->bound < 0 || accuracy->bound > 1)) {
-    found_->Add("expect.accuracy",
-                absl::StrCat("an accuracy lies between 0 and 1, and so must ",
-                             NumberText(accuracy->bound)),
-                "accuracy: \">= 0.87\"");
-  }
+void Rules::CheckEvaluate() {
+  if (HasTestData() || !job_.has_evaluate()) return;
+  found_->Add("evaluate", "there is no test data",
+              "data: {test: …}, or data: {split: 0.2}");
 }
 
 }  // namespace
@@ -301,6 +278,7 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
   Complaints found(sources);
   CheckSourceRules(job, &found);
   Rules(job, facts, &found).Check();
+  CheckExpectations(job, facts, &found);
   CheckAlgorithmRules(job, &found);
   CheckFactRules(job, facts, &found);
   return found.Take();

@@ -337,7 +337,7 @@ class CliTest(ClusterTest):
         ran = self.good("run", "table.yaml", "--run-dir", "table",
                         "--workers", "1")
         self.assertNotIn("accuracy", ran)
-        self.assertRegex(ran, r"epoch 60: test loss")
+        self.assertRegex(ran, r"epoch 60: test RMSE \d+\.\d+, MAE \d+\.\d+, R2 ")
         self.good("checkpoint", "export", "table", "-o", "table.safetensors")
         expected = self.good("predict", "table", "ab.csv", "--labelled")
         for model in ("table", "table.safetensors"):

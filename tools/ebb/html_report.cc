@@ -6,8 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "tools/ebb/charts.h"
 #include "tools/ebb/console.h"
+#include "tools/ebb/evaluation_text.h"
 #include "tools/ebb/progress_line.h"
 
 namespace ebb::tools {
@@ -59,12 +61,11 @@ std::string Figure(absl::string_view number, absl::string_view name,
 
 std::string Figures(const RunReport& report) {
   std::string out = "<div class=\"grid figures\">\n";
-  if (report.accuracy()) {
-    absl::StrAppend(&out, Figure(absl::StrFormat("%.4f", *report.accuracy()),
-                                 "test accuracy"));
-  } else if (report.test_loss()) {
-    absl::StrAppend(&out,
-                    Figure(LossText(*report.test_loss(), 4), "test loss"));
+  if (const auto* last = LastEvaluation(report.status)) {
+    for (const ShownFigure& figure : ShownFigures(*last)) {
+      absl::StrAppend(&out, Figure(FigureText(figure.value),
+                                   absl::StrCat("test ", figure.title)));
+    }
   }
   absl::StrAppend(
       &out, Figure(DurationText(absl::Seconds(report.seconds)), "training"),
@@ -107,6 +108,25 @@ std::string ListCard(absl::string_view title,
   return Card(title, absl::StrCat("<ul>", list, "</ul>"));
 }
 
+// Counts by label, a row each, and prediction, a column each.
+std::string ConfusionCard(const v1::JobStatus& status) {
+  const auto* last = LastEvaluation(status);
+  if (last == nullptr) return "";
+  const std::vector<std::string> rows = ConfusionRows(*last);
+  if (rows.empty()) return "";
+  std::string table = "<table><tr><th>label</th>";
+  for (size_t predicted = 0; predicted < rows.size(); ++predicted) {
+    absl::StrAppend(&table, "<th class=\"n\">taken for ", predicted, "</th>");
+  }
+  for (size_t label = 0; label < rows.size(); ++label) {
+    absl::StrAppend(
+        &table, "</tr><tr><td>", label, "</td><td class=\"n\">",
+        absl::StrReplaceAll(rows[label], {{" ", "</td><td class=\"n\">"}}),
+        "</td>");
+  }
+  return Card("Confusion matrix", table + "</tr></table>");
+}
+
 std::string Charts(const RunReport& report,
                    const std::vector<RunSample>& samples) {
   const std::optional<double> zero = 0;
@@ -136,8 +156,12 @@ std::string Charts(const RunReport& report,
       zero);
   add("Test accuracy by seconds",
       {CurveOf("accuracy", samples,
-               [](const Progress& p) { return p.test_accuracy; })},
+               [](const Progress& p) { return p.test_accuracy; }),
+       CurveOf("AUC", samples, [](const Progress& p) { return p.test_auc; })},
       std::nullopt);
+  add("Test RMSE by seconds",
+      {CurveOf("RMSE", samples, [](const Progress& p) { return p.test_rmse; })},
+      zero);
   add("Examples per second",
       {CurveOf(
           "examples/s", samples,
@@ -247,8 +271,8 @@ std::string HtmlReport(const RunReport& report,
       report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n", problems,
       Figures(report), Charts(report, samples),
       "<div class=\"grid\" style=\"margin-top:1rem\">", Details(report),
-      StalenessCard(report.status), Disturbances(report),
-      "</div>\n</body></html>\n");
+      ConfusionCard(report.status), StalenessCard(report.status),
+      Disturbances(report), "</div>\n</body></html>\n");
 }
 
 }  // namespace ebb::tools

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/scores/figures.h"
+#include "tools/ebb/evaluation_text.h"
 
 namespace ebb::tools {
 
@@ -27,19 +29,33 @@ std::string Alive(absl::string_view what, int there, int wanted) {
   return absl::StrFormat("%s %d/%d", what, there, wanted);
 }
 
+// The figure of the last evaluation that matters most; empty: there was none.
+std::string TestText(const Progress& progress) {
+  if (progress.test_accuracy) {
+    return absl::StrFormat("%.3f", *progress.test_accuracy);
+  }
+  if (progress.test_rmse) {
+    return absl::StrCat("rmse ", FigureText(*progress.test_rmse, 3));
+  }
+  if (!progress.test_loss) return "";
+  return absl::StrCat("loss ", LossText(*progress.test_loss, 3));
+}
+
 std::vector<Figure> Figures(const Progress& progress) {
   std::vector<Figure> figures;
   figures.push_back(
       {absl::StrCat(Short(progress.examples_per_second), " ex/s"), 3});
-  if (progress.loss) {
+  if (progress.rmse) {
+    figures.push_back(
+        {absl::StrCat("rmse ", FigureText(*progress.rmse, 3)), 2});
+  } else if (progress.loss) {
     figures.push_back({absl::StrCat("loss ", LossText(*progress.loss, 3)), 2});
   }
-  if (progress.test_accuracy) {
-    figures.push_back(
-        {absl::StrFormat("test %.3f", *progress.test_accuracy), 4});
-  } else if (progress.test_loss) {
-    figures.push_back(
-        {absl::StrCat("test loss ", LossText(*progress.test_loss, 3)), 4});
+  if (const std::string test = TestText(progress); !test.empty()) {
+    figures.push_back({absl::StrCat("test ", test), 4});
+  }
+  if (progress.test_auc) {
+    figures.push_back({absl::StrFormat("auc %.3f", *progress.test_auc), 4});
   }
   if (progress.staleness) {
     figures.push_back(
@@ -108,7 +124,23 @@ std::string PercentText(const Progress& progress) {
       "%3d%%", static_cast<int>(std::floor(progress.fraction() * 100)));
 }
 
+void TakeFigures(const v1::JobStatus::Evaluation& evaluation,
+                 Progress* progress) {
+  progress->test_loss = evaluation.loss();
+  progress->test_accuracy = FigureOf(evaluation, kAccuracy);
+  progress->test_auc = FigureOf(evaluation, kAuc);
+  progress->test_f1 = FigureOf(evaluation, kF1);
+  progress->test_rmse = FigureOf(evaluation, kRmse);
+  progress->test_mae = FigureOf(evaluation, kMae);
+  progress->test_r2 = FigureOf(evaluation, kR2);
+}
+
 }  // namespace
+
+std::optional<double> TrainingRmse(const v1::JobStatus& job, double loss) {
+  if (!job.squared_loss()) return std::nullopt;
+  return std::sqrt(2 * loss);
+}
 
 std::string RateText(double rate_factor, int32_t nonfinite_rollbacks) {
   // An older scheduler says 0.
@@ -170,12 +202,10 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
   progress.examples_per_second = job.examples_per_second();
   if (job.has_recent_loss()) {
     progress.loss = job.recent_loss();
+    progress.rmse = TrainingRmse(job, job.recent_loss());
   }
   for (const auto& evaluation : job.evaluations()) {
-    if (!evaluation.error().empty()) continue;
-    progress.test_loss = evaluation.loss();
-    if (evaluation.accuracy() >= 0)
-      progress.test_accuracy = evaluation.accuracy();
+    if (evaluation.error().empty()) TakeFigures(evaluation, &progress);
   }
   progress.staleness =
       MeanOfHistogram({job.staleness().begin(), job.staleness().end()});

@@ -20,9 +20,16 @@ struct Progress {
   int64_t applied = 0;   // To the partition that has the least.
   int64_t examples = 0;  // To apply.
   double examples_per_second = 0;
-  std::optional<double> loss;           // Of the training, latest updates.
+  std::optional<double> loss;  // Of the training, latest updates.
+  // The same as an RMSE; absent where the loss is no squared error.
+  std::optional<double> rmse;
   std::optional<double> test_accuracy;  // Of the last evaluation ...
   std::optional<double> test_loss;
+  std::optional<double> test_auc;
+  std::optional<double> test_f1;
+  std::optional<double> test_rmse;
+  std::optional<double> test_mae;
+  std::optional<double> test_r2;
   std::optional<double> staleness;  // Mean, in updates.
   int workers = 0;
   int workers_wanted = 0;
@@ -47,6 +54,9 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
 // "0.5 times the rate of the job file, after 1 rollback by itself"; empty: at
 // that rate, and after none.
 std::string RateText(double rate_factor, int32_t nonfinite_rollbacks);
+
+// The training loss as an RMSE; absent where the loss is no squared error.
+std::optional<double> TrainingRmse(const v1::JobStatus& job, double loss);
 
 // The mean of a histogram whose index is the value; nothing when it is empty.
 std::optional<double> MeanOfHistogram(const std::vector<int64_t>& histogram);

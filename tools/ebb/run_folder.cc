@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
@@ -28,7 +29,11 @@ namespace fs = std::filesystem;
 constexpr char kRuns[] = "runs";
 constexpr char kHeader[] =
     "seconds,epoch,applied,examples,examples_per_second,training_loss,"
-    "test_accuracy,test_loss,staleness,workers,servers\n";
+    "test_accuracy,test_loss,staleness,workers,servers,test_auc,test_f1,"
+    "test_rmse,test_mae,test_r2\n";
+// An older ebb had no more.
+constexpr size_t kOldCells = 11;
+constexpr size_t kCells = 16;
 
 std::string NameOf(absl::string_view name, int number) {
   return absl::StrCat(kRuns, "/", name, "-", number);
@@ -72,7 +77,8 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
   const std::vector<absl::string_view> cells = absl::StrSplit(line, ',');
   RunSample sample;
   Progress& p = sample.progress;
-  if (cells.size() != 11 || !absl::SimpleAtod(cells[0], &sample.seconds) ||
+  if ((cells.size() != kOldCells && cells.size() != kCells) ||
+      !absl::SimpleAtod(cells[0], &sample.seconds) ||
       !absl::SimpleAtoi(cells[1], &p.epoch) ||
       !absl::SimpleAtoi(cells[2], &p.applied) ||
       !absl::SimpleAtoi(cells[3], &p.examples) ||
@@ -85,6 +91,12 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
   p.test_accuracy = OptionalNumber(cells[6]);
   p.test_loss = OptionalNumber(cells[7]);
   p.staleness = OptionalNumber(cells[8]);
+  if (cells.size() == kOldCells) return sample;
+  p.test_auc = OptionalNumber(cells[11]);
+  p.test_f1 = OptionalNumber(cells[12]);
+  p.test_rmse = OptionalNumber(cells[13]);
+  p.test_mae = OptionalNumber(cells[14]);
+  p.test_r2 = OptionalNumber(cells[15]);
   return sample;
 }
 
@@ -198,7 +210,13 @@ absl::Status RunFolder::AppendSample(const RunSample& sample) const {
       sample.seconds, ",", p.epoch, ",", p.applied, ",", p.examples, ",",
       p.examples_per_second, ",", OptionalText(p.loss), ",",
       OptionalText(p.test_accuracy), ",", OptionalText(p.test_loss), ",",
-      OptionalText(p.staleness), ",", p.workers, ",", p.servers, "\n");
+      OptionalText(p.staleness), ",", p.workers, ",", p.servers, ",",
+      absl::StrJoin({p.test_auc, p.test_f1, p.test_rmse, p.test_mae, p.test_r2},
+                    ",",
+                    [](std::string* text, const auto& figure) {
+                      absl::StrAppend(text, OptionalText(figure));
+                    }),
+      "\n");
   out.close();
   if (!out) {
     return absl::ErrnoToStatus(errno != 0 ? errno : EIO,

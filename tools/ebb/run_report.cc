@@ -12,8 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/job/expectations.h"
 #include "common/job/values.h"
+#include "common/scores/figures.h"
 #include "tools/ebb/daemon_names.h"
+#include "tools/ebb/evaluation_text.h"
 #include "tools/ebb/progress_line.h"
 #include "tools/ebb/traffic.h"
 
@@ -26,12 +29,6 @@ std::vector<int64_t> Staleness(const v1::JobStatus& status) {
                                  status.staleness().end());
   while (!histogram.empty() && histogram.back() == 0) histogram.pop_back();
   return histogram;
-}
-
-const v1::JobStatus::Evaluation* LastEvaluation(const v1::JobStatus& status) {
-  if (status.evaluations().empty()) return nullptr;
-  const auto& last = status.evaluations(status.evaluations_size() - 1);
-  return last.error().empty() ? &last : nullptr;
 }
 
 double ShareOf(const v1::JobStatus& status, int64_t examples) {
@@ -180,19 +177,36 @@ Json OptionalJson(const std::optional<double>& value) {
 Json EvaluationsJson(const v1::JobStatus& status) {
   Json list = Json::List();
   for (const auto& evaluation : status.evaluations()) {
-    Json one = Json::Object();
-    one["epoch"] = evaluation.epoch() + 1;
-    if (evaluation.error().empty()) {
-      if (evaluation.accuracy() >= 0) one["accuracy"] = evaluation.accuracy();
-      one["loss"] = evaluation.loss();
-      one["examples"] = evaluation.examples();
-      one["position"] = evaluation.position();
-    } else {
-      one["error"] = evaluation.error();
-    }
-    list.Add(std::move(one));
+    list.Add(EvaluationJson(evaluation));
   }
   return list;
+}
+
+// A line for each figure of the last evaluation, and for the loss where
+// something is expected of it.
+std::vector<std::pair<std::string, std::string>> FigureLines(
+    const RunReport& report) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  const auto* last = LastEvaluation(report.status);
+  if (last == nullptr) return lines;
+  std::vector<ShownFigure> figures = ShownFigures(*last);
+  const bool has_loss =
+      std::ranges::find(figures, "loss", &ShownFigure::name) != figures.end();
+  if (report.job.expect().has_loss() && !has_loss) {
+    figures.push_back({"loss", "loss", last->loss()});
+  }
+  for (const ShownFigure& figure : figures) {
+    lines.emplace_back(
+        absl::StrCat("test ", figure.title),
+        FigureText(figure.value) + ExpectedText(report, figure.name));
+  }
+  const std::vector<std::string> rows = ConfusionRows(*last);
+  for (size_t label = 0; label < rows.size(); ++label) {
+    lines.emplace_back(label == 0 ? "confusion" : " ",
+                       absl::StrCat(rows[label], "  (label ", label,
+                                    label == 0 ? ", by prediction)" : ")"));
+  }
+  return lines;
 }
 
 // What the servers and workers did.
@@ -354,30 +368,18 @@ std::vector<Expectation> CheckExpectations(const v1::Job& job,
                                            const v1::JobStatus& status) {
   const auto* last = LastEvaluation(status);
   std::vector<Expectation> expectations;
-  const auto add = [&](const char* figure, const std::string& wanted,
-                       std::optional<double> found) {
+  for (const auto& [figure, wanted] : job::ExpectationsOf(job.expect())) {
+    const auto found = last == nullptr ? std::nullopt : FigureOf(*last, figure);
     const auto comparison = job::ParseComparison(wanted);
     expectations.push_back({figure, wanted, found,
                             comparison && found && comparison->Holds(*found)});
-  };
-  const v1::Expect& expect = job.expect();
-  if (expect.has_accuracy()) {
-    add("accuracy", expect.accuracy(),
-        last != nullptr && last->accuracy() >= 0
-            ? std::optional(last->accuracy())
-            : std::nullopt);
-  }
-  if (expect.has_loss()) {
-    add("loss", expect.loss(),
-        last != nullptr ? std::optional(last->loss()) : std::nullopt);
   }
   return expectations;
 }
 
 std::optional<double> RunReport::accuracy() const {
   const auto* last = LastEvaluation(status);
-  if (last == nullptr || last->accuracy() < 0) return std::nullopt;
-  return last->accuracy();
+  return last == nullptr ? std::nullopt : FigureOf(*last, kAccuracy);
 }
 
 std::optional<double> RunReport::test_loss() const {
@@ -442,8 +444,12 @@ void Judge(RunReport* report) {
     if (expectation.met) continue;
     problems.push_back(absl::StrCat(
         "expected ", expectation.figure, " ", expectation.wanted, ", found ",
-        expectation.found ? absl::StrFormat("%.4f", *expectation.found)
+        expectation.found ? FigureText(*expectation.found)
                           : std::string("none")));
+  }
+  if (const auto* last = LastEvaluation(report->status)) {
+    const std::string useless = UselessText(*last);
+    if (!useless.empty()) report->warnings.push_back(useless);
   }
 }
 
@@ -468,14 +474,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
                                          1, status.examples()))))) +
           "\n";
   }
-  if (report.accuracy()) {
-    line("test accuracy", absl::StrFormat("%.4f", *report.accuracy()) +
-                              ExpectedText(report, "accuracy"));
-  }
-  if (report.test_loss()) {
-    line("test loss",
-         LossText(*report.test_loss(), 4) + ExpectedText(report, "loss"));
-  }
+  for (const auto& [name, text] : FigureLines(report)) line(name, text);
   if (report.audit) {
     line("examples", AppliedText(*report.audit));
     if (report.audit->left_out > 0) {
@@ -535,6 +534,9 @@ Json ReportJson(const RunReport& report) {
   json["interrupted"] = report.interrupted;
   json["accuracy"] = OptionalJson(report.accuracy());
   json["loss"] = OptionalJson(report.test_loss());
+  if (const auto* last = LastEvaluation(status)) {
+    json["test"] = EvaluationJson(*last);
+  }
   json["seconds"] = report.seconds;
   json["examples_before"] = report.applied_before;
   json["total_seconds"] = report.total_seconds;

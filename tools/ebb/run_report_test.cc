@@ -86,6 +86,68 @@ TEST(RunReportTest, TellsHowLongTheEndsOfEpochsDraggedOn) {
   EXPECT_THAT(ReportJson(report).ToLine(), HasSubstr("\"longest_s\": 1.25"));
 }
 
+// The report of a job that predicts two classes, or values.
+RunReport WithFigures(
+    const std::vector<std::pair<std::string, double>>& figures) {
+  RunReport report = Good();
+  auto* evaluation = report.status.mutable_evaluations(0);
+  for (const auto& [name, value] : figures) {
+    auto* named = evaluation->mutable_figures()->add_named();
+    named->set_name(name);
+    named->set_value(value);
+  }
+  return report;
+}
+
+TEST(RunReportTest, TellsTheFiguresOfTwoClasses) {
+  RunReport report = WithFigures({{"accuracy", 0.8791},
+                                  {"log_loss", 0.36},
+                                  {"auc", 0.95},
+                                  {"f1", 0.88},
+                                  {"baseline_accuracy", 0.5},
+                                  {"baseline_log_loss", 0.69}});
+  for (const int count : {41, 3, 2, 1054}) {
+    report.status.mutable_evaluations(0)->mutable_figures()->add_confusion(
+        count);
+  }
+  report.job.mutable_expect()->set_auc(">= 0.97");
+  report.job.mutable_expect()->set_loss("<= 0.4");
+  report.expectations = CheckExpectations(report.job, report.status);
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ElementsAre("expected auc >= 0.97, found 0.9500"));
+  EXPECT_THAT(report.warnings, IsEmpty());
+  EXPECT_THAT(ReportText(report, Console()),
+              HasSubstr("  test accuracy   0.8791 (expected >= 0.87)\n"
+                        "  test log loss   0.3600\n"
+                        "  test AUC        0.9500 (expected >= 0.97: missed)\n"
+                        "  test F1         0.8800\n"
+                        "  test loss       0.3600 (expected <= 0.4)\n"
+                        "  confusion       41 3  (label 0, by prediction)\n"
+                        "                  2 1,054  (label 1)\n"));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              AllOf(HasSubstr("\"auc\": 0.95"),
+                    HasSubstr("\"confusion\": [[41, 3], [2, 1054]]")));
+  EXPECT_THAT(HtmlReport(report, {}),
+              AllOf(HasSubstr("0.9500</b><span>test AUC"),
+                    HasSubstr("<td>1</td><td class=\"n\">2</td>"
+                              "<td class=\"n\">1,054</td>")));
+}
+
+// Half a mean squared error of 13,436 ended with a good verdict, and the model
+// had not moved from zero.
+TEST(RunReportTest, WarnsOfAModelThatIsNoBetterThanTheMean) {
+  RunReport report =
+      WithFigures({{"rmse", 163.9}, {"r2", -3.5}, {"baseline_rmse", 77.1}});
+  report.job.clear_expect();
+  report.expectations.clear();
+  Judge(&report);
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_THAT(report.warnings,
+              ElementsAre(HasSubstr("no better than always saying the mean")));
+  EXPECT_THAT(HtmlReport(report, {}), HasSubstr("always saying the mean"));
+}
+
 TEST(RunReportTest, WhatIsAppliedAndNotStoredIsNotComplete) {
   RunReport report = Good();
   report.status.mutable_summary()->set_state(v1::JOB_STATE_FLUSHING);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <numeric>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -11,7 +12,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "common/scores/figures.h"
 #include "tools/ebb/daemon_names.h"
+#include "tools/ebb/evaluation_text.h"
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/progress_line.h"
 #include "tools/ebb/traffic.h"
@@ -109,8 +112,9 @@ std::string JobTable(const v1::GetStatusResponse& status) {
     v1::GetStatusResponse one;
     *one.add_jobs() = job;
     const Progress progress = ProgressOf(one, 0, 0);
-    const auto figure = [](const std::optional<double>& value) {
-      return value ? absl::StrFormat("%.3f", *value) : "";
+    const auto figure = [](const std::optional<double>& value,
+                           absl::string_view unit = "") {
+      return value ? absl::StrCat(unit, FigureText(*value, 3)) : "";
     };
     table.Add(
         {job.summary().name(), absl::StrCat(job.summary().job()),
@@ -123,9 +127,10 @@ std::string JobTable(const v1::GetStatusResponse& status) {
              ? absl::StrFormat("%.1f%%", 100 * progress.fraction())
              : "",
          absl::StrCat(Short(job.examples_per_second()), "/s"),
-         figure(progress.loss),
-         figure(progress.test_accuracy ? progress.test_accuracy
-                                       : progress.test_loss)});
+         progress.rmse ? figure(progress.rmse, "rmse ") : figure(progress.loss),
+         progress.test_rmse       ? figure(progress.test_rmse, "rmse ")
+         : progress.test_accuracy ? figure(progress.test_accuracy)
+                                  : figure(progress.test_loss)});
   }
   return table.empty() ? "" : table.ToString();
 }
@@ -136,18 +141,26 @@ constexpr size_t kEpochsShown = 8;
 std::string EpochTable(const v1::GetStatusResponse& status,
                        const v1::JobStatus& job) {
   struct Row {
-    std::string loss, test_loss, accuracy;
+    std::string loss;
+    std::map<std::string, std::string> figures;  // By title.
   };
   std::map<int32_t, Row> epochs;
+  std::vector<std::string> titles = {"EPOCH",
+                                     TrainingRmse(job, 0) ? "RMSE" : "LOSS"};
   for (const auto& loss : job.losses()) {
-    epochs[loss.epoch()].loss = LossText(loss.mean(), 4);
+    const auto rmse = TrainingRmse(job, loss.mean());
+    epochs[loss.epoch()].loss = FigureText(rmse.value_or(loss.mean()));
   }
   for (const auto& evaluation : job.evaluations()) {
     if (!evaluation.error().empty()) continue;
-    Row& row = epochs[evaluation.epoch()];
-    row.test_loss = LossText(evaluation.loss(), 4);
-    if (evaluation.accuracy() >= 0) {
-      row.accuracy = absl::StrFormat("%.4f", evaluation.accuracy());
+    for (const ShownFigure& figure : ShownFigures(evaluation)) {
+      if (figure.name == kPrecision || figure.name == kRecall) continue;
+      const std::string title =
+          absl::AsciiStrToUpper(absl::StrCat("test ", figure.title));
+      epochs[evaluation.epoch()].figures[title] = FigureText(figure.value);
+      if (std::ranges::find(titles, title) == titles.end()) {
+        titles.push_back(title);
+      }
     }
   }
   std::string title = JobName(status, job);
@@ -156,9 +169,15 @@ std::string EpochTable(const v1::GetStatusResponse& status,
                     " epochs");
     epochs.erase(epochs.begin(), std::prev(epochs.end(), kEpochsShown));
   }
-  TextTable table({"EPOCH", "LOSS", "TEST LOSS", "ACCURACY"}, {0, 1, 2, 3});
-  for (const auto& [epoch, row] : epochs) {
-    table.Add({absl::StrCat(epoch + 1), row.loss, row.test_loss, row.accuracy});
+  std::vector<int> right(titles.size());
+  std::iota(right.begin(), right.end(), 0);
+  TextTable table(titles, right);
+  for (auto& [epoch, row] : epochs) {
+    std::vector<std::string> cells = {absl::StrCat(epoch + 1), row.loss};
+    for (size_t i = cells.size(); i < titles.size(); ++i) {
+      cells.push_back(row.figures[titles[i]]);
+    }
+    table.Add(cells);
   }
   return table.empty() ? "" : absl::StrCat("\n", title, "\n", table.ToString());
 }
@@ -315,13 +334,7 @@ Json JobJson(const v1::JobStatus& job) {
   }
   json["evaluations"] = Json::List();
   for (const auto& evaluation : job.evaluations()) {
-    Json one = Json::Object();
-    one["epoch"] = evaluation.epoch() + 1;
-    one["loss"] = evaluation.loss();
-    if (evaluation.accuracy() >= 0) one["accuracy"] = evaluation.accuracy();
-    one["position"] = evaluation.position();
-    if (!evaluation.error().empty()) one["error"] = evaluation.error();
-    json["evaluations"].Add(std::move(one));
+    json["evaluations"].Add(EvaluationJson(evaluation));
   }
   json["waiting"] = Json::List();
   for (const auto& reason : job.waiting()) {

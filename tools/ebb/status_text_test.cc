@@ -86,12 +86,33 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "25.0%  112k/s        0.875\n"
       "\n"
       "fashion-mlp\n"
-      "EPOCH    LOSS  TEST LOSS  ACCURACY\n"
-      "    1  0.7500     0.6250    0.8750\n"
+      "EPOCH    LOSS  TEST ACCURACY  TEST LOSS\n"
+      "    1  0.7500         0.8750     0.6250\n"
       "    2  0.5000\n"
       "\n"
       "fashion-mlp waits:\n"
       "  ps-1: is away; 7 partitions wait for it (for 4.0 s)\n");
+}
+
+TEST(StatusTextTest, PrintsTheFiguresOfValues) {
+  v1::GetStatusResponse status = Status();
+  v1::JobStatus* job = status.mutable_jobs(0);
+  job->set_squared_loss(true);
+  job->set_recent_loss(50);
+  job->mutable_losses(0)->set_mean(75);
+  auto* evaluation = job->mutable_evaluations(0);
+  evaluation->set_accuracy(-1);
+  for (const auto& [name, value] : std::vector<std::pair<std::string, double>>{
+           {"rmse", 11.5}, {"r2", 0.5}}) {
+    auto* named = evaluation->mutable_figures()->add_named();
+    named->set_name(name);
+    named->set_value(value);
+  }
+  const std::string text = StatusText(status, "127.0.0.1:4000", {});
+  EXPECT_THAT(text, HasSubstr("  rmse 10.000  rmse 11.500\n"));
+  EXPECT_THAT(text, HasSubstr("EPOCH     RMSE  TEST RMSE  TEST R2\n"
+                              "    1  12.2474    11.5000   0.5000\n"));
+  EXPECT_THAT(StatusJson(status, "").ToLine(), HasSubstr("\"rmse\": 11.5"));
 }
 
 TEST(StatusTextTest, PrintsTheLastEpochsAndHowManyThereAre) {

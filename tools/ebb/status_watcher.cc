@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
+#include "tools/ebb/evaluation_text.h"
 
 namespace ebb::tools {
 
@@ -249,14 +250,9 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
            absl::StrCat(epoch, ": not evaluated: ", evaluation.error())});
       continue;
     }
-    std::string text = absl::StrCat(epoch, ":");
-    if (evaluation.accuracy() >= 0) {
-      absl::StrAppend(&text, absl::StrFormat(" test accuracy %.4f,",
-                                             evaluation.accuracy()));
-    }
-    absl::StrAppend(&text, " test loss ", LossText(evaluation.loss(), 4),
-                    FurtherText(job, evaluation));
-    notices->push_back({Kind::kResult, text});
+    notices->push_back(
+        {Kind::kResult, absl::StrCat(epoch, ": test ", FiguresText(evaluation),
+                                     FurtherText(job, evaluation))});
   }
   // Both may fall: a server came back with less, an item was resolved.
   for (; quarantined_ < job.quarantined_size(); ++quarantined_) {

@@ -205,13 +205,39 @@ TEST_F(StatusWatcherTest, AWorkerThatDiedWithTheSchedulerIsLost) {
                           "worker-0 is back"));
 }
 
+TEST_F(StatusWatcherTest, TellsTheFiguresOfAnEvaluation) {
+  v1::JobStatus* job = status_.add_jobs();
+  auto* evaluation = job->add_evaluations();
+  evaluation->set_accuracy(0.86123);
+  evaluation->set_loss(0.4);
+  const auto add = [&](const char* name, double value) {
+    auto* named = evaluation->mutable_figures()->add_named();
+    named->set_name(name);
+    named->set_value(value);
+  };
+  add("log_loss", 0.4);
+  add("auc", 0.91);
+  add("f1", 0.5);
+  add("precision", 0.25);
+  add("baseline_accuracy", 0.5);
+  EXPECT_THAT(Update(), ElementsAre("epoch 1: test accuracy 0.8612, log loss "
+                                    "0.4000, AUC 0.9100, F1 0.5000"));
+  evaluation = job->add_evaluations();
+  evaluation->set_epoch(1);
+  evaluation->set_accuracy(-1);
+  evaluation->set_loss(0.5);
+  add("rmse", 48123.456);
+  add("r2", 0.75);
+  EXPECT_THAT(Update(), ElementsAre("epoch 2: test RMSE 48123.46, R2 0.7500"));
+}
+
 TEST_F(StatusWatcherTest, TellsEvaluationsOnce) {
   v1::JobStatus* job = status_.add_jobs();
   auto* evaluation = job->add_evaluations();
   evaluation->set_accuracy(0.86123);
   evaluation->set_loss(0.4);
   EXPECT_THAT(Update(),
-              ElementsAre("epoch 1: test accuracy 0.8612, test loss 0.4000"));
+              ElementsAre("epoch 1: test accuracy 0.8612, loss 0.4000"));
   evaluation = job->add_evaluations();
   evaluation->set_epoch(1);
   evaluation->set_accuracy(-1);
