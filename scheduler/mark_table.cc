@@ -1,6 +1,7 @@
 #include "scheduler/mark_table.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/plant.h"
@@ -94,6 +95,14 @@ int64_t MarkTable::HighestMark(ItemId item) const {
   int64_t highest = 0;
   for (const MarkSet& set : marks_) highest = std::max(highest, set.mark(item));
   return highest;
+}
+
+int64_t MarkTable::LeastExamples() const {
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (const MarkSet& marks : marks_) {
+    least = std::min(least, marks.examples());
+  }
+  return least;
 }
 
 int32_t MarkTable::EpochsFull() const {

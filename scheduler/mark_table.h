@@ -46,6 +46,9 @@ class MarkTable {
   int64_t LowestMark(ItemId item) const;
   int64_t HighestMark(ItemId item) const;
 
+  // Examples applied to the partition that has the fewest.
+  int64_t LeastExamples() const;
+
   // Epochs, or rounds, below it are full on every partition.
   int32_t EpochsFull() const;
   int64_t RoundsClosed() const;

@@ -229,6 +229,7 @@ absl::Status SchedulerAdmin::Explain(const v1::ExplainRequest& request,
     }
     response->set_not_advancing_ms(
         absl::ToInt64Milliseconds(NotAdvancing(picture, *job)));
+    response->set_divergence(job->DivergenceText());
   });
   return found;
 }

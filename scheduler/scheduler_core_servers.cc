@@ -168,7 +168,7 @@ void SchedulerCore::Handle(LinkId link, const ServerStatistics& message,
     report.refusal = message.refusal;
     report.refused_at = context->now;
   }
-  job->Statistics(message);
+  job->Statistics(message, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const ServerGoodbye& message,

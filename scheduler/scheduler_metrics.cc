@@ -128,6 +128,10 @@ std::vector<JobMetric> JobGauges() {
                     ? job.recent_loss()
                     : std::numeric_limits<double>::quiet_NaN();
        })},
+      {"ebb_scheduler_job_diverges",
+       "1: the training loss rose far above its best, or stays above that of "
+       "guessing; ebb explain says more",
+       number([](const Job& job) { return job.divergence().empty() ? 0 : 1; })},
       {"ebb_scheduler_job_generation", "Grows with every rollback of the job",
        number([](const Job& job) { return job.summary().generation(); })},
       {"ebb_scheduler_job_workers", "Workers that the job has",

@@ -182,6 +182,8 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   }
   AddEvaluations(job, &status);
   status.set_squared_loss(job.training_facts().squared_loss);
+  status.set_divergence(job.DivergenceText());
+  status.set_paused_for_divergence(job.PausedForDivergence());
   status.set_clock_lead(statistics.clock_lead);
   *status.mutable_traffic() = rpc::ToProto(statistics.traffic);
   status.mutable_staleness()->Add(statistics.staleness.begin(),

@@ -32,6 +32,7 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
       leases_(record_->plan, marks_),
       backups_(options_, record_->plan, marks_, leases_),
       poison_(*record_, marks_, &leases_, &state_),
+      divergence_(record_->plan, training_facts_.guess_loss),
       stalls_(options_.lease_ttl),
       rounds_(record_->plan),
       operations_(options_, *record_),
@@ -172,6 +173,7 @@ void TrainingJob::BeginGeneration(Generation generation,
   marks_ = MarkTable(plan());
   leases_ = LeaseTable(plan(), marks_);
   poison_.BeginGeneration();
+  divergence_.Forget();
   stalls_.BeginGeneration();
   backups_.BeginGeneration();
   tails_.Clear();
@@ -537,7 +539,8 @@ void TrainingJob::RequestCheckpoint(Context* context) {
   context->ToOwners(placement_, CheckpointNow{id()});
 }
 
-void TrainingJob::Statistics(const ServerStatistics& statistics) {
+void TrainingJob::Statistics(const ServerStatistics& statistics,
+                             Context* context) {
   statistics_.updates += statistics.updates;
   statistics_.traffic += statistics.traffic;
   auto& histogram = statistics_.staleness;
@@ -555,6 +558,7 @@ void TrainingJob::Statistics(const ServerStatistics& statistics) {
   if (statistics.loss_examples == 0) return;
   statistics_.recent_loss =
       statistics.loss_sum / static_cast<double>(statistics.loss_examples);
+  LookForDivergence(context);
 }
 
 // --- Evaluation

@@ -22,6 +22,7 @@
 #include "scheduler/backups.h"
 #include "scheduler/balance.h"
 #include "scheduler/cluster.h"
+#include "scheduler/divergence.h"
 #include "scheduler/epoch_tails.h"
 #include "scheduler/evaluator.h"
 #include "scheduler/fallbacks.h"
@@ -85,7 +86,7 @@ class TrainingJob {
   // Begins the next move that is due, if any.
   void MoveOn(Context* context);
   void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply);
-  void Statistics(const ServerStatistics& statistics);
+  void Statistics(const ServerStatistics& statistics, Context* context);
 
   // --- Workers ---------------------------------------------------------------
 
@@ -171,6 +172,11 @@ class TrainingJob {
   const View& view() const { return view_; }
   const JobStatistics& statistics() const { return statistics_; }
   const Poison& poison() const { return poison_; }
+  // It diverged, and its policy is to pause; also of a scheduler that began
+  // since.
+  bool PausedForDivergence() const;
+  // What is wrong with the course of its loss, for people; empty: nothing.
+  std::string DivergenceText() const;
   const Fallbacks& fallbacks() const { return fallbacks_; }
   const Moves& moves() const { return moves_; }
   const BackupCounts& backups() const { return backups_.counts(); }
@@ -274,8 +280,13 @@ class TrainingJob {
                      Context* context);
   void PauseIfNobodyCan(Context* context);
   void LeaseFailed(Poison::Failure failure, Context* context);
-  // As the job's policy says: a gradient is not finite.
-  void RollBackByItself(const Poison::Failure& failure, Context* context);
+  // As `policy`, a key of the job, says: a gradient is not finite, or the loss
+  // diverges. `round`: the one that it was seen in; `why` is for people.
+  void RollBackByItself(absl::string_view policy, int64_t round,
+                        absl::string_view why, Context* context);
+  // The loss of the latest updates was heard.
+  void LookForDivergence(Context* context);
+  void PauseByItself(const std::string& why, Context* context);
   void LeaseRanOut(int64_t ordinal, const WorkerInfo& worker, Context* context);
   void FenceSkip(int64_t ordinal, Context* context);
   void SettleSkips(Context* context);
@@ -309,6 +320,7 @@ class TrainingJob {
   std::map<int64_t, int64_t> returned_at_;
   View view_;
   Poison poison_;
+  Divergence divergence_;
   Stalls stalls_;
   Rounds rounds_;
   RoundOperations operations_;

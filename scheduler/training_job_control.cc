@@ -209,17 +209,15 @@ absl::Status TrainingJob::RollBackTo(const RollbackOrder& order,
 
 // Several workers meet one divergence. What the others say of it is of the
 // generation before, and not heard: so it is one rollback.
-void TrainingJob::RollBackByItself(const Poison::Failure& failure,
-                                   Context* context) {
+void TrainingJob::RollBackByItself(absl::string_view policy, int64_t round,
+                                   absl::string_view why, Context* context) {
   const NonfiniteRollback& how = plan().nonfinite_rollback;
-  const ItemId item = plan().ItemAt(failure.ordinal);
   const auto& kept = rounds_.Kept(marks_);
   RollbackRecord record = state_.rollback;
   std::string where;
   if (plan().rounds()) {
     Rollback back = RollbackToRoundOrOldest(
-        kept, std::max<int64_t>(0, plan().RoundOf(item) - how.versions),
-        OfRound::kOpen);
+        kept, std::max<int64_t>(0, round - how.versions), OfRound::kOpen);
     record.versions = std::move(back.record.versions);
     where = absl::StrCat("to round ", back.to_round);
   } else {
@@ -231,12 +229,79 @@ void TrainingJob::RollBackByItself(const Poison::Failure& failure,
       std::max(kMinRateFactor, record.rate_factor * how.factor);
   ++record.nonfinite;
   RollBack(std::move(record),
-           absl::StrCat(where, ": item ", ToString(item), " failed at ",
-                        failure.position, ": ", failure.why,
-                        " (on_nonfinite: rollback, for time ",
+           absl::StrCat(where, ": ", why, " (", policy, ": rollback, for time ",
                         state_.rollback.nonfinite + 1, " of ", how.most, ")"),
            context);
   forget_evaluations_ = true;
+}
+
+// --- Divergence --------------------------------------------------------------
+
+bool TrainingJob::PausedForDivergence() const {
+  return state_.phase == JobPhase::kPaused && state_.paused_by_operator &&
+         state_.quarantined.empty() && state_.reason != kPausedByOperator;
+}
+
+std::string TrainingJob::DivergenceText() const {
+  if (PausedForDivergence()) return state_.reason;
+  if (!divergence_.trouble() || state_.phase == JobPhase::kCompleted ||
+      state_.phase == JobPhase::kCancelled) {
+    return "";
+  }
+  double updates = 0, staleness = 0;
+  for (size_t late = 0; late < statistics_.staleness.size(); ++late) {
+    const auto count = static_cast<double>(statistics_.staleness[late]);
+    updates += count;
+    staleness += static_cast<double>(late) * count;
+  }
+  return scheduler::DivergenceText(
+      *divergence_.trouble(), plan().examples,
+      {.mean_staleness = updates > 0 ? staleness / updates : 0,
+       .asynchronous = plan().consistency.kind == ConsistencyKind::kAsp,
+       .scales_late_steps = training_facts_.scales_late_steps});
+}
+
+void TrainingJob::LookForDivergence(Context* context) {
+  // What is told of a job without its facts is not judged: its loss may be
+  // anything.
+  if (options_.training_facts == nullptr ||
+      state_.phase != JobPhase::kRunning || !placement_.AllRegistered()) {
+    return;
+  }
+  if (!divergence_.Heard(*statistics_.recent_loss, marks_.LeastExamples())) {
+    return;
+  }
+  const std::string text = DivergenceText();
+  context->Log(absl::StrCat("job=", record_->name, " diverges: ", text));
+  switch (training_facts_.on_divergence) {
+    case job::OnDivergence::kWarn:
+      return;
+    case job::OnDivergence::kPause:
+      return PauseByItself(absl::StrCat(text, " (on_divergence: pause)"),
+                           context);
+    case job::OnDivergence::kRollBack:
+      break;
+  }
+  if (state_.rollback.nonfinite < plan().nonfinite_rollback.most) {
+    return RollBackByItself("on_divergence",
+                            plan().rounds() ? marks_.RoundsClosed() : 0, text,
+                            context);
+  }
+  PauseByItself(
+      absl::StrCat(text, "; the job rolled back ", state_.rollback.nonfinite,
+                   " times already, to ", state_.rollback.rate_factor,
+                   " times its rate (on_nonfinite_rollback)"),
+      context);
+}
+
+// Like an operator's pause: `ebb resume` ends it. It asks for no version: those
+// that are stored are better than what the servers have now.
+void TrainingJob::PauseByItself(const std::string& why, Context* context) {
+  state_.paused_by_operator = true;
+  state_.reason = why;
+  state_.phase = JobPhase::kPaused;
+  dirty_ = true;
+  context->Log(absl::StrCat("job=", record_->name, " is paused: ", why));
 }
 
 void TrainingJob::RollBack(RollbackRecord record, std::string why,

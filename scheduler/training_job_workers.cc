@@ -392,7 +392,12 @@ void TrainingJob::LeaseFailed(Poison::Failure failure, Context* context) {
   if (failure.policy == PoisonPolicy::kRollBack) {
     const int32_t times = state_.rollback.nonfinite;
     if (times < plan().nonfinite_rollback.most) {
-      return RollBackByItself(failure, context);
+      const ItemId item = plan().ItemAt(failure.ordinal);
+      return RollBackByItself(
+          "on_nonfinite", plan().rounds() ? plan().RoundOf(item) : 0,
+          absl::StrCat("item ", ToString(item), " failed at ", failure.position,
+                       ": ", failure.why),
+          context);
     }
     absl::StrAppend(&failure.why, "; the job rolled back ", times,
                     " times already, to ", state_.rollback.rate_factor,

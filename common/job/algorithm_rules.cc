@@ -123,6 +123,12 @@ void AlgorithmRules::CheckLbfgs() {
     found_->Add("optimizer.kind", "lbfgs is an optimizer itself",
                 "leave it out");
   }
+  if (job_.has_on_divergence()) {
+    found_->Add(
+        "on_divergence",
+        "is nothing for lbfgs, which takes back steps that are too long",
+        "leave it out");
+  }
   if (job_.on_nonfinite() == v1::POLICY_ROLLBACK) {
     found_->Add("on_nonfinite", "makes the rate smaller, and lbfgs has none",
                 "on_nonfinite: pause");

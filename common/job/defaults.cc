@@ -148,6 +148,11 @@ void FillDefaults(v1::Job* job) {
   if (job->data().has_test() || job->data().has_split()) {
     job->mutable_evaluate();
   }
+  // What diverges may meet a gradient that is not finite first.
+  if (job->on_divergence() == v1::ON_DIVERGENCE_ROLLBACK &&
+      !job->has_on_nonfinite()) {
+    job->set_on_nonfinite(v1::POLICY_ROLLBACK);
+  }
   if (job->on_nonfinite() == v1::POLICY_ROLLBACK) {
     job->mutable_on_nonfinite_rollback();
   }

@@ -181,6 +181,12 @@ void Rules::CheckRollback() {
                 "says how, but the job does not roll back",
                 "on_nonfinite: rollback");
   }
+  if (job_.on_divergence() == v1::ON_DIVERGENCE_ROLLBACK && !rolls_back) {
+    found_->Add("on_divergence",
+                "goes back as a job does whose gradient is not finite, which "
+                "this one's on_nonfinite forbids",
+                "on_nonfinite: rollback");
+  }
   const int64_t versions = job_.on_nonfinite_rollback().versions();
   if (rolls_back && job_.checkpoint().keep() <= versions) {
     found_->Add(

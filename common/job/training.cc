@@ -155,6 +155,19 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
   TrainingFacts facts;
   facts.squared_loss = specification.squared_loss();
   facts.guess_loss = specification.guess_loss();
+  const v1::Job& job = specification.job();
+  switch (job.on_divergence()) {
+    case v1::ON_DIVERGENCE_PAUSE:
+      facts.on_divergence = OnDivergence::kPause;
+      break;
+    case v1::ON_DIVERGENCE_ROLLBACK:
+      facts.on_divergence = OnDivergence::kRollBack;
+      break;
+    default:
+      break;
+  }
+  facts.scales_late_steps =
+      job.algorithm().kind() == v1::Algorithm::KIND_DYNSGD;
   return facts;
 }
 

@@ -88,6 +88,30 @@ TEST(TrainingTest, OnlyLbfgsHasACoordinator) {
   EXPECT_TRUE(absl::IsInvalidArgument(coordinator_of("")));
 }
 
+TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {
+  JobFacts facts;
+  facts.tables = {{"w", 3, InitRule::Zeros()}};
+  facts.examples = 100;
+  facts.squared_loss = true;
+  facts.guess_loss = 0.5;
+  const auto facts_of = [&](const std::string& lines) {
+    const auto record = MakeJobRecord(JobOf(lines), facts);
+    EXPECT_TRUE(record.ok()) << record.status();
+    const auto found = TrainingFactsOf(*record);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return *found;
+  };
+  const TrainingFacts usual = facts_of("");
+  EXPECT_TRUE(usual.squared_loss);
+  EXPECT_EQ(usual.guess_loss, 0.5);
+  EXPECT_EQ(usual.on_divergence, OnDivergence::kWarn);
+  EXPECT_FALSE(usual.scales_late_steps);
+  const TrainingFacts other =
+      facts_of("algorithm: dynsgd\non_divergence: rollback\n");
+  EXPECT_EQ(other.on_divergence, OnDivergence::kRollBack);
+  EXPECT_TRUE(other.scales_late_steps);
+}
+
 // As PaddlePaddle's trainers divide what they send.
 TEST(TrainingTest, OfGeoAWorkerPushesItsPartOfAllWorkers) {
   const auto pushed = [](const std::string& lines) {

@@ -79,6 +79,11 @@ absl::StatusOr<bool> RunJob::GoOn(const PreparedJob& prepared,
                              : v1::ResolveItemRequest::DECISION_RETRY);
     EBB_RETURN_IF_ERROR(client.ResolveItem(resolve, kAnswer).status());
   }
+  if (status.jobs(0).paused_for_divergence()) {
+    v1::ResumeJobRequest resume;
+    resume.set_job(id_);
+    EBB_RETURN_IF_ERROR(client.ResumeJob(resume, kAnswer).status());
+  }
   return !status.jobs(0).quarantined().empty();
 }
 

@@ -324,6 +324,7 @@ Json JobJson(const v1::JobStatus& job) {
     json["partitions"].Add(std::move(one));
   }
   if (job.has_recent_loss()) json["recent_loss"] = job.recent_loss();
+  json["divergence"] = job.divergence();
   json["losses"] = Json::List();
   for (const auto& loss : job.losses()) {
     Json one = Json::Object();
@@ -397,6 +398,11 @@ std::string JobsText(const v1::GetStatusResponse& status,
     }
   }
   for (const v1::JobStatus& job : status.jobs()) {
+    if (job.divergence().empty()) continue;
+    absl::StrAppend(&out, "\n", JobName(status, job), ": ", job.divergence(),
+                    "\n");
+  }
+  for (const v1::JobStatus& job : status.jobs()) {
     if (job.waiting().empty()) continue;
     absl::StrAppend(&out, "\n", JobName(status, job),
                     Advances(job.summary().state(),
@@ -453,6 +459,10 @@ std::string ExplainText(const v1::ExplainResponse& explanation,
   for (const auto& reason : explanation.reasons()) {
     absl::StrAppend(&out, ReasonLine(reason));
   }
+  if (!explanation.divergence().empty()) {
+    absl::StrAppend(&out, Paint(console, Ink::kYellow, "Warning:"), " ",
+                    explanation.divergence(), ".\n");
+  }
   return out;
 }
 
@@ -462,6 +472,7 @@ Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state) {
   json["advancing"] = Advances(state, explanation.not_advancing_ms() == 0,
                                explanation.reasons());
   json["not_advancing_ms"] = explanation.not_advancing_ms();
+  json["divergence"] = explanation.divergence();
   json["reasons"] = Json::List();
   for (const auto& reason : explanation.reasons()) {
     json["reasons"].Add(ReasonJson(reason));

@@ -309,6 +309,14 @@ void StatusWatcher::WatchCourse(const v1::JobStatus& job,
     notices->push_back({Kind::kTrouble, absl::StrCat("the job rolled back ",
                                                      job.rolled_back())});
   }
+  const bool diverges = !job.divergence().empty();
+  if (diverges && !diverges_) {
+    notices->push_back({Kind::kTrouble, job.divergence()});
+  } else if (diverges_ && !diverges && !back &&
+             job.summary().state() == v1::JOB_STATE_RUNNING) {
+    notices->push_back({Kind::kRelief, "the training loss is back"});
+  }
+  diverges_ = diverges;
   const v1::JobState state = job.summary().state();
   if (state != state_ && state == v1::JOB_STATE_PAUSED) {
     notices->push_back({Kind::kTrouble, "the job is paused"});

@@ -109,6 +109,7 @@ class StatusWatcher {
   std::set<std::string> left_;   // Until they are back.
   std::set<uint64_t> draining_;  // Of the workers' sessions.
   uint64_t generation_ = 0;
+  bool diverges_ = false;
   int evaluations_ = 0;
   int quarantined_ = 0;
   int skipped_ = 0;

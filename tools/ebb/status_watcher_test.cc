@@ -231,6 +231,17 @@ TEST_F(StatusWatcherTest, TellsTheFiguresOfAnEvaluation) {
   EXPECT_THAT(Update(), ElementsAre("epoch 2: test RMSE 48123.46, R2 0.7500"));
 }
 
+TEST_F(StatusWatcherTest, TellsADivergenceOnceAndThatItIsOver) {
+  v1::JobStatus* job = status_.add_jobs();
+  job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  job->set_divergence("the training loss is 2.5");
+  EXPECT_THAT(Update(), ElementsAre("the training loss is 2.5"));
+  job->set_divergence("the training loss is 2.5, and more is known");
+  EXPECT_THAT(Update(), IsEmpty());
+  job->clear_divergence();
+  EXPECT_THAT(Update(), ElementsAre("the training loss is back"));
+}
+
 TEST_F(StatusWatcherTest, TellsEvaluationsOnce) {
   v1::JobStatus* job = status_.add_jobs();
   auto* evaluation = job->add_evaluations();

@@ -34,7 +34,14 @@ std::string WhyStopped(const v1::JobStatus& job) {
   if (state != v1::JOB_STATE_PAUSED) return "";
   const auto bad = std::ranges::find_if(
       job.quarantined(), [](const auto& one) { return !one.skip_wanted(); });
-  if (bad == job.quarantined().end()) return "";
+  if (bad == job.quarantined().end()) {
+    if (!job.paused_for_divergence()) return "";
+    return absl::StrCat(
+        "the job is paused: ", job.divergence(),
+        "\nhint: --resume goes on from here; another "
+        "rate makes another job, to be begun anew; on a cluster that goes on, "
+        "`ebb checkpoint rollback --rate-factor` goes back");
+  }
   return absl::StrCat("the job is paused", AfterFailures(bad->failures()),
                       ": item ",
                       ItemName(bad->item().epoch(), bad->item().shard()), ", ",

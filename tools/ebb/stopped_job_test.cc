@@ -39,6 +39,18 @@ TEST(StoppedJobTest, WhatGoesOnIsNotStopped) {
   EXPECT_EQ(WhyStopped(job), "the job was cancelled");
 }
 
+TEST(StoppedJobTest, ADivergenceStopsAJobThatPausesForIt) {
+  v1::JobStatus job = Paused();
+  job.clear_quarantined();
+  job.set_divergence("the training loss is 2.5");
+  job.set_paused_by_operator(true);
+  EXPECT_EQ(WhyStopped(job), "");  // An operator paused it.
+  job.set_paused_for_divergence(true);
+  EXPECT_THAT(WhyStopped(job),
+              AllOf(HasSubstr("the job is paused: the training loss is 2.5\n"),
+                    HasSubstr("--resume goes on"), HasSubstr("--rate-factor")));
+}
+
 TEST(StoppedJobTest, ABatchThatFailsIsTriedAgainOrLeftOut) {
   EXPECT_EQ(WhyStopped(Paused()),
             "the job is paused after 3 failures in a row: item 2/3, at example "

@@ -1,0 +1,151 @@
+// Jobs whose training loss diverges: told, paused, or rolled back.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <vector>
+
+#include "scheduler/scheduler_fixture.h"
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+class SchedulerDivergenceTest : public SchedulerFixture {
+ protected:
+  // Fifty epochs of four items; two classes.
+  void Begin(job::OnDivergence policy) {
+    options_.training_facts = [policy](const JobRecord&) {
+      return job::TrainingFacts{.guess_loss = 0.7, .on_divergence = policy};
+    };
+    Restart({}, options_);
+    ServerUp();
+    JobRecord record = Record();
+    record.plan.epochs = 50;
+    record.plan.on_nonfinite = PoisonPolicy::kRollBack;
+    record.plan.nonfinite_rollback = {.factor = 0.25, .versions = 1, .most = 1};
+    record.plan.checkpoint_keep = 3;
+    Submit(record);
+    Register();
+    WorkerUp(kWorkerLink, kWorker);
+  }
+  // The next item is applied, and the latest updates have this loss.
+  void Hear(double loss) {
+    MarkReport report{kServerSession, job_, job().state().generation};
+    for (const PartitionId p : {PartitionId(0), PartitionId(1)}) {
+      PartitionMarkReport one{p, job().placement().at(p).drawn};
+      one.marks = {{job().plan().ItemAt(item_), 2}};
+      report.partitions.push_back(one);
+    }
+    ++item_;
+    FromServer(report, kServerSession);
+    ServerStatistics statistics;
+    statistics.session = kServerSession;
+    statistics.job = job_;
+    statistics.loss_sum = 2 * loss;
+    statistics.loss_examples = 2;
+    statistics.staleness = {0, 1, 1};
+    FromServer(statistics, kServerSession);
+  }
+  void Hear(const std::vector<double>& losses) {
+    for (const double loss : losses) Hear(loss);
+  }
+  void Diverge() {
+    Hear({0.6, 0.2, 0.1, 2, 2, 2, 2});
+    EXPECT_EQ(job().DivergenceText(), "");
+    Hear(3);
+  }
+
+  SchedulerOptions options_;
+  int64_t item_ = 0;
+};
+
+TEST_F(SchedulerDivergenceTest, IsToldAndTheJobGoesOn) {
+  Begin(job::OnDivergence::kWarn);
+  Diverge();
+  EXPECT_THAT(log_, Contains(StartsWith("job=test diverges: the training loss "
+                                        "is 3, its best was 0.1 after 0.8 "
+                                        "epochs, and guessing has 0.7")));
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  Hear(3);
+  EXPECT_THAT(log_, IsEmpty());
+  EXPECT_THAT(job().DivergenceText(), HasSubstr("smaller rate"));
+  EXPECT_FALSE(job().PausedForDivergence());
+  Hear(0.1);
+  EXPECT_EQ(job().DivergenceText(), "");
+}
+
+TEST_F(SchedulerDivergenceTest, PausesUntilAnOperatorLetsItGoOn) {
+  Begin(job::OnDivergence::kPause);
+  Diverge();
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_TRUE(job().PausedForDivergence());
+  EXPECT_THAT(job().DivergenceText(), HasSubstr("(on_divergence: pause)"));
+  // A scheduler that began since knows why, too.
+  Restart(std::map(stored_), options_);
+  EXPECT_TRUE(job().PausedForDivergence());
+  EXPECT_THAT(job().DivergenceText(), HasSubstr("its best was 0.1"));
+
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_EQ(job().DivergenceText(), "");
+}
+
+TEST_F(SchedulerDivergenceTest, WhatWasResumedPausesOnce) {
+  Begin(job::OnDivergence::kPause);
+  Diverge();
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
+  Hear(std::vector<double>(10, 3));
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_NE(job().DivergenceText(), "");
+}
+
+TEST_F(SchedulerDivergenceTest, AnOperatorsPauseIsNotForDivergence) {
+  Begin(job::OnDivergence::kWarn);
+  Diverge();
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Pause(job_, now_, &actions).ok());
+  EXPECT_FALSE(job().PausedForDivergence());
+}
+
+TEST_F(SchedulerDivergenceTest, RollsBackWithASmallerRateAndThenPauses) {
+  Begin(job::OnDivergence::kRollBack);
+  const Generation before = job().state().generation;
+  Diverge();
+  EXPECT_GT(job().state().generation, before);
+  EXPECT_EQ(job().state().rollback.rate_factor, 0.25);
+  EXPECT_EQ(job().state().rollback.nonfinite, 1);
+  EXPECT_THAT(job().state().rolled_back,
+              AllOf(StartsWith("by 1 version: the training loss is 3"),
+                    HasSubstr("(on_divergence: rollback, for time 1 of 1)")));
+  EXPECT_EQ(job().DivergenceText(), "");
+
+  Register();
+  item_ = 0;
+  Diverge();
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_THAT(job().DivergenceText(),
+              HasSubstr("the job rolled back 1 times already"));
+}
+
+// As in the simulator, whose losses mean nothing.
+TEST_F(SchedulerDivergenceTest, WithoutFactsNothingIsJudged) {
+  Begin(job::OnDivergence::kPause);
+  options_.training_facts = nullptr;
+  Restart(std::map(stored_), options_);
+  ServerUp({Registration(0, 0)});
+  Register();
+  Hear({0.6, 0.2, 0.1, 2, 2, 2, 2, 3, 3, 3});
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_EQ(job().DivergenceText(), "");
+}
+
+}  // namespace
+}  // namespace ebb::scheduler
