@@ -153,7 +153,15 @@ std::vector<BadLine> BadLines() {
         "label: 'nan' is not a finite number");
     add(pairs, "LabelMissing", feature,
         "the line begins with '" + feature +
-            "' instead of a label; if the data has none, say so");
+            "' instead of a label. If it is a label and its weight, remove the "
+            "weights, which ebb does not know; if it is a feature, write a "
+            "label before it");
+    add(pairs, "QueryId", "4 qid:3 " + feature,
+        "'qid:3' is the number of a query, for ranking, which ebb does not "
+        "know; remove it, as `sed 's/ qid:[^ ]*//' d` does");
+    add(pairs, "SeveralLabels", "4,1 " + feature,
+        "label: '4,1' is not a number; if it is several labels of one example, "
+        "which ebb does not learn, make a file for each");
   }
   // Values.
   add(Csv(), "ValueNoNumber", "6,x,4", "column 2: 'x' is not a number");
@@ -192,7 +200,7 @@ std::vector<BadLine> BadLines() {
   add(Libffm(), "FieldTooLarge", "4 65536:1:1",
       "field 65536 in data of 65536 fields, the most there can be; is the "
       "feature where the field should stand?");
-  // Rows of another width, or with no feature at all.
+  // Rows of another width.
   add(Csv(), "TooNarrow", "6,4", "the line has 2 fields, but the first one 3");
   add(Csv(), "TooWide", "6,7,4,4",
       "the line has 4 fields, but the first one 3");
@@ -207,12 +215,6 @@ std::vector<BadLine> BadLines() {
   add(Criteo(), "TooNarrow", "4\t3",
       "the line has 2 fields between tabs instead of 3: a label, 1 numbers and "
       "1 categories; if the log has others, say so by numeric and categories");
-  add(LibsvmKeys(), "NoFeature", "4",
-      "the example has no feature; a label and id:value, as in 1 7:1, are "
-      "needed");
-  add(Libffm(), "NoFeature", "4 # 0:1:1",
-      "the example has no feature; a label and field:feature:value, as in "
-      "1 0:7:1, are needed");
   add(Libsvm(), "OtherFormat", "4 0:1:1",
       "feature id 0 is below 1; if ids count from 0 here, say zero_based: "
       "true");
@@ -241,7 +243,7 @@ class BadLineTest : public testing::TestWithParam<BadLine> {
   const SourceSpec& spec() const { return GetParam().format.spec; }
   std::string error() const { return "d:3: " + GetParam().error; }
 
-  OpenBytes open_;
+  OpenBytes open_ = OpenFile;
 };
 
 INSTANTIATE_TEST_SUITE_P(Damages, BadLineTest, testing::ValuesIn(BadLines()),
@@ -333,12 +335,28 @@ std::vector<BadFile> BadFiles() {
     add("OnlyBlankLines", kInvalid, none,
         [](Bytes) { return std::string("\n\r\n\n"); });
     add("Utf16", kInvalid,
-        "d:1: the file is text in UTF-16; make it UTF-8, as `iconv -f UTF-16 "
-        "-t UTF-8` does",
+        "d: is text in UTF-16; make it UTF-8, as `iconv -f UTF-16 -t UTF-8 d` "
+        "does",
         [](Bytes bytes) {
           std::string wide = "\xff\xfe";
           for (const char c : bytes) wide += {c, '\0'};
           return wide;
+        });
+    add("Utf16WithoutMark", kInvalid,
+        "d: is text in UTF-16LE; make it UTF-8, as `iconv -f UTF-16LE -t UTF-8 "
+        "d` does",
+        [](Bytes bytes) {
+          std::string wide;
+          for (const char c : bytes) wide += {c, '\0'};
+          return wide;
+        });
+    add("OldMacLines", kInvalid,
+        "d: its lines end with a carriage return (CR) alone, as old Macs wrote "
+        "them; write line feeds instead, as `tr '\\r' '\\n' < d` does",
+        [](Bytes bytes) {
+          std::string old(bytes);
+          std::replace(old.begin(), old.end(), '\n', '\r');
+          return old;
         });
     add("OneEndlessLine", kInvalid, "d:1: the line is longer than 16 MiB",
         [](Bytes) { return std::string((16 << 20) + 1, '1'); });

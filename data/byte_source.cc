@@ -1,9 +1,6 @@
 #include "data/byte_source.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,21 +13,22 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/regular_file.h"
 #include "common/status_macros.h"
+#include "data/internal/codec.h"
 
 namespace ebb::data {
 namespace {
 
 class FileSource : public ByteSource {
  public:
-  FileSource(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  FileSource(const FileSource&) = delete;
-  FileSource& operator=(const FileSource&) = delete;
-  ~FileSource() override { close(fd_); }
+  FileSource(std::string path, Fd fd)
+      : path_(std::move(path)), fd_(std::move(fd)) {}
 
   absl::StatusOr<size_t> Read(std::span<char> out) override {
     for (;;) {
-      const ssize_t n = read(fd_, out.data(), out.size());
+      const ssize_t n = read(fd_.get(), out.data(), out.size());
       if (n >= 0) return static_cast<size_t>(n);
       if (errno == EINTR) continue;
       return absl::UnavailableError(
@@ -40,7 +38,7 @@ class FileSource : public ByteSource {
 
  private:
   const std::string path_;
-  const int fd_;
+  const Fd fd_;
 };
 
 class MemorySource : public ByteSource {
@@ -59,53 +57,48 @@ class MemorySource : public ByteSource {
   size_t position_ = 0;
 };
 
-// Passes `inner` through, decompressed when it begins with the gzip magic.
-// Members may follow one another, as `cat a.gz b.gz` and bgzip write them.
-class MaybeGzipSource : public ByteSource {
+// Passes `inner` through, decompressed when it begins as a compressed file
+// does. Members may follow one another, as `cat a.gz b.gz`, bgzip and pzstd
+// write them, and zeros may follow the last, as tapes and block copies leave
+// them.
+class MaybeCompressedSource : public ByteSource {
  public:
-  MaybeGzipSource(std::string path, std::unique_ptr<ByteSource> inner)
+  MaybeCompressedSource(std::string path, std::unique_ptr<ByteSource> inner)
       : path_(std::move(path)), inner_(std::move(inner)), buffer_(64 << 10) {}
-  ~MaybeGzipSource() override { inflateEnd(&stream_); }
 
   absl::StatusOr<size_t> Read(std::span<char> out) override {
-    if (mode_ == Mode::kUnknown) EBB_RETURN_IF_ERROR(Detect());
-    return mode_ == Mode::kGzip ? Inflate(out) : PassThrough(out);
+    if (!begun_) {
+      EBB_RETURN_IF_ERROR(FillFront());
+      kind_ = internal::FindCodec(Front());
+      if (kind_ != nullptr) codec_ = kind_->make();
+      begun_ = true;
+    }
+    return kind_ != nullptr ? Decompress(out) : PassThrough(out);
   }
 
  private:
-  enum class Mode { kUnknown, kPlain, kGzip };
-
-  absl::Status Refill() {
-    EBB_ASSIGN_OR_RETURN(end_, inner_->Read(std::span<char>(buffer_)));
+  // Makes room at the end of the buffer and adds to it, unless nothing is left.
+  absl::Status Fill() {
+    std::copy(buffer_.begin() + begin_, buffer_.begin() + end_,
+              buffer_.begin());
+    end_ -= begin_;
     begin_ = 0;
-    consumed_ += static_cast<int64_t>(end_);
+    EBB_ASSIGN_OR_RETURN(const size_t n,
+                         inner_->Read(std::span<char>(buffer_).subspan(end_)));
+    end_ += n;
+    consumed_ += static_cast<int64_t>(n);
+    at_end_ = n == 0;
     return absl::OkStatus();
   }
-
-  absl::Status Detect() {
-    EBB_RETURN_IF_ERROR(Refill());
-    if (end_ == 1) {  // A pipe may give the two bytes of the magic one by one.
-      EBB_ASSIGN_OR_RETURN(const size_t more,
-                           inner_->Read(std::span<char>(buffer_).subspan(1)));
-      end_ += more;
-      consumed_ += static_cast<int64_t>(more);
+  // As much as tells one kind from another; a pipe may give it byte by byte.
+  absl::Status FillFront() {
+    while (!at_end_ && end_ - begin_ < internal::kMagicBytes) {
+      EBB_RETURN_IF_ERROR(Fill());
     }
-    mode_ = end_ >= 2 && buffer_[0] == '\x1f' && buffer_[1] == '\x8b'
-                ? Mode::kGzip
-                : Mode::kPlain;
-    return mode_ == Mode::kGzip ? StartMember() : absl::OkStatus();
-  }
-
-  absl::Status StartMember() {
-    constexpr int kGzipOnly = 16 + MAX_WBITS;
-    inflateEnd(&stream_);
-    stream_ = {};
-    if (inflateInit2(&stream_, kGzipOnly) != Z_OK) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(path_, ": no memory to decompress it"));
-    }
-    in_member_ = true;
     return absl::OkStatus();
+  }
+  absl::string_view Front() const {
+    return absl::string_view(buffer_.data() + begin_, end_ - begin_);
   }
 
   absl::StatusOr<size_t> PassThrough(std::span<char> out) {
@@ -116,52 +109,85 @@ class MaybeGzipSource : public ByteSource {
     return n;
   }
 
-  absl::StatusOr<size_t> Inflate(std::span<char> out) {
-    for (;;) {
-      if (begin_ == end_) EBB_RETURN_IF_ERROR(Refill());
+  // Begins the first or the next member; false at the end of the file.
+  absl::StatusOr<bool> NextMember() {
+    EBB_RETURN_IF_ERROR(FillFront());
+    if (begin_ == end_) return false;
+    if (internal::Continues(*kind_, Front())) {
+      EBB_RETURN_IF_ERROR(Named(codec_->Start()));
+      return true;
+    }
+    while (!at_end_ || begin_ < end_) {
       if (begin_ == end_) {
+        EBB_RETURN_IF_ERROR(Fill());
+      } else if (buffer_[begin_] == '\0') {
+        ++begin_;
+      } else {
+        return At(absl::StatusCode::kDataLoss,
+                  absl::StrCat("something else stands after the ", kind_->name,
+                               " data; try `", kind_->name, " -t`"));
+      }
+    }
+    return false;
+  }
+
+  absl::StatusOr<size_t> Decompress(std::span<char> out) {
+    for (;;) {
+      if (!in_member_) {
+        EBB_ASSIGN_OR_RETURN(in_member_, NextMember());
         if (!in_member_) return 0;
-        return Damaged(
-            "the gzip data ends in the middle; was it copied whole?");
       }
-      if (!in_member_) EBB_RETURN_IF_ERROR(StartMember());
-      stream_.next_in = reinterpret_cast<Bytef*>(buffer_.data() + begin_);
-      stream_.avail_in = static_cast<uInt>(end_ - begin_);
-      stream_.next_out = reinterpret_cast<Bytef*>(out.data());
-      stream_.avail_out =
-          static_cast<uInt>(std::min(out.size(), size_t{1} << 30));
-      const size_t room = stream_.avail_out;
-      const int result = inflate(&stream_, Z_NO_FLUSH);
-      begin_ = end_ - stream_.avail_in;
-      if (result == Z_STREAM_END) {
-        in_member_ = false;
-      } else if (result != Z_OK && result != Z_BUF_ERROR) {
-        return Damaged(absl::StrCat(
-            "the gzip data is damaged (",
-            stream_.msg != nullptr ? stream_.msg : "unknown reason",
-            "); try `gzip -t`"));
+      // What was held back for want of room comes without further input.
+      if (begin_ == end_ && !more_output_) {
+        EBB_RETURN_IF_ERROR(Fill());
+        if (at_end_) {
+          return At(absl::StatusCode::kDataLoss,
+                    absl::StrCat("the ", kind_->name,
+                                 " data ends in the middle; was it copied "
+                                 "whole?"));
+        }
       }
-      const size_t n = room - stream_.avail_out;
-      if (n > 0) return n;
+      const auto progress = codec_->Decode(
+          std::span<const char>(buffer_).subspan(begin_, end_ - begin_), out);
+      if (!progress.ok()) return Named(progress.status());
+      begin_ += progress->read;
+      in_member_ = !progress->ended;
+      more_output_ = progress->written == out.size();
+      if (progress->written > 0) return progress->written;
     }
   }
 
-  absl::Status Damaged(absl::string_view what) const {
-    return absl::DataLossError(absl::StrCat(
-        path_, ": at byte ", consumed_ - static_cast<int64_t>(end_ - begin_),
-        " of the compressed file: ", what));
+  // A status of the codec, with the file and the place.
+  absl::Status Named(const absl::Status& status) const {
+    if (status.ok() || !absl::IsDataLoss(status)) {
+      return absl::Status(status.code(),
+                          absl::StrCat(path_, ": ", status.message()));
+    }
+    return At(status.code(),
+              absl::StrCat("the ", kind_->name, " data is damaged (",
+                           status.message(), "); try `", kind_->name, " -t`"));
+  }
+  absl::Status At(absl::StatusCode code, absl::string_view what) const {
+    return absl::Status(
+        code, absl::StrCat(path_, ": at byte ",
+                           consumed_ - static_cast<int64_t>(end_ - begin_),
+                           " of the compressed file: ", what));
   }
 
   const std::string path_;
   const std::unique_ptr<ByteSource> inner_;
-  Mode mode_ = Mode::kUnknown;
+  // Null: not compressed.
+  const internal::CodecKind* kind_ = nullptr;
+  std::unique_ptr<internal::Codec> codec_;
+  bool begun_ = false;
   // buffer_[begin_, end_) is read but not used; consumed_ bytes were read.
   std::vector<char> buffer_;
   size_t begin_ = 0;
   size_t end_ = 0;
+  bool at_end_ = false;
   int64_t consumed_ = 0;
-  z_stream stream_ = {};
   bool in_member_ = false;
+  bool more_output_ = false;
 };
 
 }  // namespace
@@ -172,30 +198,28 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path) {
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileAs(
     absl::string_view path, absl::string_view called) {
+  EBB_ASSIGN_OR_RETURN(Fd fd, OpenRegularFile(std::string(path), called));
   const std::string name(called);
-  const int fd = open(std::string(path).c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(name, ": cannot be opened"));
-  }
-  auto file = std::make_unique<FileSource>(name, fd);
-  struct stat info;
-  if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ": is a folder; name the file in it"));
-  }
-  return std::make_unique<MaybeGzipSource>(name, std::move(file));
+  return std::make_unique<MaybeCompressedSource>(
+      name, std::make_unique<FileSource>(name, std::move(fd)));
 }
 
 OpenBytes OpenMemory(std::map<std::string, std::string> files) {
-  return [files = std::move(files)](absl::string_view path)
-             -> absl::StatusOr<std::unique_ptr<ByteSource>> {
+  std::vector<std::string> names;
+  for (const auto& [path, bytes] : files) names.push_back(path);
+  auto open = [files = std::move(files)](absl::string_view path)
+      -> absl::StatusOr<std::unique_ptr<ByteSource>> {
     const auto file = files.find(std::string(path));
     if (file == files.end()) {
       return absl::NotFoundError(absl::StrCat(path, ": no such file"));
     }
-    return std::make_unique<MaybeGzipSource>(
+    return std::make_unique<MaybeCompressedSource>(
         file->first, std::make_unique<MemorySource>(file->second));
   };
+  return OpenBytes(std::move(open),
+                   [names = std::move(names)](absl::string_view path) {
+                     return FindFilesAmong(path, names);
+                   });
 }
 
 }  // namespace ebb::data

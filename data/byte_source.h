@@ -1,16 +1,20 @@
-// Where readers get their bytes: a file or memory, plain or gzip.
+// Where readers get their bytes: a file or memory, plain or compressed.
 #ifndef EBB_DATA_BYTE_SOURCE_H_
 #define EBB_DATA_BYTE_SOURCE_H_
 
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "data/find_files.h"
 
 namespace ebb::data {
 
@@ -24,12 +28,45 @@ class ByteSource {
   virtual absl::StatusOr<size_t> Read(std::span<char> out) = 0;
 };
 
-// Opens what `path` names; kNotFound when there is no such thing.
-using OpenBytes = std::function<absl::StatusOr<std::unique_ptr<ByteSource>>(
-    absl::string_view path)>;
+// How a program reaches data: opens what a path names, and finds which files a
+// path stands for (find_files.h). Copies share what the functions share.
+//
+//   OpenBytes open = OpenFile;                 // Files of this machine.
+//   OpenBytes memory = OpenMemory({{"a", "1,2"}});
+class OpenBytes {
+ public:
+  // kNotFound when there is no such thing.
+  using Open = std::function<absl::StatusOr<std::unique_ptr<ByteSource>>(
+      absl::string_view path)>;
+  // As FindFiles().
+  using Find = std::function<absl::StatusOr<std::vector<std::string>>(
+      absl::string_view path)>;
 
-// The file at `path`, decompressed when it begins as gzip does, whatever its
-// name. kNotFound, kPermissionDenied, kInvalidArgument for a folder.
+  OpenBytes(Open open, Find find)
+      : open_(std::move(open)), find_(std::move(find)) {}
+  // Finds files of this machine. Implicit, for functions that only open.
+  template <typename Function>
+  requires std::convertible_to<Function, Open> OpenBytes(
+      Function open)  // NOLINT(google-explicit-constructor)
+      : OpenBytes(Open(std::move(open)), FindFiles) {}
+
+  absl::StatusOr<std::unique_ptr<ByteSource>> operator()(
+      absl::string_view path) const {
+    return open_(path);
+  }
+  absl::StatusOr<std::vector<std::string>> FilesOf(
+      absl::string_view path) const {
+    return find_(path);
+  }
+
+ private:
+  Open open_;
+  Find find_;
+};
+
+// The file at `path`, decompressed when it begins as gzip, zstd, xz, bzip2 or
+// lz4 do, whatever its name. kNotFound, kPermissionDenied, and kInvalidArgument
+// for what is no regular file: a folder, a pipe, a device.
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path);
 
 // The same; errors call it `name`.

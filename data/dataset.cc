@@ -24,11 +24,6 @@ absl::Status Wrong(const Args&... args) {
   return absl::InvalidArgumentError(absl::StrCat(args...));
 }
 
-// What to call a source in a message.
-const std::string& NameOf(const SourceSpec& spec) {
-  return spec.path.empty() ? spec.idx.images : spec.path;
-}
-
 // "7 examples and 3 that are left out".
 std::string Examples(const Index& index) {
   return absl::StrCat(index.examples, " examples and ", index.left_out,
@@ -46,26 +41,26 @@ absl::Status CheckFit(const SourceSpec& spec, const Reader& reader,
   const Layout layout = reader.layout();
   const bool dense = layout == Layout::kBytes || layout == Layout::kDense;
   if (dense == constants.mean.empty()) {
-    return Wrong(NameOf(spec), " is ", dense ? "dense" : "sparse",
+    return Wrong(spec.Name(), " is ", dense ? "dense" : "sparse",
                  ", but the training data is not");
   }
   // Other formats make other keys of the same things.
   const std::string meaning = spec.Meaning();
   if (!dense && FormatOf(meaning) != FormatOf(constants.meaning)) {
-    return Wrong(NameOf(spec), " is read as ", FormatOf(meaning),
+    return Wrong(spec.Name(), " is read as ", FormatOf(meaning),
                  ", but the training data as ", FormatOf(constants.meaning));
   }
   const bool named = spec.kind == SourceKind::kLibffm ? spec.libffm.fields > 0
                      : layout == Layout::kSparse      ? spec.libsvm.features > 0
                                                       : true;
   if (named && reader.features() != constants.features) {
-    return Wrong(NameOf(spec), " has ", reader.features(), " ",
+    return Wrong(spec.Name(), " has ", reader.features(), " ",
                  spec.keyed() ? "fields" : "features",
                  ", but the training data has ", constants.features);
   }
   const bool classes = spec.label_kind == LabelKind::kClass;
   if (spec.has_labels && classes == constants.classes.empty()) {
-    return Wrong("the labels of ", NameOf(spec), " are ",
+    return Wrong("the labels of ", spec.Name(), " are ",
                  classes ? "classes" : "real",
                  ", but those of the training data are not");
   }
@@ -128,17 +123,36 @@ absl::Status VerifyFiles(const SourceSpec& spec, const Index& index,
                          const OpenBytes& open) {
   EBB_ASSIGN_OR_RETURN(const std::vector<NamedFingerprint> files,
                        FingerprintFiles(spec, open));
+  const std::vector<FileFingerprint>& expected = index.files;
+  const auto changed = [](const auto&... args) {
+    return absl::FailedPreconditionError(absl::StrCat(args...));
+  };
+  const auto missing = [&](size_t i, absl::string_view where) {
+    return changed(spec.Name(), " has ", files.size(), " files, but ",
+                   expected.size(), " were indexed: one ", where,
+                   " is missing, with ", ToString(expected[i]),
+                   "; bring it back, or submit the others as a new job");
+  };
   for (size_t i = 0; i < files.size(); ++i) {
-    if (i < index.files.size() && files[i].fingerprint == index.files[i]) {
-      continue;
+    const auto& [path, found] = files[i];
+    if (i < expected.size() && found == expected[i]) continue;
+    const bool known = std::ranges::find(expected, found) != expected.end();
+    if (files.size() > expected.size() && !known) {
+      return changed(path, " is not among the ", expected.size(), " files of ",
+                     spec.Name(), " that were indexed (", ToString(found),
+                     "): take it away, or submit all of them as a new job");
     }
-    return absl::FailedPreconditionError(absl::StrCat(
-        files[i].path, " is not the file that was indexed: expected ",
-        i < index.files.size() ? ToString(index.files[i]) : "no such file",
-        ", found ", ToString(files[i].fingerprint),
-        "; bring the old file back, or submit the new one as a new job"));
+    if (files.size() < expected.size() && known) {
+      return missing(i, absl::StrCat("before ", path));
+    }
+    return changed(
+        path, " is not the file that was indexed: expected ",
+        i < expected.size() ? ToString(expected[i]) : "no such file",
+        ", found ", ToString(found),
+        "; bring the old file back, or submit the new one as a new job");
   }
-  return absl::OkStatus();
+  if (files.size() == expected.size()) return absl::OkStatus();
+  return missing(files.size(), absl::StrCat("after ", files.back().path));
 }
 
 }  // namespace
@@ -159,9 +173,9 @@ absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
                                              const OpenBytes& open) {
   EBB_RETURN_IF_ERROR(spec.Validate());
   if (spec.Meaning() != index.meaning) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        NameOf(spec), " was indexed with other options: expected [",
-        index.meaning, "], found [", spec.Meaning(), "]"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(spec.Name(), " was indexed with other options: expected [",
+                     index.meaning, "], found [", spec.Meaning(), "]"));
   }
   absl::StatusOr<Dataset> loaded = Load(spec, &index, open);
   if (loaded.ok() && loaded->index_ == index) return loaded;
@@ -172,13 +186,13 @@ absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
   if (loaded->examples() != index.examples ||
       loaded->index_.left_out != index.left_out) {
     return absl::FailedPreconditionError(absl::StrCat(
-        NameOf(spec), " has ", Examples(loaded->index_),
+        spec.Name(), " has ", Examples(loaded->index_),
         " here, but was indexed with ", Examples(index),
         "; run the release here that the job was submitted with, and wait "
         "until the file is whole if it is being written"));
   }
   return absl::FailedPreconditionError(absl::StrCat(
-      NameOf(spec), " changed while it was read; wait until it is whole"));
+      spec.Name(), " changed while it was read; wait until it is whole"));
 }
 
 absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
@@ -199,8 +213,12 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
     data.index_.labels = constants->labels;
   }
   EBB_RETURN_IF_ERROR(data.ReadAll(*reader, spec, constants != nullptr));
-  if (data.examples() == 0 || reader->features() == 0) {
-    return Wrong(NameOf(spec), " has no ",
+  // Single examples may be without features, but something is to be learnt.
+  const bool no_features =
+      constants == nullptr &&
+      (reader->features() == 0 || (data.keyed() && data.values_.empty()));
+  if (data.examples() == 0 || no_features) {
+    return Wrong(spec.Name(), " has no ",
                  data.examples() == 0 ? "examples" : "features",
                  spec.split.has_value() ? " in this part of its split" : "");
   }
@@ -245,7 +263,7 @@ absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
     fields_.insert(fields_.end(), example.fields.begin(), example.fields.end());
     if (rows) offsets_.push_back(static_cast<int64_t>(values_.size()));
   }
-  EBB_RETURN_IF_ERROR(bad.Judge(NameOf(spec)));
+  EBB_RETURN_IF_ERROR(bad.Judge(spec.Name()));
   left_out_ = reader.left_out();
   if (left_out_.examples == 0) left_out_.first = bad.left_out().first;
   left_out_.examples += bad.left_out().examples;
@@ -282,7 +300,7 @@ absl::Status Dataset::FindMoments(const SourceSpec& spec) {
   index_.stddev = moments.Stddev();
   for (int64_t j = 0; j < features(); ++j) {
     if (moments.count()[j] == 0) {
-      return Wrong(NameOf(spec), ": feature ", j + 1, " of ", features(),
+      return Wrong(spec.Name(), ": feature ", j + 1, " of ", features(),
                    " has no value at all, so no mean; ignore its column");
     }
     if (bytes) {  // Text is scaled already.
@@ -422,7 +440,7 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
                                     absl::FunctionRef<bool()> stop) {
   constexpr int kNowAndThen = 1000;  // Examples.
   if (example < 0 || example >= index.examples) {
-    return Wrong(NameOf(spec), " has no example ", example, ", but ",
+    return Wrong(spec.Name(), " has no example ", example, ", but ",
                  Examples(index));
   }
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
@@ -433,7 +451,7 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
   for (int64_t all = 0;; ++all) {
     if (all % kNowAndThen == 0 && stop()) {
       return absl::CancelledError(absl::StrCat(
-          "example ", example, " of ", NameOf(spec), " is not looked for"));
+          "example ", example, " of ", spec.Name(), " is not looked for"));
     }
     EBB_ASSIGN_OR_RETURN(const bool more, reader->Next(&read));
     if (!more) break;
@@ -442,7 +460,7 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
     if (number++ == example) return reader->Where();
   }
   return absl::FailedPreconditionError(
-      absl::StrCat(NameOf(spec), " has fewer than ", Examples(index), " now"));
+      absl::StrCat(spec.Name(), " has fewer than ", Examples(index), " now"));
 }
 
 }  // namespace ebb::data

@@ -378,6 +378,11 @@ TEST(DatasetTest, RefusesDataWithoutExamplesOrFeatures) {
                 .status()
                 .message(),
             "a.svm has no features");
+  SourceSpec keys = LibsvmSpec();
+  keys.libsvm.keys = true;
+  EXPECT_EQ(
+      Dataset::Load(keys, OpenMemory({{"a.svm", "1\n0\n"}})).status().message(),
+      "a.svm has no features");
   SourceSpec split = CsvSpec();
   split.split =
       Split{.test_fraction = 1e-9, .seed = 1, .part = Split::Part::kTest};

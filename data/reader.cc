@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,12 +59,36 @@ absl::StatusOr<Input> OpenEither(const std::string& path,
       "-images-idx3-ubyte"));
 }
 
+// The files of a table, in their order.
+absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
+                                                    const OpenBytes& open) {
+  EBB_ASSIGN_OR_RETURN(std::vector<std::string> files, open.FilesOf(spec.path));
+  for (const std::string& path : spec.further_paths) {
+    EBB_ASSIGN_OR_RETURN(const std::vector<std::string> more,
+                         open.FilesOf(path));
+    files.insert(files.end(), more.begin(), more.end());
+  }
+  std::set<absl::string_view> seen;
+  for (const std::string& file : files) {
+    if (seen.insert(file).second) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        file,
+        ": the data names this file twice; its examples would count "
+        "twice, so name it once"));
+  }
+  return files;
+}
+
+// Each table is one input, and so are the two files of IDX.
 absl::StatusOr<std::vector<Input>> OpenFiles(const SourceSpec& spec,
                                              const OpenBytes& open) {
   EBB_RETURN_IF_ERROR(spec.Validate());
   std::vector<absl::StatusOr<Input>> opened;
   if (spec.kind != SourceKind::kIdx) {
-    opened.push_back(Input::Open(spec.path, open));
+    EBB_ASSIGN_OR_RETURN(std::vector<std::string> files,
+                         TableFiles(spec, open));
+    opened.push_back(Input::Open(std::move(files), open));
+    if (opened[0].ok()) opened[0]->SkipComments(spec.comment);
   } else if (spec.path.empty()) {
     opened.push_back(Input::Open(spec.idx.images, open));
     if (spec.has_labels) opened.push_back(Input::Open(spec.idx.labels, open));
@@ -115,15 +140,18 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const SourceSpec& spec,
 
 absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(
     const SourceSpec& spec, const OpenBytes& open) {
-  EBB_ASSIGN_OR_RETURN(std::vector<Input> files, OpenFiles(spec, open));
+  EBB_ASSIGN_OR_RETURN(std::vector<Input> inputs, OpenFiles(spec, open));
   std::vector<NamedFingerprint> result;
   std::vector<char> buffer(64 << 10);
-  for (Input& file : files) {
-    size_t n = buffer.size();
-    while (n == buffer.size()) {
-      EBB_ASSIGN_OR_RETURN(n, file.Read(buffer));
+  for (Input& input : inputs) {
+    for (bool more = true; more;) {
+      size_t n = buffer.size();
+      while (n == buffer.size()) {
+        EBB_ASSIGN_OR_RETURN(n, input.Read(buffer));
+      }
+      result.push_back({input.path(), input.Fingerprints().back()});
+      EBB_ASSIGN_OR_RETURN(more, input.NextFile());
     }
-    result.push_back({file.path(), file.Fingerprint()});
   }
   return result;
 }

@@ -169,6 +169,13 @@ bool SourceSpec::numbers() const {
   return has_labels && label_kind == LabelKind::kReal;
 }
 
+std::string SourceSpec::Name() const {
+  const std::string& first = path.empty() ? idx.images : path;
+  const size_t more = further_paths.size();
+  if (more == 0) return first;
+  return absl::StrCat(first, " and ", more, " more path", more == 1 ? "" : "s");
+}
+
 bool SourceSpec::keyed() const {
   return kind == SourceKind::kLibffm || kind == SourceKind::kRatings ||
          kind == SourceKind::kCriteo ||
@@ -200,6 +207,13 @@ absl::Status SourceSpec::Validate() const {
   }
   if (kind != SourceKind::kIdx && path.empty()) {
     return Wrong("the data source has no path; name the file to read");
+  }
+  if (kind == SourceKind::kIdx && !further_paths.empty()) {
+    return Wrong("an IDX source is one pair of files; join them first");
+  }
+  if (kind == SourceKind::kIdx && !comment.empty()) {
+    return Wrong("IDX files have no lines, so none that begin with ",
+                 Quoted(comment), "; leave out comment");
   }
   if (!std::isfinite(scale) || scale == 0 ||
       std::fabs(scale) > std::numeric_limits<float>::max()) {
@@ -236,6 +250,7 @@ std::string SourceSpec::Meaning() const {
   if (on_bad_example == OnBadExample::kSkip) {
     absl::StrAppend(&text, " bad=skip");
   }
+  if (!comment.empty()) absl::StrAppend(&text, " comment=", Quoted(comment));
   if (kind == SourceKind::kCsv) {
     absl::StrAppend(&text, data::Meaning(csv, path));
   }

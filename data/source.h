@@ -113,9 +113,15 @@ struct CriteoOptions {
 
 struct SourceSpec {
   SourceKind kind = SourceKind::kCsv;
-  // The file, plain or gzip. For IDX the common front of two:
+  // A file, plain or compressed, a folder of files, or a pattern such as
+  // parts/*.csv (find_files.h). For IDX the common front of two files:
   // PATH-images-idx3-ubyte and PATH-labels-idx1-ubyte, each perhaps with .gz.
   std::string path;
+  // What stands for the files that follow those of `path`, in this order. All
+  // are parts of one table. Not for IDX.
+  std::vector<std::string> further_paths;
+  // Lines of text that begin with it are passed over. Empty: none.
+  std::string comment;
   // Data to predict from has none. LIBSVM lines may keep theirs: it is
   // skipped.
   bool has_labels = true;
@@ -140,6 +146,9 @@ struct SourceSpec {
 
   // Whether it has labels that are numbers.
   bool numbers() const;
+  // `path`, and how many follow it: "a.csv and 2 more paths". For messages.
+  std::string Name() const;
+
   // Whether its examples are keys of sparse tables (Layout::kKeyed).
   bool keyed() const;
 

@@ -2,6 +2,7 @@
 
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "common/datasets/manifest.h"
 #include "common/rpc/data_sets.h"
 #include "common/status_macros.h"
+#include "data/find_files.h"
 
 namespace ebb::worker {
 
@@ -40,11 +42,19 @@ struct Fetching {
 }  // namespace
 
 data::OpenBytes OpenFilesOnly(absl::string_view advice) {
-  return [advice = std::string(advice)](absl::string_view path)
-             -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
-    if (!datasets::IsUri(path)) return data::OpenFile(path);
+  const auto refusal = [advice = std::string(advice)](absl::string_view path) {
     return absl::FailedPreconditionError(absl::StrCat(path, ": ", advice));
   };
+  return {[refusal](absl::string_view path)
+              -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
+            if (!datasets::IsUri(path)) return data::OpenFile(path);
+            return refusal(path);
+          },
+          [refusal](absl::string_view path)
+              -> absl::StatusOr<std::vector<std::string>> {
+            if (!datasets::IsUri(path)) return data::FindFiles(path);
+            return refusal(path);
+          }};
 }
 
 absl::StatusOr<data::OpenBytes> OpenFetched(FetchedDataOptions options) {
@@ -60,8 +70,20 @@ absl::StatusOr<data::OpenBytes> OpenFetched(FetchedDataOptions options) {
                              .max_bytes = options.max_bytes,
                              .kill_points = options.kill_points},
                             &fetching->sets));
-  return [fetching = std::move(fetching)](absl::string_view path)
-             -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
+  auto find =
+      [fetching](
+          absl::string_view path) -> absl::StatusOr<std::vector<std::string>> {
+    if (!datasets::IsUri(path)) return data::FindFiles(path);
+    EBB_ASSIGN_OR_RETURN(const std::string set, datasets::SetOfUri(path));
+    const auto files = fetching->cache->FilesOf(set);
+    if (!files.ok()) {
+      return absl::Status(files.status().code(),
+                          absl::StrCat(path, ": ", files.status().message()));
+    }
+    return data::FindFilesAmong(path, *files);
+  };
+  auto open = [fetching](absl::string_view path)
+      -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
     if (!datasets::IsUri(path)) return data::OpenFile(path);
     auto file = fetching->cache->Open(path);
     if (!file.ok()) {
@@ -71,6 +93,7 @@ absl::StatusOr<data::OpenBytes> OpenFetched(FetchedDataOptions options) {
     EBB_ASSIGN_OR_RETURN(auto bytes, data::OpenFileAs(file->path, path));
     return std::make_unique<HeldSource>(*std::move(file), std::move(bytes));
   };
+  return data::OpenBytes(std::move(open), std::move(find));
 }
 
 }  // namespace ebb::worker

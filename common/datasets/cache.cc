@@ -289,6 +289,16 @@ absl::StatusOr<CachedFile> Cache::Open(absl::string_view uri) {
   }
 }
 
+absl::StatusOr<std::vector<std::string>> Cache::FilesOf(
+    const std::string& set) {
+  EBB_ASSIGN_OR_RETURN(const Manifest manifest, ManifestOf(set));
+  std::vector<std::string> uris;
+  for (const DataFile& file : manifest.files()) {
+    uris.push_back(UriOf(set, file.path));
+  }
+  return uris;
+}
+
 absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
   EBB_ASSIGN_OR_RETURN(const Manifest manifest, ManifestOf(uri.set));
   const auto file = manifest.Find(uri.path);

@@ -18,6 +18,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -64,6 +65,9 @@ class Cache {
   // DataLoss: it is damaged where it comes from; and the errors of the source.
   // While that cannot be reached, what is here of it already is taken.
   absl::StatusOr<CachedFile> Open(absl::string_view uri);
+  // The URIs of the files of a data set, by path, fetching none of them. Errors
+  // as of Open().
+  absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& set);
 
  private:
   // Aborted: the set was replaced meanwhile.

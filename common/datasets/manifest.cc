@@ -188,6 +188,22 @@ absl::Status CheckPath(absl::string_view path) {
 
 bool IsUri(absl::string_view path) { return absl::StartsWith(path, kScheme); }
 
+absl::StatusOr<std::string> SetOfUri(absl::string_view path) {
+  absl::string_view rest = path;
+  if (absl::ConsumePrefix(&rest, kScheme)) {
+    const absl::string_view set = rest.substr(0, rest.find('/'));
+    if (CheckSetName(set).ok()) return std::string(set);
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      path,
+      ": files of a data set are ebb://NAME/PATH; PATH is a file, a "
+      "folder or a pattern"));
+}
+
+std::string UriOf(absl::string_view set, absl::string_view path) {
+  return absl::StrCat(kScheme, set, "/", path);
+}
+
 std::optional<DataUri> ParseUri(absl::string_view path) {
   if (!absl::ConsumePrefix(&path, kScheme)) return std::nullopt;
   const size_t slash = path.find('/');

@@ -63,8 +63,13 @@ struct DataUri {
   std::string path;
 };
 std::optional<DataUri> ParseUri(absl::string_view path);
-// Whether it names, or should name, a file of a data set.
+// Whether it names, or should name, files of a data set.
 bool IsUri(absl::string_view path);
+// The data set that "ebb://NAME", or whatever follows the name after a "/", is
+// of. InvalidArgument: it names none.
+absl::StatusOr<std::string> SetOfUri(absl::string_view path);
+// "ebb://NAME/PATH" for a file of a set.
+std::string UriOf(absl::string_view set, absl::string_view path);
 
 // Immutable; chunks are counted from 0 over all files, in the order of these.
 class Manifest {

@@ -74,7 +74,6 @@ class CriteoReader : public LineReader {
         EBB_RETURN_IF_ERROR(AddNumber(field, text));
       }
     }
-    if (row_.keys.empty()) return Bad("the example has no feature");
     *example = row_.AsExample(label);
     return true;
   }

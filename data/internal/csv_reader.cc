@@ -100,7 +100,7 @@ class CsvReader : public Reader {
   }
   LeftOut left_out() const override { return bad_.left_out(); }
   std::vector<FileFingerprint> Fingerprints() const override {
-    return {file_.Fingerprint()};
+    return file_.Fingerprints();
   }
 
  private:
@@ -416,7 +416,7 @@ absl::StatusOr<bool> CsvReader::Next(Example* example) {
       absl::StatusOr<bool> more = ReadLine(&line);
       if (!more.ok() || !*more) {
         if (!problems.empty()) break;
-        if (more.ok()) EBB_RETURN_IF_ERROR(bad_.Judge(file_.path()));
+        if (more.ok()) EBB_RETURN_IF_ERROR(bad_.Judge(file_.name()));
         return more;
       }
       split = Split(line);

@@ -105,8 +105,8 @@ class IdxReader : public Reader {
     return absl::StrCat(file.path(), ": example ", next_, " of ", items_);
   }
   std::vector<FileFingerprint> Fingerprints() const override {
-    std::vector<FileFingerprint> all = {images_.Fingerprint()};
-    if (labels_.has_value()) all.push_back(labels_->Fingerprint());
+    std::vector<FileFingerprint> all = images_.Fingerprints();
+    if (labels_.has_value()) all.push_back(labels_->Fingerprints().front());
     return all;
   }
 

@@ -5,24 +5,51 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/internal/foreign.h"
 
 namespace ebb::data::internal {
 
-Input::Input(std::string path, std::unique_ptr<ByteSource> source)
-    : path_(std::move(path)),
-      source_(std::move(source)),
+Input::Input(std::vector<std::string> paths, OpenBytes open)
+    : paths_(std::move(paths)),
+      open_(std::move(open)),
       hash_(XXH3_createState()),
-      buffer_(64 << 10) {
-  XXH3_128bits_reset(hash_.get());
+      buffer_(64 << 10) {}
+
+absl::StatusOr<Input> Input::Open(std::vector<std::string> paths,
+                                  const OpenBytes& open) {
+  Input input(std::move(paths), open);
+  EBB_RETURN_IF_ERROR(input.OpenCurrent());
+  return input;
 }
 
 absl::StatusOr<Input> Input::Open(absl::string_view path,
                                   const OpenBytes& open) {
-  EBB_ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, open(path));
-  return Input(std::string(path), std::move(source));
+  return Open(std::vector<std::string>{std::string(path)}, open);
+}
+
+absl::Status Input::OpenCurrent() {
+  source_.reset();  // What is cached must fit together with what is open.
+  EBB_ASSIGN_OR_RETURN(source_, open_(path()));
+  XXH3_128bits_reset(hash_.get());
+  fingerprint_bytes_ = 0;
+  line_number_ = 0;
+  lines_ = 0;
+  begin_ = 0;
+  end_ = 0;
+  at_end_ = false;
+  return CheckFront();
+}
+
+absl::Status Input::CheckFront() {
+  while (!at_end_ && end_ - begin_ < kForeignBytes) {
+    EBB_RETURN_IF_ERROR(Fill());
+  }
+  return RefuseForeign(
+      path(), absl::string_view(buffer_.data(), std::min(end_, kForeignBytes)));
 }
 
 absl::Status Input::Fill() {
@@ -42,7 +69,12 @@ absl::Status Input::Fill() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Input::ReadLine(absl::string_view* line) {
+absl::StatusOr<bool> Input::ReadRawLine(absl::string_view* line) {
+  if (line_number_ == 0) {
+    EBB_RETURN_IF_ERROR(RefuseOtherText(
+        path(), absl::string_view(buffer_.data() + begin_,
+                                  std::min(end_ - begin_, kForeignBytes))));
+  }
   size_t scanned = 0;
   size_t length = 0;
   size_t terminator = 1;
@@ -64,27 +96,56 @@ absl::StatusOr<bool> Input::ReadLine(absl::string_view* line) {
     if (scanned > kMaxExampleBytes) break;
     EBB_RETURN_IF_ERROR(Fill());
   }
+  const bool too_long = std::max(length, scanned) > kMaxExampleBytes;
+  *line = absl::string_view(buffer_.data() + begin_,
+                            too_long ? kMaxExampleBytes : length);
+  // The first line is all of the file.
+  const bool no_newline = line_number_ == 0 && (too_long || terminator == 0);
   ++line_number_;
-  if (std::max(length, scanned) > kMaxExampleBytes) {
+  if (no_newline &&
+      line->substr(0, line->size() - 1).find('\r') != absl::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path(),
+        ": its lines end with a carriage return (CR) alone, as old Macs wrote "
+        "them; write line feeds instead, as `tr '\\r' '\\n' < ",
+        path(), "` does"));
+  }
+  if (too_long) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path_, ":", line_number_, ": the line is longer than ",
+        absl::StrCat(path(), ":", line_number_, ": the line is longer than ",
                      kMaxExampleBytes >> 20,
                      " MiB; is this text, with one example a line?"));
   }
-  *line = absl::string_view(buffer_.data() + begin_, length);
   begin_ += length + terminator;
   line->remove_suffix(absl::EndsWith(*line, "\r") ? 1 : 0);
-  if (line_number_ == 1) {
-    *line = absl::StripPrefix(*line, "\xef\xbb\xbf");
-    if (absl::StartsWith(*line, "\xff\xfe") ||
-        absl::StartsWith(*line, "\xfe\xff")) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path_,
-          ":1: the file is text in UTF-16; make it UTF-8, as `iconv -f "
-          "UTF-16 -t UTF-8` does"));
-    }
-  }
+  if (line_number_ == 1) *line = absl::StripPrefix(*line, "\xef\xbb\xbf");
   return true;
+}
+
+absl::StatusOr<bool> Input::ReadLine(absl::string_view* line) {
+  for (;;) {
+    EBB_ASSIGN_OR_RETURN(const bool more, ReadRawLine(line));
+    if (!more) {
+      EBB_ASSIGN_OR_RETURN(const bool further, NextFile());
+      if (!further) return false;
+      continue;
+    }
+    if (!comment_.empty() && absl::StartsWith(*line, comment_)) continue;
+    if (line->find_first_not_of(" \t") != absl::string_view::npos) ++lines_;
+    return true;
+  }
+}
+
+absl::StatusOr<bool> Input::NextFile() {
+  if (file_ + 1 == paths_.size()) return false;
+  fingerprints_.push_back(Fingerprint());
+  ++file_;
+  EBB_RETURN_IF_ERROR(OpenCurrent());
+  return true;
+}
+
+absl::StatusOr<bool> Input::ReadFurtherLine(absl::string_view* line) {
+  return ReadRawLine(line);
 }
 
 absl::StatusOr<size_t> Input::Read(std::span<char> out) {
@@ -102,11 +163,24 @@ absl::StatusOr<size_t> Input::Read(std::span<char> out) {
   return done;
 }
 
+std::string Input::name() const {
+  const size_t more = paths_.size() - 1;
+  if (more == 0) return paths_[0];
+  return absl::StrCat(paths_[0], " and ", more, " more file",
+                      more == 1 ? "" : "s");
+}
+
 FileFingerprint Input::Fingerprint() const {
   const XXH128_hash_t hash = XXH3_128bits_digest(hash_.get());
   return {.bytes = fingerprint_bytes_,
           .hash_high = hash.high64,
           .hash_low = hash.low64};
+}
+
+std::vector<FileFingerprint> Input::Fingerprints() const {
+  std::vector<FileFingerprint> all = fingerprints_;
+  all.push_back(Fingerprint());
+  return all;
 }
 
 }  // namespace ebb::data::internal

@@ -1,4 +1,5 @@
-// One file of a source, as lines or as bytes, fingerprinted on the way.
+// The files of a source, one after the other, as lines or as bytes, each
+// fingerprinted on the way.
 #ifndef EBB_DATA_INTERNAL_INPUT_H_
 #define EBB_DATA_INTERNAL_INPUT_H_
 
@@ -22,45 +23,81 @@ namespace ebb::data::internal {
 // The longest line of text and the largest IDX example: what a reader holds.
 inline constexpr int64_t kMaxExampleBytes = int64_t{16} << 20;
 
+// One file is open at a time; the next one is opened when the last has been
+// read to its end. Errors of opening one, and of a file that is well known but
+// none that ebb reads (foreign.h), come from Open() or from the read that needs
+// it.
 class Input {
  public:
+  // `paths` has at least one.
+  static absl::StatusOr<Input> Open(std::vector<std::string> paths,
+                                    const OpenBytes& open);
   static absl::StatusOr<Input> Open(absl::string_view path,
                                     const OpenBytes& open);
 
-  // Sets `*line` to the next line without its end (\n or \r\n; the last one
-  // may lack it) and without the byte order mark of the file; false at the
-  // end. The line is valid until the next call. kInvalidArgument beyond
-  // kMaxExampleBytes, and where the file is in UTF-16.
+  // Lines that begin with `comment` are passed over from now on.
+  void SkipComments(std::string comment) { comment_ = std::move(comment); }
+
+  // Sets `*line` to the next line without its end (\n or \r\n; the last one of
+  // a file may lack it) and without the byte order mark of its file; false at
+  // the end of the last file. The line is valid until the next call.
+  // kInvalidArgument beyond kMaxExampleBytes, where a file is not in UTF-8, and
+  // where its lines end with \r alone.
   absl::StatusOr<bool> ReadLine(absl::string_view* line);
+  // The same for the rest of an example that takes several lines: passes over
+  // nothing, and the end of this file is the end.
+  absl::StatusOr<bool> ReadFurtherLine(absl::string_view* line);
 
   // Fills the front of `out` and returns how much of it: less than all of it
-  // only at the end of the file.
+  // only at the end of the file. Does not go on to the next one.
   absl::StatusOr<size_t> Read(std::span<char> out);
 
-  const std::string& path() const { return path_; }
-  // The number of the line read last, from 1.
+  // Goes on to the next file; false where there is none.
+  absl::StatusOr<bool> NextFile();
+
+  // Of the file that the line read last stands in, or at the end the last one.
+  const std::string& path() const { return paths_[file_]; }
+  // All files, for messages: "a.csv", "a.csv and 2 more files".
+  std::string name() const;
+  // The number of the line read last in its file, from 1.
   int64_t line_number() const { return line_number_; }
+  // Whether that is the first of a file but the very first file; comments and
+  // empty lines are none.
+  bool begins_further_file() const { return file_ > 0 && lines_ == 1; }
   // The bytes given out so far.
   int64_t offset() const { return fingerprint_bytes_ - Buffered(); }
-  // Of the whole file, once it has been read to its end.
-  FileFingerprint Fingerprint() const;
+  // Of the files in their order, each once it has been read to its end.
+  std::vector<FileFingerprint> Fingerprints() const;
 
  private:
   struct FreeHash {
     void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
   };
 
-  Input(std::string path, std::unique_ptr<ByteSource> source);
+  Input(std::vector<std::string> paths, OpenBytes open);
 
+  // The file that is next to read.
+  absl::Status OpenCurrent();
   // Adds to the buffer, making room first; sets at_end_ when nothing is left.
   absl::Status Fill();
+  // Refuses a file by its front.
+  absl::Status CheckFront();
   int64_t Buffered() const { return static_cast<int64_t>(end_ - begin_); }
+  FileFingerprint Fingerprint() const;
+  // The next line of this file, with a mark and whatever it is.
+  absl::StatusOr<bool> ReadRawLine(absl::string_view* line);
 
-  std::string path_;
+  std::vector<std::string> paths_;
+  OpenBytes open_;
+  std::string comment_;
+  // Of the files that are read; what follows is of the one that is open.
+  std::vector<FileFingerprint> fingerprints_;
+  size_t file_ = 0;
   std::unique_ptr<ByteSource> source_;
   std::unique_ptr<XXH3_state_t, FreeHash> hash_;
   int64_t fingerprint_bytes_ = 0;
   int64_t line_number_ = 0;
+  int64_t lines_ = 0;  // Of them, those given out that are not empty.
   // buffer_[begin_, end_) is read but not given out.
   std::vector<char> buffer_;
   size_t begin_ = 0;

@@ -1,7 +1,8 @@
-// libffm: a line is "label field:feature:value ...", in any order. Fields count
-// from 0; features are numbers of their own, of which a model has one row each,
-// and so are the keys as they stand.
-// https://github.com/ycjuan/libffm (README, "Data Format")
+// libffm: a line is "label field:feature:value ...", in any order; a label
+// alone is an example whose features are all zero. Fields count from 0;
+// features are numbers of their own, of which a model has one row each, and so
+// are the keys as they stand. https://github.com/ycjuan/libffm (README, "Data
+// Format")
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -34,11 +35,6 @@ class LibffmReader : public LineReader {
     row_.Clear();
     for (; !word.empty(); word = TakeWord(&line)) {
       EBB_RETURN_IF_ERROR(AddTriple(word));
-    }
-    if (row_.keys.empty()) {
-      return Bad(
-          "the example has no feature; a label and "
-          "field:feature:value, as in 1 0:7:1, are needed");
     }
     for (const Field field : row_.fields) {
       found_ = std::max(found_, int64_t{field} + 1);

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 SourceSpec Libffm(const LibffmOptions& options = {}) {
   return {.kind = SourceKind::kLibffm, .path = "ads", .libffm = options};
@@ -82,17 +83,21 @@ TEST(LibffmReaderTest, RefusesWhatIsNoFeature) {
             "ads:1: field 3, feature 7: '1:1' is not a number");
 }
 
-TEST(LibffmReaderTest, RefusesExamplesWithoutFeatures) {
-  EXPECT_EQ(ErrorOf("1 0:1:1\n1\n"),
-            "ads:2: the example has no feature; a label and "
-            "field:feature:value, as in 1 0:7:1, are needed");
+TEST(LibffmReaderTest, RowsWithoutFeaturesAreExamples) {
+  const auto all = Read("1 0:1:1\n0\n1 # 0:1:1\n");
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[1].label, 0);
+  EXPECT_THAT(all[1].keys, IsEmpty());
+  EXPECT_EQ(all[2].label, 1);
+  EXPECT_THAT(all[2].keys, IsEmpty());
 }
 
 TEST(LibffmReaderTest, SkipsLabelsOfDataWithoutLabels) {
   SourceSpec spec = Libffm();
   EXPECT_EQ(ErrorOf("0:7:1\n"),
-            "ads:1: the line begins with '0:7:1' instead of a label; if the "
-            "data has none, say so");
+            "ads:1: the line begins with '0:7:1' instead of a label. If it is "
+            "a label and its weight, remove the weights, which ebb does not "
+            "know; if it is a feature, write a label before it");
   spec.has_labels = false;
   const auto all = Read("0:7:1\n1 0:8:1\n", spec);
   ASSERT_EQ(all.size(), 2u);

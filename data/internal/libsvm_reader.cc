@@ -1,5 +1,6 @@
-// LIBSVM: a line is "label id:value id:value ...", ids ascending; # begins a
-// comment. https://www.csie.ntu.edu.tw/~cjlin/libsvm/faq.html
+// LIBSVM: a line is "label id:value id:value ...", ids ascending; a label alone
+// is an example whose features are all zero; # begins a comment.
+// https://www.csie.ntu.edu.tw/~cjlin/libsvm/faq.html
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -101,11 +102,6 @@ class LibsvmKeyReader : public LineReader {
     row_.Clear();
     for (; !word.empty(); word = TakeWord(&line)) {
       EBB_RETURN_IF_ERROR(AddPair(word));
-    }
-    if (row_.keys.empty()) {
-      return Bad(
-          "the example has no feature; a label and id:value, as in "
-          "1 7:1, are needed");
     }
     *example = row_.AsExample(label);
     return true;

@@ -85,7 +85,6 @@ TEST(LibsvmReaderTest, RefusesIdsThatDoNotAscend) {
 TEST(LibsvmReaderTest, RefusesWhatIsNoFeature) {
   EXPECT_EQ(ErrorOf("1 7\n"),
             "a9a:1: '7' is not a feature; write id:value, as in 7:1");
-  EXPECT_THAT(ErrorOf("1 qid:3 7:1\n"), HasSubstr("'qid:3' is not a feature"));
   EXPECT_THAT(ErrorOf("1 99999999999999999999:1\n"),
               HasSubstr("is not a feature"));
   EXPECT_EQ(ErrorOf("1 -4:1\n"), "a9a:1: feature id -4 is below 1");
@@ -102,8 +101,9 @@ TEST(LibsvmReaderTest, RefusesValuesThatAreNotFinite) {
 TEST(LibsvmReaderTest, RefusesABadLabel) {
   EXPECT_EQ(ErrorOf("yes 7:1\n"), "a9a:1: label: 'yes' is not a number");
   EXPECT_EQ(ErrorOf("7:1 8:1\n"),
-            "a9a:1: the line begins with '7:1' instead of a label; if the "
-            "data has none, say so");
+            "a9a:1: the line begins with '7:1' instead of a label. If it is a "
+            "label and its weight, remove the weights, which ebb does not "
+            "know; if it is a feature, write a label before it");
 }
 
 TEST(LibsvmReaderTest, TakesIdsAsKeysWhenTold) {
@@ -120,9 +120,31 @@ TEST(LibsvmReaderTest, TakesIdsAsKeysWhenTold) {
   EXPECT_EQ(ErrorOf("1 18446744073709551616:1\n", spec),
             "a9a:1: '18446744073709551616:1' is not a feature; write id:value, "
             "as in 7:1, with an id from 0 to 2^64 - 1");
-  EXPECT_EQ(ErrorOf("1\n", spec),
-            "a9a:1: the example has no feature; a label and id:value, as in "
-            "1 7:1, are needed");
+}
+
+// 4,203 of the 49,749 rows of w8a are so.
+TEST(LibsvmReaderTest, RowsWithoutFeaturesAreExamplesOfKeys) {
+  const auto all = Read("-1\n+1 3:1\n-1 # 4:1\n", Libsvm({.keys = true}));
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].label, -1);
+  EXPECT_THAT(all[0].keys, IsEmpty());
+  EXPECT_THAT(all[2].keys, IsEmpty());
+}
+
+TEST(LibsvmReaderTest, RefusesWeightsAndQueriesByName) {
+  for (const bool keys : {false, true}) {
+    const SourceSpec spec = Libsvm({.keys = keys});
+    EXPECT_EQ(ErrorOf("1 7:1\n1:0.5 7:1\n", spec),
+              "a9a:2: the line begins with '1:0.5' instead of a label. If it "
+              "is a label and its weight, remove the weights, which ebb does "
+              "not know; if it is a feature, write a label before it");
+    EXPECT_EQ(ErrorOf("1 qid:3 7:1\n", spec),
+              "a9a:1: 'qid:3' is the number of a query, for ranking, which ebb "
+              "does not know; remove it, as `sed 's/ qid:[^ ]*//' a9a` does");
+  }
+  SourceSpec unlabelled = Libsvm();
+  unlabelled.has_labels = false;
+  EXPECT_THAT(ErrorOf("qid:3 7:1\n", unlabelled), HasSubstr("of a query"));
 }
 
 TEST(LibsvmReaderTest, SkipsLabelsOfDataWithoutLabels) {

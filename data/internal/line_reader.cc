@@ -1,5 +1,6 @@
 #include "data/internal/line_reader.h"
 
+#include "absl/strings/match.h"
 #include "common/status_macros.h"
 #include "data/internal/text.h"
 
@@ -10,6 +11,16 @@ bool IsPair(absl::string_view word) {
   return word.find(':') != absl::string_view::npos;
 }
 
+// What rankers and SVM-light put between the label and the features.
+struct NamedPair {
+  absl::string_view front;
+  absl::string_view what;
+};
+constexpr NamedPair kNamedPairs[] = {
+    {"qid:", "the number of a query, for ranking"},
+    {"sid:", "a number of SVM-light for slack variables"},
+    {"cost:", "the cost of an example"}};
+
 }  // namespace
 
 absl::StatusOr<bool> LineReader::Next(Example* example) {
@@ -17,7 +28,7 @@ absl::StatusOr<bool> LineReader::Next(Example* example) {
     absl::string_view line;
     EBB_ASSIGN_OR_RETURN(const bool more, file_.ReadLine(&line));
     if (!more) {
-      EBB_RETURN_IF_ERROR(bad_.Judge(file_.path()));
+      EBB_RETURN_IF_ERROR(bad_.Judge(file_.name()));
       return false;
     }
     const absl::StatusOr<bool> taken = Take(line, example);
@@ -28,6 +39,16 @@ absl::StatusOr<bool> LineReader::Next(Example* example) {
       return true;
     }
   }
+}
+
+absl::Status LineReader::CheckNamedPair(absl::string_view word) const {
+  for (const NamedPair& named : kNamedPairs) {
+    if (!absl::StartsWith(word, named.front)) continue;
+    return Bad(Excerpt(word), " is ", named.what,
+               ", which ebb does not know; remove it, as `sed 's/ ",
+               named.front, "[^ ]*//' ", file_.path(), "` does");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<float> LineReader::Label(absl::string_view word) const {
@@ -41,13 +62,22 @@ absl::StatusOr<float> LineReader::TakeLabel(absl::string_view* line,
   *pair = TakeWord(line);
   float label = 0;
   if (spec_.has_labels) {
+    EBB_RETURN_IF_ERROR(CheckNamedPair(*pair));
     if (IsPair(*pair)) {
       return Bad("the line begins with ", Excerpt(*pair),
-                 " instead of a label; if the data has none, say so");
+                 " instead of a label. If it is a label and its weight, remove "
+                 "the weights, which ebb does not know; if it is a feature, "
+                 "write a label before it");
+    }
+    if (pair->find(',') != absl::string_view::npos) {
+      return Bad("label: ", Excerpt(*pair),
+                 " is not a number; if it is several labels of one example, "
+                 "which ebb does not learn, make a file for each");
     }
     EBB_ASSIGN_OR_RETURN(label, Label(*pair));
   }
   if (!IsPair(*pair)) *pair = TakeWord(line);
+  EBB_RETURN_IF_ERROR(CheckNamedPair(*pair));
   return label;
 }
 

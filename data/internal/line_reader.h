@@ -29,7 +29,7 @@ class LineReader : public Reader {
   }
   LeftOut left_out() const final { return bad_.left_out(); }
   std::vector<FileFingerprint> Fingerprints() const final {
-    return {file_.Fingerprint()};
+    return file_.Fingerprints();
   }
 
  protected:
@@ -43,14 +43,16 @@ class LineReader : public Reader {
   absl::Status Bad(const Args&... args) const {
     return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
   }
-  // Of a line of pairs without anything: no example, unless it may be one that
-  // has neither label nor pairs, which nobody can tell.
+  // What an empty line among lines of pairs is: no example. Without labels it
+  // could be an example without features, so it is an error.
   absl::StatusOr<bool> NothingIn() const {
     if (spec_.has_labels) return false;
     return Bad(
         "the line is empty; where examples have no labels it could be one "
         "without features: remove it, or give each line a label");
   }
+  // Refuses a qid: and the like by name.
+  absl::Status CheckNamedPair(absl::string_view word) const;
   // The label that `word` is.
   absl::StatusOr<float> Label(absl::string_view word) const;
   // The label at the front of a line of pairs, which it takes from `*line` with

@@ -1,6 +1,10 @@
 #include "data/internal/testing.h"
 
+#include <bzlib.h>
+#include <lz4frame.h>
+#include <lzma.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include <memory>
 #include <string>
@@ -24,6 +28,45 @@ std::string Gzip(absl::string_view bytes) {
   deflate(&stream, Z_FINISH);
   out.resize(stream.total_out);
   deflateEnd(&stream);
+  return out;
+}
+
+std::string Zstd(absl::string_view bytes) {
+  ZSTD_CCtx* const context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);  // As `zstd` does.
+  std::string out(ZSTD_compressBound(bytes.size()), '\0');
+  out.resize(ZSTD_compress2(context, out.data(), out.size(), bytes.data(),
+                            bytes.size()));
+  ZSTD_freeCCtx(context);
+  return out;
+}
+
+std::string Xz(absl::string_view bytes) {
+  std::string out(lzma_stream_buffer_bound(bytes.size()), '\0');
+  size_t size = 0;
+  lzma_easy_buffer_encode(6, LZMA_CHECK_CRC64, nullptr,
+                          reinterpret_cast<const uint8_t*>(bytes.data()),
+                          bytes.size(), reinterpret_cast<uint8_t*>(out.data()),
+                          &size, out.size());
+  out.resize(size);
+  return out;
+}
+
+std::string Bzip2(absl::string_view bytes) {
+  std::string out(bytes.size() + bytes.size() / 100 + 600, '\0');
+  auto size = static_cast<unsigned>(out.size());
+  BZ2_bzBuffToBuffCompress(out.data(), &size, const_cast<char*>(bytes.data()),
+                           static_cast<unsigned>(bytes.size()), 9, 0, 0);
+  out.resize(size);
+  return out;
+}
+
+std::string Lz4(absl::string_view bytes) {
+  LZ4F_preferences_t preferences = {};
+  preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled;
+  std::string out(LZ4F_compressFrameBound(bytes.size(), &preferences), '\0');
+  out.resize(LZ4F_compressFrame(out.data(), out.size(), bytes.data(),
+                                bytes.size(), &preferences));
   return out;
 }
 

@@ -15,8 +15,12 @@
 
 namespace ebb::data::internal {
 
-// `bytes` as gzip writes them.
+// `bytes` as gzip and the others write them.
 std::string Gzip(absl::string_view bytes);
+std::string Zstd(absl::string_view bytes);
+std::string Xz(absl::string_view bytes);
+std::string Bzip2(absl::string_view bytes);
+std::string Lz4(absl::string_view bytes);
 
 // An IDX file of unsigned bytes.
 std::string Idx(std::initializer_list<uint32_t> dimensions,

@@ -108,7 +108,11 @@ absl::string_view TakeWord(absl::string_view* line) {
 
 char Delimiter(const CsvOptions& csv, absl::string_view path) {
   if (csv.delimiter.has_value()) return *csv.delimiter;
-  return absl::EndsWith(absl::StripSuffix(path, ".gz"), ".tsv") ? '\t' : ',';
+  for (const absl::string_view compressed :
+       {".gz", ".zst", ".xz", ".bz2", ".lz4"}) {
+    if (absl::ConsumeSuffix(&path, compressed)) break;
+  }
+  return absl::EndsWith(path, ".tsv") ? '\t' : ',';
 }
 
 }  // namespace ebb::data::internal

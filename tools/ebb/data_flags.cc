@@ -1,15 +1,48 @@
 #include "tools/ebb/data_flags.h"
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "common/datasets/manifest.h"
 #include "common/size_flag.h"
 #include "common/status_macros.h"
+#include "data/find_files.h"
 #include "tools/ebb/data_place.h"
 #include "tools/ebb/no_answer.h"
 #include "worker/fetched_data.h"
 
 namespace ebb::tools {
+
+namespace {
+
+// What opens data sets, once one is named.
+struct ClusterData {
+  ClusterAccess access;
+  DataFlags flags;
+  std::optional<data::OpenBytes> opened;
+
+  absl::Status Open() {
+    if (opened.has_value()) return absl::OkStatus();
+    if (access.security == nullptr) EBB_RETURN_IF_ERROR(access.Open());
+    EBB_ASSIGN_OR_RETURN(
+        opened, worker::OpenFetched(
+                    {.address = access.scheduler,
+                     .security = access.security,
+                     .folder = flags.cache,
+                     .max_bytes = static_cast<int64_t>(flags.cache_bytes)}));
+    return absl::OkStatus();
+  }
+  template <typename T>
+  absl::StatusOr<T> Named(absl::StatusOr<T> found) const {
+    if (found.ok()) return found;
+    return WithAddress(found.status(), access.scheduler, Asked::kToLook);
+  }
+};
+
+}  // namespace
 
 void AddDataFlags(CLI::App* command, DataFlags* flags) {
   flags->cache = DataCacheFolder();
@@ -29,30 +62,20 @@ void AddDataFlags(CLI::App* command, DataFlags* flags) {
 
 data::OpenBytes OpenFromCluster(const ClusterAccess& access,
                                 const DataFlags& flags) {
-  struct State {
-    ClusterAccess access;
-    data::OpenBytes opened;
-  };
-  const auto state = std::make_shared<State>(State{access, nullptr});
-  return [state, flags](absl::string_view path)
-             -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
-    if (!datasets::IsUri(path)) return data::OpenFile(path);
-    if (state->opened == nullptr) {
-      if (state->access.security == nullptr) {
-        EBB_RETURN_IF_ERROR(state->access.Open());
-      }
-      EBB_ASSIGN_OR_RETURN(
-          state->opened,
-          worker::OpenFetched(
-              {.address = state->access.scheduler,
-               .security = state->access.security,
-               .folder = flags.cache,
-               .max_bytes = static_cast<int64_t>(flags.cache_bytes)}));
-    }
-    auto bytes = state->opened(path);
-    if (bytes.ok()) return bytes;
-    return WithAddress(bytes.status(), state->access.scheduler, Asked::kToLook);
-  };
+  const auto state =
+      std::make_shared<ClusterData>(ClusterData{access, flags, {}});
+  return {[state](absl::string_view path)
+              -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
+            if (!datasets::IsUri(path)) return data::OpenFile(path);
+            EBB_RETURN_IF_ERROR(state->Open());
+            return state->Named((*state->opened)(path));
+          },
+          [state](absl::string_view path)
+              -> absl::StatusOr<std::vector<std::string>> {
+            if (!datasets::IsUri(path)) return data::FindFiles(path);
+            EBB_RETURN_IF_ERROR(state->Open());
+            return state->Named(state->opened->FilesOf(path));
+          }};
 }
 
 }  // namespace ebb::tools

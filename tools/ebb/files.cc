@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/regular_file.h"
 
 namespace ebb::tools {
 
@@ -27,6 +28,12 @@ bool MayBeReplaced(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  const absl::Status readable = CheckReadable(path);
+  if (!readable.ok()) {
+    return absl::Status(
+        readable.code(),
+        absl::StrCat("cannot read ", path, ": it ", readable.message()));
+  }
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   std::string content;

@@ -121,7 +121,7 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
 
 // A job file, and all that is found to be wrong with it, each thing once.
 struct Draft {
-  data::OpenBytes open;
+  data::OpenBytes open = data::OpenFile;
   v1::Job full;
   job::JobFile file;
   job::DataFacts known;
@@ -231,15 +231,27 @@ void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
   std::vector<const FieldDescriptor*> fields;
   message->GetReflection()->ListFields(*message, &fields);
   for (const FieldDescriptor* field : fields) {
-    if (field->is_repeated()) continue;
     const auto* reflection = message->GetReflection();
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    const bool of_messages =
+        field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+    if (job::KeyOf(*field).format() == v1::FORMAT_PATH) {
+      const auto absolute = [&](const std::string& path) {
+        return datasets::IsUri(path)
+                   ? path
+                   : (folder / path).lexically_normal().string();
+      };
+      if (!field->is_repeated()) {
+        reflection->SetString(message, field,
+                              absolute(reflection->GetString(*message, field)));
+        continue;
+      }
+      for (int i = 0; i < reflection->FieldSize(*message, field); ++i) {
+        reflection->SetRepeatedString(
+            message, field, i,
+            absolute(reflection->GetRepeatedString(*message, field, i)));
+      }
+    } else if (of_messages && !field->is_repeated()) {
       MakeAbsolute(folder, reflection->MutableMessage(message, field));
-    } else if (job::KeyOf(*field).format() == v1::FORMAT_PATH) {
-      const std::string path = reflection->GetString(*message, field);
-      if (datasets::IsUri(path)) continue;
-      reflection->SetString(message, field,
-                            (folder / path).lexically_normal().string());
     }
   }
 }

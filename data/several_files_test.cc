@@ -1,0 +1,154 @@
+// Data sets of several files, through all that reads them.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/internal/testing.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data {
+namespace {
+
+using internal::Gzip;
+using internal::Zstd;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Files = std::map<std::string, std::string>;
+
+SourceSpec Table(const std::string& path = "parts") {
+  return {.kind = SourceKind::kCsv, .path = path};
+}
+
+const Files kParts = {{"parts/a.csv", "1,2,0\n3,4,1"},
+                      {"parts/b.csv.gz", Gzip("5,6,1\n")},
+                      {"parts/c.csv.zst", Zstd("7,8,0\n9,9,1\n")}};
+
+absl::StatusOr<Dataset> Load(const SourceSpec& spec, const Files& files) {
+  return Dataset::Load(spec, OpenMemory(files));
+}
+
+std::vector<float> Values(const Dataset& data) {
+  std::vector<int64_t> all;
+  for (int64_t i = 0; i < data.examples(); ++i) all.push_back(i);
+  ExampleBatch batch;
+  EXPECT_TRUE(data.Gather(all, &batch).ok());
+  return batch.values;
+}
+
+TEST(SeveralFilesTest, AreOneTable) {
+  for (const char* const path : {"parts", "parts/", "parts/*", "*/?.csv*"}) {
+    const auto data = Load(Table(path), kParts);
+    ASSERT_TRUE(data.ok()) << data.status();
+    EXPECT_THAT(Values(*data), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 9));
+    EXPECT_EQ(data->index().files.size(), 3u);
+  }
+}
+
+TEST(SeveralFilesTest, AListKeepsItsOrder) {
+  SourceSpec spec = Table("parts/c.csv.zst");
+  spec.further_paths = {"parts/[ab].*"};
+  EXPECT_THAT(Values(*Load(spec, kParts)),
+              ElementsAre(7, 8, 9, 9, 1, 2, 3, 4, 5, 6));
+}
+
+// The bytes are the same, whatever the paths: workers may have other folders.
+TEST(SeveralFilesTest, TheIndexKnowsOrderAndContentButNoPaths) {
+  const Index index = Load(Table(), kParts)->index();
+  Files elsewhere;
+  for (const auto& [path, bytes] : kParts) elsewhere["x/" + path] = bytes;
+  EXPECT_EQ(Load(Table("x/parts"), elsewhere)->index(), index);
+  SourceSpec turned = Table("parts/b.csv.gz");
+  turned.further_paths = {"parts/a.csv", "parts/c.csv.zst"};
+  EXPECT_NE(Load(turned, kParts)->index(), index);
+}
+
+TEST(SeveralFilesTest, RefusesAFileTwice) {
+  SourceSpec spec = Table("parts/a.csv");
+  spec.further_paths = {"parts"};
+  EXPECT_EQ(Load(spec, kParts).status().message(),
+            "parts/a.csv: the data names this file twice; its examples would "
+            "count twice, so name it once");
+}
+
+TEST(SeveralFilesTest, MistakesNameTheirFile) {
+  Files files = kParts;
+  files["parts/b.csv.gz"] = Gzip("5,6,1\n5,x,1\n");
+  EXPECT_THAT(Load(Table(), files).status().message(),
+              HasSubstr("parts/b.csv.gz:2: column 2"));
+  files["parts/b.csv.gz"] = Gzip("5,6\n");
+  EXPECT_THAT(Load(Table(), files).status().message(),
+              HasSubstr("parts/b.csv.gz:1: the line has 2 fields"));
+}
+
+TEST(SeveralFilesTest, PlacesNameTheirFile) {
+  const auto data = Load(Table(), kParts);
+  const auto place = PlaceOf(Table(), data->index(), 3, OpenMemory(kParts),
+                             [] { return false; });
+  EXPECT_EQ(*place, "parts/c.csv.zst:1");
+}
+
+TEST(SeveralFilesTest, NamesTheFileThatWasAdded) {
+  const Index index = Load(Table(), kParts)->index();
+  for (const char* const name : {"parts/0.csv", "parts/aa.csv", "parts/z"}) {
+    Files more = kParts;
+    more[name] = "0,0,0\n";
+    const auto data = Dataset::LoadIndexed(Table(), index, OpenMemory(more));
+    EXPECT_EQ(data.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(data.status().message(),
+                HasSubstr(std::string(name) +
+                          " is not among the 3 files of parts that were "
+                          "indexed (6 bytes, hash "));
+  }
+}
+
+TEST(SeveralFilesTest, NamesWhereAFileIsMissing) {
+  const Index index = Load(Table(), kParts)->index();
+  const auto without = [&](const std::string& name) {
+    Files less = kParts;
+    less.erase(name);
+    return std::string(Dataset::LoadIndexed(Table(), index, OpenMemory(less))
+                           .status()
+                           .message());
+  };
+  EXPECT_THAT(without("parts/a.csv"),
+              HasSubstr("parts has 2 files, but 3 were indexed: one before "
+                        "parts/b.csv.gz is missing, with 11 bytes, hash "));
+  EXPECT_THAT(without("parts/c.csv.zst"),
+              HasSubstr("one after parts/b.csv.gz is missing, with 12 bytes"));
+}
+
+TEST(SeveralFilesTest, NamesTheFileThatChanged) {
+  const Index index = Load(Table(), kParts)->index();
+  Files other = kParts;
+  other["parts/b.csv.gz"] = Gzip("5,6,0\n");
+  EXPECT_THAT(Dataset::LoadIndexed(Table(), index, OpenMemory(other))
+                  .status()
+                  .message(),
+              HasSubstr("parts/b.csv.gz is not the file that was indexed: "
+                        "expected 6 bytes"));
+}
+
+TEST(SeveralFilesTest, RowsOfPairsAndCommentsAreReadFromAll) {
+  SourceSpec spec = {.kind = SourceKind::kLibsvm,
+                     .path = "p",
+                     .comment = "%",
+                     .libsvm = {.keys = true}};
+  const auto data = Load(spec, {{"p/1", "% x\n1 3:1\n0\n"}, {"p/2", "1 4:1"}});
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->examples(), 3);
+  EXPECT_THAT(spec.Meaning(), HasSubstr(" comment='%'"));
+}
+
+TEST(SeveralFilesTest, OptionsThatIdxFilesDoNotTakeAreRefused) {
+  SourceSpec spec = {.kind = SourceKind::kIdx, .path = "p"};
+  spec.further_paths = {"q"};
+  EXPECT_THAT(spec.Validate().message(), HasSubstr("one pair of files"));
+  spec.further_paths.clear();
+  spec.comment = "#";
+  EXPECT_THAT(spec.Validate().message(), HasSubstr("leave out comment"));
+}
+
+}  // namespace
+}  // namespace ebb::data
