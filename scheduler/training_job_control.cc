@@ -244,10 +244,7 @@ bool TrainingJob::PausedForDivergence() const {
 
 std::string TrainingJob::DivergenceText() const {
   if (PausedForDivergence()) return state_.reason;
-  if (!divergence_.trouble() || state_.phase == JobPhase::kCompleted ||
-      state_.phase == JobPhase::kCancelled) {
-    return "";
-  }
+  if (!divergence_.trouble()) return "";
   double updates = 0, staleness = 0;
   for (size_t late = 0; late < statistics_.staleness.size(); ++late) {
     const auto count = static_cast<double>(statistics_.staleness[late]);

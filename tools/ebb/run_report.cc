@@ -447,6 +447,9 @@ void Judge(RunReport* report) {
         expectation.found ? FigureText(*expectation.found)
                           : std::string("none")));
   }
+  if (!report->status.divergence().empty()) {
+    report->warnings.push_back(report->status.divergence());
+  }
   if (const auto* last = LastEvaluation(report->status)) {
     const std::string useless = UselessText(*last);
     if (!useless.empty()) report->warnings.push_back(useless);

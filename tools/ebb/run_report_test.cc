@@ -148,6 +148,14 @@ TEST(RunReportTest, WarnsOfAModelThatIsNoBetterThanTheMean) {
   EXPECT_THAT(HtmlReport(report, {}), HasSubstr("always saying the mean"));
 }
 
+TEST(RunReportTest, WarnsOfATrainingThatDivergedToTheEnd) {
+  RunReport report = Good();
+  report.status.set_divergence("the training loss is 2.5");
+  Judge(&report);
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_THAT(report.warnings, ElementsAre("the training loss is 2.5"));
+}
+
 TEST(RunReportTest, WhatIsAppliedAndNotStoredIsNotComplete) {
   RunReport report = Good();
   report.status.mutable_summary()->set_state(v1::JOB_STATE_FLUSHING);
