@@ -54,8 +54,10 @@ bool Divergence::Rose(double loss) const {
 }
 
 bool Divergence::NeverFell(double loss, int64_t applied) const {
-  return loss > kAboveGuess * start_ && best_ > kBelowGuess * start_ &&
-         applied - first_at_ >= least_;
+  // Values that start far off may take long to come near, and they come.
+  const bool falls = applied - best_at_ < patience_;
+  return !falls && loss > kAboveGuess * start_ &&
+         best_ > kBelowGuess * start_ && applied - first_at_ >= least_;
 }
 
 void Divergence::NoteBest(double loss, int64_t applied) {

@@ -90,6 +90,13 @@ TEST_F(DivergenceTest, ALossThatStaysAboveThatOfGuessingIsTrouble) {
   EXPECT_TRUE(divergence_.trouble()->never_fell);
 }
 
+// Weights that start large, and a small rate.
+TEST_F(DivergenceTest, ALossFarAboveThatOfGuessingThatFallsIsGood) {
+  std::vector<double> losses;
+  for (int i = 0; i < 60; ++i) losses.push_back(60 - i);
+  EXPECT_EQ(Tell(losses), 0);
+}
+
 // Labels that nothing can be learned of.
 TEST_F(DivergenceTest, ALossAtThatOfGuessingIsNone) {
   EXPECT_EQ(Tell(std::vector<double>(50, 2.33)), 0);
