@@ -2,6 +2,7 @@
 #ifndef EBB_CLIENT_ACTIONS_H_
 #define EBB_CLIENT_ACTIONS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,13 @@
 #include "common/protocol/messages.h"
 
 namespace ebb::client {
+
+// How long a call may take that moves so many bytes: one of a large partition
+// takes longer than `timeout` on a slow network, and would never be answered.
+inline absl::Duration TimeFor(int64_t bytes, absl::Duration timeout) {
+  constexpr int64_t kSlowestRate = int64_t{4} << 20;  // Bytes a second.
+  return std::max(timeout, absl::Seconds(bytes / kSlowestRate));
+}
 
 struct ClientOptions {
   SessionId session;
@@ -54,7 +62,8 @@ struct ClientOptions {
   // computes from, as for a device.
   bool assembles_next = false;
   // A push without an answer counts as lost after this long; a pull after
-  // pull_timeout (longer than the servers park it).
+  // pull_timeout (longer than the servers park it). Large ones have more
+  // (TimeFor).
   absl::Duration push_timeout = absl::Seconds(10);
   absl::Duration pull_timeout = absl::Seconds(10);
   // A waiting worker repeats its clock so often.

@@ -112,8 +112,9 @@ void ClientShell::Complain(const std::string& address,
                            const absl::Status& status) {
   // Those that its owner can do something about, and that do not mend
   // themselves.
-  if (!absl::IsInvalidArgument(status) && !absl::IsResourceExhausted(status) &&
-      !absl::IsPermissionDenied(status) && !absl::IsUnauthenticated(status)) {
+  if (!absl::IsInvalidArgument(status) && !absl::IsOutOfRange(status) &&
+      !absl::IsResourceExhausted(status) && !absl::IsPermissionDenied(status) &&
+      !absl::IsUnauthenticated(status)) {
     return;
   }
   {
@@ -200,6 +201,8 @@ void ClientShell::Do(SendPush action) {
         Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
           if (reply.ok()) {
             core->OnPushReply(id, *reply, now, out);
+          } else if (absl::IsOutOfRange(reply.status())) {
+            core->OnPushOverLimit(id, reply.status(), now, out);
           } else if (absl::IsResourceExhausted(reply.status())) {
             core->OnPushRefused(id, now, out);
           } else {
@@ -221,6 +224,8 @@ void ClientShell::Do(SendPull action) {
         Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
           if (reply.ok()) {
             core->OnPullReply(id, *std::move(reply), now, out);
+          } else if (absl::IsOutOfRange(status)) {
+            core->OnPullOverLimit(id, status, now, out);
           } else if (absl::IsResourceExhausted(status)) {
             core->OnPullRefused(id, now, out);
           } else {

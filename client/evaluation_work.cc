@@ -118,6 +118,13 @@ bool EvaluationWork::OnPullFailed(const PullId& id) {
   return pending_ && pending_->puller.Failed(id);
 }
 
+bool EvaluationWork::OnPullOverLimit(const PullId& id, const absl::Status& why,
+                                     ClientActions* out) {
+  if (!OnPullFailed(id)) return false;
+  Fail(why.message(), out);
+  return true;
+}
+
 void EvaluationWork::OnEvaluated(const EvaluationResult& result,
                                  ClientActions* out) {
   worker_->computation.EndEvaluation();

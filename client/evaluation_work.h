@@ -44,6 +44,9 @@ class EvaluationWork {
   // False: the pull was not this evaluation's.
   bool OnPullReply(const PullId& id, const PullReply& reply, JobWork* work);
   bool OnPullFailed(const PullId& id);
+  // It is given up: the same pull would fail again.
+  bool OnPullOverLimit(const PullId& id, const absl::Status& why,
+                       ClientActions* out);
   // Of the test data; what nobody waits for any more is passed over.
   void OnRowsFound(const FindRows& batch,
                    const absl::StatusOr<BatchRowsPtr>& rows,

@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/actions.h"
 #include "client/computation.h"
@@ -70,6 +71,10 @@ class JobWork {
                    ClientActions* out);
   bool OnPushFailed(const PushId& id, absl::Time now, ClientActions* out);
   bool OnPushRefused(const PushId& id, absl::Time now);
+  bool OnPushOverLimit(const PushId& id, const absl::Status& why,
+                       ClientActions* out);
+  void OnPullOverLimit(const PullId& id, const absl::Status& why,
+                       ClientActions* out);
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now);
   void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);
   // True: the pull was awaited.
@@ -233,6 +238,10 @@ class JobWork {
   // `run` could not be computed or pushed.
   void FailItem(const LeasedItems::Run& run, const ComputeResult& why,
                 ClientActions* out);
+  // A message between this worker and the server is over a limit: others may
+  // try.
+  void CannotGoOn(absl::string_view what, ServerId server,
+                  const absl::Status& why, ClientActions* out);
   void Drop(ItemId item);
   void Prepare(ClientActions* out);
   // An item is held, or the job is to be evaluated.

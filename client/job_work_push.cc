@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "client/job_work.h"
 #include "common/plant.h"
 
@@ -219,6 +221,39 @@ bool JobWork::OnPushRefused(const PushId& id, absl::Time now) {
   StepBackServer(id.server);
   routes_.ShortOfRoom(id.server);
   return true;
+}
+
+bool JobWork::OnPushOverLimit(const PushId& id, const absl::Status& why,
+                              ClientActions* out) {
+  std::optional<Pusher::Push> push = pusher_.Take(id);
+  if (!push) return false;
+  for (size_t i = 0; i < push->segments.size(); ++i) {
+    pusher_.Settle(push->batch, true);
+  }
+  StepBackServer(id.server);
+  CannotGoOn("a push to", id.server, why, out);
+  return true;
+}
+
+void JobWork::OnPullOverLimit(const PullId& id, const absl::Status& why,
+                              ClientActions* out) {
+  if (!puller_.Failed(id)) return;
+  puller_.Cancel();
+  CannotGoOn("a pull from", id.server, why, out);
+}
+
+void JobWork::CannotGoOn(absl::string_view what, ServerId server,
+                         const absl::Status& why, ClientActions* out) {
+  const std::string error =
+      absl::StrCat(what, " ps ", server.value(), " at ",
+                   routes_.server(server).address, ": ", why.message());
+  for (const ItemId item : items_.Ids()) {
+    ItemEnd end = EndOf(item, LeaseEnd::kFailed);
+    end.error = error;
+    end.over_limit = true;
+    out->push_back(SendScheduler{std::move(end)});
+    Drop(item);
+  }
 }
 
 void JobWork::StepBackServer(ServerId server) {

@@ -153,6 +153,7 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
       if (bytes == 0 || bytes + more <= options.pull_bytes) {
         if (UsesCache() && FindRows(PartitionId(p), route.term)) continue;
         bytes += more;
+        requests[route.server].expected_bytes = bytes;
         std::vector<PullSegmentRequest>& segments =
             requests[route.server].segments;
         PullSegmentRequest& segment = segments.emplace_back();
@@ -185,10 +186,12 @@ void Puller::Pump(Routes* routes, const WorkerStamp& stamp,
         found_[segment.partition.value()].request = request.request;
       }
     }
+    const absl::Duration timeout =
+        TimeFor(request.expected_bytes, options.pull_timeout);
     out->push_back(SendPull{{spec_.job, id, request.request},
                             server.address,
                             std::move(request),
-                            options.pull_timeout});
+                            timeout});
   }
   if (missing_ == 0) state_ = State::kDone;
 }

@@ -93,6 +93,26 @@ TEST_F(PullerTest, ValuesBeyondWhatOnePullMayHaveComeInAnother) {
   EXPECT_EQ(puller_.state(), Puller::State::kDone);
 }
 
+// Bug: a pull of a large partition over a slow network ran out of time, and was
+// asked for again for ever.
+TEST_F(PullerTest, ALargePullHasMoreTime) {
+  const auto small = Pump();
+  ASSERT_EQ(small.size(), 2);
+  EXPECT_EQ(small[0].request.expected_bytes, 2 * kBlockFloats * 4);
+  EXPECT_EQ(small[0].timeout, options_.pull_timeout);
+  JobPlan plan = Plan();
+  plan.block_floats = int64_t{50} << 20;
+  plan.parameters = kPartitions * plan.block_floats;
+  Puller large(plan);
+  large.Start({JobId(1), Generation(1)});
+  ClientActions out;
+  large.Pump(&routes_, {}, options_, now_, &next_request_, &out);
+  ASSERT_EQ(out.size(), 2);
+  const SendPull& pull = std::get<SendPull>(out[0]);
+  EXPECT_EQ(pull.request.expected_bytes, int64_t{200} << 20);
+  EXPECT_EQ(pull.timeout, absl::Seconds(50));
+}
+
 // Of a job whose rows weigh more than its dense values.
 TEST_F(PullerTest, RowsCountTowardsWhatOnePullMayHave) {
   JobPlan plan = Plan();

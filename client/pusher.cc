@@ -41,6 +41,7 @@ void Pusher::Queue(const BatchPtr& batch, ServerId id, PushRequest request,
     under_way.segments.emplace_back(segment.partition, segment.term);
     under_way.bytes += ValueBytes(segment);
   }
+  push.timeout = TimeFor(under_way.bytes, timeout);
   if (server.short_of_room) under_way.kept = push;
   windows_[id].waiting.push_back(std::move(push));
 }

@@ -167,6 +167,23 @@ void TrainingCore::OnPushRefused(const PushId& id, absl::Time now,
   if (work->OnPushRefused(id, now)) Advance(now, out);
 }
 
+void TrainingCore::OnPushOverLimit(const PushId& id, const absl::Status& why,
+                                   absl::Time now, ClientActions* out) {
+  JobWork* work = Find(id.job);
+  if (work == nullptr) return;
+  if (work->OnPushOverLimit(id, why, out)) Advance(now, out);
+}
+
+void TrainingCore::OnPullOverLimit(const PullId& id, const absl::Status& why,
+                                   absl::Time now, ClientActions* out) {
+  JobWork* work = Find(id.job);
+  if (work == nullptr) return;
+  if (!evaluation_.OnPullOverLimit(id, why, out)) {
+    work->OnPullOverLimit(id, why, out);
+  }
+  Advance(now, out);
+}
+
 void TrainingCore::OnPullReply(const PullId& id, PullReply reply,
                                absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);

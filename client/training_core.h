@@ -48,6 +48,12 @@ class TrainingCore {
   void OnPushFailed(const PushId& id, absl::Time now, ClientActions* out);
   // The server had no room for the call; it may have got the push all the same.
   void OnPushRefused(const PushId& id, absl::Time now, ClientActions* out);
+  // A message of the call is over a limit, as `why` says: the same call never
+  // succeeds, so this worker cannot go on with the job.
+  void OnPushOverLimit(const PushId& id, const absl::Status& why,
+                       absl::Time now, ClientActions* out);
+  void OnPullOverLimit(const PullId& id, const absl::Status& why,
+                       absl::Time now, ClientActions* out);
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now,
                    ClientActions* out);
   void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);

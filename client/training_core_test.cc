@@ -102,6 +102,40 @@ TEST_F(TrainingCoreTest, ABrokenStreamBeginsANewIncarnation) {
   EXPECT_EQ(pushes_[0].request.sequence, 0);
 }
 
+// Bug: a message over a limit was sent again for ever, and the job never
+// trained.
+TEST_F(TrainingCoreTest, AMessageOverALimitEndsTheItemsWithItsReason) {
+  const absl::Status why = absl::OutOfRangeError("too large");
+  Begin(LeaseOf(0));
+  ASSERT_THAT(open_pulls_, SizeIs(2));
+  On([&](auto* out) {
+    core_.OnPullOverLimit(open_pulls_[1].id, why, now_, out);
+  });
+  ASSERT_THAT(Sent<ItemEnd>(), SizeIs(1));
+  const ItemEnd end = Sent<ItemEnd>()[0];
+  EXPECT_EQ(end.end, LeaseEnd::kFailed);
+  EXPECT_TRUE(end.over_limit);
+  EXPECT_EQ(end.error, "a pull from ps 1 at here: too large");
+  EXPECT_GE(end.position, end.failed_end);  // No batch is to blame.
+  open_pulls_.clear();
+  Tick(absl::Seconds(60));
+  EXPECT_THAT(open_pulls_, IsEmpty());
+}
+
+TEST_F(TrainingCoreTest, APushOverALimitIsNotSentAgain) {
+  Begin(LeaseOf(0));
+  PushFirst();
+  On([&](auto* out) {
+    core_.OnPushOverLimit(first_[1].id, absl::OutOfRangeError("too large"),
+                          now_, out);
+  });
+  ASSERT_THAT(Sent<ItemEnd>(), SizeIs(1));
+  EXPECT_EQ(Sent<ItemEnd>()[0].error, "a push to ps 1 at here: too large");
+  pushes_.clear();
+  Tick(absl::Seconds(60));
+  EXPECT_THAT(pushes_, IsEmpty());
+}
+
 TEST_F(TrainingCoreTest, ANewTermStepsBackAndOldRepliesSayNothing) {
   Begin(LeaseOf(0));
   PushFirst();

@@ -79,8 +79,12 @@ struct WorkerInfo {
   // Jobs of which it was leased anything: see WorksOn.
   std::set<JobId> leased;
   // Jobs that it could not even begin, and why: their data is not there, or
-  // another.
-  std::map<JobId, std::string> unfit_for;
+  // another; or a message of theirs is over a limit.
+  struct Unfit {
+    std::string why;
+    bool over_limit = false;
+  };
+  std::map<JobId, Unfit> unfit_for;
   int64_t clock = 0;             // As last heard.
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
 

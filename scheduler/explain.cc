@@ -264,10 +264,14 @@ class Explainer {
       const auto why = worker.unfit_for.find(job_.id());
       if (why == worker.unfit_for.end()) continue;
       if (++listed > kMostListed) return;
-      Add(Reason::KIND_WORKER_REFUSES, NameOf(cluster_, session),
+      const WorkerInfo::Unfit& unfit = why->second;
+      Add(unfit.over_limit ? Reason::KIND_MESSAGE_LIMIT
+                           : Reason::KIND_WORKER_REFUSES,
+          NameOf(cluster_, session),
           absl::StrCat(NameOf(cluster_, session),
-                       " refuses this job: ", why->second,
-                       ". It is asked again when it is started anew",
+                       unfit.over_limit ? " cannot go on with this job: "
+                                        : " refuses this job: ",
+                       unfit.why, ". It is asked again when it is started anew",
                        job_.state().phase == JobPhase::kPaused
                            ? ", or when the job is resumed"
                            : ""));

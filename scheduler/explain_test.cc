@@ -416,6 +416,23 @@ TEST_F(ExplainTest, AWorkerThatRefusesWhileOthersWork) {
   EXPECT_THAT(Explain(), IsEmpty());
 }
 
+// Bug: it was said to hang in a batch.
+TEST_F(ExplainTest, AWorkerWhoseMessageIsOverALimit) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kFailed;
+  end.error = "a push to ps 0 at here:1: a message of 9 bytes is over 8";
+  end.over_limit = true;
+  FromWorker(kFirstLink, end);
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_EQ(
+      Only(Reason::KIND_MESSAGE_LIMIT),
+      "worker a cannot go on with this job: a push to ps 0 at here:1: a "
+      "message of 9 bytes is over 8. It is asked again when it is started "
+      "anew, or when the job is resumed");
+}
+
 TEST_F(ExplainTest, ALeaseThatIsHeld) {
   Ready();
   WorkerUp(kFirstLink, kFirst, "a");

@@ -276,8 +276,7 @@ class TrainingJob {
   void SendLease(SessionId worker, int64_t ordinal, Context* context);
   void JoinView(SessionId worker, int64_t clock, Context* context);
   void IfIdle(SessionId worker, Context* context);
-  void CouldNotBegin(WorkerInfo* worker, const std::string& why,
-                     Context* context);
+  void CouldNotBegin(WorkerInfo* worker, const ItemEnd& end, Context* context);
   void PauseIfNobodyCan(Context* context);
   void LeaseFailed(Poison::Failure failure, Context* context);
   // As `policy`, a key of the job, says: a gradient is not finite, or the loss

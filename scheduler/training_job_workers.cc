@@ -333,7 +333,7 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
                                 " item=", ToString(end.item), " failed at ",
                                 end.position, ": ", end.error));
       if (end.failed_end <= end.position) {
-        CouldNotBegin(worker, end.error, context);
+        CouldNotBegin(worker, end, context);
       } else if (leases_.HoldersOf(ordinal).empty()) {
         // Else whoever has it, too, shows whether the batch is to blame.
         LeaseFailed(
@@ -351,11 +351,12 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
 
 // The worker says nothing of a batch, so no batch is blamed: it is asked no
 // more, and the others go on.
-void TrainingJob::CouldNotBegin(WorkerInfo* worker, const std::string& why,
+void TrainingJob::CouldNotBegin(WorkerInfo* worker, const ItemEnd& end,
                                 Context* context) {
   constexpr size_t kMostWhyBytes = 4096;  // Enough for people.
-  worker->unfit_for[id()] = why.substr(0, kMostWhyBytes);
-  could_not_begin_ = absl::StrCat("worker ", worker->name, ": ", why);
+  worker->unfit_for[id()] = {end.error.substr(0, kMostWhyBytes),
+                             end.over_limit};
+  could_not_begin_ = absl::StrCat("worker ", worker->name, ": ", end.error);
   PauseIfNobodyCan(context);
 }
 
