@@ -1,6 +1,7 @@
 #include "common/job/specification.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -60,7 +61,13 @@ uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   if (HasLocalRule(algorithm)) return 3;
   return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }
-constexpr int32_t kMostPartitions = 64;
+constexpr int64_t kMostPartitions = 64;
+// More are made where they would be larger: each is pushed and pulled whole.
+constexpr int64_t kLargePartitionBytes = int64_t{256} << 20;
+constexpr int64_t kMostByDefault = 4096;
+// A partition of less than a block has at least so many cuts, so that all have
+// nearly the same size.
+constexpr int64_t kCutsOfAPartition = 8;
 // Of the rows that will come nobody knows how many. A push or pull has a
 // segment for each, and of few rows the segment costs more than they do.
 constexpr int32_t kSparsePartitions = 16;
@@ -147,6 +154,29 @@ absl::Status PlanData(const v1::Job& job, const JobFacts& facts,
   return absl::OkStatus();
 }
 
+// How many partitions, and where they begin. One that holds nothing is not
+// made: its server would stop the job all the same when it dies.
+void PlanPartitions(const v1::Job& job, JobPlan* plan) {
+  const bool sparse = !plan->sparse_tables.empty();
+  const int64_t blocks = plan->Blocks();
+  int64_t wanted = job.partitions();
+  if (!job.has_partitions()) {
+    const int64_t block_bytes =
+        plan->block_floats * static_cast<int64_t>(sizeof(float));
+    const int64_t by_size =
+        CeilDivide(blocks, kLargePartitionBytes / block_bytes);
+    wanted = std::clamp<int64_t>(
+        blocks, sparse ? kSparsePartitions : 1,
+        std::clamp(by_size, kMostPartitions, kMostByDefault));
+  }
+  if (!sparse) wanted = std::min(wanted, plan->parameters);
+  plan->partitions = static_cast<int32_t>(wanted);
+  if (sparse || wanted <= blocks) return;
+  const int64_t even = plan->parameters / wanted / kCutsOfAPartition;
+  plan->cut_floats =
+      std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, even)));
+}
+
 absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
                        JobPlan* plan) {
   for (const DenseTable& table : facts.tables) {
@@ -173,11 +203,7 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
   }
   // What is kept for a server that is away is a whole gradient.
   if (sparse) plan->consistency.local_steps = 0;
-  const auto by_default = static_cast<int32_t>(std::clamp<int64_t>(
-      plan->Blocks(), sparse ? kSparsePartitions : 1, kMostPartitions));
-  plan->partitions = job.has_partitions()
-                         ? static_cast<int32_t>(job.partitions())
-                         : by_default;
+  PlanPartitions(job, plan);
   plan->oracle_width =
       job.has_oracle() ? static_cast<int32_t>(job.oracle().width()) : 0;
   return absl::OkStatus();

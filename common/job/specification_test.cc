@@ -263,6 +263,38 @@ TEST(SpecificationTest, ManyParametersMakeSixtyFourPartitions) {
   EXPECT_EQ(PlanOf("", facts).partitions, 1);
 }
 
+TEST(SpecificationTest, LargeModelsMakePartitionsOfABoundedSize) {
+  JobFacts facts = MainFacts();
+  facts.tables = {{"w", int64_t{100} << 26, InitRule::Zeros()}};  // 25 GiB.
+  const JobPlan plan = PlanOf("", facts);
+  EXPECT_EQ(plan.partitions, 100);
+  EXPECT_EQ(plan.MostPartitionFloats() * 4, int64_t{256} << 20);
+  EXPECT_EQ(plan.cut_floats, 0);
+}
+
+// Bug: five of six partitions of 2,914 parameters were empty, and a server
+// without a parameter stopped the job when it died.
+TEST(SpecificationTest, EachPartitionHoldsSomething) {
+  JobFacts facts = MainFacts();
+  for (const int64_t parameters : {1, 5, 6, 7, 40, 2914, 20'000, 90'000}) {
+    facts.tables = {{"w", parameters, InitRule::Zeros()}};
+    const JobPlan plan = PlanOf("partitions: 6\n", facts);
+    EXPECT_EQ(plan.partitions, std::min<int64_t>(6, parameters));
+    int64_t sum = 0, least = parameters, most = 0;
+    for (int32_t p = 0; p < plan.partitions; ++p) {
+      const auto [first, last] = plan.ParameterRange(PartitionId(p));
+      EXPECT_EQ(first, sum);
+      EXPECT_LT(first, last);
+      sum = last;
+      least = std::min(least, last - first);
+      most = std::max(most, last - first);
+    }
+    EXPECT_EQ(sum, parameters);
+    EXPECT_LE(most, plan.MostPartitionFloats());
+    EXPECT_LE(most, 3 * least) << parameters;
+  }
+}
+
 TEST(SpecificationTest, SparseTablesMakeSixteenPartitions) {
   JobFacts facts = MainFacts();
   facts.sparse_tables = {{.name = "rows", .width = 4}};

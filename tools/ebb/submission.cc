@@ -302,7 +302,6 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   PreparedJob prepared;
   const std::string unexpected = LeaveOutExpectations(choice, &full);
   if (!unexpected.empty()) draft.notes.push_back(unexpected);
-  prepared.note = absl::StrJoin(draft.notes, "\n");
   if (full.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) {
     auto algorithm = worker::CreateAlgorithm(full, choice.plugin_folders);
     if (!algorithm.ok()) {
@@ -322,6 +321,15 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   MakePathsAbsolute(std::filesystem::current_path().string(), &full);
   auto record = job::MakeJobRecord(full, facts);
   if (!record.ok()) return Refuse(record.status(), "", file.sources);
+  if (record->plan.partitions < full.partitions()) {
+    draft.notes.push_back(
+        absl::StrCat("partitions: ", full.partitions(), " are asked for, ",
+                     record->plan.partitions, " are made: there ",
+                     record->plan.parameters == 1 ? "is " : "are ",
+                     Count(record->plan.parameters, "parameter"),
+                     ", and the others would hold nothing"));
+  }
+  prepared.note = absl::StrJoin(draft.notes, "\n");
   prepared.record = *std::move(record);
   prepared.job = std::move(full);
   return prepared;

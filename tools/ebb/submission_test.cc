@@ -218,6 +218,19 @@ TEST_F(SubmissionTest, ALabelTooManyIsNamedWithItsPlace) {
   }
 }
 
+TEST_F(SubmissionTest, NamesPartitionsThatWouldHoldNothing) {
+  const auto enough = Prepare(Job("softmax"), {"partitions=6"});
+  ASSERT_TRUE(enough.ok()) << enough.status();
+  EXPECT_EQ(enough->record.plan.partitions, 6);
+  EXPECT_EQ(enough->note, "");
+  const auto more = Prepare(Job("softmax"), {"partitions=7"});
+  ASSERT_TRUE(more.ok()) << more.status();
+  EXPECT_EQ(more->record.plan.partitions, 6);
+  EXPECT_EQ(more->note,
+            "partitions: 7 are asked for, 6 are made: there are 6 parameters, "
+            "and the others would hold nothing");
+}
+
 TEST_F(SubmissionTest, TellsOfTheRowsOfSparseTables) {
   const auto dense = Prepare(Job("softmax"), {"partitions=1"});
   ASSERT_TRUE(dense.ok()) << dense.status();
