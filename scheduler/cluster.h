@@ -42,6 +42,7 @@ struct ServerInfo {
   // As in RegisterServer.
   std::string shared_folder;
   bool leaving = false;
+  StoreDamage store_damage;    // Of its present life.
   bool told_to_leave = false;  // LeaveNow was sent.
   // Of another process with this id that was refused last.
   SessionId refused;

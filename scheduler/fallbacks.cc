@@ -66,27 +66,36 @@ std::string Fallback::Text(const MarkTable& marks) const {
                       " of ", RangeText(before), " by now");
 }
 
-void Fallbacks::CameBack(ServerId server, PartitionId partition,
-                         const MarkSet& had, const MarkSet& has) {
+void Fallbacks::CameBack(ServerId server, SessionId session,
+                         PartitionId partition, const MarkSet& had,
+                         const MarkSet& has) {
   if (has.examples() >= had.examples()) return;
   // What came back again before all were there had more the first time.
-  untold_.try_emplace(partition, Untold{server, had}).first->second.server =
-      server;
+  Untold& untold = untold_.try_emplace(partition, Untold{server, session, had})
+                       .first->second;
+  untold.server = server;
+  untold.session = session;
 }
 
 std::vector<std::string> Fallbacks::Tell(const MarkTable& marks) {
-  std::map<ServerId, std::vector<std::pair<PartitionId, MarkSet>>> by_server;
+  struct Lost {
+    SessionId session;
+    std::vector<std::pair<PartitionId, MarkSet>> partitions;
+  };
+  std::map<ServerId, Lost> by_server;
   for (auto& [p, untold] : std::exchange(untold_, {})) {
     const MarkSet& had = untold.had;
     // Else it came back once more, with all of it.
     if (Again(marks.plan(), had, marks.marks(p)) < had.examples()) {
-      by_server[untold.server].emplace_back(p, std::move(untold.had));
+      Lost& lost = by_server[untold.server];
+      lost.session = untold.session;
+      lost.partitions.emplace_back(p, std::move(untold.had));
     }
   }
   std::vector<std::string> lines;
-  for (auto& [id, partitions] : by_server) {
+  for (auto& [id, lost] : by_server) {
     Fallback& fallback = Of(id);
-    fallback = {id, std::move(partitions)};
+    fallback = {id, lost.session, std::move(lost.partitions)};
     for (const auto& [p, had] : fallback.had) {
       const int64_t again = Again(marks.plan(), had, marks.marks(p));
       fallback.most_lost = std::max(fallback.most_lost, had.examples() - again);
@@ -101,7 +110,7 @@ Fallback& Fallbacks::Of(ServerId server) {
   for (Fallback& one : told_) {
     if (one.server == server) return one;
   }
-  told_.push_back({server, {}});
+  told_.push_back({server, {}, {}});
   return told_.back();
 }
 

@@ -20,6 +20,7 @@ namespace ebb::scheduler {
 
 struct Fallback {
   ServerId server;
+  SessionId session;  // The life of it that came back with less.
   // What the partitions had, as far as the scheduler knew.
   std::vector<std::pair<PartitionId, MarkSet>> had;
   // When they came back: what is computed again, at most, and what is not.
@@ -35,8 +36,8 @@ struct Fallback {
 class Fallbacks {
  public:
   // A partition is back with `has`, and had `had`.
-  void CameBack(ServerId server, PartitionId partition, const MarkSet& had,
-                const MarkSet& has);
+  void CameBack(ServerId server, SessionId session, PartitionId partition,
+                const MarkSet& had, const MarkSet& has);
   // Once all partitions are back: a line for each server with less.
   std::vector<std::string> Tell(const MarkTable& marks);
   // The latest of each server, as told.
@@ -51,7 +52,8 @@ class Fallbacks {
 
   struct Untold {
     ServerId server;  // That came back with it last.
-    MarkSet had;      // When the first did.
+    SessionId session;
+    MarkSet had;  // When the first did.
   };
 
   std::map<PartitionId, Untold> untold_;

@@ -148,6 +148,9 @@ class SchedulerCore {
   bool MayBelieve(const JobRegistration& registration, ServerId server,
                   Context* context) const;
   void AdoptJob(const JobRegistration& registration, Context* context);
+  // The server says what it found damaged in its store; news are logged.
+  static void FoundDamage(const StoreDamage& damage, ServerInfo* server,
+                          Context* context);
   void LoseServer(ServerInfo* server, Context* context);
   // Tells servers that are leaving when nothing more is taken from them.
   void SettleLeaving(Context* context);

@@ -43,8 +43,12 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
         {ServerKey(message.server), message.shared_folder});
   }
   server.id = message.server;
-  if (message.session != server.session) server.reports.clear();
+  if (message.session != server.session) {
+    server.reports.clear();
+    server.store_damage = {};
+  }
   server.session = message.session;
+  FoundDamage(message.store_damage, &server, context);
   server.address = message.address;
   server.process_id = message.process_id;
   server.link = link;
@@ -81,6 +85,24 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
         server, mine == registered.end() ? nullptr : mine->second, context);
   }
   MaybeStart(context);
+}
+
+void SchedulerCore::FoundDamage(const StoreDamage& damage, ServerInfo* server,
+                                Context* context) {
+  const StoreDamage& known = server->store_damage;
+  const std::string name = absl::StrCat("server=", server->id.value());
+  if (damage.rescues > known.rescues) {
+    context->Log(absl::StrCat(name, " found its store damaged: ", damage.found,
+                              "; ", damage.versions_kept,
+                              " versions in it were sound; the damaged files "
+                              "are in ",
+                              damage.set_aside));
+  }
+  if (damage.versions_lost > known.versions_lost) {
+    context->Log(absl::StrCat(name, " cannot use ", damage.versions_lost,
+                              " stored versions: ", damage.last_lost));
+  }
+  server->store_damage = damage;
 }
 
 bool SchedulerCore::MayBelieve(const JobRegistration& registration,
@@ -168,6 +190,7 @@ void SchedulerCore::Handle(LinkId link, const ServerStatistics& message,
     report.refusal = message.refusal;
     report.refused_at = context->now;
   }
+  FoundDamage(message.store_damage, server, context);
   job->Statistics(message, context);
 }
 

@@ -261,6 +261,18 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   return status;
 }
 
+// How many examples, at most, because it came back with less.
+int64_t ComputedAgainFor(const SchedulerShell::Picture& picture,
+                         const ServerInfo& server) {
+  int64_t examples = 0;
+  for (const auto& [id, job] : picture.core.jobs()) {
+    for (const Fallback& fallback : job->fallbacks().told()) {
+      if (fallback.session == server.session) examples += fallback.most_lost;
+    }
+  }
+  return examples;
+}
+
 v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
                           const ServerInfo& server) {
   v1::ServerStatus status;
@@ -281,6 +293,10 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
   }
   if (picture.now - server.refused_at < kPushesBack) {
     status.set_problem(server.refusal);
+  }
+  if (server.store_damage.any()) {
+    *status.mutable_store_damage() = rpc::ToProto(server.store_damage);
+    status.set_store_damage_cost(ComputedAgainFor(picture, server));
   }
   for (const auto& [id, report] : server.reports) {
     status.set_updates(status.updates() + report.updates);

@@ -330,8 +330,8 @@ bool TrainingJob::Believe(const ServerInfo& server,
     leases_.RenewAll(context->now + options_.lease_ttl);
     evaluator_.ServersBack(context);
   }
-  fallbacks_.CameBack(server.id, one.partition, marks_.marks(one.partition),
-                      *marks);
+  fallbacks_.CameBack(server.id, server.session, one.partition,
+                      marks_.marks(one.partition), *marks);
   marks_.Replace(one.partition, *std::move(marks), *std::move(durable),
                  [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
   rounds_.Registered(one);

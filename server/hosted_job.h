@@ -119,6 +119,9 @@ class HostedJob {
   std::optional<MarkReport> TakeReport();
   bool report_at_once() const { return job_.report_at_once; }
   ServerStatistics TakeStatistics();
+  const JobPartitions::LostVersions& lost_versions() const {
+    return job_.lost_versions;
+  }
   // All is applied here, and statistics of the last updates are not taken yet.
   bool CompleteButForStatistics() const;
 

@@ -4,6 +4,7 @@
 #ifndef EBB_SERVER_JOB_PARTITIONS_H_
 #define EBB_SERVER_JOB_PARTITIONS_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -56,6 +57,12 @@ struct JobPartitions {
   bool report_at_once = false;  // What is to be reported cannot wait.
   std::string problem;          // The latest, for people; empty: none.
   ServerProblem problem_kind = ServerProblem::kOther;
+  // Stored versions that could not be used: how many, and the last and why.
+  struct LostVersions {
+    int64_t count = 0;
+    std::string last;
+  };
+  LostVersions lost_versions;
 };
 
 }  // namespace ebb::server

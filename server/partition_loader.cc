@@ -160,6 +160,8 @@ bool PartitionLoader::CannotUse(const VersionKey& key, HostedPartition* hosted,
                              "; falling back to the one before"),
                 ServerProblem::kOther);
   out->push_back(LogEvent{job_.problem});
+  ++job_.lost_versions.count;
+  job_.lost_versions.last = job_.problem;
   hosted->versions.Damaged(key);
   hosted->changed_versions = true;
   hosted->to_load.pop_front();

@@ -59,6 +59,9 @@ TEST_F(PartitionLoaderTest, LoadsTheNewestVersionAndFallsBackWhenItIsDamaged) {
   }
   ASSERT_THAT(registrations_, SizeIs(1));  // Initial values.
   EXPECT_EQ(loads_[1], older);
+  EXPECT_EQ(Statistics().store_damage.versions_lost, 2);
+  EXPECT_THAT(statistics_.store_damage.last_lost,
+              HasSubstr("version (3, 4) cannot be used: checksum"));
 }
 
 TEST_F(PartitionLoaderTest, AVersionThatCannotBeLoadedNowIsWaitedFor) {

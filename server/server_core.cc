@@ -43,6 +43,7 @@ void ServerCore::OnSchedulerConnected(absl::Time now, ServerActions* out) {
   message.process_id = options_.process_id;
   message.shared_folder = options_.shared_folder;
   message.leaving = leaving_;
+  message.store_damage = store_damage();
   std::set<ServerId> servers;
   for (auto& [id, job] : jobs_) {
     servers.insert(job.stored().known_servers.begin(),
@@ -271,13 +272,34 @@ void ServerCore::OnTick(absl::Time now, ServerActions* out) {
   if (connected_ && next_statistics_ <= now) {
     next_statistics_ = now + options_.statistics_interval;
     for (auto& [id, job] : jobs_) {
-      out->push_back(SendScheduler{job.TakeStatistics()});
+      out->push_back(SendScheduler{StatisticsOf(&job)});
     }
     if (jobs_.empty()) {
       out->push_back(SendScheduler{ServerAlive{options_.session}});
     }
   }
   Advance(now, out);
+}
+
+ServerStatistics ServerCore::StatisticsOf(HostedJob* job) const {
+  ServerStatistics statistics = job->TakeStatistics();
+  statistics.store_damage = store_damage();
+  return statistics;
+}
+
+StoreDamage ServerCore::store_damage() const {
+  constexpr size_t kMostText = 1024;  // Enough for people.
+  StoreDamage damage = damage_;
+  for (const auto& [id, job] : jobs_) {
+    if (job.lost_versions().count == 0) continue;
+    damage.versions_lost += job.lost_versions().count;
+    damage.last_lost = job.lost_versions().last;
+  }
+  for (std::string* text :
+       {&damage.found, &damage.set_aside, &damage.last_lost}) {
+    if (text->size() > kMostText) text->resize(kMostText);
+  }
+  return damage;
 }
 
 absl::Time ServerCore::NextTick() const {
@@ -297,7 +319,7 @@ void ServerCore::Report(HostedJob* job, ServerActions* out) {
   if (!report) return;
   // Who sees that a job is complete sees its figures whole.
   if (job->CompleteButForStatistics()) {
-    out->push_back(SendScheduler{job->TakeStatistics()});
+    out->push_back(SendScheduler{StatisticsOf(job)});
   }
   out->push_back(SendScheduler{*std::move(report)});
 }

@@ -19,6 +19,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -70,6 +71,11 @@ class ServerCore {
                         int64_t bytes, absl::Time now, ServerActions* out);
   void OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
                 ServerActions* out);
+  // All that the store was found to have lost so far. The scheduler hears of it
+  // with what is sent next.
+  void OnStoreDamage(StoreDamage damage) { damage_ = std::move(damage); }
+  // With the versions that jobs could not go on from.
+  StoreDamage store_damage() const;
 
   // See HostedJob; of a job that is not here: none.
   std::vector<RoundVersion> KeepVersions(JobId job, absl::Time until);
@@ -117,6 +123,7 @@ class ServerCore {
                   ServerActions* out);
 
   HostedJob* Find(JobId job);
+  ServerStatistics StatisticsOf(HostedJob* job) const;
   void StartWrite(absl::Time now, ServerActions* out);
   // After every event: the next write, reports that cannot wait.
   void Advance(absl::Time now, ServerActions* out);
@@ -136,6 +143,7 @@ class ServerCore {
   absl::Time next_statistics_ = absl::InfinitePast();
   WritePace pace_;
   bool write_waits_ = false;  // For its turn by that.
+  StoreDamage damage_;        // As the store says.
 };
 
 }  // namespace ebb::server

@@ -69,6 +69,19 @@ void AddJobs(ServerShell* shell, metrics::OpenMetrics* text) {
   }
 }
 
+void AddStoreDamage(ServerShell* shell, metrics::OpenMetrics* text) {
+  StoreDamage damage;
+  shell->Inspect([&](const ServerCore& core) { damage = core.store_damage(); });
+  text->Counter("ebb_server_store_rescues",
+                "Times that its store was found damaged, set aside, and made "
+                "anew of what was sound of it")
+      .Add(static_cast<double>(damage.rescues));
+  text->Counter("ebb_server_versions_lost",
+                "Stored versions that could not be used, so that older ones "
+                "or copies stood in")
+      .Add(static_cast<double>(damage.versions_lost));
+}
+
 }  // namespace
 
 void AddServer(ServerShell* shell, metrics::OpenMetrics* text) {
@@ -103,6 +116,7 @@ void AddServer(ServerShell* shell, metrics::OpenMetrics* text) {
            {{"result", "failed"}});
   text->Counter("ebb_server_version_bytes", "What was new in written versions")
       .Add(static_cast<double>(figures.version_bytes));
+  AddStoreDamage(shell, text);
   text->Gauge("ebb_server_last_version_timestamp_seconds",
               "When the latest version was durable, in Unix time; 0: none was")
       .Add(figures.last_version == absl::InfinitePast()

@@ -155,6 +155,7 @@ ServerShell::~ServerShell() { Stop(); }
 absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
   admin_ = std::move(admin);
   EBB_ASSIGN_OR_RETURN(const Inventory inventory, store_->List());
+  const StoreDamage damage = store_->Damage();
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   compute_.emplace(options_.compute_threads > 0 ? options_.compute_threads
                                                 : std::max(1, cores));
@@ -175,6 +176,11 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
                          absl::StatusOr<PartitionInventory> inventory) {
     Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
       core.OnListed(list.job, list.partition, std::move(inventory), now, out);
+    });
+  };
+  stored.damaged = [this](const StoreDamage& found) {
+    Do([&](ServerCore& core, absl::Time, ServerActions*) {
+      core.OnStoreDamage(found);
     });
   };
   peers_.emplace(transport_, [this](const FetchRequest& request,
@@ -223,6 +229,7 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
   {
     MutexLock lock(&mu_);
     core_.emplace(std::move(core), inventory);
+    core_->OnStoreDamage(damage);
   }
   scheduler_->Start();
   timer_ = std::thread([this] { RunTimer(); });

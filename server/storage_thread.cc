@@ -28,6 +28,7 @@ StorageThread::StorageThread(std::unique_ptr<CheckpointStore> store,
     : store_(std::move(store)),
       kill_points_(std::move(kill_points)),
       events_(std::move(events)),
+      told_(store_->Damage()),
       threads_(1) {}
 
 void StorageThread::Add(Task task) {
@@ -35,7 +36,15 @@ void StorageThread::Add(Task task) {
   auto shared = std::make_shared<Task>(std::move(task));
   threads_.Add([this, shared] {
     std::visit([this](auto& typed) { Run(typed); }, *shared);
+    TellDamage();
   });
+}
+
+void StorageThread::TellDamage() {
+  StoreDamage damage = store_->Damage();
+  if (damage == told_) return;
+  told_ = std::move(damage);
+  events_.damaged(told_);
 }
 
 void StorageThread::Run(const SaveJob& task) {

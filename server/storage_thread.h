@@ -38,6 +38,8 @@ class StorageThread {
     std::function<void(const VersionKey&, absl::StatusOr<Cut>)> loaded;
     std::function<void(const ListVersions&, absl::StatusOr<PartitionInventory>)>
         listed;
+    // More of the store than before was found damaged.
+    std::function<void(const StoreDamage&)> damaged;
   };
 
   StorageThread(std::unique_ptr<CheckpointStore> store, KillPoints kill_points,
@@ -57,12 +59,14 @@ class StorageThread {
   void Run(const ListVersions& task);
   void Run(const Look& task) { task.look(store_.get()); }
   absl::Status SaveUnsaved(JobId job);
+  void TellDamage();
 
   // Used by the thread alone.
   const std::unique_ptr<CheckpointStore> store_;
   const KillPoints kill_points_;
   const Events events_;
   std::map<JobId, StoredJob> unsaved_;
+  StoreDamage told_;
   TaskThreads threads_;  // Last: it ends first.
 };
 

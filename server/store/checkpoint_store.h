@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/ids.h"
+#include "common/protocol/messages.h"
 #include "common/protocol/plan.h"
 #include "common/status_macros.h"
 #include "server/cut.h"
@@ -105,6 +106,9 @@ class CheckpointStore {
 
   // Forgets a job and all its versions.
   virtual absl::Status DeleteJob(JobId job) = 0;
+
+  // What was found damaged in it, since it was opened by this process.
+  virtual StoreDamage Damage() const { return {}; }
 };
 
 // A store whose place is shared by servers, each with a store of its own over

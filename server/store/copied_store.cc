@@ -112,8 +112,11 @@ absl::StatusOr<Cut> CopiedStore::Load(const VersionKey& key, BlockPool* pool) {
   }
   auto copy = shared_->Load(key, pool);
   if (copy.ok()) {
-    LOG_IF(WARNING, !absl::IsNotFound(own.status()))
-        << "event=shared_copy_used " << own.status().message();
+    if (!absl::IsNotFound(own.status())) {
+      LOG(WARNING) << "event=shared_copy_used " << own.status().message();
+      ++copies_used_;
+      last_copied_ = std::string(own.status().message());
+    }
     return copy;
   }
   // What may pass is said first: it is no reason to go on from another version.
@@ -121,6 +124,13 @@ absl::StatusOr<Cut> CopiedStore::Load(const VersionKey& key, BlockPool* pool) {
       absl::IsNotFound(own.status()) || absl::IsDataLoss(own.status());
   if (!lost || absl::IsNotFound(copy.status())) return own.status();
   return OfShared(copy.status());
+}
+
+StoreDamage CopiedStore::Damage() const {
+  StoreDamage damage = local_->Damage();
+  damage.versions_lost += copies_used_;
+  if (copies_used_ > 0) damage.last_lost = last_copied_;
+  return damage;
 }
 
 absl::Status CopiedStore::Delete(std::span<const VersionKey> keys) {

@@ -51,11 +51,16 @@ class CopiedStore final : public CheckpointStore {
   absl::Status DeleteJob(JobId job) override;
   // Its own copies: what is shared is the new owner's.
   absl::Status Forget(JobId job, PartitionId partition, Term newest) override;
+  // What was damaged on the server's own disk, with the versions for which
+  // shared copies stood in.
+  StoreDamage Damage() const override;
 
  private:
   const std::unique_ptr<CheckpointStore> local_;
   const std::unique_ptr<SharedCheckpointStore> shared_;
   bool shared_first_ = false;  // It failed the last time.
+  int64_t copies_used_ = 0;    // For damaged versions of the own disk.
+  std::string last_copied_;    // Why the last one was used.
 };
 
 }  // namespace ebb::server

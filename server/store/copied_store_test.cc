@@ -110,6 +110,9 @@ TEST_F(CopiedStoreTest, LoadsTheCopyOfWhatIsDamagedOrMissing) {
   EXPECT_THAT(Loadable(), ElementsAre(Key(0), Key(1)));
   ExpectStored(*store_, *pool_, Key(0), cut);
   ExpectStored(*store_, *pool_, Key(1), cut);
+  // One was damaged; of the other nothing was there.
+  EXPECT_GT(store_->Damage().versions_lost, 0);
+  EXPECT_NE(store_->Damage().last_lost, "");
   shared_.DamageVersion(Key(0));
   shared_.DamageVersion(Key(1));
   EXPECT_TRUE(absl::IsDataLoss(store_->Load(Key(0), pool_.get()).status()));

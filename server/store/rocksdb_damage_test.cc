@@ -341,6 +341,11 @@ TEST_F(RocksDbDamageTest, GoesOnWhenCompactionMeetsDamage) {
 
   EXPECT_EQ(store->condition().rescues, 1);
   EXPECT_EQ(store->condition().set_aside, folder_.path() + "/db.damaged-1");
+  const StoreDamage damage = store->Damage();
+  EXPECT_EQ(damage.rescues, 1);
+  EXPECT_THAT(damage.found, HasSubstr("orruption"));
+  EXPECT_EQ(damage.set_aside, folder_.path() + "/db.damaged-1");
+  EXPECT_GT(damage.versions_kept, 0);
   EXPECT_THAT(VersionsIn(*store), ElementsAreArray(sound));
   for (const VersionKey& key : sound) {
     EXPECT_TRUE(store->Verify(key).ok());

@@ -2,9 +2,11 @@
 
 #include <glog/logging.h>
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <span>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -183,11 +185,33 @@ absl::Status RocksDbStore::Rescue(const absl::Status& why) {
   }
   EBB_RETURN_IF_ERROR(folder_->Rename(kRescued, kDatabase));
   ++condition_.rescues;
+  condition_.found = std::string(why.message());
+  condition_.versions_kept = rescued->versions;
   LOG(ERROR) << "event=store_rescued folder=" << options_.folder
              << " jobs=" << rescued->jobs << " versions=" << rescued->versions
              << " set_aside=" << condition_.set_aside
              << " (delete that folder when nobody needs to look at it)";
   return absl::OkStatus();
+}
+
+StoreDamage RocksDbStore::Damage() const {
+  StoreDamage damage;
+  damage.rescues = condition_.rescues;
+  damage.found = condition_.found;
+  // A person looks for it from another folder.
+  std::error_code unknown;
+  const auto set_aside =
+      std::filesystem::absolute(condition_.set_aside, unknown);
+  damage.set_aside = unknown || condition_.set_aside.empty()
+                         ? condition_.set_aside
+                         : set_aside.string();
+  damage.versions_kept = condition_.versions_kept;
+  damage.versions_lost = condition_.damaged_records;
+  if (condition_.damaged_records > 0) {
+    damage.last_lost = absl::StrCat(condition_.damaged_records,
+                                    " records of them are damaged");
+  }
+  return damage;
 }
 
 absl::Status RocksDbStore::FinishRescue() {

@@ -71,7 +71,9 @@ struct StoreCondition {
   int64_t damaged_records = 0;
   // Times that what was sound was copied out of a damaged database.
   int64_t rescues = 0;
-  std::string set_aside;  // The newest damaged database; empty: none.
+  std::string set_aside;      // The newest damaged database; empty: none.
+  std::string found;          // What was damaged in it.
+  int64_t versions_kept = 0;  // Versions in it that were sound.
   // Of OpenReadOnly with `whole_log`: the log is damaged, and these are what is
   // not read of it. Versions may be there that are not listed.
   bool log_damaged = false;
@@ -118,6 +120,7 @@ class RocksDbStore final : public CheckpointStore {
   absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) override;
   absl::Status Delete(std::span<const VersionKey> keys) override;
   absl::Status DeleteJob(JobId job) override;
+  StoreDamage Damage() const override;
 
   // Reads the version and checks every byte, as Load does.
   absl::Status Verify(const VersionKey& key);

@@ -343,6 +343,7 @@ void LocalRun::HandleStatus(absl::Time now) {
     See(polled_);
     recoveries_.Add(polled_);
     for (const Notice& notice : watcher_.Update(polled.response, polled.when)) {
+      if (notice.lasting) report_.warnings.push_back(notice.text);
       if (notice.kind == Notice::Kind::kResult) {
         screen_.Print(absl::StrCat(notice.text, "\n"));
       } else {

@@ -17,6 +17,7 @@
 #include "tools/ebb/evaluation_text.h"
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/progress_line.h"
+#include "tools/ebb/store_damage.h"
 #include "tools/ebb/traffic.h"
 
 namespace ebb::tools {
@@ -69,6 +70,10 @@ std::string DaemonTable(const v1::GetStatusResponse& status,
         server.refused_pushes() > 0 && server.problem() == server.refusal();
     if (!server.problem().empty() && !told) {
       absl::StrAppend(&work, ", ", Paint(console, Ink::kRed, server.problem()));
+    }
+    if (server.has_store_damage()) {
+      absl::StrAppend(&work, ", ",
+                      Paint(console, Ink::kYellow, "its store was damaged"));
     }
     table.Add({ServerName(server.server()), StateText(server, console),
                Since(status, server.since_unix_ms()),
@@ -260,6 +265,17 @@ Json ServerJson(const v1::ServerStatus& server) {
   json["problem"] = server.problem();
   json["refused_pushes"] = server.refused_pushes();
   if (server.refused_pushes() > 0) json["refusal"] = server.refusal();
+  if (server.has_store_damage()) {
+    const v1::StoreDamage& damage = server.store_damage();
+    Json& to = json["store_damage"];
+    to["rescues"] = damage.rescues();
+    to["found"] = damage.found();
+    to["set_aside"] = damage.set_aside();
+    to["versions_kept"] = damage.versions_kept();
+    to["versions_lost"] = damage.versions_lost();
+    to["last_lost"] = damage.last_lost();
+    to["examples_computed_again"] = server.store_damage_cost();
+  }
   return json;
 }
 
@@ -297,6 +313,7 @@ Json JobJson(const v1::JobStatus& job) {
   json["backups"]["lost"] = job.backups().lost();
   json["backups"]["moved"] = job.backups().moved();
   json["backups"]["computed_twice"] = job.backups().computed_twice();
+  json["leases_repeated"] = job.leases_repeated();
   json["computed"] = Json::List();
   for (const auto& share : job.shares()) {
     Json one = Json::Object();
@@ -373,7 +390,13 @@ std::string StatusText(const v1::GetStatusResponse& status,
                        const std::string& scheduler_address,
                        const Console& console) {
   const std::string jobs = JobsText(status, console);
-  return absl::StrCat(DaemonTable(status, scheduler_address, console),
+  std::string damages;
+  for (const v1::ServerStatus& server : status.servers()) {
+    if (!server.has_store_damage()) continue;
+    absl::StrAppend(&damages, "\n", StoreDamageText(server), "; ",
+                    StoreDamageCostText(server), "\n");
+  }
+  return absl::StrCat(DaemonTable(status, scheduler_address, console), damages,
                       jobs.empty() ? "" : "\n", jobs);
 }
 

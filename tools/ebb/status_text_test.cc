@@ -228,5 +228,17 @@ TEST(StatusTextTest, AJobAdvancesOrIsSaidNotTo) {
   }
 }
 
+TEST(StatusTextTest, TellsOfADamagedStore) {
+  v1::GetStatusResponse status = Status();
+  v1::ServerStatus* server = status.mutable_servers(0);
+  server->mutable_store_damage()->set_rescues(1);
+  server->mutable_store_damage()->set_found("a checksum");
+  server->mutable_store_damage()->set_set_aside("/s/db.damaged-1");
+  const std::string text = StatusText(status, "here:1", {});
+  EXPECT_THAT(text, HasSubstr("its store was damaged"));
+  EXPECT_THAT(text, HasSubstr("the damaged files are in /s/db.damaged-1"));
+  EXPECT_THAT(text, HasSubstr("no example is computed again"));
+}
+
 }  // namespace
 }  // namespace ebb::tools

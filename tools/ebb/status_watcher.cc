@@ -11,6 +11,7 @@
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/evaluation_text.h"
+#include "tools/ebb/store_damage.h"
 
 namespace ebb::tools {
 
@@ -123,7 +124,29 @@ void StatusWatcher::WatchServers(const v1::GetStatusResponse& status,
           {Kind::kTrouble, absl::StrCat(name, ": ", server.problem())});
     }
     problem = server.problem();
+    WatchStore(server, now, notices);
   }
+}
+
+void StatusWatcher::WatchStore(const v1::ServerStatus& server, absl::Time now,
+                               std::vector<Notice>* notices) {
+  if (!server.has_store_damage()) return;
+  Damage& damage = damage_[server.server()];
+  if (damage.session != server.session()) {
+    damage = {server.session(), "", absl::InfiniteFuture()};
+  }
+  const std::string text = StoreDamageText(server);
+  if (text == damage.told) return;
+  damage.since = std::min(damage.since, now);
+  // Others may have taken its partitions.
+  const bool serves = server.partitions() > 0;
+  if (!serves && now - damage.since < 2 * kSettling) return;
+  damage.told = text;
+  damage.since = absl::InfiniteFuture();
+  notices->push_back(
+      {Kind::kTrouble,
+       serves ? absl::StrCat(text, "; ", StoreDamageCostText(server)) : text,
+       /*lasting=*/true});
 }
 
 void StatusWatcher::WatchServer(const v1::ServerStatus& server,

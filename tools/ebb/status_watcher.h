@@ -24,6 +24,7 @@ struct Notice {
   };
   Kind kind = Kind::kResult;
   std::string text;
+  bool lasting = false;  // It belongs among the warnings of the run, too.
 };
 
 // " after 3 failures in a row": of a batch, until its item was quarantined;
@@ -76,6 +77,9 @@ class StatusWatcher {
   // What becomes of a server that was connected before, or is now.
   void WatchServer(const v1::ServerStatus& server, const std::string& name,
                    std::vector<Notice>* notices);
+  // What a server found damaged in its store, once it is known what that cost.
+  void WatchStore(const v1::ServerStatus& server, absl::Time now,
+                  std::vector<Notice>* notices);
   // Why one whose process this was is lost, where that is known.
   std::string WhyLost(const std::string& name, int64_t process) const;
   void WatchJob(const v1::JobStatus& job, std::vector<Notice>* notices);
@@ -105,6 +109,12 @@ class StatusWatcher {
   std::set<uint64_t> workers_heard_;
   std::map<int32_t, int> partitions_;  // Of a server, when it last had any.
   std::map<int32_t, std::string> problems_;
+  struct Damage {
+    uint64_t session = 0;
+    std::string told;  // In this life of the server.
+    absl::Time since;  // When there was more to tell; infinite: there is not.
+  };
+  std::map<int32_t, Damage> damage_;
   std::set<std::string> let_go_;
   std::set<std::string> left_;   // Until they are back.
   std::set<uint64_t> draining_;  // Of the workers' sessions.

@@ -87,6 +87,42 @@ TEST_F(StatusWatcherTest, WhoIsLostAndRunsWasNotHeard) {
   EXPECT_THAT(Update(), ElementsAre("worker-0 lost"));
 }
 
+// Bug: damaged files were set aside, and a run said only "ps-1 is back".
+TEST_F(StatusWatcherTest, TellsOfADamagedStoreOnceWhatItCostIsKnown) {
+  v1::ServerStatus* server = status_.add_servers();
+  server->set_server(1);
+  server->set_session(7);
+  server->set_connected(true);
+  EXPECT_THAT(Update(), IsEmpty());
+  v1::StoreDamage* damage = server->mutable_store_damage();
+  damage->set_rescues(1);
+  damage->set_found("a checksum");
+  damage->set_set_aside("/s/db.damaged-1");
+  damage->set_versions_kept(3);
+  EXPECT_THAT(Update(), IsEmpty());
+  server->set_partitions(2);
+  server->set_store_damage_cost(1200);
+  const std::vector<Notice> notices = watcher_.Update(status_, now_);
+  ASSERT_THAT(notices, SizeIs(1));
+  EXPECT_TRUE(notices[0].lasting);
+  EXPECT_EQ(notices[0].text,
+            "ps-1: its store is damaged: a checksum; 3 versions in it could be "
+            "read and went on in a new store; the damaged files are in "
+            "/s/db.damaged-1 (delete them when nobody wants to look at them); "
+            "up to 1,200 examples are computed again");
+  EXPECT_THAT(Update(), IsEmpty());
+  // Its partitions went to others.
+  damage->set_versions_lost(1);
+  damage->set_last_lost("version (3, 4)");
+  server->set_partitions(0);
+  EXPECT_THAT(Update(), IsEmpty());
+  now_ += absl::Seconds(20);
+  EXPECT_THAT(Update(),
+              ElementsAre(HasSubstr("1 stored version could not be used, so "
+                                    "copies or older ones stood in: version "
+                                    "(3, 4)")));
+}
+
 TEST_F(StatusWatcherTest, TellsOfServersThatComeAndGo) {
   v1::ServerStatus* server = status_.add_servers();
   server->set_server(1);

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""What is larger than a message may be travels in pieces, and what can never
+be sent is told instead of being tried for ever.
+
+  limits_test.py BIN_FOLDER [TEST...]
+"""
+import glob
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 120
+
+# 40,000 parameters in one partition: 160 KB of values, and as much of a
+# gradient.
+JOB = """
+name: large
+model: {kind: mlp, layers: [8, 4000, 1]}
+data: {train: {csv: rows.csv}, test: {csv: rows.csv}}
+train: {epochs: 2, batch: 20, item_examples: 100}
+optimizer: {kind: sgd, rate: 0.001}
+evaluate: {every: 1 epoch}
+partitions: 1
+"""
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_limits_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.daemons = {}
+        self.addCleanup(self.end)
+        self.environment = dict(os.environ, EBB_SHARED_MEMORY="off")
+        self.environment.pop("EBB_RUN", None)
+        rng = random.Random(1)
+        with open(self.path("rows.csv"), "w") as file:
+            file.write(",".join("abcdefgh") + ",label\n")
+            for _ in range(1000):
+                row = [rng.random() for _ in range(8)]
+                file.write(",".join(f"{one:.3f}" for one in row)
+                           + f",{sum(row):.3f}\n")
+        with open(self.path("job.yaml"), "w") as file:
+            file.write(JOB)
+
+    def end(self):
+        for daemon in self.daemons.values():
+            daemon.kill()
+            daemon.wait()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def daemon(self, name, *arguments):
+        program = "ebb-" + name.split("-")[0]
+        with open(self.path(name + ".log"), "w") as log:
+            self.daemons[name] = subprocess.Popen(
+                [os.path.join(BIN, program), *arguments,
+                 "--die-with-parent", str(os.getpid())],
+                cwd=self.folder, env=self.environment, stderr=log)
+
+    def ebb(self, *arguments, code=0):
+        done = subprocess.run([os.path.join(BIN, "ebb"), *arguments],
+                              cwd=self.folder, env=self.environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=LIMIT_S)
+        self.assertEqual(done.returncode, code, done.stdout)
+        return done.stdout
+
+    def wait(self, so, what):
+        limit = time.monotonic() + LIMIT_S
+        while True:
+            value = so()
+            if value:
+                return value
+            self.assertLess(time.monotonic(), limit, what)
+            time.sleep(0.05)
+
+    def log(self, name):
+        with open(self.path(name + ".log")) as file:
+            return file.read()
+
+    def cluster(self, **limits):
+        """`limits`: the --message-limit of each daemon, by its role."""
+        self.daemon("scheduler", "--listen", "127.0.0.1:0", "--state-dir",
+                    "scheduler", "--address-file", "address")
+        self.wait(lambda: os.path.exists(self.path("address")), "no scheduler")
+        with open(self.path("address")) as file:
+            self.environment["EBB_SCHEDULER"] = file.read().strip()
+        self.daemon("ps-0", "--id", "0", "--state-dir", "ps-0",
+                    *limits.get("ps", ()))
+        self.daemon("worker-0", "--name", "worker-0",
+                    *limits.get("worker", ()))
+
+    def job(self):
+        (job,) = json.loads(self.ebb("status", "--json"))["jobs"]
+        return job
+
+
+class PiecesTest(Folder):
+    # A job whose partition was larger than a message may be never trained.
+    def test_a_partition_over_the_limit_is_trained(self):
+        self.environment["EBB_MESSAGE_LIMIT"] = "64KiB"
+        said = self.ebb("run", "job.yaml", "--workers", "2", "--servers", "2",
+                        "--run-dir", "run")
+        self.assertIn("exact", said)
+
+
+class OverLimitTest(Folder):
+    # It was tried for ever, with 57 GB pulled in a minute, and explained by a
+    # worker that hangs.
+    def test_what_can_never_be_sent_pauses_the_job_with_its_reason(self):
+        # The worker's pieces, of 4 MiB at most, are over the server's limit.
+        self.cluster(ps=["--message-limit", "32KiB"])
+        self.ebb("submit", "job.yaml")
+        self.wait(lambda: self.job()["state"] == "paused", "not paused")
+        said = json.loads(self.ebb("explain", "large", "--json", code=1))
+        reasons = {one["kind"]: one["text"] for one in said["reasons"]}
+        self.assertIn("message_limit", reasons)
+        self.assertIn("is over --message-limit, which is 32768 bytes",
+                      reasons["message_limit"])
+        self.assertIn("is over --message-limit", reasons["paused"])
+        self.assertIn("is over --message-limit", self.log("worker-0"))
+
+
+class DamagedStoreTest(Folder):
+    # What was damaged was set aside, and a run said only "ps-1 is back".
+    def test_a_run_tells_of_a_damaged_store(self):
+        run = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), "run", "job.yaml", "--workers", "1",
+             "--servers", "1", "--run-dir", "run", "--set", "train.epochs=2000",
+             "--set", "checkpoint.every=100ms"],
+            cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        database = self.path("run/ps-0/db")
+        self.wait(lambda: glob.glob(database + "/MANIFEST-*"), "no store")
+        time.sleep(2)
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=LIMIT_S)
+        (manifest,) = glob.glob(database + "/MANIFEST-*")
+        os.truncate(manifest, os.path.getsize(manifest) // 2)
+        for log in glob.glob(database + "/*.log"):
+            with open(log, "r+b") as file:
+                data = bytearray(file.read())
+                for at in range(0, len(data), 1000):
+                    data[at] ^= 0xff
+                file.seek(0)
+                file.write(data)
+        run = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), "run", "--resume", "--run-dir", "run"],
+            cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        aside = self.path("run/ps-0/db.damaged-1")
+        self.wait(lambda: os.path.exists(aside), "nothing was set aside")
+        time.sleep(3)
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=LIMIT_S)
+        self.assertIn("ps-0: its store is damaged: ", said)
+        self.assertIn(f"the damaged files are in {aside}", said)
+        self.assertRegex(said, r"computed again")
+
+
+if __name__ == "__main__":
+    unittest.main()
