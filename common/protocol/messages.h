@@ -19,6 +19,7 @@
 #include "common/payload.h"
 #include "common/protocol/ledger.h"
 #include "common/protocol/marks.h"
+#include "common/protocol/peer_trouble.h"
 #include "common/protocol/plan.h"
 #include "common/scores/figures.h"
 
@@ -428,6 +429,8 @@ struct MoveProgress {
   absl::Duration paused;
   absl::Duration stored;
   std::string failed;  // Why it gave up; empty: it goes on.
+  // Calls to the source fail; its ServerId is for the scheduler to find.
+  std::optional<PeerTrouble> unreached;
 };
 
 // The target of a move has all of one partition, durable as version 0 of the
@@ -600,9 +603,14 @@ struct ItemEnd {
   // kFailed: a message of the job is over a limit, and will always be.
   bool over_limit = false;
 };
+// Sent when a server of the job does not answer, and when it does again.
 struct PlacementRequest {
   SessionId session;
   JobId job;
+  // The job's servers that the worker has not reached for a while, all of them.
+  std::vector<PeerTrouble> unreached;
+  // The worker computes without them for now (ConsistencyPlan::local_steps).
+  bool goes_on = false;
 };
 struct EvaluationResult {
   SessionId session;

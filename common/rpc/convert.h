@@ -59,6 +59,7 @@ v1::Placement ToProto(const Placement& placement);
 v1::Traffic ToProto(const Traffic& traffic);
 v1::StoreDamage ToProto(const StoreDamage& damage);
 v1::Figures ToProto(const Figures& figures);
+v1::PeerTrouble ToProto(const PeerTrouble& trouble);
 
 absl::StatusOr<ItemId> FromProto(const v1::ItemId& message);
 absl::StatusOr<LedgerRow> FromProto(const v1::LedgerRow& message);
@@ -73,6 +74,7 @@ absl::StatusOr<Placement> FromProto(const v1::Placement& message);
 absl::StatusOr<Traffic> FromProto(const v1::Traffic& message);
 absl::StatusOr<StoreDamage> FromProto(const v1::StoreDamage& message);
 absl::StatusOr<Figures> FromProto(const v1::Figures& message);
+absl::StatusOr<PeerTrouble> FromProto(const v1::PeerTrouble& message);
 
 // --- Data plane, without values ----------------------------------------------
 

@@ -431,6 +431,17 @@ TEST(ConvertHostileTest, RefusesBrokenWorkerMessages) {
   ExpectRefusedInStream<M>("placement_request { session: 1 }",
                            "PlacementRequest.job");
   ExpectRefusedInStream<M>(
+      "placement_request { session: 1 job: 1 unreached {} }",
+      "PeerTrouble.session is 0");
+  ExpectRefusedInStream<M>(
+      "placement_request { session: 1 job: 1 unreached { session: 1 server: -1 "
+      "} }",
+      "PeerTrouble.server is -1");
+  ExpectRefusedInStream<M>(
+      "placement_request { session: 1 job: 1 unreached { session: 1 attempts: "
+      "-1 } }",
+      "PeerTrouble.attempts");
+  ExpectRefusedInStream<M>(
       "evaluation_result { session: 1 job: 1 examples: 5 correct: 6 }",
       "EvaluationResult.correct is 6");
   ExpectRefusedInStream<M>(

@@ -22,7 +22,7 @@ using internal::UnknownEnum;
 
 // Whoever adds a field is stopped here: convert it below, then count it.
 static_assert(kFields<FetchRequest> == 8 && kFields<FetchReply> == 3);
-static_assert(kFields<ServerLeaving> == 1 && kFields<MoveProgress> == 8 &&
+static_assert(kFields<ServerLeaving> == 1 && kFields<MoveProgress> == 9 &&
               kFields<MovedIn> == 2);
 static_assert(kFields<MoveIn> == 11 && kFields<PartitionMoved> == 5 &&
               kFields<LeaveNow> == 1);
@@ -133,6 +133,7 @@ void Put(const MoveProgress& from, RecordSender*,
   to->set_stored_us(absl::ToInt64Microseconds(from.stored));
   to->set_failed(
       ValidUtf8(absl::string_view(from.failed).substr(0, kMaxTextBytes)));
+  if (from.unreached) *to->mutable_unreached() = ToProto(*from.unreached);
 }
 
 absl::Status Get(v1::MoveProgress* from, RecordReceiver*, MoveProgress* to) {
@@ -151,6 +152,9 @@ absl::Status Get(v1::MoveProgress* from, RecordReceiver*, MoveProgress* to) {
   to->paused = absl::Microseconds(from->paused_us());
   to->stored = absl::Microseconds(from->stored_us());
   to->failed = std::move(*from->mutable_failed());
+  if (from->has_unreached()) {
+    EBB_ASSIGN_OR_RETURN(to->unreached, FromProto(from->unreached()));
+  }
   return absl::OkStatus();
 }
 

@@ -662,9 +662,17 @@ TEST(ConvertTest, MessagesOfAMoveSurvive) {
   ExpectSameInStream<ServerToScheduler>(
       MoveProgress{SessionId(1), JobId(2), Generation(3), PartitionId(4),
                    Term(5), absl::Microseconds(7), absl::Microseconds(6),
-                   "no room"},
+                   "no room",
+                   PeerTrouble{ServerId(0),
+                               SessionId(8),
+                               "ps-3:7001",
+                               absl::Seconds(5),
+                               6,
+                               {CallCause::kRefused, "refused"}}},
       "move_progress { session: 1 job: 2 generation: 3 partition: 4 term: 5 "
-      "paused_us: 7 stored_us: 6 failed: \"no room\" }");
+      "paused_us: 7 stored_us: 6 failed: \"no room\" unreached { session: 8 "
+      "address: \"ps-3:7001\" lasts_ms: 5000 attempts: 6 cause: "
+      "CAUSE_REFUSED text: \"refused\" } }");
   ExpectSameInStream<ServerToScheduler>(
       MovedIn{SessionId(1), TestRegistration()},
       absl::StrCat("moved_in { session: 1 job { ", kRegistrationText, " } }"));
@@ -764,6 +772,19 @@ TEST(ConvertTest, WorkerMessagesSurvive) {
   }
   ExpectSameInStream<V>(PlacementRequest{SessionId(1), JobId(2)},
                         "placement_request { session: 1 job: 2 }");
+  ExpectSameInStream<V>(
+      PlacementRequest{SessionId(1),
+                       JobId(2),
+                       {{ServerId(3),
+                         SessionId(4),
+                         "ps-3:7001",
+                         absl::Seconds(5),
+                         6,
+                         {CallCause::kName, "unknown"}}},
+                       true},
+      "placement_request { session: 1 job: 2 unreached { server: 3 session: 4 "
+      "address: \"ps-3:7001\" lasts_ms: 5000 attempts: 6 cause: CAUSE_NAME "
+      "text: \"unknown\" } goes_on: true }");
   ExpectSameInStream<V>(
       EvaluationResult{SessionId(1),
                        JobId(2),

@@ -28,7 +28,7 @@ using internal::ValidUtf8;
 // Whoever adds a field is stopped here: convert it below, then count it.
 static_assert(kFields<RegisterWorker> == 8 && kFields<HeldItem> == 3 &&
               kFields<LeaseRequest> == 2 && kFields<Progress> == 10 &&
-              kFields<ItemEnd> == 11 && kFields<PlacementRequest> == 2 &&
+              kFields<ItemEnd> == 11 && kFields<PlacementRequest> == 4 &&
               kFields<EvaluationResult> == 9 && kFields<WorkerGoodbye> == 1);
 static_assert(kFields<Lease> == 9 && kFields<EvaluationLease> == 4 &&
               kFields<LeaseLost> == 3);
@@ -205,12 +205,25 @@ void Put(const PlacementRequest& from, v1::WorkerToScheduler* envelope) {
   v1::PlacementRequest* to = envelope->mutable_placement_request();
   to->set_session(from.session.value());
   to->set_job(from.job.value());
+  for (const PeerTrouble& trouble : from.unreached) {
+    *to->add_unreached() = ToProto(trouble);
+  }
+  to->set_goes_on(from.goes_on);
 }
 
 absl::Status Get(v1::PlacementRequest* from, PlacementRequest* to) {
   EBB_RETURN_IF_ERROR(Named("PlacementRequest.session", from->session()));
   EBB_RETURN_IF_ERROR(Named("PlacementRequest.job", from->job()));
-  *to = {SessionId(from->session()), JobId(from->job())};
+  EBB_RETURN_IF_ERROR(AtMost("PlacementRequest.unreached",
+                             from->unreached_size(), kMaxServers));
+  to->session = SessionId(from->session());
+  to->job = JobId(from->job());
+  to->unreached.reserve(from->unreached_size());
+  for (const v1::PeerTrouble& message : from->unreached()) {
+    EBB_ASSIGN_OR_RETURN(PeerTrouble trouble, FromProto(message));
+    to->unreached.push_back(std::move(trouble));
+  }
+  to->goes_on = from->goes_on();
   return absl::OkStatus();
 }
 

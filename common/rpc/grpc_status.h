@@ -9,7 +9,8 @@
 namespace ebb::rpc {
 
 // The codes are the same. A message is cut to the 2 KiB that fit in the
-// trailers of every peer.
+// trailers of every peer. FromGrpc adds what FailureOf (call_failure.h)
+// returns.
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 
