@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/local_mathematics.h"
 #include "common/example_hash.h"
+#include "common/rpc/call_failure.h"
 
 namespace ebb::client {
 
@@ -23,7 +24,6 @@ constexpr absl::Duration kGoodConnection = absl::Seconds(5);
 constexpr absl::Duration kGoodbye = absl::Seconds(2);
 constexpr absl::Duration kLongestDrain = absl::Hours(24);
 constexpr absl::Duration kComplaintInterval = absl::Seconds(10);
-constexpr int kFailuresPerLine = 32;
 
 constexpr absl::string_view kKillPoints[] = {
     "leased-not-begun",     // A lease has come, and nothing was done for it.
@@ -110,11 +110,8 @@ void ClientShell::Log(absl::string_view text) {
 
 void ClientShell::Complain(const std::string& address,
                            const absl::Status& status) {
-  // Those that its owner can do something about, and that do not mend
-  // themselves.
-  if (!absl::IsInvalidArgument(status) && !absl::IsOutOfRange(status) &&
-      !absl::IsResourceExhausted(status) && !absl::IsPermissionDenied(status) &&
-      !absl::IsUnauthenticated(status)) {
+  // The core tells of all others, if they last (job_work_reach.cc).
+  if (!absl::IsResourceExhausted(status) && !absl::IsOutOfRange(status)) {
     return;
   }
   {
@@ -206,7 +203,7 @@ void ClientShell::Do(SendPush action) {
           } else if (absl::IsResourceExhausted(reply.status())) {
             core->OnPushRefused(id, now, out);
           } else {
-            core->OnPushFailed(id, now, out);
+            core->OnPushFailed(id, rpc::FailureOf(reply.status()), now, out);
           }
         });
         if (!reply.ok()) Complain(address, reply.status());
@@ -229,7 +226,7 @@ void ClientShell::Do(SendPull action) {
           } else if (absl::IsResourceExhausted(status)) {
             core->OnPullRefused(id, now, out);
           } else {
-            core->OnPullFailed(id, now, out);
+            core->OnPullFailed(id, rpc::FailureOf(status), now, out);
           }
         });
         if (!status.ok()) Complain(address, status);
@@ -299,6 +296,7 @@ void ClientShell::OnMessage(int64_t connection, SchedulerToWorker message) {
     mu_.AssertHeld();
     if (connection_ == nullptr || connection_->number() != connection) return;
     first = std::exchange(failures_, 0) > 0;
+    logged_failure_ = {};
     heard_ = connection;
     if (lease) first_lease = !std::exchange(leased_, true);
     core->OnScheduler(std::move(message), now, out);
@@ -308,12 +306,13 @@ void ClientShell::OnMessage(int64_t connection, SchedulerToWorker message) {
 }
 
 void ClientShell::OnClosed(int64_t connection, const absl::Status& status) {
-  int failures = 0;
+  bool tell = false;
   Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
     mu_.AssertHeld();
     closed_ = std::max(closed_, connection);
     if (now - connected_at_ > kGoodConnection) failures_ = 0;
-    if (!leaving_) failures = ++failures_;
+    if (!leaving_) ++failures_;
+    tell = !leaving_ && logged_failure_.Due(now);
     reconnect_at_ = now + PauseLocked();
     if (reconnect_at_ < wakes_at_) timer_.Signal();
     if (connection_ != nullptr && connection_->number() == connection) {
@@ -323,7 +322,7 @@ void ClientShell::OnClosed(int64_t connection, const absl::Status& status) {
       settled_.SignalAll();
     }
   });
-  if (failures % kFailuresPerLine == 1) {
+  if (tell) {
     Log(absl::StrCat("scheduler=", options_.scheduler,
                      " not connected, trying again: ", status.message()));
   }
@@ -383,7 +382,9 @@ ClientShell::Status ClientShell::status() const {
           core_.batches_computed(),
           core_.examples_computed(),
           core_.local_steps(),
-          core_.cached_rows()};
+          core_.cached_rows(),
+          core_.failed_calls(),
+          core_.UnreachedServers(Now())};
 }
 
 ComputeResult ClientShell::ComputeBatch(const ComputeTask& task) {

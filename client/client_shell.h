@@ -41,6 +41,7 @@
 #include "client/training_core.h"
 #include "common/kill_point.h"
 #include "common/mutex.h"
+#include "common/rare_telling.h"
 #include "common/rpc/transport.h"
 #include "common/steady_time.h"
 
@@ -83,6 +84,8 @@ class ClientShell {
     int64_t examples = 0;
     LocalSteps local_steps;
     CachedRowCounts cached_rows;
+    FailedCalls failed_calls{};
+    int64_t unreached_servers = 0;
   };
 
   // Works from now on. Neither is owned; both outlive the shell.
@@ -185,6 +188,7 @@ class ClientShell {
   bool leased_ ABSL_GUARDED_BY(mu_) = false;
   absl::Time reconnect_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   int failures_ ABSL_GUARDED_BY(mu_) = 0;
+  RareTelling logged_failure_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
 
   std::map<std::string, Channel> channels_ ABSL_GUARDED_BY(mu_);

@@ -11,7 +11,6 @@ namespace ebb::client {
 
 namespace {
 
-constexpr absl::Duration kPlacementPause = absl::Milliseconds(50);
 constexpr absl::Duration kRejoinPause = absl::Milliseconds(50);
 // Who loads has tried for a minute already, each time.
 constexpr absl::Duration kLoadPause = absl::Seconds(5);
@@ -186,6 +185,8 @@ void JobWork::Proceed(absl::Time now, ClientActions* out) {
     AskForPlacement(now, out);
   }
   if (!goes_on && !puller_.active()) SendShares(true, now);
+  if (!wanted()) Probe(now, out);
+  TellReached(now, out);
 }
 
 bool JobWork::StartBatches(absl::Time now, ClientActions* out) {
@@ -463,6 +464,7 @@ void JobWork::ForgetPulled() {
 }
 
 void JobWork::OnPullReply(const PullId& id, PullReply reply, absl::Time now) {
+  if (TakeProbe(id)) return routes_.Answered(id.server);
   const bool waits = std::any_of(
       reply.segments.begin(), reply.segments.end(),
       [](const auto& segment) { return segment.result == PullResult::kWait; });
@@ -471,19 +473,14 @@ void JobWork::OnPullReply(const PullId& id, PullReply reply, absl::Time now) {
   parked_ = waits;
 }
 
-void JobWork::OnPullFailed(const PullId& id, absl::Time now,
-                           ClientActions* out) {
-  if (puller_.Failed(id)) BreakServer(id.server, now, out);
+void JobWork::OnPullFailed(const PullId& id, const CallFailure& why,
+                           absl::Time now, ClientActions* out) {
+  if (TakeProbe(id) || puller_.Failed(id)) {
+    BreakServer(id.server, why, now, out);
+  }
 }
 
 // --- Reports -----------------------------------------------------------------
-
-void JobWork::AskForPlacement(absl::Time now, ClientActions* out) {
-  if (!worker_->connected || now < next_placement_) return;
-  next_placement_ = now + kPlacementPause;
-  out->push_back(
-      SendScheduler{PlacementRequest{worker_->options.session, record_->id}});
-}
 
 void JobWork::SendClocks(absl::Time now, ClientActions* out) {
   next_clock_ = now + worker_->options.clock_interval;

@@ -15,7 +15,9 @@
 #define EBB_CLIENT_JOB_WORK_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,6 +36,7 @@
 #include "client/worker_state.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
+#include "common/rare_telling.h"
 
 namespace ebb::client {
 
@@ -72,16 +75,20 @@ class JobWork {
   // False: the push was not awaited, and nothing was done.
   bool OnPushReply(const PushId& id, const PushReply& reply, absl::Time now,
                    ClientActions* out);
-  bool OnPushFailed(const PushId& id, absl::Time now, ClientActions* out);
+  bool OnPushFailed(const PushId& id, const CallFailure& why, absl::Time now,
+                    ClientActions* out);
   bool OnPushRefused(const PushId& id, absl::Time now);
   bool OnPushOverLimit(const PushId& id, const absl::Status& why,
                        ClientActions* out);
   void OnPullOverLimit(const PullId& id, const absl::Status& why,
                        ClientActions* out);
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now);
-  void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);
+  void OnPullFailed(const PullId& id, const CallFailure& why, absl::Time now,
+                    ClientActions* out);
   // True: the pull was awaited.
-  bool OnPullRefused(const PullId& id) { return puller_.Failed(id); }
+  bool OnPullRefused(const PullId& id) {
+    return TakeProbe(id) || puller_.Failed(id);
+  }
 
   // --- Going on --------------------------------------------------------------
   // Pushes what was computed, and whatever can be done next.
@@ -116,9 +123,19 @@ class JobWork {
   WorkerStamp stamp() const;
   void AskForPlacement(absl::Time now, ClientActions* out);
   // The stream to the server broke: what was pushed on it may be lost too.
-  void BreakServer(ServerId server, absl::Time now, ClientActions* out);
+  void BreakServer(ServerId server, const CallFailure& why, absl::Time now,
+                   ClientActions* out);
   // It had no room for a call.
   void LacksRoom(ServerId server, absl::Time now);
+
+  // --- Servers that it does not reach (job_work_reach.cc) -------------------
+  // Those that have not answered for a while, and why.
+  std::vector<PeerTrouble> Unreached(absl::Time now) const;
+  // What the scheduler was told of them is forgotten with its session.
+  void ForgetTold() { told_unreached_.clear(); }
+  // The scheduler hears no more of them from this worker, which forgets the
+  // job.
+  void SayForgotten(ClientActions* out);
 
   // Nothing is held, on its way or computed: it can be forgotten. Whoever does
   // so raises WorkerState::first_incarnation to unused_incarnation(), or the
@@ -138,6 +155,8 @@ class JobWork {
   const LeasedItems& items() const { return items_; }
 
  private:
+  static constexpr absl::Duration kPlacementPause = absl::Milliseconds(50);
+
   // Ends, pulls and computes what can be.
   void Proceed(absl::Time now, ClientActions* out);
   // Values for the next batch.
@@ -231,6 +250,17 @@ class JobWork {
   // Drops what it holds of the generation before.
   void GoOver(Generation generation, ClientActions* out);
 
+  // While servers do not answer (job_work_reach.cc).
+  void Broke(ServerId server, const CallFailure& why, absl::Time now,
+             ClientActions* out);
+  // Tells the scheduler of servers that answer again.
+  void TellReached(absl::Time now, ClientActions* out);
+  // Who holds no item asks servers that did not answer whether they do again.
+  void Probe(absl::Time now, ClientActions* out);
+  // The call was such a question; it is no longer under way.
+  bool TakeProbe(const PullId& id);
+  void SendPlacementRequest(absl::Time now, ClientActions* out);
+
   // Reports.
   void SendClocks(absl::Time now, ClientActions* out);
   // `view_clock`: a server says that the worker is in no view.
@@ -286,6 +316,11 @@ class JobWork {
   ViewNumber joined_;
   double rate_factor_ = 1;  // Of the present generation.
   bool parked_ = false;  // The last pull that was answered waits at a server.
+
+  // Of the present session with the scheduler.
+  std::set<ServerId> told_unreached_;
+  std::map<ServerId, int64_t> probes_;  // Requests under way.
+  std::map<ServerId, RareTelling> logged_unreached_;
 
   absl::Time next_clock_ = absl::InfinitePast();
   absl::Time next_placement_ = absl::InfinitePast();

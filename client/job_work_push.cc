@@ -191,18 +191,17 @@ std::optional<LeaseEnd> JobWork::JudgeSegment(LeasedItem* held, PartitionId p,
   return std::nullopt;
 }
 
-bool JobWork::OnPushFailed(const PushId& id, absl::Time now,
-                           ClientActions* out) {
+bool JobWork::OnPushFailed(const PushId& id, const CallFailure& why,
+                           absl::Time now, ClientActions* out) {
   if (!pusher_.Awaits(id)) return false;
   if (EBB_PLANTED(timeout_is_no_broken_stream)) return true;
   // Its connections end when it is short of room, too; but what waits for one
   // that is away would keep the worker from going on without it.
   if (!SendsAgain(id.server) || GoesOn()) {
-    BreakServer(id.server, now, out);
+    BreakServer(id.server, why, now, out);
     return true;
   }
-  routes_.Broke(id.server, now);
-  AskForPlacement(now, out);
+  Broke(id.server, why, now, out);
   SendAgain(id, *pusher_.Take(id));
   return true;
 }
@@ -265,11 +264,11 @@ void JobWork::StepBackServer(ServerId server) {
   }
 }
 
-void JobWork::BreakServer(ServerId server, absl::Time now, ClientActions* out) {
+void JobWork::BreakServer(ServerId server, const CallFailure& why,
+                          absl::Time now, ClientActions* out) {
   // Else each push finds out by itself.
   if (!SendsAgain(server) || GoesOn()) StepBackServer(server);
-  routes_.Broke(server, now);
-  AskForPlacement(now, out);
+  Broke(server, why, now, out);
 }
 
 }  // namespace ebb::client

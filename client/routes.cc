@@ -1,8 +1,17 @@
 #include "client/routes.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ebb::client {
+
+namespace {
+
+// Of the pause between two attempts: up to 0.64 s, and 5 s.
+constexpr int kMostDoublings = 5;
+constexpr int kMostUnhurried = 8;
+
+}  // namespace
 
 Routes::Changes Routes::Update(const Placement& placement) {
   Changes changes;
@@ -53,20 +62,34 @@ bool Routes::Complete() const {
 void Routes::LacksRoom(ServerId id, absl::Time now) {
   Server& server = servers_.at(id);
   server.answers = true;
-  RetryAfter(id, server.refusals++, now);
+  RetryAfter(id, server.refusals++, kMostDoublings, now);
 }
 
-void Routes::Broke(ServerId id, absl::Time now) {
+void Routes::Broke(ServerId id, const CallFailure& why, bool urgent,
+                   absl::Time now) {
   Server& server = servers_.at(id);
-  server.answers = false;
-  RetryAfter(id, server.failures++, now);
+  if (std::exchange(server.answers, false)) server.broken_since = now;
+  server.why = why;
+  RetryAfter(id, server.failures++, urgent ? kMostDoublings : kMostUnhurried,
+             now);
 }
 
-void Routes::RetryAfter(ServerId id, int failures, absl::Time now) {
+std::vector<ServerId> Routes::Broken() const {
+  std::vector<ServerId> broken;
+  for (const auto& [id, server] : servers_) {
+    const bool serves = std::any_of(
+        routes_.begin(), routes_.end(),
+        [id = id](const Route& route) { return route.server == id; });
+    if (!server.answers && serves) broken.push_back(id);
+  }
+  return broken;
+}
+
+void Routes::RetryAfter(ServerId id, int failures, int most_doublings,
+                        absl::Time now) {
   constexpr absl::Duration kFirst = absl::Milliseconds(20);
-  constexpr int kMostDoublings = 5;
   RetryAt(id, &servers_.at(id),
-          now + kFirst * (1 << std::min(failures, kMostDoublings)));
+          now + kFirst * (1 << std::min(failures, most_doublings)));
 }
 
 void Routes::RetryAt(ServerId id, Server* server, absl::Time time) {

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
+#include "common/protocol/peer_trouble.h"
 
 namespace ebb::client {
 
@@ -32,6 +33,9 @@ class Routes {
     int64_t next_sequence = 0;
     // It answered what was asked last, or is another life since.
     bool answers = true;
+    // Else: since when not, and what the last call ended with.
+    absl::Time broken_since;
+    CallFailure why;
     // After a failure nothing is sent before this.
     absl::Time retry_at = absl::InfinitePast();
     int failures = 0;
@@ -85,12 +89,15 @@ class Routes {
   void ShortOfRoom(ServerId id) { servers_.at(id).short_of_room = true; }
   // It took a push.
   void HadRoom(ServerId id) { servers_.at(id).refusals = 0; }
-  // Nothing reaches it: try again later, with back-off.
-  void Broke(ServerId id, absl::Time now);
+  // Nothing reaches it: try again later, with back-off. `urgent`: something
+  // waits for it.
+  void Broke(ServerId id, const CallFailure& why, bool urgent, absl::Time now);
   void Answered(ServerId id) {
     servers_.at(id).failures = 0;
     servers_.at(id).answers = true;
   }
+  // The servers of partitions that do not answer.
+  std::vector<ServerId> Broken() const;
   // Nobody is known to serve the partition, or who does so does not answer.
   bool Away(PartitionId p) const {
     return !at(p).known || !server(at(p).server).answers;
@@ -98,7 +105,8 @@ class Routes {
 
  private:
   // After so many failures.
-  void RetryAfter(ServerId id, int failures, absl::Time now);
+  void RetryAfter(ServerId id, int failures, int most_doublings,
+                  absl::Time now);
   void RetryAt(ServerId id, Server* server, absl::Time time);
 
   int64_t first_incarnation_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -37,6 +38,7 @@ std::vector<ItemId> TrainingCore::held(JobId job) const {
 
 void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   worker_.connected = true;
+  for (auto& [id, work] : works_) work.ForgetTold();
   asked_for_ = 0;
   evaluation_.Forget();
   RegisterWorker message;
@@ -68,23 +70,24 @@ void TrainingCore::OnScheduler(SchedulerToWorker message, absl::Time now,
 
 JobWork& TrainingCore::WorkFor(const JobRecordPtr& record,
                                Generation generation, ClientActions* out) {
-  if (!works_.contains(record->id)) ForgetJobs();
+  if (!works_.contains(record->id)) ForgetJobs(out);
   JobWork& work = works_.try_emplace(record->id, record, generation, &worker_)
                       .first->second;
   work.Begin(record, generation, out);
   return work;
 }
 
-void TrainingCore::ForgetJobs() {
+void TrainingCore::ForgetJobs(ClientActions* out) {
   for (auto it = works_.begin();
        it != works_.end() && works_.size() >= kMostJobs;) {
-    const JobWork& work = it->second;
+    JobWork& work = it->second;
     if (!work.idle() || evaluation_.job() == it->first) {
       ++it;
       continue;
     }
     worker_.first_incarnation =
         std::max(worker_.first_incarnation, work.unused_incarnation());
+    work.SayForgotten(out);
     it = works_.erase(it);
   }
 }
@@ -115,6 +118,16 @@ void TrainingCore::Handle(const LeaseLost& lost, absl::Time /*now*/,
 void TrainingCore::Handle(const Placement& placement, absl::Time /*now*/,
                           ClientActions* out) {
   if (JobWork* work = Find(placement.job)) work->Place(placement, out);
+}
+
+int64_t TrainingCore::UnreachedServers(absl::Time now) const {
+  std::set<ServerId> servers;
+  for (const auto& [id, work] : works_) {
+    for (const PeerTrouble& trouble : work.Unreached(now)) {
+      servers.insert(trouble.server);
+    }
+  }
+  return static_cast<int64_t>(servers.size());
 }
 
 // --- Choosing what is next ---------------------------------------------------
@@ -153,11 +166,11 @@ void TrainingCore::OnPushReply(const PushId& id, const PushReply& reply,
   if (work->OnPushReply(id, reply, now, out)) Advance(now, out);
 }
 
-void TrainingCore::OnPushFailed(const PushId& id, absl::Time now,
-                                ClientActions* out) {
+void TrainingCore::OnPushFailed(const PushId& id, const CallFailure& why,
+                                absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);
   if (work == nullptr) return;
-  if (work->OnPushFailed(id, now, out)) Advance(now, out);
+  if (work->OnPushFailed(id, why, now, out)) Advance(now, out);
 }
 
 void TrainingCore::OnPushRefused(const PushId& id, absl::Time now,
@@ -194,14 +207,14 @@ void TrainingCore::OnPullReply(const PullId& id, PullReply reply,
   Advance(now, out);
 }
 
-void TrainingCore::OnPullFailed(const PullId& id, absl::Time now,
-                                ClientActions* out) {
+void TrainingCore::OnPullFailed(const PullId& id, const CallFailure& why,
+                                absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);
   if (work == nullptr) return;
   if (evaluation_.OnPullFailed(id)) {
-    work->BreakServer(id.server, now, out);
+    work->BreakServer(id.server, why, now, out);
   } else {
-    work->OnPullFailed(id, now, out);
+    work->OnPullFailed(id, why, now, out);
   }
   Advance(now, out);
 }

@@ -45,7 +45,8 @@ class TrainingCore {
   // --- Answers to the actions ------------------------------------------------
   void OnPushReply(const PushId& id, const PushReply& reply, absl::Time now,
                    ClientActions* out);
-  void OnPushFailed(const PushId& id, absl::Time now, ClientActions* out);
+  void OnPushFailed(const PushId& id, const CallFailure& why, absl::Time now,
+                    ClientActions* out);
   // The server had no room for the call; it may have got the push all the same.
   void OnPushRefused(const PushId& id, absl::Time now, ClientActions* out);
   // A message of the call is over a limit, as `why` says: the same call never
@@ -56,7 +57,8 @@ class TrainingCore {
                        absl::Time now, ClientActions* out);
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now,
                    ClientActions* out);
-  void OnPullFailed(const PullId& id, absl::Time now, ClientActions* out);
+  void OnPullFailed(const PullId& id, const CallFailure& why, absl::Time now,
+                    ClientActions* out);
   // The server had no room for the call.
   void OnPullRefused(const PullId& id, absl::Time now, ClientActions* out);
   // What the computer holds beside values and gradients, from now on.
@@ -84,6 +86,9 @@ class TrainingCore {
   int64_t examples_computed() const { return worker_.computation.examples(); }
   const LocalSteps& local_steps() const { return worker_.local_steps; }
   const CachedRowCounts& cached_rows() const { return worker_.cached_rows; }
+  const FailedCalls& failed_calls() const { return worker_.failed_calls; }
+  // How many servers of its jobs it has not reached for a while.
+  int64_t UnreachedServers(absl::Time now) const;
   size_t jobs() const { return works_.size(); }  // That it remembers.
   int64_t clock(JobId job) const;
   std::vector<ItemId> held(JobId job) const;
@@ -101,7 +106,7 @@ class TrainingCore {
                    ClientActions* out);
 
   // Forgets idle jobs, the oldest first, where there are too many to keep.
-  void ForgetJobs();
+  void ForgetJobs(ClientActions* out);
 
   void ComputerIsFree(absl::Time now);
   // After every event: whatever can be done next.

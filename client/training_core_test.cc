@@ -87,7 +87,7 @@ TEST_F(TrainingCoreTest, AGapStepsBackToTheMarkOfThatPartitionAlone) {
 TEST_F(TrainingCoreTest, ABrokenStreamBeginsANewIncarnation) {
   Begin(LeaseOf(0));
   PushFirst();
-  On([&](auto* out) { core_.OnPushFailed(first_[1].id, now_, out); });
+  On([&](auto* out) { core_.OnPushFailed(first_[1].id, {}, now_, out); });
   Answer(first_[0], Verdict::kApplied, 1);
   Computed();  // The second: the first server alone is there.
   ASSERT_THAT(pushes_, SizeIs(1));
@@ -316,7 +316,7 @@ TEST_F(TrainingCoreTest, WaitsForAServerThatDoesNotAnswerBeforeItComputes) {
   PushFirst();
   ASSERT_THAT(first_, SizeIs(2));
   Answer(first_[0], Verdict::kApplied, 1);
-  On([&](auto* out) { core_.OnPushFailed(first_[1].id, now_, out); });
+  On([&](auto* out) { core_.OnPushFailed(first_[1].id, {}, now_, out); });
   Computed();  // The second.
   EXPECT_THAT(computes_, IsEmpty());
   EXPECT_LE(core_.NextTick(), now_ + absl::Milliseconds(20));

@@ -3,6 +3,7 @@
 #ifndef EBB_CLIENT_WORKER_STATE_H_
 #define EBB_CLIENT_WORKER_STATE_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include "client/computation.h"
 #include "client/row_cache.h"
 #include "common/ids.h"
+#include "common/protocol/peer_trouble.h"
 
 namespace ebb::client {
 
@@ -21,6 +23,9 @@ struct LocalSteps {
   // Examples of held items that a server came back without.
   int64_t taken_back = 0;
 };
+
+// Calls to servers that failed, by CallCause.
+using FailedCalls = std::array<int64_t, kCallCauses>;
 
 struct WorkerState {
   const ClientOptions options;
@@ -37,6 +42,7 @@ struct WorkerState {
   bool evaluates_alone = false;
   LocalSteps local_steps;
   CachedRowCounts cached_rows;  // Of all pulls that ended.
+  FailedCalls failed_calls{};
 };
 
 }  // namespace ebb::client

@@ -20,6 +20,20 @@ void AddWorker(const client::ClientShell::Status& status,
   count("ebb_worker_batches", "Batches whose gradients were computed",
         status.batches);
   count("ebb_worker_examples", "Examples of these batches", status.examples);
+  text->Gauge("ebb_worker_unreached_servers",
+              "Servers of its jobs that it has not reached for a second or "
+              "more; its log and `ebb explain` say why. Above 0: it cannot "
+              "train")
+      .Add(static_cast<double>(status.unreached_servers));
+  auto failed = text->Counter(
+      "ebb_worker_failed_calls",
+      "Calls to servers that were not answered, by cause; few while a server "
+      "restarts, many: something is between it and a server");
+  for (int cause = 0; cause < kCallCauses; ++cause) {
+    failed.Add(
+        static_cast<double>(status.failed_calls[cause]),
+        {{"cause", std::string(CallCauseName(static_cast<CallCause>(cause)))}});
+  }
   text->Counter("ebb_worker_device_busy_seconds",
                 "Seconds in which its GPU had something to do; 0 without one. "
                 "Much less than the time that passed: it waits for values, "

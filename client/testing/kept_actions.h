@@ -2,6 +2,7 @@
 #ifndef EBB_CLIENT_TESTING_KEPT_ACTIONS_H_
 #define EBB_CLIENT_TESTING_KEPT_ACTIONS_H_
 
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -24,6 +25,7 @@ class KeptActions : public ::testing::Test {
     computes_.clear();
     evaluates_.clear();
     wanted_.clear();
+    logged_.clear();
     for (ClientAction& action : actions) {
       if (auto* push = std::get_if<SendPush>(&action)) {
         pushes_.push_back(std::move(*push));
@@ -41,6 +43,8 @@ class KeptActions : public ::testing::Test {
         ++evaluations_;
       } else if (auto* find = std::get_if<FindRows>(&action)) {
         wanted_.push_back(std::move(*find));
+      } else if (auto* log = std::get_if<LogEvent>(&action)) {
+        logged_.push_back(std::move(log->text));
       }
     }
   }
@@ -51,6 +55,7 @@ class KeptActions : public ::testing::Test {
   std::vector<ComputeTask> computes_;
   std::vector<EvaluateTask> evaluates_;
   std::vector<FindRows> wanted_;
+  std::vector<std::string> logged_;
   // All so far, until somebody takes them.
   std::vector<SendPull> open_pulls_;
   std::vector<PulledValuesPtr> expected_;

@@ -205,7 +205,7 @@ class TwoServersTest : public testing::Test {
  private:
   void Answer(const SendPull& pull) {
     if (down_.contains(pull.id.server)) {
-      return Do([&](auto* out) { core_.OnPullFailed(pull.id, now_, out); });
+      return Do([&](auto* out) { core_.OnPullFailed(pull.id, {}, now_, out); });
     }
     PullReply reply;
     reply.job = record_.id;
@@ -226,7 +226,7 @@ class TwoServersTest : public testing::Test {
   }
   void Answer(const SendPush& push) {
     if (down_.contains(push.id.server)) {
-      return Do([&](auto* out) { core_.OnPushFailed(push.id, now_, out); });
+      return Do([&](auto* out) { core_.OnPushFailed(push.id, {}, now_, out); });
     }
     PushReply reply;
     reply.job = record_.id;

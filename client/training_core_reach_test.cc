@@ -1,0 +1,169 @@
+// What a worker says and does while it does not reach a server.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/testing/training_core_fixture.h"
+#include "client/training_core.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::kA;
+using testing::kB;
+using ::testing::SizeIs;
+
+const CallFailure kNoName{CallCause::kName, "the name b does not resolve"};
+
+class ReachTest : public testing::TrainingCoreTest {
+ protected:
+  // Every call to B that is under way ends so; those to A are answered.
+  void FailCallsToB(const CallFailure& why = kNoName) {
+    for (const SendPull& pull : std::exchange(open_pulls_, {})) {
+      if (pull.id.server == kA) {
+        Answer(pull);
+      } else {
+        On([&](auto* out) { core_.OnPullFailed(pull.id, why, now_, out); });
+        Keep();
+      }
+    }
+  }
+  void Keep() {
+    for (const PlacementRequest& one : Sent<PlacementRequest>()) {
+      requests_.push_back(one);
+    }
+    lines_.insert(lines_.end(), logged_.begin(), logged_.end());
+  }
+  // Time passes in which no call to B succeeds.
+  void FailFor(absl::Duration time, const CallFailure& why = kNoName) {
+    for (const absl::Time end = now_ + time; now_ < end;) {
+      FailCallsToB(why);
+      Tick(absl::Milliseconds(50));
+      Keep();
+    }
+  }
+  void LoseLease() {
+    FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
+    Keep();
+  }
+
+  std::vector<PlacementRequest> requests_;
+  std::vector<std::string> lines_;
+};
+
+TEST_F(ReachTest, ABriefFailureIsNothingToTell) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Milliseconds(500));
+  for (const PlacementRequest& one : requests_) {
+    EXPECT_THAT(one.unreached, IsEmpty());
+  }
+  EXPECT_THAT(lines_, IsEmpty());
+  EXPECT_EQ(core_.UnreachedServers(now_), 0);
+}
+
+// Bug: the worker's log had no line in 100 s, and nobody else knew the cause.
+TEST_F(ReachTest, TheCauseIsToldAndLogged) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Seconds(3));
+
+  ASSERT_THAT(requests_.back().unreached, SizeIs(1));
+  const PeerTrouble& trouble = requests_.back().unreached[0];
+  EXPECT_EQ(trouble.server, kB);
+  EXPECT_EQ(trouble.session, SessionId(101));
+  EXPECT_EQ(trouble.address, "here");
+  EXPECT_EQ(trouble.why.cause, CallCause::kName);
+  EXPECT_EQ(trouble.why.text, kNoName.text);
+  EXPECT_GE(trouble.lasts, absl::Seconds(1));
+  EXPECT_GT(trouble.attempts, 3);
+  EXPECT_FALSE(requests_.back().goes_on);
+  ASSERT_THAT(lines_, SizeIs(1));
+  EXPECT_THAT(lines_[0], HasSubstr("server=1 at here cannot be reached"));
+  EXPECT_THAT(lines_[0], HasSubstr("the name b does not resolve"));
+  EXPECT_THAT(lines_[0], HasSubstr("--advertise"));
+  EXPECT_EQ(core_.UnreachedServers(now_), 1);
+  EXPECT_GT(core_.failed_calls()[static_cast<int>(CallCause::kName)], 3);
+}
+
+TEST_F(ReachTest, TheLogIsToldEverMoreRarely) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Minutes(10));
+  EXPECT_THAT(lines_, SizeIs(6));  // At 1, 11, 31, 71, 151 and 311 s.
+}
+
+TEST_F(ReachTest, WhatIsNotAnsweredInTimeIsToldAtOnce) {
+  Begin(LeaseOf(0));
+  now_ += absl::Seconds(10);
+  FailCallsToB({CallCause::kNoAnswer, "it does not answer in time"});
+  ASSERT_THAT(requests_, SizeIs(1));
+  EXPECT_THAT(requests_[0].unreached, SizeIs(1));
+}
+
+// It holds nothing any more, and would never find out otherwise.
+TEST_F(ReachTest, WithoutALeaseItAsksTheServerAndSaysWhenItAnswers) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Seconds(2));
+  LoseLease();
+  FailFor(absl::Seconds(8));
+  ASSERT_THAT(requests_.back().unreached, SizeIs(1));
+  requests_.clear();
+
+  while (open_pulls_.empty()) Tick(absl::Milliseconds(50));
+  ASSERT_THAT(open_pulls_, SizeIs(1));
+  EXPECT_EQ(open_pulls_[0].id.server, kB);
+  EXPECT_THAT(open_pulls_[0].request.segments, IsEmpty());
+  AnswerPulls();
+  Keep();
+
+  ASSERT_THAT(requests_, SizeIs(1));
+  EXPECT_THAT(requests_[0].unreached, IsEmpty());
+  EXPECT_THAT(lines_.back(), HasSubstr("server=1 is there again"));
+  EXPECT_EQ(core_.UnreachedServers(now_), 0);
+  Tick(absl::Minutes(1));
+  EXPECT_THAT(open_pulls_, IsEmpty()) << "and asks no more";
+}
+
+TEST_F(ReachTest, ItAsksWithPausesOfSecondsAtMost) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Seconds(2));
+  LoseLease();
+  int asked = 0;
+  for (const absl::Time end = now_ + absl::Minutes(2); now_ < end;) {
+    asked += static_cast<int>(open_pulls_.size());
+    FailCallsToB();
+    Tick(absl::Milliseconds(50));
+  }
+  EXPECT_GE(asked, 20);
+  EXPECT_LE(asked, 40);
+}
+
+TEST_F(ReachTest, AnotherLifeOfTheServerIsNewsToo) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Seconds(2));
+  requests_.clear();
+  Placement placement = PlacementOf(6);
+  placement.partitions[1].server_session = SessionId(202);
+  FromScheduler(placement);
+  Keep();
+  ASSERT_THAT(requests_, SizeIs(1));
+  EXPECT_THAT(requests_[0].unreached, IsEmpty());
+}
+
+TEST_F(ReachTest, ANewSchedulerIsToldAnew) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Seconds(2));
+  core_.OnSchedulerDisconnected();
+  Connect();
+  requests_.clear();
+  FailFor(absl::Seconds(1));
+  ASSERT_FALSE(requests_.empty());
+  EXPECT_THAT(requests_.back().unreached, SizeIs(1));
+}
+
+}  // namespace
+}  // namespace ebb::client
