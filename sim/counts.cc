@@ -117,6 +117,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "round waited for its operation",
         "operation that nobody waited for",
         "operations registered",
+        "worker cut off from a server",
 };
 
 }  // namespace

@@ -124,6 +124,7 @@ enum class Probe {
   kRoundWaits,            // For the operation that closes it.
   kOperationNotAwaited,   // A repeat, or of another round.
   kOperationsRegistered,  // At a scheduler that may not know them.
+  kCutOff,                // A worker from a server that the scheduler hears.
   kCount,
 };
 

@@ -160,8 +160,15 @@ struct Words {
                         kEnds[static_cast<int>(m.end)], " at ", m.position, " ",
                         m.error);
   }
-  std::string operator()(const PlacementRequest&) const {
-    return "asks for the placement";
+  std::string operator()(const PlacementRequest& m) const {
+    return absl::StrCat(
+        "asks for the placement",
+        absl::StrJoin(m.unreached, "",
+                      [](std::string* out, const PeerTrouble& one) {
+                        absl::StrAppend(out, ", does not reach server-",
+                                        one.server.value());
+                      }),
+        m.goes_on ? ", goes on" : "");
   }
   std::string operator()(const EvaluationResult& m) const {
     return absl::StrCat("evaluated snapshot ", Short(m.snapshot), " ", m.error);

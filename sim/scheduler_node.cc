@@ -119,6 +119,14 @@ void SchedulerNode::FromWorker(const Stream& stream,
   SchedulerActions out;
   ++world_->meter().sums.messages_in;
   Decide([&] { core_->OnWorker(stream.link, message, world_->now(), &out); });
+  if (const auto* request = std::get_if<PlacementRequest>(&message);
+      request != nullptr && !request->unreached.empty()) {
+    const auto worker = core_->cluster().workers.find(request->session);
+    if (worker != core_->cluster().workers.end() &&
+        !worker->second.cut_off.empty()) {
+      world_->counts().Add(Probe::kCutOff);
+    }
+  }
   world_->checker().AfterWorkerMessage(message, out);
   Carry(std::move(out));
 }

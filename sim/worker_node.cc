@@ -213,7 +213,7 @@ void WorkerNode::Fail(const CallPtr& call) {
     if (refused) {
       core_->OnPushRefused(*push, world_->now(), &out);
     } else {
-      core_->OnPushFailed(*push, world_->now(), &out);
+      core_->OnPushFailed(*push, {}, world_->now(), &out);
     }
   } else {
     const auto& pull = std::get<client::PullId>(call->id);
@@ -222,7 +222,7 @@ void WorkerNode::Fail(const CallPtr& call) {
     if (refused) {
       core_->OnPullRefused(pull, world_->now(), &out);
     } else {
-      core_->OnPullFailed(pull, world_->now(), &out);
+      core_->OnPullFailed(pull, {}, world_->now(), &out);
     }
   }
   Carry(std::move(out));
