@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/rpc/call_failure.h"
 
 namespace ebb::server {
 
@@ -82,11 +83,18 @@ absl::Status IncomingMove::OnFetched(const FetchRequest& request,
     const bool passes = absl::IsUnavailable(fetched.status()) ||
                         absl::IsDeadlineExceeded(fetched.status()) ||
                         absl::IsCancelled(fetched.status());
+    // An answer that cannot be used came from a source that is reached.
+    if (const CallFailure why = rpc::FailureOf(fetched.status());
+        passes || why.cause != CallCause::kOther) {
+      if (failures_++ == 0) broken_since_ = now;
+      why_ = why;
+    }
     if (!passes || now - last_answer_ >= kPatience) return fetched.status();
     try_at_ = now + kRetry;
     return absl::OkStatus();
   }
   last_answer_ = now;
+  failures_ = 0;
   if (fetched->result != FetchResult::kOk) {
     return absl::FailedPreconditionError(
         absl::StrCat("the source answers \"", FetchResultName(fetched->result),
@@ -102,6 +110,17 @@ absl::Status IncomingMove::OnFetched(const FetchRequest& request,
   }
   WantBlocks();
   return absl::OkStatus();
+}
+
+std::optional<PeerTrouble> IncomingMove::unreached(absl::Time now) const {
+  if (failures_ == 0) return std::nullopt;
+  PeerTrouble trouble;
+  trouble.session = about_.source;
+  trouble.address = address_;
+  trouble.lasts = now - broken_since_;
+  trouble.attempts = failures_;
+  trouble.why = why_;
+  return trouble;
 }
 
 absl::Status IncomingMove::TakeOutline(Manifest outline) {

@@ -48,6 +48,9 @@ class IncomingMove {
   bool complete() const { return stage_ == Stage::kComplete; }
   Cut TakeCut();
 
+  // The source does not answer; nullopt: it does.
+  std::optional<PeerTrouble> unreached(absl::Time now) const;
+
   // When the last cut was asked for: from then on the source takes no pushes.
   absl::Time frozen_at() const { return frozen_at_; }
 
@@ -84,6 +87,10 @@ class IncomingMove {
   std::vector<uint64_t> asked_for_;
   absl::Time try_at_ = absl::InfinitePast();
   absl::Time last_answer_ = absl::InfinitePast();
+  // Of the calls that failed since.
+  int64_t failures_ = 0;
+  absl::Time broken_since_;
+  CallFailure why_;
   absl::Time frozen_at_ = absl::InfiniteFuture();
 };
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/plant.h"
 #include "server/incoming_move.h"
 
@@ -13,6 +14,11 @@ namespace {
 
 // How often a move that goes on says so.
 constexpr absl::Duration kSignOfLife = absl::Milliseconds(250);
+
+std::string WhyNot(const PeerTrouble& source) {
+  return absl::StrCat("it cannot reach the server at ", source.address, ": ",
+                      source.why.text);
+}
 
 void GiveUp(HostedPartition* hosted) {
   hosted->incoming.reset();
@@ -57,8 +63,19 @@ void IncomingMoves::Fetched(const FetchRequest& request,
   const absl::Status status =
       hosted.incoming->OnFetched(request, std::move(fetched), now);
   if (!status.ok()) {
-    return Fail(request.partition, request.new_term,
-                std::string(status.message()), out);
+    auto unreached = hosted.incoming->unreached(now);
+    std::string why(status.message());
+    if (unreached) {
+      why = WhyNot(*unreached);
+      out->push_back(LogEvent{
+          absl::StrCat("job=", job_.stored.record->name,
+                       " partition=", request.partition.value(),
+                       " cannot move here: ", why, "; ",
+                       WhatToDo(unreached->why.cause, unreached->address)),
+          /*warning=*/true});
+    }
+    return Fail(request.partition, request.new_term, std::move(why), out,
+                std::move(unreached));
   }
   if (hosted.incoming->complete()) {
     return Store(request.partition, &hosted, now, out);
@@ -142,9 +159,11 @@ std::optional<MoveProgress> IncomingMoves::TakeOver(
 }
 
 void IncomingMoves::Fail(PartitionId id, Term term, std::string why,
-                         ServerActions* out) {
+                         ServerActions* out,
+                         std::optional<PeerTrouble> unreached) {
   GiveUp(&job_.partitions[id]);
   MoveProgress message = ProgressOf(id, term);
+  message.unreached = std::move(unreached);
   message.failed = std::move(why);
   out->push_back(SendScheduler{std::move(message)});
 }

@@ -50,7 +50,8 @@ class IncomingMoves {
                         ServerActions* out);
   void Store(PartitionId id, HostedPartition* hosted, absl::Time now,
              ServerActions* out);
-  void Fail(PartitionId id, Term term, std::string why, ServerActions* out);
+  void Fail(PartitionId id, Term term, std::string why, ServerActions* out,
+            std::optional<PeerTrouble> unreached = std::nullopt);
   MoveProgress ProgressOf(PartitionId id, Term term) const;
 
   JobPartitions& job_;

@@ -275,7 +275,8 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   if (!flags.address_file.empty()) {
     EBB_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, shell.address()));
   }
-  LOG(INFO) << "server=" << flags.id << " serves at " << shell.address();
+  LOG(INFO) << "server=" << flags.id << " listens at " << shell.address()
+            << " and tells others to reach it at " << shell.advertised();
 
   EBB_ASSIGN_OR_RETURN(auto health,
                        rpc::HealthSocket::Start(flags.health_socket,

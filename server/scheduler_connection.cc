@@ -126,7 +126,8 @@ void SchedulerConnection::RunSession() {
     session = std::move(session_);
     told = heard_;
     refused = refused_;
-    if (!leaving_ && !stopping_ && !refused && (failures_ == 0 || told)) {
+    if (told) logged_ = {};
+    if (!leaving_ && !stopping_ && !refused && logged_.Due(absl::Now())) {
       news = std::string(why_closed_.message());
     }
   }

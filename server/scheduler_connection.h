@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/protocol/messages.h"
+#include "common/rare_telling.h"
 #include "common/rpc/transport.h"
 
 namespace ebb::server {
@@ -98,6 +99,7 @@ class SchedulerConnection {
   // Used by the thread alone.
   int failures_ = 0;
   uint64_t attempts_ = 0;
+  RareTelling logged_;  // Since it was heard last.
   std::thread thread_;
 };
 

@@ -328,6 +328,30 @@ TEST_F(ServerMovesTest, AFetchForAnotherTermFindsNothing) {
   EXPECT_THAT(fetches_, IsEmpty());
 }
 
+// Bug: nobody knew at which address, nor why.
+TEST_F(ServerMovesTest, ASourceThatIsNotReachedIsNamed) {
+  Order();
+  for (int i = 0; i < 200 && progress_.failed.empty(); ++i) {
+    for (const FetchTask& task : std::exchange(fetches_, {})) {
+      Do(1, [&](ServerCore* core, ServerActions* out) {
+        core->OnFetched(task.request,
+                        absl::UnavailableError("Connection refused"), now_,
+                        out);
+      });
+    }
+    now_ += absl::Milliseconds(50);
+    Do(1,
+       [&](ServerCore* core, ServerActions* out) { core->OnTick(now_, out); });
+  }
+  EXPECT_EQ(progress_.failed,
+            "it cannot reach the server at ps-0: Connection refused");
+  ASSERT_TRUE(progress_.unreached);
+  EXPECT_EQ(progress_.unreached->session, kSession[0]);
+  EXPECT_EQ(progress_.unreached->address, "ps-0");
+  EXPECT_GE(progress_.unreached->lasts, absl::Seconds(2));
+  EXPECT_GT(progress_.unreached->attempts, 10);
+}
+
 TEST_F(ServerMovesTest, ACopyThatCannotBeStoredIsGivenUp) {
   CopyFirst();
   write_status_ = absl::ResourceExhaustedError("the disk is full");

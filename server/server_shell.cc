@@ -196,7 +196,7 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
       listener_,
       transport_->ListenPs(options_.listen, {this, admin_.get(), &files_}));
   ServerOptions core = options_.core;
-  core.address = Advertised(options_.advertise, listener_->address());
+  core.address = advertised();
   core.resources = [this](const JobRecord& record,
                           const RollbackRecord& rollback) {
     return MakeResources(record, rollback);
@@ -234,6 +234,10 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
   scheduler_->Start();
   timer_ = std::thread([this] { RunTimer(); });
   return absl::OkStatus();
+}
+
+std::string ServerShell::advertised() const {
+  return Advertised(options_.advertise, listener_->address());
 }
 
 // Called by the core, so under its lock: makes an object and reserves address

@@ -96,6 +96,8 @@ class ServerShell final : public rpc::PsHandler {
   absl::Status Start(std::shared_ptr<rpc::PsAdminHandler> admin);
   // Of a started shell.
   const std::string& address() const { return listener_->address(); }
+  // Where others reach it, as it tells the scheduler.
+  std::string advertised() const;
   // The scheduler knows this server, and it does not leave. Of a started shell.
   bool Ready();
 
