@@ -15,13 +15,14 @@ const std::set<SessionId>& Allotment::Of(JobId job) const {
 void Allotment::Look(SessionId session) {
   const WorkerInfo& worker = cluster_.workers.at(session);
   if (of_[worker.job].insert(session).second) ++workers_;
-  const bool choosy = worker.only_job != JobId() || !worker.unfit_for.empty();
+  const bool choosy = worker.only_job != JobId() || !worker.unfit_for.empty() ||
+                      !worker.cut_off.empty();
   if (choosy) {
     choosy_.insert(session);
   } else {
     choosy_.erase(session);
   }
-  if (worker.job != JobId() && !worker.MayWorkOn(worker.job)) {
+  if (worker.job != JobId() && !worker.CanWorkOn(worker.job)) {
     Give(session, JobId());
   }
   able_.clear();

@@ -70,7 +70,7 @@ class Allotment {
   class Round;
 
   bool Able(SessionId worker, JobId job) const {
-    return cluster_.workers.at(worker).MayWorkOn(job);
+    return cluster_.workers.at(worker).CanWorkOn(job);
   }
 
   Cluster& cluster_;

@@ -11,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "common/ids.h"
+#include "common/protocol/peer_trouble.h"
 #include "scheduler/actions.h"
 #include "scheduler/placement.h"
 
@@ -58,6 +59,15 @@ struct ServerInfo {
   }
 };
 
+// A server that a daemon does not reach, as it last said.
+struct UnreachedServer {
+  PeerTrouble trouble;
+  absl::Time since;  // Of the first call that failed.
+  absl::Time told;   // When the scheduler first heard of it.
+  // The daemon computes without it for now.
+  bool goes_on = false;
+};
+
 struct WorkerInfo {
   SessionId session;
   std::string name;
@@ -88,11 +98,20 @@ struct WorkerInfo {
     bool over_limit = false;
   };
   std::map<JobId, Unfit> unfit_for;
+  // By job.
+  std::map<JobId, std::vector<UnreachedServer>> unreached;
+  // Jobs of which it does not reach a server that is up: it gets nothing to do
+  // for them until it does. See SchedulerCore::SettleUnreached.
+  std::set<JobId> cut_off;
   int64_t clock = 0;             // As last heard.
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
 
   bool MayWorkOn(JobId job) const {
     return (only_job == JobId() || only_job == job) && !unfit_for.contains(job);
+  }
+  // It may, and it reaches the job's servers, as far as is known.
+  bool CanWorkOn(JobId job) const {
+    return MayWorkOn(job) && !cut_off.contains(job);
   }
   // It was leased something of the job, however long ago, or claims so since
   // before this scheduler. To others the job is none of their business.

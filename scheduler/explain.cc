@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "scheduler/reasons.h"
 #include "scheduler/status.h"
 
 namespace ebb::scheduler {
@@ -17,40 +18,6 @@ namespace ebb::scheduler {
 namespace {
 
 using Reason = v1::WaitReason;
-
-constexpr int64_t kMostListed = 8;
-
-std::string Seconds(absl::Duration duration) {
-  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
-}
-
-std::string ServerCount(int64_t n) {
-  return absl::StrCat(n, n == 1 ? " server" : " servers");
-}
-
-std::string ThereAre(int64_t n) {
-  return absl::StrCat(n == 1 ? "; there is " : "; there are ", n);
-}
-
-std::string NameOf(const Cluster& cluster, SessionId session) {
-  const auto it = cluster.workers.find(session);
-  if (it == cluster.workers.end()) return "a worker that is gone";
-  const std::string& name = it->second.name;
-  return absl::StartsWith(name, "worker") ? name
-                                          : absl::StrCat("worker ", name);
-}
-
-Reason::Kind KindOf(ServerProblem problem) {
-  switch (problem) {
-    case ServerProblem::kMemory:
-      return Reason::KIND_BACK_PRESSURE;
-    case ServerProblem::kDisk:
-      return Reason::KIND_DISK_FULL;
-    case ServerProblem::kOther:
-      break;
-  }
-  return Reason::KIND_UNSPECIFIED;
-}
 
 // Collects the reasons of one job; each method looks for one kind.
 class Explainer {
@@ -67,11 +34,12 @@ class Explainer {
     if (job_.over()) return {};
     Store();
     Paused();
-    Servers();
+    said_ = ExplainServers(picture_, job_, &reasons_);
+    ExplainUnreached(picture_, job_, &reasons_);
     if (job_.state().phase == JobPhase::kRunning && reasons_.empty()) Workers();
     Refusals();
     Problems();
-    if (job_.state().phase != JobPhase::kRunning) return std::move(reasons_);
+    if (job_.state().phase != JobPhase::kRunning) return reasons_.Take();
     if (job_.marks().AllApplied()) {
       Ending();
     } else if (job_.started() && job_.placement().AllRegistered()) {
@@ -82,17 +50,14 @@ class Explainer {
       Silent();
     }
     Redone();
-    return std::move(reasons_);
+    Unknown();
+    return reasons_.Take();
   }
 
  private:
   void Add(Reason::Kind kind, std::string subject, std::string text,
            absl::Duration lasts = absl::ZeroDuration()) {
-    Reason& reason = reasons_.emplace_back();
-    reason.set_kind(kind);
-    reason.set_subject(std::move(subject));
-    reason.set_text(std::move(text));
-    reason.set_for_ms(std::max<int64_t>(0, absl::ToInt64Milliseconds(lasts)));
+    reasons_.Add(kind, std::move(subject), std::move(text), lasts);
   }
 
   void Store() {
@@ -100,7 +65,8 @@ class Explainer {
     Add(Reason::KIND_DISK_FULL, "scheduler",
         absl::StrCat("the scheduler cannot write its state, so it decides "
                      "nothing: ",
-                     picture_.store_problem));
+                     picture_.store_problem,
+                     ". What to do: make its --state-dir writable"));
   }
 
   void Paused() {
@@ -118,136 +84,75 @@ class Explainer {
         continue;
       }
       Add(Reason::KIND_QUARANTINED, name,
-          failed_at ? absl::StrCat(name, " is quarantined at example ",
-                                   *failed_at, " of ", plan_.ItemSize(item),
-                                   applied ? "; some partitions have its "
-                                             "batch, so it cannot be skipped: "
-                                             "try again, or roll back"
-                                           : "; decide whether to skip its "
-                                             "batch or to try again")
-                    : absl::StrCat(name,
-                                   " is quarantined, though no batch failed: "
-                                   "the job goes on with the next worker that "
-                                   "connects, or when an operator resumes it"));
+          failed_at
+              ? absl::StrCat(name, " is quarantined at example ", *failed_at,
+                             " of ", plan_.ItemSize(item),
+                             applied ? "; some partitions have its "
+                                       "batch, so it cannot be skipped. "
+                                       "What to do: `ebb resume` tries "
+                                       "again, `ebb checkpoint rollback` "
+                                       "goes back"
+                                     : ". What to do: `ebb resume` tries "
+                                       "again, `ebb resume --skip` leaves "
+                                       "its batch out")
+              : absl::StrCat(name,
+                             " is quarantined, though no batch failed: "
+                             "the job goes on with the next worker that "
+                             "connects, or when an operator resumes it"));
     }
     Add(Reason::KIND_PAUSED, absl::StrCat("job ", job_.record()->name),
-        absl::StrCat("the job is paused: ", job_.state().reason));
+        absl::StrCat("the job is paused: ", job_.state().reason,
+                     job_.state().paused_by_operator
+                         ? ". What to do: `ebb resume` lets it go on"
+                         : ""));
   }
 
-  void Servers() {
-    if (!job_.started()) {
-      std::string awaited;
-      for (const auto& [id, server] : cluster_.servers) {
-        if (!server.connected) absl::StrAppend(&awaited, " ", id.value());
+  // Why the workers that are there do not work on the job, by their number.
+  std::string WhyNone() const {
+    int64_t others = 0, refuse = 0, leave = 0;
+    for (const auto& [session, worker] : cluster_.workers) {
+      if (worker.unfit_for.contains(job_.id())) {
+        ++refuse;
+      } else if (!worker.MayWorkOn(job_.id())) {
+        ++others;
+      } else if (worker.draining) {
+        ++leave;
       }
-      Add(Reason::KIND_STARTING, "scheduler",
-          awaited.empty()
-              ? absl::StrCat("the scheduler waits for ",
-                             ServerCount(core_.options().min_servers),
-                             ThereAre(cluster_.servers.size()))
-              : absl::StrCat(
-                    "the scheduler started and waits, at most ",
-                    absl::FormatDuration(core_.options().takeover_after),
-                    ", for the servers it knows of; missing:", awaited),
-          picture_.now - picture_.watch.since());
-      return;
     }
-    const auto connected =
-        std::count_if(cluster_.servers.begin(), cluster_.servers.end(),
-                      [](const auto& one) { return one.second.connected; });
-    // By owner, and by the folder that has their copies.
-    std::map<std::pair<ServerId, std::string>, int> away;
-    for (int32_t p = 0; p < plan_.partitions; ++p) {
-      const Ownership& one = job_.placement().at(PartitionId(p));
-      if (one.owner == Ownership::kNobody) {
-        Add(Reason::KIND_NO_SERVERS, "servers",
-            absl::StrCat("partitions wait to be placed until ",
-                         ServerCount(core_.options().min_servers),
-                         core_.options().min_servers == 1 ? " is" : " are",
-                         " there", ThereAre(connected)));
-        return;
-      }
-      if (!one.registered) ++away[{one.owner, job_.state().durable_in[p]}];
-    }
-    for (const auto& [owned, partitions] : away) {
-      const auto& [id, folder] = owned;
-      const auto it = cluster_.servers.find(id);
-      const bool here = it != cluster_.servers.end() && it->second.connected;
-      const absl::Duration since =
-          it == cluster_.servers.end() ||
-                  it->second.since == absl::InfinitePast()
-              ? picture_.now - picture_.watch.since()
-              : picture_.now - it->second.since;
-      if (here) {
-        Loading(
-            id, it->second, partitions,
-            stopped_ ? std::min(since, NotAdvancing(picture_, job_)) : since);
-        continue;
-      }
-      Add(Reason::KIND_SERVER_AWAY, absl::StrCat("ps ", id.value()),
-          absl::StrCat(
-              "ps ", id.value(), ", which owns ", partitions, " of ",
-              plan_.partitions, " partitions, is away",
-              it == cluster_.servers.end() ? "" : WhoTakesOver(folder, since)),
-          since);
-    }
-  }
-
-  // And why it does not, if it says so.
-  void Loading(ServerId id, const ServerInfo& server, int partitions,
-               absl::Duration lasts) {
-    const std::string name = absl::StrCat("ps ", id.value());
-    std::string text =
-        absl::StrCat(name, " is loading ", partitions,
-                     partitions == 1 ? " partition" : " partitions");
-    Reason::Kind kind = Reason::KIND_STARTING;
-    const auto report = server.reports.find(job_.id());
-    if (report != server.reports.end() && !report->second.problem.empty()) {
-      absl::StrAppend(&text, ": ", report->second.problem);
-      if (report->second.problem_kind != ServerProblem::kOther) {
-        kind = KindOf(report->second.problem_kind);
-      }
-      told_.insert(id);
-    }
-    Add(kind, name, std::move(text), lasts);
-  }
-
-  std::string WhoTakesOver(const std::string& folder,
-                           absl::Duration since) const {
-    if (folder.empty()) {
-      return "; what is durable of them is in no --shared-checkpoints, so they "
-             "wait for it";
-    }
-    const bool heirs = std::any_of(
-        cluster_.servers.begin(), cluster_.servers.end(), [&](const auto& one) {
-          return one.second.connected && !one.second.leaving &&
-                 one.second.shared_folder == folder;
-        });
-    if (!heirs) {
-      return "; no other server has the --shared-checkpoints of their copies";
-    }
-    const absl::Duration left = core_.options().takeover_after - since;
-    return absl::StrCat(
-        "; others take them in ",
-        absl::FormatDuration(std::max(absl::ZeroDuration(),
-                                      absl::Floor(left, absl::Seconds(1)))));
+    std::string why;
+    const auto say = [&why](int64_t n, absl::string_view what) {
+      if (n == 0) return;
+      absl::StrAppend(&why, why.empty() ? "" : ", ", n, what);
+    };
+    say(others, " for another job only");
+    say(refuse, " that could not begin it (below)");
+    say(leave, " about to leave");
+    return why;
   }
 
   void Workers() {
     if (cluster_.workers.empty()) {
       Add(Reason::KIND_NO_WORKERS, "workers",
-          "no worker is connected; start some with ebb-worker");
+          "no worker is connected. What to do: start some with `ebb-worker "
+          "--scheduler HOST:PORT`; one that runs says in its log what it does "
+          "not reach");
       return;
     }
-    const int64_t able = cluster_.WorkersFor(job_.id());
+    const int64_t able = std::count_if(
+        cluster_.workers.begin(), cluster_.workers.end(),
+        [this](const auto& one) {
+          return one.second.MayWorkOn(job_.id()) && !one.second.draining;
+        });
     if (able == 0) {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("none of the ", cluster_.workers.size(),
-                       " workers can work on this job; their logs say why"));
+                       " workers can work on this job: ", WhyNone(),
+                       ". What to do: start others with ebb-worker"));
     } else if (!job_.HasBegun() && able < plan_.min_workers) {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("the job begins with ", plan_.min_workers,
-                       " workers (workers.min); there are ", able));
+                       " workers (workers.min); there are ", able,
+                       ". What to do: start more with ebb-worker"));
     }
   }
 
@@ -299,7 +204,8 @@ class Explainer {
                       other->plan().priority);
     }
     Add(Reason::KIND_NO_WORKERS, "workers",
-        absl::StrCat(text, "; its own priority is ", plan_.priority));
+        absl::StrCat(text, "; its own priority is ", plan_.priority,
+                     ". What to do: start more workers, or wait"));
   }
 
   // What servers complain of.
@@ -317,12 +223,12 @@ class Explainer {
                          Seconds(picture_.now - report.refused_at),
                          " ago: ", report.refusal, "; workers try again"));
       }
-      if (report.problem.empty() || told_.contains(id) ||
+      if (report.problem.empty() || said_.problems.contains(id) ||
           (refuses && report.problem == report.refusal &&
            report.problem_kind == ServerProblem::kMemory)) {
         continue;
       }
-      Add(KindOf(report.problem_kind), name,
+      Add(ReasonOf(report.problem_kind), name,
           absl::StrCat(name, ": ", report.problem));
     }
   }
@@ -330,7 +236,12 @@ class Explainer {
   void Ending() {
     if (job_.evaluating()) {
       Add(Reason::KIND_EVALUATION, absl::StrCat("job ", job_.record()->name),
-          "every example is applied; the last evaluation is under way");
+          absl::StrCat("every example is applied; the last evaluation is under "
+                       "way",
+                       cluster_.workers.empty()
+                           ? ", and no worker is connected to make it. What to "
+                             "do: start one with ebb-worker"
+                           : ""));
     }
     if (!job_.marks().Complete()) {
       Add(Reason::KIND_NOT_DURABLE, absl::StrCat("job ", job_.record()->name),
@@ -457,7 +368,7 @@ class Explainer {
     std::set<SessionId> begin;
     for (const auto& [ordinal, first] : job_.leases().held()) {
       for (const SessionId worker : job_.leases().HoldersOf(ordinal)) {
-        if (begin.contains(worker)) continue;
+        if (begin.contains(worker) || SaysWhy(worker)) continue;
         if (++listed > kMostListed) return;
         if (!Begins(worker)) {
           LeaseHeld(ordinal, *job_.leases().Find(ordinal, worker));
@@ -469,6 +380,13 @@ class Explainer {
                          " loads the data, or computes its first batch"));
       }
     }
+  }
+
+  // It is told already what the worker does not reach.
+  bool SaysWhy(SessionId worker) const {
+    const auto it = cluster_.workers.find(worker);
+    return it != cluster_.workers.end() &&
+           it->second.unreached.contains(job_.id());
   }
 
   // Loading renews a lease; that it may end is no news then.
@@ -500,12 +418,28 @@ class Explainer {
       const absl::Duration unheard = picture_.now - worker.last_heard;
       Add(Reason::KIND_LEASE_HELD, NameOf(cluster_, session),
           absl::StrCat(NameOf(cluster_, session), " said nothing for ",
-                       Seconds(unheard),
-                       ", and its lease ran out: it hangs in a batch, or its "
-                       "machine is overloaded; others get the item, if there "
-                       "are any"),
+                       Seconds(unheard), ", and its lease ran out",
+                       // It may wait for the server that says nothing either.
+                       said_.quiet
+                           ? ""
+                           : ": it hangs in a batch or stands still, or its "
+                             "machine is overloaded. What to do: look at "
+                             "its log and its machine, or end it",
+                       "; others get the item, if there are any"),
           unheard);
     }
+  }
+
+  // Something is wrong, and nothing of the above: what is known is said.
+  void Unknown() {
+    if (!stopped_ || !reasons_.empty()) return;
+    Add(Reason::KIND_UNKNOWN, absl::StrCat("job ", job_.record()->name),
+        absl::StrCat(
+            "nothing was applied, and neither servers nor workers say why: ",
+            job_.leases().Holders().size(), " of ", cluster_.workers.size(),
+            " workers hold work items, and all ", cluster_.servers.size(),
+            " servers are heard. What to do: look at the logs of the workers"),
+        NotAdvancing(picture_, job_));
   }
 
   void Redone() {
@@ -522,8 +456,8 @@ class Explainer {
   const TrainingJob& job_;
   const JobPlan& plan_;
   const bool stopped_;
-  std::set<ServerId> told_;  // Their problems.
-  std::vector<Reason> reasons_;
+  SaidOfServers said_;
+  Reasons reasons_;
 };
 
 }  // namespace

@@ -121,6 +121,21 @@ class ExplainFixture : public ::testing::Test {
     progress.not_in_view = true;
     FromWorker(link, progress);
   }
+  // The worker does not reach the server.
+  void DoesNotReach(LinkId link, SessionId session, bool goes_on = false) {
+    PlacementRequest message{session, job_, {}, goes_on};
+    message.unreached.push_back({ServerId(0),
+                                 kServerSession,
+                                 "ps-0:7001",
+                                 absl::Seconds(2),
+                                 9,
+                                 {CallCause::kName, "ps-0 does not resolve"}});
+    FromWorker(link, message);
+  }
+  void ServerSpeaks() {
+    now_ += absl::Milliseconds(10);
+    FromServer(ServerAlive{kServerSession});
+  }
   void Wait(absl::Duration time) {
     watch_.Look(*core_, now_);
     now_ += time;

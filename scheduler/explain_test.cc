@@ -53,6 +53,47 @@ TEST_F(ExplainTest, OnlyWorkersOfOtherJobs) {
               HasSubstr("none of the 1 workers can work on this job"));
 }
 
+// Bug: their logs said nothing: they were about to leave.
+TEST_F(ExplainTest, OnlyWorkersThatLeave) {
+  Ready();
+  FromWorker(kFirstLink, RegisterWorker{kFirst, "a"});
+  FromWorker(kFirstLink, LeaseRequest{kFirst, 0});
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("1 about to leave"));
+}
+
+// Bug: a server that stood still was a worker that hangs.
+TEST_F(ExplainTest, AServerThatSaysNothing) {
+  record_.plan.quarantine_after = 3;
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  Say(kFirstLink, kFirst, {0, 0}, 0, false);
+  Wait(absl::Seconds(2));
+  now_ += absl::Seconds(5);
+  SchedulerActions actions;
+  core_->OnTick(now_, &actions);
+  const std::vector<Reason> reasons = Explain();
+  ASSERT_THAT(reasons, SizeIs(2));
+  EXPECT_THAT(reasons[0].text(),
+              HasSubstr("ps 0 is connected and has said nothing for 7.0 s"));
+  EXPECT_THAT(reasons[1].text(), Not(HasSubstr("hangs in a batch")));
+}
+
+// Bug: nothing was said, whatever the cause.
+TEST_F(ExplainTest, WhatNobodyExplainsIsSaidToBeSo) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  FromWorker(kFirstLink, LeaseRequest{kFirst, 0});  // It holds an item.
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.end = LeaseEnd::kReturned;
+  FromWorker(kFirstLink, end);
+  WorkerUp(kSecondLink, kSecond, "b");
+  ItemEnd other{kSecond, job_, job().state().generation, {0, 0}};
+  other.end = LeaseEnd::kReturned;
+  FromWorker(kSecondLink, other);
+  Wait(absl::Seconds(2));
+  EXPECT_THAT(Only(Reason::KIND_UNKNOWN), HasSubstr("look at the logs"));
+}
+
 TEST_F(ExplainTest, GatheringServers) {
   Restart({.min_servers = 2});
   ServerUp();
@@ -195,7 +236,7 @@ TEST_F(ExplainTest, AJobWhoseWorkersAreWithOthers) {
   EXPECT_EQ(Only(Reason::KIND_NO_WORKERS),
             "waits for workers: it has 0 and takes 1 at least; of the 1 that "
             "are there 1 is with job first of priority 10; its own priority "
-            "is 0");
+            "is 0. What to do: start more workers, or wait");
   WorkerUp(kSecondLink, kSecond, "b");
   EXPECT_THAT(Only(Reason::KIND_NO_WORKERS), HasSubstr("2 are with job first"));
   // What the first has no work for goes to the second.
@@ -452,6 +493,7 @@ TEST_F(ExplainTest, WorkersThatHang) {
   Say(kFirstLink, kFirst, {0, 0}, 0, false);
   Wait(absl::Seconds(2));
   now_ += absl::Seconds(5);
+  FromServer(ServerAlive{kServerSession});
   SchedulerActions actions;
   core_->OnTick(now_, &actions);
   EXPECT_THAT(Only(Reason::KIND_LEASE_HELD),

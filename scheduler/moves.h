@@ -10,10 +10,12 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "absl/time/time.h"
 #include "common/ids.h"
+#include "scheduler/cluster.h"
 
 namespace ebb::scheduler {
 
@@ -33,6 +35,8 @@ struct Moves {
   struct Avoid {
     absl::Time until;
     int failures = 0;  // In a row.
+    // Why the last was, if the target does not reach the source.
+    std::optional<UnreachedServer> unreached;
   };
   std::map<ServerId, Avoid> avoid;
   int64_t completed = 0;  // In the scheduler's life.

@@ -194,6 +194,7 @@ absl::Time SchedulerCore::NextTick() const {
 }
 
 void SchedulerCore::Finish(Context* context, size_t first_action) {
+  SettleUnreached(context);
   ShareWorkers(context);
   OfferEvaluations(context);
   OfferWork(context);

@@ -171,6 +171,16 @@ class SchedulerCore {
   void SettleClaims(WorkerInfo* worker, Context* context);
   void LoseWorker(SessionId session, Context* context);
 
+  // --- Who reaches which server: scheduler_core_reach.cc ---------------------
+  void HearUnreached(const PlacementRequest& message, WorkerInfo* worker,
+                     absl::Time now);
+  // The server of the job that keeps the worker from it; null: there is none.
+  const UnreachedServer* CutOffBy(const WorkerInfo& worker,
+                                  const TrainingJob& job) const;
+  // Workers that do not reach a server which others may reach lose their leases
+  // of its jobs, and get none until they reach it.
+  void SettleUnreached(Context* context);
+
   // --- Who works for whom: scheduler_core_sharing.cc -------------------------
   // A worker that shows what it does for a job, and belongs to none.
   void MaybeKeep(WorkerInfo* worker, JobId job);
@@ -197,6 +207,7 @@ class SchedulerCore {
   Allotment allotment_{&cluster_};
   // Workers that want items, by the job that they belong to; of 0: to none.
   std::map<JobId, std::set<SessionId>> waiting_;
+  std::set<SessionId> unreaching_;  // Workers with any WorkerInfo::unreached.
   std::map<JobId, std::unique_ptr<TrainingJob>> jobs_;
   // Jobs that were forgotten, the latest; true: with their versions.
   std::map<JobId, bool> forgotten_;

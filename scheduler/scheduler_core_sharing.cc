@@ -32,7 +32,7 @@ void SchedulerCore::ForgetWorker(SessionId session) {
 void SchedulerCore::MaybeKeep(WorkerInfo* worker, JobId id) {
   const TrainingJob* job = Find(id);
   if (job == nullptr || worker->job != JobId() || worker->draining ||
-      !worker->MayWorkOn(id)) {
+      !worker->CanWorkOn(id)) {
     return;
   }
   LookAt(worker);
@@ -105,7 +105,7 @@ void SchedulerCore::OfferEvaluations(Context* context) {
       for (const SessionId session : workers) {
         const WorkerInfo& worker = cluster_.workers.at(session);
         // One at a time: the next would take the place of the first.
-        if (worker.no_evaluations || !worker.MayWorkOn(id) ||
+        if (worker.no_evaluations || !worker.CanWorkOn(id) ||
             worker.evaluates) {
           continue;
         }

@@ -57,6 +57,9 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   worker.draining = false;
   worker_links_[link] = message.session;
   worker.claims = message.held;
+  // It says anew what it does not reach.
+  worker.unreached.clear();
+  worker.cut_off.clear();
   if (allotment_.Knows(message.session)) LookAt(&worker);
   // A lease that was sent to its broken connection never arrived, nor did the
   // result of an evaluation.
@@ -130,8 +133,9 @@ void SchedulerCore::Handle(LinkId link, const PlacementRequest& message,
   if (worker == nullptr || job == nullptr) return;
   // A token goes with it. Who did not hear that its lease ran out must find
   // where to push to.
-  if (worker->WorksOn(message.job))
-    job->SendPlacement(worker->session, context);
+  if (!worker->WorksOn(message.job)) return;
+  HearUnreached(message, worker, context->now);
+  job->SendPlacement(worker->session, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const EvaluationResult& message,

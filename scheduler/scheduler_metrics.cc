@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,15 @@ void AddCluster(const v1::GetStatusResponse& status, OpenMetrics* text) {
                              "1: the server has one, which ebb status names");
   for (const auto& server : status.servers()) {
     add(&problem, server, server.problem().empty() ? 0 : 1);
+  }
+  auto unreached = text->Gauge(
+      "ebb_scheduler_server_unreached_by",
+      "Daemons that cannot reach the server though it may be up: ebb status "
+      "names them, and ebb explain says what to do");
+  for (const auto& server : status.servers()) {
+    std::set<std::string> who;
+    for (const auto& one : server.unreached_by()) who.insert(one.who());
+    add(&unreached, server, static_cast<double>(who.size()));
   }
   auto partitions = text->Gauge("ebb_scheduler_server_partitions",
                                 "Partitions that the server serves");

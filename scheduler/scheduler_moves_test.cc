@@ -217,6 +217,31 @@ TEST_F(SchedulerMovesTest, AMoveThatFailsSaysWhy) {
   EXPECT_EQ(At(PartitionId(0)).owner, kServer);
 }
 
+TEST_F(SchedulerMovesTest, ATargetThatDoesNotReachTheSourceIsRemembered) {
+  Ready();
+  OtherUp();
+  const MoveIn order = *Sent<MoveIn>(kNewLink);
+  MoveProgress progress;
+  progress.session = kNewSession;
+  progress.job = job_;
+  progress.generation = order.generation;
+  progress.partition = order.partition;
+  progress.term = order.term;
+  progress.failed = "it cannot reach it";
+  progress.unreached =
+      PeerTrouble{ServerId(0), kServerSession,
+                  "here:1",    absl::Seconds(3),
+                  9,           {CallCause::kRefused, "refused"}};
+  Say(kNewLink, progress);
+
+  ASSERT_THAT(job().moves().avoid, SizeIs(1));
+  const auto& unreached = job().moves().avoid.begin()->second.unreached;
+  ASSERT_TRUE(unreached);
+  EXPECT_EQ(unreached->trouble.server, kServer);
+  EXPECT_EQ(unreached->trouble.why.text, "refused");
+  EXPECT_EQ(unreached->since, now_ - absl::Seconds(3));
+}
+
 TEST_F(SchedulerMovesTest, AServerThatLeavesIsEmptiedFirst) {
   Ready();
   OtherUp();

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/rpc/convert.h"
 #include "scheduler/explain.h"
 
@@ -20,6 +21,17 @@ int64_t UnixMs(absl::Time time) {
   return time == absl::InfinitePast() || time == absl::InfiniteFuture()
              ? 0
              : absl::ToUnixMillis(time);
+}
+
+v1::Unreached UnreachedStatus(const std::string& who, JobId job,
+                              const UnreachedServer& server, absl::Time now) {
+  v1::Unreached out;
+  out.set_who(who);
+  out.set_job(job.value());
+  PeerTrouble trouble = server.trouble;
+  trouble.lasts = std::max(absl::ZeroDuration(), now - server.since);
+  *out.mutable_trouble() = rpc::ToProto(trouble);
+  return out;
 }
 
 // 0 for one that has not come.
@@ -405,6 +417,26 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
       status.set_refusal(report.refusal);
     }
   }
+  for (const auto& [session, worker] : picture.core.cluster().workers) {
+    for (const auto& [job, unreached] : worker.unreached) {
+      for (const UnreachedServer& one : unreached) {
+        if (one.trouble.server != server.id) continue;
+        *status.add_unreached_by() =
+            UnreachedStatus(worker.name, job, one, picture.now);
+      }
+    }
+  }
+  for (const auto& [id, job] : picture.core.jobs()) {
+    for (const auto& [target, avoid] : job->moves().avoid) {
+      if (!avoid.unreached) continue;
+      const ServerId source = avoid.unreached->trouble.server;
+      if (target != server.id && source != server.id) continue;
+      *(target == server.id ? status.add_unreached()
+                            : status.add_unreached_by()) =
+          UnreachedStatus(absl::StrCat("ps-", target.value()), id,
+                          *avoid.unreached, picture.now);
+    }
+  }
   return status;
 }
 
@@ -439,12 +471,20 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
   const bool evaluates = std::any_of(
       picture.core.jobs().begin(), picture.core.jobs().end(),
       [&](const auto& one) { return one.second->Evaluates(worker.session); });
-  status.set_state(worker.draining          ? v1::WorkerStatus::STATE_DRAINING
-                   : evaluates              ? v1::WorkerStatus::STATE_EVALUATING
-                   : worker.silent          ? v1::WorkerStatus::STATE_SILENT
+  status.set_state(worker.draining ? v1::WorkerStatus::STATE_DRAINING
+                   : evaluates     ? v1::WorkerStatus::STATE_EVALUATING
+                   : worker.silent ? v1::WorkerStatus::STATE_SILENT
+                   : !worker.cut_off.empty() && status.items().empty()
+                       ? v1::WorkerStatus::STATE_CUT_OFF
                    : status.items().empty() ? v1::WorkerStatus::STATE_IDLE
                    : worker.parked          ? v1::WorkerStatus::STATE_PARKED
                                             : v1::WorkerStatus::STATE_WORKING);
+  for (const auto& [job, servers] : worker.unreached) {
+    for (const UnreachedServer& server : servers) {
+      *status.add_unreached() =
+          UnreachedStatus(worker.name, job, server, picture.now);
+    }
+  }
   const bool does_nothing = status.state() == v1::WorkerStatus::STATE_IDLE ||
                             status.state() == v1::WorkerStatus::STATE_SILENT;
   if (const WorkerWatch* watch = picture.watch.worker(worker.session);

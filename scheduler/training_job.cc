@@ -625,29 +625,7 @@ std::vector<SessionId> TrainingJob::Tick(Context* context) {
   TickMoves(context);
   // While a server is away nobody can advance, and nobody is to blame.
   if (placement_.AllRegistered()) {
-    for (const auto& [ordinal, worker] : leases_.Expired(context->now)) {
-      const ItemId item = plan().ItemAt(ordinal);
-      // It worked on the lowest; the next it only held, whenever that runs out.
-      const bool first = leases_.HeldBy(worker).front() == ordinal &&
-                         std::ranges::count(silent, worker) == 0 &&
-                         !context->cluster->workers.at(worker).silent;
-      leases_.Release(ordinal, worker);
-      silent.push_back(worker);
-      if (first) ++silent_workers_;
-      const std::string& name = context->cluster->workers.at(worker).name;
-      const std::string text =
-          absl::StrCat("job=", record_->name, " worker=", name,
-                       " item=", ToString(item), " lease ran out");
-      if (first) {
-        context->Tell(EventKind::kWorkerSilent, id(), text, name);
-      } else {
-        context->Log(text);
-      }
-      if (first && leases_.HoldersOf(ordinal).empty()) {
-        LeaseRanOut(ordinal, context->cluster->workers.at(worker), context);
-      }
-      IfIdle(worker, context);
-    }
+    silent = LeasesRanOut(context);
     leases_.ReopenUnconfirmed(context->now);
   }
   EvaluationEnded(evaluator_.Tick(context), context);

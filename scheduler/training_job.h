@@ -108,6 +108,8 @@ class TrainingJob {
   WorkerClaim Claim(int64_t able, int64_t has, int64_t* limit) const;
   // They work for other jobs now, or for none.
   void TakeBack(const std::vector<SessionId>& workers, Context* context);
+  // The worker does not reach a server of the job: others get what it has.
+  void CutOff(SessionId worker, Context* context);
   // What it holds, it may go on with if nobody else has it. `clock`: where it
   // joins the view, unless it is in it; -1: it does not.
   void AdoptLease(const WorkerInfo& worker, const HeldItem& held, int64_t clock,
@@ -300,6 +302,8 @@ class TrainingJob {
   // The loss of the latest updates was heard.
   void LookForDivergence(Context* context);
   void PauseByItself(const std::string& why, Context* context);
+  // Returns the workers that said nothing while theirs ran out.
+  std::vector<SessionId> LeasesRanOut(Context* context);
   void LeaseRanOut(int64_t ordinal, const WorkerInfo& worker, Context* context);
   void FenceSkip(int64_t ordinal, Context* context);
   void SettleSkips(Context* context);

@@ -88,9 +88,16 @@ void TrainingJob::Progressed(const ServerInfo& server,
     return;
   }
   it->second.last_sign = context->now;
-  if (!progress.failed.empty()) {
-    GiveUpMove(progress.partition, progress.failed, context);
-  }
+  if (progress.failed.empty()) return;
+  const ServerId source = it->second.source;
+  GiveUpMove(progress.partition, progress.failed, context);
+  auto& unreached = moves_.avoid[server.id].unreached;
+  unreached.reset();
+  if (!progress.unreached) return;
+  unreached =
+      UnreachedServer{*progress.unreached,
+                      context->now - progress.unreached->lasts, context->now};
+  unreached->trouble.server = source;
 }
 
 void TrainingJob::NotePause(const ServerInfo& server,

@@ -163,7 +163,7 @@ void TrainingJob::Evaluate(SessionId worker, Context* context) {
 bool TrainingJob::EvaluateToo(WorkerInfo* worker, Context* context) {
   const SessionId session = worker->session, first = evaluator_.worker();
   if (!evaluator_.MayLeaseAgain() || leases_.CountHeldBy(session) > 0 ||
-      worker->evaluates || worker->no_evaluations || !worker->MayWorkOn(id()) ||
+      worker->evaluates || worker->no_evaluations || !worker->CanWorkOn(id()) ||
       !backups_.MuchFaster(session, first)) {
     return false;
   }
@@ -406,6 +406,41 @@ void TrainingJob::LeaseFailed(Poison::Failure failure, Context* context) {
   }
   dirty_ = true;
   if (poison_.Failed(failure, context)) FenceSkip(failure.ordinal, context);
+}
+
+void TrainingJob::CutOff(SessionId worker, Context* context) {
+  TakeBack({worker}, context);
+  EvaluationEnded(evaluator_.WorkerLost(worker, context), context);
+}
+
+std::vector<SessionId> TrainingJob::LeasesRanOut(Context* context) {
+  std::vector<SessionId> silent;
+  for (const auto& [ordinal, session] : leases_.Expired(context->now)) {
+    const ItemId item = plan().ItemAt(ordinal);
+    const WorkerInfo& worker = context->cluster->workers.at(session);
+    // Who says why it does not advance is not silent, and no batch is to blame.
+    const bool unreached = worker.unreached.contains(id());
+    // It worked on the lowest; the next it only held, whenever that runs out.
+    const bool first = leases_.HeldBy(session).front() == ordinal &&
+                       std::ranges::count(silent, session) == 0 &&
+                       !worker.silent;
+    leases_.Release(ordinal, session);
+    if (!unreached) silent.push_back(session);
+    const std::string text =
+        absl::StrCat("job=", record_->name, " worker=", worker.name,
+                     " item=", ToString(item), " lease ran out");
+    if (first && !unreached) {
+      ++silent_workers_;
+      context->Tell(EventKind::kWorkerSilent, id(), text, worker.name);
+    } else {
+      context->Log(text);
+    }
+    if (first && !unreached && leases_.HoldersOf(ordinal).empty()) {
+      LeaseRanOut(ordinal, worker, context);
+    }
+    IfIdle(session, context);
+  }
+  return silent;
 }
 
 void TrainingJob::LeaseRanOut(int64_t ordinal, const WorkerInfo& worker,

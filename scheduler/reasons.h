@@ -1,0 +1,58 @@
+// The reasons of one job that does not advance, and words that they share.
+#ifndef EBB_SCHEDULER_REASONS_H_
+#define EBB_SCHEDULER_REASONS_H_
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "scheduler/cluster.h"
+#include "scheduler/scheduler_shell.h"
+#include "scheduler/training_job.h"
+
+namespace ebb::scheduler {
+
+// Of one kind, more are not told.
+inline constexpr int64_t kMostListed = 8;
+// A server says something several times a second: one that was not heard for so
+// long stands still, or the way to it is cut.
+inline constexpr absl::Duration kUnheard = absl::Seconds(3);
+
+// Thread-compatible.
+class Reasons {
+ public:
+  // `lasts`: for how long already; zero: that is not known.
+  void Add(v1::WaitReason::Kind kind, std::string subject, std::string text,
+           absl::Duration lasts = absl::ZeroDuration());
+  bool empty() const { return reasons_.empty(); }
+  std::vector<v1::WaitReason> Take() { return std::move(reasons_); }
+
+ private:
+  std::vector<v1::WaitReason> reasons_;
+};
+
+v1::WaitReason::Kind ReasonOf(ServerProblem problem);
+// "1.5 s".
+std::string Seconds(absl::Duration duration);
+// "worker 3", "worker-3", "a worker that is gone".
+std::string NameOf(const Cluster& cluster, SessionId session);
+
+// What was said of servers, so that it is not said again.
+struct SaidOfServers {
+  std::set<ServerId> problems;  // Those whose problem was told.
+  bool quiet = false;           // One is connected and says nothing.
+};
+// Adds the servers that the job waits for: explain_servers.cc.
+SaidOfServers ExplainServers(const SchedulerShell::Picture& picture,
+                             const TrainingJob& job, Reasons* reasons);
+// Adds the daemons that do not reach a server of the job: explain_reach.cc.
+void ExplainUnreached(const SchedulerShell::Picture& picture,
+                      const TrainingJob& job, Reasons* reasons);
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_REASONS_H_
