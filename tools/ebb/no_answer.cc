@@ -42,14 +42,12 @@ Why WhyOf(const absl::Status& status) {
   constexpr absl::string_view kBroken[] = {"Socket closed", "Connection reset",
                                            "Broken pipe", "GOAWAY",
                                            "the other side ended the call"};
-  constexpr absl::string_view kNobody[] = {"Connection refused",
-                                           "ailed to connect",
-                                           "resolution",
-                                           "No route to host",
-                                           "unreachable",
-                                           "not known",
-                                           "connection attempt timed out",
-                                           "Connection timed out"};
+  constexpr absl::string_view kNobody[] = {
+      "Connection refused",  "ailed to connect",
+      "resolution",          "does not resolve",
+      "No route to host",    "unreachable",
+      "not known",           "connection attempt timed out",
+      "Connection timed out"};
   if (absl::IsDeadlineExceeded(status) || HasAny(status.message(), kLate)) {
     return Why::kLate;
   }

@@ -31,6 +31,15 @@ TEST(NoAnswerTest, WhereNobodyIsNothingWasDone) {
             "Another is named by --scheduler HOST:PORT or EBB_SCHEDULER.");
 }
 
+// Bug: "Domain name not found", and of what was not said.
+TEST(NoAnswerTest, ANameThatDoesNotResolveIsNamed) {
+  EXPECT_EQ(Told(absl::UnavailableError(
+                "the name nosuch does not resolve: Domain name not found")),
+            "no scheduler listens at here:7000 (the name nosuch does not "
+            "resolve: Domain name not found). Is it up? Another is named by "
+            "--scheduler HOST:PORT or EBB_SCHEDULER.");
+}
+
 // `ebb scale` said that no scheduler answers, and it had done what was asked.
 TEST(NoAnswerTest, WhatWasAskedOfABusySchedulerMayHaveBeenDone) {
   for (const absl::Status& status : {kLate, kStopped, kClosed}) {

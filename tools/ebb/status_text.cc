@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -65,6 +66,25 @@ std::string SilenceText(const v1::WorkerStatus& worker) {
   return text;
 }
 
+std::string UnreachedText(const v1::Unreached& one) {
+  return absl::StrCat("cannot reach ", ServerName(one.trouble().server()),
+                      " at ", one.trouble().address(), ": ",
+                      one.trouble().text());
+}
+
+// Whom the daemon does not reach, or who does not reach it, each once.
+template <typename Troubles, typename Text>
+void AddUnreached(const Troubles& troubles, Text text_of,
+                  const Console& console, std::string* work) {
+  std::set<std::string> told;
+  for (const v1::Unreached& one : troubles) {
+    const std::string text = text_of(one);
+    if (!told.insert(text).second) continue;
+    absl::StrAppend(work, work->empty() ? "" : ", ",
+                    Paint(console, Ink::kRed, text));
+  }
+}
+
 std::string DaemonTable(const v1::GetStatusResponse& status,
                         const std::string& scheduler_address,
                         const Console& console) {
@@ -92,6 +112,15 @@ std::string DaemonTable(const v1::GetStatusResponse& status,
       absl::StrAppend(&work, ", ",
                       Paint(console, Ink::kYellow, "its store was damaged"));
     }
+    AddUnreached(
+        server.unreached_by(),
+        [](const v1::Unreached& by) {
+          return absl::StrCat(by.who(), " cannot reach it at ",
+                              by.trouble().address(), ": ",
+                              by.trouble().text());
+        },
+        console, &work);
+    AddUnreached(server.unreached(), UnreachedText, console, &work);
     table.Add({ServerName(server.server()), StateText(server, console),
                Since(status, server.since_unix_ms()),
                PidText(server.process_id()), server.address(), work});
@@ -110,6 +139,7 @@ std::string DaemonTable(const v1::GetStatusResponse& status,
       absl::StrAppend(&work, work.empty() ? "" : "  ",
                       Paint(console, Ink::kRed, silence));
     }
+    AddUnreached(worker.unreached(), UnreachedText, console, &work);
     const bool busy = worker.state() == v1::WorkerStatus::STATE_WORKING ||
                       worker.state() == v1::WorkerStatus::STATE_EVALUATING;
     table.Add({worker.name(),
@@ -293,6 +323,25 @@ Json ReasonJson(const v1::WaitReason& reason) {
   return json;
 }
 
+template <typename Troubles>
+Json UnreachedJson(const Troubles& troubles) {
+  Json list = Json::List();
+  for (const v1::Unreached& one : troubles) {
+    Json json = Json::Object();
+    json["who"] = one.who();
+    json["job"] = one.job();
+    json["server"] = one.trouble().server();
+    json["address"] = one.trouble().address();
+    json["cause"] =
+        Word(v1::PeerTrouble::Cause_Name(one.trouble().cause()), "CAUSE_");
+    json["text"] = one.trouble().text();
+    json["for_ms"] = one.trouble().lasts_ms();
+    json["attempts"] = one.trouble().attempts();
+    list.Add(std::move(json));
+  }
+  return list;
+}
+
 Json WorkerJson(const v1::WorkerStatus& worker) {
   Json json = Json::Object();
   json["role"] = "worker";
@@ -307,6 +356,7 @@ Json WorkerJson(const v1::WorkerStatus& worker) {
   json["examples_per_second"] = worker.examples_per_second();
   json["unheard_ms"] = worker.unheard_ms();
   json["awaited_by"] = worker.awaited_by();
+  json["unreached"] = UnreachedJson(worker.unreached());
   json["items"] = Json::List();
   for (const auto& item : worker.items()) {
     Json one = Json::Object();
@@ -336,6 +386,8 @@ Json ServerJson(const v1::ServerStatus& server) {
   json["partitions"] = server.partitions();
   json["updates"] = server.updates();
   json["problem"] = server.problem();
+  json["unreached_by"] = UnreachedJson(server.unreached_by());
+  json["unreached"] = UnreachedJson(server.unreached());
   json["refused_pushes"] = server.refused_pushes();
   if (server.refused_pushes() > 0) json["refusal"] = server.refusal();
   if (server.has_store_damage()) {

@@ -116,6 +116,33 @@ TEST(StatusTextTest, PrintsTheFiguresOfValues) {
   EXPECT_THAT(StatusJson(status, "").ToLine(), HasSubstr("\"rmse\": 11.5"));
 }
 
+// Bug: the server was up and the worker idle, and nobody said why.
+TEST(StatusTextTest, WhoCannotReachAServerIsShownAtBothEnds) {
+  v1::GetStatusResponse status = Status();
+  v1::Unreached one;
+  one.set_who("worker-0");
+  one.set_job(7);
+  one.mutable_trouble()->set_server(1);
+  one.mutable_trouble()->set_address("ps-1:7001");
+  one.mutable_trouble()->set_cause(v1::PeerTrouble::CAUSE_NAME);
+  one.mutable_trouble()->set_text("the name ps-1 does not resolve");
+  one.mutable_trouble()->set_lasts_ms(2500);
+  one.mutable_trouble()->set_attempts(9);
+  *status.mutable_workers(0)->add_unreached() = one;
+  *status.mutable_servers(1)->add_unreached_by() = one;
+  status.mutable_workers(0)->set_state(v1::WorkerStatus::STATE_CUT_OFF);
+  const std::string text = StatusText(status, "here:1", {});
+  EXPECT_THAT(text, HasSubstr("worker-0   cut_off"));
+  EXPECT_THAT(text, HasSubstr("cannot reach ps-1 at ps-1:7001: the name ps-1 "
+                              "does not resolve"));
+  EXPECT_THAT(text, HasSubstr("worker-0 cannot reach it at ps-1:7001: the name "
+                              "ps-1 does not resolve"));
+  const std::string json = StatusJson(status, "here:1").ToString();
+  EXPECT_THAT(
+      json, AllOf(HasSubstr("\"cause\": \"name\""),
+                  HasSubstr("\"for_ms\": 2500"), HasSubstr("\"attempts\": 9")));
+}
+
 TEST(StatusTextTest, PrintsTheLastEpochsAndHowManyThereAre) {
   v1::GetStatusResponse status = Status();
   for (int32_t epoch = 2; epoch < 60; ++epoch) {
