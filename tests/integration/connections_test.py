@@ -1,0 +1,465 @@
+#!/usr/bin/env python3
+"""Two daemons that cannot talk: what the log, `ebb status`, `ebb explain` and
+the metrics say of each way in which that happens. docs/connections.md has a row
+for each test here.
+
+  connections_test.py BIN_FOLDER
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+
+from reserved_port import ReservedPort
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+FASHION = "/usr/share/datasets/fashion-mnist/"
+LIMIT_S = 60
+
+# Longer than anybody looks.
+JOB = f"""
+name: shirts
+model: softmax
+data: {{train: {{idx: {FASHION}t10k, scale: 1/255}}}}
+train: {{epochs: 2000, batch: 100}}
+optimizer: adam
+"""
+
+
+class Silent:
+    """A port at which connections are taken and nothing is ever said."""
+
+    def __init__(self, test):
+        self._socket = socket.socket()
+        test.addCleanup(self._socket.close)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen(64)
+        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+
+
+class Path:
+    """A way to an address that can be cut and mended: connections that are
+    there stand still, and new ones are refused."""
+
+    def __init__(self, test):
+        self.target = None
+        self._open = threading.Event()
+        self._open.set()
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self._cut = set()   # Connections that stand still.
+        self._pairs = []
+        self._end = False
+        self._listen()
+        test.addCleanup(self.end)
+
+    def _listen(self):
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, args=(self._listener,),
+                         daemon=True).start()
+
+    def _accept(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            host, port = self.target.rsplit(":", 1)
+            server = socket.create_connection((host, int(port)))
+            self._pairs.append((client, server))
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self._carry, args=pair,
+                                 daemon=True).start()
+
+    def _carry(self, source, target):
+        try:
+            while True:
+                data = source.recv(1 << 16)
+                if source in self._cut:
+                    continue    # It is lost.
+                if not data:
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for end in (source, target):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def connections(self):
+        return list(self._pairs)
+
+    def cut(self, connections):
+        """Of those that are there; and no new one is taken."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for pair in connections:
+            self._cut.update(pair)
+
+    def mend(self):
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", self.port))
+        self._listen()
+
+    def end(self):
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._listener.close()
+        for pair in self._pairs:
+            for end in pair:
+                end.close()
+
+
+class ConnectionsTest(unittest.TestCase):
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_connections_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.environment = dict(os.environ)
+        self.daemons = []
+        self.addCleanup(self.end)
+
+    def end(self):
+        for daemon in self.daemons:
+            daemon.kill()
+            daemon.wait()
+
+    # --- A cluster ----------------------------------------------------------
+
+    def daemon(self, name, program, *flags):
+        with open(self.path(f"{name}.log"), "w") as log:
+            daemon = subprocess.Popen([os.path.join(BIN, program), *flags],
+                                      cwd=self.folder, env=self.environment,
+                                      stderr=log)
+        self.daemons.append(daemon)
+        return daemon
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def read(self, name):
+        with open(self.path(name)) as file:
+            return file.read()
+
+    def log(self, name):
+        return self.read(f"{name}.log")
+
+    def wait(self, condition, otherwise):
+        deadline = time.monotonic() + LIMIT_S
+        while not condition():
+            if time.monotonic() > deadline:
+                logs = [name for name in os.listdir(self.folder)
+                        if name.endswith(".log")]
+                self.fail(f"{otherwise}\n" +
+                          "\n".join(f"{name}:\n{self.read(name)[-2000:]}"
+                                    for name in logs))
+            time.sleep(0.05)
+
+    def address_of(self, name):
+        self.wait(lambda: os.path.exists(self.path(f"{name}.address")),
+                  f"{name} does not start")
+        return self.read(f"{name}.address").strip()
+
+    def scheduler(self, *flags):
+        self.daemon("scheduler", "ebb-scheduler", "--listen", "127.0.0.1:0",
+                    "--state-dir", "scheduler", "--address-file",
+                    "scheduler.address", *flags)
+        self.environment["EBB_SCHEDULER"] = self.address_of("scheduler")
+
+    def server(self, number, *flags):
+        name = f"ps-{number}"
+        daemon = self.daemon(name, "ebb-ps", "--id", str(number), "--state-dir",
+                             name, "--address-file", f"{name}.address", *flags)
+        self.address_of(name)
+        return daemon
+
+    def worker(self, number, *flags):
+        name = f"worker-{number}"
+        return self.daemon(name, "ebb-worker", "--name", name,
+                           "--metrics-port", "0", *flags)
+
+    def ebb(self, *arguments, environment=None):
+        return subprocess.run([os.path.join(BIN, "ebb"), *arguments],
+                              cwd=self.folder,
+                              env=environment or self.environment,
+                              capture_output=True, text=True, timeout=LIMIT_S)
+
+    def submit(self, *flags):
+        with open(self.path("job.yaml"), "w") as file:
+            file.write(JOB)
+        done = self.ebb("submit", "job.yaml", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    # --- What is said -------------------------------------------------------
+
+    def explain(self, *flags):
+        """The reasons of the kind, if any."""
+        done = self.ebb("explain", "shirts", "--json", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [reason for reason in json.loads(done.stdout)["reasons"]
+                if reason["kind"] == "unreached"]
+
+    def role(self, name, *flags):
+        done = self.ebb("status", "--json", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        roles = json.loads(done.stdout)["roles"]
+        return next((one for one in roles if one["name"] == name), None)
+
+    def metric(self, name, sample):
+        port = re.search(r"metrics at http://127\.0\.0\.1:(\d+)/",
+                         self.log(name)).group(1)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics",
+                                    timeout=LIMIT_S) as response:
+            lines = response.read().decode().splitlines()
+        return next(float(line.rsplit(" ", 1)[1]) for line in lines
+                    if line.startswith(sample + " "))
+
+    def examples(self, name):
+        role = self.role(name)
+        return role["examples"] if role else 0
+
+    def assert_told(self, worker, address, cause, words, *flags):
+        """What all four say of a worker that does not reach ps-0."""
+        self.wait(lambda: self.explain(*flags), "explain does not say it")
+        reason = self.explain(*flags)[0]
+        self.assertIn(f"cannot reach ps 0 at {address}", reason["text"])
+        self.assertIn(words, reason["text"])
+        self.assertIn("What to do: ", reason["text"])
+        self.assertGreater(reason["for_ms"], 0)
+
+        trouble = self.role(worker, *flags)["unreached"][0]
+        self.assertEqual((trouble["server"], trouble["address"],
+                          trouble["cause"]), (0, address, cause))
+        self.assertIn(words, trouble["text"])
+        self.assertEqual(self.role("ps-0", *flags)["unreached_by"][0]["who"],
+                         worker)
+        table = self.ebb("status", *flags).stdout
+        self.assertIn(f"cannot reach ps-0 at {address}: ", table)
+        self.assertIn(f"{worker} cannot reach it at {address}: ", table)
+
+        line = re.search(r"server=0 at (\S+) cannot be reached, for .*",
+                         self.log(worker))
+        self.assertIsNotNone(line, self.log(worker))
+        self.assertEqual(line.group(1), address)
+        self.assertIn(words, line.group(0))
+
+        self.assertEqual(self.metric(worker, "ebb_worker_unreached_servers"), 1)
+        self.assertGreater(
+            self.metric(worker,
+                        f'ebb_worker_failed_calls_total{{cause="{cause}"}}'), 0)
+
+    def told_alone(self, advertised, cause, words, *flags):
+        """One worker, and a server that advertises such an address."""
+        self.scheduler()
+        self.server(0, "--advertise", advertised)
+        self.worker(0, *flags)
+        self.submit()
+        self.assert_told("worker-0", advertised, cause, words)
+        self.assertIn(f"tells others to reach it at {advertised}",
+                      self.log("ps-0"))
+        self.wait(lambda: self.role("worker-0")["state"] == "cut_off",
+                  "it keeps its leases")
+        self.assertEqual(self.role("worker-0")["items"], [])
+        self.assertIn("no other worker reaches it", self.explain()[0]["text"])
+        self.assertNotIn("nobody waits", self.ebb("explain", "shirts").stdout)
+
+    # --- A worker and a server ----------------------------------------------
+
+    def test_a_name_that_does_not_resolve(self):
+        self.told_alone("nosuchhost.invalid:7001", "name",
+                        "the name nosuchhost.invalid does not resolve",
+                        "--insecure")
+
+    def test_nothing_listens_there(self):
+        self.told_alone(ReservedPort(self).address, "refused",
+                        "Connection refused")
+
+    def test_nothing_answers(self):
+        self.told_alone(Silent(self).address, "no_answer", "")
+
+    def test_what_answers_is_something_else(self):
+        self.scheduler()
+        advertised = self.environment["EBB_SCHEDULER"]
+        self.server(0, "--advertise", advertised)
+        self.worker(0)
+        self.submit()
+        self.assert_told("worker-0", advertised, "not_ebb", "another role")
+
+    # It reaches the scheduler, which is of its machine.
+    def test_a_worker_without_insecure(self):
+        host = socket.gethostname()
+        try:
+            loopback = socket.gethostbyname(host).startswith("127.")
+        except OSError:
+            loopback = False
+        if not loopback:
+            self.skipTest("this machine's name is no loopback address")
+        self.scheduler()
+        self.server(0, "--advertise", host, "--insecure")
+        address = host + ":" + self.address_of("ps-0").rsplit(":", 1)[1]
+        self.worker(0)
+        self.worker(1, "--insecure")
+        self.submit()
+        self.assert_told("worker-0", address, "plain", "in plain text")
+
+        # The other trains on, all of it.
+        self.assertIn("others get the work meanwhile",
+                      self.explain()[0]["text"])
+        before = self.examples("worker-1")
+        self.wait(lambda: self.examples("worker-1") > before + 1000,
+                  "nobody trains")
+        self.assertIn("It advances. Meanwhile:",
+                      self.ebb("explain", "shirts").stdout)
+
+    def test_a_worker_with_tls_and_a_server_without(self):
+        self.assertEqual(self.ebb("certs", "--folder", "tls").returncode, 0)
+
+        def tls(role):
+            return ["--tls-cert", f"tls/{role}.pem", "--tls-key",
+                    f"tls/{role}.key", "--tls-ca", "tls/ca.pem"]
+
+        other = tempfile.mkdtemp(dir=self.folder)
+        # A server of another cluster, which speaks plain text.
+        with open(self.path("other.log"), "w") as log:
+            self.daemons.append(subprocess.Popen(
+                [os.path.join(BIN, "ebb-ps"), "--id", "7", "--state-dir", other,
+                 "--scheduler", "127.0.0.1:1", "--address-file",
+                 "other.address"], cwd=self.folder, stderr=log))
+        address = self.address_of("other")
+        self.scheduler(*tls("scheduler"))
+        self.server(0, "--advertise", address, *tls("server"))
+        self.worker(0, *tls("worker"))
+        user = tls("client")
+        self.submit(*user, "--token-file", "token")
+        user += ["--token-file", "token"]
+        self.assert_told("worker-0", address, "tls", "TLS handshake failed",
+                         *user)
+
+    def test_a_path_that_is_cut_in_mid_run(self):
+        path = Path(self)
+        self.scheduler()
+        self.server(0, "--advertise", path.address)
+        path.target = self.address_of("ps-0")
+        self.worker(0)
+        self.submit()
+        self.wait(lambda: self.examples("worker-0") > 0, "it does not train")
+        first = path.connections()
+        self.worker(1)
+        self.wait(lambda: self.examples("worker-1") > 0, "it does not train")
+
+        path.cut(first)
+
+        self.wait(lambda: self.role("worker-0")["state"] == "cut_off",
+                  "it keeps its leases")
+        self.assertTrue(self.explain())
+        self.assertIn(self.role("worker-0")["unreached"][0]["cause"],
+                      ("no_answer", "refused", "closed"))
+        before = self.examples("worker-1")
+        self.wait(lambda: self.examples("worker-1") > before + 1000,
+                  "the other does not train")
+
+        path.mend()
+
+        before = self.examples("worker-0")
+        self.wait(lambda: self.examples("worker-0") > before,
+                  "it does not train again")
+        self.wait(lambda: not self.explain(), "explain goes on about it")
+        self.assertIn("server=0 is there again", self.log("worker-0"))
+        done = self.ebb("audit", "shirts", "--json")
+        self.assertEqual(json.loads(done.stdout)["problems"], [])
+
+    # A process that stands still is not a path that is cut.
+    def test_a_server_that_stands_still(self):
+        self.scheduler()
+        server = self.server(0)
+        self.worker(0)
+        self.submit()
+        self.wait(lambda: self.examples("worker-0") > 0, "it does not train")
+
+        server.send_signal(signal.SIGSTOP)
+        self.addCleanup(server.send_signal, signal.SIGCONT)
+
+        def stands_still():
+            done = self.ebb("explain", "shirts", "--json")
+            return any("stands still" in reason["text"] or
+                       reason["kind"] == "server_away"
+                       for reason in json.loads(done.stdout)["reasons"])
+
+        self.wait(stands_still, "explain does not say it")
+        server.send_signal(signal.SIGCONT)
+        before = self.examples("worker-0")
+        self.wait(lambda: self.examples("worker-0") > before,
+                  "it does not train again")
+
+    # --- A server and a server ----------------------------------------------
+
+    def test_a_server_that_does_not_reach_another(self):
+        address = ReservedPort(self).address
+        self.scheduler()
+        self.server(0, "--advertise", address)
+        self.submit()
+        self.wait(lambda: self.role("ps-0")["partitions"] > 0, "no partitions")
+        self.server(1)
+
+        self.wait(self.explain, "explain does not say it")
+        text = self.explain()[0]["text"]
+        self.assertIn(f"ps 1 cannot take partitions over, for it cannot reach "
+                      f"ps 0 at {address}: Connection refused", text)
+        self.assertIn("What to do: ", text)
+        self.assertEqual(self.role("ps-1")["unreached"][0]["cause"], "refused")
+        self.assertEqual(self.role("ps-0")["unreached_by"][0]["who"], "ps-1")
+        self.assertIn(f"cannot move here: it cannot reach the server at "
+                      f"{address}: Connection refused", self.log("ps-1"))
+        self.assertIn(f"was given up: it cannot reach the server at {address}",
+                      self.log("scheduler"))
+
+    # --- Anybody and the scheduler ------------------------------------------
+
+    def test_a_scheduler_that_is_not_reached(self):
+        refused = ReservedPort(self).address
+        for name, words in (("nosuchhost.invalid:7000",
+                             "the name nosuchhost.invalid does not resolve"),
+                            (refused, "Connection refused")):
+            self.environment["EBB_SCHEDULER"] = name
+            self.worker(0, "--insecure")
+            self.daemon("ps-0", "ebb-ps", "--id", "0", "--state-dir", "ps-0",
+                        "--insecure")
+            for daemon in ("worker-0", "ps-0"):
+                self.wait(lambda: words in self.log(daemon),
+                          f"{daemon} does not say it")
+                self.assertIn(f"scheduler={name}", self.log(daemon))
+            self.end()
+            self.daemons.clear()
+
+    def test_the_commands_name_what_they_do_not_reach(self):
+        for arguments in (("status",), ("explain", "shirts"), ("jobs",),
+                          ("cancel", "shirts"), ("scale", "shirts", "--workers",
+                                                 "1"), ("audit", "shirts")):
+            done = self.ebb(*arguments, "--scheduler",
+                            "nosuchhost.invalid:7000", "--insecure")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("nosuchhost.invalid:7000", done.stderr)
+            self.assertIn("the name nosuchhost.invalid does not resolve",
+                          done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
