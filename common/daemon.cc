@@ -19,6 +19,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/ignored_signals.h"
 
 namespace ebb {
 
@@ -72,10 +73,7 @@ absl::Status WriteAddressFile(const std::string& path,
                                              path, ": ", std::strerror(error)));
 }
 
-StopSignal::StopSignal() {
-  sigemptyset(&signals_);
-  sigaddset(&signals_, SIGTERM);
-  sigaddset(&signals_, SIGINT);
+StopSignal::StopSignal() : signals_(NotIgnored({SIGTERM, SIGINT})) {
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   // A peer that is gone is an error of the call, not of the process.
   std::signal(SIGPIPE, SIG_IGN);

@@ -49,7 +49,8 @@ absl::Status WriteAddressFile(const std::string& path,
                               absl::string_view address);
 
 // SIGTERM and SIGINT, held back from the time of construction (in all threads
-// made later) until somebody waits for them.
+// made later) until a thread waits for them. Those that were ignored when the
+// process started stay ignored.
 class StopSignal {
  public:
   StopSignal();

@@ -22,6 +22,7 @@
 #include "common/daemon_flags.h"
 #include "common/daemon_metrics.h"
 #include "common/datasets/cache.h"
+#include "common/ignored_signals.h"
 #include "common/plugin_file.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/health.h"
@@ -298,12 +299,10 @@ void StopAtOnceOnNextSignal(int expected) {
     if (left == 0) std::_Exit(1);
     left = left - 1;
   };
-  std::signal(SIGTERM, end);
-  std::signal(SIGINT, end);
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  const sigset_t signals = NotIgnored({SIGTERM, SIGINT});
+  for (const int signal : {SIGTERM, SIGINT}) {
+    if (sigismember(&signals, signal) == 1) std::signal(signal, end);
+  }
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 

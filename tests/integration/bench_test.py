@@ -296,7 +296,7 @@ optimizer: {{kind: {optimizer}}}
         while "pair 1 of 3" not in bench.stderr.readline():
             self.assertIsNone(bench.poll())
         self.assertEqual(len(os.listdir(self.folder)), 1)
-        bench.send_signal(signal.SIGINT)
+        bench.send_signal(signal.SIGTERM)
         bench.stderr.read()
         self.assertEqual(bench.wait(LIMIT_S), 130)
         self.assertEqual(os.listdir(self.folder), [])
@@ -436,7 +436,7 @@ optimizer: {{kind: {optimizer}}}
         self.addCleanup(bench.kill)
         while ", dense-grpc" not in bench.stderr.readline():
             self.assertIsNone(bench.poll())
-        bench.send_signal(signal.SIGINT)
+        bench.send_signal(signal.SIGTERM)
         bench.stderr.read()
         self.assertEqual(bench.wait(LIMIT_S), 130)
         # No scratch folder.

@@ -207,7 +207,7 @@ class ChaosTest(Fixture):
             line = chaos.stdout.readline()
             self.assertTrue(line, said)
             said += line
-        chaos.send_signal(signal.SIGINT)
+        chaos.send_signal(signal.SIGTERM)
         said += chaos.communicate(timeout=LIMIT_S)[0]
         self.assertEqual(chaos.returncode, 130, said)
         hint = said.split("go on with: ebb ")[1].splitlines()[0]

@@ -176,7 +176,7 @@ TEST(DaemonsTest, TheyStartServeAndLeaveInGoodOrder) {
     absl::SleepFor(absl::Milliseconds(10));
   }
   EXPECT_THAT(scheduler.log(), HasSubstr(kLeft));
-  EXPECT_TRUE(scheduler.EndBy(SIGINT).clean()) << scheduler.log();
+  EXPECT_TRUE(scheduler.EndBy(SIGTERM).clean()) << scheduler.log();
 }
 
 // Bug: a second process took the place of the first, which was not told.

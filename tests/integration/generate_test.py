@@ -282,7 +282,7 @@ class GenerateTest(unittest.TestCase):
         while not (os.path.exists(begun) and os.path.getsize(begun) > 0):
             self.assertLess(time.monotonic(), limit)
             time.sleep(0.01)
-        made.send_signal(signal.SIGINT)
+        made.send_signal(signal.SIGTERM)
         _, said = made.communicate(timeout=LIMIT_S)
         self.assertEqual(made.returncode, 130)
         self.assertIn("interrupted; nothing was kept", said)

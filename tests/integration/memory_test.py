@@ -206,7 +206,7 @@ class MemoryTest(unittest.TestCase):
             r"taken; raise --memory, or add servers")
         for name, pid in daemons_of(process.pid):
             self.assertLess(peak_bytes(pid), 192 * MIB, name)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(timeout=LIMIT_S), 130)
 
     # Rows took all blocks that there were, with their index beside these: what
@@ -229,7 +229,7 @@ class MemoryTest(unittest.TestCase):
             self.wait_explained(process, "keys", refused)
             for name, pid in daemons_of(process.pid):
                 self.assertLess(peak_bytes(pid), 128 * MIB, name)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(timeout=LIMIT_S), 130)
         process = self.start(*run, "--resume", "--memory", "512MiB",
                              "--report", "report.json")

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <signal.h>
 
+#include <csignal>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -51,6 +52,8 @@ std::vector<std::string> ProcessesOf(const std::string& folder) {
 class RunTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    // Whoever put the tests into the background may have it ignored.
+    std::signal(SIGINT, SIG_DFL);
     main_job_ = fs::current_path() / "examples/jobs/fashion_mlp.yaml";
   }
   void TearDown() override {

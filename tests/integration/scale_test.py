@@ -184,7 +184,7 @@ class ScaleTest(unittest.TestCase):
         self.start()
         self.wait(self.trains, "it does not train")
         self.scale(3, 5)
-        self.cluster.send_signal(signal.SIGINT)
+        self.cluster.send_signal(signal.SIGTERM)
         self.ends(130)
         self.start("--resume")
         self.wait(lambda: self.processes() == self.names(3, 5), "not as before")

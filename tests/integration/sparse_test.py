@@ -298,7 +298,7 @@ tables:
                 said += line
                 if re.search(r"waiting: ps \d refused [\d,]+ push(es)? .* ago: "
                              r"table 'weights': a push makes", line):
-                    process.send_signal(signal.SIGINT)
+                    process.send_signal(signal.SIGTERM)
                     break
             said += process.stdout.read()
         self.assertEqual(process.returncode, 130, said)

@@ -145,7 +145,7 @@ TEST_F(WorkerTest, TrainsAJobAndLeavesInGoodOrder) {
 
   cluster_.ExpectExact(record, job);
   EXPECT_EQ(a.EndBy(SIGTERM).exit_code, 0);
-  EXPECT_EQ(b.EndBy(SIGINT).exit_code, 0);
+  EXPECT_EQ(b.EndBy(SIGTERM).exit_code, 0);
   EXPECT_EQ(a.examples() + b.examples(), 4 * kExamples);
 }
 

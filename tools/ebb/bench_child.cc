@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "common/ignored_signals.h"
 #include "common/status_macros.h"
 #include "tools/ebb/files.h"
 
@@ -21,7 +22,7 @@ constexpr absl::Duration kLook = absl::Milliseconds(20);
 constexpr absl::Duration kTick = absl::Milliseconds(500);
 
 void End(absl::Duration grace, ChildProcess* child) {
-  child->Signal(SIGINT);
+  child->Signal(IsIgnored(SIGINT) ? SIGTERM : SIGINT);
   const absl::Time limit = absl::Now() + grace;
   while (!child->Poll() && absl::Now() < limit) absl::SleepFor(kLook);
   // It has a group of its own; where it is gone, so may be the group.

@@ -28,6 +28,7 @@ TEST_F(BenchChildTest, TellsHowItEnded) {
 }
 
 TEST_F(BenchChildTest, IsStoppedAsByCtrlC) {
+  std::signal(SIGINT, SIG_DFL);  // Or the child ignores it, too.
   const auto stop = [this] { return LastLine(log_) == "ready"; };
   const auto end =
       RunChild({.process = Shell("trap 'echo bye; exit 0' INT; echo ready; "

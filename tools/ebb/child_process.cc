@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/ignored_signals.h"
 
 extern char** environ;
 
@@ -52,7 +53,9 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 }
 
 // What a new process begins with: no input, the log, no other descriptor of
-// ours, default signals, a process group of its own.
+// ours, default signals, a process group of its own. What a person or the
+// terminal may send and this process ignores, it ignores, too; not SIGTERM, by
+// which this process asks it to end.
 class SpawnSetup {
  public:
   SpawnSetup() {
@@ -91,6 +94,9 @@ class SpawnSetup {
     sigemptyset(&none);
     sigset_t all;
     sigfillset(&all);
+    for (const int signal : {SIGHUP, SIGINT, SIGQUIT}) {
+      if (IsIgnored(signal)) sigdelset(&all, signal);
+    }
     posix_spawnattr_setsigmask(&attributes_, &none);
     posix_spawnattr_setsigdefault(&attributes_, &all);
     posix_spawnattr_setpgroup(&attributes_, 0);

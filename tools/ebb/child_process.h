@@ -43,7 +43,8 @@ struct ProcessEnd {
 };
 
 // A running or ended process in a process group of its own, so that Ctrl-C
-// reaches only whoever started it. The destructor kills and reaps what still
+// reaches only whoever started it. It ignores SIGHUP, SIGINT and SIGQUIT where
+// this process does. The destructor kills and reaps what still
 // runs. Signals only a process that has not been reaped, so never a stranger.
 // Thread-compatible.
 class ChildProcess {

@@ -1,32 +1,29 @@
 #include "tools/ebb/signals.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "common/ignored_signals.h"
 
 namespace ebb::tools {
 
 namespace {
 
-sigset_t OurSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) {
-    sigaddset(&set, signal);
-  }
-  return set;
-}
+sigset_t OurSignals() { return NotIgnored({SIGINT, SIGTERM, SIGHUP, SIGCHLD}); }
 
 }  // namespace
 
 absl::StatusOr<SignalWaiter> SignalWaiter::Create() {
+  // The one signal that must not stay ignored: the kernel would reap children
+  // by itself, and how they ended would be lost.
+  if (IsIgnored(SIGCHLD)) std::signal(SIGCHLD, SIG_DFL);
   const sigset_t set = OurSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   const int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

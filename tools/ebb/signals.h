@@ -15,7 +15,8 @@ struct Signals {
 
 // Holds back SIGINT, SIGTERM, SIGHUP and SIGCHLD in this thread and those that
 // it starts from now on, so make it first; gives them back at its end. One at
-// a time.
+// a time. A signal that was ignored when the process started (by nohup, say)
+// stays ignored and is never reported; SIGCHLD always is.
 class SignalWaiter {
  public:
   static absl::StatusOr<SignalWaiter> Create();

@@ -160,11 +160,40 @@ TEST_F(SupervisorTest, SignalsAreWaitedFor) {
   auto signals = SignalWaiter::Create();
   ASSERT_TRUE(signals.ok()) << signals.status();
   EXPECT_EQ(signals->Wait(absl::Milliseconds(1)).interrupts, 0);
-  kill(getpid(), SIGINT);
+  kill(getpid(), SIGTERM);
   EXPECT_EQ(signals->Wait(absl::Seconds(10)).interrupts, 1);
   auto child = ChildProcess::Start(Shell("exit 0"));
   ASSERT_TRUE(child.ok());
   EXPECT_TRUE(signals->Wait(absl::Seconds(10)).child);
+}
+
+// Bug: `nohup ebb run &` ended with the terminal.
+TEST_F(SupervisorTest, IgnoredSignalsAreNotWaitedFor) {
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  auto signals = SignalWaiter::Create();
+  ASSERT_TRUE(signals.ok()) << signals.status();
+  kill(getpid(), SIGHUP);
+  EXPECT_EQ(signals->Wait(absl::Milliseconds(50)).interrupts, 0);
+  std::signal(SIGHUP, before);
+}
+
+TEST_F(SupervisorTest, AChildIgnoresWhatThisProcessIgnores) {
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  auto child = ChildProcess::Start(Shell("kill -HUP $$; exit 7"));
+  std::signal(SIGHUP, before);
+  ASSERT_TRUE(child.ok()) << child.status();
+  while (!child->Poll()) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_EQ(child->Poll()->exit_code, 7) << child->Poll()->ToString();
+}
+
+TEST_F(SupervisorTest, AChildCanBeAskedToEndThoughThisProcessIgnoresIt) {
+  const auto before = std::signal(SIGTERM, SIG_IGN);
+  auto child = ChildProcess::Start(Shell("exec sleep 100"));
+  std::signal(SIGTERM, before);
+  ASSERT_TRUE(child.ok()) << child.status();
+  child->Signal(SIGTERM);
+  while (!child->Poll()) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_EQ(child->Poll()->signal, SIGTERM);
 }
 
 TEST_F(SupervisorTest, DeathsByOrderAreToldAndNeverGivenUp) {
