@@ -76,9 +76,37 @@ struct SendWorker {
 struct CloseWorker {
   LinkId link;
 };
+// What an operator wants to find again later; see event_list.h.
+enum class EventKind {
+  kLogOnly,
+  kWorkerUp,
+  kWorkerLost,    // Its connection broke.
+  kWorkerLeft,    // In good order.
+  kWorkerSilent,  // Its lease ran out.
+  kServerUp,
+  kServerAway,
+  kServerLeft,
+  kMoved,  // A partition changed its server.
+  kJobSubmitted,
+  kJobPaused,
+  kJobGoesOn,
+  kJobScaled,
+  kJobChanged,
+  kJobRolledBack,
+  kJobReopened,
+  kJobComplete,
+  kJobCancelled,
+  kJobForgotten,
+  kQuarantine,
+  kSkip,
+  kEvaluation,
+};
 // Something an operator should read.
 struct LogEvent {
   std::string text;
+  EventKind kind = EventKind::kLogOnly;
+  JobId job;            // 0: it is about no job, or about all.
+  std::string subject;  // The daemon's name; empty: it is about the job.
 };
 using SchedulerAction =
     std::variant<Persist, SendServer, SendWorker, CloseWorker, LogEvent>;

@@ -43,6 +43,7 @@ struct ServerInfo {
   std::string shared_folder;
   bool leaving = false;
   bool told_to_leave = false;  // LeaveNow was sent.
+  bool goodbye = false;        // It left in good order.
   // Of another process with this id that was refused last.
   SessionId refused;
   std::string refusal;
@@ -66,6 +67,7 @@ struct WorkerInfo {
   int32_t wants = 0;  // Items it could take.
   bool draining = false;
   bool parked = false;
+  bool goodbye = false;  // It leaves in good order.
   bool silent = false;   // Its lease ran out, and it was not heard since.
   JobId silent_in;       // Whose lease that was; of a silent one.
   int64_t examples = 0;  // Computed in its life, as it last said.
@@ -98,6 +100,11 @@ struct WorkerInfo {
   }
 };
 
+// As daemons are named where people read.
+inline std::string NameOf(ServerId server) {
+  return "ps-" + std::to_string(server.value());
+}
+
 struct Cluster {
   std::map<ServerId, ServerInfo> servers;
   std::map<SessionId, WorkerInfo> workers;
@@ -123,6 +130,9 @@ struct Context {
   SchedulerActions* out;
 
   void Log(std::string text) { out->push_back(LogEvent{std::move(text)}); }
+  // The same, and it is on the list of recent events.
+  void Tell(EventKind kind, JobId job, std::string text,
+            std::string subject = "");
   void ToServer(const ServerInfo& server, SchedulerToServer message) {
     if (server.connected) {
       out->push_back(SendServer{server.link, std::move(message)});

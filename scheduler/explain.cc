@@ -40,11 +40,6 @@ std::string NameOf(const Cluster& cluster, SessionId session) {
                                           : absl::StrCat("worker ", name);
 }
 
-bool Over(const TrainingJob& job) {
-  return job.state().phase == JobPhase::kCompleted ||
-         job.state().phase == JobPhase::kCancelled;
-}
-
 Reason::Kind KindOf(ServerProblem problem) {
   switch (problem) {
     case ServerProblem::kMemory:
@@ -69,7 +64,7 @@ class Explainer {
         stopped_(NotAdvancing(picture, job) > absl::ZeroDuration()) {}
 
   std::vector<Reason> Explain() {
-    if (Over(job_)) return {};
+    if (job_.over()) return {};
     Store();
     Paused();
     Servers();
@@ -356,11 +351,22 @@ class Explainer {
       Add(Reason::KIND_PARKED_BY_SSP, NameOf(cluster_, session),
           absl::StrCat(NameOf(cluster_, session), " is at clock ", worker.clock,
                        " and parked, waiting for ", NameOf(cluster_, slowest),
-                       " at clock ", job_.view().MinClock(), " (bound ",
-                       plan_.LeastClockBound(), ")"),
+                       " at clock ", job_.view().MinClock(), Unheard(slowest),
+                       " (bound ", plan_.LeastClockBound(), ")"),
           since_known ? picture_.now - watch->parked_since
                       : absl::ZeroDuration());
     }
+  }
+
+  // Where a worker that is waited for may be stopped or hang.
+  std::string Unheard(SessionId session) const {
+    constexpr absl::Duration kLong = absl::Seconds(1);
+    const auto it = cluster_.workers.find(session);
+    if (it == cluster_.workers.end()) return "";
+    const absl::Duration unheard = picture_.now - it->second.last_heard;
+    return unheard < kLong
+               ? ""
+               : absl::StrCat(", which said nothing for ", Seconds(unheard));
   }
 
   bool AnybodyIdle() const {
@@ -483,7 +489,6 @@ class Explainer {
 
   // What they held is given to others, who may come to hang as well.
   void Silent() {
-    if (!stopped_) return;
     int64_t listed = 0;
     for (const auto& [session, worker] : cluster_.workers) {
       if (!worker.silent || worker.silent_in != job_.id()) continue;
@@ -522,7 +527,7 @@ class Explainer {
 absl::Duration NotAdvancing(const SchedulerShell::Picture& picture,
                             const TrainingJob& job) {
   const JobWatch* watch = picture.watch.job(job.id());
-  if (watch == nullptr || Over(job)) return absl::ZeroDuration();
+  if (watch == nullptr || job.over()) return absl::ZeroDuration();
   const absl::Duration since = picture.now - watch->advanced;
   return since < kPause ? absl::ZeroDuration() : since;
 }

@@ -106,7 +106,8 @@ void Poison::Quarantine(int64_t ordinal, QuarantineReason why,
   state_->phase = JobPhase::kPaused;
   state_->reason = absl::StrCat(IsQuarantined(ordinal), why.text);
   state_->why_quarantined[ordinal] = std::move(why);
-  context->Log(
+  context->Tell(
+      EventKind::kQuarantine, record_.id,
       absl::StrCat("job=", record_.name, " is paused: ", state_->reason));
 }
 
@@ -118,9 +119,10 @@ void Poison::Skip(ItemId item, int64_t begin, const std::string& why,
       state_->skipped.end()) {
     state_->skipped.push_back(range);
   }
-  context->Log(absl::StrCat("job=", record_.name, " skips examples [",
-                            range.begin, ", ", range.end, ") of item ",
-                            ToString(item), ": ", why));
+  context->Tell(
+      EventKind::kSkip, record_.id,
+      absl::StrCat("job=", record_.name, " skips examples [", range.begin, ", ",
+                   range.end, ") of item ", ToString(item), ": ", why));
 }
 
 bool Poison::Quarantined(int64_t ordinal) const {

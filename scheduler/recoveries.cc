@@ -29,11 +29,13 @@ void Recoveries::Close(Entry* entry, absl::Time now) {
 
 void Recoveries::SchedulerBack(absl::Time start) {
   Add(Recovery::Kind::kScheduler)->recovery.lost = start;
+  ++losses_;
 }
 
 void Recoveries::WorkerLost(absl::string_view worker,
                             const std::vector<int64_t>& ordinals,
                             absl::Time now) {
+  if (!ordinals.empty()) ++losses_;
   for (const int64_t ordinal : ordinals) {
     Recovery& recovery = Add(Recovery::Kind::kWorker)->recovery;
     recovery.worker = std::string(worker);
@@ -46,6 +48,7 @@ void Recoveries::ServerLost(ServerId server,
                             const std::vector<PartitionId>& partitions,
                             absl::Time now) {
   if (partitions.empty()) return;
+  ++losses_;
   Entry* entry = Add(Recovery::Kind::kServer);
   entry->recovery.server = server;
   entry->recovery.lost = now;

@@ -48,6 +48,9 @@ class Recoveries {
   // A worker's connection broke that held these items.
   void WorkerLost(absl::string_view worker,
                   const std::vector<int64_t>& ordinals, absl::Time now);
+  // A worker's lease ran out. The item that another worker is leased then is
+  // told by LeasedAgain.
+  void WorkerSilent() { ++losses_; }
   // A server's connection broke that owned these partitions.
   void ServerLost(ServerId server, const std::vector<PartitionId>& partitions,
                   absl::Time now);
@@ -61,6 +64,9 @@ class Recoveries {
   // An example of the item was counted in the partition.
   void Counted(int64_t ordinal, PartitionId partition, absl::Time now);
 
+  // Workers, servers and schedulers that were lost with work of the job, each
+  // once, however many items or partitions it had.
+  int64_t losses() const { return losses_; }
   // Something is not counted yet.
   bool open() const { return open_ > 0; }
   // Oldest first.
@@ -83,6 +89,7 @@ class Recoveries {
   std::deque<Entry> entries_;
   int64_t last_ = 0;
   int64_t open_ = 0;
+  int64_t losses_ = 0;
 };
 
 }  // namespace ebb::scheduler

@@ -8,8 +8,8 @@
 namespace ebb::scheduler {
 
 RoundOperations::RoundOperations(const SchedulerOptions& options,
-                                 const JobRecord& record)
-    : plan_(record.plan) {
+                                 const JobRecord& record, const JobPlan& plan)
+    : plan_(plan) {
   if (!plan_.algorithm.operated) return;
   figures_.resize(plan_.partitions);
   if (options.coordinator == nullptr) {

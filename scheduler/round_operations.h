@@ -29,7 +29,8 @@ namespace ebb::scheduler {
 class RoundOperations {
  public:
   // `record` outlives it.
-  RoundOperations(const SchedulerOptions& options, const JobRecord& record);
+  RoundOperations(const SchedulerOptions& options, const JobRecord& record,
+                  const JobPlan& plan);
 
   // --- What servers say of a partition ---------------------------------------
   void Registered(const PartitionRegistration& registration);

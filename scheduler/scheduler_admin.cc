@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/job/job_change.h"
 #include "common/job/specification.h"
 #include "common/rpc/convert.h"
 #include "common/status_macros.h"
@@ -117,6 +118,27 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
   return record;
 }
 
+// What `stored` is from now on. The request's id, its time and the token stay.
+absl::StatusOr<JobRecordPtr> ChangedRecord(
+    const v1::RollbackJobRequest::Change& change, const JobRecord& stored) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification before,
+                       job::ReadSpecification(stored));
+  v1::SubmitJobRequest request;
+  request.set_request_id(before.request_id());
+  request.set_name(stored.name);
+  *request.mutable_plan() = change.plan();
+  request.set_specification(change.specification());
+  request.set_source(change.source());
+  EBB_ASSIGN_OR_RETURN(JobRecord record, RecordOf(request));
+  EBB_ASSIGN_OR_RETURN(v1::Specification after, job::ReadSpecification(record));
+  EBB_RETURN_IF_ERROR(job::CheckChange(before, after));
+  after.set_submitted_unix_ms(before.submitted_unix_ms());
+  after.set_token_hash(before.token_hash());
+  record.specification = after.SerializeAsString();
+  record.id = stored.id;
+  return std::make_shared<const JobRecord>(std::move(record));
+}
+
 // The job of this submission, made now or by an earlier try.
 absl::StatusOr<JobId> SubmitOnce(const JobRecord& record,
                                  const std::string& request_id, RequestIds* ids,
@@ -211,6 +233,7 @@ absl::Status SchedulerAdmin::GetStatus(const v1::GetStatusRequest& request,
       if (request.job() != 0 && id != JobId(request.job())) continue;
       *response->add_jobs() = StatusOf(picture, *job);
     }
+    AddEvents(picture, JobId(request.job()), response);
   });
   return found;
 }
@@ -297,6 +320,16 @@ absl::Status SchedulerAdmin::CancelJob(const v1::CancelJobRequest& request,
       kChangeLimit);
 }
 
+absl::Status SchedulerAdmin::ForgetJob(const v1::ForgetJobRequest& request,
+                                       v1::ForgetJobResponse* /*response*/) {
+  return shell_.Change(
+      [id = JobId(request.job()), versions = request.versions()](
+          SchedulerCore* core, absl::Time now, SchedulerActions* out) {
+        return core->Forget(id, versions, now, out);
+      },
+      kChangeLimit);
+}
+
 absl::Status SchedulerAdmin::PauseJob(const v1::PauseJobRequest& request,
                                       v1::PauseJobResponse* /*response*/) {
   return shell_.Change(
@@ -349,6 +382,13 @@ absl::Status SchedulerAdmin::RollbackJob(const v1::RollbackJobRequest& request,
   EBB_ASSIGN_OR_RETURN(order.record, rpc::FromProto(request.record()));
   order.what = request.what();
   if (request.has_rate_factor()) order.rate_factor = request.rate_factor();
+  if (request.has_change()) {
+    EBB_ASSIGN_OR_RETURN(const JobRecordPtr stored,
+                         FindRecord(request.job(), ""));
+    if (stored == nullptr) return NoSuchJob(request.job());
+    EBB_ASSIGN_OR_RETURN(order.change,
+                         ChangedRecord(request.change(), *stored));
+  }
   // Shared: the change may outlive this call.
   const auto done = std::make_shared<v1::RollbackJobResponse>();
   EBB_RETURN_IF_ERROR(shell_.Change(

@@ -37,6 +37,8 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
                              v1::CheckpointNowResponse* response) override;
   absl::Status CancelJob(const v1::CancelJobRequest& request,
                          v1::CancelJobResponse* response) override;
+  absl::Status ForgetJob(const v1::ForgetJobRequest& request,
+                         v1::ForgetJobResponse* response) override;
   absl::Status PauseJob(const v1::PauseJobRequest& request,
                         v1::PauseJobResponse* response) override;
   absl::Status ResumeJob(const v1::ResumeJobRequest& request,

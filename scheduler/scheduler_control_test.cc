@@ -518,5 +518,75 @@ TEST_F(SchedulerRollbackTest, WaitsForEveryServer) {
   EXPECT_THAT(refused.message(), HasSubstr("only 0 of 2 partitions"));
 }
 
+class ForgetTest : public SchedulerControlTest {
+ protected:
+  absl::Status Forget(JobId id, bool versions = false) {
+    return Operate(
+        [&](auto* out) { return core_->Forget(id, versions, now_, out); });
+  }
+  absl::Status Cancel(JobId id) {
+    return Operate([&](auto* out) { return core_->Cancel(id, now_, out); });
+  }
+  std::vector<ForgetJob> Forgets() const {
+    std::vector<ForgetJob> forgets;
+    for (const SchedulerToServer& message : to_server_) {
+      if (const auto* one = std::get_if<ForgetJob>(&message)) {
+        forgets.push_back(*one);
+      }
+    }
+    return forgets;
+  }
+};
+
+TEST_F(ForgetTest, WhatIsNotOverIsNotForgotten) {
+  ServerUp();
+  const JobId id = Begin("a", 0);
+  EXPECT_EQ(Forget(id).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(core_->jobs().contains(id));
+  EXPECT_EQ(Forget(JobId(7)).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ForgetTest, ServersAndTheStoreLetGoOfIt) {
+  ServerUp();
+  const JobId id = Begin("a", 0);
+  ASSERT_TRUE(Cancel(id).ok());
+  ASSERT_TRUE(Forget(id).ok());
+  EXPECT_FALSE(core_->jobs().contains(id));
+  ASSERT_THAT(Forgets(), SizeIs(1));
+  EXPECT_EQ(Forgets()[0].job, id);
+  EXPECT_TRUE(Forgets()[0].keep_versions);
+  for (const auto& [key, value] : stored_) {
+    EXPECT_FALSE(key.starts_with("job/")) << key;
+  }
+  EXPECT_EQ(Forget(id).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ForgetTest, AServerThatWasAwayHearsOfItWhenItIsBack) {
+  ServerUp();
+  const JobId id = Begin("a", 0);
+  const JobRegistration registration = Registration(4, 4);
+  ASSERT_TRUE(Cancel(id).ok());
+  ServerGone();
+  ASSERT_TRUE(Forget(id, /*versions=*/true).ok());
+  EXPECT_THAT(Forgets(), IsEmpty());
+  Restart(stored_);
+  ServerUp({registration});
+  EXPECT_FALSE(core_->jobs().contains(id)) << "the server brought it back";
+  ASSERT_THAT(Forgets(), SizeIs(1));
+  EXPECT_FALSE(Forgets()[0].keep_versions);
+}
+
+TEST_F(ForgetTest, OthersTrainOn) {
+  ServerUp();
+  const JobId gone = Begin("a", 0);
+  WorkersUp(2);
+  ASSERT_TRUE(Cancel(gone).ok());
+  ASSERT_TRUE(Forget(gone).ok());
+  const JobId id = Begin("b", 0);
+  EXPECT_EQ(Has(id), 2u);
+  Applied(id, {0, 0}, 2);
+  EXPECT_EQ(Job(id).marks().full_everywhere(), 1);
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

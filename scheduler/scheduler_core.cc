@@ -51,6 +51,11 @@ absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
       int32_t id = 0;
       if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
       core->former_.insert(ServerId(id));
+    } else if (absl::ConsumePrefix(&rest, kForgottenPrefix)) {
+      uint64_t id = 0;
+      if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
+      core->forgotten_[JobId(id)] = value == kVersionsGo;
+      core->numbers_.Remember(id);
     } else if (absl::ConsumePrefix(&rest, kJobPrefix) &&
                absl::ConsumeSuffix(&rest, "/record")) {
       EBB_ASSIGN_OR_RETURN(JobRecordPtr record, DecodeJobRecord(value));
@@ -195,6 +200,9 @@ void SchedulerCore::Finish(Context* context, size_t first_action) {
   SettleLeaving(context);
   std::vector<StoreWrite> writes = std::exchange(pending_writes_, {});
   for (auto& [id, job] : jobs_) {
+    if (job->TakeNewRecord()) {
+      writes.push_back({JobKey(id, "record"), EncodeJobRecord(*job->record())});
+    }
     if (job->TakeDirty()) {
       writes.push_back({JobKey(id, "state"), job->state().Encode()});
     }

@@ -61,6 +61,11 @@ class SchedulerCore {
   // NotFound when there is no such job.
   absl::Status Checkpoint(JobId job, absl::Time now, SchedulerActions* out);
   absl::Status Cancel(JobId job, absl::Time now, SchedulerActions* out);
+  // Nobody lists the job any more, and servers let go of it; with what they
+  // stored of it if `versions`. FailedPrecondition: it is not over.
+  // Unavailable: this scheduler has yet to hear of the servers.
+  absl::Status Forget(JobId job, bool versions, absl::Time now,
+                      SchedulerActions* out);
   // Takes the workers of the job away until EndPause.
   // FailedPrecondition: it is over.
   absl::Status Pause(JobId job, absl::Time now, SchedulerActions* out);
@@ -147,6 +152,8 @@ class SchedulerCore {
   // --- What servers say: scheduler_core_servers.cc ---------------------------
   bool MayBelieve(const JobRegistration& registration, ServerId server,
                   Context* context) const;
+  void LetForget(const ServerInfo& server, const JobRegistration& registration,
+                 Context* context) const;
   void AdoptJob(const JobRegistration& registration, Context* context);
   void LoseServer(ServerInfo* server, Context* context);
   // Tells servers that are leaving when nothing more is taken from them.
@@ -188,6 +195,8 @@ class SchedulerCore {
   // Workers that want items, by the job that they belong to; of 0: to none.
   std::map<JobId, std::set<SessionId>> waiting_;
   std::map<JobId, std::unique_ptr<TrainingJob>> jobs_;
+  // Jobs that were forgotten, the latest; true: with their versions.
+  std::map<JobId, bool> forgotten_;
   std::vector<StoreWrite> pending_writes_;
 
   bool gathering_ = true;

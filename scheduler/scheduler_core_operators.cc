@@ -21,9 +21,10 @@ absl::StatusOr<JobId> SchedulerCore::Submit(JobRecord record, absl::Time now,
   pending_writes_.push_back(
       {JobKey(record.id, "record"), EncodeJobRecord(record)});
   const JobId id = record.id;
-  context.Log(absl::StrCat("job=", record.name, " id=", id.value(),
-                           " submitted: ", record.plan.items(), " items, ",
-                           record.plan.partitions, " partitions"));
+  context.Tell(EventKind::kJobSubmitted, id,
+               absl::StrCat("job=", record.name, " id=", id.value(),
+                            " submitted: ", record.plan.items(), " items, ",
+                            record.plan.partitions, " partitions"));
   auto& job = jobs_[id];
   job = std::make_unique<TrainingJob>(
       options_, std::make_shared<const JobRecord>(std::move(record)),
@@ -58,6 +59,50 @@ absl::Status SchedulerCore::Cancel(JobId id, absl::Time now,
   Context context = MakeContext(now, out);
   const size_t first = out->size();
   job->Cancel(&context);
+  Finish(&context, first);
+  return absl::OkStatus();
+}
+
+absl::Status SchedulerCore::Forget(JobId id, bool versions, absl::Time now,
+                                   SchedulerActions* out) {
+  // A server that speaks of an older one is believed: it lists the job anew.
+  constexpr size_t kMostForgotten = 4096;
+  const TrainingJob* job = Find(id);
+  if (job == nullptr) return NoSuchJob(id);
+  const std::string& name = job->record()->name;
+  if (!job->over()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", name, " is ", JobPhaseName(job->state().phase),
+                     ", and only what is over can be forgotten: wait for it, "
+                     "or cancel it first"));
+  }
+  if (gathering_) {
+    return absl::UnavailableError(
+        "the scheduler has just started and waits for its servers; try again");
+  }
+  Context context = MakeContext(now, out);
+  const size_t first = out->size();
+  context.Tell(
+      EventKind::kJobForgotten, id,
+      absl::StrCat("job=", name, " id=", id.value(), " is forgotten",
+                   versions ? ", with its versions" : "; its versions stay"));
+  pending_writes_.push_back({JobKey(id, "record"), std::nullopt});
+  pending_writes_.push_back({JobKey(id, "state"), std::nullopt});
+  pending_writes_.push_back(
+      {ForgottenKey(id), std::string(versions ? kVersionsGo : kVersionsStay)});
+  forgotten_[id] = versions;
+  if (forgotten_.size() > kMostForgotten) {
+    pending_writes_.push_back(
+        {ForgottenKey(forgotten_.begin()->first), std::nullopt});
+    forgotten_.erase(forgotten_.begin());
+  }
+  jobs_.erase(id);
+  late_.erase(id);
+  waiting_.erase(id);
+  for (auto& [server_id, server] : cluster_.servers) {
+    server.reports.erase(id);
+    context.ToServer(server, ForgetJob{id, !versions});
+  }
   Finish(&context, first);
   return absl::OkStatus();
 }

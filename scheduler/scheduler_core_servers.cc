@@ -36,9 +36,11 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
     LoseServer(&server, context);
   }
   if (!known || message.session != server.session) {
-    context->Log(absl::StrCat("server=", message.server.value(), " is ",
-                              known ? "back" : "up", " at ", message.address,
-                              " pid=", message.process_id));
+    context->Tell(EventKind::kServerUp, JobId(),
+                  absl::StrCat("server=", message.server.value(), " is ",
+                               known ? "back" : "up", " at ", message.address,
+                               " pid=", message.process_id),
+                  NameOf(message.server));
     pending_writes_.push_back(
         {ServerKey(message.server), message.shared_folder});
   }
@@ -53,6 +55,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   server.empty = !HasData(message);
   server.leaving = message.leaving;
   server.told_to_leave = false;
+  server.goodbye = false;
   server.since = context->now;
   server.Heard(context->now);
   server_links_[link] = message.server;
@@ -62,6 +65,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   named_.insert(message.known_servers.begin(), message.known_servers.end());
   std::map<JobId, const JobRegistration*> registered;
   for (const JobRegistration& registration : message.jobs) {
+    LetForget(server, registration, context);
     if (!MayBelieve(registration, message.server, context)) continue;
     const JobId job = registration.record->id;
     registered[job] = &registration;
@@ -85,6 +89,10 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
 
 bool SchedulerCore::MayBelieve(const JobRegistration& registration,
                                ServerId server, Context* context) const {
+  if (registration.record != nullptr &&
+      forgotten_.contains(registration.record->id)) {
+    return false;
+  }
   const absl::Status verdict = CheckRegistration(registration);
   if (verdict.ok()) return true;
   if (registration.record != nullptr) {
@@ -93,6 +101,16 @@ bool SchedulerCore::MayBelieve(const JobRegistration& registration,
         ": what it says of the job is left alone: ", verdict.message()));
   }
   return false;
+}
+
+// It was away when the job was forgotten.
+void SchedulerCore::LetForget(const ServerInfo& server,
+                              const JobRegistration& registration,
+                              Context* context) const {
+  if (registration.record == nullptr) return;
+  const auto forgotten = forgotten_.find(registration.record->id);
+  if (forgotten == forgotten_.end()) return;
+  context->ToServer(server, ForgetJob{forgotten->first, !forgotten->second});
 }
 
 // The store was lost or is an older copy: the server remembers the job.
@@ -176,7 +194,10 @@ void SchedulerCore::Handle(LinkId link, const ServerGoodbye& message,
   ServerInfo* server = ServerOf(link);
   if (server == nullptr) return;
   const ServerId id = server->id;
-  context->Log(absl::StrCat("server=", id.value(), " left in good order"));
+  context->Tell(EventKind::kServerLeft, JobId(),
+                absl::StrCat("server=", id.value(), " left in good order"),
+                NameOf(id));
+  server->goodbye = true;
   OnServerDisconnected(link, context->now, context->out);
   if (gathering_ || OwnsAnything(id)) return;
   ForgetServer(id, context);
@@ -296,9 +317,13 @@ void SchedulerCore::OnServerDisconnected(LinkId link, absl::Time now,
   server_links_.erase(link);
   Context context = MakeContext(now, out);
   const size_t first = out->size();
-  context.Log(absl::StrCat("server=", server->id.value(),
-                           " is away (connection closed); its partitions wait "
-                           "for it"));
+  if (!server->goodbye) {
+    context.Tell(EventKind::kServerAway, JobId(),
+                 absl::StrCat("server=", server->id.value(),
+                              " is away (connection closed); its partitions "
+                              "wait for it"),
+                 NameOf(server->id));
+  }
   LoseServer(server, &context);
   Finish(&context, first);
 }

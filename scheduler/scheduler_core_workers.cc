@@ -38,6 +38,10 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
     WarnOfNamesake(message, context);
     // What it did under another scheduler is no work of this one's life.
     worker.examples = message.examples;
+    context->Tell(EventKind::kWorkerUp, JobId(),
+                  absl::StrCat("worker=", message.name,
+                               " is up, pid=", message.process_id),
+                  message.name);
   }
   worker.session = message.session;
   worker.name = message.name;
@@ -143,9 +147,12 @@ void SchedulerCore::Handle(LinkId link, const EvaluationResult& message,
 
 void SchedulerCore::Handle(LinkId link, const WorkerGoodbye& message,
                            Context* context) {
-  const WorkerInfo* worker = WorkerOf(link);
+  WorkerInfo* worker = WorkerOf(link);
   if (worker == nullptr) return;
-  context->Log(absl::StrCat("worker=", worker->name, " left in good order"));
+  context->Tell(EventKind::kWorkerLeft, JobId(),
+                absl::StrCat("worker=", worker->name, " left in good order"),
+                worker->name);
+  worker->goodbye = true;
   OnWorkerDisconnected(link, context->now, context->out);
 }
 
@@ -157,6 +164,13 @@ void SchedulerCore::OnWorkerDisconnected(LinkId link, absl::Time now,
   worker_links_.erase(it);
   Context context = MakeContext(now, out);
   const size_t first = out->size();
+  const auto worker = cluster_.workers.find(session);
+  if (worker != cluster_.workers.end() && !worker->second.goodbye) {
+    context.Tell(EventKind::kWorkerLost, JobId(),
+                 absl::StrCat("worker=", worker->second.name,
+                              " is lost (connection closed)"),
+                 worker->second.name);
+  }
   LoseWorker(session, &context);
   Finish(&context, first);
 }

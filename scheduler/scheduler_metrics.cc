@@ -91,14 +91,6 @@ struct JobMetric {
   std::function<double(const v1::JobStatus&)> value;
 };
 
-int64_t Recoveries(const v1::JobStatus& job) {
-  int64_t last = 0;
-  for (const v1::Recovery& one : job.recoveries()) {
-    last = std::max(last, one.number());
-  }
-  return last;
-}
-
 std::vector<JobMetric> JobGauges() {
   using Job = v1::JobStatus;
   const auto number = [](auto get) {
@@ -159,11 +151,13 @@ std::vector<JobMetric> JobCounters() {
       {"ebb_scheduler_job_updates", "Pushes applied, one for each partition",
        number([](const Job& job) { return job.updates(); })},
       {"ebb_scheduler_job_repeated_leases",
-       "Work items leased again after their lease ended",
+       "Work items that another worker was leased after a lease that ended "
+       "before they were done",
        number([](const Job& job) { return job.leases_repeated(); })},
       {"ebb_scheduler_job_losses",
-       "Workers, servers and schedulers that were lost with work of the job",
-       number([](const Job& job) { return Recoveries(job); })},
+       "Workers, servers and schedulers that were lost with work of the job, "
+       "each once",
+       number([](const Job& job) { return job.lost_daemons(); })},
       {"ebb_scheduler_job_moved_partitions",
        "Partitions that moved from a server that was there",
        number([](const Job& job) { return job.moved(); })},

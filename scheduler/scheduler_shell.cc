@@ -341,6 +341,8 @@ bool SchedulerShell::CarryOut(SchedulerActions* actions) {
       if (link != worker_links_.end()) link->second->Close();
     } else if (const auto* event = std::get_if<LogEvent>(&action)) {
       LOG(INFO) << event->text;
+      MutexLock lock(&mu_);
+      watch_.Happened(*event, time_.Now());
     }
   }
   return true;

@@ -72,6 +72,84 @@ v1::JobState StateOf(const SchedulerShell::Picture& picture,
                                                 : v1::JOB_STATE_RUNNING;
 }
 
+// How many workers are parked until this one, the slowest of its view, goes on.
+// Looked for only where it is not heard of: of many workers that takes long.
+int32_t AwaitedBy(const SchedulerShell::Picture& picture,
+                  const WorkerInfo& worker) {
+  constexpr absl::Duration kUnheard = absl::Seconds(1);
+  int32_t parked = 0;
+  if (picture.now - worker.last_heard < kUnheard) return parked;
+  for (const auto& [id, job] : picture.core.jobs()) {
+    if (!job->plan().clocked() || job->over() ||
+        !job->view().Contains(worker.session) ||
+        job->view().Slowest() != worker.session) {
+      continue;
+    }
+    for (const auto& [session, other] : picture.core.cluster().workers) {
+      if (other.parked && session != worker.session &&
+          job->view().Contains(session)) {
+        ++parked;
+      }
+    }
+  }
+  return parked;
+}
+
+v1::Event::Kind ToProto(EventKind kind) {
+  switch (kind) {
+    case EventKind::kWorkerUp:
+      return v1::Event::KIND_WORKER_UP;
+    case EventKind::kWorkerLost:
+      return v1::Event::KIND_WORKER_LOST;
+    case EventKind::kWorkerLeft:
+      return v1::Event::KIND_WORKER_LEFT;
+    case EventKind::kWorkerSilent:
+      return v1::Event::KIND_WORKER_SILENT;
+    case EventKind::kServerUp:
+      return v1::Event::KIND_SERVER_UP;
+    case EventKind::kServerAway:
+      return v1::Event::KIND_SERVER_AWAY;
+    case EventKind::kServerLeft:
+      return v1::Event::KIND_SERVER_LEFT;
+    case EventKind::kMoved:
+      return v1::Event::KIND_MOVED;
+    case EventKind::kJobSubmitted:
+      return v1::Event::KIND_JOB_SUBMITTED;
+    case EventKind::kJobPaused:
+      return v1::Event::KIND_JOB_PAUSED;
+    case EventKind::kJobGoesOn:
+      return v1::Event::KIND_JOB_GOES_ON;
+    case EventKind::kJobScaled:
+      return v1::Event::KIND_JOB_SCALED;
+    case EventKind::kJobChanged:
+      return v1::Event::KIND_JOB_CHANGED;
+    case EventKind::kJobRolledBack:
+      return v1::Event::KIND_JOB_ROLLED_BACK;
+    case EventKind::kJobReopened:
+      return v1::Event::KIND_JOB_REOPENED;
+    case EventKind::kJobComplete:
+      return v1::Event::KIND_JOB_COMPLETE;
+    case EventKind::kJobCancelled:
+      return v1::Event::KIND_JOB_CANCELLED;
+    case EventKind::kJobForgotten:
+      return v1::Event::KIND_JOB_FORGOTTEN;
+    case EventKind::kQuarantine:
+      return v1::Event::KIND_QUARANTINE;
+    case EventKind::kSkip:
+      return v1::Event::KIND_SKIP;
+    case EventKind::kEvaluation:
+      return v1::Event::KIND_EVALUATION;
+    case EventKind::kLogOnly:
+      break;
+  }
+  return v1::Event::KIND_UNSPECIFIED;
+}
+
+// Something of it is to be applied yet, and may be.
+bool Unfinished(const TrainingJob& job) {
+  return job.state().phase == JobPhase::kRunning && !job.marks().AllApplied();
+}
+
 void AddEvaluations(const TrainingJob& job, v1::JobStatus* status) {
   for (const Evaluation& evaluation : job.state().evaluations) {
     v1::JobStatus::Evaluation* out = status->add_evaluations();
@@ -166,8 +244,12 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_applied_min(least);
   status.set_applied_max(most);
   if (const JobWatch* watch = picture.watch.job(job.id())) {
-    status.set_examples_per_second(watch->applied.per_second());
+    // What is still in the window of one that ended was done before.
+    if (Unfinished(job)) {
+      status.set_examples_per_second(watch->applied.per_second());
+    }
     status.set_leases_repeated(watch->leases_repeated);
+    status.set_lost_daemons(watch->recoveries.losses());
     AddRecoveries(job, *watch, &status);
   }
   const JobStatistics& statistics = job.statistics();
@@ -261,6 +343,22 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   return status;
 }
 
+void AddEvents(const SchedulerShell::Picture& picture, JobId job,
+               v1::GetStatusResponse* response) {
+  for (const PastEvent& past : picture.watch.events().all()) {
+    if (job != JobId() && past.what.job != JobId() && past.what.job != job) {
+      continue;
+    }
+    v1::Event* event = response->add_events();
+    event->set_number(past.number);
+    event->set_unix_ms(UnixMs(past.when));
+    event->set_kind(ToProto(past.what.kind));
+    event->set_job(past.what.job.value());
+    event->set_subject(past.what.subject);
+    event->set_text(past.what.text);
+  }
+}
+
 v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
                           const ServerInfo& server) {
   v1::ServerStatus status;
@@ -304,6 +402,9 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_clock(std::max<int64_t>(0, worker.clock));
   status.set_examples(worker.examples);
   status.set_job(worker.job.value());
+  status.set_unheard_ms(std::max<int64_t>(
+      0, absl::ToInt64Milliseconds(picture.now - worker.last_heard)));
+  status.set_awaited_by(AwaitedBy(picture, worker));
   for (const auto& [id, job] : picture.core.jobs()) {
     for (const int64_t ordinal : job->leases().HeldBy(worker.session)) {
       const LeaseTable::Held& held =
@@ -328,7 +429,10 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
                    : status.items().empty() ? v1::WorkerStatus::STATE_IDLE
                    : worker.parked          ? v1::WorkerStatus::STATE_PARKED
                                             : v1::WorkerStatus::STATE_WORKING);
-  if (const WorkerWatch* watch = picture.watch.worker(worker.session)) {
+  const bool does_nothing = status.state() == v1::WorkerStatus::STATE_IDLE ||
+                            status.state() == v1::WorkerStatus::STATE_SILENT;
+  if (const WorkerWatch* watch = picture.watch.worker(worker.session);
+      watch != nullptr && !does_nothing) {
     status.set_examples_per_second(watch->examples.per_second());
   }
   return status;

@@ -1,5 +1,5 @@
 // Keys of the scheduler's store: "numbers" (the last drawn), "server/ID",
-// "former/ID", "job/ID/record" and "job/ID/state".
+// "former/ID", "job/ID/record", "job/ID/state" and "forgotten/ID".
 #ifndef EBB_SCHEDULER_STORE_KEYS_H_
 #define EBB_SCHEDULER_STORE_KEYS_H_
 
@@ -16,12 +16,20 @@ inline constexpr absl::string_view kServerPrefix = "server/";
 // Of servers that left or were given up, and own nothing.
 inline constexpr absl::string_view kFormerPrefix = "former/";
 inline constexpr absl::string_view kJobPrefix = "job/";
+// Jobs that no server is believed to know any more, whatever it says; and
+// whether their versions stay.
+inline constexpr absl::string_view kForgottenPrefix = "forgotten/";
+inline constexpr absl::string_view kVersionsStay = "versions stay";
+inline constexpr absl::string_view kVersionsGo = "versions go";
 
 inline std::string ServerKey(ServerId id) {
   return absl::StrCat(kServerPrefix, id.value());
 }
 inline std::string FormerKey(ServerId id) {
   return absl::StrCat(kFormerPrefix, id.value());
+}
+inline std::string ForgottenKey(JobId id) {
+  return absl::StrCat(kForgottenPrefix, id.value());
 }
 inline std::string JobKey(JobId id, absl::string_view part) {
   return absl::StrCat(kJobPrefix, id.value(), "/", part);

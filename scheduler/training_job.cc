@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
+#include "common/protocol/plan_change.h"
 
 namespace ebb::scheduler {
 
@@ -18,25 +19,36 @@ job::TrainingFacts FactsOf(const SchedulerOptions& options,
   return options.training_facts(record).value_or(job::TrainingFacts());
 }
 
+std::string EvaluationText(const Evaluation& evaluation) {
+  if (!evaluation.error.empty()) {
+    return absl::StrCat(" is not evaluated: ", evaluation.error);
+  }
+  return absl::StrCat(": test loss ", evaluation.loss,
+                      evaluation.accuracy >= 0
+                          ? absl::StrCat(", accuracy ", evaluation.accuracy)
+                          : "");
+}
+
 }  // namespace
 
 TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
                          JobState state)
     : options_(options),
       record_(std::move(record)),
+      known_{record_->id, record_->name, record_->plan, ""},
       training_facts_(FactsOf(options_, *record_)),
       state_(std::move(state)),
       forget_evaluations_(!state_.rolled_back.empty()),
-      placement_(record_->plan.partitions),
-      marks_(record_->plan),
-      leases_(record_->plan, marks_),
-      backups_(options_, record_->plan, marks_, leases_),
-      poison_(*record_, marks_, &leases_, &state_),
-      divergence_(record_->plan, training_facts_.guess_loss),
+      placement_(known_.plan.partitions),
+      marks_(known_.plan),
+      leases_(known_.plan, marks_),
+      backups_(options_, known_.plan, marks_, leases_),
+      poison_(known_, marks_, &leases_, &state_),
+      divergence_(known_.plan, training_facts_.guess_loss),
       stalls_(options_.lease_ttl),
-      rounds_(record_->plan),
-      operations_(options_, *record_),
-      evaluator_(options_, *record_, state_, placement_) {
+      rounds_(known_.plan),
+      operations_(options_, *record_, known_.plan),
+      evaluator_(options_, known_, state_, placement_) {
   state_.owners.resize(placement_.size(), Ownership::kNobody);
   state_.owned_since.resize(placement_.size());
   state_.durable_in.resize(placement_.size());
@@ -158,10 +170,20 @@ bool TrainingJob::AcceptGeneration(const JobRegistration& registration,
                             " adopts the newer generation ",
                             registration.generation.value()));
   context->numbers->Met(registration.generation.value());
+  if (MayFollow(plan(), registration.record->plan).ok()) {
+    TakeRecord(registration.record);
+  }
   // What was complete is another history.
   if (state_.phase == JobPhase::kCompleted) state_.phase = JobPhase::kRunning;
   BeginGeneration(registration.generation, registration.rollback, context);
   return true;
+}
+
+void TrainingJob::TakeRecord(JobRecordPtr record) {
+  if (record->specification == record_->specification) return;
+  record_ = std::move(record);
+  known_.plan = record_->plan;
+  new_record_ = true;
 }
 
 void TrainingJob::BeginGeneration(Generation generation,
@@ -478,10 +500,12 @@ void TrainingJob::MarksChanged(Context* context) {
     final_checkpoint_asked_ = false;
     if (state_.phase == JobPhase::kCompleted &&
         !EBB_PLANTED(items_reopen_only_until_completion)) {
-      context->Log(absl::StrCat(
-          "job=", record_->name,
-          " was complete, but a server came back with less: its storage was "
-          "damaged. The job is open again; what is missing is recomputed."));
+      context->Tell(
+          EventKind::kJobReopened, id(),
+          absl::StrCat("job=", record_->name,
+                       " was complete, but a server came back with less: its "
+                       "storage was damaged. The job is open again; what is "
+                       "missing is recomputed."));
       state_.phase = JobPhase::kRunning;
       dirty_ = true;
     }
@@ -496,7 +520,8 @@ void TrainingJob::MarksChanged(Context* context) {
   if (!evaluator_.AllDone()) return;
   state_.phase = JobPhase::kCompleted;
   dirty_ = true;
-  context->Log(absl::StrCat("job=", record_->name, " is complete"));
+  context->Tell(EventKind::kJobComplete, id(),
+                absl::StrCat("job=", record_->name, " is complete"));
   context->ToOwners(placement_, JobCompleted{id(), state_.generation});
 }
 
@@ -576,6 +601,10 @@ void TrainingJob::Evaluated(const EvaluationResult& result, Context* context) {
 void TrainingJob::EvaluationEnded(std::optional<Evaluation> evaluation,
                                   Context* context) {
   if (!evaluation) return;
+  context->Tell(
+      EventKind::kEvaluation, id(),
+      absl::StrCat("job=", record_->name, " epoch ", evaluation->epoch + 1,
+                   EvaluationText(*evaluation)));
   // The largest part of the figures; people look at the last one's.
   if (!state_.evaluations.empty()) {
     state_.evaluations.back().figures.confusion.clear();
@@ -603,8 +632,16 @@ std::vector<SessionId> TrainingJob::Tick(Context* context) {
                          !context->cluster->workers.at(worker).silent;
       leases_.Release(ordinal, worker);
       silent.push_back(worker);
-      context->Log(absl::StrCat("job=", record_->name, " item=", ToString(item),
-                                " lease ran out"));
+      if (first) ++silent_workers_;
+      const std::string& name = context->cluster->workers.at(worker).name;
+      const std::string text =
+          absl::StrCat("job=", record_->name, " worker=", name,
+                       " item=", ToString(item), " lease ran out");
+      if (first) {
+        context->Tell(EventKind::kWorkerSilent, id(), text, name);
+      } else {
+        context->Log(text);
+      }
       if (first && leases_.HoldersOf(ordinal).empty()) {
         LeaseRanOut(ordinal, context->cluster->workers.at(worker), context);
       }

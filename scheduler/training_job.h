@@ -142,6 +142,9 @@ class TrainingJob {
   // RollbackJob in proto/ebb/v1/scheduler.proto.
   struct RollbackOrder {
     Generation generation;  // That is rolled back.
+    // What the job is from then on, and what of it is another, for people; see
+    // MayFollow. Null: as before.
+    JobRecordPtr change;
     RollbackRecord record;  // Its versions.
     std::string what;       // For people.
     // Of the rates from there on; absent: as before.
@@ -155,13 +158,19 @@ class TrainingJob {
 
   // Must be stored before the actions of this event are carried out.
   bool TakeDirty() { return std::exchange(dirty_, false); }
+  // Likewise of record().
+  bool TakeNewRecord() { return std::exchange(new_record_, false); }
 
   // --- What it is ------------------------------------------------------------
   JobId id() const { return record_->id; }
   const JobRecordPtr& record() const { return record_; }
-  const JobPlan& plan() const { return record_->plan; }
+  const JobPlan& plan() const { return known_.plan; }
   const job::TrainingFacts& training_facts() const { return training_facts_; }
   const JobState& state() const { return state_; }
+  bool over() const {
+    return state_.phase == JobPhase::kCompleted ||
+           state_.phase == JobPhase::kCancelled;
+  }
   const PlacementTable& placement() const { return placement_; }
   const MarkTable& marks() const { return marks_; }
   // How far a round is that is closed by an operation.
@@ -181,6 +190,9 @@ class TrainingJob {
   const Moves& moves() const { return moves_; }
   const BackupCounts& backups() const { return backups_.counts(); }
   const EpochTailCounts& tails() const { return tails_.counts(); }
+  // Workers whose lease of an item that they worked on ran out, in the
+  // scheduler's life.
+  int64_t silent_workers() const { return silent_workers_; }
   // Partitions that were taken over, in the scheduler's life.
   int64_t taken_over() const { return taken_over_; }
   // What a server that registers lacks of what is durable of its partitions:
@@ -207,6 +219,8 @@ class TrainingJob {
 
  private:
   bool AcceptGeneration(const JobRegistration& registration, Context* context);
+  // The job is this one from now on; the caller begins a generation of it.
+  void TakeRecord(JobRecordPtr record);
   // Forgets what belonged to the generation before, and grants all anew.
   void BeginGeneration(Generation generation, RollbackRecord rollback,
                        Context* context);
@@ -299,6 +313,10 @@ class TrainingJob {
 
   const SchedulerOptions& options_;
   JobRecordPtr record_;
+  // The same without its specification, at a place that stays: the parts refer
+  // to it and to its plan.
+  JobRecord known_;
+  bool new_record_ = false;
   const job::TrainingFacts training_facts_;
   JobState state_;
   bool dirty_ = true;
@@ -329,6 +347,7 @@ class TrainingJob {
   Moves moves_;
   absl::Time last_tick_ = absl::InfinitePast();
   absl::Time take_over_at_ = absl::InfiniteFuture();
+  int64_t silent_workers_ = 0;
   int64_t taken_over_ = 0;
   // Servers that still have something of a partition that another owns.
   std::map<PartitionId, std::set<ServerId>> stale_;

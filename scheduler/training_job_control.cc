@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
+#include "common/protocol/plan_change.h"
+#include "scheduler/check_job.h"
 #include "scheduler/training_job.h"
 
 namespace ebb::scheduler {
@@ -68,10 +70,7 @@ WorkerClaim TrainingJob::Claim(int64_t able, int64_t has,
 // --- Operators ---------------------------------------------------------------
 
 absl::Status TrainingJob::NotOver() const {
-  if (state_.phase != JobPhase::kCompleted &&
-      state_.phase != JobPhase::kCancelled) {
-    return absl::OkStatus();
-  }
+  if (!over()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("job ", record_->name, " is ", JobPhaseName(state_.phase)));
 }
@@ -79,6 +78,10 @@ absl::Status TrainingJob::NotOver() const {
 void TrainingJob::Cancel(Context* context) {
   for (const auto& [p, target] : moves_.Targets()) {
     GiveUpMove(p, "the job is cancelled", context);
+  }
+  if (state_.phase != JobPhase::kCancelled) {
+    context->Tell(EventKind::kJobCancelled, id(),
+                  absl::StrCat("job=", record_->name, " is cancelled"));
   }
   state_.phase = JobPhase::kCancelled;
   dirty_ = true;
@@ -95,7 +98,8 @@ absl::Status TrainingJob::Pause(Context* context) {
     state_.reason = std::string(kPausedByOperator);
   state_.phase = JobPhase::kPaused;
   dirty_ = true;
-  context->Log(
+  context->Tell(
+      EventKind::kJobPaused, id(),
       absl::StrCat("job=", record_->name, " is paused: ", kPausedByOperator));
   RequestCheckpoint(context);
   return absl::OkStatus();
@@ -106,8 +110,9 @@ absl::Status TrainingJob::EndPause(Context* context) {
   if (!state_.paused_by_operator) return absl::OkStatus();
   state_.paused_by_operator = false;
   dirty_ = true;
-  context->Log(
-      absl::StrCat("job=", record_->name, ": an operator ends its ", "pause"));
+  context->Tell(
+      EventKind::kJobGoesOn, id(),
+      absl::StrCat("job=", record_->name, ": an operator ends its pause"));
   MaybeGoOn(context);
   return absl::OkStatus();
 }
@@ -135,10 +140,11 @@ absl::Status TrainingJob::ScaleWorkers(int32_t workers, Context* context) {
         " at least (workers.min); name as many, or 0 for no limit"));
   }
   if (workers == max_workers()) return absl::OkStatus();
-  context->Log(absl::StrCat("job=", record_->name, " takes ", Limit(workers),
-                            " workers at most, instead of ",
-                            Limit(max_workers()),
-                            ": an operator said so (ebb scale)"));
+  context->Tell(
+      EventKind::kJobScaled, id(),
+      absl::StrCat("job=", record_->name, " takes ", Limit(workers),
+                   " workers at most, instead of ", Limit(max_workers()),
+                   ": an operator said so (ebb scale)"));
   state_.scaled_workers = workers;
   dirty_ = true;
   return absl::OkStatus();
@@ -162,6 +168,13 @@ absl::Status TrainingJob::MayRollBack(const RollbackOrder& order) const {
     return absl::AbortedError(absl::StrCat(
         name, " is of generation ", state_.generation.value(), ", not ",
         order.generation.value(), ": it rolled back meanwhile. Look again"));
+  }
+  if (order.change != nullptr) {
+    if (absl::Status may = MayFollow(plan(), order.change->plan); !may.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " cannot be changed so: ", may.message()));
+    }
+    if (absl::Status fits = CheckPlan(*order.change); !fits.ok()) return fits;
   }
   if (order.rate_factor && !IsRateFactor(*order.rate_factor)) {
     return absl::InvalidArgumentError(
@@ -194,14 +207,17 @@ absl::Status TrainingJob::MayRollBack(const RollbackOrder& order) const {
 absl::Status TrainingJob::RollBackTo(const RollbackOrder& order,
                                      Context* context) {
   if (absl::Status may = MayRollBack(order); !may.ok()) return may;
+  if (order.change != nullptr) TakeRecord(order.change);
   RollbackRecord record = state_.rollback;
   record.versions = order.record.versions;
   if (EBB_PLANTED(rollback_names_no_versions)) record.versions.clear();
   record.rate_factor = order.rate_factor.value_or(record.rate_factor);
   RollBack(std::move(record),
            absl::StrCat(order.what,
-                        ": an operator said so (ebb checkpoint "
-                        "rollback)"),
+                        order.change != nullptr
+                            ? ": an operator changed the job (ebb run --resume)"
+                            : ": an operator said so (ebb checkpoint "
+                              "rollback)"),
            context);
   forget_evaluations_ = true;
   return absl::OkStatus();
@@ -305,11 +321,12 @@ void TrainingJob::RollBack(RollbackRecord record, std::string why,
                            Context* context) {
   const Generation generation(context->numbers->Draw(context->now));
   state_.rolled_back = std::move(why);
-  context->Log(absl::StrCat("job=", record_->name, " rolls back ",
-                            state_.rolled_back, ". It is generation ",
-                            generation.value(),
-                            "; what is missing is computed again",
-                            RateText(record.rate_factor), "."));
+  context->Tell(
+      new_record_ ? EventKind::kJobChanged : EventKind::kJobRolledBack, id(),
+      absl::StrCat("job=", record_->name, " rolls back ", state_.rolled_back,
+                   ". It is generation ", generation.value(),
+                   "; what is missing is computed again",
+                   RateText(record.rate_factor), "."));
   if (state_.phase == JobPhase::kCompleted) state_.phase = JobPhase::kRunning;
   BeginGeneration(generation, std::move(record), context);
 }

@@ -139,10 +139,12 @@ void TrainingJob::PartitionMovedIn(const ServerInfo& server,
       GrantAnew({one.partition}, context);
       continue;
     }
-    context->Log(absl::StrCat(
-        "job=", record_->name, " partition ", one.partition.value(),
-        " moved from server ", move.source.value(), " to ", server.id.value(),
-        " in ", absl::FormatDuration(context->now - move.begun)));
+    context->Tell(
+        EventKind::kMoved, id(),
+        absl::StrCat("job=", record_->name, " partition ",
+                     one.partition.value(), " moved from server ",
+                     move.source.value(), " to ", server.id.value(), " in ",
+                     absl::FormatDuration(context->now - move.begun)));
     TellOwner(one.partition, server, context);
     TellStale(one.partition, context);  // The source, too.
     moves_.avoid.erase(server.id);
@@ -298,10 +300,13 @@ void TrainingJob::TakeOver(ServerId from, const std::string& folder,
     if (server.connected && !server.leaving && shares) heirs.insert(id);
   }
   if (heirs.empty()) return;  // Asked again when a server registers.
-  context->Log(absl::StrCat(
-      "job=", record_->name, " server=", from.value(), " is away for ",
-      absl::FormatDuration(options_.takeover_after), ": its ",
-      partitions.size(), " partitions go to others, which load the copies"));
+  context->Tell(EventKind::kMoved, id(),
+                absl::StrCat("job=", record_->name, " server=", from.value(),
+                             " is away for ",
+                             absl::FormatDuration(options_.takeover_after),
+                             ": its ", partitions.size(),
+                             " partitions go to others, which load the copies"),
+                NameOf(from));
   for (const PartitionId p : partitions) {
     SetOwner(p, Emptiest(placement_, heirs));
     ++taken_over_;

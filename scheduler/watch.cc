@@ -69,12 +69,22 @@ JobWatch& Watch::Of(JobId job, absl::Time now) {
 }
 
 void Watch::Look(const SchedulerCore& core, absl::Time now) {
+  std::erase_if(jobs_, [&](const auto& one) {
+    return !core.jobs().contains(one.first);  // It was forgotten.
+  });
   for (const auto& [id, job] : core.jobs()) {
     JobWatch& watch = Of(id, now);
     const int64_t before = watch.count.sum();
     watch.applied.Add(now, watch.count.Look(*job));
     // Less is an advance, too: of knowing what a server that came back has.
     if (watch.count.sum() != before) watch.advanced = now;
+    for (; watch.silent_workers < job->silent_workers();
+         ++watch.silent_workers) {
+      watch.recoveries.WorkerSilent();
+    }
+    absl::erase_if(watch.leased, [&job = job](const auto& leased) {
+      return job->marks().FullEverywhere(leased.first);
+    });
     const JobPhase phase = job->state().phase;
     if (phase == JobPhase::kCompleted || phase == JobPhase::kCancelled) {
       watch.finished = std::min(watch.finished, now);
@@ -173,6 +183,10 @@ void Watch::Leased(const SchedulerCore& core, LinkId to, const Lease& lease,
                    absl::Time now) {
   JobWatch& job = Of(lease.record->id, now);
   const int64_t ordinal = lease.record->plan.Ordinal(lease.item);
+  // After a rollback all is leased anew, and nobody was lost.
+  if (std::exchange(job.generation, lease.generation) != lease.generation) {
+    job.leased.clear();
+  }
   const auto [leased, first] = job.leased.try_emplace(ordinal, to);
   if (first || leased->second == to) {
     job.recoveries.Leased(now);
@@ -189,6 +203,11 @@ void Watch::Leased(const SchedulerCore& core, LinkId to, const Lease& lease,
   ++job.leases_repeated;
   const auto gone = gone_.find(before);
   const WorkerInfo* from = WorkerAt(core, before);
+  // It is well: a server came back with less, or has yet to say what it has.
+  if (from != nullptr && !from->silent && !from->draining) {
+    job.recoveries.Leased(now);
+    return;
+  }
   job.recoveries.LeasedAgain(ordinal,
                              from != nullptr       ? from->name
                              : gone != gone_.end() ? gone->second

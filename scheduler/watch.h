@@ -1,6 +1,6 @@
 // What people want to see of a scheduler and no decision needs: speeds, since
 // when nothing advances, how many leases were given again, how long losses
-// lasted.
+// lasted, what happened of late.
 #ifndef EBB_SCHEDULER_WATCH_H_
 #define EBB_SCHEDULER_WATCH_H_
 
@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "common/protocol/messages.h"
+#include "scheduler/event_list.h"
 #include "scheduler/recoveries.h"
 #include "scheduler/scheduler_core.h"
 
@@ -54,8 +55,13 @@ struct JobWatch {
   Speed applied;        // Of that count.
   absl::Time advanced;  // When its sum last changed, or the job was first seen.
   absl::Time finished = absl::InfiniteFuture();
+  // Items that another worker was leased after a lease that ended before the
+  // item was full, within a generation.
   int64_t leases_repeated = 0;
-  absl::flat_hash_map<int64_t, LinkId> leased;  // Ordinal -> last leased to.
+  // Ordinal -> last leased to, of items that are not full.
+  absl::flat_hash_map<int64_t, LinkId> leased;
+  Generation generation;       // Of these leases.
+  int64_t silent_workers = 0;  // As TrainingJob::silent_workers last said.
   Recoveries recoveries;
 };
 
@@ -86,7 +92,13 @@ class Watch {
   void Leased(const SchedulerCore& core, LinkId to, const Lease& lease,
               absl::Time now);
 
+  // The core told of it.
+  void Happened(const LogEvent& event, absl::Time now) {
+    events_.Add(event, now);
+  }
+
   absl::Time since() const { return since_; }
+  const EventList& events() const { return events_; }
   // Null: not looked at yet.
   const JobWatch* job(JobId id) const;
   const WorkerWatch* worker(SessionId session) const;
@@ -95,6 +107,7 @@ class Watch {
   JobWatch& Of(JobId job, absl::Time now);
 
   absl::Time since_;
+  EventList events_;
   std::map<JobId, JobWatch> jobs_;
   std::map<SessionId, WorkerWatch> workers_;
   // Names of workers that are gone, the latest: what they returned may be

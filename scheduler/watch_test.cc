@@ -188,6 +188,80 @@ TEST_F(RecoveryWatchTest, ALeaseThatRunsOutNamesWhoHadIt) {
   EXPECT_EQ(List()[0].resumed, now_);
 }
 
+TEST_F(RecoveryWatchTest, AWorkerWithTwoItemsIsOneLoss) {
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(11), "worker-0");
+  FromWorker(LinkId(11), LeaseRequest{SessionId(11), 1});
+  ASSERT_EQ(core_->jobs().at(job_)->leases().CountHeldBy(SessionId(11)), 2);
+  watch_.WorkerCloses(*core_, LinkId(11), now_);
+  EXPECT_EQ(List().size(), 2u);
+  EXPECT_EQ(watch_.job(job_)->recoveries.losses(), 1);
+}
+
+TEST_F(RecoveryWatchTest, AWorkerWhoseLeaseRunsOutIsOneLoss) {
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(11), "worker-0");
+  FromWorker(LinkId(11), LeaseRequest{SessionId(11), 1});
+  watch_.Look(*core_, now_);
+  now_ += core_->options().lease_ttl;
+  SchedulerActions actions;
+  core_->OnTick(now_, &actions);
+  Act(std::move(actions));
+  watch_.Look(*core_, now_);
+  watch_.Look(*core_, now_);
+  EXPECT_EQ(watch_.job(job_)->recoveries.losses(), 1);
+  WorkerUp(LinkId(12), "worker-1");
+  EXPECT_EQ(watch_.job(job_)->recoveries.losses(), 1);
+}
+
+// Bug: a rollback counted every item that was leased again as a lost worker.
+TEST_F(RecoveryWatchTest, ARollbackLosesNobody) {
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(11), "worker-0");
+  WorkerUp(LinkId(12), "worker-1");
+  const TrainingJob& job = *core_->jobs().at(job_);
+  SchedulerActions actions;
+  ASSERT_TRUE(core_
+                  ->Rollback(job_,
+                             {.generation = job.state().generation,
+                              .record = {},
+                              .what = "to the beginning"},
+                             now_, &actions)
+                  .ok());
+  Act(std::move(actions));
+  Register(0, 0);
+  Register(1, 0);
+  FromWorker(LinkId(12), LeaseRequest{SessionId(12), 1});
+  FromWorker(LinkId(11), LeaseRequest{SessionId(11), 1});
+  ASSERT_EQ(job.leases().HeldBy(SessionId(12)), std::vector<int64_t>{0});
+  EXPECT_EQ(watch_.job(job_)->leases_repeated, 0);
+  EXPECT_EQ(watch_.job(job_)->recoveries.losses(), 0);
+  EXPECT_TRUE(List().empty());
+}
+
+// Bug: after a server's death every item of it counted as a lost worker.
+TEST_F(RecoveryWatchTest, ItemsThatAServerLostLoseNoWorker) {
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(11), "worker-0");
+  const TrainingJob& job = *core_->jobs().at(job_);
+  Marks(0, {0, 0}, 2);
+  Marks(1, {0, 0}, 2);
+  watch_.Look(*core_, now_);
+  watch_.ServerCloses(*core_, kLink, now_);
+  ServerUp(SessionId(102));
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(12), "worker-1");
+  ASSERT_FALSE(job.leases().HeldBy(SessionId(12)).empty());
+  EXPECT_EQ(watch_.job(job_)->recoveries.losses(), 1);  // The server.
+  EXPECT_EQ(List().size(), 1u);
+  EXPECT_EQ(watch_.job(job_)->leases_repeated, 0);
+}
+
 // Nobody is lost who is helped, and nothing by the loss of one of two.
 TEST_F(RecoveryWatchTest, ABackupTaskIsNoRepeatedLease) {
   const LinkId slow(11), fast(12);

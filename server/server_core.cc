@@ -121,7 +121,7 @@ void ServerCore::Handle(const ForgetJob& forget, absl::Time now,
   if (job == nullptr) return;
   job->Close(out);
   jobs_.erase(forget.job);
-  out->push_back(DeleteJob{forget.job});
+  if (!forget.keep_versions) out->push_back(DeleteJob{forget.job});
 }
 
 void ServerCore::Handle(const RefuseServer& refusal, absl::Time now,

@@ -535,6 +535,7 @@ struct JobCompleted {
 // The job is no longer wanted here: the server forgets it and its versions.
 struct ForgetJob {
   JobId job;
+  bool keep_versions = false;  // What is stored of it stays.
 };
 
 // Another process has the server's id. It may try again; or, `displaced`, its

@@ -47,6 +47,8 @@ class SchedulerAdminHandler {
                                      v1::CheckpointNowResponse* response) = 0;
   virtual absl::Status CancelJob(const v1::CancelJobRequest& request,
                                  v1::CancelJobResponse* response) = 0;
+  virtual absl::Status ForgetJob(const v1::ForgetJobRequest& request,
+                                 v1::ForgetJobResponse* response) = 0;
   virtual absl::Status PauseJob(const v1::PauseJobRequest& request,
                                 v1::PauseJobResponse* response) = 0;
   virtual absl::Status ResumeJob(const v1::ResumeJobRequest& request,
@@ -110,6 +112,8 @@ class SchedulerAdminClient {
       const v1::CheckpointNowRequest& request, absl::Duration deadline);
   absl::StatusOr<v1::CancelJobResponse> CancelJob(
       const v1::CancelJobRequest& request, absl::Duration deadline);
+  absl::StatusOr<v1::ForgetJobResponse> ForgetJob(
+      const v1::ForgetJobRequest& request, absl::Duration deadline);
   absl::StatusOr<v1::PauseJobResponse> PauseJob(
       const v1::PauseJobRequest& request, absl::Duration deadline);
   absl::StatusOr<v1::ResumeJobResponse> ResumeJob(

@@ -31,7 +31,7 @@ static_assert(kFields<Grant> == 7 && kFields<PartitionGrant> == 3);
 static_assert(kFields<ViewUpdate> == 4 && kFields<ViewMember> == 3 &&
               kFields<RoundStatus> == 4 && kFields<CheckpointNow> == 1 &&
               kFields<TakeSnapshot> == 3 && kFields<DropSnapshot> == 2 &&
-              kFields<JobCompleted> == 2 && kFields<ForgetJob> == 1 &&
+              kFields<JobCompleted> == 2 && kFields<ForgetJob> == 2 &&
               kFields<RefuseServer> == 2 && kFields<ApplyOperation> == 3);
 
 namespace {
@@ -210,12 +210,15 @@ absl::Status Get(v1::JobCompleted* from, RecordReceiver*, JobCompleted* to) {
 
 void Put(const ForgetJob& from, RecordSender*,
          v1::SchedulerToServer* envelope) {
-  envelope->mutable_forget()->set_job(from.job.value());
+  v1::ForgetJob* to = envelope->mutable_forget();
+  to->set_job(from.job.value());
+  to->set_keep_versions(from.keep_versions);
 }
 
 absl::Status Get(v1::ForgetJob* from, RecordReceiver*, ForgetJob* to) {
   EBB_RETURN_IF_ERROR(Named("ForgetJob.job", from->job()));
   to->job = JobId(from->job());
+  to->keep_versions = from->keep_versions();
   return absl::OkStatus();
 }
 

@@ -647,6 +647,8 @@ TEST(ConvertTest, MessagesToServersSurvive) {
   ExpectSameInStream<V>(JobCompleted{JobId(1), Generation(2)},
                         "completed { job: 1 generation: 2 }");
   ExpectSameInStream<V>(ForgetJob{JobId(1)}, "forget { job: 1 }");
+  ExpectSameInStream<V>(ForgetJob{JobId(1), true},
+                        "forget { job: 1 keep_versions: true }");
   ExpectSameInStream<V>(ApplyOperation{JobId(1), Generation(2), {3, "\xfe"}},
                         "apply_operation { job: 1 generation: 2 "
                         "operation { round: 3 operation: \"\\376\" } }");

@@ -89,6 +89,7 @@ class AllScheduler : public SchedulerAdminHandler {
   }
   EBB_ANSWER(CheckpointNow)
   EBB_ANSWER(CancelJob)
+  EBB_ANSWER(ForgetJob)
   EBB_ANSWER(PauseJob)
   EBB_ANSWER(ResumeJob)
   EBB_ANSWER(ScaleJob)

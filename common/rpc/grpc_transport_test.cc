@@ -483,6 +483,10 @@ class FakeSchedulerAdmin : public SchedulerAdminHandler {
                          v1::CancelJobResponse*) override {
     return absl::FailedPreconditionError("it is complete");
   }
+  absl::Status ForgetJob(const v1::ForgetJobRequest&,
+                         v1::ForgetJobResponse*) override {
+    return absl::OkStatus();
+  }
   absl::Status PauseJob(const v1::PauseJobRequest&,
                         v1::PauseJobResponse*) override {
     return absl::OkStatus();

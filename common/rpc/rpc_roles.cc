@@ -32,6 +32,7 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.Scheduler/GetJob", kLookOrJoin},
     {"/ebb.v1.Scheduler/CheckpointNow", kChange},
     {"/ebb.v1.Scheduler/CancelJob", kChange},
+    {"/ebb.v1.Scheduler/ForgetJob", kChange},
     {"/ebb.v1.Scheduler/PauseJob", kChange},
     {"/ebb.v1.Scheduler/ResumeJob", kChange},
     {"/ebb.v1.Scheduler/ScaleJob", kChange},

@@ -66,9 +66,9 @@ TEST(RpcRolesTest, AViewerOnlyReads) {
 }
 
 TEST(RpcRolesTest, AWorkerNeitherSubmitsNorEndsNorScales) {
-  for (const char* rpc :
-       {"SubmitJob", "CancelJob", "ScaleJob", "PauseJob", "ResumeJob",
-        "RollbackJob", "ResolveItem", "CheckpointNow", "ServerSession"}) {
+  for (const char* rpc : {"SubmitJob", "CancelJob", "ForgetJob", "ScaleJob",
+                          "PauseJob", "ResumeJob", "RollbackJob", "ResolveItem",
+                          "CheckpointNow", "ServerSession"}) {
     EXPECT_TRUE(Denied(absl::StrCat("/ebb.v1.Scheduler/", rpc), Role::kWorker))
         << rpc;
   }

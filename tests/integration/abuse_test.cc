@@ -48,10 +48,10 @@ constexpr char kLimitFlag[] = "--message-limit";
 // Real messages' RPCs, of both daemons.
 const std::vector<std::string>& SchedulerRpcs() {
   static const auto& rpcs = *new std::vector<std::string>{
-      "SubmitJob", "ListJobs",      "GetStatus",    "Explain",
-      "GetJob",    "PauseJob",      "ResumeJob",    "CheckpointNow",
-      "CancelJob", "ScaleJob",      "RollbackJob",  "ResolveItem",
-      "NoSuchRpc", "WorkerSession", "ServerSession"};
+      "SubmitJob",     "ListJobs",  "GetStatus",     "Explain",
+      "GetJob",        "ForgetJob", "PauseJob",      "ResumeJob",
+      "CheckpointNow", "CancelJob", "ScaleJob",      "RollbackJob",
+      "ResolveItem",   "NoSuchRpc", "WorkerSession", "ServerSession"};
   return rpcs;
 }
 const std::vector<std::string>& ServerRpcs() {

@@ -60,7 +60,7 @@ class MetricsTest(unittest.TestCase):
 
     def daemon(self, program, *flags):
         """Starts one and tells the port of its metrics."""
-        path = os.path.join(self.folder, f"{program}.log")
+        path = os.path.join(self.folder, f"{program}-{len(self.daemons)}.log")
         log = open(path, "w")
         daemon = subprocess.Popen(
             [os.path.join(BIN, program), "--metrics-port", "0", *flags],
@@ -97,7 +97,7 @@ class MetricsTest(unittest.TestCase):
                    and labels.items() <= sample.labels.items()]
         return sum(samples) if samples else None
 
-    def cluster(self):
+    def cluster(self, job=JOB):
         """The ports of a scheduler, a server and a worker that train."""
         address = os.path.join(self.folder, "address")
         scheduler = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
@@ -109,7 +109,7 @@ class MetricsTest(unittest.TestCase):
         server = self.daemon("ebb-ps", "--id", "0", "--state-dir", "ps")
         worker = self.daemon("ebb-worker")
         with open(os.path.join(self.folder, "job.yaml"), "w") as file:
-            file.write(JOB)
+            file.write(job)
         subprocess.run([os.path.join(BIN, "ebb"), "submit", "job.yaml"],
                        cwd=self.folder, env=self.environment, check=True,
                        stdout=subprocess.DEVNULL, timeout=LIMIT_S)
@@ -165,6 +165,101 @@ class MetricsTest(unittest.TestCase):
                 if unit in name.split("_"):
                     self.assertTrue(name.endswith("_" + unit), name)
                     self.assertEqual(unit, family.unit, name)
+
+    def test_counters_count_the_events_that_they_are_named_after(self):
+        """Two servers and two workers; a server is killed twice, a worker
+        once, and the job rolled back. What came of it is known."""
+        address = os.path.join(self.folder, "address")
+        scheduler = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
+                                "--state-dir", "scheduler", "--min-servers",
+                                "2", "--address-file", "address")
+        self.wait(lambda: os.path.exists(address), "no scheduler")
+        with open(address) as file:
+            self.environment["EBB_SCHEDULER"] = file.read().strip()
+        for i in "01":
+            self.daemon("ebb-ps", "--id", i, "--state-dir", f"ps-{i}")
+        for i in "01":
+            self.daemon("ebb-worker", "--name", f"worker-{i}")
+        _, _, ps_1, _, worker_1 = [one for one, _ in self.daemons]
+        with open(os.path.join(self.folder, "job.yaml"), "w") as file:
+            file.write(JOB + "checkpoint: {every: 500ms}\npartitions: 2\n")
+        self.ebb("submit", "job.yaml")
+        count = lambda what: self.value(
+            scheduler, f"ebb_scheduler_job_{what}", name="shirts")
+        trains = lambda before: self.wait(
+            lambda: count("applied_examples") > before, "it does not train")
+        served = lambda: self.wait(
+            lambda: self.status()["jobs"][0]["state"] == "running", "it waits")
+
+        self.wait(lambda: count("durable_items") > 2, "nothing is stored")
+        self.assertEqual(0, count("losses_total"))
+        self.assertEqual(0, count("repeated_leases_total"))
+        for losses in (1, 2):
+            ps_1.kill()
+            ps_1.wait()
+            self.wait(lambda: count("losses_total") == losses, "no loss")
+            self.daemon("ebb-ps", "--id", "1", "--state-dir", "ps-1")
+            ps_1 = self.daemons[-1][0]
+            served()
+            trains(count("applied_examples"))
+        self.assertEqual(2, count("losses_total"))
+        worker_1.kill()
+        worker_1.wait()
+        self.wait(lambda: count("losses_total") == 3, "no loss of a worker")
+        self.wait(lambda: count("repeated_leases_total") >= 1, "no lease again")
+        # It held the item that it worked on, and the next.
+        self.assertLessEqual(count("repeated_leases_total"), 2)
+        before = count("generation")
+        self.ebb("checkpoint", "rollback", "shirts", "--versions-ago", "0")
+        self.wait(lambda: count("generation") > before, "no rollback")
+        served()
+        trains(0)
+        self.assertEqual(3, count("losses_total"))
+        self.assertLessEqual(count("repeated_leases_total"), 2)
+        self.assertEqual(0, count("moved_partitions_total"))
+        self.assertEqual(0, count("taken_over_partitions_total"))
+        kinds = [event["kind"] for event in
+                 json.loads(self.ebb("events", "--json"))]
+        self.assertEqual(2, kinds.count("server_away"))
+        self.assertEqual(4, kinds.count("server_up"))
+        self.assertEqual(1, kinds.count("worker_lost"))
+        self.assertEqual(2, kinds.count("worker_up"))
+        self.assertEqual(1, kinds.count("job_rolled_back"))
+        self.assertEqual(0, kinds.count("worker_silent"))
+
+    def test_a_quiet_run_counts_each_example_and_batch_once(self):
+        scheduler, server, worker = self.cluster(
+            JOB.replace("epochs: 500", "epochs: 3"))
+        self.wait(lambda: self.value(scheduler, "ebb_scheduler_jobs",
+                                     state="complete"), "it does not end")
+        self.assertEqual(30_000,
+                         self.value(worker, "ebb_worker_examples_total"))
+        batches = self.value(worker, "ebb_worker_batches_total")
+        self.assertEqual(300, batches)
+        (partitions,) = [one["partitions"] for one in self.status()["roles"]
+                         if one["role"] == "server"]
+        self.assertEqual(batches * partitions,
+                         self.value(server, "ebb_server_push_segments_total",
+                                    verdict="applied"))
+        for verdict in ("duplicate", "gap", "overlap"):
+            self.assertIn(self.value(server, "ebb_server_push_segments_total",
+                                     verdict=verdict), (None, 0), verdict)
+        self.assertEqual(batches * partitions,
+                         self.status()["jobs"][0]["updates"])
+        self.assertEqual(0, self.status()["jobs"][0]["lost_daemons"])
+        for role in self.status()["roles"]:
+            if role["role"] == "worker":
+                self.assertEqual("idle", role["state"])
+                self.assertEqual(0, role["examples_per_second"])
+
+    def ebb(self, *words):
+        return subprocess.run(
+            [os.path.join(BIN, "ebb"), *words], cwd=self.folder, check=True,
+            env=self.environment, stdout=subprocess.PIPE, text=True,
+            timeout=LIMIT_S).stdout
+
+    def status(self):
+        return json.loads(self.ebb("status", "--json"))
 
     def test_alerts_and_dashboard_ask_for_what_there_is(self):
         folder = os.path.join(SOURCE, "deploy", "monitoring")

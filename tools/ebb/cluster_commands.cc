@@ -1,15 +1,18 @@
-// The commands about a cluster that runs: submit, status, explain, pause,
-// resume, scale, cancel. For audit see audit_command.cc.
+// The commands about a cluster that runs: submit, status, events, explain,
+// pause, resume, scale, cancel, forget. For audit see audit_command.cc.
 #include <iostream>
 #include <memory>
 #include <optional>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/job/values.h"
+#include "common/status_macros.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/data_flags.h"
+#include "tools/ebb/event_text.h"
 #include "tools/ebb/jobs.h"
 #include "tools/ebb/local_run.h"
 #include "tools/ebb/no_answer.h"
@@ -28,6 +31,8 @@ struct Flags {
   DataFlags data;
   std::string request_id;
   bool skip = false;
+  bool all = false;
+  bool versions = false;
   std::optional<int32_t> workers;
   std::optional<int32_t> servers;
 };
@@ -98,25 +103,42 @@ int Submit(const Flags& flags) {
   return kExitGood;
 }
 
-int Status(const Flags& flags) {
+// Of the job that the flags name, or of all.
+absl::StatusOr<v1::GetStatusResponse> AskStatus(const Flags& flags) {
   v1::GetStatusRequest request;
   if (!flags.job.empty()) {
-    const auto job = FindSummary(flags.access, flags.job);
-    if (!job.ok()) return Report(job.status());
-    request.set_job(job->job());
+    EBB_ASSIGN_OR_RETURN(const v1::JobSummary job,
+                         FindSummary(flags.access, flags.job));
+    request.set_job(job.job());
   }
   rpc::SchedulerAdminClient client = flags.access.Scheduler();
-  const auto status = client.GetStatus(request, kAdminDeadline);
-  if (!status.ok()) {
-    return Report(
-        WithAddress(status.status(), flags.access.scheduler, Asked::kToLook));
-  }
+  auto status = client.GetStatus(request, kAdminDeadline);
+  if (status.ok()) return status;
+  return WithAddress(status.status(), flags.access.scheduler, Asked::kToLook);
+}
+
+int Status(const Flags& flags) {
+  const auto status = AskStatus(flags);
+  if (!status.ok()) return Report(status.status());
   std::cout << (flags.json
                     ? StatusJson(*status, flags.access.scheduler).ToString()
                 : flags.job.empty()
                     ? StatusText(*status, flags.access.scheduler,
-                                 DetectConsole())
+                                 DetectConsole(), flags.all)
                     : JobsText(*status, DetectConsole()));
+  return kExitGood;
+}
+
+int Events(const Flags& flags) {
+  const auto status = AskStatus(flags);
+  if (!status.ok()) return Report(status.status());
+  if (flags.json) {
+    std::cout << EventsJson(*status).ToString();
+  } else if (status->events().empty()) {
+    std::cout << "nothing happened since this scheduler started\n";
+  } else {
+    std::cout << EventsText(*status, status->events_size());
+  }
   return kExitGood;
 }
 
@@ -235,6 +257,17 @@ std::string LocalLimit(int32_t wished, int most, absl::string_view more) {
                             most, " of them at most", more);
 }
 
+// What is connected of the workers that a job may take from now on.
+std::string MissingText(int32_t wished, const v1::GetStatusResponse& status) {
+  const int missing = wished - status.workers_size();
+  if (missing <= 0) return "";
+  return absl::StrCat("; ", status.workers_size(),
+                      status.workers_size() == 1 ? " is" : " are",
+                      " connected, so ", missing, missing == 1 ? " is" : " are",
+                      " missing: `ebb run` starts its own, elsewhere start ",
+                      missing == 1 ? "an ebb-worker" : "ebb-workers");
+}
+
 int Scale(const Flags& flags) {
   const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
@@ -255,8 +288,10 @@ int Scale(const Flags& flags) {
   const std::string name =
       absl::StrCat(job->record().name(), " (job ", job->record().id(), ")");
   if (flags.workers) {
+    const auto status = client.GetStatus({}, kAdminDeadline);
     std::cout << name << " takes " << WorkersText(*flags.workers)
               << " at most, before " << WorkersText(scaled->workers_before())
+              << (status.ok() ? MissingText(*flags.workers, *status) : "")
               << LocalLimit(*flags.workers, MostWorkersOfScale(0),
                             ", or its --workers")
               << "\n";
@@ -289,6 +324,28 @@ int Cancel(const Flags& flags) {
             << job->record().id()
             << "` shows them, `ebb checkpoint export` writes the newest model. "
                "What was applied after them may be lost.\n";
+  return kExitGood;
+}
+
+int Forget(const Flags& flags) {
+  const auto job = FindJob(flags.access, flags.job);
+  if (!job.ok()) return Report(job.status());
+  rpc::SchedulerAdminClient client = flags.access.Scheduler();
+  v1::ForgetJobRequest request;
+  request.set_job(job->record().id());
+  request.set_versions(flags.versions);
+  const auto forgotten = client.ForgetJob(request, kAdminDeadline);
+  if (!forgotten.ok()) {
+    return Report(WithAddress(forgotten.status(), flags.access.scheduler,
+                              Asked::kToChange));
+  }
+  std::cout << job->record().name() << " (job " << job->record().id()
+            << ") is forgotten"
+            << (flags.versions
+                    ? ": its versions are deleted, and those of servers that "
+                      "are away when they come back\n"
+                    : "; what servers stored of it stays in their folders, "
+                      "where `ebb checkpoint` and `ebb predict` find it\n");
   return kExitGood;
 }
 
@@ -341,12 +398,30 @@ void AddStatusCommand(CLI::App* app, int* exit_code) {
                 &Status, exit_code, flags);
   command->add_option("JOB", flags->job,
                       "Only this job, by name or number, and no daemons");
+  command->add_flag("--all", flags->all,
+                    "Also the older ones of the jobs that are over");
   AddJsonFlag(command, flags);
   command->footer(R"(
 Work is EPOCH/SHARD@EXAMPLE of the items that a worker holds.
 Examples:
   ebb status fashion-mlp
   EBB_SCHEDULER=localhost:7000 ebb status --json)");
+}
+
+void AddEventsCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command = AddAsking(app, "events", "Prints what happened of late",
+                                false, &Events, exit_code, flags);
+  command->add_option(
+      "JOB", flags->job,
+      "Only of this job, by name or number, and of the daemons");
+  AddJsonFlag(command, flags);
+  command->footer(R"(
+Workers and servers that came, went or fell silent; jobs that were submitted,
+paused, scaled, rolled back or ended; quarantines and evaluations: the latest
+256 since the scheduler started, oldest first.
+Example:
+  ebb events --scheduler localhost:7000 --json)");
 }
 
 void AddExplainCommand(CLI::App* app, int* exit_code) {
@@ -417,6 +492,20 @@ Workers let go of it; its checkpoints stay with the servers, and can be listed,
 exported and predicted with. It cannot be resumed: submit it anew.
 Example:
   ebb cancel --scheduler localhost:7000 fashion-mlp)");
+}
+
+void AddForgetCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      AddAsking(app, "forget", "Forgets a job that is complete or cancelled",
+                true, &Forget, exit_code, flags);
+  command->add_flag("--versions", flags->versions,
+                    "Delete what servers stored of it, too");
+  command->footer(R"(
+Nobody lists the job any more, and servers free what they hold of it. Without
+--versions its model stays in the servers' folders. It cannot be undone.
+Example:
+  ebb forget --scheduler localhost:7000 fashion-mlp --versions)");
 }
 
 }  // namespace ebb::tools

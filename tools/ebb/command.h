@@ -35,6 +35,8 @@ void AddScaleCommand(CLI::App* app, int* exit_code);
 void AddRollbackCommand(CLI::App* checkpoint, int* exit_code);
 void AddResumeCommand(CLI::App* app, int* exit_code);
 void AddCancelCommand(CLI::App* app, int* exit_code);
+void AddForgetCommand(CLI::App* app, int* exit_code);
+void AddEventsCommand(CLI::App* app, int* exit_code);
 void AddAuditCommand(CLI::App* app, int* exit_code);
 void AddJobCommand(CLI::App* app, int* exit_code);
 void AddCheckpointCommand(CLI::App* app, int* exit_code);

@@ -33,6 +33,8 @@ Example:
   ebb::tools::AddResumeCommand(&app, &exit_code);
   ebb::tools::AddScaleCommand(&app, &exit_code);
   ebb::tools::AddCancelCommand(&app, &exit_code);
+  ebb::tools::AddForgetCommand(&app, &exit_code);
+  ebb::tools::AddEventsCommand(&app, &exit_code);
   ebb::tools::AddHealthCommand(&app, &exit_code);
   ebb::tools::AddCheckpointCommand(&app, &exit_code);
   ebb::tools::AddPredictCommand(&app, &exit_code);

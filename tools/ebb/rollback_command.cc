@@ -1,138 +1,31 @@
 // `ebb checkpoint rollback`.
 #include <iostream>
 #include <memory>
-#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "common/rpc/convert.h"
-#include "common/status_macros.h"
-#include "scheduler/rollback.h"
-#include "tools/ebb/checkpoint_source.h"
+#include "absl/status/status.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/jobs.h"
+#include "tools/ebb/json.h"
 #include "tools/ebb/no_answer.h"
-#include "tools/ebb/when.h"
+#include "tools/ebb/rollback_request.h"
 
 namespace ebb::tools {
 
 namespace {
 
-// The servers keep what they list until the scheduler has named it.
-constexpr absl::Duration kKeep = absl::Seconds(30);
-
 struct Flags {
   ClusterAccess access;
   std::string job;
-  std::string to;
-  std::optional<int64_t> versions_ago;
-  std::optional<int64_t> round;
-  std::optional<double> rate_factor;
+  RollbackWish wish;
   bool json = false;
 };
 
-absl::StatusOr<absl::Time> TimeOf(const Flags& flags) {
-  const auto when = ParseWhen(flags.to, absl::Now(), absl::LocalTimeZone());
-  if (when) return *when;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--to ", flags.to,
-      " is no time: 10m (ago), 14:03, or \"2026-01-31 14:03:20\""));
-}
-
-// What can be rolled back to, and stays for a while.
-absl::StatusOr<std::vector<VersionInfo>> ListVersions(
-    const Flags& flags, const v1::GetJobResponse& job, JobLine* line) {
-  CheckpointPlace place;
-  place.name = absl::StrCat(job.record().id());
-  place.access = flags.access;
-  place.keep = kKeep;
-  EBB_ASSIGN_OR_RETURN(const auto source, OpenCheckpoints(place));
-  EBB_ASSIGN_OR_RETURN(auto versions, source->List());
-  if (!source->silent().empty()) {
-    return absl::UnavailableError(SilentText(source->silent().front()));
-  }
-  *line = source->line();
-  return versions;
-}
-
-// To a round of which every partition has a version.
-RollbackRecord NameRound(const std::vector<VersionInfo>& versions,
-                         int32_t partitions, int64_t round,
-                         scheduler::OfRound which, std::string* what) {
-  std::vector<scheduler::PartitionRounds> stored(partitions);
-  for (const VersionInfo& one : versions) {
-    if (one.key.partition.value() < partitions) {
-      stored[one.key.partition.value()].stored.push_back({one.key, one.rounds});
-    }
-  }
-  scheduler::Rollback rollback =
-      scheduler::RollbackToRound(std::move(stored), round, which);
-  *what = absl::StrCat("to round ", rollback.to_round);
-  return std::move(rollback.record);
-}
-
-absl::StatusOr<RollbackRecord> NameVersions(
-    const Flags& flags, const std::vector<VersionInfo>& listed,
-    int32_t partitions, std::string* what) {
-  scheduler::RollbackTarget target;
-  if (flags.versions_ago) {
-    target.versions_ago = *flags.versions_ago;
-    *what = absl::StrCat("to the version ", target.versions_ago,
-                         " before the newest");
-  } else {
-    EBB_ASSIGN_OR_RETURN(const absl::Time when, TimeOf(flags));
-    target.written_unix_ms = absl::ToUnixMillis(when);
-    *what = absl::StrCat(
-        "to what was stored by ",
-        absl::FormatTime("%Y-%m-%d %H:%M:%S", when, absl::LocalTimeZone()));
-  }
-  std::vector<scheduler::KeptVersion> versions;
-  for (const VersionInfo& one : listed) {
-    versions.push_back({one.key, one.written_unix_ms});
-  }
-  return scheduler::ChooseVersions(versions, partitions, target);
-}
-
-absl::StatusOr<v1::RollbackJobRequest> RequestFor(
-    const Flags& flags, const v1::GetJobResponse& job) {
-  const v1::Plan& plan = job.record().plan();
-  const bool rounds =
-      plan.consistency().kind() == v1::Plan::Consistency::KIND_ROUNDS;
-  if (rounds != flags.round.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        job.record().name(),
-        rounds ? " is trained in rounds, and its partitions go back together: "
-                 "name --to-round"
-               : " has no rounds: name --to or --versions-ago"));
-  }
-  JobLine line;
-  EBB_ASSIGN_OR_RETURN(const auto versions, ListVersions(flags, job, &line));
-  std::string what;
-  RollbackRecord record;
-  if (rounds) {
-    const scheduler::OfRound which = scheduler::OfRoundAt(
-        flags.rate_factor.value_or(line.rollback.rate_factor), line.rollback);
-    record = NameRound(versions, plan.partitions(), *flags.round, which, &what);
-  } else {
-    EBB_ASSIGN_OR_RETURN(
-        record, NameVersions(flags, versions, plan.partitions(), &what));
-  }
-  v1::RollbackJobRequest request;
-  request.set_job(job.record().id());
-  request.set_generation(line.generation.value());
-  *request.mutable_record() = rpc::ToProto(record);
-  request.set_what(what);
-  if (flags.rate_factor) request.set_rate_factor(*flags.rate_factor);
-  return request;
-}
-
 int Rollback(const Flags& flags) {
-  if ((flags.to.empty() ? 0 : 1) + (flags.versions_ago ? 1 : 0) +
-          (flags.round ? 1 : 0) !=
+  const RollbackWish& wish = flags.wish;
+  if ((wish.to.empty() ? 0 : 1) + (wish.versions_ago ? 1 : 0) +
+          (wish.round ? 1 : 0) !=
       1) {
     return Report(absl::InvalidArgumentError(
         "name one of --to TIME, --versions-ago N and --to-round N; ebb "
@@ -140,7 +33,7 @@ int Rollback(const Flags& flags) {
   }
   const auto job = FindJob(flags.access, flags.job);
   if (!job.ok()) return Report(job.status());
-  const auto request = RequestFor(flags, *job);
+  const auto request = RollbackRequestOf(flags.access, *job, wish);
   if (!request.ok()) return Report(request.status());
   rpc::SchedulerAdminClient client = flags.access.Scheduler();
   const auto done = client.RollbackJob(*request, kAdminDeadline);
@@ -172,19 +65,19 @@ void AddRollbackCommand(CLI::App* checkpoint, int* exit_code) {
   AddAccessFlags(command, &flags->access);
   command->add_option("JOB", flags->job, "Name or number of the job")
       ->required();
-  command->add_option("--to", flags->to,
+  command->add_option("--to", flags->wish.to,
                       "What was stored by then: 10m (ago), 14:03, or "
                       "\"2026-01-31 14:03:20\"");
   command
-      ->add_option("--versions-ago", flags->versions_ago,
+      ->add_option("--versions-ago", flags->wish.versions_ago,
                    "So many versions before each partition's newest")
       ->check(CLI::NonNegativeNumber);
   command
-      ->add_option("--to-round", flags->round,
+      ->add_option("--to-round", flags->wish.round,
                    "Of a job in rounds: the newest stored one up to it")
       ->check(CLI::NonNegativeNumber);
   command
-      ->add_option("--rate-factor", flags->rate_factor,
+      ->add_option("--rate-factor", flags->wish.rate_factor,
                    "Multiplies the rates of the job file from there on; else "
                    "it stays what it was")
       ->check(CLI::Range(kMinRateFactor, kMaxRateFactor));

@@ -15,6 +15,7 @@
 #include "common/scores/figures.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/evaluation_text.h"
+#include "tools/ebb/event_text.h"
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/progress_line.h"
 #include "tools/ebb/traffic.h"
@@ -45,6 +46,22 @@ std::string StateText(const v1::ServerStatus& server, const Console& console) {
   if (!server.connected()) return Paint(console, Ink::kRed, "away");
   return server.leaving() ? Paint(console, Ink::kYellow, "leaving")
                           : Paint(console, Ink::kGreen, "up");
+}
+
+// A worker that has work and says nothing may be stopped, or hang; others may
+// wait for it. Empty: it was heard of just now, or has nothing to say.
+std::string SilenceText(const v1::WorkerStatus& worker) {
+  constexpr absl::Duration kLong = absl::Seconds(1);
+  const absl::Duration unheard = absl::Milliseconds(worker.unheard_ms());
+  const bool silent = worker.state() == v1::WorkerStatus::STATE_SILENT;
+  if (unheard < kLong || (worker.items().empty() && !silent)) return "";
+  std::string text = absl::StrCat("said nothing for ", DurationText(unheard),
+                                  silent ? ", and its lease ran out" : "");
+  if (worker.awaited_by() > 0) {
+    absl::StrAppend(&text, "; ", Count(worker.awaited_by(), "worker"),
+                    worker.awaited_by() == 1 ? " waits" : " wait", " for it");
+  }
+  return text;
 }
 
 std::string DaemonTable(const v1::GetStatusResponse& status,
@@ -83,6 +100,11 @@ std::string DaemonTable(const v1::GetStatusResponse& status,
       absl::StrAppend(&work, work.empty() ? "" : "  ",
                       Short(worker.examples_per_second()), " ex/s");
     }
+    const std::string silence = SilenceText(worker);
+    if (!silence.empty()) {
+      absl::StrAppend(&work, work.empty() ? "" : "  ",
+                      Paint(console, Ink::kRed, silence));
+    }
     const bool busy = worker.state() == v1::WorkerStatus::STATE_WORKING ||
                       worker.state() == v1::WorkerStatus::STATE_EVALUATING;
     table.Add({worker.name(),
@@ -106,8 +128,8 @@ std::string JobName(const v1::GetStatusResponse& status,
 
 std::string JobTable(const v1::GetStatusResponse& status) {
   TextTable table({"JOB", "NUMBER", "STATE", "PRIORITY", "WORKERS", "ITEMS",
-                   "DURABLE", "APPLIED", "SPEED", "LOSS", "TEST"},
-                  {1, 3, 4, 5, 6, 7, 8, 9, 10});
+                   "DURABLE", "APPLIED", "SPEED", "ETA", "LOSS", "TEST"},
+                  {1, 3, 4, 5, 6, 7, 8, 9, 10, 11});
   for (const v1::JobStatus& job : status.jobs()) {
     v1::GetStatusResponse one;
     *one.add_jobs() = job;
@@ -127,6 +149,7 @@ std::string JobTable(const v1::GetStatusResponse& status) {
              ? absl::StrFormat("%.1f%%", 100 * progress.fraction())
              : "",
          absl::StrCat(Short(job.examples_per_second()), "/s"),
+         progress.eta ? AgeText(*progress.eta) : "",
          progress.rmse ? figure(progress.rmse, "rmse ") : figure(progress.loss),
          progress.test_rmse       ? figure(progress.test_rmse, "rmse ")
          : progress.test_accuracy ? figure(progress.test_accuracy)
@@ -136,15 +159,32 @@ std::string JobTable(const v1::GetStatusResponse& status) {
 }
 
 constexpr size_t kEpochsShown = 8;
+// Of the epochs before those, the last that were evaluated: `evaluate` may name
+// longer intervals.
+constexpr size_t kEvaluatedShown = 3;
+
+struct EpochRow {
+  std::string loss;
+  std::map<std::string, std::string> figures;  // Of the test, by title.
+};
+
+void KeepLatest(std::map<int32_t, EpochRow>* epochs) {
+  size_t evaluated = 0;
+  size_t seen = 0;
+  std::map<int32_t, EpochRow> kept;
+  for (auto it = epochs->rbegin(); it != epochs->rend(); ++it) {
+    const bool has = !it->second.figures.empty();
+    const bool latest = seen++ < kEpochsShown;
+    if (has) ++evaluated;
+    if (latest || (has && evaluated <= kEvaluatedShown)) kept.insert(*it);
+  }
+  *epochs = std::move(kept);
+}
 
 // Training and test figures of the last epochs of a job.
 std::string EpochTable(const v1::GetStatusResponse& status,
                        const v1::JobStatus& job) {
-  struct Row {
-    std::string loss;
-    std::map<std::string, std::string> figures;  // By title.
-  };
-  std::map<int32_t, Row> epochs;
+  std::map<int32_t, EpochRow> epochs;
   std::vector<std::string> titles = {"EPOCH",
                                      TrainingRmse(job, 0) ? "RMSE" : "LOSS"};
   for (const auto& loss : job.losses()) {
@@ -165,9 +205,11 @@ std::string EpochTable(const v1::GetStatusResponse& status,
   }
   std::string title = JobName(status, job);
   if (epochs.size() > kEpochsShown) {
-    absl::StrAppend(&title, ", the last ", kEpochsShown, " of ", epochs.size(),
-                    " epochs");
-    epochs.erase(epochs.begin(), std::prev(epochs.end(), kEpochsShown));
+    const size_t all = epochs.size();
+    KeepLatest(&epochs);
+    absl::StrAppend(
+        &title, ", the last ", kEpochsShown, " of ", all, " epochs",
+        epochs.size() > kEpochsShown ? " and the evaluations before them" : "");
   }
   std::vector<int> right(titles.size());
   std::iota(right.begin(), right.end(), 0);
@@ -180,6 +222,35 @@ std::string EpochTable(const v1::GetStatusResponse& status,
     table.Add(cells);
   }
   return table.empty() ? "" : absl::StrCat("\n", title, "\n", table.ToString());
+}
+
+bool IsOver(const v1::JobStatus& job) {
+  return job.summary().state() == v1::JOB_STATE_COMPLETE ||
+         job.summary().state() == v1::JOB_STATE_CANCELLED;
+}
+
+// Leaves out the jobs that are over, but for the newest few, and says how many
+// those are. Empty: none.
+std::string FoldJobs(v1::GetStatusResponse* status) {
+  constexpr int64_t kOverShown = 3;
+  auto& jobs = *status->mutable_jobs();
+  // Those that are over and older than the newest few; jobs come by age.
+  int64_t folded =
+      std::max<int64_t>(0, std::ranges::count_if(jobs, IsOver) - kOverShown);
+  if (folded == 0) return "";
+  const int64_t all = folded;
+  for (int i = 0; i < jobs.size() && folded > 0;) {
+    if (IsOver(jobs[i])) {
+      jobs.DeleteSubrange(i, 1);
+      --folded;
+    } else {
+      ++i;
+    }
+  }
+  return absl::StrCat(Count(all, "older job"), all == 1 ? " is" : " are",
+                      " over: `ebb status --all` shows ",
+                      all == 1 ? "it" : "them",
+                      ", `ebb forget JOB` forgets one\n");
 }
 
 std::string ReasonLine(const v1::WaitReason& reason) {
@@ -229,6 +300,8 @@ Json WorkerJson(const v1::WorkerStatus& worker) {
   json["clock"] = worker.clock();
   json["examples"] = worker.examples();
   json["examples_per_second"] = worker.examples_per_second();
+  json["unheard_ms"] = worker.unheard_ms();
+  json["awaited_by"] = worker.awaited_by();
   json["items"] = Json::List();
   for (const auto& item : worker.items()) {
     Json one = Json::Object();
@@ -313,6 +386,12 @@ Json JobJson(const v1::JobStatus& job) {
   json["marks"]["least"] = job.applied_min();
   json["marks"]["most"] = job.applied_max();
   json["examples_per_second"] = job.examples_per_second();
+  v1::GetStatusResponse alone;
+  *alone.add_jobs() = job;
+  if (const Progress progress = ProgressOf(alone, 0, 0); progress.eta) {
+    json["eta_seconds"] = absl::ToDoubleSeconds(*progress.eta);
+  }
+  json["lost_daemons"] = job.lost_daemons();
   json["updates"] = job.updates();
   json["traffic"] = TrafficJson(job.traffic());
   json["partitions"] = Json::List();
@@ -371,10 +450,16 @@ std::string ReasonWord(v1::WaitReason::Kind kind) {
 
 std::string StatusText(const v1::GetStatusResponse& status,
                        const std::string& scheduler_address,
-                       const Console& console) {
-  const std::string jobs = JobsText(status, console);
+                       const Console& console, bool all_jobs) {
+  constexpr int kEventsShown = 6;
+  v1::GetStatusResponse shown = status;
+  const std::string folded = all_jobs ? "" : FoldJobs(&shown);
+  const std::string jobs = JobsText(shown, console);
+  const std::string events = EventsText(status, kEventsShown);
   return absl::StrCat(DaemonTable(status, scheduler_address, console),
-                      jobs.empty() ? "" : "\n", jobs);
+                      jobs.empty() ? "" : "\n", jobs,
+                      folded.empty() ? "" : "\n", folded,
+                      events.empty() ? "" : "\n", events);
 }
 
 std::string JobsText(const v1::GetStatusResponse& status,
@@ -432,6 +517,7 @@ Json StatusJson(const v1::GetStatusResponse& status,
   for (const auto& worker : status.workers()) roles.Add(WorkerJson(worker));
   json["jobs"] = Json::List();
   for (const auto& job : status.jobs()) json["jobs"].Add(JobJson(job));
+  json["events"] = EventsJson(status);
   return json;
 }
 

@@ -10,9 +10,11 @@
 
 namespace ebb::tools {
 
+// Of the jobs that are over only the newest few, unless `all_jobs`; and the
+// last few events.
 std::string StatusText(const v1::GetStatusResponse& status,
                        const std::string& scheduler_address,
-                       const Console& console);
+                       const Console& console, bool all_jobs = false);
 // Without the daemons.
 std::string JobsText(const v1::GetStatusResponse& status,
                      const Console& console);

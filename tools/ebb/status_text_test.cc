@@ -1,5 +1,6 @@
 #include "tools/ebb/status_text.h"
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -81,9 +82,9 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "worker-0   parked         103                  4/18@640  41.0k ex/s\n"
       "\n"
       "JOB           NUMBER  STATE    PRIORITY  WORKERS    ITEMS  DURABLE  "
-      "APPLIED   SPEED  LOSS   TEST\n"
+      "APPLIED   SPEED  ETA  LOSS   TEST\n"
       "fashion-mlp  1795243  running        10      3/8  100/512       90    "
-      "25.0%  112k/s        0.875\n"
+      "25.0%  112k/s   3s        0.875\n"
       "\n"
       "fashion-mlp\n"
       "EPOCH    LOSS  TEST ACCURACY  TEST LOSS\n"
@@ -129,6 +130,79 @@ TEST(StatusTextTest, PrintsTheLastEpochsAndHowManyThereAre) {
   EXPECT_THAT(text, HasSubstr("\n   53  "));
   EXPECT_THAT(text, HasSubstr("\n   60  "));
   EXPECT_THAT(text, Not(HasSubstr("\n   52  ")));
+}
+
+// Of an evaluation each tenth epoch hardly any was shown.
+TEST(StatusTextTest, EvaluationsBeforeTheLastEpochsAreShown) {
+  v1::GetStatusResponse status = Status();
+  for (int32_t epoch = 2; epoch < 60; ++epoch) {
+    auto* loss = status.mutable_jobs(0)->add_losses();
+    loss->set_epoch(epoch);
+    loss->set_mean(0.25);
+    if (epoch % 10 != 9) continue;
+    auto* evaluation = status.mutable_jobs(0)->add_evaluations();
+    evaluation->set_epoch(epoch);
+    evaluation->set_loss(epoch);
+    evaluation->set_accuracy(-1);
+  }
+  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+              HasSubstr("the last 8 of 60 epochs and the evaluations before "
+                        "them\nEPOCH    LOSS  TEST LOSS  ACCURACY\n"
+                        "   40  0.2500    39.0000\n"
+                        "   50  0.2500    49.0000\n"
+                        "   53  0.2500\n"));
+}
+
+TEST(StatusTextTest, JobsThatAreOverAreFoldedButForTheNewest) {
+  v1::GetStatusResponse status;
+  for (int job = 1; job <= 6; ++job) {
+    auto* summary = status.add_jobs()->mutable_summary();
+    summary->set_name(absl::StrCat("job", job));
+    summary->set_job(job);
+    summary->set_state(job == 1 ? v1::JOB_STATE_RUNNING
+                                : v1::JOB_STATE_COMPLETE);
+  }
+  const std::string text = StatusText(status, "127.0.0.1:4000", {});
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("job1 "), HasSubstr("job4 "), HasSubstr("job6 "),
+                    Not(HasSubstr("job2 ")), Not(HasSubstr("job3 "))));
+  EXPECT_THAT(text, HasSubstr("2 older jobs are over: `ebb status --all`"));
+  EXPECT_THAT(
+      StatusText(status, "127.0.0.1:4000", {}, /*all_jobs=*/true),
+      AllOf(HasSubstr("job2 "), HasSubstr("job3 "), Not(HasSubstr("older"))));
+}
+
+TEST(StatusTextTest, AWorkerThatOthersWaitForIsSingledOut) {
+  v1::GetStatusResponse status = Status();
+  v1::WorkerStatus* worker = status.mutable_workers(0);
+  worker->set_state(v1::WorkerStatus::STATE_WORKING);
+  worker->set_unheard_ms(2300);
+  worker->set_awaited_by(3);
+  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+              HasSubstr("4/18@640  41.0k ex/s  said nothing for 2.3 s; "
+                        "3 workers wait for it\n"));
+  worker->set_unheard_ms(300);
+  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+              Not(HasSubstr("said nothing")));
+}
+
+TEST(StatusTextTest, RecentEventsStandBelow) {
+  v1::GetStatusResponse status = Status();
+  for (int i = 0; i < 8; ++i) {
+    v1::Event* event = status.add_events();
+    event->set_number(i + 1);
+    event->set_unix_ms(status.now_unix_ms() - 9'000 + i);
+    event->set_kind(v1::Event::KIND_SERVER_AWAY);
+    event->set_text(absl::StrCat("server ", i, " is away"));
+  }
+  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+              AllOf(HasSubstr("\nAGO  EVENT        WHAT\n"
+                              " 9s  server_away  server 2 is away\n"),
+                    Not(HasSubstr("server 1 is away"))));
+  EXPECT_THAT(StatusJson(status, "").ToLine(),
+              HasSubstr("\"events\": [{\"number\": 1, \"unix_ms\": 991000, "
+                        "\"kind\": \"server_away\", \"job\": 0, "
+                        "\"subject\": \"\", \"text\": \"server 0"));
 }
 
 TEST(StatusTextTest, PrintsJobsWithoutDaemons) {

@@ -274,12 +274,13 @@ using SchedulerBase = S::WithCallbackMethod_WorkerSession<
             S::WithCallbackMethod_Explain<S::WithCallbackMethod_GetJob<
                 S::WithCallbackMethod_CheckpointNow<
                     S::WithCallbackMethod_CancelJob<
-                        S::WithCallbackMethod_PauseJob<
-                            S::WithCallbackMethod_ResumeJob<
-                                S::WithCallbackMethod_ScaleJob<
-                                    S::WithCallbackMethod_RollbackJob<
-                                        S::WithCallbackMethod_ResolveItem<
-                                            S::Service>>>>>>>>>>>>>>;
+                        S::WithCallbackMethod_ForgetJob<
+                            S::WithCallbackMethod_PauseJob<
+                                S::WithCallbackMethod_ResumeJob<
+                                    S::WithCallbackMethod_ScaleJob<
+                                        S::WithCallbackMethod_RollbackJob<
+                                            S::WithCallbackMethod_ResolveItem<
+                                                S::Service>>>>>>>>>>>>>>>;
 
 class SchedulerService : public SchedulerBase, public StoppableService {
  public:
@@ -355,6 +356,7 @@ class SchedulerService : public SchedulerBase, public StoppableService {
   EBB_OWNER_METHOD(GetJob)
   EBB_OWNER_METHOD(CheckpointNow)
   EBB_OWNER_METHOD(CancelJob)
+  EBB_OWNER_METHOD(ForgetJob)
   EBB_OWNER_METHOD(PauseJob)
   EBB_OWNER_METHOD(ResumeJob)
   EBB_OWNER_METHOD(ScaleJob)

@@ -1,0 +1,71 @@
+#include "common/job/job_change.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::job {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+v1::Specification Specification() {
+  v1::Specification specification;
+  v1::Job* job = specification.mutable_job();
+  job->set_name("lines");
+  job->mutable_train()->set_epochs(3);
+  job->mutable_train()->set_batch(40);
+  job->mutable_optimizer()->set_rate(0.1);
+  specification.set_train_index("index");
+  return specification;
+}
+
+std::string Why(const v1::Specification& after) {
+  return std::string(CheckChange(Specification(), after).message());
+}
+
+TEST(JobChangeTest, TheSameJobHasNoChange) {
+  EXPECT_THAT(ChangedKeys(Specification().job(), Specification().job()),
+              IsEmpty());
+  EXPECT_TRUE(CheckChange(Specification(), Specification()).ok());
+}
+
+TEST(JobChangeTest, KeysAreNamedAsInTheJobFile) {
+  v1::Specification after = Specification();
+  after.mutable_job()->mutable_train()->set_epochs(6);
+  after.mutable_job()->mutable_train()->set_batch(50);
+  after.mutable_job()->set_seed(7);
+  after.mutable_job()->mutable_evaluate()->set_every("2 epochs");
+  EXPECT_THAT(ChangedKeys(Specification().job(), after.job()),
+              ElementsAre("train.epochs", "train.batch", "evaluate", "seed"));
+}
+
+TEST(JobChangeTest, MoreEpochsAndAnotherRateMayBe) {
+  v1::Specification after = Specification();
+  after.mutable_job()->mutable_train()->set_epochs(6);
+  after.mutable_job()->mutable_optimizer()->set_rate(0.01);
+  after.mutable_job()->mutable_optimizer()->mutable_schedule()->set_factor(0.5);
+  after.mutable_job()->mutable_workers()->set_max(9);
+  EXPECT_TRUE(CheckChange(Specification(), after).ok()) << Why(after);
+}
+
+TEST(JobChangeTest, EachKeyThatMayNotIsNamed) {
+  v1::Specification after = Specification();
+  after.mutable_job()->mutable_train()->set_batch(50);
+  after.mutable_job()->set_partitions(4);
+  after.mutable_job()->mutable_train()->set_epochs(6);
+  EXPECT_THAT(Why(after),
+              HasSubstr("train.batch, partitions are another, and cannot"));
+}
+
+TEST(JobChangeTest, OtherDataMayNotBe) {
+  v1::Specification after = Specification();
+  after.set_train_index("another");
+  EXPECT_THAT(Why(after), HasSubstr("the data has changed"));
+}
+
+}  // namespace
+}  // namespace ebb::job
