@@ -27,11 +27,12 @@ ComputeResult Failure(absl::string_view why) {
 
 JobWork::JobWork(JobRecordPtr record, Generation generation,
                  WorkerState* worker)
-    : record_(std::move(record)),
+    : first_record_(std::move(record)),
+      record_(first_record_),
       worker_(worker),
       generation_(generation),
       routes_(record_->plan.partitions, worker->first_incarnation),
-      puller_(record_->plan),
+      puller_(first_record_->plan),
       pusher_(worker->options.push_bytes, worker->options.push_window_bytes),
       depth_(MostBatchesPerPull(worker->options, record_->plan)) {}
 
@@ -61,8 +62,15 @@ int64_t JobWork::RoundOf(const LeasedItem* held) const {
 
 // --- The scheduler -----------------------------------------------------------
 
-void JobWork::Begin(Generation generation, ClientActions* out) {
-  if (generation != generation_) GoOver(generation, out);
+void JobWork::Begin(const JobRecordPtr& record, Generation generation,
+                    ClientActions* out) {
+  const bool changed =
+      record != record_ && record->specification != record_->specification;
+  if (changed) {
+    record_ = record;
+    ready_ = false;  // Its data stays, but the rest is prepared anew.
+  }
+  if (generation != generation_ || changed) GoOver(generation, out);
   if (ready_ || preparing_) return;
   Prepare(out);
 }

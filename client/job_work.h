@@ -48,7 +48,10 @@ class JobWork {
   //
   // Goes over to the generation, and has the job prepared where that is neither
   // done nor under way.
-  void Begin(Generation generation, ClientActions* out);
+  // The record is as the scheduler last said: a change of the job comes with a
+  // newer generation, and its plan may follow the one before (MayFollow).
+  void Begin(const JobRecordPtr& record, Generation generation,
+             ClientActions* out);
   // Of the present generation.
   void Take(Lease lease, absl::Time now);
   void Lose(const LeaseLost& lost);
@@ -240,7 +243,9 @@ class JobWork {
     return !items_.empty() || worker_->evaluates == record_->id;
   }
 
-  const JobRecordPtr record_;
+  // The first that it had: what parts read of its plan never changes.
+  const JobRecordPtr first_record_;
+  JobRecordPtr record_;
   WorkerState* const worker_;  // Not owned.
   Generation generation_;
   bool preparing_ = false;

@@ -71,7 +71,7 @@ JobWork& TrainingCore::WorkFor(const JobRecordPtr& record,
   if (!works_.contains(record->id)) ForgetJobs();
   JobWork& work = works_.try_emplace(record->id, record, generation, &worker_)
                       .first->second;
-  work.Begin(generation, out);
+  work.Begin(record, generation, out);
   return work;
 }
 

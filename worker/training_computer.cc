@@ -175,7 +175,12 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Get(
   const auto known = std::find_if(
       jobs_.begin(), jobs_.end(),
       [&](const auto& job) { return job->record->id == record->id; });
-  if (known != jobs_.end()) {
+  // A change of the job comes with the same number.
+  const bool changed = known != jobs_.end() && (*known)->record != record &&
+                       (*known)->record->specification != record->specification;
+  if (changed) {
+    jobs_.erase(known);
+  } else if (known != jobs_.end()) {
     jobs_.splice(jobs_.begin(), jobs_, known);
     return jobs_.front();
   }

@@ -502,8 +502,9 @@ class CliTest(ClusterTest):
         self.assertEqual(files(), before)
         with open(self.path("copy.json"), "rb") as file:
             self.assertEqual(file.read(), before["report.json"])
-        self.fails(2, "is of another job", *run, "--resume", "--epochs", "2",
-                   "--workers", "2")
+        self.fails(2, "is of another job: train.batch is another, and cannot "
+                   "change while the job goes on", *run, "--resume", "--set",
+                   "train.batch=4", "--workers", "2")
         with open(self.path("rows.csv"), "a") as file:
             file.write("40,120\n")
         self.fails(2, "the data has changed", *run, "--resume")

@@ -350,7 +350,8 @@ bool LocalCluster::SetDiskFull(const std::string& daemon, bool full) {
   return supervisor_.Running(daemon);
 }
 
-absl::Status LocalCluster::Stop(std::vector<std::string>* problems) {
+absl::Status LocalCluster::Stop(OnDeath on_death,
+                                std::vector<std::string>* problems) {
   // They leave at their own speed, and can write a last version.
   for (const auto& [daemon, machine] : machines_) {
     slow_motion_.Clear(machine.slowed);
@@ -360,13 +361,13 @@ absl::Status LocalCluster::Stop(std::vector<std::string>* problems) {
   const std::vector<std::string> workers(workers_.begin(), workers_.end());
   std::vector<std::string> servers;
   for (const int server : servers_) servers.push_back(ServerName(server));
-  EBB_RETURN_IF_ERROR(StopGroup(workers, kWorkerGrace, problems));
-  EBB_RETURN_IF_ERROR(StopGroup(servers, kServerGrace, problems));
-  return StopGroup({kSchedulerName}, kSchedulerGrace, problems);
+  EBB_RETURN_IF_ERROR(StopGroup(workers, kWorkerGrace, on_death, problems));
+  EBB_RETURN_IF_ERROR(StopGroup(servers, kServerGrace, on_death, problems));
+  return StopGroup({kSchedulerName}, kSchedulerGrace, on_death, problems);
 }
 
 absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
-                                     absl::Duration grace,
+                                     absl::Duration grace, OnDeath on_death,
                                      std::vector<std::string>* problems) {
   for (const std::string& daemon : daemons) supervisor_.Stop(daemon);
   const absl::Time deadline = absl::Now() + grace;
@@ -378,9 +379,7 @@ absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
     for (const DaemonEvent& event : Poll()) {
       // That one took too long is told below.
       if (event.kind != DaemonEvent::Kind::kDied || event.as_told) continue;
-      problems->push_back(absl::StrCat(
-          event.daemon, " ", event.end.ToString(),
-          event.told ? " when asked to end: " : ": ", LastWords(event.daemon)));
+      on_death(event);
     }
     if (std::ranges::none_of(daemons, running)) return absl::OkStatus();
     if (absl::Now() > deadline && !killed) {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -117,10 +118,12 @@ class LocalCluster {
   pid_t Pid(absl::string_view daemon) const { return supervisor_.Pid(daemon); }
 
   // Ends workers, then servers, then the scheduler, each in good order: they
-  // finish batches and write checkpoints. Blocks. What did not end as it
-  // should is added to `problems`. Aborted: a signal asks to be quicker;
+  // finish batches and write checkpoints. Blocks. `on_death` hears of every
+  // daemon that ended otherwise than it was told; one that took too long and
+  // was killed is added to `problems`. Aborted: a signal asks to be quicker;
   // destroy the cluster then.
-  absl::Status Stop(std::vector<std::string>* problems);
+  using OnDeath = absl::FunctionRef<void(const DaemonEvent&)>;
+  absl::Status Stop(OnDeath on_death, std::vector<std::string>* problems);
 
   // Files outside the run's folder that daemons have open to write, as of now.
   std::vector<std::string> StrayFiles() const;
@@ -142,7 +145,7 @@ class LocalCluster {
   void ApplyMachines();
   absl::Status AwaitFile(const std::string& path, const std::string& daemon);
   absl::Status StopGroup(const std::vector<std::string>& daemons,
-                         absl::Duration grace,
+                         absl::Duration grace, OnDeath on_death,
                          std::vector<std::string>* problems);
 
   const LocalClusterOptions options_;

@@ -55,6 +55,17 @@ double ChildrenCpuSeconds() {
                                absl::DurationFromTimeval(usage.ru_stime));
 }
 
+// What a run that goes on with this one finds: not complete, and of this job.
+absl::Status WriteJob(const RunFolder& folder, RunFacts facts,
+                      const PreparedJob& prepared) {
+  facts.complete = false;
+  EBB_RETURN_IF_ERROR(WriteFacts(folder, facts));
+  EBB_RETURN_IF_ERROR(
+      WriteSpecification(folder, prepared.record.specification));
+  return WriteFile(folder.File("job.yaml"),
+                   job::JobToYaml(prepared.job, job::YamlStyle::kExplained));
+}
+
 class LocalRun {
  public:
   LocalRun(const RunOptions& options, PreparedJob prepared, RunFacts facts,
@@ -195,6 +206,7 @@ absl::Status LocalRun::Begin() {
   if (options_.resume) {
     EBB_ASSIGN_OR_RETURN(const bool opened,
                          job_->GoOn(prepared_, folder_, options_.skip));
+    EBB_RETURN_IF_ERROR(WriteJob(folder_, facts_, prepared_));
     if (options_.skip && !opened) {
       screen_.Event("the job is paused for no batch: --skip leaves none out",
                     absl::Now());
@@ -456,7 +468,10 @@ void LocalRun::Leave() {
     stray_.insert(stray_.end(), files.begin(), files.end());
     if (!given_up_) {
       // Aborted is what the person wants; the cluster's end kills the rest.
-      cluster_->Stop(&report_.problems).IgnoreError();
+      cluster_
+          ->Stop([this](const DaemonEvent& event) { NoteDeath(event); },
+                 &report_.problems)
+          .IgnoreError();
     }
     cluster_.reset();
   }
@@ -595,21 +610,16 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   const std::string& specification = prepared.record.specification;
   if (options.resume) {
     EBB_ASSIGN_OR_RETURN(const std::string stored, ReadSpecification(folder));
+    std::vector<std::string> changes;
     if (!stored.empty()) {
-      EBB_RETURN_IF_ERROR(CheckSameJob(folder, stored, specification));
+      EBB_ASSIGN_OR_RETURN(changes, ChangesOf(folder, stored, specification));
     }
     const auto json = ReadFile(folder.File("report.json"));
-    if (facts.complete && json.ok()) {
+    if (facts.complete && json.ok() && changes.empty()) {
       return PointToReport(options, prepared, folder, *json);
     }
   } else {
-    EBB_RETURN_IF_ERROR(WriteSpecification(folder, specification));
-  }
-  EBB_RETURN_IF_ERROR(WriteFacts(folder, facts));
-  if (!options.resume) {
-    EBB_RETURN_IF_ERROR(
-        WriteFile(folder.File("job.yaml"),
-                  job::JobToYaml(prepared.job, job::YamlStyle::kExplained)));
+    EBB_RETURN_IF_ERROR(WriteJob(folder, facts, prepared));
   }
   AdoptDescendants();
   LocalRun run(options, std::move(prepared), facts, std::move(folder),

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/job/job_change.h"
 #include "common/job/yaml.h"
 #include "common/status_macros.h"
 #include "ebb/v1/specification.pb.h"
@@ -85,8 +86,9 @@ absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder) {
   return specification;
 }
 
-absl::Status CheckSameJob(const RunFolder& folder, absl::string_view stored,
-                          absl::string_view given) {
+absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,
+                                                   absl::string_view stored,
+                                                   absl::string_view given) {
   v1::Specification before;
   v1::Specification now;
   if (!before.ParseFromArray(stored.data(), static_cast<int>(stored.size())) ||
@@ -96,20 +98,28 @@ absl::Status CheckSameJob(const RunFolder& folder, absl::string_view stored,
                      " cannot be read; start a new run"));
   }
   const std::string difference = Difference(before.job(), now.job());
-  if (!difference.empty()) {
+  const int64_t had = before.job().train().epochs();
+  const int64_t has = now.job().train().epochs();
+  const absl::Status may = job::CheckChange(before, now);
+  if (!may.ok() && !difference.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "the run in ", folder.shown(),
-        " is of another job. Go on with the same file and the same --set, or "
-        "start a new run.",
+        "the run in ", folder.shown(), " is of another job: ", may.message(),
+        ". Go on with the same file and the same --set, or start a new run.",
         difference));
   }
-  if (before.train_index() != now.train_index() ||
-      before.test_index() != now.test_index()) {
+  if (!may.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the data has changed since the run in ", folder.shown(),
                      " began. Bring the old files back, or start a new run."));
   }
-  return absl::OkStatus();
+  if (has < had) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("train.epochs: the run in ", folder.shown(), " has ", had,
+                     " epochs, and cannot go on with ", has,
+                     ": what is applied stays. Go on with --epochs ", had,
+                     " or more, or ", "start a new run.", difference));
+  }
+  return job::ChangedKeys(before.job(), now.job());
 }
 
 }  // namespace ebb::tools

@@ -3,6 +3,7 @@
 #define EBB_TOOLS_EBB_RUN_FACTS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -36,11 +37,13 @@ absl::Status WriteSpecification(const RunFolder& folder,
 // Empty where an older ebb kept none.
 absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder);
 
-// InvalidArgument, naming the lines that differ, unless the job that is `given`
-// now, on the data that is there now, is the one that the run is of. Both are
-// specifications. DataLoss: the stored one cannot be read.
-absl::Status CheckSameJob(const RunFolder& folder, absl::string_view stored,
-                          absl::string_view given);
+// The keys in which the job that is `given` now, on the data that is there now,
+// differs from the one that the run is of; empty: in none. Both are
+// specifications. InvalidArgument, naming them: a run cannot go on with what is
+// another (job::CheckChange). DataLoss: the stored one cannot be read.
+absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,
+                                                   absl::string_view stored,
+                                                   absl::string_view given);
 
 }  // namespace ebb::tools
 

@@ -4,10 +4,13 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/rpc/admin.h"
 #include "common/rpc/job_tokens.h"
 #include "common/status_macros.h"
+#include "tools/ebb/rollback_request.h"
 #include "tools/ebb/run_facts.h"
 #include "tools/ebb/token_files.h"
 
@@ -60,8 +63,10 @@ absl::StatusOr<bool> RunJob::GoOn(const PreparedJob& prepared,
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
                        client.GetJob(request, kFirstAnswer));
   id_ = stored.record().id();
-  EBB_RETURN_IF_ERROR(CheckSameJob(folder, stored.record().specification(),
-                                   prepared.record.specification));
+  EBB_ASSIGN_OR_RETURN(const std::vector<std::string> keys,
+                       ChangesOf(folder, stored.record().specification(),
+                                 prepared.record.specification));
+  if (!keys.empty()) EBB_RETURN_IF_ERROR(Change(stored, prepared, keys));
   v1::GetStatusRequest ask;
   ask.set_job(id_);
   EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
@@ -85,6 +90,38 @@ absl::StatusOr<bool> RunJob::GoOn(const PreparedJob& prepared,
     EBB_RETURN_IF_ERROR(client.ResumeJob(resume, kAnswer).status());
   }
   return !status.jobs(0).quarantined().empty();
+}
+
+absl::Status RunJob::Change(const v1::GetJobResponse& stored,
+                            const PreparedJob& prepared,
+                            const std::vector<std::string>& keys) {
+  constexpr absl::Duration kServersCome = absl::Seconds(60);
+  constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
+  ClusterAccess access;
+  access.scheduler = scheduler_;
+  access.security = security_;
+  RollbackWish wish = NewestOf(stored);
+  wish.changes = true;
+  const absl::Time limit = absl::Now() + kServersCome;
+  for (;;) {
+    auto request = RollbackRequestOf(access, stored, wish);
+    absl::Status done = request.status();
+    if (request.ok()) {
+      request->set_what(absl::StrCat(request->what(), " with another ",
+                                     absl::StrJoin(keys, ", ")));
+      const v1::SubmitJobRequest now = SubmitRequestOf(prepared, "none");
+      auto* change = request->mutable_change();
+      *change->mutable_plan() = now.plan();
+      change->set_specification(now.specification());
+      change->set_source(now.source());
+      done = access.Scheduler().RollbackJob(*request, kAnswer).status();
+    }
+    // Servers load what they have, or hand it over.
+    const bool passes = absl::IsUnavailable(done) || absl::IsAborted(done) ||
+                        absl::IsNotFound(done);
+    if (!passes || absl::Now() > limit) return done;
+    absl::SleepFor(kLookAgain);
+  }
 }
 
 absl::StatusOr<AuditReport> RunJob::Audit() const {

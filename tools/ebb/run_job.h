@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/rpc/security.h"
+#include "ebb/v1/scheduler.pb.h"
 #include "tools/ebb/audit.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/submission.h"
@@ -28,7 +30,9 @@ class RunJob {
   absl::Status Submit(const PreparedJob& prepared, const RunFolder& folder);
   // Finds what the run began, and opens what is paused for a batch: that is
   // tried again or, with `skip`, left out. False: there is no such batch.
-  // InvalidArgument: the run is of another job.
+  // What of the job is another now, and may be, is another from then on: once
+  // its servers are there, from the newest versions.
+  // InvalidArgument: the run is of a job that this one may not follow.
   absl::StatusOr<bool> GoOn(const PreparedJob& prepared,
                             const RunFolder& folder, bool skip);
 
@@ -38,6 +42,10 @@ class RunJob {
   absl::StatusOr<AuditReport> Audit() const;
 
  private:
+  // In a new generation; waits for the servers.
+  absl::Status Change(const v1::GetJobResponse& stored,
+                      const PreparedJob& prepared,
+                      const std::vector<std::string>& keys);
   // Whatever is asked from then on shows it.
   absl::StatusOr<std::string> TakeToken(const RunFolder& folder);
 
