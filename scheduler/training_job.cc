@@ -183,6 +183,7 @@ void TrainingJob::TakeRecord(JobRecordPtr record) {
   if (record->specification == record_->specification) return;
   record_ = std::move(record);
   known_.plan = record_->plan;
+  training_facts_ = FactsOf(options_, *record_);
   new_record_ = true;
 }
 

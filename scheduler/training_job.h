@@ -317,7 +317,7 @@ class TrainingJob {
   // to it and to its plan.
   JobRecord known_;
   bool new_record_ = false;
-  const job::TrainingFacts training_facts_;
+  job::TrainingFacts training_facts_;  // Of record_.
   JobState state_;
   bool dirty_ = true;
   bool started_ = false;

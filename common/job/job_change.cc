@@ -78,6 +78,7 @@ const std::vector<std::string>& KeysThatMayChange() {
       "on_poison",
       "on_nonfinite",
       "on_nonfinite_rollback",
+      "on_divergence",
       "quarantine_after",
       "device",
   };
