@@ -56,6 +56,7 @@ class Loop {
                            data::Dataset::LoadLike(*source, index));
       test_.emplace(std::move(test));
     }
+    labels_ = worker::LabelScaleOf(job, index);
     EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry_));
     EBB_ASSIGN_OR_RETURN(backend_, models::CreateBackend({}));
     EBB_ASSIGN_OR_RETURN(model_, worker::CreateModel(job, index, {}, &registry_,
@@ -102,7 +103,9 @@ class Loop {
             weights_.span(), worker::ViewOf(batch->examples, item, begin),
             gradient_->span(), &stats));
         Step(item, begin, end);
-        if (item.epoch == plan_.epochs - 1) run->loss += stats.loss_sum;
+        if (item.epoch == plan_.epochs - 1) {
+          run->loss += stats.loss_sum * labels_.loss;
+        }
         run->examples += end - begin;
         begin = end;
       }
@@ -146,6 +149,7 @@ class Loop {
   Payload pushed_;
   int64_t steps_ = 0;
   std::optional<data::Dataset> train_, test_;
+  worker::LabelScale labels_;
   models::Registry registry_;
   std::unique_ptr<models::ComputeBackend> backend_;
   std::unique_ptr<models::Model> model_;

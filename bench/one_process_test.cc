@@ -43,7 +43,7 @@ TEST_F(OneProcessTest, StepsAfterEachBatch) {
       "data: {train: {csv: {path: \"" +
       data +
       "\", header: false}}, "
-      "standardise: false}\n"
+      "standardise: false, standardise_labels: false}\n"
       "train: {epochs: 2, batch: 1}\n"
       "optimizer: {kind: sgd, rate: 0.5}\n");
   const auto run = TrainInOneProcess(record, nullptr);

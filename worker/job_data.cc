@@ -49,6 +49,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
   spec.label_kind = labels;
   if (source.has_scale()) spec.scale = source.scale();
   spec.standardise = data.standardise();
+  spec.standardise_labels = data.standardise_labels();
   if (data.on_bad_example() == v1::Data::BAD_EXAMPLE_SKIP) {
     spec.on_bad_example = data::OnBadExample::kSkip;
   }
@@ -116,6 +117,13 @@ std::optional<data::SourceSpec> TestSource(
 data::LabelKind LabelKindOf(const data::Index& index) {
   return index.classes.empty() ? data::LabelKind::kReal
                                : data::LabelKind::kClass;
+}
+
+LabelScale LabelScaleOf(const v1::Job& job, const data::Index& train) {
+  if (!job.data().standardise_labels() || !train.labels) return {};
+  const double unit = train.labels->unit();
+  const double loss = job.model().has_plugin() ? 1 : unit * unit;
+  return {{train.labels->mean, unit}, loss};
 }
 
 std::optional<data::ColumnNames> ColumnsOf(

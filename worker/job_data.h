@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/algorithms/algorithm.h"
+#include "common/scores/scores.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"
 #include "data/index.h"
@@ -47,6 +48,16 @@ std::optional<v1::Columns> ToProto(
 
 // What the labels of an indexed source are.
 data::LabelKind LabelKindOf(const data::Index& index);
+
+// What the labels that a job's model sees, and its predictions and losses, are
+// in the units of the user.
+struct LabelScale {
+  ValueUnits units;
+  // A loss in these units is this times the model's. A squared error is
+  // converted; what the loss of a plugin is, nobody knows: it stays as it is.
+  double loss = 1;
+};
+LabelScale LabelScaleOf(const v1::Job& job, const data::Index& train);
 
 // For a job that is about to be submitted: reads the training data, and finds
 // out whether its labels are classes or numbers. They are numbers where

@@ -17,7 +17,6 @@
 #include "models/model_scores.h"
 #include "worker/blame.h"
 #include "worker/examples.h"
-#include "worker/job_data.h"
 #include "worker/written_rows.h"
 
 namespace ebb::worker {
@@ -139,6 +138,7 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   loaded->reader = std::make_unique<BatchReader>(
       &loaded->train, record->plan, options_.read_ahead_batches, pin);
   loaded->l2 = job.model().l2();
+  loaded->labels = LabelScaleOf(job, train_index);
   return loaded;
 }
 
@@ -398,7 +398,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   result->gradient = client::FloatPool::AsPayload(std::move(gradient));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = batch->ledger;
-  result->loss_sum = stats.loss_sum;
+  result->loss_sum = stats.loss_sum * job->labels.loss;
   if (plan.algorithm.operated) {
     // What is minimised is compared from round to round: all of it.
     result->loss_sum +=
@@ -451,7 +451,7 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
   result->rows = keyed.order.Pushes(plan, all.Sub(dense, all.size() - dense));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = keyed.batch.ledger;
-  result->loss_sum = stats.loss_sum;
+  result->loss_sum = stats.loss_sum * job->labels.loss;
   return RecordRows(plan, keyed.View(), job->model.get(), result);
 }
 
@@ -504,7 +504,8 @@ absl::Status TrainingComputer::EvaluatePart(const client::EvaluateTask& task,
   const int64_t begin = part.batch.begin;
   if (begin == 0) {
     partial_.reset();
-    if (auto scores = models::ScoresOf(job->model->description())) {
+    if (auto scores =
+            models::ScoresOf(job->model->description(), job->labels.units)) {
       partial_.emplace(
           PartialScores{task.record->id, task.snapshot, 0, *std::move(scores)});
     }
@@ -517,7 +518,7 @@ absl::Status TrainingComputer::EvaluatePart(const client::EvaluateTask& task,
   EBB_RETURN_IF_ERROR(EvaluateOn(part.View(), params, job->model.get(), &sums,
                                  partial_ ? &partial_->scores : nullptr));
   result->examples = sums.examples;
-  result->loss_sum = sums.loss_sum;
+  result->loss_sum = sums.loss_sum * job->labels.loss;
   result->correct = sums.correct;
   if (!partial_) return absl::OkStatus();
   partial_->end = part.batch.end;
@@ -536,13 +537,14 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
     EBB_RETURN_IF_ERROR(
         Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));
   } else {
-    std::optional<Scores> scores = models::ScoresOf(job->model->description());
+    std::optional<Scores> scores =
+        models::ScoresOf(job->model->description(), job->labels.units);
     const auto sums =
         EvaluateOn(*job->test, params.floats, TestBatch(plan), job->model.get(),
                    &test_batch_, scores ? &*scores : nullptr);
     EBB_RETURN_IF_ERROR(Seen(sums.status(), job.get()));
     result->examples = sums->examples;
-    result->loss_sum = sums->loss_sum;
+    result->loss_sum = sums->loss_sum * job->labels.loss;
     result->correct = sums->correct;
     if (scores) result->figures = scores->Get();
   }

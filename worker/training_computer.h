@@ -30,6 +30,7 @@
 #include "models/registry.h"
 #include "worker/batch_reader.h"
 #include "worker/device_choice.h"
+#include "worker/job_data.h"
 #include "worker/keyed_batch.h"
 
 namespace ebb::worker {
@@ -113,6 +114,8 @@ class TrainingComputer : public client::JobComputer {
     // finds rows, else the one that computes.
     std::unique_ptr<BatchReader> reader;
     double l2 = 0;  // Of the model.
+    // What losses are reported in.
+    LabelScale labels;
     // Batches without a finite gradient, so far.
     int blames = 0;
   };

@@ -206,6 +206,31 @@ TEST_F(TrainingComputerTest, NumbersHaveNoAccuracy) {
           1e-5)));
 }
 
+// Prices in the hundred thousands: the model sees them standardised, and people
+// losses of prices.
+TEST_F(TrainingComputerTest, LossesOfStandardisedLabelsAreInTheLabelsUnits) {
+  std::ofstream(folder_ / "p.csv") << "1,100000\n2,300000\n3,500000\n";
+  const std::string text =
+      absl::StrCat("model: linear\ntrain: {batch: 3}\ndata: {train: {csv: ",
+                   std::string(folder_ / "p.csv"),
+                   "}, test: {csv: ", std::string(folder_ / "p.csv"), "}}\n");
+  const auto record = Submit(text);
+  const auto zeros = Pulled(record->plan, {0, 0});
+  TrainingComputer computer({});
+  ASSERT_TRUE(computer.Prepare(record).ok());
+
+  const client::ComputeResult batch =
+      computer.Compute({record, Generation(1), ItemId{0, 0}, 0, 3, zeros});
+  const EvaluationResult tried = computer.Evaluate({record, 1, zeros});
+
+  // Nothing learned is the mean: (200000^2 + 0 + 200000^2) / 2.
+  EXPECT_NEAR(batch.loss_sum, 4e10, 4e5);
+  EXPECT_NEAR(tried.loss_sum, 4e10, 4e5);
+  // The sum of -y x, and that of -y, of standardised features and labels.
+  EXPECT_THAT(Read<float>(batch.gradient),
+              Pointwise(FloatNear(1e-5), {-3.0F, 0.0F}));
+}
+
 TEST_F(TrainingComputerTest, ValuesThatAreNotFiniteAreSaidToBe) {
   const auto record = SubmitSmall();
   std::vector<float> params = Params(record->plan);

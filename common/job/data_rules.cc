@@ -105,7 +105,8 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
         "train.batch",
         absl::StrCat("a batch of ", job_.train().batch(), " is more than the ",
                      data.examples, " examples of data.train"),
-        absl::StrCat("batch: ", std::max<int64_t>(1, data.examples / 8)));
+        absl::StrCat("leave it out, or batch: ",
+                     std::max<int64_t>(1, data.examples / 8)));
   }
   const auto round = ParseEpochOrCount(job_.consistency().examples());
   if (round.has_value() && *round > data.examples) {
@@ -113,6 +114,13 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
                 absl::StrCat(*round, " are more than the ", data.examples,
                              " examples of data.train"),
                 "examples: epoch");
+  }
+  if (job_.data().standardise_labels() && data.classes > 0 &&
+      !IsPerceptron(job_.model())) {
+    found_->Add("data.standardise_labels",
+                absl::StrCat("the labels of data.train are ", data.classes,
+                             " classes, no numbers to predict"),
+                "leave it out");
   }
   if (job_.model().has_plugin()) return;
   const std::string& kind = job_.model().kind();
@@ -214,6 +222,12 @@ void CheckSourceRules(const v1::Job& job, Complaints* found) {
   if (data.has_test()) CheckSource(data.test(), "data.test", found);
   if (data.has_test() && data.has_split()) {
     found->Add("data.split", "cannot stand beside test", "keep one of the two");
+  }
+  if (data.standardise_labels() &&
+      job.algorithm().kind() == v1::Algorithm::KIND_LBFGS) {
+    found->Add("data.standardise_labels",
+               "lbfgs compares losses with slopes: both must have one unit",
+               "leave it out: lbfgs finds labels of any size");
   }
   if (data.standardise() && IsSparse(data.train())) {
     found->Add("data.standardise", "would fill the zeros of sparse rows",

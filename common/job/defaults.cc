@@ -1,8 +1,5 @@
 // FillDefaults of validate.h: the annotated defaults, and the few that depend
-// on other keys.
-#include <algorithm>
-#include <cstdint>
-
+// on other keys. Those that depend on the data are in fit.cc.
 #include "absl/strings/string_view.h"
 #include "common/job/keys.h"
 #include "common/job/traits.h"
@@ -46,12 +43,6 @@ bool OwnModel(const v1::Model& model) {
                                  kind == "softmax" || kind == "mlp");
 }
 
-// Whether a step is about as long as the rate, however small the gradient is.
-bool StepsAreOfTheRate(const v1::Optimizer& optimizer) {
-  return optimizer.kind() == v1::Optimizer::KIND_ADAM ||
-         optimizer.kind() == v1::Optimizer::KIND_RMSPROP;
-}
-
 // Features in other units than 1 (the bytes of images, prices) make every step
 // too long for some and too short for others.
 void FillStandardise(v1::Job* job) {
@@ -59,6 +50,19 @@ void FillStandardise(v1::Job* job) {
   v1::Data& data = *job->mutable_data();
   data.set_standardise(OwnModel(job->model()) && !data.train().has_scale() &&
                        !IsSparse(data.train()));
+}
+
+// Labels in the hundred thousands are out of reach of steps that suit features
+// of deviation 1. A line search makes its own, and compares losses with slopes.
+void FillStandardiseLabels(v1::Job* job) {
+  if (!job->has_data() || job->data().has_standardise_labels()) return;
+  const v1::Model& model = job->model();
+  const bool one_output = IsPerceptron(model) && !model.layers().empty() &&
+                          model.layers(model.layers_size() - 1) == 1;
+  const bool numbers = PredictsNumbers(*job) || one_output;
+  if (!numbers || model.has_plugin()) return;
+  job->mutable_data()->set_standardise_labels(job->algorithm().kind() !=
+                                              v1::Algorithm::KIND_LBFGS);
 }
 
 // What FillAnnotatedDefaults would call classes.
@@ -81,8 +85,6 @@ void FillSchedule(v1::Job* job) {
                           : v1::Schedule::KIND_CONSTANT);
 }
 
-constexpr double kLeastRate = 0.001;
-
 // One that is named is meant.
 void FillAlgorithm(v1::Job* job) {
   if (!job->algorithm().has_plugin() || job->algorithm().has_kind()) return;
@@ -101,32 +103,7 @@ void FillOptimizer(v1::Job* job) {
   }
 }
 
-void FillRateOfJob(int64_t features, v1::Job* job) {
-  constexpr double kMost = 0.1, kMostOfPerceptrons = 0.01;
-  v1::Optimizer& optimizer = *job->mutable_optimizer();
-  if (optimizer.has_rate() || !StepsAreOfTheRate(optimizer)) return;
-  double rate = kLeastRate;
-  if (features > 0 && OwnModel(job->model())) {
-    // All weights step together: their number makes the output's step.
-    const bool perceptron = job->model().kind() == "mlp";
-    rate = std::clamp(1.0 / static_cast<double>(features), kLeastRate,
-                      perceptron ? kMostOfPerceptrons : kMost);
-  }
-  optimizer.set_rate(rate);
-}
-
 }  // namespace
-
-void FillRate(int64_t features, v1::Job* job) {
-  FillRateOfJob(features, job);
-  // Only what a batch names of a table takes a step: never many at a time.
-  for (auto& [name, table] : *job->mutable_tables()) {
-    if (table.has_optimizer() && !table.optimizer().has_rate() &&
-        StepsAreOfTheRate(table.optimizer())) {
-      table.mutable_optimizer()->set_rate(kLeastRate);
-    }
-  }
-}
 
 // What a table leaves open of a rule of the job's kind is as in the job.
 void InheritOptimizer(v1::Job* job) {
@@ -145,6 +122,7 @@ void FillDefaults(v1::Job* job) {
   if (job->data().has_test()) InheritFromTrain(job->mutable_data());
   FillStandardise(job);
   FillLabels(job);
+  FillStandardiseLabels(job);
   if (job->data().has_test() || job->data().has_split()) {
     job->mutable_evaluate();
   }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/example_hash.h"
+#include "common/job/fit.h"
 #include "common/job/row_kinds.h"
 #include "common/job/training.h"
 #include "common/job/traits.h"
@@ -598,7 +599,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   v1::Specification specification;
   *specification.mutable_job() = job;
   FillDefaults(specification.mutable_job());
-  FillRate(0, specification.mutable_job());
+  FitToData({.examples = facts.examples}, 0, specification.mutable_job());
   const v1::Job& full = specification.job();
   specification.set_format(FormatOf(full, facts));
 

@@ -84,7 +84,7 @@ struct JobFacts {
 };
 
 // The record of a job that ValidateJob found no mistake in, with all defaults
-// (FillRate with the number of features is for the caller, who has the data);
+// (FitToData with what is known of the data is for the caller, who has it);
 // `id` is left to the scheduler. InvalidArgument, naming the key, for what no
 // job can be.
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,

@@ -101,7 +101,7 @@ TEST(SpecificationTest, ItemsHoldAtLeastTheLargestBatch) {
                 .shard_size,
             400);
   facts.examples = 50;
-  EXPECT_EQ(PlanOf("", facts).shard_size, 50);
+  EXPECT_EQ(PlanOf("train: {batch: 50}\n", facts).shard_size, 50);
 }
 
 TEST(SpecificationTest, ItemSizeCanBeGiven) {

@@ -57,6 +57,11 @@ bool TakesRows(v1::Algorithm::Kind algorithm) {
          algorithm == v1::Algorithm::KIND_ADAG;
 }
 
+bool StepsAreOfTheRate(const v1::Optimizer& optimizer) {
+  return optimizer.kind() == v1::Optimizer::KIND_ADAM ||
+         optimizer.kind() == v1::Optimizer::KIND_RMSPROP;
+}
+
 bool LeavesOut(v1::Filter::Kind kind) {
   return kind == v1::Filter::KIND_THRESHOLD || kind == v1::Filter::KIND_TOP_K;
 }

@@ -29,6 +29,10 @@ bool HasLocalRule(v1::Algorithm::Kind algorithm);
 // Of these, whether it goes with sparse tables.
 bool TakesRows(v1::Algorithm::Kind algorithm);
 
+// Whether a step of the rule is about as long as the rate, however small the
+// gradient is.
+bool StepsAreOfTheRate(const v1::Optimizer& optimizer);
+
 // Whether the filter leaves values out.
 bool LeavesOut(v1::Filter::Kind kind);
 

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/job/fit.h"
 #include "common/job/keys.h"
 #include "common/job/rules.h"
 #include "common/job/traits.h"
@@ -235,6 +236,7 @@ std::vector<Mistake> ValidateJob(const v1::Job& job, const DataFacts& facts,
                                  const std::vector<Mistake>& before) {
   v1::Job full = job;
   FillDefaults(&full);
+  if (facts.train) FitToData(*facts.train, 0, &full);
   const std::set<std::string> any_kind = AnyKind(full, facts, before);
   Checker checker(sources, any_kind);
   checker.Check(full, "");

@@ -20,6 +20,9 @@ struct SourceFacts {
   int64_t classes = 0;
   // Where the first few were first met, for people; empty: not known.
   std::string class_places;
+  // The mean over the examples of the sum of their features' absolute values,
+  // of rows that lack most features; 0: of other data, or not known.
+  double row_sum = 0;
 };
 
 // What the caller found out about a job's surroundings. What is absent is not
@@ -39,13 +42,9 @@ std::vector<Mistake> ValidateJob(const v1::Job& job, const DataFacts& facts,
                                  const SourceMap& sources,
                                  const std::vector<Mistake>& before = {});
 
-// Sets every absent key that has a default. Idempotent. What is left absent
-// means what job.proto says.
+// Sets every absent key that has a default, save those that follow from the
+// data (fit.h). Idempotent. What is left absent means what job.proto says.
 void FillDefaults(v1::Job* job);
-
-// Then sets the learning rate, if it is absent, to one for data with so many
-// features; 0: nobody knows.
-void FillRate(int64_t features, v1::Job* job);
 
 }  // namespace ebb::job
 

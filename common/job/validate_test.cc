@@ -4,9 +4,11 @@
 
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/job/fit.h"
 #include "common/job/yaml.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -80,10 +82,12 @@ TEST(ValidateJobTest, TakesDataThatFits) {
   facts.model_kinds = {"mlp"};
   EXPECT_EQ(Check(job, facts), "");
 
-  facts.train->examples = 127;  // Less than the default batch.
+  facts.train->examples = 5;  // The default batch fits.
+  EXPECT_EQ(Check(job, facts), "");
+  job.mutable_train()->set_batch(6);
   EXPECT_EQ(Check(job, facts),
-            "train.batch: a batch of 128 is more than the 127 examples of "
-            "data.train\n  hint: batch: 15");
+            "train.batch: a batch of 6 is more than the 5 examples of "
+            "data.train\n  hint: leave it out, or batch: 1");
 }
 
 TEST(ValidateJobTest, LeavesAUsersModelItsOwnRules) {
@@ -148,8 +152,8 @@ TEST(FillDefaultsTest, FillsEveryKeyThatHasADefault) {
   FillDefaults(&job);
   EXPECT_EQ(job.name(), "job");
   EXPECT_EQ(job.seed(), 1u);
-  EXPECT_EQ(job.train().epochs(), 10);
-  EXPECT_EQ(job.train().batch(), 128);
+  EXPECT_FALSE(job.train().has_epochs());  // Of the data: fit_test.cc.
+  EXPECT_FALSE(job.train().has_batch());
   EXPECT_EQ(job.data().train().scale(), 1);
   EXPECT_EQ(job.data().train().csv().missing(), "error");
   EXPECT_EQ(job.optimizer().kind(), v1::Optimizer::KIND_ADAM);
@@ -189,32 +193,7 @@ TEST(FillDefaultsTest, ChoosesByTheKind) {
   EXPECT_FALSE(job.model().has_activation());
 }
 
-// The four tests that follow: measured in docs/job-defaults.md.
-TEST(FillDefaultsTest, TheRateOfAdamFollowsTheFeatures) {
-  const auto rate = [](absl::string_view model, int64_t features) {
-    v1::Job job = SoftmaxJob();
-    job.mutable_model()->set_kind(std::string(model));
-    FillDefaults(&job);
-    EXPECT_FALSE(job.optimizer().has_rate());
-    FillRate(features, &job);
-    return job.optimizer().rate();
-  };
-  EXPECT_EQ(rate("softmax", 784), 1.0 / 784);
-  EXPECT_EQ(rate("softmax", 1'000'000), 0.001);
-  EXPECT_EQ(rate("linear", 3), 0.1);
-  EXPECT_EQ(rate("mlp", 3), 0.01);
-  EXPECT_EQ(rate("mine", 3), 0.001);
-  EXPECT_EQ(rate("logistic", 0), 0.001);
-}
-
-TEST(FillDefaultsTest, TheRateThatWasGivenStays) {
-  v1::Job job = SoftmaxJob();
-  job.mutable_optimizer()->set_rate(0.5);
-  FillDefaults(&job);
-  FillRate(8, &job);
-  EXPECT_EQ(job.optimizer().rate(), 0.5);
-}
-
+// The two tests that follow: measured in docs/job-defaults.md.
 TEST(FillDefaultsTest, TheRateFallsWhereStepsDoNotShrinkByThemselves) {
   const auto schedule = [](v1::Optimizer::Kind kind, bool batches_grow) {
     v1::Job job = SoftmaxJob();
@@ -252,6 +231,36 @@ TEST(FillDefaultsTest, FeaturesAreStandardisedWhereThatHelps) {
   EXPECT_FALSE(plain.data().standardise());
 }
 
+TEST(FillDefaultsTest, NumbersToPredictAreStandardisedForOwnModels) {
+  const auto standardised = [](absl::string_view text) {
+    v1::Job job = ReadJob(text, "job.yaml").job;
+    FillDefaults(&job);
+    return std::pair(job.data().has_standardise_labels(),
+                     job.data().standardise_labels());
+  };
+  const std::pair yes(true, true), no(true, false), nothing(false, false);
+  EXPECT_EQ(standardised("model: linear\ndata: {train: {csv: a}}"), yes);
+  EXPECT_EQ(standardised("model: {kind: mlp, layers: [3, 1]}\n"
+                         "data: {train: {csv: a}}"),
+            yes);
+  EXPECT_EQ(standardised("model: {kind: fm, labels: values}\n"
+                         "data: {train: {libffm: a}}"),
+            yes);
+  EXPECT_EQ(standardised("model: matrix_factorisation\n"
+                         "data: {train: {ratings: a}}"),
+            yes);
+  EXPECT_EQ(standardised("model: linear\ndata: {train: {csv: a}}\n"
+                         "algorithm: lbfgs"),
+            no);
+  EXPECT_EQ(standardised("model: linear\n"
+                         "data: {train: {csv: a}, standardise_labels: false}"),
+            no);
+  EXPECT_EQ(standardised("model: softmax\ndata: {train: {csv: a}}"), nothing);
+  EXPECT_EQ(standardised("model: {kind: mine, plugin: a.so, labels: values}\n"
+                         "data: {train: {csv: a}}"),
+            nothing);
+}
+
 TEST(FillDefaultsTest, LeavesOutWhatNobodyAskedFor) {
   v1::Job job = SoftmaxJob();
   FillDefaults(&job);
@@ -267,7 +276,7 @@ TEST(FillDefaultsTest, EvaluatesWhereThereIsTestData) {
   v1::Job job = SoftmaxJob();
   job.mutable_data()->set_split(0.2);
   FillDefaults(&job);
-  EXPECT_EQ(job.evaluate().every(), "1 epoch");
+  EXPECT_TRUE(job.has_evaluate());
 }
 
 TEST(FillDefaultsTest, ShufflesByTheJobsSeed) {
@@ -319,7 +328,7 @@ tables:
   ASSERT_TRUE(file.ok()) << ToString(file.mistakes);
   v1::Job job = file.job;
   FillDefaults(&job);
-  FillRate(1000, &job);
+  FitToData({.features = 1000}, 0, &job);
   const v1::Optimizer& weights = job.tables().at("weights").optimizer();
   EXPECT_EQ(weights.kind(), v1::Optimizer::KIND_ADAGRAD);
   EXPECT_EQ(weights.rate(), 0.7);

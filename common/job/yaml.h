@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/job/fit.h"
 #include "common/job/mistake.h"
 #include "ebb/v1/job.pb.h"
 
@@ -51,9 +52,10 @@ enum class YamlStyle {
   kExplained,  // All defaults filled in, a line and a word for each key.
 };
 
-// YAML that ReadJob reads as the same job (kExplained: with defaults). Ends
-// with a line break.
-std::string JobToYaml(const v1::Job& job, YamlStyle style);
+// YAML that ReadJob reads as the same job (kExplained: with defaults, and the
+// reasons of `choices`). Ends with a line break.
+std::string JobToYaml(const v1::Job& job, YamlStyle style,
+                      const std::vector<Choice>& choices = {});
 
 }  // namespace ebb::job
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/job/fit.h"
 #include "common/job/keys.h"
 #include "common/job/validate.h"
 #include "gmock/gmock.h"
@@ -341,7 +342,7 @@ TEST(JobToYamlTest, ExplainsEveryKey) {
   EXPECT_THAT(text, HasSubstr("model:                            # What is "
                               "trained\n"
                               "  kind: softmax "));
-  EXPECT_THAT(text, HasSubstr("  epochs: 10                      # How often "
+  EXPECT_THAT(text, HasSubstr("  # epochs:                       # How often "
                               "every example is gone through\n"));
   EXPECT_THAT(text, HasSubstr("# partitions:                     # Slices of "
                               "the model; absent: one per 64 KiB, at most "
@@ -352,6 +353,18 @@ TEST(JobToYamlTest, ExplainsEveryKey) {
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     EXPECT_LE(line.size(), 110u) << line;
   }
+}
+
+TEST(JobToYamlTest, SaysWhyAValueWasChosen) {
+  v1::Job job = Read(kMinimal);
+  FillDefaults(&job);
+  const auto choices = FitToData({.examples = 120, .features = 4}, 0, &job);
+  const std::string text = JobToYaml(job, YamlStyle::kExplained, choices);
+  EXPECT_THAT(text,
+              HasSubstr("  batch: 8                        # Examples per "
+                        "gradient; absent: 128, or fewer of few "
+                        "examples. Chosen: the examples are 120\n"));
+  EXPECT_THAT(text, HasSubstr(". Chosen: 1 / 4 features, at most 0.1\n"));
 }
 
 TEST(JobToYamlTest, QuotesWhatYamlWouldReadOtherwise) {

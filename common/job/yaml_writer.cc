@@ -1,6 +1,9 @@
 // JobToYaml of yaml.h.
 #include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -72,19 +75,25 @@ std::string Flow(const Message& message) {
 // default appear as comments.
 class Explainer {
  public:
+  explicit Explainer(const std::vector<Choice>& choices) {
+    for (const Choice& choice : choices) reasons_[choice.key] = choice.reason;
+  }
+
   std::string Explain(const Message& message) {
-    Block(message, 0);
+    Block(message, "", 0);
     return std::move(out_);
   }
 
  private:
-  void Block(const Message& message, int indent) {
+  // `path` is that of the message.
+  void Block(const Message& message, const std::string& path, int indent) {
     const Descriptor& type = *message.GetDescriptor();
     for (int i = 0; i < type.field_count(); ++i) {
       const FieldDescriptor& field = *type.field(i);
+      const std::string key = Join(path, std::string(field.name()));
       if (!IsSet(message, field)) {
         if (CouldBeSet(message, field)) {
-          Line(absl::StrCat("# ", field.name(), ":"), field, indent);
+          Line(absl::StrCat("# ", field.name(), ":"), field, key, indent);
         }
         continue;
       }
@@ -93,15 +102,15 @@ class Explainer {
           !field.is_map();
       if (!is_block) {
         Line(absl::StrCat(field.name(), ": ", FlowValue(message, field)), field,
-             indent);
+             key, indent);
         continue;
       }
       const Message& child =
           message.GetReflection()->GetMessage(message, &field);
       const std::string flow = Flow(child);
-      Line(absl::StrCat(field.name(), flow == "{}" ? ": {}" : ":"), field,
+      Line(absl::StrCat(field.name(), flow == "{}" ? ": {}" : ":"), field, key,
            indent);
-      Block(child, indent + 2);
+      Block(child, key, indent + 2);
     }
   }
 
@@ -112,24 +121,31 @@ class Explainer {
             !message.GetReflection()->HasOneof(message, oneof));
   }
 
-  void Line(const std::string& text, const FieldDescriptor& field, int indent) {
+  void Line(const std::string& text, const FieldDescriptor& field,
+            const std::string& key, int indent) {
     constexpr int kWordsColumn = 34;
+    const auto reason = reasons_.find(key);
+    const std::string chosen = reason == reasons_.end()
+                                   ? ""
+                                   : absl::StrCat(". Chosen: ", reason->second);
     const std::string left = absl::StrCat(std::string(indent, ' '), text);
-    absl::StrAppendFormat(&out_, "%-*s  # %s\n", kWordsColumn - 2, left,
-                          words_.Find(field));
+    absl::StrAppendFormat(&out_, "%-*s  # %s%s\n", kWordsColumn - 2, left,
+                          words_.Find(field), chosen);
   }
 
   KeyWords words_;
+  std::map<std::string, std::string> reasons_;
   std::string out_;
 };
 
 }  // namespace
 
-std::string JobToYaml(const v1::Job& job, YamlStyle style) {
+std::string JobToYaml(const v1::Job& job, YamlStyle style,
+                      const std::vector<Choice>& choices) {
   if (style == YamlStyle::kExplained) {
     v1::Job full = job;
     FillDefaults(&full);
-    return Explainer().Explain(full);
+    return Explainer(choices).Explain(full);
   }
   std::string out;
   const Descriptor& type = *job.GetDescriptor();

@@ -98,6 +98,9 @@ int Submit(const Flags& flags) {
       std::cout << "its token, which whoever changes or reads it needs, is in "
                 << token_file << "\n";
     }
+    if (!prepared->choices.empty()) {
+      std::cout << ChoicesText(prepared->choices) << "\n";
+    }
     if (!prepared->note.empty()) std::cout << prepared->note << "\n";
   }
   return kExitGood;

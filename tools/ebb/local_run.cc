@@ -63,7 +63,8 @@ absl::Status WriteJob(const RunFolder& folder, RunFacts facts,
   EBB_RETURN_IF_ERROR(
       WriteSpecification(folder, prepared.record.specification));
   return WriteFile(folder.File("job.yaml"),
-                   job::JobToYaml(prepared.job, job::YamlStyle::kExplained));
+                   job::JobToYaml(prepared.job, job::YamlStyle::kExplained,
+                                  prepared.choices));
 }
 
 class LocalRun {
@@ -179,6 +180,9 @@ void LocalRun::PrintTitle() {
                    tools::Count(plan.epochs, "epoch"), ", ", SizeText(plan),
                    " on ", tools::Count(facts_.servers, "server"), ", ",
                    tools::Count(facts_.workers, "worker"), "\n"));
+  if (!prepared_.choices.empty()) {
+    screen_.Print(absl::StrCat(ChoicesText(prepared_.choices), "\n"));
+  }
   if (!prepared_.note.empty()) {
     screen_.Print(absl::StrCat(prepared_.note, "\n"));
   }

@@ -22,8 +22,10 @@ std::string Header(const std::vector<float>& classes) {
 }
 
 std::string Row(std::span<const float> outputs,
-                const std::vector<float>& classes) {
-  if (classes.empty()) return absl::StrCat(outputs.front(), "\n");
+                const std::vector<float>& classes, const ValueUnits& labels) {
+  if (classes.empty()) {
+    return absl::StrCat(labels.Undo(outputs.front()), "\n");
+  }
   // One output of two classes is the probability of the second.
   std::vector<float> shares(outputs.begin(), outputs.end());
   if (shares.size() == 1) shares.insert(shares.begin(), 1 - shares.front());
@@ -107,6 +109,7 @@ absl::Status WritePredictions(
   data::ExampleBatch batch;
   std::vector<float> outputs;
   KeyedBatch keyed(stored);
+  const auto labels = worker::LabelScaleOf(stored.job, stored.index).units;
   for (int64_t begin = 0; begin < examples.examples(); begin += kBatch) {
     std::vector<int64_t> rows(std::min(kBatch, examples.examples() - begin));
     std::iota(rows.begin(), rows.end(), begin);
@@ -116,7 +119,7 @@ absl::Status WritePredictions(
     EBB_RETURN_IF_ERROR(model->Predict(keyed.params(), view, &outputs));
     for (int64_t row = 0; row < batch.rows; ++row) {
       write(Row(std::span(outputs).subspan(row * outputs_each, outputs_each),
-                classes));
+                classes, labels));
     }
   }
   return absl::OkStatus();

@@ -271,6 +271,33 @@ TEST_F(StoredModelTest, OneOutputIsTheProbabilityOfTheSecondClass) {
             "prediction,p(3),p(7)\n7,0,1\n3,1,0\n");
 }
 
+// House prices gave predictions of 22.
+TEST_F(StoredModelTest, PredictsNumbersInTheUnitsOfTheLabels) {
+  StoredModel stored = Model("linear", {2, 0, 0.5});
+  stored.index.classes.clear();
+  stored.index.labels = {.mean = 200000, .stddev = 50000};
+  const std::string path = Write("new.csv", "x,y\n1,0\n0,1\n");
+  const std::string expected = "prediction\n325000\n225000\n";
+  EXPECT_EQ(Predict(stored, path, false), expected);
+
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const auto again = Exported(stored, (*loaded)->model->description());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(Predict(*again, path, false), expected);
+
+  stored.job.mutable_data()->set_standardise_labels(false);
+  EXPECT_EQ(Predict(stored, path, false), "prediction\n2.5\n0.5\n");
+}
+
+// What was exported before there were such labels.
+TEST_F(StoredModelTest, AnIndexWithoutMomentsOfLabelsChangesNoPrediction) {
+  StoredModel stored = Model("linear", {2, 0, 0.5});
+  stored.index.classes.clear();
+  EXPECT_EQ(Predict(stored, Write("new.csv", "x,y\n1,0\n"), false),
+            "prediction\n2.5\n");
+}
+
 TEST_F(StoredModelTest, WhatDoesNotFitIsRefused) {
   EXPECT_THAT(
       std::string(

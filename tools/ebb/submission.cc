@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/datasets/manifest.h"
+#include "common/job/fit.h"
 #include "common/job/keys.h"
 #include "common/job/mistake.h"
 #include "common/job/specification.h"
@@ -61,7 +62,7 @@ absl::Status Refuse(const absl::Status& status, absl::string_view path,
 job::SourceFacts FactsOf(const data::Dataset& dataset) {
   return {dataset.examples(), dataset.features(),
           static_cast<int64_t>(dataset.index().classes.size()),
-          dataset.class_places()};
+          dataset.class_places(), dataset.mean_row_sum()};
 }
 
 // The kinds of models that the job can name.
@@ -119,12 +120,20 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
   return absl::OkStatus();
 }
 
+// Of the dense tables.
+int64_t ParametersOf(const job::JobFacts& facts) {
+  int64_t sum = 0;
+  for (const job::DenseTable& table : facts.tables) sum += table.size;
+  return sum;
+}
+
 // A job file, and all that is found to be wrong with it, each thing once.
 struct Draft {
   data::OpenBytes open = data::OpenFile;
   v1::Job full;
   job::JobFile file;
   job::DataFacts known;
+  DataExtent extent;
   std::vector<std::string> notes;
 
   // Notes the bad examples that are left out of the data at `key`, beyond those
@@ -203,6 +212,7 @@ job::JobFacts ReadData(Draft* draft) {
     return out;
   }
   draft->known.train = FactsOf(*train);
+  draft->extent = {train->memory_bytes(), train->features(), train->entries()};
   draft->NoteLeftOut(*train, "data.train");
   const data::Index& index = train->index();
   const auto test_source = worker::TestSource(
@@ -211,6 +221,7 @@ job::JobFacts ReadData(Draft* draft) {
     const auto test = data::Dataset::LoadLike(*test_source, index, draft->open);
     if (test.ok()) {
       draft->known.test = FactsOf(*test);
+      draft->extent.bytes += test->memory_bytes();
       const bool split = draft->full.data().has_split();  // Of the same file.
       draft->NoteLeftOut(*test, split ? "data.split" : "data.test",
                          split ? train->left_out().examples : 0);
@@ -256,15 +267,30 @@ void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
   }
 }
 
+// What the job's labels become, where nobody said so.
+void AddLabelChoice(const v1::Job& given, const v1::Job& full,
+                    const data::Index& index,
+                    std::vector<job::Choice>* choices) {
+  if (given.data().has_standardise_labels() || !index.labels ||
+      !full.data().standardise_labels()) {
+    return;
+  }
+  choices->push_back({"data.standardise_labels", "true",
+                      absl::StrCat("the labels have mean ", index.labels->mean,
+                                   " and deviation ", index.labels->stddev)});
+}
+
 // What the file expects holds for the epochs that it says: with fewer it is
 // expected of nobody, unless by an override, too. Says so.
-std::string LeaveOutExpectations(const JobChoice& choice, v1::Job* job) {
+std::string LeaveOutExpectations(const JobChoice& choice,
+                                 const job::SourceFacts& data, v1::Job* job) {
   const bool asked = std::ranges::any_of(
       choice.overrides,
       [](const std::string& one) { return absl::StartsWith(one, "expect"); });
   if (asked || choice.overrides.empty() || !job->has_expect()) return "";
   v1::Job whole = job::ReadJobFile(choice.file, {}).job;
   job::FillDefaults(&whole);
+  job::FitToData(data, 0, &whole);
   if (job->train().epochs() >= whole.train().epochs()) return "";
   job->clear_expect();
   return absl::StrCat("`expect:` of the job is for ", whole.train().epochs(),
@@ -299,8 +325,17 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   }
   job::SortByLine(&draft.file.mistakes);
   EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  EBB_ASSIGN_OR_RETURN(const data::Index index,
+                       data::Index::Decode(facts.train_index));
+  const absl::Status tables = TablesOfModel(full, choice, index, &facts);
+  if (!tables.ok()) return Refuse(tables, "model", file.sources);
   PreparedJob prepared;
-  const std::string unexpected = LeaveOutExpectations(choice, &full);
+  prepared.data = draft.extent;
+  prepared.choices =
+      job::FitToData(*draft.known.train, ParametersOf(facts), &full);
+  AddLabelChoice(file.job, full, index, &prepared.choices);
+  const std::string unexpected =
+      LeaveOutExpectations(choice, *draft.known.train, &full);
   if (!unexpected.empty()) draft.notes.push_back(unexpected);
   if (full.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) {
     auto algorithm = worker::CreateAlgorithm(full, choice.plugin_folders);
@@ -309,12 +344,6 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
     }
     facts.algorithm = *std::move(algorithm);
   }
-  EBB_ASSIGN_OR_RETURN(const data::Index index,
-                       data::Index::Decode(facts.train_index));
-  job::FillRate(index.features, &full);
-  const absl::Status tables = TablesOfModel(full, choice, index, &facts);
-  if (!tables.ok()) return Refuse(tables, "model", file.sources);
-
   const auto source = ReadFile(choice.file);
   if (source.ok()) prepared.source = *source;
   facts.source = prepared.source;
@@ -348,6 +377,17 @@ v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
   request.set_specification(prepared.record.specification);
   request.set_source(prepared.source);
   return request;
+}
+
+std::string ChoicesText(const std::vector<job::Choice>& choices) {
+  if (choices.empty()) return "";
+  return absl::StrCat(
+      "Chosen from the data: ",
+      absl::StrJoin(choices, "; ",
+                    [](std::string* out, const job::Choice& choice) {
+                      absl::StrAppend(out, choice.key, " ", choice.value, " (",
+                                      choice.reason, ")");
+                    }));
 }
 
 std::string SizeText(const JobPlan& plan) {

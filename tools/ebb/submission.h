@@ -3,10 +3,12 @@
 #ifndef EBB_TOOLS_EBB_SUBMISSION_H_
 #define EBB_TOOLS_EBB_SUBMISSION_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/job/fit.h"
 #include "common/job/yaml.h"
 #include "common/protocol/plan.h"
 #include "data/byte_source.h"
@@ -30,10 +32,21 @@ struct JobChoice {
       "`ebb submit` and `ebb job check` read them");
 };
 
+// How much data a job has.
+struct DataExtent {
+  int64_t bytes = 0;     // In a worker's memory, test data included.
+  int64_t features = 0;  // Of the training data.
+  // Numbers in its rows, where these lack most features; else 0.
+  int64_t entries = 0;
+};
+
 struct PreparedJob {
   v1::Job job;       // All defaults filled in, all paths from the root.
   JobRecord record;  // Without an id.
   std::string source;
+  DataExtent data;
+  // The defaults that follow from the data.
+  std::vector<job::Choice> choices;
   // For people; mostly empty. What an override leaves out of the file's job,
   // and which bad examples are left out of the data: a line each.
   std::string note;
@@ -47,6 +60,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice);
 // The request that submits it; `request_id` makes repeating it safe.
 v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
                                      absl::string_view request_id);
+
+// "Chosen from the data: train.batch 8 (the examples are 117); …": empty
+// without choices.
+std::string ChoicesText(const std::vector<job::Choice>& choices);
 
 // "7850 parameters in 8 partitions", "1 parameter and the rows of 2 sparse
 // tables in 8 partitions": how large what the job learns is.
