@@ -1,11 +1,15 @@
 // `ebb job check` and `ebb job show`.
 #include <iostream>
 #include <memory>
+#include <string>
 
+#include "common/job/validate.h"
 #include "common/job/yaml.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/data_flags.h"
+#include "tools/ebb/job_sizes.h"
+#include "tools/ebb/submission.h"
 
 namespace ebb::tools {
 
@@ -22,20 +26,43 @@ int Check(const Flags& flags) {
   choice.open = OpenFromCluster(flags.access, flags.data);
   const auto prepared = PrepareJob(choice);
   if (!prepared.ok()) return Report(prepared.status());
+  const auto sizes = SizesOf(*prepared);
+  if (!sizes.ok()) return Report(sizes.status());
   const JobPlan& plan = prepared->record.plan;
   std::cout << prepared->record.name
             << " is good: " << Count(plan.examples, "example") << " in "
             << Count(plan.shards(), "item") << " an epoch, "
             << Count(plan.epochs, "epoch") << ", " << SizeText(plan) << "\n";
+  std::cout << SizesText(*prepared, *sizes);
+  if (!prepared->choices.empty()) {
+    std::cout << ChoicesText(prepared->choices) << "\n";
+  }
   if (!prepared->note.empty()) std::cout << prepared->note << "\n";
+  const std::string warning = WideModelWarning(*prepared);
+  if (!warning.empty()) std::cout << warning << "\n";
   return kExitGood;
 }
 
+// Without what follows from the data where that cannot be had.
 int Show(const Flags& flags) {
-  const JobChoice choice = flags.file.Choice();
+  JobChoice choice = flags.file.Choice();
   const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
   if (!file.ok()) return Report(job::ToStatus(file.mistakes));
-  std::cout << job::JobToYaml(file.job, job::YamlStyle::kExplained);
+  choice.open = OpenFromCluster(flags.access, flags.data);
+  const auto prepared = PrepareJob(choice);
+  if (!prepared.ok()) {
+    std::cout << job::JobToYaml(file.job, job::YamlStyle::kExplained);
+    std::cerr << "ebb: what ebb chooses from the data is left out, for `ebb "
+                 "job check` would fail:\n"
+              << prepared.status().message() << "\n";
+    return kExitGood;
+  }
+  v1::Job given = file.job;
+  job::FillDefaults(&given);
+  v1::Job shown = prepared->job;
+  *shown.mutable_data() = given.data();  // With paths as they were written.
+  std::cout << job::JobToYaml(shown, job::YamlStyle::kExplained,
+                              prepared->choices);
   return kExitGood;
 }
 
@@ -50,10 +77,8 @@ void AddJobCommand(CLI::App* app, int* exit_code) {
     CLI::App* command = job->add_subcommand(name, help);
     const auto flags = std::make_shared<Flags>();
     AddJobFlags(command, &flags->file);
-    if (run == &Check) {
-      AddAccessFlags(command, &flags->access);
-      AddDataFlags(command, &flags->data);
-    }
+    AddAccessFlags(command, &flags->access);
+    AddDataFlags(command, &flags->data);
     command->footer(footer);
     command->callback([=] { *exit_code = run(*flags); });
   };
@@ -64,6 +89,8 @@ Example:
   ebb job check examples/jobs/fashion_mlp.yaml)",
       &Check);
   add("show", "Prints the whole job, with defaults and a word on each key", R"(
+Reads the data, for what ebb chooses from it: batch, epochs and rate. Without
+the data these are left out.
 Example:
   ebb job show examples/jobs/fashion_softmax.yaml --set train.epochs=3)",
       &Show);
