@@ -1,5 +1,6 @@
 #include "tools/ebb/bench_child.h"
 
+#include <csignal>
 #include <string>
 
 #include "common/testing/test_folder.h"
