@@ -195,13 +195,14 @@ TEST_F(SchedulerLeasesTest, TheFirstWorkerTooManyIsSpokenOf) {
   Submit(record);
   Register();
   FromWorker(kWorkerLink, RegisterWorker{kWorker, "a"});
-  EXPECT_THAT(log_, IsEmpty());
+  EXPECT_THAT(log_, ElementsAre(HasSubstr("worker=a is up")));
   FromWorker(kOtherLink, RegisterWorker{kOther, "b"});
-  EXPECT_THAT(log_, ::testing::ElementsAre(
+  EXPECT_THAT(
+      log_, ElementsAre(HasSubstr("worker=b is up"),
                         HasSubstr("takes 1 workers at once (workers.max); of "
                                   "the 2 that are there the others wait")));
   FromWorker(LinkId(9), RegisterWorker{SessionId(203), "c"});
-  EXPECT_THAT(log_, IsEmpty());
+  EXPECT_THAT(log_, ElementsAre(HasSubstr("worker=c is up")));
 }
 
 TEST_F(SchedulerLeasesTest, AWorkerOfOneJobGetsNoItemOfAnother) {
@@ -411,9 +412,9 @@ TEST_F(SchedulerLeasesTest, TwoWorkersOfOneNameWorkAndAreNamed) {
   Ready();
   WorkerUp(kWorkerLink, kWorker);
   FromWorker(kOtherLink, RegisterWorker{kOther, "w", 33});
-  EXPECT_THAT(log_, ::testing::ElementsAre(HasSubstr("worker=w pid=33 has the "
-                                                     "name of one that is "
-                                                     "connected")));
+  EXPECT_THAT(log_, ElementsAre(HasSubstr("worker=w pid=33 has the name of one "
+                                          "that is connected"),
+                                HasSubstr("worker=w is up, pid=33")));
   FromWorker(kOtherLink, LeaseRequest{kOther, 1});
   EXPECT_THAT(Leases(kOtherLink), SizeIs(1));
 }
