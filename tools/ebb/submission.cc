@@ -82,10 +82,13 @@ absl::StatusOr<std::vector<std::string>> ModelKinds(const v1::Job& job,
 
 // A plugin's model may have any loss.
 void NoteLoss(const models::ModelDescription& description,
-              job::JobFacts* facts) {
+              const data::Index& index, job::JobFacts* facts) {
   switch (description.labels) {
     case models::LabelKind::kValue:
       facts->squared_loss = true;
+      if (index.labels) {
+        facts->guess_loss = index.labels->stddev * index.labels->stddev / 2;
+      }
       break;
     case models::LabelKind::kBinary:
       facts->guess_loss = std::log(2.0);
@@ -116,7 +119,7 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
     sparse.init = table.init;
     sparse.kind = table.kind;
   }
-  if (!job.model().has_plugin()) NoteLoss(description, facts);
+  if (!job.model().has_plugin()) NoteLoss(description, index, facts);
   return absl::OkStatus();
 }
 
