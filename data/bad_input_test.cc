@@ -40,7 +40,9 @@ struct Format {
 
 Format Csv() {
   return {.name = "Csv",
-          .spec = {.kind = SourceKind::kCsv, .path = "d"},
+          .spec = {.kind = SourceKind::kCsv,
+                   .path = "d",
+                   .csv = {.categories_by_text = false}},
           .lines = {"1,2,3", "4,5,1", "6,7,4", "8,9,1", "0,1,3", "2,2,4"}};
 }
 
@@ -205,7 +207,8 @@ std::vector<BadLine> BadLines() {
   add(Csv(), "TooWide", "6,7,4,4",
       "the line has 4 fields, but the first one 3");
   add(Csv(), "QuoteNotClosed", "6,\"7,4",
-      "column 2 begins with a quote that the line does not close");
+      "column 2 begins with a quote that nothing closes; if quotes are "
+      "characters like others in this file, say quotes: false");
   const std::string between =
       "the line has 2 fields between ',', the delimiter of the first line; "
       "user, item and rating are needed, and a time may follow";
@@ -213,7 +216,8 @@ std::vector<BadLine> BadLines() {
   add(Ratings(), "NoUser", ",y,4",
       "the user is missing; user, item and rating are needed");
   add(Criteo(), "TooNarrow", "4\t3",
-      "the line has 2 fields between tabs instead of 3: a label, 1 numbers and "
+      "the line has 2 fields between '\\t' instead of 3: a label, 1 numbers "
+      "and "
       "1 categories; if the log has others, say so by numeric and categories");
   add(Libsvm(), "OtherFormat", "4 0:1:1",
       "feature id 0 is below 1; if ids count from 0 here, say zero_based: "

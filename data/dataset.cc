@@ -73,8 +73,16 @@ int64_t ClassOf(const std::vector<float>& classes, float label) {
   return at != classes.end() && *at == label ? at - classes.begin() : -1;
 }
 
+// How the files write a label that is a class.
+std::string LabelText(const Encoding& encoding, float label) {
+  return encoding.classes.empty()
+             ? absl::StrCat(label)
+             : encoding.classes[static_cast<size_t>(label)];
+}
+
 absl::Status AddClass(const Reader& reader, float label,
-                      std::vector<float>* classes, std::string* places) {
+                      const Encoding& encoding, std::vector<float>* classes,
+                      std::string* places) {
   constexpr size_t kMostPlaces = 5;
   const auto at = std::lower_bound(classes->begin(), classes->end(), label);
   if (at != classes->end() && *at == label) return absl::OkStatus();
@@ -83,8 +91,8 @@ absl::Status AddClass(const Reader& reader, float label,
                  kMaxClasses, " classes", internal::kIfNumbers);
   }
   if (classes->size() < kMostPlaces) {
-    absl::StrAppend(places, places->empty() ? "" : ", ", "label ", label,
-                    " at ", reader.Where());
+    absl::StrAppend(places, places->empty() ? "" : ", ", "label ",
+                    LabelText(encoding, label), " at ", reader.Where());
   }
   classes->insert(at, label);
   return absl::OkStatus();
@@ -99,9 +107,13 @@ bool HasClasses(const SourceSpec& spec) {
 absl::Status CheckExample(const Reader& reader, const Example& example,
                           bool classes, const Index& constants) {
   if (classes && ClassOf(constants.classes, example.label) < 0) {
-    return Wrong(reader.Where(), ": label ", example.label, " is none of the ",
-                 constants.classes.size(), " classes of the training data, ",
-                 constants.classes.front(), " to ", constants.classes.back());
+    return Wrong(reader.Where(), ": label ",
+                 LabelText(constants.encoding, example.label),
+                 " is none of the ", constants.classes.size(),
+                 " classes of the training data, ", constants.ClassText(0),
+                 " to ",
+                 constants.ClassText(
+                     static_cast<int64_t>(constants.classes.size()) - 1));
   }
   if (!example.ids.empty() && example.ids.back() >= constants.features) {
     return Wrong(reader.Where(), ": the highest feature id is number ",
@@ -159,13 +171,36 @@ absl::Status VerifyFiles(const SourceSpec& spec, const Index& index,
 
 absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                                       const OpenBytes& open) {
-  return Load(spec, nullptr, open);
+  const CsvOptions& csv = spec.csv;
+  const bool table = spec.kind == SourceKind::kCsv;
+  if (!table || (csv.categorical.empty() && csv.dates.empty())) {
+    auto numbers = Load(spec, nullptr, {}, open);
+    const bool text = table && absl::IsInvalidArgument(numbers.status()) &&
+                      spec.Validate().ok();
+    if (!text) return numbers;
+    const auto found = FindEncoding(spec, open);
+    if (!found.ok() || found->encoding.empty()) {
+      return found.ok() ? numbers.status() : found.status();
+    }
+    return LoadText(spec, *found, open);
+  }
+  EBB_ASSIGN_OR_RETURN(const FoundEncoding found, FindEncoding(spec, open));
+  return LoadText(spec, found, open);
+}
+
+absl::StatusOr<Dataset> Dataset::LoadText(const SourceSpec& spec,
+                                          const FoundEncoding& found,
+                                          const OpenBytes& open) {
+  EBB_ASSIGN_OR_RETURN(Dataset data, Load(spec, nullptr, found.encoding, open));
+  data.remarks_.insert(data.remarks_.begin(), found.remarks.begin(),
+                       found.remarks.end());
+  return data;
 }
 
 absl::StatusOr<Dataset> Dataset::LoadLike(const SourceSpec& spec,
                                           const Index& training,
                                           const OpenBytes& open) {
-  return Load(spec, &training, open);
+  return Load(spec, &training, training.encoding, open);
 }
 
 absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
@@ -177,7 +212,7 @@ absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
         absl::StrCat(spec.Name(), " was indexed with other options: expected [",
                      index.meaning, "], found [", spec.Meaning(), "]"));
   }
-  absl::StatusOr<Dataset> loaded = Load(spec, &index, open);
+  absl::StatusOr<Dataset> loaded = Load(spec, &index, index.encoding, open);
   if (loaded.ok() && loaded->index_ == index) return loaded;
   // That the file has changed explains an error better than what in the new
   // one cannot be read.
@@ -197,13 +232,15 @@ absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
 
 absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                                       const Index* constants,
+                                      const Encoding& encoding,
                                       const OpenBytes& open) {
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
-                       OpenReader(spec, open));
+                       OpenReader(spec, open, encoding));
   Dataset data;
   data.layout_ = reader->layout();
   data.names_ = reader->Names();
   data.index_.meaning = spec.Meaning();
+  data.index_.encoding = encoding;
   if (constants != nullptr) {
     EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, *constants));
     data.index_.features = constants->features;
@@ -223,6 +260,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                  spec.split.has_value() ? " in this part of its split" : "");
   }
   data.index_.files = reader->Fingerprints();
+  data.remarks_ = reader->Remarks();
   if (constants == nullptr) {
     data.index_.features = reader->features();
     EBB_RETURN_IF_ERROR(data.FindMoments(spec));
@@ -250,8 +288,8 @@ absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
         continue;
       }
     } else if (classes) {
-      EBB_RETURN_IF_ERROR(
-          AddClass(reader, example.label, &index_.classes, &class_places_));
+      EBB_RETURN_IF_ERROR(AddClass(reader, example.label, index_.encoding,
+                                   &index_.classes, &class_places_));
     }
     bad.AddGood();
     ++index_.examples;
@@ -444,7 +482,7 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
                  Examples(index));
   }
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
-                       OpenReader(spec, open));
+                       OpenReader(spec, open, index.encoding));
   EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, index));
   Example read;
   int64_t number = 0;

@@ -60,7 +60,8 @@ class Dataset {
   // Reader::Next(), with kInvalidArgument also where there are no examples.
 
   // Training data: finds classes, means and deviations in it, those of labels
-  // that are numbers too.
+  // that are numbers too, and in a table what its text becomes. Reads a table
+  // with text twice or three times.
   static absl::StatusOr<Dataset> Load(const SourceSpec& spec,
                                       const OpenBytes& open = OpenFile);
 
@@ -97,6 +98,9 @@ class Dataset {
   double mean_row_sum() const;
   // The numbers in all rows of sparse or keyed data; 0 of dense data.
   int64_t entries() const;
+  // Sentences about its columns that their owner should know: what text
+  // becomes, missing values that become means, columns that count the rows.
+  const std::vector<std::string>& remarks() const { return remarks_; }
   // What its examples take in memory.
   int64_t memory_bytes() const;
 
@@ -109,9 +113,15 @@ class Dataset {
  private:
   Dataset() = default;
 
+  // `constants` are null for training data, of which `encoding` says what its
+  // text becomes.
   static absl::StatusOr<Dataset> Load(const SourceSpec& spec,
                                       const Index* constants,
+                                      const Encoding& encoding,
                                       const OpenBytes& open);
+  static absl::StatusOr<Dataset> LoadText(const SourceSpec& spec,
+                                          const FoundEncoding& found,
+                                          const OpenBytes& open);
   // Reads all examples; where `constants` are set already, refuses those that
   // do not fit them, else finds the classes.
   absl::Status ReadAll(Reader& reader, const SourceSpec& spec, bool constants);
@@ -129,6 +139,7 @@ class Dataset {
   std::optional<ColumnNames> names_;
   LeftOut left_out_;
   std::string class_places_;
+  std::vector<std::string> remarks_;
   Layout layout_ = Layout::kDense;
   std::vector<float> labels_;   // (examples), or empty.
   std::vector<uint8_t> bytes_;  // kBytes: (examples, features).

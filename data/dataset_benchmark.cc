@@ -66,6 +66,26 @@ void BM_GatherSparse(benchmark::State& state) {
 }
 BENCHMARK(BM_GatherSparse);
 
+// 28 numbers an example, as HIGGS has.
+void BM_LoadTable(benchmark::State& state) {
+  std::string text;
+  for (int64_t i = 0; i < kExamples; ++i) {
+    for (int64_t j = 0; j < 28; ++j) {
+      absl::StrAppend(&text, 0.001 * static_cast<double>(i * j % 977), ",");
+    }
+    absl::StrAppend(&text, i % 2, "\n");
+  }
+  for (auto _ : state) {
+    const auto data = Dataset::Load({.kind = SourceKind::kCsv, .path = "t"},
+                                    OpenMemory({{"t", text}}));
+    if (!data.ok()) return state.SkipWithError("Load failed");
+  }
+  state.SetItemsProcessed(state.iterations() * kExamples);
+  state.SetBytesProcessed(state.iterations() *
+                          static_cast<int64_t>(text.size()));
+}
+BENCHMARK(BM_LoadTable);
+
 std::string ClickLog() {
   std::string text;
   for (int64_t i = 0; i < kExamples; ++i) {

@@ -30,8 +30,10 @@ constexpr uint64_t kVersionWithSections = 3;
 
 // A section is its tag, its length and its bytes. Tags ascend.
 enum class Section : uint64_t {
-  kLeftOut = 1,  // An int, above 0.
-  kLabels = 2,   // Two reals: LabelMoments.
+  kLeftOut = 1,     // An int, above 0.
+  kLabels = 2,      // Two reals: LabelMoments.
+  kColumns = 3,     // Encoding::columns.
+  kClassTexts = 4,  // Encoding::classes.
 };
 
 void PutDoubles(const std::vector<double>& values, std::string* out) {
@@ -79,6 +81,36 @@ bool GetLabels(absl::string_view* in, Index* index) {
   return true;
 }
 
+// Whether the parts of an index that depend on each other fit.
+bool Fits(const Index& index) {
+  const Encoding& encoding = index.encoding;
+  if (!encoding.columns.empty() && encoding.features() != index.features) {
+    return false;
+  }
+  for (const float label : index.classes) {
+    if (encoding.classes.empty()) break;
+    if (label < 0 || std::trunc(label) != label ||
+        static_cast<size_t>(label) >= encoding.classes.size()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool GetSection(Section tag, absl::string_view bytes, Index* index) {
+  switch (tag) {
+    case Section::kLeftOut:
+      return GetLeftOut(&bytes, index) && bytes.empty();
+    case Section::kLabels:
+      return GetLabels(&bytes, index) && bytes.empty();
+    case Section::kColumns:
+      return DecodeColumns(bytes, &index->encoding.columns);
+    case Section::kClassTexts:
+      return DecodeTexts(bytes, &index->encoding.classes);
+  }
+  return false;
+}
+
 // Sections up to the end, at least one that version 2 has no place for.
 bool GetSections(absl::string_view rest, Index* index) {
   uint64_t last = 0;
@@ -87,22 +119,13 @@ bool GetSections(absl::string_view rest, Index* index) {
     uint64_t length;
     absl::string_view bytes;
     if (!TakeFixed64(&rest, &tag) || !TakeFixed64(&rest, &length) ||
-        !TakeBytes(&rest, length, &bytes) || tag <= last) {
+        !TakeBytes(&rest, length, &bytes) || tag <= last ||
+        !GetSection(static_cast<Section>(tag), bytes, index)) {
       return false;
     }
     last = tag;
-    bool good = false;
-    switch (static_cast<Section>(tag)) {
-      case Section::kLeftOut:
-        good = GetLeftOut(&bytes, index);
-        break;
-      case Section::kLabels:
-        good = GetLabels(&bytes, index);
-        break;
-    }
-    if (!good || !bytes.empty()) return false;
   }
-  return last > static_cast<uint64_t>(Section::kLeftOut);
+  return last > static_cast<uint64_t>(Section::kLeftOut) && Fits(*index);
 }
 
 void PutSection(Section tag, const std::string& bytes, std::string* out) {
@@ -111,7 +134,7 @@ void PutSection(Section tag, const std::string& bytes, std::string* out) {
   *out += bytes;
 }
 
-// Of version 3: the sections of all that version 1 has no place for.
+// All that version 1 has no place for.
 std::string Sections(const Index& index) {
   std::string out;
   if (index.left_out > 0) {
@@ -124,11 +147,17 @@ std::string Sections(const Index& index) {
     PutDoubles({index.labels->mean, index.labels->stddev}, &bytes);
     PutSection(Section::kLabels, bytes, &out);
   }
+  if (!index.encoding.columns.empty()) {
+    PutSection(Section::kColumns, EncodeColumns(index.encoding.columns), &out);
+  }
+  if (!index.encoding.classes.empty()) {
+    PutSection(Section::kClassTexts, EncodeTexts(index.encoding.classes), &out);
+  }
   return out;
 }
 
 uint64_t VersionOf(const Index& index) {
-  if (index.labels) return kVersionWithSections;
+  if (index.labels || !index.encoding.empty()) return kVersionWithSections;
   return index.left_out > 0 ? kVersionWithLeftOut : kVersion;
 }
 
@@ -247,6 +276,12 @@ absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
                      "wrong; index the data anew"));
   }
   return index;
+}
+
+std::string Index::ClassText(int64_t c) const {
+  const float label = classes[c];
+  if (encoding.classes.empty()) return absl::StrCat(label);
+  return encoding.classes[static_cast<size_t>(label)];
 }
 
 uint64_t Index::Hash() const {

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "data/encoding.h"
 #include "data/fingerprint.h"
 
 namespace ebb::data {
@@ -49,6 +50,12 @@ struct Index {
   // Of labels that are numbers. Absent where they are classes or there are
   // none, and in indexes of before version 3.
   std::optional<LabelMoments> labels;
+  // How a table's columns become features, and the texts of its classes. Empty
+  // for tables of numbers and other formats.
+  Encoding encoding;
+
+  // The text that class c (a place in `classes`) has in the files.
+  std::string ClassText(int64_t c) const;
 
   // The bytes of docs/formats/data-index.md.
   std::string Encode() const;

@@ -43,10 +43,32 @@ Index GoldenLabels() {
   return index;
 }
 
-std::string GoldenBytes(int version = 1) {
+Index GoldenText() {
+  using Kind = ColumnEncoding::Kind;
+  Index index = Golden();
+  index.features = 2 + 1 + 3 + 5;
+  index.classes = {0, 2};
+  index.mean.assign(11, 0.5);
+  index.stddev.assign(11, 2);
+  index.encoding.columns = {
+      {.kind = Kind::kNumber},
+      {.kind = Kind::kBoolean, .values = {"no", "yes"}},
+      {.kind = Kind::kOneHot, .values = {"", "a\nb"}},
+      {.kind = Kind::kDateParts, .order = DateOrder::kDayFirst},
+      {.kind = Kind::kLeftOut},
+      {.kind = Kind::kHashed, .buckets = 1}};
+  index.encoding.classes = {"setosa", "versicolor", "virginica"};
+  return index;
+}
+
+std::string GoldenBytesOf(absl::string_view version) {
   std::ifstream file(absl::StrCat("tests/golden/data_index_v", version, ".bin"),
                      std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+std::string GoldenBytes(int version = 1) {
+  return GoldenBytesOf(absl::StrCat(version));
 }
 
 // With the checksum that its other bytes ask for.
@@ -81,6 +103,36 @@ TEST(IndexTest, ReadsAndWritesVersion3WhereLabelsAreNumbers) {
   ASSERT_TRUE(index.ok()) << index.status();
   EXPECT_EQ(*index, GoldenLabels());
   EXPECT_EQ(GoldenLabels().Encode(), bytes);
+}
+
+TEST(IndexTest, ReadsAndWritesVersion3WhereThereIsText) {
+  const std::string bytes = GoldenBytesOf("3_text");
+  const auto index = Index::Decode(bytes);
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index, GoldenText());
+  EXPECT_EQ(GoldenText().Encode(), bytes);
+  EXPECT_EQ(index->ClassText(1), "virginica");
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_FALSE(Index::Decode(bytes.substr(0, length)).ok()) << length;
+  }
+}
+
+TEST(IndexTest, RefusesTextThatContradictsItself) {
+  const auto refuses = [](const auto& change) {
+    Index index = GoldenText();
+    change(&index);
+    return !Index::Decode(index.Encode()).ok();
+  };
+  EXPECT_FALSE(refuses([](Index*) {}));
+  EXPECT_TRUE(refuses([](Index* i) { i->encoding.classes.pop_back(); }));
+  EXPECT_TRUE(refuses([](Index* i) { i->encoding.columns.pop_back(); }));
+  EXPECT_TRUE(refuses([](Index* i) { i->classes = {0, 1.5}; }));
+  EXPECT_TRUE(refuses([](Index* i) {
+    i->encoding.columns[1].values = {"no", "no"};
+  }));
+  EXPECT_TRUE(refuses([](Index* i) { i->encoding.columns[0].buckets = 3; }));
+  EXPECT_TRUE(refuses(
+      [](Index* i) { i->encoding.columns[0].order = DateOrder::kDayFirst; }));
 }
 
 TEST(IndexTest, HashIsThatOfTheSpecification) {

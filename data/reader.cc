@@ -12,6 +12,7 @@
 #include "common/status_macros.h"
 #include "data/internal/input.h"
 #include "data/internal/readers.h"
+#include "data/internal/survey.h"
 
 namespace ebb::data {
 namespace {
@@ -36,6 +37,7 @@ class SplitReader : public Reader {
   std::optional<ColumnNames> Names() const override { return all_->Names(); }
   std::string Where() const override { return all_->Where(); }
   LeftOut left_out() const override { return all_->left_out(); }
+  std::vector<std::string> Remarks() const override { return all_->Remarks(); }
   std::vector<FileFingerprint> Fingerprints() const override {
     return all_->Fingerprints();
   }
@@ -107,10 +109,11 @@ absl::StatusOr<std::vector<Input>> OpenFiles(const SourceSpec& spec,
 }
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenWhole(const SourceSpec& spec,
+                                                  const Encoding& encoding,
                                                   std::vector<Input> files) {
   switch (spec.kind) {
     case SourceKind::kCsv:
-      return internal::OpenCsvReader(spec, std::move(files[0]));
+      return internal::OpenCsvReader(spec, encoding, std::move(files[0]));
     case SourceKind::kLibsvm:
       return internal::OpenLibsvmReader(spec, std::move(files[0]));
     case SourceKind::kLibffm:
@@ -130,12 +133,20 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenWhole(const SourceSpec& spec,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const SourceSpec& spec,
-                                                   const OpenBytes& open) {
+                                                   const OpenBytes& open,
+                                                   const Encoding& encoding) {
   EBB_ASSIGN_OR_RETURN(std::vector<Input> files, OpenFiles(spec, open));
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader,
-                       OpenWhole(spec, std::move(files)));
+                       OpenWhole(spec, encoding, std::move(files)));
   if (!spec.split.has_value()) return reader;
   return std::make_unique<SplitReader>(*spec.split, std::move(reader));
+}
+
+absl::StatusOr<FoundEncoding> FindEncoding(const SourceSpec& spec,
+                                           const OpenBytes& open) {
+  if (spec.kind != SourceKind::kCsv) return FoundEncoding{};
+  EBB_ASSIGN_OR_RETURN(std::vector<Input> files, OpenFiles(spec, open));
+  return internal::SurveyTable(spec, std::move(files[0]));
 }
 
 absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(

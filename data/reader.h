@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "data/byte_source.h"
+#include "data/encoding.h"
 #include "data/fingerprint.h"
 #include "data/keys.h"
 #include "data/source.h"
@@ -77,6 +78,9 @@ class Reader {
   virtual std::optional<ColumnNames> Names() const { return std::nullopt; }
   // Where the last example stands, for messages: "a.csv:17".
   virtual std::string Where() const = 0;
+  // What its owner should know of columns that can be read: sentences. Of the
+  // file so far.
+  virtual std::vector<std::string> Remarks() const { return {}; }
   // Of the file so far, whatever part of it a split selects.
   virtual LeftOut left_out() const { return {}; }
   // Of the files in the order read, once Next() has returned false.
@@ -84,10 +88,22 @@ class Reader {
 };
 
 // The examples that `spec` describes, its split included. Reads headers, so
-// the width of dense data is known. The errors of SourceSpec::Validate(),
-// OpenBytes and Reader::Next().
+// the width of dense data is known. `encoding` is that of the training data;
+// where it is empty, all fields are numbers. The errors of
+// SourceSpec::Validate(), OpenBytes and Reader::Next().
 absl::StatusOr<std::unique_ptr<Reader>> OpenReader(
-    const SourceSpec& spec, const OpenBytes& open = OpenFile);
+    const SourceSpec& spec, const OpenBytes& open = OpenFile,
+    const Encoding& encoding = {});
+
+struct FoundEncoding {
+  Encoding encoding;
+  std::vector<std::string> remarks;  // A sentence for each column with text.
+};
+
+// Finds out what the columns of a table become that has text, whatever its
+// split. Reads all of it, and blocks. The errors of OpenReader().
+absl::StatusOr<FoundEncoding> FindEncoding(const SourceSpec& spec,
+                                           const OpenBytes& open = OpenFile);
 
 struct NamedFingerprint {
   std::string path;

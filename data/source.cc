@@ -2,13 +2,14 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -55,18 +56,38 @@ absl::Status ValidateIdx(const SourceSpec& spec) {
   return absl::OkStatus();
 }
 
-absl::Status ValidateCsv(const SourceSpec& spec) {
-  if (spec.csv.delimiter.has_value()) {
-    const char c = *spec.csv.delimiter;
-    if (absl::ascii_isalnum(c) || strchr("\"\r\n+-.", c) != nullptr) {
-      return Wrong("delimiter ", Quoted(absl::string_view(&c, 1)),
-                   " can be part of a field; use a comma, semicolon, tab, "
-                   "bar or space");
-    }
+absl::Status ValidateText(const TextOptions& text) {
+  if (!text.delimiter.has_value() || *text.delimiter == kWhitespace) {
+    return absl::OkStatus();
   }
+  const std::string& delimiter = *text.delimiter;
+  const bool part_of_a_field =
+      std::any_of(delimiter.begin(), delimiter.end(), [](char c) {
+        return c == '\0' || absl::ascii_isalnum(c) ||
+               absl::StrContains("\"\r\n+-.", c);
+      });
+  if (!delimiter.empty() && delimiter.size() <= kMaxDelimiterBytes &&
+      !part_of_a_field) {
+    return absl::OkStatus();
+  }
+  return Wrong("delimiter ", Quoted(delimiter),
+               " can be part of a field; use a comma, semicolon, tab, "
+               "bar, space or whitespace");
+}
+
+absl::Status ValidateCsv(const SourceSpec& spec) {
+  EBB_RETURN_IF_ERROR(ValidateText(spec.csv.text));
   if (!std::isfinite(spec.csv.missing_value)) {
     return Wrong("missing value ", spec.csv.missing_value,
                  " is not a finite number");
+  }
+  constexpr int64_t kMost = 1 << 20;
+  if (spec.csv.one_hot < 0 || spec.csv.one_hot > kMost) {
+    return Wrong("one_hot ", spec.csv.one_hot, " is not between 0 and ", kMost);
+  }
+  if (spec.csv.hash_buckets < 1 || spec.csv.hash_buckets > kMost) {
+    return Wrong("hash_buckets ", spec.csv.hash_buckets,
+                 " is not between 1 and ", kMost);
   }
   return absl::OkStatus();
 }
@@ -95,7 +116,9 @@ absl::Status ValidateLibffm(const SourceSpec& spec) {
 }
 
 absl::Status ValidateCriteo(const SourceSpec& spec) {
-  const auto& [numeric, categories, numbers] = spec.criteo;
+  EBB_RETURN_IF_ERROR(ValidateText(spec.criteo.text));
+  const int64_t numeric = spec.criteo.numeric;
+  const int64_t categories = spec.criteo.categories;
   if (numeric < 0 || categories < 0 || numeric > kMaxFields ||
       categories > kMaxFields - numeric || numeric + categories == 0) {
     return Wrong("a click log of ", numeric, " numbers and ", categories,
@@ -122,6 +145,76 @@ absl::Status ValidateSparse(const SourceSpec& spec) {
   return absl::OkStatus();
 }
 
+std::string QuotedList(const std::vector<std::string>& texts) {
+  return absl::StrCat("[",
+                      absl::StrJoin(texts, ",",
+                                    [](std::string* out, const auto& text) {
+                                      absl::StrAppend(out, Quoted(text));
+                                    }),
+                      "]");
+}
+
+// All options below have a meaning only where they are used: indexes that were
+// built before there were any know nothing of them.
+void AppendNamed(absl::string_view key, absl::string_view value,
+                 std::string* meaning) {
+  if (value.empty()) return;
+  absl::StrAppend(meaning, " ", key, "=", Quoted(value));
+}
+
+void AppendList(absl::string_view key, const std::vector<std::string>& values,
+                std::string* meaning) {
+  if (values.empty()) return;
+  absl::StrAppend(meaning, " ", key, "=", QuotedList(values));
+}
+
+// Without the delimiter, which tables always say.
+std::string Meaning(const TextOptions& text) {
+  std::string meaning = text.quotes ? "" : " quotes=no";
+  AppendList("missing_values", text.missing_values, &meaning);
+  return meaning;
+}
+
+std::string Meaning(const RatingsOptions& ratings) {
+  std::string meaning;
+  AppendNamed("delimiter", ratings.text.delimiter.value_or(""), &meaning);
+  AppendNamed("user", ratings.user, &meaning);
+  AppendNamed("item", ratings.item, &meaning);
+  AppendNamed("rating", ratings.rating, &meaning);
+  return meaning + Meaning(ratings.text);
+}
+
+std::string Meaning(const CriteoOptions& criteo) {
+  const bool buckets = criteo.numbers == CriteoOptions::Numbers::kBucket;
+  std::string meaning = absl::StrCat(" numeric=", criteo.numeric,
+                                     " categories=", criteo.categories,
+                                     " numbers=", buckets ? "bucket" : "value");
+  AppendNamed("delimiter", criteo.text.delimiter.value_or(""), &meaning);
+  AppendNamed("label", criteo.label, &meaning);
+  AppendList("ignore", criteo.ignore, &meaning);
+  return meaning + Meaning(criteo.text);
+}
+
+// What becomes of text, where it is not as by default.
+std::string MeaningOfText(const CsvOptions& csv) {
+  const CsvOptions usual;
+  std::string meaning;
+  AppendList("categorical", csv.categorical, &meaning);
+  if (!csv.categories_by_text) absl::StrAppend(&meaning, " text=error");
+  if (csv.one_hot != usual.one_hot) {
+    absl::StrAppend(&meaning, " one_hot=", csv.one_hot);
+  }
+  if (csv.hash_buckets != usual.hash_buckets) {
+    absl::StrAppend(&meaning, " hash_buckets=", csv.hash_buckets);
+  }
+  AppendList("dates", csv.dates, &meaning);
+  if (csv.date_parts) absl::StrAppend(&meaning, " date_parts=yes");
+  if (csv.day_first.has_value()) {
+    absl::StrAppend(&meaning, " day_first=", *csv.day_first ? "yes" : "no");
+  }
+  return meaning;
+}
+
 std::string Meaning(const CsvOptions& csv, absl::string_view path) {
   constexpr const char* kHeader[] = {"auto", "yes", "no"};
   std::string missing = "error";
@@ -129,7 +222,6 @@ std::string Meaning(const CsvOptions& csv, absl::string_view path) {
   if (csv.missing == CsvOptions::Missing::kConstant) {
     missing = Exact(csv.missing_value);
   }
-  const char delimiter = internal::Delimiter(csv, path);
   // Only where there are any: older indexes know of none.
   std::string like;
   if (csv.like.has_value()) {
@@ -141,15 +233,11 @@ std::string Meaning(const CsvOptions& csv, absl::string_view path) {
     like =
         absl::StrFormat(" like=%016x", XXH3_64bits(bytes.data(), bytes.size()));
   }
-  return absl::StrCat(
-      " delimiter=", Quoted(absl::string_view(&delimiter, 1)),
-      " header=", kHeader[static_cast<int>(csv.header)],
-      " label=", Quoted(csv.label), " ignore=[",
-      absl::StrJoin(csv.ignore, ",",
-                    [](std::string* out, const std::string& column) {
-                      absl::StrAppend(out, Quoted(column));
-                    }),
-      "] missing=", missing, like);
+  return absl::StrCat(" delimiter=", Quoted(internal::Delimiter(csv, path)),
+                      " header=", kHeader[static_cast<int>(csv.header)],
+                      " label=", Quoted(csv.label),
+                      " ignore=", QuotedList(csv.ignore), " missing=", missing,
+                      Meaning(csv.text), MeaningOfText(csv), like);
 }
 
 }  // namespace
@@ -197,6 +285,7 @@ absl::Status SourceSpec::Validate() const {
       EBB_RETURN_IF_ERROR(ValidateLibffm(*this));
       break;
     case SourceKind::kRatings:
+      EBB_RETURN_IF_ERROR(ValidateText(ratings.text));
       break;
     case SourceKind::kCriteo:
       EBB_RETURN_IF_ERROR(ValidateCriteo(*this));
@@ -261,11 +350,11 @@ std::string SourceSpec::Meaning() const {
   if (kind == SourceKind::kLibffm) {
     absl::StrAppend(&text, " fields=", libffm.fields);
   }
+  if (kind == SourceKind::kRatings) {
+    absl::StrAppend(&text, data::Meaning(ratings));
+  }
   if (kind == SourceKind::kCriteo) {
-    const bool buckets = criteo.numbers == CriteoOptions::Numbers::kBucket;
-    absl::StrAppend(&text, " numeric=", criteo.numeric,
-                    " categories=", criteo.categories,
-                    " numbers=", buckets ? "bucket" : "value");
+    absl::StrAppend(&text, data::Meaning(criteo));
   }
   return text;
 }

@@ -2,6 +2,7 @@
 #ifndef EBB_DATA_SOURCE_H_
 #define EBB_DATA_SOURCE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,6 +38,22 @@ struct Split {
 // Whether the part holds the example with this number, counted from 0.
 bool Selects(const Split& split, int64_t example);
 
+// A delimiter: any run of spaces and tabs.
+inline constexpr char kWhitespace[] = "whitespace";
+
+// What all delimited text has: tables, ratings and click logs.
+struct TextOptions {
+  // Between fields: a text of 1 to kMaxDelimiterBytes bytes, or kWhitespace.
+  // Absent: as the format guesses it.
+  std::optional<std::string> delimiter;
+  // Whether quotes around a field are no part of it ("a ""b"" c"). Such a field
+  // may have delimiters and line breaks in it.
+  bool quotes = true;
+  // Words that stand for no value, beside the usual ones: NA, NaN, null, ...
+  std::vector<std::string> missing_values;
+};
+inline constexpr size_t kMaxDelimiterBytes = 8;
+
 struct IdxOptions {
   // The two files, where they have not the usual names (see
   // SourceSpec::path). `labels` is not read without labels.
@@ -58,14 +75,13 @@ struct CsvOptions {
   // kAuto: the first line is a header when none of its used fields is a
   // number; a mixture is an error.
   enum class Header { kAuto, kYes, kNo };
-  // What happens to a field that is empty, ?, NA, N/A, NaN or null.
+  // What happens to a field that is empty or a word such as NA.
   // kConstant: it reads as `missing_value`. kMean: as the mean of its column
   // over the training data. A missing label is always an error.
   enum class Missing { kError, kConstant, kMean };
 
-  // Between fields. Absent: tab when the name ends in .tsv or .tsv.gz, else
-  // comma. Fields may be quoted ("a ""b"" c"), but not span lines.
-  std::optional<char> delimiter;
+  // Without a delimiter: tab when the name ends in .tsv or .tsv.gz, else comma.
+  TextOptions text;
   Header header = Header::kAuto;
   // Columns go by their name in the header or by their number, from 1; a name
   // wins. The label's column; empty is the last. Not used without labels.
@@ -74,6 +90,21 @@ struct CsvOptions {
   std::vector<std::string> ignore;
   Missing missing = Missing::kError;
   double missing_value = 0;
+  // Columns of categories, whatever they look like.
+  std::vector<std::string> categorical;
+  // Whether other columns are categories too where they have text that does not
+  // look like mistakes among numbers. Texts that are all dates are dates.
+  bool categories_by_text = true;
+  // A column of at most so many categories has a feature for each of them. With
+  // more, they share this number of features by their hash.
+  int64_t one_hot = 32;
+  int64_t hash_buckets = 64;
+  // Columns of dates and times: days since 1970, or their parts.
+  std::vector<std::string> dates;
+  bool date_parts = false;
+  // Whether 03/04/2021 is the third of April. Absent: as the other dates of the
+  // column say.
+  std::optional<bool> day_first;
   // Of the training data, for data that is read like it. Where the file has a
   // header its columns are found by these names, wherever they stand; others
   // are left out (`ignore` is not looked at), and one that is not there is an
@@ -99,6 +130,17 @@ struct LibffmOptions {
   int64_t fields = 0;
 };
 
+// Columns go by their name in the header, or by their number, from 1. An empty
+// one has a well-known name, such as userId; without a header the order is
+// user, item, rating, time.
+struct RatingsOptions {
+  TextOptions text;
+  std::string user;
+  std::string item;
+  std::string rating;
+  std::string time;  // Not used.
+};
+
 struct CriteoOptions {
   // What becomes of numbers. kBucket: words for their magnitude, so that each
   // magnitude has a key; they must be whole. kValue: values of one key per
@@ -109,6 +151,12 @@ struct CriteoOptions {
   int64_t numeric = 13;
   int64_t categories = 26;
   Numbers numbers = Numbers::kBucket;
+  TextOptions text;
+  // The label's column, by name or number; empty: one with a well-known name,
+  // such as click, or the first.
+  std::string label;
+  // Columns that are not features, by name or number.
+  std::vector<std::string> ignore;
 };
 
 struct SourceSpec {
@@ -142,6 +190,7 @@ struct SourceSpec {
   CsvOptions csv;
   LibsvmOptions libsvm;
   LibffmOptions libffm;
+  RatingsOptions ratings;
   CriteoOptions criteo;
 
   // Whether it has labels that are numbers.

@@ -93,7 +93,7 @@ TEST(SourceSpecTest, RefusesOptionsThatSparseDataDoesNotTake) {
 TEST(SourceSpecTest, RefusesDelimitersThatFieldsMayHold) {
   for (const char c : {'1', 'a', '.', '-', '"', '\n', '\0'}) {
     SourceSpec spec = Csv();
-    spec.csv.delimiter = c;
+    spec.csv.text.delimiter = std::string(1, c);
     EXPECT_THAT(ErrorOf(spec), HasSubstr("can be part of a field"));
   }
 }

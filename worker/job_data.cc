@@ -14,6 +14,56 @@ namespace ebb::worker {
 
 namespace {
 
+// Of a table, ratings or a click log, which have these keys in common.
+template <typename Source>
+data::TextOptions TextOf(const Source& source) {
+  data::TextOptions text;
+  if (source.has_delimiter()) {
+    text.delimiter = job::ParseDelimiter(source.delimiter());
+  }
+  // Jobs that were stored before there was the key do not have it.
+  text.quotes = !source.has_quotes() || source.quotes();
+  return text;
+}
+
+void SetRatings(const v1::Ratings& ratings, data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kRatings;
+  spec->path = ratings.path();
+  spec->ratings = {TextOf(ratings), ratings.user(), ratings.item(),
+                   ratings.rating(), ratings.time()};
+}
+
+void SetCriteo(const v1::Criteo& criteo, data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kCriteo;
+  spec->path = criteo.path();
+  spec->criteo.numeric = criteo.numeric();
+  spec->criteo.categories = criteo.categories();
+  if (criteo.numbers() == v1::Criteo::NUMBERS_VALUE) {
+    spec->criteo.numbers = data::CriteoOptions::Numbers::kValue;
+  }
+  spec->criteo.text = TextOf(criteo);
+  spec->criteo.text.missing_values = {criteo.missing_values().begin(),
+                                      criteo.missing_values().end()};
+  spec->criteo.label = criteo.label();
+  spec->criteo.ignore = {criteo.ignore().begin(), criteo.ignore().end()};
+}
+
+// What becomes of a table's text.
+void SetCategories(const v1::Csv& csv, data::CsvOptions* options) {
+  if (csv.categorical_size() > 0) options->categories_by_text = false;
+  for (const std::string& column : csv.categorical()) {
+    if (column == "auto") options->categories_by_text = true;
+    if (column == "auto" || column == "none") continue;
+    options->categorical.push_back(column);
+  }
+  // Jobs that were stored before there were these keys do not have them.
+  if (csv.has_one_hot()) options->one_hot = csv.one_hot();
+  if (csv.has_hash_buckets()) options->hash_buckets = csv.hash_buckets();
+  options->dates = {csv.dates().begin(), csv.dates().end()};
+  options->date_parts = csv.date_features() == v1::Csv::DATE_FEATURES_PARTS;
+  if (csv.has_day_first()) options->day_first = csv.day_first();
+}
+
 void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kCsv;
   spec->path = csv.path();
@@ -22,10 +72,11 @@ void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
                                     : data::CsvOptions::Header::kNo;
   }
   spec->csv.label = csv.label();
-  if (csv.has_delimiter()) {
-    spec->csv.delimiter = job::ParseDelimiter(csv.delimiter());
-  }
+  spec->csv.text = TextOf(csv);
+  spec->csv.text.missing_values = {csv.missing_values().begin(),
+                                   csv.missing_values().end()};
   spec->csv.ignore = {csv.ignore().begin(), csv.ignore().end()};
+  SetCategories(csv, &spec->csv);
   const auto missing = job::ParseMissing(csv.missing());
   if (!missing) return;
   switch (missing->kind) {
@@ -64,16 +115,9 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     spec.path = source.libffm().path();
     spec.libffm = {source.libffm().fields()};
   } else if (source.has_ratings()) {
-    spec.kind = data::SourceKind::kRatings;
-    spec.path = source.ratings().path();
+    SetRatings(source.ratings(), &spec);
   } else if (source.has_criteo()) {
-    const v1::Criteo& criteo = source.criteo();
-    spec.kind = data::SourceKind::kCriteo;
-    spec.path = criteo.path();
-    spec.criteo = {criteo.numeric(), criteo.categories(),
-                   criteo.numbers() == v1::Criteo::NUMBERS_VALUE
-                       ? data::CriteoOptions::Numbers::kValue
-                       : data::CriteoOptions::Numbers::kBucket};
+    SetCriteo(source.criteo(), &spec);
   } else {
     const v1::Libsvm& libsvm = source.libsvm();
     spec.kind = data::SourceKind::kLibsvm;

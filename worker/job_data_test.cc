@@ -59,12 +59,67 @@ data:
   EXPECT_EQ(spec.label_kind, data::LabelKind::kReal);
   EXPECT_EQ(spec.csv.header, data::CsvOptions::Header::kYes);
   EXPECT_EQ(spec.csv.label, "y");
-  EXPECT_EQ(spec.csv.delimiter, ';');
+  EXPECT_EQ(spec.csv.text.delimiter, ";");
   EXPECT_EQ(spec.csv.missing, data::CsvOptions::Missing::kConstant);
   EXPECT_EQ(spec.csv.missing_value, 3);
   EXPECT_THAT(spec.csv.ignore, ElementsAre("id"));
   EXPECT_FALSE(
       TestSource(job, data::LabelKind::kReal, std::nullopt).has_value());
+}
+
+TEST_F(JobDataTest, KeysOfTextReachTheSource) {
+  const auto csv = [](const std::string& keys) {
+    const v1::Job job =
+        ParseJob("model: linear\ndata: {train: {csv: {path: a" + keys + "}}}");
+    return TrainingSource(job, data::LabelKind::kReal).csv;
+  };
+  const data::CsvOptions usual = csv("");
+  EXPECT_TRUE(usual.categories_by_text);
+  EXPECT_TRUE(usual.text.quotes);
+  EXPECT_EQ(usual.missing, data::CsvOptions::Missing::kMean);
+  EXPECT_EQ(usual.one_hot, data::CsvOptions().one_hot);
+  EXPECT_EQ(usual.hash_buckets, data::CsvOptions().hash_buckets);
+  const data::CsvOptions all =
+      csv(", quotes: false, missing_values: [u], categorical: [auto, zip], "
+          "one_hot: 3, hash_buckets: 5, dates: [d], date_features: parts, "
+          "day_first: false, delimiter: whitespace");
+  EXPECT_EQ(all.text.delimiter, data::kWhitespace);
+  EXPECT_FALSE(all.text.quotes);
+  EXPECT_THAT(all.text.missing_values, ElementsAre("u"));
+  EXPECT_TRUE(all.categories_by_text);
+  EXPECT_THAT(all.categorical, ElementsAre("zip"));
+  EXPECT_EQ(all.one_hot, 3);
+  EXPECT_EQ(all.hash_buckets, 5);
+  EXPECT_THAT(all.dates, ElementsAre("d"));
+  EXPECT_TRUE(all.date_parts);
+  EXPECT_EQ(all.day_first, false);
+  EXPECT_FALSE(csv(", categorical: [none]").categories_by_text);
+  EXPECT_FALSE(csv(", categorical: [zip]").categories_by_text);
+}
+
+TEST_F(JobDataTest, ColumnsOfRatingsAndClickLogsReachTheSource) {
+  const auto source = [](const std::string& train) {
+    return TrainingSource(KeyedJob("train: {" + train + "}"),
+                          data::LabelKind::kClass);
+  };
+  const data::RatingsOptions ratings =
+      source(
+          "ratings: {path: a, user: u, item: i, rating: r, time: \"4\", "
+          "delimiter: \"|\", quotes: false}")
+          .ratings;
+  EXPECT_EQ(ratings.user + ratings.item + ratings.rating + ratings.time,
+            "uir4");
+  EXPECT_EQ(ratings.text.delimiter, "|");
+  EXPECT_FALSE(ratings.text.quotes);
+  const data::CriteoOptions clicks =
+      source(
+          "criteo: {path: a, label: y, ignore: [id], delimiter: tab, "
+          "missing_values: [\"-1\"]}")
+          .criteo;
+  EXPECT_EQ(clicks.label, "y");
+  EXPECT_THAT(clicks.ignore, ElementsAre("id"));
+  EXPECT_EQ(clicks.text.delimiter, "\t");
+  EXPECT_THAT(clicks.text.missing_values, ElementsAre("-1"));
 }
 
 TEST_F(JobDataTest, KeysOfSparseDataReachTheSource) {

@@ -41,7 +41,27 @@ void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
           "count the columns from 1, or header: true");
     }
   };
+  const auto check_columns = [&](const auto& columns, const std::string& key) {
+    for (int i = 0; i < columns.size(); ++i) {
+      const std::string& column = columns[i];
+      if (column == "auto" || column == "none") continue;
+      check_column(column, absl::StrCat(path, ".", key, "[", i, "]"));
+      if (csv.has_label() && column == csv.label()) {
+        found->Add(absl::StrCat(path, ".", key),
+                   absl::StrCat("\"", column, "\" is the label's column"),
+                   "name other columns, or choose another label");
+      }
+    }
+  };
   if (csv.has_label()) check_column(csv.label(), path + ".label");
+  check_columns(csv.categorical(), "categorical");
+  check_columns(csv.dates(), "dates");
+  if (csv.categorical_size() > 1 &&
+      std::find(csv.categorical().begin(), csv.categorical().end(), "none") !=
+          csv.categorical().end()) {
+    found->Add(path + ".categorical", "has none beside columns",
+               "[none], or the columns");
+  }
   for (int i = 0; i < csv.ignore_size(); ++i) {
     const std::string column_path = absl::StrCat(path, ".ignore[", i, "]");
     check_column(csv.ignore(i), column_path);

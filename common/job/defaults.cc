@@ -1,5 +1,9 @@
 // FillDefaults of validate.h: the annotated defaults, and the few that depend
 // on other keys. Those that depend on the data are in fit.cc.
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
 #include "absl/strings/string_view.h"
 #include "common/job/keys.h"
 #include "common/job/traits.h"
@@ -13,23 +17,28 @@ void InheritFromTrain(v1::Data* data) {
   const v1::DataSource& train = data->train();
   v1::DataSource& test = *data->mutable_test();
   if (!test.has_scale() && train.has_scale()) test.set_scale(train.scale());
-  if (test.has_csv() && train.has_csv()) {
-    v1::Csv merged = train.csv();
-    merged.clear_path();
-    if (test.csv().ignore_size() > 0) merged.clear_ignore();
-    merged.MergeFrom(test.csv());
-    *test.mutable_csv() = merged;
-  }
+  // A list that `test` has stands in place of that of `train`.
   const auto inherit = [](auto merged, auto* source) {
     merged.clear_path();
+    std::vector<const google::protobuf::FieldDescriptor*> given;
+    source->GetReflection()->ListFields(*source, &given);
+    for (const auto* field : given) {
+      merged.GetReflection()->ClearField(&merged, field);
+    }
     merged.MergeFrom(*source);
     *source = merged;
   };
+  if (test.has_csv() && train.has_csv()) {
+    inherit(train.csv(), test.mutable_csv());
+  }
   if (test.has_libsvm() && train.has_libsvm()) {
     inherit(train.libsvm(), test.mutable_libsvm());
   }
   if (test.has_libffm() && train.has_libffm()) {
     inherit(train.libffm(), test.mutable_libffm());
+  }
+  if (test.has_ratings() && train.has_ratings()) {
+    inherit(train.ratings(), test.mutable_ratings());
   }
   if (test.has_criteo() && train.has_criteo()) {
     inherit(train.criteo(), test.mutable_criteo());

@@ -46,7 +46,8 @@ std::string WrongForm(v1::Format format, absl::string_view text) {
                     "is neither error nor mean nor a number");
     case v1::FORMAT_DELIMITER:
       return unless(ParseDelimiter(text).has_value(),
-                    "is neither one character nor tab nor space");
+                    "can be part of a field; a delimiter is a sign such as , | "
+                    "or ::, or tab, space or whitespace");
     default:
       return "";
   }

@@ -155,7 +155,7 @@ TEST(FillDefaultsTest, FillsEveryKeyThatHasADefault) {
   EXPECT_FALSE(job.train().has_epochs());  // Of the data: fit_test.cc.
   EXPECT_FALSE(job.train().has_batch());
   EXPECT_EQ(job.data().train().scale(), 1);
-  EXPECT_EQ(job.data().train().csv().missing(), "error");
+  EXPECT_EQ(job.data().train().csv().missing(), "mean");
   EXPECT_EQ(job.optimizer().kind(), v1::Optimizer::KIND_ADAM);
   EXPECT_EQ(job.optimizer().beta2(), 0.999);
   EXPECT_EQ(job.optimizer().schedule().kind(), v1::Schedule::KIND_COSINE);

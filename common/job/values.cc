@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -128,12 +129,24 @@ std::optional<MissingRule> ParseMissing(absl::string_view text) {
   return MissingRule{MissingRule::Kind::kConstant, *constant};
 }
 
-std::optional<char> ParseDelimiter(absl::string_view text) {
-  if (text == "tab" || text == "\t") return '\t';
-  if (text == "space") return ' ';
-  if (text.size() != 1 || !absl::ascii_isgraph(text[0])) return {};
-  if (text == "\"" || text == "'") return {};
-  return text[0];
+std::optional<std::string> ParseDelimiter(absl::string_view text) {
+  constexpr size_t kLongest = 8;
+  if (text == "tab") return "\t";
+  if (text == "space") return " ";
+  if (text == "whitespace") return std::string(text);
+  std::string bytes(text);
+  if (text.size() > 1 && text.front() == '\\' &&
+      !absl::CUnescape(text, &bytes)) {
+    return {};
+  }
+  if (bytes.empty() || bytes.size() > kLongest) return {};
+  const bool part_of_a_field =
+      std::any_of(bytes.begin(), bytes.end(), [](char c) {
+        return c == '\0' || absl::ascii_isalnum(c) ||
+               absl::StrContains("\"'\r\n+-.", c);
+      });
+  if (part_of_a_field) return {};
+  return bytes;
 }
 
 bool IsName(absl::string_view text) {

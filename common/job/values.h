@@ -45,8 +45,11 @@ struct MissingRule {
 };
 std::optional<MissingRule> ParseMissing(absl::string_view text);
 
-// One printable ASCII character other than a quote, or "tab" or "space".
-std::optional<char> ParseDelimiter(absl::string_view text);
+// What stands between two fields: "tab", "space", "whitespace" (any run of
+// spaces and tabs), or the bytes themselves, where "\t" and "\x01" may be
+// written as such. Nothing where it could be part of a field: letters, digits,
+// quotes, line ends and signs of numbers, or more than 8 bytes.
+std::optional<std::string> ParseDelimiter(absl::string_view text);
 
 // Up to 63 of a-z, 0-9, '-', '_' and '.', the first a letter or digit: fit
 // for a folder's name.

@@ -84,10 +84,15 @@ TEST(ValuesTest, ReadsWhatStandsForMissingValues) {
 }
 
 TEST(ValuesTest, ReadsDelimiters) {
-  EXPECT_EQ(ParseDelimiter(","), ',');
-  EXPECT_EQ(ParseDelimiter("tab"), '\t');
-  EXPECT_EQ(ParseDelimiter("space"), ' ');
-  for (const char* bad : {"", ";;", "\"", "\n", "é"}) {
+  for (const char* plain : {",", "|", "::", "\t", "\x01", "¦", "whitespace"}) {
+    EXPECT_EQ(ParseDelimiter(plain), plain);
+  }
+  EXPECT_EQ(ParseDelimiter("tab"), "\t");
+  EXPECT_EQ(ParseDelimiter("\\t"), "\t");
+  EXPECT_EQ(ParseDelimiter("\\x01"), "\x01");
+  EXPECT_EQ(ParseDelimiter("space"), " ");
+  for (const char* bad :
+       {"", "\"", "'", "\n", "x", "a,", "0", "-", ":::::::::", "\\q"}) {
     EXPECT_EQ(ParseDelimiter(bad), std::nullopt) << bad;
   }
 }

@@ -11,7 +11,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ebb::data::SourceSpec spec = {.kind = ebb::data::SourceKind::kCsv,
                                 .path = "f"};
   ebb::data::ReadEverything(spec, {{"f", text}});
-  spec.csv = {.delimiter = '\t',
+  ebb::data::ReadText(spec, {{"f", text}});
+  spec.csv = {.missing = CsvOptions::Missing::kMean,
+              .one_hot = 2,
+              .hash_buckets = 3,
+              .dates = {"1"},
+              .date_parts = true};
+  ebb::data::ReadText(spec, {{"f", text}});
+  spec.csv = {.text = {.delimiter = "\t"},
               .header = CsvOptions::Header::kYes,
               .label = "1",
               .ignore = {"2"},

@@ -22,8 +22,9 @@ inline void Require(bool condition) {
 // Reads all of `files` as `spec` says and holds every example to the contract
 // of Reader. Errors are fine, but they say something.
 inline void ReadEverything(const SourceSpec& spec,
-                           const std::map<std::string, std::string>& files) {
-  const auto reader = OpenReader(spec, OpenMemory(files));
+                           const std::map<std::string, std::string>& files,
+                           const Encoding& encoding = {}) {
+  const auto reader = OpenReader(spec, OpenMemory(files), encoding);
   if (!reader.ok()) return Require(!reader.status().message().empty());
   const bool gaps = spec.csv.missing == CsvOptions::Missing::kMean;
   Example example;
@@ -60,6 +61,14 @@ inline void ReadEverything(const SourceSpec& spec,
   }
   const auto all = FingerprintFiles(spec, OpenMemory(files));
   Require(all.ok() && (*all)[0].fingerprint == (*reader)->Fingerprints()[0]);
+}
+
+// Reads a table as what a first pass finds it to be.
+inline void ReadText(const SourceSpec& spec,
+                     const std::map<std::string, std::string>& files) {
+  const auto found = FindEncoding(spec, OpenMemory(files));
+  if (!found.ok()) return Require(!found.status().message().empty());
+  ReadEverything(spec, files, found->encoding);
 }
 
 }  // namespace ebb::data

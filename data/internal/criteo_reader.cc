@@ -1,21 +1,25 @@
-// Click logs as Criteo's: a line is a label, 13 numbers and 26 categories, each
-// of which may be empty. Between them is tab, or comma where the first line has
-// no tab; it may be a header.
+// Click logs as Criteo's: a record is a label, 13 numbers and 26 categories,
+// each of which may be empty. Between them is tab, or comma where the first
+// line has no tab. A header may name them in any order.
 // https://labs.criteo.com/2014/02/kaggle-display-advertising-challenge-dataset
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "data/internal/line_reader.h"
 #include "data/internal/readers.h"
+#include "data/internal/record_reader.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
@@ -36,109 +40,203 @@ std::string MagnitudeWord(double whole) {
   return absl::StrCat(static_cast<int64_t>(log * log));
 }
 
-class CriteoReader : public LineReader {
+std::string GuessDelimiter(absl::string_view line) {
+  return absl::StrContains(line, '\t') ? "\t" : ",";
+}
+
+// The names that published logs use, the likeliest first.
+constexpr absl::string_view kLabelNames[] = {
+    "label", "click", "clicked", "isclick", "isclicked", "target", "y"};
+constexpr std::array<absl::string_view, 5> kNumberNames = {
+    "i", "int", "integer", "num", "numeric"};
+constexpr std::array<absl::string_view, 4> kCategoryNames = {
+    "c", "cat", "category", "categorical"};
+
+class CriteoReader : public RecordReader {
  public:
   CriteoReader(const SourceSpec& spec, Input file)
-      : LineReader(spec, std::move(file)),
+      : RecordReader(spec, std::move(file), spec.criteo.text, GuessDelimiter),
         numeric_(static_cast<size_t>(spec.criteo.numeric)),
-        width_(numeric_ + static_cast<size_t>(spec.criteo.categories)) {}
+        width_(numeric_ + static_cast<size_t>(spec.criteo.categories)),
+        ignored_(spec.criteo.ignore.size()),
+        missing_(spec.criteo.text.missing_values) {}
 
-  Layout layout() const override { return Layout::kKeyed; }
   int64_t features() const override { return static_cast<int64_t>(width_); }
 
  private:
-  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (line.empty()) return false;
-    const bool first = !std::exchange(begun_, true);
-    if (!settled_) {
-      delimiter_ = line.find('\t') == absl::string_view::npos ? ',' : '\t';
-    }
-    Split(line);
-    EBB_RETURN_IF_ERROR(CheckWidth());
-    settled_ = true;
-    const bool labelled = columns_.size() == width_ + 1;
-    if (first && (labelled || numeric_ > 0) && !columns_[0].empty() &&
-        !IsNumber(columns_[0])) {
-      return false;  // A header.
-    }
-    float label = 0;
-    if (spec().has_labels) {
-      EBB_ASSIGN_OR_RETURN(label, Label(columns_[0]));
-    }
-    row_.Clear();
-    for (size_t field = 0; field < width_; ++field) {
-      const absl::string_view text = columns_[field + (labelled ? 1 : 0)];
-      if (field >= numeric_) {
-        AddWord(field, text);
-      } else {
-        EBB_RETURN_IF_ERROR(AddNumber(field, text));
-      }
-    }
-    *example = row_.AsExample(label);
-    return true;
-  }
+  absl::StatusOr<bool> TakeHeader(const Fields& fields) override;
+  absl::Status CheckWidth(const Fields& fields) const override;
+  absl::Status Take(const Fields& fields, Example* example) override;
 
-  void Split(absl::string_view line) {
-    columns_.clear();
-    for (;;) {
-      const size_t end = std::min(line.find(delimiter_), line.size());
-      columns_.push_back(absl::StripAsciiWhitespace(line.substr(0, end)));
-      if (end == line.size()) return;
-      line.remove_prefix(end + 1);
-    }
-  }
-
-  // Data to predict from may lack the column of the label.
-  absl::Status CheckWidth() const {
-    const bool least = columns_.size() == width_ && !spec().has_labels;
-    if (columns_.size() == width_ + 1 || least) return absl::OkStatus();
-    return Bad("the line has ", columns_.size(), " fields between ",
-               delimiter_ == '\t' ? "tabs" : "commas", " instead of ",
-               width_ + 1, ": a label, ", numeric_, " numbers and ",
-               width_ - numeric_,
-               " categories; if the log has others, say so by numeric and "
-               "categories");
-  }
-
-  absl::Status AddNumber(size_t field, absl::string_view text) {
-    const bool bucket = spec().criteo.numbers == Numbers::kBucket;
-    if (text.empty()) {  // No magnitude is one, too; no value is none.
-      if (bucket) AddWord(field, text);
-      return absl::OkStatus();
-    }
-    const absl::StatusOr<float> value = ParseFeature(text, spec().scale);
-    if (!value.ok()) {
-      return Bad("number ", field + 1, ": ", value.status().message());
-    }
-    if (!bucket) {
-      row_.Add(static_cast<Field>(field), KeyOf(static_cast<Field>(field), ""),
-               *value);
-      return absl::OkStatus();
-    }
-    double number = 0;
-    ParseNumber(text, &number);  // It is one.
-    if (std::trunc(number) != number || std::fabs(number) > kMostWhole) {
-      return Bad("number ", field + 1, ": ", Excerpt(text),
-                 " is not a whole number of at most 10^11; with numbers: value "
-                 "numbers are taken as they are");
-    }
-    AddWord(field, MagnitudeWord(number));
-    return absl::OkStatus();
-  }
-
+  bool IsHeader(const Fields& fields) const;
+  // The column of each field by names such as I1 and C1; nothing where one of
+  // them is not there.
+  std::optional<std::vector<size_t>> NumberedColumns(
+      const Columns& columns) const;
+  // The column of the label among those that `used` does not hold.
+  absl::StatusOr<size_t> LabelColumn(const Columns& columns,
+                                     const std::set<size_t>& used) const;
+  absl::Status AddNumber(size_t field, absl::string_view text);
   void AddWord(size_t field, absl::string_view word) {
     row_.Add(static_cast<Field>(field), KeyOf(static_cast<Field>(field), word),
              1);
   }
 
   const size_t numeric_;
-  const size_t width_;    // Without the label.
-  bool begun_ = false;    // There was a line,
-  bool settled_ = false;  // and one that had the right width.
-  char delimiter_ = 0;
-  std::vector<absl::string_view> columns_;
+  const size_t width_;  // Without the label.
+  const size_t ignored_;
+  const MissingWords missing_;
+  bool labelled_ = true;         // There is a column of the label.
+  size_t label_ = 0;             // Its number.
+  std::vector<size_t> columns_;  // The column of each field.
   KeyedRow row_;
 };
+
+// Data to predict from may lack the column of the label.
+absl::Status CriteoReader::CheckWidth(const Fields& fields) const {
+  const size_t width = width_ + ignored_;
+  const bool least = fields.size() == width && !spec().has_labels;
+  if (fields.size() == width + 1 || least) return absl::OkStatus();
+  const std::string ignored =
+      ignored_ == 0 ? "" : absl::StrCat(", and ", ignored_, " to ignore");
+  return Bad("the line has ", fields.size(), " fields between ",
+             DelimiterName(), " instead of ", width + 1, ": a label, ",
+             numeric_, " numbers and ", width_ - numeric_, " categories",
+             ignored,
+             "; if the log has others, say so by numeric and categories");
+}
+
+bool CriteoReader::IsHeader(const Fields& fields) const {
+  const CriteoOptions& criteo = spec().criteo;
+  if (IsName(criteo.label) ||
+      std::any_of(criteo.ignore.begin(), criteo.ignore.end(), IsName)) {
+    return true;
+  }
+  const bool labelled = fields.size() == width_ + ignored_ + 1;
+  return (labelled || numeric_ > 0) && !fields[0].empty() &&
+         !IsNumber(fields[0]);
+}
+
+absl::StatusOr<bool> CriteoReader::TakeHeader(const Fields& fields) {
+  const bool header = IsHeader(fields);
+  const Columns columns = ColumnsOf(fields, header);
+  std::set<size_t> used;
+  for (const std::string& column : spec().criteo.ignore) {
+    EBB_ASSIGN_OR_RETURN(const size_t ignored, columns.Resolve(column));
+    if (!used.insert(ignored).second) {
+      return Bad(columns.Describe(ignored), " is ignored twice");
+    }
+  }
+  labelled_ = fields.size() == width_ + ignored_ + 1;
+  const auto numbered = NumberedColumns(columns);
+  if (numbered.has_value()) {
+    columns_ = *numbered;
+    used.insert(columns_.begin(), columns_.end());
+  }
+  if (labelled_) {
+    EBB_ASSIGN_OR_RETURN(label_, LabelColumn(columns, used));
+    used.insert(label_);
+  }
+  for (size_t i = 0; !numbered.has_value() && i < fields.size(); ++i) {
+    if (!used.contains(i)) columns_.push_back(i);
+  }
+  if (columns_.size() == width_) return header;
+  return Bad("of ", fields.size(), " columns ", columns_.size(),
+             " are left beside the label and those to ignore, but numeric and "
+             "categories say ",
+             width_);
+}
+
+std::optional<std::vector<size_t>> CriteoReader::NumberedColumns(
+    const Columns& columns) const {
+  std::vector<size_t> found;
+  const auto add = [&](const auto& known, size_t number) {
+    std::vector<std::string> names;
+    for (const absl::string_view name : known) {
+      names.push_back(absl::StrCat(name, number));
+    }
+    const std::vector<absl::string_view> views(names.begin(), names.end());
+    const auto column = columns.Find(views);
+    if (column.has_value()) found.push_back(*column);
+    return column.has_value();
+  };
+  if (!columns.named()) return std::nullopt;
+  for (size_t i = 1; i <= numeric_; ++i) {
+    if (!add(kNumberNames, i)) return std::nullopt;
+  }
+  for (size_t i = 1; i <= width_ - numeric_; ++i) {
+    if (!add(kCategoryNames, i)) return std::nullopt;
+  }
+  return found;
+}
+
+absl::StatusOr<size_t> CriteoReader::LabelColumn(
+    const Columns& columns, const std::set<size_t>& used) const {
+  if (!spec().criteo.label.empty()) {
+    EBB_ASSIGN_OR_RETURN(const size_t label,
+                         columns.Resolve(spec().criteo.label));
+    if (!used.contains(label)) return label;
+    return Bad("the label, ", columns.Describe(label),
+               ", is also a feature or ignored");
+  }
+  if (columns.named()) {
+    const auto known = columns.Find(kLabelNames);
+    if (known.has_value() && !used.contains(*known)) return *known;
+  }
+  size_t first = 0;
+  while (used.contains(first)) ++first;
+  if (!columns.named() || used.size() >= width_) return first;
+  return Bad("none of the columns ", columns.Listed(),
+             " has a usual name of the label; name its column by label:");
+}
+
+absl::Status CriteoReader::Take(const Fields& fields, Example* example) {
+  if (labelled_ != (fields.size() == width_ + ignored_ + 1)) {
+    return Bad("the line has ", fields.size(),
+               " fields, but the first one another number");
+  }
+  float label = 0;
+  if (spec().has_labels) {
+    EBB_ASSIGN_OR_RETURN(label, Label(fields[label_]));
+  }
+  row_.Clear();
+  for (size_t field = 0; field < width_; ++field) {
+    const absl::string_view text = fields[columns_[field]];
+    if (field >= numeric_) {
+      AddWord(field, missing_.Named(text) ? "" : text);
+    } else {
+      EBB_RETURN_IF_ERROR(AddNumber(field, text));
+    }
+  }
+  *example = row_.AsExample(label);
+  return absl::OkStatus();
+}
+
+absl::Status CriteoReader::AddNumber(size_t field, absl::string_view text) {
+  const bool bucket = spec().criteo.numbers == Numbers::kBucket;
+  if (missing_.Has(text)) {  // No magnitude is one, too; no value is none.
+    if (bucket) AddWord(field, "");
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<float> value = ParseFeature(text, spec().scale);
+  if (!value.ok()) {
+    return Bad("number ", field + 1, ": ", value.status().message());
+  }
+  if (!bucket) {
+    row_.Add(static_cast<Field>(field), KeyOf(static_cast<Field>(field), ""),
+             *value);
+    return absl::OkStatus();
+  }
+  double number = 0;
+  ParseNumber(text, &number);  // It is one.
+  if (std::trunc(number) != number || std::fabs(number) > kMostWhole) {
+    return Bad("number ", field + 1, ": ", Excerpt(text),
+               " is not a whole number of at most 10^11; with numbers: value "
+               "numbers are taken as they are");
+  }
+  AddWord(field, MagnitudeWord(number));
+  return absl::OkStatus();
+}
 
 }  // namespace
 

@@ -20,7 +20,7 @@ SourceSpec Criteo(const CriteoOptions& options = {}) {
   return {.kind = SourceKind::kCriteo, .path = "day_0", .criteo = options};
 }
 
-constexpr CriteoOptions kSmall = {.numeric = 2, .categories = 1};
+const CriteoOptions kSmall = {.numeric = 2, .categories = 1};
 
 std::vector<ReadExample> Read(const std::string& text,
                               const SourceSpec& spec = Criteo(kSmall)) {
@@ -122,7 +122,7 @@ TEST(CriteoReaderTest, TakesCommasAndAHeader) {
 TEST(CriteoReaderTest, RefusesOtherWidths) {
   EXPECT_EQ(
       ErrorOf("1\t1\t\tx\n1\t1\tx\n"),
-      "day_0:2: the line has 3 fields between tabs instead of 4: a "
+      "day_0:2: the line has 3 fields between '\\t' instead of 4: a "
       "label, 2 numbers and 1 categories; if the log has others, say so by "
       "numeric and categories");
   EXPECT_THAT(ErrorOf("1\t1\t\tx\ty\n"), HasSubstr("has 5 fields"));
@@ -142,6 +142,52 @@ TEST(CriteoReaderTest, TheLabelMayBeMissingWhereNoneIsNeeded) {
     const auto all = Read(text, spec);
     ASSERT_EQ(all.size(), 1u) << text;
     EXPECT_EQ(all[0].keys[0], KeyOf(0, "SP1")) << text;
+  }
+}
+
+TEST(CriteoReaderTest, QuotesAreNoPartOfAWord) {
+  EXPECT_EQ(Read("\"1\",\"1\",,\"x\ny\"\n")[0].keys[2], KeyOf(2, "x\ny"));
+}
+
+TEST(CriteoReaderTest, RecognisesTheColumnsOfAHeader) {
+  const std::vector<uint64_t> keys = {KeyOf(0, "SP1"), KeyOf(1, "SP2"),
+                                      KeyOf(2, "x")};
+  for (const char* text :
+       {"C1,I2,I1,label\nx,2,1,1\n", "int_1,click,cat_1,int_2\n1,1,x,2\n",
+        "foo,I1,I2,C1\n1,1,2,x\n", "a,b,c,Clicked\n1,2,x,1\n"}) {
+    const auto all = Read(text);
+    ASSERT_EQ(all.size(), 1u) << text;
+    EXPECT_EQ(all[0].label, 1) << text;
+    EXPECT_EQ(all[0].keys, keys) << text;
+  }
+  EXPECT_EQ(ErrorOf("foo,a,b,c\n1,1,2,x\n"),
+            "day_0:1: none of the columns 'foo', 'a', 'b', 'c' has a usual "
+            "name of the label; name its column by label:");
+}
+
+TEST(CriteoReaderTest, TakesTheColumnsThatAreNamed) {
+  SourceSpec spec = Criteo(kSmall);
+  spec.criteo.label = "answer";
+  spec.criteo.ignore = {"id"};
+  const auto all = Read("id,a,answer,b,c\n77,1,0,2,x\n", spec);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].label, 0);
+  EXPECT_EQ(all[0].keys[1], KeyOf(1, "SP2"));
+  spec.criteo.label = "id";
+  EXPECT_THAT(ErrorOf("id,a,answer,b,c\n77,1,0,2,x\n", spec),
+              HasSubstr("the label, column 1 ('id'), is also"));
+  spec.criteo.text.delimiter = "|";
+  spec.criteo.label = "5";
+  spec.criteo.ignore = {"1"};
+  EXPECT_EQ(Read("77|1|2|x|0\n", spec)[0].keys[2], KeyOf(2, "x"));
+}
+
+TEST(CriteoReaderTest, AMissingNumberIsNone) {
+  SourceSpec spec = Criteo(kSmall);
+  spec.criteo.text.missing_values = {"-999"};
+  for (const char* text : {"0\tNA\t\\N\tx\n", "0\tNone\t-999\t-999\n"}) {
+    spec.criteo.text.missing_values = {"-999", "\\N"};
+    EXPECT_EQ(Read(text, spec)[0].keys[1], KeyOf(1, "")) << text;
   }
 }
 

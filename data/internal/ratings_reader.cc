@@ -1,21 +1,24 @@
-// Ratings: a line is "user,item,rating", and perhaps a time, which is not used.
-// Between the fields is what the first line has there: "::" (ratings.dat of
-// MovieLens 1M and 10M), tab (u.data of MovieLens 100K), a semicolon or a comma
-// (ratings.csv of the later ones, and of `ebb generate`).
-// https://grouplens.org/datasets/movielens
+// Ratings: a record is a user, an item, a rating, and perhaps a time, which is
+// not used. A header may name them in any order. Between the fields is what
+// the first line has there: "::" (ratings.dat of MovieLens 1M and 10M), tab
+// (u.data of MovieLens 100K), a semicolon or a comma (ratings.csv of the later
+// ones, and of `ebb generate`). https://grouplens.org/datasets/movielens
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "data/internal/line_reader.h"
 #include "data/internal/readers.h"
+#include "data/internal/record_reader.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
@@ -23,97 +26,197 @@ namespace {
 
 constexpr Field kUser = 0;
 constexpr Field kItem = 1;
+constexpr size_t kMostWithoutHeader = 4;
 
-absl::string_view DelimiterOf(absl::string_view line) {
+std::string GuessDelimiter(absl::string_view line) {
   for (const absl::string_view delimiter : {"::", "\t", ";"}) {
-    if (line.find(delimiter) != absl::string_view::npos) return delimiter;
+    if (line.find(delimiter) != absl::string_view::npos) {
+      return std::string(delimiter);
+    }
   }
   return ",";
 }
 
-class RatingsReader : public LineReader {
- public:
-  using LineReader::LineReader;
+// What a column is to a rating, in the usual order of the columns.
+enum Role : size_t { kUserRole, kItemRole, kRatingRole, kTimeRole, kRoles };
+constexpr std::array<absl::string_view, kRoles> kRoleNames = {"user", "item",
+                                                              "rating", "time"};
 
-  Layout layout() const override { return Layout::kKeyed; }
+// The names that published ratings use, the likeliest first.
+constexpr absl::string_view kUserNames[] = {
+    "userid",     "user",       "username", "uid",      "reviewerid",
+    "customerid", "memberid",   "reviewer", "customer", "member",
+    "visitorid",  "profilekey", "visitor",  "reader",   "u"};
+constexpr absl::string_view kItemNames[] = {
+    "itemid",    "item",     "movieid", "productid", "bookid",    "asin",
+    "isbn",      "songid",   "trackid", "artistid",  "animeid",   "jokeid",
+    "gameid",    "filmid",   "iid",     "movie",     "product",   "book",
+    "song",      "track",    "artist",  "anime",     "joke",      "game",
+    "film",      "business", "article", "recipeid",  "articleid", "i",
+    "businessid"};
+constexpr absl::string_view kRatingNames[] = {
+    "rating",  "ratings",    "score",      "stars", "star",
+    "overall", "bookrating", "userrating", "r"};
+constexpr absl::string_view kTimeNames[] = {
+    "timestamp",  "time", "unixreviewtime", "datetime", "date",
+    "reviewtime", "ts"};
+constexpr std::array<std::span<const absl::string_view>, kRoles> kKnownNames = {
+    kUserNames, kItemNames, kRatingNames, kTimeNames};
+
+bool HasKnownName(const std::string& column) {
+  const Columns columns("", 1, {column});
+  return std::any_of(
+      kKnownNames.begin(), kKnownNames.end(),
+      [&](const auto& names) { return columns.Find(names).has_value(); });
+}
+
+class RatingsReader : public RecordReader {
+ public:
+  RatingsReader(const SourceSpec& spec, Input file)
+      : RecordReader(spec, std::move(file), spec.ratings.text, GuessDelimiter) {
+  }
+
   int64_t features() const override { return 2; }
 
  private:
-  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (absl::StripAsciiWhitespace(line).empty()) return false;
-    const bool first = !std::exchange(begun_, true);
-    if (!settled_) delimiter_ = DelimiterOf(line);
-    Split(line);
-    const size_t least = spec().has_labels ? 3 : 2;
-    if (fields_.size() < least || fields_.size() > 4) {
-      return Bad("the line has ", fields_.size(), " fields between '",
-                 Printed(), "', the delimiter of the first line; ",
-                 spec().has_labels ? "user, item and rating are needed"
-                                   : "user and item are needed",
-                 ", and a time may follow");
-    }
-    settled_ = true;
-    if (first) {
-      EBB_ASSIGN_OR_RETURN(const bool header, IsHeader());
-      if (header) return false;
-    }
-    row_.Clear();
-    EBB_RETURN_IF_ERROR(AddWord(kUser, "user"));
-    EBB_RETURN_IF_ERROR(AddWord(kItem, "item"));
-    float rating = 0;
-    if (spec().has_labels) {
-      EBB_ASSIGN_OR_RETURN(rating, Label(fields_[2]));
-    }
-    *example = row_.AsExample(rating);
-    return true;
-  }
+  absl::StatusOr<bool> TakeHeader(const Fields& fields) override;
+  absl::Status CheckWidth(const Fields& fields) const override;
+  absl::Status Take(const Fields& fields, Example* example) override;
 
-  void Split(absl::string_view line) {
-    fields_.clear();
-    for (;;) {
-      const size_t end = std::min(line.find(delimiter_), line.size());
-      fields_.push_back(absl::StripAsciiWhitespace(line.substr(0, end)));
-      if (end == line.size()) return;
-      line.remove_prefix(end + delimiter_.size());
-    }
+  // The number of roles that a record must have, from the front of Role.
+  size_t Needed() const { return spec().has_labels ? 3 : 2; }
+  std::array<const std::string*, kRoles> Named() const {
+    const RatingsOptions& ratings = spec().ratings;
+    return {&ratings.user, &ratings.item, &ratings.rating, &ratings.time};
   }
+  bool IsHeader(const Fields& fields) const;
+  // Settles the roles by the names of a header.
+  absl::Status RecogniseRoles(const Columns& columns);
+  absl::Status AddWord(Field field, absl::string_view word);
 
-  // Of a header no field is a number, of a rating the third one is. Without
-  // ratings, users and items may be words: then a header is told by its own.
-  absl::StatusOr<bool> IsHeader() const {
-    if (fields_.size() < 3) {
-      const std::string user = absl::AsciiStrToLower(fields_[0]);
-      return user == "user" || user == "userid" || user == "user_id";
-    }
-    if (fields_[2].empty() || IsNumber(fields_[2])) return false;
-    for (const absl::string_view field : fields_) {
-      if (!IsNumber(field)) continue;
-      return Bad("the rating is ", Excerpt(fields_[2]),
-                 ", which is not a number; nor is the line a header, for it "
-                 "has the number ",
-                 Excerpt(field));
-    }
-    return true;
-  }
-
-  absl::Status AddWord(Field field, absl::string_view what) {
-    if (fields_[field].empty()) {
-      return Bad("the ", what, " is missing; user, item and rating are needed");
-    }
-    row_.Add(field, KeyOf(field, fields_[field]), 1);
-    return absl::OkStatus();
-  }
-
-  absl::string_view Printed() const {
-    return delimiter_ == "\t" ? "\\t" : delimiter_;
-  }
-
-  bool begun_ = false;           // There was a line,
-  bool settled_ = false;         // and one that had the right width.
-  absl::string_view delimiter_;  // Of static storage.
-  std::vector<absl::string_view> fields_;
+  // The column of each role. The time's is not used.
+  std::array<size_t, kRoles> column_ = {0, 1, 2, 3};
+  std::optional<size_t> width_;  // The header's.
   KeyedRow row_;
 };
+
+absl::Status RatingsReader::CheckWidth(const Fields& fields) const {
+  const size_t needed = Needed();
+  const auto named = Named();
+  const bool all_named =
+      std::all_of(named.begin(), named.begin() + static_cast<int64_t>(needed),
+                  [](const std::string* name) { return !name->empty(); });
+  // Before the header is known, more columns than usual may be one of a table.
+  const bool open = !width_.has_value() &&
+                    (all_named || (fields.size() > 1 && IsHeader(fields)));
+  const size_t most =
+      open ? fields.size() : std::max(width_.value_or(0), kMostWithoutHeader);
+  const size_t least = std::max(
+      needed, 1 + *std::max_element(column_.begin(), column_.begin() + needed));
+  if (fields.size() >= least && fields.size() <= most) {
+    return absl::OkStatus();
+  }
+  return Bad(
+      "the line has ", fields.size(), " fields between ", DelimiterName(),
+      ", the delimiter of ",
+      spec().ratings.text.delimiter.has_value() ? "the job" : "the first line",
+      "; ",
+      spec().has_labels ? "user, item and rating are needed"
+                        : "user and item are needed",
+      ", and a time may follow");
+}
+
+// A header has names and no number. Where there is no rating, users and items
+// may be words: then a header is told by a name that it has.
+bool RatingsReader::IsHeader(const Fields& fields) const {
+  const auto named = Named();
+  if (std::any_of(named.begin(), named.end(),
+                  [](const std::string* name) { return IsName(*name); })) {
+    return true;
+  }
+  if (std::any_of(fields.begin(), fields.end(),
+                  [](absl::string_view field) { return IsNumber(field); })) {
+    return false;
+  }
+  if (spec().has_labels) return fields.size() >= 3 && !fields[2].empty();
+  const Columns columns("", fields.size(), {fields.begin(), fields.end()});
+  return columns.Find(kUserNames).has_value() ||
+         (fields.size() >= 3 && !fields[2].empty());
+}
+
+absl::StatusOr<bool> RatingsReader::TakeHeader(const Fields& fields) {
+  const bool header = IsHeader(fields);
+  const Columns columns = ColumnsOf(fields, header);
+  if (header) {
+    width_ = fields.size();
+    EBB_RETURN_IF_ERROR(RecogniseRoles(columns));
+  }
+  const auto named = Named();
+  for (size_t role = 0; role < kRoles; ++role) {
+    if (named[role]->empty()) continue;
+    EBB_ASSIGN_OR_RETURN(column_[role], columns.Resolve(*named[role]));
+    width_ = fields.size();
+  }
+  for (size_t a = 0; a < Needed(); ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      if (column_[a] != column_[b]) continue;
+      return Bad(columns.Describe(column_[a]), " would be both ", kRoleNames[b],
+                 " and ", kRoleNames[a], "; name each by ", kRoleNames[b],
+                 ": and ", kRoleNames[a], ":");
+    }
+  }
+  return header;
+}
+
+absl::Status RatingsReader::RecogniseRoles(const Columns& columns) {
+  const auto named = Named();
+  std::string unknown;
+  bool any = false;
+  bool usual = true;  // What is recognised stands in its usual place.
+  for (size_t role = 0; role < kRoles; ++role) {
+    if (!named[role]->empty()) {
+      usual = false;
+      continue;
+    }
+    const auto found = columns.Find(kKnownNames[role]);
+    // Its usual place may be that of another role's name.
+    const bool taken =
+        role >= columns.width() || HasKnownName(columns.names()[role]);
+    if (found.has_value()) {
+      any = true;
+      usual = usual && *found == role;
+      column_[role] = *found;
+    } else if (role < Needed()) {
+      usual = usual && !taken;
+      if (unknown.empty()) unknown = std::string(kRoleNames[role]);
+    }
+  }
+  if (unknown.empty() || (any && usual)) return absl::OkStatus();
+  return columns.Bad("none of the columns ", columns.Listed(),
+                     " has a usual name of the ", unknown,
+                     "; name its column by ", unknown, ":");
+}
+
+absl::Status RatingsReader::Take(const Fields& fields, Example* example) {
+  row_.Clear();
+  EBB_RETURN_IF_ERROR(AddWord(kUser, fields[column_[kUserRole]]));
+  EBB_RETURN_IF_ERROR(AddWord(kItem, fields[column_[kItemRole]]));
+  float rating = 0;
+  if (spec().has_labels) {
+    EBB_ASSIGN_OR_RETURN(rating, Label(fields[column_[kRatingRole]]));
+  }
+  *example = row_.AsExample(rating);
+  return absl::OkStatus();
+}
+
+absl::Status RatingsReader::AddWord(Field field, absl::string_view word) {
+  if (word.empty()) {
+    return Bad("the ", kRoleNames[field],
+               " is missing; user, item and rating are needed");
+  }
+  row_.Add(field, KeyOf(field, word), 1);
+  return absl::OkStatus();
+}
 
 }  // namespace
 

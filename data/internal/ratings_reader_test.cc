@@ -69,9 +69,7 @@ TEST(RatingsReaderTest, TakesTheFormsThatArePublished) {
 }
 
 TEST(RatingsReaderTest, AHeaderHasNoNumber) {
-  EXPECT_EQ(ErrorOf("1,661,good\n"),
-            "r:1: the rating is 'good', which is not a number; nor is the line "
-            "a header, for it has the number '1'");
+  EXPECT_EQ(ErrorOf("1,661,good\n"), "r:1: label: 'good' is not a number");
   EXPECT_EQ(ErrorOf("ann,ring,\n"),
             "r:1: label: an empty field is not a number");
   EXPECT_EQ(ErrorOf("user,item,rating\nuser,item,rating\n"),
@@ -108,6 +106,88 @@ TEST(RatingsReaderTest, PredictsOfPairs) {
   }
   EXPECT_THAT(ErrorOf("ann\n", Unrated()),
               HasSubstr("user and item are needed"));
+}
+
+// "u1" and u1 were two users, without a word.
+TEST(RatingsReaderTest, QuotesAreNoPartOfAKey) {
+  const std::vector<uint64_t> keys = {KeyOf(0, "u1"), KeyOf(1, "a,\nb")};
+  for (const char* text :
+       {"\"u1\",\"a,\nb\",5\n", "u1,\"a,\nb\",\"5\"\n",
+        "\"userId\",\"movieId\",\"rating\"\n\"u1\",\"a,\nb\",5\n"}) {
+    const auto all = Read(text);
+    ASSERT_EQ(all.size(), 1u) << text;
+    EXPECT_EQ(all[0].keys, keys) << text;
+    EXPECT_EQ(all[0].label, 5) << text;
+  }
+  SourceSpec spec = Ratings();
+  spec.ratings.text.quotes = false;
+  EXPECT_EQ(Read("\"u1\",2,3\n", spec)[0].keys[0], KeyOf(0, "\"u1\""));
+}
+
+// movieId was taken for the rating, without a word.
+TEST(RatingsReaderTest, RecognisesTheColumnsOfAHeader) {
+  const std::vector<uint64_t> keys = {KeyOf(0, "1"), KeyOf(1, "661")};
+  for (const char* text : {
+           "rating,userId,movieId\n3,1,661\n",
+           "timestamp,Movie ID,User_ID,Rating\n9,661,1,3\n",
+           ",user,item,genre,country,stars\n7,1,661,x,y,3\n",
+           "user,thing,rating\n1,661,3\n",
+       }) {
+    const auto all = Read(text);
+    ASSERT_EQ(all.size(), 1u) << text;
+    EXPECT_EQ(all[0].label, 3) << text;
+    EXPECT_EQ(all[0].keys, keys) << text;
+  }
+}
+
+TEST(RatingsReaderTest, RefusesAHeaderWhoseOrderNobodyKnows) {
+  EXPECT_EQ(ErrorOf("rating,person,movieId\n3,1,661\n"),
+            "r:1: none of the columns 'rating', 'person', 'movieId' has a "
+            "usual name of the user; name its column by user:");
+  EXPECT_THAT(ErrorOf("a,b,c\n1,2,3\n"), HasSubstr("usual name of the user"));
+  EXPECT_THAT(ErrorOf("user,item,movie,x\n1,2,3,4\n"),
+              HasSubstr("usual name of the rating"));
+}
+
+TEST(RatingsReaderTest, TakesTheColumnsThatAreNamed) {
+  SourceSpec spec = Ratings();
+  spec.ratings.user = "person";
+  spec.ratings.item = "thing";
+  spec.ratings.rating = "4";
+  const auto all = Read("x,thing,person,mark,y,z\n8,661,1,3,9,7\n", spec);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].label, 3);
+  EXPECT_THAT(all[0].keys, ElementsAre(KeyOf(0, "1"), KeyOf(1, "661")));
+  EXPECT_THAT(ErrorOf("1,2,3,4\n", spec),
+              HasSubstr("no column 'person' among '1'"));
+  spec.ratings = {.user = "3", .item = "1", .rating = "2"};
+  EXPECT_EQ(Read("661,3,1\n", spec)[0].label, 3);
+  spec.ratings = {.user = "2"};
+  EXPECT_EQ(ErrorOf("661,3,1\n", spec),
+            "r:1: column 2 would be both user and item; name each by user: and "
+            "item:");
+}
+
+TEST(RatingsReaderTest, EachPartMayHaveTheHeader) {
+  SourceSpec spec = Ratings();
+  spec.further_paths = {"s"};
+  const auto all =
+      ReadAll(spec, OpenMemory({{"r", "rating,user,item\n3,1,661\n"},
+                                {"s", "rating,user,item\n4,2,661\n"}}));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_EQ((*all)[1].label, 4);
+}
+
+TEST(RatingsReaderTest, SplitsAtTheDelimiterThatIsNamed) {
+  SourceSpec spec = Ratings();
+  for (const char* delimiter : {"|", "\x01", " ", "::"}) {
+    spec.ratings.text.delimiter = delimiter;
+    const std::string text = std::string("1") + delimiter + "661" + delimiter;
+    EXPECT_EQ(Read(text + "3\n", spec)[0].keys[1], KeyOf(1, "661"));
+  }
+  spec.ratings.text.delimiter = kWhitespace;
+  EXPECT_EQ(Read("1   661\t3\n", spec)[0].keys[1], KeyOf(1, "661"));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "data/encoding.h"
 #include "data/internal/input.h"
 #include "data/reader.h"
 #include "data/source.h"
@@ -17,6 +18,7 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenIdxReader(
     Input images, std::optional<Input> labels);
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenCsvReader(const SourceSpec& spec,
+                                                      const Encoding& encoding,
                                                       Input file);
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenLibsvmReader(const SourceSpec& spec,

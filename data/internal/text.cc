@@ -1,5 +1,7 @@
 #include "data/internal/text.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -7,6 +9,7 @@
 #include <system_error>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -106,13 +109,39 @@ absl::string_view TakeWord(absl::string_view* line) {
   return word;
 }
 
-char Delimiter(const CsvOptions& csv, absl::string_view path) {
-  if (csv.delimiter.has_value()) return *csv.delimiter;
+std::string Delimiter(const CsvOptions& csv, absl::string_view path) {
+  if (csv.text.delimiter.has_value()) return *csv.text.delimiter;
   for (const absl::string_view compressed :
        {".gz", ".zst", ".xz", ".bz2", ".lz4"}) {
     if (absl::ConsumeSuffix(&path, compressed)) break;
   }
-  return absl::EndsWith(path, ".tsv") ? '\t' : ',';
+  return absl::EndsWith(path, ".tsv") ? "\t" : ",";
+}
+
+bool MissingWords::Has(absl::string_view field) const {
+  if (field.empty()) return true;
+  // The lists of pandas.read_csv and R's read.csv, and what Excel and the C
+  // library of Windows print.
+  static constexpr std::array<absl::string_view, 18> kWords = {
+      "?",       "na",       "n/a",    "nan",     "-nan",   "null",
+      "none",    "<na>",     "#n/a",   "#na",     "nat",    "#n/a n/a",
+      "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "#null!", "(null)"};
+  constexpr size_t kLongest = 8;
+  // Most fields are numbers: only few of the words begin as one does.
+  const char first = field.front();
+  const bool digits = absl::ascii_isdigit(first) || first == '-' ||
+                      first == '.' || first == '+';
+  if (field.size() <= kLongest && (!digits || absl::StrContains(field, '#') ||
+                                   absl::EndsWithIgnoreCase(field, "nan"))) {
+    for (const absl::string_view word : kWords) {
+      if (absl::EqualsIgnoreCase(field, word)) return true;
+    }
+  }
+  return Named(field);
+}
+
+bool MissingWords::Named(absl::string_view field) const {
+  return std::find(named_.begin(), named_.end(), field) != named_.end();
 }
 
 }  // namespace ebb::data::internal

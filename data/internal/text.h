@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -48,7 +50,24 @@ bool IsBlank(absl::string_view line);
 absl::string_view TakeWord(absl::string_view* line);
 
 // The delimiter of the options, or the one that suits the file's name.
-char Delimiter(const CsvOptions& csv, absl::string_view path);
+std::string Delimiter(const CsvOptions& csv, absl::string_view path);
+
+// The words that stand for no value. Immutable.
+class MissingWords {
+ public:
+  // `named` are those of the job, beside the usual ones.
+  explicit MissingWords(std::vector<std::string> named)
+      : named_(std::move(named)) {}
+
+  // Whether a field is empty, or one of the words that pandas, R and other
+  // programs write, in any case: NA, N/A, NaN, null, None, #N/A, <NA>, ?.
+  bool Has(absl::string_view field) const;
+  // Whether a field is one of the job's own words.
+  bool Named(absl::string_view field) const;
+
+ private:
+  std::vector<std::string> named_;
+};
 
 }  // namespace ebb::data::internal
 

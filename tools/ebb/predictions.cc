@@ -5,6 +5,7 @@
 #include <span>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
@@ -15,14 +16,32 @@ namespace {
 
 constexpr int64_t kBatch = 1024;
 
-std::string Header(const std::vector<float>& classes) {
+// The text of each class, as the files have it.
+std::vector<std::string> ClassTexts(const data::Index& index) {
+  std::vector<std::string> texts;
+  for (size_t c = 0; c < index.classes.size(); ++c) {
+    texts.push_back(index.ClassText(static_cast<int64_t>(c)));
+  }
+  return texts;
+}
+
+// A field of CSV.
+std::string Field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+std::string Header(const std::vector<std::string>& classes) {
   std::string line = "prediction";
-  for (const float label : classes) absl::StrAppend(&line, ",p(", label, ")");
+  for (const std::string& text : classes) {
+    absl::StrAppend(&line, ",", Field(absl::StrCat("p(", text, ")")));
+  }
   return line + "\n";
 }
 
 std::string Row(std::span<const float> outputs,
-                const std::vector<float>& classes, const ValueUnits& labels) {
+                const std::vector<std::string>& classes,
+                const ValueUnits& labels) {
   if (classes.empty()) {
     return absl::StrCat(labels.Undo(outputs.front()), "\n");
   }
@@ -30,7 +49,7 @@ std::string Row(std::span<const float> outputs,
   std::vector<float> shares(outputs.begin(), outputs.end());
   if (shares.size() == 1) shares.insert(shares.begin(), 1 - shares.front());
   const auto best = std::ranges::max_element(shares) - shares.begin();
-  std::string line = absl::StrCat(classes[best]);
+  std::string line = Field(classes[best]);
   for (const float share : shares) absl::StrAppend(&line, ",", share);
   return line + "\n";
 }
@@ -97,7 +116,7 @@ absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
 absl::Status WritePredictions(
     const StoredModel& stored, const data::Dataset& examples,
     models::Model* model, const std::function<void(absl::string_view)>& write) {
-  const std::vector<float>& classes = stored.index.classes;
+  const std::vector<std::string> classes = ClassTexts(stored.index);
   const auto outputs_each = model->description().outputs;
   const auto wanted = static_cast<int64_t>(classes.size());
   if (!classes.empty() && outputs_each != wanted &&

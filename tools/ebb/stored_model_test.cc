@@ -245,6 +245,21 @@ TEST_F(StoredModelTest, PredictsLabelsAsTheTrainingDataHasThem) {
             expected);
 }
 
+TEST_F(StoredModelTest, PredictsTheTextsOfClassesAlsoAfterAnExport) {
+  StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
+  stored.index.classes = {0, 1};
+  stored.index.encoding.columns = {
+      {.kind = data::ColumnEncoding::Kind::kOneHot, .values = {"a"}}};
+  stored.index.encoding.classes = {"no, never", "yes"};
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const auto again = Exported(stored, (*loaded)->model->description());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(Predict(*again, Write("new.csv", "kind\nb\na\n"), false),
+            "prediction,\"p(no, never)\",p(yes)\n"
+            "\"no, never\",1,0\nyes,0,1\n");
+}
+
 // The order of a header was not looked at.
 TEST_F(StoredModelTest, ColumnsAreFoundByTheirNamesAlsoAfterAnExport) {
   StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});

@@ -150,6 +150,20 @@ struct Draft {
                      " left out; the first: ", data.left_out().first));
   }
 
+  // Notes what the owner should know of the columns of the training data.
+  void NoteRemarks(const data::Dataset& data, absl::string_view key) {
+    constexpr size_t kMost = 30;
+    const std::vector<std::string>& remarks = data.remarks();
+    for (size_t i = 0; i < remarks.size(); ++i) {
+      if (i == kMost) {
+        notes.push_back(absl::StrCat(key, ": ", remarks.size() - kMost,
+                                     " more columns like these"));
+        break;
+      }
+      notes.push_back(absl::StrCat(key, ": ", remarks[i]));
+    }
+  }
+
   // A mistake for each line of the message.
   void Fail(const absl::Status& status, absl::string_view path) {
     if (status.ok()) return;
@@ -217,6 +231,7 @@ job::JobFacts ReadData(Draft* draft) {
   draft->known.train = FactsOf(*train);
   draft->extent = {train->memory_bytes(), train->features(), train->entries()};
   draft->NoteLeftOut(*train, "data.train");
+  draft->NoteRemarks(*train, "data.train");
   const data::Index& index = train->index();
   const auto test_source = worker::TestSource(
       draft->full, worker::LabelKindOf(index), train->names());

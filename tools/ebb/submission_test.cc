@@ -119,6 +119,31 @@ TEST_F(SubmissionTest, NamesWhatIsLeftOut) {
   EXPECT_EQ(LeftOut(rpc::ToProto(prepared->record)), 1);
 }
 
+TEST_F(SubmissionTest, SaysWhatTextBecomes) {
+  Write("train.csv", "a,color,label\n0,red,yes\n1,blue,no\n,red,yes\n");
+  Write("test.csv", "label,color,a\nno,green,1\n");
+  const auto prepared = Prepare(Job("softmax"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(
+      prepared->note,
+      "data.train: column 2 ('color') has text: a feature for each of its "
+      "2 values and one for any other\n"
+      "data.train: the label, column 3 ('label'), has 2 classes, in the "
+      "order of their texts: 'no', 'yes'\n"
+      "data.train: column 1 ('a') has no value in 1 of 3 rows: each "
+      "becomes the mean of its column");
+  // Weights (4, 2) and two biases.
+  EXPECT_EQ(prepared->record.plan.parameters, 10);
+}
+
+TEST_F(SubmissionTest, TellsTextByColumn) {
+  Write("train.csv", "a,b,label\nx,y,0\nz,u,1\n");
+  const auto prepared =
+      Prepare(Job("softmax"), {"data.train.csv.categorical=[none]"});
+  EXPECT_THAT(std::string(prepared.status().message()),
+              HasSubstr("a, b: text in 2 of 2 rows"));
+}
+
 // Of both parts of a split all bad lines of the file are known.
 TEST_F(SubmissionTest, NamesWhatIsLeftOutOfASplitOnce) {
   std::string rows = "a,b,label\n0,x,0\n";
@@ -137,12 +162,12 @@ TEST_F(SubmissionTest, NamesWhatIsLeftOutOfASplitOnce) {
 
 // Only the first was named.
 TEST_F(SubmissionTest, NamesEachMistakeOfATable) {
-  Write("train.csv", "a,b,label\n0,x,0\n1,1\n");
+  Write("train.csv", "a,b,label\n0,inf,0\n1,1\n");
   const auto prepared = Prepare(Job("softmax"));
   const std::string error(prepared.status().message());
   EXPECT_THAT(error, HasSubstr(absl::StrCat(
                          "job.yaml:4: data.train: ", Path("train.csv"),
-                         ":2: column 2 ('b'): 'x' is not a number\n")));
+                         ":2: column 2 ('b'): 'inf' is not a finite")));
   EXPECT_THAT(error, HasSubstr(absl::StrCat("job.yaml:4: data.train: ",
                                             Path("train.csv"), ":3: ")));
 }

@@ -1,0 +1,75 @@
+// How the columns of a table become the features of a model, and which text
+// each class has in the files. It is found in the training data, stored in its
+// index, and used as it is for all other data.
+#ifndef EBB_DATA_ENCODING_H_
+#define EBB_DATA_ENCODING_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace ebb::data {
+
+// Where a date has its year at the end, which number stands first.
+enum class DateOrder { kYearFirst, kDayFirst, kMonthFirst };
+
+// One column of a table. A missing field of text is the empty text.
+struct ColumnEncoding {
+  // The numbers of the kinds are part of the index's format.
+  enum class Kind {
+    kNumber = 0,   // One feature, the number.
+    kBoolean = 1,  // One feature: 0 for values[0], 1 for values[1], whatever
+                   // their case; another text is as missing.
+    kOneHot = 2,   // A feature for each of `values`, and one for any other
+                   // text: 1 where it is that, else 0.
+    kHashed = 3,   // `buckets` features: 1 in KeyOf(0, text) % buckets, else 0.
+    kDate = 4,     // One feature: days since 1970-01-01 UTC, with a fraction.
+    kDateParts = 5,  // Five: year, month, day, day of the week (Monday is 0),
+                     // hour with a fraction.
+    kLeftOut = 6,    // None.
+  };
+  Kind kind = Kind::kNumber;
+  std::vector<std::string> values;          // kBoolean and kOneHot, each once.
+  int64_t buckets = 0;                      // kHashed.
+  DateOrder order = DateOrder::kYearFirst;  // kDate and kDateParts.
+
+  // The number of its features.
+  int64_t width() const;
+
+  friend bool operator==(const ColumnEncoding&,
+                         const ColumnEncoding&) = default;
+};
+
+struct Encoding {
+  // One for each column of the training data that is no label and not ignored,
+  // in their order. Empty: all of them are numbers.
+  std::vector<ColumnEncoding> columns;
+  // The text of each class: a label is the place of its text here. Empty:
+  // labels are numbers in the files.
+  std::vector<std::string> classes;
+
+  bool empty() const { return columns.empty() && classes.empty(); }
+  // The number of features; `columns` is not empty.
+  int64_t features() const;
+  // The names of the features, in their order: "age", "sex=male", "sex=other",
+  // "ticket#17", "when.month". `names` are those of the columns, or empty: then
+  // a column's name is "column 3", counted among those that are no label.
+  std::vector<std::string> FeatureNames(
+      const std::vector<std::string>& names) const;
+
+  friend bool operator==(const Encoding&, const Encoding&) = default;
+};
+
+// The bytes of one part, for the index, and back. False where they are not
+// exactly what Encode… makes.
+std::string EncodeColumns(const std::vector<ColumnEncoding>& columns);
+bool DecodeColumns(absl::string_view bytes,
+                   std::vector<ColumnEncoding>* columns);
+std::string EncodeTexts(const std::vector<std::string>& texts);
+bool DecodeTexts(absl::string_view bytes, std::vector<std::string>* texts);
+
+}  // namespace ebb::data
+
+#endif  // EBB_DATA_ENCODING_H_

@@ -1,0 +1,60 @@
+// What is wrong in the fields of one table, told by column: enough for a person
+// to mend a file, or a job, in one go.
+#ifndef EBB_DATA_INTERNAL_COLUMN_PROBLEMS_H_
+#define EBB_DATA_INTERNAL_COLUMN_PROBLEMS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "data/internal/columns.h"
+
+namespace ebb::data::internal {
+
+class ColumnProblems {
+ public:
+  // In the order in which they are told.
+  enum class Kind {
+    kRecord,   // The whole record: its width or its quotes.
+    kLabel,    // The label cannot be read.
+    kText,     // A field that is no number.
+    kMissing,  // A field that is missing.
+    kOther,    // A field that is a number, but no good one.
+  };
+
+  // `message` says what is wrong with a field of `column`; `place` is that of
+  // its record.
+  void Add(Kind kind, size_t column, absl::string_view place,
+           absl::string_view message);
+
+  bool empty() const { return groups_.empty(); }
+  void Clear() { groups_.clear(); }
+
+  // kInvalidArgument, with a line for each kind of mistake: a mistake that was
+  // made once is told with its place, several of them by their columns and
+  // count. `rows` is the number of records that were looked at.
+  absl::Status Status(const Columns& columns, absl::string_view path,
+                      int64_t rows) const;
+
+ private:
+  struct Group {
+    int64_t count = 0;
+    std::string place;  // Of the first,
+    std::string message;
+  };
+  // All columns of one kind of which equally many fields are wrong.
+  std::string Line(Kind kind, const std::vector<size_t>& of,
+                   const Columns& columns, absl::string_view path,
+                   int64_t rows) const;
+
+  std::map<std::pair<Kind, size_t>, Group> groups_;
+};
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_COLUMN_PROBLEMS_H_

@@ -1,0 +1,178 @@
+#include "data/internal/column_survey.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "data/internal/dates.h"
+#include "data/keys.h"
+
+namespace ebb::data::internal {
+namespace {
+
+using Kind = ColumnEncoding::Kind;
+
+// What is remembered of a column.
+constexpr size_t kMostDistinct = 1 << 16;
+constexpr size_t kMostTexts = 4;
+constexpr size_t kLongestValue = 256;  // Longer ones are hashed.
+
+// No and yes, in lower case.
+constexpr std::array<std::pair<absl::string_view, absl::string_view>, 5>
+    kBooleans = {{{"false", "true"},
+                  {"f", "t"},
+                  {"no", "yes"},
+                  {"n", "y"},
+                  {"off", "on"}}};
+
+}  // namespace
+
+ColumnSurvey::ColumnSurvey(const CsvOptions& options, Role role)
+    : options_(options), role_(role), missing_(options.text.missing_values) {
+  if (options.day_first.has_value()) {
+    by_day_ = *options.day_first;
+    by_month_ = !by_day_;
+  }
+}
+
+void ColumnSurvey::Add(absl::string_view field) {
+  double number;
+  const bool finite = ParseNumber(field, &number) && std::isfinite(number);
+  if (finite ? missing_.Named(field) : missing_.Has(field)) {
+    any_missing_ = true;
+    return;
+  }
+  ++given_;
+  numbers_ += finite ? 1 : 0;
+  AddDistinct(field);
+  if (!finite && distinct_texts_.size() < kMostTexts) {
+    distinct_texts_.insert(KeyOf(0, field));
+  }
+  if ((by_day_ || by_month_) && role_ != Role::kCategorical &&
+      (role_ == Role::kDate || numbers_ == 0)) {
+    AddDate(field);
+  }
+}
+
+void ColumnSurvey::AddDistinct(absl::string_view field) {
+  if (!too_many_ && !values_.contains(field)) {
+    too_many_ = static_cast<int64_t>(values_.size()) >= options_.one_hot ||
+                field.size() > kLongestValue;
+    if (!too_many_) values_.emplace(field);
+  }
+  if (distinct_.size() < kMostDistinct) {
+    distinct_.insert(KeyOf(0, field));
+    given_when_full_ = given_;
+  }
+}
+
+void ColumnSurvey::AddDate(absl::string_view field) {
+  const auto day = ParseMoment(field, DateOrder::kDayFirst);
+  const auto month = ParseMoment(field, DateOrder::kMonthFirst);
+  by_day_ = by_day_ && day.has_value();
+  by_month_ = by_month_ && month.has_value();
+  differ_ = differ_ ||
+            (day.has_value() && month.has_value() && day->days != month->days);
+}
+
+// A few typing errors, or a few words that stand for no value, among numbers.
+// Codes such as 0, 1, 2, 3+ have few numbers, and numbers of tickets have many
+// texts.
+bool ColumnSurvey::IsDoubtful() const {
+  constexpr size_t kManyNumbers = 20;
+  const int64_t texts = given_ - numbers_;
+  if (texts * kRareTextOf < given_) return true;
+  return numbers_ * 2 > given_ && distinct_texts_.size() < kMostTexts &&
+         distinct_.size() - distinct_texts_.size() > kManyNumbers;
+}
+
+bool ColumnSurvey::IsIdentifier() const {
+  return static_cast<int64_t>(distinct_.size()) * 10 > given_when_full_ * 9;
+}
+
+absl::StatusOr<ColumnSurvey::Outcome> ColumnSurvey::Judge() const {
+  if (role_ == Role::kDate) return JudgeDates();
+  if (role_ == Role::kCategorical) return JudgeCategories();
+  const bool has_text = numbers_ < given_;
+  if (!has_text || !options_.categories_by_text) return Outcome{};
+  if (AreDates()) return JudgeDates();
+  if (IsDoubtful()) return Outcome{};
+  return JudgeCategories();
+}
+
+absl::StatusOr<ColumnSurvey::Outcome> ColumnSurvey::JudgeDates() const {
+  if (by_day_ && by_month_ && differ_) {
+    return absl::InvalidArgumentError(
+        "has dates such as 03/04/2021, of which nobody can tell whether the "
+        "day or the month comes first; say day_first: true or false");
+  }
+  Outcome outcome;
+  outcome.encoding.kind = options_.date_parts ? Kind::kDateParts : Kind::kDate;
+  if (differ_ || by_day_ != by_month_) {
+    outcome.encoding.order =
+        by_day_ ? DateOrder::kDayFirst : DateOrder::kMonthFirst;
+  }
+  outcome.remark = absl::StrCat(
+      "has dates: ", options_.date_parts
+                         ? "year, month, day, day of the week and hour are "
+                           "features"
+                         : "days since 1970 are the feature");
+  return outcome;
+}
+
+ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
+  std::vector<std::string> values(values_.begin(), values_.end());
+  std::sort(values.begin(), values.end());
+  Outcome outcome;
+  ColumnEncoding& encoding = outcome.encoding;
+  if (!too_many_ && role_ == Role::kAny) {
+    std::vector<std::string> folded;
+    for (const std::string& value : values) {
+      folded.push_back(absl::AsciiStrToLower(value));
+    }
+    std::sort(folded.begin(), folded.end());
+    folded.erase(std::unique(folded.begin(), folded.end()), folded.end());
+    for (const auto& [no, yes] : kBooleans) {
+      if (folded != std::vector{std::string(no), std::string(yes)}) continue;
+      encoding.kind = Kind::kBoolean;
+      encoding.values = folded;
+      outcome.remark =
+          absl::StrCat("has ", no, " and ", yes, ": 0 and 1 of one feature");
+      return outcome;
+    }
+  }
+  if (!too_many_) {
+    if (any_missing_) values.insert(values.begin(), "");
+    if (values.empty()) values.emplace_back();
+    encoding.kind = Kind::kOneHot;
+    encoding.values = std::move(values);
+    outcome.remark = absl::StrCat(
+        "has text: a feature for each of its ", encoding.values.size(),
+        encoding.values.front().empty() ? " values, no value being one,"
+                                        : " values",
+        " and one for any other");
+    return outcome;
+  }
+  if (role_ == Role::kAny && IsIdentifier()) {
+    encoding.kind = Kind::kLeftOut;
+    outcome.remark =
+        "is left out: nearly every row has a text of its own there; to take "
+        "it all the same, name it in categorical";
+    return outcome;
+  }
+  encoding.kind = Kind::kHashed;
+  encoding.buckets = options_.hash_buckets;
+  outcome.remark = absl::StrCat(
+      "has text of ", distinct_.size() < kMostDistinct ? "" : "more than ",
+      distinct_.size(), " values: they share ", encoding.buckets,
+      " features by their hash");
+  return outcome;
+}
+
+}  // namespace ebb::data::internal

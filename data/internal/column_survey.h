@@ -1,0 +1,76 @@
+// What the fields of one column have in common, and what it so becomes.
+#ifndef EBB_DATA_INTERNAL_COLUMN_SURVEY_H_
+#define EBB_DATA_INTERNAL_COLUMN_SURVEY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "data/encoding.h"
+#include "data/internal/text.h"
+#include "data/source.h"
+
+namespace ebb::data::internal {
+
+// Where fewer than one value in so many is text, it is a mistake among numbers.
+inline constexpr int64_t kRareTextOf = 20;
+
+// Bounded in memory, however many values there are. Not thread safe.
+class ColumnSurvey {
+ public:
+  // What the options say of the column.
+  enum class Role { kAny, kCategorical, kDate };
+
+  // `options` outlives it.
+  ColumnSurvey(const CsvOptions& options, Role role);
+
+  void Add(absl::string_view field);
+
+  struct Outcome {
+    ColumnEncoding encoding;
+    std::string remark;  // "has text: …"; empty for numbers.
+  };
+  // kInvalidArgument where nobody can tell day from month; the message says
+  // what, not where.
+  absl::StatusOr<Outcome> Judge() const;
+
+ private:
+  void AddDistinct(absl::string_view field);
+  void AddDate(absl::string_view field);
+  // Whether the texts look like mistakes among numbers.
+  bool IsDoubtful() const;
+  // Whether nearly every row has a text of its own.
+  bool IsIdentifier() const;
+  bool AreDates() const {
+    return given_ > 0 && (by_day_ || by_month_) &&
+           (role_ == Role::kDate || numbers_ == 0);
+  }
+  absl::StatusOr<Outcome> JudgeDates() const;
+  Outcome JudgeCategories() const;
+
+  const CsvOptions& options_;
+  const Role role_;
+  const MissingWords missing_;
+  int64_t given_ = 0;    // Fields that are not missing;
+  int64_t numbers_ = 0;  // of them, numbers.
+  bool any_missing_ = false;
+  // The values, until there are more than become features of their own.
+  absl::flat_hash_set<std::string> values_;
+  bool too_many_ = false;
+  // Hashes of the values, and of those that are no numbers, up to a limit.
+  absl::flat_hash_set<uint64_t> distinct_;
+  absl::flat_hash_set<uint64_t> distinct_texts_;
+  int64_t given_when_full_ = 0;  // Fields when distinct_ had its limit.
+  // Whether all are dates where the day, or the month, comes first; and
+  // whether that makes a difference.
+  bool by_day_ = true;
+  bool by_month_ = true;
+  bool differ_ = false;
+};
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_COLUMN_SURVEY_H_

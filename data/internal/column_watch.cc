@@ -1,0 +1,70 @@
+#include "data/internal/column_watch.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+namespace {
+
+// Few rows are like that by chance.
+constexpr int64_t kLeastRows = 10;
+
+bool Equal(absl::string_view a, absl::string_view b) {
+  double x;
+  double y;
+  return a == b || (ParseNumber(a, &x) && ParseNumber(b, &y) && x == y);
+}
+
+}  // namespace
+
+ColumnWatch::ColumnWatch(const TableSchema& schema) : label_(schema.label) {
+  for (const size_t column : schema.features) {
+    if (column == TableSchema::kNoColumn) continue;
+    counting_.push_back({column, 0});
+    if (label_ != TableSchema::kNoColumn) equal_.push_back(column);
+  }
+}
+
+void ColumnWatch::Look(const std::vector<absl::string_view>& fields) {
+  const auto before = static_cast<double>(rows_ - 1);
+  std::erase_if(counting_, [&](Counting& one) {
+    double value;
+    if (!ParseNumber(fields[one.column], &value)) return true;
+    if (rows_ == 1) one.first = value;
+    return value != one.first + before;
+  });
+  std::erase_if(equal_, [&](size_t column) {
+    return !Equal(fields[column], fields[label_]);
+  });
+}
+
+std::vector<std::string> ColumnWatch::Remarks(const TableSchema& schema) const {
+  std::vector<std::string> remarks;
+  if (rows_ < kLeastRows) return remarks;
+  const auto ignore = [&](size_t column) {
+    const bool named =
+        schema.columns.named() && !schema.columns.names()[column].empty();
+    return absl::StrCat(
+        "ignore: [",
+        named ? schema.columns.names()[column] : absl::StrCat(column + 1), "]");
+  };
+  for (const Counting& one : counting_) {
+    remarks.push_back(absl::StrCat(
+        schema.columns.Describe(one.column),
+        " counts the rows: it says where an example stands, not what it is; "
+        "unless that is meant, leave it out: ",
+        ignore(one.column)));
+  }
+  for (const size_t column : equal_) {
+    remarks.push_back(
+        absl::StrCat(schema.columns.Describe(column), " equals the label, ",
+                     schema.columns.Describe(label_),
+                     ", in every row: a model would copy it; leave it out: ",
+                     ignore(column)));
+  }
+  return remarks;
+}
+
+}  // namespace ebb::data::internal

@@ -1,0 +1,45 @@
+// Columns that tell a model nothing, or too much: one that counts the rows, and
+// one that equals the label.
+#ifndef EBB_DATA_INTERNAL_COLUMN_WATCH_H_
+#define EBB_DATA_INTERNAL_COLUMN_WATCH_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "data/internal/table_schema.h"
+
+namespace ebb::data::internal {
+
+// Looks at each record once, and only at the columns that may still be one of
+// the two: soon there are none. Not thread safe.
+class ColumnWatch {
+ public:
+  explicit ColumnWatch(const TableSchema& schema);
+
+  void AddRow(const std::vector<absl::string_view>& fields) {
+    ++rows_;
+    if (!counting_.empty() || !equal_.empty()) Look(fields);
+  }
+
+  // A sentence for each of them, with what to do.
+  std::vector<std::string> Remarks(const TableSchema& schema) const;
+
+ private:
+  struct Counting {
+    size_t column = 0;
+    double first = 0;
+  };
+  void Look(const std::vector<absl::string_view>& fields);
+
+  const size_t label_;
+  int64_t rows_ = 0;
+  std::vector<Counting> counting_;
+  std::vector<size_t> equal_;
+};
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_COLUMN_WATCH_H_

@@ -1,0 +1,83 @@
+#include "data/internal/columns.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+namespace {
+
+// The letters and digits of a name, in lower case.
+std::string Folded(absl::string_view name) {
+  std::string folded;
+  for (const char c : name) {
+    if (absl::ascii_isalnum(c)) folded.push_back(absl::ascii_tolower(c));
+  }
+  return folded;
+}
+
+}  // namespace
+
+absl::StatusOr<size_t> Columns::Resolve(const std::string& column) const {
+  const auto named = std::find(names_.begin(), names_.end(), column);
+  if (named != names_.end()) {
+    if (std::find(named + 1, names_.end(), column) != names_.end()) {
+      return Bad("column ", Excerpt(column),
+                 " is in the header twice; use its number, from 1");
+    }
+    return static_cast<size_t>(named - names_.begin());
+  }
+  int64_t number;
+  if (absl::SimpleAtoi(column, &number)) {
+    if (number >= 1 && number <= static_cast<int64_t>(width_)) {
+      return static_cast<size_t>(number - 1);
+    }
+    return Bad("there is no column ", number, "; they count from 1 to ",
+               width_);
+  }
+  if (names_.empty()) {
+    return Bad("column ", Excerpt(column),
+               " goes by a name, but there is no header; use its number, "
+               "from 1");
+  }
+  return Bad("there is no column ", Excerpt(column), " among ", Listed());
+}
+
+std::optional<size_t> Columns::Find(
+    std::span<const absl::string_view> known) const {
+  std::vector<std::string> folded;
+  folded.reserve(names_.size());
+  for (const std::string& name : names_) folded.push_back(Folded(name));
+  for (const absl::string_view name : known) {
+    const auto found = std::find(folded.begin(), folded.end(), name);
+    if (found != folded.end()) return found - folded.begin();
+  }
+  return std::nullopt;
+}
+
+std::string Columns::Listed() const {
+  constexpr size_t kListed = 12;
+  const auto listed = names_.begin() + std::min(kListed, names_.size());
+  return absl::StrCat(
+      absl::StrJoin(names_.begin(), listed, ", ",
+                    [](std::string* out, const std::string& name) {
+                      absl::StrAppend(out, Excerpt(name));
+                    }),
+      listed == names_.end() ? "" : ", ...");
+}
+
+std::string Columns::Describe(size_t column) const {
+  if (names_.empty()) return absl::StrCat("column ", column + 1);
+  return absl::StrCat("column ", column + 1, " (", Excerpt(names_[column]),
+                      ")");
+}
+
+bool IsName(absl::string_view column) {
+  return !column.empty() && !IsNumber(column);
+}
+
+}  // namespace ebb::data::internal

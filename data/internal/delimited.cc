@@ -1,0 +1,209 @@
+#include "data/internal/delimited.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "common/status_macros.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+
+absl::StatusOr<bool> DelimitedRecords::Next() {
+  if (!ahead_.has_value()) return Read();
+  current_ = std::exchange(ahead_, std::nullopt);
+  Restore(*current_);
+  return current_->more;
+}
+
+const std::vector<std::string>* DelimitedRecords::Peek() {
+  if (!ahead_.has_value()) {
+    current_ = Keep(true);
+    absl::StatusOr<bool> more = Read();
+    ahead_ = Keep(std::move(more));
+    Restore(*current_);
+  }
+  const bool whole = ahead_->more.ok() && *ahead_->more && ahead_->status.ok();
+  return whole ? &ahead_->fields : nullptr;
+}
+
+DelimitedRecords::Kept DelimitedRecords::Keep(absl::StatusOr<bool> more) const {
+  return {
+      std::move(more), path_, line_, status_, {fields_.begin(), fields_.end()}};
+}
+
+void DelimitedRecords::Restore(const Kept& kept) {
+  path_ = kept.path;
+  line_ = kept.line;
+  status_ = kept.status;
+  fields_.assign(kept.fields.begin(), kept.fields.end());
+}
+
+absl::StatusOr<bool> DelimitedRecords::Read() {
+  for (;;) {
+    absl::string_view line;
+    EBB_ASSIGN_OR_RETURN(const bool more, ReadLine(&line));
+    if (!more) return false;
+    line_ = last_line_;
+    begins_file_ = again_.empty() && file_.begins_further_file();
+    if (path_ != file_.path()) path_ = file_.path();
+    if (line.empty()) continue;
+    if (!settled_) {
+      delimiter_ = guess_(line);
+      whitespace_ = delimiter_ == kWhitespace;
+    }
+    const bool blank = absl::StripAsciiWhitespace(line).empty();
+    if (blank && (whitespace_ || !absl::StrContains(line, delimiter_))) {
+      continue;
+    }
+    if (quotes_ && memchr(line.data(), '"', line.size()) != nullptr) {
+      EBB_RETURN_IF_ERROR(SplitQuoted(line));
+    } else {
+      status_ = absl::OkStatus();
+      SplitPlain(line);
+    }
+    if (!header_.empty() && IsRepeated()) continue;
+    return true;
+  }
+}
+
+absl::StatusOr<bool> DelimitedRecords::ReadLine(absl::string_view* line) {
+  if (again_.empty()) {
+    EBB_ASSIGN_OR_RETURN(const bool more, file_.ReadLine(line));
+    last_line_ = file_.line_number();
+    return more;
+  }
+  line_again_ = std::move(again_.front().text);
+  last_line_ = again_.front().number;
+  again_.pop_front();
+  *line = line_again_;
+  return true;
+}
+
+absl::StatusOr<bool> DelimitedRecords::ReadFurtherLine(
+    absl::string_view* line) {
+  if (storage_.size() > kMaxExampleBytes) return false;
+  bool more = false;
+  if (again_.empty()) {
+    EBB_ASSIGN_OR_RETURN(more, file_.ReadFurtherLine(line));
+    last_line_ = file_.line_number();
+  } else {
+    EBB_ASSIGN_OR_RETURN(more, ReadLine(line));
+  }
+  if (more) further_.push_back({last_line_, std::string(*line)});
+  return more;
+}
+
+std::string DelimitedRecords::DelimiterName() const {
+  return whitespace_ ? delimiter_ : Excerpt(delimiter_);
+}
+
+bool DelimitedRecords::IsDelimiter(char c) const {
+  return whitespace_ ? c == ' ' || c == '\t' : c == delimiter_.front();
+}
+
+void DelimitedRecords::SkipSpaces(absl::string_view* rest) const {
+  size_t spaces = 0;
+  while (spaces < rest->size() && absl::ascii_isspace((*rest)[spaces]) &&
+         (whitespace_ || !IsDelimiter((*rest)[spaces]))) {
+    ++spaces;
+  }
+  rest->remove_prefix(spaces);
+}
+
+size_t DelimitedRecords::FieldEnd(absl::string_view rest) const {
+  if (whitespace_) return std::min(rest.find_first_of(" \t"), rest.size());
+  if (delimiter_.size() > 1) {
+    return std::min(rest.find(delimiter_), rest.size());
+  }
+  return std::min(rest.find(delimiter_.front()), rest.size());
+}
+
+void DelimitedRecords::SplitPlain(absl::string_view line) {
+  fields_.clear();
+  const size_t width = whitespace_ ? 1 : delimiter_.size();
+  if (whitespace_) line = absl::StripAsciiWhitespace(line);
+  for (;;) {
+    const size_t end = FieldEnd(line);
+    fields_.push_back(absl::StripAsciiWhitespace(line.substr(0, end)));
+    if (end == line.size()) return;
+    line.remove_prefix(end + width);
+    if (whitespace_) SkipSpaces(&line);
+  }
+}
+
+absl::Status DelimitedRecords::SplitQuoted(absl::string_view line) {
+  status_ = absl::OkStatus();
+  storage_.clear();
+  ends_.clear();
+  further_.clear();
+  const size_t width = whitespace_ ? 1 : delimiter_.size();
+  if (whitespace_) line = absl::StripTrailingAsciiWhitespace(line);
+  for (;;) {
+    EBB_RETURN_IF_ERROR(TakeField(&line));
+    if (!status_.ok() || line.empty()) break;
+    line.remove_prefix(width);
+  }
+  if (!status_.ok()) {
+    again_.insert(again_.begin(), std::make_move_iterator(further_.begin()),
+                  std::make_move_iterator(further_.end()));
+  }
+  fields_.clear();
+  size_t begin = 0;
+  for (const size_t end : ends_) {
+    fields_.push_back(absl::string_view(storage_).substr(begin, end - begin));
+    begin = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DelimitedRecords::TakeField(absl::string_view* rest) {
+  SkipSpaces(rest);
+  if (!rest->empty() && rest->front() == '"') return TakeQuoted(rest);
+  const size_t end = FieldEnd(*rest);
+  absl::StrAppend(&storage_,
+                  absl::StripTrailingAsciiWhitespace(rest->substr(0, end)));
+  ends_.push_back(storage_.size());
+  rest->remove_prefix(end);
+  return absl::OkStatus();
+}
+
+absl::Status DelimitedRecords::TakeQuoted(absl::string_view* rest) {
+  const size_t column = ends_.size() + 1;
+  const auto bad = [&](const auto&... what) {
+    status_ = absl::InvalidArgumentError(
+        absl::StrCat(Where(), ": column ", column, " ", what...));
+    return absl::OkStatus();
+  };
+  rest->remove_prefix(1);
+  for (;;) {
+    const size_t quote = rest->find('"');
+    if (quote == absl::string_view::npos) {  // It goes on in the next line.
+      absl::StrAppend(&storage_, *rest, "\n");
+      EBB_ASSIGN_OR_RETURN(const bool more, ReadFurtherLine(rest));
+      if (more) continue;
+      return bad(
+          "begins with a quote that nothing closes; if quotes are "
+          "characters like others in this file, say quotes: false");
+    }
+    storage_.append(rest->data(), quote);
+    rest->remove_prefix(quote + 1);
+    if (rest->empty() || rest->front() != '"') break;
+    storage_.push_back('"');
+    rest->remove_prefix(1);
+  }
+  ends_.push_back(storage_.size());
+  const size_t end = FieldEnd(*rest);
+  if (!absl::StripAsciiWhitespace(rest->substr(0, end)).empty()) {
+    return bad("goes on with ", Excerpt(rest->substr(0, end)),
+               " after its closing quote; double the quotes inside a field, "
+               "or say quotes: false");
+  }
+  rest->remove_prefix(end);
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::data::internal

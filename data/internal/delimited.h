@@ -1,0 +1,136 @@
+// Delimited text as records of fields: what tables, ratings and click logs
+// share. One set of rules holds for all of them:
+//   - Spaces around a field are no part of it.
+//   - A field that begins with a quote ends at the next quote that is not
+//     doubled. Delimiters, line breaks and spaces inside are part of it; the
+//     quotes are not.
+//   - Quotes that are wrong spoil one line: the next record begins behind it.
+//   - A quote inside a field that does not begin with one is a character.
+//   - Empty lines are no records.
+#ifndef EBB_DATA_INTERNAL_DELIMITED_H_
+#define EBB_DATA_INTERNAL_DELIMITED_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "data/internal/input.h"
+
+namespace ebb::data::internal {
+
+// The records of the files of a source, from the first to the last. Not thread
+// safe.
+class DelimitedRecords {
+ public:
+  // Chooses a delimiter by a line.
+  using Guess = std::function<std::string(absl::string_view line)>;
+
+  // `guess` is asked for each record until Settle().
+  DelimitedRecords(Input file, Guess guess, bool quotes)
+      : file_(std::move(file)), guess_(std::move(guess)), quotes_(quotes) {}
+
+  // Reads the next record; false at the end of the file. Errors are those of
+  // Input::ReadLine(). A record with bad quotes sets status() instead, and the
+  // next call goes on behind it.
+  absl::StatusOr<bool> Next();
+
+  // What is wrong with the current record, with its place; OK: nothing.
+  const absl::Status& status() const { return status_; }
+  // The fields of the current record, valid until the next call of Next().
+  const std::vector<absl::string_view>& fields() const { return fields_; }
+
+  // The fields of the record after the current one, which stays the current
+  // one; null at the end of the file, or where that record is wrong.
+  const std::vector<std::string>* Peek();
+
+  // The current record is a header: a further file may begin with it, too, and
+  // then it is passed over there.
+  void SkipRepeated() {
+    header_ = std::vector<std::string>(fields_.begin(), fields_.end());
+  }
+
+  // Keeps the current delimiter for the rest of the file.
+  void Settle() { settled_ = true; }
+  // The delimiter for messages: "','", "'\t'", "whitespace".
+  std::string DelimiterName() const;
+
+  // "a.csv:17": where the current record begins.
+  std::string Where() const { return absl::StrCat(path_, ":", line_); }
+  const Input& file() const { return file_; }
+
+ private:
+  // A record that is kept while another one is read.
+  struct Kept {
+    absl::StatusOr<bool> more = false;  // What Next() returned for it,
+    std::string path;                   // and the rest of its state.
+    int64_t line = 0;
+    absl::Status status;
+    std::vector<std::string> fields;
+  };
+  absl::StatusOr<bool> Read();
+  // The next line of the file, or one to be read again.
+  absl::StatusOr<bool> ReadLine(absl::string_view* line);
+  // Another line of the current record.
+  absl::StatusOr<bool> ReadFurtherLine(absl::string_view* line);
+  Kept Keep(absl::StatusOr<bool> more) const;
+  void Restore(const Kept& kept);
+
+  // Whether the current record repeats the header.
+  bool IsRepeated() const {
+    return begins_file_ && std::equal(fields_.begin(), fields_.end(),
+                                      header_.begin(), header_.end());
+  }
+
+  // Views of `line`, which has no quote.
+  void SplitPlain(absl::string_view line);
+  // Copies the fields of the record that begins with `line` into storage_; it
+  // may take more lines.
+  absl::Status SplitQuoted(absl::string_view line);
+  // Takes one field from the front of `*rest`, without its delimiter.
+  absl::Status TakeField(absl::string_view* rest);
+  absl::Status TakeQuoted(absl::string_view* rest);
+  // Drops the spaces in front of a field.
+  void SkipSpaces(absl::string_view* rest) const;
+  // The length of the field at the front of `rest`.
+  size_t FieldEnd(absl::string_view rest) const;
+  bool IsDelimiter(char c) const;
+
+  Input file_;
+  const Guess guess_;
+  const bool quotes_;
+  bool settled_ = false;
+  std::string delimiter_;
+  bool whitespace_ = false;  // The delimiter is any run of spaces and tabs.
+  struct Line {
+    int64_t number = 0;
+    std::string text;
+  };
+  std::deque<Line> again_;    // Lines to be read again,
+  std::string line_again_;    // and the last one that was.
+  std::deque<Line> further_;  // Lines of the current record but its first.
+  std::vector<std::string> header_;  // Empty: there is none to be repeated.
+  std::string path_;                 // The file of the current record.
+  bool begins_file_ = false;         // It is the first of a further file.
+  int64_t last_line_ = 0;            // The number of the line read last.
+  int64_t line_ = 0;                 // Where the current record begins.
+  absl::Status status_;
+  std::vector<absl::string_view> fields_;
+  std::optional<Kept> current_;  // Where a record after it was looked at,
+  std::optional<Kept> ahead_;    // and that.
+  std::string storage_;          // Of the fields of a record with quotes,
+  std::vector<size_t> ends_;     // each of which ends there.
+};
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_DELIMITED_H_

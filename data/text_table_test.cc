@@ -1,0 +1,289 @@
+// Tables with text: what each column becomes, and that other data is read as
+// the training data was.
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "data/byte_source.h"
+#include "data/dataset.h"
+#include "data/encoding.h"
+#include "data/keys.h"
+#include "data/source.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Kind = ColumnEncoding::Kind;
+
+SourceSpec Table(const CsvOptions& options = {}) {
+  return {.kind = SourceKind::kCsv, .path = "t.csv", .csv = options};
+}
+
+absl::StatusOr<Dataset> TryLoad(const std::string& text,
+                                const SourceSpec& spec) {
+  return Dataset::Load(spec, OpenMemory({{"t.csv", text}}));
+}
+
+Dataset Load(const std::string& text, const SourceSpec& spec = Table()) {
+  auto data = TryLoad(text, spec);
+  EXPECT_TRUE(data.ok()) << data.status();
+  return *std::move(data);
+}
+
+std::string ErrorOf(const std::string& text, const SourceSpec& spec = Table()) {
+  return std::string(TryLoad(text, spec).status().message());
+}
+
+std::vector<float> Row(const Dataset& data, int64_t row) {
+  ExampleBatch batch;
+  EXPECT_TRUE(data.Gather(std::vector<int64_t>{row}, &batch).ok());
+  return batch.values;
+}
+
+std::vector<float> Labels(const Dataset& data) {
+  std::vector<int64_t> rows(data.examples());
+  for (int64_t i = 0; i < data.examples(); ++i) rows[i] = i;
+  ExampleBatch batch;
+  EXPECT_TRUE(data.Gather(rows, &batch).ok());
+  return batch.labels;
+}
+
+std::vector<Kind> KindsOf(const Dataset& data) {
+  std::vector<Kind> kinds;
+  for (const auto& column : data.index().encoding.columns) {
+    kinds.push_back(column.kind);
+  }
+  return kinds;
+}
+
+TEST(TextTableTest, ATableOfNumbersHasNoEncoding) {
+  const Dataset data = Load("a,b,y\n1,2,0\n3,4,1\n");
+  EXPECT_TRUE(data.index().encoding.empty());
+  EXPECT_THAT(data.remarks(), IsEmpty());
+}
+
+TEST(TextTableTest, ACategoryHasAFeatureAndAnyOtherTextOne) {
+  const std::string text = "color,a,y\nred,1,0\nblue,2,1\n,3,1\nred,4,0\n";
+  const Dataset train = Load(text);
+  EXPECT_THAT(Row(train, 0), ElementsAre(0, 0, 1, 0, 1));
+  EXPECT_THAT(Row(train, 1), ElementsAre(0, 1, 0, 0, 2));
+  EXPECT_THAT(Row(train, 2), ElementsAre(1, 0, 0, 0, 3));
+  EXPECT_EQ(train.features(), 5);
+  EXPECT_THAT(
+      train.index().encoding.FeatureNames(train.names()->features),
+      ElementsAre("color=", "color=blue", "color=red", "color=other", "a"));
+  // Columns of other data are found by name, and unknown text has its place.
+  SourceSpec other = Table({.like = train.names()});
+  other.has_labels = false;
+  const auto test =
+      Dataset::LoadLike(other, train.index(),
+                        OpenMemory({{"t.csv", "a,color\n7,green\n8,red\n"}}));
+  ASSERT_TRUE(test.ok()) << test.status();
+  EXPECT_THAT(Row(*test, 0), ElementsAre(0, 0, 0, 1, 7));
+  EXPECT_THAT(Row(*test, 1), ElementsAre(0, 0, 1, 0, 8));
+  // A worker reads what the index says.
+  const auto again = Dataset::LoadIndexed(Table(), train.index(),
+                                          OpenMemory({{"t.csv", text}}));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(Row(*again, 2), Row(train, 2));
+}
+
+TEST(TextTableTest, ManyCategoriesShareFeaturesByHash) {
+  std::string text = "city,y\n";
+  for (int i = 0; i < 400; ++i)
+    absl::StrAppend(&text, "c", i % 40, ",", i % 2, "\n");
+  const Dataset data = Load(text);
+  EXPECT_THAT(KindsOf(data), ElementsAre(Kind::kHashed));
+  EXPECT_EQ(data.features(), 64);
+  EXPECT_EQ(Row(data, 7)[KeyOf(0, "c7") % 64], 1);
+  EXPECT_THAT(data.remarks(), Contains(HasSubstr("has text of 40 values")));
+  const Dataset more = Load(text, Table({.one_hot = 40}));
+  EXPECT_EQ(more.features(), 41);
+}
+
+TEST(TextTableTest, ATextOfItsOwnInEachRowIsLeftOutUnlessNamed) {
+  std::string text = "name,a,y\n";
+  for (int i = 0; i < 100; ++i)
+    absl::StrAppend(&text, "n", i, ",", i * i, ",", i % 2, "\n");
+  const Dataset data = Load(text);
+  EXPECT_EQ(data.features(), 1);
+  EXPECT_THAT(data.remarks(),
+              Contains(HasSubstr("column 1 ('name') is left out")));
+  // Data to predict from does not need it.
+  SourceSpec other = Table({.like = data.names()});
+  other.has_labels = false;
+  const auto test =
+      Dataset::LoadLike(other, data.index(), OpenMemory({{"t.csv", "a\n9\n"}}));
+  ASSERT_TRUE(test.ok()) << test.status();
+  EXPECT_THAT(Row(*test, 0), ElementsAre(9));
+  EXPECT_THAT(KindsOf(Load(text, Table({.categorical = {"name"}}))),
+              ElementsAre(Kind::kHashed, Kind::kNumber));
+}
+
+TEST(TextTableTest, NumbersAreCategoriesWhereNamed) {
+  const Dataset data =
+      Load("zip,y\n10,0\n20,1\n10,1\n", Table({.categorical = {"zip"}}));
+  EXPECT_THAT(Row(data, 1), ElementsAre(0, 1, 0));
+}
+
+TEST(TextTableTest, BooleansAreOneFeature) {
+  const Dataset data = Load("a,b,y\nTrue,no,0\nfalse,Yes,1\nTRUE,yes,1\n");
+  EXPECT_THAT(KindsOf(data), ElementsAre(Kind::kBoolean, Kind::kBoolean));
+  EXPECT_THAT(Row(data, 0), ElementsAre(1, 0));
+  EXPECT_THAT(Row(data, 1), ElementsAre(0, 1));
+  EXPECT_THAT(Row(data, 2), ElementsAre(1, 1));
+}
+
+TEST(TextTableTest, DatesAreDaysOrParts) {
+  const std::string text = "when,y\n2021-03-04,0\n2021-03-05 12:00,1\n";
+  EXPECT_THAT(Row(Load(text), 1), ElementsAre(18691.5));
+  EXPECT_THAT(Row(Load(text, Table({.date_parts = true})), 1),
+              ElementsAre(2021, 3, 5, 4, 12));
+  const Dataset data =
+      Load("d,y\n20210304,0\n20210305,1\n", Table({.dates = {"d"}}));
+  EXPECT_THAT(Row(data, 0), ElementsAre(18690));
+}
+
+TEST(TextTableTest, TheColumnSaysWhetherTheDayComesFirst) {
+  EXPECT_THAT(Row(Load("d,y\n04/03/2021,0\n13/03/2021,1\n"), 0),
+              ElementsAre(18690));
+  EXPECT_THAT(Row(Load("d,y\n03/04/2021,0\n03/13/2021,1\n"), 0),
+              ElementsAre(18690));
+  EXPECT_EQ(ErrorOf("d,y\n04/03/2021,0\n05/03/2021,1\n"),
+            "t.csv:1: column 1 ('d') has dates such as 03/04/2021, of which "
+            "nobody can tell whether the day or the month comes first; say "
+            "day_first: true or false");
+  EXPECT_THAT(
+      Row(Load("d,y\n04/03/2021,0\n05/03/2021,1\n", Table({.day_first = true})),
+          0),
+      ElementsAre(18690));
+}
+
+TEST(TextTableTest, LabelsOfTextAreClassesInTheOrderOfTheirTexts) {
+  const std::string text = "a,y\n1,yes\n2,no\n3,yes\n";
+  const Dataset data = Load(text);
+  EXPECT_THAT(Labels(data), ElementsAre(1, 0, 1));
+  EXPECT_EQ(data.index().ClassText(0), "no");
+  EXPECT_EQ(data.index().ClassText(1), "yes");
+  EXPECT_THAT(data.class_places(), HasSubstr("label yes at t.csv:2"));
+  const auto test = Dataset::LoadLike(
+      Table(), data.index(), OpenMemory({{"t.csv", "a,y\n1,maybe\n"}}));
+  EXPECT_THAT(test.status().message(),
+              HasSubstr("t.csv:2: label, column 2 ('y'): 'maybe' is none of "
+                        "the 2 classes of the training data, 'no', 'yes'"));
+}
+
+TEST(TextTableTest, APartOfASplitHasTheClassesOfTheFile) {
+  std::string text = "a,y\n";
+  for (int i = 0; i < 60; ++i) {
+    absl::StrAppend(&text, i * 7 % 31, ",", i % 3 == 0 ? "x" : "z", "\n");
+  }
+  SourceSpec spec = Table();
+  spec.split = Split{.test_fraction = 0.3, .seed = 1};
+  const Dataset train = Load(text, spec);
+  spec.split->part = Split::Part::kTest;
+  const auto test =
+      Dataset::LoadLike(spec, train.index(), OpenMemory({{"t.csv", text}}));
+  ASSERT_TRUE(test.ok()) << test.status();
+  EXPECT_EQ(train.examples() + test->examples(), 60);
+}
+
+TEST(TextTableTest, ATableWithoutAHeaderIsToldByItsSecondLine) {
+  const Dataset iris = Load("5.1,3.5,setosa\n4.9,3.0,setosa\n6.0,2.2,other\n");
+  EXPECT_EQ(iris.examples(), 3);
+  EXPECT_EQ(iris.index().ClassText(0), "other");
+  EXPECT_THAT(ErrorOf("country,2019,y\nFrance,1,0\n"),
+              HasSubstr("say header: true or header: false"));
+}
+
+// Where a typing error made a column of numbers one of text, nobody would see.
+TEST(TextTableTest, AFewTextsAmongNumbersAreMistakes) {
+  std::string text = "a,y\n";
+  for (int i = 0; i < 100; ++i) absl::StrAppend(&text, i * 3, ",", i % 2, "\n");
+  EXPECT_THAT(ErrorOf(text + "12x,0\n"),
+              HasSubstr("t.csv:102: column 1 ('a'): '12x' is not a number"));
+  std::string gaps = text;
+  for (int i = 0; i < 30; ++i) gaps += "unknown,1\n";
+  EXPECT_THAT(ErrorOf(gaps), HasSubstr("a: text in 30 of 130 rows"));
+  SourceSpec spec = Table({.text = {.missing_values = {"unknown"}},
+                           .missing = CsvOptions::Missing::kMean});
+  const Dataset data = Load(gaps, spec);
+  EXPECT_EQ(data.features(), 1);
+  EXPECT_THAT(data.remarks(),
+              Contains(HasSubstr("column 1 ('a') has no value in 30 of 130")));
+  // Codes are no mistakes.
+  EXPECT_EQ(Load("n,y\n0,0\n1,0\n2,1\n3+,1\n0,1\n1,0\n").features(), 5);
+}
+
+TEST(TextTableTest, TextIsAnErrorByColumnWhereNoneIsAllowed) {
+  EXPECT_THAT(
+      ErrorOf("b,c,y\nu,v,0\nw,x,1\n", Table({.categories_by_text = false})),
+      HasSubstr("t.csv: b, c: text in 2 of 2 rows"));
+}
+
+TEST(TextTableTest, PointsOutColumnsThatCountRowsOrCopyTheLabel) {
+  std::string text = ",a,copy,y\n";
+  for (int i = 0; i < 20; ++i) {
+    absl::StrAppend(&text, i, ",", i * i, ",", i % 2, ".0,", i % 2, "\n");
+  }
+  const Dataset data = Load(text);
+  ASSERT_EQ(data.remarks().size(), 2u);
+  EXPECT_THAT(data.remarks()[0], HasSubstr("counts the rows"));
+  EXPECT_THAT(data.remarks()[0], HasSubstr("ignore: [1]"));
+  EXPECT_THAT(data.remarks()[1],
+              HasSubstr("column 3 ('copy') equals the label, column 4 ('y')"));
+}
+
+TEST(TextTableTest, RefusesCategoriesThatAreNoFeatures) {
+  EXPECT_THAT(ErrorOf("a,y\n1,0\n", Table({.categorical = {"y"}})),
+              HasSubstr("column 2 ('y') in categorical is the label"));
+  EXPECT_THAT(ErrorOf("a,y\n1,0\n", Table({.dates = {"z"}})),
+              HasSubstr("there is no column 'z' among 'a', 'y'"));
+}
+
+// As Kaggle has it: quoted names with commas, empty ages and cabins.
+TEST(TextTableTest, ReadsAPassengerList) {
+  std::string text =
+      "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Ticket,Fare,Cabin,"
+      "Embarked\n";
+  for (int i = 1; i <= 200; ++i) {
+    absl::StrAppend(
+        &text, i, ",", i % 3 == 0, ",", i % 3 + 1, ",\"Doe", i,
+        ", Mr. \"\"Jo\"\"\",", i % 2 == 0 ? "male" : "female", ",",
+        i % 5 == 0 ? "" : absl::StrCat(20 + i % 40, ".5"), ",0,0,",
+        i % 3 == 0 ? absl::StrCat("A/5 ", i) : absl::StrCat(10000 + i), ",",
+        i * 0.25, ",", i % 4 == 0 ? absl::StrCat("C", i) : "", ",",
+        i % 7 == 0   ? ""
+        : i % 2 == 0 ? "S"
+                     : "Q",
+        "\n");
+  }
+  SourceSpec spec =
+      Table({.label = "Survived", .missing = CsvOptions::Missing::kMean});
+  const Dataset data = Load(text, spec);
+  EXPECT_EQ(data.examples(), 200);
+  EXPECT_THAT(
+      KindsOf(data),
+      ElementsAre(Kind::kNumber, Kind::kNumber, Kind::kLeftOut, Kind::kOneHot,
+                  Kind::kNumber, Kind::kNumber, Kind::kNumber, Kind::kLeftOut,
+                  Kind::kNumber, Kind::kLeftOut, Kind::kOneHot));
+  EXPECT_THAT(Row(data, 4),
+              Each(testing::Truly([](float x) { return std::isfinite(x); })));
+  EXPECT_THAT(data.remarks(),
+              Contains(HasSubstr("column 1 ('PassengerId') counts the rows")));
+  EXPECT_THAT(
+      data.remarks(),
+      Contains(HasSubstr("column 6 ('Age') has no value in 40 of 200")));
+}
+
+}  // namespace
+}  // namespace ebb::data
