@@ -280,7 +280,10 @@ absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
 
 std::string Index::ClassText(int64_t c) const {
   const float label = classes[c];
-  if (encoding.classes.empty()) return absl::StrCat(label);
+  // A whole number; as a float it would be written as 1e+06.
+  if (encoding.classes.empty()) {
+    return absl::StrCat(static_cast<int64_t>(label));
+  }
   return encoding.classes[static_cast<size_t>(label)];
 }
 

@@ -1,6 +1,7 @@
 #include "tools/ebb/predictions.h"
 
 #include <algorithm>
+#include <charconv>
 #include <numeric>
 #include <span>
 
@@ -25,6 +26,13 @@ std::vector<std::string> ClassTexts(const data::Index& index) {
   return texts;
 }
 
+// The shortest text that is read back as the same number.
+std::string FloatText(double number) {
+  char text[32];
+  const auto value = static_cast<float>(number);
+  return {text, std::to_chars(text, text + sizeof(text), value).ptr};
+}
+
 // A field of CSV.
 std::string Field(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
@@ -43,14 +51,16 @@ std::string Row(std::span<const float> outputs,
                 const std::vector<std::string>& classes,
                 const ValueUnits& labels) {
   if (classes.empty()) {
-    return absl::StrCat(labels.Undo(outputs.front()), "\n");
+    return FloatText(labels.Undo(outputs.front())) + "\n";
   }
   // One output of two classes is the probability of the second.
   std::vector<float> shares(outputs.begin(), outputs.end());
   if (shares.size() == 1) shares.insert(shares.begin(), 1 - shares.front());
   const auto best = std::ranges::max_element(shares) - shares.begin();
   std::string line = Field(classes[best]);
-  for (const float share : shares) absl::StrAppend(&line, ",", share);
+  for (const float share : shares) {
+    absl::StrAppend(&line, ",", FloatText(share));
+  }
   return line + "\n";
 }
 
