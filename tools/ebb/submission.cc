@@ -33,6 +33,7 @@
 #include "models/plugin.h"
 #include "models/registry.h"
 #include "tools/ebb/console.h"
+#include "tools/ebb/data_hint.h"
 #include "tools/ebb/files.h"
 #include "worker/job_data.h"
 
@@ -138,6 +139,8 @@ struct Draft {
   job::DataFacts known;
   DataExtent extent;
   std::vector<std::string> notes;
+  // Where the data comes from, for errors that say that it is not there.
+  std::string data_hint;
 
   // Notes the bad examples that are left out of the data at `key`, beyond those
   // that are known of already.
@@ -180,6 +183,10 @@ struct Draft {
     }
     mistakes.push_back(
         MistakeOf(absl::Status(status.code(), text), path, file.sources));
+    if (absl::IsNotFound(status) && absl::StartsWith(path, "data.") &&
+        mistakes.back().hint.empty()) {
+      mistakes.back().hint = data_hint;
+    }
     job::MergeMistakes(mistakes, &file.mistakes);
   }
   void Validate() {
@@ -322,6 +329,8 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   Draft draft;
   draft.open = choice.open;
   draft.file = job::ReadJobFile(choice.file, choice.overrides);
+  const auto source = ReadFile(choice.file);
+  if (source.ok()) draft.data_hint = DataHint(*source);
   const job::JobFile& file = draft.file;
   // There is no job to look at.
   if (file.job.ByteSizeLong() == 0) {
@@ -362,7 +371,6 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
     }
     facts.algorithm = *std::move(algorithm);
   }
-  const auto source = ReadFile(choice.file);
   if (source.ok()) prepared.source = *source;
   facts.source = prepared.source;
   MakePathsAbsolute(std::filesystem::current_path().string(), &full);

@@ -226,6 +226,18 @@ TEST_F(SubmissionTest, OneMistakeHidesNoOtherAndMakesNone) {
                     HasSubstr("data.test: ")));
 }
 
+// Most example jobs said only that a file was not there.
+TEST_F(SubmissionTest, MissingDataComesWithTheCommandThatMakesIt) {
+  const auto prepared = Prepare(
+      "# data: ebb generate linear ads \\\n#   --rows 10\n"
+      "model: linear\ndata: {train: {csv: no/ads.csv}}\n");
+  EXPECT_EQ(std::string(prepared.status().message()),
+            absl::StrCat(Path("job.yaml"),
+                         ":4: data.train: no/ads.csv: cannot be opened: No "
+                         "such file or directory\n  hint: get the data by: "
+                         "ebb generate linear ads --rows 10"));
+}
+
 // Bug: of a stray label among millions nobody was told where it is.
 TEST_F(SubmissionTest, ALabelTooManyIsNamedWithItsPlace) {
   Write("stray.libsvm", "1 5:1\n0 6:1\n1 7:1\n2 5:1\n");

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Every job of examples/jobs is good once the command that it names has made
+its data, and `ebb job check` names that command where the data is missing.
+
+  example_jobs_test.py BIN_FOLDER SOURCE_FOLDER
+"""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1))
+SOURCE = os.path.abspath(sys.argv.pop(1))
+JOBS = sorted(glob.glob(os.path.join(SOURCE, "examples/jobs/*.yaml")))
+# The shape counts, not the size.
+MOST_ROWS = {"--rows": 4000, "--test-rows": 500}
+
+
+def comment(text, name):
+    """What follows "# NAME:" in a job file, on one line; None: nothing."""
+    found = re.search(rf"^# {name}: ((?:.*\\\n#)*.*)$", text, re.MULTILINE)
+    return found and re.sub(r"\s*\\\n#\s*", " ", found[1])
+
+
+def smaller(command):
+    for flag, most in MOST_ROWS.items():
+        command = re.sub(rf"(?<={flag} )\d+",
+                         lambda rows, most=most: str(min(int(rows[0]), most)),
+                         command)
+    return command
+
+
+class ExampleJobsTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_example_jobs_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def shell(self, command):
+        path = BIN + os.pathsep + os.environ["PATH"]
+        return subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, text=True, timeout=100,
+            env=dict(os.environ, PATH=path), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def check_job(self, path):
+        with open(path) as file:
+            text = file.read()
+        data, stand_in = comment(text, "data"), comment(text, "stand-in")
+        self.assertIsNotNone(data, "say where the data comes from")
+        make = next((command for command in (data, stand_in)
+                     if command and command.startswith("ebb generate ")), None)
+        check = f"ebb job check {path}"
+        if make is None:
+            package = re.fullmatch(r"apt-get install (\S+)", data)
+            self.assertTrue(package, f"no command makes data: {data}")
+            with open(os.path.join(SOURCE, "packages.txt")) as file:
+                self.assertIn(package[1], file.read().split())
+        else:
+            missing = self.shell(check)
+            self.assertEqual(missing.returncode, 2, missing.stdout)
+            for command in filter(None, (data, stand_in)):
+                self.assertIn(command, missing.stdout)
+            made = self.shell(smaller(make))
+            self.assertEqual(made.returncode, 0, made.stdout)
+        checked = self.shell(check)
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+        self.assertIn(" is good: ", checked.stdout)
+
+    def test_every_job_is_good_after_the_command_that_it_names(self):
+        self.assertGreater(len(JOBS), 20)
+        for path in JOBS:
+            with self.subTest(os.path.basename(path)):
+                self.check_job(path)
+                for name in os.listdir(self.folder):
+                    os.remove(os.path.join(self.folder, name))
+
+
+if __name__ == "__main__":
+    unittest.main()
