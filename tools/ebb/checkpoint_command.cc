@@ -1,24 +1,15 @@
-// `ebb checkpoint list`, `verify` and `export`; for `rollback` see
-// rollback_command.cc.
+// `ebb checkpoint list` and `verify`; export_command.cc and rollback_command.cc
+// have the others.
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <memory>
-#include <set>
-#include <span>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "common/status_macros.h"
 #include "tools/ebb/checkpoint_source.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
 #include "tools/ebb/json.h"
-#include "tools/ebb/stored_model.h"
 
 namespace ebb::tools {
 
@@ -26,11 +17,7 @@ namespace {
 
 struct Flags {
   CheckpointPlace place;
-  std::string output;
-  std::vector<std::string> plugin_folders;
   bool json = false;
-  bool with_slots = false;
-  bool force = false;
 };
 
 Json VersionJson(const VersionInfo& version) {
@@ -132,125 +119,6 @@ int Verify(const Flags& flags) {
   return verified->damaged.empty() ? std::max(damaged, silent) : kExitFailed;
 }
 
-// A folder with a .npy for each tensor.
-absl::Status WriteNpyFolder(const std::string& folder,
-                            const std::vector<TensorStream>& tensors) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return absl::ErrnoToStatus(error.value(), "cannot make " + folder);
-  }
-  for (const TensorStream& tensor : tensors) {
-    const std::string name =
-        absl::StrReplaceAll(tensor.name, {{"/", "."}, {" ", "_"}});
-    EBB_RETURN_IF_ERROR(
-        WriteNpy(absl::StrCat(folder, "/", name, ".npy"), tensor));
-  }
-  return absl::OkStatus();
-}
-
-// Whether the export may go to `output`: nothing is lost by mistake, and what
-// cannot be written is not computed first.
-absl::Status MayWrite(const std::string& output, bool force) {
-  // "out/" is the folder "out".
-  const std::filesystem::path path(std::string(absl::StripSuffix(output, "/")));
-  std::error_code error;
-  const bool folder = std::filesystem::is_directory(path, error);
-  // The name of a file of another format: a folder would be no help.
-  if (path.has_extension() && path.extension() != ".safetensors" && !folder &&
-      !absl::EndsWith(output, "/")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        output,
-        ": a model has several tensors; name a FILE.safetensors, or a "
-        "folder, which gets a .npy for each (",
-        output, "/ is one)"));
-  }
-  const bool there = folder ? !std::filesystem::is_empty(path, error)
-                            : std::filesystem::exists(path, error);
-  if (there && !force) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(output, folder ? " is not empty" : " exists",
-                     "; --force replaces what is there"));
-  }
-  const std::filesystem::path parent =
-      std::filesystem::absolute(path).parent_path();
-  if (!std::filesystem::is_directory(parent, error)) {
-    return absl::NotFoundError(absl::StrCat("cannot write ", output, ": ",
-                                            parent.string(), " is no folder"));
-  }
-  return absl::OkStatus();
-}
-
-// How much of the model is exactly 0, as L1 makes it: a line for each table of
-// which something is.
-std::string Zeros(const StoredModel& stored,
-                  const models::ModelDescription& description) {
-  std::string text;
-  const auto share = [](int64_t part, int64_t whole) {
-    return absl::StrFormat("%.1f %%", 100.0 * static_cast<double>(part) /
-                                          static_cast<double>(whole));
-  };
-  std::span<const float> rest = stored.parameters;
-  for (const models::TableShape& table : description.tables) {
-    const auto zeros = std::ranges::count(rest.first(table.size()), 0.0f);
-    rest = rest.subspan(table.size());
-    if (zeros == 0) continue;
-    absl::StrAppend(&text, table.name, ": ", share(zeros, table.size()), " of ",
-                    Count(table.size(), "weight"), " are exactly 0\n");
-  }
-  for (size_t t = 0; t < stored.runs.size(); ++t) {
-    const RowRuns& runs = stored.runs[t];
-    const job::SparseTable& table = stored.sparse_tables[t];
-    if (table.kind != RowKind::kTrained || runs.zero_floats() == 0) continue;
-    const int64_t weights = runs.rows() * table.width;
-    absl::StrAppend(&text, table.name, ": ", share(runs.zero_floats(), weights),
-                    " of ", Count(weights, "weight"), " are exactly 0");
-    if (table.width > 1) {
-      absl::StrAppend(&text, ", and all of ",
-                      share(runs.zero_rows(), runs.rows()), " of the rows");
-    }
-    absl::StrAppend(&text, "\n");
-  }
-  return text;
-}
-
-int Export(const Flags& flags) {
-  const absl::Status may_write = MayWrite(flags.output, flags.force);
-  if (!may_write.ok()) return Report(may_write);
-  const auto source = OpenCheckpoints(flags.place);
-  if (!source.ok()) return Report(source.status());
-  const int damaged = Warn(**source);
-  // "out/" is the folder "out".
-  const std::filesystem::path output = std::filesystem::absolute(
-      std::string(absl::StripSuffix(flags.output, "/")));
-  const auto stored = LoadStoredModel(
-      source->get(), output.parent_path().string(), flags.with_slots);
-  if (!stored.ok()) return Report(stored.status());
-  const auto model = CreateStoredModel(*stored, flags.plugin_folders);
-  if (!model.ok()) return Report(model.status());
-  const models::ModelDescription& description = (*model)->model->description();
-  const ModelExport all = ExportModel(*stored, description);
-  const absl::Status written =
-      absl::EndsWith(flags.output, ".safetensors")
-          ? WriteSafetensors(flags.output, all.tensors, all.metadata)
-          : WriteNpyFolder(flags.output, all.tensors);
-  if (!written.ok()) return Report(written);
-  std::cout << Count(all.tensors.size(), "tensor") << ", "
-            << Count(stored->parameters.size(), "parameter");
-  for (size_t t = 0; t < stored->runs.size(); ++t) {
-    std::cout << (t == 0 ? ", " : " and ")
-              << Count(stored->runs[t].rows(), "row") << " of "
-              << stored->sparse_tables[t].name;
-  }
-  std::cout << " in " << flags.output << "\n" << Zeros(*stored, description);
-  if (damaged != kExitGood) {
-    std::cerr << "ebb: " << flags.output
-              << " is sound, and of the newest versions that can be read; "
-                 "newer ones may be lost, as said above (exit code 1)\n";
-  }
-  return damaged;
-}
-
 }  // namespace
 
 void AddCheckpointCommand(CLI::App* app, int* exit_code) {
@@ -263,14 +131,7 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
                        int (*run)(const Flags&),
                        const std::shared_ptr<Flags>& flags) {
     CLI::App* command = checkpoint->add_subcommand(name, help);
-    AddAccessFlags(command, &flags->place.access);
-    command
-        ->add_option(
-            "JOB", flags->place.name,
-            "Name or number of a job, the folder of an ebb run, or the "
-            "--state-dir of an ebb-ps")
-        ->required();
-    AddStoredJobFlag(command, &flags->place.job);
+    AddStoredJob(command, &flags->place);
     command->callback([=] {
       const absl::Status open = flags->place.access.Open();
       *exit_code = open.ok() ? run(*flags) : Report(open);
@@ -292,26 +153,8 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
       "Example:\n  ebb checkpoint "
       "verify fashion-mlp");
 
+  AddExportCommand(checkpoint, exit_code);
   AddRollbackCommand(checkpoint, exit_code);
-
-  const auto out = std::make_shared<Flags>();
-  command =
-      add("export", "Writes the newest model for other programs", &Export, out);
-  command
-      ->add_option("-o,--output", out->output,
-                   "FILE.safetensors, or a folder for a .npy per tensor")
-      ->required();
-  command->add_flag(
-      "--with-slots", out->with_slots,
-      "The optimizer's state too, as slots/OPTIMIZER/SLOT/TENSOR");
-  command->add_flag("--force", out->force, "Replace what is there");
-  AddPluginsFlag(command, &out->plugin_folders);
-  command->footer(
-      "\nThe .safetensors file also holds the job, so ebb predict can use "
-      "it.\nExit code 1 also if damage may have cost newer versions than that "
-      "which is written.\nExample:\n  ebb checkpoint export runs/fashion-mlp-1 "
-      "-o "
-      "model.safetensors");
 }
 
 }  // namespace ebb::tools

@@ -39,6 +39,16 @@ void AddStoredJobFlag(CLI::App* command, std::string* job) {
       "--job", *job, "NAME or NUMBER of the job, where a folder holds several");
 }
 
+void AddStoredJob(CLI::App* command, CheckpointPlace* place) {
+  AddAccessFlags(command, &place->access);
+  command
+      ->add_option("JOB", place->name,
+                   "Name or number of a job, the folder of an ebb run, or the "
+                   "--state-dir of an ebb-ps")
+      ->required();
+  AddStoredJobFlag(command, &place->job);
+}
+
 JobChoice JobFlags::Choice() const {
   JobChoice choice;
   choice.file = file;

@@ -10,6 +10,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "tools/ebb/checkpoint_source.h"
 #include "tools/ebb/cluster_access.h"
 #include "tools/ebb/submission.h"
 
@@ -32,6 +33,7 @@ void AddExplainCommand(CLI::App* app, int* exit_code);
 void AddPauseCommand(CLI::App* app, int* exit_code);
 void AddScaleCommand(CLI::App* app, int* exit_code);
 // Below `ebb checkpoint`.
+void AddExportCommand(CLI::App* checkpoint, int* exit_code);
 void AddRollbackCommand(CLI::App* checkpoint, int* exit_code);
 void AddResumeCommand(CLI::App* app, int* exit_code);
 void AddCancelCommand(CLI::App* app, int* exit_code);
@@ -67,6 +69,8 @@ void AddCompletionCommand(CLI::App* app, int* exit_code);
 void AddAccessFlags(CLI::App* command, ClusterAccess* access);
 // --job, where a folder may hold several.
 void AddStoredJobFlag(CLI::App* command, std::string* job);
+// JOB, which may be a cluster's or a folder, with both of the above.
+void AddStoredJob(CLI::App* command, CheckpointPlace* place);
 // JOB.yaml, --set, --epochs, --seed, --allow-plugins.
 struct JobFlags {
   std::string file;

@@ -19,6 +19,7 @@
 #include "common/status_macros.h"
 #include "models/backends.h"
 #include "server/job_rule.h"
+#include "tools/ebb/model_json.h"
 #include "tools/ebb/read_model.h"
 #include "worker/job_data.h"
 
@@ -243,6 +244,11 @@ absl::StatusOr<StoredModel> ImportModel(const TensorFileView& file) {
   };
   const auto job = file.metadata.find(kJobKey);
   std::string bytes;
+  if (job == file.metadata.end() && file.metadata.count(kModelKey) > 0) {
+    return absl::InvalidArgumentError(
+        "it was exported with --fold, for other programs; ebb predict reads "
+        "what ebb checkpoint export writes without --fold");
+  }
   if (job == file.metadata.end() || !said(kIndexKey, &bytes)) {
     return absl::DataLossError(
         "it holds no job: it was not written by ebb checkpoint export");
@@ -376,6 +382,8 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
 ModelExport ExportModel(const StoredModel& stored,
                         const models::ModelDescription& description) {
   ModelExport all;
+  all.model = DescribeModel(stored, description, ScalingOf(stored));
+  all.metadata[kModelKey] = all.model.ToLine();
   all.metadata[kJobKey] = job::JobToYaml(stored.job, job::YamlStyle::kCompact);
   all.metadata[kIndexKey] = absl::Base64Escape(stored.index.Encode());
   if (const auto columns = worker::ToProto(stored.columns)) {

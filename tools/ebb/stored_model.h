@@ -22,6 +22,7 @@
 #include "models/model.h"
 #include "models/registry.h"
 #include "tools/ebb/checkpoint_source.h"
+#include "tools/ebb/json.h"
 #include "tools/ebb/mapped_file.h"
 #include "tools/ebb/row_runs.h"
 #include "tools/ebb/tensor_files.h"
@@ -78,13 +79,18 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const std::string& folder,
                                             bool with_slots = false);
 
+// The metadata that other programs read: ModelExport::model on one line.
+inline constexpr char kModelKey[] = "ebb.model";
+
 // What an exported file holds. It refers to the model.
 struct ModelExport {
   std::vector<TensorStream> tensors;
   std::map<std::string, std::string> metadata;
+  Json model;  // What the tensors mean (docs/export.md).
 };
 
-// The tensors by name, and beside them the job and the index. A sparse table
+// The tensors by name, and beside them what they mean to other programs, and
+// the job and the index for ebb. A sparse table
 // has "TABLE/keys", ascending, and "TABLE/rows" in their order: of counts
 // int64, of what is written once uint8, filled up with zeros, with
 // "TABLE/lengths". A slot's are called "slots/OPTIMIZER/SLOT/TENSOR".

@@ -61,7 +61,8 @@ struct TypeNames {
 constexpr TypeNames kTypes[] = {{TensorType::kFloat32, 4, "F32", "<f4"},
                                 {TensorType::kUint64, 8, "U64", "<u8"},
                                 {TensorType::kInt64, 8, "I64", "<i8"},
-                                {TensorType::kUint8, 1, "U8", "|u1"}};
+                                {TensorType::kUint8, 1, "U8", "|u1"},
+                                {TensorType::kFloat64, 8, "F64", "<f8"}};
 
 const TypeNames& NamesOf(TensorType type) {
   return *std::ranges::find(kTypes, type, &TypeNames::type);
@@ -95,7 +96,7 @@ absl::StatusOr<TensorView> ViewTensor(const std::string& name,
   if (known == std::end(kTypes)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "tensor ", name, " has the type ", dtype->second.string_value(),
-        "; F32, U64, I64 and U8 are read"));
+        "; F32, F64, U64, I64 and U8 are read"));
   }
   tensor.type = known->type;
   for (const Value& value : shape->second.list_value().values()) {
@@ -184,8 +185,15 @@ TensorStream StreamOf(const Tensor& tensor) {
 absl::Status WriteSafetensors(
     const std::string& path, const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata) {
+  const std::string head = SafetensorsHead(tensors, metadata);
+  if (head.size() - kLengthBytes > kLargestHeader) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        path, ": what describes the tensors takes ", head.size() >> 20,
+        " MiB, and a safetensors file has room for ", kLargestHeader >> 20,
+        "; export to a folder instead, which gets a .npy for each tensor"));
+  }
   return WriteFile(path, [&](std::ostream& out) -> absl::Status {
-    out << SafetensorsHead(tensors, metadata);
+    out << head;
     for (const TensorStream& tensor : tensors) {
       EBB_RETURN_IF_ERROR(tensor.write(out));
     }

@@ -27,7 +27,7 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-enum class TensorType { kFloat32, kUint64, kInt64, kUint8 };
+enum class TensorType { kFloat32, kUint64, kInt64, kUint8, kFloat64 };
 
 // One that need not be in memory: `write` writes its elements, little-endian,
 // piece after piece. It may be called once.
@@ -54,7 +54,8 @@ struct TensorFileView {
 };
 
 // Replaces the file at `path` at once. What a tensor's `write` says leaves the
-// old one.
+// old one. ResourceExhausted: names, shapes and metadata are longer than the
+// format allows (100 MiB).
 absl::Status WriteSafetensors(
     const std::string& path, const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata);

@@ -87,10 +87,10 @@ TEST(TensorFilesTest, RefusesHeadersThatCannotBe) {
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}"}) {
     EXPECT_FALSE(with(header).ok()) << header;
   }
-  EXPECT_THAT(std::string(with("{\"a\":{\"dtype\":\"F64\",\"shape\":[1],"
+  EXPECT_THAT(std::string(with("{\"a\":{\"dtype\":\"C64\",\"shape\":[1],"
                                "\"data_offsets\":[0,8]}}")
                               .message()),
-              HasSubstr("F32, U64, I64 and U8 are read"));
+              HasSubstr("F32, F64, U64, I64 and U8 are read"));
 }
 
 // Bug: a dimension beside one of 0 could not be larger than all data.
