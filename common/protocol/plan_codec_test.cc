@@ -342,7 +342,8 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   // local steps behind it, the fourth the filters behind those, the fifth the
   // sparse tables, the sixth the algorithm, the seventh the rollback, the
   // eighth the bounds of tables, the ninth whether operations close its rounds,
-  // the tenth the kinds of tables and the eleventh what workers keep of them.
+  // the tenth the kinds of tables, the eleventh what workers keep of them and
+  // the twelfth at which multiples partitions begin.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
@@ -353,10 +354,11 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   ASSERT_TRUE(without_rollback.ok()) << without_rollback.status();
   EXPECT_EQ((*without_rollback)->plan.nonfinite_rollback, NonfiniteRollback());
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 11,
+            Seal("EBBJ", 12,
                  sixth + absl::HexStringToBytes("000000000000e03f"  // 0.5
                                                 "04"
                                                 "06"
+                                                "00"
                                                 "00"
                                                 "00"
                                                 "00"
@@ -408,9 +410,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 11, "", stored);
+  const auto body = Unseal("EBBJ", 12, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 11, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 12, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

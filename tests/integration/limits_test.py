@@ -121,7 +121,7 @@ class OverLimitTest(Folder):
         self.cluster(ps=["--message-limit", "32KiB"])
         self.ebb("submit", "job.yaml")
         self.wait(lambda: self.job()["state"] == "paused", "not paused")
-        said = json.loads(self.ebb("explain", "large", "--json", code=1))
+        said = json.loads(self.ebb("explain", "large", "--json"))
         reasons = {one["kind"]: one["text"] for one in said["reasons"]}
         self.assertIn("message_limit", reasons)
         self.assertIn("is over --message-limit, which is 32768 bytes",
