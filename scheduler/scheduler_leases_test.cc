@@ -197,10 +197,10 @@ TEST_F(SchedulerLeasesTest, TheFirstWorkerTooManyIsSpokenOf) {
   FromWorker(kWorkerLink, RegisterWorker{kWorker, "a"});
   EXPECT_THAT(log_, ElementsAre(HasSubstr("worker=a is up")));
   FromWorker(kOtherLink, RegisterWorker{kOther, "b"});
-  EXPECT_THAT(
-      log_, ElementsAre(HasSubstr("worker=b is up"),
-                        HasSubstr("takes 1 workers at once (workers.max); of "
-                                  "the 2 that are there the others wait")));
+  EXPECT_THAT(log_,
+              ElementsAre(HasSubstr("worker=b is up"),
+                          HasSubstr("takes 1 workers at once (workers.max); of "
+                                    "the 2 that are there the others wait")));
   FromWorker(LinkId(9), RegisterWorker{SessionId(203), "c"});
   EXPECT_THAT(log_, ElementsAre(HasSubstr("worker=c is up")));
 }

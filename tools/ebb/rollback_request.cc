@@ -66,8 +66,10 @@ absl::StatusOr<RollbackRecord> NameVersions(
   scheduler::RollbackTarget target;
   if (wish.versions_ago) {
     target.versions_ago = *wish.versions_ago;
-    *what = absl::StrCat("to the version ", target.versions_ago,
-                         " before the newest");
+    *what = target.versions_ago == 0
+                ? "to the newest versions"
+                : absl::StrCat("to the version ", target.versions_ago,
+                               " before the newest");
   } else {
     EBB_ASSIGN_OR_RETURN(const absl::Time when, TimeOf(wish));
     target.written_unix_ms = absl::ToUnixMillis(when);
