@@ -139,7 +139,7 @@ class DamagedStoreTest(Folder):
              "--set", "checkpoint.every=100ms"],
             cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True)
-        database = self.path("run/ps-0/db")
+        database = self.path("run/state/ps-0/db")
         self.wait(lambda: glob.glob(database + "/MANIFEST-*"), "no store")
         time.sleep(2)
         run.send_signal(signal.SIGINT)
@@ -157,7 +157,7 @@ class DamagedStoreTest(Folder):
             [os.path.join(BIN, "ebb"), "run", "--resume", "--run-dir", "run"],
             cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True)
-        aside = self.path("run/ps-0/db.damaged-1")
+        aside = self.path("run/state/ps-0/db.damaged-1")
         self.wait(lambda: os.path.exists(aside), "nothing was set aside")
         time.sleep(3)
         run.send_signal(signal.SIGINT)
