@@ -42,6 +42,7 @@ class Fit {
     ChooseBatch();
     ChooseEpochs();
     ChooseEvaluations();
+    ChooseL2();
     ChooseRate();
     ChooseRatesOfTables();
     return std::move(choices_);
@@ -51,6 +52,7 @@ class Fit {
   void ChooseBatch();
   void ChooseEpochs();
   void ChooseEvaluations();
+  void ChooseL2();
   void ChooseRate();
   void ChooseRatesOfTables();
 
@@ -131,6 +133,22 @@ void Fit::ChooseEvaluations() {
       absl::StrCat(every, every == 1 ? " epoch" : " epochs");
   job_.mutable_evaluate()->set_every(text);
   Add("evaluate.every", text, absl::StrCat(epochs, " epochs"));
+}
+
+// With more weights than examples any labels can be met exactly. As much as
+// scikit-learn's logistic regression has by default (C = 1) keeps weights small
+// of which the data says little.
+void Fit::ChooseL2() {
+  v1::Model& model = *job_.mutable_model();
+  const bool dense = !model.has_plugin() && !TakesKeys(model) && IsLinear();
+  if (model.has_l2() || !dense || data_.examples < 1 ||
+      data_.features <= data_.examples) {
+    return;
+  }
+  model.set_l2(1 / static_cast<double>(data_.examples));
+  Add("model.l2", NumberText(model.l2()),
+      absl::StrCat("1 / ", data_.examples, " examples, fewer than the ",
+                   data_.features, " features"));
 }
 
 bool Fit::IsLinear() const {

@@ -1,5 +1,5 @@
 // The defaults that follow from the data: how long a job trains, in what
-// portions and by what rate.
+// portions, by what rate, and what keeps it from learning by heart.
 //
 //   FillDefaults(&job);  // validate.h
 //   for (const Choice& choice : FitToData(facts, parameters, &job)) {
@@ -25,7 +25,8 @@ struct Choice {
 };
 
 // Sets what the job, which has all its other defaults, leaves open of
-// train.epochs, train.batch, evaluate.every and the rates of its optimizers.
+// train.epochs, train.batch, evaluate.every, model.l2 and the rates of its
+// optimizers.
 // Returns what it chose, and from what. `parameters` are those of the model's
 // dense tables; 0: nobody knows. Of data that nobody knows (no examples, no
 // features) it takes the values for much data with many features.
