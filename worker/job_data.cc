@@ -14,6 +14,13 @@ namespace ebb::worker {
 
 namespace {
 
+void SetPaths(const google::protobuf::RepeatedPtrField<std::string>& paths,
+              data::SourceSpec* spec) {
+  if (paths.empty()) return;  // The rules of a job say so.
+  spec->path = paths[0];
+  spec->further_paths = {paths.begin() + 1, paths.end()};
+}
+
 // Of a table, ratings or a click log, which have these keys in common.
 template <typename Source>
 data::TextOptions TextOf(const Source& source) {
@@ -28,14 +35,14 @@ data::TextOptions TextOf(const Source& source) {
 
 void SetRatings(const v1::Ratings& ratings, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kRatings;
-  spec->path = ratings.path();
+  SetPaths(ratings.path(), spec);
   spec->ratings = {TextOf(ratings), ratings.user(), ratings.item(),
                    ratings.rating(), ratings.time()};
 }
 
 void SetCriteo(const v1::Criteo& criteo, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kCriteo;
-  spec->path = criteo.path();
+  SetPaths(criteo.path(), spec);
   spec->criteo.numeric = criteo.numeric();
   spec->criteo.categories = criteo.categories();
   if (criteo.numbers() == v1::Criteo::NUMBERS_VALUE) {
@@ -66,7 +73,7 @@ void SetCategories(const v1::Csv& csv, data::CsvOptions* options) {
 
 void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kCsv;
-  spec->path = csv.path();
+  SetPaths(csv.path(), spec);
   if (csv.has_header()) {
     spec->csv.header = csv.header() ? data::CsvOptions::Header::kYes
                                     : data::CsvOptions::Header::kNo;
@@ -99,6 +106,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
   const v1::Data& data = job.data();
   spec.label_kind = labels;
   if (source.has_scale()) spec.scale = source.scale();
+  spec.comment = source.comment();
   spec.standardise = data.standardise();
   spec.standardise_labels = data.standardise_labels();
   if (data.on_bad_example() == v1::Data::BAD_EXAMPLE_SKIP) {
@@ -112,7 +120,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     SetCsv(source.csv(), &spec);
   } else if (source.has_libffm()) {
     spec.kind = data::SourceKind::kLibffm;
-    spec.path = source.libffm().path();
+    SetPaths(source.libffm().path(), &spec);
     spec.libffm = {source.libffm().fields()};
   } else if (source.has_ratings()) {
     SetRatings(source.ratings(), &spec);
@@ -121,7 +129,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
   } else {
     const v1::Libsvm& libsvm = source.libsvm();
     spec.kind = data::SourceKind::kLibsvm;
-    spec.path = libsvm.path();
+    SetPaths(libsvm.path(), &spec);
     // A model of keys takes no other rows.
     spec.libsvm = {libsvm.features(), libsvm.zero_based(),
                    libsvm.keys() || job::TakesKeys(job.model())};

@@ -17,6 +17,9 @@ void InheritFromTrain(v1::Data* data) {
   const v1::DataSource& train = data->train();
   v1::DataSource& test = *data->mutable_test();
   if (!test.has_scale() && train.has_scale()) test.set_scale(train.scale());
+  if (!test.has_comment() && train.has_comment() && !test.has_idx()) {
+    test.set_comment(train.comment());
+  }
   // A list that `test` has stands in place of that of `train`.
   const auto inherit = [](auto merged, auto* source) {
     merged.clear_path();

@@ -266,6 +266,10 @@ const FieldDescriptor* ShortForm(const Descriptor& type) {
   return nullptr;
 }
 
+bool TakesOneOrMore(const FieldDescriptor& field) {
+  return field.is_repeated() && KeyOf(field).short_form();
+}
+
 std::string ExampleOf(const FieldDescriptor& field) {
   const v1::Key& key = KeyOf(field);
   return absl::StrCat(field.name(), ": ",

@@ -80,6 +80,9 @@ void FillAnnotatedDefaults(Message* message);
 // message has no short form.
 const FieldDescriptor* ShortForm(const Descriptor& type);
 
+// Whether the key takes a list, or the only item of one as a plain value.
+bool TakesOneOrMore(const FieldDescriptor& field);
+
 // --- Words for people -------------------------------------------------------
 
 // "key: value" with a sensible value.

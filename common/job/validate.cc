@@ -152,8 +152,11 @@ void Checker::CheckField(const Message& message, const FieldDescriptor& field,
       CheckText(value, field, Join(path, key));
     }
   } else if (field.is_repeated()) {
-    for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
-      CheckValue(message, field, i, absl::StrCat(path, "[", i, "]"));
+    const int size = reflection.FieldSize(message, &field);
+    const bool plain = size == 1 && TakesOneOrMore(field);
+    for (int i = 0; i < size; ++i) {
+      CheckValue(message, field, i,
+                 plain ? path : absl::StrCat(path, "[", i, "]"));
     }
   } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
     Check(reflection.GetMessage(message, &field), path);

@@ -22,7 +22,7 @@ using google::protobuf::util::MessageDifferencer;
 v1::Job SoftmaxJob() {
   v1::Job job;
   job.mutable_model()->set_kind("softmax");
-  job.mutable_data()->mutable_train()->mutable_csv()->set_path("table.csv");
+  job.mutable_data()->mutable_train()->mutable_csv()->add_path("table.csv");
   return job;
 }
 
@@ -70,7 +70,7 @@ TEST(ValidateJobTest, RefusesAnEmptyJob) {
 
 TEST(ValidateJobTest, TakesDataThatFits) {
   v1::Job job = SoftmaxJob();
-  job.mutable_data()->mutable_test()->mutable_csv()->set_path("test.csv");
+  job.mutable_data()->mutable_test()->mutable_csv()->add_path("test.csv");
   DataFacts facts;
   facts.train = SourceFacts{.examples = 128, .features = 4, .classes = 3};
   facts.test = SourceFacts{.examples = 1, .features = 4, .classes = 2};
@@ -109,36 +109,36 @@ TEST(ValidateJobTest, RatingsMayBeRowsOfTwoFields) {
   const std::string refused =
       "data.train: its examples are no ratings of items by users, which "
       "matrix_factorisation learns from\n  hint: ratings: FILE";
-  train->mutable_libffm()->set_path("a.ffm");
+  train->mutable_libffm()->add_path("a.ffm");
   EXPECT_EQ(Check(job), "");
-  train->mutable_ratings()->set_path("a.csv");
+  train->mutable_ratings()->add_path("a.csv");
   EXPECT_EQ(Check(job), "");
-  train->mutable_csv()->set_path("a.csv");
+  train->mutable_csv()->add_path("a.csv");
   EXPECT_EQ(Check(job), refused);
   train->mutable_idx()->set_prefix("a");
   EXPECT_EQ(Check(job), refused);
-  train->mutable_libsvm()->set_path("a.svm");
+  train->mutable_libsvm()->add_path("a.svm");
   EXPECT_EQ(Check(job), refused);
   // A user's model of that name.
   job.mutable_model()->set_plugin("libmine.so");
-  train->mutable_csv()->set_path("a.csv");
+  train->mutable_csv()->add_path("a.csv");
   EXPECT_EQ(Check(job), "");
 }
 
 TEST(FillDefaultsTest, RatingsAreValues) {
   v1::Job job;
   job.mutable_model()->set_kind("fm");
-  job.mutable_data()->mutable_train()->mutable_ratings()->set_path("a.csv");
+  job.mutable_data()->mutable_train()->mutable_ratings()->add_path("a.csv");
   FillDefaults(&job);
   EXPECT_EQ(job.model().labels(), v1::Model::LABELS_VALUES);
   EXPECT_EQ(job.model().rank(), 8);
 
-  job.mutable_data()->mutable_train()->mutable_libffm()->set_path("a.ffm");
+  job.mutable_data()->mutable_train()->mutable_libffm()->add_path("a.ffm");
   job.mutable_model()->clear_labels();
   FillDefaults(&job);
   EXPECT_EQ(job.model().labels(), v1::Model::LABELS_CLASSES);
 
-  job.mutable_data()->mutable_train()->mutable_ratings()->set_path("a.csv");
+  job.mutable_data()->mutable_train()->mutable_ratings()->add_path("a.csv");
   job.mutable_model()->Clear();
   job.mutable_model()->set_kind("matrix_factorisation");
   FillDefaults(&job);
@@ -305,11 +305,13 @@ TEST(FillDefaultsTest, ReadsTestDataAsTrainingData) {
   train.mutable_csv()->set_missing("mean");
   train.mutable_csv()->add_ignore("id");
   v1::DataSource& test = *job.mutable_data()->mutable_test();
-  test.mutable_csv()->set_path("test.csv");
+  test.mutable_csv()->add_path("test.csv");
   test.mutable_csv()->set_missing("error");
+  train.set_comment("#");
   FillDefaults(&job);
+  EXPECT_EQ(test.comment(), "#");
   EXPECT_EQ(test.scale(), 0.5);
-  EXPECT_EQ(test.csv().path(), "test.csv");
+  EXPECT_THAT(test.csv().path(), testing::ElementsAre("test.csv"));
   EXPECT_EQ(test.csv().label(), "price");
   EXPECT_EQ(test.csv().missing(), "error");
   EXPECT_THAT(test.csv().ignore(), testing::ElementsAre("id"));

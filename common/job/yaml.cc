@@ -16,6 +16,7 @@
 #include "common/job/validate.h"
 #include "common/job/values.h"
 #include "common/job/yaml_tree.h"
+#include "common/regular_file.h"
 
 namespace ebb::job {
 namespace {
@@ -108,12 +109,12 @@ class Mapper {
 void Mapper::MapMessage(const YamlNode& node, const std::string& path,
                         Message* message, const std::string& example) {
   const Descriptor& type = *message->GetDescriptor();
-  if (node.is_scalar()) {
-    if (const FieldDescriptor* field = ShortForm(type); field != nullptr) {
-      SetScalar(node.text, node.line, *field, Join(path, field->name()),
-                message);
-      return;
-    }
+  if (const FieldDescriptor* field = ShortForm(type);
+      field != nullptr &&
+      (node.is_scalar() ||
+       (node.kind == YamlNode::Kind::kList && field->is_repeated()))) {
+    MapField(node, *field, Join(path, field->name()), message);
+    return;
   }
   if (node.kind != YamlNode::Kind::kMap) {
     Fail(node.line, path,
@@ -210,6 +211,10 @@ void Mapper::MapField(const YamlNode& node, const FieldDescriptor& field,
 
 void Mapper::MapList(const YamlNode& node, const FieldDescriptor& field,
                      const std::string& path, Message* message) {
+  if (node.is_scalar() && TakesOneOrMore(field)) {
+    SetScalar(node.text, node.line, field, path, message);
+    return;
+  }
   if (node.kind != YamlNode::Kind::kList || node.items.empty()) {
     Fail(node.line, path,
          node.kind == YamlNode::Kind::kList ? "is an empty list"
@@ -398,6 +403,8 @@ class Overrider {
     message->GetReflection()->ClearField(message, &field);
     if (value.empty()) {
       mapper_.Fail(0, path, "has no value", ExampleOf(field));
+    } else if (TakesOneOrMore(field) && !absl::StartsWith(value, "[")) {
+      mapper_.SetScalar(value, 0, field, path, message);
     } else if (field.is_repeated() || IsMessage(field)) {
       // Lists and maps are YAML; plain values are taken as they stand.
       std::vector<Mistake> mistakes;
@@ -433,19 +440,23 @@ JobFile ReadJob(absl::string_view text, absl::string_view name,
 
 JobFile ReadJobFile(const std::string& path,
                     const std::vector<std::string>& overrides) {
+  const auto refuse = [&](std::string what) {
+    JobFile file;
+    file.mistakes.push_back({{path, 0},
+                             "",
+                             std::move(what),
+                             "examples/jobs/ has jobs to start from"});
+    return file;
+  };
+  const absl::Status readable = CheckReadable(path);
+  if (!readable.ok()) return refuse(std::string(readable.message()));
   std::ifstream in(path, std::ios::binary);
   // One byte more than allowed, to see that there are too many.
   std::string text(kMaxYamlBytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (in.bad() || (in.fail() && !in.eof())) {
-    JobFile file;
-    file.mistakes.push_back(
-        {{path, 0},
-         "",
-         absl::StrCat("cannot be read: ",
-                      std::generic_category().message(errno)),
-         "examples/jobs/ has jobs to start from"});
-    return file;
+    return refuse(absl::StrCat("cannot be read: ",
+                               std::generic_category().message(errno)));
   }
   text.resize(static_cast<size_t>(in.gcount()));
   return ReadJob(text, path, overrides);

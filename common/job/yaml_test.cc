@@ -1,5 +1,8 @@
 #include "common/job/yaml.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -181,7 +184,20 @@ TEST(OverrideTest, ReplacesWholeListsAndMaps) {
   EXPECT_THAT(job.model().layers(), ElementsAre(4, 3));
   EXPECT_EQ(job.consistency().kind(), v1::Consistency::KIND_ASP);
   EXPECT_FALSE(job.consistency().has_bound());
-  EXPECT_EQ(job.data().train().csv().path(), "b");
+  EXPECT_THAT(job.data().train().csv().path(), ElementsAre("b"));
+}
+
+TEST(OverrideTest, TakesOnePathAsItStandsAndSeveralAsAList) {
+  const auto paths = [](const std::string& override) {
+    const v1::Job job = Read(kMinimal, {override});
+    const auto& path = job.data().train().csv().path();
+    return std::vector<std::string>(path.begin(), path.end());
+  };
+  EXPECT_THAT(paths("data.train.csv.path=*.csv"), ElementsAre("*.csv"));
+  EXPECT_THAT(paths("data.train.csv.path=[a.csv, b.csv]"),
+              ElementsAre("a.csv", "b.csv"));
+  EXPECT_THAT(paths("data.train.csv=[a.csv, b.csv]"),
+              ElementsAre("a.csv", "b.csv"));
 }
 
 TEST(OverrideTest, ReplacesOneFormatByAnother) {
@@ -202,12 +218,12 @@ TEST(OverrideTest, ReachesAUsersModelsOptions) {
 }
 
 TEST(OverrideTest, MakesUpForWhatTheFileLacks) {
-  EXPECT_EQ(Read("{}", {"model=softmax", "data.train.csv=a.csv"})
-                .data()
-                .train()
-                .csv()
-                .path(),
-            "a.csv");
+  EXPECT_THAT(Read("{}", {"model=softmax", "data.train.csv=a.csv"})
+                  .data()
+                  .train()
+                  .csv()
+                  .path(),
+              ElementsAre("a.csv"));
 }
 
 TEST(OverrideTest, IsNamedWhereAMistakeCameFromIt) {
@@ -270,12 +286,58 @@ TEST(YamlLimitsTest, StopsCountingMistakesInTime) {
   EXPECT_LT(ReadJob(text, "f.yaml").mistakes.size(), 200u);
 }
 
+TEST(JobYamlTest, TakesOnePathOrSeveral) {
+  const auto read = [](const std::string& csv) {
+    return Read(
+        absl::StrCat("model: softmax\ndata: {train: {csv: ", csv, "}}\n"));
+  };
+  for (const char* const several :
+       {"[a.csv, parts/]", "{path: [a.csv, parts/]}"}) {
+    const v1::Job job = read(several);
+    EXPECT_THAT(job.data().train().csv().path(),
+                ElementsAre("a.csv", "parts/"));
+    EXPECT_THAT(JobToYaml(job, YamlStyle::kCompact),
+                HasSubstr("csv: [a.csv, parts/]"));
+  }
+  for (const char* const one : {"a.csv", "{path: a.csv}", "[a.csv]"}) {
+    const v1::Job job = read(one);
+    EXPECT_THAT(job.data().train().csv().path(), ElementsAre("a.csv"));
+    EXPECT_THAT(JobToYaml(job, YamlStyle::kCompact), HasSubstr("csv: a.csv"));
+  }
+  EXPECT_THAT(
+      ToString(ReadJob("model: softmax\ndata: {train: {csv: []}}\n", "f.yaml")
+                   .mistakes),
+      HasSubstr("data.train.csv.path: is an empty list"));
+}
+
 TEST(ReadJobFileTest, SaysWhyAFileCannotBeRead) {
   EXPECT_EQ(ToString(ReadJobFile("no/such.yaml").mistakes),
             "no/such.yaml: cannot be read: No such file or directory\n"
             "  hint: examples/jobs/ has jobs to start from");
   EXPECT_THAT(ToString(ReadJobFile(testing::TempDir()).mistakes),
-              HasSubstr("cannot be read: Is a directory"));
+              HasSubstr("is a folder; name the file in it"));
+}
+
+// Opening a pipe without a writer waited for ever.
+TEST(ReadJobFileTest, RefusesAPipe) {
+  const std::string path = testing::TempDir() + "/job_yaml_test.fifo";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THAT(ToString(ReadJobFile(path).mistakes),
+              HasSubstr(": is a named pipe (FIFO); name a regular file"));
+  std::filesystem::remove(path);
+}
+
+// As `ebb job check <(command)` gives it.
+TEST(ReadJobFileTest, ReadsWhatTheProcessWasGivenOpen) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const std::string text = "model: softmax\ndata: {train: {csv: a.csv}}\n";
+  ASSERT_EQ(write(ends[1], text.data(), text.size()),
+            static_cast<ssize_t>(text.size()));
+  close(ends[1]);
+  const JobFile file = ReadJobFile(absl::StrCat("/dev/fd/", ends[0]));
+  close(ends[0]);
+  EXPECT_TRUE(file.ok()) << ToString(file.mistakes);
 }
 
 TEST(ReadJobFileTest, NamesTheFileByItsPath) {

@@ -42,6 +42,9 @@ std::string FlowValue(const Message& message, const FieldDescriptor& field) {
   if (field.is_repeated()) {
     std::vector<std::string> items;
     const int size = message.GetReflection()->FieldSize(message, &field);
+    if (size == 1 && TakesOneOrMore(field)) {
+      return QuoteYaml(TextOf(message, field, 0));
+    }
     for (int i = 0; i < size; ++i) {
       items.push_back(QuoteYaml(TextOf(message, field, i)));
     }

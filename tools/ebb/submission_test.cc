@@ -292,12 +292,16 @@ TEST_F(SubmissionTest, TellsOfTheRowsOfSparseTables) {
 
 TEST(SubmissionPathsTest, RelativePathsStartAtTheFolder) {
   v1::Job job;
-  job.mutable_data()->mutable_train()->mutable_csv()->set_path("a/b.csv");
-  job.mutable_data()->mutable_test()->mutable_csv()->set_path("/c.csv");
+  job.mutable_data()->mutable_train()->mutable_csv()->add_path("a/b.csv");
+  job.mutable_data()->mutable_train()->mutable_csv()->add_path("parts/*.csv");
+  job.mutable_data()->mutable_train()->mutable_csv()->add_path("ebb://s/c");
+  job.mutable_data()->mutable_test()->mutable_csv()->add_path("/c.csv");
   job.mutable_model()->set_plugin("mine.so");
   MakePathsAbsolute("/home", &job);
-  EXPECT_EQ(job.data().train().csv().path(), "/home/a/b.csv");
-  EXPECT_EQ(job.data().test().csv().path(), "/c.csv");
+  EXPECT_THAT(
+      job.data().train().csv().path(),
+      testing::ElementsAre("/home/a/b.csv", "/home/parts/*.csv", "ebb://s/c"));
+  EXPECT_THAT(job.data().test().csv().path(), testing::ElementsAre("/c.csv"));
   EXPECT_EQ(job.model().plugin(), "mine.so");
 }
 
