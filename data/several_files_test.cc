@@ -74,9 +74,9 @@ TEST(SeveralFilesTest, RefusesAFileTwice) {
 
 TEST(SeveralFilesTest, MistakesNameTheirFile) {
   Files files = kParts;
-  files["parts/b.csv.gz"] = Gzip("5,6,1\n5,x,1\n");
+  files["parts/b.csv.gz"] = Gzip("5,6,1\n5,1\n");
   EXPECT_THAT(Load(Table(), files).status().message(),
-              HasSubstr("parts/b.csv.gz:2: column 2"));
+              HasSubstr("parts/b.csv.gz:2: the line has 2 fields"));
   files["parts/b.csv.gz"] = Gzip("5,6\n");
   EXPECT_THAT(Load(Table(), files).status().message(),
               HasSubstr("parts/b.csv.gz:1: the line has 2 fields"));
