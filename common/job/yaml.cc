@@ -1,9 +1,11 @@
 #include "common/job/yaml.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -38,22 +40,33 @@ bool IsMessage(const FieldDescriptor& field) {
          !field.is_map();
 }
 
-// The keys that lead from a job to the one key called `name`: where a key
-// written at the wrong place belongs. Empty if there is none, or several.
+// Whether two keys of one name are in messages that stand side by side, as the
+// formats of data do.
+bool AreOfSiblings(const std::vector<std::string>& a,
+                   const std::vector<std::string>& b) {
+  return a.size() == b.size() && a.size() >= 2 &&
+         std::equal(a.begin(), a.end() - 2, b.begin());
+}
+
+// The keys that lead from a job to the key called `name`: where a key written
+// at the wrong place belongs. Of several in messages side by side it is the
+// first. Empty if there is none, or several elsewhere.
 std::vector<std::string> PathOfKey(absl::string_view name) {
   using Step = std::pair<const Descriptor*, std::vector<std::string>>;
   std::vector<Step> steps = {{v1::Job::descriptor(), {}}};
-  const FieldDescriptor* found = nullptr;
+  std::set<const FieldDescriptor*> found;
   std::vector<std::string> found_path;
   for (size_t s = 0; s < steps.size(); ++s) {  // Grows; shallow keys first.
     for (int i = 0; i < steps[s].first->field_count(); ++i) {
       const FieldDescriptor& field = *steps[s].first->field(i);
       std::vector<std::string> path = steps[s].second;
       path.push_back(field.name());
-      if (field.name() == name && found != &field) {
-        if (found != nullptr) return {};
-        found = &field;
-        found_path = path;
+      if (field.name() == name && found.insert(&field).second) {
+        if (found.size() == 1) {
+          found_path = path;
+        } else if (!AreOfSiblings(path, found_path)) {
+          return {};
+        }
       }
       if (IsMessage(field)) steps.emplace_back(field.message_type(), path);
     }
