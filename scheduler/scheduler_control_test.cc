@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "scheduler/scheduler_fixture.h"
+#include "scheduler/scheduler_control_fixture.h"
 
 namespace ebb::scheduler {
 namespace {
@@ -15,72 +15,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-class SchedulerControlTest : public SchedulerFixture {
- protected:
-  static LinkId Link(int i) { return LinkId(10 + i); }
-  static SessionId Worker(int i) { return SessionId(300 + i); }
-
-  // A job of 4 items that both partitions of are served.
-  JobId Begin(const std::string& name, int32_t priority, int32_t min = 1,
-              int32_t max = 0) {
-    JobRecord record = Record();
-    record.name = name;
-    record.plan.priority = priority;
-    record.plan.quarantine_after = 100;
-    record.plan.min_workers = min;
-    record.plan.max_workers = max;
-    Submit(record);
-    Register();
-    return job_;
-  }
-  void WorkersUp(int n) {
-    for (int i = 0; i < n; ++i) WorkerUp(Link(i), Worker(i));
-  }
-  const TrainingJob& Job(JobId id) const { return *core_->jobs().at(id); }
-  size_t Has(JobId id) const { return core_->allotment().Of(id).size(); }
-  template <typename Change>
-  absl::Status Operate(Change change) {
-    SchedulerActions actions;
-    absl::Status status = change(&actions);
-    Do(std::move(actions));
-    return status;
-  }
-  absl::Status Pause(JobId id) {
-    return Operate([&](auto* out) { return core_->Pause(id, now_, out); });
-  }
-  absl::Status EndPause(JobId id) {
-    return Operate([&](auto* out) { return core_->EndPause(id, now_, out); });
-  }
-  absl::Status Scale(JobId id, int32_t workers) {
-    return Operate([&](auto* out) {
-      return core_->ScaleJob(id, {.workers = workers}, now_, out);
-    });
-  }
-  // Who lost which item, as the last event said.
-  std::vector<std::pair<LinkId, ItemId>> Lost() const {
-    std::vector<std::pair<LinkId, ItemId>> lost;
-    for (const auto& [link, message] : to_worker_) {
-      if (const auto* one = std::get_if<LeaseLost>(&message)) {
-        lost.emplace_back(link, one->item);
-      }
-    }
-    return lost;
-  }
-  void Applied(JobId id, ItemId item, int64_t mark) {
-    MarkReport report;
-    report.session = kServerSession;
-    report.job = id;
-    report.generation = Job(id).state().generation;
-    for (int32_t p = 0; p < 2; ++p) {
-      PartitionMarkReport& one = report.partitions.emplace_back();
-      one.partition = PartitionId(p);
-      one.term = Job(id).placement().at(PartitionId(p)).drawn;
-      one.marks = {{item, mark}};
-    }
-    FromServer(report, kServerSession);
-  }
-};
 
 TEST_F(SchedulerControlTest, AHigherPriorityTakesWorkersAtOnce) {
   ServerUp();
@@ -516,76 +450,6 @@ TEST_F(SchedulerRollbackTest, WaitsForEveryServer) {
   const absl::Status refused = RollBack(id, {});
   EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(refused.message(), HasSubstr("only 0 of 2 partitions"));
-}
-
-class ForgetTest : public SchedulerControlTest {
- protected:
-  absl::Status Forget(JobId id, bool versions = false) {
-    return Operate(
-        [&](auto* out) { return core_->Forget(id, versions, now_, out); });
-  }
-  absl::Status Cancel(JobId id) {
-    return Operate([&](auto* out) { return core_->Cancel(id, now_, out); });
-  }
-  std::vector<ForgetJob> Forgets() const {
-    std::vector<ForgetJob> forgets;
-    for (const SchedulerToServer& message : to_server_) {
-      if (const auto* one = std::get_if<ForgetJob>(&message)) {
-        forgets.push_back(*one);
-      }
-    }
-    return forgets;
-  }
-};
-
-TEST_F(ForgetTest, WhatIsNotOverIsNotForgotten) {
-  ServerUp();
-  const JobId id = Begin("a", 0);
-  EXPECT_EQ(Forget(id).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(core_->jobs().contains(id));
-  EXPECT_EQ(Forget(JobId(7)).code(), absl::StatusCode::kNotFound);
-}
-
-TEST_F(ForgetTest, ServersAndTheStoreLetGoOfIt) {
-  ServerUp();
-  const JobId id = Begin("a", 0);
-  ASSERT_TRUE(Cancel(id).ok());
-  ASSERT_TRUE(Forget(id).ok());
-  EXPECT_FALSE(core_->jobs().contains(id));
-  ASSERT_THAT(Forgets(), SizeIs(1));
-  EXPECT_EQ(Forgets()[0].job, id);
-  EXPECT_TRUE(Forgets()[0].keep_versions);
-  for (const auto& [key, value] : stored_) {
-    EXPECT_FALSE(key.starts_with("job/")) << key;
-  }
-  EXPECT_EQ(Forget(id).code(), absl::StatusCode::kNotFound);
-}
-
-TEST_F(ForgetTest, AServerThatWasAwayHearsOfItWhenItIsBack) {
-  ServerUp();
-  const JobId id = Begin("a", 0);
-  const JobRegistration registration = Registration(4, 4);
-  ASSERT_TRUE(Cancel(id).ok());
-  ServerGone();
-  ASSERT_TRUE(Forget(id, /*versions=*/true).ok());
-  EXPECT_THAT(Forgets(), IsEmpty());
-  Restart(stored_);
-  ServerUp({registration});
-  EXPECT_FALSE(core_->jobs().contains(id)) << "the server brought it back";
-  ASSERT_THAT(Forgets(), SizeIs(1));
-  EXPECT_FALSE(Forgets()[0].keep_versions);
-}
-
-TEST_F(ForgetTest, OthersTrainOn) {
-  ServerUp();
-  const JobId gone = Begin("a", 0);
-  WorkersUp(2);
-  ASSERT_TRUE(Cancel(gone).ok());
-  ASSERT_TRUE(Forget(gone).ok());
-  const JobId id = Begin("b", 0);
-  EXPECT_EQ(Has(id), 2u);
-  Applied(id, {0, 0}, 2);
-  EXPECT_EQ(Job(id).marks().full_everywhere(), 1);
 }
 
 }  // namespace
