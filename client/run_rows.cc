@@ -139,10 +139,10 @@ absl::Status RunRows::CheckLimits(const JobPlan& plan, PartitionId p) const {
              (kKey + plan.sparse_tables[t].row_bytes());
   }
   if (bytes > limits_.most_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the batches of one push have ", bytes, " bytes for partition ",
-        p.value(), ", more than the ", limits_.most_bytes,
-        " of a message (--message-limit)", kAdvice));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the batches of one push have ", bytes,
+                     " bytes for partition ", p.value(), ", more than the ",
+                     limits_.most_bytes, " that a push may have", kAdvice));
   }
   return absl::OkStatus();
 }

@@ -13,9 +13,9 @@
 namespace ebb::worker {
 
 client::LocalTraining::Maker LocalRulesFrom(
-    std::vector<std::string> plugin_folders, int64_t message_bytes) {
+    std::vector<std::string> plugin_folders, int64_t push_bytes) {
   return [folders = std::move(plugin_folders),
-          message_bytes](const JobRecord& record)
+          push_bytes](const JobRecord& record)
              -> absl::StatusOr<client::LocalMathematics> {
     EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                          job::ReadSpecification(record));
@@ -33,7 +33,7 @@ client::LocalTraining::Maker LocalRulesFrom(
     EBB_ASSIGN_OR_RETURN(client::LocalMathematics local,
                          client::LocalMathematicsWith(*algorithm, job, record));
     // The rest is for all else that a message has.
-    local.limits.most_bytes = message_bytes - message_bytes / 16;
+    local.limits.most_bytes = push_bytes - push_bytes / 16;
     return local;
   };
 }

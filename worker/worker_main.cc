@@ -362,7 +362,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   options.core.pull_bytes = std::min(
       options.core.pull_bytes, static_cast<int64_t>(flags.message_bytes / 2));
   options.local_mathematics = LocalRulesFrom(
-      flags.plugin_folders, static_cast<int64_t>(flags.message_bytes));
+      flags.plugin_folders, rpc::TransportOptions().max_assembled_bytes);
   options.log = [](absl::string_view text) { LOG(INFO) << text; };
 
   EBB_ASSIGN_OR_RETURN(options.kill_points,

@@ -56,8 +56,9 @@ const std::vector<std::string>& SchedulerRpcs() {
 }
 const std::vector<std::string>& ServerRpcs() {
   static const auto& rpcs = *new std::vector<std::string>{
-      "Push",         "Pull",        "Clock",          "Fetch",    "GetLedgers",
-      "ListVersions", "ReadVersion", "VerifyVersions", "NoSuchRpc"};
+      "Push",        "Pull",           "Clock",        "Fetch",
+      "GetLedgers",  "PushInPieces",   "PullInPieces", "ListVersions",
+      "ReadVersion", "VerifyVersions", "NoSuchRpc"};
   return rpcs;
 }
 

@@ -24,6 +24,7 @@
 #include "common/payload.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/internal/grpc_bytes.h"
+#include "common/rpc/internal/guard.h"
 #include "common/rpc/internal/traffic.h"
 #include "common/rpc/pieces.h"
 #include "common/rpc/transport.h"
@@ -109,11 +110,13 @@ class PiecesCall
   // With the whole request: takes a ticket, or refuses the call.
   using Begin = std::function<void(PiecesCall*, const Payload& request)>;
 
-  // `room` and `traffic` are not owned. Deletes itself in OnDone.
-  PiecesCall(AssemblyRoom* room, Traffic* traffic, int64_t piece_bytes,
-             Begin begin)
+  // `room`, `traffic` and `guard`, which counts refusals, are not owned.
+  // Deletes itself in OnDone.
+  PiecesCall(AssemblyRoom* room, Traffic* traffic, const Guard* guard,
+             int64_t piece_bytes, Begin begin)
       : room_(room),
         traffic_(traffic),
+        guard_(guard),
         piece_bytes_(piece_bytes),
         begin_(std::move(begin)),
         request_(room->bytes()) {
@@ -144,6 +147,8 @@ class PiecesCall
     if (added.ok() && first) added = TakeRoom();
     if (!added.ok()) {
       GiveRoom();
+      guard_->Count(absl::IsResourceExhausted(added) ? Refusal::kCalls
+                                                     : Refusal::kMessage);
       return Refuse(added);
     }
     in_.Clear();
@@ -192,6 +197,7 @@ class PiecesCall
 
   AssemblyRoom* const room_;
   Traffic* const traffic_;
+  const Guard* const guard_;
   const int64_t piece_bytes_;
   const Begin begin_;
   grpc::ByteBuffer in_;

@@ -451,7 +451,7 @@ class PsService : public PsBase, public StoppableService {
       Hand hand_over) {
     // Deletes itself in OnDone.
     return new PiecesCall(
-        &room_, traffic_, piece_bytes_,
+        &room_, traffic_, &guard_, piece_bytes_,
         [hand_over](PiecesCall* call, const Payload& request) {
           const absl::Status may =
               hand_over(request, [call] { return call->MakeTicket(); });
