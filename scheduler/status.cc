@@ -486,6 +486,7 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
     }
   }
   const bool does_nothing = status.state() == v1::WorkerStatus::STATE_IDLE ||
+                            status.state() == v1::WorkerStatus::STATE_CUT_OFF ||
                             status.state() == v1::WorkerStatus::STATE_SILENT;
   if (const WorkerWatch* watch = picture.watch.worker(worker.session);
       watch != nullptr && !does_nothing) {
