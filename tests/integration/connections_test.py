@@ -345,7 +345,7 @@ class ConnectionsTest(unittest.TestCase):
                  "other.address"], cwd=self.folder, stderr=log))
         address = self.address_of("other")
         self.scheduler(*tls("scheduler"))
-        self.server(0, "--advertise", address, *tls("server"))
+        self.server(0, "--advertise", address, *tls("ps"))
         self.worker(0, *tls("worker"))
         user = tls("client")
         self.submit(*user, "--token-file", "token")
@@ -450,9 +450,11 @@ class ConnectionsTest(unittest.TestCase):
             self.daemons.clear()
 
     def test_the_commands_name_what_they_do_not_reach(self):
-        for arguments in (("status",), ("explain", "shirts"), ("jobs",),
-                          ("cancel", "shirts"), ("scale", "shirts", "--workers",
-                                                 "1"), ("audit", "shirts")):
+        for arguments in (("status",), ("explain", "shirts"),
+                          ("cancel", "shirts"), ("pause", "shirts"),
+                          ("resume", "shirts"), ("audit", "shirts"),
+                          ("scale", "shirts", "--workers", "1"),
+                          ("checkpoint", "list", "shirts")):
             done = self.ebb(*arguments, "--scheduler",
                             "nosuchhost.invalid:7000", "--insecure")
             self.assertNotEqual(done.returncode, 0)
