@@ -1,10 +1,6 @@
 #include "tools/ebb/run_report.h"
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <map>
 #include <vector>
@@ -12,8 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "common/job/expectations.h"
-#include "common/job/values.h"
 #include "common/scores/figures.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/evaluation_text.h"
@@ -329,23 +323,6 @@ void AddChaos(const RunReport& report, Json* json) {
   (*json)["goodput"] = std::move(figures);
 }
 
-// What was skipped was meant to be, but a model of the rest is another one.
-void JudgeSkipped(RunReport* report) {
-  const AuditResult& worst = report->audit->worst;
-  if (worst.skipped == 0) return;
-  const std::string text = absl::StrCat(
-      WithCommas(worst.skipped), " of ", WithCommas(worst.expected),
-      " examples were skipped, as batches of them failed");
-  if (2 * worst.skipped > worst.expected) {
-    report->problems.push_back(absl::StrCat(
-        text,
-        ": more than the model was trained on; take a smaller rate, or "
-        "look at the data"));
-  } else {
-    report->warnings.push_back(text);
-  }
-}
-
 }  // namespace
 
 std::vector<std::pair<std::string, int>> PartitionsByServer(
@@ -364,19 +341,6 @@ std::vector<std::pair<std::string, int>> PartitionsByServer(
   return servers;
 }
 
-std::vector<Expectation> CheckExpectations(const v1::Job& job,
-                                           const v1::JobStatus& status) {
-  const auto* last = LastEvaluation(status);
-  std::vector<Expectation> expectations;
-  for (const auto& [figure, wanted] : job::ExpectationsOf(job.expect())) {
-    const auto found = last == nullptr ? std::nullopt : FigureOf(*last, figure);
-    const auto comparison = job::ParseComparison(wanted);
-    expectations.push_back({figure, wanted, found,
-                            comparison && found && comparison->Holds(*found)});
-  }
-  return expectations;
-}
-
 std::optional<double> RunReport::accuracy() const {
   const auto* last = LastEvaluation(status);
   return last == nullptr ? std::nullopt : FigureOf(*last, kAccuracy);
@@ -393,67 +357,6 @@ int64_t RunReport::recomputed() const {
   for (const auto& share : status.shares()) computed += share.examples();
   return std::max<int64_t>(0,
                            computed - (status.applied_min() - applied_before));
-}
-
-void Judge(RunReport* report) {
-  std::vector<std::string>& problems = report->problems;
-  if (report->cut_short) {
-    if (!report->audit) {
-      problems.push_back("there was no audit");
-      return;
-    }
-    const auto wrong = report->audit->Problems(report->complete());
-    problems.insert(problems.end(), wrong.begin(), wrong.end());
-    return;
-  }
-  if (!report->complete()) {
-    // That nothing came of it is no news where somebody said why.
-    if (!problems.empty() && report->status.applied_min() == 0) return;
-    if (report->status.applied_min() == report->status.examples()) {
-      problems.push_back(
-          "the job is not complete: all is applied, and not all is durable");
-      return;
-    }
-    problems.push_back(absl::StrCat(
-        "the job is not complete: ", WithCommas(report->status.applied_min()),
-        " of ", WithCommas(report->status.examples()),
-        " examples are applied"));
-    return;  // The rest says the same.
-  }
-  if (!report->audit) {
-    problems.push_back("there was no audit");
-  } else {
-    if (!report->audit->exact()) {
-      const auto wrong = report->audit->Problems();
-      problems.insert(problems.end(), wrong.begin(), wrong.end());
-    }
-    JudgeSkipped(report);
-  }
-  for (const auto& evaluation : report->status.evaluations()) {
-    if (evaluation.error().empty()) continue;
-    problems.push_back(
-        absl::StrCat("epoch ", evaluation.epoch() + 1,
-                     " was not evaluated: ", evaluation.error()));
-  }
-  if (const auto loss = report->test_loss(); loss && !std::isfinite(*loss)) {
-    problems.push_back(absl::StrCat(
-        "the test loss is ", std::isnan(*loss) ? "not a number" : "infinite",
-        ": the values have gone beyond what floats hold; take a smaller rate"));
-  }
-  for (const Expectation& expectation : report->expectations) {
-    if (expectation.met) continue;
-    problems.push_back(absl::StrCat(
-        "expected ", expectation.figure, " ", expectation.wanted, ", found ",
-        expectation.found ? FigureText(*expectation.found)
-                          : std::string("none")));
-  }
-  if (!report->status.divergence().empty()) {
-    report->warnings.push_back(report->status.divergence());
-  }
-  if (const auto* last = LastEvaluation(report->status)) {
-    const std::string useless = UselessText(*last);
-    if (!useless.empty()) report->warnings.push_back(useless);
-  }
 }
 
 std::string ReportText(const RunReport& report, const Console& console) {
@@ -596,32 +499,6 @@ Json ReportJson(const RunReport& report) {
     json["warnings"].Add(warning);
   }
   return json;
-}
-
-absl::Status ReadVerdict(absl::string_view json, RunReport* report) {
-  google::protobuf::Struct stored;
-  const auto parsed =
-      google::protobuf::util::JsonStringToMessage(std::string(json), &stored);
-  const auto& fields = stored.fields();
-  const auto passed = fields.find("passed");
-  const auto interrupted = fields.find("interrupted");
-  const auto problems = fields.find("problems");
-  if (!parsed.ok() || passed == fields.end() ||
-      !passed->second.has_bool_value() || interrupted == fields.end() ||
-      problems == fields.end()) {
-    return absl::DataLossError("it is no report of a run");
-  }
-  report->interrupted = interrupted->second.bool_value();
-  report->problems.clear();
-  for (const auto& problem : problems->second.list_value().values()) {
-    report->problems.push_back(problem.string_value());
-  }
-  const bool good = report->problems.empty() && !report->interrupted;
-  if (passed->second.bool_value() != good) {
-    return absl::DataLossError(
-        "its \"passed\" and its \"problems\" contradict each other");
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace ebb::tools
