@@ -237,7 +237,7 @@ TEST(TextTableTest, PointsOutColumnsThatCountRowsOrCopyTheLabel) {
   }
   const Dataset data = Load(text);
   ASSERT_EQ(data.remarks().size(), 2u);
-  EXPECT_THAT(data.remarks()[0], HasSubstr("counts the rows"));
+  EXPECT_THAT(data.remarks()[0], HasSubstr("column 1 counts the rows"));
   EXPECT_THAT(data.remarks()[0], HasSubstr("ignore: [1]"));
   EXPECT_THAT(data.remarks()[1],
               HasSubstr("column 3 ('copy') equals the label, column 4 ('y')"));

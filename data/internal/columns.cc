@@ -71,7 +71,9 @@ std::string Columns::Listed() const {
 }
 
 std::string Columns::Describe(size_t column) const {
-  if (names_.empty()) return absl::StrCat("column ", column + 1);
+  if (names_.empty() || names_[column].empty()) {
+    return absl::StrCat("column ", column + 1);
+  }
   return absl::StrCat("column ", column + 1, " (", Excerpt(names_[column]),
                       ")");
 }

@@ -197,7 +197,16 @@ absl::Status DelimitedRecords::TakeQuoted(absl::string_view* rest) {
   }
   ends_.push_back(storage_.size());
   const size_t end = FieldEnd(*rest);
-  if (!absl::StripAsciiWhitespace(rest->substr(0, end)).empty()) {
+  const absl::string_view behind =
+      absl::StripTrailingAsciiWhitespace(rest->substr(0, end));
+  if (!behind.empty() && absl::StrContains(";|\t", behind.front())) {
+    return bad(
+        "goes on with ", Excerpt(behind), " after its closing quote; is ",
+        Excerpt(behind.substr(0, 1)), " the delimiter? Then say delimiter: ",
+        behind.front() == '\t' ? "tab"
+                               : absl::StrCat("\"", behind.substr(0, 1), "\""));
+  }
+  if (!absl::StripAsciiWhitespace(behind).empty()) {
     return bad("goes on with ", Excerpt(rest->substr(0, end)),
                " after its closing quote; double the quotes inside a field, "
                "or say quotes: false");

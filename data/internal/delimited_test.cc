@@ -92,6 +92,15 @@ TEST(DelimitedRecordsTest, SaysWhatIsWrongWithQuotesAndGoesOn) {
   EXPECT_FALSE(*records.Next());
 }
 
+TEST(DelimitedRecordsTest, SuggestsTheDelimiterThatIsThere) {
+  DelimitedRecords records = Open("\"a\";\"b\"\n\"a\"\t\"b\"\n", ",");
+  ASSERT_TRUE(*records.Next());
+  EXPECT_THAT(records.status().message(),
+              HasSubstr("is ';' the delimiter? Then say delimiter: \";\""));
+  ASSERT_TRUE(*records.Next());
+  EXPECT_THAT(records.status().message(), HasSubstr("say delimiter: tab"));
+}
+
 // A quote that nothing closes must not cost the memory or the time of a file.
 TEST(DelimitedRecordsTest, AQuotedFieldIsBounded) {
   std::string text = "\"";
