@@ -372,9 +372,8 @@ TEST(CsvReaderTest, EachPartOfATableMayHaveTheHeader) {
   SourceSpec spec = Csv();
   spec.further_paths = {"b", "c"};
   const std::string header = "\"a\",y\n";
-  const OpenBytes open = OpenMemory({{kPath, header + "1,0\n"},
-                                     {"b", header + "2,1\n"},
-                                     {"c", "3,1\n"}});
+  const OpenBytes open = OpenMemory(
+      {{kPath, header + "1,0\n"}, {"b", header + "2,1\n"}, {"c", "3,1\n"}});
   const auto all = ReadAll(spec, open);
   ASSERT_TRUE(all.ok()) << all.status();
   ASSERT_EQ(all->size(), 3u);
