@@ -104,8 +104,8 @@ namespace {
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no `rolled_back`, 2 ended with the evaluations, 3 had nothing of a
 // rollback but its versions, 4 had one reason for all items, 5 had reasons that
-// were texts.
-constexpr uint32_t kVersion = 6;
+// were texts, 6 had evaluations without figures.
+constexpr uint32_t kVersion = 7;
 
 void ReadTexts(FieldReader& read,
                std::map<int64_t, QuarantineReason>* why_quarantined) {
