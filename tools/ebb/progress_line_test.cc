@@ -45,16 +45,16 @@ TEST(ProgressLineTest, SpeaksTheFiguresOfTheTask) {
   Progress classes = Middle();
   classes.test_auc = 0.912;
   EXPECT_EQ(ProgressLine(classes, {.unicode = false, .columns = 100}),
-            "epoch 3/8 ############------------------  41%  112k ex/s  "
-            "loss 0.331  test 0.861  auc 0.912  eta 2s");
+            "epoch 3/8 ######-----------  41%  112k ex/s  loss 0.331  "
+            "test 0.861  auc 0.912  servers 2/2  eta 2s");
   Progress values = Middle();
   values.rmse = 54.25;
   values.test_accuracy.reset();
   values.test_loss = 0.4;
   values.test_rmse = 48123.456;
   EXPECT_EQ(ProgressLine(values, {.unicode = false, .columns = 100}),
-            "epoch 3/8 #########--------------  41%  112k ex/s  rmse 54.250  "
-            "test rmse 48123.46  eta 2s");
+            "epoch 3/8 #######------------  41%  112k ex/s  rmse 54.250  "
+            "test rmse 48123.46  servers 2/2  eta 2s");
 }
 
 TEST(ProgressLineTest, TheTrainingLossOfValuesIsAnRmse) {
