@@ -174,9 +174,9 @@ TEST(StatusTextTest, EvaluationsBeforeTheLastEpochsAreShown) {
   }
   EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
               HasSubstr("the last 8 of 60 epochs and the evaluations before "
-                        "them\nEPOCH    LOSS  TEST LOSS  ACCURACY\n"
-                        "   40  0.2500    39.0000\n"
-                        "   50  0.2500    49.0000\n"
+                        "them\nEPOCH    LOSS  TEST ACCURACY  TEST LOSS\n"
+                        "   40  0.2500                   39.0000\n"
+                        "   50  0.2500                   49.0000\n"
                         "   53  0.2500\n"));
 }
 
@@ -301,7 +301,8 @@ TEST(StatusTextTest, ExplainsWhoWaitsForWhom) {
             "Not advancing for 4.0 s.\n" + line);
   EXPECT_EQ(ExplainJson(explanation, running).ToLine(),
             "{\"state\": \"running\", \"advancing\": false, "
-            "\"not_advancing_ms\": 4000, \"reasons\": [{\"kind\": "
+            "\"not_advancing_ms\": 4000, \"divergence\": \"\", \"reasons\": "
+            "[{\"kind\": "
             "\"parked_by_ssp\", \"subject\": \"worker-0\", \"text\": \"parked "
             "at ps-1, waiting for worker-1\", \"for_ms\": 0}]}");
 }
