@@ -218,7 +218,7 @@ TEST(StatusTextTest, RecentEventsStandBelow) {
   for (int i = 0; i < 8; ++i) {
     v1::Event* event = status.add_events();
     event->set_number(i + 1);
-    event->set_unix_ms(status.now_unix_ms() - 9'000 + i);
+    event->set_unix_ms(status.now_unix_ms() - 9'000 - i);
     event->set_kind(v1::Event::KIND_SERVER_AWAY);
     event->set_text(absl::StrCat("server ", i, " is away"));
   }
