@@ -146,13 +146,6 @@ class DamagedStoreTest(Folder):
         said, _ = run.communicate(timeout=LIMIT_S)
         (manifest,) = glob.glob(database + "/MANIFEST-*")
         os.truncate(manifest, os.path.getsize(manifest) // 2)
-        for log in glob.glob(database + "/*.log"):
-            with open(log, "r+b") as file:
-                data = bytearray(file.read())
-                for at in range(0, len(data), 1000):
-                    data[at] ^= 0xff
-                file.seek(0)
-                file.write(data)
         run = subprocess.Popen(
             [os.path.join(BIN, "ebb"), "run", "--resume", "--run-dir", "run"],
             cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
