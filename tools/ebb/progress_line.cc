@@ -217,7 +217,9 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
   }
   // While it advances, that somebody waits for somebody is no news.
   if (!job.waiting().empty() && job.examples_per_second() <= 0) {
-    progress.waiting = job.waiting(0).text();
+    // What to do about it `ebb explain` says: a line has no room.
+    const std::string& text = job.waiting(0).text();
+    progress.waiting = text.substr(0, text.find(". What to do: "));
   }
   return progress;
 }

@@ -155,6 +155,15 @@ TEST(ProgressLineTest, AFinishedJobIsInItsLastEpochWithoutEta) {
   EXPECT_FALSE(progress.eta.has_value());
 }
 
+TEST(ProgressLineTest, WhatToDoIsForExplain) {
+  v1::GetStatusResponse status;
+  status.add_jobs()->add_waiting()->set_text(
+      "ps 0 is away. What to do: start `ebb-ps --id 0` with its --state-dir");
+  EXPECT_EQ(ProgressOf(status, 1, 1).waiting, "ps 0 is away");
+  status.mutable_jobs(0)->mutable_waiting(0)->set_text("ps 0 is loading");
+  EXPECT_EQ(ProgressOf(status, 1, 1).waiting, "ps 0 is loading");
+}
+
 TEST(ProgressLineTest, TellsARateThatIsNotTheJobFiles) {
   EXPECT_EQ(RateText(1, 0), "");
   EXPECT_EQ(RateText(0, 0), "");  // Of an older scheduler.
