@@ -260,6 +260,8 @@ class JobWork {
   // The call was such a question; it is no longer under way.
   bool TakeProbe(const PullId& id);
   void SendPlacementRequest(absl::Time now, ClientActions* out);
+  // It computes batches without the servers that are away, or may.
+  bool ComputesOn() const;
 
   // Reports.
   void SendClocks(absl::Time now, ClientActions* out);

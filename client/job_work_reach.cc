@@ -14,8 +14,11 @@ namespace {
 // lasted longer than this when it fails.
 constexpr absl::Duration kWorthTelling = absl::Seconds(1);
 
+// ", for 12s".
 std::string Since(const PeerTrouble& trouble) {
-  return absl::FormatDuration(absl::Floor(trouble.lasts, absl::Seconds(1)));
+  if (trouble.lasts < absl::Seconds(1)) return "";
+  return absl::StrCat(", for ", absl::FormatDuration(absl::Floor(
+                                    trouble.lasts, absl::Seconds(1))));
 }
 
 }  // namespace
@@ -44,7 +47,7 @@ void JobWork::Broke(ServerId server, const CallFailure& why, absl::Time now,
     }
     out->push_back(LogEvent{absl::StrCat(
         "job=", record_->name, " server=", server.value(), " at ",
-        trouble.address, " cannot be reached, for ", Since(trouble), " (",
+        trouble.address, " cannot be reached", Since(trouble), " (",
         trouble.attempts, trouble.attempts == 1 ? " call" : " calls",
         " failed): ", why.text, "; ", WhatToDo(why.cause, trouble.address))});
   }
@@ -76,13 +79,19 @@ void JobWork::AskForPlacement(absl::Time now, ClientActions* out) {
   SendPlacementRequest(now, out);
 }
 
+bool JobWork::ComputesOn() const {
+  if (!GoesOn()) return false;
+  const int64_t kept = items_.KeptBatches(record_->plan);
+  return computing() != nullptr ||
+         (kept > 0 && kept < record_->plan.consistency.local_steps);
+}
+
 void JobWork::SendPlacementRequest(absl::Time now, ClientActions* out) {
   PlacementRequest request;
   request.session = worker_->options.session;
   request.job = record_->id;
   request.unreached = Unreached(now);
-  request.goes_on =
-      !request.unreached.empty() && GoesOn() && items_.AdvancedLately(now);
+  request.goes_on = !request.unreached.empty() && ComputesOn();
   told_unreached_.clear();
   for (const PeerTrouble& trouble : request.unreached) {
     told_unreached_.insert(trouble.server);
