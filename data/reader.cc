@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "data/internal/input.h"
 #include "data/internal/readers.h"
 #include "data/internal/survey.h"
+#include "data/internal/table_files.h"
 
 namespace ebb::data {
 namespace {
@@ -61,36 +61,13 @@ absl::StatusOr<Input> OpenEither(const std::string& path,
       "-images-idx3-ubyte"));
 }
 
-// The files of a table, in their order.
-absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
-                                                    const OpenBytes& open) {
-  EBB_ASSIGN_OR_RETURN(std::vector<std::string> files, open.FilesOf(spec.path));
-  for (const std::string& path : spec.further_paths) {
-    EBB_ASSIGN_OR_RETURN(const std::vector<std::string> more,
-                         open.FilesOf(path));
-    files.insert(files.end(), more.begin(), more.end());
-  }
-  std::set<absl::string_view> seen;
-  for (const std::string& file : files) {
-    if (seen.insert(file).second) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        file,
-        ": the data names this file twice; its examples would count "
-        "twice, so name it once"));
-  }
-  return files;
-}
-
 // Each table is one input, and so are the two files of IDX.
 absl::StatusOr<std::vector<Input>> OpenFiles(const SourceSpec& spec,
                                              const OpenBytes& open) {
   EBB_RETURN_IF_ERROR(spec.Validate());
   std::vector<absl::StatusOr<Input>> opened;
   if (spec.kind != SourceKind::kIdx) {
-    EBB_ASSIGN_OR_RETURN(std::vector<std::string> files,
-                         TableFiles(spec, open));
-    opened.push_back(Input::Open(std::move(files), open));
-    if (opened[0].ok()) opened[0]->SkipComments(spec.comment);
+    opened.push_back(internal::OpenTableFiles(spec, open));
   } else if (spec.path.empty()) {
     opened.push_back(Input::Open(spec.idx.images, open));
     if (spec.has_labels) opened.push_back(Input::Open(spec.idx.labels, open));

@@ -1,15 +1,20 @@
 // `ebb predict`.
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "models/model_scores.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/console.h"
+#include "tools/ebb/evaluation_text.h"
 #include "tools/ebb/files.h"
 #include "tools/ebb/predictions.h"
 #include "tools/ebb/stored_model.h"
+#include "worker/job_data.h"
 
 namespace ebb::tools {
 
@@ -21,6 +26,8 @@ struct Flags {
   std::string output;
   std::vector<std::string> plugin_folders;
   bool labelled = false;
+  std::string id;
+  bool score = false;
 };
 
 std::string TemporaryFolder() {
@@ -63,6 +70,19 @@ absl::StatusOr<StoredModel> Load(const Flags& flags, bool* damaged) {
   return LoadStoredModel(source->get(), TemporaryFolder());
 }
 
+// "1,000 examples: accuracy 0.8805, log loss 0.3424, ...".
+std::string ScoresText(const Figures& figures, int64_t examples) {
+  std::string text = absl::StrCat(Count(examples, "example"), ":");
+  const char* separator = " ";
+  for (const FigureKind& kind : FigureKinds()) {
+    const auto value = figures.Find(kind.name);
+    if (!value) continue;
+    absl::StrAppend(&text, separator, kind.title, " ", FigureText(*value));
+    separator = ", ";
+  }
+  return text + "\n";
+}
+
 int Predict(const Flags& flags) {
   if (!flags.output.empty()) {
     const absl::Status writable = CheckWritable(flags.output);
@@ -80,12 +100,38 @@ int Predict(const Flags& flags) {
   const absl::Status found = MakeRowsFindable((*model)->model->description(),
                                               TemporaryFolder(), &*stored);
   if (!found.ok()) return Report(found);
-  const auto examples = LoadToPredict(*stored, flags.data, flags.labelled);
+  // A file of images has no labels that --labelled could pass over.
+  const bool labelled =
+      flags.score || (flags.labelled && !stored->job.data().train().has_idx());
+  const auto examples = LoadToPredict(*stored, flags.data, labelled, flags.id);
   if (!examples.ok()) return Report(examples.status());
+  PredictionExtras extras = {.id_column = flags.id};
+  if (!flags.id.empty()) {
+    auto ids = ReadIds(*stored, flags.data, labelled, flags.id);
+    if (!ids.ok()) return Report(ids.status());
+    extras.ids = *std::move(ids);
+  }
+  const auto units = worker::LabelScaleOf(stored->job, stored->index).units;
+  auto scores = models::ScoresOf((*model)->model->description(), units);
+  if (flags.score && !scores) {
+    return Report(absl::InvalidArgumentError(
+        absl::StrCat(flags.model.name,
+                     ": the predictions of this plugin's model are not "
+                     "ones that figures are made of; leave out --score")));
+  }
+  if (flags.score) extras.scores = &*scores;
   const auto predict = [&](std::ostream& out) {
-    return WritePredictions(*stored, *examples, (*model)->model.get(),
-                            [&](absl::string_view text) { out << text; });
+    return WritePredictions(
+        *stored, *examples, (*model)->model.get(),
+        [&](absl::string_view text) { out << text; }, extras);
   };
+  if (flags.score && flags.output.empty()) {
+    std::ofstream nowhere;  // The figures alone are wanted.
+    const absl::Status predicted = predict(nowhere);
+    if (!predicted.ok()) return Report(predicted);
+    std::cout << ScoresText(scores->Get(), examples->examples());
+    return damaged ? kExitFailed : kExitGood;
+  }
   const absl::Status written = flags.output.empty()
                                    ? predict(std::cout)
                                    : WriteFile(flags.output, predict);
@@ -98,6 +144,9 @@ int Predict(const Flags& flags) {
   } else {
     std::cout << Count(examples->examples(), "prediction") << " in "
               << flags.output << "\n";
+    if (flags.score) {
+      std::cout << ScoresText(scores->Get(), examples->examples());
+    }
   }
   return damaged ? kExitFailed : kExitGood;
 }
@@ -116,19 +165,28 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
       ->required();
   command
       ->add_option("DATA", flags->data,
-                   "File of examples in the format of the training data, "
-                   "without labels")
+                   "File, folder or pattern of examples in the format of the "
+                   "training data, without labels")
       ->required();
   AddStoredJobFlag(command, &flags->model.job);
   command->add_option("-o,--output", flags->output,
                       "CSV file (the standard output)");
   command->add_flag("--labelled", flags->labelled,
                     "The file has labels all the same: skip them");
+  command->add_option("--id", flags->id,
+                      "Column of DATA, by name or number from 1, that becomes "
+                      "the first of the predictions");
+  command->add_flag("--score", flags->score,
+                    "The file has labels: say how good the predictions are. "
+                    "Without -o no predictions are written. For IDX, DATA is "
+                    "the front of both files' names");
   AddPluginsFlag(command, &flags->plugin_folders);
   command->footer(R"(
 Writes a line per example: the prediction, and the probability of each class.
-Example:
-  ebb predict model.safetensors new-images.gz -o predictions.csv)");
+Examples:
+  ebb predict model.safetensors new-images.gz -o predictions.csv
+  ebb predict model.safetensors new.csv --id customer -o predictions.csv
+  ebb predict model.safetensors test.csv --score)");
   command->callback([flags, exit_code] {
     const absl::Status open = flags->model.access.Open();
     *exit_code = open.ok() ? Predict(*flags) : Report(open);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
+#include "data/column_text.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
 
@@ -103,29 +104,72 @@ class KeyedBatch {
   std::vector<float> params_;
 };
 
+data::SourceSpec SpecToPredict(const StoredModel& stored,
+                               const std::string& path, bool labelled,
+                               const std::string& id) {
+  data::SourceSpec spec =
+      worker::TrainingSource(stored.job, worker::LabelKindOf(stored.index));
+  spec.path = path;
+  spec.further_paths.clear();
+  spec.split.reset();
+  spec.csv.like = stored.columns;
+  std::vector<std::string>& ignored = spec.csv.ignore;
+  if (!id.empty() && !stored.columns &&
+      std::ranges::find(ignored, id) == ignored.end()) {
+    ignored.push_back(id);
+  }
+  // There is a prediction for each line.
+  spec.on_bad_example = data::OnBadExample::kStop;
+  spec.has_labels = labelled;
+  if (spec.kind != data::SourceKind::kIdx) return spec;
+  spec.idx = {};
+  if (!labelled) {  // A file of images alone.
+    spec.path.clear();
+    spec.idx.images = path;
+  }
+  return spec;
+}
+
 }  // namespace
 
 absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
                                             const std::string& path,
-                                            bool labelled) {
-  data::SourceSpec spec =
-      worker::TrainingSource(stored.job, worker::LabelKindOf(stored.index));
-  spec.path = path;
-  spec.split.reset();
-  spec.csv.like = stored.columns;
-  // There is a prediction for each line.
-  spec.on_bad_example = data::OnBadExample::kStop;
-  // IDX files have their labels elsewhere.
-  spec.has_labels = labelled && spec.kind != data::SourceKind::kIdx;
-  // A file of images instead of the front of a pair's names.
-  if (spec.kind == data::SourceKind::kIdx) spec.idx = {.images = path};
-  if (spec.kind == data::SourceKind::kIdx) spec.path.clear();
-  return data::Dataset::LoadLike(spec, stored.index);
+                                            bool labelled,
+                                            const std::string& id) {
+  auto loaded = data::Dataset::LoadLike(
+      SpecToPredict(stored, path, labelled, id), stored.index);
+  if (loaded.ok() || labelled) return loaded;
+  const data::SourceSpec with_labels = SpecToPredict(stored, path, true, id);
+  const bool idx = with_labels.kind == data::SourceKind::kIdx;
+  if (idx || !data::Dataset::LoadLike(with_labels, stored.index).ok()) {
+    return loaded;
+  }
+  return absl::Status(
+      loaded.status().code(),
+      absl::StrCat(loaded.status().message(),
+                   "\nhint: it has labels, as the training data has: "
+                   "--labelled passes over them, --score compares with them"));
+}
+
+absl::StatusOr<std::vector<std::string>> ReadIds(const StoredModel& stored,
+                                                 const std::string& path,
+                                                 bool labelled,
+                                                 const std::string& id) {
+  return data::ReadColumnText(SpecToPredict(stored, path, labelled, id),
+                              stored.index.encoding, id);
 }
 
 absl::Status WritePredictions(
     const StoredModel& stored, const data::Dataset& examples,
-    models::Model* model, const std::function<void(absl::string_view)>& write) {
+    models::Model* model, const std::function<void(absl::string_view)>& write,
+    const PredictionExtras& extras) {
+  const bool named = !extras.id_column.empty();
+  if (named && static_cast<int64_t>(extras.ids.size()) != examples.examples()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("column ", extras.id_column, " has ", extras.ids.size(),
+                     " values for ", examples.examples(),
+                     " examples; was the data changed while it was read?"));
+  }
   const std::vector<std::string> classes = ClassTexts(stored.index);
   const auto outputs_each = model->description().outputs;
   const auto wanted = static_cast<int64_t>(classes.size());
@@ -134,6 +178,7 @@ absl::Status WritePredictions(
     return absl::FailedPreconditionError(absl::StrCat(
         "the model has ", outputs_each, " outputs for ", wanted, " classes"));
   }
+  if (named) write(Field(extras.id_column) + ",");
   write(Header(classes));
   data::ExampleBatch batch;
   std::vector<float> outputs;
@@ -146,7 +191,9 @@ absl::Status WritePredictions(
     models::BatchView view = worker::ViewOf(batch);
     if (batch.keyed) keyed.Fill(batch, &view);
     EBB_RETURN_IF_ERROR(model->Predict(keyed.params(), view, &outputs));
+    if (extras.scores != nullptr) extras.scores->Add(batch.labels, outputs);
     for (int64_t row = 0; row < batch.rows; ++row) {
+      if (named) write(Field(extras.ids[begin + row]) + ",");
       write(Row(std::span(outputs).subspan(row * outputs_each, outputs_each),
                 classes, labels));
     }

@@ -14,6 +14,7 @@
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/model_scores.h"
 #include "tools/ebb/files.h"
 #include "tools/ebb/predictions.h"
 #include "worker/job_data.h"
@@ -23,6 +24,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class StoredModelTest : public ::testing::Test {
  protected:
@@ -278,6 +280,64 @@ TEST_F(StoredModelTest, ColumnsAreFoundByTheirNamesAlsoAfterAnExport) {
                       .status()
                       .message()),
       HasSubstr("no column 'y\\xff', which is a feature of the training"));
+}
+
+TEST_F(StoredModelTest, DataWithLabelsIsToldHowToReadThem) {
+  const StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
+  const std::string path = Write("labelled.csv", "1,0,3\n0,1,7\n");
+  EXPECT_THAT(
+      std::string(LoadToPredict(stored, path, false).status().message()),
+      HasSubstr("has 3 features, but the training data has 2\nhint: it has "
+                "labels, as the training data has: --labelled passes over "
+                "them, --score compares with them"));
+  // It is something else that is wrong here.
+  EXPECT_THAT(
+      std::string(LoadToPredict(stored, Write("w.csv", "1,0,3,4\n"), false)
+                      .status()
+                      .message()),
+      Not(HasSubstr("--labelled")));
+}
+
+// The job was trained on several files; its data is one.
+TEST_F(StoredModelTest, ReadsOnlyTheDataThatIsNamed) {
+  StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
+  auto* csv = stored.job.mutable_data()->mutable_train()->mutable_csv();
+  csv->add_path(Write("more.csv", "x,y,label\n1,1,3\n"));
+  EXPECT_EQ(Predict(stored, Write("new.csv", "x,y\n1,0\n"), false),
+            "prediction,p(3),p(7)\n7,0,1\n");
+}
+
+TEST_F(StoredModelTest, CarriesAColumnAndScores) {
+  StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const auto predict = [&](const std::string& path, const std::string& id,
+                           Scores* scores) {
+    const auto data = LoadToPredict(stored, path, true, id);
+    EXPECT_TRUE(data.ok()) << data.status();
+    const auto ids = ReadIds(stored, path, true, id);
+    EXPECT_TRUE(ids.ok()) << ids.status();
+    if (!data.ok() || !ids.ok()) return std::string();
+    std::string out;
+    EXPECT_TRUE(WritePredictions(
+                    stored, *data, (*loaded)->model.get(),
+                    [&](absl::string_view text) { out += std::string(text); },
+                    {.id_column = id, .ids = *ids, .scores = scores})
+                    .ok());
+    return out;
+  };
+  auto scores = models::ScoresOf((*loaded)->model->description());
+  ASSERT_TRUE(scores.has_value());
+  // Without names the column of the ids is not a feature.
+  EXPECT_EQ(
+      predict(Write("bare.csv", "a,1,0,3\n\"b,c\",0,1,3\n"), "1", &*scores),
+      "1,prediction,p(3),p(7)\na,7,0,1\n\"b,c\",3,1,0\n");
+  EXPECT_EQ(scores->Get().Find(kAccuracy), 0.5);
+
+  stored.columns = data::ColumnNames{{"x", "y"}, "label"};
+  EXPECT_EQ(
+      predict(Write("named.csv", "x,y,label,who\n1,0,3,a\n"), "who", nullptr),
+      "who,prediction,p(3),p(7)\na,7,0,1\n");
 }
 
 TEST_F(StoredModelTest, OneOutputIsTheProbabilityOfTheSecondClass) {

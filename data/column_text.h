@@ -1,0 +1,26 @@
+// The text of a column of a table, as its files have it.
+#ifndef EBB_DATA_COLUMN_TEXT_H_
+#define EBB_DATA_COLUMN_TEXT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/byte_source.h"
+#include "data/encoding.h"
+#include "data/source.h"
+
+namespace ebb::data {
+
+// The field of each record in `column`, a name of the header or a number from
+// 1, without its quotes. There is one for each example where none is left out.
+// `encoding` is that of the training data. Blocks. kInvalidArgument where the
+// source is no table (SourceKind::kCsv) or has no such column; else the errors
+// of OpenReader() and Reader::Next().
+absl::StatusOr<std::vector<std::string>> ReadColumnText(
+    const SourceSpec& spec, const Encoding& encoding, const std::string& column,
+    const OpenBytes& open = OpenFile);
+
+}  // namespace ebb::data
+
+#endif  // EBB_DATA_COLUMN_TEXT_H_

@@ -1,0 +1,46 @@
+#include "data/internal/table_files.h"
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/status_macros.h"
+
+namespace ebb::data::internal {
+namespace {
+
+// The files of a table, in their order.
+absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
+                                                    const OpenBytes& open) {
+  EBB_ASSIGN_OR_RETURN(std::vector<std::string> files, open.FilesOf(spec.path));
+  for (const std::string& path : spec.further_paths) {
+    EBB_ASSIGN_OR_RETURN(const std::vector<std::string> more,
+                         open.FilesOf(path));
+    files.insert(files.end(), more.begin(), more.end());
+  }
+  std::set<absl::string_view> seen;
+  for (const std::string& file : files) {
+    if (seen.insert(file).second) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        file,
+        ": the data names this file twice; its examples would count "
+        "twice, so name it once"));
+  }
+  return files;
+}
+
+}  // namespace
+
+absl::StatusOr<Input> OpenTableFiles(const SourceSpec& spec,
+                                     const OpenBytes& open) {
+  EBB_ASSIGN_OR_RETURN(std::vector<std::string> files, TableFiles(spec, open));
+  EBB_ASSIGN_OR_RETURN(Input input, Input::Open(std::move(files), open));
+  input.SkipComments(spec.comment);
+  return input;
+}
+
+}  // namespace ebb::data::internal

@@ -1,0 +1,19 @@
+// The files of a table, all but IDX ones, as one input.
+#ifndef EBB_DATA_INTERNAL_TABLE_FILES_H_
+#define EBB_DATA_INTERNAL_TABLE_FILES_H_
+
+#include "absl/status/statusor.h"
+#include "data/byte_source.h"
+#include "data/internal/input.h"
+#include "data/source.h"
+
+namespace ebb::data::internal {
+
+// Opens the first of them, and passes over the comments of all. The errors of
+// OpenBytes, and kInvalidArgument for a file that is named twice.
+absl::StatusOr<Input> OpenTableFiles(const SourceSpec& spec,
+                                     const OpenBytes& open);
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_TABLE_FILES_H_
