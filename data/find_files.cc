@@ -91,11 +91,17 @@ absl::StatusOr<Paths> FilesIn(absl::string_view folder) {
   return OrderedFolder(folder, std::move(found));
 }
 
+// Whether a folder that cannot be read ends the search: one that is not there
+// has nothing that matches.
+int StopsGlob(const char* /*folder*/, int error) {
+  return error == ENOENT || error == ENOTDIR ? 0 : 1;
+}
+
 absl::StatusOr<Paths> Glob(absl::string_view pattern) {
   glob_t found = {};
   // Sorted by name, not as the language of the machine has it.
-  const int result = glob(std::string(pattern).c_str(), GLOB_NOSORT | GLOB_ERR,
-                          nullptr, &found);
+  const int result =
+      glob(std::string(pattern).c_str(), GLOB_NOSORT, StopsGlob, &found);
   Paths paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   globfree(&found);
   if (result == GLOB_NOMATCH) return NothingMatches(pattern);

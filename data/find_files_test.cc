@@ -106,6 +106,7 @@ TEST_P(FindFilesTest, APatternIsWhatItMatches) {
   EXPECT_THAT(Find("2/*.csv"), ElementsAre("2/a.csv", "2/b.csv"));
   EXPECT_THAT(Find("*/?.csv"), ElementsAre("1/c.csv", "2/a.csv", "2/b.csv"));
   EXPECT_THAT(Find("[1]/*"), ElementsAre("1/c.csv", "1/c.txt"));
+  EXPECT_TRUE(absl::IsNotFound(Refusal("nowhere/*.csv")));
   const absl::Status none = Refusal("*/none.*");
   EXPECT_TRUE(absl::IsNotFound(none)) << none;
   EXPECT_THAT(none.message(), HasSubstr("no file matches this pattern"));

@@ -82,6 +82,20 @@ TEST(SeveralFilesTest, MistakesNameTheirFile) {
               HasSubstr("parts/b.csv.gz:1: the line has 2 fields"));
 }
 
+TEST(SeveralFilesTest, MayEachHaveTheHeaderButNoOther) {
+  const std::string first = "a,b,y\n1,2,0\n";
+  const auto values = [&](const std::string& second) {
+    return Values(*Load(Table("p"), {{"p/1", first}, {"p/2", second}}));
+  };
+  EXPECT_THAT(values("a,b,y\n3,4,1\n"), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(values("3,4,1\n"), ElementsAre(1, 2, 3, 4));  // As split makes.
+  EXPECT_THAT(Load(Table("p"), {{"p/1", first}, {"p/2", "b,a,y\n3,4,1\n"}})
+                  .status()
+                  .message(),
+              HasSubstr("p/2:1: this first line of the file has 'b' of the "
+                        "first file's header, but is another one"));
+}
+
 TEST(SeveralFilesTest, PlacesNameTheirFile) {
   const auto data = Load(Table(), kParts);
   const auto place = PlaceOf(Table(), data->index(), 3, OpenMemory(kParts),

@@ -66,8 +66,25 @@ absl::StatusOr<bool> DelimitedRecords::Read() {
       SplitPlain(line);
     }
     if (!header_.empty() && IsRepeated()) continue;
+    EBB_RETURN_IF_ERROR(CheckOtherHeader());
     return true;
   }
+}
+
+absl::Status DelimitedRecords::CheckOtherHeader() const {
+  if (!begins_file_) return absl::OkStatus();
+  for (const absl::string_view field : fields_) {
+    double number;
+    if (field.empty() || ParseNumber(field, &number) ||
+        std::find(header_.begin(), header_.end(), field) == header_.end()) {
+      continue;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        Where(), ": this first line of the file has ", Excerpt(field),
+        " of the first file's header, but is another one; give all files the "
+        "same columns in the same order, with the same header or none"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> DelimitedRecords::ReadLine(absl::string_view* line) {

@@ -91,6 +91,11 @@ class DelimitedRecords {
                                       header_.begin(), header_.end());
   }
 
+  // Refuses a further file that begins with another header than the first. The
+  // rest of it would be read as the wrong columns, so that the error is not of
+  // this record alone.
+  absl::Status CheckOtherHeader() const;
+
   // Views of `line`, which has no quote.
   void SplitPlain(absl::string_view line);
   // Copies the fields of the record that begins with `line` into storage_; it
