@@ -31,15 +31,19 @@ void SchedulerCore::HearUnreached(const PlacementRequest& message,
 
 // The server speaks, and the worker does not reach it: something is between the
 // two. While the server itself is away or stands still, nobody loses a lease.
+// What a worker computes without the server is of use only if it reaches it
+// soon: others do the same work meanwhile.
 const UnreachedServer* SchedulerCore::CutOffBy(const WorkerInfo& worker,
                                                const TrainingJob& job) const {
   const auto unreached = worker.unreached.find(job.id());
   if (unreached == worker.unreached.end()) return nullptr;
   for (const UnreachedServer& one : unreached->second) {
     const auto server = cluster_.servers.find(one.trouble.server);
+    const absl::Duration patience =
+        one.goes_on ? options_.lease_ttl : absl::ZeroDuration();
     if (server != cluster_.servers.end() && server->second.connected &&
         server->second.session == one.trouble.session &&
-        server->second.last_heard > one.told && !one.goes_on &&
+        server->second.last_heard > one.told + patience &&
         job.Owned(one.trouble.server) > 0) {
       return &one;
     }

@@ -118,7 +118,7 @@ TEST_F(SchedulerReachTest, NoBatchIsToBlame) {
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
 }
 
-TEST_F(SchedulerReachTest, WhoComputesOnKeepsItsLeases) {
+TEST_F(SchedulerReachTest, WhoComputesOnKeepsItsLeasesForAWhile) {
   Begin();
   PlacementRequest message = Unreached(kWorker);
   message.goes_on = true;
@@ -126,6 +126,11 @@ TEST_F(SchedulerReachTest, WhoComputesOnKeepsItsLeases) {
   now_ += absl::Milliseconds(10);
   Alive();
   EXPECT_EQ(job().leases().CountHeldBy(kWorker), 1);
+  // Bug: with every new lease it could compute on, for ever, and in vain.
+  now_ += SchedulerOptions().lease_ttl;
+  FromWorker(kWorkerLink, message);
+  Alive();
+  EXPECT_EQ(job().leases().CountHeldBy(kWorker), 0);
 }
 
 TEST_F(SchedulerReachTest, AWorkerThatRegistersAnewIsBelieved) {

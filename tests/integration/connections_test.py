@@ -193,8 +193,10 @@ class ConnectionsTest(unittest.TestCase):
 
     def worker(self, number, *flags):
         name = f"worker-{number}"
+        # Beside the network there would be another way to a server.
         return self.daemon(name, "ebb-worker", "--name", name,
-                           "--metrics-port", "0", *flags)
+                           "--shared-memory", "off", "--metrics-port", "0",
+                           *flags)
 
     def ebb(self, *arguments, environment=None):
         return subprocess.run([os.path.join(BIN, "ebb"), *arguments],
@@ -202,9 +204,9 @@ class ConnectionsTest(unittest.TestCase):
                               env=environment or self.environment,
                               capture_output=True, text=True, timeout=LIMIT_S)
 
-    def submit(self, *flags):
+    def submit(self, *flags, job=JOB):
         with open(self.path("job.yaml"), "w") as file:
-            file.write(JOB)
+            file.write(job)
         done = self.ebb("submit", "job.yaml", *flags)
         self.assertEqual(done.returncode, 0, done.stderr)
 
@@ -415,8 +417,10 @@ class ConnectionsTest(unittest.TestCase):
         address = ReservedPort(self).address
         self.scheduler()
         self.server(0, "--advertise", address)
-        self.submit()
-        self.wait(lambda: self.role("ps-0")["partitions"] > 0, "no partitions")
+        self.submit(job=JOB.replace("model: softmax",
+                                    "model: {kind: mlp, layers: [784, 64, 10]}\n"
+                                    "partitions: 2"))
+        self.wait(lambda: self.role("ps-0")["partitions"] == 2, "no partitions")
         self.server(1)
 
         self.wait(self.explain, "explain does not say it")
