@@ -88,6 +88,19 @@ TEST_F(CacheTest, AFileIsFetchedOnce) {
   EXPECT_EQ(ReadFile(Path(cache.get(), "empty")), "");
 }
 
+TEST_F(CacheTest, TheFilesOfASetAreListedWithoutFetchingThem) {
+  const auto cache = Make();
+
+  const auto files = cache->FilesOf("set");
+
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_FALSE(files->empty());
+  EXPECT_EQ(files->front(), "ebb://set/a");
+  EXPECT_EQ(files->back(), "ebb://set/empty");
+  EXPECT_THAT(source_.TakeChunks(), IsEmpty());
+  EXPECT_TRUE(absl::IsNotFound(cache->FilesOf("none").status()));
+}
+
 TEST_F(CacheTest, WhatDoesNotExistIsNamed) {
   const auto cache = Make();
 

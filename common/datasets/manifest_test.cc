@@ -168,6 +168,17 @@ TEST(ManifestTest, SizesAndChecksumsFitTogether) {
               HasSubstr("too large"));
 }
 
+TEST(ManifestTest, UrisNameTheirSetWhateverFollows) {
+  for (const char* const uri : {"ebb://mnist", "ebb://mnist/", "ebb://mnist/a/",
+                                "ebb://mnist/a/*.csv"}) {
+    EXPECT_EQ(*SetOfUri(uri), "mnist") << uri;
+  }
+  for (const char* const other : {"mnist/a", "ebb:///a", "ebb://*/a"}) {
+    EXPECT_FALSE(SetOfUri(other).ok()) << other;
+  }
+  EXPECT_EQ(UriOf("mnist", "a/b.csv"), "ebb://mnist/a/b.csv");
+}
+
 TEST(ManifestTest, UrisAreTakenApart) {
   const auto uri = ParseUri("ebb://mnist/a/b.csv");
   ASSERT_TRUE(uri.has_value());
