@@ -28,7 +28,9 @@ std::vector<PeerTrouble> JobWork::Unreached(absl::Time now) const {
   for (const ServerId id : routes_.Broken()) {
     const Routes::Server& server = routes_.server(id);
     const absl::Duration lasts = now - server.broken_since;
-    if (lasts < kWorthTelling && server.why.cause != CallCause::kNoAnswer) {
+    // What was told stays told, whatever the next call fails for.
+    if (lasts < kWorthTelling && server.why.cause != CallCause::kNoAnswer &&
+        !logged_unreached_.contains(id)) {
       continue;
     }
     troubles.push_back({id, server.session, server.address, lasts,

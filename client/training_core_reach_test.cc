@@ -102,6 +102,12 @@ TEST_F(ReachTest, WhatIsNotAnsweredInTimeIsToldAtOnce) {
   FailCallsToB({CallCause::kNoAnswer, "it does not answer in time"});
   ASSERT_THAT(requests_, SizeIs(1));
   EXPECT_THAT(requests_[0].unreached, SizeIs(1));
+  // Bug: it was reached, as far as anybody knew, since the next call failed for
+  // another cause.
+  Tick(absl::Milliseconds(100));
+  FailCallsToB({CallCause::kRefused, "Connection refused"});
+  ASSERT_THAT(requests_, SizeIs(2));
+  EXPECT_THAT(requests_[1].unreached, SizeIs(1));
 }
 
 // It holds nothing any more, and would never find out otherwise.
