@@ -38,7 +38,7 @@ std::string WhyStopped(const v1::JobStatus& job) {
     if (!job.paused_for_divergence()) return "";
     return absl::StrCat(
         "the job is paused: ", job.divergence(),
-        "\nhint: --resume goes on from here; another "
+        "\nhint: --resume --set on_divergence=warn goes on from here; another "
         "rate makes another job, to be begun anew; on a cluster that goes on, "
         "`ebb checkpoint rollback --rate-factor` goes back");
   }

@@ -48,7 +48,8 @@ TEST(StoppedJobTest, ADivergenceStopsAJobThatPausesForIt) {
   job.set_paused_for_divergence(true);
   EXPECT_THAT(WhyStopped(job),
               AllOf(HasSubstr("the job is paused: the training loss is 2.5\n"),
-                    HasSubstr("--resume goes on"), HasSubstr("--rate-factor")));
+                    HasSubstr("--resume --set on_divergence=warn goes on"),
+                    HasSubstr("--rate-factor")));
 }
 
 TEST(StoppedJobTest, ABatchThatFailsIsTriedAgainOrLeftOut) {
