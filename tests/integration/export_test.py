@@ -77,9 +77,10 @@ class ExportTest(unittest.TestCase):
     def exported(self, name, *flags):
         """The model as each of the two formats has it."""
         out = f"{name}-{len(flags)}"
-        self.ebb("checkpoint", "export", name, "-o", out + "/", *flags)
-        self.ebb("checkpoint", "export", name, "-o", out + ".safetensors",
+        self.ebb("checkpoint", "export", name, "-o", out + "/", "--force",
                  *flags)
+        self.ebb("checkpoint", "export", name, "-o", out + ".safetensors",
+                 "--force", *flags)
         folder = PAGE["load"](self.path(out))
         file = PAGE["load_safetensors"](self.path(out + ".safetensors"))
         self.assertEqual({key: value for key, value in folder[0].items()
@@ -158,8 +159,8 @@ class ExportTest(unittest.TestCase):
         # Folded, the labels' mean and deviation are in the last layer.
         self.assertEqual(model["labels"], {"name": "label", "kind": "values",
                                            "mean": 0, "deviation": 1})
-        model, _ = self.exported("linear")
-        self.assertGreater(model["labels"]["deviation"], 50)
+        plain, _ = self.exported("linear")
+        self.assertGreater(plain["labels"]["deviation"], 50)
         # As `mean` says, in units of the data.
         self.assertAlmostEqual(model["features"]["missing"][0],
                                np.nanmean(x[:, 0]), 4)
