@@ -203,19 +203,23 @@ class MetricsTest(unittest.TestCase):
             served()
             trains(count("applied_examples"))
         self.assertEqual(2, count("losses_total"))
+        # Of what the server lost, a few items had been in work.
+        repeated = count("repeated_leases_total")
+        self.assertLess(repeated, 10)
         worker_1.kill()
         worker_1.wait()
         self.wait(lambda: count("losses_total") == 3, "no loss of a worker")
-        self.wait(lambda: count("repeated_leases_total") >= 1, "no lease again")
+        self.wait(lambda: count("repeated_leases_total") > repeated,
+                  "no lease again")
         # It held the item that it worked on, and the next.
-        self.assertLessEqual(count("repeated_leases_total"), 2)
+        self.assertLessEqual(count("repeated_leases_total"), repeated + 2)
         before = count("generation")
         self.ebb("checkpoint", "rollback", "shirts", "--versions-ago", "0")
         self.wait(lambda: count("generation") > before, "no rollback")
         served()
         trains(0)
         self.assertEqual(3, count("losses_total"))
-        self.assertLessEqual(count("repeated_leases_total"), 2)
+        self.assertLessEqual(count("repeated_leases_total"), repeated + 2)
         self.assertEqual(0, count("moved_partitions_total"))
         self.assertEqual(0, count("taken_over_partitions_total"))
         kinds = [event["kind"] for event in
