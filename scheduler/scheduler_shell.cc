@@ -262,9 +262,7 @@ void SchedulerShell::Handle(Event* event) {
       [&](const WorkerToScheduler& message) {
         Decide([&](SchedulerCore& core, absl::Time now, SchedulerActions* out) {
           mu_.AssertHeld();
-          if (Holds<WorkerGoodbye>(message)) {
-            watch_.WorkerCloses(core, link, now);
-          }
+          watch_.WorkerSays(core, link, message, now);
           core.OnWorker(link, message, now, out);
         });
       },

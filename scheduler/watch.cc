@@ -134,6 +134,24 @@ void Watch::ServerCloses(const SchedulerCore& core, LinkId link,
   }
 }
 
+void Watch::WorkerSays(const SchedulerCore& core, LinkId link,
+                       const WorkerToScheduler& message, absl::Time now) {
+  if (std::holds_alternative<WorkerGoodbye>(message)) {
+    WorkerCloses(core, link, now);
+    return;
+  }
+  const auto* end = std::get_if<ItemEnd>(&message);
+  if (end == nullptr || end->end != LeaseEnd::kDone) return;
+  const auto job = core.jobs().find(end->job);
+  if (job == core.jobs().end() || !job->second->plan().HasItem(end->item)) {
+    return;
+  }
+  JobWatch& watch = Of(end->job, now);
+  if (end->generation != watch.generation) return;
+  // A server may lose it, but no worker did.
+  watch.leased.erase(job->second->plan().Ordinal(end->item));
+}
+
 void Watch::ServerSays(const SchedulerCore& core, LinkId link,
                        const ServerToScheduler& message, absl::Time now) {
   if (std::holds_alternative<ServerGoodbye>(message)) {

@@ -55,10 +55,10 @@ struct JobWatch {
   Speed applied;        // Of that count.
   absl::Time advanced;  // When its sum last changed, or the job was first seen.
   absl::Time finished = absl::InfiniteFuture();
-  // Items that another worker was leased after a lease that ended before the
-  // item was full, within a generation.
+  // Items that another worker was leased after a lease that ended before they
+  // were done, within a generation.
   int64_t leases_repeated = 0;
-  // Ordinal -> last leased to, of items that are not full.
+  // Ordinal -> last leased to, of items that are not done.
   absl::flat_hash_map<int64_t, LinkId> leased;
   Generation generation;       // Of these leases.
   int64_t silent_workers = 0;  // As TrainingJob::silent_workers last said.
@@ -83,6 +83,8 @@ class Watch {
   // What the core is about to be told (a goodbye is a close), ...
   void WorkerCloses(const SchedulerCore& core, LinkId link, absl::Time now);
   void ServerCloses(const SchedulerCore& core, LinkId link, absl::Time now);
+  void WorkerSays(const SchedulerCore& core, LinkId link,
+                  const WorkerToScheduler& message, absl::Time now);
   void ServerSays(const SchedulerCore& core, LinkId link,
                   const ServerToScheduler& message, absl::Time now);
   // ... was told, ...

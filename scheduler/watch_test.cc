@@ -97,6 +97,7 @@ class RecoveryWatchTest : public WatchTest {
   }
   void FromWorker(LinkId link, WorkerToScheduler message) {
     SchedulerActions actions;
+    watch_.WorkerSays(*core_, link, message, now_);
     core_->OnWorker(link, message, now_, &actions);
     Act(std::move(actions));
   }
@@ -259,6 +260,28 @@ TEST_F(RecoveryWatchTest, ItemsThatAServerLostLoseNoWorker) {
   ASSERT_FALSE(job.leases().HeldBy(SessionId(12)).empty());
   EXPECT_EQ(watch_.job(job_)->recoveries.losses(), 1);  // The server.
   EXPECT_EQ(List().size(), 1u);
+  EXPECT_EQ(watch_.job(job_)->leases_repeated, 0);
+}
+
+// Bug: of what a server lost, all that was done just before counted.
+TEST_F(RecoveryWatchTest, ADoneItemThatAServerLostIsNoRepeatedLease) {
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(11), "worker-0");
+  ItemEnd done;
+  done.session = SessionId(11);
+  done.job = job_;
+  done.generation = core_->jobs().at(job_)->state().generation;
+  done.item = {0, 0};
+  done.end = LeaseEnd::kDone;
+  FromWorker(LinkId(11), done);
+  now_ += core_->options().confirm_timeout;
+  SchedulerActions actions;
+  core_->OnTick(now_, &actions);
+  Act(std::move(actions));
+  WorkerUp(LinkId(12), "worker-1");
+  ASSERT_EQ(core_->jobs().at(job_)->leases().HeldBy(SessionId(12)),
+            std::vector<int64_t>{0});
   EXPECT_EQ(watch_.job(job_)->leases_repeated, 0);
 }
 
