@@ -211,15 +211,15 @@ class MetricsTest(unittest.TestCase):
         self.wait(lambda: count("losses_total") == 3, "no loss of a worker")
         self.wait(lambda: count("repeated_leases_total") > repeated,
                   "no lease again")
-        # It held the item that it worked on, and the next.
-        self.assertLessEqual(count("repeated_leases_total"), repeated + 2)
+        # It held the item that it worked on, and a few that come next.
+        self.assertLess(count("repeated_leases_total"), repeated + 10)
         before = count("generation")
         self.ebb("checkpoint", "rollback", "shirts", "--versions-ago", "0")
         self.wait(lambda: count("generation") > before, "no rollback")
         served()
         trains(0)
         self.assertEqual(3, count("losses_total"))
-        self.assertLessEqual(count("repeated_leases_total"), repeated + 2)
+        self.assertLess(count("repeated_leases_total"), repeated + 10)
         self.assertEqual(0, count("moved_partitions_total"))
         self.assertEqual(0, count("taken_over_partitions_total"))
         kinds = [event["kind"] for event in
