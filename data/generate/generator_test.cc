@@ -370,11 +370,11 @@ std::vector<internal::ReadExample> ReadClicks(ClickFormat format,
 }
 
 TEST(ReadingTest, ClickLogsAreTheSameExamplesInEveryFormat) {
-  constexpr CriteoOptions kColumns = {
+  const CriteoOptions columns = {
       .numeric = 2, .categories = 3, .numbers = CriteoOptions::Numbers::kValue};
   const auto ffm =
       ReadClicks(ClickFormat::kLibffm, {.kind = SourceKind::kLibffm});
-  const SourceSpec table = {.kind = SourceKind::kCriteo, .criteo = kColumns};
+  const SourceSpec table = {.kind = SourceKind::kCriteo, .criteo = columns};
   const auto tsv = ReadClicks(ClickFormat::kCriteo, table);
   const auto csv = ReadClicks(ClickFormat::kCsv, table);
   const auto rows =
