@@ -42,16 +42,17 @@ ColumnSurvey::ColumnSurvey(const CsvOptions& options, Role role)
 }
 
 void ColumnSurvey::Add(absl::string_view field) {
-  double number;
-  const bool finite = ParseNumber(field, &number) && std::isfinite(number);
-  if (finite ? missing_.Named(field) : missing_.Has(field)) {
+  // An infinity is a number too, though the reader refuses it.
+  double value;
+  const bool number = ParseNumber(field, &value) && !std::isnan(value);
+  if (number ? missing_.Named(field) : missing_.Has(field)) {
     any_missing_ = true;
     return;
   }
   ++given_;
-  numbers_ += finite ? 1 : 0;
+  numbers_ += number ? 1 : 0;
   AddDistinct(field);
-  if (!finite && distinct_texts_.size() < kMostTexts) {
+  if (!number && distinct_texts_.size() < kMostTexts) {
     distinct_texts_.insert(KeyOf(0, field));
   }
   if ((by_day_ || by_month_) && role_ != Role::kCategorical &&

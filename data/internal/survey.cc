@@ -25,9 +25,10 @@ class LabelSurvey {
   void Add(absl::string_view field) {
     if (usual_.Has(field)) return;
     ++given_;
-    double number;
-    const bool finite = ParseNumber(field, &number) && std::isfinite(number);
-    texts_ += finite ? 0 : 1;
+    // An infinity is a number too, though the reader refuses it.
+    double value;
+    const bool number = ParseNumber(field, &value) && !std::isnan(value);
+    texts_ += number ? 0 : 1;
     if (classes_.size() <= kMostClasses) classes_.emplace(field);
   }
 
