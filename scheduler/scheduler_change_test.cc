@@ -27,9 +27,9 @@ class ChangeTest : public SchedulerControlTest {
     return Operate([&](auto* out) {
       return core_->Rollback(job_,
                              {.generation = job().state().generation,
-                              .change = changed,
                               .record = {},
-                              .what = "to the newest versions"},
+                              .what = "to the newest versions",
+                              .change = changed},
                              now_, out);
     });
   }

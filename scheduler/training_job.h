@@ -144,13 +144,12 @@ class TrainingJob {
   // RollbackJob in proto/ebb/v1/scheduler.proto.
   struct RollbackOrder {
     Generation generation;  // That is rolled back.
-    // What the job is from then on, and what of it is another, for people; see
-    // MayFollow. Null: as before.
-    JobRecordPtr change;
     RollbackRecord record;  // Its versions.
     std::string what;       // For people.
     // Of the rates from there on; absent: as before.
     std::optional<double> rate_factor;
+    // What the job is from there on; see MayFollow. Null: as before.
+    JobRecordPtr change = nullptr;
   };
   absl::Status RollBackTo(const RollbackOrder& order, Context* context);
 
