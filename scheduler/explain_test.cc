@@ -467,8 +467,10 @@ TEST_F(ExplainTest, AWorkerWhoseMessageIsOverALimit) {
   end.over_limit = true;
   FromWorker(kFirstLink, end);
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  ASSERT_THAT(Explain(), SizeIs(3));  // Quarantined, paused, and why.
+  EXPECT_EQ(Explain()[2].kind(), Reason::KIND_MESSAGE_LIMIT);
   EXPECT_EQ(
-      Only(Reason::KIND_MESSAGE_LIMIT),
+      Explain()[2].text(),
       "worker a cannot go on with this job: a push to ps 0 at here:1: a "
       "message of 9 bytes is over 8. It is asked again when it is started "
       "anew, or when the job is resumed");
