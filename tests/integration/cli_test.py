@@ -169,7 +169,8 @@ class CliTest(ClusterTest):
 
     def test_submit_names_the_job(self):
         self.assertEqual(self.submitted.returncode, 0, self.submitted.stderr)
-        self.assertRegex(self.submitted.stdout, r"^shirts is job \d+\n$")
+        self.assertRegex(self.submitted.stdout,
+                         r"^shirts is job \d+\n(Chosen from the data: .*\n)?$")
 
     def test_status_lists_roles_with_processes_and_addresses(self):
         status = json.loads(self.good("status", "--json"))
@@ -257,7 +258,8 @@ class CliTest(ClusterTest):
         self.assertIn("nobody waits", self.good("explain", "shirts"))
         self.assertEqual(json.loads(self.good("explain", "shirts", "--json")),
                          {"state": "complete", "advancing": False,
-                          "not_advancing_ms": 0, "reasons": []})
+                          "not_advancing_ms": 0, "divergence": "",
+                          "reasons": []})
         audit = json.loads(self.good("audit", "shirts", "--json"))
         self.assertTrue(audit["exact"])
         self.assertEqual(audit["applied"], 20000)
