@@ -126,8 +126,14 @@ class PiecesCall
   // `traffic` counts the call from now on.
   std::shared_ptr<Ticket> MakeTicket() {
     auto ticket = std::make_shared<Ticket>(this);
-    MutexLock lock(&mu_);
-    ticket_ = ticket;
+    bool cancelled = false;
+    {
+      MutexLock lock(&mu_);
+      ticket_ = ticket;
+      cancelled = cancelled_;
+    }
+    // OnCancel came first, and found no ticket to end.
+    if (cancelled) ticket->Finish(CallerIsGone());
     return ticket;
   }
   // It ends before anybody has a ticket.
@@ -135,6 +141,10 @@ class PiecesCall
 
  private:
   ~PiecesCall() override = default;
+
+  static absl::Status CallerIsGone() {
+    return absl::CancelledError("the caller is gone");
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
@@ -180,18 +190,17 @@ class PiecesCall
   }
   void OnWriteDone(bool ok) override {
     if (ok) return WriteNext();
-    Finish(ToGrpc(absl::CancelledError("the caller is gone")));
+    Finish(ToGrpc(CallerIsGone()));
   }
 
   void OnCancel() override {
     std::shared_ptr<Ticket> ticket;
     {
       MutexLock lock(&mu_);
+      cancelled_ = true;
       ticket = ticket_.lock();
     }
-    if (ticket != nullptr) {
-      ticket->Finish(absl::CancelledError("the caller is gone"));
-    }
+    if (ticket != nullptr) ticket->Finish(CallerIsGone());
   }
   void OnDone() override { delete this; }
 
@@ -204,6 +213,7 @@ class PiecesCall
   PieceAssembler request_;
   int64_t taken_ = 0;  // Bytes of the room.
   Mutex mu_;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   std::weak_ptr<Ticket> ticket_ ABSL_GUARDED_BY(mu_);
   std::optional<PieceCutter> answer_;
   grpc::ByteBuffer out_;
