@@ -86,5 +86,22 @@ TEST(PiecesTest, PiecesThatDoNotFitAreRefused) {
   EXPECT_TRUE(refused({Message(50)}));
 }
 
+// They would stay in memory with the part.
+TEST(PiecesTest, MuchBesideThePartIsRefused) {
+  const auto added = [](int64_t bytes) {
+    // An unknown field of so many bytes, a length of two.
+    std::vector<uint8_t> field = {15 << 3 | 2,
+                                  static_cast<uint8_t>(0x80 | (bytes & 0x7f)),
+                                  static_cast<uint8_t>(bytes >> 7)};
+    field.resize(field.size() + bytes);
+    Payload piece = EncodePiece(2000, Message(2000));
+    const Payload beside = Payload::Of(std::move(field));
+    piece.Append(beside.slices()[0].owner, beside.slices()[0].bytes);
+    return PieceAssembler(1 << 20).Add(piece);
+  };
+  EXPECT_TRUE(added(900).ok()) << added(900);
+  EXPECT_TRUE(absl::IsInvalidArgument(added(1100))) << added(1100);
+}
+
 }  // namespace
 }  // namespace ebb::rpc

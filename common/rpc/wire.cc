@@ -521,6 +521,11 @@ absl::StatusOr<Payload> DecodePiece(const Payload& bytes,
   Payload part;
   v1::MessagePiece header;
   EBB_RETURN_IF_ERROR(Split(bytes, &part, &header));
+  // The part keeps the memory of all of them.
+  if (bytes.size() - part.size() > kMaxBesidePart) {
+    return Malformed(absl::StrCat("more than ", kMaxBesidePart,
+                                  " bytes beside the part of a piece"));
+  }
   *message_bytes = header.message_bytes();
   return part;
 }

@@ -65,6 +65,9 @@ absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes,
 // --- Messages in pieces (pieces.h)
 // --------------------------------------------
 
+// Everything of a piece but its part; more is refused.
+inline constexpr int64_t kMaxBesidePart = 1024;
+
 // `message_bytes`: of the whole message that `part` is of.
 Payload EncodePiece(int64_t message_bytes, const Payload& part);
 absl::StatusOr<Payload> DecodePiece(const Payload& bytes,
