@@ -77,6 +77,7 @@ void JobWork::Begin(const JobRecordPtr& record, Generation generation,
 void JobWork::Prepare(ClientActions* out) {
   load_again_ = absl::InfiniteFuture();
   preparing_ = true;
+  prepared_ = record_;
   ++worker_->preparing;
   out->push_back(PrepareJob{record_});
 }
@@ -124,6 +125,11 @@ void JobWork::OnJobReady(absl::Status status, absl::Time now,
                          ClientActions* out) {
   preparing_ = false;
   --worker_->preparing;
+  // The job was changed meanwhile: nothing is known of what it is now.
+  if (prepared_ != record_) {
+    if (wanted()) Prepare(out);
+    return;
+  }
   const bool fits =
       LimitsFor(worker_->options, record_->plan, worker_->held_bytes)
           .has_value();

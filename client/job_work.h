@@ -287,6 +287,7 @@ class JobWork {
   // The first that it had: what parts read of its plan never changes.
   const JobRecordPtr first_record_;
   JobRecordPtr record_;
+  JobRecordPtr prepared_;      // The last that was to be prepared.
   WorkerState* const worker_;  // Not owned.
   Generation generation_;
   bool preparing_ = false;

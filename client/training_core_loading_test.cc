@@ -52,6 +52,45 @@ TEST_F(TrainingCoreTest, LoadsAgainWhatWasUnavailable) {
   EXPECT_THAT(Sent<ItemEnd>()[0].error, HasSubstr("gone"));
 }
 
+// Bug: it went on with what it had prepared of the job as it was before.
+TEST_F(TrainingCoreTest, AJobThatChangesWhileItIsPreparedIsPreparedAnew) {
+  Connect();
+  std::vector<JobRecordPtr> prepared;
+  const auto keep = [&](const ClientActions& actions) {
+    for (const ClientAction& action : actions) {
+      const auto* one = std::get_if<PrepareJob>(&action);
+      if (one != nullptr) prepared.push_back(one->record);
+    }
+  };
+  const auto lease = [&](uint64_t generation) {
+    On([&](auto* out) {
+      core_.OnScheduler(LeaseOf(0, generation), now_, out);
+      keep(*out);
+    });
+  };
+  const auto ready = [&] {
+    On([&](auto* out) {
+      core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
+      keep(*out);
+    });
+  };
+  lease(1);
+  const auto changed = std::make_shared<JobRecord>(*record_);
+  changed->specification = "with more epochs";
+  record_ = changed;
+  lease(2);
+  EXPECT_THAT(prepared, SizeIs(1)) << "one at a time";
+
+  ready();
+  ASSERT_THAT(prepared, SizeIs(2));
+  EXPECT_EQ(prepared[1]->specification, record_->specification);
+  FromScheduler(PlacementOf(5, 2));
+  EXPECT_THAT(open_pulls_, IsEmpty());
+  ready();
+  EXPECT_THAT(prepared, SizeIs(2));
+  EXPECT_FALSE(open_pulls_.empty());
+}
+
 // What was lost meanwhile is not loaded for.
 TEST_F(TrainingCoreTest, LoadsNothingForNobody) {
   Connect();
