@@ -134,6 +134,24 @@ TEST_F(ReachTest, WithoutALeaseItAsksTheServerAndSaysWhenItAnswers) {
   EXPECT_THAT(open_pulls_, IsEmpty()) << "and asks no more";
 }
 
+// Bug: it would never have asked again.
+TEST_F(ReachTest, AServerWhoseAnswerIsOverALimitAnswers) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Seconds(2));
+  LoseLease();
+  FailFor(absl::Seconds(8));
+  requests_.clear();
+  while (open_pulls_.empty()) Tick(absl::Milliseconds(50));
+  const PullId id = open_pulls_[0].id;
+  open_pulls_.clear();
+  On([&](auto* out) {
+    core_.OnPullOverLimit(id, absl::OutOfRangeError("too large"), now_, out);
+  });
+  Keep();
+  ASSERT_THAT(requests_, SizeIs(1));
+  EXPECT_THAT(requests_[0].unreached, IsEmpty());
+}
+
 TEST_F(ReachTest, ItAsksWithPausesOfSecondsAtMost) {
   Begin(LeaseOf(0));
   FailFor(absl::Seconds(2));
