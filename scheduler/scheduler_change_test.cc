@@ -147,6 +147,27 @@ TEST_F(ForgetTest, AServerThatWasAwayHearsOfItWhenItIsBack) {
   EXPECT_FALSE(Forgets()[0].keep_versions);
 }
 
+// Bug: it was said for ever which server a worker of the job does not reach.
+TEST_F(ForgetTest, WhatItsWorkersDoNotReachIsForgottenToo) {
+  ServerUp();
+  const JobId id = Begin("a", 0);
+  WorkersUp(1);
+  PlacementRequest message{Worker(0), id, {}, false};
+  message.unreached.push_back({kServer,
+                               kServerSession,
+                               "ps-0:7001",
+                               absl::Seconds(2),
+                               9,
+                               {CallCause::kName, "ps-0 does not resolve"}});
+  FromWorker(Link(0), message);
+  const WorkerInfo& worker = core_->cluster().workers.at(Worker(0));
+  ASSERT_FALSE(worker.unreached.empty());
+  ASSERT_TRUE(Cancel(id).ok());
+  ASSERT_TRUE(Forget(id).ok());
+  EXPECT_TRUE(worker.unreached.empty());
+  EXPECT_TRUE(worker.cut_off.empty());
+}
+
 TEST_F(ForgetTest, OthersTrainOn) {
   ServerUp();
   const JobId gone = Begin("a", 0);

@@ -99,6 +99,8 @@ absl::Status SchedulerCore::Forget(JobId id, bool versions, absl::Time now,
   jobs_.erase(id);
   late_.erase(id);
   waiting_.erase(id);
+  // They say no more of it.
+  for (auto& [session, worker] : cluster_.workers) worker.unreached.erase(id);
   for (auto& [server_id, server] : cluster_.servers) {
     server.reports.erase(id);
     context.ToServer(server, ForgetJob{id, !versions});
