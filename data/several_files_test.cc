@@ -96,6 +96,21 @@ TEST(SeveralFilesTest, MayEachHaveTheHeaderButNoOther) {
                         "first file's header, but is another one"));
 }
 
+// The second record says what the first line is, but not that of another file.
+TEST(SeveralFilesTest, TheFirstFileMayHaveAHeaderAlone) {
+  const Files files = {{"parts/a.csv", "a,b,y\n"},
+                       {"parts/b.csv", "a,b,y\n1,2,0\n"},
+                       {"parts/c.csv", "a,b,y\n3,4,1\n"}};
+  const auto data = Load(Table(), files);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(Values(*data), ElementsAre(1, 2, 3, 4));
+  Files other = files;
+  other["parts/b.csv"] = "b,a,y\n1,2,0\n";
+  EXPECT_THAT(Load(Table(), other).status().message(),
+              HasSubstr("parts/b.csv:1: this first line of the file has 'b' of "
+                        "the first file's header"));
+}
+
 TEST(SeveralFilesTest, PlacesNameTheirFile) {
   const auto data = Load(Table(), kParts);
   const auto place = PlaceOf(Table(), data->index(), 3, OpenMemory(kParts),

@@ -26,18 +26,34 @@ const std::vector<std::string>* DelimitedRecords::Peek() {
     ahead_ = Keep(std::move(more));
     Restore(*current_);
   }
-  const bool whole = ahead_->more.ok() && *ahead_->more && ahead_->status.ok();
+  const bool whole =
+      ahead_->is_record() && !ahead_->begins_file && ahead_->status.ok();
   return whole ? &ahead_->fields : nullptr;
 }
 
+void DelimitedRecords::SkipRepeated() {
+  header_ = std::vector<std::string>(fields_.begin(), fields_.end());
+  if (!ahead_.has_value() || !ahead_->is_record()) return;
+  // The record ahead was read before it was known that this is a header.
+  Restore(*ahead_);
+  if (begins_file_ && IsRepeated()) {
+    absl::StatusOr<bool> more = Read();
+    ahead_ = Keep(std::move(more));
+  } else if (const absl::Status other = CheckOtherHeader(); !other.ok()) {
+    ahead_->more = other;
+  }
+  Restore(*current_);
+}
+
 DelimitedRecords::Kept DelimitedRecords::Keep(absl::StatusOr<bool> more) const {
-  return {
-      std::move(more), path_, line_, status_, {fields_.begin(), fields_.end()}};
+  return {std::move(more), path_,   line_,
+          begins_file_,    status_, {fields_.begin(), fields_.end()}};
 }
 
 void DelimitedRecords::Restore(const Kept& kept) {
   path_ = kept.path;
   line_ = kept.line;
+  begins_file_ = kept.begins_file;
   status_ = kept.status;
   fields_.assign(kept.fields.begin(), kept.fields.end());
 }

@@ -50,14 +50,12 @@ class DelimitedRecords {
   const std::vector<absl::string_view>& fields() const { return fields_; }
 
   // The fields of the record after the current one, which stays the current
-  // one; null at the end of the file, or where that record is wrong.
+  // one; null at the end of its file, or where that record is wrong.
   const std::vector<std::string>* Peek();
 
   // The current record is a header: a further file may begin with it, too, and
   // then it is passed over there.
-  void SkipRepeated() {
-    header_ = std::vector<std::string>(fields_.begin(), fields_.end());
-  }
+  void SkipRepeated();
 
   // Keeps the current delimiter for the rest of the file.
   void Settle() { settled_ = true; }
@@ -74,8 +72,11 @@ class DelimitedRecords {
     absl::StatusOr<bool> more = false;  // What Next() returned for it,
     std::string path;                   // and the rest of its state.
     int64_t line = 0;
+    bool begins_file = false;
     absl::Status status;
     std::vector<std::string> fields;
+
+    bool is_record() const { return more.ok() && *more; }
   };
   absl::StatusOr<bool> Read();
   // The next line of the file, or one to be read again.
