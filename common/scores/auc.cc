@@ -16,7 +16,7 @@ constexpr uint32_t kHalf =
 constexpr size_t kBins = size_t{2} * kHalf + 1;
 
 size_t BinOf(float probability) {
-  const float p = std::clamp(probability, 0.0f, 1.0f);
+  const float p = std::clamp(probability, 0.0f, 1.0f) + 0.0f;  // -0 is 0.
   if (p <= 0.5f) return std::bit_cast<uint32_t>(p) >> kDroppedBits;
   return kBins - 1 - (std::bit_cast<uint32_t>(1 - p) >> kDroppedBits);
 }

@@ -145,6 +145,13 @@ TEST(AucTest, TiesCountHalf) {
 }
 
 // A worst case for bins of equal width: all that matters lies close to 0 or 1.
+TEST(AucTest, MinusZeroIsInTheBinOfZero) {
+  Auc binned(/*most_exact=*/1);
+  binned.Add(0.0f, true);
+  binned.Add(-0.0f, false);
+  EXPECT_EQ(binned.Value(), 0.5);
+}
+
 TEST(AucTest, BeyondTheExactCountBinsAreNarrowNearBothEnds) {
   Auc exact, binned(/*most_exact=*/10);
   const auto add = [&](float probability, bool positive) {
