@@ -64,7 +64,6 @@ absl::StatusOr<bool> DelimitedRecords::Read() {
     EBB_ASSIGN_OR_RETURN(const bool more, ReadLine(&line));
     if (!more) return false;
     line_ = last_line_;
-    begins_file_ = again_.empty() && file_.begins_further_file();
     if (path_ != file_.path()) path_ = file_.path();
     if (line.empty()) continue;
     if (!settled_) {
@@ -104,16 +103,22 @@ absl::Status DelimitedRecords::CheckOtherHeader() const {
 }
 
 absl::StatusOr<bool> DelimitedRecords::ReadLine(absl::string_view* line) {
-  if (again_.empty()) {
-    EBB_ASSIGN_OR_RETURN(const bool more, file_.ReadLine(line));
-    last_line_ = file_.line_number();
-    return more;
+  begins_file_ = false;
+  while (!again_.empty()) {
+    TakeAgain(line);
+    if (!file_.IsComment(*line)) return true;
   }
+  EBB_ASSIGN_OR_RETURN(const bool more, file_.ReadLine(line));
+  last_line_ = file_.line_number();
+  begins_file_ = more && file_.begins_further_file();
+  return more;
+}
+
+void DelimitedRecords::TakeAgain(absl::string_view* line) {
   line_again_ = std::move(again_.front().text);
   last_line_ = again_.front().number;
   again_.pop_front();
   *line = line_again_;
-  return true;
 }
 
 absl::StatusOr<bool> DelimitedRecords::ReadFurtherLine(
@@ -124,7 +129,8 @@ absl::StatusOr<bool> DelimitedRecords::ReadFurtherLine(
     EBB_ASSIGN_OR_RETURN(more, file_.ReadFurtherLine(line));
     last_line_ = file_.line_number();
   } else {
-    EBB_ASSIGN_OR_RETURN(more, ReadLine(line));
+    TakeAgain(line);
+    more = true;
   }
   if (more) further_.push_back({last_line_, std::string(*line)});
   return more;

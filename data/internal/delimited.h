@@ -79,7 +79,9 @@ class DelimitedRecords {
     bool is_record() const { return more.ok() && *more; }
   };
   absl::StatusOr<bool> Read();
-  // The next line of the file, or one to be read again.
+  // Takes the first of the lines to be read again; there is at least one.
+  void TakeAgain(absl::string_view* line);
+  // The next line of the file, or one to be read again, that is no comment.
   absl::StatusOr<bool> ReadLine(absl::string_view* line);
   // Another line of the current record.
   absl::StatusOr<bool> ReadFurtherLine(absl::string_view* line);

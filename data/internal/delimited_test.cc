@@ -35,6 +35,19 @@ std::vector<Record> Read(const std::string& text,
   return all;
 }
 
+TEST(DelimitedRecordsTest, CommentsBehindABadRecordAreNone) {
+  auto input = Input::Open("t", OpenMemory({{"t", "a,\"b\n# c\nd,e\n"}}));
+  input->SkipComments("#");
+  DelimitedRecords records(
+      *std::move(input), [](absl::string_view) { return ","; }, true);
+  ASSERT_TRUE(*records.Next());
+  EXPECT_THAT(records.status().message(), HasSubstr("nothing closes"));
+  ASSERT_TRUE(*records.Next());
+  EXPECT_THAT(records.fields(), ElementsAre("d", "e"));
+  EXPECT_EQ(records.Where(), "t:3");
+  EXPECT_FALSE(*records.Next());
+}
+
 TEST(DelimitedRecordsTest, SplitsAtTheDelimiter) {
   const Record fields = {"1", "", "two words", ""};
   for (const char* delimiter : {",", ";", "|", "\t", "::", "\x01"}) {

@@ -130,7 +130,7 @@ absl::StatusOr<bool> Input::ReadLine(absl::string_view* line) {
       if (!further) return false;
       continue;
     }
-    if (!comment_.empty() && absl::StartsWith(*line, comment_)) continue;
+    if (IsComment(*line)) continue;
     if (line->find_first_not_of(" \t") != absl::string_view::npos) ++lines_;
     return true;
   }

@@ -38,6 +38,10 @@ class Input {
   // Lines that begin with `comment` are passed over from now on.
   void SkipComments(std::string comment) { comment_ = std::move(comment); }
 
+  bool IsComment(absl::string_view line) const {
+    return !comment_.empty() && line.substr(0, comment_.size()) == comment_;
+  }
+
   // Sets `*line` to the next line without its end (\n or \r\n; the last one of
   // a file may lack it) and without the byte order mark of its file; false at
   // the end of the last file. The line is valid until the next call.
