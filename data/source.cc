@@ -168,9 +168,13 @@ void AppendList(absl::string_view key, const std::vector<std::string>& values,
   absl::StrAppend(meaning, " ", key, "=", QuotedList(values));
 }
 
-// Without the delimiter, which tables always say.
-std::string Meaning(const TextOptions& text) {
-  std::string meaning = text.quotes ? "" : " quotes=no";
+// Without the delimiter, which tables always say. `quotes` is how releases read
+// whose indexes say nothing of it.
+std::string Meaning(const TextOptions& text, bool quotes) {
+  std::string meaning;
+  if (text.quotes != quotes) {
+    absl::StrAppend(&meaning, " quotes=", text.quotes ? "yes" : "no");
+  }
   AppendList("missing_values", text.missing_values, &meaning);
   return meaning;
 }
@@ -181,7 +185,7 @@ std::string Meaning(const RatingsOptions& ratings) {
   AppendNamed("user", ratings.user, &meaning);
   AppendNamed("item", ratings.item, &meaning);
   AppendNamed("rating", ratings.rating, &meaning);
-  return meaning + Meaning(ratings.text);
+  return meaning + Meaning(ratings.text, false);
 }
 
 std::string Meaning(const CriteoOptions& criteo) {
@@ -192,7 +196,7 @@ std::string Meaning(const CriteoOptions& criteo) {
   AppendNamed("delimiter", criteo.text.delimiter.value_or(""), &meaning);
   AppendNamed("label", criteo.label, &meaning);
   AppendList("ignore", criteo.ignore, &meaning);
-  return meaning + Meaning(criteo.text);
+  return meaning + Meaning(criteo.text, false);
 }
 
 // What becomes of text, where it is not as by default.
@@ -237,7 +241,7 @@ std::string Meaning(const CsvOptions& csv, absl::string_view path) {
                       " header=", kHeader[static_cast<int>(csv.header)],
                       " label=", Quoted(csv.label),
                       " ignore=", QuotedList(csv.ignore), " missing=", missing,
-                      Meaning(csv.text), MeaningOfText(csv), like);
+                      Meaning(csv.text, true), MeaningOfText(csv), like);
 }
 
 }  // namespace

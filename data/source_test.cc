@@ -129,10 +129,13 @@ TEST(SourceSpecTest, MeaningNamesAllButThePaths) {
   sparse.kind = SourceKind::kLibffm;
   EXPECT_EQ(sparse.Meaning(), "libffm" + rest + " fields=0");
   sparse.kind = SourceKind::kRatings;
+  EXPECT_EQ(sparse.Meaning(), "ratings" + rest + " quotes=yes");
+  sparse.ratings.text.quotes = false;  // As it was before one could say so.
   EXPECT_EQ(sparse.Meaning(), "ratings" + rest);
   sparse.kind = SourceKind::kCriteo;
-  EXPECT_EQ(sparse.Meaning(),
-            "criteo" + rest + " numeric=13 categories=26 numbers=bucket");
+  EXPECT_EQ(sparse.Meaning(), "criteo" + rest +
+                                  " numeric=13 categories=26 numbers=bucket "
+                                  "quotes=yes");
   const SourceSpec csv = {.kind = SourceKind::kCsv,
                           .path = "a.tsv",
                           .label_kind = LabelKind::kReal,

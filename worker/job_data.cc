@@ -22,21 +22,21 @@ void SetPaths(const google::protobuf::RepeatedPtrField<std::string>& paths,
 }
 
 // Of a table, ratings or a click log, which have these keys in common.
+// `quotes` is how releases read that had no key for it: their jobs do not say.
 template <typename Source>
-data::TextOptions TextOf(const Source& source) {
+data::TextOptions TextOf(const Source& source, bool quotes) {
   data::TextOptions text;
   if (source.has_delimiter()) {
     text.delimiter = job::ParseDelimiter(source.delimiter());
   }
-  // Jobs that were stored before there was the key do not have it.
-  text.quotes = !source.has_quotes() || source.quotes();
+  text.quotes = source.has_quotes() ? source.quotes() : quotes;
   return text;
 }
 
 void SetRatings(const v1::Ratings& ratings, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kRatings;
   SetPaths(ratings.path(), spec);
-  spec->ratings = {TextOf(ratings), ratings.user(), ratings.item(),
+  spec->ratings = {TextOf(ratings, false), ratings.user(), ratings.item(),
                    ratings.rating(), ratings.time()};
 }
 
@@ -48,7 +48,7 @@ void SetCriteo(const v1::Criteo& criteo, data::SourceSpec* spec) {
   if (criteo.numbers() == v1::Criteo::NUMBERS_VALUE) {
     spec->criteo.numbers = data::CriteoOptions::Numbers::kValue;
   }
-  spec->criteo.text = TextOf(criteo);
+  spec->criteo.text = TextOf(criteo, false);
   spec->criteo.text.missing_values = {criteo.missing_values().begin(),
                                       criteo.missing_values().end()};
   spec->criteo.label = criteo.label();
@@ -79,7 +79,7 @@ void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
                                     : data::CsvOptions::Header::kNo;
   }
   spec->csv.label = csv.label();
-  spec->csv.text = TextOf(csv);
+  spec->csv.text = TextOf(csv, true);
   spec->csv.text.missing_values = {csv.missing_values().begin(),
                                    csv.missing_values().end()};
   spec->csv.ignore = {csv.ignore().begin(), csv.ignore().end()};

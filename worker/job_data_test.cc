@@ -122,6 +122,17 @@ TEST_F(JobDataTest, ColumnsOfRatingsAndClickLogsReachTheSource) {
   EXPECT_THAT(clicks.text.missing_values, ElementsAre("-1"));
 }
 
+// The keys of a job that was stored before there was `quotes` stay as they are.
+TEST_F(JobDataTest, QuotesAreCharactersInRatingsOfAJobOfBefore) {
+  v1::Job job = KeyedJob("train: {ratings: a}");
+  const auto quotes = [&] {
+    return TrainingSource(job, data::LabelKind::kReal).ratings.text.quotes;
+  };
+  EXPECT_TRUE(quotes());
+  job.mutable_data()->mutable_train()->mutable_ratings()->clear_quotes();
+  EXPECT_FALSE(quotes());
+}
+
 TEST_F(JobDataTest, KeysOfSparseDataReachTheSource) {
   const auto source = [](const std::string& train) {
     return TrainingSource(KeyedJob("train: {" + train + "}"),
