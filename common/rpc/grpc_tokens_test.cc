@@ -253,7 +253,7 @@ TEST_P(GrpcTokensTest, WhatClientsAskOfAJobNeedsItsToken) {
       EXPECT_TRUE(Call(method, Token()).ok()) << path;
     }
   }
-  EXPECT_EQ(asked, 16);
+  EXPECT_EQ(asked, 17);
   EXPECT_GT(scheduler_->refusals()->Of(Refusal::kToken), 0);
   EXPECT_GT(server_->refusals()->Of(Refusal::kToken), 0);
 }

@@ -52,7 +52,6 @@ inline void ReadEverything(const SourceSpec& spec,
         }
         break;
       case Layout::kKeyed:
-        Require(!example.keys.empty());
         Require(example.values.size() == example.keys.size());
         Require(example.fields.size() == example.keys.size());
         for (const Field field : example.fields) Require(field < features);
