@@ -147,7 +147,9 @@ class DamagedStoreTest(Folder):
         (manifest,) = glob.glob(database + "/MANIFEST-*")
         os.truncate(manifest, os.path.getsize(manifest) // 2)
         run = subprocess.Popen(
-            [os.path.join(BIN, "ebb"), "run", "--resume", "--run-dir", "run"],
+            [os.path.join(BIN, "ebb"), "run", "job.yaml", "--resume",
+             "--run-dir", "run", "--workers", "1", "--servers", "1", "--set",
+             "train.epochs=2000", "--set", "checkpoint.every=100ms"],
             cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True)
         aside = self.path("run/state/ps-0/db.damaged-1")
