@@ -45,10 +45,11 @@ class OpenBytes {
   OpenBytes(Open open, Find find)
       : open_(std::move(open)), find_(std::move(find)) {}
   // Finds files of this machine. Implicit, for functions that only open.
+  // NOLINTBEGIN(google-explicit-constructor)
   template <typename Function>
-  requires std::convertible_to<Function, Open> OpenBytes(
-      Function open)  // NOLINT(google-explicit-constructor)
+  requires std::convertible_to<Function, Open> OpenBytes(Function open)
       : OpenBytes(Open(std::move(open)), FindFiles) {}
+  // NOLINTEND(google-explicit-constructor)
 
   absl::StatusOr<std::unique_ptr<ByteSource>> operator()(
       absl::string_view path) const {

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "data/byte_source.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -52,11 +53,10 @@ TEST(DelimitedRecordsTest, SplitsAtTheDelimiter) {
   const Record fields = {"1", "", "two words", ""};
   for (const char* delimiter : {",", ";", "|", "\t", "::", "\x01"}) {
     const std::string d = delimiter;
-    const std::string text = "1" + d + d + " two words" + d + "\r\n";
-    EXPECT_THAT(Read(text, d), ElementsAre(fields)) << d;
-    EXPECT_THAT(Read("\"1\"" + d + d + "\"two words\" " + d, d),
-                ElementsAre(fields))
-        << d;
+    const std::string bare = absl::StrCat("1", d, d, " two words", d, "\r\n");
+    EXPECT_THAT(Read(bare, d), ElementsAre(fields)) << d;
+    const std::string quoted = absl::StrCat("\"1\"", d, d, "\"two words\" ", d);
+    EXPECT_THAT(Read(quoted, d), ElementsAre(fields)) << d;
   }
   EXPECT_THAT(Read("1 2\n", " "), ElementsAre(Record{"1", "2"}));
 }
