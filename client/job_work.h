@@ -255,7 +255,7 @@ class JobWork {
              ClientActions* out);
   // Tells the scheduler of servers that answer again.
   void TellReached(absl::Time now, ClientActions* out);
-  // Who holds no item asks servers that did not answer whether they do again.
+  // Asks silent servers whether they answer again, if the worker has no item.
   void Probe(absl::Time now, ClientActions* out);
   // The call was such a question; it is no longer under way.
   bool TakeProbe(const PullId& id);
@@ -320,7 +320,7 @@ class JobWork {
   double rate_factor_ = 1;  // Of the present generation.
   bool parked_ = false;  // The last pull that was answered waits at a server.
 
-  // Of the present session with the scheduler.
+  // Belongs to the present session with the scheduler.
   std::set<ServerId> told_unreached_;
   std::map<ServerId, int64_t> probes_;  // Requests under way.
   std::map<ServerId, RareTelling> logged_unreached_;

@@ -7,7 +7,7 @@ namespace ebb::client {
 
 namespace {
 
-// Of the pause between two attempts: up to 0.64 s, and 5 s.
+// Bounds the pause between two attempts: up to 0.64 s, and 5 s.
 constexpr int kMostDoublings = 5;
 constexpr int kMostUnhurried = 8;
 

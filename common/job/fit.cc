@@ -28,7 +28,7 @@ constexpr int64_t kMostEvaluations = 20;
 
 constexpr double kLeastRate = 0.001;
 constexpr double kMostRate = 0.1;
-// Of models in which weights are multiplied with weights.
+// Holds for models that multiply weights with weights.
 constexpr double kMostRateOfLayers = 0.01;
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -195,8 +195,9 @@ void Fit::ChooseRate() {
   Add("optimizer.rate", NumberText(rate), reason);
 }
 
-// Of another kind than the job's: only what a batch names of a table takes a
-// step, never many weights at a time.
+// A table whose optimizer is of another kind than the job's has a rate of its
+// own: a batch takes a step only of the rows that it names, never of many
+// weights at a time.
 void Fit::ChooseRatesOfTables() {
   for (auto& [name, table] : *job_.mutable_tables()) {
     if (!table.has_optimizer() || table.optimizer().has_rate() ||

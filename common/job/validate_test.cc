@@ -152,7 +152,7 @@ TEST(FillDefaultsTest, FillsEveryKeyThatHasADefault) {
   FillDefaults(&job);
   EXPECT_EQ(job.name(), "job");
   EXPECT_EQ(job.seed(), 1u);
-  EXPECT_FALSE(job.train().has_epochs());  // Of the data: fit_test.cc.
+  EXPECT_FALSE(job.train().has_epochs());  // See fit_test.cc.
   EXPECT_FALSE(job.train().has_batch());
   EXPECT_EQ(job.data().train().scale(), 1);
   EXPECT_EQ(job.data().train().csv().missing(), "mean");

@@ -27,7 +27,7 @@ std::string Encoded(const JobPlan& plan) {
 void TakeFree(const JobPlan& from, JobPlan* plan) {
   plan->epochs = from.epochs;
   plan->batch_by_epoch = from.batch_by_epoch;  // Compared by itself.
-  plan->layout_hash = from.layout_hash;        // Of the epochs, too.
+  plan->layout_hash = from.layout_hash;        // Covers the epochs, too.
   plan->min_workers = from.min_workers;
   plan->max_workers = from.max_workers;
   plan->evaluate_every = from.evaluate_every;

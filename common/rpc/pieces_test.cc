@@ -77,7 +77,7 @@ TEST(PiecesTest, PiecesThatDoNotFitAreRefused) {
   EXPECT_TRUE(refused({EncodePiece(-1, part)}));
   EXPECT_TRUE(refused({EncodePiece(2000, Payload())}));
   EXPECT_TRUE(refused({EncodePiece(1999, part)}));
-  // Of another message.
+  // It belongs to another message.
   EXPECT_TRUE(refused({EncodePiece(5000, part), EncodePiece(5001, part)}));
   // More than it has.
   EXPECT_TRUE(refused({EncodePiece(3000, part), EncodePiece(3000, part)}));
