@@ -133,9 +133,10 @@ absl::Status FoldScaling(const StoredModel& stored,
     if (first || last) folded.Replace(layers[i], all);
   }
   // What is read in words of 8 bytes lies at multiples of them.
-  std::ranges::stable_partition(all->tensors, [](const TensorStream& tensor) {
-    return tensor.type == TensorType::kFloat64;
-  });
+  std::stable_partition(all->tensors.begin(), all->tensors.end(),
+                        [](const TensorStream& tensor) {
+                          return tensor.type == TensorType::kFloat64;
+                        });
   all->metadata.clear();
   all->model = DescribeModel(stored, description, WhatIsLeft(scaling));
   all->model["folded"] = true;
