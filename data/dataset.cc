@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "data/internal/bad_examples.h"
 #include "data/internal/kernels.h"
@@ -28,6 +30,18 @@ absl::Status Wrong(const Args&... args) {
 std::string Examples(const Index& index) {
   return absl::StrCat(index.examples, " examples and ", index.left_out,
                       " that are left out");
+}
+
+// What an index means whose source is read in this order of columns.
+std::string WithOrder(const std::string& meaning, const std::string& order) {
+  return order.empty() ? meaning : absl::StrCat(meaning, " columns=", order);
+}
+
+// Whether an index of this meaning is of a source that means `spec`, in
+// whatever order its columns are.
+bool IsOf(absl::string_view index, absl::string_view spec) {
+  return absl::ConsumePrefix(&index, spec) &&
+         (index.empty() || absl::StartsWith(index, " columns="));
 }
 
 // The front of SourceSpec::Meaning(): the format.
@@ -207,7 +221,7 @@ absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
                                              const Index& index,
                                              const OpenBytes& open) {
   EBB_RETURN_IF_ERROR(spec.Validate());
-  if (spec.Meaning() != index.meaning) {
+  if (!IsOf(index.meaning, spec.Meaning())) {
     return absl::FailedPreconditionError(
         absl::StrCat(spec.Name(), " was indexed with other options: expected [",
                      index.meaning, "], found [", spec.Meaning(), "]"));
@@ -218,6 +232,14 @@ absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
   // one cannot be read.
   EBB_RETURN_IF_ERROR(VerifyFiles(spec, index, open));
   EBB_RETURN_IF_ERROR(loaded.status());
+  if (loaded->index_.meaning != index.meaning) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        spec.Name(),
+        " has a header whose columns stand in another order than usual. The "
+        "release that indexed it did not read them by their names: expected [",
+        index.meaning, "], found [", loaded->index_.meaning,
+        "]; submit it as a new job"));
+  }
   if (loaded->examples() != index.examples ||
       loaded->index_.left_out != index.left_out) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -238,8 +260,6 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                        OpenReader(spec, open, encoding));
   Dataset data;
   data.layout_ = reader->layout();
-  data.names_ = reader->Names();
-  data.index_.meaning = spec.Meaning();
   data.index_.encoding = encoding;
   if (constants != nullptr) {
     EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, *constants));
@@ -259,7 +279,9 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                  data.examples() == 0 ? "examples" : "features",
                  spec.split.has_value() ? " in this part of its split" : "");
   }
+  data.index_.meaning = WithOrder(spec.Meaning(), reader->ColumnOrder());
   data.index_.files = reader->Fingerprints();
+  data.names_ = reader->Names();
   data.remarks_ = reader->Remarks();
   if (constants == nullptr) {
     data.index_.features = reader->features();

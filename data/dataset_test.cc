@@ -440,6 +440,28 @@ TEST(DatasetTest, RefusesOtherOptionsThanTheIndexedOnes) {
   EXPECT_THAT(data.status().message(), HasSubstr("label='1'"));
 }
 
+// Releases that passed over headers read the columns by their places. The index
+// of such a job is equal in all else.
+TEST(DatasetTest, RefusesRatingsThatWereIndexedInAnotherOrder) {
+  const SourceSpec spec = {.kind = SourceKind::kRatings,
+                           .path = "r",
+                           .label_kind = LabelKind::kReal};
+  const auto open =
+      OpenMemory({{"r", "rating,userId,movieId\n3,1,661\n4,2,661\n"}});
+  Index index = MustLoad(spec, open).index();
+  EXPECT_TRUE(Dataset::LoadIndexed(spec, index, open).ok());
+  EXPECT_EQ(index.meaning, spec.Meaning() + " columns=2,3,1");
+  index.meaning = spec.Meaning();
+  const auto old = Dataset::LoadIndexed(spec, index, open);
+  EXPECT_EQ(old.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(old.status().message(),
+              HasSubstr("r has a header whose columns stand in another order "
+                        "than usual. The release that indexed it did not read "
+                        "them by their names: expected [ratings "));
+  const auto usual = OpenMemory({{"r", "userId,movieId,rating\n1,661,3\n"}});
+  EXPECT_EQ(MustLoad(spec, usual).index().meaning, spec.Meaning());
+}
+
 TEST(DatasetTest, RefusesExamplesThatAreNotThere) {
   const Dataset data =
       MustLoad(CsvSpec(), OpenMemory({{"a.csv", "1,2,3\n4,5,6\n"}}));

@@ -35,6 +35,7 @@ class SplitReader : public Reader {
   Layout layout() const override { return all_->layout(); }
   int64_t features() const override { return all_->features(); }
   std::optional<ColumnNames> Names() const override { return all_->Names(); }
+  std::string ColumnOrder() const override { return all_->ColumnOrder(); }
   std::string Where() const override { return all_->Where(); }
   LeftOut left_out() const override { return all_->left_out(); }
   std::vector<std::string> Remarks() const override { return all_->Remarks(); }

@@ -76,6 +76,10 @@ class Reader {
   // Those of the columns, if the file names them, each feature has another
   // name, and they are no longer than kMaxNameBytes.
   virtual std::optional<ColumnNames> Names() const { return std::nullopt; }
+  // The columns by their parts in an example, "3,1,2", if a header names them
+  // in another order than the format has without one. Known after the first
+  // Next(). Releases that did not look at headers read other values there.
+  virtual std::string ColumnOrder() const { return ""; }
   // Where the last example stands, for messages: "a.csv:17".
   virtual std::string Where() const = 0;
   // What its owner should know of columns that can be read: sentences. Of the

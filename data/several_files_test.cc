@@ -96,6 +96,49 @@ TEST(SeveralFilesTest, MayEachHaveTheHeaderButNoOther) {
                         "first file's header, but is another one"));
 }
 
+// Words where all others have numbers were read as an example.
+TEST(SeveralFilesTest, AHeaderOfAnotherTextIsNoExample) {
+  const auto error = [](const std::string& first, const std::string& second) {
+    return std::string(
+        Load(Table("p"), {{"p/1", first}, {"p/2", second}}).status().message());
+  };
+  EXPECT_EQ(error("a,b,y\n1,2,0\n3,4,1\n", "length,width,kind\n5,6,1\n"),
+            "p/2:1: this first line of the file is a header: it has 'length', "
+            "'width', 'kind' where the lines before have numbers. The first "
+            "file has another one there, 'a', 'b', 'y'; give all files the "
+            "same columns in the same order, with the same header or none");
+  EXPECT_EQ(error("1,2,0\n3,4,1\n", "a,b,y\n5,6,1\n"),
+            "p/2:1: this first line of the file is a header: it has 'a', 'b', "
+            "'y' where the lines before have numbers. The first file has none; "
+            "remove this line, or give all files the same header");
+  EXPECT_THAT(error("name,b,y\nu,2,0\nv,4,1\n", "who,width,kind\nw,6,1\n"),
+              HasSubstr("it has 'width', 'kind' where the lines"));
+  EXPECT_THAT(error("a,b,y\n1,2,0\n", "B,A,Y\n1,2,0\n"),
+              HasSubstr("is another one"));
+}
+
+TEST(SeveralFilesTest, TheCaseOfAHeaderDoesNotMatter) {
+  const Files files = {{"p/1", "a,b,y\n1,2,0\n"}, {"p/2", "A,B,Y\n3,4,1\n"}};
+  const auto data = Load(Table("p"), files);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(Values(*data), ElementsAre(1, 2, 3, 4));
+}
+
+// Of codes and typing errors.
+TEST(SeveralFilesTest, AWordInOneColumnIsNoHeader) {
+  std::string first = "color,code,y\n";
+  for (int i = 0; i < 8; ++i) first += "red,1,0\nblue,2,1\n";
+  const auto data = Load(Table("p"), {{"p/1", first}, {"p/2", "red,3+,0\n"}});
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->examples(), 17);
+  SourceSpec told = Table("p");
+  told.csv.header = CsvOptions::Header::kNo;
+  const auto words =
+      Load(told, {{"p/1", "1,2,0\n3,4,1\n"}, {"p/2", "x,z,1\n"}});
+  ASSERT_TRUE(words.ok()) << words.status();
+  EXPECT_EQ(words->examples(), 3);
+}
+
 // The second record says what the first line is, but not that of another file.
 TEST(SeveralFilesTest, TheFirstFileMayHaveAHeaderAlone) {
   const Files files = {{"parts/a.csv", "a,b,y\n"},

@@ -226,22 +226,23 @@ std::string Meaning(const CsvOptions& csv, absl::string_view path) {
   if (csv.missing == CsvOptions::Missing::kConstant) {
     missing = Exact(csv.missing_value);
   }
-  // Only where there are any: older indexes know of none.
-  std::string like;
-  if (csv.like.has_value()) {
-    std::string bytes;
-    for (const std::string& name : csv.like->features) {
-      absl::StrAppend(&bytes, name.size(), ":", name);
-    }
-    absl::StrAppend(&bytes, csv.like->label);
-    like =
-        absl::StrFormat(" like=%016x", XXH3_64bits(bytes.data(), bytes.size()));
-  }
   return absl::StrCat(" delimiter=", Quoted(internal::Delimiter(csv, path)),
                       " header=", kHeader[static_cast<int>(csv.header)],
                       " label=", Quoted(csv.label),
                       " ignore=", QuotedList(csv.ignore), " missing=", missing,
-                      Meaning(csv.text, true), MeaningOfText(csv), like);
+                      Meaning(csv.text, true), MeaningOfText(csv));
+}
+
+// Only where there are any: older indexes know of none.
+std::string MeaningOfNames(const std::optional<ColumnNames>& like) {
+  if (!like.has_value()) return "";
+  std::string bytes;
+  for (const std::string& name : like->features) {
+    absl::StrAppend(&bytes, name.size(), ":", name);
+  }
+  absl::StrAppend(&bytes, like->label);
+  return absl::StrFormat(" like=%016x",
+                         XXH3_64bits(bytes.data(), bytes.size()));
 }
 
 }  // namespace
@@ -360,7 +361,10 @@ std::string SourceSpec::Meaning() const {
   if (kind == SourceKind::kCriteo) {
     absl::StrAppend(&text, data::Meaning(criteo));
   }
-  return text;
+  const bool columns = kind == SourceKind::kCsv ||
+                       kind == SourceKind::kRatings ||
+                       kind == SourceKind::kCriteo;
+  return columns ? text + MeaningOfNames(like) : text;
 }
 
 }  // namespace ebb::data

@@ -63,8 +63,9 @@ struct IdxOptions {
 
 // The columns of a table, as its header names them.
 struct ColumnNames {
-  std::vector<std::string> features;  // In the order of the features.
-  std::string label;                  // Empty without labels.
+  // In the order of the features; ratings have the user and the item.
+  std::vector<std::string> features;
+  std::string label;  // Empty without labels.
 
   friend bool operator==(const ColumnNames&, const ColumnNames&) = default;
 };
@@ -105,12 +106,6 @@ struct CsvOptions {
   // Whether 03/04/2021 is the third of April. Absent: as the other dates of the
   // column say.
   std::optional<bool> day_first;
-  // Of the training data, for data that is read like it. Where the file has a
-  // header its columns are found by these names, wherever they stand; others
-  // are left out (`ignore` is not looked at), and one that is not there is an
-  // error. A `label` by number or none at all means the label of this name.
-  // Absent, or without a header: columns are taken by their places.
-  std::optional<ColumnNames> like;
 };
 
 struct LibsvmOptions {
@@ -186,6 +181,13 @@ struct SourceSpec {
   bool standardise_labels = false;
   std::optional<Split> split;
   OnBadExample on_bad_example = OnBadExample::kStop;
+  // The columns of the training data, for tables, ratings and click logs that
+  // are read like it. If the file has a header, its columns are found by these
+  // names, wherever they stand; the other columns are left out (`ignore` is not
+  // looked at), and a column that is missing is an error. A column that the
+  // options give by number, or not at all, is the one of this name. Absent, or
+  // without a header: columns are taken by their places.
+  std::optional<ColumnNames> like;
   IdxOptions idx;
   CsvOptions csv;
   LibsvmOptions libsvm;

@@ -155,10 +155,10 @@ TEST(SourceSpecTest, MeaningNamesAllButThePaths) {
   labels.label_kind = LabelKind::kClass;
   EXPECT_THAT(labels.Meaning(), Not(HasSubstr("standardise_labels")));
   SourceSpec like = csv;
-  like.csv.like = ColumnNames{{"a", "bc"}, "y"};
+  like.like = ColumnNames{{"a", "bc"}, "y"};
   EXPECT_THAT(like.Meaning(), StartsWith(csv.Meaning() + " like="));
   SourceSpec other = like;
-  other.csv.like = ColumnNames{{"ab", "c"}, "y"};
+  other.like = ColumnNames{{"ab", "c"}, "y"};
   EXPECT_NE(like.Meaning(), other.Meaning());
 }
 

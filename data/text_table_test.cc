@@ -82,7 +82,8 @@ TEST(TextTableTest, ACategoryHasAFeatureAndAnyOtherTextOne) {
       train.index().encoding.FeatureNames(train.names()->features),
       ElementsAre("color=", "color=blue", "color=red", "color=other", "a"));
   // Columns of other data are found by name, and unknown text has its place.
-  SourceSpec other = Table({.like = train.names()});
+  SourceSpec other = Table();
+  other.like = train.names();
   other.has_labels = false;
   const auto test =
       Dataset::LoadLike(other, train.index(),
@@ -119,7 +120,8 @@ TEST(TextTableTest, ATextOfItsOwnInEachRowIsLeftOutUnlessNamed) {
   EXPECT_THAT(data.remarks(),
               Contains(HasSubstr("column 1 ('name') is left out")));
   // Data to predict from does not need it.
-  SourceSpec other = Table({.like = data.names()});
+  SourceSpec other = Table();
+  other.like = data.names();
   other.has_labels = false;
   const auto test =
       Dataset::LoadLike(other, data.index(), OpenMemory({{"t.csv", "a\n9\n"}}));

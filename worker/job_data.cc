@@ -157,7 +157,7 @@ std::optional<data::SourceSpec> TestSource(
   const v1::Data& data = job.data();
   if (data.has_test()) {
     data::SourceSpec spec = SourceOf(job, data.test(), labels);
-    if (spec.kind == data::SourceKind::kCsv) spec.csv.like = columns;
+    spec.like = columns;
     return spec;
   }
   if (!data.has_split()) return std::nullopt;

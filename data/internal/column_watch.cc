@@ -21,9 +21,9 @@ bool Equal(absl::string_view a, absl::string_view b) {
 
 ColumnWatch::ColumnWatch(const TableSchema& schema) : label_(schema.label) {
   for (const size_t column : schema.features) {
-    if (column == TableSchema::kNoColumn) continue;
+    if (column == Columns::kNone) continue;
     counting_.push_back({column, 0});
-    if (label_ != TableSchema::kNoColumn) equal_.push_back(column);
+    if (label_ != Columns::kNone) equal_.push_back(column);
   }
 }
 

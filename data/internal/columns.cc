@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -76,6 +77,46 @@ std::string Columns::Describe(size_t column) const {
   }
   return absl::StrCat("column ", column + 1, " (", Excerpt(names_[column]),
                       ")");
+}
+
+std::optional<ColumnNames> Columns::NamesOf(const std::vector<size_t>& features,
+                                            size_t label) const {
+  if (names_.empty()) return std::nullopt;
+  ColumnNames names;
+  std::set<absl::string_view> seen;
+  int64_t bytes = 0;
+  for (const size_t column : features) {
+    const std::string name = column == kNone ? "" : names_[column];
+    names.features.push_back(name);
+    bytes += static_cast<int64_t>(name.size());
+    if (column != kNone && !seen.insert(names_[column]).second) {
+      return std::nullopt;
+    }
+  }
+  if (label != kNone) names.label = names_[label];
+  bytes += static_cast<int64_t>(names.label.size());
+  if (bytes > kMaxNameBytes) return std::nullopt;
+  return names;
+}
+
+ColumnFinder::ColumnFinder(const Columns& columns) : columns_(columns) {
+  const std::vector<std::string>& names = columns.names();
+  for (size_t i = 0; i < names.size(); ++i) places_[names[i]].push_back(i);
+}
+
+absl::StatusOr<size_t> ColumnFinder::Find(const std::string& name,
+                                          absl::string_view what) const {
+  const auto found = places_.find(name);
+  if (found == places_.end()) {
+    return columns_.Bad("there is no column ", Excerpt(name), ", which is ",
+                        what, " of the training data, among ",
+                        columns_.Listed());
+  }
+  if (found->second.size() > 1) {
+    return columns_.Bad("column ", Excerpt(name), " is in the header twice; ",
+                        what, " of the training data has this name");
+  }
+  return found->second.front();
 }
 
 bool IsName(absl::string_view column) {

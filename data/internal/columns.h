@@ -3,6 +3,8 @@
 #define EBB_DATA_INTERNAL_COLUMNS_H_
 
 #include <cstddef>
+#include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,12 +15,16 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "data/source.h"
 
 namespace ebb::data::internal {
 
 // Immutable.
 class Columns {
  public:
+  // Stands where a column should be that is not there.
+  static constexpr size_t kNone = std::numeric_limits<size_t>::max();
+
   Columns() = default;
   // `names` is empty where there is no header. `where` is the place of the
   // first record, for messages.
@@ -38,6 +44,11 @@ class Columns {
   // "user_id" is "userid".
   std::optional<size_t> Find(std::span<const absl::string_view> known) const;
 
+  // The names of these columns, for Reader::Names(). Nothing without a header,
+  // where two features have one name, or where the names are too long.
+  std::optional<ColumnNames> NamesOf(const std::vector<size_t>& features,
+                                     size_t label) const;
+
   // The names, as many as a message bears: "'a', 'b', ...".
   std::string Listed() const;
   // "column 3 ('petal length')".
@@ -53,6 +64,23 @@ class Columns {
   std::string where_;
   size_t width_ = 0;
   std::vector<std::string> names_;
+};
+
+// Finds the columns of training data in the header of other data. Borrows the
+// columns.
+class ColumnFinder {
+ public:
+  explicit ColumnFinder(const Columns& columns);
+
+  bool Has(absl::string_view name) const { return places_.contains(name); }
+  // `what` is what the column is in the training data: "the label".
+  // kInvalidArgument where there is none, or where there are two.
+  absl::StatusOr<size_t> Find(const std::string& name,
+                              absl::string_view what) const;
+
+ private:
+  const Columns& columns_;
+  std::map<absl::string_view, std::vector<size_t>> places_;
 };
 
 // Whether an option calls a column by a name: then there must be a header.

@@ -73,6 +73,9 @@ class CriteoReader : public RecordReader {
   // them is not there.
   std::optional<std::vector<size_t>> NumberedColumns(
       const Columns& columns) const;
+  // The same by the names of the training data.
+  absl::StatusOr<std::vector<size_t>> TrainingColumns(
+      const Columns& columns) const;
   // The column of the label among those that `used` does not hold.
   absl::StatusOr<size_t> LabelColumn(const Columns& columns,
                                      const std::set<size_t>& used) const;
@@ -109,7 +112,8 @@ absl::Status CriteoReader::CheckWidth(const Fields& fields) const {
 bool CriteoReader::IsHeader(const Fields& fields) const {
   const CriteoOptions& criteo = spec().criteo;
   if (IsName(criteo.label) ||
-      std::any_of(criteo.ignore.begin(), criteo.ignore.end(), IsName)) {
+      std::any_of(criteo.ignore.begin(), criteo.ignore.end(), IsName) ||
+      NamesTraining(fields)) {
     return true;
   }
   const bool labelled = fields.size() == width_ + ignored_ + 1;
@@ -120,31 +124,58 @@ bool CriteoReader::IsHeader(const Fields& fields) const {
 absl::StatusOr<bool> CriteoReader::TakeHeader(const Fields& fields) {
   const bool header = IsHeader(fields);
   const Columns columns = ColumnsOf(fields, header);
+  labelled_ = fields.size() == width_ + ignored_ + 1;
+  const bool by_name = header && spec().like.has_value();
   std::set<size_t> used;
   for (const std::string& column : spec().criteo.ignore) {
+    if (by_name) break;  // The columns that are left over are ignored.
     EBB_ASSIGN_OR_RETURN(const size_t ignored, columns.Resolve(column));
     if (!used.insert(ignored).second) {
       return Bad(columns.Describe(ignored), " is ignored twice");
     }
   }
-  labelled_ = fields.size() == width_ + ignored_ + 1;
-  const auto numbered = NumberedColumns(columns);
-  if (numbered.has_value()) {
-    columns_ = *numbered;
+  std::optional<std::vector<size_t>> known = NumberedColumns(columns);
+  if (by_name) {
+    EBB_ASSIGN_OR_RETURN(known, TrainingColumns(columns));
+  }
+  if (known.has_value()) {
+    columns_ = *known;
     used.insert(columns_.begin(), columns_.end());
   }
-  if (labelled_) {
+  if (labelled_ && (!by_name || spec().has_labels)) {
     EBB_ASSIGN_OR_RETURN(label_, LabelColumn(columns, used));
     used.insert(label_);
   }
-  for (size_t i = 0; !numbered.has_value() && i < fields.size(); ++i) {
+  std::vector<size_t> usual;  // Without a header.
+  for (size_t i = labelled_ ? 1 : 0; usual.size() < width_; ++i) {
+    usual.push_back(i);
+  }
+  for (size_t i = 0; !known.has_value() && i < fields.size(); ++i) {
     if (!used.contains(i)) columns_.push_back(i);
   }
-  if (columns_.size() == width_) return header;
-  return Bad("of ", fields.size(), " columns ", columns_.size(),
-             " are left beside the label and those to ignore, but numeric and "
-             "categories say ",
-             width_);
+  if (columns_.size() != width_) {
+    return Bad("of ", fields.size(), " columns ", columns_.size(),
+               " are left beside the label and those to ignore, but numeric "
+               "and categories say ",
+               width_);
+  }
+  if (header) {
+    if (spec().has_labels) usual.push_back(0);
+    KeepHeader(columns, columns_, spec().has_labels ? label_ : Columns::kNone,
+               usual);
+  }
+  return header;
+}
+
+absl::StatusOr<std::vector<size_t>> CriteoReader::TrainingColumns(
+    const Columns& columns) const {
+  const ColumnFinder finder(columns);
+  std::vector<size_t> found;
+  for (const std::string& name : spec().like->features) {
+    EBB_ASSIGN_OR_RETURN(const size_t column, finder.Find(name, "a feature"));
+    found.push_back(column);
+  }
+  return found;
 }
 
 std::optional<std::vector<size_t>> CriteoReader::NumberedColumns(
@@ -172,9 +203,14 @@ std::optional<std::vector<size_t>> CriteoReader::NumberedColumns(
 
 absl::StatusOr<size_t> CriteoReader::LabelColumn(
     const Columns& columns, const std::set<size_t>& used) const {
-  if (!spec().criteo.label.empty()) {
-    EBB_ASSIGN_OR_RETURN(const size_t label,
-                         columns.Resolve(spec().criteo.label));
+  const std::optional<ColumnNames>& like = spec().like;
+  std::string named = spec().criteo.label;
+  if (columns.named() && like.has_value() && !like->label.empty() &&
+      !IsName(named)) {
+    named = like->label;
+  }
+  if (!named.empty()) {
+    EBB_ASSIGN_OR_RETURN(const size_t label, columns.Resolve(named));
     if (!used.contains(label)) return label;
     return Bad("the label, ", columns.Describe(label),
                ", is also a feature or ignored");

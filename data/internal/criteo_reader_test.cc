@@ -182,6 +182,41 @@ TEST(CriteoReaderTest, TakesTheColumnsThatAreNamed) {
   EXPECT_EQ(Read("77|1|2|x|0\n", spec)[0].keys[2], KeyOf(2, "x"));
 }
 
+// Another order at prediction changed every key without a word.
+TEST(CriteoReaderTest, FindsTheColumnsOfTheTrainingDataByName) {
+  const std::vector<uint64_t> keys = {KeyOf(0, "SP1"), KeyOf(1, "SP2"),
+                                      KeyOf(2, "x")};
+  SourceSpec spec = Criteo(kSmall);
+  spec.like = ColumnNames{{"age", "visits", "city"}, "bought"};
+  for (const char* text : {"bought,age,visits,city\n1,1,2,x\n",
+                           "city,bought,visits,age\nx,1,2,1\n", "1,1,2,x\n"}) {
+    const auto all = Read(text, spec);
+    ASSERT_EQ(all.size(), 1u) << text;
+    EXPECT_EQ(all[0].label, 1) << text;
+    EXPECT_EQ(all[0].keys, keys) << text;
+  }
+  EXPECT_EQ(ErrorOf("bought,age,visits,town\n1,1,2,x\n", spec),
+            "day_0:1: there is no column 'city', which is a feature of the "
+            "training data, among 'bought', 'age', 'visits', 'town'");
+  EXPECT_THAT(ErrorOf("sold,age,visits,city\n1,1,2,x\n", spec),
+              HasSubstr("no column 'bought' among"));
+  spec.has_labels = false;
+  EXPECT_EQ(Read("city,age,visits\nx,1,2\n", spec)[0].keys, keys);
+  EXPECT_EQ(Read("city,age,visits,sold\nx,1,2,1\n", spec)[0].keys, keys);
+}
+
+TEST(CriteoReaderTest, KeepsTheNamesAndTheOrderOfAHeader) {
+  const auto order = [](const std::string& text) {
+    auto reader = *OpenReader(Criteo(kSmall), OpenMemory({{"day_0", text}}));
+    Example example;
+    EXPECT_TRUE(reader->Next(&example).ok());
+    EXPECT_EQ(reader->Names()->label, "click");
+    return reader->ColumnOrder();
+  };
+  EXPECT_EQ(order("click,a,b,c\n1,1,2,x\n"), "");
+  EXPECT_EQ(order("a,b,click,c\n1,2,1,x\n"), "1,2,4,3");
+}
+
 TEST(CriteoReaderTest, AMissingNumberIsNone) {
   SourceSpec spec = Criteo(kSmall);
   spec.criteo.text.missing_values = {"-999"};

@@ -143,7 +143,7 @@ void CsvReader::Take(float* label) {
   row_->Clear();
   for (size_t i = 0; i < schema_.features.size(); ++i) {
     const size_t column = schema_.features[i];
-    if (column == TableSchema::kNoColumn) continue;
+    if (column == Columns::kNone) continue;
     const FieldProblem problem = row_->Add(i, fields[column]);
     switch (problem.kind) {
       case FieldProblem::Kind::kNone:

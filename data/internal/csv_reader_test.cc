@@ -23,6 +23,13 @@ SourceSpec Csv(const CsvOptions& options = {}) {
   return {.kind = SourceKind::kCsv, .path = kPath, .csv = options};
 }
 
+// A table that is read like training data with these columns.
+SourceSpec Like(const ColumnNames& training, const CsvOptions& options = {}) {
+  SourceSpec spec = Csv(options);
+  spec.like = training;
+  return spec;
+}
+
 std::vector<ReadExample> Read(const std::string& text,
                               const SourceSpec& spec = Csv()) {
   auto all = ReadAll(spec, OpenMemory({{spec.path, text}}));
@@ -106,7 +113,7 @@ TEST(CsvReaderTest, NamesAllColumnsThatAreNotThere) {
       "train.csv:1: there is no column 'klass' among 'a', 'b'\n"
       "train.csv:1: there is no column 'x' among 'a', 'b'\n"
       "train.csv:1: there is no column 'y' among 'a', 'b'");
-  const SourceSpec like = Csv({.like = ColumnNames{{"a", "b", "c"}, "y"}});
+  const SourceSpec like = Like({{"a", "b", "c"}, "y"});
   EXPECT_EQ(ErrorOf("b\n1\n", like),
             "train.csv:1: there is no column 'y', which is the label of the "
             "training data, among 'b'\n"
@@ -182,8 +189,7 @@ TEST(CsvReaderTest, TakesEveryColumnAsAFeatureWithoutLabels) {
 
 // Predictions were made from columns in another order than in training.
 TEST(CsvReaderTest, FindsTheColumnsOfTheTrainingDataByName) {
-  const CsvOptions like = {.like = ColumnNames{{"a", "b"}, "y"}};
-  SourceSpec spec = Csv(like);
+  SourceSpec spec = Like({{"a", "b"}, "y"});
   for (const char* text : {"a,b,y\n1,2,3\n", "y,id,b,a\n3,9,2,1\n"}) {
     const auto all = Read(text, spec);
     ASSERT_EQ(all.size(), 1u);
@@ -196,7 +202,7 @@ TEST(CsvReaderTest, FindsTheColumnsOfTheTrainingDataByName) {
 }
 
 TEST(CsvReaderTest, NamesTheColumnOfTheTrainingDataThatIsNotThere) {
-  SourceSpec spec = Csv({.like = ColumnNames{{"a", "b"}, "y"}});
+  SourceSpec spec = Like({{"a", "b"}, "y"});
   EXPECT_EQ(ErrorOf("a,y,c\n1,2,3\n", spec),
             "train.csv:1: there is no column 'b', which is a feature of the "
             "training data, among 'a', 'y', 'c'");
@@ -210,9 +216,9 @@ TEST(CsvReaderTest, NamesTheColumnOfTheTrainingDataThatIsNotThere) {
 }
 
 TEST(CsvReaderTest, ALabelByNumberIsThatOfTheTrainingData) {
-  const SourceSpec spec = Csv({.label = "1", .like = ColumnNames{{"a"}, "y"}});
+  const SourceSpec spec = Like({{"a"}, "y"}, {.label = "1"});
   EXPECT_EQ(Read("a,y\n1,2\n", spec)[0].label, 2);
-  const SourceSpec other = Csv({.label = "z", .like = ColumnNames{{"a"}, "y"}});
+  const SourceSpec other = Like({{"a"}, "y"}, {.label = "z"});
   EXPECT_EQ(Read("y,z,a\n1,2,3\n", other)[0].label, 2);
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "data/internal/text.h"
 
@@ -33,6 +34,7 @@ const std::vector<std::string>* DelimitedRecords::Peek() {
 
 void DelimitedRecords::SkipRepeated() {
   header_ = std::vector<std::string>(fields_.begin(), fields_.end());
+  numbers_.Clear();
   if (!ahead_.has_value() || !ahead_->is_record()) return;
   // The record ahead was read before it was known that this is a header.
   Restore(*ahead_);
@@ -41,6 +43,10 @@ void DelimitedRecords::SkipRepeated() {
     ahead_ = Keep(std::move(more));
   } else if (const absl::Status other = CheckOtherHeader(); !other.ok()) {
     ahead_->more = other;
+  }
+  if (ahead_->is_record() && ahead_->status.ok()) {
+    Restore(*ahead_);
+    numbers_.Add(fields_);
   }
   Restore(*current_);
 }
@@ -82,16 +88,28 @@ absl::StatusOr<bool> DelimitedRecords::Read() {
     }
     if (!header_.empty() && IsRepeated()) continue;
     EBB_RETURN_IF_ERROR(CheckOtherHeader());
+    if (status_.ok()) numbers_.Add(fields_);
     return true;
   }
 }
 
+bool DelimitedRecords::IsRepeated() const {
+  return begins_file_ &&
+         std::equal(fields_.begin(), fields_.end(), header_.begin(),
+                    header_.end(),
+                    [](absl::string_view a, absl::string_view b) {
+                      return absl::EqualsIgnoreCase(a, b);
+                    });
+}
+
 absl::Status DelimitedRecords::CheckOtherHeader() const {
-  if (!begins_file_) return absl::OkStatus();
+  if (!begins_file_ || !headers_) return absl::OkStatus();
   for (const absl::string_view field : fields_) {
-    double number;
-    if (field.empty() || ParseNumber(field, &number) ||
-        std::find(header_.begin(), header_.end(), field) == header_.end()) {
+    const auto same = [&](const std::string& name) {
+      return absl::EqualsIgnoreCase(name, field);
+    };
+    if (field.empty() || IsNumber(field) ||
+        std::none_of(header_.begin(), header_.end(), same)) {
       continue;
     }
     return absl::InvalidArgumentError(absl::StrCat(
@@ -99,7 +117,33 @@ absl::Status DelimitedRecords::CheckOtherHeader() const {
         " of the first file's header, but is another one; give all files the "
         "same columns in the same order, with the same header or none"));
   }
-  return absl::OkStatus();
+  const std::vector<size_t> words = numbers_.Words(fields_);
+  return words.empty() ? absl::OkStatus() : OtherHeader(words);
+}
+
+absl::Status DelimitedRecords::OtherHeader(
+    const std::vector<size_t>& columns) const {
+  constexpr size_t kListed = 3;
+  const auto listed = [&](const auto& fields) {
+    std::vector<std::string> texts;
+    for (const size_t column : columns) {
+      if (texts.size() == kListed) {
+        texts.emplace_back("...");
+        break;
+      }
+      texts.push_back(Excerpt(fields[column]));
+    }
+    return absl::StrJoin(texts, ", ");
+  };
+  return absl::InvalidArgumentError(absl::StrCat(
+      Where(), ": this first line of the file is a header: it has ",
+      listed(fields_), " where the lines before have numbers. The first file ",
+      header_.empty()
+          ? absl::StrCat("has none; remove this line, or give all files the "
+                         "same header")
+          : absl::StrCat("has another one there, ", listed(header_),
+                         "; give all files the same columns in the same "
+                         "order, with the same header or none")));
 }
 
 absl::StatusOr<bool> DelimitedRecords::ReadLine(absl::string_view* line) {

@@ -10,7 +10,6 @@
 #ifndef EBB_DATA_INTERNAL_DELIMITED_H_
 #define EBB_DATA_INTERNAL_DELIMITED_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -25,6 +24,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "data/internal/input.h"
+#include "data/internal/number_columns.h"
+#include "data/source.h"
 
 namespace ebb::data::internal {
 
@@ -36,8 +37,11 @@ class DelimitedRecords {
   using Guess = std::function<std::string(absl::string_view line)>;
 
   // `guess` is asked for each record until Settle().
-  DelimitedRecords(Input file, Guess guess, bool quotes)
-      : file_(std::move(file)), guess_(std::move(guess)), quotes_(quotes) {}
+  DelimitedRecords(Input file, Guess guess, const TextOptions& text)
+      : file_(std::move(file)),
+        guess_(std::move(guess)),
+        quotes_(text.quotes),
+        numbers_(MissingWords(text.missing_values)) {}
 
   // Reads the next record; false at the end of the file. Errors are those of
   // Input::ReadLine(). A record with bad quotes sets status() instead, and the
@@ -56,6 +60,9 @@ class DelimitedRecords {
   // The current record is a header: a further file may begin with it, too, and
   // then it is passed over there.
   void SkipRepeated();
+
+  // No file has a header: a first record that looks like one is an example.
+  void ExpectNoHeaders() { headers_ = false; }
 
   // Keeps the current delimiter for the rest of the file.
   void Settle() { settled_ = true; }
@@ -88,16 +95,15 @@ class DelimitedRecords {
   Kept Keep(absl::StatusOr<bool> more) const;
   void Restore(const Kept& kept);
 
-  // Whether the current record repeats the header.
-  bool IsRepeated() const {
-    return begins_file_ && std::equal(fields_.begin(), fields_.end(),
-                                      header_.begin(), header_.end());
-  }
+  // Whether the current record repeats the header, in whatever case.
+  bool IsRepeated() const;
 
-  // Refuses a further file that begins with another header than the first. The
-  // rest of it would be read as the wrong columns, so that the error is not of
-  // this record alone.
+  // Refuses a further file that begins with another header than the first, or
+  // with the first header of all. The rest of it would be read as the wrong
+  // columns, so that the error is not of this record alone.
   absl::Status CheckOtherHeader() const;
+  // The error where words stand in `columns`, of which the others have numbers.
+  absl::Status OtherHeader(const std::vector<size_t>& columns) const;
 
   // Views of `line`, which has no quote.
   void SplitPlain(absl::string_view line);
@@ -116,6 +122,8 @@ class DelimitedRecords {
   Input file_;
   const Guess guess_;
   const bool quotes_;
+  NumberColumns numbers_;
+  bool headers_ = true;  // Files may begin with one.
   bool settled_ = false;
   std::string delimiter_;
   bool whitespace_ = false;  // The delimiter is any run of spaces and tabs.

@@ -20,8 +20,9 @@ using Record = std::vector<std::string>;
 DelimitedRecords Open(const std::string& text, const std::string& delimiter,
                       bool quotes = true) {
   auto input = Input::Open("t", OpenMemory({{"t", text}}));
-  return {*std::move(input), [=](absl::string_view) { return delimiter; },
-          quotes};
+  return {*std::move(input),
+          [=](absl::string_view) { return delimiter; },
+          {.quotes = quotes}};
 }
 
 std::vector<Record> Read(const std::string& text,
@@ -39,8 +40,8 @@ std::vector<Record> Read(const std::string& text,
 TEST(DelimitedRecordsTest, CommentsBehindABadRecordAreNone) {
   auto input = Input::Open("t", OpenMemory({{"t", "a,\"b\n# c\nd,e\n"}}));
   input->SkipComments("#");
-  DelimitedRecords records(
-      *std::move(input), [](absl::string_view) { return ","; }, true);
+  DelimitedRecords records(*std::move(input),
+                           [](absl::string_view) { return ","; }, {});
   ASSERT_TRUE(*records.Next());
   EXPECT_THAT(records.status().message(), HasSubstr("nothing closes"));
   ASSERT_TRUE(*records.Next());
@@ -132,7 +133,7 @@ TEST(DelimitedRecordsTest, GuessesUntilItIsSettled) {
       [](absl::string_view line) {
         return line.find(';') == absl::string_view::npos ? "," : ";";
       },
-      true);
+      {});
   ASSERT_TRUE(*records.Next());
   EXPECT_EQ(records.fields().size(), 2u);
   ASSERT_TRUE(*records.Next());

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "data/internal/line_reader.h"
+#include "data/internal/rating_order.h"
 #include "data/internal/readers.h"
 #include "data/internal/record_reader.h"
 #include "data/internal/text.h"
@@ -41,6 +42,8 @@ std::string GuessDelimiter(absl::string_view line) {
 enum Role : size_t { kUserRole, kItemRole, kRatingRole, kTimeRole, kRoles };
 constexpr std::array<absl::string_view, kRoles> kRoleNames = {"user", "item",
                                                               "rating", "time"};
+constexpr std::array<absl::string_view, kRoles> kTheRole = {
+    "the user", "the item", "the rating", "the time"};
 
 // The names that published ratings use, the likeliest first.
 constexpr absl::string_view kUserNames[] = {
@@ -77,6 +80,7 @@ class RatingsReader : public RecordReader {
   }
 
   int64_t features() const override { return 2; }
+  std::vector<std::string> Remarks() const override;
 
  private:
   absl::StatusOr<bool> TakeHeader(const Fields& fields) override;
@@ -90,15 +94,27 @@ class RatingsReader : public RecordReader {
     return {&ratings.user, &ratings.item, &ratings.rating, &ratings.time};
   }
   bool IsHeader(const Fields& fields) const;
-  // Settles the roles by the names of a header.
+  // The name of a role's column in the training data; empty where it had none.
+  std::string TrainingName(size_t role) const;
+  // Settles the roles by the names of a header. Those that the options give
+  // stay open, but a number of a column means that of the training data.
   absl::Status RecogniseRoles(const Columns& columns);
+  // The end of an error about a rating, if another column has it.
+  std::string OrderHint(const Fields& fields) const;
   absl::Status AddWord(Field field, absl::string_view word);
 
   // The column of each role. The time's is not used.
   std::array<size_t, kRoles> column_ = {0, 1, 2, 3};
   std::optional<size_t> width_;  // The header's.
+  bool usual_order_ = false;     // It is by no header and no option.
+  RatingOrder seen_;
   KeyedRow row_;
 };
+
+std::vector<std::string> RatingsReader::Remarks() const {
+  const std::string remark = seen_.Remark(column_[kRatingRole]);
+  return remark.empty() ? std::vector<std::string>() : std::vector{remark};
+}
 
 absl::Status RatingsReader::CheckWidth(const Fields& fields) const {
   const size_t needed = Needed();
@@ -131,7 +147,8 @@ absl::Status RatingsReader::CheckWidth(const Fields& fields) const {
 bool RatingsReader::IsHeader(const Fields& fields) const {
   const auto named = Named();
   if (std::any_of(named.begin(), named.end(),
-                  [](const std::string* name) { return IsName(*name); })) {
+                  [](const std::string* name) { return IsName(*name); }) ||
+      NamesTraining(fields)) {
     return true;
   }
   if (std::any_of(fields.begin(), fields.end(),
@@ -144,18 +161,33 @@ bool RatingsReader::IsHeader(const Fields& fields) const {
          (fields.size() >= 3 && !fields[2].empty());
 }
 
+std::string RatingsReader::TrainingName(size_t role) const {
+  const std::optional<ColumnNames>& like = spec().like;
+  if (!like.has_value() || role > kRatingRole) return "";
+  return role == kRatingRole ? like->label : like->features[role];
+}
+
 absl::StatusOr<bool> RatingsReader::TakeHeader(const Fields& fields) {
   const bool header = IsHeader(fields);
   const Columns columns = ColumnsOf(fields, header);
+  const auto named = Named();
+  usual_order_ = !header && std::all_of(named.begin(), named.end(),
+                                        [](const std::string* name) {
+                                          return name->empty();
+                                        });
+  for (size_t role = 0; role < kRoles; ++role) {
+    if (named[role]->empty()) continue;
+    // Data to predict from has none.
+    if (role >= kRatingRole && !spec().has_labels) continue;
+    width_ = fields.size();
+    if (header && !IsName(*named[role]) && !TrainingName(role).empty()) {
+      continue;
+    }
+    EBB_ASSIGN_OR_RETURN(column_[role], columns.Resolve(*named[role]));
+  }
   if (header) {
     width_ = fields.size();
     EBB_RETURN_IF_ERROR(RecogniseRoles(columns));
-  }
-  const auto named = Named();
-  for (size_t role = 0; role < kRoles; ++role) {
-    if (named[role]->empty()) continue;
-    EBB_ASSIGN_OR_RETURN(column_[role], columns.Resolve(*named[role]));
-    width_ = fields.size();
   }
   for (size_t a = 0; a < Needed(); ++a) {
     for (size_t b = 0; b < a; ++b) {
@@ -165,27 +197,44 @@ absl::StatusOr<bool> RatingsReader::TakeHeader(const Fields& fields) {
                  ": and ", kRoleNames[a], ":");
     }
   }
+  if (header) {
+    const bool rated = spec().has_labels;
+    KeepHeader(
+        columns, {column_[kUserRole], column_[kItemRole]},
+        rated ? column_[kRatingRole] : Columns::kNone,
+        rated ? std::vector<size_t>{0, 1, 2} : std::vector<size_t>{0, 1});
+  }
   return header;
 }
 
 absl::Status RatingsReader::RecogniseRoles(const Columns& columns) {
   const auto named = Named();
+  const ColumnFinder finder(columns);
   std::string unknown;
   bool any = false;
   bool usual = true;  // What is recognised stands in its usual place.
   for (size_t role = 0; role < kRoles; ++role) {
-    if (!named[role]->empty()) {
+    const std::string training = TrainingName(role);
+    const std::string& option = *named[role];
+    if (!option.empty() && (training.empty() || IsName(option))) {
       usual = false;
       continue;
     }
-    const auto found = columns.Find(kKnownNames[role]);
+    const bool exact = !training.empty() && finder.Has(training);
+    size_t found = Columns::kNone;
+    if (!exact) {
+      found = columns.Find(kKnownNames[role]).value_or(Columns::kNone);
+    }
     // Its usual place may be that of another role's name.
     const bool taken =
         role >= columns.width() || HasKnownName(columns.names()[role]);
-    if (found.has_value()) {
+    if (found != Columns::kNone) {
       any = true;
-      usual = usual && *found == role;
-      column_[role] = *found;
+      usual = usual && found == role;
+      column_[role] = found;
+    } else if (role < Needed() && !training.empty()) {
+      EBB_ASSIGN_OR_RETURN(column_[role],
+                           finder.Find(training, kTheRole[role]));
     } else if (role < Needed()) {
       usual = usual && !taken;
       if (unknown.empty()) unknown = std::string(kRoleNames[role]);
@@ -203,10 +252,30 @@ absl::Status RatingsReader::Take(const Fields& fields, Example* example) {
   EBB_RETURN_IF_ERROR(AddWord(kItem, fields[column_[kItemRole]]));
   float rating = 0;
   if (spec().has_labels) {
-    EBB_ASSIGN_OR_RETURN(rating, Label(fields[column_[kRatingRole]]));
+    const auto label = Label(fields[column_[kRatingRole]]);
+    if (!label.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(label.status().message(), OrderHint(fields)));
+    }
+    rating = *label;
+    if (usual_order_) seen_.Add(fields);
   }
   *example = row_.AsExample(rating);
   return absl::OkStatus();
+}
+
+std::string RatingsReader::OrderHint(const Fields& fields) const {
+  const absl::string_view rating = fields[column_[kRatingRole]];
+  if (!usual_order_ || rating.empty() || IsNumber(rating)) return "";
+  const auto is_number = [](absl::string_view field) {
+    return IsNumber(field);
+  };
+  const auto number = std::find_if(fields.begin(), fields.end(), is_number);
+  // Several numbers may be ids.
+  if (std::count_if(fields.begin(), fields.end(), is_number) != 1) return "";
+  return absl::StrCat(
+      "; without a header the columns are user, item, rating. ",
+      NameColumns(static_cast<size_t>(number - fields.begin())));
 }
 
 absl::Status RatingsReader::AddWord(Field field, absl::string_view word) {

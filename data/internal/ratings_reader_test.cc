@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "data/byte_source.h"
 #include "data/internal/testing.h"
 #include "data/keys.h"
@@ -177,6 +178,86 @@ TEST(RatingsReaderTest, EachPartMayHaveTheHeader) {
   ASSERT_TRUE(all.ok()) << all.status();
   ASSERT_EQ(all->size(), 2u);
   EXPECT_EQ((*all)[1].label, 4);
+}
+
+// Another order at prediction changed user and item without a word.
+TEST(RatingsReaderTest, FindsTheColumnsOfTheTrainingDataByName) {
+  const std::vector<uint64_t> keys = {KeyOf(0, "1"), KeyOf(1, "661")};
+  SourceSpec spec = Ratings();
+  spec.ratings = {.user = "1", .item = "2", .rating = "3"};
+  spec.like = ColumnNames{{"who", "what"}, "mark"};
+  for (const char* text :
+       {"who,what,mark\n1,661,3\n", "mark,what,who\n3,661,1\n",
+        "movieId,userId,mark\n661,1,3\n", "1,661,3\n"}) {
+    const auto all = Read(text, spec);
+    ASSERT_EQ(all.size(), 1u) << text;
+    EXPECT_EQ(all[0].label, 3) << text;
+    EXPECT_EQ(all[0].keys, keys) << text;
+  }
+  EXPECT_EQ(ErrorOf("who,thing,mark\n1,661,3\n", spec),
+            "r:1: there is no column 'what', which is the item of the training "
+            "data, among 'who', 'thing', 'mark'");
+  spec.has_labels = false;
+  EXPECT_EQ(Read("what,who\n661,1\n", spec)[0].keys, keys);
+}
+
+TEST(RatingsReaderTest, KeepsTheNamesAndTheOrderOfAHeader) {
+  const auto read = [](const std::string& text, const SourceSpec& spec) {
+    auto reader = *OpenReader(spec, OpenMemory({{"r", text}}));
+    Example example;
+    EXPECT_TRUE(reader->Next(&example).ok());
+    return reader;
+  };
+  const auto other = read("rating,userId,movieId\n3,1,661\n", Ratings());
+  EXPECT_EQ(other->Names(), (ColumnNames{{"userId", "movieId"}, "rating"}));
+  EXPECT_EQ(other->ColumnOrder(), "2,3,1");
+  EXPECT_EQ(read("user,item,rating\n1,2,3\n", Ratings())->ColumnOrder(), "");
+  EXPECT_EQ(read("item,user\n1,2\n", Unrated())->ColumnOrder(), "2,1");
+  const auto none = read("1,661,3\n", Ratings());
+  EXPECT_EQ(none->Names(), std::nullopt);
+  EXPECT_EQ(none->ColumnOrder(), "");
+}
+
+// The column that a job names for ratings need not be there to predict.
+TEST(RatingsReaderTest, DataToPredictFromHasNoRating) {
+  SourceSpec spec = Unrated();
+  spec.ratings = {.user = "who", .item = "what", .rating = "mark"};
+  EXPECT_EQ(Read("what,who\n661,1\n", spec)[0].keys[0], KeyOf(0, "1"));
+}
+
+// Surprise issue 87: the root of the mean squared error was 1614.
+TEST(RatingsReaderTest, PointsOutAnOrderThatIsNotTheUsual) {
+  const auto remarks = [](const std::string& text) {
+    auto reader = *OpenReader(Ratings(), OpenMemory({{"r", text}}));
+    Example example;
+    while (*reader->Next(&example)) {
+    }
+    return reader->Remarks();
+  };
+  std::string other;
+  std::string usual;
+  std::string late;
+  for (int i = 0; i < 60; ++i) {
+    const std::string ids = absl::StrCat(i % 30, ",", 10 * i);
+    other += absl::StrCat(1 + i % 5, ",", ids, "\n");
+    usual += absl::StrCat(ids, ",", 1 + i % 5, "\n");
+    late += absl::StrCat(ids, ",", 97830210 + i, ",", i % 9 * 0.5, "\n");
+  }
+  EXPECT_THAT(
+      remarks(other),
+      ElementsAre("column 3 is read as the rating, but has 60 "
+                  "different whole numbers up to 590, as ids do; "
+                  "column 1 has 5 from 1 to 5, as ratings do. If "
+                  "column 1 is the rating, name the columns: user: 2, item: 3, "
+                  "rating: 1"));
+  EXPECT_THAT(remarks(late),
+              ElementsAre(HasSubstr("user: 1, item: 2, rating: 4")));
+  EXPECT_THAT(remarks(usual), ElementsAre());
+  EXPECT_THAT(remarks("user,item,rating\n" + other), ElementsAre());
+  EXPECT_THAT(ErrorOf("5,u1,B00\n"),
+              HasSubstr("'B00' is not a number; without a header the columns "
+                        "are user, item, rating. If column 1 is the rating, "
+                        "name the columns: user: 2, item: 3, rating: 1"));
 }
 
 TEST(RatingsReaderTest, SplitsAtTheDelimiterThatIsNamed) {

@@ -1,5 +1,8 @@
 #include "data/internal/record_reader.h"
 
+#include <algorithm>
+
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "data/internal/text.h"
 
@@ -14,7 +17,7 @@ RecordReader::RecordReader(const SourceSpec& spec, Input file,
           text.delimiter.has_value()
               ? [named = *text.delimiter](absl::string_view) { return named; }
               : std::move(guess),
-          text.quotes),
+          text),
       bad_(spec.on_bad_example) {}
 
 absl::StatusOr<bool> RecordReader::Next(Example* example) {
@@ -42,6 +45,27 @@ absl::StatusOr<bool> RecordReader::Next(Example* example) {
     }
     EBB_RETURN_IF_ERROR(bad_.Add(status));
   }
+}
+
+bool RecordReader::NamesTraining(const Fields& fields) const {
+  if (!spec_.like.has_value()) return false;
+  const std::vector<std::string>& names = spec_.like->features;
+  return std::any_of(
+      fields.begin(), fields.end(), [&](absl::string_view field) {
+        return IsName(field) &&
+               std::find(names.begin(), names.end(), field) != names.end();
+      });
+}
+
+void RecordReader::KeepHeader(const Columns& columns,
+                              std::vector<size_t> features, size_t label,
+                              const std::vector<size_t>& usual) {
+  names_ = columns.NamesOf(features, label);
+  if (label != Columns::kNone) features.push_back(label);
+  if (features == usual) return;
+  order_ = absl::StrJoin(features, ",", [](std::string* out, size_t column) {
+    absl::StrAppend(out, column + 1);
+  });
 }
 
 absl::StatusOr<float> RecordReader::Label(absl::string_view word) const {

@@ -3,6 +3,8 @@
 #ifndef EBB_DATA_INTERNAL_RECORD_READER_H_
 #define EBB_DATA_INTERNAL_RECORD_READER_H_
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +29,8 @@ class RecordReader : public Reader {
 
   absl::StatusOr<bool> Next(Example* example) final;
   Layout layout() const final { return Layout::kKeyed; }
+  std::optional<ColumnNames> Names() const final { return names_; }
+  std::string ColumnOrder() const final { return order_; }
   std::string Where() const final { return records_.Where(); }
   LeftOut left_out() const final { return bad_.left_out(); }
   std::vector<FileFingerprint> Fingerprints() const final {
@@ -57,6 +61,13 @@ class RecordReader : public Reader {
                          std::vector<std::string>(fields.begin(), fields.end()))
                : Columns(Where(), fields.size(), {});
   }
+  // Whether a field is the name of a column of the training data.
+  bool NamesTraining(const Fields& fields) const;
+  // Keeps what a header says: the columns of the parts of an example, and the
+  // label's (Columns::kNone: it has none). `usual` is their order without a
+  // header, the label's last.
+  void KeepHeader(const Columns& columns, std::vector<size_t> features,
+                  size_t label, const std::vector<size_t>& usual);
   // The label that `word` is.
   absl::StatusOr<float> Label(absl::string_view word) const;
   std::string DelimiterName() const { return records_.DelimiterName(); }
@@ -68,6 +79,8 @@ class RecordReader : public Reader {
   DelimitedRecords records_;
   BadExamples bad_;
   bool begun_ = false;  // There was a record of the right width.
+  std::optional<ColumnNames> names_;
+  std::string order_;
 };
 
 }  // namespace ebb::data::internal

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -88,9 +87,8 @@ absl::StatusOr<TableSchema> SchemaReader::Read() {
     schema_.columns = Columns(records_.Where(), width, std::move(names));
     records_.SkipRepeated();
   }
-  const bool by_name = schema_.header && spec_.csv.like.has_value();
-  EBB_RETURN_IF_ERROR(by_name ? TakeColumnsLike(*spec_.csv.like)
-                              : TakeColumns());
+  const bool by_name = schema_.header && spec_.like.has_value();
+  EBB_RETURN_IF_ERROR(by_name ? TakeColumnsLike(*spec_.like) : TakeColumns());
   const size_t expected = encoding_.columns.size();
   if (expected == 0 || expected == schema_.features.size()) {
     return std::move(schema_);
@@ -120,6 +118,7 @@ bool SchemaReader::Ignores(size_t column) const {
 // below it, a line of which the second line repeats a word is an example; so is
 // one without numbers that has a word twice.
 absl::StatusOr<bool> SchemaReader::FirstIsHeader() {
+  if (spec_.csv.header == Header::kNo) records_.ExpectNoHeaders();
   if (spec_.csv.header != Header::kAuto) {
     return spec_.csv.header == Header::kYes;
   }
@@ -203,29 +202,14 @@ absl::Status SchemaReader::TakeColumns() {
 }
 
 absl::Status SchemaReader::TakeColumnsLike(const ColumnNames& training) {
-  const std::vector<std::string>& names = schema_.columns.names();
-  std::map<absl::string_view, std::vector<size_t>> places;
-  for (size_t i = 0; i < names.size(); ++i) places[names[i]].push_back(i);
-  const auto find = [&](const std::string& name,
-                        absl::string_view what) -> absl::StatusOr<size_t> {
-    const auto found = places.find(name);
-    if (found == places.end()) {
-      return Bad("there is no column ", Excerpt(name), ", which is ", what,
-                 " of the training data, among ", schema_.columns.Listed());
-    }
-    if (found->second.size() > 1) {
-      return Bad("column ", Excerpt(name), " is in the header twice; ", what,
-                 " of the training data has this name");
-    }
-    return found->second.front();
-  };
+  const ColumnFinder finder(schema_.columns);
   Mistakes mistakes;
   if (spec_.has_labels) {
     int64_t number;
     const std::string& named = spec_.csv.label;
-    const bool place = named.empty() || (!places.contains(named) &&
-                                         absl::SimpleAtoi(named, &number));
-    const auto label = find(place ? training.label : named, "the label");
+    const bool place = named.empty() ||
+                       (!finder.Has(named) && absl::SimpleAtoi(named, &number));
+    const auto label = finder.Find(place ? training.label : named, "the label");
     if (label.ok()) {
       schema_.label = *label;
     } else {
@@ -234,10 +218,10 @@ absl::Status SchemaReader::TakeColumnsLike(const ColumnNames& training) {
   }
   for (size_t i = 0; i < training.features.size() && !mistakes.full(); ++i) {
     if (IsLeftOut(i)) {
-      schema_.features.push_back(TableSchema::kNoColumn);
+      schema_.features.push_back(Columns::kNone);
       continue;
     }
-    const auto column = find(training.features[i], "a feature");
+    const auto column = finder.Find(training.features[i], "a feature");
     if (!column.ok()) {
       mistakes.Add(column.status());
     } else if (*column == schema_.label) {
@@ -258,31 +242,12 @@ absl::StatusOr<TableSchema> TableSchema::Read(const SourceSpec& spec,
   return SchemaReader(spec, encoding, records).Read();
 }
 
-std::optional<ColumnNames> TableSchema::Names() const {
-  if (!header) return std::nullopt;
-  ColumnNames names;
-  std::set<absl::string_view> seen;
-  int64_t bytes = 0;
-  for (const size_t column : features) {
-    const std::string name = column == kNoColumn ? "" : columns.names()[column];
-    names.features.push_back(name);
-    bytes += static_cast<int64_t>(name.size());
-    if (column != kNoColumn && !seen.insert(columns.names()[column]).second) {
-      return std::nullopt;
-    }
-  }
-  if (label != kNoColumn) names.label = columns.names()[label];
-  bytes += static_cast<int64_t>(names.label.size());
-  if (bytes > kMaxNameBytes) return std::nullopt;
-  return names;
-}
-
 DelimitedRecords OpenTable(const SourceSpec& spec, Input file) {
   return {std::move(file),
           [delimiter = Delimiter(spec.csv, spec.path)](absl::string_view) {
             return delimiter;
           },
-          spec.csv.text.quotes};
+          spec.csv.text};
 }
 
 }  // namespace ebb::data::internal

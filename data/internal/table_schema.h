@@ -3,7 +3,6 @@
 #define EBB_DATA_INTERNAL_TABLE_SCHEMA_H_
 
 #include <cstddef>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,16 +17,14 @@
 namespace ebb::data::internal {
 
 struct TableSchema {
-  // Where the column of a feature should be that is left out and not there.
-  static constexpr size_t kNoColumn = std::numeric_limits<size_t>::max();
-
   Columns columns;
   // The first record is a header.
   bool header = false;
-  // The columns of the features, in the order of the training data.
+  // The columns of the features, in the order of the training data;
+  // Columns::kNone for one that is left out.
   std::vector<size_t> features;
-  // The column of the label; kNoColumn without labels.
-  size_t label = kNoColumn;
+  // The column of the label; Columns::kNone without labels.
+  size_t label = Columns::kNone;
 
   // Reads the first record, and looks at the second where that tells whether
   // the first is a header. `records` then stands at the first record.
@@ -37,7 +34,9 @@ struct TableSchema {
                                           DelimitedRecords* records);
 
   // Reader::Names().
-  std::optional<ColumnNames> Names() const;
+  std::optional<ColumnNames> Names() const {
+    return columns.NamesOf(features, label);
+  }
 };
 
 // The records of a table.

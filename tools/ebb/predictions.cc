@@ -112,7 +112,7 @@ data::SourceSpec SpecToPredict(const StoredModel& stored,
   spec.path = path;
   spec.further_paths.clear();
   spec.split.reset();
-  spec.csv.like = stored.columns;
+  spec.like = stored.columns;
   std::vector<std::string>& ignored = spec.csv.ignore;
   if (!id.empty() && !stored.columns &&
       std::ranges::find(ignored, id) == ignored.end()) {
