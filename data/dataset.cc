@@ -144,6 +144,30 @@ absl::Status CheckExample(const Reader& reader, const Example& example,
   return absl::OkStatus();
 }
 
+// " ('price')": of the feature with this number, where it has one.
+std::string NameOf(const Encoding& encoding,
+                   const std::optional<ColumnNames>& names, int64_t feature) {
+  if (!names.has_value()) return "";
+  const std::vector<std::string> all = encoding.FeatureNames(names->features);
+  const std::string& name = all[static_cast<size_t>(feature)];
+  return name.empty() ? " (without a name)"
+                      : absl::StrCat(" (", internal::Excerpt(name), ")");
+}
+
+// Names are kept with the model.
+absl::Status CheckNames(const SourceSpec& spec,
+                        const std::optional<ColumnNames>& names) {
+  if (!names.has_value()) return absl::OkStatus();
+  std::vector<std::string> all = names->features;
+  all.push_back(names->label);
+  for (const std::string& name : all) {
+    if (internal::IsUtf8(name)) continue;
+    return Wrong(spec.Name(), ": the name of a column, ",
+                 internal::NotUtf8(name, spec.path));
+  }
+  return absl::OkStatus();
+}
+
 // kFailedPrecondition when the files of `spec` are not those of `index`.
 absl::Status VerifyFiles(const SourceSpec& spec, const Index& index,
                          const OpenBytes& open) {
@@ -284,6 +308,9 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   data.names_ = reader->Names();
   data.remarks_ = reader->Remarks();
   if (constants == nullptr) {
+    EBB_RETURN_IF_ERROR(CheckNames(spec, data.names_));
+  }
+  if (constants == nullptr) {
     data.index_.features = reader->features();
     EBB_RETURN_IF_ERROR(data.FindMoments(spec));
     if (spec.numbers()) data.FindLabelMoments();
@@ -361,6 +388,7 @@ absl::Status Dataset::FindMoments(const SourceSpec& spec) {
   for (int64_t j = 0; j < features(); ++j) {
     if (moments.count()[j] == 0) {
       return Wrong(spec.Name(), ": feature ", j + 1, " of ", features(),
+                   NameOf(index_.encoding, names_, j),
                    " has no value at all, so no mean; ignore its column");
     }
     if (bytes) {  // Text is scaled already.

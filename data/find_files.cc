@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -26,6 +27,32 @@ bool IsPattern(absl::string_view path) {
 
 bool IsLeftOut(absl::string_view name) {
   return absl::StartsWith(name, ".") || absl::StartsWith(name, "_");
+}
+
+// Whether a file says something about data, as its name shows.
+bool IsAboutData(absl::string_view name) {
+  const std::string lower = absl::AsciiStrToLower(name);
+  const absl::string_view stem =
+      absl::string_view(lower).substr(0, lower.find('.'));
+  for (const absl::string_view known :
+       {"readme", "license", "licence", "copying", "changelog", "notice",
+        "makefile", "sha256sums", "md5sums", "thumbs"}) {
+    if (stem == known) return true;
+  }
+  for (const absl::string_view ending :
+       {".md", ".rst", ".html", ".pdf", ".json", ".yaml", ".yml", ".py", ".sh",
+        ".ipynb", ".sha256", ".md5", ".log", ".ini", ".docx"}) {
+    if (absl::EndsWith(lower, ending)) return true;
+  }
+  return false;
+}
+
+absl::Status NoData(absl::string_view folder, absl::string_view name) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      folder, ": ", name,
+      " in it looks like no data, but every file of a folder is read; move it "
+      "away, or name the others by a pattern, as ",
+      folder, "/*.csv"));
 }
 
 absl::Status NothingMatches(absl::string_view pattern) {
@@ -84,6 +111,7 @@ absl::StatusOr<Paths> FilesIn(absl::string_view folder) {
     if (IsLeftOut(name)) continue;
     found.push_back(absl::StrCat(folder, "/", name));
     if (IsFolder(found.back())) return HasFolder(folder, name);
+    if (IsAboutData(name)) return NoData(folder, name);
   }
   if (errno != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat(folder, ": cannot be read"));
@@ -155,6 +183,7 @@ absl::StatusOr<Paths> FindFilesAmong(absl::string_view path, const Paths& all) {
     if (slash != absl::string_view::npos) {
       return HasFolder(folder, name.substr(0, slash));
     }
+    if (IsAboutData(name)) return NoData(folder, name);
     found.push_back(file);
   }
   if (is_folder) return OrderedFolder(folder, std::move(found));

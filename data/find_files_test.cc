@@ -91,6 +91,20 @@ TEST_P(FindFilesTest, RefusesAFolderOfFolders) {
                         "by a pattern, as "));
 }
 
+// Its first line was the header of all.
+TEST_P(FindFilesTest, RefusesAFolderWithFilesAboutData) {
+  Add("parts/a.csv");
+  Add("parts/README");
+  EXPECT_THAT(Refusal("parts").message(),
+              HasSubstr("parts: README in it looks like no data, but every "
+                        "file of a folder is read; move it away, or name the "
+                        "others by a pattern, as "));
+  Add("more/a.csv");
+  Add("more/Notes.md");
+  EXPECT_THAT(Refusal("more").message(), HasSubstr("more: Notes.md in it"));
+  EXPECT_THAT(Find("more/*.csv"), ElementsAre("more/a.csv"));
+}
+
 TEST_P(FindFilesTest, RefusesAFolderWithoutFiles) {
   Add("parts/_SUCCESS");
   EXPECT_THAT(Refusal("parts").message(),

@@ -22,6 +22,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using Kind = ColumnEncoding::Kind;
 
 SourceSpec Table(const CsvOptions& options = {}) {
@@ -161,9 +162,17 @@ TEST(TextTableTest, TheColumnSaysWhetherTheDayComesFirst) {
   EXPECT_THAT(Row(Load("d,y\n03/04/2021,0\n03/13/2021,1\n"), 0),
               ElementsAre(18690));
   EXPECT_EQ(ErrorOf("d,y\n04/03/2021,0\n05/03/2021,1\n"),
-            "t.csv:1: column 1 ('d') has dates such as 03/04/2021, of which "
-            "nobody can tell whether the day or the month comes first; say "
+            "t.csv:1: column 1 ('d') has dates such as 03/04/2021, which do "
+            "not tell whether the day or the month comes first; say "
             "day_first: true or false");
+  // Training data is read either way, but not what comes later.
+  const std::string same = "d,y\n01/01/2021,0\n02/02/2021,1\n09/09/2021,1\n";
+  const std::string error =
+      "t.csv:1: column 1 ('d') has dates such as 01/01/2021, which do not tell "
+      "whether the day or the month comes first; say day_first: true or false";
+  EXPECT_EQ(ErrorOf(same), error);
+  EXPECT_EQ(ErrorOf(same, Table({.dates = {"d"}})), error);
+  EXPECT_EQ(Load(same, Table({.day_first = false})).features(), 1);
   EXPECT_THAT(
       Row(Load("d,y\n04/03/2021,0\n05/03/2021,1\n", Table({.day_first = true})),
           0),
@@ -182,6 +191,126 @@ TEST(TextTableTest, LabelsOfTextAreClassesInTheOrderOfTheirTexts) {
   EXPECT_THAT(test.status().message(),
               HasSubstr("t.csv:2: label, column 2 ('y'): 'maybe' is none of "
                         "the 2 classes of the training data, 'no', 'yes'"));
+}
+
+// R writes TRUE, Python True, and SQL true.
+TEST(TextTableTest, LabelsThatAreBooleansHaveNoCase) {
+  const Dataset data = Load("a,y\n1,TRUE\n2,False\n3,true\n4,FALSE\n");
+  EXPECT_THAT(Labels(data), ElementsAre(1, 0, 1, 0));
+  EXPECT_EQ(data.index().ClassText(0), "false");
+  EXPECT_EQ(data.index().ClassText(1), "true");
+  // With one way to write each, the texts stay as they are.
+  const Dataset r = Load("a,y\n1,TRUE\n2,FALSE\n");
+  EXPECT_EQ(r.index().ClassText(1), "TRUE");
+  const auto test = Dataset::LoadLike(Table(), r.index(),
+                                      OpenMemory({{"t.csv", "a,y\n1,true\n"}}));
+  ASSERT_TRUE(test.ok()) << test.status();
+  EXPECT_THAT(Labels(*test), ElementsAre(1));
+}
+
+// They became categories without a word.
+TEST(TextTableTest, PointsOutNumbersInOtherForms) {
+  std::string text = "price,y\n";
+  for (int i = 0; i < 40; ++i) {
+    absl::StrAppend(&text, "\"", 1 + i % 9, ",234\",", i % 2, "\n");
+  }
+  EXPECT_THAT(Load(text).remarks(),
+              Contains("column 1 ('price') has text: a feature for each of its "
+                       "9 values and one for any other. 40 of its texts look "
+                       "like numbers that ebb does not read as such: '1,234' "
+                       "has separators between thousands; to have numbers, "
+                       "write 1234"));
+  EXPECT_THAT(Load("a,y\n1,$5\n2,$7\n").remarks(),
+              Contains(HasSubstr("'$5' has a currency sign; to have numbers, "
+                                 "write 5")));
+  EXPECT_THAT(Load("a,y\nx2%,0\nred,1\n5%,1\n").remarks(),
+              Each(Not(HasSubstr("look"))));
+  SourceSpec values = Table();
+  values.label_kind = LabelKind::kReal;
+  EXPECT_EQ(ErrorOf("a,y\n1,2%\n", values),
+            "t.csv:2: label, column 2 ('y'): '2%' is not a number: it has a "
+            "percent sign; write 2");
+}
+
+// It became the mean without a word.
+TEST(TextTableTest, SaysHowManyTextsAreUnknown) {
+  const SourceSpec spec = Table({.missing = CsvOptions::Missing::kMean});
+  const Dataset train =
+      Load("paid,city,y\nyes,Rome,0\nno,Oslo,1\nyes,Oslo,1\n", spec);
+  SourceSpec other = spec;
+  other.has_labels = false;
+  other.like = train.names();
+  const auto like = [&](const std::string& text) {
+    return Dataset::LoadLike(other, train.index(),
+                             OpenMemory({{"t.csv", text}}));
+  };
+  const auto some = like("paid,city\nja,Rome\nno,Bonn\nYES,Kiel\n");
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_THAT(
+      some->remarks(),
+      ElementsAre("column 1 ('paid') has a text that the training data does "
+                  "not have in 1 of 3 rows, first 'ja': each becomes the mean "
+                  "of its column",
+                  "column 2 ('city') has a text that the training data does "
+                  "not have in 2 of 3 rows, first 'Bonn': it counts as any "
+                  "other text"));
+  EXPECT_EQ(like("paid,city\nja,Rome\nnein,Rome\n").status().message(),
+            "t.csv: column 1 ('paid') has neither 'no' nor 'yes', which the "
+            "training data has, in any of its 2 rows; the first has 'ja'");
+}
+
+// They became U+FFFD in the exported model.
+TEST(TextTableTest, RefusesNamesAndCategoriesThatAreNotUtf8) {
+  const std::string advice =
+      " is not UTF-8, so a model could not name it; convert the file, as "
+      "`iconv -f WINDOWS-1252 -t UTF-8 t.csv` does for text from Windows or in "
+      "Latin-1";
+  EXPECT_EQ(ErrorOf("city,y\nRome,0\nM\xfcnchen,1\nRome,1\n"),
+            "t.csv:3: column 1 ('city'): 'M\\xfcnchen'" + advice);
+  EXPECT_EQ(ErrorOf("a,y\n1,gut\n2,schw\xe4"
+                    "cher\n"),
+            "t.csv:3: column 2 ('y'): 'schw\\xe4\\x63her'" + advice);
+  EXPECT_EQ(ErrorOf("gr\xf6\xdf"
+                    "e,y\n1,0\n2,1\n"),
+            "t.csv: the name of a column, 'gr\\xf6\\xdf\\x65'" + advice);
+  EXPECT_TRUE(TryLoad("stra\xc3\x9f"
+                      "e,y\nM\xc3\xbcnchen,1\nRom,0\n",
+                      Table())
+                  .ok());
+}
+
+TEST(TextTableTest, SaysWhatADelimiterAtTheEndOfLinesDoes) {
+  EXPECT_THAT(ErrorOf("a,y\n1,0,\n2,1,\n"),
+              HasSubstr("t.csv:2: the line has 3 fields, but the first one 2; "
+                        "it ends with ',', so that its last field is empty: "
+                        "remove that at the end of the lines"));
+  EXPECT_THAT(ErrorOf("a,y,\n1,0,\n2,1,\n"),
+              HasSubstr("t.csv:2: label, column 3: an empty field is not a "
+                        "number; if each line ends with ',', that makes an "
+                        "empty column: name the label's column by label:, and "
+                        "say ignore: [3]"));
+  EXPECT_EQ(
+      ErrorOf("a,y,\n1,0,\n2,1,\n",
+              Table({.label = "y", .missing = CsvOptions::Missing::kMean})),
+      "t.csv: feature 2 of 2 (without a name) has no value at all, so no "
+      "mean; ignore its column");
+}
+
+// A job that is stored cannot say header: false.
+TEST(TextTableTest, NamesOfTheTrainingDataTellAHeader) {
+  const Dataset train = Load("color,a,y\nred,1,0\nblue,2,1\nred,3,1\n");
+  SourceSpec other = Table();
+  other.has_labels = false;
+  other.like = train.names();
+  const auto like = [&](const std::string& text) {
+    const auto data =
+        Dataset::LoadLike(other, train.index(), OpenMemory({{"t.csv", text}}));
+    EXPECT_TRUE(data.ok()) << data.status();
+    return data.ok() ? data->examples() : 0;
+  };
+  EXPECT_EQ(like("red,5\nblue,6\n"), 2);
+  EXPECT_EQ(like("a,color\n5,red\n"), 1);
+  EXPECT_EQ(like("2019,a,color\n1,5,red\n"), 1);
 }
 
 TEST(TextTableTest, APartOfASplitHasTheClassesOfTheFile) {

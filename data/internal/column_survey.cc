@@ -1,15 +1,14 @@
 #include "data/internal/column_survey.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "data/internal/booleans.h"
 #include "data/internal/dates.h"
 #include "data/keys.h"
 
@@ -23,14 +22,6 @@ constexpr size_t kMostDistinct = 1 << 16;
 constexpr size_t kMostTexts = 4;
 constexpr size_t kLongestValue = 256;  // Longer ones are hashed.
 
-// No and yes, in lower case.
-constexpr std::array<std::pair<absl::string_view, absl::string_view>, 5>
-    kBooleans = {{{"false", "true"},
-                  {"f", "t"},
-                  {"no", "yes"},
-                  {"n", "y"},
-                  {"off", "on"}}};
-
 }  // namespace
 
 ColumnSurvey::ColumnSurvey(const CsvOptions& options, Role role)
@@ -41,36 +32,46 @@ ColumnSurvey::ColumnSurvey(const CsvOptions& options, Role role)
   }
 }
 
-void ColumnSurvey::Add(absl::string_view field) {
+bool ColumnSurvey::Add(absl::string_view field) {
   // An infinity is a number too, though the reader refuses it.
   double value;
   const bool number = ParseNumber(field, &value) && !std::isnan(value);
   if (number ? missing_.Named(field) : missing_.Has(field)) {
     any_missing_ = true;
-    return;
+    return true;
   }
   ++given_;
   numbers_ += number ? 1 : 0;
-  AddDistinct(field);
-  if (!number && distinct_texts_.size() < kMostTexts) {
-    distinct_texts_.insert(KeyOf(0, field));
+  const bool good = AddDistinct(field);
+  if (!number) {
+    if (distinct_texts_.size() < kMostTexts) {
+      distinct_texts_.insert(KeyOf(0, field));
+    }
+    odd_.Add(field);
   }
   if ((by_day_ || by_month_) && role_ != Role::kCategorical &&
       (role_ == Role::kDate || numbers_ == 0)) {
     AddDate(field);
   }
+  return good;
 }
 
-void ColumnSurvey::AddDistinct(absl::string_view field) {
+bool ColumnSurvey::AddDistinct(absl::string_view field) {
+  bool good = true;
   if (!too_many_ && !values_.contains(field)) {
     too_many_ = static_cast<int64_t>(values_.size()) >= options_.one_hot ||
                 field.size() > kLongestValue;
-    if (!too_many_) values_.emplace(field);
+    if (!too_many_) {
+      values_.emplace(field);
+      good = !utf8_ || IsUtf8(field);
+      utf8_ = utf8_ && good;
+    }
   }
   if (distinct_.size() < kMostDistinct) {
     distinct_.insert(KeyOf(0, field));
     given_when_full_ = given_;
   }
+  return good;
 }
 
 void ColumnSurvey::AddDate(absl::string_view field) {
@@ -80,6 +81,10 @@ void ColumnSurvey::AddDate(absl::string_view field) {
   by_month_ = by_month_ && month.has_value();
   differ_ = differ_ ||
             (day.has_value() && month.has_value() && day->days != month->days);
+  day_or_month_first_ =
+      day_or_month_first_ ||
+      ((day.has_value() || month.has_value()) &&
+       !ParseMoment(field, DateOrder::kYearFirst).has_value());
 }
 
 // A few typing errors, or a few words that stand for no value, among numbers.
@@ -104,18 +109,23 @@ absl::StatusOr<ColumnSurvey::Outcome> ColumnSurvey::Judge() const {
   if (!has_text || !options_.categories_by_text) return Outcome{};
   if (AreDates()) return JudgeDates();
   if (IsDoubtful()) return Outcome{};
-  return JudgeCategories();
+  Outcome outcome = JudgeCategories();
+  const std::string odd = odd_.Remark();
+  if (!odd.empty()) absl::StrAppend(&outcome.remark, ". ", odd);
+  return outcome;
 }
 
 absl::StatusOr<ColumnSurvey::Outcome> ColumnSurvey::JudgeDates() const {
-  if (by_day_ && by_month_ && differ_) {
-    return absl::InvalidArgumentError(
-        "has dates such as 03/04/2021, of which nobody can tell whether the "
-        "day or the month comes first; say day_first: true or false");
+  // 01/01/2021 is the same either way, but later data may have other days.
+  if (by_day_ && by_month_ && day_or_month_first_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "has dates such as ", differ_ ? "03/04/2021" : "01/01/2021",
+        ", which do not tell whether the day or the month comes first; say "
+        "day_first: true or false"));
   }
   Outcome outcome;
   outcome.encoding.kind = options_.date_parts ? Kind::kDateParts : Kind::kDate;
-  if (differ_ || by_day_ != by_month_) {
+  if (day_or_month_first_) {
     outcome.encoding.order =
         by_day_ ? DateOrder::kDayFirst : DateOrder::kMonthFirst;
   }
@@ -133,18 +143,11 @@ ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
   Outcome outcome;
   ColumnEncoding& encoding = outcome.encoding;
   if (!too_many_ && role_ == Role::kAny) {
-    std::vector<std::string> folded;
-    for (const std::string& value : values) {
-      folded.push_back(absl::AsciiStrToLower(value));
-    }
-    std::sort(folded.begin(), folded.end());
-    folded.erase(std::unique(folded.begin(), folded.end()), folded.end());
-    for (const auto& [no, yes] : kBooleans) {
-      if (folded != std::vector{std::string(no), std::string(yes)}) continue;
+    if (const auto words = BooleansOf(values)) {
       encoding.kind = Kind::kBoolean;
-      encoding.values = folded;
-      outcome.remark =
-          absl::StrCat("has ", no, " and ", yes, ": 0 and 1 of one feature");
+      encoding.values = {std::string(words->first), std::string(words->second)};
+      outcome.remark = absl::StrCat("has ", words->first, " and ",
+                                    words->second, ": 0 and 1 of one feature");
       return outcome;
     }
   }

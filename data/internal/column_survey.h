@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "data/encoding.h"
+#include "data/internal/odd_numbers.h"
 #include "data/internal/text.h"
 #include "data/source.h"
 
@@ -27,7 +28,8 @@ class ColumnSurvey {
   // `options` outlives it.
   ColumnSurvey(const CsvOptions& options, Role role);
 
-  void Add(absl::string_view field);
+  // False for the first text that is not UTF-8, if it is kept as a value.
+  bool Add(absl::string_view field);
 
   struct Outcome {
     ColumnEncoding encoding;
@@ -38,7 +40,8 @@ class ColumnSurvey {
   absl::StatusOr<Outcome> Judge() const;
 
  private:
-  void AddDistinct(absl::string_view field);
+  // Returns what Add() returns.
+  bool AddDistinct(absl::string_view field);
   void AddDate(absl::string_view field);
   // Whether the texts look like mistakes among numbers.
   bool IsDoubtful() const;
@@ -57,18 +60,22 @@ class ColumnSurvey {
   int64_t given_ = 0;    // Fields that are not missing;
   int64_t numbers_ = 0;  // of them, numbers.
   bool any_missing_ = false;
+  bool utf8_ = true;  // All values are.
   // The values, until there are more than become features of their own.
   absl::flat_hash_set<std::string> values_;
   bool too_many_ = false;
   // Hashes of the values, and of those that are no numbers, up to a limit.
   absl::flat_hash_set<uint64_t> distinct_;
   absl::flat_hash_set<uint64_t> distinct_texts_;
+  OddNumbers odd_;
   int64_t given_when_full_ = 0;  // Fields when distinct_ had its limit.
-  // Whether all are dates where the day, or the month, comes first; and
-  // whether that makes a difference.
+  // Whether all are dates if the day, or the month, comes first; and whether
+  // that makes a difference.
   bool by_day_ = true;
   bool by_month_ = true;
   bool differ_ = false;
+  // Whether some have day and month at the front, so that others may differ.
+  bool day_or_month_first_ = false;
 };
 
 }  // namespace ebb::data::internal

@@ -9,10 +9,12 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "data/internal/bad_examples.h"
+#include "data/internal/booleans.h"
 #include "data/internal/column_problems.h"
 #include "data/internal/column_watch.h"
 #include "data/internal/readers.h"
@@ -55,6 +57,11 @@ class CsvReader : public Reader {
   void Take(float* label);
   void TakeLabel(absl::string_view field, float* label);
   void AddProblem(Kind kind, size_t column, absl::string_view message);
+  // The end of an error about an empty label where all lines end with a
+  // delimiter.
+  std::string EmptyEndHint(absl::string_view label) const;
+  // Refuses a column of which every field is a text that it cannot take.
+  absl::Status CheckUnknown() const;
   // After the last record: what is wrong, or `more`.
   absl::StatusOr<bool> Finish(const absl::StatusOr<bool>& more);
   // Whether many records were looked at for more mistakes.
@@ -79,9 +86,11 @@ class CsvReader : public Reader {
   std::optional<ColumnWatch> watch_;
   // The number of each class by its text; empty where labels are numbers.
   absl::flat_hash_map<std::string, float> classes_;
-  bool pending_ = false;   // The record is an example not given out yet.
-  int64_t rows_ = 0;       // Records so far,
-  int64_t good_rows_ = 0;  // and up to the last good one.
+  bool any_label_ = false;       // There was one that could be read.
+  bool boolean_labels_ = false;  // They are words for no and yes, in any case.
+  bool pending_ = false;         // The record is an example not given out yet.
+  int64_t rows_ = 0;             // Records so far,
+  int64_t good_rows_ = 0;        // and up to the last good one.
   ColumnProblems problems_;
 };
 
@@ -93,6 +102,7 @@ absl::Status CsvReader::Start() {
   for (const std::string& text : encoding_.classes) {
     classes_.emplace(text, static_cast<float>(classes_.size()));
   }
+  boolean_labels_ = BooleansOf(encoding_.classes).has_value();
   return absl::OkStatus();
 }
 
@@ -125,7 +135,10 @@ absl::StatusOr<bool> CsvReader::Next(Example* example) {
 
 absl::StatusOr<bool> CsvReader::Finish(const absl::StatusOr<bool>& more) {
   EBB_RETURN_IF_ERROR(Problems());
-  if (more.ok()) EBB_RETURN_IF_ERROR(bad_.Judge(Name()));
+  if (more.ok()) {
+    EBB_RETURN_IF_ERROR(CheckUnknown());
+    EBB_RETURN_IF_ERROR(bad_.Judge(Name()));
+  }
   return more;
 }
 
@@ -134,8 +147,15 @@ void CsvReader::Take(float* label) {
   if (fields.size() != schema_.columns.width()) {
     AddProblem(
         Kind::kRecord, 0,
-        absl::StrCat("the line has ", fields.size(),
-                     " fields, but the first one ", schema_.columns.width()));
+        absl::StrCat(
+            "the line has ", fields.size(), " fields, but the first one ",
+            schema_.columns.width(),
+            fields.size() > 1 && fields.back().empty() &&
+                    fields.size() == schema_.columns.width() + 1
+                ? absl::StrCat("; it ends with ", records_.DelimiterName(),
+                               ", so that its last field is empty: "
+                               "remove that at the end of the lines")
+                : ""));
     return;
   }
   watch_->AddRow(fields);
@@ -166,14 +186,21 @@ void CsvReader::TakeLabel(absl::string_view field, float* label) {
     const absl::StatusOr<float> parsed = ParseLabel(field, spec_.label_kind);
     if (parsed.ok()) {
       *label = *parsed;
+      any_label_ = true;
     } else {
-      AddProblem(Kind::kLabel, schema_.label, parsed.status().message());
+      AddProblem(Kind::kLabel, schema_.label,
+                 absl::StrCat(parsed.status().message(), EmptyEndHint(field)));
     }
     return;
   }
   const auto found = classes_.find(field);
   if (found != classes_.end()) {
     *label = found->second;
+    return;
+  }
+  for (size_t i = 0; boolean_labels_ && i < encoding_.classes.size(); ++i) {
+    if (!absl::EqualsIgnoreCase(field, encoding_.classes[i])) continue;
+    *label = static_cast<float>(i);
     return;
   }
   constexpr size_t kListed = 10;
@@ -200,8 +227,52 @@ void CsvReader::AddProblem(Kind kind, size_t column,
   problems_.Add(kind, column, Where(), text);
 }
 
+std::string CsvReader::EmptyEndHint(absl::string_view label) const {
+  const size_t last = schema_.columns.width() - 1;
+  const bool nameless =
+      !schema_.columns.named() || schema_.columns.names()[last].empty();
+  if (any_label_ || !label.empty() || schema_.label != last ||
+      !spec_.csv.label.empty() || !nameless) {
+    return "";
+  }
+  return absl::StrCat("; if each line ends with ", records_.DelimiterName(),
+                      ", that makes an empty column: name the label's column "
+                      "by label:, and say ignore: [",
+                      last + 1, "]");
+}
+
+absl::Status CsvReader::CheckUnknown() const {
+  for (size_t i = 0; i < schema_.features.size(); ++i) {
+    const RowEncoder::Unknown& unknown = row_->unknown()[i];
+    if (unknown.fields == 0 || unknown.fields < rows_ ||
+        !unknown.becomes_mean) {
+      continue;
+    }
+    const std::vector<std::string>& values = encoding_.columns[i].values;
+    return absl::InvalidArgumentError(absl::StrCat(
+        Name(), ": ", Describe(schema_.features[i]), " has neither ",
+        Excerpt(values[0]), " nor ", Excerpt(values[1]),
+        ", which the training data has, in any of its ", rows_,
+        " rows; the first has ", unknown.first));
+  }
+  return absl::OkStatus();
+}
+
 std::vector<std::string> CsvReader::Remarks() const {
-  std::vector<std::string> remarks = watch_->Remarks(schema_);
+  std::vector<std::string> remarks;
+  // Those of training data have been told.
+  if (!spec_.like.has_value()) remarks = watch_->Remarks(schema_);
+  for (size_t i = 0; i < schema_.features.size(); ++i) {
+    const RowEncoder::Unknown& unknown = row_->unknown()[i];
+    if (unknown.fields == 0) continue;
+    remarks.push_back(absl::StrCat(
+        Describe(schema_.features[i]),
+        " has a text that the training data "
+        "does not have in ",
+        unknown.fields, " of ", rows_, " rows, first ", unknown.first, ": ",
+        unknown.becomes_mean ? "each becomes the mean of its column"
+                             : "it counts as any other text"));
+  }
   for (size_t i = 0; i < schema_.features.size(); ++i) {
     const int64_t filled = row_->filled()[i];
     if (filled == 0) continue;

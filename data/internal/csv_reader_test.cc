@@ -174,8 +174,14 @@ TEST(CsvReaderTest, RefusesAnIgnoredLabelAndNoFeatures) {
   EXPECT_THAT(ErrorOf("a,b\n1,2\n", Csv({.label = "b", .ignore = {"2"}})),
               HasSubstr("the label, column 2 ('b'), is also ignored"));
   EXPECT_EQ(ErrorOf("1;2;0\n3;4;1\n", Csv({.header = CsvOptions::Header::kNo})),
-            "train.csv:1: of 1 columns none is left as a feature; is ',' the "
-            "right delimiter?");
+            "train.csv:1: the line has no ',', but 3 parts between ';'; if "
+            "that is the delimiter, say delimiter: \";\"");
+  EXPECT_EQ(ErrorOf("y\n0\n"),
+            "train.csv:1: the line has one column, the label, and no feature; "
+            "is ',' the right delimiter?");
+  EXPECT_EQ(ErrorOf("a,y\n1,0\n", Csv({.ignore = {"a"}})),
+            "train.csv:1: of 2 columns none is left as a feature: all are the "
+            "label or ignored");
 }
 
 TEST(CsvReaderTest, TakesEveryColumnAsAFeatureWithoutLabels) {

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/status_macros.h"
 #include "data/internal/text.h"
 
@@ -182,6 +183,26 @@ absl::StatusOr<bool> DelimitedRecords::ReadFurtherLine(
 
 std::string DelimitedRecords::DelimiterName() const {
   return whitespace_ ? delimiter_ : Excerpt(delimiter_);
+}
+
+std::string DelimitedRecords::OtherDelimiter() const {
+  struct Known {
+    absl::string_view text;
+    absl::string_view key;
+  };
+  constexpr Known kKnown[] = {
+      {"\t", "tab"},  {";", "\";\""}, {"|", "\"|\""},     {"::", "\"::\""},
+      {",", "\",\""}, {":", "\":\""}, {" ", "whitespace"}};
+  for (const Known& known : kKnown) {
+    const std::vector<absl::string_view> parts =
+        absl::StrSplit(fields_.front(), known.text);
+    if (known.text == delimiter_ || parts.size() < 2) continue;
+    return absl::StrCat(
+        "the line has no ", DelimiterName(), ", but ", parts.size(),
+        " parts between ", Excerpt(known.text),
+        "; if that is the delimiter, say delimiter: ", known.key);
+  }
+  return "";
 }
 
 bool DelimitedRecords::IsDelimiter(char c) const {

@@ -69,6 +69,10 @@ class DelimitedRecords {
   // The delimiter for messages: "','", "'\t'", "whitespace".
   std::string DelimiterName() const;
 
+  // "; say delimiter: tab": what to do if the current record, of one field, has
+  // another delimiter in it; empty: nothing is seen.
+  std::string OtherDelimiter() const;
+
   // "a.csv:17": where the current record begins.
   std::string Where() const { return absl::StrCat(path_, ":", line_); }
   const Input& file() const { return file_; }

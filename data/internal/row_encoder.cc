@@ -25,7 +25,8 @@ RowEncoder::RowEncoder(const SourceSpec& spec, const Encoding& encoding,
       scale_(spec.scale),
       missing_(spec.csv.text.missing_values),
       encoding_(encoding),
-      filled_(columns) {
+      filled_(columns),
+      unknown_(columns) {
   if (encoding.columns.empty()) {
     values_.resize(columns);
     return;
@@ -120,8 +121,11 @@ FieldProblem RowEncoder::AddBoolean(size_t column, absl::string_view field,
     return {};
   }
   if (absl::EqualsIgnoreCase(field, values[0])) return {};
-  if (missing_.Has(field) || missing_rule_ == Missing::kMean) {
-    return AddMissing(column, field, 1, value);
+  if (missing_.Has(field)) return AddMissing(column, field, 1, value);
+  if (missing_rule_ == Missing::kMean) {
+    NoteUnknown(column, field, true);
+    *value = std::numeric_limits<float>::quiet_NaN();
+    return {};
   }
   return {
       FieldProblem::Kind::kText,
@@ -152,6 +156,14 @@ FieldProblem RowEncoder::AddDate(size_t column, absl::string_view field,
   return {};
 }
 
+void RowEncoder::NoteUnknown(size_t column, absl::string_view field,
+                             bool becomes_mean) {
+  Unknown& unknown = unknown_[column];
+  if (unknown.fields++ > 0) return;
+  unknown.first = Excerpt(field);
+  unknown.becomes_mean = becomes_mean;
+}
+
 void RowEncoder::AddCategory(size_t column, absl::string_view field,
                              float* values) {
   const absl::string_view text = missing_.Has(field) ? "" : field;
@@ -162,6 +174,7 @@ void RowEncoder::AddCategory(size_t column, absl::string_view field,
   }
   const auto& places = places_[column];
   const auto found = places.find(text);
+  if (found == places.end()) NoteUnknown(column, field, false);
   values[found == places.end() ? static_cast<int64_t>(places.size())
                                : found->second] = 1;
 }

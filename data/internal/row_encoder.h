@@ -43,10 +43,19 @@ class RowEncoder {
   // The fields of each column that were missing and became the mean.
   const std::vector<int64_t>& filled() const { return filled_; }
 
+  // The fields of a column with a text that the training data does not have.
+  struct Unknown {
+    int64_t fields = 0;
+    std::string first;
+    bool becomes_mean = false;  // Else it counts as any other text.
+  };
+  const std::vector<Unknown>& unknown() const { return unknown_; }
+
  private:
   FieldProblem AddNumber(size_t column, absl::string_view field, float* value);
   FieldProblem AddBoolean(size_t column, absl::string_view field, float* value);
   FieldProblem AddDate(size_t column, absl::string_view field, float* values);
+  void NoteUnknown(size_t column, absl::string_view field, bool becomes_mean);
   void AddCategory(size_t column, absl::string_view field, float* values);
   // Fills `values` with what stands for a missing field.
   FieldProblem AddMissing(size_t column, absl::string_view field, double scale,
@@ -62,6 +71,7 @@ class RowEncoder {
   std::vector<absl::flat_hash_map<std::string, int64_t>> places_;
   std::vector<float> values_;
   std::vector<int64_t> filled_;
+  std::vector<Unknown> unknown_;
 };
 
 }  // namespace ebb::data::internal

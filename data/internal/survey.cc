@@ -12,7 +12,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "data/internal/booleans.h"
 #include "data/internal/column_survey.h"
+#include "data/internal/odd_numbers.h"
 #include "data/internal/table_schema.h"
 #include "data/internal/text.h"
 
@@ -22,14 +24,22 @@ namespace {
 // The texts of labels that are classes.
 class LabelSurvey {
  public:
-  void Add(absl::string_view field) {
-    if (usual_.Has(field)) return;
+  // False for the first class that is not UTF-8.
+  bool Add(absl::string_view field) {
+    if (usual_.Has(field)) return true;
     ++given_;
     // An infinity is a number too, though the reader refuses it.
     double value;
     const bool number = ParseNumber(field, &value) && !std::isnan(value);
-    texts_ += number ? 0 : 1;
-    if (classes_.size() <= kMostClasses) classes_.emplace(field);
+    if (!number) {
+      ++texts_;
+      odd_.Add(field);
+    }
+    if (classes_.size() > kMostClasses || classes_.contains(field)) return true;
+    classes_.emplace(field);
+    const bool good = !utf8_ || IsUtf8(field);
+    utf8_ = utf8_ && good;
+    return good;
   }
 
   // The classes in their order; nothing where labels are numbers, some of them
@@ -37,8 +47,15 @@ class LabelSurvey {
   std::vector<std::string> Classes() const {
     if (texts_ == 0 || texts_ * kRareTextOf < given_) return {};
     if (classes_.size() > kMostClasses) return {};
+    // TRUE, True and true are one class.
+    const auto words = BooleansOf(classes_);
+    if (words.has_value() && classes_.size() > 2) {
+      return {std::string(words->first), std::string(words->second)};
+    }
     return {classes_.begin(), classes_.end()};
   }
+  // What their owner should know of them; empty: nothing.
+  std::string OddRemark() const { return odd_.Remark(); }
 
  private:
   static constexpr size_t kMostClasses = 65536;
@@ -46,6 +63,8 @@ class LabelSurvey {
   int64_t given_ = 0;
   int64_t texts_ = 0;
   std::set<std::string, std::less<>> classes_;
+  OddNumbers odd_;
+  bool utf8_ = true;
 };
 
 // What the options call the columns.
@@ -108,6 +127,15 @@ absl::StatusOr<FoundEncoding> SurveyTable(const SourceSpec& spec, Input file) {
     columns.emplace_back(spec.csv, role);
   }
   LabelSurvey labels;
+  // The first text of each column that is not UTF-8. It does no harm in one
+  // whose texts are not kept.
+  std::vector<absl::Status> bad_texts(columns.size());
+  absl::Status bad_label;
+  const auto bad_text = [&](size_t column, absl::string_view text) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(records.Where(), ": ", schema.columns.Describe(column),
+                     ": ", NotUtf8(text, records.file().path())));
+  };
   for (bool pending = !schema.header;; pending = false) {
     if (!pending) {
       EBB_ASSIGN_OR_RETURN(const bool more, records.Next());
@@ -118,9 +146,14 @@ absl::StatusOr<FoundEncoding> SurveyTable(const SourceSpec& spec, Input file) {
       continue;
     }
     for (size_t i = 0; i < columns.size(); ++i) {
-      columns[i].Add(fields[schema.features[i]]);
+      const size_t column = schema.features[i];
+      if (!columns[i].Add(fields[column])) {
+        bad_texts[i] = bad_text(column, fields[column]);
+      }
     }
-    if (spec.has_labels) labels.Add(fields[schema.label]);
+    if (spec.has_labels && !labels.Add(fields[schema.label])) {
+      bad_label = bad_text(schema.label, fields[schema.label]);
+    }
   }
 
   FoundEncoding found;
@@ -130,6 +163,9 @@ absl::StatusOr<FoundEncoding> SurveyTable(const SourceSpec& spec, Input file) {
     auto outcome = columns[i].Judge();
     if (!outcome.ok()) {
       return schema.columns.Bad(column, " ", outcome.status().message());
+    }
+    if (!outcome->encoding.values.empty()) {
+      EBB_RETURN_IF_ERROR(bad_texts[i]);
     }
     numbers_alone = numbers_alone && outcome->encoding == ColumnEncoding{};
     if (!outcome->remark.empty()) {
@@ -141,7 +177,11 @@ absl::StatusOr<FoundEncoding> SurveyTable(const SourceSpec& spec, Input file) {
   if (spec.has_labels && spec.label_kind == LabelKind::kClass) {
     found.encoding.classes = labels.Classes();
     if (!found.encoding.classes.empty()) {
-      found.remarks.push_back(ClassesRemark(schema, found.encoding.classes));
+      EBB_RETURN_IF_ERROR(bad_label);
+      std::string remark = ClassesRemark(schema, found.encoding.classes);
+      const std::string odd = labels.OddRemark();
+      if (!odd.empty()) absl::StrAppend(&remark, ". ", odd);
+      found.remarks.push_back(std::move(remark));
     }
   }
   if (found.encoding.features() > kMaxFeatures) {

@@ -52,6 +52,9 @@ class SchemaReader {
   bool NamesColumns() const;
   bool Ignores(size_t column) const;
   absl::StatusOr<bool> FirstIsHeader();
+  // The same where the training data is known: whether a field is the name of
+  // one of its columns. Nothing: its names are not known.
+  std::optional<bool> NamesTraining() const;
   // Settles what each column is: by the options, or by the names of the
   // training data.
   absl::Status TakeColumns();
@@ -117,6 +120,17 @@ bool SchemaReader::Ignores(size_t column) const {
 // one with words and numbers may be either. But where no word has a number
 // below it, a line of which the second line repeats a word is an example; so is
 // one without numbers that has a word twice.
+std::optional<bool> SchemaReader::NamesTraining() const {
+  if (!spec_.like.has_value()) return std::nullopt;
+  const std::vector<std::string>& names = spec_.like->features;
+  const std::set<absl::string_view> known(names.begin(), names.end());
+  const Fields& fields = records_.fields();
+  return std::any_of(fields.begin(), fields.end(),
+                     [&](absl::string_view field) {
+                       return IsName(field) && known.contains(field);
+                     });
+}
+
 absl::StatusOr<bool> SchemaReader::FirstIsHeader() {
   if (spec_.csv.header == Header::kNo) records_.ExpectNoHeaders();
   if (spec_.csv.header != Header::kAuto) {
@@ -157,6 +171,8 @@ absl::StatusOr<bool> SchemaReader::FirstIsHeader() {
     if (like_second && !number_below) return false;
   }
   if (number.empty()) return true;
+  const std::optional<bool> named = NamesTraining();
+  if (named.has_value()) return *named;
   return Bad("the first line has words (", word, ") and numbers (", number,
              "); say header: true or header: false");
 }
@@ -197,8 +213,15 @@ absl::Status SchemaReader::TakeColumns() {
     if (used[i]) schema_.features.push_back(i);
   }
   if (!schema_.features.empty()) return absl::OkStatus();
-  return Bad("of ", width, " columns none is left as a feature; is ",
-             records_.DelimiterName(), " the right delimiter?");
+  if (width == 1) {
+    const std::string other = records_.OtherDelimiter();
+    if (!other.empty()) return Bad(other);
+    return Bad("the line has one column, the label, and no feature; is ",
+               records_.DelimiterName(), " the right delimiter?");
+  }
+  return Bad("of ", width,
+             " columns none is left as a feature: all are the "
+             "label or ignored");
 }
 
 absl::Status SchemaReader::TakeColumnsLike(const ColumnNames& training) {

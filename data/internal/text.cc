@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/internal/odd_numbers.h"
 
 namespace ebb::data::internal {
 namespace {
@@ -23,8 +24,11 @@ namespace {
 absl::StatusOr<double> ParseFinite(absl::string_view text) {
   double value;
   if (!ParseNumber(text, &value)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Excerpt(text), " is not a number"));
+    const auto odd = ParseOddNumber(text);
+    return absl::InvalidArgumentError(absl::StrCat(
+        Excerpt(text), " is not a number",
+        odd.has_value() ? absl::StrCat(": it ", odd->what, "; ", odd->advice)
+                        : ""));
   }
   if (!std::isfinite(value)) {
     return absl::InvalidArgumentError(
@@ -48,6 +52,39 @@ std::string Excerpt(absl::string_view text) {
   if (text.empty()) return "an empty field";
   return absl::StrCat("'", absl::CHexEscape(text.substr(0, kLongest)),
                       text.size() > kLongest ? "...'" : "'");
+}
+
+bool IsUtf8(absl::string_view text) {
+  const auto byte = [&](size_t at) {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
+  };
+  for (size_t i = 0; i < text.size();) {
+    const unsigned front = byte(i);
+    const size_t more = front < 0x80                     ? 0
+                        : front >= 0xc2 && front <= 0xdf ? 1
+                        : front >= 0xe0 && front <= 0xef ? 2
+                        : front >= 0xf0 && front <= 0xf4 ? 3
+                                                         : 4;
+    if (more == 4) return false;
+    for (size_t k = 1; k <= more; ++k) {
+      if ((byte(i + k) & 0xc0) != 0x80) return false;
+    }
+    // Longer than need be, surrogates, and beyond U+10FFFF.
+    const unsigned second = byte(i + 1);
+    if ((front == 0xe0 && second < 0xa0) || (front == 0xed && second > 0x9f) ||
+        (front == 0xf0 && second < 0x90) || (front == 0xf4 && second > 0x8f)) {
+      return false;
+    }
+    i += more + 1;
+  }
+  return true;
+}
+
+std::string NotUtf8(absl::string_view text, absl::string_view path) {
+  return absl::StrCat(Excerpt(text),
+                      " is not UTF-8, so a model could not name it; convert "
+                      "the file, as `iconv -f WINDOWS-1252 -t UTF-8 ",
+                      path, "` does for text from Windows or in Latin-1");
 }
 
 bool ParseNumber(absl::string_view text, double* value) {

@@ -19,6 +19,13 @@ inline constexpr int64_t kMaxFeatures = (int64_t{1} << 31) - 1;
 // `text` for an error message: quoted, escaped, cut to a readable length.
 std::string Excerpt(absl::string_view text);
 
+// Whether all of `text` is UTF-8.
+bool IsUtf8(absl::string_view text);
+
+// Why a text that is not UTF-8 cannot be kept, as an error ends; `path` is that
+// of its file.
+std::string NotUtf8(absl::string_view text, absl::string_view path);
+
 // Whether all of `text` is a decimal number, perhaps nan or infinite; its
 // value in `*value`.
 bool ParseNumber(absl::string_view text, double* value);

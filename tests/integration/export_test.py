@@ -274,6 +274,53 @@ class ExportTest(unittest.TestCase):
                 "street": "hashed", "paid": "boolean",
                 "when": "date" if parts == "number" else "date_parts"})
 
+    # Any of them raised an error, or was read as another value.
+    WHEN = ["2021-03-04", "2021/3/14 15:04", "24.12.2020", "20210304",
+            "2021-03-04T05:06:07.5+01:00", "2021-03-04 23:59:59 -0230",
+            "1614816000", "1614816000123", "3/4/2021 3:04 PM",
+            "13-04-2021 12:30 am", "2021-03", "12:30", "", "NA", "none", "-"]
+
+    def test_every_row_that_ebb_reads(self):
+        draw = random.Random(13)
+        rows = []
+        for i in range(400):
+            rows.append({"name": f"passenger {i}",
+                         "age": draw.choice(["", "17", "+3e1", " 64 ", "N/A",
+                                             "-NaN", "#N/A", "-"]),
+                         "deck": draw.choice(["A", "B", "NULL", "", "?"]),
+                         "town": draw.choice([f"t{j}" for j in range(50)] +
+                                             ["n/a"]),
+                         "paid": draw.choice(["Yes", "no", "NO", "None", ""]),
+                         "when": draw.choice(self.WHEN)})
+            rows[-1]["y"] = (i % 7 + len(rows[-1]["when"])) / 3
+        with open(self.path("any.csv"), "w", newline="") as file:
+            out = csv.DictWriter(file, rows[0].keys())
+            out.writeheader()
+            out.writerows(rows)
+        for parts in ("number", "parts"):
+            name = "any-" + parts
+            self.train(name, "linear", "{train: {csv: {path: any.csv, "
+                       "missing_values: [\"-\"], dates: [when], day_first: "
+                       f"true, date_features: {parts}}}}}}}")
+            model, _ = self.exported(name)
+            self.assertIn("left_out", [column["kind"] for column in
+                                       model["features"]["columns"]])
+            for row in rows:
+                row.pop("name", None)
+            x = np.array([PAGE["numbers_of"](model, row) for row in rows])
+            self.compare(name, x, "any.csv", "--labelled")
+
+    def test_numbers_of_a_table_without_text_or_header(self):
+        with open(self.path("bare.csv"), "w") as file:
+            for i in range(60):
+                file.write(f"{i % 7},{'' if i % 9 == 0 else i},{i % 5}\n")
+        self.train("bare", "linear", "{train: {csv: bare.csv}}")
+        model, _ = self.exported("bare")
+        with open(self.path("bare.csv")) as file:
+            x = np.array([PAGE["numbers_of"](model, row[:2])
+                          for row in csv.reader(file)])
+        self.compare("bare", x, "bare.csv", "--labelled")
+
     def test_ebb_predict_refuses_a_folded_file(self):
         self.table("one.csv", lambda a, b, draw: a)
         self.train("one", "linear",

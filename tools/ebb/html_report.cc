@@ -109,18 +109,20 @@ std::string ListCard(absl::string_view title,
 }
 
 // Counts by label, a row each, and prediction, a column each.
-std::string ConfusionCard(const v1::JobStatus& status) {
-  const auto* last = LastEvaluation(status);
+std::string ConfusionCard(const RunReport& report) {
+  const auto* last = LastEvaluation(report.status);
   if (last == nullptr) return "";
   const std::vector<std::string> rows = ConfusionRows(*last);
   if (rows.empty()) return "";
   std::string table = "<table><tr><th>label</th>";
   for (size_t predicted = 0; predicted < rows.size(); ++predicted) {
-    absl::StrAppend(&table, "<th class=\"n\">taken for ", predicted, "</th>");
+    absl::StrAppend(&table, "<th class=\"n\">taken for ",
+                    EscapeHtml(report.ClassText(predicted)), "</th>");
   }
   for (size_t label = 0; label < rows.size(); ++label) {
     absl::StrAppend(
-        &table, "</tr><tr><td>", label, "</td><td class=\"n\">",
+        &table, "</tr><tr><td>", EscapeHtml(report.ClassText(label)),
+        "</td><td class=\"n\">",
         absl::StrReplaceAll(rows[label], {{" ", "</td><td class=\"n\">"}}),
         "</td>");
   }
@@ -271,8 +273,8 @@ std::string HtmlReport(const RunReport& report,
       report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n", problems,
       Figures(report), Charts(report, samples),
       "<div class=\"grid\" style=\"margin-top:1rem\">", Details(report),
-      ConfusionCard(report.status), StalenessCard(report.status),
-      Disturbances(report), "</div>\n</body></html>\n");
+      ConfusionCard(report), StalenessCard(report.status), Disturbances(report),
+      "</div>\n</body></html>\n");
 }
 
 }  // namespace ebb::tools

@@ -86,6 +86,7 @@ class LocalRun {
 
   absl::StatusOr<RunReport> Run() {
     report_.job = prepared_.job;
+    report_.classes = prepared_.classes;
     report_.folder = folder_.shown();
     PrintTitle();
     const absl::Status begun = Begin();

@@ -181,6 +181,9 @@ Json FeaturesJson(const StoredModel& stored, const Scaling& scaling) {
   if (!encoding.columns.empty()) json["columns"] = ColumnsJson(stored);
   const std::vector<std::string> names = encoding.FeatureNames(columns);
   if (!names.empty()) json["names"] = ListOf(names);
+  if (!source.csv.text.missing_values.empty()) {
+    json["missing_values"] = ListOf(source.csv.text.missing_values);
+  }
   json["scale"] = OneOrList(scaling.scale);
   json["missing"] = OneOrList(scaling.missing);
   json["mean"] = scaling.mean.empty() ? Json() : ListOf(scaling.mean);

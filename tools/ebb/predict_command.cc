@@ -105,6 +105,9 @@ int Predict(const Flags& flags) {
       flags.score || (flags.labelled && !stored->job.data().train().has_idx());
   const auto examples = LoadToPredict(*stored, flags.data, labelled, flags.id);
   if (!examples.ok()) return Report(examples.status());
+  for (const std::string& remark : examples->remarks()) {
+    std::cerr << "warning: " << flags.data << ": " << remark << "\n";
+  }
   PredictionExtras extras = {.id_column = flags.id};
   if (!flags.id.empty()) {
     auto ids = ReadIds(*stored, flags.data, labelled, flags.id);

@@ -196,9 +196,10 @@ std::vector<std::pair<std::string, std::string>> FigureLines(
   }
   const std::vector<std::string> rows = ConfusionRows(*last);
   for (size_t label = 0; label < rows.size(); ++label) {
-    lines.emplace_back(label == 0 ? "confusion" : " ",
-                       absl::StrCat(rows[label], "  (label ", label,
-                                    label == 0 ? ", by prediction)" : ")"));
+    lines.emplace_back(
+        label == 0 ? "confusion" : " ",
+        absl::StrCat(rows[label], "  (label ", report.ClassText(label),
+                     label == 0 ? ", by prediction)" : ")"));
   }
   return lines;
 }
@@ -431,6 +432,10 @@ std::string ReportText(const RunReport& report, const Console& console) {
   return out;
 }
 
+std::string RunReport::ClassText(size_t label) const {
+  return label < classes.size() ? classes[label] : absl::StrCat(label);
+}
+
 Json ReportJson(const RunReport& report) {
   const v1::JobStatus& status = report.status;
   Json json = Json::Object();
@@ -442,6 +447,10 @@ Json ReportJson(const RunReport& report) {
   json["loss"] = OptionalJson(report.test_loss());
   if (const auto* last = LastEvaluation(status)) {
     json["test"] = EvaluationJson(*last);
+    if (!report.classes.empty()) json["test"]["classes"] = Json::List();
+    for (const std::string& text : report.classes) {
+      json["test"]["classes"].Add(text);
+    }
   }
   json["seconds"] = report.seconds;
   json["examples_before"] = report.applied_before;

@@ -42,7 +42,9 @@ struct Restarts {
 
 struct RunReport {
   v1::Job job;
-  v1::JobStatus status;            // The last one.
+  v1::JobStatus status;  // The last one.
+  // The text of each class, as the data has it; empty: it is not known.
+  std::vector<std::string> classes;
   std::string folder;              // As a person would write it.
   std::vector<std::string> files;  // In it, for people.
   bool interrupted = false;
@@ -75,6 +77,8 @@ struct RunReport {
   // Examples that workers computed beyond those that had to be: their pushes
   // were lost, or undone. As far as they came to say so.
   int64_t recomputed() const;
+  // How people call a class: by its text, or else by its number.
+  std::string ClassText(size_t label) const;
   // Of the last evaluation.
   std::optional<double> accuracy() const;
   std::optional<double> test_loss() const;

@@ -134,6 +134,24 @@ TEST(RunReportTest, TellsTheFiguresOfTwoClasses) {
                               "<td class=\"n\">1,054</td>")));
 }
 
+// The rows said label 0 and label 1.
+TEST(RunReportTest, NamesTheClassesOfTheConfusionMatrix) {
+  RunReport report = WithFigures({{"accuracy", 0.9}});
+  for (const int count : {41, 3, 2, 5}) {
+    report.status.mutable_evaluations(0)->mutable_figures()->add_confusion(
+        count);
+  }
+  report.classes = {"ham & eggs", "spam"};
+  EXPECT_THAT(ReportText(report, Console()),
+              HasSubstr("41 3  (label ham & eggs, by prediction)\n"
+                        "                  2 5  (label spam)\n"));
+  EXPECT_THAT(HtmlReport(report, {}),
+              AllOf(HasSubstr("taken for ham &amp; eggs</th>"),
+                    HasSubstr("<td>spam</td><td class=\"n\">2</td>")));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"classes\": [\"ham & eggs\", \"spam\"]"));
+}
+
 // Half a mean squared error of 13,436 ended with a good verdict, and the model
 // had not moved from zero.
 TEST(RunReportTest, WarnsOfAModelThatIsNoBetterThanTheMean) {

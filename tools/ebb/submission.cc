@@ -248,6 +248,7 @@ job::JobFacts ReadData(Draft* draft) {
       draft->known.test = FactsOf(*test);
       draft->extent.bytes += test->memory_bytes();
       const bool split = draft->full.data().has_split();  // Of the same file.
+      if (!split) draft->NoteRemarks(*test, "data.test");
       draft->NoteLeftOut(*test, split ? "data.split" : "data.test",
                          split ? train->left_out().examples : 0);
       out.test_index = test->index().Encode();
@@ -358,6 +359,9 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   if (!tables.ok()) return Refuse(tables, "model", file.sources);
   PreparedJob prepared;
   prepared.data = draft.extent;
+  for (size_t c = 0; c < index.classes.size(); ++c) {
+    prepared.classes.push_back(index.ClassText(static_cast<int64_t>(c)));
+  }
   prepared.choices =
       job::FitToData(*draft.known.train, ParametersOf(facts), &full);
   AddLabelChoice(file.job, full, index, &prepared.choices);

@@ -45,6 +45,8 @@ struct PreparedJob {
   JobRecord record;  // Without an id.
   std::string source;
   DataExtent data;
+  // The text of each class, as the files have it; empty where there are none.
+  std::vector<std::string> classes;
   // The defaults that follow from the data.
   std::vector<job::Choice> choices;
   // For people; mostly empty. What an override leaves out of the file's job,
