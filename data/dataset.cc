@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "data/internal/bad_examples.h"
@@ -229,6 +230,10 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
 absl::StatusOr<Dataset> Dataset::LoadText(const SourceSpec& spec,
                                           const FoundEncoding& found,
                                           const OpenBytes& open) {
+  if (!found.encoding.columns.empty() && found.encoding.features() == 0) {
+    return Wrong(spec.Name(),
+                 " has no features: ", absl::StrJoin(found.remarks, "; "));
+  }
   EBB_ASSIGN_OR_RETURN(Dataset data, Load(spec, nullptr, found.encoding, open));
   data.remarks_.insert(data.remarks_.begin(), found.remarks.begin(),
                        found.remarks.end());

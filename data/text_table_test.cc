@@ -296,6 +296,37 @@ TEST(TextTableTest, SaysWhatADelimiterAtTheEndOfLinesDoes) {
       "mean; ignore its column");
 }
 
+// Three classes: yes, no, y.
+TEST(TextTableTest, RefusesAHeaderAmongTheExamples) {
+  EXPECT_EQ(ErrorOf("a,y\n1,yes\n2,no\nA,Y\n3,yes\n"),
+            "t.csv:4: this line repeats the header, as in files that were "
+            "joined; remove it, or give the files as a list");
+  SourceSpec skip = Table();
+  skip.on_bad_example = OnBadExample::kSkip;
+  const Dataset data = Load("a,y\n1,yes\n2,no\na,y\n3,yes\n", skip);
+  EXPECT_EQ(data.examples(), 3);
+  EXPECT_EQ(data.index().classes.size(), 2u);
+  EXPECT_EQ(data.left_out().examples, 1);
+}
+
+TEST(TextTableTest, SaysWhyNoFeatureIsLeft) {
+  std::string text = "area,y\n";
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&text, "a", i, ",", i % 2, "\n");
+  EXPECT_EQ(ErrorOf(text),
+            "t.csv has no features: column 1 ('area') is left out: nearly "
+            "every row has a text of its own there; to take it all the same, "
+            "name it in categorical");
+}
+
+// The second line repeats a word of the header.
+TEST(TextTableTest, SuggestsAHeaderWhereTheFirstLabelIsAWord) {
+  SourceSpec values = Table();
+  values.label_kind = LabelKind::kReal;
+  EXPECT_THAT(ErrorOf("a,price\na,x\nb,2\n", values),
+              HasSubstr("t.csv:1: label, column 2: 'price' is not a number; if "
+                        "the first line is a header, say header: true; so"));
+}
+
 // A job that is stored cannot say header: false.
 TEST(TextTableTest, NamesOfTheTrainingDataTellAHeader) {
   const Dataset train = Load("color,a,y\nred,1,0\nblue,2,1\nred,3,1\n");

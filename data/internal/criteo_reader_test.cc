@@ -115,8 +115,10 @@ TEST(CriteoReaderTest, TakesCommasAndAHeader) {
     EXPECT_EQ(all[0].label, 1) << text;
     EXPECT_EQ(all[0].keys, keys) << text;
   }
-  EXPECT_EQ(ErrorOf("label,I1,I2,C1\nlabel,I1,I2,C1\n"),
-            "day_0:2: label: 'label' is not a number");
+  EXPECT_EQ(
+      ErrorOf("label,I1,I2,C1\nlabel,I1,I2,C1\n"),
+      "day_0:2: this line repeats the header, as in files that were joined; "
+      "remove it, or give the files as a list");
 }
 
 TEST(CriteoReaderTest, RefusesOtherWidths) {

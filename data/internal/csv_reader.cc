@@ -60,6 +60,9 @@ class CsvReader : public Reader {
   // The end of an error about an empty label where all lines end with a
   // delimiter.
   std::string EmptyEndHint(absl::string_view label) const;
+  // The end of an error about a label in the first line, if that may be a
+  // header.
+  std::string HeaderHint(absl::string_view label) const;
   // Refuses a column of which every field is a text that it cannot take.
   absl::Status CheckUnknown() const;
   // After the last record: what is wrong, or `more`.
@@ -189,7 +192,8 @@ void CsvReader::TakeLabel(absl::string_view field, float* label) {
       any_label_ = true;
     } else {
       AddProblem(Kind::kLabel, schema_.label,
-                 absl::StrCat(parsed.status().message(), EmptyEndHint(field)));
+                 absl::StrCat(parsed.status().message(), EmptyEndHint(field),
+                              HeaderHint(field)));
     }
     return;
   }
@@ -239,6 +243,14 @@ std::string CsvReader::EmptyEndHint(absl::string_view label) const {
                       ", that makes an empty column: name the label's column "
                       "by label:, and say ignore: [",
                       last + 1, "]");
+}
+
+std::string CsvReader::HeaderHint(absl::string_view label) const {
+  if (schema_.header || spec_.csv.header != CsvOptions::Header::kAuto ||
+      rows_ > 1 || label.empty() || IsNumber(label)) {
+    return "";
+  }
+  return "; if the first line is a header, say header: true";
 }
 
 absl::Status CsvReader::CheckUnknown() const {

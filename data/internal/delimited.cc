@@ -39,7 +39,7 @@ void DelimitedRecords::SkipRepeated() {
   if (!ahead_.has_value() || !ahead_->is_record()) return;
   // The record ahead was read before it was known that this is a header.
   Restore(*ahead_);
-  if (begins_file_ && IsRepeated()) {
+  if (begins_file_ && IsHeader()) {
     absl::StatusOr<bool> more = Read();
     ahead_ = Keep(std::move(more));
   } else if (const absl::Status other = CheckOtherHeader(); !other.ok()) {
@@ -87,15 +87,21 @@ absl::StatusOr<bool> DelimitedRecords::Read() {
       status_ = absl::OkStatus();
       SplitPlain(line);
     }
-    if (!header_.empty() && IsRepeated()) continue;
+    if (IsHeader()) {
+      if (begins_file_) continue;
+      status_ = absl::InvalidArgumentError(
+          absl::StrCat(Where(),
+                       ": this line repeats the header, as in files that were "
+                       "joined; remove it, or give the files as a list"));
+    }
     EBB_RETURN_IF_ERROR(CheckOtherHeader());
     if (status_.ok()) numbers_.Add(fields_);
     return true;
   }
 }
 
-bool DelimitedRecords::IsRepeated() const {
-  return begins_file_ &&
+bool DelimitedRecords::IsHeader() const {
+  return !header_.empty() &&
          std::equal(fields_.begin(), fields_.end(), header_.begin(),
                     header_.end(),
                     [](absl::string_view a, absl::string_view b) {

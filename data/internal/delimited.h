@@ -58,7 +58,7 @@ class DelimitedRecords {
   const std::vector<std::string>* Peek();
 
   // The current record is a header: a further file may begin with it, too, and
-  // then it is passed over there.
+  // then it is passed over there. Elsewhere it is a record that is wrong.
   void SkipRepeated();
 
   // No file has a header: a first record that looks like one is an example.
@@ -99,8 +99,8 @@ class DelimitedRecords {
   Kept Keep(absl::StatusOr<bool> more) const;
   void Restore(const Kept& kept);
 
-  // Whether the current record repeats the header, in whatever case.
-  bool IsRepeated() const;
+  // Whether the current record is the header once more, in whatever case.
+  bool IsHeader() const;
 
   // Refuses a further file that begins with another header than the first, or
   // with the first header of all. The rest of it would be read as the wrong

@@ -74,7 +74,8 @@ TEST(RatingsReaderTest, AHeaderHasNoNumber) {
   EXPECT_EQ(ErrorOf("ann,ring,\n"),
             "r:1: label: an empty field is not a number");
   EXPECT_EQ(ErrorOf("user,item,rating\nuser,item,rating\n"),
-            "r:2: label: 'rating' is not a number");
+            "r:2: this line repeats the header, as in files that were joined; "
+            "remove it, or give the files as a list");
 }
 
 TEST(RatingsReaderTest, RefusesOtherNumbersOfFields) {

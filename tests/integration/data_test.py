@@ -238,6 +238,28 @@ class DataTest(unittest.TestCase):
         self.assertIn(f"fetched_chunks=1 of_chunks={rows}",
                       self.log("worker-0"))
 
+    def test_several_files_are_one_table_on_the_other_side(self):
+        os.makedirs(self.path("parts"))
+        for i in range(3):
+            write_rows(self.path("parts", f"{i}.csv"), 4000, i)
+        subprocess.run(["gzip", self.path("parts", "1.csv")], check=True)
+        self.scheduler()
+        self.push("parts")
+        with open(self.path("parts.yaml"), "w") as file:
+            file.write("name: parts\nmodel: logistic\ndata: {train: {csv: "
+                       "{path: \"ebb://parts/*.csv*\", label: label}}}\n"
+                       "train: {epochs: 2, batch: 50, item_examples: 500}\n")
+        self.assertIn("12,000 examples",
+                      self.ebb("job", "check", "parts.yaml"))
+        self.ebb("submit", "parts.yaml")
+        self.server("0")
+        self.worker(0)
+        self.worker(1)
+        self.trains("parts")
+        for name in ("0.csv", "1.csv.gz", "2.csv"):
+            self.assertIn(f"file={name} ",
+                          self.log("worker-0") + self.log("worker-1"))
+
     def test_a_job_says_what_is_missing(self):
         self.scheduler()
         with open(self.path("one.yaml"), "w") as file:

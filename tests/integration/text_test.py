@@ -148,6 +148,93 @@ class TextTest(unittest.TestCase):
                         "data.train.ratings.path=odd.csv", code=2)
         self.assertIn("name its column by user:", said)
 
+    def test_ratings_find_their_columns_by_name_at_prediction(self):
+        # Another order changed users and items without a word.
+        self.write("train.csv", self.ratings(False, "rating,userId,movieId"))
+        self.write("job.yaml",
+                   "model: {kind: matrix_factorisation, rank: 2}\n"
+                   "data: {train: {ratings: {path: train.csv, user: \"2\", "
+                   "item: \"3\", rating: \"1\"}}}\ntrain: {epochs: 20}\n")
+        self.run_job()
+        pairs = [(f"u{i % 20 + 1}", f"m{i % 15 + 1}") for i in range(60)]
+        said = []
+        for header in ("rating,userId,movieId", "movieId,userId"):
+            names = header.split(",")
+            self.write("new.csv", header + "\n" + "".join(
+                ",".join({"userId": user, "movieId": item}.get(name, "3")
+                         for name in names) + "\n" for user, item in pairs))
+            said.append(self.ebb("predict", "run", "new.csv"))
+        self.assertEqual(said[0], said[1])
+        self.write("new.csv", "filmId,person\nm1,u1\n")
+        self.assertIn("there is no column 'userId', which is the user",
+                      self.ebb("predict", "run", "new.csv", code=2))
+
+    def test_ratings_in_another_order_are_pointed_out(self):
+        # The root of the mean squared error was 1614.
+        lines = [f"{i % 5 + 1},{i % 40},{i * 7 % 900}" for i in range(300)]
+        self.write("train.csv", "\n".join(lines) + "\n")
+        self.write("job.yaml",
+                   "model: {kind: matrix_factorisation, rank: 2}\n"
+                   "data: {train: {ratings: train.csv}}\ntrain: {epochs: 1}\n")
+        hint = "name the columns: user: 2, item: 3, rating: 1"
+        self.assertIn(hint, self.ebb("job", "check", "job.yaml"))
+        done = subprocess.run(
+            [os.path.join(BIN, "ebb"), "run", "job.yaml", "--servers", "1",
+             "--workers", "1", "--run-dir", "run"], cwd=self.folder,
+            capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertIn(hint, done.stdout + done.stderr)
+
+    def test_rows_of_pairs_without_a_feature_are_examples(self):
+        rng = random.Random(4)
+        lines = []
+        for i in range(900):
+            label = rng.randint(0, 1)
+            pairs = "" if i % 10 == 0 else f" {rng.randint(1, 9)}:1" + (
+                " 10:1" if label else "")
+            lines.append(f"{label}{pairs}")
+        self.write("rows.libsvm", "\n".join(lines) + "\n")
+        for model in ("logistic", "sparse_logistic"):
+            self.write("job.yaml", f"model: {model}\ndata: {{train: {{libsvm: "
+                                   "rows.libsvm}, split: 0.2}\n"
+                                   "train: {epochs: 4, batch: 20}\n")
+            shutil.rmtree(os.path.join(self.folder, "run"), ignore_errors=True)
+            report = self.run_job()
+            self.assertTrue(report["passed"], report["problems"])
+            self.assertTrue(report["audit"]["exact"])
+            self.assertGreater(report["accuracy"], 0.85)
+
+    def test_predictions_carry_an_id_and_are_scored(self):
+        rows = [(f"c-{i}", i % 13, "yes" if i % 2 else "no",
+                 "TRUE" if (i % 13 > 6) else "False") for i in range(400)]
+        self.write("train.csv", "customer,age,paid,stays\n" + "".join(
+            ",".join(map(str, row)) + "\n" for row in rows))
+        self.write("job.yaml", "model: logistic\ndata: {train: {csv: {path: "
+                               "train.csv, ignore: [customer]}}, split: 0.2}\n"
+                               "train: {epochs: 30, batch: 16}\n")
+        report = self.run_job()
+        self.assertEqual(report["test"]["classes"], ["False", "TRUE"])
+        done = subprocess.run(
+            [os.path.join(BIN, "ebb"), "predict", "run", "train.csv", "--id",
+             "customer", "--score", "-o", "out.csv"], cwd=self.folder,
+            capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("accuracy", done.stdout)
+        with open(os.path.join(self.folder, "out.csv"), newline="") as file:
+            out = list(csv.DictReader(file))
+        self.assertEqual([row["customer"] for row in out],
+                         [row[0] for row in rows])
+        right = sum(a["prediction"] == b[3] for a, b in zip(out, rows))
+        self.assertIn(f"{right / len(rows):.4f}", done.stdout)
+        # A text that training never saw became the mean without a word.
+        self.write("new.csv", "customer,age,paid\na,3,yes\nb,4,ja\n")
+        done = subprocess.run(
+            [os.path.join(BIN, "ebb"), "predict", "run", "new.csv"],
+            cwd=self.folder, capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("warning: new.csv: column 3 ('paid') has a text that the "
+                      "training data does not have in 1 of 2 rows, first 'ja'",
+                      done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
