@@ -158,6 +158,7 @@ bool RatingsReader::IsHeader(const Fields& fields) const {
   if (spec().has_labels) return fields.size() >= 3 && !fields[2].empty();
   const Columns columns("", fields.size(), {fields.begin(), fields.end()});
   return columns.Find(kUserNames).has_value() ||
+         (spec().like.has_value() && columns.Find(kItemNames).has_value()) ||
          (fields.size() >= 3 && !fields[2].empty());
 }
 

@@ -200,6 +200,8 @@ TEST(RatingsReaderTest, FindsTheColumnsOfTheTrainingDataByName) {
             "data, among 'who', 'thing', 'mark'");
   spec.has_labels = false;
   EXPECT_EQ(Read("what,who\n661,1\n", spec)[0].keys, keys);
+  EXPECT_THAT(ErrorOf("filmId,person\n661,1\n", spec),
+              HasSubstr("no column 'who', which is the user of the training"));
 }
 
 TEST(RatingsReaderTest, KeepsTheNamesAndTheOrderOfAHeader) {

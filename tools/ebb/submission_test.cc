@@ -131,7 +131,10 @@ TEST_F(SubmissionTest, SaysWhatTextBecomes) {
       "data.train: the label, column 3 ('label'), has 2 classes, in the "
       "order of their texts: 'no', 'yes'\n"
       "data.train: column 1 ('a') has no value in 1 of 3 rows: each "
-      "becomes the mean of its column");
+      "becomes the mean of its column\n"
+      "data.test: column 2 ('color') has a text that the training data "
+      "does not have in 1 of 1 rows, first 'green': it counts as any "
+      "other text");
   // Weights (4, 2) and two biases.
   EXPECT_EQ(prepared->record.plan.parameters, 10);
 }
