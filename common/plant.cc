@@ -10,6 +10,9 @@ namespace {
 
 // tools/lint/check_plants.py compares it with the hooks in the sources.
 constexpr Plant kPlants[] = {
+    {"any_store_is_taken_for_its_own",
+     "a new scheduler gives a server's place to a process whose store is "
+     "another"},
     {"cached_rows_count_as_new",
      "a push from rows that were pulled before names the newest values as what "
      "it was computed from"},
@@ -17,6 +20,8 @@ constexpr Plant kPlants[] = {
      "a worker computes from rows that it has, however long"},
     {"cached_rows_outlive_their_term",
      "a worker computes from rows of a term that has ended"},
+    {"change_is_not_stored",
+     "a scheduler stores the generation of a changed job, and not the change"},
     {"clock_bound_off_by_one", "a pull is answered one clock too early"},
     {"clocks_are_sent_once",
      "a worker says its clock with a pull, and not again while it waits"},
@@ -94,6 +99,8 @@ constexpr Plant kPlants[] = {
      "a second process with a server's id takes its place, and nobody says so"},
     {"sequence_numbers_without_incarnation",
      "pushes are put in order by their numbers alone"},
+    {"server_keeps_the_plan_of_before",
+     "a server of a changed job goes on with the plan that it knew"},
     {"server_without_its_folder_is_let_in",
      "a server gets back partitions that only a folder has which it has not"},
     {"share_begins_where_the_partition_is",

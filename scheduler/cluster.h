@@ -42,6 +42,7 @@ struct ServerInfo {
   std::map<JobId, ServerReport> reports;
   // As in RegisterServer.
   std::string shared_folder;
+  std::string store;
   bool leaving = false;
   StoreDamage store_damage;    // Of its present life.
   bool told_to_leave = false;  // LeaveNow was sent.

@@ -47,6 +47,10 @@ absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
       server.id = ServerId(id);
       server.shared_folder = value;
       server.since = now;
+    } else if (absl::ConsumePrefix(&rest, kStorePrefix)) {
+      int32_t id = 0;
+      if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
+      core->cluster_.servers[ServerId(id)].store = value;
     } else if (absl::ConsumePrefix(&rest, kFormerPrefix)) {
       int32_t id = 0;
       if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);

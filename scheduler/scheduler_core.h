@@ -147,7 +147,8 @@ class SchedulerCore {
               absl::string_view log, std::string reason, Context* context);
   bool HasItsFolder(LinkId link, const RegisterServer& message,
                     Context* context);
-  bool LacksWhatItsIdHad(const RegisterServer& message) const;
+  bool LacksWhatItsIdHad(const RegisterServer& message,
+                         const ServerInfo& known) const;
 
   // --- What servers say: scheduler_core_servers.cc ---------------------------
   bool MayBelieve(const JobRegistration& registration, ServerId server,

@@ -79,7 +79,7 @@ bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
                                ServerInfo* server, Context* context) {
   const absl::Time free_at =
       std::max(server->since, started_) + options_.server_ttl;
-  if (context->now >= free_at || !LacksWhatItsIdHad(message)) return true;
+  if (context->now >= free_at || !LacksWhatItsIdHad(message, *server)) return true;
   Refuse(link, message, server,
          absl::StrCat(" is away, and ",
                       ProcessAt(message.process_id, message.address),
@@ -124,9 +124,14 @@ void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
       SendServer{link, RefuseServer{false, std::move(reason)}});
 }
 
-bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message) const {
+bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message,
+                                      const ServerInfo& known) const {
+  const bool same_store = (!message.store.empty() &&
+                           message.store == known.store &&
+                           !message.store_damage.any()) ||
+                          EBB_PLANTED(any_store_is_taken_for_its_own);
   return std::ranges::any_of(jobs_, [&](const auto& job) {
-    return job.second->LacksWhatItsIdHad(message, gathering_);
+    return job.second->LacksWhatItsIdHad(message, same_store, gathering_);
   });
 }
 

@@ -43,6 +43,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
                   NameOf(message.server));
     pending_writes_.push_back(
         {ServerKey(message.server), message.shared_folder});
+    pending_writes_.push_back({StoreKey(message.server), message.store});
   }
   server.id = message.server;
   if (message.session != server.session) {
@@ -56,6 +57,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   server.link = link;
   server.connected = true;
   server.shared_folder = message.shared_folder;
+  server.store = message.store;
   server.empty = !HasData(message);
   server.leaving = message.leaving;
   server.told_to_leave = false;
@@ -249,6 +251,7 @@ void SchedulerCore::ForgetServer(ServerId server, Context* context) {
   pending_writes_.push_back({FormerKey(server), ""});
   cluster_.servers.erase(server);
   pending_writes_.push_back({ServerKey(server), std::nullopt});
+  pending_writes_.push_back({StoreKey(server), std::nullopt});
   for (auto& [id, job] : jobs_) job->TellServers(context);
 }
 

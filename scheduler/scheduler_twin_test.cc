@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -124,6 +126,39 @@ TEST_F(SchedulerTwinTest, ANewSchedulerAlsoWaitsForTheOneWithTheData) {
   Restart(std::map(stored_));
   now_ += SchedulerOptions().server_ttl;
   EXPECT_FALSE(TwinUp().has_value());
+}
+
+// Bug: a server without partitions waited for that of each new scheduler, which
+// never came as long as schedulers died before.
+TEST_F(SchedulerTwinTest, ANewSchedulerTakesAServerWithItsStoreAtOnce) {
+  const auto refused = [this](const std::string& store,
+                              const StoreDamage& damage = {}) {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = kTwin;
+    message.address = "there:2";
+    message.store = store;
+    message.store_damage = damage;
+    SchedulerActions actions;
+    core_->OnServer(kTwinLink, message, now_, &actions);
+    Do(std::move(actions));
+    return Refused(kTwinLink).has_value();
+  };
+  ASSERT_FALSE(refused("its store"));
+  Submit();
+  // It got no partition before the scheduler died.
+  const std::map<std::string, std::string> stored = stored_;
+  Restart(stored);
+  EXPECT_FALSE(refused("its store"));
+  Restart(stored);
+  EXPECT_TRUE(refused("another store"));
+  Restart(stored);
+  EXPECT_TRUE(refused(""));
+  // Some of it may be lost.
+  Restart(stored);
+  EXPECT_TRUE(refused("its store", {.versions_lost = 1}));
+  now_ += SchedulerOptions().server_ttl;
+  EXPECT_FALSE(refused("its store", {.versions_lost = 1}));
 }
 
 // Bug: the little that a displaced process still had gave it its place back,

@@ -1,5 +1,6 @@
 // Keys of the scheduler's store: "numbers" (the last drawn), "server/ID",
-// "former/ID", "job/ID/record", "job/ID/state" and "forgotten/ID".
+// "store/ID" (of a server), "former/ID", "job/ID/record", "job/ID/state" and
+// "forgotten/ID".
 #ifndef EBB_SCHEDULER_STORE_KEYS_H_
 #define EBB_SCHEDULER_STORE_KEYS_H_
 
@@ -13,6 +14,8 @@ namespace ebb::scheduler {
 
 inline constexpr absl::string_view kNumbersKey = "numbers";
 inline constexpr absl::string_view kServerPrefix = "server/";
+// The name of a server's store, as it last registered.
+inline constexpr absl::string_view kStorePrefix = "store/";
 // Of servers that left or were given up, and own nothing.
 inline constexpr absl::string_view kFormerPrefix = "former/";
 inline constexpr absl::string_view kJobPrefix = "job/";
@@ -24,6 +27,9 @@ inline constexpr absl::string_view kVersionsGo = "versions go";
 
 inline std::string ServerKey(ServerId id) {
   return absl::StrCat(kServerPrefix, id.value());
+}
+inline std::string StoreKey(ServerId id) {
+  return absl::StrCat(kStorePrefix, id.value());
 }
 inline std::string FormerKey(ServerId id) {
   return absl::StrCat(kFormerPrefix, id.value());

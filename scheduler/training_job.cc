@@ -184,7 +184,7 @@ void TrainingJob::TakeRecord(JobRecordPtr record) {
   record_ = std::move(record);
   known_.plan = record_->plan;
   training_facts_ = FactsOf(options_, *record_);
-  new_record_ = true;
+  new_record_ = !EBB_PLANTED(change_is_not_stored);
 }
 
 void TrainingJob::BeginGeneration(Generation generation,

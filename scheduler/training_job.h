@@ -200,8 +200,11 @@ class TrainingJob {
   // it is in a shared folder that this process has not. Empty: nothing.
   std::string LacksFolder(const RegisterServer& message) const;
   // Of what its id had, another process may have more than this one, which
-  // says nothing of a partition. `gathering`: there may be more than we know.
-  bool LacksWhatItsIdHad(const RegisterServer& message, bool gathering) const;
+  // says nothing of a partition. `same_store`: no other process can have what
+  // is not in its store. `gathering`: its id may have had more than is known
+  // here.
+  bool LacksWhatItsIdHad(const RegisterServer& message, bool same_store,
+                         bool gathering) const;
   // A server that is leaving owns something here, and somebody may take it.
   bool TakesFrom(const ServerInfo& server, const Context& context) const;
   int64_t Owned(ServerId server) const;

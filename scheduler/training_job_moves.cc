@@ -372,15 +372,16 @@ std::string TrainingJob::LacksFolder(const RegisterServer& message) const {
 }
 
 bool TrainingJob::LacksWhatItsIdHad(const RegisterServer& message,
-                                    bool gathering) const {
+                                    bool same_store, bool gathering) const {
   if (state_.phase == JobPhase::kCancelled) return false;
   const JobRegistration* mine = Of(id(), message);
+  const bool may_lack_all = mine == nullptr && !same_store;
   // What was adopted from servers since is not in the scheduler's store.
-  if (gathering && mine == nullptr) return true;
+  if (may_lack_all && gathering) return true;
   for (int32_t p = 0; p < placement_.size(); ++p) {
     const Ownership& one = placement_.at(PartitionId(p));
     if (one.owner != message.server || !one.kept) continue;
-    if (mine == nullptr) return true;
+    if (may_lack_all) return true;
     const Term claimed = ClaimedOf(PartitionId(p), mine);
     // It may not have stored it before it died, or since it got it. Of what was
     // durable before a rollback, a server that came back needs only what that

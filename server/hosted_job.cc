@@ -55,7 +55,7 @@ bool HostedJob::TakeGeneration(const JobRecordPtr& record,
     return false;
   }
   if (generation > stored.generation) {
-    stored.record = record;
+    if (!EBB_PLANTED(server_keeps_the_plan_of_before)) stored.record = record;
     stored.generation = generation;
     stored.rollback = rollback;
     job_.rounds = {};  // The new generation may be behind it.

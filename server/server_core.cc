@@ -17,7 +17,9 @@ constexpr absl::Duration kSayRefusedAgain = absl::Seconds(30);
 }  // namespace
 
 ServerCore::ServerCore(ServerOptions options, const Inventory& inventory)
-    : options_(std::move(options)), pace_(options_.checkpoint_rate) {
+    : options_(std::move(options)),
+      store_(inventory.name),
+      pace_(options_.checkpoint_rate) {
   for (const StoredJob& job : inventory.jobs) {
     jobs_.try_emplace(job.record->id, options_, job, inventory);
   }
@@ -44,6 +46,7 @@ void ServerCore::OnSchedulerConnected(absl::Time now, ServerActions* out) {
   message.shared_folder = options_.shared_folder;
   message.leaving = leaving_;
   message.store_damage = store_damage();
+  message.store = store_;
   std::set<ServerId> servers;
   for (auto& [id, job] : jobs_) {
     servers.insert(job.stored().known_servers.begin(),

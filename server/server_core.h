@@ -141,6 +141,7 @@ class ServerCore {
   absl::Time say_refused_again_ = absl::InfinitePast();
   absl::Time next_report_ = absl::InfinitePast();
   absl::Time next_statistics_ = absl::InfinitePast();
+  const std::string store_;  // Its name.
   WritePace pace_;
   bool write_waits_ = false;  // For its turn by that.
   StoreDamage damage_;        // As the store says.

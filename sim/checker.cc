@@ -577,7 +577,7 @@ void Checker::CutTaken(const ServerNode& server, const VersionKey& key,
   if (!marks.ok() || !ledger.ok()) {
     return Violate(absl::StrCat("I1: ", where, " cannot be read"));
   }
-  if (marks->Complete()) whole_.insert(key);
+  full_items_[key] = marks->full_items();
   const Shadow& shadow = shadows_[server.place()][key.partition.value()];
   const bool known = shadow.content.has_value() &&
                      shadow.content->marks == *marks &&

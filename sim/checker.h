@@ -244,8 +244,8 @@ class Checker {
   std::map<Generation, RollbackRecord> wanted_;
   // As the scheduler began them.
   std::map<Generation, RollbackRecord> decided_;
-  bool heard_nonfinite_ = false;  // In the message in hand.
-  std::set<VersionKey> whole_;    // With every item full.
+  bool heard_nonfinite_ = false;              // In the message in hand.
+  std::map<VersionKey, int64_t> full_items_;  // Of each version.
   std::set<PartitionId> begun_;
 
   // True clocks, by worker and the view it joined in.

@@ -609,6 +609,11 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
 
 // I6: complete means full and durable, in the current terms.
 void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
+  const int64_t items = job.plan().items();  // Of its epochs so far.
+  const auto is_whole = [&](const VersionKey& key) {
+    const auto full = full_items_.find(key);
+    return full != full_items_.end() && full->second == items;
+  };
   for (int32_t i = 0; i < plan().partitions; ++i) {
     const scheduler::Ownership& owner = job.placement().at(PartitionId(i));
     const std::string where =
@@ -619,7 +624,7 @@ void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
     const ServerNode& server = world_->ServerOf(owner);
     const Stored& stored = stored_[server.place()][i];
     if (stored.damaged) continue;
-    if (!stored.marks.has_value() || !stored.marks->Complete()) {
+    if (!stored.marks.has_value() || stored.marks->full_items() != items) {
       return Violate(
           absl::StrCat(where, " is not stored whole on ", server.name()));
     }
@@ -631,7 +636,7 @@ void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
     for (const VersionKey& key : versions) {
       // The copy of a move that was not committed is one that is whole, too.
       if (Watches(key.job) && key.partition == PartitionId(i) &&
-          key > stored.key && !whole_.contains(key)) {
+          key > stored.key && !is_whole(key)) {
         return Violate(absl::StrCat(where,
                                     " would be loaded from another "
                                     "version than a complete one"));

@@ -40,6 +40,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Fault::kCount)>
         "operator rolled the job back",
         "server joined late",
         "servers scaled",
+        "operator added epochs",
 };
 
 constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
@@ -85,6 +86,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "evaluation finished",
         "evaluation begun again",
         "complete job reopened",
+        "complete job got more epochs",
         "job rolled back",
         "skip adopted from a server",
         "second process of a server refused",

@@ -47,6 +47,7 @@ enum class Fault {
   kOperatorRolledBack,
   kServerJoined,
   kServersScaled,
+  kEpochsAdded,
   kCount,
 };
 
@@ -92,6 +93,7 @@ enum class Probe {
   kEvaluated,
   kEvaluationRetried,
   kCompletedThenReopened,
+  kCompletedThenLonger,
   kRolledBack,
   kSkipAdoptedFromServer,
   kServerRefused,

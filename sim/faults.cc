@@ -1,6 +1,8 @@
 #include "sim/faults.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "absl/status/status.h"
 
@@ -400,7 +402,13 @@ void FaultPlan::StartTwin() {
   const absl::Time later =
       soon + twin_.Between(absl::Milliseconds(100), absl::Milliseconds(2500));
   const int64_t die = twin_.Below(3);
-  if (die == 0) return;
+  if (die == 0) {
+    // A scheduler that knows little hears both.
+    world_->queue().At(soon, [this] {
+      if (!world_->calm) AgeScheduler();
+    });
+    return;
+  }
   world_->queue().At(soon, [this, server, die] {
     if (world_->calm) return;
     world_->counts().Add(die == 1 ? Fault::kServerKilled
@@ -418,6 +426,9 @@ void FaultPlan::StartTwin() {
 void FaultPlan::OperatorActs() {
   SchedulerNode& scheduler = world_->scheduler();
   if (world_->calm || !scheduler.alive() || scheduler.stopped()) return;
+  if (world_->scenario().first_epochs && operator_.Chance(0.5)) {
+    return AddEpochs();
+  }
   switch (operator_.Below(5)) {
     case 0:  // Whoever looks after the run resumes it.
       if (scheduler.PauseJob()) world_->counts().Add(Fault::kOperatorPaused);
@@ -434,20 +445,52 @@ void FaultPlan::OperatorActs() {
   }
 }
 
+void FaultPlan::AddEpochs() {
+  SchedulerNode& scheduler = world_->scheduler();
+  if (!scheduler.alive() || scheduler.stopped()) return;
+  const scheduler::TrainingJob* job = scheduler.job();
+  if (job == nullptr) return;
+  const int32_t missing = world_->scenario().plan.epochs - job->plan().epochs;
+  if (missing == 0) return;
+  const StoredNow stored = WhatIsStored(*job);
+  scheduler::TrainingJob::RollbackOrder order;
+  order.generation = job->state().generation;
+  order.what = "to go on for longer";
+  if (job->plan().rounds()) {
+    order.record = scheduler::RollbackToRound(
+                       stored.rounds, std::numeric_limits<int64_t>::max(),
+                       scheduler::OfRound::kOpen)
+                       .record;
+  } else {
+    auto record = scheduler::ChooseVersions(stored.kept, job->plan().partitions,
+                                            {.versions_ago = 0});
+    if (!record.ok()) return;
+    order.record = *std::move(record);
+  }
+  scheduler.AddEpochs(static_cast<int32_t>(operator_.Between(1, missing)),
+                      std::move(order));
+}
+
+FaultPlan::StoredNow FaultPlan::WhatIsStored(
+    const scheduler::TrainingJob& job) {
+  StoredNow stored;
+  stored.rounds.resize(job.plan().partitions);
+  for (const auto& server : world_->servers()) {
+    for (const RoundVersion& version : server->KeepVersions(kOperatorTakes)) {
+      const PartitionId p = version.key.partition;
+      if (job.placement().at(p).owner != server->id()) continue;
+      stored.rounds[p.value()].stored.push_back(version);
+      stored.kept.push_back({version.key, 0});
+    }
+  }
+  return stored;
+}
+
 void FaultPlan::OperatorRollsBack() {
   const scheduler::TrainingJob* job = world_->scheduler().job();
   if (job == nullptr) return;
   const JobPlan& plan = job->plan();
-  std::vector<scheduler::PartitionRounds> stored(plan.partitions);
-  std::vector<scheduler::KeptVersion> kept;
-  for (const auto& server : world_->servers()) {
-    for (const RoundVersion& version : server->KeepVersions(kOperatorTakes)) {
-      const PartitionId p = version.key.partition;
-      if (job->placement().at(p).owner != server->id()) continue;
-      stored[p.value()].stored.push_back(version);
-      kept.push_back({version.key, 0});
-    }
-  }
+  const StoredNow stored = WhatIsStored(*job);
   scheduler::TrainingJob::RollbackOrder order;
   order.generation = job->state().generation;
   order.what = "to see whether that is harmless";
@@ -455,12 +498,12 @@ void FaultPlan::OperatorRollsBack() {
     const int64_t round = operator_.Below(job->marks().RoundsClosed() + 1);
     const RollbackRecord& now = job->state().rollback;
     order.record =
-        scheduler::RollbackToRound(std::move(stored), round,
+        scheduler::RollbackToRound(stored.rounds, round,
                                    scheduler::OfRoundAt(now.rate_factor, now))
             .record;
   } else {
     auto record = scheduler::ChooseVersions(
-        kept, plan.partitions, {.versions_ago = operator_.Below(3)});
+        stored.kept, plan.partitions, {.versions_ago = operator_.Below(3)});
     if (!record.ok()) return;
     order.record = *std::move(record);
   }

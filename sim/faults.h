@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "scheduler/rollback.h"
+#include "scheduler/training_job.h"
 #include "sim/counts.h"
 #include "sim/rng.h"
 #include "sim/world.h"
@@ -24,8 +26,17 @@ class FaultPlan {
   bool AgeScheduler();
   // All is well again: splits heal, disks work, everybody is there.
   void Calm();
+  // An operator looks at the job when it is complete.
+  void AddEpochs();
 
  private:
+  // Of the partitions, at their owners.
+  struct StoredNow {
+    std::vector<scheduler::PartitionRounds> rounds;  // By partition.
+    std::vector<scheduler::KeptVersion> kept;
+  };
+
+  StoredNow WhatIsStored(const scheduler::TrainingJob& job);
   void Happen();
   void HappenToServer(ServerNode* server);
   void HappenToWorker(WorkerNode* worker);

@@ -375,6 +375,10 @@ Scenario DrawScenario(uint64_t seed) {
   Rng pace = rng.Fork(7);
   s.slow_worker = pace.Chance(0.3);
   s.scheduler.backup_gain = absl::Milliseconds(pace.Between(5, 50));
+  Rng longer = rng.Fork(27);
+  if (!s.plan.algorithm.operated && longer.Chance(0.3)) {
+    s.first_epochs = static_cast<int32_t>(longer.Between(1, s.plan.epochs - 1));
+  }
   return s;
 }
 
@@ -463,6 +467,7 @@ std::string Scenario::Describe() const {
                   storage_damage ? " with damaged storage" : "",
                   twin ? " with a twin" : "",
                   operations > 0 ? " with an operator" : "",
+                  first_epochs ? " who adds epochs" : "",
                   slow_worker ? " with a slow worker" : "",
                   shared_folder ? " with a shared folder" : "",
                   late_servers > 0 ? " with servers that come late" : "",

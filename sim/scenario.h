@@ -95,8 +95,11 @@ struct Scenario {
   }
   // Somebody starts a second process with the id of a server.
   bool twin = false;
-  // How often an operator pauses, scales or rolls back the job.
+  // How often an operator pauses, scales, changes or rolls back the job.
   int operations = 0;
+  // The job is submitted with so many of the plan's epochs; an operator adds
+  // the others, some at a time, at the latest when it is complete.
+  std::optional<int32_t> first_epochs;
 
   // --- Workers that come and go ----------------------------------------------
   // So many of the workers, the last ones, are not there at first.

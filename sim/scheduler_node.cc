@@ -1,6 +1,7 @@
 #include "sim/scheduler_node.h"
 
 #include <ctime>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -20,6 +21,15 @@ absl::Duration ThreadTime() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return absl::DurationFromTimespec(time);
+}
+
+// What differs by its epochs has another specification, as in a real job.
+JobRecord RecordOf(const JobPlan& plan) {
+  JobRecord record;
+  record.name = "simulated";
+  record.plan = plan;
+  record.specification = absl::StrCat(plan.epochs, " epochs");
+  return record;
 }
 
 }  // namespace
@@ -147,11 +157,10 @@ void SchedulerNode::LinkDown(const Stream& stream) {
 
 void SchedulerNode::Submit() {
   Run([this] {
-    JobRecord record;
-    record.name = "simulated";
-    record.plan = world_->scenario().plan;
+    JobPlan plan = world_->scenario().plan;
+    plan.epochs = world_->scenario().first_epochs.value_or(plan.epochs);
     SchedulerActions out;
-    auto job = core_->Submit(std::move(record), world_->now(), &out);
+    auto job = core_->Submit(RecordOf(plan), world_->now(), &out);
     if (!job.ok()) {
       world_->Violate(absl::StrCat("submit: ", job.status().message()));
       return;
@@ -219,6 +228,20 @@ bool SchedulerNode::RollBack(
   if (ok) world_->checker().OperatorRollsBack(*job(), order);
   Carry(std::move(out));
   return ok;
+}
+
+bool SchedulerNode::AddEpochs(int32_t epochs,
+                              scheduler::TrainingJob::RollbackOrder order) {
+  JobRecord record = *job()->record();
+  record.plan.epochs += epochs;
+  record.specification = RecordOf(record.plan).specification;
+  order.change = std::make_shared<const JobRecord>(std::move(record));
+  const bool was_complete =
+      job()->state().phase == scheduler::JobPhase::kCompleted;
+  if (!RollBack(order)) return false;
+  world_->counts().Add(Fault::kEpochsAdded);
+  if (was_complete) world_->counts().Add(Probe::kCompletedThenLonger);
+  return true;
 }
 
 void SchedulerNode::ScaleServers(int32_t servers) {

@@ -42,6 +42,8 @@ class SchedulerNode final : public Node {
   bool PauseJob();
   bool ScaleJob(int32_t workers);
   bool RollBack(const scheduler::TrainingJob::RollbackOrder& order);
+  // `order` names the newest versions.
+  bool AddEpochs(int32_t epochs, scheduler::TrainingJob::RollbackOrder order);
   void ScaleServers(int32_t servers);
   // The last grant to the server comes once more, to whatever life it has
   // then. False: there was none.

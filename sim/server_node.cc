@@ -37,7 +37,8 @@ Checker::Commit CommitOf(const server::UpdateTask& task, Term begun_in) {
 ServerNode::ServerNode(World* world, ServerId id, int place)
     : ClientNode(world, absl::StrCat("server-", place)),
       id_(id),
-      place_(place) {}
+      place_(place),
+      disk_(absl::StrCat("disk-", place)) {}
 ServerNode::~ServerNode() = default;
 
 const server::HostedJob* ServerNode::job() const {

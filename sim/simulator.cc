@@ -128,10 +128,12 @@ class Run {
     return work;
   }
 
-  // The job is complete, and every partition is served whole by its owner.
+  // The job is complete with all its epochs, and every partition is served
+  // whole by its owner.
   bool Settled() {
     const scheduler::TrainingJob* job = world_.scheduler().job();
     if (job == nullptr || job->state().phase != JobPhase::kCompleted ||
+        job->plan().epochs < world_.scenario().plan.epochs ||
         !job->placement().AllRegistered()) {
       return false;
     }
@@ -178,6 +180,9 @@ class Run {
       if (options_.progress != nullptr) Report(job);
       if (job != nullptr && job->state().phase == JobPhase::kPaused) {
         world_.scheduler().ResumeJob(MaySkip(*job));
+      }
+      if (job != nullptr && job->state().phase == JobPhase::kCompleted) {
+        faults_.AddEpochs();
       }
       if (!world_.calm || world_.checker().progress() != progress) {
         progress = world_.checker().progress();

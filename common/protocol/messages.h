@@ -308,6 +308,9 @@ struct RegisterServer {
   std::string shared_folder;
   bool leaving = false;  // As in ServerLeaving.
   StoreDamage store_damage;
+  // Names the store of its own: a new one, as after its disk was lost, has
+  // another name. Empty: it has none, or an older ebb does not say.
+  std::string store;
 };
 
 // After a grant was taken (or refused: with what the server knows instead).

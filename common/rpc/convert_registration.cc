@@ -193,6 +193,7 @@ void Put(const RegisterServer& from, RecordSender* records,
   if (from.store_damage.any()) {
     *to->mutable_store_damage() = ToProto(from.store_damage);
   }
+  to->set_store(from.store);
 }
 
 absl::Status Get(v1::RegisterServer* from, RecordReceiver* records,
@@ -206,6 +207,7 @@ absl::Status Get(v1::RegisterServer* from, RecordReceiver* records,
       AtMost("RegisterServer.jobs", from->jobs_size(), kMaxJobs));
   EBB_RETURN_IF_ERROR(
       IsShort("RegisterServer.shared_folder", from->shared_folder()));
+  EBB_RETURN_IF_ERROR(IsShort("RegisterServer.store", from->store()));
   to->server = ServerId(from->server());
   to->session = SessionId(from->session());
   to->address = std::move(*from->mutable_address());
@@ -218,6 +220,7 @@ absl::Status Get(v1::RegisterServer* from, RecordReceiver* records,
   }
   to->shared_folder = std::move(*from->mutable_shared_folder());
   to->leaving = from->leaving();
+  to->store = std::move(*from->mutable_store());
   EBB_ASSIGN_OR_RETURN(to->store_damage, FromProto(from->store_damage()));
   return absl::OkStatus();
 }

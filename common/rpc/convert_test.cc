@@ -555,12 +555,14 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                      {TestRegistration()},
                      "\xff",
                      true,
-                     {1, "a file", "/s/db.damaged-1", 2, 3, "a version"}},
+                     {1, "a file", "/s/db.damaged-1", 2, 3, "a version"},
+                     "\xfe"},
       absl::StrCat("register_server { server: 1 session: 2 "
                    "address: \"ps-1:7001\" process_id: 3 known_servers: 0 "
                    "known_servers: 4 jobs { ",
                    kRegistrationText,
-                   " } shared_folder: \"\\377\" leaving: true store_damage { "
+                   " } shared_folder: \"\\377\" leaving: true "
+                   "store: \"\\376\" store_damage { "
                    "rescues: 1 found: \"a file\" "
                    "set_aside: \"/s/db.damaged-1\" versions_kept: 2 "
                    "versions_lost: 3 last_lost: \"a version\" } }"));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,6 +29,9 @@ struct StoredJob {
 
 // All that a store holds, as found when it was opened.
 struct Inventory {
+  // Names the store: a new one, as after a disk was lost, has another name.
+  // Empty: it is no server's own.
+  std::string name;
   std::vector<StoredJob> jobs;
   std::vector<VersionKey> versions;  // Ascending.
   // Of the versions of jobs in rounds.

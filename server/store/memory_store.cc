@@ -31,6 +31,7 @@ std::optional<RoundSpan> MemoryDisk::Rounds(const VersionKey& key,
 absl::StatusOr<Inventory> MemoryStore::List() {
   EBB_RETURN_IF_ERROR(disk_->read_fault_);
   Inventory inventory;
+  if (!shared_) inventory.name = disk_->name_;
   for (const auto& [name, job] : disk_->jobs_) {
     if (name.second == server_) inventory.jobs.push_back(job);
   }

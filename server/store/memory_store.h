@@ -38,6 +38,9 @@ namespace ebb::server {
 // Thread-compatible.
 class MemoryDisk {
  public:
+  // `name` is that of the store on it: see Inventory.
+  explicit MemoryDisk(std::string name = "") : name_(std::move(name)) {}
+
   // A later Load of the version is DataLoss, also in copies made afterwards.
   void DamageVersion(const VersionKey& key) { damaged_.insert(key); }
   // Everything that changes the disk fails with `status`, until OK is given.
@@ -68,7 +71,8 @@ class MemoryDisk {
   std::optional<RoundSpan> Rounds(const VersionKey& key,
                                   const Version& version) const;
 
-  // By who saved them, too.
+  std::string name_;
+  // By which server saved them, too.
   std::map<std::pair<JobId, ServerId>, StoredJob> jobs_;
   std::map<VersionKey, std::shared_ptr<const Version>> versions_;
   // In which anything was ever written.

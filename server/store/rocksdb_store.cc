@@ -353,6 +353,8 @@ std::map<VersionKey, RoundSpan> RoundsOfVersions(
 absl::StatusOr<Inventory> RocksDbStore::List() {
   EBB_RETURN_IF_ERROR(EnsureReadable());
   Inventory inventory;
+  EBB_RETURN_IF_ERROR(ToStatus(path_, "read the name of the database",
+                               db_->GetDbIdentity(inventory.name)));
   EBB_RETURN_IF_ERROR(
       Scan(*db_, kJobsPrefix, [&](absl::string_view, absl::string_view value) {
         auto job = DecodeStoredJob(value);

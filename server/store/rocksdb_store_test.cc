@@ -117,6 +117,17 @@ TEST_F(RocksDbStoreTest, IsForOneServer) {
   EXPECT_TRUE(open(0).ok());
 }
 
+// By it a scheduler knows a server that has nothing.
+TEST_F(RocksDbStoreTest, HasANameOfItsOwnForLife) {
+  const std::string name = Open()->List()->name;
+  EXPECT_NE(name, "");
+  EXPECT_EQ(Open()->List()->name, name);
+  const TestFolder another{TestFolder::On::kMemory};
+  const auto other = RocksDbStore::Open({.folder = another.path()});
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_NE((*other)->List()->name, name);
+}
+
 TEST_F(RocksDbStoreTest, RefusesOptionsThatCannotWork) {
   EXPECT_EQ(RocksDbStore::Open({}).status().code(),
             absl::StatusCode::kInvalidArgument);

@@ -391,6 +391,23 @@ class RowsTest(Fixture):
         self.assertGreater(late, bound)
 
 
+class FewPartitionsTest(Fixture):
+    def test_servers_without_partitions_hold_no_new_scheduler_up(self):
+        """A table as small as this one is a single partition by default."""
+        self.write("job.yaml", JOB.replace("partitions: 4", "partitions: 1"))
+        environment = {**os.environ, "EBB_BATCH_TIME": "20ms"}
+        ran = subprocess.run(
+            [os.path.join(BIN, "ebb"), "run", "job.yaml", "--kill-every", "1",
+             "--report", "report.json"], cwd=self.folder, env=environment,
+            text=True, timeout=LIMIT_S, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.assertEqual(ran.returncode, 0, ran.stdout)
+        with open(os.path.join(self.folder, "report.json")) as file:
+            report = json.load(file)
+        self.assertGreater(report["restarts"]["scheduler"], 0, ran.stdout)
+        self.assertTrue(report["audit"]["exact"], ran.stdout)
+
+
 class SharedTest(Fixture):
     # The first minute of the recorded market at 60 times its speed.
     def test_the_trace_leaves_most_of_the_work(self):
