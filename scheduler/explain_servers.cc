@@ -4,8 +4,10 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "scheduler/explain.h"
 #include "scheduler/reasons.h"
 
@@ -46,9 +48,10 @@ class ServersExplainer {
  private:
   void Owners() {
     if (!job_.started()) {
-      std::string awaited;
+      std::vector<std::string> awaited;
       for (const auto& [id, server] : cluster_.servers) {
-        if (!server.connected) absl::StrAppend(&awaited, " ", id.value());
+        if (server.connected) continue;
+        awaited.push_back(absl::StrCat("ps ", id.value(), Refused(server)));
       }
       reasons_.Add(
           Reason::KIND_STARTING, "scheduler",
@@ -59,7 +62,8 @@ class ServersExplainer {
               : absl::StrCat(
                     "the scheduler started and waits, at most ",
                     absl::FormatDuration(core_.options().takeover_after),
-                    ", for the servers it knows of; missing:", awaited,
+                    ", for the servers it knows of; missing: ",
+                    absl::StrJoin(awaited, ", "),
                     ". What to do: start `ebb-ps --id` with each of these "
                     "numbers, and its --state-dir"),
           picture_.now - picture_.watch.since());
@@ -107,13 +111,21 @@ class ServersExplainer {
               plan_.partitions,
               " partitions, is away: its process has ended or stands still, or "
               "it does not reach the scheduler",
-              it == cluster_.servers.end() ? "" : WhoTakesOver(folder, since),
+              it == cluster_.servers.end()
+                  ? ""
+                  : Refused(it->second) + WhoTakesOver(folder, since),
               ". What to do: start `ebb-ps --id ", id.value(),
               "` with its --state-dir; if it runs, its log says what it does "
               "not reach"),
           since);
     }
     Quiet();
+  }
+
+  // Another process that wants its place; empty: there is none.
+  std::string Refused(const ServerInfo& server) const {
+    if (picture_.now - server.refused_at >= kUnheard) return "";
+    return absl::StrCat(" (", server.refusal, ")");
   }
 
   // There are enough, and none may have what nobody owns.

@@ -1,5 +1,6 @@
 #include "scheduler/explain.h"
 
+#include <map>
 #include <string>
 #include <utility>
 #include <variant>
@@ -100,6 +101,24 @@ TEST_F(ExplainTest, GatheringServers) {
   Submit();
   EXPECT_THAT(Only(Reason::KIND_STARTING),
               HasSubstr("waits for 2 servers; there is 1"));
+}
+
+// Bug: "missing: 0" looked like a count, and nobody heard of the process that
+// came instead.
+TEST_F(ExplainTest, AServerWhoseIdAnotherProcessHas) {
+  Ready();
+  Restart(std::map(stored_));
+  RegisterServer other;
+  other.server = kServer;
+  other.session = SessionId(150);
+  other.address = "there:2";
+  other.process_id = 77;
+  SchedulerActions actions;
+  core_->OnServer(LinkId(4), other, now_, &actions);
+  Do(std::move(actions));
+  EXPECT_THAT(Only(Reason::KIND_STARTING),
+              HasSubstr("missing: ps 0 (process 77 at there:2 has its id but "
+                        "not its data, and is let in 5s after"));
 }
 
 TEST_F(ExplainTest, OneServerIsNoServers) {

@@ -79,13 +79,18 @@ bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
                                ServerInfo* server, Context* context) {
   const absl::Time free_at =
       std::max(server->since, started_) + options_.server_ttl;
-  if (context->now >= free_at || !LacksWhatItsIdHad(message, *server)) return true;
+  if (context->now >= free_at || !LacksWhatItsIdHad(message, *server)) {
+    return true;
+  }
+  server->refused_at = context->now;
+  server->refusal =
+      absl::StrCat(ProcessAt(message.process_id, message.address),
+                   " has its id but not its data, and is let in ",
+                   absl::FormatDuration(options_.server_ttl),
+                   " after the other was lost, or the scheduler started");
   Refuse(link, message, server,
-         absl::StrCat(" is away, and ",
-                      ProcessAt(message.process_id, message.address),
-                      " has its id but not its data; it is taken in ",
-                      absl::FormatDuration(free_at - context->now),
-                      " unless the other is back"),
+         absl::StrCat(" is away, and ", server->refusal,
+                      ", unless the other is back"),
          absl::StrCat("server ", message.server.value(),
                       " had partitions of which this process has nothing, and "
                       "may only have lost its connection; if its storage was "
@@ -126,10 +131,10 @@ void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
 
 bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message,
                                       const ServerInfo& known) const {
-  const bool same_store = (!message.store.empty() &&
-                           message.store == known.store &&
-                           !message.store_damage.any()) ||
-                          EBB_PLANTED(any_store_is_taken_for_its_own);
+  const bool same_store =
+      (!message.store.empty() && message.store == known.store &&
+       !message.store_damage.any()) ||
+      EBB_PLANTED(any_store_is_taken_for_its_own);
   return std::ranges::any_of(jobs_, [&](const auto& job) {
     return job.second->LacksWhatItsIdHad(message, same_store, gathering_);
   });

@@ -155,8 +155,11 @@ void StatusWatcher::WatchServer(const v1::ServerStatus& server,
   const Server& known = servers_[server.server()];
   const bool in_order = known.leaving || left_.contains(name);
   const int partitions = partitions_[server.server()];
-  const std::string wait =
-      absl::StrCat("; its ", Count(partitions, "partition"), " wait for it");
+  std::string wait;
+  if (partitions > 0) {
+    wait = absl::StrCat("; its ", Count(partitions, "partition"),
+                        partitions == 1 ? " waits for it" : " wait for it");
+  }
   if (!server.connected()) {
     if (!known.connected) return;
     if (!in_order) {
