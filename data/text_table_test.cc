@@ -217,12 +217,11 @@ TEST(TextTableTest, PointsOutNumbersInOtherForms) {
   EXPECT_THAT(Load(text).remarks(),
               Contains("column 1 ('price') has text: a feature for each of its "
                        "9 values and one for any other. 40 of its texts look "
-                       "like numbers that ebb does not read as such: '1,234' "
-                       "has separators between thousands; to have numbers, "
-                       "write 1234"));
+                       "like numbers or dates that ebb does not read as such: "
+                       "'1,234' has separators between thousands; write "
+                       "1234"));
   EXPECT_THAT(Load("a,y\n1,$5\n2,$7\n").remarks(),
-              Contains(HasSubstr("'$5' has a currency sign; to have numbers, "
-                                 "write 5")));
+              Contains(HasSubstr("'$5' has a currency sign; write 5")));
   EXPECT_THAT(Load("a,y\nx2%,0\nred,1\n5%,1\n").remarks(),
               Each(Not(HasSubstr("look"))));
   SourceSpec values = Table();
@@ -273,6 +272,9 @@ TEST(TextTableTest, RefusesNamesAndCategoriesThatAreNotUtf8) {
   EXPECT_EQ(ErrorOf("gr\xf6\xdf"
                     "e,y\n1,0\n2,1\n"),
             "t.csv: the name of a column, 'gr\\xf6\\xdf\\x65'" + advice);
+  EXPECT_EQ(ErrorOf(std::string("a,y\n5x\0,1\n", 10)),
+            "t.csv:2: column 1 ('a'): '5x\\x00' has a zero byte, which text "
+            "does not; remove it, as `tr -d '\\0' < t.csv` does");
   EXPECT_TRUE(TryLoad("stra\xc3\x9f"
                       "e,y\nM\xc3\xbcnchen,1\nRom,0\n",
                       Table())
@@ -294,6 +296,35 @@ TEST(TextTableTest, SaysWhatADelimiterAtTheEndOfLinesDoes) {
               Table({.label = "y", .missing = CsvOptions::Missing::kMean})),
       "t.csv: feature 2 of 2 (without a name) has no value at all, so no "
       "mean; ignore its column");
+}
+
+TEST(TextTableTest, SaysWhatRowNamesWithoutAHeaderAre) {
+  EXPECT_THAT(ErrorOf("a,y\nr1,1,0\nr2,2,1\n"),
+              HasSubstr("the line has 3 fields, but the first one 2; if the "
+                        "first column has names of rows, as R writes them, "
+                        "name it in the header, too"));
+}
+
+TEST(TextTableTest, SaysThatColumnsOfOneNameGoByTheirOrder) {
+  EXPECT_THAT(Load("a,a,y\n1,3,0\n2,2,1\n").remarks(),
+              ElementsAre(HasSubstr("two columns have one name")));
+}
+
+TEST(TextTableTest, SaysHowDatesAreWritten) {
+  EXPECT_EQ(
+      ErrorOf("d,y\n4 Mar 2021,0\n5 Mar 2021,1\n", Table({.dates = {"d"}})),
+      "t.csv: d: text that is no date in 2 of 2 rows, first in t.csv:2; "
+      "write dates as 2021-03-04 or 2021-03-04 15:30, or name the "
+      "columns no longer in dates");
+}
+
+TEST(TextTableTest, SaysWhatALineOfOneFieldIs) {
+  EXPECT_EQ(ErrorOf("1 1:2 7:1\n0 2:1\n"),
+            "t.csv:1: the line has no ',', but looks like a row of LIBSVM; for "
+            "such files say libsvm: in place of csv:");
+  EXPECT_EQ(ErrorOf("Sales of 2021\na,b,y\n1,2,0\n"),
+            "t.csv:1: the line has no ',', but the next one has 3 fields; if "
+            "it is a title, remove it");
 }
 
 // Three classes: yes, no, y.

@@ -13,6 +13,8 @@ absl::string_view WhatIsWrong(Kind kind) {
   switch (kind) {
     case Kind::kText:
       return "text";
+    case Kind::kDate:
+      return "text that is no date";
     case Kind::kMissing:
       return "a missing value";
     case Kind::kRecord:
@@ -27,8 +29,10 @@ absl::string_view Advice(Kind kind) {
   switch (kind) {
     case Kind::kText:
       return "; mend the fields, name them in missing_values, or the columns "
-             "in "
-             "categorical, dates or ignore";
+             "in categorical, dates or ignore";
+    case Kind::kDate:
+      return "; write dates as 2021-03-04 or 2021-03-04 15:30, or name the "
+             "columns no longer in dates";
     case Kind::kMissing:
       return "; say missing: mean, or missing: and a number, or name the "
              "columns in ignore";

@@ -23,6 +23,7 @@ class ColumnProblems {
     kRecord,   // The whole record: its width or its quotes.
     kLabel,    // The label cannot be read.
     kText,     // A field that is no number.
+    kDate,     // A field that is no date.
     kMissing,  // A field that is missing.
     kOther,    // A field that is a number, but no good one.
   };

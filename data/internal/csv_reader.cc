@@ -57,6 +57,8 @@ class CsvReader : public Reader {
   void Take(float* label);
   void TakeLabel(absl::string_view field, float* label);
   void AddProblem(Kind kind, size_t column, absl::string_view message);
+  // The end of an error about a record of another width.
+  std::string WidthHint() const;
   // The end of an error about an empty label where all lines end with a
   // delimiter.
   std::string EmptyEndHint(absl::string_view label) const;
@@ -148,17 +150,10 @@ absl::StatusOr<bool> CsvReader::Finish(const absl::StatusOr<bool>& more) {
 void CsvReader::Take(float* label) {
   const std::vector<absl::string_view>& fields = records_.fields();
   if (fields.size() != schema_.columns.width()) {
-    AddProblem(
-        Kind::kRecord, 0,
-        absl::StrCat(
-            "the line has ", fields.size(), " fields, but the first one ",
-            schema_.columns.width(),
-            fields.size() > 1 && fields.back().empty() &&
-                    fields.size() == schema_.columns.width() + 1
-                ? absl::StrCat("; it ends with ", records_.DelimiterName(),
-                               ", so that its last field is empty: "
-                               "remove that at the end of the lines")
-                : ""));
+    AddProblem(Kind::kRecord, 0,
+               absl::StrCat("the line has ", fields.size(),
+                            " fields, but the first one ",
+                            schema_.columns.width(), WidthHint()));
     return;
   }
   watch_->AddRow(fields);
@@ -173,6 +168,9 @@ void CsvReader::Take(float* label) {
         break;
       case FieldProblem::Kind::kText:
         AddProblem(Kind::kText, column, problem.message);
+        break;
+      case FieldProblem::Kind::kDate:
+        AddProblem(Kind::kDate, column, problem.message);
         break;
       case FieldProblem::Kind::kMissing:
         AddProblem(Kind::kMissing, column, problem.message);
@@ -231,6 +229,20 @@ void CsvReader::AddProblem(Kind kind, size_t column,
   problems_.Add(kind, column, Where(), text);
 }
 
+std::string CsvReader::WidthHint() const {
+  const std::vector<absl::string_view>& fields = records_.fields();
+  const size_t width = schema_.columns.width();
+  if (fields.size() != width + 1 || width == 1) return "";
+  if (fields.back().empty()) {
+    return absl::StrCat("; it ends with ", records_.DelimiterName(),
+                        ", so that its last field is empty: remove that at the "
+                        "end of the lines");
+  }
+  if (!schema_.header) return "";
+  return "; if the first column has names of rows, as R writes them, name it "
+         "in the header, too";
+}
+
 std::string CsvReader::EmptyEndHint(absl::string_view label) const {
   const size_t last = schema_.columns.width() - 1;
   const bool nameless =
@@ -273,7 +285,15 @@ absl::Status CsvReader::CheckUnknown() const {
 std::vector<std::string> CsvReader::Remarks() const {
   std::vector<std::string> remarks;
   // Those of training data have been told.
-  if (!spec_.like.has_value()) remarks = watch_->Remarks(schema_);
+  if (!spec_.like.has_value()) {
+    remarks = watch_->Remarks(schema_);
+    if (schema_.header && !schema_.Names().has_value()) {
+      remarks.push_back(
+          "two columns have one name (or the names are too long to be kept): "
+          "data to test or to predict with is read by the order of its "
+          "columns, not by their names");
+    }
+  }
   for (size_t i = 0; i < schema_.features.size(); ++i) {
     const RowEncoder::Unknown& unknown = row_->unknown()[i];
     if (unknown.fields == 0) continue;

@@ -14,6 +14,22 @@
 
 namespace ebb::data::internal {
 
+namespace {
+
+// Whether a line is a number and then pairs of numbers.
+bool IsLibsvm(absl::string_view line) {
+  const absl::string_view label = TakeWord(&line);
+  if (!IsNumber(label) || IsBlank(line)) return false;
+  while (!IsBlank(line)) {
+    const std::pair<absl::string_view, absl::string_view> pair =
+        absl::StrSplit(TakeWord(&line), absl::MaxSplits(':', 1));
+    if (!IsNumber(pair.first) || !IsNumber(pair.second)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 absl::StatusOr<bool> DelimitedRecords::Next() {
   if (!ahead_.has_value()) return Read();
   current_ = std::exchange(ahead_, std::nullopt);
@@ -199,9 +215,15 @@ std::string DelimitedRecords::OtherDelimiter() const {
   constexpr Known kKnown[] = {
       {"\t", "tab"},  {";", "\";\""}, {"|", "\"|\""},     {"::", "\"::\""},
       {",", "\",\""}, {":", "\":\""}, {" ", "whitespace"}};
+  const absl::string_view line = fields_.front();
+  if (IsLibsvm(line)) {
+    return absl::StrCat("the line has no ", DelimiterName(),
+                        ", but looks like a row of LIBSVM; for such files say "
+                        "libsvm: in place of csv:");
+  }
   for (const Known& known : kKnown) {
     const std::vector<absl::string_view> parts =
-        absl::StrSplit(fields_.front(), known.text);
+        absl::StrSplit(line, known.text);
     if (known.text == delimiter_ || parts.size() < 2) continue;
     return absl::StrCat(
         "the line has no ", DelimiterName(), ", but ", parts.size(),

@@ -115,6 +115,17 @@ absl::Status RefuseForeign(string_view path, string_view front) {
                   "an HTML page; was the page about the file downloaded "
                   "instead of the file itself?");
   }
+  if (absl::StartsWithIgnoreCase(text, "@relation")) {
+    return Refuse(path,
+                  "an ARFF file, as Weka writes them; remove the lines up to "
+                  "@data, and write the names of the attributes as a header");
+  }
+  if (absl::StartsWith(text, "{\"") || absl::StartsWith(text, "[{\"")) {
+    const bool lines = text.front() == '{';
+    return Refuse(path, "JSON, which ebb does not read; ", kPandas,
+                  "read_json('", path, lines ? "', lines=True" : "'",
+                  ").to_csv('", path, ".csv', index=False)\"");
+  }
   return absl::OkStatus();
 }
 

@@ -34,6 +34,9 @@ TEST(ForeignTest, SaysWhatAFileIsAndWhatToDo) {
   EXPECT_THAT(Why("version https://git-lfs.github.com/spec/v1\noid"),
               HasSubstr("git lfs pull"));
   EXPECT_THAT(Why("\n <!DOCTYPE HTML><html>"), HasSubstr("an HTML page"));
+  EXPECT_THAT(Why("@RELATION iris\n"), HasSubstr("an ARFF file"));
+  EXPECT_THAT(Why("{\"a\": 1}\n"), HasSubstr("lines=True).to_csv("));
+  EXPECT_THAT(Why("[{\"a\": 1}]"), HasSubstr("is JSON"));
 }
 
 TEST(ForeignTest, LetsTextBe) {

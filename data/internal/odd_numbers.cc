@@ -65,6 +65,38 @@ bool TakeCurrency(absl::string_view* text) {
   return false;
 }
 
+// Months by name, and years of two digits.
+std::optional<OddNumber> ParseDate(absl::string_view text) {
+  static constexpr absl::string_view kMonths[] = {
+      "january", "february", "march",     "april",   "may",      "june",
+      "july",    "august",   "september", "october", "november", "december"};
+  const OddNumber date = {"is a date in another form", "write 2021-03-04"};
+  const absl::string_view day = text.substr(0, text.find(' '));
+  for (const char between : {'/', '-', '.'}) {
+    const std::vector<absl::string_view> parts = absl::StrSplit(day, between);
+    const bool numbers =
+        std::all_of(parts.begin(), parts.end(), [](absl::string_view part) {
+          return AreDigits(part) && part.size() <= 2;
+        });
+    if (parts.size() == 3 && numbers) return date;
+  }
+  std::vector<absl::string_view> parts =
+      absl::StrSplit(text, absl::ByAnyChar(" -/.,"), absl::SkipEmpty());
+  if (parts.size() < 3) return std::nullopt;
+  parts.resize(3);  // A time may follow.
+  const auto is_month = [](absl::string_view part) {
+    return part.size() >= 3 &&
+           std::any_of(std::begin(kMonths), std::end(kMonths),
+                       [&](absl::string_view month) {
+                         return absl::StartsWithIgnoreCase(month, part);
+                       });
+  };
+  const bool named = is_month(parts[0]) != is_month(parts[1]) &&
+                     std::count_if(parts.begin(), parts.end(), AreDigits) == 2;
+  if (named) return date;
+  return std::nullopt;
+}
+
 std::optional<OddNumber> ParseHexadecimal(absl::string_view text) {
   uint64_t value;
   if (!absl::StartsWithIgnoreCase(text, "0x") ||
@@ -105,10 +137,18 @@ std::optional<OddNumber> ParseOddNumber(absl::string_view text) {
     return std::nullopt;
   }
   if (auto hexadecimal = ParseHexadecimal(text)) return hexadecimal;
+  if (auto date = ParseDate(text)) return date;
   absl::string_view rest = text;
-  const bool negative = absl::ConsumePrefix(&rest, "-");
+  bool negative = absl::ConsumePrefix(&rest, "-");
   if (!negative) absl::ConsumePrefix(&rest, "+");
   OddNumber odd;
+  if (absl::ConsumePrefix(&rest, "(") && absl::ConsumeSuffix(&rest, ")")) {
+    odd.what = "has parentheses, which may mean that it is negative";
+    negative = true;
+  } else if (absl::ConsumePrefix(&rest, "'") &&
+             absl::ConsumeSuffix(&rest, "'")) {
+    odd.what = "has single quotes";
+  }
   if (TakeCurrency(&rest)) odd.what = "has a currency sign";
   if (absl::ConsumeSuffix(&rest, "%")) odd.what = "has a percent sign";
   rest = absl::StripAsciiWhitespace(rest);
@@ -136,9 +176,8 @@ void OddNumbers::Add(absl::string_view text) {
 std::string OddNumbers::Remark() const {
   if (odd_ == 0 || odd_ * 2 < texts_) return "";
   return absl::StrCat(odd_, " of its texts look", odd_ == 1 ? "s" : "",
-                      " like numbers that ebb does not read as such: ", first_,
-                      " ", as_.what, "; to have ",
-                      odd_ == 1 ? "a number" : "numbers", ", ", as_.advice);
+                      " like numbers or dates that ebb does not read as such: ",
+                      first_, " ", as_.what, "; ", as_.advice);
 }
 
 }  // namespace ebb::data::internal

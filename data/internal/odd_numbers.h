@@ -1,4 +1,5 @@
-// Numbers as people write them, which ebb does not read: 1,234 and $1.5.
+// Numbers and dates as people write them, which ebb does not read: 1,234, $1.5
+// and 4 Mar 2021.
 #ifndef EBB_DATA_INTERNAL_ODD_NUMBERS_H_
 #define EBB_DATA_INTERNAL_ODD_NUMBERS_H_
 
@@ -16,8 +17,9 @@ struct OddNumber {
 };
 
 // Takes numbers with separators between thousands, a decimal comma, a currency
-// sign or a percent sign, hexadecimal ones, and several in one field. Nothing
-// for other texts, and for numbers that ebb reads.
+// sign or a percent sign, parentheses or single quotes, hexadecimal ones,
+// several in one field, and dates with a month's name or a year of two digits.
+// Nothing for other texts, and for numbers that ebb reads.
 std::optional<OddNumber> ParseOddNumber(absl::string_view text);
 
 // Those among the texts of one column. Not thread safe.

@@ -25,6 +25,13 @@ TEST(OddNumbersTest, SaysHowToWriteThem) {
   EXPECT_EQ(Read("-$1,200"), "has a currency sign; write -1200");
   EXPECT_EQ(Read("7 \xe2\x82\xac"), "has a currency sign; write 7");
   EXPECT_EQ(Read("2%"), "has a percent sign; write 2");
+  EXPECT_EQ(Read("(6.00)"),
+            "has parentheses, which may mean that it is negative; write -6.00");
+  EXPECT_EQ(Read("'6'"), "has single quotes; write 6");
+  for (const char* date : {"4 Mar 2021", "March 4, 2021", "04-MAR-21",
+                           "04/03/21", "4.3.21 15:30"}) {
+    EXPECT_EQ(Read(date), "is a date in another form; write 2021-03-04");
+  }
   EXPECT_EQ(Read("0x1F"), "is hexadecimal; write 31");
   EXPECT_EQ(Read("5;2"),
             "has several numbers; if ';' is the delimiter, say delimiter: "
@@ -35,9 +42,12 @@ TEST(OddNumbersTest, SaysHowToWriteThem) {
 }
 
 TEST(OddNumbersTest, OtherTextsAreNone) {
-  for (const char* text : {"", "red", "17", "-2.5", "1e5", "A5", "10 kg", "3+",
-                           "1,2,3", "12,34,567", "2021-03-04", "10:30", "$",
-                           "192.168.0.1", "(555) 123", "1,", "0xZ"}) {
+  for (const char* text :
+       {"",           "red",   "17", "-2.5",        "1e5",
+        "A5",         "10 kg", "3+", "1,2,3",       "12,34,567",
+        "2021-03-04", "10:30", "$",  "192.168.0.1", "may 17",
+        "decent 1 2", "(a)",   "'",  "(555) 123",   "1,",
+        "0xZ"}) {
     EXPECT_EQ(Read(text), "") << text;
   }
 }

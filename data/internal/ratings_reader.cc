@@ -132,6 +132,10 @@ absl::Status RatingsReader::CheckWidth(const Fields& fields) const {
   if (fields.size() >= least && fields.size() <= most) {
     return absl::OkStatus();
   }
+  if (fields.size() == 1 && !spec().ratings.text.delimiter.has_value()) {
+    const std::string other = OtherDelimiter();
+    if (!other.empty()) return Bad(other);
+  }
   return Bad(
       "the line has ", fields.size(), " fields between ", DelimiterName(),
       ", the delimiter of ",

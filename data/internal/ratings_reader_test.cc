@@ -263,6 +263,12 @@ TEST(RatingsReaderTest, PointsOutAnOrderThatIsNotTheUsual) {
                         "name the columns: user: 2, item: 3, rating: 1"));
 }
 
+TEST(RatingsReaderTest, SuggestsTheDelimiterThatIsThere) {
+  EXPECT_EQ(ErrorOf("1 661 3\n2 661 4\n"),
+            "r:1: the line has no ',', but 3 parts between ' '; if that is the "
+            "delimiter, say delimiter: whitespace");
+}
+
 TEST(RatingsReaderTest, SplitsAtTheDelimiterThatIsNamed) {
   SourceSpec spec = Ratings();
   for (const char* delimiter : {"|", "\x01", " ", "::"}) {

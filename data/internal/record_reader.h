@@ -71,6 +71,11 @@ class RecordReader : public Reader {
   // The label that `word` is.
   absl::StatusOr<float> Label(absl::string_view word) const;
   std::string DelimiterName() const { return records_.DelimiterName(); }
+  // DelimitedRecords::OtherDelimiter(), until there was a record of the right
+  // width.
+  std::string OtherDelimiter() const {
+    return begun_ ? "" : records_.OtherDelimiter();
+  }
 
   const SourceSpec& spec() const { return spec_; }
 

@@ -139,7 +139,7 @@ FieldProblem RowEncoder::AddDate(size_t column, absl::string_view field,
   const ColumnEncoding& encoding = encoding_.columns[column];
   const std::optional<Moment> moment = ParseMoment(field, encoding.order);
   if (!moment.has_value()) {
-    return {FieldProblem::Kind::kText,
+    return {FieldProblem::Kind::kDate,
             absl::StrCat(Excerpt(field),
                          " is no date; write it as 2021-03-04, or "
                          "2021-03-04 15:30")};

@@ -17,7 +17,7 @@ namespace ebb::data::internal {
 
 // What is wrong with a field.
 struct FieldProblem {
-  enum class Kind { kNone, kText, kMissing, kOther };
+  enum class Kind { kNone, kText, kDate, kMissing, kOther };
   Kind kind = Kind::kNone;
   std::string message;  // "'x' is not a number".
 

@@ -214,6 +214,12 @@ absl::Status SchemaReader::TakeColumns() {
   }
   if (!schema_.features.empty()) return absl::OkStatus();
   if (width == 1) {
+    const std::vector<std::string>* const next = records_.Peek();
+    if (next != nullptr && next->size() > 1) {
+      return Bad("the line has no ", records_.DelimiterName(),
+                 ", but the next one has ", next->size(),
+                 " fields; if it is a title, remove it");
+    }
     const std::string other = records_.OtherDelimiter();
     if (!other.empty()) return Bad(other);
     return Bad("the line has one column, the label, and no feature; is ",

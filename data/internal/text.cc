@@ -65,7 +65,7 @@ bool IsUtf8(absl::string_view text) {
                         : front >= 0xe0 && front <= 0xef ? 2
                         : front >= 0xf0 && front <= 0xf4 ? 3
                                                          : 4;
-    if (more == 4) return false;
+    if (more == 4 || front == 0) return false;
     for (size_t k = 1; k <= more; ++k) {
       if ((byte(i + k) & 0xc0) != 0x80) return false;
     }
@@ -81,6 +81,12 @@ bool IsUtf8(absl::string_view text) {
 }
 
 std::string NotUtf8(absl::string_view text, absl::string_view path) {
+  if (absl::StrContains(text, '\0')) {
+    return absl::StrCat(Excerpt(text),
+                        " has a zero byte, which text does not; remove it, as "
+                        "`tr -d '\\0' < ",
+                        path, "` does");
+  }
   return absl::StrCat(Excerpt(text),
                       " is not UTF-8, so a model could not name it; convert "
                       "the file, as `iconv -f WINDOWS-1252 -t UTF-8 ",

@@ -19,7 +19,7 @@ inline constexpr int64_t kMaxFeatures = (int64_t{1} << 31) - 1;
 // `text` for an error message: quoted, escaped, cut to a readable length.
 std::string Excerpt(absl::string_view text);
 
-// Whether all of `text` is UTF-8.
+// Whether all of `text` is UTF-8 without zero bytes.
 bool IsUtf8(absl::string_view text);
 
 // Why a text that is not UTF-8 cannot be kept, as an error ends; `path` is that
