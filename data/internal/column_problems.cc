@@ -1,5 +1,6 @@
 #include "data/internal/column_problems.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "data/internal/text.h"
@@ -89,6 +90,13 @@ std::string ColumnProblems::Line(Kind kind, const std::vector<size_t>& of,
   if (kind == Kind::kRecord || kind == Kind::kLabel || kind == Kind::kOther) {
     return absl::StrCat(what, "; so it is in ", so);
   }
+  // "'x' is not a number" of "column 2 ('b'): 'x' is not a number".
+  const std::string described = columns.Describe(of.front());
+  std::string example;
+  if (kind == Kind::kText && absl::StartsWith(first.message, described)) {
+    example =
+        absl::StrCat(" (", first.message.substr(described.size() + 2), ")");
+  }
   std::vector<std::string> names;
   for (const size_t column : of) {
     if (names.size() == kMostNamed) {
@@ -100,7 +108,7 @@ std::string ColumnProblems::Line(Kind kind, const std::vector<size_t>& of,
   }
   return absl::StrCat(path, ": ", absl::StrJoin(names, ", "), ": ",
                       WhatIsWrong(kind), " in ", so, ", first in ", first.place,
-                      Advice(kind));
+                      example, Advice(kind));
 }
 
 }  // namespace ebb::data::internal

@@ -62,9 +62,9 @@ class CsvReader : public Reader {
   // The end of an error about an empty label where all lines end with a
   // delimiter.
   std::string EmptyEndHint(absl::string_view label) const;
-  // The end of an error about a label in the first line, if that may be a
+  // The end of an error about a field in the first line, if that may be a
   // header.
-  std::string HeaderHint(absl::string_view label) const;
+  std::string HeaderHint(absl::string_view field) const;
   // Refuses a column of which every field is a text that it cannot take.
   absl::Status CheckUnknown() const;
   // After the last record: what is wrong, or `more`.
@@ -167,7 +167,8 @@ void CsvReader::Take(float* label) {
       case FieldProblem::Kind::kNone:
         break;
       case FieldProblem::Kind::kText:
-        AddProblem(Kind::kText, column, problem.message);
+        AddProblem(Kind::kText, column,
+                   problem.message + HeaderHint(fields[column]));
         break;
       case FieldProblem::Kind::kDate:
         AddProblem(Kind::kDate, column, problem.message);
@@ -257,12 +258,14 @@ std::string CsvReader::EmptyEndHint(absl::string_view label) const {
                       last + 1, "]");
 }
 
-std::string CsvReader::HeaderHint(absl::string_view label) const {
-  if (schema_.header || spec_.csv.header != CsvOptions::Header::kAuto ||
-      rows_ > 1 || label.empty() || IsNumber(label)) {
+std::string CsvReader::HeaderHint(absl::string_view field) const {
+  if (schema_.header || rows_ > 1 || field.empty() || IsNumber(field)) {
     return "";
   }
-  return "; if the first line is a header, say header: true";
+  return spec_.csv.header == CsvOptions::Header::kNo
+             ? "; the job says header: false, so remove the line if it is a "
+               "header"
+             : "; if the first line is a header, say header: true";
 }
 
 absl::Status CsvReader::CheckUnknown() const {

@@ -135,27 +135,35 @@ TEST(CsvReaderTest, NamesTheMistakesOfAllLines) {
 // A screen of lines hid that whole columns were text.
 TEST(CsvReaderTest, TellsBadFieldsByColumn) {
   EXPECT_EQ(ErrorOf("a,b,y\nu,1,0\nv,1,0\nw,1,0\nx,1,0\ny,1,0\nz,-,0\n"),
-            "train.csv: a: text in 6 of 6 rows, first in train.csv:2; mend the "
-            "fields, name them in missing_values, or the columns in "
+            "train.csv: a: text in 6 of 6 rows, first in train.csv:2 ('u' is "
+            "not a number); mend the fields, name them in missing_values, or "
+            "the columns in "
             "categorical, dates or ignore\n"
             "train.csv:7: column 2 ('b'): '-' is not a number");
   std::string wide = "a,b,c,d,e,y\n";
   for (int i = 0; i < 100; ++i) wide += "1,2,u,v,,0\n1,2,3,-,5,q\n";
   const std::string text =
-      "; mend the fields, name them in missing_values, or the columns in "
+      " is not a number); mend the fields, name them in missing_values, or the "
+      "columns in "
       "categorical, dates or ignore\n";
-  EXPECT_EQ(ErrorOf(wide),
-            "train.csv:3: label, column 6 ('y'): 'q' is not a number; so it is "
-            "in 100 of 200 rows\n"
-            "train.csv: c: text in 100 of 200 rows, first in train.csv:2" +
-                text +
-                "train.csv: d: text in 200 of 200 rows, first in train.csv:2" +
-                text +
-                "train.csv: e: a missing value in 100 of 200 rows, first in "
-                "train.csv:2; say missing: mean, or missing: and a number, or "
-                "name the columns in ignore");
+  EXPECT_EQ(
+      ErrorOf(wide),
+      "train.csv:3: label, column 6 ('y'): 'q' is not a number; so it is "
+      "in 100 of 200 rows\n"
+      "train.csv: c: text in 100 of 200 rows, first in train.csv:2 ('u'" +
+          text +
+          "train.csv: d: text in 200 of 200 rows, first in train.csv:2 ('v'" +
+          text +
+          "train.csv: e: a missing value in 100 of 200 rows, first in "
+          "train.csv:2; say missing: mean, or missing: and a number, or "
+          "name the columns in ignore");
   EXPECT_THAT(ErrorOf("1,2,0\nx,y,0\nx,y,0\n"),
               HasSubstr("train.csv: column 1, column 2: text in 2 of 3 rows"));
+  EXPECT_THAT(
+      ErrorOf("a,b,0\n1,2,0\n", Csv({.header = CsvOptions::Header::kNo})),
+      HasSubstr("train.csv:1: column 1: 'a' is not a number; the job "
+                "says header: false, so remove the line if it is a "
+                "header"));
 }
 
 TEST(CsvReaderTest, IgnoresColumns) {
