@@ -100,8 +100,8 @@ absl::Status ValidateLibsvm(const SourceSpec& spec) {
   }
   if (spec.libsvm.keys && (features != 0 || spec.libsvm.zero_based)) {
     return Wrong(
-        "ids that are keys have no number of features and begin nowhere; leave "
-        "out features and zero_based, or keys");
+        "keys: true takes neither features nor zero_based, for keys are any "
+        "numbers; leave out features and zero_based, or keys");
   }
   return absl::OkStatus();
 }
@@ -122,8 +122,9 @@ absl::Status ValidateCriteo(const SourceSpec& spec) {
   if (numeric < 0 || categories < 0 || numeric > kMaxFields ||
       categories > kMaxFields - numeric || numeric + categories == 0) {
     return Wrong("a click log of ", numeric, " numbers and ", categories,
-                 " categories has not between 1 and ", kMaxFields,
-                 " columns beside the label");
+                 " categories is not possible; beside the label there must be "
+                 "between 1 and ",
+                 kMaxFields, " columns");
   }
   return absl::OkStatus();
 }

@@ -70,15 +70,16 @@ TEST(SourceSpecTest, RefusesOptionsThatSparseDataDoesNotTake) {
       ErrorOf({.kind = SourceKind::kLibsvm,
                .path = "a",
                .libsvm = {.features = 3, .keys = true}}),
-      "ids that are keys have no number of features and begin nowhere; leave "
-      "out features and zero_based, or keys");
+      "keys: true takes neither features nor zero_based, for keys are any "
+      "numbers; leave out features and zero_based, or keys");
   for (const CriteoOptions& columns :
        {CriteoOptions{.numeric = 0, .categories = 0},
         CriteoOptions{.numeric = -1, .categories = 3},
         CriteoOptions{.numeric = 65536, .categories = 1}}) {
     EXPECT_THAT(
         ErrorOf({.kind = SourceKind::kCriteo, .path = "a", .criteo = columns}),
-        HasSubstr("has not between 1 and 65536 columns"));
+        HasSubstr(
+            "beside the label there must be between 1 and 65536 columns"));
   }
   SourceSpec scaled = {.kind = SourceKind::kCriteo, .path = "a", .scale = 0.5};
   EXPECT_THAT(ErrorOf(scaled),

@@ -345,7 +345,7 @@ TEST(TextTableTest, SaysWhyNoFeatureIsLeft) {
   for (int i = 0; i < 40; ++i) absl::StrAppend(&text, "a", i, ",", i % 2, "\n");
   EXPECT_EQ(ErrorOf(text),
             "t.csv has no features: column 1 ('area') is left out: nearly "
-            "every row has a text of its own there; to take it all the same, "
+            "every row has a text of its own there; to take it anyway, "
             "name it in categorical");
 }
 

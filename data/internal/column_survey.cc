@@ -158,7 +158,7 @@ ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
     encoding.values = std::move(values);
     outcome.remark = absl::StrCat(
         "has text: a feature for each of its ", encoding.values.size(),
-        encoding.values.front().empty() ? " values, no value being one,"
+        encoding.values.front().empty() ? " values, a missing one among them,"
                                         : " values",
         " and one for any other");
     return outcome;
@@ -167,7 +167,7 @@ ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
     encoding.kind = Kind::kLeftOut;
     outcome.remark =
         "is left out: nearly every row has a text of its own there; to take "
-        "it all the same, name it in categorical";
+        "it anyway, name it in categorical";
     return outcome;
   }
   encoding.kind = Kind::kHashed;

@@ -102,11 +102,11 @@ absl::Status CriteoReader::CheckWidth(const Fields& fields) const {
   if (fields.size() == width + 1 || least) return absl::OkStatus();
   const std::string ignored =
       ignored_ == 0 ? "" : absl::StrCat(", and ", ignored_, " to ignore");
-  return Bad("the line has ", fields.size(), " fields between ",
-             DelimiterName(), " instead of ", width + 1, ": a label, ",
-             numeric_, " numbers and ", width_ - numeric_, " categories",
-             ignored,
-             "; if the log has others, say so by numeric and categories");
+  return Bad(
+      "the line has ", fields.size(), fields.size() == 1 ? " field" : " fields",
+      " between ", DelimiterName(), " instead of ", width + 1, ": a label, ",
+      numeric_, " numbers and ", width_ - numeric_, " categories", ignored,
+      "; if the log has others, say so by numeric and categories");
 }
 
 bool CriteoReader::IsHeader(const Fields& fields) const {

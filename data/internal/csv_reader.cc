@@ -152,8 +152,9 @@ void CsvReader::Take(float* label) {
   if (fields.size() != schema_.columns.width()) {
     AddProblem(Kind::kRecord, 0,
                absl::StrCat("the line has ", fields.size(),
-                            " fields, but the first one ",
-                            schema_.columns.width(), WidthHint()));
+                            fields.size() == 1 ? " field" : " fields",
+                            ", but the first one ", schema_.columns.width(),
+                            WidthHint()));
     return;
   }
   watch_->AddRow(fields);

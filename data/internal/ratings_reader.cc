@@ -137,8 +137,8 @@ absl::Status RatingsReader::CheckWidth(const Fields& fields) const {
     if (!other.empty()) return Bad(other);
   }
   return Bad(
-      "the line has ", fields.size(), " fields between ", DelimiterName(),
-      ", the delimiter of ",
+      "the line has ", fields.size(), fields.size() == 1 ? " field" : " fields",
+      " between ", DelimiterName(), ", the delimiter of ",
       spec().ratings.text.delimiter.has_value() ? "the job" : "the first line",
       "; ",
       spec().has_labels ? "user, item and rating are needed"

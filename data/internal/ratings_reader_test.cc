@@ -83,7 +83,7 @@ TEST(RatingsReaderTest, RefusesOtherNumbersOfFields) {
             "r:2: the line has 2 fields between ',', the delimiter of the "
             "first line; user, item and rating are needed, and a time may "
             "follow");
-  EXPECT_THAT(ErrorOf("1\t2\t3\n1,2,3\n"), HasSubstr("1 fields between '\\t'"));
+  EXPECT_THAT(ErrorOf("1\t2\t3\n1,2,3\n"), HasSubstr("1 field between '\\t'"));
   EXPECT_THAT(ErrorOf("1,2,3,4,5\n"), HasSubstr("has 5 fields"));
 }
 
