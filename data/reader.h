@@ -74,7 +74,8 @@ class Reader {
   // than the highest id so far. For kKeyed the number of fields, likewise.
   virtual int64_t features() const = 0;
   // Those of the columns, if the file names them, each feature has another
-  // name, and they are no longer than kMaxNameBytes.
+  // name, and they are no longer than kMaxNameBytes. Known after the first
+  // Next().
   virtual std::optional<ColumnNames> Names() const { return std::nullopt; }
   // The columns by their parts in an example, "3,1,2", if a header names them
   // in another order than the format has without one. Known after the first

@@ -320,8 +320,8 @@ TEST(TextTableTest, SaysHowDatesAreWritten) {
 
 TEST(TextTableTest, SaysWhatALineOfOneFieldIs) {
   EXPECT_EQ(ErrorOf("1 1:2 7:1\n0 2:1\n"),
-            "t.csv:1: the line has no ',', but looks like a row of LIBSVM; for "
-            "such files say libsvm: in place of csv:");
+            "t.csv:1: the line has no ',', but looks like a row of LIBSVM; the "
+            "key of such files is libsvm:");
   EXPECT_EQ(ErrorOf("Sales of 2021\na,b,y\n1,2,0\n"),
             "t.csv:1: the line has no ',', but the next one has 3 fields; if "
             "it is a title, remove it");

@@ -218,8 +218,8 @@ std::string DelimitedRecords::OtherDelimiter() const {
   const absl::string_view line = fields_.front();
   if (IsLibsvm(line)) {
     return absl::StrCat("the line has no ", DelimiterName(),
-                        ", but looks like a row of LIBSVM; for such files say "
-                        "libsvm: in place of csv:");
+                        ", but looks like a row of LIBSVM; the key of such "
+                        "files is libsvm:");
   }
   for (const Known& known : kKnown) {
     const std::vector<absl::string_view> parts =

@@ -169,7 +169,8 @@ bool RatingsReader::IsHeader(const Fields& fields) const {
 std::string RatingsReader::TrainingName(size_t role) const {
   const std::optional<ColumnNames>& like = spec().like;
   if (!like.has_value() || role > kRatingRole) return "";
-  return role == kRatingRole ? like->label : like->features[role];
+  if (role == kRatingRole) return like->label;
+  return role < like->features.size() ? like->features[role] : "";
 }
 
 absl::StatusOr<bool> RatingsReader::TakeHeader(const Fields& fields) {
