@@ -15,10 +15,13 @@ namespace ebb::models {
 enum class Fault {
   // A parameter is not finite.
   kValues,
-  // Neither the first example nor the last has one, each alone: values that
-  // have gone astray, or data of which all is too large.
+  // The parameters are finite, and far off: what has no finite gradient has one
+  // once they are scaled down to usual size.
+  kFarOff,
+  // Neither the first example nor the last has one, each alone, and the
+  // parameters are not to blame: the data is too large.
   kFirstAndLast,
-  // An example has none, alone.
+  // An example has none, alone, and the parameters are not to blame.
   kExample,
   // Each example has one: only their sum is not finite.
   kSum,
@@ -27,11 +30,21 @@ enum class Fault {
 struct NonFinite {
   Fault fault = Fault::kSum;
   int64_t row = 0;  // Of kExample: the first such example of the batch.
+  // The largest magnitude of a parameter; of kValues, of those that are finite.
+  float largest = 0;
 };
+
+// From here on parameters are called far off. Trained ones stay well below it,
+// also where labels are counted in the hundred thousands.
+inline constexpr float kFarOffFrom = 1e6F;
+
+// The largest magnitude among the finite ones of `values`; 0: there is none.
+float LargestFinite(std::span<const float> values);
+bool AllFinite(std::span<const float> values);
 
 // Of a batch, of one row at least, for which model->Gradient answered
 // kOutOfRange with these `params`. Where they are finite, asks it again for
-// parts of the batch: up to 2 + 2 log2(rows) times, the examples of about three
+// parts of the batch: up to 3 + 2 log2(rows) times, the examples of about three
 // batches in all. `grad` is as Gradient takes it; what is in it afterwards is
 // of no use. `stop` is asked before each: kCancelled once it says true. Other
 // errors of Gradient are its own.

@@ -89,8 +89,41 @@ TEST_F(NonFiniteTest, ValuesThatHaveGoneAstrayAreNoExamplesFault) {
 TEST_F(NonFiniteTest, ValuesThatAreFarOffLeaveNoExampleAFiniteOne) {
   const auto model = Create("linear", 0);
   const Floats params(model->description().ParameterCount(), kHuge);
-  EXPECT_EQ(Find(params, Batch({}, 0).Dense(), model.get()).fault,
-            Fault::kFirstAndLast);
+  const NonFinite found = Find(params, Batch({}, 0).Dense(), model.get());
+  EXPECT_EQ(found.fault, Fault::kFarOff);
+  EXPECT_EQ(found.largest, kHuge);
+}
+
+// Bug: an ordinary row of large raw values was blamed, alone in its batch.
+TEST_F(NonFiniteTest, AnOrdinaryRowIsNotBlamedForValuesThatAreFarOff) {
+  const auto model = Create("linear", 0);
+  const Floats params(model->description().ParameterCount(), 1e34F);
+  // Only the second row is large enough to go beyond what floats hold.
+  const NonFinite found =
+      Find(params, Batch({4}, 100'000).Dense(), model.get());
+  EXPECT_EQ(found.fault, Fault::kFarOff);
+}
+
+TEST_F(NonFiniteTest, ASumIsNotBlamedForValuesThatAreFarOff) {
+  const auto model = Create("linear", 0);
+  const Floats params(model->description().ParameterCount(), 9e37F / 2);
+  // Each gradient is finite, and half of them together are not.
+  Floats dense(kRows * kFeatures, 1);
+  const NonFinite found =
+      Find(params, SmallBatch(dense, Floats(kRows)).Dense(), model.get());
+  EXPECT_EQ(found.fault, Fault::kFarOff);
+}
+
+TEST_F(NonFiniteTest, DataThatIsTooLargeIsToBlameWhateverTheValuesAre) {
+  const auto model = Create("linear", 0);
+  for (const float value : {0.5F, 1e7F}) {
+    const Floats params(model->description().ParameterCount(), value);
+    const SmallBatch batch(Floats(kRows * kFeatures, kHuge), Floats(kRows));
+    EXPECT_EQ(Find(params, batch.Dense(), model.get()).fault,
+              Fault::kFirstAndLast);
+    EXPECT_EQ(Find(params, Batch({4}, kHuge).Dense(), model.get()).fault,
+              Fault::kExample);
+  }
 }
 
 TEST_F(NonFiniteTest, StopsWhenItIsToldTo) {

@@ -96,7 +96,8 @@ TEST_F(KeyedComputerTest, RowsThatHaveGoneAstrayAreSaidToBe) {
       computer_->Compute({record_, Generation(1), item, 0, 4, values});
 
   EXPECT_TRUE(result.non_finite);
-  EXPECT_THAT(result.error, HasSubstr("the values have gone astray"));
+  EXPECT_THAT(result.error,
+              HasSubstr("the model's values are no longer finite"));
 }
 
 TEST_F(KeyedComputerTest, BatchesAreThoseOfTheSameModelOverColumns) {

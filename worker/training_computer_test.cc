@@ -241,7 +241,8 @@ TEST_F(TrainingComputerTest, ValuesThatAreNotFiniteAreSaidToBe) {
       computer.Compute(FirstBatch(record, Pulled(record->plan, params)));
 
   EXPECT_TRUE(result.non_finite);
-  EXPECT_THAT(result.error, HasSubstr("the values have gone astray"));
+  EXPECT_THAT(result.error,
+              HasSubstr("the model's values are no longer finite"));
   EXPECT_TRUE(result.gradient.empty());
 }
 
@@ -261,7 +262,29 @@ TEST_F(TrainingComputerTest, AnExampleWithoutAFiniteGradientIsNamed) {
   EXPECT_THAT(result.error,
               ::testing::EndsWith(absl::StrCat(
                   "; the first example that alone has no finite one is ",
-                  std::string(folder_ / "huge.csv"), ":3")));
+                  std::string(folder_ / "huge.csv"),
+                  ":3 (the model's values are of usual size: 2 at most)")));
+}
+
+// Bug: the first row of ordinary data was blamed.
+TEST_F(TrainingComputerTest, ValuesThatAreFarOffAreBlamedBeforeAnyExample) {
+  std::ofstream(folder_ / "raw.csv") << "1,1,0\n1,2,1\n90000,80000,0\n2,1,1\n";
+  const auto record =
+      Submit("model: softmax\ndata: {train: {csv: " +
+             std::string(folder_ / "raw.csv") +
+             "}, standardise: false}\ntrain: {batch: 4, item_examples: 4}\n");
+  TrainingComputer computer({});
+
+  const client::ComputeResult result = computer.Compute(FirstBatch(
+      record,
+      Pulled(record->plan, std::vector<float>(record->plan.parameters, 1e35))));
+
+  EXPECT_TRUE(result.non_finite);
+  EXPECT_THAT(
+      result.error,
+      HasSubstr("; the model's values have grown to 1e+35: the training "
+                "had diverged before this batch"));
+  EXPECT_THAT(result.error, ::testing::Not(HasSubstr("raw.csv")));
 }
 
 // A line search compares all of what is minimised.
