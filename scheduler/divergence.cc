@@ -75,10 +75,7 @@ bool Divergence::Heard(double loss, int64_t applied) {
   if (applied < last_at_) Forget();
   last_at_ = applied;
   NoteBest(loss, applied);
-  if (first_at_ < 0) {
-    first_at_ = applied;
-    start_ = guess_ > 0 ? guess_ : loss;
-  }
+  NoteFirst(loss, applied);
   if (trouble_) {
     if (loss < best_ + kRegainedShare * (start_ - best_)) trouble_.reset();
     return false;
@@ -96,12 +93,44 @@ bool Divergence::Heard(double loss, int64_t applied) {
     return false;
   }
   bad_since_ = -1;
+  Begin(loss, !rose);
+  return true;
+}
+
+void Divergence::NoteFirst(double loss, int64_t applied) {
+  if (first_at_ >= 0) return;
+  first_at_ = applied;
+  start_ = guess_ > 0 ? guess_ : loss;
+}
+
+void Divergence::Begin(double loss, bool never_fell) {
   trouble_ = Trouble{.loss = loss,
                      .best = best_,
                      .best_at = best_at_,
                      .start = start_,
                      .start_known = guess_ > 0,
-                     .never_fell = !rose};
+                     .never_fell = never_fell};
+}
+
+bool Divergence::Ended(double loss, const std::vector<double>& epochs) {
+  if (!watched_ || trouble_ || !std::isfinite(loss) || loss < 0) return false;
+  // A short job reports its latest losses once or never before its end.
+  int64_t applied = 0;
+  for (const double mean : epochs) {
+    applied += epoch_;
+    if (!std::isfinite(mean) || mean < 0) continue;
+    NoteBest(mean, applied);
+    NoteFirst(mean, applied);
+  }
+  if (first_at_ < 0) {
+    NoteBest(loss, applied);
+    NoteFirst(loss, applied);
+  }
+  const bool rose = Rose(loss);
+  // The latest batches may be few examples.
+  const double lasting = epochs.empty() ? loss : std::min(loss, epochs.back());
+  if (!rose && lasting <= kAboveGuess * start_) return false;
+  Begin(loss, !rose);
   return true;
 }
 
@@ -111,22 +140,36 @@ void Divergence::Forget() {
 }
 
 std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
-                           const Lateness& lateness) {
-  const std::string start = absl::StrFormat(
-      "%s %.4g", trouble.start_known ? "guessing has" : "it began with",
-      trouble.start);
+                           bool squared_loss, const Lateness& lateness) {
+  const auto figure = [squared_loss](double loss) {
+    return absl::StrFormat("%.4g", squared_loss ? std::sqrt(2 * loss) : loss);
+  };
+  const std::string start =
+      absl::StrCat(!trouble.start_known ? "it began with "
+                   : squared_loss ? "always saying the mean of the labels has "
+                                  : "guessing has ",
+                   figure(trouble.start));
   std::string text =
-      absl::StrFormat("the training loss is %.4g, ", trouble.loss);
+      absl::StrCat("the training ", squared_loss ? "RMSE" : "loss", " is ",
+                   figure(trouble.loss), ", ");
   if (trouble.never_fell) {
-    absl::StrAppend(&text, "and ", start, ": the job does not learn");
+    absl::StrAppend(&text, "and ", start,
+                    trouble.start_known ? ": the model is worse than that"
+                                        : ": the job does not learn");
   } else {
     absl::StrAppend(
-        &text,
-        absl::StrFormat("its best was %.4g after %.1f epochs, and ",
-                        trouble.best,
+        &text, "its best was ", figure(trouble.best),
+        absl::StrFormat(" after %.1f epochs, and ",
                         static_cast<double>(trouble.best_at) /
                             static_cast<double>(std::max<int64_t>(1, epoch))),
         start, ": the training diverges");
+  }
+  // The log loss of the test data is cut there (common/scores).
+  constexpr double kMostLogLoss = 34.5;
+  if (!squared_loss && trouble.start_known && trouble.loss > kMostLogLoss) {
+    absl::StrAppend(&text,
+                    " (the log loss of test data, which is cut at 34.5 an "
+                    "example, shows less of it)");
   }
   if (lateness.mean_staleness < kMuchStaleness) {
     return absl::StrCat(text, ". Take a smaller rate (optimizer.rate)");

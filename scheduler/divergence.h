@@ -4,6 +4,9 @@
 //           of guessing, for long enough)--> trouble
 //   trouble --(the loss came back)--> good
 //
+// At the end of the job the last loss must not be far above the best mean of an
+// epoch, nor above the loss of guessing, however short the job was.
+//
 // It takes time for nothing: positions in the data are passed in, so that the
 // same losses lead to the same decision at any speed.
 //
@@ -14,6 +17,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/protocol/plan.h"
 
@@ -39,6 +43,9 @@ class Divergence {
   // The mean loss of the latest updates, when `applied` examples were applied
   // to the partition that has the least. True: trouble begins here.
   bool Heard(double loss, int64_t applied);
+  // All is applied, and the latest updates have this mean loss; `epochs` are
+  // the mean losses of the epochs, in their order. True: trouble begins here.
+  bool Ended(double loss, const std::vector<double>& epochs);
   // The values are others now: they were rolled back. The next loss is the
   // first. So it is where fewer examples are applied than before.
   void Forget();
@@ -49,6 +56,8 @@ class Divergence {
   bool Rose(double loss) const;
   bool NeverFell(double loss, int64_t applied) const;
   void NoteBest(double loss, int64_t applied);
+  void NoteFirst(double loss, int64_t applied);
+  void Begin(double loss, bool never_fell);
 
   const bool watched_;
   const int64_t epoch_;     // Examples of one.
@@ -75,9 +84,10 @@ struct Lateness {
   bool scales_late_steps = false;  // dynsgd.
 };
 
-// What people read: what is seen, and what helps. `epoch` is its examples.
+// What people read: what is seen, and what helps. `epoch` is its examples;
+// a squared loss is told as the RMSE.
 std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
-                           const Lateness& lateness);
+                           bool squared_loss, const Lateness& lateness);
 
 }  // namespace ebb::scheduler
 

@@ -158,30 +158,75 @@ TEST_F(DivergenceTest, ARoundIsHeardOnce) {
   EXPECT_EQ(scheduler::Tell({2.4, 2.5}, kEpoch, &applied, &rounds), 1);
 }
 
+// Bug: a run of less than a second was over before three reports came.
+TEST_F(DivergenceTest, AJobThatEndsWorseThanGuessingIsTroubleHoweverShort) {
+  EXPECT_TRUE(divergence_.Ended(2.5, {2.4, 2.5}));
+  ASSERT_TRUE(divergence_.trouble().has_value());
+  EXPECT_TRUE(divergence_.trouble()->never_fell);
+  EXPECT_FALSE(divergence_.Ended(2.5, {2.4, 2.5}));  // It is told once.
+}
+
+TEST_F(DivergenceTest, AJobThatEndsFarAboveItsBestEpochIsTrouble) {
+  EXPECT_TRUE(divergence_.Ended(1.9, {.9, .4, 1.2}));
+  EXPECT_FALSE(divergence_.trouble()->never_fell);
+  EXPECT_EQ(divergence_.trouble()->best, .4);
+  EXPECT_EQ(divergence_.trouble()->best_at, 2 * kEpoch);
+}
+
+TEST_F(DivergenceTest, AJobThatEndsWellIsGood) {
+  EXPECT_FALSE(divergence_.Ended(.5, {2.4, .9, .4}));
+  // Nothing can be learned.
+  EXPECT_FALSE(Divergence(Plan(), kGuess).Ended(2.31, {2.3}));
+  EXPECT_FALSE(Divergence(Plan(), kGuess).Ended(2.6, {2.35}));
+  EXPECT_FALSE(Divergence(Plan(), kGuess).Ended(0, {}));
+  Divergence unknown(Plan(), 0);
+  EXPECT_FALSE(unknown.Ended(80, {}));
+  EXPECT_EQ(unknown.trouble(), std::nullopt);
+}
+
+TEST(DivergenceTextTest, TellsASquaredLossInTheUnitsOfTheLabels) {
+  const Divergence::Trouble never = {
+      .loss = 200, .start = 50, .start_known = true, .never_fell = true};
+  EXPECT_EQ(DivergenceText(never, kEpoch, true, {}),
+            "the training RMSE is 20, and always saying the mean of the labels "
+            "has 10: the model is worse than that. Take a smaller rate "
+            "(optimizer.rate)");
+}
+
+// It was compared with the log loss of test data without a word.
+TEST(DivergenceTextTest, SaysThatTheTestsLogLossIsCut) {
+  const Divergence::Trouble never = {
+      .loss = 122, .start = .6931, .start_known = true, .never_fell = true};
+  EXPECT_THAT(DivergenceText(never, kEpoch, false, {}),
+              HasSubstr("worse than that (the log loss of test data, which is "
+                        "cut at 34.5 an example, shows less of it)."));
+}
+
 TEST(DivergenceTextTest, SaysWhatIsSeenAndWhatHelps) {
   const Divergence::Trouble rose = {.loss = 2.5,
                                     .best = .35,
                                     .best_at = 90'000,
                                     .start = kGuess,
                                     .start_known = true};
-  EXPECT_EQ(DivergenceText(rose, kEpoch, {}),
+  EXPECT_EQ(DivergenceText(rose, kEpoch, false, {}),
             "the training loss is 2.5, its best was 0.35 after 1.5 epochs, and "
             "guessing has 2.303: the training diverges. Take a smaller rate "
             "(optimizer.rate)");
   Divergence::Trouble never = rose;
   never.never_fell = true;
-  EXPECT_EQ(DivergenceText(never, kEpoch,
-                           {.mean_staleness = 121, .asynchronous = true}),
-            "the training loss is 2.5, and guessing has 2.303: the job does "
-            "not learn. Gradients are late by 121 updates on average: take "
-            "fewer workers (ebb scale), consistency: ssp, algorithm: dynsgd, "
-            "or a smaller rate (optimizer.rate)");
-  EXPECT_THAT(DivergenceText(never, kEpoch,
+  EXPECT_EQ(
+      DivergenceText(never, kEpoch, false,
+                     {.mean_staleness = 121, .asynchronous = true}),
+      "the training loss is 2.5, and guessing has 2.303: the model is "
+      "worse than that. Gradients are late by 121 updates on average: take "
+      "fewer workers (ebb scale), consistency: ssp, algorithm: dynsgd, "
+      "or a smaller rate (optimizer.rate)");
+  EXPECT_THAT(DivergenceText(never, kEpoch, false,
                              {.mean_staleness = 20, .scales_late_steps = true}),
               AllOf(HasSubstr("fewer workers"), Not(HasSubstr("dynsgd")),
                     Not(HasSubstr("ssp"))));
   never.start_known = false;
-  EXPECT_THAT(DivergenceText(never, kEpoch, {}),
+  EXPECT_THAT(DivergenceText(never, kEpoch, false, {}),
               HasSubstr("it began with 2.303"));
 }
 

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "common/protocol/plan_codec.h"
 #include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
@@ -61,6 +62,7 @@ absl::string_view JobPhaseName(JobPhase phase) {
 }
 
 JobPhase MaxEnum(JobPhase) { return JobPhase::kCancelled; }
+DivergencePause MaxEnum(DivergencePause) { return DivergencePause::kGoneBack; }
 
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, Evaluation>
@@ -85,7 +87,7 @@ void VisitFields(Struct& state, Visitor&& visit) {
   auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
          quarantined, failed_at, why_quarantined, skipped, evaluations,
          paused_by_operator, scaled_workers, owned_since, servers, durable_in,
-         durable_term, moved] = state;
+         durable_term, moved, divergence] = state;
   visit(generation, rollback, rolled_back, phase, reason, owners, failures,
         quarantined, failed_at, skipped, evaluations);
   // In the third version and later: see Encode and Decode.
@@ -97,6 +99,7 @@ void VisitFields(Struct& state, Visitor&& visit) {
   static_cast<void>(durable_in);
   static_cast<void>(durable_term);
   static_cast<void>(moved);
+  static_cast<void>(divergence);
 }
 
 namespace {
@@ -104,8 +107,8 @@ namespace {
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no `rolled_back`, 2 ended with the evaluations, 3 had nothing of a
 // rollback but its versions, 4 had one reason for all items, 5 had reasons that
-// were texts, 6 had evaluations without figures.
-constexpr uint32_t kVersion = 7;
+// were texts, 6 had evaluations without figures, 7 had nothing of a divergence.
+constexpr uint32_t kVersion = 8;
 
 void ReadTexts(FieldReader& read,
                std::map<int64_t, QuarantineReason>* why_quarantined) {
@@ -132,13 +135,34 @@ void ReadFigures(FieldReader& read, std::vector<Evaluation>* evaluations) {
   }
 }
 
+// Before the eighth version only the text of the reason told.
+bool PausedItself(const JobState& state) {
+  return state.phase == JobPhase::kPaused && state.paused_by_operator &&
+         (absl::StrContains(state.reason, "(on_divergence: pause)") ||
+          absl::StrContains(state.reason, "(on_nonfinite_rollback)"));
+}
+
 }  // namespace
 
 std::string JobState::Encode() const {
   return SealFields(kMagic, kVersion, *this, paused_by_operator, scaled_workers,
                     owned_since, servers, durable_in, durable_term, moved,
                     rollback.rate_factor, rollback.nonfinite, why_quarantined,
-                    FiguresOf(evaluations));
+                    FiguresOf(evaluations), divergence);
+}
+
+void JobState::AddEvaluation(Evaluation evaluation) {
+  if (!evaluations.empty()) evaluations.back().figures.confusion.clear();
+  evaluations.push_back(std::move(evaluation));
+  if (evaluations.size() <= kMostEvaluations) return;
+  const size_t half = evaluations.size() / 2;
+  size_t kept = 0;
+  for (size_t i = 0; i < evaluations.size(); ++i) {
+    if (i < half && i % 2 == 1) continue;
+    if (kept != i) evaluations[kept] = std::move(evaluations[i]);
+    ++kept;
+  }
+  evaluations.resize(kept);
 }
 
 absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
@@ -155,6 +179,11 @@ absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
         if (version == 5) ReadTexts(read, &state.why_quarantined);
         if (version >= 6) read(state.why_quarantined);
         if (version >= 7) ReadFigures(read, &state.evaluations);
+        if (version >= 8) {
+          read(state.divergence);
+        } else if (PausedItself(state)) {
+          state.divergence = DivergencePause::kPaused;
+        }
       }));
   EBB_RETURN_IF_ERROR(CheckStored("stored state of a job", state.rollback));
   return state;

@@ -2,6 +2,7 @@
 #ifndef EBB_SCHEDULER_JOB_STATE_H_
 #define EBB_SCHEDULER_JOB_STATE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -23,6 +24,14 @@ enum class JobPhase : uint8_t {
 };
 absl::string_view JobPhaseName(JobPhase phase);
 
+// Whether the job's training diverged.
+enum class DivergencePause : uint8_t {
+  kNone,
+  kPaused,    // The job paused itself for it; `reason` says why.
+  kAccepted,  // It goes on all the same: an operator said so.
+  kGoneBack,  // It is still paused, and has other values or another rate now.
+};
+
 struct Evaluation {
   int32_t epoch = 0;        // The first snapshot after this epoch was full.
   int64_t position = 0;     // Examples surely in the snapshot.
@@ -42,6 +51,9 @@ struct QuarantineReason {
   bool operator==(const QuarantineReason&) const = default;
 };
 
+// For a curve that people look at, and a record that is written whole.
+inline constexpr size_t kMostEvaluations = 1000;
+
 struct JobState {
   Generation generation;
   RollbackRecord rollback;
@@ -60,6 +72,7 @@ struct JobState {
   // stored `reason` is all there is.
   std::map<int64_t, QuarantineReason> why_quarantined;
   std::vector<SkippedRange> skipped;
+  // At most kMostEvaluations: see AddEvaluation.
   std::vector<Evaluation> evaluations;
   bool paused_by_operator = false;
   int32_t scaled_workers = -1;  // At most; 0: no limit; -1: as in the plan.
@@ -76,6 +89,13 @@ struct JobState {
   // By partition: the term in which another owner got it, the last time; 0:
   // none did. Versions of before are not the present owner's to load.
   std::vector<Term> moved;
+  // kPaused and kGoneBack only while the job is paused.
+  DivergencePause divergence = DivergencePause::kNone;
+
+  // The first is kept, and of the others the newer half; of the older half
+  // every second one goes where there are more than kMostEvaluations. The
+  // confusion matrix stays with the last.
+  void AddEvaluation(Evaluation evaluation);
 
   std::string Encode() const;
   static absl::StatusOr<JobState> Decode(absl::string_view bytes);

@@ -73,6 +73,7 @@ void ExpectSame(const JobState& a, const JobState& b) {
   EXPECT_EQ(a.durable_in, b.durable_in);
   EXPECT_EQ(a.durable_term, b.durable_term);
   EXPECT_EQ(a.moved, b.moved);
+  EXPECT_EQ(a.divergence, b.divergence);
 }
 
 TEST(JobStateTest, EveryFieldComesBack) {
@@ -80,6 +81,7 @@ TEST(JobStateTest, EveryFieldComesBack) {
   state.rollback.rate_factor = 0.125;
   state.rollback.nonfinite = 3;
   state.why_quarantined = {{6, {.text = "an item", .non_finite = true}}};
+  state.divergence = DivergencePause::kAccepted;
   const auto back = JobState::Decode(state.Encode());
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(*back, state);
@@ -98,8 +100,9 @@ TEST(JobStateTest, FiguresComeBackAndAnOlderEbbStoredNone) {
   std::string figures;
   FieldWriter write(&figures);
   write(uint64_t{1}, uint64_t{1}, std::string("auc"), 0.75, uint64_t{4},
-        int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4});
-  const auto body = Unseal("EBBJ", 7, "the seventh", encoded);
+        int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4},
+        DivergencePause::kNone);  // Of the eighth.
+  const auto body = Unseal("EBBJ", 8, "the eighth", encoded);
   ASSERT_TRUE(body.ok()) << body.status();
   ASSERT_TRUE(absl::EndsWith(*body, figures));
   const auto sixth = JobState::Decode(
@@ -156,6 +159,29 @@ TEST(JobStateTest, StillReadsTheFifthVersion) {
   same.rollback.nonfinite = 3;
   same.why_quarantined = {{6, {.text = "an item", .non_finite = false}}};
   ExpectSame(*state, same);
+}
+
+// Bug: a job that was evaluated every second for a month had millions.
+TEST(JobStateTest, EvaluationsAreBoundedAndTheirCourseIsKept) {
+  JobState state;
+  constexpr int32_t kAll = 10'000;
+  for (int32_t epoch = 0; epoch < kAll; ++epoch) {
+    Evaluation one{.epoch = epoch};
+    one.figures.confusion = {1, 2, 3, 4};
+    state.AddEvaluation(std::move(one));
+    ASSERT_LE(state.evaluations.size(), kMostEvaluations);
+  }
+  EXPECT_EQ(state.evaluations.front().epoch, 0);
+  EXPECT_EQ(state.evaluations.back().epoch, kAll - 1);
+  EXPECT_GE(state.evaluations.size(), kMostEvaluations / 2);
+  for (size_t i = 1; i < state.evaluations.size(); ++i) {
+    EXPECT_GT(state.evaluations[i].epoch, state.evaluations[i - 1].epoch);
+    EXPECT_TRUE(state.evaluations[i - 1].figures.confusion.empty());
+  }
+  EXPECT_FALSE(state.evaluations.back().figures.confusion.empty());
+  // The latest are all there.
+  EXPECT_EQ(state.evaluations[state.evaluations.size() - 100].epoch,
+            kAll - 100);
 }
 
 TEST(JobStateTest, RefusesARateFactorThatIsNone) {

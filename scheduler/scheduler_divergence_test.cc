@@ -94,7 +94,7 @@ TEST_F(SchedulerDivergenceTest, PausesUntilAnOperatorLetsItGoOn) {
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
-  EXPECT_EQ(job().DivergenceText(), "");
+  EXPECT_THAT(job().DivergenceText(), StartsWith("the training had diverged"));
 }
 
 TEST_F(SchedulerDivergenceTest, WhatWasResumedPausesOnce) {
@@ -105,6 +105,86 @@ TEST_F(SchedulerDivergenceTest, WhatWasResumedPausesOnce) {
   Hear(std::vector<double>(10, 3));
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
   EXPECT_NE(job().DivergenceText(), "");
+}
+
+// Bug: the next scheduler, as that of `ebb run --resume`, paused at once again.
+TEST_F(SchedulerDivergenceTest, WhatWasResumedPausesOnceInTheNextSchedulerToo) {
+  Begin(job::OnDivergence::kPause);
+  Diverge();
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
+  Do(std::move(actions));
+  EXPECT_EQ(job().state().divergence, DivergencePause::kAccepted);
+  Restart(std::map(stored_), options_);
+  EXPECT_EQ(job().state().divergence, DivergencePause::kAccepted);
+  ServerUp({Registration(0, 0)});
+  Register();
+  item_ = 0;
+  // Bug: what ended so was good.
+  EXPECT_THAT(job().DivergenceText(), StartsWith("the training had diverged"));
+  Hear(std::vector<double>(130, 3));
+  EXPECT_THAT(job().DivergenceText(), StartsWith("the training loss is 3"));
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  // The next one is news again.
+  Hear({0.1, 0.1, 2, 2, 2, 2, 3, 3, 3});
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+}
+
+// Bug: a run of less than a second was over before three reports came, and
+// good.
+class SchedulerShortRunTest : public SchedulerFixture {
+ protected:
+  // One epoch of four items, all of which become durable.
+  void Train(job::OnDivergence policy, double loss) {
+    options_.training_facts = [policy](const JobRecord&) {
+      return job::TrainingFacts{.guess_loss = 0.7, .on_divergence = policy};
+    };
+    Restart({}, options_);
+    ServerUp();
+    JobRecord record = Record();
+    record.plan.on_nonfinite = PoisonPolicy::kRollBack;
+    record.plan.nonfinite_rollback = {.factor = 0.25, .versions = 1, .most = 1};
+    record.plan.checkpoint_keep = 3;
+    Submit(record);
+    Register();
+    ServerStatistics statistics;
+    statistics.session = kServerSession;
+    statistics.job = job_;
+    statistics.loss_sum = 2 * loss;
+    statistics.loss_examples = 2;
+    statistics.losses = {{0, 8 * loss, 8}};
+    FromServer(statistics, kServerSession);
+    Register(4, 4);
+  }
+  SchedulerOptions options_;
+};
+
+TEST_F(SchedulerShortRunTest, EndsWithAWarning) {
+  Train(job::OnDivergence::kWarn, 3);
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
+  EXPECT_THAT(job().DivergenceText(),
+              StartsWith("the training loss is 3, and guessing has 0.7"));
+}
+
+TEST_F(SchedulerShortRunTest, IsGoodIfItLearned) {
+  Train(job::OnDivergence::kPause, 0.5);
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
+  EXPECT_EQ(job().DivergenceText(), "");
+}
+
+TEST_F(SchedulerShortRunTest, PausesBeforeItEndsUntilAnOperatorLetsIt) {
+  Train(job::OnDivergence::kPause, 3);
+  EXPECT_EQ(job().state().phase, JobPhase::kPaused);
+  EXPECT_TRUE(job().PausedForDivergence());
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
+}
+
+TEST_F(SchedulerShortRunTest, RollsBackBeforeItEnds) {
+  Train(job::OnDivergence::kRollBack, 3);
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_EQ(job().state().rollback.rate_factor, 0.25);
 }
 
 TEST_F(SchedulerDivergenceTest, AnOperatorsPauseIsNotForDivergence) {
@@ -124,7 +204,7 @@ TEST_F(SchedulerDivergenceTest, RollsBackWithASmallerRateAndThenPauses) {
   EXPECT_EQ(job().state().rollback.nonfinite, 1);
   EXPECT_THAT(job().state().rolled_back,
               AllOf(StartsWith("by 1 version: the training loss is 3"),
-                    HasSubstr("(on_divergence: rollback, for time 1 of 1)")));
+                    HasSubstr("(on_divergence: rollback 1 of at most 1)")));
   EXPECT_EQ(job().DivergenceText(), "");
 
   Register();
@@ -132,7 +212,7 @@ TEST_F(SchedulerDivergenceTest, RollsBackWithASmallerRateAndThenPauses) {
   Diverge();
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
   EXPECT_THAT(job().DivergenceText(),
-              HasSubstr("the job rolled back 1 times already"));
+              HasSubstr("the job rolled back 1 time already"));
 }
 
 // As in the simulator, whose losses mean nothing.

@@ -85,7 +85,7 @@ TEST_F(SchedulerNonfiniteTest, GoesBackWithASmallerRateInANewGeneration) {
   EXPECT_EQ(record.nonfinite, 1);
   EXPECT_EQ(job().state().rolled_back,
             "by 1 version: item (epoch 1, shard 1) failed at 0: the loss is "
-            "nan (on_nonfinite: rollback, for time 1 of 2)");
+            "nan (on_nonfinite: rollback 1 of at most 2)");
   // Stored before any server hears of it; see Do().
   Restart(std::map(stored_));
   EXPECT_EQ(job().state().rollback, record);

@@ -1,6 +1,7 @@
 #include "scheduler/training_job.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,14 +20,17 @@ job::TrainingFacts FactsOf(const SchedulerOptions& options,
   return options.training_facts(record).value_or(job::TrainingFacts());
 }
 
-std::string EvaluationText(const Evaluation& evaluation) {
+// In the figures that people know; `squared_loss` as in TrainingFacts.
+std::string EvaluationText(const Evaluation& evaluation, bool squared_loss) {
   if (!evaluation.error.empty()) {
     return absl::StrCat(" is not evaluated: ", evaluation.error);
   }
-  return absl::StrCat(": test loss ", evaluation.loss,
-                      evaluation.accuracy >= 0
-                          ? absl::StrCat(", accuracy ", evaluation.accuracy)
-                          : "");
+  return absl::StrCat(
+      squared_loss ? ": test RMSE " : ": test loss ",
+      squared_loss ? std::sqrt(2 * evaluation.loss) : evaluation.loss,
+      evaluation.accuracy >= 0
+          ? absl::StrCat(", accuracy ", evaluation.accuracy)
+          : "");
 }
 
 }  // namespace
@@ -197,6 +201,9 @@ void TrainingJob::BeginGeneration(Generation generation,
   leases_ = LeaseTable(plan(), marks_);
   poison_.BeginGeneration();
   divergence_.Forget();
+  // What was accepted were the values of before.
+  state_.divergence = PausedForDivergence() ? DivergencePause::kGoneBack
+                                            : DivergencePause::kNone;
   stalls_.BeginGeneration();
   backups_.BeginGeneration();
   tails_.Clear();
@@ -519,6 +526,7 @@ void TrainingJob::MarksChanged(Context* context) {
     return;
   }
   if (!evaluator_.AllDone()) return;
+  if (StopsAtItsEnd(context)) return;
   state_.phase = JobPhase::kCompleted;
   dirty_ = true;
   context->Tell(EventKind::kJobComplete, id(),
@@ -605,12 +613,8 @@ void TrainingJob::EvaluationEnded(std::optional<Evaluation> evaluation,
   context->Tell(
       EventKind::kEvaluation, id(),
       absl::StrCat("job=", record_->name, " epoch ", evaluation->epoch + 1,
-                   EvaluationText(*evaluation)));
-  // The largest part of the figures; people look at the last one's.
-  if (!state_.evaluations.empty()) {
-    state_.evaluations.back().figures.confusion.clear();
-  }
-  state_.evaluations.push_back(*std::move(evaluation));
+                   EvaluationText(*evaluation, training_facts_.squared_loss)));
+  state_.AddEvaluation(*std::move(evaluation));
   dirty_ = true;
   MarksChanged(context);
 }

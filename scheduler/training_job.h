@@ -302,7 +302,13 @@ class TrainingJob {
   void RollBackByItself(absl::string_view policy, int64_t round,
                         absl::string_view why, Context* context);
   // The loss of the latest updates was heard.
+  bool WatchesDivergence() const;
   void LookForDivergence(Context* context);
+  // All is applied and durable. True: it diverged, and so it does not end.
+  bool StopsAtItsEnd(Context* context);
+  // Does as its policy says. True: it paused, or rolled back.
+  bool Diverges(Context* context);
+  std::string RolledBackAlready() const;
   void PauseByItself(const std::string& why, Context* context);
   // Returns the workers that said nothing while theirs ran out.
   std::vector<SessionId> LeasesRanOut(Context* context);

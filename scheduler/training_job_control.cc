@@ -16,6 +16,9 @@ namespace ebb::scheduler {
 
 namespace {
 
+// A loss that is so far below that of guessing has come back.
+constexpr double kBackBelowGuess = 0.9;
+
 constexpr absl::string_view kPausedByOperator =
     "an operator paused it; ebb resume lets it go on";
 
@@ -109,6 +112,11 @@ absl::Status TrainingJob::EndPause(Context* context) {
   if (absl::Status over = NotOver(); !over.ok()) return over;
   if (!state_.paused_by_operator) return absl::OkStatus();
   state_.paused_by_operator = false;
+  if (state_.divergence == DivergencePause::kPaused) {
+    state_.divergence = DivergencePause::kAccepted;
+  } else if (state_.divergence == DivergencePause::kGoneBack) {
+    state_.divergence = DivergencePause::kNone;
+  }
   dirty_ = true;
   context->Tell(
       EventKind::kJobGoesOn, id(),
@@ -245,8 +253,9 @@ void TrainingJob::RollBackByItself(absl::string_view policy, int64_t round,
       std::max(kMinRateFactor, record.rate_factor * how.factor);
   ++record.nonfinite;
   RollBack(std::move(record),
-           absl::StrCat(where, ": ", why, " (", policy, ": rollback, for time ",
-                        state_.rollback.nonfinite + 1, " of ", how.most, ")"),
+           absl::StrCat(where, ": ", why, " (", policy, ": rollback ",
+                        state_.rollback.nonfinite + 1, " of at most ", how.most,
+                        ")"),
            context);
   forget_evaluations_ = true;
 }
@@ -254,13 +263,21 @@ void TrainingJob::RollBackByItself(absl::string_view policy, int64_t round,
 // --- Divergence --------------------------------------------------------------
 
 bool TrainingJob::PausedForDivergence() const {
-  return state_.phase == JobPhase::kPaused && state_.paused_by_operator &&
-         state_.quarantined.empty() && state_.reason != kPausedByOperator;
+  return state_.phase == JobPhase::kPaused &&
+         (state_.divergence == DivergencePause::kPaused ||
+          state_.divergence == DivergencePause::kGoneBack) &&
+         state_.quarantined.empty();
 }
 
 std::string TrainingJob::DivergenceText() const {
   if (PausedForDivergence()) return state_.reason;
-  if (!divergence_.trouble()) return "";
+  if (!divergence_.trouble()) {
+    // A scheduler that began since has not heard the loss.
+    return state_.divergence == DivergencePause::kAccepted
+               ? "the training had diverged when it was told to go on, and no "
+                 "loss since shows that it came back"
+               : "";
+  }
   double updates = 0, staleness = 0;
   for (size_t late = 0; late < statistics_.staleness.size(); ++late) {
     const auto count = static_cast<double>(statistics_.staleness[late]);
@@ -268,49 +285,76 @@ std::string TrainingJob::DivergenceText() const {
     staleness += static_cast<double>(late) * count;
   }
   return scheduler::DivergenceText(
-      *divergence_.trouble(), plan().examples,
+      *divergence_.trouble(), plan().examples, training_facts_.squared_loss,
       {.mean_staleness = updates > 0 ? staleness / updates : 0,
        .asynchronous = plan().consistency.kind == ConsistencyKind::kAsp,
        .scales_late_steps = training_facts_.scales_late_steps});
 }
 
+// The loss of a job that is told of without its facts may be anything.
+bool TrainingJob::WatchesDivergence() const {
+  return options_.training_facts != nullptr &&
+         state_.phase == JobPhase::kRunning && placement_.AllRegistered();
+}
+
 void TrainingJob::LookForDivergence(Context* context) {
-  // What is told of a job without its facts is not judged: its loss may be
-  // anything.
-  if (options_.training_facts == nullptr ||
-      state_.phase != JobPhase::kRunning || !placement_.AllRegistered()) {
-    return;
+  if (!WatchesDivergence()) return;
+  const double loss = *statistics_.recent_loss;
+  const bool begins = divergence_.Heard(loss, marks_.LeastExamples());
+  if (state_.divergence == DivergencePause::kAccepted &&
+      !divergence_.trouble() &&
+      loss < kBackBelowGuess * training_facts_.guess_loss) {
+    state_.divergence = DivergencePause::kNone;  // It came back.
+    dirty_ = true;
   }
-  if (!divergence_.Heard(*statistics_.recent_loss, marks_.LeastExamples())) {
-    return;
+  if (begins) Diverges(context);
+}
+
+bool TrainingJob::StopsAtItsEnd(Context* context) {
+  if (!WatchesDivergence() || !statistics_.recent_loss) return false;
+  std::vector<double> epochs;
+  for (const auto& [epoch, loss] : statistics_.losses) {
+    if (loss.examples > 0) {
+      epochs.push_back(loss.loss_sum / static_cast<double>(loss.examples));
+    }
   }
+  return divergence_.Ended(*statistics_.recent_loss, epochs) &&
+         Diverges(context);
+}
+
+bool TrainingJob::Diverges(Context* context) {
   const std::string text = DivergenceText();
   context->Log(absl::StrCat("job=", record_->name, " diverges: ", text));
-  switch (training_facts_.on_divergence) {
-    case job::OnDivergence::kWarn:
-      return;
-    case job::OnDivergence::kPause:
-      return PauseByItself(absl::StrCat(text, " (on_divergence: pause)"),
-                           context);
-    case job::OnDivergence::kRollBack:
-      break;
+  if (state_.divergence == DivergencePause::kAccepted ||
+      training_facts_.on_divergence == job::OnDivergence::kWarn) {
+    return false;
   }
-  if (state_.rollback.nonfinite < plan().nonfinite_rollback.most) {
-    return RollBackByItself("on_divergence",
-                            plan().rounds() ? marks_.RoundsClosed() : 0, text,
-                            context);
+  if (training_facts_.on_divergence == job::OnDivergence::kPause) {
+    PauseByItself(absl::StrCat(text, " (on_divergence: pause)"), context);
+  } else if (state_.rollback.nonfinite < plan().nonfinite_rollback.most) {
+    RollBackByItself("on_divergence",
+                     plan().rounds() ? marks_.RoundsClosed() : 0, text,
+                     context);
+  } else {
+    PauseByItself(absl::StrCat(text, "; ", RolledBackAlready()), context);
   }
-  PauseByItself(
-      absl::StrCat(text, "; the job rolled back ", state_.rollback.nonfinite,
-                   " times already, to ", state_.rollback.rate_factor,
-                   " times its rate (on_nonfinite_rollback)"),
-      context);
+  return true;
+}
+
+// What stands in the way of another rollback.
+std::string TrainingJob::RolledBackAlready() const {
+  const int32_t times = state_.rollback.nonfinite;
+  return absl::StrCat("the job rolled back ", times,
+                      times == 1 ? " time" : " times", " already, to ",
+                      state_.rollback.rate_factor,
+                      " times its rate (on_nonfinite_rollback)");
 }
 
 // Like an operator's pause: `ebb resume` ends it. It asks for no version: those
 // that are stored are better than what the servers have now.
 void TrainingJob::PauseByItself(const std::string& why, Context* context) {
   state_.paused_by_operator = true;
+  state_.divergence = DivergencePause::kPaused;
   state_.reason = why;
   state_.phase = JobPhase::kPaused;
   dirty_ = true;

@@ -20,6 +20,12 @@ constexpr size_t kMovesAtOnce = 1;
 constexpr absl::Duration kAfterFailure = absl::Seconds(1);
 constexpr int kMostDoublings = 6;
 
+std::string AtMostServers(int32_t servers) {
+  if (servers == 0) return "all servers";
+  return absl::StrCat(servers, servers == 1 ? " server" : " servers",
+                      " at most");
+}
+
 }  // namespace
 
 void TrainingJob::SetOwner(PartitionId p, ServerId owner) {
@@ -257,6 +263,13 @@ absl::Status TrainingJob::ScaleServers(int32_t servers, Context* context) {
   if (servers < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("servers is ", servers, "; at least 0 needed"));
+  }
+  if (servers != state_.servers) {
+    context->Tell(
+        EventKind::kJobScaled, id(),
+        absl::StrCat("job=", record_->name, " lies on ", AtMostServers(servers),
+                     " instead of ", AtMostServers(state_.servers),
+                     ": an operator said so (ebb scale)"));
   }
   state_.servers = servers;
   dirty_ = true;

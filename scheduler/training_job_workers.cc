@@ -391,8 +391,7 @@ void TrainingJob::LeaseFailed(Poison::Failure failure, Context* context) {
     return;  // Nothing pauses what is over.
   }
   if (failure.policy == PoisonPolicy::kRollBack) {
-    const int32_t times = state_.rollback.nonfinite;
-    if (times < plan().nonfinite_rollback.most) {
+    if (state_.rollback.nonfinite < plan().nonfinite_rollback.most) {
       const ItemId item = plan().ItemAt(failure.ordinal);
       return RollBackByItself(
           "on_nonfinite", plan().rounds() ? plan().RoundOf(item) : 0,
@@ -400,9 +399,7 @@ void TrainingJob::LeaseFailed(Poison::Failure failure, Context* context) {
                        ": ", failure.why),
           context);
     }
-    absl::StrAppend(&failure.why, "; the job rolled back ", times,
-                    " times already, to ", state_.rollback.rate_factor,
-                    " times its rate (on_nonfinite_rollback)");
+    absl::StrAppend(&failure.why, "; ", RolledBackAlready());
   }
   dirty_ = true;
   if (poison_.Failed(failure, context)) FenceSkip(failure.ordinal, context);
