@@ -147,8 +147,9 @@ void Fit::ChooseL2() {
   }
   model.set_l2(1 / static_cast<double>(data_.examples));
   Add("model.l2", NumberText(model.l2()),
-      absl::StrCat("1 / ", data_.examples, " examples, fewer than the ",
-                   data_.features, " features"));
+      absl::StrCat("1 divided by the number of examples, ", data_.examples,
+                   ", which is less than that of the features, ",
+                   data_.features));
 }
 
 bool Fit::IsLinear() const {
@@ -166,7 +167,7 @@ double Fit::Reach(std::string* text) const {
     *text = absl::StrFormat("the mean row sum %.4g", data_.row_sum);
     return data_.row_sum;
   }
-  *text = absl::StrCat(data_.features, " features");
+  *text = absl::StrCat("the number of features, ", data_.features);
   return static_cast<double>(data_.features);
 }
 
@@ -182,7 +183,7 @@ void Fit::ChooseRate() {
     const double most = linear ? kMostRate : kMostRateOfLayers;
     if (reach > 0) {
       rate = std::clamp(1 / reach, kLeastRate, most);
-      reason = absl::StrCat("1 / ", of);
+      reason = absl::StrCat("1 divided by ", of);
       if (1 / reach > most) absl::StrAppend(&reason, ", at most ", most);
       if (1 / reach < kLeastRate) {
         absl::StrAppend(&reason, ", at least ", kLeastRate);

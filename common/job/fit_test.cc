@@ -43,7 +43,8 @@ TEST(FitTest, SaysWhatItChoseAndFromWhat) {
       Texts(FitToData({.examples = 117, .features = 4, .classes = 3}, 0, &job)),
       ElementsAre("train.batch 8: the examples are 117",
                   "train.epochs 67: 15 batches an epoch, at least 1000",
-                  "optimizer.rate 0.1: 1 / 4 features, at most 0.1"));
+                  "optimizer.rate 0.1: 1 divided by the number of features, 4, "
+                  "at most 0.1"));
   EXPECT_EQ(job.train().batch(), 8);
   EXPECT_EQ(job.train().epochs(), 67);
   EXPECT_EQ(job.optimizer().rate(), 0.1);
@@ -158,7 +159,7 @@ TEST(FitTest, TheRateOfSparseRowsFollowsTheirSum) {
       .examples = 32'560, .features = 122, .classes = 2, .row_sum = 16};
   const auto choices = FitToData(facts, 0, &job);
   EXPECT_EQ(job.optimizer().rate(), 1.0 / 16);
-  EXPECT_EQ(choices.back().reason, "1 / the mean row sum 16");
+  EXPECT_EQ(choices.back().reason, "1 divided by the mean row sum 16");
 
   v1::Job keys =
       JobOf("model: sparse_logistic\ndata: {train: {libsvm: a.svm}}");

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "glog/logging.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -57,9 +58,9 @@ void Compare(const Message& before, const Message& after,
   }
 }
 
-bool MayChange(const std::string& key) {
+bool MayChange(absl::string_view key) {
   return std::ranges::any_of(KeysThatMayChange(), [&](const std::string& free) {
-    return key == free || absl::StartsWith(key, free + ".");
+    return key == free || absl::StartsWith(key, absl::StrCat(free, "."));
   });
 }
 
@@ -83,6 +84,11 @@ const std::vector<std::string>& KeysThatMayChange() {
       "device",
   };
   return keys;
+}
+
+std::string ChangeFlag(absl::string_view key, absl::string_view value) {
+  CHECK(MayChange(key)) << key << " may not change";
+  return absl::StrCat("--set ", key, "=", value);
 }
 
 std::vector<std::string> ChangedKeys(const v1::Job& before,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "ebb/v1/specification.pb.h"
 
 namespace ebb::job {
@@ -14,6 +15,10 @@ namespace ebb::job {
 // The keys of the job file that may change, as docs/job-changes.md lists them.
 // What is below such a key may change, too.
 const std::vector<std::string>& KeysThatMayChange();
+
+// What makes `ebb run --resume` go on with another value of a key, for hints:
+// "--set optimizer.rate=0.01". The key must be one that may change.
+std::string ChangeFlag(absl::string_view key, absl::string_view value);
 
 // The keys in which two jobs differ, like "train.epochs": of a message that one
 // of them lacks, its own key.

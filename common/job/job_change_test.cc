@@ -33,6 +33,12 @@ TEST(JobChangeTest, TheSameJobHasNoChange) {
   EXPECT_TRUE(CheckChange(Specification(), Specification()).ok());
 }
 
+TEST(JobChangeTest, HintsNameOnlyWhatMayChange) {
+  EXPECT_EQ(ChangeFlag("optimizer.rate", "0.01"), "--set optimizer.rate=0.01");
+  EXPECT_EQ(ChangeFlag("checkpoint.keep", "3"), "--set checkpoint.keep=3");
+  EXPECT_DEATH(ChangeFlag("train.batch", "3"), "train.batch may not change");
+}
+
 TEST(JobChangeTest, KeysAreNamedAsInTheJobFile) {
   v1::Specification after = Specification();
   after.mutable_job()->mutable_train()->set_epochs(6);

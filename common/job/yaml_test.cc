@@ -426,7 +426,10 @@ TEST(JobToYamlTest, SaysWhyAValueWasChosen) {
               HasSubstr("  batch: 8                        # Examples per "
                         "gradient; absent: 128, or fewer of few "
                         "examples. Chosen: the examples are 120\n"));
-  EXPECT_THAT(text, HasSubstr(". Chosen: 1 / 4 features, at most 0.1\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          ". Chosen: 1 divided by the number of features, 4, at most 0.1\n"));
 }
 
 TEST(JobToYamlTest, QuotesWhatYamlWouldReadOtherwise) {

@@ -92,7 +92,7 @@ class DefaultsTest(unittest.TestCase):
                                "data: {train: {csv: flowers.csv}, split: 0.2}\n")
         shown = self.ebb("job", "show", "job.yaml")
         self.assertRegex(shown, r"batch: 8 .*Chosen: the examples are 1\d\d\n")
-        self.assertRegex(shown, r"rate: 0.1 .*Chosen: 1 / 4 features, at most")
+        self.assertRegex(shown, r"rate: 0.1 .*Chosen: 1 divided by the number of features, 4, at")
         self.assertIn("csv: flowers.csv", shown.replace("path: ", "csv: "))
         _, report = self.run_job()
         self.assertGreater(report["accuracy"], 0.9)

@@ -331,6 +331,9 @@ class ExportTest(unittest.TestCase):
                  "--fold")
         self.assertIn("exported with --fold, for other programs", self.ebb(
             "predict", "one.safetensors", "one.csv", "--labelled", rc=2))
+        self.ebb("checkpoint", "export", "one", "-o", "arrays")
+        self.assertIn("arrays is an export as .npy files", self.ebb(
+            "predict", "arrays", "one.csv", "--labelled", rc=2))
         self.assertIn("--fold and --with-slots", self.ebb(
             "checkpoint", "export", "one", "-o", "no/", "--fold",
             "--with-slots", rc=2))
@@ -359,6 +362,9 @@ class ExportTest(unittest.TestCase):
         self.train("films", "{kind: matrix_factorisation, rank: 2}",
                    "{train: {ratings: films.train.csv}}")
         first, _ = self.predictions("films", "films.train.csv", "--labelled")
+        self.assertIn("--id user: only tables (csv) have columns", self.ebb(
+            "predict", "films", "films.train.csv", "--labelled", "--id",
+            "user", rc=2))
         with open(self.path("films.train.csv")) as file:
             words = [line.split(",")[:2] for line in file.readlines()[1:]]
         rows = [([xxhash.xxh64_intdigest(word, seed=field)

@@ -106,6 +106,19 @@ class MoreEpochsTest(unittest.TestCase):
         self.ebb(0, "--resume", "--epochs", "7")
         self.exact(7)
 
+    # Bug: the number that the data chooses was taken for what the user wants,
+    # and refused.
+    def test_a_run_keeps_epochs_that_the_job_file_leaves_open(self):
+        self.write_job(job().replace("epochs: 3, ", ""))
+        self.ebb(0, "--set", "evaluate.every=5 epochs")
+        with open(self.path("run/report.json")) as file:
+            chosen = json.load(file)["epochs"]
+        self.ebb(0, "--resume", "--epochs", str(chosen + 2), "--set",
+                 "evaluate.every=5 epochs")
+        said = self.ebb(0, "--resume", "--set", "evaluate.every=5 epochs")
+        self.assertIn("the run is complete", said)
+        self.assertEqual(self.applied(), ROWS * (chosen + 2))
+
     def test_rounds_and_slots_go_on_too(self):
         for consistency in ("{kind: rounds, examples: 400}", "ssp"):
             self.write_job(job(consistency, "{kind: adam, rate: 0.01}"))

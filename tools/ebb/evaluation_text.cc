@@ -4,7 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/scores/figures.h"
 #include "tools/ebb/console.h"
@@ -80,10 +82,20 @@ std::string FiguresText(const v1::JobStatus::Evaluation& evaluation) {
 
 std::string FigureText(double value, int digits) {
   constexpr double kLarge = 1000;
+  constexpr double kHuge = 1e9;
   constexpr int kDigitsOfLarge = 2;
-  return LossText(value, std::abs(value) < kLarge
-                             ? digits
-                             : std::min(digits, kDigitsOfLarge));
+  const double size = std::abs(value);
+  if (std::isfinite(value) && size >= kHuge) {
+    return absl::StrFormat("%.4g", value);
+  }
+  if (!(size >= kLarge) || !std::isfinite(value)) {
+    return LossText(value, digits);
+  }
+  const std::string text = LossText(value, std::min(digits, kDigitsOfLarge));
+  const size_t point = std::min(text.find('.'), text.size());
+  int64_t whole = 0;
+  if (!absl::SimpleAtoi(text.substr(0, point), &whole)) return text;
+  return absl::StrCat(WithCommas(whole), text.substr(point));
 }
 
 std::string UselessText(const v1::JobStatus::Evaluation& evaluation) {
@@ -109,6 +121,16 @@ std::string UselessText(const v1::JobStatus::Evaluation& evaluation) {
         FigureText(*accuracy), ", that of the commonest class ",
         FigureText(*baseline),
         "; it may need more epochs, another rate, or other features");
+  }
+  constexpr double kFarOff = 3;
+  if (accuracy && log_loss && baseline_loss &&
+      *log_loss > kFarOff * *baseline_loss && *baseline_loss > 0) {
+    return absl::StrCat(
+        "the model's probabilities are worse than guessing, though its "
+        "accuracy of ",
+        FigureText(*accuracy), " is better: its log loss is ",
+        FigureText(*log_loss), ", that of the classes' shares ",
+        FigureText(*baseline_loss), "; the rate may be too large");
   }
   return "";
 }

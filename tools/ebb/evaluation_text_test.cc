@@ -63,9 +63,11 @@ TEST(EvaluationTextTest, FiguresAreFoundByTheNamesOfExpect) {
 }
 
 TEST(EvaluationTextTest, LargeNumbersHaveFewDigits) {
-  EXPECT_EQ(FigureText(48123.456), "48123.46");
+  EXPECT_EQ(FigureText(48123.456), "48,123.46");
   EXPECT_EQ(FigureText(0.12345), "0.1235");
-  EXPECT_EQ(FigureText(-2000), "-2000.00");
+  EXPECT_EQ(FigureText(-2000), "-2,000.00");
+  EXPECT_EQ(FigureText(1234567.891), "1,234,567.89");
+  EXPECT_EQ(FigureText(3.4028e38), "3.403e+38");
   EXPECT_EQ(FigureText(std::numeric_limits<double>::quiet_NaN()), "nan");
 }
 
@@ -90,6 +92,11 @@ TEST(EvaluationTextTest, AModelThatIsNoBetterThanTheCommonestClassIsTold) {
   EXPECT_THAT(classes(.9, .69), HasSubstr("the commonest class"));
   EXPECT_THAT(classes(.5, .69), HasSubstr("its accuracy is 0.5000"));
   EXPECT_THAT(classes(.95, .69), IsEmpty());
+  // The accuracy alone would be called good.
+  EXPECT_THAT(classes(.95, 7.8),
+              HasSubstr("probabilities are worse than guessing, though its "
+                        "accuracy of 0.9500 is better: its log loss is 7.8000, "
+                        "that of the classes' shares 0.3250"));
   // Its probabilities tell rare examples from others.
   EXPECT_THAT(classes(.9, .2), IsEmpty());
 }

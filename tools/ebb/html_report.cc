@@ -72,13 +72,14 @@ std::string Figures(const RunReport& report) {
       Figure(Short(report.examples_per_second()), "examples/s"),
       Figure(WithCommas(report.status.updates()), "updates"));
   if (report.audit) {
-    const bool exact = report.audit->exact();
+    const std::string verdict = AuditVerdict(report);
+    const bool good = verdict != "not exact";
     absl::StrAppend(
         &out,
-        Figure(exact ? "exact" : "not exact",
+        Figure(verdict.empty() ? "good so far" : verdict,
                absl::StrCat("audit of ",
                             Count(report.audit->sum.partitions, "partition")),
-               exact ? "good" : "bad"));
+               good ? "good" : "bad"));
   }
   if (report.goodput) {
     absl::StrAppend(&out,
@@ -205,7 +206,7 @@ std::string Disturbances(const RunReport& report) {
                     after(event.recovery_s), "</td></tr>");
   }
   return Card(
-      "What was done",
+      "Planned disturbances",
       absl::StrCat("<div class=\"log\"><table><tr><th class=\"n\">at</th>"
                    "<th>what</th><th class=\"n\">taken up after</th>"
                    "<th class=\"n\">counted again after</th></tr>",
@@ -218,7 +219,7 @@ std::string Details(const RunReport& report) {
     absl::StrAppend(&rows, "<tr><td>", EscapeHtml(name),
                     "</td><td class=\"n\">", EscapeHtml(value), "</td></tr>");
   };
-  for (const auto& [server, partitions] : PartitionsByServer(report.status)) {
+  for (const auto& [server, partitions] : PartitionsByServer(report)) {
     row(server, Count(partitions, "partition"));
   }
   for (const auto& share : report.status.shares()) {
@@ -248,7 +249,8 @@ std::string Details(const RunReport& report) {
       !rate.empty()) {
     row("rate", rate);
   }
-  return Card("Who did what", absl::StrCat("<table>", rows, "</table>"));
+  return Card("Servers, workers and examples",
+              absl::StrCat("<table>", rows, "</table>"));
 }
 
 }  // namespace

@@ -26,6 +26,7 @@
 #include "tools/ebb/known_marks.h"
 #include "tools/ebb/local_cluster.h"
 #include "tools/ebb/recovery_log.h"
+#include "tools/ebb/resumed_job.h"
 #include "tools/ebb/run_facts.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/run_job.h"
@@ -34,6 +35,7 @@
 #include "tools/ebb/scale_plan.h"
 #include "tools/ebb/screen.h"
 #include "tools/ebb/signals.h"
+#include "tools/ebb/sound_versions.h"
 #include "tools/ebb/status_poller.h"
 #include "tools/ebb/status_watcher.h"
 #include "tools/ebb/stopped_job.h"
@@ -92,6 +94,7 @@ class LocalRun {
     const absl::Status begun = Begin();
     if (begun.ok()) Watch();
     if (absl::IsAborted(begun)) report_.interrupted = true;
+    if (begun.ok() && !report_.audit) LookAtWhatThereIs();
     Leave();
     // What an earlier part of the run came to stays as it is.
     const bool nothing_new = options_.resume && !begun.ok();
@@ -121,8 +124,13 @@ class LocalRun {
   void Disturb(absl::Time now);
   bool JobEnded();
   bool Audit();
+  // Of a run that stops before its end.
+  void LookAtWhatThereIs();
   void Leave();
   void Finish();
+  // Says why the job stopped, and what helps, before all other problems. The
+  // daemons have ended: what they stored is looked at.
+  void TellWhyStopped();
   PolledStatus LatestStatus();
   Progress CurrentProgress(const PolledStatus& polled) const;
   // Whether the process was a scheduler that was asked, or known to one: else
@@ -168,6 +176,7 @@ class LocalRun {
   absl::Time completed_ = absl::InfiniteFuture();
   absl::Time stray_looked_ = absl::InfinitePast();
   bool given_up_ = false;
+  std::string why_stopped_;  // Empty: the job did not stop by itself.
   std::vector<std::string> stray_;
   RunReport report_;
 };
@@ -209,8 +218,10 @@ absl::Status LocalRun::Begin() {
   EBB_RETURN_IF_ERROR(StartCluster());
   job_.emplace(cluster_->scheduler_address(), cluster_->security());
   if (options_.resume) {
+    std::optional<RollbackWish> back = options_.back;
+    if (back) back->stored_by = started_;
     EBB_ASSIGN_OR_RETURN(const bool opened,
-                         job_->GoOn(prepared_, folder_, options_.skip));
+                         job_->GoOn(prepared_, folder_, options_.skip, back));
     EBB_RETURN_IF_ERROR(WriteJob(folder_, facts_, prepared_));
     if (options_.skip && !opened) {
       screen_.Event("the job is paused for no batch: --skip leaves none out",
@@ -246,13 +257,14 @@ bool LocalRun::Turn() {
   FollowScale(now);
   Disturb(now);
   if (report_.cut_short) return !Audit();
-  for (const std::string& why :
-       {full_disk_.Update(report_.status, now),
-        full_table_.Update(report_.status, now), WhyStopped(report_.status)}) {
+  for (const std::string& why : {full_disk_.Update(report_.status, now),
+                                 full_table_.Update(report_.status, now)}) {
     if (why.empty()) continue;
     Problem(why);
     return false;
   }
+  why_stopped_ = WhyStopped(report_.status);
+  if (!why_stopped_.empty()) return false;
   if (now - stray_looked_ >= absl::Seconds(1)) {
     stray_looked_ = now;
     const auto files = cluster_->StrayFiles();
@@ -451,6 +463,11 @@ bool LocalRun::Audit() {
          });
 }
 
+void LocalRun::LookAtWhatThereIs() {
+  const absl::StatusOr<AuditReport> audit = job_->Audit();
+  if (audit.ok() && audit->sum.partitions > 0) report_.audit = *audit;
+}
+
 void LocalRun::Leave() {
   const absl::Time end = std::min(completed_, absl::Now());
   report_.seconds =
@@ -491,7 +508,19 @@ void LocalRun::Leave() {
   }
 }
 
+void LocalRun::TellWhyStopped() {
+  if (why_stopped_.empty()) return;
+  const std::string help = WhatHelps(report_.status, prepared_.job,
+                                     ValuesMatter(report_.status)
+                                         ? FindSoundVersions(folder_.File("."))
+                                         : SoundVersions());
+  report_.problems.insert(
+      report_.problems.begin(),
+      absl::StrCat(why_stopped_, help.empty() ? "" : "\n", help));
+}
+
 void LocalRun::Finish() {
+  TellWhyStopped();
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds();
   tally_.Complete(&report_.status);
@@ -608,20 +637,22 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   // Before any thread: they hold back the same signals.
   EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
   EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
-  const std::string& name = prepared.record.name;
+  const std::string name = prepared.record.name;
   EBB_ASSIGN_OR_RETURN(RunFolder folder,
                        options.resume ? RunFolder::Open(name, options.folder)
                                       : RunFolder::Make(name, options.folder));
   EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
-  const std::string& specification = prepared.record.specification;
   if (options.resume) {
     EBB_ASSIGN_OR_RETURN(const std::string stored, ReadSpecification(folder));
+    EBB_ASSIGN_OR_RETURN(
+        prepared, KeepEpochsOfRun(options.job, stored, std::move(prepared)));
     std::vector<std::string> changes;
     if (!stored.empty()) {
-      EBB_ASSIGN_OR_RETURN(changes, ChangesOf(folder, stored, specification));
+      EBB_ASSIGN_OR_RETURN(
+          changes, ChangesOf(folder, stored, prepared.record.specification));
     }
     const auto json = ReadFile(folder.File("report.json"));
-    if (facts.complete && json.ok() && changes.empty()) {
+    if (facts.complete && json.ok() && changes.empty() && !options.back) {
       return PointToReport(options, prepared, folder, *json);
     }
   } else {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tools/ebb/disturbance.h"
+#include "tools/ebb/rollback_request.h"
 #include "tools/ebb/run_report.h"
 #include "tools/ebb/submission.h"
 
@@ -40,6 +41,9 @@ struct RunOptions {
   // With `resume`: the batch that the job is paused for is left out, and not
   // tried again.
   bool skip = false;
+  // With `resume`: it first goes back to older versions; absent: it goes on
+  // from the newest.
+  std::optional<RollbackWish> back;
   // Starts and ends daemons as the job is scaled (ebb scale). False: somebody
   // else decides which there are.
   bool follow_scale = false;

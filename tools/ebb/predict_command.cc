@@ -48,12 +48,20 @@ absl::StatusOr<StoredModel> Load(const Flags& flags, bool* damaged) {
   }
   constexpr absl::string_view kNoModel =
       "a model is a file called *.safetensors (ebb checkpoint export), a "
-      "folder "
-      "with checkpoints, or a job that runs";
+      "folder with checkpoints, or a job that runs";
   std::error_code error;
   if (std::filesystem::is_regular_file(name, error)) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, " is no model that ebb reads: ", kNoModel));
+  }
+  // What `ebb checkpoint export` writes where the output is a folder.
+  if (std::filesystem::exists(std::filesystem::path(name) / "model.json",
+                              error)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        name,
+        " is an export as .npy files, for other programs; ebb predict "
+        "reads one file: export it with -o NAME.safetensors, or name the "
+        "run it came from"));
   }
   const auto source = OpenCheckpoints(flags.model);
   // It may have been meant to be a file.

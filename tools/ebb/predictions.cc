@@ -155,8 +155,17 @@ absl::StatusOr<std::vector<std::string>> ReadIds(const StoredModel& stored,
                                                  const std::string& path,
                                                  bool labelled,
                                                  const std::string& id) {
-  return data::ReadColumnText(SpecToPredict(stored, path, labelled, id),
-                              stored.index.encoding, id);
+  const data::SourceSpec spec = SpecToPredict(stored, path, labelled, id);
+  if (spec.kind != data::SourceKind::kCsv) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--id ", id, ": only tables (csv) have columns to carry through; ",
+        spec.kind == data::SourceKind::kRatings
+            ? "the model reads ratings by user and item"
+            : "the model reads another format",
+        ". Leave --id out: there is a prediction for each example of ", path,
+        ", in their order"));
+  }
+  return data::ReadColumnText(spec, stored.index.encoding, id);
 }
 
 absl::Status WritePredictions(

@@ -53,8 +53,8 @@ TEST(ProgressLineTest, SpeaksTheFiguresOfTheTask) {
   values.test_loss = 0.4;
   values.test_rmse = 48123.456;
   EXPECT_EQ(ProgressLine(values, {.unicode = false, .columns = 100}),
-            "epoch 3/8 #######------------  41%  112k ex/s  rmse 54.250  "
-            "test rmse 48123.46  servers 2/2  eta 2s");
+            "epoch 3/8 #######-----------  41%  112k ex/s  rmse 54.250  "
+            "test rmse 48,123.46  servers 2/2  eta 2s");
 }
 
 TEST(ProgressLineTest, TheTrainingLossOfValuesIsAnRmse) {

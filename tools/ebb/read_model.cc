@@ -129,6 +129,12 @@ absl::StatusOr<NamedArrays> ReadVersions(
 
 }  // namespace
 
+absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const ModelNames names,
+                       NamesOf(record, /*with_slots=*/false));
+  return names.All();
+}
+
 absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,
                                       RowReceiver* rows) {
   EBB_ASSIGN_OR_RETURN(const ModelNames names,

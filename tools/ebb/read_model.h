@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -24,6 +25,10 @@ class RowReceiver {
       int32_t table, std::span<const uint64_t> keys,
       const std::vector<std::span<const float>>& arrays) = 0;
 };
+
+// The names of all values of a job in a version, without slots: "values", and
+// those of the rows of its sparse tables.
+absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record);
 
 // "values" of the job, from the newest versions; `with_slots`, the arrays of
 // its optimizer too; rows of sparse tables go to `rows`, which may be null

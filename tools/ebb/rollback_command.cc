@@ -9,6 +9,7 @@
 #include "tools/ebb/jobs.h"
 #include "tools/ebb/json.h"
 #include "tools/ebb/no_answer.h"
+#include "tools/ebb/rollback_flags.h"
 #include "tools/ebb/rollback_request.h"
 
 namespace ebb::tools {
@@ -24,9 +25,7 @@ struct Flags {
 
 int Rollback(const Flags& flags) {
   const RollbackWish& wish = flags.wish;
-  if ((wish.to.empty() ? 0 : 1) + (wish.versions_ago ? 1 : 0) +
-          (wish.round ? 1 : 0) !=
-      1) {
+  if (TargetsOf(wish) != 1) {
     return Report(absl::InvalidArgumentError(
         "name one of --to TIME, --versions-ago N and --to-round N; ebb "
         "checkpoint list shows what is stored"));
@@ -65,17 +64,7 @@ void AddRollbackCommand(CLI::App* checkpoint, int* exit_code) {
   AddAccessFlags(command, &flags->access);
   command->add_option("JOB", flags->job, "Name or number of the job")
       ->required();
-  command->add_option("--to", flags->wish.to,
-                      "What was stored by then: 10m (ago), 14:03, or "
-                      "\"2026-01-31 14:03:20\"");
-  command
-      ->add_option("--versions-ago", flags->wish.versions_ago,
-                   "So many versions before each partition's newest")
-      ->check(CLI::NonNegativeNumber);
-  command
-      ->add_option("--to-round", flags->wish.round,
-                   "Of a job in rounds: the newest stored one up to it")
-      ->check(CLI::NonNegativeNumber);
+  AddRollbackTargets(command, &flags->wish);
   command
       ->add_option("--rate-factor", flags->wish.rate_factor,
                    "Multiplies the rates of the job file from there on; else "

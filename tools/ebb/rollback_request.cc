@@ -66,6 +66,9 @@ absl::StatusOr<RollbackRecord> NameVersions(
   scheduler::RollbackTarget target;
   if (wish.versions_ago) {
     target.versions_ago = *wish.versions_ago;
+    if (wish.stored_by) {
+      target.written_unix_ms = absl::ToUnixMillis(*wish.stored_by);
+    }
     *what = target.versions_ago == 0
                 ? "to the newest versions"
                 : absl::StrCat("to the version ", target.versions_ago,
@@ -85,6 +88,11 @@ absl::StatusOr<RollbackRecord> NameVersions(
 }
 
 }  // namespace
+
+int TargetsOf(const RollbackWish& wish) {
+  return (wish.to.empty() ? 0 : 1) + (wish.versions_ago ? 1 : 0) +
+         (wish.round ? 1 : 0);
+}
 
 RollbackWish NewestOf(const v1::GetJobResponse& job) {
   RollbackWish wish;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/ebb/cluster_access.h"
 
@@ -16,12 +17,18 @@ namespace ebb::tools {
 struct RollbackWish {
   std::string to;  // A time (when.h); empty: none.
   std::optional<int64_t> versions_ago;
+  // Versions that were stored later do not count: a server that starts stores
+  // one under its new term. Absent: all count.
+  std::optional<absl::Time> stored_by;
   std::optional<int64_t> round;  // Of a job in rounds.
   std::optional<double> rate_factor;
   // The job changes, too, so a round that one partition has closed may come to
   // something else at the others.
   bool changes = false;
 };
+
+// How many of the first three are given.
+int TargetsOf(const RollbackWish& wish);
 
 // The newest versions.
 RollbackWish NewestOf(const v1::GetJobResponse& job);

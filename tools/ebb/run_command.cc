@@ -4,9 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "tools/ebb/command.h"
 #include "tools/ebb/kill_every.h"
 #include "tools/ebb/local_run.h"
+#include "tools/ebb/rollback_flags.h"
 #include "tools/ebb/run_flags.h"
 
 namespace ebb::tools {
@@ -16,6 +18,7 @@ namespace {
 struct Flags {
   JobFlags job;
   RunOptions run;
+  RollbackWish back;          // Empty: not back.
   absl::Duration kill_every;  // Zero: nobody is killed.
   std::optional<uint64_t> kill_seed;
 };
@@ -23,6 +26,13 @@ struct Flags {
 int Run(Flags& flags) {
   flags.run.job = flags.job.Choice();
   flags.run.follow_scale = true;
+  if (const int targets = TargetsOf(flags.back); targets > 1) {
+    return Report(absl::InvalidArgumentError(
+        "name one of --versions-ago N, --to TIME and --to-round N, not "
+        "several"));
+  } else if (targets == 1) {
+    flags.run.back = flags.back;
+  }
   KillEvery kills(flags.kill_every, flags.kill_seed);
   if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
   return RunToItsEnd(flags.run);
@@ -43,6 +53,9 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
       ->add_flag("--skip", flags->run.skip,
                  "Leave out the batch that the job is paused for")
       ->needs(resume);
+  for (CLI::Option* target : AddRollbackTargets(command, &flags->back)) {
+    target->needs(resume);
+  }
   AddDurationFlag(command, "--kill-every", &flags->kill_every,
                   "Kill a daemon every so many seconds, and bring it back");
   command->add_option("--kill-seed", flags->kill_seed,
@@ -50,7 +63,8 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
   command->footer(R"(
 Starts a scheduler, servers and workers as processes, trains, audits, and ends
 them. Everything they write is in the run's folder: logs, checkpoints, metrics,
-report.html. Ctrl-C ends it in good order; --resume goes on from there.
+report.html. Ctrl-C ends it in good order; --resume goes on from there, also
+with another rate or more epochs, or (--versions-ago) from an older version.
 `ebb scale` starts and ends servers and workers while it trains.
 Exit code: 0 good; 1 incomplete, audit not exact, a daemon died, an `expect:`
 missed, ...; 2 a wrong flag or job file, nothing started; 130 interrupted.

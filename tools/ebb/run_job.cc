@@ -29,6 +29,19 @@ bool HasTokens(const rpc::SecurityPtr& security) {
   return security != nullptr && security->tokens() != nullptr;
 }
 
+// The job is another from there on.
+void SetChange(const PreparedJob& prepared,
+               const std::vector<std::string>& keys,
+               v1::RollbackJobRequest* request) {
+  request->set_what(absl::StrCat(request->what(), " with another ",
+                                 absl::StrJoin(keys, ", ")));
+  const v1::SubmitJobRequest now = SubmitRequestOf(prepared, "none");
+  auto* change = request->mutable_change();
+  *change->mutable_plan() = now.plan();
+  change->set_specification(now.specification());
+  change->set_source(now.source());
+}
+
 }  // namespace
 
 absl::Status RunJob::Submit(const PreparedJob& prepared,
@@ -50,7 +63,8 @@ absl::Status RunJob::Submit(const PreparedJob& prepared,
 }
 
 absl::StatusOr<bool> RunJob::GoOn(const PreparedJob& prepared,
-                                  const RunFolder& folder, bool skip) {
+                                  const RunFolder& folder, bool skip,
+                                  const std::optional<RollbackWish>& back) {
   // A run that began before there were tokens has none.
   std::error_code error;
   if (HasTokens(security_) &&
@@ -66,7 +80,10 @@ absl::StatusOr<bool> RunJob::GoOn(const PreparedJob& prepared,
   EBB_ASSIGN_OR_RETURN(const std::vector<std::string> keys,
                        ChangesOf(folder, stored.record().specification(),
                                  prepared.record.specification));
-  if (!keys.empty()) EBB_RETURN_IF_ERROR(Change(stored, prepared, keys));
+  if (!keys.empty() || back) {
+    EBB_RETURN_IF_ERROR(
+        Change(stored, prepared, keys, back.value_or(NewestOf(stored))));
+  }
   v1::GetStatusRequest ask;
   ask.set_job(id_);
   EBB_ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
@@ -94,34 +111,39 @@ absl::StatusOr<bool> RunJob::GoOn(const PreparedJob& prepared,
 
 absl::Status RunJob::Change(const v1::GetJobResponse& stored,
                             const PreparedJob& prepared,
-                            const std::vector<std::string>& keys) {
+                            const std::vector<std::string>& keys,
+                            RollbackWish wish) {
   constexpr absl::Duration kServersCome = absl::Seconds(60);
   constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
   ClusterAccess access;
   access.scheduler = scheduler_;
   access.security = security_;
-  RollbackWish wish = NewestOf(stored);
-  wish.changes = true;
+  wish.changes = !keys.empty();
   const absl::Time limit = absl::Now() + kServersCome;
   for (;;) {
     auto request = RollbackRequestOf(access, stored, wish);
     absl::Status done = request.status();
     if (request.ok()) {
-      request->set_what(absl::StrCat(request->what(), " with another ",
-                                     absl::StrJoin(keys, ", ")));
-      const v1::SubmitJobRequest now = SubmitRequestOf(prepared, "none");
-      auto* change = request->mutable_change();
-      *change->mutable_plan() = now.plan();
-      change->set_specification(now.specification());
-      change->set_source(now.source());
+      if (!keys.empty()) SetChange(prepared, keys, &*request);
       done = access.Scheduler().RollbackJob(*request, kAnswer).status();
     }
-    // Servers load what they have, or hand it over.
+    // Servers load what they have, or hand it over; until they have, they list
+    // no version.
     const bool passes = absl::IsUnavailable(done) || absl::IsAborted(done) ||
-                        absl::IsNotFound(done);
+                        (absl::IsNotFound(done) && !AllServed());
     if (!passes || absl::Now() > limit) return done;
     absl::SleepFor(kLookAgain);
   }
+}
+
+bool RunJob::AllServed() const {
+  v1::GetStatusRequest ask;
+  ask.set_job(id_);
+  const auto status =
+      rpc::SchedulerAdminClient(scheduler_, security_).GetStatus(ask, kAnswer);
+  return status.ok() && !status->jobs().empty() &&
+         status->jobs(0).placement().partitions_size() ==
+             status->jobs(0).partitions();
 }
 
 absl::StatusOr<AuditReport> RunJob::Audit() const {

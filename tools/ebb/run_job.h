@@ -3,6 +3,7 @@
 #define EBB_TOOLS_EBB_RUN_JOB_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "common/rpc/security.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/ebb/audit.h"
+#include "tools/ebb/rollback_request.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/submission.h"
 
@@ -31,10 +33,12 @@ class RunJob {
   // Finds what the run began, and opens what is paused for a batch: that is
   // tried again or, with `skip`, left out. False: there is no such batch.
   // What of the job is another now, and may be, is another from then on: once
-  // its servers are there, from the newest versions.
+  // its servers are there, from the newest versions or those that are wished.
   // InvalidArgument: the run is of a job that this one may not follow.
+  // NotFound: it has no version that is so old.
   absl::StatusOr<bool> GoOn(const PreparedJob& prepared,
-                            const RunFolder& folder, bool skip);
+                            const RunFolder& folder, bool skip,
+                            const std::optional<RollbackWish>& back);
 
   // As the scheduler calls it. 0: it has not begun.
   uint64_t id() const { return id_; }
@@ -42,10 +46,13 @@ class RunJob {
   absl::StatusOr<AuditReport> Audit() const;
 
  private:
-  // In a new generation; waits for the servers.
+  // Begins a generation in which the job's keys have the new values, if there
+  // are any; waits for the servers.
   absl::Status Change(const v1::GetJobResponse& stored,
                       const PreparedJob& prepared,
-                      const std::vector<std::string>& keys);
+                      const std::vector<std::string>& keys, RollbackWish wish);
+  // Whether its servers serve every partition.
+  bool AllServed() const;
   // Whatever is asked from then on shows it.
   absl::StatusOr<std::string> TakeToken(const RunFolder& folder);
 

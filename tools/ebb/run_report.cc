@@ -50,7 +50,15 @@ std::string SilenceText(const AuditReport& audit) {
              : absl::StrCat("; no answer for ", Count(silent, "partition"));
 }
 
-std::string AppliedText(const AuditReport& audit) {
+std::string AppliedText(const AuditReport& audit, bool complete) {
+  if (!complete) {
+    return absl::StrCat(
+        WithCommas(audit.worst.applied), " of ",
+        WithCommas(audit.worst.expected), " applied at least in each of ",
+        Count(audit.sum.partitions, "partition"), ": ",
+        WithCommas(audit.sum.doubled), " doubled, ",
+        WithCommas(audit.worst.skipped), " skipped", SilenceText(audit));
+  }
   return absl::StrCat(
       WithCommas(audit.worst.applied), " of ", WithCommas(audit.worst.expected),
       " applied in each of ", Count(audit.sum.partitions, "partition"), ": ",
@@ -60,7 +68,6 @@ std::string AppliedText(const AuditReport& audit) {
 }
 
 std::string StalenessText(const std::vector<int64_t>& histogram) {
-  if (histogram.empty()) return "unknown";
   int64_t all = 0;
   for (const int64_t count : histogram) all += count;
   // The histogram in the coarsest form that shows its shape.
@@ -95,8 +102,8 @@ std::string RollbacksText(const RunReport& report) {
                                               report.status.rolled_back());
 }
 
-std::string ServersText(const v1::JobStatus& status) {
-  return absl::StrJoin(PartitionsByServer(status), ", ",
+std::string ServersText(const RunReport& report) {
+  return absl::StrJoin(PartitionsByServer(report), ", ",
                        [](std::string* out, const auto& server) {
                          absl::StrAppend(out, server.first, " ",
                                          Count(server.second, "partition"));
@@ -205,13 +212,14 @@ std::vector<std::pair<std::string, std::string>> FigureLines(
 }
 
 // What the servers and workers did.
-void AddShares(const v1::JobStatus& status, Json* json) {
+void AddShares(const RunReport& report, Json* json) {
+  const v1::JobStatus& status = report.status;
   (*json)["training_loss"] = Json::List();
   for (const auto& loss : status.losses()) {
     (*json)["training_loss"].Add(loss.mean());
   }
   (*json)["servers"] = Json::List();
-  for (const auto& [name, partitions] : PartitionsByServer(status)) {
+  for (const auto& [name, partitions] : PartitionsByServer(report)) {
     Json one = Json::Object();
     one["name"] = name;
     one["partitions"] = partitions;
@@ -250,12 +258,17 @@ std::string RecoveriesText(const std::vector<PlannedEvent>& events) {
 std::string BackupsText(const v1::JobStatus& status) {
   const v1::JobStatus::Backups& backups = status.backups();
   if (backups.leased() == 0 && backups.moved() == 0) return "";
+  const auto were = [](int64_t count, absl::string_view noun) {
+    return absl::StrCat(Count(count, noun), count == 1 ? " was" : " were");
+  };
   return absl::StrCat(
-      WithCommas(backups.leased()), " items leased to a second worker (",
-      backups.won(), " done first by the second, ", backups.lost(),
-      " by the first), ", WithCommas(backups.moved()),
-      " moved before they were begun, ", WithCommas(backups.computed_twice()),
-      " examples computed twice");
+      were(backups.leased(), "item"),
+      " given to a second worker as well (the second was first ",
+      Count(backups.won(), "time"), ", the first ",
+      Count(backups.lost(), "time"), "), ", were(backups.moved(), "item"),
+      " taken from a busy worker before it began, ",
+      were(backups.computed_twice(), "example"),
+      " computed twice and counted once");
 }
 
 double Seconds(int64_t microseconds) {
@@ -266,10 +279,10 @@ std::string TailsText(const v1::JobStatus& status) {
   const v1::JobStatus::EpochTails& tails = status.epoch_tails();
   if (tails.epochs() == 0) return "";
   return absl::StrFormat(
-      "%d, from when nothing of it was left to give out: mean %.2f s, longest "
-      "%.2f s; the slowest worker takes %.3f s a batch",
-      tails.epochs(), Seconds(tails.sum_us()) / tails.epochs(),
-      Seconds(tails.longest_us()), Seconds(tails.slowest_batch_us()));
+      "idle workers waited %.2f s for the last items of an epoch on average, "
+      "%.2f s at most (%s; a batch takes the slowest worker %.3f s)",
+      Seconds(tails.sum_us()) / tails.epochs(), Seconds(tails.longest_us()),
+      Count(tails.epochs(), "epoch"), Seconds(tails.slowest_batch_us()));
 }
 
 Json TailsJson(const v1::JobStatus& status) {
@@ -327,19 +340,30 @@ void AddChaos(const RunReport& report, Json* json) {
 }  // namespace
 
 std::vector<std::pair<std::string, int>> PartitionsByServer(
-    const v1::JobStatus& status) {
+    const RunReport& report) {
+  const auto& placement = report.status.placement();
   std::map<int32_t, int> owned;
-  for (const auto& server : status.placement().servers()) {
-    owned[server.server()];
-  }
-  for (const auto& place : status.placement().partitions()) {
-    ++owned[place.server()];
+  for (const auto& server : placement.servers()) owned[server.server()];
+  if (report.audit) {
+    for (const PartitionAudit& one : report.audit->partitions) {
+      if (one.server >= 0) ++owned[one.server];
+    }
+  } else {
+    for (const auto& place : placement.partitions()) ++owned[place.server()];
   }
   std::vector<std::pair<std::string, int>> servers;
   for (const auto& [server, partitions] : owned) {
     servers.emplace_back(ServerName(server), partitions);
   }
   return servers;
+}
+
+std::string AuditVerdict(const RunReport& report) {
+  const AuditReport& audit = *report.audit;
+  if (!report.complete()) {
+    return audit.Problems(/*complete=*/false).empty() ? "" : "not exact";
+  }
+  return audit.exact() ? "exact" : "not exact";
 }
 
 std::optional<double> RunReport::accuracy() const {
@@ -359,6 +383,23 @@ int64_t RunReport::recomputed() const {
   return std::max<int64_t>(0,
                            computed - (status.applied_min() - applied_before));
 }
+
+namespace {
+
+std::string AuditText(const RunReport& report, const Console& console) {
+  const std::string verdict = AuditVerdict(report);
+  if (verdict.empty()) {
+    return "good so far: no example counts twice; what is missing is computed "
+           "when the run goes on";
+  }
+  if (verdict != "exact") return Paint(console, Ink::kRed, "NOT EXACT");
+  return absl::StrCat(
+      verdict, report.audit->oracle_checked ? ", the integer table too" : "",
+      report.audit->effect_approximate ? ": counted once, effect approximate"
+                                       : "");
+}
+
+}  // namespace
 
 std::string ReportText(const RunReport& report, const Console& console) {
   const v1::JobStatus& status = report.status;
@@ -383,26 +424,23 @@ std::string ReportText(const RunReport& report, const Console& console) {
   }
   for (const auto& [name, text] : FigureLines(report)) line(name, text);
   if (report.audit) {
-    line("examples", AppliedText(*report.audit));
+    line("examples", AppliedText(*report.audit, report.complete()));
     if (report.audit->left_out > 0) {
       line("left out", Count(report.audit->left_out, "bad example"));
     }
-    line("audit", report.audit->exact()
-                      ? absl::StrCat("exact",
-                                     report.audit->oracle_checked
-                                         ? ", the integer table too"
-                                         : "",
-                                     report.audit->effect_approximate
-                                         ? ": counted once, effect approximate"
-                                         : "")
-                      : Paint(console, Ink::kRed, "NOT EXACT"));
+    line("audit", AuditText(report, console));
   }
   line("speed",
        absl::StrCat(Short(report.examples_per_second()), " examples/s"));
-  line("updates", WithCommas(status.updates()));
-  line("staleness", StalenessText(Staleness(status)));
+  if (status.updates() > 0) {
+    line("updates", absl::StrCat(WithCommas(status.updates()),
+                                 " applied, one for each batch and partition"));
+  }
+  if (const auto histogram = Staleness(status); !histogram.empty()) {
+    line("staleness", StalenessText(histogram));
+  }
   line("clock lead", ClockLeadText(report));
-  line("servers", ServersText(status));
+  line("servers", ServersText(report));
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
   line("rollbacks", RollbacksText(report));
@@ -488,7 +526,7 @@ Json ReportJson(const RunReport& report) {
   json["backups"]["computed_twice"] = backups.computed_twice();
   json["epoch_ends"] = TailsJson(status);
   json["evaluations"] = EvaluationsJson(status);
-  AddShares(status, &json);
+  AddShares(report, &json);
   json["expectations"] = Json::List();
   for (const Expectation& expectation : report.expectations) {
     Json one = Json::Object();

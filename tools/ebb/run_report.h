@@ -94,9 +94,14 @@ Json ReportJson(const RunReport& report);
 // `problems` of `report`. DataLoss: it cannot be read, or contradicts itself.
 absl::Status ReadVerdict(absl::string_view json, RunReport* report);
 
-// How many partitions each server owns, by the job's placement: by name.
+// How many partitions each server owns, by name: as the audit found them, else
+// by the job's placement, which lacks a server that was just killed.
 std::vector<std::pair<std::string, int>> PartitionsByServer(
-    const v1::JobStatus& status);
+    const RunReport& report);
+
+// What the audit says, in a word or two; empty: nothing is wrong, and not all
+// is applied yet.
+std::string AuditVerdict(const RunReport& report);
 
 }  // namespace ebb::tools
 

@@ -65,6 +65,7 @@ RunReport Good() {
   partition.ledger = audit.worst;
   partition.marks_agree = true;
   audit.partitions.assign(15, partition);
+  for (int p = 0; p < 15; ++p) audit.partitions[p].server = p % 2;
   report.audit = audit;
   report.expectations = CheckExpectations(report.job, status);
   return report;
@@ -81,8 +82,9 @@ TEST(RunReportTest, TellsHowLongTheEndsOfEpochsDraggedOn) {
   tails->set_slowest_batch_us(101'000);
 
   EXPECT_THAT(ReportText(report, Console()),
-              HasSubstr("mean 0.50 s, longest 1.25 s; the slowest worker takes "
-                        "0.101 s a batch"));
+              HasSubstr("  epoch ends      idle workers waited 0.50 s for the "
+                        "last items of an epoch on average, 1.25 s at most (4 "
+                        "epochs; a batch takes the slowest worker 0.101 s)"));
   EXPECT_THAT(ReportJson(report).ToLine(), HasSubstr("\"longest_s\": 1.25"));
 }
 
@@ -174,6 +176,59 @@ TEST(RunReportTest, WarnsOfATrainingThatDivergedToTheEnd) {
   EXPECT_THAT(report.warnings, ElementsAre("the training loss is 2.5"));
 }
 
+// Bug: it said "updates 0" and nothing of the examples.
+TEST(RunReportTest, ARunThatStoppedTellsWhatIsApplied) {
+  RunReport report = Good();
+  report.status.mutable_summary()->set_state(v1::JOB_STATE_PAUSED);
+  report.status.set_applied_min(160'000);
+  report.status.set_updates(0);
+  report.status.clear_staleness();
+  report.audit->worst.applied = 160'000;
+  report.audit->worst.missing = 320'000;
+  report.audit->sum.missing = 320'000;
+  report.problems = {"the job is paused"};
+  Judge(&report);
+  EXPECT_THAT(report.problems, ElementsAre("the job is paused"));
+  EXPECT_THAT(
+      ReportText(report, {}),
+      AllOf(HasSubstr("  examples        160,000 of 480,000 applied at least "
+                      "in each of 15 partitions: 0 doubled, 0 skipped\n"
+                      "  audit           good so far: no example counts twice"),
+            Not(HasSubstr("updates")), Not(HasSubstr("NOT EXACT"))));
+  EXPECT_THAT(HtmlReport(report, {}), HasSubstr("good so far"));
+  // What is applied twice is wrong however far it came.
+  report.audit->partitions[3].ledger.doubled = 2;
+  report.audit->worst.doubled = report.audit->sum.doubled = 2;
+  report.problems.clear();
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ::testing::Contains(HasSubstr("2 applied twice")));
+}
+
+// Bug: a server that was killed at the very end was not among the servers.
+TEST(RunReportTest, AServerThatWasKilledLateIsNamed) {
+  RunReport report = Good();
+  report.status.clear_placement();
+  report.status.mutable_placement()->add_servers()->set_server(0);
+  EXPECT_THAT(ReportText(report, {}),
+              HasSubstr("  servers         ps-0 8 partitions, ps-1 7 "
+                        "partitions\n"));
+}
+
+TEST(RunReportTest, TellsInPlainWordsWhatIdleWorkersTookOver) {
+  RunReport report = Good();
+  auto* backups = report.status.mutable_backups();
+  backups->set_leased(1);
+  backups->set_won(1);
+  backups->set_moved(3);
+  EXPECT_THAT(
+      ReportText(report, {}),
+      HasSubstr("  backup tasks    1 item was given to a second worker as well "
+                "(the second was first 1 time, the first 0 times), 3 items "
+                "were taken from a busy worker before it began, 0 examples "
+                "were computed twice and counted once\n"));
+}
+
 TEST(RunReportTest, WhatIsAppliedAndNotStoredIsNotComplete) {
   RunReport report = Good();
   report.status.mutable_summary()->set_state(v1::JOB_STATE_FLUSHING);
@@ -257,7 +312,7 @@ TEST(RunReportTest, AGoodRunHasNoProblems) {
       "missing, 0 doubled, 0 skipped\n"
       "  audit           exact\n"
       "  speed           104k examples/s\n"
-      "  updates         56,265\n"
+      "  updates         56,265 applied, one for each batch and partition\n"
       "  staleness       median 1, p99 3, max 3 updates (0: 10%, 1: 60%, 2: "
       "25%, 3: 5%)\n"
       "  servers         ps-0 8 partitions, ps-1 7 partitions\n"

@@ -61,6 +61,16 @@ void Judge(RunReport* report) {
     return;
   }
   if (!report->complete()) {
+    if (report->audit) {
+      const auto wrong = report->audit->Problems(/*complete=*/false);
+      problems.insert(problems.end(), wrong.begin(), wrong.end());
+    }
+    // It was said why, and the line of the examples says how far it came.
+    const v1::JobState state = report->status.summary().state();
+    if (!problems.empty() &&
+        (state == v1::JOB_STATE_PAUSED || state == v1::JOB_STATE_CANCELLED)) {
+      return;
+    }
     // That nothing came of it is no news where somebody said why.
     if (!problems.empty() && report->status.applied_min() == 0) return;
     if (report->status.applied_min() == report->status.examples()) {

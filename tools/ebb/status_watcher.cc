@@ -265,10 +265,14 @@ void StatusWatcher::KeepUnheard(std::map<uint64_t, std::string>* workers,
 
 void StatusWatcher::WatchJob(const v1::JobStatus& job,
                              std::vector<Notice>* notices) {
-  // A rollback takes some back, and they are made again.
-  evaluations_ = std::min(evaluations_, job.evaluations_size());
-  for (; evaluations_ < job.evaluations_size(); ++evaluations_) {
-    const auto& evaluation = job.evaluations(evaluations_);
+  // A rollback takes some back, and they are made again. The scheduler keeps
+  // fewer of the older ones, so their number tells nothing.
+  const int newest =
+      job.evaluations().empty() ? -1 : job.evaluations().rbegin()->epoch();
+  const int told = std::min(evaluated_, newest);
+  evaluated_ = newest;
+  for (const auto& evaluation : job.evaluations()) {
+    if (evaluation.epoch() <= told) continue;
     const std::string epoch = absl::StrCat("epoch ", evaluation.epoch() + 1);
     if (!evaluation.error().empty()) {
       notices->push_back(
@@ -280,10 +284,21 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
         {Kind::kResult, absl::StrCat(epoch, ": test ", FiguresText(evaluation),
                                      FurtherText(job, evaluation))});
   }
-  // Both may fall: a server came back with less, an item was resolved.
+  WatchQuarantined(job, notices);
+  WatchSkipped(job, notices);
+  WatchCourse(job, notices);
+}
+
+// Where values have gone astray every worker meets them at once: what is said
+// of one batch without a finite gradient holds for the others.
+void StatusWatcher::WatchQuarantined(const v1::JobStatus& job,
+                                     std::vector<Notice>* notices) {
+  // It may fall: a server came back with less, an item was resolved.
+  if (job.quarantined().empty()) non_finite_told_ = false;
   for (; quarantined_ < job.quarantined_size(); ++quarantined_) {
     const auto& bad = job.quarantined(quarantined_);
     if (bad.skip_wanted()) continue;  // It was told, and decided about.
+    if (bad.non_finite() && std::exchange(non_finite_told_, true)) continue;
     notices->push_back(
         {Kind::kTrouble,
          absl::StrCat(ItemText(bad.item().epoch(), bad.item().shard()),
@@ -291,8 +306,6 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
                       bad.error())});
   }
   quarantined_ = job.quarantined_size();
-  WatchSkipped(job, notices);
-  WatchCourse(job, notices);
 }
 
 // The first few one by one, then how many there are each time that they are ten

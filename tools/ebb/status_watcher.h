@@ -83,6 +83,7 @@ class StatusWatcher {
   // Why one whose process this was is lost, where that is known.
   std::string WhyLost(const std::string& name, int64_t process) const;
   void WatchJob(const v1::JobStatus& job, std::vector<Notice>* notices);
+  void WatchQuarantined(const v1::JobStatus& job, std::vector<Notice>* notices);
   void WatchSkipped(const v1::JobStatus& job, std::vector<Notice>* notices);
   void WatchCourse(const v1::JobStatus& job, std::vector<Notice>* notices);
 
@@ -120,8 +121,9 @@ class StatusWatcher {
   std::set<uint64_t> draining_;  // Of the workers' sessions.
   uint64_t generation_ = 0;
   bool diverges_ = false;
-  int evaluations_ = 0;
+  int evaluated_ = -1;  // The newest epoch whose evaluation was told.
   int quarantined_ = 0;
+  bool non_finite_told_ = false;  // Of those that are quarantined now.
   int skipped_ = 0;
   v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;
 };

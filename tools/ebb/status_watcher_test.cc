@@ -264,7 +264,7 @@ TEST_F(StatusWatcherTest, TellsTheFiguresOfAnEvaluation) {
   evaluation->set_loss(0.5);
   add("rmse", 48123.456);
   add("r2", 0.75);
-  EXPECT_THAT(Update(), ElementsAre("epoch 2: test RMSE 48123.46, R2 0.7500"));
+  EXPECT_THAT(Update(), ElementsAre("epoch 2: test RMSE 48,123.46, R2 0.7500"));
 }
 
 TEST_F(StatusWatcherTest, TellsADivergenceOnceAndThatItIsOver) {
@@ -300,6 +300,29 @@ TEST_F(StatusWatcherTest, TellsEvaluationsOnce) {
   EXPECT_THAT(Update(), IsEmpty());
   *job = before;
   EXPECT_THAT(Update(), ElementsAre("epoch 3: not evaluated: no worker"));
+}
+
+// Bug: there was a line for every worker that met the same values.
+TEST_F(StatusWatcherTest, TellsOneOfTheBatchesWithoutAFiniteGradient) {
+  v1::JobStatus* const job = status_.add_jobs();
+  const auto add = [&](int shard) {
+    auto* bad = job->add_quarantined();
+    bad->mutable_item()->set_shard(shard);
+    bad->set_failures(1);
+    bad->set_error("non-finite gradient");
+    bad->set_non_finite(true);
+  };
+  EXPECT_THAT(Update(), IsEmpty());
+  add(1);
+  add(2);
+  EXPECT_THAT(Update(), ElementsAre("item 1/2 is quarantined after 1 failure: "
+                                    "non-finite gradient"));
+  add(3);
+  EXPECT_THAT(Update(), IsEmpty());
+  job->clear_quarantined();
+  EXPECT_THAT(Update(), IsEmpty());
+  add(4);
+  EXPECT_THAT(Update(), ElementsAre(HasSubstr("item 1/5")));
 }
 
 TEST_F(StatusWatcherTest, TellsOfQuarantineAndOfAJobThatOpensAgain) {

@@ -1,8 +1,13 @@
 #include "tools/ebb/stopped_job.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "common/job/job_change.h"
 #include "tools/ebb/daemon_names.h"
 #include "tools/ebb/status_watcher.h"
 
@@ -10,20 +15,58 @@ namespace ebb::tools {
 
 namespace {
 
-// What helps where this failed. The rate is no cause that --resume could mend:
-// it makes another job.
-std::string HintOf(const v1::JobStatus::Quarantined& bad) {
-  const bool stays =
-      bad.failed_end() == bad.position() || bad.applied_somewhere();
-  if (!bad.non_finite()) {
-    return absl::StrCat("mend the cause and go on with --resume",
-                        stays ? "" : ", or without its batch: --resume --skip");
+using Quarantined = v1::JobStatus::Quarantined;
+
+// The batch that waits for a decision; null: there is none.
+const Quarantined* WaitingBatch(const v1::JobStatus& job) {
+  if (job.summary().state() != v1::JOB_STATE_PAUSED) return nullptr;
+  const auto bad = std::ranges::find_if(
+      job.quarantined(), [](const auto& one) { return !one.skip_wanted(); });
+  return bad == job.quarantined().end() ? nullptr : &*bad;
+}
+
+// A partition has it, or no batch of the item was begun.
+bool CannotBeLeftOut(const Quarantined& bad) {
+  return bad.failed_end() == bad.position() || bad.applied_somewhere();
+}
+
+// A tenth of the rate: large steps are too large by factors, not by percents.
+std::string LowerRate(const v1::Job& job) {
+  const double rate = job.optimizer().rate();
+  return job::ChangeFlag(
+      "optimizer.rate",
+      rate > 0 ? absl::StrFormat("%.6g", rate / 10) : std::string("RATE"));
+}
+
+// Ways on with a lower rate, the surest first.
+std::vector<std::string> LowerRateHints(const v1::Job& job,
+                                        const SoundVersions& stored) {
+  const std::string rate = LowerRate(job);
+  switch (stored.kind) {
+    case SoundVersions::Kind::kNewest:
+      return {absl::StrCat("--resume ", rate, " goes on at a lower rate")};
+    case SoundVersions::Kind::kOlder:
+      return {absl::StrCat(
+          "--resume --to ",
+          absl::FormatTime("%Y-%m-%dT%H:%M:%E3S",
+                           absl::FromUnixMillis(stored.unix_ms),
+                           absl::LocalTimeZone()),
+          " ", rate,
+          " goes back to the newest stored values that are not far off, and on "
+          "at a lower rate")};
+    case SoundVersions::Kind::kNone:
+      return {absl::StrCat(
+          "no stored version has usable values: begin a new run with ", rate)};
+    case SoundVersions::Kind::kUnknown:
+      break;
   }
-  return absl::StrCat(
-      stays ? "" : "--resume --skip goes on without the batch; ",
-      "another rate, on_nonfinite or data make another job, to be begun anew; "
-      "on a cluster that goes on, `ebb checkpoint rollback --rate-factor` goes "
-      "back");
+  const bool rounds = job.consistency().kind() == v1::Consistency::KIND_ROUNDS;
+  return {absl::StrCat("--resume ",
+                       rounds ? "--to-round N " : "--versions-ago 1 ", rate,
+                       " goes back ",
+                       rounds ? "to the newest stored round up to N"
+                              : "to the stored version before the newest",
+                       ", and on at a lower rate")};
 }
 
 }  // namespace
@@ -31,21 +74,48 @@ std::string HintOf(const v1::JobStatus::Quarantined& bad) {
 std::string WhyStopped(const v1::JobStatus& job) {
   const v1::JobState state = job.summary().state();
   if (state == v1::JOB_STATE_CANCELLED) return "the job was cancelled";
-  if (state != v1::JOB_STATE_PAUSED) return "";
-  const auto bad = std::ranges::find_if(
-      job.quarantined(), [](const auto& one) { return !one.skip_wanted(); });
-  if (bad == job.quarantined().end()) {
-    if (!job.paused_for_divergence()) return "";
+  if (const Quarantined* bad = WaitingBatch(job)) {
     return absl::StrCat(
-        "the job is paused: ", job.divergence(),
-        "\nhint: --resume --set on_divergence=warn goes on from here; another "
-        "rate makes another job, to be begun anew; on a cluster that goes on, "
-        "`ebb checkpoint rollback --rate-factor` goes back");
+        "the job is paused", AfterFailures(bad->failures()), ": item ",
+        ItemName(bad->item().epoch(), bad->item().shard()), ", ", bad->error(),
+        bad->non_finite() && !job.divergence().empty()
+            ? absl::StrCat("; before it, ", job.divergence())
+            : "");
   }
-  return absl::StrCat("the job is paused", AfterFailures(bad->failures()),
-                      ": item ",
-                      ItemName(bad->item().epoch(), bad->item().shard()), ", ",
-                      bad->error(), "\nhint: ", HintOf(*bad));
+  if (state == v1::JOB_STATE_PAUSED && job.quarantined().empty() &&
+      job.paused_for_divergence()) {
+    return absl::StrCat("the job is paused: ", job.divergence());
+  }
+  return "";
+}
+
+bool ValuesMatter(const v1::JobStatus& job) {
+  const Quarantined* bad = WaitingBatch(job);
+  return bad != nullptr ? bad->non_finite() : job.paused_for_divergence();
+}
+
+std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
+                      const SoundVersions& stored) {
+  const Quarantined* bad = WaitingBatch(job);
+  if (bad == nullptr && !job.paused_for_divergence()) return "";
+  const bool values_lost = stored.kind == SoundVersions::Kind::kOlder ||
+                           stored.kind == SoundVersions::Kind::kNone;
+  std::vector<std::string> hints;
+  if (bad != nullptr && !bad->non_finite()) {
+    hints.push_back("mend the cause and go on with --resume");
+  }
+  // Where the values are lost, the next batch fails as this one did.
+  if (bad != nullptr && !CannotBeLeftOut(*bad) && !values_lost) {
+    hints.push_back("--resume --skip goes on without the batch");
+  }
+  if (ValuesMatter(job)) {
+    const auto lower = LowerRateHints(specification, stored);
+    hints.insert(hints.end(), lower.begin(), lower.end());
+  }
+  if (bad == nullptr) {
+    hints.push_back("--resume goes on from here as it is");
+  }
+  return absl::StrCat("hint: ", absl::StrJoin(hints, "; or "));
 }
 
 }  // namespace ebb::tools

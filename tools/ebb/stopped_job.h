@@ -1,16 +1,26 @@
-// Why a run is over although its job is not complete.
+// Why a run is over although its job is not complete, and what helps.
 #ifndef EBB_TOOLS_EBB_STOPPED_JOB_H_
 #define EBB_TOOLS_EBB_STOPPED_JOB_H_
 
 #include <string>
 
+#include "ebb/v1/job.pb.h"
 #include "ebb/v1/scheduler.pb.h"
+#include "tools/ebb/sound_versions.h"
 
 namespace ebb::tools {
 
-// With a hint what to do. Empty: it goes on, or will once what is decided is
-// done or the operator resumes it who paused it.
+// Empty: the job goes on, or will once what is decided is done or the operator
+// who paused it resumes it.
 std::string WhyStopped(const v1::JobStatus& job);
+
+// Whether what helps depends on the values that are stored.
+bool ValuesMatter(const v1::JobStatus& job);
+
+// What makes the run go on, for behind WhyStopped, as "hint: ..."; empty:
+// nothing does. `stored` is what the run left.
+std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
+                      const SoundVersions& stored);
 
 }  // namespace ebb::tools
 

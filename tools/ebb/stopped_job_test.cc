@@ -39,6 +39,18 @@ TEST(StoppedJobTest, WhatGoesOnIsNotStopped) {
   EXPECT_EQ(WhyStopped(job), "the job was cancelled");
 }
 
+using Kind = SoundVersions::Kind;
+
+v1::Job AtRate(double rate) {
+  v1::Job job;
+  job.mutable_optimizer()->set_rate(rate);
+  return job;
+}
+
+std::string Help(const v1::JobStatus& job, const SoundVersions& stored = {}) {
+  return WhatHelps(job, AtRate(0.5), stored);
+}
+
 TEST(StoppedJobTest, ADivergenceStopsAJobThatPausesForIt) {
   v1::JobStatus job = Paused();
   job.clear_quarantined();
@@ -46,42 +58,78 @@ TEST(StoppedJobTest, ADivergenceStopsAJobThatPausesForIt) {
   job.set_paused_by_operator(true);
   EXPECT_EQ(WhyStopped(job), "");  // An operator paused it.
   job.set_paused_for_divergence(true);
-  EXPECT_THAT(WhyStopped(job),
-              AllOf(HasSubstr("the job is paused: the training loss is 2.5\n"),
-                    HasSubstr("--resume --set on_divergence=warn goes on"),
-                    HasSubstr("--rate-factor")));
+  EXPECT_EQ(WhyStopped(job), "the job is paused: the training loss is 2.5");
+  EXPECT_TRUE(ValuesMatter(job));
+  EXPECT_EQ(Help(job, {Kind::kNewest}),
+            "hint: --resume --set optimizer.rate=0.05 goes on at a lower rate; "
+            "or --resume goes on from here as it is");
 }
 
 TEST(StoppedJobTest, ABatchThatFailsIsTriedAgainOrLeftOut) {
   EXPECT_EQ(WhyStopped(Paused()),
             "the job is paused after 3 failures in a row: item 2/3, at example "
-            "32: no room\nhint: mend the cause and go on with --resume, or "
-            "without its batch: --resume --skip");
+            "32: no room");
+  EXPECT_FALSE(ValuesMatter(Paused()));
+  EXPECT_EQ(Help(Paused()),
+            "hint: mend the cause and go on with --resume; or --resume --skip "
+            "goes on without the batch");
 }
 
 TEST(StoppedJobTest, OnlyWhatNoPartitionHasIsToBeLeftOut) {
   v1::JobStatus job = Paused();
   job.mutable_quarantined(0)->set_applied_somewhere(true);
-  EXPECT_THAT(WhyStopped(job),
+  EXPECT_THAT(Help(job),
               AllOf(HasSubstr("--resume"), Not(HasSubstr("--skip"))));
   job = Paused();
   job.mutable_quarantined(0)->set_failed_end(32);  // No worker could begin.
-  EXPECT_THAT(WhyStopped(job),
+  EXPECT_THAT(Help(job),
               AllOf(HasSubstr("--resume"), Not(HasSubstr("--skip"))));
 }
 
-// It was known by "finite" in the words of the error, which a user's loader
-// may have, too.
-TEST(StoppedJobTest, ABatchWithoutFiniteGradientWantsAnotherRate) {
+v1::JobStatus NotFinite() {
   v1::JobStatus job = Paused();
-  job.mutable_quarantined(0)->set_error("a finite number of rows is wanted");
-  EXPECT_THAT(WhyStopped(job), Not(HasSubstr("--rate-factor")));
   job.mutable_quarantined(0)->set_non_finite(true);
-  EXPECT_THAT(WhyStopped(job), AllOf(HasSubstr("--resume --skip goes on"),
-                                     HasSubstr("--rate-factor")));
+  return job;
+}
+
+// Bug: it said that another rate makes another job, which --resume takes.
+TEST(StoppedJobTest, ABatchWithoutFiniteGradientWantsALowerRate) {
+  EXPECT_TRUE(ValuesMatter(NotFinite()));
+  EXPECT_THAT(Help(NotFinite(), {Kind::kNewest}),
+              AllOf(HasSubstr("--resume --set optimizer.rate=0.05 goes on"),
+                    HasSubstr("--resume --skip goes on")));
+  v1::JobStatus job = NotFinite();
   job.mutable_quarantined(0)->set_applied_somewhere(true);
+  EXPECT_THAT(Help(job, {Kind::kNewest}), Not(HasSubstr("--skip")));
+  // It was known by "finite" in the words of the error, which a user's loader
+  // may have, too.
+  job = Paused();
+  job.mutable_quarantined(0)->set_error("a finite number of rows is wanted");
+  EXPECT_THAT(Help(job), Not(HasSubstr("rate")));
+}
+
+TEST(StoppedJobTest, ValuesThatAreLostAreGoneBackFrom) {
+  EXPECT_THAT(Help(NotFinite(), {Kind::kOlder, 1'790'000'000'123}),
+              ::testing::MatchesRegex(
+                  "hint: --resume --to 2026-09-2[0-9]T[0-9:]*.123 --set "
+                  "optimizer.rate=0.05 goes back to the newest stored values "
+                  "that are not far off, and on at a lower rate"));
+  EXPECT_EQ(Help(NotFinite(), {Kind::kNone}),
+            "hint: no stored version has usable values: begin a new run with "
+            "--set optimizer.rate=0.05");
+  EXPECT_THAT(Help(NotFinite()), HasSubstr("--resume --versions-ago 1 --set"));
+  v1::Job rounds = AtRate(0.5);
+  rounds.mutable_consistency()->set_kind(v1::Consistency::KIND_ROUNDS);
+  EXPECT_THAT(WhatHelps(NotFinite(), rounds, {}),
+              HasSubstr("--resume --to-round N --set"));
+}
+
+TEST(StoppedJobTest, TheCourseOfTheLossBeforeIsSaid) {
+  v1::JobStatus job = NotFinite();
+  EXPECT_THAT(WhyStopped(job), Not(HasSubstr("before it")));
+  job.set_divergence("the training loss is 2.5");
   EXPECT_THAT(WhyStopped(job),
-              AllOf(Not(HasSubstr("--skip")), HasSubstr("--rate-factor")));
+              HasSubstr("no room; before it, the training loss is 2.5"));
 }
 
 }  // namespace

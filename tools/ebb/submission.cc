@@ -324,6 +324,20 @@ std::string LeaveOutExpectations(const JobChoice& choice,
                       " it is not looked at");
 }
 
+// Prices or counts are whole numbers, too, and no classes. Empty: the labels
+// look like classes.
+std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
+  constexpr int64_t kFewClasses = 50;
+  if (data.classes <= kFewClasses || 2 * data.classes <= data.examples) {
+    return "";
+  }
+  return absl::StrCat(
+      "warning: the labels have ", data.classes, " different values in ",
+      Count(data.examples, "example"), ", and `model: ", job.model().kind(),
+      "` takes each for a class of its own. If they are quantities to predict, "
+      "take `model: linear`, or `model.labels: values` with layers");
+}
+
 }  // namespace
 
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
@@ -387,6 +401,9 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
                      record->plan.parameters == 1 ? "is " : "are ",
                      Count(record->plan.parameters, "parameter"),
                      ", and the others would hold nothing"));
+  }
+  if (const auto note = QuantityNote(full, *draft.known.train); !note.empty()) {
+    draft.notes.push_back(note);
   }
   prepared.note = absl::StrJoin(draft.notes, "\n");
   prepared.record = *std::move(record);

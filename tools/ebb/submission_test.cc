@@ -85,6 +85,27 @@ TEST_F(SubmissionTest, ExpectsNothingOfAJobThatIsMadeShorter) {
   }
 }
 
+// Bug: a model of 600 classes was called good.
+TEST_F(SubmissionTest, WarnsOfQuantitiesThatAreTakenForClasses) {
+  std::string rows = "a,price\n";
+  for (int i = 0; i < 120; ++i) {
+    absl::StrAppend(&rows, i % 7, ",", 300'000 + 17 * i, "\n");
+  }
+  Write("prices.csv", rows);
+  const std::string job = absl::StrCat(
+      "name: prices\ndata: {train: {csv: ", Path("prices.csv"), "}}\nmodel: ");
+  const auto classes = Prepare(job + "softmax\n");
+  ASSERT_TRUE(classes.ok()) << classes.status();
+  EXPECT_THAT(classes->note,
+              HasSubstr("warning: the labels have 120 different values in 120 "
+                        "examples, and `model: softmax` takes each for a class "
+                        "of its own. If they are quantities to predict, take "
+                        "`model: linear`"));
+  const auto values = Prepare(job + "linear\n");
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_THAT(values->note, ::testing::Not(HasSubstr("quantities")));
+}
+
 TEST_F(SubmissionTest, NamesAMissingFileAndItsLine) {
   std::filesystem::remove(Path("test.csv"));
   const auto prepared = Prepare(Job("softmax"));
