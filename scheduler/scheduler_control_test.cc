@@ -230,12 +230,30 @@ TEST_F(SchedulerControlTest, FewerWorkersLetGoAtOnceAndMoreJoinAtOnce) {
   ASSERT_TRUE(Scale(id, 1).ok());
   EXPECT_THAT(Lost(), SizeIs(3));
   EXPECT_EQ(Has(id), 1u);
-  EXPECT_THAT(log_, ElementsAre(HasSubstr("job=test takes 1 workers at most, "
-                                          "instead of 4: an operator")));
+  EXPECT_THAT(log_, ElementsAre(HasSubstr("job=test takes 1 worker at most "
+                                          "instead of 4 workers at most: an "
+                                          "operator")));
   for (int i = 0; i < 4; ++i) FromWorker(Link(i), LeaseRequest{Worker(i), 1});
   ASSERT_TRUE(Scale(id, 0).ok());
   EXPECT_EQ(Has(id), 4u);
   EXPECT_EQ(Job(id).max_workers(), 0);
+}
+
+// Bug: it was no event.
+TEST_F(SchedulerControlTest, AnotherNumberOfServersIsToldOnce) {
+  ServerUp();
+  const JobId id = Begin("test", 0, 1, 4);
+  const auto servers = [&](int32_t most) {
+    return Operate([&](auto* out) {
+      return core_->ScaleJob(id, {.servers = most}, now_, out);
+    });
+  };
+  ASSERT_TRUE(servers(1).ok());
+  EXPECT_THAT(log_, ::testing::Contains(HasSubstr(
+                        "job=test lies on 1 server at most instead of all "
+                        "servers: an operator said so (ebb scale)")));
+  ASSERT_TRUE(servers(1).ok());
+  EXPECT_THAT(log_, IsEmpty());
 }
 
 TEST_F(SchedulerControlTest, WorkersWithoutAnItemAreLetGoFirst) {

@@ -27,8 +27,10 @@ std::string RateText(double factor) {
   return absl::StrCat(", at ", factor, " times the rate of the job file");
 }
 
-std::string Limit(int32_t workers) {
-  return workers == 0 ? "no limit" : absl::StrCat(workers);
+std::string AtMostWorkers(int32_t workers) {
+  if (workers == 0) return "any number of workers";
+  return absl::StrCat(workers, workers == 1 ? " worker" : " workers",
+                      " at most");
 }
 
 }  // namespace
@@ -150,8 +152,8 @@ absl::Status TrainingJob::ScaleWorkers(int32_t workers, Context* context) {
   if (workers == max_workers()) return absl::OkStatus();
   context->Tell(
       EventKind::kJobScaled, id(),
-      absl::StrCat("job=", record_->name, " takes ", Limit(workers),
-                   " workers at most, instead of ", Limit(max_workers()),
+      absl::StrCat("job=", record_->name, " takes ", AtMostWorkers(workers),
+                   " instead of ", AtMostWorkers(max_workers()),
                    ": an operator said so (ebb scale)"));
   state_.scaled_workers = workers;
   dirty_ = true;

@@ -434,7 +434,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
        absl::StrCat(Short(report.examples_per_second()), " examples/s"));
   if (status.updates() > 0) {
     line("updates", absl::StrCat(WithCommas(status.updates()),
-                                 " applied, one for each batch and partition"));
+                                 " applied by all partitions together"));
   }
   if (const auto histogram = Staleness(status); !histogram.empty()) {
     line("staleness", StalenessText(histogram));

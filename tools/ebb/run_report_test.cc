@@ -312,7 +312,7 @@ TEST(RunReportTest, AGoodRunHasNoProblems) {
       "missing, 0 doubled, 0 skipped\n"
       "  audit           exact\n"
       "  speed           104k examples/s\n"
-      "  updates         56,265 applied, one for each batch and partition\n"
+      "  updates         56,265 applied by all partitions together\n"
       "  staleness       median 1, p99 3, max 3 updates (0: 10%, 1: 60%, 2: "
       "25%, 3: 5%)\n"
       "  servers         ps-0 8 partitions, ps-1 7 partitions\n"
