@@ -51,7 +51,8 @@ void JobWork::Broke(ServerId server, const CallFailure& why, absl::Time now,
         "job=", record_->name, " server=", server.value(), " at ",
         trouble.address, " cannot be reached", Since(trouble), " (",
         trouble.attempts, trouble.attempts == 1 ? " call" : " calls",
-        " failed): ", why.text, "; ", WhatToDo(why.cause, trouble.address))});
+        " failed): ", why.text, "; ",
+        WhatToDo(why.cause, trouble.address, "this worker"))});
   }
   AskForPlacement(now, out);
 }

@@ -58,9 +58,9 @@ std::string NamesOf(const Cluster& cluster,
   return names;
 }
 
-std::string ToDo(const PeerTrouble& trouble) {
+std::string ToDo(const PeerTrouble& trouble, absl::string_view caller) {
   return absl::StrCat(". What to do: ",
-                      WhatToDo(trouble.why.cause, trouble.address));
+                      WhatToDo(trouble.why.cause, trouble.address, caller));
 }
 
 void ExplainCut(const SchedulerShell::Picture& picture, const TrainingJob& job,
@@ -76,7 +76,7 @@ void ExplainCut(const SchedulerShell::Picture& picture, const TrainingJob& job,
                   cut.goes_on ? "; it goes on without it for a while"
                   : all       ? "; no other worker reaches it"
                               : "; others get the work meanwhile",
-                  ToDo(trouble));
+                  ToDo(trouble, count == 1 ? "the worker" : "the workers"));
   reasons->Add(v1::WaitReason::KIND_UNREACHED,
                count == 1 ? NameOf(cluster, cut.workers.front()) : "workers",
                std::move(text), picture.now - cut.first.since);
@@ -96,14 +96,15 @@ void ExplainUnreached(const SchedulerShell::Picture& picture,
     if (++listed > kMostListed) return;
     const PeerTrouble& trouble = avoid.unreached->trouble;
     const std::string name = absl::StrCat("ps ", target.value());
-    reasons->Add(v1::WaitReason::KIND_UNREACHED, name,
-                 absl::StrCat(name,
-                              " cannot take partitions over, for it cannot "
-                              "reach ps ",
-                              trouble.server.value(), " at ", trouble.address,
-                              ": ", trouble.why.text,
-                              "; they stay where they are", ToDo(trouble)),
-                 picture.now - avoid.unreached->since);
+    reasons->Add(
+        v1::WaitReason::KIND_UNREACHED, name,
+        absl::StrCat(name,
+                     " cannot take partitions over, for it cannot "
+                     "reach ps ",
+                     trouble.server.value(), " at ", trouble.address, ": ",
+                     trouble.why.text, "; they stay where they are",
+                     ToDo(trouble, name)),
+        picture.now - avoid.unreached->since);
   }
 }
 

@@ -69,7 +69,7 @@ void SchedulerCore::SettleUnreached(Context* context) {
           " cannot reach ", ToText(by->trouble),
           "; that server is up, so the worker gets no work of the job until it "
           "reaches it: ",
-          WhatToDo(by->trouble.why.cause, by->trouble.address)));
+          WhatToDo(by->trouble.why.cause, by->trouble.address, "the worker")));
       job->CutOff(session, context);
     }
     if (cut_off != worker.cut_off) {

@@ -151,8 +151,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   const rpc::SecurityWatch watch(flags.tls.files, {Role::kScheduler});
   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
                        rpc::Security::Create(flags.tls, {Role::kScheduler}));
-  EBB_RETURN_IF_ERROR(
-      rpc::MaySpeak(security.get(), flags.listen, /*listens=*/true));
+  EBB_RETURN_IF_ERROR(rpc::MayListen(security.get(), flags.listen));
   LogOptions(flags, options.core.session);
   rpc::LogSecurity(*security);
   rpc::CountHandshakes(*security);

@@ -67,12 +67,13 @@ void IncomingMoves::Fetched(const FetchRequest& request,
     std::string why(status.message());
     if (unreached) {
       why = WhyNot(*unreached);
-      out->push_back(LogEvent{
-          absl::StrCat("job=", job_.stored.record->name,
-                       " partition=", request.partition.value(),
-                       " cannot move here: ", why, "; ",
-                       WhatToDo(unreached->why.cause, unreached->address)),
-          /*warning=*/true});
+      out->push_back(
+          LogEvent{absl::StrCat("job=", job_.stored.record->name,
+                                " partition=", request.partition.value(),
+                                " cannot move here: ", why, "; ",
+                                WhatToDo(unreached->why.cause,
+                                         unreached->address, "this server")),
+                   /*warning=*/true});
     }
     return Fail(request.partition, request.new_term, std::move(why), out,
                 std::move(unreached));

@@ -248,10 +248,8 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   const rpc::SecurityWatch watch(flags.tls.files, {Role::kServer});
   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
                        rpc::Security::Create(flags.tls, {Role::kServer}));
-  EBB_RETURN_IF_ERROR(
-      rpc::MaySpeak(security.get(), flags.listen, /*listens=*/true));
-  EBB_RETURN_IF_ERROR(rpc::MaySpeak(security.get(), flags.scheduler,
-                                    /*listens=*/false));
+  EBB_RETURN_IF_ERROR(rpc::MayListen(security.get(), flags.listen));
+  EBB_RETURN_IF_ERROR(rpc::MayConnect(security.get(), flags.scheduler));
   LogOptions(flags, options.core.session);
   rpc::LogSecurity(*security);
   rpc::CountHandshakes(*security);

@@ -387,8 +387,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   const rpc::SecurityWatch watch(flags.tls.files, {Role::kWorker});
   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
                        rpc::Security::Create(flags.tls, {Role::kWorker}));
-  EBB_RETURN_IF_ERROR(rpc::MaySpeak(security.get(), flags.scheduler,
-                                    /*listens=*/false));
+  EBB_RETURN_IF_ERROR(rpc::MayConnect(security.get(), flags.scheduler));
   LogOptions(flags, options.core.session);
   rpc::LogSecurity(*security);
   rpc::CountHandshakes(*security);

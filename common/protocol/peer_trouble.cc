@@ -32,18 +32,18 @@ absl::string_view CallCauseName(CallCause cause) {
   return "other";
 }
 
-std::string WhatToDo(CallCause cause, absl::string_view address) {
+std::string WhatToDo(CallCause cause, absl::string_view address,
+                     absl::string_view caller) {
   switch (cause) {
     case CallCause::kName:
       return absl::StrCat(
-          "start the server with an --advertise that the caller's machine "
-          "resolves, or make ",
-          address, " resolve there");
+          "start the server with an --advertise that the machine of ", caller,
+          " resolves, or make ", address, " resolve there");
     case CallCause::kRefused:
       return absl::StrCat(
           "start the server with a --listen and an --advertise that belong "
           "together: nothing listens at ",
-          address, ", seen from the caller's machine");
+          address, ", seen from the machine of ", caller);
     case CallCause::kNoAnswer:
       return absl::StrCat("let firewalls and network policies pass ", address,
                           ", and look whether the server's process stands "
@@ -56,11 +56,13 @@ std::string WhatToDo(CallCause cause, absl::string_view address) {
              "certificate of its role from one authority (ebb certs), or both "
              "without TLS";
     case CallCause::kDenied:
-      return "look at docs/security.md for what the role of the caller's "
-             "certificate may do, and at the clocks of both machines";
+      return absl::StrCat(
+          "look at docs/security.md for what the role of the certificate of ",
+          caller, " may do, and at the clocks of both machines");
     case CallCause::kPlain:
-      return "start the caller with --tls-cert, --tls-key and --tls-ca, or "
-             "with --insecure if the network is yours alone";
+      return absl::StrCat("start ", caller,
+                          " with --tls-cert, --tls-key and --tls-ca, or with "
+                          "--insecure if the network is yours alone");
     case CallCause::kTooLarge:
       return "start all daemons with a larger --message-limit, or give the job "
              "more partitions";

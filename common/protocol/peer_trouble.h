@@ -31,9 +31,10 @@ inline constexpr int kCallCauses = static_cast<int>(CallCause::kNotEbb) + 1;
 
 // One word for metrics and `--json`: "name", "refused", "no_answer", ...
 absl::string_view CallCauseName(CallCause cause);
-// What to do about a server that cannot be reached at its address for this
-// cause, as a clause: "start the server, or ...".
-std::string WhatToDo(CallCause cause, absl::string_view address);
+// What to do about a server that `caller` ("the worker", "ps 1") cannot reach
+// at its address for this cause, as a clause: "start the server, or ...".
+std::string WhatToDo(CallCause cause, absl::string_view address,
+                     absl::string_view caller);
 
 struct CallFailure {
   CallCause cause = CallCause::kOther;

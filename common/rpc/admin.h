@@ -88,8 +88,9 @@ class PsAdminHandler {
 void SilenceGrpc();
 
 // Asks a scheduler, and waits for the answer at most `deadline`. Thread-safe.
-// An address that cannot be reached is kUnavailable. Without TLS in `security`
-// one of another machine is kInvalidArgument (MaySpeak).
+// An address that cannot be reached is kUnavailable. A scheduler of another
+// machine that could be spoken to in plain text only is kInvalidArgument,
+// unless `security` is insecure.
 class SchedulerAdminClient {
  public:
   explicit SchedulerAdminClient(

@@ -24,13 +24,13 @@ namespace {
 template <typename Service>
 struct Way {
   Way(const std::string& address, SecurityPtr with, Role role)
-      : security(std::move(with)),
-        refused(MaySpeak(security.get(), address, /*listens=*/false)),
+      : address(address),
+        security(std::move(with)),
         stub(Service::NewStub(internal::MakeChannel(address, TransportOptions(),
                                                     security.get(), role))) {}
 
+  const std::string address;
   const SecurityPtr security;
-  const absl::Status refused;
   const std::unique_ptr<typename Service::Stub> stub;
 };
 
@@ -51,14 +51,15 @@ template <typename Response, typename Service, typename Request,
           typename Method>
 absl::StatusOr<Response> Call(const Way<Service>& way, Method method,
                               const Request& request, absl::Duration deadline) {
-  EBB_RETURN_IF_ERROR(way.refused);
   grpc::ClientContext context;
   SetDeadline(deadline, &context);
   ShowToken(way.security.get(), internal::JobOf(request), &context);
   Response response;
   const grpc::Status status =
       (way.stub.get()->*method)(&context, request, &response);
-  if (!status.ok()) return FromGrpcNotCancelled(status);
+  if (!status.ok()) {
+    return internal::NamePlainText(FromGrpcNotCancelled(status), way.address);
+  }
   return response;
 }
 
@@ -120,7 +121,6 @@ EBB_ADMIN_METHOD(PsAdminClient, ParameterServer, VerifyVersions)
 absl::Status PsAdminClient::ReadVersion(const v1::ReadVersionRequest& request,
                                         absl::Duration deadline,
                                         const Receive& receive) {
-  EBB_RETURN_IF_ERROR(impl_->way.refused);
   grpc::ClientContext context;
   SetDeadline(deadline, &context);
   ShowToken(impl_->way.security.get(), internal::JobOf(request), &context);
@@ -130,7 +130,9 @@ absl::Status PsAdminClient::ReadVersion(const v1::ReadVersionRequest& request,
   while (refused.ok() && reader->Read(&piece)) refused = receive(piece);
   if (!refused.ok()) context.TryCancel();
   const grpc::Status status = reader->Finish();
-  return refused.ok() ? FromGrpcNotCancelled(status) : refused;
+  return refused.ok() ? internal::NamePlainText(FromGrpcNotCancelled(status),
+                                                impl_->way.address)
+                      : refused;
 }
 
 }  // namespace ebb::rpc

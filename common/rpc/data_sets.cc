@@ -40,7 +40,6 @@ struct DataSetsClient::Impl {
   std::string address;
   SecurityPtr security;
   DataSetsOptions options;
-  absl::Status refused;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<DataSets::Stub> stub;
   // Whether it was ever there; nothing else is read by it.
@@ -52,7 +51,6 @@ struct DataSetsClient::Impl {
                                                            Response*),
                     const Request& request, Response* response,
                     absl::Duration limit) const {
-    EBB_RETURN_IF_ERROR(refused);
     const absl::Time start = absl::Now();
     absl::Duration pause = kFirstPause;
     Mutex mu;
@@ -61,8 +59,10 @@ struct DataSetsClient::Impl {
       grpc::ClientContext context;
       context.set_deadline(absl::ToChronoTime(absl::Now() + limit));
       response->Clear();
-      const absl::Status status = FromGrpcNotCancelled(
-          (stub.get()->*method)(&context, request, response));
+      const absl::Status status =
+          internal::NamePlainText(FromGrpcNotCancelled((stub.get()->*method)(
+                                      &context, request, response)),
+                                  address);
       // A daemon that has too much to do is there, too.
       if (!MayPass(status) ||
           channel->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY) {
@@ -103,7 +103,6 @@ DataSetsClient::DataSetsClient(const std::string& address, SecurityPtr security,
     : impl_([&] {
         auto impl = std::make_unique<Impl>();
         impl->address = address;
-        impl->refused = MaySpeak(security.get(), address, /*listens=*/false);
         impl->channel = internal::MakeChannel(address, TransportOptions(),
                                               security.get(), Role::kScheduler);
         impl->stub = DataSets::NewStub(impl->channel);

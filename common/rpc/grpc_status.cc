@@ -28,7 +28,8 @@ constexpr Words kWords[] = {
     {"DNS resolution failed", CallCause::kName},
     {"ame or service not known", CallCause::kName},
     {"Connection refused", CallCause::kRefused},
-    {"in plain text: others could read", CallCause::kPlain},  // MaySpeak.
+    // What LocalCredentials say of another machine (grpc_setup.cc).
+    {"neither UDS or TCP loopback", CallCause::kPlain},
     {"Socket closed", CallCause::kClosed},
     {"Connection reset", CallCause::kClosed},
     {"Broken pipe", CallCause::kClosed},
@@ -84,6 +85,10 @@ std::string Plain(const std::string& message, CallCause cause) {
     return "what listens there does not speak gRPC";
   }
   if (cause == CallCause::kName) return NameNotFound(message);
+  if (cause == CallCause::kPlain) {
+    return "it is another machine, and nothing is said there in plain text: "
+           "others could read and change it";
+  }
   if (!absl::StartsWith(message, "failed to connect to all addresses")) {
     return message;
   }

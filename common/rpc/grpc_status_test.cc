@@ -49,8 +49,9 @@ TEST(GrpcStatusTest, TellsCausesApart) {
                 "failed to connect to all addresses; last error: UNKNOWN: "
                 "ipv4:10.0.0.1:7000: Ssl handshake failed: SSL_ERROR_SSL"},
            Told{CallCause::kPlain,
-                "not speaking to ps-0:7001 in plain text: others could read "
-                "and change everything."},
+                "failed to connect to all addresses; last error: UNKNOWN: "
+                "ipv4:10.0.0.1:7000: Endpoint is neither UDS or TCP loopback "
+                "address."},
            Told{CallCause::kOther, "a daemon's own words"},
        }) {
     const absl::Status status =

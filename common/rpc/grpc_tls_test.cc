@@ -3,6 +3,10 @@
 #include <grpc/support/log.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -19,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/mutex.h"
 #include "common/rpc/admin.h"
+#include "common/rpc/call_failure.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/grpc_transport.h"
 #include "common/rpc/internal/grpc_security.h"
@@ -44,6 +49,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr absl::Duration kLong = absl::Seconds(20);
 constexpr char kAny[] = "127.0.0.1:0";
@@ -52,6 +58,24 @@ constexpr char kNobody[] = "127.0.0.1:1";
 std::string Contents(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// An IPv4 address of this machine that is not of its loopback; empty: none.
+std::string OwnAddress() {
+  std::string own;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return own;
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    char text[NI_MAXHOST] = "";
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET ||
+        getnameinfo(one->ifa_addr, sizeof(sockaddr_in), text, sizeof(text),
+                    nullptr, 0, NI_NUMERICHOST) != 0) {
+      continue;
+    }
+    if (!absl::StartsWith(text, "127.")) own = text;
+  }
+  freeifaddrs(all);
+  return own;
 }
 
 // A folder with an authority and a certificate for each role.
@@ -368,22 +392,67 @@ TEST_F(GrpcTlsTest, OtherMachinesAreNotSpokenToInPlainText) {
       plain.ListenScheduler("0.0.0.0:0", {.sessions = &scheduler_handler_});
   EXPECT_TRUE(absl::IsInvalidArgument(listener.status())) << listener.status();
 
-  const auto channel = plain.ConnectPs("203.0.113.7:1");
+  const auto of_documents = MayConnect(nullptr, "203.0.113.7:1");
+  EXPECT_TRUE(absl::IsInvalidArgument(of_documents)) << of_documents;
+  EXPECT_TRUE(MayConnect(nullptr, "localhost:1").ok());
+
+  // An address of this machine that the network sees.
+  const std::string own = OwnAddress();
+  if (own.empty()) GTEST_SKIP() << "this machine has loopback addresses only";
+  const auto insecure = Security::Create({.insecure = true}, RoleSet::All());
+  ASSERT_TRUE(insecure.ok()) << insecure.status();
+  GrpcTransport open({}, 0, *insecure);
+  const auto there = open.ListenScheduler(absl::StrCat(own, ":0"),
+                                          {.sessions = &scheduler_handler_});
+  ASSERT_TRUE(there.ok()) << there.status();
+  const std::string address = (*there)->address();
+
+  const auto channel = plain.ConnectPs(address);
   Answer<PushReply> pushed;
   channel->Push(MakePush(1, {1}), kLong, pushed.Done());
   const absl::Status refused = pushed.Wait().status();
   EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
-  EXPECT_THAT(std::string(refused.message()),
-              HasSubstr("not speaking to 203.0.113.7:1 in plain text"));
+  EXPECT_EQ(FailureOf(refused).cause, CallCause::kPlain) << refused;
 
   Keeping<SchedulerToWorker> handler;
-  const auto session = plain.ConnectWorkerSession("203.0.113.7:1", &handler);
-  EXPECT_THAT(std::string(handler.closed.WaitFor(1).at(0).message()),
-              HasSubstr("--insecure"));
+  const auto session = plain.ConnectWorkerSession(address, &handler);
+  EXPECT_EQ(FailureOf(handler.closed.WaitFor(1).at(0)).cause,
+            CallCause::kPlain);
 
   const absl::Status asked =
-      SchedulerAdminClient("203.0.113.7:1").GetStatus({}, kLong).status();
+      SchedulerAdminClient(address).GetStatus({}, kLong).status();
   EXPECT_TRUE(absl::IsInvalidArgument(asked)) << asked;
+  EXPECT_THAT(
+      std::string(asked.message()),
+      AllOf(HasSubstr("not speaking to " + address), HasSubstr("--insecure")));
+}
+
+// Bug: without --insecure, whatever was wrong with an address of another
+// machine was told as the lack of --tls-cert.
+TEST_F(GrpcTlsTest, TheFirstThingThatIsWrongIsTold) {
+  const auto why = [](const std::string& address) {
+    return std::string(
+        SchedulerAdminClient(address).GetStatus({}, kLong).status().message());
+  };
+  EXPECT_THAT(why("nosuchhost.invalid:7000"),
+              HasSubstr("the name nosuchhost.invalid does not resolve"));
+  const absl::Status start = MayConnect(nullptr, "nosuchhost.invalid:7000");
+  EXPECT_THAT(std::string(start.message()),
+              AllOf(StartsWith("the name nosuchhost.invalid does not resolve"),
+                    HasSubstr("--tls-cert")));
+  const std::string own = OwnAddress();
+  if (own.empty()) GTEST_SKIP() << "this machine has loopback addresses only";
+  std::string closed;
+  {
+    const auto insecure = Security::Create({.insecure = true}, RoleSet::All());
+    ASSERT_TRUE(insecure.ok()) << insecure.status();
+    GrpcTransport open({}, 0, *insecure);
+    const auto there = open.ListenScheduler(absl::StrCat(own, ":0"),
+                                            {.sessions = &scheduler_handler_});
+    ASSERT_TRUE(there.ok()) << there.status();
+    closed = (*there)->address();
+  }
+  EXPECT_EQ(why(closed), "Connection refused");
 }
 
 TEST_F(GrpcTlsTest, InsecureIsAsked) {

@@ -79,7 +79,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
     const std::string& address, const TransportOptions& options,
     const Security* security, int64_t received_bytes,
     std::unique_ptr<StoppableService> service, Beside beside = {}) {
-  EBB_RETURN_IF_ERROR(MaySpeak(security, address, /*listens=*/true));
+  EBB_RETURN_IF_ERROR(MayListen(security, address));
   grpc::ServerBuilder builder;
   if (received_bytes > 0) {
     grpc::ResourceQuota quota("received");

@@ -1,5 +1,8 @@
 #include "common/rpc/security.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -25,6 +28,31 @@ std::string WarningOf(const std::string& key) {
                       " is open to all users of this machine, who can be what "
                       "its certificate says: chmod 600 it, and replace both "
                       "if others are there");
+}
+
+// Blocks while the host's name is looked up. NotFound: it does not resolve.
+absl::StatusOr<bool> ResolvesToLoopback(absl::string_view address) {
+  std::string host(address.substr(0, address.rfind(':')));
+  if (host.size() > 2 && host.front() == '[') {
+    host = host.substr(1, host.size() - 2);
+  }
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(host.c_str(), nullptr, nullptr, &found);
+  if (error != 0) {
+    return absl::NotFoundError(absl::StrCat(
+        "the name ", host, " does not resolve: ", gai_strerror(error)));
+  }
+  bool loopback = true;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    char text[INET6_ADDRSTRLEN] = "";
+    getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof(text), nullptr, 0,
+                NI_NUMERICHOST);
+    loopback = loopback && IsLocalAddress(one->ai_family == AF_INET6
+                                              ? absl::StrCat("[", text, "]:1")
+                                              : absl::StrCat(text, ":1"));
+  }
+  freeaddrinfo(found);
+  return loopback;
 }
 
 }  // namespace
@@ -64,14 +92,35 @@ std::optional<absl::Time> Security::CertificateEnd() const {
   return own->not_after;
 }
 
-absl::Status MaySpeak(const Security* security, absl::string_view address,
-                      bool listens) {
-  if (security != nullptr && (security->tls() || security->insecure())) {
+bool MustStayLocal(const Security* security) {
+  return security == nullptr || !(security->tls() || security->insecure());
+}
+
+absl::Status MayListen(const Security* security, absl::string_view address) {
+  if (!MustStayLocal(security) || IsLocalAddress(address)) {
     return absl::OkStatus();
   }
-  if (IsLocalAddress(address)) return absl::OkStatus();
+  return NotInPlainText("listening at", address);
+}
+
+absl::Status MayConnect(const Security* security, absl::string_view address) {
+  if (!MustStayLocal(security) || IsLocalAddress(address)) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<bool> loopback = ResolvesToLoopback(address);
+  if (loopback.ok()) {
+    return *loopback ? absl::OkStatus()
+                     : NotInPlainText("speaking to", address);
+  }
   return absl::InvalidArgumentError(absl::StrCat(
-      listens ? "not listening at " : "not speaking to ", address,
+      loopback.status().message(),
+      ". When it does: ", NotInPlainText("speaking to", address).message()));
+}
+
+absl::Status NotInPlainText(absl::string_view doing,
+                            absl::string_view address) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "not ", doing, " ", address,
       " in plain text: others could read and change everything. Give "
       "--tls-cert, --tls-key and --tls-ca, or --insecure if the network is "
       "yours alone"));

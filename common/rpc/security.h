@@ -76,10 +76,17 @@ class Security {
   std::string warning_;
 };
 
-// InvalidArgument: `address` would be listened at, or spoken to, in plain text,
-// and is not of this machine; the message says what to do.
-absl::Status MaySpeak(const Security* security, absl::string_view address,
-                      bool listens);
+// With neither TLS nor --insecure, a process speaks within its machine only.
+bool MustStayLocal(const Security* security);
+// InvalidArgument: the process must stay local, and `address` is not of this
+// machine. The message says what to do.
+absl::Status MayListen(const Security* security, absl::string_view address);
+// The same for a peer that the process is to connect to. A name that does not
+// resolve is told first. Blocks while the name is looked up: for the start of a
+// daemon. Later the connection itself says it (internal/grpc_setup.h).
+absl::Status MayConnect(const Security* security, absl::string_view address);
+// Their InvalidArgument; `doing`: "listening at", "speaking to".
+absl::Status NotInPlainText(absl::string_view doing, absl::string_view address);
 
 // From now on connections that end in their handshake are counted, those of all
 // listeners of this process: gRPC tells of them in its log only, which goes to

@@ -20,30 +20,47 @@ import unittest
 import urllib.request
 
 from reserved_port import ReservedPort
+from shirts import shirts
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
-FASHION = "/usr/share/datasets/fashion-mnist/"
 LIMIT_S = 60
 
-# Longer than anybody looks.
-JOB = f"""
-name: shirts
-model: softmax
-data: {{train: {{idx: {FASHION}t10k, scale: 1/255}}}}
-train: {{epochs: 2000, batch: 100}}
-optimizer: adam
-"""
+
+def own_host(test):
+    """An address of this machine that is not of its loopback. A packet to it
+    stays within the machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("203.0.113.1", 9))  # Sends nothing.
+            host = asking.getsockname()[0]
+        except OSError:
+            host = "127.0.0.1"
+    if host.startswith("127."):
+        test.skipTest("this machine has loopback addresses only")
+    return host
 
 
 class Silent:
     """A port at which connections are taken and nothing is ever said."""
 
-    def __init__(self, test):
+    def __init__(self, test, host="127.0.0.1", backlog=64):
         self._socket = socket.socket()
         test.addCleanup(self._socket.close)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen(64)
-        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self._socket.bind((host, 0))
+        self._socket.listen(backlog)
+        self.address = "%s:%d" % self._socket.getsockname()
+
+
+class BlackHole(Silent):
+    """A port that answers no packet: its queue of connections is full."""
+
+    def __init__(self, test, host="127.0.0.1"):
+        super().__init__(test, host, backlog=0)
+        for _ in range(4):
+            filler = socket.socket()
+            test.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(self._socket.getsockname())
 
 
 class Path:
@@ -204,7 +221,7 @@ class ConnectionsTest(unittest.TestCase):
                               env=environment or self.environment,
                               capture_output=True, text=True, timeout=LIMIT_S)
 
-    def submit(self, *flags, job=JOB):
+    def submit(self, *flags, job=shirts()):
         with open(self.path("job.yaml"), "w") as file:
             file.write(job)
         done = self.ebb("submit", "job.yaml", *flags)
@@ -297,6 +314,20 @@ class ConnectionsTest(unittest.TestCase):
     def test_nothing_answers(self):
         self.told_alone(Silent(self).address, "no_answer", "")
 
+    # Without --insecure, each of these was told as "not speaking in plain
+    # text": mended, the worker still did not reach the server.
+    def test_the_first_thing_that_is_wrong_is_told_a_name(self):
+        self.told_alone("nosuchhost.invalid:7001", "name",
+                        "the name nosuchhost.invalid does not resolve")
+
+    def test_the_first_thing_that_is_wrong_is_told_a_port(self):
+        self.told_alone(ReservedPort(self, own_host(self)).address, "refused",
+                        "Connection refused")
+
+    def test_the_first_thing_that_is_wrong_is_told_a_black_hole(self):
+        self.told_alone(BlackHole(self, own_host(self)).address, "no_answer",
+                        "")
+
     def test_what_answers_is_something_else(self):
         self.scheduler()
         advertised = self.environment["EBB_SCHEDULER"]
@@ -305,22 +336,19 @@ class ConnectionsTest(unittest.TestCase):
         self.submit()
         self.assert_told("worker-0", advertised, "not_ebb", "another role")
 
-    # It reaches the scheduler, which is of its machine.
+    # It reaches the scheduler at a loopback address.
     def test_a_worker_without_insecure(self):
-        host = socket.gethostname()
-        try:
-            loopback = socket.gethostbyname(host).startswith("127.")
-        except OSError:
-            loopback = False
-        if not loopback:
-            self.skipTest("this machine's name is no loopback address")
         self.scheduler()
-        self.server(0, "--advertise", host, "--insecure")
-        address = host + ":" + self.address_of("ps-0").rsplit(":", 1)[1]
+        self.server(0, "--listen", own_host(self) + ":0", "--insecure")
+        address = self.address_of("ps-0")
         self.worker(0)
         self.worker(1, "--insecure")
         self.submit()
-        self.assert_told("worker-0", address, "plain", "in plain text")
+        self.assert_told("worker-0", address, "plain", "plain text")
+        # What to do stands there once.
+        text = self.explain()[0]["text"]
+        self.assertIn("start the worker with --tls-cert", text)
+        self.assertEqual(text.count("--insecure"), 1, text)
 
         # The other trains on, all of it.
         self.assertIn("others get the work meanwhile",
@@ -417,7 +445,7 @@ class ConnectionsTest(unittest.TestCase):
         address = ReservedPort(self).address
         self.scheduler()
         self.server(0, "--advertise", address)
-        self.submit(job=JOB.replace("model: softmax",
+        self.submit(job=shirts().replace("model: softmax",
                                     "model: {kind: mlp, layers: [784, 64, 10]}\n"
                                     "partitions: 2"))
         self.wait(lambda: self.role("ps-0")["partitions"] == 2, "no partitions")
@@ -453,18 +481,33 @@ class ConnectionsTest(unittest.TestCase):
             self.end()
             self.daemons.clear()
 
+    def test_a_scheduler_that_may_not_be_spoken_to(self):
+        self.daemon("scheduler", "ebb-scheduler", "--listen",
+                    own_host(self) + ":0", "--insecure", "--state-dir",
+                    "scheduler", "--address-file", "scheduler.address")
+        address = self.address_of("scheduler")
+        done = self.ebb("status", "--scheduler", address)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(f"not speaking to {address} in plain text", done.stderr)
+        closed = ReservedPort(self, own_host(self)).address
+        done = self.ebb("status", "--scheduler", closed)
+        self.assertIn(f"no scheduler listens at {closed} (Connection refused)",
+                      done.stderr)
+
     def test_the_commands_name_what_they_do_not_reach(self):
         for arguments in (("status",), ("explain", "shirts"),
                           ("cancel", "shirts"), ("pause", "shirts"),
                           ("resume", "shirts"), ("audit", "shirts"),
                           ("scale", "shirts", "--workers", "1"),
                           ("checkpoint", "list", "shirts")):
-            done = self.ebb(*arguments, "--scheduler",
-                            "nosuchhost.invalid:7000", "--insecure")
-            self.assertNotEqual(done.returncode, 0)
-            self.assertIn("nosuchhost.invalid:7000", done.stderr)
-            self.assertIn("the name nosuchhost.invalid does not resolve",
-                          done.stderr)
+            for more in (("--insecure",), ()):
+                done = self.ebb(*arguments, "--scheduler",
+                                "nosuchhost.invalid:7000", *more)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("nosuchhost.invalid:7000", done.stderr)
+                self.assertIn("the name nosuchhost.invalid does not resolve",
+                              done.stderr)
+                self.assertNotIn("plain text", done.stderr)
 
 
 if __name__ == "__main__":

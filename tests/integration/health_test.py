@@ -14,18 +14,10 @@ import time
 import unittest
 
 from reserved_port import ReservedPort
+from shirts import shirts
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
-FASHION = "/usr/share/datasets/fashion-mnist/"
 LIMIT_S = 60
-
-JOB = f"""
-name: shirts
-model: softmax
-data: {{train: {{idx: {FASHION}t10k, scale: 1/255}}}}
-train: {{epochs: 1, batch: 100}}
-optimizer: adam
-"""
 
 
 class HealthTest(unittest.TestCase):
@@ -112,7 +104,7 @@ class HealthTest(unittest.TestCase):
     def test_a_submission_that_is_repeated_is_one_job(self):
         self.scheduler()
         with open(os.path.join(self.folder, "job.yaml"), "w") as file:
-            file.write(JOB)
+            file.write(shirts(epochs=1))
 
         first = self.ebb("submit", "job.yaml", "--request-id", "pod-uid")
         again = self.ebb("submit", "job.yaml", "--request-id", "pod-uid")

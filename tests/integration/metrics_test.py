@@ -19,19 +19,14 @@ import urllib.request
 import yaml
 from prometheus_client.openmetrics import parser
 
+from shirts import shirts
+
 SOURCE = os.path.abspath(sys.argv.pop(2)) if len(sys.argv) > 2 else "."
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
-FASHION = "/usr/share/datasets/fashion-mnist/"
 LIMIT_S = 60
 
-# Longer than anybody looks.
-JOB = f"""
-name: shirts
-model: softmax
-data: {{train: {{idx: {FASHION}t10k, scale: 1/255}}}}
-train: {{epochs: 500, batch: 100}}
-optimizer: adam
-"""
+# Longer than a test looks.
+EPOCHS = 500
 
 # As of the format and of Prometheus' conventions.
 UNITS = ("seconds", "bytes")
@@ -97,7 +92,7 @@ class MetricsTest(unittest.TestCase):
                    and labels.items() <= sample.labels.items()]
         return sum(samples) if samples else None
 
-    def cluster(self, job=JOB):
+    def cluster(self, job=shirts(EPOCHS)):
         """The ports of a scheduler, a server and a worker that train."""
         address = os.path.join(self.folder, "address")
         scheduler = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
@@ -132,7 +127,7 @@ class MetricsTest(unittest.TestCase):
         self.assertEqual(1, self.value(scheduler, "ebb_scheduler_workers"))
         self.assertEqual(1, self.value(scheduler, "ebb_scheduler_jobs",
                                        state="running"))
-        self.assertEqual(500 * 10_000,
+        self.assertEqual(EPOCHS * 10_000,
                          self.value(scheduler, "ebb_scheduler_job_examples"))
         for port in (scheduler, server, worker):
             self.assertEqual(0, self.value(port, "ebb_network_tls"))
@@ -182,7 +177,8 @@ class MetricsTest(unittest.TestCase):
             self.daemon("ebb-worker", "--name", f"worker-{i}")
         _, _, ps_1, _, worker_1 = [one for one, _ in self.daemons]
         with open(os.path.join(self.folder, "job.yaml"), "w") as file:
-            file.write(JOB + "checkpoint: {every: 500ms}\npartitions: 2\n")
+            file.write(shirts(
+                EPOCHS, "checkpoint: {every: 500ms}\npartitions: 2\n"))
         self.ebb("submit", "job.yaml")
         count = lambda what: self.value(
             scheduler, f"ebb_scheduler_job_{what}", name="shirts")
@@ -232,8 +228,7 @@ class MetricsTest(unittest.TestCase):
         self.assertEqual(0, kinds.count("worker_silent"))
 
     def test_a_quiet_run_counts_each_example_and_batch_once(self):
-        scheduler, server, worker = self.cluster(
-            JOB.replace("epochs: 500", "epochs: 3"))
+        scheduler, server, worker = self.cluster(shirts(epochs=3))
         self.wait(lambda: self.value(scheduler, "ebb_scheduler_jobs",
                                      state="complete"), "it does not end")
         self.assertEqual(30_000,

@@ -6,10 +6,10 @@ import socket
 class ReservedPort:
     """As tools/ebb/reserved_port.h: bound, and never listening."""
 
-    def __init__(self, test):
+    def __init__(self, test, host="127.0.0.1"):
         self._socket = socket.socket()
         test.addCleanup(self._socket.close)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind((host, 0))
         # Only now: from the start, it might be a port that is reserved so.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self.address = "%s:%d" % self._socket.getsockname()

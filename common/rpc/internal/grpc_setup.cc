@@ -1,12 +1,12 @@
 #include "common/rpc/internal/grpc_setup.h"
 
-#include <grpc/grpc.h>
+#include <grpc/grpc_security_constants.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
-#include "absl/status/status.h"
+#include "common/rpc/call_failure.h"
 #include "common/rpc/internal/grpc_security.h"
 
 namespace ebb::rpc::internal {
@@ -15,10 +15,16 @@ namespace {
 
 // The one place where connections get their credentials.
 std::shared_ptr<grpc::ChannelCredentials> ClientCredentials(
-    const Security* security, Role role) {
-  return security != nullptr && security->tls()
-             ? security->grpc()->ToRole(role)
-             : grpc::InsecureChannelCredentials();
+    const std::string& address, const Security* security, Role role) {
+  if (security != nullptr && security->tls()) {
+    return security->grpc()->ToRole(role);
+  }
+  // A name may be of this machine, too. The connection to another machine ends
+  // before a byte is sent.
+  if (MustStayLocal(security) && !IsLocalAddress(address)) {
+    return grpc::experimental::LocalCredentials(LOCAL_TCP);
+  }
+  return grpc::InsecureChannelCredentials();
 }
 std::shared_ptr<grpc::ServerCredentials> ServerCredentials(
     const Security* security) {
@@ -43,18 +49,6 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
                                            const TransportOptions& options,
                                            const Security* security,
                                            Role role) {
-  if (const absl::Status may = MaySpeak(security, address, /*listens=*/false);
-      !may.ok()) {
-    grpc_init();  // The channel has its own from here on.
-    auto lame = grpc::CreateChannelInternal(
-        address,
-        grpc_lame_client_channel_create(address.c_str(),
-                                        GRPC_STATUS_UNAVAILABLE,
-                                        std::string(may.message()).c_str()),
-        {});
-    grpc_shutdown();
-    return lame;
-  }
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   args.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
@@ -80,8 +74,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
   args.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Daemons of a cluster reach each other directly.
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, ClientCredentials(security, role),
-                                   args);
+  return grpc::CreateCustomChannel(
+      address, ClientCredentials(address, security, role), args);
 }
 
 void SetUpServer(const std::string& address, const TransportOptions& options,
@@ -107,6 +101,13 @@ void SetUpServer(const std::string& address, const TransportOptions& options,
                               kStreamsPerConnection);
   // Two daemons at one address are a mistake.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+absl::Status NamePlainText(const absl::Status& status,
+                           absl::string_view address) {
+  return !status.ok() && FailureOf(status).cause == CallCause::kPlain
+             ? NotInPlainText("speaking to", address)
+             : status;
 }
 
 }  // namespace ebb::rpc::internal

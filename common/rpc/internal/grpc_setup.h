@@ -9,13 +9,17 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "common/rpc/security.h"
 #include "common/rpc/transport.h"
 
 namespace ebb::rpc::internal {
 
-// Each has its own connection, to a daemon of this role. Where there must be
-// none in plain text (MaySpeak), all calls fail with kUnavailable.
+// Each has its own connection, to a daemon of this role. A process that must
+// stay local (security.h) looks the name up and connects, so that a call fails
+// for the first thing that is wrong; but it speaks to no other machine: those
+// calls fail with kUnavailable and CallCause::kPlain.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
                                            const TransportOptions& options,
                                            const Security* security, Role role);
@@ -24,6 +28,11 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
 void SetUpServer(const std::string& address, const TransportOptions& options,
                  const Security* security, grpc::ServerBuilder* builder,
                  int* port);
+
+// The status of a call that a command or a daemon's main function makes:
+// CallCause::kPlain becomes the InvalidArgument of MayConnect.
+absl::Status NamePlainText(const absl::Status& status,
+                           absl::string_view address);
 
 }  // namespace ebb::rpc::internal
 
