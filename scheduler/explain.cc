@@ -55,9 +55,10 @@ class Explainer {
   }
 
  private:
-  void Add(Reason::Kind kind, std::string subject, std::string text,
+  void Add(Reason::Kind kind, std::string subject, absl::string_view text,
+           absl::string_view to_do,
            absl::Duration lasts = absl::ZeroDuration()) {
-    reasons_.Add(kind, std::move(subject), std::move(text), lasts);
+    reasons_.Add(kind, std::move(subject), text, to_do, lasts);
   }
 
   void Store() {
@@ -65,8 +66,8 @@ class Explainer {
     Add(Reason::KIND_DISK_FULL, "scheduler",
         absl::StrCat("the scheduler cannot write its state, so it decides "
                      "nothing: ",
-                     picture_.store_problem,
-                     ". What to do: make its --state-dir writable"));
+                     picture_.store_problem),
+        "make room in its --state-dir, and make it writable");
   }
 
   void Paused() {
@@ -80,31 +81,35 @@ class Explainer {
         Add(Reason::KIND_QUARANTINED, name,
             absl::StrCat(name, ": its batch at example ", *failed_at,
                          " is left out once all partitions say, under new "
-                         "terms, that they lack it"));
+                         "terms, that they lack it"),
+            "nothing while all servers are up: they say so within a moment");
+        continue;
+      }
+      if (!failed_at) {
+        Add(Reason::KIND_QUARANTINED, name,
+            absl::StrCat(name,
+                         " is quarantined, though no batch failed: no worker "
+                         "could begin it"),
+            "mend what the workers say (below) and `ebb resume`, or start "
+            "another worker");
         continue;
       }
       Add(Reason::KIND_QUARANTINED, name,
-          failed_at
-              ? absl::StrCat(name, " is quarantined at example ", *failed_at,
-                             " of ", plan_.ItemSize(item),
-                             applied ? "; some partitions have its "
-                                       "batch, so it cannot be skipped. "
-                                       "What to do: `ebb resume` tries "
-                                       "again, `ebb checkpoint rollback` "
-                                       "goes back"
-                                     : ". What to do: `ebb resume` tries "
-                                       "again, `ebb resume --skip` leaves "
-                                       "its batch out")
-              : absl::StrCat(name,
-                             " is quarantined, though no batch failed: "
-                             "the job goes on with the next worker that "
-                             "connects, or when an operator resumes it"));
+          absl::StrCat(name, " is quarantined at example ", *failed_at, " of ",
+                       plan_.ItemSize(item),
+                       applied ? "; some partitions have its batch, so it "
+                                 "cannot be skipped"
+                               : ""),
+          applied ? "`ebb resume` tries again, `ebb checkpoint rollback` goes "
+                    "back"
+                  : "`ebb resume` tries again, `ebb resume --skip` leaves its "
+                    "batch out");
     }
     Add(Reason::KIND_PAUSED, absl::StrCat("job ", job_.record()->name),
-        absl::StrCat("the job is paused: ", job_.state().reason,
-                     job_.state().paused_by_operator
-                         ? ". What to do: `ebb resume` lets it go on"
-                         : ""));
+        absl::StrCat("the job is paused: ", job_.state().reason),
+        job_.state().paused_by_operator
+            ? "`ebb resume` lets it go on"
+            : "mend what it is paused for, then `ebb resume` lets it go on");
   }
 
   // Why the workers that are there do not work on the job, by their number.
@@ -132,10 +137,9 @@ class Explainer {
 
   void Workers() {
     if (cluster_.workers.empty()) {
-      Add(Reason::KIND_NO_WORKERS, "workers",
-          "no worker is connected. What to do: start some with `ebb-worker "
-          "--scheduler HOST:PORT`; one that runs says in its log what it does "
-          "not reach");
+      Add(Reason::KIND_NO_WORKERS, "workers", "no worker is connected",
+          "start some with `ebb-worker --scheduler HOST:PORT`; a worker that "
+          "runs says in its log what it does not reach");
       return;
     }
     const int64_t able = std::count_if(
@@ -146,13 +150,13 @@ class Explainer {
     if (able == 0) {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("none of the ", cluster_.workers.size(),
-                       " workers can work on this job: ", WhyNone(),
-                       ". What to do: start others with ebb-worker"));
+                       " workers can work on this job: ", WhyNone()),
+          "start others with ebb-worker");
     } else if (!job_.HasBegun() && able < plan_.min_workers) {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("the job begins with ", plan_.min_workers,
-                       " workers (workers.min); there are ", able,
-                       ". What to do: start more with ebb-worker"));
+                       " workers (workers.min); there are ", able),
+          "start more with ebb-worker");
     }
   }
 
@@ -171,9 +175,11 @@ class Explainer {
           absl::StrCat(NameOf(cluster_, session),
                        unfit.over_limit ? " cannot go on with this job: "
                                         : " refuses this job: ",
-                       unfit.why, ". It is asked again when it is started anew",
+                       unfit.why),
+          absl::StrCat("mend that; the worker is asked again when it is "
+                       "started anew",
                        job_.state().phase == JobPhase::kPaused
-                           ? ", or when the job is resumed"
+                           ? ", or when the job is resumed (`ebb resume`)"
                            : ""));
     }
   }
@@ -204,8 +210,8 @@ class Explainer {
                       other->plan().priority);
     }
     Add(Reason::KIND_NO_WORKERS, "workers",
-        absl::StrCat(text, "; its own priority is ", plan_.priority,
-                     ". What to do: start more workers, or wait"));
+        absl::StrCat(text, "; its own priority is ", plan_.priority),
+        "start more workers, or wait");
   }
 
   // What servers complain of.
@@ -221,7 +227,8 @@ class Explainer {
             absl::StrCat(name, " refused ", report.refused_pushes,
                          report.refused_pushes == 1 ? " push " : " pushes ",
                          Seconds(picture_.now - report.refused_at),
-                         " ago: ", report.refusal, "; workers try again"));
+                         " ago: ", report.refusal, "; workers try again"),
+            ToDoAbout(ServerProblem::kMemory, name));
       }
       if (report.problem.empty() || said_.problems.contains(id) ||
           (refuses && report.problem == report.refusal &&
@@ -229,7 +236,8 @@ class Explainer {
         continue;
       }
       Add(ReasonOf(report.problem_kind), name,
-          absl::StrCat(name, ": ", report.problem));
+          absl::StrCat(name, ": ", report.problem),
+          ToDoAbout(report.problem_kind, name));
     }
   }
 
@@ -239,16 +247,21 @@ class Explainer {
           absl::StrCat("every example is applied; the last evaluation is under "
                        "way",
                        cluster_.workers.empty()
-                           ? ", and no worker is connected to make it. What to "
-                             "do: start one with ebb-worker"
-                           : ""));
+                           ? ", and no worker is connected to make it"
+                           : ""),
+          cluster_.workers.empty()
+              ? "start one with ebb-worker"
+              : "nothing: the job ends with it. If it lasts, look at the logs "
+                "of the workers");
     }
     if (!job_.marks().Complete()) {
       Add(Reason::KIND_NOT_DURABLE, absl::StrCat("job ", job_.record()->name),
           absl::StrCat("every example is applied; the servers write the last "
                        "versions: ",
                        job_.marks().durable_everywhere(), " of ", plan_.items(),
-                       " items are durable"));
+                       " items are durable"),
+          "nothing: the job ends when all are. If it lasts, look at the disks "
+          "and the logs of the servers");
     }
   }
 
@@ -268,9 +281,27 @@ class Explainer {
                        " and parked, waiting for ", NameOf(cluster_, slowest),
                        " at clock ", job_.view().MinClock(), Unheard(slowest),
                        " (bound ", plan_.LeastClockBound(), ")"),
+          AboutSlowest(slowest),
           since_known ? picture_.now - watch->parked_since
                       : absl::ZeroDuration());
     }
+  }
+
+  // The slowest worker may do well, be cut off, or stand still.
+  std::string AboutSlowest(SessionId slowest) const {
+    const std::string name = NameOf(cluster_, slowest);
+    if (!cluster_.workers.contains(slowest)) {
+      return "nothing: it goes on when the servers know that the other is gone";
+    }
+    if (SaysWhy(slowest)) return "mend what the other does not reach (above)";
+    if (!Unheard(slowest).empty()) {
+      return absl::StrCat("look at the log and the machine of ", name,
+                          ", or end it: the others then go on without it");
+    }
+    return absl::StrCat(
+        "nothing: it goes on when ", name,
+        " does. If that one is always behind, end it or move it to a faster "
+        "machine, or submit the job with a larger bound of ssp");
   }
 
   // Where a worker that is waited for may be stopped or hang.
@@ -302,7 +333,10 @@ class Explainer {
                        round - plan_.consistency.rounds_in_memory,
                        " is durable: the servers hold as many values as they "
                        "may (rounds_in_memory: ",
-                       plan_.consistency.rounds_in_memory, ")"));
+                       plan_.consistency.rounds_in_memory, ")"),
+          "nothing: the servers write it now. If that is so in every round, "
+          "raise rounds_in_memory in the next job, or give the servers faster "
+          "disks");
       return;
     }
     RoundOperations::Phase phase;
@@ -333,8 +367,14 @@ class Explainer {
           " for its operation, which ",
           phase.made ? "is made" : "the scheduler makes when all have them");
     }
-    Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round),
-        std::move(text));
+    Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round), text,
+        full == last - first
+            ? "nothing: it closes when the servers have made its operation"
+        : holders.empty()
+            ? "nothing if a worker asks for work soon; else look at "
+              "`ebb status` for what the workers do"
+            : "nothing: it closes when these workers are done. If it lasts, "
+              "look at their logs, or end them: others get the items");
   }
 
   // Every partition has the round's examples.
@@ -358,8 +398,13 @@ class Explainer {
               ? "which is being made"
               : absl::StrCat("which cannot be made: ", phase.problem));
     }
-    Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round),
-        std::move(text));
+    Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round), text,
+        phase.made ? "nothing: the round closes when they have done it. If it "
+                     "lasts, look at the logs of these servers"
+        : phase.problem.empty()
+            ? "nothing: the scheduler makes it"
+            : "look at the log of the scheduler; `ebb checkpoint rollback` "
+              "goes back to an earlier round");
   }
 
   void LeasesHeld() {
@@ -377,7 +422,9 @@ class Explainer {
         begin.insert(worker);
         Add(Reason::KIND_LEASE_HELD, NameOf(cluster_, worker),
             absl::StrCat(NameOf(cluster_, worker),
-                         " loads the data, or computes its first batch"));
+                         " loads the data, or computes its first batch"),
+            "nothing while it reads or computes. If it does neither, look at "
+            "its log and its machine, or end it");
       }
     }
   }
@@ -406,7 +453,9 @@ class Explainer {
                      Seconds(std::max(absl::ZeroDuration(),
                                       held.expires - picture_.now)),
                      " unless it shows progress, then another worker ",
-                     two ? "has the item alone" : "gets the item"));
+                     two ? "has the item alone" : "gets the item"),
+        "nothing: the lease ends by itself. If this worker is told of again "
+        "and again, look at its log and its machine");
   }
 
   // What they held is given to others, who may come to hang as well.
@@ -423,9 +472,10 @@ class Explainer {
                        said_.quiet
                            ? ""
                            : ": it hangs in a batch or stands still, or its "
-                             "machine is overloaded. What to do: look at "
-                             "its log and its machine, or end it",
+                             "machine is overloaded",
                        "; others get the item, if there are any"),
+          said_.quiet ? "first what is said of the server (above)"
+                      : "look at its log and its machine, or end it",
           unheard);
     }
   }
@@ -438,15 +488,18 @@ class Explainer {
             "nothing was applied, and neither servers nor workers say why: ",
             job_.leases().Holders().size(), " of ", cluster_.workers.size(),
             " workers hold work items, and all ", cluster_.servers.size(),
-            " servers are heard. What to do: look at the logs of the workers"),
-        NotAdvancing(picture_, job_));
+            " servers are heard"),
+        "look at the logs of the workers", NotAdvancing(picture_, job_));
   }
 
   void Redone() {
     for (const Fallback& fallback : job_.fallbacks().told()) {
       if (fallback.MadeUpFor(job_.marks())) continue;
       Add(Reason::KIND_REDONE, absl::StrCat("ps ", fallback.server.value()),
-          fallback.Text(job_.marks()));
+          fallback.Text(job_.marks()),
+          "nothing: the workers compute them again. A smaller "
+          "checkpoint.every, and a server that keeps its --state-dir, lose "
+          "less");
     }
   }
 

@@ -1,4 +1,4 @@
-// Why a job does not advance: who waits for whom.
+// Why a job does not advance: what waits for what.
 #ifndef EBB_SCHEDULER_EXPLAIN_H_
 #define EBB_SCHEDULER_EXPLAIN_H_
 

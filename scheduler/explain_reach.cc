@@ -58,11 +58,6 @@ std::string NamesOf(const Cluster& cluster,
   return names;
 }
 
-std::string ToDo(const PeerTrouble& trouble, absl::string_view caller) {
-  return absl::StrCat(". What to do: ",
-                      WhatToDo(trouble.why.cause, trouble.address, caller));
-}
-
 void ExplainCut(const SchedulerShell::Picture& picture, const TrainingJob& job,
                 const Cut& cut, Reasons* reasons) {
   const Cluster& cluster = picture.core.cluster();
@@ -72,14 +67,15 @@ void ExplainCut(const SchedulerShell::Picture& picture, const TrainingJob& job,
       NamesOf(cluster, cut.workers), " cannot reach ps ",
       trouble.server.value(), " at ", trouble.address, ": ", trouble.why.text);
   const bool all = count >= cluster.WorkersFor(job.id());
-  absl::StrAppend(&text,
-                  cut.goes_on ? "; it goes on without it for a while"
-                  : all       ? "; no other worker reaches it"
-                              : "; others get the work meanwhile",
-                  ToDo(trouble, count == 1 ? "the worker" : "the workers"));
+  absl::StrAppend(&text, cut.goes_on ? "; it goes on without it for a while"
+                         : all       ? "; no other worker reaches it"
+                                     : "; others get the work meanwhile");
   reasons->Add(v1::WaitReason::KIND_UNREACHED,
                count == 1 ? NameOf(cluster, cut.workers.front()) : "workers",
-               std::move(text), picture.now - cut.first.since);
+               text,
+               WhatToDo(trouble.why.cause, trouble.address,
+                        count == 1 ? "the worker" : "the workers"),
+               picture.now - cut.first.since);
 }
 
 }  // namespace
@@ -102,8 +98,8 @@ void ExplainUnreached(const SchedulerShell::Picture& picture,
                      " cannot take partitions over, for it cannot "
                      "reach ps ",
                      trouble.server.value(), " at ", trouble.address, ": ",
-                     trouble.why.text, "; they stay where they are",
-                     ToDo(trouble, name)),
+                     trouble.why.text, "; they stay where they are"),
+        WhatToDo(trouble.why.cause, trouble.address, name),
         picture.now - avoid.unreached->since);
   }
 }

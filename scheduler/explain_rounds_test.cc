@@ -15,6 +15,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using Reason = v1::WaitReason;
 
 using ExplainRoundsTest = ExplainFixture;
@@ -36,6 +37,33 @@ TEST_F(ExplainRoundsTest, ParkedBySsp) {
                     HasSubstr("worker b at clock 2"), HasSubstr("bound 4")));
   EXPECT_EQ(Explain()[0].subject(), "worker a");
   EXPECT_EQ(Explain()[0].for_ms(), 500);
+}
+
+// A slow worker, one that stands still, and one that does not reach a server
+// look alike to the worker that waits.
+TEST_F(ExplainRoundsTest, WhyTheSlowestIsSlowIsToldApart) {
+  record_.plan.consistency.kind = ConsistencyKind::kSsp;
+  record_.plan.consistency.clock_bound = 4;
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  WorkerUp(kSecondLink, kSecond, "b");
+  AsksToJoin(kFirstLink, kFirst, {0, 0});
+  AsksToJoin(kSecondLink, kSecond, {0, 1});
+  Say(kFirstLink, kFirst, {0, 0}, 7, true);
+  Say(kSecondLink, kSecond, {0, 1}, 2, false);
+  const auto parked = [this] {
+    for (const Reason& reason : Explain()) {
+      if (reason.kind() == Reason::KIND_PARKED_BY_SSP) return reason.text();
+    }
+    return std::string();
+  };
+  EXPECT_THAT(parked(), HasSubstr("nothing: it goes on when worker b does"));
+  now_ += absl::Seconds(2);
+  ServerSpeaks();
+  EXPECT_THAT(parked(),
+              HasSubstr("look at the log and the machine of worker b"));
+  DoesNotReach(kSecondLink, kSecond, /*goes_on=*/true);
+  EXPECT_THAT(parked(), HasSubstr("mend what the other does not reach"));
 }
 
 TEST_F(ExplainRoundsTest, AnOpenRound) {
@@ -101,22 +129,27 @@ class ExplainOperatedTest : public ExplainFixture {
 
 TEST_F(ExplainOperatedTest, WaitsForTheLastExamplesOfARound) {
   Begin(/*with_coordinator=*/true, {1});
-  EXPECT_EQ(Only(Reason::KIND_ROUND_OPEN),
-            "round 0 is open: 1 of 2 items are full; in work at worker a; 1 of "
-            "2 partitions wait for its last examples, 1 for its operation, "
-            "which the scheduler makes when all have them");
+  EXPECT_THAT(
+      Only(Reason::KIND_ROUND_OPEN),
+      StartsWith("round 0 is open: 1 of 2 items are full; in work at worker a; "
+                 "1 of 2 partitions wait for its last examples, 1 for its "
+                 "operation, which the scheduler makes when all have them. "
+                 "What to do: nothing: it closes when these workers are done"));
 }
 
 TEST_F(ExplainOperatedTest, WaitsForServersToApplyTheOperation) {
   Begin(/*with_coordinator=*/true, {0, 1});
-  EXPECT_EQ(Only(Reason::KIND_ROUND_OPEN),
-            "round 0 has all its examples and waits for its operation to be "
-            "applied: ps 0 has it to do in 2 partitions");
+  EXPECT_THAT(
+      Only(Reason::KIND_ROUND_OPEN),
+      StartsWith(
+          "round 0 has all its examples and waits for its operation to "
+          "be applied: ps 0 has it to do in 2 partitions. What to do: "));
   // One of them has; the other came back with less.
   Applied(PartitionId(0), {0, 1}, 2);
-  EXPECT_EQ(Only(Reason::KIND_ROUND_OPEN),
-            "round 0 has all its examples and waits for its operation to be "
-            "applied: ps 0 has it to do in 1 partition");
+  EXPECT_THAT(
+      Only(Reason::KIND_ROUND_OPEN),
+      StartsWith("round 0 has all its examples and waits for its operation to "
+                 "be applied: ps 0 has it to do in 1 partition. What to do: "));
   EXPECT_EQ(Explain()[0].subject(), "round 0");
 }
 
@@ -125,7 +158,8 @@ TEST_F(ExplainOperatedTest, WaitsForAnOperationThatCannotBeMade) {
   EXPECT_EQ(Only(Reason::KIND_ROUND_OPEN),
             "round 0 has all its examples and waits for the scheduler's "
             "operation, which cannot be made: this scheduler has no "
-            "coordinators");
+            "coordinators. What to do: look at the log of the scheduler; `ebb "
+            "checkpoint rollback` goes back to an earlier round");
 }
 
 // Partition 0 has closed the round, the other came back with nothing.

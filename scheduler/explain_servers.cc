@@ -18,8 +18,7 @@ namespace {
 using Reason = v1::WaitReason;
 
 constexpr absl::string_view kStartServers =
-    ". What to do: start more with `ebb-ps --id N --state-dir DIR --scheduler "
-    "HOST:PORT`";
+    "start more with `ebb-ps --id N --state-dir DIR --scheduler HOST:PORT`";
 
 std::string ServerCount(int64_t n) {
   return absl::StrCat(n, n == 1 ? " server" : " servers");
@@ -58,14 +57,15 @@ class ServersExplainer {
           awaited.empty()
               ? absl::StrCat("the scheduler waits for ",
                              ServerCount(core_.options().min_servers),
-                             ThereAre(cluster_.servers.size()), kStartServers)
+                             ThereAre(cluster_.servers.size()))
               : absl::StrCat(
                     "the scheduler started and waits, at most ",
                     absl::FormatDuration(core_.options().takeover_after),
                     ", for the servers it knows of; missing: ",
-                    absl::StrJoin(awaited, ", "),
-                    ". What to do: start `ebb-ps --id` with each of these "
-                    "numbers, and its --state-dir"),
+                    absl::StrJoin(awaited, ", ")),
+          awaited.empty() ? kStartServers
+                          : "start `ebb-ps --id` with each of these numbers, "
+                            "and its --state-dir",
           picture_.now - picture_.watch.since());
       return;
     }
@@ -84,7 +84,8 @@ class ServersExplainer {
             absl::StrCat("partitions wait to be placed until ",
                          ServerCount(core_.options().min_servers),
                          core_.options().min_servers == 1 ? " is" : " are",
-                         " there", ThereAre(connected), kStartServers));
+                         " there", ThereAre(connected)),
+            kStartServers);
         return;
       }
       if (!one.registered) ++away[{one.owner, job_.state().durable_in[p]}];
@@ -113,10 +114,10 @@ class ServersExplainer {
               "it does not reach the scheduler",
               it == cluster_.servers.end()
                   ? ""
-                  : Refused(it->second) + WhoTakesOver(folder, since),
-              ". What to do: start `ebb-ps --id ", id.value(),
-              "` with its --state-dir; if it runs, its log says what it does "
-              "not reach"),
+                  : Refused(it->second) + WhatTakesOver(folder, since)),
+          absl::StrCat("start `ebb-ps --id ", id.value(),
+                       "` with its --state-dir; if it runs, its log says what "
+                       "it does not reach"),
           since);
     }
     Quiet();
@@ -132,9 +133,9 @@ class ServersExplainer {
   void NobodyTakes() {
     reasons_.Add(
         Reason::KIND_NO_SERVERS, "servers",
-        absl::StrCat("partitions wait to be placed, and every server that is "
-                     "there is leaving",
-                     kStartServers));
+        "partitions wait to be placed, and every server that is there is "
+        "leaving",
+        kStartServers);
   }
 
   // Owners that are connected and say nothing: what waits for them looks like a
@@ -153,8 +154,9 @@ class ServersExplainer {
                        "for ",
                        Seconds(unheard),
                        ": its process stands still, or its machine is "
-                       "overloaded or gone. What to do: look at its machine; "
-                       "if the process is stopped, continue it (kill -CONT)"),
+                       "overloaded or gone"),
+          "look at its machine; if the process is stopped, continue it (kill "
+          "-CONT)",
           unheard);
     }
   }
@@ -167,19 +169,24 @@ class ServersExplainer {
         absl::StrCat(name, " is loading ", partitions,
                      partitions == 1 ? " partition" : " partitions");
     Reason::Kind kind = Reason::KIND_STARTING;
+    std::string to_do = absl::StrCat(
+        "nothing: it serves them when they are loaded. If it lasts, look at "
+        "the log of ",
+        name);
     const auto report = server.reports.find(job_.id());
     if (report != server.reports.end() && !report->second.problem.empty()) {
       absl::StrAppend(&text, ": ", report->second.problem);
       if (report->second.problem_kind != ServerProblem::kOther) {
         kind = ReasonOf(report->second.problem_kind);
       }
+      to_do = ToDoAbout(report->second.problem_kind, name);
       said_.problems.insert(id);
     }
-    reasons_.Add(kind, name, std::move(text), lasts);
+    reasons_.Add(kind, name, text, to_do, lasts);
   }
 
-  std::string WhoTakesOver(const std::string& folder,
-                           absl::Duration since) const {
+  std::string WhatTakesOver(const std::string& folder,
+                            absl::Duration since) const {
     if (folder.empty()) {
       return "; what is durable of them is in no --shared-checkpoints, so they "
              "wait for it";

@@ -6,9 +6,11 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "scheduler/explain_fixture.h"
+#include "scheduler/reasons.h"
 #include "scheduler/status.h"
 
 namespace ebb::scheduler {
@@ -20,6 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using Reason = v1::WaitReason;
 
 using ExplainTest = ExplainFixture;
@@ -155,7 +158,10 @@ TEST_F(ExplainTest, AServerThatCannotLoad) {
   statistics.problem_kind = ServerProblem::kMemory;
   FromServer(statistics);
   EXPECT_EQ(Only(Reason::KIND_BACK_PRESSURE),
-            "ps 0 is loading 2 partitions: no room for another partition");
+            absl::StrCat(
+                "ps 0 is loading 2 partitions: no room for another partition. "
+                "What to do: ",
+                ToDoAbout(ServerProblem::kMemory, "ps 0")));
   EXPECT_LE(Explain()[0].for_ms(), 4000);
   // Bug: of other troubles the reason had no kind at all.
   statistics.problem = "a damaged version";
@@ -206,9 +212,10 @@ TEST_F(ExplainTest, PushesThatAServerRefusesUntilItNoLongerDoes) {
   now_ += absl::Seconds(1);
   statistics.refused_pushes = 0;  // None in the next report.
   FromServer(statistics);
-  EXPECT_EQ(Only(Reason::KIND_BACK_PRESSURE),
-            "ps 0 refused 3 pushes 1.0 s ago: pushes that wait have 9 of the "
-            "10 bytes; workers try again");
+  EXPECT_THAT(Only(Reason::KIND_BACK_PRESSURE),
+              StartsWith("ps 0 refused 3 pushes 1.0 s ago: pushes that wait "
+                         "have 9 of the 10 bytes; workers try again. What to "
+                         "do: "));
   now_ += kPushesBack;
   EXPECT_THAT(Explain(), IsEmpty());
 }
@@ -222,9 +229,9 @@ TEST_F(ExplainTest, APushRefusedForAProblemIsToldOnce) {
   statistics.refusal = statistics.problem = "table 'w' is full";
   statistics.problem_kind = ServerProblem::kMemory;
   FromServer(statistics);
-  EXPECT_EQ(Only(Reason::KIND_BACK_PRESSURE),
-            "ps 0 refused 3 pushes 0.0 s ago: table 'w' is full; workers try "
-            "again");
+  EXPECT_THAT(Only(Reason::KIND_BACK_PRESSURE),
+              StartsWith("ps 0 refused 3 pushes 0.0 s ago: table 'w' is full; "
+                         "workers try again. What to do: "));
 }
 
 TEST_F(ExplainTest, AnotherJobsTroubleIsNotThisJobs) {
@@ -278,7 +285,8 @@ TEST_F(ExplainTest, AServerThatCameBackWithLessUntilThatIsMadeUpFor) {
   core_->OnServerDisconnected(kServerLink, now_, &sent_);
   ServerUp();
   Register(1, true);
-  const std::string text = Only(Reason::KIND_REDONE);
+  const std::string reason = Only(Reason::KIND_REDONE);
+  const std::string text = reason.substr(0, reason.find(". What to do: "));
   EXPECT_EQ(text,
             "ps 0 came back with what was stored, less than its partitions had "
             "counted: up to 4 examples are computed again; partitions 0, 1 "
@@ -444,8 +452,9 @@ TEST_F(ExplainTest, AnItemThatNoWorkerCanBegin) {
   ASSERT_THAT(Explain(), SizeIs(3));
   EXPECT_THAT(Explain()[0].text(), HasSubstr("though no batch failed"));
   EXPECT_EQ(Explain()[2].text(),
-            "worker a refuses this job: no such file. It is asked again when "
-            "it is started anew, or when the job is resumed");
+            "worker a refuses this job: no such file. What to do: mend that; "
+            "the worker is asked again when it is started anew, or when the "
+            "job is resumed (`ebb resume`)");
   const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
   const v1::JobStatus status = StatusOf(picture, job());
   ASSERT_EQ(status.quarantined_size(), 1);
@@ -467,8 +476,8 @@ TEST_F(ExplainTest, AWorkerThatRefusesWhileOthersWork) {
   EXPECT_EQ(
       Only(Reason::KIND_WORKER_REFUSES),
       "worker a refuses this job: x.csv is not the file that was indexed; "
-      "bring the old one back. It is asked again when it is started "
-      "anew");
+      "bring the old one back. What to do: mend that; the worker is asked "
+      "again when it is started anew");
   EXPECT_EQ(Explain()[0].subject(), "worker a");
   SchedulerActions actions;
   core_->OnWorkerDisconnected(kFirstLink, now_, &actions);
@@ -491,8 +500,9 @@ TEST_F(ExplainTest, AWorkerWhoseMessageIsOverALimit) {
   EXPECT_EQ(
       Explain()[2].text(),
       "worker a cannot go on with this job: a push to ps 0 at here:1: a "
-      "message of 9 bytes is over 8. It is asked again when it is started "
-      "anew, or when the job is resumed");
+      "message of 9 bytes is over 8. What to do: mend that; the worker is "
+      "asked again when it is started anew, or when the job is resumed (`ebb "
+      "resume`)");
 }
 
 TEST_F(ExplainTest, ALeaseThatIsHeld) {
@@ -541,8 +551,9 @@ TEST_F(ExplainTest, AWorkerThatLoadsItsData) {
   FromWorker(kFirstLink, LeaseRequest{kFirst, 2});
   Wait(absl::Seconds(2));
 
-  EXPECT_EQ(Only(Reason::KIND_LEASE_HELD),
-            "worker-1 loads the data, or computes its first batch");
+  EXPECT_THAT(Only(Reason::KIND_LEASE_HELD),
+              StartsWith("worker-1 loads the data, or computes its first "
+                         "batch. What to do: nothing while"));
   EXPECT_EQ(Explain()[0].subject(), "worker-1");
 }
 

@@ -9,11 +9,12 @@
 namespace ebb::scheduler {
 
 void Reasons::Add(v1::WaitReason::Kind kind, std::string subject,
-                  std::string text, absl::Duration lasts) {
+                  absl::string_view text, absl::string_view to_do,
+                  absl::Duration lasts) {
   v1::WaitReason& reason = reasons_.emplace_back();
   reason.set_kind(kind);
   reason.set_subject(std::move(subject));
-  reason.set_text(std::move(text));
+  reason.set_text(absl::StrCat(text, ". What to do: ", to_do));
   reason.set_for_ms(std::max<int64_t>(0, absl::ToInt64Milliseconds(lasts)));
 }
 
@@ -27,6 +28,25 @@ v1::WaitReason::Kind ReasonOf(ServerProblem problem) {
       break;
   }
   return v1::WaitReason::KIND_UNSPECIFIED;
+}
+
+std::string ToDoAbout(ServerProblem problem, absl::string_view name) {
+  switch (problem) {
+    case ServerProblem::kMemory:
+      return absl::StrCat(
+          "nothing if it passes: the workers try again. If it lasts, start ",
+          name,
+          " with a larger --memory, or start more servers; a full table takes "
+          "what it has place for only");
+    case ServerProblem::kDisk:
+      return absl::StrCat("make room in the --state-dir of ", name,
+                          " and in its --shared-checkpoints");
+    case ServerProblem::kOther:
+      break;
+  }
+  return absl::StrCat("look at the log of ", name,
+                      "; if its versions come late, raise its "
+                      "--checkpoint-rate, or checkpoint.every of the next job");
 }
 
 std::string Seconds(absl::Duration duration) {

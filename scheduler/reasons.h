@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "scheduler/cluster.h"
@@ -16,7 +17,7 @@
 
 namespace ebb::scheduler {
 
-// Of one kind, more are not told.
+// The most reasons of one kind that are told.
 inline constexpr int64_t kMostListed = 8;
 // A server says something several times a second: one that was not heard for so
 // long stands still, or the way to it is cut.
@@ -25,8 +26,11 @@ inline constexpr absl::Duration kUnheard = absl::Seconds(3);
 // Thread-compatible.
 class Reasons {
  public:
+  // `to_do`: a clause that follows "What to do: ". Where a person need not do
+  // anything, it begins with "nothing" and says what the job waits for.
   // `lasts`: for how long already; zero: that is not known.
-  void Add(v1::WaitReason::Kind kind, std::string subject, std::string text,
+  void Add(v1::WaitReason::Kind kind, std::string subject,
+           absl::string_view text, absl::string_view to_do,
            absl::Duration lasts = absl::ZeroDuration());
   bool empty() const { return reasons_.empty(); }
   std::vector<v1::WaitReason> Take() { return std::move(reasons_); }
@@ -36,6 +40,8 @@ class Reasons {
 };
 
 v1::WaitReason::Kind ReasonOf(ServerProblem problem);
+// What to do about a problem that the server `name` ("ps 0") tells of.
+std::string ToDoAbout(ServerProblem problem, absl::string_view name);
 // "1.5 s".
 std::string Seconds(absl::Duration duration);
 // "worker 3", "worker-3", "a worker that is gone".

@@ -47,7 +47,7 @@ std::string FullTable::Update(const v1::JobStatus& job, absl::Time now) {
         if (now - since_ < kPatience) return "";
         return absl::StrCat(
             "nothing went on for ", DurationText(kPatience), ": ",
-            reason.text(),
+            reason.text().substr(0, reason.text().find(". What to do: ")),
             ". A job keeps its limits: begin one anew with more tables.", table,
             ".max_rows, or with at_limit: evict");
       }
