@@ -161,7 +161,10 @@ void JobWork::OnJobReady(absl::Status status, absl::Time now,
 // --- Going on ----------------------------------------------------------------
 
 void JobWork::Advance(absl::Time now, ClientActions* out) {
-  if (!ready_) return;
+  if (!ready_) {
+    Probe(now, out);
+    return TellReached(now, out);
+  }
   // Before the next pull, which is to see it.
   pusher_.Pump(routes_, now, out);
   Proceed(now, out);
@@ -191,7 +194,7 @@ void JobWork::Proceed(absl::Time now, ClientActions* out) {
     AskForPlacement(now, out);
   }
   if (!goes_on && !puller_.active()) SendShares(true, now);
-  if (!wanted()) Probe(now, out);
+  Probe(now, out);
   TellReached(now, out);
 }
 
@@ -470,7 +473,7 @@ void JobWork::ForgetPulled() {
 }
 
 void JobWork::OnPullReply(const PullId& id, PullReply reply, absl::Time now) {
-  if (TakeProbe(id)) return routes_.Answered(id.server);
+  if (TakeProbe(id)) return OnProbeAnswered(id.server);
   const bool waits = std::any_of(
       reply.segments.begin(), reply.segments.end(),
       [](const auto& segment) { return segment.result == PullResult::kWait; });
@@ -481,9 +484,8 @@ void JobWork::OnPullReply(const PullId& id, PullReply reply, absl::Time now) {
 
 void JobWork::OnPullFailed(const PullId& id, const CallFailure& why,
                            absl::Time now, ClientActions* out) {
-  if (TakeProbe(id) || puller_.Failed(id)) {
-    BreakServer(id.server, why, now, out);
-  }
+  if (TakeProbe(id)) return OnProbeFailed(id.server, why, now, out);
+  if (puller_.Failed(id)) BreakServer(id.server, why, now, out);
 }
 
 // --- Reports -----------------------------------------------------------------

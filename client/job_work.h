@@ -255,8 +255,12 @@ class JobWork {
              ClientActions* out);
   // Tells the scheduler of servers that answer again.
   void TellReached(absl::Time now, ClientActions* out);
-  // Asks silent servers whether they answer again, if the worker has no item.
+  // Asks silent servers whether they answer: always while no work asks them,
+  // and once after a first call without an answer.
   void Probe(absl::Time now, ClientActions* out);
+  void OnProbeAnswered(ServerId server);
+  void OnProbeFailed(ServerId server, const CallFailure& why, absl::Time now,
+                     ClientActions* out);
   // The call was such a question; it is no longer under way.
   bool TakeProbe(const PullId& id);
   void SendPlacementRequest(absl::Time now, ClientActions* out);
@@ -279,6 +283,8 @@ class JobWork {
                   const absl::Status& why, ClientActions* out);
   void Drop(ItemId item);
   void Prepare(ClientActions* out);
+  // Pulls and pushes are made that find out whether a server answers.
+  bool asks_by_work() const { return ready_ && wanted(); }
   // An item is held, or the job is to be evaluated.
   bool wanted() const {
     return !items_.empty() || worker_->evaluates == record_->id;

@@ -34,7 +34,7 @@ void JobWork::Keep(LeasedItem* held, const Pusher::Order& batch,
     out->push_back(LogEvent{absl::StrCat(
         "job=", record_->id.value(), " item=", ToString(batch.run.item),
         " partitions=", partitions.size(),
-        " are served by nobody: going on without them for up to ",
+        " are served by no server: going on without them for up to ",
         record_->plan.consistency.local_steps, " batches")});
   }
   for (const PartitionId p : partitions) {

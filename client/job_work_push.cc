@@ -236,7 +236,7 @@ bool JobWork::OnPushOverLimit(const PushId& id, const absl::Status& why,
 
 void JobWork::OnPullOverLimit(const PullId& id, const absl::Status& why,
                               ClientActions* out) {
-  if (TakeProbe(id)) return routes_.Answered(id.server);
+  if (TakeProbe(id)) return OnProbeAnswered(id.server);
   if (!puller_.Failed(id)) return;
   puller_.Cancel();
   CannotGoOn("a pull from", id.server, why, out);

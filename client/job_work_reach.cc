@@ -10,9 +10,17 @@ namespace ebb::client {
 
 namespace {
 
-// What lasts less is nothing to tell; but a call that nobody answered has
-// lasted longer than this when it fails.
+// What lasts less is nothing to tell.
 constexpr absl::Duration kWorthTelling = absl::Seconds(1);
+// A server that is reached answers a question, which has no values, in less.
+constexpr absl::Duration kQuestionTimeout = absl::Seconds(3);
+
+// One call without an answer may be a slow one. It counts when a call that
+// began later has none, either.
+bool IsWorthTelling(const Routes::Server& server, absl::Duration lasts) {
+  return server.why.cause == CallCause::kNoAnswer ? server.failed_again
+                                                  : lasts >= kWorthTelling;
+}
 
 // ", for 12s".
 std::string Since(const PeerTrouble& trouble) {
@@ -29,8 +37,7 @@ std::vector<PeerTrouble> JobWork::Unreached(absl::Time now) const {
     const Routes::Server& server = routes_.server(id);
     const absl::Duration lasts = now - server.broken_since;
     // What was told stays told, whatever the next call fails for.
-    if (lasts < kWorthTelling && server.why.cause != CallCause::kNoAnswer &&
-        !logged_unreached_.contains(id)) {
+    if (!IsWorthTelling(server, lasts) && !logged_unreached_.contains(id)) {
       continue;
     }
     troubles.push_back({id, server.session, server.address, lasts,
@@ -42,7 +49,7 @@ std::vector<PeerTrouble> JobWork::Unreached(absl::Time now) const {
 void JobWork::Broke(ServerId server, const CallFailure& why, absl::Time now,
                     ClientActions* out) {
   ++worker_->failed_calls[static_cast<size_t>(why.cause)];
-  routes_.Broke(server, why, wanted(), now);
+  routes_.Broke(server, why, wanted(), worker_->options.pull_timeout, now);
   for (const PeerTrouble& trouble : Unreached(now)) {
     if (trouble.server != server || !logged_unreached_[server].Due(now)) {
       continue;
@@ -65,9 +72,11 @@ void JobWork::TellReached(absl::Time now, ClientActions* out) {
   };
   std::erase_if(logged_unreached_, [&](const auto& logged) {
     if (!answers(logged.first)) return false;
-    out->push_back(LogEvent{absl::StrCat("job=", record_->name,
-                                         " server=", logged.first.value(),
-                                         " is there again")});
+    out->push_back(LogEvent{absl::StrCat(
+        "job=", record_->name, " server=", logged.first.value(),
+        routes_.server(logged.first).answers
+            ? " is there again"
+            : " is not needed any more: its partitions of the job moved")});
     return true;
   });
   if (worker_->connected &&
@@ -115,16 +124,22 @@ void JobWork::Probe(absl::Time now, ClientActions* out) {
   for (const ServerId id : routes_.Broken()) {
     const Routes::Server& server = routes_.server(id);
     if (server.retry_at > now || probes_.contains(id)) continue;
+    // A worker with work asks by its work, but for one question.
+    if (asks_by_work() && (server.why.cause != CallCause::kNoAnswer ||
+                           server.failed_again || server.answered_question)) {
+      continue;
+    }
     PullRequest nothing;
     nothing.job = record_->id;
     nothing.generation = generation_;
     nothing.stamp = stamp();
     nothing.request = worker_->next_request++;
     probes_[id] = nothing.request;
-    out->push_back(SendPull{{record_->id, id, nothing.request},
-                            server.address,
-                            std::move(nothing),
-                            worker_->options.pull_timeout});
+    out->push_back(
+        SendPull{{record_->id, id, nothing.request},
+                 server.address,
+                 std::move(nothing),
+                 std::min(worker_->options.pull_timeout, kQuestionTimeout)});
   }
 }
 
@@ -133,6 +148,21 @@ bool JobWork::TakeProbe(const PullId& id) {
   if (it == probes_.end() || it->second != id.request) return false;
   probes_.erase(it);
   return true;
+}
+
+void JobWork::OnProbeAnswered(ServerId server) {
+  // Its work finds out whether its other calls are answered.
+  if (asks_by_work()) {
+    routes_.AnsweredQuestion(server);
+  } else {
+    routes_.Answered(server);
+  }
+}
+
+void JobWork::OnProbeFailed(ServerId server, const CallFailure& why,
+                            absl::Time now, ClientActions* out) {
+  routes_.FailedAgain(server);
+  Broke(server, why, now, out);
 }
 
 }  // namespace ebb::client

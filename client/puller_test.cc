@@ -237,7 +237,7 @@ class GoingOnTest : public PullerTest {
     puller_.Reply(pulls[0].id, ReplyTo(pulls[0], PullResult::kValues),
                   &routes_);
     EXPECT_TRUE(puller_.Failed(pulls[1].id));
-    routes_.Broke(ServerId(1), {}, /*urgent=*/true, now_);
+    routes_.Broke(ServerId(1), {}, /*urgent=*/true, absl::Seconds(1), now_);
   }
 };
 

@@ -66,9 +66,14 @@ void Routes::LacksRoom(ServerId id, absl::Time now) {
 }
 
 void Routes::Broke(ServerId id, const CallFailure& why, bool urgent,
-                   absl::Time now) {
+                   absl::Duration call_lasts, absl::Time now) {
   Server& server = servers_.at(id);
-  if (std::exchange(server.answers, false)) server.broken_since = now;
+  if (std::exchange(server.answers, false)) {
+    server.broken_since = now;
+    server.failed_again = server.answered_question = false;
+  } else if (now - server.broken_since >= call_lasts) {
+    server.failed_again = true;
+  }
   server.why = why;
   RetryAfter(id, server.failures++, urgent ? kMostDoublings : kMostUnhurried,
              now);

@@ -36,6 +36,11 @@ class Routes {
     // Else: since when not, and what the last call ended with.
     absl::Time broken_since;
     CallFailure why;
+    // A call that began after the first that failed has failed, too.
+    bool failed_again = false;
+    // A question after the first failure was answered: what was asked before
+    // may be slow, and the server is there.
+    bool answered_question = false;
     // After a failure nothing is sent before this.
     absl::Time retry_at = absl::InfinitePast();
     int failures = 0;
@@ -90,12 +95,19 @@ class Routes {
   // It took a push.
   void HadRoom(ServerId id) { servers_.at(id).refusals = 0; }
   // Nothing reaches it: try again later, with back-off. `urgent`: something
-  // waits for it.
-  void Broke(ServerId id, const CallFailure& why, bool urgent, absl::Time now);
+  // waits for it. What fails `call_lasts` after the first failure began after
+  // it.
+  void Broke(ServerId id, const CallFailure& why, bool urgent,
+             absl::Duration call_lasts, absl::Time now);
   void Answered(ServerId id) {
     servers_.at(id).failures = 0;
     servers_.at(id).answers = true;
   }
+  // The answers to questions after its first failure; see Server.
+  void AnsweredQuestion(ServerId id) {
+    servers_.at(id).answered_question = true;
+  }
+  void FailedAgain(ServerId id) { servers_.at(id).failed_again = true; }
   // The servers of partitions that do not answer.
   std::vector<ServerId> Broken() const;
   // Nobody is known to serve the partition, or who does so does not answer.

@@ -1,5 +1,6 @@
 // What a worker says and does while it does not reach a server.
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::kA;
 using testing::kB;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 const CallFailure kNoName{CallCause::kName, "the name b does not resolve"};
@@ -96,18 +98,109 @@ TEST_F(ReachTest, TheLogIsToldEverMoreRarely) {
   EXPECT_THAT(lines_, SizeIs(6));  // At 1, 11, 31, 71, 151 and 311 s.
 }
 
-TEST_F(ReachTest, WhatIsNotAnsweredInTimeIsToldAtOnce) {
+const CallFailure kLate{CallCause::kNoAnswer, "it does not answer in time"};
+
+// Bug: one call that was not answered in time cut the worker off, though the
+// server was slow and nothing more.
+TEST_F(ReachTest, OneSlowAnswerIsNothingToTell) {
   Begin(LeaseOf(0));
   now_ += absl::Seconds(10);
-  FailCallsToB({CallCause::kNoAnswer, "it does not answer in time"});
-  ASSERT_THAT(requests_, SizeIs(1));
-  EXPECT_THAT(requests_[0].unreached, SizeIs(1));
+  FailCallsToB(kLate);
+  // It asks the server, beside the pull that it repeats.
+  std::vector<SendPull> to_b;
+  while (to_b.size() < 2) {
+    Tick(absl::Milliseconds(10));
+    for (const SendPull& pull : std::exchange(open_pulls_, {})) {
+      if (pull.id.server == kB) {
+        to_b.push_back(pull);
+      } else {
+        Answer(pull);
+      }
+    }
+    Keep();
+  }
+  for (const SendPull& pull : to_b) {
+    if (!pull.request.segments.empty()) continue;
+    EXPECT_LE(pull.timeout, absl::Seconds(3));
+    Answer(pull);
+  }
+  Tick(absl::Seconds(5));
+  Keep();
+  for (const PlacementRequest& one : requests_) {
+    EXPECT_THAT(one.unreached, IsEmpty());
+  }
+  EXPECT_THAT(lines_, IsEmpty());
+  for (const SendPull& pull : open_pulls_) {
+    EXPECT_THAT(pull.request.segments, Not(IsEmpty())) << "asks no more";
+  }
+}
+
+TEST_F(ReachTest, APathThatIsDeadIsToldAfterASecondCall) {
+  Begin(LeaseOf(0));
+  now_ += absl::Seconds(10);
+  FailCallsToB(kLate);
+  FailFor(absl::Seconds(3), kLate);
+  ASSERT_FALSE(requests_.empty());
+  EXPECT_THAT(requests_.back().unreached, SizeIs(1));
+  EXPECT_THAT(lines_, SizeIs(1));
   // Bug: it was reached, as far as anybody knew, since the next call failed for
   // another cause.
   Tick(absl::Milliseconds(100));
   FailCallsToB({CallCause::kRefused, "Connection refused"});
-  ASSERT_THAT(requests_, SizeIs(2));
-  EXPECT_THAT(requests_[1].unreached, SizeIs(1));
+  EXPECT_THAT(requests_.back().unreached, SizeIs(1));
+}
+
+// What is small is answered, and what is large never.
+TEST_F(ReachTest, APathThatTakesOnlyQuestionsIsToldToo) {
+  Begin(LeaseOf(0));
+  for (const absl::Time end = now_ + absl::Seconds(25); now_ < end;) {
+    for (const SendPull& pull : std::exchange(open_pulls_, {})) {
+      if (pull.id.server == kA || pull.request.segments.empty()) {
+        Answer(pull);
+      } else {
+        now_ += absl::Seconds(10);
+        On([&](auto* out) { core_.OnPullFailed(pull.id, kLate, now_, out); });
+        Keep();
+      }
+    }
+    Tick(absl::Milliseconds(50));
+    Keep();
+  }
+  ASSERT_FALSE(requests_.empty());
+  EXPECT_THAT(requests_.back().unreached, SizeIs(1));
+}
+
+// Bug: the log said that the server was there again.
+TEST_F(ReachTest, AServerWhosePartitionsMovedIsNotNeeded) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Seconds(2));
+  ASSERT_THAT(lines_, SizeIs(1));
+  Placement placement = PlacementOf(6);
+  placement.partitions[1].server = placement.partitions[0].server;
+  placement.partitions[1].server_session =
+      placement.partitions[0].server_session;
+  FromScheduler(placement);
+  Keep();
+  EXPECT_THAT(lines_.back(), HasSubstr("server=1 is not needed any more"));
+  EXPECT_EQ(core_.UnreachedServers(now_), 0);
+}
+
+// Bug: a worker that was preparing the job anew never found out that the server
+// answers.
+TEST_F(ReachTest, WhatIsNotReadyAsksTheServerToo) {
+  Begin(LeaseOf(0));
+  FailFor(absl::Seconds(2));
+  JobRecord changed = *record_;
+  changed.specification += " ";
+  Lease lease = LeaseOf(0);
+  lease.record = std::make_shared<const JobRecord>(changed);
+  FromScheduler(lease);
+  open_pulls_.clear();
+  for (int i = 0; i < 400 && open_pulls_.empty(); ++i) {
+    Tick(absl::Milliseconds(50));
+  }
+  ASSERT_FALSE(open_pulls_.empty());
+  EXPECT_THAT(open_pulls_[0].request.segments, IsEmpty());
 }
 
 // It holds nothing any more, and would never find out otherwise.
