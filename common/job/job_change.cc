@@ -101,6 +101,13 @@ std::vector<std::string> ChangedKeys(const v1::Job& before,
 absl::Status CheckChange(const v1::Specification& before,
                          const v1::Specification& after) {
   std::vector<std::string> keys = ChangedKeys(before.job(), after.job());
+  if (!keys.empty() &&
+      before.job().algorithm().kind() == v1::Algorithm::KIND_LBFGS) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        absl::StrJoin(keys, ", "), keys.size() == 1 ? " is" : " are",
+        " another, and nothing of a job with `algorithm: lbfgs` can change "
+        "while it goes on: it ends with its last round"));
+  }
   std::erase_if(keys, MayChange);
   if (!keys.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -67,6 +67,23 @@ TEST(JobChangeTest, EachKeyThatMayNotIsNamed) {
               HasSubstr("train.batch, partitions are another, and cannot"));
 }
 
+// What may change of other jobs, too: it was refused only by the scheduler,
+// with the run's daemons started.
+TEST(JobChangeTest, NothingOfAnLbfgsJobMayChange) {
+  v1::Specification before = Specification();
+  before.mutable_job()->mutable_algorithm()->set_kind(
+      v1::Algorithm::KIND_LBFGS);
+  EXPECT_TRUE(CheckChange(before, before).ok());
+  v1::Specification after = before;
+  after.mutable_job()->mutable_train()->set_epochs(6);
+  after.mutable_job()->set_priority(3);
+  const absl::Status status = CheckChange(before, after);
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("train.epochs, priority are another, and nothing of a "
+                        "job with `algorithm: lbfgs` can change"));
+}
+
 TEST(JobChangeTest, OtherDataMayNotBe) {
   v1::Specification after = Specification();
   after.set_train_index("another");

@@ -66,7 +66,7 @@ absl::Status MayFollow(const JobPlan& before, const JobPlan& after) {
   if (before.algorithm.operated) {
     return absl::InvalidArgumentError(
         "an L-BFGS job ends with its last round, and cannot change while it "
-        "goes on");
+        "goes on: begin a new job for what is to differ");
   }
   JobPlan expected = before;
   TakeFree(after, &expected);

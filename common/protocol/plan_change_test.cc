@@ -71,5 +71,23 @@ TEST(PlanChangeTest, WhatMarksRestOnMayNotChange) {
   EXPECT_THAT(Why(plan), HasSubstr("consistency"));
 }
 
+// Its last round made operations of figures that are not kept: docs/
+// job-changes.md.
+TEST(PlanChangeTest, NothingOfAnOperatedJobMayChange) {
+  JobPlan before = Plan();
+  before.consistency.kind = ConsistencyKind::kRounds;
+  before.algorithm.operated = true;
+  JobPlan more = before;
+  more.epochs = 6;
+  JobPlan other = before;
+  other.priority = 3;
+  for (const JobPlan& after : {more, other, before}) {
+    const absl::Status status = MayFollow(before, after);
+    EXPECT_TRUE(absl::IsInvalidArgument(status));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("an L-BFGS job ends with its last round"));
+  }
+}
+
 }  // namespace
 }  // namespace ebb

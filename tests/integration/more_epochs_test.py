@@ -166,6 +166,22 @@ class MoreEpochsTest(unittest.TestCase):
         self.exact(3)
         self.assertIn("the run is complete", self.ebb(0, "--resume"))
 
+    def test_an_lbfgs_job_is_not_changed(self):
+        self.write_job(job("{kind: rounds, examples: epoch}").replace(
+            "optimizer: {kind: sgd, rate: 0.001}", "algorithm: lbfgs"))
+        self.ebb(0)
+        first = self.exact(3)
+        for words, key in ((("--epochs", "6"), "train.epochs"),
+                           (("--set", "checkpoint.every=1s"),
+                            "checkpoint.every"),
+                           (("--set", "priority=3"), "priority")):
+            said = self.ebb(2, "--resume", *words)
+            self.assertIn(f"is of another job: {key} is another, and nothing "
+                          "of a job with `algorithm: lbfgs` can change", said)
+            self.assertNotIn("examples ×", said)  # Nothing was started.
+        self.assertIn("the run is complete", self.ebb(0, "--resume"))
+        self.assertEqual(first["evaluations"], self.exact(3)["evaluations"])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
