@@ -144,7 +144,7 @@ std::vector<JobMetric> JobGauges() {
        "Partitions on their way to another server",
        number([](const Job& job) { return job.moving(); })},
       {"ebb_scheduler_job_quarantined_items",
-       "Work items that are given to nobody, as they fail",
+       "Work items that are given to no worker, as they fail",
        number([](const Job& job) { return job.quarantined_size(); })},
       {"ebb_scheduler_job_waiting_reasons",
        "Why the job waits: how many reasons ebb status names",

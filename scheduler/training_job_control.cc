@@ -172,7 +172,7 @@ absl::Status TrainingJob::MayRollBack(const RollbackOrder& order) const {
     return absl::UnavailableError(absl::StrCat(
         "only ", placement_.registered(), " of ", placement_.size(),
         " partitions of ", name,
-        " are served; ebb explain says whom it waits for. Try again then"));
+        " are served; ebb explain says what it waits for. Try again then"));
   }
   if (order.generation != state_.generation) {
     return absl::AbortedError(absl::StrCat(

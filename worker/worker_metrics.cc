@@ -43,13 +43,18 @@ void AddWorker(const client::ClientShell::Status& status,
         "Batches computed from values of its own, a server being away",
         status.local_steps.batches);
   text->Counter("ebb_worker_local_shares",
-                "What came of such batches when the server was back")
+                "Pushes of sums of such batches when the server was back: all "
+                "partitions applied it, or some refused it and others compute "
+                "its examples again")
       .Add(static_cast<double>(status.local_steps.applied),
            {{"result", "applied"}})
       .Add(static_cast<double>(status.local_steps.refused),
-           {{"result", "refused"}})
-      .Add(static_cast<double>(status.local_steps.taken_back),
-           {{"result", "taken_back"}});
+           {{"result", "refused"}});
+  count("ebb_worker_examples_taken_back",
+        "Examples, counted once for each partition, that a server had applied "
+        "of the worker's items and lost before it came back; they are "
+        "computed again",
+        status.local_steps.taken_back);
   count("ebb_worker_rows_pulled",
         "Rows that were pulled, of tables of which it keeps some",
         status.cached_rows.pulled);

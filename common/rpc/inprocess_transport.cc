@@ -70,7 +70,7 @@ using internal::Mailbox;
 using internal::Pipe;
 
 absl::Status NobodyAt(const std::string& address) {
-  return absl::UnavailableError(absl::StrCat("nobody listens at ", address));
+  return absl::UnavailableError(absl::StrCat("nothing listens at ", address));
 }
 
 class InProcessListener : public Listener {
@@ -101,7 +101,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
   auto endpoint = std::make_shared<Endpoint>(ps, scheduler, network->options());
   if (!network->Add(endpoint, &address)) {
     return absl::UnavailableError(
-        absl::StrCat("somebody listens at ", address, " already"));
+        absl::StrCat("something listens at ", address, " already"));
   }
   return std::make_unique<InProcessListener>(network, std::move(address),
                                              std::move(endpoint));

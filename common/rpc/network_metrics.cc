@@ -20,7 +20,7 @@ void AddNetwork(const Security& security, metrics::OpenMetrics* text) {
   }
   auto refusals = text->Counter(
       "ebb_network_refusals",
-      "What it refused of what reached it, by why; many: somebody is wrongly "
+      "What it refused of what reached it, by why; many: a daemon is wrongly "
       "set up, overloads it, or tries what is not allowed");
   for (size_t i = 0; i < kRefusals; ++i) {
     const auto refusal = static_cast<Refusal>(i);

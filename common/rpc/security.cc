@@ -67,7 +67,7 @@ absl::StatusOr<SecurityPtr> Security::Create(const TlsSettings& settings,
   security->insecure_ = settings.insecure;
   if (settings.files.none()) {
     security->description_ = settings.insecure
-                                 ? "plain text to everybody (--insecure)"
+                                 ? "plain text to every machine (--insecure)"
                                  : "plain text within this machine";
     return security;
   }
@@ -128,9 +128,9 @@ absl::Status NotInPlainText(absl::string_view doing,
 
 void LogSecurity(const Security& security) {
   if (security.insecure()) {
-    LOG(WARNING) << "INSECURE: --insecure: whoever reaches this process can "
-                    "read and change models and jobs, and so can whoever is on "
-                    "the way";
+    LOG(WARNING) << "INSECURE: --insecure: every process that reaches this one "
+                    "can read and change models and jobs, and so can every "
+                    "machine on the way";
   } else {
     LOG(INFO) << "security: " << security.description();
   }

@@ -226,7 +226,7 @@ absl::Status RocksDbStore::StartAnew(const absl::Status& why) {
   LOG(ERROR) << "event=store_damaged " << why.message()
              << "; a new one was started with " << records_.size()
              << " records; set_aside=" << set_aside_
-             << " (delete that folder when nobody needs to look at it)";
+             << " (delete that folder when you need not look at it)";
   EBB_RETURN_IF_ERROR(OpenDatabase(/*for_writing=*/true));
   std::vector<StoreWrite> all;
   for (const auto& [key, value] : records_) all.push_back({key, value});

@@ -190,7 +190,7 @@ absl::Status RocksDbStore::Rescue(const absl::Status& why) {
   LOG(ERROR) << "event=store_rescued folder=" << options_.folder
              << " jobs=" << rescued->jobs << " versions=" << rescued->versions
              << " set_aside=" << condition_.set_aside
-             << " (delete that folder when nobody needs to look at it)";
+             << " (delete that folder when you need not look at it)";
   return absl::OkStatus();
 }
 

@@ -140,8 +140,9 @@ void AddChaosCommand(CLI::App* app, int* exit_code) {
   AddDurationFlag(command, "--warm-up", &flags->warm_up,
                   "One worker is alone for so long first; its rate is that of "
                   "goodput (10s with --trace, else none)");
-  command->add_option("--chaos-seed", flags->seed,
-                      "Of who is meant by a role, and of --make-trace");
+  command->add_option(
+      "--chaos-seed", flags->seed,
+      "The seed of which daemon a role means, and of --make-trace");
   AddRunFlags(command, &flags->run);
   command->add_flag("--make-trace", flags->make_trace,
                     "Print a trace of a market of these figures, and no more:");

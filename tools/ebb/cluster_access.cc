@@ -13,7 +13,7 @@ absl::Status ClusterAccess::Open(bool submits) {
       security, rpc::Security::Create(tls, {Role::kClient, Role::kViewer}));
   if (security->insecure() && !IsLocalAddress(scheduler)) {
     std::cerr << "ebb: INSECURE: " << scheduler
-              << " is spoken to in plain text (--insecure): whoever is on the "
+              << " is spoken to in plain text (--insecure): any machine on the "
                  "way can read and change it\n";
   }
   if (!security->warning().empty()) {

@@ -95,7 +95,7 @@ int Submit(const Flags& flags) {
   } else {
     std::cout << prepared->record.name << " is job " << answer->job() << "\n";
     if (token) {
-      std::cout << "its token, which whoever changes or reads it needs, is in "
+      std::cout << "its token, which you need to read or change it, is in "
                 << token_file << "\n";
     }
     if (!prepared->choices.empty()) {
@@ -396,9 +396,9 @@ Example:
 
 void AddStatusCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      AddAsking(app, "status", "Prints who is there and what they do", false,
-                &Status, exit_code, flags);
+  CLI::App* command = AddAsking(
+      app, "status", "Prints which daemons are there and what they do", false,
+      &Status, exit_code, flags);
   command->add_option("JOB", flags->job,
                       "Only this job, by name or number, and no daemons");
   command->add_flag("--all", flags->all,
@@ -430,7 +430,8 @@ Example:
 void AddExplainCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command = AddAsking(
-      app, "explain", "Says why a job is not advancing: who waits for whom",
+      app, "explain",
+      "Says why a job is not advancing: what waits for what, and what to do",
       true, &Explain, exit_code, flags);
   AddJsonFlag(command, flags);
   command->footer(R"(

@@ -74,8 +74,9 @@ void AddHealthCommand(CLI::App* app, int* exit_code) {
   command->add_flag("--alive", flags->alive,
                     "Good is whatever it answers, also that it does not serve");
   command
-      ->add_option("--role", flags->role,
-                   "Under TLS, whose HOST:PORT it is: scheduler or ps")
+      ->add_option(
+          "--role", flags->role,
+          "Under TLS, the role of the daemon at HOST:PORT: scheduler or ps")
       ->check(CLI::IsMember({"scheduler", "ps"}))
       ->capture_default_str();
   AddDurationFlag(command, "--timeout", &flags->timeout,

@@ -31,8 +31,8 @@ absl::StatusOr<OutputFile> OutputFile::Create(const std::string& path,
   if (fd < 0 && errno == EEXIST) {
     return absl::AlreadyExistsError(absl::StrCat(
         fresh,
-        " is there: somebody writes it, or was killed while writing; "
-        "remove it if nobody does"));
+        " is there: a process writes it, or was killed while writing; "
+        "remove it if none does"));
   }
   if (fd < 0) return CannotWrite(path);
   // T: as it is, without compression.

@@ -603,10 +603,10 @@ std::string ExplainText(const v1::ExplainResponse& explanation,
   std::string out;
   Ink ink = Ink::kGreen;
   if (state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED) {
-    out = absl::StrCat("It is ", StateWord(state), "; nobody waits.");
+    out = absl::StrCat("It is ", StateWord(state), "; nothing waits.");
   } else if (Advances(state, stopped == absl::ZeroDuration(),
                       explanation.reasons())) {
-    out = explanation.reasons().empty() ? "It advances; nobody waits."
+    out = explanation.reasons().empty() ? "It advances; nothing waits."
                                         : "It advances. Meanwhile:";
   } else if (state == v1::JOB_STATE_FLUSHING) {
     out = "All is applied, and not all is durable.";

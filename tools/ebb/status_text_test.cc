@@ -288,7 +288,7 @@ TEST(StatusTextTest, ExplainsWhoWaitsForWhom) {
   v1::ExplainResponse explanation;
   const v1::JobState running = v1::JOB_STATE_RUNNING;
   EXPECT_EQ(ExplainText(explanation, running, {}),
-            "It advances; nobody waits.\n");
+            "It advances; nothing waits.\n");
   auto* reason = explanation.add_reasons();
   reason->set_kind(v1::WaitReason::KIND_PARKED_BY_SSP);
   reason->set_subject("worker-0");
@@ -315,9 +315,9 @@ TEST(StatusTextTest, AJobAdvancesOrIsSaidNotTo) {
     return text.substr(0, text.find('\n'));
   };
   EXPECT_EQ(first_line(v1::JOB_STATE_COMPLETE),
-            "It is complete; nobody waits.");
+            "It is complete; nothing waits.");
   EXPECT_EQ(first_line(v1::JOB_STATE_CANCELLED),
-            "It is cancelled; nobody waits.");
+            "It is cancelled; nothing waits.");
   EXPECT_EQ(first_line(v1::JOB_STATE_FLUSHING),
             "All is applied, and not all is durable.");
   for (const auto kind :

@@ -108,7 +108,7 @@ TEST_F(StatusWatcherTest, TellsOfADamagedStoreOnceWhatItCostIsKnown) {
   EXPECT_EQ(notices[0].text,
             "ps-1: its store is damaged: a checksum; 3 versions in it could be "
             "read and went on in a new store; the damaged files are in "
-            "/s/db.damaged-1 (delete them when nobody wants to look at them); "
+            "/s/db.damaged-1 (delete them when you need not look at them); "
             "up to 1,200 examples are computed again");
   EXPECT_THAT(Update(), IsEmpty());
   // Its partitions went to others.

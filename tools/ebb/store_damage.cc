@@ -19,8 +19,7 @@ std::string StoreDamageText(const v1::ServerStatus& server) {
         Count(damage.versions_kept(), "version"),
         " in it could be read and went on in a new store; the damaged files "
         "are in ",
-        damage.set_aside(),
-        " (delete them when nobody wants to look at them)"));
+        damage.set_aside(), " (delete them when you need not look at them)"));
   }
   if (damage.versions_lost() > 0) {
     parts.push_back(
