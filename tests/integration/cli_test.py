@@ -255,7 +255,7 @@ class CliTest(ClusterTest):
         self.assertFalse(os.path.exists(self.path("tls")))
 
     def test_explain_and_audit(self):
-        self.assertIn("nobody waits", self.good("explain", "shirts"))
+        self.assertIn("nothing waits", self.good("explain", "shirts"))
         self.assertEqual(json.loads(self.good("explain", "shirts", "--json")),
                          {"state": "complete", "advancing": False,
                           "not_advancing_ms": 0, "divergence": "",

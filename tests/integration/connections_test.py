@@ -274,11 +274,10 @@ class ConnectionsTest(unittest.TestCase):
         self.assertIn(f"cannot reach ps-0 at {address}: ", table)
         self.assertIn(f"{worker} cannot reach it at {address}: ", table)
 
-        line = re.search(r"server=0 at (\S+) cannot be reached.*",
-                         self.log(worker))
-        self.assertIsNotNone(line, self.log(worker))
-        self.assertEqual(line.group(1), address)
-        self.assertIn(words, line.group(0))
+        line = (rf"server=0 at {re.escape(address)} cannot be reached.*"
+                rf"{re.escape(words)}")
+        self.wait(lambda: re.search(line, self.log(worker)),
+                  "the worker's log does not say it")
 
         self.assertEqual(self.metric(worker, "ebb_worker_unreached_servers"), 1)
         self.assertGreater(
@@ -298,7 +297,7 @@ class ConnectionsTest(unittest.TestCase):
                   "it keeps its leases")
         self.assertEqual(self.role("worker-0")["items"], [])
         self.assertIn("no other worker reaches it", self.explain()[0]["text"])
-        self.assertNotIn("nobody waits", self.ebb("explain", "shirts").stdout)
+        self.assertNotIn("nothing waits", self.ebb("explain", "shirts").stdout)
 
     # --- A worker and a server ----------------------------------------------
 
@@ -359,13 +358,87 @@ class ConnectionsTest(unittest.TestCase):
         self.assertIn("It advances. Meanwhile:",
                       self.ebb("explain", "shirts").stdout)
 
-    def test_a_worker_with_tls_and_a_server_without(self):
+    # Its items of a round go to the other, so that rounds close.
+    def test_rounds_go_on_without_a_worker_that_is_cut_off(self):
+        self.scheduler()
+        self.server(0, "--listen", own_host(self) + ":0", "--insecure")
+        self.worker(0)
+        self.worker(1, "--insecure")
+        self.submit(job=shirts(more="consistency: {kind: rounds, "
+                                    "examples: 1000}\n"))
+        self.assert_told("worker-0", self.address_of("ps-0"), "plain",
+                         "plain text")
+        self.wait(lambda: self.role("worker-0")["state"] == "cut_off",
+                  "it keeps its leases")
+
+        def applied():
+            (job,) = json.loads(self.ebb("status", "--json").stdout)["jobs"]
+            return job["marks"]["least"]
+
+        # Five rounds and more.
+        before = applied()
+        self.wait(lambda: applied() > before + 5000, "rounds do not close")
+
+    def tls(self, role):
+        return ["--tls-cert", f"tls/{role}.pem", "--tls-key",
+                f"tls/{role}.key", "--tls-ca", "tls/ca.pem"]
+
+    # The worker's certificate was replaced by one of another role.
+    def test_a_server_that_does_not_accept_the_role(self):
         self.assertEqual(self.ebb("certs", "--folder", "tls").returncode, 0)
 
-        def tls(role):
-            return ["--tls-cert", f"tls/{role}.pem", "--tls-key",
-                    f"tls/{role}.key", "--tls-ca", "tls/ca.pem"]
+        def becomes(role):
+            for end in ("key", "pem"):
+                shutil.copy(self.path(f"tls/{role}.{end}"),
+                            self.path(f"tls/next.{end}"))
+                os.rename(self.path(f"tls/next.{end}"),
+                          self.path(f"tls/mine.{end}"))
 
+        becomes("worker")
+        user = [*self.tls("client"), "--token-file", "token"]
+        self.scheduler(*self.tls("scheduler"))
+        server = self.server(0, *self.tls("ps"))
+        self.worker(0, *self.tls("mine"))
+        self.submit(*user)
+        self.wait(lambda: self.role("worker-0", *user)["examples"] > 0,
+                  "it does not train")
+        becomes("client")
+        self.wait(lambda: "role" in self.log("worker-0"), "it is not noticed")
+
+        # What is connected stays so. It connects anew to a server that is back.
+        server.kill()
+        server.wait()
+        os.remove(self.path("ps-0.address"))
+        self.server(0, *self.tls("ps"))
+        self.assert_told("worker-0", self.address_of("ps-0"), "denied",
+                         "role client", *user)
+
+    # It can never succeed: so it is not tried for ever.
+    def test_a_message_over_a_limit(self):
+        self.scheduler()
+        self.server(0, "--message-limit", "16KiB")
+        self.worker(0)
+        self.submit()
+
+        def reasons():
+            done = self.ebb("explain", "shirts", "--json")
+            return {one["kind"]: one["text"]
+                    for one in json.loads(done.stdout)["reasons"]}
+
+        self.wait(lambda: "message_limit" in reasons(),
+                  "explain does not say it")
+        text = reasons()["message_limit"]
+        self.assertIn("worker-0 cannot go on with this job: a pull from ps 0 at "
+                      + self.address_of("ps-0"), text)
+        self.assertIn("is over --message-limit, which is 16384 bytes", text)
+        self.assertIn("What to do: ", text)
+        (job,) = json.loads(self.ebb("status", "--json").stdout)["jobs"]
+        self.assertEqual(job["state"], "paused")
+        self.assertIn("--message-limit", self.log("worker-0"))
+
+    def test_a_worker_with_tls_and_a_server_without(self):
+        self.assertEqual(self.ebb("certs", "--folder", "tls").returncode, 0)
+        tls = self.tls
         other = tempfile.mkdtemp(dir=self.folder)
         # A server of another cluster, which speaks plain text.
         with open(self.path("other.log"), "w") as log:
@@ -507,7 +580,7 @@ class ConnectionsTest(unittest.TestCase):
                 self.assertIn("nosuchhost.invalid:7000", done.stderr)
                 self.assertIn("the name nosuchhost.invalid does not resolve",
                               done.stderr)
-                self.assertNotIn("plain text", done.stderr)
+                self.assertNotIn("not speaking", done.stderr)
 
 
 if __name__ == "__main__":

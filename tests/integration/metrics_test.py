@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -92,22 +93,16 @@ class MetricsTest(unittest.TestCase):
                    and labels.items() <= sample.labels.items()]
         return sum(samples) if samples else None
 
-    def cluster(self, job=shirts(EPOCHS)):
+    def cluster(self, job=shirts(EPOCHS), *worker_flags):
         """The ports of a scheduler, a server and a worker that train."""
-        address = os.path.join(self.folder, "address")
         scheduler = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
                                 "--state-dir", "scheduler", "--address-file",
                                 "address")
-        self.wait(lambda: os.path.exists(address), "no scheduler")
-        with open(address) as file:
-            self.environment["EBB_SCHEDULER"] = file.read().strip()
+        self.environment["EBB_SCHEDULER"] = self.address("address")
         server = self.daemon("ebb-ps", "--id", "0", "--state-dir", "ps")
-        worker = self.daemon("ebb-worker")
-        with open(os.path.join(self.folder, "job.yaml"), "w") as file:
-            file.write(job)
-        subprocess.run([os.path.join(BIN, "ebb"), "submit", "job.yaml"],
-                       cwd=self.folder, env=self.environment, check=True,
-                       stdout=subprocess.DEVNULL, timeout=LIMIT_S)
+        worker = self.daemon("ebb-worker", *worker_flags)
+        self.write_job(job)
+        self.ebb("submit", "job.yaml")
         return scheduler, server, worker
 
     def test_all_daemons_tell_what_they_do(self):
@@ -164,21 +159,17 @@ class MetricsTest(unittest.TestCase):
     def test_counters_count_the_events_that_they_are_named_after(self):
         """Two servers and two workers; a server is killed twice, a worker
         once, and the job rolled back. What came of it is known."""
-        address = os.path.join(self.folder, "address")
         scheduler = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
                                 "--state-dir", "scheduler", "--min-servers",
                                 "2", "--address-file", "address")
-        self.wait(lambda: os.path.exists(address), "no scheduler")
-        with open(address) as file:
-            self.environment["EBB_SCHEDULER"] = file.read().strip()
+        self.environment["EBB_SCHEDULER"] = self.address("address")
         for i in "01":
             self.daemon("ebb-ps", "--id", i, "--state-dir", f"ps-{i}")
         for i in "01":
             self.daemon("ebb-worker", "--name", f"worker-{i}")
         _, _, ps_1, _, worker_1 = [one for one, _ in self.daemons]
-        with open(os.path.join(self.folder, "job.yaml"), "w") as file:
-            file.write(shirts(
-                EPOCHS, "checkpoint: {every: 500ms}\npartitions: 2\n"))
+        self.write_job(shirts(
+            EPOCHS, "checkpoint: {every: 500ms}\npartitions: 2\n"))
         self.ebb("submit", "job.yaml")
         count = lambda what: self.value(
             scheduler, f"ebb_scheduler_job_{what}", name="shirts")
@@ -250,6 +241,230 @@ class MetricsTest(unittest.TestCase):
             if role["role"] == "worker":
                 self.assertEqual("idle", role["state"])
                 self.assertEqual(0, role["examples_per_second"])
+
+    def test_refusals_are_counted_by_their_reason(self):
+        self.ebb("certs", "--folder", "tls")
+        tls = lambda role: [
+            "--tls-cert", f"tls/{role}.pem", "--tls-key", f"tls/{role}.key",
+            "--tls-ca", "tls/ca.pem"]
+        scheduler = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
+                                "--state-dir", "scheduler", "--address-file",
+                                "address", *tls("scheduler"))
+        address = self.address("address")
+        self.environment["EBB_SCHEDULER"] = address
+        self.daemon("ebb-ps", "--id", "0", "--state-dir", "ps", *tls("ps"))
+        self.write_job(shirts(EPOCHS))
+        client = [*tls("client"), "--token-file", "token"]
+        self.ebb("submit", "job.yaml", *client)
+        refused = lambda reason: self.value(
+            scheduler, "ebb_network_refusals_total", reason=reason)
+        for reason in ("handshake", "role", "token"):
+            self.assertEqual(0, refused(reason), reason)
+
+        # Three strangers, one viewer that asks for too much, and two commands
+        # that do not show the job's token.
+        for i in range(3):
+            with socket.create_connection(address.rsplit(":", 1)) as stranger:
+                stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                while stranger.recv(1 << 16):
+                    pass
+        self.wait(lambda: refused("handshake") == 3, "no handshake is refused")
+        self.fails("pause", "shirts", *tls("viewer"), "--token-file", "token")
+        self.assertEqual(1, refused("role"))
+        with open(os.path.join(self.folder, "wrong"), "w") as file:
+            file.write("0" * 64)
+        for _ in range(2):
+            self.fails("pause", "shirts", *tls("client"), "--token-file",
+                       "wrong")
+        self.assertEqual(2, refused("token"))
+        self.assertEqual(3, refused("handshake"))
+        self.assertEqual(6, self.value(scheduler,
+                                       "ebb_network_refusals_total"))
+
+    def test_partitions_that_move_and_are_taken_over_are_counted(self):
+        scheduler = self.daemon("ebb-scheduler", "--listen", "127.0.0.1:0",
+                                "--state-dir", "scheduler", "--address-file",
+                                "address", "--takeover-after", "1s")
+        self.environment["EBB_SCHEDULER"] = self.address("address")
+        count = lambda what: self.value(
+            scheduler, f"ebb_scheduler_job_{what}", name="shirts")
+        os.mkdir(os.path.join(self.folder, "shared"))
+        server = lambda i: self.daemon(
+            "ebb-ps", "--id", str(i), "--state-dir", f"ps-{i}",
+            "--shared-checkpoints", "shared")
+        server(0)
+        first, _ = self.daemons[-1]
+        self.daemon("ebb-worker")
+        self.write_job(shirts(
+            EPOCHS, "model: {kind: mlp, layers: [784, 64, 10]}\n"
+                    "partitions: 4\ncheckpoint: {every: 200ms}\n").replace(
+                        "model: softmax\n", ""))
+        self.ebb("submit", "job.yaml")
+        self.wait(lambda: count("durable_items"), "nothing is stored")
+        self.assertEqual(0, count("moved_partitions_total"))
+
+        server(1)
+        self.wait(lambda: count("moved_partitions_total") == 2,
+                  "two of four partitions do not move")
+        self.wait(lambda: count("moving_partitions") == 0, "they move on")
+        self.assertEqual(0, count("taken_over_partitions_total"))
+        before = count("durable_items")
+        self.wait(lambda: count("durable_items") > before, "nothing is stored")
+        first.kill()
+        first.wait()
+        self.wait(lambda: count("taken_over_partitions_total") == 2,
+                  "two partitions are not taken over")
+        before = count("applied_examples")
+        self.wait(lambda: count("applied_examples") > before, "it waits")
+        self.assertEqual(2, count("moved_partitions_total"))
+        self.assertEqual(2, count("taken_over_partitions_total"))
+        self.assertEqual(1, count("losses_total"))
+
+    def test_a_rollback_makes_no_counter_fall(self):
+        scheduler, server, worker = self.cluster(
+            shirts(EPOCHS, "checkpoint: {every: 200ms}\n"))
+        count = lambda what: self.value(
+            scheduler, f"ebb_scheduler_job_{what}", name="shirts")
+        self.wait(lambda: self.value(server, "ebb_server_versions_total",
+                                     result="written") > 4, "no version")
+        counters = ("updates_total", "repeated_leases_total", "losses_total",
+                    "moved_partitions_total", "taken_over_partitions_total",
+                    "staleness_count")
+        before = {what: count(what) for what in counters}
+        generation = count("generation")
+        self.ebb("checkpoint", "rollback", "shirts", "--versions-ago", "2")
+        self.wait(lambda: count("generation") > generation, "no rollback")
+        self.wait(lambda: self.status()["jobs"][0]["state"] == "running",
+                  "it waits")
+        applied = count("applied_examples")
+        self.wait(lambda: count("applied_examples") > applied, "it waits")
+        for what in counters:
+            self.assertGreaterEqual(count(what), before[what], what)
+
+    def test_what_a_worker_computes_alone_is_counted(self):
+        scheduler, server, worker = self.cluster(shirts(
+            EPOCHS, "partitions: 2\ncheckpoint: {every: 100ms}\n"
+                    "consistency: {kind: asp, local_steps: 16}\n").replace(
+                        "batch: 100", "batch: 100, item_examples: 10000"))
+        local = lambda: self.value(worker, "ebb_worker_local_batches_total")
+        shares = lambda: self.value(worker, "ebb_worker_local_shares_total")
+        taken_back = lambda: self.value(
+            worker, "ebb_worker_examples_taken_back_total")
+        failed = lambda: self.value(worker, "ebb_worker_failed_calls_total")
+        self.wait(lambda: self.value(server, "ebb_server_versions_total",
+                                     result="written") > 3, "no version")
+        self.assertEqual(0, local())
+        self.assertEqual(0, failed())
+        ps, _ = self.daemons[1]
+        ps.kill()
+        ps.wait()
+        self.wait(lambda: local() == 16, "it does not go on alone")
+        self.assertGreater(failed(), 0)
+        self.assertEqual((0, 0), (shares(), taken_back()))
+
+        server = self.daemon("ebb-ps", "--id", "0", "--state-dir", "ps")
+        self.wait(lambda: self.value(server, "ebb_server_push_segments_total",
+                                     verdict="applied") > 100, "it waits")
+        self.assertEqual(16, local())
+        with open(self.daemons[2][1].name) as log:
+            log = log.read()
+        told = re.findall(r"share of (\d+) examples, computed without it: "
+                          r"applied by", log)
+        self.assertEqual(len(told), shares())
+        self.assertGreater(shares(), 0)
+        # What it lost since its last version, in whole batches.
+        self.assertEqual(0, taken_back() % 100)
+
+    def test_rows_and_keys_are_counted(self):
+        self.ebb("generate", "ratings", "movies", "--users", "200", "--items",
+                 "100", "--rows", "10000", "--rank", "3")
+        scheduler, server, worker = self.cluster("""
+name: shirts
+model: {kind: matrix_factorisation, rank: 3}
+data: {train: {ratings: movies.train.csv}}
+train: {epochs: 2, batch: 500}
+optimizer: {kind: adam, rate: 0.03}
+partitions: 1
+tables: {factors: {cache: {rows: 1000, batches: 4}}}
+""", "--shared-memory", "off")
+        self.wait(lambda: self.value(scheduler, "ebb_scheduler_jobs",
+                                     state="complete"), "it does not end")
+        self.assertEqual(40, self.value(worker, "ebb_worker_batches_total"))
+        # Factors and biases have a row for each user and item of a batch. The
+        # factors are kept; a key has 8 bytes.
+        rows = (self.value(worker, "ebb_worker_rows_pulled_total") +
+                self.value(worker, "ebb_worker_rows_used_again_total"))
+        self.assertGreater(rows, 40 * 100)
+        self.assertGreater(
+            self.value(worker, "ebb_worker_rows_used_again_total"), 0)
+        for port in (server, worker):
+            sent = self.value(port, "ebb_network_push_keys_bytes_total")
+            named = self.value(port, "ebb_network_push_keys_named_bytes_total")
+            self.assertGreater(named, 0)
+            self.assertEqual(2 * 8 * rows, sent + named)
+            self.assertEqual(
+                0, self.value(port, "ebb_network_push_keys_unknown_total"))
+
+    def test_a_quiet_run_counts_calls_bytes_and_versions(self):
+        scheduler, server, worker = self.cluster(shirts(
+            3, "partitions: 1\ncheckpoint: {every: 300ms, keep: 100}\n"))
+        of_job = {}  # The job's series end with it.
+
+        def over():
+            for family in self.scrape(scheduler).values():
+                for sample in family.samples:
+                    if sample.labels.get("name") == "shirts":
+                        of_job[sample.name] = sample.value
+            return self.value(scheduler, "ebb_scheduler_jobs",
+                              state="complete")
+
+        self.wait(over, "it does not end")
+        of_server = lambda name, **labels: self.value(
+            server, f"ebb_server_{name}", **labels)
+        pushes, weights_bytes = 300, 4 * (784 * 10 + 10)
+        self.assertEqual(pushes * weights_bytes,
+                         of_server("push_bytes_total"))
+        self.assertEqual(pushes, of_server("push_seconds_count"))
+        self.assertEqual(pushes, of_server("updates"))
+        pulls = of_server("pull_segments_total", result="values")
+        self.assertEqual(pulls * weights_bytes, of_server("pull_bytes_total"))
+        self.assertEqual(of_server("pull_segments_total"),
+                         of_server("pull_seconds_count"))
+        for waiting in ("pushes", "push_bytes", "pulls"):
+            self.assertEqual(0, of_server(f"waiting_{waiting}"), waiting)
+        versions = json.loads(self.ebb("checkpoint", "list", "shirts",
+                                       "--json"))["versions"]
+        self.assertEqual(len(versions),
+                         of_server("versions_total", result="written"))
+        self.assertEqual(0, of_server("versions_total", result="failed"))
+        self.assertEqual(sum(one["bytes"] for one in versions),
+                         of_server("version_bytes_total"))
+        written = max(one["written_unix_ms"] for one in versions) / 1000
+        durable = of_server("last_version_timestamp_seconds") - written
+        self.assertTrue(0 <= durable < 5, durable)
+        self.assertEqual(0, of_server("store_rescues_total"))
+        self.assertEqual(0, of_server("versions_lost_total"))
+        updates = of_job["ebb_scheduler_job_updates_total"]
+        self.assertEqual(updates, of_job["ebb_scheduler_job_staleness_count"])
+        self.assertLessEqual(updates, pushes)
+        self.assertEqual(0, self.value(worker,
+                                       "ebb_worker_failed_calls_total"))
+
+    def address(self, name):
+        path = os.path.join(self.folder, name)
+        self.wait(lambda: os.path.exists(path), "no scheduler")
+        with open(path) as file:
+            return file.read().strip()
+
+    def write_job(self, job):
+        with open(os.path.join(self.folder, "job.yaml"), "w") as file:
+            file.write(job)
+
+    def fails(self, *words):
+        done = subprocess.run(
+            [os.path.join(BIN, "ebb"), *words], cwd=self.folder,
+            env=self.environment, capture_output=True, timeout=LIMIT_S)
+        self.assertNotEqual(0, done.returncode, words)
 
     def ebb(self, *words):
         return subprocess.run(
