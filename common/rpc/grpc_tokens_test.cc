@@ -5,6 +5,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -381,6 +382,61 @@ TEST_P(GrpcTokensTest, PushesTogetherNeedTheTokenEachForItself) {
   EXPECT_TRUE(absl::IsPermissionDenied((*answers)[1].status()));
   EXPECT_TRUE(absl::IsFailedPrecondition((*answers)[2].status()));
   EXPECT_EQ(server_->refusals()->Of(Refusal::kToken), 1);
+}
+
+// Writes one piece of a message, and waits for how the call ends.
+class OnePiece
+    : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  absl::Status Send(const std::shared_ptr<grpc::Channel>& channel,
+                    const char* method, const Payload& piece) {
+    grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(
+        channel);
+    stub.PrepareBidiStreamingCall(&context, method, {}, this);
+    out_ = internal::ToByteBuffer(piece);
+    StartRead(&in_);
+    StartWrite(&out_);
+    StartCall();
+    return ended_.WaitFor(1).at(0);
+  }
+  grpc::ClientContext context;
+
+ private:
+  void OnDone(const grpc::Status& status) override {
+    ended_.Add(FromGrpc(status));
+  }
+  grpc::ByteBuffer out_, in_;
+  Collected<absl::Status> ended_;
+};
+
+// Bug: the room for a message of any size was kept until its last piece came,
+// and only then was the token looked at.
+TEST_P(GrpcTokensTest, TheFirstPieceOfAMessageNeedsTheToken) {
+  server_->tokens()->AddKey(scheduler_->tokens()->Key());
+  server_->tokens()->Learn(*LockedJob());
+  PushRequest push = MakePush(1, std::vector<float>(1024, 1));
+  push.job = JobId(kJob);
+  push.stamp.worker = SessionId(4);
+  PullRequest pull;
+  pull.job = push.job;
+  pull.stamp = push.stamp;
+  pull.segments.resize(1024);
+  const SecurityPtr as = As(Role::kWorker);
+  const auto channel = internal::MakeChannel(server_listener_->address(), {},
+                                             as.get(), Role::kServer);
+  const std::pair<const char*, Payload> messages[] = {
+      {"/ebb.v1.ParameterServer/PushInPieces", Encode(push)},
+      {"/ebb.v1.ParameterServer/PullInPieces", Encode(pull)}};
+  for (const auto& [method, message] : messages) {
+    OnePiece call;
+    call.context.AddMetadata(
+        internal::kWorkerTokenKey,
+        scheduler_->tokens()->ForWorker(JobId(kJob), SessionId(3)));
+    const absl::Status refused =
+        call.Send(channel, method, EncodePiece(int64_t{1} << 30, message));
+    EXPECT_TRUE(absl::IsPermissionDenied(refused)) << method << refused;
+  }
+  EXPECT_EQ(server_->refusals()->Of(Refusal::kToken), 2);
 }
 
 TEST_P(GrpcTokensTest, ASchedulerGivesThemWithWhatLeadsToTheServers) {

@@ -57,6 +57,8 @@ class PieceAssembler {
   bool complete() const {
     return message_bytes_ > 0 && message_.size() == message_bytes_;
   }
+  // What came of the message.
+  const Payload& beginning() const { return message_; }
   // The message, when it is complete. Once.
   Payload Take() { return std::move(message_); }
 

@@ -107,17 +107,21 @@ class PiecesCall
     PiecesCall* const call_;
     std::atomic<bool> finished_ = false;  // Nothing else is ordered by it.
   };
+  // With the request's first piece, before the room for the rest is taken:
+  // whether its sender may send it. Counts a refusal.
+  using Check = std::function<absl::Status(const Payload& beginning)>;
   // With the whole request: takes a ticket, or refuses the call.
   using Begin = std::function<void(PiecesCall*, const Payload& request)>;
 
   // `room`, `traffic` and `guard`, which counts refusals, are not owned.
   // Deletes itself in OnDone.
   PiecesCall(AssemblyRoom* room, Traffic* traffic, const Guard* guard,
-             int64_t piece_bytes, Begin begin)
+             int64_t piece_bytes, Check check, Begin begin)
       : room_(room),
         traffic_(traffic),
         guard_(guard),
         piece_bytes_(piece_bytes),
+        check_(std::move(check)),
         begin_(std::move(begin)),
         request_(room->bytes()) {
     StartRead(&in_);
@@ -154,7 +158,12 @@ class PiecesCall
     }
     const bool first = request_.message_bytes() == 0;
     absl::Status added = request_.Add(ToPayload(in_));
-    if (added.ok() && first) added = TakeRoom();
+    if (added.ok() && first) {
+      if (const absl::Status may = check_(request_.beginning()); !may.ok()) {
+        return Refuse(may);
+      }
+      added = TakeRoom();
+    }
     if (!added.ok()) {
       GiveRoom();
       guard_->Count(absl::IsResourceExhausted(added) ? Refusal::kCalls
@@ -208,6 +217,7 @@ class PiecesCall
   Traffic* const traffic_;
   const Guard* const guard_;
   const int64_t piece_bytes_;
+  const Check check_;
   const Begin begin_;
   grpc::ByteBuffer in_;
   PieceAssembler request_;

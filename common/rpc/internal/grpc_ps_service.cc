@@ -24,6 +24,7 @@
 #include "common/rpc/internal/grpc_push_many_call.h"
 #include "common/rpc/internal/guard.h"
 #include "common/rpc/internal/key_lists.h"
+#include "common/rpc/internal/message_sender.h"
 #include "common/rpc/internal/token_messages.h"
 #include "common/rpc/internal/traffic.h"
 #include "common/rpc/wire.h"
@@ -205,10 +206,10 @@ class PsService : public PsBase, public StoppableService {
   }
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* PushInPieces(
       grpc::CallbackServerContext* context) override {
-    return ServeInPieces(
-        [this, context](const Payload& request, const auto& make_ticket) {
-          return Push(*context, request, make_ticket);
-        });
+    return ServeInPieces(context, [this, context](const Payload& request,
+                                                  const auto& make_ticket) {
+      return Push(*context, request, make_ticket);
+    });
   }
 
   grpc::ServerUnaryReactor* PushMany(grpc::CallbackServerContext* context,
@@ -260,10 +261,10 @@ class PsService : public PsBase, public StoppableService {
   }
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* PullInPieces(
       grpc::CallbackServerContext* context) override {
-    return ServeInPieces(
-        [this, context](const Payload& request, const auto& make_ticket) {
-          return Pull(*context, request, make_ticket);
-        });
+    return ServeInPieces(context, [this, context](const Payload& request,
+                                                  const auto& make_ticket) {
+      return Pull(*context, request, make_ticket);
+    });
   }
 
   grpc::ServerUnaryReactor* Clock(grpc::CallbackServerContext* context,
@@ -345,6 +346,18 @@ class PsService : public PsBase, public StoppableService {
                           const Request& request) {
     if (guard_.tokens == nullptr) return absl::OkStatus();
     return guard_.CheckWorker(request, ShownIn(context, kWorkerTokenKey));
+  }
+
+  // The beginning of a push or a pull says which worker must show its token.
+  absl::Status CheckSender(const grpc::CallbackServerContext& context,
+                           const Payload& beginning) {
+    if (guard_.tokens == nullptr) return absl::OkStatus();
+    const auto sender = SenderOf(beginning);
+    if (!sender.ok()) {
+      guard_.Count(Refusal::kMessage);
+      return sender.status();
+    }
+    return CheckToken(context, *sender);
   }
 
   // What is done with a request whose sender may send it, and nothing more.
@@ -448,10 +461,13 @@ class PsService : public PsBase, public StoppableService {
   // `hand_over(request, make_ticket)` is a HandOver of the request.
   template <typename Hand>
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ServeInPieces(
-      Hand hand_over) {
+      const grpc::CallbackServerContext* context, Hand hand_over) {
     // Deletes itself in OnDone.
     return new PiecesCall(
         &room_, traffic_, &guard_, piece_bytes_,
+        [this, context](const Payload& beginning) {
+          return CheckSender(*context, beginning);
+        },
         [hand_over](PiecesCall* call, const Payload& request) {
           const absl::Status may =
               hand_over(request, [call] { return call->MakeTicket(); });
