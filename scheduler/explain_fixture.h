@@ -3,9 +3,11 @@
 #ifndef EBB_SCHEDULER_EXPLAIN_FIXTURE_H_
 #define EBB_SCHEDULER_EXPLAIN_FIXTURE_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -31,12 +33,27 @@ class ExplainFixture : public ::testing::Test {
     Restart({});
   }
 
-  void Restart(SchedulerOptions options) {
-    core_ = *SchedulerCore::Create(options, {}, now_);
+  void Restart(SchedulerOptions options,
+               const std::map<std::string, std::string>& stored = {}) {
+    core_ = *SchedulerCore::Create(options, stored, now_);
+  }
+  void Store(const SchedulerActions& actions) {
+    for (const SchedulerAction& action : actions) {
+      const auto* persist = std::get_if<Persist>(&action);
+      if (persist == nullptr) continue;
+      for (const StoreWrite& write : persist->writes) {
+        if (write.value) {
+          stored_[write.key] = *write.value;
+        } else {
+          stored_.erase(write.key);
+        }
+      }
+    }
   }
   void FromServer(ServerToScheduler message) {
     sent_.clear();
     core_->OnServer(kServerLink, message, now_, &sent_);
+    Store(sent_);
   }
   void FromWorker(LinkId link, WorkerToScheduler message) {
     SchedulerActions actions;
@@ -52,6 +69,7 @@ class ExplainFixture : public ::testing::Test {
   void Submit() {
     SchedulerActions actions;
     job_ = *core_->Submit(record_, now_, &actions);
+    Store(actions);
   }
   const TrainingJob& job() const { return *core_->jobs().at(job_); }
   // The server says that it has `full` items, all durable or none.
@@ -159,6 +177,7 @@ class ExplainFixture : public ::testing::Test {
   std::unique_ptr<SchedulerCore> core_;
   Watch watch_{now_};
   std::string store_problem_;
+  std::map<std::string, std::string> stored_;  // What the core wrote.
   SchedulerActions sent_;  // Upon the server's last message.
   JobId job_;
 };

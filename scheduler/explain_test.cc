@@ -1,6 +1,5 @@
 #include "scheduler/explain.h"
 
-#include <map>
 #include <string>
 #include <utility>
 #include <variant>
@@ -110,15 +109,14 @@ TEST_F(ExplainTest, GatheringServers) {
 // came instead.
 TEST_F(ExplainTest, AServerWhoseIdAnotherProcessHas) {
   Ready();
-  Restart(std::map(stored_));
+  Restart({}, stored_);
   RegisterServer other;
-  other.server = kServer;
+  other.server = ServerId(0);
   other.session = SessionId(150);
   other.address = "there:2";
   other.process_id = 77;
   SchedulerActions actions;
   core_->OnServer(LinkId(4), other, now_, &actions);
-  Do(std::move(actions));
   EXPECT_THAT(Only(Reason::KIND_STARTING),
               HasSubstr("missing: ps 0 (process 77 at there:2 has its id but "
                         "not its data, and is let in 5s after"));
