@@ -132,6 +132,27 @@ TEST_F(ForgetTest, ServersAndTheStoreLetGoOfIt) {
   EXPECT_EQ(Forget(id).code(), absl::StatusCode::kNotFound);
 }
 
+// Bug: a server of an older release deletes the versions whatever it is told.
+TEST_F(ForgetTest, AnOlderServerIsNotToldWhereVersionsStay) {
+  ServerUp();
+  const JobId id = Begin("a", 0);
+  const JobRegistration registration = Registration(4, 4);
+  ASSERT_TRUE(Cancel(id).ok());
+  ServerGone();
+  RegisterServer older;
+  older.server = kServer;
+  older.session = SessionId(150);
+  older.address = "here:1";
+  older.jobs = {registration};
+  FromServer(older, older.session);
+  ASSERT_TRUE(Forget(id).ok());
+  EXPECT_THAT(Forgets(), IsEmpty());
+  ServerGone();
+  ServerUp({registration});
+  ASSERT_THAT(Forgets(), SizeIs(1));
+  EXPECT_TRUE(Forgets()[0].keep_versions);
+}
+
 TEST_F(ForgetTest, AServerThatWasAwayHearsOfItWhenItIsBack) {
   ServerUp();
   const JobId id = Begin("a", 0);

@@ -155,6 +155,8 @@ class SchedulerCore {
                   Context* context) const;
   void LetForget(const ServerInfo& server, const JobRegistration& registration,
                  Context* context) const;
+  void TellForget(const ServerInfo& server, JobId job, bool versions,
+                  Context* context) const;
   void AdoptJob(const JobRegistration& registration, Context* context);
   // The server says what it found damaged in its store; news are logged.
   static void FoundDamage(const StoreDamage& damage, ServerInfo* server,

@@ -103,7 +103,7 @@ absl::Status SchedulerCore::Forget(JobId id, bool versions, absl::Time now,
   for (auto& [session, worker] : cluster_.workers) worker.unreached.erase(id);
   for (auto& [server_id, server] : cluster_.servers) {
     server.reports.erase(id);
-    context.ToServer(server, ForgetJob{id, !versions});
+    if (server.connected) TellForget(server, id, versions, &context);
   }
   Finish(&context, first);
   return absl::OkStatus();

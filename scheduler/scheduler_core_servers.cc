@@ -134,7 +134,22 @@ void SchedulerCore::LetForget(const ServerInfo& server,
   if (registration.record == nullptr) return;
   const auto forgotten = forgotten_.find(registration.record->id);
   if (forgotten == forgotten_.end()) return;
-  context->ToServer(server, ForgetJob{forgotten->first, !forgotten->second});
+  TellForget(server, forgotten->first, forgotten->second, context);
+}
+
+// A server of a release that does not name its store deletes the versions, too.
+// It goes on holding the job until it is a newer one that registers.
+void SchedulerCore::TellForget(const ServerInfo& server, JobId job,
+                               bool versions, Context* context) const {
+  if (!versions && server.store.empty()) {
+    context->Log(absl::StrCat("server=", server.id.value(),
+                              " is of an older release, which would delete the "
+                              "versions of job ",
+                              job.value(),
+                              ": it is told to forget it after its upgrade"));
+    return;
+  }
+  context->ToServer(server, ForgetJob{job, !versions});
 }
 
 // The store was lost or is an older copy: the server remembers the job.

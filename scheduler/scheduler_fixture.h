@@ -96,6 +96,7 @@ class SchedulerFixture : public testing::Test {
     message.server = kServer;
     message.session = kServerSession;
     message.address = "here:1";
+    message.store = "its store";
     message.jobs = std::move(jobs);
     FromServer(message, kServerSession);
   }
