@@ -104,13 +104,13 @@ std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
   if (bad != nullptr && !bad->non_finite()) {
     hints.push_back("mend the cause and go on with --resume");
   }
-  // Where the values are lost, the next batch fails as this one did.
+  if (ValuesMatter(job)) hints = LowerRateHints(specification, stored);
+  // Where the values are lost, the next batch fails as this one did; where they
+  // are good, the batch is what is wrong.
   if (bad != nullptr && !CannotBeLeftOut(*bad) && !values_lost) {
-    hints.push_back("--resume --skip goes on without the batch");
-  }
-  if (ValuesMatter(job)) {
-    const auto lower = LowerRateHints(specification, stored);
-    hints.insert(hints.end(), lower.begin(), lower.end());
+    const bool first = stored.kind == SoundVersions::Kind::kNewest;
+    hints.insert(first ? hints.begin() : hints.end(),
+                 "--resume --skip goes on without the batch");
   }
   if (bad == nullptr) {
     hints.push_back("--resume goes on from here as it is");

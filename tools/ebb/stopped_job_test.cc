@@ -121,7 +121,7 @@ TEST(StoppedJobTest, ValuesThatAreLostAreGoneBackFrom) {
   v1::Job rounds = AtRate(0.5);
   rounds.mutable_consistency()->set_kind(v1::Consistency::KIND_ROUNDS);
   EXPECT_THAT(WhatHelps(NotFinite(), rounds, {}),
-              HasSubstr("--resume --to-round N --set"));
+              ::testing::StartsWith("hint: --resume --to-round N --set"));
 }
 
 TEST(StoppedJobTest, TheCourseOfTheLossBeforeIsSaid) {
