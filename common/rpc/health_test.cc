@@ -139,10 +139,13 @@ TEST(HealthTest, WhatCannotBeASocketIsNamed) {
               HasSubstr("has more than 107 characters"));
 }
 
-TEST(HealthTest, PlainTextToAnotherMachineIsRefused) {
-  const auto health = AskHealth("example.org:1", nullptr, Role::kServer, kLong);
+TEST(HealthTest, ANameThatDoesNotResolveIsNamed) {
+  const auto health =
+      AskHealth("nosuchhost.invalid:1", nullptr, Role::kServer, kLong);
 
-  EXPECT_TRUE(absl::IsInvalidArgument(health.status())) << health.status();
+  EXPECT_TRUE(absl::IsUnavailable(health.status())) << health.status();
+  EXPECT_THAT(std::string(health.status().message()),
+              HasSubstr("the name nosuchhost.invalid does not resolve"));
 }
 
 }  // namespace

@@ -837,8 +837,9 @@ class ChangingClusterTest(ClusterTest):
         self.assertRegex(
             refusal["text"], "worker-1 refuses this job: " +
             re.escape(os.path.realpath(self.path("rows.csv"))) + " is not the "
-            r"file that was indexed: .*; bring the old file back, .*\. It is "
-            "asked again when it is started anew")
+            r"file that was indexed: .*; bring the old file back, .*\. What "
+            "to do: mend that; the worker is asked again when it is started "
+            "anew")
         for said in (self.good("explain", "rows"), self.good("status")):
             self.assertIn(refusal["text"], said)
         with open(self.path("rows.csv"), "w") as file:

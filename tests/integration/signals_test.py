@@ -143,7 +143,7 @@ class SignalsTest(unittest.TestCase):
         found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{pid}/cmdline") as file:
+                with open(f"/proc/{pid}/cmdline", errors="replace") as file:
                     words = file.read().split("\0")
                 if (os.readlink(f"/proc/{pid}/cwd") ==
                         os.path.realpath(self.path("run"))):

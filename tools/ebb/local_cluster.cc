@@ -414,7 +414,9 @@ std::vector<std::string> LocalCluster::StrayFiles() const {
           absl::EndsWith(file, " (deleted)")) {
         continue;
       }
-      if (OpenToWrite(process / "fdinfo" / entry.path().filename())) {
+      // The daemon may have closed it since, and opened another in its place.
+      if (OpenToWrite(process / "fdinfo" / entry.path().filename()) &&
+          fs::read_symlink(entry.path(), gone).string() == file) {
         files.push_back(file);
       }
     }
