@@ -17,6 +17,7 @@
 namespace ebb::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -434,6 +435,17 @@ TEST(TextTableTest, PointsOutColumnsThatCountRowsOrCopyTheLabel) {
   EXPECT_THAT(data.remarks()[0], HasSubstr("ignore: [1]"));
   EXPECT_THAT(data.remarks()[1],
               HasSubstr("column 3 ('copy') equals the label, column 4 ('y')"));
+}
+
+TEST(TextTableTest, PointsOutWeightsOfExamples) {
+  const Dataset data = Load("weight,Sample Weight,y\n1,2,0\n3,1,1\n2,2,0\n");
+  EXPECT_EQ(data.features(), 2);
+  EXPECT_THAT(
+      data.remarks(),
+      Contains(AllOf(HasSubstr("column 2 ('Sample Weight') is read as a "
+                               "feature: ebb counts every example the same"),
+                     HasSubstr("ignore: [Sample Weight]"))));
+  EXPECT_THAT(data.remarks(), Not(Contains(HasSubstr("column 1"))));
 }
 
 TEST(TextTableTest, RefusesCategoriesThatAreNoFeatures) {

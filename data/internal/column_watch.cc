@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "data/internal/text.h"
 
@@ -10,6 +12,20 @@ namespace {
 
 // Few rows are like that by chance.
 constexpr int64_t kLeastRows = 10;
+
+// Names by which other libraries know weights of examples. A mere "weight" may
+// be that of a thing.
+bool NamesWeights(absl::string_view column) {
+  std::string name = absl::AsciiStrToLower(column);
+  for (char& c : name) {
+    if (c == ' ' || c == '-' || c == '.') c = '_';
+  }
+  return absl::EndsWith(name, "_weight") &&
+         (absl::StartsWith(name, "sample_") ||
+          absl::StartsWith(name, "instance_") ||
+          absl::StartsWith(name, "example_") ||
+          absl::StartsWith(name, "case_") || absl::StartsWith(name, "row_"));
+}
 
 bool Equal(absl::string_view a, absl::string_view b) {
   double x;
@@ -42,7 +58,6 @@ void ColumnWatch::Look(const std::vector<absl::string_view>& fields) {
 
 std::vector<std::string> ColumnWatch::Remarks(const TableSchema& schema) const {
   std::vector<std::string> remarks;
-  if (rows_ < kLeastRows) return remarks;
   const auto ignore = [&](size_t column) {
     const bool named =
         schema.columns.named() && !schema.columns.names()[column].empty();
@@ -50,6 +65,18 @@ std::vector<std::string> ColumnWatch::Remarks(const TableSchema& schema) const {
         "ignore: [",
         named ? schema.columns.names()[column] : absl::StrCat(column + 1), "]");
   };
+  for (const size_t column : schema.features) {
+    if (column == Columns::kNone || !schema.columns.named() ||
+        !NamesWeights(schema.columns.names()[column])) {
+      continue;
+    }
+    remarks.push_back(absl::StrCat(
+        schema.columns.Describe(column),
+        " is read as a feature: ebb counts every example the same and has no "
+        "weights; unless it is a feature, leave it out: ",
+        ignore(column)));
+  }
+  if (rows_ < kLeastRows) return remarks;
   for (const Counting& one : counting_) {
     remarks.push_back(absl::StrCat(
         schema.columns.Describe(one.column),

@@ -1,5 +1,6 @@
-// Columns that tell a model nothing, or too much: one that counts the rows, and
-// one that equals the label.
+// Columns that tell a model nothing, too much, or something else than their
+// owner means: one that counts the rows, one that equals the label, and weights
+// of examples.
 #ifndef EBB_DATA_INTERNAL_COLUMN_WATCH_H_
 #define EBB_DATA_INTERNAL_COLUMN_WATCH_H_
 
