@@ -59,6 +59,7 @@ bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
   const bool lacks_room = Has(reply, Verdict::kBusy);
   ForgetOldValues(id.server);
   routes_.Answered(id.server);
+  routes_.PushAnswered(id.server);
   if (lacks_room) {
     LacksRoom(id.server, now);
   } else {
@@ -195,6 +196,7 @@ bool JobWork::OnPushFailed(const PushId& id, const CallFailure& why,
                            absl::Time now, ClientActions* out) {
   if (!pusher_.Awaits(id)) return false;
   if (EBB_PLANTED(timeout_is_no_broken_stream)) return true;
+  routes_.PushFailed(id.server, worker_->options.push_timeout, now);
   // Its connections end when it is short of room, too; but what waits for one
   // that is away would keep the worker from going on without it.
   if (!SendsAgain(id.server) || GoesOn()) {
@@ -209,6 +211,7 @@ bool JobWork::OnPushFailed(const PushId& id, const CallFailure& why,
 bool JobWork::OnPushRefused(const PushId& id, absl::Time now) {
   std::optional<Pusher::Push> push = pusher_.Take(id);
   if (!push) return false;
+  routes_.PushAnswered(id.server);
   LacksRoom(id.server, now);
   if (push->kept && SendsAgain(id.server)) {
     SendAgain(id, *std::move(push));

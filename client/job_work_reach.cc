@@ -16,8 +16,9 @@ constexpr absl::Duration kWorthTelling = absl::Seconds(1);
 constexpr absl::Duration kQuestionTimeout = absl::Seconds(3);
 
 // One call without an answer may be a slow one. It counts when a call that
-// began later has none, either.
+// began later has none, either, or push after push fails.
 bool IsWorthTelling(const Routes::Server& server, absl::Duration lasts) {
+  if (server.pushes_fail) return true;
   return server.why.cause == CallCause::kNoAnswer ? server.failed_again
                                                   : lasts >= kWorthTelling;
 }

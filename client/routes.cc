@@ -38,6 +38,7 @@ Routes::Changes Routes::Update(const Placement& placement) {
     server.refusals = 0;
     server.short_of_room = false;
     server.answers = true;
+    PushAnswered(id);
   }
   for (const ServerAddress& address : placement.servers) {
     const auto it = servers_.find(address.server);
@@ -63,6 +64,13 @@ void Routes::LacksRoom(ServerId id, absl::Time now) {
   Server& server = servers_.at(id);
   server.answers = true;
   RetryAfter(id, server.refusals++, kMostDoublings, now);
+}
+
+void Routes::PushFailed(ServerId id, absl::Duration push_lasts,
+                        absl::Time now) {
+  Server& server = servers_.at(id);
+  server.push_failed_at = std::min(server.push_failed_at, now);
+  server.pushes_fail |= now - server.push_failed_at >= push_lasts;
 }
 
 void Routes::Broke(ServerId id, const CallFailure& why, bool urgent,

@@ -38,6 +38,11 @@ class Routes {
     CallFailure why;
     // A call that began after the first that failed has failed, too.
     bool failed_again = false;
+    // When the first push failed of those since the last that was answered;
+    // InfiniteFuture: none did. Whether one that began later failed, too: pulls
+    // that are answered say nothing of the way of pushes, which are larger.
+    absl::Time push_failed_at = absl::InfiniteFuture();
+    bool pushes_fail = false;
     // A question after the first failure was answered: what was asked before
     // may be slow, and the server is there.
     bool answered_question = false;
@@ -92,6 +97,12 @@ class Routes {
   void LacksRoom(ServerId id, absl::Time now);
   // It was a push; no other is on its way.
   void ShortOfRoom(ServerId id) { servers_.at(id).short_of_room = true; }
+  // Before Broke. What fails `push_lasts` after the first began after it.
+  void PushFailed(ServerId id, absl::Duration push_lasts, absl::Time now);
+  void PushAnswered(ServerId id) {
+    servers_.at(id).push_failed_at = absl::InfiniteFuture();
+    servers_.at(id).pushes_fail = false;
+  }
   // It took a push.
   void HadRoom(ServerId id) { servers_.at(id).refusals = 0; }
   // Nothing reaches it: try again later, with back-off. `urgent`: something

@@ -1,6 +1,7 @@
 // What a worker says and does while it does not reach a server.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,6 +50,30 @@ class ReachTest : public testing::TrainingCoreTest {
       Tick(absl::Milliseconds(50));
       Keep();
     }
+  }
+  // All is answered but a push to B, which fails.
+  void FailNextPushToB(const CallFailure& why) {
+    std::optional<PushId> push;
+    for (int i = 0; i < 1000; ++i) {
+      Keep();
+      for (const SendPush& one : pushes_) {
+        if (one.id.server == kB && !push) push = one.id;
+      }
+      if (!computes_.empty()) {
+        Computed();
+      } else if (push) {
+        break;
+      } else if (!open_pulls_.empty()) {
+        const SendPull pull = open_pulls_.front();
+        open_pulls_.erase(open_pulls_.begin());
+        Answer(pull);
+      } else {
+        Tick(absl::Milliseconds(10));
+      }
+    }
+    ASSERT_TRUE(push.has_value());
+    On([&](auto* out) { core_.OnPushFailed(*push, why, now_, out); });
+    Keep();
   }
   void LoseLease() {
     FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
@@ -166,6 +191,36 @@ TEST_F(ReachTest, APathThatTakesOnlyQuestionsIsToldToo) {
     Tick(absl::Milliseconds(50));
     Keep();
   }
+  ASSERT_FALSE(requests_.empty());
+  EXPECT_THAT(requests_.back().unreached, SizeIs(1));
+}
+
+// Bug: each push that failed was the first one, for pulls were answered between
+// them: the worker kept its leases for ever, and told nothing.
+TEST_F(ReachTest, APathThatTakesNoPushesIsToldToo) {
+  Begin(LeaseOf(0));
+  FailNextPushToB(kLate);
+  for (const PlacementRequest& one : requests_) {
+    EXPECT_THAT(one.unreached, IsEmpty());
+  }
+  now_ += absl::Seconds(10);
+  FailNextPushToB(kLate);
+  ASSERT_FALSE(requests_.empty());
+  EXPECT_THAT(requests_.back().unreached, SizeIs(1));
+}
+
+// As where a firewall ends each connection that carries much.
+TEST_F(ReachTest, APathThatClosesOnPushesIsToldToo) {
+  const CallFailure closed{CallCause::kClosed, "Socket closed"};
+  Begin(LeaseOf(0));
+  FailNextPushToB(closed);
+  now_ += absl::Seconds(4);
+  FailNextPushToB(closed);
+  for (const PlacementRequest& one : requests_) {
+    EXPECT_THAT(one.unreached, IsEmpty());
+  }
+  now_ += absl::Seconds(6);
+  FailNextPushToB(closed);
   ASSERT_FALSE(requests_.empty());
   EXPECT_THAT(requests_.back().unreached, SizeIs(1));
 }
