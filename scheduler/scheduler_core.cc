@@ -50,7 +50,10 @@ absl::StatusOr<std::unique_ptr<SchedulerCore>> SchedulerCore::Create(
     } else if (absl::ConsumePrefix(&rest, kStorePrefix)) {
       int32_t id = 0;
       if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
-      core->cluster_.servers[ServerId(id)].store = value;
+      // An older scheduler, which knew no names of stores, may have forgotten
+      // the server. The keys of servers come before those of stores.
+      const auto server = core->cluster_.servers.find(ServerId(id));
+      if (server != core->cluster_.servers.end()) server->second.store = value;
     } else if (absl::ConsumePrefix(&rest, kFormerPrefix)) {
       int32_t id = 0;
       if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);

@@ -161,6 +161,13 @@ TEST_F(SchedulerTwinTest, ANewSchedulerTakesAServerWithItsStoreAtOnce) {
   EXPECT_FALSE(refused("its store", {.versions_lost = 1}));
 }
 
+// An older scheduler, which does not know the names of stores, may have
+// forgotten the server.
+TEST_F(SchedulerTwinTest, TheNameOfAStoreAloneIsNoServer) {
+  Restart({{"store/3", "its store"}});
+  EXPECT_THAT(core_->cluster().servers, IsEmpty());
+}
+
 // Bug: the little that a displaced process still had gave it its place back,
 // and what the other had stored meanwhile was begun anew.
 TEST_F(SchedulerTwinTest, ANewSchedulerWaitsForTheOneWithAllTheData) {

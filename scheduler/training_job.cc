@@ -201,6 +201,7 @@ void TrainingJob::BeginGeneration(Generation generation,
   leases_ = LeaseTable(plan(), marks_);
   poison_.BeginGeneration();
   divergence_.Forget();
+  statistics_.recent_loss.reset();
   // What was accepted were the values of before.
   state_.divergence = PausedForDivergence() ? DivergencePause::kGoneBack
                                             : DivergencePause::kNone;

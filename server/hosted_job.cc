@@ -59,6 +59,7 @@ bool HostedJob::TakeGeneration(const JobRecordPtr& record,
     stored.generation = generation;
     stored.rollback = rollback;
     job_.rounds = {};  // The new generation may be behind it.
+    pushes_.OnNewGeneration();
     for (const auto& [id, hosted] : job_.partitions) Disown(id, out);
     job_.resources.rule = nullptr;  // Its rates may have changed.
     job_.EnsureResources(out);

@@ -71,6 +71,12 @@ class PushHandler {
   ServerStatistics TakeStatistics();
   // The losses that were reported before are reported again.
   void OnNewSession() { reported_losses_.clear(); }
+  // So are those that were made anew, and the latest pushes are of a history
+  // that is no more.
+  void OnNewGeneration() {
+    reported_losses_.clear();
+    recent_loss_ = {};
+  }
 
  private:
   void Admit(const PendingPushPtr& push, ServerActions* out);

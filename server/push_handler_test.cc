@@ -205,5 +205,23 @@ TEST_F(PushHandlerTest, ReportsTheLossOfTheLatestPushes) {
   EXPECT_EQ(statistics_.loss_examples, 2);
 }
 
+// Bug: an epoch that was done again had the loss of before the rollback for
+// ever, and the latest pushes were some of before it.
+TEST_F(PushHandlerTest, ReportsLossesAnewInANewGeneration) {
+  GrantTerm(5, 0);
+  loss_ = 2.5;
+  Push(5, 0, 0);
+  EXPECT_EQ(Statistics().loss_sum, 2.5);
+  generation_ = Generation(2);
+  GrantTerm(6, 0);
+  loss_ = 0.5;
+  Push(6, 0, 1);
+  ASSERT_EQ(LastVerdict(), Verdict::kApplied);
+  ASSERT_THAT(Statistics().losses, SizeIs(1));
+  EXPECT_EQ(statistics_.losses[0].loss_sum, 0.5);
+  EXPECT_EQ(statistics_.loss_sum, 0.5);
+  EXPECT_EQ(statistics_.loss_examples, 1);
+}
+
 }  // namespace
 }  // namespace ebb::server
