@@ -121,6 +121,9 @@ absl::Status RunJob::Change(const v1::GetJobResponse& stored,
   wish.changes = !keys.empty();
   const absl::Time limit = absl::Now() + kServersCome;
   for (;;) {
+    // This is asked first: a server that loads while the versions are listed
+    // lists none.
+    const bool all_served = AllServed();
     auto request = RollbackRequestOf(access, stored, wish);
     absl::Status done = request.status();
     if (request.ok()) {
@@ -130,7 +133,7 @@ absl::Status RunJob::Change(const v1::GetJobResponse& stored,
     // Servers load what they have, or hand it over; until they have, they list
     // no version.
     const bool passes = absl::IsUnavailable(done) || absl::IsAborted(done) ||
-                        (absl::IsNotFound(done) && !AllServed());
+                        (absl::IsNotFound(done) && !all_served);
     if (!passes || absl::Now() > limit) return done;
     absl::SleepFor(kLookAgain);
   }
