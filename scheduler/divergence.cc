@@ -20,6 +20,8 @@ constexpr double kRegainedShare = 0.25;
 // was once so much below.
 constexpr double kAboveGuess = 1.05;
 constexpr double kBelowGuess = 0.9;
+// Of the best loss: what is not above it has not risen.
+constexpr double kStillFalls = 1.02;
 
 // A single report may be of few updates.
 constexpr int kLeastReports = 3;
@@ -172,7 +174,15 @@ std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
                     "example, shows less of it)");
   }
   if (lateness.mean_staleness < kMuchStaleness) {
-    return absl::StrCat(text, ". Take a smaller rate (optimizer.rate)");
+    // Where it fell to the end, if slowly, a smaller rate makes it worse.
+    const bool falls =
+        trouble.never_fell && trouble.loss <= kStillFalls * trouble.best;
+    return absl::StrCat(
+        text, falls ? ". The rate (optimizer.rate) is too small, or too large, "
+                      "for features and labels of this scale; where "
+                      "data.standardise and data.standardise_labels are on, as "
+                      "they are by default, the default rate fits"
+                    : ". Take a smaller rate (optimizer.rate)");
   }
   return absl::StrCat(
       text,

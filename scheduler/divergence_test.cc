@@ -193,6 +193,19 @@ TEST(DivergenceTextTest, TellsASquaredLossInTheUnitsOfTheLabels) {
             "(optimizer.rate)");
 }
 
+// Bug: a rate that was too small was told to be too large.
+TEST(DivergenceTextTest, BlamesNoLargeRateWhereTheLossStillFalls) {
+  const Divergence::Trouble slow = {.loss = 200,
+                                    .best = 200,
+                                    .start = 50,
+                                    .start_known = true,
+                                    .never_fell = true};
+  EXPECT_THAT(DivergenceText(slow, kEpoch, true, {}),
+              HasSubstr("worse than that. The rate (optimizer.rate) is too "
+                        "small, or too large, for features and labels of this "
+                        "scale; where data.standardise"));
+}
+
 // It was compared with the log loss of test data without a word.
 TEST(DivergenceTextTest, SaysThatTheTestsLogLossIsCut) {
   const Divergence::Trouble never = {

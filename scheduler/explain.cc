@@ -107,9 +107,20 @@ class Explainer {
     }
     Add(Reason::KIND_PAUSED, absl::StrCat("job ", job_.record()->name),
         absl::StrCat("the job is paused: ", job_.state().reason),
-        job_.state().paused_by_operator
+        job_.PausedForDivergence() ? WhenItDiverged()
+        : job_.state().paused_by_operator
             ? "`ebb resume` lets it go on"
             : "mend what it is paused for, then `ebb resume` lets it go on");
+  }
+
+  // A lower rate is of use only from values that are good still.
+  std::string WhenItDiverged() const {
+    return absl::StrCat(
+        "`ebb checkpoint rollback ", job_.record()->name,
+        "` with --rate-factor goes back to earlier values and on at a lower "
+        "rate; `ebb resume` ",
+        job_.marks().Complete() ? "ends the job with the values that it has"
+                                : "lets it go on as it is");
   }
 
   // Why the workers that are there do not work on the job, by their number.

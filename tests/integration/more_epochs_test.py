@@ -119,6 +119,31 @@ class MoreEpochsTest(unittest.TestCase):
         self.assertIn("the run is complete", said)
         self.assertEqual(self.applied(), ROWS * (chosen + 2))
 
+    # Bug: it went on to as many as the data suggests.
+    def test_a_run_with_fewer_epochs_than_the_data_suggests_keeps_them(self):
+        self.write_job(job().replace("epochs: 3, ", ""))
+        self.ebb(0, "--epochs", "2")
+        self.exact(2)
+        self.assertIn("the run is complete", self.ebb(0, "--resume"))
+        self.exact(2)
+
+    # Bug: a cluster was started to find it out, and wrote and deleted versions.
+    def test_versions_that_are_not_there_are_refused_before_anything_starts(
+            self):
+        self.ebb(0)
+        before = self.versions()
+        self.assertGreater(len(before), 0)
+        self.assertIn("is so old", self.ebb(
+            2, "--resume", "--epochs", "6", "--versions-ago", "500"))
+        self.assertEqual(self.versions(), before)
+
+    def versions(self):
+        listed = subprocess.run(
+            [os.path.join(BIN, "ebb"), "checkpoint", "list", "run", "--json"],
+            cwd=self.folder, env=self.environment, text=True,
+            stdout=subprocess.PIPE, check=True)
+        return json.loads(listed.stdout)
+
     def test_rounds_and_slots_go_on_too(self):
         for consistency in ("{kind: rounds, examples: 400}", "ssp"):
             self.write_job(job(consistency, "{kind: adam, rate: 0.01}"))

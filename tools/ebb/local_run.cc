@@ -27,6 +27,7 @@
 #include "tools/ebb/local_cluster.h"
 #include "tools/ebb/recovery_log.h"
 #include "tools/ebb/resumed_job.h"
+#include "tools/ebb/rollback_request.h"
 #include "tools/ebb/run_facts.h"
 #include "tools/ebb/run_folder.h"
 #include "tools/ebb/run_job.h"
@@ -646,6 +647,10 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
     EBB_ASSIGN_OR_RETURN(const std::string stored, ReadSpecification(folder));
     EBB_ASSIGN_OR_RETURN(
         prepared, KeepEpochsOfRun(options.job, stored, std::move(prepared)));
+    if (options.back) {
+      // A cluster that starts and ends stores versions, and deletes older ones.
+      EBB_RETURN_IF_ERROR(CheckWish(folder.File("."), *options.back));
+    }
     std::vector<std::string> changes;
     if (!stored.empty()) {
       EBB_ASSIGN_OR_RETURN(

@@ -22,7 +22,7 @@ absl::StatusOr<PreparedJob> KeepEpochsOfRun(const JobChoice& choice,
     return prepared;
   }
   const int64_t epochs = before.job().train().epochs();
-  if (epochs <= prepared.job.train().epochs()) return prepared;
+  if (epochs < 1 || epochs == prepared.job.train().epochs()) return prepared;
   JobChoice again = choice;
   again.overrides.push_back(absl::StrCat(kEpochs, "=", epochs));
   return PrepareJob(again);

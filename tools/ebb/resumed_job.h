@@ -9,8 +9,8 @@
 namespace ebb::tools {
 
 // As many epochs as the run has, where the job file and the flags leave their
-// number to the data: a run that was extended by --epochs goes on to what it
-// was extended to. Else `prepared` as it is. `stored` is the specification of
+// number to the data: a run that --epochs gave another number goes on with
+// that. Else `prepared` as it is. `stored` is the specification of
 // the run; empty: it has none. The errors of PrepareJob.
 absl::StatusOr<PreparedJob> KeepEpochsOfRun(const JobChoice& choice,
                                             absl::string_view stored,

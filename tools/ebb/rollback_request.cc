@@ -94,6 +94,17 @@ int TargetsOf(const RollbackWish& wish) {
          (wish.round ? 1 : 0);
 }
 
+absl::Status CheckWish(const std::string& folder, const RollbackWish& wish) {
+  CheckpointPlace place;
+  place.name = folder;
+  EBB_ASSIGN_OR_RETURN(const auto source, OpenCheckpoints(place));
+  const JobPlan& plan = source->job().plan;
+  if (plan.rounds() || wish.round) return absl::OkStatus();
+  EBB_ASSIGN_OR_RETURN(const auto versions, source->List());
+  std::string what;
+  return NameVersions(wish, versions, plan.partitions, &what).status();
+}
+
 RollbackWish NewestOf(const v1::GetJobResponse& job) {
   RollbackWish wish;
   if (job.record().plan().consistency().kind() ==

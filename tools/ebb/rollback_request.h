@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "ebb/v1/scheduler.pb.h"
@@ -29,6 +30,11 @@ struct RollbackWish {
 
 // How many of the first three are given.
 int TargetsOf(const RollbackWish& wish);
+
+// Whether the job stored in a run's `folder`, of which no daemon runs, has
+// versions to go back to. OK also where only a cluster can say that: of rounds.
+// The errors of RollbackRequestOf.
+absl::Status CheckWish(const std::string& folder, const RollbackWish& wish);
 
 // The newest versions.
 RollbackWish NewestOf(const v1::GetJobResponse& job);

@@ -40,8 +40,15 @@ std::string LowerRate(const v1::Job& job) {
 
 // Ways on with a lower rate, the surest first.
 std::vector<std::string> LowerRateHints(const v1::Job& job,
-                                        const SoundVersions& stored) {
+                                        const SoundVersions& stored,
+                                        bool all_applied) {
   const std::string rate = LowerRate(job);
+  if (all_applied) {
+    return {
+        absl::StrCat("every example is applied, so nothing is left to train "
+                     "at a lower rate: begin a new run with ",
+                     rate)};
+  }
   switch (stored.kind) {
     case SoundVersions::Kind::kNewest:
       return {absl::StrCat("--resume ", rate, " goes on at a lower rate")};
@@ -104,7 +111,11 @@ std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
   if (bad != nullptr && !bad->non_finite()) {
     hints.push_back("mend the cause and go on with --resume");
   }
-  if (ValuesMatter(job)) hints = LowerRateHints(specification, stored);
+  const bool all_applied = job.summary().items() > 0 &&
+                           job.summary().full_items() == job.summary().items();
+  if (ValuesMatter(job)) {
+    hints = LowerRateHints(specification, stored, all_applied);
+  }
   // Where the values are lost, the next batch fails as this one did; where they
   // are good, the batch is what is wrong.
   if (bad != nullptr && !CannotBeLeftOut(*bad) && !values_lost) {
@@ -113,7 +124,8 @@ std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
                  "--resume --skip goes on without the batch");
   }
   if (bad == nullptr) {
-    hints.push_back("--resume goes on from here as it is");
+    hints.push_back(all_applied ? "--resume ends the run with these values"
+                                : "--resume goes on from here as it is");
   }
   return absl::StrCat("hint: ", absl::StrJoin(hints, "; or "));
 }

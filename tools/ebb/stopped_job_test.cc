@@ -63,6 +63,13 @@ TEST(StoppedJobTest, ADivergenceStopsAJobThatPausesForIt) {
   EXPECT_EQ(Help(job, {Kind::kNewest}),
             "hint: --resume --set optimizer.rate=0.05 goes on at a lower rate; "
             "or --resume goes on from here as it is");
+  // Bug: a lower rate was recommended where nothing was left to train.
+  job.mutable_summary()->set_items(8);
+  job.mutable_summary()->set_full_items(8);
+  EXPECT_EQ(Help(job, {Kind::kNewest}),
+            "hint: every example is applied, so nothing is left to train at a "
+            "lower rate: begin a new run with --set optimizer.rate=0.05; or "
+            "--resume ends the run with these values");
 }
 
 TEST(StoppedJobTest, ABatchThatFailsIsTriedAgainOrLeftOut) {
