@@ -29,11 +29,14 @@ bool IsLeftOut(absl::string_view name) {
   return absl::StartsWith(name, ".") || absl::StartsWith(name, "_");
 }
 
-// Whether a file says something about data, as its name shows.
+// Whether a file says something about data, as its name shows. notice.csv and
+// day0.log may well be data.
 bool IsAboutData(absl::string_view name) {
   const std::string lower = absl::AsciiStrToLower(name);
-  const absl::string_view stem =
-      absl::string_view(lower).substr(0, lower.find('.'));
+  absl::string_view stem = lower;
+  for (const absl::string_view ending : {".txt", ".db"}) {
+    if (absl::ConsumeSuffix(&stem, ending)) break;
+  }
   for (const absl::string_view known :
        {"readme", "license", "licence", "copying", "changelog", "notice",
         "makefile", "sha256sums", "md5sums", "thumbs"}) {
@@ -41,7 +44,7 @@ bool IsAboutData(absl::string_view name) {
   }
   for (const absl::string_view ending :
        {".md", ".rst", ".html", ".pdf", ".json", ".yaml", ".yml", ".py", ".sh",
-        ".ipynb", ".sha256", ".md5", ".log", ".ini", ".docx"}) {
+        ".ipynb", ".sha256", ".md5", ".ini", ".docx"}) {
     if (absl::EndsWith(lower, ending)) return true;
   }
   return false;

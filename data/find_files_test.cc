@@ -105,6 +105,19 @@ TEST_P(FindFilesTest, RefusesAFolderWithFilesAboutData) {
   EXPECT_THAT(Find("more/*.csv"), ElementsAre("more/a.csv"));
 }
 
+// Bug: it was refused for the first part of its files' names, and folders of
+// click logs were.
+TEST_P(FindFilesTest, TakesDataWhoseNamesAreLikeThoseOfFilesAboutData) {
+  Add("parts/day0.log");
+  Add("parts/license.csv");
+  Add("parts/notice.tsv.gz");
+  EXPECT_THAT(Find("parts"), ElementsAre("parts/day0.log", "parts/license.csv",
+                                         "parts/notice.tsv.gz"));
+  Add("more/a.csv");
+  Add("more/LICENSE.txt");
+  EXPECT_THAT(Refusal("more").message(), HasSubstr("more: LICENSE.txt in it"));
+}
+
 TEST_P(FindFilesTest, RefusesAFolderWithoutFiles) {
   Add("parts/_SUCCESS");
   EXPECT_THAT(Refusal("parts").message(),
