@@ -194,6 +194,31 @@ TEST(TextTableTest, LabelsOfTextAreClassesInTheOrderOfTheirTexts) {
                         "the 2 classes of the training data, 'no', 'yes'"));
 }
 
+// It was "none of the classes of the training data", which had it.
+TEST(TextTableTest, SaysThatALabelStandsForAMissingValue) {
+  const std::string text = "a,tier\n1,gold\n2,none\n3,silver\n4,none\n";
+  EXPECT_EQ(ErrorOf(text),
+            "t.csv:3: label, column 2 ('tier'): 'none' stands for a missing "
+            "value, so it is no label; if it is a class, write another word "
+            "for it in the data, or say on_bad_example: skip, which leaves "
+            "such rows out; so it is in 2 of 4 rows");
+  SourceSpec spec = Table();
+  spec.label_kind = LabelKind::kReal;
+  EXPECT_EQ(ErrorOf("a,y\n1,2\n2,NaN\n", spec),
+            "t.csv:3: label, column 2 ('y'): 'NaN' stands for a missing value, "
+            "so it is no label; write a number instead, or say "
+            "on_bad_example: skip, which leaves such rows out");
+  spec = Table();
+  spec.on_bad_example = OnBadExample::kSkip;
+  EXPECT_EQ(Load(text, spec).left_out().examples, 2);
+  const Dataset one = Load("a,y\n1,x\n2,x\n");
+  EXPECT_THAT(Dataset::LoadLike(Table(), one.index(),
+                                OpenMemory({{"t.csv", "a,y\n1,z\n"}}))
+                  .status()
+                  .message(),
+              HasSubstr("'z' is not the one class of the training data, 'x'"));
+}
+
 // R writes TRUE, Python True, and SQL true.
 TEST(TextTableTest, LabelsThatAreBooleansHaveNoCase) {
   const Dataset data = Load("a,y\n1,TRUE\n2,False\n3,true\n4,FALSE\n");
@@ -339,6 +364,20 @@ TEST(TextTableTest, RefusesAHeaderAmongTheExamples) {
   EXPECT_EQ(data.examples(), 3);
   EXPECT_EQ(data.index().classes.size(), 2u);
   EXPECT_EQ(data.left_out().examples, 1);
+}
+
+TEST(TextTableTest, SaysThatAFirstLineOfTextMayBeAnExample) {
+  const std::string text =
+      "red,small,yes\nblue,big,no\nred,small,yes\nred,small,yes\n";
+  EXPECT_EQ(ErrorOf(text),
+            "t.csv:3: this line repeats the first one, which was taken for a "
+            "header; if the first line is an example, as it looks, say "
+            "header: false; if it is a header, remove this line, or give "
+            "joined files as a list; so it is in 2 of 3 rows");
+  EXPECT_EQ(Load(text, Table({.header = CsvOptions::Header::kNo})).examples(),
+            4);
+  EXPECT_THAT(ErrorOf(text, Table({.header = CsvOptions::Header::kYes})),
+              HasSubstr("this line repeats the header"));
 }
 
 TEST(TextTableTest, SaysWhyNoFeatureIsLeft) {

@@ -59,6 +59,8 @@ class CsvReader : public Reader {
   void AddProblem(Kind kind, size_t column, absl::string_view message);
   // The end of an error about a record of another width.
   std::string WidthHint() const;
+  // What is wrong with a label that stands for a missing value.
+  std::string MissingLabel(absl::string_view label) const;
   // The end of an error about an empty label where all lines end with a
   // delimiter.
   std::string EmptyEndHint(absl::string_view label) const;
@@ -91,6 +93,8 @@ class CsvReader : public Reader {
   std::optional<ColumnWatch> watch_;
   // The number of each class by its text; empty where labels are numbers.
   absl::flat_hash_map<std::string, float> classes_;
+  // A label goes by the usual words alone, as the survey of classes does.
+  const MissingWords usual_missing_{{}};
   bool any_label_ = false;       // There was one that could be read.
   bool boolean_labels_ = false;  // They are words for no and yes, in any case.
   bool pending_ = false;         // The record is an example not given out yet.
@@ -185,6 +189,11 @@ void CsvReader::Take(float* label) {
 }
 
 void CsvReader::TakeLabel(absl::string_view field, float* label) {
+  if (usual_missing_.Has(field)) {
+    AddProblem(Kind::kLabel, schema_.label,
+               MissingLabel(field) + HeaderHint(field));
+    return;
+  }
   if (classes_.empty()) {
     const absl::StatusOr<float> parsed = ParseLabel(field, spec_.label_kind);
     if (parsed.ok()) {
@@ -192,8 +201,7 @@ void CsvReader::TakeLabel(absl::string_view field, float* label) {
       any_label_ = true;
     } else {
       AddProblem(Kind::kLabel, schema_.label,
-                 absl::StrCat(parsed.status().message(), EmptyEndHint(field),
-                              HeaderHint(field)));
+                 absl::StrCat(parsed.status().message(), HeaderHint(field)));
     }
     return;
   }
@@ -212,8 +220,12 @@ void CsvReader::TakeLabel(absl::string_view field, float* label) {
       encoding_.classes.begin() +
       static_cast<int64_t>(std::min(kListed, encoding_.classes.size()));
   AddProblem(Kind::kLabel, schema_.label,
-             absl::StrCat(Excerpt(field), " is none of the ", classes_.size(),
-                          " classes of the training data, ",
+             absl::StrCat(Excerpt(field),
+                          classes_.size() == 1
+                              ? std::string(" is not the one class")
+                              : absl::StrCat(" is none of the ",
+                                             classes_.size(), " classes"),
+                          " of the training data, ",
                           absl::StrJoin(encoding_.classes.begin(), end, ", ",
                                         [](std::string* out, const auto& text) {
                                           absl::StrAppend(out, Excerpt(text));
@@ -243,6 +255,22 @@ std::string CsvReader::WidthHint() const {
   if (!schema_.header) return "";
   return "; if the first column has names of rows, as R writes them, name it "
          "in the header, too";
+}
+
+std::string CsvReader::MissingLabel(absl::string_view label) const {
+  const std::string hint = EmptyEndHint(label);
+  if (!hint.empty()) return absl::StrCat(Excerpt(label), " is no label", hint);
+  constexpr char kSkip[] =
+      ", or say on_bad_example: skip, which leaves such rows out";
+  if (label.empty()) {
+    return absl::StrCat(Excerpt(label), " is no label; fill it in", kSkip);
+  }
+  return absl::StrCat(
+      Excerpt(label), " stands for a missing value, so it is no label; ",
+      spec_.label_kind == LabelKind::kClass
+          ? "if it is a class, write another word for it in the data"
+          : "write a number instead",
+      kSkip);
 }
 
 std::string CsvReader::EmptyEndHint(absl::string_view label) const {

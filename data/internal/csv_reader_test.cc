@@ -374,7 +374,8 @@ TEST(CsvReaderTest, ReadsMissingValuesAsAConstantOrMarksThem) {
 TEST(CsvReaderTest, RefusesAMissingLabel) {
   EXPECT_EQ(
       ErrorOf("1,2,0\n1,2,\n", Csv({.missing = CsvOptions::Missing::kMean})),
-      "train.csv:2: label, column 3: an empty field is not a number");
+      "train.csv:2: label, column 3: an empty field is no label; fill it in, "
+      "or say on_bad_example: skip, which leaves such rows out");
 }
 
 TEST(CsvReaderTest, RefusesAClassThatIsNotWhole) {
