@@ -313,8 +313,8 @@ TEST(TextTableTest, SaysWhatADelimiterAtTheEndOfLinesDoes) {
                         "it ends with ',', so that its last field is empty: "
                         "remove that at the end of the lines"));
   EXPECT_THAT(ErrorOf("a,y,\n1,0,\n2,1,\n"),
-              HasSubstr("t.csv:2: label, column 3: an empty field is not a "
-                        "number; if each line ends with ',', that makes an "
+              HasSubstr("t.csv:2: label, column 3: an empty field is no label"
+                        "; if each line ends with ',', that makes an "
                         "empty column: name the label's column by label:, and "
                         "say ignore: [3]"));
   EXPECT_EQ(

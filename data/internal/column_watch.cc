@@ -35,7 +35,8 @@ bool Equal(absl::string_view a, absl::string_view b) {
 
 }  // namespace
 
-ColumnWatch::ColumnWatch(const TableSchema& schema) : label_(schema.label) {
+ColumnWatch::ColumnWatch(const TableSchema& schema)
+    : label_(schema.label), one_label_(label_ != Columns::kNone) {
   for (const size_t column : schema.features) {
     if (column == Columns::kNone) continue;
     counting_.push_back({column, 0});
@@ -54,6 +55,10 @@ void ColumnWatch::Look(const std::vector<absl::string_view>& fields) {
   std::erase_if(equal_, [&](size_t column) {
     return !Equal(fields[column], fields[label_]);
   });
+  if (one_label_) {
+    if (rows_ == 1) first_label_ = std::string(fields[label_]);
+    one_label_ = Equal(fields[label_], first_label_);
+  }
 }
 
 std::vector<std::string> ColumnWatch::Remarks(const TableSchema& schema) const {
@@ -77,6 +82,13 @@ std::vector<std::string> ColumnWatch::Remarks(const TableSchema& schema) const {
         ignore(column)));
   }
   if (rows_ < kLeastRows) return remarks;
+  if (one_label_) {
+    remarks.push_back(absl::StrCat(
+        "the label, ", schema.columns.Describe(label_), ", is ",
+        Excerpt(first_label_),
+        " in every row, so there is nothing to learn; if another column is "
+        "the label, name it by label:"));
+  }
   for (const Counting& one : counting_) {
     remarks.push_back(absl::StrCat(
         schema.columns.Describe(one.column),

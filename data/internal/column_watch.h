@@ -1,6 +1,6 @@
 // Columns that tell a model nothing, too much, or something else than their
-// owner means: one that counts the rows, one that equals the label, and weights
-// of examples.
+// owner means: one that counts the rows, one that equals the label, weights of
+// examples, and a label that is the same in every row.
 #ifndef EBB_DATA_INTERNAL_COLUMN_WATCH_H_
 #define EBB_DATA_INTERNAL_COLUMN_WATCH_H_
 
@@ -15,14 +15,14 @@
 namespace ebb::data::internal {
 
 // Looks at each record once, and only at the columns that may still be one of
-// the two: soon there are none. Not thread safe.
+// these: soon there are none. Not thread safe.
 class ColumnWatch {
  public:
   explicit ColumnWatch(const TableSchema& schema);
 
   void AddRow(const std::vector<absl::string_view>& fields) {
     ++rows_;
-    if (!counting_.empty() || !equal_.empty()) Look(fields);
+    if (!counting_.empty() || !equal_.empty() || one_label_) Look(fields);
   }
 
   // A sentence for each of them, with what to do.
@@ -39,6 +39,8 @@ class ColumnWatch {
   int64_t rows_ = 0;
   std::vector<Counting> counting_;
   std::vector<size_t> equal_;
+  bool one_label_ = false;   // There is a label, the same in all rows so far,
+  std::string first_label_;  // and this is it.
 };
 
 }  // namespace ebb::data::internal
