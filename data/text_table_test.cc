@@ -476,6 +476,18 @@ TEST(TextTableTest, PointsOutColumnsThatCountRowsOrCopyTheLabel) {
               HasSubstr("column 3 ('copy') equals the label, column 4 ('y')"));
 }
 
+TEST(TextTableTest, PointsOutALabelThatIsTheSameInEveryRow) {
+  std::string text = "a,price\n";
+  for (int i = 0; i < 12; ++i) absl::StrAppend(&text, i * i, ",5\n");
+  SourceSpec spec = Table();
+  spec.label_kind = LabelKind::kReal;
+  EXPECT_THAT(Load(text, spec).remarks(),
+              ElementsAre("the label, column 2 ('price'), is '5' in every row, "
+                          "so there is nothing to learn; if another column is "
+                          "the label, name it by label:"));
+  EXPECT_THAT(Load(text + "7,6\n", spec).remarks(), IsEmpty());
+}
+
 TEST(TextTableTest, PointsOutWeightsOfExamples) {
   const Dataset data = Load("weight,Sample Weight,y\n1,2,0\n3,1,1\n2,2,0\n");
   EXPECT_EQ(data.features(), 2);

@@ -49,7 +49,8 @@ const std::vector<std::string>* DelimitedRecords::Peek() {
   return whole ? &ahead_->fields : nullptr;
 }
 
-void DelimitedRecords::SkipRepeated() {
+void DelimitedRecords::SkipRepeated(bool guessed) {
+  guessed_header_ = guessed;
   header_ = std::vector<std::string>(fields_.begin(), fields_.end());
   numbers_.Clear();
   if (!ahead_.has_value() || !ahead_->is_record()) return;
@@ -105,10 +106,7 @@ absl::StatusOr<bool> DelimitedRecords::Read() {
     }
     if (IsHeader()) {
       if (begins_file_) continue;
-      status_ = absl::InvalidArgumentError(
-          absl::StrCat(Where(),
-                       ": this line repeats the header, as in files that were "
-                       "joined; remove it, or give the files as a list"));
+      status_ = RepeatedHeader();
     }
     EBB_RETURN_IF_ERROR(CheckOtherHeader());
     if (status_.ok()) numbers_.Add(fields_);
@@ -123,6 +121,21 @@ bool DelimitedRecords::IsHeader() const {
                     [](absl::string_view a, absl::string_view b) {
                       return absl::EqualsIgnoreCase(a, b);
                     });
+}
+
+absl::Status DelimitedRecords::RepeatedHeader() const {
+  // Words above numbers are names of columns.
+  if (guessed_header_ && !numbers_.Any()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Where(),
+        ": this line repeats the first one, which was taken for a header; if "
+        "the first line is an example, as it looks, say header: false; if it "
+        "is a header, remove this line, or give joined files as a list"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(Where(),
+                   ": this line repeats the header, as in files that were "
+                   "joined; remove it, or give the files as a list"));
 }
 
 absl::Status DelimitedRecords::CheckOtherHeader() const {

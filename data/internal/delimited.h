@@ -59,7 +59,8 @@ class DelimitedRecords {
 
   // The current record is a header: a further file may begin with it, too, and
   // then it is passed over there. Elsewhere it is a record that is wrong.
-  void SkipRepeated();
+  // `guessed`: no option says that it is a header.
+  void SkipRepeated(bool guessed = false);
 
   // No file has a header: a first record that looks like one is an example.
   void ExpectNoHeaders() { headers_ = false; }
@@ -102,6 +103,9 @@ class DelimitedRecords {
   // Whether the current record is the header once more, in whatever case.
   bool IsHeader() const;
 
+  // The error where the current record is the header once more.
+  absl::Status RepeatedHeader() const;
+
   // Refuses a further file that begins with another header than the first, or
   // with the first header of all. The rest of it would be read as the wrong
   // columns, so that the error is not of this record alone.
@@ -138,6 +142,7 @@ class DelimitedRecords {
   std::deque<Line> again_;    // Lines to be read again,
   std::string line_again_;    // and the last one that was.
   std::deque<Line> further_;  // Lines of the current record but its first.
+  bool guessed_header_ = false;
   std::vector<std::string> header_;  // Empty: there is none to be repeated.
   std::string path_;                 // The file of the current record.
   bool begins_file_ = false;         // It is the first of a further file.

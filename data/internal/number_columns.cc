@@ -1,5 +1,7 @@
 #include "data/internal/number_columns.h"
 
+#include <algorithm>
+
 namespace ebb::data::internal {
 
 NumberColumns::Kind NumberColumns::KindOf(absl::string_view field) const {
@@ -16,6 +18,11 @@ void NumberColumns::Look(const std::vector<absl::string_view>& fields) {
     const Kind kind = KindOf(fields[i]);
     if (kind != Kind::kOpen) columns_[i] = kind;
   }
+}
+
+bool NumberColumns::Any() const {
+  return std::find(columns_.begin(), columns_.end(), Kind::kNumber) !=
+         columns_.end();
 }
 
 std::vector<size_t> NumberColumns::Words(

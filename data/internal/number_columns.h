@@ -27,6 +27,9 @@ class NumberColumns {
     columns_.clear();
   }
 
+  // Whether a column has had numbers alone.
+  bool Any() const;
+
   // The columns of numbers in which a record has words, where it has words in
   // all of them and they are no mistake; else none.
   std::vector<size_t> Words(const std::vector<absl::string_view>& fields) const;

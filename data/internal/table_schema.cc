@@ -88,7 +88,7 @@ absl::StatusOr<TableSchema> SchemaReader::Read() {
       names.emplace_back(name);
     }
     schema_.columns = Columns(records_.Where(), width, std::move(names));
-    records_.SkipRepeated();
+    records_.SkipRepeated(spec_.csv.header == Header::kAuto && !NamesColumns());
   }
   const bool by_name = schema_.header && spec_.like.has_value();
   EBB_RETURN_IF_ERROR(by_name ? TakeColumnsLike(*spec_.like) : TakeColumns());
