@@ -172,6 +172,13 @@ class MoreEpochsTest(unittest.TestCase):
         said, _ = run.communicate(timeout=LIMIT_S)
         self.assertEqual(run.returncode, 130, said)
         self.environment.pop("EBB_BATCH_TIME")
+        # Bug: such a model was taken home without a word.
+        exported = subprocess.run(
+            [os.path.join(BIN, "ebb"), "checkpoint", "export", "run", "-o",
+             "model.safetensors"], cwd=self.folder, env=self.environment,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertRegex(exported.stdout, r"warning: the job is not complete: "
+                         r"[0-9,]+ of 6,000 examples are in this model")
         self.ebb(0, "--resume", "--epochs", "4")
         self.exact(4)
 

@@ -19,6 +19,7 @@
 #include "tools/ebb/files.h"
 #include "tools/ebb/fold_model.h"
 #include "tools/ebb/json.h"
+#include "tools/ebb/model_doubts.h"
 #include "tools/ebb/stored_model.h"
 
 namespace ebb::tools {
@@ -139,6 +140,7 @@ int Export(const Flags& flags) {
   const auto stored = LoadStoredModel(
       source->get(), output.parent_path().string(), flags.with_slots);
   if (!stored.ok()) return Report(stored.status());
+  WarnOfDoubts(source->get(), stored->parameters);
   const auto model = CreateStoredModel(*stored, flags.plugin_folders);
   if (!model.ok()) return Report(model.status());
   const models::ModelDescription& description = (*model)->model->description();

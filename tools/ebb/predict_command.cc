@@ -12,6 +12,7 @@
 #include "tools/ebb/console.h"
 #include "tools/ebb/evaluation_text.h"
 #include "tools/ebb/files.h"
+#include "tools/ebb/model_doubts.h"
 #include "tools/ebb/predictions.h"
 #include "tools/ebb/stored_model.h"
 #include "worker/job_data.h"
@@ -75,7 +76,9 @@ absl::StatusOr<StoredModel> Load(const Flags& flags, bool* damaged) {
   }
   if (!source.ok()) return source.status();
   *damaged = WarnOfDamage(**source);
-  return LoadStoredModel(source->get(), TemporaryFolder());
+  auto stored = LoadStoredModel(source->get(), TemporaryFolder());
+  if (stored.ok()) WarnOfDoubts(source->get(), stored->parameters);
+  return stored;
 }
 
 // "1,000 examples: accuracy 0.8805, log loss 0.3424, ...".
