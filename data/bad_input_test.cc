@@ -206,7 +206,8 @@ std::vector<BadLine> BadLines() {
   // Rows of another width.
   add(Csv(), "TooNarrow", "6,4", "the line has 2 fields, but the first one 3");
   add(Csv(), "TooWide", "6,7,4,4",
-      "the line has 4 fields, but the first one 3");
+      "the line has 4 fields, but the first one 3; a value with ',' in it must "
+      "be in quotes");
   add(Csv(), "QuoteNotClosed", "6,\"7,4",
       "column 2 begins with a quote that nothing closes; if quotes are "
       "characters like others in this file, say quotes: false");

@@ -70,7 +70,8 @@ absl::Status HasFolder(absl::string_view folder, absl::string_view name) {
       absl::StrCat(folder, ": ", name,
                    " in it is a folder itself; name the files by a "
                    "pattern, as ",
-                   folder, "/*/*.csv"));
+                   folder, "/*/*.csv for those of its folders, or ", folder,
+                   "/*.csv for its own"));
 }
 
 // What was found, in its order.

@@ -86,9 +86,13 @@ TEST_P(FindFilesTest, AFolderIsItsFilesByName) {
 TEST_P(FindFilesTest, RefusesAFolderOfFolders) {
   Add("parts/a.csv");
   Add("parts/more/b.csv");
-  EXPECT_THAT(Refusal("parts").message(),
+  const absl::Status refusal = Refusal("parts");
+  EXPECT_THAT(refusal.message(),
               HasSubstr("parts: more in it is a folder itself; name the files "
                         "by a pattern, as "));
+  EXPECT_THAT(refusal.message(),
+              HasSubstr("parts/*/*.csv for those of its folders, or "));
+  EXPECT_THAT(refusal.message(), HasSubstr("parts/*.csv for its own"));
 }
 
 // Its first line was the header of all.

@@ -329,6 +329,10 @@ TEST(TextTableTest, SaysWhatRowNamesWithoutAHeaderAre) {
               HasSubstr("the line has 3 fields, but the first one 2; if the "
                         "first column has names of rows, as R writes them, "
                         "name it in the header, too"));
+  // Thousands without quotes.
+  EXPECT_EQ(ErrorOf("a,y\n537,025,0\n2,1\n1,250,0\n"),
+            "t.csv:2: the line has 3 fields, but the first one 2; a value with "
+            "',' in it must be in quotes; so it is in 2 of 3 rows");
 }
 
 TEST(TextTableTest, SaysThatColumnsOfOneNameGoByTheirOrder) {
@@ -339,9 +343,56 @@ TEST(TextTableTest, SaysThatColumnsOfOneNameGoByTheirOrder) {
 TEST(TextTableTest, SaysHowDatesAreWritten) {
   EXPECT_EQ(
       ErrorOf("d,y\n4 Mar 2021,0\n5 Mar 2021,1\n", Table({.dates = {"d"}})),
-      "t.csv: d: text that is no date in 2 of 2 rows, first in t.csv:2; "
-      "write dates as 2021-03-04 or 2021-03-04 15:30, or name the "
-      "columns no longer in dates");
+      "t.csv: d: text that is no date in 2 of 2 rows, first in t.csv:2 "
+      "('4 Mar 2021' is no date); write dates as 2021-03-04 or 2021-03-04 "
+      "15:30, name words for no date in missing_values, or name the columns "
+      "in categorical, not in dates");
+}
+
+// All dates became categories without a word.
+TEST(TextTableTest, AFewTextsAmongDatesAreMistakes) {
+  std::string text = "d,y\n";
+  std::string slashes = text;
+  for (int i = 1; i <= 28; ++i) {
+    const std::string day = absl::StrCat(i < 10 ? "0" : "", i);
+    absl::StrAppend(&text, "2021-03-", day, ",", i % 2, "\n");
+    absl::StrAppend(&slashes, day, "/03/2021,", i % 2, "\n");
+  }
+  const std::string advice =
+      "; write dates as 2021-03-04 or 2021-03-04 15:30, name words for no date "
+      "in missing_values, or name the columns in categorical, not in dates";
+  for (const SourceSpec& spec : {Table(), Table({.dates = {"d"}})}) {
+    for (const std::string& dates : {text, slashes}) {
+      EXPECT_EQ(ErrorOf(dates + "soon,1\n", spec),
+                "t.csv:30: column 1 ('d'): 'soon' is no date" + advice);
+    }
+  }
+  EXPECT_EQ(ErrorOf(text + "soon,1\nlater,0\n"),
+            "t.csv: d: text that is no date in 2 of 30 rows, first in t.csv:30 "
+            "('soon' is no date)" +
+                advice);
+  EXPECT_EQ(
+      Load(text + "soon,1\n", Table({.text = {.missing_values = {"soon"}},
+                                     .missing = CsvOptions::Missing::kMean}))
+          .features(),
+      1);
+  EXPECT_THAT(KindsOf(Load(text + "soon,1\n", Table({.categorical = {"d"}}))),
+              ElementsAre(Kind::kOneHot));
+  // Texts of which few are dates, and numbers.
+  EXPECT_THAT(KindsOf(Load(text + "a,1\nb,1\nc,1\nd,1\na,1\nb,1\nc,1\nd,1\n")),
+              ElementsAre(Not(Kind::kDate)));
+}
+
+TEST(TextTableTest, SaysThatTheOtherPartOfADateComesFirst) {
+  const std::string text = "d,y\n13/03/2021,0\n14/03/2021,1\n";
+  EXPECT_THAT(ErrorOf(text, Table({.dates = {"d"}, .day_first = false})),
+              HasSubstr("t.csv:2: column 1 ('d'): '13/03/2021' is no date "
+                        "where the month comes first; if the day does, say "
+                        "day_first: true; so it is in 2 of 2 rows"));
+  EXPECT_THAT(ErrorOf(text + "03/14/2021,1\n", Table({.dates = {"d"}})),
+              HasSubstr("column 1 ('d') has dates of which some have the day "
+                        "first and others the month; write them as "
+                        "2021-03-04"));
 }
 
 TEST(TextTableTest, SaysWhatALineOfOneFieldIs) {
@@ -351,6 +402,17 @@ TEST(TextTableTest, SaysWhatALineOfOneFieldIs) {
   EXPECT_EQ(ErrorOf("Sales of 2021\na,b,y\n1,2,0\n"),
             "t.csv:1: the line has no ',', but the next one has 3 fields; if "
             "it is a title, remove it");
+}
+
+TEST(TextTableTest, TellsDecimalCommasFromADelimiter) {
+  for (const char* const text : {"sqm;rooms;price\n94,5;3;100\n50;2;70\n",
+                                 "rooms;a;price\n3;94,5;100,5\n"}) {
+    EXPECT_EQ(ErrorOf(text),
+              "t.csv:1: the line has no ',', but 3 parts between ';'; if that "
+              "is the delimiter, say delimiter: \";\"");
+  }
+  EXPECT_THAT(ErrorOf("sqm;price\n94,5;100\n"),
+              HasSubstr("say delimiter: \";\""));
 }
 
 // Three classes: yes, no, y.

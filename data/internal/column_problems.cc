@@ -32,8 +32,9 @@ absl::string_view Advice(Kind kind) {
       return "; mend the fields, name them in missing_values, or the columns "
              "in categorical, dates or ignore";
     case Kind::kDate:
-      return "; write dates as 2021-03-04 or 2021-03-04 15:30, or name the "
-             "columns no longer in dates";
+      return "; write dates as 2021-03-04 or 2021-03-04 15:30, name words for "
+             "no date in missing_values, or name the columns in categorical, "
+             "not in dates";
     case Kind::kMissing:
       return "; say missing: mean, or missing: and a number, or name the "
              "columns in ignore";
@@ -53,6 +54,11 @@ void ColumnProblems::Add(Kind kind, size_t column, absl::string_view place,
   if (group.count++ > 0) return;
   group.place = std::string(place);
   group.message = std::string(message);
+}
+
+void ColumnProblems::AmendRecords(absl::string_view more) {
+  const auto found = groups_.find({Kind::kRecord, 0});
+  if (found != groups_.end()) absl::StrAppend(&found->second.message, more);
 }
 
 absl::Status ColumnProblems::Status(const Columns& columns,
@@ -85,7 +91,9 @@ std::string ColumnProblems::Line(Kind kind, const std::vector<size_t>& of,
   const Group& first = groups_.at({kind, of.front()});
   const std::string what =
       absl::StrCat(first.place, first.place.empty() ? "" : ": ", first.message);
-  if (first.count == 1) return what;
+  if (first.count == 1) {
+    return kind == Kind::kDate ? absl::StrCat(what, Advice(kind)) : what;
+  }
   const std::string so = absl::StrCat(first.count, " of ", rows, " rows");
   if (kind == Kind::kRecord || kind == Kind::kLabel || kind == Kind::kOther) {
     return absl::StrCat(what, "; so it is in ", so);
@@ -93,7 +101,8 @@ std::string ColumnProblems::Line(Kind kind, const std::vector<size_t>& of,
   // "'x' is not a number" of "column 2 ('b'): 'x' is not a number".
   const std::string described = columns.Describe(of.front());
   std::string example;
-  if (kind == Kind::kText && absl::StartsWith(first.message, described)) {
+  if ((kind == Kind::kText || kind == Kind::kDate) &&
+      absl::StartsWith(first.message, described)) {
     example =
         absl::StrCat(" (", first.message.substr(described.size() + 2), ")");
   }

@@ -33,6 +33,9 @@ class ColumnProblems {
   void Add(Kind kind, size_t column, absl::string_view place,
            absl::string_view message);
 
+  // Appends to the message about records, if there is one.
+  void AmendRecords(absl::string_view more);
+
   bool empty() const { return groups_.empty(); }
   void Clear() { groups_.clear(); }
 

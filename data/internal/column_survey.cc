@@ -49,9 +49,13 @@ bool ColumnSurvey::Add(absl::string_view field) {
     }
     odd_.Add(field);
   }
-  if ((by_day_ || by_month_) && role_ != Role::kCategorical &&
-      (role_ == Role::kDate || numbers_ == 0)) {
-    AddDate(field);
+  if (role_ == Role::kDate ||
+      (role_ == Role::kAny && distinct_others_.size() < kMostTexts)) {
+    if (number && role_ == Role::kAny) {
+      distinct_others_.insert(KeyOf(0, field));
+    } else {
+      AddDate(field);
+    }
   }
   return good;
 }
@@ -77,14 +81,19 @@ bool ColumnSurvey::AddDistinct(absl::string_view field) {
 void ColumnSurvey::AddDate(absl::string_view field) {
   const auto day = ParseMoment(field, DateOrder::kDayFirst);
   const auto month = ParseMoment(field, DateOrder::kMonthFirst);
+  if (!day.has_value() && !month.has_value()) {
+    if (distinct_others_.size() < kMostTexts) {
+      distinct_others_.insert(KeyOf(0, field));
+    }
+    return;
+  }
+  ++dates_;
   by_day_ = by_day_ && day.has_value();
   by_month_ = by_month_ && month.has_value();
   differ_ = differ_ ||
             (day.has_value() && month.has_value() && day->days != month->days);
-  day_or_month_first_ =
-      day_or_month_first_ ||
-      ((day.has_value() || month.has_value()) &&
-       !ParseMoment(field, DateOrder::kYearFirst).has_value());
+  day_or_month_first_ = day_or_month_first_ ||
+                        !ParseMoment(field, DateOrder::kYearFirst).has_value();
 }
 
 // A few typing errors, or a few words that stand for no value, among numbers.
@@ -98,6 +107,13 @@ bool ColumnSurvey::IsDoubtful() const {
          distinct_.size() - distinct_texts_.size() > kManyNumbers;
 }
 
+bool ColumnSurvey::AreDoubtfulDates() const {
+  constexpr size_t kManyDates = 20;
+  return (by_day_ || by_month_) && distinct_others_.size() < kMostTexts &&
+         dates_ * 2 > given_ &&
+         distinct_.size() - distinct_others_.size() > kManyDates;
+}
+
 bool ColumnSurvey::IsIdentifier() const {
   return static_cast<int64_t>(distinct_.size()) * 10 > given_when_full_ * 9;
 }
@@ -107,7 +123,7 @@ absl::StatusOr<ColumnSurvey::Outcome> ColumnSurvey::Judge() const {
   if (role_ == Role::kCategorical) return JudgeCategories();
   const bool has_text = numbers_ < given_;
   if (!has_text || !options_.categories_by_text) return Outcome{};
-  if (AreDates()) return JudgeDates();
+  if (AreDates() || AreDoubtfulDates()) return JudgeDates();
   if (IsDoubtful()) return Outcome{};
   Outcome outcome = JudgeCategories();
   const std::string odd = odd_.Remark();
@@ -123,11 +139,17 @@ absl::StatusOr<ColumnSurvey::Outcome> ColumnSurvey::JudgeDates() const {
         ", which do not tell whether the day or the month comes first; say "
         "day_first: true or false"));
   }
+  if (!by_day_ && !by_month_ && !options_.day_first.has_value()) {
+    return absl::InvalidArgumentError(
+        "has dates of which some have the day first and others the month; "
+        "write them as 2021-03-04, or name the column no longer in dates");
+  }
   Outcome outcome;
   outcome.encoding.kind = options_.date_parts ? Kind::kDateParts : Kind::kDate;
   if (day_or_month_first_) {
-    outcome.encoding.order =
-        by_day_ ? DateOrder::kDayFirst : DateOrder::kMonthFirst;
+    outcome.encoding.order = options_.day_first.value_or(by_day_)
+                                 ? DateOrder::kDayFirst
+                                 : DateOrder::kMonthFirst;
   }
   outcome.remark = absl::StrCat(
       "has dates: ", options_.date_parts

@@ -45,11 +45,12 @@ class ColumnSurvey {
   void AddDate(absl::string_view field);
   // Whether the texts look like mistakes among numbers.
   bool IsDoubtful() const;
+  // Whether the fields that are no dates look like mistakes among dates.
+  bool AreDoubtfulDates() const;
   // Whether nearly every row has a text of its own.
   bool IsIdentifier() const;
   bool AreDates() const {
-    return given_ > 0 && (by_day_ || by_month_) &&
-           (role_ == Role::kDate || numbers_ == 0);
+    return given_ > 0 && dates_ == given_ && (by_day_ || by_month_);
   }
   absl::StatusOr<Outcome> JudgeDates() const;
   Outcome JudgeCategories() const;
@@ -69,8 +70,12 @@ class ColumnSurvey {
   absl::flat_hash_set<uint64_t> distinct_texts_;
   OddNumbers odd_;
   int64_t given_when_full_ = 0;  // Fields when distinct_ had its limit.
-  // Whether all are dates if the day, or the month, comes first; and whether
-  // that makes a difference.
+  int64_t dates_ = 0;
+  // Hashes of the fields that are no dates, up to a limit: beyond it, this is
+  // no column of dates.
+  absl::flat_hash_set<uint64_t> distinct_others_;
+  // Whether all dates are such if the day, or the month, comes first; and
+  // whether that makes a difference.
   bool by_day_ = true;
   bool by_month_ = true;
   bool differ_ = false;

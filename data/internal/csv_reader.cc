@@ -59,6 +59,8 @@ class CsvReader : public Reader {
   void AddProblem(Kind kind, size_t column, absl::string_view message);
   // The end of an error about a record of another width.
   std::string WidthHint() const;
+  // The same where it has too many, once all records have been looked at.
+  std::string TooWideHint() const;
   // What is wrong with a label that stands for a missing value.
   std::string MissingLabel(absl::string_view label) const;
   // The end of an error about an empty label where all lines end with a
@@ -75,7 +77,9 @@ class CsvReader : public Reader {
   bool Enough() const {
     return !problems_.empty() && rows_ - good_rows_ >= kMostRowsForMistakes;
   }
-  absl::Status Problems() const {
+  absl::Status Problems() {
+    problems_.AmendRecords(std::exchange(wide_first_, false) ? TooWideHint()
+                                                             : "");
     return problems_.Status(schema_.columns, Name(), rows_);
   }
   std::string Describe(size_t column) const {
@@ -100,6 +104,8 @@ class CsvReader : public Reader {
   bool pending_ = false;         // The record is an example not given out yet.
   int64_t rows_ = 0;             // Records so far,
   int64_t good_rows_ = 0;        // and up to the last good one.
+  int64_t wide_rows_ = 0;        // Records with one field too many.
+  bool wide_first_ = false;      // The first bad record has too many fields.
   ColumnProblems problems_;
 };
 
@@ -154,6 +160,10 @@ absl::StatusOr<bool> CsvReader::Finish(const absl::StatusOr<bool>& more) {
 void CsvReader::Take(float* label) {
   const std::vector<absl::string_view>& fields = records_.fields();
   if (fields.size() != schema_.columns.width()) {
+    const size_t width = schema_.columns.width();
+    wide_rows_ += fields.size() == width + 1 ? 1 : 0;
+    wide_first_ = wide_first_ || (problems_.empty() && fields.size() > width &&
+                                  WidthHint().empty());
     AddProblem(Kind::kRecord, 0,
                absl::StrCat("the line has ", fields.size(),
                             fields.size() == 1 ? " field" : " fields",
@@ -252,9 +262,17 @@ std::string CsvReader::WidthHint() const {
                         ", so that its last field is empty: remove that at the "
                         "end of the lines");
   }
-  if (!schema_.header) return "";
-  return "; if the first column has names of rows, as R writes them, name it "
-         "in the header, too";
+  return "";
+}
+
+std::string CsvReader::TooWideHint() const {
+  if (schema_.header && wide_rows_ == rows_) {
+    return "; if the first column has names of rows, as R writes them, name it "
+           "in the header, too";
+  }
+  if (!spec_.csv.text.quotes) return "";
+  return absl::StrCat("; a value with ", records_.DelimiterName(),
+                      " in it must be in quotes");
 }
 
 std::string CsvReader::MissingLabel(absl::string_view label) const {

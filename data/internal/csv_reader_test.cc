@@ -301,7 +301,8 @@ TEST(CsvReaderTest, TakesAnyLineEndsMarksAndEmptyLines) {
 
 TEST(CsvReaderTest, RefusesALineOfAnotherWidth) {
   EXPECT_EQ(ErrorOf("1,2,0\n1,2,3,0\n"),
-            "train.csv:2: the line has 4 fields, but the first one 3");
+            "train.csv:2: the line has 4 fields, but the first one 3; a value "
+            "with ',' in it must be in quotes");
   EXPECT_EQ(ErrorOf("1,2,0\n\n1,0\n"),
             "train.csv:3: the line has 2 fields, but the first one 3");
 }
@@ -326,6 +327,14 @@ TEST(CsvReaderTest, ReadsNumbersTooSmallForAFloatAsZero) {
 TEST(CsvReaderTest, EscapesWhatItQuotes) {
   EXPECT_THAT(ErrorOf("1,1,0\n1,\x01\xff,0\n"),
               HasSubstr("'\\x01\\xff' is not a number"));
+  EXPECT_THAT(ErrorOf("1,1,0\n1,K\xc3\x96LN\x01,0\n"),
+              HasSubstr("'K\xc3\x96LN\\x01' is not a number"));
+  // A character that controls a terminal, and one that 40 bytes would cut.
+  EXPECT_THAT(ErrorOf("1,1,0\n1,\xc2\x9b,0\n"),
+              HasSubstr("'\\xc2\\x9b' is not a number"));
+  const std::string long_text(39, 'a');
+  EXPECT_THAT(ErrorOf("1,1,0\n1," + long_text + "\xc3\x96,0\n"),
+              HasSubstr("'" + long_text + "...' is not a number"));
 }
 
 TEST(CsvReaderTest, ReadsQuotedFieldsOverSeveralLines) {

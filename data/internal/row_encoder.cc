@@ -139,10 +139,24 @@ FieldProblem RowEncoder::AddDate(size_t column, absl::string_view field,
   const ColumnEncoding& encoding = encoding_.columns[column];
   const std::optional<Moment> moment = ParseMoment(field, encoding.order);
   if (!moment.has_value()) {
+    const bool day_first = encoding.order == DateOrder::kDayFirst;
+    if (ParseMoment(field,
+                    day_first ? DateOrder::kMonthFirst : DateOrder::kDayFirst)
+            .has_value()) {
+      return {FieldProblem::Kind::kOther,
+              absl::StrCat(Excerpt(field),
+                           encoding.order == DateOrder::kYearFirst
+                               ? " does not begin with the year, as the dates "
+                                 "of the training data do; write it as "
+                                 "2021-03-04"
+                           : day_first
+                               ? " is no date where the day comes first; if "
+                                 "the month does, say day_first: false"
+                               : " is no date where the month comes first; if "
+                                 "the day does, say day_first: true")};
+    }
     return {FieldProblem::Kind::kDate,
-            absl::StrCat(Excerpt(field),
-                         " is no date; write it as 2021-03-04, or "
-                         "2021-03-04 15:30")};
+            absl::StrCat(Excerpt(field), " is no date")};
   }
   if (encoding.kind == Kind::kDate) {
     *values = static_cast<float>(moment->days);

@@ -55,6 +55,9 @@ class SchemaReader {
   // The same where the training data is known: whether a field is the name of
   // one of its columns. Nothing: its names are not known.
   std::optional<bool> NamesTraining() const;
+  // Whether the first line, of one field, has another delimiter in it, and the
+  // commas of the `next` one are those of numbers.
+  bool DelimitedOtherwise(const std::vector<std::string>& next) const;
   // Settles what each column is: by the options, or by the names of the
   // training data.
   absl::Status TakeColumns();
@@ -177,6 +180,20 @@ absl::StatusOr<bool> SchemaReader::FirstIsHeader() {
              "); say header: true or header: false");
 }
 
+bool SchemaReader::DelimitedOtherwise(
+    const std::vector<std::string>& next) const {
+  const absl::string_view first = records_.fields().front();
+  const std::string second = absl::StrJoin(next, ",");
+  for (const char c : {'\t', ';', '|'}) {
+    const auto count = std::count(first.begin(), first.end(), c);
+    if (count > 1) return true;
+    if (count == 1 && std::count(second.begin(), second.end(), c) == 1) {
+      return true;
+    }
+  }
+  return false;
+}
+
 absl::Status SchemaReader::TakeColumns() {
   const size_t width = schema_.columns.width();
   std::vector<bool> used(width, true);
@@ -215,7 +232,7 @@ absl::Status SchemaReader::TakeColumns() {
   if (!schema_.features.empty()) return absl::OkStatus();
   if (width == 1) {
     const std::vector<std::string>* const next = records_.Peek();
-    if (next != nullptr && next->size() > 1) {
+    if (next != nullptr && next->size() > 1 && !DelimitedOtherwise(*next)) {
       return Bad("the line has no ", records_.DelimiterName(),
                  ", but the next one has ", next->size(),
                  " fields; if it is a title, remove it");

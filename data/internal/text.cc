@@ -45,11 +45,40 @@ absl::StatusOr<float> ToFloat(absl::string_view text, double value) {
   return static_cast<float>(value);
 }
 
+// Whether UTF-8 has one of the characters beyond ASCII that control a terminal
+// or turn the direction of text: U+0080 to U+009F, U+2028 to U+202E, and U+2066
+// to U+2069.
+bool HasControls(absl::string_view text) {
+  const auto byte = [&](size_t at) {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned second = byte(i + 1);
+    const unsigned third = byte(i + 2);
+    if (byte(i) == 0xc2 && second < 0xa0) return true;
+    if (byte(i) != 0xe2) continue;
+    if (second == 0x80 && third >= 0xa8 && third <= 0xae) return true;
+    if (second == 0x81 && third >= 0xa6 && third <= 0xa9) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string Excerpt(absl::string_view text) {
   constexpr size_t kLongest = 40;
   if (text.empty()) return "an empty field";
+  size_t end = std::min(kLongest, text.size());
+  // A character of several bytes stays whole.
+  for (int i = 0; i < 3 && end < text.size() && (text[end] & 0xc0) == 0x80;
+       ++i) {
+    --end;
+  }
+  const absl::string_view shown = text.substr(0, end);
+  if (IsUtf8(shown) && !HasControls(shown)) {
+    return absl::StrCat("'", absl::Utf8SafeCHexEscape(shown),
+                        end < text.size() ? "...'" : "'");
+  }
   return absl::StrCat("'", absl::CHexEscape(text.substr(0, kLongest)),
                       text.size() > kLongest ? "...'" : "'");
 }

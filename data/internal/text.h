@@ -17,6 +17,7 @@ namespace ebb::data::internal {
 inline constexpr int64_t kMaxFeatures = (int64_t{1} << 31) - 1;
 
 // `text` for an error message: quoted, escaped, cut to a readable length.
+// Letters of UTF-8 stay as they are.
 std::string Excerpt(absl::string_view text);
 
 // Whether all of `text` is UTF-8 without zero bytes.
