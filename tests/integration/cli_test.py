@@ -737,7 +737,8 @@ class ChangingClusterTest(ClusterTest):
         self.fails(1, "is cancelled, and cannot be resumed", "resume", "long")
         self.fails(1, "is complete already", "cancel", "shirts")
         self.assertIn("ps-0", self.good("checkpoint", "list", "long"))
-        self.good("checkpoint", "export", "long", "-o", "long.safetensors")
+        self.fails(0, "warning: the job is not complete: ", "checkpoint",
+                   "export", "long", "-o", "long.safetensors")
         # The cluster is free for others.
         self.submit("next", "--epochs", "1")
         self.wait(lambda: self.state("next")["state"] == "complete", "stuck")
