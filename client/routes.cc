@@ -90,10 +90,11 @@ void Routes::Broke(ServerId id, const CallFailure& why, bool urgent,
 std::vector<ServerId> Routes::Broken() const {
   std::vector<ServerId> broken;
   for (const auto& [id, server] : servers_) {
+    if (server.answers) continue;  // Nearly always, and asked at each event.
     const bool serves = std::any_of(
         routes_.begin(), routes_.end(),
         [id = id](const Route& route) { return route.server == id; });
-    if (!server.answers && serves) broken.push_back(id);
+    if (serves) broken.push_back(id);
   }
   return broken;
 }

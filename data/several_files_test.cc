@@ -124,7 +124,7 @@ TEST(SeveralFilesTest, TheCaseOfAHeaderDoesNotMatter) {
   EXPECT_THAT(Values(*data), ElementsAre(1, 2, 3, 4));
 }
 
-// Of codes and typing errors.
+// Codes and typing errors stand among numbers, too.
 TEST(SeveralFilesTest, AWordInOneColumnIsNoHeader) {
   std::string first = "color,code,y\n";
   for (int i = 0; i < 8; ++i) first += "red,1,0\nblue,2,1\n";

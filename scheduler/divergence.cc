@@ -20,7 +20,7 @@ constexpr double kRegainedShare = 0.25;
 // was once so much below.
 constexpr double kAboveGuess = 1.05;
 constexpr double kBelowGuess = 0.9;
-// Of the best loss: what is not above it has not risen.
+// A loss of at most so many times the best has not risen.
 constexpr double kStillFalls = 1.02;
 
 // A single report may be of few updates.

@@ -24,24 +24,8 @@ class Waiting : public ExplainFixture {
     return Explain();
   }
 
-  void AtSsp() {
-    record_.plan.consistency.kind = ConsistencyKind::kSsp;
-    record_.plan.consistency.clock_bound = 4;
-    TwoWorkers();
-    AsksToJoin(kFirstLink, kFirst, {0, 0});
-    AsksToJoin(kSecondLink, kSecond, {0, 1});
-    Say(kFirstLink, kFirst, {0, 0}, 7, true);
-    Say(kSecondLink, kSecond, {0, 1}, 2, false);
-  }
-  void AtARound() {
-    record_.plan.consistency.kind = ConsistencyKind::kRounds;
-    record_.plan.consistency.round_items = 2;
-    ServerUp();
-    Submit();
-    Register(1);
-    WorkerUp(kFirstLink, kFirst, "a");
-    WorkerUp(kSecondLink, kSecond, "b");
-  }
+  void AtSsp() { FirstIsParkedBySsp(); }
+  void AtARound() { FirstHoldsARound(); }
   void AtALease() {
     OneWorker();
     Say(kFirstLink, kFirst, {0, 0}, 0, false);
@@ -113,10 +97,6 @@ class Waiting : public ExplainFixture {
   void OneWorker() {
     Ready();
     WorkerUp(kFirstLink, kFirst, "a");
-  }
-  void TwoWorkers() {
-    OneWorker();
-    WorkerUp(kSecondLink, kSecond, "b");
   }
   // The first item.
   void GiveBack(LinkId link, SessionId session) {

@@ -116,6 +116,28 @@ class ExplainFixture : public ::testing::Test {
     Submit();
     Register();
   }
+  // Worker a is too far ahead of worker b.
+  void FirstIsParkedBySsp() {
+    record_.plan.consistency.kind = ConsistencyKind::kSsp;
+    record_.plan.consistency.clock_bound = 4;
+    Ready();
+    WorkerUp(kFirstLink, kFirst, "a");
+    WorkerUp(kSecondLink, kSecond, "b");
+    AsksToJoin(kFirstLink, kFirst, {0, 0});
+    AsksToJoin(kSecondLink, kSecond, {0, 1});
+    Say(kFirstLink, kFirst, {0, 0}, 7, true);
+    Say(kSecondLink, kSecond, {0, 1}, 2, false);
+  }
+  // Worker a has the open item of round 0, and nothing is open for worker b.
+  void FirstHoldsARound() {
+    record_.plan.consistency.kind = ConsistencyKind::kRounds;
+    record_.plan.consistency.round_items = 2;
+    ServerUp();
+    Submit();
+    Register(1);
+    WorkerUp(kFirstLink, kFirst, "a");
+    WorkerUp(kSecondLink, kSecond, "b");
+  }
   void Say(LinkId link, SessionId session, ItemId item, int64_t clock,
            bool parked) {
     Progress progress{session, job_, job().state().generation, item};

@@ -21,15 +21,7 @@ using Reason = v1::WaitReason;
 using ExplainRoundsTest = ExplainFixture;
 
 TEST_F(ExplainRoundsTest, ParkedBySsp) {
-  record_.plan.consistency.kind = ConsistencyKind::kSsp;
-  record_.plan.consistency.clock_bound = 4;
-  Ready();
-  WorkerUp(kFirstLink, kFirst, "a");
-  WorkerUp(kSecondLink, kSecond, "b");
-  AsksToJoin(kFirstLink, kFirst, {0, 0});
-  AsksToJoin(kSecondLink, kSecond, {0, 1});
-  Say(kFirstLink, kFirst, {0, 0}, 7, true);
-  Say(kSecondLink, kSecond, {0, 1}, 2, false);
+  FirstIsParkedBySsp();
   watch_.Look(*core_, now_);
   now_ += absl::Milliseconds(500);
   EXPECT_THAT(Only(Reason::KIND_PARKED_BY_SSP),
@@ -42,15 +34,7 @@ TEST_F(ExplainRoundsTest, ParkedBySsp) {
 // A slow worker, one that stands still, and one that does not reach a server
 // look alike to the worker that waits.
 TEST_F(ExplainRoundsTest, WhyTheSlowestIsSlowIsToldApart) {
-  record_.plan.consistency.kind = ConsistencyKind::kSsp;
-  record_.plan.consistency.clock_bound = 4;
-  Ready();
-  WorkerUp(kFirstLink, kFirst, "a");
-  WorkerUp(kSecondLink, kSecond, "b");
-  AsksToJoin(kFirstLink, kFirst, {0, 0});
-  AsksToJoin(kSecondLink, kSecond, {0, 1});
-  Say(kFirstLink, kFirst, {0, 0}, 7, true);
-  Say(kSecondLink, kSecond, {0, 1}, 2, false);
+  FirstIsParkedBySsp();
   const auto parked = [this] {
     for (const Reason& reason : Explain()) {
       if (reason.kind() == Reason::KIND_PARKED_BY_SSP) return reason.text();
@@ -67,13 +51,7 @@ TEST_F(ExplainRoundsTest, WhyTheSlowestIsSlowIsToldApart) {
 }
 
 TEST_F(ExplainRoundsTest, AnOpenRound) {
-  record_.plan.consistency.kind = ConsistencyKind::kRounds;
-  record_.plan.consistency.round_items = 2;
-  ServerUp();
-  Submit();
-  Register(1);
-  WorkerUp(kFirstLink, kFirst, "a");
-  WorkerUp(kSecondLink, kSecond, "b");  // Nothing is open for it.
+  FirstHoldsARound();
   EXPECT_THAT(Only(Reason::KIND_ROUND_OPEN),
               AllOf(HasSubstr("round 0 is open: 1 of 2 items are full"),
                     HasSubstr("in work at worker a")));

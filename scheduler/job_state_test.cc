@@ -101,7 +101,7 @@ TEST(JobStateTest, FiguresComeBackAndAnOlderEbbStoredNone) {
   FieldWriter write(&figures);
   write(uint64_t{1}, uint64_t{1}, std::string("auc"), 0.75, uint64_t{4},
         int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4},
-        DivergencePause::kNone);  // Of the eighth.
+        DivergencePause::kNone);  // The eighth added it.
   const auto body = Unseal("EBBJ", 8, "the eighth", encoded);
   ASSERT_TRUE(body.ok()) << body.status();
   ASSERT_TRUE(absl::EndsWith(*body, figures));

@@ -119,8 +119,8 @@ class NonfiniteTest(unittest.TestCase):
                              "scenario.yaml")
         self.assertGreaterEqual(report["restarts"]["scheduler"], 2)
 
-    # Bug: the hint said that another rate makes another job, and nothing that
-    # it named helped once the values were lost.
+    # Bug: the hint said that another rate makes another job. Once the values
+    # were lost, nothing that it named helped.
     def test_what_the_hint_says_lets_the_run_go_on(self):
         run = ["run", "steep.yaml", "--workers", "2", "--servers", "1",
                "--run-dir", "run"]

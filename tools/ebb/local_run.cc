@@ -125,7 +125,7 @@ class LocalRun {
   void Disturb(absl::Time now);
   bool JobEnded();
   bool Audit();
-  // Of a run that stops before its end.
+  // Audits a run that stops before its end.
   void LookAtWhatThereIs();
   void Leave();
   void Finish();

@@ -33,19 +33,13 @@ std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
 }
 
 void WarnOfDoubts(CheckpointSource* source, std::span<const float> parameters) {
-  const auto versions = source->List();
-  if (!versions.ok()) return;
+  const auto listed = source->List();
+  if (!listed.ok()) return;
   const JobPlan& plan = source->job().plan;
-  std::vector<int64_t> applied(plan.partitions);
-  for (const VersionInfo& one : *versions) {
-    const int32_t p = one.key.partition.value();
-    if (p >= 0 && p < plan.partitions &&
-        OfLine(one.key, source->line().generation, source->line().rollback)) {
-      applied[p] = std::max(applied[p], one.examples);
-    }
-  }
-  const int64_t least =
-      applied.empty() ? 0 : *std::ranges::min_element(applied);
+  const auto newest = NewestVersions(plan, source->line(), *listed);
+  if (!newest.ok()) return;
+  int64_t least = plan.examples * plan.epochs;
+  for (const VersionInfo& one : *newest) least = std::min(least, one.examples);
   for (const std::string& doubt :
        DoubtsOf(least, plan.examples * plan.epochs, parameters)) {
     std::cerr << "warning: " << doubt << "\n";

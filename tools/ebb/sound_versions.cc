@@ -18,7 +18,8 @@ namespace {
 
 using Kind = SoundVersions::Kind;
 
-// Of all versions that are looked at: a second or so of reading.
+// All versions that are looked at have at most so many: a second or so of
+// reading.
 constexpr int64_t kMostBytes = int64_t{1} << 30;
 
 absl::StatusOr<bool> IsSound(CheckpointSource* source,

@@ -25,8 +25,8 @@ struct LookedAt {
   bool sound = false;
 };
 
-// Of each partition the versions, newest first. The time is the last before any
-// partition stored what is not sound.
+// `versions` has those of each partition, newest first. The time is the last
+// before any partition stored what is not sound.
 SoundVersions ChooseSound(const std::vector<std::vector<LookedAt>>& versions);
 
 // Looks at what a run that is over left in its folder. Blocks while it reads

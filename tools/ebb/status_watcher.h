@@ -123,7 +123,7 @@ class StatusWatcher {
   bool diverges_ = false;
   int evaluated_ = -1;  // The newest epoch whose evaluation was told.
   int quarantined_ = 0;
-  bool non_finite_told_ = false;  // Of those that are quarantined now.
+  bool non_finite_told_ = false;  // One that is quarantined now was told.
   int skipped_ = 0;
   v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;
 };
