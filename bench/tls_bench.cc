@@ -16,16 +16,16 @@
 #include "bench/one_server.h"
 #include "bench/paired.h"
 #include "bench/rows.h"
-#include "common/daemon.h"
-#include "common/rpc/grpc_transport.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
 #include "common/tls/issue.h"
+#include "rpc/grpc_transport.h"
 
 namespace ebb::bench {
 
 namespace {
 
-constexpr int kInFlight[] = {1, 8};
+constexpr int kTlsInFlight[] = {1, 8};
 
 // A server, and the workers of each size that speak to it.
 class Side {
@@ -81,7 +81,7 @@ class TlsBench {
     EBB_RETURN_IF_ERROR(Start());
     for (const int64_t bytes : options_.sizes) {
       for (const Direction direction : {Direction::kPush, Direction::kPull}) {
-        for (const int in_flight : kInFlight) {
+        for (const int in_flight : kTlsInFlight) {
           EBB_RETURN_IF_ERROR(MeasureCell(
               {.direction = direction,
                .bytes = bytes,

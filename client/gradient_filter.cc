@@ -16,7 +16,7 @@ namespace {
 // Tells the noise of pushes from that of pulls.
 constexpr uint64_t kPushes = 1;
 // One that is computed, and the one before it, which may step back.
-constexpr size_t kMostItems = 2;
+constexpr size_t kMostFilteredItems = 2;
 
 // Where what is pushed begins.
 int64_t BeginOf(const ComputeTask& task) { return task.begin - task.gathered; }
@@ -49,7 +49,7 @@ GradientFilter::Item* GradientFilter::Find(const ComputeTask& task) {
     items_.splice(items_.begin(), items_, it);
     return &items_.front();
   }
-  while (items_.size() >= kMostItems) items_.pop_back();
+  while (items_.size() >= kMostFilteredItems) items_.pop_back();
   Item& item = items_.emplace_front();
   item.job = task.record->id;
   item.generation = task.generation;

@@ -17,7 +17,7 @@ namespace ebb::client {
 namespace {
 
 // One that is computed, and the one before it, which may step back.
-constexpr size_t kMostItems = 2;
+constexpr size_t kMostTrainedItems = 2;
 // Where no batch begins.
 constexpr int64_t kNowhere = -1;
 
@@ -94,7 +94,7 @@ absl::StatusOr<LocalTraining::Item*> LocalTraining::FindOrAdd(
     item.mathematics = std::move(done->mathematics);
     items_.erase(done);
   } else {
-    while (items_.size() >= kMostItems) items_.pop_back();
+    while (items_.size() >= kMostTrainedItems) items_.pop_back();
     EBB_ASSIGN_OR_RETURN(item.mathematics, maker_(*task.record));
   }
   item.rows = RunRows(item.mathematics.rows, item.mathematics.limits);

@@ -1,8 +1,9 @@
 # The functions every CMakeLists.txt of ebb is written with. There are no
 # directory-wide flags: what a target needs, it gets from `ebb_flags`.
 #
-#   ebb_library(NAME SRCS a.cc HDRS a.h DEPS ebb::b absl::status)
-#       A static library `NAME`, alias `ebb::NAME`. Header-only without SRCS.
+#   ebb_library(NAME SRCS a.cc HDRS a.h DEPS ebb::b absl::status [ALONE c.cc])
+#       A static library `NAME`, alias `ebb::NAME`. Header-only without sources.
+#       ALONE: sources that are never compiled together with others (unity.cmake).
 #   ebb_test(NAME SRCS a_test.cc DEPS ebb::a [LABEL unit] [TIMEOUT 60] [ARGS ..])
 #       A GoogleTest program, run by ctest. LABEL: unit (default), sim,
 #       integration, stress, lint; beside it `tsan`, for a test with more than
@@ -62,7 +63,8 @@ endif()
 
 add_library(ebb_flags INTERFACE)
 target_include_directories(ebb_flags INTERFACE
-  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
 target_compile_options(ebb_flags INTERFACE
   -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
   -Werror=unused-result -Werror=return-type -fno-omit-frame-pointer
@@ -78,6 +80,7 @@ if(EBB_LLD)
 endif()
 
 include(precompile)
+include(unity)
 
 add_custom_target(programs)
 add_custom_target(generated_sources)
@@ -96,21 +99,22 @@ foreach(label unit sim integration stress fuzz asan tsan)
 endforeach()
 
 function(ebb_library name)
-  cmake_parse_arguments(ARG "" "" "SRCS;HDRS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SRCS;ALONE;HDRS;DEPS" ${ARGN})
   # A header that a source of the same name includes first (a check of the
   # layers) was seen to compile alone; the others are verified.
   set(headers)
   set(headers_alone)
   foreach(header IN LISTS ARG_HDRS)
     string(REGEX REPLACE "\\.h$" ".cc" source ${header})
-    if(source IN_LIST ARG_SRCS)
+    if(source IN_LIST ARG_SRCS OR source IN_LIST ARG_ALONE)
       list(APPEND headers ${header})
     else()
       list(APPEND headers_alone ${header})
     endif()
   endforeach()
-  if(ARG_SRCS)
-    add_library(${name} STATIC ${ARG_SRCS})
+  if(ARG_SRCS OR ARG_ALONE)
+    ebb_join_sources(sources ${name} ${ARG_SRCS})
+    add_library(${name} STATIC ${sources} ${ARG_ALONE})
     set(scope PUBLIC)
   else()
     add_library(${name} INTERFACE)

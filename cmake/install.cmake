@@ -18,25 +18,21 @@ target_link_libraries(ebb_shared
   PRIVATE $<BUILD_INTERFACE:ebb_flags>
           $<BUILD_INTERFACE:ebb::client_job_loop>
           $<BUILD_INTERFACE:ebb::common_daemon>
-          $<BUILD_INTERFACE:ebb::common_rpc_admin>
-          $<BUILD_INTERFACE:ebb::common_rpc_convert>
-          $<BUILD_INTERFACE:ebb::common_rpc_grpc_transport>
+          $<BUILD_INTERFACE:ebb::rpc_admin>
+          $<BUILD_INTERFACE:ebb::rpc_convert>
+          $<BUILD_INTERFACE:ebb::rpc_grpc_transport>
   PUBLIC absl::status absl::statusor absl::strings absl::time)
 target_link_options(ebb_shared PRIVATE LINKER:--exclude-libs,ALL)
 target_compile_features(ebb_shared INTERFACE cxx_std_20)
 add_dependencies(programs ebb_shared)
 
-install(TARGETS ebb ebb-ps ebb-scheduler ebb-worker COMPONENT programs)
+install(TARGETS ebb ebb-bench ebb-ps ebb-scheduler ebb-sim ebb-worker
+        COMPONENT programs)
 install(TARGETS ebb_shared EXPORT ebbTargets
         LIBRARY COMPONENT library NAMELINK_COMPONENT development
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES ${PROJECT_SOURCE_DIR}/client/client.h
-              ${PROJECT_SOURCE_DIR}/models/plugin_api.h
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ebb COMPONENT development)
-
-install(FILES ${PROJECT_SOURCE_DIR}/common/algorithms/plugin_api.h
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ebb
-        RENAME algorithm_plugin_api.h COMPONENT development)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ebb
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 
 # find_package(ebb)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ebb)
@@ -55,7 +51,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/ebb
         DESTINATION ${CMAKE_INSTALL_DATADIR}/ebb/proto COMPONENT development
         FILES_MATCHING PATTERN *.proto)
 
-install(FILES ${PROJECT_SOURCE_DIR}/tools/ebb/completion.bash
+install(FILES ${PROJECT_SOURCE_DIR}/tools/ebb/main/completion.bash
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
         RENAME ebb COMPONENT programs)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md

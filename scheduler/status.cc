@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/rpc/convert.h"
+#include "rpc/convert.h"
 #include "scheduler/explain.h"
 
 namespace ebb::scheduler {
@@ -158,7 +158,7 @@ v1::Event::Kind ToProto(EventKind kind) {
 }
 
 // Something of it is to be applied yet, and may be.
-bool Unfinished(const TrainingJob& job) {
+bool HasWorkLeft(const TrainingJob& job) {
   return job.state().phase == JobPhase::kRunning && !job.marks().AllApplied();
 }
 
@@ -257,7 +257,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_applied_max(most);
   if (const JobWatch* watch = picture.watch.job(job.id())) {
     // What is still in the window of one that ended was done before.
-    if (Unfinished(job)) {
+    if (HasWorkLeft(job)) {
       status.set_examples_per_second(watch->applied.per_second());
     }
     status.set_leases_repeated(watch->leases_repeated);

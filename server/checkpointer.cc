@@ -12,7 +12,7 @@ namespace ebb::server {
 
 namespace {
 
-constexpr absl::Duration kRetry = absl::Seconds(1);
+constexpr absl::Duration kCutRetry = absl::Seconds(1);
 // More versions than these are not written between a server's registration and
 // the grant of a rollback.
 constexpr size_t kKeptForRollback = 8;
@@ -52,7 +52,7 @@ std::vector<RoundVersion> Checkpointer::KeepVersions(absl::Time until) {
 std::optional<Checkpointer::Turn> Checkpointer::NextTurn(absl::Time now,
                                                          bool hold_back) {
   holds_back_ = false;
-  if (std::exchange(no_cut_, false)) retry_at_ = now + kRetry;
+  if (std::exchange(no_cut_, false)) retry_at_ = now + kCutRetry;
   if (writing() || now < retry_at_) return std::nullopt;
   std::optional<Turn> best;
   for (const auto& [id, hosted] : job_.partitions) {
@@ -189,7 +189,7 @@ void Checkpointer::Failed(Writing failed, const absl::Status& why,
     hosted.cut_wanted = true;
     hosted.cut_asked = hosted.cut_asked || failed.asked;
   }
-  if (!absl::IsAborted(why)) retry_at_ = now + kRetry;
+  if (!absl::IsAborted(why)) retry_at_ = now + kCutRetry;
 }
 
 void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,

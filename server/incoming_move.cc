@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/rpc/call_failure.h"
+#include "rpc/call_failure.h"
 
 namespace ebb::server {
 
@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t kMostBytes = int64_t{4} << 20;
 // The source may only be slow, or a message lost; then it is asked again. Not
 // for long: it has to be decided who serves the partition.
-constexpr absl::Duration kRetry = absl::Milliseconds(50);
+constexpr absl::Duration kFetchRetry = absl::Milliseconds(50);
 constexpr absl::Duration kPatience = absl::Seconds(3);
 
 int64_t BytesOf(int64_t floats) {
@@ -90,7 +90,7 @@ absl::Status IncomingMove::OnFetched(const FetchRequest& request,
       why_ = why;
     }
     if (!passes || now - last_answer_ >= kPatience) return fetched.status();
-    try_at_ = now + kRetry;
+    try_at_ = now + kFetchRetry;
     return absl::OkStatus();
   }
   last_answer_ = now;

@@ -12,7 +12,7 @@ namespace ebb::server {
 
 namespace {
 
-constexpr absl::Duration kRetry = absl::Seconds(1);
+constexpr absl::Duration kLoadRetry = absl::Seconds(1);
 
 // Memory, or the store, is wanting: says nothing of what is stored.
 bool MayPass(const absl::Status& status) {
@@ -105,7 +105,7 @@ void PartitionLoader::LoadLater(HostedPartition* hosted,
                                 const absl::Status& why, absl::Time now,
                                 ServerActions* out) {
   hosted->load_waits = true;
-  retry_at_ = std::min(retry_at_, now + kRetry);
+  retry_at_ = std::min(retry_at_, now + kLoadRetry);
   if (job_.problem == why.message()) return;
   job_.Complain(std::string(why.message()), KindOf(why));
   out->push_back(LogEvent{

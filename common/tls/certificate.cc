@@ -34,7 +34,7 @@ using tls_internal::ToBio;
 using tls_internal::X509Ptr;
 
 constexpr size_t kMostBytes = 1 << 20;
-constexpr size_t kMostName = 64;
+constexpr size_t kMostNameShown = 64;
 
 std::string CommonName(const X509* certificate) {
   const X509_NAME* subject = X509_get_subject_name(certificate);
@@ -45,7 +45,7 @@ std::string CommonName(const X509* certificate) {
   const absl::string_view bytes(
       reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
       static_cast<size_t>(ASN1_STRING_length(value)));
-  return absl::CHexEscape(bytes.substr(0, kMostName));
+  return absl::CHexEscape(bytes.substr(0, kMostNameShown));
 }
 
 absl::StatusOr<Role> RoleOf(const X509* certificate) {

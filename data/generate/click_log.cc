@@ -10,7 +10,7 @@ namespace ebb::data::generate {
 namespace {
 
 constexpr int64_t kCalibrationRows = 10'000;
-constexpr int64_t kMostNumbers = 1'000'000;  // Of the features of a row.
+constexpr int64_t kMostClickNumbers = 1'000'000;  // Of the features of a row.
 
 int64_t VocabularyOf(const ClickOptions& options, int field) {
   return options.vocabulary[field % options.vocabulary.size()];
@@ -44,7 +44,7 @@ absl::Status ClickOptions::Validate() const {
   const int64_t all = fields + numeric;
   EBB_RETURN_IF_ERROR(CheckBetween(
       "--rank times the number of fields (--field-aware: its square)",
-      all * rank * (field_aware ? all : 1), int64_t{0}, kMostNumbers));
+      all * rank * (field_aware ? all : 1), int64_t{0}, kMostClickNumbers));
   if (vocabulary.empty() || exponents.empty()) {
     return absl::InvalidArgumentError(
         "--vocabulary and --exponent need a number at least");

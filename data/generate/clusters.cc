@@ -8,8 +8,8 @@
 namespace ebb::data::generate {
 namespace {
 
-constexpr int64_t kMostNumbers = int64_t{1} << 24;  // Of all centres.
-constexpr int64_t kMostListed = 10'000;             // In the truth.
+constexpr int64_t kMostCoordinates = int64_t{1} << 24;  // Of all centres.
+constexpr int64_t kMostListedCoordinates = 10'000;      // In the truth.
 
 std::vector<float> Centres(const ClusterOptions& options) {
   std::vector<float> centres(options.clusters * options.dimensions);
@@ -26,12 +26,12 @@ std::vector<float> Centres(const ClusterOptions& options) {
 
 absl::Status ClusterOptions::Validate() const {
   EBB_RETURN_IF_ERROR(
-      CheckBetween("--clusters", clusters, int64_t{1}, kMostNumbers));
+      CheckBetween("--clusters", clusters, int64_t{1}, kMostCoordinates));
   EBB_RETURN_IF_ERROR(
-      CheckBetween("--dimensions", dimensions, int64_t{1}, kMostNumbers));
+      CheckBetween("--dimensions", dimensions, int64_t{1}, kMostCoordinates));
   EBB_RETURN_IF_ERROR(CheckBetween("--clusters times --dimensions",
                                    clusters * dimensions, int64_t{1},
-                                   kMostNumbers));
+                                   kMostCoordinates));
   EBB_RETURN_IF_ERROR(CheckBetween("--separation", separation, 0.0, 1e6));
   return CheckBetween("--spread", spread, 0.0, 1e6);
 }
@@ -44,7 +44,7 @@ Clusters::Clusters(const ClusterOptions& options)
 std::vector<Fact> Clusters::Model() const {
   std::vector<Fact> facts = {{"sigma", options_.spread}};
   const std::vector<float>& centres = centres_.centres();
-  if (centres.size() <= kMostListed) {
+  if (centres.size() <= kMostListedCoordinates) {
     facts.push_back(
         {"centres", std::vector<double>(centres.begin(), centres.end())});
   }

@@ -14,7 +14,7 @@ namespace ebb::data::generate {
 namespace {
 
 constexpr int64_t kMostColumns = 1'000'000;
-constexpr int64_t kMostListed = 1000;  // Weights in the truth.
+constexpr int64_t kMostListedWeights = 1000;  // Weights in the truth.
 
 }  // namespace
 
@@ -53,7 +53,7 @@ std::vector<Fact> Linear::Model() const {
   std::vector<Fact> facts = {{"intercept", options_.intercept},
                              {"weight_deviation", weight_deviation_}};
   if (!options_.logistic) facts.push_back({"sigma", options_.noise});
-  if (options_.features <= kMostListed) {
+  if (options_.features <= kMostListedWeights) {
     std::vector<double> weights;
     for (int64_t feature = 1; feature <= options_.features; ++feature) {
       weights.push_back(Weight(feature));

@@ -9,7 +9,7 @@
 namespace ebb::data::generate {
 namespace {
 
-constexpr int64_t kMostNumbers = int64_t{1} << 31;  // Of users, of items.
+constexpr int64_t kMostRatingKeys = int64_t{1} << 31;  // Of users, of items.
 // Seconds since 1970: ratings are of the year 2020.
 constexpr int64_t kFirstTime = 1'577'836'800;
 constexpr int64_t kTimes = 366 * 86'400;
@@ -23,8 +23,10 @@ double FactorDeviation(const RatingOptions& options) {
 }  // namespace
 
 absl::Status RatingOptions::Validate() const {
-  EBB_RETURN_IF_ERROR(CheckBetween("--users", users, int64_t{1}, kMostNumbers));
-  EBB_RETURN_IF_ERROR(CheckBetween("--items", items, int64_t{1}, kMostNumbers));
+  EBB_RETURN_IF_ERROR(
+      CheckBetween("--users", users, int64_t{1}, kMostRatingKeys));
+  EBB_RETURN_IF_ERROR(
+      CheckBetween("--items", items, int64_t{1}, kMostRatingKeys));
   EBB_RETURN_IF_ERROR(CheckBetween("--rank", rank, 0, 1024));
   EBB_RETURN_IF_ERROR(CheckBetween("--mean", mean, -1e6, 1e6));
   EBB_RETURN_IF_ERROR(CheckBetween("--biases", biases, 0.0, 1e6));

@@ -8,39 +8,39 @@
 namespace ebb::data::internal {
 namespace {
 
-using Kind = ColumnProblems::Kind;
+using ProblemKind = ColumnProblems::Kind;
 
-absl::string_view WhatIsWrong(Kind kind) {
+absl::string_view WhatIsWrong(ProblemKind kind) {
   switch (kind) {
-    case Kind::kText:
+    case ProblemKind::kText:
       return "text";
-    case Kind::kDate:
+    case ProblemKind::kDate:
       return "text that is no date";
-    case Kind::kMissing:
+    case ProblemKind::kMissing:
       return "a missing value";
-    case Kind::kRecord:
-    case Kind::kLabel:
-    case Kind::kOther:
+    case ProblemKind::kRecord:
+    case ProblemKind::kLabel:
+    case ProblemKind::kOther:
       break;
   }
   return "a mistake";
 }
 
-absl::string_view Advice(Kind kind) {
+absl::string_view Advice(ProblemKind kind) {
   switch (kind) {
-    case Kind::kText:
+    case ProblemKind::kText:
       return "; mend the fields, name them in missing_values, or the columns "
              "in categorical, dates or ignore";
-    case Kind::kDate:
+    case ProblemKind::kDate:
       return "; write dates as 2021-03-04 or 2021-03-04 15:30, name words for "
              "no date in missing_values, or name the columns in categorical, "
              "not in dates";
-    case Kind::kMissing:
+    case ProblemKind::kMissing:
       return "; say missing: mean, or missing: and a number, or name the "
              "columns in ignore";
-    case Kind::kRecord:
-    case Kind::kLabel:
-    case Kind::kOther:
+    case ProblemKind::kRecord:
+    case ProblemKind::kLabel:
+    case ProblemKind::kOther:
       break;
   }
   return "";
@@ -48,8 +48,8 @@ absl::string_view Advice(Kind kind) {
 
 }  // namespace
 
-void ColumnProblems::Add(Kind kind, size_t column, absl::string_view place,
-                         absl::string_view message) {
+void ColumnProblems::Add(ProblemKind kind, size_t column,
+                         absl::string_view place, absl::string_view message) {
   Group& group = groups_[{kind, column}];
   if (group.count++ > 0) return;
   group.place = std::string(place);
@@ -57,7 +57,7 @@ void ColumnProblems::Add(Kind kind, size_t column, absl::string_view place,
 }
 
 void ColumnProblems::AmendRecords(absl::string_view more) {
-  const auto found = groups_.find({Kind::kRecord, 0});
+  const auto found = groups_.find({ProblemKind::kRecord, 0});
   if (found != groups_.end()) absl::StrAppend(&found->second.message, more);
 }
 
@@ -66,8 +66,8 @@ absl::Status ColumnProblems::Status(const Columns& columns,
                                     int64_t rows) const {
   if (empty()) return absl::OkStatus();
   // Columns of one kind with the same count share a line.
-  std::map<std::pair<Kind, int64_t>, std::vector<size_t>> lines;
-  std::vector<std::pair<Kind, int64_t>> order;
+  std::map<std::pair<ProblemKind, int64_t>, std::vector<size_t>> lines;
+  std::vector<std::pair<ProblemKind, int64_t>> order;
   for (const auto& [key, group] : groups_) {
     const auto [kind, column] = key;
     // A mistake that was made once is told by itself.
@@ -84,7 +84,8 @@ absl::Status ColumnProblems::Status(const Columns& columns,
       }));
 }
 
-std::string ColumnProblems::Line(Kind kind, const std::vector<size_t>& of,
+std::string ColumnProblems::Line(ProblemKind kind,
+                                 const std::vector<size_t>& of,
                                  const Columns& columns, absl::string_view path,
                                  int64_t rows) const {
   constexpr size_t kMostNamed = 20;
@@ -92,16 +93,17 @@ std::string ColumnProblems::Line(Kind kind, const std::vector<size_t>& of,
   const std::string what =
       absl::StrCat(first.place, first.place.empty() ? "" : ": ", first.message);
   if (first.count == 1) {
-    return kind == Kind::kDate ? absl::StrCat(what, Advice(kind)) : what;
+    return kind == ProblemKind::kDate ? absl::StrCat(what, Advice(kind)) : what;
   }
   const std::string so = absl::StrCat(first.count, " of ", rows, " rows");
-  if (kind == Kind::kRecord || kind == Kind::kLabel || kind == Kind::kOther) {
+  if (kind == ProblemKind::kRecord || kind == ProblemKind::kLabel ||
+      kind == ProblemKind::kOther) {
     return absl::StrCat(what, "; so it is in ", so);
   }
   // "'x' is not a number" of "column 2 ('b'): 'x' is not a number".
   const std::string described = columns.Describe(of.front());
   std::string example;
-  if ((kind == Kind::kText || kind == Kind::kDate) &&
+  if ((kind == ProblemKind::kText || kind == ProblemKind::kDate) &&
       absl::StartsWith(first.message, described)) {
     example =
         absl::StrCat(" (", first.message.substr(described.size() + 2), ")");

@@ -15,7 +15,7 @@
 namespace ebb::data::internal {
 namespace {
 
-using Kind = ColumnEncoding::Kind;
+using EncodingKind = ColumnEncoding::Kind;
 
 // What is remembered of a column.
 constexpr size_t kMostDistinct = 1 << 16;
@@ -145,7 +145,8 @@ absl::StatusOr<ColumnSurvey::Outcome> ColumnSurvey::JudgeDates() const {
         "write them as 2021-03-04, or name the column no longer in dates");
   }
   Outcome outcome;
-  outcome.encoding.kind = options_.date_parts ? Kind::kDateParts : Kind::kDate;
+  outcome.encoding.kind =
+      options_.date_parts ? EncodingKind::kDateParts : EncodingKind::kDate;
   if (day_or_month_first_) {
     outcome.encoding.order = options_.day_first.value_or(by_day_)
                                  ? DateOrder::kDayFirst
@@ -166,7 +167,7 @@ ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
   ColumnEncoding& encoding = outcome.encoding;
   if (!too_many_ && role_ == Role::kAny) {
     if (const auto words = BooleansOf(values)) {
-      encoding.kind = Kind::kBoolean;
+      encoding.kind = EncodingKind::kBoolean;
       encoding.values = {std::string(words->first), std::string(words->second)};
       outcome.remark = absl::StrCat("has ", words->first, " and ",
                                     words->second, ": 0 and 1 of one feature");
@@ -176,7 +177,7 @@ ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
   if (!too_many_) {
     if (any_missing_) values.insert(values.begin(), "");
     if (values.empty()) values.emplace_back();
-    encoding.kind = Kind::kOneHot;
+    encoding.kind = EncodingKind::kOneHot;
     encoding.values = std::move(values);
     outcome.remark = absl::StrCat(
         "has text: a feature for each of its ", encoding.values.size(),
@@ -186,13 +187,13 @@ ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
     return outcome;
   }
   if (role_ == Role::kAny && IsIdentifier()) {
-    encoding.kind = Kind::kLeftOut;
+    encoding.kind = EncodingKind::kLeftOut;
     outcome.remark =
         "is left out: nearly every row has a text of its own there; to take "
         "it anyway, name it in categorical";
     return outcome;
   }
-  encoding.kind = Kind::kHashed;
+  encoding.kind = EncodingKind::kHashed;
   encoding.buckets = options_.hash_buckets;
   outcome.remark = absl::StrCat(
       "has text of ", distinct_.size() < kMostDistinct ? "" : "more than ",

@@ -40,7 +40,7 @@ std::string MagnitudeWord(double whole) {
   return absl::StrCat(static_cast<int64_t>(log * log));
 }
 
-std::string GuessDelimiter(absl::string_view line) {
+std::string GuessClickDelimiter(absl::string_view line) {
   return absl::StrContains(line, '\t') ? "\t" : ",";
 }
 
@@ -55,7 +55,8 @@ constexpr std::array<absl::string_view, 4> kCategoryNames = {
 class CriteoReader : public RecordReader {
  public:
   CriteoReader(const SourceSpec& spec, Input file)
-      : RecordReader(spec, std::move(file), spec.criteo.text, GuessDelimiter),
+      : RecordReader(spec, std::move(file), spec.criteo.text,
+                     GuessClickDelimiter),
         numeric_(static_cast<size_t>(spec.criteo.numeric)),
         width_(numeric_ + static_cast<size_t>(spec.criteo.categories)),
         ignored_(spec.criteo.ignore.size()),

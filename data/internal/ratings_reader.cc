@@ -29,7 +29,7 @@ constexpr Field kUser = 0;
 constexpr Field kItem = 1;
 constexpr size_t kMostWithoutHeader = 4;
 
-std::string GuessDelimiter(absl::string_view line) {
+std::string GuessRatingDelimiter(absl::string_view line) {
   for (const absl::string_view delimiter : {"::", "\t", ";"}) {
     if (line.find(delimiter) != absl::string_view::npos) {
       return std::string(delimiter);
@@ -76,8 +76,8 @@ bool HasKnownName(const std::string& column) {
 class RatingsReader : public RecordReader {
  public:
   RatingsReader(const SourceSpec& spec, Input file)
-      : RecordReader(spec, std::move(file), spec.ratings.text, GuessDelimiter) {
-  }
+      : RecordReader(spec, std::move(file), spec.ratings.text,
+                     GuessRatingDelimiter) {}
 
   int64_t features() const override { return 2; }
   std::vector<std::string> Remarks() const override;

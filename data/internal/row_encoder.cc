@@ -13,7 +13,7 @@
 namespace ebb::data::internal {
 namespace {
 
-using Kind = ColumnEncoding::Kind;
+using EncodingKind = ColumnEncoding::Kind;
 using Missing = CsvOptions::Missing;
 
 }  // namespace
@@ -37,7 +37,7 @@ RowEncoder::RowEncoder(const SourceSpec& spec, const Encoding& encoding,
     const ColumnEncoding& column = encoding.columns[i];
     first_.push_back(features);
     features += static_cast<size_t>(column.width());
-    if (column.kind != Kind::kOneHot) continue;
+    if (column.kind != EncodingKind::kOneHot) continue;
     for (const std::string& value : column.values) {
       places_[i].emplace(value, static_cast<int64_t>(places_[i].size()));
     }
@@ -54,18 +54,18 @@ FieldProblem RowEncoder::Add(size_t column, absl::string_view field) {
   if (first_.empty()) return AddNumber(column, field, &values_[column]);
   float* const values = values_.data() + first_[column];
   switch (encoding_.columns[column].kind) {
-    case Kind::kNumber:
+    case EncodingKind::kNumber:
       return AddNumber(column, field, values);
-    case Kind::kBoolean:
+    case EncodingKind::kBoolean:
       return AddBoolean(column, field, values);
-    case Kind::kDate:
-    case Kind::kDateParts:
+    case EncodingKind::kDate:
+    case EncodingKind::kDateParts:
       return AddDate(column, field, values);
-    case Kind::kOneHot:
-    case Kind::kHashed:
+    case EncodingKind::kOneHot:
+    case EncodingKind::kHashed:
       AddCategory(column, field, values);
       break;
-    case Kind::kLeftOut:
+    case EncodingKind::kLeftOut:
       break;
   }
   return {};
@@ -158,7 +158,7 @@ FieldProblem RowEncoder::AddDate(size_t column, absl::string_view field,
     return {FieldProblem::Kind::kDate,
             absl::StrCat(Excerpt(field), " is no date")};
   }
-  if (encoding.kind == Kind::kDate) {
+  if (encoding.kind == EncodingKind::kDate) {
     *values = static_cast<float>(moment->days);
     return {};
   }
@@ -182,7 +182,7 @@ void RowEncoder::AddCategory(size_t column, absl::string_view field,
                              float* values) {
   const absl::string_view text = missing_.Has(field) ? "" : field;
   const ColumnEncoding& encoding = encoding_.columns[column];
-  if (encoding.kind == Kind::kHashed) {
+  if (encoding.kind == EncodingKind::kHashed) {
     values[KeyOf(0, text) % static_cast<uint64_t>(encoding.buckets)] = 1;
     return;
   }

@@ -15,7 +15,7 @@
 namespace ebb::data::internal {
 namespace {
 
-using Header = CsvOptions::Header;
+using HeaderMode = CsvOptions::Header;
 
 // Several mistakes of one header, a line each: a person mends them in one go.
 class Mistakes {
@@ -91,7 +91,8 @@ absl::StatusOr<TableSchema> SchemaReader::Read() {
       names.emplace_back(name);
     }
     schema_.columns = Columns(records_.Where(), width, std::move(names));
-    records_.SkipRepeated(spec_.csv.header == Header::kAuto && !NamesColumns());
+    records_.SkipRepeated(spec_.csv.header == HeaderMode::kAuto &&
+                          !NamesColumns());
   }
   const bool by_name = schema_.header && spec_.like.has_value();
   EBB_RETURN_IF_ERROR(by_name ? TakeColumnsLike(*spec_.like) : TakeColumns());
@@ -135,9 +136,9 @@ std::optional<bool> SchemaReader::NamesTraining() const {
 }
 
 absl::StatusOr<bool> SchemaReader::FirstIsHeader() {
-  if (spec_.csv.header == Header::kNo) records_.ExpectNoHeaders();
-  if (spec_.csv.header != Header::kAuto) {
-    return spec_.csv.header == Header::kYes;
+  if (spec_.csv.header == HeaderMode::kNo) records_.ExpectNoHeaders();
+  if (spec_.csv.header != HeaderMode::kAuto) {
+    return spec_.csv.header == HeaderMode::kYes;
   }
   if (NamesColumns()) return true;
   const MissingWords missing(spec_.csv.text.missing_values);

@@ -26,7 +26,8 @@ import sys
 import tarfile
 import tempfile
 
-PROGRAMS = ["ebb", "ebb-ps", "ebb-scheduler", "ebb-worker"]
+PROGRAMS = ["ebb", "ebb-bench", "ebb-ps", "ebb-scheduler", "ebb-sim",
+            "ebb-worker"]
 USER = 65532  # Nobody's: as in other images that have no users.
 ENTRYPOINT = ["/usr/bin/ebb"]
 PATH = "/usr/bin"

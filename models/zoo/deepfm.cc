@@ -10,8 +10,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateDeepfm(const ModelConfig& config,
+                                                    ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(
       config, {"layers", "activation", "init", "dropout", "dim"}));
   KeyedSpec spec;
@@ -27,7 +27,7 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 absl::Status RegisterDeepfm(Registry* registry) {
   return registry->Register(
       "deepfm", "a factorisation machine and a perceptron over its factors",
-      Create);
+      CreateDeepfm);
 }
 
 }  // namespace ebb::models::zoo

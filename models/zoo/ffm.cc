@@ -16,8 +16,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateFfm(const ModelConfig& config,
+                                                 ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(config, {"rank"}));
   constexpr int64_t kDefaultRank = 4;
   KeyedSpec spec;
@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 
 absl::Status RegisterFfm(Registry* registry) {
   return registry->Register("ffm", "as fm, with factors for each other field",
-                            Create);
+                            CreateFfm);
 }
 
 }  // namespace ebb::models::zoo

@@ -14,8 +14,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateFm(const ModelConfig& config,
+                                                ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(config, {"rank"}));
   constexpr int64_t kDefaultRank = 8;
   KeyedSpec spec;
@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 
 absl::Status RegisterFm(Registry* registry) {
   return registry->Register(
-      "fm", "weights and interactions of keys, by factors", Create);
+      "fm", "weights and interactions of keys, by factors", CreateFm);
 }
 
 }  // namespace ebb::models::zoo

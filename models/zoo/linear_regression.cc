@@ -9,8 +9,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateLinearRegression(
+    const ModelConfig& config, ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(config, {"init"}));
   if (config.classes != 0) {
     return ConfigError(
@@ -30,7 +30,8 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 
 absl::Status RegisterLinearRegression(Registry* registry) {
   return registry->Register("linear",
-                            "least squares; with l2, ridge regression", Create);
+                            "least squares; with l2, ridge regression",
+                            CreateLinearRegression);
 }
 
 }  // namespace ebb::models::zoo

@@ -7,8 +7,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateLogisticRegression(
+    const ModelConfig& config, ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(config, {"init"}));
   if (config.classes == 0) {
     return ConfigError(
@@ -34,7 +34,7 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 
 absl::Status RegisterLogisticRegression(Registry* registry) {
   return registry->Register("logistic", "two classes, told apart by a plane",
-                            Create);
+                            CreateLogisticRegression);
 }
 
 }  // namespace ebb::models::zoo

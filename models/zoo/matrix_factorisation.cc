@@ -17,8 +17,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateMatrixFactorisation(
+    const ModelConfig& config, ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(config, {"rank"}));
   if (config.classes != 0) {
     return ConfigError(
@@ -49,7 +49,7 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 
 absl::Status RegisterMatrixFactorisation(Registry* registry) {
   return registry->Register("matrix_factorisation", "ratings of items by users",
-                            Create);
+                            CreateMatrixFactorisation);
 }
 
 }  // namespace ebb::models::zoo

@@ -55,8 +55,8 @@ absl::Status CheckLayers(const ModelConfig& config) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateMlp(const ModelConfig& config,
+                                                 ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(
       CheckOnlyUses(config, {"layers", "activation", "init", "dropout"}));
   EBB_RETURN_IF_ERROR(CheckLayers(config));
@@ -79,7 +79,7 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 }  // namespace
 
 absl::Status RegisterMlp(Registry* registry) {
-  return registry->Register("mlp", "a perceptron of any depth", Create);
+  return registry->Register("mlp", "a perceptron of any depth", CreateMlp);
 }
 
 }  // namespace ebb::models::zoo

@@ -6,8 +6,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateSoftmaxRegression(
+    const ModelConfig& config, ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(config, {"init"}));
   if (config.classes == 0) {
     return ConfigError("model.kind",
@@ -24,8 +24,9 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 }  // namespace
 
 absl::Status RegisterSoftmaxRegression(Registry* registry) {
-  return registry->Register(
-      "softmax", "any number of classes, told apart by planes", Create);
+  return registry->Register("softmax",
+                            "any number of classes, told apart by planes",
+                            CreateSoftmaxRegression);
 }
 
 }  // namespace ebb::models::zoo

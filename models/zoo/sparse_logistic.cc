@@ -9,8 +9,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateSparseLogistic(
+    const ModelConfig& config, ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(config, {}));
   EBB_RETURN_IF_ERROR(CheckTwoClasses(config));
   const KeyedSpec spec;
@@ -21,7 +21,8 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 
 absl::Status RegisterSparseLogistic(Registry* registry) {
   return registry->Register("sparse_logistic",
-                            "two classes, by a weight of each key", Create);
+                            "two classes, by a weight of each key",
+                            CreateSparseLogistic);
 }
 
 }  // namespace ebb::models::zoo

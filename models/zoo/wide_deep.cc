@@ -16,8 +16,8 @@
 namespace ebb::models::zoo {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
-                                              ComputeBackend* backend) {
+absl::StatusOr<std::unique_ptr<Model>> CreateWideDeep(const ModelConfig& config,
+                                                      ComputeBackend* backend) {
   EBB_RETURN_IF_ERROR(CheckOnlyUses(
       config, {"layers", "activation", "init", "dropout", "dim"}));
   KeyedSpec spec;
@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<Model>> Create(const ModelConfig& config,
 absl::Status RegisterWideDeep(Registry* registry) {
   return registry->Register(
       "wide_deep", "a weight of each key, and a perceptron over embeddings",
-      Create);
+      CreateWideDeep);
 }
 
 }  // namespace ebb::models::zoo

@@ -103,7 +103,8 @@ class ImageTest(unittest.TestCase):
         libraries = {os.path.dirname(name) for name in self.members
                      if ".so" in name}
         path = ":".join(os.path.join(self.root, one) for one in libraries)
-        for name in ("ebb", "ebb-ps", "ebb-scheduler", "ebb-worker"):
+        for name in ("ebb", "ebb-bench", "ebb-ps", "ebb-scheduler", "ebb-sim",
+                     "ebb-worker"):
             program = os.path.join(self.root, "usr/bin", name)
             command = [loader, "--inhibit-cache", "--library-path", path]
             listed = subprocess.run([*command, "--list", program],

@@ -4,7 +4,9 @@
 This file owns the table of layers. One include root means that CMake's link
 edges do not stop an include; this does.
 
-  check_layers.py              checks the project
+  check_layers.py              checks the project, and that the picture of the
+                               layers in docs/architecture.md is the table's
+  check_layers.py --picture    prints that picture
   check_layers.py --self-test  checks the check, on planted violations
 """
 
@@ -20,27 +22,53 @@ from project_files import ROOT, project_files, read_lines
 # that is a prefix of its path.
 LAYERS = {
     "proto": [],
+    "include/ebb": [],  # What users include.
     "common": [],
-    "common/protocol": ["common"],  # Plain structs of the protocol.
-    "common/lbfgs": ["common", "common/protocol"],
+    "protocol": ["common"],  # Plain structs of the protocol.
+    "algorithms": ["common", "include/ebb", "protocol"],
     # The job file, its message, and the plan made of it.
-    "common/job": ["common", "common/lbfgs", "common/protocol", "proto"],
-    "common/rpc": ["common", "common/protocol", "proto"],
-    "data": ["common", "common/protocol"],
-    "models": ["common"],
-    "client": ["common", "common/job", "common/protocol", "common/rpc",
-               "proto", "data"],
-    "server": ["common", "common/job", "common/lbfgs", "common/protocol",
-               "common/rpc", "proto"],
-    "scheduler": ["common", "common/job", "common/protocol", "common/rpc",
-                  "proto"],
-    "worker": ["common", "common/job", "common/protocol", "common/rpc",
-               "proto", "client", "data", "models"],
+    "job": ["algorithms", "common", "protocol", "proto"],
+    "datasets": ["common"],
+    "rpc": ["common", "datasets", "protocol", "proto"],
+    "data": ["common", "protocol"],
+    "models": ["common", "include/ebb"],
+    "client": ["algorithms", "common", "data", "include/ebb", "job", "proto",
+               "protocol", "rpc"],
+    "server": ["algorithms", "common", "job", "proto", "protocol", "rpc"],
+    "scheduler": ["algorithms", "common", "datasets", "job", "proto",
+                  "protocol", "rpc"],
+    "worker": ["algorithms", "client", "common", "data", "datasets", "job",
+               "models", "proto", "protocol", "rpc"],
 }
 SIM_MAY = [*LAYERS]
 LAYERS["sim"] = SIM_MAY
+# The tools may include all of the system, and of each other:
+SYSTEM = [*LAYERS]
+TOOLS = {
+    "tools/text": [],
+    "tools/files": [],
+    "tools/process": [],
+    "tools/chaos": ["text"],
+    "tools/command": ["files"],
+    "tools/ebb/status": ["text"],
+    "tools/ebb/cluster": ["command", "ebb/status", "files", "process", "text"],
+    "tools/ebb/job": ["command", "ebb/cluster", "ebb/status", "files", "text"],
+    "tools/ebb/stored": ["command", "ebb/cluster", "ebb/job", "ebb/status",
+                         "files", "text"],
+    "tools/ebb/report": ["chaos", "ebb/cluster", "ebb/status", "ebb/stored",
+                         "files", "text"],
+    "tools/ebb/run": ["chaos", "command", "ebb/cluster", "ebb/job",
+                      "ebb/report", "ebb/status", "ebb/stored", "files",
+                      "process", "text"],
+    "tools/ebb/generate": ["command", "files", "process", "text"],
+    "tools/ebb/sim": ["chaos", "command", "files", "text"],
+    "tools/ebb/main": ["command"],
+}
+for tool, others in TOOLS.items():
+    LAYERS[tool] = [*SYSTEM, *[f"tools/{other}" for other in others]]
+LAYERS["bench"] = [*SYSTEM, *TOOLS]
 # Those that may include everything.
-TOP = ["tools", "tests", "bench", "python", "examples"]
+TOP = ["tests", "python", "examples"]
 for top in TOP:
     LAYERS[top] = [layer for layer in [*LAYERS, *TOP] if layer != top]
 
@@ -49,8 +77,8 @@ TEST_FILES = ["*_test.cc", "*_fuzz.cc", "*_benchmark.cc"]
 TEST_HELPERS = "tests/testing/"
 
 # Include prefix -> (library, paths that may include it).
-EVERYWHERE_ON_TOP = [f"{top}/*" for top in TOP]
-EDGES = ["common/rpc/*", "*_service*", "*_main.cc", *EVERYWHERE_ON_TOP]
+EVERYWHERE_ON_TOP = [f"{top}/*" for top in ["tools", "bench", *TOP]]
+EDGES = ["rpc/*", "*_service*", "*_main.cc", *EVERYWHERE_ON_TOP]
 STORES = ["server/store*", "scheduler/store*", "tests/*"]
 LIBRARIES = {
     "rocksdb/": ("RocksDB", STORES),
@@ -59,15 +87,15 @@ LIBRARIES = {
     "grpcpp/": ("gRPC", EDGES),
     # The last reads a cloud's JSON with it.
     "google/protobuf/": ("protobuf", EDGES + STORES + [
-        "common/job/*", "worker/preemption_source.cc"]),
+        "job/*", "worker/preemption_source.cc"]),
     "openssl/": ("OpenSSL", ["common/tls/*"]),
-    "CLI/": ("CLI11", ["common/daemon_flags.*", "common/flag_mistake.*",
-                      "common/size_flag.*", "common/tls_flags.*",
-                      "*_main.cc", *EVERYWHERE_ON_TOP]),
+    "CLI/": ("CLI11", ["common/program/*", "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 
 # What is generated from proto/ is included as "ebb/v1/name.pb.h".
-GENERATED = "ebb/"
+GENERATED = "ebb/v1/"
+# The folder of what users include is an include root, too.
+PUBLIC = re.compile(r"ebb/\w+\.h$")
 
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 NAMESPACE = re.compile(r"\s*(?:inline\s+)?namespace\s+(?:ebb::)?(\w+)")
@@ -102,6 +130,7 @@ def check_include(path, quote, included, exists):
 
     layer = layer_of(path)
     target = ("proto" if included.startswith(GENERATED)
+              else "include/ebb" if PUBLIC.match(included)
               else layer_of(included))
     if target is None:
         folder = path.rpartition("/")[0]
@@ -124,7 +153,7 @@ def check_include(path, quote, included, exists):
 
 def check_namespace(path, name):
     """The complaint about one opened namespace, or None."""
-    if name not in OWN_NAMESPACE or path.startswith(name + "/"):
+    if name not in OWN_NAMESPACE or path.startswith((name + "/", "include/")):
         return None
     if path.startswith("tests/") or matches(path, TEST_FILES):
         return None
@@ -162,25 +191,25 @@ PLANTED = [
     ("common/a.h", '#include "common/b.h"', None),
     ("common/a.h", '#include "absl/time/time.h"', None),
     ("common/a.h", '#include <vector>', None),
-    ("common/a.h", '#include "common/rpc/channel.h"', "nothing else"),
+    ("common/a.h", '#include "rpc/channel.h"', "nothing else"),
     ("common/a.h", '#include "ebb/v1/ps.pb.h"', "common/ may include"),
     ("common/a.h", '#include <grpcpp/grpcpp.h>', "gRPC may be included only"),
     ("common/a.h", '#include "a_sibling.h"', 'write "common/a_sibling.h"'),
     ("common/a.h", '#include <common/a_sibling.h>', "<> is for the libraries"),
     ("common/a_sibling.cc", '#include <vector>', 'include "common/a_sibling.h"'),
     ("common/a_sibling.cc", '#include "common/a_sibling.h"', None),
-    ("common/rpc/a.h", '#include <grpcpp/grpcpp.h>', None),
-    ("common/rpc/a.h", '#include "ebb/v1/ps.grpc.pb.h"', None),
-    ("common/rpc/a.h", '#include "common/protocol/push.h"', None),
-    ("common/protocol/a.h", '#include "common/ids.h"', None),
-    ("common/protocol/a.h", '#include "ebb/v1/ps.pb.h"', "may include common/"),
-    ("common/job/a.cc", '#include "ebb/v1/job.pb.h"', None),
-    ("common/job/a.cc", '#include <google/protobuf/message.h>', None),
-    ("common/job/a.cc", '#include <grpcpp/grpcpp.h>', "gRPC may be included"),
+    ("rpc/a.h", '#include <grpcpp/grpcpp.h>', None),
+    ("rpc/a.h", '#include "ebb/v1/ps.grpc.pb.h"', None),
+    ("rpc/a.h", '#include "protocol/push.h"', None),
+    ("protocol/a.h", '#include "common/ids.h"', None),
+    ("protocol/a.h", '#include "ebb/v1/ps.pb.h"', "may include common/"),
+    ("job/a.cc", '#include "ebb/v1/job.pb.h"', None),
+    ("job/a.cc", '#include <google/protobuf/message.h>', None),
+    ("job/a.cc", '#include <grpcpp/grpcpp.h>', "gRPC may be included"),
     ("data/a.cc", '#include "common/ids.h"', None),
     ("data/a.cc", '#include "models/model.h"', "data/ may include common/"),
-    ("data/a.cc", '#include "common/protocol/codec.h"', None),
-    ("models/a.cc", '#include "common/rpc/channel.h"', "models/ may include"),
+    ("data/a.cc", '#include "protocol/codec.h"', None),
+    ("models/a.cc", '#include "rpc/channel.h"', "models/ may include"),
     ("models/a.cc", '#include "Eigen/Core"', None),
     ("client/a.cc", '#include "data/reader.h"', None),
     ("client/a.cc", '#include "worker/loop.h"', "client/ may include"),
@@ -197,7 +226,7 @@ PLANTED = [
     ("server/ps_service.cc", '#include <grpcpp/grpcpp.h>', None),
     ("server/ps_main.cc", '#include <grpcpp/grpcpp.h>', None),
     ("server/ps_main.cc", '#include "CLI/CLI.hpp"', None),
-    ("common/daemon_flags.h", '#include "CLI/CLI.hpp"', None),
+    ("common/program/daemon_flags.h", '#include "CLI/CLI.hpp"', None),
     ("server/a.cc", '#include "CLI/CLI.hpp"', "CLI11 may be included only"),
     ("server/a.cc", '#include <grpcpp/grpcpp.h>', "gRPC may be included only"),
     ("server/a.cc", '#include "server/internal/x.h"', None),
@@ -205,20 +234,55 @@ PLANTED = [
     ("sim/a.cc", '#include "server/internal/x.h"', "only server/ and tests/"),
     ("tests/sim/a_test.cc", '#include "server/internal/x.h"', None),
     ("sim/a.cc", '#include "server/part.h"', None),
-    ("sim/a.cc", '#include "tools/ebb.h"', "sim/ may include"),
+    ("sim/a.cc", '#include "tools/text/json.h"', "sim/ may include"),
     ("sim/a.cc", '#include "tests/testing/a.h"', "sim/ may include"),
     ("sim/a_test.cc", '#include "tests/testing/a.h"', None),
     ("sim/a_test.cc", '#include "tests/sim/a.h"', "sim/ may include"),
     ("sim/a.cc", "namespace ebb::sim {", None),
     ("sim/a.cc", "namespace ebb::server {", "only server/ defines"),
     ("sim/a.cc", "namespace worker {", "only worker/ defines"),
+    ("include/ebb/a.h", "namespace ebb::client {", None),
     ("server/a.cc", "namespace ebb::server {", None),
     ("tools/a_test.cc", "namespace ebb::server {", None),
     ("server/a.cc", '#include "sim/network.h"', "server/ may include"),
-    ("tools/a.cc", '#include "bench/bench.h"', None),
-    ("tools/a.cc", '#include "sim/network.h"', None),
+    ("tools/ebb/run/a.cc", '#include "bench/bench.h"', "tools/ebb/run/ may"),
+    ("tools/ebb/run/a.cc", '#include "sim/network.h"', None),
+    ("tools/ebb/run/a.cc", '#include "tools/text/json.h"', None),
+    ("tools/ebb/job/a.cc", '#include "tools/ebb/run/a.h"', "ebb/job/ may"),
+    ("tools/text/a.cc", '#include "tools/files/files.h"', "tools/text/ may"),
+    ("bench/a.cc", '#include "tools/ebb/run/a.h"', None),
+    ("client/a.cc", '#include "ebb/client.h"', None),
+    ("server/a.cc", '#include "ebb/client.h"', "server/ may include"),
     ("bench/a.cc", '#include "server/part.h"', None),
 ]
+
+
+PAGE = "docs/architecture.md"
+
+
+def picture():
+    """The table as text: each floor stands on those below it."""
+    needs = {layer: set(LAYERS[layer]) - set(TOP) for layer in LAYERS
+             if layer not in TOP}
+    floor = {}
+    for layer in needs:  # The table begins at the ground.
+        floor[layer] = 1 + max((floor[below] for below in needs[layer]),
+                               default=0)
+    lines = ["floor  folder              includes, besides what those include"]
+    for layer in sorted(needs, key=lambda one: (-floor[one], one)):
+        direct = {below for below in needs[layer]
+                  if not any(below in needs[other] for other in needs[layer])}
+        lines.append(f"{floor[layer]:5}  {layer:18}  "
+                     f"{', '.join(sorted(direct)) or '-'}")
+    return lines
+
+
+def check_picture(root):
+    page = pathlib.Path(root) / PAGE
+    text = page.read_text() if page.exists() else ""
+    if "\n".join(picture()) in text:
+        return []
+    return [f"{PAGE}: put the picture of check_layers.py --picture there"]
 
 
 def self_test():
@@ -241,6 +305,10 @@ def self_test():
 
 
 if __name__ == "__main__":
-    found = self_test() if sys.argv[1:] == ["--self-test"] else check(ROOT)
+    if sys.argv[1:] == ["--picture"]:
+        print("\n".join(picture()))
+        sys.exit(0)
+    found = (self_test() if sys.argv[1:] == ["--self-test"]
+             else check(ROOT) + check_picture(ROOT))
     print("\n".join(found) or "layers: clean")
     sys.exit(1 if found else 0)

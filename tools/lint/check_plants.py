@@ -20,6 +20,8 @@ from project_files import ROOT, project_files
 LIST = "common/plant.cc"
 HEADER = "common/plant.h"
 BUILD = "sim/CMakeLists.txt"
+PLANTED = re.compile(r"ebb_planted\(\s*\w+([^)]*)\)")
+LIBRARY = re.compile(r"ebb_library\(\s*(\w+)([^)]*)\)")
 HOOK = re.compile(r"EBB_PLANTED\(\s*(\w+)\s*\)")
 # Of the function that every hook calls, in a symbol table or mangled name.
 SYMBOL = b"PlantedBug"
@@ -27,6 +29,30 @@ SYMBOL = b"PlantedBug"
 
 def read(root, path):
     return (pathlib.Path(root) / path).read_text(errors="replace")
+
+
+def arguments(text, keyword):
+    """What follows a keyword of a CMake call, up to the next keyword."""
+    match = re.search(rf"\b{keyword}\b((?:\s+(?![A-Z]+\b)[^\s]+)*)", text)
+    return match.group(1).split() if match else []
+
+
+def planted_sources(root):
+    """The sources that sim_planted compiles with their hooks."""
+    libraries = {}
+    for path in project_files(root, "CMakeLists.txt"):
+        folder = pathlib.PurePosixPath(path).parent
+        for name, text in LIBRARY.findall(read(root, path)):
+            libraries[name] = {str(folder / source)
+                               for source in arguments(text, "SRCS")
+                               + arguments(text, "ALONE")}
+    sources = set()
+    for text in PLANTED.findall(read(root, BUILD)):
+        for core in arguments(text, "CORES"):
+            sources |= libraries.get(core, set())
+        sources |= {source.removeprefix("${PROJECT_SOURCE_DIR}/")
+                    for source in arguments(text, "SRCS")}
+    return sources
 
 
 def check(root):
@@ -38,8 +64,7 @@ def check(root):
             hooks.setdefault(name, path)
             files.add(path)
     names = re.findall(r'^ *\{"(\w+)",', read(root, LIST), re.M)
-    match = re.search(r"set\(PLANTED_SOURCES\s([^)]*)\)", read(root, BUILD))
-    built = set(match.group(1).split()) - {LIST} if match else set()
+    built = planted_sources(root)
 
     complaints = [f"{path}: EBB_PLANTED({name}): describe it in {LIST}"
                   for name, path in sorted(hooks.items()) if name not in names]
@@ -47,10 +72,8 @@ def check(root):
                    for name in names if name not in hooks]
     if names != sorted(set(names)):
         complaints.append(f"{LIST}: put the bugs in the order of their names")
-    complaints += [f"{path}: it has a hook: name it in PLANTED_SOURCES of "
-                   f"{BUILD}" for path in sorted(files - built)]
-    complaints += [f"{BUILD}: {path} has no hook: PLANTED_SOURCES need not "
-                   "name it" for path in sorted(built - files)]
+    complaints += [f"{path}: it has a hook, and no ebb_planted of {BUILD} "
+                   "compiles it" for path in sorted(files - built)]
     return complaints
 
 
@@ -69,14 +92,16 @@ def check_programs(control, programs):
 
 def self_test():
     good = {LIST: '    {"a",\n     "A."},\n    {"b", "B."},\n',
-            "x.cc": "if (EBB_PLANTED(a)) f(EBB_PLANTED(b));",
-            BUILD: "set(PLANTED_SOURCES common/plant.cc x.cc)"}
+            "a/x.cc": "if (EBB_PLANTED(a)) f(EBB_PLANTED(b));",
+            "a/CMakeLists.txt": "ebb_library(core\n SRCS x.cc HDRS x.h)",
+            BUILD: "ebb_planted(p CORES core\n SRCS common/plant.cc)"}
     # What differs from `good`, and what a complaint must say (None: clean).
     cases = [({}, None),
-             ({"x.cc": "if (EBB_PLANTED(a))"}, "no source has a hook"),
+             ({"a/x.cc": "if (EBB_PLANTED(a))"}, "no source has a hook"),
              ({"y.h": "EBB_PLANTED(\n    c)"}, "describe it"),
-             ({"y.h": "EBB_PLANTED(a)"}, "name it in PLANTED_SOURCES"),
-             ({BUILD: "set(PLANTED_SOURCES x.cc\n z.cc)"}, "need not name it"),
+             ({"y.h": "EBB_PLANTED(a)"}, "no ebb_planted"),
+             ({BUILD: "ebb_planted(p SRCS common/plant.cc)"},
+              "no ebb_planted"),
              ({LIST: '{"b", "B."},\n{"a", "A."},\n'}, "order of their names")]
     failures = []
     for changes, expected in cases:

@@ -1,0 +1,66 @@
+# EBB_UNITY: sources of a library are compiled several at a time, so that what
+# they include is read once for all of them. That takes a third of the time, and
+# a change of one source compiles its neighbours, too. The presets dev and tidy
+# compile each source alone: they find a source that lacks an #include.
+#
+#   ebb_join_sources(OUTPUT NAME SOURCES...)
+#       OUTPUT: what to compile instead of the sources, which are relative to
+#       the current folder.
+#
+# (CMake has such a property, UNITY_BUILD, but writes absolute paths into what it
+# makes, so that another clone would find nothing in ccache.)
+option(EBB_UNITY "Compile sources of a library together" ON)
+
+# At most so many at a time: enough to share, and few enough to be compiled on
+# all cores.
+set(EBB_UNITY_SOURCES 8)
+
+function(ebb_join_sources output name)
+  set(${output} ${ARGN} PARENT_SCOPE)
+  list(LENGTH ARGN count)
+  if(NOT EBB_UNITY OR count LESS 2)
+    return()
+  endif()
+  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  math(EXPR groups
+       "(${count} + ${EBB_UNITY_SOURCES} - 1) / ${EBB_UNITY_SOURCES}")
+  math(EXPR size "(${count} + ${groups} - 1) / ${groups}")
+  set(joined)
+  set(content)
+  set(members 0)
+  foreach(source IN LISTS ARGN)
+    if(IS_ABSOLUTE ${source})  # Generated.
+      list(APPEND joined ${source})
+    else()
+      string(APPEND content "#include \"${folder}/${source}\"\n")
+      math(EXPR members "${members} + 1")
+    endif()
+    if(members EQUAL size)
+      ebb_write_joined(${name} "${content}")
+      set(content)
+      set(members 0)
+    endif()
+  endforeach()
+  if(content)
+    ebb_write_joined(${name} "${content}")
+  endif()
+  set(${output} ${joined} PARENT_SCOPE)
+endfunction()
+
+# GCC 12 takes what is in a joined source for what others could include
+# (subobject-linkage), and moved-from members of variants for uninitialised.
+set(EBB_JOINED_PREFACE "\
+#pragma GCC diagnostic ignored \"-Wsubobject-linkage\"
+#pragma GCC diagnostic ignored \"-Wmaybe-uninitialized\"
+")
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(EBB_JOINED_PREFACE)
+endif()
+
+# Appends a file with the content to the caller's list `joined`.
+macro(ebb_write_joined name content)
+  list(LENGTH joined number)
+  set(file ${CMAKE_CURRENT_BINARY_DIR}/${name}_${number}.cc)
+  file(CONFIGURE OUTPUT ${file} CONTENT "${EBB_JOINED_PREFACE}${content}" @ONLY)
+  list(APPEND joined ${file})
+endmacro()

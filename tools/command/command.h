@@ -1,0 +1,41 @@
+// What every command of `ebb` is written with.
+//
+// A command is one file, NAME_command.cc, with one function
+// `void AddNameCommand(CLI::App* parent, int* exit_code)` in namespace
+// ebb::tools. It adds the command to the command line, and its callback sets
+// `*exit_code` when the line names it; the parent and the code outlive the
+// parse. The build lists the files and calls the function of each
+// (tools/command/commands.cmake): PARENT_NAME_command.cc is a command below
+// `ebb PARENT`, where there is a PARENT_command.cc.
+#ifndef EBB_TOOLS_COMMAND_COMMAND_H_
+#define EBB_TOOLS_COMMAND_COMMAND_H_
+
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace ebb::tools {
+
+// What every `ebb` exits with.
+enum ExitCode {
+  kExitGood = 0,
+  kExitFailed = 1,  // It ran, and something is wrong.
+  kExitUsage = 2,   // A wrong flag or job file: nothing was started.
+  kExitInterrupted = 130,
+};
+
+// Adds a flag for a duration such as "500ms"; a bare number is seconds.
+void AddDurationFlag(CLI::App* command, const std::string& name,
+                     absl::Duration* value, const std::string& help);
+// Adds --json, which prints for programs instead of people.
+void AddJsonFlag(CLI::App* command, bool* json);
+
+// Prints an error as people read it: a job's mistakes as they are. Returns the
+// exit code that fits.
+int Report(const absl::Status& status);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_COMMAND_COMMAND_H_

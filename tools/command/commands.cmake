@@ -1,0 +1,42 @@
+# The commands of a program, from the files that hold them.
+#
+#   ebb_commands(PROGRAM TITLE FOLDER [TITLE FOLDER ...])
+#       PROGRAM gets the command of each FOLDER/NAME_command.cc, which defines
+#       AddNameCommand (command.h). TITLE is what `--help` writes above the
+#       commands of the folder; folders and their commands are in the order
+#       given here and of the alphabet.
+function(ebb_commands program)
+  set(declarations)
+  set(calls)
+  while(ARGN)
+    list(POP_FRONT ARGN title folder)
+    file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*_command.cc)
+    list(TRANSFORM files REPLACE ".*/(.*)_command\\.cc$" "\\1")
+    list(SORT files)
+    set(nested)
+    foreach(name IN LISTS files)
+      string(REGEX REPLACE "_.*" "" parent ${name})
+      string(REGEX MATCHALL "[a-z]+" words ${name})
+      set(function Add)
+      foreach(word IN LISTS words)
+        string(SUBSTRING ${word} 0 1 first)
+        string(SUBSTRING ${word} 1 -1 rest)
+        string(TOUPPER ${first} first)
+        string(APPEND function ${first}${rest})
+      endforeach()
+      string(APPEND function Command)
+      string(APPEND declarations "void ${function}(CLI::App*, int*);\n")
+      if(NOT parent STREQUAL name AND parent IN_LIST files)
+        string(APPEND nested
+               "  ${function}(app->get_subcommand(\"${parent}\"), exit_code);\n")
+      else()
+        string(APPEND calls "  ${function}(app, exit_code);\n")
+      endif()
+    endforeach()
+    string(APPEND calls "  NameGroup(app, \"${title}\");\n${nested}")
+  endwhile()
+  configure_file(${PROJECT_SOURCE_DIR}/tools/command/commands.cc.in
+                 ${CMAKE_CURRENT_BINARY_DIR}/${program}_commands.cc @ONLY)
+  target_sources(${program} PRIVATE
+                 ${CMAKE_CURRENT_BINARY_DIR}/${program}_commands.cc)
+endfunction()

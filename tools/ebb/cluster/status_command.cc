@@ -1,0 +1,49 @@
+// `ebb status`.
+#include <iostream>
+#include <memory>
+
+#include "tools/command/command.h"
+#include "tools/ebb/cluster/asking.h"
+#include "tools/ebb/status/status_text.h"
+#include "tools/text/console.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct StatusFlags : AskingFlags {
+  bool all = false;
+};
+
+int Status(const StatusFlags& flags) {
+  const auto status = AskStatus(flags);
+  if (!status.ok()) return Report(status.status());
+  std::cout << (flags.json
+                    ? StatusJson(*status, flags.access.scheduler).ToString()
+                : flags.job.empty()
+                    ? StatusText(*status, flags.access.scheduler,
+                                 DetectConsole(), flags.all)
+                    : JobsText(*status, DetectConsole()));
+  return kExitGood;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App* app, int* exit_code) {
+  const auto flags = std::make_shared<StatusFlags>();
+  CLI::App* command = AddAsking(
+      app, "status", "Prints which daemons are there and what they do",
+      flags.get(), [flags] { return Status(*flags); }, exit_code);
+  command->add_option("JOB", flags->job,
+                      "Only this job, by name or number, and no daemons");
+  command->add_flag("--all", flags->all,
+                    "Also the older ones of the jobs that are over");
+  AddJsonFlag(command, &flags->json);
+  command->footer(R"(
+Work is EPOCH/SHARD@EXAMPLE of the items that a worker holds.
+Examples:
+  ebb status fashion-mlp
+  EBB_SCHEDULER=localhost:7000 ebb status --json)");
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,100 @@
+// `ebb job check` and `ebb job show`.
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "job/validate.h"
+#include "job/yaml.h"
+#include "tools/command/command.h"
+#include "tools/ebb/cluster/access_flags.h"
+#include "tools/ebb/cluster/data_flags.h"
+#include "tools/ebb/job/job_flags.h"
+#include "tools/ebb/job/job_sizes.h"
+#include "tools/text/console.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct JobCommandFlags {
+  JobFlags file;
+  ClusterAccess access;
+  DataFlags data;
+};
+
+int Check(const JobCommandFlags& flags) {
+  JobChoice choice = flags.file.Choice();
+  choice.open = OpenFromCluster(flags.access, flags.data);
+  const auto prepared = PrepareJob(choice);
+  if (!prepared.ok()) return Report(prepared.status());
+  const auto sizes = SizesOf(*prepared);
+  if (!sizes.ok()) return Report(sizes.status());
+  const JobPlan& plan = prepared->record.plan;
+  std::cout << prepared->record.name
+            << " is good: " << Count(plan.examples, "example") << " in "
+            << Count(plan.shards(), "item") << " an epoch, "
+            << Count(plan.epochs, "epoch") << ", " << SizeText(plan) << "\n";
+  std::cout << SizesText(*prepared, *sizes);
+  if (!prepared->choices.empty()) {
+    std::cout << ChoicesText(prepared->choices) << "\n";
+  }
+  if (!prepared->note.empty()) std::cout << prepared->note << "\n";
+  const std::string warning = WideModelWarning(*prepared);
+  if (!warning.empty()) std::cout << warning << "\n";
+  return kExitGood;
+}
+
+// Without what follows from the data where that cannot be had.
+int Show(const JobCommandFlags& flags) {
+  JobChoice choice = flags.file.Choice();
+  const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
+  if (!file.ok()) return Report(job::ToStatus(file.mistakes));
+  choice.open = OpenFromCluster(flags.access, flags.data);
+  const auto prepared = PrepareJob(choice);
+  if (!prepared.ok()) {
+    std::cout << job::JobToYaml(file.job, job::YamlStyle::kExplained);
+    std::cerr << "ebb: what ebb chooses from the data is left out, for `ebb "
+                 "job check` would fail:\n"
+              << prepared.status().message() << "\n";
+    return kExitGood;
+  }
+  v1::Job given = file.job;
+  job::FillDefaults(&given);
+  v1::Job shown = prepared->job;
+  *shown.mutable_data() = given.data();  // With paths as they were written.
+  std::cout << job::JobToYaml(shown, job::YamlStyle::kExplained,
+                              prepared->choices);
+  return kExitGood;
+}
+
+}  // namespace
+
+void AddJobCommand(CLI::App* app, int* exit_code) {
+  CLI::App* job = app->add_subcommand("job", "Checks or explains a job file");
+  job->require_subcommand(1);
+  job->footer("\nExample:\n  ebb job check examples/jobs/fashion_mlp.yaml");
+  const auto add = [&](const char* name, const char* help, const char* footer,
+                       int (*run)(const JobCommandFlags&)) {
+    CLI::App* command = job->add_subcommand(name, help);
+    const auto flags = std::make_shared<JobCommandFlags>();
+    AddJobFlags(command, &flags->file);
+    AddAccessFlags(command, &flags->access);
+    AddDataFlags(command, &flags->data);
+    command->footer(footer);
+    command->callback([=] { *exit_code = run(*flags); });
+  };
+  add("check", "Says all that is wrong with a job file and its data", R"(
+Reads the data too; of the cluster's, ebb://NAME/FILE, the scheduler is asked.
+Exit code 2 if anything is wrong.
+Example:
+  ebb job check examples/jobs/fashion_mlp.yaml)",
+      &Check);
+  add("show", "Prints the whole job, with defaults and a word on each key", R"(
+Reads the data, for what ebb chooses from it: batch, epochs and rate. Without
+the data these are left out.
+Example:
+  ebb job show examples/jobs/fashion_softmax.yaml --set train.epochs=3)",
+      &Show);
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,28 @@
+// ebb: the command that people use.
+#include "CLI/CLI.hpp"
+#include "tools/command/command.h"
+#include "tools/command/command_line.h"
+#include "tools/command/commands.h"
+#include "tools/command/external_command.h"
+
+int main(int argc, char** argv) {
+  ebb::tools::StartTool(argv[0]);
+  CLI::App app("ebb: trains models on machines that may go away.", "ebb");
+  app.set_version_flag("--version", EBB_VERSION);
+  app.require_subcommand(1);
+  app.footer(R"(
+Example:
+  ebb run examples/jobs/fashion_mlp.yaml
+`ebb COMMAND --help` has more on each.)");
+  int exit_code = ebb::tools::kExitGood;
+  ebb::tools::AddCommands(&app, &exit_code);
+  const char* experiments = "Experiments";
+  ebb::tools::AddExternalCommand(
+      &app, "sim", "Tries the protocol under simulated faults, seed by seed",
+      argv, &exit_code)
+      ->group(experiments);
+  ebb::tools::AddExternalCommand(&app, "bench", "Measures ebb on this machine",
+                                 argv, &exit_code)
+      ->group(experiments);
+  return ebb::tools::RunCommandLine(&app, argc, argv, &exit_code);
+}

@@ -1,0 +1,77 @@
+// `ebb run`.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "tools/command/command.h"
+#include "tools/ebb/job/job_flags.h"
+#include "tools/ebb/run/kill_every.h"
+#include "tools/ebb/run/local_run.h"
+#include "tools/ebb/run/run_flags.h"
+#include "tools/ebb/stored/rollback_flags.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct RunFlags {
+  JobFlags job;
+  RunOptions run;
+  RollbackWish back;          // Empty: not back.
+  absl::Duration kill_every;  // Zero: nobody is killed.
+  std::optional<uint64_t> kill_seed;
+};
+
+int Run(RunFlags& flags) {
+  flags.run.job = flags.job.Choice();
+  flags.run.follow_scale = true;
+  if (const int targets = TargetsOf(flags.back); targets > 1) {
+    return Report(absl::InvalidArgumentError(
+        "name one of --versions-ago N, --to TIME and --to-round N, not "
+        "several"));
+  } else if (targets == 1) {
+    flags.run.back = flags.back;
+  }
+  KillEvery kills(flags.kill_every, flags.kill_seed);
+  if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
+  return RunToItsEnd(flags.run);
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command =
+      app->add_subcommand("run", "Trains a job on a cluster of its own, here");
+  const auto flags = std::make_shared<RunFlags>();
+  AddJobFlags(command, &flags->job);
+  AddRunFlags(command, &flags->run);
+  CLI::Option* resume =
+      command->add_flag("--resume", flags->run.resume,
+                        "Go on with the run in --run-dir, or with the newest");
+  command
+      ->add_flag("--skip", flags->run.skip,
+                 "Leave out the batch that the job is paused for")
+      ->needs(resume);
+  for (CLI::Option* target : AddRollbackTargets(command, &flags->back)) {
+    target->needs(resume);
+  }
+  AddDurationFlag(command, "--kill-every", &flags->kill_every,
+                  "Kill a daemon every so many seconds, and bring it back");
+  command->add_option("--kill-seed", flags->kill_seed,
+                      "Of the kills (the job's seed)");
+  command->footer(R"(
+Starts a scheduler, servers and workers as processes, trains, audits, and ends
+them. Everything they write is in the run's folder: logs, checkpoints, metrics,
+report.html. Ctrl-C ends it in good order; --resume goes on from there, also
+with another rate or more epochs, or (--versions-ago) from an older version.
+`ebb scale` starts and ends servers and workers while it trains.
+Exit code: 0 good; 1 incomplete, audit not exact, a daemon died, an `expect:`
+missed, ...; 2 a wrong flag or job file, nothing started; 130 interrupted.
+Example:
+  ebb run examples/jobs/fashion_mlp.yaml --epochs 3 --set optimizer.rate=0.002)");
+  command->callback([flags, exit_code] { *exit_code = Run(*flags); });
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,22 @@
+#include "tools/ebb/stored/stored_job_flags.h"
+
+#include "tools/ebb/cluster/access_flags.h"
+
+namespace ebb::tools {
+
+void AddStoredJobFlag(CLI::App* command, std::string* job) {
+  command->add_option(
+      "--job", *job, "NAME or NUMBER of the job, where a folder holds several");
+}
+
+void AddStoredJob(CLI::App* command, CheckpointPlace* place) {
+  AddAccessFlags(command, &place->access);
+  command
+      ->add_option("JOB", place->name,
+                   "Name or number of a job, the folder of an ebb run, or the "
+                   "--state-dir of an ebb-ps")
+      ->required();
+  AddStoredJobFlag(command, &place->job);
+}
+
+}  // namespace ebb::tools
