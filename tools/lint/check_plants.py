@@ -21,7 +21,7 @@ LIST = "common/plant.cc"
 HEADER = "common/plant.h"
 BUILD = "sim/CMakeLists.txt"
 HOOK = re.compile(r"EBB_PLANTED\(\s*(\w+)\s*\)")
-# Of the function that every hook calls, in a symbol table or mangled name.
+# Every hook calls a function that has this in its name, also in a symbol table.
 SYMBOL = b"PlantedBug"
 
 
