@@ -139,6 +139,7 @@ def shortened(text):
 CODE = re.compile(
     r"(`+)(?!`).+?(?<!`)\1(?!`)|(?<![\w.,])\"(?=\S)[^\"]{1,60}(?<=\S)\"(?!\w)")
 BULLET = re.compile(r"(?:[-*+]|\(?\d+[.)])\s+")
+ROW = re.compile(r"[\w-]+(?:, [\w-]+)*\s\s+(?=\S)")  # In a table in a comment.
 BANNER = re.compile(r"[-=*_/#\s]*")
 
 
@@ -154,7 +155,7 @@ def paragraphs(lines, kind):
     for number, text in lines:
         bare = text.strip()
         depth = len(text) - len(text.lstrip())
-        bullet = BULLET.match(bare)
+        bullet = BULLET.match(bare) or (depth and ROW.match(bare))
         if not bare or BANNER.fullmatch(bare) or bullet or depth > indent + 2:
             yield block
             block = Block(kind)
