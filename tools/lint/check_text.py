@@ -212,6 +212,8 @@ PLANTED = [
     ("a.cc", "// That's it. That-way. Who is it? Offers end.", None),
     ("a.cc", 'auto a = R"(\n// Of it.\n)";', None),
     ("a.proto", "int32 a = 1;  // Of the job.", '"Of" begins'),
+    ("a.cu", "int a;\n/* It is.\n *\n * Of it. */", '"Of" begins'),
+    ("a.cc", 'a(/*of=*/1); a("/* Of it. */");', None),
     ("a.py", "a = 1  # Of the job.", '"Of" begins'),
     ("a.py", "a = '# Of the job'  # \"Of\" is one word.", None),
     ("a.py", 'def a():\n    """Of the job."""', '"Of" begins'),

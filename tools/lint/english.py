@@ -13,7 +13,7 @@ MOST_WORDS = 40  # In a sentence. Aim at 30.
 
 # Files that may hold no mistake. All others have an allowance, which only
 # shrinks (english_allowance.txt).
-STRICT = []
+STRICT = ["proto/*.proto", "client/client.h", "*/plugin_api.h"]
 # Whether help texts may hold no mistake, wherever they stand.
 HELP_IS_STRICT = False
 
@@ -175,6 +175,7 @@ SLASHES = re.compile(
 RAW = re.compile(r'R"([^()\\\s"]{0,16})\(.*?\)\1"', re.S)
 HASH = re.compile(
     rf"(?:[^\"'#\n]|{STRING}|'(?:[^'\\\n]|\\.)*'|(?<=\S)#)*?(?<!\S)#")
+OLD = re.compile(r"^(?:[^\"/\n]|/(?![/*]))*?/\*(\s.*?)\*/", re.M | re.S)
 DOCSTRING = re.compile(
     r'(?:\A(?:[ \t]*#[^\n]*\n|\n)*|:[ \t]*(?:#[^\n]*)?\n[ \t]+)'
     r'[rR]?("""|\'\'\')(.*?)\1', re.S)
@@ -212,6 +213,15 @@ def comment_blocks(text, marker):
         lines.append((number, after))
         last = (number, column)
     yield from paragraphs(lines, "comment")
+
+
+def old_comment_blocks(text):
+    """The comments between /* and */."""
+    for found in OLD.finditer(text):
+        first = text.count("\n", 0, found.start(1)) + 1
+        yield from paragraphs(
+            [(first + i, re.sub(r"^\s*\*", "", line) if i else line)
+             for i, line in enumerate(found.group(1).split("\n"))], "comment")
 
 
 def docstring_blocks(text):
@@ -331,6 +341,8 @@ def mistakes(path, text):
         if marker == "//" and 'R"' in text:
             text = RAW.sub(blank, text)
         blocks = list(comment_blocks(text, marker))
+        if marker == "//" and "/*" in text:
+            blocks += old_comment_blocks(text)
         if path.endswith(".py"):
             blocks += docstring_blocks(text)
         if path.endswith(".cc"):
