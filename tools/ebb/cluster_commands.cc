@@ -370,7 +370,7 @@ CLI::App* AddAsking(CLI::App* app, const char* name, const char* help, bool job,
 }
 
 void AddJsonFlag(CLI::App* command, const std::shared_ptr<Flags>& flags) {
-  command->add_flag("--json", flags->json, "For programs");
+  command->add_flag("--json", flags->json, "Print JSON, for programs");
 }
 
 }  // namespace
@@ -378,34 +378,34 @@ void AddJsonFlag(CLI::App* command, const std::shared_ptr<Flags>& flags) {
 void AddSubmitCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command =
-      AddAsking(app, "submit", "Gives a job to a cluster that runs", false,
+      AddAsking(app, "submit", "Submits a job to a running cluster", false,
                 &Submit, exit_code, flags);
   AddJobFlags(command, &flags->file);
   command
       ->add_option("--request-id", flags->request_id,
-                   "Names this submission: given again, it is the same job, "
-                   "and no second one")
+                   "Name of this submission: with the same name again, ebb "
+                   "finds the first job and submits no second one")
       ->envname("EBB_REQUEST_ID");
   AddDataFlags(command, &flags->data);
   AddJsonFlag(command, flags);
   command->footer(R"(
-Reads the job and its data, and says all that is wrong before anything starts.
+Reads the job and its data, and reports all mistakes before anything starts.
 Example:
   ebb submit --scheduler localhost:7000 examples/jobs/fashion_mlp.yaml)");
 }
 
 void AddStatusCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* command = AddAsking(
-      app, "status", "Prints which daemons are there and what they do", false,
-      &Status, exit_code, flags);
-  command->add_option("JOB", flags->job,
-                      "Only this job, by name or number, and no daemons");
-  command->add_flag("--all", flags->all,
-                    "Also the older ones of the jobs that are over");
+  CLI::App* command =
+      AddAsking(app, "status", "Prints the daemons and jobs, and what they do",
+                false, &Status, exit_code, flags);
+  command->add_option(
+      "JOB", flags->job,
+      "Name or number of a job: print only this job, without daemons");
+  command->add_flag("--all", flags->all, "Also print older jobs that are over");
   AddJsonFlag(command, flags);
   command->footer(R"(
-Work is EPOCH/SHARD@EXAMPLE of the items that a worker holds.
+Work is EPOCH/SHARD@EXAMPLE for each item that a worker holds.
 Examples:
   ebb status fashion-mlp
   EBB_SCHEDULER=localhost:7000 ebb status --json)");
@@ -413,26 +413,26 @@ Examples:
 
 void AddEventsCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* command = AddAsking(app, "events", "Prints what happened of late",
-                                false, &Events, exit_code, flags);
+  CLI::App* command = AddAsking(app, "events", "Prints recent events", false,
+                                &Events, exit_code, flags);
   command->add_option(
       "JOB", flags->job,
-      "Only of this job, by name or number, and of the daemons");
+      "Name or number of a job: print only its events and those of daemons");
   AddJsonFlag(command, flags);
   command->footer(R"(
-Workers and servers that came, went or fell silent; jobs that were submitted,
-paused, scaled, rolled back or ended; quarantines and evaluations: the latest
-256 since the scheduler started, oldest first.
+Events are workers and servers that came, went or fell silent; jobs that were
+submitted, paused, scaled, rolled back or ended; quarantines; and evaluations.
+Prints the latest 256 since the scheduler started, oldest first.
 Example:
   ebb events --scheduler localhost:7000 --json)");
 }
 
 void AddExplainCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* command = AddAsking(
-      app, "explain",
-      "Says why a job is not advancing: what waits for what, and what to do",
-      true, &Explain, exit_code, flags);
+  CLI::App* command = AddAsking(app, "explain",
+                                "Explains why a job does not advance: what "
+                                "waits for what, and what to do",
+                                true, &Explain, exit_code, flags);
   AddJsonFlag(command, flags);
   command->footer(R"(
 Example:
@@ -445,8 +445,8 @@ void AddPauseCommand(CLI::App* app, int* exit_code) {
       AddAsking(app, "pause", "Stops the training of a job for a while", true,
                 &Pause, exit_code, flags);
   command->footer(R"(
-Its workers let go of it at once and are free for other jobs; what they did is
-kept and made durable. Lasts until ebb resume, over restarts too.
+Its workers drop it at once and are free for other jobs; their work is kept and
+made durable. The pause lasts until ebb resume, also over restarts.
 Example:
   ebb pause --scheduler localhost:7000 fashion-mlp)");
 }
@@ -456,20 +456,20 @@ void AddScaleCommand(CLI::App* app, int* exit_code) {
   CLI::App* command = AddAsking(
       app, "scale", "Changes how many workers and servers a job takes", true,
       &Scale, exit_code, flags);
-  command
-      ->add_option("--workers", flags->workers, "At most so many; 0: no limit")
+  command->add_option("--workers", flags->workers, "Most workers; 0: no limit")
       ->check(CLI::NonNegativeNumber);
   command
       ->add_option("--servers", flags->servers,
-                   "Its partitions on at most so many; 0: on all")
+                   "Most servers for its partitions; 0: all")
       ->check(CLI::NonNegativeNumber);
   command->footer(R"(
-Holds from now on, beats workers.max of the job's file, and outlives restarts.
-With fewer, those that are too many let go of the job at once: what they did
-counts, what they held is given to others. With more, workers that are there
-and have nothing of a higher priority to do join at once. Partitions move while
-training goes on; servers that join get their share by themselves.
-Whoever runs the processes starts and ends them; `ebb run` does so at once.
+Holds from now on, overrides workers.max of the job's file, and outlives
+restarts. With a lower number, surplus workers drop the job at once: their work
+counts, and other workers get their items. With a higher number, workers without
+work of a higher priority join at once. Partitions move while training goes on;
+servers that join get their share by themselves.
+The command starts and ends no processes of daemons; `ebb run` does that for its
+own.
 Example:
   ebb scale --scheduler localhost:7000 fashion-mlp --workers 16)");
 }
@@ -477,10 +477,10 @@ Example:
 void AddResumeCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command = AddAsking(
-      app, "resume", "Lets a job go on that is paused, or waits for a decision",
+      app, "resume", "Resumes a job that is paused or waits for a decision",
       true, &Resume, exit_code, flags);
   command->add_flag("--skip", flags->skip,
-                    "Skip the failing batches, instead of trying them again");
+                    "Skip the failing batches instead of trying them again");
   command->footer(R"(
 For jobs paused by ebb pause, or because an item kept failing (see ebb status).
 Example:
@@ -492,8 +492,8 @@ void AddCancelCommand(CLI::App* app, int* exit_code) {
   CLI::App* command = AddAsking(app, "cancel", "Ends a job for good", true,
                                 &Cancel, exit_code, flags);
   command->footer(R"(
-Workers let go of it; its checkpoints stay with the servers, and can be listed,
-exported and predicted with. It cannot be resumed: submit it anew.
+Workers drop it. Its checkpoints stay with the servers; you can list and export
+them, and predict with them. A cancelled job cannot be resumed: submit it anew.
 Example:
   ebb cancel --scheduler localhost:7000 fashion-mlp)");
 }
@@ -504,10 +504,10 @@ void AddForgetCommand(CLI::App* app, int* exit_code) {
       AddAsking(app, "forget", "Forgets a job that is complete or cancelled",
                 true, &Forget, exit_code, flags);
   command->add_flag("--versions", flags->versions,
-                    "Delete what servers stored of it, too");
+                    "Also delete its stored versions");
   command->footer(R"(
-Nobody lists the job any more, and servers free what they hold of it. Without
---versions its model stays in the servers' folders. It cannot be undone.
+The scheduler no longer lists the job, and servers free its memory. Without
+--versions its model stays in the servers' folders. This cannot be undone.
 Example:
   ebb forget --scheduler localhost:7000 fashion-mlp --versions)");
 }

@@ -27,16 +27,17 @@ void AddAccessFlags(CLI::App* command, ClusterAccess* access) {
       ->capture_default_str();
   AddTlsFlags(command, &access->tls);
   command
-      ->add_option("--token-file", access->token_file,
-                   "The token of the job; default: where submit put it")
+      ->add_option(
+          "--token-file", access->token_file,
+          "File with the token of the job; default: where submit put it")
       ->type_name("FILE")
       ->envname("EBB_TOKEN_FILE")
       ->group("Security");
 }
 
 void AddStoredJobFlag(CLI::App* command, std::string* job) {
-  command->add_option(
-      "--job", *job, "NAME or NUMBER of the job, where a folder holds several");
+  command->add_option("--job", *job,
+                      "Name or number of the job, if a folder holds several");
 }
 
 void AddStoredJob(CLI::App* command, CheckpointPlace* place) {
@@ -69,7 +70,8 @@ JobChoice JobFlags::Choice() const {
 
 void AddJobFlags(CLI::App* command, JobFlags* flags) {
   command->add_option("JOB", flags->file, "Job file (YAML)")->required();
-  command->add_option("--epochs", flags->epochs, "Instead of train.epochs")
+  command
+      ->add_option("--epochs", flags->epochs, "Epochs; overrides train.epochs")
       ->check([](const std::string& text) {
         int64_t epochs = 0;
         return absl::SimpleAtoi(text, &epochs) && epochs > 0
@@ -77,11 +79,11 @@ void AddJobFlags(CLI::App* command, JobFlags* flags) {
                    : text + " is no number of epochs: write 1 or more";
       });
   command->add_option("--seed", flags->seed,
-                      "Instead of seed and train.shuffle_seed");
+                      "Overrides seed and train.shuffle_seed");
   command
       ->add_option("--set", flags->set,
-                   "KEY=VALUE: a key of the job, e.g. optimizer.rate=0.01; may "
-                   "be repeated")
+                   "KEY=VALUE: set a key of the job, e.g. optimizer.rate=0.01; "
+                   "may be repeated")
       ->allow_extra_args(false);
   AddPluginsFlag(command, &flags->plugin_folders);
 }
@@ -89,8 +91,8 @@ void AddJobFlags(CLI::App* command, JobFlags* flags) {
 void AddPluginsFlag(CLI::App* command, std::vector<std::string>* folders) {
   command
       ->add_option("--allow-plugins", *folders,
-                   "Folder, not writable for others, from which models may be "
-                   "loaded; may be repeated")
+                   "Folder from which ebb may load models; others must not be "
+                   "able to write to it; may be repeated")
       ->check(CLI::ExistingDirectory)
       ->check([](const std::string& folder) {
         return std::string(CheckPluginFolder(folder).message());
